@@ -1,0 +1,1 @@
+"""Labelled examples: what they are, how they are read and how they are split."""

@@ -1,0 +1,131 @@
+"""Labelled examples and their splits, the values every other room passes around."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+
+from llm_pv.data.labels import label_text
+from llm_pv.errors import DataError
+
+Scalar: TypeAlias = str | int | float | bool | None
+"""What one column of a table row may hold; None stands for a missing value."""
+
+Input: TypeAlias = str | dict[str, Scalar]
+"""What a program receives: a string, or a table row as a dict from column name to value."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Inputs with their labels, in order.
+
+    Parameters
+    ----------
+    inputs
+        Strings, or dicts from column name to value; n of them.
+    labels
+        The n labels as texts (see `label_text`).
+
+    Examples
+    --------
+    >>> rows = Examples(["0110", "0111"], ["0", "1"])
+    >>> len(rows), rows.take([1]).inputs
+    (2, ['0111'])
+    """
+
+    inputs: Sequence[Input]
+    labels: Sequence[str]
+
+    def __post_init__(self) -> None:
+        if len(self.inputs) != len(self.labels):
+            raise DataError(
+                f"{len(self.inputs)} inputs and {len(self.labels)} labels: give one label an input"
+            )
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def take(self, indices: Sequence[int] | np.ndarray) -> "Examples":
+        """Return the examples at these positions, in this order."""
+        return Examples([self.inputs[i] for i in indices], [self.labels[i] for i in indices])
+
+    def digest(self) -> str:
+        """Return a SHA-256 of inputs and labels, the same on every machine."""
+        text = json.dumps([list(self.inputs), list(self.labels)], ensure_ascii=False)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of a problem: the texts programs answer with, and the values users know.
+
+    Parameters
+    ----------
+    texts
+        The distinct label texts, sorted.
+    values
+        The user's own value for each text, in the same order: ``True`` for ``"1"``, say.
+
+    Examples
+    --------
+    >>> Classes.of([True, False, True])
+    Classes(texts=('0', '1'), values=(False, True))
+    """
+
+    texts: tuple[str, ...]
+    values: tuple[object, ...]
+
+    @classmethod
+    def of(cls, labels: Sequence[object]) -> "Classes":
+        """Collect the distinct classes of a sequence of labels.
+
+        Raises
+        ------
+        DataError
+            If a label is none, or two different values share one text (1 and "1").
+        """
+        known: dict[str, object] = {}
+        for label in set(labels):
+            try:
+                text = label_text(label)
+            except (TypeError, ValueError) as error:
+                raise DataError(f"label {label!r}: {error}; drop or mend these rows") from error
+            if known.setdefault(text, label) != label:
+                raise DataError(f"labels {known[text]!r} and {label!r} both read {text!r}")
+        texts = tuple(sorted(known))
+        return cls(texts, tuple(known[text] for text in texts))
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def value(self, text: str) -> object:
+        """Return the user's value for a label's text."""
+        return self.values[self.texts.index(text)]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Training, validation and test examples with no input in two of them.
+
+    Parameters
+    ----------
+    train
+        Shown to proposers.
+    validation
+        Selects among programs; never shown to a proposer.
+    test
+        Scored once, for the selected program; may be empty.
+    classes
+        The classes over all three.
+    warnings
+        What the user should know of how these rows came about, one sentence each.
+    """
+
+    train: Examples
+    validation: Examples
+    test: Examples
+    classes: Classes
+    warnings: tuple[str, ...] = field(default=())

@@ -1,0 +1,55 @@
+"""Every error a user can meet, each message saying what to do about it."""
+
+
+class LLMPVError(Exception):
+    """Base of all errors the package raises on purpose.
+
+    The command line prints the message in one line and exits with status 2; ``--debug`` shows the
+    traceback. A message names the value, the rule it broke and the way out.
+    """
+
+
+class DataError(LLMPVError, ValueError):
+    """Rows that cannot be read, labelled or split as asked."""
+
+
+class ConfigurationError(LLMPVError, ValueError):
+    """An option, or a combination of options, that cannot work."""
+
+
+class ProgramError(LLMPVError, ValueError):
+    """A candidate that is not a program: no code, no entry point ``f``, or a syntax error."""
+
+
+class SandboxError(LLMPVError, RuntimeError):
+    """The sandbox itself failed; what a candidate does wrong is an `Execution`, never an error."""
+
+
+class ConfinementError(SandboxError):
+    """Untrusted code cannot be confined here, and running it unconfined was not allowed."""
+
+
+class RunError(LLMPVError, RuntimeError):
+    """A run directory that cannot be written, read or resumed."""
+
+
+class MissingExtraError(LLMPVError, ImportError):
+    """An optional dependency is needed and not installed.
+
+    Parameters
+    ----------
+    package
+        The name on the package index, such as ``"pyarrow"``.
+    extra
+        The extra of this package that brings it, such as ``"parquet"``.
+    purpose
+        What it is needed for, as the end of the sentence "... is needed to ...".
+
+    Examples
+    --------
+    >>> str(MissingExtraError("pyarrow", "parquet", "read Parquet files"))
+    "pyarrow is needed to read Parquet files: pip install 'llm-pv[parquet]'"
+    """
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{package} is needed to {purpose}: pip install 'llm-pv[{extra}]'")

@@ -1,0 +1,1 @@
+"""Candidate programs: source, identity, length, and how to read one out of a reply."""

@@ -1,0 +1,79 @@
+"""What comes out of a sandboxed run: values, with nothing of how they were made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How a candidate's run ended."""
+
+    FINISHED = "finished"
+    FAILED_TO_LOAD = "failed to load"
+    TIMED_OUT = "timed out"
+    OUT_OF_MEMORY = "out of memory"
+    CRASHED = "crashed"
+    MALFORMED = "malformed result"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one candidate may use.
+
+    Parameters
+    ----------
+    cpu_seconds
+        CPU time; None for 2 s and 10 ms a row.
+    wall_seconds
+        Wall-clock time; None for twice the CPU limit.
+    memory_bytes
+        Address space beyond what the sandbox itself holds.
+    output_bytes
+        Text kept from stdout and stderr; the rest is thrown away.
+    """
+
+    cpu_seconds: float | None = None
+    wall_seconds: float | None = None
+    memory_bytes: int = 512 * 1024 * 1024
+    output_bytes: int = 10_000
+
+    def cpu_limit(self, rows: int) -> float:
+        """Return the CPU seconds for this many rows."""
+        return self.cpu_seconds if self.cpu_seconds is not None else 2.0 + 0.01 * rows
+
+    def wall_limit(self, rows: int) -> float:
+        """Return the wall-clock seconds for this many rows."""
+        return self.wall_seconds if self.wall_seconds is not None else 2.0 * self.cpu_limit(rows)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """The predictions of one program on a sequence of inputs.
+
+    Parameters
+    ----------
+    outcome
+        How the run ended.
+    predictions
+        One label text for each input; None where the program gave none: it raised, returned no
+        label, or the run ended before that row.
+    unreached
+        Positions of the rows the run ended before, ascending; empty when it finished.
+    errors
+        The text of what went wrong, by position, for the first few rows that failed.
+    reason
+        One line on why the run did not finish; empty when it did.
+    output
+        The beginning of what the program printed.
+    wall_seconds, cpu_seconds
+        What the run took.
+    """
+
+    outcome: Outcome
+    predictions: tuple[str | None, ...]
+    unreached: tuple[int, ...] = ()
+    errors: Mapping[int, str] = field(default_factory=dict)
+    reason: str = ""
+    output: str = ""
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
