@@ -19,6 +19,11 @@ class Proposal:
         Wall-clock seconds the reply took.
     cost_usd
         Its price in US dollars, None where it is not known.
+    prompt_digest
+        SHA-256 of the prompt that was answered, empty where there was none.
+    capped
+        Whether a time cap had cut the proposer's work short by then, so that another machine may
+        propose something else.
     note
         What the proposer wants recorded with the attempt, such as a search cost in bits.
     """
@@ -26,6 +31,8 @@ class Proposal:
     text: str
     seconds: float = 0.0
     cost_usd: float | None = None
+    prompt_digest: str = ""
+    capped: bool = False
     note: str = ""
 
 
@@ -33,8 +40,8 @@ class Proposer(Protocol):
     """Suggests programs from training examples alone.
 
     A proposer never learns anything of validation: it is handed the training examples once and
-    read one proposal at a time, as many as the loop wants. The same arguments give the same
-    proposals, unless a time cap cut the work short.
+    read one proposal at a time, as many as the loop wants. A proposer that needs no model gives
+    the same proposals for the same arguments, unless a time cap cut its work short.
     """
 
     @property
@@ -47,6 +54,17 @@ class Proposer(Protocol):
         """How many proposals a run asks for unless the user says otherwise."""
         ...
 
-    def propose(self, train: Examples, classes: Classes, seed: int) -> Iterator[Proposal]:
-        """Yield proposals, best first, until there are no more."""
+    @property
+    def free(self) -> bool:
+        """Whether proposals cost nothing, so that some may be asked for and thrown away."""
+        ...
+
+    def propose(
+        self, train: Examples, classes: Classes, *, seed: int, start: int = 0
+    ) -> Iterator[Proposal]:
+        """Yield proposals until there are no more, leaving out the first ``start``.
+
+        A resumed run already has the first ``start`` of them on disk and must not pay for them
+        again.
+        """
         ...

@@ -1,0 +1,269 @@
+"""The loop of the method: propose, verify, select by validation error, certify.
+
+Source: LLM Priors for ERM over Programs, arXiv 2510.14331.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from llm_pv.data.examples import Splits
+from llm_pv.erm.attempts import REJECTED, Attempt, attempt_from_record, program_of
+from llm_pv.erm.certificate import Certificate
+from llm_pv.erm.verification import is_pure, verify_programs
+from llm_pv.errors import ConfigurationError
+from llm_pv.programs.program import Program
+from llm_pv.proposers.base import Proposal, Proposer
+from llm_pv.runs.cells import CellLog
+from llm_pv.sandbox import Sandbox
+
+_LARGEST_BATCH = 8
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is fixed before the first verification.
+
+    Parameters
+    ----------
+    attempts
+        The planned number of attempts K.
+    delta
+        The probability with which the certificate may fail.
+    early_stop
+        Whether to stop at the first program without a validation error.
+    """
+
+    attempts: int
+    delta: float = 0.05
+    early_stop: bool = True
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ConfigurationError(f"attempts is {self.attempts}; at least 1 is needed")
+        if not 0 < self.delta < 1:
+            raise ConfigurationError(f"delta is {self.delta}; give a probability between 0 and 1")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the loop ends with.
+
+    Parameters
+    ----------
+    attempts
+        Every attempt in order, those barred from selection marked.
+    selected
+        The attempt with the fewest validation errors, ties to the shorter program, then to the
+        earlier; None if no attempt gave a program that may be selected.
+    certificate
+        The selected program's bound, None with ``selected``.
+    """
+
+    attempts: tuple[Attempt, ...]
+    selected: Attempt | None
+    certificate: Certificate | None
+
+
+def select_program(
+    splits: Splits,
+    proposer: Proposer,
+    sandbox: Sandbox,
+    plan: Plan,
+    *,
+    seed: int,
+    log: CellLog,
+    on_attempt: Callable[[Attempt], None] = lambda attempt: None,
+) -> Selection:
+    """Ask for proposals, verify each, and keep the one with the fewest validation errors.
+
+    The proposer is handed the training examples and nothing else, once; what validation says is
+    never passed on. A program whose digest was seen before is not run again. The winner is run
+    once more on random halves of its inputs, and an impure one makes room for the next.
+
+    Parameters
+    ----------
+    splits
+        The rows; ``splits.test`` is not touched.
+    proposer
+        Where programs come from.
+    sandbox
+        Runs them.
+    plan
+        Attempts, delta and early stop.
+    seed
+        Passed on to the proposer, and draws the halves of the purity check.
+    log
+        Replies and attempts so far; new ones are appended before they count.
+    on_attempt
+        Called with each attempt when it is done.
+
+    Returns
+    -------
+    Selection
+        The attempts, the selected one and its certificate.
+    """
+    run = _CellRun(splits, proposer, sandbox, plan, seed, log)
+    for attempt in run.attempts():
+        run.done.append(attempt)
+        on_attempt(attempt)
+        perfect = attempt.validation is not None and attempt.validation.errors == 0
+        if perfect and plan.early_stop and run.best() is not None:
+            break
+    selected = run.best()
+    certificate = None
+    if selected is not None and selected.validation is not None:
+        certificate = Certificate(
+            errors=selected.validation.errors,
+            rows=selected.validation.rows,
+            planned=plan.attempts,
+            verified=run.verified,
+            position=selected.position,
+            delta=plan.delta,
+        )
+    return Selection(tuple(run.done), selected, certificate)
+
+
+class _CellRun:
+    """One pass of the loop: what was proposed, what is known of each digest."""
+
+    def __init__(
+        self,
+        splits: Splits,
+        proposer: Proposer,
+        sandbox: Sandbox,
+        plan: Plan,
+        seed: int,
+        log: CellLog,
+    ) -> None:
+        self.splits = splits
+        self.proposer = proposer
+        self.sandbox = sandbox
+        self.plan = plan
+        self.seed = seed
+        self.log = log
+        self.done: list[Attempt] = []
+        self.verified = 0
+        self._by_digest: dict[str, Attempt] = {}
+        self._pure: dict[str, bool] = {}
+
+    def attempts(self) -> Iterator[Attempt]:
+        """Yield recorded attempts, then new ones, up to the planned number."""
+        recorded = self.log.attempts[: self.plan.attempts]
+        for record, reply in zip(recorded, self.log.replies, strict=False):
+            rows = len(self.splits.train), len(self.splits.validation)
+            attempt = attempt_from_record(record, _proposal_of(reply), *rows)
+            self._remember(attempt)
+            yield attempt
+        proposals = self._proposals(start=len(recorded))
+        number, batch = len(recorded), 1
+        while number < self.plan.attempts:
+            wanted = min(batch, self.plan.attempts - number)
+            taken = list(islice(proposals, wanted))
+            if not taken:
+                return
+            for attempt in self._verify(taken, number + 1):
+                self.log.append_attempt(attempt.record())
+                yield attempt
+            number += len(taken)
+            if self.proposer.free:
+                batch = min(2 * batch, _LARGEST_BATCH)
+
+    def best(self) -> Attempt | None:
+        """Return the best attempt that answers each input by itself, barring those that don't."""
+        order = sorted(
+            (a for a in self.done if a.program is not None and not a.rejected),
+            key=lambda attempt: attempt.rank,
+        )
+        for attempt in order:
+            assert attempt.program is not None
+            if self._is_pure(attempt.program):
+                return attempt
+            self.done[attempt.number - 1] = attempt.reject(REJECTED)
+        return None
+
+    def _proposals(self, start: int) -> Iterator[Proposal]:
+        """Yield recorded replies from ``start`` on, then new ones, each on disk before use."""
+        for reply in self.log.replies[start:]:
+            yield _proposal_of(reply)
+        fresh = self.proposer.propose(
+            self.splits.train, self.splits.classes, seed=self.seed, start=len(self.log.replies)
+        )
+        for proposal in fresh:
+            self.log.append_reply(
+                {
+                    "attempt": len(self.log.replies) + 1,
+                    "text": proposal.text,
+                    "prompt_digest": proposal.prompt_digest,
+                    "cost_usd": proposal.cost_usd,
+                    "seconds": round(proposal.seconds, 6),
+                    "note": proposal.note,
+                }
+            )
+            yield proposal
+
+    def _verify(self, proposals: list[Proposal], first: int) -> Iterator[Attempt]:
+        """Verify a batch; programs seen before, in it or earlier, are not run again."""
+        read = [program_of(proposal) for proposal in proposals]
+        new: dict[str, Program] = {}
+        for program, _ in read:
+            if program is not None and program.digest not in self._by_digest:
+                new.setdefault(program.digest, program)
+        splits = self.splits
+        verifications = verify_programs(
+            list(new.values()), splits.train, splits.validation, splits.classes, self.sandbox
+        )
+        for number, (proposal, (program, error)) in enumerate(
+            zip(proposals, read, strict=True), start=first
+        ):
+            if program is None:
+                yield Attempt(number, proposal, error=error)
+                continue
+            known = self._by_digest.get(program.digest)
+            if known is None:
+                verification = next(verifications)
+                attempt = Attempt(
+                    number,
+                    proposal,
+                    program,
+                    position=self.verified + 1,
+                    train=verification.train,
+                    validation=verification.validation,
+                    unreached=verification.unreached,
+                    error=verification.error,
+                    seconds=verification.seconds,
+                )
+                self._remember(attempt)
+            else:
+                attempt = Attempt(
+                    number,
+                    proposal,
+                    program,
+                    position=known.position,
+                    train=known.train,
+                    validation=known.validation,
+                    unreached=known.unreached,
+                    error=known.error,
+                )
+            yield attempt
+
+    def _remember(self, attempt: Attempt) -> None:
+        if attempt.program is not None and attempt.program.digest not in self._by_digest:
+            self._by_digest[attempt.program.digest] = attempt
+            self.verified += 1
+
+    def _is_pure(self, program: Program) -> bool:
+        if program.digest not in self._pure:
+            inputs = [*self.splits.validation.inputs, *self.splits.train.inputs]
+            self._pure[program.digest] = is_pure(program, inputs, self.seed, self.sandbox)
+        return self._pure[program.digest]
+
+
+def _proposal_of(reply: dict[str, object]) -> Proposal:
+    return Proposal(
+        text=str(reply["text"]),
+        seconds=float(str(reply["seconds"])),
+        cost_usd=None if reply["cost_usd"] is None else float(str(reply["cost_usd"])),
+        prompt_digest=str(reply["prompt_digest"]),
+        note=str(reply["note"]),
+    )

@@ -1,0 +1,76 @@
+"""Predictions held against labels, outside the sandbox that made them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Score:
+    """How many of some rows a program got wrong.
+
+    Parameters
+    ----------
+    rows
+        The number of rows.
+    errors
+        Rows without the right label, those without any label among them.
+    failed
+        Rows for which the program gave no label of the problem.
+    balanced_accuracy
+        The mean, over the classes that occur, of the share of a class that was recognised.
+
+    Examples
+    --------
+    >>> score = score_predictions(["1", "0", None, "1"], ["1", "1", "1", "0"])
+    >>> score.accuracy, score.errors, score.failed
+    (0.25, 3, 1)
+    """
+
+    rows: int
+    errors: int
+    failed: int
+    balanced_accuracy: float
+
+    @property
+    def accuracy(self) -> float:
+        """The share of rows with the right label; 0 when there are no rows."""
+        return 1 - self.errors / self.rows if self.rows else 0.0
+
+
+def score_predictions(predictions: Sequence[str | None], labels: Sequence[str]) -> Score:
+    """Count mistakes; a row without a prediction (None) is one.
+
+    Parameters
+    ----------
+    predictions, labels
+        Label texts, one of each for a row.
+
+    Returns
+    -------
+    Score
+        The counts, and the balanced accuracy.
+    """
+    total = Counter(labels)
+    right = Counter(
+        label for guess, label in zip(predictions, labels, strict=True) if guess == label
+    )
+    recalls = [right[label] / count for label, count in total.items()]
+    return Score(
+        rows=len(labels),
+        errors=len(labels) - right.total(),
+        failed=sum(guess is None for guess in predictions),
+        balanced_accuracy=sum(recalls) / len(recalls) if recalls else 0.0,
+    )
+
+
+def majority_label(labels: Sequence[str]) -> str:
+    """Return the most frequent label, the first in sorted order among equals.
+
+    Examples
+    --------
+    >>> majority_label(["b", "a", "b", "a"])
+    'a'
+    """
+    counts = Counter(labels)
+    return min(counts, key=lambda label: (-counts[label], label))

@@ -1,0 +1,119 @@
+"""Running programs in the sandbox and holding what comes out against the labels."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from llm_pv.data.examples import Classes, Examples, Input
+from llm_pv.erm.scoring import Score, score_predictions
+from llm_pv.programs.program import Program
+from llm_pv.sandbox import Execution, Sandbox
+
+NOT_A_CLASS = "gave an answer that is none of the classes"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What verification found of one program.
+
+    Parameters
+    ----------
+    train, validation
+        The scores on the two splits.
+    unreached
+        Rows the run ended before.
+    error
+        Why the run ended early, or the first error of a row; empty if all went well.
+    seconds
+        Wall-clock seconds in the sandbox.
+    """
+
+    train: Score
+    validation: Score
+    unreached: int
+    error: str
+    seconds: float
+
+
+def read_predictions(execution: Execution, classes: Classes) -> list[str | None]:
+    """Return the predictions, None where a row has none or its text is no class."""
+    known = frozenset(classes.texts)
+    return [text if text in known else None for text in execution.predictions]
+
+
+def first_error(execution: Execution, classes: Classes) -> str:
+    """Return one line on what went wrong, empty if nothing did."""
+    if execution.reason:
+        return f"{execution.outcome}: {execution.reason}"
+    if execution.errors:
+        return execution.errors[min(execution.errors)]
+    strange = next(
+        (text for text in execution.predictions if text is not None and text not in classes.texts),
+        None,
+    )
+    if strange is not None:
+        return f"{NOT_A_CLASS}: {strange[:40]!r}, not one of {', '.join(classes.texts[:8])}"
+    return ""
+
+
+def verify_programs(
+    programs: Sequence[Program],
+    train: Examples,
+    validation: Examples,
+    classes: Classes,
+    sandbox: Sandbox,
+) -> Iterator[Verification]:
+    """Run each program on the validation and training inputs; labels stay outside.
+
+    Validation inputs go first, so that a program which runs out of time is judged on them.
+    """
+    inputs = [*validation.inputs, *train.inputs]
+    sources = [program.source for program in programs]
+    for execution in sandbox.predict_many(sources, inputs):
+        predictions = read_predictions(execution, classes)
+        yield Verification(
+            train=score_predictions(predictions[len(validation) :], train.labels),
+            validation=score_predictions(predictions[: len(validation)], validation.labels),
+            unreached=len(execution.unreached),
+            error=first_error(execution, classes),
+            seconds=execution.wall_seconds,
+        )
+
+
+def is_pure(program: Program, inputs: Sequence[Input], seed: int, sandbox: Sandbox) -> bool:
+    """Whether a program answers each input the same whatever else it is run on.
+
+    The program runs on all inputs in order, then in two fresh processes on random halves in
+    another order; every row that got an answer in time both times must get the same one. An error
+    is an answer.
+
+    Parameters
+    ----------
+    program
+        The program under suspicion.
+    inputs
+        The inputs to try it on; no labels are needed.
+    seed
+        Draws the halves.
+    sandbox
+        Runs the program.
+    """
+    whole = sandbox.predict(program.source, inputs)
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(len(inputs))
+    first = _answers(whole, range(len(inputs)))
+    for half in np.array_split(order, 2):
+        execution = sandbox.predict(program.source, [inputs[i] for i in half])
+        again = _answers(execution, [int(i) for i in half])
+        if any(first[row] != answer for row, answer in again.items() if row in first):
+            return False
+    return True
+
+
+def _answers(execution: Execution, rows: Sequence[int]) -> dict[int, str | None]:
+    unreached = set(execution.unreached)
+    return {
+        row: execution.predictions[position]
+        for position, row in enumerate(rows)
+        if position not in unreached
+    }

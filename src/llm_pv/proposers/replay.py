@@ -1,0 +1,121 @@
+"""Proposals from replies that were saved before: a JSON-lines file, or a folder of texts."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from llm_pv.data.examples import Classes, Examples
+from llm_pv.errors import ConfigurationError
+from llm_pv.proposers.base import Proposal
+
+_TEXT_KEYS = ("text", "reply", "response", "output", "content", "completion")
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Read saved replies back, in order: the method without a model, or a run repeated.
+
+    A file ending in ``.jsonl`` holds one reply a line: a JSON string, an object with the reply
+    under ``text`` (or reply, response, output, content, completion), or an object with ``code``,
+    which is a reply itself. In a folder every visible file is one reply, in the order of names.
+    Any other file is one reply.
+
+    Parameters
+    ----------
+    path
+        The file or folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "1.txt").write_text("f = lambda x: 1")
+    ...     [reply.text for reply in Replay(Path(folder)).replies()]
+    ['f = lambda x: 1']
+    """
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The name a run records."""
+        return f"replay:{self.path}"
+
+    @property
+    def default_attempts(self) -> int:
+        """As many as there are replies."""
+        return max(1, len(self.replies()))
+
+    @property
+    def free(self) -> bool:
+        """Saved replies were paid for before."""
+        return True
+
+    def replies(self) -> list[Proposal]:
+        """Read every saved reply.
+
+        Raises
+        ------
+        ConfigurationError
+            If the file or folder is missing, empty, or not readable as replies.
+        """
+        try:
+            if self.path.is_dir():
+                files = sorted(
+                    file
+                    for file in self.path.iterdir()
+                    if file.is_file() and not file.name.startswith(".")
+                )
+                texts = [file.read_text("utf-8", errors="replace") for file in files]
+            elif self.path.suffix == ".jsonl":
+                texts = self._read_lines()
+            else:
+                texts = [self.path.read_text("utf-8", errors="replace")]
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot read replies from {self.path}: {error.strerror or error}; "
+                "give replay: a JSONL file or a folder of saved replies"
+            ) from error
+        if not texts:
+            raise ConfigurationError(f"{self.path} holds no replies")
+        return [Proposal(text) for text in texts]
+
+    def propose(
+        self,
+        train: Examples,  # noqa: ARG002 - a saved reply has seen its own
+        classes: Classes,  # noqa: ARG002
+        *,
+        seed: int,  # noqa: ARG002
+        start: int = 0,
+    ) -> Iterator[Proposal]:
+        """Yield the saved replies in order."""
+        return islice(self.replies(), start, None)
+
+    def _read_lines(self) -> list[str]:
+        texts = []
+        lines = self.path.read_text("utf-8", errors="replace").split("\n")
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                texts.append(self._reply_of(line, number))
+        return texts
+
+    def _reply_of(self, line: str, number: int) -> str:
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"{self.path}, line {number}: not JSON ({error}); one reply a line is expected"
+            ) from error
+        if isinstance(value, dict):
+            texts = [value[key] for key in _TEXT_KEYS if isinstance(value.get(key), str)]
+            if texts:
+                return str(texts[0])
+            if isinstance(value.get("code"), str):
+                return line
+        elif isinstance(value, str):
+            return value
+        raise ConfigurationError(
+            f"{self.path}, line {number}: no reply under any of {', '.join(_TEXT_KEYS)} or code"
+        )

@@ -1,0 +1,108 @@
+"""An append-only file of JSON lines that survives being killed at any moment."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from llm_pv.errors import RunError
+
+Record = dict[str, Any]
+"""One line: plain JSON values by name."""
+
+
+class Journal:
+    """JSON lines, one record each, appended and never rewritten.
+
+    A process killed while appending leaves at most a torn last line; opening the journal again
+    cuts it off and remembers that in ``repaired``.
+
+    Parameters
+    ----------
+    path
+        The file; made on the first append.
+    sync
+        Whether an append returns only when the line is on the disk, not merely with the system.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     journal = Journal(Path(folder) / "log.jsonl", sync=True)
+    ...     journal.append({"attempt": 1})
+    ...     journal.read()
+    [{'attempt': 1}]
+    """
+
+    def __init__(self, path: Path, *, sync: bool) -> None:
+        self.path = path
+        self.repaired = False
+        self._sync = sync
+        self._cut_torn_line()
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Write one record as one line.
+
+        Raises
+        ------
+        RunError
+            If the file cannot be written: a full disk, a read-only directory.
+        """
+        line = json.dumps(record, ensure_ascii=True, allow_nan=False) + "\n"
+        try:
+            with self.path.open("ab", buffering=0) as file:
+                start = file.tell()
+                data = line.encode()
+                if file.write(data) != len(data):
+                    file.truncate(start)
+                    raise OSError("the disk took only part of the line")
+                if self._sync:
+                    os.fsync(file.fileno())
+        except OSError as error:
+            raise RunError(
+                f"cannot write {self.path}: {error}; free the disk or choose another --out"
+            ) from error
+
+    def read(self) -> list[Record]:
+        """Return every record, oldest first.
+
+        Raises
+        ------
+        RunError
+            If a line is not a JSON object; the message names the line.
+        """
+        if not self.path.exists():
+            return []
+        records = []
+        with self.path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    record = json.loads(line)
+                except ValueError as error:
+                    raise RunError(
+                        f"{self.path}, line {number}: not JSON ({error}); "
+                        "restore the file or start a new run"
+                    ) from error
+                if not isinstance(record, dict):
+                    raise RunError(f"{self.path}, line {number}: not a JSON object")
+                records.append(record)
+        return records
+
+    def _cut_torn_line(self) -> None:
+        if not self.path.exists():
+            return
+        with self.path.open("r+b") as file:
+            size = file.seek(0, os.SEEK_END)
+            end = size
+            while end:
+                start = max(0, end - 65_536)
+                file.seek(start)
+                newline = file.read(end - start).rfind(b"\n")
+                if newline >= 0:
+                    end = start + newline + 1
+                    break
+                end = start
+            if end < size:
+                file.truncate(end)
+                self.repaired = True

@@ -1,0 +1,156 @@
+"""Run directories: made, resumed, refused, finished."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from llm_pv.errors import RunError
+from llm_pv.runs.cells import Cell
+from llm_pv.runs.directory import SUMMARY_COLUMNS, RunDirectory, read_run, read_summary
+from llm_pv.runs.files import write_atomically
+
+CELL = Cell("fn_a", 100, "paper", 0)
+
+
+def test_a_new_run_records_configuration_versions_and_command(tmp_path: Path) -> None:
+    with RunDirectory(tmp_path / "deep" / "run", {"seed": 3}):
+        record = read_run(tmp_path / "deep" / "run")
+    assert record["format"] == 1
+    assert record["configuration"] == {"seed": 3}
+    assert record["command"] == sys.argv
+    assert record["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
+
+
+def test_the_same_configuration_resumes_and_another_is_refused_by_name(tmp_path: Path) -> None:
+    with RunDirectory(tmp_path, {"seed": 3, "sizes": (1, 2)}) as run:
+        run.cell_log(CELL).append_reply({"attempt": 1, "text": "x"})
+    with RunDirectory(tmp_path, {"seed": 3, "sizes": (1, 2)}) as run:
+        assert [reply["text"] for reply in run.cell_log(CELL).replies] == ["x"]
+        assert run.cell_log(Cell("fn_a", 100, "paper", 1)).replies == []
+    with pytest.raises(RunError, match="seed is 3 there and 4 here"):
+        RunDirectory(tmp_path, {"seed": 4, "sizes": (1, 2)})
+
+
+def test_a_refused_folder_is_left_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear all")
+    with pytest.raises(RunError, match="no run of llm-pv"):
+        RunDirectory(tmp_path, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_a_run_of_another_format_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({"format": 99, "configuration": {}}))
+    with pytest.raises(RunError, match="format 99"):
+        RunDirectory(tmp_path, {})
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format":1,"configuration":3}'])
+def test_a_damaged_run_json_is_one_clear_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(RunError, match=r"run\.json cannot be read"):
+        read_run(tmp_path)
+
+
+def test_a_folder_without_run_json_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no run directory"):
+        read_run(tmp_path)
+
+
+def test_two_processes_cannot_use_one_run(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from llm_pv.runs.directory import RunDirectory\n"
+        "run = RunDirectory(Path(sys.argv[1]), {}); print('held', flush=True); sys.stdin.read()"
+    )
+    source = str(Path(__file__).parents[1] / "src")
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": source},
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(RunError, match="in use by another process"):
+            RunDirectory(tmp_path, {})
+        process.kill()
+    RunDirectory(tmp_path, {}).close()
+
+
+def test_a_file_in_the_way_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot use"):
+        RunDirectory(tmp_path / "file" / "run", {})
+
+
+def test_a_torn_journal_is_mended_and_logged(tmp_path: Path) -> None:
+    with RunDirectory(tmp_path, {}) as run:
+        run.cell_log(CELL).append_reply({"attempt": 1, "text": "x"})
+    with (tmp_path / "replies.jsonl").open("ab") as file:
+        file.write(b'{"torn')
+    with RunDirectory(tmp_path, {}) as run:
+        assert len(run.cell_log(CELL).replies) == 1
+    log = [json.loads(line) for line in (tmp_path / "runner.log").read_text().splitlines()]
+    assert [(line["level"], "torn last line" in line["message"]) for line in log] == [
+        ("warning", True)
+    ]
+
+
+def test_finishing_a_cell_writes_its_row_once(tmp_path: Path) -> None:
+    other = Cell("fn_b", 50, "hard", 1)
+    with RunDirectory(tmp_path, {}) as run:
+        run.cell_log(CELL).append_attempt({"kind": "attempt", "program": "a,\n'b'"})
+        assert not run.finished(CELL)
+        run.finish(CELL, {"accuracy": 0.5})
+        run.finish(other, {"accuracy": 0.25})
+        run.finish(CELL, {"accuracy": 0.75})
+        assert run.finished(CELL)
+    rows = read_summary(tmp_path)
+    assert [(row["function"], row["accuracy"]) for row in rows] == [
+        ("fn_b", "0.25"),
+        ("fn_a", "0.75"),
+    ]
+    assert tuple(rows[0]) == SUMMARY_COLUMNS
+    with (tmp_path / "results_attempts.csv").open(newline="") as file:
+        assert [row["program"] for row in csv.DictReader(file)] == ["a,\n'b'"]
+
+
+def test_programs_predictions_and_prompts_have_their_places(tmp_path: Path) -> None:
+    with RunDirectory(tmp_path, {}) as run:
+        program = run.write_program(CELL, "def f(x): return 1\n")
+        predictions = run.write_predictions(CELL, ["row"], [{"row": 0}])
+        prompt = run.write_prompt("abc", "why?")
+        assert run.write_prompt("abc", "another text under one digest is not written") == prompt
+    assert program.relative_to(tmp_path).as_posix() == "programs/fn_a-L100-paper-t0.py"
+    assert predictions.read_text() == "row\n0\n"
+    assert prompt.read_text() == "why?"
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [("a b/c", "a_b_c"), ("..", "data"), ("", "data"), ("é", "_"), ("x" * 200, "x" * 80)],
+)
+def test_a_cell_name_is_safe_as_a_file_name(name: str, slug: str) -> None:
+    assert Cell(name).slug == slug
+
+
+def test_an_atomic_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_atomically(path, "old")
+    with pytest.raises(AttributeError):
+        write_atomically(path, None)  # type: ignore[arg-type]
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_atomic_write_into_a_file_as_folder_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot write"):
+        write_atomically(tmp_path / "file" / "inner", "text")
