@@ -1,0 +1,154 @@
+"""What stays the same when a program is only written differently.
+
+Formatting, comments, docstrings, annotations and the names of locals and arguments go; everything a
+program computes stays. Where it is not sure that something cannot be seen, it stays: two programs
+with one normal form are one program, two with different forms may still be.
+
+Limits, on purpose: a program that looks at itself (`eval`, `locals`, `inspect`, ``__doc__``, ...)
+loses formatting and comments only. The text of an exception, such as "missing argument 'x'", counts
+as a message to people, not as behaviour. An annotation that would fail or act when evaluated stays.
+"""
+
+import ast
+import re
+
+from llm_pv.programs.annotations import Annotations
+from llm_pv.programs.canonical import Construct, symbols, text_of
+from llm_pv.programs.scopes import rename_locals
+from llm_pv.programs.syntax import parse_source
+
+_OBSERVERS = """eval exec locals vars dir globals help inspect traceback f_locals _getframe
+    __code__ __doc__ __annotations__ __kwdefaults__ __qualname__ __closure__ __type_params__
+    gi_frame tb_frame f_back currentframe get_type_hints singledispatch
+    singledispatchmethod"""
+"""Names by which a program can see its own names, docstrings or annotations."""
+
+
+def normalise(source: str) -> str:
+    r"""Return the canonical text of a program: the same for programs written differently.
+
+    The text is the syntax tree's symbols, a line a statement. It is for comparing and hashing, and
+    the same on every supported Python version.
+
+    Parameters
+    ----------
+    source
+        The text of a Python module.
+
+    Raises
+    ------
+    ProgramError
+        If the source does not compile.
+
+    Examples
+    --------
+    >>> normalise("f = lambda x: 1") == normalise("f=lambda  row :1 # always\n")
+    True
+    """
+    return canonical_text(normalised_tree(source))
+
+
+def canonical_text(tree: ast.AST) -> str:
+    """Write a syntax tree as text that is equal for equal trees alone."""
+    parts: list[str] = []
+    for symbol in symbols(tree):
+        if parts:
+            starts_line = isinstance(symbol, Construct) and symbol.category == "stmt"
+            parts.append("\n" if starts_line else " ")
+        parts.append(text_of(symbol))
+    return "".join(parts)
+
+
+def normalised_tree(source: str) -> ast.Module:
+    """Return the syntax tree behind `normalise`; it compiles, and computes what the source does.
+
+    Parameters
+    ----------
+    source
+        The text of a Python module.
+
+    Raises
+    ------
+    ProgramError
+        If the source does not compile.
+    """
+    tree = parse_source(source)
+    observed = _looks_at_itself(tree)
+    if not observed:
+        Annotations(tree).remove()
+        _remove_constant_statements(tree)
+    _unify_f_strings(tree)
+    if not observed:
+        rename_locals(tree)
+    return tree
+
+
+def _looks_at_itself(tree: ast.Module) -> bool:
+    words: set[str] = set()
+    documentation = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name):
+                words.add(name)
+            case ast.Attribute(attr="__name__"):
+                return True  # of a function or class; the module's own is a plain name
+            case ast.Attribute(attr=name) | ast.alias(name=name) | ast.arg(arg=name):
+                words.update(name.split("."))
+            case ast.ImportFrom(module=str(name)):
+                words.update(name.split("."))
+            case ast.Constant(value=str(text)) if id(node) not in documentation:
+                words.update(re.findall(r"\w+", text))
+            case _ if getattr(node, "type_params", None) or type(node).__name__ == "TypeAlias":
+                return True  # scopes of their own, on Python 3.12 and later
+            case _:
+                pass
+    return not words.isdisjoint(_OBSERVERS.split())
+
+
+def _remove_constant_statements(tree: ast.Module) -> None:
+    """Remove docstrings and other constants that stand as statements, in place."""
+    for node in ast.walk(tree):
+        for name, body in ast.iter_fields(node):
+            if not (isinstance(body, list) and body and isinstance(body[0], ast.stmt)):
+                continue
+            kept = [statement for statement in body if not _is_constant(statement)]
+            setattr(node, name, kept or [ast.copy_location(ast.Pass(), body[0])])
+
+
+def _is_constant(statement: ast.stmt) -> bool:
+    if not isinstance(statement, ast.Expr):
+        return False
+    value = statement.value
+    return isinstance(value, ast.Constant) or (
+        isinstance(value, ast.JoinedStr)
+        and all(isinstance(part, ast.Constant) for part in value.values)
+    )
+
+
+def _unify_f_strings(tree: ast.Module) -> None:
+    """Write f-strings one way: their text in one piece between two fields, no empty pieces."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.JoinedStr):
+            continue
+        pieces: list[ast.expr] = []
+        pending = node.values[::-1]
+        while pending:
+            piece = pending.pop()
+            if isinstance(piece, ast.JoinedStr):
+                pending += reversed(piece.values)
+            elif not isinstance(piece, ast.Constant):
+                pieces.append(piece)
+            elif pieces and isinstance(pieces[-1], ast.Constant):
+                text = str(pieces[-1].value) + str(piece.value)
+                pieces[-1] = ast.copy_location(ast.Constant(text), piece)
+            elif piece.value:
+                pieces.append(piece)
+        node.values = pieces
+    for node in ast.walk(tree):
+        spec = getattr(node, "format_spec", None)
+        if isinstance(spec, ast.JoinedStr) and not spec.values:
+            node.format_spec = None  # type: ignore[attr-defined]

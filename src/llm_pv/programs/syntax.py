@@ -1,0 +1,76 @@
+"""From text to syntax tree: every way in which a candidate can fail to be Python.
+
+What this covers: text that does not compile, is too long or nested too deeply, or holds characters
+no source file can hold. What it does not: whether the program does anything sensible; nothing is
+run here.
+"""
+
+import ast
+import warnings
+
+from llm_pv.errors import ProgramError
+
+MAX_SOURCE_CHARACTERS = 100_000
+"""The longest source that is looked at; a longer one stores its data rather than a rule."""
+
+
+def clean_source(source: str) -> str:
+    r"""Return the source with ``\n`` line ends, a final newline and no byte order mark.
+
+    Python reads all three line ends alike, even inside string literals, so nothing else changes.
+
+    Examples
+    --------
+    >>> clean_source("a = 1\r\nb = 2")
+    'a = 1\nb = 2\n'
+    """
+    text = source.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    return text if text.endswith("\n") else text + "\n"
+
+
+def parse_source(source: str) -> ast.Module:
+    """Parse and compile a source, running nothing.
+
+    Parameters
+    ----------
+    source
+        The text of a Python module.
+
+    Returns
+    -------
+    ast.Module
+        Its syntax tree.
+
+    Raises
+    ------
+    ProgramError
+        With a one-line reason, if Python would refuse the text.
+
+    Examples
+    --------
+    >>> parse_source("f = len").body[0].lineno
+    1
+    """
+    if len(source) > MAX_SOURCE_CHARACTERS:
+        raise ProgramError(
+            f"the source has {len(source):,} characters, at most {MAX_SOURCE_CHARACTERS:,} are read"
+        )
+    if "\0" in source:
+        raise ProgramError("the source holds a NUL character")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "\d" in a string literal is the candidate's affair
+            tree = ast.parse(source)
+            # Parsing alone lets through what only compiling refuses, a stray `return` for one.
+            compile(source, "<program>", "exec", dont_inherit=True)
+    except SyntaxError as error:
+        message = " ".join(str(error.msg).split())
+        raise ProgramError(f"syntax error on line {error.lineno or 1}: {message}") from None
+    except (RecursionError, MemoryError):
+        raise ProgramError("the source is nested too deeply to compile") from None
+    except UnicodeEncodeError:
+        raise ProgramError("the source holds half of a surrogate pair") from None
+    except (ValueError, OverflowError, SystemError) as error:
+        message = " ".join(str(error).split())
+        raise ProgramError(f"the source does not compile: {message}") from None
+    return tree
