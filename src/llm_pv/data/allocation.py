@@ -126,7 +126,7 @@ def _apportioned(
     high: "np.ndarray[Any, Any]",
 ) -> "np.ndarray[Any, Any]":
     """Round quotas to whole numbers between bounds that sum to the total: largest remainders."""
-    shares = np.clip(np.floor(quotas), low, high).astype(np.int64)
+    shares: np.ndarray[Any, Any] = np.clip(np.floor(quotas), low, high).astype(np.int64)
     while (lacking := total - int(shares.sum())) > 0:
         room = np.flatnonzero(shares < high)
         shares[room[np.argsort((shares - quotas)[room], kind="stable")[:lacking]]] += 1

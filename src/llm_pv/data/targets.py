@@ -57,10 +57,8 @@ def read_classes(
             raise DataError("a label is a list or the like: labels must be single values") from None
         rows.append(numbers)
         distinct.append(list(values))
-    texts = [
-        text for part, is_text in zip(distinct, written, strict=True) if is_text for text in part
-    ]
-    meaning = _written_values(texts)
+    pairs = list(zip(distinct, written, strict=True))
+    meaning = _written_values([text for part, is_text in pairs if is_text for text in part])
     values_of = [
         [meaning[cell] for cell in part] if is_text else [_plain(cell) for cell in part]
         for part, is_text in pairs
