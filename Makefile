@@ -18,7 +18,8 @@ $(VENV)/.test-installed: $(VENV)/.installed
 	@touch $@
 
 demo: $(VENV)/.installed
-	$(BIN)/python examples/demo.py
+	$(BIN)/llm-pv learn examples/first_half_parity.txt
+	$(BIN)/llm-pv learn examples/breast_cancer.csv --target diagnosis
 
 test: $(VENV)/.test-installed
 	$(BIN)/ruff check .

@@ -3,6 +3,49 @@
 A proposer suggests short Python functions from the training rows, each runs in a sandbox, its
 error on held-out validation rows is measured, and the best is kept, certified with an error bound
 and handed over as a readable file.
+
+The names here are imported when they are first used, so that ``import llm_pv`` stays fast.
 """
 
+from typing import TYPE_CHECKING
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from llm_pv.erm.learned import LearnedProgram
+    from llm_pv.estimators import ProgramClassifier
+    from llm_pv.learning import Search, SplitSizes, learn
+    from llm_pv.sandbox import Limits, Sandbox
+
+_HOMES = {
+    "LearnedProgram": "llm_pv.erm.learned",
+    "Limits": "llm_pv.sandbox",
+    "ProgramClassifier": "llm_pv.estimators",
+    "Sandbox": "llm_pv.sandbox",
+    "Search": "llm_pv.learning",
+    "SplitSizes": "llm_pv.learning",
+    "learn": "llm_pv.learning",
+}
+
+__all__ = [
+    "LearnedProgram",
+    "Limits",
+    "ProgramClassifier",
+    "Sandbox",
+    "Search",
+    "SplitSizes",
+    "__version__",
+    "learn",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

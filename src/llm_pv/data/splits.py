@@ -129,7 +129,13 @@ def splits_from_tables(
         for part, rows in chosen.items()
     }
     told = [warning for table in given.values() for warning in table.warnings]
-    return Splits(**examples, classes=pool.classes, warnings=(*told, *warnings))
+    return Splits(
+        **examples,
+        classes=pool.classes,
+        warnings=(*told, *warnings),
+        columns=tuple(pool.table.frame.columns),
+        types=pool.table.types,
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ Source: LLM Priors for ERM over Programs, arXiv 2510.14331.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from llm_pv.data.examples import Splits
@@ -15,6 +15,7 @@ from llm_pv.errors import ConfigurationError
 from llm_pv.programs.program import Program
 from llm_pv.proposers.base import Proposal, Proposer
 from llm_pv.runs.cells import CellLog
+from llm_pv.runs.journal import Record
 from llm_pv.sandbox import Sandbox
 
 _LARGEST_BATCH = 8
@@ -73,7 +74,7 @@ def select_program(
     *,
     seed: int,
     log: CellLog,
-    on_attempt: Callable[[Attempt], None] = lambda attempt: None,
+    on_attempt: Callable[[Attempt], object] | None = None,
 ) -> Selection:
     """Ask for proposals, verify each, and keep the one with the fewest validation errors.
 
@@ -103,12 +104,12 @@ def select_program(
     Selection
         The attempts, the selected one and its certificate.
     """
-    run = _CellRun(splits, proposer, sandbox, plan, seed, log)
+    run = _CellRun(splits, proposer, sandbox, plan, seed=seed, log=log)
     for attempt in run.attempts():
         run.done.append(attempt)
-        on_attempt(attempt)
-        perfect = attempt.validation is not None and attempt.validation.errors == 0
-        if perfect and plan.early_stop and run.best() is not None:
+        if on_attempt is not None:
+            on_attempt(attempt)
+        if plan.early_stop and run.is_perfect(attempt):
             break
     selected = run.best()
     certificate = None
@@ -133,6 +134,7 @@ class _CellRun:
         proposer: Proposer,
         sandbox: Sandbox,
         plan: Plan,
+        *,
         seed: int,
         log: CellLog,
     ) -> None:
@@ -149,12 +151,14 @@ class _CellRun:
 
     def attempts(self) -> Iterator[Attempt]:
         """Yield recorded attempts, then new ones, up to the planned number."""
-        recorded = self.log.attempts[: self.plan.attempts]
+        recorded = [record for record in self.log.attempts if record["kind"] == "attempt"]
         for record, reply in zip(recorded, self.log.replies, strict=False):
             rows = len(self.splits.train), len(self.splits.validation)
             attempt = attempt_from_record(record, _proposal_of(reply), *rows)
             self._remember(attempt)
             yield attempt
+        if len(recorded) < len(self.log.attempts):
+            return  # a selection is recorded: this cell is finished, and proposes nothing more
         proposals = self._proposals(start=len(recorded))
         number, batch = len(recorded), 1
         while number < self.plan.attempts:
@@ -168,6 +172,15 @@ class _CellRun:
             number += len(taken)
             if self.proposer.free:
                 batch = min(2 * batch, _LARGEST_BATCH)
+
+    def is_perfect(self, attempt: Attempt) -> bool:
+        """Whether an attempt makes no validation error and may be selected."""
+        return (
+            attempt.program is not None
+            and attempt.validation is not None
+            and attempt.validation.errors == 0
+            and self._is_pure(attempt.program)
+        )
 
     def best(self) -> Attempt | None:
         """Return the best attempt that answers each input by itself, barring those that don't."""
@@ -197,6 +210,7 @@ class _CellRun:
                     "prompt_digest": proposal.prompt_digest,
                     "cost_usd": proposal.cost_usd,
                     "seconds": round(proposal.seconds, 6),
+                    "capped": proposal.capped,
                     "note": proposal.note,
                 }
             )
@@ -220,31 +234,22 @@ class _CellRun:
                 yield Attempt(number, proposal, error=error)
                 continue
             known = self._by_digest.get(program.digest)
-            if known is None:
-                verification = next(verifications)
-                attempt = Attempt(
-                    number,
-                    proposal,
-                    program,
-                    position=self.verified + 1,
-                    train=verification.train,
-                    validation=verification.validation,
-                    unreached=verification.unreached,
-                    error=verification.error,
-                    seconds=verification.seconds,
-                )
-                self._remember(attempt)
-            else:
-                attempt = Attempt(
-                    number,
-                    proposal,
-                    program,
-                    position=known.position,
-                    train=known.train,
-                    validation=known.validation,
-                    unreached=known.unreached,
-                    error=known.error,
-                )
+            if known is not None:
+                yield replace(known, number=number, proposal=proposal, seconds=0.0)
+                continue
+            verification = next(verifications)
+            attempt = Attempt(
+                number,
+                proposal,
+                program,
+                position=self.verified + 1,
+                train=verification.train,
+                validation=verification.validation,
+                unreached=verification.unreached,
+                error=verification.error,
+                seconds=verification.seconds,
+            )
+            self._remember(attempt)
             yield attempt
 
     def _remember(self, attempt: Attempt) -> None:
@@ -259,11 +264,12 @@ class _CellRun:
         return self._pure[program.digest]
 
 
-def _proposal_of(reply: dict[str, object]) -> Proposal:
+def _proposal_of(reply: Record) -> Proposal:
     return Proposal(
-        text=str(reply["text"]),
-        seconds=float(str(reply["seconds"])),
-        cost_usd=None if reply["cost_usd"] is None else float(str(reply["cost_usd"])),
-        prompt_digest=str(reply["prompt_digest"]),
-        note=str(reply["note"]),
+        text=reply["text"],
+        seconds=reply["seconds"],
+        cost_usd=reply["cost_usd"],
+        prompt_digest=reply["prompt_digest"],
+        capped=reply["capped"],
+        note=reply["note"],
     )

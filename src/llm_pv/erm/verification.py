@@ -42,12 +42,14 @@ def read_predictions(execution: Execution, classes: Classes) -> list[str | None]
     return [text if text in known else None for text in execution.predictions]
 
 
-def first_error(execution: Execution, classes: Classes) -> str:
-    """Return one line on what went wrong, empty if nothing did."""
+def first_error(execution: Execution, classes: Classes | None) -> str:
+    """Return one line on what went wrong, empty if nothing; without classes any text will do."""
     if execution.reason:
         return f"{execution.outcome}: {execution.reason}"
     if execution.errors:
         return execution.errors[min(execution.errors)]
+    if classes is None:
+        return ""
     strange = next(
         (text for text in execution.predictions if text is not None and text not in classes.texts),
         None,

@@ -1,0 +1,94 @@
+"""``llm-pv doctor``: what this machine gives, and what to do about what is missing."""
+
+import importlib.util
+import os
+import platform
+from typing import Any
+
+from llm_pv.cli.options import Format
+
+EXTRAS = {
+    "programs": ("sympy", "networkx"),
+    "parquet": ("pyarrow",),
+    "wasm": ("wasmtime", "componentize_py"),
+    "tasks": ("gmpy2", "ucimlrepo"),
+}
+"""The modules each optional extra of the package brings."""
+
+KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY")
+"""Environment variables that hold keys; only whether they are set is ever looked at."""
+
+
+def doctor(*, format: Format = "table") -> int:  # noqa: A002
+    """Say how untrusted code is confined here, and which extras and keys there are.
+
+    Parameters
+    ----------
+    format
+        How it is shown: table, or one JSON object.
+    """
+    import json
+    import sys
+
+    findings = examine()
+    if format == "json":
+        sys.stdout.write(json.dumps(findings, indent=2) + "\n")
+    else:
+        _print(findings)
+    return 0 if findings["confinement"]["sufficient"] else 1
+
+
+def examine() -> dict[str, Any]:
+    """Return what the doctor found, as plain JSON values."""
+    from llm_pv import __version__
+    from llm_pv.sandbox import probe_confinement
+
+    confinement = probe_confinement()
+    return {
+        "llm_pv": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "confinement": {
+            "backend": confinement.backend,
+            "sufficient": confinement.sufficient,
+            "layers": list(confinement.layers),
+            "missing": dict(confinement.missing),
+        },
+        "extras": {
+            extra: {name: importlib.util.find_spec(name) is not None for name in modules}
+            for extra, modules in EXTRAS.items()
+        },
+        "keys": {name: bool(os.environ.get(name)) for name in KEYS},
+    }
+
+
+def _print(findings: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(
+        f"llm-pv {findings['llm_pv']}, Python {findings['python']}, {findings['platform']}",
+        highlight=False,
+    )
+    table = Table("what", "state", "what to do")
+    confinement = findings["confinement"]
+    table.add_row(
+        f"confinement: {confinement['backend']}",
+        "[green]sufficient[/]" if confinement["sufficient"] else "[red]not sufficient[/]",
+        "" if confinement["sufficient"] else "see the layers below, or docs/sandbox.md",
+    )
+    for layer in confinement["layers"]:
+        table.add_row(f"  {layer}", "[green]active[/]", "")
+    for layer, remedy in confinement["missing"].items():
+        table.add_row(f"  {layer}", "[yellow]missing[/]", remedy)
+    for extra, modules in findings["extras"].items():
+        absent = [name for name, found in modules.items() if not found]
+        table.add_row(
+            f"extra {extra}: {', '.join(modules)}",
+            "[yellow]missing " + ", ".join(absent) + "[/]" if absent else "[green]installed[/]",
+            f"pip install 'llm-pv\\[{extra}]'" if absent else "",
+        )
+    for name, found in findings["keys"].items():
+        table.add_row(name, "[green]set[/]" if found else "not set", "")
+    console.print(table)

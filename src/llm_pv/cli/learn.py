@@ -1,0 +1,149 @@
+"""``llm-pv learn``: from labelled rows to a certified program in a file."""
+
+import json
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Group, Parameter
+
+from llm_pv.cli.main import INTERRUPTED
+from llm_pv.cli.options import Format, SandboxOptions, parse_types
+
+_ROWS = Group("Rows", sort_key=1)
+_SEARCH = Group("Search", sort_key=2)
+_OUTPUT = Group("Output", sort_key=3)
+
+
+@Parameter(name="*", group=_ROWS)
+@dataclass(frozen=True)
+class RowOptions:
+    """Which rows are learned from, and how they are split."""
+
+    target: str | None = None
+    "Column that holds the label."
+    types: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    "NAME=TYPE (str, int, float, bool): how a column is read; repeat for several."
+    data_format: str | None = None
+    "csv, tsv, parquet, jsonl or text; default by the file's name."
+    train_size: int | None = None
+    "Training rows; default 40 percent, at most 1,000."
+    validation_size: int | None = None
+    "Validation rows; default 40 percent, at most 10,000."
+    test_size: int | None = None
+    "Test rows; default 20 percent, at most 10,000."
+    validation: Path | None = None
+    "File with ready-made validation rows."
+    test: Path | None = None
+    "File with ready-made test rows."
+
+
+@Parameter(name="*", group=_SEARCH)
+@dataclass(frozen=True)
+class SearchOptions:
+    """Where programs come from, and how many are tried."""
+
+    proposer: str = "length-first"
+    "length-first (the built-in search), or replay:FILE or replay:FOLDER (saved replies)."
+    attempts: int | None = None
+    "Programs to verify at most; default 200 for the built-in search."
+    budget_seconds: float = 30.0
+    "Cap on the built-in search's time."
+    delta: float = 0.05
+    "Probability with which the certificate may fail."
+    seed: int = 0
+    "Draws the split."
+
+
+def learn(
+    data: str,
+    /,
+    *,
+    rows: RowOptions = RowOptions(),
+    search: SearchOptions = SearchOptions(),
+    out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
+    format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
+    sandbox: SandboxOptions = SandboxOptions(),
+) -> int:
+    """Learn a program from labelled rows, certify it and write it as a Python file.
+
+    Rows are split into training, validation and test rows. Programs are proposed from the
+    training rows, run confined, and selected by their errors on the validation rows; the test
+    rows are looked at once. The same command with the same --out resumes a run that was
+    interrupted.
+
+    Parameters
+    ----------
+    data
+        CSV, TSV, Parquet, JSONL, or text lines `input -> label`; - for standard input.
+    out
+        Run directory; default a new folder under runs/.
+    format
+        How the result is shown: table, or one JSON object.
+    """
+    from llm_pv import learning
+    from llm_pv.cli.progress import attempt_progress
+    from llm_pv.runs.cells import Cell
+    from llm_pv.runs.directory import read_summary
+
+    name = "standard input" if data == "-" else Path(data).name
+    splits = learning.read_splits(
+        data,
+        target=rows.target,
+        types=parse_types(rows.types),
+        data_format=rows.data_format,
+        validation=rows.validation,
+        test=rows.test,
+        sizes=learning.SplitSizes(rows.train_size, rows.validation_size, rows.test_size),
+        seed=search.seed,
+    )
+    path = out or _new_folder(Cell(Path(name).stem).slug)
+    if read_summary(path):
+        _say(f"{path} is a finished run; this is its result, give another --out to learn anew")
+    try:
+        with sandbox.open() as opened, attempt_progress() as progress:
+            learned = learning.learn(
+                splits,
+                target=rows.target,
+                search=learning.Search(
+                    search.proposer,
+                    attempts=search.attempts,
+                    budget_seconds=search.budget_seconds,
+                    delta=search.delta,
+                    seed=search.seed,
+                    progress=progress.search,
+                ),
+                sandbox=opened,
+                out=path,
+                name=name,
+                on_attempt=progress.attempt,
+            )
+    except KeyboardInterrupt:
+        _say(f"interrupted; the same command with --out {path} goes on from here")
+        return INTERRUPTED
+    record = learned.record()
+    if format == "json":
+        sys.stdout.write(json.dumps(record, indent=2) + "\n")
+    else:
+        from rich.console import Console
+
+        from llm_pv.cli.tables import print_learned
+
+        print_learned(record, Console())
+    return 0 if learned.program is not None else 1
+
+
+def _new_folder(slug: str) -> Path:
+    """Return a folder under ``runs/`` that does not exist yet."""
+    stem = f"{slug}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    path, number = Path("runs") / stem, 1
+    while path.exists():
+        number += 1
+        path = Path("runs") / f"{stem}-{number}"
+    return path
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"llm-pv: {message}\n")

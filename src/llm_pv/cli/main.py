@@ -1,0 +1,69 @@
+"""The command ``llm-pv``: each command stands in its own file and is imported when it is run."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from llm_pv import __version__
+from llm_pv.errors import LLMPVError
+
+USAGE_ERROR = 2
+INTERRUPTED = 130
+
+COMMANDS = {
+    "learn": "Learn a program from labelled rows, certify it and write it as a Python file.",
+    "predict": "Add a prediction column to rows, the program confined.",
+    "verify": "Score a program afresh on labelled rows, the program confined.",
+    "doctor": "Say how untrusted code is confined here, and which extras and keys there are.",
+}
+
+app = App(
+    name="llm-pv",
+    help="Learn a readable, certified program from labelled examples.",
+    help_epilogue="Every command takes --debug, which shows the traceback of an error.",
+    version=__version__,
+    help_format="plaintext",
+)
+for _name, _help in COMMANDS.items():
+    app.command(f"llm_pv.cli.{_name}:{_name}", name=_name, help=_help)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit status.
+
+    0 is success, 1 a negative answer (no program found), 2 a request that cannot be met, told in
+    one line, and 130 an interruption.
+    """
+    debug = "--debug" in arguments
+    words = [word for word in arguments if word != "--debug"]
+    try:
+        status = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        if debug:
+            raise
+        _complain(f"{' '.join(str(error).split())} (llm-pv --help lists commands and options)")
+        return USAGE_ERROR
+    except LLMPVError as error:
+        if debug:
+            raise
+        _complain(str(error))
+        return USAGE_ERROR
+    except BrokenPipeError:
+        # The reader of a pipe went away, which is its right; keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return INTERRUPTED
+    return status if isinstance(status, int) else 0
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def _complain(message: str) -> None:
+    sys.stderr.write(f"llm-pv: {' '.join(message.split())}\n")

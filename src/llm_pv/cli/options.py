@@ -1,0 +1,80 @@
+"""Options that several commands share, in groups."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Group, Parameter
+
+from llm_pv.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from llm_pv.sandbox import Sandbox
+
+Format = Literal["table", "json"]
+
+_SANDBOX = Group("Sandbox", sort_key=10)
+
+
+@Parameter(name="*", group=_SANDBOX)
+@dataclass(frozen=True)
+class SandboxOptions:
+    """What a candidate may use, and how it is confined."""
+
+    cpu_seconds: float | None = None
+    "CPU seconds for one candidate; default 2 and 0.01 a row."
+    wall_seconds: float | None = None
+    "Wall-clock seconds for one candidate; default twice the CPU seconds."
+    memory_mb: int = 512
+    "Memory for one candidate, in MB."
+    workers: int | None = None
+    "Candidates run side by side; default the number of cores."
+    sandbox: Literal["auto", "linux", "wasm"] = "auto"
+    "How candidates are confined; auto takes what this machine gives."
+    allow_unconfined: Annotated[bool, Parameter(negative="")] = False
+    "Run code from a model or a file even where it cannot be confined."
+
+    def __post_init__(self) -> None:
+        for name in ("cpu_seconds", "wall_seconds", "memory_mb", "workers"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                option = name.replace("_", "-")
+                raise ConfigurationError(f"--{option} is {value}; give a positive number")
+
+    def open(self) -> "Sandbox":
+        """Return a running sandbox with these options; use it as a context manager.
+
+        Raises
+        ------
+        ConfinementError
+            If code cannot be confined here and the options don't allow to go without.
+        """
+        from llm_pv.sandbox import Limits, Sandbox
+
+        return Sandbox(
+            Limits(
+                cpu_seconds=self.cpu_seconds,
+                wall_seconds=self.wall_seconds,
+                memory_bytes=self.memory_mb * 1024 * 1024,
+            ),
+            workers=self.workers,
+            allow_unconfined=self.allow_unconfined,
+            backend=self.sandbox,
+        )
+
+
+def parse_types(types: Sequence[str]) -> dict[str, str]:
+    """Read ``NAME=TYPE`` options.
+
+    Examples
+    --------
+    >>> parse_types(["zip=str", "age=float"])
+    {'zip': 'str', 'age': 'float'}
+    """
+    parsed = {}
+    for item in types:
+        name, equals, kind = item.rpartition("=")
+        if not equals or not name:
+            raise ConfigurationError(f"--types {item!r}: write NAME=TYPE, such as zip=str")
+        parsed[name] = kind
+    return parsed

@@ -1,0 +1,89 @@
+"""``llm-pv predict``: add a prediction column to rows, the program confined."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llm_pv.cli.options import SandboxOptions
+from llm_pv.errors import ConfigurationError, RunError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_WRITERS = (".csv", ".tsv", ".jsonl", ".parquet")
+
+
+def predict(
+    program: Path,
+    rows: str,
+    /,
+    *,
+    out: Path | None = None,
+    column: str = "prediction",
+    target: str | None = None,
+    data_format: str | None = None,
+    sandbox: SandboxOptions = SandboxOptions(),
+) -> int:
+    """Add a prediction column to rows, the program confined.
+
+    Rows for which the program gives no label get an empty cell and are counted on standard error.
+
+    Parameters
+    ----------
+    program
+        A run directory, or a program's Python file.
+    rows
+        CSV, TSV, Parquet, JSONL or text lines; - for standard input.
+    out
+        File to write (csv, tsv, jsonl or parquet); default CSV on standard output.
+    column
+        Name of the new column.
+    target
+        Column with labels, kept out of the inputs of a program file that stands alone.
+    data_format
+        csv, tsv, parquet, jsonl or text; default by the file's name.
+    """
+    from llm_pv.cli.rows import inputs_for, read_rows, run_blocks
+    from llm_pv.erm.verification import first_error
+    from llm_pv.runs.saved_program import load_program
+
+    if out is not None and out.suffix not in _WRITERS:
+        raise ConfigurationError(f"--out {out}: give a name ending in {', '.join(_WRITERS)}")
+    saved = load_program(program)
+    table = read_rows(rows, data_format=data_format)
+    inputs = inputs_for(saved, table, target=target)
+    frame = table.frame.copy(deep=False)
+    if table.labels is not None:
+        frame[table.labels.name] = table.labels
+    if column in frame.columns:
+        raise ConfigurationError(f"{table.name} has a column {column!r} already; give --column")
+    predictions: list[object] = []
+    reason = ""
+    with sandbox.open() as opened:
+        for execution in run_blocks(saved, inputs, opened):
+            predictions += [saved.value(text) for text in execution.predictions]
+            reason = reason or first_error(execution, saved.classes)
+    frame[column] = predictions
+    _write(frame, out)
+    failed = sum(value is None for value in predictions)
+    if failed:
+        sys.stderr.write(
+            f"llm-pv: {failed:,} of {len(predictions):,} rows got no prediction ({reason})\n"
+        )
+    return 0
+
+
+def _write(frame: "pd.DataFrame", out: Path | None) -> None:
+    if out is None:
+        frame.to_csv(sys.stdout, index=False)
+        return
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if out.suffix == ".parquet":
+            frame.to_parquet(out, index=False)
+        elif out.suffix == ".jsonl":
+            frame.to_json(out, orient="records", lines=True, force_ascii=False)
+        else:
+            frame.to_csv(out, index=False, sep="\t" if out.suffix == ".tsv" else ",")
+    except OSError as error:
+        raise RunError(f"cannot write {out}: {error.strerror or error}") from error

@@ -1,0 +1,109 @@
+"""What a finished run looks like in a terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+_MOST_CANDIDATES = 12
+
+
+def print_learned(record: Mapping[str, Any], console: Console) -> None:
+    """Print the record of a learned program: candidates, source, scores, certificate, files."""
+    console.print(candidates_table(record))
+    if record["program"] is not None:
+        console.print(Text("\nThe selected program", style="bold"))
+        console.print(Padding(Syntax(record["program"].rstrip("\n"), "python", word_wrap=True), 1))
+        console.print(scores_table(record))
+    console.print(_closing(record))
+
+
+def candidates_table(record: Mapping[str, Any]) -> RenderableType:
+    """Lay out the candidates, best first, the pick marked ``>>>>``."""
+    table = Table(title=f"Candidates for {Text(record['name'])}", title_justify="left")
+    table.add_column("", style="bold green", no_wrap=True, min_width=4)
+    for header in ("attempt", "validation", "train", "bits"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("program", overflow="ellipsis", no_wrap=True, ratio=1)
+    rows = record["candidates"]
+    for row in rows[:_MOST_CANDIDATES]:
+        table.add_row(
+            row["pick"],
+            str(row["attempt"]),
+            percent(row["validation_accuracy"]),
+            percent(row["train_accuracy"]),
+            "" if row["bits"] is None else f"{row['bits']:.0f}",
+            Text(_gist(row)),
+            style="bold" if row["pick"] else ("dim" if row["program"] is None else ""),
+        )
+    hidden = len(rows) - _MOST_CANDIDATES
+    if hidden > 0:
+        return Group(table, Text(f"and {hidden} more, in results_attempts.csv", style="dim"))
+    return table
+
+
+def scores_table(record: Mapping[str, Any]) -> Table:
+    """Lay out the selected program's accuracy beside the majority baseline's."""
+    table = Table()
+    table.add_column("rows")
+    for header in ("number", "right", "majority baseline", "balanced"):
+        if header != "balanced" or record["unbalanced"]:
+            table.add_column(header, justify="right")
+    baseline = record["baseline"]
+    for split in ("train", "validation", "test"):
+        score = record[split]
+        if score is None or not score["rows"]:
+            continue
+        cells = [
+            split,
+            f"{score['rows']:,}",
+            percent(score["accuracy"]),
+            percent(baseline.get(f"{split}_accuracy")),
+        ]
+        if split == "test" and record["test_interval"]:
+            low, high = record["test_interval"]
+            cells[2] += f" [{percent(low)}, {percent(high)}]"
+        if record["unbalanced"]:
+            cells.append(percent(score["balanced_accuracy"]))
+        table.add_row(*cells)
+    return table
+
+
+def percent(share: float | None) -> str:
+    """Write a share as percent, empty for None.
+
+    Examples
+    --------
+    >>> percent(0.9871), percent(None)
+    ('98.7%', '')
+    """
+    return "" if share is None else f"{100 * share:.1f}%"
+
+
+def _gist(row: Mapping[str, Any]) -> str:
+    """Return a program's first telling line, or why there is none."""
+    if row["program"] is None or row["remark"]:
+        return str(row["remark"])
+    lines = [line.strip() for line in row["program"].splitlines()]
+    body = [line for line in lines if line.startswith("return ")]
+    return body[-1] if body else (lines[0] if lines else "")
+
+
+def _closing(record: Mapping[str, Any]) -> Text:
+    text = Text("\n")
+    text.append(record["verdict"][:1].upper() + record["verdict"][1:] + ".\n", style="bold")
+    if record["certificate_text"]:
+        text.append("\nCertificate: ", style="bold").append(record["certificate_text"] + "\n")
+    for warning in record["warnings"]:
+        text.append("\nNote: ", style="yellow").append(warning + ".")
+    if record["warnings"]:
+        text.append("\n")
+    if record["program_file"]:
+        text.append(f"\nProgram: {record['program_file']}")
+    if record["run"]:
+        text.append(f"\nEverything else: {record['run']}")
+    return text

@@ -1,0 +1,128 @@
+"""``llm-pv verify``: score a program afresh on labelled rows, the program confined."""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llm_pv.cli.options import Format, SandboxOptions
+from llm_pv.errors import ConfigurationError, DataError
+
+if TYPE_CHECKING:
+    from llm_pv.data.table import Table
+    from llm_pv.runs.saved_program import SavedProgram
+
+
+def verify(
+    program: Path,
+    rows: str,
+    /,
+    *,
+    target: str | None = None,
+    format: Format = "table",  # noqa: A002
+    data_format: str | None = None,
+    seed: int = 0,
+    sandbox: SandboxOptions = SandboxOptions(),
+) -> int:
+    """Score a program afresh on labelled rows, the program confined.
+
+    Shows accuracy with its exact 95% interval, the majority baseline, and whether the program
+    answers each row the same whatever other rows it is run on. On rows that had no part in
+    choosing the program the interval needs no correction.
+
+    Parameters
+    ----------
+    program
+        A run directory, or a program's Python file.
+    rows
+        Labelled CSV, TSV, Parquet, JSONL or text lines; - for standard input.
+    target
+        Column that holds the label; default the one the program was learned from.
+    format
+        How the result is shown: table, or one JSON object.
+    data_format
+        csv, tsv, parquet, jsonl or text; default by the file's name.
+    seed
+        Draws the halves that the program is run on again.
+    """
+    from llm_pv.cli.rows import inputs_for, read_rows, run_blocks
+    from llm_pv.erm.learned import exact_interval
+    from llm_pv.erm.scoring import majority_label, score_predictions
+    from llm_pv.erm.verification import first_error, is_pure
+    from llm_pv.runs.saved_program import load_program
+
+    saved = load_program(program)
+    table = read_rows(rows, data_format=data_format)
+    labels = _labels(saved, table, target or saved.target)
+    inputs = inputs_for(saved, table, target=target)
+    predictions: list[str | None] = []
+    errors: list[str] = []
+    with sandbox.open() as opened:
+        for execution in run_blocks(saved, inputs, opened):
+            predictions += execution.predictions
+            errors.append(first_error(execution, saved.classes))
+        pure = is_pure(saved.program, inputs.inputs(range(min(len(inputs), 2000))), seed, opened)
+    score = score_predictions(predictions, labels)
+    majority = majority_label(labels)
+    record = asdict(score) | {
+        "accuracy": score.accuracy,
+        "interval": exact_interval(score),
+        "majority_label": majority,
+        "majority_accuracy": labels.count(majority) / len(labels),
+        "answers_by_its_input_alone": pure,
+        "first_error": next((error for error in errors if error), ""),
+    }
+    if format == "json":
+        sys.stdout.write(json.dumps(record, indent=2) + "\n")
+    else:
+        _print(record, f"{saved.path} on {table.name}")
+    return 0
+
+
+def _labels(saved: "SavedProgram", table: "Table", target: str | None) -> list[str]:
+    from llm_pv.data.targets import label_texts
+
+    if table.labels is not None:
+        cells = table.labels
+    elif target is None:
+        raise ConfigurationError("name the column that holds the label with --target")
+    elif target not in table.frame.columns:
+        raise DataError(f"{table.name} has no column {target!r}; name the label's with --target")
+    else:
+        cells = table.frame[target]
+    missing = int((cells.isna() | (cells.astype(str).str.strip() == "")).sum())
+    if missing:
+        raise DataError(
+            f"{table.name}: {missing:,} rows have no label; leave them out to verify on the rest"
+        )
+    known = saved.classes.texts if saved.classes else ()
+    return label_texts(cells, written=table.written, known=known)
+
+
+def _print(record: Mapping[str, Any], title: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from llm_pv.cli.tables import percent
+
+    table = Table("", "", title=title, title_justify="left", show_header=False)
+    low, high = record["interval"]
+    table.add_row(
+        "accuracy",
+        f"{percent(record['accuracy'])} of {record['rows']:,} rows "
+        f"(95% interval {percent(low)} to {percent(high)})",
+    )
+    table.add_row("balanced accuracy", percent(record["balanced_accuracy"]))
+    table.add_row(
+        "majority baseline",
+        f"{percent(record['majority_accuracy'])} (always {record['majority_label']!r})",
+    )
+    table.add_row("rows without an answer", f"{record['failed']:,}")
+    table.add_row(
+        "answers by its input alone", "yes" if record["answers_by_its_input_alone"] else "NO"
+    )
+    if record["first_error"]:
+        table.add_row("first error", record["first_error"])
+    Console().print(table)

@@ -1,0 +1,124 @@
+"""Handing a learned program over: the readable file, the predictions and the records."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from llm_pv.data.examples import Splits
+from llm_pv.erm.learned import LearnedProgram
+from llm_pv.programs.saved import write_program
+from llm_pv.runs.cells import Cell, CellLog
+from llm_pv.runs.directory import RunDirectory
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a cell's results go: a run directory and the cell in it.
+
+    Parameters
+    ----------
+    run
+        The open run directory.
+    cell
+        The cell of it.
+    columns
+        Further columns of the cell's row in ``summary.csv``.
+    """
+
+    run: RunDirectory
+    cell: Cell
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+
+def hand_over(
+    result: LearnedProgram,
+    splits: Splits,
+    predictions: Sequence[str | None],
+    destination: Destination,
+    log: CellLog,
+) -> None:
+    """Write the program, the predictions and the records; the cell's summary row comes last.
+
+    Parameters
+    ----------
+    result
+        What was learned.
+    splits
+        The rows it was learned from.
+    predictions
+        The selected program's predictions on the test rows; empty if there are none.
+    destination
+        Where everything goes.
+    log
+        The cell's log, which gets a record of kind ``selected``.
+    """
+    run, cell = destination.run, destination.cell
+    if result.program is not None:
+        run.write_program(cell, write_program(result.program, program_header(result)))
+    if predictions:
+        rows = zip(predictions, splits.test.labels, strict=True)
+        run.write_predictions(
+            cell,
+            ("row", "label", "prediction"),
+            (
+                {"row": number, "label": label, "prediction": guess}
+                for number, (guess, label) in enumerate(rows)
+            ),
+        )
+    selected, score = result.selection.selected, result.test
+    if not any(record["kind"] == "selected" for record in log.attempts):
+        row = selected.record() if selected else {}
+        log.append_attempt(
+            row
+            | {
+                "kind": "selected",
+                "test_accuracy": score.accuracy if score else None,
+                "result": result.record(),
+            }
+        )
+    low, high = result.interval or ("", "")
+    run.finish(
+        cell,
+        {
+            "track": "llm-pv",
+            "method": result.proposer.split(":")[0],
+            "name": result.name,
+            "seed": result.seed,
+            "train_size": len(splits.train),
+            "validation_size": len(splits.validation),
+            "test_size": len(splits.test),
+            "accuracy": score.accuracy if score else "",
+            "low": low,
+            "high": high,
+            "validation_accuracy": (
+                selected.validation.accuracy if selected and selected.validation else ""
+            ),
+            "learn_seconds": round(result.learn_seconds, 3),
+            "test_seconds": round(result.test_seconds, 3),
+            "cost_usd": sum(a.proposal.cost_usd or 0.0 for a in result.selection.attempts),
+            "status": "done" if selected else "nothing found",
+            "reason": "" if selected else result.verdict,
+        }
+        | dict(destination.columns),
+    )
+    run.log("info", "finished", cell=cell.record(), verdict=result.verdict)
+
+
+def program_header(result: LearnedProgram) -> str:
+    """Return what a saved program's docstring says about it."""
+    selected, certificate = result.selection.selected, result.certificate
+    assert selected is not None
+    assert certificate is not None
+    scores = {"train": selected.train, "validation": selected.validation, "test": result.test}
+    lines = [f"Learned from {result.name} by llm-pv ({result.proposer}).", ""]
+    for split, score in scores.items():
+        if score is not None and score.rows:
+            balanced = f", balanced {score.balanced_accuracy:.1%}" if result.unbalanced else ""
+            lines.append(f"{split}: {score.accuracy:.1%} of {score.rows} rows right{balanced}")
+    majority = result.baseline.validation_accuracy or 0.0
+    lines += [
+        f"majority baseline on validation: {majority:.1%} (always {result.baseline.label!r})",
+        "",
+        f"Certificate: {certificate.text()}",
+    ]
+    return "\n".join(lines)

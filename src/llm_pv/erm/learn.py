@@ -1,0 +1,122 @@
+"""From splits to a learned program: the loop, then the one look at the test rows."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from llm_pv.data.examples import Examples, Splits
+from llm_pv.erm.attempts import Attempt
+from llm_pv.erm.handover import Destination, hand_over
+from llm_pv.erm.learned import UNBALANCED, Baseline, LearnedProgram, exact_interval
+from llm_pv.erm.loop import Plan, Selection, select_program
+from llm_pv.erm.scoring import Score, score_predictions
+from llm_pv.erm.verification import read_predictions
+from llm_pv.errors import DataError
+from llm_pv.proposers.base import Proposer
+from llm_pv.runs.cells import Cell, CellLog
+from llm_pv.sandbox import Sandbox
+
+
+def learn_splits(
+    splits: Splits,
+    proposer: Proposer,
+    sandbox: Sandbox,
+    plan: Plan,
+    *,
+    name: str = "data",
+    seed: int = 0,
+    destination: Destination | None = None,
+    on_attempt: Callable[[Attempt], object] | None = None,
+) -> LearnedProgram:
+    """Learn a program from splits and, if asked, write everything about it to a run directory.
+
+    Parameters
+    ----------
+    splits
+        The rows. The test rows are scored once, for the selected program.
+    proposer, sandbox, plan, seed, on_attempt
+        As for `select_program`.
+    name
+        What the data is called, in files and tables.
+    destination
+        Where the results go; None writes nothing.
+
+    Returns
+    -------
+    LearnedProgram
+        The program, its scores and certificate, and every candidate.
+
+    Raises
+    ------
+    DataError
+        If there are no training or no validation rows.
+    """
+    if not len(splits.train) or not len(splits.validation):
+        raise DataError("learning needs training rows and validation rows; give more rows")
+    log = destination.run.cell_log(destination.cell) if destination else CellLog(Cell(name))
+    start = time.perf_counter()
+    selection = select_program(
+        splits, proposer, sandbox, plan, seed=seed, log=log, on_attempt=on_attempt
+    )
+    learned = time.perf_counter()
+    predictions, test = _score_test(selection, splits, sandbox)
+    result = LearnedProgram(
+        name=name,
+        proposer=proposer.name,
+        seed=seed,
+        classes=splits.classes,
+        selection=selection,
+        baseline=Baseline.of(splits),
+        test=test,
+        interval=exact_interval(test) if test else None,
+        unbalanced=_is_unbalanced(splits.train),
+        warnings=(*splits.warnings, *_run_warnings(selection)),
+        learn_seconds=learned - start,
+        test_seconds=time.perf_counter() - learned,
+        path=destination.run.path if destination else None,
+        program_path=(
+            destination.run.program_path(destination.cell)
+            if destination and selection.selected
+            else None
+        ),
+    )
+    if destination is not None and not destination.run.finished(destination.cell):
+        hand_over(result, splits, predictions, destination, log)
+    return result
+
+
+def _score_test(
+    selection: Selection, splits: Splits, sandbox: Sandbox
+) -> tuple[list[str | None], Score | None]:
+    """Look at the test labels, once, for the selected program."""
+    if selection.selected is None or selection.selected.program is None or not len(splits.test):
+        return [], None
+    execution = sandbox.predict(selection.selected.program.source, splits.test.inputs)
+    predictions = read_predictions(execution, splits.classes)
+    return predictions, score_predictions(predictions, splits.test.labels)
+
+
+def _is_unbalanced(rows: Examples) -> bool:
+    counts = Counter(rows.labels).values()
+    return max(counts) >= UNBALANCED * min(counts)
+
+
+def _run_warnings(selection: Selection) -> list[str]:
+    warnings = []
+    if any(attempt.proposal.capped for attempt in selection.attempts):
+        warnings.append(
+            "the search was cut short by its time cap: another machine, or this one at another "
+            "time, may propose other programs; a larger --budget-seconds makes it reproducible"
+        )
+    slow = sum(attempt.unreached > 0 for attempt in selection.attempts)
+    if slow:
+        warnings.append(
+            f"{slow} programs ran out of time or memory; their scores may differ elsewhere"
+        )
+    impure = sum(bool(attempt.rejected) for attempt in selection.attempts)
+    if impure:
+        warnings.append(
+            f"{impure} programs were rejected: run again on part of the rows, they answered "
+            "differently"
+        )
+    return warnings

@@ -1,0 +1,203 @@
+"""What learning ends with: the selected program, its scores, and the table of candidates."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llm_pv.data.examples import Classes, Splits
+from llm_pv.erm.attempts import Attempt
+from llm_pv.erm.certificate import Certificate
+from llm_pv.erm.loop import Selection
+from llm_pv.erm.scoring import Score, majority_label
+from llm_pv.programs.program import Program
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PICK = ">>>>"
+"""What marks the selected program in a table of candidates."""
+
+UNBALANCED = 1.5
+"""From this ratio of the largest to the smallest class on, balanced accuracy is shown."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The answer that needs no program: always the training rows' most frequent class.
+
+    Parameters
+    ----------
+    label
+        That class.
+    validation_accuracy, test_accuracy
+        How often it is right; None where there are no rows.
+    """
+
+    label: str
+    validation_accuracy: float | None
+    test_accuracy: float | None
+
+    @classmethod
+    def of(cls, splits: Splits) -> "Baseline":
+        """Return the majority baseline of these splits."""
+        label = majority_label(splits.train.labels)
+
+        def accuracy(labels: Sequence[str]) -> float | None:
+            return sum(text == label for text in labels) / len(labels) if labels else None
+
+        return cls(label, accuracy(splits.validation.labels), accuracy(splits.test.labels))
+
+
+@dataclass(frozen=True)
+class LearnedProgram:
+    """The outcome of learning.
+
+    Parameters
+    ----------
+    name
+        What the data is called.
+    proposer
+        Where the programs came from.
+    seed
+        What drew everything random.
+    classes
+        The classes, as texts and as the user's values.
+    selection
+        Every attempt, the selected one and its certificate.
+    baseline
+        The majority class, for comparison.
+    test
+        The selected program's score on the test rows; None without test rows or program.
+    interval
+        Exact 95% confidence limits of the test accuracy.
+    unbalanced
+        Whether the classes are so unequal that balanced accuracy is to be shown.
+    warnings
+        What the user should know of rows and run, one sentence each.
+    learn_seconds, test_seconds
+        Wall-clock seconds for proposing and verifying, and for scoring the test rows.
+    path, program_path
+        The run directory and the program's file; None if nothing was written.
+    """
+
+    name: str
+    proposer: str
+    seed: int
+    classes: Classes
+    selection: Selection
+    baseline: Baseline
+    test: Score | None
+    interval: tuple[float, float] | None
+    unbalanced: bool
+    warnings: tuple[str, ...]
+    learn_seconds: float
+    test_seconds: float
+    path: Path | None = None
+    program_path: Path | None = None
+
+    @property
+    def program(self) -> Program | None:
+        """The selected program."""
+        return self.selection.selected.program if self.selection.selected else None
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The selected program's error bound."""
+        return self.selection.certificate
+
+    @property
+    def verdict(self) -> str:
+        """One sentence on whether a rule was found."""
+        return verdict(self.selection, self.baseline)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return the candidates, best first, as a table with the pick marked ``>>>>``."""
+        import pandas as pd
+
+        return pd.DataFrame(candidate_rows(self.selection))
+
+    def record(self) -> dict[str, Any]:
+        """Return everything worth telling, as plain JSON values."""
+        selected = self.selection.selected
+        return {
+            "name": self.name,
+            "proposer": self.proposer,
+            "classes": list(self.classes.texts),
+            "attempts": len(self.selection.attempts),
+            "verdict": self.verdict,
+            "program": self.program.source if self.program else None,
+            "bits": self.program.bits if self.program else None,
+            "train": _score_record(selected.train if selected else None),
+            "validation": _score_record(selected.validation if selected else None),
+            "test": _score_record(self.test),
+            "test_interval": self.interval,
+            "baseline": asdict(self.baseline),
+            "unbalanced": self.unbalanced,
+            "certificate": self.certificate.record() if self.certificate else None,
+            "certificate_text": self.certificate.text() if self.certificate else None,
+            "candidates": candidate_rows(self.selection),
+            "warnings": list(self.warnings),
+            "learn_seconds": self.learn_seconds,
+            "test_seconds": self.test_seconds,
+            "run": str(self.path) if self.path else None,
+            "program_file": str(self.program_path) if self.program_path else None,
+        }
+
+
+def verdict(selection: Selection, baseline: Baseline) -> str:
+    """Say in one sentence whether a rule was found."""
+    selected, certificate = selection.selected, selection.certificate
+    if selected is None or selected.validation is None or certificate is None:
+        return "no program found: no proposal held a program that runs and answers by its input"
+    accuracy, reference = selected.validation.accuracy, baseline.validation_accuracy or 0.0
+    if accuracy <= reference:
+        return (
+            f"nothing found that beats a baseline: always answering {baseline.label!r} is right on "
+            f"{reference:.1%} of the validation rows, the best program on {accuracy:.1%}"
+        )
+    if certificate.error_bound >= 1 - reference:
+        return (
+            f"a program better than always answering {baseline.label!r} on the validation rows "
+            f"({accuracy:.1%} against {reference:.1%}), but its bound does not rule out chance"
+        )
+    return (
+        f"a rule was found: right on {accuracy:.1%} of the validation rows, always answering "
+        f"{baseline.label!r} on {reference:.1%}"
+    )
+
+
+def candidate_rows(selection: Selection) -> list[dict[str, Any]]:
+    """Return the attempts as rows of a table: programs in order of selection, the rest after."""
+    chosen = selection.selected.number if selection.selected else 0
+    rows = sorted(selection.attempts, key=lambda a: (bool(a.rejected), *a.rank))
+    return [_candidate_row(attempt, attempt.number == chosen) for attempt in rows]
+
+
+def _candidate_row(attempt: Attempt, chosen: bool) -> dict[str, Any]:
+    return {
+        "pick": PICK if chosen else "",
+        "attempt": attempt.number,
+        "validation_accuracy": attempt.validation.accuracy if attempt.validation else None,
+        "train_accuracy": attempt.train.accuracy if attempt.train else None,
+        "bits": attempt.program.bits if attempt.program else None,
+        "program": attempt.program.source if attempt.program else None,
+        "remark": attempt.rejected or attempt.error,
+    }
+
+
+def _score_record(score: Score | None) -> dict[str, Any] | None:
+    return None if score is None else asdict(score) | {"accuracy": score.accuracy}
+
+
+def exact_interval(score: Score) -> tuple[float, float] | None:
+    """Return the 95% Clopper-Pearson limits of an accuracy, None without rows."""
+    if not score.rows:
+        return None
+    from scipy.special import betaincinv
+
+    right, wrong = score.rows - score.errors, score.errors
+    low = float(betaincinv(right, wrong + 1, 0.025)) if right else 0.0
+    high = float(betaincinv(right + 1, wrong, 0.975)) if wrong else 1.0
+    return (low, high) if math.isfinite(low + high) else None

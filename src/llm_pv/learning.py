@@ -1,0 +1,266 @@
+"""The plain function beneath the command line and the estimator: rows in, program out."""
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llm_pv.data.examples import Splits
+from llm_pv.erm.attempts import Attempt
+from llm_pv.erm.learn import Destination, learn_splits
+from llm_pv.erm.learned import LearnedProgram
+from llm_pv.erm.loop import Plan
+from llm_pv.proposers.base import Proposer
+from llm_pv.proposers.registry import DEFAULT_BUDGET_SECONDS, make_proposer
+from llm_pv.runs.cells import Cell
+from llm_pv.runs.directory import RunDirectory
+from llm_pv.sandbox import Limits, Sandbox
+
+if TYPE_CHECKING:
+    from llm_pv.data.table import Table
+
+
+@dataclass(frozen=True)
+class SplitSizes:
+    """How many rows each split gets; None shares what the others leave 40 to 40 to 20.
+
+    Parameters
+    ----------
+    train, validation, test
+        Rows wanted. Left out, there are at most 1,000 training rows and 10,000 of the others.
+    """
+
+    train: int | None = None
+    validation: int | None = None
+    test: int | None = None
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where programs come from, how many are tried, and what the certificate may miss.
+
+    Parameters
+    ----------
+    proposer
+        ``"length-first"``, ``"replay:PATH"``, or a `Proposer`.
+    attempts
+        The planned number of attempts K; None for the proposer's default.
+    budget_seconds
+        Cap on the built-in search's time.
+    delta
+        The probability with which the certificate may fail.
+    seed
+        Draws the split and whatever else is random.
+    progress
+        Called by the built-in search with its stage and the number of programs tried.
+    """
+
+    proposer: str | Proposer = "length-first"
+    attempts: int | None = None
+    budget_seconds: float = DEFAULT_BUDGET_SECONDS
+    delta: float = 0.05
+    seed: int = 0
+    progress: Callable[[str, int], None] | None = field(default=None, compare=False)
+
+    def resolve(self) -> tuple[Proposer, Plan]:
+        """Return the proposer itself and the plan.
+
+        Raises
+        ------
+        ConfigurationError
+            If an option cannot work.
+        """
+        proposer = self.proposer
+        if isinstance(proposer, str):
+            proposer = make_proposer(
+                proposer, budget_seconds=self.budget_seconds, progress=self.progress
+            )
+        attempts = proposer.default_attempts if self.attempts is None else self.attempts
+        return proposer, Plan(attempts, self.delta)
+
+
+def read_splits(
+    data: object,
+    labels: object = None,
+    *,
+    target: str | None = None,
+    types: Mapping[str, str] | None = None,
+    data_format: str | None = None,
+    validation: object = None,
+    test: object = None,
+    sizes: SplitSizes = SplitSizes(),
+    seed: int = 0,
+) -> Splits:
+    """Read rows from wherever they are, and split them.
+
+    Parameters
+    ----------
+    data
+        A path (``"-"`` for standard input), a DataFrame, an array, a list of strings or dicts, or
+        `Splits`, which are returned as they are.
+    labels
+        The labels, if they are not a column of the data.
+    target
+        The column that holds the label.
+    types
+        The type of columns by name (str, int, float, bool) where it is not to be told from them.
+    data_format
+        csv, tsv, parquet, jsonl or text; default by the file's name.
+    validation, test
+        Ready-made validation and test rows, as `data`.
+    sizes
+        Rows wanted in each split.
+    seed
+        Draws the split.
+
+    Raises
+    ------
+    DataError
+        If rows cannot be read, labelled or split so.
+    """
+    if isinstance(data, Splits):
+        return data
+    from llm_pv.data.readers import read_table, table_from
+    from llm_pv.data.splits import splits_from_tables
+
+    def table(rows: object, known: object = None) -> "Table":
+        if isinstance(rows, str | Path):
+            return read_table(rows, target=target, types=types, format=data_format)
+        return table_from(rows, known, target=target, types=types)
+
+    return splits_from_tables(
+        table(data, labels),
+        None if validation is None else table(validation),
+        None if test is None else table(test),
+        train_size=sizes.train,
+        validation_size=sizes.validation,
+        test_size=sizes.test,
+        seed=seed,
+    )
+
+
+def learn(
+    data: object,
+    labels: object = None,
+    *,
+    target: str | None = None,
+    types: Mapping[str, str] | None = None,
+    data_format: str | None = None,
+    validation: object = None,
+    test: object = None,
+    sizes: SplitSizes = SplitSizes(),
+    search: Search = Search(),
+    sandbox: Sandbox | None = None,
+    out: Path | str | None = None,
+    name: str | None = None,
+    on_attempt: Callable[[Attempt], object] | None = None,
+) -> LearnedProgram:
+    """Learn a program from labelled rows.
+
+    Rows are split into training, validation and test rows. Programs are proposed from the
+    training rows, run in a sandbox, and selected by their errors on the validation rows; the test
+    rows are looked at once, for the selected program.
+
+    Parameters
+    ----------
+    data, labels, target, types, data_format, validation, test, sizes
+        The rows, as for `read_splits`.
+    search
+        Where programs come from, and how many are tried.
+    sandbox
+        An open sandbox, which is left open; None opens one with default limits for this call.
+    out
+        The run directory; an unfinished run there is resumed, a finished one is read back. None
+        writes nothing.
+    name
+        What the data is called; default by its path.
+    on_attempt
+        Called with each attempt when it is done.
+
+    Returns
+    -------
+    LearnedProgram
+        The program, its scores and certificate, and every candidate.
+
+    Raises
+    ------
+    DataError
+        If rows cannot be read, labelled or split as asked.
+    ConfigurationError
+        If an option cannot work.
+    ConfinementError
+        If candidates cannot be confined here.
+    RunError
+        If the run directory cannot be used.
+
+    Examples
+    --------
+    >>> inputs = [f"{n:08b}" for n in range(256)]
+    >>> learned = learn(inputs, [text.count("1") % 2 for text in inputs])
+    >>> learned.test.accuracy
+    1.0
+    """
+    proposer, plan = search.resolve()
+    splits = read_splits(
+        data,
+        labels,
+        target=target,
+        types=types,
+        data_format=data_format,
+        validation=validation,
+        test=test,
+        sizes=sizes,
+        seed=search.seed,
+    )
+    name = name or (Path(data).name if isinstance(data, str | Path) and data != "-" else "rows")
+    with ExitStack() as stack:
+        if sandbox is None:
+            sandbox = stack.enter_context(Sandbox())
+        destination = None
+        if out is not None:
+            configuration = _configuration(splits, search, plan, sandbox.limits, target)
+            configuration["proposer"] = proposer.name
+            run = stack.enter_context(RunDirectory(Path(out), configuration))
+            destination = Destination(run, Cell(Path(name).stem))
+        return learn_splits(
+            splits,
+            proposer,
+            sandbox,
+            plan,
+            name=name,
+            seed=search.seed,
+            destination=destination,
+            on_attempt=on_attempt,
+        )
+
+
+def _configuration(
+    splits: Splits,
+    search: Search,
+    plan: Plan,
+    limits: Limits,
+    target: str | None,
+) -> dict[str, Any]:
+    """Return everything that decides the result of `learn`, as plain JSON values."""
+    return {
+        "command": "learn",
+        "planned_attempts": plan.attempts,
+        "delta": plan.delta,
+        "budget_seconds": search.budget_seconds,
+        "seed": search.seed,
+        "limits": asdict(limits),
+        "target": target,
+        "columns": list(splits.columns),
+        "types": dict(splits.types),
+        "classes": list(splits.classes.texts),
+        "class_values": [_plain(value) for value in splits.classes.values],
+        "sizes": [len(splits.train), len(splits.validation), len(splits.test)],
+        "rows_digest": splits.digest(),
+    }
+
+
+def _plain(value: object) -> object:
+    """Return a class's value as JSON knows it: numpy scalars as Python's, the rest as text."""
+    value = getattr(value, "item", lambda: value)()
+    return value if isinstance(value, str | bool | int | float) else str(value)

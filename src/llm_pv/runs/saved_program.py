@@ -1,0 +1,95 @@
+"""Finding a saved program, with what its run recorded about its inputs and classes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_pv.data.examples import Classes
+from llm_pv.errors import RunError
+from llm_pv.programs.program import Program
+from llm_pv.programs.saved import read_saved
+from llm_pv.runs.directory import read_run
+
+
+@dataclass(frozen=True)
+class SavedProgram:
+    """A program from disk.
+
+    Parameters
+    ----------
+    program
+        The program.
+    path
+        Its file.
+    columns, types
+        The input columns it was learned from and their types (no types for plain strings); None
+        if the file stands alone.
+    target
+        The column that held the label, None if unknown.
+    classes
+        The classes it was learned for; None if the file stands alone.
+    """
+
+    program: Program
+    path: Path
+    columns: tuple[str, ...] | None = None
+    types: Mapping[str, str] | None = None
+    target: str | None = None
+    classes: Classes | None = None
+
+    def value(self, text: str | None) -> object:
+        """Return the user's value for a predicted text; None for none and for no class."""
+        if self.classes is None or text is None:
+            return text
+        return self.classes.value(text) if text in self.classes.texts else None
+
+
+def load_program(path: Path) -> SavedProgram:
+    """Load a program from a run directory or from its own file.
+
+    Parameters
+    ----------
+    path
+        A run directory that selected one program, or a Python file with a program. A file in the
+        ``programs`` folder of a run is loaded with what that run recorded.
+
+    Raises
+    ------
+    RunError
+        If there is no such file, or the run has selected no program or several.
+    ProgramError
+        If the file holds no program.
+    """
+    if path.is_dir():
+        configuration = read_run(path)["configuration"]
+        found = sorted((path / "programs").glob("*.py"))
+        if not found:
+            raise RunError(f"{path} has selected no program yet; finish the run first")
+        if len(found) > 1:
+            names = ", ".join(file.name for file in found[:5])
+            raise RunError(f"{path} holds {len(found)} programs; name one of programs/: {names}")
+        return _load(found[0], configuration)
+    run = path.parent.parent
+    recorded = path.parent.name == "programs" and (run / "run.json").exists()
+    return _load(path, read_run(run)["configuration"] if recorded else {})
+
+
+def _load(path: Path, configuration: Mapping[str, Any]) -> SavedProgram:
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(
+            f"cannot read {path}: {error}; give a run directory or a program's file"
+        ) from error
+    program = read_saved(text)
+    if "columns" not in configuration:
+        return SavedProgram(program, path)
+    return SavedProgram(
+        program,
+        path,
+        columns=tuple(configuration["columns"]),
+        types=configuration["types"],
+        target=configuration["target"],
+        classes=Classes(tuple(configuration["classes"]), tuple(configuration["class_values"])),
+    )
