@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 from llm_pv.errors import ProgramError
 from llm_pv.programs.program import ENTRY_POINT, Program
+from llm_pv.programs.syntax import MAX_SOURCE_CHARACTERS
 
 MAX_REPLY_CHARACTERS = 1_000_000
 """The longest reply that is read."""
@@ -72,7 +73,7 @@ def read_program(reply: str) -> Program:
     for text in _candidates(reply):
         if text in tried or not _MENTIONS_ENTRY_POINT.search(text):
             continue
-        characters += len(text)
+        characters += len(text) if len(text) <= MAX_SOURCE_CHARACTERS else 0
         if len(tried) == _MAX_TRIES or (tried and characters > _MAX_CHARACTERS_TRIED):
             break
         try:
