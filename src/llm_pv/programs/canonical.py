@@ -12,8 +12,8 @@ from typing import Any
 _IGNORED_FIELDS = {"ctx", "kind", "type_comment", "type_ignores"}
 _OPTIONAL_FIELDS = """
     FunctionDef.returns AsyncFunctionDef.returns Return.value AnnAssign.value
-    arg.annotation arguments.vararg arguments.kwarg Raise.exc Raise.cause Assert.msg ImportFrom.module
-    Yield.value FormattedValue.format_spec Slice.lower Slice.upper Slice.step
+    arg.annotation arguments.vararg arguments.kwarg Raise.exc Raise.cause Assert.msg
+    ImportFrom.module Yield.value FormattedValue.format_spec Slice.lower Slice.upper Slice.step
     ExceptHandler.type ExceptHandler.name alias.asname keyword.arg withitem.optional_vars
     match_case.guard MatchAs.pattern MatchAs.name MatchStar.name MatchMapping.rest
     Dict.keys arguments.kw_defaults TypeVar.bound TypeVar.default_value

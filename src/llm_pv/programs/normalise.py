@@ -45,7 +45,9 @@ def normalise(source: str) -> str:
     >>> normalise("f = lambda x: 1") == normalise("f=lambda  row :1 # always\n")
     True
     """
-    return canonical_text(normalised_tree(source))
+    tree = parse_source(source)
+    normalise_tree(tree)
+    return canonical_text(tree)
 
 
 def canonical_text(tree: ast.AST) -> str:
@@ -59,38 +61,35 @@ def canonical_text(tree: ast.AST) -> str:
     return "".join(parts)
 
 
-def normalised_tree(source: str) -> ast.Module:
-    """Return the syntax tree behind `normalise`; it compiles, and computes what the source does.
+def normalise_tree(tree: ast.Module) -> None:
+    """Normalise a syntax tree in place; it still compiles, and computes what it did.
 
     Parameters
     ----------
-    source
-        The text of a Python module.
+    tree
+        The syntax tree of a module that compiles.
 
-    Raises
-    ------
-    ProgramError
-        If the source does not compile.
+    Examples
+    --------
+    >>> tree = ast.parse("def f(x: str): return len(x)")
+    >>> normalise_tree(tree)
+    >>> ast.unparse(tree.body[0].body)
+    'return len(%0)'
     """
-    tree = parse_source(source)
-    observed = _looks_at_itself(tree)
-    if not observed:
-        Annotations(tree).remove()
-        _remove_constant_statements(tree)
-    _unify_f_strings(tree)
-    if not observed:
-        rename_locals(tree)
-    return tree
+    nodes = list(ast.walk(tree))
+    if _looks_at_itself(nodes):
+        _unify_f_strings(nodes)
+        return
+    Annotations(tree).remove()
+    _remove_constant_statements(nodes)
+    _unify_f_strings(nodes)
+    rename_locals(tree)
 
 
-def _looks_at_itself(tree: ast.Module) -> bool:
+def _looks_at_itself(nodes: list[ast.AST]) -> bool:
     words: set[str] = set()
-    documentation = {
-        id(node.value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    }
-    for node in ast.walk(tree):
+    documentation = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    for node in nodes:
         match node:
             case ast.Name(id=name):
                 words.add(name)
@@ -109,9 +108,9 @@ def _looks_at_itself(tree: ast.Module) -> bool:
     return not words.isdisjoint(_OBSERVERS.split())
 
 
-def _remove_constant_statements(tree: ast.Module) -> None:
+def _remove_constant_statements(nodes: list[ast.AST]) -> None:
     """Remove docstrings and other constants that stand as statements, in place."""
-    for node in ast.walk(tree):
+    for node in nodes:
         for name, body in ast.iter_fields(node):
             if not (isinstance(body, list) and body and isinstance(body[0], ast.stmt)):
                 continue
@@ -129,9 +128,9 @@ def _is_constant(statement: ast.stmt) -> bool:
     )
 
 
-def _unify_f_strings(tree: ast.Module) -> None:
+def _unify_f_strings(nodes: list[ast.AST]) -> None:
     """Write f-strings one way: their text in one piece between two fields, no empty pieces."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, ast.JoinedStr):
             continue
         pieces: list[ast.expr] = []
@@ -148,7 +147,7 @@ def _unify_f_strings(tree: ast.Module) -> None:
             elif piece.value:
                 pieces.append(piece)
         node.values = pieces
-    for node in ast.walk(tree):
+    for node in nodes:
         spec = getattr(node, "format_spec", None)
         if isinstance(spec, ast.JoinedStr) and not spec.values:
             node.format_spec = None  # type: ignore[attr-defined]

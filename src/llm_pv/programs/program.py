@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from llm_pv.errors import ProgramError
 from llm_pv.programs.description_length import description_length
-from llm_pv.programs.normalise import canonical_text, normalised_tree
+from llm_pv.programs.normalise import canonical_text, normalise_tree
 from llm_pv.programs.scopes import Scopes
 from llm_pv.programs.syntax import clean_source, parse_source
 
@@ -54,12 +54,10 @@ class Program:
             With a one-line reason, if the text does not compile or binds no ``f``.
         """
         source = clean_source(source)
-        _require_entry_point(parse_source(source))
-        try:
-            tree = normalised_tree(source)
-            digest = hashlib.sha256(canonical_text(tree).encode()).hexdigest()
-        except RecursionError:
-            raise ProgramError("the source is nested too deeply to compile") from None
+        tree = parse_source(source)
+        _require_entry_point(tree)
+        normalise_tree(tree)
+        digest = hashlib.sha256(canonical_text(tree).encode()).hexdigest()
         return cls(source, digest, description_length(tree))
 
 
