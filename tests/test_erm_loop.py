@@ -1,0 +1,142 @@
+"""The loop: what is selected, when it stops, what it asks for, what it counts."""
+
+import pytest
+
+from llm_pv.data.examples import Examples, Splits
+from llm_pv.erm.learn import learn_splits
+from llm_pv.erm.loop import Plan, Selection, select_program
+from llm_pv.errors import ConfigurationError, DataError
+from llm_pv.runs.cells import Cell, CellLog
+from llm_pv.sandbox import Sandbox
+from rows import ALWAYS_ONE, FIRST_BIT, PARITY, Scripted, parity_splits
+
+
+def select(replies: list[str], sandbox: Sandbox, *, early_stop: bool = True) -> Selection:
+    plan = Plan(len(replies), early_stop=early_stop)
+    log = CellLog(Cell("test"))
+    return select_program(parity_splits(), Scripted(replies), sandbox, plan, seed=0, log=log)
+
+
+def test_the_program_with_the_fewest_validation_errors_is_selected(sandbox: Sandbox) -> None:
+    almost = "def f(x):\n    return 1 - x.count('1') % 2 if x < '0001' else x.count('1') % 2\n"
+    selection = select([ALWAYS_ONE, almost, FIRST_BIT], sandbox)
+    labels = parity_splits().validation
+    wrong = sum(text < "0001" for text in labels.inputs if isinstance(text, str))
+    assert selection.selected is not None
+    assert selection.selected.number == 2
+    assert selection.selected.validation is not None
+    assert selection.selected.validation.errors == wrong
+
+
+def test_a_tie_goes_to_the_shorter_program_then_to_the_earlier(sandbox: Sandbox) -> None:
+    long = "def f(x):\n    ones = 0\n    for c in x:\n        ones += int(c)\n    return ones % 2\n"
+    other = "def f(x):\n    return x.count('1') & 1\n"
+    twin = "def f(x):\n    return 1 & x.count('1')\n"
+    selection = select([long, PARITY, long + "# again"], sandbox, early_stop=False)
+    assert selection.selected is not None
+    assert selection.selected.number == 2
+    selection = select([other, twin], sandbox, early_stop=False)
+    assert selection.attempts[0].program is not None
+    assert selection.attempts[1].program is not None
+    assert selection.attempts[0].program.bits == selection.attempts[1].program.bits
+    assert selection.selected is not None
+    assert selection.selected.number == 1
+
+
+def test_the_loop_stops_at_the_first_program_without_a_validation_error(sandbox: Sandbox) -> None:
+    proposer = Scripted([FIRST_BIT, PARITY, ALWAYS_ONE])
+    plan = Plan(3)
+    selection = select_program(
+        parity_splits(), proposer, sandbox, plan, seed=0, log=CellLog(Cell("test"))
+    )
+    assert len(selection.attempts) == 2
+    assert proposer.paid == 2, "a paid reply was asked for that nobody needs"
+
+
+def test_a_program_seen_before_is_not_run_again_and_counts_once(sandbox: Sandbox) -> None:
+    same = "def f(text):\n    # another name, another comment\n    return int(text[0])\n"
+    selection = select([FIRST_BIT, same, ALWAYS_ONE], sandbox)
+    first, second, third = selection.attempts
+    assert second.seconds == 0.0 < first.seconds
+    assert second.validation == first.validation
+    assert (first.position, second.position, third.position) == (1, 1, 2)
+    assert selection.certificate is not None
+    assert selection.certificate.verified == 2
+    assert selection.certificate.planned == 3
+
+
+def test_a_reply_without_a_program_is_an_attempt_with_its_reason(sandbox: Sandbox) -> None:
+    selection = select(["I cannot help with that.", PARITY], sandbox)
+    assert selection.attempts[0].program is None
+    assert selection.attempts[0].error
+    assert selection.attempts[1].position == 1
+    assert selection.selected is selection.attempts[1]
+
+
+def test_programs_that_fail_are_scored_not_fatal(sandbox: Sandbox) -> None:
+    hostile = [
+        "def f(x):\n    while True: pass\n",
+        "import os\ndef f(x):\n    os._exit(0)\n",
+        "raise SystemExit\ndef f(x): return 1\n",
+        "def f(x):\n    return 'banana'\n",
+        PARITY,
+    ]
+    selection = select(hostile, sandbox)
+    assert selection.selected is not None
+    assert selection.selected.number == 5
+    for attempt in selection.attempts[:4]:
+        assert attempt.validation is not None
+        assert attempt.validation.errors == 30
+        assert attempt.error
+    assert "'banana'" in selection.attempts[3].error
+
+
+def test_nothing_is_selected_when_no_reply_holds_a_program(sandbox: Sandbox) -> None:
+    selection = select(["no", "nor this"], sandbox)
+    assert selection.selected is None
+    assert selection.certificate is None
+
+
+def test_training_accuracy_is_kept_as_information(sandbox: Sandbox) -> None:
+    splits = parity_splits()
+    ones = sum(label == "1" for label in splits.train.labels)
+    attempt = select([ALWAYS_ONE], sandbox).attempts[0]
+    assert attempt.train is not None
+    assert attempt.train.errors == 20 - ones
+
+
+@pytest.mark.parametrize("arguments", [{"attempts": 0}, {"attempts": 1, "delta": 0.0}])
+def test_a_plan_that_cannot_be_is_refused(arguments: dict[str, float]) -> None:
+    with pytest.raises(ConfigurationError):
+        Plan(**arguments)  # type: ignore[arg-type]
+
+
+def test_learning_without_validation_rows_is_refused(sandbox: Sandbox) -> None:
+    splits = parity_splits()
+    nothing = Splits(splits.train, Examples([], []), splits.test, splits.classes)
+    with pytest.raises(DataError, match="validation rows"):
+        learn_splits(nothing, Scripted([PARITY]), sandbox, Plan(1))
+
+
+def test_without_a_rule_the_verdict_says_so(sandbox: Sandbox) -> None:
+    learned = learn_splits(parity_splits(), Scripted([ALWAYS_ONE]), sandbox, Plan(1))
+    assert "nothing found that beats a baseline" in learned.verdict
+    learned = learn_splits(parity_splits(), Scripted([PARITY]), sandbox, Plan(1))
+    assert learned.verdict.startswith("a rule was found")
+    assert learned.test is not None
+    assert learned.test.accuracy == 1.0
+    few = parity_splits(validation=4)
+    assert (
+        "does not rule out chance"
+        in learn_splits(few, Scripted([PARITY]), sandbox, Plan(1)).verdict
+    )
+
+
+def test_the_table_of_candidates_marks_the_pick(sandbox: Sandbox) -> None:
+    learned = learn_splits(
+        parity_splits(), Scripted(["nothing", ALWAYS_ONE, PARITY]), sandbox, Plan(3)
+    )
+    frame = learned.to_frame()
+    assert frame["pick"].tolist() == [">>>>", "", ""]
+    assert frame["attempt"].tolist() == [3, 2, 1]
+    assert frame["program"].iloc[0] == PARITY

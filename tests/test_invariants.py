@@ -1,0 +1,433 @@
+"""The seven invariants of the architecture, each held by the tests named after it."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import llm_pv
+from llm_pv.data.examples import Classes, Examples, Input, Splits
+from llm_pv.erm.learn import learn_splits
+from llm_pv.erm.loop import Plan, select_program
+from llm_pv.learning import Search, learn
+from llm_pv.proposers.base import Proposal
+from llm_pv.runs.cells import Cell, CellLog
+from llm_pv.runs.directory import RunDirectory
+from llm_pv.sandbox import Execution, Sandbox
+from rows import ALWAYS_ONE, FIRST_BIT, PARITY, Scripted, parity_splits
+
+SOURCE = str(Path(__file__).parents[1] / "src")
+
+
+class Watched:
+    """A real sandbox that remembers everything handed to it."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self.handed: list[tuple[str, Sequence[Input]]] = []
+        self.limits = sandbox.limits
+
+    def predict(self, source: str, inputs: Sequence[Input]) -> Execution:
+        self.handed.append((source, inputs))
+        return self._sandbox.predict(source, inputs)
+
+    def predict_many(self, sources: Sequence[str], inputs: Sequence[Input]) -> Iterator[Execution]:
+        for source in sources:
+            yield self.predict(source, inputs)
+
+
+def with_secret_labels(splits: Splits) -> tuple[Splits, list[str]]:
+    """The same rows with labels no candidate could guess."""
+    names = {"0": "label-7f3a-even", "1": "label-91bc-odd"}
+    parts = [
+        Examples(part.inputs, [names[label] for label in part.labels])
+        for part in (splits.train, splits.validation, splits.test)
+    ]
+    texts = tuple(names.values())
+    return Splits(*parts, Classes(texts, texts)), list(texts)
+
+
+def test_invariant_1_no_label_is_handed_to_a_sandboxed_process(sandbox: Sandbox) -> None:
+    splits, secrets = with_secret_labels(parity_splits())
+    watched: Any = Watched(sandbox)
+    learn_splits(splits, Scripted([PARITY, ALWAYS_ONE, FIRST_BIT]), watched, Plan(3))
+    assert len(watched.handed) >= 4, "candidates, the winner's second runs, the test rows"
+    for _, inputs in watched.handed:
+        assert not any(secret in repr(inputs) for secret in secrets)
+
+
+def test_invariant_1_a_candidate_that_searches_its_process_finds_no_label(
+    sandbox: Sandbox,
+) -> None:
+    hunter = """
+import sys, types
+def everything():
+    seen, todo = set(), [sys.modules, sys._getframe(0)]
+    frame = sys._getframe(0)
+    while frame is not None:
+        todo += [frame.f_locals, frame.f_globals]
+        frame = frame.f_back
+    while todo and len(seen) < 300_000:
+        thing = todo.pop()
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, (str, bytes)):
+            yield thing if isinstance(thing, str) else thing.decode("latin-1")
+        elif isinstance(thing, dict):
+            todo += list(thing.keys()) + list(thing.values())
+        elif isinstance(thing, (list, tuple, set, frozenset)):
+            todo += list(thing)
+        else:
+            todo.append(getattr(thing, "__dict__", None))
+needle = "label-" + "91bc"
+found = [text for text in everything() if needle in text and len(text) < 40]
+def f(x):
+    return found[0] if found else "nothing"
+"""
+    splits, secrets = with_secret_labels(parity_splits())
+    execution = sandbox.predict(hunter, splits.validation.inputs)
+    assert set(execution.predictions) == {"nothing"}, execution
+    planted = hunter.replace("needle = ", 'planted = "label-91bc-odd"\nneedle = ')
+    control = sandbox.predict(planted, splits.validation.inputs)
+    assert set(control.predictions) == {secrets[1]}, "the search must be able to find a label"
+
+
+def test_invariant_2_validation_and_test_rows_never_reach_a_proposer(sandbox: Sandbox) -> None:
+    splits = parity_splits()
+    proposer = Scripted([ALWAYS_ONE, FIRST_BIT])
+    learn_splits(splits, proposer, sandbox, Plan(2))
+    [(train, classes, seed, start)] = proposer.calls
+    assert train is splits.train
+    assert (classes, seed, start) == (splits.classes, 0, 0)
+
+
+def test_invariant_2_nothing_about_validation_changes_what_is_proposed(tmp_path: Path) -> None:
+    splits = parity_splits()
+    flipped = [str(1 - int(label)) for label in splits.validation.labels]
+    other = Splits(
+        splits.train,
+        Examples(splits.validation.inputs, flipped),
+        splits.test,
+        splits.classes,
+    )
+    proposed = []
+    for number, rows in enumerate((splits, other)):
+        out = tmp_path / str(number)
+        learn(rows, search=Search(attempts=12, budget_seconds=20), out=out)
+        lines = (out / "replies.jsonl").read_text().splitlines()
+        proposed.append([json.loads(line)["text"] for line in lines])
+    shorter = min(map(len, proposed))
+    assert shorter > 0
+    assert proposed[0][:shorter] == proposed[1][:shorter]
+
+
+class CountedLabels(list[str]):
+    """Labels that count how often they are looked at."""
+
+    looks = 0
+
+    def __iter__(self) -> Iterator[str]:
+        CountedLabels.looks += 1
+        return super().__iter__()
+
+    def __getitem__(self, index: Any) -> Any:
+        CountedLabels.looks += 1
+        return super().__getitem__(index)
+
+
+def test_invariant_3_test_labels_are_not_looked_at_while_selecting(sandbox: Sandbox) -> None:
+    splits = parity_splits()
+    counted = Splits(
+        splits.train,
+        splits.validation,
+        Examples(splits.test.inputs, CountedLabels(splits.test.labels)),
+        splits.classes,
+    )
+    CountedLabels.looks = 0
+    plan, log = Plan(3, early_stop=False), CellLog(Cell("test"))
+    proposer = Scripted([ALWAYS_ONE, PARITY, FIRST_BIT])
+    selection = select_program(counted, proposer, sandbox, plan, seed=0, log=log)
+    assert selection.selected is not None
+    assert CountedLabels.looks == 0
+    learn_splits(counted, Scripted([PARITY]), sandbox, Plan(1))
+    assert CountedLabels.looks > 0, "the labels must be counted when they are looked at"
+
+
+def test_invariant_3_only_the_selected_record_carries_a_test_accuracy(tmp_path: Path) -> None:
+    (tmp_path / "replies.jsonl").write_text(
+        "".join(json.dumps(text) + "\n" for text in (ALWAYS_ONE, FIRST_BIT, PARITY))
+    )
+    search = Search(f"replay:{tmp_path / 'replies.jsonl'}")
+    learn(parity_splits(), search=search, out=tmp_path / "run")
+    lines = (tmp_path / "run" / "results_attempts.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    assert [(record["kind"], record["test_accuracy"]) for record in records] == [
+        ("attempt", None),
+        ("attempt", None),
+        ("attempt", None),
+        ("selected", 1.0),
+    ]
+
+
+IMPURE = {
+    "counts its calls": """
+calls = []
+def f(x):
+    calls.append(x)
+    return (x.count('1') + (len(calls) > 40)) % 2
+""",
+    "compares with the inputs before": """
+seen = set()
+def f(x):
+    seen.add(x[:2])
+    return x.count('1') % 2 if len(seen) < 4 else 1 - x.count('1') % 2
+""",
+    "throws a coin": """
+import time
+def f(x):
+    return time.perf_counter_ns() // 100 % 2
+""",
+}
+
+
+@pytest.mark.parametrize("source", IMPURE.values(), ids=IMPURE.keys())
+def test_invariant_4_a_program_that_looks_at_other_inputs_makes_room_for_the_next(
+    source: str, sandbox: Sandbox
+) -> None:
+    plan, log = Plan(2, early_stop=False), CellLog(Cell("test"))
+    selection = select_program(
+        parity_splits(validation=40), Scripted([source, "f = lambda x: 'no class'"]), sandbox,
+        plan, seed=0, log=log,
+    )  # fmt: skip
+    assert selection.selected is not None
+    assert selection.selected.number == 2
+    assert "depends on the other inputs" in selection.attempts[0].rejected
+
+
+def test_invariant_4_answers_by_position_are_rejected_even_when_perfect(sandbox: Sandbox) -> None:
+    splits = parity_splits()
+    answers = [*splits.validation.labels, *splits.train.labels]
+    cheat = f"answers = iter({answers!r})\ndef f(x):\n    return next(answers, '0')\n"
+    proposer = Scripted([cheat, FIRST_BIT])
+    selection = select_program(
+        splits, proposer, sandbox, Plan(2), seed=0, log=CellLog(Cell("test"))
+    )
+    assert selection.attempts[0].validation is not None
+    assert selection.attempts[0].validation.errors == 0
+    assert selection.attempts[0].rejected
+    assert selection.selected is not None
+    assert selection.selected.number == 2, "an early stop at an impure program ended the loop"
+
+
+def test_invariant_4_rows_that_ran_out_of_time_are_reported_not_called_impure() -> None:
+    from llm_pv.sandbox import Limits
+
+    slow = """
+def f(x):
+    if x.endswith('11'):
+        while True: pass
+    return x.count('1') % 2
+"""
+    with Sandbox(Limits(cpu_seconds=1, wall_seconds=1)) as sandbox:
+        selection = select_program(
+            parity_splits(), Scripted([slow]), sandbox, Plan(1), seed=0,
+            log=CellLog(Cell("test")),
+        )  # fmt: skip
+    [attempt] = selection.attempts
+    assert not attempt.rejected
+    assert attempt.unreached > 0
+    assert selection.selected is attempt
+
+
+def test_invariant_5_a_reply_is_on_disk_before_it_is_used(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen_on_disk = []
+    path = tmp_path / "run" / "replies.jsonl"
+
+    class Looking(Watched):
+        def predict(self, source: str, inputs: Sequence[Input]) -> Execution:
+            lines = path.read_text().splitlines()
+            seen_on_disk.append(source in {json.loads(line)["text"] for line in lines})
+            return super().predict(source, inputs)
+
+    looking: Any = Looking(sandbox)
+    with RunDirectory(tmp_path / "run", {}) as run:
+        log = run.cell_log(Cell("test"))
+        proposer = Scripted([ALWAYS_ONE, FIRST_BIT, PARITY])
+        select_program(parity_splits(), proposer, looking, Plan(3), seed=0, log=log)
+    assert seen_on_disk
+    assert all(seen_on_disk)
+
+
+def test_invariant_5_a_resumed_run_pays_for_no_recorded_reply(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    replies = [ALWAYS_ONE, "no program", FIRST_BIT, PARITY]
+
+    class Dies(Scripted):
+        def propose(
+            self, train: Examples, classes: Classes, *, seed: int, start: int = 0
+        ) -> Iterator[Proposal]:
+            yield from super().propose(train, classes, seed=seed, start=start)
+            raise KeyboardInterrupt
+
+    for recorded in range(4):
+        out = tmp_path / str(recorded)
+        proposer = Dies(replies[:recorded])
+        with RunDirectory(out, {}) as run, pytest.raises(KeyboardInterrupt):
+            log = run.cell_log(Cell("test"))
+            select_program(parity_splits(), proposer, sandbox, Plan(4), seed=0, log=log)
+        again = Scripted(replies)
+        with RunDirectory(out, {}) as run:
+            log = run.cell_log(Cell("test"))
+            selection = select_program(parity_splits(), again, sandbox, Plan(4), seed=0, log=log)
+        assert again.paid == 4 - recorded
+        assert [attempt.number for attempt in selection.attempts] == [1, 2, 3, 4]
+        assert selection.selected is not None
+        assert selection.selected.number == 4
+        assert selection.certificate is not None
+        assert selection.certificate.verified == 3
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import llm_pv.runs.journal as journal
+sys.path.insert(0, sys.argv[3])
+from rows import ALWAYS_ONE, FIRST_BIT, PARITY, Scripted, parity_splits
+from llm_pv.erm.learn import Destination, learn_splits
+from llm_pv.erm.loop import Plan
+from llm_pv.runs.cells import Cell
+from llm_pv.runs.directory import RunDirectory
+from llm_pv.sandbox import Sandbox
+
+moment = int(sys.argv[2])
+writes = 0
+class Tearing:
+    def __init__(self, file): self.file = file
+    def __enter__(self): return self
+    def __exit__(self, *_): self.file.close()
+    def __getattr__(self, name): return getattr(self.file, name)
+    def write(self, data):
+        global writes
+        writes += 1
+        if writes * 2 - 1 == moment:
+            self.file.write(data[: len(data) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        written = self.file.write(data)
+        if writes * 2 == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return written
+opened = Path.open
+def tearing(self, mode="r", *args, **kwargs):
+    file = opened(self, mode, *args, **kwargs)
+    return Tearing(file) if mode == "ab" else file
+Path.open = tearing
+with Sandbox() as sandbox, RunDirectory(Path(sys.argv[1]), {"same": 1}) as run:
+    proposer = Scripted([ALWAYS_ONE, "nothing", FIRST_BIT, PARITY])
+    destination = Destination(run, Cell("test"))
+    learn_splits(parity_splits(), proposer, sandbox, Plan(4), destination=destination)
+    print("paid", proposer.paid)
+"""
+
+
+def test_invariant_5_a_kill_at_any_moment_loses_at_most_the_attempt_in_flight(
+    tmp_path: Path,
+) -> None:
+    def start(out: Path, moment: int) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", KILLED, str(out), str(moment), str(Path(__file__).parent)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": SOURCE},
+        )
+
+    whole = start(tmp_path / "whole", 0)
+    assert whole.stdout == "paid 4\n", whole.stderr
+    reference = comparable_files(tmp_path / "whole")
+    # Eight journal lines are written (4 replies, 4 attempts), then one for the selection: each
+    # can be torn or whole when the kill comes.
+    for moment in range(1, 19):
+        out = tmp_path / str(moment)
+        killed = start(out, moment)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        lines = (out / "replies.jsonl").read_bytes().split(b"\n")
+        recorded = len([line for line in lines[:-1] if line])
+        resumed = start(out, 0)
+        assert resumed.stdout == f"paid {4 - recorded}\n", resumed.stderr
+        assert comparable_files(out) == reference, f"killed at moment {moment}"
+
+
+TIMINGS = re.compile(
+    r'"(created|time|proposal_seconds|verify_seconds|seconds|learn_seconds|test_seconds|command)"'
+    r": (\[[^\]]*\]|\"[^\"]*\"|[0-9.e+-]+)"
+)
+
+
+def comparable_files(run: Path) -> dict[str, str]:
+    """The files of a run without dates, timings and the run's own path."""
+    contents = {}
+    for path in sorted(run.rglob("*")):
+        if path.is_file() and path.suffix != ".csv" and path.name not in {".lock", "runner.log"}:
+            text = path.read_text("utf-8").replace(str(run), "RUN")
+            contents[path.relative_to(run).as_posix()] = TIMINGS.sub("-", text)
+    return contents
+
+
+def test_invariant_6_no_secret_is_written_or_printed(tmp_path: Path) -> None:
+    secret = "sk-do-not-write-me-0123456789"
+    keys = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY")
+    environment = {**os.environ, "PYTHONPATH": SOURCE} | dict.fromkeys(keys, secret)
+    rows = tmp_path / "rows.txt"
+    splits = parity_splits(60, 60, 40)
+    rows.write_text(
+        "".join(
+            f"{text} -> {label}\n"
+            for part in (splits.train, splits.validation, splits.test)
+            for text, label in zip(part.inputs, part.labels, strict=True)
+        )
+    )
+    thief = "import os\nf = lambda x: os.environ['OPENAI_API_KEY']\n"
+    (tmp_path / "thief.py").write_text(thief)
+    run = [sys.executable, "-m", "llm_pv", "learn", "--debug"]
+    commands = [
+        [*run, str(rows), "--out", str(tmp_path / "a")],
+        [*run, str(rows), "--out", str(tmp_path / "b"), "--proposer", f"replay:{thief}"],
+        [*run, str(rows), "--out", str(tmp_path / "c"), "--proposer",
+         f"replay:{tmp_path / 'thief.py'}"],
+        [sys.executable, "-m", "llm_pv", "doctor"],
+        [sys.executable, "-m", "llm_pv", "doctor", "--format", "json"],
+    ]  # fmt: skip
+    for command in commands:
+        result = subprocess.run(command, capture_output=True, env=environment, check=False)
+        assert secret.encode() not in result.stdout + result.stderr, command
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 8
+    assert not [path for path in files if secret.encode() in path.read_bytes()]
+
+
+def test_invariant_7_the_same_seed_and_configuration_give_the_same_run(tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    draw = random.Random(7)
+    rows = [(draw.randrange(100), draw.choice("abc"), draw.random()) for _ in range(300)]
+    table.write_text(
+        "a,b,c,y\n" + "".join(f"{a},{b},{c},{int(a > 40 and b == 'a')}\n" for a, b, c in rows)
+    )
+    for number in ("1", "2"):
+        out = tmp_path / number / "run"
+        search = Search(seed=3, attempts=10, budget_seconds=60)
+        llm_pv.learn(table, target="y", search=search, out=out)
+    first, second = (comparable_files(tmp_path / number / "run") for number in ("1", "2"))
+    assert first == second
+    assert {"run.json", "replies.jsonl", "results_attempts.jsonl"} < first.keys()
