@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from llm_pv.errors import ConfigurationError
+
 
 class Outcome(StrEnum):
     """How a candidate's run ended."""
@@ -27,15 +29,30 @@ class Limits:
     wall_seconds
         Wall-clock time; None for twice the CPU limit.
     memory_bytes
-        Address space beyond what the sandbox itself holds.
+        Address space beyond what the sandbox itself and the inputs take.
     output_bytes
         Text kept from stdout and stderr; the rest is thrown away.
+
+    Raises
+    ------
+    ConfigurationError
+        If a limit is not positive.
+
+    Examples
+    --------
+    >>> Limits().cpu_limit(rows=100), Limits(cpu_seconds=1).wall_limit(rows=100)
+    (3.0, 2.0)
     """
 
     cpu_seconds: float | None = None
     wall_seconds: float | None = None
     memory_bytes: int = 512 * 1024 * 1024
     output_bytes: int = 10_000
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is not None and not 0 < value < 2**62:
+                raise ConfigurationError(f"the limit {name} is {value}: give a positive number")
 
     def cpu_limit(self, rows: int) -> float:
         """Return the CPU seconds for this many rows."""
@@ -64,7 +81,8 @@ class Execution:
     reason
         One line on why the run did not finish; empty when it did.
     output
-        The beginning of what the program printed.
+        The beginning of what the program printed: text nobody vouches for, control characters
+        included.
     wall_seconds, cpu_seconds
         What the run took.
     """

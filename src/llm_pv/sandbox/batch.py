@@ -1,0 +1,116 @@
+"""The inputs of a run, written once in the form a sandboxed process takes them."""
+
+import marshal
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, overload
+
+from llm_pv.errors import DataError
+
+if TYPE_CHECKING:  # that file imports numpy
+    from llm_pv.data.examples import Input, Scalar
+
+
+class Batch(Sequence["Input"]):
+    """Inputs that were checked and copied once, for running many programs on them.
+
+    A sandbox makes one of whatever inputs it is given; who runs program after program on the same
+    rows makes it beforehand and saves that work.
+
+    Parameters
+    ----------
+    inputs
+        Strings, or dicts from column name to str, int, float, bool or None (see
+        `llm_pv.data.examples.Input`); numpy scalars and subclasses become plain values.
+
+    Raises
+    ------
+    DataError
+        If an input is anything else.
+
+    Examples
+    --------
+    >>> rows = Batch(["0110", "0111"])
+    >>> len(rows), rows[1], [list(part) for part in rows.split(2)]
+    (2, '0111', [['0110'], ['0111']])
+    """
+
+    def __init__(self, inputs: "Sequence[Input]") -> None:
+        self._rows = [_plain_row(position, row) for position, row in enumerate(inputs)]
+        self._parts: dict[int, list[Batch]] = {}
+        self._encoded: bytes | None = None
+
+    @classmethod
+    def of(cls, inputs: "Sequence[Input]") -> "Batch":
+        """Return the inputs themselves where they are a batch already, a batch of them else."""
+        return inputs if isinstance(inputs, Batch) else cls(inputs)
+
+    @overload
+    def __getitem__(self, index: int) -> "Input": ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "list[Input]": ...
+
+    def __getitem__(self, index: int | slice) -> "Input | list[Input]":
+        return self._rows[index]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> "Iterator[Input]":
+        return iter(self._rows)
+
+    def split(self, parts: int) -> list["Batch"]:
+        """Cut the batch into this many runs of neighbouring rows, as even as can be."""
+        if parts not in self._parts:
+            size = math.ceil(len(self) / parts)
+            self._parts[parts] = [
+                self._of_plain(self._rows[start : start + size])
+                for start in range(0, len(self), size)
+            ]
+        return self._parts[parts]
+
+    def encoded(self) -> bytes:
+        """Return the rows as `marshal` writes them."""
+        if self._encoded is None:
+            self._encoded = marshal.dumps(self._rows)
+        return self._encoded
+
+    @classmethod
+    def _of_plain(cls, rows: "list[Input]") -> "Batch":
+        batch = cls([])
+        batch._rows = rows
+        return batch
+
+
+def _plain_row(position: int, row: object) -> "Input":
+    if type(row) is str:
+        return row
+    if isinstance(row, dict):
+        return {_plain_name(position, name): _plain(position, row[name]) for name in row}
+    if isinstance(row, str):
+        return str.__str__(row)
+    raise DataError(
+        f"input {position} is a {type(row).__name__}: a program gets a string, or a dict from "
+        "column name to value"
+    )
+
+
+def _plain_name(position: int, name: object) -> str:
+    if isinstance(name, str):
+        return str.__str__(name)
+    raise DataError(f"input {position} has a column called {name!r}: name columns by strings")
+
+
+def _plain(position: int, value: object) -> "Scalar":
+    kind = type(value)
+    if value is None or kind in {str, int, float, bool}:
+        return value  # type: ignore[return-value]
+    if kind.__module__ == "numpy" and getattr(value, "shape", None) == ():
+        value = value.item()  # type: ignore[attr-defined]
+    for plain in (bool, int, float, str):
+        if isinstance(value, plain):
+            return plain(value)
+    raise DataError(
+        f"input {position} holds a {kind.__name__}: columns hold str, int, float, bool or None"
+    )

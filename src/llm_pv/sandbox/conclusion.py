@@ -1,0 +1,122 @@
+"""From how a process ended and what it left on its page to what the caller is told."""
+
+import io
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llm_pv.sandbox.execution import Execution, Limits, Outcome
+from llm_pv.sandbox.ledger import ERRORS_KEPT, MalformedError, PageContent, read_page
+
+_ENDINGS = {
+    "finished": Outcome.FINISHED,
+    "load": Outcome.FAILED_TO_LOAD,
+    "memory": Outcome.OUT_OF_MEMORY,
+    "full": Outcome.MALFORMED,
+}
+# By number: not every system has these signals.
+_SIGKILL, _SIGXCPU, _SIGPROF = 9, 24, 27
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a candidate's process ended, as its parent saw it.
+
+    Parameters
+    ----------
+    status
+        The exit status; minus the number of the signal that ended it.
+    cut_off
+        Whether it was killed for the wall-clock limit.
+    cpu_seconds, wall_seconds
+        What it took.
+    """
+
+    status: int
+    cut_off: bool
+    cpu_seconds: float
+    wall_seconds: float
+
+
+def conclude(ending: Ending, page: io.BufferedIOBase, rows: int, limits: Limits) -> Execution:
+    """Read a dead process's page and say how the run went; a candidate cannot make this raise.
+
+    Parameters
+    ----------
+    ending
+        How the process ended.
+    page
+        Its page, as a file positioned at the start.
+    rows
+        The number of inputs it was given.
+    limits
+        What it was allowed.
+    """
+    try:
+        content = read_page(page, rows, limits.output_bytes)
+        outcome, reason = _outcome(content, ending, rows, limits)
+    except MalformedError as error:
+        content = PageContent([], {}, "", "", "")
+        outcome, reason = Outcome.MALFORMED, str(error)
+    missing = rows - len(content.answers)
+    return Execution(
+        outcome=outcome,
+        predictions=(*content.answers, *[None] * missing),
+        unreached=tuple(range(rows - missing, rows)),
+        errors=content.errors,
+        reason=reason,
+        output=content.output,
+        wall_seconds=ending.wall_seconds,
+        cpu_seconds=ending.cpu_seconds,
+    )
+
+
+def _outcome(
+    content: PageContent, ending: Ending, rows: int, limits: Limits
+) -> tuple[Outcome, str]:
+    if content.end:
+        return _ENDINGS[content.end], content.reason
+    if ending.cut_off:
+        return Outcome.TIMED_OUT, f"stopped after {limits.wall_limit(rows):g} s"
+    allowed = limits.cpu_limit(rows)
+    spent = ending.cpu_seconds >= allowed
+    if -ending.status in {_SIGPROF, _SIGXCPU} or (ending.status == -_SIGKILL and spent):
+        return Outcome.TIMED_OUT, f"stopped after {allowed:g} s of CPU time"
+    if ending.status == -_SIGKILL:
+        return Outcome.OUT_OF_MEMORY, "killed by the system, which was short of memory"
+    if ending.status < 0:
+        return Outcome.CRASHED, f"ended by {_signal_name(-ending.status)}"
+    return Outcome.CRASHED, f"ended itself with exit status {ending.status}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def join(parts: Sequence[Execution]) -> Execution:
+    """Put together the executions of one program on neighbouring runs of rows.
+
+    The first part that did not finish decides the outcome and the reason.
+    """
+    decisive = next((part for part in parts if part.outcome is not Outcome.FINISHED), parts[0])
+    predictions: list[str | None] = []
+    unreached: list[int] = []
+    errors: dict[int, str] = {}
+    for part in parts:
+        start = len(predictions)
+        unreached += [start + position for position in part.unreached]
+        errors |= {start + position: text for position, text in part.errors.items()}
+        predictions += part.predictions
+    return Execution(
+        outcome=decisive.outcome,
+        predictions=tuple(predictions),
+        unreached=tuple(unreached),
+        errors=dict(sorted(errors.items())[:ERRORS_KEPT]),
+        reason=decisive.reason,
+        output=next((part.output for part in parts if part.output), ""),
+        wall_seconds=max(part.wall_seconds for part in parts),
+        cpu_seconds=sum(part.cpu_seconds for part in parts),
+    )

@@ -1,0 +1,144 @@
+"""Running one program over its inputs, inside the sandbox: standard library only.
+
+The caller has confined the process already. Nothing here defends the answers against the program,
+which shares the process and may spoil them: it can only hurt itself.
+"""
+
+import builtins
+import io
+import sys
+from collections.abc import Callable, Sequence
+from types import CodeType, ModuleType, TracebackType
+
+from llm_pv.data.labels import label_text
+from llm_pv.sandbox.ledger import LABEL_CHARACTERS, Ledger, OutputCapture, Page, PageFullError
+
+PROGRAM_NAME = "program"
+"""The name of the module a program runs as."""
+
+SOURCE_CHARACTERS = 1_000_000
+"""A longer source is no program."""
+
+_FILE = f"<{PROGRAM_NAME}>"
+
+
+class LoadError(Exception):
+    """The program has no ``f`` to call, and why."""
+
+
+def run_program(
+    source: str, inputs: Sequence[object], page: Page, output_bytes: int, allowed: frozenset[str]
+) -> None:
+    """Load a program and write its answer for each input onto the page.
+
+    Parameters
+    ----------
+    source
+        The program, a module that defines ``f``.
+    inputs
+        What ``f`` is called with, one by one, each its own object.
+    page, output_bytes
+        Where answers and printed text go (see `llm_pv.sandbox.ledger`).
+    allowed
+        The top-level modules the program may import.
+    """
+    ledger = Ledger(page, output_bytes)
+    _capture_output(page, output_bytes)
+    try:
+        _answer(_load(source, allowed), inputs, ledger)
+        ledger.end("finished")
+    except LoadError as error:
+        ledger.end("load", str(error))
+    except MemoryError:
+        ledger.end("memory", "the program asked for more memory than its limit")
+    except PageFullError:
+        ledger.end("full", "the answers are too long in all")
+
+
+def _capture_output(page: Page, output_bytes: int) -> None:
+    raw = OutputCapture(page, output_bytes)
+    text = io.TextIOWrapper(
+        io.BufferedWriter(raw, 1), "utf-8", errors="backslashreplace", write_through=True
+    )
+    sys.stdout = sys.stderr = text
+
+
+def _answer(function: Callable[[object], object], inputs: Sequence[object], ledger: Ledger) -> None:
+    for row in inputs:
+        try:
+            text = label_text(function(row))
+        except MemoryError:
+            raise
+        except BaseException as error:  # noqa: BLE001  (SystemExit counts as a mistake as well)
+            ledger.error(describe(error))
+            continue
+        if len(text) <= LABEL_CHARACTERS:
+            ledger.label(text)
+        else:
+            ledger.error(f"ValueError: a label of {len(text):,} characters")
+
+
+def _load(source: str, allowed: frozenset[str]) -> Callable[[object], object]:
+    """Run the program as a module and return its ``f``."""
+    module = ModuleType(PROGRAM_NAME)
+    sys.modules[PROGRAM_NAME] = module
+    namespace = vars(module)
+    namespace["__builtins__"] = {**vars(builtins), "__import__": _guarded_import(allowed)}
+    try:
+        exec(_compile(source), namespace)  # noqa: S102
+    except (LoadError, MemoryError):
+        raise
+    except BaseException as error:  # noqa: BLE001  (whatever a program raises is its own doing)
+        raise LoadError(describe(error) + _line_of(error.__traceback__)) from None
+    function = namespace.get("f")
+    if not callable(function):
+        raise LoadError("the program defines no function f")
+    return function  # type: ignore[no-any-return]
+
+
+def _compile(source: str) -> CodeType:
+    if len(source) > SOURCE_CHARACTERS:
+        raise LoadError(f"{len(source):,} characters are no program; {SOURCE_CHARACTERS:,} may be")
+    try:
+        return compile(source, _FILE, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        raise LoadError(f"{describe(error)} (line {error.lineno})") from None
+
+
+def _guarded_import(allowed: frozenset[str]) -> Callable[..., ModuleType]:
+    """Return the import function of a program; libraries keep their own.
+
+    This keeps programs within what is documented. It confines nothing.
+    """
+    genuine = builtins.__import__
+
+    def import_module(name: str, *context: object, **named: object) -> ModuleType:
+        if name.partition(".")[0] not in allowed:
+            listed = ", ".join(sorted(allowed))
+            raise ModuleNotFoundError(
+                f"a program may not import {name!r}; it may import {listed}", name=name
+            )
+        return genuine(name, *context, **named)  # type: ignore[arg-type]
+
+    return import_module
+
+
+def describe(error: BaseException) -> str:
+    """Write an exception as ``Type: message``, whatever its own methods do."""
+    try:
+        message = str(error.msg if isinstance(error, SyntaxError) else error)
+        return f"{type(error).__name__}: {message}" if message else type(error).__name__
+    except MemoryError:
+        raise
+    except BaseException:  # noqa: BLE001  (the program's own __str__ may raise anything)
+        return "an exception that cannot be described"
+
+
+def _line_of(trace: TracebackType | None) -> str:
+    """Return where in the program's own text an exception passed last."""
+    line = 0
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == _FILE:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return f" (line {line})" if line else ""

@@ -1,0 +1,280 @@
+"""Runs candidates in forks of a confined process (see `zygote`): the owner's side, Linux only."""
+
+import fcntl
+import importlib.util
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import weakref
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llm_pv.errors import SandboxError
+from llm_pv.sandbox.batch import Batch
+from llm_pv.sandbox.conclusion import Ending, conclude
+from llm_pv.sandbox.confinement import Confinement, remedy
+from llm_pv.sandbox.execution import Execution, Limits, Outcome
+from llm_pv.sandbox.ledger import page_bytes
+from llm_pv.sandbox.modules import (
+    ALLOWED_MODULES,
+    PACKAGES,
+    STANDARD_LIBRARY,
+    SUPPORT,
+    packages_named,
+)
+from llm_pv.sandbox.zygote import MESSAGE_BYTES, Job
+
+if TYPE_CHECKING:  # that file imports numpy
+    from collections.abc import Sequence
+
+    from llm_pv.data.examples import Input
+
+PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
+BOOT = PACKAGE_FOLDER / "sandbox" / "boot.py"
+INTERPRETER_OPTIONS = ("-s", "-P", "-S")
+"""Nothing of the user's: no user site, no script folder, no site; -I would drop the hash seed."""
+
+_START_SECONDS = 120.0
+_GRACE_SECONDS = 10.0
+_ENVIRONMENT = {
+    "LC_ALL": "C.UTF-8",
+    "PYTHONHASHSEED": "0",
+    # A thread of a numeric library would bar the way into a user namespace.
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1",
+}
+
+
+class ZygoteGoneError(Exception):
+    """The process that candidates are forked from has ended, or does not answer."""
+
+
+class Zygote:
+    """One running process that candidates are forked from.
+
+    Parameters
+    ----------
+    packages
+        Which of `llm_pv.sandbox.modules.PACKAGES` it has imported.
+
+    Raises
+    ------
+    SandboxError
+        If it does not start.
+    """
+
+    def __init__(self, packages: tuple[str, ...]) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        owner = os.pidfd_open(os.getpid())
+        plan = {
+            "control": theirs.fileno(),
+            "owner": owner,
+            "paths": _import_folders(),
+            "modules": STANDARD_LIBRARY,
+            "packages": packages,
+            "support": [name for package in packages for name in SUPPORT[package]],
+            "allowed": ALLOWED_MODULES,
+        }
+        self._socket = ours
+        _running.add(self)
+        with tempfile.TemporaryFile() as complaints:
+            try:
+                self._process = subprocess.Popen(  # noqa: S603  (this package's own script)
+                    [
+                        sys.executable,
+                        *INTERPRETER_OPTIONS,
+                        BOOT,
+                        PACKAGE_FOLDER,
+                        "zygote",
+                        json.dumps(plan),
+                    ],
+                    env=_ENVIRONMENT,
+                    cwd="/",
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=complaints,
+                    pass_fds=(theirs.fileno(), owner),
+                    start_new_session=True,  # Ctrl-C is for the owner
+                )
+            except OSError as error:
+                ours.close()
+                raise SandboxError(f"the sandbox's process does not start: {error}") from error
+            finally:
+                theirs.close()
+                os.close(owner)
+            try:
+                layers = json.loads(self._receive(_START_SECONDS))
+            except ZygoteGoneError:
+                self.close()
+                complaints.seek(0)
+                last = complaints.read().decode(errors="replace").strip().splitlines()[-1:]
+                said = last[0] if last else "it said nothing"
+                raise SandboxError(f"the sandbox's process ended at its start: {said}") from None
+            except BaseException:
+                self.close()
+                raise
+        missing = {layer: remedy(layer, why) for layer, why in layers["missing"].items()}
+        self.confinement = Confinement("linux", tuple(layers["active"]), missing)
+
+    def run(self, source: str, batch: Batch, limits: Limits) -> Execution:
+        """Run one candidate.
+
+        Raises
+        ------
+        ZygoteGoneError
+            If the process is gone, before the run or because of it.
+        """
+        rows = len(batch)
+        job = Job(
+            cpu_seconds=limits.cpu_limit(rows),
+            wall_seconds=limits.wall_limit(rows),
+            memory_bytes=limits.memory_bytes,
+            output_bytes=limits.output_bytes,
+        )
+        with (
+            _sealed_file(batch.encoded()) as inputs,
+            _sealed_file(source.encode("utf-8", "surrogatepass")) as text,
+            _blank_page(page_bytes(rows, limits.output_bytes)) as page,
+        ):
+            ended = self._ask(job, [file.fileno() for file in (inputs, text, page)])
+            return conclude(ended, page, rows, limits)
+
+    def close(self) -> None:
+        """End the process and whatever it runs; callable from any thread."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        try:
+            self._process.wait(timeout=_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._socket.close()
+
+    def abandon(self) -> None:
+        """Forget a process that belongs to the one this was forked from."""
+        self._socket.close()
+        self._process.returncode = 0
+
+    def _ask(self, job: Job, files: list[int]) -> Ending:
+        try:
+            self._socket.settimeout(_GRACE_SECONDS)
+            socket.send_fds(self._socket, [json.dumps(asdict(job)).encode()], files)
+            return Ending(**json.loads(self._receive(job.wall_seconds + _GRACE_SECONDS)))
+        except OSError as error:
+            raise ZygoteGoneError from error
+        except BaseException:
+            # Interrupted half way: the answer that still comes would be taken for the next one's.
+            self.close()
+            raise
+
+    def _receive(self, seconds: float) -> bytes:
+        try:
+            self._socket.settimeout(seconds)
+            message = self._socket.recv(MESSAGE_BYTES)
+        except OSError as error:
+            raise ZygoteGoneError from error
+        if not message:
+            raise ZygoteGoneError
+        return message
+
+
+class LinuxWorker:
+    """Runs candidates in a confined process of its own, one for each set of packages they need.
+
+    Nothing is started before it is needed, and what has ended is started again.
+    """
+
+    def __init__(self) -> None:
+        self._zygotes: dict[tuple[str, ...], Zygote] = {}
+        self._closed = 0
+
+    @property
+    def confinement(self) -> Confinement:
+        """Which layers are in force."""
+        return self._zygote(()).confinement
+
+    def run(self, source: str, inputs: "Sequence[Input]", limits: Limits) -> Execution:
+        """Run a program over the inputs (see `llm_pv.sandbox.worker.Worker`)."""
+        batch = Batch.of(inputs)
+        packages = packages_named(source)
+        closed = self._closed
+        for _ in range(2):
+            zygote = self._zygote(packages)
+            try:
+                return zygote.run(source, batch, limits)
+            except ZygoteGoneError:
+                self._zygotes.pop(packages, None)
+                zygote.close()
+                if self._closed != closed:
+                    raise SandboxError("the sandbox was closed during a run") from None
+            except BaseException:
+                self._zygotes.pop(packages, None)
+                raise
+        return Execution(
+            Outcome.CRASHED,
+            predictions=(None,) * len(batch),
+            unreached=tuple(range(len(batch))),
+            reason="the process that runs programs ended, and again when it was started afresh",
+        )
+
+    def close(self) -> None:
+        """End every process of this worker, a run in progress included; a later run starts anew."""
+        self._closed += 1
+        while self._zygotes:
+            self._zygotes.popitem()[1].close()
+
+    def _zygote(self, packages: tuple[str, ...]) -> Zygote:
+        if packages not in self._zygotes:
+            self._zygotes[packages] = Zygote(packages)
+        return self._zygotes[packages]
+
+
+_running: "weakref.WeakSet[Zygote]" = weakref.WeakSet()
+
+
+def _abandon_all() -> None:
+    for zygote in tuple(_running):
+        zygote.abandon()
+
+
+os.register_at_fork(after_in_child=_abandon_all)
+
+
+def _import_folders() -> list[str]:
+    """Return the folders that hold the packages a program may use, and what those use."""
+    folders: dict[str, None] = {}
+    for name in (*PACKAGES, "mpmath", "scipy", "gmpy2"):
+        found = importlib.util.find_spec(name)
+        if found is not None and found.origin:
+            folders[str(Path(found.origin).parent.parent)] = None
+    return list(folders)
+
+
+def _sealed_file(data: bytes) -> io.BufferedIOBase:
+    """Return a new file in memory with this content, which nobody can change any more."""
+    file = _memory_file()
+    file.write(data)
+    file.flush()
+    seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+    fcntl.fcntl(file, fcntl.F_ADD_SEALS, seals)
+    return file
+
+
+def _blank_page(size: int) -> io.BufferedIOBase:
+    """Return a new file in memory of this size, all zeros, whose size nobody can change."""
+    file = _memory_file()
+    file.truncate(size)
+    fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
+    return file
+
+
+def _memory_file() -> io.BufferedIOBase:
+    return os.fdopen(os.memfd_create("llm-pv", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "w+b")

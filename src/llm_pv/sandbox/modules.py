@@ -1,0 +1,45 @@
+"""The modules a candidate may import, and what has to be imported before it is confined."""
+
+STANDARD_LIBRARY: tuple[str, ...] = (
+    "__future__", "abc", "array", "ast", "base64", "binascii", "bisect", "calendar", "cmath",
+    "codecs", "collections", "colorsys", "contextlib", "copy", "csv", "dataclasses", "datetime",
+    "decimal", "difflib", "enum", "fractions", "functools", "graphlib", "hashlib", "heapq", "hmac",
+    "html", "io", "ipaddress", "itertools", "json", "keyword", "math", "numbers", "operator",
+    "pprint", "random", "re", "statistics", "string", "struct", "sys", "textwrap", "time", "types",
+    "typing", "unicodedata", "warnings", "zlib",
+)  # fmt: skip
+"""Modules of the standard library that a candidate may import."""
+
+PACKAGES: tuple[str, ...] = ("numpy", "sympy", "networkx")
+"""Packages a candidate may import where they are installed."""
+
+ALLOWED_MODULES: tuple[str, ...] = (*STANDARD_LIBRARY, *PACKAGES)
+"""Everything a candidate may import; submodules of these included."""
+
+SUPPORT: dict[str, tuple[str, ...]] = {
+    "numpy": (),
+    "sympy": ("numpy", "mpmath", "scipy.special"),
+    "networkx": (
+        "numpy",
+        "scipy.linalg",
+        "scipy.optimize",
+        "scipy.sparse.csgraph",
+        "scipy.sparse.linalg",
+        "scipy.spatial",
+        "scipy.special",
+    ),
+}
+"""What the packages import only when some function of theirs is called."""
+
+
+def packages_named(source: str) -> tuple[str, ...]:
+    """Return the packages a source mentions, and so needs loaded before it is confined.
+
+    The source is not parsed: a hostile one can make the parser of the calling process fail.
+
+    Examples
+    --------
+    >>> packages_named("import networkx as nx, numpy")
+    ('numpy', 'networkx')
+    """
+    return tuple(name for name in PACKAGES if name in source)

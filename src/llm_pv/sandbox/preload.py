@@ -1,0 +1,78 @@
+"""Importing, before confinement, everything a candidate or the packages it uses may ask for later.
+
+Runs inside the sandbox's own processes: standard library only.
+"""
+
+import hashlib
+import pkgutil
+import random
+import sys
+import warnings
+from collections.abc import Iterable
+from importlib import import_module
+from types import ModuleType
+
+_NOT_FOR_PROGRAMS = frozenset(
+    {
+        "_examples", "_pyinstaller", "benchmarks", "conftest", "distutils", "f2py", "galgebra",
+        "interactive", "pyinstaller", "setup", "testing", "tests", "this",
+    }
+)  # fmt: skip
+_LAZY_IN_THE_STANDARD_LIBRARY = (
+    "_strptime", "collections.abc", "encodings.ascii", "encodings.cp1252", "encodings.cp437",
+    "encodings.hex_codec", "encodings.idna", "encodings.latin_1", "encodings.punycode",
+    "encodings.raw_unicode_escape", "encodings.rot_13", "encodings.unicode_escape",
+    "encodings.utf_16", "encodings.utf_16_be", "encodings.utf_16_le", "encodings.utf_32",
+    "encodings.utf_8_sig", "html.entities", "html.parser", "json.tool", "linecache", "locale",
+    "opcode", "traceback", "tracemalloc",
+)  # fmt: skip
+
+
+def preload(modules: Iterable[str], packages: Iterable[str], support: Iterable[str]) -> None:
+    """Import modules, whole packages with all their submodules, and what those need at call time.
+
+    What is not installed is left out: it does not exist for the program either.
+    """
+    for name in (*modules, *_LAZY_IN_THE_STANDARD_LIBRARY):
+        import_module(name)
+    hashlib.new("sha256", b"").digest()  # OpenSSL reads its configuration at first use
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in (*support, *packages):
+            _import_where_installed(name)
+        for name in packages:
+            if name in sys.modules:
+                _import_submodules(sys.modules[name])
+    _seed()
+
+
+def forget_import_paths() -> None:
+    """Make every further import fail as "no such module" rather than on a closed file system."""
+    sys.path.clear()
+    sys.path_importer_cache.clear()
+
+
+def _import_where_installed(name: str) -> None:
+    # A submodule of a package may need what is not installed, exit, or refuse to be imported.
+    try:
+        import_module(name)
+    except (Exception, SystemExit):  # noqa: BLE001
+        sys.modules.pop(name, None)
+
+
+def _import_submodules(package: ModuleType) -> None:
+    for found in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        last = found.name.rpartition(".")[2]
+        if last in _NOT_FOR_PROGRAMS or last.startswith("test_"):
+            continue
+        _import_where_installed(found.name)
+        if found.ispkg and found.name in sys.modules:
+            _import_submodules(sys.modules[found.name])
+
+
+def _seed() -> None:
+    """Give every program the same random numbers, run after run."""
+    random.seed(0)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(0)
