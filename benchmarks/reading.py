@@ -14,12 +14,13 @@ import numpy as np
 import pandas as pd
 
 _CHILD = """
-import json, resource, sys, time
+import json, re, sys, time
 from llm_pv.data.readers import read_table
 from llm_pv.data.splits import split_table
 
 def peak_mb():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not ru_maxrss: it starts at what the parent held before the child's exec.
+    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
 
 before, start = peak_mb(), time.perf_counter()
 table = read_table(sys.argv[1], target="target")
@@ -40,19 +41,23 @@ def main() -> None:
     parser.add_argument("--formats", nargs="+", default=["csv", "jsonl", "parquet"])
     arguments = parser.parse_args()
     frame = _rows(arguments.rows)
-    writers = {
-        "csv": lambda path: frame.to_csv(path, index=False),
-        "jsonl": lambda path: frame.to_json(path, orient="records", lines=True),
-        "parquet": lambda path: frame.to_parquet(path),
-    }
     with tempfile.TemporaryDirectory() as folder:
         for file_format in arguments.formats:
             path = Path(folder) / f"rows.{file_format}"
-            writers[file_format](path)
+            _write(frame, path)
             command = [sys.executable, "-c", _CHILD, str(path)]
             result = subprocess.run(command, check=True, capture_output=True, text=True)
             figures = {"file_mb": path.stat().st_size // 2**20, **json.loads(result.stdout)}
             print(file_format, json.dumps(figures), flush=True)
+
+
+def _write(frame: pd.DataFrame, path: Path) -> None:
+    if path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    elif path.suffix == ".jsonl":
+        frame.to_json(path, orient="records", lines=True)
+    else:
+        frame.to_parquet(path)
 
 
 def _rows(count: int) -> pd.DataFrame:

@@ -62,8 +62,8 @@ def split_sizes(rows: int, asked: Mapping[str, int | None], name: str) -> dict[s
     starved = any(sizes.get(part) == 0 for part in ("train", "validation"))
     if starved or (not wanted and len(asked) > 1 and rows < FEWEST_ROWS):
         raise DataError(
-            f"{name} has {rows:,} different labelled rows, too few to split them: give at least "
-            f"{FEWEST_ROWS}, or smaller splits"
+            f"{name} has {rows:,} different labelled rows of its own, too few to split them: "
+            f"give at least {FEWEST_ROWS}, or smaller splits"
         )
     return {part: sizes[part] for part in asked}
 

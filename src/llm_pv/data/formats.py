@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from reprlib import repr as short
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from llm_pv.errors import ConfigurationError, DataError, MissingExtraError
@@ -281,20 +280,16 @@ def _json_object(line: str, number: int, name: str) -> dict[str, Any]:
 
 def frame_of_columns(columns: "dict[str, list[Any]]", rows: int) -> pd.DataFrame:
     """Make a frame whose cells stay the Python values they are."""
-    arrays = {}
-    for column, values in columns.items():
-        cells = np.empty(rows, dtype=object)
-        cells[:] = values
-        arrays[column] = pd.Series(cells, dtype=object)
-    return pd.DataFrame(arrays, index=pd.RangeIndex(rows))
+    cells = {column: pd.Series(values, dtype=object) for column, values in columns.items()}
+    return pd.DataFrame(cells, index=pd.RangeIndex(rows))
 
 
 def _read_text_lines(data: bytes, name: str) -> Content:
     with _text_stream(data, name) as stream:
         lines = [
-            (number, line.rstrip("\r"))
+            (number, line.removesuffix("\r"))
             for number, line in enumerate(stream.read().split("\n"), start=1)
-            if line.rstrip("\r")
+            if line.removesuffix("\r")
         ]
     bare = next((number for number, line in lines if ARROW not in line), None)
     if bare is None:

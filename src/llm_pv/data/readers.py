@@ -150,27 +150,33 @@ def _frame_of(rows: Any, name: str) -> pd.DataFrame:
     if isinstance(rows, pd.DataFrame):
         return rows
     if isinstance(rows, pd.Series):
-        return rows.to_frame(name=rows.name if rows.name is not None else "input")
-    if isinstance(rows, np.ndarray):
-        values = rows
+        return rows.to_frame(name="input" if rows.name is None else rows.name)
+    if isinstance(rows, np.ndarray) and rows.ndim == 2:
+        return pd.DataFrame(rows, columns=_numbered(rows.shape[1]))
+    if isinstance(rows, str | bytes | Mapping) or not hasattr(rows, "__len__"):
+        kind = f"a {type(rows).__name__}"
     else:
-        rows = list(rows)
-        if rows and all(isinstance(row, Mapping) for row in rows):
-            keys = {str(key): None for row in rows for key in row}
-            return frame_of_columns({k: [row.get(k) for row in rows] for k in keys}, len(rows))
-        if rows and all(isinstance(row, str) for row in rows):
-            return frame_of_columns({"input": rows}, len(rows))
-        if rows and all(isinstance(row, list | tuple | np.ndarray) for row in rows):
-            frame = pd.DataFrame([list(row) for row in rows])
-            return frame.set_axis([f"x{i}" for i in range(frame.shape[1])], axis=1)
-        values = np.asarray(rows, dtype=object)
-    if values.ndim == 2:
-        return pd.DataFrame(values, columns=[f"x{i}" for i in range(values.shape[1])])
-    if values.ndim == 1 and all(isinstance(value, str) for value in values.tolist()):
-        return frame_of_columns({"input": values.tolist()}, len(values))
+        listed = rows.tolist() if isinstance(rows, np.ndarray) else list(rows)
+        kinds = {type(row) for row in listed}
+        if all(issubclass(kind, str) for kind in kinds):
+            return frame_of_columns({"input": listed}, len(listed))
+        if all(issubclass(kind, Mapping) for kind in kinds):
+            keys = {key: None for row in listed for key in row}
+            return frame_of_columns({k: [row.get(k) for row in listed] for k in keys}, len(listed))
+        widths = {len(row) for row in listed if isinstance(row, list | tuple | np.ndarray)}
+        if len(widths) == 1 and all(issubclass(kind, list | tuple | np.ndarray) for kind in kinds):
+            columns = map(list, zip(*listed, strict=True))
+            return frame_of_columns(
+                dict(zip(_numbered(*widths), columns, strict=True)), len(listed)
+            )
+        kind = "a list of " + ", ".join(sorted(kind.__name__ for kind in kinds))
     raise DataError(
-        f"{name} have shape {values.shape}: give n rows of columns, n strings or n dicts"
+        f"{name} are {kind}: give a DataFrame, n rows of equally many values, n strings or n dicts"
     )
+
+
+def _numbered(count: int) -> list[str]:
+    return [f"x{number}" for number in range(count)]
 
 
 def _labels_of(labels: Any, rows: int, name: str) -> "pd.Series[Any]":

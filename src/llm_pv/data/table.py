@@ -16,7 +16,7 @@ from llm_pv.data.columns import (
     written_type,
 )
 from llm_pv.data.examples import Input
-from llm_pv.errors import DataError
+from llm_pv.errors import ConfigurationError, DataError
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +117,10 @@ def make_table(
         labels = frame[target]
     if columns is None:
         columns = [column for column in frame.columns if column != target]
+    if target in columns or len(set(columns)) < len(columns):
+        raise ConfigurationError(
+            f"columns {', '.join(columns)}: name each once, and not the target {target!r}"
+        )
     _check_columns(columns, list(frame.columns), name, "column")
     _check_columns(declared, list(columns), name, "input column")
     frame = frame[list(columns)]
@@ -181,7 +185,8 @@ def _present_labels(labels: "pd.Series[Any]", written: bool) -> "pd.Series[Any]"
 
 
 def _all_strings(cells: "pd.Series[Any]", written: bool) -> bool:
-    return written or set(map(type, cells.dropna().tolist())) == {str}
+    kinds = set(map(type, cells.dropna().tolist()))
+    return written or (bool(kinds) and all(issubclass(kind, str) for kind in kinds))
 
 
 def _empty_as_missing(cells: "pd.Series[Any]") -> "pd.Series[Any]":
