@@ -50,12 +50,12 @@ def test_steps_go_on_where_the_last_one_ended() -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        "import math\nfrom collections import Counter\ndef f(x): return math.gcd(Counter(x)['a'], 4)",
+        "import collections\ndef f(x): return collections.Counter(x)[x[0]]",
         "LIMIT = 2\ndef g(x): return min(len(x), LIMIT)\ndef f(x): return g(x)",
         "f = lambda x: 2",
         "def f(x): return 0 if not x else 1 + f(x[1:])",
         "class C:\n    n = 2\ndef f(x): return C.n",
-        "from dataclasses import dataclass\n@dataclass\nclass P:\n    n: 'int'\ndef f(x): return P(2).n",
+        "import dataclasses\n@dataclasses.dataclass\nclass P: n: 'int'\ndef f(x): return P(2).n",
         "def f(x):\n    import datetime\n    return datetime.datetime.strptime('2', '%d').day",
     ],
 )
@@ -78,7 +78,7 @@ def test_a_row_that_raises_is_an_error_and_the_next_rows_run() -> None:
     [
         ("None", "TypeError: a NoneType is no label"),
         ("float('nan')", "ValueError: a NaN is no label"),
-        ("'x' * 1001", "ValueError: a label of 1001 characters is no label"),
+        ("'x' * 1001", "ValueError: a label of 1001 characters"),
         ("__import__('os')", "ImportError: os is not available: programs in the WebAssembly"),
     ],
 )
@@ -94,11 +94,11 @@ def test_only_the_first_errors_are_told_and_long_ones_are_cut() -> None:
     assert told[ERRORS_TOLD:] == [None, None]
 
 
-def test_an_error_that_cannot_be_printed_is_told_as_such() -> None:
+def test_an_exception_that_cannot_be_described_is_told_as_such() -> None:
     source = (
         "class E(Exception):\n    def __str__(self): raise SystemExit\ndef f(x):\n    raise E\n"
     )
-    assert results(source, "a") == [["an error that cannot be printed"]]
+    assert results(source, "a") == [["an exception that cannot be described"]]
 
 
 def test_memory_errors_end_the_run_and_keep_the_rows_before() -> None:
@@ -109,11 +109,16 @@ def test_memory_errors_end_the_run_and_keep_the_rows_before() -> None:
 @pytest.mark.parametrize(
     ("source", "ended"),
     [
-        ("raise MemoryError", ("out of memory", "the program's module body used up its memory")),
+        (
+            "raise MemoryError",
+            ("out of memory", "the program asked for more memory than its limit"),
+        ),
         ("g = 1", ("failed to load", "the program defines no function f")),
         ("f = 1", ("failed to load", "the program defines no function f")),
-        ("1 / 0", ("failed to load", "ZeroDivisionError: division by zero")),
-        ("import sys; sys.exit(3)", ("failed to load", "SystemExit: 3")),
+        ("1 / 0", ("failed to load", "ZeroDivisionError: division by zero (line 1)")),
+        ("x = (\n", ("failed to load", "SyntaxError: '(' was never closed (line 1)")),
+        ("def g():\n    raise KeyError\n\ng()", ("failed to load", "KeyError (line 2)")),
+        ("import sys; sys.exit(3)", ("failed to load", "SystemExit: 3 (line 1)")),
     ],
 )
 def test_a_program_that_does_not_load_says_why(source: str, ended: tuple[str, str]) -> None:

@@ -30,9 +30,12 @@ def receive():
     head = sys.stdin.buffer.read(5)
     return sys.stdin.buffer.read(struct.unpack("<I", head[1:])[0]) if head else sys.exit()
 def end(outcome, **more):
-    send(b"E", json.dumps(dict(outcome=outcome, reason="", output="", cpu_seconds=0.5) | more).encode())
+    values = dict(outcome=outcome, reason="", output="", cpu_seconds=0.5) | more
+    send(b"E", json.dumps(values).encode())
 """
-SERVE = "send(b'+', b'')\nwhile True:\n    header, job = json.loads(receive()), json.loads(receive())\n"
+SERVE = (
+    "send(b'+', b'')\nwhile True:\n    header, job = json.loads(receive()), json.loads(receive())\n"
+)
 
 
 @pytest.fixture
@@ -191,7 +194,9 @@ def test_a_frame_that_is_cut_or_too_long_counts_as_the_end_of_the_host(
     scripted: ScriptedWorker,
 ) -> None:
     for answer in ("send(b'R', b'[')\nsys.stdout.buffer.write(b'R\\xff')", "send(b'R', b'')"):
-        worker = scripted(answer + "\nsys.stdout.buffer.write(b'E\\xff\\xff\\xff\\xff')\nsys.exit()")
+        worker = scripted(
+            answer + "\nsys.stdout.buffer.write(b'E\\xff\\xff\\xff\\xff')\nsys.exit()"
+        )
         assert run(worker).outcome is Outcome.MALFORMED
 
 
@@ -329,7 +334,7 @@ def test_the_host_passes_on_why_a_program_did_not_load() -> None:
 def test_the_host_ends_a_run_that_is_out_of_memory_with_the_rows_it_got() -> None:
     instance = FakeInstance(("", ""), lambda rows: ("out of memory", '["1"]'))
     assert drive(instance, 5) == (
-        ("out of memory", "the program used up its memory"),
+        ("out of memory", "the program asked for more memory than its limit"),
         [b'["1"]'],
     )
 

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from llm_pv.data.examples import Input
 from llm_pv.errors import ConfinementError, SandboxError
@@ -123,7 +123,7 @@ class WasmWorker:
             return self._start(wasm_build.built_component())
 
     def _start(self, component: Path) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603
             _host_command(component),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -238,9 +238,7 @@ def _encode_job(source: str, inputs: Sequence[Input]) -> bytes:
     return job
 
 
-def _exchange(
-    process: subprocess.Popen[bytes], header: bytes, job: bytes, reader: _Reader
-) -> None:
+def _exchange(process: subprocess.Popen[bytes], header: bytes, job: bytes, reader: _Reader) -> None:
     """Send a job and read its frames until the end, or until the process is gone."""
     assert process.stdin is not None
     try:
@@ -261,7 +259,7 @@ def _host_command(component: Path) -> list[str]:
     return [*host, wasm_build.wasmtime_directory(), str(component)]
 
 
-def _replies(process: subprocess.Popen[bytes]) -> BinaryIO:
+def _replies(process: subprocess.Popen[bytes]) -> IO[bytes]:
     assert process.stdout is not None
     return process.stdout
 

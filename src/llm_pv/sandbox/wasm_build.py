@@ -118,7 +118,9 @@ def built_component() -> Path:
 
 def _build(target: Path) -> None:
     builder, runtime = _directory("componentize_py"), wasmtime_directory()
-    _log.warning("building the WebAssembly sandbox in %s, once, in about 20 s", target.parent)
+    _log.warning(
+        "building the WebAssembly sandbox in %s, once, which takes up to a minute", target.parent
+    )
     with tempfile.TemporaryDirectory(dir=target.parent) as name:
         folder = Path(name)
         app = folder / "app"
@@ -149,7 +151,7 @@ def _call(folder: Path, *arguments: str) -> None:
     # An empty VIRTUAL_ENV keeps installed packages out of the component.
     scratch = {name: str(folder) for name in ("TMPDIR", "TMP", "TEMP", "VIRTUAL_ENV")}
     try:
-        subprocess.run(
+        subprocess.run(  # noqa: S603
             [sys.executable, "-I", "-S", *arguments],
             env=bare_environment() | scratch,
             cwd=folder,

@@ -23,6 +23,9 @@ LABEL_CHARACTERS = 1_000
 ERROR_CHARACTERS = 300
 ERRORS_TOLD = 10
 
+_FILE = "<program>"
+_OUT_OF_MEMORY = "the program asked for more memory than its limit"
+
 for _name in (*IMPORTABLE, *NEEDED_LATE):
     with contextlib.suppress(ImportError):
         importlib.import_module(_name)
@@ -47,11 +50,11 @@ class Guest:
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": _import}
         sys.modules["program"] = module
         try:
-            exec(compile(task["source"], "<program>", "exec"), module.__dict__)  # noqa: S102
+            exec(compile(task["source"], _FILE, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
         except MemoryError:
-            return "out of memory", "the program's module body used up its memory"
+            return "out of memory", _OUT_OF_MEMORY
         except BaseException as error:  # noqa: BLE001
-            return "failed to load", _describe(error)
+            return "failed to load", _describe(error) + _line_of(error)
         program = module.__dict__.get("f")
         if not callable(program):
             return "failed to load", "the program defines no function f"
@@ -70,7 +73,7 @@ class Guest:
             try:
                 label = label_text(self._program(value))
                 if len(label) > LABEL_CHARACTERS:
-                    raise ValueError(f"a label of {len(label)} characters is no label")  # noqa: TRY301
+                    raise ValueError(f"a label of {len(label)} characters")  # noqa: TRY301
                 results.append(label)
             except MemoryError:
                 outcome = "out of memory"
@@ -107,6 +110,18 @@ def _import(
 
 def _describe(error: BaseException) -> str:
     try:
-        return f"{type(error).__name__}: {error}"[:ERROR_CHARACTERS]
+        message = str(error.msg if isinstance(error, SyntaxError) else error)
+        return f"{type(error).__name__}{': ' * bool(message)}{message}"[:ERROR_CHARACTERS]
     except BaseException:  # noqa: BLE001
-        return "an error that cannot be printed"
+        return "an exception that cannot be described"
+
+
+def _line_of(error: BaseException) -> str:
+    """Return where in the program's own text an exception passed last."""
+    line = error.lineno if isinstance(error, SyntaxError) else None
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == _FILE:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return f" (line {line})" if line else ""

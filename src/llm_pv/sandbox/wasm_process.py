@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     import wasmtime
@@ -46,13 +46,13 @@ _MOST_ROWS = 4_096
 _STEP_SECONDS = 0.02
 
 
-def write_frame(stream: BinaryIO, kind: bytes, payload: bytes) -> None:
+def write_frame(stream: IO[bytes], kind: bytes, payload: bytes) -> None:
     """Write one frame and flush it."""
     stream.write(kind + struct.pack("<I", len(payload)) + payload)
     stream.flush()
 
 
-def read_frame(stream: BinaryIO) -> tuple[bytes, bytes] | None:
+def read_frame(stream: IO[bytes]) -> tuple[bytes, bytes] | None:
     """Read one frame as its kind and payload; None at the end of the stream, or if it is cut."""
     head = stream.read(5)
     if len(head) < 5:
@@ -92,7 +92,7 @@ class Host:
         self._linker = component.Linker(self._engine)
         self._linker.add_wasip2()
 
-    def run(self, header: bytes, job: bytes, replies: BinaryIO) -> None:
+    def run(self, header: bytes, job: bytes, replies: IO[bytes]) -> None:
         """Run one program: reply frames as rows are done, then one end frame."""
         import wasmtime  # noqa: PLC0415
 
@@ -146,7 +146,7 @@ def _drive(
     instance: "component.Instance",
     rows: int,
     job: bytes,
-    replies: BinaryIO,
+    replies: IO[bytes],
 ) -> tuple[str, str]:
     """Load the program and step through its rows, in steps short enough to lose little."""
     load, step = instance.get_func(store, "load"), instance.get_func(store, "step")
@@ -164,7 +164,7 @@ def _drive(
             return "malformed result", "a reply was longer than its rows allow"
         write_frame(replies, REPLY, results.encode())
         if outcome:
-            return outcome, "the program used up its memory"
+            return outcome, "the program asked for more memory than its limit"
         done += size
         took = time.perf_counter() - started
         if took < _STEP_SECONDS:
@@ -204,8 +204,10 @@ def _cpu_limit(running: "wasmtime.Engine", seconds: float) -> Iterator[threading
 
 def _trap_text(error: Exception) -> str:
     causes = [line.strip() for line in str(error).splitlines() if "wasm trap:" in line]
-    return f"the interpreter stopped ({causes[-1].split('wasm trap:')[1].strip()})" if causes else (
-        "the interpreter stopped"
+    return (
+        f"the interpreter stopped ({causes[-1].split('wasm trap:')[1].strip()})"
+        if causes
+        else ("the interpreter stopped")
     )
 
 
