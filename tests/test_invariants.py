@@ -47,12 +47,12 @@ class Watched:
 def with_secret_labels(splits: Splits) -> tuple[Splits, list[str]]:
     """The same rows with labels no candidate could guess."""
     names = {"0": "label-7f3a-even", "1": "label-91bc-odd"}
-    parts = [
+    train, validation, test = (
         Examples(part.inputs, [names[label] for label in part.labels])
         for part in (splits.train, splits.validation, splits.test)
-    ]
+    )
     texts = tuple(names.values())
-    return Splits(*parts, Classes(texts, texts)), list(texts)
+    return Splits(train, validation, test, Classes(texts, texts)), list(texts)
 
 
 def test_invariant_1_no_label_is_handed_to_a_sandboxed_process(sandbox: Sandbox) -> None:
@@ -88,8 +88,8 @@ def everything():
             todo += list(thing)
         else:
             todo.append(getattr(thing, "__dict__", None))
-needle = "label-" + "91bc"
-found = [text for text in everything() if needle in text and len(text) < 40]
+needle = "-".join(["label", "91bc"])
+found = [text for text in everything() if needle in text and len(needle) < len(text) < 40]
 def f(x):
     return found[0] if found else "nothing"
 """
@@ -284,9 +284,10 @@ def test_invariant_5_a_resumed_run_pays_for_no_recorded_reply(
     for recorded in range(4):
         out = tmp_path / str(recorded)
         proposer = Dies(replies[:recorded])
-        with RunDirectory(out, {}) as run, pytest.raises(KeyboardInterrupt):
+        with RunDirectory(out, {}) as run:
             log = run.cell_log(Cell("test"))
-            select_program(parity_splits(), proposer, sandbox, Plan(4), seed=0, log=log)
+            with pytest.raises(KeyboardInterrupt):
+                select_program(parity_splits(), proposer, sandbox, Plan(4), seed=0, log=log)
         again = Scripted(replies)
         with RunDirectory(out, {}) as run:
             log = run.cell_log(Cell("test"))
@@ -300,19 +301,19 @@ def test_invariant_5_a_resumed_run_pays_for_no_recorded_reply(
 
 
 KILLED = """
-import os, signal, sys
+import json, os, signal, sys
+import scipy.special  # once, not in every child
 from pathlib import Path
-import llm_pv.runs.journal as journal
-sys.path.insert(0, sys.argv[3])
+sys.path.insert(0, sys.argv[2])
 from rows import ALWAYS_ONE, FIRST_BIT, PARITY, Scripted, parity_splits
-from llm_pv.erm.learn import Destination, learn_splits
+from llm_pv.erm.handover import Destination
+from llm_pv.erm.learn import learn_splits
 from llm_pv.erm.loop import Plan
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.sandbox import Sandbox
 
-moment = int(sys.argv[2])
-writes = 0
+moment, writes = 0, 0
 class Tearing:
     def __init__(self, file): self.file = file
     def __enter__(self): return self
@@ -333,40 +334,59 @@ def tearing(self, mode="r", *args, **kwargs):
     file = opened(self, mode, *args, **kwargs)
     return Tearing(file) if mode == "ab" else file
 Path.open = tearing
-with Sandbox() as sandbox, RunDirectory(Path(sys.argv[1]), {"same": 1}) as run:
-    proposer = Scripted([ALWAYS_ONE, "nothing", FIRST_BIT, PARITY])
-    destination = Destination(run, Cell("test"))
-    learn_splits(parity_splits(), proposer, sandbox, Plan(4), destination=destination)
-    print("paid", proposer.paid)
+def run(out):
+    with Sandbox(workers=1) as sandbox, RunDirectory(out, {"same": 1}) as run:
+        proposer = Scripted([ALWAYS_ONE, "nothing", FIRST_BIT, PARITY])
+        destination = Destination(run, Cell("test"))
+        learn_splits(parity_splits(), proposer, sandbox, Plan(4), destination=destination)
+        return proposer.paid
+
+def in_a_child(out, killed_at=0):
+    "Return how the child ended, and how many replies it paid for."
+    global moment
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        moment = killed_at
+        os.write(write, str(run(out)).encode())
+        os._exit(0)
+    os.close(write)
+    status = os.waitpid(child, 0)[1]
+    paid = os.read(read, 10).decode()
+    os.close(read)
+    return os.waitstatus_to_exitcode(status), paid
+
+folder = Path(sys.argv[1])
+findings = [[0, *in_a_child(folder / "0"), 0, "4"]]
+for killed_at in range(1, 19):
+    out = folder / str(killed_at)
+    ended, _ = in_a_child(out, killed_at)
+    recorded = (out / "replies.jsonl").read_bytes().count(b"\\n")
+    findings.append([killed_at, ended, *in_a_child(out)[::-1], str(4 - recorded)])
+print(json.dumps(findings))
 """
 
 
 def test_invariant_5_a_kill_at_any_moment_loses_at_most_the_attempt_in_flight(
     tmp_path: Path,
 ) -> None:
-    def start(out: Path, moment: int) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", KILLED, str(out), str(moment), str(Path(__file__).parent)],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "PYTHONPATH": SOURCE},
-        )
-
-    whole = start(tmp_path / "whole", 0)
-    assert whole.stdout == "paid 4\n", whole.stderr
-    reference = comparable_files(tmp_path / "whole")
-    # Eight journal lines are written (4 replies, 4 attempts), then one for the selection: each
-    # can be torn or whole when the kill comes.
-    for moment in range(1, 19):
-        out = tmp_path / str(moment)
-        killed = start(out, moment)
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
-        lines = (out / "replies.jsonl").read_bytes().split(b"\n")
-        recorded = len([line for line in lines[:-1] if line])
-        resumed = start(out, 0)
-        assert resumed.stdout == f"paid {4 - recorded}\n", resumed.stderr
-        assert comparable_files(out) == reference, f"killed at moment {moment}"
+    """Nine journal lines are written; the kill comes when each is half written, and when whole."""
+    result = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path), str(Path(__file__).parent)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": SOURCE},
+    )
+    whole, *killed = json.loads(result.stdout)
+    assert whole == [0, 0, "4", 0, "4"]
+    assert len(killed) == 18
+    reference = comparable_files(tmp_path / "0")
+    for moment, ended, paid, resumed, unrecorded in killed:
+        assert ended == -signal.SIGKILL, f"moment {moment} never came"
+        assert resumed == 0
+        assert paid == unrecorded, f"killed at moment {moment}: a recorded reply was paid again"
+        assert comparable_files(tmp_path / str(moment)) == reference, f"moment {moment}"
 
 
 TIMINGS = re.compile(

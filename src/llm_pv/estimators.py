@@ -249,6 +249,6 @@ def _labels(y: Any) -> np.ndarray[Any, Any]:
 
 
 def _seed_of(random_state: Any) -> int:
-    if isinstance(random_state, Integral) and random_state >= 0:
+    if isinstance(random_state, Integral) and int(random_state) >= 0:
         return int(random_state)
     return int(check_random_state(random_state).randint(_LARGEST_SEED))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from llm_pv.data.examples import Splits
 from llm_pv.erm.attempts import Attempt
-from llm_pv.erm.learn import Destination, learn_splits
+from llm_pv.erm.handover import Destination
+from llm_pv.erm.learn import learn_splits
 from llm_pv.erm.learned import LearnedProgram
 from llm_pv.erm.loop import Plan
 from llm_pv.proposers.base import Proposer

@@ -51,7 +51,7 @@ def examine() -> dict[str, Any]:
         "confinement": {
             "backend": confinement.backend,
             "sufficient": confinement.sufficient,
-            "layers": list(confinement.layers),
+            "layers": list(confinement.active),
             "missing": dict(confinement.missing),
         },
         "extras": {

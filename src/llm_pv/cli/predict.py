@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llm_pv.cli.options import SandboxOptions
 from llm_pv.errors import ConfigurationError, RunError
@@ -57,7 +57,7 @@ def predict(
         frame[table.labels.name] = table.labels
     if column in frame.columns:
         raise ConfigurationError(f"{table.name} has a column {column!r} already; give --column")
-    predictions: list[object] = []
+    predictions: list[Any] = []
     reason = ""
     with sandbox.open() as opened:
         for execution in run_blocks(saved, inputs, opened):

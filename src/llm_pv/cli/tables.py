@@ -24,11 +24,11 @@ def print_learned(record: Mapping[str, Any], console: Console) -> None:
 
 def candidates_table(record: Mapping[str, Any]) -> RenderableType:
     """Lay out the candidates, best first, the pick marked ``>>>>``."""
-    table = Table(title=f"Candidates for {Text(record['name'])}", title_justify="left")
+    table = Table(title=Text(f"Candidates for {record['name']}"), title_justify="left")
     table.add_column("", style="bold green", no_wrap=True, min_width=4)
     for header in ("attempt", "validation", "train", "bits"):
-        table.add_column(header, justify="right", no_wrap=True)
-    table.add_column("program", overflow="ellipsis", no_wrap=True, ratio=1)
+        table.add_column(header, justify="right", no_wrap=True, min_width=max(6, len(header)))
+    table.add_column("program", overflow="ellipsis", no_wrap=True)
     rows = record["candidates"]
     for row in rows[:_MOST_CANDIDATES]:
         table.add_row(

@@ -64,7 +64,7 @@ class Attempt:
 
     def record(self) -> dict[str, Any]:
         """Return the attempt as one line of ``results_attempts.jsonl``."""
-        train, validation, program = self.train, self.validation, self.program
+        program = self.program
         return {
             "kind": "attempt",
             "attempt": self.number,
@@ -73,12 +73,8 @@ class Attempt:
             "digest": program.digest if program else "",
             "bits": program.bits if program else None,
             "position": self.position,
-            "train_accuracy": train.accuracy if train else None,
-            "train_errors": train.errors if train else None,
-            "validation_accuracy": validation.accuracy if validation else None,
-            "validation_errors": validation.errors if validation else None,
-            "validation_failed": validation.failed if validation else None,
-            "validation_balanced_accuracy": validation.balanced_accuracy if validation else None,
+            **_score_columns("train", self.train),
+            **_score_columns("validation", self.validation),
             "test_accuracy": None,
             "unreached": self.unreached,
             "error": self.error,
@@ -94,22 +90,13 @@ def attempt_from_record(
 ) -> Attempt:
     """Rebuild a recorded attempt, so that a resumed run need not verify it again."""
     program = Program.parse(record["program"]) if record["program"] else None
-    train = validation = None
-    if program is not None:
-        train = Score(train_rows, record["train_errors"], 0, 0.0)
-        validation = Score(
-            validation_rows,
-            record["validation_errors"],
-            record["validation_failed"],
-            record["validation_balanced_accuracy"],
-        )
     return Attempt(
         number=record["attempt"],
         proposal=proposal,
         program=program,
         position=record["position"],
-        train=train,
-        validation=validation,
+        train=_score_of(record, "train", train_rows),
+        validation=_score_of(record, "validation", validation_rows),
         unreached=record["unreached"],
         error=record["error"],
         seconds=record["verify_seconds"],
@@ -122,3 +109,23 @@ def program_of(proposal: Proposal) -> tuple[Program | None, str]:
         return read_program(proposal.text), ""
     except ProgramError as error:
         return None, str(error)
+
+
+def _score_columns(split: str, score: Score | None) -> dict[str, Any]:
+    return {
+        f"{split}_accuracy": score.accuracy if score else None,
+        f"{split}_errors": score.errors if score else None,
+        f"{split}_failed": score.failed if score else None,
+        f"{split}_balanced_accuracy": score.balanced_accuracy if score else None,
+    }
+
+
+def _score_of(record: Mapping[str, Any], split: str, rows: int) -> Score | None:
+    if record[f"{split}_errors"] is None:
+        return None
+    return Score(
+        rows,
+        record[f"{split}_errors"],
+        record[f"{split}_failed"],
+        record[f"{split}_balanced_accuracy"],
+    )
