@@ -16,7 +16,12 @@ from llm_pv.sandbox.wasm import WasmWorker, wasm_available
 from llm_pv.sandbox.wasm_modules import IMPORTABLE
 
 _MISSING = wasm_available()
-pytestmark = [pytest.mark.wasm, pytest.mark.skipif(_MISSING is not None, reason=_MISSING or "")]
+# The first test may have to build the sandbox.
+pytestmark = [
+    pytest.mark.wasm,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(_MISSING is not None, reason=_MISSING or ""),
+]
 
 # Generous to a busy machine; the attacks that need the limits set their own.
 LIMITS = Limits(cpu_seconds=30, wall_seconds=60, memory_bytes=64 << 20, output_bytes=1_000)

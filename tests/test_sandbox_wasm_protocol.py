@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -398,3 +399,54 @@ def test_the_host_process_runs_without_this_package_and_its_environment(tmp_path
         wasm_process.FAILED,
         b"this wasmtime is broken",
     )
+
+
+def test_the_host_answers_jobs_in_turn_and_ends_with_its_requests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class EnoughError(Exception):
+        pass
+
+    class FakeHost:
+        def __init__(self, path: str) -> None:
+            self.left = 2
+
+        def run(self, header: bytes, job: bytes, replies: io.BytesIO) -> None:
+            wasm_process.write_frame(replies, wasm_process.END, path + header + job)
+            self.left -= 1
+            if not self.left:
+                raise EnoughError
+
+    path = b"component"
+    statuses: list[int] = []
+    ended = threading.Event()
+
+    def leave(status: int) -> None:
+        statuses.append(status)
+        ended.set()
+
+    monkeypatch.setattr(wasm_process, "Host", FakeHost)
+    monkeypatch.setattr(os, "_exit", leave)
+    requests, replies = io.BytesIO(), io.BytesIO()
+    for payload in (b"1", b"2", b"3", b"4"):
+        wasm_process.write_frame(requests, wasm_process.JOB, payload)
+    requests.seek(0)
+    with pytest.raises(EnoughError):
+        wasm_process.serve("component", requests, replies)
+    assert ended.wait(60)
+    replies.seek(0)
+    assert [wasm_process.read_frame(replies) for _ in range(3)] == [
+        (wasm_process.READY, b""),
+        (wasm_process.END, b"component12"),
+        (wasm_process.END, b"component34"),
+    ]
+    assert statuses == [0]
+
+
+def test_a_component_is_compiled_by_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[str, str]] = []
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(wasm_process, "compile_component", lambda *paths: calls.append(paths))
+    wasm_process.main(["compile", "packages", "guest.wasm", "guest.cwasm"])
+    assert calls == [("guest.wasm", "guest.cwasm")]
+    assert sys.path == ["packages"]
