@@ -56,7 +56,7 @@ def test_steps_go_on_where_the_last_one_ended() -> None:
         "def f(x): return 0 if not x else 1 + f(x[1:])",
         "class C:\n    n = 2\ndef f(x): return C.n",
         "import dataclasses\n@dataclasses.dataclass\nclass P: n: 'int'\ndef f(x): return P(2).n",
-        "def f(x):\n    import datetime\n    return datetime.datetime.strptime('2', '%d').day",
+        "def f(x):\n    import datetime\n    return datetime.datetime.strptime('0002', '%Y').year",
     ],
 )
 def test_a_program_is_a_module_run_in_one_namespace(source: str) -> None:

@@ -2,7 +2,9 @@
 
 It is for macOS, Windows, and kernels without Landlock or seccomp. It covers files, environment,
 network, processes, threads, memory, CPU and wall-clock time. It does not cover a flaw in wasmtime
-itself, and holds no numpy, sympy or networkx: programs that import them do not load.
+itself, and holds no numpy, sympy or networkx: programs that import them do not load. String
+hashes, and with them the order of sets, are seeded when it is built (componentize-py offers no
+fixed seed): the same from run to run, not from one machine to another.
 """
 
 import contextlib

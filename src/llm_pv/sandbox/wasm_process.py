@@ -211,10 +211,8 @@ def _trap_text(error: Exception) -> str:
     )
 
 
-def serve(path: str) -> None:
-    """Answer jobs from standard input until its end, which also ends a program that is running."""
-    replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+def serve(path: str, requests: IO[bytes], replies: IO[bytes]) -> None:
+    """Answer jobs until the requests end, which also ends a program that is running."""
     try:
         host = Host(path)
     except Exception as error:  # noqa: BLE001
@@ -223,7 +221,7 @@ def serve(path: str) -> None:
     jobs: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
     def listen() -> None:
-        while (frame := read_frame(sys.stdin.buffer)) is not None:
+        while (frame := read_frame(requests)) is not None:
             jobs.put(frame[1])
         os._exit(0)
 
@@ -239,7 +237,10 @@ def main(arguments: list[str]) -> None:
     command, directory, *paths = arguments
     sys.path.append(directory)
     if command == "serve":
-        serve(*paths)
+        replies = os.fdopen(os.dup(1), "wb")
+        # Whatever else is printed in this process must not end up among the frames.
+        os.dup2(2, 1)
+        serve(paths[0], sys.stdin.buffer, replies)
     else:
         compile_component(*paths)
 
