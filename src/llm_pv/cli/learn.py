@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -88,6 +88,14 @@ def learn(
     from llm_pv.runs.cells import Cell
     from llm_pv.runs.directory import read_summary
 
+    search_for = learning.Search(
+        search.proposer,
+        attempts=search.attempts,
+        budget_seconds=search.budget_seconds,
+        delta=search.delta,
+        seed=search.seed,
+    )
+    search_for.resolve()
     name = "standard input" if data == "-" else Path(data).name
     splits = learning.read_splits(
         data,
@@ -107,14 +115,7 @@ def learn(
             learned = learning.learn(
                 splits,
                 target=rows.target,
-                search=learning.Search(
-                    search.proposer,
-                    attempts=search.attempts,
-                    budget_seconds=search.budget_seconds,
-                    delta=search.delta,
-                    seed=search.seed,
-                    progress=progress.search,
-                ),
+                search=replace(search_for, progress=progress.search),
                 sandbox=opened,
                 out=path,
                 name=name,

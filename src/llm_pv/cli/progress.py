@@ -42,13 +42,15 @@ class AttemptProgress:
 @contextmanager
 def attempt_progress() -> Iterator[AttemptProgress]:
     """Show live progress while the block runs, if standard error is a terminal."""
+    console = Console(stderr=True)
     progress = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         TextColumn("{task.fields[verified]}"),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
     with progress:
         yield AttemptProgress(progress)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_pv.data.examples import Classes
-from llm_pv.errors import RunError
+from llm_pv.errors import ProgramError, RunError
 from llm_pv.programs.program import Program
 from llm_pv.programs.saved import read_saved
 from llm_pv.runs.directory import read_run
@@ -82,7 +82,10 @@ def _load(path: Path, configuration: Mapping[str, Any]) -> SavedProgram:
         raise RunError(
             f"cannot read {path}: {error}; give a run directory or a program's file"
         ) from error
-    program = read_saved(text)
+    try:
+        program = read_saved(text)
+    except ProgramError as error:
+        raise ProgramError(f"{path} holds no program: {error}") from error
     if "columns" not in configuration:
         return SavedProgram(program, path)
     return SavedProgram(

@@ -1,0 +1,314 @@
+"""The command line as a user meets it: results, one-line errors, statuses."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from llm_pv import __version__
+from llm_pv.cli.main import COMMANDS, INTERRUPTED, run
+from rows import ALWAYS_ONE, PARITY
+
+FIRST_HALF = "def f(x):\n    return x[:4].count('1') % 2\n"
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    """All strings of 8 bits with the parity of their ones, as text lines."""
+    path = tmp_path / "rows.txt"
+    texts = [f"{number:08b}" for number in range(256)]
+    path.write_text("".join(f"{text} -> {text.count('1') % 2}\n" for text in texts))
+    return path
+
+
+@pytest.fixture
+def replies(tmp_path: Path) -> Path:
+    """Three saved replies, the second of which holds the rule."""
+    path = tmp_path / "replies.jsonl"
+    texts = [ALWAYS_ONE, json.dumps({"code": PARITY}), "no code"]
+    path.write_text("".join(json.dumps(text) + "\n" for text in texts))
+    return path
+
+
+@pytest.fixture
+def finished(tmp_path: Path, rows: Path, replies: Path, capfd: pytest.CaptureFixture[str]) -> Path:
+    """A finished run."""
+    out = tmp_path / "run"
+    assert run(["learn", str(rows), "--proposer", f"replay:{replies}", "--out", str(out)]) == 0
+    capfd.readouterr()
+    return out
+
+
+def test_help_and_version_come_without_work(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capfd.readouterr().out.strip() == __version__
+    assert run(["--help"]) == 0
+    listing = capfd.readouterr().out
+    assert all(name in listing for name in COMMANDS)
+    for name in COMMANDS:
+        assert run([name, "--help"]) == 0
+        assert "Usage" in capfd.readouterr().out
+
+
+def test_learn_shows_pick_source_scores_certificate_and_files(
+    tmp_path: Path, rows: Path, replies: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    status = run(["learn", str(rows), "--proposer", f"replay:{replies}", "--out", str(out)])
+    shown = capfd.readouterr().out
+    assert status == 0
+    for text in (">>>>", "def f(x):", "validation", "majority", "Certificate", "no code", str(out)):
+        assert text in shown or text == "no code"
+    assert (out / "programs" / "rows-t0.py").read_text().endswith(PARITY)
+
+
+def test_learn_without_out_makes_a_new_folder_under_runs(
+    tmp_path: Path, rows: Path, replies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert run(["learn", str(rows), "--proposer", f"replay:{replies}"]) == 0
+    folders = list((tmp_path / "runs").iterdir())
+    assert len(folders) == 2
+    assert all((folder / "summary.csv").exists() for folder in folders)
+
+
+def test_learn_as_json_is_one_object_and_nothing_else(
+    tmp_path: Path, rows: Path, replies: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run(["learn", str(rows), "--proposer", f"replay:{replies}", "--out", str(tmp_path / "run"),
+         "--format", "json"])  # fmt: skip
+    record = json.loads(capfd.readouterr().out)
+    assert record["program"] == PARITY
+    assert record["test"]["accuracy"] == 1.0
+    assert record["test"]["rows"] == 51
+    assert [row["attempt"] for row in record["candidates"]][0] == 2
+    assert 0 < record["certificate"]["error_bound"] < 0.1
+
+
+def test_learn_on_a_finished_run_says_so_and_shows_it_again(
+    finished: Path, rows: Path, replies: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = (finished / "replies.jsonl").read_bytes()
+    command = ["learn", str(rows), "--proposer", f"replay:{replies}", "--out", str(finished)]
+    assert run(command) == 0
+    shown = capfd.readouterr()
+    assert "is a finished run" in shown.err
+    assert "def f(x):" in shown.out
+    assert (finished / "replies.jsonl").read_bytes() == before
+
+
+def test_learn_reads_standard_input(tmp_path: Path, rows: Path, replies: Path) -> None:
+    out = tmp_path / "run"
+    result = subprocess.run(
+        [sys.executable, "-m", "llm_pv", "learn", "-", "--proposer", f"replay:{replies}",
+         "--out", str(out)],
+        input=rows.read_bytes(), capture_output=True, check=False,
+        env={"PYTHONPATH": str(Path(__file__).parents[1] / "src")},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert (out / "summary.csv").exists()
+
+
+def test_learn_without_any_program_says_so_with_status_1(
+    tmp_path: Path, rows: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "reply.txt").write_text("I am afraid not.")
+    out = tmp_path / "run"
+    command = ["learn", str(rows), "--proposer", f"replay:{tmp_path / 'reply.txt'}"]
+    assert run([*command, "--out", str(out)]) == 1
+    assert "o program found" in capfd.readouterr().out
+    assert not (out / "programs").exists()
+
+
+def test_predict_adds_a_column_and_keeps_the_others_as_written(
+    tmp_path: Path, finished: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "new.csv"
+    table.write_text('input,zip,note\n00000001,007,"a, b"\n00000011,1e3,\n')
+    assert run(["predict", str(finished), str(table)]) == 0
+    assert capfd.readouterr().out == (
+        'input,zip,note,prediction\n00000001,007,"a, b",1\n00000011,1e3,,0\n'
+    )
+
+
+def test_predict_writes_files_of_each_kind(
+    tmp_path: Path, finished: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "new.csv"
+    table.write_text("input\n00000001\n00000011\n")
+    program = next((finished / "programs").iterdir())
+    readers = {
+        "a.csv": pd.read_csv,
+        "a.tsv": lambda path: pd.read_csv(path, sep="\t"),
+        "a.jsonl": lambda path: pd.read_json(path, lines=True),
+        "a.parquet": pd.read_parquet,
+    }
+    for name, read in readers.items():
+        out = tmp_path / "deep" / name
+        assert run(["predict", str(program), str(table), "--out", str(out)]) == 0
+        assert read(out)["prediction"].tolist() == [1, 0]
+
+
+def test_predict_counts_rows_without_an_answer(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("def f(x):\n    return 1 // int(x)\n")
+    table = tmp_path / "new.csv"
+    table.write_text("x\n1\n0\n")
+    assert run(["predict", str(program), str(table)]) == 0
+    shown = capfd.readouterr()
+    assert shown.out == "x,prediction\n1,1\n0,\n"
+    assert "1 of 2 rows got no prediction" in shown.err
+    assert "ZeroDivisionError" in shown.err
+
+
+def test_predict_gives_back_the_user_s_own_label_values(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "rows.csv"
+    lines = [f"{n},{n % 7},{'True' if n > 50 else 'False'}" for n in range(100)]
+    table.write_text("a,b,y\n" + "\n".join(lines) + "\n")
+    (tmp_path / "reply.txt").write_text("def f(row):\n    return row['a'] > 50\n")
+    out = tmp_path / "run"
+    command = ["learn", str(table), "--target", "y", "--out", str(out)]
+    assert run([*command, "--proposer", f"replay:{tmp_path / 'reply.txt'}"]) == 0
+    capfd.readouterr()
+    new = tmp_path / "new.csv"
+    new.write_text("b,a\n3,60\n3,40\n")
+    assert run(["predict", str(out), str(new)]) == 0
+    assert capfd.readouterr().out == "b,a,prediction\n3,60,True\n3,40,False\n"
+
+
+def test_verify_scores_a_program_on_other_rows(
+    tmp_path: Path, finished: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "labelled.csv"
+    table.write_text("input,label\n00000001,1\n00000011,1.0\n00000111,1\n00001111,0\n")
+    command = ["verify", str(finished), str(table), "--target", "label", "--format", "json"]
+    assert run(command) == 0
+    record = json.loads(capfd.readouterr().out)
+    assert record["rows"] == 4
+    assert record["errors"] == 1
+    assert record["accuracy"] == 0.75
+    assert record["majority_accuracy"] == 0.75
+    assert record["balanced_accuracy"] == pytest.approx((2 / 3 + 1) / 2)
+    assert record["answers_by_its_input_alone"] is True
+    assert run(["verify", str(finished), str(table), "--target", "label"]) == 0
+    assert "75.0% of 4 rows" in capfd.readouterr().out
+
+
+def test_verify_shows_a_program_that_looks_at_other_rows(
+    tmp_path: Path, rows: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("n = 0\ndef f(x):\n    global n\n    n += 1\n    return n % 2\n")
+    assert run(["verify", str(program), str(rows)]) == 0
+    assert "NO" in capfd.readouterr().out
+
+
+def test_doctor_tells_confinement_extras_and_keys_but_no_key(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-never-shown")
+    monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
+    assert run(["doctor"]) == 0
+    shown = capfd.readouterr().out
+    assert "sk-never-shown" not in shown
+    assert "seccomp" in shown
+    assert run(["doctor", "--format", "json"]) == 0
+    findings = json.loads(capfd.readouterr().out)
+    assert findings["keys"]["OPENAI_API_KEY"] is True
+    assert findings["keys"]["GOOGLE_API_KEY"] is False
+    assert findings["confinement"]["sufficient"] is True
+    assert findings["extras"]["programs"] == {"sympy": True, "networkx": True}
+
+
+BAD = {
+    "no command like it": (["lern", "x.csv"], "lern"),
+    "no such option": (["learn", "{rows}", "--atempts", "3"], "--atempts"),
+    "no number": (["learn", "{rows}", "--attempts", "many"], "many"),
+    "no attempts": (["learn", "{rows}", "--attempts", "0"], "attempts is 0"),
+    "no such file": (["learn", "{folder}/none.csv"], "none.csv"),
+    "a folder": (["learn", "{folder}"], "directory"),
+    "no such column": (["learn", "{rows}", "--target", "labell"], "labell"),
+    "no such proposer": (["learn", "{rows}", "--proposer", "gpt"], "gpt"),
+    "a bad type": (["learn", "{rows}", "--types", "zip"], "zip"),
+    "no memory": (["learn", "{rows}", "--memory-mb", "0"], "memory-mb"),
+    "more rows than there are": (["learn", "{rows}", "--train-size", "1000"], "1,000"),
+    "no run": (["predict", "{folder}", "{rows}"], "no run directory"),
+    "no program": (["predict", "{rows}", "{rows}"], "rows.txt"),
+    "an unknown ending": (["predict", "{run}", "{rows}", "--out", "a.xls"], "a.xls"),
+    "a column that is there": (["predict", "{run}", "{rows}", "--column", "input"], "--column"),
+    "rows without a label": (["verify", "{run}", "{bare}"], "--target"),
+    "rows without the column": (["predict", "{run}", "{other}"], "input"),
+}
+
+
+@pytest.mark.parametrize(("command", "named"), BAD.values(), ids=BAD.keys())
+def test_a_request_that_cannot_be_met_is_one_line_and_status_2(
+    command: list[str],
+    named: str,
+    tmp_path: Path,
+    rows: Path,
+    finished: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    (tmp_path / "bare.csv").write_text("input\n00000001\n")
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    places = {
+        "{rows}": rows, "{folder}": tmp_path, "{run}": finished,
+        "{bare}": tmp_path / "bare.csv", "{other}": tmp_path / "other.csv",
+    }  # fmt: skip
+    words = []
+    for word in command:
+        for mark, place in places.items():
+            word = word.replace(mark, str(place))
+        words.append(word)
+    assert run(words) == 2
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("llm-pv: ")
+    assert shown.err.count("\n") == 1
+    assert named in shown.err
+    assert not list((tmp_path / "work").iterdir()), "something half-written was left behind"
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match=r"none\.csv"):
+        run(["learn", str(tmp_path / "none.csv"), "--debug"])
+
+
+def test_an_interruption_keeps_the_run_and_says_how_to_go_on(
+    tmp_path: Path, rows: Path, replies: Path
+) -> None:
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    (slow / "1.py").write_text(ALWAYS_ONE)
+    (slow / "2.py").write_text("def f(x):\n    while True:\n        pass\n")
+    (slow / "3.py").write_text(PARITY)
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "llm_pv", "learn", str(rows), "--out", str(out),
+               "--proposer", f"replay:{slow}"]  # fmt: skip
+    environment = {"PYTHONPATH": str(Path(__file__).parents[1] / "src")}
+    process = subprocess.Popen(
+        [*command, "--wall-seconds", "60", "--cpu-seconds", "60"],
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
+    attempts = out / "results_attempts.jsonl"
+    while process.poll() is None and not attempts.exists():
+        pass
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate(timeout=30)
+    assert process.returncode == INTERRUPTED
+    assert "goes on from here" in complaint
+    assert len(attempts.read_text().splitlines()) == 1
+    (slow / "2.py").write_text(FIRST_HALF)
