@@ -1,0 +1,5 @@
+"""The built-in search: a proposer that needs no model."""
+
+from llm_pv.proposers.length_first.search import LengthFirst
+
+__all__ = ["LengthFirst"]

@@ -1,0 +1,248 @@
+"""Conditions: numbers compared with constants, remainders, memberships, characters at positions.
+
+A condition is sketched first, as a few small values beside its truth on all rows; its source is
+written only for those that end up in a program.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_pv.proposers.length_first import weights
+from llm_pv.proposers.length_first.expressions import (
+    Expression,
+    Level,
+    calculated,
+    compared,
+    constant,
+)
+from llm_pv.proposers.length_first.sequences import Category, Features, Part, literal
+from llm_pv.proposers.length_first.weights import choice_bits, integer_bits
+
+MOST_CELLS = 40_000_000
+"""Conditions times rows kept in memory, a byte each; the shortest conditions come first."""
+MOST_CUTS = 24
+MOST_EQUALITIES = 20
+MODULI = (2, 3, 4, 5, 6, 7, 8, 9, 10)
+MOST_POSITIONS = 200
+MOST_POSITION_CHARACTERS = 12
+
+Truth = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Sketch:
+    """A condition's length and how to write it."""
+
+    bits: float
+    write: Callable[[], Expression]
+
+
+@dataclass(frozen=True, eq=False)
+class Conditions:
+    """Different conditions, shortest first, with their truth on rows and probes.
+
+    Parameters
+    ----------
+    sketches
+        One for each condition.
+    truth
+        Their values, of shape (conditions, rows).
+    bits
+        Their lengths.
+    """
+
+    sketches: list[Sketch]
+    truth: Truth
+    bits: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.sketches)
+
+    def written(self, index: int) -> Expression:
+        """Return one condition as an expression."""
+        return self.sketches[index].write()
+
+    def chosen(self, indices: NDArray[np.int64]) -> "Conditions":
+        """Return some of the conditions."""
+        sketches = [self.sketches[index] for index in indices]
+        return Conditions(sketches, self.truth[indices], self.bits[indices])
+
+
+def collect_conditions(
+    features: Features, texts: list[Part], mined: list[Expression], size: int
+) -> Conditions:
+    """Return all conditions on the features, without repetitions and without constant ones."""
+    blocks: list[tuple[list[Sketch], Truth]] = [
+        ([ready(flag)], flag.values[None, :].astype(bool)) for flag in (*features.flags, *mined)
+    ]
+    for text in texts:
+        blocks.extend(_positions(text, size))
+    for category in features.categories:
+        blocks.extend(_equalities(category, size))
+    cells = 0
+    for number in sorted(features.numbers, key=lambda number: number.bits):
+        for block in _comparisons(number, size):
+            cells += block[1].size
+            blocks.append(block)
+        if cells > MOST_CELLS:
+            break
+    return _without_repetitions(blocks, size)
+
+
+def _without_repetitions(blocks: list[tuple[list[Sketch], Truth]], size: int) -> Conditions:
+    sketches = [sketch for block, _ in blocks for sketch in block]
+    if not sketches:
+        return Conditions([], np.zeros((0, size), bool), np.zeros(0))
+    truth = np.concatenate([block for _, block in blocks])
+    order = np.argsort([sketch.bits for sketch in sketches], kind="stable")
+    # A condition and its opposite separate the same rows: one of them is enough.
+    packed = np.packbits(truth ^ truth[:, :1], axis=1)
+    sums = truth[:, :size].sum(axis=1)
+    varies = (sums > 0) & (sums < size)
+    seen: set[bytes] = set()
+    kept: list[int] = []
+    for index in order.tolist():
+        if varies[index]:
+            key = packed[index].tobytes()
+            if key not in seen:
+                seen.add(key)
+                kept.append(index)
+    bits = np.array([sketches[index].bits for index in kept])
+    return Conditions([sketches[index] for index in kept], truth[kept], bits)
+
+
+def _comparisons(number: Expression, size: int) -> Iterator[tuple[list[Sketch], Truth]]:
+    """Yield one number against constants: cuts, single values, remainders."""
+    values = number.values
+    train = values[:size]
+    present = np.unique(train[np.isfinite(train)].astype(np.float64))
+    cuts = cuts_between(present)
+    if len(cuts):
+        bits = number.bits + weights.THRESHOLD + choice_bits(len(present))
+        sketches = [_against(number, ">=", cut, bits) for cut in cuts.tolist()]
+        yield sketches, values >= cuts[:, None]
+    if not bool((np.floor(train) == train).all()):
+        return
+    counts = Counter(train.tolist())
+    wanted = [v for v, count in counts.most_common(MOST_EQUALITIES) if count > 1 or v == 0]
+    if wanted and len(present) > 2:
+        bits = number.bits + weights.EQUALITY + choice_bits(len(present))
+        sketches = [_against(number, "==", value, bits) for value in wanted]
+        yield sketches, values == np.array(wanted)[:, None]
+    spread = float(present[-1] - present[0])
+    moduli = [modulus for modulus in MODULI if modulus <= spread]
+    for modulus in moduli:
+        yield _remainders(number, modulus)
+
+
+def ready(flag: Expression) -> Sketch:
+    """Return the sketch of a condition that is written already."""
+    return Sketch(flag.bits, lambda: flag)
+
+
+def _against(number: Expression, sign: str, value: float, bits: float) -> Sketch:
+    rows = len(number.values)
+    return Sketch(bits, lambda: compared(number, sign, constant(value, rows), bits))
+
+
+def _remainders(number: Expression, modulus: int) -> tuple[list[Sketch], Truth]:
+    rows = len(number.values)
+    bits = number.bits + weights.MODULUS + integer_bits(modulus) - 3.0
+    remainder = calculated(number, "%", constant(modulus, rows), bits)
+    wanted = [1] if modulus == 2 else list(range(modulus))
+    sketches = []
+    for value in wanted:
+        cost = bits + (1.0 if value == 0 or modulus == 2 else 1.0 + choice_bits(modulus - 1))
+        sketches.append(_against(remainder, "==", value, cost))
+    return sketches, remainder.values == np.array(wanted)[:, None]
+
+
+def cuts_between(present: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return thresholds between distinct sorted values, spread evenly if there are too many.
+
+    Each is the simplest number that is larger than the one value and not larger than the next.
+    """
+    gaps = len(present) - 1
+    if gaps < 1:
+        return np.zeros(0)
+    step = max(1.0, gaps / MOST_CUTS)
+    picks = sorted({int((i + 0.5) * step) for i in range(min(gaps, MOST_CUTS))})
+    return np.array([simplest_between(present[i], present[i + 1]) for i in picks if i < gaps])
+
+
+def simplest_between(low: float, high: float) -> float:
+    """Return the number in (low, high] with the fewest decimals, near the middle.
+
+    Examples
+    --------
+    >>> simplest_between(3, 4), simplest_between(57, 64), simplest_between(16.77, 16.83)
+    (4.0, 60.0, 16.8)
+    """
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return float(high)
+    middle = (float(low) + float(high)) / 2
+    magnitude = math.ceil(math.log10(max(abs(low), abs(high), 1e-300)))
+    for decimals in range(-magnitude, 18 - magnitude):
+        rounded = round(middle, decimals)
+        # Half way between two whole numbers rounding may go down to the lower one itself.
+        rounded = rounded if rounded > low else round(rounded + 10.0**-decimals, decimals)
+        if low < rounded <= high:
+            return rounded
+    return float(high)
+
+
+def _positions(text: Part, size: int) -> Iterator[tuple[list[Sketch], Truth]]:
+    """Yield which character stands at a position, counted from either end."""
+    rows = [str(row) for row in text.rows]
+    lengths = [len(row) for row in rows[:size]]
+    shortest = min(lengths)
+    if shortest < 1:
+        return
+    alphabet = [c for c, _ in Counter("".join(rows[:size])).most_common(MOST_POSITION_CHARACTERS)]
+    if len(set(alphabet)) == 2:
+        alphabet = [max(alphabet)]
+    front = list(range(min(shortest, MOST_POSITIONS)))
+    back = [] if len(set(lengths)) == 1 else list(range(-min(shortest, MOST_POSITIONS // 4), 0))
+    filled = [row if len(row) >= shortest else row.ljust(shortest, "\0") for row in rows]
+    for position in (*front, *back):
+        column = np.array([row[position] for row in filled])
+        bits = text.bits + weights.POSITION + choice_bits(shortest) + choice_bits(len(alphabet))
+        bits -= 1 if position in (0, -1) else 0
+        truth = column == np.array(alphabet)[:, None]
+        yield (
+            [
+                Sketch(bits, _position_writer(text, position, character, bits, truth[index]))
+                for index, character in enumerate(alphabet)
+            ],
+            truth,
+        )
+
+
+def _position_writer(
+    text: Part, position: int, character: str, bits: float, truth: Truth
+) -> Callable[[], Expression]:
+    left, right = f"{text.code}[{position}]", literal(character)
+    return lambda: Expression(
+        f"{left} == {right}", bits, truth, Level.COMPARISON, text.needs, f"{left} != {right}"
+    )
+
+
+def _equalities(category: Category, size: int) -> Iterator[tuple[list[Sketch], Truth]]:
+    """Yield whether a category has a value that at least two training rows have."""
+    counts = Counter(category.rows[:size])
+    wanted = [value for value, count in counts.items() if count > 1 and value is not None]
+    if not wanted:
+        return
+    truth = np.array([[row == value for row in category.rows] for value in wanted], bool)
+    bits = category.bits + weights.EQUALITY + choice_bits(len(counts))
+    sketches = []
+    for index, value in enumerate(wanted):
+        code, opposite = (f"{category.code} {sign} {literal(value)}" for sign in ("==", "!="))
+        flag = Expression(code, bits, truth[index], Level.COMPARISON, category.needs, opposite)
+        sketches.append(ready(flag))
+    yield sketches, truth

@@ -1,0 +1,137 @@
+"""Two, three or four conditions joined by and, or, or by being different."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_pv.proposers.length_first.conditions import Conditions, ready
+from llm_pv.proposers.length_first.expressions import (
+    AND,
+    DIFFER,
+    OR,
+    Expression,
+    joined,
+    negation,
+)
+from llm_pv.proposers.length_first.scoring import Board, Scored, Target, scored
+from llm_pv.proposers.length_first.weights import CONJUNCTION, NEGATION
+
+BLOCK = 400
+BEAM = 150
+"""Joined conditions that are joined once more."""
+ROUNDS = 3
+
+CELLS = ((1, 1), (1, 0), (0, 1), (0, 0))
+"""The four ways two conditions can turn out. The condition "this cell" is a conjunction, "not this
+cell" a disjunction; "one of the middle two" is that they differ."""
+
+
+def best_joined(
+    conditions: Conditions,
+    target: Target,
+    capacity: int,
+    expired: Callable[[], bool],
+    count: Callable[[int], None],
+) -> list[Scored]:
+    """Return the cheapest joined conditions: all pairs, then the best of them joined again."""
+    found: list[Scored] = []
+    left = conditions
+    for _ in range(ROUNDS):
+        best, tried = _join(left, conditions, target, capacity, expired)
+        count(tried)
+        found.extend(best)
+        if not best or expired():
+            break
+        beam = best[:BEAM]
+        truth = np.array([one.condition.values for one in beam])
+        bits = np.array([one.condition.bits for one in beam])
+        left = Conditions([ready(one.condition) for one in beam], truth, bits)
+    return found
+
+
+def _join(
+    left: Conditions,
+    right: Conditions,
+    target: Target,
+    capacity: int,
+    expired: Callable[[], bool],
+) -> tuple[list[Scored], int]:
+    """Join every condition on the left with every one on the right."""
+    board = Board(capacity)
+    same = left is right
+    inside, outside = _split(right, target)
+    for start in range(0, len(left), BLOCK):
+        if expired():
+            break
+        block = left.chosen(np.arange(start, min(start + BLOCK, len(left))))
+        for kind, mistakes in _mistakes(block, inside, outside, target):
+            negated = sum(1 - value for value in CELLS[kind % 4]) if kind < 8 else kind - 8
+            bits = block.bits[:, None] + right.bits[None, :] + CONJUNCTION + NEGATION * negated
+            costs = bits + target.prices[mistakes]
+            rows, columns = np.nonzero(costs < board.bar)
+            if same:
+                later = rows + start < columns
+                rows, columns = rows[later], columns[later]
+            notes = np.stack([rows + start, columns, np.full_like(rows, kind)])
+            board.offer(costs[rows, columns], notes)
+    best = []
+    seen: set[bytes] = set()
+    for first, second, kind in board.best().tolist():
+        one = _written(left.written(first), right.written(second), kind)
+        key = one.values.tobytes()
+        if key not in seen:
+            seen.add(key)
+            best.append(scored(one, target))
+    return best, len(left) * len(right) * 10
+
+
+def _split(
+    conditions: Conditions, target: Target
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    train = conditions.truth[:, : target.size]
+    inside = train[:, target.members].astype(np.float32)
+    return inside, train[:, ~target.members].astype(np.float32)
+
+
+def _mistakes(
+    block: Conditions,
+    inside: NDArray[np.float32],
+    outside: NDArray[np.float32],
+    target: Target,
+) -> list[tuple[int, NDArray[np.int64]]]:
+    """Return, for each of the ten ways to join, the mistakes of all pairs."""
+    block_inside, block_outside = _split(block, target)
+    members, others = inside.shape[1], outside.shape[1]
+    hits = _cells(block_inside, inside)
+    misses = _cells(block_outside, outside)
+    results = []
+    for index in range(4):
+        wrong = (members - hits[index] + misses[index]).astype(np.int64)
+        results.append((index, wrong))
+        results.append((index + 4, target.size - wrong))
+    differ = (members - hits[1] - hits[2] + misses[1] + misses[2]).astype(np.int64)
+    results.append((8, differ))
+    results.append((9, members + others - differ))
+    return results
+
+
+def _cells(
+    first: NDArray[np.float32], second: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], ...]:
+    """Return how many rows fall into each of the four cells, for all pairs."""
+    both = first @ second.T
+    only_first = first.sum(axis=1)[:, None] - both
+    only_second = second.sum(axis=1)[None, :] - both
+    neither = first.shape[1] - both - only_first - only_second
+    return both, only_first, only_second, neither
+
+
+def _written(first: Expression, second: Expression, kind: int) -> Expression:
+    if kind >= 8:
+        return joined(first, DIFFER, second if kind == 8 else negation(second))
+    is_first, is_second = CELLS[kind % 4]
+    wanted = kind < 4
+    left = first if bool(is_first) == wanted else negation(first)
+    right = second if bool(is_second) == wanted else negation(second)
+    return joined(left, AND if wanted else OR, right)

@@ -1,0 +1,117 @@
+"""Substrings, prefixes and suffixes found in the training rows themselves."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_pv.proposers.length_first import weights
+from llm_pv.proposers.length_first.expressions import Expression, Level
+from llm_pv.proposers.length_first.sequences import Part, literal
+from llm_pv.proposers.length_first.weights import choice_bits, integer_bits
+
+LONGEST = 12
+MOST_WINDOWS = 1_500_000
+"""Windows read in all; longer substrings are left out where there are more."""
+MOST_MINED = 150
+"""Substrings kept for a class, those that tell most of it first."""
+
+
+def mine(text: Part, codes: NDArray[np.int64], classes: int) -> list[Expression]:
+    """Return conditions on substrings, prefixes and suffixes that tell classes apart."""
+    size = len(codes)
+    train = [str(row) for row in text.rows[:size]]
+    kinds = (("in", _substrings(train)), ("startswith", _affixes(train, 1)))
+    found: list[Expression] = []
+    alphabet = len(set().union(*train))
+    for kind, occurrences in (*kinds, ("endswith", _affixes(train, -1))):
+        words = _telling(occurrences, codes, classes)
+        found.extend(_written(kind, word, text, alphabet) for word in words)
+    return found
+
+
+def _substrings(train: list[str]) -> dict[str, int]:
+    """Return the rows each substring occurs in, as the bits of an integer."""
+    where: dict[str, int] = defaultdict(int)
+    windows = 0
+    for length in range(1, LONGEST + 1):
+        windows += sum(len(row) for row in train)
+        if windows > MOST_WINDOWS and length > 2:
+            break
+        for index, row in enumerate(train):
+            bit = 1 << index
+            for word in {row[i : i + length] for i in range(len(row) - length + 1)}:
+                where[word] |= bit
+    return where
+
+
+def _affixes(train: list[str], side: int) -> dict[str, int]:
+    where: dict[str, int] = defaultdict(int)
+    for index, row in enumerate(train):
+        for length in range(1, min(LONGEST, len(row)) + 1):
+            where[row[:length] if side > 0 else row[-length:]] |= 1 << index
+    return where
+
+
+def _telling(where: dict[str, int], codes: NDArray[np.int64], classes: int) -> Iterator[str]:
+    """Yield the words whose presence says most about one class or another."""
+    words = [word for word, rows in where.items() if rows.bit_count() > 1]
+    if not words:
+        return
+    chosen: dict[str, None] = {}
+    for code in range(classes):
+        members = sum(1 << int(index) for index in np.flatnonzero(codes == code))
+        total, inside = len(codes), members.bit_count()
+        occurs = np.array([where[word].bit_count() for word in words], dtype=np.float64)
+        right = np.array([(where[word] & members).bit_count() for word in words], dtype=np.float64)
+        gain = information(right, occurs - right, inside, total - inside)
+        lengths = np.array([len(word) for word in words])
+        # Two bits a character is a rough price; among equals the shorter word comes first.
+        order = np.lexsort((lengths, -(gain * total - 2 * lengths)))
+        chosen.update(dict.fromkeys(words[index] for index in order[:MOST_MINED]))
+    yield from chosen
+
+
+def information(
+    positives: NDArray[np.float64],
+    negatives: NDArray[np.float64],
+    all_positives: int,
+    all_negatives: int,
+) -> NDArray[np.float64]:
+    """Return the bits a row that knowing a condition saves on its class.
+
+    Parameters
+    ----------
+    positives, negatives
+        For each condition, how many rows of either class it holds on.
+    all_positives, all_negatives
+        How many rows there are of either class.
+    """
+    total = all_positives + all_negatives
+
+    def entropy(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+        both = np.maximum(first + second, 1e-12)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            parts = [np.where(n > 0, n * np.log2(n / both), 0.0) for n in (first, second)]
+        return -(parts[0] + parts[1])
+
+    before = entropy(np.array([float(all_positives)]), np.array([float(all_negatives)]))
+    after = entropy(positives, negatives)
+    after = after + entropy(all_positives - positives, all_negatives - negatives)
+    return np.asarray((before - after) / total)
+
+
+def _written(kind: str, word: str, text: Part, alphabet: int) -> Expression:
+    rows = [str(row) for row in text.rows]
+    length = integer_bits(len(word)) / 2 + len(word) * choice_bits(alphabet)
+    quoted = literal(word)
+    if kind == "in":
+        code, opposite = f"{quoted} in {text.code}", f"{quoted} not in {text.code}"
+        truth = np.array([word in row for row in rows])
+        bits = text.bits + weights.SUBSTRING + length
+        return Expression(code, bits, truth, Level.COMPARISON, text.needs, opposite)
+    test = str.startswith if kind == "startswith" else str.endswith
+    truth = np.array([test(row, word) for row in rows])
+    code = f"{text.code}.{kind}({quoted})"
+    return Expression(code, text.bits + weights.AFFIX + length, truth, Level.ATOM, text.needs)

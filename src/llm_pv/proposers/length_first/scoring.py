@@ -1,0 +1,142 @@
+"""What a candidate costs, and a board that keeps the cheapest of millions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_pv.proposers.length_first.conditions import Conditions
+from llm_pv.proposers.length_first.expressions import Expression, negation
+from llm_pv.proposers.length_first.mining import information
+from llm_pv.proposers.length_first.weights import NEGATION, mistake_bits
+
+MOST_JOINED = 2400
+"""Conditions that are joined with each other."""
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """One class against all others.
+
+    Parameters
+    ----------
+    members
+        Whether each training row is of the class.
+    prices
+        The bits that 0, 1, 2, ... mistakes cost.
+    """
+
+    members: NDArray[np.bool_]
+    prices: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, members: NDArray[np.bool_]) -> "Target":
+        """Price the mistakes on these rows."""
+        return cls(members, np.array(mistake_bits(len(members), 2)))
+
+    @property
+    def size(self) -> int:
+        """How many training rows there are."""
+        return len(self.members)
+
+    def mistakes(self, truth: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return how many training rows each condition gets wrong."""
+        signs = np.where(self.members, 1.0, -1.0).astype(np.float32)
+        wrong = np.empty(len(truth), dtype=np.int64)
+        for start in range(0, len(truth), 20_000):
+            block = truth[start : start + 20_000, : self.size].astype(np.float32)
+            wrong[start : start + 20_000] = (self.members.sum() - block @ signs).astype(np.int64)
+        return wrong
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A condition that answers a target, with its mistakes and its cost."""
+
+    condition: Expression
+    mistakes: int
+    cost: float
+
+
+def scored(condition: Expression, target: Target) -> Scored:
+    """Count a condition's mistakes."""
+    wrong = int((condition.values[: target.size] != target.members).sum())
+    return Scored(condition, wrong, condition.bits + float(target.prices[wrong]))
+
+
+class Board:
+    """Keeps the cheapest candidates, each a row of integers that says how to write it.
+
+    Examples
+    --------
+    >>> board = Board(1)
+    >>> board.offer(np.array([3.0, 2.0]), np.array([[7, 8]]))
+    >>> board.best().tolist()
+    [[8]]
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._costs = np.zeros(0)
+        self._notes: NDArray[np.int64] | None = None
+        self.offered = 0
+
+    @property
+    def bar(self) -> float:
+        """The cost from which on a candidate is not kept."""
+        return np.inf if len(self._costs) < self._capacity else float(self._costs[-1])
+
+    def offer(self, costs: NDArray[np.float64], notes: NDArray[np.int64]) -> None:
+        """Take what is cheap enough; ``notes`` has one column for each cost."""
+        self.offered += len(costs)
+        cheap = np.flatnonzero(costs < self.bar)
+        if not len(cheap):
+            return
+        every = np.concatenate([self._costs, costs[cheap]])
+        notes = notes[:, cheap]
+        both = notes if self._notes is None else np.concatenate([self._notes, notes], axis=1)
+        order = np.argsort(every, kind="stable")[: self._capacity]
+        self._costs, self._notes = every[order], both[:, order]
+
+    def best(self) -> NDArray[np.int64]:
+        """Return the notes of what was kept, cheapest first, one row each."""
+        return np.zeros((0, 0), np.int64) if self._notes is None else self._notes.T
+
+
+def best_single(conditions: Conditions, target: Target, capacity: int) -> list[Scored]:
+    """Return the conditions, or their opposites, that answer the target most cheaply."""
+    board = Board(capacity)
+    wrong = target.mistakes(conditions.truth)
+    indices = np.arange(len(conditions))
+    for opposite in (0, 1):
+        mistakes = target.size - wrong if opposite else wrong
+        costs = conditions.bits + opposite * NEGATION + target.prices[mistakes]
+        board.offer(costs, np.stack([indices, np.full_like(indices, opposite)]))
+    found = []
+    for index, opposite in board.best().tolist():
+        condition = conditions.written(index)
+        found.append(scored(negation(condition) if opposite else condition, target))
+    return found
+
+
+def telling(conditions: Conditions, target: Target, most: int = MOST_JOINED) -> Conditions:
+    """Return the conditions worth joining: the most informative for their length, and the shortest.
+
+    What matters in a conjunction or a sum modulo two may say little on its own, so a third of the
+    places go by length alone.
+    """
+    if len(conditions) <= most:
+        return conditions
+    members = target.members.astype(np.float32)
+    positives = np.empty(len(conditions))
+    total = np.empty(len(conditions))
+    for start in range(0, len(conditions), 20_000):
+        block = conditions.truth[start : start + 20_000, : target.size].astype(np.float32)
+        positives[start : start + 20_000] = block @ members
+        total[start : start + 20_000] = block.sum(axis=1)
+    inside = int(target.members.sum())
+    gain = information(positives, total - positives, inside, target.size - inside)
+    by_gain = np.argsort(conditions.bits - gain * target.size, kind="stable")
+    chosen = dict.fromkeys(by_gain[: most * 2 // 3].tolist())
+    chosen.update(dict.fromkeys(range(most - len(chosen))))
+    return conditions.chosen(np.array(sorted(chosen)))
