@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -142,7 +143,7 @@ def test_predict_writes_files_of_each_kind(
     table = tmp_path / "new.csv"
     table.write_text("input\n00000001\n00000011\n")
     program = next((finished / "programs").iterdir())
-    readers = {
+    readers: dict[str, Callable[[Path], pd.DataFrame]] = {
         "a.csv": pd.read_csv,
         "a.tsv": lambda path: pd.read_csv(path, sep="\t"),
         "a.jsonl": lambda path: pd.read_json(path, lines=True),

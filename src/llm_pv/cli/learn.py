@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.main import INTERRUPTED
-from llm_pv.cli.options import Format, SandboxOptions, parse_types
+from llm_pv.cli.options import Format, Rows, SandboxOptions, parse_types
 
 _ROWS = Group("Rows", sort_key=1)
 _SEARCH = Group("Search", sort_key=2)
@@ -58,7 +58,7 @@ class SearchOptions:
 
 
 def learn(
-    data: str,
+    data: Rows,
     /,
     *,
     rows: RowOptions = RowOptions(),

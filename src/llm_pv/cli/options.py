@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 
 Format = Literal["table", "json"]
 
+
+def _no_option(_: object, word: str) -> None:
+    if word.startswith("-") and word != "-":
+        raise ValueError(f"there is no option {word}")
+
+
+Rows = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_no_option)]
+"""A file with rows, or ``-`` for standard input."""
+
 _SANDBOX = Group("Sandbox", sort_key=10)
 
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_pv.cli.options import SandboxOptions
+from llm_pv.cli.options import Rows, SandboxOptions
 from llm_pv.errors import ConfigurationError, RunError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ _WRITERS = (".csv", ".tsv", ".jsonl", ".parquet")
 
 def predict(
     program: Path,
-    rows: str,
+    rows: Rows,
     /,
     *,
     out: Path | None = None,

@@ -10,11 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 _MOST_CANDIDATES = 12
+_OTHER_COLUMNS = 52  # what the columns beside the program take, borders included
 
 
 def print_learned(record: Mapping[str, Any], console: Console) -> None:
     """Print the record of a learned program: candidates, source, scores, certificate, files."""
-    console.print(candidates_table(record))
+    console.print(candidates_table(record, console.width))
     if record["program"] is not None:
         console.print(Text("\nThe selected program", style="bold"))
         console.print(Padding(Syntax(record["program"].rstrip("\n"), "python", word_wrap=True), 1))
@@ -22,22 +23,25 @@ def print_learned(record: Mapping[str, Any], console: Console) -> None:
     console.print(_closing(record))
 
 
-def candidates_table(record: Mapping[str, Any]) -> RenderableType:
-    """Lay out the candidates, best first, the pick marked ``>>>>``."""
+def candidates_table(record: Mapping[str, Any], width: int) -> RenderableType:
+    """Lay out the candidates, best first, the pick marked ``>>>>``, within so many columns."""
     table = Table(title=Text(f"Candidates for {record['name']}"), title_justify="left")
-    table.add_column("", style="bold green", no_wrap=True, min_width=4)
+    table.add_column("", style="bold green")
     for header in ("attempt", "validation", "train", "bits"):
-        table.add_column(header, justify="right", no_wrap=True, min_width=max(6, len(header)))
-    table.add_column("program", overflow="ellipsis", no_wrap=True)
+        table.add_column(header, justify="right")
+    table.add_column("program")
+    room = max(10, width - _OTHER_COLUMNS)
     rows = record["candidates"]
     for row in rows[:_MOST_CANDIDATES]:
+        gist = Text(_gist(row))
+        gist.truncate(room, overflow="ellipsis")
         table.add_row(
             row["pick"],
             str(row["attempt"]),
             percent(row["validation_accuracy"]),
             percent(row["train_accuracy"]),
             "" if row["bits"] is None else f"{row['bits']:.0f}",
-            Text(_gist(row)),
+            gist,
             style="bold" if row["pick"] else ("dim" if row["program"] is None else ""),
         )
     hidden = len(rows) - _MOST_CANDIDATES

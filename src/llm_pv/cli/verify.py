@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_pv.cli.options import Format, SandboxOptions
+from llm_pv.cli.options import Format, Rows, SandboxOptions
 from llm_pv.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def verify(
     program: Path,
-    rows: str,
+    rows: Rows,
     /,
     *,
     target: str | None = None,

@@ -66,7 +66,7 @@ class Sandbox:
 
     def __init__(
         self,
-        limits: Limits = Limits(),  # noqa: B008  (frozen)
+        limits: Limits = Limits(),
         *,
         workers: int | None = None,
         allow_unconfined: bool = False,

@@ -60,7 +60,7 @@ def wasm_available() -> str | None:
 def component_path() -> Path:
     """Return where the compiled component for these versions lies, or will lie."""
     # Imported here, as wasm_available is asked where the sandbox is never used.
-    from platformdirs import user_cache_path  # noqa: PLC0415
+    from platformdirs import user_cache_path
 
     digest = hashlib.sha256()
     for name in _EMBEDDED:
@@ -171,7 +171,7 @@ def _locked(path: Path) -> Iterator[None]:
     """Hold a lock that other processes wait for, and that ends with this process."""
     with path.open("a+b") as file:
         if sys.platform == "win32":
-            import msvcrt  # noqa: PLC0415
+            import msvcrt
 
             while True:
                 try:
@@ -180,7 +180,7 @@ def _locked(path: Path) -> Iterator[None]:
                 except OSError:  # it gives up after ten seconds, a build takes longer
                     continue
         else:
-            import fcntl  # noqa: PLC0415
+            import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

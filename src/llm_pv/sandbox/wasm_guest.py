@@ -73,7 +73,7 @@ class Guest:
             try:
                 label = label_text(self._program(value))
                 if len(label) > LABEL_CHARACTERS:
-                    raise ValueError(f"a label of {len(label)} characters")  # noqa: TRY301
+                    raise ValueError(f"a label of {len(label)} characters")
                 results.append(label)
             except MemoryError:
                 outcome = "out of memory"

@@ -66,7 +66,7 @@ def read_frame(stream: IO[bytes]) -> tuple[bytes, bytes] | None:
 
 def engine() -> "wasmtime.Engine":
     """Return an engine; compiled components load only into one configured the same way."""
-    import wasmtime  # noqa: PLC0415
+    import wasmtime
 
     config = wasmtime.Config()
     config.epoch_interruption = True
@@ -75,7 +75,7 @@ def engine() -> "wasmtime.Engine":
 
 def compile_component(source: str, target: str) -> None:
     """Compile a component to machine code, once for all later runs."""
-    from wasmtime import component  # noqa: PLC0415
+    from wasmtime import component
 
     compiled = component.Component.from_file(engine(), source).serialize()
     Path(target).write_bytes(compiled)
@@ -85,7 +85,7 @@ class Host:
     """A compiled component, ready to run programs, each in an instance of its own."""
 
     def __init__(self, path: str) -> None:
-        from wasmtime import component  # noqa: PLC0415
+        from wasmtime import component
 
         self._engine = engine()
         self._component = component.Component.deserialize_file(self._engine, path)
@@ -94,7 +94,7 @@ class Host:
 
     def run(self, header: bytes, job: bytes, replies: IO[bytes]) -> None:
         """Run one program: reply frames as rows are done, then one end frame."""
-        import wasmtime  # noqa: PLC0415
+        import wasmtime
 
         task = json.loads(header)
         output = bytearray()
@@ -125,7 +125,7 @@ class Host:
         write_frame(replies, END, json.dumps(end).encode())
 
     def _store(self, memory_bytes: int, output_bytes: int, output: bytearray) -> "wasmtime.Store":
-        import wasmtime  # noqa: PLC0415
+        import wasmtime
 
         def keep(data: bytes) -> int:
             output.extend(data[: max(0, output_bytes - len(output))])

@@ -79,7 +79,14 @@ class LengthFirst:
         """Whether the last search was cut short, so that another run may propose otherwise."""
         return self._hit_time_cap
 
-    def propose(self, train: Examples, classes: Classes, seed: int) -> Iterator[Proposal]:
+    @property
+    def free(self) -> bool:
+        """A search costs nothing but time."""
+        return True
+
+    def propose(
+        self, train: Examples, classes: Classes, seed: int, start: int = 0
+    ) -> Iterator[Proposal]:
         """Search, then yield programs, best first, a fallback and the majority class last."""
         started = time.monotonic()
         self._hit_time_cap = False
@@ -92,8 +99,13 @@ class LengthFirst:
         problem = Problem.of(train, classes.texts, seed)
         candidates = search(problem, expired, self._progress or _silent)
         seconds = time.monotonic() - started
-        for candidate in candidates:
-            yield Proposal(source_of(candidate), seconds=seconds, note=candidate.note)
+        for candidate in candidates[start:]:
+            yield Proposal(
+                source_of(candidate),
+                seconds=seconds,
+                capped=self._hit_time_cap,
+                note=candidate.note,
+            )
             seconds = 0.0
 
 
