@@ -63,7 +63,7 @@ class Batch(Sequence["Input"]):
     def split(self, parts: int) -> list["Batch"]:
         """Cut the batch into this many runs of neighbouring rows, as even as can be."""
         if parts not in self._parts:
-            size = math.ceil(len(self) / parts)
+            size = max(math.ceil(len(self) / parts), 1)
             self._parts[parts] = [
                 self._of_plain(self._rows[start : start + size])
                 for start in range(0, len(self), size)

@@ -6,6 +6,7 @@ which shares the process and may spoil them: it can only hurt itself.
 
 import builtins
 import io
+import random
 import sys
 from collections.abc import Callable, Sequence
 from types import CodeType, ModuleType, TracebackType
@@ -44,6 +45,7 @@ def run_program(
     """
     ledger = Ledger(page, output_bytes)
     _capture_output(page, output_bytes)
+    random.seed(0)  # forking has seeded it from the system
     try:
         _answer(_load(source, allowed), inputs, ledger)
         ledger.end("finished")
@@ -56,11 +58,10 @@ def run_program(
 
 
 def _capture_output(page: Page, output_bytes: int) -> None:
-    raw = OutputCapture(page, output_bytes)
-    text = io.TextIOWrapper(
-        io.BufferedWriter(raw, 1), "utf-8", errors="backslashreplace", write_through=True
+    capture = OutputCapture(page, output_bytes)
+    sys.stdout = sys.stderr = io.TextIOWrapper(
+        capture, "utf-8", errors="backslashreplace", write_through=True
     )
-    sys.stdout = sys.stderr = text
 
 
 def _answer(function: Callable[[object], object], inputs: Sequence[object], ledger: Ledger) -> None:
@@ -116,7 +117,7 @@ def _guarded_import(allowed: frozenset[str]) -> Callable[..., ModuleType]:
         if name.partition(".")[0] not in allowed:
             listed = ", ".join(sorted(allowed))
             raise ModuleNotFoundError(
-                f"a program may not import {name!r}; it may import {listed}", name=name
+                f"a program may not import {name or '.'!r}; it may import {listed}", name=name
             )
         return genuine(name, *context, **named)  # type: ignore[arg-type]
 

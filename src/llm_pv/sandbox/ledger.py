@@ -116,7 +116,7 @@ class Ledger:
         self._next = following
 
 
-class OutputCapture(io.RawIOBase):
+class OutputCapture(io.BufferedIOBase):
     """Keeps the beginning of what is written to it on the page, and swallows the rest."""
 
     def __init__(self, page: Page, output_bytes: int) -> None:

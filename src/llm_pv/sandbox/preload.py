@@ -5,7 +5,6 @@ Runs inside the sandbox's own processes: standard library only.
 
 import hashlib
 import pkgutil
-import random
 import sys
 import warnings
 from collections.abc import Iterable
@@ -43,7 +42,8 @@ def preload(modules: Iterable[str], packages: Iterable[str], support: Iterable[s
         for name in packages:
             if name in sys.modules:
                 _import_submodules(sys.modules[name])
-    _seed()
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)  # the same random numbers for every program
 
 
 def forget_import_paths() -> None:
@@ -68,11 +68,3 @@ def _import_submodules(package: ModuleType) -> None:
         _import_where_installed(found.name)
         if found.ispkg and found.name in sys.modules:
             _import_submodules(sys.modules[found.name])
-
-
-def _seed() -> None:
-    """Give every program the same random numbers, run after run."""
-    random.seed(0)
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed(0)

@@ -79,13 +79,12 @@ def main(arguments: list[str]) -> None:
     sys.path.extend(plan["paths"])
     preload(plan["modules"], plan["packages"], plan["support"])
     forget_import_paths()
-    allowed = frozenset(name for name in plan["allowed"] if name in sys.modules)
     size = address_space()
     call_filter = seal(layers, enclosed=enclosed)
     control.send(json.dumps({"active": layers.active, "missing": layers.missing}).encode())
     gc.collect()
     gc.freeze()
-    serve(control, plan["owner"], Setting(allowed, size, call_filter))
+    serve(control, plan["owner"], Setting(frozenset(plan["allowed"]), size, call_filter))
 
 
 class Layers:
