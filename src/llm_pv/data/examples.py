@@ -4,12 +4,13 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from llm_pv.data.labels import label_text
 from llm_pv.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Scalar: TypeAlias = str | int | float | bool | None
 """What one column of a table row may hold; None stands for a missing value."""
@@ -48,7 +49,7 @@ class Examples:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def take(self, indices: Sequence[int] | np.ndarray) -> "Examples":
+    def take(self, indices: "Sequence[int] | np.ndarray[Any, Any]") -> "Examples":
         """Return the examples at these positions, in this order."""
         return Examples([self.inputs[i] for i in indices], [self.labels[i] for i in indices])
 
