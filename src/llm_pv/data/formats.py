@@ -1,0 +1,332 @@
+"""What the bytes of a file say: CSV, TSV, JSON lines, text lines and Parquet, each as columns.
+
+Delimited text is read by the standard library's strict `csv` reader and not by pandas', which
+fills short rows up in silence; here every row has as many cells as the header, or an error names
+its line.
+"""
+
+import codecs
+import csv
+import gzip
+import io
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from reprlib import repr as short
+from typing import Any
+
+import pandas as pd
+
+from llm_pv.errors import ConfigurationError, DataError, MissingExtraError
+
+ARROW = " -> "
+"""What stands between input and label in a text line; the last one counts."""
+
+_CHUNK_ROWS = 50_000  # cells wait as Python strings for so many rows before pandas packs them
+_SAVE_AS_UTF8 = "save it as UTF-8, or try: iconv -f {} -t UTF-8"
+
+
+@dataclass(frozen=True)
+class Content:
+    """The columns of one file.
+
+    Parameters
+    ----------
+    frame
+        All columns, the target included.
+    written
+        Whether the cells are text, their types to be told.
+    target
+        The column that holds the labels where the format itself says so (text lines).
+    warnings
+        What reading them had to say.
+    """
+
+    frame: pd.DataFrame
+    written: bool
+    target: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def unpacked(data: bytes, name: str) -> bytes:
+    """Return the bytes, decompressed if they are gzip.
+
+    Raises
+    ------
+    DataError
+        If they are empty or broken gzip.
+    """
+    if data.startswith(b"\x1f\x8b"):
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(f"{name} is broken gzip ({error}): make or fetch it again") from None
+    text = data.removeprefix(codecs.BOM_UTF8)
+    if not text or text.isspace():
+        raise DataError(f"{name} is empty: it needs a header and rows, or lines 'input -> label'")
+    return data
+
+
+def sniffed(data: bytes) -> str:
+    """Tell the format of unpacked bytes from how they begin."""
+    if data.startswith(b"PAR1"):
+        return "parquet"
+    first = _first_line(data)
+    if first.startswith((b"{", b"[")):
+        return "jsonl"
+    if ARROW.encode() in first:
+        return "text"
+    return "csv"
+
+
+def _first_line(data: bytes) -> bytes:
+    lines = (line.removeprefix(codecs.BOM_UTF8).strip(b"\r\n ") for line in io.BytesIO(data))
+    return next(line for line in lines if line)
+
+
+def parsed(data: bytes, file_format: str, name: str) -> Content:
+    """Read unpacked bytes of a known format.
+
+    Parameters
+    ----------
+    data
+        The bytes.
+    file_format
+        One of `FORMATS`.
+    name
+        Where the bytes come from, for messages.
+
+    Raises
+    ------
+    DataError
+        If they are not of that format.
+    ConfigurationError
+        If there is no such format.
+    MissingExtraError
+        If Parquet cannot be read for want of pyarrow.
+    """
+    if file_format not in FORMATS:
+        raise ConfigurationError(f"format {file_format!r}: give one of {', '.join(FORMATS)}")
+    if file_format != "parquet":
+        _check_text(data, name)
+    return FORMATS[file_format](data, name)
+
+
+def _check_text(data: bytes, name: str) -> None:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{name} is UTF-16 text: {_SAVE_AS_UTF8.format('UTF-16')}")
+    if data.startswith(b"PK\x03\x04"):
+        raise DataError(f"{name} is a zip archive or a spreadsheet: unpack it, or save it as CSV")
+    if (offset := data.find(b"\0")) >= 0:
+        raise DataError(
+            f"{name} is no text (byte 0 at offset {offset:,}): give CSV, TSV, JSON lines, "
+            "'input -> label' lines or Parquet"
+        )
+
+
+@contextmanager
+def _text_stream(data: bytes, name: str) -> Iterator[io.TextIOWrapper]:
+    """Open bytes as text whose line ends are left alone; say where it is not UTF-8."""
+    try:
+        yield io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
+    except UnicodeDecodeError:
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            raise DataError(
+                f"{name}, line {line:,}: byte 0x{data[error.start]:02x} at offset "
+                f"{error.start:,} is not UTF-8: {_SAVE_AS_UTF8.format('LATIN1')}"
+            ) from None
+
+
+@contextmanager
+def _unlimited_fields() -> Iterator[None]:
+    """Let csv read cells past its limit of 131,072 characters."""
+    before = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _read_csv(data: bytes, name: str) -> Content:
+    header = re.sub(rb'"[^"]*"', b"", _first_line(data))
+    delimiter = next((sign for sign in (b",", b"\t", b";") if sign in header), b",")
+    return _read_delimited(data, name, delimiter.decode())
+
+
+def _read_tsv(data: bytes, name: str) -> Content:
+    return _read_delimited(data, name, "\t")
+
+
+def _read_delimited(data: bytes, name: str, delimiter: str) -> Content:
+    pieces: list[pd.DataFrame] = []
+    with _text_stream(data, name) as stream, _unlimited_fields():
+        reader = csv.reader(stream, delimiter=delimiter, strict=True)
+        try:
+            header = [cell.strip() for cell in next(row for row in reader if row)]
+            chunk: list[list[str]] = []
+            for row in reader:
+                if len(row) != len(header):
+                    if not row:
+                        continue
+                    raise DataError(
+                        f"{name}, line {reader.line_num:,}: {len(row)} cells where the header has "
+                        f"{len(header)}; mend the line, or quote cells that hold {delimiter!r}"
+                    )
+                chunk.append(row)
+                if len(chunk) == _CHUNK_ROWS:
+                    pieces.append(_packed(chunk, len(header)))
+                    chunk = []
+        except csv.Error as error:
+            raise DataError(
+                f"{name}, line {reader.line_num:,}: {error}; a quote inside a quoted cell is "
+                "written twice"
+            ) from None
+    if chunk:
+        pieces.append(_packed(chunk, len(header)))
+    if not pieces:
+        raise DataError(f"{name} has a header and no rows: add rows under it")
+    frame = pd.concat(pieces, ignore_index=True) if len(pieces) > 1 else pieces[0]
+    frame, warnings = _named(frame, header, name)
+    return Content(frame, written=True, warnings=warnings)
+
+
+def _packed(rows: list[list[str]], width: int) -> pd.DataFrame:
+    columns = zip(*rows, strict=True)
+    return pd.DataFrame({i: list(next(columns)) for i in range(width)}, dtype="str")
+
+
+def _named(
+    frame: pd.DataFrame, header: list[str], name: str
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Name the columns; leave out unnamed ones that only a program's export left there."""
+    kept: list[int] = []
+    warnings: list[str] = []
+    for position, column in enumerate(header):
+        if column:
+            kept.append(position)
+        elif position == 0 and _counts_rows(frame[0]):
+            warnings.append(f"{name}: the unnamed first column only counts the rows; left out")
+        elif not (frame[position] == "").all():
+            raise DataError(f"{name}: column {position + 1} has no name; name it in the header")
+    names = [header[position] for position in kept]
+    check_distinct(names, name)
+    frame = frame[kept]
+    frame.columns = pd.Index(names, dtype=object)
+    return frame, tuple(warnings)
+
+
+def _counts_rows(cells: "pd.Series[Any]") -> bool:
+    texts = cells.tolist()
+    return texts[0] in ("0", "1") and all(
+        text == str(number) for number, text in enumerate(texts, start=int(texts[0]))
+    )
+
+
+def check_distinct(names: list[str], name: str) -> None:
+    """Raise unless the columns have distinct names.
+
+    Raises
+    ------
+    DataError
+        If two columns share one.
+    """
+    seen: set[str] = set()
+    for column in names:
+        if column in seen:
+            bare = all(other.replace(".", "").lstrip("-").isdigit() for other in seen)
+            hint = "; has the file no header? Write one as its first line" if bare else ""
+            raise DataError(f"{name} has two columns named {column!r}: rename one{hint}")
+        seen.add(column)
+
+
+def _read_json_lines(data: bytes, name: str) -> Content:
+    records: dict[str, list[Any]] = {}
+    rows = 0
+    with _text_stream(data, name) as stream:
+        for number, line in enumerate(stream, start=1):
+            if not line.strip():
+                continue
+            for key, value in _json_object(line, number, name).items():
+                cells = records.get(key)
+                if cells is None:
+                    cells = records[key] = []
+                if len(cells) < rows:
+                    cells.extend([None] * (rows - len(cells)))
+                cells.append(value)
+            rows += 1
+    for cells in records.values():
+        cells.extend([None] * (rows - len(cells)))
+    return Content(frame_of_columns(records, rows), written=False)
+
+
+def _json_object(line: str, number: int, name: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+        if "\\u" in line:
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f"{name}, line {number:,}: half a surrogate pair is no text; mend it"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{name}, line {number:,}: no JSON ({error}); give one object a line"
+        ) from None
+    if not isinstance(value, dict):
+        raise DataError(
+            f"{name}, line {number:,}: {short(value)} is no JSON object; write one object a line"
+        )
+    return value
+
+
+def frame_of_columns(columns: "dict[str, list[Any]]", rows: int) -> pd.DataFrame:
+    """Make a frame whose cells stay the Python values they are."""
+    cells = {column: pd.Series(values, dtype=object) for column, values in columns.items()}
+    return pd.DataFrame(cells, index=pd.RangeIndex(rows))
+
+
+def _read_text_lines(data: bytes, name: str) -> Content:
+    with _text_stream(data, name) as stream:
+        lines = [
+            (number, line.removesuffix("\r"))
+            for number, line in enumerate(stream.read().split("\n"), start=1)
+            if line.removesuffix("\r")
+        ]
+    bare = next((number for number, line in lines if ARROW not in line), None)
+    if bare is None:
+        pairs = [line.rsplit(ARROW, 1) for _, line in lines]
+        frame = pd.DataFrame(
+            {"input": [p[0] for p in pairs], "label": [p[1] for p in pairs]}, dtype="str"
+        )
+        return Content(frame, written=True, target="label")
+    if any(ARROW in line for _, line in lines):
+        raise DataError(
+            f"{name}, line {bare:,}: no {ARROW!r}; write every line as 'input -> label', or none"
+        )
+    return Content(pd.DataFrame({"input": [line for _, line in lines]}, dtype="str"), written=True)
+
+
+def _read_parquet(data: bytes, name: str) -> Content:
+    try:
+        frame = pd.read_parquet(io.BytesIO(data), engine="pyarrow", dtype_backend="numpy_nullable")
+    except ImportError:
+        raise MissingExtraError("pyarrow", "parquet", "read Parquet files") from None
+    except (ValueError, OSError, NotImplementedError) as error:
+        raise DataError(f"{name} cannot be read as Parquet: {error}; write it again") from None
+    return Content(frame, written=False)
+
+
+FORMATS: dict[str, Callable[[bytes, str], Content]] = {
+    "csv": _read_csv,
+    "tsv": _read_tsv,
+    "jsonl": _read_json_lines,
+    "text": _read_text_lines,
+    "parquet": _read_parquet,
+}
+"""Every format that can be read, by name."""

@@ -1,0 +1,195 @@
+"""Reading a user's rows: files of five formats, standard input, frames, arrays and lists."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from llm_pv.data.formats import (
+    check_distinct,
+    frame_of_columns,
+    parsed,
+    sniffed,
+    unpacked,
+)
+from llm_pv.data.table import Table, make_table
+from llm_pv.errors import DataError
+
+_FORMAT_OF_SUFFIX = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".txt": "text",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+
+
+def read_table(
+    path: str | Path,
+    *,
+    target: str | None = None,
+    columns: Sequence[str] | None = None,
+    types: Mapping[str, str] | None = None,
+    format: str | None = None,  # noqa: A002 -- the word users know from every reader
+) -> Table:
+    """Read the rows of a file.
+
+    Parameters
+    ----------
+    path
+        A CSV, TSV, JSON lines, Parquet or ``input -> label`` text file, plain or gzipped; ``"-"``
+        for standard input.
+    target
+        The column that holds the labels. Without it the table has no labels, unless its lines
+        read ``input -> label``.
+    columns
+        The input columns wanted, in this order; all but the target if not given.
+    types
+        The type (``"str"``, ``"int"``, ``"float"``, ``"bool"``) of columns whose type is not to
+        be told from their cells.
+    format
+        ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"text"`` or ``"parquet"``; told from the file's name
+        if not given, or else from its first bytes.
+
+    Returns
+    -------
+    Table
+        Its rows; those without a label are left out, with a counted warning.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read so, with the line and what to do.
+    ConfigurationError
+        If there is no such format or type.
+    MissingExtraError
+        If it is Parquet and pyarrow is not installed.
+    """
+    name = "standard input" if str(path) == "-" else str(path)
+    data = unpacked(_bytes_of(path), name)
+    if format is None:
+        suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() != ".gz"]
+        format = _FORMAT_OF_SUFFIX.get(suffixes[-1] if suffixes else "") or sniffed(data)  # noqa: A001
+    content = parsed(data, format, name)
+    del data
+    return make_table(
+        content.frame if content.written else _plain(content.frame, name),
+        target=target or content.target,
+        columns=columns,
+        types=types,
+        written=content.written,
+        name=name,
+        warnings=content.warnings,
+    )
+
+
+def _bytes_of(path: str | Path) -> bytes:
+    if str(path) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file; check the path") from None
+    except IsADirectoryError:
+        raise DataError(f"{path} is a directory; give a file in it") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def table_from(
+    rows: Any,
+    labels: Any = None,
+    *,
+    target: str | None = None,
+    columns: Sequence[str] | None = None,
+    types: Mapping[str, str] | None = None,
+    name: str = "the rows",
+) -> Table:
+    """Make a table of rows in memory.
+
+    Parameters
+    ----------
+    rows
+        A DataFrame; a two-dimensional array or list of lists (columns ``x0``, ``x1``, ...); a
+        list, array or Series of n strings; or a list of n dicts.
+    labels
+        The n labels, if they are known and not a column of the rows.
+    target
+        The column that holds the labels, instead of `labels`.
+    columns, types
+        As in `read_table`.
+    name
+        What messages call these rows.
+
+    Raises
+    ------
+    DataError
+        If the rows are of another kind, or the labels are not as many.
+
+    Examples
+    --------
+    >>> table_from([[1, 2.5], [3, None]], ["a", "b"]).inputs()
+    [{'x0': 1, 'x1': 2.5}, {'x0': 3, 'x1': None}]
+    >>> table_from(["0110", "1001"]).inputs()
+    ['0110', '1001']
+    """
+    frame = _plain(_frame_of(rows, name), name)
+    if not len(frame):
+        raise DataError(f"{name}: there are none; give at least five")
+    cells = None if labels is None else _labels_of(labels, len(frame), name)
+    return make_table(frame, target=target, labels=cells, columns=columns, types=types, name=name)
+
+
+def _frame_of(rows: Any, name: str) -> pd.DataFrame:
+    if isinstance(rows, pd.DataFrame):
+        return rows
+    if isinstance(rows, pd.Series):
+        return rows.to_frame(name="input" if rows.name is None else rows.name)
+    if isinstance(rows, np.ndarray) and rows.ndim == 2:
+        return pd.DataFrame(rows, columns=_numbered(rows.shape[1]))
+    if isinstance(rows, str | bytes | Mapping) or not hasattr(rows, "__len__"):
+        kind = f"a {type(rows).__name__}"
+    else:
+        listed = rows.tolist() if isinstance(rows, np.ndarray) else list(rows)
+        kinds = {type(row) for row in listed}
+        if all(issubclass(kind, str) for kind in kinds):
+            return frame_of_columns({"input": listed}, len(listed))
+        if all(issubclass(kind, Mapping) for kind in kinds):
+            keys = {key: None for row in listed for key in row}
+            return frame_of_columns({k: [row.get(k) for row in listed] for k in keys}, len(listed))
+        widths = {len(row) for row in listed if isinstance(row, list | tuple | np.ndarray)}
+        if len(widths) == 1 and all(issubclass(kind, list | tuple | np.ndarray) for kind in kinds):
+            columns = map(list, zip(*listed, strict=True))
+            return frame_of_columns(
+                dict(zip(_numbered(*widths), columns, strict=True)), len(listed)
+            )
+        kind = "a list of " + ", ".join(sorted(kind.__name__ for kind in kinds))
+    raise DataError(
+        f"{name} are {kind}: give a DataFrame, n rows of equally many values, n strings or n dicts"
+    )
+
+
+def _numbered(count: int) -> list[str]:
+    return [f"x{number}" for number in range(count)]
+
+
+def _labels_of(labels: Any, rows: int, name: str) -> "pd.Series[Any]":
+    values = labels.tolist() if hasattr(labels, "tolist") else list(labels)
+    if len(values) != rows:
+        raise DataError(f"{name}: {rows:,} rows and {len(values):,} labels; give one label a row")
+    return frame_of_columns({"label": values}, rows)["label"]
+
+
+def _plain(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Count the rows from 0, name the columns by strings, and let categories be their values."""
+    frame = frame.reset_index(drop=True)
+    frame.columns = pd.Index([str(column) for column in frame.columns], dtype=object)
+    check_distinct(list(frame.columns), name)
+    categories = frame.select_dtypes("category").columns
+    return frame.astype(dict.fromkeys(categories, object)) if len(categories) else frame

@@ -1,0 +1,210 @@
+"""A table: the rows of one file or frame before they are split, held by column."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, cast
+
+import pandas as pd
+
+from llm_pv.data.columns import (
+    ColumnType,
+    check_types,
+    python_values,
+    read_cells,
+    value_type,
+    written_type,
+)
+from llm_pv.data.examples import Input
+from llm_pv.errors import ConfigurationError, DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows as they were read, and how their cells become inputs.
+
+    Parameters
+    ----------
+    frame
+        The input columns as they stand in the file or frame, never the target. Missing cells are
+        null. The index counts the rows as they were read, from 0.
+    labels
+        The target's cells as they stand there, with the same index; None without a target.
+    single
+        Whether an input is a plain string (one column of strings) rather than a dict.
+    warnings
+        What the user should know, one sentence each.
+    types
+        The type of every column; empty when `single`. Given as ``types`` to another reading, it
+        makes those rows look the same to a program.
+    name
+        Where the rows come from, for messages.
+    written
+        Whether the cells are text whose type had to be told from how they are written.
+
+    Examples
+    --------
+    >>> table = make_table(pd.DataFrame({"zip": ["007", ""], "age": ["41", "?"]}), written=True)
+    >>> table.inputs()
+    [{'zip': '007', 'age': 41}, {'zip': None, 'age': None}]
+    """
+
+    frame: pd.DataFrame
+    labels: "pd.Series[Any] | None"
+    single: bool
+    warnings: tuple[str, ...] = ()
+    types: Mapping[str, ColumnType] = field(default_factory=dict)
+    name: str = "the rows"
+    written: bool = False
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def inputs(self, rows: Sequence[int] | None = None) -> list[Input]:
+        """Return the inputs at these positions, or all; only they are converted."""
+        frame = self.frame if rows is None else self.frame.iloc[list(rows)]
+        if self.single:
+            return [str(text) for text in frame.iloc[:, 0].tolist()]
+        columns = [
+            python_values(read_cells(frame[name], self.types[name])) for name in frame.columns
+        ]
+        return [dict(zip(frame.columns, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def make_table(
+    frame: pd.DataFrame,
+    *,
+    target: str | None = None,
+    labels: "pd.Series[Any] | None" = None,
+    columns: Sequence[str] | None = None,
+    types: Mapping[str, str] | None = None,
+    written: bool = False,
+    name: str = "the rows",
+    warnings: Sequence[str] = (),
+) -> Table:
+    """Make a table of a frame: set the target apart, drop rows without one, type the columns.
+
+    Parameters
+    ----------
+    frame
+        All columns, named by strings, with an index that counts from 0.
+    target
+        The column that holds the labels, if one of them does.
+    labels
+        The labels, if they do not stand in the frame.
+    columns
+        The input columns wanted, in this order; all but the target if not given.
+    types
+        The type of each column whose type is not to be told from its cells.
+    written
+        Whether the cells are text from a file, the empty cell meaning a missing one.
+    name
+        Where the rows come from, for messages.
+    warnings
+        What reading them had to say.
+
+    Raises
+    ------
+    DataError
+        If a column is not there, or a cell is not of its column's type.
+    ConfigurationError
+        If a type is not known.
+    """
+    declared = dict(types or {})
+    check_types(declared)
+    if target is not None:
+        _check_columns([target], list(frame.columns), name, "target")
+        labels = frame[target]
+    if columns is None:
+        columns = [column for column in frame.columns if column != target]
+    if target in columns or len(set(columns)) < len(columns):
+        raise ConfigurationError(
+            f"columns {', '.join(columns)}: name each once, and not the target {target!r}"
+        )
+    _check_columns(columns, list(frame.columns), name, "column")
+    _check_columns(declared, list(columns), name, "input column")
+    frame = frame[list(columns)]
+    if not columns:
+        raise DataError(
+            f"{name} has no column besides the target {target!r}: nothing to learn from"
+        )
+    notes = list(warnings)
+    if labels is not None:
+        labels = _present_labels(labels, written)
+        if lost := len(frame) - len(labels):
+            notes.append(f"{name}: {_rows(lost)} without a label left out")
+            frame = frame.loc[labels.index]
+    if len(columns) == 1 and not declared and _all_strings(frame.iloc[:, 0], written):
+        cells = frame.iloc[:, 0]
+        if empty := int(cells.isna().sum()):
+            notes.append(f"{name}: {_rows(empty)} without an input read as the empty string")
+        return Table(cells.fillna("").to_frame(), labels, True, tuple(notes), {}, name, written)
+    if written:
+        frame = pd.DataFrame({key: _empty_as_missing(frame[key]) for key in frame.columns})
+    resolved = _resolved_types(frame, declared, written, name, notes)
+    return Table(frame, labels, False, tuple(notes), resolved, name, written)
+
+
+def _resolved_types(
+    frame: pd.DataFrame, declared: Mapping[str, str], written: bool, name: str, notes: list[str]
+) -> dict[str, ColumnType]:
+    """Return the type of every column; what was read as missing on the way goes to `notes`."""
+    resolved: dict[str, ColumnType] = {}
+    for column in frame.columns:
+        if column in declared:
+            resolved[column] = cast("ColumnType", declared[column])
+            read_cells(frame[column], resolved[column])  # says now which cell is not of that type
+        else:
+            resolved[column] = _told_type(frame[column], written, name, notes)
+    return resolved
+
+
+def _check_columns(
+    wanted: Sequence[str] | Mapping[str, str], there: list[str], name: str, role: str
+) -> None:
+    for column in wanted:
+        if column not in there:
+            folded = {other.casefold(): other for other in there}
+            close = get_close_matches(column.casefold(), folded, n=1)
+            hint = f" (did you mean {folded[close[0]]!r}?)" if close else ""
+            listed = ", ".join(map(repr, there[:12]))
+            more = f", ... ({len(there)} in all)" if len(there) > 12 else ""
+            raise DataError(
+                f"{name} has no {role} {column!r}{hint}; its columns are {listed}{more}"
+            )
+
+
+def _present_labels(labels: "pd.Series[Any]", written: bool) -> "pd.Series[Any]":
+    """Return the labels that are there, those from a file without the blanks around them."""
+    labels = labels.dropna()
+    if not written:
+        return labels
+    stripped = labels.str.strip()
+    _, spelled = written_type(stripped.tolist())
+    return stripped[~stripped.isin(["", *spelled])]
+
+
+def _all_strings(cells: "pd.Series[Any]", written: bool) -> bool:
+    kinds = set(map(type, cells.dropna().tolist()))
+    return written or (bool(kinds) and all(issubclass(kind, str) for kind in kinds))
+
+
+def _empty_as_missing(cells: "pd.Series[Any]") -> "pd.Series[Any]":
+    return cells.where(cells != "")
+
+
+def _told_type(cells: "pd.Series[Any]", written: bool, name: str, notes: list[str]) -> ColumnType:
+    if not written:
+        return value_type(cells)
+    kind, spelled = written_type(cells.dropna().tolist())
+    if spelled:
+        count = int(cells.isin(list(spelled)).sum())
+        listed = ", ".join(sorted(map(repr, spelled)))
+        notes.append(
+            f"{name}: cells read as missing in column {cells.name!r}: {count:,} ({listed})"
+        )
+    return kind
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row" if count == 1 else f"{count:,} rows"
