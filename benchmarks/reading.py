@@ -19,7 +19,7 @@ from llm_pv.data.readers import read_table
 from llm_pv.data.splits import split_table
 
 def peak_mb():
-    # Not ru_maxrss: it starts at what the parent held before the child's exec.
+    # Not ru_maxrss, which counts what the parent held before the child's exec.
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
 
 before, start = peak_mb(), time.perf_counter()

@@ -19,6 +19,7 @@ from llm_pv.data.splits import split_table
 from llm_pv.data.table import Table
 from llm_pv.errors import DataError, MissingExtraError
 
+UNHURRIED = settings(deadline=None, max_examples=30)  # pandas can take its time to warm up
 NASTY = [
     "a,b",
     'say "hi"',
@@ -47,6 +48,7 @@ def labels_of(table: Table) -> list[object]:
 
 
 @pytest.mark.parametrize(("suffix", "delimiter"), [("csv", ","), ("tsv", "\t"), ("csv", ";")])
+@UNHURRIED
 @given(texts=st.lists(TEXT, min_size=1))
 @example(texts=NASTY)
 def test_delimited_strings_come_back(
@@ -62,6 +64,7 @@ def test_delimited_strings_come_back(
     assert labels_of(table) == ["no"] * len(texts)
 
 
+@UNHURRIED
 @given(texts=st.lists(TEXT, min_size=1), numbers=st.lists(st.integers(), min_size=1))
 @example(texts=NASTY, numbers=[2**70])
 def test_json_lines_come_back(folder: Path, texts: list[str], numbers: list[int]) -> None:
@@ -71,6 +74,7 @@ def test_json_lines_come_back(folder: Path, texts: list[str], numbers: list[int]
     assert read_table(path).inputs() == rows
 
 
+@UNHURRIED
 @given(pairs=st.lists(st.tuples(LINE, st.sampled_from(["yes", "no -"])), min_size=1))
 @example(pairs=[(text, "yes") for text in NASTY if "\n" not in text])
 def test_text_lines_split_at_the_last_arrow(folder: Path, pairs: list[tuple[str, str]]) -> None:
@@ -81,7 +85,7 @@ def test_text_lines_split_at_the_last_arrow(folder: Path, pairs: list[tuple[str,
     assert labels_of(table) == [label for _, label in pairs]
 
 
-@settings(max_examples=20)
+@UNHURRIED
 @given(texts=st.lists(TEXT, min_size=1))
 @example(texts=NASTY)
 def test_parquet_strings_and_gaps_come_back(folder: Path, texts: list[str]) -> None:
@@ -111,6 +115,13 @@ def test_text_lines_may_end_as_on_windows_and_without_labels_are_inputs(tmp_path
     table = read_table(path)
     assert table.inputs() == ["ab", "cd"]
     assert table.labels is None
+
+
+def test_a_quoted_comma_in_the_header_does_not_make_commas_the_separator(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text('"size, cm";"label"\n1,5;0\n2,5;1\n')
+    table = read_table(path, target="label", types={"size, cm": "str"})
+    assert table.inputs() == [{"size, cm": "1,5"}, {"size, cm": "2,5"}]
 
 
 def test_a_cell_may_be_longer_than_the_csv_modules_limit(tmp_path: Path) -> None:

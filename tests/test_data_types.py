@@ -8,13 +8,15 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_pv.data.columns import written_type
 from llm_pv.data.readers import read_table, table_from
 from llm_pv.data.table import make_table
 from llm_pv.errors import ConfigurationError, DataError
+
+UNHURRIED = settings(deadline=None, max_examples=50)  # pandas can take its time to warm up
 
 
 def column_of(cells: Sequence[str], **options: Any) -> list[Any]:
@@ -69,7 +71,7 @@ def test_missing_cells_reach_a_program_as_none(cells: list[str], values: list[ob
 def test_spellings_read_as_missing_are_counted_in_a_warning() -> None:
     frame = pd.DataFrame({"x": ["1", "NA", "NA", ""], "y": ["a", "b", "NA", "c"]}, dtype="str")
     assert make_table(frame, written=True, name="rows.csv").warnings == (
-        "rows.csv: in column 'x' 2 cells 'NA' read as missing",
+        "rows.csv: cells read as missing in column 'x': 2 ('NA')",
     )
 
 
@@ -169,6 +171,7 @@ def test_the_types_of_one_reading_make_another_look_the_same(tmp_path: Path) -> 
     assert again.inputs() == [{"size": 3.0, "code": "9"}]
 
 
+@UNHURRIED
 @given(st.lists(st.integers() | st.just("?"), min_size=1))
 def test_whole_numbers_come_back_as_they_were_written(numbers: list[int | str]) -> None:
     read = column_of([str(number) for number in numbers])
@@ -176,12 +179,14 @@ def test_whole_numbers_come_back_as_they_were_written(numbers: list[int | str]) 
         assert read == [None if number == "?" else number for number in numbers]
 
 
+@UNHURRIED
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
 def test_decimals_come_back_to_the_last_bit(numbers: list[float]) -> None:
     read = column_of([repr(number) for number in numbers])
     assert [float(value).hex() for value in read] == [number.hex() for number in numbers]
 
 
+@UNHURRIED
 @given(st.lists(st.text(), min_size=1))
 def test_a_column_with_a_word_in_it_keeps_every_cell(texts: list[str]) -> None:
     assert written_type([*texts, "word"]) == ("str", frozenset())

@@ -8,7 +8,7 @@ false the spellings in `MISSING_SPELLINGS` are missing too, for there they can b
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from numbers import Integral, Real
@@ -30,9 +30,9 @@ MISSING_SPELLINGS = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 
 _WHOLE = r"[+-]?(?:0|[1-9][0-9]{0,4299})"  # 4,300 digits: as many as Python's int() reads
 _PATTERNS: tuple[tuple[ColumnType, re.Pattern[str]], ...] = (
-    ("bool", re.compile(r"true|false", re.IGNORECASE)),
-    ("int", re.compile(_WHOLE)),
-    ("float", re.compile(rf"(?:{_WHOLE}(?:\.[0-9]*)?|[+-]?\.[0-9]+)(?:[eE][+-]?[0-9]+)?")),
+    ("bool", re.compile(r"\s*(?:true|false)\s*", re.IGNORECASE)),
+    ("int", re.compile(rf"\s*{_WHOLE}\s*")),
+    ("float", re.compile(rf"\s*(?:{_WHOLE}(?:\.[0-9]*)?|[+-]?\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*")),
 )
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
@@ -73,11 +73,16 @@ def written_type(texts: Iterable[str]) -> tuple[ColumnType, frozenset[str]]:
     ('str', frozenset())
     """
     distinct = set(texts)
-    spelled = frozenset(text for text in distinct if text.strip().lower() in MISSING_SPELLINGS)
-    present = distinct - spelled
     for kind, pattern in _PATTERNS:
-        if present and all(pattern.fullmatch(text.strip()) for text in present):
-            return kind, frozenset(text for text in spelled if text.strip())
+        spelled = set()
+        for text in distinct:
+            if not pattern.fullmatch(text):
+                if text.strip().lower() not in MISSING_SPELLINGS:
+                    break
+                spelled.add(text)
+        else:
+            if len(spelled) < len(distinct):
+                return kind, frozenset(text for text in spelled if text.strip())
     return "str", frozenset()
 
 
@@ -155,37 +160,48 @@ def read_cells(cells: "pd.Series[Any]", kind: ColumnType) -> "np.ndarray[Any, An
         return cells.to_numpy(dtype=np.float64, na_value=np.nan)
     if kind == "int" and cells.dtype in (np.int64, np.int32, np.int16, np.int8):
         return cells.to_numpy(dtype=np.int64)
-    values = cells.tolist()
-    if set(map(type, values)) == {str} and (array := _read_texts(values, kind)) is not None:
-        return array
-    read = _READERS[kind]
-    result: list[Scalar] = [None] * len(values)
-    for position in np.flatnonzero(cells.notna().to_numpy()).tolist():
-        try:
-            result[position] = read(values[position])
-        except (ValueError, TypeError, OverflowError):
-            row = int(cells.index[position]) + 1
-            raise DataError(
-                f"column {cells.name!r}, row {row:,}: {short(values[position])} is no {kind}; mend "
-                f"the cell or give the column another type, such as {cells.name}=str"
-            ) from None
-    if kind == "float":
-        return np.array(result, dtype=np.float64)
-    return _objects(result)
+    there = np.flatnonzero(cells.notna().to_numpy())
+    values = cells.iloc[there].tolist()
+    texts_only = set(map(type, values)) <= {str}
+    read = _read_texts(values, kind) if texts_only else None
+    if read is None:
+        read = _read_one_by_one(values, kind, cells, there)
+    missing = [np.nan] if kind == "float" else [None]
+    array = np.array(missing, dtype=np.float64 if kind == "float" else object).repeat(len(cells))
+    array[there] = read
+    return array
 
 
-def _read_texts(values: list[str], kind: ColumnType) -> "np.ndarray[Any, Any] | None":
+def _read_texts(texts: list[str], kind: ColumnType) -> list[Any] | None:
     """Read texts in bulk; None where one is missing or does not fit, to be read one by one."""
-    if kind == "str":
-        return _objects(values)
     try:
         if kind == "float":
-            return np.array(list(map(float, values)), dtype=np.float64)
+            return list(map(float, texts))
         if kind == "int":
-            return np.array(list(map(int, values)), dtype=np.int64)
-    except (ValueError, OverflowError):
-        pass
-    return None
+            return list(map(int, texts))
+        if kind == "bool":
+            return [_TRUTH[text.strip().lower()] for text in texts]
+    except (ValueError, KeyError):
+        return None
+    return texts
+
+
+def _read_one_by_one(
+    values: list[Any], kind: ColumnType, cells: "pd.Series[Any]", there: "np.ndarray[Any, Any]"
+) -> list[Scalar]:
+    """Read values, None for missing ones; say which cell cannot be read."""
+    read = _READERS[kind]
+    result: list[Scalar] = []
+    for number, value in enumerate(values):
+        try:
+            result.append(read(value))
+        except (ValueError, TypeError, OverflowError):
+            row = int(cells.index[there[number]]) + 1
+            raise DataError(
+                f"column {cells.name!r}, row {row:,}: {short(value)} is no {kind}; mend the cell "
+                f"or give the column another type, such as {cells.name}=str"
+            ) from None
+    return result
 
 
 def python_values(values: "np.ndarray[Any, Any]") -> list[Scalar]:
@@ -193,12 +209,6 @@ def python_values(values: "np.ndarray[Any, Any]") -> list[Scalar]:
     if values.dtype == np.float64:
         return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124
     return list(values.tolist())
-
-
-def _objects(values: Sequence[Scalar]) -> "np.ndarray[Any, Any]":
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
 
 
 def _read_text(value: Any) -> str:

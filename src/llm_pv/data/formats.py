@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,7 +64,8 @@ def unpacked(data: bytes, name: str) -> bytes:
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{name} is broken gzip ({error}): make or fetch it again") from None
-    if not data or data.isspace() or data == codecs.BOM_UTF8:
+    text = data.removeprefix(codecs.BOM_UTF8)
+    if not text or text.isspace():
         raise DataError(f"{name} is empty: it needs a header and rows, or lines 'input -> label'")
     return data
 
@@ -72,12 +74,17 @@ def sniffed(data: bytes) -> str:
     """Tell the format of unpacked bytes from how they begin."""
     if data.startswith(b"PAR1"):
         return "parquet"
-    first = data.removeprefix(codecs.BOM_UTF8).lstrip().split(b"\n", 1)[0]
+    first = _first_line(data)
     if first.startswith((b"{", b"[")):
         return "jsonl"
     if ARROW.encode() in first:
         return "text"
     return "csv"
+
+
+def _first_line(data: bytes) -> bytes:
+    lines = (line.removeprefix(codecs.BOM_UTF8).strip(b"\r\n ") for line in io.BytesIO(data))
+    return next(line for line in lines if line)
 
 
 def parsed(data: bytes, file_format: str, name: str) -> Content:
@@ -147,7 +154,7 @@ def _unlimited_fields() -> Iterator[None]:
 
 
 def _read_csv(data: bytes, name: str) -> Content:
-    header = data.lstrip().split(b"\n", 1)[0]
+    header = re.sub(rb'"[^"]*"', b"", _first_line(data))
     delimiter = next((sign for sign in (b",", b"\t", b";") if sign in header), b",")
     return _read_delimited(data, name, delimiter.decode())
 

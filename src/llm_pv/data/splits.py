@@ -129,13 +129,7 @@ def splits_from_tables(
         for part, rows in chosen.items()
     }
     told = [warning for table in given.values() for warning in table.warnings]
-    return Splits(
-        **examples,
-        classes=pool.classes,
-        warnings=(*told, *warnings),
-        columns=tuple(pool.table.frame.columns),
-        types=pool.table.types,
-    )
+    return Splits(**examples, classes=pool.classes, warnings=(*told, *warnings))
 
 
 @dataclass(frozen=True, eq=False)

@@ -200,7 +200,9 @@ def _told_type(cells: "pd.Series[Any]", written: bool, name: str, notes: list[st
     if spelled:
         count = int(cells.isin(list(spelled)).sum())
         listed = ", ".join(sorted(map(repr, spelled)))
-        notes.append(f"{name}: in column {cells.name!r} {count} cells {listed} read as missing")
+        notes.append(
+            f"{name}: cells read as missing in column {cells.name!r}: {count:,} ({listed})"
+        )
     return kind
 
 
