@@ -129,7 +129,15 @@ def splits_from_tables(
         for part, rows in chosen.items()
     }
     told = [warning for table in given.values() for warning in table.warnings]
-    return Splits(**examples, classes=pool.classes, warnings=(*told, *warnings))
+    return Splits(
+        train=examples["train"],
+        validation=examples["validation"],
+        test=examples["test"],
+        classes=pool.classes,
+        warnings=(*told, *warnings),
+        columns=tuple(pool.table.frame.columns),
+        types=pool.table.types,
+    )
 
 
 @dataclass(frozen=True, eq=False)

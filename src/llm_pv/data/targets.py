@@ -115,3 +115,41 @@ def _plain(label: Any) -> Any:
     if hasattr(label, "isoformat"):
         return label.isoformat()
     return label.item() if isinstance(label, np.generic) else label
+
+
+def label_texts(cells: "pd.Series[Any]", *, written: bool, known: Sequence[str] = ()) -> list[str]:
+    """Read target cells as label texts, for scoring a program whose classes are settled.
+
+    Parameters
+    ----------
+    cells
+        The target's cells; none is missing.
+    written
+        Whether they are text from a file.
+    known
+        The texts of the classes. A cell that spells one of them is that class.
+
+    Returns
+    -------
+    list
+        One label text a cell.
+
+    Raises
+    ------
+    DataError
+        If a label is no scalar.
+
+    Examples
+    --------
+    >>> label_texts(pd.Series(["1.0", "0"]), written=True)
+    ['1', '0']
+    """
+    distinct = list(dict.fromkeys(cells.tolist()))
+    meaning = _written_values(distinct) if written else {cell: _plain(cell) for cell in distinct}
+    try:
+        texts = {
+            cell: cell if cell in known else label_text(value) for cell, value in meaning.items()
+        }
+    except (TypeError, ValueError) as error:
+        raise DataError(f"column {cells.name!r}: {error}") from error
+    return [texts[cell] for cell in cells.tolist()]
