@@ -34,7 +34,7 @@ from llm_pv.programs.program import Program
         "match len:\n    case f: pass",
         "def g():\n    global f\n    f = len\ng()",
         "import functools\n@functools.cache\ndef f(x): return 1",
-        "ｆ = len",
+        "\N{FULLWIDTH LATIN SMALL LETTER F} = len",
     ],
 )
 def test_whatever_binds_f_at_module_level_is_an_entry_point(source: str) -> None:
@@ -125,6 +125,11 @@ COMMITTED = {
         "Module #1\nAssign #1 Name 'f Lambda arguments #0 #1 arg '%0 - - #0 #0 - #0 "
         "JoinedStr #2 FormattedValue Name '%0 #115 + JoinedStr #2 Constant ='>' "
         "FormattedValue Name '%0 #0 - Constant ='a'"
+    ),
+    "f = f'{x:}{x=:{y}{z}}'\n": (
+        "Module #1\nAssign #1 Name 'f JoinedStr #3 FormattedValue Name 'x #0 - Constant ='x=' "
+        "FormattedValue Name 'x #0 + JoinedStr #2 FormattedValue Name 'y #0 - "
+        "FormattedValue Name 'z #0 -"
     ),
     "f = [None, True, ..., 1.5, 2j, b'\\xff', '\\ud800\\u1234', {**{}}][0:]\n": (
         "Module #1\nAssign #1 Name 'f Subscript List #8 Constant =None Constant =True "
