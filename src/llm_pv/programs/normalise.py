@@ -129,25 +129,16 @@ def _is_constant(statement: ast.stmt) -> bool:
 
 
 def _unify_f_strings(nodes: list[ast.AST]) -> None:
-    """Write f-strings one way: their text in one piece between two fields, no empty pieces."""
+    """Remove the empty pieces of f-strings, which Python 3.12 puts in and others do not."""
     for node in nodes:
-        if not isinstance(node, ast.JoinedStr):
-            continue
-        pieces: list[ast.expr] = []
-        pending = node.values[::-1]
-        while pending:
-            piece = pending.pop()
-            if isinstance(piece, ast.JoinedStr):
-                pending += reversed(piece.values)
-            elif not isinstance(piece, ast.Constant):
-                pieces.append(piece)
-            elif pieces and isinstance(pieces[-1], ast.Constant):
-                text = str(pieces[-1].value) + str(piece.value)
-                pieces[-1] = ast.copy_location(ast.Constant(text), piece)
-            elif piece.value:
-                pieces.append(piece)
-        node.values = pieces
-    for node in nodes:
-        spec = getattr(node, "format_spec", None)
-        if isinstance(spec, ast.JoinedStr) and not spec.values:
-            node.format_spec = None  # type: ignore[attr-defined]
+        match node:
+            case ast.JoinedStr():
+                node.values = [piece for piece in node.values if not _is_empty(piece)]
+            case ast.FormattedValue(format_spec=ast.JoinedStr(values=[])):
+                node.format_spec = None
+            case _:
+                pass
+
+
+def _is_empty(piece: ast.expr) -> bool:
+    return isinstance(piece, ast.Constant) and not piece.value

@@ -143,11 +143,13 @@ def _string_end(text: str, start: int, quote: str) -> int:
 def _readings(body: str) -> Iterator[str]:
     r"""Yield the texts the body of a string may stand for, likeliest first.
 
-    Where lines are broken by real line breaks, a ``\n`` is the program's own.
+    Where lines are broken by real line breaks, and no backslash is doubled, a ``\n`` is the
+    program's own.
     """
     unescaped = _unescape(body)
     unquoted = body.replace('\\"', '"')
-    for text in (unquoted, unescaped) if "\n" in body.strip() else (unescaped, unquoted):
+    is_raw = "\n" in body.strip() and "\\\\" not in body
+    for text in (unquoted, unescaped) if is_raw else (unescaped, unquoted):
         yield _dedented(text)
         if "```" in text:
             yield from _fenced(text)

@@ -42,7 +42,9 @@ def write_program(program: Program, header: str) -> str:
     >>> read_saved(text).source
     'f = len\n'
     """
-    blocks = "\n\n".join((_TITLE, header.strip("\n"), _WARNING))
+    # Python 3.13.0 cannot compile a docstring with half a surrogate pair: spell it out.
+    header = header.encode("utf-8", "backslashreplace").decode("utf-8").strip("\n")
+    blocks = f"{_TITLE}\n\n{header}\n\n{_WARNING}"
     lines = [_printable(line) for line in blocks.split("\n")]
     if _would_notice(program.source):
         head = "\n".join(f"# {line}".rstrip() for line in lines)
@@ -78,12 +80,9 @@ def _would_notice(source: str) -> bool:
 
 
 def _printable(line: str) -> str:
-    return "".join(map(_escaped, line))
-
-
-def _escaped(character: str) -> str:
-    if character == "\\":
-        return "\\\\"
-    if character.isprintable():
-        return character
-    return character.encode("unicode_escape").decode("ascii")
+    return "".join(
+        character
+        if character.isprintable() and character != "\\"
+        else character.encode("unicode_escape").decode("ascii")
+        for character in line
+    )

@@ -10,7 +10,7 @@ import warnings
 
 from llm_pv.errors import ProgramError
 
-MAX_SOURCE_CHARACTERS = 100_000
+MAX_SOURCE_CHARACTERS = 50_000
 """The longest source that is looked at; a longer one stores its data rather than a rule."""
 
 
