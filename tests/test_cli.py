@@ -186,6 +186,22 @@ def test_predict_gives_back_the_user_s_own_label_values(
     assert capfd.readouterr().out == "b,a,prediction\n3,60,True\n3,40,False\n"
 
 
+def test_predict_takes_decimals_in_a_column_that_held_whole_numbers(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("a,b,y\n" + "".join(f"{n},{n % 7},{int(n > 50)}\n" for n in range(100)))
+    (tmp_path / "reply.txt").write_text("def f(row):\n    return int(row['a'] > 50)\n")
+    out = tmp_path / "run"
+    command = ["learn", str(table), "--target", "y", "--out", str(out)]
+    assert run([*command, "--proposer", f"replay:{tmp_path / 'reply.txt'}"]) == 0
+    capfd.readouterr()
+    new = tmp_path / "new.csv"
+    new.write_text("a,b\n50.5,3\n49,3\n")
+    assert run(["predict", str(out), str(new)]) == 0
+    assert capfd.readouterr().out == "a,b,prediction\n50.5,3,1\n49,3,0\n"
+
+
 def test_verify_scores_a_program_on_other_rows(
     tmp_path: Path, finished: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

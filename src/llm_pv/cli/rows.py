@@ -37,9 +37,12 @@ def inputs_for(saved: SavedProgram, rows: "Table", *, target: str | None) -> "Ta
     columns: Sequence[str] | None = saved.columns
     if columns is None:
         columns = [name for name in rows.frame.columns if name != target]
-    return make_table(
-        rows.frame, columns=columns, types=saved.types, written=rows.written, name=rows.name
-    )
+    types = {
+        # Decimals may turn up later in a column that held whole numbers only.
+        column: "float" if (kind, rows.types.get(column)) == ("int", "float") else kind
+        for column, kind in (saved.types or {}).items()
+    }
+    return make_table(rows.frame, columns=columns, types=types, written=rows.written, name=rows.name)
 
 
 def run_blocks(saved: SavedProgram, table: "Table", sandbox: Sandbox) -> Iterator[Execution]:
