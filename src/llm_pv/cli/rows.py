@@ -42,7 +42,9 @@ def inputs_for(saved: SavedProgram, rows: "Table", *, target: str | None) -> "Ta
         column: "float" if (kind, rows.types.get(column)) == ("int", "float") else kind
         for column, kind in (saved.types or {}).items()
     }
-    return make_table(rows.frame, columns=columns, types=types, written=rows.written, name=rows.name)
+    return make_table(
+        rows.frame, columns=columns, types=types, written=rows.written, name=rows.name
+    )
 
 
 def run_blocks(saved: SavedProgram, table: "Table", sandbox: Sandbox) -> Iterator[Execution]:
