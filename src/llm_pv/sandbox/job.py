@@ -8,7 +8,7 @@ import builtins
 import io
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from types import CodeType, ModuleType, TracebackType
 
 from llm_pv.data.labels import label_text
@@ -28,7 +28,7 @@ class LoadError(Exception):
 
 
 def run_program(
-    source: str, inputs: Sequence[object], page: Page, output_bytes: int, allowed: frozenset[str]
+    source: str, inputs: Iterable[object], page: Page, output_bytes: int, allowed: frozenset[str]
 ) -> None:
     """Load a program and write its answer for each input onto the page.
 
@@ -64,7 +64,7 @@ def _capture_output(page: Page, output_bytes: int) -> None:
     )
 
 
-def _answer(function: Callable[[object], object], inputs: Sequence[object], ledger: Ledger) -> None:
+def _answer(function: Callable[[object], object], inputs: Iterable[object], ledger: Ledger) -> None:
     for row in inputs:
         try:
             text = label_text(function(row))
