@@ -10,10 +10,12 @@ import random
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from llm_pv.data.examples import Input
 from llm_pv.sandbox import Batch, Limits, Sandbox
+
+if TYPE_CHECKING:
+    from llm_pv.data.examples import Input
 
 PARITY = "def f(x):\n    return x.count('1') % 2\n"
 RULE = "def f(x):\n    return 'big' if x['a'] > 0.5 and x['b'] > 10 else 'small'\n"
@@ -82,7 +84,7 @@ def main() -> None:
             function = function_of(source)
             plain, _ = median_seconds(lambda f=function, i=inputs: [f(row) for row in i], 15)  # type: ignore[misc]
             for workers, sandbox in (("one worker", one), ("all workers", all_workers)):
-                sandbox.predict(source, inputs)  # type: ignore[arg-type]
+                sandbox.predict(source, inputs)
                 whole = median_seconds(
                     lambda s=source, i=inputs, box=sandbox: box.predict(s, i),  # type: ignore[misc]
                     25,
