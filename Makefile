@@ -14,6 +14,7 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 $(VENV)/.test-installed: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable ".[all]"
 	$(BIN)/python -m pip install --quiet --group test --group lint
 	@touch $@
 

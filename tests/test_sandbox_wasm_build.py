@@ -11,6 +11,7 @@ from pathlib import Path
 
 import platformdirs
 import pytest
+from filelock import FileLock
 
 from llm_pv.errors import ConfinementError, MissingExtraError
 from llm_pv.sandbox import wasm_build
@@ -160,7 +161,7 @@ def test_a_second_process_waits_for_the_build_of_the_first(tmp_path: Path) -> No
     """)
     built = tmp_path / "built"
     source = str(Path(wasm_build.__file__).parents[2])
-    with wasm_build._locked(lock):
+    with FileLock(lock):
         process = subprocess.Popen(
             [sys.executable, "-c", script, str(lock), str(built)],
             stdout=subprocess.PIPE,
