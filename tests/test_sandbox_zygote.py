@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import gc
 import json
 import mmap
 import os
@@ -11,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,7 +22,7 @@ if sys.platform != "linux":
 import resource
 
 from llm_pv.errors import SandboxError
-from llm_pv.sandbox import kernel, linux, preload, zygote
+from llm_pv.sandbox import boot, kernel, linux, preload, zygote
 from llm_pv.sandbox.batch import Batch
 from llm_pv.sandbox.execution import Limits, Outcome
 from llm_pv.sandbox.ledger import page_bytes
@@ -397,3 +399,110 @@ def test_an_interrupted_run_does_not_leave_its_answer_to_the_next(
     assert worker.run("def f(x): return 2", ["a"], Limits()).predictions == ("2",)
     assert worker._zygote(()) is not first
     worker.close()
+
+
+def test_the_rehearsals_find_what_this_machine_gives() -> None:
+    zygote.rehearse_limits()
+    zygote.rehearse_call_filter()
+
+
+def test_namespaces_are_entered_only_when_the_rehearsal_went_well(
+    steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rehearse(action: Callable[[], None]) -> None:
+        if action is kernel.empty_root:
+            steps.append("emptied in a copy")
+        else:
+            action()
+            steps.append("end of the copy")
+
+    def refuse(action: Callable[[], None]) -> None:
+        raise PermissionError(1, "no")
+
+    monkeypatch.setattr(zygote, "try_in_a_copy", rehearse)
+    monkeypatch.setattr(os, "fork", lambda: 0)
+    zygote.enter_namespaces()
+    assert steps == [
+        "leave_namespaces", "emptied in a copy", "end of the copy", "leave_namespaces",
+    ]  # fmt: skip
+    monkeypatch.setattr(zygote, "try_in_a_copy", refuse)
+    with pytest.raises(PermissionError):
+        zygote.enter_namespaces()
+    assert len(steps) == 4
+
+
+def test_the_outer_process_holds_no_file_and_waits_for_the_inner_one(
+    steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave(status: int) -> None:
+        raise SystemExit(status)
+
+    monkeypatch.setattr(zygote, "try_in_a_copy", lambda _: None)
+    monkeypatch.setattr(os, "fork", lambda: 77)
+    monkeypatch.setattr(os, "waitpid", lambda pid, _: steps.append(f"waited for {pid}"))
+    monkeypatch.setattr(os, "_exit", leave)
+    with pytest.raises(SystemExit):
+        zygote.enter_namespaces()
+    assert steps == ["leave_namespaces", "close_files", "waited for 77"]
+
+
+def test_a_zygote_says_what_it_has_before_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    served: list[tuple[int, Setting]] = []
+    order: list[str] = []
+
+    def seal(layers: Layers, *, enclosed: bool) -> None:
+        order.append(f"seal {enclosed}")
+        layers.active.append("Landlock")
+        layers.missing["seccomp"] = "not here"
+
+    def serve(control: socket.socket, owner: int, setting: Setting) -> None:
+        served.append((owner, setting))
+        control.close()
+
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(zygote, "enter_namespaces", lambda: None)
+    monkeypatch.setattr(zygote, "preload", lambda *_: order.append("preload"))
+    monkeypatch.setattr(zygote, "forget_import_paths", lambda: order.append("forget"))
+    monkeypatch.setattr(zygote, "seal", seal)
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+    monkeypatch.setattr(zygote, "serve", serve)
+    plan = {
+        "control": theirs.detach(), "owner": 99, "paths": ["/somewhere"], "modules": [],
+        "packages": [], "support": [], "allowed": ["math"],
+    }  # fmt: skip
+    zygote.main([json.dumps(plan)])
+    hello = json.loads(ours.recv(4096))
+    ours.close()
+    assert order == ["preload", "forget", "seal True"]
+    assert hello["active"][-1] == "Landlock"
+    assert "PID namespace" in hello["active"]
+    assert hello["missing"] == {"seccomp": "not here"}
+    ((owner, setting),) = served
+    assert owner == 99
+    assert setting.allowed == {"math"}
+    assert setting.call_filter is None
+    assert setting.address_space > 10_000_000
+
+
+def test_a_sandbox_process_imports_the_package_without_its_init(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loaded: list[str] = []
+    ran: list[list[str]] = []
+
+    def load(name: str) -> object:
+        loaded.append(name)
+        return SimpleNamespace(main=ran.append)
+
+    monkeypatch.setattr(sys, "modules", {})
+    monkeypatch.setattr(boot, "import_module", load)
+    boot.start(["/package", "zygote", "a", "b"])
+    assert loaded == ["llm_pv.sandbox.zygote"]
+    assert ran == [["a", "b"]]
+    assert {name: list(module.__path__) for name, module in sys.modules.items()} == {
+        "llm_pv": ["/package"],
+        "llm_pv.data": ["/package/data"],
+        "llm_pv.sandbox": ["/package/sandbox"],
+    }

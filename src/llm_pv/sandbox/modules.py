@@ -21,6 +21,7 @@ SUPPORT: dict[str, tuple[str, ...]] = {
     "sympy": ("numpy", "mpmath", "scipy.special", "xml.dom.minidom", "typing_extensions"),
     "networkx": (
         "numpy",
+        "sympy.physics.units",
         "sympy.tensor.tensor",
         "shlex",
         "scipy.linalg",

@@ -195,6 +195,7 @@ def rehearse_call_filter() -> None:
     """Find out in a fork whether the filter refuses what it does not list."""
 
     def attempt() -> None:
+        kernel.forbid_new_privileges()
         kernel.CallFilter().install()
         if os.getppid() != -1:
             raise OSError(errno.ENOSYS, "the filter does nothing")
