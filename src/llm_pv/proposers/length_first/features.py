@@ -25,8 +25,10 @@ from llm_pv.proposers.length_first.sequences import (
     questions_about,
 )
 
-MOST_EFFORT = 1.5e8
+MOST_EFFORT = 6e7
 """Characters read by all primitives together, ten times as many for those that loop in Python."""
+LONGEST_QUESTION = 15.0
+"""Bits from which on a number is not read off a part of a row."""
 MOST_COMPARED_PARTS = 12
 MOST_CATEGORY_VALUES = 40
 MOST_COLUMN_PAIRS = 60
@@ -74,7 +76,12 @@ def _answers(
     parts: Sequence[Part], evaluator: Evaluator, expired: Callable[[], bool]
 ) -> Iterator[Expression]:
     """Answer questions about parts, shortest first, until the effort is spent."""
-    questions = [question for part in parts for question in questions_about(part)]
+    questions = [
+        question
+        for part in parts
+        for question in questions_about(part)
+        if question.bits <= LONGEST_QUESTION
+    ]
     effort = 0.0
     for question in sorted(questions, key=lambda question: question.bits):
         effort += question.effort

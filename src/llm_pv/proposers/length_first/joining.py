@@ -89,7 +89,7 @@ def _join(
 def _split(
     conditions: Conditions, target: Target
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    train = conditions.truth[:, : target.size]
+    train = conditions.truth[:, target.rows]
     inside = train[:, target.members].astype(np.float32)
     return inside, train[:, ~target.members].astype(np.float32)
 
