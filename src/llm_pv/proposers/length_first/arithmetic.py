@@ -20,8 +20,6 @@ from llm_pv.proposers.length_first.expressions import (
 from llm_pv.proposers.length_first.scoring import Board, Scored, Target, scored
 from llm_pv.proposers.length_first.weights import NEGATION, choice_bits, integer_bits
 
-MOST_CELLS = 2_500_000
-"""Pairs of numbers times rows; the shortest numbers are paired."""
 MODULI = (2, 3, 4, 5)
 GREATER, EQUAL, CUT, REMAINDER = range(4)
 
@@ -30,12 +28,13 @@ def best_arithmetic(
     numbers: list[Expression],
     target: Target,
     capacity: int,
+    most_cells: int,
     expired: Callable[[], bool],
     count: Callable[[int], None],
 ) -> list[Scored]:
     """Return the cheapest conditions on pairs of numbers."""
     complete = [n for n in numbers if bool((np.abs(n.values) < LARGEST_EXACT / 2).all())]
-    most = max(2, int((2 * MOST_CELLS / target.size) ** 0.5))
+    most = max(2, int((2 * most_cells / target.size) ** 0.5))
     chosen = sorted(complete, key=lambda number: number.bits)[:most]
     board = Board(capacity)
     table = np.array([number.values[target.rows] for number in chosen])

@@ -23,8 +23,6 @@ from llm_pv.proposers.length_first.expressions import (
 from llm_pv.proposers.length_first.sequences import Category, Features, Part, literal
 from llm_pv.proposers.length_first.weights import choice_bits, integer_bits
 
-MOST_CELLS = 40_000_000
-"""Conditions times rows kept in memory, a byte each; the shortest conditions come first."""
 MOST_CUTS = 128
 MOST_EQUALITIES = 12
 LONGEST = 21.0
@@ -76,7 +74,11 @@ class Conditions:
 
 
 def collect_conditions(
-    features: Features, texts: list[Part], mined: list[Expression], codes: NDArray[np.int64]
+    features: Features,
+    texts: list[Part],
+    mined: list[Expression],
+    codes: NDArray[np.int64],
+    most_cells: int,
 ) -> Conditions:
     """Return all conditions on the features, without repetitions and without constant ones."""
     size = len(codes)
@@ -92,7 +94,7 @@ def collect_conditions(
         for block in _comparisons(number, codes):
             cells += block[1].size
             blocks.append(block)
-        if cells > MOST_CELLS:
+        if cells > most_cells:
             break
     return _without_repetitions(blocks, size)
 

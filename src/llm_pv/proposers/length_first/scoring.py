@@ -10,9 +10,6 @@ from llm_pv.proposers.length_first.expressions import Expression, negation
 from llm_pv.proposers.length_first.mining import information
 from llm_pv.proposers.length_first.weights import NEGATION, mistake_bits
 
-MOST_JOINED = 2400
-"""Conditions that are joined with each other."""
-
 
 @dataclass(frozen=True, eq=False)
 class Target:
@@ -127,7 +124,7 @@ def best_single(conditions: Conditions, target: Target, capacity: int) -> list[S
     return found
 
 
-def telling(conditions: Conditions, target: Target, most: int = MOST_JOINED) -> Conditions:
+def telling(conditions: Conditions, target: Target, most: int) -> Conditions:
     """Return the conditions worth joining: the most informative for their length, and the shortest.
 
     What matters in a conjunction or a sum modulo two may say little on its own, so a third of the

@@ -17,6 +17,7 @@ from llm_pv.data.examples import Classes, Examples
 from llm_pv.proposers.base import Proposal
 from llm_pv.proposers.length_first import weights
 from llm_pv.proposers.length_first.arithmetic import best_arithmetic
+from llm_pv.proposers.length_first.budget import Budget
 from llm_pv.proposers.length_first.conditions import Conditions, collect_conditions
 from llm_pv.proposers.length_first.features import collect_features
 from llm_pv.proposers.length_first.joining import best_joined
@@ -58,6 +59,8 @@ class LengthFirst:
     ----------
     budget_seconds
         A cap on the seconds of one search.
+    budget
+        What the search may try.
     progress
         Called with the name of a stage and the number of candidates tried so far.
 
@@ -75,8 +78,15 @@ class LengthFirst:
     name = "length-first"
     default_attempts = 200
 
-    def __init__(self, budget_seconds: float = 30.0, *, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        budget_seconds: float = 30.0,
+        *,
+        budget: Budget = Budget(),
+        progress: Progress | None = None,
+    ) -> None:
         self.budget_seconds = budget_seconds
+        self.budget = budget
         self._progress = progress
         self._hit_time_cap = False
 
@@ -96,7 +106,7 @@ class LengthFirst:
             return self._hit_time_cap
 
         problem = Problem.of(train, classes.texts, seed)
-        candidates = search(problem, expired, self._progress or _silent)
+        candidates = search(problem, self.budget, expired, self._progress or _silent)
         seconds = time.monotonic() - started
         for candidate in candidates:
             yield Proposal(source_of(candidate), seconds=seconds, note=candidate.note)
@@ -112,6 +122,7 @@ class _Search:
     """One search under way: what it has read, what it has found, how much it has tried."""
 
     problem: Problem
+    budget: Budget
     expired: Callable[[], bool]
     progress: Progress
     tried: int = 0
@@ -126,21 +137,25 @@ class _Search:
         self.progress(stage, self.tried)
 
 
-def search(problem: Problem, expired: Callable[[], bool], progress: Progress) -> list[Candidate]:
+def search(
+    problem: Problem, budget: Budget, expired: Callable[[], bool], progress: Progress
+) -> list[Candidate]:
     """Return programs, best first; those no better than the majority class are left out."""
     baseline = constant_candidate(problem)
     if len(problem.classes) < 2:
         return [baseline]
-    run = _Search(problem, expired, progress)
+    run = _Search(problem, budget, expired, progress)
     run.report("reading rows")
-    features, reading = collect_features(problem, expired)
+    features, reading = collect_features(problem, budget.reading, expired)
     run.report("mining substrings")
     mined = [
         condition
         for text in reading.texts
         for condition in mine(text, problem.codes, len(problem.classes))
     ]
-    conditions = collect_conditions(features, reading.texts, mined, problem.codes)
+    conditions = collect_conditions(
+        features, reading.texts, mined, problem.codes, budget.condition_cells
+    )
     run.count(len(conditions))
     run.report("looking values up")
     run.found += best_lookups(features, problem, KEPT_PER_STAGE)
@@ -148,7 +163,7 @@ def search(problem: Problem, expired: Callable[[], bool], progress: Progress) ->
     run.report("growing trees")
     most = problem.codes == np.bincount(problem.codes).argmax()
     target = Target.of(np.arange(problem.size), most)
-    trees = grow_trees(telling(conditions, target), problem)
+    trees = grow_trees(telling(conditions, target, budget.joined), problem)
     rules = _ranked(run.found, baseline.cost - weights.TRUST_MARGIN)
     run.report("done")
     return [*rules, *_ranked(trees, np.inf), baseline]
@@ -218,11 +233,12 @@ def _conditions_for(
         return found
     run.report("pairs of numbers")
     numbers = features.numbers
-    found += best_arithmetic(numbers, target, KEPT_PER_STAGE, run.expired, run.count)
+    cells = run.budget.pair_cells // max(1, len(run.problem.classes) - 1)
+    found += best_arithmetic(numbers, target, KEPT_PER_STAGE, cells, run.expired, run.count)
     if run.expired():
         return found
     run.report("joined conditions")
-    chosen = telling(conditions, target)
+    chosen = telling(conditions, target, run.budget.joined)
     found += best_joined(chosen, target, KEPT_PER_STAGE, run.expired, run.count)
     return found
 
