@@ -23,6 +23,7 @@ LARGEST_MODULUS = 100
 FULLY_TRIED_MODULUS = 12
 """Up to here every remainder is a candidate; beyond, the one most frequent in each class."""
 LARGEST_SHIFT = 64
+MOST_BITS_OF_A_PRIME = 512
 
 IS_PRIME = Definition(
     '''def is_prime(n):
@@ -115,6 +116,8 @@ def _shifted_primes(
     A shift is given up as soon as its answers have disagreed with every class as often as one
     row in four; most are after a dozen rows.
     """
+    if max(value.bit_length() for value in integer.rows) > MOST_BITS_OF_A_PRIME:
+        return
     shifts = sorted(range(-LARGEST_SHIFT, LARGEST_SHIFT + 1), key=lambda shift: (abs(shift), shift))
     for shift in shifts:
         rows = integer.rows if shift == 0 else [value + shift for value in integer.rows]
