@@ -154,9 +154,9 @@ def test_a_second_process_waits_for_the_build_of_the_first(tmp_path: Path) -> No
     script = textwrap.dedent("""
         import sys
         from pathlib import Path
-        from llm_pv.sandbox.wasm_build import _locked
+        from filelock import FileLock
         print("started", flush=True)
-        with _locked(Path(sys.argv[1])):
+        with FileLock(Path(sys.argv[1])):
             print(Path(sys.argv[2]).exists())
     """)
     built = tmp_path / "built"
