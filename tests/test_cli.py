@@ -126,6 +126,27 @@ def test_learn_without_any_program_says_so_with_status_1(
     assert not (out / "programs").exists()
 
 
+def test_what_a_program_says_cannot_steer_the_terminal(
+    tmp_path: Path, rows: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "replies"
+    folder.mkdir()
+    (folder / "1.py").write_text("def f(x):\n    raise ValueError('\\x1b]0;owned\\x07 [red]')\n")
+    (folder / "2.py").write_text("def f(x):\n    note = '\x1b[2J'\n    return x[0]\n")
+    out = tmp_path / "run"
+    assert run(["learn", str(rows), "--proposer", f"replay:{folder}", "--out", str(out)]) == 0
+    shown = capfd.readouterr()
+    assert "\x1b" not in shown.out + shown.err
+    assert "ValueError" in shown.out
+    table = tmp_path / "new.csv"
+    table.write_text("input\n00000001\n")
+    assert run(["predict", str(folder / "1.py"), str(table)]) == 0
+    assert run(["verify", str(folder / "1.py"), str(rows)]) == 0
+    shown = capfd.readouterr()
+    assert "owned" in shown.err
+    assert "\x1b" not in shown.out + shown.err
+
+
 def test_predict_adds_a_column_and_keeps_the_others_as_written(
     tmp_path: Path, finished: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
