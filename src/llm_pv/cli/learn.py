@@ -108,8 +108,7 @@ def learn(
         seed=search.seed,
     )
     path = out or _new_folder(Cell(Path(name).stem).slug)
-    if read_summary(path):
-        complain(f"{path} is a finished run; this is its result, give another --out to learn anew")
+    finished = bool(read_summary(path))
     try:
         with sandbox.open() as opened, attempt_progress() as progress:
             learned = learning.learn(
@@ -124,6 +123,8 @@ def learn(
     except KeyboardInterrupt:
         complain(f"interrupted; the same command with --out {path} goes on from here")
         return INTERRUPTED
+    if finished:
+        complain(f"{path} is a finished run; this is its result, give another --out to learn anew")
     record = learned.record()
     if format == "json":
         sys.stdout.write(json.dumps(record, indent=2) + "\n")
