@@ -29,6 +29,7 @@ def best_arithmetic(
     target: Target,
     capacity: int,
     most_cells: int,
+    *,
     expired: Callable[[], bool],
     count: Callable[[int], None],
 ) -> list[Scored]:

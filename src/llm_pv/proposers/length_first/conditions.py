@@ -131,7 +131,10 @@ def _comparisons(
     cuts = cuts_between(train, codes)
     if len(cuts):
         bits = number.bits + weights.THRESHOLD + choice_bits(len(present))
-        sketches = [_against(number, ">=", cut, bits) for cut in cuts.tolist()]
+        sketches = [
+            _against(number, ">=", cut, bits + weights.DIGIT * digits_of(cut))
+            for cut in cuts.tolist()
+        ]
         yield sketches, values >= cuts[:, None]
     finite = train[np.isfinite(train)]
     if not len(finite) or not bool((np.floor(finite) == finite).all()):
@@ -173,11 +176,11 @@ def _remainders(number: Expression, modulus: int) -> tuple[list[Sketch], Truth]:
 
 
 def cuts_between(values: NDArray[np.float64], codes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return thresholds between neighbouring values, where a cut can tell classes apart.
+    """Return thresholds between neighbouring values.
 
-    Between two values whose rows are all of one class no cut is worth trying. Where there are too
-    many, they are spread evenly. Each is the simplest number that is larger than the one value and
-    not larger than the next.
+    Where there are too many, those between two values whose rows are all of one class are left
+    out, and the rest are spread evenly. Each is the simplest number that is larger than the one
+    value and not larger than the next.
 
     Parameters
     ----------
@@ -189,7 +192,7 @@ def cuts_between(values: NDArray[np.float64], codes: NDArray[np.int64]) -> NDArr
     Examples
     --------
     >>> cuts_between(np.array([1.0, 2.0, 6.0, 8.0]), np.array([0, 0, 1, 1])).tolist()
-    [4.0]
+    [2.0, 4.0, 7.0]
     """
     finite = np.isfinite(values)
     present, places = np.unique(values[finite], return_inverse=True)
@@ -199,10 +202,24 @@ def cuts_between(values: NDArray[np.float64], codes: NDArray[np.int64]) -> NDArr
     np.minimum.at(lowest, places, classes)
     np.maximum.at(highest, places, classes)
     pure = (lowest[:-1] == highest[:-1]) & (lowest[1:] == highest[1:])
-    gaps = np.flatnonzero(~(pure & (lowest[:-1] == lowest[1:])))
+    gaps = np.arange(len(present) - 1)
+    if len(gaps) > MOST_CUTS:
+        gaps = np.flatnonzero(~(pure & (lowest[:-1] == lowest[1:])))
     if len(gaps) > MOST_CUTS:
         gaps = gaps[np.linspace(0, len(gaps) - 1, MOST_CUTS).round().astype(np.int64)]
     return np.array([simplest_between(present[gap], present[gap + 1]) for gap in gaps])
+
+
+def digits_of(value: float) -> int:
+    """Return how many significant digits a number is written with.
+
+    Examples
+    --------
+    >>> [digits_of(value) for value in (40, 0.25, 1200)]
+    [1, 2, 2]
+    """
+    mantissa = f"{value:.15e}".split("e")[0]
+    return max(1, len(mantissa.strip("-").replace(".", "").rstrip("0")))
 
 
 def simplest_between(low: float, high: float) -> float:

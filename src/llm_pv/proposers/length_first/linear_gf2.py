@@ -50,7 +50,8 @@ def best_position_parities(
         truth = ones[:, list(chosen)].sum(axis=1) % 2 == 1
         return Expression(f"{code} == 1", bits, truth, Level.COMPARISON, text.needs, f"{code} == 0")
 
-    bits = np.array([subset_bits(length, size) + weights.PARITY_OF_SET for size in range(5)])
+    sizes = [subset_bits(length, min(size, length)) for size in range(5)]
+    bits = np.array(sizes) + weights.PARITY_OF_SET
     columns = ones[target.rows].T
     sets = list(_small_sets(_Columns(columns, bits, np.zeros(length)), target, capacity, count))
     sets += _eliminated(columns, target)

@@ -78,9 +78,12 @@ def integer_flags(
             values = evaluator.run(primitive.template, {}, integer.rows, imports(primitive.imports))
             if values is not None:
                 code = primitive.template.format(s=integer.code)
+                opposite = primitive.opposite.format(s=integer.code)
                 needs = (*integer.needs, *imports(primitive.imports))
                 bits = integer.bits + primitive.bits
-                yield Expression(code, bits, np.array(values, bool), Level.COMPARISON, needs)
+                yield Expression(
+                    code, bits, np.array(values, bool), Level.COMPARISON, needs, opposite
+                )
         yield from _shifted_primes(integer, evaluator, codes, size)
 
 

@@ -46,6 +46,8 @@ KEPT_PER_STAGE = 150
 MOST_CLASSES = 6
 """With more classes, decision lists are left out: lookups and trees remain."""
 
+DEFAULT_BUDGET = Budget()
+
 Progress = Callable[[str, int], None]
 
 
@@ -82,7 +84,7 @@ class LengthFirst:
         self,
         budget_seconds: float = 30.0,
         *,
-        budget: Budget = Budget(),
+        budget: Budget = DEFAULT_BUDGET,
         progress: Progress | None = None,
     ) -> None:
         self.budget_seconds = budget_seconds
@@ -246,7 +248,9 @@ def _conditions_for(
     run.report("pairs of numbers")
     numbers = features.numbers
     cells = run.budget.pair_cells // max(1, len(run.problem.classes) - 1)
-    found += best_arithmetic(numbers, target, KEPT_PER_STAGE, cells, run.expired, run.count)
+    found += best_arithmetic(
+        numbers, target, KEPT_PER_STAGE, cells, expired=run.expired, count=run.count
+    )
     if run.expired():
         return found
     run.report("joined conditions")

@@ -103,7 +103,8 @@ class Question:
             return None
         code = self.primitive.template.format(s=self.part.code, **constants)
         level = Level.COMPARISON if self.primitive.comparison else Level.ATOM
-        return Expression(code, self.bits, array, level, needs)
+        opposite = self.primitive.opposite.format(s=self.part.code, **constants)
+        return Expression(code, self.bits, array, level, needs, opposite)
 
 
 def literal(value: object) -> str:
