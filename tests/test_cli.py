@@ -350,3 +350,26 @@ def test_an_interruption_keeps_the_run_and_says_how_to_go_on(
     assert "goes on from here" in complaint
     assert len(attempts.read_text().splitlines()) == 1
     (slow / "2.py").write_text(FIRST_HALF)
+
+
+def test_an_interrupted_command_and_a_reader_gone_away_end_quietly(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from llm_pv.cli import main
+
+    def raising(error: type[BaseException]) -> Callable[..., None]:
+        def app(*_: object, **__: object) -> None:
+            raise error
+
+        return app
+
+    monkeypatch.setattr(main, "app", raising(KeyboardInterrupt))
+    assert run(["learn", "rows.csv"]) == INTERRUPTED
+    assert capfd.readouterr().err == "llm-pv: interrupted\n"
+    code = "from llm_pv.cli.main import run; run(['learn', '--help']); run(['--help'])"
+    source = str(Path(__file__).parents[1] / "src")
+    result = subprocess.run(
+        ["bash", "-c", 'set -o pipefail; "$0" -c "$1" | head -c 10 > /dev/null', sys.executable, code],
+        capture_output=True, check=False, env={"PYTHONPATH": source, "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    assert result.stderr == b""
