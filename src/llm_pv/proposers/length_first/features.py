@@ -87,9 +87,11 @@ def _answers(
     ]
     effort = 0.0
     for question in sorted(questions, key=lambda question: question.bits):
-        effort += question.effort
-        if effort > most_effort or expired():
+        if expired():
             return
+        if effort + question.effort > most_effort:
+            continue
+        effort += question.effort
         answer = question.answer(evaluator)
         if answer is not None:
             yield answer
