@@ -14,7 +14,7 @@ class Budget:
     ----------
     reading
         Steps to get numbers and answers off the rows: a character is one where a primitive loops
-        over it in Python, a twentieth elsewhere. What would exceed the rest is skipped.
+        over it in Python, a hundredth elsewhere. What would exceed the rest is skipped.
     condition_cells
         Conditions times rows kept in memory, a byte each.
     pair_cells

@@ -86,7 +86,8 @@ def _answers(
         if question.bits <= LONGEST_QUESTION
     ]
     effort = 0.0
-    for question in sorted(questions, key=lambda question: question.bits):
+    # Of equally short questions the cheap ones come first: long rows leave room for few dear ones.
+    for question in sorted(questions, key=lambda question: (question.bits, question.effort)):
         if expired():
             return
         if effort + question.effort > most_effort:

@@ -86,9 +86,9 @@ class Question:
 
     @property
     def effort(self) -> float:
-        """Steps to answer it: one a character where Python loops, one for twenty elsewhere."""
+        """Steps to answer it: one a character where Python loops, one for a hundred elsewhere."""
         loops = " for " in self.primitive.template or "Counter" in self.primitive.template
-        return sum((len(row) if loops else len(row) / 20) + 10 for row in self.part.rows)
+        return sum((len(row) if loops else len(row) / 100) + 10 for row in self.part.rows)
 
     def answer(self, evaluator: Evaluator) -> Expression | None:
         """Return its value on every row; None where it fails or is not exact."""
