@@ -16,7 +16,7 @@ from llm_pv.proposers.length_first.problem import make_probes
 from llm_pv.proposers.length_first.scoring import Target
 from llm_pv.proposers.length_first.weights import mistake_bits
 
-SMALL = Budget(reading=1e6, condition_cells=300_000, pair_cells=50_000, joined=300)
+SMALL = Budget(reading=1e5, condition_cells=300_000, pair_cells=50_000, joined=300)
 
 
 def proposals(rows: list[Input], labels: list[str], seed: int = 0) -> list[tuple[str, str]]:

@@ -13,8 +13,8 @@ class Budget:
     Parameters
     ----------
     reading
-        Characters read to get numbers and answers off the rows; a character counts ten times
-        where a primitive loops over it in Python.
+        Steps to get numbers and answers off the rows: a character is one where a primitive loops
+        over it in Python, a hundredth elsewhere. What would exceed the rest is skipped.
     condition_cells
         Conditions times rows kept in memory, a byte each.
     pair_cells
@@ -23,7 +23,7 @@ class Budget:
         Conditions that are joined with each other, all with all.
     """
 
-    reading: float = 6e7
+    reading: float = 6e6
     condition_cells: int = 40_000_000
     pair_cells: int = 2_500_000
     joined: int = 2400

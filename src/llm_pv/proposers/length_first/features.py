@@ -86,10 +86,13 @@ def _answers(
         if question.bits <= LONGEST_QUESTION
     ]
     effort = 0.0
-    for question in sorted(questions, key=lambda question: question.bits):
-        effort += question.effort
-        if effort > most_effort or expired():
+    # Of equally short questions the cheap ones come first: long rows leave room for few dear ones.
+    for question in sorted(questions, key=lambda question: (question.bits, question.effort)):
+        if expired():
             return
+        if effort + question.effort > most_effort:
+            continue
+        effort += question.effort
         answer = question.answer(evaluator)
         if answer is not None:
             yield answer
