@@ -91,9 +91,9 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Examples
     --------
     >>> from llm_pv import ProgramClassifier
-    >>> texts = [f"{n:07b}" for n in range(100)]
+    >>> texts = [f"{n:05b}" for n in range(32)]
     >>> model = ProgramClassifier(random_state=0).fit(texts, [t.count("1") % 2 for t in texts])
-    >>> model.predict(["0000001", "0000011"])
+    >>> model.predict(["00001", "00011"])
     array([1, 0])
     """
 
@@ -279,8 +279,8 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not all(rows.shape):
             check_array(np.empty(rows.shape), estimator=self)  # says so
         check_distinct([str(name) for name in rows], "X")
-        for name in rows.select_dtypes("number"):
-            if np.isinf(rows[name].to_numpy(dtype=float, na_value=np.nan)).any():
+        for name, kind in rows.dtypes.items():
+            if pd.api.types.is_float_dtype(kind) and np.isinf(rows[name]).any():
                 raise DataError(f"Input X contains infinity in column {name!r}")
         names = getattr(self, "feature_names_in_", None)
         if not reset and names is not None and sorted(map(repr, rows)) == sorted(map(repr, names)):

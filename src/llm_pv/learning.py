@@ -215,7 +215,7 @@ def learn(
 
     Examples
     --------
-    >>> inputs = [f"{n:08b}" for n in range(256)]
+    >>> inputs = [f"{n:05b}" for n in range(32)]
     >>> learned = learn(inputs, [text.count("1") % 2 for text in inputs])
     >>> learned.test.accuracy
     1.0
