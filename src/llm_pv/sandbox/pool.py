@@ -192,6 +192,7 @@ class _Crew:
             with self._lock:
                 busy.discard(worker)
                 if worker not in self._workers:  # closed under its run
+                    worker.close()  # which may have started something after that
                     worker = self._make()
                     self._workers.add(worker)
             self._idle.put(worker)
