@@ -65,9 +65,7 @@ def test_scikit_learn_checks_hold(estimator: Any, check: Callable[[Any], None]) 
 @pytest.mark.parametrize("kind", [ProgramClassifier, NumbersOnly])
 def test_what_is_declared_lets_no_check_be_left_out(kind: type[ProgramClassifier]) -> None:
     """A classifier that declares strings only would get one check."""
-    checks = [
-        check.func.__name__ for _, check in estimator_checks_generator(kind(), mark=None)
-    ]
+    checks = [check.func.__name__ for _, check in estimator_checks_generator(kind(), mark=None)]
     assert len(checks) >= 50
     assert {"check_classifiers_train", "check_dtype_object"} <= set(checks)
 
