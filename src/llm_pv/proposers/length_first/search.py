@@ -69,12 +69,12 @@ class LengthFirst:
     Examples
     --------
     >>> from llm_pv.data.examples import Classes, Examples
-    >>> words = ["".join(c) for c in __import__("itertools").product("01", repeat=6)]
+    >>> words = [f"{number:05b}" for number in range(32)]
     >>> rows = Examples(words, [str(word.count("1") % 2) for word in words])
     >>> first = next(LengthFirst().propose(rows, Classes.of(["0", "1"]), seed=0))
     >>> print(first.text, end="")
     def f(x):
-        return int(x.count("1") % 2 == 1)
+        return x.count("1") % 2
     """
 
     name = "length-first"
