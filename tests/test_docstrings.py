@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 MODULES = sorted(
     ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
     for path in SOURCE.rglob("*.py")
-    if ">>>" in path.read_text("utf-8")
+    if re.search(r"^ *>>> ", path.read_text("utf-8"), re.MULTILINE)
 )
 EXTRAS = {"wasmtime", "componentize_py", "pyarrow", "sympy", "networkx", "gmpy2", "ucimlrepo"}
 
@@ -24,7 +25,6 @@ def test_examples_in_docstrings_hold(name: str) -> None:
             raise
         pytest.skip(f"{name} needs {error.name}, of an extra that is not installed")
     result = doctest.testmod(module, report=True)
-    assert result.attempted, f"no example of {name} was found"
     assert not result.failed
 
 

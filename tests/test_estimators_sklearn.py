@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
 from sklearn.base import clone
 from sklearn.compose import make_column_selector, make_column_transformer
@@ -18,9 +18,11 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import Tags
-from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from llm_pv import Limits, ProgramClassifier
+from llm_pv.proposers.length_first import LengthFirst
+from llm_pv.proposers.length_first.budget import Budget
 from rows import ALWAYS_ONE, FIRST_BIT, PARITY, Scripted
 
 ROOT = Path(__file__).parents[1]
@@ -31,7 +33,27 @@ ABOVE = (NUMBERS[:, 0] > 4).astype(int)
 RULE = "def f(x):\n    return int(x['x0'] > 4)\n"
 
 
-@parametrize_with_checks([ProgramClassifier(attempts=5, random_state=0)])  # type: ignore[untyped-decorator]
+def name_of(check: Any) -> str:
+    """Return a check's name, under the arguments it is wrapped in."""
+    while hasattr(check, "func"):
+        check = check.func
+    return str(check.__name__)
+
+
+# Counted, not timed: the same programs on every machine, sooner.
+SMALL_SEARCH = LengthFirst(
+    budget=Budget(reading=2e5, condition_cells=2_000_000, pair_cells=50_000, joined=100)
+)
+CHECKS = list(
+    estimator_checks_generator(
+        ProgramClassifier(proposer=SMALL_SEARCH, attempts=5, random_state=0), mark=None
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "check"), CHECKS, ids=[f"{n}-{name_of(c)}" for n, (_, c) in enumerate(CHECKS)]
+)
 def test_scikit_learn_checks_hold(estimator: Any, check: Callable[[Any], None]) -> None:
     """All of them, on numeric rows, without an exception."""
     check(estimator)
@@ -54,7 +76,7 @@ def test_declaring_strings_spares_one_demand_of_the_checks_and_no_check() -> Non
     """
 
     def names(model: ProgramClassifier) -> list[str]:
-        return [check.func.__name__ for _, check in estimator_checks_generator(model, mark=None)]
+        return [name_of(check) for _, check in estimator_checks_generator(model, mark=None)]
 
     assert names(ProgramClassifier()) == names(NumbersOnly())
     assert len(names(ProgramClassifier())) >= 50
@@ -65,7 +87,7 @@ def test_declaring_strings_spares_one_demand_of_the_checks_and_no_check() -> Non
 
 
 def test_clone_and_set_params_keep_every_parameter() -> None:
-    given = {
+    given: dict[str, Any] = {
         "proposer": Scripted([PARITY]),
         "attempts": 3,
         "train_size": 20,

@@ -237,9 +237,9 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        # Two more hold, and are left undeclared because scikit-learn's checks take them for all there
-        # is: one_d_array (of strings only, like its text vectorizers) and categorical (its own
-        # trees with native categories leave it out too); they would hand over cut or rounded rows.
+        # Two more hold but stay undeclared, as scikit-learn's checks take them for all there is and
+        # would cut or round their rows: one_d_array (for strings alone; its text vectorizers leave
+        # it out) and categorical (its own trees with native categories leave it out).
         tags.input_tags.string = True
         tags.input_tags.allow_nan = True
         return tags
