@@ -146,6 +146,19 @@ def test_constants_that_have_no_plain_source_are_written_or_refused() -> None:
     assert not is_writable(10**5000)
 
 
+def test_a_prime_after_a_shift_is_found_among_numbers_with_small_factors() -> None:
+    chance = random.Random(9)
+    numbers = [chance.randrange(10**7, 10**8) for _ in range(900)]
+    prime = [all((n - 4) % d for d in range(2, 10**4)) for n in numbers]
+    rows: list[Input] = [str(n) for n, is_prime in zip(numbers, prime, strict=True) if is_prime]
+    assert len(rows) > 25
+    labels = ["1"] * len(rows) + ["0"] * len(rows)
+    rows += [str(n) for n, is_prime in zip(numbers, prime, strict=True) if not is_prime][
+        : len(rows)
+    ]
+    assert "return int(is_prime(int(x) - 4))" in proposals(rows, labels)[0][0]
+
+
 def test_progress_names_stages_with_growing_counts() -> None:
     stages: list[tuple[str, int]] = []
     search = LengthFirst(budget=SMALL, progress=lambda stage, tried: stages.append((stage, tried)))

@@ -1,6 +1,6 @@
 """Values that name the class: a number, its remainder, a category, looked up in a small table."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from llm_pv.proposers.length_first.expressions import (
 )
 from llm_pv.proposers.length_first.problem import Problem
 from llm_pv.proposers.length_first.programs import Candidate, label_literal
-from llm_pv.proposers.length_first.sequences import Features, literal
+from llm_pv.proposers.length_first.sequences import Category, Features, literal
 from llm_pv.proposers.length_first.weights import choice_bits, integer_bits, mistake_bits
 
 MOST_ENTRIES = 12
@@ -36,7 +36,7 @@ def best_lookups(features: Features, problem: Problem, capacity: int) -> list[Ca
                 bits = number.bits + weights.MODULUS + integer_bits(modulus) - 3.0
                 lookups.offer_remainder(number, modulus, bits)
     for category in features.categories:
-        lookups.offer_table(category.code, category.bits, category.rows, category.needs)
+        lookups.offer_table(category)
     return lookups.cheapest()
 
 
@@ -49,8 +49,11 @@ class _Lookups:
         self._prices = mistake_bits(problem.size, len(problem.classes))
         self._found: list[Candidate] = []
         self._bar = np.inf
-        texts = {text: index for index, text in enumerate(problem.classes)}
-        self._class_of_text = texts
+        self._class_of_number = {
+            int(text): index
+            for index, text in enumerate(problem.classes)
+            if label_literal(text) == text
+        }
 
     def offer_number(self, number: Expression) -> None:
         """Try a whole number itself: as the answer, and as the key of a table."""
@@ -77,48 +80,71 @@ class _Lookups:
         return bits + self._prices[self._problem.size - right] < self._bar
 
     def _offer(self, number: Expression, train: NDArray[np.int64]) -> None:
-        if not self._promising(train, number.bits) or len(np.unique(train)) > MOST_ENTRIES:
+        if not self._promising(train, number.bits):
             return
-        values = number.values.astype(np.int64).tolist()
-        answers = np.array([self._class_of_text.get(str(value), -1) for value in values])
-        self._keep((f"return {number.code}",), number.needs, number.bits, answers)
-        self.offer_table(number.code, number.bits, values, number.needs)
+        keys = np.unique(train)
+        if len(keys) > MOST_ENTRIES:
+            return
+        values = number.values.astype(np.int64)
+        if self._class_of_number:
+            answers = np.full(len(values), -1)
+            for value, code in self._class_of_number.items():
+                answers[values == value] = code
+            self._keep(number.bits, answers, number.needs, lambda: f"return {number.code}")
+        places = np.searchsorted(keys, values).clip(max=len(keys) - 1)
+        places[keys[places] != values] = -1
+        self._offer_entries(number.code, number.bits, keys.tolist(), places, number.needs)
 
-    def offer_table(
-        self, code: str, bits: float, rows: Sequence[object], needs: tuple[Definition, ...]
+    def offer_table(self, category: Category) -> None:
+        """Try the table from each value of a category to its most frequent class."""
+        if any(value != value for value in category.rows):  # noqa: PLR0124 - a NaN is no key
+            return
+        distinct: dict[object, int] = {}
+        for value in category.rows[: self._problem.size]:
+            distinct.setdefault(value, len(distinct))
+        if len(distinct) <= MOST_ENTRIES:
+            places = np.array([distinct.get(value, -1) for value in category.rows])
+            keys = list(distinct)
+            self._offer_entries(category.code, category.bits, keys, places, category.needs)
+
+    def _offer_entries(
+        self,
+        code: str,
+        bits: float,
+        keys: Sequence[object],
+        places: NDArray[np.int64],
+        needs: tuple[Definition, ...],
     ) -> None:
-        """Try the table from each value to its most frequent class."""
+        """Try a table; ``places`` says which key each row has, -1 for none of them."""
         problem = self._problem
         classes = problem.classes
-        if any(value != value for value in rows):  # noqa: PLR0124 - a NaN is no key
-            return
-        counts: dict[object, list[int]] = {}
-        for value, label in zip(rows[: problem.size], problem.codes.tolist(), strict=True):
-            counts.setdefault(value, [0] * len(classes))[label] += 1
-        if not 1 < len(counts) <= MOST_ENTRIES:
+        cells = places[: problem.size] * len(classes) + problem.codes
+        counts = np.bincount(cells, minlength=len(keys) * len(classes))
+        best = counts.reshape(len(keys), len(classes)).argmax(axis=1)
+        if len(np.unique(best)) < 2:
             return
         default = int(np.bincount(problem.codes).argmax())
-        table = {value: row.index(max(row)) for value, row in counts.items()}
-        if len(set(table.values())) < 2:
-            return
-        answers = np.array([table.get(value, default) for value in rows])
-        length = bits + weights.LOOKUP + len(table) * choice_bits(len(classes))
-        order = sorted(table, key=lambda value: (isinstance(value, str), str(value)))
-        entries = ", ".join(f"{literal(v)}: {label_literal(classes[table[v]])}" for v in order)
-        body = (f"return {{{entries}}}.get({code}, {label_literal(classes[default])})",)
-        self._keep(body, needs, length, answers)
+
+        def written() -> str:
+            table = dict(zip(keys, best.tolist(), strict=True))
+            order = sorted(table, key=lambda value: (isinstance(value, str), str(value)))
+            entries = ", ".join(f"{literal(v)}: {label_literal(classes[table[v]])}" for v in order)
+            return f"return {{{entries}}}.get({code}, {label_literal(classes[default])})"
+
+        length = bits + weights.LOOKUP + len(keys) * choice_bits(len(classes))
+        self._keep(length, np.where(places < 0, default, best[places]), needs, written)
 
     def _keep(
         self,
-        body: tuple[str, ...],
-        needs: tuple[Definition, ...],
         bits: float,
         answers: NDArray[np.int64],
+        needs: tuple[Definition, ...],
+        written: Callable[[], str],
     ) -> None:
         mistakes = int((answers[: self._problem.size] != self._problem.codes).sum())
         cost = bits + self._prices[mistakes]
         if cost < self._bar:
-            self._found.append(Candidate(body, needs, bits, answers, mistakes, cost))
+            self._found.append(Candidate((written(),), needs, bits, answers, mistakes, cost))
             if len(self._found) > 2 * self._capacity:
                 self._found = self.cheapest()
                 self._bar = self._found[-1].cost

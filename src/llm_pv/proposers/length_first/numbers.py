@@ -24,6 +24,7 @@ FULLY_TRIED_MODULUS = 12
 """Up to here every remainder is a candidate; beyond, the one most frequent in each class."""
 LARGEST_SHIFT = 64
 MOST_BITS_OF_A_PRIME = 512
+SMALL_PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41)
 
 IS_PRIME = Definition(
     '''def is_prime(n):
@@ -116,13 +117,16 @@ def _shifted_primes(
 ) -> Iterator[Expression]:
     """Yield whether the number, shifted by a small constant, is prime, where that says much.
 
-    A shift is given up as soon as its answers have disagreed with every class as often as one
-    row in four; most are after a dozen rows.
+    A shift is given up where numbers with small factors alone, or the first two dozen rows,
+    disagree with every class more often than one row in four.
     """
     if max(value.bit_length() for value in integer.rows) > MOST_BITS_OF_A_PRIME:
         return
+    factors = _SmallFactors(integer.rows[:size])
     shifts = sorted(range(-LARGEST_SHIFT, LARGEST_SHIFT + 1), key=lambda shift: (abs(shift), shift))
     for shift in shifts:
+        if shift and not factors.could_tell(shift, codes):
+            continue
         rows = integer.rows if shift == 0 else [value + shift for value in integer.rows]
         if shift and not _worth_going_on(rows[:size], evaluator, codes):
             continue
@@ -134,6 +138,23 @@ def _shifted_primes(
         bits = integer.bits + weights.PRIMALITY + integer_bits(shift)
         needs = (*integer.needs, IS_PRIME)
         yield Expression(f"is_prime({inner})", bits, np.array(values, bool), Level.ATOM, needs)
+
+
+class _SmallFactors:
+    """Finds the numbers that are composite for sure, before any of them is tested in earnest."""
+
+    def __init__(self, rows: Sequence[int]) -> None:
+        self._remainders = np.array([[n % p for n in rows] for p in SMALL_PRIMES])
+        # Beyond the primes themselves, whatever the shift, a factor means composite.
+        self._large = np.array([n > LARGEST_SHIFT + SMALL_PRIMES[-1] for n in rows])
+
+    def could_tell(self, shift: int, codes: NDArray[np.int64]) -> bool:
+        """Tell whether primality of the shifted numbers may agree with a class, or its opposite."""
+        divisors = np.array(SMALL_PRIMES)[:, None]
+        composite = ((self._remainders + shift) % divisors == 0).any(axis=0) & self._large
+        inside = np.bincount(codes[composite], minlength=int(codes.max()) + 1)
+        most = len(codes) // 4
+        return bool((np.minimum(inside, inside.sum() - inside) <= most).any())
 
 
 def _worth_going_on(rows: Sequence[int], evaluator: Evaluator, codes: NDArray[np.int64]) -> bool:

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -50,6 +51,11 @@ class Part:
         """Whether the values are strings."""
         return isinstance(self.rows[0], str)
 
+    @cached_property
+    def items(self) -> int:
+        """How many characters or integers all rows hold together."""
+        return sum(map(len, self.rows))
+
 
 @dataclass
 class Features:
@@ -91,7 +97,7 @@ class Question:
     def effort(self) -> float:
         """Steps to answer it: one a character where Python loops, one for a hundred elsewhere."""
         loops = " for " in self.primitive.template or "Counter" in self.primitive.template
-        return sum((len(row) if loops else len(row) / 100) + 10 for row in self.part.rows)
+        return (self.part.items if loops else self.part.items / 100) + 10 * len(self.part.rows)
 
     def answer(self, evaluator: Evaluator) -> Expression | None:
         """Return its value on every row; None where it fails or is not exact."""
@@ -169,7 +175,7 @@ def questions_about(part: Part) -> Iterator[Question]:
 def _questions_about_text(part: Part) -> Iterator[Question]:
     for primitive in (*weights.TEXT_NUMBERS, *weights.TEXT_FLAGS):
         yield Question(primitive, part, None, part.bits + primitive.bits)
-    counts = Counter(character for row in part.rows for character in row)
+    counts = Counter("".join(map(str, part.rows)))
     alphabet = [character for character, _ in counts.most_common(MOST_CHARACTERS)]
     for character in alphabet:
         for primitive in weights.CHARACTER_NUMBERS:
@@ -179,5 +185,17 @@ def _questions_about_text(part: Part) -> Iterator[Question]:
     words = [f"{a}{b}" for a in letters for b in letters]
     words += [f"{word}{c}" for word in words for c in letters] if len(letters) <= 2 else []
     for word in words:
-        bits = part.bits + weights.OVERLAPPING_COUNT.bits + len(word) * choice_bits(len(letters))
-        yield Question(weights.OVERLAPPING_COUNT, part, word, bits)
+        primitive = weights.OVERLAPPING_COUNT if overlaps_itself(word) else weights.WORD_COUNT
+        bits = part.bits + primitive.bits + len(word) * choice_bits(len(letters))
+        yield Question(primitive, part, word, bits)
+
+
+def overlaps_itself(word: str) -> bool:
+    """Tell whether two occurrences of a word can share characters.
+
+    Examples
+    --------
+    >>> overlaps_itself("010"), overlaps_itself("011")
+    (True, False)
+    """
+    return any(word.endswith(word[:length]) for length in range(1, len(word)))

@@ -107,6 +107,8 @@ CHARACTER_NUMBERS = (
 """Numbers read off a string with respect to one character."""
 OVERLAPPING_COUNT = Primitive("sum({s}.startswith({c}, i) for i in range(len({s})))", 4)
 """Occurrences of a word of two characters or more, overlapping ones included."""
+WORD_COUNT = Primitive("{s}.count({c})", 4)
+"""The same for a word that cannot overlap itself."""
 
 LIST_NUMBERS = (
     Primitive("len({s})", 3),
