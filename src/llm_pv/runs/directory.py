@@ -2,15 +2,18 @@
 
 A run directory holds ``run.json`` (resolved configuration, versions, the command),
 ``replies.jsonl`` (every reply, synced before it is used), ``results_attempts.jsonl`` and its
-``.csv`` (one line per attempt), ``summary.csv`` with ``predictions/`` beside it,
+``.csv`` (one line per attempt; the CSV is written when the run is closed), ``transfer.jsonl``
+(selected programs on other data), ``summary.csv`` with ``predictions/`` beside it,
 ``programs/<cell>-t<trial>.py``, ``prompts/<digest>.txt`` and ``runner.log`` (JSON lines).
-``summary.csv`` gets a cell's row last, so a cell with a row is finished.
+``summary.csv`` gets a cell's row last, so a cell with a row is finished, unless it failed: then it
+is done anew when the run is resumed.
 """
 
 import csv
 import json
 import platform
 import sys
+import threading
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
@@ -53,11 +56,18 @@ SUMMARY_COLUMNS = (
 )
 """The columns every track writes, so that a report can lay them side by side."""
 
+FAILED = "failed"
+"""The status of a cell that an error ended."""
+
+_CELL_COLUMNS = ("function", "length", "sampler", "trial")
+
 _RECORDED_PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "sympy", "networkx")
 
 
 class RunDirectory:
     """A run's folder, held by one process at a time; use it as a context manager.
+
+    The threads of that process may share it, as long as each cell is in the hands of one.
 
     Parameters
     ----------
@@ -109,12 +119,16 @@ class RunDirectory:
                 self._write_run_json()
             self._replies = Journal(path / "replies.jsonl", sync=True)
             self._attempts = Journal(path / "results_attempts.jsonl", sync=False)
+            self._transfer = Journal(path / "transfer.jsonl", sync=False)
             self._log = Journal(path / "runner.log", sync=False)
-            for journal in (self._replies, self._attempts):
+            for journal in (self._replies, self._attempts, self._transfer):
                 if journal.repaired:
                     self.log("warning", f"{journal.path.name}: cut off a torn last line")
-            self._known_replies = self._replies.read()
-            self._known_attempts = self._attempts.read()
+            self._known_replies = _by_cell(self._replies.read())
+            self._known_attempts = _by_cell(self._attempts.read())
+            self._known_transfer = _by_cell(self._transfer.read())
+            self._rows = {_key(row): row for row in read_summary(path)}
+            self._mutex = threading.Lock()
         except BaseException:
             self._lock.release()
             raise
@@ -126,31 +140,52 @@ class RunDirectory:
         self.close()
 
     def close(self) -> None:
-        """Let other processes use the folder."""
-        self._lock.release()
+        """Write the attempts as CSV too, and let other processes use the folder."""
+        try:
+            records = self._attempts.read()
+            if records:
+                columns = list(dict.fromkeys(name for record in records for name in record))
+                write_csv(self.path / "results_attempts.csv", columns, records)
+        finally:
+            self._lock.release()
 
     def cell_log(self, cell: Cell) -> CellLog:
         """Return the journals of one cell and trial, with what they already hold."""
-        key = cell.record()
-        replies, attempts = (
-            [record for record in known if all(record.get(k) == v for k, v in key.items())]
-            for known in (self._known_replies, self._known_attempts)
-        )
+        key = _key(cell.record())
+        replies = self._known_replies.setdefault(key, [])
+        attempts = self._known_attempts.setdefault(key, [])
         return CellLog(cell, replies, attempts, self._replies.append, self._attempts.append)
 
     def finished(self, cell: Cell) -> bool:
-        """Whether the cell has its row in ``summary.csv``."""
-        return any(_same_cell(row, cell) for row in read_summary(self.path))
+        """Whether the cell has its row in ``summary.csv``, and did not fail."""
+        row = self.row(cell)
+        return row is not None and row["status"] != FAILED
+
+    def row(self, cell: Cell) -> dict[str, str] | None:
+        """Return the cell's row of ``summary.csv`` as it would be read back, None without one."""
+        with self._mutex:
+            return self._rows.get(_key(cell.record()))
 
     def finish(self, cell: Cell, row: Mapping[str, Any]) -> None:
-        """Write the attempts as CSV and the cell's row into ``summary.csv``, in that order."""
-        records = self._attempts.read()
-        if records:
-            columns = list(dict.fromkeys(name for record in records for name in record))
-            write_csv(self.path / "results_attempts.csv", columns, records)
-        rows = [old for old in read_summary(self.path) if not _same_cell(old, cell)]
+        """Write the cell's row into ``summary.csv``, in place of an earlier one."""
         whole = dict.fromkeys(SUMMARY_COLUMNS, "") | cell.record() | dict(row)
-        write_csv(self.path / "summary.csv", SUMMARY_COLUMNS, [*rows, whole])
+        key = _key(cell.record())
+        with self._mutex:
+            self._rows.pop(key, None)
+            self._rows[key] = {
+                name: "" if value is None else str(value) for name, value in whole.items()
+            }
+            write_csv(self.path / "summary.csv", SUMMARY_COLUMNS, self._rows.values())
+
+    def transfer(self, cell: Cell) -> list[Record]:
+        """Return how the cell's selected program did on other data, one record each."""
+        return list(self._known_transfer.get(_key(cell.record()), ()))
+
+    def add_transfer(self, cell: Cell, record: Record) -> None:
+        """Append how the cell's selected program did on some other data."""
+        whole = cell.record() | record
+        self._transfer.append(whole)
+        self._known_transfer.setdefault(_key(whole), []).append(whole)
 
     def write_program(self, cell: Cell, text: str) -> Path:
         """Write the selected program and return its path."""
@@ -255,8 +290,18 @@ def read_summary(path: Path) -> list[dict[str, str]]:
         return []
 
 
-def _same_cell(row: Mapping[str, str], cell: Cell) -> bool:
-    return all(row.get(key, "") == str(value) for key, value in cell.record().items())
+def _key(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what tells the cell of a record, the same for journals and CSV files."""
+    return tuple(
+        str(record.get(column, "")) for column in ("function", "length", "sampler", "trial")
+    )
+
+
+def _by_cell(records: Iterable[Record]) -> dict[tuple[str, ...], list[Record]]:
+    grouped: dict[tuple[str, ...], list[Record]] = {}
+    for record in records:
+        grouped.setdefault(_key(record), []).append(record)
+    return grouped
 
 
 def _short(value: object) -> str:

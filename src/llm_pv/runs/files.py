@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import tempfile
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,11 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
     write_atomically(path, buffer.getvalue())
 
 
+_umask_lock = threading.Lock()
+
+
 def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
+    with _umask_lock:  # it can only be read by setting it, which another thread must not see
+        mask = os.umask(0o022)
+        os.umask(mask)
     return mask

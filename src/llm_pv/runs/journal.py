@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ class Journal:
     """JSON lines, one record each, appended and never rewritten.
 
     A process killed while appending leaves at most a torn last line; opening the journal again
-    cuts it off and remembers that in ``repaired``.
+    cuts it off and remembers that in ``repaired``. Several threads may append.
 
     Parameters
     ----------
@@ -39,6 +40,7 @@ class Journal:
         self.path = path
         self.repaired = False
         self._sync = sync
+        self._lock = threading.Lock()
         self._cut_torn_line()
 
     def append(self, record: Mapping[str, Any]) -> None:
@@ -51,7 +53,7 @@ class Journal:
         """
         line = json.dumps(record, ensure_ascii=True, allow_nan=False) + "\n"
         try:
-            with self.path.open("ab", buffering=0) as file:
+            with self._lock, self.path.open("ab", buffering=0) as file:
                 start = file.tell()
                 data = line.encode()
                 if file.write(data) != len(data):
