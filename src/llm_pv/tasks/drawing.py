@@ -206,7 +206,7 @@ def _divide(
     if enough:
         return test.rows[label], labelled.rows[label][: sizes.labelled // 2]
     members = test.rows[label] + labelled.rows[label]
-    order = source.words(_SHUFFLE + label).permutations(1, len(members))[0]
+    order = source.words(_SHUFFLE + label).permutation(len(members))
     shuffled = [members[i] for i in order]
     kept = min(sizes.labelled // 2, len(members) // 2)
     cut = len(shuffled) - kept
