@@ -37,6 +37,11 @@ class Graphs:
         """The number of edges of each graph."""
         return self.real.sum(axis=1).astype(np.int64)
 
+    @property
+    def complete(self) -> npt.NDArray[np.bool_]:
+        """Which graphs have no edge from a vertex to itself, such as one that was never drawn."""
+        return (self.first != self.second).all(axis=1)
+
     def take(self, rows: npt.NDArray[np.bool_]) -> "Graphs":
         """Return some of the graphs."""
         return Graphs(self.first[rows], self.second[rows], self.from_zero)
@@ -111,8 +116,10 @@ def forest_with_cycles(
     """Build graphs of E edges with given numbers of components and of independent cycles.
 
     Every component has three vertices or more; vertices join any earlier one at random, and
-    edges are added between vertices of a component that are not neighbours yet. A graph whose
-    components leave no room for its cycles in reasonable time comes out with fewer.
+    edges are added between vertices of a component that are neither neighbours nor share one, so
+    that there is no triangle. A graph whose components leave no room for its cycles, or none
+    found in reasonable time, comes out with edges from 0 to 0 in their place: see
+    `Graphs.complete`.
     """
     rows = len(components)
     every = np.arange(rows)
@@ -132,10 +139,11 @@ def forest_with_cycles(
         home[grown, vertex] = home[grown, parent[grown]]
         adjacent[grown, vertex, parent[grown]] = adjacent[grown, parent[grown], vertex] = True
     slot = size - components
-    for _ in range(int(cycles.max()) * 12):
+    for _ in range(int(cycles.max()) * 16):
         one, other = words.below(size), words.below(size)
         fits = (home[every, one] == home[every, other]) & (one != other) & (slot < count)
         fits &= ~adjacent[every, one, other]
+        fits &= ~(adjacent[every, one] & adjacent[every, other]).any(axis=1)
         added = np.flatnonzero(fits)
         first[added, slot[added]], second[added, slot[added]] = one[added], other[added]
         adjacent[added, one[added], other[added]] = True

@@ -90,9 +90,10 @@ def draw_cycles_hard(words: Words, length: int) -> Candidates:
 
     A graph has one independent cycle more than the threshold allows; two edges of different
     components then exchange an end, which joins these where one edge lay on a cycle. The number
-    of vertices and every degree stay, so both are distributed alike, no component is a single
-    edge, and only one of the two graphs is kept. What must differ is what the target is made of:
-    the number of components and their sizes. E is the same for all inputs of one length, so that
+    of vertices and every degree stay, so both are distributed alike, neither graph has a
+    triangle or a component of a single edge, and only one of the two is kept. What must differ is
+    what the target is made of: the number of components, their sizes, and longer cycles, the more
+    the smaller the graph. E is the same for all inputs of one length, so that
     E // 6 itself cannot be learnt from one length.
     """
     count = length // 6
@@ -104,9 +105,7 @@ def draw_cycles_hard(words: Words, length: int) -> Candidates:
         words, count, components, np.full(_HARD_BLOCK, cycles, dtype=np.int64)
     )
     below = edges.exchange_ends(words, above)
-    kept = (above.count - edges.joins(above) == cycles) & (
-        below.count - edges.joins(below) == cycles - 1
-    )
+    kept = above.complete & (edges.joins(below) == edges.joins(above) + 1)
     return Candidates.from_pairs(write(words, above.take(kept)), write(words, below.take(kept)))
 
 
@@ -121,7 +120,7 @@ def draw_connected_paper(words: Words, length: int) -> Candidates:
         )
         for components in (1, 2)
     ]
-    return Candidates.of_classes(*(write(words, graph) for graph in sides))
+    return Candidates.of_classes(*(write(words, graph.take(graph.complete)) for graph in sides))
 
 
 def draw_connected_hard(words: Words, length: int) -> Candidates:
@@ -137,9 +136,7 @@ def draw_connected_hard(words: Words, length: int) -> Candidates:
         words, count, np.full(_HARD_BLOCK, 2, dtype=np.int64), cycles
     )
     joined = edges.exchange_ends(words, apart)
-    kept = (apart.count - edges.joins(apart) == cycles) & (
-        joined.count - edges.joins(joined) == cycles - 1
-    )
+    kept = apart.complete & (edges.joins(joined) == edges.joins(apart) + 1)
     return Candidates.from_pairs(write(words, joined.take(kept)), write(words, apart.take(kept)))
 
 
@@ -161,7 +158,7 @@ TASKS = (
             "u01v02u02v03u03v01u04v05u05v06u06v04",
         ),
         target_function=many_cycles,
-        samplers={"paper": Sampler(draw_cycles_paper), "hard": Sampler(draw_cycles_hard)},
+        samplers={"paper": Sampler(draw_cycles_paper), "hard": Sampler(draw_cycles_hard, smallest=48)},
         lengths=_LENGTHS,
         growth=(2, 4),
     ),
@@ -175,7 +172,7 @@ TASKS = (
             "u01v02u02v03u03v04u04v05u05v06u06v01",
         ),
         target_function=connected,
-        samplers={"paper": Sampler(draw_connected_paper), "hard": Sampler(draw_connected_hard)},
+        samplers={"paper": Sampler(draw_connected_paper), "hard": Sampler(draw_connected_hard, smallest=48)},
         lengths=_LENGTHS,
     ),
 )
