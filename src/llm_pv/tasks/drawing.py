@@ -136,7 +136,7 @@ class _Pool:
             self.rows[label].extend(fresh)
 
 
-def draw(source: Source, sizes: Sizes, *, strict: bool) -> Drawn:
+def draw(source: Source, sizes: Sizes) -> Drawn:
     """Draw the three splits of a data set.
 
     Parameters
@@ -145,8 +145,6 @@ def draw(source: Source, sizes: Sizes, *, strict: bool) -> Drawn:
         The task, length, sampler, seed and trial.
     sizes
         The rows wanted.
-    strict
-        Whether to refuse sizes that the task has too few inputs for, rather than shrink them.
 
     Returns
     -------
@@ -156,7 +154,7 @@ def draw(source: Source, sizes: Sizes, *, strict: bool) -> Drawn:
     Raises
     ------
     ConfigurationError
-        If the sizes cannot be balanced, or ``strict`` is set and they would have to shrink.
+        If the sizes cannot be balanced.
     DataError
         If there are too few inputs for any data set of this shape.
     """
@@ -179,8 +177,6 @@ def draw(source: Source, sizes: Sizes, *, strict: bool) -> Drawn:
         )
         if any(had and not has for had, has in zip(sizes.each, fitted.each, strict=True)):
             raise DataError(f"{message}: too few for a data set of this shape")
-        if strict:
-            raise ConfigurationError(f"{message}, which strict sizes forbid")
         warnings = (message,)
     test_rows = _paired(source.words(_TEST_ORDER), classes[0][0], classes[1][0], fitted.test)
     labelled_rows = _paired(
@@ -206,7 +202,7 @@ def _divide(
     if enough:
         return test.rows[label], labelled.rows[label][: sizes.labelled // 2]
     members = test.rows[label] + labelled.rows[label]
-    order = source.words(_SHUFFLE + label).permutations(1, len(members))[0]
+    order = source.words(_SHUFFLE + label).permutation(len(members))
     shuffled = [members[i] for i in order]
     kept = min(sizes.labelled // 2, len(members) // 2)
     cut = len(shuffled) - kept

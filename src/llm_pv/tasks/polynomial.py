@@ -25,13 +25,13 @@ def monomials(length: int) -> tuple[tuple[int, ...], ...]:
     coordinates, of which there are ``min(10, max(5, length // 10))``.
     """
     words = Words(f"poly_f2_deg3|{length}")
-    relevant = sorted(words.permutations(1, length)[0][: min(10, max(5, length // 10))].tolist())
+    relevant = sorted(words.permutation(length)[: min(10, max(5, length // 10))].tolist())
     possible = [
         product
         for degree in range(1, _DEGREE + 1)
         for product in combinations(relevant, degree)
     ]
-    chosen = words.permutations(1, len(possible))[0][:_MONOMIALS]
+    chosen = words.permutation(len(possible))[:_MONOMIALS]
     return tuple(sorted(possible[i] for i in chosen))
 
 

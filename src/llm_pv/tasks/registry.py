@@ -4,7 +4,18 @@ from difflib import get_close_matches
 from types import MappingProxyType
 
 from llm_pv.errors import ConfigurationError
-from llm_pv.tasks import automata, dyck, palindrome, parity, patterns, polynomial, sha
+from llm_pv.tasks import (
+    automata,
+    decimals,
+    dyck,
+    graphs,
+    palindrome,
+    parity,
+    patterns,
+    polynomial,
+    primes,
+    sha,
+)
 from llm_pv.tasks.task import Task
 
 _ALL: tuple[Task, ...] = (
@@ -14,6 +25,9 @@ _ALL: tuple[Task, ...] = (
     *dyck.TASKS,
     *automata.TASKS,
     *sha.TASKS,
+    *primes.TASKS,
+    *decimals.TASKS,
+    *graphs.TASKS,
     *polynomial.TASKS,
 )
 

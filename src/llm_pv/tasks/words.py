@@ -70,21 +70,21 @@ class Words:
         high, low = words >> _HALF, words & _LOW
         return ((high * bounds + ((low * bounds) >> _HALF)) >> _HALF).astype(np.int64)
 
-    def permutations(self, rows: int, size: int) -> Integers:
-        """Return independent random orders of ``range(size)``, one a row."""
-        keys = self.raw(rows * size).reshape(rows, size)
-        return np.argsort(keys, axis=1, kind="stable").astype(np.int64)
+    def permutation(self, size: int) -> Integers:
+        """Return ``range(size)`` in random order."""
+        return np.argsort(self.raw(size), kind="stable").astype(np.int64)
 
     def distinct(self, rows: int, size: int, count: int) -> Integers:
         """Return ``count`` different members of ``range(size)`` a row, in random order."""
-        drawn = np.empty((rows, count), dtype=np.int64)
+        # A Fisher-Yates shuffle of all rows at once, one column a row for its cheap swaps.
+        table = np.repeat(np.arange(size, dtype=np.int16)[:, None], rows, axis=1)
+        every = np.arange(rows)
         for i in range(count):
-            value = self.below(size - i, rows)
-            # Counting on past what is taken already, from the smallest up, leaves no gap.
-            for taken in np.sort(drawn[:, :i], axis=1).T:
-                value += value >= taken
-            drawn[:, i] = value
-        return drawn
+            other = self.below(size - i, rows) + i
+            taken = table[other, every]
+            table[other, every] = table[i]
+            table[i] = taken
+        return table[:count].T.astype(np.int64)
 
     def choose(self, allowed: npt.NDArray[np.bool_]) -> Integers:
         """Pick one allowed column of each row at random, each as likely as another.
