@@ -126,9 +126,7 @@ class GridRequest:
             dataset_dir,
         )
 
-    def other_splits(
-        self, trial: Trial, length: int, sampler: SamplerName, rows: int
-    ) -> Splits:
+    def other_splits(self, trial: Trial, length: int, sampler: SamplerName, rows: int) -> Splits:
         """Draw test rows of a trial's task at another length, or by another sampler."""
         return self._load(trial, length, sampler, Sizes(0, 0, rows), None)
 

@@ -4,10 +4,9 @@ import os
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from llm_pv.erm.attempts import Attempt
 from llm_pv.errors import ConfigurationError, LLMPVError, RunError
@@ -50,7 +49,7 @@ class Observer:
 
 def run_grid(
     request: GridRequest,
-    search: Search = Search(),
+    search: Search | None = None,
     *,
     sandbox: Sandbox,
     out: Path,
@@ -70,8 +69,9 @@ def run_grid(
     request
         The tasks, lengths and trials. The seed of ``search`` is not used.
     search
-        Where programs come from, and how many are tried. The built-in search runs in processes
-        of its own, as many as there are cores; attempts that cost money are made in rounds.
+        Where programs come from, and how many are tried; None for the defaults. The built-in
+        search runs in processes of its own, as many as there are cores; attempts that cost money
+        are made in rounds.
     sandbox
         An open sandbox; it is left open, but closed when the grid is interrupted.
     out
@@ -100,6 +100,7 @@ def run_grid(
         If it is interrupted; everything done so far is kept.
     """
     trials = request.plan()
+    search = search or Search()
     proposer, plan = search.resolve()
     if concurrency < 1:
         raise ConfigurationError(f"concurrency is {concurrency}; give 1 or more")
@@ -231,9 +232,7 @@ class _Grid:
 
     def _done(self, trial: Trial) -> bool:
         run = self._around.run
-        return run.finished(trial.cell) and not (
-            self._transfer and missing_transfer(trial, run)
-        )
+        return run.finished(trial.cell) and not (self._transfer and missing_transfer(trial, run))
 
     def _record_failure(self, trial: Trial, error: Exception) -> None:
         reason = str(error) if isinstance(error, LLMPVError) else f"{type(error).__name__}: {error}"

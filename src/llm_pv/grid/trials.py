@@ -18,7 +18,6 @@ from llm_pv.grid.workers import Workers
 from llm_pv.proposers.base import Proposal, Proposer
 from llm_pv.proposers.registry import make_proposer
 from llm_pv.runs.directory import RunDirectory
-from llm_pv.runs.journal import Record
 from llm_pv.sandbox import Sandbox
 from llm_pv.tasks import SamplerName
 
@@ -81,12 +80,18 @@ class SearchElsewhere:
     ) -> Iterator[Proposal]:
         """Search for all proposals at once, and yield them."""
         yield from self.workers.call(
-            search, self.name, self.budget_seconds, train, classes, seed, start
+            search,
+            self.name,
+            train,
+            classes,
+            budget_seconds=self.budget_seconds,
+            seed=seed,
+            start=start,
         )
 
 
 def search(
-    name: str, budget_seconds: float, train: Examples, classes: Classes, seed: int, start: int
+    name: str, train: Examples, classes: Classes, *, budget_seconds: float, seed: int, start: int
 ) -> list[Proposal]:
     """Return the proposals of a search."""
     proposer = make_proposer(name, budget_seconds=budget_seconds)
@@ -119,7 +124,7 @@ def transfer_trial(trial: Trial, around: Surroundings) -> None:
     source = selected_source(trial, around.run)
     for sampler, length in missing_transfer(trial, around.run):
         assert source is not None
-        record: Record = {"sampler_there": sampler, "length_there": length}
+        record: dict[str, Any] = {"sampler_there": sampler, "length_there": length}
         try:
             splits = around.workers.call(
                 around.request.other_splits, trial, length, sampler, TRANSFER_ROWS

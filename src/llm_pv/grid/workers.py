@@ -121,7 +121,7 @@ class Workers:
             if self._closed:
                 raise WorkerLostError("these workers are closed")
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "llm_pv.grid.workers"],
+                [sys.executable, "-P", "-c", "from llm_pv.grid.workers import main; main()"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=os.environ | {"PYTHONPATH": paths},
@@ -180,7 +180,3 @@ def main() -> None:
         serve(sys.stdin.buffer, answers)
     except BrokenPipeError:
         os._exit(1)  # the owner is gone; nobody waits for this answer
-
-
-if __name__ == "__main__":
-    main()
