@@ -105,7 +105,7 @@ def load(root: Path, key: DataSetKey) -> Splits | None:
             if hashlib.sha256(data).hexdigest() != meta["sha256"].get(file):
                 raise _refused(directory, f"{file} was changed after it was written")
             splits[split] = _examples(data.decode("utf-8"), meta["columns"])
-    classes = Classes(tuple(meta["classes"]), tuple(meta["classes"]))
+    classes = Classes(*(tuple(meta["classes"][part]) for part in ("texts", "values")))
     return Splits(**splits, classes=classes, warnings=tuple(meta["warnings"]))
 
 
@@ -143,7 +143,7 @@ def save(root: Path, key: DataSetKey, splits: Splits) -> Path:
         "format": _FORMAT,
         **asdict(key),
         "rows": {split: len(getattr(splits, split)) for split in _FILES},
-        "classes": list(splits.classes.texts),
+        "classes": asdict(splits.classes),
         "columns": columns,
         "warnings": list(splits.warnings),
         "sha256": {file: hashlib.sha256(data).hexdigest() for file, data in texts.items()},

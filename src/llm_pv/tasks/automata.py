@@ -18,7 +18,8 @@ def odd_after_step(symbols: Symbols) -> Labels:
     right = np.zeros_like(symbols)
     right[:, :-1] = symbols[:, 1:] & 1
     after = left ^ ((symbols & 1) | right)
-    return np.bitwise_xor.reduce(after, axis=1)
+    labels: Labels = np.bitwise_xor.reduce(after, axis=1)
+    return labels
 
 
 TASKS = (

@@ -5,16 +5,21 @@ the labelled rows that training and validation share. A pool is a sequence of pa
 each class, so that every even size is a balanced prefix of every larger one.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
+from llm_pv.data.examples import Classes, Examples, Input, Splits
 from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.tasks.task import Candidates, SamplerName, Task
 from llm_pv.tasks.words import Words
 
 TEST_POOL = 10_000
 """The test pool's rows; no data set has more test rows."""
+
+Row = TypeVar("Row")
 
 _TEST, _LABELLED, _TEST_ORDER, _LABELLED_ORDER, _SHUFFLE = range(5)
 
@@ -83,13 +88,21 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Drawn(Generic[Row]):
     """The rows of three splits as (input, label) pairs."""
 
-    train: list[tuple[str, int]]
-    validation: list[tuple[str, int]]
-    test: list[tuple[str, int]]
+    train: list[tuple[Row, int]]
+    validation: list[tuple[Row, int]]
+    test: list[tuple[Row, int]]
     warnings: tuple[str, ...]
+
+    def splits(self, read: Callable[[Row], Input]) -> Splits:
+        """Return the splits, each row read as an input."""
+        train, validation, test = (
+            Examples([read(row) for row, _ in rows], [str(label) for _, label in rows])
+            for rows in (self.train, self.validation, self.test)
+        )
+        return Splits(train, validation, test, Classes(("0", "1"), (0, 1)), self.warnings)
 
 
 class _Pool:
@@ -106,9 +119,7 @@ class _Pool:
 
     def fill(self, wanted: int) -> None:
         """Draw blocks until there are this many rows of each class, or no more to find."""
-        while any(
-            len(self.rows[label]) < wanted and not self.exhausted(label) for label in (0, 1)
-        ):
+        while any(len(self.rows[label]) < wanted and not self.exhausted(label) for label in (0, 1)):
             self._add(self._sampler.draw(self._words, self._source.length))
 
     def exhausted(self, label: int) -> bool:
@@ -136,7 +147,7 @@ class _Pool:
             self.rows[label].extend(fresh)
 
 
-def draw(source: Source, sizes: Sizes) -> Drawn:
+def draw(source: Source, sizes: Sizes) -> Drawn[bytes]:
     """Draw the three splits of a data set.
 
     Parameters
@@ -149,23 +160,63 @@ def draw(source: Source, sizes: Sizes) -> Drawn:
     Returns
     -------
     Drawn
-        Balanced splits with no input in two of them, nor twice in one.
+        Balanced splits with no input in two of them, nor twice in one; inputs as ASCII bytes.
 
     Raises
     ------
-    ConfigurationError
-        If the sizes cannot be balanced.
     DataError
         If there are too few inputs for any data set of this shape.
     """
-    sizes.check()
     seen: set[bytes] = set()
     apart = 0 < source.task.apart_from <= source.length
     test = _Pool(source, _TEST, seen)
     test.fill((sizes.test if apart else TEST_POOL) // 2)
     labelled = _Pool(source, _LABELLED, seen)
     labelled.fill(sizes.labelled // 2)
-    classes = [_divide(source, sizes, label, test, labelled) for label in (0, 1)]
+    classes = []
+    for label in (0, 1):
+        if len(labelled.rows[label]) >= sizes.labelled // 2 and not test.exhausted(label):
+            classes.append((test.rows[label], labelled.rows[label][: sizes.labelled // 2]))
+        else:
+            classes.append(_dealt(source, sizes, label, test.rows[label] + labelled.rows[label]))
+    return _assembled(source, sizes, classes)
+
+
+def deal(source: Source, sizes: Sizes, members: Sequence[Sequence[Row]]) -> Drawn[Row]:
+    """Draw the three splits of a data set from all there is of either class.
+
+    Parameters
+    ----------
+    source
+        What the order depends on.
+    sizes
+        The rows wanted.
+    members
+        The different rows of class 0 and of class 1.
+    """
+    return _assembled(
+        source, sizes, [_dealt(source, sizes, label, members[label]) for label in (0, 1)]
+    )
+
+
+def _dealt(
+    source: Source, sizes: Sizes, label: int, members: Sequence[Row]
+) -> tuple[list[Row], list[Row]]:
+    """Return a class's rows for the test split and for the labelled pool.
+
+    All there is is shuffled, as the rarest inputs were found last, and dealt from both ends: the
+    test split takes what the labelled rows leave.
+    """
+    order = source.words(_SHUFFLE + label).permutation(len(members))
+    shuffled = [members[i] for i in order]
+    cut = len(shuffled) - min(sizes.labelled // 2, len(members) // 2)
+    return shuffled[:cut], shuffled[cut:][::-1]
+
+
+def _assembled(
+    source: Source, sizes: Sizes, classes: Sequence[tuple[list[Row], list[Row]]]
+) -> Drawn[Row]:
+    """Make splits of each class's test and labelled rows, shrunk to what the rarer class has."""
     fitted = _fitted(sizes, *(min(len(rows[i]) for rows in classes) for i in (0, 1)))
     warnings: tuple[str, ...] = ()
     if fitted != sizes:
@@ -176,37 +227,12 @@ def draw(source: Source, sizes: Sizes) -> Drawn:
             f"become {fitted}"
         )
         if any(had and not has for had, has in zip(sizes.each, fitted.each, strict=True)):
-            raise DataError(f"{message}: too few for a data set of this shape")
+            raise DataError(f"{message}, too few for a data set of this shape")
         warnings = (message,)
-    test_rows = _paired(source.words(_TEST_ORDER), classes[0][0], classes[1][0], fitted.test)
-    labelled_rows = _paired(
-        source.words(_LABELLED_ORDER), classes[0][1], classes[1][1], fitted.labelled
-    )
+    tests, labelled = ([rows[i] for rows in classes] for i in (0, 1))
+    test_rows = _paired(source.words(_TEST_ORDER), tests, fitted.test)
+    labelled_rows = _paired(source.words(_LABELLED_ORDER), labelled, fitted.labelled)
     return Drawn(labelled_rows[: fitted.train], labelled_rows[fitted.train :], test_rows, warnings)
-
-
-def _divide(
-    source: Source, sizes: Sizes, label: int, test: _Pool, labelled: _Pool
-) -> tuple[list[bytes], list[bytes]]:
-    """Return a class's rows for the test split and for the labelled pool.
-
-    Where the pools found all there is, they are shuffled together (the rarest inputs come last)
-    and dealt from both ends: the test split takes what the labelled rows leave.
-    """
-    if len(test.rows[label]) + len(labelled.rows[label]) == 0:
-        raise DataError(
-            f"{source.task.name} at length {source.length} has no inputs of class {label}: "
-            "choose another length"
-        )
-    enough = len(labelled.rows[label]) >= sizes.labelled // 2 and not test.exhausted(label)
-    if enough:
-        return test.rows[label], labelled.rows[label][: sizes.labelled // 2]
-    members = test.rows[label] + labelled.rows[label]
-    order = source.words(_SHUFFLE + label).permutation(len(members))
-    shuffled = [members[i] for i in order]
-    kept = min(sizes.labelled // 2, len(members) // 2)
-    cut = len(shuffled) - kept
-    return shuffled[:cut], shuffled[cut:][::-1]
 
 
 def _fitted(sizes: Sizes, test: int, labelled: int) -> Sizes:
@@ -218,13 +244,11 @@ def _fitted(sizes: Sizes, test: int, labelled: int) -> Sizes:
     return Sizes(train, 2 * labelled - train, test_size)
 
 
-def _paired(
-    words: Words, zeros: list[bytes], ones: list[bytes], size: int
-) -> list[tuple[str, int]]:
+def _paired(words: Words, classes: Sequence[Sequence[Row]], size: int) -> list[tuple[Row, int]]:
     """Interleave the classes in pairs, each pair in random order."""
-    rows: list[tuple[str, int]] = []
-    first = words.bits(1, size // 2)[0].tolist()
-    for zero, one, swapped in zip(zeros, ones, first, strict=False):
-        pair = [(zero.decode("ascii"), 0), (one.decode("ascii"), 1)]
-        rows.extend(reversed(pair) if swapped else pair)
+    rows: list[tuple[Row, int]] = []
+    swapped = words.bits(1, size // 2)[0].tolist()
+    for zero, one, swap in zip(*classes, swapped, strict=False):
+        pair = [(zero, 0), (one, 1)]
+        rows.extend(reversed(pair) if swap else pair)
     return rows

@@ -10,19 +10,23 @@ from llm_pv.tasks.swaps import alike
 from llm_pv.tasks.task import Candidates, Labels, Lengths, Sampler, Symbols, Task
 from llm_pv.tasks.words import Integers, Words
 
+Tokens = npt.NDArray[np.uint8]
+Marks = npt.NDArray[np.bool_]
+
 _BLOCK = 1_300
 _HARD_BLOCK = 1_024
 _MOST_FLIPS = 5
 _CLASSES = np.repeat(np.array([1, 0], dtype=np.uint8), _BLOCK)
 
 
-def tokens(symbols: Symbols) -> npt.NDArray[np.uint8]:
+def tokens(symbols: Symbols) -> Tokens:
     """Read each row as tokens: 0 ``(``, 1 ``)``, 2 ``[``, 3 ``]``."""
-    bits = symbols & 1
-    return bits[:, 0::2] << np.uint8(1) | bits[:, 1::2]
+    bits = symbols & np.uint8(1)
+    read: Tokens = bits[:, 0::2] << np.uint8(1) | bits[:, 1::2]
+    return read
 
 
-def written(words_of_tokens: npt.NDArray[np.uint8]) -> Symbols:
+def written(words_of_tokens: Tokens) -> Symbols:
     """Write tokens as bits, the inverse of `tokens`."""
     rows, count = words_of_tokens.shape
     symbols = np.empty((rows, 2 * count), dtype=np.uint8)
@@ -51,10 +55,11 @@ def is_balanced(symbols: Symbols) -> Labels:
         balanced &= ~closing | (top == token >> 1)
         stack[at, every] = np.where(closing, top, token >> 1)
         depth += ~closing
-    return (balanced & (depth == 0)).astype(np.uint8)
+    labels: Labels = (balanced & (depth == 0)).astype(np.uint8)
+    return labels
 
 
-def balanced_tokens(words: Words, rows: int, count: int) -> npt.NDArray[np.uint8]:
+def balanced_tokens(words: Words, rows: int, count: int) -> Tokens:
     """Draw balanced words as the paper does: open or close by a fair coin, as far as both go."""
     coins = words.bits(count, rows)
     kinds = words.bits(count, rows)
@@ -124,19 +129,21 @@ def draw_hard(words: Words, length: int) -> Candidates:
     return Candidates.from_pairs(written(base[rows][kept]), written(broken[kept]))
 
 
-def _mismatch_side_by_side(words_of_tokens: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+def _mismatch_side_by_side(words_of_tokens: Tokens) -> Marks:
     """Tell for each row whether ``(]`` or ``[)`` occurs, which no balanced word holds."""
     left, right = words_of_tokens[:, :-1], words_of_tokens[:, 1:]
-    return np.any((left & 1 < right & 1) & (left >> 1 != right >> 1), axis=1)
+    wrong: Marks = np.any((left & 1 < right & 1) & (left >> 1 != right >> 1), axis=1)
+    return wrong
 
 
-def _closing_of_two_kinds(words_of_tokens: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+def _closing_of_two_kinds(words_of_tokens: Tokens) -> Marks:
     """Tell for each two positions whether they hold ``)`` and ``]``."""
     first, second = words_of_tokens[:, :, None], words_of_tokens[:, None, :]
-    return (first & second & 1 == 1) & (first != second)
+    closing: Marks = (first & second & 1 == 1) & (first != second)
+    return closing
 
 
-def _below_zero(words_of_tokens: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+def _below_zero(words_of_tokens: Tokens) -> Marks:
     """Tell for each two positions whether swapping an opening and a closing token breaks depth.
 
     The depth between the two falls by 2, so somewhere between them it must be 1 or less.
@@ -145,10 +152,11 @@ def _below_zero(words_of_tokens: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]
     depth = np.cumsum(1 - 2 * closing, axis=1)
     low = depth <= 1
     # How many low places lie from the first position to just before the second.
-    until = np.cumsum(low, axis=1) - low
-    between = until[:, None, :] - until[:, :, None]
+    until: Integers = np.cumsum(low, axis=1) - low
+    between: Integers = until[:, None, :] - until[:, :, None]
     opens_then_closes = (closing[:, :, None] == 0) & (closing[:, None, :] == 1)
-    return opens_then_closes & (between > 0)
+    breaks: Marks = opens_then_closes & (between > 0)
+    return breaks
 
 
 TASKS = (

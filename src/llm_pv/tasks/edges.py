@@ -30,17 +30,20 @@ class Graphs:
     @property
     def real(self) -> npt.NDArray[np.bool_]:
         """Which edges are edges."""
-        return self.from_zero | (self.first != 0) | (self.second != 0)
+        real: npt.NDArray[np.bool_] = (self.first != 0) | (self.second != 0) | self.from_zero
+        return real
 
     @property
     def count(self) -> Integers:
         """The number of edges of each graph."""
-        return self.real.sum(axis=1).astype(np.int64)
+        count: Integers = self.real.sum(axis=1).astype(np.int64)
+        return count
 
     @property
     def complete(self) -> npt.NDArray[np.bool_]:
         """Which graphs have no edge from a vertex to itself, such as one that was never drawn."""
-        return (self.first != self.second).all(axis=1)
+        complete: npt.NDArray[np.bool_] = (self.first != self.second).all(axis=1)
+        return complete
 
     def take(self, rows: npt.NDArray[np.bool_]) -> "Graphs":
         """Return some of the graphs."""
@@ -72,7 +75,8 @@ def vertices(graph: Graphs) -> Integers:
         present[every, side] = True
     if not graph.from_zero:
         present[:, 0] = ((graph.first == 0) != (graph.second == 0)).any(axis=1)
-    return present.sum(axis=1).astype(np.int64)
+    counts: Integers = present.sum(axis=1).astype(np.int64)
+    return counts
 
 
 def triangles(words: Words, rows: int, count: int) -> Graphs:
@@ -110,9 +114,7 @@ def tree_and_edge(words: Words, rows: int, count: int) -> Graphs:
     return Graphs(first, second, from_zero=True)
 
 
-def forest_with_cycles(
-    words: Words, count: int, components: Integers, cycles: Integers
-) -> Graphs:
+def forest_with_cycles(words: Words, count: int, components: Integers, cycles: Integers) -> Graphs:
     """Build graphs of E edges with given numbers of components and of independent cycles.
 
     Every component has three vertices or more; vertices join any earlier one at random, and
@@ -143,8 +145,9 @@ def forest_with_cycles(
         one, other = words.below(size), words.below(size)
         fits = (home[every, one] == home[every, other]) & (one != other) & (slot < count)
         fits &= ~adjacent[every, one, other]
-        fits &= ~(adjacent[every, one] & adjacent[every, other]).any(axis=1)
         added = np.flatnonzero(fits)
+        shared = adjacent[added, one[added]] & adjacent[added, other[added]]
+        added = added[~shared.any(axis=1)]
         first[added, slot[added]], second[added, slot[added]] = one[added], other[added]
         adjacent[added, one[added], other[added]] = True
         adjacent[added, other[added], one[added]] = True

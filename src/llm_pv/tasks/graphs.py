@@ -26,7 +26,8 @@ def many_cycles(symbols: Symbols) -> Labels:
 def connected(symbols: Symbols) -> Labels:
     """Label graphs by whether they have exactly one component."""
     graph = read(symbols)
-    return (edges.vertices(graph) - edges.joins(graph) == 1).astype(np.uint8)
+    labels: Labels = (edges.vertices(graph) - edges.joins(graph) == 1).astype(np.uint8)
+    return labels
 
 
 def read(symbols: Symbols) -> edges.Graphs:
@@ -132,9 +133,7 @@ def draw_connected_hard(words: Words, length: int) -> Candidates:
     count = length // 6
     fewest = max(2, count + 2 - 99)
     cycles = words.below(max(1, count // 4 + 2 - fewest), _HARD_BLOCK) + fewest
-    apart = edges.forest_with_cycles(
-        words, count, np.full(_HARD_BLOCK, 2, dtype=np.int64), cycles
-    )
+    apart = edges.forest_with_cycles(words, count, np.full(_HARD_BLOCK, 2, dtype=np.int64), cycles)
     joined = edges.exchange_ends(words, apart)
     kept = apart.complete & (edges.joins(joined) == edges.joins(apart) + 1)
     return Candidates.from_pairs(write(words, joined.take(kept)), write(words, apart.take(kept)))
@@ -158,7 +157,10 @@ TASKS = (
             "u01v02u02v03u03v01u04v05u05v06u06v04",
         ),
         target_function=many_cycles,
-        samplers={"paper": Sampler(draw_cycles_paper), "hard": Sampler(draw_cycles_hard, smallest=48)},
+        samplers={
+            "paper": Sampler(draw_cycles_paper),
+            "hard": Sampler(draw_cycles_hard, smallest=48),
+        },
         lengths=_LENGTHS,
         growth=(2, 4),
     ),
@@ -172,9 +174,11 @@ TASKS = (
             "u01v02u02v03u03v04u04v05u05v06u06v01",
         ),
         target_function=connected,
-        samplers={"paper": Sampler(draw_connected_paper), "hard": Sampler(draw_connected_hard, smallest=48)},
+        samplers={
+            "paper": Sampler(draw_connected_paper),
+            "hard": Sampler(draw_connected_hard, smallest=48),
+        },
         lengths=_LENGTHS,
     ),
 )
 """The graph tasks."""
-

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_pv.data import store
-from llm_pv.data.examples import Classes, Examples, Splits
+from llm_pv.data.examples import Splits
 from llm_pv.errors import ConfigurationError
 from llm_pv.tasks import drawing
 from llm_pv.tasks.registry import task
@@ -104,7 +104,7 @@ def load_task(
     if splits is None:
         source = drawing.Source(chosen, length, sampler, seed, trial)
         if options is None:
-            splits = _splits(drawing.draw(source, sizes))
+            splits = drawing.draw(source, sizes).splits(lambda row: row.decode("ascii"))
         else:
             splits = options.draw(source, sizes)
         if root is not None:
@@ -128,11 +128,3 @@ def _table_options(chosen: Task, table: str | Path | None, *, raw: bool) -> "Tab
     if table is not None or raw:
         raise ConfigurationError(f"{chosen.name} is no table: leave out the table options")
     return None
-
-
-def _splits(drawn: drawing.Drawn) -> Splits:
-    parts = [
-        Examples([text for text, _ in rows], [str(label) for _, label in rows])
-        for rows in (drawn.train, drawn.validation, drawn.test)
-    ]
-    return Splits(*parts, classes=Classes(("0", "1"), (0, 1)), warnings=drawn.warnings)

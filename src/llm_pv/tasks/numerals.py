@@ -25,7 +25,7 @@ def digits(words: Words, rows: int, length: int) -> Symbols:
     groups = words.below(10**9, rows, -(-length // 9))
     millions, rest = np.divmod(groups, 10**6)
     thousands, units = np.divmod(rest, 10**3)
-    triples = _triples()[np.stack([millions, thousands, units], axis=2)]
+    triples: Symbols = _triples()[np.stack([millions, thousands, units], axis=2)]
     drawn = triples.reshape(rows, -1)[:, :length].copy()
     drawn[:, 0] = words.below(9, rows).astype(np.uint8) + _ZERO + np.uint8(1)
     return drawn
@@ -68,7 +68,8 @@ def remainders(symbols: Symbols, moduli: Integers) -> Integers:
         [[pow(1000, size - 1 - i, int(modulus)) for modulus in moduli] for i in range(size)],
         dtype=np.int64,
     ).reshape(size, len(moduli))
-    return (limbs @ powers) % moduli
+    left: Integers = (limbs @ powers) % moduli
+    return left
 
 
 @cache

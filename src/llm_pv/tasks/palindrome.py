@@ -14,7 +14,8 @@ def is_palindrome(symbols: Symbols) -> Labels:
     """Label strings by whether they equal their reverse."""
     half = symbols.shape[1] // 2
     left, right = symbols[:, :half], symbols[:, : -half - 1 : -1]
-    return np.all(left == right, axis=1).astype(np.uint8)
+    labels: Labels = np.all(left == right, axis=1).astype(np.uint8)
+    return labels
 
 
 def palindromes(words: Words, length: int, rows: int) -> Symbols:

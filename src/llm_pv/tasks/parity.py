@@ -16,7 +16,8 @@ _COORDINATE_SEED = 42
 def odd_ones(symbols: Symbols) -> Labels:
     """Label strings by the parity of their ones."""
     # The codes of 0 and 1 differ in the last bit alone.
-    return np.bitwise_xor.reduce(symbols, axis=1) & np.uint8(1)
+    labels: Labels = np.bitwise_xor.reduce(symbols, axis=1) & np.uint8(1)
+    return labels
 
 
 def odd_ones_of_first_half(symbols: Symbols) -> Labels:

@@ -32,13 +32,15 @@ def windows(symbols: Symbols) -> npt.NDArray[np.uint8]:
 
 def occurs(symbols: Symbols, pattern: int) -> Labels:
     """Label strings by whether the pattern, eight bits read as a number, occurs."""
-    return np.any(windows(symbols) == pattern, axis=1).astype(np.uint8)
+    labels: Labels = np.any(windows(symbols) == pattern, axis=1).astype(np.uint8)
+    return labels
 
 
 def near_misses(symbols: Symbols, pattern: int) -> Integers:
     """Count the places where the pattern stands with one bit wrong."""
     distances = _POPCOUNT[windows(symbols) ^ np.uint8(pattern)]
-    return np.count_nonzero(distances == 1, axis=1).astype(np.int64)
+    counts: Integers = np.count_nonzero(distances == 1, axis=1).astype(np.int64)
+    return counts
 
 
 def write(symbols: Symbols, places: Integers, codes: npt.NDArray[np.uint8]) -> None:
@@ -48,9 +50,7 @@ def write(symbols: Symbols, places: Integers, codes: npt.NDArray[np.uint8]) -> N
     symbols[rows, places[:, None] + np.arange(_SIZE)] = bits
 
 
-def with_pattern(
-    words: Words, length: int, pattern: int, rows: int
-) -> tuple[Symbols, Integers]:
+def with_pattern(words: Words, length: int, pattern: int, rows: int) -> tuple[Symbols, Integers]:
     """Draw uniform strings with the pattern written over a random place, and the places."""
     symbols = words.bits(rows, length) + np.uint8(ord("0"))
     places = words.below(length - _SIZE + 1, rows)
@@ -115,7 +115,8 @@ def longest_runs(symbols: Symbols, symbol: int) -> Integers:
     """Return the length of each row's longest run of a symbol."""
     here = np.arange(1, symbols.shape[1] + 1, dtype=np.int16)
     last_other = np.maximum.accumulate((symbols != symbol) * here, axis=1)
-    return (here - last_other).max(axis=1).astype(np.int64)
+    longest: Integers = (here - last_other).max(axis=1).astype(np.int64)
+    return longest
 
 
 def _task(task_id: str, name: str, pattern: str, breakable: int) -> Task:

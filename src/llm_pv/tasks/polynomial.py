@@ -27,9 +27,7 @@ def monomials(length: int) -> tuple[tuple[int, ...], ...]:
     words = Words(f"poly_f2_deg3|{length}")
     relevant = sorted(words.permutation(length)[: min(10, max(5, length // 10))].tolist())
     possible = [
-        product
-        for degree in range(1, _DEGREE + 1)
-        for product in combinations(relevant, degree)
+        product for degree in range(1, _DEGREE + 1) for product in combinations(relevant, degree)
     ]
     chosen = words.permutation(len(possible))[:_MONOMIALS]
     return tuple(sorted(possible[i] for i in chosen))

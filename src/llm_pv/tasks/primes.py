@@ -29,9 +29,8 @@ def is_prime(symbols: Symbols, offset: int = 0) -> Labels:
 def halves_agree(symbols: Symbols) -> Labels:
     """Label pairs of numbers, written one after the other, by whether both or neither is prime."""
     half = symbols.shape[1] // 2
-    return (is_prime(symbols[:, :half].copy()) == is_prime(symbols[:, half:].copy())).astype(
-        np.uint8
-    )
+    first, second = is_prime(symbols[:, :half].copy()), is_prime(symbols[:, half:].copy())
+    return first ^ second ^ np.uint8(1)
 
 
 def maybe_primes(words: Words, length: int, rows: int, factors_from: int = _SIEVED) -> Symbols:
@@ -73,7 +72,8 @@ def rough_composites(words: Words, length: int, rows: int) -> Symbols:
     taken out, so that no digit is distributed differently from a prime's.
     """
     drawn = maybe_primes(words, length, rows, _HARD_FACTOR)
-    return drawn[is_prime(drawn) == 0]
+    composites: Symbols = drawn[is_prime(drawn) == 0]
+    return composites
 
 
 def _block(length: int) -> int:
@@ -136,8 +136,9 @@ def draw_two(words: Words, length: int, others: Callable[[Words, int], Symbols])
     primes = drawn[is_prime(drawn) == 1]
     composites = others(words, length)
     size = min(len(primes), len(composites)) // 4
-    p, c = primes[: 4 * size].reshape(4, size, length), composites[: 4 * size].reshape(
-        4, size, length
+    p, c = (
+        primes[: 4 * size].reshape(4, size, length),
+        composites[: 4 * size].reshape(4, size, length),
     )
     ones = np.concatenate([np.hstack([p[0], p[1]]), np.hstack([c[0], c[1]])])
     zeros = np.concatenate([np.hstack([p[2], c[2]]), np.hstack([c[3], p[3]])])
@@ -158,15 +159,16 @@ def _hard_composites(words: Words, length: int) -> Symbols:
 def _task(
     task_id: str,
     name: str,
-    description: str,
-    offset: int,
     examples: tuple[str, str],
+    *,
+    offset: int = 0,
     last_digits: bytes = b"1379",
 ) -> Task:
+    moved = f" minus {offset}" if offset else ""
     return Task(
         id=task_id,
         name=name,
-        description=description,
+        description=f"the number{moved} is prime",
         alphabet="decimal",
         examples=examples,
         target_function=partial(is_prime, offset=-offset),
@@ -181,10 +183,10 @@ def _task(
 
 
 TASKS = (
-    _task("fn_i", "prime_decimal", "the number is prime", 0, ("1007", "1009"), b"0123456789"),
-    _task("fn_k", "prime_decimal_tf_check", "the number is prime", 0, ("1007", "1009")),
-    _task("fn_v", "prime_plus_47", "the number minus 47 is prime", 47, ("1054", "1056")),
-    _task("", "prime_minus_5", "the number minus 5 is prime", 5, ("1012", "1014")),
+    _task("fn_i", "prime_decimal", ("1007", "1009"), last_digits=b"0123456789"),
+    _task("fn_k", "prime_decimal_tf_check", ("1007", "1009")),
+    _task("fn_v", "prime_plus_47", ("1054", "1056"), offset=47),
+    _task("", "prime_minus_5", ("1012", "1014"), offset=5),
     Task(
         id="",
         name="two_primes",

@@ -15,6 +15,7 @@ from llm_pv.tasks import (
     polynomial,
     primes,
     sha,
+    tables,
 )
 from llm_pv.tasks.task import Task
 
@@ -28,6 +29,7 @@ _ALL: tuple[Task, ...] = (
     *primes.TASKS,
     *decimals.TASKS,
     *graphs.TASKS,
+    *tables.TASKS,
     *polynomial.TASKS,
 )
 

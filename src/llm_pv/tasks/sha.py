@@ -21,7 +21,8 @@ def odd_digest(symbols: Symbols) -> Labels:
     folded = np.bitwise_xor.reduce(words, axis=1)
     for shift in (32, 16, 8, 4, 2, 1):
         folded = folded ^ (folded >> np.uint64(shift))
-    return (folded & np.uint64(1)).astype(np.uint8)
+    labels: Labels = (folded & np.uint64(1)).astype(np.uint8)
+    return labels
 
 
 TASKS = (

@@ -39,7 +39,7 @@ def alike(symbols: Symbols, depth: int, end: int) -> npt.NDArray[np.bool_]:
     nor do the ends; each two positions are given once, the first before the second.
     """
     codes = contexts(symbols, depth)[:, :end]
-    same = codes[:, :, None] == codes[:, None, :]
+    same: npt.NDArray[np.bool_] = codes[:, :, None] == codes[:, None, :]
     positions = np.arange(end)
     same &= positions[None, :] - positions[:, None] > depth
     same[:, 0, :] = False

@@ -101,4 +101,5 @@ class Words:
         """
         counts = np.cumsum(allowed, axis=1, dtype=np.int32)
         rank = self.below(counts[:, -1])
-        return np.argmax(counts > rank[:, None], axis=1).astype(np.int64)
+        picked: Integers = np.argmax(counts > rank[:, None], axis=1).astype(np.int64)
+        return picked
