@@ -57,29 +57,43 @@ def data(
     format
         How the result is told: table, or one JSON object.
     """
-    from llm_pv.tasks.loading import load_task, stored_at
+    from llm_pv.data.store import DataSetKey
+    from llm_pv.tasks import task
+    from llm_pv.tasks.loading import load_task
+    from llm_pv.tasks.tables import TableOptions
 
-    arguments = {
-        "length": length,
-        "sampler": sampler,
-        "train_size": train_size,
-        "validation_size": validation_size,
-        "test_size": test_size,
-        "seed": seed,
-        "trial": trial,
-        "table": table,
-        "raw_tables": raw_tables,
-    }
-    splits = load_task(function, dataset_dir=out, strict_sizes=strict_sizes, **arguments)
-    folder = stored_at(function, dataset_dir=out, **arguments)
-    _tell(splits, folder, format)
+    splits = load_task(
+        function,
+        length=length,
+        sampler=sampler,
+        train_size=train_size,
+        validation_size=validation_size,
+        test_size=test_size,
+        seed=seed,
+        trial=trial,
+        dataset_dir=out,
+        strict_sizes=strict_sizes,
+        table=table,
+        raw_tables=raw_tables,
+    )
+    found = task(function)
+    key = DataSetKey(
+        name=found.name,
+        length=found.lengths.default[0] if length is None else length,
+        sampler=sampler,
+        seed=seed,
+        trial=trial,
+        train_size=train_size,
+        validation_size=validation_size,
+        test_size=test_size,
+        variant=TableOptions(found.name, table, raw=raw_tables).variant(),
+    )
+    _tell(splits, key.directory(out), format)
     return 0
 
 
 def _tell(splits: "Splits", folder: Path, format: Format) -> None:  # noqa: A002
-    sizes = {
-        name: len(getattr(splits, name)) for name in ("train", "validation", "test")
-    }
+    sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
     if format == "json":
         record = {"folder": str(folder), **sizes, "warnings": list(splits.warnings)}
         sys.stdout.write(json.dumps(record, indent=2) + "\n")

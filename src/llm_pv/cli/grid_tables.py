@@ -1,5 +1,6 @@
 """What a finished grid looks like in a terminal."""
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,31 +16,33 @@ def print_grid(result: GridResult, console: Console) -> None:
 
 
 def grid_table(result: GridResult) -> Table:
-    """Lay out a line for each cell with at least one program, accuracies in percent."""
+    """Lay out a line for each cell, accuracies in percent, within 80 columns if names allow."""
     table = Table(
-        title=Text(f"Test accuracy in percent, {result.sampler} sampler"), title_justify="left"
+        title=Text(f"Test accuracy in percent, {result.sampler} sampler"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
     )
     table.add_column("task")
-    for header in ("L", "test", "trials", "attempts", "hard data", "other lengths"):
+    for header in ("test", "attempts", "hard", "other lengths"):
         table.add_column(header, justify="right")
     has_published = any(cell.published for cell in result.cells)
     if has_published:
-        for method in LLM_PV_METHODS:
-            table.add_column(f"published: {method.removeprefix('LLM-PV-')}", justify="right")
-        table.add_column("published: best other", justify="right")
+        table.add_column("published", style="italic")
     for cell in result.cells:
+        trials = sum(cell.statuses.values())
         row = [
-            f"{cell.function} {cell.name}" if cell.function != cell.name else cell.name,
-            str(cell.length),
-            in_percent(cell.test),
-            f"{cell.test.trials if cell.test else 0}/{sum(cell.statuses.values())}",
+            f"{cell.function} L={cell.length}\n{cell.name}",
+            f"{in_percent(cell.test)}\n{cell.test.trials if cell.test else 0}/{trials} trials",
             _attempts(cell),
-            in_percent(cell.hard),
-            "\n".join(f"{length}: {in_percent(s)}" for length, s in cell.other_lengths.items()),
+            in_percent(cell.hard and Spread(cell.hard.mean, None, 0)),
+            "\n".join(
+                f"{length}: {in_percent(Spread(spread.mean, None, 0))}"
+                for length, spread in cell.other_lengths.items()
+            ),
         ]
         if has_published:
-            row += [_figure(cell.published.get(method)) for method in LLM_PV_METHODS]
-            row.append(_best_other(cell.published))
+            row.append(_published(cell.published))
         table.add_row(*row, style="" if cell.test else "dim")
     return table
 
@@ -65,31 +68,35 @@ def _attempts(cell: CellResult) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _figure(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.1f}"
-
-
-def _best_other(figures: dict[str, float]) -> str:
-    others = {method: figures[method] for method in OTHER_METHODS if method in figures}
-    if not others:
-        return ""
-    best = max(others, key=lambda method: others[method])
-    return f"{100 * others[best]:.1f} {best}"
+def _published(figures: dict[str, float]) -> str:
+    """Name the best published LLM-PV figure and the best of the other methods."""
+    lines = []
+    for methods in (LLM_PV_METHODS, OTHER_METHODS):
+        known = [method for method in methods if method in figures]
+        if known:
+            best = max(known, key=lambda method: figures[method])
+            lines.append(f"{100 * figures[best]:.1f} {best}")
+    return "\n".join(lines)
 
 
 def _footnotes(result: GridResult) -> Text:
     text = Text()
     text.append(
-        "± is the standard deviation over trials (ddof=1). Hard data and other lengths: the "
-        "selected programs on 1,000 rows each.\n",
+        "± is the standard deviation over trials (ddof=1). Hard and other lengths: the selected "
+        "programs on 1,000 rows of the hard sampler, and at twice the length and so on.\n",
         style="dim",
     )
     if any(cell.published for cell in result.cells):
-        text.append(f"Published figures: {SOURCE}.\n", style="dim")
+        text.append(
+            f"Published: the best LLM-PV figure and the best other one of {SOURCE}.\n", style="dim"
+        )
     for cell in result.cells:
         for status, number in cell.statuses.items():
             if status != "done":
                 label = f"{status} ({number}): {cell.function} at length {cell.length}: "
                 text.append("\n" + label, style="yellow").append("; ".join(cell.reasons))
+        for warning in cell.warnings:
+            label = f"\n{cell.function} at length {cell.length}: "
+            text.append(label, style="yellow").append(warning)
     text.append(f"\nEverything else: {result.path}")
     return text

@@ -34,7 +34,12 @@ for _name, _help in COMMANDS.items():
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit status.
+    """Run one command line of `llm-pv` and return its exit status."""
+    return run_app(app, arguments)
+
+
+def run_app(application: App, arguments: Sequence[str]) -> int:
+    """Run one command line of an application and return its exit status.
 
     0 is success, 1 a negative answer (no program found), 2 a request that cannot be met, told in
     one line, and 130 an interruption.
@@ -42,11 +47,15 @@ def run(arguments: Sequence[str]) -> int:
     debug = "--debug" in arguments
     words = [word for word in arguments if word != "--debug"]
     try:
-        status = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+        status = application(
+            words, exit_on_error=False, print_error=False, result_action="return_value"
+        )
     except CycloptsError as error:
         if debug:
             raise
-        _complain(f"{' '.join(str(error).split())} (llm-pv --help lists commands and options)")
+        _complain(
+            f"{' '.join(str(error).split())} ({application.name[0]} --help lists what there is)"
+        )
         return USAGE_ERROR
     except LLMPVError as error:
         if debug:

@@ -47,23 +47,19 @@ def describe(task: "Task") -> dict[str, Any]:
 
 def _print(records: list[dict[str, Any]]) -> None:
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table()
+    table = Table(box=None, padding=(0, 1, 1, 0))
     table.add_column("id", no_wrap=True)
-    table.add_column("name", no_wrap=True)
-    for header in ("label 1 when", "lengths (default)", "examples of 0 and 1"):
-        table.add_column(header, overflow="fold")
+    table.add_column("name", no_wrap=True, style="bold")
+    table.add_column("label 1 when, lengths, an input of label 0 and one of label 1")
     for record in records:
-        default = " ".join(map(str, record["default_lengths"]))
-        allowed = record["lengths"]
-        examples = f"{record['example_of_0']}\n{record['example_of_1']}"
-        table.add_row(
-            record["id"] or "by name",
-            record["name"],
-            escape(record["label_1_when"]),
-            allowed if "features" in allowed else f"{allowed} ({default})",
-            escape(examples),
-        )
+        default = ", ".join(map(str, record["default_lengths"]))
+        text = Text(record["label_1_when"])
+        text.append(f"\n{record['lengths']}", style="dim")
+        if "features" not in record["lengths"]:
+            text.append(f"; by default {default}", style="dim")
+        text.append(f"\n0: {record['example_of_0']}\n1: {record['example_of_1']}", style="cyan")
+        table.add_row(record["id"] or "by name", record["name"], text)
     Console().print(table)

@@ -59,6 +59,8 @@ class CellResult:
         How many trials ended in each way.
     reasons
         Why trials were skipped, failed or found nothing, each reason once.
+    warnings
+        What the user should know of data sets and searches, each warning once.
     test, validation
         Accuracy of the selected programs; None without any.
     attempts
@@ -79,6 +81,7 @@ class CellResult:
     sampler: str
     statuses: dict[str, int]
     reasons: tuple[str, ...]
+    warnings: tuple[str, ...]
     test: Spread | None
     validation: Spread | None
     attempts: tuple[int, ...]
@@ -97,6 +100,7 @@ class CellResult:
             "sampler": self.sampler,
             "statuses": self.statuses,
             "reasons": list(self.reasons),
+            "warnings": list(self.warnings),
             "test_accuracy": _plain(self.test),
             "validation_accuracy": _plain(self.validation),
             "attempts": list(self.attempts),
@@ -179,6 +183,7 @@ def _cell_result(run: RunDirectory, trials: Sequence[Trial]) -> CellResult:
         sampler=first.cell.sampler,
         statuses=statuses,
         reasons=tuple(dict.fromkeys(row["reason"] for row in rows if row["reason"])),
+        warnings=tuple(dict.fromkeys(text for trial in trials for text in _warnings(run, trial))),
         test=Spread.of(_numbers(rows, "accuracy")),
         validation=Spread.of(_numbers(rows, "validation_accuracy")),
         attempts=tuple(n for trial in trials if (n := attempts_used(run, trial))),
@@ -199,6 +204,15 @@ def attempts_used(run: RunDirectory, trial: Trial) -> int:
     records = run.cell_log(trial.cell).attempts
     finished = any(record["kind"] == "selected" for record in records)
     return sum(record["kind"] == "attempt" for record in records) if finished else 0
+
+
+def _warnings(run: RunDirectory, trial: Trial) -> list[str]:
+    return [
+        warning
+        for record in run.cell_log(trial.cell).attempts
+        if record["kind"] == "selected"
+        for warning in record["result"]["warnings"]
+    ]
 
 
 def _numbers(rows: Sequence[dict[str, str]], column: str) -> list[float]:

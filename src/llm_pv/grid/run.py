@@ -105,7 +105,7 @@ def run_grid(
     if concurrency < 1:
         raise ConfigurationError(f"concurrency is {concurrency}; give 1 or more")
     for place, option in ((out, "--out"), (dataset_dir, "--dataset-dir")):
-        _require_writable(place, option)
+        require_writable(place, option)
     configuration = {
         "command": "synthesize",
         "proposer": proposer.name,
@@ -275,7 +275,7 @@ class _Grid:
         self._around.sandbox.close()
 
 
-def _require_writable(place: Path | None, option: str) -> None:
+def require_writable(place: Path | None, option: str) -> None:
     """Refuse a directory that cannot be written, before anything is."""
     if place is None:
         return
