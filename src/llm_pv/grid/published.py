@@ -40,7 +40,7 @@ def _figures() -> dict[tuple[str, int], dict[str, float]]:
     for row in csv.DictReader(text.splitlines()):
         key = (row.pop("task"), int(row.pop("length")))
         del row["function"], row["name"]
-        figures[key] = {method: float(percent) / 100 for method, percent in row.items()}
+        figures[key] = {method: round(float(percent) / 100, 4) for method, percent in row.items()}
     return figures
 
 
