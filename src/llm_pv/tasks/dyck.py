@@ -126,7 +126,15 @@ def draw_hard(words: Words, length: int) -> Candidates:
     every = np.arange(len(rows))
     broken[every, first], broken[every, second] = base[rows, second], base[rows, first]
     kept = ~_mismatch_side_by_side(broken)
-    return Candidates.from_pairs(written(base[rows][kept]), written(broken[kept]))
+    both = _equal_shares(profile[rows], kept)
+    return Candidates.from_pairs(written(base[rows][both]), written(broken[both]))
+
+
+def _equal_shares(profile: Marks, kept: Marks) -> Integers:
+    """Return as many rows that keep the depth profile as rows that don't, by twos in turn."""
+    kinds = [np.flatnonzero(kept & (profile == kind)) for kind in (True, False)]
+    size = min(map(len, kinds)) // 2 * 2
+    return np.stack([kind[:size].reshape(-1, 2) for kind in kinds], axis=1).ravel()
 
 
 def _mismatch_side_by_side(words_of_tokens: Tokens) -> Marks:

@@ -69,12 +69,13 @@ def draw_hard(words: Words, length: int, pattern: int, breakable: int) -> Candid
     """Draw strings with the pattern, and such strings with one bit of it swapped away.
 
     One of the pattern's first ``breakable`` bits changes places with an unequal one whose
-    neighbours agree, two on either side or, below length 50, one: that keeps the counts of ones
-    and of all substrings of up to three bits (two, below 50). Of the strings with the pattern and
-    of those that lost it equally many are kept with each number of near misses (the pattern with
-    one bit wrong), of ones, of changes between neighbours, and with each longest run of zeros and
-    of ones. What must differ is what holds the pattern: substrings of eight and, the more the
-    shorter the string, of four and more; for ``10101010`` the longest alternating stretch.
+    neighbours agree, two on either side or, below length 50, one: that keeps the counts of ones,
+    of two-bit tokens and of all substrings of up to three bits (two, below 50). Of the strings
+    with the pattern and of those that lost it equally many are kept with each number of near
+    misses (the pattern with one bit wrong), of ones, of changes between neighbours, and with each
+    longest run of zeros and of ones; beyond length 50 ones and changes are matched by fours. What
+    must differ is what holds the pattern: substrings of eight and, the more the shorter the
+    string, of four and more; for ``10101010`` the longest alternating stretch.
     """
     base, places = with_pattern(words, length, pattern, _HARD_BLOCK)
     target = places + words.below(breakable, len(base))
@@ -84,7 +85,7 @@ def draw_hard(words: Words, length: int, pattern: int, breakable: int) -> Candid
     allowed = codes == codes[every, target][:, None]
     allowed &= base != base[every, target][:, None]
     distance = np.abs(np.arange(length, dtype=np.int16) - target[:, None].astype(np.int16))
-    allowed &= distance > depth
+    allowed &= (distance > depth) & (distance % 2 == 0)
     rows = np.flatnonzero(allowed.any(axis=1))
     other = words.choose(allowed[rows])
     before, after = base[rows], base[rows]

@@ -47,7 +47,7 @@ TASKS = (
         name="poly_f2_deg3",
         description="a fixed polynomial over GF(2), 3 monomials of degree at most 3, is 1",
         alphabet="binary",
-        examples=("00000", "00000"),
+        examples=("00000", "11000"),
         target_function=polynomial,
         samplers=UNIFORM_BINARY,
         lengths=Lengths(smallest=5, reason="it has 5 relevant coordinates or more"),

@@ -70,6 +70,6 @@ def task(name_or_id: str) -> Task:
     found = _BY_ID.get(name_or_id) or TASKS.get(name_or_id)
     if found is not None:
         return found
-    near = get_close_matches(str(name_or_id), [*TASKS, *_BY_ID], n=2, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else "`llm-pv tasks` lists them all"
+    near = get_close_matches(str(name_or_id), [*TASKS, *_BY_ID], n=1, cutoff=0.6)
+    hint = f"did you mean {near[0]}?" if near else "`llm-pv tasks` lists them all"
     raise ConfigurationError(f"no task {name_or_id!r}: {hint}")

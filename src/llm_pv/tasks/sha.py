@@ -1,6 +1,6 @@
 """The parity of a SHA-256 digest: a target no learner is expected to find.
 
-The digest of ``0000`` has an odd number of one bits, that of ``0001`` an even number.
+The digest of ``0000`` has an odd number of one bits, that of ``0011`` an even number.
 """
 
 from hashlib import sha256
@@ -31,7 +31,7 @@ TASKS = (
         name="sha256_parity",
         description="the SHA-256 digest of the ASCII string has an odd number of one bits",
         alphabet="binary",
-        examples=("0001", "0000"),
+        examples=("0011", "0000"),
         target_function=odd_digest,
         samplers=UNIFORM_BINARY,
     ),

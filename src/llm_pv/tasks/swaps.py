@@ -63,6 +63,9 @@ def unequal_pairs_alike_around(
     """
     found: list[tuple[Integers, Integers, Integers]] = []
     left = np.arange(len(symbols))
+    partners = np.zeros_like(symbols)
+    paired = symbols.shape[1] // 2 * 2
+    partners[:, :paired] = symbols[:, np.arange(paired) ^ 1]
     even = (np.arange(end)[:, None] - np.arange(end)) % 2 == 0
     for depth in _DEPTHS:
         if end <= depth:
@@ -70,7 +73,7 @@ def unequal_pairs_alike_around(
         part = symbols[left]
         allowed = alike(part, depth, end)
         allowed &= part[:, :end, None] != part[:, None, :end]
-        allowed &= even
+        allowed &= even & (partners[left, :end, None] == partners[left, None, :end])
         flat = allowed.reshape(len(part), end * end)
         has = flat.any(axis=1)
         picked = words.choose(flat[has])
