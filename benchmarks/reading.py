@@ -22,13 +22,15 @@ def peak_mb():
     # Not ru_maxrss, which counts what the parent held before the child's exec.
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
 
-before, start = peak_mb(), time.perf_counter()
+before, start, cpu_start = peak_mb(), time.perf_counter(), time.process_time()
 table = read_table(sys.argv[1], target="target")
 read, read_mb = time.perf_counter() - start, peak_mb()
+read_cpu = time.process_time() - cpu_start
 splits = split_table(table, seed=0)
 split = time.perf_counter() - start - read
 print(json.dumps({
-    "rows": len(table), "read_s": round(read, 2), "split_s": round(split, 2),
+    "rows": len(table), "read_s": round(read, 2),
+    "read_cpu_s": round(read_cpu, 2), "split_s": round(split, 2),
     "imports_mb": round(before), "read_peak_mb": round(read_mb), "peak_mb": round(peak_mb()),
 }))
 """

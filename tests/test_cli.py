@@ -126,6 +126,27 @@ def test_learn_without_any_program_says_so_with_status_1(
     assert not (out / "programs").exists()
 
 
+def test_what_a_program_says_cannot_steer_the_terminal(
+    tmp_path: Path, rows: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "replies"
+    folder.mkdir()
+    (folder / "1.py").write_text("def f(x):\n    raise ValueError('\\x1b]0;owned\\x07 [red]')\n")
+    (folder / "2.py").write_text("def f(x):\n    note = '\x1b[2J'\n    return x[0]\n")
+    out = tmp_path / "run"
+    assert run(["learn", str(rows), "--proposer", f"replay:{folder}", "--out", str(out)]) == 0
+    shown = capfd.readouterr()
+    assert "\x1b" not in shown.out + shown.err
+    assert "ValueError" in shown.out
+    table = tmp_path / "new.csv"
+    table.write_text("input\n00000001\n")
+    assert run(["predict", str(folder / "1.py"), str(table)]) == 0
+    assert run(["verify", str(folder / "1.py"), str(rows)]) == 0
+    shown = capfd.readouterr()
+    assert "owned" in shown.err
+    assert "\x1b" not in shown.out + shown.err
+
+
 def test_predict_adds_a_column_and_keeps_the_others_as_written(
     tmp_path: Path, finished: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -184,6 +205,22 @@ def test_predict_gives_back_the_user_s_own_label_values(
     new.write_text("b,a\n3,60\n3,40\n")
     assert run(["predict", str(out), str(new)]) == 0
     assert capfd.readouterr().out == "b,a,prediction\n3,60,True\n3,40,False\n"
+
+
+def test_predict_takes_decimals_in_a_column_that_held_whole_numbers(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("a,b,y\n" + "".join(f"{n},{n % 7},{int(n > 50)}\n" for n in range(100)))
+    (tmp_path / "reply.txt").write_text("def f(row):\n    return int(row['a'] > 50)\n")
+    out = tmp_path / "run"
+    command = ["learn", str(table), "--target", "y", "--out", str(out)]
+    assert run([*command, "--proposer", f"replay:{tmp_path / 'reply.txt'}"]) == 0
+    capfd.readouterr()
+    new = tmp_path / "new.csv"
+    new.write_text("a,b\n50.5,3\n49,3\n")
+    assert run(["predict", str(out), str(new)]) == 0
+    assert capfd.readouterr().out == "a,b,prediction\n50.5,3,1\n49,3,0\n"
 
 
 def test_verify_scores_a_program_on_other_rows(
@@ -313,3 +350,26 @@ def test_an_interruption_keeps_the_run_and_says_how_to_go_on(
     assert "goes on from here" in complaint
     assert len(attempts.read_text().splitlines()) == 1
     (slow / "2.py").write_text(FIRST_HALF)
+
+
+def test_an_interrupted_command_and_a_reader_gone_away_end_quietly(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from llm_pv.cli import main
+
+    def raising(error: type[BaseException]) -> Callable[..., None]:
+        def app(*_: object, **__: object) -> None:
+            raise error
+
+        return app
+
+    monkeypatch.setattr(main, "app", raising(KeyboardInterrupt))
+    assert run(["learn", "rows.csv"]) == INTERRUPTED
+    assert capfd.readouterr().err == "llm-pv: interrupted\n"
+    code = "from llm_pv.cli.main import run; run(['learn', '--help']); run(['--help'])"
+    source = str(Path(__file__).parents[1] / "src")
+    result = subprocess.run(
+        ["bash", "-c", '"$0" -c "$1" | head -c 10 > /dev/null', sys.executable, code],
+        capture_output=True, check=False, env={"PYTHONPATH": source, "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    assert result.stderr == b""

@@ -142,6 +142,13 @@ def test_many_rows_are_read_in_pieces_as_one_table(tmp_path: Path) -> None:
     ]
 
 
+def test_many_json_lines_may_gain_and_lose_fields_on_the_way(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": 1}\n' * 60_000 + '{"b": "x"}\n' * 60_000)
+    inputs = read_table(path).inputs([0, 59_999, 60_000, 119_999])
+    assert inputs == [{"a": 1, "b": None}] * 2 + [{"a": None, "b": "x"}] * 2
+
+
 @pytest.mark.parametrize(
     ("text", "inputs"),
     [

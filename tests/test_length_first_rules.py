@@ -9,9 +9,11 @@ from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.data.labels import label_text
 from llm_pv.proposers.base import Proposal
 from llm_pv.proposers.length_first import LengthFirst
+from llm_pv.proposers.length_first.budget import Budget
 
 Rule = Callable[[str], object]
 LENGTH = 40
+MEDIUM = Budget(reading=4e5, condition_cells=5_000_000, pair_cells=200_000, joined=600)
 
 
 def bits(chance: random.Random) -> str:
@@ -23,7 +25,9 @@ def digits(chance: random.Random) -> str:
 
 
 def proposals(rows: list[Input], labels: list[str]) -> list[Proposal]:
-    return list(LengthFirst().propose(Examples(rows, labels), Classes.of(labels), seed=0))
+    return list(
+        LengthFirst(budget=MEDIUM).propose(Examples(rows, labels), Classes.of(labels), seed=0)
+    )
 
 
 def predictions(source: str, rows: list[Input]) -> list[str]:

@@ -1,6 +1,5 @@
 """Inputs are checked once and reach programs as plain values."""
 
-import marshal
 import math
 
 import numpy as np
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 from llm_pv.errors import DataError
 from llm_pv.sandbox import Batch
+from llm_pv.sandbox.batch import decode_rows
 
 texts = st.text(st.characters())
 scalars = st.one_of(texts, st.integers(), st.floats(allow_nan=False), st.booleans(), st.none())
@@ -20,7 +20,7 @@ def test_rows_arrive_as_they_were_given(
     rows: list[str | dict[str, str | int | float | None]],
 ) -> None:
     batch = Batch(rows)
-    assert marshal.loads(batch.encoded()) == rows
+    assert list(decode_rows(batch.encoded())) == rows
     assert list(batch) == rows
     assert Batch.of(batch) is batch
 
@@ -78,3 +78,32 @@ def test_parts_are_neighbouring_rows_in_order(rows: list[str], parts: int) -> No
     assert [row for part in cut for row in part] == rows
     assert len(cut) <= parts
     assert max(map(len, cut)) - min(map(len, cut)) < len(rows)
+
+
+@given(
+    st.lists(texts, min_size=1, max_size=4, unique=True).flatmap(
+        lambda names: st.lists(st.fixed_dictionaries(dict.fromkeys(names, scalars)), max_size=5)
+    )
+)
+def test_a_table_arrives_row_by_row(rows: list[dict[str, str | int | float | None]]) -> None:
+    decoded = list(decode_rows(Batch(rows).encoded()))
+    assert decoded == rows
+    assert [list(row) for row in decoded] == [list(row) for row in rows]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"a": 1}, {"b": 1}],
+        [{"a": 1}, "a"],
+        ["a", {"a": 1}],
+        [{}, {}],
+        [{"a": 1, "b": 2}, {"b": 2, "a": 1}],
+    ],
+)
+def test_rows_of_different_shapes_arrive_too(
+    rows: list[str | dict[str, str | int | float | None]],
+) -> None:
+    decoded = list(decode_rows(Batch(rows).encoded()))
+    assert decoded == rows
+    assert [list(row) for row in decoded] == [list(row) for row in rows]

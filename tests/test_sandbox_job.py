@@ -86,8 +86,8 @@ def test_an_error_is_a_mistake_of_its_row_alone_whatever_it_is() -> None:
         ("def g(x): return 1", "the program defines no function f"),
         ("f = 3", "the program defines no function f"),
         (
-            "x = 1\nx.y = 2\ndef f(x): pass",
-            "AttributeError: 'int' object has no attribute 'y' (line 2)",
+            "x = 1\nx += 'a'\ndef f(x): pass",
+            "TypeError: unsupported operand type(s) for +=: 'int' and 'str' (line 2)",
         ),
         ("import sys\nsys.exit()", "SystemExit (line 2)"),
         ("def f(x): return (", "SyntaxError: '(' was never closed (line 1)"),

@@ -89,6 +89,7 @@ def test_whatever_resembles_records_is_read_or_called_malformed(text: str) -> No
         b"\xff,\n",
         b"[" * 200_000 + b",\n",
         b"9" * 10_000 + b",\n",
+        b"[" + b"[]," * 5000 + b"[]],\n",
         b'"' + b"x" * 1001 + b'",\n',
     ],
     ids=lambda records: repr(records[:20]),

@@ -11,8 +11,8 @@ import pytest
 
 from llm_pv.sandbox import wasm_build, wasm_process
 from llm_pv.sandbox.execution import Execution, Limits, Outcome
+from llm_pv.sandbox.modules import STANDARD_LIBRARY
 from llm_pv.sandbox.wasm import WasmWorker, wasm_available
-from llm_pv.sandbox.wasm_modules import IMPORTABLE
 
 _MISSING = wasm_available()
 # The first test may have to build the sandbox.
@@ -68,7 +68,7 @@ def test_no_rows_is_a_finished_run(worker: WasmWorker) -> None:
 
 
 def test_every_listed_module_is_there(worker: WasmWorker) -> None:
-    source = "\n".join(f"import {name}" for name in IMPORTABLE if name != "__future__")
+    source = "\n".join(f"import {name}" for name in STANDARD_LIBRARY if name != "__future__")
     execution = run(worker, f"from __future__ import annotations\n{source}\ndef f(x): return 1")
     assert execution.reason == ""
     assert execution.predictions == ("1", "1", "1")

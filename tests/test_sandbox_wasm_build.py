@@ -11,6 +11,7 @@ from pathlib import Path
 
 import platformdirs
 import pytest
+from filelock import FileLock
 
 from llm_pv.errors import ConfinementError, MissingExtraError
 from llm_pv.sandbox import wasm_build
@@ -153,14 +154,14 @@ def test_a_second_process_waits_for_the_build_of_the_first(tmp_path: Path) -> No
     script = textwrap.dedent("""
         import sys
         from pathlib import Path
-        from llm_pv.sandbox.wasm_build import _locked
+        from filelock import FileLock
         print("started", flush=True)
-        with _locked(Path(sys.argv[1])):
+        with FileLock(Path(sys.argv[1])):
             print(Path(sys.argv[2]).exists())
     """)
     built = tmp_path / "built"
     source = str(Path(wasm_build.__file__).parents[2])
-    with wasm_build._locked(lock):
+    with FileLock(lock):
         process = subprocess.Popen(
             [sys.executable, "-c", script, str(lock), str(built)],
             stdout=subprocess.PIPE,

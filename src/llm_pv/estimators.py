@@ -2,12 +2,15 @@
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict
+from functools import lru_cache
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_array, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -17,15 +20,16 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from llm_pv.data.columns import read_cells
+from llm_pv.data.examples import Input, Scalar
+from llm_pv.data.formats import check_distinct
 from llm_pv.data.labels import label_text
 from llm_pv.data.readers import table_from
 from llm_pv.data.splits import split_table
-from llm_pv.errors import DataError
-from llm_pv.learning import Search, learn
+from llm_pv.erm.verification import first_error
+from llm_pv.errors import ConfigurationError, DataError, ProgramError
+from llm_pv.learning import Search, SplitSizes, learn
 from llm_pv.sandbox import Limits, Sandbox
-
-if TYPE_CHECKING:
-    from llm_pv.data.table import Table
 
 _LARGEST_SEED = 2**31 - 1
 
@@ -45,10 +49,13 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         reads saved replies.
     attempts : int or None, default=None
         Programs to verify at most; None for the proposer's default.
-    validation_fraction : float, default=0.5
-        The share of rows that select the program and certify it.
+    train_size, validation_size : int or None, default=None
+        Rows that programs are proposed from, and rows that select the program and certify it.
+        None shares the rows equally, or takes what the other leaves, up to 1,000 training rows and
+        10,000 validation rows. Of rows with equal inputs one counts.
     budget_seconds : float, default=30.0
-        Cap on the built-in search's time. A search that hits it may end differently elsewhere.
+        Cap on the built-in search's time. A search that hits it may end differently elsewhere,
+        and `fit` warns.
     delta : float, default=0.05
         The probability with which the certificate may fail.
     limits : Limits or None, default=None
@@ -69,18 +76,24 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     certificate_ : Certificate
         The bound on the program's error on new inputs.
     learned_ : LearnedProgram
-        Everything else that is known of the fit.
+        Everything else that is known of the fit: the verdict in one sentence, the majority
+        baseline, warnings about the rows.
     n_features_in_ : int
         The number of columns seen in `fit`; 1 for strings.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        The columns' names, if all were strings.
+        The columns' names, if `fit` saw a DataFrame and all were strings.
+
+    Notes
+    -----
+    Candidates run in a warm sandbox that this process shares among classifiers; its processes end
+    with this one.
 
     Examples
     --------
     >>> from llm_pv import ProgramClassifier
-    >>> texts = [f"{n:08b}" for n in range(200)]
+    >>> texts = [f"{n:05b}" for n in range(32)]
     >>> model = ProgramClassifier(random_state=0).fit(texts, [t.count("1") % 2 for t in texts])
-    >>> model.predict(["00000001", "00000011"])
+    >>> model.predict(["00001", "00011"])
     array([1, 0])
     """
 
@@ -89,7 +102,8 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         proposer: Any = "length-first",
         attempts: int | None = None,
-        validation_fraction: float = 0.5,
+        train_size: int | None = None,
+        validation_size: int | None = None,
         budget_seconds: float = 30.0,
         delta: float = 0.05,
         limits: Limits | None = None,
@@ -98,7 +112,8 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> None:
         self.proposer = proposer
         self.attempts = attempts
-        self.validation_fraction = validation_fraction
+        self.train_size = train_size
+        self.validation_size = validation_size
         self.budget_seconds = budget_seconds
         self.delta = delta
         self.limits = limits
@@ -111,8 +126,8 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features), or n_samples strings
-            The rows. A program receives a row as a dict from column name to value (``x0``,
-            ``x1``, ... for arrays), and a string as it is. Missing values reach it as None.
+            The rows. A program receives a string as it is, and a row as a dict from column name
+            (``x0``, ``x1``, ... for arrays) to value. Missing values reach it as None.
         y : array-like of shape (n_samples,)
             The labels, of two classes or more.
 
@@ -124,23 +139,17 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If the rows cannot be learned from.
+            If the rows cannot be learned from, a parameter cannot be, or no proposal holds a
+            program.
         ConfinementError
             If candidates cannot be confined on this machine.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the search hit ``budget_seconds``.
         """
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None"
-            )
-        if not 0 < self.validation_fraction < 1:
-            raise ValueError(
-                f"validation_fraction is {self.validation_fraction}; give a share between 0 and 1"
-            )
-        labels = _labels(y)
-        table = self._table(X, labels, reset=True)
         seed = _seed_of(self.random_state)
-        splits = split_table(table, **self._sizes(table, seed), test=0, seed=seed)
-        self.classes_ = np.unique(labels)
         search = Search(
             self.proposer,
             attempts=self.attempts,
@@ -148,14 +157,33 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             delta=self.delta,
             seed=seed,
         )
-        with self._sandbox() as sandbox:
-            self.learned_ = learn(splits, search=search, sandbox=sandbox)
-        if self.learned_.program is None or self.learned_.certificate is None:
-            raise DataError(f"{self.learned_.verdict}; give more attempts or another proposer")
-        self.program_ = self.learned_.program
-        self.certificate_ = self.learned_.certificate
-        self.programs_ = self.learned_.to_frame()
+        search.resolve()  # a parameter that cannot be is told before any work
+        sizes = SplitSizes(self.train_size, self.validation_size, test=0)
+        labels = self._labels(y)
+        rows = self._rows(X, reset=True)
+        check_consistent_length(rows, labels)
+        splits = split_table(
+            table_from(rows, labels, name="X"),
+            **asdict(sizes),
+            seed=seed,
+        )
+        learned = learn(splits, search=search, sandbox=self._sandbox())
+        if learned.program is None or learned.certificate is None:
+            raise ProgramError(f"{learned.verdict}; give more attempts or another proposer")
+        if any(attempt.proposal.capped for attempt in learned.selection.attempts):
+            warnings.warn(
+                f"the search was cut short after budget_seconds={self.budget_seconds}: with the "
+                "same random_state it may end differently elsewhere; give it more seconds",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        self._columns = splits.columns
         self._types = dict(splits.types)
+        self.classes_ = np.unique(labels)
+        self.learned_ = learned
+        self.program_ = learned.program
+        self.certificate_ = learned.certificate
+        self.programs_ = learned.to_frame()
         return self
 
     def predict(self, X: Any) -> np.ndarray[Any, Any]:  # noqa: N803
@@ -164,91 +192,209 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features), or n_samples strings
-            Rows of the kind seen in `fit`.
+            Rows of the kind seen in `fit`. The columns of a DataFrame are told by their names, in
+            any order.
 
         Returns
         -------
         ndarray of shape (n_samples,)
-            The classes. Rows for which the program gives none get the most frequent class of the
-            training rows, with a warning that counts them.
+            The classes.
+
+        Raises
+        ------
+        NotFittedError
+            If the classifier is not fitted.
+        ValueError
+            If the rows are not like those seen in `fit`.
+
+        Warns
+        -----
+        RuntimeWarning
+            If the program gives no class for some rows, with their number; they get the most
+            frequent class of the training rows.
         """
         check_is_fitted(self)
-        table = self._table(X, None, reset=False)
-        with self._sandbox() as sandbox:
-            execution = sandbox.predict(self.program_.source, table.inputs())
-        known = {label_text(value): value for value in self.classes_.tolist()}
+        inputs = self._inputs(self._rows(X, reset=False))
+        execution = self._sandbox().predict(self.program_.source, inputs)
+        known: dict[str | None, Any] = {
+            label_text(value): value for value in self.classes_.tolist()
+        }
         fallback = known[self.learned_.baseline.label]
         lost = sum(text not in known for text in execution.predictions)
         if lost:
+            reason = first_error(execution, self.learned_.classes)
             warnings.warn(
-                f"the program gave no class for {lost} of {len(table)} rows; they are predicted "
-                f"as {fallback!r}, the most frequent class of the training rows",
+                f"the program gave no class for {lost:,} of {len(inputs):,} rows ({reason}); they "
+                f"are predicted as {fallback!r}, the most frequent class of the training rows",
+                RuntimeWarning,
                 stacklevel=2,
             )
-        values = [known.get(text or "", fallback) for text in execution.predictions]
+        values = [known.get(text, fallback) for text in execution.predictions]
         return np.array(values, dtype=self.classes_.dtype)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "program_")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
+        # Strings come one-dimensional, but the tag for that would promise one-dimensional numbers
+        # too: like scikit-learn's text vectorizers, this declares strings alone.
         tags.input_tags.string = True
-        tags.input_tags.one_d_array = True
-        tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
-        # A few dozen numeric rows with a linear rule are no task for a short program.
-        tags.classifier_tags.poor_score = True
+        tags.input_tags.allow_nan = True
         return tags
 
-    def _table(self, rows: Any, labels: Any, *, reset: bool) -> "Table":
-        if _are_strings(rows):
-            if not len(rows):
-                raise DataError("Found array with 0 sample(s) while a minimum of 1 is required.")
-            if labels is not None:
-                check_consistent_length(rows, labels)
-            if reset:
-                self.n_features_in_ = 1
-            return table_from(list(rows), labels, types=None if reset else self._types)
-        if isinstance(rows, pd.DataFrame):
-            validate_data(self, rows, reset=reset, skip_check_array=True)
-            if not rows.shape[1] or not rows.shape[0]:
-                check_array(rows, dtype=None)
-        else:
-            rows = validate_data(self, rows, reset=reset, dtype=None, ensure_all_finite="allow-nan")
-        if labels is not None:
-            check_consistent_length(rows, labels)
-        return table_from(rows, labels, types=None if reset else self._types)
+    def _labels(self, y: Any) -> np.ndarray[Any, Any]:
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None"
+            )
+        labels = column_or_1d(y, warn=True)
+        if labels.dtype == object:
+            _check_texts(labels)
+        if labels.dtype.kind not in "biufOU":
+            raise DataError(
+                f"Unknown label type: y has dtype {labels.dtype}; give numbers, booleans or "
+                "strings, such as y.astype(str)"
+            )
+        labels = check_array(labels, ensure_2d=False, dtype=None, input_name="y")
+        check_classification_targets(labels)
+        classes = np.unique(labels)
+        if len(classes) < 2:
+            raise DataError(
+                f"y has only one class, {classes.tolist()[0]!r}: give rows of two classes or more"
+            )
+        return np.asarray(labels)
 
-    def _sizes(self, table: "Table", seed: int) -> dict[str, int]:
-        """Return how many rows to train and to validate on, of those that differ."""
-        if self.validation_fraction == 0.5:
-            return {}
-        whole = split_table(table, test=0, seed=seed)
-        rows = len(whole.train) + len(whole.validation)
-        validation = min(max(1, round(self.validation_fraction * rows)), rows - 1)
-        return {"train": rows - validation, "validation": validation}
+    def _rows(self, rows: Any, *, reset: bool) -> Any:
+        """Return the rows as a DataFrame or two-dimensional array, strings as its one column."""
+        if _are_strings(rows):
+            rows = np.array(list(rows), dtype=object).reshape(-1, 1)
+        if not isinstance(rows, pd.DataFrame):
+            # Without a dtype of its own, numpy would make text of numbers that stand beside text.
+            dtype = None if hasattr(rows, "dtype") else object
+            return validate_data(
+                self, rows, reset=reset, dtype=dtype, ensure_all_finite="allow-nan"
+            )
+        if not all(rows.shape):
+            check_array(np.empty(rows.shape), estimator=self)  # says so
+        check_distinct([str(name) for name in rows], "X")
+        for name, kind in rows.dtypes.items():
+            if pd.api.types.is_float_dtype(kind) and np.isinf(rows[name]).any():
+                raise DataError(f"Input X contains infinity in column {name!r}")
+        names = getattr(self, "feature_names_in_", None)
+        if not reset and names is not None and sorted(map(repr, rows)) == sorted(map(repr, names)):
+            rows = rows[list(names)]
+        validate_data(self, rows, reset=reset, skip_check_array=True)
+        return rows
+
+    def _inputs(self, rows: Any) -> list[Input]:
+        """Return rows as the program was given them in `fit`."""
+        frame = pd.DataFrame(rows).set_axis(list(self._columns), axis=1)
+        frame = frame.reset_index(drop=True)
+        if not self._types:
+            return _texts(frame.iloc[:, 0])
+        for name, kind in self._types.items():
+            _check_text_column(frame[name], kind)
+        # An array of whole numbers may well be followed by one of decimals.
+        widened = [
+            name
+            for name, kind in self._types.items()
+            if kind == "int" and not _holds_whole_numbers(frame[name])
+        ]
+        types = self._types | dict.fromkeys(widened, "float")
+        inputs = table_from(frame, types=types, name="X").inputs()
+        for row in inputs:
+            assert isinstance(row, dict)
+            for name in widened:
+                row[name] = _whole_if_integral(row[name])
+        return inputs
 
     def _sandbox(self) -> Sandbox:
-        return Sandbox(self.limits or Limits(), allow_unconfined=self.allow_unconfined)
+        limits = Limits() if self.limits is None else self.limits
+        if not isinstance(limits, Limits):
+            raise ConfigurationError(f"limits is {limits!r}: give llm_pv.Limits(...) or None")
+        return _warm_sandbox(limits, bool(self.allow_unconfined))
+
+
+@lru_cache(maxsize=1)
+def _warm_sandbox(limits: Limits, allow_unconfined: bool) -> Sandbox:
+    """Return the sandbox last used, or a new one: starting one takes longer than most programs.
+
+    It begins anew in a forked process, and ends when nobody holds it any more.
+    """
+    return Sandbox(limits, allow_unconfined=allow_unconfined)
 
 
 def _are_strings(rows: Any) -> bool:
-    """Whether the rows are a one-dimensional sequence of strings."""
-    if isinstance(rows, np.ndarray | pd.Series):
-        return rows.ndim == 1 and all(isinstance(row, str) for row in rows)
-    return (
-        isinstance(rows, Sequence)
-        and not isinstance(rows, str)
-        and all(isinstance(row, str) for row in rows)
-    )
+    """Whether the rows are one-dimensional and strings.
+
+    Raises
+    ------
+    ValueError
+        If only some of them are.
+    """
+    one_dimensional = getattr(rows, "ndim", 1) == 1
+    known = isinstance(rows, Sequence | np.ndarray | pd.Series | pd.Index)
+    if not known or not one_dimensional or isinstance(rows, str):
+        return False
+    others = {number: row for number, row in enumerate(rows) if not isinstance(row, str)}
+    if 0 < len(others) < len(rows):
+        number, row = next(iter(others.items()))
+        raise DataError(
+            f"X holds strings and other values, such as {row!r} in row {number}: give a string "
+            "for every row, '' where it is missing"
+        )
+    return not others
 
 
-def _labels(y: Any) -> np.ndarray[Any, Any]:
-    labels = column_or_1d(y, warn=True)
-    labels = check_array(labels, ensure_2d=False, dtype=None, input_name="y")
-    check_classification_targets(labels)
-    return np.asarray(labels)
+def _check_texts(labels: np.ndarray[Any, Any]) -> None:
+    """Raise unless labels of dtype object are all strings."""
+    if pd.isna(labels).any():
+        raise DataError(
+            f"Input y contains NaN: {int(pd.isna(labels).sum())} rows have no label; drop them"
+        )
+    kinds = sorted({type(label).__name__ for label in labels if not isinstance(label, str)})
+    if kinds:
+        raise DataError(
+            f"Unknown label type: y has dtype object and holds {', '.join(kinds)}; give labels of "
+            "one kind, such as y.astype(int) or y.astype(str)"
+        )
+
+
+def _texts(cells: "pd.Series[Any]") -> list[Input]:
+    """Return a column of strings, missing ones empty, as in `fit`."""
+    for cell in cells[cells.notna()]:
+        if not isinstance(cell, str):
+            raise DataError(
+                f"X holds {cell!r} ({type(cell).__name__}), but fit saw strings: give strings"
+            )
+    return [str(cell) for cell in cells.astype(object).where(cells.notna(), "")]
+
+
+def _check_text_column(cells: "pd.Series[Any]", kind: str) -> None:
+    """Raise if numbers come where `fit` saw text: 7 may have been '007'."""
+    if kind == "str" and pd.api.types.is_numeric_dtype(cells.dtype) and cells.notna().any():
+        raise DataError(
+            f"column {cells.name!r} holds {cells.dtype} values but was text in fit: give text"
+        )
+
+
+def _holds_whole_numbers(cells: "pd.Series[Any]") -> bool:
+    try:
+        read_cells(cells, "int")
+    except DataError:
+        return False
+    return True
+
+
+def _whole_if_integral(value: Scalar) -> Scalar:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _seed_of(random_state: Any) -> int:
-    if isinstance(random_state, Integral) and int(random_state) >= 0:
+    """Return an int as it is, so that it means what it means to `learn`; else draw one."""
+    generator = check_random_state(random_state)
+    if isinstance(random_state, Integral):
         return int(random_state)
-    return int(check_random_state(random_state).randint(_LARGEST_SEED))
+    return int(generator.randint(_LARGEST_SEED))

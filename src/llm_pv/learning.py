@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from llm_pv.erm.handover import Destination
 from llm_pv.erm.learn import learn_splits
 from llm_pv.erm.learned import LearnedProgram
 from llm_pv.erm.loop import Plan
+from llm_pv.errors import ConfigurationError
 from llm_pv.proposers.base import Proposer
 from llm_pv.proposers.registry import DEFAULT_BUDGET_SECONDS, make_proposer
 from llm_pv.runs.cells import Cell
@@ -35,6 +37,12 @@ class SplitSizes:
     train: int | None = None
     validation: int | None = None
     test: int | None = None
+
+    def __post_init__(self) -> None:
+        sizes: dict[str, object] = asdict(self)
+        for name, size in sizes.items():
+            if size is not None and not isinstance(size, Integral):
+                raise ConfigurationError(f"{name} size {size!r}: give a whole number of rows")
 
 
 @dataclass(frozen=True)
@@ -73,12 +81,22 @@ class Search:
             If an option cannot work.
         """
         proposer = self.proposer
+        attempts: Any = self.attempts
+        if attempts is not None and not isinstance(attempts, Integral):
+            raise ConfigurationError(f"attempts is {attempts!r}; give a whole number or None")
+        for name in ("budget_seconds", "delta"):
+            if not isinstance(getattr(self, name), Real):
+                raise ConfigurationError(f"{name} is {getattr(self, name)!r}; give a number")
         if isinstance(proposer, str):
             proposer = make_proposer(
                 proposer, budget_seconds=self.budget_seconds, progress=self.progress
             )
-        attempts = proposer.default_attempts if self.attempts is None else self.attempts
-        return proposer, Plan(attempts, self.delta)
+        if not callable(getattr(proposer, "propose", None)):
+            raise ConfigurationError(
+                f"proposer is {proposer!r}; give 'length-first', 'replay:PATH' or a Proposer"
+            )
+        planned = proposer.default_attempts if attempts is None else int(attempts)
+        return proposer, Plan(planned, self.delta)
 
 
 def read_splits(
@@ -197,7 +215,7 @@ def learn(
 
     Examples
     --------
-    >>> inputs = [f"{n:08b}" for n in range(256)]
+    >>> inputs = [f"{n:05b}" for n in range(32)]
     >>> learned = learn(inputs, [text.count("1") % 2 for text in inputs])
     >>> learned.test.accuracy
     1.0

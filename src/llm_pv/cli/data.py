@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from llm_pv.cli.main import complain
 from llm_pv.cli.options import Format
 
 if TYPE_CHECKING:
@@ -99,6 +100,6 @@ def _tell(splits: "Splits", folder: Path, format: Format) -> None:  # noqa: A002
         sys.stdout.write(json.dumps(record, indent=2) + "\n")
         return
     for warning in splits.warnings:
-        sys.stderr.write(f"llm-pv: {warning}\n")
+        complain(warning)
     counts = ", ".join(f"{size:,} {name}" for name, size in sizes.items())
     sys.stdout.write(f"{folder}: {counts} rows\n")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
-from llm_pv.cli.main import INTERRUPTED
+from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.options import Format, Rows, SandboxOptions, parse_types
 
 _ROWS = Group("Rows", sort_key=1)
@@ -108,8 +108,7 @@ def learn(
         seed=search.seed,
     )
     path = out or _new_folder(Cell(Path(name).stem).slug)
-    if read_summary(path):
-        _say(f"{path} is a finished run; this is its result, give another --out to learn anew")
+    finished = bool(read_summary(path))
     try:
         with sandbox.open() as opened, attempt_progress() as progress:
             learned = learning.learn(
@@ -122,8 +121,10 @@ def learn(
                 on_attempt=progress.attempt,
             )
     except KeyboardInterrupt:
-        _say(f"interrupted; the same command with --out {path} goes on from here")
+        complain(f"interrupted; the same command with --out {path} goes on from here")
         return INTERRUPTED
+    if finished:
+        complain(f"{path} is a finished run; this is its result, give another --out to learn anew")
     record = learned.record()
     if format == "json":
         sys.stdout.write(json.dumps(record, indent=2) + "\n")
@@ -144,7 +145,3 @@ def _new_folder(slug: str) -> Path:
         number += 1
         path = Path("runs") / f"{stem}-{number}"
     return path
-
-
-def _say(message: str) -> None:
-    sys.stderr.write(f"llm-pv: {message}\n")

@@ -53,21 +53,21 @@ def run_app(application: App, arguments: Sequence[str]) -> int:
     except CycloptsError as error:
         if debug:
             raise
-        _complain(
+        complain(
             f"{' '.join(str(error).split())} ({application.name[0]} --help lists what there is)"
         )
         return USAGE_ERROR
     except LLMPVError as error:
         if debug:
             raise
-        _complain(str(error))
+        complain(str(error))
         return USAGE_ERROR
     except BrokenPipeError:
         # The reader of a pipe went away, which is its right; keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        _complain("interrupted")
+        complain("interrupted")
         return INTERRUPTED
     return status if isinstance(status, int) else 0
 
@@ -77,5 +77,8 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def _complain(message: str) -> None:
-    sys.stderr.write(f"llm-pv: {' '.join(message.split())}\n")
+def complain(message: str) -> None:
+    """Write one line to standard error; control characters become escapes."""
+    line = " ".join(message.split())
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+    sys.stderr.write(f"llm-pv: {line}\n")

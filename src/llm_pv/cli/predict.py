@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llm_pv.cli.main import complain
 from llm_pv.cli.options import Rows, SandboxOptions
 from llm_pv.errors import ConfigurationError, RunError
 
@@ -67,9 +68,7 @@ def predict(
     _write(frame, out)
     failed = sum(value is None for value in predictions)
     if failed:
-        sys.stderr.write(
-            f"llm-pv: {failed:,} of {len(predictions):,} rows got no prediction ({reason})\n"
-        )
+        complain(f"{failed:,} of {len(predictions):,} rows got no prediction ({reason})")
     return 0
 
 

@@ -37,8 +37,13 @@ def inputs_for(saved: SavedProgram, rows: "Table", *, target: str | None) -> "Ta
     columns: Sequence[str] | None = saved.columns
     if columns is None:
         columns = [name for name in rows.frame.columns if name != target]
+    types = {
+        # Decimals may turn up later in a column that held whole numbers only.
+        column: "float" if (kind, rows.types.get(column)) == ("int", "float") else kind
+        for column, kind in (saved.types or {}).items()
+    }
     return make_table(
-        rows.frame, columns=columns, types=saved.types, written=rows.written, name=rows.name
+        rows.frame, columns=columns, types=types, written=rows.written, name=rows.name
     )
 
 

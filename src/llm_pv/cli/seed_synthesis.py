@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Group, Parameter
 
-from llm_pv.cli.main import INTERRUPTED, run_app
+from llm_pv.cli.main import INTERRUPTED, complain, run_app
 from llm_pv.cli.options import SandboxOptions
 from llm_pv.cli.synthesize import report
 from llm_pv.errors import ConfigurationError
@@ -192,7 +192,7 @@ def _run(
                 observer=progress,
             )
     except KeyboardInterrupt:
-        sys.stderr.write(f"llm-pv: interrupted; {path} keeps it, the same command goes on\n")
+        complain(f"interrupted; {path} keeps everything, the same command goes on from here")
         return INTERRUPTED
     write_seed_rows(seed_rows(request, path, data.dataset_dir), run.out_jsonl, run.out_csv)
     return report(result, "table")
@@ -235,7 +235,7 @@ def _dry_run(request: "GridRequest", grid: SeedGrid, model: SeedModel, run: Seed
                 raise DataError(trial.skipped)
             prompt = prompt_of(trial, request.splits(trial, None))
         except DataError as error:
-            sys.stderr.write(f"llm-pv: {head}: {error}\n")
+            complain(f"{head}: {error}")
             continue
         sys.stdout.write(f"=== prompt: {head}, trial 1\n{prompt}")
         sys.stdout.write(f"=== request: {head}\n{json.dumps(settings, indent=2)}\n\n")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.grid_options import DataSetOptions, GridOptions, grid_request
-from llm_pv.cli.main import INTERRUPTED
+from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.options import Format, SandboxOptions
 from llm_pv.errors import LLMPVError
 
@@ -88,9 +88,7 @@ def synthesize(
                 observer=progress,
             )
     except KeyboardInterrupt:
-        sys.stderr.write(
-            f"llm-pv: interrupted; the same command with --out {path} goes on from here\n"
-        )
+        complain(f"interrupted; the same command with --out {path} goes on from here")
         return INTERRUPTED
     return report(result, format)
 

@@ -18,14 +18,19 @@ def print_learned(record: Mapping[str, Any], console: Console) -> None:
     console.print(candidates_table(record, console.width))
     if record["program"] is not None:
         console.print(Text("\nThe selected program", style="bold"))
-        console.print(Padding(Syntax(record["program"].rstrip("\n"), "python", word_wrap=True), 1))
+        console.print(
+            Padding(Syntax(printable(record["program"].rstrip("\n")), "python", word_wrap=True), 1)
+        )
         console.print(scores_table(record))
     console.print(_closing(record))
+    for what, path in (("Program", record["program_file"]), ("Everything else", record["run"])):
+        if path:
+            console.print(Text(f"{what}: {path}"), soft_wrap=True)
 
 
 def candidates_table(record: Mapping[str, Any], width: int) -> RenderableType:
     """Lay out the candidates, best first, the pick marked ``>>>>``, within so many columns."""
-    table = Table(title=Text(f"Candidates for {record['name']}"), title_justify="left")
+    table = Table(title=Text(printable(f"Candidates for {record['name']}")), title_justify="left")
     table.add_column("", style="bold green")
     for header in ("attempt", "validation", "train", "bits"):
         table.add_column(header, justify="right")
@@ -33,7 +38,7 @@ def candidates_table(record: Mapping[str, Any], width: int) -> RenderableType:
     room = max(10, width - _OTHER_COLUMNS)
     rows = record["candidates"]
     for row in rows[:_MOST_CANDIDATES]:
-        gist = Text(_gist(row))
+        gist = Text(" ".join(printable(_gist(row)).split()))
         gist.truncate(room, overflow="ellipsis")
         table.add_row(
             row["pick"],
@@ -88,6 +93,20 @@ def percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.1f}%"
 
 
+def printable(text: str) -> str:
+    r"""Write control characters as escapes: what a program says must not steer the terminal.
+
+    Examples
+    --------
+    >>> printable("red\x1b[31m")
+    'red\\x1b[31m'
+    """
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else repr(letter)[1:-1]
+        for letter in text
+    )
+
+
 def _gist(row: Mapping[str, Any]) -> str:
     """Return a program's first telling line, or why there is none."""
     if row["program"] is None or row["remark"]:
@@ -99,15 +118,12 @@ def _gist(row: Mapping[str, Any]) -> str:
 
 def _closing(record: Mapping[str, Any]) -> Text:
     text = Text("\n")
-    text.append(record["verdict"][:1].upper() + record["verdict"][1:] + ".\n", style="bold")
+    verdict = printable(record["verdict"])
+    text.append(verdict[:1].upper() + verdict[1:] + ".\n", style="bold")
     if record["certificate_text"]:
         text.append("\nCertificate: ", style="bold").append(record["certificate_text"] + "\n")
     for warning in record["warnings"]:
-        text.append("\nNote: ", style="yellow").append(warning + ".")
+        text.append("\nNote: ", style="yellow").append(printable(warning) + ".")
     if record["warnings"]:
         text.append("\n")
-    if record["program_file"]:
-        text.append(f"\nProgram: {record['program_file']}")
-    if record["run"]:
-        text.append(f"\nEverything else: {record['run']}")
     return text

@@ -104,10 +104,11 @@ def _labels(saved: "SavedProgram", table: "Table", target: str | None) -> list[s
 def _print(record: Mapping[str, Any], title: str) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    from llm_pv.cli.tables import percent
+    from llm_pv.cli.tables import percent, printable
 
-    table = Table("", "", title=title, title_justify="left", show_header=False)
+    table = Table("", "", title=Text(title), title_justify="left", show_header=False)
     low, high = record["interval"]
     table.add_row(
         "accuracy",
@@ -117,12 +118,12 @@ def _print(record: Mapping[str, Any], title: str) -> None:
     table.add_row("balanced accuracy", percent(record["balanced_accuracy"]))
     table.add_row(
         "majority baseline",
-        f"{percent(record['majority_accuracy'])} (always {record['majority_label']!r})",
+        Text(f"{percent(record['majority_accuracy'])} (always {record['majority_label']!r})"),
     )
     table.add_row("rows without an answer", f"{record['failed']:,}")
     table.add_row(
         "answers by its input alone", "yes" if record["answers_by_its_input_alone"] else "NO"
     )
     if record["first_error"]:
-        table.add_row("first error", record["first_error"])
+        table.add_row("first error", Text(printable(record["first_error"])))
     Console().print(table)

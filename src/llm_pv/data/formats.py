@@ -12,9 +12,10 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from reprlib import repr as short
 from typing import Any
 
@@ -246,23 +247,13 @@ def check_distinct(names: list[str], name: str) -> None:
 
 
 def _read_json_lines(data: bytes, name: str) -> Content:
-    records: dict[str, list[Any]] = {}
-    rows = 0
+    pieces: list[pd.DataFrame] = []
     with _text_stream(data, name) as stream:
-        for number, line in enumerate(stream, start=1):
-            if not line.strip():
-                continue
-            for key, value in _json_object(line, number, name).items():
-                cells = records.get(key)
-                if cells is None:
-                    cells = records[key] = []
-                if len(cells) < rows:
-                    cells.extend([None] * (rows - len(cells)))
-                cells.append(value)
-            rows += 1
-    for cells in records.values():
-        cells.extend([None] * (rows - len(cells)))
-    return Content(frame_of_columns(records, rows), written=False)
+        lines = ((n, line) for n, line in enumerate(stream, start=1) if not line.isspace())
+        objects = (_json_object(line, number, name) for number, line in lines)
+        while chunk := list(islice(objects, _CHUNK_ROWS)):
+            pieces.append(frame_of_records(chunk))
+    return Content(pd.concat(pieces, ignore_index=True), written=False)
 
 
 def _json_object(line: str, number: int, name: str) -> dict[str, Any]:
@@ -289,6 +280,13 @@ def frame_of_columns(columns: "dict[str, list[Any]]", rows: int) -> pd.DataFrame
     """Make a frame whose cells stay the Python values they are."""
     cells = {column: pd.Series(values, dtype=object) for column, values in columns.items()}
     return pd.DataFrame(cells, index=pd.RangeIndex(rows))
+
+
+def frame_of_records(records: Sequence[Mapping[Any, Any]]) -> pd.DataFrame:
+    """Make a frame of rows that may lack fields; the cells stay the Python values they are."""
+    keys = dict.fromkeys(key for record in records for key in record)
+    columns = {key: [record.get(key) for record in records] for key in keys}
+    return frame_of_columns(columns, len(records))
 
 
 def _read_text_lines(data: bytes, name: str) -> Content:

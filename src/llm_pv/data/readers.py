@@ -11,6 +11,7 @@ import pandas as pd
 from llm_pv.data.formats import (
     check_distinct,
     frame_of_columns,
+    frame_of_records,
     parsed,
     sniffed,
     unpacked,
@@ -161,8 +162,7 @@ def _frame_of(rows: Any, name: str) -> pd.DataFrame:
         if all(issubclass(kind, str) for kind in kinds):
             return frame_of_columns({"input": listed}, len(listed))
         if all(issubclass(kind, Mapping) for kind in kinds):
-            keys = {key: None for row in listed for key in row}
-            return frame_of_columns({k: [row.get(k) for row in listed] for k in keys}, len(listed))
+            return frame_of_records(listed)
         widths = {len(row) for row in listed if isinstance(row, list | tuple | np.ndarray)}
         if len(widths) == 1 and all(issubclass(kind, list | tuple | np.ndarray) for kind in kinds):
             columns = map(list, zip(*listed, strict=True))

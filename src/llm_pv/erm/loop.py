@@ -10,7 +10,7 @@ from itertools import islice
 from llm_pv.data.examples import Splits
 from llm_pv.erm.attempts import REJECTED, Attempt, attempt_from_record, program_of
 from llm_pv.erm.certificate import Certificate
-from llm_pv.erm.verification import is_pure, verify_programs
+from llm_pv.erm.verification import is_pure, verification_inputs, verify_programs
 from llm_pv.errors import ConfigurationError
 from llm_pv.programs.program import Program
 from llm_pv.proposers.base import Proposal, Proposer
@@ -146,6 +146,7 @@ class _CellRun:
         self.log = log
         self.done: list[Attempt] = []
         self.verified = 0
+        self._inputs = verification_inputs(splits)
         self._by_digest: dict[str, Attempt] = {}
         self._pure: dict[str, bool] = {}
 
@@ -223,10 +224,7 @@ class _CellRun:
         for program, _ in read:
             if program is not None and program.digest not in self._by_digest:
                 new.setdefault(program.digest, program)
-        splits = self.splits
-        verifications = verify_programs(
-            list(new.values()), splits.train, splits.validation, splits.classes, self.sandbox
-        )
+        verifications = verify_programs(list(new.values()), self.splits, self._inputs, self.sandbox)
         for number, (proposal, (program, error)) in enumerate(
             zip(proposals, read, strict=True), start=first
         ):
@@ -259,8 +257,7 @@ class _CellRun:
 
     def _is_pure(self, program: Program) -> bool:
         if program.digest not in self._pure:
-            inputs = [*self.splits.validation.inputs, *self.splits.train.inputs]
-            self._pure[program.digest] = is_pure(program, inputs, self.seed, self.sandbox)
+            self._pure[program.digest] = is_pure(program, self._inputs, self.seed, self.sandbox)
         return self._pure[program.digest]
 
 

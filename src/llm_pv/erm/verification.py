@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llm_pv.data.examples import Classes, Examples, Input
+from llm_pv.data.examples import Classes, Input, Splits
 from llm_pv.erm.scoring import Score, score_predictions
 from llm_pv.programs.program import Program
-from llm_pv.sandbox import Execution, Sandbox
+from llm_pv.sandbox import Batch, Execution, Sandbox
 
 NOT_A_CLASS = "gave an answer that is none of the classes"
 
@@ -59,26 +59,39 @@ def first_error(execution: Execution, classes: Classes | None) -> str:
     return ""
 
 
+def verification_inputs(splits: Splits) -> Batch:
+    """Return the inputs programs are verified on, made ready for many runs.
+
+    Validation inputs come first, so that a program which runs out of time is judged on them.
+    """
+    return Batch([*splits.validation.inputs, *splits.train.inputs])
+
+
 def verify_programs(
-    programs: Sequence[Program],
-    train: Examples,
-    validation: Examples,
-    classes: Classes,
-    sandbox: Sandbox,
+    programs: Sequence[Program], splits: Splits, inputs: Batch, sandbox: Sandbox
 ) -> Iterator[Verification]:
     """Run each program on the validation and training inputs; labels stay outside.
 
-    Validation inputs go first, so that a program which runs out of time is judged on them.
+    Parameters
+    ----------
+    programs
+        The programs, each run in a process of its own.
+    splits
+        Where the labels are.
+    inputs
+        What `verification_inputs` made of the splits.
+    sandbox
+        Runs the programs.
     """
-    inputs = [*validation.inputs, *train.inputs]
+    validation, train = splits.validation, splits.train
     sources = [program.source for program in programs]
     for execution in sandbox.predict_many(sources, inputs):
-        predictions = read_predictions(execution, classes)
+        predictions = read_predictions(execution, splits.classes)
         yield Verification(
             train=score_predictions(predictions[len(validation) :], train.labels),
             validation=score_predictions(predictions[: len(validation)], validation.labels),
             unreached=len(execution.unreached),
-            error=first_error(execution, classes),
+            error=first_error(execution, splits.classes),
             seconds=execution.wall_seconds,
         )
 

@@ -286,8 +286,10 @@ def read_summary(path: Path) -> list[dict[str, str]]:
     try:
         with (path / "summary.csv").open(newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path / 'summary.csv'} cannot be read: {error}") from error
 
 
 def read_replies(path: Path) -> list[Record]:

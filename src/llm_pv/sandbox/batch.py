@@ -2,13 +2,16 @@
 
 import marshal
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, overload
 
 from llm_pv.errors import DataError
 
 if TYPE_CHECKING:  # that file imports numpy
     from llm_pv.data.examples import Input, Scalar
+
+_TEXT = frozenset({str})
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 class Batch(Sequence["Input"]):
@@ -71,9 +74,9 @@ class Batch(Sequence["Input"]):
         return self._parts[parts]
 
     def encoded(self) -> bytes:
-        """Return the rows as `marshal` writes them."""
+        """Return the rows in the form that `decode_rows` reads."""
         if self._encoded is None:
-            self._encoded = marshal.dumps(self._rows)
+            self._encoded = _encode(self._rows)
         return self._encoded
 
     @classmethod
@@ -83,10 +86,32 @@ class Batch(Sequence["Input"]):
         return batch
 
 
+def _encode(rows: "list[Input]") -> bytes:
+    # A table goes column by column: most of the time to read it goes into names otherwise.
+    names = list(rows[0]) if rows and isinstance(rows[0], dict) else []
+    if names and all(isinstance(row, dict) and list(row) == names for row in rows):
+        values = [row.values() for row in rows if isinstance(row, dict)]
+        return marshal.dumps((names, list(zip(*values, strict=True))))
+    return marshal.dumps((None, rows))
+
+
+def decode_rows(data: bytes) -> "Iterable[Input]":
+    """Return the rows that `Batch.encoded` wrote; each dict is a new one.
+
+    For bytes of the owner only: `marshal` does not read just anything safely.
+    """
+    names, content = marshal.loads(data)  # noqa: S302
+    if names is None:
+        return content  # type: ignore[no-any-return]
+    return (dict(zip(names, values, strict=True)) for values in zip(*content, strict=True))
+
+
 def _plain_row(position: int, row: object) -> "Input":
     if type(row) is str:
         return row
     if isinstance(row, dict):
+        if _PLAIN.issuperset(map(type, row.values())) and _TEXT.issuperset(map(type, row)):
+            return dict(row)
         return {_plain_name(position, name): _plain(position, row[name]) for name in row}
     if isinstance(row, str):
         return str.__str__(row)
@@ -104,7 +129,7 @@ def _plain_name(position: int, name: object) -> str:
 
 def _plain(position: int, value: object) -> "Scalar":
     kind = type(value)
-    if value is None or kind in {str, int, float, bool}:
+    if kind in _PLAIN:
         return value  # type: ignore[return-value]
     if kind.__module__ == "numpy" and getattr(value, "shape", None) == ():
         value = value.item()  # type: ignore[attr-defined]

@@ -15,9 +15,14 @@ def bare_package(name: str, folder: str) -> None:
     sys.modules[name] = package
 
 
-if __name__ == "__main__":
-    _, root, entry, *arguments = sys.argv
+def start(arguments: list[str]) -> None:
+    """Run a module of the sandbox in a process that holds nothing else of the package."""
+    root, entry, *rest = arguments
     bare_package("llm_pv", root)
     bare_package("llm_pv.data", root + "/data")
     bare_package("llm_pv.sandbox", root + "/sandbox")
-    import_module(f"llm_pv.sandbox.{entry}").main(arguments)
+    import_module(f"llm_pv.sandbox.{entry}").main(rest)
+
+
+if __name__ == "__main__":
+    start(sys.argv[1:])

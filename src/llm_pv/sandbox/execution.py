@@ -18,6 +18,14 @@ class Outcome(StrEnum):
     MALFORMED = "malformed result"
 
 
+_MOST = {
+    "cpu_seconds": 1_000_000,
+    "wall_seconds": 1_000_000,
+    "memory_bytes": 2**46,
+    "output_bytes": 2**26,
+}
+
+
 @dataclass(frozen=True)
 class Limits:
     """What one candidate may use.
@@ -36,7 +44,7 @@ class Limits:
     Raises
     ------
     ConfigurationError
-        If a limit is not positive.
+        If a limit is not positive, or beyond what a system can count.
 
     Examples
     --------
@@ -50,9 +58,12 @@ class Limits:
     output_bytes: int = 10_000
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value is not None and not 0 < value < 2**62:
-                raise ConfigurationError(f"the limit {name} is {value}: give a positive number")
+        for name, most in _MOST.items():
+            value = getattr(self, name)
+            if value is not None and not 0 < value <= most:
+                raise ConfigurationError(
+                    f"the limit {name} is {value}: give a number above 0, at most {most:,}"
+                )
 
     def cpu_limit(self, rows: int) -> float:
         """Return the CPU seconds for this many rows."""

@@ -8,7 +8,7 @@ import builtins
 import io
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from types import CodeType, ModuleType, TracebackType
 
 from llm_pv.data.labels import label_text
@@ -20,6 +20,9 @@ PROGRAM_NAME = "program"
 SOURCE_CHARACTERS = 1_000_000
 """A longer source is no program."""
 
+# Functions written in C import these in the name of the program that calls them.
+_INTERNAL = frozenset({"_strptime", "copyreg", "linecache", "locale", "tracemalloc"})
+
 _FILE = f"<{PROGRAM_NAME}>"
 
 
@@ -28,7 +31,7 @@ class LoadError(Exception):
 
 
 def run_program(
-    source: str, inputs: Sequence[object], page: Page, output_bytes: int, allowed: frozenset[str]
+    source: str, inputs: Iterable[object], page: Page, output_bytes: int, allowed: frozenset[str]
 ) -> None:
     """Load a program and write its answer for each input onto the page.
 
@@ -64,7 +67,7 @@ def _capture_output(page: Page, output_bytes: int) -> None:
     )
 
 
-def _answer(function: Callable[[object], object], inputs: Sequence[object], ledger: Ledger) -> None:
+def _answer(function: Callable[[object], object], inputs: Iterable[object], ledger: Ledger) -> None:
     for row in inputs:
         try:
             text = label_text(function(row))
@@ -114,7 +117,7 @@ def _guarded_import(allowed: frozenset[str]) -> Callable[..., ModuleType]:
     genuine = builtins.__import__
 
     def import_module(name: str, *context: object, **named: object) -> ModuleType:
-        if name.partition(".")[0] not in allowed:
+        if name.partition(".")[0] not in allowed and name not in _INTERNAL:
             listed = ", ".join(sorted(allowed))
             raise ModuleNotFoundError(
                 f"a program may not import {name or '.'!r}; it may import {listed}", name=name

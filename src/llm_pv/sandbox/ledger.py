@@ -17,7 +17,7 @@ import io
 import json
 import struct
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 LABEL_CHARACTERS = 1_000
 """A label text longer than this is an error of its row."""
@@ -36,6 +36,10 @@ _CLOSE = b",\n"
 _BYTES_PER_ROW = 64
 _BYTES_SPARE = 1 << 20
 _CHUNK = 1 << 16
+_RECORD_BYTES = 12 * max(LABEL_CHARACTERS, REASON_CHARACTERS) + 100  # escaped, twelve a character
+_ENDS = frozenset({"finished", "load", "memory", "full"})
+
+_Record: TypeAlias = str | list[str] | dict[str, str] | None
 
 
 class Page(Protocol):
@@ -183,22 +187,20 @@ def read_page(page: io.BufferedIOBase, rows: int, output_bytes: int) -> PageCont
     head = page.read(_COUNT.size + output_bytes)
     printed = min(_COUNT.unpack_from(head)[0], output_bytes)
     output = head[_COUNT.size : _COUNT.size + printed].decode("utf-8", "replace")
-    records = _parse(_written(page))
+    records = _parse(_written(page), rows)
     end, reason = "", ""
-    if records and type(records[-1]) is dict:
-        end, reason = _ending(records.pop())
+    last = records[-1] if records else None
+    if isinstance(last, dict):
+        end, reason = _ending(last)
+        del records[-1]
     answers: list[str | None] = []
     errors: dict[int, str] = {}
     for position, record in enumerate(records):
-        if type(record) is str and len(record) <= LABEL_CHARACTERS:
-            answers.append(record)
-            continue
-        if type(record) is list and len(record) == 1 and type(record[0]) is str:
-            if len(errors) < ERRORS_KEPT:
-                errors[position] = record[0][:ERROR_CHARACTERS]
-        elif record is not None:
-            raise MalformedError("a record is neither a label nor an error")
-        answers.append(None)
+        if isinstance(record, dict):
+            raise MalformedError("the run's end is not at the end")
+        if isinstance(record, list) and len(errors) < ERRORS_KEPT:
+            errors[position] = record[0][:ERROR_CHARACTERS]
+        answers.append(record if isinstance(record, str) else None)
     if len(answers) > rows or (end == "finished" and len(answers) < rows):
         raise MalformedError(f"{len(answers)} answers for {rows} rows")
     return PageContent(answers, errors, end, reason, output)
@@ -216,19 +218,37 @@ def _written(page: io.BufferedIOBase) -> bytes:
     return b"".join(chunks)
 
 
-def _parse(data: bytes) -> list[object]:
-    """Return the records that were written to their end."""
-    whole = data[: max(data.rfind(_CLOSE), 0)]
+def _parse(data: bytes, rows: int) -> list[_Record]:
+    """Return the records that were written to their end.
+
+    One after another, and only when there are not too many: few bytes make many objects.
+    """
+    lines = data.split(_CLOSE)[:-1]
+    if len(lines) > rows + 1:
+        raise MalformedError(f"{len(lines):,} records for {rows:,} rows")
+    known = {line: _record(line) for line in set(lines)}
+    return [known[line] for line in lines]
+
+
+def _record(line: bytes) -> _Record:
+    if len(line) > _RECORD_BYTES:
+        raise MalformedError("a record is too long")
     try:
-        records: list[object] = json.loads("[" + whole.decode("ascii") + "]")
+        record = json.loads(line.decode("ascii"))
     except (ValueError, RecursionError) as error:
         raise MalformedError("the answers are not in the agreed form") from error
-    return records
+    match record:
+        case None | [str()]:
+            return record
+        case str() if len(record) <= LABEL_CHARACTERS:
+            return record
+        case dict() if len(record) == 1 and isinstance(next(iter(record.values())), str):
+            return record
+    raise MalformedError("a record is neither a label nor an error")
 
 
-def _ending(record: object) -> tuple[str, str]:
-    if type(record) is dict and len(record) == 1:
-        ((end, reason),) = record.items()
-        if end in {"finished", "load", "memory", "full"} and type(reason) is str:
-            return end, " ".join(reason[:REASON_CHARACTERS].split())
-    raise MalformedError("the run's end is not in the agreed form")
+def _ending(record: dict[str, str]) -> tuple[str, str]:
+    ((end, reason),) = record.items()
+    if end not in _ENDS:
+        raise MalformedError("the run's end is not in the agreed form")
+    return end, " ".join(reason[:REASON_CHARACTERS].split())

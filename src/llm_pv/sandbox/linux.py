@@ -8,7 +8,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import weakref
 from contextlib import suppress
 from dataclasses import asdict
@@ -85,7 +84,7 @@ class Zygote:
         }
         self._socket = ours
         _running.add(self)
-        with tempfile.TemporaryFile() as complaints:
+        with _memory_file() as complaints:
             try:
                 self._process = subprocess.Popen(  # noqa: S603  (this package's own script)
                     [
@@ -100,7 +99,7 @@ class Zygote:
                     cwd="/",
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
-                    stderr=complaints,
+                    stderr=complaints.fileno(),
                     pass_fds=(theirs.fileno(), owner),
                     start_new_session=True,  # Ctrl-C is for the owner
                 )
@@ -251,8 +250,10 @@ os.register_at_fork(after_in_child=_abandon_all)
 def _import_folders() -> list[str]:
     """Return the folders that hold the packages a program may use, and what those use."""
     folders: dict[str, None] = {}
-    for name in (*PACKAGES, "mpmath", "scipy", "gmpy2"):
-        found = importlib.util.find_spec(name)
+    for name in (*PACKAGES, "mpmath", "scipy", "gmpy2", "typing_extensions"):
+        found = None
+        with suppress(ValueError):  # somebody's stand-in for a module
+            found = importlib.util.find_spec(name)
         if found is not None and found.origin:
             folders[str(Path(found.origin).parent.parent)] = None
     return list(folders)

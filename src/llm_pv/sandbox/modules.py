@@ -17,10 +17,13 @@ ALLOWED_MODULES: tuple[str, ...] = (*STANDARD_LIBRARY, *PACKAGES)
 """Everything a candidate may import; submodules of these included."""
 
 SUPPORT: dict[str, tuple[str, ...]] = {
-    "numpy": (),
-    "sympy": ("numpy", "mpmath", "scipy.special"),
+    "numpy": ("gzip",),
+    "sympy": ("numpy", "mpmath", "scipy.special", "xml.dom.minidom", "typing_extensions"),
     "networkx": (
         "numpy",
+        "sympy.physics.units",
+        "sympy.tensor.tensor",
+        "shlex",
         "scipy.linalg",
         "scipy.optimize",
         "scipy.sparse.csgraph",

@@ -179,17 +179,20 @@ class _Crew:
 
     def run(self, source: str, batch: Batch, limits: Limits, busy: set[Worker]) -> Execution:
         """Run on the next idle worker, which stands in `busy` meanwhile."""
-        if self._closed:
-            raise SandboxError("the sandbox is closed: make a new one")
         worker = self._idle.get()
         with self._lock:
             busy.add(worker)
         try:
+            if self._closed:
+                raise SandboxError("the sandbox is closed: make a new one")
             return worker.run(source, batch, limits)
         finally:
+            if self._closed:
+                worker.close()
             with self._lock:
                 busy.discard(worker)
                 if worker not in self._workers:  # closed under its run
+                    worker.close()  # which may have started something after that
                     worker = self._make()
                     self._workers.add(worker)
             self._idle.put(worker)

@@ -18,7 +18,8 @@ _NOT_FOR_PROGRAMS = frozenset(
     }
 )  # fmt: skip
 _LAZY_IN_THE_STANDARD_LIBRARY = (
-    "_strptime", "collections.abc", "encodings.ascii", "encodings.cp1252", "encodings.cp437",
+    "_strptime", "collections.abc", "copyreg", "encodings.ascii",
+    "encodings.cp1252", "encodings.cp437",
     "encodings.hex_codec", "encodings.idna", "encodings.latin_1", "encodings.punycode",
     "encodings.raw_unicode_escape", "encodings.rot_13", "encodings.unicode_escape",
     "encodings.utf_16", "encodings.utf_16_be", "encodings.utf_16_le", "encodings.utf_32",

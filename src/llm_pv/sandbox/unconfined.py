@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_pv.errors import SandboxError
-from llm_pv.sandbox.batch import Batch
+from llm_pv.sandbox.batch import Batch, decode_rows
 from llm_pv.sandbox.conclusion import Ending, conclude
 from llm_pv.sandbox.execution import Execution, Limits
 from llm_pv.sandbox.job import run_program
@@ -50,7 +50,7 @@ class UnconfinedWorker:
         with tempfile.TemporaryDirectory(prefix="llm-pv-") as folder:
             page, job = Path(folder, "page"), Path(folder, "job")
             page.write_bytes(bytes(page_bytes(rows, limits.output_bytes)))
-            job.write_bytes(marshal.dumps((source, list(batch), limits.output_bytes)))
+            job.write_bytes(marshal.dumps((source, batch.encoded(), limits.output_bytes)))
             ending = self._wait(folder, limits.wall_limit(rows))
             with page.open("rb") as answers:
                 return conclude(ending, answers, rows, limits)
@@ -100,4 +100,6 @@ def main(arguments: list[str]) -> None:
     folder, allowed = json.loads(arguments[0])
     source, rows, output_bytes = marshal.loads(Path(folder, "job").read_bytes())  # noqa: S302
     with Path(folder, "page").open("r+b") as file:
-        run_program(source, rows, mmap.mmap(file.fileno(), 0), output_bytes, frozenset(allowed))
+        run_program(
+            source, decode_rows(rows), mmap.mmap(file.fileno(), 0), output_bytes, frozenset(allowed)
+        )

@@ -14,14 +14,19 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock
 
 from llm_pv.errors import ConfinementError, MissingExtraError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_EMBEDDED = ("data/labels.py", "sandbox/wasm_modules.py", "sandbox/wasm_guest.py")
+_EMBEDDED = (
+    "data/labels.py",
+    "sandbox/modules.py",
+    "sandbox/wasm_modules.py",
+    "sandbox/wasm_guest.py",
+)
 _WIT = _PACKAGE / "sandbox" / "wasm_guest.wit"
 _PROCESS = _PACKAGE / "sandbox" / "wasm_process.py"
 _NEEDED = {"wasmtime": "wasmtime", "componentize_py": "componentize-py"}
@@ -106,7 +111,7 @@ def built_component() -> Path:
         return target
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(target.with_suffix(".lock")):
+        with FileLock(target.with_suffix(".lock")):
             if not target.exists():
                 _build(target)
     except OSError as error:
@@ -164,26 +169,6 @@ def _call(folder: Path, *arguments: str) -> None:
         said = (error.stderr or b"").decode("utf-8", "replace").strip().splitlines()
         why = said[-1] if said else str(error)
         raise ConfinementError(f"the WebAssembly sandbox could not be built: {why}") from error
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock that other processes wait for, and that ends with this process."""
-    with path.open("a+b") as file:
-        if sys.platform == "win32":
-            import msvcrt
-
-            while True:
-                try:
-                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-                    break
-                except OSError:  # it gives up after ten seconds, a build takes longer
-                    continue
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _directory(module: str) -> str:

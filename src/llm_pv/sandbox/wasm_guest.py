@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from llm_pv.data.labels import label_text
-from llm_pv.sandbox.wasm_modules import IMPORTABLE, NEEDED_LATE
+from llm_pv.sandbox.modules import STANDARD_LIBRARY
+from llm_pv.sandbox.wasm_modules import NEEDED_LATE
 
 LABEL_CHARACTERS = 1_000
 ERROR_CHARACTERS = 300
@@ -26,7 +27,7 @@ ERRORS_TOLD = 10
 _FILE = "<program>"
 _OUT_OF_MEMORY = "the program asked for more memory than its limit"
 
-for _name in (*IMPORTABLE, *NEEDED_LATE):
+for _name in (*STANDARD_LIBRARY, *NEEDED_LATE):
     with contextlib.suppress(ImportError):
         importlib.import_module(_name)
 
@@ -99,7 +100,7 @@ def _import(
     The interpreter itself asks here too, for what a method of a built-in type needs (`_strptime`),
     since it looks for this function in the frame that called the method.
     """
-    if name.startswith("_") or name.partition(".")[0] in IMPORTABLE:
+    if name.startswith("_") or name.partition(".")[0] in STANDARD_LIBRARY:
         with contextlib.suppress(ModuleNotFoundError):
             return __import__(name, namespace, local, fromlist, level)
     raise ImportError(

@@ -1,18 +1,8 @@
-"""The standard-library modules that the WebAssembly sandbox holds.
+"""The modules that the WebAssembly sandbox holds besides those a program may name.
 
 Its interpreter has no files: what is not imported while it is built is not there afterwards. This
 file imports nothing, since it is built into the sandbox.
 """
-
-IMPORTABLE = (
-    "__future__", "abc", "array", "ast", "base64", "binascii", "bisect", "calendar", "cmath",
-    "codecs", "collections", "colorsys", "contextlib", "copy", "csv", "dataclasses", "datetime",
-    "decimal", "difflib", "enum", "fractions", "functools", "graphlib", "hashlib", "heapq", "hmac",
-    "html", "io", "ipaddress", "itertools", "json", "keyword", "math", "numbers", "operator",
-    "pprint", "random", "re", "statistics", "string", "struct", "sys", "textwrap", "time", "types",
-    "typing", "unicodedata", "warnings", "zlib",
-)  # fmt: skip
-"""What a program may import by name, submodules included."""
 
 NEEDED_LATE = (
     "_pylong",
@@ -39,4 +29,4 @@ NEEDED_LATE = (
     "json.decoder",
     "traceback",
 )
-"""What the modules above import only when a function of theirs is called."""
+"""What the modules a program may name import only when a function of theirs is called."""

@@ -10,7 +10,6 @@ the fork. It ends when its owner does.
 import errno
 import gc
 import json
-import marshal
 import mmap
 import os
 import resource
@@ -23,11 +22,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from llm_pv.sandbox import kernel
+from llm_pv.sandbox.batch import decode_rows
 from llm_pv.sandbox.job import run_program
 from llm_pv.sandbox.preload import forget_import_paths, preload
+
+if TYPE_CHECKING:  # that file imports numpy
+    from collections.abc import Iterable
+
+    from llm_pv.data.examples import Input
 
 MESSAGE_BYTES = 4096
 NOT_STARTED = 91
@@ -190,6 +195,7 @@ def rehearse_call_filter() -> None:
     """Find out in a fork whether the filter refuses what it does not list."""
 
     def attempt() -> None:
+        kernel.forbid_new_privileges()
         kernel.CallFilter().install()
         if os.getppid() != -1:
             raise OSError(errno.ENOSYS, "the filter does nothing")
@@ -260,10 +266,10 @@ def run_job(job: Job, setting: Setting, files: list[int]) -> NoReturn:
         os._exit(status)
 
 
-def take(files: list[int]) -> tuple[list[object], str, mmap.mmap]:
+def take(files: list[int]) -> tuple["Iterable[Input]", str, mmap.mmap]:
     """Read the inputs and the source, and map the page."""
     inputs, source, page = files
-    rows = marshal.loads(os.pread(inputs, os.fstat(inputs).st_size, 0))  # noqa: S302  (the owner's)
+    rows = decode_rows(os.pread(inputs, os.fstat(inputs).st_size, 0))
     text = os.pread(source, os.fstat(source).st_size, 0).decode("utf-8", "surrogatepass")
     return rows, text, mmap.mmap(page, 0)
 

@@ -10,6 +10,7 @@ from llm_pv.proposers.length_first import weights
 from llm_pv.proposers.length_first.conditions import simplest_between
 from llm_pv.proposers.length_first.expressions import (
     ARITHMETIC,
+    LARGEST_EXACT,
     Expression,
     calculated,
     compared,
@@ -19,8 +20,6 @@ from llm_pv.proposers.length_first.expressions import (
 from llm_pv.proposers.length_first.scoring import Board, Scored, Target, scored
 from llm_pv.proposers.length_first.weights import NEGATION, choice_bits, integer_bits
 
-MOST_CELLS = 4_500_000
-"""Pairs of numbers times rows; the shortest numbers are paired."""
 MODULI = (2, 3, 4, 5)
 GREATER, EQUAL, CUT, REMAINDER = range(4)
 
@@ -29,15 +28,17 @@ def best_arithmetic(
     numbers: list[Expression],
     target: Target,
     capacity: int,
+    most_cells: int,
+    *,
     expired: Callable[[], bool],
     count: Callable[[int], None],
 ) -> list[Scored]:
     """Return the cheapest conditions on pairs of numbers."""
-    complete = [n for n in numbers if bool(np.isfinite(n.values).all())]
-    most = max(2, int((2 * MOST_CELLS / target.size) ** 0.5))
+    complete = [n for n in numbers if bool((np.abs(n.values) < LARGEST_EXACT / 2).all())]
+    most = max(2, int((2 * most_cells / target.size) ** 0.5))
     chosen = sorted(complete, key=lambda number: number.bits)[:most]
     board = Board(capacity)
-    table = np.array([number.values[: target.size] for number in chosen])
+    table = np.array([number.values[target.rows] for number in chosen])
     bits = np.array([number.bits for number in chosen])
     for index in range(len(chosen) - 1):
         if expired():
@@ -88,7 +89,7 @@ class _Results:
         extra: float,
         *details: int,
     ) -> None:
-        self._offer_mistakes(board, kind, self.target.mistakes(truth), extra, *details)
+        self._offer_mistakes(board, kind, self.target.mistakes_of(truth), extra, *details)
 
     def _offer_mistakes(
         self,
@@ -148,7 +149,7 @@ def _written(numbers: list[Expression], note: list[int], target: Target) -> Scor
         bits += weights.PAIR_OPERATIONS[sign]
         result = calculated(left, sign, right, bits)
         if kind == CUT:
-            ordered = np.sort(result.values[: target.size])
+            ordered = np.sort(result.values[target.rows])
             cut = simplest_between(ordered[first - 1], ordered[first])
             price = bits + weights.THRESHOLD + choice_bits(target.size)
             condition = compared(result, ">=", constant(cut, rows), price)

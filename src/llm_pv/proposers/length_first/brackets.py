@@ -11,7 +11,9 @@ from llm_pv.proposers.length_first.sequences import Part, literal
 from llm_pv.proposers.length_first.weights import choice_bits
 
 USUAL = (("(", ")"), ("[", "]"), ("{", "}"), ("<", ">"))
-MOST_SYMBOLS = 6
+MOST_SYMBOLS = 4
+MOST_EFFORT = 10_000_000
+"""Symbols read for all pairings together."""
 
 BALANCED = Definition(
     '''def balanced(symbols, closing):
@@ -36,15 +38,19 @@ def bracket_flags(whole: Part, evaluator: Evaluator, size: int) -> Iterator[Expr
         pairings.append(usual)
     if len(symbols) <= MOST_SYMBOLS and len(symbols) % 2 == 0:
         pairings += list(_pairings(symbols))
+    if len(pairings) * sum(map(len, whole.rows)) > MOST_EFFORT:
+        return
+    template = "balanced({s}, {c})"
     for pairing in pairings:
         entries = ", ".join(f"{literal(a)}: {literal(b)}" for a, b in pairing.items())
-        code = f"balanced({{s}}, {{{{{entries}}}}})"
-        values = evaluator.run(code, {}, whole.rows, (BALANCED,))
+        constants = {"c": f"{{{entries}}}"}
+        values = evaluator.run(template, constants, whole.rows, (BALANCED,))
         if values is not None:
             bits = whole.bits + weights.BRACKETS + choice_bits(len(pairings))
             truth = np.array(values, dtype=bool)
             needs = (*whole.needs, BALANCED)
-            yield Expression(code.format(s=whole.code), bits, truth, needs=needs)
+            code = template.format(s=whole.code, **constants)
+            yield Expression(code, bits, truth, needs=needs)
 
 
 def _pairings(symbols: Sequence[object]) -> Iterator[dict[object, object]]:

@@ -23,10 +23,10 @@ from llm_pv.proposers.length_first.expressions import (
 from llm_pv.proposers.length_first.sequences import Category, Features, Part, literal
 from llm_pv.proposers.length_first.weights import choice_bits, integer_bits
 
-MOST_CELLS = 40_000_000
-"""Conditions times rows kept in memory, a byte each; the shortest conditions come first."""
-MOST_CUTS = 24
-MOST_EQUALITIES = 20
+MOST_CUTS = 128
+MOST_EQUALITIES = 12
+LONGEST = 21.0
+"""Bits from which on equality with a constant or a remainder is not tried."""
 MODULI = (2, 3, 4, 5, 6, 7, 8, 9, 10)
 MOST_POSITIONS = 200
 MOST_POSITION_CHARACTERS = 12
@@ -74,9 +74,14 @@ class Conditions:
 
 
 def collect_conditions(
-    features: Features, texts: list[Part], mined: list[Expression], size: int
+    features: Features,
+    texts: list[Part],
+    mined: list[Expression],
+    codes: NDArray[np.int64],
+    most_cells: int,
 ) -> Conditions:
     """Return all conditions on the features, without repetitions and without constant ones."""
+    size = len(codes)
     blocks: list[tuple[list[Sketch], Truth]] = [
         ([ready(flag)], flag.values[None, :].astype(bool)) for flag in (*features.flags, *mined)
     ]
@@ -86,10 +91,10 @@ def collect_conditions(
         blocks.extend(_equalities(category, size))
     cells = 0
     for number in sorted(features.numbers, key=lambda number: number.bits):
-        for block in _comparisons(number, size):
+        for block in _comparisons(number, codes):
             cells += block[1].size
             blocks.append(block)
-        if cells > MOST_CELLS:
+        if cells > most_cells:
             break
     return _without_repetitions(blocks, size)
 
@@ -116,28 +121,36 @@ def _without_repetitions(blocks: list[tuple[list[Sketch], Truth]], size: int) ->
     return Conditions([sketches[index] for index in kept], truth[kept], bits)
 
 
-def _comparisons(number: Expression, size: int) -> Iterator[tuple[list[Sketch], Truth]]:
+def _comparisons(
+    number: Expression, codes: NDArray[np.int64]
+) -> Iterator[tuple[list[Sketch], Truth]]:
     """Yield one number against constants: cuts, single values, remainders."""
     values = number.values
-    train = values[:size]
-    present = np.unique(train[np.isfinite(train)].astype(np.float64))
-    cuts = cuts_between(present)
+    train = values[: len(codes)].astype(np.float64)
+    present = np.unique(train[np.isfinite(train)])
+    cuts = cuts_between(train, codes)
     if len(cuts):
         bits = number.bits + weights.THRESHOLD + choice_bits(len(present))
-        sketches = [_against(number, ">=", cut, bits) for cut in cuts.tolist()]
+        sketches = [
+            _against(number, ">=", cut, bits + weights.DIGIT * digits_of(cut))
+            for cut in cuts.tolist()
+        ]
         yield sketches, values >= cuts[:, None]
-    if not bool((np.floor(train) == train).all()):
+    finite = train[np.isfinite(train)]
+    if not len(finite) or not bool((np.floor(finite) == finite).all()):
         return
-    counts = Counter(train.tolist())
+    counts = Counter(finite.tolist())
     wanted = [v for v, count in counts.most_common(MOST_EQUALITIES) if count > 1 or v == 0]
     if wanted and len(present) > 2:
         bits = number.bits + weights.EQUALITY + choice_bits(len(present))
-        sketches = [_against(number, "==", value, bits) for value in wanted]
-        yield sketches, values == np.array(wanted)[:, None]
+        if bits <= LONGEST:
+            sketches = [_against(number, "==", value, bits) for value in wanted]
+            yield sketches, values == np.array(wanted)[:, None]
     spread = float(present[-1] - present[0])
-    moduli = [modulus for modulus in MODULI if modulus <= spread]
-    for modulus in moduli:
-        yield _remainders(number, modulus)
+    for modulus in MODULI:
+        price = weights.MODULUS + integer_bits(modulus) + choice_bits(modulus) - 3.0
+        if modulus <= spread and number.bits + price <= LONGEST:
+            yield _remainders(number, modulus)
 
 
 def ready(flag: Expression) -> Sketch:
@@ -162,17 +175,51 @@ def _remainders(number: Expression, modulus: int) -> tuple[list[Sketch], Truth]:
     return sketches, remainder.values == np.array(wanted)[:, None]
 
 
-def cuts_between(present: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return thresholds between distinct sorted values, spread evenly if there are too many.
+def cuts_between(values: NDArray[np.float64], codes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return thresholds between neighbouring values.
 
-    Each is the simplest number that is larger than the one value and not larger than the next.
+    Where there are too many, those between two values whose rows are all of one class are left
+    out, and the rest are spread evenly. Each is the simplest number that is larger than the one
+    value and not larger than the next.
+
+    Parameters
+    ----------
+    values
+        A number for each training row; some may be NaN.
+    codes
+        The rows' classes.
+
+    Examples
+    --------
+    >>> cuts_between(np.array([1.0, 2.0, 6.0, 8.0]), np.array([0, 0, 1, 1])).tolist()
+    [2.0, 4.0, 7.0]
     """
-    gaps = len(present) - 1
-    if gaps < 1:
-        return np.zeros(0)
-    step = max(1.0, gaps / MOST_CUTS)
-    picks = sorted({int((i + 0.5) * step) for i in range(min(gaps, MOST_CUTS))})
-    return np.array([simplest_between(present[i], present[i + 1]) for i in picks if i < gaps])
+    finite = np.isfinite(values)
+    present, places = np.unique(values[finite], return_inverse=True)
+    classes = codes[finite]
+    lowest = np.full(len(present), np.iinfo(np.int64).max)
+    highest = np.full(len(present), -1)
+    np.minimum.at(lowest, places, classes)
+    np.maximum.at(highest, places, classes)
+    pure = (lowest[:-1] == highest[:-1]) & (lowest[1:] == highest[1:])
+    gaps = np.arange(len(present) - 1)
+    if len(gaps) > MOST_CUTS:
+        gaps = np.flatnonzero(~(pure & (lowest[:-1] == lowest[1:])))
+    if len(gaps) > MOST_CUTS:
+        gaps = gaps[np.linspace(0, len(gaps) - 1, MOST_CUTS).round().astype(np.int64)]
+    return np.array([simplest_between(present[gap], present[gap + 1]) for gap in gaps])
+
+
+def digits_of(value: float) -> int:
+    """Return how many significant digits a number is written with.
+
+    Examples
+    --------
+    >>> [digits_of(value) for value in (40, 0.25, 1200)]
+    [1, 2, 2]
+    """
+    mantissa = f"{value:.15e}".split("e")[0]
+    return max(1, len(mantissa.strip("-").replace(".", "").rstrip("0")))
 
 
 def simplest_between(low: float, high: float) -> float:
@@ -210,10 +257,10 @@ def _positions(text: Part, size: int) -> Iterator[tuple[list[Sketch], Truth]]:
     back = [] if len(set(lengths)) == 1 else list(range(-min(shortest, MOST_POSITIONS // 4), 0))
     filled = [row if len(row) >= shortest else row.ljust(shortest, "\0") for row in rows]
     for position in (*front, *back):
-        column = np.array([row[position] for row in filled])
+        column = [row[position] for row in filled]
         bits = text.bits + weights.POSITION + choice_bits(shortest) + choice_bits(len(alphabet))
         bits -= 1 if position in (0, -1) else 0
-        truth = column == np.array(alphabet)[:, None]
+        truth = np.array([[one == character for one in column] for character in alphabet])
         yield (
             [
                 Sketch(bits, _position_writer(text, position, character, bits, truth[index]))

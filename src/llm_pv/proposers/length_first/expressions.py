@@ -164,7 +164,8 @@ def compared(left: Expression, sign: str, right: Expression, bits: float) -> Exp
 
 def constant(value: float, rows: int) -> Expression:
     """Return a number written into the program."""
-    number = int(value) if float(value).is_integer() else float(value)
+    is_whole = float(value).is_integer() and abs(value) < LARGEST_EXACT
+    number = int(value) if is_whole else float(value)
     return Expression(repr(number), 0.0, np.full(rows, float(value)))
 
 
@@ -225,7 +226,7 @@ class Evaluator:
         for index, row in enumerate(rows):
             try:
                 values.append(function(row))
-            except (ValueError, IndexError, TypeError, ZeroDivisionError, KeyError):
+            except (ValueError, LookupError, TypeError, ArithmeticError):
                 if index < self._size:
                     return None
                 values.append(values[0])
@@ -237,6 +238,12 @@ class Evaluator:
         if definition not in self._known and definition.kind != "local":
             self._known.add(definition)
             exec(definition.text, self._namespace)  # noqa: S102
+
+
+def is_whole(values: NDArray[np.float64] | NDArray[np.bool_]) -> bool:
+    """Tell whether all values are whole numbers, small enough to be exact."""
+    with np.errstate(invalid="ignore"):
+        return bool(((np.floor(values) == values) & (np.abs(values) < LARGEST_EXACT)).all())
 
 
 def as_numbers(values: Sequence[object]) -> NDArray[np.float64] | None:

@@ -25,14 +25,16 @@ from llm_pv.proposers.length_first.sequences import (
     questions_about,
 )
 
-MOST_EFFORT = 1.5e8
-"""Characters read by all primitives together, ten times as many for those that loop in Python."""
+LONGEST_QUESTION = 15.0
+"""Bits from which on a number is not read off a part of a row."""
 MOST_COMPARED_PARTS = 12
 MOST_CATEGORY_VALUES = 40
 MOST_COLUMN_PAIRS = 60
 
 
-def collect_features(problem: Problem, expired: Callable[[], bool]) -> tuple[Features, Reading]:
+def collect_features(
+    problem: Problem, most_effort: float, expired: Callable[[], bool]
+) -> tuple[Features, Reading]:
     """Read numbers, truth values and categories off the rows, without repetitions."""
     evaluator = Evaluator(problem.size)
     reading = read(problem, evaluator)
@@ -46,7 +48,7 @@ def collect_features(problem: Problem, expired: Callable[[], bool]) -> tuple[Fea
     for whole in (*reading.texts, *reading.lists):
         flags += bracket_flags(whole, evaluator, problem.size)
         numbers += _items(whole, evaluator, problem.size)
-    for answer in _answers(parts, evaluator, expired):
+    for answer in _answers(parts, evaluator, most_effort, expired):
         (flags if answer.values.dtype == bool else numbers).append(answer)
     categories = [
         *reading.categories,
@@ -71,15 +73,26 @@ def distinct(expressions: Iterable[Expression], size: int) -> list[Expression]:
 
 
 def _answers(
-    parts: Sequence[Part], evaluator: Evaluator, expired: Callable[[], bool]
+    parts: Sequence[Part],
+    evaluator: Evaluator,
+    most_effort: float,
+    expired: Callable[[], bool],
 ) -> Iterator[Expression]:
     """Answer questions about parts, shortest first, until the effort is spent."""
-    questions = [question for part in parts for question in questions_about(part)]
+    questions = [
+        question
+        for part in parts
+        for question in questions_about(part)
+        if question.bits <= LONGEST_QUESTION
+    ]
     effort = 0.0
-    for question in sorted(questions, key=lambda question: question.bits):
-        effort += question.effort
-        if effort > MOST_EFFORT or expired():
+    # Of equally short questions the cheap ones come first: long rows leave room for few dear ones.
+    for question in sorted(questions, key=lambda question: (question.bits, question.effort)):
+        if expired():
             return
+        if effort + question.effort > most_effort:
+            continue
+        effort += question.effort
         answer = question.answer(evaluator)
         if answer is not None:
             yield answer

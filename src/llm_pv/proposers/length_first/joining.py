@@ -1,6 +1,6 @@
 """Two, three or four conditions joined by and, or, or by being different."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from llm_pv.proposers.length_first.expressions import (
 from llm_pv.proposers.length_first.scoring import Board, Scored, Target, scored
 from llm_pv.proposers.length_first.weights import CONJUNCTION, NEGATION
 
-BLOCK = 400
+BLOCK = 200
 BEAM = 150
 """Joined conditions that are joined once more."""
 ROUNDS = 3
@@ -89,7 +89,7 @@ def _join(
 def _split(
     conditions: Conditions, target: Target
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    train = conditions.truth[:, : target.size]
+    train = conditions.truth[:, target.rows]
     inside = train[:, target.members].astype(np.float32)
     return inside, train[:, ~target.members].astype(np.float32)
 
@@ -99,21 +99,19 @@ def _mistakes(
     inside: NDArray[np.float32],
     outside: NDArray[np.float32],
     target: Target,
-) -> list[tuple[int, NDArray[np.int64]]]:
-    """Return, for each of the ten ways to join, the mistakes of all pairs."""
+) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Yield, for each of the ten ways to join, the mistakes of all pairs."""
     block_inside, block_outside = _split(block, target)
     members, others = inside.shape[1], outside.shape[1]
     hits = _cells(block_inside, inside)
     misses = _cells(block_outside, outside)
-    results = []
     for index in range(4):
         wrong = (members - hits[index] + misses[index]).astype(np.int64)
-        results.append((index, wrong))
-        results.append((index + 4, target.size - wrong))
+        yield index, wrong
+        yield index + 4, target.size - wrong
     differ = (members - hits[1] - hits[2] + misses[1] + misses[2]).astype(np.int64)
-    results.append((8, differ))
-    results.append((9, members + others - differ))
-    return results
+    yield 8, differ
+    yield 9, members + others - differ
 
 
 def _cells(

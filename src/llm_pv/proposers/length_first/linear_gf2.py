@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.proposers.length_first import weights
-from llm_pv.proposers.length_first.expressions import Expression, Level, negation
+from llm_pv.proposers.length_first.expressions import Expression, Level, is_whole, negation
 from llm_pv.proposers.length_first.scoring import Board, Scored, Target, scored
 from llm_pv.proposers.length_first.sequences import Part
 from llm_pv.proposers.length_first.weights import subset_bits
@@ -28,11 +28,12 @@ def best_position_parities(
 ) -> list[Scored]:
     """Return the cheapest sets of positions with an odd sum, or an even one."""
     rows = [str(row) for row in text.rows]
-    lengths = {len(row) for row in rows[: target.size]}
+    train = [rows[index] for index in target.rows.tolist()]
+    lengths = {len(row) for row in train}
     if len(lengths) != 1 or not 1 < max(lengths) <= MOST_POSITIONS:
         return []
     length = max(lengths)
-    alphabet = sorted(set("".join(rows[: target.size])))
+    alphabet = sorted(set("".join(train)))
     if len(alphabet) == 2:
         item = f'{text.code}[i] == "{alphabet[1]}"'
         ones = np.array([[c == alphabet[1] for c in row[:length].ljust(length)] for row in rows])
@@ -49,8 +50,9 @@ def best_position_parities(
         truth = ones[:, list(chosen)].sum(axis=1) % 2 == 1
         return Expression(f"{code} == 1", bits, truth, Level.COMPARISON, text.needs, f"{code} == 0")
 
-    bits = np.array([subset_bits(length, size) + weights.PARITY_OF_SET for size in range(5)])
-    columns = ones[: target.size].T
+    sizes = [subset_bits(length, min(size, length)) for size in range(5)]
+    bits = np.array(sizes) + weights.PARITY_OF_SET
+    columns = ones[target.rows].T
     sets = list(_small_sets(_Columns(columns, bits, np.zeros(length)), target, capacity, count))
     sets += _eliminated(columns, target)
     return [_better(written(chosen), target) for chosen in dict.fromkeys(sets)]
@@ -66,8 +68,8 @@ def best_count_parities(
     """Return the cheapest sets of counts whose sum is odd, or even."""
     known: dict[bytes, Expression] = {}
     for number in sorted((*numbers, *flags), key=lambda number: number.bits):
-        values = number.values[: target.size].astype(np.float64)
-        if bool((np.floor(values) == values).all()):
+        values = number.values[target.rows].astype(np.float64)
+        if is_whole(values):
             odd = values % 2 == 1
             if odd.any() and not odd.all():
                 known.setdefault(odd.tobytes(), number)
@@ -76,7 +78,7 @@ def best_count_parities(
     chosen = list(known.values())
     if len(chosen) < 2:
         return []
-    columns = np.array([number.values[: target.size] % 2 == 1 for number in chosen])
+    columns = np.array([number.values[target.rows] % 2 == 1 for number in chosen])
     sizes = np.array([0.0, 99.0, *(weights.MODULUS + 2.0 * size for size in (2, 3, 4))])
     costs = np.array([number.bits for number in chosen])
 

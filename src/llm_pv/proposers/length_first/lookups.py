@@ -6,7 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.proposers.length_first import weights
-from llm_pv.proposers.length_first.expressions import Definition, Expression, calculated, constant
+from llm_pv.proposers.length_first.expressions import (
+    Definition,
+    Expression,
+    calculated,
+    constant,
+    is_whole,
+)
 from llm_pv.proposers.length_first.problem import Problem
 from llm_pv.proposers.length_first.programs import Candidate, label_literal
 from llm_pv.proposers.length_first.sequences import Features, literal
@@ -21,7 +27,7 @@ def best_lookups(features: Features, problem: Problem, capacity: int) -> list[Ca
     lookups = _Lookups(problem, capacity)
     for number in features.numbers:
         train = number.values[: problem.size]
-        if not bool((np.floor(number.values) == number.values).all()):
+        if not is_whole(number.values):
             continue
         lookups.offer_number(number)
         spread = float(np.ptp(train))

@@ -23,6 +23,7 @@ LARGEST_MODULUS = 100
 FULLY_TRIED_MODULUS = 12
 """Up to here every remainder is a candidate; beyond, the one most frequent in each class."""
 LARGEST_SHIFT = 64
+MOST_BITS_OF_A_PRIME = 512
 
 IS_PRIME = Definition(
     '''def is_prime(n):
@@ -77,9 +78,12 @@ def integer_flags(
             values = evaluator.run(primitive.template, {}, integer.rows, imports(primitive.imports))
             if values is not None:
                 code = primitive.template.format(s=integer.code)
+                opposite = primitive.opposite.format(s=integer.code)
                 needs = (*integer.needs, *imports(primitive.imports))
                 bits = integer.bits + primitive.bits
-                yield Expression(code, bits, np.array(values, bool), Level.COMPARISON, needs)
+                yield Expression(
+                    code, bits, np.array(values, bool), Level.COMPARISON, needs, opposite
+                )
         yield from _shifted_primes(integer, evaluator, codes, size)
 
 
@@ -115,6 +119,8 @@ def _shifted_primes(
     A shift is given up as soon as its answers have disagreed with every class as often as one
     row in four; most are after a dozen rows.
     """
+    if max(value.bit_length() for value in integer.rows) > MOST_BITS_OF_A_PRIME:
+        return
     shifts = sorted(range(-LARGEST_SHIFT, LARGEST_SHIFT + 1), key=lambda shift: (abs(shift), shift))
     for shift in shifts:
         rows = integer.rows if shift == 0 else [value + shift for value in integer.rows]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from llm_pv.data.examples import Examples, Input, Scalar
 
-MOST_PROBES = 100
+MOST_PROBES = 60
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """Reading raw inputs: which strings, lists, numbers and columns a row offers to the search."""
 
+import builtins
 import keyword
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -30,6 +31,10 @@ from llm_pv.proposers.length_first.weights import (
 SEPARATORS = ",;:-/|_=@. "
 MOST_FIELDS = 8
 LONGEST_TOKEN = 4
+RESERVED = {
+    *dir(builtins),
+    *["x", "f", "math", "re", "accumulate", "groupby", "balanced", "is_prime"],
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +63,8 @@ class Reading:
         Numeric columns and columns of truth values.
     categories
         Columns compared for equality only.
+    names
+        Local names given away.
     """
 
     texts: list[Part]
@@ -66,6 +73,19 @@ class Reading:
     numbers: list[Expression]
     flags: list[Expression]
     categories: list[Category]
+    names: set[str] = field(default_factory=set)
+
+    def fresh_name(self, wanted: str) -> str:
+        """Return a local name like the wanted one that nothing in a program uses yet."""
+        name = re.sub(r"\W+", "_", wanted, flags=re.ASCII).strip("_").lower()
+        if not name.isidentifier() or keyword.iskeyword(name) or name in RESERVED:
+            name = f"{name}_value" if name.isidentifier() else f"value_{name}".strip("_")
+        base, number = name, 1
+        while name in self.names:
+            number += 1
+            name = f"{base}_{number}"
+        self.names.add(name)
+        return name
 
 
 def read(problem: Problem, evaluator: Evaluator) -> Reading:
@@ -100,8 +120,7 @@ def _read_text(whole: Part, reading: Reading, evaluator: Evaluator, size: int) -
         values = evaluator.run(source.template, {}, whole.rows, imports(source.imports))
         if values is None:
             continue
-        known = {part.code for part in reading.lists}
-        local = name if name not in known else f"{name}_{len(known)}"
+        local = reading.fresh_name(name)
         assignment = f"{local} = {source.template.format(s=whole.code)}"
         definition = Definition(assignment, "local", (*whole.needs, *imports(source.imports)))
         reading.lists.append(Part(local, whole.bits + source.bits, values, (definition,)))  # type: ignore[arg-type]
@@ -111,13 +130,12 @@ def _text_sources(train: Sequence[str]) -> Iterator[Primitive]:
     """Yield templates for the fields and words that every row has."""
     separators = [s for s in SEPARATORS if all(s in row for row in train)]
     for separator in separators:
-        counts = {row.count(separator) + 1 for row in train}
+        counts = [row.count(separator) + 1 for row in train]
         bits = weights.FIELD + choice_bits(len(separators))
-        for index in range(min(*counts, MOST_FIELDS) if len(counts) > 1 else min(counts)):
-            if index < MOST_FIELDS:
-                template = f"{{s}}.split({literal(separator)})[{index}]"
-                yield Primitive(template, bits + choice_bits(min(counts)))
-        if len(counts) > 1:
+        for index in range(min(*counts, MOST_FIELDS)):
+            template = f"{{s}}.split({literal(separator)})[{index}]"
+            yield Primitive(template, bits + choice_bits(min(counts)))
+        if len(set(counts)) > 1:
             yield Primitive(f"{{s}}.split({literal(separator)})[-1]", bits + 1)
     if " " in separators:
         yield Primitive("max({s}.split(), key=len)", bits + 3)
@@ -144,7 +162,8 @@ def _list_sources(train: Sequence[str]) -> Iterator[tuple[str, Primitive]]:
                 template = f"[int({{s}}[i : i + {width}], 2) for i in {step}]"
                 yield f"tokens{width}", Primitive(template, 4 + integer_bits(width))
     if len(alphabet) == 2 or alphabet <= set("()"):
-        up = literal(max(alphabet, key=lambda c: (c in "(", c)))
+        up = literal(max(alphabet, key=lambda c: (c == "(", c)))
+        up = up.replace("{", "{{").replace("}", "}}")
         template = f"list(accumulate(1 if c == {up} else -1 for c in {{s}}))"
         yield "heights", Primitive(template, 6, ("from itertools import accumulate",))
     if any(len(row.split()) > 1 for row in train):
@@ -198,7 +217,7 @@ def _read_column(
         reading.flags.append(Expression(true, bits, truth, level))
         return
     if all(isinstance(value, int | float) for value in present):
-        numbers = _numeric_column(name, code, bits, values, len(reading.numbers))
+        numbers = _numeric_column(code, bits, values, reading.fresh_name(name))
         if numbers is not None:
             reading.numbers.append(numbers)
             return
@@ -210,22 +229,19 @@ def _read_column(
 
 
 def _numeric_column(
-    name: str, code: str, bits: float, values: Sequence[Scalar], index: int
+    code: str, bits: float, values: Sequence[Scalar], local: str
 ) -> Expression | None:
     """Return a column of numbers; where some are missing, through a local name that may be NaN."""
     needs: tuple[Definition, ...] = ()
-    level = Level.ATOM
     try:
         numbers = [math.nan if value is None else float(value) for value in values]
     except OverflowError:
         return None
+    number = code
     if any(isinstance(value, int) and abs(value) >= LARGEST_EXACT for value in values):
-        code = f"float({code})"
+        number = f"float({code})"
     if None in values:
-        local = re.sub(r"\W|^(?=\d)", "_", name, flags=re.ASCII).lower()
-        local = f"{local}_{index}" if not local.strip("_") or keyword.iskeyword(local) else local
-        missing = f"{code[6:-1] if code.startswith('float(') else code} is None"
-        assignment = f"{local} = math.nan if {missing} else {code}"
-        needs = (Definition(assignment, "local", imports(("import math",))),)
-        code = local
-    return Expression(code, bits, np.array(numbers, dtype=np.float64), level, needs)
+        assignment = f"{local} = math.nan if {code} is None else {number}"
+        needs = (Definition(assignment, "local", imports(weights.MATH)),)
+        number = local
+    return Expression(number, bits, np.array(numbers, dtype=np.float64), needs=needs)

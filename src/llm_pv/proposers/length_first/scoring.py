@@ -10,9 +10,6 @@ from llm_pv.proposers.length_first.expressions import Expression, negation
 from llm_pv.proposers.length_first.mining import information
 from llm_pv.proposers.length_first.weights import NEGATION, mistake_bits
 
-MOST_JOINED = 2400
-"""Conditions that are joined with each other."""
-
 
 @dataclass(frozen=True, eq=False)
 class Target:
@@ -20,33 +17,41 @@ class Target:
 
     Parameters
     ----------
+    rows
+        The training rows in question, by position.
     members
-        Whether each training row is of the class.
+        Whether each of them is of the class.
     prices
         The bits that 0, 1, 2, ... mistakes cost.
     """
 
+    rows: NDArray[np.int64]
     members: NDArray[np.bool_]
     prices: NDArray[np.float64]
 
     @classmethod
-    def of(cls, members: NDArray[np.bool_]) -> "Target":
+    def of(cls, rows: NDArray[np.int64], members: NDArray[np.bool_]) -> "Target":
         """Price the mistakes on these rows."""
-        return cls(members, np.array(mistake_bits(len(members), 2)))
+        return cls(rows, members, np.array(mistake_bits(len(members), 2)))
 
     @property
     def size(self) -> int:
-        """How many training rows there are."""
+        """How many training rows are in question."""
         return len(self.members)
 
     def mistakes(self, truth: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return how many training rows each condition gets wrong."""
+        blocks = [
+            self.mistakes_of(truth[start : start + 20_000, self.rows])
+            for start in range(0, len(truth), 20_000)
+        ]
+        return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.int64)
+
+    def mistakes_of(self, truth: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return the same for values on the rows in question alone."""
         signs = np.where(self.members, 1.0, -1.0).astype(np.float32)
-        wrong = np.empty(len(truth), dtype=np.int64)
-        for start in range(0, len(truth), 20_000):
-            block = truth[start : start + 20_000, : self.size].astype(np.float32)
-            wrong[start : start + 20_000] = (self.members.sum() - block @ signs).astype(np.int64)
-        return wrong
+        right = truth.astype(np.float32) @ signs
+        return np.asarray(self.members.sum() - right, dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +65,7 @@ class Scored:
 
 def scored(condition: Expression, target: Target) -> Scored:
     """Count a condition's mistakes."""
-    wrong = int((condition.values[: target.size] != target.members).sum())
+    wrong = int((condition.values[target.rows] != target.members).sum())
     return Scored(condition, wrong, condition.bits + float(target.prices[wrong]))
 
 
@@ -119,7 +124,7 @@ def best_single(conditions: Conditions, target: Target, capacity: int) -> list[S
     return found
 
 
-def telling(conditions: Conditions, target: Target, most: int = MOST_JOINED) -> Conditions:
+def telling(conditions: Conditions, target: Target, most: int) -> Conditions:
     """Return the conditions worth joining: the most informative for their length, and the shortest.
 
     What matters in a conjunction or a sum modulo two may say little on its own, so a third of the
@@ -131,7 +136,7 @@ def telling(conditions: Conditions, target: Target, most: int = MOST_JOINED) -> 
     positives = np.empty(len(conditions))
     total = np.empty(len(conditions))
     for start in range(0, len(conditions), 20_000):
-        block = conditions.truth[start : start + 20_000, : target.size].astype(np.float32)
+        block = conditions.truth[start : start + 20_000, target.rows].astype(np.float32)
         positives[start : start + 20_000] = block @ members
         total[start : start + 20_000] = block.sum(axis=1)
     inside = int(target.members.sum())

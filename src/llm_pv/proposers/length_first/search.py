@@ -8,13 +8,16 @@ stage finds is ranked together by bits, so that the first program that fits is n
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.proposers.base import Proposal
 from llm_pv.proposers.length_first import weights
 from llm_pv.proposers.length_first.arithmetic import best_arithmetic
+from llm_pv.proposers.length_first.budget import Budget
 from llm_pv.proposers.length_first.conditions import Conditions, collect_conditions
 from llm_pv.proposers.length_first.features import collect_features
 from llm_pv.proposers.length_first.joining import best_joined
@@ -34,10 +37,16 @@ from llm_pv.proposers.length_first.trees import (
     tree_candidate,
 )
 
-MOST_PROPOSALS = 200
+if TYPE_CHECKING:
+    from llm_pv.proposers.length_first.expressions import Expression
+
+MOST_RULES = 190
+"""Rules proposed at most; trees and the majority class come after them."""
 KEPT_PER_STAGE = 150
-MOST_CLASSES = 12
-"""Classes that are searched for one by one; further ones are left to lookups and trees."""
+MOST_CLASSES = 6
+"""With more classes, decision lists are left out: lookups and trees remain."""
+
+DEFAULT_BUDGET = Budget()
 
 Progress = Callable[[str, int], None]
 
@@ -52,25 +61,34 @@ class LengthFirst:
     ----------
     budget_seconds
         A cap on the seconds of one search.
+    budget
+        What the search may try.
     progress
         Called with the name of a stage and the number of candidates tried so far.
 
     Examples
     --------
     >>> from llm_pv.data.examples import Classes, Examples
-    >>> words = ["".join(c) for c in __import__("itertools").product("01", repeat=6)]
+    >>> words = [f"{number:05b}" for number in range(32)]
     >>> rows = Examples(words, [str(word.count("1") % 2) for word in words])
     >>> first = next(LengthFirst().propose(rows, Classes.of(["0", "1"]), seed=0))
     >>> print(first.text, end="")
     def f(x):
-        return int(x.count("1") % 2 == 1)
+        return x.count("1") % 2
     """
 
     name = "length-first"
     default_attempts = 200
 
-    def __init__(self, budget_seconds: float = 30.0, *, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        budget_seconds: float = 30.0,
+        *,
+        budget: Budget = DEFAULT_BUDGET,
+        progress: Progress | None = None,
+    ) -> None:
         self.budget_seconds = budget_seconds
+        self.budget = budget
         self._progress = progress
         self._hit_time_cap = False
 
@@ -97,7 +115,7 @@ class LengthFirst:
             return self._hit_time_cap
 
         problem = Problem.of(train, classes.texts, seed)
-        candidates = search(problem, expired, self._progress or _silent)
+        candidates = search(problem, self.budget, expired, self._progress or _silent)
         seconds = time.monotonic() - started
         for candidate in candidates[start:]:
             yield Proposal(
@@ -118,6 +136,7 @@ class _Search:
     """One search under way: what it has read, what it has found, how much it has tried."""
 
     problem: Problem
+    budget: Budget
     expired: Callable[[], bool]
     progress: Progress
     tried: int = 0
@@ -132,28 +151,33 @@ class _Search:
         self.progress(stage, self.tried)
 
 
-def search(problem: Problem, expired: Callable[[], bool], progress: Progress) -> list[Candidate]:
+def search(
+    problem: Problem, budget: Budget, expired: Callable[[], bool], progress: Progress
+) -> list[Candidate]:
     """Return programs, best first; those no better than the majority class are left out."""
     baseline = constant_candidate(problem)
     if len(problem.classes) < 2:
         return [baseline]
-    run = _Search(problem, expired, progress)
+    run = _Search(problem, budget, expired, progress)
     run.report("reading rows")
-    features, reading = collect_features(problem, expired)
+    features, reading = collect_features(problem, budget.reading, expired)
     run.report("mining substrings")
     mined = [
         condition
         for text in reading.texts
         for condition in mine(text, problem.codes, len(problem.classes))
     ]
-    conditions = collect_conditions(features, reading.texts, mined, problem.size)
+    conditions = collect_conditions(
+        features, reading.texts, mined, problem.codes, budget.condition_cells
+    )
     run.count(len(conditions))
     run.report("looking values up")
     run.found += best_lookups(features, problem, KEPT_PER_STAGE)
     _search_classes(run, features, reading, conditions)
     run.report("growing trees")
-    target = Target.of(problem.codes == np.bincount(problem.codes).argmax())
-    trees = grow_trees(telling(conditions, target), problem)
+    most = problem.codes == np.bincount(problem.codes).argmax()
+    target = Target.of(np.arange(problem.size), most)
+    trees = grow_trees(telling(conditions, target, budget.joined), problem)
     rules = _ranked(run.found, baseline.cost - weights.TRUST_MARGIN)
     run.report("done")
     return [*rules, *_ranked(trees, np.inf), baseline]
@@ -162,20 +186,48 @@ def search(problem: Problem, expired: Callable[[], bool], progress: Progress) ->
 def _search_classes(
     run: _Search, features: Features, reading: Reading, conditions: Conditions
 ) -> None:
-    """Search for conditions of each class, or of one where there are two."""
+    """Search for conditions of one class of two, or for a decision list of several."""
     problem = run.problem
     classes = len(problem.classes)
-    answers: dict[int, Scored] = {}
-    wanted = [1] if classes == 2 else range(min(classes, MOST_CLASSES))
-    for code in wanted:
-        target = Target.of(problem.codes == code)
+    everything = np.arange(problem.size)
+    if classes == 2:
+        target = Target.of(everything, problem.codes == 1)
         found = _conditions_for(run, features, reading, conditions, target)
-        if classes == 2:
-            run.found += [_two_way(one, problem, code) for one in found]
-        elif found:
-            answers[code] = min(found, key=lambda one: one.cost)
-    if classes > 2 and answers:
-        run.found += _decision_lists(answers, problem)
+        run.found += [_two_way(one, problem, 1) for one in found]
+        return
+
+    def cheapest(code: int, rows: NDArray[np.int64]) -> Scored | None:
+        target = Target.of(rows, problem.codes[rows] == code)
+        found = _conditions_for(run, features, reading, conditions, target)
+        return min(found, key=lambda one: one.cost) if found else None
+
+    if classes <= MOST_CLASSES:
+        run.found += _decision_lists(cheapest, problem)
+
+
+def _decision_lists(
+    cheapest: Callable[[int, NDArray[np.int64]], Scored | None], problem: Problem
+) -> list[Candidate]:
+    """Return decision lists: one condition a class, each made for the rows that are left."""
+    answers = {
+        code: cheapest(code, np.arange(problem.size)) for code in range(len(problem.classes))
+    }
+    order = sorted(answers, key=lambda code: one.cost if (one := answers[code]) else np.inf)
+    chosen: list[tuple[int, Expression]] = []
+    rows = np.arange(problem.size)
+    for code in order[:-1]:
+        left = np.unique(problem.codes[rows])
+        if code not in left or len(left) < 2:
+            continue
+        best = answers[code] if not chosen else cheapest(code, rows)
+        if best is not None:
+            chosen.append((code, best.condition))
+            rows = rows[~best.condition.values[rows].astype(bool)]
+    last = int(np.bincount(problem.codes[rows] if len(rows) else problem.codes).argmax())
+    tree: Branch | Leaf = Leaf(last)
+    for code, condition in reversed(chosen):
+        tree = Branch(condition, Leaf(code), tree)
+    return [tree_candidate(tree, problem, "rule")]
 
 
 def _conditions_for(
@@ -195,11 +247,14 @@ def _conditions_for(
         return found
     run.report("pairs of numbers")
     numbers = features.numbers
-    found += best_arithmetic(numbers, target, KEPT_PER_STAGE, run.expired, run.count)
+    cells = run.budget.pair_cells // max(1, len(run.problem.classes) - 1)
+    found += best_arithmetic(
+        numbers, target, KEPT_PER_STAGE, cells, expired=run.expired, count=run.count
+    )
     if run.expired():
         return found
     run.report("joined conditions")
-    chosen = telling(conditions, target)
+    chosen = telling(conditions, target, run.budget.joined)
     found += best_joined(chosen, target, KEPT_PER_STAGE, run.expired, run.count)
     return found
 
@@ -211,24 +266,10 @@ def _two_way(one: Scored, problem: Problem, positive: int) -> Candidate:
     return Candidate(body, needs, bits, answers, one.mistakes, one.cost)
 
 
-def _decision_lists(answers: dict[int, Scored], problem: Problem) -> list[Candidate]:
-    """Return decision lists: one condition a class, the cheapest first, one class left over."""
-    by_cost = sorted(answers, key=lambda code: answers[code].cost)
-    rest = [code for code in range(len(problem.classes)) if code not in answers]
-    found = []
-    for last in rest or by_cost[-2:]:
-        tree: Branch | Leaf = Leaf(last)
-        for code in reversed(by_cost):
-            if code != last:
-                tree = Branch(answers[code].condition, Leaf(code), tree)
-        found.append(tree_candidate(tree, problem, "rule"))
-    return found
-
-
 def _ranked(candidates: Sequence[Candidate], bar: float) -> list[Candidate]:
     """Return the candidates under the bar, cheapest first, one for each way to answer."""
     kept: dict[bytes, Candidate] = {}
     for candidate in sorted(candidates, key=lambda one: (one.cost, one.body)):
         if candidate.cost < bar:
             kept.setdefault(candidate.answers.tobytes(), candidate)
-    return list(kept.values())[:MOST_PROPOSALS]
+    return list(kept.values())[:MOST_RULES]

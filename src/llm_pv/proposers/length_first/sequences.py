@@ -86,9 +86,9 @@ class Question:
 
     @property
     def effort(self) -> float:
-        """Characters or items read to answer it; what loops in Python counts ten times."""
+        """Steps to answer it: one a character where Python loops, one for a hundred elsewhere."""
         loops = " for " in self.primitive.template or "Counter" in self.primitive.template
-        return (10.0 if loops else 1.0) * sum(len(row) + 10 for row in self.part.rows)
+        return sum((len(row) if loops else len(row) / 100) + 10 for row in self.part.rows)
 
     def answer(self, evaluator: Evaluator) -> Expression | None:
         """Return its value on every row; None where it fails or is not exact."""
@@ -103,7 +103,8 @@ class Question:
             return None
         code = self.primitive.template.format(s=self.part.code, **constants)
         level = Level.COMPARISON if self.primitive.comparison else Level.ATOM
-        return Expression(code, self.bits, array, level, needs)
+        opposite = self.primitive.opposite.format(s=self.part.code, **constants)
+        return Expression(code, self.bits, array, level, needs, opposite)
 
 
 def literal(value: object) -> str:

@@ -33,6 +33,15 @@ class Primitive:
     imports: tuple[str, ...] = ()
     comparison: bool = False
 
+    @property
+    def opposite(self) -> str:
+        """The template of the opposite question; empty where it is a plain ``not``."""
+        if not self.comparison:
+            return ""
+        if " == " in self.template:
+            return self.template.replace(" == ", " != ")
+        return self.template.replace(" in ", " not in ", 1)
+
 
 GROUPBY = ("from itertools import groupby",)
 COUNTER = ("from collections import Counter",)
@@ -187,6 +196,8 @@ PAIR_OPERATIONS = {"-": 3.0, "+": 3.5, "/": 5.0, "*": 5.0}
 
 THRESHOLD = 1.5
 """A comparison with a constant, the constant not included."""
+DIGIT = 0.3
+"""Each significant digit of a threshold: among cuts that do as well, people like round ones."""
 EQUALITY = 2.0
 MODULUS = 2.0
 COMPARISON = 2.0

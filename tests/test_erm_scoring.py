@@ -1,0 +1,45 @@
+"""Scores worked out by hand."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
+
+from llm_pv.erm.learned import exact_interval
+from llm_pv.erm.scoring import Score, majority_label, score_predictions
+
+
+def test_a_row_without_a_prediction_is_a_mistake() -> None:
+    score = score_predictions([None, "a", "b", None], ["a", "a", "a", "b"])
+    assert (score.rows, score.errors, score.failed) == (4, 3, 2)
+    assert score.accuracy == 0.25
+    assert score.balanced_accuracy == pytest.approx((1 / 3 + 0) / 2)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=1))
+def test_scores_agree_with_scikit_learn(pairs: list[tuple[str, str]]) -> None:
+    guesses, labels = (list(side) for side in zip(*pairs, strict=True))
+    score = score_predictions(guesses, labels)
+    assert score.accuracy == pytest.approx(accuracy_score(labels, guesses))
+    if set(guesses) <= set(labels) and len(set(labels)) > 1:
+        assert score.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, guesses))
+
+
+def test_no_rows_score_nothing() -> None:
+    assert score_predictions([], []) == Score(0, 0, 0, 0.0)
+    assert Score(0, 0, 0, 0.0).accuracy == 0.0
+    assert exact_interval(Score(0, 0, 0, 0.0)) is None
+
+
+@given(rows=st.integers(1, 2000), portion=st.floats(0, 1))
+def test_the_interval_is_the_exact_binomial_one(rows: int, portion: float) -> None:
+    errors = round(portion * rows)
+    expected = binomtest(rows - errors, rows).proportion_ci(0.95, "exact")
+    interval = exact_interval(Score(rows, errors, 0, 0.0))
+    assert interval == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_the_majority_is_the_first_in_order_among_equals() -> None:
+    assert majority_label(["b", "a", "a", "b"]) == "a"
+    assert majority_label(["b", "a", "b"]) == "b"

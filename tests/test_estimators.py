@@ -1,0 +1,375 @@
+"""The classifier on the kinds of rows and labels users have, and what it says to bad ones."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
+
+from llm_pv import Limits, ProgramClassifier
+from llm_pv.errors import ProgramError
+from llm_pv.proposers.length_first import LengthFirst
+from rows import ALWAYS_ONE, PARITY, Scripted
+
+TEXTS = [f"{number:06b}" for number in range(64)]
+ODD = [text.count("1") % 2 for text in TEXTS]
+NUMBERS = np.random.default_rng(0).integers(0, 9, size=(60, 3))
+ABOVE = (NUMBERS[:, 0] > 4).astype(int)
+
+
+def classifier(*programs: str, **parameters: Any) -> ProgramClassifier:
+    """A classifier that tries these programs, and the same split every time."""
+    return ProgramClassifier(
+        proposer=Scripted(programs, free=True), **{"random_state": 0} | parameters
+    )
+
+
+def above(column: str = "x0", yes: str = "1", no: str = "0") -> ProgramClassifier:
+    """A classifier that tries the rule behind `ABOVE`."""
+    return classifier(f"def f(x):\n    return {yes} if x[{column!r}] > 4 else {no}\n")
+
+
+def echo(text: str) -> str:
+    """A program that answers 1 where an input reads so, and 0 elsewhere."""
+    return f"def f(x):\n    return int(repr(x) == {text!r})\n"
+
+
+def mixed_frame() -> pd.DataFrame:
+    """Columns of every kind, the label ABOVE in the first."""
+    return pd.DataFrame(
+        {
+            "age": NUMBERS[:, 0],
+            "share": NUMBERS[:, 1] / 4,
+            "name": ["ann", "bob", "carlo"] * 20,
+            "ok": NUMBERS[:, 2] > 3,
+            "grade": pd.Categorical(["low", "high", "medium"] * 20),
+            "day": pd.date_range("2020-01-01", periods=60),
+            "count": pd.array([1, 2, None] * 20, dtype="Int64"),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [TEXTS, tuple(TEXTS), np.array(TEXTS), pd.Series(TEXTS), pd.Index(TEXTS),
+     [[text] for text in TEXTS]],
+    ids=["list", "tuple", "array", "series", "index", "one column"],
+)  # fmt: skip
+def test_strings_reach_the_program_as_they_are(rows: Any) -> None:
+    model = classifier(ALWAYS_ONE, PARITY).fit(rows, ODD)
+    assert model.program_.source == PARITY
+    assert model.predict(["111111", "000111"]).tolist() == [0, 1]
+    assert model.n_features_in_ == 1
+    assert not hasattr(model, "feature_names_in_")
+    assert model.score(rows, ODD) == 1.0
+
+
+def test_rows_of_an_array_reach_the_program_as_dicts() -> None:
+    rule = "def f(x):\n    return int(x == {'x0': 1, 'x1': None, 'x2': 'a'})\n"
+    rows = [[number, None, "a"] for number in range(20)]
+    model = classifier(rule).fit(rows, [int(row[0] == 1) for row in rows])
+    assert model.predict([[1, None, "a"], [2, None, "a"], [1, 3, "a"]]).tolist() == [1, 0, 0]
+
+
+def test_columns_of_every_kind_reach_the_program_as_plain_values() -> None:
+    frame = mixed_frame()
+    first = {
+        "age": int(NUMBERS[0, 0]),
+        "share": float(NUMBERS[0, 1] / 4),
+        "name": "ann",
+        "ok": bool(NUMBERS[0, 2] > 3),
+        "grade": "low",
+        "day": "2020-01-01T00:00:00",
+        "count": 1,
+    }
+    target = [1] + [0] * 59
+    model = classifier(echo(repr(first))).fit(frame, target)
+    assert model.predict(frame).tolist() == target
+    assert model.feature_names_in_.tolist() == list(frame.columns)
+
+
+def test_the_built_in_search_learns_a_threshold_of_an_array() -> None:
+    model = ProgramClassifier(random_state=0, attempts=5).fit(NUMBERS, ABOVE)
+    assert model.score(NUMBERS, ABOVE) > 0.9
+
+
+def test_missing_values_reach_the_program_as_none() -> None:
+    rows = np.where(NUMBERS == 0, np.nan, NUMBERS)
+    target = np.isnan(rows[:, 0]).astype(int)
+    model = classifier("def f(x):\n    return int(x['x0'] is None)\n").fit(rows, target)
+    assert model.predict(rows).tolist() == target.tolist()
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "yes", "no"),
+    [
+        (ABOVE == 1, np.array([False, True]), "True", "False"),
+        (ABOVE.astype(np.uint8), np.array([0, 1], np.uint8), "1", "0"),
+        (ABOVE.astype(float), np.array([0.0, 1.0]), "1", "0"),
+        (ABOVE * 2 - 1, np.array([-1, 1]), "1", "-1"),
+        (np.where(ABOVE, "yes", "no"), np.array(["no", "yes"]), "'yes'", "'no'"),
+        (np.where(ABOVE, "", "no"), np.array(["", "no"]), "''", "'no'"),
+        (np.where(ABOVE, "yes", "no").astype(object), np.array(["no", "yes"], object),
+         "'yes'", "'no'"),
+        (pd.Series(np.where(ABOVE, "yes", "no"), dtype="category"),
+         np.array(["no", "yes"], object), "'yes'", "'no'"),
+        (pd.Series(ABOVE, dtype="Int64"), np.array([0.0, 1.0]), "1", "0"),
+        (ABOVE.tolist(), np.array([0, 1]), "1", "0"),
+    ],
+    ids=["bool", "uint8", "float", "negative", "str", "empty", "object", "category", "Int64",
+         "list"],
+)  # fmt: skip
+def test_predictions_are_of_the_labels_own_kind(
+    labels: Any, classes: "np.ndarray[Any, Any]", yes: str, no: str
+) -> None:
+    model = above(yes=yes, no=no).fit(NUMBERS, labels)
+    assert model.classes_.dtype == classes.dtype
+    assert model.classes_.tolist() == classes.tolist()
+    predicted = model.predict(NUMBERS)
+    assert predicted.dtype == classes.dtype
+    assert predicted.tolist() == np.asarray(labels).tolist()
+    assert model.score(NUMBERS, labels) == 1.0
+
+
+def test_the_pick_is_marked_and_certified() -> None:
+    model = classifier(ALWAYS_ONE, PARITY, "no code").fit(TEXTS, ODD)
+    assert model.programs_["pick"].tolist() == [">>>>", ""]
+    assert model.programs_["program"].tolist() == [PARITY, ALWAYS_ONE]
+    assert model.certificate_.rows == 32
+    assert 0 < model.certificate_.error_bound < 0.2
+
+
+def test_rows_without_a_class_get_the_majority_and_a_counted_warning() -> None:
+    rule = "def f(x):\n    return x.count('1') % 2 if len(x) == 6 else 'spam'\n"
+    target = [int(number % 4 == 0) for number in range(64)]
+    model = classifier(rule).fit(TEXTS, target)
+    message = r"no class for 2 of 3 rows \(gave an answer .*'spam'.*\); .* predicted as 0"
+    with pytest.warns(RuntimeWarning, match=message):
+        assert model.predict(["000001", "1", ""]).tolist() == [1, 0, 0]
+
+
+def test_a_row_without_an_answer_is_not_taken_for_the_empty_class() -> None:
+    labels = ["" if odd else "even" for odd in ODD[:60]]
+    rule = "def f(x):\n    return ['even', ''][x.count('1') % 2] if len(x) == 6 else 1 / 0\n"
+    target = [*labels, "even", "even", "even", "even"]
+    model = classifier(rule).fit([*TEXTS[:60], *TEXTS[60:]], target)
+    with pytest.warns(RuntimeWarning, match="ZeroDivisionError"):
+        assert model.predict(["1"]).tolist() == [model.learned_.baseline.label]
+
+
+def test_columns_are_told_by_name_in_any_order() -> None:
+    frame = mixed_frame()
+    model = above("age").fit(frame, ABOVE)
+    assert model.predict(frame[frame.columns[::-1]]).tolist() == ABOVE.tolist()
+    moved = frame.set_index(pd.Index(range(100, 160)))
+    assert model.predict(moved).tolist() == ABOVE.tolist()
+
+
+def test_arrays_and_frames_may_follow_each_other_by_position() -> None:
+    frame = pd.DataFrame(NUMBERS, columns=["a", "b", "c"])
+    model = above("a").fit(frame, ABOVE)
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        assert model.predict(NUMBERS).tolist() == ABOVE.tolist()
+    model = above().fit(NUMBERS, ABOVE)
+    with pytest.warns(UserWarning, match="X has feature names"):
+        assert model.predict(frame).tolist() == ABOVE.tolist()
+    numbered = pd.DataFrame(NUMBERS)
+    assert above("0").fit(numbered, ABOVE).predict(numbered).tolist() == ABOVE.tolist()
+
+
+def test_decimals_may_follow_whole_numbers_and_leave_whole_ones_whole() -> None:
+    rule = "def f(x):\n    return ['whole', 'other'][isinstance(x['x0'], float)]\n"
+    target = ["whole"] * 59 + ["other"]
+    model = classifier(rule).fit(NUMBERS, target)
+    assert model.predict([[2.0, 0, 0], [2.5, 0, 0]]).tolist() == ["whole", "other"]
+    assert model.predict(NUMBERS + 0.5).tolist() == ["other"] * 60
+    assert model.predict([[2**60 + 1, 0, 0]]).tolist() == ["whole"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda frame: frame.drop(columns="age"), "yet now missing:\n- age"),
+        (lambda frame: frame.rename(columns={"age": "years"}), "unseen at fit time:\n- years"),
+        (lambda frame: frame.assign(more=1), "unseen at fit time:\n- more"),
+        (lambda frame: frame.assign(name=7), "'name' holds int64 values but was text in fit"),
+        (lambda frame: frame.assign(age="old"), "'age', row 1: 'old'"),
+        (lambda frame: frame.assign(share=np.inf), "infinity in column 'share'"),
+        (lambda frame: pd.concat([frame, frame[["age"]]], axis=1), "two columns named 'age'"),
+        (lambda frame: frame.iloc[:0], r"0 sample\(s\)"),
+        (lambda frame: TEXTS, "X has 1 features, but ProgramClassifier is expecting 7"),
+        (lambda frame: NUMBERS, "X has 3 features, but ProgramClassifier is expecting 7"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_rows_unlike_those_of_fit_are_refused(
+    change: Callable[[pd.DataFrame], Any], message: str
+) -> None:
+    model = above("age").fit(mixed_frame(), ABOVE)
+    with pytest.raises(ValueError, match=message):
+        model.predict(change(mixed_frame()))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([1, 2], "Expected 2D array, got 1D array"),
+        ([[1], [2]], r"X holds 1 \(int\), but fit saw strings"),
+        (["01", None], "None in row 1: give a string for every row"),
+        (NUMBERS, "X has 3 features, but ProgramClassifier is expecting 1"),
+        ("000111", "Expected 2D array, got scalar"),
+        ([], r"0 sample\(s\)"),
+    ],
+)
+def test_anything_but_strings_after_strings_is_refused(rows: Any, message: str) -> None:
+    model = classifier(PARITY).fit(TEXTS, ODD)
+    with pytest.raises(ValueError, match=message):
+        model.predict(rows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (NUMBERS[:, 0], "Expected 2D array, got 1D array"),
+        (NUMBERS[:, :, None], "Found array with dim 3"),
+        (NUMBERS * 1j, "Complex data not supported"),
+        (np.where(NUMBERS == 0, np.inf, NUMBERS), "X contains infinity"),
+        (NUMBERS[:, :0], r"0 feature\(s\)"),
+        (pd.DataFrame(index=range(60)), r"0 feature\(s\)"),
+        (pd.DataFrame({"a": [[1]] * 60}), "column 'a' holds a list"),
+        (pd.DataFrame({"a": [1j] * 60}), "column 'a' holds a complex"),
+        ([*TEXTS[:59], 5], "such as 5 in row 59"),
+        (None, "Expected 2D array"),
+    ],
+)
+def test_rows_that_cannot_be_read_are_refused(rows: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        above().fit(rows, ABOVE)
+
+
+def test_sparse_rows_are_refused() -> None:
+    with pytest.raises(TypeError, match="dense data is required"):
+        above().fit(scipy.sparse.csr_array(NUMBERS), ABOVE)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (None, "requires y to be passed"),
+        (np.where(ABOVE, 1, np.nan), "Input y contains NaN"),
+        (pd.Series(["a", None] * 30), "NaN: 30 rows have no label"),
+        (np.ones(60), "only one class, 1.0"),
+        (ABOVE[:10], r"inconsistent numbers of samples: \[60, 10\]"),
+        (np.c_[ABOVE, ABOVE], "y should be a 1d array"),
+        (np.linspace(0, 1, 60), "Unknown label type: continuous"),
+        (np.arange(60), "look like a number to predict"),
+        (ABOVE.astype(object), r"holds int; give labels of one kind, such as y.astype\(int\)"),
+        (ABOVE.astype("datetime64[D]"), "y has dtype datetime64"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:The number of unique classes is greater")
+def test_labels_that_cannot_be_learned_are_refused(labels: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        above().fit(NUMBERS, labels)
+
+
+def test_a_column_vector_of_labels_is_taken_with_a_warning() -> None:
+    with pytest.warns(DataConversionWarning):
+        model = above().fit(NUMBERS, ABOVE[:, None])
+    assert model.classes_.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"proposer": 3}, "proposer is 3; give 'length-first'"),
+        ({"proposer": "magic"}, "no proposer is called 'magic'"),
+        ({"attempts": 2.5}, "attempts is 2.5; give a whole number"),
+        ({"attempts": 0}, "attempts is 0; at least 1"),
+        ({"train_size": 0.5}, "train size 0.5: give a whole number"),
+        ({"train_size": 100}, "fewer than the 100 train"),
+        ({"validation_size": 0}, "validation size 0: give at least 1"),
+        ({"budget_seconds": "x"}, "budget_seconds is 'x'; give a number"),
+        ({"budget_seconds": 0}, "give a positive number"),
+        ({"delta": 2}, "delta is 2; give a probability"),
+        ({"limits": {}}, r"limits is {}: give llm_pv.Limits\(...\)"),
+        ({"random_state": "a"}, "cannot be used to seed"),
+        ({"random_state": -1}, "Seed must be between"),
+        ({"random_state": np.random.default_rng(0)}, "cannot be used to seed"),
+    ],
+)
+def test_parameters_that_cannot_be_are_refused_in_fit(
+    parameters: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        ProgramClassifier(**{"random_state": 0} | parameters).fit(NUMBERS, ABOVE)
+
+
+def test_predicting_before_fit_or_after_a_failed_one_says_so() -> None:
+    model = classifier("no code")
+    with pytest.raises(NotFittedError):
+        model.predict(TEXTS)
+    with pytest.raises(ProgramError, match="no program found.*give more attempts or another"):
+        model.fit(TEXTS, ODD)
+    with pytest.raises(NotFittedError):
+        model.predict(TEXTS)
+
+
+def test_sizes_share_the_rows_equally_unless_asked() -> None:
+    model = classifier(PARITY).fit(TEXTS, ODD)
+    assert model.certificate_.rows == 32
+    model = classifier(PARITY, validation_size=50).fit(TEXTS, ODD)
+    assert model.certificate_.rows == 50
+    proposer = Scripted([PARITY], free=True)
+    ProgramClassifier(proposer=proposer, train_size=10, random_state=0).fit(TEXTS, ODD)
+    assert [len(call[0]) for call in proposer.calls] == [10]
+
+
+def test_the_random_state_draws_the_split_as_scikit_learn_means_it() -> None:
+    def seeds(random_state: Any, fits: int = 2) -> list[int]:
+        proposer = Scripted([PARITY], free=True)
+        model = ProgramClassifier(proposer=proposer, random_state=random_state)
+        for _ in range(fits):
+            model.fit(TEXTS, ODD)
+        return [call[2] for call in proposer.calls]
+
+    assert seeds(7) == [7, 7]
+    assert seeds(np.int64(7)) == [7, 7]
+    first, second = seeds(np.random.RandomState(3))
+    assert first != second
+    assert seeds(np.random.RandomState(3)) == [first, second]
+    first, second = seeds(None)
+    assert first != second
+
+
+def test_the_same_random_state_gives_the_same_program_twice() -> None:
+    models = [
+        ProgramClassifier(random_state=4, attempts=5).fit(NUMBERS, NUMBERS[:, 1] % 3)
+        for _ in range(2)
+    ]
+    first, second = (model.programs_ for model in models)
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_a_search_cut_short_warns_that_another_machine_may_end_elsewhere() -> None:
+    proposer = LengthFirst(budget_seconds=1e-9)
+    with pytest.warns(ConvergenceWarning, match="cut short"):
+        ProgramClassifier(proposer=proposer, random_state=0).fit(NUMBERS, ABOVE)
+
+
+def test_limits_bind_the_program() -> None:
+    loop = "def f(x):\n    while len(x) == 1:\n        pass\n    return x.count('1') % 2\n"
+    limits = Limits(cpu_seconds=0.2, wall_seconds=0.5)
+    model = classifier(loop, limits=limits).fit(TEXTS, ODD)
+    with pytest.warns(RuntimeWarning, match="no class for 1 of 1 rows .timed out"):
+        model.predict(["1"])
+
+
+def test_fit_says_nothing_when_nothing_is_wrong() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        classifier(PARITY).fit(TEXTS, ODD).predict(TEXTS)

@@ -1,0 +1,159 @@
+"""The pieces of the built-in search, on values worked out by hand."""
+
+import random
+
+import numpy as np
+import pytest
+
+from llm_pv.data.examples import Classes, Examples, Input
+from llm_pv.proposers.length_first import LengthFirst
+from llm_pv.proposers.length_first.arithmetic import best_cuts
+from llm_pv.proposers.length_first.budget import Budget
+from llm_pv.proposers.length_first.conditions import digits_of, simplest_between
+from llm_pv.proposers.length_first.expressions import Definition, Evaluator
+from llm_pv.proposers.length_first.numbers import IS_PRIME
+from llm_pv.proposers.length_first.problem import make_probes
+from llm_pv.proposers.length_first.scoring import Target
+from llm_pv.proposers.length_first.weights import mistake_bits
+
+SMALL = Budget(reading=1e5, condition_cells=300_000, pair_cells=50_000, joined=300)
+
+
+def proposals(rows: list[Input], labels: list[str], seed: int = 0) -> list[tuple[str, str]]:
+    found = LengthFirst(budget=SMALL).propose(Examples(rows, labels), Classes.of(labels), seed)
+    return [(proposal.text, proposal.note) for proposal in found]
+
+
+def random_words(number: int, length: int) -> list[Input]:
+    chance = random.Random(3)
+    return ["".join(chance.choices("01", k=length)) for _ in range(number)]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "cut"),
+    [(3, 4, 4), (24, 25, 25), (57, 64, 60), (-7, -5, -6), (0.123, 0.131, 0.13), (99, 101, 100)],
+)
+def test_a_cut_is_the_simplest_number_between_two_values(
+    low: float, high: float, cut: float
+) -> None:
+    assert simplest_between(low, high) == cut
+
+
+@pytest.mark.parametrize(("value", "digits"), [(40, 1), (-0.25, 2), (0, 1), (1200, 2), (123.5, 4)])
+def test_significant_digits_are_counted(value: float, digits: int) -> None:
+    assert digits_of(value) == digits
+
+
+def test_mistakes_never_become_cheaper_and_cost_more_with_more_classes() -> None:
+    two, five = mistake_bits(50, 2), mistake_bits(50, 5)
+    assert two == sorted(two)
+    assert two[0] == five[0]
+    assert all(a < b for a, b in zip(two[1:], five[1:], strict=True))
+
+
+def test_is_prime_knows_the_primes_below_1000_and_strong_pseudoprimes() -> None:
+    sieve = [n for n in range(2, 1000) if all(n % d for d in range(2, int(n**0.5) + 1))]
+    numbers = list(range(-5, 1000))
+    assert Evaluator(5).run("is_prime({s})", {}, numbers, (IS_PRIME,)) == [
+        n in sieve for n in numbers
+    ]
+    composite = [3215031751, 3825123056546413051, 2**61 + 1]
+    assert Evaluator(5).run("is_prime({s})", {}, composite, (IS_PRIME,)) == [False] * 3
+    assert Evaluator(5).run("is_prime({s})", {}, [2**61 - 1, 2**89 - 1], (IS_PRIME,)) == [True] * 2
+
+
+def test_the_best_cut_is_found_on_unsorted_numbers_with_ties() -> None:
+    target = Target.of(np.arange(5), np.array([True, False, True, False, False]))
+    wrong, place = best_cuts(np.array([[5.0, 1.0, 4.0, 1.0, 4.0]]), target)
+    # Sorted: 1 1 4 4 5. Cut below the first 4: the 4 that is no member is the only mistake.
+    assert (wrong.tolist(), place.tolist()) == ([1], [2])
+
+
+def test_an_expression_that_fails_on_a_training_row_is_dropped_but_not_on_a_probe() -> None:
+    assert Evaluator(2).run("{s}[0]", {}, ["a", ""], ()) is None
+    assert Evaluator(1).run("{s}[0]", {}, ["a", ""], ()) == ["a", "a"]
+    nested = Definition("def twice(n):\n    return 2 * n", "helper")
+    assert Evaluator(1).run("twice({s})", {}, [4], (nested,)) == [8]
+
+
+def test_probes_are_like_the_rows_they_come_from() -> None:
+    chance = random.Random(0)
+    rows: list[Input] = [{"a": i, "b": None if i % 2 else "x"} for i in range(30)]
+    for probe in make_probes(rows, chance):
+        assert isinstance(probe, dict)
+        assert set(probe) == {"a", "b"}
+        assert probe["a"] in range(30)
+    for probe in make_probes(["0110", "", "111"], chance):
+        assert set(probe) <= {"0", "1"}
+
+
+def test_the_same_seed_gives_the_same_proposals() -> None:
+    rows = random_words(40, 12)
+    labels = [str(str(row).count("11") % 2) for row in rows]
+    assert proposals(rows, labels) == proposals(rows, labels)
+
+
+def test_labels_without_a_rule_end_with_fallbacks_only() -> None:
+    rows = random_words(60, 30)
+    chance = random.Random(8)
+    notes = [note for _, note in proposals(rows, [chance.choice("01") for _ in rows])]
+    assert notes
+    assert all(note.startswith("fallback") for note in notes)
+
+
+def test_a_few_wrong_labels_do_not_hide_a_rule() -> None:
+    rows = random_words(100, 20)
+    labels = [str(str(row).count("1") % 2) for row in rows]
+    for index in (5, 50, 77):
+        labels[index] = "1" if labels[index] == "0" else "0"
+    text, note = proposals(rows, labels)[0]
+    assert text in (
+        'def f(x):\n    return x.count("0") % 2\n',
+        'def f(x):\n    return x.count("1") % 2\n',
+    )
+    assert note.endswith("3 training mistakes")
+
+
+def test_one_class_gives_the_program_that_answers_it() -> None:
+    assert proposals(["a", "b"], ["spam", "spam"])[0][0] == 'def f(x):\n    return "spam"\n'
+
+
+def test_short_strings_of_one_length_are_searched() -> None:
+    rows: list[Input] = ["00", "01", "10", "11"] * 10
+    labels = [str(int(str(row)[1])) for row in rows]
+    assert proposals(rows, labels)[0][1].endswith("0 training mistakes")
+
+
+def test_the_time_cap_ends_the_search_and_is_told() -> None:
+    rows = random_words(60, 30)
+    labels = [str(str(row).count("1") % 2) for row in rows]
+    search = LengthFirst(0.0, budget=SMALL)
+    last = list(search.propose(Examples(rows, labels), Classes.of(labels), 0))[-1]
+    assert search.hit_time_cap
+    assert last.text.startswith("def f(x):\n    return ")
+
+
+def test_progress_names_stages_with_growing_counts() -> None:
+    stages: list[tuple[str, int]] = []
+    search = LengthFirst(budget=SMALL, progress=lambda stage, tried: stages.append((stage, tried)))
+    rows = random_words(30, 8)
+    labels = [str(row)[0] for row in rows]
+    list(search.propose(Examples(rows, labels), Classes.of(labels), 0))
+    assert stages[0] == ("reading rows", 0)
+    assert [tried for _, tried in stages] == sorted(tried for _, tried in stages)
+    assert stages[-1][1] > 1000
+    assert not search.hit_time_cap
+
+
+def test_a_column_is_named_and_a_round_threshold_is_found() -> None:
+    chance = random.Random(5)
+    rows: list[Input] = [
+        {"age": chance.randint(18, 90), "city": chance.choice(["Rome", "Oslo", None])}
+        for _ in range(120)
+    ]
+    labels = [
+        "yes" if int(row["age"]) >= 40 and row["city"] == "Oslo" else "no"  # type: ignore[arg-type, index]
+        for row in rows
+    ]
+    texts = [text for text, _ in proposals(rows, labels)[:5]]
+    assert any('x["city"] == "Oslo" and x["age"] >= 40' in text for text in texts)

@@ -1,0 +1,68 @@
+"""Finding saved programs: in a run, in a run's folder, alone."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from llm_pv.errors import ProgramError, RunError
+from llm_pv.learning import Search, learn
+from llm_pv.runs.saved_program import load_program
+from rows import PARITY, parity_splits
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    (tmp_path / "reply.txt").write_text(PARITY)
+    out = tmp_path / "run"
+    learn(parity_splits(), search=Search(f"replay:{tmp_path / 'reply.txt'}"), out=out, name="bits")
+    return out
+
+
+def test_a_run_and_its_program_s_file_give_the_same(run: Path) -> None:
+    by_run = load_program(run)
+    by_file = load_program(run / "programs" / "bits-t0.py")
+    assert by_run == by_file
+    assert by_run.program.source == PARITY
+    assert by_run.classes is not None
+    assert by_run.classes.values == (0, 1)
+    assert (by_run.value("1"), by_run.value("2"), by_run.value(None)) == (1, None, None)
+
+
+def test_a_file_that_stands_alone_knows_its_source_only(tmp_path: Path) -> None:
+    path = tmp_path / "program.py"
+    path.write_text(PARITY)
+    saved = load_program(path)
+    assert saved.program.source == PARITY
+    assert (saved.columns, saved.types, saved.classes) == (None, None, None)
+    assert saved.value("1") == "1"
+
+
+def test_a_run_with_several_programs_asks_which(run: Path) -> None:
+    (run / "programs" / "other-t0.py").write_text(PARITY)
+    with pytest.raises(RunError, match=r"2 programs.*bits-t0\.py, other-t0\.py"):
+        load_program(run)
+
+
+def test_a_run_without_a_program_says_so(run: Path) -> None:
+    (run / "programs" / "bits-t0.py").unlink()
+    with pytest.raises(RunError, match="no program yet"):
+        load_program(run)
+
+
+def test_files_that_hold_no_program_are_named(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"none\.py"):
+        load_program(tmp_path / "none.py")
+    (tmp_path / "bytes.py").write_bytes(b"\xff\xfe")
+    with pytest.raises(RunError, match=r"bytes\.py"):
+        load_program(tmp_path / "bytes.py")
+    (tmp_path / "other.py").write_text("print('hello')\n")
+    with pytest.raises(ProgramError, match=r"other\.py"):
+        load_program(tmp_path / "other.py")
+
+
+def test_what_the_run_recorded_is_plain_json(run: Path) -> None:
+    configuration = json.loads((run / "run.json").read_text())["configuration"]
+    assert configuration["class_values"] == [0, 1]
+    assert configuration["planned_attempts"] == 1
+    assert configuration["sizes"] == [20, 30, 40]

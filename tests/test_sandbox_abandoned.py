@@ -1,0 +1,39 @@
+"""A run that is given up leaves nothing behind, however late it notices."""
+
+import threading
+from collections.abc import Sequence
+
+from llm_pv.data.examples import Input
+from llm_pv.sandbox import Execution, Limits, Outcome
+from llm_pv.sandbox.batch import Batch
+from llm_pv.sandbox.pool import _Crew
+
+
+class Late:
+    """A worker that starts its process after it was closed."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self.released = threading.Event()
+        self.holds_process = False
+
+    def run(self, source: str, inputs: Sequence[Input], limits: Limits) -> Execution:
+        self.entered.set()
+        self.released.wait(60)
+        self.holds_process = True
+        return Execution(Outcome.FINISHED, ("1",))
+
+    def close(self) -> None:
+        self.holds_process = False
+
+
+def test_what_a_worker_starts_after_it_was_given_up_is_ended_too() -> None:
+    late = Late()
+    crew = _Crew(Late, late, 1)
+    with crew.several(Limits()) as start:
+        run = start("def f(x): return 1", Batch.of(["a"]))
+        late.entered.wait(60)
+    late.released.set()
+    run.result(60)
+    assert not late.holds_process
+    crew.close()
