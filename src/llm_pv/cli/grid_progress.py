@@ -6,14 +6,16 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import (
-    BarColumn,
     Progress,
     SpinnerColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
+from rich.text import Text
 
 from llm_pv.erm.attempts import Attempt
 from llm_pv.grid.run import Observer
@@ -23,7 +25,7 @@ from llm_pv.runs.cells import Cell
 class GridProgress(Observer):
     """Shows how many trials are done, the best programs so far, spending and the time left.
 
-    On a terminal a bar and a line for every trial under way; elsewhere a line for every trial
+    On a terminal a line for the whole and one for every trial under way; elsewhere a line for every trial
     that ended, so that a log tells how far a grid has come.
 
     Parameters
@@ -97,13 +99,20 @@ class GridProgress(Observer):
         if self._best:
             perfect = sum(best == 1.0 for best in self._best.values())
             mean = sum(self._best.values()) / len(self._best)
-            parts.append(f"best validation accuracy {mean:.1%} on average, {perfect} perfect")
-        parts.append(f"${self._spent:.2f} spent")
+            parts.append(f"best validation {mean:.1%} ({perfect} perfect)")
+        parts.append(f"${self._spent:.2f}")
         return ", ".join(parts)
 
     def _validation(self, cell: Cell) -> str:
         best = self._best.get(cell)
         return "no program yet" if best is None else f"best validation accuracy {best:.1%}"
+
+
+class _TimeLeft(TimeRemainingColumn):
+    """The time left for the whole grid, nothing for single trials."""
+
+    def render(self, task: Task) -> Text:
+        return Text() if task.total is None else super().render(task).append(" left")
 
 
 def describe(cell: Cell) -> str:
@@ -124,11 +133,10 @@ def grid_progress(*, quiet: bool = False) -> Iterator[GridProgress]:
     live = console.is_terminal and not quiet
     progress = Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
         TextColumn("{task.fields[detail]}"),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        _TimeLeft(),
         console=console,
         transient=True,
         disable=not live,

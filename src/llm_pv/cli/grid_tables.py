@@ -32,7 +32,7 @@ def grid_table(result: GridResult) -> Table:
     for cell in result.cells:
         trials = sum(cell.statuses.values())
         row = [
-            f"{cell.function} L={cell.length}\n{cell.name}",
+            f"{cell.function} L={cell.length}\n{cell.name if cell.name != cell.function else ''}",
             f"{in_percent(cell.test)}\n{cell.test.trials if cell.test else 0}/{trials} trials",
             _attempts(cell),
             in_percent(cell.hard and Spread(cell.hard.mean, None, 0)),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_pv.data.examples import Splits
+from llm_pv.errors import LLMPVError
 from llm_pv.grid.request import GridRequest, Trial
 from llm_pv.grid.results import Spread
 from llm_pv.proposers.prompt import problem_statement
@@ -68,7 +69,7 @@ def seed_rows(request: GridRequest, run: Path, dataset_dir: Path) -> Iterator[di
     trials = [trial for trial in request.plan() if not trial.skipped]
     for trial in trials:
         records = attempts.get(_cell(trial.cell.record()), [])
-        prompt = prompt_of(trial, request.splits(trial, dataset_dir)) if records else ""
+        prompt = _prompt(request, trial, dataset_dir) if records else ""
         for record in records:
             text = texts.get((*_cell(record), record.get("attempt")), "")
             yield _row(record, trial, prompt, text, len(records))
@@ -83,6 +84,13 @@ def write_seed_rows(rows: Iterable[dict[str, Any]], jsonl: Path, csv: Path) -> N
     listed = list(rows)
     write_atomically(jsonl, "".join(json.dumps(row) + "\n" for row in listed))
     write_csv(csv, COLUMNS, listed)
+
+
+def _prompt(request: GridRequest, trial: Trial, dataset_dir: Path) -> str:
+    try:
+        return prompt_of(trial, request.splits(trial, dataset_dir))
+    except LLMPVError:
+        return ""  # a trial that failed because its data set went bad; its reason is recorded
 
 
 def _cell(record: Record) -> tuple[Any, ...]:
