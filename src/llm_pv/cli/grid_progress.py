@@ -25,8 +25,8 @@ from llm_pv.runs.cells import Cell
 class GridProgress(Observer):
     """Shows how many trials are done, the best programs so far, spending and the time left.
 
-    On a terminal a line for the whole and one for every trial under way; elsewhere a line for every trial
-    that ended, so that a log tells how far a grid has come.
+    On a terminal a line for the whole and one for every trial under way; elsewhere a line for
+    every trial that ended, so that a log tells how far a grid has come.
 
     Parameters
     ----------
