@@ -36,6 +36,7 @@ class Scripted:
     paid: int = 0
 
     name = "scripted"
+    identity = "scripted"
     default_attempts = 5
 
     def propose(

@@ -241,6 +241,25 @@ def test_verify_scores_a_program_on_other_rows(
     assert "75.0% of 4 rows" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize("labels", [("yes ", "no "), ("a\n", " b"), ("[/a]", "[red]"), ("é", "1")])
+def test_verify_on_a_run_s_own_rows_agrees_with_the_run(
+    labels: tuple[str, str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "rows.csv"
+    frame = pd.DataFrame({"a": range(100), "b": [n % 7 for n in range(100)]})
+    frame["y"] = [labels[int(n > 50)] for n in range(100)]
+    frame.to_csv(table, index=False)
+    one, other = (label.strip() for label in labels)
+    reply = f"def f(row):\n    return {other!r} if row['a'] > 50 else {one!r}\n"
+    (tmp_path / "reply.txt").write_text(reply)
+    out = tmp_path / "run"
+    command = ["learn", str(table), "--target", "y", "--out", str(out), "--format", "json"]
+    assert run([*command, "--proposer", f"replay:{tmp_path / 'reply.txt'}"]) == 0
+    assert json.loads(capfd.readouterr().out)["validation"]["accuracy"] == 1.0
+    assert run(["verify", str(out), str(table)]) == 0
+    assert "100.0% of 100 rows" in capfd.readouterr().out
+
+
 def test_verify_shows_a_program_that_looks_at_other_rows(
     tmp_path: Path, rows: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -279,6 +298,7 @@ BAD = {
     "a bad type": (["learn", "{rows}", "--types", "zip"], "zip"),
     "no memory": (["learn", "{rows}", "--memory-mb", "0"], "memory-mb"),
     "more rows than there are": (["learn", "{rows}", "--train-size", "1000"], "1,000"),
+    "a file in the place of the run": (["learn", "{rows}", "--out", "{rows}"], "rows.txt"),
     "no run": (["predict", "{folder}", "{rows}"], "no run directory"),
     "no program": (["predict", "{rows}", "{rows}"], "rows.txt"),
     "an unknown ending": (["predict", "{run}", "{rows}", "--out", "a.xls"], "a.xls"),
@@ -318,6 +338,19 @@ def test_a_request_that_cannot_be_met_is_one_line_and_status_2(
     assert shown.err.count("\n") == 1
     assert named in shown.err
     assert not list((tmp_path / "work").iterdir()), "something half-written was left behind"
+
+
+def test_a_full_standard_output_is_one_line(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "llm_pv", "doctor"], stdout=full, stderr=subprocess.PIPE,
+            text=True, check=False, env={"PYTHONPATH": str(Path(__file__).parents[1] / "src")},
+        )  # fmt: skip
+    assert result.returncode == 2
+    assert result.stderr.startswith("llm-pv: the system refused")
+    assert result.stderr.count("\n") == 1
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:

@@ -49,8 +49,9 @@ def test_the_table_shows_measured_and_published_figures_and_what_was_skipped(
     assert run(words(folder, "--out", "run")) == 0
     shown = capfd.readouterr()
     for text in (
-        "fn_a L=100", "100.0 ± 0.0", "2/2 trials", "200: 100.0", "400: 100.0", "published",
-        "82.0 ICL-GPT-5", "not measured here", "skipped (2): fn_h at length 50", "multiples of 4",
+        "fn_a L=100", "100.0 ± 0.0", "2/2 trials", "200: 100.0", "400: 100.0", "published: LLM-PV",
+        "100.0 GPT-5", "82.0 ICL-GPT-5", "not measured here", "skipped (2): fn_h at length 50",
+        "multiples of 4",
     ):  # fmt: skip
         assert text in re.sub(r"\s+", " ", shown.out), text
     lines = shown.err.splitlines()
@@ -58,6 +59,30 @@ def test_the_table_shows_measured_and_published_figures_and_what_was_skipped(
     assert lines[-1].startswith("8/8 ")
     assert (work / "datasets" / "parity_all" / "L100").is_dir()
     assert len(list((work / "run" / "programs").iterdir())) == 6
+
+
+def test_a_finished_grid_says_so_and_is_shown_again(
+    work: Path, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = words(folder, "--out", "run", "--no-transfer", "--concurrency", "1")
+    assert run(command) == 0
+    first = capfd.readouterr()
+    assert run(command) == 0
+    again = capfd.readouterr()
+    assert again.out == first.out
+    assert again.err.startswith("llm-pv: run is a finished run")
+
+
+def test_a_trial_that_fails_is_shown_with_its_reason_and_the_status_tells(
+    work: Path, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = words(folder, "--strict-sizes", "--no-transfer")
+    command[command.index("fn_h")] = "fn_g"
+    command[command.index("50")] = "8"
+    assert run(command) == 1
+    shown = re.sub(r"\s+", " ", capfd.readouterr().out)
+    assert "failed (2): fn_g at length 8: palindrome at length 8 has only 16" in shown
+    assert "fn_a L=100" in shown
 
 
 def test_json_holds_every_figure(
@@ -95,6 +120,7 @@ BAD = {
     "an odd size": (["--train-size", "7"], "7"),
     "no length that can be": (["--functions", "fn_h", "--lengths", "50"], "multiples of 4"),
     "no trials": (["--trials", "0"], "trials is 0"),
+    "no such table": (["--functions", "fn_m", "--table", "none.csv"], "none.csv"),
     "no proposer like it": (["--proposer", "gpt"], "gpt"),
     "no attempts": (["--attempts", "0"], "attempts is 0"),
     "nobody at work": (["--concurrency", "0"], "concurrency"),
@@ -130,7 +156,7 @@ def test_a_grid_that_is_stopped_goes_on_where_it_was(
     (folder / "2.py").write_text(ENDLESS)
     (folder / "3.py").write_text(PARITY)
     command = [
-        "synthesize", "--functions", "fn_a", "--lengths", "20", "--trials", "2", "--out", "run",
+        "synthesize", "--functions", "fn_a", "--lengths", "20", "--trials", "1", "--out", "run",
         "--test-size", "100", "--proposer", f"replay:{folder}", "--workers", "2",
         "--cpu-seconds", "60",
     ]  # fmt: skip
@@ -140,8 +166,9 @@ def test_a_grid_that_is_stopped_goes_on_where_it_was(
         env={"PYTHONPATH": SOURCE, "PATH": os.environ["PATH"]},
     )  # fmt: skip
     attempts = work / "run" / "results_attempts.jsonl"
+    replies = work / "run" / "replies.jsonl"
     while process.poll() is None and not (
-        attempts.exists() and len(attempts.read_text().splitlines()) == 2
+        replies.exists() and len(replies.read_text().splitlines()) == 3
     ):
         pass
     process.send_signal(how)
@@ -152,9 +179,8 @@ def test_a_grid_that_is_stopped_goes_on_where_it_was(
         assert "the same command with --out run goes on from here" in complaint
         assert "Traceback" not in complaint
     # The replies asked for are on disk and not asked for again: make the endless one end there.
-    replies = work / "run" / "replies.jsonl"
     replies.write_text(replies.read_text().replace(json.dumps(ENDLESS), json.dumps(ALWAYS_ONE)))
     assert run(command) == 0
     capfd.readouterr()
     assert attempts.read_text().startswith(before), "nothing is verified twice"
-    assert len(list((work / "run" / "programs").iterdir())) == 2
+    assert len(list((work / "run" / "programs").iterdir())) == 1

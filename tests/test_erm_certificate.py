@@ -76,3 +76,6 @@ def test_the_text_states_bound_and_assumptions() -> None:
     assert "1 mistake on 100 validation rows" in text
     for assumption in ("drawn like the validation rows", "voids it", "shortcut", "gap term"):
         assert assumption in text
+    assert "counts once" not in text
+    repeated = Certificate(0, 100, planned=5, verified=3, position=2, repeated=1800).text()
+    assert "counts once, however common it is (1,800 rows" in repeated

@@ -1,12 +1,16 @@
 """The loop: what is selected, when it stops, what it asks for, what it counts."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from llm_pv.data.examples import Examples, Splits
 from llm_pv.erm.learn import learn_splits
 from llm_pv.erm.loop import Plan, Selection, select_program
-from llm_pv.errors import ConfigurationError, DataError
+from llm_pv.errors import ConfigurationError, DataError, RunError
 from llm_pv.runs.cells import Cell, CellLog
+from llm_pv.runs.directory import RunDirectory
 from llm_pv.sandbox import Sandbox
 from rows import ALWAYS_ONE, FIRST_BIT, PARITY, Scripted, parity_splits
 
@@ -97,6 +101,40 @@ def test_nothing_is_selected_when_no_reply_holds_a_program(sandbox: Sandbox) -> 
     assert selection.certificate is None
 
 
+def test_a_program_that_answers_no_row_is_never_selected(sandbox: Sandbox) -> None:
+    selection = select(["def f(x):\n    return x['nope']\n"], sandbox)
+    assert selection.attempts[0].program is not None
+    assert selection.selected is None
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("attempts", lambda lines: [line.replace('"outcome"', '"outcom"') for line in lines]),
+        ("attempts", lambda lines: [line.replace('errors": ', 'errors": -') for line in lines]),
+        ("attempts", lambda lines: lines[1:]),
+        ("attempts", lambda lines: [line.replace("return int", "return ") for line in lines]),
+        ("replies", lambda lines: lines[1:]),
+        ("replies", lambda lines: [line.replace('"text"', '"txt"') for line in lines]),
+    ],
+)
+def test_a_tampered_journal_is_one_clear_error_naming_the_file(
+    file: str, change: Callable[[list[str]], list[str]], tmp_path: Path, sandbox: Sandbox
+) -> None:
+    replies = [FIRST_BIT, ALWAYS_ONE]
+    with RunDirectory(tmp_path, {}) as run:
+        log = run.cell_log(Cell("test"))
+        select_program(parity_splits(), Scripted(replies), sandbox, Plan(2), seed=0, log=log)
+    path = tmp_path / {"attempts": "results_attempts.jsonl", "replies": "replies.jsonl"}[file]
+    lines = path.read_text().splitlines()
+    path.write_text("".join(line + "\n" for line in change(lines)))
+    with RunDirectory(tmp_path, {}) as run, pytest.raises(RunError, match=r"jsonl"):
+        select_program(
+            parity_splits(), Scripted(replies), sandbox, Plan(2), seed=0,
+            log=run.cell_log(Cell("test")),
+        )  # fmt: skip
+
+
 def test_training_accuracy_is_kept_as_information(sandbox: Sandbox) -> None:
     splits = parity_splits()
     ones = sum(label == "1" for label in splits.train.labels)
@@ -123,6 +161,9 @@ def test_without_a_rule_the_verdict_says_so(sandbox: Sandbox) -> None:
     assert "nothing found that beats a baseline" in learned.verdict
     learned = learn_splits(parity_splits(), Scripted([PARITY]), sandbox, Plan(1))
     assert learned.verdict.startswith("a rule was found")
+    assert learned.baseline.best_constant == max(
+        parity_splits().validation.labels.count(label) / 30 for label in "01"
+    )
     assert learned.test is not None
     assert learned.test.accuracy == 1.0
     few = parity_splits(validation=4)

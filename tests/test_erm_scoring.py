@@ -43,3 +43,9 @@ def test_the_interval_is_the_exact_binomial_one(rows: int, portion: float) -> No
 def test_the_majority_is_the_first_in_order_among_equals() -> None:
     assert majority_label(["b", "a", "a", "b"]) == "a"
     assert majority_label(["b", "a", "b"]) == "b"
+
+
+@given(rows=st.integers(1, 500), portion=st.floats(0, 1))
+def test_an_accuracy_is_the_plain_quotient(rows: int, portion: float) -> None:
+    right = round(portion * rows)
+    assert Score(rows, rows - right, 0, 0.0).accuracy == right / rows

@@ -313,7 +313,7 @@ def test_predicting_before_fit_or_after_a_failed_one_says_so() -> None:
     model = classifier("no code")
     with pytest.raises(NotFittedError):
         model.predict(TEXTS)
-    with pytest.raises(ProgramError, match="no program found.*give more attempts or another"):
+    with pytest.raises(ProgramError, match=r"no program found.*give more attempts or another"):
         model.fit(TEXTS, ODD)
     with pytest.raises(NotFittedError):
         model.predict(TEXTS)

@@ -6,6 +6,7 @@ import threading
 from _thread import interrupt_main
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -218,26 +219,36 @@ def test_a_grid_ended_by_a_full_disk_keeps_what_it_has_and_goes_on(tmp_path: Pat
     assert lines[:2] == recorded, "what was verified is not verified again"
 
 
+def interrupt_when_asked(journal: Path) -> None:
+    """Interrupt the main thread when all three replies are on disk."""
+    while len(journal.read_text().splitlines()) < 3:
+        pass
+    interrupt_main()
+
+
 def test_an_interrupted_grid_keeps_what_it_has_and_goes_on(tmp_path: Path) -> None:
     class Impatient(Watching):
         def attempted(self, cell: Cell, attempt: Attempt) -> None:
             super().attempted(cell, attempt)
+            journal = tmp_path / "run" / "replies.jsonl"
             if attempt.number == 1:
-                interrupt_main()
+                Thread(target=interrupt_when_asked, args=(journal,)).start()
 
     endless = "def f(x):\n    while True:\n        pass\n"
     search = replies(tmp_path, ALWAYS_ONE, endless, PARITY)
+    request = GridRequest(functions=("fn_a",), lengths=(20,), trials=1, test_size=200)
     out = tmp_path / "run"
     with Sandbox(Limits(cpu_seconds=100)) as opened, pytest.raises(KeyboardInterrupt):
-        run_grid(SMALL, search, sandbox=opened, out=out, concurrency=1, observer=Impatient())
+        run_grid(request, search, sandbox=opened, out=out, observer=Impatient())
     assert len((out / "results_attempts.jsonl").read_text().splitlines()) == 1
+    assert read_summary(out) == []
+    # Replies on disk are not asked for again: make the endless one end there.
     journal = out / "replies.jsonl"
     journal.write_text(journal.read_text().replace(json.dumps(endless), json.dumps(FIRST_HALF)))
     with Sandbox(Limits(cpu_seconds=100)) as opened:
-        resumed = replies(tmp_path, ALWAYS_ONE, FIRST_HALF, PARITY)
-        result = run_grid(SMALL, resumed, sandbox=opened, out=out)
-    assert result.cells[0].statuses == {"done": 2}
-    assert result.cells[0].attempts == (3, 3)
+        result = run_grid(request, search, sandbox=opened, out=out)
+    assert result.cells[0].statuses == {"done": 1}
+    assert result.cells[0].attempts == (3,)
 
 
 def test_another_request_in_the_same_directory_is_refused(tmp_path: Path, sandbox: Sandbox) -> None:

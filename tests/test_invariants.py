@@ -21,7 +21,7 @@ from llm_pv.learning import Search, learn
 from llm_pv.proposers.base import Proposal
 from llm_pv.runs.cells import Cell, CellLog
 from llm_pv.runs.directory import RunDirectory
-from llm_pv.sandbox import Execution, Sandbox
+from llm_pv.sandbox import Execution, Outcome, Sandbox
 from rows import ALWAYS_ONE, FIRST_BIT, PARITY, Scripted, parity_splits
 
 SOURCE = str(Path(__file__).parents[1] / "src")
@@ -35,9 +35,9 @@ class Watched:
         self.handed: list[tuple[str, Sequence[Input]]] = []
         self.limits = sandbox.limits
 
-    def predict(self, source: str, inputs: Sequence[Input]) -> Execution:
+    def predict(self, source: str, inputs: Sequence[Input], *, seed: int = 0) -> Execution:
         self.handed.append((source, inputs))
-        return self._sandbox.predict(source, inputs)
+        return self._sandbox.predict(source, inputs, seed=seed)
 
     def predict_many(self, sources: Sequence[str], inputs: Sequence[Input]) -> Iterator[Execution]:
         for source in sources:
@@ -196,6 +196,37 @@ import time
 def f(x):
     return time.perf_counter_ns() // 100 % 2
 """,
+    "drew a coin when it was loaded": """
+import random
+COIN = random.getrandbits(32)
+def f(x):
+    return (COIN >> int(x[:5], 2)) % 2
+""",
+    "asks the order of a set": """
+def f(x):
+    return int(next(iter({x[i : i + 3] for i in range(9)}))[0])
+""",
+    "ends its process at a training row": """
+import sys
+TRAIN = {train}
+count = 0
+def f(x):
+    global count
+    if x in TRAIN:
+        sys.modules["os"]._exit(0)
+    count += 1
+    return (x.count('1') + (count > 40)) % 2
+""",
+    "loops at a training row": """
+TRAIN = {train}
+count = 0
+def f(x):
+    global count
+    while x in TRAIN:
+        pass
+    count += 1
+    return (x.count('1') + (count > 40)) % 2
+""",
 }
 
 
@@ -203,14 +234,16 @@ def f(x):
 def test_invariant_4_a_program_that_looks_at_other_inputs_makes_room_for_the_next(
     source: str, sandbox: Sandbox
 ) -> None:
+    splits = parity_splits(validation=40)
+    source = source.replace("{train}", repr(set(splits.train.inputs)))
     plan, log = Plan(2, early_stop=False), CellLog(Cell("test"))
-    selection = select_program(
-        parity_splits(validation=40), Scripted([source, "f = lambda x: 'no class'"]), sandbox,
-        plan, seed=0, log=log,
-    )  # fmt: skip
+    proposer = Scripted([source, "f = lambda x: 'no class' if x == '0' else 0"])
+    selection = select_program(splits, proposer, sandbox, plan, seed=0, log=log)
     assert selection.selected is not None
     assert selection.selected.number == 2
     assert "depends on the other inputs" in selection.attempts[0].rejected
+    [rejected] = [record for record in log.attempts if record["kind"] == "rejected"]
+    assert rejected["attempt"] == 1
 
 
 def test_invariant_4_answers_by_position_are_rejected_even_when_perfect(sandbox: Sandbox) -> None:
@@ -244,7 +277,7 @@ def f(x):
         )  # fmt: skip
     [attempt] = selection.attempts
     assert not attempt.rejected
-    assert attempt.unreached > 0
+    assert attempt.outcome is Outcome.TIMED_OUT
     assert selection.selected is attempt
 
 
@@ -255,10 +288,10 @@ def test_invariant_5_a_reply_is_on_disk_before_it_is_used(
     path = tmp_path / "run" / "replies.jsonl"
 
     class Looking(Watched):
-        def predict(self, source: str, inputs: Sequence[Input]) -> Execution:
+        def predict(self, source: str, inputs: Sequence[Input], *, seed: int = 0) -> Execution:
             lines = path.read_text().splitlines()
             seen_on_disk.append(source in {json.loads(line)["text"] for line in lines})
-            return super().predict(source, inputs)
+            return super().predict(source, inputs, seed=seed)
 
     looking: Any = Looking(sandbox)
     with RunDirectory(tmp_path / "run", {}) as run:

@@ -95,3 +95,40 @@ def test_numbers_too_large_to_be_exact_agree_too() -> None:
     labels = ["1" if i % 5 else "0" for i in range(40)]
     for source, agrees in agreements(rows, labels):
         assert agrees, source
+
+
+INFINITE = float("inf")
+
+
+@pytest.mark.parametrize(
+    ("rows", "classes"),
+    [
+        ([f"{i:02b}" for i in range(4)] * 3, 2),
+        ([f"{i:03b}" for i in range(8)], 2),
+        ([{"age": str(10 + i), "kept": i % 3} for i in range(40)], 2),
+        ([{"day": f"2024-{1 + i % 12:02}-{1 + i % 28:02}"} for i in range(60)], 2),
+        (["", "", "", ""], 2),
+        (["\ud800", "\udfff\ud800", "\0", "\u2028"] * 3, 2),
+        (["1e999", "-1e999", "nan", "1_000", "٣", " 1", "+1", "-0"] * 3, 3),
+        ([str(10**399 + 7**i) for i in range(20)], 2),
+        ([{"a": 10**60 * (-1) ** i, "b": i % 7} for i in range(40)], 2),
+        ([{"a": 10**5000 if i % 2 else 0, "b": i % 7} for i in range(20)], 2),
+        ([{"a": INFINITE if i % 3 == 0 else i % 5, "b": i % 7, "c": i % 4} for i in range(80)], 3),
+        ([{"a": [1, "1", True, INFINITE, None, -0.0][i % 6]} for i in range(60)], 3),
+        ([{"a": [1e308, -1e308, 1.7e308, 5e-324][i % 4], "b": i % 5} for i in range(40)], 3),
+        ([{"a": 2**53 - 1 - i % 5, "b": 2**53 - 1 - i % 7, "c": i % 2} for i in range(40)], 2),
+        (
+            [
+                {"": i % 2, "\n": i % 3, '"\\': i % 5, "__class__": i % 7, "None": i}
+                for i in range(40)
+            ],
+            2,
+        ),
+        ([{"a": None} for _ in range(10)], 2),
+    ],
+)
+def test_rows_of_rare_kinds_are_searched_without_a_warning(rows: list[Input], classes: int) -> None:
+    texts = ["", 'a "quoted"\nlabel', "漢 \\{}"][:classes]
+    labels = [texts[(i + i // 5) % classes] for i in range(len(rows))]
+    for source, agrees in agreements(rows, labels):
+        assert agrees, source

@@ -14,6 +14,7 @@ from llm_pv.proposers.length_first.expressions import Definition, Evaluator
 from llm_pv.proposers.length_first.numbers import IS_PRIME
 from llm_pv.proposers.length_first.problem import make_probes
 from llm_pv.proposers.length_first.scoring import Target
+from llm_pv.proposers.length_first.sequences import is_writable, literal
 from llm_pv.proposers.length_first.weights import mistake_bits
 
 SMALL = Budget(reading=1e5, condition_cells=300_000, pair_cells=50_000, joined=300)
@@ -131,6 +132,18 @@ def test_the_time_cap_ends_the_search_and_is_told() -> None:
     last = list(search.propose(Examples(rows, labels), Classes.of(labels), 0))[-1]
     assert search.hit_time_cap
     assert last.text.startswith("def f(x):\n    return ")
+
+
+def test_a_cut_between_the_largest_floats_is_one_of_them() -> None:
+    assert simplest_between(1.6e308, 1.7e308) == 1.7e308
+    assert simplest_between(-1.7e308, 1.7e308) == 1.7e308
+
+
+def test_constants_that_have_no_plain_source_are_written_or_refused() -> None:
+    assert literal(float("inf")) == 'float("inf")'
+    assert literal(-0.5) == "-0.5"
+    assert is_writable(-(10**4000))
+    assert not is_writable(10**5000)
 
 
 def test_progress_names_stages_with_growing_counts() -> None:

@@ -48,7 +48,12 @@ def test_any_other_file_is_one_reply(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
-    [("", "holds no replies"), ("{\n", "line 1: not JSON"), ('"a"\n[1]\n', "line 2: no reply")],
+    [
+        ("", "holds no replies"),
+        ("{\n", "line 1: not JSON"),
+        ("[" * 100_000, "line 1: not JSON"),
+        ('"a"\n[1]\n', "line 2: no reply"),
+    ],
 )
 def test_a_bad_jsonl_file_is_one_clear_error(tmp_path: Path, content: str, complaint: str) -> None:
     path = tmp_path / "replies.jsonl"
@@ -71,3 +76,11 @@ def test_an_unknown_proposer_is_refused_with_the_known_ones(name: str) -> None:
 def test_a_budget_must_be_positive() -> None:
     with pytest.raises(ConfigurationError, match="budget-seconds"):
         make_proposer("length-first", budget_seconds=0)
+
+
+def test_the_identity_of_a_replay_is_its_replies_not_its_place(tmp_path: Path) -> None:
+    for name, text in {"a": "f = len", "b": "f = len", "c": "f = max"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.txt").write_text(text)
+    a, b, c = (Replay(tmp_path / name).identity for name in "abc")
+    assert a == b != c

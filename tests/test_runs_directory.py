@@ -43,6 +43,28 @@ def test_a_refused_folder_is_left_as_it_was(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
 
+def test_a_kill_before_the_first_file_is_whole_leaves_a_usable_folder(tmp_path: Path) -> None:
+    (tmp_path / ".lock").touch()
+    (tmp_path / ".run.json.px4utr65").write_text('{"format"')
+    (tmp_path / "programs").mkdir()
+    with pytest.raises(RunError, match="no run of llm-pv"):
+        RunDirectory(tmp_path, {})
+    (tmp_path / "programs").rmdir()
+    with RunDirectory(tmp_path, {}) as run:
+        run.write_program(CELL, "f = len\n")
+        (tmp_path / "programs" / ".x-t0.py.abcdefgh").touch()
+    with RunDirectory(tmp_path, {}):
+        hidden = {path.name for path in tmp_path.rglob(".*")}
+    assert hidden <= {".lock"}
+
+
+def test_a_damaged_summary_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "summary.csv").write_bytes(b"function\n\xff\n")
+    with pytest.raises(RunError, match=r"summary\.csv cannot be read"):
+        read_summary(tmp_path)
+    assert read_summary(tmp_path / "summary.csv") == []
+
+
 def test_a_run_of_another_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"format": 99, "configuration": {}}))
     with pytest.raises(RunError, match="format 99"):

@@ -59,7 +59,7 @@ def test_a_torn_line_longer_than_one_block_is_cut_off(tmp_path: Path) -> None:
     assert journal.read() == [{"a": 1}]
 
 
-@pytest.mark.parametrize("line", ["not json", "[1, 2]"])
+@pytest.mark.parametrize("line", ["not json", "[1, 2]", "[" * 100_000])
 def test_a_damaged_line_is_named_not_skipped(tmp_path: Path, line: str) -> None:
     path = tmp_path / "log.jsonl"
     path.write_text('{"a": 1}\n' + line + "\n")
@@ -91,3 +91,8 @@ def test_a_synced_append_is_on_the_disk_before_it_returns(
     monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_size))
     Journal(tmp_path / "log.jsonl", sync=True).append({"a": 1})
     assert synced == [len('{"a": 1}\n')]
+
+
+def test_a_journal_that_is_a_folder_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="cannot read"):
+        Journal(tmp_path, sync=False)

@@ -46,7 +46,7 @@ def test_a_run_with_several_programs_asks_which(run: Path) -> None:
 
 def test_a_run_without_a_program_says_so(run: Path) -> None:
     (run / "programs" / "bits-t0.py").unlink()
-    with pytest.raises(RunError, match="no program yet"):
+    with pytest.raises(RunError, match="holds no program"):
         load_program(run)
 
 

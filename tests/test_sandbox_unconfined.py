@@ -2,11 +2,13 @@
 
 import marshal
 import os
+import random
 import sys
 import threading
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from llm_pv.errors import ConfinementError, SandboxError
@@ -22,6 +24,21 @@ def test_a_program_runs_in_a_process_of_its_own() -> None:
     execution = UnconfinedWorker().run(PARITY, ["1", "11", "\ud800"], Limits())
     assert execution.outcome is Outcome.FINISHED
     assert execution.predictions == ("1", "0", "0")
+
+
+def test_hashing_and_random_numbers_start_from_the_seed() -> None:
+    source = (
+        "import random, numpy.random\nDRAWN = random.random(), numpy.random.random()\n"
+        "def f(x):\n    return f'{DRAWN[0]!r} {float(DRAWN[1])!r} {hash(x)}'"
+    )
+    hashes = set()
+    for seed in (0, 9):
+        (answer,) = UnconfinedWorker().run(source, ["a"], Limits(wall_seconds=60), seed).predictions
+        drawn = random.Random(seed).random(), float(np.random.RandomState(seed).random())
+        assert answer is not None
+        assert answer.split()[:2] == [repr(value) for value in drawn]
+        hashes.add(answer.split()[2])
+    assert len(hashes) == 2
 
 
 def test_an_endless_program_is_ended_and_its_answers_are_kept() -> None:
@@ -61,7 +78,7 @@ def test_what_the_fresh_process_does(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, PROGRAM_NAME, sys)
     rows = [{"a": 1}, {"a": 2}]
     (tmp_path / "page").write_bytes(bytes(page_bytes(2, 10)))
-    job = ("def f(x):\n    return x['a']", Batch(rows).encoded(), 10)  # type: ignore[arg-type]
+    job = ("def f(x):\n    return x['a']", Batch(rows).encoded(), 10, 0)  # type: ignore[arg-type]
     (tmp_path / "job").write_bytes(marshal.dumps(job))
     main([f'["{tmp_path}", ["math"]]'])
     with (tmp_path / "page").open("rb") as page:
@@ -71,7 +88,7 @@ def test_what_the_fresh_process_does(tmp_path: Path, monkeypatch: pytest.MonkeyP
 class FakeWasmWorker:
     """Answers each row with its length."""
 
-    def run(self, source: str, inputs: list[str], limits: Limits) -> Execution:
+    def run(self, source: str, inputs: list[str], limits: Limits, seed: int) -> Execution:
         return Execution(Outcome.FINISHED, tuple(str(len(row)) for row in inputs))
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -346,6 +347,14 @@ def test_descriptors_and_processes_do_not_add_up(worker: WasmWorker) -> None:
     assert descriptors("/proc/self/fd") == before
 
 
+def test_random_numbers_start_from_the_seed_and_hashing_does_not(worker: WasmWorker) -> None:
+    source = "import random\nFLIP = random.random()\ndef f(x): return f'{FLIP!r} {hash(x)}'"
+    answers = [worker.run(source, ["a"], LIMITS, seed).predictions[0] or "" for seed in (0, 1, 2)]
+    drawn, hashes = zip(*(answer.split() for answer in answers), strict=True)
+    assert drawn == tuple(repr(random.Random(seed).random()) for seed in (0, 1, 2))
+    assert len(set(hashes)) == 1
+
+
 def test_the_host_ends_with_its_owner_even_in_the_middle_of_a_program() -> None:
     host = [
         *(sys.executable, "-I", "-S", wasm_process.__file__, "serve"),
@@ -356,7 +365,7 @@ def test_the_host_ends_with_its_owner_even_in_the_middle_of_a_program() -> None:
         assert process.stdout is not None
         assert wasm_process.read_frame(process.stdout) == (wasm_process.READY, b"")
         header = {"rows": 1, "cpu_seconds": 1e6, "memory_bytes": 1 << 20, "output_bytes": 10}
-        job = {"source": "import time\nwhile True: time.sleep(1000)", "inputs": ["a"]}
+        job = {"source": "import time\nwhile True: time.sleep(1000)", "inputs": ["a"], "seed": 0}
         for payload in (header, job):
             wasm_process.write_frame(process.stdin, b"J", json.dumps(payload).encode())
         process.stdin.close()
@@ -369,7 +378,7 @@ def test_the_host_runs_programs_in_process_as_well() -> None:
     ends = []
     for body in ("return x", "sys.modules['os']._exit(1)", "sys.modules['os'].abort()"):
         stream = io.BytesIO()
-        job = {"source": f"import sys\ndef f(x): {body}", "inputs": ["a", "b"]}
+        job = {"source": f"import sys\ndef f(x): {body}", "inputs": ["a", "b"], "seed": 0}
         host.run(json.dumps(header).encode(), json.dumps(job).encode(), stream)
         stream.seek(0)
         frames = []

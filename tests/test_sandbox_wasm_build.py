@@ -140,7 +140,8 @@ def test_what_goes_into_the_component_runs_on_its_own(tmp_path: Path) -> None:
         import sys
         sys.path.append({str(tmp_path)!r})
         from program_guest import WitWorld
-        assert WitWorld().load('{{"source": "def f(x): return x + 1", "inputs": [4]}}') == ("", "")
+        job = '{{"source": "def f(x): return x + 1", "inputs": [4], "seed": 0}}'
+        assert WitWorld().load(job) == ("", "")
         print(WitWorld().step(1))
     """)
     completed = subprocess.run(

@@ -20,7 +20,7 @@ def _own_interpreter_state() -> Iterator[None]:
 
 def load(source: str, *inputs: object) -> tuple[Guest, tuple[str, str]]:
     guest = Guest()
-    return guest, guest.load(json.dumps({"source": source, "inputs": inputs}))
+    return guest, guest.load(json.dumps({"source": source, "inputs": inputs, "seed": 0}))
 
 
 def results(source: str, *inputs: object) -> list[object]:
@@ -36,6 +36,14 @@ def results(source: str, *inputs: object) -> list[object]:
 def test_predictions_are_label_texts_in_the_order_of_the_inputs() -> None:
     source = "def f(x): return x.count('1') % 2 == 1"
     assert results(source, "01", "11", "111") == ["1", "0", "1"]
+
+
+def test_random_numbers_start_from_the_seed_of_the_job() -> None:
+    source = "import random\nDRAWN = random.random()\ndef f(x): return repr(DRAWN)"
+    for seed in (0, 5, 2**32 - 1):
+        guest = Guest()
+        guest.load(json.dumps({"source": source, "inputs": ["a"], "seed": seed}))
+        assert json.loads(guest.step(1)[1]) == [repr(random.Random(seed).random())]
 
 
 def test_steps_go_on_where_the_last_one_ended() -> None:

@@ -76,10 +76,11 @@ def test_the_host_gets_the_program_the_inputs_and_the_limits(scripted: ScriptedW
     worker = scripted(
         "names = ('cpu_seconds', 'memory_bytes', 'output_bytes', 'rows')\n"
         "send(b'R', json.dumps([str([header[n] for n in names]), job['source'], None]).encode())\n"
-        "end('finished' if job['inputs'][1:] == ['\\ud800', {'n': None}] else 'crashed')"
+        "right = job['inputs'][1:] == ['\\ud800', {'n': None}] and job['seed'] == 6\n"
+        "end('finished' if right else 'crashed')"
     )
     limits = Limits(cpu_seconds=7, memory_bytes=8, output_bytes=9)
-    execution = worker.run("source", ["a", "\ud800", {"n": None}], limits)
+    execution = worker.run("source", ["a", "\ud800", {"n": None}], limits, seed=6)
     assert execution.outcome is Outcome.FINISHED
     assert execution.predictions == ("[7, 8, 9, 3]", "source", None)
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 if sys.platform != "linux":
@@ -235,7 +236,7 @@ def served(steps: list[str]) -> Iterator[socket.socket]:
     """The owner's end of a socket that a zygote serves in a thread, confining nothing."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     owner, alive = os.pipe()
-    setting = Setting(frozenset({"math"}), 1 << 40, None)
+    setting = Setting(frozenset({"math"}), 1 << 40, None, 0)
     thread = threading.Thread(target=zygote.serve, args=(theirs, owner, setting))
     thread.start()
     yield ours
@@ -290,7 +291,9 @@ def test_a_forked_job_takes_its_data_confines_itself_and_answers(
     statuses: list[int] = []
     monkeypatch.setattr(os, "_exit", end)
     monkeypatch.setattr(os, "dup2", lambda *_: None)
-    monkeypatch.setattr(zygote, "run_program", lambda *arguments: seen.append(arguments))
+    monkeypatch.setattr(
+        zygote, "run_program", lambda *arguments, seed: seen.append((*arguments, seed))
+    )
     seen: list[tuple[object, ...]] = []
     size = page_bytes(2, 10)
     with (
@@ -300,22 +303,24 @@ def test_a_forked_job_takes_its_data_confines_itself_and_answers(
     ):
         files = [file.fileno() for file in (inputs, source, page)]
         with pytest.raises(EndedError):
-            zygote.run_job(Job(1, 1, 1, 10), Setting(frozenset({"math"}), 0, None), files)
+            zygote.run_job(Job(1, 1, 1, 10), Setting(frozenset({"math"}), 0, None, 7), files)
         with pytest.raises(EndedError):
-            zygote.run_job(Job(1, 1, 1, 10), Setting(frozenset(), 0, None), [0, 0, -1])
-    ((text, rows, shared, room, allowed),) = seen
+            zygote.run_job(Job(1, 1, 1, 10), Setting(frozenset(), 0, None, 0), [0, 0, -1])
+    ((text, rows, shared, room, allowed, seed),) = seen
     assert text == "é = 1"
     assert isinstance(rows, Iterable)
     assert list(rows) == ["a", "b"]
     assert isinstance(shared, mmap.mmap)
-    assert (len(shared), room, allowed) == (size, 10, {"math"})
+    assert (len(shared), room, allowed, seed) == (size, 10, {"math"}, 7)
     shared.close()
     assert statuses == [0, zygote.NOT_STARTED]
     assert steps == ["die_with_parent", "close_files", "limit_resources", "die_with_parent"]
 
 
 def test_preloading_brings_whole_packages_and_seeds_their_random_numbers() -> None:
-    preload.preload(["math"], ["numpy", "no_such_package"], [*SUPPORT["numpy"], "nor_this_one"])
+    preload.preload(["math"], ["numpy", "no_such_package"], [*SUPPORT["numpy"], "nor_this_one"], 3)
+    drawn = np.random.random()  # noqa: NPY002  (what is seeded is the old generator)
+    assert drawn == np.random.RandomState(3).random()
     assert {"numpy.random", "numpy.fft", "numpy.polynomial", "numpy.ma", "_strptime"} <= set(
         sys.modules
     )
@@ -336,10 +341,10 @@ def test_a_zygote_that_cannot_start_says_why(
 ) -> None:
     monkeypatch.setattr(linux, "BOOT", tmp_path / "nowhere.py")
     with pytest.raises(SandboxError, match="nowhere"):
-        Zygote(())
+        Zygote((), 0)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
     with pytest.raises(SandboxError, match="does not start"):
-        Zygote(())
+        Zygote((), 0)
 
 
 def test_a_zygote_that_ends_twice_is_blamed_on_the_program(
@@ -348,7 +353,7 @@ def test_a_zygote_that_ends_twice_is_blamed_on_the_program(
     started: list[object] = []
 
     class FailingZygote:
-        def __init__(self, packages: tuple[str, ...]) -> None:
+        def __init__(self, packages: tuple[str, ...], seed: int) -> None:
             started.append(self)
 
         def run(self, source: str, batch: Batch, limits: Limits) -> None:
@@ -366,7 +371,7 @@ def test_a_zygote_that_ends_twice_is_blamed_on_the_program(
 
 
 def test_a_zygote_that_does_not_answer_in_time_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    started = Zygote(())
+    started = Zygote((), 0)
     os.kill(started._process.pid, 0)
     monkeypatch.setattr(linux, "_GRACE_SECONDS", 0.2)
     stop_everything_below(os.getpid())
@@ -388,7 +393,7 @@ def test_an_interrupted_run_does_not_leave_its_answer_to_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     worker = LinuxWorker()
-    first = worker._zygote(())
+    first = worker._zygote((), 0)
 
     def interrupt(seconds: float) -> bytes:
         raise KeyboardInterrupt
@@ -397,7 +402,7 @@ def test_an_interrupted_run_does_not_leave_its_answer_to_the_next(
     with pytest.raises(KeyboardInterrupt):
         worker.run("def f(x): return 1", ["a"], Limits())
     assert worker.run("def f(x): return 2", ["a"], Limits()).predictions == ("2",)
-    assert worker._zygote(()) is not first
+    assert worker._zygote((), 0) is not first
     worker.close()
 
 
@@ -470,7 +475,7 @@ def test_a_zygote_says_what_it_has_before_it_serves(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(zygote, "serve", serve)
     plan = {
         "control": theirs.detach(), "owner": 99, "paths": ["/somewhere"], "modules": [],
-        "packages": [], "support": [], "allowed": ["math"],
+        "packages": [], "support": [], "allowed": ["math"], "seed": 5,
     }  # fmt: skip
     zygote.main([json.dumps(plan)])
     hello = json.loads(ours.recv(4096))
@@ -482,6 +487,7 @@ def test_a_zygote_says_what_it_has_before_it_serves(monkeypatch: pytest.MonkeyPa
     ((owner, setting),) = served
     assert owner == 99
     assert setting.allowed == {"math"}
+    assert setting.seed == 5
     assert setting.call_filter is None
     assert setting.address_space > 10_000_000
 

@@ -237,10 +237,10 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        # Strings come one-dimensional, but the tag for that would promise one-dimensional numbers
-        # too: like scikit-learn's text vectorizers, this declares strings alone.
+        # Two more hold but stay undeclared, as scikit-learn's checks take them for all there is and
+        # would cut or round their rows: one_d_array (for strings alone; its text vectorizers leave
+        # it out) and categorical (its own trees with native categories leave it out).
         tags.input_tags.string = True
-        tags.input_tags.categorical = True
         tags.input_tags.allow_nan = True
         return tags
 

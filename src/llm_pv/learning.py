@@ -238,8 +238,8 @@ def learn(
             sandbox = stack.enter_context(Sandbox())
         destination = None
         if out is not None:
-            configuration = _configuration(splits, search, plan, sandbox.limits, target)
-            configuration["proposer"] = proposer.name
+            configuration = _configuration(splits, proposer, plan, sandbox.limits, search.seed)
+            configuration["target"] = target
             run = stack.enter_context(RunDirectory(Path(out), configuration))
             destination = Destination(run, Cell(Path(name).stem))
         return learn_splits(
@@ -256,20 +256,19 @@ def learn(
 
 def _configuration(
     splits: Splits,
-    search: Search,
+    proposer: Proposer,
     plan: Plan,
     limits: Limits,
-    target: str | None,
+    seed: int,
 ) -> dict[str, Any]:
     """Return everything that decides the result of `learn`, as plain JSON values."""
     return {
         "command": "learn",
+        "proposer": proposer.identity,
         "planned_attempts": plan.attempts,
         "delta": plan.delta,
-        "budget_seconds": search.budget_seconds,
-        "seed": search.seed,
+        "seed": seed,
         "limits": asdict(limits),
-        "target": target,
         "columns": list(splits.columns),
         "types": dict(splits.types),
         "classes": list(splits.classes.texts),

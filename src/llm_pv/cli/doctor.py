@@ -63,10 +63,12 @@ def examine() -> dict[str, Any]:
 
 
 def _print(findings: dict[str, Any]) -> None:
-    from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    console = Console()
+    from llm_pv.cli.terminal import Terminal
+
+    console = Terminal()
     console.print(
         f"llm-pv {findings['llm_pv']}, Python {findings['python']}, {findings['platform']}",
         highlight=False,
@@ -81,7 +83,7 @@ def _print(findings: dict[str, Any]) -> None:
     for layer in confinement["layers"]:
         table.add_row(f"  {layer}", "[green]active[/]", "")
     for layer, remedy in confinement["missing"].items():
-        table.add_row(f"  {layer}", "[yellow]missing[/]", remedy)
+        table.add_row(f"  {layer}", "[yellow]missing[/]", escape(remedy))
     for extra, modules in findings["extras"].items():
         absent = [name for name, found in modules.items() if not found]
         table.add_row(

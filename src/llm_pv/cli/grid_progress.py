@@ -34,6 +34,11 @@ class GridProgress(Observer):
         The display.
     console
         Where lines go if there is no display; None for nowhere.
+
+    Attributes
+    ----------
+    resumed_all
+        Whether an earlier run had done every trial.
     """
 
     def __init__(self, progress: Progress, console: Console | None) -> None:
@@ -46,9 +51,11 @@ class GridProgress(Observer):
         self._best: dict[Cell, float] = {}
         self._spent = 0.0
         self._trials = self._done = 0
+        self.resumed_all = False
 
     def planned(self, trials: int, done: int) -> None:
         """Begin with what an earlier run has done."""
+        self.resumed_all = done == trials
         self._trials, self._done = trials, done
         self._overall = self._progress.add_task(
             "grid", total=trials, completed=done, detail=self._summary()

@@ -24,11 +24,11 @@ def grid_table(result: GridResult) -> Table:
         pad_edge=False,
     )
     table.add_column("task")
-    for header in ("test", "attempts", "hard", "other lengths"):
+    for header in ("test", "attempts", "hard", "other\nlengths"):
         table.add_column(header, justify="right")
     has_published = any(cell.published for cell in result.cells)
     if has_published:
-        table.add_column("published", style="italic")
+        table.add_column("published: LLM-PV,\nand best other", style="italic")
     for cell in result.cells:
         trials = sum(cell.statuses.values())
         row = [
@@ -75,7 +75,7 @@ def _published(figures: dict[str, float]) -> str:
         known = [method for method in methods if method in figures]
         if known:
             best = max(known, key=lambda method: figures[method])
-            lines.append(f"{100 * figures[best]:.1f} {best}")
+            lines.append(f"{100 * figures[best]:.1f} {best.removeprefix('LLM-PV-')}")
     return "\n".join(lines)
 
 

@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from cyclopts import Group, Parameter
 
 from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.options import Format, Rows, SandboxOptions, parse_types
+from llm_pv.errors import RunError
 
 _ROWS = Group("Rows", sort_key=1)
 _SEARCH = Group("Search", sort_key=2)
@@ -86,7 +88,6 @@ def learn(
     from llm_pv import learning
     from llm_pv.cli.progress import attempt_progress
     from llm_pv.runs.cells import Cell
-    from llm_pv.runs.directory import read_summary
 
     search_for = learning.Search(
         search.proposer,
@@ -108,7 +109,6 @@ def learn(
         seed=search.seed,
     )
     path = out or _new_folder(Cell(Path(name).stem).slug)
-    finished = bool(read_summary(path))
     try:
         with sandbox.open() as opened, attempt_progress() as progress:
             learned = learning.learn(
@@ -123,25 +123,29 @@ def learn(
     except KeyboardInterrupt:
         complain(f"interrupted; the same command with --out {path} goes on from here")
         return INTERRUPTED
-    if finished:
+    if learned.already_finished:
         complain(f"{path} is a finished run; this is its result, give another --out to learn anew")
     record = learned.record()
     if format == "json":
         sys.stdout.write(json.dumps(record, indent=2) + "\n")
     else:
-        from rich.console import Console
-
         from llm_pv.cli.tables import print_learned
+        from llm_pv.cli.terminal import Terminal
 
-        print_learned(record, Console())
+        print_learned(record, Terminal())
     return 0 if learned.program is not None else 1
 
 
 def _new_folder(slug: str) -> Path:
-    """Return a folder under ``runs/`` that does not exist yet."""
+    """Make a folder under ``runs/`` that no other run has."""
     stem = f"{slug}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    path, number = Path("runs") / stem, 1
-    while path.exists():
-        number += 1
-        path = Path("runs") / f"{stem}-{number}"
-    return path
+    for number in count(1):
+        path = Path("runs") / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise RunError(f"cannot make {path}: {error.strerror or error}; give --out") from error
+        return path
+    raise AssertionError("counting does not end")

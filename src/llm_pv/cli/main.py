@@ -27,6 +27,7 @@ app = App(
     help="Learn a readable, certified program from labelled examples.",
     help_epilogue="Every command takes --debug, which shows the traceback of an error.",
     version=__version__,
+    suppress_keyboard_interrupt=False,
     help_format="plaintext",
 )
 for _name, _help in COMMANDS.items():
@@ -50,6 +51,7 @@ def run_app(application: App, arguments: Sequence[str]) -> int:
         status = application(
             words, exit_on_error=False, print_error=False, result_action="return_value"
         )
+        sys.stdout.flush()
     except CycloptsError as error:
         if debug:
             raise
@@ -69,6 +71,11 @@ def run_app(application: App, arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         complain("interrupted")
         return INTERRUPTED
+    except OSError as error:
+        if debug:
+            raise
+        complain(f"the system refused: {error}")
+        return USAGE_ERROR
     return status if isinstance(status, int) else 0
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _WRITERS = (".csv", ".tsv", ".jsonl", ".parquet")
+_TYPED = (".jsonl", ".parquet")
 
 
 def predict(
@@ -45,6 +46,7 @@ def predict(
         csv, tsv, parquet, jsonl or text; default by the file's name.
     """
     from llm_pv.cli.rows import inputs_for, read_rows, run_blocks
+    from llm_pv.data.columns import python_values, read_cells
     from llm_pv.erm.verification import first_error
     from llm_pv.runs.saved_program import load_program
 
@@ -64,6 +66,9 @@ def predict(
         for execution in run_blocks(saved, inputs, opened):
             predictions += [saved.value(text) for text in execution.predictions]
             reason = reason or first_error(execution, saved.classes)
+    if out is not None and out.suffix in _TYPED:
+        for name, kind in table.types.items():
+            frame[name] = python_values(read_cells(frame[name], kind))
     frame[column] = predictions
     _write(frame, out)
     failed = sum(value is None for value in predictions)

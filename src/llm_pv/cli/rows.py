@@ -20,7 +20,9 @@ def read_rows(path: str, *, data_format: str | None) -> "Table":
     return read_table(path, format=data_format)
 
 
-def inputs_for(saved: SavedProgram, rows: "Table", *, target: str | None) -> "Table":
+def inputs_for(
+    saved: SavedProgram, rows: "Table", *, target: str | None, labelled: bool = False
+) -> "Table":
     """Return the same rows as the program's inputs.
 
     Parameters
@@ -31,6 +33,8 @@ def inputs_for(saved: SavedProgram, rows: "Table", *, target: str | None) -> "Ta
         The rows with every column.
     target
         The column that holds labels, set apart from the inputs of a program that stands alone.
+    labelled
+        Whether the labels are wanted too; rows without one are left out.
     """
     from llm_pv.data.table import make_table
 
@@ -43,7 +47,13 @@ def inputs_for(saved: SavedProgram, rows: "Table", *, target: str | None) -> "Ta
         for column, kind in (saved.types or {}).items()
     }
     return make_table(
-        rows.frame, columns=columns, types=types, written=rows.written, name=rows.name
+        rows.frame,
+        target=target if labelled and rows.labels is None else None,
+        labels=rows.labels if labelled else None,
+        columns=columns,
+        types=types,
+        written=rows.written,
+        name=rows.name,
     )
 
 

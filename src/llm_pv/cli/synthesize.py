@@ -90,6 +90,8 @@ def synthesize(
     except KeyboardInterrupt:
         complain(f"interrupted; the same command with --out {path} goes on from here")
         return INTERRUPTED
+    if progress.resumed_all:
+        complain(f"{path} is a finished run; this is its result, give another --out to run anew")
     return report(result, format)
 
 

@@ -5,14 +5,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from llm_pv.cli.main import complain
 from llm_pv.cli.options import Format, Rows, SandboxOptions
 from llm_pv.errors import ConfigurationError, DataError
 
-if TYPE_CHECKING:
-    from llm_pv.data.table import Table
-    from llm_pv.runs.saved_program import SavedProgram
+_ROWS_RUN_AGAIN = 2_000
+"""Rows the program is run on again, to see whether it answers by its input alone."""
 
 
 def verify(
@@ -48,22 +48,34 @@ def verify(
         Draws the halves that the program is run on again.
     """
     from llm_pv.cli.rows import inputs_for, read_rows, run_blocks
+    from llm_pv.data.targets import label_texts
     from llm_pv.erm.learned import exact_interval
+    from llm_pv.erm.purity import UNTOLD, impurity
     from llm_pv.erm.scoring import majority_label, score_predictions
-    from llm_pv.erm.verification import first_error, is_pure
+    from llm_pv.erm.verification import first_error
     from llm_pv.runs.saved_program import load_program
 
     saved = load_program(program)
-    table = read_rows(rows, data_format=data_format)
-    labels = _labels(saved, table, target or saved.target)
-    inputs = inputs_for(saved, table, target=target)
+    rows_read = read_rows(rows, data_format=data_format)
+    target = target or saved.target
+    if rows_read.labels is None and target is None:
+        raise ConfigurationError("name the column that holds the label with --target")
+    inputs = inputs_for(saved, rows_read, target=target, labelled=True)
+    assert inputs.labels is not None
+    if not len(inputs):
+        raise DataError(f"{inputs.name}: no row has a label, so there is nothing to verify")
+    for warning in inputs.warnings:
+        complain(warning)
+    known = saved.classes.texts if saved.classes else ()
+    labels = label_texts(inputs.labels, written=inputs.written, known=known)
     predictions: list[str | None] = []
     errors: list[str] = []
     with sandbox.open() as opened:
         for execution in run_blocks(saved, inputs, opened):
             predictions += execution.predictions
             errors.append(first_error(execution, saved.classes))
-        pure = is_pure(saved.program, inputs.inputs(range(min(len(inputs), 2000))), seed, opened)
+        sample = inputs.inputs(range(min(len(inputs), _ROWS_RUN_AGAIN)))
+        doubt = impurity(saved.program, sample, opened, seed=seed)
     score = score_predictions(predictions, labels)
     majority = majority_label(labels)
     record = asdict(score) | {
@@ -71,42 +83,22 @@ def verify(
         "interval": exact_interval(score),
         "majority_label": majority,
         "majority_accuracy": labels.count(majority) / len(labels),
-        "answers_by_its_input_alone": pure,
+        "answers_by_its_input_alone": None if doubt == UNTOLD else not doubt,
         "first_error": next((error for error in errors if error), ""),
     }
     if format == "json":
         sys.stdout.write(json.dumps(record, indent=2) + "\n")
     else:
-        _print(record, f"{saved.path} on {table.name}")
+        _print(record, f"{saved.path} on {inputs.name}")
     return 0
 
 
-def _labels(saved: "SavedProgram", table: "Table", target: str | None) -> list[str]:
-    from llm_pv.data.targets import label_texts
-
-    if table.labels is not None:
-        cells = table.labels
-    elif target is None:
-        raise ConfigurationError("name the column that holds the label with --target")
-    elif target not in table.frame.columns:
-        raise DataError(f"{table.name} has no column {target!r}; name the label's with --target")
-    else:
-        cells = table.frame[target]
-    missing = int((cells.isna() | (cells.astype(str).str.strip() == "")).sum())
-    if missing:
-        raise DataError(
-            f"{table.name}: {missing:,} rows have no label; leave them out to verify on the rest"
-        )
-    known = saved.classes.texts if saved.classes else ()
-    return label_texts(cells, written=table.written, known=known)
-
-
 def _print(record: Mapping[str, Any], title: str) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from llm_pv.cli.tables import percent, printable
+    from llm_pv.cli.terminal import Terminal
 
     table = Table("", "", title=Text(title), title_justify="left", show_header=False)
     low, high = record["interval"]
@@ -122,8 +114,11 @@ def _print(record: Mapping[str, Any], title: str) -> None:
     )
     table.add_row("rows without an answer", f"{record['failed']:,}")
     table.add_row(
-        "answers by its input alone", "yes" if record["answers_by_its_input_alone"] else "NO"
+        "answers by its input alone",
+        {True: "yes", False: "NO", None: "could not be told: it ran out of time"}[
+            record["answers_by_its_input_alone"]
+        ],
     )
     if record["first_error"]:
         table.add_row("first error", Text(printable(record["first_error"])))
-    Console().print(table)
+    Terminal().print(table)

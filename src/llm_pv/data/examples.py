@@ -123,6 +123,8 @@ class Splits:
         The classes over all three.
     warnings
         What the user should know of how these rows came about, one sentence each.
+    repeated
+        Rows left out because their input occurs in another row.
     columns
         The names of the input columns, where the inputs came from columns.
     types
@@ -134,6 +136,7 @@ class Splits:
     test: Examples
     classes: Classes
     warnings: tuple[str, ...] = ()
+    repeated: int = 0
     columns: tuple[str, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict)
 

@@ -92,6 +92,8 @@ def read_table(
 
 def _bytes_of(path: str | Path) -> bytes:
     if str(path) == "-":
+        if sys.stdin is None:
+            raise DataError("standard input is closed; give a file")
         return sys.stdin.buffer.read()
     try:
         return Path(path).read_bytes()

@@ -135,6 +135,7 @@ def splits_from_tables(
         test=examples["test"],
         classes=pool.classes,
         warnings=(*told, *warnings),
+        repeated=len(pool.groups) - len(kept),
         columns=tuple(pool.table.frame.columns),
         types=pool.table.types,
     )

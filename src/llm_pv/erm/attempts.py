@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from llm_pv.erm.scoring import Score
-from llm_pv.errors import ProgramError
+from llm_pv.errors import ProgramError, RunError
 from llm_pv.programs.program import Program
 from llm_pv.programs.replies import read_program
 from llm_pv.proposers.base import Proposal
-
-REJECTED = "its answer for an input depends on the other inputs, their order, or chance"
+from llm_pv.sandbox import Outcome
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,8 @@ class Attempt:
         without a program.
     train, validation
         The scores; None without a program.
-    unreached
-        Rows the program ran out of time or memory for.
+    outcome
+        How the run ended; None without a program.
     error
         Why there is no program, or the first thing that went wrong when it ran; empty if nothing.
     seconds
@@ -46,7 +45,7 @@ class Attempt:
     position: int = 0
     train: Score | None = None
     validation: Score | None = None
-    unreached: int = 0
+    outcome: Outcome | None = None
     error: str = ""
     seconds: float = 0.0
     rejected: str = ""
@@ -57,6 +56,16 @@ class Attempt:
         if self.program is None or self.validation is None:
             return (float("inf"), float("inf"), self.number)
         return (self.validation.errors, self.program.bits, self.number)
+
+    @property
+    def selectable(self) -> bool:
+        """Whether there is a program that answered at least one validation row."""
+        return (
+            self.program is not None
+            and self.validation is not None
+            and self.validation.failed < self.validation.rows
+            and not self.rejected
+        )
 
     def reject(self, reason: str) -> "Attempt":
         """Return the attempt barred from selection."""
@@ -76,7 +85,7 @@ class Attempt:
             **_score_columns("train", self.train),
             **_score_columns("validation", self.validation),
             "test_accuracy": None,
-            "unreached": self.unreached,
+            "outcome": str(self.outcome) if self.outcome else "",
             "error": self.error,
             "note": self.proposal.note,
             "cost_usd": self.proposal.cost_usd,
@@ -88,8 +97,29 @@ class Attempt:
 def attempt_from_record(
     record: Mapping[str, Any], proposal: Proposal, train_rows: int, validation_rows: int
 ) -> Attempt:
-    """Rebuild a recorded attempt, so that a resumed run need not verify it again."""
+    """Rebuild a recorded attempt, so that a resumed run need not verify it again.
+
+    Raises
+    ------
+    RunError
+        If the record is not one that this version wrote for these rows.
+    """
+    try:
+        return _rebuilt(record, proposal, train_rows, validation_rows)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"results_attempts.jsonl: the record of attempt {record.get('attempt')!r} of "
+            f"{record.get('function')!r} is damaged or of another version ({error!r}); "
+            "restore the file or start a new run"
+        ) from error
+
+
+def _rebuilt(
+    record: Mapping[str, Any], proposal: Proposal, train_rows: int, validation_rows: int
+) -> Attempt:
     program = Program.parse(record["program"]) if record["program"] else None
+    if program is not None and program.digest != record["digest"]:
+        raise ValueError("the program is not the one that was verified")
     return Attempt(
         number=record["attempt"],
         proposal=proposal,
@@ -97,7 +127,7 @@ def attempt_from_record(
         position=record["position"],
         train=_score_of(record, "train", train_rows),
         validation=_score_of(record, "validation", validation_rows),
-        unreached=record["unreached"],
+        outcome=Outcome(record["outcome"]) if record["outcome"] else None,
         error=record["error"],
         seconds=record["verify_seconds"],
     )
@@ -123,9 +153,7 @@ def _score_columns(split: str, score: Score | None) -> dict[str, Any]:
 def _score_of(record: Mapping[str, Any], split: str, rows: int) -> Score | None:
     if record[f"{split}_errors"] is None:
         return None
-    return Score(
-        rows,
-        record[f"{split}_errors"],
-        record[f"{split}_failed"],
-        record[f"{split}_balanced_accuracy"],
-    )
+    errors, failed = int(record[f"{split}_errors"]), int(record[f"{split}_failed"])
+    if not 0 <= failed <= errors <= rows:
+        raise ValueError(f"{errors} {split} errors and {failed} failures on {rows} rows")
+    return Score(rows, errors, failed, float(record[f"{split}_balanced_accuracy"]))

@@ -90,6 +90,8 @@ class Certificate:
         The selected program's number among them, from 1.
     delta
         The probability with which the bound may fail over repetitions of the whole run.
+    repeated
+        Rows that were left out because their input occurs in another row.
 
     Examples
     --------
@@ -104,6 +106,7 @@ class Certificate:
     verified: int
     position: int
     delta: float = 0.05
+    repeated: int = 0
 
     @property
     def share(self) -> float:
@@ -129,20 +132,26 @@ class Certificate:
 
     def text(self) -> str:
         """State the bound and its assumptions in words, several sentences."""
-        confidence = f"{1 - self.delta:.0%}"
-        seen = (
-            f"{self.errors} mistake{'' if self.errors == 1 else 's'} on {self.rows} validation rows"
-        )
-        return (
-            f"With {confidence} confidence this program is wrong on at most {self.error_bound:.1%} "
-            f"of new inputs ({seen}; program {self.position} of {self.verified} verified, "
-            f"{self.planned} planned). This holds for new inputs drawn like the validation rows, "
-            f"and for this run alone: running again on the same validation rows and keeping the "
-            f"best voids it, and so do rows of one group on both sides of the split. It says "
-            f"nothing about inputs of another kind: a shortcut that fits the data passes too. "
-            f"The gap term of the paper's bound, 2*sqrt(log(4k/delta)/(2m)), is "
-            f"{self.gap_term:.3f} here."
-        )
+        mistakes = f"{self.errors} mistake{'' if self.errors == 1 else 's'}"
+        sentences = [
+            f"With {1 - self.delta:.0%} confidence this program is wrong on at most "
+            f"{self.error_bound:.1%} of new inputs ({mistakes} on {self.rows} validation rows; "
+            f"program {self.position} of {self.verified} verified, {self.planned} planned).",
+            "This holds for new inputs drawn like the validation rows, and for this run alone: "
+            "running again on the same validation rows and keeping the best voids it, and so do "
+            "rows of one group on both sides of the split.",
+            "It says nothing about inputs of another kind: a shortcut that fits the data passes "
+            "too.",
+            "The gap term of the paper's bound, 2*sqrt(log(4k/delta)/(2m)), is "
+            f"{self.gap_term:.3f} here.",
+        ]
+        if self.repeated:
+            sentences.insert(
+                1,
+                f"Each different input counts once, however common it is ({self.repeated:,} rows "
+                "repeated one and were left out).",
+            )
+        return " ".join(sentences)
 
     def record(self) -> dict[str, float | int]:
         """Return the certificate as plain values for a file."""

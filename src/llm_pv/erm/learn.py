@@ -14,7 +14,7 @@ from llm_pv.erm.verification import read_predictions
 from llm_pv.errors import DataError
 from llm_pv.proposers.base import Proposer
 from llm_pv.runs.cells import Cell, CellLog
-from llm_pv.sandbox import Sandbox
+from llm_pv.sandbox import Outcome, Sandbox
 
 
 def learn_splits(
@@ -79,8 +79,9 @@ def learn_splits(
             if destination and selection.selected
             else None
         ),
+        already_finished=destination is not None and destination.run.finished(destination.cell),
     )
-    if destination is not None and not destination.run.finished(destination.cell):
+    if destination is not None and not result.already_finished:
         hand_over(result, splits, predictions, destination, log)
     return result
 
@@ -108,15 +109,16 @@ def _run_warnings(selection: Selection) -> list[str]:
             "the search was cut short by its time cap: another machine, or this one at another "
             "time, may propose other programs; a larger --budget-seconds makes it reproducible"
         )
-    slow = sum(attempt.unreached > 0 for attempt in selection.attempts)
+    limited = (Outcome.TIMED_OUT, Outcome.OUT_OF_MEMORY)
+    slow = sum(attempt.outcome in limited for attempt in selection.attempts)
     if slow:
         warnings.append(
-            f"{slow} programs ran out of time or memory; their scores may differ elsewhere"
+            f"programs that ran out of time or memory: {slow}; their scores may differ elsewhere"
         )
     impure = sum(bool(attempt.rejected) for attempt in selection.attempts)
     if impure:
         warnings.append(
-            f"{impure} programs were rejected: run again on part of the rows, they answered "
-            "differently"
+            f"programs rejected although they scored well: {impure}; run again on part of the "
+            "rows, they did not give the same answers"
         )
     return warnings

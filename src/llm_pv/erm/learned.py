@@ -1,6 +1,7 @@
 """What learning ends with: the selected program, its scores, and the table of candidates."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,11 +34,14 @@ class Baseline:
         That class.
     validation_accuracy, test_accuracy
         How often it is right; None where there are no rows.
+    best_constant
+        The share of the validation rows' own most frequent class: no constant answer does better.
     """
 
     label: str
     validation_accuracy: float | None
     test_accuracy: float | None
+    best_constant: float
 
     @classmethod
     def of(cls, splits: Splits) -> "Baseline":
@@ -47,7 +51,13 @@ class Baseline:
         def accuracy(labels: Sequence[str]) -> float | None:
             return sum(text == label for text in labels) / len(labels) if labels else None
 
-        return cls(label, accuracy(splits.validation.labels), accuracy(splits.test.labels))
+        counts = Counter(splits.validation.labels)
+        return cls(
+            label,
+            accuracy(splits.validation.labels),
+            accuracy(splits.test.labels),
+            best_constant=max(counts.values(), default=0) / max(1, counts.total()),
+        )
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,8 @@ class LearnedProgram:
         Wall-clock seconds for proposing and verifying, and for scoring the test rows.
     path, program_path
         The run directory and the program's file; None if nothing was written.
+    already_finished
+        Whether this was read back from a run that had ended before.
     """
 
     name: str
@@ -96,6 +108,7 @@ class LearnedProgram:
     test_seconds: float
     path: Path | None = None
     program_path: Path | None = None
+    already_finished: bool = False
 
     @property
     def program(self) -> Program | None:
@@ -151,20 +164,20 @@ def verdict(selection: Selection, baseline: Baseline) -> str:
     selected, certificate = selection.selected, selection.certificate
     if selected is None or selected.validation is None or certificate is None:
         return "no program found: no proposal held a program that runs and answers by its input"
-    accuracy, reference = selected.validation.accuracy, baseline.validation_accuracy or 0.0
+    accuracy, reference = selected.validation.accuracy, baseline.best_constant
     if accuracy <= reference:
         return (
-            f"nothing found that beats a baseline: always answering {baseline.label!r} is right on "
+            f"nothing found that beats a baseline: the best constant answer is right on "
             f"{reference:.1%} of the validation rows, the best program on {accuracy:.1%}"
         )
     if certificate.error_bound >= 1 - reference:
         return (
-            f"a program better than always answering {baseline.label!r} on the validation rows "
-            f"({accuracy:.1%} against {reference:.1%}), but its bound does not rule out chance"
+            f"a program better than any constant answer on the validation rows ({accuracy:.1%} "
+            f"against {reference:.1%}), but its bound does not rule out chance"
         )
     return (
-        f"a rule was found: right on {accuracy:.1%} of the validation rows, always answering "
-        f"{baseline.label!r} on {reference:.1%}"
+        f"a rule was found: right on {accuracy:.1%} of the validation rows, the best constant "
+        f"answer on {reference:.1%}"
     )
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from llm_pv.data.examples import Splits
-from llm_pv.erm.attempts import REJECTED, Attempt, attempt_from_record, program_of
+from llm_pv.erm.attempts import Attempt, attempt_from_record, program_of
 from llm_pv.erm.certificate import Certificate
-from llm_pv.erm.verification import is_pure, verification_inputs, verify_programs
-from llm_pv.errors import ConfigurationError
+from llm_pv.erm.purity import impurity
+from llm_pv.erm.verification import verification_inputs, verify_programs
+from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.programs.program import Program
 from llm_pv.proposers.base import Proposal, Proposer
 from llm_pv.runs.cells import CellLog
@@ -121,6 +122,7 @@ def select_program(
             verified=run.verified,
             position=selected.position,
             delta=plan.delta,
+            repeated=splits.repeated,
         )
     return Selection(tuple(run.done), selected, certificate)
 
@@ -148,18 +150,16 @@ class _CellRun:
         self.verified = 0
         self._inputs = verification_inputs(splits)
         self._by_digest: dict[str, Attempt] = {}
-        self._pure: dict[str, bool] = {}
+        self._impurity: dict[str, str] = {}
 
     def attempts(self) -> Iterator[Attempt]:
         """Yield recorded attempts, then new ones, up to the planned number."""
-        recorded = [record for record in self.log.attempts if record["kind"] == "attempt"]
-        for record, reply in zip(recorded, self.log.replies, strict=False):
-            rows = len(self.splits.train), len(self.splits.validation)
-            attempt = attempt_from_record(record, _proposal_of(reply), *rows)
+        recorded = self._recorded()
+        for attempt in recorded:
             self._remember(attempt)
             yield attempt
-        if len(recorded) < len(self.log.attempts):
-            return  # a selection is recorded: this cell is finished, and proposes nothing more
+        if any(record.get("kind") == "selected" for record in self.log.attempts):
+            return  # this cell is finished, and proposes nothing more
         proposals = self._proposals(start=len(recorded))
         number, batch = len(recorded), 1
         while number < self.plan.attempts:
@@ -180,26 +180,47 @@ class _CellRun:
             attempt.program is not None
             and attempt.validation is not None
             and attempt.validation.errors == 0
-            and self._is_pure(attempt.program)
+            and not self._impurity_of(attempt.program)
         )
+
+    def _recorded(self) -> list[Attempt]:
+        """Rebuild the attempts on disk, each with the reply it came from."""
+        rows = len(self.splits.train), len(self.splits.validation)
+        proposals = [
+            _proposal_of(reply, number) for number, reply in enumerate(self.log.replies, 1)
+        ]
+        records = [record for record in self.log.attempts if record.get("kind") == "attempt"]
+        numbers = [record.get("attempt") for record in records]
+        if numbers != list(range(1, len(records) + 1)) or len(records) > len(proposals):
+            raise RunError(
+                "results_attempts.jsonl and replies.jsonl do not belong together: "
+                f"attempts {numbers[:5]}... and {len(proposals)} replies of "
+                f"{self.log.cell.slug}; restore the files or start a new run"
+            )
+        return [
+            attempt_from_record(record, proposal, *rows)
+            for record, proposal in zip(records, proposals, strict=False)
+        ]
 
     def best(self) -> Attempt | None:
         """Return the best attempt that answers each input by itself, barring those that don't."""
         order = sorted(
-            (a for a in self.done if a.program is not None and not a.rejected),
+            (attempt for attempt in self.done if attempt.selectable),
             key=lambda attempt: attempt.rank,
         )
         for attempt in order:
             assert attempt.program is not None
-            if self._is_pure(attempt.program):
+            reason = self._impurity_of(attempt.program)
+            if not reason:
                 return attempt
-            self.done[attempt.number - 1] = attempt.reject(REJECTED)
+            self.done[attempt.number - 1] = attempt.reject(reason)
+            self._record_rejection(attempt, reason)
         return None
 
     def _proposals(self, start: int) -> Iterator[Proposal]:
         """Yield recorded replies from ``start`` on, then new ones, each on disk before use."""
-        for reply in self.log.replies[start:]:
-            yield _proposal_of(reply)
+        for number, reply in enumerate(self.log.replies[start:], start + 1):
+            yield _proposal_of(reply, number)
         fresh = self.proposer.propose(
             self.splits.train, self.splits.classes, seed=self.seed, start=len(self.log.replies)
         )
@@ -243,7 +264,7 @@ class _CellRun:
                 position=self.verified + 1,
                 train=verification.train,
                 validation=verification.validation,
-                unreached=verification.unreached,
+                outcome=verification.outcome,
                 error=verification.error,
                 seconds=verification.seconds,
             )
@@ -255,18 +276,37 @@ class _CellRun:
             self._by_digest[attempt.program.digest] = attempt
             self.verified += 1
 
-    def _is_pure(self, program: Program) -> bool:
-        if program.digest not in self._pure:
-            self._pure[program.digest] = is_pure(program, self._inputs, self.seed, self.sandbox)
-        return self._pure[program.digest]
+    def _impurity_of(self, program: Program) -> str:
+        if program.digest not in self._impurity:
+            self._impurity[program.digest] = impurity(
+                program,
+                self._inputs,
+                self.sandbox,
+                judged=len(self.splits.validation),
+                seed=self.seed,
+            )
+        return self._impurity[program.digest]
+
+    def _record_rejection(self, attempt: Attempt, reason: str) -> None:
+        record = {"kind": "rejected", "attempt": attempt.number, "error": reason}
+        if not any(old.items() >= record.items() for old in self.log.attempts):
+            self.log.append_attempt(record)
 
 
-def _proposal_of(reply: Record) -> Proposal:
-    return Proposal(
-        text=reply["text"],
-        seconds=reply["seconds"],
-        cost_usd=reply["cost_usd"],
-        prompt_digest=reply["prompt_digest"],
-        capped=reply["capped"],
-        note=reply["note"],
-    )
+def _proposal_of(reply: Record, number: int) -> Proposal:
+    try:
+        if reply["attempt"] != number:
+            raise ValueError(f"it is the reply of attempt {reply['attempt']}")
+        return Proposal(
+            text=reply["text"],
+            seconds=reply["seconds"],
+            cost_usd=reply["cost_usd"],
+            prompt_digest=reply["prompt_digest"],
+            capped=reply["capped"],
+            note=reply["note"],
+        )
+    except (KeyError, ValueError) as error:
+        raise RunError(
+            f"replies.jsonl: reply {number} is damaged or missing ({error!r}); "
+            "restore the file or start a new run"
+        ) from error

@@ -35,7 +35,7 @@ class Score:
     @property
     def accuracy(self) -> float:
         """The share of rows with the right label; 0 when there are no rows."""
-        return 1 - self.errors / self.rows if self.rows else 0.0
+        return (self.rows - self.errors) / self.rows if self.rows else 0.0
 
 
 def score_predictions(predictions: Sequence[str | None], labels: Sequence[str]) -> Score:

@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from llm_pv.data.examples import Classes, Input, Splits
+from llm_pv.data.examples import Classes, Splits
 from llm_pv.erm.scoring import Score, score_predictions
 from llm_pv.programs.program import Program
-from llm_pv.sandbox import Batch, Execution, Sandbox
+from llm_pv.sandbox import Batch, Execution, Outcome, Sandbox
 
 NOT_A_CLASS = "gave an answer that is none of the classes"
 
@@ -21,8 +19,8 @@ class Verification:
     ----------
     train, validation
         The scores on the two splits.
-    unreached
-        Rows the run ended before.
+    outcome
+        How the run ended.
     error
         Why the run ended early, or the first error of a row; empty if all went well.
     seconds
@@ -31,7 +29,7 @@ class Verification:
 
     train: Score
     validation: Score
-    unreached: int
+    outcome: Outcome
     error: str
     seconds: float
 
@@ -90,45 +88,7 @@ def verify_programs(
         yield Verification(
             train=score_predictions(predictions[len(validation) :], train.labels),
             validation=score_predictions(predictions[: len(validation)], validation.labels),
-            unreached=len(execution.unreached),
+            outcome=execution.outcome,
             error=first_error(execution, splits.classes),
             seconds=execution.wall_seconds,
         )
-
-
-def is_pure(program: Program, inputs: Sequence[Input], seed: int, sandbox: Sandbox) -> bool:
-    """Whether a program answers each input the same whatever else it is run on.
-
-    The program runs on all inputs in order, then in two fresh processes on random halves in
-    another order; every row that got an answer in time both times must get the same one. An error
-    is an answer.
-
-    Parameters
-    ----------
-    program
-        The program under suspicion.
-    inputs
-        The inputs to try it on; no labels are needed.
-    seed
-        Draws the halves.
-    sandbox
-        Runs the program.
-    """
-    whole = sandbox.predict(program.source, inputs)
-    order = np.random.Generator(np.random.PCG64(seed)).permutation(len(inputs))
-    first = _answers(whole, range(len(inputs)))
-    for half in np.array_split(order, 2):
-        execution = sandbox.predict(program.source, [inputs[i] for i in half])
-        again = _answers(execution, [int(i) for i in half])
-        if any(first[row] != answer for row, answer in again.items() if row in first):
-            return False
-    return True
-
-
-def _answers(execution: Execution, rows: Sequence[int]) -> dict[int, str | None]:
-    unreached = set(execution.unreached)
-    return {
-        row: execution.predictions[position]
-        for position, row in enumerate(rows)
-        if position not in unreached
-    }

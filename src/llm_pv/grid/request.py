@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -136,12 +137,12 @@ class GridRequest:
         return int(sequence.generate_state(1)[0])
 
     def record(self) -> dict[str, Any]:
-        """Return the request as plain JSON values, tasks and lengths resolved."""
+        """Return the request as plain JSON values, tasks resolved, a table by what is in it."""
         lengths = None if self.lengths is None else list(self.lengths)
         return asdict(self) | {
             "functions": [known.id or known.name for known in self.tasks()],
             "lengths": lengths,
-            "table": None if self.table is None else str(self.table),
+            "table": None if self.table is None else sha256(self.table.read_bytes()).hexdigest(),
         }
 
     def _load(
@@ -187,6 +188,8 @@ class GridRequest:
                 f"--table gives the rows of one table task, this grid has {len(tables)}: "
                 "name one in --functions"
             )
+        if self.table is not None and not self.table.is_file():
+            raise ConfigurationError(f"--table {self.table}: there is no such file")
 
     def _lengths(self, task_: Task) -> Sequence[int]:
         if self.lengths is None or task_.alphabet == "table":

@@ -105,6 +105,11 @@ class InRounds:
         return self.proposer.name
 
     @property
+    def identity(self) -> str:
+        """The proposer's own."""
+        return self.proposer.identity
+
+    @property
     def default_attempts(self) -> int:
         """The proposer's own."""
         return self.proposer.default_attempts

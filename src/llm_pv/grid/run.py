@@ -14,7 +14,7 @@ from llm_pv.grid.request import GridRequest, Trial
 from llm_pv.grid.results import GridResult, collect
 from llm_pv.grid.rounds import InRounds, Rounds, StoppedError
 from llm_pv.grid.trials import (
-    SearchElsewhere,
+    InWorker,
     Surroundings,
     learn_trial,
     missing_transfer,
@@ -108,18 +108,17 @@ def run_grid(
         require_writable(place, option)
     configuration = {
         "command": "synthesize",
-        "proposer": proposer.name,
+        "proposer": proposer.identity,
         "planned_attempts": plan.attempts,
         "delta": plan.delta,
-        "budget_seconds": search.budget_seconds,
         "limits": asdict(sandbox.limits),
         "transfer": transfer,
         "request": request.record(),
     }
-    at_once = min(concurrency, os.cpu_count() or 1)
+    at_once = min(concurrency, _usable_cores())
     with RunDirectory(out, configuration) as run, Workers(at_once) as workers:
         if search.proposer == "length-first":
-            proposer = SearchElsewhere(proposer.name, search.budget_seconds, workers)
+            proposer = InWorker(proposer, workers)
         around = Surroundings(request, plan, run, sandbox, workers, dataset_dir)
         grid = _Grid(around, proposer, concurrency, observer or Observer(), transfer=transfer)
         grid.run(trials)
@@ -284,3 +283,9 @@ def require_writable(place: Path | None, option: str) -> None:
         raise RunError(f"{option} {place}: {nearest} is a file; choose another directory")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise RunError(f"{option} {place}: {nearest} cannot be written; choose another directory")
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -16,7 +16,6 @@ from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.grid.request import GridRequest, Trial
 from llm_pv.grid.workers import Workers
 from llm_pv.proposers.base import Proposal, Proposer
-from llm_pv.proposers.registry import make_proposer
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.sandbox import Sandbox
 from llm_pv.tasks import SamplerName
@@ -50,51 +49,53 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
-class SearchElsewhere:
-    """The built-in search, run in a worker process.
+class InWorker:
+    """A proposer that thinks in a worker process, all its proposals at once.
 
     Parameters
     ----------
-    name, budget_seconds
-        As for `make_proposer`.
+    proposer
+        The proposer, free of charge and fit to be pickled.
     workers
         The processes.
     """
 
-    name: str
-    budget_seconds: float
+    proposer: Proposer
     workers: Workers
 
     @property
+    def name(self) -> str:
+        """The proposer's own."""
+        return self.proposer.name
+
+    @property
+    def identity(self) -> str:
+        """The proposer's own."""
+        return self.proposer.identity
+
+    @property
     def default_attempts(self) -> int:
-        """The search's own."""
-        return make_proposer(self.name).default_attempts
+        """The proposer's own."""
+        return self.proposer.default_attempts
 
     @property
     def free(self) -> bool:
-        """A search costs nothing but time."""
-        return True
+        """The proposer's own."""
+        return self.proposer.free
 
     def propose(
         self, train: Examples, classes: Classes, *, seed: int, start: int = 0
     ) -> Iterator[Proposal]:
-        """Search for all proposals at once, and yield them."""
+        """Yield the proposer's proposals."""
         yield from self.workers.call(
-            search,
-            self.name,
-            train,
-            classes,
-            budget_seconds=self.budget_seconds,
-            seed=seed,
-            start=start,
+            all_proposals, self.proposer, train, classes, seed=seed, start=start
         )
 
 
-def search(
-    name: str, train: Examples, classes: Classes, *, budget_seconds: float, seed: int, start: int
+def all_proposals(
+    proposer: Proposer, train: Examples, classes: Classes, *, seed: int, start: int
 ) -> list[Proposal]:
-    """Return the proposals of a search."""
-    proposer = make_proposer(name, budget_seconds=budget_seconds)
+    """Return every proposal of a proposer."""
     return list(proposer.propose(train, classes, seed=seed, start=start))
 
 

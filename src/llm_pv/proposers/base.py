@@ -50,6 +50,11 @@ class Proposer(Protocol):
         ...
 
     @property
+    def identity(self) -> str:
+        """What, besides rows and seed, decides the proposals; a resumed run must have the same."""
+        ...
+
+    @property
     def default_attempts(self) -> int:
         """How many proposals a run asks for unless the user says otherwise."""
         ...

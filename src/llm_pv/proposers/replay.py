@@ -1,5 +1,6 @@
 """Proposals from replies that were saved before: a JSON-lines file, or a folder of texts."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,6 +43,12 @@ class Replay:
     def name(self) -> str:
         """The name a run records."""
         return f"replay:{self.path}"
+
+    @property
+    def identity(self) -> str:
+        """A digest of the replies themselves, wherever they lie."""
+        texts = json.dumps([reply.text for reply in self.replies()])
+        return f"replay of {hashlib.sha256(texts.encode()).hexdigest()}"
 
     @property
     def default_attempts(self) -> int:
@@ -104,7 +111,7 @@ class Replay:
     def _reply_of(self, line: str, number: int) -> str:
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigurationError(
                 f"{self.path}, line {number}: not JSON ({error}); one reply a line is expected"
             ) from error

@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from llm_pv import __version__
 from llm_pv.errors import RunError
 from llm_pv.runs.cells import Cell, CellLog
-from llm_pv.runs.files import write_atomically, write_csv
+from llm_pv.runs.files import remove_leftovers, write_atomically, write_csv
 from llm_pv.runs.journal import Journal, Record
 
 FORMAT = 1
@@ -97,11 +97,9 @@ class RunDirectory:
         # Through JSON, so that a fresh configuration equals one that was read back.
         self.configuration: Record = json.loads(json.dumps(configuration))
         try:
-            fresh = not path.exists() or not any(path.iterdir())
             path.mkdir(parents=True, exist_ok=True)
+            self._refuse_foreign_folder()
             self._lock = FileLock(path / ".lock")
-            if not fresh:
-                self._refuse_foreign_folder()
             self._lock.acquire(timeout=0)
         except Timeout as error:
             raise RunError(
@@ -113,6 +111,7 @@ class RunDirectory:
                 "choose another --out"
             ) from error
         try:
+            remove_leftovers(path)
             if (path / "run.json").exists():
                 self._check_same_run()
             else:
@@ -218,9 +217,9 @@ class RunDirectory:
         self._log.append({"time": time, "level": level, "message": message, **facts})
 
     def _refuse_foreign_folder(self) -> None:
-        if not (self.path / "run.json").exists() and {p.name for p in self.path.iterdir()} - {
-            ".lock"
-        }:
+        """Raise if there are files but no run; what a kill left of a first write is no file."""
+        names = {path.name for path in self.path.iterdir()}
+        if "run.json" not in names and any(not name.startswith(".") for name in names):
             raise RunError(
                 f"{self.path} holds files that are no run of llm-pv; "
                 "give --out a new or an empty folder"

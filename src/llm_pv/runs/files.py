@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from llm_pv.errors import RunError
+
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")
+"""Names of files under way, as `write_atomically` makes them."""
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -39,6 +43,13 @@ def write_atomically(path: Path, text: str) -> None:
         raise RunError(
             f"cannot write {path}: {error.strerror or error}; choose another --out"
         ) from error
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes left of files they were writing below a folder."""
+    for path in folder.rglob(".*"):
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -74,37 +74,34 @@ class Journal:
         RunError
             If a line is not a JSON object; the message names the line.
         """
-        if not self.path.exists():
-            return []
         records = []
-        with self.path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    record = json.loads(line)
-                except ValueError as error:
-                    raise RunError(
-                        f"{self.path}, line {number}: not JSON ({error}); "
-                        "restore the file or start a new run"
-                    ) from error
-                if not isinstance(record, dict):
-                    raise RunError(f"{self.path}, line {number}: not a JSON object")
-                records.append(record)
+        for number, line in enumerate(self._bytes().splitlines(), start=1):
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise RunError(
+                    f"{self.path}, line {number}: not JSON ({error}); "
+                    "restore the file or start a new run"
+                ) from error
+            if not isinstance(record, dict):
+                raise RunError(f"{self.path}, line {number}: not a JSON object")
+            records.append(record)
         return records
 
+    def _bytes(self) -> bytes:
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise RunError(f"cannot read {self.path}: {error.strerror or error}") from error
+
     def _cut_torn_line(self) -> None:
-        if not self.path.exists():
-            return
-        with self.path.open("r+b") as file:
-            size = file.seek(0, os.SEEK_END)
-            end = size
-            while end:
-                start = max(0, end - 65_536)
-                file.seek(start)
-                newline = file.read(end - start).rfind(b"\n")
-                if newline >= 0:
-                    end = start + newline + 1
-                    break
-                end = start
-            if end < size:
-                file.truncate(end)
-                self.repaired = True
+        data = self._bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            try:
+                os.truncate(self.path, whole)
+            except OSError as error:
+                raise RunError(f"cannot mend {self.path}: {error.strerror or error}") from error
+            self.repaired = True

@@ -9,7 +9,7 @@ from llm_pv.data.examples import Classes
 from llm_pv.errors import ProgramError, RunError
 from llm_pv.programs.program import Program
 from llm_pv.programs.saved import read_saved
-from llm_pv.runs.directory import read_run
+from llm_pv.runs.directory import read_run, read_summary
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ def load_program(path: Path) -> SavedProgram:
         configuration = read_run(path)["configuration"]
         found = sorted((path / "programs").glob("*.py"))
         if not found:
-            raise RunError(f"{path} has selected no program yet; finish the run first")
+            state = "no program was found" if read_summary(path) else "it is not finished"
+            raise RunError(f"{path} holds no program: {state}")
         if len(found) > 1:
             names = ", ".join(file.name for file in found[:5])
             raise RunError(f"{path} holds {len(found)} programs; name one of programs/: {names}")

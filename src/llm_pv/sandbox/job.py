@@ -31,7 +31,13 @@ class LoadError(Exception):
 
 
 def run_program(
-    source: str, inputs: Iterable[object], page: Page, output_bytes: int, allowed: frozenset[str]
+    source: str,
+    inputs: Iterable[object],
+    page: Page,
+    output_bytes: int,
+    allowed: frozenset[str],
+    *,
+    seed: int = 0,
 ) -> None:
     """Load a program and write its answer for each input onto the page.
 
@@ -45,10 +51,12 @@ def run_program(
         Where answers and printed text go (see `llm_pv.sandbox.ledger`).
     allowed
         The top-level modules the program may import.
+    seed
+        Where the numbers of `random` start.
     """
     ledger = Ledger(page, output_bytes)
     _capture_output(page, output_bytes)
-    random.seed(0)  # forking has seeded it from the system
+    random.seed(seed)  # forking has seeded it from the system
     try:
         _answer(_load(source, allowed), inputs, ledger)
         ledger.end("finished")

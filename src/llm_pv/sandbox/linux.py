@@ -39,11 +39,13 @@ BOOT = PACKAGE_FOLDER / "sandbox" / "boot.py"
 INTERPRETER_OPTIONS = ("-s", "-P", "-S")
 """Nothing of the user's: no user site, no script folder, no site; -I would drop the hash seed."""
 
+_SEEDED_ZYGOTES = 4
+"""So many zygotes of other seeds than 0 a worker keeps; one more ends the oldest."""
+
 _START_SECONDS = 120.0
 _GRACE_SECONDS = 10.0
 _ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
-    "PYTHONHASHSEED": "0",
     # A thread of a numeric library would bar the way into a user namespace.
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
@@ -63,6 +65,8 @@ class Zygote:
     ----------
     packages
         Which of `llm_pv.sandbox.modules.PACKAGES` it has imported.
+    seed
+        The seed of its hashing, and of the random numbers of the candidates.
 
     Raises
     ------
@@ -70,7 +74,7 @@ class Zygote:
         If it does not start.
     """
 
-    def __init__(self, packages: tuple[str, ...]) -> None:
+    def __init__(self, packages: tuple[str, ...], seed: int) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         owner = os.pidfd_open(os.getpid())
         plan = {
@@ -81,6 +85,7 @@ class Zygote:
             "packages": packages,
             "support": [name for package in packages for name in SUPPORT[package]],
             "allowed": ALLOWED_MODULES,
+            "seed": seed,
         }
         self._socket = ours
         _running.add(self)
@@ -95,7 +100,7 @@ class Zygote:
                         "zygote",
                         json.dumps(plan),
                     ],
-                    env=_ENVIRONMENT,
+                    env={**_ENVIRONMENT, "PYTHONHASHSEED": str(seed)},
                     cwd="/",
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
@@ -186,36 +191,40 @@ class Zygote:
 
 
 class LinuxWorker:
-    """Runs candidates in a confined process of its own, one for each set of packages they need.
+    """Runs candidates in confined processes of its own, one for each set of packages and seed.
 
     Nothing is started before it is needed, and what has ended is started again.
     """
 
     def __init__(self) -> None:
-        self._zygotes: dict[tuple[str, ...], Zygote] = {}
+        self._zygotes: dict[tuple[tuple[str, ...], int], Zygote] = {}
         self._closed = 0
 
     @property
     def confinement(self) -> Confinement:
         """Which layers are in force."""
-        return self._zygote(()).confinement
+        return self._zygote((), 0).confinement
 
-    def run(self, source: str, inputs: "Sequence[Input]", limits: Limits) -> Execution:
+    def run(
+        self, source: str, inputs: "Sequence[Input]", limits: Limits, seed: int = 0
+    ) -> Execution:
         """Run a program over the inputs (see `llm_pv.sandbox.worker.Worker`)."""
         batch = Batch.of(inputs)
         packages = packages_named(source)
         closed = self._closed
         for _ in range(2):
-            zygote = self._zygote(packages)
+            zygote = self._zygote(packages, seed)
             try:
+                if self._closed != closed:  # while the zygote started
+                    raise ZygoteGoneError
                 return zygote.run(source, batch, limits)
             except ZygoteGoneError:
-                self._zygotes.pop(packages, None)
+                self._zygotes.pop((packages, seed), None)
                 zygote.close()
                 if self._closed != closed:
                     raise SandboxError("the sandbox was closed during a run") from None
             except BaseException:
-                self._zygotes.pop(packages, None)
+                self._zygotes.pop((packages, seed), None)
                 raise
         return Execution(
             Outcome.CRASHED,
@@ -230,10 +239,21 @@ class LinuxWorker:
         while self._zygotes:
             self._zygotes.popitem()[1].close()
 
-    def _zygote(self, packages: tuple[str, ...]) -> Zygote:
-        if packages not in self._zygotes:
-            self._zygotes[packages] = Zygote(packages)
-        return self._zygotes[packages]
+    def _zygote(self, packages: tuple[str, ...], seed: int) -> Zygote:
+        zygote = self._zygotes.get((packages, seed))
+        if zygote is None:
+            if seed:
+                self._make_room()
+            zygote = self._zygotes[packages, seed] = Zygote(packages, seed)
+        return zygote
+
+    def _make_room(self) -> None:
+        """End the oldest zygote of another seed than 0, where there are as many as may be."""
+        seeded = [(packages, seed) for packages, seed in tuple(self._zygotes) if seed]
+        if len(seeded) >= _SEEDED_ZYGOTES:
+            oldest = self._zygotes.pop(seeded[0], None)
+            if oldest is not None:  # not closed meanwhile
+                oldest.close()
 
 
 _running: "weakref.WeakSet[Zygote]" = weakref.WeakSet()

@@ -1,5 +1,6 @@
 """The sandbox as the rest of the package sees it: programs and inputs in, executions out."""
 
+import operator
 import os
 import queue
 import sys
@@ -79,7 +80,7 @@ class Sandbox:
         self._crew = _Crew(make, first, workers or _usable_cores())
         self._finalizer = weakref.finalize(self, self._crew.close)
 
-    def predict(self, source: str, inputs: "Sequence[Input]") -> Execution:
+    def predict(self, source: str, inputs: "Sequence[Input]", *, seed: int = 0) -> Execution:
         """Run one program over the inputs, spread over the workers when they are many.
 
         Parameters
@@ -88,6 +89,10 @@ class Sandbox:
             The program: a module that defines ``f``.
         inputs
             What ``f`` is called with, one by one. A `Batch` saves preparing them again.
+        seed
+            Seeds hashing, and with it the order of sets, `random` and ``numpy.random`` for the
+            program, from 0 to 2**32 - 1: what it answers under one seed only is chance. The
+            WebAssembly sandbox seeds `random` alone.
 
         Returns
         -------
@@ -97,17 +102,20 @@ class Sandbox:
 
         Raises
         ------
+        ConfigurationError
+            If the seed is no such number.
         DataError
             If an input is neither a string nor a dict of plain values.
         SandboxError
             If the sandbox itself fails or is closed.
         """
+        seed = _usable_seed(seed)
         batch = Batch.of(inputs)
         if len(batch) <= ROWS_FOR_ONE_WORKER or self._crew.size == 1:
-            return self._crew.run(source, batch, self.limits, set())
+            return self._crew.run(source, batch, self.limits, set(), seed)
         parts = batch.split(self._crew.size)
         with self._crew.several(self.limits) as start:
-            runs = [start(source, part) for part in parts]
+            runs = [start(source, part, seed) for part in parts]
             return join([run.result() for run in runs])
 
     def predict_many(
@@ -137,7 +145,7 @@ class Sandbox:
         with self._crew.several(self.limits) as start:
             runs: deque[Future[Execution]] = deque()
             for source in chain(first, waiting):
-                runs.append(start(source, batch))
+                runs.append(start(source, batch, 0))
                 if len(runs) >= 2 * self._crew.size:
                     yield runs.popleft().result()
             while runs:
@@ -172,20 +180,23 @@ class _Crew:
     def _start_over(self, workers: list[Worker]) -> None:
         self._lock = threading.Lock()
         self._workers = set(workers)
-        self._idle: queue.LifoQueue[Worker] = queue.LifoQueue()
-        for worker in reversed(workers):
-            self._idle.put(worker)
+        # The first idle one is always taken, so that few workers start what few programs need.
+        self._idle: queue.PriorityQueue[tuple[int, Worker]] = queue.PriorityQueue()
+        for entry in enumerate(workers):
+            self._idle.put(entry)
         self._threads: ThreadPoolExecutor | None = None
 
-    def run(self, source: str, batch: Batch, limits: Limits, busy: set[Worker]) -> Execution:
-        """Run on the next idle worker, which stands in `busy` meanwhile."""
-        worker = self._idle.get()
+    def run(
+        self, source: str, batch: Batch, limits: Limits, busy: set[Worker], seed: int
+    ) -> Execution:
+        """Run on the first idle worker, which stands in `busy` meanwhile."""
+        place, worker = self._idle.get()
         with self._lock:
             busy.add(worker)
         try:
             if self._closed:
                 raise SandboxError("the sandbox is closed: make a new one")
-            return worker.run(source, batch, limits)
+            return worker.run(source, batch, limits, seed)
         finally:
             if self._closed:
                 worker.close()
@@ -195,10 +206,10 @@ class _Crew:
                     worker.close()  # which may have started something after that
                     worker = self._make()
                     self._workers.add(worker)
-            self._idle.put(worker)
+            self._idle.put((place, worker))
 
     @contextmanager
-    def several(self, limits: Limits) -> Iterator[Callable[[str, Batch], Future[Execution]]]:
+    def several(self, limits: Limits) -> Iterator[Callable[[str, Batch, int], Future[Execution]]]:
         """Give a function that starts runs in the background; those left at the end are ended."""
         with self._lock:
             if self._threads is None:
@@ -207,8 +218,8 @@ class _Crew:
         busy: set[Worker] = set()
         started: list[Future[Execution]] = []
 
-        def start(source: str, batch: Batch) -> Future[Execution]:
-            started.append(threads.submit(self.run, source, batch, limits, busy))
+        def start(source: str, batch: Batch, seed: int) -> Future[Execution]:
+            started.append(threads.submit(self.run, source, batch, limits, busy, seed))
             return started[-1]
 
         try:
@@ -314,6 +325,16 @@ def _wasm_reason() -> str | None:
     except ImportError as error:
         return str(error)
     return available()
+
+
+def _usable_seed(seed: int) -> int:
+    try:
+        number = int(operator.index(seed))  # a numpy integer becomes a plain one
+    except TypeError:
+        number = -1
+    if not 0 <= number < 2**32:
+        raise ConfigurationError(f"seed {seed!r}: give a whole number from 0 to 4,294,967,295")
+    return number
 
 
 def _usable_cores() -> int:

@@ -28,10 +28,13 @@ _LAZY_IN_THE_STANDARD_LIBRARY = (
 )  # fmt: skip
 
 
-def preload(modules: Iterable[str], packages: Iterable[str], support: Iterable[str]) -> None:
+def preload(
+    modules: Iterable[str], packages: Iterable[str], support: Iterable[str], seed: int
+) -> None:
     """Import modules, whole packages with all their submodules, and what those need at call time.
 
-    What is not installed is left out: it does not exist for the program either.
+    What is not installed is left out: it does not exist for the program either. The random numbers
+    of numpy start from the seed.
     """
     for name in (*modules, *_LAZY_IN_THE_STANDARD_LIBRARY):
         import_module(name)
@@ -44,7 +47,7 @@ def preload(modules: Iterable[str], packages: Iterable[str], support: Iterable[s
             if name in sys.modules:
                 _import_submodules(sys.modules[name])
     if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(0)  # the same random numbers for every program
+        sys.modules["numpy"].random.seed(seed)
 
 
 def forget_import_paths() -> None:

@@ -21,7 +21,8 @@ from llm_pv.sandbox.conclusion import Ending, conclude
 from llm_pv.sandbox.execution import Execution, Limits
 from llm_pv.sandbox.job import run_program
 from llm_pv.sandbox.ledger import page_bytes
-from llm_pv.sandbox.modules import ALLOWED_MODULES
+from llm_pv.sandbox.modules import ALLOWED_MODULES, packages_named
+from llm_pv.sandbox.preload import preload
 
 if TYPE_CHECKING:  # that file imports numpy
     from collections.abc import Sequence
@@ -43,15 +44,17 @@ class UnconfinedWorker:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
-    def run(self, source: str, inputs: "Sequence[Input]", limits: Limits) -> Execution:
+    def run(
+        self, source: str, inputs: "Sequence[Input]", limits: Limits, seed: int = 0
+    ) -> Execution:
         """Run a program over the inputs (see `llm_pv.sandbox.worker.Worker`)."""
         batch = Batch.of(inputs)
         rows = len(batch)
         with tempfile.TemporaryDirectory(prefix="llm-pv-") as folder:
             page, job = Path(folder, "page"), Path(folder, "job")
             page.write_bytes(bytes(page_bytes(rows, limits.output_bytes)))
-            job.write_bytes(marshal.dumps((source, batch.encoded(), limits.output_bytes)))
-            ending = self._wait(folder, limits.wall_limit(rows))
+            job.write_bytes(marshal.dumps((source, batch.encoded(), limits.output_bytes, seed)))
+            ending = self._wait(folder, limits.wall_limit(rows), seed)
             with page.open("rb") as answers:
                 return conclude(ending, answers, rows, limits)
 
@@ -61,7 +64,7 @@ class UnconfinedWorker:
         if process is not None:
             process.kill()
 
-    def _wait(self, folder: str, wall_seconds: float) -> Ending:
+    def _wait(self, folder: str, wall_seconds: float, seed: int) -> Ending:
         kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
         started = time.monotonic()
         cut_off = False
@@ -76,7 +79,7 @@ class UnconfinedWorker:
                     "unconfined",
                     json.dumps([folder, ALLOWED_MODULES]),
                 ],
-                env={**kept, "PYTHONHASHSEED": "0"},
+                env={**kept, "PYTHONHASHSEED": str(seed)},
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -98,8 +101,10 @@ class UnconfinedWorker:
 def main(arguments: list[str]) -> None:
     """Run one candidate: what the fresh process does."""
     folder, allowed = json.loads(arguments[0])
-    source, rows, output_bytes = marshal.loads(Path(folder, "job").read_bytes())  # noqa: S302
+    job = Path(folder, "job").read_bytes()
+    source, rows, output_bytes, seed = marshal.loads(job)  # noqa: S302
+    if packages_named(source):  # any of them may draw from numpy's random numbers
+        preload((), (), ("numpy",), seed)
     with Path(folder, "page").open("r+b") as file:
-        run_program(
-            source, decode_rows(rows), mmap.mmap(file.fileno(), 0), output_bytes, frozenset(allowed)
-        )
+        answers = mmap.mmap(file.fileno(), 0)
+        run_program(source, decode_rows(rows), answers, output_bytes, frozenset(allowed), seed=seed)

@@ -4,7 +4,7 @@ It is for macOS, Windows, and kernels without Landlock or seccomp. It covers fil
 network, processes, threads, memory, CPU and wall-clock time. It does not cover a flaw in wasmtime
 itself, and holds no numpy, sympy or networkx: programs that import them do not load. String
 hashes, and with them the order of sets, are seeded when it is built (componentize-py offers no
-fixed seed): the same from run to run, not from one machine to another.
+fixed seed): the same in every run here, whatever its seed, but not on another machine.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ class WasmWorker:
         self._process: subprocess.Popen[bytes] | None = None
         self._finalizer: weakref.finalize[[subprocess.Popen[bytes]], WasmWorker] | None = None
 
-    def run(self, source: str, inputs: Sequence[Input], limits: Limits) -> Execution:
+    def run(self, source: str, inputs: Sequence[Input], limits: Limits, seed: int = 0) -> Execution:
         """Run a program on these inputs.
 
         Parameters
@@ -62,6 +62,8 @@ class WasmWorker:
             What ``f`` is called with, one after another.
         limits
             What the program may use; starting the sandbox itself is not counted.
+        seed
+            Where the numbers of `random` start; hashing stays as it was built.
 
         Returns
         -------
@@ -78,7 +80,7 @@ class WasmWorker:
             If the inputs are no strings and tables of plain values.
         """
         rows = len(inputs)
-        job = _encode_job(source, inputs)
+        job = _encode_job(source, inputs, seed)
         header = json.dumps(
             {
                 "rows": rows,
@@ -230,9 +232,10 @@ class _Reader:
         )
 
 
-def _encode_job(source: str, inputs: Sequence[Input]) -> bytes:
+def _encode_job(source: str, inputs: Sequence[Input], seed: int) -> bytes:
     try:
-        job = json.dumps({"source": source, "inputs": list(inputs)}).encode("ascii")
+        task = {"source": source, "inputs": list(inputs), "seed": seed}
+        job = json.dumps(task).encode("ascii")
     except (TypeError, ValueError) as error:
         raise SandboxError(f"these inputs cannot enter the sandbox: {error}") from error
     if len(job) > wasm_process.FRAME_BYTES:

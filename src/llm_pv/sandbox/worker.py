@@ -13,8 +13,12 @@ if TYPE_CHECKING:  # that file imports numpy
 class Worker(Protocol):
     """Runs one candidate at a time, starting what it needs when it is first used."""
 
-    def run(self, source: str, inputs: "Sequence[Input]", limits: Limits) -> Execution:
+    def run(
+        self, source: str, inputs: "Sequence[Input]", limits: Limits, seed: int = 0
+    ) -> Execution:
         """Run a program over the inputs within the limits; whatever it does is in the result.
+
+        Random numbers and, where that can be, hashing start from the seed, 0 to 2**32 - 1.
 
         Raises
         ------

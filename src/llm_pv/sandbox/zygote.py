@@ -67,11 +67,14 @@ class Setting:
         Bytes of address space the zygote itself takes.
     call_filter
         The system-call filter each fork installs; None where the kernel gives none.
+    seed
+        Where the random numbers of every program start.
     """
 
     allowed: frozenset[str]
     address_space: int
     call_filter: kernel.CallFilter | None
+    seed: int
 
 
 def main(arguments: list[str]) -> None:
@@ -82,14 +85,15 @@ def main(arguments: list[str]) -> None:
     layers = Layers()
     enclosed = layers.have(enter_namespaces, *kernel.NAMESPACES)
     sys.path.extend(plan["paths"])
-    preload(plan["modules"], plan["packages"], plan["support"])
+    preload(plan["modules"], plan["packages"], plan["support"], plan["seed"])
     forget_import_paths()
     size = address_space()
     call_filter = seal(layers, enclosed=enclosed)
     control.send(json.dumps({"active": layers.active, "missing": layers.missing}).encode())
     gc.collect()
     gc.freeze()
-    serve(control, plan["owner"], Setting(frozenset(plan["allowed"]), size, call_filter))
+    setting = Setting(frozenset(plan["allowed"]), size, call_filter, plan["seed"])
+    serve(control, plan["owner"], setting)
 
 
 class Layers:
@@ -260,7 +264,7 @@ def run_job(job: Job, setting: Setting, files: list[int]) -> NoReturn:
         inputs, source, page = take(files)
         confine(job, setting, len(page) + resident_bytes() - before)
         status = 1
-        run_program(source, inputs, page, job.output_bytes, setting.allowed)
+        run_program(source, inputs, page, job.output_bytes, setting.allowed, seed=setting.seed)
         status = 0
     finally:
         os._exit(status)

@@ -29,6 +29,8 @@ LONGEST = 21.0
 """Bits from which on equality with a constant or a remainder is not tried."""
 MODULI = (2, 3, 4, 5, 6, 7, 8, 9, 10)
 MOST_POSITIONS = 200
+LARGEST_ROUNDED = 1e300
+"""Rounding numbers beyond this may leave the range of floats."""
 MOST_POSITION_CHARACTERS = 12
 
 Truth = NDArray[np.bool_]
@@ -146,7 +148,7 @@ def _comparisons(
         if bits <= LONGEST:
             sketches = [_against(number, "==", value, bits) for value in wanted]
             yield sketches, values == np.array(wanted)[:, None]
-    spread = float(present[-1] - present[0])
+    spread = float(present[-1]) - float(present[0])
     for modulus in MODULI:
         price = weights.MODULUS + integer_bits(modulus) + choice_bits(modulus) - 3.0
         if modulus <= spread and number.bits + price <= LONGEST:
@@ -230,7 +232,7 @@ def simplest_between(low: float, high: float) -> float:
     >>> simplest_between(3, 4), simplest_between(57, 64), simplest_between(16.77, 16.83)
     (4.0, 60.0, 16.8)
     """
-    if not (math.isfinite(low) and math.isfinite(high)):
+    if not (abs(low) < LARGEST_ROUNDED and abs(high) < LARGEST_ROUNDED):
         return float(high)
     middle = (float(low) + float(high)) / 2
     magnitude = math.ceil(math.log10(max(abs(low), abs(high), 1e-300)))

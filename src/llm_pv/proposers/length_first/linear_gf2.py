@@ -12,7 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.proposers.length_first import weights
-from llm_pv.proposers.length_first.expressions import Expression, Level, is_whole, negation
+from llm_pv.proposers.length_first.expressions import (
+    LARGEST_EXACT,
+    Expression,
+    Level,
+    is_whole,
+    negation,
+)
 from llm_pv.proposers.length_first.scoring import Board, Scored, Target, scored
 from llm_pv.proposers.length_first.sequences import Part
 from llm_pv.proposers.length_first.weights import subset_bits
@@ -20,6 +26,8 @@ from llm_pv.proposers.length_first.weights import subset_bits
 MOST_POSITIONS = 300
 MOST_TRIPLED = 160
 MOST_COUNTS = 70
+LARGEST_COUNT = LARGEST_EXACT / 4
+"""Numbers beyond this are left out: the sum of four would not be exact."""
 LARGEST_NULL_SPACE = 12
 
 
@@ -68,9 +76,9 @@ def best_count_parities(
     """Return the cheapest sets of counts whose sum is odd, or even."""
     known: dict[bytes, Expression] = {}
     for number in sorted((*numbers, *flags), key=lambda number: number.bits):
-        values = number.values[target.rows].astype(np.float64)
-        if is_whole(values):
-            odd = values % 2 == 1
+        values = number.values.astype(np.float64)
+        if is_whole(values) and bool((np.abs(values) < LARGEST_COUNT).all()):
+            odd = values[target.rows] % 2 == 1
             if odd.any() and not odd.all():
                 known.setdefault(odd.tobytes(), number)
         if len(known) == MOST_COUNTS:

@@ -90,6 +90,8 @@ class _Lookups:
         """Try the table from each value to its most frequent class."""
         problem = self._problem
         classes = problem.classes
+        if any(value != value for value in rows):  # noqa: PLR0124 - a NaN is no key
+            return
         counts: dict[object, list[int]] = {}
         for value, label in zip(rows[: problem.size], problem.codes.tolist(), strict=True):
             counts.setdefault(value, [0] * len(classes))[label] += 1

@@ -20,7 +20,7 @@ from llm_pv.proposers.length_first.expressions import (
     imports,
 )
 from llm_pv.proposers.length_first.problem import Problem
-from llm_pv.proposers.length_first.sequences import Category, Part, literal
+from llm_pv.proposers.length_first.sequences import Category, Part, is_writable, literal
 from llm_pv.proposers.length_first.weights import (
     REGEX,
     Primitive,
@@ -161,7 +161,7 @@ def _list_sources(train: Sequence[str]) -> Iterator[tuple[str, Primitive]]:
                 step = f"range(0, len({{s}}), {width})"
                 template = f"[int({{s}}[i : i + {width}], 2) for i in {step}]"
                 yield f"tokens{width}", Primitive(template, 4 + integer_bits(width))
-    if len(alphabet) == 2 or alphabet <= set("()"):
+    if len(alphabet) == 2 or (alphabet and alphabet <= set("()")):
         up = literal(max(alphabet, key=lambda c: (c == "(", c)))
         up = up.replace("{", "{{").replace("}", "}}")
         template = f"list(accumulate(1 if c == {up} else -1 for c in {{s}}))"
@@ -202,7 +202,7 @@ def _read_column(
     values = [row.get(name) for row in rows]
     present = [value for value in values if value is not None]
     missing = len(present) < len(values)
-    if not present:
+    if not present or not all(map(is_writable, present)):
         return
     if missing:
         absent = np.array([value is None for value in values])

@@ -93,6 +93,11 @@ class LengthFirst:
         self._hit_time_cap = False
 
     @property
+    def identity(self) -> str:
+        """The budgets, which decide what is tried."""
+        return f"length-first within {self.budget_seconds:g} s and {self.budget}"
+
+    @property
     def hit_time_cap(self) -> bool:
         """Whether the last search was cut short, so that another run may propose otherwise."""
         return self._hit_time_cap

@@ -1,5 +1,6 @@
 """Reading strings and lists of integers: their parts, their counts, and questions about them."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from llm_pv.proposers.length_first.expressions import (
 )
 from llm_pv.proposers.length_first.weights import Primitive, choice_bits, integer_bits
 
+LONGEST_INTEGER = 14_000
+"""Bits from which on an integer is too long for Python to write or read in decimal."""
 MOST_CHARACTERS = 40
 """Characters of the alphabet that are counted one by one, the most frequent first."""
 
@@ -117,7 +120,14 @@ def literal(value: object) -> str:
     """
     if isinstance(value, str) and repr(value)[1:-1] == value and '"' not in value:
         return f'"{value}"'
+    if isinstance(value, float) and not math.isfinite(value):
+        return f'float("{value}")'
     return repr(value)
+
+
+def is_writable(value: object) -> bool:
+    """Tell whether Python reads a constant's source: integers have a limit of 4,300 digits."""
+    return not isinstance(value, int) or value.bit_length() <= LONGEST_INTEGER
 
 
 def parts_of(whole: Part, evaluator: Evaluator) -> list[Part]:

@@ -1,0 +1,35 @@
+"""The Python code in the documentation runs, page by page."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = [
+    page
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    if page.exists() and BLOCK.search(page.read_text("utf-8"))
+]
+
+
+# Whether a search hits a cap in seconds depends on the machine.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.name))
+def test_python_blocks_run_in_order(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks of one page share their names, and may read ``examples/``."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "__main__"}
+    text = page.read_text("utf-8")
+    for found in BLOCK.finditer(text):
+        # Blank lines before the block make a traceback name the page's own line.
+        above = "\n" * text.count("\n", 0, found.start(1))
+        exec(compile(above + found[1], str(page), "exec"), names)
+
+
+def test_the_guide_to_python_has_code() -> None:
+    assert "python.md" in {page.name for page in PAGES}
