@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import psutil  # type: ignore[import-untyped]
+import psutil
 import pytest
 from sklearn.base import clone
 from sklearn.compose import make_column_selector, make_column_transformer

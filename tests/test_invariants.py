@@ -58,8 +58,11 @@ def with_secret_labels(splits: Splits) -> tuple[Splits, list[str]]:
 def test_invariant_1_no_label_is_handed_to_a_sandboxed_process(sandbox: Sandbox) -> None:
     splits, secrets = with_secret_labels(parity_splits())
     watched: Any = Watched(sandbox)
-    learn_splits(splits, Scripted([PARITY, ALWAYS_ONE, FIRST_BIT]), watched, Plan(3))
-    assert len(watched.handed) >= 4, "candidates, the winner's second runs, the test rows"
+    rule = f"def f(x):\n    return {secrets!r}[x.count('1') % 2]\n"
+    learned = learn_splits(splits, Scripted([ALWAYS_ONE, FIRST_BIT, rule]), watched, Plan(3))
+    assert learned.test is not None
+    assert learned.test.accuracy == 1.0
+    assert len(watched.handed) > 4, "candidates, the winner's second runs, the test rows"
     for _, inputs in watched.handed:
         assert not any(secret in repr(inputs) for secret in secrets)
 
@@ -237,7 +240,8 @@ def test_invariant_4_a_program_that_looks_at_other_inputs_makes_room_for_the_nex
     splits = parity_splits(validation=40)
     source = source.replace("{train}", repr(set(splits.train.inputs)))
     plan, log = Plan(2, early_stop=False), CellLog(Cell("test"))
-    proposer = Scripted([source, "f = lambda x: 'no class' if x == '0' else 0"])
+    known = splits.validation.inputs[splits.validation.labels.index("0")]
+    proposer = Scripted([source, f"f = lambda x: 0 if x == {known!r} else 'no class'"])
     selection = select_program(splits, proposer, sandbox, plan, seed=0, log=log)
     assert selection.selected is not None
     assert selection.selected.number == 2
@@ -264,10 +268,10 @@ def test_invariant_4_answers_by_position_are_rejected_even_when_perfect(sandbox:
 def test_invariant_4_rows_that_ran_out_of_time_are_reported_not_called_impure() -> None:
     from llm_pv.sandbox import Limits
 
-    slow = """
+    slow = f"""
 def f(x):
-    if x.endswith('11'):
-        while True: pass
+    while x == {parity_splits().validation.inputs[10]!r}:
+        pass
     return x.count('1') % 2
 """
     with Sandbox(Limits(cpu_seconds=1, wall_seconds=1)) as sandbox:
@@ -279,6 +283,8 @@ def f(x):
     assert not attempt.rejected
     assert attempt.outcome is Outcome.TIMED_OUT
     assert selection.selected is attempt
+    assert attempt.validation is not None
+    assert attempt.validation.errors == 20, "the ten rows before it were answered"
 
 
 def test_invariant_5_a_reply_is_on_disk_before_it_is_used(

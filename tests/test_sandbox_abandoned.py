@@ -17,7 +17,7 @@ class Late:
         self.released = threading.Event()
         self.holds_process = False
 
-    def run(self, source: str, inputs: Sequence[Input], limits: Limits) -> Execution:
+    def run(self, source: str, inputs: Sequence[Input], limits: Limits, seed: int = 0) -> Execution:
         self.entered.set()
         self.released.wait(60)
         self.holds_process = True
@@ -31,7 +31,7 @@ def test_what_a_worker_starts_after_it_was_given_up_is_ended_too() -> None:
     late = Late()
     crew = _Crew(Late, late, 1)
     with crew.several(Limits()) as start:
-        run = start("def f(x): return 1", Batch.of(["a"]))
+        run = start("def f(x): return 1", Batch.of(["a"]), 0)
         late.entered.wait(60)
     late.released.set()
     run.result(60)

@@ -65,8 +65,7 @@ def run_app(application: App, arguments: Sequence[str]) -> int:
         complain(str(error))
         return USAGE_ERROR
     except BrokenPipeError:
-        # The reader of a pipe went away, which is its right; keep Python from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()  # the reader of a pipe went away, which is its right
         return 0
     except KeyboardInterrupt:
         complain("interrupted")
@@ -75,6 +74,7 @@ def run_app(application: App, arguments: Sequence[str]) -> int:
         if debug:
             raise
         complain(f"the system refused: {error}")
+        _give_up_output()
         return USAGE_ERROR
     return status if isinstance(status, int) else 0
 
@@ -82,6 +82,11 @@ def run_app(application: App, arguments: Sequence[str]) -> int:
 def main() -> None:
     """Run the command line of this process."""
     sys.exit(run(sys.argv[1:]))
+
+
+def _give_up_output() -> None:
+    """Keep Python from complaining at exit that standard output cannot be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(message: str) -> None:
