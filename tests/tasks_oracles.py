@@ -44,7 +44,7 @@ def halves(text: str) -> tuple[int, int]:
     return int(text[: len(text) // 2]), int(text[len(text) // 2 :])
 
 
-def graph(text: str) -> nx.MultiGraph:
+def graph(text: str) -> "nx.MultiGraph[str]":
     edges = [(text[i + 1 : i + 3], text[i + 4 : i + 6]) for i in range(0, len(text), 6)]
     return nx.MultiGraph([edge for edge in edges if edge != ("00", "00")])
 

@@ -1,5 +1,6 @@
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_pv.data.examples import Classes, Examples, Splits
+from llm_pv.data.examples import Classes, Examples, Input, Splits
 from llm_pv.data.store import DataSetKey, load, row_of, row_text, save
 from llm_pv.errors import DataError, RunError
 
 KEY = DataSetKey("palindrome", 4, "paper", 42, 0, 2, 2, 2)
 
 
-def splits(inputs: list[object]) -> Splits:
-    parts = [Examples([item, item], ["0", "1"]) for item in inputs]  # type: ignore[list-item]
-    return Splits(*parts, classes=Classes(("0", "1"), (0, 1)), warnings=("few rows",))  # type: ignore[misc]
+def splits(inputs: Sequence[Input]) -> Splits:
+    train, validation, test = (Examples([item, item], ["0", "1"]) for item in inputs)
+    return Splits(train, validation, test, Classes(("0", "1"), (0, 1)), ("few rows",))
 
 
 STRINGS = splits(["0110", "a -> b", "0111"])

@@ -107,12 +107,12 @@ def test_hard_patterns_share_near_misses_and_longest_runs(name: str, length: int
     sides = [
         np.array([list(x.encode()) for x in side], dtype=np.uint8) for side in by_class(splits)
     ]
-    for statistic in (
-        lambda side: near_misses(side, code),
-        lambda side: longest_runs(side, ord("1")),
-        lambda side: longest_runs(side, ord("0")),
+    for zeros_have, ones_have in (
+        [near_misses(side, code) for side in sides],
+        [longest_runs(side, ord("1")) for side in sides],
+        [longest_runs(side, ord("0")) for side in sides],
     ):
-        zeros, ones = (np.bincount(statistic(side), minlength=101) for side in sides)
+        zeros, ones = np.bincount(zeros_have, minlength=101), np.bincount(ones_have, minlength=101)
         # They agree but for where a block was cut and, in small spaces, for repeated inputs.
         assert np.abs(zeros - ones).sum() < 0.15 * len(sides[0])
 
@@ -150,10 +150,14 @@ def test_pairs_of_numbers_come_in_all_four_kinds() -> None:
     assert len(kinds) == 4
 
 
-def graphs(side: list[str]) -> list[nx.Graph]:
+def graphs(side: list[str]) -> "list[nx.Graph[str]]":
     return [
         nx.Graph([(x[i + 1 : i + 3], x[i + 4 : i + 6]) for i in range(0, len(x), 6)]) for x in side
     ]
+
+
+def triangles(graph: "nx.Graph[str]") -> int:
+    return sum(len(set(graph[a]) & set(graph[b])) for a, b in graph.edges) // 3
 
 
 def test_paper_graphs_are_triangles_or_one_tree_with_an_edge_more() -> None:
@@ -162,7 +166,7 @@ def test_paper_graphs_are_triangles_or_one_tree_with_an_edge_more() -> None:
         assert (len(g), g.number_of_edges(), nx.is_connected(g)) == (50, 50, True)
     for g in graphs(ones):
         assert (len(g), g.number_of_edges()) == (50, 50)
-        assert sum(nx.triangles(g).values()) // 3 >= 16
+        assert triangles(g) >= 16
 
 
 @pytest.mark.parametrize("name", ["graph_has_cycle", "graph_connected"])
@@ -172,7 +176,7 @@ def test_hard_graphs_share_vertices_and_degrees(name: str, length: int) -> None:
     sides = [graphs(zeros[:500]), graphs(ones[:500])]
     for g in sides[0] + sides[1]:
         assert g.number_of_edges() == length // 6
-        assert not any(nx.triangles(g).values())
+        assert triangles(g) == 0
         assert min(len(part) for part in nx.connected_components(g)) >= 3
     means = [np.mean([len(g) for g in side]) for side in sides]
     leaves = [np.mean([sum(d == 1 for _, d in g.degree()) for g in side]) for side in sides]

@@ -24,8 +24,8 @@ def _small_adult(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def small(**options: object) -> Splits:
-    sizes = {"train_size": 4, "validation_size": 2, "test_size": 6, "length": 14}
-    return load_task("fn_m", table=SMALL, **{**sizes, **options})  # type: ignore[arg-type]
+    usual = {"train_size": 4, "validation_size": 2, "test_size": 6, "length": 14, "table": SMALL}
+    return load_task("fn_m", **{**usual, **options})  # type: ignore[arg-type]
 
 
 def rows(splits: Splits) -> list[tuple[Row, str]]:

@@ -222,8 +222,8 @@ def _assembled(
     if fitted != sizes:
         available, label = min((len(a) + len(b), label) for label, (a, b) in enumerate(classes))
         message = (
-            f"{source.task.name} at length {source.length} has only {available:,} different "
-            f"inputs of class {label} ({source.sampler} sampler): the sizes {sizes} "
+            f"{source.task.name} at length {source.length}: only {available:,} different inputs "
+            f"of class {label} were found ({source.sampler} sampler), so that {sizes} "
             f"become {fitted}"
         )
         if any(had and not has for had, has in zip(sizes.each, fitted.each, strict=True)):

@@ -6,7 +6,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from llm_pv.tasks.swaps import alike
+from llm_pv.tasks.swaps import alike, block_for_pairs
 from llm_pv.tasks.task import Candidates, Labels, Lengths, Sampler, Symbols, Task
 from llm_pv.tasks.words import Integers, Words
 
@@ -14,7 +14,6 @@ Tokens = npt.NDArray[np.uint8]
 Marks = npt.NDArray[np.bool_]
 
 _BLOCK = 1_300
-_HARD_BLOCK = 1_024
 _MOST_FLIPS = 5
 _CLASSES = np.repeat(np.array([1, 0], dtype=np.uint8), _BLOCK)
 
@@ -104,8 +103,8 @@ def draw_hard(words: Words, length: int) -> Candidates:
     must differ is the target's own machinery: a pair that does not match and, for the second
     half, the lowest depth, for which closing tokens have to come earlier.
     """
-    base = balanced_tokens(words, 2 * _HARD_BLOCK, length // 2)
-    profile = np.arange(2 * _HARD_BLOCK) % 4 < 2
+    base = balanced_tokens(words, block_for_pairs(length // 2), length // 2)
+    profile = np.arange(len(base)) % 4 < 2
     chosen: list[tuple[Integers, Integers, Integers]] = []
     left = np.arange(len(base))
     for depth in (2, 1) if length >= 40 else (2, 1, 0):
@@ -114,7 +113,7 @@ def draw_hard(words: Words, length: int) -> Candidates:
         allowed &= np.where(
             profile[left, None, None], _closing_of_two_kinds(part), _below_zero(part)
         )
-        flat = allowed.reshape(len(part), -1)
+        flat = allowed.reshape(len(part), (length // 2) ** 2)
         has = flat.any(axis=1)
         first, second = np.divmod(words.choose(flat[has]), length // 2)
         chosen.append((left[has], first, second))
@@ -175,10 +174,12 @@ TASKS = (
         alphabet="binary",
         examples=("00100111", "00101101"),
         target_function=is_balanced,
-        samplers={"paper": Sampler(draw_paper), "hard": Sampler(draw_hard, patience=16)},
+        samplers={"paper": Sampler(draw_paper), "hard": Sampler(draw_hard, patience=8)},
+        apart_from=200,
         lengths=Lengths(
             default=(100, 80, 60, 40, 20),
             smallest=20,
+            largest=2_000,
             multiple=4,
             reason="tokens have two bits and come in pairs",
         ),

@@ -162,7 +162,7 @@ TASKS = (
             "hard": Sampler(draw_cycles_hard, smallest=48),
         },
         lengths=_LENGTHS,
-        growth=(2, 4),
+        apart_from=60,
     ),
     Task(
         id="",
@@ -179,6 +179,7 @@ TASKS = (
             "hard": Sampler(draw_connected_hard, smallest=48),
         },
         lengths=_LENGTHS,
+        apart_from=60,
     ),
 )
 """The graph tasks."""

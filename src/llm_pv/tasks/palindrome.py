@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from llm_pv.tasks.swaps import unequal_pairs_alike_around
-from llm_pv.tasks.task import Candidates, Labels, Sampler, Symbols, Task
+from llm_pv.tasks.swaps import block_for_pairs, unequal_pairs_alike_around
+from llm_pv.tasks.task import Candidates, Labels, Lengths, Sampler, Symbols, Task
 from llm_pv.tasks.words import Words
 
 _BLOCK = 2_048
@@ -46,10 +46,11 @@ def draw_hard(words: Words, length: int) -> Candidates:
     quarter's ones with the last quarter's, the centre of gravity, one mirrored pair) is the
     target itself in part, and must differ.
     """
-    symbols = palindromes(words, length, 2 * _BLOCK)
-    broken = symbols[_BLOCK:]
     half = length // 2
-    active = np.arange(_BLOCK)
+    rows_each = block_for_pairs(half)
+    symbols = palindromes(words, length, 2 * rows_each)
+    broken = symbols[rows_each:]
+    active = np.arange(rows_each)
     for _ in range(max(1, length // 8)):
         rows, first, second = unequal_pairs_alike_around(words, broken[active], half)
         rows = active[rows]
@@ -58,9 +59,9 @@ def draw_hard(words: Words, length: int) -> Candidates:
         active = active[words.bits(1, len(active))[0] == 1]
         if not len(active):
             break
-    mirrored = words.bits(1, _BLOCK)[0] == 1
+    mirrored = words.bits(1, rows_each)[0] == 1
     broken[mirrored] = broken[mirrored, ::-1]
-    return Candidates(symbols, _CLASSES)
+    return Candidates.of_classes(symbols[:rows_each], broken)
 
 
 TASKS = (
@@ -71,7 +72,12 @@ TASKS = (
         alphabet="binary",
         examples=("0100", "0110"),
         target_function=is_palindrome,
-        samplers={"paper": Sampler(draw_paper), "hard": Sampler(draw_hard, smallest=8)},
+        lengths=Lengths(largest=2_000),
+        apart_from=160,
+        samplers={
+            "paper": Sampler(draw_paper),
+            "hard": Sampler(draw_hard, smallest=8, patience=16),
+        },
     ),
 )
 """The palindrome task."""

@@ -15,6 +15,7 @@ from llm_pv.tasks.words import Integers, Words
 
 _BLOCK = 4_096
 _HARD_BLOCK = 16_384
+_HARD_SYMBOLS = 1 << 21
 _SIZE = 8
 _CLASSES = np.repeat(np.array([1, 0], dtype=np.uint8), _BLOCK)
 _POPCOUNT = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1)
@@ -73,11 +74,11 @@ def draw_hard(words: Words, length: int, pattern: int, breakable: int) -> Candid
     of two-bit tokens and of all substrings of up to three bits (two, below 50). Of the strings
     with the pattern and of those that lost it equally many are kept with each number of near
     misses (the pattern with one bit wrong), of ones, of changes between neighbours, and with each
-    longest run of zeros and of ones; beyond length 50 ones and changes are matched by fours. What
-    must differ is what holds the pattern: substrings of eight and, the more the shorter the
+    longest run of zeros and of ones (of ones and changes, beyond length 50, in steps of L/25).
+    What must differ is what holds the pattern: substrings of eight and, the more the shorter the
     string, of four and more; for ``10101010`` the longest alternating stretch.
     """
-    base, places = with_pattern(words, length, pattern, _HARD_BLOCK)
+    base, places = with_pattern(words, length, pattern, min(_HARD_BLOCK, _HARD_SYMBOLS // length))
     target = places + words.below(breakable, len(base))
     depth = 2 if length >= 50 else 1
     codes = contexts(base, depth).astype(np.int16)
@@ -103,7 +104,8 @@ def _statistics(symbols: Symbols, pattern: int) -> Integers:
     bits = symbols & 1
     columns = [near_misses(symbols, pattern), *(longest_runs(symbols, code) for code in b"01")]
     # Long strings take too many values for rows to agree in each of them exactly.
-    width = 1 if symbols.shape[1] <= 50 else 4
+    length = symbols.shape[1]
+    width = 1 if length <= 50 else length // 25
     columns.append(bits.sum(axis=1, dtype=np.int64) // width)
     columns.append((bits[:, 1:] ^ bits[:, :-1]).sum(axis=1, dtype=np.int64) // width)
     combined = np.zeros(len(symbols), dtype=np.int64)
@@ -133,6 +135,7 @@ def _task(task_id: str, name: str, pattern: str, breakable: int) -> Task:
             "paper": Sampler(partial(draw_paper, pattern=code)),
             "hard": Sampler(partial(draw_hard, pattern=code, breakable=breakable), 16),
         },
+        apart_from=100,
         lengths=Lengths(smallest=_SIZE + 1, reason="the pattern has 8 bits"),
     )
 

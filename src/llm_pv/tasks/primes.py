@@ -16,6 +16,7 @@ _LAST = np.frombuffer(b"1379", dtype=np.uint8)
 _SIEVED = 200
 _FIRST_FACTORS = 8
 _HARD_FACTOR = 1_000
+_MOST_DIGITS = 1 << 23
 _PRIME_LENGTHS = Lengths(smallest=4, largest=2_000, reason="numbers of four digits or more")
 
 
@@ -77,8 +78,11 @@ def rough_composites(words: Words, length: int, rows: int) -> Symbols:
 
 
 def _block(length: int) -> int:
-    """Return how many numbers to draw for about 250 primes: one number in L log(10) is prime."""
-    return 230 * length
+    """Return how many numbers to draw for about 250 primes, or as many as memory allows.
+
+    One number in L log(10) is prime, and one in 0.92 L of those that end in 1, 3, 7 or 9.
+    """
+    return min(230 * length, _MOST_DIGITS // length)
 
 
 def draw_paper(

@@ -12,6 +12,13 @@ from llm_pv.tasks.task import Symbols
 from llm_pv.tasks.words import Integers, Words
 
 _DEPTHS = (3, 2, 1, 0)
+_MOST_ROWS = 2_048
+_MOST_PAIRS = 1 << 23
+
+
+def block_for_pairs(end: int) -> int:
+    """Return how many rows to look at together when each two of ``end`` positions are compared."""
+    return max(8, min(_MOST_ROWS, _MOST_PAIRS // end**2))
 
 
 def contexts(symbols: Symbols, depth: int) -> Integers:
