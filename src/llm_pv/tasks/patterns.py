@@ -136,7 +136,11 @@ def _task(task_id: str, name: str, pattern: str, breakable: int) -> Task:
             "hard": Sampler(partial(draw_hard, pattern=code, breakable=breakable), 16),
         },
         apart_from=100,
-        lengths=Lengths(smallest=_SIZE + 1, reason="the pattern has 8 bits"),
+        lengths=Lengths(
+            smallest=_SIZE + 1,
+            largest=800,
+            reason="the pattern has 8 bits, and long strings nearly all hold it",
+        ),
     )
 
 
