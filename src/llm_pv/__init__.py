@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from llm_pv.estimators import ProgramClassifier
     from llm_pv.learning import Search, SplitSizes, learn
     from llm_pv.sandbox import Limits, Sandbox
+    from llm_pv.tasks.loading import load_task
 
 _HOMES = {
     "LearnedProgram": "llm_pv.erm.learned",
@@ -25,6 +26,7 @@ _HOMES = {
     "Search": "llm_pv.learning",
     "SplitSizes": "llm_pv.learning",
     "learn": "llm_pv.learning",
+    "load_task": "llm_pv.tasks.loading",
 }
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "SplitSizes",
     "__version__",
     "learn",
+    "load_task",
 ]
 
 

@@ -16,6 +16,9 @@ COMMANDS = {
     "learn": "Learn a program from labelled rows, certify it and write it as a Python file.",
     "predict": "Add a prediction column to rows, the program confined.",
     "verify": "Score a program afresh on labelled rows, the program confined.",
+    "synthesize": "Learn programs for a grid of benchmark tasks: functions by lengths by trials.",
+    "tasks": "List the benchmark's tasks: what each is, its lengths, an example of each class.",
+    "data": "Write the data set of a benchmark task.",
     "doctor": "Say how untrusted code is confined here, and which extras and keys there are.",
 }
 
@@ -32,7 +35,12 @@ for _name, _help in COMMANDS.items():
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit status.
+    """Run one command line of `llm-pv` and return its exit status."""
+    return run_app(app, arguments)
+
+
+def run_app(application: App, arguments: Sequence[str]) -> int:
+    """Run one command line of an application and return its exit status.
 
     0 is success, 1 a negative answer (no program found), 2 a request that cannot be met, told in
     one line, and 130 an interruption.
@@ -40,12 +48,16 @@ def run(arguments: Sequence[str]) -> int:
     debug = "--debug" in arguments
     words = [word for word in arguments if word != "--debug"]
     try:
-        status = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+        status = application(
+            words, exit_on_error=False, print_error=False, result_action="return_value"
+        )
         sys.stdout.flush()
     except CycloptsError as error:
         if debug:
             raise
-        complain(f"{' '.join(str(error).split())} (llm-pv --help lists commands and options)")
+        complain(
+            f"{' '.join(str(error).split())} ({application.name[0]} --help lists what there is)"
+        )
         return USAGE_ERROR
     except LLMPVError as error:
         if debug:

@@ -291,6 +291,16 @@ def read_summary(path: Path) -> list[dict[str, str]]:
         raise RunError(f"{path / 'summary.csv'} cannot be read: {error}") from error
 
 
+def read_replies(path: Path) -> list[Record]:
+    """Return every reply of a run directory, none if there is no such run."""
+    return Journal(path / "replies.jsonl", sync=False).read()
+
+
+def read_attempts(path: Path) -> list[Record]:
+    """Return every attempt and selection of a run directory, none if there is no such run."""
+    return Journal(path / "results_attempts.jsonl", sync=False).read()
+
+
 def _key(record: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what tells the cell of a record, the same for journals and CSV files."""
     return tuple(

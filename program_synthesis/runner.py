@@ -1,0 +1,12 @@
+"""Learn programs for benchmark tasks: ``python program_synthesis/runner.py --help``."""
+
+import sys
+from pathlib import Path
+
+# The package beside this file, so that a checkout runs without being installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from llm_pv.cli.seed_synthesis import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""What a finished grid looks like in a terminal."""
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from llm_pv.grid.published import LLM_PV_METHODS, OTHER_METHODS, SOURCE
+from llm_pv.grid.results import CellResult, GridResult, Spread
+
+
+def print_grid(result: GridResult, console: Console) -> None:
+    """Print a grid's results beside the published figures, and what could not be done."""
+    console.print(grid_table(result))
+    console.print(_footnotes(result))
+
+
+def grid_table(result: GridResult) -> Table:
+    """Lay out a line for each cell, accuracies in percent, within 80 columns if names allow."""
+    table = Table(
+        title=Text(f"Test accuracy in percent, {result.sampler} sampler"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("task")
+    for header in ("test", "attempts", "hard", "other\nlengths"):
+        table.add_column(header, justify="right")
+    has_published = any(cell.published for cell in result.cells)
+    if has_published:
+        table.add_column("published: LLM-PV,\nand best other", style="italic")
+    for cell in result.cells:
+        trials = sum(cell.statuses.values())
+        row = [
+            f"{cell.function} L={cell.length}\n{cell.name if cell.name != cell.function else ''}",
+            f"{in_percent(cell.test)}\n{cell.test.trials if cell.test else 0}/{trials} trials",
+            _attempts(cell),
+            in_percent(cell.hard and Spread(cell.hard.mean, None, 0)),
+            "\n".join(
+                f"{length}: {in_percent(Spread(spread.mean, None, 0))}"
+                for length, spread in cell.other_lengths.items()
+            ),
+        ]
+        if has_published:
+            row.append(_published(cell.published))
+        table.add_row(*row, style="" if cell.test else "dim")
+    return table
+
+
+def in_percent(spread: Spread | None) -> str:
+    """Write a mean and its standard deviation in percent.
+
+    Examples
+    --------
+    >>> in_percent(Spread(0.987, 0.0123, 5)), in_percent(Spread(1.0, None, 1)), in_percent(None)
+    ('98.7 ± 1.2', '100.0', '')
+    """
+    if spread is None:
+        return ""
+    deviation = "" if spread.deviation is None else f" ± {100 * spread.deviation:.1f}"
+    return f"{100 * spread.mean:.1f}{deviation}"
+
+
+def _attempts(cell: CellResult) -> str:
+    if not cell.attempts:
+        return ""
+    low, high = min(cell.attempts), max(cell.attempts)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _published(figures: dict[str, float]) -> str:
+    """Name the best published LLM-PV figure and the best of the other methods."""
+    lines = []
+    for methods in (LLM_PV_METHODS, OTHER_METHODS):
+        known = [method for method in methods if method in figures]
+        if known:
+            best = max(known, key=lambda method: figures[method])
+            lines.append(f"{100 * figures[best]:.1f} {best.removeprefix('LLM-PV-')}")
+    return "\n".join(lines)
+
+
+def _footnotes(result: GridResult) -> Text:
+    text = Text()
+    text.append(
+        "± is the standard deviation over trials (ddof=1). Hard and other lengths: the selected "
+        "programs on 1,000 rows of the hard sampler, and at twice the length and so on.\n",
+        style="dim",
+    )
+    if any(cell.published for cell in result.cells):
+        text.append(
+            f"Published: the best LLM-PV figure and the best other one of {SOURCE}.\n", style="dim"
+        )
+    for cell in result.cells:
+        for status, number in cell.statuses.items():
+            if status != "done":
+                label = f"{status} ({number}): {cell.function} at length {cell.length}: "
+                text.append("\n" + label, style="yellow").append("; ".join(cell.reasons))
+        for warning in cell.warnings:
+            label = f"\n{cell.function} at length {cell.length}: "
+            text.append(label, style="yellow").append(warning)
+    text.append(f"\nEverything else: {result.path}")
+    return text

@@ -1,0 +1,127 @@
+"""``llm-pv synthesize``: learn programs for a grid of benchmark tasks."""
+
+import json
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Group, Parameter
+
+from llm_pv.cli.grid_options import DataSetOptions, GridOptions, grid_request
+from llm_pv.cli.main import INTERRUPTED, complain
+from llm_pv.cli.options import Format, SandboxOptions
+from llm_pv.errors import LLMPVError
+
+if TYPE_CHECKING:
+    from llm_pv.grid.results import GridResult
+
+_SEARCH = Group("Search", sort_key=3)
+_OUTPUT = Group("Output", sort_key=4)
+
+
+@Parameter(name="*", group=_SEARCH)
+@dataclass(frozen=True)
+class GridSearchOptions:
+    """Where programs come from, and how many are tried."""
+
+    proposer: str = "length-first"
+    "length-first (the built-in search), or replay:FILE or replay:FOLDER (saved replies)."
+    attempts: int | None = None
+    "Programs to verify at most in each trial; default 200 for the built-in search."
+    budget_seconds: float = 30.0
+    "Cap on the built-in search's time in each trial."
+    delta: float = 0.05
+    "Probability with which a certificate may fail."
+    concurrency: int = 5
+    "Trials under way at once."
+    transfer: bool = True
+    "Score selected programs on hard data and at other lengths too."
+
+
+def synthesize(
+    *,
+    grid: GridOptions = GridOptions(),
+    data: DataSetOptions = DataSetOptions(),
+    search: GridSearchOptions = GridSearchOptions(),
+    out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
+    format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
+    sandbox: SandboxOptions = SandboxOptions(),
+) -> int:
+    """Learn programs for a grid of benchmark tasks: functions by lengths by trials.
+
+    Every trial draws a data set, selects a program by its validation errors and scores it once on
+    the test rows; then on hard data and at other lengths. A trial that cannot be is recorded with
+    its reason. The same command with the same --out resumes a grid that was interrupted.
+
+    Parameters
+    ----------
+    out
+        Run directory; default a new folder under runs/.
+    format
+        How the results are shown: table, or one JSON object.
+    """
+    from llm_pv.cli.grid_progress import grid_progress
+    from llm_pv.grid.run import run_grid
+    from llm_pv.learning import Search
+
+    request = grid_request(grid, data)
+    request.plan()  # what is wrong with the request shows before a sandbox starts
+    search_for = Search(
+        search.proposer,
+        attempts=search.attempts,
+        budget_seconds=search.budget_seconds,
+        delta=search.delta,
+    )
+    path = out or _new_folder()
+    try:
+        with sandbox.open() as opened, grid_progress() as progress:
+            result = run_grid(
+                request,
+                search_for,
+                sandbox=opened,
+                out=path,
+                dataset_dir=data.dataset_dir,
+                concurrency=search.concurrency,
+                transfer=search.transfer,
+                observer=progress,
+            )
+    except KeyboardInterrupt:
+        complain(f"interrupted; the same command with --out {path} goes on from here")
+        return INTERRUPTED
+    if progress.resumed_all:
+        complain(f"{path} is a finished run; this is its result, give another --out to run anew")
+    return report(result, format)
+
+
+def report(result: "GridResult", format: Format) -> int:  # noqa: A002
+    """Show what a grid came to and return the exit status.
+
+    Raises
+    ------
+    LLMPVError
+        If not a single trial could be done.
+    """
+    if not result.count("done") + result.count("nothing found"):
+        reasons = dict.fromkeys(reason for cell in result.cells for reason in cell.reasons)
+        raise LLMPVError(f"no trial could be done: {'; '.join(list(reasons)[:3])}")
+    if format == "json":
+        sys.stdout.write(json.dumps(result.record(), indent=2) + "\n")
+    else:
+        from rich.console import Console
+
+        from llm_pv.cli.grid_tables import print_grid
+
+        print_grid(result, Console())
+    return 1 if result.count("failed") else 0
+
+
+def _new_folder() -> Path:
+    """Return a folder under ``runs/`` that does not exist yet."""
+    stem = f"synthesize-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    path, number = Path("runs") / stem, 1
+    while path.exists():
+        number += 1
+        path = Path("runs") / f"{stem}-{number}"
+    return path

@@ -1,0 +1,292 @@
+"""Data sets on disk, each stored once and shared by every track.
+
+A data set lies in ``<root>/<name>/L<length>/seed<derived>/``: the files train.txt, val.txt and
+test.txt with one ``<input> -> <label>`` a line, and meta.json, which says what they are. It is
+written whole or not at all, read again when its meta data agree with what is asked for, and
+refused when they don't.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from llm_pv.data.examples import Classes, Examples, Input, Scalar, Splits
+from llm_pv.errors import DataError, RunError
+
+_FORMAT = 1
+_FILES = {"train": "train.txt", "validation": "val.txt", "test": "test.txt"}
+_META = "meta.json"
+_ARROW = " -> "
+
+
+@dataclass(frozen=True)
+class DataSetKey:
+    """What a stored data set is; two data sets with one key have the same bytes.
+
+    Parameters
+    ----------
+    name
+        The task's name.
+    length
+        The length of its inputs.
+    sampler
+        How inputs were drawn.
+    seed, trial
+        The seed and the independent repetition.
+    train_size, validation_size, test_size
+        The sizes asked for; a small space may have given less.
+    variant
+        Anything else the rows depend on, such as a table's file and how it was transformed.
+    """
+
+    name: str
+    length: int
+    sampler: str
+    seed: int
+    trial: int
+    train_size: int
+    validation_size: int
+    test_size: int
+    variant: str = ""
+
+    @property
+    def derived(self) -> int:
+        """A number from the SHA-256 of the key, which names the data set's folder."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+    def directory(self, root: Path) -> Path:
+        """Return the folder of this data set under a root."""
+        return root / self.name / f"L{self.length}" / f"seed{self.derived}"
+
+
+def load(root: Path, key: DataSetKey) -> Splits | None:
+    """Read a data set back.
+
+    Parameters
+    ----------
+    root
+        The folder that holds all data sets.
+    key
+        The data set wanted.
+
+    Returns
+    -------
+    Splits or None
+        The splits as they were saved; None where this data set has not been saved yet.
+
+    Raises
+    ------
+    DataError
+        If the folder holds other data, or files changed since they were written.
+    RunError
+        If the files cannot be read.
+    """
+    directory = key.directory(root)
+    with _naming(directory, "read"):
+        if not directory.exists():
+            return None
+        meta_file = directory / _META
+        if not meta_file.is_file():
+            raise _refused(directory, f"it has no {_META}")
+        meta = _parsed(directory, meta_file.read_bytes())
+        _compare(directory, meta, key)
+        splits = {}
+        for split, file in _FILES.items():
+            data = (directory / file).read_bytes()
+            if hashlib.sha256(data).hexdigest() != meta["sha256"].get(file):
+                raise _refused(directory, f"{file} was changed after it was written")
+            splits[split] = _examples(data.decode("utf-8"), meta["columns"])
+    classes = Classes(*(tuple(meta["classes"][part]) for part in ("texts", "values")))
+    return Splits(**splits, classes=classes, warnings=tuple(meta["warnings"]))
+
+
+def save(root: Path, key: DataSetKey, splits: Splits) -> Path:
+    """Write a data set, whole or not at all.
+
+    Parameters
+    ----------
+    root
+        The folder that holds all data sets; made where it does not exist.
+    key
+        What the data set is.
+    splits
+        Its rows; inputs without line breaks, or table rows.
+
+    Returns
+    -------
+    Path
+        The data set's folder. Where another process saved the same data set first, that one stays.
+
+    Raises
+    ------
+    DataError
+        If an input cannot be written as a line.
+    RunError
+        If the folder cannot be written.
+    """
+    directory = key.directory(root)
+    columns = _columns(splits)
+    texts = {
+        file: "".join(_lines(getattr(splits, split), columns)).encode("utf-8")
+        for split, file in _FILES.items()
+    }
+    meta = {
+        "format": _FORMAT,
+        **asdict(key),
+        "rows": {split: len(getattr(splits, split)) for split in _FILES},
+        "classes": asdict(splits.classes),
+        "columns": columns,
+        "warnings": list(splits.warnings),
+        "sha256": {file: hashlib.sha256(data).hexdigest() for file, data in texts.items()},
+    }
+    texts[_META] = (json.dumps(meta, indent=2) + "\n").encode("utf-8")
+    with _naming(directory, "write"):
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=directory.parent))
+        try:
+            unfinished.chmod(0o755)
+            for file, data in texts.items():
+                _write_durably(unfinished / file, data)
+            try:
+                unfinished.rename(directory)
+            except OSError:
+                if not directory.exists():
+                    raise
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    return directory
+
+
+def row_text(row: Mapping[str, Scalar]) -> str:
+    """Write a table row as one line, ``x0:39,x1:c7``.
+
+    Whole numbers lose their ".0", missing values are empty, and whatever would be mistaken for
+    punctuation is percent-encoded.
+
+    Examples
+    --------
+    >>> row_text({"x0": 39.0, "x1": "c7", "x2": -0.25, "x3": None})
+    'x0:39,x1:c7,x2:-0.25,x3:'
+    """
+    return ",".join(f"{_escaped(name)}:{_value_text(value)}" for name, value in row.items())
+
+
+def row_of(text: str, numeric: Mapping[str, bool]) -> dict[str, Scalar]:
+    """Read a table row written by `row_text`.
+
+    Parameters
+    ----------
+    text
+        The line.
+    numeric
+        Which columns hold numbers.
+
+    Examples
+    --------
+    >>> row_of("x0:39,x1:c7", {"x0": True, "x1": False})
+    {'x0': 39.0, 'x1': 'c7'}
+    """
+    row: dict[str, Scalar] = {}
+    for part in text.split(","):
+        name, _, value = part.partition(":")
+        name = unquote(name)
+        if value == "":
+            row[name] = None
+        else:
+            row[name] = float(value) if numeric[name] else unquote(value).removeprefix("\x00")
+    return row
+
+
+def _value_text(value: Scalar) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        # An empty category is not a missing one.
+        return _escaped(value) if value else "%00"
+    number = float(value)
+    return str(int(number)) if number.is_integer() else repr(number)
+
+
+def _escaped(text: str) -> str:
+    return "".join(quote(c, safe="") if c in "%,:" or not c.isprintable() else c for c in text)
+
+
+def _columns(splits: Splits) -> dict[str, bool] | None:
+    """Tell which columns of a table hold numbers; None for strings."""
+    inputs = [*splits.train.inputs, *splits.validation.inputs, *splits.test.inputs]
+    if not inputs or isinstance(inputs[0], str):
+        return None
+    numeric: dict[str, bool] = {}
+    for row in inputs:
+        if isinstance(row, dict):
+            for name, value in row.items():
+                number = value is not None and not isinstance(value, str)
+                numeric[name] = numeric.get(name, False) or number
+    return numeric
+
+
+def _lines(examples: Examples, columns: dict[str, bool] | None) -> Iterator[str]:
+    for item, label in zip(examples.inputs, examples.labels, strict=True):
+        text = item if isinstance(item, str) else row_text(item)
+        if "\n" in text or "\r" in text or (columns is not None) == isinstance(item, str):
+            raise DataError(f"input {text[:40]!r} cannot be stored as a line of text")
+        yield f"{text}{_ARROW}{label}\n"
+
+
+def _examples(text: str, columns: dict[str, bool] | None) -> Examples:
+    inputs: list[Input] = []
+    labels: list[str] = []
+    for line in text.split("\n")[:-1]:
+        item, _, label = line.rpartition(_ARROW)
+        inputs.append(item if columns is None else row_of(item, columns))
+        labels.append(label)
+    return Examples(inputs, labels)
+
+
+def _parsed(directory: Path, data: bytes) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        meta = json.loads(data)
+        if isinstance(meta, dict) and isinstance(meta.get("sha256"), dict):
+            return meta
+    raise _refused(directory, f"its {_META} cannot be read")
+
+
+def _compare(directory: Path, meta: Mapping[str, Any], key: DataSetKey) -> None:
+    for field, wanted in {"format": _FORMAT, **asdict(key)}.items():
+        if meta.get(field) != wanted:
+            raise _refused(directory, f"its {field} is {meta.get(field)!r}, not {wanted!r}")
+
+
+def _refused(directory: Path, reason: str) -> DataError:
+    return DataError(
+        f"{directory} holds other data ({reason}): remove it or choose another dataset directory"
+    )
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _naming(directory: Path, verb: str) -> Iterator[None]:
+    """Turn an error of the file system into one that names the folder and the way out."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RunError(
+            f"cannot {verb} the data set in {directory} ({reason}): "
+            "choose another dataset directory"
+        ) from error

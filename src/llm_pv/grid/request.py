@@ -1,0 +1,204 @@
+"""What is asked of a grid, and the trials it comes to."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from llm_pv.data.examples import Splits
+from llm_pv.errors import ConfigurationError
+from llm_pv.runs.cells import Cell
+from llm_pv.tasks import TASKS, SamplerName, Task, task
+from llm_pv.tasks.drawing import Sizes
+from llm_pv.tasks.loading import load_task
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One cell and repetition to be done.
+
+    Parameters
+    ----------
+    task
+        The task.
+    cell
+        The cell and the number of the trial.
+    length
+        The length of the inputs.
+    data_trial
+        The trial whose data set is used.
+    skipped
+        Why it cannot be done; empty if it can.
+    """
+
+    task: Task
+    cell: Cell
+    length: int
+    data_trial: int
+    skipped: str = ""
+
+
+@dataclass(frozen=True)
+class GridRequest:
+    """Tasks by lengths by trials, and how their data sets are drawn.
+
+    Parameters
+    ----------
+    functions
+        Tasks by id or name; empty for every published id.
+    lengths
+        Lengths for every task but tables; None for each task's own.
+    trials
+        Independent repetitions of each cell, each on a data set of its own.
+    same_data
+        Whether all trials use the first one's data set.
+    sampler
+        ``"paper"`` or ``"hard"``.
+    train_size, validation_size, test_size
+        Rows of each split, even numbers.
+    seed
+        What everything random is spawned from.
+    strict_sizes
+        Whether a task with too few inputs for these sizes fails, instead of shrinking them.
+    table
+        A CSV file with the rows of the one table task of the grid.
+    raw_tables
+        Whether tables keep their names and values.
+
+    Examples
+    --------
+    >>> request = GridRequest(functions=("fn_a", "dyck2"), lengths=(20, 50), trials=2)
+    >>> [(trial.cell.slug, trial.skipped[:30]) for trial in request.plan()][::2]
+    [('fn_a-L20-paper', ''), ('fn_a-L50-paper', ''), ('fn_h-L20-paper', ''), \
+('fn_h-L50-paper', 'dyck2 has no inputs of length ')]
+    """
+
+    functions: tuple[str, ...] = ()
+    lengths: tuple[int, ...] | None = None
+    trials: int = 5
+    same_data: bool = False
+    sampler: SamplerName = "paper"
+    train_size: int = 100
+    validation_size: int = 100
+    test_size: int = 10_000
+    seed: int = 42
+    strict_sizes: bool = False
+    table: Path | None = None
+    raw_tables: bool = False
+
+    def plan(self) -> list[Trial]:
+        """Return every trial, those that cannot be with the reason.
+
+        Raises
+        ------
+        ConfigurationError
+            If the request is invalid as a whole, or no cell of it can be.
+        """
+        self._check()
+        trials = [
+            Trial(task_, cell, length, 0 if self.same_data else number, reason)
+            for task_ in self.tasks()
+            for length in self._lengths(task_)
+            for reason in (self._obstacle(task_, length),)
+            for number in range(self.trials)
+            for cell in (Cell(task_.id or task_.name, length, self.sampler, number),)
+        ]
+        if all(trial.skipped for trial in trials):
+            reasons = list(dict.fromkeys(trial.skipped for trial in trials))
+            raise ConfigurationError(f"no cell of this grid can be: {'; '.join(reasons[:3])}")
+        return trials
+
+    def tasks(self) -> list[Task]:
+        """Return the tasks asked for, each once, in order."""
+        if not self.functions:
+            return [known for known in TASKS.values() if known.id]
+        return list({known.name: known for known in map(task, self.functions)}.values())
+
+    def splits(self, trial: Trial, dataset_dir: Path | None) -> Splits:
+        """Draw a trial's data set, or read it back from ``dataset_dir``."""
+        return self._load(
+            trial,
+            trial.length,
+            self.sampler,
+            Sizes(self.train_size, self.validation_size, self.test_size),
+            dataset_dir,
+        )
+
+    def other_splits(self, trial: Trial, length: int, sampler: SamplerName, rows: int) -> Splits:
+        """Draw test rows of a trial's task at another length, or by another sampler."""
+        return self._load(trial, length, sampler, Sizes(0, 0, rows), None)
+
+    def spawned_seed(self, trial: Trial) -> int:
+        """Return the seed of a trial's proposer."""
+        sequence = np.random.SeedSequence(self.seed, spawn_key=(trial.cell.trial,))
+        return int(sequence.generate_state(1)[0])
+
+    def record(self) -> dict[str, Any]:
+        """Return the request as plain JSON values, tasks resolved, a table by what is in it."""
+        lengths = None if self.lengths is None else list(self.lengths)
+        return asdict(self) | {
+            "functions": [known.id or known.name for known in self.tasks()],
+            "lengths": lengths,
+            "table": None if self.table is None else sha256(self.table.read_bytes()).hexdigest(),
+        }
+
+    def _load(
+        self,
+        trial: Trial,
+        length: int,
+        sampler: SamplerName,
+        sizes: Sizes,
+        dataset_dir: Path | None,
+    ) -> Splits:
+        is_table = trial.task.alphabet == "table"
+        return load_task(
+            trial.task.name,
+            length=length,
+            sampler=sampler,
+            train_size=sizes.train,
+            validation_size=sizes.validation,
+            test_size=sizes.test,
+            seed=self.seed,
+            trial=trial.data_trial,
+            dataset_dir=dataset_dir,
+            strict_sizes=self.strict_sizes,
+            table=self.table if is_table else None,
+            raw_tables=self.raw_tables and is_table,
+        )
+
+    def _check(self) -> None:
+        Sizes(self.train_size, self.validation_size, self.test_size).check()
+        for name, size in (("train", self.train_size), ("validation", self.validation_size)):
+            if not size:
+                raise ConfigurationError(f"{name} size 0: learning needs {name} rows")
+        if self.trials < 1:
+            raise ConfigurationError(f"trials is {self.trials}; at least 1 is needed")
+        if self.seed < 0:
+            raise ConfigurationError(f"seed {self.seed} is negative: give 0 or more")
+        if self.sampler not in ("paper", "hard"):
+            raise ConfigurationError(f"no sampler {self.sampler!r}: choose paper or hard")
+        if self.lengths is not None and not self.lengths:
+            raise ConfigurationError("no lengths: give at least one, or leave the option out")
+        tables = [known.name for known in self.tasks() if known.alphabet == "table"]
+        if self.table is not None and len(tables) != 1:
+            raise ConfigurationError(
+                f"--table gives the rows of one table task, this grid has {len(tables)}: "
+                "name one in --functions"
+            )
+        if self.table is not None and not self.table.is_file():
+            raise ConfigurationError(f"--table {self.table}: there is no such file")
+
+    def _lengths(self, task_: Task) -> Sequence[int]:
+        if self.lengths is None or task_.alphabet == "table":
+            return task_.lengths.default
+        return tuple(dict.fromkeys(self.lengths))
+
+    def _obstacle(self, task_: Task, length: int) -> str:
+        try:
+            task_.check_length(length, self.sampler)
+        except ConfigurationError as error:
+            return str(error)
+        return ""

@@ -1,0 +1,291 @@
+"""Running a grid: trials side by side in threads, stopped cleanly, resumed where it was left."""
+
+import os
+import threading
+import traceback
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from llm_pv.erm.attempts import Attempt
+from llm_pv.errors import ConfigurationError, LLMPVError, RunError
+from llm_pv.grid.request import GridRequest, Trial
+from llm_pv.grid.results import GridResult, collect
+from llm_pv.grid.rounds import InRounds, Rounds, StoppedError
+from llm_pv.grid.trials import (
+    InWorker,
+    Surroundings,
+    learn_trial,
+    missing_transfer,
+    transfer_trial,
+)
+from llm_pv.grid.workers import Workers
+from llm_pv.learning import Search
+from llm_pv.proposers.base import Proposer
+from llm_pv.runs.cells import Cell
+from llm_pv.runs.directory import FAILED, RunDirectory
+from llm_pv.sandbox import Sandbox
+
+SKIPPED = "skipped"
+_PATIENCE_SECONDS = 10.0
+
+
+class Observer:
+    """Hears how a grid goes on; the methods do nothing and are called from several threads."""
+
+    def planned(self, trials: int, done: int) -> None:
+        """Hear how many trials there are and how many of them an earlier run has done."""
+
+    def started(self, cell: Cell) -> None:
+        """Hear that a trial begins."""
+
+    def attempted(self, cell: Cell, attempt: Attempt) -> None:
+        """Hear of a verified attempt."""
+
+    def ended(self, cell: Cell, row: Mapping[str, str]) -> None:
+        """Hear that a trial has ended, with its row of the summary."""
+
+
+def run_grid(
+    request: GridRequest,
+    search: Search | None = None,
+    *,
+    sandbox: Sandbox,
+    out: Path,
+    dataset_dir: Path | None = None,
+    concurrency: int = 5,
+    transfer: bool = True,
+    observer: Observer | None = None,
+) -> GridResult:
+    """Learn every trial of a grid, and gather what came of it.
+
+    A trial that cannot be is recorded as skipped, one that ends in an error as failed, each with
+    its reason, and the grid goes on. A grid that was interrupted or killed is resumed by the same
+    call; failed trials are tried again.
+
+    Parameters
+    ----------
+    request
+        The tasks, lengths and trials. The seed of ``search`` is not used.
+    search
+        Where programs come from, and how many are tried; None for the defaults. The built-in
+        search runs in processes of its own, as many as there are cores; attempts that cost money
+        are made in rounds.
+    sandbox
+        An open sandbox; it is left open, but closed when the grid is interrupted.
+    out
+        The run directory.
+    dataset_dir
+        Where data sets are stored and found again; None stores none.
+    concurrency
+        How many trials are under way at once.
+    transfer
+        Whether selected programs are scored on hard data and at other lengths.
+    observer
+        Hears how it goes on.
+
+    Returns
+    -------
+    GridResult
+        One row for each task, length and sampler.
+
+    Raises
+    ------
+    ConfigurationError
+        If the request is invalid as a whole; nothing was written then.
+    RunError
+        If a directory cannot be used.
+    KeyboardInterrupt
+        If it is interrupted; everything done so far is kept.
+    """
+    trials = request.plan()
+    search = search or Search()
+    proposer, plan = search.resolve()
+    if concurrency < 1:
+        raise ConfigurationError(f"concurrency is {concurrency}; give 1 or more")
+    for place, option in ((out, "--out"), (dataset_dir, "--dataset-dir")):
+        require_writable(place, option)
+    configuration = {
+        "command": "synthesize",
+        "proposer": proposer.identity,
+        "planned_attempts": plan.attempts,
+        "delta": plan.delta,
+        "limits": asdict(sandbox.limits),
+        "transfer": transfer,
+        "request": request.record(),
+    }
+    at_once = min(concurrency, _usable_cores())
+    with RunDirectory(out, configuration) as run, Workers(at_once) as workers:
+        if search.proposer == "length-first":
+            proposer = InWorker(proposer, workers)
+        around = Surroundings(request, plan, run, sandbox, workers, dataset_dir)
+        grid = _Grid(around, proposer, concurrency, observer or Observer(), transfer=transfer)
+        grid.run(trials)
+        return collect(run, trials)
+
+
+class _Grid:
+    """One run of a grid: its threads, and what stops them."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        proposer: Proposer,
+        concurrency: int,
+        observer: Observer,
+        *,
+        transfer: bool,
+    ) -> None:
+        self._around = around
+        self._proposer = proposer
+        self._concurrency = concurrency
+        self._observer = observer
+        self._transfer = transfer
+        self._waiting: deque[Trial] = deque()
+        self._rounds: Rounds | None = None
+        self._stopping = threading.Event()
+        self._fatal: LLMPVError | None = None
+
+    def run(self, trials: Sequence[Trial]) -> None:
+        """Do every trial that is not done yet."""
+        run = self._around.run
+        for trial in trials:
+            if trial.skipped:
+                self._record(trial, SKIPPED, trial.skipped)
+        self._waiting.extend(trial for trial in trials if not self._done(trial))
+        self._observer.planned(len(trials), len(trials) - len(self._waiting))
+        threads = min(self._concurrency, len(self._waiting))
+        if not self._proposer.free:
+            # A trial that waits for its round holds a thread, which is why slots bound the work.
+            started = {t.cell: len(run.cell_log(t.cell).replies) for t in self._waiting}
+            self._rounds = Rounds(started, self._concurrency)
+            threads = len(self._waiting)
+        self._work_in_threads(threads)
+        if self._fatal is not None:
+            raise self._fatal
+
+    def _work_in_threads(self, count: int) -> None:
+        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(0.5)  # a signal can come through in between
+        except BaseException:
+            self._stop()
+            for thread in threads:
+                thread.join(_PATIENCE_SECONDS / len(threads))
+            raise
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                trial = self._waiting.popleft()
+            except IndexError:
+                return
+            if self._rounds is not None:
+                try:
+                    self._rounds.begin()
+                except StoppedError:
+                    return
+            try:
+                self._attend(trial)
+            finally:
+                if self._rounds is not None:
+                    self._rounds.end(trial.cell)
+
+    def _attend(self, trial: Trial) -> None:
+        self._observer.started(trial.cell)
+        try:
+            self._do(trial)
+        except Exception as error:  # noqa: BLE001 - one trial's error is recorded, the grid goes on
+            if self._stopping.is_set():
+                return
+            if isinstance(error, RunError):
+                self._end_with(error)
+                return
+            try:
+                self._record_failure(trial, error)
+            except RunError as full_disk:
+                self._end_with(full_disk)
+                return
+        row = self._around.run.row(trial.cell)
+        assert row is not None
+        self._observer.ended(trial.cell, row)
+
+    def _do(self, trial: Trial) -> None:
+        def on_attempt(attempt: Attempt) -> None:
+            if self._stopping.is_set():
+                raise StoppedError
+            self._observer.attempted(trial.cell, attempt)
+
+        if not self._around.run.finished(trial.cell):
+            proposer = self._proposer
+            if self._rounds is not None:
+                proposer = InRounds(proposer, self._rounds, trial.cell)
+            learn_trial(trial, proposer, self._around, on_attempt)
+        if self._transfer:
+            transfer_trial(trial, self._around)
+
+    def _done(self, trial: Trial) -> bool:
+        run = self._around.run
+        return run.finished(trial.cell) and not (self._transfer and missing_transfer(trial, run))
+
+    def _record_failure(self, trial: Trial, error: Exception) -> None:
+        reason = str(error) if isinstance(error, LLMPVError) else f"{type(error).__name__}: {error}"
+        self._around.run.log(
+            "error",
+            reason,
+            cell=trial.cell.record(),
+            traceback="".join(traceback.format_exception(error)),
+        )
+        if not self._around.run.finished(trial.cell):  # else other data failed, not the learning
+            self._record(trial, FAILED, " ".join(reason.split()))
+
+    def _record(self, trial: Trial, status: str, reason: str) -> None:
+        request = self._around.request
+        self._around.run.finish(
+            trial.cell,
+            {
+                "track": "llm-pv",
+                "method": self._proposer.name.split(":")[0],
+                "name": trial.task.name,
+                "seed": request.seed,
+                "train_size": request.train_size,
+                "validation_size": request.validation_size,
+                "test_size": request.test_size,
+                "status": status,
+                "reason": reason,
+            },
+        )
+
+    def _end_with(self, error: RunError) -> None:
+        """End the whole grid: what failed is the place all results go to."""
+        self._fatal = error
+        self._stop()
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        if self._rounds is not None:
+            self._rounds.stop()
+        self._around.workers.close()
+        self._around.sandbox.close()
+
+
+def require_writable(place: Path | None, option: str) -> None:
+    """Refuse a directory that cannot be written, before anything is."""
+    if place is None:
+        return
+    nearest = next(path for path in (place.absolute(), *place.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise RunError(f"{option} {place}: {nearest} is a file; choose another directory")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise RunError(f"{option} {place}: {nearest} cannot be written; choose another directory")
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,108 @@
+"""Parities of ones: of all of them, of the first half, of a few fixed coordinates.
+
+``0110`` has an even number of ones and label 0, ``0111`` an odd number and label 1.
+"""
+
+from functools import cache, partial
+
+import numpy as np
+
+from llm_pv.tasks.task import UNIFORM_BINARY, Labels, Lengths, Symbols, Task
+from llm_pv.tasks.words import Integers
+
+_COORDINATE_SEED = 42
+
+
+def odd_ones(symbols: Symbols) -> Labels:
+    """Label strings by the parity of their ones."""
+    # The codes of 0 and 1 differ in the last bit alone.
+    labels: Labels = np.bitwise_xor.reduce(symbols, axis=1) & np.uint8(1)
+    return labels
+
+
+def odd_ones_of_first_half(symbols: Symbols) -> Labels:
+    """Label strings by the parity of the ones in ``x[:len(x) // 2]``."""
+    return odd_ones(symbols[:, : symbols.shape[1] // 2])
+
+
+def odd_ones_of_coordinates(symbols: Symbols, count: int) -> Labels:
+    """Label strings by the parity of the ones on a few fixed coordinates."""
+    return odd_ones(symbols[:, coordinates(symbols.shape[1])[:count]])
+
+
+@cache
+def coordinates(length: int) -> Integers:
+    """Return the fixed order of coordinates whose first 3 or 10 make the random parities.
+
+    They are those of the published code, ``torch.randperm(length)`` after
+    ``torch.manual_seed(42)``: a Fisher-Yates shuffle driven by MT19937, which is written out here
+    so that the targets stay the published ones without torch.
+
+    Examples
+    --------
+    >>> coordinates(100)[:3].tolist()
+    [42, 96, 62]
+    """
+    words = _mersenne_twister(_COORDINATE_SEED).random_raw(length)
+    order = np.arange(length)
+    for i in range(length - 1):
+        j = i + int(words[i]) % (length - i)
+        order[[i, j]] = order[[j, i]]
+    return order
+
+
+def _mersenne_twister(seed: int) -> np.random.MT19937:
+    """Return an MT19937 seeded by its authors' ``init_genrand``, as torch does."""
+    key = [seed]
+    for i in range(1, 624):
+        key.append((1812433253 * (key[-1] ^ (key[-1] >> 30)) + i) & 0xFFFFFFFF)
+    generator = np.random.MT19937()
+    generator.state = {
+        "bit_generator": "MT19937",
+        "state": {"key": np.array(key, dtype=np.uint32), "pos": 624},
+    }
+    return generator
+
+
+TASKS = (
+    Task(
+        id="fn_a",
+        name="parity_all",
+        description="the number of ones is odd",
+        alphabet="binary",
+        examples=("0110", "0111"),
+        target_function=odd_ones,
+        samplers=UNIFORM_BINARY,
+    ),
+    Task(
+        id="fn_b",
+        name="parity_first_half",
+        description="the number of ones in the first half, x[:L//2], is odd",
+        alphabet="binary",
+        examples=("110001", "100011"),
+        target_function=odd_ones_of_first_half,
+        samplers=UNIFORM_BINARY,
+    ),
+    Task(
+        id="fn_e",
+        name="parity_rand_3",
+        description="the number of ones on 3 fixed coordinates, which depend on L, is odd",
+        alphabet="binary",
+        examples=("0000", "1111"),
+        target_function=partial(odd_ones_of_coordinates, count=3),
+        samplers=UNIFORM_BINARY,
+        length_generalising=False,
+    ),
+    Task(
+        id="fn_f",
+        name="parity_rand_10",
+        description="the number of ones on 10 fixed coordinates, which depend on L, is odd",
+        alphabet="binary",
+        examples=("0000000000", "1000000000"),
+        target_function=partial(odd_ones_of_coordinates, count=10),
+        samplers=UNIFORM_BINARY,
+        lengths=Lengths(smallest=10, reason="it has 10 coordinates"),
+        length_generalising=False,
+    ),
+)
+"""The parity tasks."""

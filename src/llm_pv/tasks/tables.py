@@ -1,0 +1,193 @@
+"""Tables: rows of features, anonymous unless asked otherwise, with the label that came with them.
+
+``x0:0.41,x1:c3`` is a row of one number and one category; a program receives it as the dict
+``{"x0": 0.41, "x1": "c3"}``. Missing values are None. There is one sampler: the rows are what
+they are, and either name draws the same.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import NormalDist
+
+from llm_pv.data.examples import Scalar, Splits
+from llm_pv.data.store import row_of, row_text
+from llm_pv.tasks import drawing
+from llm_pv.tasks.table_sources import RawTable, TableSource, read_table
+from llm_pv.tasks.task import Lengths, Task
+from llm_pv.tasks.words import Words
+
+_SMALLEST_SLOPE = 0.1
+
+_SOURCES = {
+    source.name: source
+    for source in (
+        TableSource("adult_income", 2, "income", ">50K", 14),
+        TableSource("mushroom", 848, "class", "p", 20),
+        TableSource("cdc_diabetes", 891, "Diabetes_binary", "1", 21),
+        TableSource("htru2", 372, "class", "1", 8),
+        TableSource("chess", 22, "wtoeg", "won", 35),
+        TableSource("breast_cancer", 0, "target", "1", 30),
+    )
+}
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """Which table to draw from, and how it is shown.
+
+    Parameters
+    ----------
+    name
+        The task's name.
+    path
+        A CSV file to read it from, None to fetch it.
+    raw
+        Whether names and values stay as they are.
+    """
+
+    name: str
+    path: Path | None = None
+    raw: bool = False
+
+    def variant(self) -> str:
+        """Return what tells this data set from the default one; empty for the default."""
+        parts = ["raw"] if self.raw else []
+        if self.path is not None and self.path.is_file():
+            parts.append(f"file={hashlib.sha256(self.path.read_bytes()).hexdigest()}")
+        return ",".join(parts)
+
+    def draw(self, source: drawing.Source, sizes: drawing.Sizes) -> Splits:
+        """Draw balanced splits of the table's different rows.
+
+        Rows that occur in both classes are left out.
+
+        Raises
+        ------
+        DataError
+            If the table cannot be had, or has too few rows.
+        """
+        table = read_table(_SOURCES[self.name], self.path)
+        numeric = [_is_numeric([row[i] for row in table.rows]) for i in range(len(table.columns))]
+        rows = (
+            _raw(table, numeric) if self.raw else anonymous(self.name, table, numeric, source.seed)
+        )
+        classes: tuple[dict[str, None], dict[str, None]] = ({}, {})
+        for row, label in zip(rows, table.labels, strict=True):
+            classes[label][row_text(row)] = None
+        members = [[text for text in classes[i] if text not in classes[1 - i]] for i in (0, 1)]
+        names = dict(zip(rows[0], numeric, strict=True))
+        same_for_both = drawing.Source(
+            source.task, source.length, "paper", source.seed, source.trial
+        )
+        drawn = drawing.deal(same_for_both, sizes, members)
+        return drawn.splits(lambda text: row_of(text, names))
+
+
+def anonymous(
+    name: str, table: RawTable, numeric: list[bool], seed: int
+) -> list[dict[str, Scalar]]:
+    """Hide what would let a model recognise a famous table.
+
+    Columns become x0, x1, ...; the categories of a column c0, c1, ... in the order of their
+    names; a number is standardised, mapped by ``slope * z + offset`` and rounded to two decimals,
+    slope and offset being standard normal, drawn a column from the table's name and the seed, the
+    slope again until it is 0.1 or more in size.
+
+    Parameters
+    ----------
+    name
+        The task's name, on which the maps depend.
+    table
+        The table.
+    numeric
+        Which of its columns hold numbers.
+    seed
+        The seed of the maps.
+    """
+    columns: list[list[Scalar]] = []
+    for i in range(len(table.columns)):
+        values = [row[i] for row in table.rows]
+        columns.append(
+            _mapped(values, Words(f"table|{name}|{i}|{seed}"))
+            if numeric[i]
+            else _renumbered(values)
+        )
+    names = [f"x{i}" for i in range(len(columns))]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _is_numeric(values: list[str | None]) -> bool:
+    """Tell whether a column holds numbers, more than two different ones."""
+    different = {value for value in values if value is not None}
+    try:
+        return len({float(value) for value in different if math.isfinite(float(value))}) > 2
+    except ValueError:
+        return False
+
+
+def _raw(table: RawTable, numeric: list[bool]) -> list[dict[str, Scalar]]:
+    rows: list[dict[str, Scalar]] = []
+    for values in table.rows:
+        cells = zip(table.columns, values, numeric, strict=True)
+        rows.append(
+            {
+                name: float(value) if number and value is not None else value
+                for name, value, number in cells
+            }
+        )
+    return rows
+
+
+def _renumbered(values: list[str | None]) -> list[Scalar]:
+    known = sorted({value for value in values if value is not None})
+    names = {value: f"c{i}" for i, value in enumerate(known)}
+    return [None if value is None else names[value] for value in values]
+
+
+def _mapped(values: list[str | None], words: Words) -> list[Scalar]:
+    numbers = [float(value) for value in values if value is not None]
+    # fsum gives the same sums on every machine, whatever the order of its additions.
+    mean = math.fsum(numbers) / len(numbers)
+    deviation = math.sqrt(math.fsum((x - mean) ** 2 for x in numbers) / len(numbers)) or 1.0
+    slope = _normal(words)
+    while abs(slope) < _SMALLEST_SLOPE:
+        slope = _normal(words)
+    offset = _normal(words)
+    return [
+        None
+        if value is None
+        else round(slope * ((float(value) - mean) / deviation) + offset, 2) + 0.0
+        for value in values
+    ]
+
+
+def _normal(words: Words) -> float:
+    """Draw a standard-normal number, rounded so that no libm's last bit shows."""
+    share = (int(words.below(1 << 31, 1)[0]) + 0.5) / (1 << 31)
+    return round(NormalDist().inv_cdf(share), 6)
+
+
+def _task(task_id: str, name: str, description: str) -> Task:
+    features = _SOURCES[name].features
+    return Task(
+        id=task_id,
+        name=name,
+        description=description,
+        alphabet="table",
+        examples=("x0:-0.25,x1:c1,...", "x0:0.41,x1:c3,..."),
+        lengths=Lengths((features,), features, features, reason="the number of its features"),
+        length_generalising=False,
+    )
+
+
+TASKS = (
+    _task("fn_m", "adult_income", "the income is above 50K (UCI 2, 14 features)"),
+    _task("fn_n", "mushroom", "the mushroom is poisonous (UCI 848, 20 features)"),
+    _task("fn_o", "cdc_diabetes", "the person has diabetes (UCI 891, 21 features)"),
+    _task("fn_p", "htru2", "the candidate is a pulsar (UCI 372, 8 features)"),
+    _task("fn_q", "chess", "white can win (UCI 22, 35 features)"),
+    _task("", "breast_cancer", "the tumour is benign (scikit-learn's copy, 30 features)"),
+)
+"""The table tasks."""

@@ -1,0 +1,148 @@
+"""The first version's command, as its README writes it."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_pv.cli.seed_synthesis import run_seed
+from llm_pv.grid.seed_rows import COLUMNS
+from llm_pv.tasks.loading import load_task
+
+ROOT = Path(__file__).parents[1]
+AS_WRITTEN = [
+    "--functions", "fn_a", "--lengths", "50", "--attempts", "3", "--enable-code-interpreter",
+]  # fmt: skip
+EVERY_FLAG = [
+    *AS_WRITTEN, "--num-trials", "1", "--model", "gpt-5", "--provider", "openai",
+    "--max-output-tokens", "100", "--reasoning-effort", "low", "--thinking-level", "low",
+    "--verbosity", "low", "--temperature", "0.5", "--top-p", "0.9", "--tool-choice", "none",
+    "--train-size", "4", "--val-size", "4", "--test-size", "10", "--seed", "7",
+    "--dataset-dir", "data", "--concurrency", "2", "--timeout", "60", "--out-jsonl", "a.jsonl",
+    "--out-csv", "a.csv", "--log-level", "ERROR",
+]  # fmt: skip
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture(autouse=True)
+def _without_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("OPENAI_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "ANTHROPIC_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_command_as_written_asks_for_the_key_in_one_line_from_any_directory(
+    tmp_path: Path,
+) -> None:
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "program_synthesis" / "runner.py"), *AS_WRITTEN],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+        env={"PATH": os.environ["PATH"]},
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert "OPENAI_API_KEY is not set" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "names"),
+    [
+        ([], "OPENAI_API_KEY"),
+        (["--model", "gemini-3.1-pro"], "GEMINI_API_KEY or GOOGLE_API_KEY"),
+        (["--provider", "google"], "GEMINI_API_KEY or GOOGLE_API_KEY"),
+        (["--model", "claude-opus"], "ANTHROPIC_API_KEY"),
+    ],
+)
+def test_a_missing_key_is_named_and_with_a_key_the_truth_is_told(
+    more: list[str],
+    names: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    assert run_seed([*AS_WRITTEN, *more]) == 2
+    assert f"{names} is not set" in capfd.readouterr().err
+    monkeypatch.setenv(names.rsplit(maxsplit=1)[-1], "sk-never-shown")
+    assert run_seed([*AS_WRITTEN, *more]) == 2
+    complaint = capfd.readouterr().err
+    assert "cannot be asked yet" in complaint
+    assert "sk-never-shown" not in complaint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_takes_every_flag_and_prints_prompt_and_request_of_training_rows(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run_seed([*EVERY_FLAG, "--dry-run"]) == 0
+    shown = capfd.readouterr().out
+    splits = load_task("fn_a", length=50, train_size=4, validation_size=4, test_size=10, seed=7)
+    for text, label in zip(splits.train.inputs, splits.train.labels, strict=True):
+        assert f"\n{text} -> {label}\n" in shown
+    assert not any(str(text) in shown for text in splits.validation.inputs)
+    assert not any(str(text) in shown for text in splits.test.inputs)
+    request = json.loads(shown[shown.index("{\n") :])
+    assert request["model"] == "gpt-5"
+    assert request["enable_code_interpreter"] is True
+    assert request["temperature"] == 0.5
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_built_in_search_runs_offline_and_writes_the_published_columns(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = [
+        "--functions", "fn_a", "fn_h", "--lengths", "30", "--attempts", "3",
+        "--num-trials", "1", "--train-size", "40", "--test-size", "100", "--dataset-dir", "data",
+        "--provider", "length-first", "--log-level", "ERROR", "--out-jsonl", "deep/rows.jsonl",
+        "--out-csv", "rows.csv",
+    ]  # fmt: skip
+    assert run_seed(command) == 0
+    shown = capfd.readouterr()
+    assert shown.err == ""
+    assert "fn_a L=30" in shown.out
+    rows = read_lines(tmp_path / "deep" / "rows.jsonl")
+    with (tmp_path / "rows.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert tuple(table[0]) == COLUMNS == tuple(rows[0])
+    assert len(table) == len(rows)
+    attempts = [row for row in rows if row["kind"] == "attempt"]
+    assert all(row["test_acc"] is None for row in attempts)
+    splits = load_task("fn_a", length=30, train_size=40, test_size=100)
+    assert f"{splits.train.inputs[0]} -> {splits.train.labels[0]}\n" in attempts[0]["prompt"]
+    assert "def f(x)" in attempts[0]["text"]
+    (selected,) = [row for row in rows if row["kind"] == "selected"]
+    assert (selected["fn"], selected["length"], selected["trial"]) == ("fn_a", 30, 1)
+    assert selected["test_acc"] == 1.0
+    assert selected["stopped_early"] is True
+    (summary,) = [row for row in rows if row["is_summary"]]
+    assert (summary["kind"], summary["num_trials"], summary["test_acc"]) == ("summary", 1, 1.0)
+    (run,) = (tmp_path / "runs").iterdir()
+    before = (run / "results_attempts.jsonl").read_bytes()
+    assert run_seed(command) == 0, "the same command finds its run again"
+    assert (run / "results_attempts.jsonl").read_bytes() == before
+    assert read_lines(tmp_path / "deep" / "rows.jsonl") == rows
+
+
+def test_a_bad_request_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for command, named in (
+        (["--functions", "fn_zz"], "fn_zz"),
+        (["--lengths", "ten"], "ten"),
+        (["--test-size", "9"], "9"),
+        (["--tool-choice", "required"], "required"),
+        (["--provider", "length-first", "--attempts", "0"], "attempts is 0"),
+    ):
+        assert run_seed(command) == 2
+        complaint = capfd.readouterr().err
+        assert complaint.count("\n") == 1
+        assert named in complaint
+    assert list(tmp_path.iterdir()) == []
