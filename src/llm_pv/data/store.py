@@ -106,7 +106,13 @@ def load(root: Path, key: DataSetKey) -> Splits | None:
                 raise _refused(directory, f"{file} was changed after it was written")
             splits[split] = _examples(data.decode("utf-8"), meta["columns"])
     classes = Classes(*(tuple(meta["classes"][part]) for part in ("texts", "values")))
-    return Splits(**splits, classes=classes, warnings=tuple(meta["warnings"]))
+    return Splits(
+        splits["train"],
+        splits["validation"],
+        splits["test"],
+        classes,
+        warnings=tuple(meta["warnings"]),
+    )
 
 
 def save(root: Path, key: DataSetKey, splits: Splits) -> Path:

@@ -122,7 +122,7 @@ def _check_seed(seed: int, trial: int) -> None:
 
 def _table_options(chosen: Task, table: str | Path | None, *, raw: bool) -> "TableOptions | None":
     if chosen.alphabet == "table":
-        from llm_pv.tasks.tables import TableOptions  # noqa: PLC0415
+        from llm_pv.tasks.tables import TableOptions
 
         return TableOptions(chosen.name, None if table is None else Path(table), raw=raw)
     if table is not None or raw:

@@ -96,10 +96,10 @@ def prime_test() -> tuple[Callable[[str], Any], Callable[[Any], bool]]:
         If neither is installed.
     """
     try:
-        import gmpy2  # noqa: PLC0415
+        import gmpy2
     except ImportError:
         try:
-            import sympy  # noqa: PLC0415
+            import sympy
         except ImportError:
             raise MissingExtraError("gmpy2", "tasks", "tell primes of a hundred digits") from None
         return int, lambda number: bool(sympy.isprime(number))

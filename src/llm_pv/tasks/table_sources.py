@@ -60,7 +60,7 @@ class RawTable:
 
 def cache_directory() -> Path:
     """Return the folder that fetched tables are kept in."""
-    import platformdirs  # noqa: PLC0415
+    import platformdirs
 
     return Path(platformdirs.user_cache_dir("llm-pv")) / "tables"
 
@@ -139,7 +139,7 @@ def _value(cell: str) -> str | None:
 
 
 def _scikit_learn_copy(source: TableSource) -> str:
-    from sklearn.datasets import load_breast_cancer  # noqa: PLC0415
+    from sklearn.datasets import load_breast_cancer
 
     data: Any = load_breast_cancer()
     out = io.StringIO()
@@ -152,7 +152,7 @@ def _scikit_learn_copy(source: TableSource) -> str:
 
 def _fetch(source: TableSource) -> str:
     try:
-        from ucimlrepo import fetch_ucirepo  # noqa: PLC0415
+        from ucimlrepo import fetch_ucirepo
     except ImportError:
         raise MissingExtraError("ucimlrepo", "tasks", f"fetch {source.name} from UCI") from None
     try:
