@@ -1,6 +1,7 @@
 """The pieces of the built-in search, on values worked out by hand."""
 
 import random
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -16,6 +17,9 @@ from llm_pv.proposers.length_first.problem import make_probes
 from llm_pv.proposers.length_first.scoring import Target
 from llm_pv.proposers.length_first.sequences import is_writable, literal
 from llm_pv.proposers.length_first.weights import mistake_bits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SMALL = Budget(reading=1e5, condition_cells=300_000, pair_cells=50_000, joined=300)
 
@@ -183,3 +187,21 @@ def test_a_column_is_named_and_a_round_threshold_is_found() -> None:
     ]
     texts = [text for text, _ in proposals(rows, labels)[:5]]
     assert any('x["city"] == "Oslo" and x["age"] >= 40' in text for text in texts)
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_column_is_guarded_only_where_training_rows_lack_a_value(missing: bool) -> None:
+    rows: list[Input] = [
+        {"age": None if missing and i % 9 == 0 else i, "note": "a" * (i % 7)} for i in range(80)
+    ]
+    labels = ["old" if i >= 40 and not (missing and i % 9 == 0) else "young" for i in range(80)]
+    source = proposals(rows, labels)[0][0]
+    namespace: dict[str, Callable[[Input], object]] = {}
+    exec(source, namespace)
+    assert namespace["f"]({"age": 60, "note": ""}) == "old"
+    if missing:
+        assert namespace["f"]({"age": None, "note": ""}) == "young"
+    else:
+        assert 'return "young" if x["age"] < 40 else "old"' in source or (
+            'return "old" if x["age"] >= 40 else "young"' in source
+        )

@@ -3,6 +3,11 @@
 Numbers, truth values and categories are read off the rows; conditions on them are tried alone, in
 pairs of numbers, joined, and as sums modulo two; values are looked up; trees are grown. What every
 stage finds is ranked together by bits, so that the first program that fits is not simply taken.
+
+Programs are written for rows like the training rows, so that they can be read. A column that is
+None in some training row is guarded, and so is one that some row lacks; where no training row has
+None, ``x["age"] >= 40`` raises on a later None, and ``x[7] == "1"`` on a string shorter than any
+training row. Such a row counts as a mistake wherever programs are scored.
 """
 
 import time

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain, islice
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from llm_pv.proposers.length_first.weights import Primitive, choice_bits, intege
 
 LONGEST_INTEGER = 14_000
 """Bits from which on an integer is too long for Python to write or read in decimal."""
+MOST_ITEMS = 200_000
+"""Characters or integers that are read to know the most frequent ones."""
 MOST_CHARACTERS = 40
 """Characters of the alphabet that are counted one by one, the most frequent first."""
 
@@ -55,6 +58,11 @@ class Part:
     def items(self) -> int:
         """How many characters or integers all rows hold together."""
         return sum(map(len, self.rows))
+
+    def first_items(self) -> Iterator[str | int]:
+        """Yield the characters or integers of the rows, as many as it takes to know them."""
+        rows: Sequence[Sequence[str | int]] = self.rows
+        return islice(chain.from_iterable(rows), MOST_ITEMS)
 
 
 @dataclass
@@ -149,12 +157,15 @@ def parts_of(whole: Part, evaluator: Evaluator) -> list[Part]:
     seen: set[tuple[object, ...]] = set()
     for primitive in sorted(primitives, key=lambda primitive: primitive.bits):
         rows = evaluator.run(primitive.template, {}, whole.rows, ())
-        key = tuple(map(str, rows or ()))
-        if rows is not None and key not in seen and any(rows):
+        if rows is None or not any(rows):
+            continue
+        code = primitive.template.format(s=whole.code)
+        bits = whole.bits + primitive.bits
+        part = Part(code, bits, rows, whole.needs)  # type: ignore[arg-type]
+        key = tuple(part.rows if part.is_text else map(tuple, part.rows))
+        if key not in seen:
             seen.add(key)
-            code = primitive.template.format(s=whole.code)
-            bits = whole.bits + primitive.bits
-            parts.append(Part(code, bits, rows, whole.needs))  # type: ignore[arg-type]
+            parts.append(part)
     return parts
 
 
@@ -165,7 +176,7 @@ def questions_about(part: Part) -> Iterator[Question]:
         return
     for primitive in (*weights.LIST_NUMBERS, *weights.LIST_FLAGS):
         yield Question(primitive, part, None, part.bits + primitive.bits)
-    counts = Counter(item for row in part.rows for item in row)
+    counts = Counter(part.first_items())
     common = [item for item, _ in counts.most_common(16)]
     for item in common:
         bits = part.bits + weights.LIST_COUNT.bits + choice_bits(len(common))
@@ -175,7 +186,7 @@ def questions_about(part: Part) -> Iterator[Question]:
 def _questions_about_text(part: Part) -> Iterator[Question]:
     for primitive in (*weights.TEXT_NUMBERS, *weights.TEXT_FLAGS):
         yield Question(primitive, part, None, part.bits + primitive.bits)
-    counts = Counter("".join(map(str, part.rows)))
+    counts = Counter(part.first_items())
     alphabet = [character for character, _ in counts.most_common(MOST_CHARACTERS)]
     for character in alphabet:
         for primitive in weights.CHARACTER_NUMBERS:
