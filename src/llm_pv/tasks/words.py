@@ -29,8 +29,11 @@ class Words:
 
     Examples
     --------
-    >>> Words("an example").below(10, 8).tolist()
-    [2, 7, 8, 1, 7, 2, 6, 3]
+    >>> digits = Words("an example").below(10, 8)
+    >>> len(digits), bool((digits < 10).all())
+    (8, True)
+    >>> bool((digits == Words("an example").below(10, 8)).all())
+    True
     """
 
     def __init__(self, key: str, spawn: tuple[int, ...] = ()) -> None:
