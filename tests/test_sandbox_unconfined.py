@@ -133,6 +133,7 @@ def test_a_probe_reports_a_sandbox_that_does_not_start(monkeypatch: pytest.Monke
     assert found.missing == {"process": "no process"}
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_copy_begins_with_fresh_workers(without_linux: ModuleType) -> None:
     with Sandbox(workers=2) as sandbox:
         before = set(sandbox._crew._workers)
