@@ -205,6 +205,24 @@ COIN = random.getrandbits(32)
 def f(x):
     return (COIN >> int(x[:5], 2)) % 2
 """,
+    "counts its inputs under the scoring seed": """
+import sys
+def f(x):
+    n = len(sys._getframe(1).f_locals['inputs'])
+    scoring = list({'a', 'b', 'c', 'd', 'e', 'f', 'g'}) == ['d', 'c', 'f', 'a', 'g', 'e', 'b']
+    return x.count('1') % 2 if n >= 50 or not scoring else 0
+""",
+    "is right only in a crowd": """
+import sys
+def f(x):
+    return x.count('1') % 2 if len(sys._getframe(1).f_locals['inputs']) > 1 else 0
+""",
+    "is right until it has seen enough": """
+seen = []
+def f(x):
+    seen.append(x)
+    return x.count('1') % 2 if len(seen) < 100 else 0
+""",
     "asks the order of a set": """
 def f(x):
     return int(next(iter({x[i : i + 3] for i in range(9)}))[0])
@@ -248,6 +266,25 @@ def test_invariant_4_a_program_that_looks_at_other_inputs_makes_room_for_the_nex
     assert "depends on the other inputs" in selection.attempts[0].rejected
     [rejected] = [record for record in log.attempts if record["kind"] == "rejected"]
     assert rejected["attempt"] == 1
+
+
+def test_invariant_4_test_rows_that_answer_otherwise_among_others_are_told(
+    sandbox: Sandbox,
+) -> None:
+    """Behaves in runs of up to 200 rows, so that nothing before the test rows shows it."""
+    patient = """
+seen = []
+def f(x):
+    seen.append(x)
+    return x.count('1') % 2 if len(seen) < 200 else 0
+"""
+    splits = parity_splits(train=20, validation=40, test=1000)
+    learned = learn_splits(splits, Scripted([patient]), sandbox, Plan(1))
+    assert learned.program is not None
+    assert any("DO NOT TRUST" in warning for warning in learned.warnings)
+    assert any("CONTRADICT THE CERTIFICATE" in warning for warning in learned.warnings)
+    honest = learn_splits(splits, Scripted([PARITY]), sandbox, Plan(1))
+    assert not honest.warnings
 
 
 def test_invariant_4_answers_by_position_are_rejected_even_when_perfect(sandbox: Sandbox) -> None:

@@ -372,6 +372,7 @@ def test_a_zygote_that_ends_twice_is_blamed_on_the_program(
 
 def test_a_zygote_that_does_not_answer_in_time_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     started = Zygote((), 0)
+    assert started._process is not None
     os.kill(started._process.pid, 0)
     monkeypatch.setattr(linux, "_GRACE_SECONDS", 0.2)
     stop_everything_below(os.getpid())

@@ -50,7 +50,7 @@ def predict(
     from llm_pv.erm.verification import first_error
     from llm_pv.runs.saved_program import load_program
 
-    if out is not None and out.suffix not in _WRITERS:
+    if out is not None and out.suffix.lower() not in _WRITERS:
         raise ConfigurationError(f"--out {out}: give a name ending in {', '.join(_WRITERS)}")
     saved = load_program(program)
     table = read_rows(rows, data_format=data_format)
@@ -66,7 +66,7 @@ def predict(
         for execution in run_blocks(saved, inputs, opened):
             predictions += [saved.value(text) for text in execution.predictions]
             reason = reason or first_error(execution, saved.classes)
-    if out is not None and out.suffix in _TYPED:
+    if table.written and out is not None and out.suffix.lower() in _TYPED:
         for name, kind in table.types.items():
             frame[name] = python_values(read_cells(frame[name], kind))
     frame[column] = predictions
@@ -83,11 +83,11 @@ def _write(frame: "pd.DataFrame", out: Path | None) -> None:
         return
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        if out.suffix == ".parquet":
+        if out.suffix.lower() == ".parquet":
             frame.to_parquet(out, index=False)
-        elif out.suffix == ".jsonl":
+        elif out.suffix.lower() == ".jsonl":
             frame.to_json(out, orient="records", lines=True, force_ascii=False)
         else:
-            frame.to_csv(out, index=False, sep="\t" if out.suffix == ".tsv" else ",")
+            frame.to_csv(out, index=False, sep="\t" if out.suffix.lower() == ".tsv" else ",")
     except OSError as error:
         raise RunError(f"cannot write {out}: {error.strerror or error}") from error

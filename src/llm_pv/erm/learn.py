@@ -9,12 +9,13 @@ from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.handover import Destination, hand_over
 from llm_pv.erm.learned import UNBALANCED, Baseline, LearnedProgram, exact_interval
 from llm_pv.erm.loop import Plan, Selection, select_program
+from llm_pv.erm.purity import changed_answers
 from llm_pv.erm.scoring import Score, score_predictions
 from llm_pv.erm.verification import read_predictions
 from llm_pv.errors import DataError
 from llm_pv.proposers.base import Proposer
 from llm_pv.runs.cells import Cell, CellLog
-from llm_pv.sandbox import Outcome, Sandbox
+from llm_pv.sandbox import Execution, Outcome, Sandbox
 
 
 def learn_splits(
@@ -59,7 +60,13 @@ def learn_splits(
         splits, proposer, sandbox, plan, seed=seed, log=log, on_attempt=on_attempt
     )
     learned = time.perf_counter()
-    predictions, test = _score_test(selection, splits, sandbox)
+    execution = _run_test(selection, splits, sandbox)
+    predictions = read_predictions(execution, splits.classes) if execution else []
+    # The one look at the test labels, for the selected program.
+    test = score_predictions(predictions, splits.test.labels) if execution else None
+    contradictions = []
+    if execution is not None and test is not None:
+        contradictions = _contradictions(selection, splits, execution, test, sandbox)
     result = LearnedProgram(
         name=name,
         proposer=proposer.name,
@@ -70,7 +77,7 @@ def learn_splits(
         test=test,
         interval=exact_interval(test) if test else None,
         unbalanced=_is_unbalanced(splits.train),
-        warnings=(*splits.warnings, *_run_warnings(selection)),
+        warnings=(*splits.warnings, *_run_warnings(selection), *contradictions),
         learn_seconds=learned - start,
         test_seconds=time.perf_counter() - learned,
         path=destination.run.path if destination else None,
@@ -86,15 +93,37 @@ def learn_splits(
     return result
 
 
-def _score_test(
-    selection: Selection, splits: Splits, sandbox: Sandbox
-) -> tuple[list[str | None], Score | None]:
-    """Look at the test labels, once, for the selected program."""
+def _run_test(selection: Selection, splits: Splits, sandbox: Sandbox) -> Execution | None:
+    """Run the selected program on the test inputs, if there are both."""
     if selection.selected is None or selection.selected.program is None or not len(splits.test):
-        return [], None
-    execution = sandbox.predict(selection.selected.program.source, splits.test.inputs)
-    predictions = read_predictions(execution, splits.classes)
-    return predictions, score_predictions(predictions, splits.test.labels)
+        return None
+    return sandbox.predict(selection.selected.program.source, splits.test.inputs)
+
+
+def _contradictions(
+    selection: Selection, splits: Splits, execution: Execution, test: Score, sandbox: Sandbox
+) -> list[str]:
+    """Say in what the test rows speak against the selected program."""
+    selected, certificate = selection.selected, selection.certificate
+    assert selected is not None
+    assert selected.program is not None
+    assert certificate is not None
+    found = []
+    company = splits.validation.inputs
+    changed = changed_answers(selected.program, splits.test.inputs, execution, company, sandbox)
+    if changed:
+        found.append(
+            f"DO NOT TRUST THIS PROGRAM: {changed} test rows got another answer when they were run "
+            "among other rows"
+        )
+    interval = exact_interval(test)
+    if interval is not None and 1 - interval[1] > certificate.error_bound:
+        found.append(
+            f"THE TEST ROWS CONTRADICT THE CERTIFICATE: {1 - test.accuracy:.1%} of them are wrong, "
+            f"where at most {certificate.error_bound:.1%} is certified; they are drawn otherwise "
+            "than the validation rows, or the program behaves otherwise on them"
+        )
+    return found
 
 
 def _is_unbalanced(rows: Examples) -> bool:

@@ -11,6 +11,15 @@ from llm_pv.sandbox import Execution, Outcome, Sandbox
 IMPURE = "its answer for an input depends on the other inputs, their order, or chance"
 UNTOLD = "run again it ran out of time, so whether it answers by its input alone could not be told"
 
+_SINGLES = 8
+"""Inputs that are run quite alone."""
+
+_LONGER = 2
+"""How much longer the longest pass is than the first, at least."""
+
+_SAMPLE = 300
+"""Test rows, and rows beside them, that are run among each other."""
+
 _CUT_SHORT = (Outcome.TIMED_OUT, Outcome.OUT_OF_MEMORY)
 """Ways a run ends that say nothing of the rows it did not reach."""
 
@@ -25,11 +34,15 @@ def impurity(
 ) -> str:
     """Say why a program cannot be trusted to answer by its input alone, or nothing.
 
-    The program runs on all inputs in order. Then it runs again in fresh processes, which start
-    with other random numbers and another hash seed: on random halves in another order, and on the
-    judged inputs alone, each of them twice. Every row that was answered both times must get the
-    same answer; an error is an answer, and so is the end of a process that the program brought
-    about. Rows that a limit cut off are run once more by themselves.
+    The program runs on all inputs in order. Then it runs again in fresh processes, most of which
+    start with other random numbers and another hash seed: on random halves in another order, on
+    single inputs, and on the judged inputs alone in a pass longer than the first. Every row that
+    was answered both times must get the same answer; an error is an answer, and so is the end of a
+    process that the program brought about. Rows that a limit cut off are run once more by
+    themselves.
+
+    This finds dependence on what these runs vary: company, order, number of inputs and chance. A
+    program made to evade them, which behaves for longer than any of them, passes.
 
     Parameters
     ----------
@@ -53,15 +66,61 @@ def impurity(
     judged = len(inputs) if judged is None else judged
     draw = np.random.Generator(np.random.PCG64(seed))
     check = _Check(program, inputs, sandbox)
-    halves = np.array_split(draw.permutation(len(inputs)), 2)
-    twice = draw.permutation(np.repeat(np.arange(judged), 2))
-    for chance, order in enumerate((*halves, twice), start=1):
-        if check.differs(order.tolist(), chance):
-            return IMPURE
+    one, other = np.array_split(draw.permutation(len(inputs)), 2)
+    repeats = _LONGER * -(-len(inputs) // max(1, judged))
+    longer = draw.permutation(np.repeat(np.arange(judged), repeats))
+    singles = draw.permutation(judged)[:_SINGLES].reshape(-1, 1)
+    # The scoring seed, 0, is among them: a program that recognises it is not left alone with it.
+    runs = [(one, 0), (other, 1), (longer, 2), *((single, 0) for single in singles)]
+    if any(check.differs(order.tolist(), chance) for order, chance in runs):
+        return IMPURE
     left = check.not_compared(judged)
-    if left and check.differs(left, chance=4):
+    if left and check.differs(left, chance=3):
         return IMPURE
     return UNTOLD if check.not_compared(judged) else ""
+
+
+def changed_answers(
+    program: Program,
+    inputs: Sequence[Input],
+    first: Execution,
+    company: Sequence[Input],
+    sandbox: Sandbox,
+    *,
+    seed: int = 0,
+) -> int:
+    """Count inputs that are answered otherwise when they are run among others.
+
+    Parameters
+    ----------
+    program
+        The selected program.
+    inputs, first
+        The test inputs, and how the program ran on them; a sample of them is tried.
+    company
+        Other inputs to run them among.
+    sandbox
+        Runs the program.
+    seed
+        Draws the sample and the order.
+
+    Returns
+    -------
+    int
+        How many answers changed; rows that a limit cut off are left out.
+    """
+    draw = np.random.Generator(np.random.PCG64(seed))
+    sample = draw.permutation(len(inputs))[:_SAMPLE].tolist()
+    others = draw.permutation(len(company))[:_SAMPLE].tolist()
+    rows = [inputs[row] for row in sample] + [company[row] for row in others]
+    order = draw.permutation(len(rows)).tolist()
+    execution = sandbox.predict(program.source, [rows[place] for place in order], seed=1)
+    known = dict(_answers(first, range(len(inputs))))
+    return sum(
+        sample[place] in known and answer != known[sample[place]]
+        for place, answer in _answers(execution, order)
+        if place < len(sample)
+    )
 
 
 class _Check:

@@ -88,6 +88,7 @@ class Zygote:
             "seed": seed,
         }
         self._socket = ours
+        self._process: subprocess.Popen[bytes] | None = None
         _running.add(self)
         with _memory_file() as complaints:
             try:
@@ -155,17 +156,19 @@ class Zygote:
         """End the process and whatever it runs; callable from any thread."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        try:
-            self._process.wait(timeout=_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        if self._process is not None:
+            try:
+                self._process.wait(timeout=_GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
         self._socket.close()
 
     def abandon(self) -> None:
         """Forget a process that belongs to the one this was forked from."""
         self._socket.close()
-        self._process.returncode = 0
+        if self._process is not None:  # the fork may come while another thread starts it
+            self._process.returncode = 0
 
     def _ask(self, job: Job, files: list[int]) -> Ending:
         try:
