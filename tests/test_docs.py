@@ -33,3 +33,18 @@ def test_python_blocks_run_in_order(
 
 def test_the_guide_to_python_has_code() -> None:
     assert "python.md" in {page.name for page in PAGES}
+
+
+LINK = re.compile(r"\]\(([^)#]+?)(?:#[^)]*)?\)")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")),
+     *sorted(ROOT.glob("program_synthesis/*.md"))],
+    ids=lambda page: str(page.name),
+)  # fmt: skip
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text("utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
