@@ -133,14 +133,16 @@ def test_a_probe_reports_a_sandbox_that_does_not_start(monkeypatch: pytest.Monke
     assert found.missing == {"process": "no process"}
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_copy_begins_with_fresh_workers(without_linux: ModuleType) -> None:
     with Sandbox(workers=2) as sandbox:
         before = set(sandbox._crew._workers)
-        pool._begin_anew()
+        assert sandbox._crew in pool._crews
+        sandbox._crew.after_fork()
         assert len(sandbox._crew._workers) == 2
         assert not before & sandbox._crew._workers
         assert sandbox.predict(PARITY, ["abc"]).predictions == ("3",)
+        for worker in before:
+            worker.close()
 
 
 def test_the_number_of_workers_is_that_of_the_usable_cores(
