@@ -146,3 +146,16 @@ def test_a_bad_request_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[
         assert complaint.count("\n") == 1
         assert named in complaint
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("temperature", "-3"), ("top-p", "7"), ("max-output-tokens", "-4")]
+)
+def test_numbers_no_model_takes_are_refused(
+    option: str, value: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run_seed(["--functions", "fn_a", f"--{option}={value}", "--dry-run"]) == 2
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert option in shown.err
+    assert shown.err.count("\n") == 1

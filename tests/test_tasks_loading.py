@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from llm_pv.data.examples import Splits
 from llm_pv.errors import ConfigurationError, DataError, RunError
-from llm_pv.tasks import TASKS, load_task, task
+from llm_pv.tasks import TASKS, SamplerName, load_task, task
 from llm_pv.tasks.words import Words
 
 # The ids and names of the published README; they never change.
@@ -272,3 +272,30 @@ def test_draws_of_every_kind_are_uniform() -> None:
     assert picked[1] == 0
     assert np.abs(picked[[0, 2, 3]] - 10_000).max() < 500
     assert sorted(words.permutation(50).tolist()) == list(range(50))
+
+
+@pytest.mark.parametrize(
+    ("name", "sampler"),
+    [
+        (each.name, sampler)
+        for each in TASKS.values()
+        if not each.alphabet.startswith("table")
+        for sampler in each.samplers
+    ],
+)
+def test_every_sampler_draws_at_the_smallest_length_it_declares(
+    name: str, sampler: SamplerName
+) -> None:
+    lengths = [length for length in range(2, 60) if _takes(name, length, sampler)]
+    splits = load_task(
+        name, length=lengths[0], sampler=sampler, train_size=2, validation_size=2, test_size=2
+    )
+    assert sorted(splits.train.labels) == ["0", "1"]
+
+
+def _takes(name: str, length: int, sampler: SamplerName) -> bool:
+    try:
+        task(name).check_length(length, sampler)
+    except ConfigurationError:
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -74,6 +75,17 @@ class SeedModel:
     "Let the model run Python on the training rows."
     tool_choice: Literal["auto", "none"] = "auto"
     "Whether the model may use its tools."
+
+    def __post_init__(self) -> None:
+        in_range = {
+            "temperature": self.temperature is None or 0 <= self.temperature < math.inf,
+            "top-p": self.top_p is None or 0 < self.top_p <= 1,
+            "max-output-tokens": self.max_output_tokens > 0,
+        }
+        for option, fine in in_range.items():
+            if not fine:
+                value = getattr(self, option.replace("-", "_"))
+                raise ConfigurationError(f"--{option} is {value}, which no model takes")
 
     def resolved_provider(self) -> str:
         """Return the provider, told from the model's name where it is not given."""

@@ -175,7 +175,8 @@ TASKS = (
         ),
         target_function=connected,
         samplers={
-            "paper": Sampler(draw_connected_paper),
+            # Two components with a cycle each, neither a triangle, take eight edges.
+            "paper": Sampler(draw_connected_paper, smallest=48),
             "hard": Sampler(draw_connected_hard, smallest=48),
         },
         lengths=_LENGTHS,
