@@ -149,7 +149,7 @@ _attack("string conversion that never ends", """
 # Memory and processes
 _attack(
     "memory bomb",
-    "hoard = []\ndef f(x):\n    while True: hoard.append(bytearray(10**7))",
+    "hoard = []\ndef f(x):\n    while True: hoard.append(bytes(10**7))",
     Outcome.OUT_OF_MEMORY,
 )
 _attack(
