@@ -81,7 +81,7 @@ def select_program(
 
     The proposer is handed the training examples and nothing else, once; what validation says is
     never passed on. A program whose digest was seen before is not run again. The winner is run
-    once more on random halves of its inputs, and an impure one makes room for the next.
+    again in fresh processes (see `impurity`), and an impure one makes room for the next.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def select_program(
     plan
         Attempts, delta and early stop.
     seed
-        Passed on to the proposer, and draws the halves of the purity check.
+        Passed on to the proposer, and draws the orders of the purity check.
     log
         Replies and attempts so far; new ones are appended before they count.
     on_attempt
