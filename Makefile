@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# A build of PyTorch for the tests; any other that pip takes will do.
+TORCH ?= torch==2.13.0
 
 .PHONY: demo test lint format clean
 
@@ -14,6 +16,7 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 $(VENV)/.test-installed: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
 	$(BIN)/python -m pip install --quiet --editable ".[all]"
 	$(BIN)/python -m pip install --quiet --group test --group lint
 	@touch $@

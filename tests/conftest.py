@@ -7,8 +7,10 @@ from hypothesis import settings
 
 from llm_pv.sandbox import Limits, Sandbox
 
-# How long an example takes says nothing on a machine that does other work beside.
-settings.register_profile("unhurried", deadline=None)
+# How long an example takes says nothing on a machine that does other work beside. The same
+# commit gives the same examples; `--hypothesis-profile=explore` looks for new ones.
+settings.register_profile("unhurried", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=1_000)
 settings.load_profile("unhurried")
 
 

@@ -135,6 +135,11 @@ def test_any_row_survives_being_written(row: dict[str, float | None], category: 
     assert len(row_text(mixed).splitlines()) == 1
 
 
+@pytest.mark.parametrize("category", ["", "\x00", "\x00\x00a", "a\x00"])
+def test_an_empty_category_and_a_nul_stay_apart(category: str) -> None:
+    assert row_of(row_text({"x": category}), {"x": False}) == {"x": category}
+
+
 def test_table_rows_are_stored_with_their_types(tmp_path: Path) -> None:
     table = splits(
         [

@@ -67,11 +67,11 @@ def test_the_doctor_knows_every_extra() -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     declared = {
-        extra: {re.split(r"[<>=\[]", item)[0].replace("-", "_") for item in items}
+        extra: {re.split(r"[<>=\[]", item)[0] for item in items}
         for extra, items in project["optional-dependencies"].items()
         if extra != "all"
     }
-    assert declared == {extra: set(modules) for extra, modules in EXTRAS.items()}
+    assert declared == {extra: set(packages) for extra, packages in EXTRAS.items()}
 
 
 def test_rooms_import_only_rooms_below_them() -> None:

@@ -1,8 +1,8 @@
 """``llm-pv doctor``: what this machine gives, and what to do about what is missing."""
 
-import importlib.util
 import os
 import platform
+from importlib import metadata
 from typing import Any
 
 from llm_pv.cli.options import Format
@@ -10,10 +10,15 @@ from llm_pv.cli.options import Format
 EXTRAS = {
     "programs": ("sympy", "networkx"),
     "parquet": ("pyarrow",),
-    "wasm": ("wasmtime", "componentize_py"),
+    "wasm": ("wasmtime", "componentize-py"),
     "tasks": ("gmpy2", "ucimlrepo"),
+    "llm": ("pydantic-ai-slim", "python-dotenv"),
+    "hf": ("torch", "transformers", "accelerate"),
+    "finetune": ("torch", "transformers", "accelerate", "peft", "tensorboard"),
+    "baselines": ("deap", "xgboost"),
+    "report": ("jinja2", "matplotlib"),
 }
-"""The modules each optional extra of the package brings."""
+"""The packages each optional extra brings."""
 
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY")
 """Environment variables that hold keys; only whether they are set is ever looked at."""
@@ -55,11 +60,19 @@ def examine() -> dict[str, Any]:
             "missing": dict(confinement.missing),
         },
         "extras": {
-            extra: {name: importlib.util.find_spec(name) is not None for name in modules}
-            for extra, modules in EXTRAS.items()
+            extra: {name: _installed(name) for name in packages}
+            for extra, packages in EXTRAS.items()
         },
         "keys": {name: bool(os.environ.get(name)) for name in KEYS},
     }
+
+
+def _installed(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _print(findings: dict[str, Any]) -> None:
@@ -84,10 +97,10 @@ def _print(findings: dict[str, Any]) -> None:
         table.add_row(f"  {layer}", "[green]active[/]", "")
     for layer, remedy in confinement["missing"].items():
         table.add_row(f"  {layer}", "[yellow]missing[/]", escape(remedy))
-    for extra, modules in findings["extras"].items():
-        absent = [name for name, found in modules.items() if not found]
+    for extra, packages in findings["extras"].items():
+        absent = [name for name, found in packages.items() if not found]
         table.add_row(
-            f"extra {extra}: {', '.join(modules)}",
+            f"extra {extra}: {', '.join(packages)}",
             "[yellow]missing " + ", ".join(absent) + "[/]" if absent else "[green]installed[/]",
             f"pip install 'llm-pv\\[{extra}]'" if absent else "",
         )

@@ -216,8 +216,8 @@ def _value_text(value: Scalar) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        # An empty category is not a missing one.
-        return _escaped(value) if value else "%00"
+        # An empty category is not a missing one; a NUL in front says so and is taken off again.
+        return _escaped("\x00" + value if value.startswith("\x00") or not value else value)
     number = float(value)
     return str(int(number)) if number.is_integer() else repr(number)
 
