@@ -33,6 +33,14 @@ class RunError(LLMPVError, RuntimeError):
     """A run directory that cannot be written, read or resumed."""
 
 
+class ModelError(LLMPVError, RuntimeError):
+    """A call of a language model that failed for good, after its retries."""
+
+
+class CredentialError(ModelError):
+    """A key that is missing or refused; no other call of the run can do better."""
+
+
 class MissingExtraError(LLMPVError, ImportError):
     """An optional dependency is needed and not installed.
 
