@@ -126,6 +126,8 @@ class Context:
         Keeps a prompt under its digest.
     write_failure
         Records, with a conversation's number and the reason, that it ended without a reply.
+    warn
+        Takes a sentence the user should read with the result.
     mistakes
         Runs a program, confined, on the training rows alone and says which it gets wrong.
     admission
@@ -140,6 +142,7 @@ class Context:
     write_turns: Callable[[Sequence[Mapping[str, Any]]], object] = _forget
     write_prompt: Callable[[str, str], object] = _forget
     write_failure: Callable[[int, str], object] = _forget
+    warn: Callable[[str], object] = _forget
     mistakes: Callable[[str], list[Mistake]] | None = None
     admission: Admission = field(default_factory=AtOnce)
     stopping: threading.Event = field(default_factory=threading.Event)

@@ -6,6 +6,7 @@ sandbox of its own; nothing else is within reach of that tool.
 """
 
 import queue
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from llm_pv.proposers.prompt import fit_to_tokens, problem_statement, prompt_dig
 from llm_pv.proposers.rounds import StoppedError
 from llm_pv.proposers.spending import Amount, Budget, Purse
 from llm_pv.proposers.turns import Recorded, amounts
-from llm_pv.sandbox import PythonTool, ToolLimits
+from llm_pv.sandbox import LabelledRows, PythonTool, ToolLimits
 
 DEFAULT_ATTEMPTS = 5
 PROMPT_ROWS = 100
@@ -225,11 +226,12 @@ class LLM:
             If no attempt of the cell came to a reply.
         """
         context = context or Context()
-        prompt, _, _ = self.prompt(train, classes, seed=seed)
+        prompt, _, warnings = self.prompt(train, classes, seed=seed)
+        for warning in warnings:
+            context.warn(warning)
         digest = prompt_digest(prompt)
         context.write_prompt(digest, prompt)
-        values = dict(zip(classes.texts, classes.values, strict=True))
-        rows = [(row, values[label]) for row, label in zip(train.inputs, train.labels, strict=True)]
+        rows = _labelled(train, classes)
         dialogue = Dialogue(
             model=self.model,
             prompt=prompt,
@@ -296,7 +298,7 @@ class LLM:
             return self._tool
 
     def _run_code(
-        self, rows: list[tuple[Input, object]], code: str, call: int
+        self, rows: LabelledRows, code: str, call: int
     ) -> tuple[str, float]:
         result = self._opened_tool().run(code, rows, seed=call)
         return result.output, result.seconds
@@ -342,27 +344,32 @@ class _Lane:
     def _begin_attempts(self) -> None:
         """Begin attempts in order, each when it is admitted, until none is wanted."""
         admission = self._context.admission
-        number = 1
+        number = 0
         try:
-            while number <= self._attempts and not self._over():
-                samples = min(self._samples, self._attempts - number + 1)
+            for number in range(1, self._attempts + 1, self._samples):
+                if not self._wanted(number):
+                    continue
                 admission.enter(number)
-                if self._over():
+                if not self._wanted(number):
                     admission.leave()
-                    break
-                group = [_Attempt(number + offset) for offset in range(samples)]
+                    continue
+                last = min(number + self._samples - 1, self._attempts)
+                group = [_Attempt(each) for each in range(number, last + 1)]
                 for attempt in group:
                     self._begun.put(attempt)
                 threading.Thread(target=self._run, args=(group,), daemon=True).start()
-                number += samples
         except StoppedError:
             self._begun.put(_Attempt.that_raises(number, StoppedError()))
         finally:
             admission.close()
             self._begun.put(None)
 
-    def _over(self) -> bool:
-        return self._halted.is_set() or self._context.stopping.is_set()
+    def _wanted(self, number: int) -> bool:
+        """Whether an attempt is to begin: after an early stop only one that was paid for."""
+        if self._halted.is_set():
+            return False
+        paid = self._dialogue.recorded.turn(number, 1) is not None
+        return paid or not self._context.stopping.is_set()
 
     def _run(self, group: "list[_Attempt]") -> None:
         """Hold the conversations that one call begins."""
@@ -408,6 +415,17 @@ class _Attempt:
             yield item
 
 
+def _labelled(train: Examples, classes: Classes) -> LabelledRows:
+    """Return training rows with the labels a program would return."""
+    plain = {
+        text: value if isinstance(value, str | int | float | bool) else text
+        for text, value in zip(classes.texts, classes.values, strict=True)
+    }
+    return LabelledRows(
+        [(row, plain[label]) for row, label in zip(train.inputs, train.labels, strict=True)]
+    )
+
+
 def alphabet_of(inputs: Iterable[Input]) -> str:
     """Tell in which alphabet inputs are written, ``""`` if in none that is told of.
 
@@ -416,23 +434,10 @@ def alphabet_of(inputs: Iterable[Input]) -> str:
     >>> alphabet_of(["0110", "1"]), alphabet_of(["17"]), alphabet_of(["u3v17u1v2"])
     ('binary', 'decimal', 'graph')
     """
-    import re
-
     patterns = {"binary": r"[01]+", "decimal": r"[0-9]+", "graph": r"(u[0-9]+v[0-9]+)+"}
-    left = dict(patterns)
+    left = patterns
     for item in inputs:
         if not isinstance(item, str):
             return "table"
         left = {name: form for name, form in left.items() if re.fullmatch(form, item)}
     return next(iter(left), "")
-
-
-def worst_case_of(proposer: LLM, prompt: str) -> Amount:
-    """Return what the first call of an attempt can come to."""
-    from llm_pv.models.base import Asked
-
-    count = proposer.model.count_tokens
-    sent = count(prompt) + 200
-    written = proposer.model.max_output_tokens
-    _ = Asked
-    return Amount(proposer.model.price(Usage(sent, written)), sent + written)

@@ -1,7 +1,7 @@
 """A cell of a run, and the log of what was proposed and verified in it."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -46,7 +46,7 @@ class Cell:
         return re.sub(r"[^A-Za-z0-9_.-]+", "_", text)[:80].lstrip(".") or "data"
 
 
-def _forget(_: Mapping[str, Any]) -> None:
+def _forget(*_: object) -> None:
     return None
 
 
@@ -54,19 +54,27 @@ def _forget(_: Mapping[str, Any]) -> None:
 class CellLog:
     """What one cell has proposed and verified so far; new records go to disk before they count.
 
-    Without the two writers the log lives in memory only.
+    ``turns`` are what a model and its tool said on the way to a reply. Without writers the log
+    lives in memory only.
     """
 
     cell: Cell
     replies: list[Record] = field(default_factory=list)
     attempts: list[Record] = field(default_factory=list)
-    write_reply: Callable[[Mapping[str, Any]], None] = _forget
+    turns: list[Record] = field(default_factory=list)
+    write_replies: Callable[[Sequence[Mapping[str, Any]]], None] = _forget
     write_attempt: Callable[[Mapping[str, Any]], None] = _forget
+    write_prompt: Callable[[str, str], object] = _forget
 
     def append_reply(self, record: Record) -> None:
         """Put one reply on disk, then into the log."""
-        self.write_reply(self.cell.record() | record)
+        self.write_replies([self.cell.record() | record])
         self.replies.append(record)
+
+    def append_turns(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Put turns or tool calls on disk, all or none, then into the log."""
+        self.write_replies([self.cell.record() | record for record in records])
+        self.turns.extend(dict(record) for record in records)
 
     def append_attempt(self, record: Record) -> None:
         """Put one verified attempt on disk, then into the log."""
