@@ -40,7 +40,7 @@ def turn_record(conversation: int, number: int, digest: str, turn: Turn) -> Reco
         "seconds": round(turn.seconds, 6),
         "tries": turn.tries,
         "hosted_calls": turn.hosted_calls,
-        "model": turn.model,
+        "server_model": turn.model,
         "raw": dict(turn.raw),
     }
 
@@ -139,6 +139,6 @@ def _turn_of(record: Mapping[str, Any]) -> Turn:
         seconds=record["seconds"],
         tries=record["tries"],
         hosted_calls=record["hosted_calls"],
-        model=record["model"],
+        model=record["server_model"],
         raw=record["raw"],
     )
