@@ -109,6 +109,10 @@ class Search:
                 f"proposer is {proposer!r}; give 'length-first', 'replay:PATH', a model such as "
                 "'openai:gpt-5', or a Proposer"
             )
+        if isinstance(proposer, LLM) and attempts not in {None, proposer.attempts}:
+            raise ConfigurationError(
+                f"attempts is {attempts}, the proposer's is {proposer.attempts}; give it there"
+            )
         if attempts is None or isinstance(proposer, LLM):
             attempts = proposer.default_attempts
         return proposer, Plan(int(attempts), self.delta)
@@ -248,7 +252,10 @@ def learn(
         seed=search.seed,
     )
     name = name or (Path(data).name if isinstance(data, str | Path) and data != "-" else "rows")
+    cell = Cell(Path(name).stem)
     with ExitStack() as stack:
+        if isinstance(proposer, LLM) and proposer is not search.proposer:
+            stack.enter_context(proposer)
         if sandbox is None:
             sandbox = stack.enter_context(Sandbox())
         destination = None
@@ -256,7 +263,9 @@ def learn(
             configuration = _configuration(splits, proposer, plan, sandbox.limits, search.seed)
             configuration["target"] = target
             run = stack.enter_context(RunDirectory(Path(out), configuration))
-            destination = Destination(run, Cell(Path(name).stem))
+            destination = Destination(run, cell)
+            if isinstance(proposer, LLM):
+                proposer.account(run.turns())
         return learn_splits(
             splits,
             proposer,
@@ -266,6 +275,7 @@ def learn(
             seed=search.seed,
             destination=destination,
             on_attempt=on_attempt,
+            admission=Rounds({cell: 0}, search.concurrency).cell(cell),
         )
 
 
