@@ -315,6 +315,8 @@ class ModelOptions:
         Options passed through to the vendor's request body.
     context_tokens
         The context window, for a server that does not tell.
+    offline
+        Whether the model is only looked at: no key is needed, `answer` refuses.
     """
 
     reasoning_effort: str | None = "high"
@@ -329,3 +331,4 @@ class ModelOptions:
     batch: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
     context_tokens: int | None = None
+    offline: bool = False
