@@ -63,6 +63,8 @@ class Search:
         without end unless given.
     delta
         The probability with which the certificate may fail.
+    early_stop
+        Whether to stop at the first program without a validation error.
     seed
         Draws the split and whatever else is random.
     concurrency
@@ -75,6 +77,7 @@ class Search:
     attempts: int | None = None
     budget_seconds: float | None = None
     delta: float = 0.05
+    early_stop: bool = True
     seed: int = 0
     concurrency: int = 5
     progress: Callable[[str, int], None] | None = field(default=None, compare=False)
@@ -115,7 +118,7 @@ class Search:
             )
         if attempts is None or isinstance(proposer, LLM):
             attempts = proposer.default_attempts
-        return proposer, Plan(int(attempts), self.delta)
+        return proposer, Plan(int(attempts), self.delta, self.early_stop)
 
 
 def read_splits(
@@ -292,6 +295,7 @@ def _configuration(
         "proposer": proposer.identity,
         "planned_attempts": plan.attempts,
         "delta": plan.delta,
+        "early_stop": plan.early_stop,
         "seed": seed,
         "limits": asdict(limits),
         "columns": list(splits.columns),

@@ -90,8 +90,9 @@ def select_program(
 
     The proposer is handed the training examples and nothing else, once; what validation says is
     never passed on. A program without a validation error ends the search, except that attempts
-    which have begun and cost something are still verified. A program whose digest was seen before is not run again. The winner is run
-    again in fresh processes (see `impurity`), and an impure one makes room for the next.
+    which have begun and cost something are still verified. A program whose digest was seen before
+    is not run again. The winner is run again in fresh processes (see `impurity`), and an impure
+    one makes room for the next.
 
     Parameters
     ----------

@@ -112,6 +112,7 @@ def run_grid(
         "proposer": proposer.identity,
         "planned_attempts": plan.attempts,
         "delta": plan.delta,
+        "early_stop": plan.early_stop,
         "limits": asdict(sandbox.limits),
         "transfer": transfer,
         "request": request.record(),

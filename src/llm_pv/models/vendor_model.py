@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 import httpx2
 from pydantic_ai import ModelMessage, ModelResponse
@@ -106,6 +107,11 @@ class VendorModel:
     def name(self) -> str:
         """What the user asked for."""
         return f"{self._provider}:{self._model}"
+
+    @property
+    def destination(self) -> str:
+        """The host that conversations are sent to."""
+        return urlsplit(self._endpoint.model.base_url or "").netloc or self._provider
 
     @property
     def identity(self) -> str:

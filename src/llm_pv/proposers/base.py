@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from llm_pv.data.examples import Classes, Examples, Input
-from llm_pv.models.base import Usage
+from llm_pv.models.base import NO_USAGE, Usage
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Proposal:
     capped: bool = False
     note: str = ""
     origin: str = ""
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     tool_calls: int = 0
     failure: str = ""
 

@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from llm_pv.errors import ModelError, ProgramError
-from llm_pv.models.base import Asked, LanguageModel, Message, ToolAnswer, ToolCall, ToolOffer
+from llm_pv.models.base import Asked, LanguageModel, Message, ToolAnswer, ToolCall, ToolOffer, Usage
 from llm_pv.models.base import Turn as ModelTurn
-from llm_pv.models.base import Usage
 from llm_pv.programs.replies import read_program
 from llm_pv.proposers.base import Context, Mistake, Proposal
 from llm_pv.proposers.prompt import no_program_message, refinement_message
@@ -72,7 +71,7 @@ class Dialogue:
         known = self.recorded.turn(conversation, number)
         if known is not None:
             return known
-        worst = self.worst_case(messages, samples)
+        worst = worst_case(self.model, self.tool, messages, samples)
         self.purse.reserve(worst)
         spent = Amount(0.0, 0)
         try:
@@ -97,25 +96,6 @@ class Dialogue:
         for offset, turn in enumerate(turns):
             self.recorded.add(conversation + offset, number, turn)
         return turns[0]
-
-    def worst_case(self, messages: Sequence[Message], samples: int) -> Amount:
-        """Return what the next call can come to at most."""
-        count = self.model.count_tokens
-        sent = count(self.tool.description) + 200 if self.tool else 200
-        for message in messages:
-            if isinstance(message, Asked | ToolAnswer):
-                sent += count(message.text) + 20
-            else:
-                sent += message.usage.output_tokens + 20
-        if self.tool is not None and self.tool.place == "hosted":
-            sent *= _HOSTED_ROUNDS
-        written = samples * self.model.max_output_tokens
-        prices = [
-            self.model.price(Usage(sent, written)),
-            self.model.price(Usage(sent, written, cache_write_tokens=sent)),
-        ]
-        known = [price for price in prices if price is not None]
-        return Amount(max(known) if known else None, sent + written)
 
     def run_tool(
         self, conversation: int, number: int, place: int, call: ToolCall
@@ -240,6 +220,27 @@ class Conversation:
         assert self._dialogue.context.mistakes is not None
         mistakes: list[Mistake] = self._dialogue.context.mistakes(program.source)
         return refinement_message(mistakes) if mistakes else None
+
+
+def worst_case(
+    model: LanguageModel, tool: ToolOffer | None, messages: Sequence[Message], samples: int
+) -> Amount:
+    """Return what the next call of a conversation can come to at most."""
+    sent = model.count_tokens(tool.description) + 200 if tool else 200
+    for message in messages:
+        if isinstance(message, Asked | ToolAnswer):
+            sent += model.count_tokens(message.text) + 20
+        else:
+            sent += message.usage.output_tokens + 20
+    if tool is not None and tool.place == "hosted":
+        sent *= _HOSTED_ROUNDS
+    written = samples * model.max_output_tokens
+    prices = [
+        model.price(Usage(sent, written)),
+        model.price(Usage(sent, written, cache_write_tokens=sent)),
+    ]
+    known = [price for price in prices if price is not None]
+    return Amount(max(known) if known else None, sent + written)
 
 
 def _failure(turn: ModelTurn, most_tokens: int) -> str:

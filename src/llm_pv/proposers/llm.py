@@ -18,12 +18,12 @@ import numpy as np
 
 from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.errors import BudgetError, ConfigurationError, CredentialError, ModelError
-from llm_pv.models.base import LanguageModel, ToolOffer, ToolPlace, Usage
+from llm_pv.models.base import Asked, LanguageModel, Preview, ToolOffer, ToolPlace, Usage
 from llm_pv.proposers.base import Context, Proposal
-from llm_pv.proposers.conversation import Conversation, Dialogue
+from llm_pv.proposers.conversation import Conversation, Dialogue, worst_case
 from llm_pv.proposers.prompt import fit_to_tokens, problem_statement, prompt_digest, subsample
 from llm_pv.proposers.rounds import StoppedError
-from llm_pv.proposers.spending import Amount, Budget, Purse
+from llm_pv.proposers.spending import UNLIMITED, Amount, Budget, Purse
 from llm_pv.proposers.turns import Recorded, amounts
 from llm_pv.sandbox import LabelledRows, PythonTool, ToolLimits
 
@@ -39,7 +39,8 @@ class LLMSettings:
     ----------
     tool
         Where the model's own code runs: ``"local"``, in a sandbox of ours; ``"hosted"``, at the
-        vendor; ``"none"``. None takes what suits the model.
+        vendor; ``"none"``; ``"any"``, hosted where the model has that, local elsewhere. None takes
+        what suits the model.
     refinements
         How often a model that made mistakes on training rows is shown them and asked again.
     prompt_variant
@@ -56,7 +57,7 @@ class LLMSettings:
         How the tool is confined, as for `llm_pv.sandbox.Sandbox`.
     """
 
-    tool: ToolPlace | None = None
+    tool: ToolPlace | Literal["any"] | None = None
     refinements: int = 0
     prompt_variant: int | Path = 1
     samples_per_call: int = 1
@@ -113,7 +114,7 @@ class LLM:
         *,
         attempts: int = DEFAULT_ATTEMPTS,
         settings: LLMSettings = LLMSettings(),
-        budget: Budget = Budget(),
+        budget: Budget = UNLIMITED,
     ) -> None:
         if attempts < 1:
             raise ConfigurationError(f"attempts is {attempts}; at least 1 is needed")
@@ -207,6 +208,14 @@ class LLM:
             warnings += [warning] if warning else []
         return write(shown), shown, warnings
 
+    def preview(self, train: Examples, classes: Classes, *, seed: int) -> tuple[Preview, Amount]:
+        """Return the first request for training rows, and what it can come to at most."""
+        prompt, _, _ = self.prompt(train, classes, seed=seed)
+        messages, samples = [Asked(prompt)], self.settings.samples_per_call
+        offer = self._offer()
+        worst = worst_case(self.model, offer, messages, samples)
+        return self.model.preview(messages, tool=offer, samples=samples), worst
+
     def propose(
         self,
         train: Examples,
@@ -273,11 +282,15 @@ class LLM:
 
     def _tool_place(self) -> ToolPlace:
         wanted = self.settings.tool
-        if wanted is None:
+        if wanted is None or (wanted == "any" and "hosted" not in self.model.tool_places):
             return self.model.default_tool
+        if wanted == "any":
+            return "hosted"
         if wanted not in self.model.tool_places:
             places = ", ".join(sorted(self.model.tool_places))
-            raise ConfigurationError(f"{self.model.name} has no {wanted} tool; give one of {places}")
+            raise ConfigurationError(
+                f"{self.model.name} cannot use --tool {wanted}; give one of {places}"
+            )
         return wanted
 
     def _offer(self) -> ToolOffer | None:
@@ -297,9 +310,7 @@ class LLM:
                 )
             return self._tool
 
-    def _run_code(
-        self, rows: LabelledRows, code: str, call: int
-    ) -> tuple[str, float]:
+    def _run_code(self, rows: LabelledRows, code: str, call: int) -> tuple[str, float]:
         result = self._opened_tool().run(code, rows, seed=call)
         return result.output, result.seconds
 
@@ -397,7 +408,7 @@ class _Attempt:
     @classmethod
     def that_raises(cls, number: int, error: BaseException) -> "_Attempt":
         attempt = cls(number)
-        attempt._queue.put(error)  # noqa: SLF001 - its own class
+        attempt._queue.put(error)
         return attempt
 
     def run(self, conversation: Conversation) -> None:

@@ -40,6 +40,10 @@ class Budget:
                 raise ConfigurationError(f"budget-{name} is {limit}; give a positive number")
 
 
+UNLIMITED = Budget()
+"""Spend what it takes."""
+
+
 @dataclass(frozen=True)
 class Amount:
     """Money and tokens of one call: what it can come to, or what it came to.

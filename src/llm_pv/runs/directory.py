@@ -2,8 +2,8 @@
 
 A run directory holds ``run.json`` (resolved configuration, versions, the command),
 ``replies.jsonl`` (every reply, every turn of a model and every answer of its tool, synced before
-they are used; a record with a ``kind`` is one of the latter two), ``results_attempts.jsonl`` and its
-``.csv`` (one line per attempt; the CSV is written when the run is closed), ``transfer.jsonl``
+they are used; a record with a ``kind`` is one of the latter two), ``results_attempts.jsonl`` and
+its ``.csv`` (one line per attempt; the CSV is written when the run is closed), ``transfer.jsonl``
 (selected programs on other data), ``summary.csv`` with ``predictions/`` beside it,
 ``programs/<cell>-t<trial>.py``, ``prompts/<digest>.txt`` and ``runner.log`` (JSON lines).
 ``summary.csv`` gets a cell's row last, so a cell with a row is finished, unless it failed: then it
@@ -321,6 +321,14 @@ def read_replies(path: Path) -> list[Record]:
     """
     said = Journal(path / "replies.jsonl", sync=False).read()
     return [record for record in said if "kind" not in record]
+
+
+def read_prompt(path: Path, digest: str) -> str:
+    """Return the prompt of a digest in a run directory, ``""`` if there is none."""
+    try:
+        return (path / "prompts" / f"{digest}.txt").read_text("utf-8")
+    except OSError:
+        return ""
 
 
 def read_attempts(path: Path) -> list[Record]:
