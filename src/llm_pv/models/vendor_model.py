@@ -3,6 +3,8 @@
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx2
@@ -32,6 +34,10 @@ from llm_pv.telemetry import span
 
 if TYPE_CHECKING:
     from pydantic_ai.settings import ModelSettings
+
+
+MOST_SEGMENTS = 10
+"""Requests one turn may be split into by a vendor that pauses long ones."""
 
 
 def make_endpoint(
@@ -230,9 +236,7 @@ class VendorModel:
         prepared = self._prepared(conversation, tool, samples, seed)
         with watched(Watch()) as watch:
             try:
-                response = await call_with_retries(
-                    lambda: self._request(*prepared), self._options.retries, self._backoff
-                )
+                response = await self._whole_turn(*prepared)
             except Exception as error:  # noqa: BLE001 - a strange reply breaks a client anyhow
                 # Nothing is chained to it: what a server said may quote the key.
                 raise translate(error, self.name, self._redact, watch, self._variable) from None
@@ -244,6 +248,26 @@ class VendorModel:
             seconds=time.perf_counter() - started,
             tries=watch.sent,
         )
+
+    async def _whole_turn(
+        self,
+        messages: list[ModelMessage],
+        settings: dict[str, Any],
+        parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        """Make a request, and those that go on with it where the vendor paused a long turn."""
+        whole: ModelResponse | None = None
+        for _ in range(MOST_SEGMENTS):
+            sent = [*messages, whole] if whole else messages
+            response = await call_with_retries(
+                partial(self._request, sent, settings, parameters),
+                self._options.retries,
+                self._backoff,
+            )
+            whole = _joined(whole, response) if whole else response
+            if whole.state != "suspended":
+                return whole
+        raise ModelError(f"the vendor paused the turn {MOST_SEGMENTS} times and did not end it")
 
     def _prepared(
         self, conversation: Sequence[Message], tool: ToolOffer | None, samples: int, seed: int
@@ -279,6 +303,16 @@ class VendorModel:
             model_settings=cast("ModelSettings", settings),
             model_request_parameters=parameters,
         )
+
+
+def _joined(first: ModelResponse, second: ModelResponse) -> ModelResponse:
+    """Return two parts of one turn as one response, as the vendor wants to see it again."""
+    return replace(
+        second,
+        parts=[*first.parts, *second.parts],
+        usage=first.usage + second.usage,
+        provider_details={**(first.provider_details or {}), **(second.provider_details or {})},
+    )
 
 
 def _texts(value: Any) -> Iterator[str]:
