@@ -42,4 +42,5 @@ def google_endpoint(
         PriceList(model, "google", batch=options.batch),
         frozenset({"none", "local", "hosted"}),
         lambda _prompt, _samples, seed: {"seed": seed & 0x7FFFFFFF},
+        extra_in_settings=False,
     )

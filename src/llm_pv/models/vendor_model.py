@@ -1,6 +1,7 @@
 """One class for every model behind an API; what differs between vendors is in their `Endpoint`."""
 
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -92,6 +93,8 @@ class VendorModel:
         self._redact = Redactor(key)
         self._variable = variable
         self._backoff = backoff or Backoff()
+        self._asking = threading.Lock()
+        self._told: tuple[int | None] | None = None
         self._connection = Connection(options.timeout_seconds)
         try:
             self._endpoint = make_endpoint(provider, model, options, key, self._connection.client)
@@ -144,7 +147,14 @@ class VendorModel:
     @property
     def context_tokens(self) -> int | None:
         """Tokens of input and output together that fit, None where it is not known."""
-        return self._options.context_tokens or self._endpoint.model.context_window
+        known = self._options.context_tokens or self._endpoint.model.context_window
+        ask = self._endpoint.ask_context
+        if known is not None or ask is None or self._options.offline:
+            return known
+        with self._asking:
+            if self._told is None:
+                self._told = (self._connection.run(ask()),)
+        return self._told[0]
 
     @property
     def max_output_tokens(self) -> int:
@@ -287,7 +297,8 @@ class VendorModel:
             **self._endpoint.settings,
             **given,
         }
-        settings["extra_body"] = {**given.get("extra_body", {}), **options.extra} or None
+        if self._endpoint.extra_in_settings:
+            settings["extra_body"] = {**given.get("extra_body", {}), **options.extra} or None
         wanted = {name: value for name, value in settings.items() if value is not None}
         return to_messages(conversation), wanted, to_parameters(tool)
 
