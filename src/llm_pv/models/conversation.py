@@ -134,6 +134,8 @@ def _call(part: ToolCallPart) -> ToolCall:
 
 def finish_of(response: ModelResponse, calls: Sequence[ToolCall]) -> FinishReason:
     """Say why a response ended; a reason that nobody knows counts as an ordinary end."""
+    if not response.parts and response.finish_reason is None and usage_of(response) is None:
+        return "error"
     known = FINISH.get(response.finish_reason or "stop", "stop")
     return "tools" if calls and known == "stop" else known
 

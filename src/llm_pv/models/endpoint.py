@@ -1,6 +1,6 @@
 """What one vendor's file hands over: the model to call, and how calls of it are set up."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -31,6 +31,10 @@ class Endpoint:
         Settings that differ from call to call.
     most_samples
         Alternatives one call can return.
+    ask_context
+        Asks the server for its context window; None where there is no such question.
+    extra_in_settings
+        Whether further options go in with each call's settings, not with the client.
     """
 
     model: Model[Any]
@@ -39,3 +43,5 @@ class Endpoint:
     tool_places: frozenset[ToolPlace]
     per_call: CallSettings = lambda _prompt, _samples, _seed: {}
     most_samples: int = 1
+    ask_context: Callable[[], Coroutine[Any, Any, int | None]] | None = None
+    extra_in_settings: bool = True

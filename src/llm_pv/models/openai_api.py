@@ -3,9 +3,11 @@
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import httpx2
+from openai import OpenAIError
 from openai.types import chat
 from pydantic_ai import ModelResponse
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
@@ -89,12 +91,14 @@ def compatible_endpoint(
     # The client insists on a key; a server without keys looks at none.
     provider = OpenAIProvider(api_key=key or "none", base_url=options.base_url, http_client=client)
     prices = PriceList(model, url=options.base_url)
+    ask = partial(_context, model, provider)
     if options.api == "responses":
         return Endpoint(
             OpenAIResponsesModel(model, provider=provider),
             {},
             prices,
             frozenset({"none", "local"}),
+            ask_context=ask,
         )
     return Endpoint(
         ChatModel(
@@ -110,7 +114,22 @@ def compatible_endpoint(
         frozenset({"none", "local"}),
         lambda _prompt, samples, seed: {"seed": seed & 0x7FFFFFFF} | _choices(samples),
         MOST_CHOICES,
+        ask,
     )
+
+
+async def _context(model: str, provider: OpenAIProvider) -> int | None:
+    """Ask a server for a model's context window, which vLLM and its like tell."""
+    client = provider.client.with_options(max_retries=0, timeout=5.0)
+    try:
+        listed = await client.models.list()
+        for entry in listed.data:
+            told = (entry.model_extra or {}).get("max_model_len")
+            if entry.id == model and isinstance(told, int):
+                return told
+    except (OpenAIError, ValueError, AttributeError, TypeError):
+        return None
+    return None
 
 
 def cache_key(prompt: str) -> str:

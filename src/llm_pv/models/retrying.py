@@ -72,7 +72,7 @@ class Backoff:
 
 def passes(error: BaseException) -> bool:
     """Tell whether the same request may succeed later."""
-    if isinstance(error, ModelQuotaExceededError):
+    if isinstance(error, ModelQuotaExceededError) or isinstance(root_of(error), ModelError):
         return False
     if isinstance(error, ModelHTTPError):
         return error.status_code in PASSING or error.status_code >= 500
@@ -122,8 +122,9 @@ def translate(
         Where the key comes from, for the advice.
     """
     after = f" after {watch.sent} tries" if watch.sent > 1 else ""
-    if isinstance(error, ModelError):
-        return type(error)(f"{name}: {error}{after}")
+    root = root_of(error)
+    if isinstance(root, ModelError):
+        return type(root)(f"{name}: {root}{after}")
     detail = redact(explanation(error))
     if isinstance(error, ModelQuotaExceededError):
         return CredentialError(f"{name}: the account has no credit or quota left: {detail}")
@@ -136,6 +137,13 @@ def translate(
     return ModelError(f"{name}: {detail}{after}")
 
 
+def root_of(error: BaseException) -> BaseException:
+    """Return what an error goes back to, where a client wrapped it in its own."""
+    while (before := error.__cause__ or error.__context__) is not None:
+        error = before
+    return error
+
+
 def explanation(error: Exception) -> str:
     """Return what the server or the network said, in one line."""
     if isinstance(error, ModelHTTPError):
@@ -143,9 +151,7 @@ def explanation(error: Exception) -> str:
     elif isinstance(error, ModelRequestTimeout):
         said = f"no answer within {error.timeout:g} seconds"
     elif isinstance(error, ModelConnectionError):
-        root: BaseException = error
-        while root.__cause__ is not None or root.__context__ is not None:
-            root = root.__cause__ or root.__context__ or root
+        root = root_of(error)
         said = f"the connection failed: {type(root).__name__} {root}"
     elif isinstance(error, UnexpectedModelBehavior):
         said = f"a reply that cannot be read: {error}"

@@ -1,8 +1,11 @@
 """One class for every model behind an API; what differs between vendors is in their `Endpoint`."""
 
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -33,6 +36,10 @@ from llm_pv.telemetry import span
 
 if TYPE_CHECKING:
     from pydantic_ai.settings import ModelSettings
+
+
+MOST_SEGMENTS = 10
+"""Requests one turn may be split into by a vendor that pauses long ones."""
 
 
 def make_endpoint(
@@ -87,6 +94,8 @@ class VendorModel:
         self._redact = Redactor(key)
         self._variable = variable
         self._backoff = backoff or Backoff()
+        self._asking = threading.Lock()
+        self._told: tuple[int | None] | None = None
         self._connection = Connection(options.timeout_seconds)
         try:
             self._endpoint = make_endpoint(provider, model, options, key, self._connection.client)
@@ -144,7 +153,14 @@ class VendorModel:
     @property
     def context_tokens(self) -> int | None:
         """Tokens of input and output together that fit, None where it is not known."""
-        return self._options.context_tokens or self._endpoint.model.context_window
+        known = self._options.context_tokens or self._endpoint.model.context_window
+        ask = self._endpoint.ask_context
+        if known is not None or ask is None or self._options.offline:
+            return known
+        with self._asking:
+            if self._told is None:
+                self._told = (self._connection.run(ask()),)
+        return self._told[0]
 
     @property
     def max_output_tokens(self) -> int:
@@ -236,9 +252,7 @@ class VendorModel:
         prepared = self._prepared(conversation, tool, samples, seed)
         with watched(Watch()) as watch:
             try:
-                response = await call_with_retries(
-                    lambda: self._request(*prepared), self._options.retries, self._backoff
-                )
+                response = await self._whole_turn(*prepared)
             except Exception as error:  # noqa: BLE001 - a strange reply breaks a client anyhow
                 # Nothing is chained to it: what a server said may quote the key.
                 raise translate(error, self.name, self._redact, watch, self._variable) from None
@@ -250,6 +264,26 @@ class VendorModel:
             seconds=time.perf_counter() - started,
             tries=watch.sent,
         )
+
+    async def _whole_turn(
+        self,
+        messages: list[ModelMessage],
+        settings: dict[str, Any],
+        parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        """Make a request, and those that go on with it where the vendor paused a long turn."""
+        whole: ModelResponse | None = None
+        for _ in range(MOST_SEGMENTS):
+            sent = [*messages, whole] if whole else messages
+            response = await call_with_retries(
+                partial(self._request, sent, settings, parameters),
+                self._options.retries,
+                self._backoff,
+            )
+            whole = _joined(whole, response) if whole else response
+            if whole.state != "suspended":
+                return whole
+        raise ModelError(f"the vendor paused the turn {MOST_SEGMENTS} times and did not end it")
 
     def _prepared(
         self, conversation: Sequence[Message], tool: ToolOffer | None, samples: int, seed: int
@@ -269,7 +303,8 @@ class VendorModel:
             **self._endpoint.settings,
             **given,
         }
-        settings["extra_body"] = {**given.get("extra_body", {}), **options.extra} or None
+        if self._endpoint.extra_in_settings:
+            settings["extra_body"] = {**given.get("extra_body", {}), **options.extra} or None
         wanted = {name: value for name, value in settings.items() if value is not None}
         return to_messages(conversation), wanted, to_parameters(tool)
 
@@ -285,6 +320,16 @@ class VendorModel:
             model_settings=cast("ModelSettings", settings),
             model_request_parameters=parameters,
         )
+
+
+def _joined(first: ModelResponse, second: ModelResponse) -> ModelResponse:
+    """Return two parts of one turn as one response, as the vendor wants to see it again."""
+    return replace(
+        second,
+        parts=[*first.parts, *second.parts],
+        usage=first.usage + second.usage,
+        provider_details={**(first.provider_details or {}), **(second.provider_details or {})},
+    )
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -20,6 +20,11 @@ KEYS = {
 choosing."""
 
 
+EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
+
+VERBOSITIES = ("low", "medium", "high")
+
+
 def make_vendor_model(
     provider: str, model: str, options: ModelOptions, *, backoff: "Backoff | None" = None
 ) -> LanguageModel:
@@ -78,6 +83,12 @@ def _check(provider: str, model: str, options: ModelOptions) -> None:
                 "--base-url must hold no user, password or query, which would be recorded; "
                 f"put the key into {KEYS[provider][0]}"
             )
+    for name, value, values in (
+        ("--reasoning-effort", options.reasoning_effort, EFFORTS),
+        ("--verbosity", options.verbosity, VERBOSITIES),
+    ):
+        if value is not None and value not in values:
+            raise ConfigurationError(f"{name} {value!r} is none of {', '.join(values)}")
     if options.api is not None and not provider.startswith("openai"):
         raise ConfigurationError(f"--api is a choice between OpenAI's interfaces, not {provider}'s")
     if options.batch and (provider == "openai-compatible" or options.api == "chat"):
