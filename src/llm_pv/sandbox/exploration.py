@@ -21,7 +21,7 @@ def explore(
     code: str,
     rows: list[tuple[object, object]],
     import_module: Callable[..., ModuleType],
-    complain: Callable[[str], None],
+    complain: Callable[[str], object],
     *,
     seed: int,
 ) -> tuple[str, str]:
@@ -83,7 +83,7 @@ def _compile(code: str) -> list[CodeType]:
     ]
 
 
-def _tell(error: BaseException, complain: Callable[[str], None]) -> tuple[str, str]:
+def _tell(error: BaseException, complain: Callable[[str], object]) -> tuple[str, str]:
     """Write the traceback of an error and those it came from, each with the script's own lines."""
     trace = TracebackException.from_exception(error, compact=True)
     waiting: list[TracebackException | None] = [trace]
