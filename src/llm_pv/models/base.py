@@ -57,6 +57,10 @@ reasoning_tokens=0)
         return self.input_tokens + self.output_tokens
 
 
+NO_USAGE = Usage()
+"""No token at all."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """Something said to the model.
@@ -139,7 +143,7 @@ class Turn:
     text: str
     calls: tuple[ToolCall, ...] = ()
     finish: FinishReason = "stop"
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     cost_usd: float | None = None
     seconds: float = 0.0
     tries: int = 1
@@ -198,6 +202,11 @@ class LanguageModel(Protocol):
     @property
     def name(self) -> str:
         """What the user asked for, such as ``"openai:gpt-5"``."""
+        ...
+
+    @property
+    def destination(self) -> str | None:
+        """The host that conversations are sent to, None if they stay in this process."""
         ...
 
     @property
@@ -315,6 +324,8 @@ class ModelOptions:
         Options passed through to the vendor's request body.
     context_tokens
         The context window, for a server that does not tell.
+    offline
+        Whether the model is only looked at: no key is needed, `answer` refuses.
     """
 
     reasoning_effort: str | None = "high"
@@ -329,3 +340,4 @@ class ModelOptions:
     batch: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
     context_tokens: int | None = None
+    offline: bool = False

@@ -17,7 +17,33 @@ _INPUTS = {
 """What is said of the inputs, by the alphabet they are written in."""
 
 
-def problem_statement(train: Examples, classes: Classes, *, alphabet: str = "") -> str:
+def subsample(train: Examples, rows: int, seed: int) -> Examples:
+    """Return some training rows, in their order."""
+    import numpy as np
+
+    chosen = np.random.default_rng(seed).choice(len(train), rows, replace=False)
+    return train.take(np.sort(chosen))
+
+
+def fit_to_tokens(shown, write, count, room, *, seed):
+    while count(write(shown)) > room:
+        shown = subsample(shown, len(shown) // 2, seed)
+    return shown, ""
+
+
+def refinement_message(mistakes) -> str:
+    return "Mistakes on the examples:\n" + "\n".join(
+        f"{m.input} -> {m.expected}, your program said {m.got}" for m in mistakes[:10]
+    )
+
+
+def no_program_message(reason: str) -> str:
+    return f"Your reply held no program: {reason}"
+
+
+def problem_statement(
+    train: Examples, classes: Classes, *, alphabet: str = "", variant=1, tool="none"
+) -> str:
     r"""Write the prompt for training rows; nothing of any other row goes in.
 
     Parameters
