@@ -84,6 +84,7 @@ class InProcessModel(ABC):
         self.options = options
         self.sampling = Sampling(options.temperature, options.top_p, extra)
         self.name = f"{provider}:{model}"
+        self.destination = None
         self.config, tokenizer = load_tokenizer(model)
         self.chat = Chat(tokenizer, variables)
         self.context_tokens = _context(self.config, options.context_tokens)
@@ -122,6 +123,8 @@ class InProcessModel(ABC):
         seed: int = 0,
     ) -> list[Turn]:
         """Return the next turn, or several alternatives of it; the same seed gives the same."""
+        if self.options.offline:
+            raise ModelError(f"{self.name} was made to be looked at, not to be called")
         self._check(tool, samples)
         start = time.perf_counter()
         prompt = self.chat.render(conversation, tool)
