@@ -97,15 +97,17 @@ class VLLMModel(InProcessModel):
         if self.sampling.top_p is not None and chosen.get("temperature") != 0:
             chosen.setdefault("top_p", self.sampling.top_p)
         params = engine.get_default_sampling_params()
+        chosen = {**(self.sampling.extra or {}), **chosen, "stop_token_ids": self._end_tokens()}
+        unknown = [name for name in chosen if not hasattr(params, name)]
+        if unknown:
+            raise ConfigurationError(f"{unknown[0]!r} is no setting of vllm.SamplingParams")
         try:
-            for name, value in {**(self.sampling.extra or {}), **chosen}.items():
-                if not hasattr(params, name):
-                    raise ConfigurationError(f"{name!r} is no setting of vllm.SamplingParams")
+            for name, value in chosen.items():
                 setattr(params, name, value)
-            params.stop_token_ids = self._end_tokens()
             params.__post_init__()
-        except (TypeError, ValueError) as error:
-            raise ConfigurationError(f"vLLM takes no such settings: {error}") from error
+        except Exception as error:
+            # Checked by vLLM alone, whose error is of a class of its own.
+            raise ConfigurationError(f"vLLM takes no such settings: {one_line(error)}") from error
         return params
 
     def _end_tokens(self) -> list[int]:
