@@ -81,7 +81,7 @@ class Answer:
     text: str
     finish: FinishReason = "stop"
     probabilities: Mapping[str, float] = field(default_factory=dict)
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     cost_usd: float | None = 0.0
     seconds: float = 0.0
 
@@ -120,6 +120,10 @@ class AnsweringModel(Protocol):
 
     def count(self, prompts: Sequence[str], asking: Asking) -> list[int]:
         """Return how many tokens each prompt has, as it would be sent."""
+        ...
+
+    def price(self, usage: Usage) -> float | None:
+        """Return the price of a usage in US dollars, None where it is not known."""
         ...
 
     def show(self, prompt: str, asking: Asking) -> str:

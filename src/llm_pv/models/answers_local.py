@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.answers import Answer, Asking
-from llm_pv.models.base import Asked
+from llm_pv.models.base import Asked, Usage
 from llm_pv.models.chat import Chat
 from llm_pv.models.in_process import InProcessModel
 from llm_pv.models.label_tokens import LabelTokens
@@ -47,6 +47,10 @@ class LocalAnswers:
     def show(self, prompt: str, asking: Asking) -> str:
         """Return the text that the model would continue."""
         return self._rendered(prompt, asking)
+
+    def price(self, usage: Usage) -> float:
+        """Return 0: this machine is paid for otherwise."""
+        return self._model.price(usage)
 
     def close(self) -> None:
         """Let go of the weights."""

@@ -137,7 +137,7 @@ class TransformersAnswers(LocalAnswers):
         with self._transformers.running(0, what) as (torch, model):
             if asking.mode == "likelihood":
                 return self._score(torch, model, encoded, asking, shared)
-            return self._write(torch, model, encoded, asking, seeds, shared)
+            return self._write(torch, model, encoded, asking, seeds, shared=shared)
 
     def _write(
         self,
@@ -146,6 +146,7 @@ class TransformersAnswers(LocalAnswers):
         encoded: Sequence[Sequence[int]],
         asking: Asking,
         seeds: Sequence[int],
+        *,
         shared: _Shared,
     ) -> list[Answer]:
         """Let the model write, freely or along the labels alone."""
@@ -158,7 +159,12 @@ class TransformersAnswers(LocalAnswers):
         config = engine.generation_config(new_tokens)
         tokens, mask, cache = _padded(torch, model, encoded, shared, engine.pad_token())
         processors = choices(
-            torch, config, seeds, labels, tokens.shape[1], sorted(engine.end_tokens())
+            torch,
+            config,
+            seeds,
+            labels=labels,
+            prompt_length=tokens.shape[1],
+            ends=sorted(engine.end_tokens()),
         )
         config.update(do_sample=False, temperature=None, top_p=None, top_k=None, min_p=None)
         if not self._chat(asking).has_template:

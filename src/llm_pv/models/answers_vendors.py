@@ -3,17 +3,17 @@
 import hashlib
 import json
 import math
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 from llm_pv.errors import ConfigurationError, ModelError
 from llm_pv.models.answers import Answer, Asking
 from llm_pv.models.answers_local import answer_of_scores
-from llm_pv.models.base import Asked, LanguageModel, ModelOptions, Turn
+from llm_pv.models.base import Asked, LanguageModel, ModelOptions, Turn, Usage
 from llm_pv.models.registry import make_model, split_name
 from llm_pv.models.tokens import estimate_tokens
 
@@ -87,6 +87,10 @@ class VendorAnswers:
         """Return an upper estimate of each prompt's tokens."""
         return [estimate_tokens(prompt) for prompt in prompts]
 
+    def price(self, usage: Usage) -> float | None:
+        """Return the price of a usage in US dollars, None where it is not known."""
+        return self._open(Asking(())).price(usage)
+
     def show(self, prompt: str, asking: Asking) -> str:
         """Return the request that would be sent."""
         preview = self._open(asking).preview([Asked(prompt)])
@@ -106,10 +110,14 @@ class VendorAnswers:
             (turn,) = model.answer([Asked(prompts[position])], seed=seeds[position])
             return position, read(turn, asking)
 
-        with ThreadPoolExecutor(min(self._concurrency, len(prompts))) as threads:
-            # The first alone: what it begins with is in the vendor's cache when others come.
-            yield [ask(0)]
+        # The first alone: what it begins with is in the vendor's cache when others come.
+        yield [ask(0)]
+        threads = ThreadPoolExecutor(self._concurrency)
+        try:
             yield from _as_they_come(threads, ask, range(1, len(prompts)), self._concurrency)
+        finally:
+            # Calls under way end with the model, which whoever interrupts this closes next.
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -174,28 +182,20 @@ def _as_they_come(
     waiting = iter(positions)
     under_way: set[Future[tuple[int, Answer]]] = set()
     error: BaseException | None = None
-    try:
-        while True:
-            while error is None and len(under_way) < concurrency:
-                position = next(waiting, None)
-                if position is None:
-                    break
-                under_way.add(threads.submit(ask, position))
-            if not under_way:
+    while True:
+        while error is None and len(under_way) < concurrency:
+            position = next(waiting, None)
+            if position is None:
                 break
-            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-            came = []
-            for future in done:
-                failure = future.exception()
-                if failure is None:
-                    came.append(future.result())
-                else:
-                    error = error or failure
-            if came:
-                yield came
-    finally:
-        for future in under_way:
-            future.cancel()
+            under_way.add(threads.submit(ask, position))
+        if not under_way:
+            break
+        done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+        failures = [failure for future in done if (failure := future.exception()) is not None]
+        error = error or next(iter(failures), None)
+        came = [future.result() for future in done if future.exception() is None]
+        if came:
+            yield came
     if error is not None:
         raise error
 
@@ -230,4 +230,6 @@ def _of_scores(turn: Turn, asking: Asking) -> Answer:
 
 
 def _shared_beginning(prompts: Sequence[str]) -> str:
-    return os.path.commonprefix([min(prompts), max(prompts)])
+    first, last = min(prompts), max(prompts)  # in between all begin as these two do
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    return "".join(character for character, _ in same)

@@ -10,6 +10,7 @@ def choices(
     torch: Any,
     config: Any,
     seeds: Sequence[int],
+    *,
     labels: LabelTokens | None,
     prompt_length: int,
     ends: Sequence[int],

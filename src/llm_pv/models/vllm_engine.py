@@ -131,7 +131,7 @@ class VLLMModel(InProcessModel):
 
             options: dict[str, Any] = {"enable_prefix_caching": True, "disable_log_stats": True}
             if self.options.context_tokens is not None:
-                options["max_model_len"] = self.options.context_tokens
+                options["max_model_len"] = self.context_tokens
             if current_platform.is_cpu():
                 # In this very process the engine starts ten times sooner.
                 os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
