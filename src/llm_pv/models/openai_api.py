@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import httpx2
-from openai import OpenAIError
+from openai import AsyncOpenAI, OpenAIError
 from openai.types import chat
 from pydantic_ai import ModelResponse
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
@@ -56,7 +56,7 @@ def openai_endpoint(
     model: str, options: ModelOptions, key: str, client: httpx2.AsyncClient
 ) -> Endpoint:
     """Return a model of OpenAI itself."""
-    provider = OpenAIProvider(api_key=key, base_url=options.base_url, http_client=client)
+    provider = _provider(options.base_url, key, client)
     settings: dict[str, Any] = {}
     if options.verbosity is not None and _VERBOSE.match(model.lower().removeprefix("ft:")):
         settings["openai_text_verbosity"] = options.verbosity
@@ -89,7 +89,7 @@ def compatible_endpoint(
     """
     assert options.base_url is not None
     # The client insists on a key; a server without keys looks at none.
-    provider = OpenAIProvider(api_key=key or "none", base_url=options.base_url, http_client=client)
+    provider = _provider(options.base_url, key or "none", client)
     prices = PriceList(model, url=options.base_url)
     ask = partial(_context, model, provider)
     if options.api == "responses":
@@ -120,7 +120,7 @@ def compatible_endpoint(
 
 async def _context(model: str, provider: OpenAIProvider) -> int | None:
     """Ask a server for a model's context window, which vLLM and its like tell."""
-    client = provider.client.with_options(max_retries=0, timeout=5.0)
+    client = provider.client.with_options(timeout=5.0)
     try:
         listed = await client.models.list()
         for entry in listed.data:
@@ -130,6 +130,12 @@ async def _context(model: str, provider: OpenAIProvider) -> int | None:
     except (OpenAIError, ValueError, AttributeError, TypeError):
         return None
     return None
+
+
+def _provider(base_url: str | None, key: str, client: httpx2.AsyncClient) -> OpenAIProvider:
+    return OpenAIProvider(
+        openai_client=AsyncOpenAI(api_key=key, base_url=base_url, http_client=client, max_retries=0)
+    )
 
 
 def cache_key(prompt: str) -> str:
