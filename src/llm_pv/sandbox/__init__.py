@@ -3,7 +3,7 @@
 Code that explores the training rows has a tool of its own, apart from the candidates.
 """
 
-from llm_pv.sandbox.batch import Batch
+from llm_pv.sandbox.batch import Batch, LabelledRows
 from llm_pv.sandbox.confinement import Confinement
 from llm_pv.sandbox.execution import Execution, Limits, Outcome, ToolLimits
 from llm_pv.sandbox.modules import ALLOWED_MODULES
@@ -15,6 +15,7 @@ __all__ = [
     "Batch",
     "Confinement",
     "Execution",
+    "LabelledRows",
     "Limits",
     "Outcome",
     "PythonTool",

@@ -59,7 +59,8 @@ class PythonTool:
     ----------
     rows
         The training rows, and no others: an input (a string, or a dict from column name to value)
-        and its label as the value a program would return.
+        and its label as the value a program would return. None are needed if each call brings its
+        own.
     limits
         What one call may use.
     workers
@@ -91,7 +92,7 @@ class PythonTool:
 
     def __init__(
         self,
-        rows: "Sequence[tuple[Input, object]]",
+        rows: "Sequence[tuple[Input, object]]" = (),
         *,
         limits: ToolLimits = ToolLimits(),
         workers: int | None = None,
@@ -121,13 +122,15 @@ class PythonTool:
             f"{limits.output_characters:,} characters."
         )
 
-    def run(self, code: str, *, seed: int = 0) -> ToolResult:
+    def run(self, code: str, rows: LabelledRows | None = None, *, seed: int = 0) -> ToolResult:
         """Run code over the rows.
 
         Parameters
         ----------
         code
             A script.
+        rows
+            Other training rows than the tool's, for one that serves several data sets.
         seed
             Where `random` and ``numpy.random`` start, from 0 to 2**32 - 1.
 
@@ -146,7 +149,7 @@ class PythonTool:
         number = usable_seed(seed)
 
         def task(worker: Worker) -> Execution:
-            return worker.explore(code, self._rows, self.limits, number)
+            return worker.explore(code, self._rows if rows is None else rows, self.limits, number)
 
         execution = self._crew.run(task, set())
         return ToolResult(_told(execution), execution.outcome, execution.wall_seconds)

@@ -6,7 +6,6 @@ template the user names.
 
 from llm_pv.proposers.prompt.fitting import MOST_ROWS, fit_to_tokens, subsample
 from llm_pv.proposers.prompt.messages import (
-    Mistake,
     disclosure,
     no_program_message,
     refinement_message,
@@ -21,7 +20,6 @@ from llm_pv.proposers.prompt.variants import parse_variant
 
 __all__ = [
     "MOST_ROWS",
-    "Mistake",
     "ToolKind",
     "Variant",
     "disclosure",

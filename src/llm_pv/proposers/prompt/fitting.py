@@ -1,11 +1,9 @@
 """Which training rows a prompt shows, where it cannot show all of them."""
 
 from collections.abc import Callable
-from functools import partial
 
-from llm_pv.data.examples import Classes, Examples
+from llm_pv.data.examples import Examples
 from llm_pv.errors import ConfigurationError
-from llm_pv.proposers.prompt.statement import ToolKind, Variant, problem_statement
 
 MOST_ROWS = 100
 """A prompt shows so many rows at most, unless more are asked for."""
@@ -58,38 +56,31 @@ def subsample(train: Examples, rows: int, seed: int) -> Examples:
 
 def fit_to_tokens(
     train: Examples,
-    classes: Classes,
-    limit_tokens: int,
+    write: Callable[[Examples], str],
     count_tokens: Callable[[str], int],
-    seed: int,
+    limit_tokens: int,
     *,
-    most_rows: int = MOST_ROWS,
-    alphabet: str = "",
-    variant: Variant = 1,
-    tool: ToolKind = "none",
-    tool_note: str = "",
+    seed: int,
 ) -> tuple[Examples, str]:
-    """Return the rows whose problem statement fits into a number of tokens, and a warning.
+    """Return as many rows as a prompt of so many tokens can hold, and a warning.
 
     Parameters
     ----------
-    train, classes
-        The training rows and the labels.
-    limit_tokens
-        What the prompt may take.
+    train
+        The rows to show if they fit.
+    write
+        Writes the prompt that shows some of them, such as a partial `problem_statement`.
     count_tokens
         Counts the tokens of a text; called about a dozen times at most.
+    limit_tokens
+        What the prompt may take.
     seed
         Draws the rows that stay.
-    most_rows
-        The most rows to show, however short they are.
-    alphabet, variant, tool, tool_note
-        As for `problem_statement`.
 
     Returns
     -------
     rows, warning
-        The rows to show; the warning is empty unless fewer than `most_rows` fit.
+        The rows to show; the warning is empty if all of them fit.
 
     Raises
     ------
@@ -99,27 +90,17 @@ def fit_to_tokens(
     Examples
     --------
     >>> rows = Examples(["01" * 50, "10" * 50] * 40, ["0", "1"] * 40)
-    >>> shown, warning = fit_to_tokens(rows, Classes.of(["0", "1"]), 3_000, len, seed=0)
+    >>> shown, warning = fit_to_tokens(rows, lambda some: " ".join(some.inputs), len, 999, seed=0)
     >>> len(shown), warning
-    (21, 'only 21 of the 80 training rows fit into the prompt (3,000 tokens); drawn by seed 0')
+    (9, 'only 9 of 80 training rows fit into the prompt, which may take 999 tokens (seed 0)')
     """
-    state = partial(
-        problem_statement,
-        classes=classes,
-        alphabet=alphabet,
-        variant=variant,
-        tool=tool,
-        tool_rows=len(train),
-        tool_note=tool_note,
-    )
 
     def tokens(rows: int) -> int:
-        return count_tokens(state(subsample(train, rows, seed)))
+        return count_tokens(write(subsample(train, rows, seed)))
 
-    wanted = min(most_rows, len(train))
-    if tokens(wanted) <= limit_tokens:
-        return subsample(train, wanted, seed), ""
-    fits, exceeds = 0, wanted
+    if tokens(len(train)) <= limit_tokens:
+        return train, ""
+    fits, exceeds = 0, len(train)
     while exceeds - fits > 1:
         middle = (fits + exceeds) // 2
         if tokens(middle) <= limit_tokens:
@@ -132,6 +113,6 @@ def fit_to_tokens(
             "take a model with a larger context, or shorter inputs"
         )
     return subsample(train, fits, seed), (
-        f"only {fits:,} of the {len(train):,} training rows fit into the prompt "
-        f"({limit_tokens:,} tokens); drawn by seed {seed}"
+        f"only {fits:,} of {len(train):,} training rows fit into the prompt, which may take "
+        f"{limit_tokens:,} tokens (seed {seed})"
     )

@@ -1,9 +1,9 @@
 """What is said besides the problem statement: to a model on its reply, to the user on the rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from llm_pv.data.examples import Examples, Input
+from llm_pv.data.examples import Examples
+from llm_pv.proposers.base import Mistake
 from llm_pv.proposers.prompt.notation import Notation, as_json
 from llm_pv.proposers.prompt.statement import CONTRACT
 
@@ -12,30 +12,10 @@ _MOST_COLUMNS = 20
 _REASON_CHARACTERS = 300
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """A training row that a program got wrong.
-
-    Parameters
-    ----------
-    input, expected
-        The row.
-    got
-        The program's answer; None where it gave none.
-    error
-        What it raised instead.
-    """
-
-    input: Input
-    expected: str
-    got: str | None = None
-    error: str = ""
-
-
 def refinement_message(
     mistakes: Sequence[Mistake],
-    train: Examples,
     *,
+    train: Examples | None = None,
     alphabet: str = "",
     most: int = _MOST_MISTAKES,
 ) -> str:
@@ -46,7 +26,7 @@ def refinement_message(
     mistakes
         The training rows it got wrong, none of any other split.
     train
-        The training rows it was tried on, whose notation is kept.
+        The training rows it was tried on, whose notation is kept; None where they are not at hand.
     alphabet
         As in the problem statement.
     most
@@ -54,16 +34,21 @@ def refinement_message(
 
     Examples
     --------
-    >>> rows = Examples(["0110", "0111"], ["0", "1"])
-    >>> print(refinement_message([Mistake("0111", "1", "0")], rows).splitlines()[2])
+    >>> print(refinement_message([Mistake("0111", "1", "0")]).splitlines()[2])
     0111 -> 1, your program: 0
     """
-    notation = Notation.of(train, alphabet)
-    lines = [_mistake_line(mistake, notation) for mistake in mistakes[:most]]
-    which = "These are they" if len(mistakes) <= most else f"These are {most} of them"
+    rows = Examples([each.input for each in mistakes], [each.expected for each in mistakes])
+    notation = Notation.of(train or rows, alphabet)
+    lines = [
+        f"{notation.line(each.input, each.expected)}, your program: {_one_line(each.got)}"
+        for each in mistakes[:most]
+    ]
+    of_all = f" of the {len(train):,}" if train else ""
+    noun = "example" if len(mistakes) == 1 and not train else "examples"
+    shown = f"{most} of them, " if len(mistakes) > most else ""
     return (
-        f"Your program is wrong on {len(mistakes):,} of the {len(train):,} training examples. "
-        f"{which}, with the right label and what your program gave:\n\n"
+        f"Your program is wrong on {len(mistakes):,}{of_all} training {noun}. Below, "
+        f"{shown}with the right label and what your program gave:\n\n"
         + "\n".join(lines)
         + "\n\nFind a rule that explains these too, without treating single examples apart: it is "
         f"judged on other inputs.\n\n{CONTRACT}\n"
@@ -116,13 +101,6 @@ def disclosure(
     if tool_rows:
         tool = f", and whatever its code prints of the {tool_rows:,} training rows its tool holds"
     return f"{model_name} is sent {len(train):,} training {noun}: {what}{tool}; no other row"
-
-
-def _mistake_line(mistake: Mistake, notation: Notation) -> str:
-    line = notation.line(mistake.input, mistake.expected)
-    if mistake.got is not None:
-        return f"{line}, your program: {notation.label(mistake.got)}"
-    return f"{line}, your program failed: {_one_line(mistake.error) or 'it gave no label'}"
 
 
 def _one_line(text: str) -> str:

@@ -1,6 +1,7 @@
 """How inputs and labels are written in a prompt, each so that it can be read in one way only."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from llm_pv.data.store import row_text
 
 ARROW = "->"
 _MOST_LABELS = 50
+_WORD = re.compile(r"(?!(?:nan|inf|infinity)$)[a-z_][a-z0-9_]*", re.IGNORECASE)
 
 _INPUTS = {
     "binary": "Each input is a string of the characters 0 and 1.",
@@ -41,6 +43,9 @@ class Notation:
         ``"binary"``, ``"decimal"``, ``"graph"``, ``"table"``, or empty where nothing is known.
     rows
         Whether an input is a table row rather than a string.
+    compact
+        Whether table rows are written name:value, which tells no numbers from texts: for tables of
+        the benchmark, whose numbers are all float and whose texts look like none.
     quoted_inputs
         Whether strings are written as JSON, since as they are one of them would be misread.
     quoted_labels
@@ -56,6 +61,7 @@ class Notation:
 
     alphabet: str
     rows: bool
+    compact: bool
     quoted_inputs: bool
     quoted_labels: bool
 
@@ -66,13 +72,14 @@ class Notation:
         return cls(
             alphabet,
             rows,
+            alphabet == "table" and all(_is_compact(item) for item in train.inputs),
             rows or not all(_is_plain(str(item)) for item in train.inputs),
             not all(_is_plain(label) and "," not in label for label in set(train.labels)),
         )
 
     def input(self, item: Input) -> str:
         """Return an input as it is written."""
-        if isinstance(item, dict) and self.alphabet == "table":
+        if isinstance(item, dict) and self.compact:
             return row_text(item)
         if isinstance(item, str) and not self.quoted_inputs:
             return item
@@ -89,7 +96,7 @@ class Notation:
     def about_inputs(self) -> str:
         """Return what is said of the inputs."""
         if self.rows:
-            return _INPUTS["table"] if self.alphabet == "table" else _ROWS
+            return _INPUTS["table"] if self.compact else _ROWS
         kind = _INPUTS.get(self.alphabet, _STRINGS)
         return f"{kind} {_QUOTED}" if self.quoted_inputs else kind
 
@@ -126,6 +133,19 @@ def as_json(value: object) -> str:
     """
     text = json.dumps(value, ensure_ascii=False)
     return text if text.isprintable() else json.dumps(value)
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and _WORD.fullmatch(value) is not None
+
+
+def _is_compact(item: Input) -> bool:
+    if not isinstance(item, dict):
+        return False
+    return all(
+        _WORD.fullmatch(name) and (value is None or type(value) is float or _is_word(value))
+        for name, value in item.items()
+    )
 
 
 def _is_plain(text: str) -> bool:
