@@ -37,6 +37,7 @@ from llm_pv.proposers.turns import Recorded, amounts
 from llm_pv.sandbox import LabelledRows, PythonTool, ToolLimits
 
 DEFAULT_ATTEMPTS = 5
+_AROUND_PROMPT, _ABOUT_TOOL = 200, 1_000  # tokens of a request besides the prompt, generously
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,8 @@ class LLM:
 
         window = self.model.context_tokens
         if window is not None:
-            room = window - self.model.max_output_tokens
+            around = _AROUND_PROMPT + (_ABOUT_TOOL if self.tool_place == "local" else 0)
+            room = window - self.model.max_output_tokens - around
             shown, warning = fit_to_tokens(shown, write, self.model.count_tokens, room, seed=seed)
             warnings += [warning] if warning else []
         return write(shown), shown, warnings
