@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from llm_pv.models import Usage
 from llm_pv.models.prices import PriceList
+from llm_pv.models.registry import split_name
 from llm_pv.models.tokens import estimate_tokens
 
 
@@ -43,6 +44,22 @@ def test_a_vendor_that_has_a_token_for_every_digit_is_not_underestimated(text: s
 @given(st.text(), st.text())
 def test_more_text_has_no_fewer_tokens(text: str, more: str) -> None:
     assert estimate_tokens(text + "\n" + more) >= estimate_tokens(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("auto:gpt-5", ("openai", "gpt-5")),
+        ("auto:o3-mini", ("openai", "o3-mini")),
+        ("auto:claude-opus-4-5", ("anthropic", "claude-opus-4-5")),
+        ("auto:gemini-3-pro", ("google", "gemini-3-pro")),
+        ("auto:Qwen/Qwen3-8B", ("hf", "Qwen/Qwen3-8B")),
+        ("huggingface:./folder", ("hf", "./folder")),
+        ("openai-compatible:llama3:8b", ("openai-compatible", "llama3:8b")),
+    ],
+)
+def test_names_are_read(name: str, read: tuple[str, str]) -> None:
+    assert split_name(name) == read
 
 
 def test_prices_are_those_of_the_vendor() -> None:

@@ -7,8 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from opentelemetry import trace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from llm_pv.telemetry import span
 from wire_servers import Wire, WireServer, chat
@@ -121,6 +125,23 @@ print(json.dumps([told.name, dict(told.attributes), status, len(told.events)]))
 """
     told = json.loads(run(code, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9"))
     assert told == ["outer", {"rows": 2, "error.type": "ValueError"}, "ERROR", 0]
+
+
+def test_spans_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    with span("outer", rows=2, nothing=None) as recording:
+        recording.note(mistakes=1)
+        with pytest.raises(ValueError, match="as it is"), span("inner"):
+            raise ValueError("as it is")
+    inner, outer = exporter.get_finished_spans()
+    assert outer.attributes == {"rows": 2, "mistakes": 1}
+    assert inner.attributes == {"error.type": "ValueError"}
+    assert inner.parent is not None
+    assert inner.parent.span_id == outer.context.span_id
+    provider.shutdown()
 
 
 def test_a_block_that_raises_raises_on() -> None:
