@@ -58,6 +58,10 @@ reasoning_tokens=0)
         return self.input_tokens + self.output_tokens
 
 
+NO_USAGE = Usage()
+"""No token at all."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """Something said to the model.
@@ -140,7 +144,7 @@ class Turn:
     text: str
     calls: tuple[ToolCall, ...] = ()
     finish: FinishReason = "stop"
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     cost_usd: float | None = None
     seconds: float = 0.0
     tries: int = 1
@@ -199,6 +203,11 @@ class LanguageModel(Protocol):
     @property
     def name(self) -> str:
         """What the user asked for, such as ``"openai:gpt-5"``."""
+        ...
+
+    @property
+    def destination(self) -> str | None:
+        """The host that conversations are sent to, None if they stay in this process."""
         ...
 
     @property

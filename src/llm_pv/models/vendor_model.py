@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 from pydantic_ai import ModelMessage, ModelResponse
 from pydantic_ai.direct import model_request
@@ -104,6 +105,11 @@ class VendorModel:
     def name(self) -> str:
         """What the user asked for."""
         return self._name
+
+    @property
+    def destination(self) -> str:
+        """The host that conversations are sent to."""
+        return urlsplit(self._endpoint.model.base_url or "").netloc or self._provider
 
     @property
     def identity(self) -> str:
