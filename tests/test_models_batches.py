@@ -23,6 +23,9 @@ from llm_pv.models.vendor_model import VendorModel
 from llm_pv.models.vendors import make_vendor_model
 from wire_servers import Wire, WireServer, anthropic, google
 
+# A vendor may retire the models named here at any time.
+pytestmark = pytest.mark.filterwarnings("ignore:The model .* is deprecated:DeprecationWarning")
+
 KEY = "a-key-of-the-tests"
 
 WINDOW = 7.0
