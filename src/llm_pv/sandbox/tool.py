@@ -149,7 +149,7 @@ class PythonTool:
         number = usable_seed(seed)
 
         def task(worker: Worker) -> Execution:
-            return worker.explore(code, rows or self._rows, self.limits, number)
+            return worker.explore(code, self._rows if rows is None else rows, self.limits, number)
 
         execution = self._crew.run(task, set())
         return ToolResult(_told(execution), execution.outcome, execution.wall_seconds)
