@@ -17,6 +17,7 @@ COMMANDS = {
     "predict": "Add a prediction column to rows, the program confined.",
     "verify": "Score a program afresh on labelled rows, the program confined.",
     "synthesize": "Learn programs for a grid of benchmark tasks: functions by lengths by trials.",
+    "icl": "Label inputs from examples in a model's prompt, in context, one at a time.",
     "tasks": "List the benchmark's tasks: what each is, its lengths, an example of each class.",
     "data": "Write the data set of a benchmark task.",
     "prompt": "Write the prompt for any chat window; learn reads the replies back.",
