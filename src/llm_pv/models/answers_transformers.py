@@ -105,14 +105,12 @@ class TransformersAnswers(LocalAnswers):
                 return _Shared(0, None, 0.0)
             from transformers import DynamicCache
 
-            cache = DynamicCache(config=model.config)
+            cache: Any = DynamicCache(config=model.config)
+            if not all(hasattr(layer, "keys") for layer in cache.layers):
+                return _Shared(0, None, 0.0)  # a recurrent layer among others
             tokens = torch.tensor([list(encoded[0][:length])], device=model.device)
             model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
-            held = sum(
-                layer.keys.nbytes + layer.values.nbytes
-                for layer in cache.layers
-                if layer.keys is not None
-            )
+            held = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
         return _Shared(length, cache, held / length)
 
     def _fitting(self, shared: _Shared, longest: int, asking: Asking) -> int:

@@ -86,7 +86,8 @@ def shared_length(prompts: Sequence[Sequence[int]]) -> int:
     >>> shared_length([[1, 2, 3, 4], [1, 2, 5]]), shared_length([[1, 2]])
     (2, 1)
     """
-    shortest, longest = min(prompts), max(prompts)  # in between all begin as these two do
+    # In between all begin as these two do.
+    shortest, longest = min(map(list, prompts)), max(map(list, prompts))
     most = min(len(prompt) for prompt in prompts) - 1
     for position in range(most):
         if shortest[position] != longest[position]:
