@@ -173,7 +173,7 @@ def test_a_batch_that_does_not_fit_into_memory_is_halved(
     original = TransformersAnswers._score
 
     def cramped(
-        self: TransformersAnswers, torch_: Any, model: Any, encoded: Any, *rest: Any
+        self: TransformersAnswers, torch_: Any, model: Any, encoded: Any, *more: Any
     ) -> Any:
         sizes.append(len(encoded))
         if len(encoded) > 1:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from llm_pv.data.examples import Splits
 from llm_pv.errors import ConfigurationError, DataError
@@ -81,27 +82,41 @@ def plan_cell(
     try:
         splits = problem.load()
         asking = settings.asking(mode, splits.classes.texts)
+        write = partial(
+            write_prompts, form=settings.form, alphabet=problem.alphabet, classes=splits.classes
+        )
         prompts = [
-            write_prompts(
-                example_order(splits.train, order, settings.seed),
-                splits.classes,
-                splits.test.inputs,
-                form=settings.form,
-                alphabet=problem.alphabet,
+            write(
+                examples=example_order(splits.train, order, settings.seed),
+                inputs=splits.test.inputs,
             )
             for order in range(settings.orders)
         ]
+        bare = write(examples=splits.train.take([]), inputs=splits.test.inputs)
         learn_seconds = time.perf_counter() - start
-        check_context(model, prompts[0], asking, len(splits.train))
+        check_context(model, prompts[0], bare, asking, len(splits.train))
     except (ConfigurationError, DataError) as error:
         return CellResult(cell, problem.name, SKIPPED, str(error))
     return Work(problem, cell, splits, asking, prompts, learn_seconds)
 
 
 def check_context(
-    model: AnsweringModel, prompts: Sequence[str], asking: Asking, examples: int
+    model: AnsweringModel,
+    prompts: Sequence[str],
+    bare: Sequence[str],
+    asking: Asking,
+    examples: int,
 ) -> None:
     """Refuse prompts that do not fit into the model's context, before any call.
+
+    Parameters
+    ----------
+    model, asking
+        Who is asked, and how.
+    prompts, bare
+        The prompts, and the same without examples.
+    examples
+        How many there are in a prompt.
 
     Raises
     ------
@@ -111,15 +126,21 @@ def check_context(
     context = model.context_tokens
     if context is None:
         return
-    counts = model.count(prompts, asking)
+    longest = max(model.count(prompts, asking))
     needed = min(asking.max_new_tokens, LEAST_ROOM)
-    longest = max(counts)
     if longest + needed <= context:
         return
-    fitting = max(1, int(examples * (context - needed) / longest * 0.95))
+    without = max(model.count(bare, asking))
+    room = context - needed - without
+    fitting = int(0.98 * examples * room / max(1, longest - without))
     about = "" if model.counts_exactly else "about "
+    way_out = (
+        f"reduce --train-size (about {fitting} would fit) or --lengths"
+        if fitting > 0
+        else "not even one example fits: reduce --lengths"
+    )
     raise ConfigurationError(
         f"prompts with {examples} examples have up to {about}{longest:,} tokens and an answer "
-        f"needs {needed}, but the context of {model.name} holds {context:,}: reduce --train-size "
-        f"(about {fitting} would fit) or --lengths, or raise --max-model-len if the model allows"
+        f"needs {needed}, but the context of {model.name} holds {context:,}: {way_out}, or raise "
+        "--max-model-len if the model allows it"
     )

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from llm_pv.data.labels import label_text
 
 _MOST_CHARACTERS = 200_000
+_MOST_TRIES = 100
 _KEY = re.compile(r"""(?:\blabel|(?P<quote>["'])label(?P=quote))\s*+:\s*+""", re.IGNORECASE)
 _VALUE = re.compile(
-    r"""(?P<double>"(?:[^"\\]++|\\.)*+")|(?P<single>'[^']*+')|(?P<bare>[^\s,}"'\]][^,}\n"'\]]*+)""",
+    r"""(?P<double>"(?:[^"\\]++|\\.)*+")|(?P<single>'[^']*+')|(?P<bare>[^\s,}"'\[\]{(][^,}\n"'\]]{0,1000}+)""",
     re.DOTALL,
 )
 _SAID = re.compile(r"\b(?:label|answer)\b(?:\s++is\b)?\s*+[:=]?\s*+", re.IGNORECASE)
@@ -42,7 +43,7 @@ def read_label(text: str, labels: Sequence[str]) -> str | None:
     if '\\"' in text and not _KEY.search(text):  # an object written as a string
         text = text.replace('\\"', '"')
     for pattern in (_KEY, _SAID):
-        for found in reversed(list(pattern.finditer(text))):
+        for found in list(pattern.finditer(text))[: -_MOST_TRIES - 1 : -1]:
             value = _VALUE.match(text, found.end())
             label = None if value is None else _match(_unquoted(value), labels)
             if label is not None:
