@@ -225,10 +225,13 @@ def test_orders_differ_are_averaged_and_repeat_themselves(tmp_path: Path) -> Non
 
 
 def test_prompts_beyond_the_context_are_refused_before_any_call(tmp_path: Path) -> None:
-    model = Parrot(context_tokens=100)
+    model = Parrot(context_tokens=330)
     with pytest.raises(
-        ConfigurationError, match=r"6 examples have up to \d+ tokens .* holds 100: reduce --train"
+        ConfigurationError, match=r"6 examples have up to 323 tokens .* holds 330: reduce --train"
     ):
+        run(model, tmp_path / "run")
+    model.context_tokens = 100
+    with pytest.raises(ConfigurationError, match="not even one example fits"):
         run(model, tmp_path / "run")
     assert model.asked == []
     assert not (tmp_path / "run").exists()

@@ -18,6 +18,8 @@ SKIPPED = "skipped"
 LEAST_ROOM = 16
 """Tokens a free answer needs at least: the context must hold them after the prompt."""
 
+_COUNTED = 4
+
 
 @dataclass(frozen=True)
 class Work:
@@ -126,11 +128,11 @@ def check_context(
     context = model.context_tokens
     if context is None:
         return
-    longest = max(model.count(prompts, asking))
+    longest = _most_tokens(model, prompts, asking)
     needed = min(asking.max_new_tokens, LEAST_ROOM)
     if longest + needed <= context:
         return
-    without = max(model.count(bare, asking))
+    without = _most_tokens(model, bare, asking)
     room = context - needed - without
     fitting = int(0.98 * examples * room / max(1, longest - without))
     about = "" if model.counts_exactly else "about "
@@ -144,3 +146,8 @@ def check_context(
         f"needs {needed}, but the context of {model.name} holds {context:,}: {way_out}, or raise "
         "--max-model-len if the model allows it"
     )
+
+
+def _most_tokens(model: AnsweringModel, prompts: Sequence[str], asking: Asking) -> int:
+    """Return the tokens of the longest prompts; to count them all takes as long as asking."""
+    return max(model.count(sorted(prompts, key=len)[-_COUNTED:], asking))
