@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Literal, Protocol, TypeAlias, get_args
 
 from llm_pv.errors import ConfigurationError
@@ -202,3 +203,16 @@ def open_answering_model(
 def write_label(label: str, form: LabelForm) -> str:
     """Write a label as an answer does."""
     return label if form == "plain" else json.dumps({"label": label}, ensure_ascii=False)
+
+
+def shared_text(prompts: Sequence[str]) -> str:
+    """Return what all prompts begin with.
+
+    Examples
+    --------
+    >>> shared_text(["Input: 01", "Input: 00"])
+    'Input: 0'
+    """
+    first, last = min(prompts), max(prompts)  # in between all begin as these two do
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    return first[: sum(1 for _ in same)]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from llm_pv.errors import ConfigurationError
-from llm_pv.models.answers import Answer, Asking
+from llm_pv.models.answers import Answer, Asking, shared_text
 from llm_pv.models.base import Asked, Usage
 from llm_pv.models.chat import Chat
 from llm_pv.models.in_process import InProcessModel
@@ -65,8 +65,21 @@ class LocalAnswers:
         return chat.render([Asked(prompt if chat.has_template else f"{prompt}\nAnswer:")])
 
     def _encoded(self, prompts: Sequence[str], asking: Asking) -> list[list[int]]:
+        """Return the tokens of prompts; what they begin with is read once.
+
+        It is cut at the end of a line. That the tokenizer reads the parts as it reads the whole is
+        seen by the first prompt; the others are the same on both sides of the cut.
+        """
         chat = self._chat(asking)
-        return [chat.encode(self._rendered(prompt, asking)) for prompt in prompts]
+        texts = [self._rendered(prompt, asking) for prompt in prompts]
+        cut = shared_text(texts).rfind(LINE_END) + 1
+        if len(texts) > 2 and cut:
+            start = chat.encode(texts[0][:cut])
+            first = start + chat.encode_continuation(texts[0][cut:])
+            if first == chat.encode(texts[0]):
+                rest = (chat.encode_continuation(text[cut:]) for text in texts[1:])
+                return [first, *(start + tail for tail in rest)]
+        return [chat.encode(text) for text in texts]
 
     def _label_tokens(self, asking: Asking, end_token: int | None) -> LabelTokens:
         """Return the labels' tokens after a prompt, the one that ends an answer included."""

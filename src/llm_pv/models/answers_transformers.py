@@ -247,9 +247,21 @@ def _padded(
         mask[row, width - len(own) :] = 1
     cache = None
     if shared.cache is not None:
-        cache = copy.deepcopy(shared.cache)
-        cache.batch_repeat_interleave(len(encoded))
+        cache = _repeated(shared.cache, len(encoded))
     return tokens.to(model.device), mask.to(model.device), cache
+
+
+def _repeated(cache: Any, rows: int) -> Any:
+    """Return a cache for so many rows that begin alike; nothing is copied until it grows."""
+    repeated = copy.copy(cache)
+    repeated.layers = []
+    for layer in cache.layers:
+        own = copy.copy(layer)
+        own.keys, own.values = (
+            states.expand(rows, *states.shape[1:]) for states in (layer.keys, layer.values)
+        )
+        repeated.layers.append(own)
+    return repeated
 
 
 def _free_bytes(torch: Any, device: Any) -> int:

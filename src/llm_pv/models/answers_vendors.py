@@ -7,11 +7,10 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
-from itertools import takewhile
 from typing import Any
 
 from llm_pv.errors import ConfigurationError, ModelError
-from llm_pv.models.answers import Answer, Asking
+from llm_pv.models.answers import Answer, Asking, shared_text
 from llm_pv.models.answers_local import answer_of_scores
 from llm_pv.models.base import Asked, LanguageModel, ModelOptions, Turn, Usage
 from llm_pv.models.registry import make_model, split_name
@@ -103,7 +102,7 @@ class VendorAnswers:
         self.check(asking)
         if not prompts:
             return
-        model = self._open(asking, _shared_beginning(prompts))
+        model = self._open(asking, shared_text(prompts))
         read = _of_scores if asking.mode == "likelihood" else _of_turn
 
         def ask(position: int) -> tuple[int, Answer]:
@@ -227,9 +226,3 @@ def _of_scores(turn: Turn, asking: Asking) -> Answer:
     else:
         answer = answer_of_scores(asking, [max(score, _NOT_SEEN) for score in best.values()])
     return replace(answer, usage=turn.usage, cost_usd=turn.cost_usd, seconds=turn.seconds)
-
-
-def _shared_beginning(prompts: Sequence[str]) -> str:
-    first, last = min(prompts), max(prompts)  # in between all begin as these two do
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
-    return "".join(character for character, _ in same)
