@@ -17,6 +17,8 @@ COMMANDS = {
     "predict": "Add a prediction column to rows, the program confined.",
     "verify": "Score a program afresh on labelled rows, the program confined.",
     "synthesize": "Learn programs for a grid of benchmark tasks: functions by lengths by trials.",
+    "finetune": "Train a language model, from scratch or pretrained, on a task or your own rows.",
+    "sweep": "Train language models over a grid of options, one folder a job.",
     "tasks": "List the benchmark's tasks: what each is, its lengths, an example of each class.",
     "data": "Write the data set of a benchmark task.",
     "doctor": "Say how untrusted code is confined here, and which extras and keys there are.",
