@@ -171,7 +171,8 @@ def architecture(name: str, config_file: Path | None = None) -> Architecture:
         close = get_close_matches(name, known, 1)
         hint = f"did you mean {close[0]}? " if close else ""
         raise ConfigurationError(
-            f"no model {name!r}: {hint}choose {', '.join(known)}, hf:FOLDER_OR_NAME, or --config FILE"
+            f"no model {name!r}: {hint}choose {', '.join(known)}, hf:FOLDER_OR_NAME, "
+            "or --config FILE"
         )
     if not source:
         raise ConfigurationError("--model hf: names nothing: write hf:FOLDER or hf:OWNER/NAME")

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import nn
-from transformers import TrainerCallback
-
 from llm_pv.finetune import building
 from llm_pv.finetune.batches import EncodedRows, FreshBatches, RecentRows
 from llm_pv.finetune.hub import hub_folder
@@ -23,6 +22,9 @@ from llm_pv.finetune.training import (
     training_arguments,
 )
 from llm_pv.runs.job_folder import JobFolder
+
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,15 @@ def assemble(
         checkpointing=prepared.load.checkpointing,
     )
     found = folder.last_checkpoint()
-    measures = Measures() if found is None else Measures.of_record(found[1])
     watch = Watch(
-        job.training, job.around, plan, prepared.world, measures, folder, observer, sets.recent
+        job.training,
+        plan,
+        world=prepared.world,
+        measures=Measures() if found is None else Measures.of_record(found[1]),
+        folder=folder,
+        observer=observer,
+        recent=sets.recent,
+        checkpoint_minutes=job.around.checkpoint_minutes,
     )
     arguments = training_arguments(
         job.training,
@@ -134,10 +142,18 @@ def assemble(
         folder=folder,
         fresh=rows.fresh is not None,
     )
-    callbacks: list[TrainerCallback] = []
+    callbacks: list["TrainerCallback"] = []
     if prepared.world.first and job.around.report_to == "tensorboard":
         callbacks.append(tensorboard_callback(folder))
-    trainer = make_trainer(model, arguments, sets.train, sets.test, watch, sets.recent, callbacks)
+    trainer = make_trainer(
+        model,
+        arguments,
+        watch,
+        train=sets.train,
+        test=sets.test,
+        recent=sets.recent,
+        callbacks=callbacks,
+    )
     return Assembly(trainer, tokens, sets, plan, None if found is None else found[0])
 
 

@@ -102,7 +102,7 @@ class FreshBatches(Dataset[Batch]):
     ) -> None:
         self.fresh = fresh
         self._steps = steps
-        self._encode = lambda rows: EncodedRows(rows, classes, tokens, positions)
+        self._how = (classes, tokens, positions)
         self._last: tuple[int, EncodedRows] | None = None
 
     def __len__(self) -> int:
@@ -121,7 +121,7 @@ class FreshBatches(Dataset[Batch]):
 
     def _step(self, step: int) -> EncodedRows:
         if self._last is None or self._last[0] != step:
-            self._last = (step, self._encode(self.fresh.step(step)))
+            self._last = (step, EncodedRows(self.fresh.step(step), *self._how))
         return self._last[1]
 
 
@@ -151,9 +151,9 @@ class RecentRows(Dataset[Batch]):
         return self._source.__getitems__([self.first + index for index in indices])
 
 
-def as_batch(batch: Batch) -> Batch:
+def as_batch(batch: Any) -> Batch:
     """Return a batch as it is: the rows above come as whole batches."""
-    return batch
+    return dict(batch)
 
 
 def check_positions(longest: int, positions: int | None) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,9 @@ class ModelTokens:
         return [np.array(row or [self.pad], dtype=np.int32) for row in rows]
 
 
+_FROM_CONFIG: Callable[..., Any] = AutoModelForSequenceClassification.from_config
+
+
 def from_scratch(
     config: Config, tokens: CharacterTokens, *, classes: int, positions: int, seed: int
 ) -> PreTrainedModel:
@@ -74,7 +77,7 @@ def from_scratch(
     built = scratch_config(config, vocabulary=tokens.size, classes=classes, positions=positions)
     set_seed(seed)
     with _telling(f"a {config['model_type']} model"):
-        return _classifier(AutoModelForSequenceClassification.from_config(built))
+        return _classifier(_FROM_CONFIG(built))
 
 
 def scratch_config(config: Config, *, vocabulary: int, classes: int, positions: int) -> Any:
@@ -96,7 +99,7 @@ def count_parameters(config: Config, *, vocabulary: int, classes: int, positions
     """Count the parameters of a model of any family, on one without storage."""
     built = scratch_config(config, vocabulary=vocabulary, classes=classes, positions=positions)
     with _telling(f"a {config['model_type']} model"), torch.device("meta"):
-        model = AutoModelForSequenceClassification.from_config(built)
+        model = _FROM_CONFIG(built)
     return sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -137,7 +140,8 @@ def _freeze_below(model: PreTrainedModel, top: int) -> None:
     }
     if not stacks:
         raise ConfigurationError(
-            f"--num-layers-to-finetune: {type(model).__name__} has no list of its layers; leave it out"
+            f"--num-layers-to-finetune: {type(model).__name__} has no list of its layers; "
+            "leave it out"
         )
     prefix, layers = min(stacks.items(), key=lambda entry: len(entry[0]))
     if top > len(layers):

@@ -74,5 +74,5 @@ class FreshRows:
                 return Examples([text for pair in pairs for text in pair], ["0", "1"] * half)
         raise DataError(
             f"--online: {task.name} at length {length} has not {half} inputs of each class beside "
-            f"its {len(self.excluded):,} test rows; give a smaller --test-set-size or a longer length"
+            f"its {len(self.excluded):,} test rows; give a smaller --test-set-size or longer inputs"
         )

@@ -68,8 +68,8 @@ def _told(name: str) -> Iterator[None]:
     """Turn whatever the hub's client raises into one line."""
     from huggingface_hub.errors import (
         GatedRepoError,
-        HFValidationError,
         HfHubHTTPError,
+        HFValidationError,
         RepositoryNotFoundError,
     )
 
@@ -82,13 +82,14 @@ def _told(name: str) -> Iterator[None]:
         ) from None
     except (RepositoryNotFoundError, HFValidationError):
         raise ConfigurationError(
-            f"there is no model {name} on the hub, or it is private: write hf:OWNER/NAME or hf:FOLDER"
+            f"there is no model {name} on the hub, or it is private: "
+            "write hf:OWNER/NAME or hf:FOLDER"
         ) from None
     except HfHubHTTPError as error:
         raise ConfigurationError(f"the hub refused {name}: {str(error).splitlines()[0]}") from error
     except ConfigurationError:
         raise
-    except Exception as error:  # noqa: BLE001  (the client's HTTP library changes between versions)
+    except Exception as error:
         raise ConfigurationError(
             f"{name} is not in the local cache and the hub cannot be reached ({error}): "
             "give --model hf:FOLDER, or a model from scratch such as qwen0.6B"

@@ -1,9 +1,10 @@
 """One job: a model trained on rows and tested, with everything it leaves in its folder."""
 
 import logging
+import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -18,6 +19,7 @@ from llm_pv.finetune.results import (
     failure_row,
     metrics_of,
     summary_row,
+    transfer_record,
     write_predictions,
 )
 from llm_pv.finetune.surroundings import World
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from llm_pv.finetune.training import Watch
 
 _LIBRARIES = ("transformers", "accelerate", "peft", "huggingface_hub", "torch")
+
+_SMALL = 2_000_000
 
 
 def is_finished(job: Job) -> bool:
@@ -98,7 +102,7 @@ def _train(
     recorder = Recorder(job, prepared, observer, folder if run is not None else None)
     for warning in rows.warnings:
         recorder.told(warning)
-    with _memory_errors(job):
+    with _memory_errors(job), _threads(prepared):
         assembly = assemble(job, prepared, rows, folder, recorder)
         recorder.begun(assembly)
         with _stopping(assembly.trainer.watch, prepared.world):
@@ -112,6 +116,8 @@ def _train(
     write_predictions(job, rows, predictions, run)
     if job.around.save_model:
         _keep_model(assembly, folder)
+    if (elsewhere := transfer_record(metrics)) is not None:
+        run.add_transfer(job.rows.cell, elsewhere)
     run.finish(job.rows.cell, summary_row(job, rows, metrics))
     folder.remove_checkpoints()
     recorder.ended(metrics)
@@ -151,9 +157,27 @@ def _memory_errors(job: Job) -> Iterator[None]:
         if isinstance(error, LLMPVError) or not told:
             raise
         raise RunError(
-            f"memory ran out: give a smaller --batch-size or --eval-batch-size, --checkpointing on, "
+            "memory ran out: give a smaller --batch-size or --eval-batch-size, --checkpointing on, "
             f"or a smaller model; {job.around.out} keeps what was measured until then"
         ) from error
+
+
+@contextmanager
+def _threads(prepared: Preparation) -> Iterator[None]:
+    """Compute small models on one core: threads that wait for each other cost them more.
+
+    On two cores busy with other work a tiny model took 30 times longer on both than on one.
+    """
+    import torch
+
+    small = prepared.device == "cpu" and prepared.load.parameters < _SMALL
+    before = torch.get_num_threads()
+    if small and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager
@@ -166,16 +190,19 @@ def _stopping(watch: "Watch", world: World) -> Iterator[None]:
         yield
         return
 
+    before: dict[int, Any] = {}
+
     def stop(number: int, _: FrameType | None) -> None:
         watch.stop = True
         signal.signal(number, before[number])
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, stop)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for restored, handler in before.items():
+            signal.signal(restored, handler)
 
 
 @contextmanager
@@ -183,11 +210,13 @@ def _library_messages(path: Path) -> Iterator[None]:
     """Send what libraries log to a file, and keep their progress bars off the terminal."""
     from transformers.utils import logging as messages
 
-    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     bars = messages.is_progress_bar_enabled()
+    disable_bars: Callable[[], None] = messages.disable_progress_bar
+    enable_bars: Callable[[], None] = messages.enable_progress_bar
     messages.disable_default_handler()
-    messages.disable_progress_bar()
+    disable_bars()
     loggers = [logging.getLogger(name) for name in _LIBRARIES]
     propagated = [logger.propagate for logger in loggers]
     for logger in loggers:
@@ -202,4 +231,4 @@ def _library_messages(path: Path) -> Iterator[None]:
         handler.close()
         messages.enable_default_handler()
         if bars:
-            messages.enable_progress_bar()
+            enable_bars()

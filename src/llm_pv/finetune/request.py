@@ -64,7 +64,8 @@ class ModelRequest:
             )
         if found.pretrained and self.vocab_size is not None:
             raise ConfigurationError(
-                f"--vocab-size: {found.name} is pretrained and brings its own vocabulary; leave it out"
+                f"--vocab-size: {found.name} is pretrained and brings its own vocabulary; "
+                "leave it out"
             )
         total = found.config.get("num_hidden_layers")
         if self.layers is not None and isinstance(total, int) and self.layers > total:

@@ -86,24 +86,12 @@ class Recorder(Observer):
 
 def metrics_of(job: Job, prepared: Preparation, rows: Rows, assembly: "Assembly") -> dict[str, Any]:
     """Return everything a finished job measured, as plain JSON values."""
-    trainer = assembly.trainer
-    predictions = trainer.predictions
-    assert predictions is not None
-    measures = trainer.watch.measures
-    learn_seconds = measures.elapsed()
-    last = measures.evaluations[-1]
-    score = score_predictions(_texts(predictions, rows), rows.test.labels)
+    trainer, measures = assembly.trainer, assembly.trainer.watch.measures
+    assert trainer.predictions is not None
+    score = score_predictions(_texts(trainer.predictions, rows), rows.test.labels)
     majority = majority_label(rows.train.labels or rows.test.labels)
-    learned = assembly.plan.steps * job.training.batch_size if rows.fresh else len(rows.train)
-    parameters, trained = assembly.parameters
     low, high = exact_interval(score) or (None, None)
-    longer: dict[str, Any] = {}
-    if assembly.sets.longer is not None and rows.longer is not None:
-        outcome = trainer.predict(assembly.sets.longer, metric_key_prefix="longer")
-        longer = {
-            "test_accuracy_at_test_sequence_length": outcome.metrics["longer_accuracy"],
-            "rows_at_test_sequence_length": len(rows.longer),
-        }
+    parameters, trained = assembly.parameters
     return {
         **_so_far(measures),
         "status": "done",
@@ -112,19 +100,30 @@ def metrics_of(job: Job, prepared: Preparation, rows: Rows, assembly: "Assembly"
         "test_accuracy_low": low,
         "test_accuracy_high": high,
         "majority_accuracy": sum(label == majority for label in rows.test.labels) / len(rows.test),
-        **longer,
-        "train_rows": learned,
-        "test_rows": len(rows.test),
-        "learn_seconds": round(learn_seconds, 3),
-        "test_seconds": round(last.test_seconds, 3),
-        "learn_seconds_a_sample": learn_seconds / learned,
-        "test_seconds_a_sample": last.test_seconds / len(rows.test),
+        **_elsewhere(rows, assembly),
+        **_times(job, rows, assembly),
         "parameters": parameters,
         "trained_parameters": trained,
         "device": prepared.device,
         "precision": prepared.precision,
         "processes": prepared.world.size,
         "memory": prepared.load.record(),
+    }
+
+
+def transfer_record(metrics: dict[str, Any]) -> dict[str, Any] | None:
+    """Return how a finished job did at another length, as all tracks record it."""
+    there = metrics["other_length"]
+    if there is None:
+        return None
+    return {
+        "sampler_there": there["sampler"],
+        "length_there": there["length"],
+        "rows": there["rows"],
+        "errors": round(there["rows"] * (1 - there["test_accuracy"])),
+        "accuracy": there["test_accuracy"],
+        "status": "done",
+        "reason": "",
     }
 
 
@@ -182,6 +181,36 @@ def _so_far(measures: "Measures") -> dict[str, Any]:
         "test_accuracy": last.test_accuracy,
         "seconds_to_train_accuracy_1": measures.seconds_to_fit(),
         "evaluations": measures.record()["evaluations"],
+    }
+
+
+def _times(job: Job, rows: Rows, assembly: "Assembly") -> dict[str, Any]:
+    measures = assembly.trainer.watch.measures
+    learn, test = measures.elapsed(), measures.evaluations[-1].test_seconds
+    learned = assembly.plan.steps * job.training.batch_size if rows.fresh else len(rows.train)
+    return {
+        "train_rows": learned,
+        "test_rows": len(rows.test),
+        "learn_seconds": round(learn, 3),
+        "test_seconds": round(test, 3),
+        "learn_seconds_a_sample": learn / learned,
+        "test_seconds_a_sample": test / len(rows.test),
+    }
+
+
+def _elsewhere(rows: Rows, assembly: "Assembly") -> dict[str, Any]:
+    """Test at the other length, if there is one."""
+    if rows.longer is None or assembly.sets.longer is None:
+        return {"other_length": None}
+    outcome = assembly.trainer.predict(assembly.sets.longer, metric_key_prefix="test")
+    right = np.asarray(outcome.predictions) == assembly.sets.longer.labels
+    return {
+        "other_length": {
+            "length": len(rows.longer.inputs[0]),
+            "sampler": rows.sampler,
+            "rows": len(rows.longer),
+            "test_accuracy": float(right.mean()),
+        }
     }
 
 

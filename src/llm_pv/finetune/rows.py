@@ -33,6 +33,8 @@ class Rows:
         Characters known to occur beyond those of the training rows.
     longer
         Test rows of another length; None without.
+    sampler
+        How rows were drawn, empty for a user's.
     fresh
         Draws the rows of a step; None where the training rows are fixed.
     warnings
@@ -44,6 +46,7 @@ class Rows:
     classes: Classes
     alphabet: str = ""
     longer: Examples | None = None
+    sampler: str = ""
     fresh: FreshRows | None = None
     warnings: tuple[str, ...] = ()
 
@@ -196,14 +199,20 @@ class TaskRows:
             classes=splits.classes,
             alphabet=CHARACTERS[self.task.alphabet].decode("ascii"),
             longer=longer,
+            sampler=self.sampler,
             fresh=fresh,
             warnings=splits.warnings,
         )
 
     def record(self) -> dict[str, Any]:
         """Return everything the rows depend on, as plain JSON values."""
-        names = {"function": "target_func", "length": "sequence_length", "train_size": "train_set_size",
-                 "test_size": "test_set_size", "test_length": "test_sequence_length"}  # fmt: skip
+        names = {
+            "function": "target_func",
+            "length": "sequence_length",
+            "train_size": "train_set_size",
+            "test_size": "test_set_size",
+            "test_length": "test_sequence_length",
+        }
         values: dict[str, Any] = asdict(self) | {
             "function": self.task.id or self.task.name,
             "length": self._length,
@@ -229,8 +238,8 @@ class TaskRows:
             )
         if self.train_size % batch_size:
             raise ConfigurationError(
-                f"--online: an epoch of {self.train_size} fresh rows (--train-set-size) is no multiple "
-                f"of --batch-size {batch_size}; change either"
+                f"--online: an epoch of {self.train_size} fresh rows (--train-set-size) is no "
+                f"multiple of --batch-size {batch_size}; change either"
             )
 
     def _source(self, length: int) -> Source:

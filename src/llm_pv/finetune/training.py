@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import Dataset
 from transformers import (
     EvalPrediction,
     PrinterCallback,
@@ -100,7 +99,7 @@ class Watch(TrainerCallback):
 
     Parameters
     ----------
-    training, around, plan
+    training, plan
         The job.
     world
         Its processes.
@@ -112,23 +111,26 @@ class Watch(TrainerCallback):
         Hears how it goes.
     recent
         The training rows last seen, where they are fresh.
+    checkpoint_minutes
+        The least time between two checkpoints; 0 for one at every evaluation.
     """
 
     def __init__(
         self,
         training: TrainingRequest,
-        around: Surroundings,
         plan: Plan,
+        *,
         world: World,
         measures: Measures,
         folder: JobFolder,
         observer: Observer,
         recent: RecentRows | None,
+        checkpoint_minutes: float,
     ) -> None:
         self.measures = measures
         self.stop = False
         self._training = training
-        self._between_saves = 60.0 * around.checkpoint_minutes
+        self._between_saves = 60.0 * checkpoint_minutes
         self._plan = plan
         self._world = world
         self._folder = folder
@@ -137,14 +139,15 @@ class Watch(TrainerCallback):
         self._saved = time.monotonic()
         self._loss: tuple[float, int] = (0.0, 0)
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
         """Start the clock."""
         self.measures.start()
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> TrainerControl:
+    def on_step_end(self, *told: Any, **_: Any) -> TrainerControl:
         """Decide what happens after this step."""
+        state: TrainerState
+        control: TrainerControl
+        _, state, control = told
         step, plan = state.global_step, self._plan
         self._observer.stepped(step)
         last = step == plan.steps
@@ -163,17 +166,16 @@ class Watch(TrainerCallback):
             control.should_training_stop = True
         return control
 
-    def on_log(
-        self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **_: Any
-    ) -> None:
+    def on_log(self, *_: Any, logs: Mapping[str, Any] | None = None, **__: Any) -> None:
         """Add up the losses since the last evaluation."""
         if logs and "loss" in logs:
             total, count = self._loss
             self._loss = (total + logs["loss"], count + 1)
 
-    def on_save(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+    def on_save(self, *told: Any, **_: Any) -> None:
         """Declare the checkpoint complete."""
         if self._world.first:
+            state: TrainerState = told[1]
             self._folder.complete(state.global_step, self.measures.record())
         self._saved = time.monotonic()
 
@@ -240,28 +242,29 @@ class ClassifierTrainer(Trainer):
 def make_trainer(
     model: nn.Module,
     arguments: TrainingArguments,
+    watch: Watch,
+    *,
     train: EncodedRows | FreshBatches,
     test: EncodedRows,
-    watch: Watch,
     recent: RecentRows | None,
     callbacks: list[TrainerCallback],
 ) -> ClassifierTrainer:
     """Return a trainer that evaluates on training and test rows, in this order."""
-    evaluated: dict[str, Dataset[Batch]] = {"train": recent or train, "test": test}
-    if arguments.device.type == "cuda" and arguments.n_gpu > 1:
-        arguments._n_gpu = 1  # one process drives one GPU; several are torchrun's business  # noqa: SLF001
-
+    evaluated: dict[str, Any] = {"train": recent or train, "test": test}
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1  # a process drives one GPU; several are torchrun's business
+    collate: Callable[[list[Any]], dict[str, Any]] = as_batch
     trainer: ClassifierTrainer
 
     def accuracy(outcome: EvalPrediction) -> dict[str, float]:
         # The test rows come last, so that in the end these are their predictions.
         trainer.predictions = np.asarray(outcome.predictions)
-        return {"accuracy": float((outcome.predictions == outcome.label_ids).mean())}
+        return {"accuracy": float(np.mean(trainer.predictions == outcome.label_ids))}
 
     trainer = ClassifierTrainer(
         model=model,
         args=arguments,
-        data_collator=as_batch,
+        data_collator=collate,
         train_dataset=train,
         eval_dataset=evaluated,
         compute_metrics=accuracy,
@@ -276,11 +279,11 @@ def make_trainer(
 def tensorboard_callback(folder: JobFolder) -> TrainerCallback:
     """Return a callback that writes TensorBoard's events into a folder of the job."""
     from torch.utils.tensorboard import SummaryWriter
-    from transformers.integrations import TensorBoardCallback
+    from transformers.integrations import integration_utils
 
-    make: Callable[..., Any] = SummaryWriter
-    callback: TrainerCallback = TensorBoardCallback(make(log_dir=str(folder.tensorboard)))
-    return callback
+    make_writer: Callable[..., Any] = SummaryWriter
+    make_callback: Callable[..., TrainerCallback] = integration_utils.TensorBoardCallback
+    return make_callback(make_writer(log_dir=str(folder.tensorboard)))
 
 
 def _most_likely(logits: Any, _: Any) -> torch.Tensor:

@@ -16,12 +16,12 @@ _ONE = np.uint8(ord("1"))
 
 
 def _first_character(symbols: Symbols) -> Labels:
-    return (symbols[:, 0] == _ONE).astype(np.uint8)
+    return np.where(symbols[:, 0] == _ONE, np.uint8(1), np.uint8(0))
 
 
 def _majority(symbols: Symbols) -> Labels:
     ones = (symbols == _ONE).sum(axis=1)
-    return (2 * ones > symbols.shape[1]).astype(np.uint8)
+    return np.where(2 * ones > symbols.shape[1], np.uint8(1), np.uint8(0))
 
 
 WARM_UP = MappingProxyType(

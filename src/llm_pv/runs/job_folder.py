@@ -7,13 +7,15 @@ told), ``metrics.json`` (accuracies so far, rewritten at every evaluation), ``te
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
 
 from llm_pv.errors import RunError
-from llm_pv.runs.directory import FAILED, read_summary
-from llm_pv.runs.files import write_atomically
+from llm_pv.runs.directory import FAILED, SUMMARY_COLUMNS, read_summary
+from llm_pv.runs.files import write_atomically, write_csv
 from llm_pv.runs.journal import Record
 
 _COMPLETE = "complete.json"
@@ -137,3 +139,48 @@ def finished_row(path: Path) -> Record | None:
     """Return the summary row of a job that is finished and did not fail, else None."""
     rows = [row for row in read_summary(path) if row.get("status") != FAILED]
     return rows[0] if rows else None
+
+
+class SweepFolder:
+    """The folder that holds the jobs of one sweep, held by one process at a time.
+
+    Parameters
+    ----------
+    path
+        The folder; made if it does not exist.
+
+    Raises
+    ------
+    RunError
+        If it is in use, or cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = FileLock(path / ".lock")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise RunError(
+                f"{path} is in use by another sweep; wait for it or choose another experiment_name"
+            ) from error
+        except OSError as error:
+            raise RunError(
+                f"cannot use {path} for a sweep: {error.strerror or error}; "
+                "choose another results_root"
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def job(self, name: str) -> Path:
+        """Return the folder of a job."""
+        return self.path / name
+
+    def write_summary(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write ``sweep.csv``: the summary's columns, a row for each job, its name in front."""
+        write_csv(self.path / "sweep.csv", ("job", *SUMMARY_COLUMNS), rows)
