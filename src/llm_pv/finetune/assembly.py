@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch import nn
+
 from llm_pv.finetune import building
 from llm_pv.finetune.batches import EncodedRows, FreshBatches, RecentRows
 from llm_pv.finetune.hub import hub_folder
@@ -142,7 +143,7 @@ def assemble(
         folder=folder,
         fresh=rows.fresh is not None,
     )
-    callbacks: list["TrainerCallback"] = []
+    callbacks: list[TrainerCallback] = []
     if prepared.world.first and job.around.report_to == "tensorboard":
         callbacks.append(tensorboard_callback(folder))
     trainer = make_trainer(

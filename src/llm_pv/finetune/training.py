@@ -19,7 +19,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from llm_pv.finetune.batches import Batch, EncodedRows, FreshBatches, RecentRows, as_batch
+from llm_pv.finetune.batches import EncodedRows, FreshBatches, RecentRows, as_batch
 from llm_pv.finetune.measures import Evaluation, Measures, Observer, finite
 from llm_pv.finetune.request import Precision, Surroundings, TrainingRequest
 from llm_pv.finetune.surroundings import World
@@ -80,6 +80,8 @@ def training_arguments(
         use_cpu=on_cpu,
         ddp_backend="gloo" if on_cpu and processes > 1 else None,
         ddp_find_unused_parameters=False,
+        # Classification heads return a mean over their rows; this would multiply it by the processes.
+        average_tokens_across_devices=False,
         dataloader_pin_memory=not on_cpu,
         remove_unused_columns=False,
         # `Watch` says when to log, evaluate and save.
