@@ -13,12 +13,14 @@ from cyclopts import App, Parameter
 from llm_pv.cli.finetune import parse_job
 from llm_pv.cli.main import INTERRUPTED, complain, run_app
 from llm_pv.cli.options import Format
-from llm_pv.errors import RunError
+from llm_pv.errors import ConfigurationError, RunError
+from llm_pv.runs.directory import FAILED
 
 if TYPE_CHECKING:
+    from llm_pv.finetune.request import Job
     from llm_pv.finetune.sweep import Outcome, Sweep, SweepJob, SweepObserver
 
-LAUNCHER = (sys.executable, "-m", "llm_pv.cli.sweep_job")
+LAUNCHER = (sys.executable, "-P", "-m", "llm_pv.cli.sweep_job")
 
 sweep_app = App(
     name="sweep.py",
@@ -64,8 +66,7 @@ def sweep(
     from llm_pv.finetune.sweep import read_sweep, run_sweep
 
     asked = read_sweep(config)
-    checked = {job.name: parse_job([*job.arguments, f"--results-path={asked.folder / job.name}"])
-               for job in asked.jobs}  # fmt: skip
+    checked, impossible = _checked(asked)
     if dry_run:
         for job in asked.jobs:
             out = asked.folder / job.name
@@ -77,6 +78,7 @@ def sweep(
                 asked,
                 LAUNCHER,
                 finished=lambda job: is_finished(checked[job.name]),
+                impossible=impossible,
                 concurrency=concurrency,
                 observer=observer,
             )
@@ -84,7 +86,7 @@ def sweep(
         complain(f"interrupted; the same command goes on with {asked.folder}")
         return INTERRUPTED
     _show_outcomes(asked, outcomes, format)
-    return 1 if any(outcome.status != "done" for outcome in outcomes.values()) else 0
+    return 1 if any(outcome.status == FAILED for outcome in outcomes.values()) else 0
 
 
 @metrics_app.default
@@ -121,6 +123,27 @@ def main() -> None:
 def metrics_main() -> None:
     """Run the command line of ``metrics.py``."""
     sys.exit(run_app(metrics_app, sys.argv[1:]))
+
+
+def _checked(asked: "Sweep") -> "tuple[dict[str, Job], dict[str, str]]":
+    """Return the jobs that can be done, and why others cannot.
+
+    Raises
+    ------
+    ConfigurationError
+        If not one of them can be.
+    """
+    jobs, impossible = {}, {}
+    for job in asked.jobs:
+        try:
+            out = asked.folder / job.name
+            jobs[job.name] = parse_job([*job.arguments, f"--results-path={out}"])
+        except ConfigurationError as error:
+            impossible[job.name] = str(error)
+    if not jobs:
+        reasons = "; ".join(list(dict.fromkeys(impossible.values()))[:3])
+        raise ConfigurationError(f"no job of this sweep can be done: {reasons}")
+    return jobs, impossible
 
 
 def grouped(jobs: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -244,7 +267,8 @@ def _progress() -> Iterator["SweepObserver"]:
             self._count = (done, jobs)
             self._all = progress.add_task("jobs", total=jobs, completed=done)
             if done:
-                console.print(f"{done} of {jobs} jobs are finished already", highlight=False)
+                text = f"{done} of {jobs} jobs are finished already, or cannot be done"
+                console.print(text, highlight=False)
 
         def started(self, job: "SweepJob") -> None:
             self._jobs[job.name] = progress.add_task(f"  {job.name}", total=1)

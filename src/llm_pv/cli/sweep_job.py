@@ -10,7 +10,8 @@ from llm_pv.cli.main import INTERRUPTED
 
 def _end_with_standard_input() -> None:
     """Wait for the end of standard input, which the sweep holds open as long as it lives."""
-    sys.stdin.buffer.read()
+    while os.read(0, 1):  # unbuffered, so that no lock is held when the interpreter ends
+        pass
     os._exit(INTERRUPTED)
 
 

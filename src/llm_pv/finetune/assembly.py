@@ -8,7 +8,6 @@ from torch import nn
 
 from llm_pv.finetune import building
 from llm_pv.finetune.batches import EncodedRows, FreshBatches, RecentRows
-from llm_pv.finetune.hub import hub_folder
 from llm_pv.finetune.measures import Measures, Observer
 from llm_pv.finetune.preparation import Preparation
 from llm_pv.finetune.request import Job
@@ -161,9 +160,7 @@ def assemble(
 def _model(job: Job, prepared: Preparation, rows: Rows) -> tuple[nn.Module, Tokenizer]:
     found, classes, seed = prepared.architecture, len(rows.classes), job.training.seed
     if found.pretrained:
-        folder = Path(found.pretrained)
-        weights = folder if folder.is_dir() else hub_folder(found.pretrained)
-        model, own_tokens = building.pretrained(weights, classes=classes, seed=seed)
+        model, own_tokens = building.pretrained(found.pretrained, classes=classes, seed=seed)
         return building.choose_parameters(model, job.model), own_tokens
     texts = (str(text) for text in rows.train.inputs)
     tokens = CharacterTokens.of(texts, rows.alphabet, job.model.vocab_size)

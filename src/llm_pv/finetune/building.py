@@ -4,7 +4,6 @@ import contextlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from llm_pv.errors import ConfigurationError
 from llm_pv.finetune.architectures import Config
 from llm_pv.finetune.request import ModelRequest
 from llm_pv.finetune.tokens import BOS, CharacterTokens, Tokens
+from llm_pv.models.hub import from_pretrained, one_line
 
 _OF_OTHERS = (
     "architectures", "auto_map", "torch_dtype", "dtype", "transformers_version", "_name_or_path",
@@ -103,20 +103,32 @@ def count_parameters(config: Config, *, vocabulary: int, classes: int, positions
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def pretrained(folder: Path, *, classes: int, seed: int) -> tuple[PreTrainedModel, ModelTokens]:
+def pretrained(source: str, *, classes: int, seed: int) -> tuple[PreTrainedModel, ModelTokens]:
     """Load a model's weights and tokenizer; the head is new.
+
+    Parameters
+    ----------
+    source
+        A folder, or a name on the hub.
+    classes
+        How many classes the head tells apart.
+    seed
+        Draws the head.
 
     Raises
     ------
     ConfigurationError
-        If the folder holds no such model.
+        If there is no such model, or it cannot be loaded.
     """
-    with _telling(str(folder)):
-        tokens = ModelTokens(AutoTokenizer.from_pretrained(folder, local_files_only=True))
-        set_seed(seed)
-        model = AutoModelForSequenceClassification.from_pretrained(
-            folder, num_labels=classes, dtype=torch.float32, local_files_only=True
-        )
+    tokens = ModelTokens(from_pretrained(AutoTokenizer, source))
+    set_seed(seed)
+    model = from_pretrained(
+        AutoModelForSequenceClassification,
+        source,
+        num_labels=classes,
+        dtype=torch.float32,
+        ignore_mismatched_sizes=True,  # a head for other classes makes room for the new one
+    )
     model.config.get_text_config().pad_token_id = tokens.pad
     model.config.pad_token_id = tokens.pad
     return _classifier(model), tokens
@@ -187,7 +199,6 @@ def _telling(name: str) -> Iterator[None]:
     except ConfigurationError:
         raise
     except (ValueError, KeyError, TypeError, OSError, ImportError, AttributeError) as error:
-        reason = next(iter(str(error).strip().splitlines()), repr(error))
         raise ConfigurationError(
-            f"transformers cannot build {name} as a classifier: {reason[:300]}"
+            f"transformers cannot build {name} as a classifier: {one_line(error)}"
         ) from error

@@ -3,9 +3,11 @@
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,7 @@ from llm_pv.finetune.results import (
     write_predictions,
 )
 from llm_pv.finetune.surroundings import World
+from llm_pv.models.hub import is_out_of_memory
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.job_folder import JobFolder, finished_row, read_job
 
@@ -95,6 +98,7 @@ def run_job(job: Job, observer: Observer | None = None) -> dict[str, Any]:
 def _train(
     job: Job, prepared: Preparation, run: RunDirectory | None, observer: Observer
 ) -> dict[str, Any]:
+    _take_no_folder_for_a_package()
     from llm_pv.finetune.assembly import assemble
 
     rows = prepared.rows or job.rows.load(job.training.batch_size)
@@ -124,6 +128,26 @@ def _train(
     return metrics
 
 
+def _take_no_folder_for_a_package() -> None:
+    """Keep transformers from taking the folder of data sets for the package `datasets`.
+
+    It asks once whether there is such a package, and a folder of that name in the working directory
+    looks like one to ``python -m llm_pv``.
+    """
+    spec = find_spec("datasets")
+    if spec is None or spec.origin is not None or "transformers.trainer" in sys.modules:
+        return
+    from transformers.utils import is_datasets_available
+
+    path = list(sys.path)
+    sys.path[:] = [entry for entry in path if Path(entry).resolve() != Path.cwd()]
+    try:
+        is_datasets_available.cache_clear()
+        is_datasets_available()
+    finally:
+        sys.path[:] = path
+
+
 def _fit(assembly: "Assembly") -> None:
     trainer, checkpoint = assembly.trainer, assembly.checkpoint
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
@@ -149,12 +173,10 @@ def _memory_errors(job: Job) -> Iterator[None]:
     """Turn an allocation that failed into one line; what was measured stays on disk."""
     try:
         yield
-    except (RuntimeError, MemoryError) as error:
-        # torch raises its own class on a GPU, and a plain RuntimeError on a CPU.
-        told = isinstance(error, MemoryError) or any(
-            phrase in str(error) for phrase in ("out of memory", "can't allocate memory")
-        )
-        if isinstance(error, LLMPVError) or not told:
+    except LLMPVError:
+        raise
+    except Exception as error:
+        if not is_out_of_memory(error):
             raise
         raise RunError(
             "memory ran out: give a smaller --batch-size or --eval-batch-size, --checkpointing on, "

@@ -5,7 +5,7 @@ from typing import Any
 
 from llm_pv.errors import ConfigurationError
 from llm_pv.finetune import memory
-from llm_pv.finetune.architectures import Architecture
+from llm_pv.finetune.architectures import Architecture, Config
 from llm_pv.finetune.request import Job, ModelRequest, Precision
 from llm_pv.finetune.rows import Rows
 from llm_pv.finetune.surroundings import (
@@ -77,9 +77,7 @@ def prepare(job: Job, world: World) -> Preparation:
     device = choose_device(job.around.device)
     precision = choose_precision(job.training.precision, device)
     if found.pretrained and not found.config:
-        from llm_pv.finetune.hub import hub_config
-
-        found = replace(found, config=hub_config(found.pretrained))
+        found = replace(found, config=_hub_config(found.pretrained))
     longest, rows, classes = job.rows.longest, None, 2
     if longest is None:
         rows = job.rows.load(job.training.batch_size)
@@ -103,6 +101,15 @@ def prepare(job: Job, world: World) -> Preparation:
             checkpointing=job.training.checkpointing,
         ),
     )
+
+
+def _hub_config(name: str) -> Config:
+    from transformers import AutoConfig
+
+    from llm_pv.models.hub import from_pretrained
+
+    config: Config = from_pretrained(AutoConfig, name).to_dict()
+    return config
 
 
 def _positions(model: ModelRequest, found: Architecture, tokens: int) -> int | None:

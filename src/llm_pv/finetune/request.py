@@ -8,6 +8,7 @@ from typing import Any, Literal
 from llm_pv.errors import ConfigurationError
 from llm_pv.finetune.architectures import Architecture, architecture
 from llm_pv.finetune.rows import RowSource
+from llm_pv.models.hub import fingerprint
 
 Precision = Literal["bf16", "fp16", "fp32"]
 
@@ -75,6 +76,12 @@ class ModelRequest:
         return found
 
     @property
+    def is_folder(self) -> bool:
+        """Whether the weights come from a folder of this machine."""
+        source = self.architecture().pretrained
+        return bool(source) and Path(source).is_dir()
+
+    @property
     def method(self) -> str:
         """The method as the summary names it."""
         if self.lora_rank is not None:
@@ -86,6 +93,7 @@ class ModelRequest:
         return {
             "model": self.name,
             "config": dict(self.architecture().config) if self.config_file else None,
+            "weights": fingerprint(self.architecture().pretrained) if self.is_folder else "",
             "vocab_size": self.vocab_size,
             "context_length": self.context_length,
             "num_layers_to_finetune": self.layers,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 from llm_pv.errors import ConfigurationError
@@ -21,6 +22,9 @@ from llm_pv.runs.job_folder import SweepFolder
 _KEYS = {"experiment_name", "results_root", "base_args", "grid"}
 _OWN = {"results_path", "out", "format"}
 _PATIENCE_SECONDS = 60.0
+
+SKIPPED = "skipped"
+"""The status of a job whose options cannot work, such as a length its task does not allow."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Outcome:
     Parameters
     ----------
     status
-        ``done`` or ``failed``.
+        ``done``, ``failed`` or ``skipped``.
     reason
         Why it failed.
     row
@@ -135,6 +139,7 @@ def run_sweep(
     launcher: Sequence[str],
     *,
     finished: Callable[[SweepJob], bool],
+    impossible: Mapping[str, str] = MappingProxyType({}),
     concurrency: int = 1,
     observer: SweepObserver | None = None,
 ) -> dict[str, Outcome]:
@@ -149,6 +154,8 @@ def run_sweep(
         does, so that no job outlives the sweep.
     finished
         Tells whether a job's folder holds its results.
+    impossible
+        Why jobs cannot be done, by name; they are recorded and not begun.
     concurrency
         Jobs under way at once.
     observer
@@ -170,7 +177,7 @@ def run_sweep(
         raise ConfigurationError(f"--concurrency is {concurrency}; give 1 or more")
     with SweepFolder(sweep.folder) as folder:
         run = _Running(sweep, folder, tuple(launcher), concurrency, observer or SweepObserver())
-        return run.all(finished)
+        return run.all(finished, impossible)
 
 
 class _Running:
@@ -192,11 +199,16 @@ class _Running:
         self._processes: set[subprocess.Popen[bytes]] = set()
         self._stopping = False
 
-    def all(self, finished: Callable[[SweepJob], bool]) -> dict[str, Outcome]:
-        """Run what is not finished."""
+    def all(
+        self, finished: Callable[[SweepJob], bool], impossible: Mapping[str, str]
+    ) -> dict[str, Outcome]:
+        """Run what can be done and is not finished."""
         waiting = []
         for job in self._sweep.jobs:
-            if finished(job):
+            if (reason := impossible.get(job.name)) is not None:
+                row = {"status": SKIPPED, "reason": reason}
+                self._outcomes[job.name] = Outcome(SKIPPED, reason, row)
+            elif finished(job):
                 self._outcomes[job.name] = self._outcome(job, 0, "")
             else:
                 waiting.append(job)

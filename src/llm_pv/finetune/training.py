@@ -80,7 +80,7 @@ def training_arguments(
         use_cpu=on_cpu,
         ddp_backend="gloo" if on_cpu and processes > 1 else None,
         ddp_find_unused_parameters=False,
-        # Classification heads return a mean over their rows; this would multiply it by the processes.
+        # Classification heads return a mean over rows; this would multiply it by the processes.
         average_tokens_across_devices=False,
         dataloader_pin_memory=not on_cpu,
         remove_unused_columns=False,
