@@ -217,10 +217,21 @@ class Watch(TrainerCallback):
 
 
 class ClassifierTrainer(Trainer):
-    """The Trainer with a plain AdamW, and a clock that stands still while it evaluates."""
+    """The Trainer with a plain AdamW, and a clock that stands still while it evaluates.
+
+    Attributes
+    ----------
+    watch
+        Keeps what is measured.
+    predictions
+        The classes of the test rows at the last evaluation; None before the first.
+    latest
+        The classes of the rows looked at last.
+    """
 
     watch: Watch
     predictions: "np.ndarray[Any, Any] | None" = None
+    latest: "np.ndarray[Any, Any] | None" = None
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
         """Decay every parameter, as ``torch.optim.AdamW`` does and the published code did."""
@@ -238,6 +249,7 @@ class ClassifierTrainer(Trainer):
         with self.watch.measures.paused():
             metrics = super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
             self.watch.evaluated(self.state.global_step, metrics)
+        self.predictions = self.latest  # the test rows come last
         return metrics
 
 
@@ -259,9 +271,8 @@ def make_trainer(
     trainer: ClassifierTrainer
 
     def accuracy(outcome: EvalPrediction) -> dict[str, float]:
-        # The test rows come last, so that in the end these are their predictions.
-        trainer.predictions = np.asarray(outcome.predictions)
-        return {"accuracy": float(np.mean(trainer.predictions == outcome.label_ids))}
+        trainer.latest = np.asarray(outcome.predictions)
+        return {"accuracy": float(np.mean(trainer.latest == outcome.label_ids))}
 
     trainer = ClassifierTrainer(
         model=model,
