@@ -310,7 +310,9 @@ def test_a_gpu_trains_in_bf16_and_learns(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
 def test_cuda_where_there_is_none_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="no CUDA device is to be seen here; give --device"):
+    with pytest.raises(
+        ConfigurationError, match="no CUDA device is to be seen here; give --device"
+    ):
         run_job(job(tmp_path / "run", device="cuda"))
     assert not (tmp_path / "run").exists()
 

@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 
 LAUNCHER = (sys.executable, "-P", "-m", "llm_pv.cli.sweep_job")
 
+_HEADINGS = {
+    "target_func": "task",
+    "sequence_length": "length",
+    "train_accuracy": "train",
+    "test_accuracy": "test",
+    "seconds_to_train_accuracy_1": "s to fit",
+}
+_JSON_ALONE = {"learn_seconds_a_sample", "test_seconds_a_sample"}
+
 sweep_app = App(
     name="sweep.py",
     help="Train language models over a grid of options.",
@@ -198,8 +207,12 @@ def _show(records: list[dict[str, Any]]) -> None:
 
     from llm_pv.cli.terminal import Terminal
 
-    columns = list(dict.fromkeys(name for record in records for name in record))
-    table = Table(*(column.replace("_", " ") for column in columns), box=None)
+    columns = list(
+        dict.fromkeys(name for record in records for name in record if name not in _JSON_ALONE)
+    )
+    table = Table(box=None)
+    for column in columns:
+        table.add_column(_HEADINGS.get(column, column.replace("_", " ")), overflow="fold")
     for record in records:
         table.add_row(*(_cell(column, record.get(column)) for column in columns))
     Terminal().print(table)
@@ -226,7 +239,9 @@ def _show_outcomes(sweep: "Sweep", outcomes: "dict[str, Outcome]", format: Forma
     from llm_pv.cli.terminal import Terminal
 
     console = Terminal()
-    table = Table("job", "test accuracy", "status", "reason", box=None)
+    table = Table(box=None)
+    for heading in ("job", "test", "status", "reason"):
+        table.add_column(heading, overflow="fold")
     for name, outcome in outcomes.items():
         table.add_row(
             Text(name), _percent(outcome.row.get("accuracy")), outcome.status, Text(outcome.reason)

@@ -6,6 +6,7 @@ the backward pass, as measured on small models of the same layout.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,15 @@ _RUNTIME = 600 * 1024**2
 
 _MARGIN = 1.05
 """For what allocators lose between blocks."""
+
+
+_NEEDED: Mapping[str, tuple[str, ...]] = {
+    "llama": (),
+    "qwen2": ("num_key_value_heads",),
+    "qwen3": ("num_key_value_heads", "head_dim"),
+    "mistral": ("num_key_value_heads",),
+}
+"""The families counted here, and the sizes for which each has a default of its own."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,7 @@ def decoder_size(config: Config, vocabulary: int, classes: int) -> Size | None:
     Returns
     -------
     Size or None
-        None for a family whose layout is not known here.
+        None for a family whose layout is not known here, or sizes the configuration leaves open.
 
     Examples
     --------
@@ -74,7 +84,7 @@ def decoder_size(config: Config, vocabulary: int, classes: int) -> Size | None:
     '1,409,425,408'
     """
     family = config.get("model_type")
-    if family not in {"llama", "qwen2", "qwen3", "mistral"}:
+    if family not in _NEEDED or not all(config.get(key) for key in _NEEDED[family]):
         return None
     try:
         hidden, inner = int(config["hidden_size"]), int(config["intermediate_size"])

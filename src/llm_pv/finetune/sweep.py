@@ -229,6 +229,7 @@ class _Running:
             if process is None:
                 return
             status = process.wait()
+            _close_input(process)
             errors.seek(0)
             told = errors.read().decode("utf-8", "replace")
         with self._lock:
@@ -292,8 +293,11 @@ class _Running:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            if process.stdin is not None:
-                process.stdin.close()
+
+
+def _close_input(process: "subprocess.Popen[bytes]") -> None:
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def _reason(status: int, told: str) -> str:
