@@ -141,6 +141,10 @@ class Watch(TrainerCallback):
         self._saved = time.monotonic()
         self._loss: tuple[float, int] = (0.0, 0)
 
+    def observe(self, observer: Observer) -> None:
+        """Let another observer hear how it goes."""
+        self._observer = observer
+
     def on_train_begin(self, *_: Any, **__: Any) -> None:
         """Start the clock."""
         self.measures.start()
