@@ -214,7 +214,7 @@ def test_an_interrupted_job_goes_on_from_the_step_it_stopped_at(tmp_path: Path) 
 def test_a_job_resumed_after_kill_9_equals_one_that_was_not_killed(tmp_path: Path) -> None:
     options = ["--model", "tiny", "--target_func", "majority", "--sequence_length", "12",
                "--train_set_size", "40", "--test_set_size", "20", "--batch_size", "10",
-               "--n_epochs", "40", "--eval_every", "2", "--lr", "1e-3", "--report_to", "none",
+               "--n_epochs", "24", "--eval_every", "3", "--lr", "1e-3", "--report_to", "none",
                "--checkpoint_minutes", "0", "--online", "--device", "cpu"]  # fmt: skip
     command = [sys.executable, str(ROOT / "finetuning" / "main.py"), *options, "--save_model"]
     child = subprocess.Popen(
@@ -234,7 +234,7 @@ def test_a_job_resumed_after_kill_9_equals_one_that_was_not_killed(tmp_path: Pat
     for name in ("cut", "whole"):
         run_job(parse_job([*options, "--save_model", f"--results-path={tmp_path / name}"]))
     cut, whole = metrics(tmp_path / "cut"), metrics(tmp_path / "whole")
-    assert cut["step"] == whole["step"] == 160
+    assert cut["step"] == whole["step"] == 96
     for figure in ("train_loss", "test_loss", "test_accuracy", "loss"):
         assert [entry[figure] for entry in cut["evaluations"]] == [
             entry[figure] for entry in whole["evaluations"]

@@ -81,9 +81,9 @@ def decoder_size(config: Config, vocabulary: int, classes: int) -> Size | None:
     --------
     >>> from llm_pv.finetune.architectures import PUBLIC
     >>> f"{decoder_size(PUBLIC['qwen1.7B'][1], 5, 2).total:,}"
-    '1,409,425,408'
+    '1,409,424,384'
     """
-    family = config.get("model_type")
+    family = str(config.get("model_type"))
     if family not in _NEEDED or not all(config.get(key) for key in _NEEDED[family]):
         return None
     try:
