@@ -63,13 +63,14 @@ class Plain:
     def __init__(self, job: Job, assembly: Assembly, device: str) -> None:
         tokens = assembly.tokens
         assert isinstance(tokens, CharacterTokens)
-        self.model = from_scratch(
+        model: Any = from_scratch(
             architecture(job.model.name).config,
             tokens,
             classes=2,
             positions=(job.rows.longest or 0) + 1,
             seed=job.training.seed,
-        ).to(device)
+        )
+        self.model = model.to(device)
         self.model.activation_checkpointing_enable()
         self._device = device
         training = job.training
@@ -131,7 +132,7 @@ def speed(model: str, length: int, device: str, *, compiled: bool) -> None:
         train, test = assembly.sets.train, assembly.sets.test
         assert isinstance(train, EncodedRows)
         plain = Plain(job, assembly, device)
-        trainer = assembly.trainer
+        trainer, rows_of_plain = assembly.trainer, train
         steps = assembly.plan.steps_an_epoch
         marks: list[float] = []
         learning = Speed([], [])
@@ -147,7 +148,7 @@ def speed(model: str, length: int, device: str, *, compiled: bool) -> None:
                 if marks:
                     learning.ours.append(len(train) / (now - marks[-1]))
                 epoch = step // steps - 1
-                seconds = timed(lambda: plain.train(train, epoch, training.seed), device)
+                seconds = timed(lambda: plain.train(rows_of_plain, epoch, training.seed), device)
                 if epoch:  # the first pass warms up
                     learning.plain.append(len(train) / seconds)
                 marks.append(time.perf_counter())

@@ -41,7 +41,7 @@ def built(config: Any, *, vocabulary: int = 7, classes: int = 3) -> Any:
     return from_scratch(config, tokens, classes=classes, positions=9, seed=1)
 
 
-SMALL = {
+SMALL: dict[str, dict[str, Any]] = {
     "llama": {"attention_bias": True, "mlp_bias": True, "tie_word_embeddings": False},
     "qwen2": {"num_key_value_heads": 2},
     "mistral": {"head_dim": 8, "num_key_value_heads": 1},
@@ -121,7 +121,12 @@ def test_checkpointing_is_taken_only_where_memory_asks_for_it() -> None:
 
 
 def asked(tmp_path: Path, model: ModelRequest, **rows: Any) -> Job:
-    values = {"function": "first_character", "length": 8, "train_size": 20, "test_size": 20} | rows
+    values: dict[str, Any] = {
+        "function": "first_character",
+        "length": 8,
+        "train_size": 20,
+        "test_size": 20,
+    } | rows
     training = TrainingRequest(batch_size=10, epochs=1, learning_rate=1e-3)
     around = Surroundings(tmp_path / "run", device="cpu", report_to="none")
     return Job(model, TaskRows(**values), training, around)

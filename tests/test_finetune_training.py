@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,12 @@ def job(out: Path, **changes: Any) -> Job:
         "training": {"batch_size": 10, "epochs": 4, "learning_rate": 1e-3, "evaluate_every": 2},
         "around": {"out": out, "report_to": "none", "device": "cpu"},
     }
-    kinds = {"model": ModelRequest, "rows": TaskRows, "training": TrainingRequest,
+    kinds: dict[str, Any] = {"model": ModelRequest, "rows": TaskRows, "training": TrainingRequest,
              "around": Surroundings}  # fmt: skip
     for name, value in changes.items():
-        owner = next(part for part, kind in kinds.items() if name in kind.__dataclass_fields__)
+        owner = next(
+            part for part, kind in kinds.items() if name in {field.name for field in fields(kind)}
+        )
         parts[owner][name] = value
     return Job(*(kinds[part](**parts[part]) for part in kinds))
 
@@ -63,7 +66,7 @@ def plain_loop(asked: Job, steps: int) -> tuple[list[float], nn.Module, torch.Te
 
     Returns the loss of each step, the model, and its predictions on the test rows.
     """
-    from transformers import AutoModelForSequenceClassification, Qwen3Config, set_seed
+    from transformers import AutoConfig, AutoModelForSequenceClassification, set_seed
 
     rows = asked.rows.load(asked.training.batch_size)
     numbers = {"0": 3, "1": 4}  # after padding, beginning and unknown
@@ -73,9 +76,10 @@ def plain_loop(asked: Job, steps: int) -> tuple[list[float], nn.Module, torch.Te
 
     inputs, labels = tokens(rows.train.inputs), torch.tensor([int(y) for y in rows.train.labels])
     set_seed(asked.training.seed)
-    model = AutoModelForSequenceClassification.from_config(
-        Qwen3Config(
-            vocab_size=5, hidden_size=64, intermediate_size=192, num_hidden_layers=2,
+    build: Any = AutoModelForSequenceClassification.from_config
+    model = build(
+        AutoConfig.for_model(
+            "qwen3", vocab_size=5, hidden_size=64, intermediate_size=192, num_hidden_layers=2,
             num_attention_heads=4, num_key_value_heads=2, head_dim=16, rms_norm_eps=1e-6,
             rope_theta=10_000.0, tie_word_embeddings=True, max_position_embeddings=9,
             pad_token_id=0, bos_token_id=1, num_labels=2, use_cache=False,
@@ -94,7 +98,7 @@ def plain_loop(asked: Job, steps: int) -> tuple[list[float], nn.Module, torch.Te
         generator = torch.Generator().manual_seed(asked.training.seed + epoch)
         order = torch.randperm(len(inputs), generator=generator)
         chosen = order[step % an_epoch * batch :][:batch]
-        loss = functional.cross_entropy(model(inputs[chosen]).logits, labels[chosen])
+        loss: Any = functional.cross_entropy(model(inputs[chosen]).logits, labels[chosen])
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

@@ -137,7 +137,7 @@ def _take_no_folder_for_a_package() -> None:
     spec = find_spec("datasets")
     if spec is None or spec.origin is not None or "transformers.trainer" in sys.modules:
         return
-    from transformers.utils import is_datasets_available
+    from transformers.utils.import_utils import is_datasets_available
 
     path = list(sys.path)
     sys.path[:] = [entry for entry in path if Path(entry).resolve() != Path.cwd()]
