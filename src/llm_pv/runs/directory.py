@@ -4,7 +4,8 @@ A run directory holds ``run.json`` (resolved configuration, versions, the comman
 ``replies.jsonl`` (every reply, synced before it is used), ``results_attempts.jsonl`` and its
 ``.csv`` (one line per attempt; the CSV is written when the run is closed), ``transfer.jsonl``
 (selected programs on other data), ``summary.csv`` with ``predictions/`` beside it,
-``programs/<cell>-t<trial>.py``, ``prompts/<digest>.txt`` and ``runner.log`` (JSON lines).
+``programs/<cell>-t<trial>.py``, ``prompts/<digest>.txt``, ``runner.log`` (JSON lines) and
+``report.html``.
 ``summary.csv`` gets a cell's row last, so a cell with a row is finished, unless it failed: then it
 is done anew when the run is resumed.
 """
@@ -26,7 +27,7 @@ from llm_pv import __version__
 from llm_pv.errors import RunError
 from llm_pv.runs.cells import Cell, CellLog
 from llm_pv.runs.files import remove_leftovers, write_atomically, write_csv
-from llm_pv.runs.journal import Journal, Record
+from llm_pv.runs.journal import Journal, Record, read_journal
 
 FORMAT = 1
 """Version of the layout; a run of another version is refused, never guessed at."""
@@ -282,23 +283,52 @@ def read_run(path: Path) -> Record:
 
 def read_summary(path: Path) -> list[dict[str, str]]:
     """Return the rows of a run directory's ``summary.csv``, none if there is no such file."""
-    try:
-        with (path / "summary.csv").open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path / 'summary.csv'} cannot be read: {error}") from error
+    return _read_csv(path / "summary.csv")
 
 
 def read_replies(path: Path) -> list[Record]:
     """Return every reply of a run directory, none if there is no such run."""
-    return Journal(path / "replies.jsonl", sync=False).read()
+    return read_journal(path / "replies.jsonl")
 
 
 def read_attempts(path: Path) -> list[Record]:
     """Return every attempt and selection of a run directory, none if there is no such run."""
-    return Journal(path / "results_attempts.jsonl", sync=False).read()
+    return read_journal(path / "results_attempts.jsonl")
+
+
+def read_transfer(path: Path) -> list[Record]:
+    """Return how a run directory's selected programs did on other data, none without a grid."""
+    return read_journal(path / "transfer.jsonl")
+
+
+def read_test_predictions(path: Path, cell: Cell) -> list[dict[str, str]]:
+    """Return the predictions on a cell's test rows: columns row, label and prediction.
+
+    There are none if the cell was not finished, or has no program or no test rows.
+
+    Raises
+    ------
+    RunError
+        If the file cannot be read.
+    """
+    return _read_csv(path / "predictions" / f"{cell.slug}-t{cell.trial}.csv")
+
+
+def write_report(path: Path, page: str) -> Path:
+    """Write a run directory's page for reading and return its path."""
+    report = path / "report.html"
+    write_atomically(report, page)
+    return report
+
+
+def _read_csv(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except (OSError, ValueError, csv.Error) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
 
 
 def _key(record: Mapping[str, Any]) -> tuple[str, ...]:
