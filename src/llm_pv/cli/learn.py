@@ -12,6 +12,7 @@ from cyclopts import Group, Parameter
 
 from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.options import Format, Rows, SandboxOptions, parse_types
+from llm_pv.cli.report import leave_page
 from llm_pv.errors import RunError
 
 _ROWS = Group("Rows", sort_key=1)
@@ -123,6 +124,7 @@ def learn(
     except KeyboardInterrupt:
         complain(f"interrupted; the same command with --out {path} goes on from here")
         return INTERRUPTED
+    leave_page(path)
     if learned.already_finished:
         complain(f"{path} is a finished run; this is its result, give another --out to learn anew")
     record = learned.record()

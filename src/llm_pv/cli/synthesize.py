@@ -12,6 +12,7 @@ from cyclopts import Group, Parameter
 from llm_pv.cli.grid_options import DataSetOptions, GridOptions, grid_request
 from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.options import Format, SandboxOptions
+from llm_pv.cli.report import leave_page
 from llm_pv.errors import LLMPVError
 
 if TYPE_CHECKING:
@@ -96,13 +97,14 @@ def synthesize(
 
 
 def report(result: "GridResult", format: Format) -> int:  # noqa: A002
-    """Show what a grid came to and return the exit status.
+    """Show what a grid came to, leave its page in its directory, and return the exit status.
 
     Raises
     ------
     LLMPVError
         If not a single trial could be done.
     """
+    leave_page(result.path)
     if not result.count("done") + result.count("nothing found"):
         reasons = dict.fromkeys(reason for cell in result.cells for reason in cell.reasons)
         raise LLMPVError(f"no trial could be done: {'; '.join(list(reasons)[:3])}")

@@ -24,6 +24,17 @@ def write_atomically(path: Path, text: str) -> None:
     RunError
         If the file cannot be written; what stood there before is left as it was.
     """
+    write_bytes_atomically(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_bytes_atomically(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path`` as `write_atomically` writes text.
+
+    Raises
+    ------
+    RunError
+        If the file cannot be written; what stood there before is left as it was.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
@@ -31,7 +42,7 @@ def write_atomically(path: Path, text: str) -> None:
         ) as file:
             temporary = Path(file.name)
             try:
-                file.write(text.encode("utf-8", "backslashreplace"))
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
                 temporary.chmod(0o666 & ~_umask())
