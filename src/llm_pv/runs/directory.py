@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 
 from llm_pv import __version__
 from llm_pv.errors import RunError
-from llm_pv.runs.cells import Cell, CellLog
+from llm_pv.runs.cells import Cell, CellLog, named
 from llm_pv.runs.files import remove_leftovers, write_atomically, write_csv
 from llm_pv.runs.journal import Journal, Record, read_journal
 
@@ -60,7 +60,7 @@ SUMMARY_COLUMNS = (
 FAILED = "failed"
 """The status of a cell that an error ended."""
 
-_CELL_COLUMNS = ("function", "length", "sampler", "trial")
+_Key = tuple[str, ...]
 
 _RECORDED_PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "sympy", "networkx")
 
@@ -127,7 +127,9 @@ class RunDirectory:
             self._known_replies = _by_cell(self._replies.read())
             self._known_attempts = _by_cell(self._attempts.read())
             self._known_transfer = _by_cell(self._transfer.read())
-            self._rows = {_key(row): row for row in read_summary(path)}
+            self._rows: dict[_Key, dict[_Key, dict[str, str]]] = {}
+            for row in read_summary(path):
+                self._rows.setdefault(_place(row), {})[_way(row)] = row
             self._mutex = threading.Lock()
         except BaseException:
             self._lock.release()
@@ -164,18 +166,22 @@ class RunDirectory:
     def row(self, cell: Cell) -> dict[str, str] | None:
         """Return the cell's row of ``summary.csv`` as it would be read back, None without one."""
         with self._mutex:
-            return self._rows.get(_key(cell.record()))
+            rows = self._rows.get(_place(cell.record()), {})
+            if cell.method:
+                return rows.get(_way(cell.record()))
+            return next(iter(rows.values()), None)  # a run of one method: there is no other
 
     def finish(self, cell: Cell, row: Mapping[str, Any]) -> None:
         """Write the cell's row into ``summary.csv``, in place of an earlier one."""
-        whole = dict.fromkeys(SUMMARY_COLUMNS, "") | cell.record() | dict(row)
-        key = _key(cell.record())
+        whole: Record = dict.fromkeys(SUMMARY_COLUMNS, "") | named(cell, row)
+        texts = {name: "" if value is None else str(value) for name, value in whole.items()}
+        place = _place(texts)
         with self._mutex:
-            self._rows.pop(key, None)
-            self._rows[key] = {
-                name: "" if value is None else str(value) for name, value in whole.items()
-            }
-            write_csv(self.path / "summary.csv", SUMMARY_COLUMNS, self._rows.values())
+            rows = self._rows.pop(place, {})
+            others = {way: row for way, row in rows.items() if cell.method and way != _way(texts)}
+            self._rows[place] = others | {_way(texts): texts}
+            every = [row for rows in self._rows.values() for row in rows.values()]
+            write_csv(self.path / "summary.csv", SUMMARY_COLUMNS, every)
 
     def transfer(self, cell: Cell) -> list[Record]:
         """Return how the cell's selected program did on other data, one record each."""
@@ -183,7 +189,7 @@ class RunDirectory:
 
     def add_transfer(self, cell: Cell, record: Record) -> None:
         """Append how the cell's selected program did on some other data."""
-        whole = cell.record() | record
+        whole = named(cell, record)
         self._transfer.append(whole)
         self._known_transfer.setdefault(_key(whole), []).append(whole)
 
@@ -331,15 +337,28 @@ def _read_csv(path: Path) -> list[dict[str, str]]:
         raise RunError(f"{path} cannot be read: {error}") from error
 
 
-def _key(record: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what tells the cell of a record, the same for journals and CSV files."""
+def _place(record: Mapping[str, Any]) -> _Key:
+    """Return what tells task, length, sampler and trial, the same for journals and CSV files."""
     return tuple(
         str(record.get(column, "")) for column in ("function", "length", "sampler", "trial")
     )
 
 
-def _by_cell(records: Iterable[Record]) -> dict[tuple[str, ...], list[Record]]:
-    grouped: dict[tuple[str, ...], list[Record]] = {}
+def _way(record: Mapping[str, Any]) -> _Key:
+    """Return what tells the method and its model."""
+    return tuple(str(record.get(column, "")) for column in ("method", "model"))
+
+
+def _key(record: Mapping[str, Any]) -> _Key:
+    """Return what tells the cell of a journal's record.
+
+    A record without a method may name a model for reasons of its own: it is of a run of one method.
+    """
+    return _place(record) + (_way(record) if record.get("method") else ())
+
+
+def _by_cell(records: Iterable[Record]) -> dict[_Key, list[Record]]:
+    grouped: dict[_Key, list[Record]] = {}
     for record in records:
         grouped.setdefault(_key(record), []).append(record)
     return grouped
