@@ -219,7 +219,7 @@ def method_name(trial: TrialRecord) -> str:
 
 def compare_methods(runs: Sequence[RunRecord]) -> Comparison:
     """Lay the trials of some runs side by side."""
-    trials = [(_setting(trial), trial) for run in runs for trial in run.trials]
+    trials = [(_setting(trial, _usual_size(run)), trial) for run in runs for trial in run.trials]
     clashing = _clashing(trials)
     groups: dict[tuple[Setting, str], list[TrialRecord]] = {}
     for setting, trial in trials:
@@ -243,10 +243,20 @@ def compare_methods(runs: Sequence[RunRecord]) -> Comparison:
     )
 
 
-def _setting(trial: TrialRecord) -> Setting:
+def _setting(trial: TrialRecord, usual: int | None) -> Setting:
     cell = trial.cell
-    labelled = (trial.train_size or 0) + (trial.validation_size or 0)
-    return Setting(cell.function, trial.name, cell.length, cell.sampler, labelled or None)
+    labelled = _labelled(trial) or (usual if trial.accuracy is None else None)
+    return Setting(cell.function, trial.name, cell.length, cell.sampler, labelled)
+
+
+def _usual_size(run: RunRecord) -> int | None:
+    """Return the labelled rows of every trial of a run; None if they differ or none are known."""
+    sizes = {_labelled(trial) for trial in run.trials} - {None}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def _labelled(trial: TrialRecord) -> int | None:
+    return (trial.train_size or 0) + (trial.validation_size or 0) or None
 
 
 def _clashing(trials: Iterable[tuple[Setting, TrialRecord]]) -> set[str]:

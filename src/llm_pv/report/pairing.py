@@ -7,7 +7,7 @@ number, and where one run has fewer rows, on those.
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -228,7 +228,8 @@ def pair_trials(a: tuple[RunRecord, TrialRecord], b: tuple[RunRecord, TrialRecor
     for run, trial in (a, b):
         if trial.accuracy is None:
             return TrialPair(number, reason=f"{run.label}: {trial.status}")
-        rows = read_test_predictions(run.path, trial.cell)
+        named = replace(trial.cell, method=trial.method, model=trial.model if trial.method else "")
+        rows = read_test_predictions(run.path, named)
         try:
             labels.append([row["label"] for row in rows])
             rights.append([row["label"] == row["prediction"] for row in rows])

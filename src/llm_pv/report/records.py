@@ -170,17 +170,17 @@ def load_run(path: Path, label: str | None = None) -> RunRecord:
     label = label or path.resolve().name
     attempts = _grouped(path, read_attempts(path))
     transfer = _grouped(path, read_transfer(path))
-    trials = []
-    seen = set()
-    for number, row in enumerate(read_summary(path), start=2):
-        trial = _trial(label, row, f"{path}: summary.csv, line {number}")
-        key = _key(trial.cell.record())
-        seen.add(key)
-        trials.append(_with_journals(trial, attempts.get(key, []), transfer.get(key, []), path))
-    for cell, name in _open_cells(header, attempts, seen):
-        trial = _unfinished(label, header, cell, name)
-        trials.append(_with_journals(trial, attempts.get(_key(cell.record()), []), [], path))
-    return RunRecord(path, label, header, tuple(trials))
+    rows = [
+        _trial(label, row, f"{path}: summary.csv, line {number}")
+        for number, row in enumerate(read_summary(path), start=2)
+    ]
+    trials = [*rows, *_unfinished(label, header, attempts, rows)]
+    complete = tuple(
+        _with_journals(trial, attempts.get(key, []), transfer.get(key, []), path)
+        for trial in trials
+        for key in (_key(trial.cell.record()),)
+    )
+    return RunRecord(path, label, header, complete)
 
 
 def _trial(run: str, row: Mapping[str, str | None], place: str) -> TrialRecord:
@@ -237,38 +237,49 @@ def _length(text: str) -> int | str:
     return int(text) if text.isdecimal() else text
 
 
-def _unfinished(run: str, header: Record, cell: Cell, name: str) -> TrialRecord:
+def _unfinished(
+    run: str,
+    header: Record,
+    attempts: Mapping[tuple[str, ...], Sequence[Record]],
+    rows: Sequence[TrialRecord],
+) -> list[TrialRecord]:
+    """Return the trials that were begun or planned and have no row."""
     configuration = header["configuration"]
+    command = str(configuration.get("command", ""))
+    proposer = str(configuration.get("proposer", "")).split(" ", maxsplit=1)[0].split(":")[0]
+    ways = {(row.track, row.method, row.model) for row in rows}
+    track = "llm-pv" if command in ("learn", "synthesize") else command
+    # A run of one method says in its rows what its other trials are called.
+    way = ways.pop() if len(ways) == 1 else (track, proposer, "")
     request = configuration.get("request")
     sizes = request if isinstance(request, dict) else {}
-    return TrialRecord(
-        run=run,
-        track="llm-pv" if configuration.get("command") in ("learn", "synthesize") else "",
-        method=str(configuration.get("proposer", "")).split(" ")[0].split(":")[0],
-        model="",
-        cell=cell,
-        name=name,
-        seed=str(sizes.get("seed", configuration.get("seed", ""))),
-        status=UNFINISHED,
-        reason="it has not ended yet",
-        train_size=sizes.get("train_size"),
-        validation_size=sizes.get("validation_size"),
-        test_size=sizes.get("test_size"),
-    )
-
-
-def _open_cells(
-    header: Record, attempts: Mapping[tuple[str, ...], Sequence[Record]], seen: set[tuple[str, ...]]
-) -> list[tuple[Cell, str]]:
-    """Return the cells that were begun or planned and have no row, with their tasks' names."""
+    names = {row.cell.function: row.name for row in rows}
     begun = [
         Cell(str(first["function"]), first["length"], str(first["sampler"]), int(first["trial"]))
         for records in attempts.values()
         for first in records[:1]
     ]
-    cells = {_key(cell.record()): (cell, cell.function) for cell in begun}
-    cells |= {_key(cell.record()): (cell, name) for cell, name in _planned(header)}
-    return [cell for key, cell in cells.items() if key not in seen]
+    planned = dict(_planned(header))
+    seen = {_key(row.cell.record()) for row in rows}
+    cells = {_key(cell.record()): cell for cell in [*planned, *begun]}
+    return [
+        TrialRecord(
+            run=run,
+            track=way[0],
+            method=way[1],
+            model=way[2],
+            cell=cell,
+            name=planned.get(cell) or names.get(cell.function, cell.function),
+            seed=str(sizes.get("seed", configuration.get("seed", ""))),
+            status=UNFINISHED,
+            reason="it has not ended yet",
+            train_size=sizes.get("train_size"),
+            validation_size=sizes.get("validation_size"),
+            test_size=sizes.get("test_size"),
+        )
+        for key, cell in cells.items()
+        if key not in seen
+    ]
 
 
 def _planned(header: Record) -> list[tuple[Cell, str]]:
@@ -291,15 +302,13 @@ def _with_journals(
     trial: TrialRecord, attempts: Sequence[Record], transfer: Sequence[Record], path: Path
 ) -> TrialRecord:
     """Return the trial with what the journals hold of it."""
-    mine = [
-        record
-        for record in attempts
-        if record.get("method", trial.method) == trial.method
-        and record.get("model", trial.model) == trial.model
-    ]
+    mine = [record for record in attempts if _is_of(record, trial)]
     place = f"{path}: the journals of {trial.cell.function!r}, trial {trial.cell.trial + 1}"
 
     try:
+        there = tuple(_transfer(record) for record in transfer if _is_of(record, trial))
+        if trial.track != "llm-pv":  # other tracks keep records of their own kind
+            return replace(trial, transfer=there)
         chosen = [record for record in mine if record["kind"] == "selected"]
         selection = _selection(chosen[-1]) if chosen else None
         remarks = selection.remarks if selection else {}
@@ -307,12 +316,18 @@ def _with_journals(
             trial,
             attempts=tuple(_attempt(r, remarks) for r in mine if r["kind"] == "attempt"),
             selection=selection,
-            transfer=tuple(map(_transfer, transfer)),
+            transfer=there,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(
             f"{place} are damaged or of another version ({error!r}); restore the files or run anew"
         ) from error
+
+
+def _is_of(record: Record, trial: TrialRecord) -> bool:
+    """Tell whether a record of a trial's cell is of the trial's method; without one it is."""
+    ways = (trial.method, trial.model)
+    return "method" not in record or (record["method"], record.get("model", "")) == ways
 
 
 def _attempt(record: Record, remarks: Mapping[int, str]) -> AttemptRecord:
@@ -324,8 +339,8 @@ def _attempt(record: Record, remarks: Mapping[int, str]) -> AttemptRecord:
         validation_accuracy=_share(record["validation_accuracy"]),
         outcome=str(record["outcome"]),
         reason=str(remarks.get(int(record["attempt"])) or record["error"]),
-        note=str(record["note"]),
-        cost_usd=_share(record["cost_usd"]),
+        note=str(record.get("note", "")),
+        cost_usd=_share(record.get("cost_usd")),
     )
 
 

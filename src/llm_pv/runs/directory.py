@@ -16,6 +16,7 @@ import platform
 import sys
 import threading
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -310,14 +311,20 @@ def read_transfer(path: Path) -> list[Record]:
 def read_test_predictions(path: Path, cell: Cell) -> list[dict[str, str]]:
     """Return the predictions on a cell's test rows: columns row, label and prediction.
 
-    There are none if the cell was not finished, or has no program or no test rows.
+    There are none if the cell was not finished, or has no program or no test rows. A cell that
+    names its method is also found in a run of one method, whose cells do not.
 
     Raises
     ------
     RunError
         If the file cannot be read.
     """
-    return _read_csv(path / "predictions" / f"{cell.slug}-t{cell.trial}.csv")
+    unnamed = replace(cell, method="", model="")
+    for known in (cell, unnamed):
+        rows = _read_csv(path / "predictions" / f"{known.slug}-t{known.trial}.csv")
+        if rows:
+            return rows
+    return []
 
 
 def write_report(path: Path, page: str) -> Path:
