@@ -35,6 +35,9 @@ DETAILS = (
 )
 """From everything to the least; a page takes the first that fits."""
 
+_TRIAL_BYTES, _ATTEMPT_BYTES, _COLOURED = 1_500, 400, 6
+"""What a trial, an attempt and a character of coloured code take, as measured on real pages."""
+
 
 _NO_PROGRAM = dict.fromkeys(
     ("icl", "finetune", "baselines"), "this method makes no program and has no certificate"
@@ -95,6 +98,16 @@ def cell_entries(comparison: Comparison, detail: Detail) -> list[CellEntry]:
             trials = tuple(trial_entry(trial, detail) for trial in cell.trials)
             entries.append(CellEntry(setting_label(setting) + sampler, label, trials))
     return entries
+
+
+def estimated_size(trials: Sequence[TrialRecord], detail: Detail) -> int:
+    """Return about how many bytes of a page the programs and attempts of some trials take."""
+    size = 0
+    for trial in trials:
+        program = trial.selection.program if trial.selection else ""
+        size += _TRIAL_BYTES + _COLOURED * min(len(program), detail.characters)
+        size += _ATTEMPT_BYTES * min(len(trial.attempts), detail.attempts)
+    return size
 
 
 def trial_entry(trial: TrialRecord, detail: Detail) -> TrialEntry:

@@ -9,7 +9,7 @@ import base64
 import json
 import shlex
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import PurePath
@@ -17,7 +17,7 @@ from typing import Any
 
 from llm_pv import __version__
 from llm_pv.errors import MissingExtraError
-from llm_pv.report.cells import DETAILS, Detail, cell_entries, trial_entry
+from llm_pv.report.cells import DETAILS, Detail, cell_entries, estimated_size, trial_entry
 from llm_pv.report.charts import COLOURS, Figure
 from llm_pv.report.comparison import Comparison
 from llm_pv.report.drawing import SHAPES, draw
@@ -44,11 +44,15 @@ def build_page(comparison: Comparison) -> str:
         If jinja2 is not installed.
     """
     context = _context(comparison)
+    trials = comparison.trials()
     page = ""
     for detail in DETAILS:
+        is_last = detail is DETAILS[-1]
+        if not is_last and estimated_size(trials, detail) > LARGEST_PAGE:
+            continue  # colouring programs takes a while: not for a page that will not do
         page = _render(context | _details(comparison, detail))
         if len(page.encode()) <= LARGEST_PAGE:
-            return page
+            break
     return page
 
 
@@ -143,6 +147,7 @@ def _environment() -> Any:
     return environment
 
 
+@lru_cache(maxsize=4096)
 def highlight_python(source: str) -> str:
     """Return a program as HTML, its words marked with the classes of the style sheet."""
     from pygments import highlight

@@ -55,7 +55,7 @@ def draw_files(figure: Figure) -> Iterator[tuple[str, bytes]]:
             ("pdf", {"CreationDate": None, "Creator": "llm-pv", "Producer": "llm-pv"}),
         ):
             buffer = io.BytesIO()
-            plate.savefig(buffer, format=kind, metadata=metadata, bbox_inches="tight")
+            plate.savefig(buffer, format=kind, metadata=metadata)
             yield kind, buffer.getvalue()
 
 
@@ -83,6 +83,8 @@ def _plate(figure: Figure) -> "Plate":
         for label, number in figure.legend
     ]
     plate.legend(handles=handles, loc="outside lower left", ncols=3, frameon=False)
+    plate.draw_without_rendering()
+    plate.set_layout_engine("none")  # laid out once, for both files
     return plate
 
 

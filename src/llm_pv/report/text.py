@@ -107,6 +107,11 @@ def count(number: int, noun: str, plural: str = "") -> str:
 
 
 def _escaped(text: str, kept: str) -> str:
+    bare = text
+    for letter in kept:
+        bare = bare.replace(letter, "")
+    if bare.isprintable():  # as nearly all are, and long ones should not be gone through slowly
+        return text
     return "".join(
         letter
         if letter.isprintable() or letter in kept
