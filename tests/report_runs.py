@@ -4,6 +4,7 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from llm_pv.erm.certificate import Certificate
 from llm_pv.runs.cells import Cell
@@ -163,6 +164,7 @@ def selected_record(
     }
 
 
+@patch("os.fsync", new=lambda _: None)  # what a power cut would lose is no matter here
 def many_methods(folder: Path) -> list[Path]:
     """Write runs of four methods over three tasks: a shortcut, failures, several sizes."""
     chance = random.Random(7)

@@ -108,7 +108,7 @@ def opened(browser: "Browser", request: pytest.FixtureRequest) -> "Iterator[Page
     heard: list[str] = []
     page.on("console", lambda message: heard.append(f"console: {message.text}"))
     page.on("pageerror", lambda error: heard.append(f"error: {error}"))
-    page.on("dialog", lambda dialog: (heard.append("dialog"), dialog.dismiss()))
+    page.on("dialog", lambda dialog: heard.append(f"dialog: {dialog.message}"))
     page.on("request", lambda sent: heard.append(f"request: {sent.url}"))
     yield page
     context.close()

@@ -35,6 +35,8 @@ DETAILS = (
 )
 """From everything to the least; a page takes the first that fits."""
 
+_GIST = 160
+
 _TRIAL_BYTES, _ATTEMPT_BYTES, _COLOURED = 1_500, 400, 6
 """What a trial, an attempt and a character of coloured code take, as measured on real pages."""
 
@@ -176,16 +178,19 @@ def attempt_lines(
 
 
 def gist(program: str) -> str:
-    r"""Return the line of a program that tells most: its last ``return``, or its first line.
+    r"""Return a program in one line: its body if that is short, else its last ``return``.
 
     Examples
     --------
     >>> gist("def f(x):\n    y = len(x)\n    return y % 2\n")
-    'return y % 2'
+    'y = len(x); return y % 2'
     """
     lines = [line.strip() for line in shorten(program, 4_000).splitlines() if line.strip()]
+    body = "; ".join(line for line in lines if line != "def f(x):")
+    if len(body) <= _GIST:
+        return body.replace(":; ", ": ")
     returns = [line for line in lines if line.startswith("return ")]
-    return shorten(returns[-1] if returns else (lines[0] if lines else ""), 160)
+    return shorten(returns[-1] if returns else lines[0], _GIST)
 
 
 def _what_went_wrong(attempt: AttemptRecord) -> str:

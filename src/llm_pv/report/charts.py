@@ -9,7 +9,7 @@ from typing import Literal
 
 COLOURS = (
     "#0f6a80",
-    "#c05a1a",
+    "#a84a10",
     "#5e4fa2",
     "#27703f",
     "#ad2f5f",

@@ -104,6 +104,7 @@ def draw_strip(
     floor
         The certified accuracy, one less the error bound.
     """
+    crowded = test is not None and baseline is not None and abs(test.mean - baseline) < 0.25
     svg = _svg(78, "test accuracy with its limits, the majority baseline, and what is certified")
     ET.SubElement(
         svg, "rect", {"x": "0%", "y": "30", "width": "100%", "height": "14", "class": "track"}
@@ -116,7 +117,10 @@ def draw_strip(
         )
         _tip(certified, f"certified: right on at least {percent(floor)}% of new inputs")
         _line(svg, (_p(floor), 26), (_p(floor), 56), "sure-edge")
-        _label(svg, floor, 70, f"certified ≥ {percent(floor)}%", "small")
+        if (
+            test is None or not crowded or abs(floor - test.mean) >= 0.3
+        ):  # else the texts would meet
+            _label(svg, floor, 70, f"certified ≥ {percent(floor)}%", "small")
     if baseline is not None:
         _line(svg, (_p(baseline), 22), (_p(baseline), 48), "baseline strong")
         _label(svg, baseline, 14, f"baseline {percent(baseline)}%", "small")
@@ -126,7 +130,6 @@ def draw_strip(
         mark = ET.SubElement(svg, "circle", {"cx": _p(test.mean), "cy": "37", "r": "6.5"})
         mark.set("class", "mark s0")
         _tip(mark, f"test: {percent(test.mean)}%")
-        crowded = baseline is not None and abs(test.mean - baseline) < 0.25
         _label(svg, test.mean, 14 if not crowded else 70, f"test {percent(test.mean)}%", "strong")
     elif validation is not None:
         mark = ET.SubElement(svg, "circle", {"cx": _p(validation), "cy": "37", "r": "6.5"})

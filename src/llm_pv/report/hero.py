@@ -8,7 +8,7 @@ from llm_pv.report.comparison import Comparison, Estimate
 from llm_pv.report.drawing import draw_strip
 from llm_pv.report.records import RunRecord, TrialRecord
 from llm_pv.report.tables import SOLVED
-from llm_pv.report.text import count, percent
+from llm_pv.report.text import count, percent, visible
 from llm_pv.report.transfer import shortcuts
 
 
@@ -49,7 +49,7 @@ class Hero:
 def trial_hero(trial: TrialRecord) -> Hero:
     """Return the first screen of a page about one trial."""
     selection = trial.selection
-    name = trial.name or trial.cell.function
+    name = visible(trial.name or trial.cell.function, 60)
     sizes = [
         f"{size:,} {split}"
         for split, size in (
