@@ -10,6 +10,7 @@ import tempfile
 import time
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 from llm_pv.cli import report
 from llm_pv.cli.main import run
@@ -41,11 +42,12 @@ def learned(folder: Path) -> tuple[float, float]:
     def timed(run: Path) -> None:
         pages.append(cpu(leave, run))
 
-    from llm_pv.cli import learn
-
-    learn.leave_page = timed
     words = ["learn", str(ROWS), "--target", "diagnosis", "--out", str(folder)]
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+    with (
+        patch("llm_pv.cli.learn.leave_page", timed),
+        redirect_stdout(io.StringIO()),
+        redirect_stderr(io.StringIO()),
+    ):
         whole = cpu(run, words)
     return whole, pages[0]
 

@@ -164,9 +164,13 @@ def selected_record(
     }
 
 
-@patch("os.fsync", new=lambda _: None)  # what a power cut would lose is no matter here
 def many_methods(folder: Path) -> list[Path]:
     """Write runs of four methods over three tasks: a shortcut, failures, several sizes."""
+    with patch("os.fsync"):  # what a power cut would lose is no matter here
+        return _many_methods(folder)
+
+
+def _many_methods(folder: Path) -> list[Path]:
     chance = random.Random(7)
     pv, svm, icl, model = (folder / name for name in ("pv", "svm", "icl", "model"))
     tasks = {"fn_a": "parity_all", "fn_g": "palindrome", "fn_l": "sha256_parity"}

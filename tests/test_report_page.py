@@ -245,6 +245,42 @@ def test_the_first_screen_of_one_program_says_how_sure_it_is(tmp_path: Path) -> 
     assert "at most 5.2%" in text  # (1 - 0.05 / 10) to the 100th root: 0.0516
 
 
+@pytest.mark.parametrize(("there", "said"), [(0.5, True), (1.0, True), (None, False)])
+def test_the_first_screen_tells_of_shortcuts_only_where_they_were_looked_for(
+    tmp_path: Path, there: float | None, said: bool
+) -> None:
+    with RunDirectory(tmp_path / "run", grid_configuration(["fn_g"], [20], 2)) as run:
+        for trial in (0, 1):
+            transfer = {} if there is None else {("hard", 20): there}
+            write_trial(run, Cell("fn_g", 20, "paper", trial), 1.0, transfer=transfer)
+    text = page_of(tmp_path / "run")
+    assert ("Rest on a shortcut" in text) == said
+    assert ("1 setting rests on a shortcut" in text) == (there == 0.5)
+
+
+def test_programs_for_noise_are_announced_as_such(tmp_path: Path) -> None:
+    headlines = {
+        "nothing found that beats a baseline: ...": "Nothing found for rows that beats a baseline",
+        "a program better than any constant answer": "A program for rows, but chance is not ruled",
+    }
+    for number, (verdict, headline) in enumerate(headlines.items()):
+        path = tmp_path / str(number)
+        record = selected_record(PARITY, 0.5, [], ("0", "1"), ())
+        record["result"]["verdict"] = verdict
+        with RunDirectory(path, {"command": "learn"}) as run:
+            run.cell_log(Cell("rows")).append_attempt(record)
+            row = {"track": "llm-pv", "method": "length-first", "status": "done"}
+            run.finish(Cell("rows"), row | {"trial": 0})
+        assert headline in page_of(path)
+    record["result"] |= {"program": None, "certificate": None, "certificate_text": None}
+    with RunDirectory(tmp_path / "none", {"command": "learn"}) as run:
+        run.cell_log(Cell("rows")).append_attempt(record)
+        run.finish(Cell("rows"), row | {"status": "nothing found", "reason": "no program runs"})
+    text = page_of(tmp_path / "none")
+    assert "No program was found for rows" in text
+    assert "no program runs" in text
+
+
 def test_a_run_without_a_trial_is_refused_by_a_report(tmp_path: Path) -> None:
     with RunDirectory(tmp_path / "run", {"command": "learn"}):
         pass

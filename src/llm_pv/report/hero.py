@@ -143,7 +143,11 @@ def grid_hero(comparison: Comparison, runs: Sequence[RunRecord]) -> Hero:
         known = mean(comparison.baselines.values())
         facts.append(Fact("Majority baseline", f"{percent(known)}%", "on the same test rows"))
     rests = shortcuts(comparison)
-    if any(setting.sampler == "paper" for setting in comparison.settings):
+    if any(
+        there.sampler == "hard" and trial.cell.sampler == "paper"
+        for trial in trials
+        for there in trial.transfer
+    ):
         tasks = ", ".join(dict.fromkeys(setting.title for setting, _ in rests))
         facts.append(
             Fact("Rest on a shortcut", str(len(rests)), tasks or "none found", alarm=bool(rests))
@@ -169,7 +173,7 @@ def _said_of_many(comparison: Comparison, means: Sequence[float], rests: int) ->
         return "Nothing measured yet", "No trial has a test accuracy."
     if len(comparison.methods) == 1:
         solved = sum(value >= SOLVED for value in means)
-        reserve = f" Of the solved ones, {rests} rest on a shortcut." if rests else ""
+        reserve = f" {count(rests, 'setting rests', 'settings rest')} on a shortcut." if rests else ""
         return (
             f"{comparison.methods[0]}: {solved} of {len(means)} settings solved",
             f"Solved means a mean test accuracy of {SOLVED:.0%} or more.{reserve} {setting}",
