@@ -173,7 +173,9 @@ def _said_of_many(comparison: Comparison, means: Sequence[float], rests: int) ->
         return "Nothing measured yet", "No trial has a test accuracy."
     if len(comparison.methods) == 1:
         solved = sum(value >= SOLVED for value in means)
-        reserve = f" {count(rests, 'setting rests', 'settings rest')} on a shortcut." if rests else ""
+        reserve = (
+            f" {count(rests, 'setting rests', 'settings rest')} on a shortcut." if rests else ""
+        )
         return (
             f"{comparison.methods[0]}: {solved} of {len(means)} settings solved",
             f"Solved means a mean test accuracy of {SOLVED:.0%} or more.{reserve} {setting}",
