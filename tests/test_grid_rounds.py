@@ -4,8 +4,8 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-
 from llm_pv.grid.rounds import InRounds, Rounds, StoppedError
+
 from llm_pv.runs.cells import Cell
 from rows import ALWAYS_ONE, PARITY, Scripted, parity_splits
 
