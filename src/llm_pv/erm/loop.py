@@ -20,6 +20,7 @@ from llm_pv.proposers.base import Admission, AtOnce, Context, Proposal, Proposer
 from llm_pv.runs.cells import CellLog
 from llm_pv.runs.journal import Record
 from llm_pv.sandbox import Sandbox
+from llm_pv.telemetry import span
 
 _LARGEST_BATCH = 8
 
@@ -73,6 +74,19 @@ class Selection:
     certificate: Certificate | None
     unanswered: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What the replies cost, None where a price is not known; a search costs nothing."""
+        proposals = [attempt.proposal for attempt in self.attempts]
+        if any(p.cost_usd is None and p.usage.total_tokens for p in proposals):
+            return None
+        return sum(proposal.cost_usd or 0.0 for proposal in proposals)
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens of all replies."""
+        return sum((attempt.proposal.usage for attempt in self.attempts), Usage())
 
 
 def select_program(
@@ -297,7 +311,9 @@ class _CellRun:
             if known is not None:
                 yield replace(known, number=number, proposal=proposal, seconds=0.0)
                 continue
-            verification = next(verifications)
+            with span("llm_pv.verify", attempt=number) as recording:
+                verification = next(verifications)
+                recording.note(outcome=str(verification.outcome))
             attempt = Attempt(
                 number,
                 proposal,
