@@ -17,6 +17,7 @@ from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.models.base import Usage
 from llm_pv.programs.program import Program
 from llm_pv.proposers.base import Admission, AtOnce, Context, Proposal, Proposer
+from llm_pv.proposers.llm import LLM
 from llm_pv.runs.cells import CellLog
 from llm_pv.runs.journal import Record
 from llm_pv.sandbox import Sandbox
@@ -104,7 +105,7 @@ def select_program(
 
     The proposer is handed the training examples and nothing else, once; what validation says is
     never passed on. A program without a validation error ends the search, except that attempts
-    which have begun and cost something are still verified. A program whose digest was seen before
+    at a model which have begun are still verified. A program whose digest was seen before
     is not run again. The winner is run again in fresh processes (see `impurity`), and an impure
     one makes room for the next.
 
@@ -139,7 +140,7 @@ def select_program(
             on_attempt(attempt)
         if plan.early_stop and not run.stopping.is_set() and run.is_perfect(attempt):
             run.stopping.set()
-            if proposer.free:
+            if not isinstance(proposer, LLM):
                 break
     selected = run.best()
     certificate = None

@@ -148,11 +148,13 @@ class Attempt:
 
     @classmethod
     def that_raises(cls, number: int, error: BaseException) -> "Attempt":
+        """Return an attempt whose reader gets an error."""
         attempt = cls(number)
         attempt._queue.put(error)
         return attempt
 
     def run(self, conversation: Conversation) -> None:
+        """Hold the conversation, on the thread of this call."""
         try:
             for proposal in conversation.proposals():
                 self._queue.put(proposal)
@@ -163,6 +165,7 @@ class Attempt:
             self.ended.set()
 
     def proposals(self) -> Iterator[Proposal]:
+        """Yield what the conversation comes to, as it comes."""
         while (item := self._queue.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
