@@ -7,6 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_ai import ModelResponse, ToolCallPart
 
 from fake_openai_server import FakeOpenAI
 from llm_pv.errors import ConfigurationError, ModelError
@@ -22,12 +25,21 @@ from llm_pv.models import (
     Usage,
     make_model,
 )
+from llm_pv.models.conversation import calls_of
 from wire_servers import Wire, WireServer, anthropic, chat, chat_call, google
 
 # A vendor may retire the models named here at any time.
 pytestmark = pytest.mark.filterwarnings("ignore:The model .* is deprecated:DeprecationWarning")
 
 CODE = "print(sum(range(10)))"
+
+_JSON = st.none() | st.booleans() | st.integers() | st.text()
+
+
+def _nested(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    keys = st.sampled_from(["code", "other"]) | st.text()
+    return st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3)
+
 
 LOCAL = ToolOffer("local", "Run it here.")
 
@@ -302,6 +314,7 @@ def test_thoughts_in_tags_are_not_said(opened: list[LanguageModel]) -> None:
         ('{"code": "1", "timeout": 5}', "run_python", "also given timeout"),
         ('{"code": 5}', "run_python", "has to be a string"),
         ("", "run_python", "not valid JSON"),
+        ("[" * 100_000, "run_python", "not valid JSON"),
         ('{"code": "1"}', "python", "There is no tool 'python'"),
     ],
 )
@@ -584,6 +597,45 @@ def test_a_server_that_does_not_tell_its_context_has_none(
 ) -> None:
     with WireServer([reply]) as server:
         assert at(opened, "openai-compatible:tiny", server.url).context_tokens is None
+
+
+@pytest.mark.parametrize(
+    ("name", "reply"),
+    [
+        ("openai-compatible:tiny", chat("half \ud83d")),
+        ("openai-compatible:tiny", chat_call(json.dumps({"code": "half \ud83d"}))),
+        ("anthropic:claude-opus-4-5", anthropic({"type": "text", "text": "half \ud83d"})),
+        ("google:gemini-2.5-pro", google({"text": "half \ud83d"})),
+    ],
+)
+def test_half_a_character_can_be_read_written_and_sent(
+    opened: list[LanguageModel], name: str, reply: Mapping[str, Any]
+) -> None:
+    with WireServer([Wire(reply)]) as server:
+        model = at(opened, name, server.url)
+        [turn] = model.answer([Asked("hi")], tool=LOCAL)
+        answers = [ToolAnswer(call, "half \ud83d") for call in turn.calls]
+        model.answer([Asked("hi"), turn, *answers, Asked("half \ud83d")], tool=LOCAL)
+    assert (turn.calls[0].code if turn.calls else turn.text) == "half \ufffd"
+    json.dumps(turn.raw, ensure_ascii=False).encode()
+
+
+@given(st.text() | st.recursive(_JSON, _nested).map(json.dumps))
+def test_no_arguments_break_the_reader(arguments: str) -> None:
+    part = ToolCallPart("run_python", arguments, tool_call_id="c")
+    [call] = calls_of(ModelResponse(parts=[part]))
+    assert (call.code is None) == bool(call.problem)
+
+
+def test_where_conversations_go_is_told(opened: list[LanguageModel]) -> None:
+    for name, host in (
+        ("openai:gpt-5", "api.openai.com"),
+        ("anthropic:claude-opus-4-5", "api.anthropic.com"),
+        ("google:gemini-2.5-pro", "generativelanguage.googleapis.com"),
+    ):
+        opened.append(make_model(name))
+        assert opened[-1].destination == host
+    assert at(opened, "openai-compatible:a", "http://127.0.0.1:9").destination == "127.0.0.1:9"
 
 
 def test_turns_of_other_models_can_be_gone_on_from(opened: list[LanguageModel]) -> None:

@@ -109,7 +109,7 @@ class VendorModel:
     @property
     def destination(self) -> str:
         """The host that conversations are sent to."""
-        return urlsplit(self._endpoint.model.base_url or "").netloc or self._provider
+        return urlsplit(self._endpoint.model.base_url or "").netloc or self._name.partition(":")[0]
 
     @property
     def identity(self) -> str:
