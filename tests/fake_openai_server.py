@@ -28,7 +28,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 Reply = Mapping[str, Any]
 
@@ -175,7 +175,7 @@ class LoopbackServer(ThreadingHTTPServer):
     def port(self) -> int:
         return int(self.server_address[1])
 
-    def __enter__(self) -> "LoopbackServer":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -300,7 +300,7 @@ class FakeOpenAI:
     def bodies(self) -> list[dict[str, Any]]:
         return self.record.bodies
 
-    def __enter__(self) -> "FakeOpenAI":
+    def __enter__(self) -> Self:
         self._server.__enter__()
         return self
 

@@ -16,6 +16,9 @@ from llm_pv.models.retrying import Backoff
 from llm_pv.models.vendors import make_vendor_model
 from wire_servers import Wire, WireServer, anthropic, chat, google
 
+# A vendor may retire the models named here at any time.
+pytestmark = pytest.mark.filterwarnings("ignore:The model .* is deprecated:DeprecationWarning")
+
 KEY = "sk-quite-secret-0123456789"
 
 VENDORS: dict[str, tuple[str, str, Any]] = {

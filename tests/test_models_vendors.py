@@ -24,6 +24,9 @@ from llm_pv.models import (
 )
 from wire_servers import Wire, WireServer, anthropic, chat, chat_call, google
 
+# A vendor may retire the models named here at any time.
+pytestmark = pytest.mark.filterwarnings("ignore:The model .* is deprecated:DeprecationWarning")
+
 CODE = "print(sum(range(10)))"
 
 LOCAL = ToolOffer("local", "Run it here.")
@@ -485,6 +488,46 @@ def test_anthropic_takes_no_temperature_while_it_thinks(opened: list[LanguageMod
     )
     assert body["temperature"] == 0.3
     assert "thinking" not in body
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "taken"),
+    [
+        ("gpt-4o", "high", True),
+        ("gpt-5", "high", False),
+        ("gpt-5", None, False),
+        ("gpt-5.1", "high", False),
+        ("gpt-5.1", None, True),
+    ],
+)
+def test_openai_takes_a_temperature_unless_it_thinks(
+    opened: list[LanguageModel], model: str, effort: str | None, taken: bool
+) -> None:
+    options = ModelOptions(temperature=0.3, reasoning_effort=effort)
+    model_at = at(opened, f"openai:{model}", "http://127.0.0.1:9", options)
+    assert ("temperature" in model_at.preview([Asked("hi")]).body) == taken
+
+
+@pytest.mark.parametrize("limit", [500, 64_000])
+def test_anthropic_can_be_asked_for_little_and_for_much(
+    opened: list[LanguageModel], limit: int
+) -> None:
+    options = ModelOptions(max_output_tokens=limit, timeout_seconds=600)
+    model = at(opened, "anthropic:claude-opus-4-5", "http://127.0.0.1:9", options)
+    body = model.preview([Asked("hi")]).body
+    assert (body["max_tokens"], body["stream"]) == (limit, False)
+    assert ("thinking" in body) == (limit > 1_024)
+
+
+@pytest.mark.parametrize(
+    ("model", "thinks"), [("claude-3-5-haiku-latest", False), ("claude-opus-4-7", True)]
+)
+def test_older_models_of_anthropic_are_not_asked_to_think(
+    opened: list[LanguageModel], model: str, thinks: bool
+) -> None:
+    body = at(opened, f"anthropic:{model}", "http://127.0.0.1:9").preview([Asked("hi")]).body
+    assert ("thinking" in body) == thinks
+    assert "budget_tokens" not in json.dumps(body)
 
 
 def test_thoughts_fit_into_a_small_limit(opened: list[LanguageModel]) -> None:

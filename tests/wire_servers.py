@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
-from typing import Any
+from typing import Any, Self
 
 from fake_openai_server import LoopbackServer
 
@@ -22,9 +22,10 @@ class Wire:
     Parameters
     ----------
     body
-        A JSON value, or text or bytes sent as they are.
+        A JSON value, or text or bytes sent as they are, or a function that makes one of these.
     status, headers
-        Of the reply; the content type is JSON unless a header says otherwise.
+        Of the reply; the content type is JSON unless a header says otherwise, and ``URL`` in a
+        header stands for the server's own.
     cut
         Bytes of the body after which the connection is reset; None to send them all.
     silent
@@ -37,11 +38,11 @@ class Wire:
     cut: int | None = None
     silent: bool = False
 
-    @property
     def payload(self) -> bytes:
-        if isinstance(self.body, bytes):
-            return self.body
-        text = self.body if isinstance(self.body, str) else json.dumps(self.body)
+        body = self.body() if callable(self.body) else self.body
+        if isinstance(body, bytes):
+            return body
+        text = body if isinstance(body, str) else json.dumps(body)
         return text.encode()
 
 
@@ -53,6 +54,7 @@ class Seen:
     path: str
     headers: Mapping[str, str]
     body: Any
+    raw: bytes
 
 
 class WireServer:
@@ -67,7 +69,7 @@ class WireServer:
         self.seen: list[Seen] = []
         self.ended = threading.Event()
         self._replies = replies
-        self._routes = routes or {}
+        self.routes: dict[str, Sequence[Wire]] = dict(routes or {})
         self._counts: dict[str, int] = {}
         self._lock = threading.Lock()
         self._server = LoopbackServer(type("Handler", (_Handler,), {"wire": self}))
@@ -80,7 +82,13 @@ class WireServer:
     def bodies(self) -> list[Any]:
         return [seen.body for seen in self.seen]
 
-    def __enter__(self) -> "WireServer":
+    def route(self, fragment: str, *replies: Wire) -> None:
+        """Let requests to a path get other replies from now on."""
+        with self._lock:
+            self.routes[fragment] = replies
+            self._counts[fragment] = 0
+
+    def __enter__(self) -> Self:
         self._server.__enter__()
         return self
 
@@ -91,7 +99,7 @@ class WireServer:
     def take(self, seen: Seen) -> Wire:
         with self._lock:
             self.seen.append(seen)
-            for fragment, replies in self._routes.items():
+            for fragment, replies in self.routes.items():
                 if fragment in f"{seen.method} {seen.path}":
                     return self._next(fragment, replies)
             return self._next("", self._replies)
@@ -123,19 +131,20 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             body = raw
         headers = {name.lower(): value for name, value in self.headers.items()}
-        reply = self.wire.take(Seen(self.command, self.path, headers, body))
+        reply = self.wire.take(Seen(self.command, self.path, headers, body, raw))
         if reply.silent:
             self.wire.ended.wait()
             return
+        payload = reply.payload()
         self.send_response(reply.status)
         for name, value in {"Content-Type": "application/json", **reply.headers}.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(reply.payload)))
+            self.send_header(name, value.replace("URL", self.wire.url))
+        self.send_header("Content-Length", str(len(payload)))
         self.end_headers()
         if reply.cut is None:
-            self.wfile.write(reply.payload)
+            self.wfile.write(payload)
             return
-        self.wfile.write(reply.payload[: reply.cut])
+        self.wfile.write(payload[: reply.cut])
         # A linger of 0 seconds makes closing the socket a reset, as when a server dies.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True

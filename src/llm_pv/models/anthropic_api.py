@@ -4,6 +4,7 @@ import re
 from typing import Any, cast
 
 import httpx2
+from anthropic import AsyncAnthropic
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.profiles.anthropic import ANTHROPIC_THINKING_BUDGET_MAP
 from pydantic_ai.providers.anthropic import AnthropicProvider
@@ -26,7 +27,11 @@ def anthropic_endpoint(
 
     While it thinks it takes no temperature and no top_p, so an effort turns these off.
     """
-    provider = AnthropicProvider(api_key=key, base_url=options.base_url, http_client=client)
+    provider = AnthropicProvider(
+        anthropic_client=AsyncAnthropic(
+            api_key=key, base_url=options.base_url, http_client=client, max_retries=0
+        )
+    )
     known = AnthropicModel(model, provider=provider)
     settings: dict[str, Any] = {}
     if _THOUGHTLESS.match(model):

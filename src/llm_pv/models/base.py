@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 FinishReason: TypeAlias = Literal["stop", "tools", "length", "refused", "error"]
@@ -320,6 +321,9 @@ class ModelOptions:
         chat completions for compatible servers.
     batch
         Whether calls go through the vendor's batch interface, slower and at a lower price.
+    batch_record
+        File in which batches under way are noted, so that a run that was killed collects them;
+        None to note them nowhere.
     extra
         Options passed through to the vendor's request body.
     context_tokens
@@ -338,6 +342,7 @@ class ModelOptions:
     base_url: str | None = None
     api: Literal["responses", "chat"] | None = None
     batch: bool = False
+    batch_record: Path | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     context_tokens: int | None = None
     offline: bool = False

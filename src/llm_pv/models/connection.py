@@ -39,10 +39,21 @@ class CapturedRequest(BaseException):
 
 @dataclass
 class Watch:
-    """What happens on the wire during one call: requests sent so far, and whether any may be."""
+    """What happens on the wire during one call.
+
+    Parameters
+    ----------
+    sent
+        Requests so far.
+    hold
+        Whether the first request is stopped on its way out.
+    longest_reply
+        Bytes a reply may have.
+    """
 
     sent: int = 0
     hold: bool = False
+    longest_reply: int = LONGEST_REPLY
 
 
 _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
@@ -68,15 +79,16 @@ async def _before(request: httpx2.Request) -> None:
 
 
 class _CappedStream(httpx2.AsyncByteStream):
-    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+    def __init__(self, stream: httpx2.AsyncByteStream, longest: int) -> None:
         self._stream = stream
+        self._longest = longest
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         received = 0
         async for chunk in self._stream:
             received += len(chunk)
-            if received > LONGEST_REPLY:
-                raise ReplyTooLongError(f"a reply of more than {LONGEST_REPLY // 2**20} MiB")
+            if received > self._longest:
+                raise ReplyTooLongError(f"a reply of more than {self._longest // 2**20} MiB")
             yield chunk
 
     async def aclose(self) -> None:
@@ -89,7 +101,9 @@ async def _after(response: httpx2.Response) -> None:
         # Only plain bodies were asked for: a few packed bytes can unfold to any size.
         raise ReplyTooLongError(f"a reply packed as {encoding!r}, which was not asked for")
     assert isinstance(response.stream, httpx2.AsyncByteStream)
-    response.stream = _CappedStream(response.stream)
+    watch = _watch.get()
+    longest = watch.longest_reply if watch else LONGEST_REPLY
+    response.stream = _CappedStream(response.stream, longest)
 
 
 class Connection:

@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any
 
 import httpx2
-from openai import OpenAIError
+from openai import AsyncOpenAI, OpenAIError
 from openai.types import chat
 from pydantic_ai import ModelResponse
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
 
@@ -55,11 +56,16 @@ class ChatModel(OpenAIChatModel):
 def openai_endpoint(
     model: str, options: ModelOptions, key: str, client: httpx2.AsyncClient
 ) -> Endpoint:
-    """Return a model of OpenAI itself."""
-    provider = OpenAIProvider(api_key=key, base_url=options.base_url, http_client=client)
+    """Return a model of OpenAI itself.
+
+    While it thinks it takes no temperature and no top_p.
+    """
+    provider = _provider(options.base_url, key, client)
     settings: dict[str, Any] = {}
     if options.verbosity is not None and _VERBOSE.match(model.lower().removeprefix("ft:")):
         settings["openai_text_verbosity"] = options.verbosity
+    if _thinks(provider.model_profile(model), options):
+        settings |= {"temperature": None, "top_p": None}
     prices = PriceList(model, "openai", batch=options.batch)
     if options.api == "chat":
         return Endpoint(
@@ -89,7 +95,7 @@ def compatible_endpoint(
     """
     assert options.base_url is not None
     # The client insists on a key; a server without keys looks at none.
-    provider = OpenAIProvider(api_key=key or "none", base_url=options.base_url, http_client=client)
+    provider = _provider(options.base_url, key or "none", client)
     prices = PriceList(model, url=options.base_url)
     ask = partial(_context, model, provider)
     if options.api == "responses":
@@ -120,7 +126,7 @@ def compatible_endpoint(
 
 async def _context(model: str, provider: OpenAIProvider) -> int | None:
     """Ask a server for a model's context window, which vLLM and its like tell."""
-    client = provider.client.with_options(max_retries=0, timeout=5.0)
+    client = provider.client.with_options(timeout=5.0)
     try:
         listed = await client.models.list()
         for entry in listed.data:
@@ -130,6 +136,21 @@ async def _context(model: str, provider: OpenAIProvider) -> int | None:
     except (OpenAIError, ValueError, AttributeError, TypeError):
         return None
     return None
+
+
+def _thinks(known: ModelProfile | None, options: ModelOptions) -> bool:
+    profile: Mapping[str, Any] = known or {}
+    return bool(profile.get("openai_supports_reasoning")) and (
+        options.reasoning_effort is not None
+        or bool(profile.get("thinking_enabled_by_default"))
+        or not profile.get("openai_supports_reasoning_effort_none")
+    )
+
+
+def _provider(base_url: str | None, key: str, client: httpx2.AsyncClient) -> OpenAIProvider:
+    return OpenAIProvider(
+        openai_client=AsyncOpenAI(api_key=key, base_url=base_url, http_client=client, max_retries=0)
+    )
 
 
 def cache_key(prompt: str) -> str:

@@ -5,7 +5,7 @@ Every request is one try: the vendors' clients are told to make no tries of thei
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -72,7 +72,7 @@ class Backoff:
 
 def passes(error: BaseException) -> bool:
     """Tell whether the same request may succeed later."""
-    if isinstance(error, ModelQuotaExceededError) or isinstance(root_of(error), ModelError):
+    if isinstance(error, ModelQuotaExceededError) or own_error(error) is not None:
         return False
     if isinstance(error, ModelHTTPError):
         return error.status_code in PASSING or error.status_code >= 500
@@ -87,12 +87,15 @@ def passes(error: BaseException) -> bool:
 
 
 async def call_with_retries(
-    call: Callable[[], Coroutine[Any, Any, Result]], retries: int, backoff: Backoff
+    call: Callable[[], Coroutine[Any, Any, Result]],
+    retries: int,
+    backoff: Backoff,
+    retry: Callable[[BaseException], bool] = passes,
 ) -> Result:
     """Make a call, again and again while its failure is a passing one."""
     retrying = AsyncRetrying(
         stop=stop_after_attempt(retries + 1),
-        retry=retry_if_exception(passes),
+        retry=retry_if_exception(retry),
         wait=backoff.wait,
         sleep=backoff.sleep,
         reraise=True,
@@ -122,9 +125,10 @@ def translate(
         Where the key comes from, for the advice.
     """
     after = f" after {watch.sent} tries" if watch.sent > 1 else ""
-    root = root_of(error)
-    if isinstance(root, ModelError):
-        return type(root)(f"{name}: {root}{after}")
+    own = own_error(error)
+    if own is not None:
+        said = f"{name}: {redact(str(own))}{after}"
+        return type(own)(said, passing=own.passing, maybe_paid=own.maybe_paid)
     detail = redact(explanation(error))
     if isinstance(error, ModelQuotaExceededError):
         return CredentialError(f"{name}: the account has no credit or quota left: {detail}")
@@ -133,15 +137,22 @@ def translate(
         shown = f" (HTTP {status})" if status else ""
         return CredentialError(f"{name}: the server refused the key of {variable}{shown}: {detail}")
     if status is not None:
-        return ModelError(f"{name}: HTTP {status}{after}: {detail}")
-    return ModelError(f"{name}: {detail}{after}")
+        return ModelError(f"{name}: HTTP {status}{after}: {detail}", passing=passes(error))
+    if isinstance(error, UserError):
+        return ModelError(f"{name}: {detail}{after}")
+    # The vendor may have done its work before the connection broke or the answer was garbled.
+    return ModelError(f"{name}: {detail}{after}", passing=True, maybe_paid=True)
 
 
-def root_of(error: BaseException) -> BaseException:
-    """Return what an error goes back to, where a client wrapped it in its own."""
-    while (before := error.__cause__ or error.__context__) is not None:
-        error = before
-    return error
+def own_error(error: BaseException) -> ModelError | None:
+    """Return the error of this package that a client wrapped in its own, if there is one."""
+    return next((each for each in _chain(error) if isinstance(each, ModelError)), None)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def explanation(error: Exception) -> str:
@@ -151,7 +162,7 @@ def explanation(error: Exception) -> str:
     elif isinstance(error, ModelRequestTimeout):
         said = f"no answer within {error.timeout:g} seconds"
     elif isinstance(error, ModelConnectionError):
-        root = root_of(error)
+        *_, root = _chain(error)
         said = f"the connection failed: {type(root).__name__} {root}"
     elif isinstance(error, UnexpectedModelBehavior):
         said = f"a reply that cannot be read: {error}"

@@ -9,10 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-import httpx2
 from pydantic_ai import ModelMessage, ModelResponse
 from pydantic_ai.direct import model_request
 from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.models.batch import BatchRequest
 
 from llm_pv.errors import ConfigurationError, ModelError
 from llm_pv.models.base import (
@@ -25,6 +25,7 @@ from llm_pv.models.base import (
     Turn,
     Usage,
 )
+from llm_pv.models.batches import BatchQueue, Pace
 from llm_pv.models.connection import CapturedRequest, Connection, Watch, watched
 from llm_pv.models.conversation import to_messages, to_parameters
 from llm_pv.models.credentials import Redactor
@@ -42,66 +43,54 @@ MOST_SEGMENTS = 10
 """Requests one turn may be split into by a vendor that pauses long ones."""
 
 
-def make_endpoint(
-    provider: str, model: str, options: ModelOptions, key: str | None, client: httpx2.AsyncClient
-) -> Endpoint:
-    """Return a vendor's model; each vendor's client is imported only where it is asked for."""
-    if provider == "openai-compatible":
-        from llm_pv.models.openai_api import compatible_endpoint
-
-        return compatible_endpoint(model, options, key, client)
-    # Without a key nothing is ever sent, but the clients want a word in its place.
-    key = key or "offline"
-    if provider == "openai":
-        from llm_pv.models.openai_api import openai_endpoint
-
-        return openai_endpoint(model, options, key, client)
-    if provider == "anthropic":
-        from llm_pv.models.anthropic_api import anthropic_endpoint
-
-        return anthropic_endpoint(model, options, key, client)
-    from llm_pv.models.google_api import google_endpoint
-
-    return google_endpoint(model, options, key, client)
-
-
 class VendorModel:
     """A model behind an API; see `llm_pv.models.base.LanguageModel`.
 
     Parameters
     ----------
-    provider, model, options, backoff
-        As for `make_vendor_model`.
-    key
-        The key, None where none is needed.
+    name
+        What the user asked for, ``PROVIDER:MODEL``.
+    options
+        How it is called.
+    endpoint
+        The vendor's side of it.
+    connection
+        What it is called over; the model closes it.
+    redact
+        Takes the key out of everything.
     variable
         Where the key comes from, for error messages.
+    backoff
+        How long to wait between tries.
+    pace
+        How long to wait for batches; None for the default.
     """
 
     def __init__(
         self,
-        provider: str,
-        model: str,
+        name: str,
         options: ModelOptions,
-        key: str | None,
+        endpoint: Endpoint,
+        connection: Connection,
         *,
+        redact: Redactor,
         variable: str,
-        backoff: Backoff | None = None,
+        backoff: Backoff,
+        pace: Pace | None = None,
     ) -> None:
-        self._provider = provider
-        self._model = model
+        self._name = name
         self._options = options
-        self._redact = Redactor(key)
+        self._endpoint = endpoint
+        self._connection = connection
+        self._redact = redact
         self._variable = variable
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff
         self._asking = threading.Lock()
         self._told: tuple[int | None] | None = None
-        self._connection = Connection(options.timeout_seconds)
-        try:
-            self._endpoint = make_endpoint(provider, model, options, key, self._connection.client)
-        except BaseException:
-            self._connection.close()
-            raise
+        self._batches: BatchQueue | None = None
+        if options.batch:
+            record, retries = options.batch_record, options.retries
+            self._batches = BatchQueue(endpoint.model, record, retries, backoff, pace)
 
     def __enter__(self) -> "VendorModel":
         return self
@@ -115,12 +104,12 @@ class VendorModel:
     @property
     def name(self) -> str:
         """What the user asked for."""
-        return f"{self._provider}:{self._model}"
+        return self._name
 
     @property
     def destination(self) -> str:
         """The host that conversations are sent to."""
-        return urlsplit(self._endpoint.model.base_url or "").netloc or self._provider
+        return urlsplit(self._endpoint.model.base_url or "").netloc or self._name
 
     @property
     def identity(self) -> str:
@@ -184,13 +173,14 @@ class VendorModel:
         if self._options.offline:
             raise ModelError(f"{self.name} was made to be looked at, not to be called")
         self._check_call(tool, samples)
+        provider, _, model = self.name.partition(":")
         attributes: dict[str, str | int | None] = {
             "gen_ai.operation.name": "chat",
-            "gen_ai.provider.name": self._provider,
-            "gen_ai.request.model": self._model,
+            "gen_ai.provider.name": provider,
+            "gen_ai.request.model": model,
             "gen_ai.request.max_tokens": self._options.max_output_tokens,
         }
-        with span(f"chat {self._model}", **attributes) as recording:
+        with span(f"chat {model}", **attributes) as recording:
             turns = self._connection.run(self._answer(conversation, tool, samples, seed))
             usage = turns[0].usage
             told: dict[str, str | int | float | None] = {
@@ -239,7 +229,7 @@ class VendorModel:
     ) -> Preview:
         with watched(Watch(hold=True)):
             try:
-                await self._request(*self._prepared(conversation, tool, samples, 0))
+                await self._live(*self._prepared(conversation, tool, samples, 0))
             except CapturedRequest as captured:
                 tokens = sum(estimate_tokens(text) for text in _texts(captured.body))
                 return Preview(captured.method, captured.url, captured.body, tokens)
@@ -252,7 +242,7 @@ class VendorModel:
         prepared = self._prepared(conversation, tool, samples, seed)
         with watched(Watch()) as watch:
             try:
-                response = await self._whole_turn(*prepared)
+                response = await self._whole_turn(*prepared, seed, watch)
             except Exception as error:  # noqa: BLE001 - a strange reply breaks a client anyhow
                 # Nothing is chained to it: what a server said may quote the key.
                 raise translate(error, self.name, self._redact, watch, self._variable) from None
@@ -270,16 +260,17 @@ class VendorModel:
         messages: list[ModelMessage],
         settings: dict[str, Any],
         parameters: ModelRequestParameters,
+        seed: int,
+        watch: Watch,
     ) -> ModelResponse:
         """Make a request, and those that go on with it where the vendor paused a long turn."""
         whole: ModelResponse | None = None
         for _ in range(MOST_SEGMENTS):
             sent = [*messages, whole] if whole else messages
-            response = await call_with_retries(
-                partial(self._request, sent, settings, parameters),
-                self._options.retries,
-                self._backoff,
-            )
+            request = partial(self._live, sent, settings, parameters)
+            if self._batches is not None:
+                request = partial(self._batched, sent, settings, parameters, seed, watch)
+            response = await call_with_retries(request, self._options.retries, self._backoff)
             whole = _joined(whole, response) if whole else response
             if whole.state != "suspended":
                 return whole
@@ -294,7 +285,6 @@ class VendorModel:
         given = self._endpoint.per_call(first.text, samples, seed)
         settings: dict[str, Any] = {
             "max_tokens": options.max_output_tokens,
-            "max_retries": 0,
             "request_timeout": options.timeout_seconds,
             "cache": True,
             "thinking": options.reasoning_effort,
@@ -308,7 +298,7 @@ class VendorModel:
         wanted = {name: value for name, value in settings.items() if value is not None}
         return to_messages(conversation), wanted, to_parameters(tool)
 
-    async def _request(
+    async def _live(
         self,
         messages: list[ModelMessage],
         settings: dict[str, Any],
@@ -320,6 +310,27 @@ class VendorModel:
             model_settings=cast("ModelSettings", settings),
             model_request_parameters=parameters,
         )
+
+    async def _batched(
+        self,
+        messages: list[ModelMessage],
+        settings: dict[str, Any],
+        parameters: ModelRequestParameters,
+        seed: int,
+        watch: Watch,
+    ) -> ModelResponse:
+        assert self._batches is not None
+        watch.sent += 1
+        request = BatchRequest(
+            custom_id="",
+            messages=messages,
+            model_settings=cast(
+                "ModelSettings",
+                {name: value for name, value in settings.items() if name != "request_timeout"},
+            ),
+            model_request_parameters=parameters,
+        )
+        return await self._batches.ask(request, seed)
 
 
 def _joined(first: ModelResponse, second: ModelResponse) -> ModelResponse:

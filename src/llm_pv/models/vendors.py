@@ -5,9 +5,13 @@ from urllib.parse import urlsplit
 
 from llm_pv.errors import ConfigurationError, CredentialError, MissingExtraError
 from llm_pv.models.base import LanguageModel, ModelOptions
-from llm_pv.models.credentials import find_key
+from llm_pv.models.credentials import Redactor, find_key
 
 if TYPE_CHECKING:
+    from httpx2 import AsyncClient
+
+    from llm_pv.models.batches import Pace
+    from llm_pv.models.endpoint import Endpoint
     from llm_pv.models.retrying import Backoff
 
 KEYS = {
@@ -26,7 +30,12 @@ VERBOSITIES = ("low", "medium", "high")
 
 
 def make_vendor_model(
-    provider: str, model: str, options: ModelOptions, *, backoff: "Backoff | None" = None
+    provider: str,
+    model: str,
+    options: ModelOptions,
+    *,
+    backoff: "Backoff | None" = None,
+    pace: "Pace | None" = None,
 ) -> LanguageModel:
     """Return a model behind an API, ready to be called.
 
@@ -38,8 +47,8 @@ def make_vendor_model(
         The vendor's name of the model.
     options
         How it is called.
-    backoff
-        How long to wait between tries; None for the default.
+    backoff, pace
+        How long to wait between tries, and for batches; None for the defaults.
 
     Raises
     ------
@@ -60,11 +69,63 @@ def make_vendor_model(
         )
     try:
         # Three seconds of imports, which only those pay who call a model.
-        from llm_pv.models.vendor_model import VendorModel
-
-        return VendorModel(provider, model, options, key, variable=variables[0], backoff=backoff)
+        return _connected(provider, model, options, key, backoff=backoff, pace=pace)
     except ImportError as error:
         raise MissingExtraError("pydantic-ai-slim", "llm", f"call {provider}:{model}") from error
+
+
+def _connected(
+    provider: str,
+    model: str,
+    options: ModelOptions,
+    key: str | None,
+    *,
+    backoff: "Backoff | None",
+    pace: "Pace | None",
+) -> LanguageModel:
+    from llm_pv.models.connection import Connection
+    from llm_pv.models.retrying import Backoff
+    from llm_pv.models.vendor_model import VendorModel
+
+    connection = Connection(options.timeout_seconds)
+    try:
+        endpoint = _endpoint(provider, model, options, key, connection.client)
+        return VendorModel(
+            f"{provider}:{model}",
+            options,
+            endpoint,
+            connection,
+            redact=Redactor(key),
+            variable=KEYS[provider][0],
+            backoff=backoff or Backoff(),
+            pace=pace,
+        )
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _endpoint(
+    provider: str, model: str, options: ModelOptions, key: str | None, client: "AsyncClient"
+) -> "Endpoint":
+    """Return a vendor's model; each vendor's client is imported only where it is asked for."""
+    if provider == "openai-compatible":
+        from llm_pv.models.openai_api import compatible_endpoint
+
+        return compatible_endpoint(model, options, key, client)
+    # Without a key nothing is ever sent, but the clients want a word in its place.
+    key = key or "offline"
+    if provider == "openai":
+        from llm_pv.models.openai_api import openai_endpoint
+
+        return openai_endpoint(model, options, key, client)
+    if provider == "anthropic":
+        from llm_pv.models.anthropic_api import anthropic_endpoint
+
+        return anthropic_endpoint(model, options, key, client)
+    from llm_pv.models.google_api import google_endpoint
+
+    return google_endpoint(model, options, key, client)
 
 
 def _check(provider: str, model: str, options: ModelOptions) -> None:
@@ -74,14 +135,14 @@ def _check(provider: str, model: str, options: ModelOptions) -> None:
         )
     if options.base_url:
         address = urlsplit(options.base_url)
-        if address.scheme not in ("http", "https") or not address.hostname:
-            raise ConfigurationError(
-                f"--base-url {options.base_url!r} is no address such as http://localhost:8000/v1"
-            )
         if address.username or address.password or address.query:
             raise ConfigurationError(
                 "--base-url must hold no user, password or query, which would be recorded; "
                 f"put the key into {KEYS[provider][0]}"
+            )
+        if address.scheme not in ("http", "https") or not address.hostname:
+            raise ConfigurationError(
+                f"--base-url {options.base_url!r} is no address such as http://localhost:8000/v1"
             )
     for name, value, values in (
         ("--reasoning-effort", options.reasoning_effort, EFFORTS),

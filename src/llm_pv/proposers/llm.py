@@ -5,11 +5,13 @@ and asked for a program, several times independently. It may run Python on the t
 sandbox of its own; nothing else is within reach of that tool.
 """
 
+import hashlib
 import queue
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -21,14 +23,21 @@ from llm_pv.errors import BudgetError, ConfigurationError, CredentialError, Mode
 from llm_pv.models.base import Asked, LanguageModel, Preview, ToolOffer, ToolPlace, Usage
 from llm_pv.proposers.base import Context, Proposal
 from llm_pv.proposers.conversation import Conversation, Dialogue, worst_case
-from llm_pv.proposers.prompt import fit_to_tokens, problem_statement, prompt_digest, subsample
+from llm_pv.proposers.prompt import (
+    MOST_ROWS,
+    fit_to_tokens,
+    problem_statement,
+    prompt_digest,
+    refinement_message,
+    subsample,
+)
 from llm_pv.proposers.rounds import StoppedError
 from llm_pv.proposers.spending import UNLIMITED, Amount, Budget, Purse
 from llm_pv.proposers.turns import Recorded, amounts
 from llm_pv.sandbox import LabelledRows, PythonTool, ToolLimits
 
 DEFAULT_ATTEMPTS = 5
-PROMPT_ROWS = 100
+_AROUND_PROMPT, _ABOUT_TOOL = 200, 1_000  # tokens of a request besides the prompt, generously
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ class LLMSettings:
     refinements: int = 0
     prompt_variant: int | Path = 1
     samples_per_call: int = 1
-    prompt_rows: int | None = PROMPT_ROWS
+    prompt_rows: int | None = MOST_ROWS
     tool_calls: int = 20
     tool_limits: ToolLimits = field(default_factory=ToolLimits)
     allow_unconfined: bool = False
@@ -150,7 +159,7 @@ class LLM:
             self.model.identity,
             f"tool={self.tool_place}",
             f"refinements={settings.refinements}",
-            f"prompt={settings.prompt_variant}",
+            f"prompt={self._wording()}",
             f"samples={settings.samples_per_call}",
             f"prompt_rows={settings.prompt_rows}",
             f"tool_calls={settings.tool_calls}",
@@ -199,11 +208,13 @@ class LLM:
                 alphabet=alphabet_of(train.inputs),
                 variant=settings.prompt_variant,
                 tool=self.tool_place,
+                tool_rows=len(train),
             )
 
         window = self.model.context_tokens
         if window is not None:
-            room = window - self.model.max_output_tokens
+            around = _AROUND_PROMPT + (_ABOUT_TOOL if self.tool_place == "local" else 0)
+            room = window - self.model.max_output_tokens - around
             shown, warning = fit_to_tokens(shown, write, self.model.count_tokens, room, seed=seed)
             warnings += [warning] if warning else []
         return write(shown), shown, warnings
@@ -249,6 +260,9 @@ class LLM:
             run_code=lambda code, call: self._run_code(rows, code, call),
             most_calls=self.settings.tool_calls,
             refinements=self.settings.refinements if context.mistakes is not None else 0,
+            refinement_message=partial(
+                refinement_message, train=train, alphabet=alphabet_of(train.inputs)
+            ),
             purse=self.purse,
             context=context,
             recorded=Recorded(context.turns),
@@ -292,6 +306,19 @@ class LLM:
                 f"{self.model.name} cannot use --tool {wanted}; give one of {places}"
             )
         return wanted
+
+    def _wording(self) -> str:
+        """Return the wording by what it says, wherever its file lies."""
+        variant = self.settings.prompt_variant
+        if isinstance(variant, int):
+            return str(variant)
+        try:
+            return hashlib.sha256(variant.read_bytes()).hexdigest()
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot read the prompt {variant}: {error.strerror or error}; give 1 to 4 or a "
+                "file"
+            ) from error
 
     def _offer(self) -> ToolOffer | None:
         if self.tool_place == "none":

@@ -116,7 +116,6 @@ class LengthFirst:
         self,
         train: Examples,
         classes: Classes,
-        *,
         seed: int,
         start: int = 0,
         context: Context | None = None,  # noqa: ARG002 - it asks no model
