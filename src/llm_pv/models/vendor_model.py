@@ -109,11 +109,7 @@ class VendorModel:
     @property
     def destination(self) -> str:
         """The host that conversations are sent to."""
-<<<<<<< HEAD
-        return urlsplit(self._endpoint.model.base_url or "").netloc or self._name
-=======
         return urlsplit(self._endpoint.model.base_url or "").netloc or self._name.partition(":")[0]
->>>>>>> models
 
     @property
     def identity(self) -> str:
