@@ -258,14 +258,7 @@ class _CellRun:
         """Yield recorded replies from ``start`` on, then new ones, each on disk before use."""
         for number, reply in enumerate(self.log.replies[start:], start + 1):
             yield _proposal_of(reply, number)
-        fresh = self.proposer.propose(
-            self.splits.train,
-            self.splits.classes,
-            seed=self.seed,
-            start=len(self.log.replies),
-            context=self._context(),
-        )
-        for proposal in fresh:
+        for proposal in self._fresh():
             self.log.append_reply(
                 {"attempt": len(self.log.replies) + 1}
                 | asdict(proposal)
@@ -273,8 +266,15 @@ class _CellRun:
             )
             yield proposal
 
+    def _fresh(self) -> Iterator[Proposal]:
+        """Yield proposals that no earlier part of the run has read."""
+        train, classes = self.splits.train, self.splits.classes
+        if isinstance(self.proposer, LLM):
+            return self.proposer.propose(train, classes, seed=self.seed, context=self._context())
+        start = len(self.log.replies)
+        return self.proposer.propose(train, classes, seed=self.seed, start=start)
+
     def _context(self) -> Context:
-        """Return what a proposer that asks a model is given besides the training rows."""
         return Context(
             attempts=self.plan.attempts,
             origins=frozenset(reply.get("origin", "") for reply in self.log.replies),
