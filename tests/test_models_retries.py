@@ -119,6 +119,26 @@ def test_a_refused_key_is_one_line_without_the_key(
     assert len(server.seen) == 1
 
 
+def test_google_refuses_a_key_as_a_bad_request(backoff: Backoff) -> None:
+    reason = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
+    error = {
+        "code": 400,
+        "message": "API key not valid. Please pass a valid API key.",
+        "status": "INVALID_ARGUMENT",
+        "details": [reason],
+    }
+    with pytest.raises(CredentialError, match="refused the key of GOOGLE_API_KEY"):
+        ask([Wire({"error": error}, 400)], "google", backoff)
+
+
+def test_a_server_that_wants_a_key_and_got_none_says_so(
+    backoff: Backoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_COMPATIBLE_API_KEY")
+    with pytest.raises(CredentialError, match="wants a key: OPENAI_COMPATIBLE_API_KEY"):
+        ask([Wire({}, 401)], "openai-compatible", backoff)
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [
