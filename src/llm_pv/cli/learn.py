@@ -32,9 +32,6 @@ _ROWS = Group("Rows", sort_key=1)
 _SEARCH = Group("Search", sort_key=2)
 _OUTPUT = Group("Output", sort_key=5)
 
-DEFAULT_PROMPT_ROWS = 100
-"""Training rows a model is shown unless the user says otherwise."""
-
 
 @Parameter(name="*", group=_ROWS)
 @dataclass(frozen=True)
@@ -107,6 +104,7 @@ def learn(
         How the result is shown: table, or one JSON object.
     """
     from llm_pv import learning
+    from llm_pv.proposers.prompt import MOST_ROWS
 
     refuse_without_model(model, asking)
     if model.model is not None and search.proposer is not None:
@@ -132,7 +130,7 @@ def learn(
                 sandbox,
                 attempts=search.attempts,
                 budget_seconds=search.budget_seconds,
-                default_rows=DEFAULT_PROMPT_ROWS,
+                default_rows=MOST_ROWS,
             )
             search_for = replace(search_for, proposer=stack.enter_context(llm))
         splits = learning.read_splits(

@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
@@ -159,17 +158,15 @@ def open_proposer(
     """
     from llm_pv.models.registry import make_model
     from llm_pv.proposers.llm import DEFAULT_ATTEMPTS, LLM, LLMSettings
+    from llm_pv.proposers.prompt import parse_variant
     from llm_pv.proposers.spending import Budget
     from llm_pv.sandbox import ToolLimits
 
     assert model.model is not None
-    variant: int | Path = Path(asking.prompt_variant)
-    if asking.prompt_variant.isdecimal():
-        variant = int(asking.prompt_variant)
     settings = LLMSettings(
         tool=asking.tool,
         refinements=asking.refine,
-        prompt_variant=variant,
+        prompt_variant=parse_variant(asking.prompt_variant),
         samples_per_call=asking.samples_per_call,
         prompt_rows=default_rows if asking.prompt_rows is None else asking.prompt_rows,
         tool_calls=asking.tool_calls,
@@ -249,17 +246,18 @@ def print_preview(record: dict[str, Any], name: str, format: str) -> None:  # no
 
 def disclose(proposer: "LLM", splits: "Splits", seed: int) -> None:
     """Say on standard error which rows and columns are about to leave this machine, if any."""
-    _, shown, _ = proposer.prompt(splits.train, splits.classes, seed=seed)
-    columns = ", ".join(splits.columns) if splits.columns else "the whole text"
-    host = proposer.model.destination
-    if host is None:
+    from llm_pv.proposers.prompt import disclosure
+
+    if proposer.model.destination is None:
         return
-    rows = f"{len(shown)} training rows"
-    if proposer.tool_place != "none":
-        rows += f" in the prompt, and whatever its Python prints of all {len(splits.train)}"
+    _, shown, _ = proposer.prompt(splits.train, splits.classes, seed=seed)
     complain(
-        f"sending to {proposer.model.name} at {host}: {rows}; columns: {columns}; and their "
-        "labels. Validation and test rows stay here"
+        disclosure(
+            shown,
+            splits.columns,
+            f"{proposer.model.name} at {proposer.model.destination}",
+            tool_rows=len(splits.train) if proposer.tool_place == "local" else 0,
+        )
     )
 
 

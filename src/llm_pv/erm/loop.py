@@ -17,9 +17,11 @@ from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.models.base import Usage
 from llm_pv.programs.program import Program
 from llm_pv.proposers.base import Admission, AtOnce, Context, Proposal, Proposer
+from llm_pv.proposers.llm import LLM
 from llm_pv.runs.cells import CellLog
 from llm_pv.runs.journal import Record
 from llm_pv.sandbox import Sandbox
+from llm_pv.telemetry import span
 
 _LARGEST_BATCH = 8
 
@@ -74,6 +76,19 @@ class Selection:
     unanswered: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def cost_usd(self) -> float | None:
+        """What the replies cost, None where a price is not known; a search costs nothing."""
+        proposals = [attempt.proposal for attempt in self.attempts]
+        if any(p.cost_usd is None and p.usage.total_tokens for p in proposals):
+            return None
+        return sum(proposal.cost_usd or 0.0 for proposal in proposals)
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens of all replies."""
+        return sum((attempt.proposal.usage for attempt in self.attempts), Usage())
+
 
 def select_program(
     splits: Splits,
@@ -90,7 +105,7 @@ def select_program(
 
     The proposer is handed the training examples and nothing else, once; what validation says is
     never passed on. A program without a validation error ends the search, except that attempts
-    which have begun and cost something are still verified. A program whose digest was seen before
+    at a model which have begun are still verified. A program whose digest was seen before
     is not run again. The winner is run again in fresh processes (see `impurity`), and an impure
     one makes room for the next.
 
@@ -125,7 +140,7 @@ def select_program(
             on_attempt(attempt)
         if plan.early_stop and not run.stopping.is_set() and run.is_perfect(attempt):
             run.stopping.set()
-            if proposer.free:
+            if not isinstance(proposer, LLM):
                 break
     selected = run.best()
     certificate = None
@@ -297,7 +312,9 @@ class _CellRun:
             if known is not None:
                 yield replace(known, number=number, proposal=proposal, seconds=0.0)
                 continue
-            verification = next(verifications)
+            with span("llm_pv.verify", attempt=number) as recording:
+                verification = next(verifications)
+                recording.note(outcome=str(verification.outcome))
             attempt = Attempt(
                 number,
                 proposal,

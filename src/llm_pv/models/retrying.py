@@ -127,7 +127,8 @@ def translate(
     after = f" after {watch.sent} tries" if watch.sent > 1 else ""
     own = own_error(error)
     if own is not None:
-        return type(own)(f"{name}: {redact(str(own))}{after}")
+        said = f"{name}: {redact(str(own))}{after}"
+        return type(own)(said, passing=own.passing, maybe_paid=own.maybe_paid)
     detail = redact(explanation(error))
     if isinstance(error, ModelQuotaExceededError):
         return CredentialError(f"{name}: the account has no credit or quota left: {detail}")
@@ -139,8 +140,11 @@ def translate(
     if status == 404:
         detail += " (is the model's name right, and --base-url, which mostly ends with /v1?)"
     if status is not None:
-        return ModelError(f"{name}: HTTP {status}{after}: {detail}")
-    return ModelError(f"{name}: {detail}{after}")
+        return ModelError(f"{name}: HTTP {status}{after}: {detail}", passing=passes(error))
+    if isinstance(error, UserError):
+        return ModelError(f"{name}: {detail}{after}")
+    # The vendor may have done its work before the connection broke or the answer was garbled.
+    return ModelError(f"{name}: {detail}{after}", passing=True, maybe_paid=True)
 
 
 def own_error(error: BaseException) -> ModelError | None:

@@ -9,7 +9,7 @@ from llm_pv.models.base import Asked, LanguageModel, Message, ToolAnswer, ToolCa
 from llm_pv.models.base import Turn as ModelTurn
 from llm_pv.programs.replies import read_program
 from llm_pv.proposers.base import Context, Mistake, Proposal
-from llm_pv.proposers.prompt import no_program_message, refinement_message
+from llm_pv.proposers.prompt import no_program_message
 from llm_pv.proposers.spending import Amount, Purse
 from llm_pv.proposers.turns import Recorded, tool_record, turn_record
 from llm_pv.telemetry import span
@@ -38,6 +38,8 @@ class Dialogue:
         Tool calls in one conversation.
     refinements
         How often a model that made mistakes on training rows is asked again.
+    refinement_message
+        Says so to the model.
     purse
         What calls are paid from.
     context
@@ -55,6 +57,7 @@ class Dialogue:
     run_code: Callable[[str, int], tuple[str, float]]
     most_calls: int
     refinements: int
+    refinement_message: Callable[[Sequence[Mistake]], str]
     purse: Purse
     context: Context
     recorded: Recorded
@@ -218,8 +221,8 @@ class Conversation:
         except ProgramError as error:
             return no_program_message(str(error))
         assert self._dialogue.context.mistakes is not None
-        mistakes: list[Mistake] = self._dialogue.context.mistakes(program.source)
-        return refinement_message(mistakes) if mistakes else None
+        mistakes = self._dialogue.context.mistakes(program.source)
+        return self._dialogue.refinement_message(mistakes) if mistakes else None
 
 
 def worst_case(
