@@ -95,6 +95,7 @@ def test_a_refused_request_is_not_sent_again(
             model.answer([Asked("hi")])
         model.close()
     assert not isinstance(caught.value, CredentialError)
+    assert (caught.value.passing, caught.value.maybe_paid) == (False, False)
     assert len(server.seen) == 1
     assert waits == []
 
@@ -196,9 +197,10 @@ def test_waits_grow_to_a_limit(backoff: Backoff, waits: list[float]) -> None:
 def test_no_retries_means_one_request(provider: str, backoff: Backoff) -> None:
     with WireServer([Wire({}, 500)]) as server:
         model = model_at(server, provider, backoff, retries=0)
-        with pytest.raises(ModelError, match="HTTP 500: "):
+        with pytest.raises(ModelError, match="HTTP 500: ") as caught:
             model.answer([Asked("hi")])
         model.close()
+    assert (caught.value.passing, caught.value.maybe_paid) == (True, False)
     assert len(server.seen) == 1
 
 
@@ -264,9 +266,10 @@ def test_a_reply_with_nothing_in_it_is_an_error(
 def test_a_huge_reply_is_dropped(provider: str, backoff: Backoff) -> None:
     with WireServer([Wire(b"x" * (LONGEST_REPLY + 1))]) as server:
         model = model_at(server, provider, backoff)
-        with pytest.raises(ModelError, match="a reply of more than 32 MiB"):
+        with pytest.raises(ModelError, match="a reply of more than 32 MiB") as caught:
             model.answer([Asked("hi")])
         model.close()
+    assert (caught.value.passing, caught.value.maybe_paid) == (False, True)
     assert len(server.seen) == 1
 
 
