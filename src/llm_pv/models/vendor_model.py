@@ -292,7 +292,11 @@ class VendorModel:
             whole = _joined(whole, response) if whole else response
             if whole.state != "suspended":
                 return whole
-        raise ModelError(f"the vendor paused the turn {MOST_SEGMENTS} times and did not end it")
+        raise ModelError(
+            f"the vendor paused the turn {MOST_SEGMENTS} times and did not end it",
+            passing=True,
+            maybe_paid=True,
+        )
 
     def _prepared(
         self, conversation: Sequence[Message], tool: ToolOffer | None, samples: int, seed: int
