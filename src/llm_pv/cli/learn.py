@@ -136,6 +136,8 @@ def learn(
                 out=out,
             )
             search_for = replace(search_for, proposer=stack.enter_context(llm))
+            if model.batch:  # what is not under way together is not in one batch
+                search_for = replace(search_for, concurrency=llm.attempts)
         splits = learning.read_splits(
             data,
             target=rows.target,

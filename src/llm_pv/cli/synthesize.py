@@ -108,6 +108,8 @@ def synthesize(
             if asking.dry_run:
                 return preview_grid(llm, request, format)
             search_for = replace(search_for, proposer=llm)
+            if model.batch:  # what is not under way together is not in one batch
+                asking = replace(asking, concurrency=len(request.plan()) * llm.attempts)
         return _run(
             request,
             replace(search_for, concurrency=asking.concurrency),
