@@ -16,7 +16,7 @@ from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.report.comparison import method_name
 from llm_pv.report.records import RunRecord, TrialRecord, load_run
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import read_test_predictions
+from llm_pv.runs.reading import read_test_predictions
 
 ALPHA = 0.05
 """The level at which the text counts on chance findings."""

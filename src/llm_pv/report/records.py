@@ -7,14 +7,9 @@ from typing import Any, TypeVar
 
 from llm_pv.errors import LLMPVError, RunError
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import (
-    SUMMARY_COLUMNS,
-    read_attempts,
-    read_run,
-    read_summary,
-    read_transfer,
-)
+from llm_pv.runs.directory import SUMMARY_COLUMNS, read_attempts, read_run, read_summary
 from llm_pv.runs.journal import Record
+from llm_pv.runs.reading import read_transfer
 
 UNFINISHED = "unfinished"
 """The status of a trial that has no row in the summary yet."""

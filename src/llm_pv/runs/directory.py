@@ -1,8 +1,9 @@
 """One run on disk: its configuration, its journals, its results.
 
 A run directory holds ``run.json`` (resolved configuration, versions, the command),
-``replies.jsonl`` (every reply, synced before it is used), ``results_attempts.jsonl`` and its
-``.csv`` (one line per attempt; the CSV is written when the run is closed), ``transfer.jsonl``
+``replies.jsonl`` (every reply, every turn of a model and every answer of its tool, synced before
+they are used; a record with a ``kind`` is one of the latter two), ``results_attempts.jsonl`` and
+its ``.csv`` (one line per attempt; the CSV is written when the run is closed), ``transfer.jsonl``
 (selected programs on other data), ``summary.csv`` with ``predictions/`` beside it,
 ``programs/<cell>-t<trial>.py``, ``prompts/<digest>.txt``, ``runner.log`` (JSON lines) and
 ``report.html``.
@@ -10,13 +11,11 @@ A run directory holds ``run.json`` (resolved configuration, versions, the comman
 is done anew when the run is resumed.
 """
 
-import csv
 import json
 import platform
 import sys
 import threading
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -27,7 +26,7 @@ from filelock import FileLock, Timeout
 from llm_pv import __version__
 from llm_pv.errors import RunError
 from llm_pv.runs.cells import Cell, CellLog, named
-from llm_pv.runs.files import remove_leftovers, write_atomically, write_csv
+from llm_pv.runs.files import read_csv, remove_leftovers, write_atomically, write_csv
 from llm_pv.runs.journal import Journal, Record, read_journal
 
 FORMAT = 1
@@ -125,7 +124,9 @@ class RunDirectory:
             for journal in (self._replies, self._attempts, self._transfer):
                 if journal.repaired:
                     self.log("warning", f"{journal.path.name}: cut off a torn last line")
-            self._known_replies = _by_cell(self._replies.read())
+            said = self._replies.read()
+            self._known_replies = _by_cell(record for record in said if "kind" not in record)
+            self._known_turns = _by_cell(record for record in said if "kind" in record)
             self._known_attempts = _by_cell(self._attempts.read())
             self._known_transfer = _by_cell(self._transfer.read())
             self._rows: dict[_Key, dict[_Key, dict[str, str]]] = {}
@@ -157,7 +158,21 @@ class RunDirectory:
         key = _key(cell.record())
         replies = self._known_replies.setdefault(key, [])
         attempts = self._known_attempts.setdefault(key, [])
-        return CellLog(cell, replies, attempts, self._replies.append, self._attempts.append)
+        turns = self._known_turns.setdefault(key, [])
+        return CellLog(
+            cell,
+            replies,
+            attempts,
+            turns,
+            lambda records: self._replies.append(*records),
+            self._attempts.append,
+            self.write_prompt,
+        )
+
+    def turns(self) -> Iterator[Record]:
+        """Yield what models and their tools said so far, in every cell."""
+        for records in list(self._known_turns.values()):
+            yield from records
 
     def finished(self, cell: Cell) -> bool:
         """Whether the cell has its row in ``summary.csv``, and did not fail."""
@@ -265,6 +280,11 @@ class RunDirectory:
         write_atomically(self.path / "run.json", json.dumps(record, indent=2) + "\n")
 
 
+def batch_record(path: Path) -> Path:
+    """Return the file of a run directory in which batches under way at a vendor are noted."""
+    return path / "batches.jsonl"
+
+
 def read_run(path: Path) -> Record:
     """Return what ``run.json`` of a run directory holds.
 
@@ -290,58 +310,29 @@ def read_run(path: Path) -> Record:
 
 def read_summary(path: Path) -> list[dict[str, str]]:
     """Return the rows of a run directory's ``summary.csv``, none if there is no such file."""
-    return _read_csv(path / "summary.csv")
+    return read_csv(path / "summary.csv")
 
 
 def read_replies(path: Path) -> list[Record]:
-    """Return every reply of a run directory, none if there is no such run."""
-    return read_journal(path / "replies.jsonl")
+    """Return every reply of a run directory, none if there is no such run.
+
+    Turns and tool calls on the way to a reply are left out.
+    """
+    said = read_journal(path / "replies.jsonl")
+    return [record for record in said if "kind" not in record]
+
+
+def read_prompt(path: Path, digest: str) -> str:
+    """Return the prompt of a digest in a run directory, ``""`` if there is none."""
+    try:
+        return (path / "prompts" / f"{digest}.txt").read_text("utf-8")
+    except OSError:
+        return ""
 
 
 def read_attempts(path: Path) -> list[Record]:
     """Return every attempt and selection of a run directory, none if there is no such run."""
     return read_journal(path / "results_attempts.jsonl")
-
-
-def read_transfer(path: Path) -> list[Record]:
-    """Return how a run directory's selected programs did on other data, none without a grid."""
-    return read_journal(path / "transfer.jsonl")
-
-
-def read_test_predictions(path: Path, cell: Cell) -> list[dict[str, str]]:
-    """Return the predictions on a cell's test rows: columns row, label and prediction.
-
-    There are none if the cell was not finished, or has no program or no test rows. A cell that
-    names its method is also found in a run of one method, whose cells do not.
-
-    Raises
-    ------
-    RunError
-        If the file cannot be read.
-    """
-    unnamed = replace(cell, method="", model="")
-    for known in (cell, unnamed):
-        rows = _read_csv(path / "predictions" / f"{known.slug}-t{known.trial}.csv")
-        if rows:
-            return rows
-    return []
-
-
-def write_report(path: Path, page: str) -> Path:
-    """Write a run directory's page for reading and return its path."""
-    report = path / "report.html"
-    write_atomically(report, page)
-    return report
-
-
-def _read_csv(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except (OSError, ValueError, csv.Error) as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
 
 
 def _place(record: Mapping[str, Any]) -> _Key:

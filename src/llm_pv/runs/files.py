@@ -72,6 +72,23 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
     write_atomically(path, buffer.getvalue())
 
 
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file, none if there is no such file.
+
+    Raises
+    ------
+    RunError
+        If it cannot be read.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except (OSError, ValueError, csv.Error) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+
+
 _umask_lock = threading.Lock()
 
 
