@@ -86,9 +86,7 @@ class _Tree(gp.PrimitiveTree):  # type: ignore[misc]
     score: tuple[int, int]
 
 
-def evolve(
-    columns: Sequence[int], target: int, rows: int, how: Evolution, seed: int
-) -> Expression:
+def evolve(columns: Sequence[int], target: int, rows: int, how: Evolution, seed: int) -> Expression:
     """Return the best expression of an evolution.
 
     Parameters
@@ -152,15 +150,19 @@ def _offspring(
             children[place] = changed[place] = tree
 
     for place in range(0, len(parents) - 1, 2):
-        if random.random() < CROSSOVER:
+        if _happens(CROSSOVER):
             one, two = gp.cxOnePoint(_Tree(children[place]), _Tree(children[place + 1]))
             put(place, one)
             put(place + 1, two)
     for place, child in enumerate(children):
-        if random.random() < MUTATION:
+        if _happens(MUTATION):
             (tree,) = gp.mutUniform(_Tree(child), _graft, names)
             put(place, tree)
     return children, list(changed.values())
+
+
+def _happens(probability: float) -> bool:
+    return random.random() < probability  # noqa: S311 - evolution keeps no secrets
 
 
 def _graft(pset: gp.PrimitiveSet, type_: object) -> list[object]:

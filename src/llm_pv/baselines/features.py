@@ -188,7 +188,9 @@ class TableEncoder:
                 parts.append(np.where(np.isnan(numbers), column.median, numbers))
                 kinds.append("number")
             else:
-                texts = np.array(["" if cell is None else str(cell) for cell in cells], dtype=object)
+                texts = np.array(
+                    ["" if cell is None else str(cell) for cell in cells], dtype=object
+                )
                 parts += [(texts == value) & ~missing for value in column.values]
                 kinds += ["flag"] * len(column.values)
             if column.has_missing:
@@ -218,7 +220,8 @@ def _is_missing(cell: Scalar) -> bool:
 
 def _numbers(cells: Sequence[Scalar]) -> npt.NDArray[np.float64]:
     """Return numbers within what a 32-bit float holds; NaN for what is none."""
-    return np.clip(np.array([_number(cell) for cell in cells], dtype=float), -_LARGEST, _LARGEST)
+    numbers = np.array([_number(cell) for cell in cells], dtype=np.float64)
+    return np.asarray(np.clip(numbers, -_LARGEST, _LARGEST), dtype=np.float64)
 
 
 def _number(cell: Scalar) -> float:

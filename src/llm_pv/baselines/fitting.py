@@ -195,7 +195,7 @@ def fit_baseline(
     seconds = time.perf_counter() - start
     model = fit_quietly(chosen, problem.train, problem.codes, choice.settings, seed)
     predictions = _predict(model, problem, choice.settings, start + seconds)
-    result = result_of(chosen.name, splits, problem, choice, predictions, seconds)
+    result = result_of(chosen.name, splits, problem, choice, predictions, search_seconds=seconds)
     return FittedBaseline(result, model, problem.encoder, splits.classes.texts)
 
 
@@ -230,6 +230,7 @@ def result_of(
     problem: Problem,
     choice: Choice,
     predictions: Predictions,
+    *,
     search_seconds: float,
 ) -> BaselineResult:
     """Score predictions; the one look at the test labels."""

@@ -40,7 +40,7 @@ class RandomForest(Baseline):
         deepest = max(tree.get_depth() for tree in trees)
 
         def predict(rows: Features, point: Settings) -> Codes:
-            # As the forest itself would: the class whose probability, summed over trees, is largest.
+            # As the forest itself: the class whose probability, summed over trees, is largest.
             matrix = np.asarray(rows.matrix, dtype=np.float32)
             count: Any = point["n_estimators"]
             votes = sum(tree.predict_proba(matrix, check_input=False) for tree in trees[:count])
