@@ -128,10 +128,10 @@ def baselines(
     try:
         with baseline_progress() as progress:
             if data is None:
-                _refuse(rows, "are about a file with rows: name one, or leave them out")
+                _refuse(rows, "with a file of rows alone: name the file, or leave the option out")
                 result = _on_benchmark(models, sizes, benchmark, path=path, observer=progress)
             else:
-                _refuse(benchmark, "are about the benchmark: leave them out, or the file")
+                _refuse(benchmark, "with the benchmark alone: leave the option out, or the file")
                 result = _on_rows(data, models, sizes, rows, path=path, observer=progress)
     except KeyboardInterrupt:
         complain(f"interrupted; the same command with --out {path} goes on from here")
@@ -250,7 +250,7 @@ def _refuse(options: BenchmarkOptions | ReadingOptions, why: str) -> None:
         if getattr(options, field.name) != field.default
     ]
     if given:
-        raise ConfigurationError(f"{', '.join(given)} {why}")
+        raise ConfigurationError(f"{', '.join(given)} goes {why}")
 
 
 def _new_folder() -> Path:

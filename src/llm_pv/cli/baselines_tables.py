@@ -51,14 +51,14 @@ def rows_table(cell: CellResult) -> Table:
     """Lay out a line for each baseline, and one for always answering the most frequent class."""
     table = Table(title=Text(printable(f"Baselines on {cell.name}")), title_justify="left")
     table.add_column("baseline")
-    for header in ("test", "95% interval", "validation", "cross-validated"):
+    for header in ("test", "95% interval", "validation", "cross-\nvalidated"):
         table.add_column(header, justify="right")
     if cell.unbalanced:
-        table.add_column("balanced test", justify="right")
+        table.add_column("balanced\ntest", justify="right")
     best = max((model.test.mean for model in cell.models if model.test), default=None)
-    for model in cell.models:
+    for model in (model for model in cell.models if model.validation):
         row = [
-            model.model,
+            model.model.replace("_", " "),
             in_percent(model.test),
             _interval(model),
             in_percent(model.validation),
@@ -67,8 +67,8 @@ def rows_table(cell: CellResult) -> Table:
         if cell.unbalanced:
             row.append(in_percent(model.balanced))
         is_best = model.test is not None and model.test.mean == best
-        table.add_row(*row, style="bold" if is_best else ("" if model.validation else "dim"))
-    table.add_row("most frequent class", in_percent(cell.majority), style="italic")
+        table.add_row(*row, style="bold" if is_best else "")
+    table.add_row("majority class", in_percent(cell.majority), style="italic")
     return table
 
 
