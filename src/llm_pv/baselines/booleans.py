@@ -21,7 +21,7 @@ THRESHOLDS = 7
 
 
 @dataclass(frozen=True)
-class Test:
+class Bit:
     """One bit of a row: whether a feature is above a threshold, or equal to a symbol.
 
     Parameters
@@ -39,36 +39,39 @@ class Test:
     is_threshold: bool
 
 
-def fit_tests(features: Features) -> list[Test]:
+def fit_bits(features: Features) -> list[Bit]:
     """Choose the bits that tell training rows apart.
 
     Examples
     --------
     >>> rows = Features(np.array([[0.0, 5.0], [1.0, 5.0]]), ("symbol", "number"))
-    >>> fit_tests(rows)
-    [Test(feature=0, value=0.5, is_threshold=True)]
+    >>> fit_bits(rows)
+    [Bit(feature=0, value=0.5, is_threshold=True)]
     """
     return [
-        test
+        bit
         for position, kind in enumerate(features.kinds)
-        for test in _column_tests(position, features.matrix[:, position], kind)
+        for bit in _column_bits(position, features.matrix[:, position], kind)
     ]
 
 
-def pack(features: Features, tests: list[Test]) -> list[int]:
-    """Return one whole number a test, whose bit i is the test of row i.
+def pack(features: Features, bits: list[Bit]) -> list[int]:
+    """Return one whole number for each bit of a row; its bit i, from the lowest, is row i's.
 
     Examples
     --------
-    >>> pack(Features(np.array([[0.0], [2.0], [2.0]]), ("symbol",)), [Test(0, 2.0, False)])
+    >>> pack(Features(np.array([[0.0], [2.0], [2.0]]), ("symbol",)), [Bit(0, 2.0, False)])
     [6]
     """
-    columns = np.array([test.feature for test in tests], dtype=np.intp)
-    values = np.array([test.value for test in tests])
-    above = np.array([test.is_threshold for test in tests], dtype=bool)
-    cells = features.matrix[:, columns]
-    bits = np.where(above, cells > values, cells == values)
-    return [pack_bits(column) for column in bits.T]
+    columns = features.matrix.T
+    return [
+        pack_bits(
+            columns[bit.feature] > bit.value
+            if bit.is_threshold
+            else columns[bit.feature] == bit.value
+        )
+        for bit in bits
+    ]
 
 
 def pack_bits(bits: npt.NDArray[np.bool_]) -> int:
@@ -88,16 +91,16 @@ def unpack(packed: int, rows: int) -> npt.NDArray[np.bool_]:
     return np.unpackbits(data, count=rows, bitorder="little").astype(bool)
 
 
-def _column_tests(position: int, column: npt.NDArray[np.floating[Any]], kind: Kind) -> list[Test]:
+def _column_bits(position: int, column: npt.NDArray[np.floating[Any]], kind: Kind) -> list[Bit]:
     values, counts = np.unique(column, return_counts=True)
     if len(values) == 1:
         return []
     if kind == "symbol" and len(values) > 2:
         frequent = values[np.argsort(-counts, kind="stable")[:MOST_SYMBOLS]]
-        return [Test(position, float(value), is_threshold=False) for value in np.sort(frequent)]
+        return [Bit(position, float(value), is_threshold=False) for value in np.sort(frequent)]
     middles = (values[1:] + values[:-1]) / 2
     if len(middles) > THRESHOLDS:
         shares = np.arange(1, THRESHOLDS + 1) / (THRESHOLDS + 1)
         octiles = np.quantile(column, shares, method="lower")
         middles = middles[np.unique(np.clip(np.searchsorted(values, octiles), 0, len(middles) - 1))]
-    return [Test(position, float(middle), is_threshold=True) for middle in middles]
+    return [Bit(position, float(middle), is_threshold=True) for middle in middles]

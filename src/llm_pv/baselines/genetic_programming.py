@@ -15,7 +15,7 @@ from llm_pv.baselines.base import (
     Settings,
     missing_package,
 )
-from llm_pv.baselines.booleans import Test, fit_tests, pack, pack_bits, unpack
+from llm_pv.baselines.booleans import Bit, fit_bits, pack, pack_bits, unpack
 from llm_pv.baselines.features import Features
 
 if TYPE_CHECKING:
@@ -46,10 +46,10 @@ class GeneticProgramming(Baseline):
 
         values: Any = settings
         how = Evolution(**values)
-        tests = fit_tests(features)
-        if not tests:  # rows that are all alike
+        bits = fit_bits(features)
+        if not bits:  # rows that are all alike
             return Fitted(lambda rows, _: np.full(len(rows), np.bincount(codes).argmax()))
-        columns, rows = pack(features, tests), len(features)
+        columns, rows = pack(features, bits), len(features)
         counts = np.bincount(codes)
         wanted = [1] if len(counts) == 2 else list(range(len(counts)))
         seeds = np.random.SeedSequence(seed).generate_state(len(wanted))
@@ -58,26 +58,26 @@ class GeneticProgramming(Baseline):
             for code, own_seed in zip(wanted, seeds, strict=True)
         ]
         if len(counts) == 2:
-            return Fitted(_Rules(tests, rules, otherwise=0).predict)
+            return Fitted(_Rules(bits, rules, otherwise=0).predict)
 
         def precision(rule: "tuple[int, Expression]") -> float:
             says = unpack(rule[1].run(columns, rows), rows)
             return float((says & (codes == rule[0])).sum() / max(1, says.sum()))
 
         rules.sort(key=precision, reverse=True)  # where several say yes, the surest of them
-        return Fitted(_Rules(tests, rules, otherwise=int(counts.argmax())).predict)
+        return Fitted(_Rules(bits, rules, otherwise=int(counts.argmax())).predict)
 
 
 @dataclass(frozen=True)
 class _Rules:
     """Classes with their expressions, the first that says yes winning, and what holds else."""
 
-    tests: list[Test]
+    bits: list[Bit]
     rules: "list[tuple[int, Expression]]"
     otherwise: int
 
     def predict(self, features: Features, _: Settings) -> Codes:
-        columns, rows = pack(features, self.tests), len(features)
+        columns, rows = pack(features, self.bits), len(features)
         says = [unpack(expression.run(columns, rows), rows) for _, expression in self.rules]
         codes = [code for code, _ in self.rules]
         return np.asarray(np.select(says, codes, self.otherwise), dtype=np.intp)
