@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from llm_pv.baselines.base import Baseline
 from llm_pv.baselines.results import BaselineResults
 from llm_pv.baselines.run import Observer, run_baselines, run_baselines_on_rows
-from llm_pv.baselines.search import try_points
+from llm_pv.baselines.search import Choice, choose_settings
 from llm_pv.data.examples import Splits
 from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.grid.request import GridRequest
@@ -20,6 +21,12 @@ from llm_pv.runs.directory import SUMMARY_COLUMNS, read_summary
 from rows import parity_splits
 
 REQUEST = GridRequest(("fn_a", "fn_h"), (20, 50), trials=2, test_size=100)
+
+
+@pytest.fixture(autouse=True)
+def _one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start one process a run, where a test is not about there being several."""
+    monkeypatch.setattr("llm_pv.baselines.run.usable_cores", lambda: 1)
 
 
 class Listener(Observer):
@@ -105,11 +112,9 @@ def test_a_run_that_was_stopped_goes_on_where_it_was_left(tmp_path: Path) -> Non
         run(tmp_path, "decision_tree", observer=Listener(stop_after=2))
     kept = [row for row in read_summary(tmp_path / "run") if row["status"] == "done"]
     assert 2 <= len(kept) < 6
-    whole = run(tmp_path / "other", "decision_tree")
     resumed = run(tmp_path, "decision_tree")
-    assert [cell.models[0].test for cell in resumed.cells] == [
-        cell.models[0].test for cell in whole.cells
-    ]
+    assert [sum(cell.models[0].statuses.values()) for cell in resumed.cells] == [2] * 4
+    assert resumed.count("done") == 6
     rows = read_summary(tmp_path / "run")
     assert all(row in rows for row in kept)
 
@@ -118,7 +123,8 @@ def test_the_number_of_threads_and_the_company_change_no_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = GridRequest(("fn_c",), (20,), trials=1, test_size=100)
-    together = run(tmp_path / "a", "xgboost", "decision_tree", request=request)
+    monkeypatch.setattr("llm_pv.baselines.run.usable_cores", lambda: 2)
+    together = run(tmp_path / "a", "svm", "decision_tree", request=request)
     monkeypatch.setattr("llm_pv.baselines.run.usable_cores", lambda: 1)
     alone = run(tmp_path / "b", "decision_tree", request=request)
     assert together.cells[0].models[1].settings == alone.cells[0].models[0].settings
@@ -126,7 +132,7 @@ def test_the_number_of_threads_and_the_company_change_no_result(
 
 
 def test_a_data_set_that_cannot_be_had_is_recorded_and_tried_again(tmp_path: Path) -> None:
-    request = GridRequest(("fn_g", "fn_a"), (8,), trials=1, test_size=100, strict_sizes=True)
+    request = GridRequest(("fn_g",), (8, 20), trials=1, test_size=100, strict_sizes=True)
     result = run(tmp_path, "decision_tree", "svm", request=request)
     assert result.count("failed") == 2
     assert result.count("done") == 2
@@ -135,17 +141,20 @@ def test_a_data_set_that_cannot_be_had_is_recorded_and_tried_again(tmp_path: Pat
     assert "Traceback" in log
     listener = Listener()
     run(tmp_path, "decision_tree", "svm", request=request, observer=listener)
-    assert {cell.function for cell in listener.cells} == {"fn_g"}
+    assert {cell.length for cell in listener.cells} == {8}
 
 
-def test_a_fit_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:
-    class Odd(Listener):
-        def started(self, cell: Cell) -> None:
-            if cell.model == "svm":
-                raise ValueError("what a library\nmight raise")
+def test_a_fit_that_fails_leaves_the_others_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def choose(baseline: Baseline, *args: Any, **options: Any) -> Choice:
+        if baseline.name == "svm":
+            raise ValueError("what a library\nmight raise")
+        return choose_settings(baseline, *args, **options)
 
+    monkeypatch.setattr("llm_pv.baselines.run.choose_settings", choose)
     request = GridRequest(("fn_a",), (20,), trials=1, test_size=100)
-    result = run(tmp_path, "svm", "decision_tree", request=request, observer=Odd())
+    result = run(tmp_path, "svm", "decision_tree", request=request)
     svm, tree = result.cells[0].models
     assert (svm.statuses, svm.reasons) == (
         {"failed": 1},
@@ -185,9 +194,3 @@ def test_rows_are_split_by_the_seed_first_and_by_spawned_ones_after(tmp_path: Pa
     with pytest.raises(ConfigurationError, match="at least 1"):
         run_baselines_on_rows("x", split, trials=0, out=tmp_path / "none")
     assert not (tmp_path / "none").exists()
-
-
-def test_the_search_runs_in_functions_that_workers_can_be_sent() -> None:
-    import pickle
-
-    assert pickle.loads(pickle.dumps(try_points)) is try_points

@@ -315,6 +315,9 @@ class _Runner:
         self._record(data_set, cell, FAILED, " ".join(reason.split()))
 
     def _record(self, data_set: DataSet, cell: Cell, status: str, reason: str) -> None:
+        row = self._run.row(cell)
+        if row is not None and (row["status"], row["reason"]) == (status, reason):
+            return  # as it was when the run began
         columns = {"track": TRACK, "status": status, "reason": reason}
         self._run.finish(cell, data_set.columns | columns)
 
