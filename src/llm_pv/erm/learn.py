@@ -13,7 +13,7 @@ from llm_pv.erm.purity import changed_answers
 from llm_pv.erm.scoring import Score, score_predictions
 from llm_pv.erm.verification import read_predictions
 from llm_pv.errors import DataError
-from llm_pv.proposers.base import Proposer
+from llm_pv.proposers.base import Admission, Proposer
 from llm_pv.runs.cells import Cell, CellLog
 from llm_pv.sandbox import Execution, Outcome, Sandbox
 
@@ -28,6 +28,7 @@ def learn_splits(
     seed: int = 0,
     destination: Destination | None = None,
     on_attempt: Callable[[Attempt], object] | None = None,
+    admission: Admission | None = None,
 ) -> LearnedProgram:
     """Learn a program from splits and, if asked, write everything about it to a run directory.
 
@@ -35,7 +36,7 @@ def learn_splits(
     ----------
     splits
         The rows. The test rows are scored once, for the selected program.
-    proposer, sandbox, plan, seed, on_attempt
+    proposer, sandbox, plan, seed, on_attempt, admission
         As for `select_program`.
     name
         What the data is called, in files and tables.
@@ -57,7 +58,14 @@ def learn_splits(
     log = destination.run.cell_log(destination.cell) if destination else CellLog(Cell(name))
     start = time.perf_counter()
     selection = select_program(
-        splits, proposer, sandbox, plan, seed=seed, log=log, on_attempt=on_attempt
+        splits,
+        proposer,
+        sandbox,
+        plan,
+        seed=seed,
+        log=log,
+        on_attempt=on_attempt,
+        admission=admission,
     )
     learned = time.perf_counter()
     execution = _run_test(selection, splits, sandbox)
@@ -132,7 +140,9 @@ def _is_unbalanced(rows: Examples) -> bool:
 
 
 def _run_warnings(selection: Selection) -> list[str]:
-    warnings = []
+    warnings = list(selection.warnings)
+    for reason, count in Counter(selection.unanswered).items():
+        warnings.append(f"attempts without a reply: {count}; {reason}")
     if any(attempt.proposal.capped for attempt in selection.attempts):
         warnings.append(
             "the search was cut short by its time cap: another machine, or this one at another "

@@ -15,7 +15,7 @@ from llm_pv.erm.verification import first_error, read_predictions
 from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.grid.request import GridRequest, Trial
 from llm_pv.grid.workers import Workers
-from llm_pv.proposers.base import Proposal, Proposer
+from llm_pv.proposers.base import Admission, Proposal, Proposer
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.sandbox import Sandbox
 from llm_pv.tasks import SamplerName
@@ -104,6 +104,7 @@ def learn_trial(
     proposer: Proposer,
     around: Surroundings,
     on_attempt: Callable[[Attempt], object],
+    admission: Admission | None = None,
 ) -> None:
     """Draw a trial's data set, learn a program from it, and write everything to the run."""
     request = around.request
@@ -117,6 +118,7 @@ def learn_trial(
         seed=request.spawned_seed(trial),
         destination=Destination(around.run, trial.cell, {"seed": request.seed}),
         on_attempt=on_attempt,
+        admission=admission,
     )
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,7 +91,7 @@ def named(cell: Cell, record: Mapping[str, Any]) -> Record:
     return cell.record() | dict(record) | cell.record()
 
 
-def _forget(_: Mapping[str, Any]) -> None:
+def _forget(*_: object) -> None:
     return None
 
 
@@ -99,19 +99,27 @@ def _forget(_: Mapping[str, Any]) -> None:
 class CellLog:
     """What one cell has proposed and verified so far; new records go to disk before they count.
 
-    Without the two writers the log lives in memory only.
+    ``turns`` are what a model and its tool said on the way to a reply. Without writers the log
+    lives in memory only.
     """
 
     cell: Cell
     replies: list[Record] = field(default_factory=list)
     attempts: list[Record] = field(default_factory=list)
-    write_reply: Callable[[Mapping[str, Any]], None] = _forget
+    turns: list[Record] = field(default_factory=list)
+    write_replies: Callable[[Sequence[Mapping[str, Any]]], None] = _forget
     write_attempt: Callable[[Mapping[str, Any]], None] = _forget
+    write_prompt: Callable[[str, str], object] = _forget
 
     def append_reply(self, record: Record) -> None:
         """Put one reply on disk, then into the log."""
-        self.write_reply(named(self.cell, record))
+        self.write_replies([named(self.cell, record)])
         self.replies.append(record)
+
+    def append_turns(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Put turns or tool calls on disk, all or none, then into the log."""
+        self.write_replies([named(self.cell, record) for record in records])
+        self.turns.extend(dict(record) for record in records)
 
     def append_attempt(self, record: Record) -> None:
         """Put one verified attempt on disk, then into the log."""

@@ -1,8 +1,9 @@
 """One run on disk: its configuration, its journals, its results.
 
 A run directory holds ``run.json`` (resolved configuration, versions, the command),
-``replies.jsonl`` (every reply, synced before it is used), ``results_attempts.jsonl`` and its
-``.csv`` (one line per attempt; the CSV is written when the run is closed), ``transfer.jsonl``
+``replies.jsonl`` (every reply, every turn of a model and every answer of its tool, synced before
+they are used; a record with a ``kind`` is one of the latter two), ``results_attempts.jsonl`` and
+its ``.csv`` (one line per attempt; the CSV is written when the run is closed), ``transfer.jsonl``
 (selected programs on other data), ``summary.csv`` with ``predictions/`` beside it,
 ``programs/<cell>-t<trial>.py``, ``prompts/<digest>.txt`` and ``runner.log`` (JSON lines).
 ``summary.csv`` gets a cell's row last, so a cell with a row is finished, unless it failed: then it
@@ -14,7 +15,7 @@ import json
 import platform
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -133,7 +134,9 @@ class RunDirectory:
             for journal in (self._replies, self._attempts, self._transfer):
                 if journal.repaired:
                     self.log("warning", f"{journal.path.name}: cut off a torn last line")
-            self._known_replies = _by_cell(self._replies.read())
+            said = self._replies.read()
+            self._known_replies = _by_cell(record for record in said if "kind" not in record)
+            self._known_turns = _by_cell(record for record in said if "kind" in record)
             self._known_attempts = _by_cell(self._attempts.read())
             self._known_transfer = _by_cell(self._transfer.read())
             self._rows: dict[_Key, dict[_Key, dict[str, str]]] = {}
@@ -165,7 +168,21 @@ class RunDirectory:
         key = _key(cell.record())
         replies = self._known_replies.setdefault(key, [])
         attempts = self._known_attempts.setdefault(key, [])
-        return CellLog(cell, replies, attempts, self._replies.append, self._attempts.append)
+        turns = self._known_turns.setdefault(key, [])
+        return CellLog(
+            cell,
+            replies,
+            attempts,
+            turns,
+            lambda records: self._replies.append(*records),
+            self._attempts.append,
+            self.write_prompt,
+        )
+
+    def turns(self) -> Iterator[Record]:
+        """Yield what models and their tools said so far, in every cell."""
+        for records in list(self._known_turns.values()):
+            yield from records
 
     def finished(self, cell: Cell) -> bool:
         """Whether the cell has its row in ``summary.csv``, and did not fail."""
@@ -273,6 +290,11 @@ class RunDirectory:
         write_atomically(self.path / "run.json", json.dumps(record, indent=2) + "\n")
 
 
+def batch_record(path: Path) -> Path:
+    """Return the file of a run directory in which batches under way at a vendor are noted."""
+    return path / "batches.jsonl"
+
+
 def read_run(path: Path) -> Record:
     """Return what ``run.json`` of a run directory holds.
 
@@ -308,8 +330,20 @@ def read_summary(path: Path) -> list[dict[str, str]]:
 
 
 def read_replies(path: Path) -> list[Record]:
-    """Return every reply of a run directory, none if there is no such run."""
-    return Journal(path / "replies.jsonl", sync=False).read()
+    """Return every reply of a run directory, none if there is no such run.
+
+    Turns and tool calls on the way to a reply are left out.
+    """
+    said = Journal(path / "replies.jsonl", sync=False).read()
+    return [record for record in said if "kind" not in record]
+
+
+def read_prompt(path: Path, digest: str) -> str:
+    """Return the prompt of a digest in a run directory, ``""`` if there is none."""
+    try:
+        return (path / "prompts" / f"{digest}.txt").read_text("utf-8")
+    except OSError:
+        return ""
 
 
 def read_attempts(path: Path) -> list[Record]:

@@ -1,0 +1,174 @@
+"""How each vendor's answers are read, through the vendors' own clients."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from fake_openai_server import FakeOpenAI
+from llm_pv.errors import ConfigurationError
+from llm_pv.models import (
+    Asked,
+    ModelOptions,
+    Usage,
+)
+from wire_servers import OpenModels, Wire, WireServer, anthropic, chat, google
+
+# A vendor may retire the models named here at any time.
+pytestmark = pytest.mark.filterwarnings("ignore:The model .* is deprecated:DeprecationWarning")
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenModels]:
+    with OpenModels(monkeypatch) as models:
+        yield models
+
+
+def test_tokens_and_prices_of_anthropic(opened: OpenModels) -> None:
+    with WireServer([Wire(anthropic())]) as server:
+        [turn] = opened.at("anthropic:claude-opus-4-5", server.url).answer([Asked("hi")])
+    # Its input_tokens leave out what was read from and written to the cache.
+    assert turn.usage == Usage(600, 40, cached_tokens=300, cache_write_tokens=200)
+    # 5, 6.25 and 0.5 dollars a million in, 25 out.
+    assert turn.cost_usd == pytest.approx((100 * 5 + 200 * 6.25 + 300 * 0.5 + 40 * 25) / 1e6)
+    assert turn.model == "claude-opus-4-5-20251101"
+
+
+def test_tokens_and_prices_of_google(opened: OpenModels) -> None:
+    with WireServer([Wire(google())]) as server:
+        [turn] = opened.at("gemini:gemini-2.5-pro", server.url).answer([Asked("hi")])
+    # Its candidate tokens leave out the thoughts.
+    assert turn.usage == Usage(100, 50, cached_tokens=60, reasoning_tokens=30)
+    # 1.25 dollars a million in, a tenth of it from the cache, 10 out.
+    assert turn.cost_usd == pytest.approx((40 * 1.25 + 60 * 0.125 + 50 * 10) / 1e6)
+
+
+def test_tokens_and_prices_of_openai(opened: OpenModels) -> None:
+    with FakeOpenAI([{"text": "x", "usage": [1000, 50, 400, 30]}]) as server:
+        url = server.base_url.removesuffix("/v1")
+        [turn] = opened.at("openai:gpt-5", url).answer([Asked("hi")])
+        chat_options = ModelOptions(api="chat")
+        [over_chat] = opened.at("openai:gpt-5", url, chat_options).answer([Asked("hi")])
+        [unknown] = opened.at("openai:gpt-77-nope", url).answer([Asked("hi")])
+        [local] = opened.at("openai-compatible:gpt-5", url).answer([Asked("hi")])
+    assert turn.usage == Usage(1000, 50, cached_tokens=400, reasoning_tokens=30)
+    # 1.25 dollars a million in, 0.125 from the cache, 10 out.
+    expected = (600 * 1.25 + 400 * 0.125 + 50 * 10) / 1e6
+    assert turn.cost_usd == over_chat.cost_usd == pytest.approx(expected)
+    assert unknown.cost_usd is None
+    assert local.cost_usd is None
+    assert local.usage == turn.usage
+
+
+def test_a_server_that_counts_nothing_is_counted_for(opened: OpenModels) -> None:
+    reply = chat("0110 0110")
+    del reply["usage"]
+    with WireServer([Wire(reply)]) as server:
+        model = opened.at("openai-compatible:tiny", server.url)
+        [turn] = model.answer([Asked("101010")])
+    assert turn.usage == Usage(6, 8)
+    assert turn.cost_usd is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [
+        ("stop", "stop"),
+        ("length", "length"),
+        ("content_filter", "refused"),
+        ("bored", "stop"),
+        (None, "stop"),
+    ],
+)
+def test_why_chat_completions_end(opened: OpenModels, reason: str | None, finish: str) -> None:
+    with WireServer([Wire(chat(finish_reason=reason))]) as server:
+        [turn] = opened.at("openai-compatible:tiny", server.url).answer([Asked("hi")])
+    assert turn.finish == finish
+    assert turn.text == "hello"
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [
+        ("end_turn", "stop"),
+        ("max_tokens", "length"),
+        ("refusal", "refused"),
+        ("model_context_window_exceeded", "length"),
+        ("bored", "stop"),
+    ],
+)
+def test_why_anthropic_ends(opened: OpenModels, reason: str, finish: str) -> None:
+    with WireServer([Wire(anthropic(stop_reason=reason))]) as server:
+        [turn] = opened.at("anthropic:claude-opus-4-5", server.url).answer([Asked("hi")])
+    assert turn.finish == finish
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [
+        ("STOP", "stop"),
+        ("MAX_TOKENS", "length"),
+        ("SAFETY", "refused"),
+        ("PROHIBITED_CONTENT", "refused"),
+        ("MALFORMED_FUNCTION_CALL", "error"),
+    ],
+)
+def test_why_google_ends(opened: OpenModels, reason: str, finish: str) -> None:
+    with WireServer([Wire(google(finishReason=reason))]) as server:
+        [turn] = opened.at("google:gemini-2.5-pro", server.url).answer([Asked("hi")])
+    assert turn.finish == finish
+
+
+def test_google_says_that_a_prompt_was_blocked(opened: OpenModels) -> None:
+    reply = {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 5}}
+    with WireServer([Wire(reply)]) as server:
+        [turn] = opened.at("google:gemini-2.5-pro", server.url).answer([Asked("hi")])
+    assert (turn.text, turn.finish) == ("", "refused")
+
+
+def test_a_cut_response_of_openai_says_so(opened: OpenModels) -> None:
+    with FakeOpenAI([{"text": "def f(", "finish": "max_output_tokens"}]) as server:
+        url = server.base_url.removesuffix("/v1")
+        [turn] = opened.at("openai:gpt-5", url).answer([Asked("hi")])
+    assert (turn.text, turn.finish) == ("def f(", "length")
+
+
+def test_a_refusal_gives_its_reason(opened: OpenModels) -> None:
+    message = {"role": "assistant", "content": None, "refusal": "I would rather not."}
+    with WireServer([Wire(chat(message=message))]) as server:
+        [turn] = opened.at("openai-compatible:tiny", server.url).answer([Asked("hi")])
+    assert (turn.text, turn.finish) == ("I would rather not.", "refused")
+
+
+def test_a_reply_without_choices_is_a_broken_turn(opened: OpenModels) -> None:
+    with WireServer([Wire({**chat(), "choices": []})]) as server:
+        [turn] = opened.at("openai-compatible:tiny", server.url).answer([Asked("hi")])
+    assert (turn.text, turn.finish) == ("", "error")
+    assert turn.usage == Usage(11, 7)
+
+
+def test_thoughts_in_tags_are_not_said(opened: OpenModels) -> None:
+    with WireServer([Wire(chat("<think>no, yes</think>yes"))]) as server:
+        [turn] = opened.at("openai-compatible:tiny", server.url).answer([Asked("hi")])
+    assert turn.text == "yes"
+
+
+def test_several_answers_of_one_call(opened: OpenModels) -> None:
+    with FakeOpenAI([{"text": "a"}]) as server:
+        url = server.base_url.removesuffix("/v1")
+        model = opened.at("openai-compatible:tiny", url, ModelOptions(extra={"top_k": 5}))
+        turns = model.answer([Asked("hi")], samples=3, seed=2**40 + 7)
+    assert [turn.text for turn in turns] == ["a", "a", "a"]
+    assert [turn.usage.output_tokens for turn in turns] == [60, 0, 0]
+    assert [turn.tries for turn in turns] == [1, 0, 0]
+    assert all("alternatives" not in json.dumps(turn.raw) for turn in turns)
+    [body] = server.bodies
+    assert (body["n"], body["top_k"], body["seed"]) == (3, 5, 7)
+    assert body["max_tokens"] == 20_000
+
+
+def test_a_vendor_that_answers_once_is_not_asked_for_more(opened: OpenModels) -> None:
+    model = opened.at("anthropic:claude-opus-4-5", "http://127.0.0.1:9")
+    assert model.most_samples == 1
+    with pytest.raises(ConfigurationError, match="at most 1 answers"):
+        model.answer([Asked("hi")], samples=2)
