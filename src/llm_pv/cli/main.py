@@ -17,6 +17,7 @@ COMMANDS = {
     "predict": "Add a prediction column to rows, the program confined.",
     "verify": "Score a program afresh on labelled rows, the program confined.",
     "synthesize": "Learn programs for a grid of benchmark tasks: functions by lengths by trials.",
+    "baselines": "Fit classical learners on the benchmark's data sets, or on rows.",
     "report": "Write a page, figures and tables about runs.",
     "compare": "Compare two runs on the test rows they share.",
     "tasks": "List the benchmark's tasks: what each is, its lengths, an example of each class.",

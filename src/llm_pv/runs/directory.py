@@ -62,7 +62,17 @@ FAILED = "failed"
 
 _Key = tuple[str, ...]
 
-_RECORDED_PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "sympy", "networkx")
+_RECORDED_PACKAGES = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "scikit-learn",
+    "sympy",
+    "networkx",
+    "xgboost",
+    "deap",
+    "tabpfn",
+)
 
 
 class RunDirectory:
