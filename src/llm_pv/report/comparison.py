@@ -211,6 +211,8 @@ def method_name(trial: TrialRecord) -> str:
     'ICL Qwen3-30B'
     """
     prefix = _PREFIXES.get(trial.track, f"{trial.track} ")
+    if trial.model and (trial.track, trial.method) == ("llm-pv", "llm"):
+        return f"{prefix}{trial.model}"
     if trial.method.lower() in (trial.track, prefix.strip().lower()):
         return f"{prefix}{trial.model}".strip() or trial.method
     model = trial.model if trial.model != trial.method else ""
