@@ -297,14 +297,12 @@ def test_a_run_gets_its_page_into_its_own_directory(tmp_path: Path) -> None:
         pass  # it is still a run that can be resumed
 
 
-@pytest.mark.parametrize("package", ["jinja2", "matplotlib"])
 def test_a_missing_package_is_named_with_its_extra(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = many_methods(tmp_path)
-    pages._environment.cache_clear()
-    monkeypatch.setitem(__import__("sys").modules, package, None)
-    with pytest.raises(MissingExtraError, match=rf"{package} .*llm-pv\[report\]"):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
+    with pytest.raises(MissingExtraError, match=r"matplotlib .*llm-pv\[report\]"):
         write_report(runs, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

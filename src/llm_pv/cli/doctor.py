@@ -17,7 +17,7 @@ EXTRAS = {
     "hf": ("torch", "transformers", "accelerate"),
     "finetune": ("torch", "transformers", "accelerate", "peft", "tensorboard"),
     "baselines": ("deap", "xgboost"),
-    "report": ("jinja2", "matplotlib"),
+    "report": ("matplotlib",),
 }
 """The packages each optional extra brings."""
 

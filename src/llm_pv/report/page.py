@@ -16,7 +16,6 @@ from pathlib import PurePath
 from typing import Any
 
 from llm_pv import __version__
-from llm_pv.errors import MissingExtraError
 from llm_pv.report.cells import DETAILS, Detail, cell_entries, estimated_size, trial_entry
 from llm_pv.report.charts import COLOURS, Figure
 from llm_pv.report.comparison import Comparison
@@ -36,13 +35,7 @@ _OPEN_TRIALS = 3
 
 
 def build_page(comparison: Comparison) -> str:
-    """Return the page about some runs, in full or cut to `LARGEST_PAGE`.
-
-    Raises
-    ------
-    MissingExtraError
-        If jinja2 is not installed.
-    """
+    """Return the page about some runs, in full or cut to `LARGEST_PAGE`."""
     context = _context(comparison)
     trials = comparison.trials()
     page = ""
@@ -121,10 +114,7 @@ def _render(context: dict[str, Any]) -> str:
 
 @cache
 def _environment() -> Any:
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtraError("jinja2", "report", "write report pages") from error
+    import jinja2
     from markupsafe import Markup
 
     environment = jinja2.Environment(

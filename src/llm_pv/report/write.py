@@ -31,8 +31,6 @@ def write_run_page(run: Path) -> Path:
     ------
     RunError
         If the run cannot be read, or the page not be written.
-    MissingExtraError
-        If jinja2 is not installed.
     """
     return write_into_run(run, build_page(compare_methods([load_run(run)])))
 
@@ -58,7 +56,7 @@ def write_report(runs: Sequence[Path], out: Path) -> list[Path]:
     RunError
         If a run cannot be read, holds nothing, or a file cannot be written.
     MissingExtraError
-        If jinja2 or matplotlib is not installed.
+        If matplotlib is not installed.
     """
     comparison = compare_methods(load_runs(runs))
     for run in comparison.runs:
