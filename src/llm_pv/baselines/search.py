@@ -123,11 +123,12 @@ def choose_settings(
     seed
         Draws the folds, and whatever is random in a fit.
     map_jobs
-        Runs `try_points` on jobs.
+        Runs the folds and the fits.
     """
     grid = baseline.grid(search)
     points = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
-    folds = make_folds(codes, seed) if len(points) > 1 else []
+    # Where the fits are: this process then need not import scikit-learn.
+    folds = map_jobs(_folds, [(codes, seed)])[0] if len(points) > 1 else []
     if not folds:
         return Choice(points[0])
     right = np.zeros(len(points), dtype=int)
@@ -178,6 +179,10 @@ def make_folds(codes: Codes, seed: int) -> list[Fold]:
     splitter = StratifiedKFold(number, shuffle=True, random_state=seed % 2**32)
     with _quiet():  # it warns of a class with a single row, which is in one fold alone
         return [Fold(train, held) for train, held in splitter.split(codes, codes)]
+
+
+def _folds(codes_and_seed: tuple[Codes, int]) -> list[Fold]:
+    return make_folds(*codes_and_seed)
 
 
 def try_points(job: Job) -> list[int]:
