@@ -21,7 +21,7 @@ from llm_pv.proposers.length_first.weights import mistake_bits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SMALL = Budget(reading=1e5, condition_cells=300_000, pair_cells=50_000, joined=300)
+SMALL = Budget(candidates=1_000_000)
 
 
 def proposals(rows: list[Input], labels: list[str], seed: int = 0) -> list[tuple[str, str]]:

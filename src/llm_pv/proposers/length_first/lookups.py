@@ -22,10 +22,12 @@ MOST_ENTRIES = 12
 MODULI = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16)
 
 
-def best_lookups(features: Features, problem: Problem, capacity: int) -> list[Candidate]:
+def best_lookups(
+    features: Features, problem: Problem, capacity: int, most_numbers: int
+) -> list[Candidate]:
     """Return the cheapest programs that look the class up, or return a value as it is."""
     lookups = _Lookups(problem, capacity)
-    for number in features.numbers:
+    for number in sorted(features.numbers, key=lambda number: number.bits)[:most_numbers]:
         train = number.values[: problem.size]
         if not is_whole(number.values):
             continue

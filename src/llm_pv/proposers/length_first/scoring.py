@@ -5,10 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_pv.proposers.length_first.conditions import Conditions
+from llm_pv.proposers.length_first.conditions import Conditions, ready
 from llm_pv.proposers.length_first.expressions import Expression, negation
 from llm_pv.proposers.length_first.mining import information
 from llm_pv.proposers.length_first.weights import NEGATION, mistake_bits
+
+MOST_ADDED = 200
+"""Conditions found by other stages that are joined too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,3 +148,16 @@ def telling(conditions: Conditions, target: Target, most: int) -> Conditions:
     chosen = dict.fromkeys(by_gain[: most * 2 // 3].tolist())
     chosen.update(dict.fromkeys(range(most - len(chosen))))
     return conditions.chosen(np.array(sorted(chosen)))
+
+
+def with_found(conditions: Conditions, found: list[Scored]) -> Conditions:
+    """Add conditions that other stages found to those that are joined."""
+    new = sorted(found, key=lambda one: one.cost)[:MOST_ADDED]
+    if not new:
+        return conditions
+    truth = np.array([one.condition.values for one in new], dtype=bool)
+    bits = np.array([one.condition.bits for one in new])
+    if len(conditions):
+        truth = np.concatenate([conditions.truth, truth])
+        bits = np.concatenate([conditions.bits, bits])
+    return Conditions([*conditions.sketches, *(ready(one.condition) for one in new)], truth, bits)

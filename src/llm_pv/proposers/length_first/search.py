@@ -21,18 +21,23 @@ from numpy.typing import NDArray
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.proposers.base import Proposal
 from llm_pv.proposers.length_first import weights
-from llm_pv.proposers.length_first.arithmetic import best_arithmetic
+from llm_pv.proposers.length_first.arithmetic import best_arithmetic, with_multiples
+from llm_pv.proposers.length_first.automata import best_automata
 from llm_pv.proposers.length_first.budget import Budget
 from llm_pv.proposers.length_first.conditions import Conditions, collect_conditions
+from llm_pv.proposers.length_first.coordinates import telling_positions
 from llm_pv.proposers.length_first.features import collect_features
 from llm_pv.proposers.length_first.joining import best_joined
+from llm_pv.proposers.length_first.ladders import best_ladders
 from llm_pv.proposers.length_first.linear_gf2 import best_count_parities, best_position_parities
 from llm_pv.proposers.length_first.lookups import best_lookups
 from llm_pv.proposers.length_first.mining import mine
+from llm_pv.proposers.length_first.modular import best_weighted_sums, columns_of
 from llm_pv.proposers.length_first.problem import Problem
 from llm_pv.proposers.length_first.programs import Candidate, condition_body, source_of
 from llm_pv.proposers.length_first.reading import Reading
-from llm_pv.proposers.length_first.scoring import Scored, Target, best_single, telling
+from llm_pv.proposers.length_first.scan import best_scanned
+from llm_pv.proposers.length_first.scoring import Scored, Target, best_single, telling, with_found
 from llm_pv.proposers.length_first.sequences import Features
 from llm_pv.proposers.length_first.trees import (
     Branch,
@@ -170,7 +175,7 @@ def search(
         return [baseline]
     run = _Search(problem, budget, expired, progress)
     run.report("reading rows")
-    features, reading = collect_features(problem, budget.reading, expired)
+    features, reading = collect_features(problem, budget, expired)
     run.report("mining substrings")
     mined = [
         condition
@@ -182,7 +187,11 @@ def search(
     )
     run.count(len(conditions))
     run.report("looking values up")
-    run.found += best_lookups(features, problem, KEPT_PER_STAGE)
+    run.found += best_lookups(features, problem, KEPT_PER_STAGE, budget.looked_up)
+    run.report("automata and ladders")
+    for text in reading.texts[:3]:
+        run.found += best_automata(text, problem, budget.folding)
+    run.found += best_ladders(features.numbers, problem)
     _search_classes(run, features, reading, conditions)
     run.report("growing trees")
     most = problem.codes == np.bincount(problem.codes).argmax()
@@ -249,22 +258,38 @@ def _conditions_for(
     run.count(2 * len(conditions))
     if run.expired():
         return found
+    run.report("every number")
+    chosen_positions = [one for text in reading.texts for one in telling_positions(text, target)]
+    numbers = [*features.numbers, *chosen_positions]
+    scanned = best_scanned(numbers, target, KEPT_PER_STAGE, run.expired, run.count)
+    found += scanned
     run.report("sums modulo two")
     for text in reading.texts:
         found += best_position_parities(text, target, 20, run.count)
-    found += best_count_parities(features.numbers, features.flags, target, 40, run.count)
+    weighted = [
+        one
+        for part in (*reading.texts, *reading.lists)
+        for columns in columns_of(part, run.problem.size)
+        for one in best_weighted_sums(columns, target)
+    ]
+    found += weighted
+    found += best_count_parities(
+        [*features.numbers, *features.flags], run.budget.summed, target, 40, run.count
+    )
     if run.expired():
         return found
     run.report("pairs of numbers")
-    numbers = features.numbers
+    numbers = with_multiples(features.numbers)
     cells = run.budget.pair_cells // max(1, len(run.problem.classes) - 1)
-    found += best_arithmetic(
+    paired = best_arithmetic(
         numbers, target, KEPT_PER_STAGE, cells, expired=run.expired, count=run.count
     )
+    found += paired
     if run.expired():
         return found
     run.report("joined conditions")
     chosen = telling(conditions, target, run.budget.joined)
+    chosen = with_found(chosen, [*scanned, *paired, *weighted])
     found += best_joined(chosen, target, KEPT_PER_STAGE, run.expired, run.count)
     return found
 

@@ -47,6 +47,17 @@ GROUPBY = ("from itertools import groupby",)
 COUNTER = ("from collections import Counter",)
 MATH = ("import math",)
 REGEX = ("import re",)
+PAIRWISE = ("from itertools import pairwise",)
+
+EACH, NEIGHBOURS, APART, TRIPLES, INDEXED = 1.0, 2.0, 4.5, 3.5, 3.0
+MIRRORED, HALVED, ALL_PAIRS = 5.0, 5.0, 3.5
+"""Loops over a sequence: each item, neighbours, items two apart, three in a row, with the index,
+from both ends inwards, both halves side by side, every two items."""
+TEST_REMAINDER, TEST_EQUAL, TEST_CUT, TEST_JOINED = 1.0, 1.0, 1.5, 1.5
+"""Tests of an item, and joining two of them."""
+COUNT, ANY_OR_ALL, SUM, EXTREME, DISTINCT = 1.0, 1.5, 1.0, 2.0, 2.5
+FIRST_PLACE, LONGEST_RUN, FILTERED = 3.5, 4.0, 2.5
+"""What a loop ends with."""
 
 SLICES = (
     Primitive("{s}", 1),
@@ -94,6 +105,8 @@ TEXT_NUMBERS = (
     Primitive("ord({s}[0])", 7),
     Primitive("ord({s}[-1])", 7),
     Primitive("len({s}.encode())", 9),
+    Primitive("int({s})", 3),
+    Primitive("int({s}, 2)", 3.5),
 )
 """Numbers read off a string."""
 
@@ -185,6 +198,26 @@ NUMBER_NUMBERS = (
 """Numbers read off one integer."""
 NUMBER_FLAGS = (Primitive("math.isqrt({s}) ** 2 == {s}", 5, MATH, comparison=True),)
 """Yes-or-no questions about one integer that is not negative."""
+_DATE = ("from datetime import date",)
+_DATETIME = ("from datetime import datetime",)
+DATE_NUMBERS = (
+    Primitive("date.fromisoformat({s}).weekday()", 4, _DATE),
+    Primitive("date.fromisoformat({s}).timetuple().tm_yday", 5, _DATE),
+    Primitive("(date.fromisoformat({s}).month - 1) // 3", 5, _DATE),
+    Primitive("date.fromisoformat({s}).toordinal()", 6, _DATE),
+    Primitive("calendar.isleap(date.fromisoformat({s}).year)", 5, (*_DATE, "import calendar")),
+    *(
+        Primitive(f'datetime.strptime({{s}}, "{form}").{what}', bits, _DATETIME)
+        for form in ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y")
+        for what, bits in (("weekday()", 5), ("timetuple().tm_yday", 6))
+    ),
+    Primitive("60 * int({s}[:2]) + int({s}.split(':')[1])", 4),
+    Primitive("datetime.fromisoformat({s}).hour", 4, _DATETIME),
+    Primitive("datetime.fromisoformat({s}).weekday()", 5, _DATETIME),
+)
+"""Numbers read off a date or a time of day."""
+CHARACTERS_OF_OTHERS = 3.5
+"""Looking at the characters of rows that are plainly lists of numbers, edges or dates."""
 FIELD = 4.0
 """A word or field of a string, the choice among them not included."""
 NUMBER_MODULUS = 2.0
@@ -193,9 +226,18 @@ GCD = 5.0
 
 TABLE_COLUMN = 1.0
 """Naming a column, the choice among the columns not included."""
-PAIR_OPERATIONS = {"-": 3.0, "+": 3.5, "/": 5.0, "*": 5.0}
+PAIR_OPERATIONS = {"-": 3.0, "+": 3.0, "/": 4.0, "*": 4.0, "%": 4.0}
 """Arithmetic between two numbers."""
 
+SAME_QUESTION = 3.5
+"""Asking of a second part what was asked of a first, and comparing the answers."""
+EXTREME_OF_TWO = 4.0
+"""The larger, the smaller, or the distance of two numbers."""
+ALL_COLUMNS = 6.0
+"""A sum or an extreme of all columns of numbers, or a count of those that are true."""
+MULTIPLE = 2.0
+"""A small multiple of a number, the factor not included."""
+SQUARE = 3.0
 THRESHOLD = 1.5
 """A comparison with a constant, the constant not included."""
 DIGIT = 0.3
@@ -206,6 +248,8 @@ COMPARISON = 2.0
 """A comparison between two numbers, or two strings."""
 SUBSTRING = 3.0
 AFFIX = 3.0
+PATTERN = 4.0
+"""A pattern with wildcards or kinds of characters, its places not included."""
 MEMBERSHIP = 3.0
 POSITION = 2.0
 """One character by its position, neither position nor character included."""
@@ -215,6 +259,10 @@ CONJUNCTION = 2.0
 BRACKETS = 6.0
 PARITY_OF_SET = 5.0
 """An odd number among chosen positions, the choice not included."""
+AUTOMATON = 4.0
+"""A table of states, its entries not included."""
+WEIGHTED_SUM = 4.0
+"""A weighted sum modulo a number, weights and modulus not included."""
 LOOKUP = 3.0
 """A table from values to classes, its entries not included."""
 BRANCH = 2.0
