@@ -4,7 +4,33 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from llm_pv.data.examples import Classes, Examples
+from llm_pv.data.examples import Classes, Examples, Input
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Another program that fits the training examples as well as a proposal does.
+
+    Parameters
+    ----------
+    text
+        Its source.
+    bits
+        Its length in the proposer's own measure.
+    disagreement
+        The share of slightly changed training inputs on which the two answer differently.
+    example
+        One of these inputs.
+    answer, rival_answer
+        What the proposal and what the rival answers there.
+    """
+
+    text: str
+    bits: float
+    disagreement: float
+    example: Input
+    answer: str
+    rival_answer: str
 
 
 @dataclass(frozen=True)
@@ -26,6 +52,10 @@ class Proposal:
         propose something else.
     note
         What the proposer wants recorded with the attempt, such as a search cost in bits.
+    fallback
+        Whether this is offered for want of a rule: the best there is, not an explanation.
+    rivals
+        Other programs that fit as well, where the proposer has looked for them.
     """
 
     text: str
@@ -34,6 +64,8 @@ class Proposal:
     prompt_digest: str = ""
     capped: bool = False
     note: str = ""
+    fallback: bool = False
+    rivals: tuple[Rival, ...] = ()
 
 
 class Proposer(Protocol):

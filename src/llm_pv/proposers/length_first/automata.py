@@ -16,7 +16,7 @@ from llm_pv.proposers.length_first import weights
 from llm_pv.proposers.length_first.problem import Problem
 from llm_pv.proposers.length_first.programs import Candidate, label_literal
 from llm_pv.proposers.length_first.sequences import Part, literal
-from llm_pv.proposers.length_first.weights import choice_bits, mistake_bits
+from llm_pv.proposers.length_first.weights import choice_bits
 
 MOST_STATES = {2: 4, 3: 3}
 """The most states by the number of symbols."""
@@ -155,5 +155,5 @@ def _candidate(
         "    state = moves[symbol][state] if symbol in moves else state",
         f"return ({labels})[state]",
     )
-    cost = bits + mistake_bits(problem.size, classes)[mistakes]
+    cost = bits + problem.prices[mistakes]
     return Candidate(body, text.needs, bits, answers, mistakes, cost)

@@ -10,7 +10,7 @@ from llm_pv.proposers.length_first.conditions import digits_of, simplest_between
 from llm_pv.proposers.length_first.expressions import Expression, constant
 from llm_pv.proposers.length_first.problem import Problem
 from llm_pv.proposers.length_first.programs import Candidate, label_literal
-from llm_pv.proposers.length_first.weights import choice_bits, mistake_bits
+from llm_pv.proposers.length_first.weights import choice_bits
 
 MOST_STEPS = 6
 MOST_NUMBERS = 6000
@@ -28,7 +28,7 @@ def best_ladders(numbers: Sequence[Expression], problem: Problem) -> list[Candid
         return []
     values = np.array([number.values[: problem.size] for number in chosen])
     right = _most_right(values, problem.codes, classes)
-    prices = np.array(mistake_bits(problem.size, classes))
+    prices = np.array(problem.prices)
     bits = np.array([number.bits for number in chosen])
     offers = []
     for steps in range(2, classes + 2):
@@ -77,7 +77,7 @@ def _written(number: Expression, steps: int, problem: Problem) -> Candidate:
         lines += [f"if {name} < {constant(cut, 1).code}:"]
         lines += [f"    return {label_literal(problem.classes[label])}"]
     lines.append(f"return {label_literal(problem.classes[labels[-1]])}")
-    cost = bits + mistake_bits(problem.size, len(problem.classes))[mistakes]
+    cost = bits + problem.prices[mistakes]
     return Candidate(tuple(lines), number.needs, bits, answers, mistakes, cost)
 
 

@@ -33,9 +33,11 @@ class Target:
     prices: NDArray[np.float64]
 
     @classmethod
-    def of(cls, rows: NDArray[np.int64], members: NDArray[np.bool_]) -> "Target":
+    def of(
+        cls, rows: NDArray[np.int64], members: NDArray[np.bool_], noise: float = 0.0
+    ) -> "Target":
         """Price the mistakes on these rows."""
-        return cls(rows, members, np.array(mistake_bits(len(members), 2)))
+        return cls(rows, members, np.array(mistake_bits(len(members), 2, noise)))
 
     @property
     def size(self) -> int:

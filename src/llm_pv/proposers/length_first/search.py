@@ -36,6 +36,7 @@ from llm_pv.proposers.length_first.modular import best_weighted_sums, columns_of
 from llm_pv.proposers.length_first.problem import Problem
 from llm_pv.proposers.length_first.programs import Candidate, condition_body, source_of
 from llm_pv.proposers.length_first.reading import Reading
+from llm_pv.proposers.length_first.rivals import rivals_of
 from llm_pv.proposers.length_first.scan import best_scanned
 from llm_pv.proposers.length_first.scoring import Scored, Target, best_single, telling, with_found
 from llm_pv.proposers.length_first.sequences import Features
@@ -72,7 +73,9 @@ class LengthFirst:
     budget_seconds
         A cap on the seconds of one search.
     budget
-        What the search may try.
+        What the search may try and keep.
+    noise
+        The share of training labels that may be wrong, 0 for what is to be found out.
     progress
         Called with the name of a stage and the number of candidates tried so far.
 
@@ -82,8 +85,7 @@ class LengthFirst:
     >>> words = [f"{number:05b}" for number in range(32)]
     >>> rows = Examples(words, [str(word.count("1") % 2) for word in words])
     >>> first = next(LengthFirst().propose(rows, Classes.of(["0", "1"]), seed=0))
-    >>> print(first.text, end="")
-    def f(x):
+    >>> print(first.text.splitlines()[-1])
         return x.count("1") % 2
     """
 
@@ -95,9 +97,11 @@ class LengthFirst:
         budget_seconds: float = 30.0,
         *,
         budget: Budget = DEFAULT_BUDGET,
+        noise: float = 0.0,
         progress: Progress | None = None,
     ) -> None:
         self.budget_seconds = budget_seconds
+        self.noise = noise
         self.budget = budget
         self._progress = progress
         self._hit_time_cap = False
@@ -105,7 +109,8 @@ class LengthFirst:
     @property
     def identity(self) -> str:
         """The budgets, which decide what is tried."""
-        return f"length-first within {self.budget_seconds:g} s and {self.budget}"
+        noise = f", noise {self.noise:g}" if self.noise else ""
+        return f"length-first within {self.budget_seconds:g} s and {self.budget}{noise}"
 
     @property
     def hit_time_cap(self) -> bool:
@@ -129,15 +134,19 @@ class LengthFirst:
                 self._hit_time_cap = True
             return self._hit_time_cap
 
-        problem = Problem.of(train, classes.texts, seed)
+        problem = Problem.of(train, classes.texts, seed, self.noise)
         candidates = search(problem, self.budget, expired, self._progress or _silent)
         seconds = time.monotonic() - started
-        for candidate in candidates[start:]:
+        rules = [candidate for candidate in candidates if not candidate.is_fallback]
+        rivals = rivals_of(rules, train, seed)
+        for place, candidate in enumerate(candidates[start:], start):
             yield Proposal(
                 source_of(candidate),
                 seconds=seconds,
                 capped=self._hit_time_cap,
                 note=candidate.note,
+                fallback=candidate.is_fallback,
+                rivals=rivals.get(place, ()),
             )
             seconds = 0.0
 
@@ -195,9 +204,12 @@ def search(
     _search_classes(run, features, reading, conditions)
     run.report("growing trees")
     most = problem.codes == np.bincount(problem.codes).argmax()
-    target = Target.of(np.arange(problem.size), most)
+    target = Target.of(np.arange(problem.size), most, problem.noise)
     trees = grow_trees(telling(conditions, target, budget.joined), problem)
     rules = _ranked(run.found, baseline.cost - weights.TRUST_MARGIN)
+    if problem.noise and rules:
+        # A longer rule that fits a wrong label or two by chance would pass for the better one.
+        rules = [rule for rule in rules if rule.cost <= rules[0].cost + weights.NOISE_SLACK]
     run.report("done")
     return [*rules, *_ranked(trees, np.inf), baseline]
 
@@ -210,13 +222,13 @@ def _search_classes(
     classes = len(problem.classes)
     everything = np.arange(problem.size)
     if classes == 2:
-        target = Target.of(everything, problem.codes == 1)
+        target = Target.of(everything, problem.codes == 1, problem.noise)
         found = _conditions_for(run, features, reading, conditions, target)
         run.found += [_two_way(one, problem, 1) for one in found]
         return
 
     def cheapest(code: int, rows: NDArray[np.int64]) -> Scored | None:
-        target = Target.of(rows, problem.codes[rows] == code)
+        target = Target.of(rows, problem.codes[rows] == code, problem.noise)
         found = _conditions_for(run, features, reading, conditions, target)
         return min(found, key=lambda one: one.cost) if found else None
 

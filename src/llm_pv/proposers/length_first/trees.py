@@ -10,7 +10,7 @@ from llm_pv.proposers.length_first.conditions import Conditions
 from llm_pv.proposers.length_first.expressions import Definition, Expression, negation
 from llm_pv.proposers.length_first.problem import Problem
 from llm_pv.proposers.length_first.programs import Candidate, label_literal
-from llm_pv.proposers.length_first.weights import choice_bits, mistake_bits
+from llm_pv.proposers.length_first.weights import choice_bits
 
 DEPTHS = (1, 2, 3, 4)
 
@@ -85,7 +85,7 @@ def tree_candidate(tree: Branch | Leaf, problem: Problem, kind: str = "fallback"
     answers = _answers(tree, len(problem.rows))
     mistakes = int((answers[: problem.size] != problem.codes).sum())
     bits = _bits(tree, len(problem.classes))
-    cost = bits + mistake_bits(problem.size, len(problem.classes))[mistakes]
+    cost = bits + problem.prices[mistakes]
     body = tuple(_lines(tree, problem.classes))
     return Candidate(body, _needs(tree), bits, answers, mistakes, cost, kind)
 

@@ -268,6 +268,8 @@ LOOKUP = 3.0
 BRANCH = 2.0
 """One question of a tree or decision list, the condition not included."""
 
+NOISE_SLACK = 8.0
+"""With noisy labels, bits by which a program may cost more than the best and still be proposed."""
 TRUST_MARGIN = 8.0
 """Bits by which a program must beat the majority class before the search calls it found."""
 
@@ -305,10 +307,11 @@ def subset_bits(size: int, chosen: int) -> float:
     return integer_bits(chosen) + math.log2(math.comb(size, chosen))
 
 
-def mistake_bits(rows: int, classes: int) -> list[float]:
+def mistake_bits(rows: int, classes: int, noise: float = 0.0) -> list[float]:
     """Return, for 0 to ``rows`` mistakes, the bits that name them and put them right.
 
-    Never decreasing, so that more mistakes never look better.
+    Never decreasing, so that more mistakes never look better. Where a share of the labels is known
+    to be wrong, naming that many costs less.
 
     Examples
     --------
@@ -319,6 +322,11 @@ def mistake_bits(rows: int, classes: int) -> list[float]:
         math.log2(rows + 1) + _log2_comb(rows, wrong) + wrong * choice_bits(classes - 1)
         for wrong in range(rows + 1)
     ]
+    if noise > 0:
+        right, wrong_label = -math.log2(1 - noise), -math.log2(noise)
+        for wrong in range(rows + 1):
+            known = (rows - wrong) * right + wrong * (wrong_label + choice_bits(classes - 1))
+            prices[wrong] = min(prices[wrong], known)
     for wrong in range(1, rows + 1):
         prices[wrong] = max(prices[wrong], prices[wrong - 1])
     return prices
