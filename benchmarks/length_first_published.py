@@ -55,6 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("round")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--only", default="")
     parser.add_argument("--programs", action="store_true")
     arguments = parser.parse_args()
@@ -63,7 +64,9 @@ def main() -> None:
     for rule in rules:
         if arguments.only not in rule.name:
             continue
-        measured = [measure(rule, seed) for seed in range(arguments.seeds)]
+        measured = [
+            measure(rule, arguments.first_seed + number) for number in range(arguments.seeds)
+        ]
         results.append(measured)
         shown = "  ".join(
             f"{accuracy:7.2%}{'!' if claimed and accuracy < 0.99 else ' '}"
@@ -73,8 +76,9 @@ def main() -> None:
         print(f"{shown}  {seconds:5.1f} s  {rule.kind}: {rule.name}", flush=True)
         if arguments.programs:
             print("        " + measured[0][3].rstrip().replace("\n", "\n        "), flush=True)
-    for seed in range(arguments.seeds):
-        one = [measured[seed] for measured in results]
+    for number in range(arguments.seeds):
+        seed = arguments.first_seed + number
+        one = [measured[number] for measured in results]
         exact = sum(accuracy == 1 for accuracy, *_ in one)
         close = sum(accuracy >= 0.99 for accuracy, *_ in one)
         false = sum(claimed and accuracy < 0.99 for accuracy, claimed, *_ in one)

@@ -2,8 +2,9 @@
 
 For parity of strings of 100 digits and for a rule over table rows, medians over several repeats:
 the fixed cost of one candidate on 100 rows on a single worker, a candidate's share when many run
-on all workers, and what a row of 10,000 costs more than calling the same function in this process.
-The CPU column (the caller's and the candidate's) is the one to compare on a busy machine.
+on all workers, and what a row of 10,000 costs more than calling the same function in this process;
+then what a call of the Python tool costs. The CPU column (the caller's and the candidate's) is the
+one to compare on a busy machine; of the tool's calls it shows the caller's alone.
 """
 
 import os
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from llm_pv.sandbox import Batch, Execution, Sandbox
+from llm_pv.sandbox import Batch, Execution, PythonTool, Sandbox
 
 if TYPE_CHECKING:
     from llm_pv.data.examples import Input
@@ -114,6 +115,29 @@ def main() -> None:
                 whole = measure(partial(sandbox.predict, source, inputs), 25)
                 show(f"    in the sandbox, {workers}", whole, 1e3, "ms")
                 show("        added by a row", whole.minus(fixed, plain), 1e6 / 10_000, "us")
+    measure_tool(strings)
+
+
+def measure_tool(strings: list[str]) -> None:
+    """Measure calls of the Python tool, by how many rows it holds and what the code does."""
+    look = "sum(x.count('1') % 2 == y for x, y in rows)"
+    for size in (100, 1_000, 10_000):
+        rows: list[tuple[Input, object]] = [(text, text.count("1") % 2) for text in strings[:size]]
+        with PythonTool(rows, workers=1) as tool:
+            for what, code in (("trivial code", "len(rows)"), ("a look at every row", look)):
+                tool.run(code)
+                calls = measure(partial(tool.run, code), 200)
+                show(f"the Python tool, {size:,} rows: {what}", calls, 1e3, "ms")
+            if size == 100:
+                for what, code in (
+                    ("an error and its traceback", "rows[size]"),
+                    ("a million characters printed", "print('x' * 1_000_000)"),
+                    ("10,000 lines printed", "for n in range(10_000): print(n)"),
+                    ("numpy", "import numpy\nnumpy.zeros(3)"),
+                ):
+                    tool.run(code)
+                    calls = measure(partial(tool.run, code), 50)
+                    show(f"the Python tool, {size} rows: {what}", calls, 1e3, "ms")
 
 
 def call_here(function: Callable[[Any], object], inputs: Iterable[object]) -> None:

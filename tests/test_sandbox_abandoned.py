@@ -4,9 +4,9 @@ import threading
 from collections.abc import Sequence
 
 from llm_pv.data.examples import Input
-from llm_pv.sandbox import Execution, Limits, Outcome
-from llm_pv.sandbox.batch import Batch
-from llm_pv.sandbox.pool import _Crew
+from llm_pv.sandbox import Execution, Limits, Outcome, ToolLimits
+from llm_pv.sandbox.batch import Batch, LabelledRows
+from llm_pv.sandbox.crew import Crew
 
 
 class Late:
@@ -23,13 +23,18 @@ class Late:
         self.holds_process = True
         return Execution(Outcome.FINISHED, ("1",))
 
+    def explore(
+        self, code: str, rows: LabelledRows, limits: ToolLimits, seed: int = 0
+    ) -> Execution:
+        raise NotImplementedError
+
     def close(self) -> None:
         self.holds_process = False
 
 
 def test_what_a_worker_starts_after_it_was_given_up_is_ended_too() -> None:
     late = Late()
-    crew = _Crew(Late, late, 1)
+    crew = Crew(Late, late, 1)
     with crew.several(Limits()) as start:
         run = start("def f(x): return 1", Batch.of(["a"]), 0)
         late.entered.wait(60)

@@ -207,7 +207,7 @@ def test_every_allowed_module_can_be_imported(worker: LinuxWorker) -> None:
 ELSEWHERE = re.compile(
     r"(matplotlib|pandas|pytest|IPython|ipywidgets|pyglet|antlr4|pydot|pygraphviz|lxml|PIL|flint|"
     r"osgeo|cupy|jax|tensorflow|torch|aesara|pytensor|theano|numexpr|llvmlite|clang|lfortran|"
-    r"gmpy2|sage|pysat|pycosat|z3|hypothesis|wurlitzer|nx_|readline|symengine|py|Cython|pyximport|"
+    r"gmpy2|requests|sage|pysat|pycosat|z3|hypothesis|wurlitzer|nx_|readline|symengine|py|Cython|pyximport|"
     r"setuptools|distutils|numba|psutil|sphinx|docutils|charset_normalizer|code|pdb|webbrowser|"
     r"sqlite3|urllib|http|multiprocessing|subprocess|threadpoolctl|scipy_doctest|yaml|pickle5|"
     r"ctypes|unittest|doctest|pydoc|cProfile|pstats|timeit|venv|ensurepip|pip|tkinter|"

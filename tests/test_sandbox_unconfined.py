@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from llm_pv.errors import ConfinementError, SandboxError
-from llm_pv.sandbox import Batch, Confinement, Execution, Limits, Outcome, Sandbox, pool
+from llm_pv.sandbox import Batch, Confinement, Execution, Limits, Outcome, Sandbox, crew, pool
 from llm_pv.sandbox.job import PROGRAM_NAME
 from llm_pv.sandbox.ledger import page_bytes, read_page
 from llm_pv.sandbox.unconfined import UnconfinedWorker, main
@@ -78,7 +78,7 @@ def test_what_the_fresh_process_does(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, PROGRAM_NAME, sys)
     rows = [{"a": 1}, {"a": 2}]
     (tmp_path / "page").write_bytes(bytes(page_bytes(2, 10)))
-    job = ("def f(x):\n    return x['a']", Batch(rows).encoded(), 10, 0)  # type: ignore[arg-type]
+    job = ("program", "def f(x):\n    return x['a']", Batch(rows).encoded(), 10, 0)  # type: ignore[arg-type]
     (tmp_path / "job").write_bytes(marshal.dumps(job))
     main([f'["{tmp_path}", ["math"]]'])
     with (tmp_path / "page").open("rb") as page:
@@ -136,7 +136,7 @@ def test_a_probe_reports_a_sandbox_that_does_not_start(monkeypatch: pytest.Monke
 def test_a_forked_copy_begins_with_fresh_workers(without_linux: ModuleType) -> None:
     with Sandbox(workers=2) as sandbox:
         before = set(sandbox._crew._workers)
-        assert sandbox._crew in pool._crews
+        assert sandbox._crew in crew._crews
         sandbox._crew.after_fork()
         assert len(sandbox._crew._workers) == 2
         assert not before & sandbox._crew._workers
@@ -149,7 +149,7 @@ def test_the_number_of_workers_is_that_of_the_usable_cores(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5})
-    assert pool._usable_cores() == 3
+    assert crew._usable_cores() == 3
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert pool._usable_cores() == 1
+    assert crew._usable_cores() == 1

@@ -33,6 +33,33 @@ class RunError(LLMPVError, RuntimeError):
     """A run directory that cannot be written, read or resumed."""
 
 
+class ModelError(LLMPVError, RuntimeError):
+    """A call of a language model that failed for good, after its retries.
+
+    Parameters
+    ----------
+    message
+        What happened, in one line without secrets.
+    passing
+        Whether the same call may succeed at another time.
+    maybe_paid
+        Whether the vendor may charge for it although no answer came.
+    """
+
+    def __init__(self, message: str, *, passing: bool = False, maybe_paid: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
+        self.maybe_paid = maybe_paid
+
+
+class BudgetError(LLMPVError, RuntimeError):
+    """A budget that does not cover the next call of a language model."""
+
+
+class CredentialError(ModelError):
+    """A key that is missing or refused; no other call of the run can do better."""
+
+
 class MissingExtraError(LLMPVError, ImportError):
     """An optional dependency is needed and not installed.
 

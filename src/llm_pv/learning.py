@@ -15,7 +15,9 @@ from llm_pv.erm.learned import LearnedProgram
 from llm_pv.erm.loop import Plan
 from llm_pv.errors import ConfigurationError
 from llm_pv.proposers.base import Proposer
-from llm_pv.proposers.registry import DEFAULT_BUDGET_SECONDS, make_proposer
+from llm_pv.proposers.llm import LLM
+from llm_pv.proposers.registry import make_proposer
+from llm_pv.proposers.rounds import Rounds
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.sandbox import Limits, Sandbox
@@ -52,24 +54,32 @@ class Search:
     Parameters
     ----------
     proposer
-        ``"length-first"``, ``"replay:PATH"``, or a `Proposer`.
+        ``"length-first"``, ``"replay:PATH"``, a model such as ``"openai:gpt-5"``, or a `Proposer`.
     attempts
-        The planned number of attempts K; None for the proposer's default.
+        How many attempts are made; None for the proposer's default. Each may come to several
+        programs where a model refines its own; all of them count in the planned number K.
     budget_seconds
-        Cap on the built-in search's time.
+        Cap on the built-in search's time, 30 unless given; or on the time models are asked,
+        without end unless given.
     delta
         The probability with which the certificate may fail.
+    early_stop
+        Whether to stop at the first program without a validation error.
     seed
         Draws the split and whatever else is random.
+    concurrency
+        How many attempts at a model are under way at once.
     progress
         Called by the built-in search with its stage and the number of programs tried.
     """
 
     proposer: str | Proposer = "length-first"
     attempts: int | None = None
-    budget_seconds: float = DEFAULT_BUDGET_SECONDS
+    budget_seconds: float | None = None
     delta: float = 0.05
+    early_stop: bool = True
     seed: int = 0
+    concurrency: int = 5
     progress: Callable[[str, int], None] | None = field(default=None, compare=False)
 
     def resolve(self) -> tuple[Proposer, Plan]:
@@ -85,18 +95,30 @@ class Search:
         if attempts is not None and not isinstance(attempts, Integral):
             raise ConfigurationError(f"attempts is {attempts!r}; give a whole number or None")
         for name in ("budget_seconds", "delta"):
-            if not isinstance(getattr(self, name), Real):
-                raise ConfigurationError(f"{name} is {getattr(self, name)!r}; give a number")
+            value = getattr(self, name)
+            if not isinstance(value, Real) and not (name == "budget_seconds" and value is None):
+                raise ConfigurationError(f"{name} is {value!r}; give a number")
+        if not isinstance(self.concurrency, Integral) or self.concurrency < 1:
+            raise ConfigurationError(f"concurrency is {self.concurrency!r}; give 1 or more")
         if isinstance(proposer, str):
             proposer = make_proposer(
-                proposer, budget_seconds=self.budget_seconds, progress=self.progress
+                proposer,
+                attempts=attempts,
+                budget_seconds=self.budget_seconds,
+                progress=self.progress,
             )
         if not callable(getattr(proposer, "propose", None)):
             raise ConfigurationError(
-                f"proposer is {proposer!r}; give 'length-first', 'replay:PATH' or a Proposer"
+                f"proposer is {proposer!r}; give 'length-first', 'replay:PATH', a model such as "
+                "'openai:gpt-5', or a Proposer"
             )
-        planned = proposer.default_attempts if attempts is None else int(attempts)
-        return proposer, Plan(planned, self.delta)
+        if isinstance(proposer, LLM) and attempts not in {None, proposer.attempts}:
+            raise ConfigurationError(
+                f"attempts is {attempts}, the proposer's is {proposer.attempts}; give it there"
+            )
+        if attempts is None or isinstance(proposer, LLM):
+            attempts = proposer.default_attempts
+        return proposer, Plan(int(attempts), self.delta, self.early_stop)
 
 
 def read_splits(
@@ -233,7 +255,10 @@ def learn(
         seed=search.seed,
     )
     name = name or (Path(data).name if isinstance(data, str | Path) and data != "-" else "rows")
+    cell = Cell(Path(name).stem)
     with ExitStack() as stack:
+        if isinstance(proposer, LLM) and proposer is not search.proposer:
+            stack.enter_context(proposer)
         if sandbox is None:
             sandbox = stack.enter_context(Sandbox())
         destination = None
@@ -241,7 +266,9 @@ def learn(
             configuration = _configuration(splits, proposer, plan, sandbox.limits, search.seed)
             configuration["target"] = target
             run = stack.enter_context(RunDirectory(Path(out), configuration))
-            destination = Destination(run, Cell(Path(name).stem))
+            destination = Destination(run, cell)
+            if isinstance(proposer, LLM):
+                proposer.account(run.turns())
         return learn_splits(
             splits,
             proposer,
@@ -251,6 +278,7 @@ def learn(
             seed=search.seed,
             destination=destination,
             on_attempt=on_attempt,
+            admission=Rounds({cell: 0}, search.concurrency).cell(cell),
         )
 
 
@@ -267,6 +295,7 @@ def _configuration(
         "proposer": proposer.identity,
         "planned_attempts": plan.attempts,
         "delta": plan.delta,
+        "early_stop": plan.early_stop,
         "seed": seed,
         "limits": asdict(limits),
         "columns": list(splits.columns),

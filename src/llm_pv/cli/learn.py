@@ -2,21 +2,35 @@
 
 import json
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.main import INTERRUPTED, complain
+from llm_pv.cli.model_options import (
+    AskingOptions,
+    ModelChoice,
+    disclose,
+    open_proposer,
+    preview_record,
+    print_preview,
+    refuse_without_model,
+)
 from llm_pv.cli.options import Format, Rows, SandboxOptions, parse_types
-from llm_pv.errors import RunError
+from llm_pv.errors import ConfigurationError, RunError
+
+if TYPE_CHECKING:
+    from llm_pv.data.examples import Splits
+    from llm_pv.learning import Search
 
 _ROWS = Group("Rows", sort_key=1)
 _SEARCH = Group("Search", sort_key=2)
-_OUTPUT = Group("Output", sort_key=3)
+_OUTPUT = Group("Output", sort_key=5)
 
 
 @Parameter(name="*", group=_ROWS)
@@ -47,12 +61,14 @@ class RowOptions:
 class SearchOptions:
     """Where programs come from, and how many are tried."""
 
-    proposer: str = "length-first"
-    "length-first (the built-in search), or replay:FILE or replay:FOLDER (saved replies)."
+    proposer: str | None = None
+    "length-first (the built-in search, the default), replay:FILE or replay:FOLDER (saved replies)."
     attempts: int | None = None
-    "Programs to verify at most; default 200 for the built-in search."
-    budget_seconds: float = 30.0
-    "Cap on the built-in search's time."
+    "Attempts; default 5 for a model, 200 for the built-in search."
+    budget_seconds: float | None = None
+    "Cap on the time of the built-in search (default 30) or of asking a model (default none)."
+    early_stop: bool = True
+    "Stop at the first program without a validation error."
     delta: float = 0.05
     "Probability with which the certificate may fail."
     seed: int = 0
@@ -65,6 +81,8 @@ def learn(
     *,
     rows: RowOptions = RowOptions(),
     search: SearchOptions = SearchOptions(),
+    model: ModelChoice = ModelChoice(),
+    asking: AskingOptions = AskingOptions(),
     out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
     format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
     sandbox: SandboxOptions = SandboxOptions(),
@@ -86,35 +104,75 @@ def learn(
         How the result is shown: table, or one JSON object.
     """
     from llm_pv import learning
-    from llm_pv.cli.progress import attempt_progress
-    from llm_pv.runs.cells import Cell
+    from llm_pv.proposers.prompt import MOST_ROWS
 
+    refuse_without_model(model, asking)
+    if model.model is not None and search.proposer is not None:
+        raise ConfigurationError("give either --model or --proposer, not both")
     search_for = learning.Search(
-        search.proposer,
+        search.proposer or "length-first",
         attempts=search.attempts,
         budget_seconds=search.budget_seconds,
         delta=search.delta,
+        early_stop=search.early_stop,
         seed=search.seed,
+        concurrency=asking.concurrency,
     )
-    search_for.resolve()
+    if model.model is None:
+        search_for.resolve()
     name = "standard input" if data == "-" else Path(data).name
-    splits = learning.read_splits(
-        data,
-        target=rows.target,
-        types=parse_types(rows.types),
-        data_format=rows.data_format,
-        validation=rows.validation,
-        test=rows.test,
-        sizes=learning.SplitSizes(rows.train_size, rows.validation_size, rows.test_size),
-        seed=search.seed,
-    )
+    with ExitStack() as stack:
+        llm = None
+        if model.model is not None:
+            llm = open_proposer(
+                model,
+                asking,
+                sandbox,
+                attempts=search.attempts,
+                budget_seconds=search.budget_seconds,
+                default_rows=MOST_ROWS,
+            )
+            search_for = replace(search_for, proposer=stack.enter_context(llm))
+        splits = learning.read_splits(
+            data,
+            target=rows.target,
+            types=parse_types(rows.types),
+            data_format=rows.data_format,
+            validation=rows.validation,
+            test=rows.test,
+            sizes=learning.SplitSizes(rows.train_size, rows.validation_size, rows.test_size),
+            seed=search.seed,
+        )
+        if llm is not None and asking.dry_run:
+            print_preview(preview_record(llm, splits, search.seed), name, format)
+            return 0
+        if llm is not None:
+            disclose(llm, splits, search.seed)
+        return _learn(splits, rows, search_for, sandbox=sandbox, name=name, out=out, format=format)
+
+
+def _learn(
+    splits: "Splits",
+    rows: RowOptions,
+    search: "Search",
+    *,
+    sandbox: SandboxOptions,
+    name: str,
+    out: Path | None,
+    format: Format,  # noqa: A002
+) -> int:
+    """Learn, show what was learned, and return the exit status."""
+    from llm_pv import learning
+    from llm_pv.cli.progress import attempt_progress
+    from llm_pv.runs.cells import Cell
+
     path = out or _new_folder(Cell(Path(name).stem).slug)
     try:
         with sandbox.open() as opened, attempt_progress() as progress:
             learned = learning.learn(
                 splits,
                 target=rows.target,
-                search=replace(search_for, progress=progress.search),
+                search=replace(search, progress=progress.search),
                 sandbox=opened,
                 out=path,
                 name=name,

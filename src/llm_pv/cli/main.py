@@ -19,6 +19,7 @@ COMMANDS = {
     "synthesize": "Learn programs for a grid of benchmark tasks: functions by lengths by trials.",
     "tasks": "List the benchmark's tasks: what each is, its lengths, an example of each class.",
     "data": "Write the data set of a benchmark task.",
+    "prompt": "Write the prompt for any chat window; learn reads the replies back.",
     "doctor": "Say how untrusted code is confined here, and which extras and keys there are.",
 }
 

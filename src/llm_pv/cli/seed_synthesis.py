@@ -2,33 +2,37 @@
 
 import hashlib
 import json
-import math
-import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Group, Parameter
 
 from llm_pv.cli.main import INTERRUPTED, complain, run_app
+from llm_pv.cli.model_options import AskingOptions, ModelChoice, open_proposer
 from llm_pv.cli.options import SandboxOptions
-from llm_pv.cli.synthesize import report
-from llm_pv.errors import ConfigurationError
+from llm_pv.cli.synthesize import preview_grid, report
+from llm_pv.errors import ConfigurationError, CredentialError
 
 if TYPE_CHECKING:
     from llm_pv.grid.request import GridRequest
     from llm_pv.learning import Search
 
-KEYS = {
-    "openai": ("OPENAI_API_KEY",),
-    "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-    "anthropic": ("ANTHROPIC_API_KEY",),
-}
-"""The environment variables that may hold a provider's key."""
+Provider = Literal[
+    "auto",
+    "openai",
+    "anthropic",
+    "google",
+    "gemini",
+    "openai-compatible",
+    "hf",
+    "huggingface",
+    "vllm",
+    "length-first",
+]
 
-_MODEL_ATTEMPTS = 5
 _GRID = Group("Grid", sort_key=1)
 _MODEL = Group("Model", sort_key=2)
 _DATA = Group("Data sets", sort_key=3)
@@ -57,8 +61,10 @@ class SeedModel:
 
     model: str = "gpt-5"
     "Model name."
-    provider: Literal["openai", "gemini", "google", "anthropic", "length-first"] | None = None
-    "Whose model it is, default by its name; length-first needs none."
+    provider: Provider = "auto"
+    "Whose model it is; auto goes by its name; length-first, the built-in search, needs none."
+    base_url: str | None = None
+    "Address of an openai-compatible server."
     max_output_tokens: int = 20_000
     "Tokens a reply may have, reasoning included."
     reasoning_effort: Literal["minimal", "low", "medium", "high"] = "high"
@@ -72,27 +78,33 @@ class SeedModel:
     top_p: float | None = None
     "Nucleus sampling; default the provider's."
     enable_code_interpreter: Annotated[bool, Parameter(negative="")] = False
-    "Let the model run Python on the training rows."
+    "Let the model run Python: the vendor's where it has one, else here, confined, on the training \
+rows."
     tool_choice: Literal["auto", "none"] = "auto"
     "Whether the model may use its tools."
 
-    def __post_init__(self) -> None:
-        in_range = {
-            "temperature": self.temperature is None or 0 <= self.temperature < math.inf,
-            "top-p": self.top_p is None or 0 < self.top_p <= 1,
-            "max-output-tokens": self.max_output_tokens > 0,
-        }
-        for option, fine in in_range.items():
-            if not fine:
-                value = getattr(self, option.replace("-", "_"))
-                raise ConfigurationError(f"--{option} is {value}, which no model takes")
+    def choice(self, timeout: float) -> ModelChoice:
+        """Return the model as the other commands name it."""
+        return ModelChoice(
+            model=f"{self.provider}:{self.model}",
+            base_url=self.base_url,
+            reasoning_effort=self.thinking_level or self.reasoning_effort,
+            verbosity=self.verbosity,
+            max_output_tokens=self.max_output_tokens,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            timeout=timeout,
+        )
 
-    def resolved_provider(self) -> str:
-        """Return the provider, told from the model's name where it is not given."""
-        if self.provider is not None:
-            return "gemini" if self.provider == "google" else self.provider
-        known = {"gemini": "gemini", "claude": "anthropic"}
-        return next((p for stem, p in known.items() if self.model.startswith(stem)), "openai")
+    def asking(self, run: "SeedRun") -> AskingOptions:
+        """Return how it is asked, as the other commands say it."""
+        wants_tool = self.enable_code_interpreter and self.tool_choice != "none"
+        return AskingOptions(
+            tool="any" if wants_tool else "none",
+            concurrency=run.concurrency,
+            dry_run=run.dry_run,
+            budget_usd=run.budget_usd,
+        )
 
 
 @Parameter(name="*", group=_DATA)
@@ -118,9 +130,11 @@ class SeedRun:
     """How the run goes, and where results are written."""
 
     concurrency: int = 5
-    "Trials under way at once."
+    "Attempts at a model, or trials of the built-in search, under way at once."
     timeout: float = 1200.0
     "Seconds a call to a model may take."
+    budget_usd: float | None = None
+    "Stop before calls come to more US dollars."
     out_jsonl: Path = Path("results_attempts.jsonl")
     "Rows of all attempts as JSON lines."
     out_csv: Path = Path("results_attempts.csv")
@@ -128,7 +142,7 @@ class SeedRun:
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     "From WARNING on, progress is not shown."
     dry_run: Annotated[bool, Parameter(negative="")] = False
-    "Print each prompt and the request, and ask nobody."
+    "Print the exact request of each cell, its tokens and what it may cost, and ask nobody."
 
 
 app = App(
@@ -161,14 +175,32 @@ def synthesize(
         seed=data.seed,
     )
     request.plan()
-    if run.dry_run:
-        return _dry_run(request, grid, model, run)
-    provider = model.resolved_provider()
-    if provider != "length-first":
-        raise ConfigurationError(_no_model(provider))
     from llm_pv.learning import Search
 
-    return _run(request, Search(provider, attempts=grid.attempts), data, run, sandbox)
+    if model.provider == "length-first":
+        if run.dry_run:
+            raise ConfigurationError("--dry-run shows requests to a model; length-first asks none")
+        search = Search("length-first", attempts=grid.attempts, concurrency=run.concurrency)
+        return _run(request, search, data, run, sandbox)
+    try:
+        proposer = open_proposer(
+            model.choice(run.timeout),
+            model.asking(run),
+            sandbox,
+            attempts=grid.attempts,
+            budget_seconds=None,
+            default_rows=None,
+        )
+    except CredentialError as error:
+        raise CredentialError(
+            f"{error}; or give --provider length-first, which needs no key, or --dry-run to see "
+            "the requests"
+        ) from error
+    with proposer:
+        if run.dry_run:
+            return preview_grid(proposer, request, "table")
+        search = Search(proposer, concurrency=run.concurrency)
+        return _run(request, search, data, run, sandbox)
 
 
 def main() -> None:
@@ -200,7 +232,7 @@ def _run(
                 sandbox=opened,
                 out=path,
                 dataset_dir=data.dataset_dir,
-                concurrency=run.concurrency,
+                concurrency=search.concurrency,
                 observer=progress,
             )
     except KeyboardInterrupt:
@@ -212,43 +244,8 @@ def _run(
 
 def _run_directory(request: "GridRequest", search: "Search", sandbox: SandboxOptions) -> Path:
     """Return the folder of this very request, so that the same command resumes it."""
-    facts = [request.record(), search.proposer, search.attempts, asdict(sandbox)]
+    proposer = search.proposer
+    name = proposer if isinstance(proposer, str) else proposer.identity
+    facts = [request.record(), name, search.resolve()[1].attempts, asdict(sandbox)]
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     return Path("runs") / f"program_synthesis-{digest[:12]}"
-
-
-def _no_model(provider: str) -> str:
-    names = KEYS[provider]
-    if not any(os.environ.get(name) for name in names):
-        return (
-            f"{' or '.join(names)} is not set: export it to use models of {provider}, or give "
-            "--provider length-first, which needs no key, or --dry-run to see prompt and request"
-        )
-    return (
-        f"models of {provider} cannot be asked yet in this version of llm-pv: give --provider "
-        "length-first for the built-in search, or --dry-run to see prompt and request"
-    )
-
-
-def _dry_run(request: "GridRequest", grid: SeedGrid, model: SeedModel, run: SeedRun) -> int:
-    from llm_pv.errors import DataError
-    from llm_pv.grid.seed_rows import prompt_of
-
-    settings: dict[str, Any] = asdict(model) | {
-        "provider": model.resolved_provider(),
-        "attempts": grid.attempts or _MODEL_ATTEMPTS,
-        "trials": grid.num_trials,
-        "timeout": run.timeout,
-    }
-    for trial in replace(request, trials=1).plan():
-        head = f"{trial.cell.function} ({trial.task.name}), length {trial.length}"
-        try:
-            if trial.skipped:
-                raise DataError(trial.skipped)
-            prompt = prompt_of(trial, request.splits(trial, None))
-        except DataError as error:
-            complain(f"{head}: {error}")
-            continue
-        sys.stdout.write(f"=== prompt: {head}, trial 1\n{prompt}")
-        sys.stdout.write(f"=== request: {head}\n{json.dumps(settings, indent=2)}\n\n")
-    return 0

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,14 +12,25 @@ from cyclopts import Group, Parameter
 
 from llm_pv.cli.grid_options import DataSetOptions, GridOptions, grid_request
 from llm_pv.cli.main import INTERRUPTED, complain
+from llm_pv.cli.model_options import (
+    AskingOptions,
+    ModelChoice,
+    open_proposer,
+    preview_record,
+    print_preview,
+    refuse_without_model,
+)
 from llm_pv.cli.options import Format, SandboxOptions
-from llm_pv.errors import LLMPVError
+from llm_pv.errors import ConfigurationError, DataError, LLMPVError
 
 if TYPE_CHECKING:
+    from llm_pv.grid.request import GridRequest
     from llm_pv.grid.results import GridResult
+    from llm_pv.learning import Search
+    from llm_pv.proposers.llm import LLM
 
 _SEARCH = Group("Search", sort_key=3)
-_OUTPUT = Group("Output", sort_key=4)
+_OUTPUT = Group("Output", sort_key=5)
 
 
 @Parameter(name="*", group=_SEARCH)
@@ -26,16 +38,16 @@ _OUTPUT = Group("Output", sort_key=4)
 class GridSearchOptions:
     """Where programs come from, and how many are tried."""
 
-    proposer: str = "length-first"
-    "length-first (the built-in search), or replay:FILE or replay:FOLDER (saved replies)."
+    proposer: str | None = None
+    "length-first (the built-in search, the default), replay:FILE or replay:FOLDER (saved replies)."
     attempts: int | None = None
-    "Programs to verify at most in each trial; default 200 for the built-in search."
-    budget_seconds: float = 30.0
-    "Cap on the built-in search's time in each trial."
+    "Attempts in each trial; default 5 for a model, 200 for the built-in search."
+    budget_seconds: float | None = None
+    "Cap on the built-in search's time in each trial (default 30), or of asking a model in all."
+    early_stop: bool = True
+    "Stop a trial at its first program without a validation error."
     delta: float = 0.05
     "Probability with which a certificate may fail."
-    concurrency: int = 5
-    "Trials under way at once."
     transfer: bool = True
     "Score selected programs on hard data and at other lengths too."
 
@@ -45,6 +57,8 @@ def synthesize(
     grid: GridOptions = GridOptions(),
     data: DataSetOptions = DataSetOptions(),
     search: GridSearchOptions = GridSearchOptions(),
+    model: ModelChoice = ModelChoice(),
+    asking: AskingOptions = AskingOptions(),
     out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
     format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
     sandbox: SandboxOptions = SandboxOptions(),
@@ -62,29 +76,87 @@ def synthesize(
     format
         How the results are shown: table, or one JSON object.
     """
-    from llm_pv.cli.grid_progress import grid_progress
-    from llm_pv.grid.run import run_grid
     from llm_pv.learning import Search
 
+    refuse_without_model(model, asking)
+    if model.model is not None and search.proposer is not None:
+        raise ConfigurationError("give either --model or --proposer, not both")
     request = grid_request(grid, data)
     request.plan()  # what is wrong with the request shows before a sandbox starts
     search_for = Search(
-        search.proposer,
+        search.proposer or "length-first",
         attempts=search.attempts,
         budget_seconds=search.budget_seconds,
         delta=search.delta,
+        early_stop=search.early_stop,
     )
+    with ExitStack() as stack:
+        if model.model is not None:
+            llm = stack.enter_context(
+                open_proposer(
+                    model,
+                    asking,
+                    sandbox,
+                    attempts=search.attempts,
+                    budget_seconds=search.budget_seconds,
+                    default_rows=None,
+                )
+            )
+            if asking.dry_run:
+                return preview_grid(llm, request, format)
+            search_for = replace(search_for, proposer=llm)
+        return _run(
+            request,
+            replace(search_for, concurrency=asking.concurrency),
+            data=data,
+            sandbox=sandbox,
+            transfer=search.transfer,
+            out=out,
+            format=format,
+        )
+
+
+def preview_grid(proposer: "LLM", request: "GridRequest", format: Format) -> int:  # noqa: A002
+    """Show the exact first request of every cell, and call nobody."""
+    for trial in replace(request, trials=1).plan():
+        head = f"{trial.cell.function} ({trial.task.name}), length {trial.length}"
+        try:
+            if trial.skipped:
+                raise DataError(trial.skipped)
+            splits = request.splits(trial, None)
+        except DataError as error:
+            complain(f"{head}: {error}")
+            continue
+        record = preview_record(proposer, splits, request.spawned_seed(trial))
+        print_preview(record, head, format)
+    return 0
+
+
+def _run(
+    request: "GridRequest",
+    search: "Search",
+    *,
+    data: DataSetOptions,
+    sandbox: SandboxOptions,
+    transfer: bool,
+    out: Path | None,
+    format: Format,  # noqa: A002
+) -> int:
+    """Run the grid, show what it came to, and return the exit status."""
+    from llm_pv.cli.grid_progress import grid_progress
+    from llm_pv.grid.run import run_grid
+
     path = out or _new_folder()
     try:
         with sandbox.open() as opened, grid_progress() as progress:
             result = run_grid(
                 request,
-                search_for,
+                search,
                 sandbox=opened,
                 out=path,
                 dataset_dir=data.dataset_dir,
                 concurrency=search.concurrency,
-                transfer=search.transfer,
+                transfer=transfer,
                 observer=progress,
             )
     except KeyboardInterrupt:

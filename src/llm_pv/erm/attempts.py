@@ -88,6 +88,12 @@ class Attempt:
             "outcome": str(self.outcome) if self.outcome else "",
             "error": self.error,
             "note": self.proposal.note,
+            "origin": self.proposal.origin,
+            "input_tokens": self.proposal.usage.input_tokens,
+            "output_tokens": self.proposal.usage.output_tokens,
+            "reasoning_tokens": self.proposal.usage.reasoning_tokens,
+            "cached_tokens": self.proposal.usage.cached_tokens,
+            "tool_calls": self.proposal.tool_calls,
             "cost_usd": self.proposal.cost_usd,
             "proposal_seconds": round(self.proposal.seconds, 6),
             "verify_seconds": round(self.seconds, 6),
@@ -138,7 +144,8 @@ def program_of(proposal: Proposal) -> tuple[Program | None, str]:
     try:
         return read_program(proposal.text), ""
     except ProgramError as error:
-        return None, str(error)
+        # A reply that was cut off or refused says more by that than by what it lacks.
+        return None, proposal.failure or str(error)
 
 
 def _score_columns(split: str, score: Score | None) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from llm_pv.erm.handover import Destination, hand_over
 from llm_pv.erm.learned import UNBALANCED, Baseline, LearnedProgram, exact_interval
 from llm_pv.erm.loop import Plan, Selection, select_program
 from llm_pv.erm.purity import changed_answers
+from llm_pv.erm.rivals import standing_rivals
 from llm_pv.erm.scoring import Score, score_predictions
 from llm_pv.erm.verification import read_predictions
 from llm_pv.errors import DataError
-from llm_pv.proposers.base import Proposer
+from llm_pv.proposers.base import Admission, Proposer
 from llm_pv.runs.cells import Cell, CellLog
 from llm_pv.sandbox import Execution, Outcome, Sandbox
 
@@ -28,6 +29,7 @@ def learn_splits(
     seed: int = 0,
     destination: Destination | None = None,
     on_attempt: Callable[[Attempt], object] | None = None,
+    admission: Admission | None = None,
 ) -> LearnedProgram:
     """Learn a program from splits and, if asked, write everything about it to a run directory.
 
@@ -35,7 +37,7 @@ def learn_splits(
     ----------
     splits
         The rows. The test rows are scored once, for the selected program.
-    proposer, sandbox, plan, seed, on_attempt
+    proposer, sandbox, plan, seed, on_attempt, admission
         As for `select_program`.
     name
         What the data is called, in files and tables.
@@ -57,8 +59,16 @@ def learn_splits(
     log = destination.run.cell_log(destination.cell) if destination else CellLog(Cell(name))
     start = time.perf_counter()
     selection = select_program(
-        splits, proposer, sandbox, plan, seed=seed, log=log, on_attempt=on_attempt
+        splits,
+        proposer,
+        sandbox,
+        plan,
+        seed=seed,
+        log=log,
+        on_attempt=on_attempt,
+        admission=admission,
     )
+    rivals = standing_rivals(selection, splits, sandbox)
     learned = time.perf_counter()
     execution = _run_test(selection, splits, sandbox)
     predictions = read_predictions(execution, splits.classes) if execution else []
@@ -77,7 +87,13 @@ def learn_splits(
         test=test,
         interval=exact_interval(test) if test else None,
         unbalanced=_is_unbalanced(splits.train),
-        warnings=(*splits.warnings, *_run_warnings(selection), *contradictions),
+        rivals=rivals,
+        warnings=(
+            *splits.warnings,
+            *_run_warnings(selection),
+            *(rival.sentence() for rival in rivals),
+            *contradictions,
+        ),
         learn_seconds=learned - start,
         test_seconds=time.perf_counter() - learned,
         path=destination.run.path if destination else None,
@@ -132,7 +148,9 @@ def _is_unbalanced(rows: Examples) -> bool:
 
 
 def _run_warnings(selection: Selection) -> list[str]:
-    warnings = []
+    warnings = list(selection.warnings)
+    for reason, count in Counter(selection.unanswered).items():
+        warnings.append(f"attempts without a reply: {count}; {reason}")
     if any(attempt.proposal.capped for attempt in selection.attempts):
         warnings.append(
             "the search was cut short by its time cap: another machine, or this one at another "

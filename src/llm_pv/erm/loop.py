@@ -3,18 +3,20 @@
 Source: LLM Priors for ERM over Programs, arXiv 2510.14331.
 """
 
+import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 
 from llm_pv.data.examples import Splits
 from llm_pv.erm.attempts import Attempt, attempt_from_record, program_of
 from llm_pv.erm.certificate import Certificate
 from llm_pv.erm.purity import impurity
-from llm_pv.erm.verification import verification_inputs, verify_programs
+from llm_pv.erm.verification import training_mistakes, verification_inputs, verify_programs
 from llm_pv.errors import ConfigurationError, RunError
+from llm_pv.models.base import Usage
 from llm_pv.programs.program import Program
-from llm_pv.proposers.base import Proposal, Proposer
+from llm_pv.proposers.base import Admission, AtOnce, Context, Proposal, Proposer, Rival
 from llm_pv.runs.cells import CellLog
 from llm_pv.runs.journal import Record
 from llm_pv.sandbox import Sandbox
@@ -60,11 +62,17 @@ class Selection:
         earlier; None if no attempt gave a program that may be selected.
     certificate
         The selected program's bound, None with ``selected``.
+    unanswered
+        Why attempts came to no reply: a failed call, a budget that was used up.
+    warnings
+        What the proposer wants the user to read.
     """
 
     attempts: tuple[Attempt, ...]
     selected: Attempt | None
     certificate: Certificate | None
+    unanswered: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def select_program(
@@ -76,12 +84,15 @@ def select_program(
     seed: int,
     log: CellLog,
     on_attempt: Callable[[Attempt], object] | None = None,
+    admission: Admission | None = None,
 ) -> Selection:
     """Ask for proposals, verify each, and keep the one with the fewest validation errors.
 
     The proposer is handed the training examples and nothing else, once; what validation says is
-    never passed on. A program whose digest was seen before is not run again. The winner is run
-    again in fresh processes (see `impurity`), and an impure one makes room for the next.
+    never passed on. A program without a validation error ends the search, except that attempts
+    which have begun and cost something are still verified. A program whose digest was seen before
+    is not run again. The winner is run again in fresh processes (see `impurity`), and an impure
+    one makes room for the next.
 
     Parameters
     ----------
@@ -99,19 +110,23 @@ def select_program(
         Replies and attempts so far; new ones are appended before they count.
     on_attempt
         Called with each attempt when it is done.
+    admission
+        Says when attempts that cost something may begin; None for at once.
 
     Returns
     -------
     Selection
         The attempts, the selected one and its certificate.
     """
-    run = _CellRun(splits, proposer, sandbox, plan, seed=seed, log=log)
+    run = _CellRun(splits, proposer, sandbox, plan, seed=seed, log=log, admission=admission)
     for attempt in run.attempts():
         run.done.append(attempt)
         if on_attempt is not None:
             on_attempt(attempt)
-        if plan.early_stop and run.is_perfect(attempt):
-            break
+        if plan.early_stop and not run.stopping.is_set() and run.is_perfect(attempt):
+            run.stopping.set()
+            if proposer.free:
+                break
     selected = run.best()
     certificate = None
     if selected is not None and selected.validation is not None:
@@ -124,7 +139,9 @@ def select_program(
             delta=plan.delta,
             repeated=splits.repeated,
         )
-    return Selection(tuple(run.done), selected, certificate)
+    return Selection(
+        tuple(run.done), selected, certificate, tuple(run.unanswered), tuple(run.warnings)
+    )
 
 
 class _CellRun:
@@ -139,6 +156,7 @@ class _CellRun:
         *,
         seed: int,
         log: CellLog,
+        admission: Admission | None,
     ) -> None:
         self.splits = splits
         self.proposer = proposer
@@ -148,6 +166,10 @@ class _CellRun:
         self.log = log
         self.done: list[Attempt] = []
         self.verified = 0
+        self.stopping = threading.Event()
+        self.unanswered: list[str] = []
+        self.warnings: list[str] = []
+        self._admission = admission or AtOnce()
         self._inputs = verification_inputs(splits)
         self._by_digest: dict[str, Attempt] = {}
         self._impurity: dict[str, str] = {}
@@ -222,21 +244,40 @@ class _CellRun:
         for number, reply in enumerate(self.log.replies[start:], start + 1):
             yield _proposal_of(reply, number)
         fresh = self.proposer.propose(
-            self.splits.train, self.splits.classes, seed=self.seed, start=len(self.log.replies)
+            self.splits.train,
+            self.splits.classes,
+            seed=self.seed,
+            start=len(self.log.replies),
+            context=self._context(),
         )
         for proposal in fresh:
             self.log.append_reply(
-                {
-                    "attempt": len(self.log.replies) + 1,
-                    "text": proposal.text,
-                    "prompt_digest": proposal.prompt_digest,
-                    "cost_usd": proposal.cost_usd,
-                    "seconds": round(proposal.seconds, 6),
-                    "capped": proposal.capped,
-                    "note": proposal.note,
-                }
+                {"attempt": len(self.log.replies) + 1}
+                | asdict(proposal)
+                | {"seconds": round(proposal.seconds, 6)}
             )
             yield proposal
+
+    def _context(self) -> Context:
+        """Return what a proposer that asks a model is given besides the training rows."""
+        return Context(
+            attempts=self.plan.attempts,
+            origins=frozenset(reply.get("origin", "") for reply in self.log.replies),
+            turns=tuple(self.log.turns),
+            write_turns=self.log.append_turns,
+            write_prompt=self.log.write_prompt,
+            write_failure=self._record_failure,
+            warn=self.warnings.append,
+            mistakes=lambda source: training_mistakes(
+                source, self.splits.train, self.splits.classes, self.sandbox
+            ),
+            admission=self._admission,
+            stopping=self.stopping,
+        )
+
+    def _record_failure(self, number: int, reason: str) -> None:
+        self.unanswered.append(reason)
+        self.log.append_attempt({"kind": "unanswered", "attempt": number, "error": reason})
 
     def _verify(self, proposals: list[Proposal], first: int) -> Iterator[Attempt]:
         """Verify a batch; programs seen before, in it or earlier, are not run again."""
@@ -304,8 +345,14 @@ def _proposal_of(reply: Record, number: int) -> Proposal:
             prompt_digest=reply["prompt_digest"],
             capped=reply["capped"],
             note=reply["note"],
+            origin=reply.get("origin", ""),
+            usage=Usage(**reply.get("usage", {})),
+            tool_calls=reply.get("tool_calls", 0),
+            failure=reply.get("failure", ""),
+            fallback=reply.get("fallback", False),
+            rivals=tuple(Rival(**rival) for rival in reply.get("rivals", ())),
         )
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"replies.jsonl: reply {number} is damaged or missing ({error!r}); "
             "restore the file or start a new run"

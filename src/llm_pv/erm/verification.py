@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from llm_pv.data.examples import Classes, Splits
+from llm_pv.data.examples import Classes, Examples, Splits
 from llm_pv.erm.scoring import Score, score_predictions
 from llm_pv.programs.program import Program
+from llm_pv.proposers.base import Mistake
 from llm_pv.sandbox import Batch, Execution, Outcome, Sandbox
 
 NOT_A_CLASS = "gave an answer that is none of the classes"
@@ -92,3 +93,32 @@ def verify_programs(
             error=first_error(execution, splits.classes),
             seconds=execution.wall_seconds,
         )
+
+
+def training_mistakes(
+    source: str, train: Examples, classes: Classes, sandbox: Sandbox
+) -> list[Mistake]:
+    """Return the training rows a program gets wrong, for a model that may try again.
+
+    Parameters
+    ----------
+    source
+        The program.
+    train
+        The training rows; no others are at hand here.
+    classes
+        The labels a program may answer with.
+    sandbox
+        Runs the program.
+    """
+    execution = sandbox.predict(source, train.inputs)
+    predictions = read_predictions(execution, classes)
+    mistakes = []
+    for row, (item, label, guess) in enumerate(
+        zip(train.inputs, train.labels, predictions, strict=True)
+    ):
+        if guess != label:
+            raw = execution.predictions[row]
+            got = raw if raw is not None else execution.errors.get(row) or execution.reason
+            mistakes.append(Mistake(item, label, got or "no answer"))
+    return mistakes

@@ -9,10 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from llm_pv.erm.attempts import Attempt
-from llm_pv.errors import ConfigurationError, LLMPVError, RunError
+from llm_pv.errors import ConfigurationError, CredentialError, LLMPVError, RunError
 from llm_pv.grid.request import GridRequest, Trial
 from llm_pv.grid.results import GridResult, collect
-from llm_pv.grid.rounds import InRounds, Rounds, StoppedError
 from llm_pv.grid.trials import (
     InWorker,
     Surroundings,
@@ -23,6 +22,8 @@ from llm_pv.grid.trials import (
 from llm_pv.grid.workers import Workers
 from llm_pv.learning import Search
 from llm_pv.proposers.base import Proposer
+from llm_pv.proposers.llm import LLM
+from llm_pv.proposers.rounds import Rounds, StoppedError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import FAILED, RunDirectory
 from llm_pv.sandbox import Sandbox
@@ -70,8 +71,8 @@ def run_grid(
         The tasks, lengths and trials. The seed of ``search`` is not used.
     search
         Where programs come from, and how many are tried; None for the defaults. The built-in
-        search runs in processes of its own, as many as there are cores; attempts that cost money
-        are made in rounds.
+        search runs in processes of its own, as many as there are cores; attempts at a model are
+        made in rounds.
     sandbox
         An open sandbox; it is left open, but closed when the grid is interrupted.
     out
@@ -79,7 +80,7 @@ def run_grid(
     dataset_dir
         Where data sets are stored and found again; None stores none.
     concurrency
-        How many trials are under way at once.
+        How many trials, or attempts at a model, are under way at once.
     transfer
         Whether selected programs are scored on hard data and at other lengths.
     observer
@@ -111,6 +112,7 @@ def run_grid(
         "proposer": proposer.identity,
         "planned_attempts": plan.attempts,
         "delta": plan.delta,
+        "early_stop": plan.early_stop,
         "limits": asdict(sandbox.limits),
         "transfer": transfer,
         "request": request.record(),
@@ -156,10 +158,11 @@ class _Grid:
         self._waiting.extend(trial for trial in trials if not self._done(trial))
         self._observer.planned(len(trials), len(trials) - len(self._waiting))
         threads = min(self._concurrency, len(self._waiting))
-        if not self._proposer.free:
-            # A trial that waits for its round holds a thread, which is why slots bound the work.
-            started = {t.cell: len(run.cell_log(t.cell).replies) for t in self._waiting}
-            self._rounds = Rounds(started, self._concurrency)
+        if isinstance(self._proposer, LLM):
+            # All cells are open at once; what is bounded is the number of attempts under way.
+            self._proposer.account(run.turns())
+            cells = [trial.cell for trial in self._waiting]
+            self._rounds = Rounds(dict.fromkeys(cells, 0), self._concurrency)
             threads = len(self._waiting)
         self._work_in_threads(threads)
         if self._fatal is not None:
@@ -185,16 +188,11 @@ class _Grid:
                 trial = self._waiting.popleft()
             except IndexError:
                 return
-            if self._rounds is not None:
-                try:
-                    self._rounds.begin()
-                except StoppedError:
-                    return
             try:
                 self._attend(trial)
             finally:
                 if self._rounds is not None:
-                    self._rounds.end(trial.cell)
+                    self._rounds.close(trial.cell)
 
     def _attend(self, trial: Trial) -> None:
         self._observer.started(trial.cell)
@@ -203,7 +201,7 @@ class _Grid:
         except Exception as error:  # noqa: BLE001 - one trial's error is recorded, the grid goes on
             if self._stopping.is_set():
                 return
-            if isinstance(error, RunError):
+            if isinstance(error, RunError | CredentialError):
                 self._end_with(error)
                 return
             try:
@@ -222,10 +220,8 @@ class _Grid:
             self._observer.attempted(trial.cell, attempt)
 
         if not self._around.run.finished(trial.cell):
-            proposer = self._proposer
-            if self._rounds is not None:
-                proposer = InRounds(proposer, self._rounds, trial.cell)
-            learn_trial(trial, proposer, self._around, on_attempt)
+            admission = self._rounds.cell(trial.cell) if self._rounds is not None else None
+            learn_trial(trial, self._proposer, self._around, on_attempt, admission)
         if self._transfer:
             transfer_trial(trial, self._around)
 
@@ -261,8 +257,8 @@ class _Grid:
             },
         )
 
-    def _end_with(self, error: RunError) -> None:
-        """End the whole grid: what failed is the place all results go to."""
+    def _end_with(self, error: LLMPVError) -> None:
+        """End the whole grid: what failed is the place all results go to, or the key."""
         self._fatal = error
         self._stop()
 
@@ -270,6 +266,8 @@ class _Grid:
         self._stopping.set()
         if self._rounds is not None:
             self._rounds.stop()
+        if isinstance(self._proposer, LLM):
+            self._proposer.close()
         self._around.workers.close()
         self._around.sandbox.close()
 

@@ -10,7 +10,7 @@ from llm_pv.errors import LLMPVError
 from llm_pv.grid.request import GridRequest, Trial
 from llm_pv.grid.results import Spread
 from llm_pv.proposers.prompt import problem_statement
-from llm_pv.runs.directory import read_attempts, read_replies
+from llm_pv.runs.directory import read_attempts, read_prompt, read_replies
 from llm_pv.runs.files import write_atomically, write_csv
 from llm_pv.runs.journal import Record
 
@@ -39,6 +39,8 @@ COLUMNS = (
     "is_summary",
 )
 """The published columns, and ``kind``: attempt, selected or summary."""
+
+_KINDS = ("attempt", "selected")
 
 
 def prompt_of(trial: Trial, splits: Splits) -> str:
@@ -69,9 +71,11 @@ def seed_rows(request: GridRequest, run: Path, dataset_dir: Path) -> Iterator[di
     trials = [trial for trial in request.plan() if not trial.skipped]
     for trial in trials:
         records = attempts.get(_cell(trial.cell.record()), [])
-        prompt = _prompt(request, trial, dataset_dir) if records else ""
+        records = [record for record in records if record["kind"] in _KINDS]
+        derived = _prompt(request, trial, dataset_dir) if records else ""
         for record in records:
             text = texts.get((*_cell(record), record.get("attempt")), "")
+            prompt = read_prompt(run, record.get("prompt_digest", "")) or derived
             yield _row(record, trial, prompt, text, len(records))
         if trial.cell.trial == request.trials - 1:
             cell = _cell(trial.cell.record())[:-1]
@@ -108,6 +112,11 @@ def _row(record: Record, trial: Trial, prompt: str, text: str, records: int) -> 
         "prompt": prompt,
         "text": text,
         "duration_ms": round(1000 * record.get("proposal_seconds", 0.0)),
+        "cached_tokens": record.get("cached_tokens"),
+        "prompt_tokens": record.get("input_tokens"),
+        "completion_tokens": record.get("output_tokens"),
+        "reasoning_tokens": record.get("reasoning_tokens"),
+        "tool_uses": record.get("tool_calls"),
         "val_acc": record.get("validation_accuracy"),
         "test_acc": record.get("test_accuracy"),
         "stopped_early": is_last and record.get("validation_accuracy") == 1.0,

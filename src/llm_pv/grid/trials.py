@@ -15,7 +15,7 @@ from llm_pv.erm.verification import first_error, read_predictions
 from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.grid.request import GridRequest, Trial
 from llm_pv.grid.workers import Workers
-from llm_pv.proposers.base import Proposal, Proposer
+from llm_pv.proposers.base import Admission, Context, Proposal, Proposer
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.sandbox import Sandbox
 from llm_pv.tasks import SamplerName
@@ -84,7 +84,13 @@ class InWorker:
         return self.proposer.free
 
     def propose(
-        self, train: Examples, classes: Classes, *, seed: int, start: int = 0
+        self,
+        train: Examples,
+        classes: Classes,
+        *,
+        seed: int,
+        start: int = 0,
+        context: Context | None = None,  # noqa: ARG002 - a free proposer needs none of it
     ) -> Iterator[Proposal]:
         """Yield the proposer's proposals."""
         yield from self.workers.call(
@@ -104,6 +110,7 @@ def learn_trial(
     proposer: Proposer,
     around: Surroundings,
     on_attempt: Callable[[Attempt], object],
+    admission: Admission | None = None,
 ) -> None:
     """Draw a trial's data set, learn a program from it, and write everything to the run."""
     request = around.request
@@ -117,6 +124,7 @@ def learn_trial(
         seed=request.spawned_seed(trial),
         destination=Destination(around.run, trial.cell, {"seed": request.seed}),
         on_attempt=on_attempt,
+        admission=admission,
     )
 
 

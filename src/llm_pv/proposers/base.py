@@ -1,10 +1,12 @@
 """The protocol between the loop and whatever proposes programs."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from llm_pv.data.examples import Classes, Examples, Input
+from llm_pv.models.base import NO_USAGE, Usage
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Proposal:
     text
         The reply as it came: bare source from the built-in search, prose and JSON from a model.
     seconds
-        Wall-clock seconds the reply took.
+        Wall-clock seconds the reply took, its tool calls included.
     cost_usd
         Its price in US dollars, None where it is not known.
     prompt_digest
@@ -52,6 +54,14 @@ class Proposal:
         propose something else.
     note
         What the proposer wants recorded with the attempt, such as a search cost in bits.
+    origin
+        Which conversation with a model it comes from, and which refinement: ``"3"``, ``"3.1"``.
+    usage
+        Tokens of all the calls that led to it.
+    tool_calls
+        Tool calls on the way.
+    failure
+        Why the reply need not hold a program: cut off, refused, empty; empty if nothing was wrong.
     fallback
         Whether this is offered for want of a rule: the best there is, not an explanation.
     rivals
@@ -64,8 +74,110 @@ class Proposal:
     prompt_digest: str = ""
     capped: bool = False
     note: str = ""
+    origin: str = ""
+    usage: Usage = NO_USAGE
+    tool_calls: int = 0
+    failure: str = ""
     fallback: bool = False
     rivals: tuple[Rival, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A training row that a program got wrong.
+
+    Parameters
+    ----------
+    input
+        The row.
+    expected
+        Its label.
+    got
+        What the program answered, or the error it raised.
+    """
+
+    input: Input
+    expected: str
+    got: str
+
+
+class Admission(Protocol):
+    """Says when the next attempt of a cell may begin."""
+
+    def enter(self, number: int) -> None:
+        """Wait until attempt ``number``, from 1, may begin.
+
+        Raises
+        ------
+        StoppedError
+            If none may begin any more.
+        """
+        ...
+
+    def leave(self) -> None:
+        """Tell that an attempt is over."""
+        ...
+
+    def close(self) -> None:
+        """Tell that no further attempt will ask."""
+        ...
+
+
+class AtOnce:
+    """Lets every attempt begin at once."""
+
+    def enter(self, number: int) -> None:
+        """Do not wait."""
+
+    def leave(self) -> None:
+        """Have nothing to tell."""
+
+    def close(self) -> None:
+        """Have nothing to tell."""
+
+
+def _forget(*_: object) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a run gives a proposer that asks a model; others need none of it.
+
+    Parameters
+    ----------
+    attempts
+        The most proposals the run will read, None for as many as there are.
+    origins
+        Where the proposals come from that an earlier part of the run has read.
+    turns
+        Records of model turns and tool calls of that earlier part, oldest first.
+    write_turns
+        Puts such records on the disk, all of one call or none, before it returns.
+    write_prompt
+        Keeps a prompt under its digest.
+    write_failure
+        Records, with a conversation's number and the reason, that it ended without a reply.
+    warn
+        Takes a sentence the user should read with the result.
+    mistakes
+        Runs a program, confined, on the training rows alone and says which it gets wrong.
+    admission
+        Says when the next attempt may begin.
+    stopping
+        Set when no further attempt shall begin; those that have begun are still read.
+    """
+
+    attempts: int | None = None
+    origins: frozenset[str] = frozenset()
+    turns: Sequence[Mapping[str, Any]] = ()
+    write_turns: Callable[[Sequence[Mapping[str, Any]]], object] = _forget
+    write_prompt: Callable[[str, str], object] = _forget
+    write_failure: Callable[[int, str], object] = _forget
+    warn: Callable[[str], object] = _forget
+    mistakes: Callable[[str], list[Mistake]] | None = None
+    admission: Admission = field(default_factory=AtOnce)
+    stopping: threading.Event = field(default_factory=threading.Event)
 
 
 class Proposer(Protocol):
@@ -97,11 +209,17 @@ class Proposer(Protocol):
         ...
 
     def propose(
-        self, train: Examples, classes: Classes, *, seed: int, start: int = 0
+        self,
+        train: Examples,
+        classes: Classes,
+        *,
+        seed: int,
+        start: int = 0,
+        context: Context | None = None,
     ) -> Iterator[Proposal]:
         """Yield proposals until there are no more, leaving out the first ``start``.
 
         A resumed run already has the first ``start`` of them on disk and must not pay for them
-        again.
+        again; a proposer that asks a model goes by the context's ``origins`` instead.
         """
         ...

@@ -1,8 +1,9 @@
 """A cell of a run, and the log of what was proposed and verified in it."""
 
+import hashlib
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from llm_pv.runs.journal import Record
@@ -22,31 +23,75 @@ class Cell:
         The benchmark's sampler, empty for user rows.
     trial
         The independent repetition, from 0.
+    method, model
+        Which method, and which model of it, does the cell, in a run of several; both empty in a
+        run of one, whose cells need not be told apart so. A model comes with a method.
 
     Examples
     --------
     >>> Cell("fn_a", 100, "paper", 2).slug
     'fn_a-L100-paper'
+    >>> Cell("fn_a", 100, "paper", 2, "icl", "Qwen/Qwen3-0.6B").slug
+    'fn_a-L100-paper-icl-Qwen--Qwen3-0.6B'
     """
 
     function: str
     length: int | str = ""
     sampler: str = ""
     trial: int = 0
+    method: str = ""
+    model: str = ""
+
+    def __post_init__(self) -> None:
+        if self.model and not self.method:
+            raise ValueError(f"a cell of the model {self.model!r} needs its method too")
 
     def record(self) -> Record:
-        """Return the columns that name the cell."""
-        return asdict(self)
+        """Return the columns that name the cell; the last two only where they do."""
+        columns: Record = {
+            "function": self.function,
+            "length": self.length,
+            "sampler": self.sampler,
+            "trial": self.trial,
+        }
+        return columns | ({"method": self.method, "model": self.model} if self.method else {})
 
     @property
     def slug(self) -> str:
         """The cell as part of a file name, without the trial."""
         parts = [self.function, f"L{self.length}" if self.length != "" else "", self.sampler]
-        text = "-".join(part for part in parts if part)
-        return re.sub(r"[^A-Za-z0-9_.-]+", "_", text)[:80].lstrip(".") or "data"
+        name = _file_name("-".join(part for part in parts if part))
+        if not self.method:
+            return name[:_SLUG_LENGTH] or "data"
+        ways = dict.fromkeys(filter(None, (self.method, self.model.replace("/", "--"))))
+        way = "-".join(ways)
+        slug = f"{name or 'data'}-{_file_name(way)}"
+        if len(slug) <= _SLUG_LENGTH and _file_name(way) == way:
+            return slug
+        # Two models must not share a file because their names were cut or cleaned.
+        digest = hashlib.sha256(repr(self.record() | {"trial": 0}).encode()).hexdigest()[:8]
+        return f"{slug[: _SLUG_LENGTH - 9]}-{digest}"
 
 
-def _forget(_: Mapping[str, Any]) -> None:
+_SLUG_LENGTH = 80
+
+
+def _file_name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", text).lstrip(".")
+
+
+def named(cell: Cell, record: Mapping[str, Any]) -> Record:
+    """Return a record with the cell's columns first; what a record says of them does not count.
+
+    Examples
+    --------
+    >>> named(Cell("fn_a", method="icl", model="gpt"), {"text": "1", "model": "gpt-2026"})["model"]
+    'gpt'
+    """
+    return cell.record() | dict(record) | cell.record()
+
+
+def _forget(*_: object) -> None:
     return None
 
 
@@ -54,21 +99,29 @@ def _forget(_: Mapping[str, Any]) -> None:
 class CellLog:
     """What one cell has proposed and verified so far; new records go to disk before they count.
 
-    Without the two writers the log lives in memory only.
+    ``turns`` are what a model and its tool said on the way to a reply. Without writers the log
+    lives in memory only.
     """
 
     cell: Cell
     replies: list[Record] = field(default_factory=list)
     attempts: list[Record] = field(default_factory=list)
-    write_reply: Callable[[Mapping[str, Any]], None] = _forget
+    turns: list[Record] = field(default_factory=list)
+    write_replies: Callable[[Sequence[Mapping[str, Any]]], None] = _forget
     write_attempt: Callable[[Mapping[str, Any]], None] = _forget
+    write_prompt: Callable[[str, str], object] = _forget
 
     def append_reply(self, record: Record) -> None:
         """Put one reply on disk, then into the log."""
-        self.write_reply(self.cell.record() | record)
+        self.write_replies([named(self.cell, record)])
         self.replies.append(record)
+
+    def append_turns(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Put turns or tool calls on disk, all or none, then into the log."""
+        self.write_replies([named(self.cell, record) for record in records])
+        self.turns.extend(dict(record) for record in records)
 
     def append_attempt(self, record: Record) -> None:
         """Put one verified attempt on disk, then into the log."""
-        self.write_attempt(self.cell.record() | record)
+        self.write_attempt(named(self.cell, record))
         self.attempts.append(record)

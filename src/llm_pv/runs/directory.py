@@ -1,8 +1,9 @@
 """One run on disk: its configuration, its journals, its results.
 
 A run directory holds ``run.json`` (resolved configuration, versions, the command),
-``replies.jsonl`` (every reply, synced before it is used), ``results_attempts.jsonl`` and its
-``.csv`` (one line per attempt; the CSV is written when the run is closed), ``transfer.jsonl``
+``replies.jsonl`` (every reply, every turn of a model and every answer of its tool, synced before
+they are used; a record with a ``kind`` is one of the latter two), ``results_attempts.jsonl`` and
+its ``.csv`` (one line per attempt; the CSV is written when the run is closed), ``transfer.jsonl``
 (selected programs on other data), ``summary.csv`` with ``predictions/`` beside it,
 ``programs/<cell>-t<trial>.py``, ``prompts/<digest>.txt`` and ``runner.log`` (JSON lines).
 ``summary.csv`` gets a cell's row last, so a cell with a row is finished, unless it failed: then it
@@ -14,7 +15,7 @@ import json
 import platform
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -24,7 +25,7 @@ from filelock import FileLock, Timeout
 
 from llm_pv import __version__
 from llm_pv.errors import RunError
-from llm_pv.runs.cells import Cell, CellLog
+from llm_pv.runs.cells import Cell, CellLog, named
 from llm_pv.runs.files import remove_leftovers, write_atomically, write_csv
 from llm_pv.runs.journal import Journal, Record
 
@@ -59,7 +60,7 @@ SUMMARY_COLUMNS = (
 FAILED = "failed"
 """The status of a cell that an error ended."""
 
-_CELL_COLUMNS = ("function", "length", "sampler", "trial")
+_Key = tuple[str, ...]
 
 _RECORDED_PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "sympy", "networkx")
 
@@ -123,10 +124,14 @@ class RunDirectory:
             for journal in (self._replies, self._attempts, self._transfer):
                 if journal.repaired:
                     self.log("warning", f"{journal.path.name}: cut off a torn last line")
-            self._known_replies = _by_cell(self._replies.read())
+            said = self._replies.read()
+            self._known_replies = _by_cell(record for record in said if "kind" not in record)
+            self._known_turns = _by_cell(record for record in said if "kind" in record)
             self._known_attempts = _by_cell(self._attempts.read())
             self._known_transfer = _by_cell(self._transfer.read())
-            self._rows = {_key(row): row for row in read_summary(path)}
+            self._rows: dict[_Key, dict[_Key, dict[str, str]]] = {}
+            for row in read_summary(path):
+                self._rows.setdefault(_place(row), {})[_way(row)] = row
             self._mutex = threading.Lock()
         except BaseException:
             self._lock.release()
@@ -153,7 +158,21 @@ class RunDirectory:
         key = _key(cell.record())
         replies = self._known_replies.setdefault(key, [])
         attempts = self._known_attempts.setdefault(key, [])
-        return CellLog(cell, replies, attempts, self._replies.append, self._attempts.append)
+        turns = self._known_turns.setdefault(key, [])
+        return CellLog(
+            cell,
+            replies,
+            attempts,
+            turns,
+            lambda records: self._replies.append(*records),
+            self._attempts.append,
+            self.write_prompt,
+        )
+
+    def turns(self) -> Iterator[Record]:
+        """Yield what models and their tools said so far, in every cell."""
+        for records in list(self._known_turns.values()):
+            yield from records
 
     def finished(self, cell: Cell) -> bool:
         """Whether the cell has its row in ``summary.csv``, and did not fail."""
@@ -163,18 +182,22 @@ class RunDirectory:
     def row(self, cell: Cell) -> dict[str, str] | None:
         """Return the cell's row of ``summary.csv`` as it would be read back, None without one."""
         with self._mutex:
-            return self._rows.get(_key(cell.record()))
+            rows = self._rows.get(_place(cell.record()), {})
+            if cell.method:
+                return rows.get(_way(cell.record()))
+            return next(iter(rows.values()), None)  # a run of one method: there is no other
 
     def finish(self, cell: Cell, row: Mapping[str, Any]) -> None:
         """Write the cell's row into ``summary.csv``, in place of an earlier one."""
-        whole = dict.fromkeys(SUMMARY_COLUMNS, "") | cell.record() | dict(row)
-        key = _key(cell.record())
+        whole: Record = dict.fromkeys(SUMMARY_COLUMNS, "") | named(cell, row)
+        texts = {name: "" if value is None else str(value) for name, value in whole.items()}
+        place = _place(texts)
         with self._mutex:
-            self._rows.pop(key, None)
-            self._rows[key] = {
-                name: "" if value is None else str(value) for name, value in whole.items()
-            }
-            write_csv(self.path / "summary.csv", SUMMARY_COLUMNS, self._rows.values())
+            rows = self._rows.pop(place, {})
+            others = {way: row for way, row in rows.items() if cell.method and way != _way(texts)}
+            self._rows[place] = others | {_way(texts): texts}
+            every = [row for rows in self._rows.values() for row in rows.values()]
+            write_csv(self.path / "summary.csv", SUMMARY_COLUMNS, every)
 
     def transfer(self, cell: Cell) -> list[Record]:
         """Return how the cell's selected program did on other data, one record each."""
@@ -182,7 +205,7 @@ class RunDirectory:
 
     def add_transfer(self, cell: Cell, record: Record) -> None:
         """Append how the cell's selected program did on some other data."""
-        whole = cell.record() | record
+        whole = named(cell, record)
         self._transfer.append(whole)
         self._known_transfer.setdefault(_key(whole), []).append(whole)
 
@@ -292,8 +315,20 @@ def read_summary(path: Path) -> list[dict[str, str]]:
 
 
 def read_replies(path: Path) -> list[Record]:
-    """Return every reply of a run directory, none if there is no such run."""
-    return Journal(path / "replies.jsonl", sync=False).read()
+    """Return every reply of a run directory, none if there is no such run.
+
+    Turns and tool calls on the way to a reply are left out.
+    """
+    said = Journal(path / "replies.jsonl", sync=False).read()
+    return [record for record in said if "kind" not in record]
+
+
+def read_prompt(path: Path, digest: str) -> str:
+    """Return the prompt of a digest in a run directory, ``""`` if there is none."""
+    try:
+        return (path / "prompts" / f"{digest}.txt").read_text("utf-8")
+    except OSError:
+        return ""
 
 
 def read_attempts(path: Path) -> list[Record]:
@@ -301,15 +336,28 @@ def read_attempts(path: Path) -> list[Record]:
     return Journal(path / "results_attempts.jsonl", sync=False).read()
 
 
-def _key(record: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what tells the cell of a record, the same for journals and CSV files."""
+def _place(record: Mapping[str, Any]) -> _Key:
+    """Return what tells task, length, sampler and trial, the same for journals and CSV files."""
     return tuple(
         str(record.get(column, "")) for column in ("function", "length", "sampler", "trial")
     )
 
 
-def _by_cell(records: Iterable[Record]) -> dict[tuple[str, ...], list[Record]]:
-    grouped: dict[tuple[str, ...], list[Record]] = {}
+def _way(record: Mapping[str, Any]) -> _Key:
+    """Return what tells the method and its model."""
+    return tuple(str(record.get(column, "")) for column in ("method", "model"))
+
+
+def _key(record: Mapping[str, Any]) -> _Key:
+    """Return what tells the cell of a journal's record.
+
+    A record without a method may name a model for reasons of its own: it is of a run of one method.
+    """
+    return _place(record) + (_way(record) if record.get("method") else ())
+
+
+def _by_cell(records: Iterable[Record]) -> dict[_Key, list[Record]]:
+    grouped: dict[_Key, list[Record]] = {}
     for record in records:
         grouped.setdefault(_key(record), []).append(record)
     return grouped

@@ -43,19 +43,21 @@ class Journal:
         self._lock = threading.Lock()
         self._cut_torn_line()
 
-    def append(self, record: Mapping[str, Any]) -> None:
-        """Write one record as one line.
+    def append(self, *records: Mapping[str, Any]) -> None:
+        """Write each record as one line, all of them or none.
 
         Raises
         ------
         RunError
             If the file cannot be written: a full disk, a read-only directory.
         """
-        line = json.dumps(record, ensure_ascii=True, allow_nan=False) + "\n"
+        data = b"".join(
+            json.dumps(record, ensure_ascii=True, allow_nan=False).encode() + b"\n"
+            for record in records
+        )
         try:
             with self._lock, self.path.open("ab", buffering=0) as file:
                 start = file.tell()
-                data = line.encode()
                 if file.write(data) != len(data):
                     file.truncate(start)
                     raise OSError("the disk took only part of the line")

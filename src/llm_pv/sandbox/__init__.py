@@ -1,18 +1,26 @@
-"""Running code nobody trusts: inputs go in, predictions come out, and nothing else."""
+"""Running code nobody trusts: inputs go in, predictions come out, and nothing else.
 
-from llm_pv.sandbox.batch import Batch
+Code that explores the training rows has a tool of its own, apart from the candidates.
+"""
+
+from llm_pv.sandbox.batch import Batch, LabelledRows
 from llm_pv.sandbox.confinement import Confinement
-from llm_pv.sandbox.execution import Execution, Limits, Outcome
+from llm_pv.sandbox.execution import Execution, Limits, Outcome, ToolLimits
 from llm_pv.sandbox.modules import ALLOWED_MODULES
 from llm_pv.sandbox.pool import Sandbox, probe_confinement
+from llm_pv.sandbox.tool import PythonTool, ToolResult
 
 __all__ = [
     "ALLOWED_MODULES",
     "Batch",
     "Confinement",
     "Execution",
+    "LabelledRows",
     "Limits",
     "Outcome",
+    "PythonTool",
     "Sandbox",
+    "ToolLimits",
+    "ToolResult",
     "probe_confinement",
 ]

@@ -3,6 +3,7 @@
 import marshal
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, overload
 
 from llm_pv.errors import DataError
@@ -106,6 +107,47 @@ def decode_rows(data: bytes) -> "Iterable[Input]":
     return (dict(zip(names, values, strict=True)) for values in zip(*content, strict=True))
 
 
+class LabelledRows:
+    """Training rows with their labels, checked and copied once, for code that explores them.
+
+    No candidate is ever given these: candidates get a `Batch`, which holds no label.
+
+    Parameters
+    ----------
+    rows
+        Pairs of an input (see `Batch`) and its label: a str, int, float or bool, or a numpy scalar
+        of these.
+
+    Raises
+    ------
+    DataError
+        If an input or a label is anything else.
+
+    Examples
+    --------
+    >>> decode_labelled(LabelledRows([("0110", False), ("0111", True)]).encoded())
+    [('0110', False), ('0111', True)]
+    """
+
+    def __init__(self, rows: "Sequence[tuple[Input, object]]") -> None:
+        self.inputs = Batch([row for row, _ in rows])
+        self.labels = [_plain_label(position, label) for position, (_, label) in enumerate(rows)]
+        self._encoded = marshal.dumps((self.inputs.encoded(), self.labels))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def encoded(self) -> bytes:
+        """Return the rows in the form that `decode_labelled` reads."""
+        return self._encoded
+
+
+def decode_labelled(data: bytes) -> list[tuple[object, object]]:
+    """Return the pairs that `LabelledRows.encoded` wrote; as trusting as `decode_rows`."""
+    inputs, labels = marshal.loads(data)  # noqa: S302
+    return list(zip(decode_rows(inputs), labels, strict=True))
+
+
 def _plain_row(position: int, row: object) -> "Input":
     if type(row) is str:
         return row
@@ -125,6 +167,16 @@ def _plain_name(position: int, name: object) -> str:
     if isinstance(name, str):
         return str.__str__(name)
     raise DataError(f"input {position} has a column called {name!r}: name columns by strings")
+
+
+def _plain_label(position: int, label: object) -> "Scalar":
+    if label is not None:
+        with suppress(DataError):
+            return _plain(position, label)
+    raise DataError(
+        f"the label of row {position} is a {type(label).__name__}: labels are str, int, float or "
+        "bool"
+    )
 
 
 def _plain(position: int, value: object) -> "Scalar":

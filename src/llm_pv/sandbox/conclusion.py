@@ -3,16 +3,24 @@
 import io
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from llm_pv.sandbox.execution import Execution, Limits, Outcome
-from llm_pv.sandbox.ledger import ERRORS_KEPT, MalformedError, PageContent, read_page
+from llm_pv.sandbox.execution import Execution, Limits, Outcome, ToolLimits
+from llm_pv.sandbox.ledger import (
+    ERRORS_KEPT,
+    OUTPUT_START,
+    MalformedError,
+    PageContent,
+    read_page,
+)
+from llm_pv.sandbox.transcript import read_transcript
 
 _ENDINGS = {
     "finished": Outcome.FINISHED,
     "load": Outcome.FAILED_TO_LOAD,
     "memory": Outcome.OUT_OF_MEMORY,
     "full": Outcome.MALFORMED,
+    "raised": Outcome.RAISED,
 }
 # By number: not every system has these signals.
 _SIGKILL, _SIGXCPU, _SIGPROF = 9, 24, 27
@@ -69,6 +77,23 @@ def conclude(ending: Ending, page: io.BufferedIOBase, rows: int, limits: Limits)
         wall_seconds=ending.wall_seconds,
         cpu_seconds=ending.cpu_seconds,
     )
+
+
+def conclude_exploration(ending: Ending, page: io.BufferedIOBase, limits: ToolLimits) -> Execution:
+    """Read a dead process's page and say what its code printed; the code cannot make this raise.
+
+    Parameters
+    ----------
+    ending, page
+        As for `conclude`.
+    limits
+        What the code was allowed.
+    """
+    plain = limits.plain()
+    execution = conclude(ending, page, 0, plain)
+    page.seek(OUTPUT_START)
+    text = read_transcript(page.read(plain.output_bytes), limits.output_characters)
+    return replace(execution, output=text)
 
 
 def _outcome(

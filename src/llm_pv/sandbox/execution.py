@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from llm_pv.errors import ConfigurationError
+from llm_pv.sandbox.transcript import transcript_bytes
 
 
 class Outcome(StrEnum):
-    """How a candidate's run ended."""
+    """How a run ended."""
 
     FINISHED = "finished"
     FAILED_TO_LOAD = "failed to load"
@@ -16,6 +17,7 @@ class Outcome(StrEnum):
     OUT_OF_MEMORY = "out of memory"
     CRASHED = "crashed"
     MALFORMED = "malformed result"
+    RAISED = "raised an error"  # of exploring code: a candidate that raises has failed rows
 
 
 _MOST = {
@@ -24,6 +26,7 @@ _MOST = {
     "memory_bytes": 2**46,
     "output_bytes": 2**26,
 }
+_MOST_CHARACTERS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,54 @@ class Limits:
     def wall_limit(self, rows: int) -> float:
         """Return the wall-clock seconds for this many rows."""
         return self.wall_seconds if self.wall_seconds is not None else 2.0 * self.cpu_limit(rows)
+
+
+@dataclass(frozen=True)
+class ToolLimits:
+    """What one call of the Python tool may use.
+
+    Parameters
+    ----------
+    cpu_seconds, wall_seconds
+        CPU and wall-clock time.
+    memory_bytes
+        Address space beyond what the sandbox itself and the rows take.
+    output_characters
+        The most characters shown of what the code prints: half of them from its beginning, half
+        from its end.
+
+    Raises
+    ------
+    ConfigurationError
+        If a limit is not positive, or beyond what a system can count.
+
+    Examples
+    --------
+    >>> ToolLimits(cpu_seconds=1).wall_seconds
+    20.0
+    """
+
+    cpu_seconds: float = 10.0
+    wall_seconds: float = 20.0
+    memory_bytes: int = 1024 * 1024 * 1024
+    output_characters: int = 10_000
+
+    def __post_init__(self) -> None:
+        if not 0 < self.output_characters <= _MOST_CHARACTERS:
+            raise ConfigurationError(
+                f"the limit output_characters is {self.output_characters}: give a number above 0, "
+                f"at most {_MOST_CHARACTERS:,}"
+            )
+        self.plain()
+
+    def plain(self) -> Limits:
+        """Return the same as the limits of a process, with room for what is shown."""
+        return Limits(
+            cpu_seconds=self.cpu_seconds,
+            wall_seconds=self.wall_seconds,
+            memory_bytes=self.memory_bytes,
+            output_bytes=transcript_bytes(self.output_characters),
+        )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Running one program over its inputs, inside the sandbox: standard library only.
+"""Running one program over its inputs, or one piece of code over labelled rows, in the sandbox.
 
 The caller has confined the process already. Nothing here defends the answers against the program,
 which shares the process and may spoil them: it can only hurt itself.
@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable
 from types import CodeType, ModuleType, TracebackType
 
 from llm_pv.data.labels import label_text
+from llm_pv.sandbox.exploration import explore
 from llm_pv.sandbox.ledger import LABEL_CHARACTERS, Ledger, OutputCapture, Page, PageFullError
+from llm_pv.sandbox.transcript import Transcript
 
 PROGRAM_NAME = "program"
 """The name of the module a program runs as."""
@@ -55,7 +57,7 @@ def run_program(
         Where the numbers of `random` start.
     """
     ledger = Ledger(page, output_bytes)
-    _capture_output(page, output_bytes)
+    _capture_output(OutputCapture(page, output_bytes))
     random.seed(seed)  # forking has seeded it from the system
     try:
         _answer(_load(source, allowed), inputs, ledger)
@@ -68,8 +70,37 @@ def run_program(
         ledger.end("full", "the answers are too long in all")
 
 
-def _capture_output(page: Page, output_bytes: int) -> None:
-    capture = OutputCapture(page, output_bytes)
+def run_exploration(
+    code: str,
+    rows: list[tuple[object, object]],
+    page: Page,
+    output_bytes: int,
+    allowed: frozenset[str],
+    *,
+    seed: int = 0,
+) -> None:
+    """Run a script over labelled rows and write what it prints onto the page (see `transcript`).
+
+    Parameters
+    ----------
+    code
+        The script.
+    rows
+        Pairs of an input and its label.
+    page, output_bytes, allowed, seed
+        As for `run_program`.
+    """
+    printed = Transcript(page, output_bytes)
+    _capture_output(printed)
+
+    def complain(text: str) -> None:
+        printed.write(text.encode("utf-8", "backslashreplace"))
+
+    ending, reason = explore(code, rows, _guarded_import(allowed), complain, seed=seed)
+    Ledger(page, output_bytes).end(ending, reason)
+
+
+def _capture_output(capture: io.BufferedIOBase) -> None:
     sys.stdout = sys.stderr = io.TextIOWrapper(
         capture, "utf-8", errors="backslashreplace", write_through=True
     )

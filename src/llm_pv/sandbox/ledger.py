@@ -32,12 +32,15 @@ REASON_CHARACTERS = 1_500
 """The reason a program ended early is cut here."""
 
 _COUNT = struct.Struct("=Q")
+OUTPUT_START = _COUNT.size
+"""Where the part of a page that keeps printed text begins."""
+
 _CLOSE = b",\n"
 _BYTES_PER_ROW = 64
 _BYTES_SPARE = 1 << 20
 _CHUNK = 1 << 16
 _RECORD_BYTES = 12 * max(LABEL_CHARACTERS, REASON_CHARACTERS) + 100  # escaped, twelve a character
-_ENDS = frozenset({"finished", "load", "memory", "full"})
+_ENDS = frozenset({"finished", "load", "memory", "full", "raised"})
 
 _Record: TypeAlias = str | list[str] | dict[str, str] | None
 

@@ -9,16 +9,18 @@ import socket
 import subprocess
 import sys
 import weakref
-from contextlib import suppress
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_pv.errors import SandboxError
-from llm_pv.sandbox.batch import Batch
-from llm_pv.sandbox.conclusion import Ending, conclude
+from llm_pv.sandbox.batch import Batch, LabelledRows
+from llm_pv.sandbox.conclusion import Ending, conclude, conclude_exploration
 from llm_pv.sandbox.confinement import Confinement, remedy
-from llm_pv.sandbox.execution import Execution, Limits, Outcome
+from llm_pv.sandbox.execution import Execution, Limits, Outcome, ToolLimits
 from llm_pv.sandbox.ledger import page_bytes
 from llm_pv.sandbox.modules import (
     ALLOWED_MODULES,
@@ -138,19 +140,20 @@ class Zygote:
             If the process is gone, before the run or because of it.
         """
         rows = len(batch)
-        job = Job(
-            cpu_seconds=limits.cpu_limit(rows),
-            wall_seconds=limits.wall_limit(rows),
-            memory_bytes=limits.memory_bytes,
-            output_bytes=limits.output_bytes,
-        )
-        with (
-            _sealed_file(batch.encoded()) as inputs,
-            _sealed_file(source.encode("utf-8", "surrogatepass")) as text,
-            _blank_page(page_bytes(rows, limits.output_bytes)) as page,
-        ):
-            ended = self._ask(job, [file.fileno() for file in (inputs, text, page)])
-            return conclude(ended, page, rows, limits)
+        with self._ended(_job(limits, rows), rows, batch.encoded(), source) as (ending, page):
+            return conclude(ending, page, rows, limits)
+
+    def explore(self, code: str, rows: LabelledRows, limits: ToolLimits, seed: int) -> Execution:
+        """Run code that explores labelled rows.
+
+        Raises
+        ------
+        ZygoteGoneError
+            As for `run`.
+        """
+        job = replace(_job(limits.plain(), 0), exploration_seed=seed)
+        with self._ended(job, 0, rows.encoded(), code) as (ending, page):
+            return conclude_exploration(ending, page, limits)
 
     def close(self) -> None:
         """End the process and whatever it runs; callable from any thread."""
@@ -169,6 +172,18 @@ class Zygote:
         self._socket.close()
         if self._process is not None:  # the fork may come while another thread starts it
             self._process.returncode = 0
+
+    @contextmanager
+    def _ended(
+        self, job: Job, answers: int, rows: bytes, source: str
+    ) -> Iterator[tuple[Ending, io.BufferedIOBase]]:
+        """Run a job; give how its process ended, and its page."""
+        with (
+            _sealed_file(rows) as data,
+            _sealed_file(source.encode("utf-8", "surrogatepass")) as text,
+            _blank_page(page_bytes(answers, job.output_bytes)) as page,
+        ):
+            yield self._ask(job, [file.fileno() for file in (data, text, page)]), page
 
     def _ask(self, job: Job, files: list[int]) -> Ending:
         try:
@@ -213,14 +228,27 @@ class LinuxWorker:
     ) -> Execution:
         """Run a program over the inputs (see `llm_pv.sandbox.worker.Worker`)."""
         batch = Batch.of(inputs)
-        packages = packages_named(source)
+        run = partial(Zygote.run, source=source, batch=batch, limits=limits)
+        return self._try(run, packages_named(source), seed, len(batch))
+
+    def explore(
+        self, code: str, rows: LabelledRows, limits: ToolLimits, seed: int = 0
+    ) -> Execution:
+        """Run code that explores labelled rows (see `llm_pv.sandbox.worker.Worker`)."""
+        run = partial(Zygote.explore, code=code, rows=rows, limits=limits, seed=seed)
+        return self._try(run, packages_named(code), 0, 0)
+
+    def _try(
+        self, run: Callable[[Zygote], Execution], packages: tuple[str, ...], seed: int, rows: int
+    ) -> Execution:
+        """Run on the zygote of these packages and this seed, on a fresh one if that has ended."""
         closed = self._closed
         for _ in range(2):
             zygote = self._zygote(packages, seed)
             try:
                 if self._closed != closed:  # while the zygote started
                     raise ZygoteGoneError
-                return zygote.run(source, batch, limits)
+                return run(zygote)
             except ZygoteGoneError:
                 self._zygotes.pop((packages, seed), None)
                 zygote.close()
@@ -231,8 +259,8 @@ class LinuxWorker:
                 raise
         return Execution(
             Outcome.CRASHED,
-            predictions=(None,) * len(batch),
-            unreached=tuple(range(len(batch))),
+            predictions=(None,) * rows,
+            unreached=tuple(range(rows)),
             reason="the process that runs programs ended, and again when it was started afresh",
         )
 
@@ -257,6 +285,15 @@ class LinuxWorker:
             oldest = self._zygotes.pop(seeded[0], None)
             if oldest is not None:  # not closed meanwhile
                 oldest.close()
+
+
+def _job(limits: Limits, rows: int) -> Job:
+    return Job(
+        cpu_seconds=limits.cpu_limit(rows),
+        wall_seconds=limits.wall_limit(rows),
+        memory_bytes=limits.memory_bytes,
+        output_bytes=limits.output_bytes,
+    )
 
 
 _running: "weakref.WeakSet[Zygote]" = weakref.WeakSet()

@@ -4,6 +4,7 @@ A fresh interpreter for each candidate keeps a crash or an endless loop away fro
 its environment empty. That is all: the candidate may read, write and send what the user may.
 """
 
+import io
 import json
 import marshal
 import mmap
@@ -12,14 +13,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from llm_pv.errors import SandboxError
-from llm_pv.sandbox.batch import Batch, decode_rows
-from llm_pv.sandbox.conclusion import Ending, conclude
-from llm_pv.sandbox.execution import Execution, Limits
-from llm_pv.sandbox.job import run_program
+from llm_pv.sandbox.batch import Batch, LabelledRows, decode_labelled, decode_rows
+from llm_pv.sandbox.conclusion import Ending, conclude, conclude_exploration
+from llm_pv.sandbox.execution import Execution, Limits, ToolLimits
+from llm_pv.sandbox.job import run_exploration, run_program
 from llm_pv.sandbox.ledger import page_bytes
 from llm_pv.sandbox.modules import ALLOWED_MODULES, packages_named
 from llm_pv.sandbox.preload import preload
@@ -38,6 +42,16 @@ _KEPT_VARIABLES = (
 )  # Windows starts nothing without the first
 
 
+class _Job(NamedTuple):
+    """What the fresh process is to do: a program over inputs, or an exploration of rows."""
+
+    kind: str
+    source: str
+    rows: bytes
+    output_bytes: int
+    seed: int
+
+
 class UnconfinedWorker:
     """Runs each candidate in a fresh process of the same user; limits: time and output alone."""
 
@@ -50,19 +64,36 @@ class UnconfinedWorker:
         """Run a program over the inputs (see `llm_pv.sandbox.worker.Worker`)."""
         batch = Batch.of(inputs)
         rows = len(batch)
-        with tempfile.TemporaryDirectory(prefix="llm-pv-") as folder:
-            page, job = Path(folder, "page"), Path(folder, "job")
-            page.write_bytes(bytes(page_bytes(rows, limits.output_bytes)))
-            job.write_bytes(marshal.dumps((source, batch.encoded(), limits.output_bytes, seed)))
-            ending = self._wait(folder, limits.wall_limit(rows), seed)
-            with page.open("rb") as answers:
-                return conclude(ending, answers, rows, limits)
+        job = _Job("program", source, batch.encoded(), limits.output_bytes, seed)
+        with self._ended(job, rows, limits.wall_limit(rows), seed) as (ending, page):
+            return conclude(ending, page, rows, limits)
+
+    def explore(
+        self, code: str, rows: LabelledRows, limits: ToolLimits, seed: int = 0
+    ) -> Execution:
+        """Run code that explores labelled rows (see `llm_pv.sandbox.worker.Worker`)."""
+        job = _Job("exploration", code, rows.encoded(), limits.plain().output_bytes, seed)
+        with self._ended(job, 0, limits.wall_seconds, 0) as (ending, page):
+            return conclude_exploration(ending, page, limits)
 
     def close(self) -> None:
         """End the run in progress, if any."""
         process = self._process
         if process is not None:
             process.kill()
+
+    @contextmanager
+    def _ended(
+        self, job: "_Job", answers: int, wall_seconds: float, hash_seed: int
+    ) -> Iterator[tuple[Ending, io.BufferedIOBase]]:
+        """Run a job; give how its process ended, and its page."""
+        with tempfile.TemporaryDirectory(prefix="llm-pv-") as folder:
+            path = Path(folder, "page")
+            path.write_bytes(bytes(page_bytes(answers, job.output_bytes)))
+            Path(folder, "job").write_bytes(marshal.dumps(tuple(job)))
+            ending = self._wait(folder, wall_seconds, hash_seed)
+            with path.open("rb") as page:
+                yield ending, page
 
     def _wait(self, folder: str, wall_seconds: float, seed: int) -> Ending:
         kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
@@ -99,12 +130,16 @@ class UnconfinedWorker:
 
 
 def main(arguments: list[str]) -> None:
-    """Run one candidate: what the fresh process does."""
+    """Run one job: what the fresh process does."""
     folder, allowed = json.loads(arguments[0])
-    job = Path(folder, "job").read_bytes()
-    source, rows, output_bytes, seed = marshal.loads(job)  # noqa: S302
-    if packages_named(source):  # any of them may draw from numpy's random numbers
-        preload((), (), ("numpy",), seed)
+    job = _Job(*marshal.loads(Path(folder, "job").read_bytes()))  # noqa: S302
+    if packages_named(job.source):  # any of them may draw from numpy's random numbers
+        preload((), (), ("numpy",), job.seed)
+    run: Callable[..., None]
+    if job.kind == "program":
+        run = partial(run_program, job.source, decode_rows(job.rows))
+    else:
+        run = partial(run_exploration, job.source, decode_labelled(job.rows))
     with Path(folder, "page").open("r+b") as file:
-        answers = mmap.mmap(file.fileno(), 0)
-        run_program(source, decode_rows(rows), answers, output_bytes, frozenset(allowed), seed=seed)
+        page = mmap.mmap(file.fileno(), 0)
+        run(page, job.output_bytes, frozenset(allowed), seed=job.seed)

@@ -14,15 +14,17 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
 from llm_pv.data.examples import Input
 from llm_pv.errors import ConfinementError, SandboxError
 from llm_pv.sandbox import wasm_build, wasm_process
-from llm_pv.sandbox.execution import Execution, Limits, Outcome
+from llm_pv.sandbox.batch import LabelledRows
+from llm_pv.sandbox.execution import Execution, Limits, Outcome, ToolLimits
+from llm_pv.sandbox.transcript import shown, side_bytes
 from llm_pv.sandbox.wasm_build import wasm_available
 from llm_pv.sandbox.wasm_guest import ERROR_CHARACTERS, ERRORS_TOLD, LABEL_CHARACTERS
 
@@ -80,23 +82,37 @@ class WasmWorker:
             If the inputs are no strings and tables of plain values.
         """
         rows = len(inputs)
-        job = _encode_job(source, inputs, seed)
-        header = json.dumps(
-            {
-                "rows": rows,
-                "cpu_seconds": limits.cpu_limit(rows),
-                "memory_bytes": limits.memory_bytes,
-                "output_bytes": limits.output_bytes,
-            }
-        ).encode()
+        reader = _Reader(rows, limits)
+        task = {"source": source, "inputs": list(inputs), "seed": seed}
+        took = self._converse(_header(limits, rows), _encode_job(task), reader)
+        return reader.execution(took)
+
+    def explore(
+        self, code: str, rows: LabelledRows, limits: ToolLimits, seed: int = 0
+    ) -> Execution:
+        """Run code that explores labelled rows (see `llm_pv.sandbox.worker.Worker`).
+
+        When it has to be killed, as it sleeps past its wall-clock limit, the beginning of what it
+        printed is kept, not the end.
+        """
+        plain = limits.plain()
+        reader = _Reader(0, plain)
+        inputs, labels = list(rows.inputs), rows.labels
+        task = {"source": code, "inputs": inputs, "labels": labels, "seed": seed}
+        room = {"exploring": True, "output_bytes": side_bytes(limits.output_characters)}
+        took = self._converse(_header(plain, 0) | room, _encode_job(task), reader)
+        return replace(reader.execution(took), output=reader.transcript(limits.output_characters))
+
+    def _converse(self, header: Mapping[str, float], job: bytes, reader: "_Reader") -> float:
+        """Have a job run, within its wall-clock limit, and return the seconds that took."""
+        wall_seconds = reader.limits.wall_limit(reader.rows)
         process = self._ready_process()
         started = time.monotonic()
-        reader = _Reader(rows, limits)
         expired = threading.Event()
-        timer = threading.Timer(limits.wall_limit(rows), _expire, (process, expired))
+        timer = threading.Timer(wall_seconds, _expire, (process, expired))
         timer.start()
         try:
-            _exchange(process, header, job, reader)
+            _exchange(process, json.dumps(header).encode(), job, reader)
         except BaseException:
             self.close()
             raise
@@ -105,8 +121,8 @@ class WasmWorker:
             timer.join()
         if expired.is_set() or not reader.ended:
             self.close()
-            reader.lose(process.returncode, limits.wall_limit(rows), timed_out=expired.is_set())
-        return reader.execution(time.monotonic() - started)
+            reader.lose(process.returncode, wall_seconds, timed_out=expired.is_set())
+        return time.monotonic() - started
 
     def close(self) -> None:
         """End the process; the next program starts another."""
@@ -164,11 +180,19 @@ class _Reader:
     predictions: list[str | None] = field(default_factory=list)
     errors: dict[int, str] = field(default_factory=dict)
     forged: bool = False
+    first: bytes = b""
+    last: bytes = b""
+    printed: tuple[int, int] = (0, 0)
 
     def take(self, kind: bytes, payload: bytes) -> None:
         """Read one frame."""
         if kind == wasm_process.REPLY:
             self.forged = self.forged or not self._take_results(payload)
+        elif kind == wasm_process.PRINTED:
+            self.first += payload
+        elif kind == wasm_process.PRINTED_LAST:
+            self.printed = wasm_process.COUNTS.unpack_from(payload)
+            self.last = payload[wasm_process.COUNTS.size :]
         elif kind == wasm_process.END:
             self._take_end(payload)
         else:
@@ -213,6 +237,12 @@ class _Reader:
             self.outcome = Outcome.CRASHED
             self.reason = f"the sandbox's process ended with status {status}"
 
+    def transcript(self, characters: int) -> str:
+        """Return what exploring code printed, cut to this many characters."""
+        size, total = self.printed
+        lost = size > len(self.first) + len(self.last)
+        return shown(self.first, self.last, total if lost else None, characters)
+
     def execution(self, wall_seconds: float) -> Execution:
         """Return the run as a value."""
         if self.forged:
@@ -232,9 +262,17 @@ class _Reader:
         )
 
 
-def _encode_job(source: str, inputs: Sequence[Input], seed: int) -> bytes:
+def _header(limits: Limits, rows: int) -> dict[str, float]:
+    return {
+        "rows": rows,
+        "cpu_seconds": limits.cpu_limit(rows),
+        "memory_bytes": limits.memory_bytes,
+        "output_bytes": limits.output_bytes,
+    }
+
+
+def _encode_job(task: Mapping[str, object]) -> bytes:
     try:
-        task = {"source": source, "inputs": list(inputs), "seed": seed}
         job = json.dumps(task).encode("ascii")
     except (TypeError, ValueError) as error:
         raise SandboxError(f"these inputs cannot enter the sandbox: {error}") from error

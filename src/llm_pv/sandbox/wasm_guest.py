@@ -1,4 +1,4 @@
-"""The inner side of the WebAssembly sandbox: it runs one program, row by row.
+"""The inner side of the WebAssembly sandbox: it runs one program, row by row, or explores rows.
 
 CPython compiled to WebAssembly runs this file (`wasm_build` puts it there, with the label rule and
 the list of modules); nothing here protects anything, the boundary is the WebAssembly machine around
@@ -9,14 +9,17 @@ has an interpreter of its own, and every reply is checked outside.
 import builtins
 import contextlib
 import importlib
+import io
 import json
 import random
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 from llm_pv.data.labels import label_text
+from llm_pv.sandbox.exploration import explore
 from llm_pv.sandbox.modules import STANDARD_LIBRARY
 from llm_pv.sandbox.wasm_modules import NEEDED_LATE
 
@@ -25,6 +28,7 @@ ERROR_CHARACTERS = 300
 ERRORS_TOLD = 10
 
 _FILE = "<program>"
+_ENDINGS = {"finished": "finished", "raised": "raised an error", "memory": "out of memory"}
 _OUT_OF_MEMORY = "the program asked for more memory than its limit"
 
 for _name in (*STANDARD_LIBRARY, *NEEDED_LATE):
@@ -41,10 +45,15 @@ class Guest:
         self._errors_left = ERRORS_TOLD
 
     def load(self, job: str) -> tuple[str, str]:
-        """Run a program's module body; return ``("", "")``, or the outcome and its reason."""
+        """Run a program's module body; return ``("", "")``, or the outcome and its reason.
+
+        A job that holds labels is code to explore them with: it is run to its end at once.
+        """
+        task = json.loads(job)
+        if "labels" in task:
+            return _explore(task)
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-        task = json.loads(job)
         random.seed(task["seed"])
         self._inputs = iter(task["inputs"])
         module = types.ModuleType("program")
@@ -86,6 +95,42 @@ class Guest:
             with contextlib.suppress(Exception):
                 stream.flush()
         return outcome, json.dumps(results)
+
+
+class _Unbuffered(io.RawIOBase):
+    """Standard output, whatever the code closes, with nothing held back when it is cut off."""
+
+    def __init__(self) -> None:
+        self._file = io.FileIO(1, "w", closefd=False)
+
+    def writable(self) -> bool:
+        """Say that this can be written to."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Write all of the bytes: the machine takes few at a time."""
+        left = memoryview(data).cast("B")
+        size = len(left)
+        while left:
+            left = left[self._file.write(left) :]
+        return size
+
+
+def _explore(task: dict[str, Any]) -> tuple[str, str]:
+    printed = _Unbuffered()
+    sys.stdout = sys.stderr = io.TextIOWrapper(
+        _Unbuffered(),
+        "utf-8",
+        errors="backslashreplace",
+        write_through=True,
+    )
+
+    def complain(text: str) -> None:
+        printed.write(text.encode("utf-8", "backslashreplace"))
+
+    rows = list(zip(task["inputs"], task["labels"], strict=True))
+    ending, reason = explore(task["source"], rows, _import, complain, seed=task["seed"])
+    return _ENDINGS[ending], reason
 
 
 def _import(

@@ -32,6 +32,9 @@ JOB = b"J"
 REPLY = b"R"
 END = b"E"
 FAILED = b"X"
+PRINTED = b"O"
+PRINTED_LAST = b"T"
+COUNTS = struct.Struct("<QQ")
 FRAME_BYTES = 1 << 28
 """No frame is longer."""
 
@@ -40,6 +43,7 @@ FRAME_BYTES = 1 << 28
 _INTERPRETER_BYTES = 16 << 20
 _BYTES_AN_INPUT_BYTE = 8
 _MOST_MEMORY = 1 << 32
+_CONTINUATIONS = bytes(range(0x80, 0xC0))  # the bytes of UTF-8 that begin no character
 
 _FIRST_ROWS = 16
 _MOST_ROWS = 4_096
@@ -93,17 +97,22 @@ class Host:
         self._linker.add_wasip2()
 
     def run(self, header: bytes, job: bytes, replies: IO[bytes]) -> None:
-        """Run one program: reply frames as rows are done, then one end frame."""
+        """Run one program: reply frames as rows are done, then one end frame.
+
+        Code that explores rows has no replies: what it prints first is sent as it comes, what it
+        prints last before the end frame.
+        """
         import wasmtime
 
         task = json.loads(header)
-        output = bytearray()
+        exploring = task.get("exploring", False)
+        printed = Printed(task["output_bytes"], replies if exploring else None)
         started = time.process_time()
         with _cpu_limit(self._engine, task["cpu_seconds"]) as interrupted:
             try:
                 inputs_bytes = _BYTES_AN_INPUT_BYTE * len(job)
                 memory = _INTERPRETER_BYTES + inputs_bytes + task["memory_bytes"]
-                store = self._store(min(memory, _MOST_MEMORY), task["output_bytes"], output)
+                store = self._store(min(memory, _MOST_MEMORY), printed)
                 try:
                     instance = self._linker.instantiate(store, self._component)
                     outcome, reason = _drive(store, instance, task["rows"], job, replies)
@@ -116,29 +125,63 @@ class Host:
         if interrupted.is_set() and outcome != "finished":
             outcome = "timed out"
             reason = f"the CPU limit of {task['cpu_seconds']:g} s was reached"
+        if exploring:
+            write_frame(replies, PRINTED_LAST, printed.rest())
         end = {
             "outcome": outcome,
             "reason": reason,
-            "output": output.decode("utf-8", "replace"),
+            "output": printed.first.decode("utf-8", "replace"),
             "cpu_seconds": time.process_time() - started,
         }
         write_frame(replies, END, json.dumps(end).encode())
 
-    def _store(self, memory_bytes: int, output_bytes: int, output: bytearray) -> "wasmtime.Store":
+    def _store(self, memory_bytes: int, printed: "Printed") -> "wasmtime.Store":
         import wasmtime
 
-        def keep(data: bytes) -> int:
-            output.extend(data[: max(0, output_bytes - len(output))])
-            return len(data)
-
         capabilities = wasmtime.WasiConfig()
-        capabilities.stdout_custom = keep
-        capabilities.stderr_custom = keep
+        capabilities.stdout_custom = printed.keep
+        capabilities.stderr_custom = printed.keep
         store = wasmtime.Store(self._engine)
         store.set_epoch_deadline(1)
         store.set_limits(memory_size=memory_bytes)
         store.set_wasi(capabilities)
         return store
+
+
+class Printed:
+    """What a program prints: the first bytes of it, and of exploring code the last too.
+
+    Parameters
+    ----------
+    room
+        The bytes kept of either.
+    stream
+        Where the first bytes are sent as they come; None for a program that explores nothing.
+    """
+
+    def __init__(self, room: int, stream: IO[bytes] | None) -> None:
+        self.first, self.last = bytearray(), bytearray()
+        self.bytes = self.characters = 0
+        self._room = room
+        self._stream = stream
+
+    def rest(self) -> bytes:
+        """Return the numbers of bytes and of characters in all, and the last bytes."""
+        return COUNTS.pack(self.bytes, self.characters) + self.last[-self._room :]
+
+    def keep(self, data: bytes) -> int:
+        """Take bytes."""
+        first = data[: max(self._room - len(self.first), 0)]
+        self.first += first
+        if self._stream is not None:
+            if first:
+                write_frame(self._stream, PRINTED, first)
+            self.last += data[len(first) :][-self._room :]
+            if len(self.last) > 2 * self._room:
+                del self.last[: -self._room]
+            self.bytes += len(data)
+            self.characters += len(data.translate(None, _CONTINUATIONS))
+        return len(data)
 
 
 def _drive(

@@ -1,8 +1,9 @@
-"""What the pool asks of whatever runs candidates."""
+"""What the crew asks of whatever runs candidates and exploring code."""
 
 from typing import TYPE_CHECKING, Protocol
 
-from llm_pv.sandbox.execution import Execution, Limits
+from llm_pv.sandbox.batch import LabelledRows
+from llm_pv.sandbox.execution import Execution, Limits, ToolLimits
 
 if TYPE_CHECKING:  # that file imports numpy
     from collections.abc import Sequence
@@ -11,7 +12,7 @@ if TYPE_CHECKING:  # that file imports numpy
 
 
 class Worker(Protocol):
-    """Runs one candidate at a time, starting what it needs when it is first used."""
+    """Runs one candidate or piece of code at a time, starting what it needs when first used."""
 
     def run(
         self, source: str, inputs: "Sequence[Input]", limits: Limits, seed: int = 0
@@ -24,6 +25,20 @@ class Worker(Protocol):
         ------
         SandboxError
             If the worker itself fails, or is closed meanwhile.
+        """
+        ...
+
+    def explore(
+        self, code: str, rows: LabelledRows, limits: ToolLimits, seed: int = 0
+    ) -> Execution:
+        """Run code that explores labelled rows; what it printed is the output, cut to the limits.
+
+        Random numbers start from the seed, hashing from 0.
+
+        Raises
+        ------
+        SandboxError
+            As for `run`.
         """
         ...
 

@@ -21,18 +21,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from llm_pv.sandbox import kernel
-from llm_pv.sandbox.batch import decode_rows
-from llm_pv.sandbox.job import run_program
+from llm_pv.sandbox.batch import decode_labelled, decode_rows
+from llm_pv.sandbox.job import run_exploration, run_program
 from llm_pv.sandbox.preload import forget_import_paths, preload
-
-if TYPE_CHECKING:  # that file imports numpy
-    from collections.abc import Iterable
-
-    from llm_pv.data.examples import Input
 
 MESSAGE_BYTES = 4096
 NOT_STARTED = 91
@@ -47,12 +43,16 @@ class Job:
     ----------
     cpu_seconds, wall_seconds, memory_bytes, output_bytes
         As in `llm_pv.sandbox.execution.Limits`, all decided.
+    exploration_seed
+        Where the random numbers start of code that explores labelled rows; None for a candidate,
+        which gets inputs alone.
     """
 
     cpu_seconds: float
     wall_seconds: float
     memory_bytes: int
     output_bytes: int
+    exploration_seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -256,26 +256,32 @@ def watch(pid: int, wall_seconds: float, control: socket.socket, owner: int) -> 
 
 
 def run_job(job: Job, setting: Setting, files: list[int]) -> NoReturn:
-    """Become the process of one candidate: take its data, confine, run, and end."""
+    """Become the process of one job: take its data, confine, run, and end."""
     status = NOT_STARTED
     try:
         kernel.die_with_parent()
         before = resident_bytes()
-        inputs, source, page = take(files)
+        data, source, page = take(files)
+        run: Callable[..., None]
+        if job.exploration_seed is None:
+            run = partial(run_program, source, decode_rows(data), seed=setting.seed)
+        else:
+            rows = decode_labelled(data)
+            run = partial(run_exploration, source, rows, seed=job.exploration_seed)
         confine(job, setting, len(page) + resident_bytes() - before)
         status = 1
-        run_program(source, inputs, page, job.output_bytes, setting.allowed, seed=setting.seed)
+        run(page, job.output_bytes, setting.allowed)
         status = 0
     finally:
         os._exit(status)
 
 
-def take(files: list[int]) -> tuple["Iterable[Input]", str, mmap.mmap]:
-    """Read the inputs and the source, and map the page."""
-    inputs, source, page = files
-    rows = decode_rows(os.pread(inputs, os.fstat(inputs).st_size, 0))
+def take(files: list[int]) -> tuple[bytes, str, mmap.mmap]:
+    """Read the rows and the source, and map the page."""
+    rows, source, page = files
+    data = os.pread(rows, os.fstat(rows).st_size, 0)
     text = os.pread(source, os.fstat(source).st_size, 0).decode("utf-8", "surrogatepass")
-    return rows, text, mmap.mmap(page, 0)
+    return data, text, mmap.mmap(page, 0)
 
 
 def confine(job: Job, setting: Setting, data_bytes: int) -> None:

@@ -1,0 +1,276 @@
+"""Options of every command that asks a language model, and what they come to."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Group, Parameter
+
+from llm_pv.cli.main import complain
+from llm_pv.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from llm_pv.cli.options import SandboxOptions
+    from llm_pv.data.examples import Splits
+    from llm_pv.models.base import ModelOptions
+    from llm_pv.proposers.llm import LLM
+
+_MODEL = Group("Model", sort_key=3)
+_ASKING = Group("How the model is asked", sort_key=4)
+
+
+@Parameter(name="*", group=_MODEL)
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which model is asked, and how it is reached."""
+
+    model: str | None = None
+    "PROVIDER:MODEL; openai, anthropic, google, openai-compatible, hf, vllm, or auto."
+    base_url: str | None = None
+    "Address of an openai-compatible server, such as http://localhost:8000/v1."
+    api: Literal["responses", "chat"] | None = None
+    "Which of OpenAI's interfaces is spoken."
+    reasoning_effort: Literal["minimal", "low", "medium", "high", "none"] = "high"
+    "How long the model reasons; none leaves it to the vendor."
+    verbosity: Literal["low", "medium", "high", "none"] = "low"
+    "How much it writes besides its reasoning; none leaves it to the vendor."
+    max_output_tokens: int = 20_000
+    "Tokens one call may write, reasoning included."
+    temperature: float | None = None
+    "Sampling temperature; default the vendor's."
+    top_p: float | None = None
+    "Nucleus sampling; default the vendor's."
+    timeout: float = 1200.0
+    "Seconds one call may take."
+    retries: int = 5
+    "Further tries of a call that failed for a passing reason."
+    context_tokens: int | None = None
+    "The model's context window, where it is not known."
+    model_option: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    "NAME=JSON passed on in the request body; repeat for several."
+    batch: Annotated[bool, Parameter(negative="")] = False
+    "Use the vendor's batch interface: slower, and cheaper."
+
+    def options(self, *, offline: bool = False) -> "ModelOptions":
+        """Return how the model is called.
+
+        Raises
+        ------
+        ConfigurationError
+            If an option has a value no model takes.
+        """
+        from llm_pv.models.base import ModelOptions
+
+        self._check()
+        return ModelOptions(
+            reasoning_effort=None if self.reasoning_effort == "none" else self.reasoning_effort,
+            verbosity=None if self.verbosity == "none" else self.verbosity,
+            max_output_tokens=self.max_output_tokens,
+            timeout_seconds=self.timeout,
+            retries=self.retries,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            base_url=self.base_url,
+            api=self.api,
+            batch=self.batch,
+            extra=_extra(self.model_option),
+            context_tokens=self.context_tokens,
+            offline=offline,
+        )
+
+    def _check(self) -> None:
+        fine = {
+            "max-output-tokens": self.max_output_tokens > 0,
+            "temperature": self.temperature is None or 0 <= self.temperature < float("inf"),
+            "top-p": self.top_p is None or 0 < self.top_p <= 1,
+            "timeout": 0 < self.timeout < float("inf"),
+            "retries": self.retries >= 0,
+            "context-tokens": self.context_tokens is None or self.context_tokens > 0,
+        }
+        for option, holds in fine.items():
+            if not holds:
+                value = getattr(self, option.replace("-", "_"))
+                raise ConfigurationError(f"--{option} is {value}, which no model takes")
+
+
+@Parameter(name="*", group=_ASKING)
+@dataclass(frozen=True)
+class AskingOptions:
+    """What the model is asked, how often, and what may be spent."""
+
+    tool: Literal["local", "hosted", "none", "any"] | None = None
+    "Where its own Python runs: local, in a sandbox here; hosted, at the vendor; any, hosted where \
+it can be; default local where the model can call tools."
+    refine: int = 0
+    "How often a program that is wrong on training rows is sent back."
+    prompt_variant: str = "1"
+    "Wording of the problem: 1 to 4, or a file."
+    prompt_rows: int | None = None
+    "Training rows shown in the prompt."
+    samples_per_call: int = 1
+    "Answers one call returns, where the server can."
+    tool_calls: int = 20
+    "Calls of the tool in one attempt."
+    tool_cpu_seconds: float = 10.0
+    "CPU seconds of one tool call."
+    tool_memory_mb: int = 1024
+    "Memory of one tool call, in MB."
+    tool_output: int = 10_000
+    "Characters a tool call may return."
+    budget_usd: float | None = None
+    "Stop before calls come to more US dollars."
+    budget_tokens: int | None = None
+    "Stop before calls come to more tokens."
+    concurrency: int = 5
+    "Attempts, or trials of a grid, under way at once."
+    dry_run: Annotated[bool, Parameter(negative="")] = False
+    "Show the exact request, its tokens and what it may cost, and call nobody."
+
+
+def open_proposer(
+    model: ModelChoice,
+    asking: AskingOptions,
+    sandbox: "SandboxOptions",
+    *,
+    attempts: int | None,
+    budget_seconds: float | None,
+    default_rows: int | None,
+) -> "LLM":
+    """Return the proposer that asks a model; close it, or use it as a context manager.
+
+    Parameters
+    ----------
+    model, asking, sandbox
+        The options.
+    attempts
+        Attempts in each cell; None for 5.
+    budget_seconds
+        How long models may be asked; None for no end.
+    default_rows
+        Training rows in a prompt unless the options say; None for all.
+
+    Raises
+    ------
+    ConfigurationError, CredentialError, MissingExtraError
+        If the model cannot be asked so.
+    """
+    from llm_pv.models.registry import make_model
+    from llm_pv.proposers.llm import DEFAULT_ATTEMPTS, LLM, LLMSettings
+    from llm_pv.proposers.prompt import parse_variant
+    from llm_pv.proposers.spending import Budget
+    from llm_pv.sandbox import ToolLimits
+
+    assert model.model is not None
+    settings = LLMSettings(
+        tool=asking.tool,
+        refinements=asking.refine,
+        prompt_variant=parse_variant(asking.prompt_variant),
+        samples_per_call=asking.samples_per_call,
+        prompt_rows=default_rows if asking.prompt_rows is None else asking.prompt_rows,
+        tool_calls=asking.tool_calls,
+        tool_limits=ToolLimits(
+            cpu_seconds=asking.tool_cpu_seconds,
+            wall_seconds=2 * asking.tool_cpu_seconds,
+            memory_bytes=asking.tool_memory_mb * 1024 * 1024,
+            output_characters=asking.tool_output,
+        ),
+        allow_unconfined=sandbox.allow_unconfined,
+        backend=sandbox.sandbox,
+    )
+    budget = Budget(asking.budget_usd, asking.budget_tokens, budget_seconds)
+    opened = make_model(model.model, model.options(offline=asking.dry_run))
+    try:
+        return LLM(
+            opened,
+            attempts=DEFAULT_ATTEMPTS if attempts is None else attempts,
+            settings=settings,
+            budget=budget,
+        )
+    except BaseException:
+        opened.close()
+        raise
+
+
+def refuse_without_model(model: ModelChoice, asking: AskingOptions) -> None:
+    """Raise if there are options for a model but none is named.
+
+    Raises
+    ------
+    ConfigurationError
+        If so.
+    """
+    if model.model is not None:
+        return
+    given = [
+        name.replace("_", "-")
+        for chosen, default in ((model, ModelChoice()), (asking, AskingOptions()))
+        for name in chosen.__dataclass_fields__
+        if name != "concurrency" and getattr(chosen, name) != getattr(default, name)
+    ]
+    if given:
+        raise ConfigurationError(f"--{given[0]} is for a model; name it with --model PROVIDER:NAME")
+
+
+def preview_record(proposer: "LLM", splits: "Splits", seed: int) -> dict[str, Any]:
+    """Return the exact first request for some rows, and what it may cost."""
+    preview, worst = proposer.preview(splits.train, splits.classes, seed=seed)
+    return {
+        "request": {"method": preview.method, "url": preview.url, "body": dict(preview.body)},
+        "input_tokens": preview.input_tokens,
+        "most_output_tokens": proposer.model.max_output_tokens * proposer.settings.samples_per_call,
+        "attempts": proposer.attempts,
+        "most_tool_calls": proposer.settings.tool_calls if proposer.tool_place == "local" else 0,
+        "first_call_usd_at_most": worst.usd,
+    }
+
+
+def print_preview(record: dict[str, Any], name: str, format: str) -> None:  # noqa: A002
+    """Write what `preview_record` returned to standard output."""
+    if format == "json":
+        sys.stdout.write(json.dumps({"name": name} | record, indent=2) + "\n")
+        return
+    request, usd = record["request"], record["first_call_usd_at_most"]
+    price = "price unknown" if usd is None else f"at most ${usd:.4g}"
+    sys.stdout.write(
+        f"=== request: {name}\n{request['method']} {request['url']}\n"
+        f"{json.dumps(request['body'], indent=2, ensure_ascii=False)}\n"
+        f"=== estimate: {name}\n"
+        f"first call: about {record['input_tokens']:,} tokens sent, at most "
+        f"{record['most_output_tokens']:,} written, {price}\n"
+        f"attempts: {record['attempts']}, each with at most {record['most_tool_calls']} tool "
+        "calls, which send the conversation again\n"
+    )
+
+
+def disclose(proposer: "LLM", splits: "Splits", seed: int) -> None:
+    """Say on standard error which rows and columns are about to leave this machine, if any."""
+    from llm_pv.proposers.prompt import disclosure
+
+    if proposer.model.destination is None:
+        return
+    _, shown, _ = proposer.prompt(splits.train, splits.classes, seed=seed)
+    complain(
+        disclosure(
+            shown,
+            splits.columns,
+            f"{proposer.model.name} at {proposer.model.destination}",
+            tool_rows=len(splits.train) if proposer.tool_place == "local" else 0,
+        )
+    )
+
+
+def _extra(items: Sequence[str]) -> dict[str, Any]:
+    extra = {}
+    for item in items:
+        name, equals, text = item.partition("=")
+        if not equals or not name:
+            raise ConfigurationError(f"--model-option {item!r}: write NAME=JSON, such as top_k=40")
+        try:
+            extra[name] = json.loads(text)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"--model-option {item!r}: the value is no JSON ({error}); quote strings"
+            ) from error
+    return extra

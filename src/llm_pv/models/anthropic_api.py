@@ -1,0 +1,57 @@
+"""Anthropic's messages."""
+
+import re
+from typing import Any, cast
+
+import httpx2
+from anthropic import AsyncAnthropic
+from pydantic_ai.models.anthropic import AnthropicModel
+from pydantic_ai.profiles.anthropic import ANTHROPIC_THINKING_BUDGET_MAP
+from pydantic_ai.providers.anthropic import AnthropicProvider
+
+from llm_pv.models.base import ModelOptions
+from llm_pv.models.endpoint import Endpoint
+from llm_pv.models.prices import PriceList
+
+LEAST_BUDGET = 1_024
+"""Tokens of thought that can be asked for."""
+
+_THOUGHTLESS = re.compile(r"claude-(instant|2|3-(?!7))")
+"""Models that cannot think before they answer and refuse to be asked."""
+
+
+def anthropic_endpoint(
+    model: str, options: ModelOptions, key: str, client: httpx2.AsyncClient
+) -> Endpoint:
+    """Return a model of Anthropic.
+
+    While it thinks it takes no temperature and no top_p, so an effort turns these off.
+    """
+    provider = AnthropicProvider(
+        anthropic_client=AsyncAnthropic(
+            api_key=key, base_url=options.base_url, http_client=client, max_retries=0
+        )
+    )
+    known = AnthropicModel(model, provider=provider)
+    settings: dict[str, Any] = {}
+    if _THOUGHTLESS.match(model):
+        settings["thinking"] = None
+    elif options.reasoning_effort is not None:
+        settings |= {"temperature": None, "top_p": None}
+        if not known.profile.get("anthropic_supports_adaptive_thinking"):
+            settings |= _budget(options.reasoning_effort, options.max_output_tokens)
+    return Endpoint(
+        known,
+        settings,
+        PriceList(model, "anthropic", batch=options.batch),
+        frozenset({"none", "local", "hosted"}),
+    )
+
+
+def _budget(effort: str, max_output_tokens: int) -> dict[str, Any]:
+    """Return how much an older model may think, which has to leave room for the answer."""
+    wanted = ANTHROPIC_THINKING_BUDGET_MAP[cast("Any", effort)]
+    budget = wanted if wanted < max_output_tokens else max_output_tokens * 4 // 5
+    if budget < LEAST_BUDGET:
+        return {"thinking": None}
+    return {"anthropic_thinking": {"type": "enabled", "budget_tokens": budget}}

@@ -1,0 +1,256 @@
+"""Calls gathered into the vendors' batches: half the price, and up to a day to wait.
+
+What is under way is noted in a file, so that a run that was killed collects what it has paid for:
+a request is known again by the digest of its body and its seed. Only a batch whose creation the
+vendor had not yet confirmed can be lost.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+from pydantic_ai import ModelResponse
+from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
+from pydantic_ai.models import Model
+from pydantic_ai.models.batch import Batch, BatchRequest, BatchResult, EncodedBatchRequest
+
+from llm_pv.errors import ModelError
+from llm_pv.models.connection import Watch, watched
+from llm_pv.models.retrying import Backoff, call_with_retries, explanation, passes
+
+Result = TypeVar("Result")
+
+LONGEST_RESULTS = 2**30
+"""Bytes the results of a batch may have."""
+
+TOO_MANY = 429
+"""The one failure after which a batch was surely not created, and may be later."""
+
+_HANDLES = TypeAdapter(Batch)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a batch is gathered and waited for, in seconds.
+
+    Parameters
+    ----------
+    window
+        How long the first call waits for others to go with it.
+    first_look, longest_look
+        The wait between looks at a batch grows by half from the one to the other.
+    sleep
+        Does the waiting.
+    """
+
+    window: float = 2.0
+    first_look: float = 30.0
+    longest_look: float = 600.0
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+@dataclass
+class _Item:
+    """One call: its name within batches, what it asks, and who waits for the answer."""
+
+    name: str
+    request: BatchRequest
+    encoded: EncodedBatchRequest
+    answer: "asyncio.Future[ModelResponse]"
+
+
+class BatchQueue:
+    """Turns single calls into batches; it lives in one event loop.
+
+    Parameters
+    ----------
+    model
+        The vendor's model.
+    record
+        The file in which batches are noted; None to note them nowhere.
+    retries, backoff
+        Of the requests that make and watch a batch.
+    pace
+        Of gathering and waiting.
+    """
+
+    def __init__(
+        self,
+        model: Model[Any],
+        record: Path | None,
+        retries: int,
+        backoff: Backoff,
+        pace: Pace | None = None,
+    ) -> None:
+        self._model = model
+        self._record = record
+        self._retries = retries
+        self._backoff = backoff
+        self._pace = pace or Pace()
+        self._asked: Counter[str] = Counter()
+        self._waiting: list[_Item] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._known = dict(_read(record))
+
+    async def ask(self, request: BatchRequest, seed: int) -> ModelResponse:
+        """Send a request in the next batch, or find it in a noted one, and wait for its answer."""
+        encoded = await self._model.batch_encode(request)
+        key = hashlib.sha256(f"{seed}\n{encoded.body}".encode()).hexdigest()[:32]
+        # The same request twice, or again after it failed, is another item.
+        name = f"{key}-{self._asked[key]}"
+        self._asked[key] += 1
+        item = _Item(
+            name,
+            replace(request, custom_id=name),
+            replace(encoded, custom_id=name),
+            asyncio.get_running_loop().create_future(),
+        )
+        self._waiting.append(item)
+        if len(self._waiting) == 1:
+            self._start(self._send_gathered())
+        return await item.answer
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send_gathered(self) -> None:
+        await self._pace.sleep(self._pace.window)
+        items, self._waiting = self._waiting, []
+        noted: dict[str, list[_Item]] = {}
+        fresh: dict[str, list[_Item]] = {}
+        for item in items:
+            handle = self._known.get(item.name)
+            if handle is None:
+                fresh.setdefault(item.encoded.group, []).append(item)
+            else:
+                noted.setdefault(handle.id, []).append(item)
+        for together in noted.values():
+            self._start(self._collect(self._known[together[0].name], together))
+        for group in fresh.values():
+            for chunk in self._chunks(group):
+                self._start(self._send(chunk))
+
+    def _chunks(self, items: list[_Item]) -> Iterator[list[_Item]]:
+        most = self._model.batch_max_requests or 1
+        most_bytes = self._model.batch_max_bytes or LONGEST_RESULTS
+        chunk: list[_Item] = []
+        size = 0
+        for item in items:
+            more = self._model.batch_request_size(item.encoded)
+            if chunk and (len(chunk) == most or size + more > most_bytes):
+                yield chunk
+                chunk, size = [], 0
+            chunk.append(item)
+            size += more
+        yield chunk
+
+    async def _send(self, items: list[_Item]) -> None:
+        with _failing(items), watched(Watch(longest_reply=LONGEST_RESULTS)):
+            handle = await self._create([item.encoded for item in items])
+            _note(self._record, handle, [item.name for item in items])
+            await self._wait_and_deliver(handle, items)
+
+    async def _create(self, requests: list[EncodedBatchRequest]) -> Batch:
+        try:
+            return await self._call(partial(self._model.batch_create, requests), _was_not_made)
+        except ModelAPIError as error:
+            if passes(error) and not _was_not_made(error):
+                raise ModelError(
+                    f"a batch failed to be made, but may have been made all the same: "
+                    f"{explanation(error)}"
+                ) from error
+            raise
+
+    async def _collect(self, handle: Batch, items: list[_Item]) -> None:
+        """Wait for a batch that an earlier process sent."""
+        with _failing(items), watched(Watch(longest_reply=LONGEST_RESULTS)):
+            try:
+                handle = await self._call(partial(self._model.batch_status, handle))
+            except ModelHTTPError as error:
+                if error.status_code != 404:
+                    raise
+                # The vendor has forgotten it, so it has to be sent, and paid, again.
+                await self._send(items)
+                return
+            await self._wait_and_deliver(handle, items)
+
+    async def _wait_and_deliver(self, handle: Batch, items: list[_Item]) -> None:
+        wait = self._pace.first_look
+        while handle.status != "ended":
+            await self._pace.sleep(wait)
+            wait = min(wait * 1.5, self._pace.longest_look)
+            handle = await self._call(partial(self._model.batch_status, handle))
+        results = await self._call(partial(self._model.batch_results, handle))
+        by_name = {result.custom_id: result for result in results}
+        for item in items:
+            self._deliver(item, by_name.get(item.name))
+
+    def _deliver(self, item: _Item, result: BatchResult | None) -> None:
+        if item.answer.done():
+            return
+        if result is None:
+            item.answer.set_exception(ModelError("the batch ended without an answer to this call"))
+            return
+        try:
+            item.answer.set_result(self._model.batch_decode(result, item.request))
+        except Exception as error:  # noqa: BLE001 - whatever the answer is, it is this item's alone
+            item.answer.set_exception(error)
+
+    async def _call(
+        self,
+        call: Callable[[], Coroutine[Any, Any, Result]],
+        retry: Callable[[BaseException], bool] = passes,
+    ) -> Result:
+        return await call_with_retries(call, self._retries, self._backoff, retry)
+
+
+def _was_not_made(error: BaseException) -> bool:
+    return isinstance(error, ModelHTTPError) and error.status_code == TOO_MANY
+
+
+@contextmanager
+def _failing(items: list[_Item]) -> Iterator[None]:
+    """Hand a failure of a batch to everybody who waits for it."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - it is raised again where the answers are awaited
+        for item in items:
+            if not item.answer.done():
+                item.answer.set_exception(error)
+
+
+def _note(record: Path | None, handle: Batch, names: list[str]) -> None:
+    """Append a batch to the record, on the disk before anything else happens."""
+    if record is None:
+        return
+    # The group holds a digest of the key, which only sending needs.
+    group = {**json.loads(handle.group), "credential": ""}
+    plain = _HANDLES.dump_python(replace(handle, group=json.dumps(group)), mode="json")
+    with record.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"batch": plain, "calls": names}) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read(record: Path | None) -> Iterator[tuple[str, Batch]]:
+    if record is None or not record.exists():
+        return
+    for line in record.read_text("utf-8").splitlines():
+        try:
+            entry = json.loads(line)
+            handle = _HANDLES.validate_python(entry["batch"])
+            yield from ((name, handle) for name in entry["calls"])
+        except (ValueError, KeyError, TypeError):
+            # The last line of a run that was killed while it wrote.
+            continue

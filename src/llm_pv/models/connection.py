@@ -1,0 +1,169 @@
+"""One HTTP client in one background event loop, behind a face that any thread can call."""
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import CancelledError, Future
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx2
+
+from llm_pv.errors import ModelError
+
+Result = TypeVar("Result")
+
+LONGEST_REPLY = 32 * 2**20
+"""Bytes a reply may have; the longest a model can write is a hundredth of it."""
+
+
+class ReplyTooLongError(ModelError):
+    """A reply that no model could have written."""
+
+
+class CapturedRequest(BaseException):
+    """Carries a request that a preview stopped on its way out.
+
+    It is no `Exception`, so that no client takes it for a failure of the network and tries again.
+    """
+
+    def __init__(self, request: httpx2.Request) -> None:
+        super().__init__("not sent")
+        self.method = request.method
+        self.url = str(request.url)
+        self.body: dict[str, Any] = json.loads(request.content)
+
+
+@dataclass
+class Watch:
+    """What happens on the wire during one call.
+
+    Parameters
+    ----------
+    sent
+        Requests so far.
+    hold
+        Whether the first request is stopped on its way out.
+    longest_reply
+        Bytes a reply may have.
+    """
+
+    sent: int = 0
+    hold: bool = False
+    longest_reply: int = LONGEST_REPLY
+
+
+_watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
+
+
+@contextlib.contextmanager
+def watched(watch: Watch) -> Iterator[Watch]:
+    """Count the requests made within the block, or stop the first of them."""
+    token = _watch.set(watch)
+    try:
+        yield watch
+    finally:
+        _watch.reset(token)
+
+
+async def _before(request: httpx2.Request) -> None:
+    watch = _watch.get()
+    if watch is None:
+        return
+    if watch.hold:
+        raise CapturedRequest(request)
+    watch.sent += 1
+
+
+class _CappedStream(httpx2.AsyncByteStream):
+    def __init__(self, stream: httpx2.AsyncByteStream, longest: int) -> None:
+        self._stream = stream
+        self._longest = longest
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        received = 0
+        async for chunk in self._stream:
+            received += len(chunk)
+            if received > self._longest:
+                raise ReplyTooLongError(f"a reply of more than {self._longest // 2**20} MiB")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+async def _after(response: httpx2.Response) -> None:
+    encoding = response.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        # Only plain bodies were asked for: a few packed bytes can unfold to any size.
+        raise ReplyTooLongError(f"a reply packed as {encoding!r}, which was not asked for")
+    assert isinstance(response.stream, httpx2.AsyncByteStream)
+    watch = _watch.get()
+    longest = watch.longest_reply if watch else LONGEST_REPLY
+    response.stream = _CappedStream(response.stream, longest)
+
+
+class Connection:
+    """A thread with an event loop and the HTTP client that lives in it.
+
+    Parameters
+    ----------
+    timeout_seconds
+        The longest silence; the limit on a whole call is the caller's.
+    """
+
+    def __init__(self, timeout_seconds: float) -> None:
+        self._loop = asyncio.new_event_loop()
+        self.client = httpx2.AsyncClient(
+            timeout=httpx2.Timeout(timeout_seconds, connect=min(30.0, timeout_seconds)),
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),
+            headers={"Accept-Encoding": "identity"},
+            event_hooks={"request": [_before], "response": [_after]},
+        )
+        self._lock = threading.Lock()
+        self._closed = False
+        # A daemon, so that a program that forgot to close a model still ends.
+        self._thread = threading.Thread(target=self._serve, name="llm-pv-models", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run a coroutine in the loop and wait; an interrupt in this thread cancels it."""
+        future = self._submit(work)
+        try:
+            return future.result()
+        except CancelledError as error:
+            raise ModelError("this model was closed while it was answering") from error
+        finally:
+            future.cancel()
+
+    def close(self) -> None:
+        """Cancel what is under way and let go of every connection; a second call does nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def _submit(self, work: Coroutine[Any, Any, Result]) -> "Future[Result]":
+        with self._lock:
+            if self._closed:
+                work.close()
+                raise ModelError("this model is closed")
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+        finally:
+            pending = asyncio.all_tasks(self._loop)
+            for task in pending:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+            self._loop.run_until_complete(self.client.aclose())
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.close()

@@ -1,0 +1,47 @@
+"""What one vendor's file hands over: the model to call, and how calls of it are set up."""
+
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from pydantic_ai.models import Model
+
+from llm_pv.models.base import ToolPlace
+from llm_pv.models.prices import PriceList
+
+CallSettings: TypeAlias = Callable[[str, int, int], Mapping[str, Any]]
+"""The settings of one call, given the first message, the number of samples and the seed."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A model behind an API.
+
+    Parameters
+    ----------
+    model
+        The library's client for it.
+    settings
+        The settings of every call.
+    prices
+        What calls cost.
+    tool_places
+        Where its code can run.
+    per_call
+        Settings that differ from call to call.
+    most_samples
+        Alternatives one call can return.
+    ask_context
+        Asks the server for its context window; None where there is no such question.
+    extra_in_settings
+        Whether further options go in with each call's settings, not with the client.
+    """
+
+    model: Model[Any]
+    settings: Mapping[str, Any]
+    prices: PriceList
+    tool_places: frozenset[ToolPlace]
+    per_call: CallSettings = lambda _prompt, _samples, _seed: {}
+    most_samples: int = 1
+    ask_context: Callable[[], Coroutine[Any, Any, int | None]] | None = None
+    extra_in_settings: bool = True

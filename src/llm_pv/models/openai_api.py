@@ -1,0 +1,166 @@
+"""OpenAI, over responses or chat completions, and every server that speaks the latter."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import httpx2
+from openai import AsyncOpenAI, OpenAIError
+from openai.types import chat
+from pydantic_ai import ModelResponse
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+from pydantic_ai.profiles import ModelProfile
+from pydantic_ai.profiles.openai import OpenAIModelProfile
+from pydantic_ai.providers.openai import OpenAIProvider
+
+from llm_pv.models.base import ModelOptions
+from llm_pv.models.endpoint import Endpoint
+from llm_pv.models.prices import PriceList
+from llm_pv.models.turns import ALTERNATIVES
+
+MOST_CHOICES = 128
+"""The most alternatives OpenAI returns for one request; servers follow it."""
+
+_VERBOSE = re.compile(r"gpt-([5-9]|\d\d)(?!.*(chat|codex))")
+
+
+class ChatModel(OpenAIChatModel):
+    """Chat completions with all the choices of a reply, where the library reads the first only."""
+
+    def _process_response(self, response: Any, **kwargs: Any) -> ModelResponse:
+        choices = getattr(response, "choices", None)
+        if choices is None or (len(choices) < 2 and choices):
+            return super()._process_response(response, **kwargs)
+        if not choices:
+            assert isinstance(response, chat.ChatCompletion)
+            return ModelResponse(
+                parts=[],
+                usage=self._map_usage(response),
+                model_name=response.model,
+                provider_name=self.system,
+                finish_reason="error",
+            )
+        read = [
+            super(ChatModel, self)._process_response(
+                response.model_copy(update={"choices": [choice]}), **kwargs
+            )
+            for choice in choices
+        ]
+        first, *rest = read
+        first.metadata = {ALTERNATIVES: rest}
+        return first
+
+
+def openai_endpoint(
+    model: str, options: ModelOptions, key: str, client: httpx2.AsyncClient
+) -> Endpoint:
+    """Return a model of OpenAI itself.
+
+    While it thinks it takes no temperature and no top_p.
+    """
+    provider = _provider(options.base_url, key, client)
+    settings: dict[str, Any] = {}
+    if options.verbosity is not None and _VERBOSE.match(model.lower().removeprefix("ft:")):
+        settings["openai_text_verbosity"] = options.verbosity
+    if _thinks(provider.model_profile(model), options):
+        settings |= {"temperature": None, "top_p": None}
+    prices = PriceList(model, "openai", batch=options.batch)
+    if options.api == "chat":
+        return Endpoint(
+            ChatModel(model, provider=provider),
+            settings,
+            prices,
+            frozenset({"none", "local"}),
+            _chat_settings,
+            MOST_CHOICES,
+        )
+    return Endpoint(
+        OpenAIResponsesModel(model, provider=provider),
+        settings,
+        prices,
+        frozenset({"none", "local", "hosted"}),
+        lambda prompt, _samples, _seed: {"openai_prompt_cache_key": cache_key(prompt)},
+    )
+
+
+def compatible_endpoint(
+    model: str, options: ModelOptions, key: str | None, client: httpx2.AsyncClient
+) -> Endpoint:
+    """Return a model of a server that speaks OpenAI's language.
+
+    Only what every such server knows is sent: the limit as ``max_tokens``, whose newer name some
+    ignore in silence; no cache key, no verbosity; an effort only for models known to have one.
+    """
+    assert options.base_url is not None
+    # The client insists on a key; a server without keys looks at none.
+    provider = _provider(options.base_url, key or "none", client)
+    prices = PriceList(model, url=options.base_url)
+    ask = partial(_context, model, provider)
+    if options.api == "responses":
+        return Endpoint(
+            OpenAIResponsesModel(model, provider=provider),
+            {},
+            prices,
+            frozenset({"none", "local"}),
+            ask_context=ask,
+        )
+    return Endpoint(
+        ChatModel(
+            model,
+            provider=provider,
+            profile=OpenAIModelProfile(
+                openai_chat_supports_max_completion_tokens=False,
+                openai_supports_strict_tool_definition=False,
+            ),
+        ),
+        {},
+        prices,
+        frozenset({"none", "local"}),
+        lambda _prompt, samples, seed: {"seed": seed & 0x7FFFFFFF} | _choices(samples),
+        MOST_CHOICES,
+        ask,
+    )
+
+
+async def _context(model: str, provider: OpenAIProvider) -> int | None:
+    """Ask a server for a model's context window, which vLLM and its like tell."""
+    client = provider.client.with_options(timeout=5.0)
+    try:
+        listed = await client.models.list()
+        for entry in listed.data:
+            told = (entry.model_extra or {}).get("max_model_len")
+            if entry.id == model and isinstance(told, int):
+                return told
+    except (OpenAIError, ValueError, AttributeError, TypeError):
+        return None
+    return None
+
+
+def _thinks(known: ModelProfile | None, options: ModelOptions) -> bool:
+    profile: Mapping[str, Any] = known or {}
+    return bool(profile.get("openai_supports_reasoning")) and (
+        options.reasoning_effort is not None
+        or bool(profile.get("thinking_enabled_by_default"))
+        or not profile.get("openai_supports_reasoning_effort_none")
+    )
+
+
+def _provider(base_url: str | None, key: str, client: httpx2.AsyncClient) -> OpenAIProvider:
+    return OpenAIProvider(
+        openai_client=AsyncOpenAI(api_key=key, base_url=base_url, http_client=client, max_retries=0)
+    )
+
+
+def cache_key(prompt: str) -> str:
+    """Return what sends every attempt at a prompt to the machine that has it in its cache."""
+    return hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _chat_settings(prompt: str, samples: int, _seed: int) -> Mapping[str, Any]:
+    return {"openai_prompt_cache_key": cache_key(prompt)} | _choices(samples)
+
+
+def _choices(samples: int) -> dict[str, Any]:
+    return {"extra_body": {"n": samples}} if samples > 1 else {}

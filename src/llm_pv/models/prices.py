@@ -1,0 +1,70 @@
+"""What calls cost, from the price lists that genai-prices keeps."""
+
+from dataclasses import dataclass
+
+from llm_pv.models.base import Usage
+
+
+@dataclass(frozen=True)
+class PriceList:
+    """The prices of one model.
+
+    Parameters
+    ----------
+    model
+        The vendor's name of the model.
+    provider
+        The vendor as genai-prices calls it; None to go by the address.
+    url
+        The server's address, by which hosts of other vendors' models are known.
+    batch
+        Whether calls are paid at the batch price; where a list has none, the full price is taken.
+    """
+
+    model: str
+    provider: str | None = None
+    url: str | None = None
+    batch: bool = False
+
+    def price(self, usage: Usage, model: str = "") -> float | None:
+        """Return the price of a usage in US dollars, None where it is not known.
+
+        Parameters
+        ----------
+        usage
+            The tokens.
+        model
+            The name the server gave itself, looked up first.
+
+        Examples
+        --------
+        >>> PriceList("gpt-4o-mini", "openai").price(Usage(1_000_000, 1_000_000))
+        0.75
+        >>> PriceList("my-model", url="http://localhost:8000/v1").price(Usage(10, 10)) is None
+        True
+        """
+        for name in filter(None, (model, self.model)):
+            known = self._look_up(usage, name)
+            if known is not None:
+                return known
+        return None
+
+    def _look_up(self, usage: Usage, model: str) -> float | None:
+        from genai_prices import Usage as Priced
+        from genai_prices import calc_price
+
+        tokens = Priced(
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cache_read_tokens=usage.cached_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+        )
+        context = {"processing": "batch"} if self.batch else None
+        try:
+            if self.provider is not None:
+                found = calc_price(tokens, model, provider_id=self.provider, price_context=context)
+            else:
+                found = calc_price(tokens, model, provider_api_url=self.url, price_context=context)
+        except (LookupError, ValueError):
+            return None
+        return float(found.total_price)

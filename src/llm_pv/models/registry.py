@@ -1,0 +1,78 @@
+"""Language models by the names users give them."""
+
+from llm_pv.errors import ConfigurationError
+from llm_pv.models.base import LanguageModel, ModelOptions
+
+VENDORS = ("openai", "anthropic", "google", "openai-compatible")
+"""Models behind an API; the part of a name before the colon."""
+
+ENGINES = ("hf", "vllm")
+"""Models that run in this process."""
+
+ALIASES = {"gemini": "google", "huggingface": "hf"}
+"""Older names of the above."""
+
+
+def make_model(name: str, options: ModelOptions | None = None) -> LanguageModel:
+    """Return the model of a name, ready to be called.
+
+    Parameters
+    ----------
+    name
+        ``PROVIDER:MODEL``, such as ``"openai:gpt-5"`` or ``"hf:FOLDER"``; ``"auto:MODEL"`` goes by
+        the model's name.
+    options
+        How it is called; None for the defaults.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such provider, an option does not fit it, or its extra is not installed.
+    CredentialError
+        If it needs a key and there is none.
+    """
+    provider, model = split_name(name)
+    options = options or ModelOptions()
+    if provider in VENDORS:
+        from llm_pv.models.vendors import make_vendor_model
+
+        return make_vendor_model(provider, model, options)
+    if provider == "hf":
+        from llm_pv.models.transformers_engine import TransformersModel
+
+        return TransformersModel(model, options)
+    from llm_pv.models.vllm_engine import VLLMModel
+
+    return VLLMModel(model, options)
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Read ``PROVIDER:MODEL``.
+
+    Examples
+    --------
+    >>> split_name("gemini:gemini-3-pro"), split_name("auto:claude-opus-4-5")
+    (('google', 'gemini-3-pro'), ('anthropic', 'claude-opus-4-5'))
+    """
+    provider, colon, model = name.partition(":")
+    provider = ALIASES.get(provider.lower(), provider.lower())
+    if provider == "auto" and model:
+        provider = _guess(model)
+    if not colon or not model or provider not in (*VENDORS, *ENGINES):
+        known = ", ".join((*VENDORS, *ENGINES))
+        raise ConfigurationError(
+            f"--model {name!r} is no PROVIDER:MODEL; give one of {known} before the colon, "
+            "such as openai:gpt-5"
+        )
+    return provider, model
+
+
+def _guess(model: str) -> str:
+    lowered = model.lower()
+    if lowered.startswith("claude"):
+        return "anthropic"
+    if lowered.startswith(("gemini", "gemma-", "models/gemini")):
+        return "google"
+    if lowered.startswith(("gpt", "o1", "o3", "o4", "chatgpt", "codex")):
+        return "openai"
+    return "hf"

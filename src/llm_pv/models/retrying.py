@@ -1,0 +1,185 @@
+"""Which failures of a call pass by themselves, how long to wait for that, and what is left to say.
+
+Every request is one try: the vendors' clients are told to make no tries of their own.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic_ai.exceptions import (
+    ModelAPIError,
+    ModelAuthenticationError,
+    ModelConnectionError,
+    ModelHTTPError,
+    ModelQuotaExceededError,
+    ModelRateLimitError,
+    ModelRequestTimeout,
+    ModelServerError,
+    ModelUnavailableError,
+    UnexpectedModelBehavior,
+    UserError,
+)
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+
+from llm_pv.errors import CredentialError, ModelError
+from llm_pv.models.connection import Watch
+from llm_pv.models.credentials import Redactor
+
+Result = TypeVar("Result")
+
+PASSING = (408, 409, 429)
+"""HTTP statuses under 500 after which the same request may succeed."""
+
+REFUSED_KEY = (401, 403)
+
+LONGEST_DETAIL = 300
+"""Characters of a server's explanation that an error repeats."""
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """How long to wait between tries, in seconds.
+
+    Parameters
+    ----------
+    first, longest
+        The wait doubles from the one to the other; a random share of up to a half is taken off, so
+        that calls that failed together come back apart.
+    longest_asked
+        The most that is waited because a server asked for it (``Retry-After``).
+    sleep
+        Does the waiting.
+    """
+
+    first: float = 1.0
+    longest: float = 60.0
+    longest_asked: float = 300.0
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    def wait(self, state: RetryCallState) -> float:
+        """Return the seconds before the next try."""
+        backoff = min(self.first * 2.0 ** (state.attempt_number - 1), self.longest)
+        jitter = random.uniform(0.0, backoff / 2)  # noqa: S311 - no secret hangs on it
+        error = state.outcome.exception() if state.outcome else None
+        asked = getattr(error, "retry_after", None)
+        if asked is None:
+            return backoff - jitter
+        return min(float(asked), self.longest_asked) + jitter
+
+
+def passes(error: BaseException) -> bool:
+    """Tell whether the same request may succeed later."""
+    if isinstance(error, ModelQuotaExceededError) or own_error(error) is not None:
+        return False
+    if isinstance(error, ModelHTTPError):
+        return error.status_code in PASSING or error.status_code >= 500
+    return isinstance(
+        error,
+        ModelConnectionError
+        | ModelRateLimitError
+        | ModelRequestTimeout
+        | ModelServerError
+        | ModelUnavailableError,
+    )
+
+
+async def call_with_retries(
+    call: Callable[[], Coroutine[Any, Any, Result]],
+    retries: int,
+    backoff: Backoff,
+    retry: Callable[[BaseException], bool] = passes,
+) -> Result:
+    """Make a call, again and again while its failure is a passing one."""
+    retrying = AsyncRetrying(
+        stop=stop_after_attempt(retries + 1),
+        retry=retry_if_exception(retry),
+        wait=backoff.wait,
+        sleep=backoff.sleep,
+        reraise=True,
+    )
+    async for attempt in retrying:
+        with attempt:
+            return await call()
+    raise AssertionError("a retry controller that makes no try")
+
+
+def translate(
+    error: Exception, name: str, redact: Redactor, watch: Watch, variable: str
+) -> ModelError:
+    """Return the error of this package, in one line without secrets, for one of the library's.
+
+    Parameters
+    ----------
+    error
+        What the call failed with.
+    name
+        The model, as the user named it.
+    redact
+        Takes the key out of what the server said.
+    watch
+        Counted the requests.
+    variable
+        Where the key comes from, for the advice.
+    """
+    after = f" after {watch.sent} tries" if watch.sent > 1 else ""
+    own = own_error(error)
+    if own is not None:
+        said = f"{name}: {redact(str(own))}{after}"
+        return type(own)(said, passing=own.passing, maybe_paid=own.maybe_paid)
+    detail = redact(explanation(error))
+    if isinstance(error, ModelQuotaExceededError):
+        return CredentialError(f"{name}: the account has no credit or quota left: {detail}")
+    status = error.status_code if isinstance(error, ModelHTTPError) else None
+    if status in REFUSED_KEY or isinstance(error, ModelAuthenticationError):
+        shown = f" (HTTP {status})" if status else ""
+        return CredentialError(f"{name}: the server refused the key of {variable}{shown}: {detail}")
+    if status is not None:
+        return ModelError(f"{name}: HTTP {status}{after}: {detail}", passing=passes(error))
+    if isinstance(error, UserError):
+        return ModelError(f"{name}: {detail}{after}")
+    # The vendor may have done its work before the connection broke or the answer was garbled.
+    return ModelError(f"{name}: {detail}{after}", passing=True, maybe_paid=True)
+
+
+def own_error(error: BaseException) -> ModelError | None:
+    """Return the error of this package that a client wrapped in its own, if there is one."""
+    return next((each for each in _chain(error) if isinstance(each, ModelError)), None)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def explanation(error: Exception) -> str:
+    """Return what the server or the network said, in one line."""
+    if isinstance(error, ModelHTTPError):
+        said = _message(error.body)
+    elif isinstance(error, ModelRequestTimeout):
+        said = f"no answer within {error.timeout:g} seconds"
+    elif isinstance(error, ModelConnectionError):
+        *_, root = _chain(error)
+        said = f"the connection failed: {type(root).__name__} {root}"
+    elif isinstance(error, UnexpectedModelBehavior):
+        said = f"a reply that cannot be read: {error}"
+    elif isinstance(error, ModelAPIError | UserError):
+        said = str(error)
+    else:
+        said = f"a reply that cannot be read: {type(error).__name__}: {error}"
+    line = " ".join(said.split())
+    return line if len(line) <= LONGEST_DETAIL else line[: LONGEST_DETAIL - 3] + "..."
+
+
+def _message(body: Any) -> str:
+    """Find the sentence in an error body, which every vendor puts elsewhere."""
+    if isinstance(body, list) and body:
+        return _message(body[0])
+    if isinstance(body, dict):
+        for key in ("error", "message", "detail", "error_message"):
+            if body.get(key):
+                return _message(body[key])
+    return str(body) if body else "no explanation"

@@ -1,0 +1,174 @@
+"""Reading the reply of a model in this process: its thoughts, its tool calls, and what it says.
+
+Models write calls the way their chat templates show them. These are read:
+``<tool_call>{json}</tool_call>`` (Hermes, Qwen), ``<tool_call><function=NAME><parameter=KEY>...``
+(Qwen Coder), ``[TOOL_CALLS]`` followed by JSON (Mistral), and a reply that is one object
+``{"name": ..., "parameters": ...}`` (Llama). A call that cannot be read becomes a `ToolCall`
+without code, whose problem the model is told.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from llm_pv.models.base import ToolCall
+
+TOOL_NAME = "run_python"
+"""The one local tool there is."""
+
+_THOUGHT_END = re.compile(r"</think(?:ing)?>")
+_THOUGHT_START = re.compile(r"<think(?:ing)?>")
+_CALL = re.compile(r"<tool_call>\s*+(?P<body>.*?)(?:</tool_call>|\Z)", re.DOTALL)
+_FUNCTION = re.compile(r"<function=(?P<name>[^>\n]*+)>(?P<body>.*)", re.DOTALL)
+_PARAMETER = re.compile(
+    r"<parameter=(?P<key>[^>\n]*+)>\n?(?P<value>.*?)\n?(?:</parameter>|\Z)", re.DOTALL
+)
+_MISTRAL = re.compile(r"\[TOOL_CALLS\]\s*+(?P<name>[\w.-]*+)(?:\[ARGS\])?\s*+(?=[\[{])")
+_JSON = json.JSONDecoder(strict=False)  # models write line breaks in strings as they are
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply taken apart.
+
+    Parameters
+    ----------
+    text
+        What was said.
+    thoughts
+        What was thought before.
+    calls
+        The tools that are to be run.
+    """
+
+    text: str
+    thoughts: str = ""
+    calls: tuple[ToolCall, ...] = ()
+
+
+def read_reply(reply: str, *, tools: bool = False, thinking: bool = False, turn: int = 0) -> Reply:
+    r"""Take a reply apart.
+
+    Parameters
+    ----------
+    reply
+        The reply, special tokens included.
+    tools
+        Whether a tool was on offer; if not, whatever looks like a call is text.
+    thinking
+        Whether the prompt had already begun the thoughts.
+    turn
+        The number of messages before it, which makes the names of its calls unique.
+
+    Examples
+    --------
+    >>> reply = '<think>Hm.</think>\nLet me see.\n<tool_call>\n{"name": "run_python", "arguments": \
+    ... {"code": "print(1)"}}\n</tool_call>'
+    >>> read_reply(reply, tools=True)  # doctest: +NORMALIZE_WHITESPACE
+    Reply(text='Let me see.', thoughts='Hm.', calls=(ToolCall(id='call00000', code='print(1)',
+        name='run_python', problem=''),))
+    """
+    thoughts, said = _split_thoughts(reply, thinking=thinking)
+    if not tools:
+        return Reply(said.strip(), thoughts)
+    text, wishes = _split_calls(said)
+    calls = tuple(
+        _tool_call(f"call{turn % 1000:03d}{number % 100:02d}", name, arguments)
+        for number, (name, arguments) in enumerate(wishes)
+    )
+    return Reply(text.strip(), thoughts, calls)
+
+
+def _split_thoughts(reply: str, *, thinking: bool) -> tuple[str, str]:
+    ends = list(_THOUGHT_END.finditer(reply))
+    start = _THOUGHT_START.search(reply)
+    if ends:
+        thoughts, said = reply[: ends[-1].start()], reply[ends[-1].end() :]
+    elif start or thinking:
+        thoughts, said = (reply[start.start() :], reply[: start.start()]) if start else (reply, "")
+    else:
+        return "", reply
+    return _THOUGHT_START.sub("", thoughts, count=1).strip(), said
+
+
+_Wish = tuple[str, Any]
+"""The name and the arguments of a call; arguments that could not be read are an error."""
+
+
+def _split_calls(said: str) -> tuple[str, list[_Wish]]:
+    """Return what stands before the first call, and the calls."""
+    tagged = list(_CALL.finditer(said))
+    if tagged:
+        wishes = [wish for call in tagged for wish in _tagged(call["body"])]
+        return said[: tagged[0].start()], wishes
+    mistral = _MISTRAL.search(said)
+    if mistral:
+        wishes = [
+            wish
+            for call in _MISTRAL.finditer(said)
+            for wish in _after(said, call.end(), call["name"])
+        ]
+        return said[: mistral.start()], wishes
+    body = said.strip().removeprefix("<|python_tag|>").strip()
+    if body.startswith("{"):
+        value = _decoded(body, 0)
+        if (
+            isinstance(value, dict)
+            and value.keys() & {"parameters", "arguments"}
+            and "name" in value
+        ):
+            return "", [_wish(value)]
+    return said, []
+
+
+def _tagged(body: str) -> Iterator[_Wish]:
+    function = _FUNCTION.match(body)
+    if function is None:
+        yield _wish(_decoded(body, 0))
+        return
+    yield (
+        function["name"].strip(),
+        {found["key"].strip(): found["value"] for found in _PARAMETER.finditer(function["body"])},
+    )
+
+
+def _after(said: str, position: int, name: str) -> Iterator[_Wish]:
+    value = _decoded(said, position)
+    if name:
+        yield name, value
+        return
+    for one in value if isinstance(value, list) else [value]:
+        yield _wish(one)
+
+
+def _decoded(text: str, position: int) -> Any:
+    """Return the JSON value at a position, the error where there is none."""
+    try:
+        return _JSON.raw_decode(text, position)[0]
+    except (ValueError, RecursionError) as error:
+        return error
+
+
+def _wish(value: Any) -> _Wish:
+    if not isinstance(value, dict):
+        return TOOL_NAME, value
+    function = value.get("function", value)
+    if not isinstance(function, dict):
+        function = value
+    arguments = function.get("arguments", function.get("parameters"))
+    return str(function.get("name", TOOL_NAME)), arguments
+
+
+def _tool_call(call_id: str, name: str, arguments: Any) -> ToolCall:
+    if isinstance(arguments, str):  # an object written as a string
+        arguments = _decoded(arguments, 0)
+    if isinstance(arguments, Exception):
+        return ToolCall(call_id, None, name, f"the arguments are not JSON: {arguments}")
+    code = arguments.get("code") if isinstance(arguments, dict) else None
+    if name != TOOL_NAME:
+        return ToolCall(call_id, None, name, f"there is no tool {name!r}, only {TOOL_NAME}")
+    if not isinstance(code, str):
+        return ToolCall(call_id, None, name, 'the arguments need "code", a string of Python')
+    return ToolCall(call_id, code, name)

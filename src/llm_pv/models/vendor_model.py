@@ -1,0 +1,356 @@
+"""One class for every model behind an API; what differs between vendors is in their `Endpoint`."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+
+from pydantic_ai import ModelMessage, ModelResponse
+from pydantic_ai.direct import model_request
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.models.batch import BatchRequest
+
+from llm_pv.errors import ConfigurationError, ModelError
+from llm_pv.models.base import (
+    Asked,
+    Message,
+    ModelOptions,
+    Preview,
+    ToolOffer,
+    ToolPlace,
+    Turn,
+    Usage,
+)
+from llm_pv.models.batches import BatchQueue, Pace
+from llm_pv.models.connection import CapturedRequest, Connection, Watch, watched
+from llm_pv.models.conversation import to_messages, to_parameters
+from llm_pv.models.credentials import Redactor
+from llm_pv.models.endpoint import Endpoint
+from llm_pv.models.retrying import Backoff, call_with_retries, translate
+from llm_pv.models.tokens import estimate_tokens
+from llm_pv.models.turns import to_turns
+from llm_pv.telemetry import span
+
+if TYPE_CHECKING:
+    from pydantic_ai.settings import ModelSettings
+
+
+MOST_SEGMENTS = 10
+"""Requests one turn may be split into by a vendor that pauses long ones."""
+
+
+class VendorModel:
+    """A model behind an API; see `llm_pv.models.base.LanguageModel`.
+
+    Parameters
+    ----------
+    name
+        What the user asked for, ``PROVIDER:MODEL``.
+    options
+        How it is called.
+    endpoint
+        The vendor's side of it.
+    connection
+        What it is called over; the model closes it.
+    redact
+        Takes the key out of everything.
+    variable
+        Where the key comes from, for error messages.
+    backoff
+        How long to wait between tries.
+    pace
+        How long to wait for batches; None for the default.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        options: ModelOptions,
+        endpoint: Endpoint,
+        connection: Connection,
+        *,
+        redact: Redactor,
+        variable: str,
+        backoff: Backoff,
+        pace: Pace | None = None,
+    ) -> None:
+        self._name = name
+        self._options = options
+        self._endpoint = endpoint
+        self._connection = connection
+        self._redact = redact
+        self._variable = variable
+        self._backoff = backoff
+        self._asking = threading.Lock()
+        self._told: tuple[int | None] | None = None
+        self._batches: BatchQueue | None = None
+        if options.batch:
+            record, retries = options.batch_record, options.retries
+            self._batches = BatchQueue(endpoint.model, record, retries, backoff, pace)
+
+    def __enter__(self) -> "VendorModel":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+    @property
+    def name(self) -> str:
+        """What the user asked for."""
+        return self._name
+
+    @property
+    def destination(self) -> str:
+        """The host that conversations are sent to."""
+        return urlsplit(self._endpoint.model.base_url or "").netloc or self._name
+
+    @property
+    def identity(self) -> str:
+        """Everything that decides its answers, as one line without secrets."""
+        options = self._options
+        told = {
+            "model": self.name,
+            "base_url": options.base_url,
+            "api": options.api,
+            "reasoning_effort": options.reasoning_effort,
+            "verbosity": options.verbosity,
+            "max_output_tokens": options.max_output_tokens,
+            "temperature": options.temperature,
+            "top_p": options.top_p,
+            "extra": dict(options.extra),
+        }
+        line = json.dumps({name: value for name, value in told.items() if value not in (None, {})})
+        return self._redact.reply(line)
+
+    @property
+    def tool_places(self) -> frozenset[ToolPlace]:
+        """Where its code can run."""
+        return self._endpoint.tool_places
+
+    @property
+    def default_tool(self) -> ToolPlace:
+        """``"local"``: every model behind an API is taken to call tools."""
+        return "local"
+
+    @property
+    def context_tokens(self) -> int | None:
+        """Tokens of input and output together that fit, None where it is not known."""
+        known = self._options.context_tokens or self._endpoint.model.context_window
+        ask = self._endpoint.ask_context
+        if known is not None or ask is None or self._options.offline:
+            return known
+        with self._asking:
+            if self._told is None:
+                self._told = (self._connection.run(ask()),)
+        return self._told[0]
+
+    @property
+    def max_output_tokens(self) -> int:
+        """Tokens one turn may write, reasoning included."""
+        return self._options.max_output_tokens
+
+    @property
+    def most_samples(self) -> int:
+        """How many answers one call can return."""
+        return self._endpoint.most_samples
+
+    def answer(
+        self,
+        conversation: Sequence[Message],
+        *,
+        tool: ToolOffer | None = None,
+        samples: int = 1,
+        seed: int = 0,
+    ) -> list[Turn]:
+        """Return the next turn, or alternatives of it; see `LanguageModel.answer`."""
+        if self._options.offline:
+            raise ModelError(f"{self.name} was made to be looked at, not to be called")
+        self._check_call(tool, samples)
+        provider, _, model = self.name.partition(":")
+        attributes: dict[str, str | int | None] = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": provider,
+            "gen_ai.request.model": model,
+            "gen_ai.request.max_tokens": self._options.max_output_tokens,
+        }
+        with span(f"chat {model}", **attributes) as recording:
+            turns = self._connection.run(self._answer(conversation, tool, samples, seed))
+            usage = turns[0].usage
+            told: dict[str, str | int | float | None] = {
+                "gen_ai.response.model": turns[0].model,
+                "gen_ai.usage.input_tokens": usage.input_tokens,
+                "gen_ai.usage.output_tokens": usage.output_tokens,
+                "llm_pv.tries": turns[0].tries,
+                "llm_pv.cost_usd": turns[0].cost_usd,
+            }
+            recording.note(**told)
+        return turns
+
+    def preview(
+        self,
+        conversation: Sequence[Message],
+        *,
+        tool: ToolOffer | None = None,
+        samples: int = 1,
+    ) -> Preview:
+        """Return what `answer` would send, without sending it."""
+        self._check_call(tool, samples)
+        return self._connection.run(self._preview(conversation, tool, samples))
+
+    def count_tokens(self, text: str) -> int:
+        """Return an upper estimate of a text's tokens."""
+        return estimate_tokens(text)
+
+    def price(self, usage: Usage) -> float | None:
+        """Return the price of a usage in US dollars, None where it is not known."""
+        return self._endpoint.prices.price(usage)
+
+    def close(self) -> None:
+        """Let go of the connections; calls under way fail."""
+        self._connection.close()
+
+    def _check_call(self, tool: ToolOffer | None, samples: int) -> None:
+        if tool is not None and tool.place not in self.tool_places:
+            raise ConfigurationError(f"{self.name} has no {tool.place} tool; take another --tool")
+        if not 1 <= samples <= self.most_samples:
+            raise ConfigurationError(
+                f"{self.name} returns at most {self.most_samples} answers a call, not {samples}"
+            )
+
+    async def _preview(
+        self, conversation: Sequence[Message], tool: ToolOffer | None, samples: int
+    ) -> Preview:
+        with watched(Watch(hold=True)):
+            try:
+                await self._live(*self._prepared(conversation, tool, samples, 0))
+            except CapturedRequest as captured:
+                tokens = sum(estimate_tokens(text) for text in _texts(captured.body))
+                return Preview(captured.method, captured.url, captured.body, tokens)
+        raise AssertionError("a request went past its preview")
+
+    async def _answer(
+        self, conversation: Sequence[Message], tool: ToolOffer | None, samples: int, seed: int
+    ) -> list[Turn]:
+        started = time.perf_counter()
+        prepared = self._prepared(conversation, tool, samples, seed)
+        with watched(Watch()) as watch:
+            try:
+                response = await self._whole_turn(*prepared, seed, watch)
+            except Exception as error:  # noqa: BLE001 - a strange reply breaks a client anyhow
+                # Nothing is chained to it: what a server said may quote the key.
+                raise translate(error, self.name, self._redact, watch, self._variable) from None
+        return to_turns(
+            response,
+            conversation,
+            self._endpoint.prices,
+            self._redact,
+            seconds=time.perf_counter() - started,
+            tries=watch.sent,
+        )
+
+    async def _whole_turn(
+        self,
+        messages: list[ModelMessage],
+        settings: dict[str, Any],
+        parameters: ModelRequestParameters,
+        seed: int,
+        watch: Watch,
+    ) -> ModelResponse:
+        """Make a request, and those that go on with it where the vendor paused a long turn."""
+        whole: ModelResponse | None = None
+        for _ in range(MOST_SEGMENTS):
+            sent = [*messages, whole] if whole else messages
+            request = partial(self._live, sent, settings, parameters)
+            if self._batches is not None:
+                request = partial(self._batched, sent, settings, parameters, seed, watch)
+            response = await call_with_retries(request, self._options.retries, self._backoff)
+            whole = _joined(whole, response) if whole else response
+            if whole.state != "suspended":
+                return whole
+        raise ModelError(f"the vendor paused the turn {MOST_SEGMENTS} times and did not end it")
+
+    def _prepared(
+        self, conversation: Sequence[Message], tool: ToolOffer | None, samples: int, seed: int
+    ) -> tuple[list[ModelMessage], dict[str, Any], ModelRequestParameters]:
+        options = self._options
+        first = conversation[0]
+        assert isinstance(first, Asked)
+        given = self._endpoint.per_call(first.text, samples, seed)
+        settings: dict[str, Any] = {
+            "max_tokens": options.max_output_tokens,
+            "request_timeout": options.timeout_seconds,
+            "cache": True,
+            "thinking": options.reasoning_effort,
+            "temperature": options.temperature,
+            "top_p": options.top_p,
+            **self._endpoint.settings,
+            **given,
+        }
+        if self._endpoint.extra_in_settings:
+            settings["extra_body"] = {**given.get("extra_body", {}), **options.extra} or None
+        wanted = {name: value for name, value in settings.items() if value is not None}
+        return to_messages(conversation), wanted, to_parameters(tool)
+
+    async def _live(
+        self,
+        messages: list[ModelMessage],
+        settings: dict[str, Any],
+        parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        return await model_request(
+            self._endpoint.model,
+            messages,
+            model_settings=cast("ModelSettings", settings),
+            model_request_parameters=parameters,
+        )
+
+    async def _batched(
+        self,
+        messages: list[ModelMessage],
+        settings: dict[str, Any],
+        parameters: ModelRequestParameters,
+        seed: int,
+        watch: Watch,
+    ) -> ModelResponse:
+        assert self._batches is not None
+        watch.sent += 1
+        request = BatchRequest(
+            custom_id="",
+            messages=messages,
+            model_settings=cast(
+                "ModelSettings",
+                {name: value for name, value in settings.items() if name != "request_timeout"},
+            ),
+            model_request_parameters=parameters,
+        )
+        return await self._batches.ask(request, seed)
+
+
+def _joined(first: ModelResponse, second: ModelResponse) -> ModelResponse:
+    """Return two parts of one turn as one response, as the vendor wants to see it again."""
+    return replace(
+        second,
+        parts=[*first.parts, *second.parts],
+        usage=first.usage + second.usage,
+        provider_details={**(first.provider_details or {}), **(second.provider_details or {})},
+    )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Walk the names and strings of a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, entry in value.items():
+            yield name
+            yield from _texts(entry)
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _texts(entry)

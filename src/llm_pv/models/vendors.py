@@ -1,0 +1,159 @@
+"""Models behind an API: OpenAI, Anthropic, Google, and servers that speak OpenAI's language."""
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from llm_pv.errors import ConfigurationError, CredentialError, MissingExtraError
+from llm_pv.models.base import LanguageModel, ModelOptions
+from llm_pv.models.credentials import Redactor, find_key
+
+if TYPE_CHECKING:
+    from httpx2 import AsyncClient
+
+    from llm_pv.models.batches import Pace
+    from llm_pv.models.endpoint import Endpoint
+    from llm_pv.models.retrying import Backoff
+
+KEYS = {
+    "openai": ("OPENAI_API_KEY",),
+    "anthropic": ("ANTHROPIC_API_KEY",),
+    "google": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+    "openai-compatible": ("OPENAI_COMPATIBLE_API_KEY",),
+}
+"""Where each provider's key comes from; another vendor's key is never sent to a server of one's own
+choosing."""
+
+
+EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
+
+VERBOSITIES = ("low", "medium", "high")
+
+
+def make_vendor_model(
+    provider: str,
+    model: str,
+    options: ModelOptions,
+    *,
+    backoff: "Backoff | None" = None,
+    pace: "Pace | None" = None,
+) -> LanguageModel:
+    """Return a model behind an API, ready to be called.
+
+    Parameters
+    ----------
+    provider
+        One of `llm_pv.models.registry.VENDORS`.
+    model
+        The vendor's name of the model.
+    options
+        How it is called.
+    backoff, pace
+        How long to wait between tries, and for batches; None for the defaults.
+
+    Raises
+    ------
+    ConfigurationError
+        If an option does not fit the provider.
+    CredentialError
+        If a key is needed and there is none.
+    MissingExtraError
+        If the extra ``llm`` is not installed.
+    """
+    _check(provider, model, options)
+    variables = KEYS[provider]
+    key = find_key(variables)
+    if key is None and provider != "openai-compatible" and not options.offline:
+        named = " or ".join(variables)
+        raise CredentialError(
+            f"{provider}:{model} needs a key: set {named} in the environment or in a .env file here"
+        )
+    try:
+        # Three seconds of imports, which only those pay who call a model.
+        return _connected(provider, model, options, key, backoff=backoff, pace=pace)
+    except ImportError as error:
+        raise MissingExtraError("pydantic-ai-slim", "llm", f"call {provider}:{model}") from error
+
+
+def _connected(
+    provider: str,
+    model: str,
+    options: ModelOptions,
+    key: str | None,
+    *,
+    backoff: "Backoff | None",
+    pace: "Pace | None",
+) -> LanguageModel:
+    from llm_pv.models.connection import Connection
+    from llm_pv.models.retrying import Backoff
+    from llm_pv.models.vendor_model import VendorModel
+
+    connection = Connection(options.timeout_seconds)
+    try:
+        endpoint = _endpoint(provider, model, options, key, connection.client)
+        return VendorModel(
+            f"{provider}:{model}",
+            options,
+            endpoint,
+            connection,
+            redact=Redactor(key),
+            variable=KEYS[provider][0],
+            backoff=backoff or Backoff(),
+            pace=pace,
+        )
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _endpoint(
+    provider: str, model: str, options: ModelOptions, key: str | None, client: "AsyncClient"
+) -> "Endpoint":
+    """Return a vendor's model; each vendor's client is imported only where it is asked for."""
+    if provider == "openai-compatible":
+        from llm_pv.models.openai_api import compatible_endpoint
+
+        return compatible_endpoint(model, options, key, client)
+    # Without a key nothing is ever sent, but the clients want a word in its place.
+    key = key or "offline"
+    if provider == "openai":
+        from llm_pv.models.openai_api import openai_endpoint
+
+        return openai_endpoint(model, options, key, client)
+    if provider == "anthropic":
+        from llm_pv.models.anthropic_api import anthropic_endpoint
+
+        return anthropic_endpoint(model, options, key, client)
+    from llm_pv.models.google_api import google_endpoint
+
+    return google_endpoint(model, options, key, client)
+
+
+def _check(provider: str, model: str, options: ModelOptions) -> None:
+    if provider == "openai-compatible" and not options.base_url:
+        raise ConfigurationError(
+            f"{provider}:{model} needs --base-url, such as http://localhost:8000/v1"
+        )
+    if options.base_url:
+        address = urlsplit(options.base_url)
+        if address.username or address.password or address.query:
+            raise ConfigurationError(
+                "--base-url must hold no user, password or query, which would be recorded; "
+                f"put the key into {KEYS[provider][0]}"
+            )
+        if address.scheme not in ("http", "https") or not address.hostname:
+            raise ConfigurationError(
+                f"--base-url {options.base_url!r} is no address such as http://localhost:8000/v1"
+            )
+    for name, value, values in (
+        ("--reasoning-effort", options.reasoning_effort, EFFORTS),
+        ("--verbosity", options.verbosity, VERBOSITIES),
+    ):
+        if value is not None and value not in values:
+            raise ConfigurationError(f"{name} {value!r} is none of {', '.join(values)}")
+    if options.api is not None and not provider.startswith("openai"):
+        raise ConfigurationError(f"--api is a choice between OpenAI's interfaces, not {provider}'s")
+    if options.batch and (provider == "openai-compatible" or options.api == "chat"):
+        raise ConfigurationError(
+            f"--batch works with openai (responses), anthropic and google, not {provider}"
+            + (" over chat completions" if options.api == "chat" else "")
+        )

@@ -1,0 +1,148 @@
+"""Models in this process through vLLM's offline engine: the provider ``vllm``."""
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from llm_pv.errors import ConfigurationError, ModelError
+from llm_pv.models.base import ModelOptions
+from llm_pv.models.gathering import Gathering
+from llm_pv.models.hub import is_out_of_memory, local_folder, one_line, out_of_memory
+from llm_pv.models.in_process import Continuation, InProcessModel
+
+_CPU_CACHE_BYTES = 1 << 30
+"""Key-value cache on a machine without an accelerator, where vLLM would take most of the memory."""
+
+Request = tuple[Sequence[int], Mapping[str, Any]]
+"""A prompt's tokens, and settings of `vllm.SamplingParams`."""
+
+
+class VLLMModel(InProcessModel):
+    """A model of vLLM's offline engine.
+
+    Calls that come from several threads are answered together. ``timeout_seconds`` has no effect:
+    the engine cannot be interrupted.
+
+    Parameters
+    ----------
+    folder_or_name
+        A folder, or a name on the hub.
+    options
+        How it is called. Of ``extra``, ``engine`` goes to `vllm.LLM`, such as
+        ``{"tensor_parallel_size": 2}``, and the rest to `vllm.SamplingParams`.
+
+    Raises
+    ------
+    ConfigurationError
+        If vLLM is not installed, there is no such model, or an option does not fit.
+    """
+
+    def __init__(self, folder_or_name: str, options: ModelOptions) -> None:
+        if find_spec("vllm") is None:
+            raise ConfigurationError(
+                "vLLM is not installed: pip install vllm, in an environment of its own, since it "
+                "pins its own torch; or give hf:, which runs models through transformers"
+            )
+        super().__init__("vllm", folder_or_name, options)
+        self._engine: Any = None
+        self._closed = False
+        self._loading = threading.Lock()
+        self._gathering: Gathering[Request, Any] = Gathering(self._generate)
+
+    def continue_tokens(
+        self, tokens: Sequence[int], *, samples: int, seed: int, new_tokens: int
+    ) -> list[Continuation]:
+        """Write alternatives of what follows a prompt."""
+        settings = {"n": samples, "seed": seed % 2**63, "max_tokens": new_tokens}
+        output = self._gathering.call((tokens, settings))
+        return [self.continuation(one) for one in output.outputs]
+
+    def generate(self, requests: Sequence[Request]) -> list[Any]:
+        """Return vLLM's own output for each request, all of them done together."""
+        with self._gathering.alone():
+            return self._generate(requests)
+
+    def continuation(self, output: Any) -> Continuation:
+        """Read one of vLLM's completions, the token that ends the turn left out."""
+        tokens, written = list(output.token_ids), len(output.token_ids)
+        ended = output.finish_reason == "stop"
+        if ended and not isinstance(output.stop_reason, str):
+            tokens = tokens[:-1]
+        return Continuation(tokens, ended, written)
+
+    def close(self) -> None:
+        """Let go of the weights."""
+        with self._loading:
+            self._closed = True
+            if self._engine is None:
+                return
+            self._engine.llm_engine.engine_core.shutdown()
+            self._engine = None
+
+    def _generate(self, requests: Sequence[Request]) -> list[Any]:
+        engine = self._loaded()
+        prompts = [{"prompt_token_ids": list(tokens)} for tokens, _ in requests]
+        params = [self._parameters(engine, settings) for _, settings in requests]
+        try:
+            return list(engine.generate(prompts, params, use_tqdm=False))
+        except Exception as error:
+            raise ModelError(self._failure(error)) from error
+
+    def _parameters(self, engine: Any, settings: Mapping[str, Any]) -> Any:
+        chosen = dict(settings)
+        if self.sampling.temperature is not None:
+            chosen.setdefault("temperature", self.sampling.temperature)
+        if self.sampling.top_p is not None and chosen.get("temperature") != 0:
+            chosen.setdefault("top_p", self.sampling.top_p)
+        params = engine.get_default_sampling_params()
+        chosen = {**(self.sampling.extra or {}), **chosen, "stop_token_ids": self._end_tokens()}
+        unknown = [name for name in chosen if not hasattr(params, name)]
+        if unknown:
+            raise ConfigurationError(f"{unknown[0]!r} is no setting of vllm.SamplingParams")
+        try:
+            for name, value in chosen.items():
+                setattr(params, name, value)
+            params.__post_init__()
+        except Exception as error:
+            # Checked by vLLM alone, whose error is of a class of its own.
+            raise ConfigurationError(f"vLLM takes no such settings: {one_line(error)}") from error
+        return params
+
+    def _end_tokens(self) -> list[int]:
+        end = self.chat.tokenizer.eos_token_id
+        return [] if end is None else [end]
+
+    def _loaded(self) -> Any:
+        with self._loading:
+            if self._closed:
+                raise ModelError(f"{self.name} is closed")
+            if self._engine is None:
+                self._engine = self._load()
+            return self._engine
+
+    def _load(self) -> Any:
+        # Read when vLLM is imported; its log would run over the command's progress.
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+        try:
+            from vllm import LLM
+            from vllm.platforms import current_platform
+
+            options: dict[str, Any] = {"enable_prefix_caching": True, "disable_log_stats": True}
+            if self.options.context_tokens is not None:
+                options["max_model_len"] = self.options.context_tokens
+            if current_platform.is_cpu():
+                # In this very process the engine starts ten times sooner.
+                os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+                options |= {"enforce_eager": True, "kv_cache_memory_bytes": _CPU_CACHE_BYTES}
+            return LLM(local_folder(self.folder_or_name), **(options | self.engine_options))
+        except Exception as error:
+            raise ConfigurationError(
+                f"cannot load the model {self.folder_or_name!r} in vLLM: {self._failure(error)}"
+            ) from error
+
+    def _failure(self, error: Exception) -> str:
+        if is_out_of_memory(error):
+            return out_of_memory(self.name, "in vLLM")
+        return one_line(error)

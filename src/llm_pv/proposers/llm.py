@@ -1,0 +1,481 @@
+"""Programs proposed by a language model: the method of the paper, with any model.
+
+Source: LLM Priors for ERM over Programs, arXiv 2510.14331. The model is shown the training rows
+and asked for a program, several times independently. It may run Python on the training rows, in a
+sandbox of its own; nothing else is within reach of that tool.
+"""
+
+import hashlib
+import queue
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from llm_pv.data.examples import Classes, Examples, Input
+from llm_pv.errors import BudgetError, ConfigurationError, CredentialError, ModelError
+from llm_pv.models.base import Asked, LanguageModel, Preview, ToolOffer, ToolPlace, Usage
+from llm_pv.proposers.base import Context, Proposal
+from llm_pv.proposers.conversation import Conversation, Dialogue, worst_case
+from llm_pv.proposers.prompt import (
+    MOST_ROWS,
+    fit_to_tokens,
+    problem_statement,
+    prompt_digest,
+    refinement_message,
+    subsample,
+)
+from llm_pv.proposers.rounds import StoppedError
+from llm_pv.proposers.spending import UNLIMITED, Amount, Budget, Purse
+from llm_pv.proposers.turns import Recorded, amounts
+from llm_pv.sandbox import LabelledRows, PythonTool, ToolLimits
+
+DEFAULT_ATTEMPTS = 5
+_AROUND_PROMPT, _ABOUT_TOOL = 200, 1_000  # tokens of a request besides the prompt, generously
+
+
+@dataclass(frozen=True)
+class LLMSettings:
+    """How a model is asked.
+
+    Parameters
+    ----------
+    tool
+        Where the model's own code runs: ``"local"``, in a sandbox of ours; ``"hosted"``, at the
+        vendor; ``"none"``; ``"any"``, hosted where the model has that, local elsewhere. None takes
+        what suits the model.
+    refinements
+        How often a model that made mistakes on training rows is shown them and asked again.
+    prompt_variant
+        One of our wordings, 1 to 4, or a file with another.
+    samples_per_call
+        How many attempts one call begins, where the server can return several answers.
+    prompt_rows
+        The most training rows in a prompt, drawn by the seed; None for all.
+    tool_calls
+        The most tool calls in one attempt.
+    tool_limits
+        What one tool call may use.
+    allow_unconfined, backend
+        How the tool is confined, as for `llm_pv.sandbox.Sandbox`.
+    """
+
+    tool: ToolPlace | Literal["any"] | None = None
+    refinements: int = 0
+    prompt_variant: int | Path = 1
+    samples_per_call: int = 1
+    prompt_rows: int | None = MOST_ROWS
+    tool_calls: int = 20
+    tool_limits: ToolLimits = field(default_factory=ToolLimits)
+    allow_unconfined: bool = False
+    backend: Literal["auto", "linux", "wasm"] = "auto"
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("refinements", 0),
+            ("samples_per_call", 1),
+            ("tool_calls", 1),
+            ("prompt_rows", 1),
+        ):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                option = name.replace("_", "-")
+                raise ConfigurationError(f"{option} is {value}; give {least} or more")
+
+
+class LLM:
+    """A proposer that asks a language model; use it as a context manager, or call `close`.
+
+    Attempts of all cells share one budget. They run side by side, as many as the run admits, and
+    are handed over in their order.
+
+    Parameters
+    ----------
+    model
+        Who is asked.
+    attempts
+        Independent attempts in each cell.
+    settings
+        How it is asked.
+    budget
+        What may be spent.
+
+    Attributes
+    ----------
+    purse
+        What was spent so far.
+
+    Raises
+    ------
+    ConfigurationError
+        If the settings do not fit the model, or a budget in US dollars meets an unknown price.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        *,
+        attempts: int = DEFAULT_ATTEMPTS,
+        settings: LLMSettings = LLMSettings(),
+        budget: Budget = UNLIMITED,
+    ) -> None:
+        if attempts < 1:
+            raise ConfigurationError(f"attempts is {attempts}; at least 1 is needed")
+        self.model = model
+        self.attempts = attempts
+        self.settings = settings
+        self.tool_place = self._tool_place()
+        self.purse = Purse(budget)
+        self._tool: PythonTool | None = None
+        self._tool_lock = threading.Lock()
+        self._cancelled = threading.Event()
+        if settings.samples_per_call > model.most_samples:
+            raise ConfigurationError(
+                f"{model.name} returns at most {model.most_samples} answer a call; leave out "
+                f"--samples-per-call {settings.samples_per_call}"
+            )
+        if budget.usd is not None and model.price(Usage(1_000, 1_000)) is None:
+            raise ConfigurationError(
+                f"the price of {model.name} is not known, so --budget-usd cannot be kept: give "
+                "--budget-tokens"
+            )
+
+    @property
+    def name(self) -> str:
+        """The name a run records."""
+        return f"llm:{self.model.name}"
+
+    @property
+    def identity(self) -> str:
+        """The model with its options, and how it is asked."""
+        settings = self.settings
+        parts = [
+            self.model.identity,
+            f"tool={self.tool_place}",
+            f"refinements={settings.refinements}",
+            f"prompt={self._wording()}",
+            f"samples={settings.samples_per_call}",
+            f"prompt_rows={settings.prompt_rows}",
+            f"tool_calls={settings.tool_calls}",
+            f"tool_limits={settings.tool_limits}",
+        ]
+        return "; ".join(parts)
+
+    @property
+    def default_attempts(self) -> int:
+        """The most programs its attempts and their refinements come to."""
+        return self.attempts * (1 + self.settings.refinements)
+
+    @property
+    def free(self) -> bool:
+        """A reply costs money or time; none is thrown away."""
+        return False
+
+    def account(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Count what an earlier part of the run spent, from its records of turns."""
+        for amount in amounts(records):
+            self.purse.spend(amount)
+
+    def prompt(
+        self, train: Examples, classes: Classes, *, seed: int
+    ) -> tuple[str, Examples, list[str]]:
+        """Return the prompt for training rows, the rows in it, and warnings.
+
+        Raises
+        ------
+        ConfigurationError
+            If not even one row fits the model's context, or a prompt file is unusable.
+        """
+        settings = self.settings
+        shown, warnings = train, []
+        if settings.prompt_rows is not None and len(train) > settings.prompt_rows:
+            shown = subsample(train, settings.prompt_rows, seed)
+            warnings.append(
+                f"the prompt shows {len(shown)} of {len(train)} training rows; "
+                "--prompt-rows sets how many"
+            )
+
+        def write(rows: Examples) -> str:
+            return problem_statement(
+                rows,
+                classes,
+                alphabet=alphabet_of(train.inputs),
+                variant=settings.prompt_variant,
+                tool=self.tool_place,
+                tool_rows=len(train),
+            )
+
+        window = self.model.context_tokens
+        if window is not None:
+            around = _AROUND_PROMPT + (_ABOUT_TOOL if self.tool_place == "local" else 0)
+            room = window - self.model.max_output_tokens - around
+            shown, warning = fit_to_tokens(shown, write, self.model.count_tokens, room, seed=seed)
+            warnings += [warning] if warning else []
+        return write(shown), shown, warnings
+
+    def preview(self, train: Examples, classes: Classes, *, seed: int) -> tuple[Preview, Amount]:
+        """Return the first request for training rows, and what it can come to at most."""
+        prompt, _, _ = self.prompt(train, classes, seed=seed)
+        messages, samples = [Asked(prompt)], self.settings.samples_per_call
+        offer = self._offer()
+        worst = worst_case(self.model, offer, messages, samples)
+        return self.model.preview(messages, tool=offer, samples=samples), worst
+
+    def propose(
+        self,
+        train: Examples,
+        classes: Classes,
+        *,
+        seed: int,
+        start: int = 0,  # noqa: ARG002 - the context says which, not only how many
+        context: Context | None = None,
+    ) -> Iterator[Proposal]:
+        """Yield proposals in the order of their attempts, the attempts running side by side.
+
+        Raises
+        ------
+        CredentialError
+            If the key is refused.
+        ModelError, BudgetError
+            If no attempt of the cell came to a reply.
+        """
+        context = context or Context()
+        prompt, _, warnings = self.prompt(train, classes, seed=seed)
+        for warning in warnings:
+            context.warn(warning)
+        digest = prompt_digest(prompt)
+        context.write_prompt(digest, prompt)
+        rows = _labelled(train, classes)
+        dialogue = Dialogue(
+            model=self.model,
+            prompt=prompt,
+            digest=digest,
+            tool=self._offer(),
+            run_code=lambda code, call: self._run_code(rows, code, call),
+            most_calls=self.settings.tool_calls,
+            refinements=self.settings.refinements if context.mistakes is not None else 0,
+            refinement_message=partial(
+                refinement_message, train=train, alphabet=alphabet_of(train.inputs)
+            ),
+            purse=self.purse,
+            context=context,
+            recorded=Recorded(context.turns),
+            cancelled=self._cancelled,
+        )
+        wanted = self.attempts
+        if context.attempts is not None:
+            wanted = min(wanted, context.attempts)
+        lane = _Lane(dialogue, wanted, self.settings.samples_per_call, seed)
+        return lane.proposals()
+
+    def close(self) -> None:
+        """End whatever is under way, and let go of the model and the tool."""
+        self._cancelled.set()
+        self.purse.close()
+        with self._tool_lock:
+            if self._tool is not None:
+                self._tool.close()
+        self.model.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _tool_place(self) -> ToolPlace:
+        wanted = self.settings.tool
+        if wanted is None or (wanted == "any" and "hosted" not in self.model.tool_places):
+            return self.model.default_tool
+        if wanted == "any":
+            return "hosted"
+        if wanted not in self.model.tool_places:
+            places = ", ".join(sorted(self.model.tool_places))
+            raise ConfigurationError(
+                f"{self.model.name} cannot use --tool {wanted}; give one of {places}"
+            )
+        return wanted
+
+    def _wording(self) -> str:
+        """Return the wording by what it says, wherever its file lies."""
+        variant = self.settings.prompt_variant
+        if isinstance(variant, int):
+            return str(variant)
+        try:
+            return hashlib.sha256(variant.read_bytes()).hexdigest()
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot read the prompt {variant}: {error.strerror or error}; give 1 to 4 or a "
+                "file"
+            ) from error
+
+    def _offer(self) -> ToolOffer | None:
+        if self.tool_place == "none":
+            return None
+        if self.tool_place == "hosted":
+            return ToolOffer("hosted")
+        return ToolOffer("local", self._opened_tool().description)
+
+    def _opened_tool(self) -> PythonTool:
+        with self._tool_lock:
+            if self._tool is None:
+                self._tool = PythonTool(
+                    limits=self.settings.tool_limits,
+                    allow_unconfined=self.settings.allow_unconfined,
+                    backend=self.settings.backend,
+                )
+            return self._tool
+
+    def _run_code(self, rows: LabelledRows, code: str, call: int) -> tuple[str, float]:
+        result = self._opened_tool().run(code, rows, seed=call)
+        return result.output, result.seconds
+
+
+class _Lane:
+    """The attempts of one cell, begun as they are admitted and read in their order."""
+
+    def __init__(self, dialogue: Dialogue, attempts: int, samples: int, seed: int) -> None:
+        self._dialogue = dialogue
+        self._attempts = attempts
+        self._samples = samples
+        self._seed = seed
+        self._context = dialogue.context
+        self._begun: queue.Queue[_Attempt | None] = queue.Queue()
+        self._halted = threading.Event()
+
+    def proposals(self) -> Iterator[Proposal]:
+        threading.Thread(target=self._begin_attempts, daemon=True).start()
+        known = self._context.origins
+        answered = bool(known)
+        obstacle: ModelError | BudgetError | None = None
+        try:
+            while (attempt := self._begun.get()) is not None:
+                try:
+                    for proposal in attempt.proposals():
+                        answered = True
+                        if proposal.origin not in known:
+                            yield proposal
+                except CredentialError:
+                    raise
+                except (ModelError, BudgetError) as error:
+                    self._context.write_failure(attempt.number, str(error))
+                    obstacle = obstacle or error
+                    if isinstance(error, BudgetError) or not error.passing:
+                        self._halted.set()  # the next would fare no better
+        finally:
+            self._halted.set()
+            self._context.admission.close()
+        if obstacle is not None and not answered:
+            raise obstacle
+
+    def _begin_attempts(self) -> None:
+        """Begin attempts in order, each when it is admitted, until none is wanted."""
+        admission = self._context.admission
+        number = 0
+        try:
+            for number in range(1, self._attempts + 1, self._samples):
+                if not self._wanted(number):
+                    continue
+                admission.enter(number)
+                if not self._wanted(number):
+                    admission.leave()
+                    continue
+                last = min(number + self._samples - 1, self._attempts)
+                group = [_Attempt(each) for each in range(number, last + 1)]
+                for attempt in group:
+                    self._begun.put(attempt)
+                threading.Thread(target=self._run, args=(group,), daemon=True).start()
+        except StoppedError:
+            self._begun.put(_Attempt.that_raises(number, StoppedError()))
+        finally:
+            admission.close()
+            self._begun.put(None)
+
+    def _wanted(self, number: int) -> bool:
+        """Whether an attempt is to begin: after an early stop only one that was paid for."""
+        if self._halted.is_set():
+            return False
+        paid = self._dialogue.recorded.turn(number, 1) is not None
+        return paid or not self._context.stopping.is_set()
+
+    def _run(self, group: "list[_Attempt]") -> None:
+        """Hold the conversations that one call begins."""
+        try:
+            for offset, attempt in enumerate(group):
+                state = np.random.SeedSequence([self._seed, attempt.number]).generate_state(1)
+                conversation = Conversation(
+                    self._dialogue,
+                    attempt.number,
+                    seed=int(state[0]) % 2**31,
+                    samples=len(group) - offset,
+                )
+                attempt.run(conversation)
+        finally:
+            self._context.admission.leave()
+
+
+class _Attempt:
+    """One attempt under way: proposals go in on one thread and come out on another."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._queue: queue.Queue[Proposal | BaseException | None] = queue.Queue()
+
+    @classmethod
+    def that_raises(cls, number: int, error: BaseException) -> "_Attempt":
+        attempt = cls(number)
+        attempt._queue.put(error)
+        return attempt
+
+    def run(self, conversation: Conversation) -> None:
+        try:
+            for proposal in conversation.proposals():
+                self._queue.put(proposal)
+            self._queue.put(None)
+        except BaseException as error:  # noqa: BLE001 - raised again where it is read
+            self._queue.put(error)
+
+    def proposals(self) -> Iterator[Proposal]:
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+
+def _labelled(train: Examples, classes: Classes) -> LabelledRows:
+    """Return training rows with the labels a program would return."""
+    plain = {
+        text: value if isinstance(value, str | int | float | bool) else text
+        for text, value in zip(classes.texts, classes.values, strict=True)
+    }
+    return LabelledRows(
+        [(row, plain[label]) for row, label in zip(train.inputs, train.labels, strict=True)]
+    )
+
+
+def alphabet_of(inputs: Iterable[Input]) -> str:
+    """Tell in which alphabet inputs are written, ``""`` if in none that is told of.
+
+    Examples
+    --------
+    >>> alphabet_of(["0110", "1"]), alphabet_of(["17"]), alphabet_of(["u3v17u1v2"])
+    ('binary', 'decimal', 'graph')
+    """
+    patterns = {"binary": r"[01]+", "decimal": r"[0-9]+", "graph": r"(u[0-9]+v[0-9]+)+"}
+    left = patterns
+    for item in inputs:
+        if not isinstance(item, str):
+            return "table"
+        left = {name: form for name, form in left.items() if re.fullmatch(form, item)}
+    return next(iter(left), "")

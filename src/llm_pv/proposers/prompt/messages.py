@@ -1,0 +1,110 @@
+"""What is said besides the problem statement: to a model on its reply, to the user on the rows."""
+
+from collections.abc import Sequence
+
+from llm_pv.data.examples import Examples
+from llm_pv.proposers.base import Mistake
+from llm_pv.proposers.prompt.notation import Notation, as_json
+from llm_pv.proposers.prompt.statement import CONTRACT
+
+_MOST_MISTAKES = 10
+_MOST_COLUMNS = 100
+_REASON_CHARACTERS = 300
+
+
+def refinement_message(
+    mistakes: Sequence[Mistake],
+    *,
+    train: Examples | None = None,
+    alphabet: str = "",
+    most: int = _MOST_MISTAKES,
+) -> str:
+    """Tell a model on which training rows its program is wrong, and ask again.
+
+    Parameters
+    ----------
+    mistakes
+        The training rows it got wrong, none of any other split.
+    train
+        The training rows it was tried on, whose notation is kept; None where they are not at hand.
+    alphabet
+        As in the problem statement.
+    most
+        So many mistakes are shown, the first ones.
+
+    Examples
+    --------
+    >>> print(refinement_message([Mistake("0111", "1", "0")]).splitlines()[2])
+    0111 -> 1, your program: 0
+    """
+    rows = Examples([each.input for each in mistakes], [each.expected for each in mistakes])
+    notation = Notation.of(train or rows, alphabet)
+    lines = [
+        f"{notation.line(each.input, each.expected)}, your program: {_one_line(each.got)}"
+        for each in mistakes[:most]
+    ]
+    of_all = f" of the {len(train):,}" if train else ""
+    noun = "example" if len(mistakes) == 1 and not train else "examples"
+    shown = f"{most} of them, " if len(mistakes) > most else ""
+    return (
+        f"Your program is wrong on {len(mistakes):,}{of_all} training {noun}. Below, "
+        f"{shown}with the right label and what your program gave:\n\n"
+        + "\n".join(lines)
+        + "\n\nFind a rule that explains these too, without treating single examples apart: it is "
+        f"judged on other inputs.\n\n{CONTRACT}\n"
+    )
+
+
+def no_program_message(reason: str) -> str:
+    """Tell a model that its reply held no program, why, and ask again.
+
+    Parameters
+    ----------
+    reason
+        What the reader of replies says of it.
+    """
+    told = _one_line(reason.removeprefix("the reply holds no program: "))
+    return f"Your reply held no program that can be run: {told}.\n\n{CONTRACT}\n"
+
+
+def disclosure(
+    train: Examples, columns: Sequence[str], model_name: str, *, tool_rows: int = 0
+) -> str:
+    """Say in one line which rows and columns leave this machine, before they do.
+
+    Parameters
+    ----------
+    train
+        The training rows that stand in the prompt.
+    columns
+        The names of the input columns; none where an input is a plain string.
+    model_name
+        Where they go.
+    tool_rows
+        How many training rows a Python tool holds for the model; 0 without one.
+
+    Examples
+    --------
+    >>> disclosure(Examples([{"age": 3, "zip": "007"}], ["1"]), ["age", "zip"], "openai:gpt-5")
+    'openai:gpt-5 is sent 1 training row: columns "age", "zip" and the label; no other row'
+    """
+    if any(isinstance(item, dict) for item in train.inputs):
+        named = ", ".join(as_json(name) for name in columns[:_MOST_COLUMNS])
+        rest = len(columns) - _MOST_COLUMNS
+        what = f"columns {named}{f' and {rest:,} more' if rest > 0 else ''} and the label"
+    elif columns:
+        what = f"column {as_json(columns[0])} and the label"
+    else:
+        what = "the whole input and the label"
+    noun = "row" if len(train) == 1 else "rows"
+    tool = ""
+    if tool_rows:
+        tool = f", and whatever its code prints of the {tool_rows:,} training rows its tool holds"
+    return f"{model_name} is sent {len(train):,} training {noun}: {what}{tool}; no other row"
+
+
+def _one_line(text: str) -> str:
+    """Return a text nobody vouches for as one short line."""
+    line = " ".join(text.split())
+    line = "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in line)
+    return line if len(line) <= _REASON_CHARACTERS else line[:_REASON_CHARACTERS] + "..."

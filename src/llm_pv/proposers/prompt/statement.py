@@ -1,0 +1,112 @@
+"""The problem statement a model is sent: training rows, and the contract for its answer."""
+
+import hashlib
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from llm_pv.data.examples import Classes, Examples
+from llm_pv.proposers.prompt.notation import Notation
+from llm_pv.proposers.prompt.variants import render
+
+ToolKind: TypeAlias = Literal["none", "local", "hosted"]
+"""What runs Python for the model: nothing, this package's tool, or its vendor."""
+
+Variant: TypeAlias = int | Path
+"""The number of a built-in wording, or the file of a template."""
+
+CONTRACT = (
+    "Answer with one JSON object and nothing else:\n"
+    '{"code": "def f(x):\\n    ..."}\n'
+    "Its code is a Python module that defines f(x). f gets one input and returns its label. "
+    "It may import from the standard library, numpy, sympy and networkx; it may not read "
+    "files, use the network, print, or use chance."
+)
+"""What an answer has to be; its second line is itself such an answer."""
+
+_TOOLS: dict[ToolKind, str] = {
+    "none": "You cannot run code here: check the rule against the examples before you answer.",
+    "local": (
+        "With the tool run_python you can run Python on {rows}: your code finds them as `rows`, a "
+        "list of (input, label) pairs. Test every rule on all of them there before you answer."
+    ),
+    "hosted": (
+        "You can run Python with the code tool you were given. It does not hold the examples: "
+        "paste the lines above into your code, and test every rule on all of them before you "
+        "answer."
+    ),
+}
+
+
+def problem_statement(
+    train: Examples,
+    classes: Classes,
+    *,
+    alphabet: str = "",
+    variant: Variant = 1,
+    tool: ToolKind = "none",
+    tool_rows: int | None = None,
+    tool_note: str = "",
+) -> str:
+    r"""Write the prompt for training rows; nothing of any other row goes in.
+
+    Strings that would be misread on a line of their own (line breaks, arrows, blanks at the ends)
+    are written as JSON, all of them alike, and the prompt says so; table rows are JSON objects.
+    Labels are listed as far as these rows show them.
+
+    Parameters
+    ----------
+    train
+        The training rows, each shown on one line ``input -> label``.
+    classes
+        The labels a program may answer with.
+    alphabet
+        ``"binary"``, ``"decimal"``, ``"graph"`` or ``"table"``, where the inputs' kind is known.
+    variant
+        The wording: 1 terse, 2 step by step, 3 the shortest description, 4 rivals put to the test;
+        or the file of a template (see `llm_pv.proposers.prompt.variants`).
+    tool
+        What runs Python for the model: ``"none"``; ``"local"``, the tool ``run_python``; or
+        ``"hosted"``, the vendor's.
+    tool_rows
+        How many training rows the local tool holds; None for those shown.
+    tool_note
+        A sentence more on the tool, on its limits for one.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such wording, or its file cannot be used.
+
+    Examples
+    --------
+    >>> rows = Examples(["0110", "0111"], ["0", "1"])
+    >>> text = problem_statement(rows, Classes.of(["0", "1"]), alphabet="binary")
+    >>> "0110 -> 0\n0111 -> 1\n" in text
+    True
+    """
+    notation = Notation.of(train, alphabet)
+    seen = set(train.labels)
+    labels = [text for text in classes.texts if text in seen]
+    lines = map(notation.line, train.inputs, train.labels)
+    values = {
+        "examples": "\n".join(lines),
+        "labels": notation.about_labels(labels, classes),
+        "inputs": notation.about_inputs(),
+        "count": f"{len(train):,}",
+        "contract": CONTRACT,
+        "tool": _about_tool(tool, len(train), tool_rows, tool_note),
+    }
+    return render(variant, values)
+
+
+def prompt_digest(prompt: str) -> str:
+    """Return the SHA-256 that names a prompt in a run."""
+    return hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _about_tool(tool: ToolKind, shown: int, held: int | None, note: str) -> str:
+    rows = "these examples"
+    if held is not None and held > shown:
+        rows = f"all {held:,} training examples, of which those above are a sample"
+    sentences = _TOOLS[tool].format(rows=rows)
+    return f"{sentences} {note}" if note else sentences

@@ -1,0 +1,174 @@
+"""Budgets that hold: the worst case of every call under way is set aside before it starts."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from llm_pv.errors import BudgetError, ConfigurationError
+from llm_pv.models.base import Usage
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a run may spend on models; None leaves a limit out.
+
+    Parameters
+    ----------
+    usd
+        US dollars.
+    tokens
+        Tokens sent and written.
+    seconds
+        Wall-clock seconds from the first call on; no call starts later, and one under way is
+        given no longer.
+
+    Examples
+    --------
+    >>> Budget(usd=2.0)
+    Budget(usd=2.0, tokens=None, seconds=None)
+    """
+
+    usd: float | None = None
+    tokens: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("usd", "tokens", "seconds"):
+            limit = getattr(self, name)
+            if limit is not None and not limit > 0:
+                raise ConfigurationError(f"budget-{name} is {limit}; give a positive number")
+
+
+UNLIMITED = Budget()
+"""Spend what it takes."""
+
+
+@dataclass(frozen=True)
+class Amount:
+    """Money and tokens of one call: what it can come to, or what it came to.
+
+    Parameters
+    ----------
+    usd
+        US dollars, None where the price is not known.
+    tokens
+        Tokens sent and written.
+    """
+
+    usd: float | None
+    tokens: int
+
+    @classmethod
+    def of(cls, usage: Usage, usd: float | None) -> "Amount":
+        """Return the amount of a usage and its price."""
+        return cls(usd, usage.total_tokens)
+
+
+class Purse:
+    """Spends a budget; safe to use from several threads.
+
+    Parameters
+    ----------
+    budget
+        The limits.
+    clock
+        Seconds, as `time.monotonic`.
+
+    Examples
+    --------
+    >>> purse = Purse(Budget(usd=1.0))
+    >>> purse.reserve(Amount(0.75, 1_000))
+    >>> purse.settle(Amount(0.75, 1_000), Amount(0.25, 400))
+    >>> purse.spent_usd
+    0.25
+    >>> purse.reserve(Amount(0.80, 1_000))
+    Traceback (most recent call last):
+        ...
+    llm_pv.errors.BudgetError: $0.25 of $1 is spent, and the next call may cost up to $0.8
+    """
+
+    def __init__(self, budget: Budget, clock: Callable[[], float] = time.monotonic) -> None:
+        self.budget = budget
+        self.spent_usd = 0.0
+        self.spent_tokens = 0
+        self.unknown_price = False
+        self._held_usd = 0.0
+        self._held_tokens = 0
+        self._clock = clock
+        self._began: float | None = None
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def spend(self, amount: Amount) -> None:
+        """Count what an earlier part of the run has spent."""
+        with self._changed:
+            self._count(amount)
+
+    def reserve(self, worst: Amount) -> None:
+        """Set the worst case of a call aside, waiting for calls under way to give some back.
+
+        Raises
+        ------
+        BudgetError
+            If the budget cannot cover the call, whatever those under way come to.
+        """
+        with self._changed:
+            if self._began is None:
+                self._began = self._clock()
+            while True:
+                obstacle = self._obstacle(worst)
+                if obstacle is None:
+                    break
+                if self._closed or not (self._held_usd or self._held_tokens):
+                    raise BudgetError(obstacle)
+                self._changed.wait()
+            if self.seconds_left() <= 0:
+                raise BudgetError(f"the {self.budget.seconds:g} seconds for models are over")
+            self._held_usd += worst.usd or 0.0
+            self._held_tokens += worst.tokens
+
+    def settle(self, worst: Amount, spent: Amount) -> None:
+        """Give back what was set aside for a call and count what it came to."""
+        with self._changed:
+            self._held_usd = max(0.0, self._held_usd - (worst.usd or 0.0))
+            self._held_tokens -= worst.tokens
+            if not self._held_tokens:
+                self._held_usd = 0.0  # sums of floats need not end at nothing
+            self._count(spent)
+            self._changed.notify_all()
+
+    def seconds_left(self) -> float:
+        """Return how long calls may still take."""
+        if self.budget.seconds is None:
+            return float("inf")
+        began = self._clock() if self._began is None else self._began
+        return began + self.budget.seconds - self._clock()
+
+    def close(self) -> None:
+        """Let nobody wait any longer."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _count(self, amount: Amount) -> None:
+        self.spent_tokens += amount.tokens
+        if amount.usd is None:
+            self.unknown_price = True
+        else:
+            self.spent_usd += amount.usd
+
+    def _obstacle(self, worst: Amount) -> str | None:
+        usd, tokens = self.budget.usd, self.budget.tokens
+        cost = worst.usd or 0.0
+        if usd is not None and self.spent_usd + self._held_usd + cost > usd:
+            return (
+                f"${self.spent_usd:.4g} of ${usd:g} is spent, and the next call may cost up to "
+                f"${cost:.4g}"
+            )
+        if tokens is not None and self.spent_tokens + self._held_tokens + worst.tokens > tokens:
+            return (
+                f"{self.spent_tokens:,} of {tokens:,} tokens are spent, and the next call may "
+                f"take up to {worst.tokens:,}"
+            )
+        return None

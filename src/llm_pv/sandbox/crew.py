@@ -1,0 +1,221 @@
+"""The workers of a sandbox, which ones a machine allows, and the threads that wait for them."""
+
+import operator
+import os
+import queue
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from llm_pv.errors import ConfigurationError, ConfinementError, SandboxError
+from llm_pv.sandbox.batch import Batch
+from llm_pv.sandbox.confinement import Confinement
+from llm_pv.sandbox.execution import Execution, Limits
+from llm_pv.sandbox.worker import Worker
+
+if TYPE_CHECKING:
+    from llm_pv.sandbox.linux import LinuxWorker
+
+Backend: TypeAlias = Literal["auto", "linux", "wasm", "unconfined"]
+
+
+class Crew:
+    """The workers and the threads that wait for them."""
+
+    def __init__(self, make: Callable[[], Worker], first: Worker, size: int) -> None:
+        self.size = size
+        self._make = make
+        self._closed = False
+        self._start_over([first, *(make() for _ in range(size - 1))])
+        _crews.add(self)
+
+    def _start_over(self, workers: list[Worker]) -> None:
+        self._lock = threading.Lock()
+        self._workers = set(workers)
+        # The first idle one is always taken, so that few workers start what few programs need.
+        self._idle: queue.PriorityQueue[tuple[int, Worker]] = queue.PriorityQueue()
+        for entry in enumerate(workers):
+            self._idle.put(entry)
+        self._threads: ThreadPoolExecutor | None = None
+
+    def run(self, task: Callable[[Worker], Execution], busy: set[Worker]) -> Execution:
+        """Run a task on the first idle worker, which stands in `busy` meanwhile."""
+        place, worker = self._idle.get()
+        with self._lock:
+            busy.add(worker)
+        try:
+            if self._closed:
+                raise SandboxError("the sandbox is closed: make a new one")
+            return task(worker)
+        finally:
+            if self._closed:
+                worker.close()
+            with self._lock:
+                busy.discard(worker)
+                if worker not in self._workers:  # closed under its run
+                    worker.close()  # which may have started something after that
+                    worker = self._make()
+                    self._workers.add(worker)
+            self._idle.put((place, worker))
+
+    @contextmanager
+    def several(self, limits: Limits) -> Iterator[Callable[[str, Batch, int], Future[Execution]]]:
+        """Give a function that starts runs in the background; those left at the end are ended."""
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(self.size, thread_name_prefix="llm-pv-sandbox")
+            threads = self._threads
+        busy: set[Worker] = set()
+        started: list[Future[Execution]] = []
+
+        def start(source: str, batch: Batch, seed: int) -> Future[Execution]:
+            task = program_task(source, batch, limits, seed)
+            started.append(threads.submit(self.run, task, busy))
+            return started[-1]
+
+        try:
+            yield start
+        finally:
+            for run in started:
+                run.cancel()
+            with self._lock:
+                abandoned = set(busy)
+                self._workers -= abandoned
+            for worker in abandoned:
+                worker.close()
+
+    def close(self) -> None:
+        """End every worker and every thread."""
+        self._closed = True
+        _crews.discard(self)
+        for worker in tuple(self._workers):
+            worker.close()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked copy of the owner: its threads and locks are not ours."""
+        self._start_over([self._make() for _ in range(self.size)])
+
+
+_crews: "weakref.WeakSet[Crew]" = weakref.WeakSet()
+
+
+def _begin_anew() -> None:
+    for crew in tuple(_crews):
+        crew.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
+
+
+def assemble(
+    backend: Backend, workers: int | None, *, allow_unconfined: bool
+) -> tuple[Crew, Confinement]:
+    """Return a crew and what confines it.
+
+    Parameters
+    ----------
+    backend, workers, allow_unconfined
+        As for `llm_pv.sandbox.Sandbox`.
+
+    Raises
+    ------
+    ConfigurationError
+        If the number of workers is not positive.
+    ConfinementError
+        If nothing confines them here, and that was not allowed.
+    """
+    if workers is not None and workers < 1:
+        raise ConfigurationError(f"{workers} workers run nothing: give 1 or more")
+    make, first, confinement = _choose(backend, allow_unconfined=allow_unconfined)
+    return Crew(make, first, workers or _usable_cores()), confinement
+
+
+def program_task(
+    source: str, batch: Batch, limits: Limits, seed: int
+) -> Callable[[Worker], Execution]:
+    """Return the task of running a program over inputs."""
+    return lambda worker: worker.run(source, batch, limits, seed)
+
+
+def _choose(
+    backend: Backend, *, allow_unconfined: bool
+) -> tuple[Callable[[], Worker], Worker, Confinement]:
+    """Return how workers are made, the first of them, and what confines it."""
+    why: list[str] = []
+    lesser: LinuxWorker | None = None
+    if backend in {"auto", "linux"}:
+        if sys.platform == "linux":
+            make = import_module("llm_pv.sandbox.linux").LinuxWorker
+            worker: LinuxWorker = make()
+            confinement = worker.confinement
+            if confinement.sufficient:
+                return make, worker, confinement
+            lesser = worker
+            why += [f"{layer} is missing: {text}" for layer, text in confinement.missing.items()]
+        else:
+            why.append(f"the Linux sandbox does not run on {sys.platform}")
+    if backend in {"auto", "wasm"}:
+        reason = _wasm_reason()
+        if reason is None:
+            make = import_module("llm_pv.sandbox.wasm").WasmWorker
+            _close(lesser)
+            return make, make(), Confinement("wasm", ("WebAssembly",))
+        why.append(f"WebAssembly: {reason}")
+    if allow_unconfined and lesser is not None:
+        return type(lesser), lesser, lesser.confinement
+    _close(lesser)
+    if allow_unconfined and backend in {"auto", "unconfined"}:
+        make = import_module("llm_pv.sandbox.unconfined").UnconfinedWorker
+        missing = {"confinement": "; ".join(why) or "it was asked to have none"}
+        return make, make(), Confinement("unconfined", (), missing)
+    obstacles = "; ".join(why) or "nothing was asked to confine them"
+    raise ConfinementError(
+        f"programs cannot be confined here: {obstacles}. "
+        "Install the WebAssembly sandbox (pip install 'llm-pv[wasm]'), or let programs do whatever "
+        "you may do yourself (--allow-unconfined, or allow_unconfined=True)"
+    )
+
+
+def _close(worker: Worker | None) -> None:
+    if worker is not None:
+        worker.close()
+
+
+def _wasm_reason() -> str | None:
+    """Return why WebAssembly cannot be used, or None when it can."""
+    try:
+        available: Callable[[], str | None] = import_module("llm_pv.sandbox.wasm").wasm_available
+    except ImportError as error:
+        return str(error)
+    return available()
+
+
+def usable_seed(seed: int) -> int:
+    """Return a seed as a plain number.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is no whole number from 0 to 2**32 - 1.
+    """
+    try:
+        number = int(operator.index(seed))  # a numpy integer becomes a plain one
+    except TypeError:
+        number = -1
+    if not 0 <= number < 2**32:
+        raise ConfigurationError(f"seed {seed!r}: give a whole number from 0 to 4,294,967,295")
+    return number
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,181 @@
+"""The Python tool: code that a model writes to look at its training rows runs here, confined.
+
+It has a sandbox of its own. The processes of the candidates, which may hold no label, are others.
+"""
+
+import weakref
+from dataclasses import dataclass
+from importlib.util import find_spec
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from llm_pv.sandbox.batch import LabelledRows
+from llm_pv.sandbox.crew import Backend, assemble, usable_seed
+from llm_pv.sandbox.execution import Execution, Outcome, ToolLimits
+from llm_pv.sandbox.modules import PACKAGES, STANDARD_LIBRARY
+from llm_pv.sandbox.transcript import printable
+from llm_pv.sandbox.worker import Worker
+
+if TYPE_CHECKING:  # that file imports numpy
+    from collections.abc import Sequence
+
+    from llm_pv.data.examples import Input
+
+_PRINTED_NOTHING = "[the code printed nothing]"
+# Their own last lines say what happened.
+_SPEAK_FOR_THEMSELVES = (Outcome.FINISHED, Outcome.RAISED)
+
+
+@dataclass(frozen=True)
+class ToolResult:
+    """What one call of the Python tool gave.
+
+    Parameters
+    ----------
+    output
+        What the model is shown: stdout and stderr in the order they were written, the traceback
+        of an error among them, cut in the middle to the limit; then, in brackets, why the code was
+        ended early, or that it printed nothing. Control characters are shown by pictures.
+    outcome
+        How the run ended.
+    seconds
+        Wall-clock seconds it took.
+    """
+
+    output: str
+    outcome: Outcome
+    seconds: float
+
+
+class PythonTool:
+    """Runs code that explores training rows, each call in a fresh confined process.
+
+    The code finds the rows as ``rows``, a list of pairs of an input and its label. The value of
+    its last statement is printed when that is an expression, as in a notebook. Tracebacks show the
+    code's own lines only. Nothing stays from one call to the next. Calls may come from several
+    threads at once; those beyond the number of workers wait.
+
+    Parameters
+    ----------
+    rows
+        The training rows, and no others: an input (a string, or a dict from column name to value)
+        and its label as the value a program would return. None are needed if each call brings its
+        own.
+    limits
+        What one call may use.
+    workers
+        How many calls run at once; None for one a usable core.
+    allow_unconfined, backend
+        As for `llm_pv.sandbox.Sandbox`. Unconfined code is held by the wall-clock limit and the
+        cut of its output alone.
+
+    Attributes
+    ----------
+    limits
+        What one call may use.
+    confinement
+        What confines the code here.
+
+    Raises
+    ------
+    DataError
+        If an input or a label is no plain value.
+    ConfinementError
+        If code cannot be confined here, and `allow_unconfined` is not set.
+
+    Examples
+    --------
+    >>> with PythonTool([("0110", 0), ("0111", 1)]) as tool:  # doctest: +SKIP
+    ...     print(tool.run("[x.count('1') % 2 == y for x, y in rows]").output)
+    [True, True]
+    """
+
+    def __init__(
+        self,
+        rows: "Sequence[tuple[Input, object]]" = (),
+        *,
+        limits: ToolLimits = ToolLimits(),
+        workers: int | None = None,
+        allow_unconfined: bool = False,
+        backend: Backend = "auto",
+    ) -> None:
+        self.limits = limits
+        self._rows = LabelledRows(rows)
+        self._crew, self.confinement = assemble(backend, workers, allow_unconfined=allow_unconfined)
+        self._finalizer = weakref.finalize(self, self._crew.close)
+
+    @property
+    def description(self) -> str:
+        """What a model is told of the tool: what it runs, what may be imported, the limits."""
+        limits = self.limits
+        packages = () if self.confinement.backend == "wasm" else _installed_packages()
+        lacking = [name for name in PACKAGES if name not in packages]
+        without = f" (there is no {' and no '.join(lacking)})" if lacking else ""
+        return (
+            "Runs Python code on the training examples and returns what it prints, errors "
+            "included. The code finds the examples as `rows`, a list of (input, label) pairs. Each "
+            "call is a fresh process: define and import again what you need. The value of a last "
+            "line that is an expression is printed. The code may import "
+            f"{', '.join((*packages, *STANDARD_LIBRARY))}{without}. It has no files, network, "
+            f"processes or threads; {limits.cpu_seconds:g} s of CPU time and "
+            f"{limits.memory_bytes / 2**20:,.0f} MiB of memory a call; what it prints is cut to "
+            f"{limits.output_characters:,} characters."
+        )
+
+    def run(self, code: str, rows: LabelledRows | None = None, *, seed: int = 0) -> ToolResult:
+        """Run code over the rows.
+
+        Parameters
+        ----------
+        code
+            A script.
+        rows
+            Other training rows than the tool's, for one that serves several data sets.
+        seed
+            Where `random` and ``numpy.random`` start, from 0 to 2**32 - 1.
+
+        Returns
+        -------
+        ToolResult
+            Whatever the code does is in here, never an exception.
+
+        Raises
+        ------
+        ConfigurationError
+            If the seed is no such number.
+        SandboxError
+            If the sandbox itself fails or is closed.
+        """
+        number = usable_seed(seed)
+
+        def task(worker: Worker) -> Execution:
+            return worker.explore(code, self._rows if rows is None else rows, self.limits, number)
+
+        execution = self._crew.run(task, set())
+        return ToolResult(_told(execution), execution.outcome, execution.wall_seconds)
+
+    def close(self) -> None:
+        """End every process of this tool; a call in progress raises SandboxError."""
+        self._finalizer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _installed_packages() -> tuple[str, ...]:
+    return tuple(name for name in PACKAGES if find_spec(name) is not None)
+
+
+def _told(execution: Execution) -> str:
+    if execution.outcome in _SPEAK_FOR_THEMSELVES:
+        return execution.output or _PRINTED_NOTHING
+    line_break = "\n" if execution.output and not execution.output.endswith("\n") else ""
+    return f"{execution.output}{line_break}[{printable(execution.reason)}]"

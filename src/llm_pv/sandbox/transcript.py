@@ -1,0 +1,142 @@
+"""The beginning and the end of what exploring code prints: kept as it comes, read when it ended.
+
+They lie in a part of the page (see `ledger`): the numbers of bytes and characters printed in all,
+the first bytes, then a ring of the last. Whoever controls the writing process can write anything
+here; reading gives a text of bounded length, whatever it finds. Runs inside the sandbox too:
+standard library only.
+"""
+
+import io
+import struct
+
+from llm_pv.sandbox.ledger import OUTPUT_START, Page
+
+_HEADER = struct.Struct("=QQ")
+_CHUNK = 1 << 16
+_CONTINUATIONS = bytes(range(0x80, 0xC0))  # the bytes of UTF-8 that begin no character
+# Control characters could spoil a terminal or a request: they are shown by their pictures.
+_PICTURES = {number: 0x2400 + number for number in range(32) if chr(number) not in "\n\t"}
+_PICTURES |= {127: 0x2421} | dict.fromkeys(range(128, 160), 0xFFFD)
+
+
+def printable(text: str) -> str:
+    r"""Return the text with a picture in place of each control character but ``\n`` and tab."""
+    return text.translate(_PICTURES)
+
+
+def side_bytes(characters: int) -> int:
+    """Return the bytes that hold either half of this many characters, whichever they are."""
+    return 4 * (characters // 2 + 2)
+
+
+def transcript_bytes(characters: int) -> int:
+    """Return the part of a page it takes to show at most this many characters."""
+    return _HEADER.size + 2 * side_bytes(characters)
+
+
+class Transcript(io.BufferedIOBase):
+    r"""Takes what is printed, keeping its beginning and its end.
+
+    Parameters
+    ----------
+    page
+        The shared memory, all zeros.
+    room
+        The bytes of it to use (see `transcript_bytes`).
+
+    Examples
+    --------
+    >>> page = bytearray(OUTPUT_START + transcript_bytes(10))
+    >>> printed = Transcript(page, transcript_bytes(10))
+    >>> printed.write(b"spam") + printed.write(b"and eggs" * 1000)
+    8004
+    >>> read_transcript(bytes(page[OUTPUT_START:]), 10)
+    'spama\n[... 7,994 characters not shown ...]\n eggs'
+    """
+
+    def __init__(self, page: Page, room: int) -> None:
+        self._page = page
+        self._side = (room - _HEADER.size) // 2
+        self._used = 0
+        self._characters = 0
+
+    def writable(self) -> bool:
+        """Say that this can be written to."""
+        return True
+
+    def write(self, data: object) -> int:
+        """Take bytes."""
+        view = memoryview(data).cast("B")  # type: ignore[arg-type]
+        for start in range(0, len(view), _CHUNK):
+            piece = bytes(view[start : start + _CHUNK])
+            self._keep(piece)
+            self._characters += len(piece.translate(None, _CONTINUATIONS))
+            self._put(0, _HEADER.pack(self._used, self._characters))
+        return len(view)
+
+    def _keep(self, piece: bytes) -> None:
+        first = piece[: max(self._side - self._used, 0)]
+        self._put(_HEADER.size + self._used, first)
+        last = piece[len(first) :][-self._side :]
+        self._used += len(piece)
+        if last:
+            ring = _HEADER.size + self._side
+            position = (self._used - len(last)) % self._side
+            until_the_end = last[: self._side - position]
+            self._put(ring + position, until_the_end)
+            self._put(ring, last[len(until_the_end) :])
+
+    def _put(self, where: int, data: bytes) -> None:
+        start = OUTPUT_START + where
+        self._page[start : start + len(data)] = data
+
+
+def read_transcript(region: bytes, characters: int) -> str:
+    """Return what a dead process printed, at most this many characters of it and a note.
+
+    Parameters
+    ----------
+    region
+        The part of the page that `Transcript` wrote.
+    characters
+        As for `shown`.
+    """
+    used, total = _HEADER.unpack_from(region)
+    side = (len(region) - _HEADER.size) // 2
+    first = region[_HEADER.size :][: min(used, side)]
+    ring = region[_HEADER.size + side :]
+    if used <= 2 * side:
+        return shown(first, ring[: max(used - side, 0)], None, characters)
+    position = used % side
+    return shown(first, ring[position:] + ring[:position], total, characters)
+
+
+def shown(first: bytes, last: bytes, total: int | None, limit: int) -> str:
+    r"""Return a text cut in its middle to the limit, with a note of how much that takes away.
+
+    Parameters
+    ----------
+    first, last
+        The beginning and the end of what was printed, in UTF-8.
+    total
+        The characters there were; None if nothing lies between the two.
+    limit
+        The most characters of the text to show; the note comes on top.
+
+    Examples
+    --------
+    >>> shown(b"one\x1b two", b" three", None, limit=100)
+    'one␛ two three'
+    """
+    if total is None:
+        text = (first + last).decode("utf-8", "replace")
+        total = len(text)
+        if total <= limit:
+            return printable(text)
+        before, after = text, text
+    else:
+        before, after = first.decode("utf-8", "replace"), last.decode("utf-8", "replace")
+    before, after = before[: limit // 2], after[-(limit - limit // 2) :]
+    cut = max(total - len(before) - len(after), 0)
+    note = f"\n[... {cut:,} characters not shown ...]\n"
+    return printable(before) + note + printable(after)

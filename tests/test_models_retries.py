@@ -1,0 +1,298 @@
+"""Calls that fail: which are made again, how long that waits, and what is said in the end."""
+
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+
+from llm_pv.errors import CredentialError, ModelError
+from llm_pv.models import Asked, LanguageModel, ModelOptions
+from llm_pv.models.connection import LONGEST_REPLY
+from llm_pv.models.retrying import Backoff
+from llm_pv.models.vendors import make_vendor_model
+from wire_servers import Wire, WireServer, anthropic, chat, google
+
+# A vendor may retire the models named here at any time.
+pytestmark = pytest.mark.filterwarnings("ignore:The model .* is deprecated:DeprecationWarning")
+
+KEY = "sk-quite-secret-0123456789"
+
+VENDORS: dict[str, tuple[str, str, Any]] = {
+    "openai-compatible": ("tiny", "/v1", chat()),
+    "anthropic": ("claude-opus-4-5", "", anthropic()),
+    "google": ("gemini-2.5-pro", "", google()),
+}
+
+
+@pytest.fixture(autouse=True)
+def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI", "ANTHROPIC", "GOOGLE", "OPENAI_COMPATIBLE"):
+        monkeypatch.setenv(f"{name}_API_KEY", KEY)
+    monkeypatch.delenv("GEMINI_API_KEY", raising=False)
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def backoff(waits: list[float]) -> Backoff:
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    return Backoff(sleep=sleep)
+
+
+@pytest.fixture(params=sorted(VENDORS))
+def provider(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def model_at(server: WireServer, provider: str, backoff: Backoff, **options: Any) -> LanguageModel:
+    name, path, _ = VENDORS[provider]
+    return make_vendor_model(
+        provider, name, ModelOptions(base_url=server.url + path, **options), backoff=backoff
+    )
+
+
+def ask(
+    replies: Sequence[Wire], provider: str, backoff: Backoff, **options: Any
+) -> tuple[Any, WireServer]:
+    with WireServer(replies) as server:
+        model = model_at(server, provider, backoff, **options)
+        try:
+            [turn] = model.answer([Asked("hi")])
+            return turn, server
+        finally:
+            model.close()
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 529])
+def test_a_passing_failure_is_tried_again_until_it_passes(
+    provider: str, status: int, backoff: Backoff, waits: list[float]
+) -> None:
+    good = Wire(VENDORS[provider][2])
+    turn, server = ask([Wire({}, status), Wire({}, status), good], provider, backoff)
+    assert turn.text == "hello"
+    assert turn.tries == len(server.seen) == 3
+    assert 0.5 <= waits[0] <= 1.0
+    assert 1.0 <= waits[1] <= 2.0
+
+
+@pytest.mark.parametrize("status", [400, 404, 422])
+def test_a_refused_request_is_not_sent_again(
+    provider: str, status: int, backoff: Backoff, waits: list[float]
+) -> None:
+    reply = Wire({"error": {"message": "no such thing"}}, status)
+    with WireServer([reply]) as server:
+        model = model_at(server, provider, backoff)
+        with pytest.raises(ModelError, match=f"HTTP {status}: no such thing") as caught:
+            model.answer([Asked("hi")])
+        model.close()
+    assert not isinstance(caught.value, CredentialError)
+    assert len(server.seen) == 1
+    assert waits == []
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_is_one_line_without_the_key(
+    provider: str, status: int, backoff: Backoff
+) -> None:
+    echo = {"error": {"message": f"Incorrect key {KEY[:9]}*****{KEY[-7:]}\n(Bearer {KEY})"}}
+    with WireServer([Wire(echo, status)]) as server:
+        model = model_at(server, provider, backoff)
+        with pytest.raises(CredentialError, match="refused the key of") as caught:
+            model.answer([Asked("hi")])
+        model.close()
+    said = str(caught.value)
+    assert "\n" not in said
+    assert KEY not in said
+    assert KEY[:9] not in said
+    assert KEY[-7:] not in said
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (402, {"error": {"message": "pay"}}),
+        (429, {"error": {"message": "pay", "code": "insufficient_quota"}}),
+    ],
+)
+def test_an_empty_account_ends_the_run(status: int, body: object, backoff: Backoff) -> None:
+    with pytest.raises(CredentialError, match="no credit or quota left: pay"):
+        ask([Wire(body, status)], "openai-compatible", backoff)
+
+
+def test_a_server_that_echoes_the_key_gets_it_into_nothing(backoff: Backoff) -> None:
+    turn, _ = ask([Wire(chat(f"your key is {KEY}"))], "openai-compatible", backoff)
+    assert KEY not in repr(turn)
+    assert turn.text == "your key is [redacted]"
+
+
+def test_a_wait_asked_for_in_seconds_is_waited(backoff: Backoff, waits: list[float]) -> None:
+    replies = [Wire({}, 429, {"Retry-After": "7"}), Wire(chat())]
+    turn, _ = ask(replies, "openai-compatible", backoff)
+    assert turn.tries == 2
+    assert 7.0 <= waits[0] <= 7.5
+
+
+def test_a_wait_asked_for_as_a_date_is_waited(backoff: Backoff, waits: list[float]) -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    ask([Wire({}, 503, {"Retry-After": date}), Wire(chat())], "openai-compatible", backoff)
+    assert 30.0 < waits[0] <= 60.5
+
+
+def test_a_wait_of_a_day_is_cut_to_minutes(backoff: Backoff, waits: list[float]) -> None:
+    replies = [Wire({}, 429, {"Retry-After": "86400"}), Wire(chat())]
+    ask(replies, "openai-compatible", backoff)
+    assert 300.0 <= waits[0] <= 300.5
+
+
+@pytest.mark.parametrize("nonsense", ["soon", "-5", "nan", ""])
+def test_a_wait_that_is_none_falls_back_to_the_backoff(
+    nonsense: str, backoff: Backoff, waits: list[float]
+) -> None:
+    replies = [Wire({}, 429, {"Retry-After": nonsense}), Wire(chat())]
+    ask(replies, "openai-compatible", backoff)
+    assert 0.5 <= waits[0] <= 1.0
+
+
+def test_waits_grow_to_a_limit(backoff: Backoff, waits: list[float]) -> None:
+    with pytest.raises(ModelError, match="HTTP 500 after 9 tries"):
+        ask([Wire({}, 500)], "openai-compatible", backoff, retries=8)
+    assert len(waits) == 8
+    for wait, most in zip(waits, (1, 2, 4, 8, 16, 32, 60, 60), strict=True):
+        assert most / 2 <= wait <= most
+
+
+def test_no_retries_means_one_request(provider: str, backoff: Backoff) -> None:
+    with WireServer([Wire({}, 500)]) as server:
+        model = model_at(server, provider, backoff, retries=0)
+        with pytest.raises(ModelError, match="HTTP 500: "):
+            model.answer([Asked("hi")])
+        model.close()
+    assert len(server.seen) == 1
+
+
+def test_a_connection_cut_in_a_reply_is_made_again(provider: str, backoff: Backoff) -> None:
+    good = VENDORS[provider][2]
+    turn, server = ask([Wire(good, cut=20), Wire(good)], provider, backoff)
+    assert turn.text == "hello"
+    assert turn.tries == len(server.seen) == 2
+
+
+def test_a_server_that_is_not_there_is_said_to_be_so(provider: str, backoff: Backoff) -> None:
+    with WireServer([Wire()]) as server:
+        pass
+    model = model_at(server, provider, backoff, retries=1)
+    with pytest.raises(ModelError, match=r"the connection failed: .* after 2 tries"):
+        model.answer([Asked("hi")])
+    model.close()
+
+
+def test_a_server_that_says_nothing_runs_into_the_limit(provider: str, backoff: Backoff) -> None:
+    with WireServer([Wire(silent=True)]) as server:
+        model = model_at(server, provider, backoff, retries=1, timeout_seconds=0.2)
+        with pytest.raises(ModelError, match=r"after 2 tries") as caught:
+            model.answer([Asked("hi")])
+        model.close()
+        assert len(server.seen) == 2
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Wire('{"choices": [{"mess'),
+        Wire("<html><body>Bad gateway</body></html>", headers={"Content-Type": "text/html"}),
+        Wire("just text", headers={"Content-Type": "text/plain"}),
+        Wire(b"\xff\xfe\x00"),
+    ],
+)
+def test_a_reply_that_cannot_be_read_is_an_error_in_one_line(
+    provider: str, reply: Wire, backoff: Backoff, waits: list[float]
+) -> None:
+    with pytest.raises(ModelError) as caught:
+        ask([reply], provider, backoff)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+    # It may have been paid for, and the same may come again.
+    assert waits == []
+
+
+@pytest.mark.parametrize("body", [[], None, {}, {"choices": "many"}])
+def test_a_reply_with_nothing_in_it_is_an_error(
+    provider: str, body: object, backoff: Backoff
+) -> None:
+    if provider == "google":
+        # Its client reads a reply without candidates as one that says nothing.
+        turn, _ = ask([Wire(body)], provider, backoff)
+        assert (turn.text, turn.finish) == ("", "error")
+        return
+    with pytest.raises(ModelError):
+        ask([Wire(body)], provider, backoff)
+
+
+def test_a_huge_reply_is_dropped(provider: str, backoff: Backoff) -> None:
+    with WireServer([Wire(b"x" * (LONGEST_REPLY + 1))]) as server:
+        model = model_at(server, provider, backoff)
+        with pytest.raises(ModelError, match="a reply of more than 32 MiB"):
+            model.answer([Asked("hi")])
+        model.close()
+    assert len(server.seen) == 1
+
+
+def test_a_packed_reply_is_not_unpacked(backoff: Backoff) -> None:
+    with pytest.raises(ModelError, match="packed as 'gzip'"):
+        ask([Wire(b"\x1f\x8b", headers={"Content-Encoding": "gzip"})], "openai-compatible", backoff)
+
+
+def test_closing_ends_calls_under_way(backoff: Backoff) -> None:
+    with WireServer([Wire(silent=True)]) as server:
+        model = model_at(server, "openai-compatible", backoff)
+        errors: list[ModelError] = []
+
+        def call() -> None:
+            try:
+                model.answer([Asked("hi")])
+            except ModelError as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=call) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        while len(server.seen) < 5:
+            time.sleep(0.01)
+        model.close()
+        for thread in threads:
+            thread.join()
+        model.close()
+    assert len(errors) == 5
+    with pytest.raises(ModelError, match="closed"):
+        model.answer([Asked("hi")])
+
+
+def test_two_hundred_threads_share_one_model(backoff: Backoff) -> None:
+    with WireServer([Wire(chat())]) as server:
+        model = model_at(server, "openai-compatible", backoff)
+        texts: list[str] = []
+
+        def call() -> None:
+            texts.append(model.answer([Asked("hi")])[0].text)
+
+        threads = [threading.Thread(target=call) for _ in range(200)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        model.close()
+    assert texts == ["hello"] * 200
+    assert len(server.seen) == 200
