@@ -123,6 +123,8 @@ def learn(
     name = "standard input" if data == "-" else Path(data).name
     with ExitStack() as stack:
         llm = None
+        if model.batch and out is None and not asking.dry_run:
+            out = _new_folder(_slug(name))
         if model.model is not None:
             llm = open_proposer(
                 model,
@@ -131,6 +133,7 @@ def learn(
                 attempts=search.attempts,
                 budget_seconds=search.budget_seconds,
                 default_rows=MOST_ROWS,
+                out=out,
             )
             search_for = replace(search_for, proposer=stack.enter_context(llm))
         splits = learning.read_splits(
@@ -164,9 +167,8 @@ def _learn(
     """Learn, show what was learned, and return the exit status."""
     from llm_pv import learning
     from llm_pv.cli.progress import attempt_progress
-    from llm_pv.runs.cells import Cell
 
-    path = out or _new_folder(Cell(Path(name).stem).slug)
+    path = out or _new_folder(_slug(name))
     try:
         with sandbox.open() as opened, attempt_progress() as progress:
             learned = learning.learn(
@@ -192,6 +194,12 @@ def _learn(
 
         print_learned(record, Terminal())
     return 0 if learned.program is not None else 1
+
+
+def _slug(name: str) -> str:
+    from llm_pv.runs.cells import Cell
+
+    return Cell(Path(name).stem).slug
 
 
 def _new_folder(slug: str) -> Path:

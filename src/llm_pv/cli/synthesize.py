@@ -91,6 +91,8 @@ def synthesize(
         early_stop=search.early_stop,
     )
     with ExitStack() as stack:
+        if model.batch and out is None and not asking.dry_run:
+            out = _new_folder()
         if model.model is not None:
             llm = stack.enter_context(
                 open_proposer(
@@ -100,6 +102,7 @@ def synthesize(
                     attempts=search.attempts,
                     budget_seconds=search.budget_seconds,
                     default_rows=None,
+                    out=out,
                 )
             )
             if asking.dry_run:

@@ -159,6 +159,8 @@ class LearnedProgram:
             "rivals": [rival.record() for rival in self.rivals],
             "candidates": candidate_rows(self.selection),
             "warnings": list(self.warnings),
+            "usage": asdict(self.selection.usage),
+            "cost_usd": self.selection.cost_usd,
             "learn_seconds": self.learn_seconds,
             "test_seconds": self.test_seconds,
             "run": str(self.path) if self.path else None,

@@ -276,6 +276,7 @@ class LanguageModel(Protocol):
         *,
         tool: ToolOffer | None = None,
         samples: int = 1,
+        seed: int = 0,
     ) -> Preview:
         """Return what `answer` would send, without sending it."""
         ...

@@ -127,6 +127,10 @@ class BatchQueue:
     async def _send_gathered(self) -> None:
         await self._pace.sleep(self._pace.window)
         items, self._waiting = self._waiting, []
+        with _failing(items):
+            self._send_all(items)
+
+    def _send_all(self, items: list[_Item]) -> None:
         noted: dict[str, list[_Item]] = {}
         fresh: dict[str, list[_Item]] = {}
         for item in items:

@@ -151,6 +151,7 @@ class InProcessModel(ABC):
         *,
         tool: ToolOffer | None = None,
         samples: int = 1,
+        seed: int = 0,
     ) -> Preview:
         """Return the rendered prompt and how it would be continued; no weights are loaded."""
         self._check(tool, samples)
@@ -160,6 +161,7 @@ class InProcessModel(ABC):
             "prompt": prompt,
             "max_new_tokens": min(self.max_output_tokens, self.room(tokens)),
             "samples": samples,
+            "seed": seed,
             "temperature": self.sampling.temperature,
             "top_p": self.sampling.top_p,
             **(self.sampling.extra or {}),

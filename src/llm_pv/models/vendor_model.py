@@ -109,7 +109,7 @@ class VendorModel:
     @property
     def destination(self) -> str:
         """The host that conversations are sent to."""
-        return urlsplit(self._endpoint.model.base_url or "").netloc or self._name
+        return urlsplit(self._endpoint.model.base_url or "").netloc or self._name.partition(":")[0]
 
     @property
     def identity(self) -> str:
@@ -199,10 +199,11 @@ class VendorModel:
         *,
         tool: ToolOffer | None = None,
         samples: int = 1,
+        seed: int = 0,
     ) -> Preview:
         """Return what `answer` would send, without sending it."""
         self._check_call(tool, samples)
-        return self._connection.run(self._preview(conversation, tool, samples))
+        return self._connection.run(self._preview(conversation, tool, samples, seed))
 
     def count_tokens(self, text: str) -> int:
         """Return an upper estimate of a text's tokens."""
@@ -225,11 +226,11 @@ class VendorModel:
             )
 
     async def _preview(
-        self, conversation: Sequence[Message], tool: ToolOffer | None, samples: int
+        self, conversation: Sequence[Message], tool: ToolOffer | None, samples: int, seed: int
     ) -> Preview:
         with watched(Watch(hold=True)):
             try:
-                await self._live(*self._prepared(conversation, tool, samples, 0))
+                await self._live(*self._prepared(conversation, tool, samples, seed))
             except CapturedRequest as captured:
                 tokens = sum(estimate_tokens(text) for text in _texts(captured.body))
                 return Preview(captured.method, captured.url, captured.body, tokens)

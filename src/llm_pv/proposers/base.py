@@ -142,7 +142,7 @@ def _forget(*_: object) -> None:
 
 @dataclass(frozen=True)
 class Context:
-    """What a run gives a proposer that asks a model; others need none of it.
+    """What a run gives the proposer that asks a model, besides the training rows.
 
     Parameters
     ----------
@@ -209,17 +209,11 @@ class Proposer(Protocol):
         ...
 
     def propose(
-        self,
-        train: Examples,
-        classes: Classes,
-        *,
-        seed: int,
-        start: int = 0,
-        context: Context | None = None,
+        self, train: Examples, classes: Classes, *, seed: int, start: int = 0
     ) -> Iterator[Proposal]:
         """Yield proposals until there are no more, leaving out the first ``start``.
 
         A resumed run already has the first ``start`` of them on disk and must not pay for them
-        again; a proposer that asks a model goes by the context's ``origins`` instead.
+        again.
         """
         ...

@@ -280,6 +280,11 @@ class RunDirectory:
         write_atomically(self.path / "run.json", json.dumps(record, indent=2) + "\n")
 
 
+def batch_record(path: Path) -> Path:
+    """Return the file of a run directory in which batches under way at a vendor are noted."""
+    return path / "batches.jsonl"
+
+
 def read_run(path: Path) -> Record:
     """Return what ``run.json`` of a run directory holds.
 

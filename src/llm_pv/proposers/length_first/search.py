@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.data.examples import Classes, Examples
-from llm_pv.proposers.base import Context, Proposal
+from llm_pv.proposers.base import Proposal
 from llm_pv.proposers.length_first import weights
 from llm_pv.proposers.length_first.arithmetic import best_arithmetic, with_multiples
 from llm_pv.proposers.length_first.automata import best_automata
@@ -123,12 +123,7 @@ class LengthFirst:
         return True
 
     def propose(
-        self,
-        train: Examples,
-        classes: Classes,
-        seed: int,
-        start: int = 0,
-        context: Context | None = None,  # noqa: ARG002 - it asks no model
+        self, train: Examples, classes: Classes, seed: int, start: int = 0
     ) -> Iterator[Proposal]:
         """Search, then yield programs, best first, a fallback and the majority class last."""
         started = time.monotonic()
