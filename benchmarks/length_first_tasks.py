@@ -11,6 +11,7 @@ import resource
 import time
 
 from benchmarks.length_first import mistakes, select
+from benchmarks.length_first_published import UNCAPPED
 from llm_pv.proposers.length_first import LengthFirst
 from llm_pv.tasks import load_task
 from llm_pv.tasks.task import SamplerName
@@ -42,7 +43,7 @@ def task_length(task: str, length: int) -> int:
 def measure(task: str, length: int, sampler: SamplerName, seed: int) -> tuple[float, float]:
     """Search, select by validation; return test accuracy and the search's CPU seconds."""
     splits = load_task(task, length=length, sampler=sampler, seed=seed)
-    proposer = LengthFirst()
+    proposer = LengthFirst(UNCAPPED)
     started = time.process_time()
     proposals = list(proposer.propose(splits.train, splits.classes, seed))
     seconds = time.process_time() - started

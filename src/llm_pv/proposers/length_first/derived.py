@@ -124,6 +124,7 @@ def lists_of_lists() -> Iterator[Source]:
     pairwise = imports(weights.PAIRWISE)
     yield Source("steps", "[b - a for a, b in pairwise({s})]", 3, pairwise)
     yield Source("ordered", "sorted({s})", 4)
+    yield Source("backwards", "{s}[::-1]", 3)
     needs = imports(("from itertools import accumulate",))
     yield Source("sums", "list(accumulate({s}))", 4, needs)
     yield Source("counts", "list(Counter({s}).values())", 4, imports(weights.COUNTER))

@@ -67,7 +67,7 @@ def collect_features(
         if len(items) <= MOST_COMBINED_ITEMS and whole.code.startswith("numbers"):
             found += combined_columns(items)
     for graph in reading.graphs:
-        found += graph_expressions(graph, evaluator)
+        found += graph_expressions(graph, evaluator, problem.size)
     found += _answers(parts, evaluator, budget.reading, expired)
     found += folds_of([*parts, *reading.words], LONGEST_FOLD, budget.folding, expired)
     found += _same_question(found, parts)

@@ -1,6 +1,7 @@
 """Edge lists: text that names pairs of vertices, and what is read off the graph they make."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,8 +16,10 @@ from llm_pv.proposers.length_first.expressions import (
     as_numbers,
     imports,
 )
-from llm_pv.proposers.length_first.sequences import Part
+from llm_pv.proposers.length_first.sequences import Part, literal
 
+MOST_NAMED = 6
+"""Vertices that are looked at by name, the most frequent ones."""
 TOKENS = (r"\d+", r"[A-Za-z]+", r"\w+")
 
 COMPONENT_SIZES = Definition(
@@ -94,6 +97,19 @@ DISTANCES = Definition(
     return longest''',
     "helper",
 )
+DISTANCE = Definition(
+    '''def distance(edges, start, end):
+    """Return how many edges lead from one vertex to another, -1 if none do."""
+    reached, border, steps = {start}, {start}, 0
+    while border:
+        if end in reached:
+            return steps
+        border = {b for edge in edges for a, b in (edge, edge[::-1]) if a in border} - reached
+        reached |= border
+        steps += 1
+    return -1''',
+    "helper",
+)
 COUNTER = imports(weights.COUNTER)
 
 
@@ -169,9 +185,24 @@ def _are_edges(train: Sequence[str], token: str) -> bool:
     return longest >= 2 and len(inner) <= 2 and not inner & outer and len(outer) <= 2
 
 
-def graph_expressions(edges: Part, evaluator: Evaluator) -> Iterator[Expression]:
+def _between_named(edges: Part, size: int) -> Iterator[Invariant]:
+    """Yield distances between vertices that most rows have, and their degrees."""
+    counts: Counter[str] = Counter()
+    for row in edges.rows[:size]:
+        counts.update({str(vertex) for edge in row for vertex in edge})  # type: ignore[union-attr]
+    frequent = [name for name, count in counts.most_common(MOST_NAMED) if count > size / 2]
+    for index, first in enumerate(frequent):
+        name = literal(first)
+        yield Invariant(f"sum({name} in edge for edge in {{s}})", 5.0)
+        for second in frequent[:index]:
+            template = f"distance({{s}}, {literal(second)}, {name})"
+            yield Invariant(template, 6.0, (DISTANCE,))
+
+
+def graph_expressions(edges: Part, evaluator: Evaluator, size: int) -> Iterator[Expression]:
     """Yield the numbers and truth values read off edges."""
-    for group, is_flag in ((NUMBERS, False), (FLAGS, True)):
+    numbers = (*NUMBERS, *_between_named(edges, size))
+    for group, is_flag in ((numbers, False), (FLAGS, True)):
         for invariant in group:
             values = evaluator.run(invariant.template, {}, edges.rows, invariant.needs)
             if values is None:

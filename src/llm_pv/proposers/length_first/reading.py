@@ -235,7 +235,11 @@ def _text_sources(train: Sequence[str]) -> Iterator[Primitive]:
     if " " in separators:
         yield Primitive("max({s}.split(), key=len)", bits + 3)
     if any(row != row.lower() for row in train):
-        yield Primitive("{s}.lower()", weights.FIELD)
+        yield Primitive("{s}.lower()", weights.FIELD - 2)
+        for separator in separators:
+            for index in (0, -1):
+                template = f"{{s}}.lower().split({literal(separator)})[{index}]"
+                yield Primitive(template, weights.FIELD)
 
 
 def _integers(text: Part, evaluator: Evaluator, size: int) -> Iterator[Integers]:

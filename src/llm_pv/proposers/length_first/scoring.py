@@ -10,7 +10,7 @@ from llm_pv.proposers.length_first.expressions import Expression, negation
 from llm_pv.proposers.length_first.mining import information
 from llm_pv.proposers.length_first.weights import NEGATION, mistake_bits
 
-MOST_ADDED = 200
+MOST_ADDED = 400
 """Conditions found by other stages that are joined too."""
 
 
@@ -152,9 +152,12 @@ def telling(conditions: Conditions, target: Target, most: int) -> Conditions:
     return conditions.chosen(np.array(sorted(chosen)))
 
 
-def with_found(conditions: Conditions, found: list[Scored]) -> Conditions:
-    """Add conditions that other stages found to those that are joined."""
-    new = sorted(found, key=lambda one: one.cost)[:MOST_ADDED]
+def with_found(conditions: Conditions, found: list[Scored], target: Target) -> Conditions:
+    """Add conditions that other stages found, no two of them alike on the rows, to be joined."""
+    different: dict[bytes, Scored] = {}
+    for one in sorted(found, key=lambda one: one.cost):
+        different.setdefault(one.condition.values[target.rows].tobytes(), one)
+    new = list(different.values())[:MOST_ADDED]
     if not new:
         return conditions
     truth = np.array([one.condition.values for one in new], dtype=bool)

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 MOST_RULES = 190
 """Rules proposed at most; trees and the majority class come after them."""
+MOST_FITTING = 60
+"""Places of those kept for programs without a training mistake."""
 KEPT_PER_STAGE = 150
 MOST_CLASSES = 6
 """With more classes, decision lists are left out: lookups and trees remain."""
@@ -301,7 +303,7 @@ def _conditions_for(
         return found
     run.report("joined conditions")
     chosen = telling(conditions, target, run.budget.joined)
-    chosen = with_found(chosen, [*scanned, *paired, *weighted])
+    chosen = with_found(chosen, [*scanned, *paired, *weighted], target)
     found += best_joined(chosen, target, KEPT_PER_STAGE, run.expired, run.count)
     return found
 
@@ -319,4 +321,7 @@ def _ranked(candidates: Sequence[Candidate], bar: float) -> list[Candidate]:
     for candidate in sorted(candidates, key=lambda one: (one.cost, one.body)):
         if candidate.cost < bar:
             kept.setdefault(candidate.answers.tobytes(), candidate)
-    return list(kept.values())[:MOST_RULES]
+    cheapest = list(kept.values())
+    # Variants of a program that nearly fits must not crowd out a longer one that does fit.
+    fitting = [one for one in cheapest[MOST_RULES - MOST_FITTING :] if one.mistakes == 0]
+    return [*cheapest[: MOST_RULES - MOST_FITTING], *fitting[:MOST_FITTING]]

@@ -95,6 +95,12 @@ def _integer_terms(view: View) -> Iterator[Term]:
         yield Term("(i + 1) * a", 2.0, (i + 1) * a, is_atom=False)
         yield Term("(-1) ** i * a", 2.0, np.where(i % 2 == 1, -a, a), is_atom=False)
         yield Term("a - i", 2.0, a - i, is_atom=False)
+        for weights_of, price in (((1, 2), 2.5), ((2, 1), 2.5), ((1, 3), 2.5), ((3, 1), 2.5)):
+            weighted = np.where(i % 2 == 0, weights_of[0], weights_of[1]) * a
+            code = f"{weights_of}[i % 2] * a"
+            yield Term(code, price, weighted, is_atom=False)
+            if max(weights_of) == 2 and (a >= 0).all() and (a < 10).all():
+                yield Term(f"sum(divmod({code}, 10))", price + 2, weighted // 10 + weighted % 10)
         return
     if len(columns) == 1:
         a = columns["a"]
@@ -246,6 +252,9 @@ def _character_tests(view: View) -> Iterator[Test]:
         for sign, bits, truth in (("==", 1.0, a == b), ("!=", 1.0, a != b), ("<", 1.5, a < b)):
             yield Test(f"a {sign} b", bits, truth)
         yield Test("a > b", 1.5, a > b)
+        vowel = np.array([str(c) in VOWELS for c in alphabet])
+        different = '(a in "aeiouAEIOU") != (b in "aeiouAEIOU")'
+        yield Test(different, 2.5, vowel[a] != vowel[b])
         lower = np.array([str(c).lower() for c in alphabet])
         yield Test("a.lower() == b.lower()", 2.5, lower[a] == lower[b])
         values = _number_of(np.ascontiguousarray(alphabet))

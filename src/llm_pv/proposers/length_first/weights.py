@@ -106,6 +106,7 @@ TEXT_NUMBERS = (
     Primitive("ord({s}[-1])", 7),
     Primitive("len({s}.encode())", 9),
     Primitive("int({s})", 3),
+    Primitive("int({s}, 16)", 7),
     Primitive("int({s}, 2)", 3.5),
 )
 """Numbers read off a string."""
@@ -118,6 +119,8 @@ CHARACTER_NUMBERS = (
     Primitive("sum(i for i, c in enumerate({s}) if c == {c})", 7),
 )
 """Numbers read off a string with respect to one character."""
+WORD_PLACE = Primitive("{s}.find({c})", 4)
+"""Where a word of two characters first stands."""
 OVERLAPPING_COUNT = Primitive("sum({s}.startswith({c}, i) for i in range(len({s})))", 4)
 """Occurrences of a word of two characters or more, overlapping ones included."""
 WORD_COUNT = Primitive("{s}.count({c})", 4)
@@ -149,6 +152,9 @@ LIST_NUMBERS = (
     Primitive("sorted({s})[1]", 6),
     Primitive("sorted({s})[-2]", 6),
     Primitive("math.gcd(*{s})", 6, MATH),
+    Primitive("len({s}) * max({s})", 7),
+    Primitive("len({s}) * {s}[-1]", 7),
+    Primitive("len({s}) * {s}[0]", 7),
     Primitive("max(Counter({s}).values(), default=0)", 6, COUNTER),
 )
 """Numbers read off a list of integers."""
@@ -196,7 +202,14 @@ NUMBER_NUMBERS = (
     Primitive("{s}.bit_count()", 5),
 )
 """Numbers read off one integer."""
-NUMBER_FLAGS = (Primitive("math.isqrt({s}) ** 2 == {s}", 5, MATH, comparison=True),)
+NUMBER_FLAGS = (
+    Primitive("math.isqrt({s}) ** 2 == {s}", 5, MATH, comparison=True),
+    Primitive("round(abs({s}) ** (1 / 3)) ** 3 == abs({s})", 7, comparison=True),
+    Primitive("math.isqrt(8 * {s} + 1) ** 2 == 8 * {s} + 1", 8, MATH, comparison=True),
+    Primitive("{s} & ({s} - 1) == 0", 6, comparison=True),
+    Primitive("str({s}) == str({s})[::-1]", 6, comparison=True),
+    Primitive('f"{{{s}:b}}" == f"{{{s}:b}}"[::-1]', 8, comparison=True),
+)
 """Yes-or-no questions about one integer that is not negative."""
 _DATE = ("from datetime import date",)
 _DATETIME = ("from datetime import datetime",)
