@@ -71,7 +71,7 @@ def tests_of(view: View, terms: Sequence[Term]) -> list[Test]:
 def distinct_tests(tests: Sequence[Test]) -> list[Test]:
     """Return the tests that are neither always true nor always false, the shortest of equals."""
     kept: dict[bytes, Test] = {}
-    for test in sorted(tests, key=lambda test: test.bits):
+    for test in sorted(tests, key=lambda test: (test.bits, bool(test.variables))):
         if test.truth.any() and not test.truth.all():
             kept.setdefault(np.packbits(test.truth).tobytes(), test)
     return list(kept.values())
