@@ -21,7 +21,7 @@ from llm_pv.proposers.length_first.weights import mistake_bits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SMALL = Budget(candidates=1_000_000)
+SMALL = Budget(candidates=500_000)
 
 
 def proposals(rows: list[Input], labels: list[str], seed: int = 0) -> list[tuple[str, str]]:

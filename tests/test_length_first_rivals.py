@@ -9,7 +9,7 @@ from llm_pv.proposers.base import Proposal
 from llm_pv.proposers.length_first import Budget, LengthFirst
 from llm_pv.sandbox import Sandbox
 
-SMALL = Budget(candidates=1_000_000)
+SMALL = Budget(candidates=500_000)
 
 
 def palindromes(number: int, seed: int) -> Examples:

@@ -13,7 +13,7 @@ from llm_pv.proposers.length_first.budget import Budget
 
 Rule = Callable[[str], object]
 LENGTH = 40
-MEDIUM = Budget(candidates=10_000_000)
+MEDIUM = Budget(candidates=5_000_000)
 
 
 def bits(chance: random.Random) -> str:

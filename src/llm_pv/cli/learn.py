@@ -68,7 +68,7 @@ class SearchOptions:
     budget_seconds: float | None = None
     "Cap on the time of the built-in search (default 30) or of asking a model (default none)."
     budget_candidates: int | None = None
-    "About how many conditions the built-in search compares with the rows (default 100,000,000)."
+    "About how many conditions the built-in search compares with the rows (default 50,000,000)."
     budget_mb: int | None = None
     "Memory for what the built-in search keeps, in MB (default 1,000)."
     noise: float = 0.0

@@ -21,7 +21,7 @@ from llm_pv.proposers.length_first.expressions import (
 from llm_pv.proposers.length_first.scoring import Board, Scored, Target, scored
 from llm_pv.proposers.length_first.weights import NEGATION, choice_bits, integer_bits
 
-MODULI = (2, 3, 4, 5)
+MODULI = (2, 3)
 MOST_MULTIPLIED = 60
 LARGEST_SQUARED = 2**24
 GREATER, EQUAL, CUT, REMAINDER = range(4)
@@ -137,6 +137,8 @@ class _Results:
         for opposite in (0, 1):
             mistakes = self.target.size - wrong if opposite else wrong
             costs = base + opposite * NEGATION + self.target.prices[mistakes]
+            if not board.wants(costs):
+                continue
             notes = np.zeros((7, len(costs)), dtype=np.int64)
             notes[0] = self.index
             notes[1] = np.arange(self.first, self.first + len(costs))

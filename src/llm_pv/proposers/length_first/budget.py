@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-USUAL_CANDIDATES = 100_000_000
+USUAL_CANDIDATES = 50_000_000
 USUAL_MEGABYTES = 1000
 CELLS_PER_MEGABYTE = 20_000
 """What is kept, all stages together, is a small multiple of the conditions' truth values."""
@@ -26,7 +26,7 @@ class Budget:
 
     Examples
     --------
-    >>> Budget(candidates=1_000_000).joined
+    >>> Budget(candidates=500_000).joined
     240
     """
 

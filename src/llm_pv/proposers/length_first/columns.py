@@ -19,6 +19,7 @@ from llm_pv.proposers.length_first.weights import choice_bits
 Values = NDArray[np.float64] | NDArray[np.bool_]
 
 MOST_PAIRED = 20
+MOST_DIVIDED = 30
 MOST_COMBINED = 8
 """Columns up to which three of them are combined."""
 MOST_TRIPLES = 6000
@@ -105,6 +106,20 @@ def _extremes(columns: Sequence[Expression]) -> Iterator[Expression]:
             if not _is_exact(total.values):
                 return
         yield total
+
+
+def remainders(numbers: Sequence[Expression]) -> Iterator[Expression]:
+    """Yield the remainder of each of the shortest numbers when another one divides it."""
+    whole = [
+        one
+        for one in numbers
+        if _is_whole(one.values) and bool((one.values > 0).all()) and _is_exact(one.values)
+    ]
+    shortest = sorted(whole, key=lambda one: one.bits)[:MOST_DIVIDED]
+    for left, right in itertools.permutations(shortest, 2):
+        if bool((left.values >= right.values).any()):
+            bits = left.bits + right.bits + weights.PAIR_OPERATIONS["%"]
+            yield calculated(left, "%", right, bits)
 
 
 def flags_counted(flags: Sequence[Expression]) -> Iterator[Expression]:

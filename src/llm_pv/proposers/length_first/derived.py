@@ -109,6 +109,8 @@ def word_lists_of_text(train: Sequence[str]) -> Iterator[Source]:
     """Yield the lists of words that rows of text can be read as."""
     if any(len(row.split()) > 1 for row in train):
         yield Source("words", "{s}.split()", 1)
+        if any(row != row.lower() for row in train):
+            yield Source("lowered", "{s}.lower().split()", 2)
     for separator in ",;|/-_:.":
         if sum(separator in row for row in train) > len(train) / 2:
             yield Source("fields", f"{{s}}.split({literal(separator)})", 2)

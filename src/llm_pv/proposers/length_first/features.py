@@ -12,6 +12,7 @@ from llm_pv.proposers.length_first.columns import (
     category_sets,
     combined_columns,
     flags_counted,
+    remainders,
 )
 from llm_pv.proposers.length_first.expressions import (
     LARGEST_EXACT,
@@ -75,9 +76,11 @@ def collect_features(
         *reading.categories,
         *(Category(part.code, part.bits, part.rows, part.needs) for part in parts if part.is_text),
     ]
+    numbers = distinct((one for one in found if one.values.dtype != bool), problem.size)
+    numbers = distinct([*numbers, *remainders(numbers)], problem.size)
     most = budget.number_cells // len(problem.rows)
     features = Features(
-        distinct((one for one in found if one.values.dtype != bool), problem.size)[:most],
+        numbers[:most],
         distinct((one for one in found if one.values.dtype == bool), problem.size),
         [c for c in categories if 1 < len(set(c.rows[: problem.size])) <= MOST_CATEGORY_VALUES],
     )

@@ -214,7 +214,7 @@ def _named(
 ) -> Part | None:
     """Make a sequence of another and give it a local name, unless there is nothing in it."""
     local = reading.fresh_name(source.name)
-    words = source.name in ("words", "fields", "tokens")
+    words = source.name in ("words", "lowered", "fields", "tokens")
     part = derived.made(source, whole, local, evaluator, size, words=words)
     if part is None:
         reading.names.discard(local)

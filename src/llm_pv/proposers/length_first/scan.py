@@ -148,6 +148,8 @@ class _Scan:
         for opposite in (0, 1):
             mistakes = self.target.size - wrong if opposite else wrong
             costs = base + opposite * NEGATION + self.target.prices[mistakes]
+            if not self.board.wants(costs):
+                continue
             notes = np.zeros((5, len(costs)), dtype=np.int64)
             notes[0], notes[1], notes[2] = rows + self.start, kind, opposite
             for place, detail in enumerate(details):

@@ -96,6 +96,13 @@ class Board:
         """The cost from which on a candidate is not kept."""
         return np.inf if len(self._costs) < self._capacity else float(self._costs[-1])
 
+    def wants(self, costs: NDArray[np.float64]) -> bool:
+        """Count these candidates where none is cheap enough; otherwise they are to be offered."""
+        if not len(costs) or costs.min() >= self.bar:
+            self.offered += len(costs)
+            return False
+        return True
+
     def offer(self, costs: NDArray[np.float64], notes: NDArray[np.int64]) -> None:
         """Take what is cheap enough; ``notes`` has one column for each cost."""
         self.offered += len(costs)

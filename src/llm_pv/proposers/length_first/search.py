@@ -302,10 +302,16 @@ def _conditions_for(
     if run.expired():
         return found
     run.report("joined conditions")
-    chosen = telling(conditions, target, run.budget.joined)
+    chosen = telling(conditions, target, _pool(run))
     chosen = with_found(chosen, [*scanned, *paired, *weighted], target)
     found += best_joined(chosen, target, KEPT_PER_STAGE, run.expired, run.count)
     return found
+
+
+def _pool(run: _Search) -> int:
+    """Return how many conditions are joined; with several classes they share the pairs."""
+    targets = max(1, len(run.problem.classes) - 1)
+    return max(20, int(run.budget.joined / targets**0.5))
 
 
 def _two_way(one: Scored, problem: Problem, positive: int) -> Candidate:
