@@ -65,6 +65,7 @@ class ScriptedModel:
         tool: ToolOffer | None = None,
         samples: int = 1,
         seed: int = 0,
+        within: float | None = None,
     ) -> list[Turn]:
         with self._lock:
             self.asked.append(tuple(conversation))

@@ -267,8 +267,9 @@ def test_a_batch_is_made_when_the_vendor_has_time_for_it() -> None:
 def test_a_batch_is_not_made_twice_after_a_doubtful_failure() -> None:
     with OpenAIBatches() as server, model_at(server.url) as model:
         server.route("POST /v1/batches", Wire({"error": {"message": "broken"}}, 500))
-        with pytest.raises(ModelError, match="may have been made all the same: broken"):
+        with pytest.raises(ModelError, match="may have been made all the same: broken") as caught:
             model.answer([Asked("a")])
+    assert (caught.value.passing, caught.value.maybe_paid) == (True, True)
     assert sum(seen.path == "/v1/batches" for seen in server.seen) == 1
 
 

@@ -22,6 +22,7 @@ from llm_pv.cli.model_options import (
     refuse_without_model,
 )
 from llm_pv.cli.options import Format, Rows, SandboxOptions, parse_types
+from llm_pv.cli.report import leave_page
 from llm_pv.errors import ConfigurationError, RunError
 
 if TYPE_CHECKING:
@@ -144,6 +145,8 @@ def learn(
                 out=out,
             )
             search_for = replace(search_for, proposer=stack.enter_context(llm))
+            if model.batch:  # what is not under way together is not in one batch
+                search_for = replace(search_for, concurrency=llm.attempts)
         splits = learning.read_splits(
             data,
             target=rows.target,
@@ -191,6 +194,7 @@ def _learn(
     except KeyboardInterrupt:
         complain(f"interrupted; the same command with --out {path} goes on from here")
         return INTERRUPTED
+    leave_page(path)
     if learned.already_finished:
         complain(f"{path} is a finished run; this is its result, give another --out to learn anew")
     record = learned.record()

@@ -21,6 +21,7 @@ from llm_pv.cli.model_options import (
     refuse_without_model,
 )
 from llm_pv.cli.options import Format, SandboxOptions
+from llm_pv.cli.report import leave_page
 from llm_pv.errors import ConfigurationError, DataError, LLMPVError
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ def synthesize(
             if asking.dry_run:
                 return preview_grid(llm, request, format)
             search_for = replace(search_for, proposer=llm)
+            if model.batch:  # what is not under way together is not in one batch
+                asking = replace(asking, concurrency=len(request.plan()) * llm.attempts)
         return _run(
             request,
             replace(search_for, concurrency=asking.concurrency),
@@ -179,13 +182,14 @@ def _run(
 
 
 def report(result: "GridResult", format: Format) -> int:  # noqa: A002
-    """Show what a grid came to and return the exit status.
+    """Show what a grid came to, leave its page in its directory, and return the exit status.
 
     Raises
     ------
     LLMPVError
         If not a single trial could be done.
     """
+    leave_page(result.path)
     if not result.count("done") + result.count("nothing found"):
         reasons = dict.fromkeys(reason for cell in result.cells for reason in cell.reasons)
         raise LLMPVError(f"no trial could be done: {'; '.join(list(reasons)[:3])}")

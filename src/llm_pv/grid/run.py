@@ -118,7 +118,7 @@ def run_grid(
         "transfer": transfer,
         "request": request.record(),
     }
-    at_once = min(concurrency, _usable_cores())
+    at_once = min(concurrency, usable_cores())
     with RunDirectory(out, configuration) as run, Workers(at_once) as workers:
         if search.proposer == "length-first":
             proposer = InWorker(proposer, workers)
@@ -285,7 +285,8 @@ def require_writable(place: Path | None, option: str) -> None:
         raise RunError(f"{option} {place}: {nearest} cannot be written; choose another directory")
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -65,6 +65,7 @@ class Redactor:
 
     def __init__(self, key: str | None) -> None:
         self._key = key
+        self.has_key = key is not None
         length = min(SHORTEST_FRAGMENT, len(key or ""))
         self._fragments = (
             {key[start : start + length] for start in range(len(key) - length + 1)}

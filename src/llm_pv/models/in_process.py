@@ -121,6 +121,7 @@ class InProcessModel(ABC):
         tool: ToolOffer | None = None,
         samples: int = 1,
         seed: int = 0,
+        within: float | None = None,  # noqa: ARG002 - a turn that was begun is ended
     ) -> list[Turn]:
         """Return the next turn, or several alternatives of it; the same seed gives the same."""
         if self.options.offline:
