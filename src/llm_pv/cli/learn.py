@@ -68,6 +68,12 @@ class SearchOptions:
     "Attempts; default 5 for a model, 200 for the built-in search."
     budget_seconds: float | None = None
     "Cap on the time of the built-in search (default 30) or of asking a model (default none)."
+    budget_candidates: int | None = None
+    "About how many conditions the built-in search compares with the rows (default 50,000,000)."
+    budget_mb: int | None = None
+    "Memory for what the built-in search keeps, in MB (default 1,000)."
+    noise: float = 0.0
+    "Share of labels that may be wrong, such as 0.05, for the built-in search."
     early_stop: bool = True
     "Stop at the first program without a validation error."
     delta: float = 0.05
@@ -106,6 +112,7 @@ def learn(
     """
     from llm_pv import learning
     from llm_pv.proposers.prompt import MOST_ROWS
+    from llm_pv.proposers.registry import BuiltIn
 
     refuse_without_model(model, asking)
     if model.model is not None and search.proposer is not None:
@@ -115,6 +122,7 @@ def learn(
         attempts=search.attempts,
         budget_seconds=search.budget_seconds,
         delta=search.delta,
+        built_in=BuiltIn(search.budget_candidates, search.budget_mb, search.noise),
         early_stop=search.early_stop,
         seed=search.seed,
         concurrency=asking.concurrency,

@@ -45,6 +45,12 @@ class GridSearchOptions:
     "Attempts in each trial; default 5 for a model, 200 for the built-in search."
     budget_seconds: float | None = None
     "Cap on the built-in search's time in each trial (default 30), or of asking a model in all."
+    budget_candidates: int | None = None
+    "About how many conditions the built-in search compares with the rows (default 50,000,000)."
+    budget_mb: int | None = None
+    "Memory for what the built-in search keeps, in MB (default 1,000)."
+    noise: float = 0.0
+    "Share of labels that may be wrong, such as 0.05, for the built-in search."
     early_stop: bool = True
     "Stop a trial at its first program without a validation error."
     delta: float = 0.05
@@ -78,6 +84,7 @@ def synthesize(
         How the results are shown: table, or one JSON object.
     """
     from llm_pv.learning import Search
+    from llm_pv.proposers.registry import BuiltIn
 
     refuse_without_model(model, asking)
     if model.model is not None and search.proposer is not None:
@@ -89,6 +96,7 @@ def synthesize(
         attempts=search.attempts,
         budget_seconds=search.budget_seconds,
         delta=search.delta,
+        built_in=BuiltIn(search.budget_candidates, search.budget_mb, search.noise),
         early_stop=search.early_stop,
     )
     with ExitStack() as stack:

@@ -16,7 +16,7 @@ from llm_pv.erm.verification import training_mistakes, verification_inputs, veri
 from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.models.base import Usage
 from llm_pv.programs.program import Program
-from llm_pv.proposers.base import Admission, AtOnce, Context, Proposal, Proposer
+from llm_pv.proposers.base import Admission, AtOnce, Context, Proposal, Proposer, Rival
 from llm_pv.proposers.llm import LLM
 from llm_pv.runs.cells import CellLog
 from llm_pv.runs.journal import Record
@@ -366,6 +366,8 @@ def _proposal_of(reply: Record, number: int) -> Proposal:
             usage=Usage(**reply.get("usage", {})),
             tool_calls=reply.get("tool_calls", 0),
             failure=reply.get("failure", ""),
+            fallback=reply.get("fallback", False),
+            rivals=tuple(Rival(**rival) for rival in reply.get("rivals", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(
