@@ -1,5 +1,6 @@
 """Replies as models write them, well and badly."""
 
+import html
 import json
 
 import pytest
@@ -56,6 +57,34 @@ WELL_WRAPPED = {
     "several fences": f"```python\ndef f(x): return 0\n```\nNo:\n```python\n{SOURCE}```",
     "a fence and an object": f"```python\ndef f(x): return 0\n```\n{OBJECT}\n```\nf = 1\n```",
     "carriage returns": f"```python\n{SOURCE}```".replace("\n", "\r\n"),
+    "a key with a capital": json.dumps({"Code": SOURCE}),
+    "a key of another name": json.dumps({"rule": "f(x) counts", "python_code": SOURCE}),
+    "a nested key of another name": json.dumps({"answer": {"function": SOURCE}}),
+    "an object with a bare key": "{code: " + json.dumps(SOURCE) + "}",
+    "an object with backticks": '{"code": `' + SOURCE.replace("\\", "\\\\") + "`}",
+    "a list of lines": json.dumps({"code": SOURCE.splitlines()}),
+    "a list of lines with their ends": json.dumps({"code": SOURCE.splitlines(keepends=True)}),
+    "a block of YAML": "code: |\n  " + SOURCE.replace("\n", "\n  "),
+    "line breaks escaped twice": json.dumps({"code": json.dumps(SOURCE)[1:-1]}),
+    "typographic quotes around": "{“code”: “" + json.dumps(SOURCE)[1:-1] + "”}",
+    "typographic quotes throughout": (
+        f"```python\n{SOURCE}```".replace('"', "”").replace("'", "\u2019")
+    ),
+    "unbreakable blanks": f"```python\n{SOURCE}```".replace("    ", "\u00a0" * 4),
+    "blanks of no width": f"```python\n{SOURCE}```".replace("return", "\u200breturn\u2060"),
+    "an object in HTML": html.escape(OBJECT),
+    "code in HTML": f"<pre><code class='language-python'>{html.escape(SOURCE)}</code></pre>",
+    "blanks in HTML": f"```\n{SOURCE}```".replace("    ", "&nbsp;" * 4),
+    "tags around an object": f"<answer>{OBJECT}</answer>",
+    "tags around code": f"So: <code>\n{SOURCE}</code>",
+    "tokens of a template": f"<|start|>assistant<|channel|>final<|message|>{OBJECT}<|return|>",
+    "tokens of a template around code": f"<|message|>{SOURCE}<|end|>",
+    "quoted lines": "> ```python\n> " + SOURCE.replace("\n", "\n> ") + "```",
+    "the prompts of an interpreter": ">>> " + SOURCE.replace("\n", "\n... ", 1),
+    "the button of a chat window": f"python\nCopy code\n{SOURCE}",
+    "prose before, no fence": f"The rule, as a function f:\n\n{SOURCE}",
+    "prose around, no fence": f"The rule:\n\n{SOURCE}\nIt counts. Then f(x) is that.",
+    "prose that looks like code": f"if you ask me:\n{SOURCE}\nfrom this f(x) follows",
 }
 
 
@@ -94,6 +123,8 @@ UNITS = [
     *('{"code": "f"},', "<think>", "</think>", '"code": """', "\\", '\\"', '"code":"\\', '"'),
     *('\\"code\\":"f" ', '"code"   ', "f(", "[f,", "f\n", "    f\n", " ", "\n", "'''", "\\u00"),
     *('{"code": "def f(x):\\n return ("}\n', "'code':\"f\\\"", '"}', '"code":"f" ,'),
+    *('"code":["f",', '"code":[', "[", "&lt;f", "> f ", ">>> f\n", "<p f", "“f”\n", "def f(\n "),
+    *("code=`f ", "f=f", "a[f", "f.f", "def f\n", "python\n", "\u00a0f", "<|f|>", "code:  f"),
 ]
 
 

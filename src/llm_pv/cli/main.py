@@ -19,8 +19,12 @@ COMMANDS = {
     "synthesize": "Learn programs for a grid of benchmark tasks: functions by lengths by trials.",
     "finetune": "Train a language model, from scratch or pretrained, on a task or your own rows.",
     "sweep": "Train language models over a grid of options, one folder a job.",
+    "baselines": "Fit classical learners on the benchmark's data sets, or on rows.",
+    "report": "Write a page, figures and tables about runs.",
+    "compare": "Compare two runs on the test rows they share.",
     "tasks": "List the benchmark's tasks: what each is, its lengths, an example of each class.",
     "data": "Write the data set of a benchmark task.",
+    "prompt": "Write the prompt for any chat window; learn reads the replies back.",
     "doctor": "Say how untrusted code is confined here, and which extras and keys there are.",
 }
 

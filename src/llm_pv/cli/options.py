@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 Format = Literal["table", "json"]
 
 
-def _no_option(_: object, word: str) -> None:
-    if word.startswith("-") and word != "-":
+def _no_option(_: object, word: str | None) -> None:
+    if word is not None and word.startswith("-") and word != "-":
         raise ValueError(f"there is no option {word}")
 
 

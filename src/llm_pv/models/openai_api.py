@@ -11,6 +11,7 @@ from openai import AsyncOpenAI, OpenAIError
 from openai.types import chat
 from pydantic_ai import ModelResponse
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
 
@@ -55,11 +56,16 @@ class ChatModel(OpenAIChatModel):
 def openai_endpoint(
     model: str, options: ModelOptions, key: str, client: httpx2.AsyncClient
 ) -> Endpoint:
-    """Return a model of OpenAI itself."""
+    """Return a model of OpenAI itself.
+
+    While it thinks it takes no temperature and no top_p.
+    """
     provider = _provider(options.base_url, key, client)
     settings: dict[str, Any] = {}
     if options.verbosity is not None and _VERBOSE.match(model.lower().removeprefix("ft:")):
         settings["openai_text_verbosity"] = options.verbosity
+    if _thinks(provider.model_profile(model), options):
+        settings |= {"temperature": None, "top_p": None}
     prices = PriceList(model, "openai", batch=options.batch)
     if options.api == "chat":
         return Endpoint(
@@ -130,6 +136,15 @@ async def _context(model: str, provider: OpenAIProvider) -> int | None:
     except (OpenAIError, ValueError, AttributeError, TypeError):
         return None
     return None
+
+
+def _thinks(known: ModelProfile | None, options: ModelOptions) -> bool:
+    profile: Mapping[str, Any] = known or {}
+    return bool(profile.get("openai_supports_reasoning")) and (
+        options.reasoning_effort is not None
+        or bool(profile.get("thinking_enabled_by_default"))
+        or not profile.get("openai_supports_reasoning_effort_none")
+    )
 
 
 def _provider(base_url: str | None, key: str, client: httpx2.AsyncClient) -> OpenAIProvider:

@@ -135,14 +135,14 @@ def _check(provider: str, model: str, options: ModelOptions) -> None:
         )
     if options.base_url:
         address = urlsplit(options.base_url)
-        if address.scheme not in ("http", "https") or not address.hostname:
-            raise ConfigurationError(
-                f"--base-url {options.base_url!r} is no address such as http://localhost:8000/v1"
-            )
         if address.username or address.password or address.query:
             raise ConfigurationError(
                 "--base-url must hold no user, password or query, which would be recorded; "
                 f"put the key into {KEYS[provider][0]}"
+            )
+        if address.scheme not in ("http", "https") or not address.hostname:
+            raise ConfigurationError(
+                f"--base-url {options.base_url!r} is no address such as http://localhost:8000/v1"
             )
     for name, value, values in (
         ("--reasoning-effort", options.reasoning_effort, EFFORTS),

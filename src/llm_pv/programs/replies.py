@@ -6,9 +6,10 @@ does: the answer is what a model says in the end, but a reply cut off in its tho
 a program, and every program is verified anyway.
 
 JSON is read the way models write it: keys and values are found by their quotes, so that braces
-need not balance, and line breaks or quotes a model forgot to escape, Python's own quotes, and a
-missing end are read as meant. Nothing is evaluated. Work is linear in the reply, and what is tried
-is capped.
+need not balance, and line breaks or quotes a model forgot to escape or escaped twice, Python's own
+quotes, and a missing end are read as meant. What a chat window spoiled, keys of other names, lists
+of lines and code without a fence are tried last (see `mending`). Nothing is evaluated. Work is
+linear in the reply, and what is tried is capped.
 """
 
 import re
@@ -16,6 +17,7 @@ import textwrap
 from collections.abc import Iterator
 
 from llm_pv.errors import ProgramError
+from llm_pv.programs.mending import OTHER_KEY, code_blocks, line_lists, mended
 from llm_pv.programs.program import ENTRY_POINT, Program
 from llm_pv.programs.syntax import MAX_SOURCE_CHARACTERS
 
@@ -31,8 +33,9 @@ _CODE_KEY = re.compile(r"""(["'])code\1\s*+:\s*+(?P<quote>\"{3}|'{3}|"|')""")
 _ESCAPED_KEY = re.compile(r"""\\["']code\\["']""")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([nrtbf\"'/\\]))")
 _PLAIN = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
-_STRING_BODY = {quote: re.compile(rf"(?:[^{quote}\\]++|\\.?)*+", re.DOTALL) for quote in "\"'"}
-_STRING_END = {quote: re.compile(rf"{quote}\s*+[,}}]") for quote in "\"'"}
+_STRING_BODY = {quote: re.compile(rf"(?:[^{quote}\\]++|\\.?)*+", re.DOTALL) for quote in "\"'`"}
+_STRING_END = {quote: re.compile(rf"{quote}\s*+[,}}]") for quote in "\"'`"}
+_HEADER = re.compile(r"\s*+(?:(?:python3?|py|code|copy(?: code)?)[ \t]*+\n\s*?)++", re.IGNORECASE)
 _FENCE_LINE = re.compile(r"^[ \t]*+(?:`{3,}|~{3,})[^\n]*+$", re.MULTILINE)
 _FENCE = re.compile(r"`{3,}(?:[\w+-]++[ \t]*+(?=\n))?")
 _MENTIONS_ENTRY_POINT = re.compile(rf"\b{ENTRY_POINT}\b")
@@ -70,7 +73,7 @@ def read_program(reply: str) -> Program:
     reason = f"nothing in it defines a function {ENTRY_POINT}"
     tried: set[str] = set()
     characters = 0
-    for text in _candidates(reply):
+    for text in _candidates(reply, mended(reply)):
         if text in tried or not _MENTIONS_ENTRY_POINT.search(text):
             continue
         characters += len(text) if len(text) <= MAX_SOURCE_CHARACTERS else 0
@@ -84,15 +87,28 @@ def read_program(reply: str) -> Program:
     raise ProgramError(f"the reply holds no program: {reason}")
 
 
-def _candidates(reply: str) -> Iterator[str]:
+def _candidates(reply: str, spoiled: Iterator[str]) -> Iterator[str]:
     """Yield what may be a program, likeliest first."""
+    yield from _marked(reply)
+    readings = [reply, *spoiled]
+    for text in readings[1:]:
+        yield from _marked(text)
+    for text in map(_without_thoughts, readings):
+        yield from _code_values(text, OTHER_KEY)
+        yield from line_lists(text)
+        for block in code_blocks(text):
+            yield _dedented(block)
+
+
+def _marked(reply: str) -> Iterator[str]:
+    """Yield what is marked as a program, by a key or a fence, and the text as a whole."""
     said = _without_thoughts(reply)
     for text in (said, reply) if said != reply else (reply,):
         readings = [text]
         if _ESCAPED_KEY.search(text):  # a JSON object written as a string
             readings.append(_unescape(text))
         for reading in readings:
-            yield from _code_values(reading)
+            yield from _code_values(reading, _CODE_KEY)
         yield from _fenced(text)
 
 
@@ -113,14 +129,14 @@ def _without_thoughts(reply: str) -> str:
     return "\n".join(said)
 
 
-def _code_values(text: str) -> Iterator[str]:
-    """Yield the readings of every value of a ``"code"`` key, the last value first."""
+def _code_values(text: str, pattern: re.Pattern[str]) -> Iterator[str]:
+    """Yield the readings of every value of a key, ``"code"`` as a rule, the last value first."""
     values: list[tuple[re.Match[str], int]] = []
-    key = _CODE_KEY.search(text)
+    key = pattern.search(text)
     while key:
         end = _string_end(text, key.end(), key["quote"])
         values.append((key, end))
-        key = _CODE_KEY.search(text, end)
+        key = pattern.search(text, end)
     following = len(text)
     for key, end in reversed(values):
         yield from _readings(text[key.end() : end])
@@ -148,8 +164,9 @@ def _readings(body: str) -> Iterator[str]:
     """
     unescaped = _unescape(body)
     unquoted = body.replace('\\"', '"')
+    twice = _unescape(unescaped) if "\n" not in unescaped else unescaped
     is_raw = "\n" in body.strip() and "\\\\" not in body
-    for text in (unquoted, unescaped) if is_raw else (unescaped, unquoted):
+    for text in (unquoted, unescaped) if is_raw else (unescaped, unquoted, twice):
         yield _dedented(text)
         if "```" in text:
             yield from _fenced(text)
@@ -178,5 +195,6 @@ def _fenced(text: str) -> Iterator[str]:
 
 
 def _dedented(text: str) -> str:
-    text = text.strip("\n")
+    header = _HEADER.match(text)  # what a chat window shows above a block
+    text = text[header.end() if header else 0 :].strip("\n")
     return textwrap.dedent(text) if text[:1] in {" ", "\t"} else text

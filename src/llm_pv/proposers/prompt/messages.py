@@ -8,7 +8,7 @@ from llm_pv.proposers.prompt.notation import Notation, as_json
 from llm_pv.proposers.prompt.statement import CONTRACT
 
 _MOST_MISTAKES = 10
-_MOST_COLUMNS = 20
+_MOST_COLUMNS = 100
 _REASON_CHARACTERS = 300
 
 

@@ -1,0 +1,96 @@
+r"""Replies that something on their way spoiled, and programs nobody marked as such.
+
+A chat window copies code with typographic quotes, HTML entities, unbreakable blanks or a ``>``
+before each line; a model names its key otherwise, writes a list of lines, or no fence. All this is
+tried only when a reply as it came holds no program, so that nothing sound is ever changed.
+"""
+
+import html
+import json
+import re
+from collections.abc import Iterator
+
+_ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#[0-9]{1,6}|#x[0-9a-fA-F]{1,6});")
+_TAG = re.compile(r"</?(?:pre|code|answer|program|python|output|final|p|div|span|br)\b[^<>\n]*>")
+_CONTROL_TOKEN = re.compile(r"<\|[a-z_]{1,20}\|>")
+_LINE_PREFIX = re.compile(r"^(?:[ \t]*(?:>>>|\.\.\.)(?: |$)|(?:> ?)+)", re.MULTILINE)
+_TYPOGRAPHY = str.maketrans(
+    dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\uff02", '"')
+    | dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\uff07", "'")
+    | dict.fromkeys("\u00a0\u1680\u2007\u202f\u205f\u3000", " ")
+    | dict.fromkeys(map(chr, range(0x2000, 0x200B)), " ")
+    | dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad", "")
+    | {"\u2028": "\n", "\u2029": "\n", "\uff1a": ":", "\uff0c": ",", "\u2212": "-", "\u2260": "!="}
+    | {"\uff08": "(", "\uff09": ")", "\u2264": "<=", "\u2265": ">="}
+)
+
+_NAMES = r"(?:python_?)?(?:code|program|solution|function|source|implementation|script)"
+OTHER_KEY = re.compile(
+    rf"""(["'`]?+)\b{_NAMES}\1\s*+[:=]\s*+(?P<quote>\"{{3}}|'{{3}}|"|'|`)""", re.IGNORECASE
+)
+"""A key that may hold a program although it should be called ``"code"``."""
+
+_LINES_KEY = re.compile(rf"""["']{_NAMES}["']\s*+:\s*+(?=\[)""", re.IGNORECASE)
+_MOST_LISTS = 5
+
+_CODE_LINE = re.compile(
+    r"[ \t]|\s*$|[#@)\]}\"']|"
+    r"(?:def|class|import|from|if|elif|else|for|while|try|except|finally|with|return|global|assert)"
+    r"\b|[A-Za-z_]\w*+(?:\[[^\]\n]*+\]|\.\w++)*+[ \t]*+(?:\*\*|//|>>|<<|[-+*/%|&^])?=(?!=)"
+)
+_FUNCTION = re.compile(r"^def f\b[^\n]*+(?:\n(?:[ \t][^\n]*+|[ \t]*+(?=\n)))*+", re.MULTILINE)
+
+
+def mended(reply: str) -> Iterator[str]:
+    """Yield what a reply may have been before it was copied about; nothing if it looks unspoiled.
+
+    Examples
+    --------
+    >>> list(mended("{“code”: “def f(x): return x &lt; 1”}"))
+    ['{"code": "def f(x): return x < 1"}']
+    """
+    text = html.unescape(reply) if _ENTITY.search(reply) else reply
+    text = _CONTROL_TOKEN.sub("\n", _TAG.sub("\n", text)).translate(_TYPOGRAPHY)
+    if text != reply:
+        yield text
+    bare = _LINE_PREFIX.sub("", text)
+    if bare != text:
+        yield bare
+
+
+def line_lists(text: str) -> Iterator[str]:
+    r"""Yield programs written as JSON lists of lines, the last first.
+
+    Examples
+    --------
+    >>> list(line_lists('{"code": ["def f(x):", "    return 1"]}'))
+    ['def f(x):\n    return 1']
+    """
+    decoder = json.JSONDecoder(strict=False)
+    for key in list(_LINES_KEY.finditer(text))[: -_MOST_LISTS - 1 : -1]:
+        try:
+            lines, _ = decoder.raw_decode(text, key.end())
+        except (ValueError, RecursionError):
+            continue
+        if all(isinstance(line, str) for line in lines):
+            yield "\n".join(line.removesuffix("\n") for line in lines)
+
+
+def code_blocks(text: str) -> Iterator[str]:
+    r"""Yield runs of lines that look like code, the last first, then functions ``f`` alone.
+
+    Examples
+    --------
+    >>> next(code_blocks("The rule:\n\ndef f(x):\n    return 1\n\nSo it goes."))
+    '\ndef f(x):\n    return 1\n'
+    """
+    blocks: list[list[str]] = [[]]
+    for line in text.split("\n"):
+        if _CODE_LINE.match(line):
+            blocks[-1].append(line)
+        elif blocks[-1]:
+            blocks.append([])
+    for block in reversed(blocks):
+        if block:
+            yield "\n".join(block)
+    yield from reversed(_FUNCTION.findall(text))

@@ -1,0 +1,99 @@
+"""A language model in memory that follows a script and counts what it is asked."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from llm_pv.models.base import Message, Preview, ToolCall, ToolOffer, ToolPlace, Turn, Usage
+
+Script = Callable[[Sequence[Message], int], Turn]
+"""The next turn, given the conversation and the seed."""
+
+
+def says(*turns: Turn | str) -> Script:
+    """Return a script that gives a conversation's n-th turn, whatever was said."""
+
+    def script(conversation: Sequence[Message], seed: int) -> Turn:
+        turn = turns[sum(isinstance(message, Turn) for message in conversation)]
+        return Turn(turn, usage=Usage(100, 10), cost_usd=0.5) if isinstance(turn, str) else turn
+
+    return script
+
+
+def wants(code: str | None, problem: str = "") -> Turn:
+    """Return a turn that calls the tool."""
+    return Turn(
+        "",
+        calls=(ToolCall("call", code, problem=problem),),
+        finish="tools",
+        usage=Usage(100, 10),
+        cost_usd=0.5,
+    )
+
+
+@dataclass
+class ScriptedModel:
+    """Answers by a script; prices are 1 dollar a thousand tokens unless none is known."""
+
+    script: Script
+    name: str = "scripted:model"
+    destination: str | None = "api.example"
+    tool_places: frozenset[ToolPlace] = frozenset({"none", "local"})
+    default_tool: ToolPlace = "none"
+    context_tokens: int | None = None
+    max_output_tokens: int = 1_000
+    most_samples: int = 1
+    priced: bool = True
+    asked: list[tuple[Message, ...]] = field(default_factory=list)
+    offers: list[ToolOffer | None] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=list)
+    most_at_once: int = 0
+    closed: bool = False
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._at_once = 0
+
+    @property
+    def identity(self) -> str:
+        return self.name
+
+    def answer(
+        self,
+        conversation: Sequence[Message],
+        *,
+        tool: ToolOffer | None = None,
+        samples: int = 1,
+        seed: int = 0,
+        within: float | None = None,
+    ) -> list[Turn]:
+        with self._lock:
+            self.asked.append(tuple(conversation))
+            self.offers.append(tool)
+            self.seeds.append(seed)
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            return [self.script(conversation, seed + number) for number in range(samples)]
+        finally:
+            with self._lock:
+                self._at_once -= 1
+
+    def preview(
+        self,
+        conversation: Sequence[Message],
+        *,
+        tool: ToolOffer | None = None,
+        samples: int = 1,
+        seed: int = 0,
+    ) -> Preview:
+        return Preview("POST", "http://api.example/v1", {"messages": len(conversation)}, 100)
+
+    def count_tokens(self, text: str) -> int:
+        return len(text)
+
+    def price(self, usage: Usage) -> float | None:
+        return usage.total_tokens / 1_000 if self.priced else None
+
+    def close(self) -> None:
+        self.closed = True
