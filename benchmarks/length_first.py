@@ -14,6 +14,7 @@ from collections.abc import Callable
 from benchmarks.length_first_rules import UNSEEN, Rule, target_rules
 from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.data.labels import label_text
+from llm_pv.proposers.base import Proposal
 from llm_pv.proposers.length_first import LengthFirst
 
 TRAIN, VALIDATION, TEST = 100, 100, 5000
@@ -52,6 +53,19 @@ def mistakes(program: Program, rows: list[Input], labels: list[str]) -> int:
     return wrong
 
 
+def select(proposals: list[Proposal], rows: list[Input], labels: list[str]) -> tuple[Program, str]:
+    """Return the first program with the fewest mistakes on validation rows, and its source."""
+    best = (len(rows) + 1, 0, "")
+    for index, proposal in enumerate(proposals):
+        namespace: dict[str, Program] = {}
+        exec(proposal.text, namespace)
+        best = min(best, (mistakes(namespace["f"], rows, labels), index, proposal.text))
+        if best[0] == 0:
+            break
+    exec(best[2], namespace := {})
+    return namespace["f"], best[2]
+
+
 def measure(rule: Rule, seed: int = 0) -> tuple[float, float]:
     """Search, select by validation, print a line; return test accuracy and CPU seconds."""
     rows, labels = sample(rule, seed)
@@ -61,19 +75,11 @@ def measure(rule: Rule, seed: int = 0) -> tuple[float, float]:
     train = Examples(rows[:TRAIN], labels[:TRAIN])
     proposals = list(proposer.propose(train, Classes.of(labels), seed))
     seconds = time.process_time() - started
-    best = (VALIDATION + 1, 0, "")
-    for index, proposal in enumerate(proposals):
-        namespace: dict[str, Program] = {}
-        exec(proposal.text, namespace)
-        wrong = mistakes(namespace["f"], rows[TRAIN:middle], labels[TRAIN:middle])
-        best = min(best, (wrong, index, proposal.text))
-        if wrong == 0:
-            break
-    exec(best[2], namespace := {})
-    accuracy = 1 - mistakes(namespace["f"], rows[middle:], labels[middle:]) / len(rows[middle:])
+    program, text = select(proposals, rows[TRAIN:middle], labels[TRAIN:middle])
+    accuracy = 1 - mistakes(program, rows[middle:], labels[middle:]) / len(rows[middle:])
     capped = " (time cap)" if proposer.hit_time_cap else ""
     print(f"{accuracy:7.2%} {seconds:5.1f} s {rule.name}{capped}", flush=True)
-    print("        " + best[2].rstrip().replace("\n", "\n        "), flush=True)
+    print("        " + text.rstrip().replace("\n", "\n        "), flush=True)
     return accuracy, seconds
 
 

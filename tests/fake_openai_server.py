@@ -258,8 +258,9 @@ class OpenAIHandler(BaseHTTPRequestHandler):
         else:
             self.send(404, '{"error": {"message": "no such path"}}')
             return
-        self.send(200, json.dumps(made))
+        # Before the reply, so that whoever has read it finds it counted.
         self.record.note_answered()
+        self.send(200, json.dumps(made))
 
     def send(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
         body = text.encode()

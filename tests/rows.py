@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from llm_pv.data.examples import Classes, Examples, Splits
-from llm_pv.proposers.base import Context, Proposal
+from llm_pv.proposers.base import Proposal
 
 PARITY = "def f(x):\n    return x.count('1') % 2\n"
 ALWAYS_ONE = "f = lambda x: 1\n"
@@ -40,13 +40,7 @@ class Scripted:
     default_attempts = 5
 
     def propose(
-        self,
-        train: Examples,
-        classes: Classes,
-        *,
-        seed: int,
-        start: int = 0,
-        context: Context | None = None,
+        self, train: Examples, classes: Classes, *, seed: int, start: int = 0
     ) -> Iterator[Proposal]:
         self.calls.append((train, classes, seed, start))
         for text in self.replies[start:]:

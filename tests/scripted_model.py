@@ -65,6 +65,7 @@ class ScriptedModel:
         tool: ToolOffer | None = None,
         samples: int = 1,
         seed: int = 0,
+        within: float | None = None,
     ) -> list[Turn]:
         with self._lock:
             self.asked.append(tuple(conversation))
@@ -79,7 +80,12 @@ class ScriptedModel:
                 self._at_once -= 1
 
     def preview(
-        self, conversation: Sequence[Message], *, tool: ToolOffer | None = None, samples: int = 1
+        self,
+        conversation: Sequence[Message],
+        *,
+        tool: ToolOffer | None = None,
+        samples: int = 1,
+        seed: int = 0,
     ) -> Preview:
         return Preview("POST", "http://api.example/v1", {"messages": len(conversation)}, 100)
 

@@ -41,9 +41,7 @@ def name_of(check: Any) -> str:
 
 
 # Counted, not timed: the same programs on every machine, sooner.
-SMALL_SEARCH = LengthFirst(
-    budget=Budget(reading=2e5, condition_cells=2_000_000, pair_cells=50_000, joined=100)
-)
+SMALL_SEARCH = LengthFirst(budget=Budget(candidates=150_000))
 CHECKS = list(
     estimator_checks_generator(
         ProgramClassifier(proposer=SMALL_SEARCH, attempts=5, random_state=0), mark=None

@@ -18,7 +18,7 @@ from llm_pv.data.examples import Classes, Examples, Input, Splits
 from llm_pv.erm.learn import learn_splits
 from llm_pv.erm.loop import Plan, select_program
 from llm_pv.learning import Search, learn
-from llm_pv.proposers.base import Context, Proposal
+from llm_pv.proposers.base import Proposal
 from llm_pv.runs.cells import Cell, CellLog
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.sandbox import Execution, Outcome, Sandbox
@@ -352,13 +352,7 @@ def test_invariant_5_a_resumed_run_pays_for_no_recorded_reply(
 
     class Dies(Scripted):
         def propose(
-            self,
-            train: Examples,
-            classes: Classes,
-            *,
-            seed: int,
-            start: int = 0,
-            context: Context | None = None,
+            self, train: Examples, classes: Classes, *, seed: int, start: int = 0
         ) -> Iterator[Proposal]:
             yield from super().propose(train, classes, seed=seed, start=start)
             raise KeyboardInterrupt

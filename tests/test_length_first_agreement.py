@@ -37,7 +37,7 @@ VALUES = (
 TABLE_ROWS = st.fixed_dictionaries(dict(zip(NAMES, VALUES, strict=True)))
 SPARSE_ROWS = st.fixed_dictionaries({"a": st.integers(0, 9)}, optional={"b": st.integers(0, 9)})
 
-SMALL = Budget(reading=1e5, condition_cells=300_000, pair_cells=50_000, joined=300)
+SMALL = Budget(candidates=150_000)
 
 
 def agreements(rows: list[Input], labels: list[str]) -> list[tuple[str, bool]]:

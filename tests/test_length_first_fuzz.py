@@ -16,7 +16,7 @@ from llm_pv.proposers.length_first.search import search
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TINY = Budget(reading=2e4, condition_cells=30_000, pair_cells=5_000, joined=60)
+TINY = Budget(candidates=50_000)
 
 ALPHABETS = (
     *("0", "01", "ab", "0123456789", "(){}[]<>", "u0v1", "aB c", "\"'\\{}\n"),

@@ -13,7 +13,7 @@ from llm_pv.proposers.length_first.budget import Budget
 
 Rule = Callable[[str], object]
 LENGTH = 40
-MEDIUM = Budget(reading=4e5, condition_cells=5_000_000, pair_cells=200_000, joined=600)
+MEDIUM = Budget(candidates=5_000_000)
 
 
 def bits(chance: random.Random) -> str:

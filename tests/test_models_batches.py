@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic_ai.models.openai import OpenAIResponsesModel
 
 from fake_openai_server import response
 from llm_pv.errors import ConfigurationError, CredentialError, ModelError
@@ -227,11 +228,48 @@ def test_a_call_that_failed_in_passing_goes_into_another_batch() -> None:
     assert len(server.uploads) == 3
 
 
+def test_a_call_without_an_answer_in_its_batch_fails() -> None:
+    with OpenAIBatches() as server, model_at(server.url) as model:
+        server.route("GET /v1/files/out", Wire(""))
+        with pytest.raises(ModelError, match="ended without an answer"):
+            model.answer([Asked("a")])
+
+
+def test_more_calls_than_a_batch_holds_go_in_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OpenAIResponsesModel, "batch_max_requests", 2)
+    with OpenAIBatches() as server, model_at(server.url, calls=5) as model:
+        turns = ask_all(model, ["a", "b", "c", "d", "e"])
+    assert [turn.text for turn in turns] == ["A", "B", "C", "D", "E"]
+    assert len(server.uploads) == 3
+
+
+def test_a_failure_while_gathering_reaches_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> int:
+        raise ValueError("no size")
+
+    monkeypatch.setattr(OpenAIResponsesModel, "batch_request_size", broken)
+    with (
+        OpenAIBatches() as server,
+        model_at(server.url) as model,
+        pytest.raises(ModelError, match="no size"),
+    ):
+        model.answer([Asked("a")])
+
+
+def test_a_batch_is_made_when_the_vendor_has_time_for_it() -> None:
+    with OpenAIBatches() as server, model_at(server.url) as model:
+        made = Wire(lambda: server.batch("validating"))
+        server.route("POST /v1/batches", Wire({}, 429), made)
+        [turn] = model.answer([Asked("a")])
+    assert turn.text == "A"
+
+
 def test_a_batch_is_not_made_twice_after_a_doubtful_failure() -> None:
     with OpenAIBatches() as server, model_at(server.url) as model:
         server.route("POST /v1/batches", Wire({"error": {"message": "broken"}}, 500))
-        with pytest.raises(ModelError, match="may have been made all the same: broken"):
+        with pytest.raises(ModelError, match="may have been made all the same: broken") as caught:
             model.answer([Asked("a")])
+    assert (caught.value.passing, caught.value.maybe_paid) == (True, True)
     assert sum(seen.path == "/v1/batches" for seen in server.seen) == 1
 
 

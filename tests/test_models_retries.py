@@ -95,6 +95,7 @@ def test_a_refused_request_is_not_sent_again(
             model.answer([Asked("hi")])
         model.close()
     assert not isinstance(caught.value, CredentialError)
+    assert (caught.value.passing, caught.value.maybe_paid) == (False, False)
     assert len(server.seen) == 1
     assert waits == []
 
@@ -117,6 +118,26 @@ def test_a_refused_key_is_one_line_without_the_key(
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
     assert len(server.seen) == 1
+
+
+def test_google_refuses_a_key_as_a_bad_request(backoff: Backoff) -> None:
+    reason = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
+    error = {
+        "code": 400,
+        "message": "API key not valid. Please pass a valid API key.",
+        "status": "INVALID_ARGUMENT",
+        "details": [reason],
+    }
+    with pytest.raises(CredentialError, match="refused the key of GOOGLE_API_KEY"):
+        ask([Wire({"error": error}, 400)], "google", backoff)
+
+
+def test_a_server_that_wants_a_key_and_got_none_says_so(
+    backoff: Backoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_COMPATIBLE_API_KEY")
+    with pytest.raises(CredentialError, match="wants a key: OPENAI_COMPATIBLE_API_KEY"):
+        ask([Wire({}, 401)], "openai-compatible", backoff)
 
 
 @pytest.mark.parametrize(
@@ -176,9 +197,10 @@ def test_waits_grow_to_a_limit(backoff: Backoff, waits: list[float]) -> None:
 def test_no_retries_means_one_request(provider: str, backoff: Backoff) -> None:
     with WireServer([Wire({}, 500)]) as server:
         model = model_at(server, provider, backoff, retries=0)
-        with pytest.raises(ModelError, match="HTTP 500: "):
+        with pytest.raises(ModelError, match="HTTP 500: ") as caught:
             model.answer([Asked("hi")])
         model.close()
+    assert (caught.value.passing, caught.value.maybe_paid) == (True, False)
     assert len(server.seen) == 1
 
 
@@ -244,9 +266,10 @@ def test_a_reply_with_nothing_in_it_is_an_error(
 def test_a_huge_reply_is_dropped(provider: str, backoff: Backoff) -> None:
     with WireServer([Wire(b"x" * (LONGEST_REPLY + 1))]) as server:
         model = model_at(server, provider, backoff)
-        with pytest.raises(ModelError, match="a reply of more than 32 MiB"):
+        with pytest.raises(ModelError, match="a reply of more than 32 MiB") as caught:
             model.answer([Asked("hi")])
         model.close()
+    assert (caught.value.passing, caught.value.maybe_paid) == (False, True)
     assert len(server.seen) == 1
 
 

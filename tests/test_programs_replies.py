@@ -67,7 +67,9 @@ WELL_WRAPPED = {
     "a block of YAML": "code: |\n  " + SOURCE.replace("\n", "\n  "),
     "line breaks escaped twice": json.dumps({"code": json.dumps(SOURCE)[1:-1]}),
     "typographic quotes around": "{“code”: “" + json.dumps(SOURCE)[1:-1] + "”}",
-    "typographic quotes throughout": f"```python\n{SOURCE}```".replace('"', "”").replace("'", "’"),
+    "typographic quotes throughout": (
+        f"```python\n{SOURCE}```".replace('"', "”").replace("'", "\u2019")
+    ),
     "unbreakable blanks": f"```python\n{SOURCE}```".replace("    ", "\u00a0" * 4),
     "blanks of no width": f"```python\n{SOURCE}```".replace("return", "\u200breturn\u2060"),
     "an object in HTML": html.escape(OBJECT),

@@ -1,16 +1,44 @@
 """The prompt: training rows, the contract for the answer, and nothing else."""
 
 import json
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llm_pv.data.examples import Classes, Examples
+from llm_pv.errors import ConfigurationError
 from llm_pv.programs.replies import read_program
-from llm_pv.proposers.prompt import problem_statement, prompt_digest
+from llm_pv.proposers.base import Mistake
+from llm_pv.proposers.prompt import (
+    ToolKind,
+    disclosure,
+    fit_to_tokens,
+    no_program_message,
+    parse_variant,
+    problem_statement,
+    prompt_digest,
+    refinement_message,
+    subsample,
+)
 from rows import parity_splits
 
+BITS = Classes(("0", "1"), (0, 1))
+VARIANTS = (1, 2, 3, 4)
 
-def test_every_training_row_is_one_line_and_no_other_row_is_in_it() -> None:
+
+def statement(inputs: list[object], labels: list[str], **options: object) -> str:
+    texts = tuple(sorted(set(labels)))
+    rows = Examples(inputs, labels)  # type: ignore[arg-type]
+    return problem_statement(rows, Classes(texts, texts), **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_training_row_is_one_line_and_no_other_row_is_in_it(variant: int) -> None:
     splits = parity_splits()
-    prompt = problem_statement(splits.train, splits.classes, alphabet="binary")
+    prompt = problem_statement(splits.train, splits.classes, alphabet="binary", variant=variant)
     lines = prompt.splitlines()
     for text, label in zip(splits.train.inputs, splits.train.labels, strict=True):
         assert lines.count(f"{text} -> {label}") == 1
@@ -18,19 +46,159 @@ def test_every_training_row_is_one_line_and_no_other_row_is_in_it() -> None:
         assert not any(str(text) in prompt for text in rows.inputs)
 
 
-def test_table_rows_are_written_as_names_and_values() -> None:
-    rows = Examples([{"x0": 0.5, "x1": "c3", "x2": None}], ["1"])
-    prompt = problem_statement(rows, Classes(("0", "1"), (0, 1)), alphabet="table")
-    assert "x0:0.5,x1:c3,x2: -> 1\n" in prompt
-    assert "dict" in prompt
-
-
-def test_the_contract_s_own_example_is_read_as_a_reply() -> None:
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_wording_states_count_labels_inputs_and_a_contract_that_reads_as_a_reply(
+    variant: int,
+) -> None:
     splits = parity_splits()
-    prompt = problem_statement(splits.train, splits.classes)
+    prompt = problem_statement(splits.train, splits.classes, alphabet="binary", variant=variant)
+    for text in ("20 ", "0, 1", "a string of the characters 0 and 1", "def f(x)"):
+        assert text in prompt
     (line,) = [line for line in prompt.splitlines() if line.startswith("{")]
     assert set(json.loads(line)) == {"code"}
     assert read_program(line).source.startswith("def f(x):")
+    assert "\n\n\n" not in prompt
+    assert "{" not in prompt.replace(line, "")
+
+
+def test_the_wordings_differ() -> None:
+    splits = parity_splits()
+    prompts = {
+        problem_statement(splits.train, splits.classes, variant=variant) for variant in VARIANTS
+    }
+    assert len({prompt.partition("\n\n")[0] for prompt in prompts}) == 4
+
+
+TOOLS: list[tuple[ToolKind, str]] = [
+    ("none", "cannot run code"),
+    ("local", "`rows`, a list of (input, label) pairs"),
+    ("hosted", "paste the lines above"),
+]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(("tool", "says"), TOOLS)
+def test_a_sentence_fits_the_tool_at_hand(variant: int, tool: ToolKind, says: str) -> None:
+    splits = parity_splits()
+    prompt = problem_statement(splits.train, splits.classes, variant=variant, tool=tool)
+    assert [other for _, other in TOOLS if other in prompt] == [says]
+    assert ("run_python" in prompt) is (tool == "local")
+
+
+def test_the_sentence_on_the_tool_tells_of_rows_not_shown_and_of_limits() -> None:
+    rows = parity_splits().train
+    prompt = problem_statement(
+        rows, BITS, tool="local", tool_rows=1_000, tool_note="A call may take 10 s."
+    )
+    assert "all 1,000 training examples, of which those above are a sample" in prompt
+    assert "before you answer. A call may take 10 s.\n" in prompt
+    assert "a sample" not in problem_statement(rows, BITS, tool="local", tool_rows=20)
+
+
+def test_table_rows_of_the_benchmark_are_written_as_names_and_values() -> None:
+    row = {"x0": 0.5, "x1": "c3", "x2": None, "x3": 39.0}
+    prompt = statement([row], ["1"], alphabet="table")
+    assert "\nx0:0.5,x1:c3,x2:,x3:39 -> 1\n" in prompt
+    assert "dict from name to value, numbers as float" in prompt
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"zip": "007"},
+        {"n": 3},
+        {"b": True},
+        {"a,b": 1.5},
+        {"text": "two\nlines"},
+        {"word": "nan"},
+        {"word": ""},
+        {"é": "ü"},
+    ],
+)
+@pytest.mark.parametrize("alphabet", ["table", ""])
+def test_table_rows_whose_types_would_be_lost_are_json(
+    row: dict[str, object], alphabet: str
+) -> None:
+    (line,) = [
+        line for line in statement([row], ["1"], alphabet=alphabet).splitlines() if line[-1:] == "1"
+    ][-1:]
+    assert json.loads(line.removesuffix(" -> 1")) == row
+    assert "written as a JSON object" in statement([row], ["1"], alphabet=alphabet)
+
+
+def test_plain_strings_are_written_as_they_are() -> None:
+    prompt = statement(["spam and eggs", 'a "quoted" word', r"back\nslash", "né"], ["a"] * 4)
+    for text in ("spam and eggs", 'a "quoted" word', r"back\nslash", "né"):
+        assert f"\n{text} -> a\n" in prompt
+    assert "JSON string" not in prompt
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "two\nlines",
+        "x -> y",
+        " blank",
+        "blank ",
+        "",
+        '"quoted"',
+        "tab\t",
+        "\u2028",
+        "\ud800",
+        "a\0b",
+    ],
+)
+def test_strings_that_would_be_misread_are_json_and_the_prompt_says_so(odd: str) -> None:
+    prompt = statement(["plain", odd], ["0", "1"])
+    assert '\n"plain" -> 0\n' in prompt
+    assert f"\n{json.dumps(odd)} -> 1\n" in prompt
+    assert "written as a JSON string" in prompt
+    assert prompt.isascii()
+
+
+@given(st.lists(st.tuples(st.text(), st.text(min_size=1)), min_size=1, max_size=5))
+def test_every_row_can_be_read_back_whatever_it_holds(rows: list[tuple[str, str]]) -> None:
+    prompt = statement([text for text, _ in rows], [label for _, label in rows])
+    inputs_quoted = "written as a JSON string," in prompt
+    labels_quoted = "return the string itself" in prompt
+    marker = "one a line, input -> label:\n\n"
+    lines = prompt.partition(marker)[2].split("\n")[: len(rows)]
+    read = []
+    for line in lines:
+        if inputs_quoted:
+            text, end = json.JSONDecoder().raw_decode(line)
+            rest = line[end:].removeprefix(" -> ")
+        else:
+            text, _, rest = line.partition(" -> ")
+        read.append((text, json.loads(rest) if labels_quoted else rest))
+    assert read == rows
+
+
+def test_labels_that_would_be_misread_are_json() -> None:
+    prompt = statement(["x", "y"], ["a, b", "c"])
+    assert 'one of: "a, b", "c" (written as JSON strings; return the string itself).' in prompt
+    assert '\nx -> "a, b"\ny -> "c"\n' in prompt
+
+
+def test_a_label_that_no_shown_row_has_is_counted_and_not_named() -> None:
+    rows = Examples(["x"], ["seen"])
+    prompt = problem_statement(rows, Classes(("hidden", "seen"), ("hidden", "seen")))
+    assert "one of: seen (and 1 that no example shows)." in prompt
+    assert "hidden" not in prompt.replace("A hidden rule", "")
+
+
+def test_many_labels_are_listed_in_part() -> None:
+    labels = [f"L{number:03}" for number in range(80)]
+    prompt = statement([str(number) for number in range(80)], labels)
+    assert "L048, L049 (and 30 more that the examples show)." in prompt
+    assert "\n79 -> L079\n" in prompt
+
+
+def test_labels_that_are_bools_say_so() -> None:
+    rows = Examples(["x", "y"], ["0", "1"])
+    assert "one of: 0, 1 (1 is True, 0 is False)." in problem_statement(
+        rows, Classes.of([True, False])
+    )
 
 
 def test_a_prompt_is_named_by_its_digest() -> None:
@@ -38,3 +206,161 @@ def test_a_prompt_is_named_by_its_digest() -> None:
     prompt = problem_statement(splits.train, splits.classes)
     assert prompt_digest(prompt) == prompt_digest(prompt)
     assert prompt_digest(prompt) != prompt_digest(prompt + " ")
+
+
+def template(folder: Path, text: str) -> Path:
+    path = folder / "template.txt"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_a_template_is_filled_in_and_keeps_its_other_braces(tmp_path: Path) -> None:
+    path = template(tmp_path, '{{count}} is {count}; {labels} | {"a": {}} { }\n{examples}\n\n\nEnd')
+    rows = Examples(["x {count}", "y"], ["{tool}", "b"])
+    classes = Classes(("b", "{tool}"), ("b", "{tool}"))
+    assert problem_statement(rows, classes, variant=path) == (
+        '{count} is 2; b, {tool} | {"a": {}} { }\nx {count} -> {tool}\ny -> b\n\n\nEnd'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{examples} {exemples}", r"holds \{exemples\}, which stands for nothing"),
+        ("no rows", r"has no \{examples\}"),
+        ("{{examples}}", r"has no \{examples\}"),
+    ],
+)
+def test_a_template_with_wrong_placeholders_is_refused(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    path = template(tmp_path, text)
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        parse_variant(str(path))
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ConfigurationError, match=message):
+        problem_statement(parity_splits().train, BITS, variant=path)
+
+
+def test_a_template_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot read the prompt template"):
+        parse_variant(str(tmp_path / "none.txt"))
+    (tmp_path / "binary").write_bytes(b"\xff\xfe{examples}")
+    with pytest.raises(ConfigurationError, match="is not UTF-8 text"):
+        parse_variant(str(tmp_path / "binary"))
+
+
+def test_a_variant_is_a_number_or_a_file(tmp_path: Path) -> None:
+    path = template(tmp_path, "{examples}")
+    assert parse_variant("2") == 2
+    assert parse_variant(str(path)) == path
+    for number in ("0", "5", "99"):
+        with pytest.raises(ConfigurationError, match=f"no prompt variant {number}"):
+            parse_variant(number)
+    with pytest.raises(ConfigurationError, match="no prompt variant 7"):
+        problem_statement(parity_splits().train, BITS, variant=7)
+
+
+@given(
+    st.lists(st.sampled_from("aaaab"), min_size=1, max_size=60),
+    st.integers(1, 70),
+    st.integers(0, 3),
+)
+def test_a_subsample_keeps_order_shares_and_every_class_it_can(
+    labels: list[str], size: int, seed: int
+) -> None:
+    rows = Examples([str(number) for number in range(len(labels))], labels)
+    few = subsample(rows, size, seed)
+    assert len(few) == min(size, len(labels))
+    positions = [int(str(text)) for text in few.inputs]
+    assert positions == sorted(set(positions))
+    assert [labels[position] for position in positions] == list(few.labels)
+    for label in set(labels):
+        share = labels.count(label) * min(1.0, size / len(labels))
+        assert abs(few.labels.count(label) - share) <= 1
+        if size >= len(set(labels)):
+            assert label in few.labels
+
+
+def test_a_subsample_is_drawn_by_the_seed() -> None:
+    rows = Examples([str(number) for number in range(1_000)], ["0", "1"] * 500)
+    drawn = [subsample(rows, 100, seed).inputs for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert max(int(str(text)) for text in drawn[0]) > 800  # not only the first rows
+
+
+def test_a_subsample_without_rows_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="0 rows in a prompt"):
+        subsample(parity_splits().train, 0, 0)
+
+
+@given(st.integers(1, 40), st.integers(1, 120))
+def test_as_many_rows_are_shown_as_fit(rows: int, limit: int) -> None:
+    train = Examples(["abc"] * rows, [str(number % 2) for number in range(rows)])
+
+    def write(shown: Examples) -> str:
+        return "x" * (2 + 3 * len(shown))
+
+    most = (limit - 2) // 3
+    if most < 1:
+        with pytest.raises(ConfigurationError, match="not one training row fits"):
+            fit_to_tokens(train, write, len, limit, seed=0)
+        return
+    shown, warning = fit_to_tokens(train, write, len, limit, seed=0)
+    assert len(shown) == min(rows, most)
+    assert bool(warning) is (most < rows)
+    if warning:
+        assert f"only {most} of {rows} training rows" in warning
+
+
+def test_mistakes_are_told_in_the_notation_of_the_prompt() -> None:
+    mistakes = [Mistake("0111", "1", "0"), Mistake("0110", "0", "ValueError: two\nlines\x1b")]
+    train = Examples(["0111", "0110", "x -> y"], ["1", "0", "1"])
+    text = refinement_message(mistakes, train=train)
+    assert '\n"0111" -> 1, your program: 0\n' in text
+    assert '\n"0110" -> 0, your program: ValueError: two lines\\x1b\n' in text
+    assert "wrong on 2 of the 3 training examples" in text
+    plain = refinement_message(mistakes)
+    assert "\n0111 -> 1, your program: 0\n" in plain
+    assert "wrong on 2 training examples" in plain
+    assert read_program(plain).source.startswith("def f(x):")
+
+
+def test_no_more_mistakes_are_told_than_asked_for() -> None:
+    mistakes = [Mistake(f"{number:08b}", "1", "0") for number in range(50)]
+    text = refinement_message(mistakes, most=3)
+    assert text.count("your program: 0") == 3
+    assert "wrong on 50 training examples. Below, 3 of them" in text
+    assert "wrong on 1 training example." in refinement_message(mistakes[:1])
+
+
+def test_a_reply_without_a_program_is_told_why() -> None:
+    text = no_program_message("the reply holds no program: syntax error on\nline 1 " + "x" * 1_000)
+    first = text.splitlines()[0]
+    assert first.startswith("Your reply held no program that can be run: syntax error on line 1 xx")
+    assert len(first) < 400
+    assert read_program(text).source.startswith("def f(x):")
+
+
+def test_what_leaves_the_machine_is_said_in_one_line() -> None:
+    rows = Examples([{"age": 3, "na\nme": "x"}] * 100, ["1"] * 100)
+    assert disclosure(rows, ["age", "na\nme"], "openai:gpt-5", tool_rows=1_000) == (
+        'openai:gpt-5 is sent 100 training rows: columns "age", "na\\nme" and the label, and '
+        "whatever its code prints of the 1,000 training rows its tool holds; no other row"
+    )
+    strings = Examples(["a"], ["1"])
+    assert "1 training row: the whole input and the label;" in disclosure(strings, [], "m")
+    assert '1 training row: column "text" and the label;' in disclosure(strings, ["text"], "m")
+    many = [f"c{number}" for number in range(250)]
+    assert '"c99" and 150 more and the label' in disclosure(rows, many, "m")
+
+
+def test_no_row_of_another_split_is_in_any_text(tmp_path: Path) -> None:
+    splits = parity_splits(seed=random.Random(5).randrange(100))
+    texts = [
+        *(problem_statement(splits.train, splits.classes, variant=variant) for variant in VARIANTS),
+        disclosure(splits.train, splits.columns, "m", tool_rows=len(splits.train)),
+        refinement_message([Mistake(splits.train.inputs[0], "1", "0")], train=splits.train),
+    ]
+    others = [*splits.validation.inputs, *splits.test.inputs]
+    assert not any(str(item) in text for text in texts for item in others)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from llm_pv import telemetry
 from llm_pv.telemetry import span
 from wire_servers import Wire, WireServer, chat
 
@@ -142,6 +144,62 @@ def test_spans_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     assert inner.parent is not None
     assert inner.parent.span_id == outer.context.span_id
     provider.shutdown()
+
+
+@pytest.fixture
+def providers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[TracerProvider]]:
+    """Let the process seem to have no provider; gives those that are set."""
+    chosen: list[TracerProvider] = []
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:9/v1/traces")
+    monkeypatch.setattr(trace, "get_tracer_provider", trace.ProxyTracerProvider)
+    monkeypatch.setattr(trace, "set_tracer_provider", chosen.append)
+    telemetry._export.cache_clear()
+    yield chosen
+    telemetry._export.cache_clear()
+    for provider in chosen:
+        provider.shutdown()
+
+
+def test_the_exporter_is_set_up_once(
+    providers: list[TracerProvider], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "a-service")
+    for _ in range(3):
+        with span("a"):
+            pass
+    [provider] = providers
+    assert provider.resource.attributes["service.name"] == "a-service"
+
+
+def test_no_exporter_is_set_up_over_a_programs_own(
+    providers: list[TracerProvider], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trace, "get_tracer_provider", TracerProvider)
+    with span("a"):
+        pass
+    assert providers == []
+
+
+@pytest.mark.parametrize("missing", ["opentelemetry.sdk.trace", "opentelemetry"])
+def test_what_is_not_installed_is_done_without(
+    providers: list[TracerProvider], monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    done = []
+    with span("a") as recording:
+        recording.note(b=1)
+        done.append(True)
+    assert done == [True]
+    assert providers == []
+
+
+def test_nothing_is_recorded_where_nobody_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in telemetry.ENDPOINTS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delitem(sys.modules, "opentelemetry.trace")
+    with span("a") as recording:
+        recording.note(b=1)
+    assert "opentelemetry.trace" not in sys.modules
 
 
 def test_a_block_that_raises_raises_on() -> None:

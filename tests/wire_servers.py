@@ -3,16 +3,20 @@
 The replies are written from the vendors' published formats, and driven through their own clients.
 """
 
+import contextlib
 import json
 import socket
 import struct
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
 
+import pytest
+
 from fake_openai_server import LoopbackServer
+from llm_pv.models import LanguageModel, ModelOptions, make_model
 
 
 @dataclass(frozen=True)
@@ -222,3 +226,30 @@ def google(*parts: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
         "modelVersion": "gemini-2.5-pro",
         "responseId": "r1",
     }
+
+
+class OpenModels:
+    """Opens models with keys of their own, and closes them in the end."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("OPENAI", "ANTHROPIC", "GOOGLE"):
+            monkeypatch.setenv(f"{name}_API_KEY", "a-key-of-the-tests")
+        for name in ("GEMINI", "OPENAI_COMPATIBLE"):
+            monkeypatch.delenv(f"{name}_API_KEY", raising=False)
+        self._stack = contextlib.ExitStack()
+
+    def at(
+        self, name: str, url: str | None = None, options: ModelOptions | None = None
+    ) -> LanguageModel:
+        """Open a model at the address of a server, the vendor's own if there is none."""
+        path = "/v1" if name.startswith("openai") else ""
+        base_url = url and url.removesuffix("/v1") + path
+        model = make_model(name, replace(options or ModelOptions(), base_url=base_url))
+        self._stack.callback(model.close)
+        return model
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()

@@ -29,6 +29,7 @@ from llm_pv.data.splits import split_table
 from llm_pv.erm.verification import first_error
 from llm_pv.errors import ConfigurationError, DataError, ProgramError
 from llm_pv.learning import Search, SplitSizes, learn
+from llm_pv.proposers.registry import BuiltIn
 from llm_pv.sandbox import Limits, Sandbox
 
 _LARGEST_SEED = 2**31 - 1
@@ -56,6 +57,10 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     budget_seconds : float, default=30.0
         Cap on the built-in search's time. A search that hits it may end differently elsewhere,
         and `fit` warns.
+    budget_candidates, budget_mb : int or None, default=None
+        What the built-in search may try and keep; None for its defaults.
+    noise : float, default=0.0
+        The share of labels that may be wrong, for the built-in search.
     delta : float, default=0.05
         The probability with which the certificate may fail.
     limits : Limits or None, default=None
@@ -105,6 +110,9 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         train_size: int | None = None,
         validation_size: int | None = None,
         budget_seconds: float = 30.0,
+        budget_candidates: int | None = None,
+        budget_mb: int | None = None,
+        noise: float = 0.0,
         delta: float = 0.05,
         limits: Limits | None = None,
         allow_unconfined: bool = False,
@@ -115,6 +123,9 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.train_size = train_size
         self.validation_size = validation_size
         self.budget_seconds = budget_seconds
+        self.budget_candidates = budget_candidates
+        self.budget_mb = budget_mb
+        self.noise = noise
         self.delta = delta
         self.limits = limits
         self.allow_unconfined = allow_unconfined
@@ -154,6 +165,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.proposer,
             attempts=self.attempts,
             budget_seconds=self.budget_seconds,
+            built_in=BuiltIn(self.budget_candidates, self.budget_mb, self.noise),
             delta=self.delta,
             seed=seed,
         )

@@ -16,7 +16,7 @@ from llm_pv.erm.loop import Plan
 from llm_pv.errors import ConfigurationError
 from llm_pv.proposers.base import Proposer
 from llm_pv.proposers.llm import LLM
-from llm_pv.proposers.registry import make_proposer
+from llm_pv.proposers.registry import USUAL, BuiltIn, make_proposer
 from llm_pv.proposers.rounds import Rounds
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
@@ -69,6 +69,8 @@ class Search:
         Draws the split and whatever else is random.
     concurrency
         How many attempts at a model are under way at once.
+    built_in
+        What the built-in search may try, and how noisy the labels are.
     progress
         Called by the built-in search with its stage and the number of programs tried.
     """
@@ -80,6 +82,7 @@ class Search:
     early_stop: bool = True
     seed: int = 0
     concurrency: int = 5
+    built_in: BuiltIn = USUAL
     progress: Callable[[str, int], None] | None = field(default=None, compare=False)
 
     def resolve(self) -> tuple[Proposer, Plan]:
@@ -105,6 +108,7 @@ class Search:
                 proposer,
                 attempts=attempts,
                 budget_seconds=self.budget_seconds,
+                built_in=self.built_in,
                 progress=self.progress,
             )
         if not callable(getattr(proposer, "propose", None)):

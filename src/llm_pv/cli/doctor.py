@@ -12,11 +12,12 @@ EXTRAS = {
     "parquet": ("pyarrow",),
     "wasm": ("wasmtime", "componentize-py"),
     "tasks": ("gmpy2", "ucimlrepo"),
-    "llm": ("pydantic-ai-slim", "python-dotenv"),
+    "llm": ("pydantic-ai-slim", "python-dotenv", "tenacity"),
+    "telemetry": ("opentelemetry-exporter-otlp-proto-http", "opentelemetry-sdk"),
     "hf": ("torch", "transformers", "accelerate"),
     "finetune": ("torch", "transformers", "accelerate", "peft", "tensorboard"),
     "baselines": ("deap", "xgboost"),
-    "report": ("jinja2", "matplotlib"),
+    "report": ("matplotlib",),
 }
 """The packages each optional extra brings."""
 

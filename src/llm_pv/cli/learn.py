@@ -22,6 +22,7 @@ from llm_pv.cli.model_options import (
     refuse_without_model,
 )
 from llm_pv.cli.options import Format, Rows, SandboxOptions, parse_types
+from llm_pv.cli.report import leave_page
 from llm_pv.errors import ConfigurationError, RunError
 
 if TYPE_CHECKING:
@@ -67,6 +68,12 @@ class SearchOptions:
     "Attempts; default 5 for a model, 200 for the built-in search."
     budget_seconds: float | None = None
     "Cap on the time of the built-in search (default 30) or of asking a model (default none)."
+    budget_candidates: int | None = None
+    "About how many conditions the built-in search compares with the rows (default 50,000,000)."
+    budget_mb: int | None = None
+    "Memory for what the built-in search keeps, in MB (default 1,000)."
+    noise: float = 0.0
+    "Share of labels that may be wrong, such as 0.05, for the built-in search."
     early_stop: bool = True
     "Stop at the first program without a validation error."
     delta: float = 0.05
@@ -105,6 +112,7 @@ def learn(
     """
     from llm_pv import learning
     from llm_pv.proposers.prompt import MOST_ROWS
+    from llm_pv.proposers.registry import BuiltIn
 
     refuse_without_model(model, asking)
     if model.model is not None and search.proposer is not None:
@@ -114,6 +122,7 @@ def learn(
         attempts=search.attempts,
         budget_seconds=search.budget_seconds,
         delta=search.delta,
+        built_in=BuiltIn(search.budget_candidates, search.budget_mb, search.noise),
         early_stop=search.early_stop,
         seed=search.seed,
         concurrency=asking.concurrency,
@@ -123,6 +132,8 @@ def learn(
     name = "standard input" if data == "-" else Path(data).name
     with ExitStack() as stack:
         llm = None
+        if model.batch and out is None and not asking.dry_run:
+            out = _new_folder(_slug(name))
         if model.model is not None:
             llm = open_proposer(
                 model,
@@ -131,8 +142,11 @@ def learn(
                 attempts=search.attempts,
                 budget_seconds=search.budget_seconds,
                 default_rows=MOST_ROWS,
+                out=out,
             )
             search_for = replace(search_for, proposer=stack.enter_context(llm))
+            if model.batch:  # what is not under way together is not in one batch
+                search_for = replace(search_for, concurrency=llm.attempts)
         splits = learning.read_splits(
             data,
             target=rows.target,
@@ -164,9 +178,8 @@ def _learn(
     """Learn, show what was learned, and return the exit status."""
     from llm_pv import learning
     from llm_pv.cli.progress import attempt_progress
-    from llm_pv.runs.cells import Cell
 
-    path = out or _new_folder(Cell(Path(name).stem).slug)
+    path = out or _new_folder(_slug(name))
     try:
         with sandbox.open() as opened, attempt_progress() as progress:
             learned = learning.learn(
@@ -181,6 +194,7 @@ def _learn(
     except KeyboardInterrupt:
         complain(f"interrupted; the same command with --out {path} goes on from here")
         return INTERRUPTED
+    leave_page(path)
     if learned.already_finished:
         complain(f"{path} is a finished run; this is its result, give another --out to learn anew")
     record = learned.record()
@@ -192,6 +206,12 @@ def _learn(
 
         print_learned(record, Terminal())
     return 0 if learned.program is not None else 1
+
+
+def _slug(name: str) -> str:
+    from llm_pv.runs.cells import Cell
+
+    return Cell(Path(name).stem).slug
 
 
 def _new_folder(slug: str) -> Path:

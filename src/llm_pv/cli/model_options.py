@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
@@ -53,8 +54,15 @@ class ModelChoice:
     batch: Annotated[bool, Parameter(negative="")] = False
     "Use the vendor's batch interface: slower, and cheaper."
 
-    def options(self, *, offline: bool = False) -> "ModelOptions":
+    def options(self, *, offline: bool = False, batch_record: Path | None = None) -> "ModelOptions":
         """Return how the model is called.
+
+        Parameters
+        ----------
+        offline
+            Whether it is made to be looked at, and not to be called.
+        batch_record
+            Where batches under way are noted.
 
         Raises
         ------
@@ -75,6 +83,7 @@ class ModelChoice:
             base_url=self.base_url,
             api=self.api,
             batch=self.batch,
+            batch_record=batch_record,
             extra=_extra(self.model_option),
             context_tokens=self.context_tokens,
             offline=offline,
@@ -137,6 +146,7 @@ def open_proposer(
     attempts: int | None,
     budget_seconds: float | None,
     default_rows: int | None,
+    out: Path | None = None,
 ) -> "LLM":
     """Return the proposer that asks a model; close it, or use it as a context manager.
 
@@ -150,6 +160,8 @@ def open_proposer(
         How long models may be asked; None for no end.
     default_rows
         Training rows in a prompt unless the options say; None for all.
+    out
+        The run directory, where batches under way are noted.
 
     Raises
     ------
@@ -160,6 +172,7 @@ def open_proposer(
     from llm_pv.proposers.llm import DEFAULT_ATTEMPTS, LLM, LLMSettings
     from llm_pv.proposers.prompt import parse_variant
     from llm_pv.proposers.spending import Budget
+    from llm_pv.runs.directory import batch_record
     from llm_pv.sandbox import ToolLimits
 
     assert model.model is not None
@@ -180,7 +193,8 @@ def open_proposer(
         backend=sandbox.sandbox,
     )
     budget = Budget(asking.budget_usd, asking.budget_tokens, budget_seconds)
-    opened = make_model(model.model, model.options(offline=asking.dry_run))
+    record = batch_record(out) if model.batch and out is not None else None
+    opened = make_model(model.model, model.options(offline=asking.dry_run, batch_record=record))
     try:
         return LLM(
             opened,

@@ -21,6 +21,7 @@ from llm_pv.cli.model_options import (
     refuse_without_model,
 )
 from llm_pv.cli.options import Format, SandboxOptions
+from llm_pv.cli.report import leave_page
 from llm_pv.errors import ConfigurationError, DataError, LLMPVError
 
 if TYPE_CHECKING:
@@ -44,6 +45,12 @@ class GridSearchOptions:
     "Attempts in each trial; default 5 for a model, 200 for the built-in search."
     budget_seconds: float | None = None
     "Cap on the built-in search's time in each trial (default 30), or of asking a model in all."
+    budget_candidates: int | None = None
+    "About how many conditions the built-in search compares with the rows (default 50,000,000)."
+    budget_mb: int | None = None
+    "Memory for what the built-in search keeps, in MB (default 1,000)."
+    noise: float = 0.0
+    "Share of labels that may be wrong, such as 0.05, for the built-in search."
     early_stop: bool = True
     "Stop a trial at its first program without a validation error."
     delta: float = 0.05
@@ -77,6 +84,7 @@ def synthesize(
         How the results are shown: table, or one JSON object.
     """
     from llm_pv.learning import Search
+    from llm_pv.proposers.registry import BuiltIn
 
     refuse_without_model(model, asking)
     if model.model is not None and search.proposer is not None:
@@ -88,9 +96,12 @@ def synthesize(
         attempts=search.attempts,
         budget_seconds=search.budget_seconds,
         delta=search.delta,
+        built_in=BuiltIn(search.budget_candidates, search.budget_mb, search.noise),
         early_stop=search.early_stop,
     )
     with ExitStack() as stack:
+        if model.batch and out is None and not asking.dry_run:
+            out = _new_folder()
         if model.model is not None:
             llm = stack.enter_context(
                 open_proposer(
@@ -100,11 +111,14 @@ def synthesize(
                     attempts=search.attempts,
                     budget_seconds=search.budget_seconds,
                     default_rows=None,
+                    out=out,
                 )
             )
             if asking.dry_run:
                 return preview_grid(llm, request, format)
             search_for = replace(search_for, proposer=llm)
+            if model.batch:  # what is not under way together is not in one batch
+                asking = replace(asking, concurrency=len(request.plan()) * llm.attempts)
         return _run(
             request,
             replace(search_for, concurrency=asking.concurrency),
@@ -168,13 +182,14 @@ def _run(
 
 
 def report(result: "GridResult", format: Format) -> int:  # noqa: A002
-    """Show what a grid came to and return the exit status.
+    """Show what a grid came to, leave its page in its directory, and return the exit status.
 
     Raises
     ------
     LLMPVError
         If not a single trial could be done.
     """
+    leave_page(result.path)
     if not result.count("done") + result.count("nothing found"):
         reasons = dict.fromkeys(reason for cell in result.cells for reason in cell.reasons)
         raise LLMPVError(f"no trial could be done: {'; '.join(list(reasons)[:3])}")

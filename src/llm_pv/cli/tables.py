@@ -23,9 +23,29 @@ def print_learned(record: Mapping[str, Any], console: Console) -> None:
         )
         console.print(scores_table(record))
     console.print(_closing(record))
+    if record["usage"]["input_tokens"]:
+        console.print(Text(f"Spent: {spending(record)}"), soft_wrap=True)
     for what, path in (("Program", record["program_file"]), ("Everything else", record["run"])):
         if path:
             console.print(Text(f"{what}: {path}"), soft_wrap=True)
+
+
+def spending(record: Mapping[str, Any]) -> str:
+    """Say what the replies of a model took.
+
+    Examples
+    --------
+    >>> usage = {"input_tokens": 5000, "output_tokens": 600, "cached_tokens": 0}
+    >>> spending({"usage": usage, "cost_usd": None})
+    '5,000 tokens sent, 600 written; price unknown'
+    """
+    usage, cost = record["usage"], record["cost_usd"]
+    cached = f" ({usage['cached_tokens']:,} of them cached)" if usage["cached_tokens"] else ""
+    price = "price unknown" if cost is None else f"${cost:.4g}"
+    return (
+        f"{usage['input_tokens']:,} tokens sent{cached}, {usage['output_tokens']:,} written; "
+        f"{price}"
+    )
 
 
 def candidates_table(record: Mapping[str, Any], width: int) -> RenderableType:

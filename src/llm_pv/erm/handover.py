@@ -81,7 +81,8 @@ def hand_over(
         cell,
         {
             "track": "llm-pv",
-            "method": result.proposer.split(":")[0],
+            "method": method_of(result.proposer),
+            "model": model_of(result.proposer),
             "name": result.name,
             "seed": result.seed,
             "train_size": len(splits.train),
@@ -95,13 +96,35 @@ def hand_over(
             ),
             "learn_seconds": round(result.learn_seconds, 3),
             "test_seconds": round(result.test_seconds, 3),
-            "cost_usd": sum(a.proposal.cost_usd or 0.0 for a in result.selection.attempts),
+            "cost_usd": result.selection.cost_usd,
             "status": "done" if selected else "nothing found",
             "reason": "" if selected else result.verdict,
         }
         | dict(destination.columns),
     )
     run.log("info", "finished", cell=cell.record(), verdict=result.verdict)
+
+
+def method_of(proposer: str) -> str:
+    """Return a proposer's name as a method: without a model or a path.
+
+    Examples
+    --------
+    >>> method_of("llm:openai:gpt-5"), method_of("replay:saved.jsonl")
+    ('llm', 'replay')
+    """
+    return proposer.split(":", maxsplit=1)[0]
+
+
+def model_of(proposer: str) -> str:
+    """Return the model in a proposer's name, ``""`` if there is none.
+
+    Examples
+    --------
+    >>> model_of("llm:openai:gpt-5"), model_of("length-first")
+    ('openai:gpt-5', '')
+    """
+    return proposer.removeprefix("llm:") if proposer.startswith("llm:") else ""
 
 
 def program_header(result: LearnedProgram) -> str:

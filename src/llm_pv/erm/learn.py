@@ -10,6 +10,7 @@ from llm_pv.erm.handover import Destination, hand_over
 from llm_pv.erm.learned import UNBALANCED, Baseline, LearnedProgram, exact_interval
 from llm_pv.erm.loop import Plan, Selection, select_program
 from llm_pv.erm.purity import changed_answers
+from llm_pv.erm.rivals import standing_rivals
 from llm_pv.erm.scoring import Score, score_predictions
 from llm_pv.erm.verification import read_predictions
 from llm_pv.errors import DataError
@@ -67,6 +68,7 @@ def learn_splits(
         on_attempt=on_attempt,
         admission=admission,
     )
+    rivals = standing_rivals(selection, splits, sandbox)
     learned = time.perf_counter()
     execution = _run_test(selection, splits, sandbox)
     predictions = read_predictions(execution, splits.classes) if execution else []
@@ -85,7 +87,13 @@ def learn_splits(
         test=test,
         interval=exact_interval(test) if test else None,
         unbalanced=_is_unbalanced(splits.train),
-        warnings=(*splits.warnings, *_run_warnings(selection), *contradictions),
+        rivals=rivals,
+        warnings=(
+            *splits.warnings,
+            *_run_warnings(selection),
+            *(rival.sentence() for rival in rivals),
+            *contradictions,
+        ),
         learn_seconds=learned - start,
         test_seconds=time.perf_counter() - learned,
         path=destination.run.path if destination else None,

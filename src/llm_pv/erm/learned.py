@@ -17,6 +17,8 @@ from llm_pv.programs.program import Program
 if TYPE_CHECKING:
     import pandas as pd
 
+    from llm_pv.erm.rivals import StandingRival
+
 PICK = ">>>>"
 """What marks the selected program in a table of candidates."""
 
@@ -92,6 +94,8 @@ class LearnedProgram:
         The run directory and the program's file; None if nothing was written.
     already_finished
         Whether this was read back from a run that had ended before.
+    rivals
+        Other programs that the rows do not tell from the selected one.
     """
 
     name: str
@@ -109,6 +113,7 @@ class LearnedProgram:
     path: Path | None = None
     program_path: Path | None = None
     already_finished: bool = False
+    rivals: tuple["StandingRival", ...] = ()
 
     @property
     def program(self) -> Program | None:
@@ -150,8 +155,12 @@ class LearnedProgram:
             "unbalanced": self.unbalanced,
             "certificate": self.certificate.record() if self.certificate else None,
             "certificate_text": self.certificate.text() if self.certificate else None,
+            "fallback": bool(selected and selected.proposal.fallback),
+            "rivals": [rival.record() for rival in self.rivals],
             "candidates": candidate_rows(self.selection),
             "warnings": list(self.warnings),
+            "usage": asdict(self.selection.usage),
+            "cost_usd": self.selection.cost_usd,
             "learn_seconds": self.learn_seconds,
             "test_seconds": self.test_seconds,
             "run": str(self.path) if self.path else None,
@@ -170,7 +179,10 @@ def verdict(selection: Selection, baseline: Baseline) -> str:
             f"nothing found that beats a baseline: the best constant answer is right on "
             f"{reference:.1%} of the validation rows, the best program on {accuracy:.1%}"
         )
-    if certificate.error_bound >= 1 - reference:
+    unsure = certificate.error_bound >= 1 - reference
+    if selected.proposal.fallback:
+        return _verdict_on_fallback(accuracy, reference, unsure=unsure)
+    if unsure:
         return (
             f"a program better than any constant answer on the validation rows ({accuracy:.1%} "
             f"against {reference:.1%}), but its bound does not rule out chance"
@@ -179,6 +191,16 @@ def verdict(selection: Selection, baseline: Baseline) -> str:
         f"a rule was found: right on {accuracy:.1%} of the validation rows, the best constant "
         f"answer on {reference:.1%}"
     )
+
+
+def _verdict_on_fallback(accuracy: float, reference: float, *, unsure: bool) -> str:
+    offered = (
+        f"a fallback is offered, right on {accuracy:.1%} of the validation rows, the best constant "
+        f"answer on {reference:.1%}"
+    )
+    if unsure:
+        return f"nothing found that beats a baseline for sure: no rule explains the rows; {offered}"
+    return f"no short rule explains the rows; {offered}"
 
 
 def candidate_rows(selection: Selection) -> list[dict[str, Any]]:

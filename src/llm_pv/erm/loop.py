@@ -16,10 +16,12 @@ from llm_pv.erm.verification import training_mistakes, verification_inputs, veri
 from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.models.base import Usage
 from llm_pv.programs.program import Program
-from llm_pv.proposers.base import Admission, AtOnce, Context, Proposal, Proposer
+from llm_pv.proposers.base import Admission, AtOnce, Context, Proposal, Proposer, Rival
+from llm_pv.proposers.llm import LLM
 from llm_pv.runs.cells import CellLog
 from llm_pv.runs.journal import Record
 from llm_pv.sandbox import Sandbox
+from llm_pv.telemetry import span
 
 _LARGEST_BATCH = 8
 
@@ -74,6 +76,19 @@ class Selection:
     unanswered: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def cost_usd(self) -> float | None:
+        """What the replies cost, None where a price is not known; a search costs nothing."""
+        proposals = [attempt.proposal for attempt in self.attempts]
+        if any(p.cost_usd is None and p.usage.total_tokens for p in proposals):
+            return None
+        return sum(proposal.cost_usd or 0.0 for proposal in proposals)
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens of all replies."""
+        return sum((attempt.proposal.usage for attempt in self.attempts), Usage())
+
 
 def select_program(
     splits: Splits,
@@ -90,7 +105,7 @@ def select_program(
 
     The proposer is handed the training examples and nothing else, once; what validation says is
     never passed on. A program without a validation error ends the search, except that attempts
-    which have begun and cost something are still verified. A program whose digest was seen before
+    at a model which have begun are still verified. A program whose digest was seen before
     is not run again. The winner is run again in fresh processes (see `impurity`), and an impure
     one makes room for the next.
 
@@ -125,7 +140,7 @@ def select_program(
             on_attempt(attempt)
         if plan.early_stop and not run.stopping.is_set() and run.is_perfect(attempt):
             run.stopping.set()
-            if proposer.free:
+            if not isinstance(proposer, LLM):
                 break
     selected = run.best()
     certificate = None
@@ -243,14 +258,7 @@ class _CellRun:
         """Yield recorded replies from ``start`` on, then new ones, each on disk before use."""
         for number, reply in enumerate(self.log.replies[start:], start + 1):
             yield _proposal_of(reply, number)
-        fresh = self.proposer.propose(
-            self.splits.train,
-            self.splits.classes,
-            seed=self.seed,
-            start=len(self.log.replies),
-            context=self._context(),
-        )
-        for proposal in fresh:
+        for proposal in self._fresh():
             self.log.append_reply(
                 {"attempt": len(self.log.replies) + 1}
                 | asdict(proposal)
@@ -258,8 +266,15 @@ class _CellRun:
             )
             yield proposal
 
+    def _fresh(self) -> Iterator[Proposal]:
+        """Yield proposals that no earlier part of the run has read."""
+        train, classes = self.splits.train, self.splits.classes
+        if isinstance(self.proposer, LLM):
+            return self.proposer.propose(train, classes, seed=self.seed, context=self._context())
+        start = len(self.log.replies)
+        return self.proposer.propose(train, classes, seed=self.seed, start=start)
+
     def _context(self) -> Context:
-        """Return what a proposer that asks a model is given besides the training rows."""
         return Context(
             attempts=self.plan.attempts,
             origins=frozenset(reply.get("origin", "") for reply in self.log.replies),
@@ -297,7 +312,9 @@ class _CellRun:
             if known is not None:
                 yield replace(known, number=number, proposal=proposal, seconds=0.0)
                 continue
-            verification = next(verifications)
+            with span("llm_pv.verify", attempt=number) as recording:
+                verification = next(verifications)
+                recording.note(outcome=str(verification.outcome))
             attempt = Attempt(
                 number,
                 proposal,
@@ -349,6 +366,8 @@ def _proposal_of(reply: Record, number: int) -> Proposal:
             usage=Usage(**reply.get("usage", {})),
             tool_calls=reply.get("tool_calls", 0),
             failure=reply.get("failure", ""),
+            fallback=reply.get("fallback", False),
+            rivals=tuple(Rival(**rival) for rival in reply.get("rivals", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(

@@ -9,7 +9,7 @@ from typing import Any
 from llm_pv.grid.published import SOURCE, published
 from llm_pv.grid.request import Trial
 from llm_pv.grid.trials import transfer_targets
-from llm_pv.runs.directory import RunDirectory
+from llm_pv.runs.directory import FAILED, RunDirectory
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class CellResult:
     published
         Published test accuracies by method, as shares; not measured here.
     learn_seconds, cost_usd
-        Sums over the trials.
+        Sums over the trials; the cost is None where a price is not known.
     """
 
     function: str
@@ -89,7 +89,7 @@ class CellResult:
     other_lengths: dict[int, Spread]
     published: dict[str, float]
     learn_seconds: float
-    cost_usd: float
+    cost_usd: float | None
 
     def record(self) -> dict[str, Any]:
         """Return the result as plain JSON values."""
@@ -195,7 +195,7 @@ def _cell_result(run: RunDirectory, trials: Sequence[Trial]) -> CellResult:
         },
         published=published(first.cell.function, first.length, first.cell.sampler),
         learn_seconds=sum(_numbers(rows, "learn_seconds")),
-        cost_usd=sum(_numbers(rows, "cost_usd")),
+        cost_usd=_total_cost(rows),
     )
 
 
@@ -217,6 +217,13 @@ def _warnings(run: RunDirectory, trial: Trial) -> list[str]:
 
 def _numbers(rows: Sequence[dict[str, str]], column: str) -> list[float]:
     return [float(row[column]) for row in rows if row[column]]
+
+
+def _total_cost(rows: Sequence[dict[str, str]]) -> float | None:
+    finished = [row for row in rows if row["status"] not in {FAILED, "skipped"}]
+    if any(not row["cost_usd"] for row in finished):
+        return None
+    return sum(_numbers(finished, "cost_usd"))
 
 
 def _plain(spread: Spread | None) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from llm_pv.erm.attempts import Attempt
+from llm_pv.erm.handover import method_of, model_of
 from llm_pv.errors import ConfigurationError, CredentialError, LLMPVError, RunError
 from llm_pv.grid.request import GridRequest, Trial
 from llm_pv.grid.results import GridResult, collect
@@ -117,7 +118,7 @@ def run_grid(
         "transfer": transfer,
         "request": request.record(),
     }
-    at_once = min(concurrency, _usable_cores())
+    at_once = min(concurrency, usable_cores())
     with RunDirectory(out, configuration) as run, Workers(at_once) as workers:
         if search.proposer == "length-first":
             proposer = InWorker(proposer, workers)
@@ -246,7 +247,8 @@ class _Grid:
             trial.cell,
             {
                 "track": "llm-pv",
-                "method": self._proposer.name.split(":")[0],
+                "method": method_of(self._proposer.name),
+                "model": model_of(self._proposer.name),
                 "name": trial.task.name,
                 "seed": request.seed,
                 "train_size": request.train_size,
@@ -283,7 +285,8 @@ def require_writable(place: Path | None, option: str) -> None:
         raise RunError(f"{option} {place}: {nearest} cannot be written; choose another directory")
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

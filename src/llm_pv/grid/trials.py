@@ -15,7 +15,7 @@ from llm_pv.erm.verification import first_error, read_predictions
 from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.grid.request import GridRequest, Trial
 from llm_pv.grid.workers import Workers
-from llm_pv.proposers.base import Admission, Context, Proposal, Proposer
+from llm_pv.proposers.base import Admission, Proposal, Proposer
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.sandbox import Sandbox
 from llm_pv.tasks import SamplerName
@@ -84,13 +84,7 @@ class InWorker:
         return self.proposer.free
 
     def propose(
-        self,
-        train: Examples,
-        classes: Classes,
-        *,
-        seed: int,
-        start: int = 0,
-        context: Context | None = None,  # noqa: ARG002 - a free proposer needs none of it
+        self, train: Examples, classes: Classes, *, seed: int, start: int = 0
     ) -> Iterator[Proposal]:
         """Yield the proposer's proposals."""
         yield from self.workers.call(

@@ -247,6 +247,7 @@ class LanguageModel(Protocol):
         tool: ToolOffer | None = None,
         samples: int = 1,
         seed: int = 0,
+        within: float | None = None,
     ) -> list[Turn]:
         """Return the next turn, or ``samples`` alternatives of it; the usage is on the first.
 
@@ -260,6 +261,9 @@ class LanguageModel(Protocol):
             How many alternatives; at most ``most_samples``.
         seed
             Passed to engines and servers that can repeat themselves.
+        within
+            Seconds after which a call of an API is given up, its retries included; a model in this
+            process ends a turn it has begun.
 
         Raises
         ------
@@ -276,6 +280,7 @@ class LanguageModel(Protocol):
         *,
         tool: ToolOffer | None = None,
         samples: int = 1,
+        seed: int = 0,
     ) -> Preview:
         """Return what `answer` would send, without sending it."""
         ...

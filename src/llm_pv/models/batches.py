@@ -127,6 +127,10 @@ class BatchQueue:
     async def _send_gathered(self) -> None:
         await self._pace.sleep(self._pace.window)
         items, self._waiting = self._waiting, []
+        with _failing(items):
+            self._send_all(items)
+
+    def _send_all(self, items: list[_Item]) -> None:
         noted: dict[str, list[_Item]] = {}
         fresh: dict[str, list[_Item]] = {}
         for item in items:
@@ -168,7 +172,9 @@ class BatchQueue:
             if passes(error) and not _was_not_made(error):
                 raise ModelError(
                     f"a batch failed to be made, but may have been made all the same: "
-                    f"{explanation(error)}"
+                    f"{explanation(error)}",
+                    passing=True,
+                    maybe_paid=True,
                 ) from error
             raise
 
@@ -200,7 +206,8 @@ class BatchQueue:
         if item.answer.done():
             return
         if result is None:
-            item.answer.set_exception(ModelError("the batch ended without an answer to this call"))
+            lost = ModelError("the batch ended without an answer to this call", passing=True)
+            item.answer.set_exception(lost)
             return
         try:
             item.answer.set_result(self._model.batch_decode(result, item.request))

@@ -23,6 +23,9 @@ LONGEST_REPLY = 32 * 2**20
 class ReplyTooLongError(ModelError):
     """A reply that no model could have written."""
 
+    def __init__(self, message: str, *, passing: bool = False, maybe_paid: bool = True) -> None:
+        super().__init__(message, passing=passing, maybe_paid=maybe_paid)
+
 
 class CapturedRequest(BaseException):
     """Carries a request that a preview stopped on its way out.
@@ -135,7 +138,8 @@ class Connection:
         try:
             return future.result()
         except CancelledError as error:
-            raise ModelError("this model was closed while it was answering") from error
+            message = "this model was closed while it was answering"
+            raise ModelError(message, passing=True, maybe_paid=True) from error
         finally:
             future.cancel()
 
@@ -152,7 +156,7 @@ class Connection:
         with self._lock:
             if self._closed:
                 work.close()
-                raise ModelError("this model is closed")
+                raise ModelError("this model is closed", passing=True)
             return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def _serve(self) -> None:

@@ -1,6 +1,7 @@
 """Our words for a conversation in the library's, and the library's answers in ours."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,8 +31,7 @@ from llm_pv.models.base import (
     Turn,
     Usage,
 )
-
-RUN_PYTHON = "run_python"
+from llm_pv.models.tool_calls import TOOL_NAME
 
 ARGUMENTS = {
     "type": "object",
@@ -45,6 +45,14 @@ FINISH: dict[str, FinishReason] = {
     "content_filter": "refused",
     "error": "error",
 }
+
+
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def mended(text: str) -> str:
+    """Return a text that UTF-8 can hold: JSON knows half characters, which it does not."""
+    return _HALF.sub("\ufffd", text)
 
 
 def to_messages(conversation: Sequence[Message]) -> list[ModelMessage]:
@@ -61,11 +69,11 @@ def to_messages(conversation: Sequence[Message]) -> list[ModelMessage]:
                 parts = []
             messages.append(_response(entry))
         elif isinstance(entry, ToolAnswer):
-            answer = ToolReturnPart(entry.call.name, entry.text, tool_call_id=entry.call.id)
-            parts.append(answer)
+            text = mended(entry.text)
+            parts.append(ToolReturnPart(entry.call.name, text, tool_call_id=entry.call.id))
         else:
             assert isinstance(entry, Asked)
-            parts.append(UserPromptPart(entry.text))
+            parts.append(UserPromptPart(mended(entry.text)))
     if parts:
         messages.append(ModelRequest(parts=parts))
     return messages
@@ -90,7 +98,7 @@ def to_parameters(tool: ToolOffer | None) -> ModelRequestParameters:
     if tool.place == "hosted":
         return ModelRequestParameters(native_tools=[CodeExecutionTool()])
     offered = ToolDefinition(
-        name=RUN_PYTHON,
+        name=TOOL_NAME,
         description=tool.description or "Run Python code and see what it prints.",
         parameters_json_schema=ARGUMENTS,
     )
@@ -113,19 +121,19 @@ def _call(part: ToolCallPart) -> ToolCall:
     def broken(problem: str) -> ToolCall:
         return ToolCall(part.tool_call_id, None, part.tool_name, problem)
 
-    if part.tool_name != RUN_PYTHON:
-        return broken(f"There is no tool {part.tool_name!r}; the only one is {RUN_PYTHON}(code).")
+    if part.tool_name != TOOL_NAME:
+        return broken(f"There is no tool {part.tool_name!r}; the only one is {TOOL_NAME}(code).")
     arguments = part.args
     if isinstance(arguments, str):
         try:
             arguments = json.loads(arguments)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return broken(f"The arguments are not valid JSON: {error}.")
     if not isinstance(arguments, dict) or "code" not in arguments:
         return broken('The arguments have to be an object like {"code": "print(1)"}.')
     extra = sorted(set(arguments) - {"code"})
     if extra:
-        return broken(f"{RUN_PYTHON} takes nothing but code; it was also given {', '.join(extra)}.")
+        return broken(f"{TOOL_NAME} takes nothing but code; it was also given {', '.join(extra)}.")
     code = arguments["code"]
     if not isinstance(code, str):
         return broken("The argument code has to be a string.")

@@ -1,10 +1,8 @@
 """Where keys come from, and how they are kept out of everything that is written or shown."""
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from llm_pv.errors import CredentialError, MissingExtraError
 
@@ -52,7 +50,7 @@ def find_key(variables: Sequence[str], folder: Path | None = None) -> str | None
 
 
 class Redactor:
-    """Takes a key out of texts and values; it shows nothing of the key itself.
+    """Takes a key out of texts; it shows nothing of the key itself.
 
     Parameters
     ----------
@@ -67,6 +65,7 @@ class Redactor:
 
     def __init__(self, key: str | None) -> None:
         self._key = key
+        self.has_key = key is not None
         length = min(SHORTEST_FRAGMENT, len(key or ""))
         self._fragments = (
             {key[start : start + length] for start in range(len(key) - length + 1)}
@@ -82,13 +81,6 @@ class Redactor:
             REDACTED if any(fragment in word for fragment in self._fragments) else word
             for word in text.split(" ")
         )
-
-    def value(self, value: Any) -> Any:
-        """Return a JSON value without the key, which a server may have sent back."""
-        if self._key is None:
-            return value
-        text = json.dumps(value)
-        return json.loads(text.replace(self._key, REDACTED)) if self._key in text else value
 
     def reply(self, text: str) -> str:
         """Return a model's words without the whole key; its fragments may be anything there."""

@@ -121,6 +121,7 @@ class InProcessModel(ABC):
         tool: ToolOffer | None = None,
         samples: int = 1,
         seed: int = 0,
+        within: float | None = None,  # noqa: ARG002 - a turn that was begun is ended
     ) -> list[Turn]:
         """Return the next turn, or several alternatives of it; the same seed gives the same."""
         if self.options.offline:
@@ -151,6 +152,7 @@ class InProcessModel(ABC):
         *,
         tool: ToolOffer | None = None,
         samples: int = 1,
+        seed: int = 0,
     ) -> Preview:
         """Return the rendered prompt and how it would be continued; no weights are loaded."""
         self._check(tool, samples)
@@ -160,6 +162,7 @@ class InProcessModel(ABC):
             "prompt": prompt,
             "max_new_tokens": min(self.max_output_tokens, self.room(tokens)),
             "samples": samples,
+            "seed": seed,
             "temperature": self.sampling.temperature,
             "top_p": self.sampling.top_p,
             **(self.sampling.extra or {}),

@@ -135,7 +135,10 @@ def translate(
     status = error.status_code if isinstance(error, ModelHTTPError) else None
     if status in REFUSED_KEY or isinstance(error, ModelAuthenticationError):
         shown = f" (HTTP {status})" if status else ""
-        return CredentialError(f"{name}: the server refused the key of {variable}{shown}: {detail}")
+        wrong = f"refused the key of {variable}" if redact.has_key else f"wants a key: {variable}"
+        return CredentialError(f"{name}: the server {wrong}{shown}: {detail}")
+    if status == 404:
+        detail += " (is the model's name right, and --base-url, which mostly ends with /v1?)"
     if status is not None:
         return ModelError(f"{name}: HTTP {status}{after}: {detail}", passing=passes(error))
     if isinstance(error, UserError):

@@ -1,7 +1,8 @@
 """Turns made of the library's responses, with what they used and cost."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from pydantic_ai import ModelResponse, RequestUsage
 
@@ -10,6 +11,7 @@ from llm_pv.models.conversation import (
     calls_of,
     finish_of,
     hosted_calls_of,
+    mended,
     text_of,
     to_raw,
     usage_of,
@@ -63,18 +65,31 @@ def to_turns(
 
 
 def _turn(response: ModelResponse, redact: Redactor) -> Turn:
+    def clean(text: str) -> str:
+        return redact.reply(mended(text))
+
     calls = tuple(
-        replace(call, code=redact.reply(call.code)) if call.code else call
-        for call in calls_of(response)
+        replace(call, code=clean(call.code)) if call.code else call for call in calls_of(response)
     )
     return Turn(
-        text=redact.reply(text_of(response)),
+        text=clean(text_of(response)),
         calls=calls,
         finish=finish_of(response, calls),
         hosted_calls=hosted_calls_of(response),
         model=response.model_name or "",
-        raw=redact.value(to_raw(response)),
+        raw=_changed(to_raw(response), clean),
     )
+
+
+def _changed(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a JSON value with all its strings changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {name: _changed(entry, change) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_changed(entry, change) for entry in value]
+    return value
 
 
 def _said(entry: Message) -> str:

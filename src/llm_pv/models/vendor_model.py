@@ -1,5 +1,6 @@
 """One class for every model behind an API; what differs between vendors is in their `Endpoint`."""
 
+import asyncio
 import json
 import threading
 import time
@@ -109,7 +110,7 @@ class VendorModel:
     @property
     def destination(self) -> str:
         """The host that conversations are sent to."""
-        return urlsplit(self._endpoint.model.base_url or "").netloc or self._name
+        return urlsplit(self._endpoint.model.base_url or "").netloc or self._name.partition(":")[0]
 
     @property
     def identity(self) -> str:
@@ -168,6 +169,7 @@ class VendorModel:
         tool: ToolOffer | None = None,
         samples: int = 1,
         seed: int = 0,
+        within: float | None = None,
     ) -> list[Turn]:
         """Return the next turn, or alternatives of it; see `LanguageModel.answer`."""
         if self._options.offline:
@@ -181,7 +183,7 @@ class VendorModel:
             "gen_ai.request.max_tokens": self._options.max_output_tokens,
         }
         with span(f"chat {model}", **attributes) as recording:
-            turns = self._connection.run(self._answer(conversation, tool, samples, seed))
+            turns = self._connection.run(self._answer(conversation, tool, samples, seed, within))
             usage = turns[0].usage
             told: dict[str, str | int | float | None] = {
                 "gen_ai.response.model": turns[0].model,
@@ -199,10 +201,11 @@ class VendorModel:
         *,
         tool: ToolOffer | None = None,
         samples: int = 1,
+        seed: int = 0,
     ) -> Preview:
         """Return what `answer` would send, without sending it."""
         self._check_call(tool, samples)
-        return self._connection.run(self._preview(conversation, tool, samples))
+        return self._connection.run(self._preview(conversation, tool, samples, seed))
 
     def count_tokens(self, text: str) -> int:
         """Return an upper estimate of a text's tokens."""
@@ -225,24 +228,39 @@ class VendorModel:
             )
 
     async def _preview(
-        self, conversation: Sequence[Message], tool: ToolOffer | None, samples: int
+        self, conversation: Sequence[Message], tool: ToolOffer | None, samples: int, seed: int
     ) -> Preview:
         with watched(Watch(hold=True)):
             try:
-                await self._live(*self._prepared(conversation, tool, samples, 0))
+                await self._live(*self._prepared(conversation, tool, samples, seed))
             except CapturedRequest as captured:
                 tokens = sum(estimate_tokens(text) for text in _texts(captured.body))
                 return Preview(captured.method, captured.url, captured.body, tokens)
         raise AssertionError("a request went past its preview")
 
     async def _answer(
-        self, conversation: Sequence[Message], tool: ToolOffer | None, samples: int, seed: int
+        self,
+        conversation: Sequence[Message],
+        tool: ToolOffer | None,
+        samples: int,
+        seed: int,
+        within: float | None,
     ) -> list[Turn]:
         started = time.perf_counter()
         prepared = self._prepared(conversation, tool, samples, seed)
         with watched(Watch()) as watch:
             try:
-                response = await self._whole_turn(*prepared, seed, watch)
+                async with asyncio.timeout(within) as limit:
+                    response = await self._whole_turn(*prepared, seed, watch)
+            except TimeoutError as error:
+                if not limit.expired():
+                    raise translate(error, self.name, self._redact, watch, self._variable) from None
+                raise ModelError(
+                    f"{self.name}: given up after {within:.0f} seconds, when the time for models "
+                    "was over",
+                    passing=True,
+                    maybe_paid=True,
+                ) from None
             except Exception as error:  # noqa: BLE001 - a strange reply breaks a client anyhow
                 # Nothing is chained to it: what a server said may quote the key.
                 raise translate(error, self.name, self._redact, watch, self._variable) from None
@@ -274,7 +292,11 @@ class VendorModel:
             whole = _joined(whole, response) if whole else response
             if whole.state != "suspended":
                 return whole
-        raise ModelError(f"the vendor paused the turn {MOST_SEGMENTS} times and did not end it")
+        raise ModelError(
+            f"the vendor paused the turn {MOST_SEGMENTS} times and did not end it",
+            passing=True,
+            maybe_paid=True,
+        )
 
     def _prepared(
         self, conversation: Sequence[Message], tool: ToolOffer | None, samples: int, seed: int

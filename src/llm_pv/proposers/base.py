@@ -10,6 +10,32 @@ from llm_pv.models.base import NO_USAGE, Usage
 
 
 @dataclass(frozen=True)
+class Rival:
+    """Another program that fits the training examples as well as a proposal does.
+
+    Parameters
+    ----------
+    text
+        Its source.
+    bits
+        Its length in the proposer's own measure.
+    disagreement
+        The share of slightly changed training inputs on which the two answer differently.
+    example
+        One of these inputs.
+    answer, rival_answer
+        What the proposal and what the rival answers there.
+    """
+
+    text: str
+    bits: float
+    disagreement: float
+    example: Input
+    answer: str
+    rival_answer: str
+
+
+@dataclass(frozen=True)
 class Proposal:
     """One reply of a proposer, with what it cost.
 
@@ -36,6 +62,10 @@ class Proposal:
         Tool calls on the way.
     failure
         Why the reply need not hold a program: cut off, refused, empty; empty if nothing was wrong.
+    fallback
+        Whether this is offered for want of a rule: the best there is, not an explanation.
+    rivals
+        Other programs that fit as well, where the proposer has looked for them.
     """
 
     text: str
@@ -48,6 +78,8 @@ class Proposal:
     usage: Usage = NO_USAGE
     tool_calls: int = 0
     failure: str = ""
+    fallback: bool = False
+    rivals: tuple[Rival, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,7 +142,7 @@ def _forget(*_: object) -> None:
 
 @dataclass(frozen=True)
 class Context:
-    """What a run gives a proposer that asks a model; others need none of it.
+    """What a run gives the proposer that asks a model, besides the training rows.
 
     Parameters
     ----------
@@ -177,17 +209,11 @@ class Proposer(Protocol):
         ...
 
     def propose(
-        self,
-        train: Examples,
-        classes: Classes,
-        *,
-        seed: int,
-        start: int = 0,
-        context: Context | None = None,
+        self, train: Examples, classes: Classes, *, seed: int, start: int = 0
     ) -> Iterator[Proposal]:
         """Yield proposals until there are no more, leaving out the first ``start``.
 
         A resumed run already has the first ``start`` of them on disk and must not pay for them
-        again; a proposer that asks a model goes by the context's ``origins`` instead.
+        again.
         """
         ...

@@ -81,7 +81,13 @@ class Dialogue:
             if self.cancelled.is_set():
                 raise ModelError("the run is being stopped", passing=True)
             with span("llm_pv.turn", conversation=conversation, turn=number):
-                turns = self.model.answer(messages, tool=self.tool, samples=samples, seed=seed)
+                turns = self.model.answer(
+                    messages,
+                    tool=self.tool,
+                    samples=samples,
+                    seed=seed,
+                    within=self.purse.seconds_left(),
+                )
             usage, usd = _sum_usage(turns), _sum_costs(turns)
             spent = Amount.of(usage, usd)
             self.context.write_turns(

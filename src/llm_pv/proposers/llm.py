@@ -6,7 +6,6 @@ sandbox of its own; nothing else is within reach of that tool.
 """
 
 import hashlib
-import queue
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,13 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-import numpy as np
-
 from llm_pv.data.examples import Classes, Examples, Input
-from llm_pv.errors import BudgetError, ConfigurationError, CredentialError, ModelError
+from llm_pv.errors import ConfigurationError
 from llm_pv.models.base import Asked, LanguageModel, Preview, ToolOffer, ToolPlace, Usage
 from llm_pv.proposers.base import Context, Proposal
-from llm_pv.proposers.conversation import Conversation, Dialogue, worst_case
+from llm_pv.proposers.conversation import Dialogue, worst_case
+from llm_pv.proposers.lane import Lane, attempt_seed
 from llm_pv.proposers.prompt import (
     MOST_ROWS,
     fit_to_tokens,
@@ -31,7 +29,6 @@ from llm_pv.proposers.prompt import (
     refinement_message,
     subsample,
 )
-from llm_pv.proposers.rounds import StoppedError
 from llm_pv.proposers.spending import UNLIMITED, Amount, Budget, Purse
 from llm_pv.proposers.turns import Recorded, amounts
 from llm_pv.sandbox import LabelledRows, PythonTool, ToolLimits
@@ -225,7 +222,8 @@ class LLM:
         messages, samples = [Asked(prompt)], self.settings.samples_per_call
         offer = self._offer()
         worst = worst_case(self.model, offer, messages, samples)
-        return self.model.preview(messages, tool=offer, samples=samples), worst
+        first = attempt_seed(seed, 1)
+        return self.model.preview(messages, tool=offer, samples=samples, seed=first), worst
 
     def propose(
         self,
@@ -271,7 +269,7 @@ class LLM:
         wanted = self.attempts
         if context.attempts is not None:
             wanted = min(wanted, context.attempts)
-        lane = _Lane(dialogue, wanted, self.settings.samples_per_call, seed)
+        lane = Lane(dialogue, wanted, self.settings.samples_per_call, seed)
         return lane.proposals()
 
     def close(self) -> None:
@@ -340,117 +338,6 @@ class LLM:
     def _run_code(self, rows: LabelledRows, code: str, call: int) -> tuple[str, float]:
         result = self._opened_tool().run(code, rows, seed=call)
         return result.output, result.seconds
-
-
-class _Lane:
-    """The attempts of one cell, begun as they are admitted and read in their order."""
-
-    def __init__(self, dialogue: Dialogue, attempts: int, samples: int, seed: int) -> None:
-        self._dialogue = dialogue
-        self._attempts = attempts
-        self._samples = samples
-        self._seed = seed
-        self._context = dialogue.context
-        self._begun: queue.Queue[_Attempt | None] = queue.Queue()
-        self._halted = threading.Event()
-
-    def proposals(self) -> Iterator[Proposal]:
-        threading.Thread(target=self._begin_attempts, daemon=True).start()
-        known = self._context.origins
-        answered = bool(known)
-        obstacle: ModelError | BudgetError | None = None
-        try:
-            while (attempt := self._begun.get()) is not None:
-                try:
-                    for proposal in attempt.proposals():
-                        answered = True
-                        if proposal.origin not in known:
-                            yield proposal
-                except CredentialError:
-                    raise
-                except (ModelError, BudgetError) as error:
-                    self._context.write_failure(attempt.number, str(error))
-                    obstacle = obstacle or error
-                    if isinstance(error, BudgetError) or not error.passing:
-                        self._halted.set()  # the next would fare no better
-        finally:
-            self._halted.set()
-            self._context.admission.close()
-        if obstacle is not None and not answered:
-            raise obstacle
-
-    def _begin_attempts(self) -> None:
-        """Begin attempts in order, each when it is admitted, until none is wanted."""
-        admission = self._context.admission
-        number = 0
-        try:
-            for number in range(1, self._attempts + 1, self._samples):
-                if not self._wanted(number):
-                    continue
-                admission.enter(number)
-                if not self._wanted(number):
-                    admission.leave()
-                    continue
-                last = min(number + self._samples - 1, self._attempts)
-                group = [_Attempt(each) for each in range(number, last + 1)]
-                for attempt in group:
-                    self._begun.put(attempt)
-                threading.Thread(target=self._run, args=(group,), daemon=True).start()
-        except StoppedError:
-            self._begun.put(_Attempt.that_raises(number, StoppedError()))
-        finally:
-            admission.close()
-            self._begun.put(None)
-
-    def _wanted(self, number: int) -> bool:
-        """Whether an attempt is to begin: after an early stop only one that was paid for."""
-        if self._halted.is_set():
-            return False
-        paid = self._dialogue.recorded.turn(number, 1) is not None
-        return paid or not self._context.stopping.is_set()
-
-    def _run(self, group: "list[_Attempt]") -> None:
-        """Hold the conversations that one call begins."""
-        try:
-            for offset, attempt in enumerate(group):
-                state = np.random.SeedSequence([self._seed, attempt.number]).generate_state(1)
-                conversation = Conversation(
-                    self._dialogue,
-                    attempt.number,
-                    seed=int(state[0]) % 2**31,
-                    samples=len(group) - offset,
-                )
-                attempt.run(conversation)
-        finally:
-            self._context.admission.leave()
-
-
-class _Attempt:
-    """One attempt under way: proposals go in on one thread and come out on another."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self._queue: queue.Queue[Proposal | BaseException | None] = queue.Queue()
-
-    @classmethod
-    def that_raises(cls, number: int, error: BaseException) -> "_Attempt":
-        attempt = cls(number)
-        attempt._queue.put(error)
-        return attempt
-
-    def run(self, conversation: Conversation) -> None:
-        try:
-            for proposal in conversation.proposals():
-                self._queue.put(proposal)
-            self._queue.put(None)
-        except BaseException as error:  # noqa: BLE001 - raised again where it is read
-            self._queue.put(error)
-
-    def proposals(self) -> Iterator[Proposal]:
-        while (item := self._queue.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
 
 
 def _labelled(train: Examples, classes: Classes) -> LabelledRows:

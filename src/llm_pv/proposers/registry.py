@@ -1,6 +1,8 @@
 """Proposers by the names users give them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 
 from llm_pv.errors import ConfigurationError
@@ -9,11 +11,44 @@ from llm_pv.proposers.base import Proposer
 DEFAULT_BUDGET_SECONDS = 30.0
 
 
+@dataclass(frozen=True)
+class BuiltIn:
+    """Options of the built-in search alone; None for its defaults.
+
+    Parameters
+    ----------
+    candidates
+        About how many conditions it compares with the training rows; this decides the result.
+    megabytes
+        Memory for what it keeps, beside some 150 MB for Python and numpy themselves.
+    noise
+        The share of labels that may be wrong, below 0.5.
+    """
+
+    candidates: int | None = None
+    megabytes: int | None = None
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("budget-candidates", self.candidates, 1000),
+            ("budget-mb", self.megabytes, 50),
+        ):
+            if value is not None and not (isinstance(value, Integral) and value >= least):
+                raise ConfigurationError(f"{name} is {value!r}; give {least:,} or more")
+        if not (isinstance(self.noise, Real) and 0 <= self.noise < 0.5):
+            raise ConfigurationError(f"noise is {self.noise!r}; give a share from 0 to below 0.5")
+
+
+USUAL = BuiltIn()
+
+
 def make_proposer(
     name: str,
     *,
     attempts: int | None = None,
     budget_seconds: float | None = None,
+    built_in: BuiltIn = USUAL,
     progress: Callable[[str, int], None] | None = None,
 ) -> Proposer:
     """Return the proposer of a name.
@@ -27,6 +62,8 @@ def make_proposer(
         How many attempts a model gets in each cell; None for its default.
     budget_seconds
         Cap on the time the built-in search takes, or a model is asked; None for the default.
+    built_in
+        What the built-in search may try, and how noisy the labels are.
     progress
         Called by the built-in search with its stage and the number of programs tried.
 
@@ -44,10 +81,17 @@ def make_proposer(
         raise ConfigurationError(f"budget-seconds is {budget_seconds}; give a positive number")
     kind, _, rest = name.partition(":")
     if name == "length-first":
-        from llm_pv.proposers.length_first import LengthFirst
+        from llm_pv.proposers.length_first import Budget, LengthFirst
 
         seconds = DEFAULT_BUDGET_SECONDS if budget_seconds is None else budget_seconds
-        return LengthFirst(budget_seconds=seconds, progress=progress)
+        wanted = {"candidates": built_in.candidates, "megabytes": built_in.megabytes}
+        budget = Budget(**{name: int(n) for name, n in wanted.items() if n is not None})
+        return LengthFirst(seconds, budget=budget, noise=float(built_in.noise), progress=progress)
+    if built_in != USUAL:
+        raise ConfigurationError(
+            "--budget-candidates, --budget-mb and --noise are for the built-in search, not for "
+            f"{name}"
+        )
     if kind == "replay":
         if not rest:
             raise ConfigurationError("replay needs saved replies: replay:FILE or replay:FOLDER")
@@ -57,10 +101,10 @@ def make_proposer(
     if rest:
         from llm_pv.models.registry import make_model
         from llm_pv.proposers.llm import DEFAULT_ATTEMPTS, LLM
-        from llm_pv.proposers.spending import Budget
+        from llm_pv.proposers.spending import Budget as Spending
 
         count = DEFAULT_ATTEMPTS if attempts is None else attempts
-        return LLM(make_model(name), attempts=count, budget=Budget(seconds=budget_seconds))
+        return LLM(make_model(name), attempts=count, budget=Spending(seconds=budget_seconds))
     raise ConfigurationError(
         f"no proposer is called {name!r}; give length-first, replay:FILE, replay:FOLDER, or a "
         "model such as openai:gpt-5"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError
-from llm_pv.proposers.base import Context, Proposal
+from llm_pv.proposers.base import Proposal
 
 _TEXT_KEYS = ("text", "reply", "response", "output", "content", "completion")
 
@@ -96,7 +96,6 @@ class Replay:
         *,
         seed: int,  # noqa: ARG002
         start: int = 0,
-        context: Context | None = None,  # noqa: ARG002
     ) -> Iterator[Proposal]:
         """Yield the saved replies in order."""
         return islice(self.replies(), start, None)

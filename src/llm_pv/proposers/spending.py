@@ -123,7 +123,8 @@ class Purse:
                 if self._closed or not (self._held_usd or self._held_tokens):
                     raise BudgetError(obstacle)
                 self._changed.wait()
-            if self.seconds_left() <= 0:
+            left = self.seconds_left()
+            if left is not None and left <= 0:
                 raise BudgetError(f"the {self.budget.seconds:g} seconds for models are over")
             self._held_usd += worst.usd or 0.0
             self._held_tokens += worst.tokens
@@ -138,10 +139,10 @@ class Purse:
             self._count(spent)
             self._changed.notify_all()
 
-    def seconds_left(self) -> float:
-        """Return how long calls may still take."""
+    def seconds_left(self) -> float | None:
+        """Return how long calls may still take, None for as long as they need."""
         if self.budget.seconds is None:
-            return float("inf")
+            return None
         began = self._clock() if self._began is None else self._began
         return began + self.budget.seconds - self._clock()
 

@@ -5,12 +5,12 @@ A run directory holds ``run.json`` (resolved configuration, versions, the comman
 they are used; a record with a ``kind`` is one of the latter two), ``results_attempts.jsonl`` and
 its ``.csv`` (one line per attempt; the CSV is written when the run is closed), ``transfer.jsonl``
 (selected programs on other data), ``summary.csv`` with ``predictions/`` beside it,
-``programs/<cell>-t<trial>.py``, ``prompts/<digest>.txt`` and ``runner.log`` (JSON lines).
+``programs/<cell>-t<trial>.py``, ``prompts/<digest>.txt``, ``runner.log`` (JSON lines) and
+``report.html``.
 ``summary.csv`` gets a cell's row last, so a cell with a row is finished, unless it failed: then it
 is done anew when the run is resumed.
 """
 
-import csv
 import json
 import platform
 import sys
@@ -26,8 +26,8 @@ from filelock import FileLock, Timeout
 from llm_pv import __version__
 from llm_pv.errors import RunError
 from llm_pv.runs.cells import Cell, CellLog, named
-from llm_pv.runs.files import remove_leftovers, write_atomically, write_csv
-from llm_pv.runs.journal import Journal, Record
+from llm_pv.runs.files import read_csv, remove_leftovers, write_atomically, write_csv
+from llm_pv.runs.journal import Journal, Record, read_journal
 
 FORMAT = 1
 """Version of the layout; a run of another version is refused, never guessed at."""
@@ -62,7 +62,17 @@ FAILED = "failed"
 
 _Key = tuple[str, ...]
 
-_RECORDED_PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "sympy", "networkx")
+_RECORDED_PACKAGES = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "scikit-learn",
+    "sympy",
+    "networkx",
+    "xgboost",
+    "deap",
+    "tabpfn",
+)
 
 
 class RunDirectory:
@@ -280,6 +290,11 @@ class RunDirectory:
         write_atomically(self.path / "run.json", json.dumps(record, indent=2) + "\n")
 
 
+def batch_record(path: Path) -> Path:
+    """Return the file of a run directory in which batches under way at a vendor are noted."""
+    return path / "batches.jsonl"
+
+
 def read_run(path: Path) -> Record:
     """Return what ``run.json`` of a run directory holds.
 
@@ -305,13 +320,7 @@ def read_run(path: Path) -> Record:
 
 def read_summary(path: Path) -> list[dict[str, str]]:
     """Return the rows of a run directory's ``summary.csv``, none if there is no such file."""
-    try:
-        with (path / "summary.csv").open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path / 'summary.csv'} cannot be read: {error}") from error
+    return read_csv(path / "summary.csv")
 
 
 def read_replies(path: Path) -> list[Record]:
@@ -319,7 +328,7 @@ def read_replies(path: Path) -> list[Record]:
 
     Turns and tool calls on the way to a reply are left out.
     """
-    said = Journal(path / "replies.jsonl", sync=False).read()
+    said = read_journal(path / "replies.jsonl")
     return [record for record in said if "kind" not in record]
 
 
@@ -333,7 +342,7 @@ def read_prompt(path: Path, digest: str) -> str:
 
 def read_attempts(path: Path) -> list[Record]:
     """Return every attempt and selection of a run directory, none if there is no such run."""
-    return Journal(path / "results_attempts.jsonl", sync=False).read()
+    return read_journal(path / "results_attempts.jsonl")
 
 
 def _place(record: Mapping[str, Any]) -> _Key:

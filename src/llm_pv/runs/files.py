@@ -24,6 +24,17 @@ def write_atomically(path: Path, text: str) -> None:
     RunError
         If the file cannot be written; what stood there before is left as it was.
     """
+    write_bytes_atomically(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_bytes_atomically(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path`` as `write_atomically` writes text.
+
+    Raises
+    ------
+    RunError
+        If the file cannot be written; what stood there before is left as it was.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
@@ -31,7 +42,7 @@ def write_atomically(path: Path, text: str) -> None:
         ) as file:
             temporary = Path(file.name)
             try:
-                file.write(text.encode("utf-8", "backslashreplace"))
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
                 temporary.chmod(0o666 & ~_umask())
@@ -59,6 +70,23 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
     writer.writeheader()
     writer.writerows(rows)
     write_atomically(path, buffer.getvalue())
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file, none if there is no such file.
+
+    Raises
+    ------
+    RunError
+        If it cannot be read.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except (OSError, ValueError, csv.Error) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
 
 
 _umask_lock = threading.Lock()

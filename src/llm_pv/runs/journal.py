@@ -76,27 +76,10 @@ class Journal:
         RunError
             If a line is not a JSON object; the message names the line.
         """
-        records = []
-        for number, line in enumerate(self._bytes().splitlines(), start=1):
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise RunError(
-                    f"{self.path}, line {number}: not JSON ({error}); "
-                    "restore the file or start a new run"
-                ) from error
-            if not isinstance(record, dict):
-                raise RunError(f"{self.path}, line {number}: not a JSON object")
-            records.append(record)
-        return records
+        return _records(self.path, self._bytes())
 
     def _bytes(self) -> bytes:
-        try:
-            return self.path.read_bytes()
-        except FileNotFoundError:
-            return b""
-        except OSError as error:
-            raise RunError(f"cannot read {self.path}: {error.strerror or error}") from error
+        return _bytes(self.path)
 
     def _cut_torn_line(self) -> None:
         data = self._bytes()
@@ -107,3 +90,42 @@ class Journal:
             except OSError as error:
                 raise RunError(f"cannot mend {self.path}: {error.strerror or error}") from error
             self.repaired = True
+
+
+def read_journal(path: Path) -> list[Record]:
+    """Return every whole record of a journal that another process may be writing.
+
+    Unlike opening the journal, this changes nothing on disk: a torn last line is left alone and
+    not read. A file that does not exist holds no records.
+
+    Raises
+    ------
+    RunError
+        If the file cannot be read, or a whole line is not a JSON object.
+    """
+    data = _bytes(path)
+    return _records(path, data[: data.rfind(b"\n") + 1])
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _records(path: Path, data: bytes) -> list[Record]:
+    records = []
+    for number, line in enumerate(data.splitlines(), start=1):
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise RunError(
+                f"{path}, line {number}: not JSON ({error}); restore the file or start a new run"
+            ) from error
+        if not isinstance(record, dict):
+            raise RunError(f"{path}, line {number}: not a JSON object")
+        records.append(record)
+    return records

@@ -21,7 +21,9 @@ from llm_pv.proposers.length_first.expressions import (
 from llm_pv.proposers.length_first.scoring import Board, Scored, Target, scored
 from llm_pv.proposers.length_first.weights import NEGATION, choice_bits, integer_bits
 
-MODULI = (2, 3, 4, 5)
+MODULI = (2, 3)
+MOST_MULTIPLIED = 60
+LARGEST_SQUARED = 2**24
 GREATER, EQUAL, CUT, REMAINDER = range(4)
 
 
@@ -59,6 +61,21 @@ def best_arithmetic(
                     _Results(index, others.start, sign, values, price, target).offer_to(board)
     count(board.offered)
     return [_written(chosen, note, target) for note in board.best().tolist()]
+
+
+def with_multiples(numbers: list[Expression]) -> list[Expression]:
+    """Add small multiples and squares of the shortest numbers, so that pairs may weigh them."""
+    shortest = sorted(numbers, key=lambda number: number.bits)[:MOST_MULTIPLIED]
+    more = []
+    for number in shortest:
+        rows = len(number.values)
+        if not bool((np.abs(number.values) < LARGEST_SQUARED).all()):
+            continue
+        for factor in (2, 3):
+            bits = number.bits + weights.MULTIPLE + integer_bits(factor) - 4
+            more.append(calculated(constant(factor, rows), "*", number, bits))
+        more.append(calculated(number, "*", number, number.bits + weights.SQUARE))
+    return [*numbers, *more]
 
 
 def _is_small(values: NDArray[Any]) -> bool:
@@ -120,6 +137,8 @@ class _Results:
         for opposite in (0, 1):
             mistakes = self.target.size - wrong if opposite else wrong
             costs = base + opposite * NEGATION + self.target.prices[mistakes]
+            if not board.wants(costs):
+                continue
             notes = np.zeros((7, len(costs)), dtype=np.int64)
             notes[0] = self.index
             notes[1] = np.arange(self.first, self.first + len(costs))

@@ -1,29 +1,82 @@
 """How much one search may try: counted, not timed, so that the same rows give the same programs."""
 
+import math
 from dataclasses import dataclass
+
+USUAL_CANDIDATES = 50_000_000
+USUAL_MEGABYTES = 1000
+CELLS_PER_MEGABYTE = 20_000
+"""What is kept, all stages together, is a small multiple of the conditions' truth values."""
+NUMBERS_PER_MEGABYTE = 30_000
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What bounds the parts of a search that would grow without end.
+    """What bounds a search: the candidates it tries, and the memory it takes.
 
-    Within each, the shortest candidates come first. The defaults take 1 to 10 seconds on one core
-    for up to 1,000 rows, and about 300 MB at most.
+    Every stage gets its share of the candidates, and tries the shortest first. The default takes 1
+    to 10 seconds on one core for up to 1,000 rows.
 
     Parameters
     ----------
-    reading
-        Steps to get numbers and answers off the rows: a character is one where a primitive loops
-        over it in Python, a hundredth elsewhere. What would exceed the rest is skipped.
-    condition_cells
-        Conditions times rows kept in memory, a byte each.
-    pair_cells
-        Pairs of numbers times rows, for one class; with several classes they share it.
-    joined
-        Conditions that are joined with each other, all with all.
+    candidates
+        About how many conditions are compared with the training rows.
+    megabytes
+        Memory for what is kept.
+
+    Examples
+    --------
+    >>> Budget(candidates=500_000).joined
+    240
     """
 
-    reading: float = 6e6
-    condition_cells: int = 40_000_000
-    pair_cells: int = 2_500_000
-    joined: int = 2400
+    candidates: int = USUAL_CANDIDATES
+    megabytes: int = USUAL_MEGABYTES
+
+    @property
+    def _share(self) -> float:
+        return self.candidates / USUAL_CANDIDATES
+
+    @property
+    def reading(self) -> float:
+        """Steps to get numbers and answers off the rows by Python expressions.
+
+        A character is one where a primitive loops over it in Python, a hundredth elsewhere. What
+        would exceed the rest is skipped.
+        """
+        return 6e6 * self._share
+
+    @property
+    def folding(self) -> float:
+        """Questions about single items of sequences times items."""
+        return 4e8 * self._share
+
+    @property
+    def condition_cells(self) -> int:
+        """Conditions times rows kept in memory, a byte each."""
+        return int(min(12e6 * self._share, CELLS_PER_MEGABYTE * self.megabytes))
+
+    @property
+    def number_cells(self) -> int:
+        """Numbers times rows kept in memory, eight bytes each."""
+        return int(NUMBERS_PER_MEGABYTE * self.megabytes)
+
+    @property
+    def pair_cells(self) -> int:
+        """Pairs of numbers times rows, for one class; with several classes they share it."""
+        return int(5e6 * self._share)
+
+    @property
+    def looked_up(self) -> int:
+        """Numbers whose values, and whose remainders, are looked up in tables."""
+        return max(50, int(4000 * self._share))
+
+    @property
+    def summed(self) -> int:
+        """Counts of which sums of up to four are tried modulo two."""
+        return max(12, int(70 * min(self._share, 1.0) ** 0.25))
+
+    @property
+    def joined(self) -> int:
+        """Conditions that are joined with each other, all with all."""
+        return max(20, int(2400 * math.sqrt(min(self._share, 4.0))))

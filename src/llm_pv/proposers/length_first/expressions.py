@@ -149,6 +149,11 @@ def compared(left: Expression, sign: str, right: Expression, bits: float) -> Exp
     A comparison with a missing number is false, so its opposite is not the mirrored sign unless
     no value is missing.
     """
+    if sign == "==" and right.code == "1" and left.code.endswith(" % 2"):
+        odd = COMPARISONS[sign](left.values, right.values)
+        code = left.at(Level.SUM)
+        needs = left.needs + right.needs
+        return Expression(f"{code} == 1", bits, odd, Level.COMPARISON, needs, f"{code} == 0")
     missing = np.isnan(left.values).any() or np.isnan(right.values).any()
     mirrored = _OPPOSITES[sign]
     can_mirror = sign in ("==", "!=") or not missing

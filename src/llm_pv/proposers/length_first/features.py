@@ -7,13 +7,23 @@ import numpy as np
 
 from llm_pv.proposers.length_first import weights
 from llm_pv.proposers.length_first.brackets import bracket_flags
+from llm_pv.proposers.length_first.budget import Budget
+from llm_pv.proposers.length_first.columns import (
+    category_sets,
+    combined_columns,
+    flags_counted,
+    remainders,
+)
 from llm_pv.proposers.length_first.expressions import (
     LARGEST_EXACT,
     Evaluator,
     Expression,
     Level,
     calculated,
+    compared,
 )
+from llm_pv.proposers.length_first.folds import folds_of
+from llm_pv.proposers.length_first.graphs import graph_expressions
 from llm_pv.proposers.length_first.numbers import integer_flags, integer_numbers
 from llm_pv.proposers.length_first.problem import Problem
 from llm_pv.proposers.length_first.reading import Reading, read
@@ -27,13 +37,17 @@ from llm_pv.proposers.length_first.sequences import (
 
 LONGEST_QUESTION = 15.0
 """Bits from which on a number is not read off a part of a row."""
+LONGEST_FOLD = 13.0
+"""Bits from which on a fold of a sequence is left out."""
 MOST_COMPARED_PARTS = 12
+MOST_ITEMS = 12
 MOST_CATEGORY_VALUES = 40
-MOST_COLUMN_PAIRS = 60
+MOST_COMBINED_ITEMS = 6
+"""Items of a list up to which they are combined like columns of a table."""
 
 
 def collect_features(
-    problem: Problem, most_effort: float, expired: Callable[[], bool]
+    problem: Problem, budget: Budget, expired: Callable[[], bool]
 ) -> tuple[Features, Reading]:
     """Read numbers, truth values and categories off the rows, without repetitions."""
     evaluator = Evaluator(problem.size)
@@ -41,22 +55,33 @@ def collect_features(
     parts = [
         part for whole in (*reading.texts, *reading.lists) for part in parts_of(whole, evaluator)
     ]
-    numbers = [*reading.numbers, *integer_numbers(reading.integers, evaluator)]
-    numbers += _column_pairs(reading.numbers)
-    flags = [*reading.flags, *integer_flags(reading.integers, evaluator, problem.codes)]
-    flags += _part_comparisons(parts)
+    found = [*reading.numbers, *integer_numbers(reading.integers, evaluator), *reading.flags]
+    found += combined_columns(reading.numbers)
+    found += flags_counted(reading.flags)
+    found += integer_flags(reading.integers, evaluator, problem.codes)
+    found += _part_comparisons(parts)
+    found += category_sets(reading.categories, problem.size)
     for whole in (*reading.texts, *reading.lists):
-        flags += bracket_flags(whole, evaluator, problem.size)
-        numbers += _items(whole, evaluator, problem.size)
-    for answer in _answers(parts, evaluator, most_effort, expired):
-        (flags if answer.values.dtype == bool else numbers).append(answer)
+        found += bracket_flags(whole, evaluator, problem.size)
+        items = list(_items(whole, evaluator, problem.size))
+        found += items
+        if len(items) <= MOST_COMBINED_ITEMS and whole.code.startswith("numbers"):
+            found += combined_columns(items)
+    for graph in reading.graphs:
+        found += graph_expressions(graph, evaluator, problem.size)
+    found += _answers(parts, evaluator, budget.reading, expired)
+    found += folds_of([*parts, *reading.words], LONGEST_FOLD, budget.folding, expired)
+    found += _same_question(found, parts)
     categories = [
         *reading.categories,
         *(Category(part.code, part.bits, part.rows, part.needs) for part in parts if part.is_text),
     ]
+    numbers = distinct((one for one in found if one.values.dtype != bool), problem.size)
+    numbers = distinct([*numbers, *remainders(numbers)], problem.size)
+    most = budget.number_cells // len(problem.rows)
     features = Features(
-        distinct(numbers, problem.size),
-        distinct(flags, problem.size),
+        numbers[:most],
+        distinct((one for one in found if one.values.dtype == bool), problem.size),
         [c for c in categories if 1 < len(set(c.rows[: problem.size])) <= MOST_CATEGORY_VALUES],
     )
     return features, reading
@@ -98,29 +123,61 @@ def _answers(
             yield answer
 
 
-def _column_pairs(columns: Sequence[Expression]) -> Iterator[Expression]:
-    """Yield sums, differences, products and ratios of two columns."""
-    if len(columns) * (len(columns) - 1) // 2 > MOST_COLUMN_PAIRS:
-        return
-    for left, right in itertools.permutations(columns, 2):
-        for sign, bits in weights.PAIR_OPERATIONS.items():
-            if sign in "+*" and left.code > right.code:
+def _same_question(found: Sequence[Expression], parts: Sequence[Part]) -> list[Expression]:
+    """Return what the same question to two corresponding parts says: which is larger, or neither.
+
+    Two halves, both ends, the first and the last word: whoever asks the one asks the other.
+    """
+    by_code: dict[str, Expression] = {}
+    for one in found:
+        if one.values.dtype != bool and bool(np.isfinite(one.values).all()):
+            by_code.setdefault(one.code, one)
+    asked = []
+    for first, second in _corresponding(parts):
+        for code, left in by_code.items():
+            if first not in code:
                 continue
-            if sign == "/" and not bool((right.values != 0).all()):
+            right = by_code.get(code.replace(first, second))
+            if right is None:
                 continue
-            pair = calculated(left, sign, right, left.bits + right.bits + bits)
-            exact = np.abs(pair.values[np.isfinite(pair.values)]) < LARGEST_EXACT
-            if bool(exact.all()):
-                yield pair
+            bits = max(left.bits, right.bits) + weights.SAME_QUESTION
+            asked += [compared(left, sign, right, bits) for sign in (">", "==", "<")]
+            asked.append(calculated(left, "-", right, bits + 1))
+    return asked
+
+
+def _corresponding(parts: Sequence[Part]) -> Iterator[tuple[str, str]]:
+    """Yield the source of a part and of the part that mirrors it."""
+    codes = {part.code for part in parts}
+    for code in sorted(codes):
+        for old, new in (
+            ("[::2]", "[1::2]"),
+            ("[0]", "[-1]"),
+            ("[0]", "[1]"),
+            ("[1]", "[2]"),
+            ("[1:]", "[:-1]"),
+        ):
+            if code.endswith(old) and code.removesuffix(old) + new in codes:
+                yield code, code.removesuffix(old) + new
+        for share in (2, 3, 4):
+            base = code.split("[:")[0]
+            if code == f"{base}[: len({base}) // {share}]":
+                rest = f"{base}[len({base}) // {share} :]"
+                end = f"{base}[-(len({base}) // {share}) :]"
+                yield from ((code, other) for other in (rest, end) if other in codes)
+        if code.endswith("]") and "[:" in code:
+            base, length = code[:-1].rsplit("[:", 1)
+            if length.isdecimal() and f"{base}[-{length}:]" in codes:
+                yield code, f"{base}[-{length}:]"
 
 
 def _items(whole: Part, evaluator: Evaluator, size: int) -> Iterator[Expression]:
     """Yield the items of lists that all have the same, small length."""
     lengths = {len(row) for row in whole.rows[:size]}
-    if whole.is_text or len(lengths) > 1 or not 0 < max(lengths) <= 12:
+    length = min(*lengths, MOST_ITEMS)
+    if whole.is_text or not length:
         return
-    length = max(lengths)
-    for index in range(length):
+    for index in range(-min(length, 3) if len(lengths) > 1 else 0, length):
         values = evaluator.run(f"{{s}}[{index}]", {}, whole.rows, ())
         if values is not None and all(abs(int(str(v))) < LARGEST_EXACT for v in values):
             bits = whole.bits + 2 + weights.choice_bits(length)

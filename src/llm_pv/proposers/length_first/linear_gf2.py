@@ -68,20 +68,20 @@ def best_position_parities(
 
 def best_count_parities(
     numbers: Sequence[Expression],
-    flags: Sequence[Expression],
+    most: int,
     target: Target,
     capacity: int,
     count: Callable[[int], None],
 ) -> list[Scored]:
     """Return the cheapest sets of counts whose sum is odd, or even."""
     known: dict[bytes, Expression] = {}
-    for number in sorted((*numbers, *flags), key=lambda number: number.bits):
+    for number in sorted(numbers, key=lambda number: number.bits):
         values = number.values.astype(np.float64)
         if is_whole(values) and bool((np.abs(values) < LARGEST_COUNT).all()):
             odd = values[target.rows] % 2 == 1
             if odd.any() and not odd.all():
                 known.setdefault(odd.tobytes(), number)
-        if len(known) == MOST_COUNTS:
+        if len(known) == most:
             break
     chosen = list(known.values())
     if len(chosen) < 2:

@@ -16,16 +16,18 @@ from llm_pv.proposers.length_first.expressions import (
 from llm_pv.proposers.length_first.problem import Problem
 from llm_pv.proposers.length_first.programs import Candidate, label_literal
 from llm_pv.proposers.length_first.sequences import Category, Features, literal
-from llm_pv.proposers.length_first.weights import choice_bits, integer_bits, mistake_bits
+from llm_pv.proposers.length_first.weights import choice_bits, integer_bits
 
 MOST_ENTRIES = 12
 MODULI = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16)
 
 
-def best_lookups(features: Features, problem: Problem, capacity: int) -> list[Candidate]:
+def best_lookups(
+    features: Features, problem: Problem, capacity: int, most_numbers: int
+) -> list[Candidate]:
     """Return the cheapest programs that look the class up, or return a value as it is."""
     lookups = _Lookups(problem, capacity)
-    for number in features.numbers:
+    for number in sorted(features.numbers, key=lambda number: number.bits)[:most_numbers]:
         train = number.values[: problem.size]
         if not is_whole(number.values):
             continue
@@ -46,7 +48,7 @@ class _Lookups:
     def __init__(self, problem: Problem, capacity: int) -> None:
         self._problem = problem
         self._capacity = capacity
-        self._prices = mistake_bits(problem.size, len(problem.classes))
+        self._prices = problem.prices
         self._found: list[Candidate] = []
         self._bar = np.inf
         self._class_of_number = {

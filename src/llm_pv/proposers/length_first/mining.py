@@ -1,21 +1,34 @@
 """Substrings, prefixes and suffixes found in the training rows themselves."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.proposers.length_first import weights
-from llm_pv.proposers.length_first.expressions import Expression, Level
+from llm_pv.proposers.length_first.expressions import Expression, Level, imports
 from llm_pv.proposers.length_first.sequences import Part, literal
 from llm_pv.proposers.length_first.weights import choice_bits, integer_bits
 
 LONGEST = 12
+LONGEST_PATTERN = 6
+MOST_PATTERN_PLACES = 30_000
+"""Characters of all training rows up to which patterns are mined."""
 MOST_WINDOWS = 1_500_000
 """Windows read in all; longer substrings are left out where there are more."""
 MOST_MINED = 150
 """Substrings kept for a class, those that tell most of it first."""
+
+_MASKS = {
+    length: [
+        (False, *mask, False) for mask in product((False, True), repeat=length - 2) if any(mask)
+    ]
+    for length in range(3, LONGEST_PATTERN + 1)
+}
+"""For each length, which places inside are wildcards."""
 
 
 def mine(text: Part, codes: NDArray[np.int64], classes: int) -> list[Expression]:
@@ -28,7 +41,80 @@ def mine(text: Part, codes: NDArray[np.int64], classes: int) -> list[Expression]
     for kind, occurrences in (*kinds, ("endswith", _affixes(train, -1))):
         words = _telling(occurrences, codes, classes)
         found.extend(_written(kind, word, text, alphabet) for word in words)
+    patterns = _telling(_patterns(train), codes, classes)
+    found.extend(_searched(pattern, text, alphabet) for pattern in patterns)
     return found
+
+
+def _patterns(train: list[str]) -> dict[str, int]:
+    """Return the rows that each regular expression with wildcards, or with kinds, occurs in."""
+    where: dict[str, int] = defaultdict(int)
+    if sum(map(len, train)) > MOST_PATTERN_PLACES:
+        return where
+    kinds = {c: _kind_of(c) for c in set().union(*train)}
+    escaped = {c: re.escape(c) for c in kinds}
+    several = len(set(kinds.values())) > 1
+    for index, row in enumerate(train):
+        found = _with_wildcards([escaped[c] for c in row])
+        if several:
+            found |= _of_kinds([kinds[c] for c in row])
+        for pattern in found:
+            where[pattern] |= 1 << index
+    return where
+
+
+def _with_wildcards(row: list[str]) -> set[str]:
+    """Return what occurs in a row when characters inside a word may be any."""
+    return {
+        "".join(["." if hidden else c for hidden, c in zip(mask, row[start:], strict=False)])
+        for length in range(3, LONGEST_PATTERN + 1)
+        for start in range(len(row) - length + 1)
+        for mask in _MASKS[length]
+    }
+
+
+def _of_kinds(row: list[str]) -> set[str]:
+    """Return the words of kinds that occur in a row, begin it or end it."""
+    lengths = range(1, min(LONGEST_PATTERN, len(row)) + 1)
+    inside = {
+        "".join(row[start : start + length])
+        for length in lengths
+        for start in range(len(row) - length + 1)
+        if length > 1
+    }
+    starts = {"^" + "".join(row[:length]) for length in lengths}
+    ends = {"".join(row[-length:]) + "$" for length in lengths}
+    return inside | starts | ends
+
+
+def _kind_of(character: str) -> str:
+    if "0" <= character <= "9":
+        return "[0-9]"
+    if "a" <= character <= "z":
+        return "[a-z]"
+    if "A" <= character <= "Z":
+        return "[A-Z]"
+    return re.escape(character)
+
+
+def _searched(pattern: str, text: Part, alphabet: int) -> Expression:
+    rows = [str(row) for row in text.rows]
+    kinds = pattern.count("[")
+    places = len(re.findall(r"\[[^]]*\]|\\.|.", pattern, re.DOTALL))
+    wildcards = pattern.count(".") - pattern.count("\\.")
+    bits = text.bits + weights.PATTERN + integer_bits(places) / 2
+    bits += (places - kinds - wildcards) * choice_bits(alphabet) + wildcards + 1.5 * kinds
+    plain = '"' not in pattern and pattern.isprintable()
+    source = f'r"{pattern}"' if plain else repr(pattern)
+    many_lines = wildcards > 0 and any("\n" in row for row in rows)
+    flags = ", re.DOTALL" if many_lines else ""
+    expression = re.compile(pattern, re.DOTALL if many_lines else 0)
+    truth = np.array([expression.search(row) is not None for row in rows])
+    code = f"re.search({source}, {text.code}{flags})"
+    needs = (*text.needs, *imports(weights.REGEX))
+    return Expression(
+        f"{code} is not None", bits, truth, Level.COMPARISON, needs, f"{code} is None"
+    )
 
 
 def _substrings(train: list[str]) -> dict[str, int]:

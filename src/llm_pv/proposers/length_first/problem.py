@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.data.examples import Examples, Input, Scalar
+from llm_pv.proposers.length_first.weights import mistake_bits
 
 MOST_PROBES = 60
 
@@ -29,26 +30,38 @@ class Problem:
         The class of each training row, as a position in ``classes``.
     classes
         The label texts.
+    noise
+        The share of training labels that are expected to be wrong.
     """
 
     rows: Sequence[Input]
     size: int
     codes: NDArray[np.int64]
     classes: tuple[str, ...]
+    noise: float = 0.0
+
+    @property
+    def prices(self) -> list[float]:
+        """The bits that 0, 1, 2, ... training mistakes cost."""
+        return mistake_bits(self.size, len(self.classes), self.noise)
 
     @classmethod
-    def of(cls, train: Examples, classes: Sequence[str], seed: int) -> "Problem":
+    def of(
+        cls, train: Examples, classes: Sequence[str], seed: int, noise: float = 0.0
+    ) -> "Problem":
         """Add probes to the training rows."""
         present = tuple(text for text in classes if text in set(train.labels))
         codes = np.array([present.index(label) for label in train.labels], dtype=np.int64)
         chance = random.Random(seed)  # noqa: S311 - reproducible, and nothing secret
         probes = make_probes(list(train.inputs), chance)
-        return cls([*train.inputs, *probes], len(train), codes, present)
+        return cls([*train.inputs, *probes], len(train), codes, present, noise)
 
 
-def make_probes(inputs: Sequence[Input], chance: random.Random) -> list[Input]:
+def make_probes(
+    inputs: Sequence[Input], chance: random.Random, number: int | None = None
+) -> list[Input]:
     """Return inputs like the given ones: characters changed, parts swapped, columns mixed."""
-    number = min(MOST_PROBES, max(20, len(inputs)))
+    number = number or min(MOST_PROBES, max(20, len(inputs)))
     if not inputs:
         return []
     texts = [row for row in inputs if isinstance(row, str)]

@@ -41,10 +41,22 @@ class Candidate:
     kind: str = "rule"
 
     @property
+    def is_fallback(self) -> bool:
+        """Whether it is offered for want of a rule."""
+        return self.kind != "rule"
+
+    @property
     def note(self) -> str:
         """What is recorded with the proposal."""
-        found = "" if self.kind == "rule" else f"{self.kind}: "
+        found = f"{self.kind}: " if self.is_fallback else ""
         return f"{found}{self.bits:.1f} bits, {self.mistakes} training mistakes"
+
+    @property
+    def docstring(self) -> str:
+        """What the program says of itself."""
+        wrong = f"; {self.mistakes} training rows answered wrongly" if self.mistakes else ""
+        what = "A fallback, not a rule: " if self.is_fallback else "A rule of "
+        return f'"""{what}{self.bits:.1f} bits{wrong}."""'
 
 
 def label_literal(text: str) -> str:
@@ -75,7 +87,7 @@ def source_of(candidate: Candidate) -> str:
     lines = sorted({d.text for d in definitions if d.kind == "import"})
     blocks = ["\n".join(lines)] if lines else []
     blocks += [d.text for d in definitions if d.kind == "helper"]
-    body = [d.text for d in definitions if d.kind == "local"]
+    body = [candidate.docstring, *(d.text for d in definitions if d.kind == "local")]
     body += candidate.body
     blocks.append("\n".join(["def f(x):", *(f"    {line}" for line in body)]))
     return "\n\n\n".join(blocks) + "\n"

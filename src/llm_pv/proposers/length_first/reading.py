@@ -5,12 +5,12 @@ import keyword
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from llm_pv.data.examples import Scalar
-from llm_pv.proposers.length_first import weights
+from llm_pv.proposers.length_first import derived, weights
 from llm_pv.proposers.length_first.expressions import (
     LARGEST_EXACT,
     Definition,
@@ -19,21 +19,24 @@ from llm_pv.proposers.length_first.expressions import (
     Level,
     imports,
 )
+from llm_pv.proposers.length_first.graphs import COUNTER, LISTS, edges_of
 from llm_pv.proposers.length_first.problem import Problem
 from llm_pv.proposers.length_first.sequences import Category, Part, is_writable, literal
 from llm_pv.proposers.length_first.weights import (
-    REGEX,
     Primitive,
     choice_bits,
-    integer_bits,
 )
 
 SEPARATORS = ",;:-/|_=@. "
 MOST_FIELDS = 8
-LONGEST_TOKEN = 4
+LIST_OF_NUMBERS = re.compile(r"\s*[\[({]?\s*-?\d+(?:\s*[,;|\s]\s*-?\d+)+\s*[\])}]?\s*")
+DATE = re.compile(r"\d{4}-\d\d-\d\d(?:$|[ T])")
 RESERVED = {
     *dir(builtins),
-    *["x", "f", "math", "re", "accumulate", "groupby", "balanced", "is_prime"],
+    *["x", "f", "i", "a", "b", "c", "math", "re", "accumulate", "groupby", "pairwise"],
+    *["combinations", "Counter", "calendar", "date", "datetime", "run", "holds", "vertex", "edge"],
+    *["balanced", "is_prime", "prime_factors", "divisors", "component_sizes", "triangles"],
+    *["is_bipartite", "has_directed_cycle", "longest_distance", "number", "word", "state"],
 }
 
 
@@ -63,6 +66,10 @@ class Reading:
         Numeric columns and columns of truth values.
     categories
         Columns compared for equality only.
+    words
+        Lists of words.
+    graphs
+        Lists of edges.
     names
         Local names given away.
     """
@@ -73,6 +80,8 @@ class Reading:
     numbers: list[Expression]
     flags: list[Expression]
     categories: list[Category]
+    words: list[Part] = field(default_factory=list)
+    graphs: list[Part] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
 
     def fresh_name(self, wanted: str) -> str:
@@ -106,24 +115,110 @@ def read(problem: Problem, evaluator: Evaluator) -> Reading:
 
 
 def _read_text(whole: Part, reading: Reading, evaluator: Evaluator, size: int) -> None:
-    """Add what can be read out of one string: fields, words, numbers, lists."""
+    """Add what can be read out of one string: fields, words, numbers, lists.
+
+    Where rows are plainly something else than text, such as lists of numbers, their characters are
+    looked at last.
+    """
+    train = [str(row) for row in whole.rows[:size]]
+    is_list = all(LIST_OF_NUMBERS.fullmatch(row) for row in train)
+    is_graph = _read_graph(whole, reading, evaluator, size)
+    is_date = all(DATE.match(row) for row in train)
+    penalty = weights.CHARACTERS_OF_OTHERS if is_list or is_graph or is_date else 0.0
+    _read_lists(whole, reading, evaluator, size, is_list=is_list)
+    whole = replace(whole, bits=whole.bits + penalty)
     texts = [whole]
-    for source in _text_sources([str(row) for row in whole.rows[:size]]):
+    for source in _text_sources(train) if not (is_list or is_graph) else ():
         values = evaluator.run(source.template, {}, whole.rows, ())
         if values is not None and len(set(values[:size])) > 1:
             code = source.template.format(s=whole.code)
             texts.append(Part(code, whole.bits + source.bits, values, whole.needs))  # type: ignore[arg-type]
     reading.texts.extend(texts)
     for text in texts:
-        reading.integers.extend(_integers(text, evaluator, size))
-    for name, source in _list_sources([str(row) for row in whole.rows[:size]]):
-        values = evaluator.run(source.template, {}, whole.rows, imports(source.imports))
+        integers = list(_integers(text, evaluator, size))
+        reading.integers.extend(integers)
+        for integer in integers[:1]:
+            _read_factors(integer, reading, evaluator, size)
+        _read_dates(text, reading, evaluator)
+
+
+def _read_factors(integer: Integers, reading: Reading, evaluator: Evaluator, size: int) -> None:
+    """Add the factors and the divisors of a whole number that is not too large."""
+    for source in derived.lists_of_integers(integer.rows):
+        whole = Part(integer.code, integer.bits, integer.rows, integer.needs)  # type: ignore[arg-type]
+        part = _named(source, whole, reading, evaluator, size)
+        reading.lists.extend([part] if part else [])
+
+
+def _read_dates(text: Part, reading: Reading, evaluator: Evaluator) -> None:
+    """Add what is read off dates and times of day."""
+    for primitive in weights.DATE_NUMBERS:
+        needs = imports(primitive.imports)
+        values = evaluator.run(primitive.template, {}, text.rows, needs)
         if values is None:
             continue
-        local = reading.fresh_name(name)
-        assignment = f"{local} = {source.template.format(s=whole.code)}"
-        definition = Definition(assignment, "local", (*whole.needs, *imports(source.imports)))
-        reading.lists.append(Part(local, whole.bits + source.bits, values, (definition,)))  # type: ignore[arg-type]
+        code, bits = primitive.template.format(s=text.code), text.bits + primitive.bits
+        needs = (*text.needs, *needs)
+        if isinstance(values[0], bool):
+            reading.flags.append(Expression(code, bits, np.array(values, bool), needs=needs))
+        else:
+            numbers = np.array(values, dtype=np.float64)
+            reading.numbers.append(Expression(code, bits, numbers, Level.PRODUCT, needs))
+
+
+def _read_lists(
+    whole: Part, reading: Reading, evaluator: Evaluator, size: int, *, is_list: bool
+) -> None:
+    """Add the lists of integers and of words one string can be read as."""
+    train = [str(row) for row in whole.rows[:size]]
+    penalty = weights.CHARACTERS_OF_OTHERS if is_list or reading.graphs else 0.0
+    late = replace(whole, bits=whole.bits + penalty)
+    lists: list[Part] = []
+    for source in derived.integer_lists_of_text(train):
+        plain = is_list and source.name == "numbers"
+        part = _named(source, whole if plain else late, reading, evaluator, size)
+        lists += [part] if part else []
+    for source in derived.word_lists_of_text(train) if not penalty else ():
+        part = _named(source, whole, reading, evaluator, size)
+        reading.words.extend([part] if part else [])
+    reading.lists.extend(lists)
+    for part in lists:
+        _read_lists_of(part, reading, evaluator, size)
+
+
+def _read_graph(whole: Part, reading: Reading, evaluator: Evaluator, size: int) -> bool:
+    """Add the edges a string lists, and the degrees of its vertices."""
+    local = reading.fresh_name("edges")
+    edges = edges_of(whole, local, evaluator, size)
+    if edges is None:
+        reading.names.discard(local)
+        return False
+    reading.graphs.append(edges)
+    for name, template, bits in LISTS:
+        source = derived.Source(name, template, bits, COUNTER)
+        part = _named(source, edges, reading, evaluator, size)
+        reading.lists.extend([part] if part else [])
+    return True
+
+
+def _read_lists_of(part: Part, reading: Reading, evaluator: Evaluator, size: int) -> None:
+    """Add what is made of a list that the input itself writes out."""
+    if part.code.startswith(("numbers", "digits", "letters", "lengths")):
+        for source in derived.lists_of_lists():
+            made = _named(source, part, reading, evaluator, size)
+            reading.lists.extend([made] if made else [])
+
+
+def _named(
+    source: derived.Source, whole: Part, reading: Reading, evaluator: Evaluator, size: int
+) -> Part | None:
+    """Make a sequence of another and give it a local name, unless there is nothing in it."""
+    local = reading.fresh_name(source.name)
+    words = source.name in ("words", "lowered", "fields", "tokens")
+    part = derived.made(source, whole, local, evaluator, size, words=words)
+    if part is None:
+        reading.names.discard(local)
+    return part
 
 
 def _text_sources(train: Sequence[str]) -> Iterator[Primitive]:
@@ -140,36 +235,11 @@ def _text_sources(train: Sequence[str]) -> Iterator[Primitive]:
     if " " in separators:
         yield Primitive("max({s}.split(), key=len)", bits + 3)
     if any(row != row.lower() for row in train):
-        yield Primitive("{s}.lower()", weights.FIELD)
-
-
-def _list_sources(train: Sequence[str]) -> Iterator[tuple[str, Primitive]]:
-    """Yield a name and a template for each list of integers the rows can be read as."""
-    alphabet = set().union(*train)
-    shortest = min(map(len, train))
-    is_decimal = all(row.isdecimal() for row in train)
-    if not is_decimal and all(any(c.isdecimal() for c in row) for row in train):
-        signed = any(re.search(r"(?<!\w)-\d", row) for row in train)
-        pattern = r"-?\d+" if signed else r"\d+"
-        template = f'[int(number) for number in re.findall(r"{pattern}", {{s}})]'
-        yield "numbers", Primitive(template, 2, REGEX)
-    if is_decimal and shortest > 1 and not alphabet <= set("01"):
-        yield "digits", Primitive("[int(c) for c in {s}]", 2)
-    if alphabet <= set("01"):
-        for width in range(2, LONGEST_TOKEN + 1):
-            if shortest >= 2 * width:
-                step = f"range(0, len({{s}}), {width})"
-                template = f"[int({{s}}[i : i + {width}], 2) for i in {step}]"
-                yield f"tokens{width}", Primitive(template, 4 + integer_bits(width))
-    if len(alphabet) == 2 or (alphabet and alphabet <= set("()")):
-        up = literal(max(alphabet, key=lambda c: (c == "(", c)))
-        up = up.replace("{", "{{").replace("}", "}}")
-        template = f"list(accumulate(1 if c == {up} else -1 for c in {{s}}))"
-        yield "heights", Primitive(template, 6, ("from itertools import accumulate",))
-    if any(len(row.split()) > 1 for row in train):
-        yield "lengths", Primitive("[len(word) for word in {s}.split()]", 5)
-    if not is_decimal and any(c.isalpha() for c in alphabet):
-        yield "codes", Primitive("[ord(c) for c in {s}]", 6)
+        yield Primitive("{s}.lower()", weights.FIELD - 2)
+        for separator in separators:
+            for index in (0, -1):
+                template = f"{{s}}.lower().split({literal(separator)})[{index}]"
+                yield Primitive(template, weights.FIELD)
 
 
 def _integers(text: Part, evaluator: Evaluator, size: int) -> Iterator[Integers]:

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_pv.proposers.length_first.conditions import Conditions
+from llm_pv.proposers.length_first.conditions import Conditions, ready
 from llm_pv.proposers.length_first.expressions import Expression, negation
 from llm_pv.proposers.length_first.mining import information
 from llm_pv.proposers.length_first.weights import NEGATION, mistake_bits
+
+MOST_ADDED = 400
+"""Conditions found by other stages that are joined too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +33,11 @@ class Target:
     prices: NDArray[np.float64]
 
     @classmethod
-    def of(cls, rows: NDArray[np.int64], members: NDArray[np.bool_]) -> "Target":
+    def of(
+        cls, rows: NDArray[np.int64], members: NDArray[np.bool_], noise: float = 0.0
+    ) -> "Target":
         """Price the mistakes on these rows."""
-        return cls(rows, members, np.array(mistake_bits(len(members), 2)))
+        return cls(rows, members, np.array(mistake_bits(len(members), 2, noise)))
 
     @property
     def size(self) -> int:
@@ -91,6 +96,13 @@ class Board:
         """The cost from which on a candidate is not kept."""
         return np.inf if len(self._costs) < self._capacity else float(self._costs[-1])
 
+    def wants(self, costs: NDArray[np.float64]) -> bool:
+        """Count these candidates where none is cheap enough; otherwise they are to be offered."""
+        if not len(costs) or costs.min() >= self.bar:
+            self.offered += len(costs)
+            return False
+        return True
+
     def offer(self, costs: NDArray[np.float64], notes: NDArray[np.int64]) -> None:
         """Take what is cheap enough; ``notes`` has one column for each cost."""
         self.offered += len(costs)
@@ -145,3 +157,19 @@ def telling(conditions: Conditions, target: Target, most: int) -> Conditions:
     chosen = dict.fromkeys(by_gain[: most * 2 // 3].tolist())
     chosen.update(dict.fromkeys(range(most - len(chosen))))
     return conditions.chosen(np.array(sorted(chosen)))
+
+
+def with_found(conditions: Conditions, found: list[Scored], target: Target) -> Conditions:
+    """Add conditions that other stages found, no two of them alike on the rows, to be joined."""
+    different: dict[bytes, Scored] = {}
+    for one in sorted(found, key=lambda one: one.cost):
+        different.setdefault(one.condition.values[target.rows].tobytes(), one)
+    new = list(different.values())[:MOST_ADDED]
+    if not new:
+        return conditions
+    truth = np.array([one.condition.values for one in new], dtype=bool)
+    bits = np.array([one.condition.bits for one in new])
+    if len(conditions):
+        truth = np.concatenate([conditions.truth, truth])
+        bits = np.concatenate([conditions.bits, bits])
+    return Conditions([*conditions.sketches, *(ready(one.condition) for one in new)], truth, bits)

@@ -19,20 +19,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.data.examples import Classes, Examples
-from llm_pv.proposers.base import Context, Proposal
+from llm_pv.proposers.base import Proposal
 from llm_pv.proposers.length_first import weights
-from llm_pv.proposers.length_first.arithmetic import best_arithmetic
+from llm_pv.proposers.length_first.arithmetic import best_arithmetic, with_multiples
+from llm_pv.proposers.length_first.automata import best_automata
 from llm_pv.proposers.length_first.budget import Budget
 from llm_pv.proposers.length_first.conditions import Conditions, collect_conditions
+from llm_pv.proposers.length_first.coordinates import telling_positions
 from llm_pv.proposers.length_first.features import collect_features
 from llm_pv.proposers.length_first.joining import best_joined
+from llm_pv.proposers.length_first.ladders import best_ladders
 from llm_pv.proposers.length_first.linear_gf2 import best_count_parities, best_position_parities
 from llm_pv.proposers.length_first.lookups import best_lookups
 from llm_pv.proposers.length_first.mining import mine
+from llm_pv.proposers.length_first.modular import best_weighted_sums, columns_of
 from llm_pv.proposers.length_first.problem import Problem
 from llm_pv.proposers.length_first.programs import Candidate, condition_body, source_of
 from llm_pv.proposers.length_first.reading import Reading
-from llm_pv.proposers.length_first.scoring import Scored, Target, best_single, telling
+from llm_pv.proposers.length_first.rivals import rivals_of
+from llm_pv.proposers.length_first.scan import best_scanned
+from llm_pv.proposers.length_first.scoring import Scored, Target, best_single, telling, with_found
 from llm_pv.proposers.length_first.sequences import Features
 from llm_pv.proposers.length_first.trees import (
     Branch,
@@ -47,6 +53,8 @@ if TYPE_CHECKING:
 
 MOST_RULES = 190
 """Rules proposed at most; trees and the majority class come after them."""
+MOST_FITTING = 60
+"""Places of those kept for programs without a training mistake."""
 KEPT_PER_STAGE = 150
 MOST_CLASSES = 6
 """With more classes, decision lists are left out: lookups and trees remain."""
@@ -67,7 +75,9 @@ class LengthFirst:
     budget_seconds
         A cap on the seconds of one search.
     budget
-        What the search may try.
+        What the search may try and keep.
+    noise
+        The share of training labels that may be wrong, 0 for what is to be found out.
     progress
         Called with the name of a stage and the number of candidates tried so far.
 
@@ -77,8 +87,7 @@ class LengthFirst:
     >>> words = [f"{number:05b}" for number in range(32)]
     >>> rows = Examples(words, [str(word.count("1") % 2) for word in words])
     >>> first = next(LengthFirst().propose(rows, Classes.of(["0", "1"]), seed=0))
-    >>> print(first.text, end="")
-    def f(x):
+    >>> print(first.text.splitlines()[-1])
         return x.count("1") % 2
     """
 
@@ -90,9 +99,11 @@ class LengthFirst:
         budget_seconds: float = 30.0,
         *,
         budget: Budget = DEFAULT_BUDGET,
+        noise: float = 0.0,
         progress: Progress | None = None,
     ) -> None:
         self.budget_seconds = budget_seconds
+        self.noise = noise
         self.budget = budget
         self._progress = progress
         self._hit_time_cap = False
@@ -100,7 +111,8 @@ class LengthFirst:
     @property
     def identity(self) -> str:
         """The budgets, which decide what is tried."""
-        return f"length-first within {self.budget_seconds:g} s and {self.budget}"
+        noise = f", noise {self.noise:g}" if self.noise else ""
+        return f"length-first within {self.budget_seconds:g} s and {self.budget}{noise}"
 
     @property
     def hit_time_cap(self) -> bool:
@@ -113,12 +125,7 @@ class LengthFirst:
         return True
 
     def propose(
-        self,
-        train: Examples,
-        classes: Classes,
-        seed: int,
-        start: int = 0,
-        context: Context | None = None,  # noqa: ARG002 - it asks no model
+        self, train: Examples, classes: Classes, seed: int, start: int = 0
     ) -> Iterator[Proposal]:
         """Search, then yield programs, best first, a fallback and the majority class last."""
         started = time.monotonic()
@@ -129,15 +136,19 @@ class LengthFirst:
                 self._hit_time_cap = True
             return self._hit_time_cap
 
-        problem = Problem.of(train, classes.texts, seed)
+        problem = Problem.of(train, classes.texts, seed, self.noise)
         candidates = search(problem, self.budget, expired, self._progress or _silent)
         seconds = time.monotonic() - started
-        for candidate in candidates[start:]:
+        rules = [candidate for candidate in candidates if not candidate.is_fallback]
+        rivals = rivals_of(rules, train, seed)
+        for place, candidate in enumerate(candidates[start:], start):
             yield Proposal(
                 source_of(candidate),
                 seconds=seconds,
                 capped=self._hit_time_cap,
                 note=candidate.note,
+                fallback=candidate.is_fallback,
+                rivals=rivals.get(place, ()),
             )
             seconds = 0.0
 
@@ -175,7 +186,7 @@ def search(
         return [baseline]
     run = _Search(problem, budget, expired, progress)
     run.report("reading rows")
-    features, reading = collect_features(problem, budget.reading, expired)
+    features, reading = collect_features(problem, budget, expired)
     run.report("mining substrings")
     mined = [
         condition
@@ -187,13 +198,20 @@ def search(
     )
     run.count(len(conditions))
     run.report("looking values up")
-    run.found += best_lookups(features, problem, KEPT_PER_STAGE)
+    run.found += best_lookups(features, problem, KEPT_PER_STAGE, budget.looked_up)
+    run.report("automata and ladders")
+    for text in reading.texts[:3]:
+        run.found += best_automata(text, problem, budget.folding)
+    run.found += best_ladders(features.numbers, problem)
     _search_classes(run, features, reading, conditions)
     run.report("growing trees")
     most = problem.codes == np.bincount(problem.codes).argmax()
-    target = Target.of(np.arange(problem.size), most)
+    target = Target.of(np.arange(problem.size), most, problem.noise)
     trees = grow_trees(telling(conditions, target, budget.joined), problem)
     rules = _ranked(run.found, baseline.cost - weights.TRUST_MARGIN)
+    if problem.noise and rules:
+        # A longer rule that fits a wrong label or two by chance would pass for the better one.
+        rules = [rule for rule in rules if rule.cost <= rules[0].cost + weights.NOISE_SLACK]
     run.report("done")
     return [*rules, *_ranked(trees, np.inf), baseline]
 
@@ -206,13 +224,13 @@ def _search_classes(
     classes = len(problem.classes)
     everything = np.arange(problem.size)
     if classes == 2:
-        target = Target.of(everything, problem.codes == 1)
+        target = Target.of(everything, problem.codes == 1, problem.noise)
         found = _conditions_for(run, features, reading, conditions, target)
         run.found += [_two_way(one, problem, 1) for one in found]
         return
 
     def cheapest(code: int, rows: NDArray[np.int64]) -> Scored | None:
-        target = Target.of(rows, problem.codes[rows] == code)
+        target = Target.of(rows, problem.codes[rows] == code, problem.noise)
         found = _conditions_for(run, features, reading, conditions, target)
         return min(found, key=lambda one: one.cost) if found else None
 
@@ -254,24 +272,46 @@ def _conditions_for(
     run.count(2 * len(conditions))
     if run.expired():
         return found
+    run.report("every number")
+    chosen_positions = [one for text in reading.texts for one in telling_positions(text, target)]
+    numbers = [*features.numbers, *chosen_positions]
+    scanned = best_scanned(numbers, target, KEPT_PER_STAGE, run.expired, run.count)
+    found += scanned
     run.report("sums modulo two")
     for text in reading.texts:
         found += best_position_parities(text, target, 20, run.count)
-    found += best_count_parities(features.numbers, features.flags, target, 40, run.count)
-    if run.expired():
-        return found
-    run.report("pairs of numbers")
-    numbers = features.numbers
-    cells = run.budget.pair_cells // max(1, len(run.problem.classes) - 1)
-    found += best_arithmetic(
-        numbers, target, KEPT_PER_STAGE, cells, expired=run.expired, count=run.count
+    weighted = [
+        one
+        for part in (*reading.texts, *reading.lists)
+        for columns in columns_of(part, run.problem.size)
+        for one in best_weighted_sums(columns, target)
+    ]
+    found += weighted
+    found += best_count_parities(
+        [*features.numbers, *features.flags], run.budget.summed, target, 40, run.count
     )
     if run.expired():
         return found
+    run.report("pairs of numbers")
+    numbers = with_multiples(features.numbers)
+    cells = run.budget.pair_cells // max(1, len(run.problem.classes) - 1)
+    paired = best_arithmetic(
+        numbers, target, KEPT_PER_STAGE, cells, expired=run.expired, count=run.count
+    )
+    found += paired
+    if run.expired():
+        return found
     run.report("joined conditions")
-    chosen = telling(conditions, target, run.budget.joined)
+    chosen = telling(conditions, target, _pool(run))
+    chosen = with_found(chosen, [*scanned, *paired, *weighted], target)
     found += best_joined(chosen, target, KEPT_PER_STAGE, run.expired, run.count)
     return found
+
+
+def _pool(run: _Search) -> int:
+    """Return how many conditions are joined; with several classes they share the pairs."""
+    targets = max(1, len(run.problem.classes) - 1)
+    return max(20, int(run.budget.joined / targets**0.5))
 
 
 def _two_way(one: Scored, problem: Problem, positive: int) -> Candidate:
@@ -287,4 +327,7 @@ def _ranked(candidates: Sequence[Candidate], bar: float) -> list[Candidate]:
     for candidate in sorted(candidates, key=lambda one: (one.cost, one.body)):
         if candidate.cost < bar:
             kept.setdefault(candidate.answers.tobytes(), candidate)
-    return list(kept.values())[:MOST_RULES]
+    cheapest = list(kept.values())
+    # Variants of a program that nearly fits must not crowd out a longer one that does fit.
+    fitting = [one for one in cheapest[MOST_RULES - MOST_FITTING :] if one.mistakes == 0]
+    return [*cheapest[: MOST_RULES - MOST_FITTING], *fitting[:MOST_FITTING]]

@@ -24,6 +24,7 @@ LONGEST_INTEGER = 14_000
 """Bits from which on an integer is too long for Python to write or read in decimal."""
 MOST_ITEMS = 200_000
 """Characters or integers that are read to know the most frequent ones."""
+MOST_WORDS_FOUND = 4
 MOST_CHARACTERS = 40
 """Characters of the alphabet that are counted one by one, the most frequent first."""
 
@@ -195,6 +196,9 @@ def _questions_about_text(part: Part) -> Iterator[Question]:
     letters = alphabet[:5] if len(alphabet) <= 5 else alphabet[:3]
     words = [f"{a}{b}" for a in letters for b in letters]
     words += [f"{word}{c}" for word in words for c in letters] if len(letters) <= 2 else []
+    for word in words[:MOST_WORDS_FOUND]:
+        bits = part.bits + weights.WORD_PLACE.bits + len(word) * choice_bits(len(letters))
+        yield Question(weights.WORD_PLACE, part, word, bits)
     for word in words:
         primitive = weights.OVERLAPPING_COUNT if overlaps_itself(word) else weights.WORD_COUNT
         bits = part.bits + primitive.bits + len(word) * choice_bits(len(letters))

@@ -10,9 +10,11 @@ from llm_pv.proposers.length_first.conditions import Conditions
 from llm_pv.proposers.length_first.expressions import Definition, Expression, negation
 from llm_pv.proposers.length_first.problem import Problem
 from llm_pv.proposers.length_first.programs import Candidate, label_literal
-from llm_pv.proposers.length_first.weights import choice_bits, mistake_bits
+from llm_pv.proposers.length_first.weights import choice_bits
 
 DEPTHS = (1, 2, 3, 4)
+SMALLEST = 2
+"""Trees up to this depth are grown whether their questions pay or not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +39,9 @@ def grow_trees(conditions: Conditions, problem: Problem) -> list[Candidate]:
     onehot[np.arange(problem.size), problem.codes] = 1.0
     trees = []
     for depth in DEPTHS:
-        tree = _grow(conditions, onehot, np.ones(problem.size, bool), depth)
+        # Where no question pays, a small tree is grown all the same: the best there is.
+        least = 1.0 if depth > SMALLEST else 0.0
+        tree = _grow(conditions, onehot, np.ones(problem.size, bool), depth, least)
         trees.append(tree_candidate(tree, problem))
     return trees
 
@@ -49,7 +53,11 @@ def constant_candidate(problem: Problem) -> Candidate:
 
 
 def _grow(
-    conditions: Conditions, onehot: NDArray[np.float32], rows: NDArray[np.bool_], depth: int
+    conditions: Conditions,
+    onehot: NDArray[np.float32],
+    rows: NDArray[np.bool_],
+    depth: int,
+    least: float,
 ) -> Branch | Leaf:
     """Split where it saves more bits on the rows' classes than the question costs."""
     counts = onehot[rows].sum(axis=0)
@@ -61,12 +69,12 @@ def _grow(
     saved = _entropy(counts[None, :]) - _entropy(inside) - _entropy(counts[None, :] - inside)
     gain = saved - conditions.bits - weights.BRANCH
     best = int(np.argmax(gain))
-    if saved[best] < conditions.bits[best] / 2 + weights.BRANCH:
+    if saved[best] <= least * (conditions.bits[best] / 2 + weights.BRANCH):
         return leaf
     condition = conditions.written(best)
     holds = condition.values[: len(rows)].astype(bool)
-    yes = _grow(conditions, onehot, rows & holds, depth - 1)
-    no = _grow(conditions, onehot, rows & ~holds, depth - 1)
+    yes = _grow(conditions, onehot, rows & holds, depth - 1, least)
+    no = _grow(conditions, onehot, rows & ~holds, depth - 1, least)
     if isinstance(yes, Leaf) and isinstance(no, Leaf) and yes.code == no.code:
         return yes
     return Branch(condition, yes, no)
@@ -85,7 +93,7 @@ def tree_candidate(tree: Branch | Leaf, problem: Problem, kind: str = "fallback"
     answers = _answers(tree, len(problem.rows))
     mistakes = int((answers[: problem.size] != problem.codes).sum())
     bits = _bits(tree, len(problem.classes))
-    cost = bits + mistake_bits(problem.size, len(problem.classes))[mistakes]
+    cost = bits + problem.prices[mistakes]
     body = tuple(_lines(tree, problem.classes))
     return Candidate(body, _needs(tree), bits, answers, mistakes, cost, kind)
 

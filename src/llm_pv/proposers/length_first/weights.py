@@ -47,6 +47,17 @@ GROUPBY = ("from itertools import groupby",)
 COUNTER = ("from collections import Counter",)
 MATH = ("import math",)
 REGEX = ("import re",)
+PAIRWISE = ("from itertools import pairwise",)
+
+EACH, NEIGHBOURS, APART, TRIPLES, INDEXED = 1.0, 2.0, 4.5, 3.5, 3.0
+MIRRORED, HALVED, ALL_PAIRS = 5.0, 5.0, 3.5
+"""Loops over a sequence: each item, neighbours, items two apart, three in a row, with the index,
+from both ends inwards, both halves side by side, every two items."""
+TEST_REMAINDER, TEST_EQUAL, TEST_CUT, TEST_JOINED = 1.0, 1.0, 1.5, 1.5
+"""Tests of an item, and joining two of them."""
+COUNT, ANY_OR_ALL, SUM, EXTREME, DISTINCT = 1.0, 1.5, 1.0, 2.0, 2.5
+FIRST_PLACE, LONGEST_RUN, FILTERED = 3.5, 4.0, 2.5
+"""What a loop ends with."""
 
 SLICES = (
     Primitive("{s}", 1),
@@ -94,6 +105,9 @@ TEXT_NUMBERS = (
     Primitive("ord({s}[0])", 7),
     Primitive("ord({s}[-1])", 7),
     Primitive("len({s}.encode())", 9),
+    Primitive("int({s})", 3),
+    Primitive("int({s}, 16)", 7),
+    Primitive("int({s}, 2)", 3.5),
 )
 """Numbers read off a string."""
 
@@ -105,6 +119,8 @@ CHARACTER_NUMBERS = (
     Primitive("sum(i for i, c in enumerate({s}) if c == {c})", 7),
 )
 """Numbers read off a string with respect to one character."""
+WORD_PLACE = Primitive("{s}.find({c})", 4)
+"""Where a word of two characters first stands."""
 OVERLAPPING_COUNT = Primitive("sum({s}.startswith({c}, i) for i in range(len({s})))", 4)
 """Occurrences of a word of two characters or more, overlapping ones included."""
 WORD_COUNT = Primitive("{s}.count({c})", 4)
@@ -136,6 +152,9 @@ LIST_NUMBERS = (
     Primitive("sorted({s})[1]", 6),
     Primitive("sorted({s})[-2]", 6),
     Primitive("math.gcd(*{s})", 6, MATH),
+    Primitive("len({s}) * max({s})", 7),
+    Primitive("len({s}) * {s}[-1]", 7),
+    Primitive("len({s}) * {s}[0]", 7),
     Primitive("max(Counter({s}).values(), default=0)", 6, COUNTER),
 )
 """Numbers read off a list of integers."""
@@ -183,8 +202,35 @@ NUMBER_NUMBERS = (
     Primitive("{s}.bit_count()", 5),
 )
 """Numbers read off one integer."""
-NUMBER_FLAGS = (Primitive("math.isqrt({s}) ** 2 == {s}", 5, MATH, comparison=True),)
+NUMBER_FLAGS = (
+    Primitive("math.isqrt({s}) ** 2 == {s}", 5, MATH, comparison=True),
+    Primitive("round(abs({s}) ** (1 / 3)) ** 3 == abs({s})", 7, comparison=True),
+    Primitive("math.isqrt(8 * {s} + 1) ** 2 == 8 * {s} + 1", 8, MATH, comparison=True),
+    Primitive("{s} & ({s} - 1) == 0", 6, comparison=True),
+    Primitive("str({s}) == str({s})[::-1]", 6, comparison=True),
+    Primitive('f"{{{s}:b}}" == f"{{{s}:b}}"[::-1]', 8, comparison=True),
+)
 """Yes-or-no questions about one integer that is not negative."""
+_DATE = ("from datetime import date",)
+_DATETIME = ("from datetime import datetime",)
+DATE_NUMBERS = (
+    Primitive("date.fromisoformat({s}).weekday()", 4, _DATE),
+    Primitive("date.fromisoformat({s}).timetuple().tm_yday", 5, _DATE),
+    Primitive("(date.fromisoformat({s}).month - 1) // 3", 5, _DATE),
+    Primitive("date.fromisoformat({s}).toordinal()", 6, _DATE),
+    Primitive("calendar.isleap(date.fromisoformat({s}).year)", 5, (*_DATE, "import calendar")),
+    *(
+        Primitive(f'datetime.strptime({{s}}, "{form}").{what}', bits, _DATETIME)
+        for form in ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y")
+        for what, bits in (("weekday()", 5), ("timetuple().tm_yday", 6))
+    ),
+    Primitive("60 * int({s}[:2]) + int({s}.split(':')[1])", 4),
+    Primitive("datetime.fromisoformat({s}).hour", 4, _DATETIME),
+    Primitive("datetime.fromisoformat({s}).weekday()", 5, _DATETIME),
+)
+"""Numbers read off a date or a time of day."""
+CHARACTERS_OF_OTHERS = 3.5
+"""Looking at the characters of rows that are plainly lists of numbers, edges or dates."""
 FIELD = 4.0
 """A word or field of a string, the choice among them not included."""
 NUMBER_MODULUS = 2.0
@@ -193,9 +239,18 @@ GCD = 5.0
 
 TABLE_COLUMN = 1.0
 """Naming a column, the choice among the columns not included."""
-PAIR_OPERATIONS = {"-": 3.0, "+": 3.5, "/": 5.0, "*": 5.0}
+PAIR_OPERATIONS = {"-": 3.0, "+": 3.0, "/": 4.0, "*": 4.0, "%": 4.0}
 """Arithmetic between two numbers."""
 
+SAME_QUESTION = 3.5
+"""Asking of a second part what was asked of a first, and comparing the answers."""
+EXTREME_OF_TWO = 4.0
+"""The larger, the smaller, or the distance of two numbers."""
+ALL_COLUMNS = 6.0
+"""A sum or an extreme of all columns of numbers, or a count of those that are true."""
+MULTIPLE = 2.0
+"""A small multiple of a number, the factor not included."""
+SQUARE = 3.0
 THRESHOLD = 1.5
 """A comparison with a constant, the constant not included."""
 DIGIT = 0.3
@@ -206,6 +261,8 @@ COMPARISON = 2.0
 """A comparison between two numbers, or two strings."""
 SUBSTRING = 3.0
 AFFIX = 3.0
+PATTERN = 4.0
+"""A pattern with wildcards or kinds of characters, its places not included."""
 MEMBERSHIP = 3.0
 POSITION = 2.0
 """One character by its position, neither position nor character included."""
@@ -215,11 +272,17 @@ CONJUNCTION = 2.0
 BRACKETS = 6.0
 PARITY_OF_SET = 5.0
 """An odd number among chosen positions, the choice not included."""
+AUTOMATON = 4.0
+"""A table of states, its entries not included."""
+WEIGHTED_SUM = 4.0
+"""A weighted sum modulo a number, weights and modulus not included."""
 LOOKUP = 3.0
 """A table from values to classes, its entries not included."""
 BRANCH = 2.0
 """One question of a tree or decision list, the condition not included."""
 
+NOISE_SLACK = 8.0
+"""With noisy labels, bits by which a program may cost more than the best and still be proposed."""
 TRUST_MARGIN = 8.0
 """Bits by which a program must beat the majority class before the search calls it found."""
 
@@ -257,10 +320,11 @@ def subset_bits(size: int, chosen: int) -> float:
     return integer_bits(chosen) + math.log2(math.comb(size, chosen))
 
 
-def mistake_bits(rows: int, classes: int) -> list[float]:
+def mistake_bits(rows: int, classes: int, noise: float = 0.0) -> list[float]:
     """Return, for 0 to ``rows`` mistakes, the bits that name them and put them right.
 
-    Never decreasing, so that more mistakes never look better.
+    Never decreasing, so that more mistakes never look better. Where a share of the labels is known
+    to be wrong, naming that many costs less.
 
     Examples
     --------
@@ -271,6 +335,11 @@ def mistake_bits(rows: int, classes: int) -> list[float]:
         math.log2(rows + 1) + _log2_comb(rows, wrong) + wrong * choice_bits(classes - 1)
         for wrong in range(rows + 1)
     ]
+    if noise > 0:
+        right, wrong_label = -math.log2(1 - noise), -math.log2(noise)
+        for wrong in range(rows + 1):
+            known = (rows - wrong) * right + wrong * (wrong_label + choice_bits(classes - 1))
+            prices[wrong] = min(prices[wrong], known)
     for wrong in range(1, rows + 1):
         prices[wrong] = max(prices[wrong], prices[wrong - 1])
     return prices

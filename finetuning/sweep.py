@@ -1,0 +1,12 @@
+"""Train language models over a grid of options: ``python finetuning/sweep.py --help``."""
+
+import sys
+from pathlib import Path
+
+# The package beside this file, so that a checkout runs without being installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from llm_pv.cli.sweep import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""One evolution of a Boolean expression, on the trees and operators of DEAP.
+
+An expression is kept small in two ways: none grows deeper than a limit, and of two expressions
+that are right on equally many rows the smaller one wins (lexicographic parsimony pressure: Luke and
+Panait, GECCO 2002).
+"""
+
+import operator
+import random
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from deap import gp, tools
+
+CROSSOVER = 0.7
+MUTATION = 0.25
+TOURNAMENT = 5
+_FIRST_DEPTHS = (1, 4)  # of the trees evolution begins with
+_GRAFT_DEPTHS = (0, 2)  # of the branches mutation puts in
+
+_BINARY = {"and": operator.and_, "or": operator.or_, "xor": operator.xor}
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A Boolean expression in prefix order: ``and``, ``or``, ``xor``, ``not`` and bits by position.
+
+    Examples
+    --------
+    >>> expression = Expression(("xor", 0, "not", 1))
+    >>> expression.run([0b0011, 0b0101], rows=4)  # of each row a bit, the first row's the lowest
+    9
+    """
+
+    nodes: tuple[str | int, ...]
+
+    def run(self, columns: Sequence[int], rows: int) -> int:
+        """Return the answers for some rows, packed as their bits are."""
+        return _run(self.nodes, columns, (1 << rows) - 1)
+
+
+def _run(nodes: Sequence[str | int], columns: Sequence[int], every_row: int) -> int:
+    stack: list[int] = []
+    push, pop = stack.append, stack.pop
+    for node in reversed(nodes):
+        if type(node) is int:
+            push(columns[node])
+        elif node == "xor":
+            push(pop() ^ pop())
+        elif node == "and":
+            push(pop() & pop())
+        elif node == "or":
+            push(pop() | pop())
+        else:
+            push(pop() ^ every_row)
+    return stack[0]
+
+
+@dataclass(frozen=True)
+class Evolution:
+    """How an evolution goes.
+
+    Parameters
+    ----------
+    population
+        Expressions alive at once.
+    generations
+        How often they are replaced by their offspring.
+    depth
+        The deepest an expression may be.
+    stop_when_fit
+        Whether it ends when an expression is right on every row.
+    """
+
+    population: int
+    generations: int
+    depth: int
+    stop_when_fit: bool
+
+
+class _Tree(gp.PrimitiveTree):  # type: ignore[misc]
+    """A tree of DEAP with how good it is: rows that are right, then smallness."""
+
+    score: tuple[int, int]
+
+
+def evolve(columns: Sequence[int], target: int, rows: int, how: Evolution, seed: int) -> Expression:
+    """Return the best expression of an evolution.
+
+    Parameters
+    ----------
+    columns
+        For each bit of a row, that bit of all rows, the first row's the lowest; at least one.
+    target
+        The answer wanted of each row, packed alike.
+    rows
+        The number of rows.
+    how
+        How the evolution goes.
+    seed
+        Decides everything random.
+
+    Examples
+    --------
+    >>> how = Evolution(population=50, generations=10, depth=4, stop_when_fit=True)
+    >>> evolve([0b0011, 0b0101], target=0b0110, rows=4, how=how, seed=0).run([3, 5], 4)
+    6
+    """
+    names = _primitives(len(columns))
+    every_row = (1 << rows) - 1
+    position = {f"ARG{number}": number for number in range(len(columns))}
+
+    def nodes(tree: _Tree) -> list[str | int]:
+        return [position.get(node.name, node.name) for node in tree]
+
+    def judge(trees: Iterable[_Tree]) -> None:
+        for tree in trees:
+            wrong = _run(nodes(tree), columns, every_row) ^ target
+            tree.score = (rows - wrong.bit_count(), -len(tree))
+
+    with _seeded(seed):
+        trees = [_Tree(gp.genHalfAndHalf(names, *_FIRST_DEPTHS)) for _ in range(how.population)]
+        judge(trees)
+        best = max(trees, key=_score)
+        for _ in range(how.generations):
+            if how.stop_when_fit and best.score[0] == rows:
+                break
+            parents = tools.selTournament(trees, how.population, TOURNAMENT, fit_attr="score")
+            trees, changed = _offspring(parents, names, how.depth)
+            judge(changed)
+            best = max(best, *trees, key=_score)
+    return Expression(tuple(nodes(best)))
+
+
+def _score(tree: _Tree) -> tuple[int, int]:
+    return tree.score
+
+
+def _offspring(
+    parents: Sequence[_Tree], names: gp.PrimitiveSet, depth: int
+) -> tuple[list[_Tree], list[_Tree]]:
+    """Return the next generation, and those of it that are new."""
+    children = list(parents)
+    changed: dict[int, _Tree] = {}
+
+    def put(place: int, tree: _Tree) -> None:
+        if tree.height <= depth:  # else the parent lives on
+            children[place] = changed[place] = tree
+
+    for place in range(0, len(parents) - 1, 2):
+        if _happens(CROSSOVER):
+            one, two = gp.cxOnePoint(_Tree(children[place]), _Tree(children[place + 1]))
+            put(place, one)
+            put(place + 1, two)
+    for place, child in enumerate(children):
+        if _happens(MUTATION):
+            (tree,) = gp.mutUniform(_Tree(child), _graft, names)
+            put(place, tree)
+    return children, list(changed.values())
+
+
+def _happens(probability: float) -> bool:
+    return random.random() < probability  # noqa: S311 - evolution keeps no secrets
+
+
+def _graft(pset: gp.PrimitiveSet, type_: object) -> list[object]:
+    return gp.genFull(pset, *_GRAFT_DEPTHS, type_)  # type: ignore[no-any-return]
+
+
+def _primitives(bits: int) -> gp.PrimitiveSet:
+    primitives = gp.PrimitiveSet("MAIN", bits)
+    for name, function in _BINARY.items():
+        primitives.addPrimitive(function, 2, name=name)
+    primitives.addPrimitive(operator.not_, 1, name="not")
+    return primitives
+
+
+_one_at_a_time = threading.Lock()
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed the `random` module, which DEAP draws from, and leave it as it was."""
+    with _one_at_a_time:
+        state = random.getstate()
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(state)

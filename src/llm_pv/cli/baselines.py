@@ -1,0 +1,263 @@
+"""``llm-pv baselines``: classical learners on the benchmark's data sets, or on a user's rows."""
+
+import json
+import sys
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Group, Parameter
+
+from llm_pv.cli.main import INTERRUPTED, complain
+from llm_pv.cli.options import Format, Rows, parse_types
+from llm_pv.errors import ConfigurationError, LLMPVError
+
+if TYPE_CHECKING:
+    from llm_pv.baselines.results import BaselineResults
+    from llm_pv.baselines.run import Observer
+    from llm_pv.data.examples import Splits
+
+_MODELS = Group("Baselines", sort_key=1)
+_SPLITS = Group("Splits", sort_key=2)
+_GRID = Group("Benchmark", sort_key=3)
+_ROWS = Group("Rows", sort_key=4)
+_OUTPUT = Group("Output", sort_key=5)
+
+
+@Parameter(name="*", group=_MODELS)
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which baselines, and how their settings are chosen."""
+
+    models: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = ()
+    "svm, random_forest, decision_tree, xgboost, tabpfn, genetic_programming; default all."
+    search: Literal["halving", "grid"] = "halving"
+    "Try settings on one fold and drop the worse half at each further one, or all on every fold."
+    trials: int | None = None
+    "Independent repetitions, each on rows of its own; default 5 on the benchmark, 1 on rows."
+    seed: int | None = None
+    "What everything random is spawned from; default 42 on the benchmark, 0 on rows."
+
+
+@Parameter(name="*", group=_SPLITS)
+@dataclass(frozen=True)
+class SizeOptions:
+    """How many rows each split gets."""
+
+    train_size: int | None = None
+    "Training rows; default 100 on the benchmark, 40 percent of a user's rows (at most 1,000)."
+    validation_size: Annotated[int | None, Parameter(name=["--val-size", "--validation-size"])] = (
+        None
+    )
+    "Validation rows, never used to fit or choose; default as for training rows (at most 10,000)."
+    test_size: int | None = None
+    "Test rows; default 10,000 on the benchmark, 20 percent of a user's rows (at most 10,000)."
+
+
+@Parameter(name="*", group=_GRID)
+@dataclass(frozen=True)
+class BenchmarkOptions:
+    """Tasks by lengths, and how their data sets are drawn; as for `synthesize`."""
+
+    functions: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = ()
+    "Tasks by id or name; default every published id."
+    lengths: Annotated[tuple[int, ...] | None, Parameter(consume_multiple=True, negative="")] = None
+    "Lengths of the inputs; default each task's own."
+    same_data: Annotated[bool, Parameter(negative="")] = False
+    "Repeat all trials on one data set."
+    sampler: Literal["paper", "hard"] = "paper"
+    "As in the paper, or with the classes alike in every cheap statistic."
+    dataset_dir: Path = Path("datasets")
+    "Where data sets are stored and found again."
+    strict_sizes: Annotated[bool, Parameter(negative="")] = False
+    "Fail where a task has too few inputs for these sizes, instead of shrinking them."
+    table: Path | None = None
+    "CSV file with the rows of the one table task asked for, instead of fetching them."
+    raw_tables: Annotated[bool, Parameter(negative="")] = False
+    "Keep the original names and values of tables."
+
+
+@Parameter(name="*", group=_ROWS)
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How a user's rows are read; as for `learn`."""
+
+    target: str | None = None
+    "Column that holds the label."
+    types: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    "NAME=TYPE (str, int, float, bool): how a column is read; repeat for several."
+    data_format: str | None = None
+    "csv, tsv, parquet, jsonl or text; default by the file's name."
+    validation: Path | None = None
+    "File with ready-made validation rows."
+    test: Path | None = None
+    "File with ready-made test rows."
+
+
+def baselines(
+    data: Rows | None = None,
+    /,
+    *,
+    models: ModelOptions = ModelOptions(),
+    sizes: SizeOptions = SizeOptions(),
+    benchmark: BenchmarkOptions = BenchmarkOptions(),
+    rows: ReadingOptions = ReadingOptions(),
+    out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
+    format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
+) -> int:
+    """Fit classical learners on the benchmark's data sets, or on a file with rows.
+
+    Settings are chosen by cross-validation on the training rows; validation and test rows are
+    only predicted. What cannot be is recorded with its reason. The same command with the same
+    --out resumes a run that was interrupted, and other --models may be added to it.
+
+    Parameters
+    ----------
+    data
+        CSV, TSV, Parquet, JSONL, or text lines `input -> label`; - for standard input. Without it
+        the benchmark's tasks are fitted.
+    out
+        Run directory; default a new folder under runs/.
+    format
+        How the results are shown: table, or one JSON object.
+    """
+    from llm_pv.cli.baselines_progress import baseline_progress
+
+    path = out or _new_folder()
+    try:
+        with baseline_progress() as progress:
+            if data is None:
+                _refuse(rows, "with a file of rows alone: name the file, or leave the option out")
+                result = _on_benchmark(models, sizes, benchmark, path=path, observer=progress)
+            else:
+                _refuse(benchmark, "with the benchmark alone: leave the option out, or the file")
+                result = _on_rows(data, models, sizes, rows, path=path, observer=progress)
+    except KeyboardInterrupt:
+        complain(f"interrupted; the same command with --out {path} goes on from here")
+        return INTERRUPTED
+    if progress.resumed_all:
+        complain(f"{path} is a finished run; this is its result, give another --out to run anew")
+    return report(result, format)
+
+
+def report(result: "BaselineResults", format: Format) -> int:  # noqa: A002
+    """Show what a run came to and return the exit status.
+
+    Raises
+    ------
+    LLMPVError
+        If not a single fit could be done.
+    """
+    if not result.count("done"):
+        raise LLMPVError(f"no baseline could be fitted: {'; '.join(result.reasons()[:3])}")
+    if format == "json":
+        sys.stdout.write(json.dumps(result.record(), indent=2) + "\n")
+    else:
+        from llm_pv.cli.baselines_tables import print_baselines
+        from llm_pv.cli.terminal import Terminal
+
+        print_baselines(result, Terminal())
+    return 1 if result.count("failed") else 0
+
+
+def _on_benchmark(
+    models: ModelOptions,
+    sizes: SizeOptions,
+    benchmark: BenchmarkOptions,
+    *,
+    path: Path,
+    observer: "Observer",
+) -> "BaselineResults":
+    from llm_pv.baselines.run import run_baselines
+    from llm_pv.grid.request import GridRequest
+
+    given: dict[str, Any] = {
+        "trials": models.trials,
+        "seed": models.seed,
+        "train_size": sizes.train_size,
+        "validation_size": sizes.validation_size,
+        "test_size": sizes.test_size,
+    }
+    request = GridRequest(
+        functions=benchmark.functions,
+        lengths=benchmark.lengths,
+        same_data=benchmark.same_data,
+        sampler=benchmark.sampler,
+        strict_sizes=benchmark.strict_sizes,
+        table=benchmark.table,
+        raw_tables=benchmark.raw_tables,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    return run_baselines(
+        request,
+        models.models,
+        search=models.search,
+        out=path,
+        dataset_dir=benchmark.dataset_dir,
+        observer=observer,
+    )
+
+
+def _on_rows(
+    data: str,
+    models: ModelOptions,
+    sizes: SizeOptions,
+    rows: ReadingOptions,
+    *,
+    path: Path,
+    observer: "Observer",
+) -> "BaselineResults":
+    from llm_pv.baselines.run import run_baselines_on_rows
+    from llm_pv.learning import SplitSizes, read_splits
+
+    trials = 1 if models.trials is None else models.trials
+    if data == "-" and trials > 1:
+        raise ConfigurationError(
+            f"--trials {trials} with standard input, which can be read once: save the rows to a "
+            "file, or leave --trials out"
+        )
+
+    def split(seed: int) -> "Splits":
+        return read_splits(
+            data,
+            target=rows.target,
+            types=parse_types(rows.types),
+            data_format=rows.data_format,
+            validation=rows.validation,
+            test=rows.test,
+            sizes=SplitSizes(sizes.train_size, sizes.validation_size, sizes.test_size),
+            seed=seed,
+        )
+
+    return run_baselines_on_rows(
+        "standard input" if data == "-" else Path(data).name,
+        split,
+        models.models,
+        trials=trials,
+        seed=models.seed or 0,
+        search=models.search,
+        out=path,
+        observer=observer,
+    )
+
+
+def _refuse(options: BenchmarkOptions | ReadingOptions, why: str) -> None:
+    """Raise if any of these options is given."""
+    given = [
+        f"--{field.name.replace('_', '-')}"
+        for field in fields(options)
+        if getattr(options, field.name) != field.default
+    ]
+    if given:
+        raise ConfigurationError(f"{', '.join(given)} goes {why}")
+
+
+def _new_folder() -> Path:
+    """Return a folder under ``runs/`` that does not exist yet."""
+    stem = f"baselines-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    path, number = Path("runs") / stem, 1
+    while path.exists():
+        number += 1
+        path = Path("runs") / f"{stem}-{number}"
+    return path

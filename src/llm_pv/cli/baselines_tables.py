@@ -1,0 +1,112 @@
+"""What a finished run of baselines looks like in a terminal."""
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from llm_pv.baselines.results import PUBLISHED_METHODS, BaselineResults, CellResult, ModelResult
+from llm_pv.cli.grid_tables import in_percent
+from llm_pv.cli.tables import printable
+from llm_pv.grid.published import SOURCE
+
+
+def print_baselines(result: BaselineResults, console: Console) -> None:
+    """Print one table for a grid, one with more about each baseline for a user's rows."""
+    if result.cells[0].sampler:
+        console.print(grid_table(result))
+    else:
+        for cell in result.cells:
+            console.print(rows_table(cell))
+    console.print(_footnotes(result))
+
+
+def grid_table(result: BaselineResults) -> Table:
+    """Lay out a line for each cell and a column for each baseline, the best in bold."""
+    title = Text(f"Test accuracy in percent, {result.cells[0].sampler} sampler")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("task")
+    shown = [model.model for model in result.cells[0].models if _occurs(result, model.model)]
+    for name in shown:
+        table.add_column(name.replace("_", "\n"), justify="right")
+    has_published = any(cell.published for cell in result.cells)
+    if has_published:
+        table.add_column("published:\n" + ",\n".join(PUBLISHED_METHODS), style="italic")
+    for cell in result.cells:
+        best = max((model.test.mean for model in cell.models if model.test), default=None)
+        name = cell.name if cell.name != cell.function else ""
+        row: list[str | Text] = [f"{cell.function} L={cell.length}\n{name}"]
+        for model in cell.models:
+            if model.model in shown:
+                is_best = model.test is not None and model.test.mean == best
+                row.append(Text(in_percent(model.test), style="bold" if is_best else ""))
+        if has_published:
+            figures = (cell.published.get(method) for method in PUBLISHED_METHODS)
+            row.append("\n".join("-" if f is None else f"{100 * f:.1f}" for f in figures))
+        table.add_row(*row)
+    return table
+
+
+def rows_table(cell: CellResult) -> Table:
+    """Lay out a line for each baseline, and one for always answering the most frequent class."""
+    table = Table(title=Text(printable(f"Baselines on {cell.name}")), title_justify="left")
+    table.add_column("baseline")
+    for header in ("test", "95% interval", "validation", "cross-\nvalidated"):
+        table.add_column(header, justify="right")
+    if cell.unbalanced:
+        table.add_column("balanced\ntest", justify="right")
+    best = max((model.test.mean for model in cell.models if model.test), default=None)
+    for model in (model for model in cell.models if model.validation):
+        row = [
+            model.model.replace("_", " "),
+            in_percent(model.test),
+            _interval(model),
+            in_percent(model.validation),
+            in_percent(model.cross_validation),
+        ]
+        if cell.unbalanced:
+            row.append(in_percent(model.balanced))
+        is_best = model.test is not None and model.test.mean == best
+        table.add_row(*row, style="bold" if is_best else "")
+    table.add_row("majority class", in_percent(cell.majority), style="italic")
+    return table
+
+
+def _interval(model: ModelResult) -> str:
+    if len(model.intervals) != 1:
+        return ""
+    low, high = model.intervals[0]
+    return f"{100 * low:.1f} to {100 * high:.1f}"
+
+
+def _occurs(result: BaselineResults, name: str) -> bool:
+    """Tell whether a baseline was fitted, or failed, on any cell."""
+    of_it = [model for cell in result.cells for model in cell.models if model.model == name]
+    return any(status != "skipped" for model in of_it for status in model.statuses)
+
+
+def _footnotes(result: BaselineResults) -> Text:
+    notes = "Settings are chosen by cross-validation on the training rows alone."
+    if any(model.test and model.test.deviation for cell in result.cells for model in cell.models):
+        notes += " ± is the standard deviation over trials (ddof=1)."
+    if any(cell.published for cell in result.cells):
+        notes += f"\nPublished: {SOURCE}."
+    text = Text(notes + "\n", style="dim")
+    missing: dict[tuple[str, str], tuple[list[str], list[str]]] = {}
+    for cell in result.cells:
+        place = f"{cell.function} L={cell.length}" if cell.length != "" else cell.name
+        for model in cell.models:
+            for status in model.statuses:
+                if status != "done":
+                    key = (status, "; ".join(model.reasons))
+                    models, places = missing.setdefault(key, ([], []))
+                    models.append(model.model)
+                    places.append(place)
+    for (status, reason), (models, places) in missing.items():
+        what, where = ", ".join(dict.fromkeys(models)), list(dict.fromkeys(places))
+        place = where[0] if len(where) == 1 else f"{len(where)} cells"
+        text.append(f"\n{status}: {what} on {printable(place)}: ", style="yellow")
+        text.append(printable(reason), style="not dim")
+    for warning in dict.fromkeys(text for cell in result.cells for text in cell.warnings):
+        text.append("\nNote: ", style="yellow").append(printable(warning), style="not dim")
+    return text.append(f"\nEverything else: {result.path}", style="not dim")

@@ -1,0 +1,152 @@
+"""``llm-pv compare``: what differs between two runs, and whether chance explains it."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llm_pv.cli.options import Format
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from llm_pv.report.pairing import CellPair, RunPair
+
+
+def compare(
+    a: Path,
+    b: Path,
+    /,
+    *,
+    method_a: str | None = None,
+    method_b: str | None = None,
+    format: Format = "table",  # noqa: A002
+) -> int:
+    """Compare two runs on the test rows they share: every cell and every trial.
+
+    Parameters
+    ----------
+    a, b
+        Run directories. Differences are b less a.
+    method_a, method_b
+        Which method of a run to compare, where it holds several.
+    format
+        How it is shown: table, or one JSON object.
+    """
+    from llm_pv.report.pairing import compare_runs
+
+    pair = compare_runs(a, b, method_a, method_b)
+    if format == "json":
+        sys.stdout.write(json.dumps(pair.record(), indent=2) + "\n")
+    else:
+        from rich.text import Text
+
+        from llm_pv.cli.terminal import Terminal
+
+        console = Terminal()
+        console.print(comparison_table(pair))
+        for line in conclusions(pair):
+            console.print(Text(line))
+    return 0 if pair.compared else 1
+
+
+def comparison_table(pair: "RunPair") -> "Table":
+    """Lay out a line for each cell: accuracies, differences of every trial, McNemar's test."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from llm_pv.cli.tables import printable
+    from llm_pv.report.text import percent
+
+    title = Text(printable(f"a = {pair.a}\nb = {pair.b}"))
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("cell")
+    for header in ("a %", "b %", "b - a", "each trial", "only a /\nonly b right", "p", "p (Holm)"):
+        table.add_column(header, justify="right")
+    for cell in pair.cells:
+        length = f" L={cell.cell.length}" if cell.cell.length != "" else ""
+        table.add_row(
+            Text(printable(f"{cell.cell.function}{length} {cell.cell.sampler}".strip())),
+            percent(cell.accuracy_a),
+            percent(cell.accuracy_b),
+            points(cell.difference),
+            " ".join(points(trial.difference) or "-" for trial in cell.trials),
+            f"{cell.only_a} / {cell.only_b}" if cell.paired else "",
+            p_text(cell.p_value),
+            p_text(cell.holm),
+            style="" if cell.paired else "dim",
+        )
+    return table
+
+
+def conclusions(pair: "RunPair") -> list[str]:
+    """Say what the figures mean, what was left out, and what many tests do to p-values."""
+    from llm_pv.report.pairing import ALPHA
+    from llm_pv.report.text import count
+
+    tests = len(pair.compared)
+    lines = [
+        "p is McNemar's exact test over the test rows of all trials of a cell. It takes the "
+        "programs as they are: it says nothing of what another trial would have learned."
+    ]
+    if tests > 1:
+        lines.append(
+            f"{tests} cells are tested: at the {ALPHA:.0%} level about {ALPHA * tests:.1f} would "
+            "seem to differ by chance alone. The column p (Holm) allows for that; read that one."
+        )
+    if pair.wilcoxon is not None:
+        smallest = 2 / 2**pair.differing
+        lines.append(
+            f"Wilcoxon's signed-rank test across cells: p = {p_text(pair.wilcoxon)}, over "
+            f"{count(pair.differing, 'cell that differs', 'cells that differ')} of {tests}"
+            + (f" (so few cannot go below {smallest:.2g})." if smallest > ALPHA else ".")
+        )
+    elif tests:
+        lines.append("Wilcoxon's test across cells: no cell differs.")
+    lines += _left_out(pair.cells)
+    if pair.unmatched:
+        lines.append(
+            f"{count(pair.unmatched, 'trial is', 'trials are')} in one run alone, and left out."
+        )
+    return lines
+
+
+def points(share: float | None) -> str:
+    """Write a difference in percentage points with its sign.
+
+    Examples
+    --------
+    >>> points(0.125), points(-0.5), points(0.0), points(None)
+    ('+12.5', '-50.0', '0.0', '')
+    """
+    if share is None:
+        return ""
+    return f"{100 * share:+.1f}" if share else "0.0"
+
+
+def p_text(p_value: float | None) -> str:
+    """Write a p-value.
+
+    Examples
+    --------
+    >>> p_text(0.0421), p_text(1e-9), p_text(1.0), p_text(None)
+    ('0.042', '<0.0001', '1', '')
+    """
+    if p_value is None:
+        return ""
+    return "<0.0001" if p_value < 0.0001 else f"{p_value:.2g}"
+
+
+def _left_out(cells: "tuple[CellPair, ...]") -> list[str]:
+    from llm_pv.cli.tables import printable
+
+    reasons: dict[str, list[str]] = {}
+    for cell in cells:
+        for trial in cell.trials:
+            if trial.reason:
+                reasons.setdefault(trial.reason, []).append(f"{cell.cell.slug} {trial.trial}")
+    return [
+        printable(f"Not paired ({', '.join(which[:4])}{', ...' if len(which) > 4 else ''}): {why}.")
+        for why, which in reasons.items()
+    ]

@@ -1,0 +1,376 @@
+"""``llm-pv finetune``, and the first version's ``finetuning/main.py``: train a language model."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Group, Parameter
+
+from llm_pv.cli.main import INTERRUPTED, complain, run_app
+from llm_pv.cli.options import Format, Rows, parse_types
+from llm_pv.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from llm_pv.data.examples import Splits
+    from llm_pv.finetune.request import Job
+    from llm_pv.finetune.rows import RowSource
+
+_MODEL = Group("Model", sort_key=1)
+_TASK = Group("Rows of a task", sort_key=2)
+_ROWS = Group("Rows of your own", sort_key=3)
+_TRAINING = Group("Training", sort_key=4)
+_RUN = Group("Run", sort_key=5)
+
+
+@Parameter(name="*", group=_MODEL)
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which model is trained, and which part of it."""
+
+    model: str | None = None
+    "tiny, qwen0.6B, qwen1.7B, llama3, deepseek (from scratch); qwen3_finetune, llama3_finetune, \
+deepseek_finetune or hf:FOLDER_OR_NAME (pretrained). Default qwen1.7B."
+    config: Path | None = None
+    "A transformers config.json for a model from scratch."
+    vocab_size: int | None = None
+    "Tokens of a model from scratch; default what the rows need."
+    context_length: int | None = None
+    "Positions of a model from scratch; default what the rows need."
+    num_layers_to_finetune: int | None = None
+    "Train this many top layers, the last norm and the head; default everything."
+    lora_rank: int | None = None
+    "Train low-rank adapters of this rank in place of the weights."
+
+
+@Parameter(name="*", group=_TASK)
+@dataclass(frozen=True)
+class TaskOptions:
+    """Rows of a benchmark task."""
+
+    target_func: Annotated[str | None, Parameter(name=["--target-func", "--function"])] = None
+    "A task's id or name; to try things out, first_character or majority."
+    sequence_length: Annotated[int | None, Parameter(name=["--sequence-length", "--length"])] = None
+    "Length of the inputs; default the task's own."
+    test_sequence_length: int | None = None
+    "Another length to test at as well."
+    online: Annotated[bool, Parameter(negative="")] = False
+    "Draw fresh rows for each step; an epoch is then --train-set-size of them."
+    sampler: Literal["paper", "hard"] = "paper"
+    "As in the paper, or with the classes alike in every cheap statistic."
+    trial: int = 0
+    "Which independent repetition under the seed."
+    dataset_dir: Path = Path("datasets")
+    "Where data sets are stored and found again."
+    table: Path | None = None
+    "CSV file with the rows of a table task, instead of fetching them."
+    raw_tables: Annotated[bool, Parameter(negative="")] = False
+    "Keep the original names and values of tables."
+
+
+@Parameter(name="*", group=_ROWS)
+@dataclass(frozen=True)
+class FileOptions:
+    """Rows of a file."""
+
+    target: str | None = None
+    "Column that holds the label."
+    types: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    "NAME=TYPE (str, int, float, bool): how a column is read; repeat for several."
+    data_format: str | None = None
+    "csv, tsv, parquet, jsonl or text; default by the file's name."
+    test: Path | None = None
+    "File with ready-made test rows."
+
+
+@Parameter(name="*", group=_TRAINING)
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How the model is trained; the defaults are the published ones."""
+
+    train_set_size: Annotated[int | None, Parameter(name=["--train-set-size", "--train-size"])] = (
+        None
+    )
+    "Training rows; default 200 of a task, of a file as many as learn trains and validates on."
+    test_set_size: Annotated[int | None, Parameter(name=["--test-set-size", "--test-size"])] = None
+    "Test rows; default 10,000 of a task, 20 percent of a file."
+    batch_size: int = 20
+    "Rows of a step, over all processes."
+    n_epochs: Annotated[int, Parameter(name=["--n-epochs", "--epochs"])] = 200
+    "Passes over the training rows."
+    lr: float = 1e-5
+    "Learning rate at the start."
+    eta_min: float = 1e-6
+    "Learning rate at the end of the cosine; never more than --lr."
+    weight_decay: float = 1e-5
+    "AdamW's weight decay."
+    clip: float = 1.0
+    "The norm gradients are cut to."
+    precision: Literal["bf16", "fp16", "fp32"] | None = None
+    "Of matrix products; default bf16 on a GPU, fp32 on a CPU."
+    eval_every: int = 10
+    "Epochs from one evaluation to the next."
+    seed: int = 42
+    "Draws rows, initial weights and the order of training."
+    compile: Annotated[bool, Parameter(negative="")] = False
+    "Use torch.compile."
+    checkpointing: Literal["auto", "on", "off"] = "auto"
+    "Compute activations again instead of keeping them; auto where memory asks for it."
+
+
+@Parameter(name="*", group=_RUN)
+@dataclass(frozen=True)
+class JobOptions:
+    """Where the job runs, and what it leaves."""
+
+    results_path: Annotated[Path | None, Parameter(name=["--results-path", "--out"])] = None
+    "Results folder; default a new one under runs/."
+    device: str = "auto"
+    "auto, cpu, cuda, or one GPU such as cuda:1."
+    eval_batch_size: int | None = None
+    "Rows evaluated at once; default what fits."
+    checkpoint_minutes: float = 10.0
+    "Least time between two checkpoints; 0 for one at every evaluation."
+    save_model: Annotated[bool, Parameter(negative="")] = False
+    "Keep the trained model in model/ of the results folder."
+    report_to: Literal["tensorboard", "wandb", "mlflow", "none"] = "tensorboard"
+    "Where curves go."
+    format: Format = "table"
+    "How the result is shown: table, or one JSON object."
+
+
+seed_app = App(
+    name="main.py",
+    help="Train a language model on a benchmark task, or on rows of your own.",
+    help_format="plaintext",
+    version_flags=[],
+)
+
+
+@seed_app.default
+def finetune(
+    data: Rows = "",
+    /,
+    *,
+    model: ModelOptions = ModelOptions(),
+    task: TaskOptions = TaskOptions(),
+    rows: FileOptions = FileOptions(),
+    training: TrainingOptions = TrainingOptions(),
+    run: JobOptions = JobOptions(),
+) -> int:
+    """Train a language model, from scratch or pretrained, on a benchmark task or your own rows.
+
+    The same command with the same --results-path resumes a job that was interrupted. torchrun and
+    accelerate launch start it on several processes.
+
+    Parameters
+    ----------
+    data
+        CSV, TSV, Parquet, JSONL, or text lines `input -> label`, in place of --target-func.
+    """
+    from llm_pv.cli.training_progress import training_progress
+    from llm_pv.finetune.job import run_job
+    from llm_pv.finetune.surroundings import World
+
+    job = make_job(data, model=model, task=task, rows=rows, training=training, run=run)
+    out, first = job.around.out, World.here().first
+    try:
+        with training_progress(quiet=not first) as progress:
+            metrics = run_job(job, progress)
+    except KeyboardInterrupt:
+        complain(
+            f"interrupted; the same command with --results-path {out} goes on from its checkpoint"
+        )
+        return INTERRUPTED
+    if not first:
+        return 0
+    if metrics.get("already_finished"):
+        complain(f"{out} is a finished job; this is its result, give another --results-path")
+    if run.format == "json":
+        sys.stdout.write(json.dumps(metrics | {"results_path": str(out)}, indent=2) + "\n")
+    else:
+        _print(job.rows.name, metrics, out)
+    return 0
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    sys.exit(run_seed(sys.argv[1:]))
+
+
+def run_seed(arguments: Sequence[str]) -> int:
+    """Run one command line of the seed command and return its exit status."""
+    return run_app(seed_app, arguments)
+
+
+def parse_job(arguments: Sequence[str]) -> "Job":
+    """Return the job that a command line asks for, without running it.
+
+    Raises
+    ------
+    ConfigurationError
+        If it asks for no job that can be.
+    """
+    try:
+        _, bound, _ = seed_app.parse_args(list(arguments), exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        raise ConfigurationError(" ".join(str(error).split())) from error
+    return make_job(*(bound.args or ("",)), **bound.kwargs)
+
+
+def make_job(
+    data: str,
+    *,
+    model: ModelOptions = ModelOptions(),
+    task: TaskOptions = TaskOptions(),
+    rows: FileOptions = FileOptions(),
+    training: TrainingOptions = TrainingOptions(),
+    run: JobOptions = JobOptions(),
+) -> "Job":
+    """Return the job these options ask for, checked as far as that needs no rows.
+
+    Raises
+    ------
+    ConfigurationError
+        If options cannot work, or do not go together.
+    """
+    from llm_pv.finetune.request import Job, ModelRequest, Surroundings, TrainingRequest
+
+    name = model.model or ("" if model.config else ModelRequest.name)
+    asked = ModelRequest(
+        name or (model.config.stem if model.config else ""),
+        config_file=model.config,
+        vocab_size=model.vocab_size,
+        context_length=model.context_length,
+        layers=model.num_layers_to_finetune,
+        lora_rank=model.lora_rank,
+    )
+    asked.architecture()
+    how = TrainingRequest(
+        learning_rate=training.lr,
+        final_learning_rate=training.eta_min,
+        weight_decay=training.weight_decay,
+        batch_size=training.batch_size,
+        epochs=training.n_epochs,
+        clip=training.clip,
+        precision=training.precision,
+        evaluate_every=training.eval_every,
+        seed=training.seed,
+        compile=training.compile,
+        checkpointing=training.checkpointing,
+    )
+    source = _source(data, task, rows, training)
+    around = Surroundings(
+        run.results_path or _new_folder(source.cell.slug),
+        device=run.device,
+        report_to=run.report_to,
+        checkpoint_minutes=run.checkpoint_minutes,
+        eval_batch_size=run.eval_batch_size,
+        save_model=run.save_model,
+    )
+    return Job(asked, source, how, around)
+
+
+def _source(
+    data: str, task: TaskOptions, rows: FileOptions, training: TrainingOptions
+) -> "RowSource":
+    from llm_pv.finetune.rows import TaskRows
+
+    if data:
+        return _file_rows(data, task, rows, training)
+    if task.target_func is None:
+        raise ConfigurationError(
+            "nothing to train on: give --target-func, such as fn_a, or a file with rows"
+        )
+    if rows != FileOptions():
+        raise ConfigurationError(
+            "options for rows of a file need a file; give it, or leave them out"
+        )
+    source = TaskRows(
+        task.target_func,
+        length=task.sequence_length,
+        sampler=task.sampler,
+        train_size=200 if training.train_set_size is None else training.train_set_size,
+        test_size=10_000 if training.test_set_size is None else training.test_set_size,
+        test_length=task.test_sequence_length,
+        online=task.online,
+        seed=training.seed,
+        trial=task.trial,
+        dataset_dir=task.dataset_dir,
+        table=task.table,
+        raw_tables=task.raw_tables,
+    )
+    source.check(training.batch_size)
+    return source
+
+
+def _file_rows(
+    data: str, task: TaskOptions, rows: FileOptions, training: TrainingOptions
+) -> "RowSource":
+    from llm_pv.finetune.rows import FileRows
+
+    if task != TaskOptions():
+        raise ConfigurationError(
+            f"options for rows of a task do not go with the file {data}; leave one of them out"
+        )
+
+    def read() -> "Splits":
+        from llm_pv.learning import SplitSizes, read_splits
+
+        return read_splits(
+            data,
+            target=rows.target,
+            types=parse_types(rows.types),
+            data_format=rows.data_format,
+            test=rows.test,
+            sizes=SplitSizes(training.train_set_size, None, training.test_set_size),
+            seed=training.seed,
+        )
+
+    return FileRows(data, read, training.seed, training.train_set_size)
+
+
+def _new_folder(slug: str) -> Path:
+    """Return a folder under ``runs/`` that does not exist yet."""
+    stem = f"finetune-{slug}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    path, number = Path("runs") / stem, 1
+    while path.exists():
+        number += 1
+        path = Path("runs") / f"{stem}-{number}"
+    return path
+
+
+def _print(name: str, metrics: dict[str, Any], out: Path) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from llm_pv.cli.terminal import Terminal
+
+    console = Terminal()
+    table = Table(title=Text(f"{metrics['parameters']:,} parameters on {name}"))
+    for header in ("rows", "accuracy", "95% limits", "seconds a row"):
+        table.add_column(header, justify="left" if header == "rows" else "right")
+    table.add_row(
+        f"train ({metrics['train_rows']:,})",
+        f"{metrics['train_accuracy']:.2%}",
+        "",
+        f"{metrics['learn_seconds_a_sample']:.4f}",
+    )
+    table.add_row(
+        f"test ({metrics['test_rows']:,})",
+        f"{metrics['test_accuracy']:.2%}",
+        f"{metrics['test_accuracy_low']:.2%} to {metrics['test_accuracy_high']:.2%}",
+        f"{metrics['test_seconds_a_sample']:.6f}",
+    )
+    if (there := metrics["other_length"]) is not None:
+        rows = f"test, length {there['length']} ({there['rows']:,})"
+        table.add_row(rows, f"{there['test_accuracy']:.2%}", "", "")
+    table.add_row("majority", f"{metrics['majority_accuracy']:.2%}", "", "")
+    console.print(table)
+    seconds = metrics["seconds_to_train_accuracy_1"]
+    fitted = "never" if seconds is None else f"after {seconds:.1f} s of training"
+    console.print(Text(f"Every training row right: {fitted}"), soft_wrap=True)
+    console.print(Text(f"Everything else: {out}"), soft_wrap=True)

@@ -1,0 +1,47 @@
+"""``llm-pv report``: a page, figures and tables of what runs left on disk."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from llm_pv.cli.main import complain
+from llm_pv.errors import LLMPVError
+
+
+def report(
+    runs: Annotated[tuple[Path, ...], Parameter(negative="")],
+    /,
+    *,
+    out: Path = Path("report"),
+) -> int:
+    """Write a report about runs: one HTML page, figures as SVG and PDF, tables as CSV and LaTeX.
+
+    Runs of every track may stand together. A run in progress is shown as far as it has come.
+    Nothing in a run directory is changed.
+
+    Parameters
+    ----------
+    runs
+        Run directories.
+    out
+        Folder for index.html, figures/ and tables/; files of an earlier report are replaced.
+    """
+    from llm_pv.report.write import write_report
+
+    written = write_report(runs, out)
+    sys.stdout.write(f"{written[0]}\n")
+    return 0
+
+
+def leave_page(run: Path) -> None:
+    """Write a run's own page into its directory; if that fails, say so in one line, no more."""
+    try:
+        from llm_pv.report.write import write_run_page
+
+        write_run_page(run)
+    except LLMPVError as error:
+        complain(f"no report.html: {error}")
+    except Exception as error:  # noqa: BLE001 - the run is whole, whatever a page of it does
+        complain(f"no report.html, because of an error: {type(error).__name__}: {error}")

@@ -1,0 +1,301 @@
+"""``llm-pv sweep``, and the first version's ``finetuning/sweep.py`` and ``metrics.py``."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import mean, stdev
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from llm_pv.cli.finetune import parse_job
+from llm_pv.cli.main import INTERRUPTED, complain, run_app
+from llm_pv.cli.options import Format
+from llm_pv.errors import ConfigurationError, RunError
+from llm_pv.runs.directory import FAILED
+
+if TYPE_CHECKING:
+    from llm_pv.finetune.request import Job
+    from llm_pv.finetune.sweep import Outcome, Sweep, SweepJob, SweepObserver
+
+LAUNCHER = (sys.executable, "-P", "-m", "llm_pv.cli.sweep_job")
+
+_HEADINGS = {
+    "target_func": "task",
+    "sequence_length": "length",
+    "train_accuracy": "train",
+    "test_accuracy": "test",
+    "seconds_to_train_accuracy_1": "s to fit",
+}
+_JSON_ALONE = {"learn_seconds_a_sample", "test_seconds_a_sample"}
+
+sweep_app = App(
+    name="sweep.py",
+    help="Train language models over a grid of options.",
+    help_format="plaintext",
+    version_flags=[],
+)
+metrics_app = App(
+    name="metrics.py",
+    help="Show what the jobs of a results folder measured.",
+    help_format="plaintext",
+    version_flags=[],
+)
+
+
+@sweep_app.default
+def sweep(
+    config: Path,
+    /,
+    *,
+    concurrency: int = 1,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    format: Format = "table",  # noqa: A002
+) -> int:
+    """Train language models over a grid of options, one folder a job.
+
+    The same command goes on with a sweep that was interrupted: finished jobs are not done again,
+    the others go on from their checkpoints. A job that fails is recorded, and the sweep goes on.
+
+    Parameters
+    ----------
+    config
+        YAML with experiment_name, results_root, base_args and grid, in the names of llm-pv
+        finetune's options.
+    concurrency
+        Jobs under way at once.
+    dry_run
+        Print the command of each job and run none.
+    format
+        How the results are shown: table, or one JSON array.
+    """
+    from llm_pv.finetune.job import is_finished
+    from llm_pv.finetune.sweep import read_sweep, run_sweep
+
+    asked = read_sweep(config)
+    checked, impossible = _checked(asked)
+    if dry_run:
+        for job in asked.jobs:
+            out = asked.folder / job.name
+            sys.stdout.write(f"llm-pv finetune {' '.join(job.arguments)} --results-path={out}\n")
+        return 0
+    try:
+        with _progress() as observer:
+            outcomes = run_sweep(
+                asked,
+                LAUNCHER,
+                finished=lambda job: is_finished(checked[job.name]),
+                impossible=impossible,
+                concurrency=concurrency,
+                observer=observer,
+            )
+    except KeyboardInterrupt:
+        complain(f"interrupted; the same command goes on with {asked.folder}")
+        return INTERRUPTED
+    _show_outcomes(asked, outcomes, format)
+    return 1 if any(outcome.status == FAILED for outcome in outcomes.values()) else 0
+
+
+@metrics_app.default
+def metrics(results: Path, /, *, format: Format = "table") -> int:  # noqa: A002
+    """Show what the jobs of a results folder measured, seeds and trials taken together.
+
+    Parameters
+    ----------
+    results
+        A results folder, a sweep's folder, or any folder above them.
+    format
+        How it is shown: table, or one JSON array.
+    """
+    from llm_pv.runs.job_folder import find_jobs, read_job
+
+    if not results.is_dir():
+        raise RunError(f"there is no folder {results}")
+    jobs = [read_job(path) for path in find_jobs(results)]
+    if not jobs:
+        raise RunError(f"{results} holds no job of llm-pv finetune: no metrics.json below it")
+    records = grouped(jobs)
+    if format == "json":
+        sys.stdout.write(json.dumps(records, indent=2) + "\n")
+    else:
+        _show(records)
+    return 0
+
+
+def main() -> None:
+    """Run the command line of ``sweep.py``."""
+    sys.exit(run_app(sweep_app, sys.argv[1:]))
+
+
+def metrics_main() -> None:
+    """Run the command line of ``metrics.py``."""
+    sys.exit(run_app(metrics_app, sys.argv[1:]))
+
+
+def _checked(asked: "Sweep") -> "tuple[dict[str, Job], dict[str, str]]":
+    """Return the jobs that can be done, and why others cannot.
+
+    Raises
+    ------
+    ConfigurationError
+        If not one of them can be.
+    """
+    jobs, impossible = {}, {}
+    for job in asked.jobs:
+        try:
+            out = asked.folder / job.name
+            jobs[job.name] = parse_job([*job.arguments, f"--results-path={out}"])
+        except ConfigurationError as error:
+            impossible[job.name] = str(error)
+    if not jobs:
+        reasons = "; ".join(list(dict.fromkeys(impossible.values()))[:3])
+        raise ConfigurationError(f"no job of this sweep can be done: {reasons}")
+    return jobs, impossible
+
+
+def grouped(jobs: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return one record for all jobs that differ in seed and trial alone.
+
+    Parameters
+    ----------
+    jobs
+        The options of each job and what it measured.
+    """
+    groups: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {}
+    for options, measured in jobs:
+        key = {name: value for name, value in options.items() if name not in {"seed", "trial"}}
+        groups.setdefault(json.dumps(key, sort_keys=True), []).append((options, measured))
+    differing = {
+        name
+        for options, _ in jobs
+        for name, value in options.items()
+        if any(other.get(name) != value for other, _ in jobs)
+    } - {"seed", "trial"}
+    always = {"model", "target_func", "data", "sequence_length"}
+    return [
+        {
+            **{name: value for name, value in group[0][0].items() if name in differing | always},
+            "jobs": len(group),
+            "done": sum(measured.get("status") == "done" for _, measured in group),
+            **{
+                figure: _spread([measured.get(figure) for _, measured in group])
+                for figure in (
+                    "train_accuracy",
+                    "test_accuracy",
+                    "seconds_to_train_accuracy_1",
+                    "learn_seconds_a_sample",
+                    "test_seconds_a_sample",
+                )
+            },
+        }
+        for group in groups.values()
+    ]
+
+
+def _spread(values: list[float | None]) -> dict[str, float | None] | None:
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    deviation = stdev(known) if len(known) > 1 else None
+    return {"mean": mean(known), "standard_deviation": deviation, "jobs": len(known)}
+
+
+def _show(records: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    from llm_pv.cli.terminal import Terminal
+
+    columns = list(
+        dict.fromkeys(name for record in records for name in record if name not in _JSON_ALONE)
+    )
+    table = Table(box=None)
+    for column in columns:
+        table.add_column(_HEADINGS.get(column, column.replace("_", " ")), overflow="fold")
+    for record in records:
+        table.add_row(*(_cell(column, record.get(column)) for column in columns))
+    Terminal().print(table)
+
+
+def _cell(column: str, value: Any) -> str:
+    if not isinstance(value, dict):
+        return "" if value is None else str(value)
+    shown = "{:.1%}" if column.endswith("accuracy") else "{:.3g}"
+    text = shown.format(value["mean"])
+    if value["standard_deviation"] is not None:
+        text += " ± " + shown.format(value["standard_deviation"])
+    return text
+
+
+def _show_outcomes(sweep: "Sweep", outcomes: "dict[str, Outcome]", format: Format) -> None:  # noqa: A002
+    if format == "json":
+        records = [{"job": name, **outcome.row} for name, outcome in outcomes.items()]
+        sys.stdout.write(json.dumps(records, indent=2) + "\n")
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    from llm_pv.cli.terminal import Terminal
+
+    console = Terminal()
+    table = Table(box=None)
+    for heading in ("job", "test", "status", "reason"):
+        table.add_column(heading, overflow="fold")
+    for name, outcome in outcomes.items():
+        table.add_row(
+            Text(name), _percent(outcome.row.get("accuracy")), outcome.status, Text(outcome.reason)
+        )
+    console.print(table)
+    console.print(Text(f"Everything else: {sweep.folder}"), soft_wrap=True)
+
+
+def _percent(text: str | None) -> str:
+    return f"{float(text):.2%}" if text else ""
+
+
+@contextmanager
+def _progress() -> Iterator["SweepObserver"]:
+    """Show a line for the sweep and one for each job under way, or print a line for each ended."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+    from llm_pv.finetune.sweep import SweepObserver
+
+    console = Console(stderr=True)
+    progress = Progress(
+        TextColumn("{task.description}", markup=False),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+    class Shown(SweepObserver):
+        def __init__(self) -> None:
+            self._all: TaskID | None = None
+            self._jobs: dict[str, TaskID] = {}
+            self._count = (0, 0)
+
+        def planned(self, jobs: int, done: int) -> None:
+            self._count = (done, jobs)
+            self._all = progress.add_task("jobs", total=jobs, completed=done)
+            if done:
+                text = f"{done} of {jobs} jobs are finished already, or cannot be done"
+                console.print(text, highlight=False)
+
+        def started(self, job: "SweepJob") -> None:
+            self._jobs[job.name] = progress.add_task(f"  {job.name}", total=1)
+
+        def ended(self, job: "SweepJob", outcome: "Outcome") -> None:
+            self._count = (self._count[0] + 1, self._count[1])
+            progress.remove_task(self._jobs.pop(job.name))
+            if self._all is not None:
+                progress.update(self._all, completed=self._count[0])
+            what = outcome.reason or f"test accuracy {_percent(outcome.row.get('accuracy'))}"
+            line = f"{self._count[0]}/{self._count[1]} {job.name}: {outcome.status}, {what}"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    with progress:
+        yield Shown()

@@ -1,0 +1,20 @@
+"""One job of a sweep: ``llm-pv finetune`` that ends with the sweep which began it."""
+
+import os
+import sys
+import threading
+
+from llm_pv.cli.finetune import run_seed
+from llm_pv.cli.main import INTERRUPTED
+
+
+def _end_with_standard_input() -> None:
+    """Wait for the end of standard input, which the sweep holds open as long as it lives."""
+    while os.read(0, 1):  # unbuffered, so that no lock is held when the interpreter ends
+        pass
+    os._exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    threading.Thread(target=_end_with_standard_input, daemon=True).start()
+    sys.exit(run_seed(sys.argv[1:]))

@@ -1,0 +1,71 @@
+"""Rivals of the selected program that validation does not refute: what the rows leave open."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from llm_pv.data.examples import Splits
+from llm_pv.erm.attempts import program_of
+from llm_pv.erm.loop import Selection
+from llm_pv.erm.scoring import Score
+from llm_pv.erm.verification import verification_inputs, verify_programs
+from llm_pv.proposers.base import Proposal, Rival
+from llm_pv.sandbox import Sandbox
+
+LONGEST_EXAMPLE = 120
+"""Characters of an example row that a warning shows."""
+
+
+@dataclass(frozen=True)
+class StandingRival:
+    """A rival that makes no more validation errors than the selected program.
+
+    Parameters
+    ----------
+    rival
+        The program, and where it differs.
+    validation
+        Its score on the validation rows.
+    """
+
+    rival: Rival
+    validation: Score
+
+    def record(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return asdict(self.rival) | {"validation_accuracy": self.validation.accuracy}
+
+    def sentence(self) -> str:
+        """Tell the user of it."""
+        rival = self.rival
+        shown = repr(rival.example)
+        if len(shown) > LONGEST_EXAMPLE:
+            shown = shown[:LONGEST_EXAMPLE] + "..."
+        return (
+            "the rows do not tell this program from another that is right on as many of them, "
+            f"`{rival.text.rstrip().splitlines()[-1].strip()}` ({rival.bits:g} bits): on "
+            f"{rival.disagreement:.0%} of slightly changed training rows the two differ, such as "
+            f"{shown} (this program {rival.answer}, the other {rival.rival_answer}); rows like "
+            "these, labelled, would tell"
+        )
+
+
+def standing_rivals(
+    selection: Selection, splits: Splits, sandbox: Sandbox
+) -> tuple[StandingRival, ...]:
+    """Run the selected program's rivals on the validation rows, and return those still standing.
+
+    They are no attempts: nothing is selected among them, and the certificate stands as it is.
+    """
+    selected = selection.selected
+    if selected is None or selected.validation is None or not selected.proposal.rivals:
+        return ()
+    read = [(rival, program_of(Proposal(rival.text))[0]) for rival in selected.proposal.rivals]
+    known = [(rival, program) for rival, program in read if program is not None]
+    verified = verify_programs(
+        [program for _, program in known], splits, verification_inputs(splits), sandbox
+    )
+    return tuple(
+        StandingRival(rival, verification.validation)
+        for (rival, _), verification in zip(known, verified, strict=True)
+        if verification.validation.errors <= selected.validation.errors
+    )

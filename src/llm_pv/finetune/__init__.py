@@ -1,0 +1,1 @@
+"""Language models trained on the same tasks, from scratch or from pretrained weights."""

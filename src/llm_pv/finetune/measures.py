@@ -1,0 +1,124 @@
+"""What is measured while a model is trained."""
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+class Observer:
+    """Hears how a job goes on; the methods do nothing."""
+
+    def started(self, name: str, steps: int, done: int) -> None:
+        """Hear what is trained, for how many steps, and how many an earlier run has done."""
+
+    def stepped(self, step: int) -> None:
+        """Hear that a step was made."""
+
+    def told(self, line: str) -> None:
+        """Hear a line of the job's log."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation.
+
+    Parameters
+    ----------
+    epoch, step
+        When it was made.
+    loss
+        The mean training loss since the one before.
+    train_loss, train_accuracy, test_loss, test_accuracy
+        Of the model as it stood, on all rows; of fresh rows, on those of the last epoch.
+    seconds
+        Seconds of training until then, evaluations left out.
+    test_seconds
+        Seconds the test rows took.
+    """
+
+    epoch: int
+    step: int
+    loss: float | None
+    train_loss: float | None
+    train_accuracy: float
+    test_loss: float | None
+    test_accuracy: float
+    seconds: float
+    test_seconds: float
+
+    def text(self, epochs: int) -> str:
+        """Return the evaluation as a line."""
+        loss = "" if self.loss is None else f"loss {self.loss:.4f}, "
+        return (
+            f"epoch {self.epoch}/{epochs}: {loss}train accuracy {self.train_accuracy:.1%}, "
+            f"test accuracy {self.test_accuracy:.1%}, {self.seconds:.1f} s of training"
+        )
+
+
+@dataclass
+class Measures:
+    """Everything measured so far; it goes into every checkpoint and comes back from there.
+
+    Parameters
+    ----------
+    evaluations
+        The evaluations, oldest first.
+    seconds
+        Seconds of training, evaluations left out, over all runs of the job.
+    """
+
+    evaluations: list[Evaluation] = field(default_factory=list)
+    seconds: float = 0.0
+    _since: float | None = None
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> "Measures":
+        """Read back what `record` wrote."""
+        evaluations = [Evaluation(**entry) for entry in record["evaluations"]]
+        return cls(evaluations, record["seconds"])
+
+    def record(self) -> dict[str, Any]:
+        """Return the measures as plain JSON values."""
+        return {
+            "evaluations": [asdict(entry) for entry in self.evaluations],
+            "seconds": self.elapsed(),
+        }
+
+    def start(self) -> None:
+        """Start the clock."""
+        self._since = time.perf_counter()
+
+    def elapsed(self) -> float:
+        """Return the seconds of training so far."""
+        running = 0.0 if self._since is None else time.perf_counter() - self._since
+        return self.seconds + running
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop the clock for as long as the block takes."""
+        was_running = self._since is not None
+        self.seconds, self._since = self.elapsed(), None
+        try:
+            yield
+        finally:
+            if was_running:
+                self.start()
+
+    def seconds_to_fit(self) -> float | None:
+        """Return the seconds of training until all training rows were right, None if never."""
+        fitted = (entry.seconds for entry in self.evaluations if entry.train_accuracy == 1.0)
+        return next(fitted, None)
+
+
+def finite(value: float | None) -> float | None:
+    """Return a number JSON can hold: None for what is not finite.
+
+    Examples
+    --------
+    >>> finite(0.5), finite(float("nan"))
+    (0.5, None)
+    """
+    return value if value is not None and math.isfinite(value) else None

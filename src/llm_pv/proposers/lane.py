@@ -1,0 +1,172 @@
+"""Attempts at a model side by side: begun as they are admitted, read in their order."""
+
+import queue
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+
+from llm_pv.errors import BudgetError, CredentialError, ModelError
+from llm_pv.proposers.base import Proposal
+from llm_pv.proposers.conversation import Conversation, Dialogue
+from llm_pv.proposers.rounds import StoppedError
+
+_READING_SECONDS = 0.05  # how often an attempt looks whether its reader has gone away
+
+
+def attempt_seed(seed: int, number: int) -> int:
+    """Return the seed of one attempt, for engines that can repeat themselves."""
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0]) % 2**31
+
+
+class Lane:
+    """The attempts of one cell, begun as they are admitted and read in their order.
+
+    Parameters
+    ----------
+    dialogue
+        What their conversations share.
+    attempts
+        How many there are at most.
+    samples
+        How many one call begins.
+    seed
+        Their seeds are drawn from it.
+    """
+
+    def __init__(self, dialogue: Dialogue, attempts: int, samples: int, seed: int) -> None:
+        self._dialogue = dialogue
+        self._attempts = attempts
+        self._samples = samples
+        self._seed = seed
+        self._context = dialogue.context
+        self._begun: queue.Queue[Attempt | None] = queue.Queue()
+        self._halted = threading.Event()
+
+    def proposals(self) -> Iterator[Proposal]:
+        """Yield what the attempts come to.
+
+        Raises
+        ------
+        CredentialError
+            If the key is refused.
+        ModelError, BudgetError
+            If no attempt came to a reply.
+        """
+        threading.Thread(target=self._begin_attempts, daemon=True).start()
+        known = self._context.origins
+        answered = bool(known)
+        obstacle: ModelError | BudgetError | None = None
+        try:
+            while (attempt := self._begun.get()) is not None:
+                try:
+                    for proposal in attempt.proposals():
+                        answered = True
+                        if proposal.origin not in known:
+                            yield proposal
+                    attempt.read.set()
+                except CredentialError:
+                    raise
+                except (ModelError, BudgetError) as error:
+                    attempt.read.set()
+                    self._context.write_failure(attempt.number, str(error))
+                    obstacle = obstacle or error
+                    if isinstance(error, BudgetError) or not error.passing:
+                        self._halted.set()  # the next would fare no better
+        finally:
+            self._halted.set()
+            self._context.admission.close()
+        if obstacle is not None and not answered:
+            raise obstacle
+
+    def _begin_attempts(self) -> None:
+        """Begin attempts in order, each when it is admitted, until none is wanted."""
+        admission = self._context.admission
+        begun: list[Attempt] = []
+        number = 0
+        try:
+            for number in range(1, self._attempts + 1, self._samples):
+                if not self._wanted(number):
+                    continue
+                admission.enter(number)
+                if not self._wanted(number):
+                    admission.leave()
+                    continue
+                last = min(number + self._samples - 1, self._attempts)
+                group = [Attempt(each, tuple(begun)) for each in range(number, last + 1)]
+                begun += group
+                for attempt in group:
+                    self._begun.put(attempt)
+                threading.Thread(target=self._run, args=(group,), daemon=True).start()
+        except StoppedError:
+            self._begun.put(Attempt.that_raises(number, StoppedError()))
+        finally:
+            admission.close()
+            self._begun.put(None)
+
+    def _wanted(self, number: int) -> bool:
+        """Whether an attempt is to begin: after an early stop only one that was paid for."""
+        if self._halted.is_set():
+            return False
+        paid = self._dialogue.recorded.turn(number, 1) is not None
+        return paid or not self._context.stopping.is_set()
+
+    def _wait_for_reader(self, group: "list[Attempt]") -> None:
+        """Keep the place of a call until its reply is verified: then perhaps no other is wanted.
+
+        Behind an attempt that is still under way, which is read first, there is no use in waiting.
+        """
+        if all(earlier.ended.is_set() for earlier in group[0].earlier):
+            while not (group[-1].read.wait(_READING_SECONDS) or self._halted.is_set()):
+                pass
+
+    def _run(self, group: "list[Attempt]") -> None:
+        """Hold the conversations that one call begins."""
+        try:
+            for offset, attempt in enumerate(group):
+                conversation = Conversation(
+                    self._dialogue,
+                    attempt.number,
+                    seed=attempt_seed(self._seed, attempt.number),
+                    samples=len(group) - offset,
+                )
+                attempt.run(conversation)
+            self._wait_for_reader(group)
+        finally:
+            self._context.admission.leave()
+
+
+class Attempt:
+    """One attempt under way: proposals go in on one thread and come out on another."""
+
+    def __init__(self, number: int, earlier: "tuple[Attempt, ...]" = ()) -> None:
+        self.number = number
+        self.earlier = earlier
+        self.ended = threading.Event()
+        self.read = threading.Event()
+        self._queue: queue.Queue[Proposal | BaseException | None] = queue.Queue()
+
+    @classmethod
+    def that_raises(cls, number: int, error: BaseException) -> "Attempt":
+        """Return an attempt whose reader gets an error."""
+        attempt = cls(number)
+        attempt._queue.put(error)
+        return attempt
+
+    def run(self, conversation: Conversation) -> None:
+        """Hold the conversation, on the thread of this call."""
+        try:
+            for proposal in conversation.proposals():
+                self._queue.put(proposal)
+            self._queue.put(None)
+        except BaseException as error:  # noqa: BLE001 - raised again where it is read
+            self._queue.put(error)
+        finally:
+            self.ended.set()
+
+    def proposals(self) -> Iterator[Proposal]:
+        """Yield what the conversation comes to, as it comes."""
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item

@@ -1,0 +1,1 @@
+"""Tables, figures and pages made of what runs left on disk; nothing here is measured anew."""

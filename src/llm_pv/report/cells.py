@@ -1,0 +1,215 @@
+"""Trials as the page shows them: the program, how it fared, and the attempts behind it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llm_pv.report.comparison import Comparison
+from llm_pv.report.figures import setting_label
+from llm_pv.report.records import AttemptRecord, TrialRecord
+from llm_pv.report.text import count, percent, shorten
+
+
+@dataclass(frozen=True)
+class Detail:
+    """How much of each trial a page shows, so that it stays small.
+
+    Parameters
+    ----------
+    attempts
+        Attempts shown for one trial.
+    characters
+        Characters shown of one program.
+    """
+
+    attempts: int
+    characters: int
+
+
+DETAILS = (
+    Detail(200, 20_000),
+    Detail(25, 20_000),
+    Detail(8, 8_000),
+    Detail(3, 3_000),
+    Detail(0, 1_500),
+    Detail(0, 400),
+)
+"""From everything to the least; a page takes the first that fits."""
+
+_GIST = 160
+
+_TRIAL_BYTES, _ATTEMPT_BYTES, _COLOURED = 1_500, 400, 6
+"""What a trial, an attempt and a character of coloured code take, as measured on real pages."""
+
+
+_NO_PROGRAM = dict.fromkeys(
+    ("icl", "finetune", "baselines"), "this method makes no program and has no certificate"
+)
+
+
+@dataclass(frozen=True)
+class AttemptLine:
+    """One attempt in a table: a program in one line, and what went wrong."""
+
+    number: int
+    picked: bool
+    validation: float | None
+    train: float | None
+    bits: float | None
+    gist: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class TrialEntry:
+    """One trial: a line that sums it up, and what unfolds beneath it."""
+
+    number: int
+    status: str
+    summary: str
+    code: str
+    cut: str
+    verdict: str
+    certificate: str
+    warnings: tuple[str, ...]
+    reason: str
+    attempts: tuple[AttemptLine, ...]
+    hidden: int
+
+
+@dataclass(frozen=True)
+class CellEntry:
+    """One method in one setting, with every trial."""
+
+    title: str
+    method: str
+    trials: tuple[TrialEntry, ...]
+
+
+def cell_entries(comparison: Comparison, detail: Detail) -> list[CellEntry]:
+    """Return every cell with every trial, in the order of the settings."""
+    several_runs = len(comparison.runs) > 1
+    entries = []
+    for setting in comparison.settings:
+        for method in comparison.methods:
+            cell = comparison.cells.get((setting, method))
+            if cell is None:
+                continue
+            sampler = f", {setting.sampler} sampler" if setting.sampler else ""
+            runs = ", ".join(dict.fromkeys(trial.run for trial in cell.trials))
+            label = f"{method}; run {runs}" if several_runs and runs not in method else method
+            trials = tuple(trial_entry(trial, detail) for trial in cell.trials)
+            entries.append(CellEntry(setting_label(setting) + sampler, label, trials))
+    return entries
+
+
+def estimated_size(trials: Sequence[TrialRecord], detail: Detail) -> int:
+    """Return about how many bytes of a page the programs and attempts of some trials take."""
+    size = 0
+    for trial in trials:
+        program = trial.selection.program if trial.selection else ""
+        size += _TRIAL_BYTES + _COLOURED * min(len(program), detail.characters)
+        size += _ATTEMPT_BYTES * min(len(trial.attempts), detail.attempts)
+    return size
+
+
+def trial_entry(trial: TrialRecord, detail: Detail) -> TrialEntry:
+    """Return a trial with so much of its program and of its attempts."""
+    selection = trial.selection
+    program = selection.program if selection else ""
+    cut = ""
+    if len(program) > detail.characters:
+        cut = (
+            f"The first {detail.characters:,} of {len(program):,} characters; the whole program "
+            "stands in the run's folder programs."
+        )
+    picked = selection.attempt if selection else None
+    shown = attempt_lines(trial.attempts, picked, detail.attempts)
+    return TrialEntry(
+        number=trial.cell.trial + 1,
+        status=trial.status,
+        summary=_summary(trial),
+        code=program[: detail.characters],
+        cut=cut,
+        verdict=selection.verdict if selection else _NO_PROGRAM.get(trial.track, ""),
+        certificate=selection.certificate if selection else "",
+        warnings=selection.warnings if selection else (),
+        reason=trial.reason if not selection or trial.reason != selection.verdict else "",
+        attempts=shown,
+        hidden=len(trial.attempts) - len(shown),
+    )
+
+
+def attempt_lines(
+    attempts: Sequence[AttemptRecord], picked: int | None, most: int
+) -> tuple[AttemptLine, ...]:
+    """Return at most so many attempts, in order.
+
+    The selected one comes before the first of each kind of failure, these before the best by
+    validation.
+    """
+    kinds: set[str] = set()
+    ranks = []
+    for attempt in attempts:
+        kind = attempt.reason[:60]
+        is_new = bool(kind) and kind not in kinds
+        kinds.add(kind)
+        ranks.append(
+            (
+                attempt.number != picked,
+                not is_new,
+                -(attempt.validation_accuracy or 0.0),
+                attempt.number,
+            )
+        )
+    ranked = sorted(zip(ranks, attempts, strict=True), key=lambda pair: pair[0])[:most]
+    chosen = sorted((attempt for _, attempt in ranked), key=lambda attempt: attempt.number)
+    return tuple(
+        AttemptLine(
+            number=attempt.number,
+            picked=attempt.number == picked,
+            validation=attempt.validation_accuracy,
+            train=attempt.train_accuracy,
+            bits=attempt.bits,
+            gist=gist(attempt.program),
+            reason=_what_went_wrong(attempt),
+        )
+        for attempt in chosen
+    )
+
+
+def gist(program: str) -> str:
+    r"""Return a program in one line: its body if that is short, else its last ``return``.
+
+    Examples
+    --------
+    >>> gist("def f(x):\n    y = len(x)\n    return y % 2\n")
+    'y = len(x); return y % 2'
+    """
+    lines = [line.strip() for line in shorten(program, 4_000).splitlines() if line.strip()]
+    body = "; ".join(line for line in lines if line != "def f(x):")
+    if len(body) <= _GIST:
+        return body.replace(":; ", ": ")
+    returns = [line for line in lines if line.startswith("return ")]
+    return shorten(returns[-1] if returns else lines[0], _GIST)
+
+
+def _what_went_wrong(attempt: AttemptRecord) -> str:
+    if attempt.reason:
+        return attempt.reason
+    return "" if attempt.outcome in ("finished", "") else attempt.outcome
+
+
+def _summary(trial: TrialRecord) -> str:
+    parts = []
+    if trial.accuracy is not None:
+        limits = ""
+        if trial.low is not None and trial.high is not None:
+            limits = f" [{percent(trial.low)}, {percent(trial.high)}]"
+        parts.append(f"{percent(trial.accuracy)}% test{limits}")
+    if trial.validation_accuracy is not None:
+        parts.append(f"{percent(trial.validation_accuracy)}% validation")
+    if trial.selection is not None and trial.selection.error_bound is not None:
+        parts.append(f"certified error at most {percent(trial.selection.error_bound)}%")
+    if trial.attempts:
+        parts.append(count(len(trial.attempts), "attempt"))
+    return ", ".join(parts)

@@ -1,0 +1,155 @@
+"""What a figure shows, whoever draws it: the page in SVG, or files through matplotlib.
+
+Every vertical axis, and every bar, is an accuracy. Bars start at 0; an axis starts at one half
+where nothing lies below.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+COLOURS = (
+    "#0f6a80",
+    "#a84a10",
+    "#5e4fa2",
+    "#27703f",
+    "#ad2f5f",
+    "#8a6d1d",
+    "#4d5a66",
+    "#1f4e9c",
+)
+"""The colours of series, the same in files and on a light page; more series start over."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measured accuracy, with its 95% limits where they are known."""
+
+    x: float
+    y: float
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points of one method in one colour.
+
+    Parameters
+    ----------
+    label
+        Its name in the legend.
+    points
+        The points, by x.
+    colour
+        Its number among the colours.
+    kind
+        Joined by a line, alone, or as steps without marks.
+    """
+
+    label: str
+    points: tuple[Point, ...]
+    colour: int
+    kind: Literal["line", "points", "steps"] = "line"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Accuracy over something, for several series.
+
+    Parameters
+    ----------
+    title, x_label
+        What it shows.
+    series
+        The series, at least one with a point.
+    logarithmic
+        Whether x is on a logarithmic scale; every x is above 0 then.
+    baseline
+        The majority baseline's accuracy, drawn as a dashed line; None for none.
+    """
+
+    title: str
+    x_label: str
+    series: tuple[Series, ...]
+    logarithmic: bool = False
+    baseline: float | None = None
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The smallest and the largest x."""
+        values = [point.x for series in self.series for point in series.points]
+        return min(values), max(values)
+
+    @property
+    def floor(self) -> float:
+        """Where the vertical axis starts: 0, or one half if nothing drawn is less."""
+        drawn = [p.y if p.low is None else p.low for s in self.series for p in s.points]
+        if self.baseline is not None:
+            drawn.append(self.baseline)
+        return 0.5 if min(drawn) >= 0.5 else 0.0
+
+    @property
+    def ticks(self) -> tuple[float, ...]:
+        """The values of x that are written on the axis: few, and those that occur if they can."""
+        values = sorted({point.x for series in self.series for point in series.points})
+        if len(values) <= 6:
+            return tuple(values)
+        if self.logarithmic:
+            return (values[0], values[len(values) // 2], values[-1])
+        low, high = self.span
+        steps = (low + (high - low) * part / 4 for part in range(5))
+        whole = all(value == int(value) for value in values)
+        return tuple(dict.fromkeys(round(step) if whole else step for step in steps))
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One method's accuracy in one setting; ``published`` ones were not measured here."""
+
+    label: str
+    value: float
+    low: float | None
+    high: float | None
+    colour: int
+    published: bool = False
+
+
+@dataclass(frozen=True)
+class BarRow:
+    """The bars of one setting."""
+
+    label: str
+    bars: tuple[Bar, ...]
+    baseline: float | None = None
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Accuracies by setting and method."""
+
+    title: str
+    rows: tuple[BarRow, ...]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Panels that belong together.
+
+    Parameters
+    ----------
+    name
+        The stem of its files' names.
+    title, caption
+        What it shows, and how to read it.
+    panels
+        What is drawn.
+    legend
+        Each series' name and colour, in order.
+    """
+
+    name: str
+    title: str
+    caption: str
+    panels: tuple[Panel | Bars, ...]
+    legend: tuple[tuple[str, int], ...]

@@ -1,0 +1,284 @@
+"""Trials of all runs taken together: settings by methods, with what is uncertain about each."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import mean, stdev
+
+from llm_pv.erm.learned import exact_interval
+from llm_pv.erm.scoring import Score
+from llm_pv.grid.published import published
+from llm_pv.report.records import RunRecord, TrialRecord
+
+_PREFIXES = {"llm-pv": "LLM-PV ", "icl": "ICL ", "finetune": "Fine-tune ", "baselines": ""}
+
+_PUBLISHED_ROWS = 200
+"""Labelled rows of the published figures."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What accuracies must share to be compared: one line of the comparison.
+
+    Parameters
+    ----------
+    function, name, length, sampler
+        The cell, without the trial.
+    labelled
+        Rows a method may learn from, training and validation together: 100 and 100 for LLM-PV
+        stand beside 200 examples in a prompt.
+    """
+
+    function: str
+    name: str
+    length: int | str
+    sampler: str
+    labelled: int | None
+
+    @property
+    def title(self) -> str:
+        """The task, by its id and by its name."""
+        same = self.name in (self.function, "") or self.name.rpartition(".")[0] == self.function
+        return self.name or self.function if same else f"{self.function} {self.name}"
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        """Sort key: published ids first, in their order, then lengths and sizes."""
+        return (
+            not self.function.startswith("fn_"),
+            len(self.function),
+            self.function,
+            self.name,
+            self.sampler != "paper",
+            self.sampler,
+            (isinstance(self.length, str), self.length),
+            self.labelled or 0,
+        )
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean accuracy over trials and how sure it is.
+
+    Parameters
+    ----------
+    mean
+        The mean over the trials.
+    deviation
+        The standard deviation with ``ddof=1``; None for a single trial.
+    low, high
+        95% limits, see `estimate`; None where the number of test rows is unknown.
+    trials
+        How many trials were measured.
+    """
+
+    mean: float
+    deviation: float | None
+    low: float | None
+    high: float | None
+    trials: int
+
+
+def estimate(measured: Sequence[tuple[float, int | None]]) -> Estimate | None:
+    """Return the mean accuracy of some trials with 95% limits, None of none.
+
+    The limits are the wider of two intervals: the exact binomial one over all test rows together,
+    which knows nothing of how trials differ, and, with two trials or more, Student's t over the
+    trials, which shrinks to nothing when they happen to agree.
+
+    Parameters
+    ----------
+    measured
+        For each trial its accuracy and its number of test rows.
+
+    Examples
+    --------
+    >>> one = estimate([(1.0, 100)])
+    >>> one.mean, round(one.low, 4), one.high
+    (1.0, 0.9638, 1.0)
+    """
+    if not measured:
+        return None
+    values = [value for value, _ in measured]
+    middle, count = mean(values), len(values)
+    deviation = stdev(values) if count > 1 else None
+    limits: list[tuple[float, float]] = []
+    rows = sum(number or 0 for _, number in measured)
+    if all(number for _, number in measured):
+        wrong = round(sum((1 - value) * (number or 0) for value, number in measured))
+        exact = exact_interval(Score(rows, wrong, 0, 0.0))
+        if exact is not None:
+            limits.append(exact)
+    if deviation is not None:
+        from scipy.special import stdtrit
+
+        half = float(stdtrit(count - 1, 0.975)) * deviation / math.sqrt(count)
+        limits.append((max(0.0, middle - half), min(1.0, middle + half)))
+    low = min((low for low, _ in limits), default=None)
+    high = max((high for _, high in limits), default=None)
+    return Estimate(middle, deviation, low, high, count)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method in one setting: its trials taken together."""
+
+    trials: tuple[TrialRecord, ...]
+    test: Estimate | None
+
+    @property
+    def open(self) -> dict[str, int]:
+        """How many trials ended otherwise than with a figure, by status."""
+        counts: dict[str, int] = {}
+        for trial in self.trials:
+            if trial.accuracy is None:
+                counts[trial.status] = counts.get(trial.status, 0) + 1
+        return counts
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Settings by methods.
+
+    Parameters
+    ----------
+    settings, methods
+        The lines and columns, in order. A method is named by its track, its name and its model;
+        where two runs measured the same setting with it, by its run as well.
+    cells
+        What was measured, by setting and method.
+    baselines
+        The majority baseline's accuracy on the same test rows, where it is known.
+    published
+        Published accuracies by method; never measured here.
+    """
+
+    settings: tuple[Setting, ...]
+    methods: tuple[str, ...]
+    cells: dict[tuple[Setting, str], Cell]
+    baselines: dict[Setting, float]
+    published: dict[Setting, dict[str, float]]
+    runs: tuple[RunRecord, ...] = field(repr=False, default=())
+
+    @property
+    def published_methods(self) -> tuple[str, ...]:
+        """Every method that a published figure stands beside these settings of."""
+        return tuple(dict.fromkeys(m for figures in self.published.values() for m in figures))
+
+    def tested(self, setting: Setting, method: str) -> float | None:
+        """Return a method's mean test accuracy in a setting; None if it has none."""
+        cell = self.cells.get((setting, method))
+        return None if cell is None or cell.test is None else cell.test.mean
+
+    @property
+    def shared(self) -> tuple[Setting, ...]:
+        """The settings in which every method was measured."""
+        return tuple(
+            setting
+            for setting in self.settings
+            if all(self.tested(setting, method) is not None for method in self.methods)
+        )
+
+    def best(self, setting: Setting) -> frozenset[str]:
+        """Return the methods with the highest measured mean; several if they are equal."""
+        means = {
+            method: round(value, 12)
+            for method in self.methods
+            if (value := self.tested(setting, method)) is not None
+        }
+        top = max(means.values(), default=None)
+        return frozenset(method for method, value in means.items() if value == top)
+
+    def trials(self) -> list[TrialRecord]:
+        """Return every trial, in the order of the settings."""
+        return [
+            trial
+            for setting in self.settings
+            for method in self.methods
+            if (setting, method) in self.cells
+            for trial in self.cells[setting, method].trials
+        ]
+
+
+def method_name(trial: TrialRecord) -> str:
+    """Return what a trial's method is called beside others.
+
+    Examples
+    --------
+    >>> from llm_pv.runs.cells import Cell
+    >>> trial = TrialRecord("r", "icl", "icl", "Qwen3-30B", Cell("fn_a"), "", "", "done", "")
+    >>> method_name(trial)
+    'ICL Qwen3-30B'
+    """
+    prefix = _PREFIXES.get(trial.track, f"{trial.track} ")
+    if trial.model and (trial.track, trial.method) == ("llm-pv", "llm"):
+        return f"{prefix}{trial.model}"
+    if trial.method.lower() in (trial.track, prefix.strip().lower()):
+        return f"{prefix}{trial.model}".strip() or trial.method
+    model = trial.model if trial.model != trial.method else ""
+    return f"{prefix}{trial.method} {model}".strip() or "unknown"
+
+
+def compare_methods(runs: Sequence[RunRecord]) -> Comparison:
+    """Lay the trials of some runs side by side."""
+    trials = [(_setting(trial, _usual_size(run)), trial) for run in runs for trial in run.trials]
+    clashing = _clashing(trials)
+    groups: dict[tuple[Setting, str], list[TrialRecord]] = {}
+    for setting, trial in trials:
+        method = method_name(trial)
+        label = f"{method} ({trial.run})" if method in clashing else method
+        groups.setdefault((setting, label), []).append(trial)
+    settings = sorted({setting for setting, _ in trials}, key=lambda setting: setting.order)
+    return Comparison(
+        settings=tuple(settings),
+        methods=tuple(dict.fromkeys(method for _, method in groups)),
+        cells={
+            key: Cell(
+                tuple(sorted(group, key=lambda trial: trial.cell.trial)),
+                estimate([(t.accuracy, t.test_size) for t in group if t.accuracy is not None]),
+            )
+            for key, group in groups.items()
+        },
+        baselines=_baselines(trials),
+        published={setting: figures for setting in settings if (figures := _published(setting))},
+        runs=tuple(runs),
+    )
+
+
+def _setting(trial: TrialRecord, usual: int | None) -> Setting:
+    cell = trial.cell
+    labelled = _labelled(trial) or (usual if trial.accuracy is None else None)
+    return Setting(cell.function, trial.name, cell.length, cell.sampler, labelled)
+
+
+def _usual_size(run: RunRecord) -> int | None:
+    """Return the labelled rows of every trial of a run; None if they differ or none are known."""
+    sizes = {_labelled(trial) for trial in run.trials} - {None}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def _labelled(trial: TrialRecord) -> int | None:
+    return (trial.train_size or 0) + (trial.validation_size or 0) or None
+
+
+def _clashing(trials: Iterable[tuple[Setting, TrialRecord]]) -> set[str]:
+    """Return the methods that two runs measured in the same setting."""
+    runs: dict[tuple[Setting, str], set[str]] = {}
+    for setting, trial in trials:
+        runs.setdefault((setting, method_name(trial)), set()).add(trial.run)
+    return {method for (_, method), names in runs.items() if len(names) > 1}
+
+
+def _baselines(trials: Iterable[tuple[Setting, TrialRecord]]) -> dict[Setting, float]:
+    known: dict[Setting, list[float]] = {}
+    for setting, trial in trials:
+        if trial.selection is not None and trial.selection.baseline_accuracy is not None:
+            known.setdefault(setting, []).append(trial.selection.baseline_accuracy)
+    return {setting: mean(values) for setting, values in known.items()}
+
+
+def _published(setting: Setting) -> dict[str, float]:
+    """Return published figures only where they speak of the same task and as many rows."""
+    if setting.labelled != _PUBLISHED_ROWS or not isinstance(setting.length, int):
+        return {}
+    return published(setting.function, setting.length, setting.sampler)

@@ -1,0 +1,336 @@
+"""The figures of a report, made of what was measured."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from llm_pv.grid.published import LLM_PV_METHODS, OTHER_METHODS
+from llm_pv.report.charts import Bar, BarRow, Bars, Figure, Panel, Point, Series
+from llm_pv.report.comparison import Comparison, Setting, estimate
+from llm_pv.report.records import TrialRecord
+from llm_pv.report.text import count, interval, percent
+
+_ROWS_IN_A_PANEL = 10
+_PANELS_IN_A_FIGURE = 24
+
+
+def figures(comparison: Comparison) -> list[Figure]:
+    """Return every figure there is something to show in."""
+    found = [
+        *_parts(accuracy(comparison)),
+        *_parts(length_generalisation(comparison)),
+        *_parts(training_size(comparison)),
+        *_parts(effort(comparison)),
+    ]
+    return [figure for figure in found if figure.panels]
+
+
+def accuracy(comparison: Comparison) -> Figure:
+    """Show every setting's accuracies as bars, published ones beside them."""
+    panels: list[Panel | Bars] = []
+    for sampler in dict.fromkeys(setting.sampler for setting in comparison.settings):
+        rows = [
+            row
+            for setting in comparison.settings
+            if setting.sampler == sampler and (row := _bar_row(comparison, setting)).bars
+        ]
+        for start in range(0, len(rows), _ROWS_IN_A_PANEL):
+            title = f"Sampler: {sampler}" if sampler else "Test accuracy"
+            panels.append(Bars(title, tuple(rows[start : start + _ROWS_IN_A_PANEL])))
+    return Figure(
+        "accuracy",
+        "Test accuracy",
+        "Filled bars were measured, with 95% limits; outlined ones are published figures, not "
+        "measured here. The dashed line is the majority baseline.",
+        tuple(panels),
+        _legend(comparison, panels),
+    )
+
+
+def length_generalisation(comparison: Comparison) -> Figure:
+    """Show how programs do at lengths they were not learned at, and methods by length."""
+    panels: list[Panel | Bars] = []
+    tasks = dict.fromkeys((s.function, s.title, s.sampler, s.labelled) for s in comparison.settings)
+    for function, title, sampler, labelled in tasks:
+        settings = [
+            setting
+            for setting in comparison.settings
+            if (setting.function, setting.sampler, setting.labelled)
+            == (function, sampler, labelled)
+        ]
+        series = [
+            line
+            for number, method in enumerate(comparison.methods)
+            for line in _length_lines(comparison, settings, method, number)
+        ]
+        if series:
+            rest = ", ".join(text for text in (sampler, _rows(labelled)) if text)
+            panels.append(
+                Panel(
+                    f"{title} ({rest})",
+                    "length of the inputs",
+                    tuple(series),
+                    logarithmic=True,
+                    baseline=_baseline(comparison, settings),
+                )
+            )
+    return Figure(
+        "lengths",
+        "Accuracy at other lengths",
+        "A line of several points from one length on: one selected program per trial, scored at "
+        "longer inputs than it was learned from. Otherwise each point is learned afresh.",
+        tuple(panels),
+        _legend(comparison, panels),
+    )
+
+
+def training_size(comparison: Comparison) -> Figure:
+    """Show accuracy against the number of labelled rows, where several were tried."""
+    panels: list[Panel | Bars] = []
+    cells = dict.fromkeys((s.function, s.title, s.length, s.sampler) for s in comparison.settings)
+    for function, title, length, sampler in cells:
+        settings = [
+            setting
+            for setting in comparison.settings
+            if (setting.function, setting.length, setting.sampler) == (function, length, sampler)
+            and setting.labelled
+        ]
+        series = []
+        for number, method in enumerate(comparison.methods):
+            points = _points(comparison, settings, method, lambda s: float(s.labelled or 0))
+            if len({point.x for point in points}) > 1:
+                series.append(Series(method, points, number))
+        if series:
+            panels.append(
+                Panel(
+                    f"{title} L={length}, {sampler}" if sampler else title,
+                    "labelled rows (training and validation)",
+                    tuple(series),
+                    logarithmic=True,
+                    baseline=_baseline(comparison, settings),
+                )
+            )
+    return Figure(
+        "training-size",
+        "Accuracy against the number of labelled rows",
+        "Training and validation rows together, on a logarithmic scale; bars are 95% limits.",
+        tuple(panels),
+        _legend(comparison, panels),
+    )
+
+
+@dataclass(frozen=True)
+class _Effort:
+    """Something a trial takes, to be set against what it gives."""
+
+    title: str
+    x_label: str
+    unit: str
+
+    def of(self, trial: TrialRecord) -> float | None:
+        """Return how much of it a trial took; None if unknown or nothing."""
+        amounts = {
+            "attempts": float(len(trial.attempts)),
+            "dollars": trial.cost_usd,
+            "seconds": trial.learn_seconds,
+        }
+        return amounts[self.unit] or None
+
+
+_EFFORTS = (
+    _Effort("Attempts", "attempts verified in a trial", "attempts"),
+    _Effort("Cost", "cost of a trial in dollars", "dollars"),
+    _Effort("Time", "seconds to learn in a trial", "seconds"),
+)
+
+
+def effort(comparison: Comparison) -> Figure:
+    """Show what each trial took against its test accuracy."""
+    panels: list[Panel | Bars] = []
+    for kind in _EFFORTS:
+        series = []
+        for number, method in enumerate(comparison.methods):
+            trials = [
+                trial
+                for setting in comparison.settings
+                if (cell := comparison.cells.get((setting, method))) is not None
+                for trial in cell.trials
+            ]
+            points = tuple(
+                Point(amount, trial.accuracy, note=_trial_note(trial, method))
+                for trial in trials
+                if trial.accuracy is not None and (amount := kind.of(trial)) is not None
+            )
+            if points:
+                series.append(Series(method, _thinned(points), number, "points"))
+        if series:
+            panels.append(Panel(kind.title, kind.x_label, tuple(series), logarithmic=True))
+    return Figure(
+        "effort",
+        "Attempts, cost and time against accuracy",
+        "One mark for each trial. What cost nothing, or is not known, is left out.",
+        tuple(panels),
+        _legend(comparison, panels),
+    )
+
+
+def attempts_of(trial: TrialRecord) -> Figure | None:
+    """Show the validation accuracy of one trial's attempts, in the order they were made."""
+    tried = [
+        (attempt, attempt.validation_accuracy)
+        for attempt in trial.attempts
+        if attempt.validation_accuracy is not None
+    ]
+    if len(tried) < 2:
+        return None
+    best, steps, points = 0.0, [], []
+    for attempt, validation in tried:
+        best = max(best, validation)
+        steps.append(Point(attempt.number, best))
+        note = f"attempt {attempt.number}: {percent(validation)}% on validation"
+        points.append(Point(attempt.number, validation, note=note))
+    panel = Panel(
+        "",
+        "attempt",
+        (
+            Series("each program", tuple(points), 0, "points"),
+            Series("best so far", tuple(steps), 1, "steps"),
+        ),
+    )
+    return Figure(
+        "attempts",
+        "Validation accuracy, attempt by attempt",
+        "Each dot is a program; the line is the best so far.",
+        (panel,),
+        (("each program", 0), ("best so far", 1)),
+    )
+
+
+def _bar_row(comparison: Comparison, setting: Setting) -> BarRow:
+    bars = [
+        Bar(method, cell.test.mean, cell.test.low, cell.test.high, number)
+        for number, method in enumerate(comparison.methods)
+        if (cell := comparison.cells.get((setting, method))) is not None and cell.test is not None
+    ]
+    figures = comparison.published.get(setting, {})
+    for kind, methods in (("LLM-PV", LLM_PV_METHODS), ("other", OTHER_METHODS)):
+        known = [method for method in methods if method in figures]
+        if known and bars:
+            top = max(known, key=lambda method: figures[method])
+            label = f"published, best {kind}: {top}"
+            bars.append(Bar(label, figures[top], None, None, 6, published=True))
+    return BarRow(setting_label(setting), tuple(bars), comparison.baselines.get(setting))
+
+
+def setting_label(setting: Setting) -> str:
+    """Return a setting in a few words, without its sampler."""
+    length = f", length {setting.length}" if setting.length != "" else ""
+    return f"{setting.title}{length}, {_rows(setting.labelled)}".removesuffix(", ")
+
+
+def _rows(labelled: int | None) -> str:
+    return count(labelled, "labelled row") if labelled else ""
+
+
+def _length_lines(
+    comparison: Comparison, settings: Sequence[Setting], method: str, colour: int
+) -> list[Series]:
+    """Return a method's lines: one for each learned length with other lengths, else one in all."""
+    own = _points(comparison, settings, method, lambda s: float(s.length or 0))
+    lines = []
+    for setting in settings:
+        cell = comparison.cells.get((setting, method))
+        if cell is None or cell.test is None or not isinstance(setting.length, int):
+            continue
+        start = [point for point in own if point.x == setting.length]
+        there = _transfer_points(cell.trials, setting.length)
+        if there:
+            lines.append(Series(method, (*start, *there), colour))
+    if not lines and len({point.x for point in own}) > 1:
+        lines.append(Series(method, own, colour))
+    return lines
+
+
+def _transfer_points(trials: Iterable[TrialRecord], learned_at: int) -> list[Point]:
+    scores: dict[int, list[tuple[float, int | None]]] = {}
+    for trial in trials:
+        for there in trial.transfer:
+            if (
+                isinstance(there.length, int)
+                and there.length != learned_at
+                and there.accuracy is not None
+            ):
+                scores.setdefault(there.length, []).append((there.accuracy, there.rows))
+    points = []
+    for length in sorted(scores):
+        found = estimate(scores[length])
+        assert found is not None
+        note = (
+            f"learned at length {learned_at}, scored at {length}: {percent(found.mean)}% "
+            f"{interval(found)}, {count(found.trials, 'trial')}"
+        )
+        points.append(Point(length, found.mean, found.low, found.high, note))
+    return points
+
+
+def _points(
+    comparison: Comparison,
+    settings: Sequence[Setting],
+    method: str,
+    place: Callable[[Setting], float],
+) -> tuple[Point, ...]:
+    points = []
+    for setting in settings:
+        cell = comparison.cells.get((setting, method))
+        x = place(setting) if isinstance(setting.length, int) or setting.length == "" else 0.0
+        if cell is None or cell.test is None or x <= 0:
+            continue
+        test = cell.test
+        note = f"{method}, {setting_label(setting)}: {percent(test.mean)}% {interval(test)}"
+        points.append(Point(x, test.mean, test.low, test.high, note))
+    return tuple(sorted(points, key=lambda point: point.x))
+
+
+def _baseline(comparison: Comparison, settings: Sequence[Setting]) -> float | None:
+    known = [comparison.baselines[s] for s in settings if s in comparison.baselines]
+    return sum(known) / len(known) if known else None
+
+
+def _trial_note(trial: TrialRecord, method: str) -> str:
+    length = f" L={trial.cell.length}" if trial.cell.length != "" else ""
+    return (
+        f"{method}, {trial.cell.function}{length}, trial {trial.cell.trial + 1}: "
+        f"{percent(trial.accuracy)}%"
+    )
+
+
+def _thinned(points: tuple[Point, ...]) -> tuple[Point, ...]:
+    """Keep one of several marks that would lie on one another."""
+    different = {(f"{point.x:.3g}", f"{point.y:.2f}"): point for point in points}
+    return tuple(sorted(different.values(), key=lambda point: (point.x, point.y)))
+
+
+def _legend(comparison: Comparison, panels: Sequence[Panel | Bars]) -> tuple[tuple[str, int], ...]:
+    """Return the methods that occur in some panels."""
+    shown: set[str] = set()
+    for panel in panels:
+        if isinstance(panel, Bars):
+            shown.update(bar.label for row in panel.rows for bar in row.bars)
+        else:
+            shown.update(series.label for series in panel.series)
+    return tuple((m, number) for number, m in enumerate(comparison.methods) if m in shown)
+
+
+def _parts(figure: Figure) -> list[Figure]:
+    """Split a figure of very many panels into several."""
+    if len(figure.panels) <= _PANELS_IN_A_FIGURE:
+        return [figure]
+    return [
+        Figure(
+            f"{figure.name}-{start // _PANELS_IN_A_FIGURE + 1}",
+            figure.title,
+            figure.caption,
+            figure.panels[start : start + _PANELS_IN_A_FIGURE],
+            figure.legend,
+        )
+        for start in range(0, len(figure.panels), _PANELS_IN_A_FIGURE)
+    ]

@@ -1,0 +1,198 @@
+"""The first screen of a page: what was learned, how sure that is, against which baseline."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean
+
+from llm_pv.report.comparison import Comparison, Estimate
+from llm_pv.report.drawing import draw_strip
+from llm_pv.report.records import RunRecord, TrialRecord
+from llm_pv.report.tables import SOLVED
+from llm_pv.report.text import count, percent, visible
+from llm_pv.report.transfer import shortcuts
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One figure with what it is."""
+
+    label: str
+    value: str
+    detail: str = ""
+    alarm: bool = False
+
+
+@dataclass(frozen=True)
+class Hero:
+    """What stands on the first screen.
+
+    Parameters
+    ----------
+    eyebrow, headline, lead
+        Where it comes from, what came of it, and a sentence more.
+    facts
+        A few figures.
+    notices
+        What must not be overlooked.
+    strip
+        A drawing of the accuracy among its limits; empty for none.
+    """
+
+    eyebrow: str
+    headline: str
+    lead: str
+    facts: tuple[Fact, ...]
+    notices: tuple[str, ...] = ()
+    strip: str = ""
+
+
+def trial_hero(trial: TrialRecord) -> Hero:
+    """Return the first screen of a page about one trial."""
+    selection = trial.selection
+    name = visible(trial.name or trial.cell.function, 60)
+    sizes = [
+        f"{size:,} {split}"
+        for split, size in (
+            ("train", trial.train_size),
+            ("validation", trial.validation_size),
+            ("test", trial.test_size),
+        )
+        if size is not None
+    ]
+    eyebrow = ", ".join(text for text in (trial.method, " / ".join(sizes)) if text)
+    if selection is None:
+        return Hero(eyebrow, f"{name}: {trial.status}", trial.reason, ())
+    facts = []
+    found = None
+    if trial.accuracy is not None:
+        found = Estimate(trial.accuracy, None, trial.low, trial.high, 1)
+        limits = "" if trial.low is None else f"95%: {percent(trial.low)} to {percent(trial.high)}"
+        facts.append(Fact("Right on test rows", f"{percent(trial.accuracy)}%", limits))
+    if selection.baseline_accuracy is not None:
+        detail = f"always {selection.baseline_label!r}"
+        value = f"{percent(selection.baseline_accuracy)}%"
+        beaten = trial.accuracy is None or trial.accuracy > selection.baseline_accuracy
+        facts.append(Fact("Majority baseline", value, detail, alarm=not beaten))
+    if selection.error_bound is not None:
+        facts.append(
+            Fact(
+                "Certified error at most",
+                f"{percent(selection.error_bound)}%",
+                f"with {1 - (selection.delta or 0):.0%} confidence, for rows like these",
+            )
+        )
+    if trial.validation_accuracy is not None:
+        value = f"{percent(trial.validation_accuracy)}%"
+        facts.append(Fact("Right on validation", value, "what the program was selected by"))
+    strip = draw_strip(
+        found,
+        validation=trial.validation_accuracy,
+        baseline=selection.baseline_accuracy,
+        floor=None if selection.error_bound is None else 1 - selection.error_bound,
+    )
+    lead = _lead(trial)
+    return Hero(eyebrow, _headline(trial, name), lead, tuple(facts), strip=strip if facts else "")
+
+
+def _lead(trial: TrialRecord) -> str:
+    """Say how the program did on rows it had no part in, beside the answer that needs none."""
+    selection = trial.selection
+    assert selection is not None
+    if trial.accuracy is None or not trial.test_size:
+        return "There are no test rows: what is known comes from the rows it was selected by."
+    text = (
+        f"Right on {percent(trial.accuracy)}% of {count(trial.test_size, 'test row')}, which were "
+        "looked at once"
+    )
+    if selection.baseline_accuracy is None:
+        return f"{text}."
+    label, share = selection.baseline_label, percent(selection.baseline_accuracy)
+    return f"{text}. Always answering {label!r} is right on {share}%."
+
+
+def _headline(trial: TrialRecord, name: str) -> str:
+    selection = trial.selection
+    assert selection is not None
+    if not selection.program:
+        return f"No program was found for {name}"
+    if selection.verdict.startswith("a rule was found"):
+        return f"A rule was found for {name}"
+    if selection.verdict.startswith("nothing found"):
+        return f"Nothing found for {name} that beats a baseline"
+    return f"A program for {name}, but chance is not ruled out"
+
+
+def grid_hero(comparison: Comparison, runs: Sequence[RunRecord]) -> Hero:
+    """Return the first screen of a page about many trials."""
+    trials = comparison.trials()
+    eyebrow = ", ".join(
+        (
+            count(len(runs), "run"),
+            count(len(comparison.settings), "setting"),
+            count(len(trials), "trial"),
+        )
+    )
+    means = [cell.test.mean for cell in comparison.cells.values() if cell.test is not None]
+    statuses: dict[str, int] = {}
+    for trial in trials:
+        statuses[trial.status] = statuses.get(trial.status, 0) + 1
+    facts = []
+    if len(comparison.methods) == 1 and means:
+        facts.append(Fact("Mean test accuracy", f"{percent(mean(means))}%", "over settings"))
+    if comparison.baselines:
+        known = mean(comparison.baselines.values())
+        facts.append(Fact("Majority baseline", f"{percent(known)}%", "on the same test rows"))
+    rests = shortcuts(comparison)
+    if any(
+        there.sampler == "hard" and trial.cell.sampler == "paper"
+        for trial in trials
+        for there in trial.transfer
+    ):
+        tasks = ", ".join(dict.fromkeys(setting.title for setting, _ in rests))
+        facts.append(
+            Fact("Rest on a shortcut", str(len(rests)), tasks or "none found", alarm=bool(rests))
+        )
+    others = {status: number for status, number in statuses.items() if status != "done"}
+    detail = ", ".join(f"{number} {status}" for status, number in others.items()) or "all done"
+    done = f"{statuses.get('done', 0)} of {len(trials)}"
+    facts.append(Fact("Trials done", done, detail, alarm=bool(others)))
+    notices = [
+        f"The run {run.label} is in progress: {run.unfinished} of {len(run.trials)} trials have "
+        "not ended. Its figures are partial."
+        for run in runs
+        if run.unfinished
+    ]
+    headline, lead = _said_of_many(comparison, means, len(rests))
+    return Hero(eyebrow, headline, lead, tuple(facts), tuple(notices))
+
+
+def _said_of_many(comparison: Comparison, means: Sequence[float], rests: int) -> tuple[str, str]:
+    """Return the headline about many trials and the sentence beneath it."""
+    setting = "A setting is a task at a length, with a sampler and a number of labelled rows."
+    if not means:
+        return "Nothing measured yet", "No trial has a test accuracy."
+    if len(comparison.methods) == 1:
+        solved = sum(value >= SOLVED for value in means)
+        reserve = (
+            f" {count(rests, 'setting rests', 'settings rest')} on a shortcut." if rests else ""
+        )
+        return (
+            f"{comparison.methods[0]}: {solved} of {len(means)} settings solved",
+            f"Solved means a mean test accuracy of {SOLVED:.0%} or more.{reserve} {setting}",
+        )
+    methods = count(len(comparison.methods), "method")
+    headline = f"{methods} on {count(len(comparison.settings), 'setting')}"
+    shared = comparison.shared
+    if not shared:
+        return headline, f"There is no setting that all methods share. {setting}"
+    over = {
+        method: mean(comparison.tested(s, method) or 0.0 for s in shared)
+        for method in comparison.methods
+    }
+    top = max(over.values())
+    leaders = " and ".join(method for method, value in over.items() if value == top)
+    verb = "have" if " and " in leaders else "has"
+    return headline, (
+        f"Over {count(len(shared), 'setting')} that all of them share, {leaders} {verb} the "
+        f"highest mean test accuracy: {percent(top)}%. {setting}"
+    )

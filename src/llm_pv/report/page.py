@@ -1,0 +1,231 @@
+"""One self-contained HTML page for one run or many: nothing is loaded, nothing from a run is code.
+
+Every text of a run is escaped by the template engine; a strict Content-Security-Policy names the
+page's own style and script by their digests and allows nothing else. The page holds no date but
+those of the runs, so the same runs give the same bytes.
+"""
+
+import base64
+import json
+import shlex
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import PurePath
+from typing import Any
+
+from llm_pv import __version__
+from llm_pv.report.cells import DETAILS, Detail, cell_entries, estimated_size, trial_entry
+from llm_pv.report.charts import COLOURS, Figure
+from llm_pv.report.comparison import Comparison
+from llm_pv.report.drawing import SHAPES, draw
+from llm_pv.report.figures import attempts_of, figures
+from llm_pv.report.hero import grid_hero, trial_hero
+from llm_pv.report.records import RunRecord, TrialRecord
+from llm_pv.report.tables import Table, comparison_table, methods_table
+from llm_pv.report.text import count, percent, visible, visible_code
+from llm_pv.report.transfer import lengths_table, shortcuts_table
+
+LARGEST_PAGE = 3_000_000
+"""Bytes a page may have; programs and attempts are cut until it does."""
+
+_OPEN_TRIALS = 3
+"""So many trials are unfolded when the page opens."""
+
+
+def build_page(comparison: Comparison) -> str:
+    """Return the page about some runs, in full or cut to `LARGEST_PAGE`."""
+    context = _context(comparison)
+    trials = comparison.trials()
+    page = ""
+    for detail in DETAILS:
+        is_last = detail is DETAILS[-1]
+        if not is_last and estimated_size(trials, detail) > LARGEST_PAGE:
+            continue  # colouring programs takes a while: not for a page that will not do
+        page = _render(context | _details(comparison, detail))
+        if len(page.encode()) <= LARGEST_PAGE:
+            break
+    return page
+
+
+def _context(comparison: Comparison) -> dict[str, Any]:
+    """Return what a page shows whatever its detail."""
+    runs, trials = comparison.runs, comparison.trials()
+    alone = trials[0] if len(trials) == 1 and len(runs) == 1 else None
+    found = [] if alone else figures(comparison)
+    groups: dict[str, list[Figure]] = {}
+    for figure in found:
+        groups.setdefault(figure.name.rstrip("-0123456789"), []).append(figure)
+    tables = {
+        "comparison": comparison_table(comparison).without_constants(),
+        "methods": methods_table(comparison),
+        "lengths": lengths_table(comparison).without_constants(),
+        "shortcuts": shortcuts_table(comparison).without_constants(),
+    }
+    hero = trial_hero(alone) if alone else grid_hero(comparison, runs)
+    return {
+        "title": hero.headline,
+        "hero": hero,
+        "figure_groups": list(groups.items()),
+        "attempts_figure": attempts_of(alone) if alone else None,
+        "tables": tables,
+        "runs": [_run(run) for run in runs],
+        "missing": [] if alone else _missing(groups, tables),
+        "sections": _sections_of_one(alone) if alone else _sections(groups, tables),
+        "version": __version__,
+    }
+
+
+def _details(comparison: Comparison, detail: Detail) -> dict[str, Any]:
+    trials = comparison.trials()
+    alone = len(trials) == 1 and len(comparison.runs) == 1
+    note = ""
+    if detail is not DETAILS[0]:
+        note = (
+            f"To keep the page small it shows at most {count(detail.attempts, 'attempt')} of a "
+            f"trial and {detail.characters:,} characters of a program."
+        )
+    return {
+        "alone": trial_entry(trials[0], detail) if alone else None,
+        "cells": [] if alone else cell_entries(comparison, detail),
+        "open_trials": len(trials) <= _OPEN_TRIALS,
+        "detail_note": note,
+    }
+
+
+def _render(context: dict[str, Any]) -> str:
+    environment = _environment()
+    style, script = _asset("style.css"), _asset("script.js")
+    from markupsafe import Markup  # a part of jinja2
+
+    return str(
+        environment.get_template("page.html").render(
+            context,
+            # The page's own drawing and its two files, which are no foreign text.
+            strip=Markup(context["hero"].strip),  # noqa: S704
+            style=Markup(style),  # noqa: S704
+            script=Markup(script),  # noqa: S704
+            style_hash=_digest(style),
+            script_hash=_digest(script),
+        )
+    )
+
+
+@cache
+def _environment() -> Any:
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_asset),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"colours": len(COLOURS), "shapes": SHAPES}
+    environment.filters |= {
+        "visible": visible,
+        "code": visible_code,
+        "percent": percent,
+        "sentence": lambda text: text[:1].upper() + text[1:] + ("" if text.endswith(".") else "."),
+        # Both come out of serialisers that escape what they are given.
+        "draw": lambda panel: Markup(draw(panel)),  # noqa: S704
+        "highlight": lambda source: Markup(highlight_python(source)),  # noqa: S704
+    }
+    return environment
+
+
+@lru_cache(maxsize=4096)
+def highlight_python(source: str) -> str:
+    """Return a program as HTML, its words marked with the classes of the style sheet."""
+    from pygments import highlight
+    from pygments.formatters.html import HtmlFormatter
+    from pygments.lexers.python import PythonLexer
+
+    lexer = PythonLexer(stripnl=False, ensurenl=False)
+    return str(highlight(visible_code(source), lexer, HtmlFormatter(nowrap=True)))
+
+
+@cache
+def _asset(name: str) -> str:
+    return files("llm_pv.report").joinpath("templates", name).read_text("utf-8")
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(sha256(text.encode()).digest()).decode()
+
+
+def _run(run: RunRecord) -> dict[str, Any]:
+    header = run.header
+    ended = len(run.trials) - run.unfinished
+    return {
+        "label": run.label,
+        "command": command_line(header.get("command", [])),
+        "created": str(header.get("created", "")),
+        "state": f"{ended} of {count(len(run.trials), 'trial')} ended"
+        + (f", {run.unfinished} not yet" if run.unfinished else ""),
+        "state_open": bool(run.unfinished),
+        "seeds": ", ".join(dict.fromkeys(trial.seed for trial in run.trials)),
+        "versions": ", ".join(f"{name} {v}" for name, v in header.get("versions", {}).items()),
+        "platform": str(header.get("platform", "")),
+        "configuration": json.dumps(header["configuration"], indent=2),
+    }
+
+
+def command_line(words: Sequence[object]) -> str:
+    """Return the command of a run as it would be typed, wherever the program stood.
+
+    Examples
+    --------
+    >>> command_line(["/opt/x/llm_pv/__main__.py", "learn", "my rows.csv"])
+    "llm-pv learn 'my rows.csv'"
+    """
+    if not words:
+        return ""
+    program = PurePath(str(words[0])).name
+    shown = "llm-pv" if program in ("__main__.py", "llm-pv", "llm-pv.exe") else program
+    return shlex.join([shown, *map(str, words[1:])])
+
+
+def _sections(groups: dict[str, list[Figure]], tables: dict[str, Table]) -> list[tuple[str, str]]:
+    names = {
+        "accuracy": "Accuracy",
+        "lengths": "Lengths",
+        "training-size": "Training size",
+        "effort": "Effort",
+    }
+    sections = [("result", "Result"), ("comparison", "Comparison")]
+    sections += [(name, names[name]) for name in groups]
+    if tables["shortcuts"].rows:
+        sections.append(("shortcuts", "Shortcuts"))
+    return [*sections, ("programs", "Programs"), ("runs", "Runs")]
+
+
+def _sections_of_one(trial: TrialRecord) -> list[tuple[str, str]]:
+    middle = [("attempts", "Attempts")] if trial.attempts else []
+    return [("result", "Result"), *middle, ("runs", "Run")]
+
+
+def _missing(groups: dict[str, list[Figure]], tables: dict[str, Table]) -> list[str]:
+    """Say which figures there is nothing for, and which runs would fill them."""
+    lines = []
+    if "lengths" not in groups:
+        lines.append(
+            "Accuracy at other lengths: llm-pv synthesize scores selected programs there, unless "
+            "--no-transfer is given; other methods need several --lengths."
+        )
+    if "training-size" not in groups:
+        lines.append(
+            "Accuracy against the number of labelled rows: every method has one number of rows in "
+            "each task; runs with another --train-size would show it."
+        )
+    if not tables["shortcuts"].rows:
+        lines.append("Shortcuts: no program of these runs was scored on hard data.")
+    if not tables["comparison"].has_published:
+        lines.append(
+            "Published figures: there are some for the paper's sampler with 200 labelled rows, at "
+            "length 100 (graphs at 300), and these runs have no such setting."
+        )
+    return lines

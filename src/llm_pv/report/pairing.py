@@ -1,0 +1,399 @@
+"""Two runs set against each other on the same test rows: McNemar per cell, Wilcoxon across cells.
+
+The test rows of a benchmark cell depend on the task, its length, the sampler, the seed and the
+trial; a smaller test split is the beginning of a larger one. So predictions pair by their row
+number, and where one run has fewer rows, on those.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from llm_pv.errors import ConfigurationError, RunError
+from llm_pv.report.comparison import method_name
+from llm_pv.report.records import RunRecord, TrialRecord, load_run
+from llm_pv.runs.cells import Cell
+from llm_pv.runs.reading import read_test_predictions
+
+ALPHA = 0.05
+"""The level at which the text counts on chance findings."""
+
+
+@dataclass(frozen=True)
+class TrialPair:
+    """One trial of either run on the same test rows, or why they cannot be paired.
+
+    Parameters
+    ----------
+    trial
+        The number of the trial, from 1.
+    rows
+        Test rows both have predictions for.
+    only_a, only_b
+        Rows that one of them alone got right.
+    accuracy_a, accuracy_b
+        Accuracies on those rows.
+    reason
+        Why there is no pair; empty if there is one.
+    """
+
+    trial: int
+    rows: int = 0
+    only_a: int = 0
+    only_b: int = 0
+    accuracy_a: float | None = None
+    accuracy_b: float | None = None
+    reason: str = ""
+
+    @property
+    def difference(self) -> float | None:
+        """How much better b is."""
+        if self.accuracy_a is None or self.accuracy_b is None:
+            return None
+        return self.accuracy_b - self.accuracy_a
+
+    @property
+    def p_value(self) -> float | None:
+        """McNemar's exact test of this trial's pair of predictors."""
+        return None if self.reason else mcnemar(self.only_a, self.only_b)
+
+
+@dataclass(frozen=True)
+class CellPair:
+    """One cell of either run: all its trials together.
+
+    ``holm`` is the p-value adjusted by Holm's method for the number of cells compared.
+    """
+
+    cell: Cell
+    name: str
+    trials: tuple[TrialPair, ...]
+    holm: float | None = None
+
+    @property
+    def paired(self) -> tuple[TrialPair, ...]:
+        """The trials that could be paired."""
+        return tuple(trial for trial in self.trials if not trial.reason)
+
+    @property
+    def accuracy_a(self) -> float | None:
+        """The mean accuracy of a over the paired trials."""
+        return _mean([trial.accuracy_a for trial in self.paired])
+
+    @property
+    def accuracy_b(self) -> float | None:
+        """The mean accuracy of b over the paired trials."""
+        return _mean([trial.accuracy_b for trial in self.paired])
+
+    @property
+    def difference(self) -> float | None:
+        """The mean difference, b less a."""
+        return _mean([trial.difference for trial in self.paired])
+
+    @property
+    def only_a(self) -> int:
+        """Rows that a alone got right, over all paired trials."""
+        return sum(trial.only_a for trial in self.paired)
+
+    @property
+    def only_b(self) -> int:
+        """Rows that b alone got right, over all paired trials."""
+        return sum(trial.only_b for trial in self.paired)
+
+    @property
+    def p_value(self) -> float | None:
+        """McNemar's exact test over the rows of all paired trials."""
+        return mcnemar(self.only_a, self.only_b) if self.paired else None
+
+
+@dataclass(frozen=True)
+class RunPair:
+    """Two runs compared.
+
+    Parameters
+    ----------
+    a, b
+        What either is called: the run and the method.
+    cells
+        Every cell both have.
+    wilcoxon
+        The p-value of Wilcoxon's signed-rank test over the cells' mean differences; None where no
+        cell differs or none could be paired.
+    differing
+        Cells that differ at all, which are the ones Wilcoxon's test uses.
+    unmatched
+        Trials that only one of the runs has.
+    """
+
+    a: str
+    b: str
+    cells: tuple[CellPair, ...]
+    wilcoxon: float | None
+    differing: int
+    unmatched: int
+
+    @property
+    def compared(self) -> tuple[CellPair, ...]:
+        """The cells with at least one paired trial."""
+        return tuple(cell for cell in self.cells if cell.paired)
+
+    def record(self) -> dict[str, Any]:
+        """Return everything as plain JSON values."""
+        return {
+            "a": self.a,
+            "b": self.b,
+            "cells": [_cell_record(cell) for cell in self.cells],
+            "wilcoxon_p": self.wilcoxon,
+            "differing_cells": self.differing,
+            "compared_cells": len(self.compared),
+            "unmatched_trials": self.unmatched,
+        }
+
+
+def compare_runs(
+    a: Path, b: Path, method_a: str | None = None, method_b: str | None = None
+) -> RunPair:
+    """Compare two runs cell by cell on the test rows they share.
+
+    Parameters
+    ----------
+    a, b
+        Run directories; the same one twice if it holds several methods.
+    method_a, method_b
+        The methods compared, where a run holds several.
+
+    Raises
+    ------
+    RunError
+        If a run cannot be read, or the two have no cell in common.
+    ConfigurationError
+        If a run holds several methods and none was named, or not the one named.
+    """
+    runs = [load_run(path) for path in (a, b)]
+    methods = [
+        _method(run, named, option)
+        for run, named, option in zip(
+            runs, (method_a, method_b), ("--method-a", "--method-b"), strict=True
+        )
+    ]
+    if a.resolve() == b.resolve() and methods[0] == methods[1]:
+        raise ConfigurationError(f"{a} is compared with itself; name another run or method")
+    sides = [
+        {trial.cell: trial for trial in run.trials if method_name(trial) == method}
+        for run, method in zip(runs, methods, strict=True)
+    ]
+    common = [cell for cell in sides[0] if cell in sides[1]]
+    if not common:
+        raise RunError(
+            f"{a} and {b} have no cell in common: {_cells_in_words(sides[0])} there, "
+            f"{_cells_in_words(sides[1])} here; compare runs of the same tasks, lengths and sampler"
+        )
+    groups: dict[tuple[str, int | str, str], list[Cell]] = {}
+    for cell in common:
+        groups.setdefault((cell.function, cell.length, cell.sampler), []).append(cell)
+    cells = [
+        CellPair(
+            Cell(*key),
+            sides[0][group[0]].name,
+            tuple(
+                pair_trials((runs[0], sides[0][cell]), (runs[1], sides[1][cell])) for cell in group
+            ),
+        )
+        for key, group in groups.items()
+    ]
+    cells = _with_holm(cells)
+    differences = [round(cell.difference, 12) for cell in cells if cell.difference]
+    names = [f"{run.label}: {method}" for run, method in zip(runs, methods, strict=True)]
+    return RunPair(
+        a=names[0],
+        b=names[1],
+        cells=tuple(cells),
+        wilcoxon=wilcoxon(differences),
+        differing=len(differences),
+        unmatched=len(sides[0].keys() ^ sides[1].keys()),
+    )
+
+
+def pair_trials(a: tuple[RunRecord, TrialRecord], b: tuple[RunRecord, TrialRecord]) -> TrialPair:
+    """Pair the predictions of the same trial of two runs, or say why it cannot be."""
+    number = a[1].cell.trial + 1
+    reason = _why_other_rows(a, b)
+    if reason:
+        return TrialPair(number, reason=reason)
+    rights = []
+    labels = []
+    for run, trial in (a, b):
+        if trial.accuracy is None:
+            return TrialPair(number, reason=f"{run.label}: {trial.status}")
+        named = replace(trial.cell, method=trial.method, model=trial.model if trial.method else "")
+        rows = read_test_predictions(run.path, named)
+        try:
+            labels.append([row["label"] for row in rows])
+            rights.append([row["label"] == row["prediction"] for row in rows])
+        except KeyError as error:
+            raise RunError(
+                f"{run.path}: the predictions of {trial.cell.function!r}, trial {number}, have no "
+                f"column {error}; restore the file"
+            ) from error
+        if not rows:
+            return TrialPair(number, reason=f"{run.label} holds no predictions of it")
+    rows_in_both = min(map(len, rights))
+    if labels[0][:rows_in_both] != labels[1][:rows_in_both]:
+        return TrialPair(number, reason="the labels of the test rows differ: other rows")
+    pairs = list(zip(*rights, strict=False))
+    return TrialPair(
+        number,
+        rows=rows_in_both,
+        only_a=sum(right_a and not right_b for right_a, right_b in pairs),
+        only_b=sum(right_b and not right_a for right_a, right_b in pairs),
+        accuracy_a=sum(right for right, _ in pairs) / rows_in_both,
+        accuracy_b=sum(right for _, right in pairs) / rows_in_both,
+    )
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """Return the p-value of McNemar's exact test of whether two predictors err equally often.
+
+    Parameters
+    ----------
+    only_a, only_b
+        Rows that one of the two alone got right.
+
+    Examples
+    --------
+    >>> mcnemar(0, 5), mcnemar(3, 3), mcnemar(0, 0)
+    (0.0625, 1.0, 1.0)
+    """
+    if only_a + only_b == 0:
+        return 1.0
+    from scipy.stats import binomtest
+
+    return float(binomtest(only_b, only_a + only_b).pvalue)
+
+
+def wilcoxon(differences: Sequence[float]) -> float | None:
+    """Return the p-value of Wilcoxon's signed-rank test, None without differences."""
+    if not differences:
+        return None
+    from scipy import stats
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that ties make it approximate is said beside it
+        return float(stats.wilcoxon(differences).pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted by Holm's step-down method.
+
+    Source: Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of
+    Statistics 6, 1979.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        largest = max(largest, min(1.0, p_values[place] * (len(p_values) - rank)))
+        adjusted[place] = largest
+    return adjusted
+
+
+def _with_holm(cells: Sequence[CellPair]) -> list[CellPair]:
+    tested = [cell.p_value for cell in cells if cell.p_value is not None]
+    adjusted = iter(holm(tested))
+    return [
+        CellPair(
+            cell.cell, cell.name, cell.trials, None if cell.p_value is None else next(adjusted)
+        )
+        for cell in cells
+    ]
+
+
+def _why_other_rows(a: tuple[RunRecord, TrialRecord], b: tuple[RunRecord, TrialRecord]) -> str:
+    """Say in what two trials' test rows differ by what decides them; empty if in nothing."""
+    what = [_what_decides_rows(run, trial) for run, trial in (a, b)]
+    for name in what[0].keys() & what[1].keys():
+        if what[0][name] != what[1][name]:
+            return f"other test rows: {name} is {what[0][name]} in a and {what[1][name]} in b"
+    if a[1].cell.length == "" and not {"digest of the rows"} <= what[0].keys() & what[1].keys():
+        return "nothing recorded tells whether the test rows are the same"
+    return ""
+
+
+def _what_decides_rows(run: RunRecord, trial: TrialRecord) -> dict[str, object]:
+    configuration = run.header["configuration"]
+    if "rows_digest" in configuration:
+        return {"digest of the rows": str(configuration["rows_digest"])[:12]}
+    request = configuration.get("request")
+    known: dict[str, object] = {"seed": trial.seed}
+    if isinstance(request, Mapping):
+        same_data = bool(request.get("same_data"))
+        known |= {
+            "data set": 0 if same_data else trial.cell.trial,
+            "table": request.get("table"),
+            "raw tables": request.get("raw_tables"),
+        }
+    return known
+
+
+def _method(run: RunRecord, named: str | None, option: str) -> str:
+    methods = sorted({method_name(trial) for trial in run.trials})
+    if not methods:
+        raise RunError(f"{run.path} holds no trial yet")
+    if named is None:
+        if len(methods) > 1:
+            raise ConfigurationError(
+                f"{run.path} holds several methods; name one with {option}: {', '.join(methods)}"
+            )
+        return methods[0]
+    if named not in methods:
+        raise ConfigurationError(
+            f"{option} {named!r}: {run.path} holds {', '.join(methods)}; name one of these"
+        )
+    return named
+
+
+def _cells_in_words(cells: Mapping[Cell, object]) -> str:
+    slugs = list(dict.fromkeys(cell.slug for cell in cells))
+    return ", ".join(slugs[:3]) + (", ..." if len(slugs) > 3 else "")
+
+
+def _cell_record(cell: CellPair) -> dict[str, Any]:
+    return {
+        "function": cell.cell.function,
+        "name": cell.name,
+        "length": cell.cell.length,
+        "sampler": cell.cell.sampler,
+        "accuracy_a": cell.accuracy_a,
+        "accuracy_b": cell.accuracy_b,
+        "difference": cell.difference,
+        "only_a_right": cell.only_a,
+        "only_b_right": cell.only_b,
+        "mcnemar_p": cell.p_value,
+        "mcnemar_p_holm": cell.holm,
+        "trials": [
+            {
+                "trial": trial.trial,
+                "rows": trial.rows,
+                "accuracy_a": trial.accuracy_a,
+                "accuracy_b": trial.accuracy_b,
+                "difference": trial.difference,
+                "only_a_right": trial.only_a,
+                "only_b_right": trial.only_b,
+                "mcnemar_p": trial.p_value,
+                "reason": trial.reason,
+            }
+            for trial in cell.trials
+        ],
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return mean(known) if known else None

@@ -1,0 +1,169 @@
+"""Figures as SVG and PDF files, through matplotlib; the same bytes for the same figures."""
+
+import io
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from llm_pv.errors import MissingExtraError
+from llm_pv.report.charts import COLOURS, Bars, Figure, Panel
+from llm_pv.report.text import percent, visible
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Plate
+
+_COLUMNS = 3
+_WIDTH, _HEIGHT = 3.6, 2.5
+_MARKERS = ("o", "s", "^", "D")
+_STYLE: Any = {
+    "svg.hashsalt": "llm-pv",
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+    "font.size": 8,
+    "font.family": ["sans-serif"],
+    "font.sans-serif": ["DejaVu Sans"],
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#8a8f94",
+    "axes.titlesize": 8.5,
+    "axes.titlelocation": "left",
+    "text.color": "#1d2125",
+    "text.usetex": False,
+    "text.parse_math": False,
+}
+
+
+def draw_files(figure: Figure) -> Iterator[tuple[str, bytes]]:
+    """Draw a figure and yield the ends of its files' names with what is in them.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    try:
+        import matplotlib as mpl
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "report", "write figures as files") from error
+    with mpl.rc_context():
+        mpl.rcdefaults()  # nobody's own style decides what a report looks like
+        mpl.rcParams.update(_STYLE)
+        plate = _plate(figure)
+        for kind, metadata in (
+            ("svg", {"Date": None, "Creator": "llm-pv"}),
+            ("pdf", {"CreationDate": None, "Creator": "llm-pv", "Producer": "llm-pv"}),
+        ):
+            buffer = io.BytesIO()
+            plate.savefig(buffer, format=kind, metadata=metadata)
+            yield kind, buffer.getvalue()
+
+
+def _plate(figure: Figure) -> "Plate":
+    from matplotlib.figure import Figure as Plate
+    from matplotlib.lines import Line2D
+
+    columns = min(_COLUMNS, len(figure.panels))
+    rows = math.ceil(len(figure.panels) / columns)
+    tall = max(_bars_height(panel) for panel in figure.panels)
+    plate = Plate(figsize=(_WIDTH * columns, tall * rows), layout="constrained")
+    grid = plate.subplots(rows, columns, squeeze=False)
+    for number, axes in enumerate(grid.flat):
+        if number < len(figure.panels):
+            panel = figure.panels[number]
+            if isinstance(panel, Bars):
+                _draw_bars(axes, panel)
+            else:
+                _draw_panel(axes, panel)
+        else:
+            axes.set_axis_off()
+    plate.suptitle(visible(figure.title), x=0.01, ha="left", fontsize=10, fontweight="bold")
+    handles = [
+        Line2D([], [], color=_colour(number), marker=_marker(number), label=_label(label))
+        for label, number in figure.legend
+    ]
+    plate.legend(handles=handles, loc="outside lower left", ncols=3, frameon=False)
+    plate.draw_without_rendering()
+    plate.set_layout_engine("none")  # laid out once, for both files
+    return plate
+
+
+def _bars_height(panel: Panel | Bars) -> float:
+    if not isinstance(panel, Bars):
+        return _HEIGHT
+    return 0.8 + sum(0.3 + 0.16 * len(row.bars) for row in panel.rows)
+
+
+def _draw_panel(axes: "Axes", panel: Panel) -> None:
+    axes.set_title(visible(panel.title, 60))
+    axes.set_xlabel(visible(panel.x_label))
+    room = 1 - panel.floor
+    axes.set_ylim(panel.floor - 0.03 * room, 1 + 0.03 * room)
+    shares = [panel.floor + room * quarter / 4 for quarter in range(5)]
+    axes.set_yticks(shares, [f"{100 * share:.4g}%" for share in shares])
+    axes.grid(axis="y", color="#e3e3e0", linewidth=0.6)
+    if panel.logarithmic:
+        axes.set_xscale("log")
+    axes.set_xticks(panel.ticks, [f"{tick:,.4g}" for tick in panel.ticks])
+    axes.minorticks_off()
+    if panel.baseline is not None:
+        axes.axhline(panel.baseline, color="#6b7178", linestyle="--", linewidth=0.8)
+    for series in panel.series:
+        xs, ys = [point.x for point in series.points], [point.y for point in series.points]
+        colour = _colour(series.colour)
+        if series.kind == "steps":
+            axes.step(xs, ys, where="post", color=colour)
+            continue
+        axes.plot(
+            xs,
+            ys,
+            color=colour,
+            marker=_marker(series.colour),
+            markersize=4,
+            linestyle="-" if series.kind == "line" else "none",
+        )
+        for point in series.points:
+            if point.low is not None and point.high is not None:
+                axes.vlines(point.x, point.low, point.high, color=colour, linewidth=0.9)
+
+
+def _draw_bars(axes: "Axes", bars: Bars) -> None:
+    axes.set_title(visible(bars.title, 60))
+    axes.set_xlim(0, 1.12)
+    axes.set_xticks([0, 0.5, 1], ["0%", "50%", "100%"])
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    y = 0.0
+    for row in bars.rows:
+        axes.text(0, y, _label(row.label, 60), va="center", fontsize=7.5)
+        top = y + 0.5
+        y += 1
+        for bar in row.bars:
+            colour = "#4d5a66" if bar.published else _colour(bar.colour)
+            face = "none" if bar.published else colour
+            style = "--" if bar.published else "-"
+            axes.barh(y, bar.value, 0.8, color=face, edgecolor=colour, linestyle=style)
+            if bar.published:
+                axes.text(0.01, y, _label(bar.label), va="center", fontsize=6, style="italic")
+            if bar.low is not None and bar.high is not None:
+                axes.hlines(y, bar.low, bar.high, color="#1d2125", linewidth=0.9)
+            axes.text(1.02, y, percent(bar.value), va="center", fontsize=7)
+            y += 1
+        if row.baseline is not None:
+            axes.vlines(row.baseline, top, y - 0.5, color="#6b7178", linestyle="--", linewidth=0.8)
+        y += 0.5
+    axes.set_ylim(y, -0.8)
+
+
+def _colour(number: int) -> str:
+    return COLOURS[number % len(COLOURS)]
+
+
+def _marker(number: int) -> str:
+    return _MARKERS[number % len(_MARKERS)]
+
+
+def _label(text: str, longest: int = 50) -> str:
+    """Return a text for a legend, which would leave out one that starts with an underscore."""
+    shown = visible(text, longest)
+    return f" {shown}" if shown.startswith("_") else shown

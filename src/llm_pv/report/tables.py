@@ -1,0 +1,312 @@
+"""The tables of a report: the same for the page, for CSV and for LaTeX."""
+
+from dataclasses import dataclass, replace
+from itertools import groupby
+from statistics import mean
+from typing import Literal
+
+from llm_pv.report.comparison import Cell, Comparison, Setting
+from llm_pv.report.text import count, interval, money, percent, seconds
+
+Group = Literal["", "measured", "published"]
+
+_OF_A_SETTING = ("length", "sampler", "labelled rows")
+
+SOLVED = 0.99
+"""From this mean test accuracy on a setting counts as solved."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """One entry of a table.
+
+    Parameters
+    ----------
+    text
+        What is read.
+    number
+        The figure behind it, which it is sorted by and written as in CSV; None for words.
+    detail
+        What stands smaller beneath it, such as limits.
+    best
+        Whether it is the best of its line.
+    alarm
+        Whether it should stand out.
+    """
+
+    text: str
+    number: float | None = None
+    detail: str = ""
+    best: bool = False
+    alarm: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its heading, and whether its figures were measured here or published."""
+
+    heading: str
+    group: Group = ""
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Parameters
+    ----------
+    name
+        The stem of its files' names.
+    title, caption
+        What it shows, and how to read it.
+    columns, rows
+        The headings and the entries, as many in every row.
+    """
+
+    name: str
+    title: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Value, ...], ...]
+
+    @property
+    def groups(self) -> tuple[tuple[Group, int], ...]:
+        """Neighbouring columns of one group, with how many they are."""
+        runs = groupby(self.columns, key=lambda column: column.group)
+        return tuple((group, len(list(columns))) for group, columns in runs)
+
+    def without_constants(self) -> "Table":
+        """Return the table without columns of a setting that are the same in every row.
+
+        The caption says what they were. CSV and LaTeX keep them.
+        """
+        said, kept = [], []
+        for number, column in enumerate(self.columns):
+            texts = {row[number].text for row in self.rows}
+            if column.heading in _OF_A_SETTING and len(texts) == 1:
+                text = texts.pop()
+                said += [f"{column.heading} {text}"] if text else []
+            else:
+                kept.append(number)
+        caption = f"{self.caption} Everywhere: {', '.join(said)}." if said else self.caption
+        return replace(
+            self,
+            caption=caption,
+            columns=tuple(self.columns[number] for number in kept),
+            rows=tuple(tuple(row[number] for number in kept) for row in self.rows),
+        )
+
+    @property
+    def has_published(self) -> bool:
+        """Whether any column holds published figures."""
+        return any(column.group == "published" for column in self.columns)
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Lay settings out by methods, measured and published figures in groups of their own."""
+    settings = comparison.settings
+    has_baseline = bool(comparison.baselines)
+    published = comparison.published_methods
+    columns = [
+        *setting_columns(),
+        *(Column(method, "measured") for method in comparison.methods),
+        *([Column("majority baseline", "measured")] if has_baseline else []),
+        *(Column(method, "published") for method in published),
+    ]
+    rows = []
+    for setting in settings:
+        best = comparison.best(setting)
+        figures = comparison.published.get(setting, {})
+        top = max(figures.values(), default=None)
+        row = list(setting_values(setting))
+        for method in comparison.methods:
+            cell = comparison.cells.get((setting, method))
+            row.append(_cell_value(cell, best=method in best and len(comparison.methods) > 1))
+        if has_baseline:
+            row.append(share(comparison.baselines.get(setting)))
+        row += [share(figures.get(m), best=figures.get(m) == top) for m in published]
+        rows.append(tuple(row))
+    note = (
+        "Test accuracy in percent, the mean over trials with 95% limits; the best of the measured "
+        "figures of a line is bold. Limits are the wider of the exact binomial interval over all "
+        "test rows and Student's t over trials. "
+    )
+    if published:
+        note += (
+            "Published figures (arXiv 2510.14331 and its repository) were not measured here; the "
+            "best of them is bold too. "
+        )
+    numbers = {cell.test.trials for cell in comparison.cells.values() if cell.test is not None}
+    if numbers:
+        most, least = max(numbers), min(numbers)
+        trials = count(most, "trial") if most == least else f"{least} to {most} trials"
+        note += f"Each mean is over {trials}. "
+    note += "Means whose limits overlap may not differ: llm-pv compare tests it."
+    return Table("comparison", "Tasks by methods", note, tuple(columns), tuple(rows))
+
+
+def measurements_table(comparison: Comparison) -> Table:
+    """List every measured and every published figure in a line of its own."""
+    columns = (
+        *setting_columns(),
+        Column("source", numeric=False),
+        Column("method", numeric=False),
+        *map(Column, ("mean", "standard deviation", "low", "high", "trials")),
+        Column("trials without a figure", numeric=False),
+    )
+    rows = []
+    for setting in comparison.settings:
+        start = setting_values(setting)
+        for method in comparison.methods:
+            cell = comparison.cells.get((setting, method))
+            if cell is None:
+                continue
+            test = cell.test
+            figures = (test.mean, test.deviation, test.low, test.high) if test else (None,) * 4
+            trials = test.trials if test else 0
+            rows.append(
+                (
+                    *start,
+                    Value("measured"),
+                    Value(method),
+                    *map(share, figures),
+                    Value(str(trials), trials),
+                    Value(_statuses(cell.open)),
+                )
+            )
+        for method, figure in comparison.published.get(setting, {}).items():
+            empty = (Value(""),) * 3
+            rows.append(
+                (
+                    *start,
+                    Value("published"),
+                    Value(method),
+                    share(figure),
+                    *empty,
+                    Value(""),
+                    Value(""),
+                )
+            )
+    return Table("measurements", "Every figure", "One line a figure.", columns, tuple(rows))
+
+
+def methods_table(comparison: Comparison) -> Table:
+    """Sum every method up over the settings that all methods share."""
+    shared = comparison.shared
+    rows: list[tuple[Value, ...]] = []
+    for method in comparison.methods:
+        cells = [cell for (_, name), cell in comparison.cells.items() if name == method]
+        means = [cell.test.mean for cell in cells if cell.test is not None]
+        trials = [trial for cell in cells for trial in cell.trials]
+        common = [comparison.tested(setting, method) or 0.0 for setting in shared]
+        solved = sum(value >= SOLVED for value in means)
+        spent = sum(trial.cost_usd or 0.0 for trial in trials)
+        took = sum(trial.learn_seconds or 0.0 for trial in trials)
+        rows.append(
+            (
+                Value(method),
+                share(mean(means) if means else None),
+                share(mean(common) if common else None),
+                Value(f"{solved} of {len(means)}", solved),
+                Value(str(len(trials)), len(trials)),
+                Value(money(spent), spent),
+                Value(seconds(took), took),
+            )
+        )
+    columns: tuple[Column, ...] = (
+        Column("method", numeric=False),
+        Column("mean test accuracy"),
+        Column(f"mean over {count(len(shared), 'shared setting')}"),
+        Column(f"settings at {SOLVED:.0%} or more"),
+        Column("trials"),
+        Column("cost"),
+        Column("time to learn"),
+    )
+    if len(comparison.methods) == 1:
+        columns = (*columns[:2], *columns[3:])
+        rows = [(*row[:2], *row[3:]) for row in rows]
+    note = "Means are in percent, over settings (a task at a length, a sampler and a size)."
+    return Table("methods", "Methods", note, columns, tuple(rows))
+
+
+def trials_table(comparison: Comparison) -> Table:
+    """List every trial."""
+    columns = (
+        *setting_columns(),
+        Column("run", numeric=False),
+        Column("method", numeric=False),
+        *map(Column, ("trial", "seed")),
+        Column("status", numeric=False),
+        *(Column(name, "measured") for name in ("test", "validation", "train")),
+        *map(Column, ("certified error", "attempts", "cost in dollars", "seconds to learn")),
+        Column("reason", numeric=False),
+    )
+    rows = []
+    for (setting, method), cell in comparison.cells.items():
+        for trial in cell.trials:
+            selection = trial.selection
+            limits = "" if trial.low is None else f"[{percent(trial.low)}, {percent(trial.high)}]"
+            rows.append(
+                (
+                    *setting_values(setting),
+                    Value(trial.run),
+                    Value(method),
+                    Value(str(trial.cell.trial + 1), trial.cell.trial + 1),
+                    Value(trial.seed),
+                    Value(trial.status, alarm=trial.status != "done"),
+                    share(trial.accuracy, detail=limits),
+                    share(trial.validation_accuracy),
+                    share(selection.train_accuracy if selection else None),
+                    share(selection.error_bound if selection else None),
+                    Value(str(len(trial.attempts)), len(trial.attempts)),
+                    Value(money(trial.cost_usd), trial.cost_usd),
+                    Value(seconds(trial.learn_seconds), trial.learn_seconds),
+                    Value(trial.reason),
+                )
+            )
+    return Table("trials", "Every trial", "Accuracies in percent.", columns, tuple(rows))
+
+
+def setting_columns(*, sampler: bool = True) -> tuple[Column, ...]:
+    """Return the columns that name a setting."""
+    return (
+        Column("task", numeric=False),
+        Column("length"),
+        *([Column("sampler", numeric=False)] if sampler else []),
+        Column("labelled rows"),
+    )
+
+
+def setting_values(setting: Setting, *, sampler: bool = True) -> tuple[Value, ...]:
+    """Return what stands in the columns that name a setting."""
+    length = setting.length if isinstance(setting.length, int) else None
+    return (
+        Value(setting.title),
+        Value(str(setting.length), length),
+        *([Value(setting.sampler)] if sampler else []),
+        Value(f"{setting.labelled:,}" if setting.labelled else "", setting.labelled),
+    )
+
+
+def _cell_value(cell: Cell | None, *, best: bool) -> Value:
+    if cell is None:
+        return Value("")
+    if cell.test is None:
+        return Value("-", detail=_statuses(cell.open), alarm=True)
+    details = [interval(cell.test), _statuses(cell.open)]
+    return Value(
+        percent(cell.test.mean),
+        cell.test.mean,
+        "; ".join(text for text in details if text),
+        best=best,
+    )
+
+
+def share(value: float | None, *, detail: str = "", best: bool = False) -> Value:
+    """Return a share as an entry in percent."""
+    return Value(percent(value), value, detail, best=best and value is not None)
+
+
+def _statuses(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number} {status}" for status, number in counts.items())

@@ -1,0 +1,120 @@
+"""Figures and foreign text as a reader sees them."""
+
+from llm_pv.report.comparison import Estimate
+
+
+def visible(text: object, longest: int = 200) -> str:
+    r"""Return text with everything that does not print spelled out, cut to a length.
+
+    Control characters, overrides of the writing direction, characters of no width and halves of
+    surrogate pairs become escapes: a label can neither hide nor turn what stands around it.
+
+    Parameters
+    ----------
+    text
+        Any text of a run: a label, a path, a message.
+    longest
+        Characters to keep; what is longer ends in an ellipsis.
+
+    Examples
+    --------
+    >>> visible("yes\u202eon\x07"), visible("abcdef", 4)
+    ('yes\\u202eon\\x07', 'abc…')
+    """
+    return shorten(_escaped(" ".join(str(text).split()), ""), longest)
+
+
+def visible_code(source: str, longest: int = 20_000) -> str:
+    """Return a source with everything that does not print spelled out, cut to a length."""
+    return shorten(_escaped(source, "\n\t"), longest)
+
+
+def shorten(text: str, longest: int) -> str:
+    """Cut text that is longer than so many characters, ending it in an ellipsis."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def percent(share: float | None) -> str:
+    """Write a share in percent with one digit, empty for None; only 1 itself reads 100.0.
+
+    Examples
+    --------
+    >>> percent(0.9871), percent(1.0), percent(0.99999), percent(0.00001), percent(None)
+    ('98.7', '100.0', '99.9', '0.1', '')
+    """
+    if share is None:
+        return ""
+    text = f"{100 * share:.1f}"
+    if text == "100.0" and share < 1:
+        return "99.9"
+    if text == "0.0" and share > 0:
+        return "0.1"
+    return text
+
+
+def interval(found: Estimate | None) -> str:
+    """Write the limits of an estimate.
+
+    Examples
+    --------
+    >>> interval(Estimate(0.5, None, 0.4, 0.6, 1))
+    '[40.0, 60.0]'
+    """
+    if found is None or found.low is None:
+        return ""
+    return f"[{percent(found.low)}, {percent(found.high)}]"
+
+
+def money(dollars: float | None) -> str:
+    """Write an amount in dollars, empty for nothing spent.
+
+    Examples
+    --------
+    >>> money(0.0123), money(12.5), money(0.0)
+    ('$0.0123', '$12.50', '')
+    """
+    if not dollars:
+        return ""
+    return f"${dollars:.2f}" if dollars >= 1 else f"${dollars:.4f}"
+
+
+def seconds(value: float | None) -> str:
+    """Write a duration.
+
+    Examples
+    --------
+    >>> seconds(0.04), seconds(75), seconds(7300), seconds(None)
+    ('0.04 s', '75 s', '2.0 h', '')
+    """
+    if value is None:
+        return ""
+    if value < 10:
+        return f"{value:.2f} s"
+    if value < 600:
+        return f"{value:.0f} s"
+    return f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Write a number with its noun.
+
+    Examples
+    --------
+    >>> count(1, "trial"), count(2, "trial"), count(3, "entry", "entries")
+    ('1 trial', '2 trials', '3 entries')
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def _escaped(text: str, kept: str) -> str:
+    bare = text
+    for letter in kept:
+        bare = bare.replace(letter, "")
+    if bare.isprintable():  # as nearly all are, and long ones should not be gone through slowly
+        return text
+    return "".join(
+        letter
+        if letter.isprintable() or letter in kept
+        else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )

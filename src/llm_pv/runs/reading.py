@@ -1,0 +1,39 @@
+"""Reading runs for tables and pages, in use or not, and leaving a page beside them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from llm_pv.runs.cells import Cell
+from llm_pv.runs.files import read_csv, write_atomically
+from llm_pv.runs.journal import Record, read_journal
+
+
+def read_transfer(path: Path) -> list[Record]:
+    """Return how a run directory's selected programs did on other data, none without a grid."""
+    return read_journal(path / "transfer.jsonl")
+
+
+def read_test_predictions(path: Path, cell: Cell) -> list[dict[str, str]]:
+    """Return the predictions on a cell's test rows: columns row, label and prediction.
+
+    There are none if the cell was not finished, or has no program or no test rows. A cell that
+    names its method is also found in a run of one method, whose cells do not.
+
+    Raises
+    ------
+    RunError
+        If the file cannot be read.
+    """
+    unnamed = replace(cell, method="", model="")
+    for known in (cell, unnamed):
+        rows = read_csv(path / "predictions" / f"{known.slug}-t{known.trial}.csv")
+        if rows:
+            return rows
+    return []
+
+
+def write_report(path: Path, page: str) -> Path:
+    """Write a run directory's page for reading and return its path."""
+    report = path / "report.html"
+    write_atomically(report, page)
+    return report

@@ -1,0 +1,165 @@
+"""Tables: the raw files' own numbers, and foreign text that stays text."""
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_pv.report.comparison import Comparison, compare_methods
+from llm_pv.report.records import load_runs
+from llm_pv.report.tables import (
+    Table,
+    comparison_table,
+    measurements_table,
+    methods_table,
+    trials_table,
+)
+from llm_pv.report.tabular import csv_word, latex_text, to_csv, to_latex
+from llm_pv.report.text import percent, visible
+from llm_pv.report.transfer import lengths_table, shortcuts, shortcuts_table
+from llm_pv.runs.cells import Cell
+from llm_pv.runs.directory import RunDirectory, read_summary
+from report_runs import HOSTILE, many_methods, write_trial
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[Path]:
+    return many_methods(tmp_path)
+
+
+@pytest.fixture
+def comparison(runs: list[Path]) -> Comparison:
+    return compare_methods(load_runs(runs))
+
+
+def lines(table: Table) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(to_csv(table))))
+
+
+def test_the_trials_table_has_the_summaries_own_numbers(
+    runs: list[Path], comparison: Comparison
+) -> None:
+    raw = [(r["function"], r["length"], r["accuracy"]) for run in runs for r in read_summary(run)]
+    shown = [
+        (line["task"].split()[0], line["length"], line["test"])
+        for line in lines(trials_table(comparison))
+    ]
+    assert sorted(shown) == sorted(raw)
+
+
+def test_means_are_those_of_the_raw_rows(runs: list[Path], comparison: Comparison) -> None:
+    rows = [r for r in read_summary(runs[1]) if r["function"] == "fn_g"]
+    mean = sum(float(row["accuracy"]) for row in rows) / len(rows)
+    (line,) = [
+        line
+        for line in lines(measurements_table(comparison))
+        if line["method"] == "svm" and line["task"].startswith("fn_g")
+    ]
+    assert float(line["mean"]) == pytest.approx(mean)
+    assert (line["source"], line["trials"]) == ("measured", "2")
+
+
+def test_published_figures_have_columns_of_their_own_and_say_so(comparison: Comparison) -> None:
+    table = comparison_table(comparison)
+    header = to_csv(table).splitlines()[0].split(",")
+    assert "svm" in header
+    assert "XGBoost (published)" in header
+    latex = to_latex(table)
+    assert r"\multicolumn{13}{c}{published}" in latex
+    assert r"\textit{82.0}" in latex
+
+
+def test_the_best_measured_figure_of_a_line_is_bold(comparison: Comparison) -> None:
+    table = comparison_table(comparison)
+    full_parity = next(row for row in table.rows if row[1].number == 100)
+    bold = [
+        column.heading
+        for column, value in zip(table.columns, full_parity, strict=True)
+        if value.best and column.group == "measured"
+    ]
+    assert bold == ["LLM-PV length-first"]
+    assert r"\textbf{100.0 {\scriptsize [99.1, 100.0]}}" in to_latex(table)
+
+
+def test_programs_that_fail_on_hard_data_are_called_shortcuts(comparison: Comparison) -> None:
+    assert {setting.function for setting, _ in shortcuts(comparison)} == {"fn_g"}
+    verdicts = {line["task"]: line["verdict"] for line in lines(shortcuts_table(comparison))}
+    assert verdicts == {
+        "fn_a parity_all": "holds", "fn_g palindrome": "shortcut", "fn_l sha256_parity":
+        "not learned",
+    }  # fmt: skip
+
+
+def test_what_was_learned_on_hard_data_stands_beside_the_papers(tmp_path: Path) -> None:
+    for name, sampler, accuracy in (("a", "paper", 1.0), ("b", "hard", 0.625)):
+        with RunDirectory(tmp_path / name, {"command": "synthesize"}) as run:
+            write_trial(run, Cell("fn_g", 20, sampler), accuracy, transfer={("hard", 20): 0.5})
+    table = shortcuts_table(compare_methods(load_runs([tmp_path / "a", tmp_path / "b"])))
+    (line,) = lines(table)
+    assert line["learned on hard data"] == "0.625"
+    assert line["drop in points"] == "0.5"
+
+
+def test_other_lengths_are_listed_with_their_figures(comparison: Comparison) -> None:
+    found = {
+        (line["task"], line["length"], line["other length"]): line["at the other length"]
+        for line in lines(lengths_table(comparison))
+    }
+    assert found["fn_g palindrome", "20", "40"] == "0.94"
+    assert len(found) == 6
+
+
+def test_methods_are_summed_up_over_the_settings_they_share(comparison: Comparison) -> None:
+    line = lines(methods_table(comparison))[0]
+    assert line["method"] == "LLM-PV length-first"
+    assert float(line["mean over 3 shared settings"]) == pytest.approx((1 + 1 + 0.515) / 3)
+    assert line["trials"] == "12"
+
+
+def test_columns_that_say_the_same_everywhere_are_said_once(comparison: Comparison) -> None:
+    table = comparison_table(comparison)
+    short = table.without_constants()
+    assert "sampler" not in [column.heading for column in short.columns]
+    assert short.caption.endswith("Everywhere: sampler paper.")
+    assert len(short.rows[0]) == len(short.columns)
+
+
+def test_hostile_words_are_no_formula_and_no_latex(tmp_path: Path) -> None:
+    with RunDirectory(tmp_path / "run", {"command": "learn"}) as run:
+        write_trial(run, Cell("=cmd|' /C calc'!A0"), 0.5, row={"name": "", "reason": HOSTILE})
+    table = trials_table(compare_methods(load_runs([tmp_path / "run"])))
+    (line,) = lines(table)
+    assert line["task"] == "'=cmd|' /C calc'!A0"
+    assert "\u202e" not in to_csv(table)
+    assert "\\u202e" in line["reason"]
+    body = to_latex(table).split(r"\midrule")[1]
+    assert r"\textless{}img src=x onerror=alert(1)\textgreater{}" in body
+
+
+@given(st.text())
+def test_no_text_is_read_as_a_formula_or_breaks_a_line(text: str) -> None:
+    word = csv_word(text)
+    assert not word.startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert "\n" not in word
+    assert visible(word, 4_000) == word
+
+
+@given(st.text())
+def test_latex_is_left_no_active_character(text: str) -> None:
+    bare = re.sub(
+        r"\\(textbackslash|textasciicircum|textasciitilde|textless|textgreater|textbar|"
+        r"textquotedbl|ldots)\{\}|\\[{}$&#%_]",
+        "",
+        latex_text(text),
+    )
+    assert not set(bare) & set('\\{}$&#%_^~<>|"')
+
+
+@given(st.floats(0, 1))
+def test_only_certainty_reads_as_certainty(share: float) -> None:
+    assert (percent(share) == "100.0") == (share == 1)
+    assert (percent(share) == "0.0") == (share == 0)
