@@ -61,7 +61,7 @@ def main() -> None:
 
 def _measure(arguments: argparse.Namespace) -> dict[str, object]:
     from llm_pv.models import ModelOptions
-    from llm_pv.models.answers import MODES, Asking, open_answering_model
+    from llm_pv.models.answers import AnswerMode, Asking, open_answering_model
 
     way = arguments.way
     engine: dict[str, object] = {"dtype": "float32"}
@@ -77,7 +77,9 @@ def _measure(arguments: argparse.Namespace) -> dict[str, object]:
         reasoning_effort=None, temperature=0.2, top_p=0.95, context_tokens=25_000, extra=extra
     )
     model = open_answering_model(f"{arguments.engine}:{arguments.model}", options)
-    mode = next((mode for mode in MODES if mode == way), "generate")
+    mode: AnswerMode = "generate"
+    if way in ("constrained", "likelihood"):
+        mode = way
     asking = Asking(("0", "1"), mode, max_new_tokens=new_tokens)
     alone = way == "alone-uncached"
     count = arguments.prompts_alone if alone else arguments.prompts

@@ -74,7 +74,8 @@ class LLM:
         draw = torch.Generator().manual_seed((params.seed or 0) * 64 + sample)
         written: list[int] = []
         logprobs = []
-        stop_reason, finish = None, "length"
+        stop_reason: int | str | None = None
+        finish = "length"
         allowed = self._choices(params)
         while len(written) < params.max_tokens:
             with torch.inference_mode():
@@ -99,8 +100,9 @@ class LLM:
             if token in params.stop_token_ids:
                 stop_reason, finish = token, "stop"
                 break
-            if any(word in text for word in params.stop or ()):
-                stop_reason, finish = params.stop[0], "stop"  # type: ignore[index]
+            found = [word for word in params.stop or () if word in text]
+            if found:
+                stop_reason, finish = found[0], "stop"
                 break
         return SimpleNamespace(
             token_ids=written, finish_reason=finish, stop_reason=stop_reason, logprobs=logprobs
