@@ -1,8 +1,10 @@
 """One warm sandbox for the tests that need no more of it than that it runs programs."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from llm_pv.sandbox import Limits, Sandbox
@@ -18,3 +20,16 @@ settings.load_profile("unhurried")
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(Limits(cpu_seconds=2, wall_seconds=2)) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def copier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small language model that answers with the last character of an input, trained once."""
+    import tiny_models
+
+    shared = tmp_path_factory.getbasetemp().parent  # the same for every process of a run
+    folder = shared / "copier"
+    with FileLock(shared / "copier.lock"):
+        if not (folder / "tokenizer.json").exists():
+            tiny_models.copier(folder)
+    return folder

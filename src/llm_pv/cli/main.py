@@ -17,6 +17,7 @@ COMMANDS = {
     "predict": "Add a prediction column to rows, the program confined.",
     "verify": "Score a program afresh on labelled rows, the program confined.",
     "synthesize": "Learn programs for a grid of benchmark tasks: functions by lengths by trials.",
+    "icl": "Label inputs from examples in a model's prompt, in context, one at a time.",
     "finetune": "Train a language model, from scratch or pretrained, on a task or your own rows.",
     "sweep": "Train language models over a grid of options, one folder a job.",
     "baselines": "Fit classical learners on the benchmark's data sets, or on rows.",

@@ -15,6 +15,8 @@ from llm_pv.models.in_process import Continuation, InProcessModel
 _CPU_CACHE_BYTES = 1 << 30
 """Key-value cache on a machine without an accelerator, where vLLM would take most of the memory."""
 
+_CPU_TOKENS_AT_ONCE = 8_192
+
 Request = tuple[Sequence[int], Mapping[str, Any]]
 """A prompt's tokens, and settings of `vllm.SamplingParams`."""
 
@@ -131,11 +133,17 @@ class VLLMModel(InProcessModel):
 
             options: dict[str, Any] = {"enable_prefix_caching": True, "disable_log_stats": True}
             if self.options.context_tokens is not None:
-                options["max_model_len"] = self.options.context_tokens
+                options["max_model_len"] = self.context_tokens
             if current_platform.is_cpu():
                 # In this very process the engine starts ten times sooner.
                 os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
                 options |= {"enforce_eager": True, "kv_cache_memory_bytes": _CPU_CACHE_BYTES}
+                # Prompts worked out in pieces and seeds do not go together there: "CPU Generator
+                # does not use offset".
+                options |= {
+                    "enable_chunked_prefill": False,
+                    "max_num_batched_tokens": max(_CPU_TOKENS_AT_ONCE, self.context_tokens or 0),
+                }
             return LLM(local_folder(self.folder_or_name), **(options | self.engine_options))
         except Exception as error:
             raise ConfigurationError(

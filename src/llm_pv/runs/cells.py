@@ -113,8 +113,12 @@ class CellLog:
 
     def append_reply(self, record: Record) -> None:
         """Put one reply on disk, then into the log."""
-        self.write_replies([named(self.cell, record)])
-        self.replies.append(record)
+        self.append_replies([record])
+
+    def append_replies(self, records: Sequence[Record]) -> None:
+        """Put replies on disk, all or none, then into the log."""
+        self.write_replies([named(self.cell, record) for record in records])
+        self.replies.extend(records)
 
     def append_turns(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Put turns or tool calls on disk, all or none, then into the log."""

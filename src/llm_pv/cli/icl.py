@@ -1,0 +1,213 @@
+"""``llm-pv icl``: labelled examples in the prompt, one more input to label in each."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Group, Parameter
+
+from llm_pv.cli.icl_options import (
+    AnsweringOptions,
+    OwnRowOptions,
+    QuestionOptions,
+    TaskOptions,
+    open_model,
+)
+from llm_pv.cli.main import INTERRUPTED, complain
+from llm_pv.cli.options import Format, Rows, parse_types
+from llm_pv.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from llm_pv.icl.planning import Work
+    from llm_pv.icl.problems import Problem
+    from llm_pv.icl.scores import CellResult
+    from llm_pv.models.answers import AnsweringModel
+
+_OUTPUT = Group("Output", sort_key=5)
+
+
+def icl(
+    data: Rows | None = None,
+    /,
+    *,
+    model: str,
+    tasks: TaskOptions = TaskOptions(),
+    rows: OwnRowOptions = OwnRowOptions(),
+    answering: AnsweringOptions = AnsweringOptions(),
+    question: QuestionOptions = QuestionOptions(),
+    out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
+    out_jsonl: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
+    out_csv: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
+    format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
+) -> int:
+    """Show a model labelled examples and ask it for the labels of test inputs, one at a time.
+
+    The examples are the training rows of benchmark tasks, or of rows of your own; validation rows
+    are not used. The same command with the same --out goes on with a run that was interrupted.
+
+    Parameters
+    ----------
+    data
+        Rows of your own: CSV, TSV, Parquet, JSONL, or text lines `input -> label`; - for standard
+        input. Left out, benchmark tasks are asked about.
+    model
+        PROVIDER:MODEL; hf (transformers in this process), vllm, openai-compatible, openai,
+        anthropic, google.
+    out
+        Run directory; default a new folder under runs/.
+    out_jsonl
+        Write a row for each example here, its prompt and answer included.
+    out_csv
+        Write a row for each cell here.
+    format
+        How the results are shown: table, or one JSON object.
+    """
+    problems, configuration = (
+        task_problems_of(tasks, question) if data is None else _rows_of(data, rows, question, tasks)
+    )
+    opened = open_model(model, answering, question)
+    try:
+        return run_and_report(
+            problems,
+            configuration,
+            opened,
+            question,
+            out=out,
+            out_jsonl=out_jsonl,
+            out_csv=out_csv,
+            format=format,
+        )
+    finally:
+        opened.close()
+
+
+def task_problems_of(
+    tasks: TaskOptions, question: QuestionOptions
+) -> tuple[list["Problem"], dict[str, Any]]:
+    """Return the data sets of the tasks asked for, and what identifies them."""
+    from llm_pv.grid.request import GridRequest
+    from llm_pv.icl.problems import task_problems
+
+    request = GridRequest(
+        functions=tasks.functions,
+        lengths=tasks.lengths or None,
+        trials=tasks.trials,
+        sampler=tasks.sampler,
+        train_size=question.train_size,
+        test_size=question.test_size,
+        seed=question.seed,
+        table=tasks.table,
+        raw_tables=tasks.raw_tables,
+    )
+    problems = task_problems(request, tasks.dataset_dir)
+    return problems, {"request": request.record() | {"validation_size": 0}}
+
+
+def _rows_of(
+    data: str, rows: OwnRowOptions, question: QuestionOptions, tasks: TaskOptions
+) -> tuple[list["Problem"], dict[str, Any]]:
+    """Return rows of the user's own, and what identifies them."""
+    from llm_pv import learning
+    from llm_pv.icl.problems import rows_problem
+
+    changed = [
+        name for name, value in asdict(tasks).items() if value != asdict(TaskOptions())[name]
+    ]
+    if changed:
+        option = changed[0].replace("_", "-")
+        raise ConfigurationError(f"--{option} is for benchmark tasks, and {data} are rows")
+    name = "standard input" if data == "-" else Path(data).name
+    splits = learning.read_splits(
+        data,
+        target=rows.target,
+        types=parse_types(rows.types),
+        data_format=rows.data_format,
+        test=rows.test,
+        seed=question.seed,
+    )
+    for warning in splits.warnings:
+        complain(warning)
+    problem = rows_problem(
+        splits,
+        name,
+        train_size=question.train_size,
+        test_size=question.test_size,
+        seed=question.seed,
+    )
+    return [problem], {"rows": name, "rows_digest": problem.load().digest()}
+
+
+def run_and_report(
+    problems: Sequence["Problem"],
+    configuration: dict[str, Any],
+    model: "AnsweringModel",
+    question: QuestionOptions,
+    *,
+    out: Path | None,
+    out_jsonl: Path | None = None,
+    out_csv: Path | None = None,
+    format: Format = "table",  # noqa: A002
+    quiet: bool = False,
+) -> int:
+    """Ask, write the files asked for and show the results; return the exit status."""
+    from llm_pv.cli.icl_output import print_dry_run, report, write_files
+    from llm_pv.cli.icl_progress import answer_progress
+    from llm_pv.grid.run import require_writable
+    from llm_pv.icl.planning import plan_cells
+    from llm_pv.icl.run import run_icl
+
+    require_writable(out, "--out")
+    for file, option in ((out_jsonl, "--out-jsonl"), (out_csv, "--out-csv")):
+        require_writable(None if file is None else file.parent, option)
+    settings = question.settings()
+    planned = plan_cells(problems, model, settings)
+    if question.dry_run:
+        print_dry_run(planned, model)
+        return 0
+    _disclose(planned, model)
+    path = out or _new_folder()
+    try:
+        with answer_progress(quiet=quiet) as progress:
+            try:
+                results = run_icl(
+                    planned,
+                    model,
+                    settings,
+                    out=path,
+                    configuration=configuration,
+                    observer=progress,
+                )
+            finally:
+                write_files(planned, progress.results, path, out_jsonl, out_csv)
+    except KeyboardInterrupt:
+        complain(f"interrupted; the same command with --out {path} goes on from here")
+        return INTERRUPTED
+    if progress.resumed_all:
+        complain(f"{path} is a finished run; this is its result, give another --out to run anew")
+    return report(results, path, format)
+
+
+def _disclose(planned: "Sequence[Work | CellResult]", model: "AnsweringModel") -> None:
+    """Say on standard error which rows are about to leave this machine, if any."""
+    from llm_pv.icl.planning import Work
+
+    works = [work for work in planned if isinstance(work, Work)]
+    if model.destination is None:
+        return
+    rows = sum(len(work.splits.train) for work in works)
+    columns = ", ".join(works[0].splits.columns) if works[0].splits.columns else "the whole text"
+    complain(
+        f"sending to {model.name} at {model.destination}: {rows} training rows with their labels, "
+        f"and the inputs of {sum(len(work.splits.test) for work in works)} test rows without "
+        f"theirs; columns: {columns}"
+    )
+
+
+def _new_folder() -> Path:
+    """Return a folder under ``runs/`` that does not exist yet."""
+    stem = f"icl-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+    return next(path for name in names if not (path := Path("runs") / name).exists())

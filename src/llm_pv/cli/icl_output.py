@@ -1,0 +1,240 @@
+"""What a run of in-context learning looks like in a terminal and in the first version's files."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llm_pv.cli.options import Format
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from llm_pv.icl.planning import Work
+    from llm_pv.icl.scores import CellResult, CellScore
+    from llm_pv.models.answers import AnsweringModel
+    from llm_pv.runs.journal import Record
+
+EXAMPLE_COLUMNS = (
+    "fn",
+    "length",
+    "trial",
+    "model",
+    "answer",
+    "order",
+    "example",
+    "prompt",
+    "text",
+    "true_label",
+    "predicted_label",
+    "correct",
+    "finish",
+    "probabilities",
+    "prompt_tokens",
+    "completion_tokens",
+    "cached_tokens",
+    "duration_ms",
+    "cost_usd",
+)
+"""A row for each example."""
+
+CELL_COLUMNS = (
+    "fn",
+    "name",
+    "length",
+    "trial",
+    "model",
+    "answer",
+    "train_size",
+    "test_size",
+    "example_orders",
+    "accuracy",
+    "accuracy_std",
+    "low",
+    "high",
+    "balanced_accuracy",
+    "majority_accuracy",
+    "unparsable_share",
+    "cut_share",
+    "seconds",
+    "prompt_tokens",
+    "completion_tokens",
+    "cached_tokens",
+    "cost_usd",
+    "status",
+    "reason",
+)
+"""A row for each cell."""
+
+
+def report(results: Sequence["CellResult"], path: Path, format: Format) -> int:  # noqa: A002
+    """Show what a run came to and return the exit status."""
+    if format == "json":
+        record = {"run": str(path), "cells": [result.record() for result in results]}
+        sys.stdout.write(json.dumps(record, indent=2) + "\n")
+    else:
+        from llm_pv.cli.terminal import Terminal
+
+        terminal = Terminal()
+        terminal.print(_table(results))
+        for text in dict.fromkeys(result.reason for result in results if result.reason):
+            terminal.print(text, style="dim", markup=False, highlight=False)
+        terminal.print(f"run: {path}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def _table(results: Sequence["CellResult"]) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(
+        title="Test accuracy in percent, with its 95% interval",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for header, side in (
+        ("task", "left"),
+        ("answer", "left"),
+        ("accuracy", "right"),
+        ("majority", "right"),
+        ("no label", "right"),
+        ("seconds", "right"),
+    ):
+        table.add_column(header, justify=side)  # type: ignore[arg-type]
+    for result in results:
+        cell = result.cell
+        length = f" L={cell.length}" if cell.length != "" else ""
+        named = f"{cell.function}{length}" + (f" trial {cell.trial + 1}" if cell.trial else "")
+        score = result.score
+        if score is None:
+            table.add_row(named, cell.method, result.status, "", "", "", style="dim")
+            continue
+        table.add_row(
+            named,
+            cell.method,
+            _accuracy(score),
+            f"{100 * score.majority_accuracy:.1f}",
+            f"{100 * score.unparsable_share:.1f}",
+            f"{score.seconds:.1f}",
+        )
+    return table
+
+
+def _accuracy(score: "CellScore") -> str:
+    spread = "" if score.deviation is None else f" ± {100 * score.deviation:.1f}"
+    return f"{100 * score.accuracy:.1f}{spread} ({100 * score.low:.1f} to {100 * score.high:.1f})"
+
+
+def write_files(
+    planned: Sequence["Work | CellResult"],
+    results: Sequence["CellResult"],
+    run: Path,
+    jsonl: Path | None,
+    csv: Path | None,
+) -> None:
+    """Write a row for each example and each cell, as far as a run has come."""
+    from llm_pv.icl.planning import Work
+    from llm_pv.runs.directory import read_replies
+    from llm_pv.runs.files import write_atomically, write_csv
+
+    if jsonl is not None:
+        works = [work for work in planned if isinstance(work, Work)]
+        rows = example_rows(works, read_replies(run))
+        write_atomically(jsonl, "".join(json.dumps(row) + "\n" for row in rows))
+    if csv is not None:
+        write_csv(csv, CELL_COLUMNS, cell_rows(results))
+
+
+def example_rows(works: Sequence["Work"], replies: Sequence["Record"]) -> Iterator[dict[str, Any]]:
+    """Return a row for each example that was answered."""
+    for work in works:
+        cell = work.cell.record()
+        mine = [reply for reply in replies if reply.items() >= cell.items()]
+        for record in sorted(mine, key=lambda one: (one["order"], one["example"])):
+            row, label = record["example"], work.splits.test.labels[record["example"]]
+            yield {
+                "fn": work.cell.function,
+                "length": work.cell.length,
+                "trial": work.cell.trial + 1,
+                "model": work.cell.model,
+                "answer": work.cell.method,
+                "order": record["order"],
+                "example": row,
+                "prompt": work.prompts[record["order"]][row],
+                "text": record["text"],
+                "true_label": label,
+                "predicted_label": record["predicted"],
+                "correct": record["predicted"] == label,
+                "finish": record["finish"],
+                "probabilities": record["probabilities"],
+                "prompt_tokens": record["input_tokens"],
+                "completion_tokens": record["output_tokens"],
+                "cached_tokens": record["cached_tokens"],
+                "duration_ms": round(1000 * record["seconds"], 3),
+                "cost_usd": record["cost_usd"],
+            }
+
+
+def cell_rows(results: Sequence["CellResult"]) -> Iterator[dict[str, Any]]:
+    """Return a row for each cell."""
+    for result in results:
+        score = result.score
+        yield dict.fromkeys(CELL_COLUMNS) | {
+            "fn": result.cell.function,
+            "name": result.name,
+            "length": result.cell.length,
+            "trial": result.cell.trial + 1,
+            "model": result.cell.model,
+            "answer": result.cell.method,
+            "status": result.status,
+            "reason": result.reason,
+            **(_scored(result, score) if score is not None else {}),
+        }
+
+
+def _scored(result: "CellResult", score: "CellScore") -> dict[str, Any]:
+    return {
+        "train_size": result.train_size,
+        "test_size": result.test_size,
+        "example_orders": len(score.accuracies),
+        "accuracy": score.accuracy,
+        "accuracy_std": score.deviation,
+        "low": score.low,
+        "high": score.high,
+        "balanced_accuracy": score.balanced_accuracy,
+        "majority_accuracy": score.majority_accuracy,
+        "unparsable_share": score.unparsable_share,
+        "cut_share": score.cut_share,
+        "seconds": score.seconds,
+        "prompt_tokens": score.input_tokens,
+        "completion_tokens": score.output_tokens,
+        "cached_tokens": score.cached_tokens,
+        "cost_usd": score.cost_usd,
+    }
+
+
+def print_dry_run(works: Sequence["Work | CellResult"], model: "AnsweringModel") -> None:
+    """Show each cell's first prompt as it would be sent, and what all of them come to."""
+    from llm_pv.cli.icl_progress import describe
+    from llm_pv.cli.main import complain
+    from llm_pv.icl.planning import Work
+    from llm_pv.models.base import Usage
+
+    about = "" if model.counts_exactly else "about "
+    for work in works:
+        if not isinstance(work, Work):
+            complain(f"{describe(work.cell)}: {work.reason}")
+            continue
+        counts = model.count(work.prompts[0], work.asking)
+        sent = sum(counts) * len(work.prompts)
+        written = work.answers * work.asking.max_new_tokens
+        written = written if work.asking.mode == "generate" else work.answers
+        price = model.price(Usage(sent, written))
+        cost = "price unknown" if price is None else f"at most ${price:.4g}"
+        sys.stdout.write(
+            f"=== prompt: {describe(work.cell)}\n{model.show(work.prompts[0][0], work.asking)}\n"
+            f"=== estimate: {work.answers:,} prompts of up to {about}{max(counts):,} tokens, "
+            f"{about}{sent:,} in all; {cost}\n\n"
+        )

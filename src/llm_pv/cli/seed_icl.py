@@ -1,0 +1,107 @@
+"""The first version's command ``in_context_learning/vllm_incontext.py``, on top of `icl`."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Group, Parameter
+
+from llm_pv.cli.icl import run_and_report, task_problems_of
+from llm_pv.cli.icl_options import (
+    AnsweringOptions,
+    QuestionOptions,
+    TaskOptions,
+    local_provider,
+    open_model,
+)
+from llm_pv.cli.main import complain, run_app
+from llm_pv.models.registry import ALIASES, ENGINES, VENDORS
+
+_OUTPUT = Group("Output", sort_key=5)
+
+
+@Parameter(name="*", group=_OUTPUT)
+@dataclass(frozen=True)
+class SeedOutput:
+    """Where results are written."""
+
+    out_jsonl: Path = Path("results_icl.jsonl")
+    "A row for each example as JSON lines, its prompt and answer included."
+    out_csv: Path = Path("results_icl.csv")
+    "A row for each function and length as CSV."
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    "From WARNING on, progress is not shown."
+
+
+app = App(
+    name="vllm_incontext.py",
+    help="Show a model labelled examples and ask it for the labels of test inputs.",
+    help_format="plaintext",
+    version_flags=[],
+)
+
+
+@app.default
+def incontext(
+    *,
+    model: str = "Qwen/Qwen3-30B-A3B-Instruct-2507",
+    provider: Annotated[
+        Literal["vllm", "openai", "hf", "anthropic", "google", "openai-compatible"] | None,
+        Parameter(help="Who answers; default vllm, and hf where vLLM is not installed."),
+    ] = None,
+    tasks: TaskOptions = TaskOptions(),
+    answering: AnsweringOptions = AnsweringOptions(),
+    question: QuestionOptions = QuestionOptions(),
+    output: SeedOutput = SeedOutput(),
+) -> int:
+    """Ask about benchmark tasks as the first version's command does.
+
+    Parameters
+    ----------
+    model
+        A folder with a model, a name on the hub, or a vendor's name.
+    """
+    name = _full_name(model, provider, answering.base_url)
+    problems, configuration = task_problems_of(tasks, question)
+    opened = open_model(name, answering, question)
+    try:
+        facts = [opened.identity, repr(question.settings()), configuration]
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        return run_and_report(
+            problems,
+            configuration,
+            opened,
+            question,
+            out=Path("runs") / f"in_context_learning-{digest[:12]}",
+            out_jsonl=output.out_jsonl,
+            out_csv=output.out_csv,
+            quiet=output.log_level in {"WARNING", "ERROR"},
+        )
+    finally:
+        opened.close()
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    sys.exit(run_seed(sys.argv[1:]))
+
+
+def run_seed(arguments: Sequence[str]) -> int:
+    """Run one command line of the seed command and return its exit status."""
+    return run_app(app, arguments)
+
+
+def _full_name(model: str, provider: str | None, base_url: str | None) -> str:
+    """Return the model with its provider; a server's address makes it a compatible one."""
+    if provider is None:
+        begun = model.partition(":")[0].lower()
+        if ":" in model and begun in (*ALIASES, *ENGINES, *VENDORS, "auto"):
+            return model
+        provider = "openai" if base_url is not None else local_provider(complain)
+    if provider == "openai" and base_url is not None:
+        provider = "openai-compatible"
+    return f"{provider}:{model}"

@@ -1,0 +1,158 @@
+"""What the answers of one cell come to."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import mean, stdev
+from typing import Any
+
+from scipy.stats import beta
+
+from llm_pv.data.examples import Examples
+from llm_pv.erm.scoring import majority_label, score_predictions
+from llm_pv.runs.cells import Cell
+from llm_pv.runs.journal import Record
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class CellScore:
+    """How often a model's answers were right.
+
+    Parameters
+    ----------
+    accuracy
+        The share of right answers, averaged over the orders of the examples; an answer without
+        a label is wrong.
+    low, high
+        Its exact binomial (Clopper-Pearson) interval over the test rows, at 95%.
+    accuracies
+        The accuracy of each order.
+    deviation
+        Their standard deviation with ``ddof=1``; None for one order.
+    balanced_accuracy
+        The mean share recognised of each class.
+    majority_accuracy
+        What answering with the training rows' most frequent label would have got.
+    unparsable_share, cut_share
+        The share of answers without a label, and of those cut off at their limit.
+    seconds
+        Time spent answering.
+    input_tokens, output_tokens, cached_tokens
+        Tokens read, written, and read from a cache of what prompts share.
+    cost_usd
+        The price, None where it is not known.
+    """
+
+    accuracy: float
+    low: float
+    high: float
+    accuracies: tuple[float, ...]
+    deviation: float | None
+    balanced_accuracy: float
+    majority_accuracy: float
+    unparsable_share: float
+    cut_share: float
+    seconds: float
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    cost_usd: float | None
+
+    def record(self) -> dict[str, Any]:
+        """Return the score as plain JSON values."""
+        return asdict(self) | {"accuracies": list(self.accuracies)}
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What came of one cell.
+
+    Parameters
+    ----------
+    cell, name
+        The cell, and what its data set is called.
+    status, reason
+        How it ended, and why if it was not done.
+    score
+        How its answers did; None if it was not done.
+    train_size, test_size
+        Rows shown, and rows asked about.
+    """
+
+    cell: Cell
+    name: str
+    status: str
+    reason: str
+    score: CellScore | None = None
+    train_size: int = 0
+    test_size: int = 0
+
+    def record(self) -> dict[str, Any]:
+        """Return the result as plain JSON values."""
+        return {
+            **self.cell.record(),
+            "name": self.name,
+            "status": self.status,
+            "reason": self.reason,
+            "train_size": self.train_size,
+            "test_size": self.test_size,
+            **(self.score.record() if self.score else {}),
+        }
+
+
+def score_cell(records: Sequence[Record], train: Examples, test: Examples) -> CellScore:
+    """Score the answers to every test row in every order.
+
+    Parameters
+    ----------
+    records
+        One for each order and example: ``order``, ``example``, ``predicted``, ``finish``, tokens,
+        seconds and cost.
+    train, test
+        The rows shown, and those asked about.
+    """
+    by_order: dict[int, dict[int, str | None]] = {}
+    for record in records:
+        by_order.setdefault(record["order"], {})[record["example"]] = record["predicted"]
+    scores = [
+        score_predictions([found[row] for row in range(len(test))], test.labels)
+        for _, found in sorted(by_order.items())
+    ]
+    accuracies = tuple(score.accuracy for score in scores)
+    accuracy = mean(accuracies)
+    low, high = binomial_interval(accuracy * len(test), len(test))
+    majority = majority_label(train.labels)
+    costs = [record["cost_usd"] for record in records]
+    return CellScore(
+        accuracy,
+        low,
+        high,
+        accuracies,
+        stdev(accuracies) if len(accuracies) > 1 else None,
+        balanced_accuracy=mean(score.balanced_accuracy for score in scores),
+        majority_accuracy=sum(label == majority for label in test.labels) / len(test),
+        unparsable_share=sum(record["predicted"] is None for record in records) / len(records),
+        cut_share=sum(record["finish"] == "length" for record in records) / len(records),
+        seconds=sum(record["seconds"] for record in records),
+        input_tokens=sum(record["input_tokens"] for record in records),
+        output_tokens=sum(record["output_tokens"] for record in records),
+        cached_tokens=sum(record["cached_tokens"] for record in records),
+        cost_usd=None if None in costs else sum(costs),
+    )
+
+
+def binomial_interval(right: float, rows: int) -> tuple[float, float]:
+    """Return the Clopper-Pearson interval of a share; the count may be a mean over orders.
+
+    Examples
+    --------
+    >>> low, high = binomial_interval(10, 10)
+    >>> round(low, 4), high  # 0.025 ** (1 / 10)
+    (0.6915, 1.0)
+    """
+    tail = (1 - CONFIDENCE) / 2
+    wrong = rows - right
+    low = 0.0 if right <= 0 else float(beta.ppf(tail, right, wrong + 1))
+    high = 1.0 if wrong <= 0 else float(beta.ppf(1 - tail, right + 1, wrong))
+    return low, high

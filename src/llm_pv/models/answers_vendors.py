@@ -1,0 +1,228 @@
+"""Labels from models behind an API: one call for each prompt, several of them under way at once."""
+
+import hashlib
+import json
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from typing import Any
+
+from llm_pv.errors import ConfigurationError, ModelError
+from llm_pv.models.answers import Answer, Asking, shared_text
+from llm_pv.models.answers_local import answer_of_scores
+from llm_pv.models.base import Asked, LanguageModel, ModelOptions, Turn, Usage
+from llm_pv.models.registry import make_model, split_name
+from llm_pv.models.tokens import estimate_tokens
+
+_TOP_LOGPROBS = 20
+_NOT_SEEN = -100.0
+"""The logarithm given to a label that is not among the likeliest tokens."""
+
+
+class VendorAnswers:
+    """A model behind an API that is asked for labels.
+
+    Parameters
+    ----------
+    name
+        ``PROVIDER:MODEL``.
+    options
+        How it is called.
+    concurrency
+        Calls under way at once.
+    """
+
+    def __init__(self, name: str, options: ModelOptions, *, concurrency: int = 5) -> None:
+        provider, model = split_name(name)
+        self._provider = provider
+        self._full_name = f"{provider}:{model}"
+        self._options = options
+        self._concurrency = concurrency
+        self._opened: dict[str, LanguageModel] = {}
+        self._opening = threading.Lock()
+        first = self._open(Asking(()))
+        self.name = first.name
+        self.identity = first.identity
+        self.destination = first.destination
+        self.counts_exactly = False
+
+    @property
+    def context_tokens(self) -> int | None:
+        """Tokens of input and output together that fit, None where it is not known."""
+        return self._open(Asking(())).context_tokens
+
+    def check(self, asking: Asking) -> None:
+        """Raise ConfigurationError, saying why, if the model cannot be asked so."""
+        if asking.chat == "off":
+            raise ConfigurationError(
+                f"--chat off: {self.name} is reached through its chat interface alone; leave the "
+                "option out, or take hf: or vllm:"
+            )
+        if asking.mode == "constrained" and asking.form == "plain":
+            raise ConfigurationError(
+                f"--answer constrained with --label-form plain: {self.name} restricts its answers "
+                "to JSON objects; give --label-form json"
+            )
+        if asking.mode == "likelihood":
+            self._check_likelihood(asking)
+
+    def _check_likelihood(self, asking: Asking) -> None:
+        api = self._options.api or ("responses" if self._provider == "openai" else "chat")
+        if not self._provider.startswith("openai") or api != "chat":
+            raise ConfigurationError(
+                f"--answer likelihood: {self.name} does not tell the probabilities of labels; take "
+                "constrained or generate, or a model over chat completions (openai-compatible:, or "
+                "openai: with --api chat), hf: or vllm:"
+            )
+        if asking.form == "json":
+            raise ConfigurationError(
+                f"--answer likelihood with {self.name} reads the first token of an answer, which "
+                "has to be the label itself: give --label-form plain"
+            )
+
+    def count(self, prompts: Sequence[str], asking: Asking) -> list[int]:  # noqa: ARG002
+        """Return an upper estimate of each prompt's tokens."""
+        return [estimate_tokens(prompt) for prompt in prompts]
+
+    def price(self, usage: Usage) -> float | None:
+        """Return the price of a usage in US dollars, None where it is not known."""
+        return self._open(Asking(())).price(usage)
+
+    def show(self, prompt: str, asking: Asking) -> str:
+        """Return the request that would be sent."""
+        preview = self._open(asking).preview([Asked(prompt)])
+        return f"{preview.method} {preview.url}\n{json.dumps(dict(preview.body), indent=2)}"
+
+    def answers(
+        self, prompts: Sequence[str], asking: Asking, *, seeds: Sequence[int]
+    ) -> Iterator[list[tuple[int, Answer]]]:
+        """Yield each answer when it has come; see `AnsweringModel.answers`."""
+        self.check(asking)
+        if not prompts:
+            return
+        model = self._open(asking, shared_text(prompts))
+        read = _of_scores if asking.mode == "likelihood" else _of_turn
+
+        def ask(position: int) -> tuple[int, Answer]:
+            (turn,) = model.answer([Asked(prompts[position])], seed=seeds[position])
+            return position, read(turn, asking)
+
+        # The first alone: what it begins with is in the vendor's cache when others come.
+        yield [ask(0)]
+        threads = ThreadPoolExecutor(self._concurrency)
+        try:
+            yield from _as_they_come(threads, ask, range(1, len(prompts)), self._concurrency)
+        finally:
+            # Calls under way end with the model, which whoever interrupts this closes next.
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        for model in self._opened.values():
+            model.close()
+
+    def _open(self, asking: Asking, shared: str = "") -> LanguageModel:
+        extra = {**self._request(asking, shared), **self._options.extra}
+        key = json.dumps(extra, sort_keys=True)
+        with self._opening:
+            if key not in self._opened:
+                options = replace(self._options, extra=extra)
+                if asking.mode == "likelihood":
+                    options = replace(options, max_output_tokens=1)
+                self._opened[key] = make_model(self._full_name, options)
+            return self._opened[key]
+
+    def _request(self, asking: Asking, shared: str) -> dict[str, Any]:
+        """Return what a request holds besides the prompt."""
+        request: dict[str, Any] = {}
+        if self._provider == "openai" and shared:
+            digest = hashlib.sha256(shared.encode("utf-8", "surrogatepass")).hexdigest()
+            request["prompt_cache_key"] = digest[:32]
+        if asking.mode == "likelihood":
+            request |= {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
+        if asking.mode == "constrained":
+            request |= self._schema(asking.labels)
+        return request
+
+    def _schema(self, labels: Sequence[str]) -> dict[str, Any]:
+        """Return what restricts an answer to the labels, as each vendor writes it."""
+        schema = {
+            "type": "object",
+            "properties": {"label": {"type": "string", "enum": list(labels)}},
+            "required": ["label"],
+            "additionalProperties": False,
+        }
+        named = {"name": "label", "strict": True, "schema": schema}
+        if self._provider == "anthropic":
+            return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
+        if self._provider == "google":
+            return {
+                "generationConfig": {
+                    "responseMimeType": "application/json",
+                    "responseJsonSchema": schema,
+                }
+            }
+        if self._options.api == "responses" or (
+            self._provider == "openai" and self._options.api is None
+        ):
+            return {"text": {"format": {"type": "json_schema", **named}}}
+        return {"response_format": {"type": "json_schema", "json_schema": named}}
+
+
+def _as_they_come(
+    threads: ThreadPoolExecutor,
+    ask: Callable[[int], tuple[int, Answer]],
+    positions: Sequence[int],
+    concurrency: int,
+) -> Iterator[list[tuple[int, Answer]]]:
+    """Yield answers in the order they come; after an error, those of calls still under way."""
+    waiting = iter(positions)
+    under_way: set[Future[tuple[int, Answer]]] = set()
+    error: BaseException | None = None
+    while True:
+        while error is None and len(under_way) < concurrency:
+            position = next(waiting, None)
+            if position is None:
+                break
+            under_way.add(threads.submit(ask, position))
+        if not under_way:
+            break
+        done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+        failures = [failure for future in done if (failure := future.exception()) is not None]
+        error = error or next(iter(failures), None)
+        came = [future.result() for future in done if future.exception() is None]
+        if came:
+            yield came
+    if error is not None:
+        raise error
+
+
+def _of_turn(turn: Turn, asking: Asking) -> Answer:  # noqa: ARG001 - the same form as _of_scores
+    return Answer(
+        turn.text, turn.finish, usage=turn.usage, cost_usd=turn.cost_usd, seconds=turn.seconds
+    )
+
+
+def _of_scores(turn: Turn, asking: Asking) -> Answer:
+    """Read the labels' probabilities off the likeliest first tokens."""
+    details: Mapping[str, Any] = turn.raw.get("provider_details") or {}
+    told = details.get("logprobs")
+    if not told:
+        raise ModelError(
+            "--answer likelihood: the server told no probabilities (logprobs); take generate"
+        )
+    best = dict.fromkeys(asking.labels, -math.inf)
+    for entry in [told[0], *told[0].get("top_logprobs", ())]:
+        token = entry["token"].strip().strip("\"'")
+        begun = [label for label in asking.labels if token and label.startswith(token)]
+        # A token that several labels begin with decides nothing, unless it is one of them.
+        label = token if token in best else begun[0] if len(begun) == 1 else None
+        if label is not None:
+            best[label] = max(best[label], float(entry["logprob"]))
+    if max(best.values()) == -math.inf:
+        answer = Answer(turn.text, turn.finish)
+    else:
+        answer = answer_of_scores(asking, [max(score, _NOT_SEEN) for score in best.values()])
+    return replace(answer, usage=turn.usage, cost_usd=turn.cost_usd, seconds=turn.seconds)

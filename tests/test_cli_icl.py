@@ -1,0 +1,266 @@
+"""The command line of in-context learning, the first version's included."""
+
+import csv
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tiny_models
+from copying_server import CopyingServer
+from llm_pv.cli.main import run
+from llm_pv.cli.seed_icl import run_seed
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_COMPATIBLE_API_KEY", "sk-secret-of-the-tests")
+
+
+def write_rows(path: Path, count: int = 60) -> Path:
+    rows = tiny_models.copying_rows(count, random.Random(3))
+    lines = (f"{x} -> {y}\n" for x, y in zip(rows.inputs, rows.labels, strict=True))
+    path.write_text("".join(lines))
+    return path
+
+
+def served(server: CopyingServer, *words: str) -> list[str]:
+    model = ["--model", "openai-compatible:copier", "--base-url", server.base_url, "--retries", "0"]
+    return ["icl", *words, *model]
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def cells(text: str) -> list[dict[str, Any]]:
+    return list(json.loads(text)["cells"])
+
+
+def test_a_model_here_answers_rows_of_ones_own_in_every_way(
+    copier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = write_rows(tmp_path / "last bit.txt")
+    words = [
+        "--train-size",
+        "12",
+        "--test-size",
+        "20",
+        "--max-new-tokens",
+        "20",
+        "--format",
+        "json",
+    ]
+    ways = ["--answer", "generate", "constrained", "likelihood"]
+    status = run(["icl", str(rows), "--model", f"hf:{copier}", *words, *ways])
+
+    assert status == 0
+    found = cells(capsys.readouterr().out)
+    assert [cell["method"] for cell in found] == ["generate", "constrained", "likelihood"]
+    for cell in found:
+        assert cell["accuracy"] > 0.9
+        assert cell["unparsable_share"] == 0.0
+        assert cell["seconds"] > 0
+
+
+def test_the_first_versions_command_writes_its_files_and_resumes(
+    copier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--model", str(copier), "--functions", "fn_a", "--lengths", "20"]
+    words += ["--train-size", "12", "--test-size", "10", "--max-new-tokens", "20"]
+    words += ["--provider", "hf", "--answer", "constrained"]
+    assert run_seed(words) == 0
+    shown = capsys.readouterr()
+
+    assert "fn_a L=20" in shown.out
+    examples = [json.loads(line) for line in Path("results_icl.jsonl").read_text().splitlines()]
+    assert len(examples) == 10
+    assert all(row["prompt"].count(" -> ") == 13 for row in examples)
+    assert {row["predicted_label"] for row in examples} <= {"0", "1"}
+    (cell,) = rows_of(Path("results_icl.csv"))
+    right = sum(row["correct"] for row in examples)
+    assert float(cell["accuracy"]) == pytest.approx(right / 10)
+    assert (cell["fn"], cell["train_size"], cell["majority_accuracy"]) == ("fn_a", "12", "0.5")
+    (folder,) = Path("runs").iterdir()
+    (summary,) = rows_of(folder / "summary.csv")
+    assert (summary["track"], summary["method"]) == ("icl", "constrained")
+    assert summary["accuracy"] == cell["accuracy"]
+
+    before = (folder / "replies.jsonl").read_bytes()
+    assert run_seed(words) == 0
+    assert (folder / "replies.jsonl").read_bytes() == before
+    assert "finished run" in capsys.readouterr().err
+
+
+def test_the_door_runs_from_anywhere(copier: Path, tmp_path: Path) -> None:
+    door = ROOT / "in_context_learning" / "vllm_incontext.py"
+    command = [sys.executable, str(door), "--model", str(copier), "--functions", "fn_a"]
+    command += [
+        "--lengths",
+        "20",
+        "--train-size",
+        "4",
+        "--test-size",
+        "2",
+        "--answer",
+        "likelihood",
+        "--dry-run",
+    ]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "<|im_start|>user\nA hidden rule gives every input a label." in done.stdout
+    assert "2 prompts of up to" in done.stdout
+
+
+def test_a_server_is_asked_once_for_each_row_and_its_key_is_nowhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = write_rows(tmp_path / "rows.txt")
+    with CopyingServer() as server:
+        words = ["--out", "run", "--out-jsonl", "e.jsonl", "--out-csv", "c.csv", "--test-size", "9"]
+        status = run(served(server, str(rows), *words))
+
+    assert status == 0
+    assert len(server.bodies) == 9
+    assert len(Path("e.jsonl").read_text().splitlines()) == 9
+    shown = capsys.readouterr()
+    assert "100.0" in shown.out
+    assert "training rows with their labels" in shown.err
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(b"sk-secret" in path.read_bytes() for path in kept)
+
+
+def test_a_server_that_goes_away_costs_one_line_and_no_answer_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = write_rows(tmp_path / "rows.txt")
+    words = ["--out", "run", "--out-jsonl", "e.jsonl", "--out-csv", "c.csv", "--test-size", "9"]
+    with CopyingServer(goes_away_after=4) as first:
+        status = run(served(first, str(rows), *words, "--concurrency", "1"))
+
+    error = capsys.readouterr().err
+    assert status == 2
+    assert "4 of 9 answers kept in run" in error.splitlines()[-1]
+    assert len(Path("e.jsonl").read_text().splitlines()) == 4
+
+    asked = [body["messages"][-1]["content"] for body in first.bodies[:4]]
+    with CopyingServer() as second:
+        # The same server under the same address, as far as a run can tell.
+        Path("run/run.json").write_text(
+            Path("run/run.json").read_text().replace(first.base_url, second.base_url)
+        )
+        assert run(served(second, str(rows), *words, "--concurrency", "1")) == 0
+    again = [body["messages"][-1]["content"] for body in second.bodies]
+    assert len(again) == 5
+    assert not set(asked) & set(again)
+    assert rows_of(Path("c.csv"))[0]["accuracy"] == "1.0"
+
+
+def test_tables_and_many_classes_are_asked_about(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw = random.Random(1)
+    lines = [
+        f"{draw.random():.3f},{draw.choice('uvw')},{label},{label}" for label in [*"abcdefgh"] * 12
+    ]
+    (tmp_path / "table.csv").write_text("width,kind,last,target\n" + "\n".join(lines) + "\n")
+    with CopyingServer() as server:
+        words = ["table.csv", "--target", "target", "--answer", "constrained", "--format", "json"]
+        status = run(served(server, *words))
+
+    assert status == 0
+    (cell,) = cells(capsys.readouterr().out)
+    prompt = server.bodies[0]["messages"][-1]["content"]
+    assert "Each label is one of: a, b, c, d, e, f, g, h." in prompt
+    assert "Each input is a row of a table" in prompt
+    assert cell["accuracy"] == 1.0  # the row ends with last:<label>, which the server copies
+    enum = server.bodies[0]["response_format"]["json_schema"]["schema"]["properties"]["label"]
+    assert enum["enum"] == list("abcdefgh")
+
+
+def test_a_dry_run_asks_nobody_and_shows_the_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = write_rows(tmp_path / "rows.txt")
+    with CopyingServer() as server:
+        assert run(served(server, str(rows), "--dry-run")) == 0
+
+    assert server.bodies == []
+    shown = capsys.readouterr().out
+    assert '"messages"' in shown
+    assert "prompts of up to about" in shown
+    assert not Path("runs").exists()
+
+
+def test_vendors_are_left_their_own_temperature_and_servers_get_the_published_one() -> None:
+    from llm_pv.cli.icl_options import AnsweringOptions, QuestionOptions, model_options
+
+    own, vendor, local = (
+        model_options(name, AnsweringOptions(), QuestionOptions())
+        for name in ("openai-compatible:m", "openai:gpt-5", "hf:m")
+    )
+    assert (own.temperature, own.top_p, own.context_tokens) == (0.2, 0.95, None)
+    assert (vendor.temperature, vendor.top_p) == (None, None)
+    assert (local.temperature, local.context_tokens, local.max_output_tokens) == (0.2, 25_000, 1024)
+    wide = AnsweringOptions(tensor_parallel_size=2)
+    assert model_options("vllm:m", wide, QuestionOptions()).extra == {
+        "engine": {"tensor_parallel_size": 2}
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--model", "nothing"], "no PROVIDER:MODEL"),
+        (["--model", "hf:./nowhere", "--functions", "fn_a"], "there is no such folder"),
+        (["--model", "hf:COPIER", "--functions", "fn_z"], "fn_z"),
+        (["--model", "hf:COPIER", "--functions", "fn_a", "--lengths", "0"], "length"),
+        (
+            ["--model", "hf:COPIER", "--functions", "fn_g", "--train-size", "900"],
+            "--train-size (about",
+        ),
+        (["--model", "hf:COPIER", "--functions", "fn_a", "--test-size", "0"], "test size"),
+        (["--model", "hf:COPIER", "--answer", "guess"], "guess"),
+        (["--model", "hf:COPIER", "--example-orders", "0"], "--example-orders"),
+        (["--model", "hf:COPIER", "--tensor-parallel-size", "2"], "--tensor-parallel-size"),
+        (["--model", "hf:COPIER", "--temperature", "-1"], "--temperature"),
+        (["nothing.csv", "--model", "hf:COPIER"], "nothing.csv"),
+        (["rows.txt", "--model", "hf:COPIER", "--functions", "fn_a"], "--functions"),
+        (["rows.txt", "--model", "hf:COPIER", "--test-size", "0"], "give 1 or more"),
+        (["--model", "hf:COPIER", "--functions", "fn_a", "--out-csv", "rows.txt/x"], "rows.txt"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(
+    copier: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: Sequence[str],
+    message: str,
+) -> None:
+    write_rows(tmp_path / "rows.txt")
+    words = [word.replace("COPIER", str(copier)) for word in words]
+    status = run(["icl", *words])
+
+    error = capsys.readouterr().err
+    assert status == 2
+    assert message in error
+    assert len(error.splitlines()) == 1
+    assert not Path("runs").exists()

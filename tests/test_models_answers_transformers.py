@@ -1,0 +1,213 @@
+"""Labels from a real model of transformers: the same with and without what prompts share."""
+
+import math
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tiny_models
+from llm_pv.data.examples import Classes
+from llm_pv.errors import ConfigurationError, ModelError
+from llm_pv.icl.prompt import write_prompts
+from llm_pv.icl.reading import read_label
+from llm_pv.models import ModelOptions
+from llm_pv.models.answers import Answer, AnswerMode, Asking, ChatUse, LabelForm
+from llm_pv.models.answers_transformers import TransformersAnswers
+from llm_pv.models.transformers_engine import TransformersModel
+
+LABELS = ("0", "1")
+PUBLISHED = ModelOptions(temperature=0.2, top_p=0.95, max_output_tokens=32)
+RAGGED = [f"Some rows.\nInput: {'01' * count}" for count in (1, 9, 4, 2, 7)]
+
+
+def ask(
+    folder: Path,
+    prompts: Sequence[str],
+    asking: Asking,
+    *,
+    batch_size: int | None = None,
+    options: ModelOptions = PUBLISHED,
+) -> list[Answer]:
+    model = TransformersAnswers(TransformersModel(str(folder), options), batch_size=batch_size)
+    groups = list(model.answers(prompts, asking, seeds=list(range(len(prompts)))))
+    model.close()
+    answers = dict(answer for group in groups for answer in group)
+    return [answers[position] for position in range(len(prompts))]
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.random_model(tmp_path_factory.mktemp("random-model"))
+
+
+@pytest.fixture(scope="session")
+def windowed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose second layer sees the last 8 tokens alone."""
+    tokenizer = tiny_models.make_tokenizer()
+    model = tiny_models.make_model(tokenizer, window=8)
+    return tiny_models.save(model, tokenizer, tmp_path_factory.mktemp("windowed-model"))
+
+
+@pytest.mark.parametrize("mode", ["generate", "constrained", "likelihood"])
+@pytest.mark.parametrize("form", ["json", "plain"])
+@pytest.mark.parametrize("chat", ["on", "off"])
+def test_a_model_that_learned_to_copy_scores_in_every_way_of_asking(
+    copier: Path, mode: AnswerMode, form: LabelForm, chat: ChatUse
+) -> None:
+    rows = tiny_models.copying_rows(60, random.Random(7))
+    shown, asked = rows.take(range(12)), rows.take(range(12, 60))
+    prompts = write_prompts(shown, Classes(LABELS, (0, 1)), asked.inputs, form=form)
+
+    answers = ask(copier, prompts, Asking(LABELS, mode, form, chat, 32))
+
+    found = [read_label(answer.text, LABELS) for answer in answers]
+    right = sum(one == label for one, label in zip(found, asked.labels, strict=True))
+    assert right > 0.95 * len(asked)
+
+
+def plain_log_probability(folder: Path, prompt: Sequence[int], more: Sequence[int]) -> float:
+    """What a model gives to some tokens after a prompt, by one plain forward pass."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model: Any = AutoModelForCausalLM.from_pretrained(folder)
+    with torch.inference_mode():
+        scores = torch.log_softmax(model(torch.tensor([[*prompt, *more]])).logits[0], dim=-1)
+    return sum(float(scores[len(prompt) + step - 1, token]) for step, token in enumerate(more))
+
+
+@pytest.mark.parametrize("which", ["folder", "windowed"])
+def test_likelihoods_are_those_of_a_plain_forward_pass(
+    which: str, request: pytest.FixtureRequest
+) -> None:
+    folder = request.getfixturevalue(which)
+    labels = ("1", "10", "2", "yes")
+    asking = Asking(labels, "likelihood", "plain", "on")
+
+    answers = ask(folder, RAGGED, asking)
+
+    chat = TransformersModel(str(folder), PUBLISHED).chat
+    for prompt, answer in zip(RAGGED, answers, strict=True):
+        start = chat.encode(f"<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n")
+        # "1" and "10" begin alike, so that what ends the answer tells them apart; "2" and the
+        # first token of "yes" decide alone.
+        ends = {"1": [2], "10": [], "2": [], "yes": []}
+        tokens = {label: [*chat.encode(label), *end] for label, end in ends.items()}
+        tokens["yes"] = tokens["yes"][:1]
+        logs = {label: plain_log_probability(folder, start, more) for label, more in tokens.items()}
+        total = sum(math.exp(log) for log in logs.values())
+        expected = {label: math.exp(log) / total for label, log in logs.items()}
+        assert answer.probabilities == pytest.approx(expected, rel=1e-3)
+        assert answer.text == max(expected, key=lambda label: expected[label])
+
+
+@pytest.mark.parametrize("which", ["folder", "windowed"])
+@pytest.mark.parametrize("mode", ["generate", "constrained", "likelihood"])
+def test_answers_do_not_depend_on_what_is_answered_beside_them(
+    which: str, mode: AnswerMode, request: pytest.FixtureRequest
+) -> None:
+    folder = request.getfixturevalue(which)
+    asking = Asking(("no", "yes"), mode, max_new_tokens=12)
+
+    together = ask(folder, RAGGED, asking)
+    in_twos = ask(folder, RAGGED, asking, batch_size=2)
+
+    assert [answer.text for answer in together] == [answer.text for answer in in_twos]
+
+
+def test_drawing_at_a_temperature_differs_by_seed_and_the_likeliest_does_not(folder: Path) -> None:
+    asking = Asking(LABELS, max_new_tokens=12)
+    same = [RAGGED[0]] * 4
+
+    drawn = ask(folder, same, asking, options=ModelOptions(temperature=1.0))
+    likeliest = ask(folder, same, asking, options=ModelOptions(temperature=0.0))
+
+    assert len({answer.text for answer in drawn}) == 4
+    assert len({answer.text for answer in likeliest}) == 1
+
+
+def test_many_drawn_tokens_come_as_often_as_their_probabilities_say(folder: Path) -> None:
+    asking = Asking(("0", "1"), "constrained", "plain", "on")
+    (likelihood,) = ask(folder, RAGGED[:1], Asking(LABELS, "likelihood", "plain", "on"))
+
+    answers = ask(folder, RAGGED[:1] * 600, asking, options=ModelOptions(temperature=1.0))
+
+    ones = sum(answer.text == "1" for answer in answers)
+    share = likelihood.probabilities["1"]
+    # Five standard deviations of 600 draws.
+    assert abs(ones / 600 - share) < 5 * math.sqrt(share * (1 - share) / 600)
+
+
+def test_constrained_answers_are_labels_of_any_length(folder: Path) -> None:
+    labels = ("a", "ab", "abc, d", 'with "quotes"', "Zürich", "10", "1")
+    for form in tiny_models.FORMS:
+        asking = Asking(labels, "constrained", form, "on")
+        answers = ask(folder, RAGGED * 4, asking, options=ModelOptions(temperature=1.0))
+        assert {answer.text for answer in answers} <= set(asking.written())
+        assert len({answer.text for answer in answers}) > 1
+
+
+def test_shared_tokens_count_as_cached(folder: Path) -> None:
+    answers = ask(folder, RAGGED, Asking(LABELS, "likelihood"))
+
+    chat = TransformersModel(str(folder), PUBLISHED).chat
+    shared = len(chat.encode("<|im_start|>user\nSome rows.\nInput: 01"))
+    assert {answer.usage.cached_tokens for answer in answers} == {shared}
+    assert answers[1].usage.input_tokens == answers[0].usage.input_tokens + 16
+
+
+def test_one_prompt_alone_and_none_at_all_are_answered(folder: Path) -> None:
+    assert len(ask(folder, RAGGED[:1], Asking(LABELS, "likelihood"))) == 1
+    assert ask(folder, [], Asking(LABELS)) == []
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_halved(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    sizes: list[int] = []
+    original = TransformersAnswers._score
+
+    def cramped(
+        self: TransformersAnswers, torch_: Any, model: Any, encoded: Any, *more: Any
+    ) -> Any:
+        sizes.append(len(encoded))
+        if len(encoded) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(self, torch_, model, encoded, *more)
+
+    monkeypatch.setattr(TransformersAnswers, "_score", cramped)
+    answers = ask(folder, RAGGED, Asking(LABELS, "likelihood"))
+
+    assert len(answers) == 5
+    assert sizes == [5, 2, 1, 1, 1, 1, 1]
+
+    def full(*_: object) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(TransformersAnswers, "_score", full)
+    with pytest.raises(ModelError, match="out of memory in hf:"):
+        ask(folder, RAGGED, Asking(LABELS, "likelihood"))
+
+
+def test_a_chat_that_the_tokenizer_does_not_have_is_refused(tmp_path: Path) -> None:
+    folder = tiny_models.random_model(tmp_path, template=None)
+    with pytest.raises(ConfigurationError, match="no chat template"):
+        ask(folder, RAGGED, Asking(LABELS, chat="on"))
+    assert len(ask(folder, RAGGED, Asking(LABELS, "likelihood", chat="auto"))) == 5
+
+
+def test_what_would_be_sent_is_shown_and_counted(folder: Path) -> None:
+    model = TransformersAnswers(TransformersModel(str(folder), PUBLISHED))
+
+    assert model.show("Hi", Asking(LABELS)) == (
+        "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+    )
+    assert model.show("Hi", Asking(LABELS, chat="off")) == "Hi\nAnswer:"
+    assert model.count(["01", "0101"], Asking(LABELS, chat="off"))[1] == (
+        model.count(["01"], Asking(LABELS, chat="off"))[0] + 2
+    )
