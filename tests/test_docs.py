@@ -41,7 +41,7 @@ LINK = re.compile(r"\]\(([^)#]+?)(?:#[^)]*)?\)")
 @pytest.mark.parametrize(
     "page",
     [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")),
-     *sorted(ROOT.glob("program_synthesis/*.md"))],
+     *sorted(ROOT.glob("[pif]*_*/*.md")), *sorted(ROOT.glob("finetuning/*.md"))],
     ids=lambda page: str(page.name),
 )  # fmt: skip
 def test_links_between_pages_lead_somewhere(page: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from llm_pv.cli.sweep import grouped
 from llm_pv.errors import ConfigurationError, RunError

@@ -15,7 +15,7 @@ EXTRAS = {
     "llm": ("pydantic-ai-slim", "python-dotenv", "tenacity"),
     "telemetry": ("opentelemetry-exporter-otlp-proto-http", "opentelemetry-sdk"),
     "hf": ("torch", "transformers", "accelerate"),
-    "finetune": ("torch", "transformers", "accelerate", "peft", "tensorboard"),
+    "finetune": ("torch", "transformers", "accelerate", "peft", "pyyaml", "tensorboard"),
     "baselines": ("deap", "xgboost"),
     "report": ("matplotlib",),
 }

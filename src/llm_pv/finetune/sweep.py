@@ -314,7 +314,7 @@ def _reason(status: int, told: str) -> str:
 
 
 def _read_yaml(path: Path) -> Mapping[Any, Any]:
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     try:
         record = yaml.safe_load(path.read_text("utf-8"))

@@ -1,0 +1,66 @@
+"""Budgets and noise: what the user may set, and what is refused in one line."""
+
+import random
+
+import pytest
+
+from llm_pv.data.examples import Classes, Examples, Input
+from llm_pv.errors import ConfigurationError
+from llm_pv.learning import Search
+from llm_pv.proposers.length_first import Budget, LengthFirst
+from llm_pv.proposers.registry import BuiltIn, make_proposer
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"candidates": 10}, "budget-candidates is 10; give 1,000 or more"),
+        ({"candidates": 1e6}, "budget-candidates is 1000000.0"),
+        ({"megabytes": 0}, "budget-mb is 0; give 50 or more"),
+        ({"noise": 0.5}, "noise is 0.5; give a share from 0 to below 0.5"),
+        ({"noise": -0.1}, "noise is -0.1"),
+        ({"noise": float("nan")}, "noise is nan"),
+    ],
+)
+def test_an_option_that_cannot_be_is_named(options: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        BuiltIn(**options)  # type: ignore[arg-type]
+
+
+def test_options_of_the_search_are_refused_for_saved_replies() -> None:
+    with pytest.raises(ConfigurationError, match="--noise are for the built-in search, not for"):
+        make_proposer("replay:replies.jsonl", built_in=BuiltIn(noise=0.01))
+
+
+def test_options_reach_the_search_and_decide_what_a_resumed_run_needs() -> None:
+    search = Search(built_in=BuiltIn(candidates=123_456, megabytes=77, noise=0.03))
+    proposer, _ = search.resolve()
+    assert isinstance(proposer, LengthFirst)
+    assert proposer.budget == Budget(candidates=123_456, megabytes=77)
+    assert proposer.noise == 0.03
+    assert proposer.identity != LengthFirst(budget=proposer.budget).identity
+
+
+def test_a_smaller_budget_tries_less_and_less_memory_keeps_less() -> None:
+    small, usual = Budget(candidates=50_000), Budget()
+    assert small.joined < usual.joined
+    assert small.folding < usual.folding
+    assert small.pair_cells < usual.pair_cells
+    assert Budget(megabytes=100).number_cells < usual.number_cells
+
+
+def test_the_candidates_tried_grow_with_the_budget_and_not_with_the_clock() -> None:
+    chance = random.Random(0)
+    rows: list[Input] = ["".join(chance.choices("01", k=12)) for _ in range(50)]
+    labels = [str(str(row).count("11") % 2) for row in rows]
+    tried = []
+    for candidates in (20_000, 20_000, 400_000):
+        counts: list[int] = []
+
+        def progress(_stage: str, number: int, counts: list[int] = counts) -> None:
+            counts.append(number)
+
+        search = LengthFirst(3600.0, budget=Budget(candidates=candidates), progress=progress)
+        list(search.propose(Examples(rows, labels), Classes.of(labels), 0))
+        tried.append(counts[-1])
+    assert tried[0] == tried[1] < tried[2]
