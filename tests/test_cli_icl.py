@@ -264,3 +264,54 @@ def test_what_cannot_be_is_refused_in_one_line(
     assert message in error
     assert len(error.splitlines()) == 1
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "url", "name"),
+    [
+        ("./folder", "vllm", None, "vllm:./folder"),
+        ("./folder", "hf", None, "hf:./folder"),
+        ("gpt-5", "openai", None, "openai:gpt-5"),
+        ("m", "openai", "http://h/v1", "openai-compatible:m"),
+        ("m", None, "http://h/v1", "openai-compatible:m"),
+        ("hf:./folder", None, None, "hf:./folder"),
+        ("gemini:g", None, None, "gemini:g"),
+    ],
+)
+def test_the_first_versions_names_of_models_keep_working(
+    model: str, provider: str | None, url: str | None, name: str
+) -> None:
+    from llm_pv.cli.seed_icl import _full_name
+
+    assert _full_name(model, provider, url) == name
+
+
+@pytest.mark.parametrize(("installed", "name"), [(True, "vllm:m"), (False, "hf:m")])
+def test_without_vllm_transformers_takes_its_place_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    installed: bool,
+    name: str,
+) -> None:
+    import importlib.util
+
+    from llm_pv.cli.seed_icl import _full_name
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object() if installed else None)
+    assert _full_name("m", None, None) == name
+    assert ("transformers runs the model" in capsys.readouterr().err) is not installed
+
+
+def test_an_interrupted_run_says_how_to_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llm_pv.models.answers_vendors import VendorAnswers
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    rows = write_rows(tmp_path / "rows.txt")
+    with CopyingServer() as server:
+        monkeypatch.setattr(VendorAnswers, "answers", interrupted)
+        assert run(served(server, str(rows), "--out", "run")) == 130
+    assert "the same command with --out run goes on" in capsys.readouterr().err
