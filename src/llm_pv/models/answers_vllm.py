@@ -8,7 +8,7 @@ from llm_pv.errors import ConfigurationError
 from llm_pv.models.answers import Answer, Asking
 from llm_pv.models.answers_local import LINE_END, LocalAnswers, answer_of_scores
 from llm_pv.models.base import Usage
-from llm_pv.models.label_tokens import LabelTokens
+from llm_pv.models.label_tokens import LabelTokens, shared_length
 
 if TYPE_CHECKING:
     from llm_pv.models.vllm_engine import Request, VLLMModel
@@ -108,7 +108,9 @@ class VLLMAnswers(LocalAnswers):
         end = self._chat(asking).tokenizer.eos_token_id
         labels = self._label_tokens(asking, end)
         deciding = labels.deciding()
-        places = sorted({label[:cut] for label in deciding for cut in range(len(label))})
+        # What all labels begin with is as likely for each and decides nothing.
+        first = shared_length(deciding)
+        places = sorted({label[:cut] for label in deciding for cut in range(first, len(label))})
         requests: list[Request] = [
             (
                 [*tokens, *place],
@@ -130,7 +132,7 @@ class VLLMAnswers(LocalAnswers):
                 for place, output in zip(places, group, strict=True)
             }
             scores = [
-                sum(seen[label[:cut]][label[cut]].logprob for cut in range(len(label)))
+                sum(seen[label[:cut]][label[cut]].logprob for cut in range(first, len(label)))
                 for label in deciding
             ]
             answer = answer_of_scores(asking, scores)
