@@ -47,6 +47,7 @@ class ScriptedModel:
     asked: list[tuple[Message, ...]] = field(default_factory=list)
     offers: list[ToolOffer | None] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)
+    limits: list[int | None] = field(default_factory=list)
     most_at_once: int = 0
     closed: bool = False
 
@@ -66,11 +67,13 @@ class ScriptedModel:
         samples: int = 1,
         seed: int = 0,
         within: float | None = None,
+        max_output_tokens: int | None = None,
     ) -> list[Turn]:
         with self._lock:
             self.asked.append(tuple(conversation))
             self.offers.append(tool)
             self.seeds.append(seed)
+            self.limits.append(max_output_tokens)
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
         try:
@@ -86,6 +89,7 @@ class ScriptedModel:
         tool: ToolOffer | None = None,
         samples: int = 1,
         seed: int = 0,
+        max_output_tokens: int | None = None,
     ) -> Preview:
         return Preview("POST", "http://api.example/v1", {"messages": len(conversation)}, 100)
 

@@ -138,6 +138,23 @@ def test_thoughts_fit_into_a_small_limit(opened: OpenModels) -> None:
     assert 1_024 <= body["thinking"]["budget_tokens"] < 4_000
 
 
+@pytest.mark.parametrize(("asked", "written"), [(2_000, 2_000), (9_000, 4_000), (None, 4_000)])
+def test_a_call_may_be_allowed_less_than_the_model(
+    opened: OpenModels, asked: int | None, written: int
+) -> None:
+    options = ModelOptions(max_output_tokens=4_000)
+    places = {
+        "openai:gpt-5": "max_output_tokens",
+        "openai-compatible:tiny": "max_tokens",
+        "anthropic:claude-opus-4-5": "max_tokens",
+    }
+    for name, place in places.items():
+        model = opened.at(name, "http://127.0.0.1:9", options)
+        body = model.preview([Asked("hi")], max_output_tokens=asked).body
+        assert body[place] == written
+    assert 1_024 <= body["thinking"]["budget_tokens"] < written
+
+
 @pytest.mark.parametrize(
     "name", ["openai:gpt-5", "openai-compatible:tiny", "anthropic:claude-opus-4-5"]
 )

@@ -73,6 +73,14 @@ def test_an_answer_is_counted_costs_nothing_and_is_cut_at_its_limit(folder: Path
     assert json.loads(json.dumps(dict(turn.raw)))["text"] == turn.text
 
 
+def test_a_turn_may_be_allowed_less_than_the_model(folder: Path) -> None:
+    model = make_model(f"hf:{folder}", OPTIONS)
+    (turn,) = model.answer(HELLO, seed=5, max_output_tokens=3)
+    assert turn.usage.output_tokens <= 3
+    assert model.preview(HELLO, max_output_tokens=3).body["max_new_tokens"] == 3
+    assert model.preview(HELLO, max_output_tokens=99).body["max_new_tokens"] == 24
+
+
 def test_a_seed_gives_the_same_answers_whatever_runs_beside(folder: Path) -> None:
     model = make_model(f"huggingface:{folder}", OPTIONS)
     alone = {seed: texts(model.answer(HELLO, seed=seed, samples=2)) for seed in range(6)}

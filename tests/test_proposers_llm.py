@@ -187,6 +187,19 @@ def test_the_tool_loop_ends_at_the_stated_number_of_calls() -> None:
     assert "last of 2 calls" in last[1]
     assert last[2].startswith("No more calls are allowed")
     assert len(model.asked) == 4
+    assert found.tool_calls == 2
+
+
+def test_a_refinement_after_too_many_calls_leaves_no_call_unanswered() -> None:
+    turns = [wants("print(1)")] * 4 + [wants("print(2)"), Turn(PARITY)]
+    llm, model = asking(says(*turns), tool="local", tool_calls=2, refinements=1)
+    with llm:
+        first, second = proposals(llm, mistakes=lambda source: [])
+    assert first.failure
+    assert (second.text, second.failure, second.tool_calls) == (PARITY, "", 1)
+    for conversation in model.asked:
+        calls = sum(len(message.calls) for message in conversation if isinstance(message, Turn))
+        assert calls == sum(isinstance(message, ToolAnswer) for message in conversation)
 
 
 def test_a_program_wrong_on_training_rows_is_sent_back_so_often() -> None:
@@ -306,6 +319,26 @@ def test_a_call_that_would_fail_again_ends_the_cell() -> None:
     assert len(model.asked) < 9
 
 
+def test_a_call_refused_in_the_middle_of_one_conversation_leaves_the_others_alone() -> None:
+    def script(conversation: Sequence[Message], seed: int) -> Turn:
+        if len(conversation) == 1:
+            return wants("print(1)") if len(model.asked) == 1 else Turn(PARITY)
+        raise ModelError("HTTP 400: too long for the context")
+
+    kept = Kept()
+    llm, model = asking(script, attempts=4, tool="local")
+    with llm:
+        found = proposals(llm, kept, admission=Rounds({"cell": 0}, slots=1).cell("cell"))
+    assert [each.origin for each in found] == ["2", "3", "4"]
+    assert kept.failures == [(1, "HTTP 400: too long for the context")]
+
+
+def test_a_model_that_refuses_what_all_begin_with_is_an_error_even_after_replies() -> None:
+    llm, _ = asking(failing(None, *[ModelError("HTTP 404: gone")] * 9), attempts=4)
+    with pytest.raises(ModelError, match="gone"):
+        proposals(llm, admission=Rounds({"cell": 0}, slots=1).cell("cell"))
+
+
 def test_a_refused_key_ends_the_run_at_once() -> None:
     llm, model = asking(failing(None, *[CredentialError("key refused")] * 9), attempts=9)
     rounds = Rounds({"cell": 0}, slots=1)
@@ -318,7 +351,7 @@ def test_samples_of_one_call_are_so_many_attempts() -> None:
     model = ScriptedModel(lambda conversation, seed: Turn(f"x = {seed}"), most_samples=4)
     llm = LLM(model, attempts=6, settings=LLMSettings(samples_per_call=4))
     kept = Kept()
-    found = proposals(llm, kept)
+    found = proposals(llm, kept, admission=Rounds({"cell": 0}, slots=1).cell("cell"))
     assert [each.origin for each in found] == ["1", "2", "3", "4", "5", "6"]
     assert len(model.asked) == 2
     assert len({each.text for each in found}) == 6
@@ -363,9 +396,59 @@ def test_what_an_earlier_part_of_the_run_spent_counts() -> None:
 
 
 def test_a_failed_call_that_may_have_been_paid_counts_at_its_worst() -> None:
+    kept = Kept()
     llm, _ = asking(failing(ModelError("timed out", passing=True, maybe_paid=True)), attempts=2)
-    proposals(llm, admission=Rounds({"cell": 0}, slots=1).cell("cell"))
+    proposals(llm, kept, admission=Rounds({"cell": 0}, slots=1).cell("cell"))
     assert llm.purse.spent_tokens > 1_000
+    later, _ = asking(says(PARITY))
+    later.account(kept.turns)
+    assert later.purse.spent_tokens == llm.purse.spent_tokens, "after a kill too"
+
+
+def test_tries_that_may_have_been_paid_count_beside_the_one_that_was() -> None:
+    paid = Turn(PARITY, usage=Usage(100, 10), cost_usd=0.5, tries=3, doubtful_tries=2)
+    kept = Kept()
+    llm, _ = asking(says(paid))
+    (prompt,) = _prompts(llm)
+    proposals(llm, kept)
+    assert llm.purse.spent_tokens == 110 + 2 * (len(prompt) + 220 + 1_000)
+    later, _ = asking(says(PARITY))
+    later.account(kept.turns)
+    assert later.purse.spent_tokens == llm.purse.spent_tokens
+
+
+def test_a_call_under_way_at_a_kill_counts_at_its_worst() -> None:
+    class Killed(BaseException):
+        pass
+
+    def script(conversation: Sequence[Message], seed: int) -> Turn:
+        raise Killed
+
+    kept = Kept()
+    llm = LLM(ScriptedModel(script), attempts=1, budget=Budget(tokens=10_000))
+    (prompt,) = _prompts(llm)
+    with pytest.raises(Killed):
+        proposals(llm, kept)
+    later, _ = asking(says(PARITY))
+    later.account(kept.turns)
+    assert later.purse.spent_tokens == len(prompt) + 220 + 1_000
+
+
+def test_a_conversation_is_not_gone_on_with_under_another_prompt() -> None:
+    kept = Kept()
+    proposals(asking(says(PARITY))[0], kept)
+    with pytest.raises(RunError, match="the run began with another prompt"):
+        proposals(asking(says(PARITY), prompt_variant=2)[0], kept)
+
+
+def test_an_answer_is_shortened_to_what_the_context_leaves() -> None:
+    model = ScriptedModel(says(PARITY), max_output_tokens=20_000)
+    whole = len(LLM(model).prompt(SPLITS.train, SPLITS.classes, seed=7)[0])
+    model.context_tokens = 3 * whole
+    kept = Kept()
+    proposals(LLM(model, attempts=1), kept)
+    assert "leaves an answer less than the 20,000 tokens" in kept.warnings[0]
+    assert model.limits == [3 * whole - whole - 220]
 
 
 def test_a_money_budget_needs_a_known_price() -> None:

@@ -66,6 +66,13 @@ def test_an_attempt_that_waits_for_its_round_holds_no_slot() -> None:
     waiting.result(5)
 
 
+def test_a_cell_that_leaves_rounds_out_does_not_wait_for_itself() -> None:
+    rounds = Rounds({ONE: 0}, slots=2)
+    following = Following(rounds)
+    following.ask(ONE, 1).result(5)
+    following.ask(ONE, 7).result(5)
+
+
 def test_stopping_wakes_everyone_who_waits() -> None:
     rounds = Rounds({ONE: 1, TWO: 0}, slots=1)
     waiting = Following(rounds).ask(ONE, 2)

@@ -44,12 +44,33 @@ class ModelError(LLMPVError, RuntimeError):
         Whether the same call may succeed at another time.
     maybe_paid
         Whether the vendor may charge for it although no answer came.
+    doubtful_tries
+        How many of its tries the vendor may charge for; None for one if ``maybe_paid``.
+    body
+        What the server sent where it could not be read, cut and without secrets.
+
+    Examples
+    --------
+    >>> ModelError("no answer within 5 seconds", maybe_paid=True).doubtful_tries
+    1
+    >>> ModelError("HTTP 400", doubtful_tries=2).maybe_paid
+    True
     """
 
-    def __init__(self, message: str, *, passing: bool = False, maybe_paid: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        passing: bool = False,
+        maybe_paid: bool = False,
+        doubtful_tries: int | None = None,
+        body: str = "",
+    ) -> None:
         super().__init__(message)
         self.passing = passing
-        self.maybe_paid = maybe_paid
+        self.doubtful_tries = int(maybe_paid) if doubtful_tries is None else doubtful_tries
+        self.maybe_paid = maybe_paid or self.doubtful_tries > 0
+        self.body = body
 
 
 class BudgetError(LLMPVError, RuntimeError):

@@ -137,6 +137,12 @@ it can be; default local where the model can call tools."
     dry_run: Annotated[bool, Parameter(negative="")] = False
     "Show the exact request, its tokens and what it may cost, and call nobody."
 
+    def __post_init__(self) -> None:
+        for name in ("concurrency", "tool_cpu_seconds", "tool_memory_mb", "tool_output"):
+            if not getattr(self, name) > 0:
+                option = name.replace("_", "-")
+                raise ConfigurationError(f"--{option} is {getattr(self, name)}; give 1 or more")
+
 
 def open_proposer(
     model: ModelChoice,
@@ -273,6 +279,15 @@ def disclose(proposer: "LLM", splits: "Splits", seed: int) -> None:
             tool_rows=len(splits.train) if proposer.tool_place == "local" else 0,
         )
     )
+
+
+def disclose_tasks(proposer: "LLM") -> None:
+    """Say on standard error that rows of the benchmark's tasks are about to leave this machine."""
+    if proposer.model.destination is not None:
+        complain(
+            f"{proposer.model.name} at {proposer.model.destination} is sent the training rows of "
+            "the benchmark's tasks; no other row"
+        )
 
 
 def _extra(items: Sequence[str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Group, Parameter
 
 from llm_pv.cli.main import INTERRUPTED, complain, run_app
-from llm_pv.cli.model_options import AskingOptions, ModelChoice, open_proposer
+from llm_pv.cli.model_options import AskingOptions, ModelChoice, disclose_tasks, open_proposer
 from llm_pv.cli.options import SandboxOptions
 from llm_pv.cli.synthesize import preview_grid, report
 from llm_pv.errors import ConfigurationError, CredentialError
@@ -199,6 +199,7 @@ def synthesize(
     with proposer:
         if run.dry_run:
             return preview_grid(proposer, request, "table")
+        disclose_tasks(proposer)
         search = Search(proposer, concurrency=run.concurrency)
         return _run(request, search, data, run, sandbox)
 

@@ -15,6 +15,7 @@ from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.model_options import (
     AskingOptions,
     ModelChoice,
+    disclose_tasks,
     open_proposer,
     preview_record,
     print_preview,
@@ -116,6 +117,7 @@ def synthesize(
             )
             if asking.dry_run:
                 return preview_grid(llm, request, format)
+            disclose_tasks(llm)
             search_for = replace(search_for, proposer=llm)
             if model.batch:  # what is not under way together is not in one batch
                 asking = replace(asking, concurrency=len(request.plan()) * llm.attempts)

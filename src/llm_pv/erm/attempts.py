@@ -141,11 +141,12 @@ def _rebuilt(
 
 def program_of(proposal: Proposal) -> tuple[Program | None, str]:
     """Read the program out of a reply, or say why there is none."""
+    if proposal.failure:
+        return None, proposal.failure
     try:
         return read_program(proposal.text), ""
     except ProgramError as error:
-        # A reply that was cut off or refused says more by that than by what it lacks.
-        return None, proposal.failure or str(error)
+        return None, str(error)
 
 
 def _score_columns(split: str, score: Score | None) -> dict[str, Any]:

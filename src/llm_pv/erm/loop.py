@@ -14,10 +14,11 @@ from llm_pv.erm.certificate import Certificate
 from llm_pv.erm.purity import impurity
 from llm_pv.erm.verification import training_mistakes, verification_inputs, verify_programs
 from llm_pv.errors import ConfigurationError, RunError
-from llm_pv.models.base import Usage
+from llm_pv.models.base import NO_USAGE, Usage
 from llm_pv.programs.program import Program
 from llm_pv.proposers.base import Admission, AtOnce, Context, Proposal, Proposer, Rival
 from llm_pv.proposers.llm import LLM
+from llm_pv.proposers.turns import spent
 from llm_pv.runs.cells import CellLog
 from llm_pv.runs.journal import Record
 from llm_pv.sandbox import Sandbox
@@ -68,6 +69,9 @@ class Selection:
         Why attempts came to no reply: a failed call, a budget that was used up.
     warnings
         What the proposer wants the user to read.
+    usage, cost_usd
+        What all calls of models took, those that led to no reply among them; the cost is None
+        where a price is not known.
     """
 
     attempts: tuple[Attempt, ...]
@@ -76,18 +80,8 @@ class Selection:
     unanswered: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    @property
-    def cost_usd(self) -> float | None:
-        """What the replies cost, None where a price is not known; a search costs nothing."""
-        proposals = [attempt.proposal for attempt in self.attempts]
-        if any(p.cost_usd is None and p.usage.total_tokens for p in proposals):
-            return None
-        return sum(proposal.cost_usd or 0.0 for proposal in proposals)
-
-    @property
-    def usage(self) -> Usage:
-        """The tokens of all replies."""
-        return sum((attempt.proposal.usage for attempt in self.attempts), Usage())
+    usage: Usage = NO_USAGE
+    cost_usd: float | None = 0.0
 
 
 def select_program(
@@ -154,8 +148,15 @@ def select_program(
             delta=plan.delta,
             repeated=splits.repeated,
         )
+    usage, cost = run.spending()
     return Selection(
-        tuple(run.done), selected, certificate, tuple(run.unanswered), tuple(run.warnings)
+        tuple(run.done),
+        selected,
+        certificate,
+        tuple(run.unanswered),
+        tuple(run.warnings),
+        usage,
+        cost,
     )
 
 
@@ -210,6 +211,12 @@ class _CellRun:
             number += len(taken)
             if self.proposer.free:
                 batch = min(2 * batch, _LARGEST_BATCH)
+
+    def spending(self) -> tuple[Usage, float | None]:
+        """Return what the calls of models took, and what other proposers charged."""
+        if isinstance(self.proposer, LLM):
+            return spent(self.log.turns)
+        return NO_USAGE, sum(attempt.proposal.cost_usd or 0.0 for attempt in self.done)
 
     def is_perfect(self, attempt: Attempt) -> bool:
         """Whether an attempt makes no validation error and may be selected."""

@@ -1,6 +1,7 @@
 """Anthropic's messages."""
 
 import re
+from functools import partial
 from typing import Any, cast
 
 import httpx2
@@ -34,22 +35,26 @@ def anthropic_endpoint(
     )
     known = AnthropicModel(model, provider=provider)
     settings: dict[str, Any] = {}
+    budgeted: str | None = None
     if _THOUGHTLESS.match(model):
         settings["thinking"] = None
     elif options.reasoning_effort is not None:
         settings |= {"temperature": None, "top_p": None}
         if not known.profile.get("anthropic_supports_adaptive_thinking"):
-            settings |= _budget(options.reasoning_effort, options.max_output_tokens)
+            budgeted = options.reasoning_effort
     return Endpoint(
         known,
         settings,
         PriceList(model, "anthropic", batch=options.batch),
         frozenset({"none", "local", "hosted"}),
+        per_limit=partial(_budget, budgeted),
     )
 
 
-def _budget(effort: str, max_output_tokens: int) -> dict[str, Any]:
+def _budget(effort: str | None, max_output_tokens: int) -> dict[str, Any]:
     """Return how much an older model may think, which has to leave room for the answer."""
+    if effort is None:
+        return {}
     wanted = ANTHROPIC_THINKING_BUDGET_MAP[cast("Any", effort)]
     budget = wanted if wanted < max_output_tokens else max_output_tokens * 4 // 5
     if budget < LEAST_BUDGET:

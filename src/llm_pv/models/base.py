@@ -133,6 +133,9 @@ class Turn:
         Wall-clock seconds from the first try to the last byte.
     tries
         Requests made for it, failed ones included.
+    doubtful_tries
+        Those of ``tries`` that failed although the vendor may charge for them: no answer came in
+        time, the connection broke, or the reply could not be read.
     hosted_calls
         Code executions at the vendor within this turn.
     model
@@ -148,6 +151,7 @@ class Turn:
     cost_usd: float | None = None
     seconds: float = 0.0
     tries: int = 1
+    doubtful_tries: int = 0
     hosted_calls: int = 0
     model: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict)
@@ -248,6 +252,7 @@ class LanguageModel(Protocol):
         samples: int = 1,
         seed: int = 0,
         within: float | None = None,
+        max_output_tokens: int | None = None,
     ) -> list[Turn]:
         """Return the next turn, or ``samples`` alternatives of it; the usage is on the first.
 
@@ -264,6 +269,8 @@ class LanguageModel(Protocol):
         within
             Seconds after which a call of an API is given up, its retries included; a model in this
             process ends a turn it has begun.
+        max_output_tokens
+            Tokens this turn may write, where that is less than the model's ``max_output_tokens``.
 
         Raises
         ------
@@ -281,6 +288,7 @@ class LanguageModel(Protocol):
         tool: ToolOffer | None = None,
         samples: int = 1,
         seed: int = 0,
+        max_output_tokens: int | None = None,
     ) -> Preview:
         """Return what `answer` would send, without sending it."""
         ...

@@ -23,9 +23,6 @@ LONGEST_REPLY = 32 * 2**20
 class ReplyTooLongError(ModelError):
     """A reply that no model could have written."""
 
-    def __init__(self, message: str, *, passing: bool = False, maybe_paid: bool = True) -> None:
-        super().__init__(message, passing=passing, maybe_paid=maybe_paid)
-
 
 class CapturedRequest(BaseException):
     """Carries a request that a preview stopped on its way out.
@@ -91,7 +88,9 @@ class _CappedStream(httpx2.AsyncByteStream):
         async for chunk in self._stream:
             received += len(chunk)
             if received > self._longest:
-                raise ReplyTooLongError(f"a reply of more than {self._longest // 2**20} MiB")
+                raise ReplyTooLongError(
+                    f"a reply of more than {self._longest // 2**20} MiB", maybe_paid=True
+                )
             yield chunk
 
     async def aclose(self) -> None:
@@ -102,7 +101,8 @@ async def _after(response: httpx2.Response) -> None:
     encoding = response.headers.get("content-encoding", "identity")
     if encoding != "identity":
         # Only plain bodies were asked for: a few packed bytes can unfold to any size.
-        raise ReplyTooLongError(f"a reply packed as {encoding!r}, which was not asked for")
+        message = f"a reply packed as {encoding!r}, which was not asked for"
+        raise ReplyTooLongError(message, maybe_paid=True)
     assert isinstance(response.stream, httpx2.AsyncByteStream)
     watch = _watch.get()
     longest = watch.longest_reply if watch else LONGEST_REPLY

@@ -29,6 +29,8 @@ class Endpoint:
         Where its code can run.
     per_call
         Settings that differ from call to call.
+    per_limit
+        Settings that depend on how many tokens a call may write.
     most_samples
         Alternatives one call can return.
     ask_context
@@ -42,6 +44,7 @@ class Endpoint:
     prices: PriceList
     tool_places: frozenset[ToolPlace]
     per_call: CallSettings = lambda _prompt, _samples, _seed: {}
+    per_limit: Callable[[int], Mapping[str, Any]] = lambda _tokens: {}
     most_samples: int = 1
     ask_context: Callable[[], Coroutine[Any, Any, int | None]] | None = None
     extra_in_settings: bool = True

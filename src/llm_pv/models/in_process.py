@@ -122,6 +122,7 @@ class InProcessModel(ABC):
         samples: int = 1,
         seed: int = 0,
         within: float | None = None,  # noqa: ARG002 - a turn that was begun is ended
+        max_output_tokens: int | None = None,
     ) -> list[Turn]:
         """Return the next turn, or several alternatives of it; the same seed gives the same."""
         if self.options.offline:
@@ -130,9 +131,9 @@ class InProcessModel(ABC):
         start = time.perf_counter()
         prompt = self.chat.render(conversation, tool)
         tokens = self.chat.encode(prompt)
-        room = self.room(len(tokens))
+        new_tokens = self._new_tokens(len(tokens), max_output_tokens)
         continuations = self.continue_tokens(
-            tokens, samples=samples, seed=seed, new_tokens=min(self.max_output_tokens, room)
+            tokens, samples=samples, seed=seed, new_tokens=new_tokens
         )
         seconds = time.perf_counter() - start
         written = sum(continuation.written for continuation in continuations)
@@ -153,6 +154,7 @@ class InProcessModel(ABC):
         tool: ToolOffer | None = None,
         samples: int = 1,
         seed: int = 0,
+        max_output_tokens: int | None = None,
     ) -> Preview:
         """Return the rendered prompt and how it would be continued; no weights are loaded."""
         self._check(tool, samples)
@@ -160,7 +162,7 @@ class InProcessModel(ABC):
         tokens = len(self.chat.encode(prompt))
         body = {
             "prompt": prompt,
-            "max_new_tokens": min(self.max_output_tokens, self.room(tokens)),
+            "max_new_tokens": self._new_tokens(tokens, max_output_tokens),
             "samples": samples,
             "seed": seed,
             "temperature": self.sampling.temperature,
@@ -203,6 +205,10 @@ class InProcessModel(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of the weights."""
+
+    def _new_tokens(self, prompt_tokens: int, limit: int | None) -> int:
+        wanted = self.max_output_tokens if limit is None else min(limit, self.max_output_tokens)
+        return min(wanted, self.room(prompt_tokens))
 
     def _check(self, tool: ToolOffer | None, samples: int) -> None:
         if tool is not None and tool.place not in self.tool_places:

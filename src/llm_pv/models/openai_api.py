@@ -74,7 +74,7 @@ def openai_endpoint(
             prices,
             frozenset({"none", "local"}),
             _chat_settings,
-            MOST_CHOICES,
+            most_samples=MOST_CHOICES,
         )
     return Endpoint(
         OpenAIResponsesModel(model, provider=provider),
@@ -119,8 +119,8 @@ def compatible_endpoint(
         prices,
         frozenset({"none", "local"}),
         lambda _prompt, samples, seed: {"seed": seed & 0x7FFFFFFF} | _choices(samples),
-        MOST_CHOICES,
-        ask,
+        most_samples=MOST_CHOICES,
+        ask_context=ask,
     )
 
 

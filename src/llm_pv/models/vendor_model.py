@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -42,6 +42,16 @@ if TYPE_CHECKING:
 
 MOST_SEGMENTS = 10
 """Requests one turn may be split into by a vendor that pauses long ones."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One call, in our words and in the library's."""
+
+    conversation: Sequence[Message]
+    messages: list[ModelMessage]
+    settings: Mapping[str, Any]
+    parameters: ModelRequestParameters
 
 
 class VendorModel:
@@ -170,20 +180,22 @@ class VendorModel:
         samples: int = 1,
         seed: int = 0,
         within: float | None = None,
+        max_output_tokens: int | None = None,
     ) -> list[Turn]:
         """Return the next turn, or alternatives of it; see `LanguageModel.answer`."""
         if self._options.offline:
             raise ModelError(f"{self.name} was made to be looked at, not to be called")
         self._check_call(tool, samples)
+        prepared = self._prepared(conversation, tool, samples, seed, max_output_tokens)
         provider, _, model = self.name.partition(":")
         attributes: dict[str, str | int | None] = {
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": provider,
             "gen_ai.request.model": model,
-            "gen_ai.request.max_tokens": self._options.max_output_tokens,
+            "gen_ai.request.max_tokens": prepared.settings["max_tokens"],
         }
         with span(f"chat {model}", **attributes) as recording:
-            turns = self._connection.run(self._answer(conversation, tool, samples, seed, within))
+            turns = self._connection.run(self._answer(prepared, seed, within))
             usage = turns[0].usage
             told: dict[str, str | int | float | None] = {
                 "gen_ai.response.model": turns[0].model,
@@ -202,10 +214,12 @@ class VendorModel:
         tool: ToolOffer | None = None,
         samples: int = 1,
         seed: int = 0,
+        max_output_tokens: int | None = None,
     ) -> Preview:
         """Return what `answer` would send, without sending it."""
         self._check_call(tool, samples)
-        return self._connection.run(self._preview(conversation, tool, samples, seed))
+        prepared = self._prepared(conversation, tool, samples, seed, max_output_tokens)
+        return self._connection.run(self._preview(prepared))
 
     def count_tokens(self, text: str) -> int:
         """Return an upper estimate of a text's tokens."""
@@ -227,31 +241,21 @@ class VendorModel:
                 f"{self.name} returns at most {self.most_samples} answers a call, not {samples}"
             )
 
-    async def _preview(
-        self, conversation: Sequence[Message], tool: ToolOffer | None, samples: int, seed: int
-    ) -> Preview:
+    async def _preview(self, prepared: Prepared) -> Preview:
         with watched(Watch(hold=True)):
             try:
-                await self._live(*self._prepared(conversation, tool, samples, seed))
+                await self._live(prepared, prepared.messages)
             except CapturedRequest as captured:
                 tokens = sum(estimate_tokens(text) for text in _texts(captured.body))
                 return Preview(captured.method, captured.url, captured.body, tokens)
         raise AssertionError("a request went past its preview")
 
-    async def _answer(
-        self,
-        conversation: Sequence[Message],
-        tool: ToolOffer | None,
-        samples: int,
-        seed: int,
-        within: float | None,
-    ) -> list[Turn]:
+    async def _answer(self, prepared: Prepared, seed: int, within: float | None) -> list[Turn]:
         started = time.perf_counter()
-        prepared = self._prepared(conversation, tool, samples, seed)
         with watched(Watch()) as watch:
             try:
                 async with asyncio.timeout(within) as limit:
-                    response = await self._whole_turn(*prepared, seed, watch)
+                    response = await self._whole_turn(prepared, seed, watch)
             except TimeoutError as error:
                 if not limit.expired():
                     raise translate(error, self.name, self._redact, watch, self._variable) from None
@@ -266,28 +270,21 @@ class VendorModel:
                 raise translate(error, self.name, self._redact, watch, self._variable) from None
         return to_turns(
             response,
-            conversation,
+            prepared.conversation,
             self._endpoint.prices,
             self._redact,
             seconds=time.perf_counter() - started,
             tries=watch.sent,
         )
 
-    async def _whole_turn(
-        self,
-        messages: list[ModelMessage],
-        settings: dict[str, Any],
-        parameters: ModelRequestParameters,
-        seed: int,
-        watch: Watch,
-    ) -> ModelResponse:
+    async def _whole_turn(self, prepared: Prepared, seed: int, watch: Watch) -> ModelResponse:
         """Make a request, and those that go on with it where the vendor paused a long turn."""
         whole: ModelResponse | None = None
         for _ in range(MOST_SEGMENTS):
-            sent = [*messages, whole] if whole else messages
-            request = partial(self._live, sent, settings, parameters)
+            sent = [*prepared.messages, whole] if whole else prepared.messages
+            request = partial(self._live, prepared, sent)
             if self._batches is not None:
-                request = partial(self._batched, sent, settings, parameters, seed, watch)
+                request = partial(self._batched, prepared, sent, seed, watch)
             response = await call_with_retries(request, self._options.retries, self._backoff)
             whole = _joined(whole, response) if whole else response
             if whole.state != "suspended":
@@ -299,58 +296,55 @@ class VendorModel:
         )
 
     def _prepared(
-        self, conversation: Sequence[Message], tool: ToolOffer | None, samples: int, seed: int
-    ) -> tuple[list[ModelMessage], dict[str, Any], ModelRequestParameters]:
+        self,
+        conversation: Sequence[Message],
+        tool: ToolOffer | None,
+        samples: int,
+        seed: int,
+        limit: int | None,
+    ) -> Prepared:
         options = self._options
+        most = options.max_output_tokens if limit is None else min(limit, options.max_output_tokens)
         first = conversation[0]
         assert isinstance(first, Asked)
         given = self._endpoint.per_call(first.text, samples, seed)
         settings: dict[str, Any] = {
-            "max_tokens": options.max_output_tokens,
+            "max_tokens": most,
             "request_timeout": options.timeout_seconds,
             "cache": True,
             "thinking": options.reasoning_effort,
             "temperature": options.temperature,
             "top_p": options.top_p,
             **self._endpoint.settings,
+            **self._endpoint.per_limit(most),
             **given,
         }
         if self._endpoint.extra_in_settings:
             settings["extra_body"] = {**given.get("extra_body", {}), **options.extra} or None
         wanted = {name: value for name, value in settings.items() if value is not None}
-        return to_messages(conversation), wanted, to_parameters(tool)
+        return Prepared(conversation, to_messages(conversation), wanted, to_parameters(tool))
 
-    async def _live(
-        self,
-        messages: list[ModelMessage],
-        settings: dict[str, Any],
-        parameters: ModelRequestParameters,
-    ) -> ModelResponse:
+    async def _live(self, prepared: Prepared, messages: list[ModelMessage]) -> ModelResponse:
         return await model_request(
             self._endpoint.model,
             messages,
-            model_settings=cast("ModelSettings", settings),
-            model_request_parameters=parameters,
+            model_settings=cast("ModelSettings", prepared.settings),
+            model_request_parameters=prepared.parameters,
         )
 
     async def _batched(
-        self,
-        messages: list[ModelMessage],
-        settings: dict[str, Any],
-        parameters: ModelRequestParameters,
-        seed: int,
-        watch: Watch,
+        self, prepared: Prepared, messages: list[ModelMessage], seed: int, watch: Watch
     ) -> ModelResponse:
         assert self._batches is not None
         watch.sent += 1
+        settings = {
+            name: value for name, value in prepared.settings.items() if name != "request_timeout"
+        }
         request = BatchRequest(
             custom_id="",
             messages=messages,
-            model_settings=cast(
-                "ModelSettings",
-                {name: value for name, value in settings.items() if name != "request_timeout"},
-            ),
-            model_request_parameters=parameters,
+            model_settings=cast("ModelSettings", settings),
+            model_request_parameters=prepared.parameters,
         )
         return await self._batches.ask(request, seed)
 

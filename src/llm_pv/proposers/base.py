@@ -61,7 +61,7 @@ class Proposal:
     tool_calls
         Tool calls on the way.
     failure
-        Why the reply need not hold a program: cut off, refused, empty; empty if nothing was wrong.
+        Why the reply does not count: cut off, refused, without a word; empty if nothing was wrong.
     fallback
         Whether this is offered for want of a rule: the best there is, not an explanation.
     rivals

@@ -11,7 +11,13 @@ from llm_pv.programs.replies import read_program
 from llm_pv.proposers.base import Context, Mistake, Proposal
 from llm_pv.proposers.prompt import no_program_message
 from llm_pv.proposers.spending import Amount, Purse
-from llm_pv.proposers.turns import Recorded, tool_record, turn_record
+from llm_pv.proposers.turns import (
+    Recorded,
+    call_record,
+    failed_record,
+    tool_record,
+    turn_record,
+)
 from llm_pv.telemetry import span
 
 _LAST_CALL = "[That was the last of {limit} calls. Give your answer now.]"
@@ -74,12 +80,15 @@ class Dialogue:
         known = self.recorded.turn(conversation, number)
         if known is not None:
             return known
-        worst = worst_case(self.model, self.tool, messages, samples)
+        limit = output_limit(self.model, self.tool, messages)
+        worst = worst_case(self.model, self.tool, messages, samples, limit)
         self.purse.reserve(worst)
-        spent = Amount(0.0, 0)
+        charge = Amount(0.0, 0)
         try:
             if self.cancelled.is_set():
                 raise ModelError("the run is being stopped", passing=True)
+            if self.purse.is_limited:
+                self.context.write_turns([call_record(conversation, number, worst)])
             with span("llm_pv.turn", conversation=conversation, turn=number):
                 turns = self.model.answer(
                     messages,
@@ -87,21 +96,24 @@ class Dialogue:
                     samples=samples,
                     seed=seed,
                     within=self.purse.seconds_left(),
+                    max_output_tokens=limit,
                 )
-            usage, usd = _sum_usage(turns), _sum_costs(turns)
-            spent = Amount.of(usage, usd)
+            tries = turns[0].doubtful_tries
+            charge = worst.times(tries).plus(Amount.of(_sum_usage(turns), _sum_costs(turns)))
             self.context.write_turns(
                 [
-                    turn_record(conversation + offset, number, self.digest, turn)
+                    turn_record(conversation + offset, number, self.digest, turn, worst)
                     for offset, turn in enumerate(turns)
                 ]
             )
         except ModelError as error:
-            if error.maybe_paid:
-                spent = worst
+            charge = worst.times(error.doubtful_tries)
+            self.context.write_turns(
+                [failed_record(conversation, number, error, worst, error.doubtful_tries)]
+            )
             raise
         finally:
-            self.purse.settle(worst, spent)
+            self.purse.settle(worst, charge)
         for offset, turn in enumerate(turns):
             self.recorded.add(conversation + offset, number, turn)
         return turns[0]
@@ -134,6 +146,11 @@ class Conversation:
         For engines that can repeat themselves.
     samples
         How many conversations its first call begins, this one the first of them.
+
+    Attributes
+    ----------
+    turns
+        How often the model has answered in it.
     """
 
     def __init__(self, dialogue: Dialogue, number: int, *, seed: int, samples: int = 1) -> None:
@@ -142,7 +159,7 @@ class Conversation:
         self._seed = seed
         self._samples = samples
         self._messages: list[Message] = [Asked(dialogue.prompt)]
-        self._turns = 0
+        self.turns = 0
         self._calls = 0
 
     def proposals(self) -> Iterator[Proposal]:
@@ -161,7 +178,7 @@ class Conversation:
             yield proposal
             if refinement == refinements:
                 return
-            complaint = self._complaint(proposal.text)
+            complaint = self._complaint(proposal)
             if complaint is None:
                 return
             self._messages.append(Asked(complaint))
@@ -169,18 +186,20 @@ class Conversation:
     def _reply(self, refinement: int) -> Proposal:
         """Let the model use its tool until it says something without it."""
         turns: list[ModelTurn] = []
-        seconds, calls_before = 0.0, self._calls
-        failure = ""
+        seconds, failure = 0.0, ""
+        self._calls = 0
         while True:
             turn = self._ask()
             turns.append(turn)
             seconds += turn.seconds
             if not turn.calls:
                 break
-            if self._calls > self._dialogue.most_calls:
+            warned = self._calls > self._dialogue.most_calls
+            # Every call is answered, the last ones too: a conversation that goes on needs that.
+            seconds += self._answer_calls(turn)
+            if warned:
                 failure = f"still asked for the tool after {self._dialogue.most_calls} calls"
                 break
-            seconds += self._answer_calls(turn)
         return Proposal(
             text=turn.text,
             seconds=seconds,
@@ -188,19 +207,20 @@ class Conversation:
             prompt_digest=self._dialogue.digest,
             origin=str(self._number) + (f".{refinement}" if refinement else ""),
             usage=_sum_usage(turns),
-            tool_calls=self._calls - calls_before + sum(turn.hosted_calls for turn in turns),
+            tool_calls=min(self._calls, self._dialogue.most_calls)
+            + sum(turn.hosted_calls for turn in turns),
             failure=failure or _failure(turn, self._dialogue.model.max_output_tokens),
         )
 
     def _ask(self) -> ModelTurn:
-        self._turns += 1
         turn = self._dialogue.ask(
             self._number,
-            self._turns,
+            self.turns + 1,
             self._messages,
             self._seed,
-            self._samples if self._turns == 1 else 1,
+            self._samples if self.turns == 0 else 1,
         )
+        self.turns += 1
         self._messages.append(turn)
         return turn
 
@@ -213,17 +233,19 @@ class Conversation:
             if self._calls > limit:
                 self._messages.append(ToolAnswer(call, _TOO_MANY))
                 continue
-            text, taken = self._dialogue.run_tool(self._number, self._turns, place, call)
+            text, taken = self._dialogue.run_tool(self._number, self.turns, place, call)
             seconds += taken
             if self._calls == limit:
                 text += "\n" + _LAST_CALL.format(limit=limit)
             self._messages.append(ToolAnswer(call, text))
         return seconds
 
-    def _complaint(self, text: str) -> str | None:
+    def _complaint(self, proposal: Proposal) -> str | None:
         """Say what is wrong with a program on the training rows, None if nothing is."""
+        if proposal.failure:
+            return no_program_message(proposal.failure)
         try:
-            program = read_program(text)
+            program = read_program(proposal.text)
         except ProgramError as error:
             return no_program_message(str(error))
         assert self._dialogue.context.mistakes is not None
@@ -231,19 +253,41 @@ class Conversation:
         return self._dialogue.refinement_message(mistakes) if mistakes else None
 
 
-def worst_case(
-    model: LanguageModel, tool: ToolOffer | None, messages: Sequence[Message], samples: int
-) -> Amount:
-    """Return what the next call of a conversation can come to at most."""
+def output_limit(model: LanguageModel, tool: ToolOffer | None, messages: Sequence[Message]) -> int:
+    """Return how many tokens the next turn of a conversation may have, to fit into the context.
+
+    What is sent is an upper estimate, so a quarter of the context is always left for the answer.
+    """
+    window = model.context_tokens
+    if window is None:
+        return model.max_output_tokens
+    left = max(window - _tokens_sent(model, tool, messages), window // 4, 1)
+    return min(model.max_output_tokens, left)
+
+
+def _tokens_sent(model: LanguageModel, tool: ToolOffer | None, messages: Sequence[Message]) -> int:
     sent = model.count_tokens(tool.description) + 200 if tool else 200
     for message in messages:
-        if isinstance(message, Asked | ToolAnswer):
-            sent += model.count_tokens(message.text) + 20
-        else:
-            sent += message.usage.output_tokens + 20
+        said = model.count_tokens(message.text)
+        if isinstance(message, ModelTurn):
+            code = sum(model.count_tokens(call.code or "") for call in message.calls)
+            said = max(said + code, message.usage.output_tokens)
+        sent += said + 20
+    return sent
+
+
+def worst_case(
+    model: LanguageModel,
+    tool: ToolOffer | None,
+    messages: Sequence[Message],
+    samples: int,
+    limit: int,
+) -> Amount:
+    """Return what one try of the next call of a conversation can come to at most."""
+    sent = _tokens_sent(model, tool, messages)
     if tool is not None and tool.place == "hosted":
         sent *= _HOSTED_ROUNDS
-    written = samples * model.max_output_tokens
+    written = samples * limit
     prices = [
         model.price(Usage(sent, written)),
         model.price(Usage(sent, written, cache_write_tokens=sent)),

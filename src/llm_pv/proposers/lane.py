@@ -51,12 +51,13 @@ class Lane:
         CredentialError
             If the key is refused.
         ModelError, BudgetError
-            If no attempt came to a reply.
+            If no attempt came to a reply, or the model refuses what all of them begin with.
         """
         threading.Thread(target=self._begin_attempts, daemon=True).start()
         known = self._context.origins
         answered = bool(known)
         obstacle: ModelError | BudgetError | None = None
+        refusal: ModelError | None = None
         try:
             while (attempt := self._begun.get()) is not None:
                 try:
@@ -71,11 +72,17 @@ class Lane:
                     attempt.read.set()
                     self._context.write_failure(attempt.number, str(error))
                     obstacle = obstacle or error
-                    if isinstance(error, BudgetError) or not error.passing:
+                    if isinstance(error, BudgetError):
                         self._halted.set()  # the next would fare no better
+                    elif not (error.passing or attempt.was_answered):
+                        # They all begin with the same words: what refused these refuses them all.
+                        self._halted.set()
+                        refusal = error
         finally:
             self._halted.set()
             self._context.admission.close()
+        if refusal is not None:
+            raise refusal
         if obstacle is not None and not answered:
             raise obstacle
 
@@ -88,7 +95,8 @@ class Lane:
             for number in range(1, self._attempts + 1, self._samples):
                 if not self._wanted(number):
                     continue
-                admission.enter(number)
+                # One round is one call, however many attempts it begins.
+                admission.enter((number - 1) // self._samples + 1)
                 if not self._wanted(number):
                     admission.leave()
                     continue
@@ -142,6 +150,7 @@ class Attempt:
     def __init__(self, number: int, earlier: "tuple[Attempt, ...]" = ()) -> None:
         self.number = number
         self.earlier = earlier
+        self.was_answered = False
         self.ended = threading.Event()
         self.read = threading.Event()
         self._queue: queue.Queue[Proposal | BaseException | None] = queue.Queue()
@@ -160,6 +169,7 @@ class Attempt:
                 self._queue.put(proposal)
             self._queue.put(None)
         except BaseException as error:  # noqa: BLE001 - raised again where it is read
+            self.was_answered = conversation.turns > 0
             self._queue.put(error)
         finally:
             self.ended.set()

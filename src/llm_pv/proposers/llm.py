@@ -19,7 +19,7 @@ from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.base import Asked, LanguageModel, Preview, ToolOffer, ToolPlace, Usage
 from llm_pv.proposers.base import Context, Proposal
-from llm_pv.proposers.conversation import Dialogue, worst_case
+from llm_pv.proposers.conversation import Dialogue, output_limit, worst_case
 from llm_pv.proposers.lane import Lane, attempt_seed
 from llm_pv.proposers.prompt import (
     MOST_ROWS,
@@ -211,7 +211,13 @@ class LLM:
         window = self.model.context_tokens
         if window is not None:
             around = _AROUND_PROMPT + (_ABOUT_TOOL if self.tool_place == "local" else 0)
-            room = window - self.model.max_output_tokens - around
+            answer = min(self.model.max_output_tokens, window // 2)
+            if answer < self.model.max_output_tokens:
+                warnings.append(
+                    f"the model's context of {window:,} tokens leaves an answer less than the "
+                    f"{self.model.max_output_tokens:,} tokens of --max-output-tokens"
+                )
+            room = max(window - answer - around, window // 4)
             shown, warning = fit_to_tokens(shown, write, self.model.count_tokens, room, seed=seed)
             warnings += [warning] if warning else []
         return write(shown), shown, warnings
@@ -221,9 +227,16 @@ class LLM:
         prompt, _, _ = self.prompt(train, classes, seed=seed)
         messages, samples = [Asked(prompt)], self.settings.samples_per_call
         offer = self._offer()
-        worst = worst_case(self.model, offer, messages, samples)
-        first = attempt_seed(seed, 1)
-        return self.model.preview(messages, tool=offer, samples=samples, seed=first), worst
+        limit = output_limit(self.model, offer, messages)
+        worst = worst_case(self.model, offer, messages, samples, limit)
+        preview = self.model.preview(
+            messages,
+            tool=offer,
+            samples=samples,
+            seed=attempt_seed(seed, 1),
+            max_output_tokens=limit,
+        )
+        return preview, worst
 
     def propose(
         self,
@@ -263,7 +276,7 @@ class LLM:
             ),
             purse=self.purse,
             context=context,
-            recorded=Recorded(context.turns),
+            recorded=Recorded(context.turns, digest),
             cancelled=self._cancelled,
         )
         wanted = self.attempts

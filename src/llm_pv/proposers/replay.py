@@ -10,6 +10,7 @@ from pathlib import Path
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError
 from llm_pv.proposers.base import Proposal
+from llm_pv.proposers.turns import ON_THE_WAY
 
 _TEXT_KEYS = ("text", "reply", "response", "output", "content", "completion")
 
@@ -105,10 +106,12 @@ class Replay:
         lines = self.path.read_text("utf-8", errors="replace").split("\n")
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                texts.append(self._reply_of(line, number))
+                reply = self._reply_of(line, number)
+                texts += [] if reply is None else [reply]
         return texts
 
-    def _reply_of(self, line: str, number: int) -> str:
+    def _reply_of(self, line: str, number: int) -> str | None:
+        """Return the reply of a line, None for what a model and its tool said on the way to one."""
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -116,6 +119,8 @@ class Replay:
                 f"{self.path}, line {number}: not JSON ({error}); one reply a line is expected"
             ) from error
         if isinstance(value, dict):
+            if value.get("kind") in ON_THE_WAY:
+                return None
             texts = [value[key] for key in _TEXT_KEYS if isinstance(value.get(key), str)]
             if texts:
                 return str(texts[0])

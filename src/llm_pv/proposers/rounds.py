@@ -45,8 +45,13 @@ class Rounds:
         return InRounds(self, key)
 
     def enter(self, key: Hashable, number: int) -> None:
-        """Wait until every open cell has started attempt ``number - 1``, and for a slot."""
+        """Wait until every open cell has started attempt ``number - 1``, and for a slot.
+
+        A cell that asks for an attempt will not ask for an earlier one any more.
+        """
         with self._changed:
+            self._started[key] = max(self._started.get(key, 0), number - 1)
+            self._changed.notify_all()
             while not self._free or min(self._started.values(), default=number) < number - 1:
                 if self._stopped:
                     raise StoppedError

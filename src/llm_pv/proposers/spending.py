@@ -59,6 +59,17 @@ class Amount:
     usd: float | None
     tokens: int
 
+    def times(self, tries: int) -> "Amount":
+        """Return the amount of so many tries."""
+        return Amount(None if self.usd is None else self.usd * tries, self.tokens * tries)
+
+    def plus(self, other: "Amount") -> "Amount":
+        """Return the sum of two amounts."""
+        known = self.usd is not None and other.usd is not None
+        return Amount(
+            (self.usd or 0.0) + (other.usd or 0.0) if known else None, self.tokens + other.tokens
+        )
+
     @classmethod
     def of(cls, usage: Usage, usd: float | None) -> "Amount":
         """Return the amount of a usage and its price."""
@@ -99,6 +110,11 @@ class Purse:
         self._began: float | None = None
         self._closed = False
         self._changed = threading.Condition()
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether money or tokens may run out."""
+        return self.budget.usd is not None or self.budget.tokens is not None
 
     def spend(self, amount: Amount) -> None:
         """Count what an earlier part of the run has spent."""

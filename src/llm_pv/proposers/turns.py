@@ -4,18 +4,53 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from llm_pv.errors import RunError
+from llm_pv.errors import ModelError, RunError
 from llm_pv.models.base import ToolCall, Turn, Usage
 from llm_pv.proposers.spending import Amount
 
 Record = dict[str, Any]
 """One line: plain JSON values by name."""
 
-TURN, TOOL = "turn", "tool"
-"""The kinds of record that are written here."""
+TURN, TOOL, CALL, FAILED = "turn", "tool", "call", "failed"
+ON_THE_WAY = frozenset({TURN, TOOL, CALL, FAILED})
+"""The kinds of record that are written here: what leads to a reply and is none itself."""
 
 
-def turn_record(conversation: int, number: int, digest: str, turn: Turn) -> Record:
+def call_record(conversation: int, number: int, worst: Amount) -> Record:
+    """Return a call that is about to be made, and what it can come to at most."""
+    return {"kind": CALL, "conversation": conversation, "turn": number, "worst": asdict(worst)}
+
+
+def failed_record(
+    conversation: int, number: int, error: ModelError, worst: Amount, tries: int
+) -> Record:
+    """Return a call that failed for good.
+
+    Parameters
+    ----------
+    conversation, number
+        The turn it was to give.
+    error
+        Why.
+    worst
+        What one try can come to at most.
+    tries
+        How many of its tries may have been paid.
+    """
+    return {
+        "kind": FAILED,
+        "conversation": conversation,
+        "turn": number,
+        "error": str(error),
+        "body": error.body,
+        "worst": asdict(worst),
+        "doubtful_tries": tries,
+    }
+
+
+def turn_record(
+    conversation: int, number: int, digest: str, turn: Turn, worst: Amount | None = None
+) -> Record:
     """Return one answer of a model as a record.
 
     Parameters
@@ -26,6 +61,8 @@ def turn_record(conversation: int, number: int, digest: str, turn: Turn) -> Reco
         Of the prompt the conversation began with.
     turn
         The answer.
+    worst
+        What one of its doubtful tries can come to; None if it had none.
     """
     return {
         "kind": TURN,
@@ -39,6 +76,8 @@ def turn_record(conversation: int, number: int, digest: str, turn: Turn) -> Reco
         "cost_usd": turn.cost_usd,
         "seconds": round(turn.seconds, 6),
         "tries": turn.tries,
+        "doubtful_tries": turn.doubtful_tries,
+        "worst": asdict(worst) if worst else None,
         "hosted_calls": turn.hosted_calls,
         "server_model": turn.model,
         "raw": dict(turn.raw),
@@ -75,21 +114,24 @@ class Recorded:
     Parameters
     ----------
     records
-        Records of both kinds.
+        Records of every kind.
+    digest
+        Of the prompt the conversations begin with.
 
     Raises
     ------
     RunError
-        If a record is damaged.
+        If a record is damaged, or belongs to another prompt.
 
     Examples
     --------
-    >>> recorded = Recorded([turn_record(1, 1, "d", Turn("hello")), tool_record(1, 1, 1, "7", 0)])
+    >>> said = [turn_record(1, 1, "d", Turn("hello")), tool_record(1, 1, 1, "7", 0)]
+    >>> recorded = Recorded(said, "d")
     >>> recorded.turn(1, 1).text, recorded.tool(1, 1, 1), recorded.turn(2, 1)
     ('hello', ('7', 0.0), None)
     """
 
-    def __init__(self, records: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(self, records: Iterable[Mapping[str, Any]], digest: str) -> None:
         self._turns: dict[tuple[int, int], Turn] = {}
         self._tools: dict[tuple[int, int, int], tuple[str, float]] = {}
         for record in records:
@@ -97,15 +139,17 @@ class Recorded:
                 place = int(record["conversation"]), int(record["turn"])
                 if record["kind"] == TURN:
                     self._turns[place] = _turn_of(record)
-                else:
+                    if record["prompt_digest"] != digest:
+                        raise RunError(
+                            "the run began with another prompt: the model's context, or what "
+                            "fits into it, is not what it was; give --context-tokens as it was "
+                            "then, or another --out"
+                        )
+                elif record["kind"] == TOOL:
                     answer = str(record["text"]), float(record["seconds"])
                     self._tools[*place, int(record["call"])] = answer
             except (KeyError, TypeError, ValueError) as error:
-                raise RunError(
-                    f"replies.jsonl: a record of conversation {record.get('conversation')!r} is "
-                    f"damaged or of another version ({error!r}); restore the file or start a new "
-                    "run"
-                ) from error
+                raise _damaged(record, error) from error
 
     def turn(self, conversation: int, number: int) -> Turn | None:
         """Return a recorded turn, None if there is none."""
@@ -121,12 +165,50 @@ class Recorded:
 
 
 def amounts(records: Iterable[Mapping[str, Any]]) -> list[Amount]:
-    """Return what the turns among some records came to."""
-    return [
-        Amount.of(Usage(**record["usage"]), record["cost_usd"])
-        for record in records
-        if record.get("kind") == TURN
-    ]
+    """Return what calls came to, or may have come to, by their records.
+
+    A call that was being made when the run was killed, and a try that may have been paid although
+    it came to nothing, count at their worst case.
+
+    Raises
+    ------
+    RunError
+        If a record is damaged.
+    """
+    found: list[Amount] = []
+    under_way: dict[tuple[Any, ...], list[Amount]] = {}
+    for record in records:
+        try:
+            place = tuple(record.get(name) for name in _PLACE)
+            if record["kind"] == CALL:
+                under_way.setdefault(place, []).append(Amount(**record["worst"]))
+            if record["kind"] == TURN:
+                found.append(Amount.of(Usage(**record["usage"]), record["cost_usd"]))
+            if record["kind"] in {TURN, FAILED}:
+                found += [Amount(**record["worst"])] * record["doubtful_tries"]
+                if under_way.get(place):
+                    under_way[place].pop()
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(record, error) from error
+    return found + [worst for calls in under_way.values() for worst in calls]
+
+
+def spent(records: Iterable[Mapping[str, Any]]) -> tuple[Usage, float | None]:
+    """Return the tokens and the price of the turns among some records, None if it is not known."""
+    turns = [record for record in records if record.get("kind") == TURN]
+    usage = sum((Usage(**record["usage"]) for record in turns), Usage())
+    prices = [record["cost_usd"] for record in turns]
+    return usage, None if None in prices else sum(prices)
+
+
+_PLACE = ("function", "length", "sampler", "trial", "conversation", "turn")
+
+
+def _damaged(record: Mapping[str, Any], error: Exception) -> RunError:
+    return RunError(
+        f"replies.jsonl: a record of conversation {record.get('conversation')!r} is damaged or of "
+        f"another version ({error!r}); restore the file or start a new run"
+    )
 
 
 def _turn_of(record: Mapping[str, Any]) -> Turn:
@@ -138,6 +220,7 @@ def _turn_of(record: Mapping[str, Any]) -> Turn:
         cost_usd=record["cost_usd"],
         seconds=record["seconds"],
         tries=record["tries"],
+        doubtful_tries=record["doubtful_tries"],
         hosted_calls=record["hosted_calls"],
         model=record["server_model"],
         raw=record["raw"],
