@@ -1,9 +1,9 @@
 """The benchmark's tasks by the built-in search: accuracy, seconds of search and peak memory.
 
-Run ``python -m benchmarks.length_first_tasks [--seeds 5] [--samplers paper hard] [--lengths 100 50
-20] [TASK ...]``: 100 training and 100 validation rows, 10,000 test rows. Each line: accuracy of the
-selected program on the test rows for each seed, the longest search in CPU seconds, and the most
-memory the process has taken by then.
+Run ``python -m benchmarks.length_first_tasks [TASK ...] [--seeds 5] [--samplers paper hard]
+[--lengths 100 50 20]``: 100 training and 100 validation rows, 10,000 test rows. Each line: accuracy
+of the selected program on the test rows for each seed, the longest search in CPU seconds, and the
+most memory the process has taken by then.
 """
 
 import argparse

@@ -96,9 +96,12 @@ def _extremes(columns: Sequence[Expression]) -> Iterator[Expression]:
         needs = tuple(need for one in complete for need in one.needs)
         values = np.array([one.values for one in complete])
         bits = weights.ALL_COLUMNS
-        for word, function in functions:
-            code = f"{word}({every})"
-            yield Expression(code, bits, function.reduce(values), needs=needs)  # type: ignore[attr-defined]
+        largest, smallest = (
+            Expression(f"{word}({every})", bits, function.reduce(values), needs=needs)
+            for word, function in (("max", np.maximum), ("min", np.minimum))
+        )
+        spread = bits + weights.PAIR_OPERATIONS["-"]
+        yield from (largest, smallest, calculated(largest, "-", smallest, spread))
         # Adding in the order of the source gives the same rounding.
         total = complete[0]
         for one in complete[1:]:
