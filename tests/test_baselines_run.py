@@ -16,6 +16,10 @@ from llm_pv.baselines.search import Choice, choose_settings
 from llm_pv.data.examples import Splits
 from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.grid.request import GridRequest
+from llm_pv.report.comparison import compare_methods
+from llm_pv.report.page import build_page
+from llm_pv.report.records import load_run
+from llm_pv.report.text import percent
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import SUMMARY_COLUMNS, read_summary
 from rows import parity_splits
@@ -194,3 +198,30 @@ def test_rows_are_split_by_the_seed_first_and_by_spawned_ones_after(tmp_path: Pa
     with pytest.raises(ConfigurationError, match="at least 1"):
         run_baselines_on_rows("x", split, trials=0, out=tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def test_what_is_planned_is_known_to_a_report_of_a_run_that_was_stopped(tmp_path: Path) -> None:
+    request = GridRequest(("fn_a",), (20,), trials=2, test_size=100)
+    with pytest.raises(RunError, match="the disk is full"):
+        run(tmp_path, "decision_tree", "svm", request=request, observer=Listener(stop_after=1))
+    record = load_run(tmp_path / "run")
+    assert {t.method for t in record.trials} == {"decision_tree", "svm"}
+    assert len(record.trials) == 4
+    assert record.unfinished >= 1
+
+
+def test_a_page_about_one_fit_has_its_figures_settings_and_the_majority(tmp_path: Path) -> None:
+    result = run_baselines_on_rows("bits.csv", parity_rows, ["decision_tree"], out=tmp_path / "run")
+    tree = result.cells[0].models[0]
+    assert tree.test is not None
+    page = build_page(compare_methods([load_run(tmp_path / "run")]))
+    shown = " ".join(page.split())
+    assert "decision_tree on bits.csv" in shown
+    assert f"Right on {percent(tree.test.mean)}% of" in shown
+    assert f"max_depth {tree.settings[0]['max_depth']}" in shown
+    assert "Majority baseline" in shown
+    assert "No program was found" not in shown
+
+
+def parity_rows(seed: int) -> Splits:
+    return parity_splits(seed=seed)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from llm_pv.cli.main import INTERRUPTED, run
+from rows import parity_splits
 
 SOURCE = str(Path(__file__).parents[1] / "src")
 GRID = [
@@ -78,6 +79,7 @@ def test_rows_are_shown_with_intervals_balanced_accuracy_and_the_majority(
     assert [model["model"] for model in cell["models"]] == ["decision_tree", "svm"]
     assert cell["majority_test_accuracy"]["mean"] == pytest.approx(0.8)
     assert (Path("run") / "predictions" / "rows-svm-t0.csv").exists()
+    assert "svm" in (Path("run") / "report.html").read_text()
 
 
 def test_the_first_split_of_rows_is_that_of_learn(
@@ -101,6 +103,23 @@ def test_a_hostile_name_and_label_stay_text(work: Path, capfd: pytest.CaptureFix
     shown = capfd.readouterr()
     assert "[red]x.csv" in shown.out
     assert "\x1b[31m" not in shown.out + shown.err
+
+
+def test_a_first_run_of_which_nothing_can_be_fitted_is_not_called_finished(
+    work: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--functions", "fn_a", "--lengths", "20", "--models", "tabpfn", "--trials", "1"]
+    assert run(["baselines", *words, "--out", "run"]) == 2
+    assert "finished run" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("model", ["svm", "decision_tree", "random_forest", "xgboost"])
+def test_a_seed_of_more_than_32_bits_fits_every_baseline(model: str) -> None:
+    from llm_pv.baselines import fit_baseline
+
+    fitted = fit_baseline(model, parity_splits(20, 30, 39), seed=2**32 + 1)
+    assert fitted.result.test is not None
+    assert fitted.predict([]) == []
 
 
 @pytest.mark.parametrize(

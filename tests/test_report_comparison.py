@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from scipy.stats import binomtest
 
+from llm_pv.report.charts import COLOURS, shape_of
 from llm_pv.report.comparison import Comparison, compare_methods, estimate
+from llm_pv.report.hero import grid_hero
 from llm_pv.report.records import load_runs
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
-from report_runs import many_methods, write_trial
+from report_runs import grid_configuration, many_methods, write_trial
 
 
 def compared(*paths: Path) -> Comparison:
@@ -112,3 +114,61 @@ def test_a_failed_trial_without_sizes_stands_on_its_runs_line(tmp_path: Path) ->
     comparison = compared(tmp_path / "run")
     (cell,) = comparison.cells.values()
     assert (cell.open, len(cell.trials)) == ({"failed": 1}, 2)
+
+
+def test_limits_of_trials_on_shared_rows_are_no_narrower_than_those_of_one() -> None:
+    found = estimate([(1.0, 100)] * 5, shared_rows=True)
+    assert found is not None
+    assert found.low == pytest.approx(0.025 ** (1 / 100))
+
+
+@pytest.mark.parametrize(("same_data", "rows"), [(True, 200), (False, 400)])
+def test_trials_on_one_data_set_count_its_rows_once(
+    tmp_path: Path, same_data: bool, rows: int
+) -> None:
+    configuration = grid_configuration(["fn_a"], [20], 2, same_data=same_data)
+    with RunDirectory(tmp_path / "run", configuration) as run:
+        for trial in (0, 1):
+            write_trial(run, Cell("fn_a", 20, "paper", trial), 1.0)
+    (cell,) = compared(tmp_path / "run").cells.values()
+    assert cell.test is not None
+    assert cell.test.low == pytest.approx(0.025 ** (1 / rows))
+
+
+def test_rows_of_one_name_with_other_digests_are_settings_of_their_own(tmp_path: Path) -> None:
+    for name, digest in (("a", "1" * 64), ("b", "2" * 64), ("c", "1" * 64)):
+        with RunDirectory(tmp_path / name, {"command": "learn", "rows_digest": digest}) as run:
+            write_trial(run, Cell("rows"), 0.5, method=name)
+    comparison = compared(*(tmp_path / name for name in "abc"))
+    assert [setting.title for setting in comparison.settings] == [
+        "rows (rows 11111111)", "rows (rows 22222222)",
+    ]  # fmt: skip
+    assert comparison.best(comparison.settings[1]) == {"LLM-PV b"}
+    same = compared(tmp_path / "a", tmp_path / "c")
+    assert [setting.title for setting in same.settings] == ["rows"]
+
+
+def test_methods_without_any_figure_do_not_empty_what_the_others_share(tmp_path: Path) -> None:
+    with RunDirectory(tmp_path / "run", {"command": "icl"}) as run:
+        for model, accuracy in (("a", 0.5), ("b", 0.75), ("none", None)):
+            cell = Cell("fn_a", 20, "paper", 0, "icl", model)
+            status = {} if accuracy is not None else {"status": "skipped"}
+            row = {"model": model} | status
+            write_trial(run, cell, accuracy, track="icl", method="icl", row=row)
+    comparison = compared(tmp_path / "run")
+    assert len(comparison.methods) == 3
+    assert comparison.shared == comparison.settings
+    hero = grid_hero(comparison, comparison.runs)
+    assert hero.headline == "2 methods on 1 setting"
+    assert "ICL b has the highest mean test accuracy: 75.0%" in hero.lead
+
+
+def test_a_trial_that_was_skipped_makes_no_column_of_its_own(tmp_path: Path) -> None:
+    first = one_trial(tmp_path / "a", 0.5)
+    with RunDirectory(tmp_path / "b", {"command": "synthesize"}) as run:
+        write_trial(run, Cell("fn_a", 100, "paper"), None, row={"status": "skipped"})
+    assert compared(first, tmp_path / "b").methods == ("LLM-PV length-first",)
+
+
+def test_the_first_32_series_differ_in_colour_or_shape() -> None:
+    assert len({(n % len(COLOURS), shape_of(n)) for n in range(32)}) == 32

@@ -150,3 +150,24 @@ def test_wilcoxon_of_differences_that_all_point_one_way_is_as_small_as_it_can_be
 def test_mcnemar_of_predictors_that_never_differ_is_1() -> None:
     assert mcnemar(0, 0) == 1.0
     assert mcnemar(0, 10) == pytest.approx(2 / 2**10)
+
+
+def test_every_trial_is_held_to_its_own_digest_and_learn_pairs_with_baselines(
+    tmp_path: Path,
+) -> None:
+    own = {"learn": "1" * 64, "a": ["1" * 64, "2" * 64], "b": ["1" * 64, "3" * 64]}
+    for name, digest in own.items():
+        command = "learn" if name == "learn" else "baselines"
+        with RunDirectory(tmp_path / name, {"command": command, "rows_digest": digest}) as run:
+            for trial in (1, 0) if command == "baselines" else (0,):
+                method = {"method": "svm", "model": "svm"} if command == "baselines" else {}
+                write_trial(
+                    run,
+                    Cell("rows", trial=trial, **method),
+                    0.9,
+                    track="llm-pv" if command == "learn" else "icl",
+                    row=method,
+                )
+    assert compare_runs(tmp_path / "learn", tmp_path / "a").cells[0].paired
+    trials = compare_runs(tmp_path / "a", tmp_path / "b").cells[0].trials
+    assert [(t.trial, "digest of the rows" in t.reason) for t in trials] == [(1, False), (2, True)]

@@ -62,12 +62,12 @@ def test_runs_of_one_name_are_told_apart_and_each_is_read_once(tmp_path: Path) -
 
 
 def test_journals_of_other_tracks_may_hold_what_they_like(tmp_path: Path) -> None:
-    with RunDirectory(tmp_path / "run", {"command": "baselines"}) as opened:
+    with RunDirectory(tmp_path / "run", {"command": "icl"}) as opened:
         cell = Cell("fn_a", 100, "paper", 0, "svm", "svm")
         opened.cell_log(cell).append_attempt({"kind": "selected", "result": {"settings": {}}})
-        write_trial(opened, cell, 0.5, track="baselines", method="svm", row={"model": "svm"})
+        write_trial(opened, cell, 0.5, track="icl", method="svm", row={"model": "svm"})
         other = Cell("fn_a", 100, "paper", 0, "forest", "forest")
-        write_trial(opened, other, 0.6, track="baselines", method="forest", row={"model": "forest"})
+        write_trial(opened, other, 0.6, track="icl", method="forest", row={"model": "forest"})
     record = load_run(tmp_path / "run")
     assert [(t.method, t.accuracy) for t in record.trials] == [("svm", 0.5), ("forest", 0.6)]
     assert record.unfinished == 0
@@ -83,7 +83,10 @@ def test_every_run_of_every_track_is_read(tmp_path: Path) -> None:
     [
         ("accuracy", "abc", r"summary\.csv, line 2: accuracy 'abc' is no number"),
         ("accuracy", "1.5", r"line 2: accuracy 1\.5 is no share between 0 and 1"),
-        ("low", "nan", "is no share"),
+        ("low", "nan", "is no figure from 0 on"),
+        ("learn_seconds", "inf", "is no figure from 0 on"),
+        ("learn_seconds", "-1.0", "is no figure from 0 on"),
+        ("test_size", "-5", "is no figure from 0 on"),
         ("trial", "x", "trial 'x' is no number"),
     ],
 )
@@ -140,3 +143,28 @@ def test_a_request_of_another_version_plans_nothing(run: Path) -> None:
     header["configuration"]["request"]["strange"] = 1
     (run / "run.json").write_text(json.dumps(header))
     assert load_run(run).unfinished == 1
+
+
+@pytest.mark.parametrize("name", ["versions", "command"])
+def test_a_damaged_header_is_named(run: Path, name: str) -> None:
+    header = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(header | {name: 3}))
+    with pytest.raises(RunError, match=rf"run\.json: {name} is damaged"):
+        load_run(run)
+
+
+def test_fits_that_were_noted_and_have_not_ended_are_shown_by_their_method(tmp_path: Path) -> None:
+    configuration = grid_configuration(["fn_a"], [20], 2) | {"command": "baselines"}
+    with RunDirectory(tmp_path / "run", configuration) as opened:
+        for model in ("svm", "forest"):
+            for trial in (0, 1):
+                cell = Cell("fn_a", 20, "paper", trial, model, model)
+                opened.cell_log(cell).append_attempt({"kind": "planned"})
+        done = Cell("fn_a", 20, "paper", 0, "svm", "svm")
+        write_trial(opened, done, 0.5, track="baselines", method="svm", row={"model": "svm"})
+    record = load_run(tmp_path / "run")
+    assert record.unfinished == 3
+    assert sorted((t.track, t.method, t.cell.trial) for t in record.trials) == [
+        ("baselines", "forest", 0), ("baselines", "forest", 1), ("baselines", "svm", 0),
+        ("baselines", "svm", 1),
+    ]  # fmt: skip

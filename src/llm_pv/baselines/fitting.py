@@ -95,7 +95,8 @@ class BaselineResult:
     warnings
         What the user should know of the rows, one sentence each.
     learn_seconds, test_seconds
-        Wall-clock seconds for choosing settings and fitting, and for the test rows.
+        Seconds for choosing settings and fitting, and for the test rows; in a run on several cores
+        those of all fits together, without what they waited for a core.
     """
 
     model: str
@@ -141,6 +142,8 @@ class FittedBaseline:
 
     def predict(self, inputs: Sequence[Input]) -> list[str]:
         """Return the label text of each input."""
+        if not len(inputs):
+            return []  # learners refuse a matrix without rows
         codes = self._model.predict(self._encoder.encode(inputs), self.result.choice.settings)
         return [self._texts[code] for code in codes]
 

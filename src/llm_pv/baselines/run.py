@@ -198,6 +198,7 @@ class _Runner:
                 reason = data_set.skipped or obstacles[baseline.name]
                 if self._done(cell):
                     continue
+                self._note(cell)
                 if reason:
                     self._record(data_set, cell, SKIPPED, reason)
                 else:
@@ -207,6 +208,12 @@ class _Runner:
         total = len(data_sets) * len(self._baselines)
         self._observer.planned(total, total - sum(len(todo) for _, todo in open_pairs))
         self._work(open_pairs)
+
+    def _note(self, cell: Cell) -> None:
+        """Note what is to be done, so that a report of a run under way knows what is missing."""
+        log = self._run.cell_log(cell)
+        if not log.attempts:
+            log.append_attempt({"kind": "planned"})
 
     def _done(self, cell: Cell) -> bool:
         row = self._run.row(cell)
@@ -253,21 +260,20 @@ class _Runner:
     def _fit(
         self, baseline: Baseline, data_set: DataSet, cell: Cell, splits: Splits, problem: Problem
     ) -> None:
-        start = time.perf_counter()
+        spent: list[float] = []
         choice = choose_settings(
             baseline,
             problem.train,
             problem.codes,
             search=self._search,
             seed=data_set.seed,
-            map_jobs=partial(self._map_jobs, cell),
+            map_jobs=partial(self._map_jobs, cell, spent),
         )
-        seconds = time.perf_counter() - start
         predictions = self._workers.call(
             fit_and_predict, baseline, problem, choice.settings, data_set.seed
         )
         result = result_of(
-            baseline.name, splits, problem, choice, predictions, search_seconds=seconds
+            baseline.name, splits, problem, choice, predictions, search_seconds=sum(spent)
         )
         self._hand_over(data_set, cell, splits, result)
 
@@ -322,16 +328,28 @@ class _Runner:
         self._run.finish(cell, data_set.columns | columns)
 
     def _map_jobs(
-        self, cell: Cell, function: Callable[[_Job], _Result], jobs: Sequence[_Job]
+        self,
+        cell: Cell,
+        spent: list[float],
+        function: Callable[[_Job], _Result],
+        jobs: Sequence[_Job],
     ) -> list[_Result]:
-        """Run the jobs of a cell's search in the worker processes."""
+        """Run the jobs of a cell's search in the worker processes, and note what each took."""
 
         def run_one(job: _Job) -> _Result:
-            result = self._workers.call(function, job)
+            seconds, result = self._workers.call(_timed, function, job)
+            spent.append(seconds)
             self._observer.tried(cell, 1)
             return result
 
         return list(self._fits.map(run_one, jobs))
+
+
+def _timed(function: Callable[[_Job], _Result], job: _Job) -> tuple[float, _Result]:
+    """Run a job and time it where it runs: time spent waiting for a core is not its own."""
+    start = time.perf_counter()
+    result = function(job)
+    return time.perf_counter() - start, result
 
 
 def _prepare(load: Callable[[], Splits]) -> tuple[Splits, Problem]:

@@ -212,7 +212,8 @@ def fit_quietly(
     if len(present) == 1:
         return Fitted(lambda rows, _: np.full(len(rows), present[0]), lambda _: True)
     with _quiet():
-        model = baseline.fit(features, compact, settings, seed)
+        # Libraries take seeds of 32 bits.
+        model = baseline.fit(features, compact, settings, seed % 2**32)
 
     def predict(rows: Features, point: Settings) -> Codes:
         with _quiet():

@@ -11,6 +11,7 @@ from cyclopts import Group, Parameter
 
 from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.options import Format, Rows, parse_types
+from llm_pv.cli.report import leave_page
 from llm_pv.errors import ConfigurationError, LLMPVError
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def baselines(
     from llm_pv.cli.baselines_progress import baseline_progress
 
     path = out or _new_folder()
+    is_resumed = path.is_dir() and any(path.iterdir())
     try:
         with baseline_progress() as progress:
             if data is None:
@@ -136,7 +138,7 @@ def baselines(
     except KeyboardInterrupt:
         complain(f"interrupted; the same command with --out {path} goes on from here")
         return INTERRUPTED
-    if progress.resumed_all:
+    if is_resumed and progress.resumed_all:
         complain(f"{path} is a finished run; this is its result, give another --out to run anew")
     return report(result, format)
 
@@ -158,6 +160,7 @@ def report(result: "BaselineResults", format: Format) -> int:  # noqa: A002
         from llm_pv.cli.terminal import Terminal
 
         print_baselines(result, Terminal())
+    leave_page(result.path)
     return 1 if result.count("failed") else 0
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from llm_pv.report.comparison import Comparison
 from llm_pv.report.figures import setting_label
-from llm_pv.report.records import AttemptRecord, TrialRecord
+from llm_pv.report.journals import AttemptRecord
+from llm_pv.report.records import TrialRecord
 from llm_pv.report.text import count, percent, shorten
 
 
@@ -208,6 +209,12 @@ def _summary(trial: TrialRecord) -> str:
         parts.append(f"{percent(trial.accuracy)}% test{limits}")
     if trial.validation_accuracy is not None:
         parts.append(f"{percent(trial.validation_accuracy)}% validation")
+    if (
+        trial.track == "baselines"
+        and trial.selection
+        and trial.selection.train_accuracy is not None
+    ):
+        parts.append(f"{percent(trial.selection.train_accuracy)}% train")
     if trial.selection is not None and trial.selection.error_bound is not None:
         parts.append(f"certified error at most {percent(trial.selection.error_bound)}%")
     if trial.attempts:

@@ -19,6 +19,19 @@ COLOURS = (
 )
 """The colours of series, the same in files and on a light page; more series start over."""
 
+_SHAPES = 4
+
+
+def shape_of(number: int) -> int:
+    """Return which of four shapes a series has: with its colour it is unique among 32.
+
+    Parameters
+    ----------
+    number
+        Its number among the series.
+    """
+    return (number + number // len(COLOURS)) % _SHAPES
+
 
 @dataclass(frozen=True)
 class Point:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import mean, stdev
 
 from llm_pv.erm.learned import exact_interval
@@ -27,6 +27,9 @@ class Setting:
     labelled
         Rows a method may learn from, training and validation together: 100 and 100 for LLM-PV
         stand beside 200 examples in a prompt.
+    data
+        The beginning of the digest of a user's rows, in the first split of a run: two files of one
+        name are two settings. Empty where none is known.
     """
 
     function: str
@@ -34,12 +37,14 @@ class Setting:
     length: int | str
     sampler: str
     labelled: int | None
+    data: str = ""
 
     @property
     def title(self) -> str:
         """The task, by its id and by its name."""
         same = self.name in (self.function, "") or self.name.rpartition(".")[0] == self.function
-        return self.name or self.function if same else f"{self.function} {self.name}"
+        title = self.name or self.function if same else f"{self.function} {self.name}"
+        return f"{title} ({self.data})" if self.data else title
 
     @property
     def order(self) -> tuple[object, ...]:
@@ -53,6 +58,7 @@ class Setting:
             self.sampler,
             (isinstance(self.length, str), self.length),
             self.labelled or 0,
+            self.data,
         )
 
 
@@ -79,17 +85,22 @@ class Estimate:
     trials: int
 
 
-def estimate(measured: Sequence[tuple[float, int | None]]) -> Estimate | None:
+def estimate(
+    measured: Sequence[tuple[float, int | None]], *, shared_rows: bool = False
+) -> Estimate | None:
     """Return the mean accuracy of some trials with 95% limits, None of none.
 
-    The limits are the wider of two intervals: the exact binomial one over all test rows together,
-    which knows nothing of how trials differ, and, with two trials or more, Student's t over the
-    trials, which shrinks to nothing when they happen to agree.
+    The limits are the wider of two intervals: the exact binomial one over all different test rows
+    together, which knows nothing of how trials differ, and, with two trials or more, Student's t
+    over the trials, which shrinks to nothing when they happen to agree.
 
     Parameters
     ----------
     measured
         For each trial its accuracy and its number of test rows.
+    shared_rows
+        Whether the trials may have been scored on some of the same rows: then only so many rows are
+        counted as one trial has.
 
     Examples
     --------
@@ -103,9 +114,13 @@ def estimate(measured: Sequence[tuple[float, int | None]]) -> Estimate | None:
     middle, count = mean(values), len(values)
     deviation = stdev(values) if count > 1 else None
     limits: list[tuple[float, float]] = []
-    rows = sum(number or 0 for _, number in measured)
-    if all(number for _, number in measured):
-        wrong = round(sum((1 - value) * (number or 0) for value, number in measured))
+    sizes = [number for _, number in measured if number]
+    if len(sizes) == count:
+        rows = sum(sizes)
+        wrong = round(sum((1 - value) * size for value, size in zip(values, sizes, strict=True)))
+        if shared_rows:
+            rows = min(sizes)
+            wrong = round((1 - middle) * rows)
         exact = exact_interval(Score(rows, wrong, 0, 0.0))
         if exact is not None:
             limits.append(exact)
@@ -171,12 +186,18 @@ class Comparison:
         return None if cell is None or cell.test is None else cell.test.mean
 
     @property
+    def measured(self) -> tuple[str, ...]:
+        """The methods with a test accuracy in any setting."""
+        known = {method for (_, method), cell in self.cells.items() if cell.test is not None}
+        return tuple(method for method in self.methods if method in known)
+
+    @property
     def shared(self) -> tuple[Setting, ...]:
-        """The settings in which every method was measured."""
+        """The settings in which every method was measured that was measured at all."""
         return tuple(
             setting
             for setting in self.settings
-            if all(self.tested(setting, method) is not None for method in self.methods)
+            if all(self.tested(setting, method) is not None for method in self.measured)
         )
 
     def best(self, setting: Setting) -> frozenset[str]:
@@ -221,7 +242,12 @@ def method_name(trial: TrialRecord) -> str:
 
 def compare_methods(runs: Sequence[RunRecord]) -> Comparison:
     """Lay the trials of some runs side by side."""
-    trials = [(_setting(trial, _usual_size(run)), trial) for run in runs for trial in run.trials]
+    trials = [
+        (_setting(trial, _usual_size(run), _first_digest(run)), trial)
+        for run in runs
+        for trial in run.trials
+    ]
+    trials = _named_apart(trials)
     clashing = _clashing(trials)
     groups: dict[tuple[Setting, str], list[TrialRecord]] = {}
     for setting, trial in trials:
@@ -235,7 +261,10 @@ def compare_methods(runs: Sequence[RunRecord]) -> Comparison:
         cells={
             key: Cell(
                 tuple(sorted(group, key=lambda trial: trial.cell.trial)),
-                estimate([(t.accuracy, t.test_size) for t in group if t.accuracy is not None]),
+                estimate(
+                    [(t.accuracy, t.test_size) for t in group if t.accuracy is not None],
+                    shared_rows=any(trial.shared_rows for trial in group),
+                ),
             )
             for key, group in groups.items()
         },
@@ -245,10 +274,33 @@ def compare_methods(runs: Sequence[RunRecord]) -> Comparison:
     )
 
 
-def _setting(trial: TrialRecord, usual: int | None) -> Setting:
+def _setting(trial: TrialRecord, usual: int | None, data: str) -> Setting:
     cell = trial.cell
     labelled = _labelled(trial) or (usual if trial.accuracy is None else None)
-    return Setting(cell.function, trial.name, cell.length, cell.sampler, labelled)
+    return Setting(cell.function, trial.name, cell.length, cell.sampler, labelled, data)
+
+
+def _first_digest(run: RunRecord) -> str:
+    """Return what a run's rows are told by, whatever splits of them its trials have."""
+    return next((trial.rows_digest for trial in run.trials if trial.cell.trial == 0), "")
+
+
+def _named_apart(
+    trials: Sequence[tuple[Setting, TrialRecord]],
+) -> list[tuple[Setting, TrialRecord]]:
+    """Keep so much of the digests as is read, and only where there are rows of one name."""
+    digests: dict[Setting, set[str]] = {}
+    for setting, _ in trials:
+        digests.setdefault(replace(setting, labelled=None, data=""), set()).add(setting.data)
+    return [
+        (
+            replace(setting, data="")
+            if len(digests[replace(setting, labelled=None, data="")]) == 1
+            else replace(setting, data=f"rows {setting.data[:8] or 'unknown'}"),
+            trial,
+        )
+        for setting, trial in trials
+    ]
 
 
 def _usual_size(run: RunRecord) -> int | None:
@@ -265,6 +317,8 @@ def _clashing(trials: Iterable[tuple[Setting, TrialRecord]]) -> set[str]:
     """Return the methods that two runs measured in the same setting."""
     runs: dict[tuple[Setting, str], set[str]] = {}
     for setting, trial in trials:
+        if trial.accuracy is None:
+            continue  # what was skipped or failed does not make two columns of one
         runs.setdefault((setting, method_name(trial)), set()).add(trial.run)
     return {method for (_, method), names in runs.items() if len(names) > 1}
 

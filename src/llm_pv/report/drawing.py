@@ -7,7 +7,7 @@ The drawings are built as a tree and serialised, so text in them cannot become m
 import math
 from xml.etree import ElementTree as ET
 
-from llm_pv.report.charts import COLOURS, BarRow, Bars, Panel, Point, Series
+from llm_pv.report.charts import COLOURS, BarRow, Bars, Panel, Point, Series, shape_of
 from llm_pv.report.comparison import Estimate
 from llm_pv.report.text import percent, visible
 
@@ -75,8 +75,8 @@ def draw_bars(bars: Bars) -> str:
             if bar.low is not None and bar.high is not None:
                 _line(svg, (_p(bar.low), y + _BAR / 2), (_p(bar.high), y + _BAR / 2), "limits")
             _text(svg, "100%", y + 9, percent(bar.value), "value", dx=6)
-            if bar.published:
-                _text(svg, "0%", y + 8.7, bar.label, "inside", dx=5)
+            kind = "inside" if bar.published else "inside own"
+            _text(svg, "0%", y + 8.7, bar.label, kind, dx=5)
             y += _BAR + 3
         if row.baseline is not None:
             line = _line(svg, (_p(row.baseline), top + 17), (_p(row.baseline), y), "baseline")
@@ -160,7 +160,7 @@ def _draw_series(svg: ET.Element, panel: Panel, series: Series) -> None:
         if point.low is not None and point.high is not None and point.high > point.low:
             _line(group, (x, _y(panel, point.low)), (x, _y(panel, point.high)), "limits")
         place = ET.SubElement(group, "svg", {"x": x, "y": _n(y), "overflow": "visible"})
-        shape = SHAPES[series.colour % len(SHAPES)]
+        shape = SHAPES[shape_of(series.colour)]
         mark = ET.SubElement(place, "path", {"d": shape, "class": "mark"})
         if point.note:
             _tip(mark, point.note)

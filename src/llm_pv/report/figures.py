@@ -40,7 +40,8 @@ def accuracy(comparison: Comparison) -> Figure:
         "accuracy",
         "Test accuracy",
         "Filled bars were measured, with 95% limits; outlined ones are published figures, not "
-        "measured here. The dashed line is the majority baseline.",
+        "measured here."
+        + (" The dashed line is the majority baseline." if comparison.baselines else ""),
         tuple(panels),
         _legend(comparison, panels),
     )

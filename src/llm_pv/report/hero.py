@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from llm_pv.report.comparison import Comparison, Estimate
+from llm_pv.report.comparison import Comparison, Estimate, method_name
 from llm_pv.report.drawing import draw_strip
 from llm_pv.report.records import RunRecord, TrialRecord
 from llm_pv.report.tables import SOLVED
@@ -60,7 +60,7 @@ def trial_hero(trial: TrialRecord) -> Hero:
         if size is not None
     ]
     eyebrow = ", ".join(text for text in (trial.method, " / ".join(sizes)) if text)
-    if selection is None:
+    if selection is None and trial.accuracy is None:
         return Hero(eyebrow, f"{name}: {trial.status}", trial.reason, ())
     facts = []
     found = None
@@ -68,12 +68,12 @@ def trial_hero(trial: TrialRecord) -> Hero:
         found = Estimate(trial.accuracy, None, trial.low, trial.high, 1)
         limits = "" if trial.low is None else f"95%: {percent(trial.low)} to {percent(trial.high)}"
         facts.append(Fact("Right on test rows", f"{percent(trial.accuracy)}%", limits))
-    if selection.baseline_accuracy is not None:
+    if selection is not None and selection.baseline_accuracy is not None:
         detail = f"always {selection.baseline_label!r}"
         value = f"{percent(selection.baseline_accuracy)}%"
         beaten = trial.accuracy is None or trial.accuracy > selection.baseline_accuracy
         facts.append(Fact("Majority baseline", value, detail, alarm=not beaten))
-    if selection.error_bound is not None:
+    if selection is not None and selection.error_bound is not None:
         facts.append(
             Fact(
                 "Certified error at most",
@@ -83,12 +83,15 @@ def trial_hero(trial: TrialRecord) -> Hero:
         )
     if trial.validation_accuracy is not None:
         value = f"{percent(trial.validation_accuracy)}%"
-        facts.append(Fact("Right on validation", value, "what the program was selected by"))
+        detail = "what the program was selected by" if trial.track == "llm-pv" else ""
+        facts.append(Fact("Right on validation", value, detail))
     strip = draw_strip(
         found,
         validation=trial.validation_accuracy,
-        baseline=selection.baseline_accuracy,
-        floor=None if selection.error_bound is None else 1 - selection.error_bound,
+        baseline=selection.baseline_accuracy if selection else None,
+        floor=1 - selection.error_bound
+        if selection and selection.error_bound is not None
+        else None,
     )
     lead = _lead(trial)
     return Hero(eyebrow, _headline(trial, name), lead, tuple(facts), strip=strip if facts else "")
@@ -97,14 +100,14 @@ def trial_hero(trial: TrialRecord) -> Hero:
 def _lead(trial: TrialRecord) -> str:
     """Say how the program did on rows it had no part in, beside the answer that needs none."""
     selection = trial.selection
-    assert selection is not None
     if trial.accuracy is None or not trial.test_size:
-        return "There are no test rows: what is known comes from the rows it was selected by."
+        rows = "rows it was selected by" if trial.track == "llm-pv" else "other rows"
+        return f"There are no test rows: what is known comes from the {rows}."
     text = (
         f"Right on {percent(trial.accuracy)}% of {count(trial.test_size, 'test row')}, which were "
         "looked at once"
     )
-    if selection.baseline_accuracy is None:
+    if selection is None or selection.baseline_accuracy is None:
         return f"{text}."
     label, share = selection.baseline_label, percent(selection.baseline_accuracy)
     return f"{text}. Always answering {label!r} is right on {share}%."
@@ -112,7 +115,8 @@ def _lead(trial: TrialRecord) -> str:
 
 def _headline(trial: TrialRecord, name: str) -> str:
     selection = trial.selection
-    assert selection is not None
+    if trial.track != "llm-pv" or selection is None:
+        return f"{method_name(trial)} on {name}"
     if not selection.program:
         return f"No program was found for {name}"
     if selection.verdict.startswith("a rule was found"):
@@ -137,7 +141,7 @@ def grid_hero(comparison: Comparison, runs: Sequence[RunRecord]) -> Hero:
     for trial in trials:
         statuses[trial.status] = statuses.get(trial.status, 0) + 1
     facts = []
-    if len(comparison.methods) == 1 and means:
+    if len(comparison.measured) == 1 and means:
         facts.append(Fact("Mean test accuracy", f"{percent(mean(means))}%", "over settings"))
     if comparison.baselines:
         known = mean(comparison.baselines.values())
@@ -171,23 +175,23 @@ def _said_of_many(comparison: Comparison, means: Sequence[float], rests: int) ->
     setting = "A setting is a task at a length, with a sampler and a number of labelled rows."
     if not means:
         return "Nothing measured yet", "No trial has a test accuracy."
-    if len(comparison.methods) == 1:
+    if len(comparison.measured) == 1:
         solved = sum(value >= SOLVED for value in means)
         reserve = (
             f" {count(rests, 'setting rests', 'settings rest')} on a shortcut." if rests else ""
         )
         return (
-            f"{comparison.methods[0]}: {solved} of {len(means)} settings solved",
+            f"{comparison.measured[0]}: {solved} of {len(means)} settings solved",
             f"Solved means a mean test accuracy of {SOLVED:.0%} or more.{reserve} {setting}",
         )
-    methods = count(len(comparison.methods), "method")
+    methods = count(len(comparison.measured), "method")
     headline = f"{methods} on {count(len(comparison.settings), 'setting')}"
     shared = comparison.shared
     if not shared:
         return headline, f"There is no setting that all methods share. {setting}"
     over = {
         method: mean(comparison.tested(s, method) or 0.0 for s in shared)
-        for method in comparison.methods
+        for method in comparison.measured
     }
     top = max(over.values())
     leaders = " and ".join(method for method, value in over.items() if value == top)

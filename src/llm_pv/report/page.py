@@ -17,7 +17,7 @@ from typing import Any
 
 from llm_pv import __version__
 from llm_pv.report.cells import DETAILS, Detail, cell_entries, estimated_size, trial_entry
-from llm_pv.report.charts import COLOURS, Figure
+from llm_pv.report.charts import COLOURS, Figure, shape_of
 from llm_pv.report.comparison import Comparison
 from llm_pv.report.drawing import SHAPES, draw
 from llm_pv.report.figures import attempts_of, figures
@@ -124,7 +124,7 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"colours": len(COLOURS), "shapes": SHAPES}
+    environment.globals |= {"colours": len(COLOURS), "shapes": SHAPES, "shape_of": shape_of}
     environment.filters |= {
         "visible": visible,
         "code": visible_code,

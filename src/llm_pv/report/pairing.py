@@ -186,6 +186,7 @@ def compare_runs(
         for run, method in zip(runs, methods, strict=True)
     ]
     common = [cell for cell in sides[0] if cell in sides[1]]
+    common.sort(key=lambda cell: cell.trial)  # runs note them as they end
     if not common:
         raise RunError(
             f"{a} and {b} have no cell in common: {_cells_in_words(sides[0])} there, "
@@ -320,17 +321,17 @@ def _why_other_rows(a: tuple[RunRecord, TrialRecord], b: tuple[RunRecord, TrialR
     what = [_what_decides_rows(run, trial) for run, trial in (a, b)]
     for name in what[0].keys() & what[1].keys():
         if what[0][name] != what[1][name]:
-            return f"other test rows: {name} is {what[0][name]} in a and {what[1][name]} in b"
+            a_text, b_text = (str(values[name])[:12] for values in what)
+            return f"other test rows: {name} is {a_text} in a and {b_text} in b"
     if a[1].cell.length == "" and not {"digest of the rows"} <= what[0].keys() & what[1].keys():
         return "nothing recorded tells whether the test rows are the same"
     return ""
 
 
 def _what_decides_rows(run: RunRecord, trial: TrialRecord) -> dict[str, object]:
-    configuration = run.header["configuration"]
-    if "rows_digest" in configuration:
-        return {"digest of the rows": str(configuration["rows_digest"])[:12]}
-    request = configuration.get("request")
+    if trial.rows_digest:
+        return {"digest of the rows": trial.rows_digest}
+    request = run.header["configuration"].get("request")
     known: dict[str, object] = {"seed": trial.seed}
     if isinstance(request, Mapping):
         same_data = bool(request.get("same_data"))

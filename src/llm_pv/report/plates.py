@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from llm_pv.errors import MissingExtraError
-from llm_pv.report.charts import COLOURS, Bars, Figure, Panel
+from llm_pv.report.charts import COLOURS, Bars, Figure, Panel, shape_of
 from llm_pv.report.text import percent, visible
 
 if TYPE_CHECKING:
@@ -143,8 +143,15 @@ def _draw_bars(axes: "Axes", bars: Bars) -> None:
             face = "none" if bar.published else colour
             style = "--" if bar.published else "-"
             axes.barh(y, bar.value, 0.8, color=face, edgecolor=colour, linestyle=style)
-            if bar.published:
-                axes.text(0.01, y, _label(bar.label), va="center", fontsize=6, style="italic")
+            axes.text(
+                0.01,
+                y,
+                _label(bar.label),
+                va="center",
+                fontsize=6,
+                style="italic" if bar.published else "normal",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85},
+            )
             if bar.low is not None and bar.high is not None:
                 axes.hlines(y, bar.low, bar.high, color="#1d2125", linewidth=0.9)
             axes.text(1.02, y, percent(bar.value), va="center", fontsize=7)
@@ -160,7 +167,7 @@ def _colour(number: int) -> str:
 
 
 def _marker(number: int) -> str:
-    return _MARKERS[number % len(_MARKERS)]
+    return _MARKERS[shape_of(number)]
 
 
 def _label(text: str, longest: int = 50) -> str:

@@ -1,11 +1,14 @@
 """What a run directory says, read into typed values and checked on the way."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from llm_pv.errors import LLMPVError, RunError
+from llm_pv.report import journals
+from llm_pv.report.journals import AttemptRecord, SelectionRecord, TransferRecord, read_length
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import SUMMARY_COLUMNS, read_attempts, read_run, read_summary
 from llm_pv.runs.journal import Record
@@ -15,51 +18,6 @@ UNFINISHED = "unfinished"
 """The status of a trial that has no row in the summary yet."""
 
 _Number = TypeVar("_Number", int, float)
-
-
-@dataclass(frozen=True)
-class AttemptRecord:
-    """One verified attempt; accuracies are None where there was no program.
-
-    ``reason`` says what went wrong, if anything did; ``note`` is the proposer's own remark.
-    """
-
-    number: int
-    program: str
-    bits: float | None
-    train_accuracy: float | None
-    validation_accuracy: float | None
-    outcome: str
-    reason: str
-    note: str
-    cost_usd: float | None
-
-
-@dataclass(frozen=True)
-class SelectionRecord:
-    """What a trial ended with: the selected program, if there is one, and what is known of it."""
-
-    attempt: int | None
-    program: str
-    verdict: str
-    certificate: str
-    error_bound: float | None
-    delta: float | None
-    baseline_label: str
-    baseline_accuracy: float | None
-    train_accuracy: float | None
-    warnings: tuple[str, ...]
-    remarks: Mapping[int, str]
-
-
-@dataclass(frozen=True)
-class TransferRecord:
-    """A selected program's accuracy on other data; None where it could not be measured."""
-
-    sampler: str
-    length: int | str
-    accuracy: float | None
-    rows: int
 
 
 @dataclass(frozen=True)
@@ -83,6 +41,10 @@ learn_seconds, test_seconds, cost_usd
         How it ended; None while it has not.
     transfer
         The selected program on other data.
+    rows_digest
+        The digest of the user's rows as this trial split them; empty where none is known.
+    shared_rows
+        Whether other trials of the run may be scored on some of the same test rows.
     """
 
     run: str
@@ -107,6 +69,8 @@ learn_seconds, test_seconds, cost_usd
     attempts: tuple[AttemptRecord, ...] = ()
     selection: SelectionRecord | None = None
     transfer: tuple[TransferRecord, ...] = ()
+    rows_digest: str = ""
+    shared_rows: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,7 +125,7 @@ def load_run(path: Path, label: str | None = None) -> RunRecord:
     RunError
         If it is no run directory, of another format, or damaged.
     """
-    header = read_run(path)
+    header = _checked(read_run(path), path)
     label = label or path.resolve().name
     attempts = _grouped(path, read_attempts(path))
     transfer = _grouped(path, read_transfer(path))
@@ -171,7 +135,16 @@ def load_run(path: Path, label: str | None = None) -> RunRecord:
     ]
     trials = [*rows, *_unfinished(label, header, attempts, rows)]
     complete = tuple(
-        _with_journals(trial, attempts.get(key, []), transfer.get(key, []), path)
+        _with_journals(
+            replace(
+                trial,
+                rows_digest=_rows_digest(header, trial.cell.trial),
+                shared_rows=trial.cell.length == "" or _is_on_same_data(header),
+            ),
+            attempts.get(key, []),
+            transfer.get(key, []),
+            path,
+        )
         for trial in trials
         for key in (_key(trial.cell.record()),)
     )
@@ -188,7 +161,7 @@ def _trial(run: str, row: Mapping[str, str | None], place: str) -> TrialRecord:
 
     def share(name: str) -> float | None:
         figure = _number(values, name, float, place)
-        if figure is not None and not 0 <= figure <= 1:
+        if figure is not None and figure > 1:
             raise RunError(f"{place}: {name} {figure} is no share between 0 and 1")
         return figure
 
@@ -198,7 +171,7 @@ def _trial(run: str, row: Mapping[str, str | None], place: str) -> TrialRecord:
         track=values["track"],
         method=values["method"],
         model=values["model"],
-        cell=Cell(values["function"], _length(values["length"]), values["sampler"], number),
+        cell=Cell(values["function"], read_length(values["length"]), values["sampler"], number),
         name=values["name"],
         seed=values["seed"],
         status=values["status"],
@@ -223,13 +196,12 @@ def _number(
     if not text:
         return None
     try:
-        return kind(text)
+        number = kind(text)
     except ValueError:
         raise RunError(f"{place}: {name} {text[:40]!r} is no number; restore the file") from None
-
-
-def _length(text: str) -> int | str:
-    return int(text) if text.isdecimal() else text
+    if not 0 <= number < math.inf:
+        raise RunError(f"{place}: {name} {text[:40]!r} is no figure from 0 on; restore the file")
+    return number
 
 
 def _unfinished(
@@ -249,22 +221,38 @@ def _unfinished(
     request = configuration.get("request")
     sizes = request if isinstance(request, dict) else {}
     names = {row.cell.function: row.name for row in rows}
-    begun = [
-        Cell(str(first["function"]), first["length"], str(first["sampler"]), int(first["trial"]))
-        for records in attempts.values()
-        for first in records[:1]
-    ]
     planned = dict(_planned(header))
-    seen = {_key(row.cell.record()) for row in rows}
-    cells = {_key(cell.record()): cell for cell in [*planned, *begun]}
+    names |= {cell.function: name for cell, name in planned.items()}
+    seen = {(_key(row.cell.record()), row.method, row.model) for row in rows}
+    seen_cells = {key for key, _, _ in seen}
+    cells: dict[tuple[object, ...], tuple[Cell, tuple[str, str, str]]] = {}
+    for key, records in attempts.items():
+        for record in records:
+            cell = Cell(
+                str(record["function"]),
+                record["length"],
+                str(record["sampler"]),
+                int(record["trial"]),
+            )
+            if record.get("method"):  # several methods in one cell, each with an end of its own
+                own = (str(record["method"]), str(record.get("model", "")))
+                if (key, *own) not in seen:
+                    cells.setdefault((key, *own), (cell, (track, *own)))
+            elif key not in seen_cells:
+                cells.setdefault((key,), (cell, way))
+    for cell in planned:
+        key = _key(cell.record())
+        # A run of baselines notes what it is to fit; its cells alone would be nobody's.
+        if command != "baselines" and key not in seen_cells and key not in attempts:
+            cells[key,] = (cell, way)
     return [
         TrialRecord(
             run=run,
-            track=way[0],
-            method=way[1],
-            model=way[2],
+            track=whose[0],
+            method=whose[1],
+            model=whose[2],
             cell=cell,
-            name=planned.get(cell) or names.get(cell.function, cell.function),
+            name=names.get(cell.function, cell.function),
             seed=str(sizes.get("seed", configuration.get("seed", ""))),
             status=UNFINISHED,
             reason="it has not ended yet",
@@ -272,8 +260,7 @@ def _unfinished(
             validation_size=sizes.get("validation_size"),
             test_size=sizes.get("test_size"),
         )
-        for key, cell in cells.items()
-        if key not in seen
+        for cell, whose in cells.values()
     ]
 
 
@@ -293,6 +280,29 @@ def _planned(header: Record) -> list[tuple[Cell, str]]:
         return []
 
 
+def _checked(header: Record, path: Path) -> Record:
+    """Return the header if everything a page shows of it is of its kind."""
+    kinds = {"versions": dict, "command": list, "configuration": dict}
+    for name, kind in kinds.items():
+        if not isinstance(header.get(name, kind()), kind):
+            raise RunError(
+                f"{path / 'run.json'}: {name} is damaged or of another version; restore the file"
+            )
+    return header
+
+
+def _rows_digest(header: Record, trial: int) -> str:
+    known = header["configuration"].get("rows_digest", "")
+    if isinstance(known, list) and header["configuration"].get("command") == "baselines":
+        known = known[trial] if trial < len(known) else ""  # one for each split of the rows
+    return known if isinstance(known, str) else "-".join(map(str, known))
+
+
+def _is_on_same_data(header: Record) -> bool:
+    request = header["configuration"].get("request")
+    return isinstance(request, dict) and bool(request.get("same_data"))
+
+
 def _with_journals(
     trial: TrialRecord, attempts: Sequence[Record], transfer: Sequence[Record], path: Path
 ) -> TrialRecord:
@@ -301,15 +311,22 @@ def _with_journals(
     place = f"{path}: the journals of {trial.cell.function!r}, trial {trial.cell.trial + 1}"
 
     try:
-        there = tuple(_transfer(record) for record in transfer if _is_of(record, trial))
-        if trial.track != "llm-pv":  # other tracks keep records of their own kind
+        there = tuple(
+            journals.read_transfer(record) for record in transfer if _is_of(record, trial)
+        )
+        if trial.track not in ("llm-pv", "baselines"):  # they keep records of their own kind
             return replace(trial, transfer=there)
         chosen = [record for record in mine if record["kind"] == "selected"]
-        selection = _selection(chosen[-1]) if chosen else None
+        if trial.track == "baselines":
+            fit = journals.read_fit(chosen[-1]) if chosen else None
+            return replace(trial, selection=fit, transfer=there)
+        selection = journals.read_selection(chosen[-1]) if chosen else None
         remarks = selection.remarks if selection else {}
         return replace(
             trial,
-            attempts=tuple(_attempt(r, remarks) for r in mine if r["kind"] == "attempt"),
+            attempts=tuple(
+                journals.read_attempt(r, remarks) for r in mine if r["kind"] == "attempt"
+            ),
             selection=selection,
             transfer=there,
         )
@@ -323,52 +340,6 @@ def _is_of(record: Record, trial: TrialRecord) -> bool:
     """Tell whether a record of a trial's cell is of the trial's method; without one it is."""
     ways = (trial.method, trial.model)
     return "method" not in record or (record["method"], record.get("model", "")) == ways
-
-
-def _attempt(record: Record, remarks: Mapping[int, str]) -> AttemptRecord:
-    return AttemptRecord(
-        number=int(record["attempt"]),
-        program=str(record["program"]),
-        bits=_share(record["bits"]),
-        train_accuracy=_share(record["train_accuracy"]),
-        validation_accuracy=_share(record["validation_accuracy"]),
-        outcome=str(record["outcome"]),
-        reason=str(remarks.get(int(record["attempt"])) or record["error"]),
-        note=str(record.get("note", "")),
-        cost_usd=_share(record.get("cost_usd")),
-    )
-
-
-def _selection(record: Record) -> SelectionRecord:
-    result = record["result"]
-    certificate = result["certificate"] or {}
-    baseline = result["baseline"]
-    return SelectionRecord(
-        attempt=record.get("attempt"),
-        program=str(result["program"] or ""),
-        verdict=str(result["verdict"]),
-        certificate=str(result["certificate_text"] or ""),
-        error_bound=_share(certificate.get("error_bound")),
-        delta=_share(certificate.get("delta")),
-        baseline_label=str(baseline["label"]),
-        baseline_accuracy=_share(baseline["test_accuracy"]),
-        train_accuracy=_share(record.get("train_accuracy")),
-        warnings=tuple(map(str, result["warnings"])),
-        remarks={int(row["attempt"]): str(row["remark"]) for row in result["candidates"]},
-    )
-
-
-def _transfer(record: Record) -> TransferRecord:
-    return TransferRecord(
-        sampler=str(record["sampler_there"]),
-        length=_length(str(record["length_there"])),
-        accuracy=_share(record["accuracy"]),
-        rows=int(record["rows"]),
-    )
-
-
-def _share(value: Any) -> float | None:
-    return None if value is None else float(value)
 
 
 def _grouped(path: Path, records: Sequence[Record]) -> dict[tuple[str, ...], list[Record]]:

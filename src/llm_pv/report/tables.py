@@ -199,7 +199,8 @@ def methods_table(comparison: Comparison) -> Table:
         cells = [cell for (_, name), cell in comparison.cells.items() if name == method]
         means = [cell.test.mean for cell in cells if cell.test is not None]
         trials = [trial for cell in cells for trial in cell.trials]
-        common = [comparison.tested(setting, method) or 0.0 for setting in shared]
+        known = [comparison.tested(setting, method) for setting in shared]
+        common = [value for value in known if value is not None]
         solved = sum(value >= SOLVED for value in means)
         spent = sum(trial.cost_usd or 0.0 for trial in trials)
         took = sum(trial.learn_seconds or 0.0 for trial in trials)

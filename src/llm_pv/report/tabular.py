@@ -20,9 +20,12 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': "''",
     "…": r"\ldots{}",
 }
+
+_WIDEST = 10
+"""Columns that fit a page at their own size."""
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -36,28 +39,44 @@ def to_csv(table: Table) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(csv_word(_heading(column)) for column in table.columns)
     for row in table.rows:
-        writer.writerow(csv_word(v.text) if v.number is None else _figure(v.number) for v in row)
+        writer.writerow(_csv_entry(value) for value in row)
     return buffer.getvalue()
 
 
+def _csv_entry(value: Value) -> str:
+    if value.number is not None:
+        return _figure(value.number)
+    return "" if value.text == "-" else csv_word(value.text)  # it stands for no figure
+
+
 def to_latex(table: Table) -> str:
-    """Write a table as a LaTeX ``tabular`` that needs the package booktabs."""
+    """Write a table as a LaTeX ``tabular`` that needs the package booktabs.
+
+    A wide one is shrunk to the width of the text, which needs graphicx.
+    """
     spec = "".join("r" if column.numeric else "l" for column in table.columns)
+    is_wide = len(table.columns) > _WIDEST
     lines = [
         f"% {latex_text(table.title)}. {latex_text(table.caption)}",
+        "% Needs booktabs, a wide table graphicx; letters beyond ASCII need LuaLaTeX or XeLaTeX.",
+        *([r"\resizebox{\textwidth}{!}{%"] if is_wide else []),
         rf"\begin{{tabular}}{{{spec}}}",
         r"\toprule",
     ]
     if table.has_published:
         heads = (rf"\multicolumn{{{width}}}{{c}}{{{group}}}" for group, width in table.groups)
         lines.append(" & ".join(heads) + r" \\")
-    lines.append(" & ".join(latex_text(column.heading) for column in table.columns) + r" \\")
+    lines.append(_latex_row([latex_text(column.heading) for column in table.columns]))
     lines.append(r"\midrule")
-    for row in table.rows:
-        entries = map(_latex_entry, table.columns, row)
-        lines.append(" & ".join(entries) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}", ""]
+    lines += [_latex_row(list(map(_latex_entry, table.columns, row))) for row in table.rows]
+    lines += [r"\bottomrule", r"\end{tabular}", *(["}"] if is_wide else []), ""]
     return "\n".join(lines)
+
+
+def _latex_row(entries: list[str]) -> str:
+    # A bracket or a star that follows the end of a line would be taken for an option of it.
+    guard = "{}" if entries[0].startswith(("[", "*")) else ""
+    return guard + " & ".join(entries) + r" \\"
 
 
 def latex_text(text: str) -> str:

@@ -1,6 +1,9 @@
 """Figures and foreign text as a reader sees them."""
 
-from llm_pv.report.comparison import Estimate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llm_pv.report.comparison import Estimate
 
 
 def visible(text: object, longest: int = 200) -> str:
@@ -52,11 +55,12 @@ def percent(share: float | None) -> str:
     return text
 
 
-def interval(found: Estimate | None) -> str:
+def interval(found: "Estimate | None") -> str:
     """Write the limits of an estimate.
 
     Examples
     --------
+    >>> from llm_pv.report.comparison import Estimate
     >>> interval(Estimate(0.5, None, 0.4, 0.6, 1))
     '[40.0, 60.0]'
     """

@@ -1,0 +1,132 @@
+"""What a trial's journals say of it: its attempts, its selected program, that program elsewhere."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from llm_pv.report.text import percent
+from llm_pv.runs.journal import Record
+
+
+@dataclass(frozen=True)
+class AttemptRecord:
+    """One verified attempt; accuracies are None where there was no program.
+
+    ``reason`` says what went wrong, if anything did; ``note`` is the proposer's own remark.
+    """
+
+    number: int
+    program: str
+    bits: float | None
+    train_accuracy: float | None
+    validation_accuracy: float | None
+    outcome: str
+    reason: str
+    note: str
+    cost_usd: float | None
+
+
+@dataclass(frozen=True)
+class SelectionRecord:
+    """What a trial ended with: the selected program, if there is one, and what is known of it."""
+
+    attempt: int | None
+    program: str
+    verdict: str
+    certificate: str
+    error_bound: float | None
+    delta: float | None
+    baseline_label: str
+    baseline_accuracy: float | None
+    train_accuracy: float | None
+    warnings: tuple[str, ...]
+    remarks: Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class TransferRecord:
+    """A selected program's accuracy on other data; None where it could not be measured."""
+
+    sampler: str
+    length: int | str
+    accuracy: float | None
+    rows: int
+
+
+def read_attempt(record: Record, remarks: Mapping[int, str]) -> AttemptRecord:
+    """Return an attempt; what the selection remarked of it comes before its own error."""
+    return AttemptRecord(
+        number=int(record["attempt"]),
+        program=str(record["program"]),
+        bits=_share(record["bits"]),
+        train_accuracy=_share(record["train_accuracy"]),
+        validation_accuracy=_share(record["validation_accuracy"]),
+        outcome=str(record["outcome"]),
+        reason=str(remarks.get(int(record["attempt"])) or record["error"]),
+        note=str(record.get("note", "")),
+        cost_usd=_share(record.get("cost_usd")),
+    )
+
+
+def read_selection(record: Record) -> SelectionRecord:
+    """Return what the selection of a program came to."""
+    result = record["result"]
+    certificate = result["certificate"] or {}
+    baseline = result["baseline"]
+    return SelectionRecord(
+        attempt=record.get("attempt"),
+        program=str(result["program"] or ""),
+        verdict=str(result["verdict"]),
+        certificate=str(result["certificate_text"] or ""),
+        error_bound=_share(certificate.get("error_bound")),
+        delta=_share(certificate.get("delta")),
+        baseline_label=str(baseline["label"]),
+        baseline_accuracy=_share(baseline["test_accuracy"]),
+        train_accuracy=_share(record.get("train_accuracy")),
+        warnings=tuple(map(str, result["warnings"])),
+        remarks={int(row["attempt"]): str(row["remark"]) for row in result["candidates"]},
+    )
+
+
+def read_fit(record: Record) -> SelectionRecord:
+    """Return what a fitted baseline came to: no program, but all that was measured beside it."""
+    result = record["result"]
+    settings = ", ".join(f"{name} {value}" for name, value in result["settings"].items())
+    said = f"settings: {settings}" if settings else "it has no settings"
+    if result["cross_validation_accuracy"] is not None:
+        share = percent(_share(result["cross_validation_accuracy"]))
+        said += f", chosen by cross-validation on the training rows ({share}% right)"
+    if result["unbalanced"] and result["test"]:
+        said += f"; balanced test accuracy {percent(_share(result['test']['balanced_accuracy']))}%"
+    return SelectionRecord(
+        attempt=None,
+        program="",
+        verdict=f"{said}; this method makes no program and has no certificate",
+        certificate="",
+        error_bound=None,
+        delta=None,
+        baseline_label=str(result["baseline"]["label"]),
+        baseline_accuracy=_share(result["baseline"]["test_accuracy"]),
+        train_accuracy=_share(result["train"]["accuracy"]),
+        warnings=tuple(map(str, result["warnings"])),
+        remarks={},
+    )
+
+
+def read_transfer(record: Record) -> TransferRecord:
+    """Return how a program did on other data."""
+    return TransferRecord(
+        sampler=str(record["sampler_there"]),
+        length=read_length(str(record["length_there"])),
+        accuracy=_share(record["accuracy"]),
+        rows=int(record["rows"]),
+    )
+
+
+def _share(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def read_length(text: str) -> int | str:
+    """Return a length: a number, or empty for rows that have none."""
+    return int(text) if text.isdecimal() else text
