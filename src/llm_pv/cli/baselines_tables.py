@@ -6,9 +6,9 @@ from rich.table import Table
 from rich.text import Text
 
 from llm_pv.baselines.results import PUBLISHED_METHODS, BaselineResults, CellResult, ModelResult
+from llm_pv.cli.grid_tables import in_percent
 from llm_pv.cli.tables import printable
 from llm_pv.grid.published import SOURCE
-from llm_pv.grid.results import Spread
 from llm_pv.report.text import percent
 
 
@@ -71,20 +71,6 @@ def rows_table(cell: CellResult) -> Table:
         table.add_row(*row, style="bold" if is_best else "")
     table.add_row("majority class", in_percent(cell.majority), style="italic")
     return table
-
-
-def in_percent(spread: Spread | None) -> str:
-    """Write a mean and its standard deviation in percent; only 1 itself reads 100.0.
-
-    Examples
-    --------
-    >>> in_percent(Spread(0.99996, 0.0123, 5)), in_percent(Spread(1.0, None, 1)), in_percent(None)
-    ('99.9 ± 1.2', '100.0', '')
-    """
-    if spread is None:
-        return ""
-    deviation = "" if spread.deviation is None else f" ± {100 * spread.deviation:.1f}"
-    return f"{percent(spread.mean)}{deviation}"
 
 
 def _interval(model: ModelResult) -> str:

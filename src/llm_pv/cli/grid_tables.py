@@ -7,6 +7,7 @@ from rich.text import Text
 
 from llm_pv.grid.published import LLM_PV_METHODS, OTHER_METHODS, SOURCE
 from llm_pv.grid.results import CellResult, GridResult, Spread
+from llm_pv.report.text import percent
 
 
 def print_grid(result: GridResult, console: Console) -> None:
@@ -48,17 +49,17 @@ def grid_table(result: GridResult) -> Table:
 
 
 def in_percent(spread: Spread | None) -> str:
-    """Write a mean and its standard deviation in percent.
+    """Write a mean and its standard deviation in percent; only 1 itself reads 100.0.
 
     Examples
     --------
-    >>> in_percent(Spread(0.987, 0.0123, 5)), in_percent(Spread(1.0, None, 1)), in_percent(None)
-    ('98.7 ± 1.2', '100.0', '')
+    >>> in_percent(Spread(0.99996, 0.0123, 5)), in_percent(Spread(1.0, None, 1)), in_percent(None)
+    ('99.9 ± 1.2', '100.0', '')
     """
     if spread is None:
         return ""
     deviation = "" if spread.deviation is None else f" ± {100 * spread.deviation:.1f}"
-    return f"{100 * spread.mean:.1f}{deviation}"
+    return f"{percent(spread.mean)}{deviation}"
 
 
 def _attempts(cell: CellResult) -> str:
