@@ -203,3 +203,35 @@ def test_no_error_text_holds_a_key(key: str, before: str, after: str) -> None:
 @given(st.text(max_size=200))
 def test_without_a_key_nothing_is_changed(text: str) -> None:
     assert Redactor(None)(text) == Redactor(None).reply(text) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [
+        ("openai:gpt-5", "api.openai.com"),
+        ("anthropic:claude-opus-4-5", "api.anthropic.com"),
+        ("google:gemini-2.5-pro", "generativelanguage.googleapis.com"),
+    ],
+)
+def test_no_variable_of_the_environment_sends_a_key_elsewhere(
+    name: str, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9/v1")
+    model = make_model(name, ModelOptions(offline=True))
+    assert model.preview([Asked("hi")]).url.startswith(f"https://{host}/")
+    assert model.destination == host
+    model.close()
+
+
+@pytest.mark.parametrize("option", ["model", "n", "max_tokens", "messages", "stream", "tools"])
+def test_what_budgets_rely_on_is_not_passed_through(option: str) -> None:
+    options = ModelOptions(extra={option: 1}, offline=True)
+    with pytest.raises(ConfigurationError, match=f"--model-option {option} is not passed through"):
+        make_model("openai:gpt-5", options)
+
+
+def test_googles_limit_is_not_passed_through_either() -> None:
+    options = ModelOptions(extra={"generationConfig": {"maxOutputTokens": 9}}, offline=True)
+    with pytest.raises(ConfigurationError, match="give --max-output-tokens"):
+        make_model("google:gemini-2.5-pro", options)

@@ -1,5 +1,6 @@
 """Calls that fail: which are made again, how long that waits, and what is said in the end."""
 
+import json
 import threading
 import time
 from collections.abc import Sequence
@@ -158,6 +159,55 @@ def test_a_server_that_echoes_the_key_gets_it_into_nothing(backoff: Backoff) -> 
     assert turn.text == "your key is [redacted]"
 
 
+def test_a_key_gets_into_no_name_of_a_reply(backoff: Backoff) -> None:
+    escaped = "".join(f"\\u{ord(character):04x}" for character in KEY)
+    function = {"name": f"tool_{KEY}", "arguments": json.dumps({"code": "1", KEY: KEY})}
+    hidden = {"name": "run_python", "arguments": f'{{"code": "1", "{escaped}": 1}}'}
+    calls = [
+        {"id": f"id_{KEY}_{number}", "type": "function", "function": called}
+        for number, called in enumerate((function, hidden, {**function, "name": "run_python"}))
+    ]
+    message = {"role": "assistant", "content": KEY, "tool_calls": calls}
+    reply = {**chat(message=message), "model": f"m-{KEY}"}
+    turn, _ = ask([Wire(reply)], "openai-compatible", backoff)
+    shown = repr(turn)
+    assert KEY not in shown
+    assert escaped not in shown.replace("\\\\", "\\")
+    assert turn.model == "m-[redacted]"
+    assert [call.id for call in turn.calls] == [f"id_[redacted]_{number}" for number in range(3)]
+
+
+def test_tries_that_may_have_been_paid_are_counted(backoff: Backoff) -> None:
+    good = Wire(chat())
+    broken, refused, late = Wire(chat(), cut=20), Wire({}, 503), Wire(silent=True)
+    turn, _ = ask([broken, refused, good], "openai-compatible", backoff)
+    assert (turn.tries, turn.doubtful_tries) == (3, 1)
+    with WireServer([broken, late, refused]) as server:
+        model = model_at(server, "openai-compatible", backoff, retries=2, timeout_seconds=0.5)
+        with pytest.raises(ModelError, match="HTTP 503 after 3 tries") as caught:
+            model.answer([Asked("hi")])
+        model.close()
+    assert (caught.value.doubtful_tries, caught.value.maybe_paid) == (2, True)
+
+
+def test_a_try_given_up_when_time_is_over_may_have_been_paid(backoff: Backoff) -> None:
+    with WireServer([Wire(silent=True)]) as server:
+        model = model_at(server, "openai-compatible", backoff)
+        with pytest.raises(ModelError, match="given up") as caught:
+            model.answer([Asked("hi")], within=0.3)
+        model.close()
+    assert caught.value.doubtful_tries == 1
+
+
+def test_a_reply_that_cannot_be_read_is_kept_without_the_key(backoff: Backoff) -> None:
+    body = f'{{"choices": "{KEY} is all' + "x" * 300_000
+    with pytest.raises(ModelError) as caught:
+        ask([Wire(body)], "openai-compatible", backoff)
+    assert caught.value.body.startswith('{"choices": "[redacted] is allxxx')
+    assert len(caught.value.body) <= 200_000
+    assert caught.value.doubtful_tries == 1
+
+
 def test_a_wait_asked_for_in_seconds_is_waited(backoff: Backoff, waits: list[float]) -> None:
     replies = [Wire({}, 429, {"Retry-After": "7"}), Wire(chat())]
     turn, _ = ask(replies, "openai-compatible", backoff)
@@ -215,9 +265,10 @@ def test_a_server_that_is_not_there_is_said_to_be_so(provider: str, backoff: Bac
     with WireServer([Wire()]) as server:
         pass
     model = model_at(server, provider, backoff, retries=1)
-    with pytest.raises(ModelError, match=r"the connection failed: .* after 2 tries"):
+    with pytest.raises(ModelError, match=r"the connection failed: .* after 2 tries") as caught:
         model.answer([Asked("hi")])
     model.close()
+    assert caught.value.doubtful_tries == 0
 
 
 def test_a_server_that_says_nothing_runs_into_the_limit(provider: str, backoff: Backoff) -> None:

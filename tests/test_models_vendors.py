@@ -172,3 +172,19 @@ def test_a_vendor_that_answers_once_is_not_asked_for_more(opened: OpenModels) ->
     assert model.most_samples == 1
     with pytest.raises(ConfigurationError, match="at most 1 answers"):
         model.answer([Asked("hi")], samples=2)
+
+
+@pytest.mark.parametrize(
+    "usage", [None, {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}]
+)
+def test_tokens_nobody_counted_are_estimated_and_priced(
+    opened: OpenModels, usage: dict[str, int] | None
+) -> None:
+    reply = {**chat("aaaa"), "model": "gpt-4o-mini", "usage": usage}
+    with WireServer([Wire(reply)]) as server:
+        model = opened.at("openai:gpt-4o-mini", server.url, ModelOptions(api="chat"))
+        [turn] = model.answer([Asked("bbbbbb")])
+    # Two letters a token; 15 cents a million tokens of input, 60 of output.
+    assert turn.usage == Usage(3, 2)
+    assert turn.cost_usd == pytest.approx((3 * 0.15 + 2 * 0.6) / 1e6)
+    assert turn.raw["metadata"] == {"usage": "estimated"}

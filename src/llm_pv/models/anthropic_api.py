@@ -14,6 +14,9 @@ from llm_pv.models.base import ModelOptions
 from llm_pv.models.endpoint import Endpoint
 from llm_pv.models.prices import PriceList
 
+ADDRESS = "https://api.anthropic.com"
+"""Given explicitly, so that no variable of the environment sends key and rows elsewhere."""
+
 LEAST_BUDGET = 1_024
 """Tokens of thought that can be asked for."""
 
@@ -30,7 +33,7 @@ def anthropic_endpoint(
     """
     provider = AnthropicProvider(
         anthropic_client=AsyncAnthropic(
-            api_key=key, base_url=options.base_url, http_client=client, max_retries=0
+            api_key=key, base_url=options.base_url or ADDRESS, http_client=client, max_retries=0
         )
     )
     known = AnthropicModel(model, provider=provider)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import httpx2
@@ -18,6 +18,13 @@ Result = TypeVar("Result")
 
 LONGEST_REPLY = 32 * 2**20
 """Bytes a reply may have; the longest a model can write is a hundredth of it."""
+
+
+MOST_KEPT = 200_000
+"""Bytes of a reply that are kept for the record of one that cannot be read."""
+
+SPARE = 1_000
+"""Bytes kept besides, so that a key is never cut in two before it is taken out."""
 
 
 class ReplyTooLongError(ModelError):
@@ -49,9 +56,15 @@ class Watch:
         Whether the first request is stopped on its way out.
     longest_reply
         Bytes a reply may have.
+    doubtful
+        Tries so far that failed and may have been paid for.
+    received
+        The beginning of the last reply's body.
     """
 
     sent: int = 0
+    doubtful: int = 0
+    received: bytearray = field(default_factory=bytearray)
     hold: bool = False
     longest_reply: int = LONGEST_REPLY
 
@@ -76,12 +89,14 @@ async def _before(request: httpx2.Request) -> None:
     if watch.hold:
         raise CapturedRequest(request)
     watch.sent += 1
+    watch.received.clear()
 
 
 class _CappedStream(httpx2.AsyncByteStream):
-    def __init__(self, stream: httpx2.AsyncByteStream, longest: int) -> None:
+    def __init__(self, stream: httpx2.AsyncByteStream, watch: Watch) -> None:
         self._stream = stream
-        self._longest = longest
+        self._longest = watch.longest_reply
+        self._kept = watch.received
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         received = 0
@@ -91,6 +106,7 @@ class _CappedStream(httpx2.AsyncByteStream):
                 raise ReplyTooLongError(
                     f"a reply of more than {self._longest // 2**20} MiB", maybe_paid=True
                 )
+            self._kept += chunk[: MOST_KEPT + SPARE - len(self._kept)]
             yield chunk
 
     async def aclose(self) -> None:
@@ -104,9 +120,7 @@ async def _after(response: httpx2.Response) -> None:
         message = f"a reply packed as {encoding!r}, which was not asked for"
         raise ReplyTooLongError(message, maybe_paid=True)
     assert isinstance(response.stream, httpx2.AsyncByteStream)
-    watch = _watch.get()
-    longest = watch.longest_reply if watch else LONGEST_REPLY
-    response.stream = _CappedStream(response.stream, longest)
+    response.stream = _CappedStream(response.stream, _watch.get() or Watch())
 
 
 class Connection:

@@ -1,8 +1,10 @@
 """Where keys come from, and how they are kept out of everything that is written or shown."""
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from llm_pv.errors import CredentialError, MissingExtraError
 
@@ -64,7 +66,9 @@ class Redactor:
     """
 
     def __init__(self, key: str | None) -> None:
-        self._key = key
+        # A key may come back escaped, as JSON within JSON writes it.
+        self._whole = re.compile("".join(map(_written, key)), re.IGNORECASE) if key else None
+        self._is_short = len(key or "") < SHORTEST_FRAGMENT
         self.has_key = key is not None
         length = min(SHORTEST_FRAGMENT, len(key or ""))
         self._fragments = (
@@ -84,4 +88,26 @@ class Redactor:
 
     def reply(self, text: str) -> str:
         """Return a model's words without the whole key; its fragments may be anything there."""
-        return text.replace(self._key, REDACTED) if self._key else text
+        return self._whole.sub(REDACTED, text) if self._whole else text
+
+    def everything(self, value: Any) -> Any:
+        """Return a JSON value without the whole key in any of its strings and names.
+
+        Names are left alone for keys such as ``none``, which are no secret and may be part of the
+        format's own names.
+        """
+        if isinstance(value, str):
+            return self.reply(value)
+        if isinstance(value, Mapping):
+            return {
+                name if self._is_short else self.reply(str(name)): self.everything(entry)
+                for name, entry in value.items()
+            }
+        if isinstance(value, list | tuple):
+            return [self.everything(entry) for entry in value]
+        return value
+
+
+def _written(character: str) -> str:
+    """Return a pattern for a character of a key as it stands or as JSON may escape it."""
+    return rf"(?:\\*{re.escape(character)}|\\+u00{ord(character):02x})"

@@ -13,6 +13,9 @@ from llm_pv.models.base import ModelOptions
 from llm_pv.models.endpoint import Endpoint
 from llm_pv.models.prices import PriceList
 
+ADDRESS = "https://generativelanguage.googleapis.com/"
+"""Given explicitly, so that no variable of the environment sends key and rows elsewhere."""
+
 _MILLION = re.compile(r"gemini-[23](\.\d+)?-(pro|flash)(?!.*(image|live|tts|audio))")
 """Models with a context of 2**20 tokens, for which the price list names none."""
 
@@ -26,7 +29,7 @@ def google_endpoint(
         vertexai=False,
         api_key=key,
         http_options=HttpOptions(
-            base_url=options.base_url,
+            base_url=options.base_url or ADDRESS,
             httpx_async_client=client,
             timeout=int(options.timeout_seconds * 1000),
             extra_body=dict(options.extra) or None,

@@ -20,6 +20,9 @@ from llm_pv.models.endpoint import Endpoint
 from llm_pv.models.prices import PriceList
 from llm_pv.models.turns import ALTERNATIVES
 
+ADDRESS = "https://api.openai.com/v1"
+"""Given explicitly, so that no variable of the environment sends key and rows elsewhere."""
+
 MOST_CHOICES = 128
 """The most alternatives OpenAI returns for one request; servers follow it."""
 
@@ -149,7 +152,9 @@ def _thinks(known: ModelProfile | None, options: ModelOptions) -> bool:
 
 def _provider(base_url: str | None, key: str, client: httpx2.AsyncClient) -> OpenAIProvider:
     return OpenAIProvider(
-        openai_client=AsyncOpenAI(api_key=key, base_url=base_url, http_client=client, max_retries=0)
+        openai_client=AsyncOpenAI(
+            api_key=key, base_url=base_url or ADDRESS, http_client=client, max_retries=0
+        )
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import httpx2
 from pydantic_ai.exceptions import (
     ModelAPIError,
     ModelAuthenticationError,
@@ -25,13 +26,16 @@ from pydantic_ai.exceptions import (
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from llm_pv.errors import CredentialError, ModelError
-from llm_pv.models.connection import Watch
+from llm_pv.models.connection import MOST_KEPT, SPARE, Watch
 from llm_pv.models.credentials import Redactor
 
 Result = TypeVar("Result")
 
 PASSING = (408, 409, 429)
 """HTTP statuses under 500 after which the same request may succeed."""
+
+UNREACHED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+"""Failures before a request was sent."""
 
 REFUSED_KEY = (401, 403)
 
@@ -125,26 +129,59 @@ def translate(
         Where the key comes from, for the advice.
     """
     after = f" after {watch.sent} tries" if watch.sent > 1 else ""
+    body = _kept(watch, redact)
     own = own_error(error)
     if own is not None:
         said = f"{name}: {redact(str(own))}{after}"
-        return type(own)(said, passing=own.passing, maybe_paid=own.maybe_paid)
+        return type(own)(
+            said, passing=own.passing, doubtful_tries=watch.doubtful, body=own.body or body
+        )
     detail = redact(explanation(error))
     if isinstance(error, ModelQuotaExceededError):
-        return CredentialError(f"{name}: the account has no credit or quota left: {detail}")
+        return CredentialError(
+            f"{name}: the account has no credit or quota left: {detail}",
+            doubtful_tries=watch.doubtful,
+        )
     status = error.status_code if isinstance(error, ModelHTTPError) else None
     if status in REFUSED_KEY or isinstance(error, ModelAuthenticationError):
         shown = f" (HTTP {status})" if status else ""
         wrong = f"refused the key of {variable}" if redact.has_key else f"wants a key: {variable}"
-        return CredentialError(f"{name}: the server {wrong}{shown}: {detail}")
+        return CredentialError(
+            f"{name}: the server {wrong}{shown}: {detail}", doubtful_tries=watch.doubtful
+        )
     if status == 404:
         detail += " (is the model's name right, and --base-url, which mostly ends with /v1?)"
     if status is not None:
-        return ModelError(f"{name}: HTTP {status}{after}: {detail}", passing=passes(error))
-    if isinstance(error, UserError):
-        return ModelError(f"{name}: {detail}{after}")
-    # The vendor may have done its work before the connection broke or the answer was garbled.
-    return ModelError(f"{name}: {detail}{after}", passing=True, maybe_paid=True)
+        return ModelError(
+            f"{name}: HTTP {status}{after}: {detail}",
+            passing=passes(error),
+            doubtful_tries=watch.doubtful,
+        )
+    return ModelError(
+        f"{name}: {detail}{after}",
+        passing=not isinstance(error, UserError),
+        doubtful_tries=watch.doubtful,
+        body=body,
+    )
+
+
+def _kept(watch: Watch, redact: Redactor) -> str:
+    text = redact.reply(watch.received.decode("utf-8", "replace"))
+    return text if len(watch.received) <= MOST_KEPT else text[: min(MOST_KEPT, len(text) - SPARE)]
+
+
+def doubtful(error: BaseException) -> bool:
+    """Tell whether a try that failed so may be paid for.
+
+    The vendor may have done its work before the connection broke, the time was over or the answer
+    was garbled; not where it refused in so many words, or was never reached.
+    """
+    own = own_error(error)
+    if own is not None:
+        return own.maybe_paid
+    if isinstance(error, ModelHTTPError | UserError):
+        return False
+    return not any(isinstance(each, UNREACHED) for each in _chain(error))
 
 
 def own_error(error: BaseException) -> ModelError | None:

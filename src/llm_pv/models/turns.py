@@ -1,12 +1,12 @@
 """Turns made of the library's responses, with what they used and cost."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from pydantic_ai import ModelResponse, RequestUsage
 
-from llm_pv.models.base import Asked, Message, ToolAnswer, Turn, Usage
+from llm_pv.models.base import Asked, Message, ToolAnswer, ToolCall, Turn, Usage
 from llm_pv.models.conversation import (
     calls_of,
     finish_of,
@@ -23,6 +23,9 @@ from llm_pv.models.tokens import estimate_tokens
 ALTERNATIVES = "alternatives"
 """Where the metadata of a response hold the further ones that came with it."""
 
+ESTIMATED = "estimated"
+"""What the metadata say of a usage that the server did not count."""
+
 
 def to_turns(
     response: ModelResponse,
@@ -32,11 +35,12 @@ def to_turns(
     *,
     seconds: float,
     tries: int,
+    doubtful_tries: int = 0,
 ) -> list[Turn]:
     """Return a response and the alternatives in it as turns; the first holds the whole usage.
 
     Where a server does not count tokens, an upper estimate stands in for them, so that a budget
-    still bites; what they cost is then unknown.
+    still bites; ``raw`` says so in ``metadata.usage``.
     """
     rest: list[ModelResponse] = (response.metadata or {}).get(ALTERNATIVES, [])
     response.metadata = {
@@ -45,53 +49,61 @@ def to_turns(
     for alternative in rest:
         alternative.usage = RequestUsage()
     first, *others = [_turn(each, redact) for each in (response, *rest)]
-    counted = usage_of(response)
-    usage = counted or Usage(
-        sum(estimate_tokens(_said(entry)) for entry in conversation),
-        sum(
-            estimate_tokens(turn.text)
-            + sum(estimate_tokens(call.code or "") for call in turn.calls)
-            for turn in (first, *others)
-        ),
-    )
+    written = sum(_tokens(turn) for turn in (first, *others))
+    usage = usage_of(response)
+    if usage is None or not usage.input_tokens or (written and not usage.output_tokens):
+        usage = Usage(sum(_tokens(entry) for entry in conversation), written)
+        noted = {**(first.raw.get("metadata") or {}), "usage": ESTIMATED}
+        first = replace(first, raw={**first.raw, "metadata": noted})
     first = replace(
         first,
         usage=usage,
-        cost_usd=prices.price(usage, first.model) if counted else None,
+        cost_usd=prices.price(usage, response.model_name or ""),
         seconds=seconds,
         tries=tries,
+        doubtful_tries=doubtful_tries,
     )
     return [first, *(replace(turn, cost_usd=0.0, tries=0) for turn in others)]
 
 
 def _turn(response: ModelResponse, redact: Redactor) -> Turn:
+    """Return a response as a turn, without the key in whatever a server may have put it into."""
+
     def clean(text: str) -> str:
         return redact.reply(mended(text))
 
     calls = tuple(
-        replace(call, code=clean(call.code)) if call.code else call for call in calls_of(response)
+        ToolCall(
+            clean(call.id),
+            clean(call.code) if call.code is not None else None,
+            clean(call.name),
+            clean(call.problem),
+        )
+        for call in calls_of(response)
     )
     return Turn(
         text=clean(text_of(response)),
         calls=calls,
         finish=finish_of(response, calls),
         hosted_calls=hosted_calls_of(response),
-        model=response.model_name or "",
-        raw=_changed(to_raw(response), clean),
+        model=clean(response.model_name or ""),
+        raw=redact.everything(_mended(to_raw(response))),
     )
 
 
-def _changed(value: Any, change: Callable[[str], str]) -> Any:
-    """Return a JSON value with all its strings changed."""
+def _mended(value: Any) -> Any:
+    """Return a JSON value whose strings and names UTF-8 can hold."""
     if isinstance(value, str):
-        return change(value)
+        return mended(value)
     if isinstance(value, dict):
-        return {name: _changed(entry, change) for name, entry in value.items()}
+        return {mended(str(name)): _mended(entry) for name, entry in value.items()}
     if isinstance(value, list):
-        return [_changed(entry, change) for entry in value]
+        return [_mended(entry) for entry in value]
     return value
 
 
-def _said(entry: Message) -> str:
+def _tokens(entry: Message) -> int:
+    """Return an upper estimate of what a message and its calls have."""
     assert isinstance(entry, Asked | ToolAnswer | Turn)
-    return entry.text
+    calls = entry.calls if isinstance(entry, Turn) else ()
+    return estimate_tokens(entry.text) + sum(estimate_tokens(call.code or "") for call in calls)

@@ -31,7 +31,7 @@ from llm_pv.models.connection import CapturedRequest, Connection, Watch, watched
 from llm_pv.models.conversation import to_messages, to_parameters
 from llm_pv.models.credentials import Redactor
 from llm_pv.models.endpoint import Endpoint
-from llm_pv.models.retrying import Backoff, call_with_retries, translate
+from llm_pv.models.retrying import Backoff, call_with_retries, doubtful, translate
 from llm_pv.models.tokens import estimate_tokens
 from llm_pv.models.turns import to_turns
 from llm_pv.telemetry import span
@@ -263,7 +263,7 @@ class VendorModel:
                     f"{self.name}: given up after {within:.0f} seconds, when the time for models "
                     "was over",
                     passing=True,
-                    maybe_paid=True,
+                    doubtful_tries=watch.doubtful,
                 ) from None
             except Exception as error:  # noqa: BLE001 - a strange reply breaks a client anyhow
                 # Nothing is chained to it: what a server said may quote the key.
@@ -275,20 +275,22 @@ class VendorModel:
             self._redact,
             seconds=time.perf_counter() - started,
             tries=watch.sent,
+            doubtful_tries=watch.doubtful,
         )
 
     async def _whole_turn(self, prepared: Prepared, seed: int, watch: Watch) -> ModelResponse:
         """Make a request, and those that go on with it where the vendor paused a long turn."""
         whole: ModelResponse | None = None
-        for _ in range(MOST_SEGMENTS):
+        for paused in range(MOST_SEGMENTS):
             sent = [*prepared.messages, whole] if whole else prepared.messages
-            request = partial(self._live, prepared, sent)
-            if self._batches is not None:
-                request = partial(self._batched, prepared, sent, seed, watch)
+            request = partial(self._try, prepared, sent, seed, watch)
             response = await call_with_retries(request, self._options.retries, self._backoff)
             whole = _joined(whole, response) if whole else response
             if whole.state != "suspended":
+                watch.doubtful -= paused
                 return whole
+            # Paid for, and lost if the rest does not come.
+            watch.doubtful += 1
         raise ModelError(
             f"the vendor paused the turn {MOST_SEGMENTS} times and did not end it",
             passing=True,
@@ -323,6 +325,18 @@ class VendorModel:
             settings["extra_body"] = {**given.get("extra_body", {}), **options.extra} or None
         wanted = {name: value for name, value in settings.items() if value is not None}
         return Prepared(conversation, to_messages(conversation), wanted, to_parameters(tool))
+
+    async def _try(
+        self, prepared: Prepared, messages: list[ModelMessage], seed: int, watch: Watch
+    ) -> ModelResponse:
+        """Make one try, and count it if it fails although it may be paid for."""
+        try:
+            if self._batches is None:
+                return await self._live(prepared, messages)
+            return await self._batched(prepared, messages, seed, watch)
+        except (Exception, asyncio.CancelledError) as error:
+            watch.doubtful += doubtful(error)
+            raise
 
     async def _live(self, prepared: Prepared, messages: list[ModelMessage]) -> ModelResponse:
         return await model_request(

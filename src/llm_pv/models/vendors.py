@@ -1,6 +1,7 @@
 """Models behind an API: OpenAI, Anthropic, Google, and servers that speak OpenAI's language."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from llm_pv.errors import ConfigurationError, CredentialError, MissingExtraError
@@ -23,6 +24,27 @@ KEYS = {
 """Where each provider's key comes from; another vendor's key is never sent to a server of one's own
 choosing."""
 
+
+_LIMIT = "give --max-output-tokens"
+_ROWS = "it is the conversation itself"
+_SAMPLES = "give --samples-per-call"
+_TOOLS = "give --tool"
+
+OWN_OPTIONS = {
+    "model": "give --model",
+    "messages": _ROWS,
+    "input": _ROWS,
+    "contents": _ROWS,
+    "n": _SAMPLES,
+    "best_of": _SAMPLES,
+    "max_tokens": _LIMIT,
+    "max_output_tokens": _LIMIT,
+    "max_completion_tokens": _LIMIT,
+    "stream": "no reply is streamed",
+    "tools": _TOOLS,
+    "tool_choice": _TOOLS,
+}
+"""What decides what a call costs or says is set by options of its own, which budgets rely on."""
 
 EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
 
@@ -144,6 +166,7 @@ def _check(provider: str, model: str, options: ModelOptions) -> None:
             raise ConfigurationError(
                 f"--base-url {options.base_url!r} is no address such as http://localhost:8000/v1"
             )
+    _check_extra(options.extra)
     for name, value, values in (
         ("--reasoning-effort", options.reasoning_effort, EFFORTS),
         ("--verbosity", options.verbosity, VERBOSITIES),
@@ -157,3 +180,16 @@ def _check(provider: str, model: str, options: ModelOptions) -> None:
             f"--batch works with openai (responses), anthropic and google, not {provider}"
             + (" over chat completions" if options.api == "chat" else "")
         )
+
+
+def _check_extra(extra: Mapping[str, Any]) -> None:
+    for name, way in OWN_OPTIONS.items():
+        if name in extra:
+            raise ConfigurationError(f"--model-option {name} is not passed through: {way}")
+    generation = extra.get("generationConfig")
+    for name in ("maxOutputTokens", "candidateCount"):
+        if isinstance(generation, Mapping) and name in generation:
+            raise ConfigurationError(
+                f"--model-option generationConfig.{name} is not passed through: "
+                f"{OWN_OPTIONS['max_tokens' if name == 'maxOutputTokens' else 'n']}"
+            )
