@@ -348,7 +348,9 @@ def test_the_random_state_draws_the_split_as_scikit_learn_means_it() -> None:
 
 def test_the_same_random_state_gives_the_same_program_twice() -> None:
     models = [
-        ProgramClassifier(random_state=4, attempts=5).fit(NUMBERS, NUMBERS[:, 1] % 3)
+        ProgramClassifier(random_state=4, attempts=5, budget_seconds=600).fit(
+            NUMBERS, NUMBERS[:, 1] % 3
+        )
         for _ in range(2)
     ]
     first, second = (model.programs_ for model in models)
