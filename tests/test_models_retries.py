@@ -208,6 +208,54 @@ def test_a_reply_that_cannot_be_read_is_kept_without_the_key(backoff: Backoff) -
     assert caught.value.doubtful_tries == 1
 
 
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [({"message": "no such thing", "code": 404}, 404), ({"message": "no such thing"}, 400)],
+)
+def test_an_error_that_comes_as_a_success_is_one(
+    error: object, status: int, backoff: Backoff, waits: list[float]
+) -> None:
+    with pytest.raises(ModelError, match=f"HTTP {status}: no such thing") as caught:
+        ask([Wire({"error": error})], "openai-compatible", backoff)
+    assert not caught.value.maybe_paid
+    assert waits == []
+
+
+@pytest.mark.parametrize("code", [429, "502", "rate_limit_exceeded", "overloaded"])
+def test_a_passing_error_that_comes_as_a_success_is_tried_again(
+    code: object, backoff: Backoff
+) -> None:
+    busy = Wire({"error": {"message": "busy", "code": code}})
+    turn, _ = ask([busy, Wire(chat())], "openai-compatible", backoff)
+    assert (turn.text, turn.tries, turn.doubtful_tries) == ("hello", 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (None, "the reply is no JSON object"),
+        ({}, "the reply lacks a list of choices"),
+        ({"choices": [{}]}, "the reply lacks a message"),
+        ({"choices": [{"message": {"content": 5}}]}, r"lacks a valid choices\.0\.message\.content"),
+    ],
+)
+def test_what_a_reply_lacks_is_said_in_plain_words(
+    body: object, said: str, backoff: Backoff
+) -> None:
+    with pytest.raises(ModelError, match=said) as caught:
+        ask([Wire(body)], "openai-compatible", backoff)
+    assert "pydantic" not in str(caught.value)
+    assert caught.value.body == json.dumps(body)
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "google"])
+def test_a_strange_reply_names_no_inner_workings(provider: str, backoff: Backoff) -> None:
+    with pytest.raises(ModelError) as caught:
+        ask([Wire('{"content": 5, "candidates": 5}')], provider, backoff)
+    assert "pydantic" not in str(caught.value)
+    assert "object is not" not in str(caught.value)
+
+
 def test_a_wait_asked_for_in_seconds_is_waited(backoff: Backoff, waits: list[float]) -> None:
     replies = [Wire({}, 429, {"Retry-After": "7"}), Wire(chat())]
     turn, _ = ask(replies, "openai-compatible", backoff)

@@ -188,3 +188,34 @@ def test_tokens_nobody_counted_are_estimated_and_priced(
     assert turn.usage == Usage(3, 2)
     assert turn.cost_usd == pytest.approx((3 * 0.15 + 2 * 0.6) / 1e6)
     assert turn.raw["metadata"] == {"usage": "estimated"}
+
+
+@pytest.mark.parametrize(
+    "usage", [None, {"prompt_tokens": -5, "completion_tokens": 3}, {"prompt_tokens": "many"}, 7]
+)
+def test_a_server_may_say_little(opened: OpenModels, usage: object) -> None:
+    function = {"name": "run_python", "arguments": '{"code": "1"}'}
+    message = {"content": "hello", "tool_calls": [{"function": function}]}
+    reply = {"choices": [{"message": message}], "usage": usage}
+    with WireServer([Wire(reply)]) as server:
+        [turn] = opened.at("openai-compatible:tiny", server.url).answer([Asked("bbbb")])
+    assert (turn.text, turn.finish, turn.model) == ("hello", "tools", "")
+    assert [call.code for call in turn.calls] == ["1"]
+    # Two letters a token; the code is one digit.
+    assert turn.usage == Usage(2, 4)
+
+
+def test_a_server_may_say_little_in_a_response_too(opened: OpenModels) -> None:
+    reply = {
+        "output": [
+            {"content": [{"text": "hello"}]},
+            {"type": "function_call", "name": "run_python", "arguments": '{"code": "1"}'},
+        ],
+        "usage": {"input_tokens": 5, "output_tokens": 3},
+    }
+    options = ModelOptions(api="responses")
+    with WireServer([Wire(reply)]) as server:
+        [turn] = opened.at("openai-compatible:tiny", server.url, options).answer([Asked("hi")])
+    assert (turn.text, turn.finish) == ("hello", "tools")
+    assert [call.code for call in turn.calls] == ["1"]
+    assert turn.usage == Usage(5, 3)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import httpx2
 
 from llm_pv.errors import ModelError
+from llm_pv.models.openai_replies import mended_reply
 
 Result = TypeVar("Result")
 
@@ -113,6 +114,23 @@ class _CappedStream(httpx2.AsyncByteStream):
         await self._stream.aclose()
 
 
+class _MendedStream(httpx2.AsyncByteStream):
+    """A whole reply at once, as OpenAI would have written it."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream, path: str) -> None:
+        self._stream = stream
+        self._path = path
+        self.status = 200
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        body = b"".join([chunk async for chunk in self._stream])
+        body, self.status = mended_reply(self._path, body)
+        yield body
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
 async def _after(response: httpx2.Response) -> None:
     encoding = response.headers.get("content-encoding", "identity")
     if encoding != "identity":
@@ -121,6 +139,10 @@ async def _after(response: httpx2.Response) -> None:
         raise ReplyTooLongError(message, maybe_paid=True)
     assert isinstance(response.stream, httpx2.AsyncByteStream)
     response.stream = _CappedStream(response.stream, _watch.get() or Watch())
+    if response.request.method == "POST" and response.status_code == 200:
+        response.stream = mending = _MendedStream(response.stream, response.request.url.path)
+        await response.aread()
+        response.status_code = mending.status
 
 
 class Connection:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import httpx2
+from pydantic import ValidationError
 from pydantic_ai.exceptions import (
     ModelAPIError,
     ModelAuthenticationError,
@@ -204,14 +205,25 @@ def explanation(error: Exception) -> str:
     elif isinstance(error, ModelConnectionError):
         *_, root = _chain(error)
         said = f"the connection failed: {type(root).__name__} {root}"
+    elif invalid := next((e for e in _chain(error) if isinstance(e, ValidationError)), None):
+        said = f"a reply that cannot be read: {_lacking(invalid)}"
     elif isinstance(error, UnexpectedModelBehavior):
         said = f"a reply that cannot be read: {error}"
     elif isinstance(error, ModelAPIError | UserError):
         said = str(error)
     else:
-        said = f"a reply that cannot be read: {type(error).__name__}: {error}"
+        said = (
+            f"a reply that cannot be read: it is not in the vendor's form ({type(error).__name__})"
+        )
     line = " ".join(said.split())
     return line if len(line) <= LONGEST_DETAIL else line[: LONGEST_DETAIL - 3] + "..."
+
+
+def _lacking(error: ValidationError) -> str:
+    """Return what is wrong with a reply, without the library's own words and addresses."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(map(str, first["loc"])) or "an object"
+    return f"the reply lacks {'' if first['type'] == 'missing' else 'a valid '}{place}"
 
 
 def _message(body: Any) -> str:

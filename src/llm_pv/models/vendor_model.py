@@ -4,13 +4,14 @@ import asyncio
 import json
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from pydantic_ai import ModelMessage, ModelResponse
+from pydantic_ai import ModelMessage, ModelResponse, UsageExtractionFailedWarning
 from pydantic_ai.direct import model_request
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.batch import BatchRequest
@@ -39,6 +40,9 @@ from llm_pv.telemetry import span
 if TYPE_CHECKING:
     from pydantic_ai.settings import ModelSettings
 
+
+# A usage that cannot be is none, and an estimate stands in for it.
+warnings.filterwarnings("ignore", category=UsageExtractionFailedWarning)
 
 MOST_SEGMENTS = 10
 """Requests one turn may be split into by a vendor that pauses long ones."""
