@@ -172,6 +172,36 @@ def test_the_doors_open_from_any_directory(door: str, tmp_path: Path) -> None:
     assert f"Usage: {door}" in result.stdout
 
 
+def test_a_folder_of_data_sets_beside_the_script_is_no_package(tmp_path: Path) -> None:
+    (tmp_path / "scripts" / "datasets").mkdir(parents=True)
+    script = tmp_path / "scripts" / "main.py"
+    script.write_text("from llm_pv.cli.finetune import main\nmain()\n")
+    result = subprocess.run(
+        [sys.executable, str(script), *SEED, "--results-path", "run"], capture_output=True,
+        text=True, check=False, env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+
+
+def test_several_processes_need_one_results_folder(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert run_seed(SEED) == 2
+    assert "share one results folder: give --results-path" in capfd.readouterr().err
+
+
+def test_a_job_interrupted_before_its_first_checkpoint_says_so(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("llm_pv.finetune.job.run_job", interrupted)
+    assert run_seed([*SEED, "--results-path", "run"]) == 130
+    assert "begins anew: there is no checkpoint yet" in capfd.readouterr().err
+
+
 def test_two_processes_give_the_rows_of_one(tmp_path: Path) -> None:
     assert run_seed([*SEED, "--results-path", "one", "--device", "cpu"]) == 0
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node",

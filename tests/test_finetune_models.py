@@ -1,6 +1,7 @@
 """Models by name, file and folder: their sizes, what of them is trained, what cannot be."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +257,20 @@ def test_configuration_files_that_cannot_be_are_refused(
     path.write_text(config if isinstance(config, str) else json.dumps(config))
     with pytest.raises(ConfigurationError, match=message):
         architecture("mine", path)
+
+
+@pytest.mark.parametrize("problem", ["regression", "multi_label_classification"])
+def test_classes_are_told_apart_whatever_problem_a_configuration_names(
+    tmp_path: Path, pretrained_folder: Path, problem: str
+) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps({**TINY, "problem_type": problem}))
+    assert run(tmp_path / "scratch", ModelRequest("c", config_file=path))["test_rows"] == 20
+    folder = tmp_path / "folder"
+    shutil.copytree(pretrained_folder, folder)
+    config = json.loads((folder / "config.json").read_text()) | {"problem_type": problem}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert run(tmp_path / "tuned", ModelRequest(f"hf:{folder}"))["test_rows"] == 20
 
 
 def test_a_family_transformers_does_not_know_is_one_line(tmp_path: Path) -> None:

@@ -28,7 +28,11 @@ _OF_OTHERS = (
     "architectures", "auto_map", "torch_dtype", "dtype", "transformers_version", "_name_or_path",
     "quantization_config", "id2label", "label2id", "eos_token_id", "vocab_size",
     "max_position_embeddings", "n_positions", "pad_token_id", "bos_token_id", "num_labels",
+    "problem_type",
 )  # fmt: skip
+
+_PROBLEM = "single_label_classification"
+"""What a head is trained for, whatever a configuration says."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ def scratch_config(config: Config, *, vocabulary: int, classes: int, positions: 
             bos_token_id=BOS,
             eos_token_id=None,
             num_labels=classes,
+            problem_type=_PROBLEM,
         )
 
 
@@ -129,8 +134,9 @@ def pretrained(source: str, *, classes: int, seed: int) -> tuple[PreTrainedModel
         dtype=torch.float32,
         ignore_mismatched_sizes=True,  # a head for other classes makes room for the new one
     )
-    model.config.get_text_config().pad_token_id = tokens.pad
-    model.config.pad_token_id = tokens.pad
+    for config in (model.config, model.config.get_text_config()):
+        config.pad_token_id = tokens.pad
+        config.problem_type = _PROBLEM
     return _classifier(model), tokens
 
 
