@@ -342,6 +342,12 @@ def test_computing_activations_again_changes_no_loss(tmp_path: Path) -> None:
     assert again["loss"] == pytest.approx(plain["loss"], abs=1e-6)
 
 
+def test_a_training_that_diverged_is_told_of(tmp_path: Path) -> None:
+    measured = run_job(job(tmp_path, learning_rate=1e30))
+    assert measured["train_loss"] is None
+    assert "warning: the training diverged" in (tmp_path / "stdout.log").read_text()
+
+
 def test_weights_and_order_depend_on_the_seed(tmp_path: Path) -> None:
     losses = {
         seed: run_job(job(tmp_path / str(seed), epochs=2, seed=seed))["loss"] for seed in (1, 2)
