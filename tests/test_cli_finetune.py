@@ -79,6 +79,8 @@ def test_a_file_with_many_classes_is_trained_on(
         ([], "nothing to train on: give --target-func, such as fn_a, or a file"),
         (["--target-func", "fn_zz"], "no task 'fn_zz'"),
         (["--target-func", "fn_a", "--target", "y"], "need a file"),
+        (["--target-func", "fn_a", "--train-set-size", "10000000000"], "GiB are free; give fewer"),
+        (["--target-func", "fn_a", "--seed", "4294967296"], "give a number from 0 to 4294967295"),
         (["rows.csv", "--online"], "do not go with the file rows.csv"),
         (["--target-func", "fn_a", "--model", "huge"], "no model 'huge'"),
         (["--target-func", "fn_a", "--no-such-option"], "--no-such-option"),
