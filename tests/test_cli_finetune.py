@@ -79,6 +79,8 @@ def test_a_file_with_many_classes_is_trained_on(
         ([], "nothing to train on: give --target-func, such as fn_a, or a file"),
         (["--target-func", "fn_zz"], "no task 'fn_zz'"),
         (["--target-func", "fn_a", "--target", "y"], "need a file"),
+        (["--target-func", "fn_a", "--train-set-size", "10000000000"], "GiB are free; give fewer"),
+        (["--target-func", "fn_a", "--seed", "4294967296"], "give a number from 0 to 4294967295"),
         (["rows.csv", "--online"], "do not go with the file rows.csv"),
         (["--target-func", "fn_a", "--model", "huge"], "no model 'huge'"),
         (["--target-func", "fn_a", "--no-such-option"], "--no-such-option"),
@@ -170,6 +172,36 @@ def test_the_doors_open_from_any_directory(door: str, tmp_path: Path) -> None:
         capture_output=True, text=True, check=True, cwd=tmp_path, env=environment,
     )  # fmt: skip
     assert f"Usage: {door}" in result.stdout
+
+
+def test_a_folder_of_data_sets_beside_the_script_is_no_package(tmp_path: Path) -> None:
+    (tmp_path / "scripts" / "datasets").mkdir(parents=True)
+    script = tmp_path / "scripts" / "main.py"
+    script.write_text("from llm_pv.cli.finetune import main\nmain()\n")
+    result = subprocess.run(
+        [sys.executable, str(script), *SEED, "--results-path", "run"], capture_output=True,
+        text=True, check=False, env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+
+
+def test_several_processes_need_one_results_folder(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert run_seed(SEED) == 2
+    assert "share one results folder: give --results-path" in capfd.readouterr().err
+
+
+def test_a_job_interrupted_before_its_first_checkpoint_says_so(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("llm_pv.finetune.job.run_job", interrupted)
+    assert run_seed([*SEED, "--results-path", "run"]) == 130
+    assert "begins anew: there is no checkpoint yet" in capfd.readouterr().err
 
 
 def test_two_processes_give_the_rows_of_one(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Models by name, file and folder: their sizes, what of them is trained, what cannot be."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def test_counted_parameters_are_those_of_the_built_model(family: str) -> None:
 
 def test_sizes_a_configuration_leaves_open_are_not_guessed() -> None:
     config = {"model_type": "qwen3", "hidden_size": 32, "intermediate_size": 80,
-              "num_hidden_layers": 3, "num_attention_heads": 4}  # fmt: skip
+              "num_hidden_layers": 3, "num_attention_heads": 32}  # fmt: skip
     assert decoder_size(config, 7, 3) is None
     from llm_pv.finetune.building import count_parameters
 
@@ -181,6 +182,64 @@ def test_top_layers_the_last_norm_and_the_head_alone_are_trained(layers: int) ->
     assert count == size.trained(layers)
 
 
+SMALL_BERT = {"model_type": "bert", "hidden_size": 32, "intermediate_size": 64,
+              "num_hidden_layers": 2, "num_attention_heads": 2}  # fmt: skip
+
+
+def test_norms_of_embeddings_are_frozen_with_them() -> None:
+    from llm_pv.finetune.building import choose_parameters
+
+    model = choose_parameters(built(SMALL_BERT), ModelRequest("bert", layers=1))
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert not any("embeddings" in name or "layer.0." in name for name in trained)
+    assert {"classifier.weight", "bert.pooler.dense.weight"} <= trained
+    assert any(".layer.1." in name for name in trained)
+
+
+def test_a_family_that_counts_positions_from_the_padding_token_is_trained(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps({**SMALL_BERT, "model_type": "roberta"}))
+    assert run(tmp_path, ModelRequest("r", config_file=path))["test_rows"] == 20
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model_type": "t5", "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2},
+        {"model_type": "bart", "d_model": 16, "encoder_layers": 1, "decoder_layers": 1,
+         "encoder_attention_heads": 2, "decoder_attention_heads": 2, "encoder_ffn_dim": 32,
+         "decoder_ffn_dim": 32},
+        {**TINY, "rms_norm_eps": "x"},
+        {**TINY, "attention_dropout": 5},
+    ],
+    ids=["t5", "bart", "text for a number", "dropout of 5"],
+)  # fmt: skip
+def test_configurations_that_cannot_be_trained_are_one_line(
+    tmp_path: Path, config: dict[str, Any]
+) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps(config))
+    with pytest.raises(
+        ConfigurationError, match=f"cannot build a {config['model_type']} model"
+    ) as caught:
+        run(tmp_path, ModelRequest("c", config_file=path))
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_shared_out_among_processes_need_less_memory_in_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llm_pv.finetune.preparation import prepare
+    from llm_pv.finetune.surroundings import World
+
+    job, world = asked(tmp_path, ModelRequest("tiny")), World(0, 2, 2)
+    whole = prepare(job, world).load
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    part = prepare(job, world).load
+    assert (part.weights, part.optimizer) == (whole.weights / 2, whole.optimizer / 2)
+    assert part.activations == whole.activations
+
+
 def test_frozen_parameters_stay_and_trained_ones_move(tmp_path: Path) -> None:
     from llm_pv.finetune.building import from_scratch
     from llm_pv.finetune.job import run_job
@@ -228,6 +287,7 @@ def test_a_configuration_file_of_another_family_is_built_and_trained(tmp_path: P
         ({"name": "tiny", "layers": 1, "lora_rank": 2}, "give one of them"),
         ({"name": "tiny", "lora_rank": 0}, "--lora-rank is 0; give 1 or more"),
         ({"name": "qwen3_finetune", "vocab_size": 9}, "brings its own vocabulary"),
+        ({"name": "qwen3_finetune", "context_length": 9}, "brings its own positions"),
     ],
 )
 def test_models_that_cannot_be_are_refused_in_one_line(model: dict[str, Any], message: str) -> None:
@@ -258,10 +318,24 @@ def test_configuration_files_that_cannot_be_are_refused(
         architecture("mine", path)
 
 
+@pytest.mark.parametrize("problem", ["regression", "multi_label_classification"])
+def test_classes_are_told_apart_whatever_problem_a_configuration_names(
+    tmp_path: Path, pretrained_folder: Path, problem: str
+) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps({**TINY, "problem_type": problem}))
+    assert run(tmp_path / "scratch", ModelRequest("c", config_file=path))["test_rows"] == 20
+    folder = tmp_path / "folder"
+    shutil.copytree(pretrained_folder, folder)
+    config = json.loads((folder / "config.json").read_text()) | {"problem_type": problem}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert run(tmp_path / "tuned", ModelRequest(f"hf:{folder}"))["test_rows"] == 20
+
+
 def test_a_family_transformers_does_not_know_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
-    path.write_text('{"model_type": "no-such-family"}')
-    with pytest.raises(ConfigurationError, match="cannot build a no-such-family model"):
+    path.write_text('{"model_type": "lama"}')
+    with pytest.raises(ConfigurationError, match="knows no model_type 'lama'; did you mean llama"):
         run(tmp_path, ModelRequest("mine", config_file=path))
 
 

@@ -39,6 +39,21 @@ with (out / "summary.csv").open("w", newline="") as file:
 """
 
 
+# Ends as a training command does: what is under way is kept when it is told to terminate.
+TERMINATED = """
+import signal, sys
+from pathlib import Path
+out = Path(sys.argv[-1].split("=", 1)[1])
+out.mkdir(parents=True)
+def end(*_):
+    (out / "ended").touch()
+    sys.exit(130)
+signal.signal(signal.SIGTERM, end)
+(out / "begun").touch()
+signal.pause()
+"""
+
+
 def write(path: Path, **record: Any) -> Path:
     path.write_text(yaml.safe_dump(record, sort_keys=False))
     return path
@@ -178,6 +193,48 @@ def test_jobs_end_with_a_killed_sweep_and_only_unfinished_ones_are_done_again(
     assert {outcome.status for outcome in outcomes.values()} == {"done"}
     assert (sweep.folder / "kind=works" / "begun").read_text() == "x"
     assert waiting.read_text() == "xx"
+
+
+def test_jobs_that_are_not_done_count_in_no_mean() -> None:
+    options = {"model": "tiny", "target_func": "fn_a", "sequence_length": 20}
+    (record,) = grouped(
+        [
+            (options | {"seed": 1}, {"status": "done", "test_accuracy": 1.0}),
+            (options | {"seed": 2}, {"status": "running", "test_accuracy": 0.5}),
+        ]
+    )
+    assert (record["jobs"], record["done"]) == (2, 1)
+    assert record["test_accuracy"] == {"mean": 1.0, "standard_deviation": None, "jobs": 1}
+
+
+def test_a_sweep_told_to_terminate_lets_its_jobs_end_by_themselves(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.yaml", experiment_name="e", results_root=str(tmp_path),
+                 base_args={"target_func": "first_character", "model": "tiny"},
+                 grid={"seed": [1]})  # fmt: skip
+    (tmp_path / "stub.py").write_text(TERMINATED)
+    script = textwrap.dedent(f"""
+        import sys
+        from llm_pv.cli import sweep
+        from llm_pv.cli.main import run_app
+        sweep.LAUNCHER = [sys.executable, {str(tmp_path / "stub.py")!r}]
+        sys.exit(run_app(sweep.sweep_app, [{str(path)!r}]))
+    """)
+    source = str(Path(__file__).parents[1] / "src")
+    child = subprocess.Popen(
+        [sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": source},
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    folder = tmp_path / "e" / "seed=1"
+    deadline = time.monotonic() + 100
+    while not (folder / "begun").exists():
+        assert time.monotonic() < deadline
+        assert child.poll() is None
+        time.sleep(0.01)  # between two looks; nothing depends on how long
+    child.send_signal(signal.SIGTERM)
+    _, told = child.communicate(timeout=100)
+    assert child.returncode == 130
+    assert (folder / "ended").exists()
+    assert "interrupted; the same command goes on" in told
 
 
 def test_jobs_that_differ_in_seed_are_shown_together() -> None:

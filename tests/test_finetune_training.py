@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import itertools
 import json
 import math
 import os
@@ -24,10 +25,12 @@ from torch import nn
 from torch.nn import functional
 
 from llm_pv.errors import ConfigurationError, RunError
+from llm_pv.finetune import measures
 from llm_pv.finetune.job import is_finished, run_job
 from llm_pv.finetune.measures import Observer
 from llm_pv.finetune.request import Job, ModelRequest, Surroundings, TrainingRequest
 from llm_pv.finetune.rows import TaskRows
+from llm_pv.finetune.training import ClassifierTrainer, Watch
 from llm_pv.runs.job_folder import JobFolder
 
 ROOT = Path(__file__).parents[1]
@@ -215,6 +218,48 @@ def test_an_interrupted_job_goes_on_from_the_step_it_stopped_at(tmp_path: Path) 
         ]
 
 
+def test_an_interrupted_job_tells_the_losses_of_one_that_was_not(tmp_path: Path) -> None:
+    whole = run_job(job(tmp_path / "whole"))
+    with pytest.raises(KeyboardInterrupt):
+        run_job(job(tmp_path / "cut"), StopAt(3))  # in the first of two epochs before a look
+    resumed = run_job(job(tmp_path / "cut"))
+    for one, other in zip(whole["evaluations"], resumed["evaluations"], strict=True):
+        assert other["loss"] == pytest.approx(one["loss"], abs=1e-6)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_the_last_evaluation_finishes_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    evaluated = Watch.evaluated
+
+    def interrupted(self: Watch, step: int, measured: Any) -> None:
+        if step == 16:
+            os.kill(os.getpid(), number)
+        evaluated(self, step, measured)
+
+    monkeypatch.setattr(Watch, "evaluated", interrupted)
+    asked = job(tmp_path)
+    assert run_job(asked)["step"] == 16
+    assert is_finished(asked)
+
+
+def test_testing_at_another_length_is_no_time_of_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count()
+    predict = ClassifierTrainer.predict
+
+    def slow(self: ClassifierTrainer, *given: Any, **named: Any) -> Any:
+        for _ in range(1_000_000):
+            next(clock)
+        return predict(self, *given, **named)
+
+    monkeypatch.setattr(measures.time, "perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr(ClassifierTrainer, "predict", slow)
+    assert run_job(job(tmp_path, test_length=16))["learn_seconds"] < 1_000_000
+
+
 def test_a_job_resumed_after_kill_9_equals_one_that_was_not_killed(tmp_path: Path) -> None:
     options = ["--model", "tiny", "--target_func", "majority", "--sequence_length", "12",
                "--train_set_size", "40", "--test_set_size", "20", "--batch_size", "10",
@@ -295,6 +340,12 @@ def test_computing_activations_again_changes_no_loss(tmp_path: Path) -> None:
     again = run_job(job(tmp_path / "again", epochs=2, checkpointing="on"))
     assert again["memory"]["checkpointing"]
     assert again["loss"] == pytest.approx(plain["loss"], abs=1e-6)
+
+
+def test_a_training_that_diverged_is_told_of(tmp_path: Path) -> None:
+    measured = run_job(job(tmp_path, learning_rate=1e30))
+    assert measured["train_loss"] is None
+    assert "warning: the training diverged" in (tmp_path / "stdout.log").read_text()
 
 
 def test_weights_and_order_depend_on_the_seed(tmp_path: Path) -> None:

@@ -174,16 +174,21 @@ def finetune(
     from llm_pv.cli.training_progress import training_progress
     from llm_pv.finetune.job import run_job
     from llm_pv.finetune.surroundings import World
+    from llm_pv.runs.job_folder import JobFolder
 
+    if World.here().size > 1 and run.results_path is None:
+        raise ConfigurationError(
+            "several processes share one results folder: give --results-path FOLDER"
+        )
     job = make_job(data, model=model, task=task, rows=rows, training=training, run=run)
     out, first = job.around.out, World.here().first
     try:
         with training_progress(quiet=not first) as progress:
             metrics = run_job(job, progress)
     except KeyboardInterrupt:
-        complain(
-            f"interrupted; the same command with --results-path {out} goes on from its checkpoint"
-        )
+        kept = JobFolder(out).last_checkpoint() is not None
+        then = "goes on from its checkpoint" if kept else "begins anew: there is no checkpoint yet"
+        complain(f"interrupted; the same command with --results-path {out} {then}")
         return INTERRUPTED
     if not first:
         return 0

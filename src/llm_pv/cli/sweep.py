@@ -1,7 +1,9 @@
 """``llm-pv sweep``, and the first version's ``finetuning/sweep.py`` and ``metrics.py``."""
 
 import json
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,7 +84,7 @@ def sweep(
             sys.stdout.write(f"llm-pv finetune {' '.join(job.arguments)} --results-path={out}\n")
         return 0
     try:
-        with _progress() as observer:
+        with _progress() as observer, _termination_as_interrupt():
             outcomes = run_sweep(
                 asked,
                 LAUNCHER,
@@ -180,7 +182,13 @@ def grouped(jobs: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[dict[str,
             "jobs": len(group),
             "done": sum(measured.get("status") == "done" for _, measured in group),
             **{
-                figure: _spread([measured.get(figure) for _, measured in group])
+                figure: _spread(
+                    [
+                        measured.get(figure)
+                        for _, measured in group
+                        if measured.get("status") == "done"
+                    ]
+                )
                 for figure in (
                     "train_accuracy",
                     "test_accuracy",
@@ -252,6 +260,24 @@ def _show_outcomes(sweep: "Sweep", outcomes: "dict[str, Outcome]", format: Forma
 
 def _percent(text: str | None) -> str:
     return f"{float(text):.2%}" if text else ""
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end jobs as Ctrl-C does, with a checkpoint; a second one ends at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGTERM, before)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

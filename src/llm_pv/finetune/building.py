@@ -4,12 +4,14 @@ import contextlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from transformers import (
+    CONFIG_MAPPING,
     AutoConfig,
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -22,13 +24,23 @@ from llm_pv.errors import ConfigurationError
 from llm_pv.finetune.architectures import Config
 from llm_pv.finetune.request import ModelRequest
 from llm_pv.finetune.tokens import BOS, CharacterTokens, Tokens
-from llm_pv.models.hub import from_pretrained, one_line
+from llm_pv.models.hub import from_pretrained, is_out_of_memory, one_line
 
 _OF_OTHERS = (
     "architectures", "auto_map", "torch_dtype", "dtype", "transformers_version", "_name_or_path",
     "quantization_config", "id2label", "label2id", "eos_token_id", "vocab_size",
     "max_position_embeddings", "n_positions", "pad_token_id", "bos_token_id", "num_labels",
+    "problem_type",
 )  # fmt: skip
+
+_FROM_PADDING = {
+    "camembert", "data2vec-text", "longformer", "mpnet", "roberta", "roberta-prelayernorm",
+    "xlm-roberta", "xlm-roberta-xl", "xmod",
+}  # fmt: skip
+"""Families that count positions from that of the padding token, and so need one more."""
+
+_PROBLEM = "single_label_classification"
+"""What a head is trained for, whatever a configuration says."""
 
 
 @dataclass(frozen=True)
@@ -77,21 +89,39 @@ def from_scratch(
     built = scratch_config(config, vocabulary=tokens.size, classes=classes, positions=positions)
     set_seed(seed)
     with _telling(f"a {config['model_type']} model"):
-        return _classifier(_FROM_CONFIG(built))
+        model = _classifier(_FROM_CONFIG(built))
+        _try_out(model, classes)
+        return model
+
+
+def _try_out(model: PreTrainedModel, classes: int) -> None:
+    """Let a model see two short rows: some are built that cannot be trained on characters."""
+    rows = torch.full((2, 2), BOS)
+    was_training = model.training
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        scores = model.train()(input_ids=rows, labels=torch.zeros(2, dtype=torch.long)).logits
+    model.train(was_training)
+    if scores.shape != (2, classes):
+        raise ValueError(f"its scores have the shape {tuple(scores.shape)}")
 
 
 def scratch_config(config: Config, *, vocabulary: int, classes: int, positions: int) -> Any:
     """Return the transformers configuration of a model for characters."""
     own = {key: value for key, value in config.items() if key not in _OF_OTHERS}
+    if config["model_type"] not in CONFIG_MAPPING:
+        close = get_close_matches(config["model_type"], list(CONFIG_MAPPING), 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise ConfigurationError(f"transformers knows no model_type {config['model_type']!r}{hint}")
     with _telling(f"a {config['model_type']} model"):
         return AutoConfig.for_model(
             **own,
             vocab_size=vocabulary,
-            max_position_embeddings=positions,
+            max_position_embeddings=positions + (config["model_type"] in _FROM_PADDING),
             pad_token_id=0,
             bos_token_id=BOS,
             eos_token_id=None,
             num_labels=classes,
+            problem_type=_PROBLEM,
         )
 
 
@@ -129,8 +159,9 @@ def pretrained(source: str, *, classes: int, seed: int) -> tuple[PreTrainedModel
         dtype=torch.float32,
         ignore_mismatched_sizes=True,  # a head for other classes makes room for the new one
     )
-    model.config.get_text_config().pad_token_id = tokens.pad
-    model.config.pad_token_id = tokens.pad
+    for config in (model.config, model.config.get_text_config()):
+        config.pad_token_id = tokens.pad
+        config.problem_type = _PROBLEM
     return _classifier(model), tokens
 
 
@@ -160,15 +191,15 @@ def _freeze_below(model: PreTrainedModel, top: int) -> None:
         raise ConfigurationError(
             f"--num-layers-to-finetune is {top}, the model has {len(layers)} layers"
         )
-    embeddings = tuple(
+    tables = tuple(
         f"{name}." for name, module in model.named_modules() if isinstance(module, nn.Embedding)
     )
     kept = tuple(f"{prefix}.{number}." for number in range(len(layers) - top, len(layers)))
     for name, parameter in model.named_parameters():
         in_stack = name.startswith(f"{prefix}.")
-        parameter.requires_grad = (
-            name.startswith(kept) if in_stack else not name.startswith(embeddings)
-        )
+        # The norms and projections of embeddings lie below the layers, whatever they are.
+        below = name.startswith(tables) or "embed" in name
+        parameter.requires_grad = name.startswith(kept) if in_stack else not below
 
 
 def _with_adapters(model: PreTrainedModel, rank: int) -> nn.Module:
@@ -198,7 +229,10 @@ def _telling(name: str) -> Iterator[None]:
         yield
     except ConfigurationError:
         raise
-    except (ValueError, KeyError, TypeError, OSError, ImportError, AttributeError) as error:
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        # What is raised over a value that cannot be differs from family to family.
         raise ConfigurationError(
             f"transformers cannot build {name} as a classifier: {one_line(error)}"
         ) from error

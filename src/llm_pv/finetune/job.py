@@ -24,6 +24,7 @@ from llm_pv.finetune.results import (
     transfer_record,
     write_predictions,
 )
+from llm_pv.finetune.rows import Rows
 from llm_pv.finetune.surroundings import World
 from llm_pv.models.hub import is_out_of_memory
 from llm_pv.runs.directory import RunDirectory
@@ -111,10 +112,19 @@ def _train(
         recorder.begun(assembly)
         with _stopping(assembly.trainer.watch, prepared.world):
             _fit(assembly)
-        metrics = metrics_of(job, prepared, rows, assembly)
-    if run is None:
-        return metrics
-    predictions = assembly.trainer.predictions
+            metrics = metrics_of(job, prepared, rows, assembly)
+            if run is not None:
+                _finish(job, rows, assembly, metrics, run)
+    if run is not None:
+        recorder.ended(metrics)
+    return metrics
+
+
+def _finish(
+    job: Job, rows: Rows, assembly: "Assembly", metrics: dict[str, Any], run: RunDirectory
+) -> None:
+    """Write everything a finished job leaves."""
+    folder, predictions = JobFolder(job.around.out), assembly.trainer.predictions
     assert predictions is not None
     folder.write_metrics(metrics)
     write_predictions(job, rows, predictions, run)
@@ -124,37 +134,33 @@ def _train(
         run.add_transfer(job.rows.cell, elsewhere)
     run.finish(job.rows.cell, summary_row(job, rows, metrics))
     folder.remove_checkpoints()
-    recorder.ended(metrics)
-    return metrics
 
 
 def _take_no_folder_for_a_package() -> None:
     """Keep transformers from taking the folder of data sets for the package `datasets`.
 
-    It asks once whether there is such a package, and a folder of that name in the working directory
-    looks like one to ``python -m llm_pv``.
+    It asks once whether there is such a package, and a folder of that name beside the script or in
+    the working directory looks like one.
     """
     spec = find_spec("datasets")
     if spec is None or spec.origin is not None or "transformers.trainer" in sys.modules:
         return
     from transformers.utils.import_utils import is_datasets_available
 
-    path = list(sys.path)
-    sys.path[:] = [entry for entry in path if Path(entry).resolve() != Path.cwd()]
+    absent: dict[str, Any] = {"datasets": None}  # how Python notes a package that is not there
+    sys.modules.update(absent)
     try:
         is_datasets_available.cache_clear()
         is_datasets_available()
     finally:
-        sys.path[:] = path
+        del sys.modules["datasets"]
 
 
 def _fit(assembly: "Assembly") -> None:
     trainer, checkpoint = assembly.trainer, assembly.checkpoint
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    if trainer.watch.stop:
+    if trainer.watch.stop and trainer.state.global_step < assembly.plan.steps:
         raise KeyboardInterrupt
-    if trainer.predictions is None:
-        trainer.evaluate()  # the checkpoint was of the last step
 
 
 def _keep_model(assembly: "Assembly", folder: JobFolder) -> None:
@@ -206,6 +212,7 @@ def _threads(prepared: Preparation) -> Iterator[None]:
 def _stopping(watch: "Watch", world: World) -> Iterator[None]:
     """End after the step under way, with a checkpoint, when told to stop once.
 
+    After the last step nothing but evaluating and writing is left, and the job is finished.
     Processes side by side would not stop at the same step, so there a signal ends them at once.
     """
     if world.size > 1 or threading.current_thread() is not threading.main_thread():

@@ -68,28 +68,37 @@ class Measures:
         The evaluations, oldest first.
     seconds
         Seconds of training, evaluations left out, over all runs of the job.
+    losses
+        The sum of the losses since the last evaluation, and of how many steps.
     """
 
     evaluations: list[Evaluation] = field(default_factory=list)
     seconds: float = 0.0
+    losses: tuple[float, int] = (0.0, 0)
     _since: float | None = None
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> "Measures":
         """Read back what `record` wrote."""
         evaluations = [Evaluation(**entry) for entry in record["evaluations"]]
-        return cls(evaluations, record["seconds"])
+        total, steps = record.get("losses", (0.0, 0))
+        return cls(evaluations, record["seconds"], (total, steps))
 
     def record(self) -> dict[str, Any]:
         """Return the measures as plain JSON values."""
         return {
             "evaluations": [asdict(entry) for entry in self.evaluations],
             "seconds": self.elapsed(),
+            "losses": list(self.losses),
         }
 
     def start(self) -> None:
         """Start the clock."""
         self._since = time.perf_counter()
+
+    def stop(self) -> None:
+        """Stop the clock."""
+        self.seconds, self._since = self.elapsed(), None
 
     def elapsed(self) -> float:
         """Return the seconds of training so far."""
@@ -100,7 +109,7 @@ class Measures:
     def paused(self) -> Iterator[None]:
         """Stop the clock for as long as the block takes."""
         was_running = self._since is not None
-        self.seconds, self._since = self.elapsed(), None
+        self.stop()
         try:
             yield
         finally:

@@ -13,6 +13,7 @@ from llm_pv.finetune.surroundings import (
     choose_device,
     choose_precision,
     free_on,
+    fully_sharded,
     require_packages,
 )
 
@@ -85,6 +86,10 @@ def prepare(job: Job, world: World) -> Preparation:
         longest, classes = rows.longest, len(rows.classes)
     positions = _positions(job.model, found, longest + _BEGINNING)
     load = _load(job, found, precision, share * (longest + _BEGINNING), classes)
+    if fully_sharded():
+        load = replace(
+            load, parameters=load.parameters // world.size, trained=load.trained // world.size
+        )
     return Preparation(
         world=world,
         architecture=found,

@@ -63,11 +63,14 @@ class ModelRequest:
                 "--lora-rank adapts every layer and --num-layers-to-finetune unfreezes some: "
                 "give one of them"
             )
-        if found.pretrained and self.vocab_size is not None:
-            raise ConfigurationError(
-                f"--vocab-size: {found.name} is pretrained and brings its own vocabulary; "
-                "leave it out"
-            )
+        for option, size, own in (
+            ("--vocab-size", self.vocab_size, "vocabulary"),
+            ("--context-length", self.context_length, "positions"),
+        ):
+            if found.pretrained and size is not None:
+                raise ConfigurationError(
+                    f"{option}: {found.name} is pretrained and brings its own {own}; leave it out"
+                )
         total = found.config.get("num_hidden_layers")
         if self.layers is not None and isinstance(total, int) and self.layers > total:
             raise ConfigurationError(
@@ -161,7 +164,10 @@ class TrainingRequest:
                 least = (
                     f"from 0 to --lr ({self.learning_rate})"
                     if option == "--eta-min"
-                    else ("0 or more" if option in {"--weight-decay", "--seed"} else "above 0")
+                    else {
+                        "--weight-decay": "0 or more",
+                        "--seed": f"from 0 to {2**32 - 1}",
+                    }.get(option, "above 0")
                 )
                 raise ConfigurationError(f"{option} is {value}; give a number {least}")
         if self.precision is not None and self.precision not in PRECISIONS:

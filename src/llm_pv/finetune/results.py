@@ -72,6 +72,11 @@ class Recorder(Observer):
 
     def ended(self, metrics: dict[str, Any]) -> None:
         """Tell the result."""
+        if metrics["train_loss"] is None or metrics["test_loss"] is None:
+            self.told_only(
+                "warning: the training diverged, its loss is no number any more: give a smaller "
+                "--lr, or a smaller --clip"
+            )
         self.told_only(
             f"test accuracy {metrics['test_accuracy']:.2%} on {metrics['test_rows']:,} rows "
             f"(majority {metrics['majority_accuracy']:.2%})"

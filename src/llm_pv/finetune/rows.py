@@ -11,12 +11,16 @@ from llm_pv.data.examples import Classes, Examples, Input, Splits
 from llm_pv.data.store import row_text
 from llm_pv.errors import ConfigurationError
 from llm_pv.finetune.fresh import FreshRows
+from llm_pv.finetune.memory import GIB, free_memory
 from llm_pv.finetune.warmup import WARM_UP, known_task
 from llm_pv.runs.cells import Cell
 from llm_pv.tasks import SamplerName, Task
 from llm_pv.tasks.drawing import Sizes, Source, draw
 from llm_pv.tasks.loading import load_task
 from llm_pv.tasks.task import CHARACTERS
+
+_ROW_BYTES = 250
+"""What a row takes besides its characters and tokens: Python's own for text, label and set."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,7 @@ class TaskRows:
                     f"{option} is {size}; at least one row of each class is needed"
                 )
         Sizes(self.train_size, 0, self.test_size).check()
+        self._check_memory()
         for option, value in (("--seed", self.seed), ("--trial", self.trial)):
             if value < 0:
                 raise ConfigurationError(f"{option} {value} is negative: give 0 or more")
@@ -228,6 +233,15 @@ class TaskRows:
     @property
     def _is_table(self) -> bool:
         return self.task.alphabet == "table"
+
+    def _check_memory(self) -> None:
+        needed = 0 if self.online else self.train_size * (_ROW_BYTES + 6 * self._length)
+        if needed > (free := free_memory()):
+            raise ConfigurationError(
+                f"--train-set-size {self.train_size:,}: so many rows take about "
+                f"{needed / GIB:,.1f} GiB, and {free / GIB:,.1f} GiB are free; give fewer, or "
+                "--online, which keeps none"
+            )
 
     def _check_online(self, batch_size: int) -> None:
         if self._is_table:

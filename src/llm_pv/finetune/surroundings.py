@@ -60,6 +60,11 @@ class World:
         return batch_size // self.size
 
 
+def fully_sharded() -> bool:
+    """Tell whether accelerate is to share weights and optimizer out among the processes."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "").lower() in {"1", "true", "yes"}
+
+
 def require_packages(report_to: str, *, adapters: bool) -> None:
     """Refuse a job whose packages are not installed, before it begins.
 

@@ -139,15 +139,21 @@ class Watch(TrainerCallback):
         self._observer = observer
         self._recent = recent
         self._saved = time.monotonic()
-        self._loss: tuple[float, int] = (0.0, 0)
+        self._logged = 0
 
     def observe(self, observer: Observer) -> None:
         """Let another observer hear how it goes."""
         self._observer = observer
 
-    def on_train_begin(self, *_: Any, **__: Any) -> None:
+    def on_train_begin(self, *told: Any, **_: Any) -> None:
         """Start the clock."""
+        state: TrainerState = told[1]
+        self._logged = state.global_step
         self.measures.start()
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        """Stop the clock: what is tested afterwards is no training."""
+        self.measures.stop()
 
     def on_step_end(self, *told: Any, **_: Any) -> TrainerControl:
         """Decide what happens after this step."""
@@ -158,7 +164,6 @@ class Watch(TrainerCallback):
         self._observer.stepped(step)
         last = step == plan.steps
         epoch_ends = step % plan.steps_an_epoch == 0
-        control.should_log = epoch_ends or last
         control.should_evaluate = last or (
             epoch_ends and step // plan.steps_an_epoch % self._training.evaluate_every == 0
         )
@@ -168,15 +173,19 @@ class Watch(TrainerCallback):
         control.should_save = not last and (
             self._due(step, evaluating=control.should_evaluate) or self.stop
         )
+        # A checkpoint holds the losses until then, so that a resumed run tells the same.
+        control.should_log = epoch_ends or last or control.should_save
         if self.stop and not last:
             control.should_training_stop = True
         return control
 
-    def on_log(self, *_: Any, logs: Mapping[str, Any] | None = None, **__: Any) -> None:
-        """Add up the losses since the last evaluation."""
+    def on_log(self, *told: Any, logs: Mapping[str, Any] | None = None, **_: Any) -> None:
+        """Add up the losses since the last evaluation; what is logged is a mean over steps."""
         if logs and "loss" in logs:
-            total, count = self._loss
-            self._loss = (total + logs["loss"], count + 1)
+            state: TrainerState = told[1]
+            total, count = self.measures.losses
+            steps, self._logged = state.global_step - self._logged, state.global_step
+            self.measures.losses = (total + steps * logs["loss"], count + steps)
 
     def on_save(self, *told: Any, **_: Any) -> None:
         """Declare the checkpoint complete."""
@@ -187,8 +196,8 @@ class Watch(TrainerCallback):
 
     def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
         """Keep an evaluation."""
-        total, count = self._loss
-        self._loss = (0.0, 0)
+        total, count = self.measures.losses
+        self.measures.losses = (0.0, 0)
         entry = Evaluation(
             epoch=math.ceil(step / self._plan.steps_an_epoch),
             step=step,
