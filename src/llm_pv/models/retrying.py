@@ -211,10 +211,12 @@ def explanation(error: Exception) -> str:
         said = f"a reply that cannot be read: {error}"
     elif isinstance(error, ModelAPIError | UserError):
         said = str(error)
-    else:
+    elif isinstance(error, TypeError | AttributeError | LookupError):
         said = (
             f"a reply that cannot be read: it is not in the vendor's form ({type(error).__name__})"
         )
+    else:
+        said = f"a reply that cannot be read: {type(error).__name__}: {error}"
     line = " ".join(said.split())
     return line if len(line) <= LONGEST_DETAIL else line[: LONGEST_DETAIL - 3] + "..."
 
