@@ -25,7 +25,6 @@ from torch import nn
 from torch.nn import functional
 
 from llm_pv.errors import ConfigurationError, RunError
-from llm_pv.finetune import measures
 from llm_pv.finetune.job import is_finished, run_job
 from llm_pv.finetune.measures import Observer
 from llm_pv.finetune.request import Job, ModelRequest, Surroundings, TrainingRequest
@@ -255,7 +254,7 @@ def test_testing_at_another_length_is_no_time_of_training(
             next(clock)
         return predict(self, *given, **named)
 
-    monkeypatch.setattr(measures.time, "perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(clock)))
     monkeypatch.setattr(ClassifierTrainer, "predict", slow)
     assert run_job(job(tmp_path, test_length=16))["learn_seconds"] < 1_000_000
 
