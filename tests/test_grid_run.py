@@ -4,7 +4,7 @@ import csv
 import json
 import threading
 from _thread import interrupt_main
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Thread
 
@@ -14,11 +14,14 @@ from llm_pv.erm.attempts import Attempt
 from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.grid import GridRequest, Observer, run_grid
 from llm_pv.learning import Search
+from llm_pv.models.base import Message, Turn
+from llm_pv.proposers.llm import LLM
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import read_summary
 from llm_pv.sandbox import Limits, Sandbox
 from llm_pv.tasks.loading import load_task
-from rows import ALWAYS_ONE, PARITY, Scripted
+from rows import ALWAYS_ONE, PARITY
+from scripted_model import ScriptedModel
 
 FIRST_HALF = "def f(x):\n    return x[: len(x) // 2].count('1') % 2\n"
 SMALL = GridRequest(functions=("fn_a",), lengths=(20,), trials=2, test_size=200)
@@ -178,11 +181,13 @@ def test_attempts_that_cost_money_are_made_in_rounds(tmp_path: Path, sandbox: Sa
             with lock:
                 order.append((cell.trial, attempt.number))
 
-    # Programs that differ, so that each is verified.
-    programs = [f"def f(x):\n    return int(x[{i}])\n" for i in range(3)]
+    def script(conversation: Sequence[Message], seed: int) -> Turn:
+        # Programs that differ, so that each is verified, and none of which is right.
+        return Turn(f"def f(x):\n    return int(x[0]) if {seed} else 0\n")
+
     run_grid(
         request,
-        Search(Scripted(programs), attempts=3),
+        Search(LLM(ScriptedModel(script), attempts=3)),
         sandbox=sandbox,
         out=tmp_path / "run",
         concurrency=2,
