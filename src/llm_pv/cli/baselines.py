@@ -3,12 +3,12 @@
 import json
 import sys
 from dataclasses import dataclass, fields
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
+from llm_pv.cli.folders import free_folder
 from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.options import Format, Rows, parse_types
 from llm_pv.cli.report import leave_page
@@ -125,7 +125,7 @@ def baselines(
     """
     from llm_pv.cli.baselines_progress import baseline_progress
 
-    path = out or _new_folder()
+    path = out or free_folder("baselines")
     is_resumed = path.is_dir() and any(path.iterdir())
     try:
         with baseline_progress() as progress:
@@ -254,13 +254,3 @@ def _refuse(options: BenchmarkOptions | ReadingOptions, why: str) -> None:
     ]
     if given:
         raise ConfigurationError(f"{', '.join(given)} goes {why}")
-
-
-def _new_folder() -> Path:
-    """Return a folder under ``runs/`` that does not exist yet."""
-    stem = f"baselines-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    path, number = Path("runs") / stem, 1
-    while path.exists():
-        number += 1
-        path = Path("runs") / f"{stem}-{number}"
-    return path

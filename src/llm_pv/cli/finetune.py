@@ -4,12 +4,12 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
+from llm_pv.cli.folders import free_folder
 from llm_pv.cli.main import INTERRUPTED, complain, run_app
 from llm_pv.cli.options import Format, Rows, parse_types
 from llm_pv.errors import ConfigurationError
@@ -269,7 +269,7 @@ def make_job(
     )
     source = _source(data, task, rows, training)
     around = Surroundings(
-        run.results_path or _new_folder(source.cell.slug),
+        run.results_path or free_folder(f"finetune-{source.cell.slug}"),
         device=run.device,
         report_to=run.report_to,
         checkpoint_minutes=run.checkpoint_minutes,
@@ -336,16 +336,6 @@ def _file_rows(
         )
 
     return FileRows(data, read, training.seed, training.train_set_size)
-
-
-def _new_folder(slug: str) -> Path:
-    """Return a folder under ``runs/`` that does not exist yet."""
-    stem = f"finetune-{slug}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    path, number = Path("runs") / stem, 1
-    while path.exists():
-        number += 1
-        path = Path("runs") / f"{stem}-{number}"
-    return path
 
 
 def _print(name: str, metrics: dict[str, Any], out: Path) -> None:

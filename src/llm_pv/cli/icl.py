@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
+from llm_pv.cli.folders import free_folder
 from llm_pv.cli.icl_options import (
     AnsweringOptions,
     OwnRowOptions,
@@ -168,7 +167,7 @@ def run_and_report(
         print_dry_run(planned, model)
         return 0
     _disclose(planned, model)
-    path = out or _new_folder()
+    path = out or free_folder("icl")
     try:
         with answer_progress(quiet=quiet) as progress:
             try:
@@ -204,10 +203,3 @@ def _disclose(planned: "Sequence[Work | CellResult]", model: "AnsweringModel") -
         f"and the inputs of {sum(len(work.splits.test) for work in works)} test rows without "
         f"theirs; columns: {columns}"
     )
-
-
-def _new_folder() -> Path:
-    """Return a folder under ``runs/`` that does not exist yet."""
-    stem = f"icl-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
-    return next(path for name in names if not (path := Path("runs") / name).exists())

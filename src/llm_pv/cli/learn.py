@@ -4,13 +4,12 @@ import json
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import datetime
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
+from llm_pv.cli.folders import new_folder
 from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.model_options import (
     AskingOptions,
@@ -23,7 +22,7 @@ from llm_pv.cli.model_options import (
 )
 from llm_pv.cli.options import Format, Rows, SandboxOptions, parse_types
 from llm_pv.cli.report import leave_page
-from llm_pv.errors import ConfigurationError, RunError
+from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from llm_pv.data.examples import Splits
@@ -133,7 +132,7 @@ def learn(
     with ExitStack() as stack:
         llm = None
         if model.batch and out is None and not asking.dry_run:
-            out = _new_folder(_slug(name))
+            out = new_folder(_slug(name))
         if model.model is not None:
             llm = open_proposer(
                 model,
@@ -179,7 +178,7 @@ def _learn(
     from llm_pv import learning
     from llm_pv.cli.progress import attempt_progress
 
-    path = out or _new_folder(_slug(name))
+    path = out or new_folder(_slug(name))
     try:
         with sandbox.open() as opened, attempt_progress() as progress:
             learned = learning.learn(
@@ -212,18 +211,3 @@ def _slug(name: str) -> str:
     from llm_pv.runs.cells import Cell
 
     return Cell(Path(name).stem).slug
-
-
-def _new_folder(slug: str) -> Path:
-    """Make a folder under ``runs/`` that no other run has."""
-    stem = f"{slug}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    for number in count(1):
-        path = Path("runs") / (stem if number == 1 else f"{stem}-{number}")
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise RunError(f"cannot make {path}: {error.strerror or error}; give --out") from error
-        return path
-    raise AssertionError("counting does not end")

@@ -4,12 +4,12 @@ import json
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
+from llm_pv.cli.folders import free_folder
 from llm_pv.cli.grid_options import DataSetOptions, GridOptions, grid_request
 from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.model_options import (
@@ -102,7 +102,7 @@ def synthesize(
     )
     with ExitStack() as stack:
         if model.batch and out is None and not asking.dry_run:
-            out = _new_folder()
+            out = free_folder("synthesize")
         if model.model is not None:
             llm = stack.enter_context(
                 open_proposer(
@@ -162,7 +162,7 @@ def _run(
     from llm_pv.cli.grid_progress import grid_progress
     from llm_pv.grid.run import run_grid
 
-    path = out or _new_folder()
+    path = out or free_folder("synthesize")
     try:
         with sandbox.open() as opened, grid_progress() as progress:
             result = run_grid(
@@ -204,13 +204,3 @@ def report(result: "GridResult", format: Format) -> int:  # noqa: A002
 
         print_grid(result, Console())
     return 1 if result.count("failed") else 0
-
-
-def _new_folder() -> Path:
-    """Return a folder under ``runs/`` that does not exist yet."""
-    stem = f"synthesize-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    path, number = Path("runs") / stem, 1
-    while path.exists():
-        number += 1
-        path = Path("runs") / f"{stem}-{number}"
-    return path
