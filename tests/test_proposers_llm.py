@@ -231,7 +231,10 @@ def test_a_reply_without_a_program_is_sent_back_too() -> None:
 @pytest.mark.parametrize(
     ("turn", "failure"),
     [
-        (Turn("def f(", finish="length"), "the reply was cut off at 1,000 tokens"),
+        (
+            Turn("def f(", finish="length", usage=Usage(100, 1_000)),
+            "the reply was cut off after 1,000 tokens",
+        ),
         (Turn("", finish="refused"), "the model refused to answer"),
         (Turn(" \n"), "the reply was empty"),
         (Turn(PARITY), ""),

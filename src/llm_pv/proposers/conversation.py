@@ -209,7 +209,7 @@ class Conversation:
             usage=_sum_usage(turns),
             tool_calls=min(self._calls, self._dialogue.most_calls)
             + sum(turn.hosted_calls for turn in turns),
-            failure=failure or _failure(turn, self._dialogue.model.max_output_tokens),
+            failure=failure or _failure(turn),
         )
 
     def _ask(self) -> ModelTurn:
@@ -296,10 +296,10 @@ def worst_case(
     return Amount(max(known) if known else None, sent + written)
 
 
-def _failure(turn: ModelTurn, most_tokens: int) -> str:
+def _failure(turn: ModelTurn) -> str:
     """Say what a last turn suffered from."""
     if turn.finish == "length":
-        return f"the reply was cut off at {most_tokens:,} tokens"
+        return f"the reply was cut off after {turn.usage.output_tokens:,} tokens"
     if turn.finish == "refused":
         return "the model refused to answer"
     if turn.finish == "error":

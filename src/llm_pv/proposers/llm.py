@@ -198,11 +198,13 @@ class LLM:
                 "--prompt-rows sets how many"
             )
 
+        alphabet = alphabet_of(train.inputs)
+
         def write(rows: Examples) -> str:
             return problem_statement(
                 rows,
                 classes,
-                alphabet=alphabet_of(train.inputs),
+                alphabet=alphabet,
                 variant=settings.prompt_variant,
                 tool=self.tool_place,
                 tool_rows=len(train),
