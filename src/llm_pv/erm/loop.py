@@ -79,7 +79,6 @@ class Selection:
     certificate: Certificate | None
     unanswered: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-
     usage: Usage = NO_USAGE
     cost_usd: float | None = 0.0
 
