@@ -19,7 +19,7 @@ RUN useradd --uid 1000 --create-home llm-pv \
     && mkdir /work \
     && chmod 1777 /home/llm-pv /work
 ENV HOME=/home/llm-pv
-USER llm-pv
+USER 1000
 WORKDIR /work
 ENTRYPOINT ["llm-pv"]
 CMD ["--help"]
