@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from llm_pv.data.examples import Classes, Examples, Splits
-from llm_pv.errors import ConfigurationError, ModelError, RunError
+from llm_pv.errors import ConfigurationError, CredentialError, ModelError, RunError
 from llm_pv.grid.request import GridRequest
 from llm_pv.icl.planning import Work, plan_cells
 from llm_pv.icl.problems import Problem, example_order, rows_problem, task_problems
@@ -56,7 +56,7 @@ class Parrot:
     ) -> Iterator[list[tuple[int, Answer]]]:
         for position, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
             if self.dies_after is not None and len(self.asked) >= self.dies_after:
-                raise ModelError("the server went away")
+                raise ModelError("the server went away", passing=True)
             self.asked.append(prompt)
             self.seeds.append(seed)
             text = prompt[-1] if self.says is None else self.says
@@ -161,6 +161,41 @@ def test_a_killed_run_goes_on_without_asking_again(tmp_path: Path) -> None:
     assert run(again, tmp_path / "run") == [result]
     assert again.asked == []
     assert "failed" not in (tmp_path / "run" / "summary.csv").read_text()
+
+
+def test_a_refused_prompt_fails_its_cell_alone(tmp_path: Path) -> None:
+    class Refusing(Parrot):
+        def answers(self, prompts: Any, asking: Any, *, seeds: Any) -> Any:
+            for group in super().answers(prompts, asking, seeds=seeds):
+                if len(self.asked) == 4:
+                    raise ModelError("HTTP 400: filtered")
+                yield group
+
+    problems = [problem("first"), problem("second")]
+    failed, done = run(Refusing(), tmp_path / "run", problems=problems)
+
+    assert (failed.status, failed.reason) == ("failed", "HTTP 400: filtered")
+    assert done.score is not None
+    assert done.score.accuracy == 1.0
+    again = Parrot()
+    assert [result.status for result in run(again, tmp_path / "run", problems=problems)] == [
+        "done",
+        "done",
+    ]
+    assert len(again.asked) == 10 - 3
+
+
+def test_a_refused_key_ends_the_run(tmp_path: Path) -> None:
+    class Locked(Parrot):
+        def answers(self, prompts: Any, asking: Any, *, seeds: Any) -> Any:
+            self.asked += prompts[:1]
+            raise CredentialError("the key is refused")
+
+    model = Locked()
+    with pytest.raises(CredentialError, match="refused"):
+        run(model, tmp_path / "run", problems=[problem("first"), problem("second")])
+
+    assert len(model.asked) == 1
 
 
 def test_an_answer_is_on_disk_before_the_next_is_asked(tmp_path: Path) -> None:

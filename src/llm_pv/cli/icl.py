@@ -1,22 +1,21 @@
 """``llm-pv icl``: labelled examples in the prompt, one more input to label in each."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.folders import free_folder
+from llm_pv.cli.grid_options import DrawingOptions
 from llm_pv.cli.icl_options import (
     AnsweringOptions,
-    OwnRowOptions,
     QuestionOptions,
-    TaskOptions,
+    RepeatedTaskOptions,
     open_model,
 )
 from llm_pv.cli.main import INTERRUPTED, complain
-from llm_pv.cli.options import Format, Rows, parse_types
+from llm_pv.cli.options import Format, ReadingOptions, Rows, given
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -33,8 +32,9 @@ def icl(
     /,
     *,
     model: str,
-    tasks: TaskOptions = TaskOptions(),
-    rows: OwnRowOptions = OwnRowOptions(),
+    tasks: RepeatedTaskOptions = RepeatedTaskOptions(),
+    drawing: DrawingOptions = DrawingOptions(),
+    rows: ReadingOptions = ReadingOptions(),
     answering: AnsweringOptions = AnsweringOptions(),
     question: QuestionOptions = QuestionOptions(),
     out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
@@ -65,7 +65,9 @@ def icl(
         How the results are shown: table, or one JSON object.
     """
     problems, configuration = (
-        task_problems_of(tasks, question) if data is None else _rows_of(data, rows, question, tasks)
+        task_problems_of(tasks, drawing, question)
+        if data is None
+        else _rows_of(data, rows, question, given(tasks) + given(drawing))
     )
     opened = open_model(model, answering, question)
     try:
@@ -84,7 +86,7 @@ def icl(
 
 
 def task_problems_of(
-    tasks: TaskOptions, question: QuestionOptions
+    tasks: RepeatedTaskOptions, drawing: DrawingOptions, question: QuestionOptions
 ) -> tuple[list["Problem"], dict[str, Any]]:
     """Return the data sets of the tasks asked for, and what identifies them."""
     from llm_pv.grid.request import GridRequest
@@ -94,39 +96,28 @@ def task_problems_of(
         functions=tasks.functions,
         lengths=tasks.lengths or None,
         trials=tasks.trials,
-        sampler=tasks.sampler,
+        sampler=drawing.sampler,
         train_size=question.train_size,
         test_size=question.test_size,
         seed=question.seed,
-        table=tasks.table,
-        raw_tables=tasks.raw_tables,
+        table=drawing.table,
+        raw_tables=drawing.raw_tables,
     )
-    problems = task_problems(request, tasks.dataset_dir)
+    problems = task_problems(request, drawing.dataset_dir)
     return problems, {"request": request.record() | {"validation_size": 0}}
 
 
 def _rows_of(
-    data: str, rows: OwnRowOptions, question: QuestionOptions, tasks: TaskOptions
+    data: str, rows: ReadingOptions, question: QuestionOptions, misplaced: list[str]
 ) -> tuple[list["Problem"], dict[str, Any]]:
     """Return rows of the user's own, and what identifies them."""
-    from llm_pv import learning
     from llm_pv.icl.problems import rows_problem
+    from llm_pv.learning import SplitSizes
 
-    changed = [
-        name for name, value in asdict(tasks).items() if value != asdict(TaskOptions())[name]
-    ]
-    if changed:
-        option = changed[0].replace("_", "-")
-        raise ConfigurationError(f"--{option} is for benchmark tasks, and {data} are rows")
+    if misplaced:
+        raise ConfigurationError(f"{misplaced[0]} is for benchmark tasks, and {data} are rows")
     name = "standard input" if data == "-" else Path(data).name
-    splits = learning.read_splits(
-        data,
-        target=rows.target,
-        types=parse_types(rows.types),
-        data_format=rows.data_format,
-        test=rows.test,
-        seed=question.seed,
-    )
+    splits = rows.splits(data, SplitSizes(), question.seed)
     for warning in splits.warnings:
         complain(warning)
     problem = rows_problem(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_pv.cli.options import Format
+from llm_pv.errors import LLMPVError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -69,7 +70,21 @@ CELL_COLUMNS = (
 
 
 def report(results: Sequence["CellResult"], path: Path, format: Format) -> int:  # noqa: A002
-    """Show what a run came to and return the exit status."""
+    """Show what a run came to and return the exit status.
+
+    Raises
+    ------
+    LLMPVError
+        If not a single cell could be done.
+    """
+    from llm_pv.runs.directory import FAILED
+
+    if not any(result.score for result in results):
+        reasons = dict.fromkeys(result.reason for result in results)
+        raise LLMPVError(
+            f"no cell could be done: {'; '.join(list(reasons)[:3])}; answers are kept, and the "
+            f"same command with --out {path} tries the rest again"
+        )
     if format == "json":
         record = {"run": str(path), "cells": [result.record() for result in results]}
         sys.stdout.write(json.dumps(record, indent=2) + "\n")
@@ -81,7 +96,7 @@ def report(results: Sequence["CellResult"], path: Path, format: Format) -> int: 
         for text in dict.fromkeys(result.reason for result in results if result.reason):
             terminal.print(text, style="dim", markup=False, highlight=False)
         terminal.print(f"run: {path}", markup=False, highlight=False, soft_wrap=True)
-    return 0
+    return 1 if any(result.status == FAILED for result in results) else 0
 
 
 def _table(results: Sequence["CellResult"]) -> "Table":

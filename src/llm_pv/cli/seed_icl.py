@@ -10,11 +10,12 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Group, Parameter
 
+from llm_pv.cli.grid_options import DrawingOptions
 from llm_pv.cli.icl import run_and_report, task_problems_of
 from llm_pv.cli.icl_options import (
     AnsweringOptions,
     QuestionOptions,
-    TaskOptions,
+    RepeatedTaskOptions,
     local_provider,
     open_model,
 )
@@ -53,7 +54,8 @@ def incontext(
         Literal["vllm", "openai", "hf", "anthropic", "google", "openai-compatible"] | None,
         Parameter(help="Who answers; default vllm, and hf where vLLM is not installed."),
     ] = None,
-    tasks: TaskOptions = TaskOptions(),
+    tasks: RepeatedTaskOptions = RepeatedTaskOptions(),
+    drawing: DrawingOptions = DrawingOptions(),
     answering: AnsweringOptions = AnsweringOptions(),
     question: QuestionOptions = QuestionOptions(),
     output: SeedOutput = SeedOutput(),
@@ -66,7 +68,7 @@ def incontext(
         A folder with a model, a name on the hub, or a vendor's name.
     """
     name = _full_name(model, provider, answering.base_url)
-    problems, configuration = task_problems_of(tasks, question)
+    problems, configuration = task_problems_of(tasks, drawing, question)
     opened = open_model(name, answering, question)
     try:
         facts = [opened.identity, repr(question.settings()), configuration]
