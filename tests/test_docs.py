@@ -88,6 +88,7 @@ def test_shell_blocks_run_in_order(page: Path, folder: Path) -> None:
                 ["bash", "-euo", "pipefail", "-c", block.text],
                 cwd=folder,
                 env=environment,
+                check=False,
                 capture_output=True,
                 text=True,
             )

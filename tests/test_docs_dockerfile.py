@@ -24,7 +24,7 @@ def test_a_linter_that_parses_it_finds_nothing() -> None:
     linter = shutil.which("hadolint", path=str(Path(sys.executable).parent))
     if linter is None:
         pytest.skip("hadolint is not installed: pip install --group test")
-    done = subprocess.run([linter, str(DOCKERFILE)], capture_output=True, text=True)
+    done = subprocess.run([linter, str(DOCKERFILE)], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
 

@@ -127,5 +127,3 @@ def test_training(here: Path) -> None:
     assert documented("Training") == set(metrics)
     (row,) = (row for table in tables(PAGE) for row in table if row[0] == "`evaluations`")
     assert set(re.findall(r"`(\w+)`", row[1])) == set(metrics["evaluations"][0])
-
-
