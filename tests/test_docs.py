@@ -1,4 +1,4 @@
-"""The documentation does what it shows: its code runs, its commands parse, its links lead somewhere."""
+"""The documentation does what it shows: code runs, commands parse, links lead somewhere."""
 
 import os
 import re
@@ -45,6 +45,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 # Whether a search hits a cap in seconds depends on the machine.
+@pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=name_of)
 def test_python_blocks_run_in_order(
@@ -66,6 +67,7 @@ def test_python_blocks_run_in_order(
             assert_shown(printed, block, page)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", WITH_SHELL, ids=name_of)
 def test_shell_blocks_run_in_order(page: Path, folder: Path) -> None:
     programs = folder / "bin"
