@@ -1,5 +1,6 @@
 # make demo   set up the environment and run the main job on real rows
 # make test   install what the tests need and run them
+# make docs   build the documentation into site/, warnings being errors
 # make coverage   run them again and hold the coverage of src to 90 percent
 PYTHON ?= python3
 VENV ?= .venv
@@ -7,7 +8,7 @@ BIN := $(VENV)/bin
 # A build of PyTorch for the tests; any other that pip takes will do.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test coverage lint format clean
+.PHONY: demo test coverage docs lint format clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "LLM-PV needs Python 3.11 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
@@ -35,6 +36,13 @@ test: $(VENV)/.test-installed
 coverage: $(VENV)/.test-installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term --cov-fail-under=90
 
+$(VENV)/.docs-installed: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --group docs
+	@touch $@
+
+docs: $(VENV)/.docs-installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 lint: $(VENV)/.test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -45,4 +53,4 @@ format: $(VENV)/.test-installed
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist .coverage htmlcov
+	rm -rf $(VENV) build dist site .coverage htmlcov
