@@ -23,6 +23,7 @@ from llm_pv.cli.model_options import (
 )
 from llm_pv.cli.options import Format, SandboxOptions
 from llm_pv.cli.report import leave_page
+from llm_pv.cli.scale_options import ClusterOptions
 from llm_pv.errors import ConfigurationError, DataError, LLMPVError
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def synthesize(
     out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
     format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
     sandbox: SandboxOptions = SandboxOptions(),
+    cluster: ClusterOptions = ClusterOptions(),
 ) -> int:
     """Learn programs for a grid of benchmark tasks: functions by lengths by trials.
 
@@ -126,6 +128,7 @@ def synthesize(
             replace(search_for, concurrency=asking.concurrency),
             data=data,
             sandbox=sandbox,
+            cluster=cluster,
             transfer=search.transfer,
             out=out,
             format=format,
@@ -154,6 +157,7 @@ def _run(
     *,
     data: DataSetOptions,
     sandbox: SandboxOptions,
+    cluster: ClusterOptions,
     transfer: bool,
     out: Path | None,
     format: Format,  # noqa: A002
@@ -164,7 +168,7 @@ def _run(
 
     path = out or free_folder("synthesize")
     try:
-        with sandbox.open() as opened, grid_progress() as progress:
+        with cluster.trials(sandbox) as (opened, elsewhere), grid_progress() as progress:
             result = run_grid(
                 request,
                 search,
@@ -174,6 +178,7 @@ def _run(
                 concurrency=search.concurrency,
                 transfer=transfer,
                 observer=progress,
+                elsewhere=elsewhere,
             )
     except KeyboardInterrupt:
         complain(f"interrupted; the same command with --out {path} goes on from here")

@@ -58,7 +58,9 @@ class Elsewhere(Protocol):
         """Take what all trials share, before the first of them."""
         ...
 
-    def do(self, trial: Trial, splits: Splits | None, known: Callable[[], Known]) -> Iterator[Parcel]:
+    def do(
+        self, trial: Trial, splits: Splits | None, known: Callable[[], Known]
+    ) -> Iterator[Parcel]:
         """Do a trial and yield what it comes to; the first parcel tells that it has begun.
 
         Parameters

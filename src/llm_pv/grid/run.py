@@ -135,7 +135,15 @@ def run_grid(
         elif search.proposer == "length-first":
             proposer = InWorker(proposer, workers)
         around = Surroundings(request, plan, run, sandbox, workers, dataset_dir, transfer)
-        _Grid(run, around, proposer, concurrency, observer or Observer(), elsewhere).run(trials)
+        grid = _Grid(
+            run,
+            around,
+            proposer,
+            concurrency=concurrency,
+            observer=observer or Observer(),
+            elsewhere=elsewhere,
+        )
+        grid.run(trials)
         return collect(run, trials)
 
 
@@ -147,6 +155,7 @@ class _Grid:
         run: RunDirectory,
         around: Surroundings,
         proposer: Proposer,
+        *,
         concurrency: int,
         observer: Observer,
         elsewhere: Elsewhere | None,

@@ -48,7 +48,11 @@ class Workers:
     6
     """
 
+    far = False
+    """Whether they are on other machines: calls had better be few then, and large."""
+
     def __init__(self, size: int) -> None:
+        self.size = size
         self._idle: queue.LifoQueue[_Process | None] = queue.LifoQueue()
         for _ in range(size):
             self._idle.put(None)
@@ -101,6 +105,10 @@ class Workers:
             return cast("_Result", answer)
         raise error_of(*answer)
 
+    def share(self, value: _Result) -> _Result:
+        """Return what stands for a value that several calls take, as an argument by position."""
+        return value
+
     def close(self) -> None:
         """End every process; calls in progress raise WorkerLostError."""
         with self._lock:
@@ -143,6 +151,22 @@ class Workers:
                 continue  # what was left to write has no reader any more
         with self._lock:
             self._started.discard(process)
+
+
+class InThisProcess(Workers):
+    """Runs functions where it is called; for a process that is a worker itself."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def call(
+        self,
+        function: Callable[_Arguments, _Result],
+        *args: _Arguments.args,
+        **kwargs: _Arguments.kwargs,
+    ) -> _Result:
+        """Run a function and return what it returns."""
+        return function(*args, **kwargs)
 
 
 def serve(calls: BinaryIO, answers: BinaryIO) -> None:
