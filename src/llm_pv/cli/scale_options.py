@@ -44,6 +44,12 @@ class ClusterOptions:
             yield opened, ClusterTrials(cluster)
 
     @contextmanager
+    def candidates(self, sandbox: SandboxOptions) -> "Iterator[Sandbox]":
+        """Give where candidates run."""
+        with self.trials(sandbox) as (opened, _):
+            yield opened
+
+    @contextmanager
     def workers(self) -> "Iterator[Workers | None]":
         """Give where fits are made; None for here."""
         if self.ray is None:
