@@ -11,7 +11,6 @@ from llm_pv.cli.main import run as llm_pv
 from llm_pv.erm.loop import Plan
 from llm_pv.errors import ConfigurationError
 from llm_pv.grid.elsewhere import Parcel, Work
-from llm_pv.grid.request import Trial
 from llm_pv.grid.workers import error_of
 from llm_pv.proposers.replay import Replay
 from llm_pv.runs.cells import Cell
@@ -39,7 +38,6 @@ def closed_port() -> int:
 def warm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Confining]:
     """A confining whose sandbox is closed after the test."""
     monkeypatch.setattr(Versions, "here", lambda: HERE)
-    monkeypatch.setattr(tasks, "PARCEL_SECONDS", 0.01)
     yield Confining()
     for sandbox in tasks._sandboxes.values():
         sandbox.close()
@@ -133,10 +131,14 @@ def test_a_machine_runs_programs_and_functions_and_tells_errors(warm: Confining)
     assert isinstance(refused, tasks.Failed)
 
 
-def no_work() -> tuple[Work, None, tuple[Trial, Known]]:
+def no_work() -> tuple[Work, None, tasks.Errand]:
     work = Work(SMALL, Plan(1), Replay(Path("/nowhere")), transfer=False)
     cell = Cell("fn_a", 20, "paper", 0)
-    return work, None, (SMALL.plan()[0], Known(cell, False, Path("run"), Path("p.py")))
+    return (
+        work,
+        None,
+        tasks.Errand(SMALL.plan()[0], Known(cell, False, Path("run"), Path("p.py")), 1.0),
+    )
 
 
 def test_a_trial_is_sent_in_parcels_that_leave_a_whole_run_where_they_are_written_down(
@@ -148,7 +150,11 @@ def test_a_trial_is_sent_in_parcels_that_leave_a_whole_run_where_they_are_writte
     with RunDirectory(tmp_path / "run", {}) as run:
         work = Work(SMALL, plan, carried(proposer), transfer=True)
         (tmp_path / "replies.jsonl").unlink()
-        parcels = list(tasks.stream(HERE, warm, work, None, (trial, Known.of(run, trial.cell))))
+        parcels = list(
+            tasks.stream(
+                HERE, warm, work, None, tasks.Errand(trial, Known.of(run, trial.cell), 0.01)
+            )
+        )
         assert parcels[0] == Parcel()
         for parcel in parcels:
             assert isinstance(parcel, Parcel)

@@ -272,6 +272,7 @@ class _Grid:
                 if attempt.number > heard:  # a trial that is gone on with tells them again
                     heard = attempt.number
                     on_attempt(attempt)
+        self._run.cell_log(trial.cell).shorten()  # millions of attempts would fill the memory
 
     def _done(self, trial: Trial) -> bool:
         if not self._run.finished(trial.cell):

@@ -125,6 +125,17 @@ class CellLog:
         self.write_replies([named(self.cell, record) for record in records])
         self.turns.extend(dict(record) for record in records)
 
+    def shorten(self) -> None:
+        """Forget what nobody asks of a finished cell any more; on disk nothing changes."""
+        self.replies.clear()
+        self.turns.clear()
+        self.attempts[:] = [
+            {name: record[name] for name in ("kind", "attempt") if name in record}
+            if record["kind"] == "attempt"
+            else record
+            for record in self.attempts
+        ]
+
     def append_attempt(self, record: Record) -> None:
         """Put one verified attempt on disk, then into the log."""
         self.append_attempts([record])

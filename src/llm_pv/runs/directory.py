@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from llm_pv import __version__
 from llm_pv.errors import RunError
 from llm_pv.runs.cells import Cell, CellLog, named
-from llm_pv.runs.files import read_csv, remove_leftovers, write_atomically, write_csv
+from llm_pv.runs.files import csv_text, read_csv, remove_leftovers, write_atomically, write_csv
 from llm_pv.runs.journal import Journal, Record, read_journal
 from llm_pv.runs.together import Together
 
@@ -229,8 +229,12 @@ class RunDirectory:
         self, cell: Cell, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]
     ) -> Path:
         """Write the per-example predictions on the test rows and return their path."""
+        return self.write_prediction_text(cell, csv_text(list(columns), rows))
+
+    def write_prediction_text(self, cell: Cell, text: str) -> Path:
+        """Write predictions that are CSV already and return their path."""
         path = self.path / "predictions" / f"{cell.slug}-t{cell.trial}.csv"
-        write_csv(path, list(columns), rows)
+        write_atomically(path, text)
         return path
 
     def write_prompt(self, digest: str, text: str) -> Path:

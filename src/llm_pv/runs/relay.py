@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from llm_pv.runs.cells import Cell, CellLog, named
 from llm_pv.runs.directory import FAILED, RunDirectory
+from llm_pv.runs.files import csv_text
 from llm_pv.runs.journal import Record
 
 Message = tuple[str, tuple[Any, ...]]
@@ -167,8 +168,8 @@ class Relay:
     def write_predictions(
         self, cell: Cell, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]
     ) -> Path:
-        """Send the predictions on the test rows."""
-        self._tell("write_predictions", cell, tuple(columns), [dict(row) for row in rows])
+        """Send the predictions on the test rows, as text: it is put together here, not there."""
+        self._tell("write_prediction_text", cell, csv_text(list(columns), rows))
         return self.path
 
     def log(self, level: str, message: str, **facts: Any) -> None:
@@ -220,5 +221,5 @@ _WRITERS: Mapping[str, Callable[..., object]] = {
     "finish": RunDirectory.finish,
     "add_transfer": RunDirectory.add_transfer,
     "write_program": RunDirectory.write_program,
-    "write_predictions": RunDirectory.write_predictions,
+    "write_prediction_text": RunDirectory.write_prediction_text,
 }

@@ -21,12 +21,26 @@ from llm_pv.scale.needs import Confining, Versions
 if TYPE_CHECKING:
     from llm_pv.erm.attempts import Attempt
 
-PARCEL_SECONDS = 1.0
-"""How often a trial sends what it has; what a machine that dies has not sent is done again."""
-
 _Result = TypeVar("_Result")
 
 _sandboxes: dict[Confining, Sandbox] = {}
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What one trial sends along.
+
+    Parameters
+    ----------
+    trial, known
+        The trial, and what is known of its cell.
+    every
+        Seconds between its parcels.
+    """
+
+    trial: Trial
+    known: Known
+    every: float
 
 
 @dataclass(frozen=True)
@@ -75,9 +89,9 @@ def stream(
     confining: Confining,
     work: Work,
     splits: Splits | None,
-    what: tuple[Trial, Known],
+    errand: Errand,
 ) -> Iterator[Parcel | Failed]:
-    """Do a trial and yield what it comes to, every second; the first parcel is empty."""
+    """Do a trial and yield now and then what it comes to; the first parcel is empty."""
     try:
         _same(driver)
         sandbox = warm_sandbox(confining)
@@ -85,21 +99,20 @@ def stream(
         yield Failed(told(error))
         return
     yield Parcel()
-    trial, known = what
     outbox = _Outbox()
     around = Surroundings(
         work.request,
         work.plan,
-        Relay(known, outbox.messages.append),
+        Relay(errand.known, outbox.messages.append),
         sandbox,
         InThisProcess(),
         None,
         work.transfer,
         splits,
     )
-    thread = threading.Thread(target=outbox.fill, args=(trial, work, around), daemon=True)
+    thread = threading.Thread(target=outbox.fill, args=(errand.trial, work, around), daemon=True)
     thread.start()
-    while not outbox.full.wait(PARCEL_SECONDS):
+    while not outbox.full.wait(errand.every):
         if (parcel := outbox.parcel()) is not None:
             yield parcel
     if (parcel := outbox.parcel()) is not None:

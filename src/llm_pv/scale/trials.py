@@ -13,10 +13,25 @@ from llm_pv.proposers.base import Proposal, Proposer
 from llm_pv.proposers.replay import Replay
 from llm_pv.runs.relay import Known
 from llm_pv.scale.cluster import RETRIES, Cluster
-from llm_pv.scale.tasks import stream
+from llm_pv.scale.tasks import Errand, stream
 
 MOST_UNDER_WAY = 2_000
 """Trials handed to the cluster at the same time; each has a thread here that waits for it."""
+
+
+PARCELS_A_SECOND = 100
+"""As many parcels as the driver unpacks beside its other work, whatever the cluster's size."""
+
+
+def parcel_seconds(slots: int) -> float:
+    """Return how often a trial sends what it has; what is not sent a lost machine costs.
+
+    Examples
+    --------
+    >>> parcel_seconds(8), parcel_seconds(1_000)
+    (1.0, 10.0)
+    """
+    return max(1.0, slots / PARCELS_A_SECOND)
 
 
 @dataclass(frozen=True)
@@ -101,7 +116,7 @@ class ClusterTrials:
                 self._cluster.confining,
                 self._work,
                 rows,
-                (trial, known()),
+                Errand(trial, known(), parcel_seconds(self._cluster.slots)),
                 retries=0,  # a trial is gone on with from what it has sent, never begun anew
                 streaming=True,
             )
