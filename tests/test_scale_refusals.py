@@ -150,11 +150,8 @@ def test_a_trial_is_sent_in_parcels_that_leave_a_whole_run_where_they_are_writte
     with RunDirectory(tmp_path / "run", {}) as run:
         work = Work(SMALL, plan, carried(proposer), transfer=True)
         (tmp_path / "replies.jsonl").unlink()
-        parcels = list(
-            tasks.stream(
-                HERE, warm, work, None, tasks.Errand(trial, Known.of(run, trial.cell), 0.01)
-            )
-        )
+        errand = tasks.Errand(trial, Known.of(run, trial.cell), 0.01)
+        parcels = list(tasks.stream(HERE, warm, work, None, errand))
         assert parcels[0] == Parcel()
         for parcel in parcels:
             assert isinstance(parcel, Parcel)
