@@ -138,6 +138,34 @@ class TestOneConnection:
             read_summary(tmp_path / "here")
         )
 
+    def test_rows_of_a_table_are_read_here_and_sent(
+        self, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)  # a machine of the cluster finds no such file
+        names = [*(f"column_{n}" for n in range(14)), "income"]
+        lines = [[*(str(n % (k + 2)) for k in range(14)), "<=50K"] for n in range(100)]
+        lines += [[*(str(n % (k + 3)) for k in range(14)), ">50K"] for n in range(100)]
+        text = "\n".join(",".join(line) for line in [names, *lines])
+        Path("table.csv").write_text(text + "\n")
+        request = GridRequest(
+            functions=("fn_m",),
+            trials=1,
+            train_size=20,
+            validation_size=20,
+            test_size=40,
+            table=Path("table.csv"),
+        )
+        result = run_grid(
+            request,
+            replies(tmp_path, ALWAYS_ONE),
+            sandbox=ClusterSandbox(cluster),
+            out=tmp_path / "run",
+            elsewhere=ClusterTrials(cluster),
+        )
+        assert result.cells[0].reasons == ()
+        assert result.cells[0].test is not None
+        assert result.cells[0].test.mean == 0.5, "half of the rows are of each class"
+
     def test_a_node_that_is_killed_costs_what_its_trial_had_not_sent(
         self, nodes: Any, cluster: Cluster, sandbox: Sandbox, tmp_path: Path
     ) -> None:
