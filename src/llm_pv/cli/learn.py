@@ -21,11 +21,13 @@ from llm_pv.cli.model_options import (
 )
 from llm_pv.cli.options import ROWS, Format, Rows, SandboxOptions, ValidatedReadingOptions
 from llm_pv.cli.report import leave_page
+from llm_pv.cli.scale_options import ClusterOptions
 from llm_pv.cli.search_options import SEARCH, SearchOptions
 
 if TYPE_CHECKING:
     from llm_pv.data.examples import Splits
     from llm_pv.learning import Search
+    from llm_pv.sandbox import Sandbox
 
 _OUTPUT = Group("Output", sort_key=5)
 
@@ -65,6 +67,7 @@ def learn(
     out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
     format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
     sandbox: SandboxOptions = SandboxOptions(),
+    cluster: ClusterOptions = ClusterOptions(),
 ) -> int:
     """Learn a program from labelled rows, certify it and write it as a Python file.
 
@@ -111,7 +114,10 @@ def learn(
             return 0
         if llm is not None:
             disclose(llm, splits, search.seed)
-        return _learn(splits, rows, search_for, sandbox=sandbox, name=name, out=out, format=format)
+        with cluster.candidates(sandbox) as opened:
+            return _learn(
+                splits, rows, search_for, sandbox=opened, name=name, out=out, format=format
+            )
 
 
 def _learn(
@@ -119,7 +125,7 @@ def _learn(
     rows: RowOptions,
     search: "Search",
     *,
-    sandbox: SandboxOptions,
+    sandbox: "Sandbox",
     name: str,
     out: Path | None,
     format: Format,  # noqa: A002
@@ -130,12 +136,12 @@ def _learn(
 
     path = out or new_folder(_slug(name))
     try:
-        with sandbox.open() as opened, attempt_progress() as progress:
+        with attempt_progress() as progress:
             learned = learning.learn(
                 splits,
                 target=rows.target,
                 search=replace(search, progress=progress.search),
-                sandbox=opened,
+                sandbox=sandbox,
                 out=path,
                 name=name,
                 on_attempt=progress.attempt,

@@ -22,6 +22,7 @@ from llm_pv.cli.model_options import (
 )
 from llm_pv.cli.options import Format, SandboxOptions
 from llm_pv.cli.report import leave_page
+from llm_pv.cli.scale_options import ClusterOptions
 from llm_pv.cli.search_options import SEARCH, SearchOptions
 from llm_pv.errors import DataError, LLMPVError
 
@@ -53,6 +54,7 @@ def synthesize(
     out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
     format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
     sandbox: SandboxOptions = SandboxOptions(),
+    cluster: ClusterOptions = ClusterOptions(),
 ) -> int:
     """Learn programs for a grid of benchmark tasks: functions by lengths by trials.
 
@@ -97,6 +99,7 @@ def synthesize(
             search_for,
             data=data,
             sandbox=sandbox,
+            cluster=cluster,
             transfer=search.transfer,
             out=out,
             format=format,
@@ -125,6 +128,7 @@ def _run(
     *,
     data: DataSetOptions,
     sandbox: SandboxOptions,
+    cluster: ClusterOptions,
     transfer: bool,
     out: Path | None,
     format: Format,  # noqa: A002
@@ -135,7 +139,7 @@ def _run(
 
     path = out or free_folder("synthesize")
     try:
-        with sandbox.open() as opened, grid_progress() as progress:
+        with cluster.trials(sandbox) as (opened, elsewhere), grid_progress() as progress:
             result = run_grid(
                 request,
                 search,
@@ -145,6 +149,7 @@ def _run(
                 concurrency=search.concurrency,
                 transfer=transfer,
                 observer=progress,
+                elsewhere=elsewhere,
             )
     except KeyboardInterrupt:
         complain(f"interrupted; the same command with --out {path} goes on from here")

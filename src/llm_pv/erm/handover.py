@@ -8,7 +8,7 @@ from llm_pv.data.examples import Splits
 from llm_pv.erm.learned import LearnedProgram
 from llm_pv.programs.saved import write_program
 from llm_pv.runs.cells import Cell, CellLog
-from llm_pv.runs.directory import RunDirectory
+from llm_pv.runs.relay import Results
 
 
 @dataclass(frozen=True)
@@ -18,14 +18,14 @@ class Destination:
     Parameters
     ----------
     run
-        The open run directory.
+        The open run directory, or a relay to one.
     cell
         The cell of it.
     columns
         Further columns of the cell's row in ``summary.csv``.
     """
 
-    run: RunDirectory
+    run: Results
     cell: Cell
     columns: Mapping[str, Any] = field(default_factory=dict)
 

@@ -24,6 +24,9 @@ _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 _Process = subprocess.Popen[bytes]
 
+Told = tuple[type[Exception], str, str]
+"""An error of another process: its class, its message, its traceback."""
+
 
 class WorkerLostError(LLMPVError, RuntimeError):
     """A worker process ended before it answered."""
@@ -45,7 +48,11 @@ class Workers:
     6
     """
 
+    far = False
+    """Whether they are on other machines: calls had better be few then, and large."""
+
     def __init__(self, size: int) -> None:
+        self.size = size
         self._idle: queue.LifoQueue[_Process | None] = queue.LifoQueue()
         for _ in range(size):
             self._idle.put(None)
@@ -96,7 +103,11 @@ class Workers:
             self._idle.put(process)
         if succeeded:
             return cast("_Result", answer)
-        raise _error_of(*answer)
+        raise error_of(*answer)
+
+    def share(self, value: _Result) -> _Result:
+        """Return what stands for a value that several calls take, as an argument by position."""
+        return value
 
     def close(self) -> None:
         """End every process; calls in progress raise WorkerLostError."""
@@ -142,6 +153,22 @@ class Workers:
             self._started.discard(process)
 
 
+class InThisProcess(Workers):
+    """Runs functions where it is called; for a process that is a worker itself."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def call(
+        self,
+        function: Callable[_Arguments, _Result],
+        *args: _Arguments.args,
+        **kwargs: _Arguments.kwargs,
+    ) -> _Result:
+        """Run a function and return what it returns."""
+        return function(*args, **kwargs)
+
+
 def serve(calls: BinaryIO, answers: BinaryIO) -> None:
     """Answer calls until there are no more."""
     while True:
@@ -152,12 +179,12 @@ def serve(calls: BinaryIO, answers: BinaryIO) -> None:
         try:
             answer = pickle.dumps((True, function(*args, **kwargs)))
         except Exception as error:  # noqa: BLE001 - the caller is told, whatever it is
-            answer = pickle.dumps((False, _told(error)))
+            answer = pickle.dumps((False, told(error)))
         answers.write(answer)
         answers.flush()
 
 
-def _told(error: Exception) -> tuple[type[Exception], str, str]:
+def told(error: Exception) -> Told:
     """Return an error as a class, a message and a traceback, which always can be pickled."""
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, LLMPVError):
@@ -165,7 +192,8 @@ def _told(error: Exception) -> tuple[type[Exception], str, str]:
     return RuntimeError, f"{type(error).__name__}: {error}", trace
 
 
-def _error_of(kind: type[Exception], message: str, trace: str) -> Exception:
+def error_of(kind: type[Exception], message: str, trace: str) -> Exception:
+    """Return the error that was told of in another process."""
     # Past __init__, which may want other arguments than the finished message.
     error = kind.__new__(kind, message)
     error.add_note(f"In the worker process:\n{trace}")

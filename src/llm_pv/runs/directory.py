@@ -15,7 +15,7 @@ import json
 import platform
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -26,8 +26,9 @@ from filelock import FileLock, Timeout
 from llm_pv import __version__
 from llm_pv.errors import RunError
 from llm_pv.runs.cells import Cell, CellLog, named
-from llm_pv.runs.files import read_csv, remove_leftovers, write_atomically, write_csv
+from llm_pv.runs.files import csv_text, read_csv, remove_leftovers, write_atomically, write_csv
 from llm_pv.runs.journal import Journal, Record, read_journal
+from llm_pv.runs.together import Together
 
 FORMAT = 1
 """Version of the layout; a run of another version is refused, never guessed at."""
@@ -146,6 +147,7 @@ class RunDirectory:
             for row in read_summary(path):
                 self._rows.setdefault(_place(row), {})[_way(row)] = row
             self._mutex = threading.Lock()
+            self._write_rows = Together(self._rewrite_summary)
         except BaseException:
             self._lock.release()
             raise
@@ -178,7 +180,7 @@ class RunDirectory:
             attempts,
             turns,
             lambda records: self._replies.append(*records),
-            self._attempts.append,
+            lambda records: self._attempts.append(*records),
             self.write_prompt,
         )
 
@@ -204,13 +206,7 @@ class RunDirectory:
         """Write the cell's row into ``summary.csv``, in place of an earlier one."""
         whole: Record = dict.fromkeys(SUMMARY_COLUMNS, "") | named(cell, row)
         texts = {name: "" if value is None else str(value) for name, value in whole.items()}
-        place = _place(texts)
-        with self._mutex:
-            rows = self._rows.pop(place, {})
-            others = {way: row for way, row in rows.items() if cell.method and way != _way(texts)}
-            self._rows[place] = others | {_way(texts): texts}
-            every = [row for rows in self._rows.values() for row in rows.values()]
-            write_csv(self.path / "summary.csv", SUMMARY_COLUMNS, every)
+        self._write_rows((bool(cell.method), texts))
 
     def transfer(self, cell: Cell) -> list[Record]:
         """Return how the cell's selected program did on other data, one record each."""
@@ -236,8 +232,12 @@ class RunDirectory:
         self, cell: Cell, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]
     ) -> Path:
         """Write the per-example predictions on the test rows and return their path."""
+        return self.write_prediction_text(cell, csv_text(list(columns), rows))
+
+    def write_prediction_text(self, cell: Cell, text: str) -> Path:
+        """Write predictions that are CSV already and return their path."""
         path = self.path / "predictions" / f"{cell.slug}-t{cell.trial}.csv"
-        write_csv(path, list(columns), rows)
+        write_atomically(path, text)
         return path
 
     def write_prompt(self, digest: str, text: str) -> Path:
@@ -251,6 +251,17 @@ class RunDirectory:
         """Append one line to ``runner.log``."""
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
         self._log.append({"time": time, "level": level, "message": message, **facts})
+
+    def _rewrite_summary(self, rows: Sequence[tuple[bool, dict[str, str]]]) -> None:
+        """Take in rows, each with whether its run has several methods, and write all there are."""
+        with self._mutex:
+            for several, texts in rows:
+                place, way = _place(texts), _way(texts)
+                there = self._rows.pop(place, {})
+                others = {other: row for other, row in there.items() if several and other != way}
+                self._rows[place] = others | {way: texts}
+            every = [row for rows in self._rows.values() for row in rows.values()]
+        write_csv(self.path / "summary.csv", SUMMARY_COLUMNS, every)
 
     def _refuse_foreign_folder(self) -> None:
         """Raise if there are files but no run; what a kill left of a first write is no file."""

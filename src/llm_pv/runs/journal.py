@@ -2,12 +2,12 @@
 
 import json
 import os
-import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from llm_pv.errors import RunError
+from llm_pv.runs.together import Together
 
 Record = dict[str, Any]
 """One line: plain JSON values by name."""
@@ -40,7 +40,7 @@ class Journal:
         self.path = path
         self.repaired = False
         self._sync = sync
-        self._lock = threading.Lock()
+        self._write = Together(self._append_bytes)
         self._cut_torn_line()
 
     def append(self, *records: Mapping[str, Any]) -> None:
@@ -51,12 +51,17 @@ class Journal:
         RunError
             If the file cannot be written: a full disk, a read-only directory.
         """
-        data = b"".join(
-            json.dumps(record, ensure_ascii=True, allow_nan=False).encode() + b"\n"
-            for record in records
+        self._write(
+            b"".join(
+                json.dumps(record, ensure_ascii=True, allow_nan=False).encode() + b"\n"
+                for record in records
+            )
         )
+
+    def _append_bytes(self, parts: Sequence[bytes]) -> None:
+        data = b"".join(parts)
         try:
-            with self._lock, self.path.open("ab", buffering=0) as file:
+            with self.path.open("ab", buffering=0) as file:
                 start = file.tell()
                 if file.write(data) != len(data):
                     file.truncate(start)
