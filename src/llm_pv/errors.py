@@ -33,6 +33,10 @@ class RunError(LLMPVError, RuntimeError):
     """A run directory that cannot be written, read or resumed."""
 
 
+class RepairWarning(UserWarning):
+    """A log whose last line a killed process or a full disk cut short was mended; no error."""
+
+
 class ModelError(LLMPVError, RuntimeError):
     """A call of a language model that failed for good, after its retries.
 
