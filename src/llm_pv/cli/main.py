@@ -4,13 +4,15 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TextIO
 
 from cyclopts import App, CycloptsError
 
 from llm_pv import __version__
-from llm_pv.errors import LLMPVError
+from llm_pv.errors import LLMPVError, RepairWarning
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -55,7 +57,7 @@ def run_app(application: App, arguments: Sequence[str]) -> int:
     0 is success, 1 a negative answer (no program found), 2 a request that cannot be met, told in
     one line, and 130 an interruption by Ctrl-C or SIGTERM.
     """
-    with _stopped_by_signals():
+    with _stopped_by_signals(), _warnings_in_one_line():
         return _run_app(application, arguments)
 
 
@@ -133,6 +135,30 @@ def _stopped_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Show the package's own warnings as its errors are shown."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", RepairWarning)
+        others = warnings.showwarning
+
+        def show(  # noqa: PLR0917 - as Python calls it
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, RepairWarning):
+                complain(str(message))
+            else:
+                others(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
 
 
 def _give_up_output() -> None:

@@ -131,7 +131,7 @@ class RunDirectory:
             self._attempts = Journal(path / "results_attempts.jsonl", sync=False)
             self._transfer = Journal(path / "transfer.jsonl", sync=False)
             self._log = Journal(path / "runner.log", sync=False)
-            for journal in (self._replies, self._attempts, self._transfer):
+            for journal in (self._replies, self._attempts, self._transfer, self._log):
                 if journal.repaired:
                     self.log("warning", f"{journal.path.name}: cut off a torn last line")
             said = self._replies.read()
@@ -150,8 +150,12 @@ class RunDirectory:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.close()
+        except RunError:
+            if kind is None:  # else what ended the run is told, not what follows from it
+                raise
 
     def close(self) -> None:
         """Write the attempts as CSV too, and let other processes use the folder."""

@@ -3,11 +3,12 @@
 import json
 import os
 import threading
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from llm_pv.errors import RunError
+from llm_pv.errors import RepairWarning, RunError
 
 Record = dict[str, Any]
 """One line: plain JSON values by name."""
@@ -17,7 +18,8 @@ class Journal:
     """JSON lines, one record each, appended and never rewritten.
 
     A process killed while appending leaves at most a torn last line; opening the journal again
-    cuts it off and remembers that in ``repaired``. Several threads may append.
+    cuts it off with a `RepairWarning` and remembers that in ``repaired``. Several threads may
+    append.
 
     Parameters
     ----------
@@ -58,14 +60,19 @@ class Journal:
         try:
             with self._lock, self.path.open("ab", buffering=0) as file:
                 start = file.tell()
-                if file.write(data) != len(data):
-                    file.truncate(start)
-                    raise OSError("the disk took only part of the line")
+                try:
+                    left = memoryview(data)
+                    while left:
+                        left = left[file.write(left) :]
+                except OSError:
+                    file.truncate(start)  # the disk may have taken part of it
+                    raise
                 if self._sync:
                     os.fsync(file.fileno())
         except OSError as error:
             raise RunError(
-                f"cannot write {self.path}: {error}; free the disk or choose another --out"
+                f"cannot write {self.path}: {error.strerror or error}; "
+                "free the disk or choose another --out"
             ) from error
 
     def read(self) -> list[Record]:
@@ -90,6 +97,12 @@ class Journal:
             except OSError as error:
                 raise RunError(f"cannot mend {self.path}: {error.strerror or error}") from error
             self.repaired = True
+            warnings.warn(
+                f"{self.path}: the last line was cut short and is taken off; what it told is done "
+                "again",
+                RepairWarning,
+                stacklevel=3,
+            )
 
 
 def read_journal(path: Path) -> list[Record]:
