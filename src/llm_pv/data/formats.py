@@ -316,7 +316,8 @@ def _read_parquet(data: bytes, name: str) -> Content:
     except ImportError:
         raise MissingExtraError("pyarrow", "parquet", "read Parquet files") from None
     except (ValueError, OSError, NotImplementedError) as error:
-        raise DataError(f"{name} cannot be read as Parquet: {error}; write it again") from None
+        reason = " ".join(str(error).split())
+        raise DataError(f"{name} cannot be read as Parquet: {reason}; write it again") from None
     return Content(frame, written=False)
 
 

@@ -137,11 +137,13 @@ class RunDirectory:
             said = self._replies.read()
             self._known_replies = _by_cell(record for record in said if "kind" not in record)
             self._known_turns = _by_cell(record for record in said if "kind" in record)
-            self._known_attempts = _by_cell(self._attempts.read())
-            self._known_transfer = _by_cell(self._transfer.read())
             self._rows: dict[_Key, dict[_Key, dict[str, str]]] = {}
             for row in read_summary(path):
                 self._rows.setdefault(_place(row), {})[_way(row)] = row
+            if self._replies.repaired:
+                self._take_back_unfounded()
+            self._known_attempts = _by_cell(self._attempts.read())
+            self._known_transfer = _by_cell(self._transfer.read())
             self._mutex = threading.Lock()
         except BaseException:
             self._lock.release()
@@ -261,6 +263,26 @@ class RunDirectory:
                 f"{self.path} holds files that are no run of llm-pv; "
                 "give --out a new or an empty folder"
             )
+
+    def _take_back_unfounded(self) -> None:
+        """Take back what stood on a reply that was cut off, so that its cell is done again.
+
+        No kill brings this about, for a reply is on the disk before it is verified.
+        """
+
+        def founded(record: Record) -> bool:
+            return bool(record["attempt"] <= len(self._known_replies.get(_key(record), ())))
+
+        records = self._attempts.read()
+        lost = {_key(row) for row in records if row["kind"] == "attempt" and not founded(row)}
+        if lost:
+            self._attempts.replace(
+                row
+                for row in records
+                if _key(row) not in lost or (row["kind"] != "selected" and founded(row))
+            )
+        for key in lost:
+            self._rows.pop(key[:4], None)  # its place: the cell is not finished any more
 
     def _check_same_run(self) -> None:
         record = read_run(self.path)

@@ -4,18 +4,19 @@ import json
 import os
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from llm_pv.errors import RepairWarning, RunError
+from llm_pv.runs.files import write_atomically
 
 Record = dict[str, Any]
 """One line: plain JSON values by name."""
 
 
 class Journal:
-    """JSON lines, one record each, appended and never rewritten.
+    """JSON lines, one record each, appended.
 
     A process killed while appending leaves at most a torn last line; opening the journal again
     cuts it off with a `RepairWarning` and remembers that in ``repaired``. Several threads may
@@ -74,6 +75,12 @@ class Journal:
                 f"cannot write {self.path}: {error.strerror or error}; "
                 "free the disk or choose another --out"
             ) from error
+
+    def replace(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Put other records in place of all there are, which mending a run may ask for."""
+        lines = [json.dumps(record, ensure_ascii=True, allow_nan=False) for record in records]
+        with self._lock:
+            write_atomically(self.path, "".join(line + "\n" for line in lines))
 
     def read(self) -> list[Record]:
         """Return every record, oldest first.
