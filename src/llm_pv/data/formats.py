@@ -253,6 +253,8 @@ def _read_json_lines(data: bytes, name: str) -> Content:
         objects = (_json_object(line, number, name) for number, line in lines)
         while chunk := list(islice(objects, _CHUNK_ROWS)):
             pieces.append(frame_of_records(chunk))
+    if not pieces:
+        raise DataError(f"{name} holds nothing but blank lines; give one JSON object a line")
     return Content(pd.concat(pieces, ignore_index=True), written=False)
 
 

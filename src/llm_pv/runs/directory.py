@@ -265,10 +265,7 @@ class RunDirectory:
             )
 
     def _take_back_unfounded(self) -> None:
-        """Take back what stood on a reply that was cut off, so that its cell is done again.
-
-        No kill brings this about, for a reply is on the disk before it is verified.
-        """
+        """Take back what stood on a reply that was cut off, so that its cell is done again."""
 
         def founded(record: Record) -> bool:
             return bool(record["attempt"] <= len(self._known_replies.get(_key(record), ())))
@@ -350,10 +347,7 @@ def read_summary(path: Path) -> list[dict[str, str]]:
 
 
 def read_replies(path: Path) -> list[Record]:
-    """Return every reply of a run directory, none if there is no such run.
-
-    Turns and tool calls on the way to a reply are left out.
-    """
+    """Return every reply of a run directory, without turns; none if there is no such run."""
     said = read_journal(path / "replies.jsonl")
     return [record for record in said if "kind" not in record]
 
