@@ -61,16 +61,17 @@ def build_twice(work: Path) -> list[Path]:
         call("git", "archive", "--output", str(archive), "HEAD")
         with tarfile.open(archive) as packed:
             packed.extractall(source, filter="data")
+        dist = work / place / "dist"
         before = os.umask(mask)
         try:
             subprocess.run(
-                [sys.executable, "-m", "build", "--no-isolation", "--outdir", work / place / "dist"],
+                [sys.executable, "-m", "build", "--no-isolation", "--outdir", dist],
                 cwd=source, env=os.environ | {"SOURCE_DATE_EPOCH": epoch, "TZ": zone}, check=True,
                 stdout=subprocess.DEVNULL,
             )  # fmt: skip
         finally:
             os.umask(before)
-        built.append(sorted((work / place / "dist").iterdir()))
+        built.append(sorted(dist.iterdir()))
     one, other = ({file.name: digest(file) for file in files} for files in built)
     if one != other:
         raise ReleaseError(f"two builds of one commit differ: {one} and {other}")
