@@ -9,6 +9,7 @@ from fuzz_targets import SEEDS, TARGETS
 FOUND: dict[str, dict[str, bytes]] = {
     "readers": {
         "an error of Parquet that takes several lines": b"\x04\r\0\0\0\0\0\0\0PAR1",
+        "half a byte order mark and nothing else": b"\x00\xef\xbb",
         "JSON lines that are all blank": b"\xe0\n\x1d",
         "text lines that are all blank": b"\x03\n\x1d",
     },

@@ -169,7 +169,9 @@ def _read_delimited(data: bytes, name: str, delimiter: str) -> Content:
     with _text_stream(data, name) as stream, _unlimited_fields():
         reader = csv.reader(stream, delimiter=delimiter, strict=True)
         try:
-            header = [cell.strip() for cell in next(row for row in reader if row)]
+            header = [cell.strip() for cell in next((row for row in reader if row), ())]
+            if not header:  # half a byte order mark
+                raise DataError(f"{name} holds no text: it needs a header and rows")
             chunk: list[list[str]] = []
             for row in reader:
                 if len(row) != len(header):
