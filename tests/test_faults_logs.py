@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def busy(work: Path) -> Iterator["subprocess.Popen[str]"]:
     )  # fmt: skip
     attempts = work / "run" / "results_attempts.jsonl"
     while process.poll() is None and not (attempts.exists() and attempts.read_text()):
-        pass
+        time.sleep(0.01)  # between two looks; nothing depends on how long
     yield process
     process.kill()
     process.communicate()

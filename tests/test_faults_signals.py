@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -68,6 +69,7 @@ def wait_for_first_attempt(process: "subprocess.Popen[str]", run_directory: Path
     while process.poll() is None:
         if attempts.exists() and replies.exists() and len(lines(replies)) == 3 and lines(attempts):
             break
+        time.sleep(0.01)  # between two looks; nothing depends on how long
     return lines(attempts)
 
 
