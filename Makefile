@@ -54,3 +54,34 @@ format: $(VENV)/.test-installed
 
 clean:
 	rm -rf $(VENV) build dist site .coverage htmlcov
+
+# make lock   pin every package of the tests and of a release, with hashes, for every platform
+# make locked   set the environment up from the lock, each file checked against its hash
+# make audit   look the locked packages up among the known vulnerabilities
+# make release-check   build twice and compare, then install the wheel in an empty environment
+TOOLS := build/tools
+LOCK = $(TOOLS)/bin/uv pip compile --generate-hashes --universal --python-version 3.11 --quiet \
+	--no-annotate --custom-compile-command "make lock"
+
+.PHONY: lock locked audit release-check
+
+$(TOOLS)/.installed: requirements-release.lock
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --require-hashes -r requirements-release.lock
+	@touch $@
+
+lock: $(TOOLS)/.installed
+	$(LOCK) --upgrade --group release -o requirements-release.lock
+	echo "$(TORCH)" | $(LOCK) --upgrade - pyproject.toml --all-extras --group test --group lint --group docs -o requirements.lock
+
+locked:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $(VENV)/.installed $(VENV)/.test-installed
+
+audit: $(TOOLS)/.installed
+	$(TOOLS)/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.lock -r requirements-release.lock
+
+release-check: $(TOOLS)/.installed
+	$(TOOLS)/bin/python scripts/check_release.py

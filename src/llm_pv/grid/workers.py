@@ -9,6 +9,8 @@ comes out: candidate programs run in the sandbox.
 import os
 import pickle
 import queue
+import select
+import signal
 import subprocess
 import sys
 import threading
@@ -200,10 +202,21 @@ def error_of(kind: type[Exception], message: str, trace: str) -> Exception:
     return error
 
 
+def _end_with_owner(calls: int) -> None:
+    """End in the middle of a call when nobody holds the other end of standard input any more."""
+    hung_up = select.poll()
+    hung_up.register(calls, 0)
+    hung_up.poll()
+    os._exit(1)
+
+
 def main() -> None:
     """Serve the process that began this one, with its pipes out of reach of stray prints."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # told to a whole job, it is for the owner too
+    if hasattr(select, "poll"):
+        threading.Thread(target=_end_with_owner, args=(sys.stdin.fileno(),), daemon=True).start()
     try:
         serve(sys.stdin.buffer, answers)
     except BrokenPipeError:

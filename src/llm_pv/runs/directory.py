@@ -135,17 +135,19 @@ class RunDirectory:
             self._attempts = Journal(path / "results_attempts.jsonl", sync=False)
             self._transfer = Journal(path / "transfer.jsonl", sync=False)
             self._log = Journal(path / "runner.log", sync=False)
-            for journal in (self._replies, self._attempts, self._transfer):
+            for journal in (self._replies, self._attempts, self._transfer, self._log):
                 if journal.repaired:
                     self.log("warning", f"{journal.path.name}: cut off a torn last line")
             said = self._replies.read()
             self._known_replies = _by_cell(record for record in said if "kind" not in record)
             self._known_turns = _by_cell(record for record in said if "kind" in record)
-            self._known_attempts = _by_cell(self._attempts.read())
-            self._known_transfer = _by_cell(self._transfer.read())
             self._rows: dict[_Key, dict[_Key, dict[str, str]]] = {}
             for row in read_summary(path):
                 self._rows.setdefault(_place(row), {})[_way(row)] = row
+            if self._replies.repaired:
+                self._take_back_unfounded()
+            self._known_attempts = _by_cell(self._attempts.read())
+            self._known_transfer = _by_cell(self._transfer.read())
             self._mutex = threading.Lock()
             self._write_rows = Together(self._rewrite_summary)
         except BaseException:
@@ -155,8 +157,12 @@ class RunDirectory:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.close()
+        except RunError:
+            if kind is None:  # else what ended the run is told, not what follows from it
+                raise
 
     def close(self) -> None:
         """Write the attempts as CSV too, and let other processes use the folder."""
@@ -272,6 +278,23 @@ class RunDirectory:
                 "give --out a new or an empty folder"
             )
 
+    def _take_back_unfounded(self) -> None:
+        """Take back what stood on a reply that was cut off, so that its cell is done again."""
+
+        def founded(record: Record) -> bool:
+            return bool(record["attempt"] <= len(self._known_replies.get(_key(record), ())))
+
+        records = self._attempts.read()
+        lost = {_key(row) for row in records if row["kind"] == "attempt" and not founded(row)}
+        if lost:
+            self._attempts.replace(
+                row
+                for row in records
+                if _key(row) not in lost or (row["kind"] != "selected" and founded(row))
+            )
+        for key in lost:
+            self._rows.pop(key[:4], None)  # its place: the cell is not finished any more
+
     def _check_same_run(self) -> None:
         record = read_run(self.path)
         old, new = record["configuration"], self.configuration
@@ -338,10 +361,7 @@ def read_summary(path: Path) -> list[dict[str, str]]:
 
 
 def read_replies(path: Path) -> list[Record]:
-    """Return every reply of a run directory, none if there is no such run.
-
-    Turns and tool calls on the way to a reply are left out.
-    """
+    """Return every reply of a run directory, without turns; none if there is no such run."""
     said = read_journal(path / "replies.jsonl")
     return [record for record in said if "kind" not in record]
 

@@ -52,7 +52,7 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
                 raise
     except OSError as error:
         raise RunError(
-            f"cannot write {path}: {error.strerror or error}; choose another --out"
+            f"cannot write {path}: {error.strerror or error}; free the disk or choose another --out"
         ) from error
 
 

@@ -2,11 +2,13 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llm_pv.errors import RunError
+from llm_pv.errors import RepairWarning, RunError
+from llm_pv.runs.files import write_atomically
 from llm_pv.runs.together import Together
 
 Record = dict[str, Any]
@@ -14,10 +16,11 @@ Record = dict[str, Any]
 
 
 class Journal:
-    """JSON lines, one record each, appended and never rewritten.
+    """JSON lines, one record each, appended.
 
     A process killed while appending leaves at most a torn last line; opening the journal again
-    cuts it off and remembers that in ``repaired``. Several threads may append.
+    cuts it off with a `RepairWarning` and remembers that in ``repaired``. Several threads may
+    append.
 
     Parameters
     ----------
@@ -63,15 +66,25 @@ class Journal:
         try:
             with self.path.open("ab", buffering=0) as file:
                 start = file.tell()
-                if file.write(data) != len(data):
-                    file.truncate(start)
-                    raise OSError("the disk took only part of the line")
+                try:
+                    left = memoryview(data)
+                    while left:
+                        left = left[file.write(left) :]
+                except OSError:
+                    file.truncate(start)  # the disk may have taken part of it
+                    raise
                 if self._sync:
                     os.fsync(file.fileno())
         except OSError as error:
             raise RunError(
-                f"cannot write {self.path}: {error}; free the disk or choose another --out"
+                f"cannot write {self.path}: {error.strerror or error}; "
+                "free the disk or choose another --out"
             ) from error
+
+    def replace(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Put other records in place of all there are, to mend a run before anyone appends."""
+        lines = [json.dumps(record, ensure_ascii=True, allow_nan=False) for record in records]
+        write_atomically(self.path, "".join(line + "\n" for line in lines))
 
     def read(self) -> list[Record]:
         """Return every record, oldest first.
@@ -95,6 +108,12 @@ class Journal:
             except OSError as error:
                 raise RunError(f"cannot mend {self.path}: {error.strerror or error}") from error
             self.repaired = True
+            warnings.warn(
+                f"{self.path}: the last line was cut short and is taken off; what it told is done "
+                "again",
+                RepairWarning,
+                stacklevel=3,
+            )
 
 
 def read_journal(path: Path) -> list[Record]:
