@@ -32,6 +32,8 @@ class TableOptions:
     "Independent repetitions; default 3, with --full 10."
     test_size: int = 10_000
     "Test rows; training and validation have 100 each."
+    models: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = ()
+    "Baselines; default all."
     full: Annotated[bool, Parameter(negative="")] = False
     "Every published length, and every setting of the baselines on every fold: many hours."
 
@@ -77,6 +79,7 @@ def paper(
         samplers=table.samplers,
         trials=table.trials,
         test_size=table.test_size,
+        models=table.models,
         full=table.full,
         out=folder,
     )
@@ -91,7 +94,11 @@ def paper(
     except KeyboardInterrupt:
         complain("interrupted; the same command goes on from here")
         return INTERRUPTED
-    page = _write(parts, results or folder / "results")
+    remake = {
+        TableOptions(): "make paper-offline",
+        TableOptions(full=True): "make paper-offline FULL=1",
+    }.get(table, "")
+    page = _write(parts, results or folder / "results", remake)
     sys.stdout.write(f"{page}\n")
     if failed:
         complain(
@@ -111,9 +118,9 @@ def _show(parts: "list[Part]") -> None:
     for part in parts:
         expected = part.cpu_seconds(len(read_summary(part.folder))) / cores
         total += expected
-        complain(f"{part.title}, about {seconds(expected) or 'done'}")
+        complain(f"{part.title}: {f'about {seconds(expected)}' if expected else 'done'}")
     complain(
-        f"about {seconds(total) or 'nothing left'} in all on {count(cores, 'core')} "
+        f"about {seconds(total)} in all on {count(cores, 'core')} "
         "(estimated from seconds measured on one machine; another may differ by a factor of two)"
     )
 
@@ -127,6 +134,7 @@ def _run(part: "Part", dataset_dir: Path, sandbox: SandboxOptions) -> int:
         with baseline_progress() as fits:
             return run_baselines(
                 part.request,
+                part.models,
                 search=part.search,
                 out=part.folder,
                 dataset_dir=dataset_dir,
@@ -145,7 +153,7 @@ def _run(part: "Part", dataset_dir: Path, sandbox: SandboxOptions) -> int:
         ).count("failed")
 
 
-def _write(parts: "list[Part]", folder: Path) -> Path:
+def _write(parts: "list[Part]", folder: Path, remake: str) -> Path:
     from llm_pv.cli.report import leave_page
     from llm_pv.grid.run import usable_cores
     from llm_pv.report.results_page import Occasion, write_results
@@ -153,4 +161,4 @@ def _write(parts: "list[Part]", folder: Path) -> Path:
     runs = [part.folder for part in parts]
     for run in runs:
         leave_page(run)
-    return write_results(runs, folder, Occasion(usable_cores(), "make paper-offline"))
+    return write_results(runs, folder, Occasion(usable_cores(), remake))

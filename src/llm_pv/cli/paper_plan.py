@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 from llm_pv.baselines.registry import BASELINES
+from llm_pv.baselines.run import chosen_baselines
 from llm_pv.errors import ConfigurationError
 from llm_pv.grid.request import GridRequest
+from llm_pv.report.text import count
 from llm_pv.tasks import SamplerName
 
 PAPER_TASKS = (
@@ -19,7 +21,7 @@ PAPER_TASKS = (
 Track = Literal["synthesize", "baselines"]
 SearchName = Literal["halving", "grid"]
 
-_CPU_SECONDS = {"synthesize": 15.0, "halving": 25.0, "grid": 45.0}
+_CPU_SECONDS = {"synthesize": 16.0, "halving": 14.0, "grid": 28.0}
 """A trial's CPU seconds, data set included: the mean over the 13 tasks at their longest lengths on
 one of 2 shared x86-64 cores (benchmarks/RESULTS.md). For all baselines together."""
 
@@ -34,14 +36,17 @@ class Part:
         Which command does it.
     request
         The tasks, lengths and trials.
+    models
+        Which baselines.
     search
-        How baselines choose their settings.
+        How they choose their settings.
     folder
         Where it goes.
     """
 
     track: Track
     request: GridRequest
+    models: tuple[str, ...]
     search: SearchName
     folder: Path
 
@@ -59,11 +64,8 @@ class Part:
         lengths = "published lengths"
         if request.lengths is not None:
             lengths = f"length {', '.join(map(str, request.lengths))}"
-        tasks = len(request.functions)
-        return (
-            f"{method}, {request.sampler} sampler, {lengths}: {tasks} "
-            f"{'task' if tasks == 1 else 'tasks'}, {self.trials} trials"
-        )
+        tasks, trials = count(len(request.functions), "task"), count(self.trials, "trial")
+        return f"{method}, {request.sampler} sampler, {lengths}: {tasks}, {trials}"
 
     @property
     def trials(self) -> int:
@@ -80,8 +82,8 @@ class Part:
         """
         if self.track == "synthesize":
             return _CPU_SECONDS["synthesize"] * max(0, self.trials - done)
-        left = max(0.0, self.trials - done / len(BASELINES))
-        return _CPU_SECONDS[self.search] * left
+        left = max(0.0, self.trials - done / len(self.models))
+        return _CPU_SECONDS[self.search] * left * len(self.models) / len(BASELINES)
 
 
 def plan_parts(
@@ -90,6 +92,7 @@ def plan_parts(
     samplers: Sequence[SamplerName] = ("paper", "hard"),
     trials: int | None = None,
     test_size: int = 10_000,
+    models: Sequence[str] = (),
     full: bool = False,
     out: Path,
 ) -> list[Part]:
@@ -105,6 +108,8 @@ def plan_parts(
         Repetitions; None for 3, or the published 10 of the full table.
     test_size
         Test rows.
+    models
+        Baselines; none for all.
     full
         Every published length and the published grids of the baselines, instead of the longest
         length of each task and successive halving.
@@ -128,10 +133,11 @@ def plan_parts(
         for name, request in _by_length(replace(base, sampler=sampler), full=full):
             request.plan()
             requests.append((name, request))
+    chosen = tuple(baseline.name for baseline in chosen_baselines(models))
     search: SearchName = "grid" if full else "halving"
     tracks: tuple[Track, ...] = ("synthesize", "baselines")
     return [
-        Part(track, request, search, out / f"{track}-{name}")
+        Part(track, request, chosen, search, out / f"{track}-{name}")
         for track in tracks
         for name, request in requests
     ]

@@ -34,11 +34,11 @@ class Occasion:
     cores
         Cores that may be used on the machine the page is written on.
     remake
-        The command that does the same again.
+        How the same is done again, where that is said more shortly than by the runs' own command.
     """
 
     cores: int
-    remake: str
+    remake: str = ""
 
 
 def write_results(runs: Sequence[Path], out: Path, occasion: Occasion) -> Path:
@@ -92,18 +92,19 @@ def results_page(runs: Sequence[RunRecord], figures: Sequence[Path], occasion: O
         What the runs do not say.
     """
     comparison = compare_methods(runs)
-    parts = ["# Results", *_opening(comparison, occasion)]
+    parts = ["# Results", *_opening(comparison)]
     for sampler in dict.fromkeys(setting.sampler for setting in comparison.settings):
         parts += _of_sampler(comparison, sampler)
     tables = [
-        *(make(comparison).without_constants() for make in (shortcuts_table, lengths_table)),
+        _of_programs(shortcuts_table(comparison)).without_constants(),
+        lengths_table(comparison).without_constants(),
         _published_table(comparison),
     ]
     for table in tables:
         if table.rows:
             parts += [f"## {table.title}", table.caption, markdown(table)]
     methods = methods_table(replace(comparison, methods=comparison.measured))
-    parts += ["## Methods", f"{methods.caption} Times are CPU-bound and of a shared machine.",
+    parts += ["## Methods", f"{methods.caption} Times are sums over trials, on a shared machine.",
               markdown(methods)]  # fmt: skip
     parts += ["## Figures", *(f"![{path.stem}]({path.as_posix()})" for path in figures)]
     parts += _not_measured(comparison)
@@ -151,7 +152,7 @@ def _cell(text: str) -> str:
     return visible(text, 1_000).replace("|", r"\|").replace("<", "&lt;")
 
 
-def _opening(comparison: Comparison, occasion: Occasion) -> list[str]:
+def _opening(comparison: Comparison) -> list[str]:
     models = [name for name in comparison.measured if _asks_a_model(comparison, name)]
     said = (
         "Models were asked by whoever ran the command below: " + ", ".join(models) + "."
@@ -159,7 +160,7 @@ def _opening(comparison: Comparison, occasion: Occasion) -> list[str]:
         else "**No figure of a commercial model was measured here**; every one is published."
     )
     return [
-        f"Written by `{occasion.remake}` from its own runs; do not edit by hand.",
+        "Written by `llm-pv paper` from its own runs, listed at the end; do not edit by hand.",
         "**Measured** figures are test accuracies in percent, the mean over trials with 95% limits "
         "in brackets, computed from [summary.csv](summary.csv), which has the raw row of every "
         "trial. *Published* figures, in italics, are those of arXiv 2510.14331 and its repository; "
@@ -191,6 +192,12 @@ def _of_sampler(comparison: Comparison, sampler: str) -> list[str]:
     )
     table = comparison_table(chosen).without_constants()
     return [f"## Tasks by methods, {sampler} sampler", table.caption, markdown(table)]
+
+
+def _of_programs(table: Table) -> Table:
+    """Return the lines of methods whose programs ran on hard data: others have a table of it."""
+    place = [column.heading for column in table.columns].index("same programs on hard data")
+    return replace(table, rows=tuple(row for row in table.rows if row[place].number is not None))
 
 
 def _published_table(comparison: Comparison) -> Table:
@@ -238,7 +245,7 @@ def _provenance(runs: Sequence[RunRecord], occasion: Occasion) -> list[str]:
     seeds = dict.fromkeys(trial.seed for run in runs for trial in run.trials)
     rows = [
         ("command", "; ".join(f"`{_cell(command)}`" for command in commands)),
-        ("the same from a clone", f"`{_cell(occasion.remake)}`"),
+        *([("the same from a clone", f"`{_cell(occasion.remake)}`")] if occasion.remake else []),
         ("runs begun", " to ".join(dict.fromkeys((created[0], created[-1])))),
         ("machine", f"{'; '.join(map(_cell, platforms))}, {count(occasion.cores, 'core')}"),
         ("versions", "; ".join(map(_cell, versions))),
