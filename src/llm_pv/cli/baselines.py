@@ -25,6 +25,9 @@ _GRID = Group("Benchmark", sort_key=3)
 _ROWS = Group("Rows", sort_key=4)
 _OUTPUT = Group("Output", sort_key=5)
 
+WITHOUT_ROWS = "with a file of rows alone: name the file, or leave the option out"
+WITH_ROWS = "with the benchmark alone: leave the option out, or the file"
+
 
 @Parameter(name="*", group=_MODELS)
 @dataclass(frozen=True)
@@ -130,10 +133,10 @@ def baselines(
     try:
         with baseline_progress() as progress:
             if data is None:
-                _refuse(rows, "with a file of rows alone: name the file, or leave the option out")
+                refuse_options(rows, WITHOUT_ROWS)
                 result = _on_benchmark(models, sizes, benchmark, path=path, observer=progress)
             else:
-                _refuse(benchmark, "with the benchmark alone: leave the option out, or the file")
+                refuse_options(benchmark, WITH_ROWS)
                 result = _on_rows(data, models, sizes, rows, path=path, observer=progress)
     except KeyboardInterrupt:
         complain(f"interrupted; the same command with --out {path} goes on from here")
@@ -245,8 +248,8 @@ def _on_rows(
     )
 
 
-def _refuse(options: BenchmarkOptions | ReadingOptions, why: str) -> None:
-    """Raise if any of these options is given."""
+def refuse_options(options: BenchmarkOptions | ReadingOptions, why: str) -> None:
+    """Raise if any of these options is given, saying with what they go."""
     given = [
         f"--{field.name.replace('_', '-')}"
         for field in fields(options)
