@@ -1,4 +1,4 @@
-"""``llm-pv paper``: the paper's table, measured here, as far as it goes without a key."""
+"""``llm-pv paper``: the paper's table, measured here; without a key as far as that goes."""
 
 import sys
 from dataclasses import dataclass
@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.main import INTERRUPTED, complain
+from llm_pv.cli.model_options import ModelChoice
 from llm_pv.cli.options import SandboxOptions
+from llm_pv.cli.paper_models import Asked, ModelPart
+from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from llm_pv.cli.paper_plan import Part
 
 _TABLE = Group("Table", sort_key=1)
-_OUTPUT = Group("Output", sort_key=2)
+_MODEL = Group("Columns of a model", sort_key=4)
+_OUTPUT = Group("Output", sort_key=5)
 
 
 @Parameter(name="*", group=_TABLE)
@@ -38,9 +42,27 @@ class TableOptions:
     "Every published length, and every setting of the baselines on every fold: many hours."
 
 
+@Parameter(name="*", group=_MODEL)
+@dataclass(frozen=True)
+class ColumnOptions:
+    """What a model is asked for, on the first of the samplers, and what it may cost."""
+
+    columns: Annotated[
+        tuple[Literal["program", "agent", "icl"], ...],
+        Parameter(consume_multiple=True, negative=""),
+    ] = ("program", "agent", "icl")
+    "LLM-PV's programs, the agent, in-context learning."
+    budget_usd: float | None = None
+    "Stop before a run directory of programs or of the agent comes to more US dollars."
+    yes: Annotated[bool, Parameter(negative="")] = False
+    "Ask the model without asking you first whether to pay the price shown."
+
+
 def paper(
     *,
     table: TableOptions = TableOptions(),
+    model: ModelChoice = ModelChoice(),
+    columns: ColumnOptions = ColumnOptions(),
     out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
     results: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
     dataset_dir: Annotated[Path, Parameter(group=_OUTPUT)] = Path("datasets"),
@@ -50,8 +72,9 @@ def paper(
     """Measure the paper's table: the built-in search and every baseline on the same data sets.
 
     Each task at the longest of its published lengths, 3 trials, both samplers, settings by
-    successive halving; published figures stand beside, marked as published. The same command with
-    the same --out goes on with what was interrupted.
+    successive halving; published figures stand beside, marked as published. With --model there
+    are columns of that model too, their price first. The same command with the same --out goes on
+    with what was interrupted.
 
     Parameters
     ----------
@@ -64,16 +87,11 @@ def paper(
     plan
         Show what would be done and how long it takes, and do nothing.
     """
+    from llm_pv.cli.paper_models import confirmed, show_prices
     from llm_pv.cli.paper_plan import plan_parts
-    from llm_pv.grid.run import require_writable
 
     folder = out or Path("runs", "paper-full" if table.full else "paper")
-    for place, option in (
-        (folder, "--out"),
-        (results, "--results"),
-        (dataset_dir, "--dataset-dir"),
-    ):
-        require_writable(place, option)
+    _require_writable(folder, results, dataset_dir)
     parts = plan_parts(
         table.tasks,
         samplers=table.samplers,
@@ -83,28 +101,74 @@ def paper(
         full=table.full,
         out=folder,
     )
+    if model.model is None and columns != ColumnOptions():
+        raise ConfigurationError("these options are for a model: name it with --model")
+    asking: list[ModelPart] = []
+    if model.model is not None:
+        asked = Asked(model, columns.columns, columns.budget_usd, sandbox, dataset_dir)
+        asking = _asking(asked, parts, folder, offline=plan)
     _show(parts)
+    if asking:
+        show_prices(asking)
     if plan:
         return 0
-    failed = 0
+    if asking and not confirmed(yes=columns.yes):
+        complain("nobody was asked and nothing was done; without --model there is no price")
+        return 1
     try:
-        for number, part in enumerate(parts, start=1):
-            complain(f"{number} of {len(parts)}: {part.title}")
-            failed += _run(part, dataset_dir, sandbox)
+        failed = _measure(parts, asking, dataset_dir, sandbox)
     except KeyboardInterrupt:
         complain("interrupted; the same command goes on from here")
         return INTERRUPTED
-    remake = {
-        TableOptions(): "make paper-offline",
-        TableOptions(full=True): "make paper-offline FULL=1",
-    }.get(table, "")
-    page = _write(parts, results or folder / "results", remake)
+    runs = [*(part.folder for part in parts), *(part.folder for part in asking)]
+    page = _write(runs, results or folder / "results", _remake(table, asks=bool(asking)))
     sys.stdout.write(f"{page}\n")
     if failed:
         complain(
             f"{failed} trials failed; the page says why, and the same command tries them again"
         )
     return 1 if failed else 0
+
+
+def _require_writable(folder: Path, results: Path | None, dataset_dir: Path) -> None:
+    from llm_pv.grid.run import require_writable
+
+    require_writable(folder, "--out")
+    require_writable(results, "--results")
+    require_writable(dataset_dir, "--dataset-dir")
+
+
+def _asking(asked: Asked, parts: "list[Part]", folder: Path, *, offline: bool) -> list[ModelPart]:
+    """Return what a model is asked, on the first of the samplers; look for its key before."""
+    from llm_pv.cli.paper_models import check_model, model_parts
+
+    if not offline:
+        check_model(asked)
+    requests = [part.request for part in parts if part.track == "synthesize"]
+    chosen = [request for request in requests if request.sampler == requests[0].sampler]
+    return model_parts(asked, chosen, folder)
+
+
+def _measure(
+    parts: "list[Part]", asking: list[ModelPart], dataset_dir: Path, sandbox: SandboxOptions
+) -> int:
+    """Do what is not done yet, the model's part last, and return how many trials failed."""
+    failed, steps = 0, len(parts) + len(asking)
+    for number, part in enumerate(parts, start=1):
+        complain(f"{number} of {steps}: {part.title}")
+        failed += _run(part, dataset_dir, sandbox)
+    for number, column in enumerate(asking, start=len(parts) + 1):
+        complain(f"{number} of {steps}: {column.title}")
+        failed += column.run()
+    return failed
+
+
+def _remake(table: TableOptions, *, asks: bool) -> str:
+    """Return the target of the Makefile that makes this table, if one does."""
+    known = {TableOptions(): "", TableOptions(full=True): " FULL=1"}
+    if table not in known:
+        return ""
+    return f"make {'paper' if asks else 'paper-offline'}{known[table]}"
 
 
 def _show(parts: "list[Part]") -> None:
@@ -153,12 +217,11 @@ def _run(part: "Part", dataset_dir: Path, sandbox: SandboxOptions) -> int:
         ).count("failed")
 
 
-def _write(parts: "list[Part]", folder: Path, remake: str) -> Path:
+def _write(runs: list[Path], folder: Path, remake: str) -> Path:
     from llm_pv.cli.report import leave_page
     from llm_pv.grid.run import usable_cores
     from llm_pv.report.results_page import Occasion, write_results
 
-    runs = [part.folder for part in parts]
     for run in runs:
         leave_page(run)
     return write_results(runs, folder, Occasion(usable_cores(), remake))
