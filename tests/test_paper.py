@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from llm_pv.cli.main import run
+from llm_pv.cli.main import INTERRUPTED, run
 from llm_pv.cli.paper_plan import PAPER_TASKS, plan_parts
-from llm_pv.errors import ConfigurationError
+from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.grid.published import published
 
 ROOT = Path(__file__).parents[1]
@@ -166,6 +166,37 @@ def test_a_small_table_agrees_with_its_raw_records_and_is_not_done_twice(
     assert run([*command, "--seed-is-no-option"]) == 2
     assert run([*SMOKE, "400"]) == 2
     assert "holds another run" in capfd.readouterr().err
+
+
+def test_what_fails_is_on_the_page_with_its_reason_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise DataError("the library is closed today")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("llm_pv.grid.request.GridRequest.splits", broken)
+    monkeypatch.setattr("llm_pv.grid.workers.Workers.call", lambda self, do, *a, **k: do(*a, **k))
+    assert run([*SMOKE, "500"]) == 1
+    assert "3 trials failed: the page says why" in capfd.readouterr().err
+    page = (tmp_path / "runs" / "paper" / "results" / "index.md").read_text("utf-8")
+    assert "LLM-PV length-first: 1 trial failed: the library is closed today" in page
+    assert "- svm: 1 trial failed: the library is closed today" in page
+    assert "## Figures" not in page
+    assert run([*SMOKE, "500", "--plan"]) == 0
+    assert ": done" not in capfd.readouterr().err
+
+
+def test_an_interruption_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("llm_pv.grid.run.run_grid", interrupted)
+    assert run([*SMOKE, "500"]) == INTERRUPTED
+    assert "interrupted; the same command goes on from here" in capfd.readouterr().err
 
 
 def test_the_page_of_this_repository_agrees_with_its_raw_rows() -> None:

@@ -124,8 +124,10 @@ def paper(
     page = _write(runs, results or folder / "results", _remake(table, asks=bool(asking)))
     sys.stdout.write(f"{page}\n")
     if failed:
+        from llm_pv.report.text import count
+
         complain(
-            f"{failed} trials failed; the page says why, and the same command tries them again"
+            f"{count(failed, 'trial')} failed: the page says why, the same command tries again"
         )
     return 1 if failed else 0
 
@@ -175,12 +177,13 @@ def _show(parts: "list[Part]") -> None:
     """Say on standard error what is to be done, and about how long it takes here."""
     from llm_pv.grid.run import usable_cores
     from llm_pv.report.text import count, seconds
-    from llm_pv.runs.directory import read_summary
+    from llm_pv.runs.directory import FAILED, read_summary
 
     cores = usable_cores()
     total = 0.0
     for part in parts:
-        expected = part.cpu_seconds(len(read_summary(part.folder))) / cores
+        done = sum(row["status"] != FAILED for row in read_summary(part.folder))
+        expected = part.cpu_seconds(done) / cores
         total += expected
         complain(f"{part.title}: {f'about {seconds(expected)}' if expected else 'done'}")
     complain(

@@ -104,9 +104,11 @@ def results_page(runs: Sequence[RunRecord], figures: Sequence[Path], occasion: O
         if table.rows:
             parts += [f"## {table.title}", table.caption, markdown(table)]
     methods = methods_table(replace(comparison, methods=comparison.measured))
-    parts += ["## Methods", f"{methods.caption} Times are sums over trials, on a shared machine.",
-              markdown(methods)]  # fmt: skip
-    parts += ["## Figures", *(f"![{path.stem}]({path.as_posix()})" for path in figures)]
+    if methods.rows:
+        caption = f"{methods.caption} Times are sums over trials, on a shared machine."
+        parts += ["## Methods", caption, markdown(methods)]
+    if figures:
+        parts += ["## Figures", *(f"![{path.stem}]({path.as_posix()})" for path in figures)]
     parts += _not_measured(comparison)
     parts += _provenance(runs, occasion)
     return "\n\n".join(parts) + "\n"
