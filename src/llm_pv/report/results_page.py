@@ -21,6 +21,7 @@ from llm_pv.report.write import write_report
 from llm_pv.runs.directory import SUMMARY_COLUMNS, read_summary
 from llm_pv.runs.files import write_atomically, write_bytes_atomically
 
+_SEARCH = "LLM-PV length-first"
 _BESIDE = ("LLM-PV-GPT-5", "XGBoost", "TabPFN")
 """Published figures that stand in the same table as measured ones; the others have their own."""
 
@@ -161,12 +162,18 @@ def _opening(comparison: Comparison) -> list[str]:
         if models
         else "**No figure of a commercial model was measured here**; every one is published."
     )
+    search = [
+        "**LLM-PV length-first** is the built-in search, no language model. It was written with "
+        "these tasks known, so its figures here say less than those on rules it had not seen "
+        "([search](../search.md))."
+    ] * (_SEARCH in comparison.measured)
     return [
         "Written by `llm-pv paper` from its own runs, listed at the end; do not edit by hand.",
         "**Measured** figures are test accuracies in percent, the mean over trials with 95% limits "
         "in brackets, computed from [summary.csv](summary.csv), which has the raw row of every "
         "trial. *Published* figures, in italics, are those of arXiv 2510.14331 and its repository; "
         f"none of them was measured here. {said}",
+        *search,
     ]
 
 
