@@ -4,6 +4,7 @@
 #                      (FULL=1: every published length and grid, 10 trials, many hours)
 # make paper   the same, and the columns of a model, their price first: needs a key
 #              (MODEL=openai:gpt-5; YES=1 agrees to the price)
+# make docs   build the documentation into site/, warnings being errors
 # make coverage   run them again and hold the coverage of src to 90 percent
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,7 +15,7 @@ TORCH ?= torch==2.13.0
 MODEL ?= openai:gpt-5
 PAPER_FLAGS = $(if $(FULL),--full)
 
-.PHONY: demo paper-offline paper test coverage lint format clean
+.PHONY: demo paper-offline paper test coverage docs lint format clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "LLM-PV needs Python 3.11 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
@@ -26,7 +27,7 @@ $(VENV)/.installed: pyproject.toml
 $(VENV)/.test-installed: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
 	$(BIN)/python -m pip install --quiet --editable ".[all]"
-	$(BIN)/python -m pip install --quiet --group test --group lint
+	$(BIN)/python -m pip install --quiet --group test --group lint --group docs
 	@touch $@
 
 demo: $(VENV)/.installed
@@ -57,6 +58,13 @@ test: $(VENV)/.test-installed
 coverage: $(VENV)/.test-installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term --cov-fail-under=90
 
+$(VENV)/.docs-installed: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --group docs
+	@touch $@
+
+docs: $(VENV)/.docs-installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 lint: $(VENV)/.test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -67,4 +75,4 @@ format: $(VENV)/.test-installed
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist .coverage htmlcov
+	rm -rf $(VENV) build dist site .coverage htmlcov

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from llm_pv.data.examples import Classes, Examples, Splits
-from llm_pv.errors import ConfigurationError, ModelError, RunError
+from llm_pv.errors import ConfigurationError, CredentialError, ModelError, RunError
 from llm_pv.grid.request import GridRequest
 from llm_pv.icl.planning import Work, plan_cells
 from llm_pv.icl.problems import Problem, example_order, rows_problem, task_problems
+from llm_pv.icl.prompt import write_prompts
 from llm_pv.icl.run import run_icl
 from llm_pv.icl.scores import CellResult, binomial_interval, score_cell
 from llm_pv.icl.settings import Settings
@@ -56,7 +57,7 @@ class Parrot:
     ) -> Iterator[list[tuple[int, Answer]]]:
         for position, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
             if self.dies_after is not None and len(self.asked) >= self.dies_after:
-                raise ModelError("the server went away")
+                raise ModelError("the server went away", passing=True)
             self.asked.append(prompt)
             self.seeds.append(seed)
             text = prompt[-1] if self.says is None else self.says
@@ -161,6 +162,41 @@ def test_a_killed_run_goes_on_without_asking_again(tmp_path: Path) -> None:
     assert run(again, tmp_path / "run") == [result]
     assert again.asked == []
     assert "failed" not in (tmp_path / "run" / "summary.csv").read_text()
+
+
+def test_a_refused_prompt_fails_its_cell_alone(tmp_path: Path) -> None:
+    class Refusing(Parrot):
+        def answers(self, prompts: Any, asking: Any, *, seeds: Any) -> Any:
+            for group in super().answers(prompts, asking, seeds=seeds):
+                if len(self.asked) == 4:
+                    raise ModelError("HTTP 400: filtered")
+                yield group
+
+    problems = [problem("first"), problem("second")]
+    failed, done = run(Refusing(), tmp_path / "run", problems=problems)
+
+    assert (failed.status, failed.reason) == ("failed", "HTTP 400: filtered")
+    assert done.score is not None
+    assert done.score.accuracy == 1.0
+    again = Parrot()
+    assert [result.status for result in run(again, tmp_path / "run", problems=problems)] == [
+        "done",
+        "done",
+    ]
+    assert len(again.asked) == 10 - 3
+
+
+def test_a_refused_key_ends_the_run(tmp_path: Path) -> None:
+    class Locked(Parrot):
+        def answers(self, prompts: Any, asking: Any, *, seeds: Any) -> Any:
+            self.asked += prompts[:1]
+            raise CredentialError("the key is refused")
+
+    model = Locked()
+    with pytest.raises(CredentialError, match="refused"):
+        run(model, tmp_path / "run", problems=[problem("first"), problem("second")])
+
+    assert len(model.asked) == 1
 
 
 def test_an_answer_is_on_disk_before_the_next_is_asked(tmp_path: Path) -> None:
@@ -344,3 +380,42 @@ def test_the_plan_writes_prompts_for_every_order() -> None:
     assert isinstance(work, Work)
     assert work.answers == 30
     assert json.dumps(work.prompts)
+
+
+def test_labels_that_could_be_misread_are_written_as_json_strings() -> None:
+    labels = ["a, b", "c\nd", "-> x", "plain"]
+    rows = Examples(["r1", "r2", "r3", "r4"], labels)
+    (prompt,) = write_prompts(rows, Classes.of(labels), ["r5"])
+
+    lines = prompt.splitlines()
+    assert 'r2 -> "c\\nd"' in lines
+    assert 'r3 -> "-> x"' in lines
+    assert "r4 -> plain" in lines
+    assert '"a, b"' in lines[0]
+    assert '"plain"' in lines[0]
+
+
+def test_every_prompt_of_every_order_is_counted_against_the_context(tmp_path: Path) -> None:
+    class Crowded(Parrot):
+        """Counts the last prompt of the second order, which is not the longest, as too long."""
+
+        def count(self, prompts: Sequence[str], asking: Asking) -> list[int]:
+            return [900 if number == 19 else 10 for number, _ in enumerate(prompts)]
+
+    settings = Settings(orders=2)
+    with pytest.raises(ConfigurationError, match=r"up to 900 tokens.*holds 800"):
+        run(Crowded(context_tokens=800), tmp_path / "run", settings=settings)
+    run(Crowded(context_tokens=950), tmp_path / "run", settings=settings)
+
+
+def test_answers_cut_off_are_told_apart_from_those_without_a_label(tmp_path: Path) -> None:
+    class Cut(Parrot):
+        def answers(self, prompts: Any, asking: Any, *, seeds: Any) -> Any:
+            for ((position, answer),) in super().answers(prompts, asking, seeds=seeds):
+                yield [(position, replace(answer, finish="length" if position < 3 else "stop"))]
+
+    (result,) = run(Cut(says="perhaps"), tmp_path / "run")
+
+    assert result.reason == (
+        "10 of 10 answers held no label, 3 of them cut off at --max-new-tokens 1024"
+    )

@@ -6,15 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
-from llm_pv.cli.baselines import (
-    WITH_ROWS,
-    WITHOUT_ROWS,
-    BenchmarkOptions,
-    ReadingOptions,
-    SizeOptions,
-    refuse_options,
-)
+from llm_pv.cli.baselines import BenchmarkOptions, SizeOptions
 from llm_pv.cli.folders import free_folder, new_folder
+from llm_pv.cli.grid_options import StrictDrawingOptions
 from llm_pv.cli.model_options import (
     ModelChoice,
     disclose,
@@ -22,7 +16,14 @@ from llm_pv.cli.model_options import (
     preview_record,
     print_preview,
 )
-from llm_pv.cli.options import Format, Rows, SandboxOptions, parse_types
+from llm_pv.cli.options import (
+    Format,
+    Rows,
+    SandboxOptions,
+    ValidatedReadingOptions,
+    given,
+    parse_types,
+)
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def agent(
     agent: AgentOptions = AgentOptions(),
     sizes: SizeOptions = SizeOptions(),
     benchmark: BenchmarkOptions = BenchmarkOptions(),
-    rows: ReadingOptions = ReadingOptions(),
+    drawing: StrictDrawingOptions = StrictDrawingOptions(),
+    rows: ValidatedReadingOptions = ValidatedReadingOptions(),
     out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
     format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
     sandbox: SandboxOptions = SandboxOptions(),
@@ -101,17 +103,18 @@ def agent(
         raise ConfigurationError("--batch waits up to a day for each step: leave it out")
     request = None
     if data is None:
-        refuse_options(rows, WITHOUT_ROWS)
-        request = _request(agent, sizes, benchmark)
+        _refuse(given(rows), "with a file of rows alone: name the file, or leave the option out")
+        request = _request(agent, sizes, benchmark, drawing)
         request.plan()  # what is wrong with the request shows before a sandbox starts
     else:
-        refuse_options(benchmark, WITH_ROWS)
+        alone = given(benchmark) + given(drawing)
+        _refuse(alone, "with the benchmark alone: leave the option out, or the file")
         if agent.trials not in (None, 1):
             raise ConfigurationError("--trials is for the benchmark: rows of yours have one trial")
     with open_agent(model, agent, sandbox) as opened:
         if request is not None:
             return _explore_tasks(
-                opened, request, agent, benchmark, sandbox=sandbox, out=out, format=format
+                opened, request, agent, drawing, sandbox=sandbox, out=out, format=format
             )
         assert data is not None
         return _explore_rows(
@@ -157,10 +160,15 @@ def open_agent(model: ModelChoice, options: AgentOptions, sandbox: SandboxOption
         raise
 
 
-def _request(agent: AgentOptions, sizes: SizeOptions, benchmark: BenchmarkOptions) -> "GridRequest":
+def _request(
+    agent: AgentOptions,
+    sizes: SizeOptions,
+    benchmark: BenchmarkOptions,
+    drawing: StrictDrawingOptions,
+) -> "GridRequest":
     from llm_pv.grid.request import GridRequest
 
-    given = {
+    wanted = {
         "trials": agent.trials,
         "seed": agent.seed,
         "train_size": sizes.train_size,
@@ -171,19 +179,24 @@ def _request(agent: AgentOptions, sizes: SizeOptions, benchmark: BenchmarkOption
         functions=benchmark.functions,
         lengths=benchmark.lengths,
         same_data=benchmark.same_data,
-        sampler=benchmark.sampler,
-        strict_sizes=benchmark.strict_sizes,
-        table=benchmark.table,
-        raw_tables=benchmark.raw_tables,
-        **{name: value for name, value in given.items() if value is not None},
+        sampler=drawing.sampler,
+        strict_sizes=drawing.strict_sizes,
+        table=drawing.table,
+        raw_tables=drawing.raw_tables,
+        **{name: value for name, value in wanted.items() if value is not None},
     )
+
+
+def _refuse(options: list[str], why: str) -> None:
+    if options:
+        raise ConfigurationError(f"{', '.join(options)} goes {why}")
 
 
 def _explore_tasks(
     agent: "Agent",
     request: "GridRequest",
     options: AgentOptions,
-    benchmark: BenchmarkOptions,
+    drawing: StrictDrawingOptions,
     *,
     sandbox: SandboxOptions,
     out: Path | None,
@@ -198,7 +211,7 @@ def _explore_tasks(
     return run_and_report(
         request,
         Search(agent, concurrency=options.concurrency),
-        dataset_dir=benchmark.dataset_dir,
+        dataset_dir=drawing.dataset_dir,
         sandbox=sandbox,
         transfer=options.transfer,
         out=out or free_folder("agent"),
@@ -211,7 +224,7 @@ def _explore_rows(
     data: str,
     options: AgentOptions,
     sizes: SizeOptions,
-    rows: ReadingOptions,
+    rows: ValidatedReadingOptions,
     *,
     sandbox: SandboxOptions,
     out: Path | None,

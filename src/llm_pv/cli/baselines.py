@@ -2,15 +2,16 @@
 
 import json
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.folders import free_folder
+from llm_pv.cli.grid_options import TASKS, StrictDrawingOptions, TaskOptions
 from llm_pv.cli.main import INTERRUPTED, complain
-from llm_pv.cli.options import Format, Rows, parse_types
+from llm_pv.cli.options import Format, Rows, ValidatedReadingOptions, given
 from llm_pv.cli.report import leave_page
 from llm_pv.errors import ConfigurationError, LLMPVError
 
@@ -20,13 +21,8 @@ if TYPE_CHECKING:
     from llm_pv.data.examples import Splits
 
 _MODELS = Group("Baselines", sort_key=1)
-_SPLITS = Group("Splits", sort_key=2)
-_GRID = Group("Benchmark", sort_key=3)
-_ROWS = Group("Rows", sort_key=4)
+_SPLITS = Group("Splits", sort_key=3)
 _OUTPUT = Group("Output", sort_key=5)
-
-WITHOUT_ROWS = "with a file of rows alone: name the file, or leave the option out"
-WITH_ROWS = "with the benchmark alone: leave the option out, or the file"
 
 
 @Parameter(name="*", group=_MODELS)
@@ -59,44 +55,13 @@ class SizeOptions:
     "Test rows; default 10,000 on the benchmark, 20 percent of a user's rows (at most 10,000)."
 
 
-@Parameter(name="*", group=_GRID)
+@Parameter(name="*", group=TASKS)
 @dataclass(frozen=True)
-class BenchmarkOptions:
-    """Tasks by lengths, and how their data sets are drawn; as for `synthesize`."""
+class BenchmarkOptions(TaskOptions):
+    """Tasks by lengths, as for `synthesize`."""
 
-    functions: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = ()
-    "Tasks by id or name; default every published id."
-    lengths: Annotated[tuple[int, ...] | None, Parameter(consume_multiple=True, negative="")] = None
-    "Lengths of the inputs; default each task's own."
     same_data: Annotated[bool, Parameter(negative="")] = False
     "Repeat all trials on one data set."
-    sampler: Literal["paper", "hard"] = "paper"
-    "As in the paper, or with the classes alike in every cheap statistic."
-    dataset_dir: Path = Path("datasets")
-    "Where data sets are stored and found again."
-    strict_sizes: Annotated[bool, Parameter(negative="")] = False
-    "Fail where a task has too few inputs for these sizes, instead of shrinking them."
-    table: Path | None = None
-    "CSV file with the rows of the one table task asked for, instead of fetching them."
-    raw_tables: Annotated[bool, Parameter(negative="")] = False
-    "Keep the original names and values of tables."
-
-
-@Parameter(name="*", group=_ROWS)
-@dataclass(frozen=True)
-class ReadingOptions:
-    """How a user's rows are read; as for `learn`."""
-
-    target: str | None = None
-    "Column that holds the label."
-    types: Annotated[tuple[str, ...], Parameter(negative="")] = ()
-    "NAME=TYPE (str, int, float, bool): how a column is read; repeat for several."
-    data_format: str | None = None
-    "csv, tsv, parquet, jsonl or text; default by the file's name."
-    validation: Path | None = None
-    "File with ready-made validation rows."
-    test: Path | None = None
-    "File with ready-made test rows."
 
 
 def baselines(
@@ -106,7 +71,8 @@ def baselines(
     models: ModelOptions = ModelOptions(),
     sizes: SizeOptions = SizeOptions(),
     benchmark: BenchmarkOptions = BenchmarkOptions(),
-    rows: ReadingOptions = ReadingOptions(),
+    drawing: StrictDrawingOptions = StrictDrawingOptions(),
+    rows: ValidatedReadingOptions = ValidatedReadingOptions(),
     out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
     format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
 ) -> int:
@@ -133,10 +99,17 @@ def baselines(
     try:
         with baseline_progress() as progress:
             if data is None:
-                refuse_options(rows, WITHOUT_ROWS)
-                result = _on_benchmark(models, sizes, benchmark, path=path, observer=progress)
+                _refuse(
+                    given(rows), "with a file of rows alone: name the file, or leave the option out"
+                )
+                result = _on_benchmark(
+                    models, sizes, benchmark, drawing, path=path, observer=progress
+                )
             else:
-                refuse_options(benchmark, WITH_ROWS)
+                _refuse(
+                    given(benchmark) + given(drawing),
+                    "with the benchmark alone: leave the option out, or the file",
+                )
                 result = _on_rows(data, models, sizes, rows, path=path, observer=progress)
     except KeyboardInterrupt:
         complain(f"interrupted; the same command with --out {path} goes on from here")
@@ -171,6 +144,7 @@ def _on_benchmark(
     models: ModelOptions,
     sizes: SizeOptions,
     benchmark: BenchmarkOptions,
+    drawing: StrictDrawingOptions,
     *,
     path: Path,
     observer: "Observer",
@@ -178,7 +152,7 @@ def _on_benchmark(
     from llm_pv.baselines.run import run_baselines
     from llm_pv.grid.request import GridRequest
 
-    given: dict[str, Any] = {
+    wanted: dict[str, Any] = {
         "trials": models.trials,
         "seed": models.seed,
         "train_size": sizes.train_size,
@@ -189,18 +163,18 @@ def _on_benchmark(
         functions=benchmark.functions,
         lengths=benchmark.lengths,
         same_data=benchmark.same_data,
-        sampler=benchmark.sampler,
-        strict_sizes=benchmark.strict_sizes,
-        table=benchmark.table,
-        raw_tables=benchmark.raw_tables,
-        **{name: value for name, value in given.items() if value is not None},
+        sampler=drawing.sampler,
+        strict_sizes=drawing.strict_sizes,
+        table=drawing.table,
+        raw_tables=drawing.raw_tables,
+        **{name: value for name, value in wanted.items() if value is not None},
     )
     return run_baselines(
         request,
         models.models,
         search=models.search,
         out=path,
-        dataset_dir=benchmark.dataset_dir,
+        dataset_dir=drawing.dataset_dir,
         observer=observer,
     )
 
@@ -209,13 +183,13 @@ def _on_rows(
     data: str,
     models: ModelOptions,
     sizes: SizeOptions,
-    rows: ReadingOptions,
+    rows: ValidatedReadingOptions,
     *,
     path: Path,
     observer: "Observer",
 ) -> "BaselineResults":
     from llm_pv.baselines.run import run_baselines_on_rows
-    from llm_pv.learning import SplitSizes, read_splits
+    from llm_pv.learning import SplitSizes
 
     trials = 1 if models.trials is None else models.trials
     if data == "-" and trials > 1:
@@ -225,16 +199,8 @@ def _on_rows(
         )
 
     def split(seed: int) -> "Splits":
-        return read_splits(
-            data,
-            target=rows.target,
-            types=parse_types(rows.types),
-            data_format=rows.data_format,
-            validation=rows.validation,
-            test=rows.test,
-            sizes=SplitSizes(sizes.train_size, sizes.validation_size, sizes.test_size),
-            seed=seed,
-        )
+        wanted = SplitSizes(sizes.train_size, sizes.validation_size, sizes.test_size)
+        return rows.splits(data, wanted, seed, rows.validation)
 
     return run_baselines_on_rows(
         "standard input" if data == "-" else Path(data).name,
@@ -248,12 +214,6 @@ def _on_rows(
     )
 
 
-def refuse_options(options: BenchmarkOptions | ReadingOptions, why: str) -> None:
-    """Raise if any of these options is given, saying with what they go."""
-    given = [
-        f"--{field.name.replace('_', '-')}"
-        for field in fields(options)
-        if getattr(options, field.name) != field.default
-    ]
-    if given:
-        raise ConfigurationError(f"{', '.join(given)} goes {why}")
+def _refuse(options: list[str], why: str) -> None:
+    if options:
+        raise ConfigurationError(f"{', '.join(options)} goes {why}")

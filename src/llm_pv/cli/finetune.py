@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from llm_pv.cli.folders import free_folder
+from llm_pv.cli.grid_options import DrawingOptions
 from llm_pv.cli.main import INTERRUPTED, complain, run_app
-from llm_pv.cli.options import Format, Rows, parse_types
+from llm_pv.cli.options import Format, ReadingOptions, Rows
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 _MODEL = Group("Model", sort_key=1)
 _TASK = Group("Rows of a task", sort_key=2)
-_ROWS = Group("Rows of your own", sort_key=3)
 _TRAINING = Group("Training", sort_key=4)
 _RUN = Group("Run", sort_key=5)
 
@@ -48,7 +48,7 @@ deepseek_finetune or hf:FOLDER_OR_NAME (pretrained). Default qwen1.7B."
 
 @Parameter(name="*", group=_TASK)
 @dataclass(frozen=True)
-class TaskOptions:
+class TaskOptions(DrawingOptions):
     """Rows of a benchmark task."""
 
     target_func: Annotated[str | None, Parameter(name=["--target-func", "--function"])] = None
@@ -59,31 +59,8 @@ class TaskOptions:
     "Another length to test at as well."
     online: Annotated[bool, Parameter(negative="")] = False
     "Draw fresh rows for each step; an epoch is then --train-set-size of them."
-    sampler: Literal["paper", "hard"] = "paper"
-    "As in the paper, or with the classes alike in every cheap statistic."
     trial: int = 0
     "Which independent repetition under the seed."
-    dataset_dir: Path = Path("datasets")
-    "Where data sets are stored and found again."
-    table: Path | None = None
-    "CSV file with the rows of a table task, instead of fetching them."
-    raw_tables: Annotated[bool, Parameter(negative="")] = False
-    "Keep the original names and values of tables."
-
-
-@Parameter(name="*", group=_ROWS)
-@dataclass(frozen=True)
-class FileOptions:
-    """Rows of a file."""
-
-    target: str | None = None
-    "Column that holds the label."
-    types: Annotated[tuple[str, ...], Parameter(negative="")] = ()
-    "NAME=TYPE (str, int, float, bool): how a column is read; repeat for several."
-    data_format: str | None = None
-    "csv, tsv, parquet, jsonl or text; default by the file's name."
-    test: Path | None = None
-    "File with ready-made test rows."
 
 
 @Parameter(name="*", group=_TRAINING)
@@ -157,7 +134,7 @@ def finetune(
     *,
     model: ModelOptions = ModelOptions(),
     task: TaskOptions = TaskOptions(),
-    rows: FileOptions = FileOptions(),
+    rows: ReadingOptions = ReadingOptions(),
     training: TrainingOptions = TrainingOptions(),
     run: JobOptions = JobOptions(),
 ) -> int:
@@ -231,7 +208,7 @@ def make_job(
     *,
     model: ModelOptions = ModelOptions(),
     task: TaskOptions = TaskOptions(),
-    rows: FileOptions = FileOptions(),
+    rows: ReadingOptions = ReadingOptions(),
     training: TrainingOptions = TrainingOptions(),
     run: JobOptions = JobOptions(),
 ) -> "Job":
@@ -280,7 +257,7 @@ def make_job(
 
 
 def _source(
-    data: str, task: TaskOptions, rows: FileOptions, training: TrainingOptions
+    data: str, task: TaskOptions, rows: ReadingOptions, training: TrainingOptions
 ) -> "RowSource":
     from llm_pv.finetune.rows import TaskRows
 
@@ -290,7 +267,7 @@ def _source(
         raise ConfigurationError(
             "nothing to train on: give --target-func, such as fn_a, or a file with rows"
         )
-    if rows != FileOptions():
+    if rows != ReadingOptions():
         raise ConfigurationError(
             "options for rows of a file need a file; give it, or leave them out"
         )
@@ -313,7 +290,7 @@ def _source(
 
 
 def _file_rows(
-    data: str, task: TaskOptions, rows: FileOptions, training: TrainingOptions
+    data: str, task: TaskOptions, rows: ReadingOptions, training: TrainingOptions
 ) -> "RowSource":
     from llm_pv.finetune.rows import FileRows
 
@@ -323,17 +300,10 @@ def _file_rows(
         )
 
     def read() -> "Splits":
-        from llm_pv.learning import SplitSizes, read_splits
+        from llm_pv.learning import SplitSizes
 
-        return read_splits(
-            data,
-            target=rows.target,
-            types=parse_types(rows.types),
-            data_format=rows.data_format,
-            test=rows.test,
-            sizes=SplitSizes(training.train_set_size, None, training.test_set_size),
-            seed=training.seed,
-        )
+        sizes = SplitSizes(training.train_set_size, None, training.test_set_size)
+        return rows.splits(data, sizes, training.seed)
 
     return FileRows(data, read, training.seed, training.train_set_size)
 

@@ -9,19 +9,26 @@ from cyclopts import Group, Parameter
 if TYPE_CHECKING:
     from llm_pv.grid.request import GridRequest
 
-_GRID = Group("Grid", sort_key=1)
+TASKS = Group("Tasks", sort_key=1)
 _DATA = Group("Data sets", sort_key=2)
 
 
-@Parameter(name="*", group=_GRID)
+@Parameter(name="*", group=TASKS)
 @dataclass(frozen=True)
-class GridOptions:
-    """Tasks by lengths by trials."""
+class TaskOptions:
+    """Tasks by lengths."""
 
     functions: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = ()
     "Tasks by id or name; default every published id."
     lengths: Annotated[tuple[int, ...] | None, Parameter(consume_multiple=True, negative="")] = None
     "Lengths of the inputs; default each task's own. Tables have one length each."
+
+
+@Parameter(name="*", group=TASKS)
+@dataclass(frozen=True)
+class GridOptions(TaskOptions):
+    """Tasks by lengths by trials."""
+
     trials: int = 5
     "Independent repetitions of each cell, each on a data set of its own."
     same_data: Annotated[bool, Parameter(negative="")] = False
@@ -32,25 +39,39 @@ class GridOptions:
 
 @Parameter(name="*", group=_DATA)
 @dataclass(frozen=True)
-class DataSetOptions:
+class DrawingOptions:
     """How data sets are drawn, and where they are kept."""
 
     sampler: Literal["paper", "hard"] = "paper"
     "As in the paper, or with the classes alike in every cheap statistic."
+    dataset_dir: Path = Path("datasets")
+    "Where data sets are stored and found again."
+    table: Path | None = None
+    "CSV file with the rows of the one table task asked for, instead of fetching them."
+    raw_tables: Annotated[bool, Parameter(negative="")] = False
+    "Keep the original names and values of tables."
+
+
+@Parameter(name="*", group=_DATA)
+@dataclass(frozen=True)
+class StrictDrawingOptions(DrawingOptions):
+    """How data sets are drawn, where their sizes may have to shrink."""
+
+    strict_sizes: Annotated[bool, Parameter(negative="")] = False
+    "Fail where a task has too few inputs for these sizes, instead of shrinking them."
+
+
+@Parameter(name="*", group=_DATA)
+@dataclass(frozen=True)
+class DataSetOptions(StrictDrawingOptions):
+    """How data sets are drawn, and of which sizes."""
+
     train_size: int = 100
     "Training rows, half of each class."
     validation_size: Annotated[int, Parameter(name=["--val-size", "--validation-size"])] = 100
     "Validation rows, half of each class."
     test_size: int = 10_000
     "Test rows, half of each class."
-    dataset_dir: Path = Path("datasets")
-    "Where data sets are stored and found again."
-    strict_sizes: Annotated[bool, Parameter(negative="")] = False
-    "Fail where a task has too few inputs for these sizes, instead of shrinking them."
-    table: Path | None = None
-    "CSV file with the rows of the one table task asked for, instead of fetching them."
-    raw_tables: Annotated[bool, Parameter(negative="")] = False
-    "Keep the original names and values of tables."
 
 
 def grid_request(grid: GridOptions, data: DataSetOptions) -> "GridRequest":

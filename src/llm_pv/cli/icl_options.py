@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
+from llm_pv.cli.grid_options import TASKS, TaskOptions
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from llm_pv.models.answers import AnsweringModel
     from llm_pv.models.base import ModelOptions
 
-_TASKS = Group("Tasks", sort_key=1)
-_ROWS = Group("Rows of your own", sort_key=2)
 _MODEL = Group("Model", sort_key=3)
 _ASKING = Group("How the model is asked", sort_key=4)
 
@@ -27,40 +25,13 @@ MAX_MODEL_LENGTH = 25_000
 _LOCAL = ("hf", "vllm")
 
 
-@Parameter(name="*", group=_TASKS)
+@Parameter(name="*", group=TASKS)
 @dataclass(frozen=True)
-class TaskOptions:
+class RepeatedTaskOptions(TaskOptions):
     """Tasks by lengths by trials."""
 
-    functions: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = ()
-    "Tasks by id or name; default every published id."
-    lengths: Annotated[tuple[int, ...] | None, Parameter(consume_multiple=True, negative="")] = None
-    "Lengths of the inputs; default each task's own. Tables have one length each."
     trials: int = 1
     "Independent repetitions of each cell, each on a data set of its own."
-    sampler: Literal["paper", "hard"] = "paper"
-    "As in the paper, or with the classes alike in every cheap statistic."
-    dataset_dir: Path = Path("datasets")
-    "Where data sets are stored and found again."
-    table: Path | None = None
-    "CSV file with the rows of the one table task asked for, instead of fetching them."
-    raw_tables: Annotated[bool, Parameter(negative="")] = False
-    "Keep the original names and values of tables."
-
-
-@Parameter(name="*", group=_ROWS)
-@dataclass(frozen=True)
-class OwnRowOptions:
-    """How rows of the user's own are read."""
-
-    target: str | None = None
-    "Column that holds the label."
-    types: Annotated[tuple[str, ...], Parameter(negative="")] = ()
-    "NAME=TYPE (str, int, float, bool): how a column is read; repeat for several."
-    data_format: str | None = None
-    "csv, tsv, parquet, jsonl or text; default by the file's name."
-    test: Path | None = None
-    "File with ready-made test rows."
 
 
 @Parameter(name="*", group=_MODEL)
@@ -119,12 +90,18 @@ several are compared."
     "Tokens a free answer may have."
     example_orders: int = 1
     "Orders of the examples that accuracy is averaged over."
-    seed: int = 42
-    "What data sets, orders and answers are spawned from."
+    seed: int | None = None
+    "What data sets, orders and answers are spawned from; default 42 for tasks, 0 for own rows."
     dry_run: Annotated[bool, Parameter(negative="")] = False
     "Show the first prompt as it would be sent and what all of them come to, and ask nobody."
 
-    def settings(self) -> "Settings":
+    def seed_of(self, *, own_rows: bool) -> int:
+        """Return the seed: where none is given, the one `learn` or the benchmark begins with."""
+        if self.seed is not None:
+            return self.seed
+        return 0 if own_rows else 42
+
+    def settings(self, seed: int) -> "Settings":
         """Return them as a run takes them."""
         from llm_pv.icl.settings import Settings
 
@@ -134,7 +111,7 @@ several are compared."
             chat=self.chat,
             max_new_tokens=self.max_new_tokens,
             orders=self.example_orders,
-            seed=self.seed,
+            seed=seed,
         )
 
 

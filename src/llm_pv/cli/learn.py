@@ -18,65 +18,38 @@ from llm_pv.cli.model_options import (
     open_proposer,
     preview_record,
     print_preview,
-    refuse_without_model,
 )
-from llm_pv.cli.options import Format, Rows, SandboxOptions, parse_types
+from llm_pv.cli.options import ROWS, Format, Rows, SandboxOptions, ValidatedReadingOptions
 from llm_pv.cli.report import leave_page
-from llm_pv.errors import ConfigurationError
+from llm_pv.cli.search_options import SEARCH, SearchOptions
 
 if TYPE_CHECKING:
     from llm_pv.data.examples import Splits
     from llm_pv.learning import Search
 
-_ROWS = Group("Rows", sort_key=1)
-_SEARCH = Group("Search", sort_key=2)
 _OUTPUT = Group("Output", sort_key=5)
 
 
-@Parameter(name="*", group=_ROWS)
+@Parameter(name="*", group=ROWS)
 @dataclass(frozen=True)
-class RowOptions:
+class RowOptions(ValidatedReadingOptions):
     """Which rows are learned from, and how they are split."""
 
-    target: str | None = None
-    "Column that holds the label."
-    types: Annotated[tuple[str, ...], Parameter(negative="")] = ()
-    "NAME=TYPE (str, int, float, bool): how a column is read; repeat for several."
-    data_format: str | None = None
-    "csv, tsv, parquet, jsonl or text; default by the file's name."
     train_size: int | None = None
     "Training rows; default 40 percent, at most 1,000."
-    validation_size: int | None = None
+    validation_size: Annotated[int | None, Parameter(name=["--validation-size", "--val-size"])] = (
+        None
+    )
     "Validation rows; default 40 percent, at most 10,000."
     test_size: int | None = None
     "Test rows; default 20 percent, at most 10,000."
-    validation: Path | None = None
-    "File with ready-made validation rows."
-    test: Path | None = None
-    "File with ready-made test rows."
 
 
-@Parameter(name="*", group=_SEARCH)
+@Parameter(name="*", group=SEARCH)
 @dataclass(frozen=True)
-class SearchOptions:
-    """Where programs come from, and how many are tried."""
+class SeededSearchOptions(SearchOptions):
+    """Where programs come from, how many are tried, and what the split is drawn with."""
 
-    proposer: str | None = None
-    "length-first (the built-in search, the default), replay:FILE or replay:FOLDER (saved replies)."
-    attempts: int | None = None
-    "Attempts; default 5 for a model, 200 for the built-in search."
-    budget_seconds: float | None = None
-    "Cap on the time of the built-in search (default 30) or of asking a model (default none)."
-    budget_candidates: int | None = None
-    "About how many conditions the built-in search compares with the rows (default 50,000,000)."
-    budget_mb: int | None = None
-    "Memory for what the built-in search keeps, in MB (default 1,000)."
-    noise: float = 0.0
-    "Share of labels that may be wrong, such as 0.05, for the built-in search."
-    early_stop: bool = True
-    "Stop at the first program without a validation error."
-    delta: float = 0.05
-    "Probability with which the certificate may fail."
     seed: int = 0
     "Draws the split."
 
@@ -86,7 +59,7 @@ def learn(
     /,
     *,
     rows: RowOptions = RowOptions(),
-    search: SearchOptions = SearchOptions(),
+    search: SeededSearchOptions = SeededSearchOptions(),
     model: ModelChoice = ModelChoice(),
     asking: AskingOptions = AskingOptions(),
     out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
@@ -109,25 +82,10 @@ def learn(
     format
         How the result is shown: table, or one JSON object.
     """
-    from llm_pv import learning
+    from llm_pv.learning import SplitSizes
     from llm_pv.proposers.prompt import MOST_ROWS
-    from llm_pv.proposers.registry import BuiltIn
 
-    refuse_without_model(model, asking)
-    if model.model is not None and search.proposer is not None:
-        raise ConfigurationError("give either --model or --proposer, not both")
-    search_for = learning.Search(
-        search.proposer or "length-first",
-        attempts=search.attempts,
-        budget_seconds=search.budget_seconds,
-        delta=search.delta,
-        built_in=BuiltIn(search.budget_candidates, search.budget_mb, search.noise),
-        early_stop=search.early_stop,
-        seed=search.seed,
-        concurrency=asking.concurrency,
-    )
-    if model.model is None:
-        search_for.resolve()
+    search_for = search.resolve(model, asking, seed=search.seed)
     name = "standard input" if data == "-" else Path(data).name
     with ExitStack() as stack:
         llm = None
@@ -146,16 +104,8 @@ def learn(
             search_for = replace(search_for, proposer=stack.enter_context(llm))
             if model.batch:  # what is not under way together is not in one batch
                 search_for = replace(search_for, concurrency=llm.attempts)
-        splits = learning.read_splits(
-            data,
-            target=rows.target,
-            types=parse_types(rows.types),
-            data_format=rows.data_format,
-            validation=rows.validation,
-            test=rows.test,
-            sizes=learning.SplitSizes(rows.train_size, rows.validation_size, rows.test_size),
-            seed=search.seed,
-        )
+        sizes = SplitSizes(rows.train_size, rows.validation_size, rows.test_size)
+        splits = rows.splits(data, sizes, search.seed, rows.validation)
         if llm is not None and asking.dry_run:
             print_preview(preview_record(llm, splits, search.seed), name, format)
             return 0

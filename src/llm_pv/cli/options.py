@@ -1,14 +1,17 @@
 """Options that several commands share, in groups."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from llm_pv.data.examples import Splits
+    from llm_pv.learning import SplitSizes
     from llm_pv.sandbox import Sandbox
 
 Format = Literal["table", "json"]
@@ -22,7 +25,70 @@ def _no_option(_: object, word: str | None) -> None:
 Rows = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_no_option)]
 """A file with rows, or ``-`` for standard input."""
 
+ROWS = Group("Rows of your own", sort_key=2)
 _SANDBOX = Group("Sandbox", sort_key=10)
+
+
+@Parameter(name="*", group=ROWS)
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How a user's rows are read."""
+
+    target: str | None = None
+    "Column that holds the label."
+    types: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    "NAME=TYPE (str, int, float, bool): how a column is read; repeat for several."
+    data_format: str | None = None
+    "csv, tsv, parquet, jsonl or text; default by the file's name."
+    test: Path | None = None
+    "File with ready-made test rows."
+
+    def splits(
+        self, data: str, sizes: "SplitSizes", seed: int, validation: Path | None = None
+    ) -> "Splits":
+        """Return the rows of a file, or of standard input, read and split.
+
+        Raises
+        ------
+        DataError
+            If they cannot be.
+        """
+        from llm_pv.learning import read_splits
+
+        return read_splits(
+            data,
+            target=self.target,
+            types=parse_types(self.types),
+            data_format=self.data_format,
+            validation=validation,
+            test=self.test,
+            sizes=sizes,
+            seed=seed,
+        )
+
+
+@Parameter(name="*", group=ROWS)
+@dataclass(frozen=True)
+class ValidatedReadingOptions(ReadingOptions):
+    """How a user's rows are read, where validation rows are used."""
+
+    validation: Path | None = None
+    "File with ready-made validation rows."
+
+
+def given(options: Any) -> list[str]:
+    """Return the names of the options in a group that differ from their defaults.
+
+    Examples
+    --------
+    >>> given(ReadingOptions(target="y", data_format="csv"))
+    ['--target', '--data-format']
+    """
+    return [
+        f"--{field.name.replace('_', '-')}"
+        for field in fields(options)
+        if getattr(options, field.name) != field.default
+    ]
 
 
 @Parameter(name="*", group=_SANDBOX)

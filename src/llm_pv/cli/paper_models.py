@@ -130,7 +130,7 @@ class ModelPart:
             results = run_icl(
                 self._works(self.request, model, question),
                 model,
-                question.settings(),
+                question.settings(self.request.seed),
                 out=self.folder,
                 configuration={"request": self._icl_request(self.request).record()},
                 observer=progress,
@@ -191,7 +191,7 @@ class ModelPart:
         from llm_pv.icl.problems import task_problems
 
         problems = task_problems(self._icl_request(request), self.asked.dataset_dir)
-        return plan_cells(problems, model, question.settings())
+        return plan_cells(problems, model, question.settings(request.seed))
 
     def _icl_request(self, request: "GridRequest") -> "GridRequest":
         """Return a request for the rows in a prompt, as many as a program has with validation."""

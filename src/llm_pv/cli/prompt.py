@@ -2,15 +2,15 @@
 
 import shlex
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.learn import RowOptions
 from llm_pv.cli.main import complain
-from llm_pv.cli.options import Rows, parse_types
+from llm_pv.cli.options import Rows, given
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -126,20 +126,12 @@ def _task_name(data: str) -> str | None:
 
 def _from_rows(data: str, rows: RowOptions, task: TaskOptions, seed: int) -> tuple["Splits", str]:
     """Return the splits that `learn` draws, and the command that draws them."""
-    from llm_pv import learning
+    from llm_pv.learning import SplitSizes
 
-    if given := _given(task):
-        raise ConfigurationError(f"--{given[0]} is for a benchmark task, and {data} is none")
-    splits = learning.read_splits(
-        data,
-        target=rows.target,
-        types=parse_types(rows.types),
-        data_format=rows.data_format,
-        validation=rows.validation,
-        test=rows.test,
-        sizes=learning.SplitSizes(rows.train_size, rows.validation_size, rows.test_size),
-        seed=seed,
-    )
+    if misplaced := given(task):
+        raise ConfigurationError(f"{misplaced[0]} is for a benchmark task, and {data} is none")
+    sizes = SplitSizes(rows.train_size, rows.validation_size, rows.test_size)
+    splits = rows.splits(data, sizes, seed, rows.validation)
     return splits, _command("learn", data, *_options(rows), "--seed", seed)
 
 
@@ -150,11 +142,11 @@ def _from_task(
     from llm_pv.tasks import task as find_task
     from llm_pv.tasks.loading import load_task
 
-    sizes = {"train-size": 100, "validation-size": 100, "test-size": 10_000}
-    for name in _given(rows):
+    sizes = {"--train-size": 100, "--validation-size": 100, "--test-size": 10_000}
+    for name in given(rows):
         if name not in sizes:
-            raise ConfigurationError(f"--{name} is for a file, and {function} is a benchmark task")
-        sizes[name] = getattr(rows, name.replace("-", "_"))
+            raise ConfigurationError(f"{name} is for a file, and {function} is a benchmark task")
+        sizes[name] = _value(rows, name)
     found = find_task(function)
     length = found.lengths.default[0] if task.length is None else task.length
     sampler = task.sampler or "paper"
@@ -162,9 +154,9 @@ def _from_task(
         function,
         length=length,
         sampler=sampler,
-        train_size=sizes["train-size"],
-        validation_size=sizes["validation-size"],
-        test_size=sizes["test-size"],
+        train_size=sizes["--train-size"],
+        validation_size=sizes["--validation-size"],
+        test_size=sizes["--test-size"],
         seed=seed,
         dataset_dir=task.dataset_dir or Path("datasets"),
     )
@@ -175,28 +167,23 @@ def _from_task(
         options += ["--dataset-dir", task.dataset_dir]
     if task.sampler is not None:
         options += ["--sampler", sampler]
-    for name in _given(rows):
-        options += [f"--{name}", sizes[name]]
+    for name in given(rows):
+        options += [name, sizes[name]]
     return splits, _command("synthesize", *options, "--trials", 1, "--seed", seed)
-
-
-def _given(options: RowOptions | TaskOptions) -> list[str]:
-    """Return the names of the options that are not left as they are."""
-    return [
-        field.name.replace("_", "-")
-        for field in fields(options)
-        if getattr(options, field.name) != field.default
-    ]
 
 
 def _options(rows: RowOptions) -> list[object]:
     """Return row options as words of a command line."""
     words: list[object] = []
-    for name in _given(rows):
-        value = getattr(rows, name.replace("-", "_"))
+    for name in given(rows):
+        value = _value(rows, name)
         for item in value if isinstance(value, tuple) else (value,):
-            words += [f"--{name}", item]
+            words += [name, item]
     return words
+
+
+def _value(rows: RowOptions, option: str) -> Any:
+    return getattr(rows, option.removeprefix("--").replace("-", "_"))
 
 
 def _command(*words: object) -> str:

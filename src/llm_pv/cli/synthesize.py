@@ -19,11 +19,11 @@ from llm_pv.cli.model_options import (
     open_proposer,
     preview_record,
     print_preview,
-    refuse_without_model,
 )
 from llm_pv.cli.options import Format, SandboxOptions
 from llm_pv.cli.report import leave_page
-from llm_pv.errors import ConfigurationError, DataError, LLMPVError
+from llm_pv.cli.search_options import SEARCH, SearchOptions
+from llm_pv.errors import DataError, LLMPVError
 
 if TYPE_CHECKING:
     from llm_pv.grid.request import GridRequest
@@ -31,31 +31,14 @@ if TYPE_CHECKING:
     from llm_pv.learning import Search
     from llm_pv.proposers.llm import LLM
 
-_SEARCH = Group("Search", sort_key=3)
 _OUTPUT = Group("Output", sort_key=5)
 
 
-@Parameter(name="*", group=_SEARCH)
+@Parameter(name="*", group=SEARCH)
 @dataclass(frozen=True)
-class GridSearchOptions:
-    """Where programs come from, and how many are tried."""
+class GridSearchOptions(SearchOptions):
+    """Where programs come from, how many are tried, and where else they are scored."""
 
-    proposer: str | None = None
-    "length-first (the built-in search, the default), replay:FILE or replay:FOLDER (saved replies)."
-    attempts: int | None = None
-    "Attempts in each trial; default 5 for a model, 200 for the built-in search."
-    budget_seconds: float | None = None
-    "Cap on the built-in search's time in each trial (default 30), or of asking a model in all."
-    budget_candidates: int | None = None
-    "About how many conditions the built-in search compares with the rows (default 50,000,000)."
-    budget_mb: int | None = None
-    "Memory for what the built-in search keeps, in MB (default 1,000)."
-    noise: float = 0.0
-    "Share of labels that may be wrong, such as 0.05, for the built-in search."
-    early_stop: bool = True
-    "Stop a trial at its first program without a validation error."
-    delta: float = 0.05
-    "Probability with which a certificate may fail."
     transfer: bool = True
     "Score selected programs on hard data and at other lengths too."
 
@@ -84,22 +67,9 @@ def synthesize(
     format
         How the results are shown: table, or one JSON object.
     """
-    from llm_pv.learning import Search
-    from llm_pv.proposers.registry import BuiltIn
-
-    refuse_without_model(model, asking)
-    if model.model is not None and search.proposer is not None:
-        raise ConfigurationError("give either --model or --proposer, not both")
+    search_for = search.resolve(model, asking)
     request = grid_request(grid, data)
     request.plan()  # what is wrong with the request shows before a sandbox starts
-    search_for = Search(
-        search.proposer or "length-first",
-        attempts=search.attempts,
-        budget_seconds=search.budget_seconds,
-        delta=search.delta,
-        built_in=BuiltIn(search.budget_candidates, search.budget_mb, search.noise),
-        early_stop=search.early_stop,
-    )
     with ExitStack() as stack:
         if model.batch and out is None and not asking.dry_run:
             out = free_folder("synthesize")
@@ -120,10 +90,11 @@ def synthesize(
             disclose_tasks(llm)
             search_for = replace(search_for, proposer=llm)
             if model.batch:  # what is not under way together is not in one batch
-                asking = replace(asking, concurrency=len(request.plan()) * llm.attempts)
+                most = len(request.plan()) * llm.attempts
+                search_for = replace(search_for, concurrency=most)
         return run_and_report(
             request,
-            replace(search_for, concurrency=asking.concurrency),
+            search_for,
             dataset_dir=data.dataset_dir,
             sandbox=sandbox,
             transfer=search.transfer,

@@ -285,6 +285,15 @@ def require_writable(place: Path | None, option: str) -> None:
         raise RunError(f"{option} {place}: {nearest} cannot be written; choose another directory")
 
 
+def require_writable_file(file: Path | None, option: str) -> None:
+    """Refuse a file that cannot be written, before anything is."""
+    if file is None:
+        return
+    if file.is_dir():
+        raise RunError(f"{option} {file} is a directory; give a file")
+    require_writable(file.parent, option)
+
+
 def usable_cores() -> int:
     """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):

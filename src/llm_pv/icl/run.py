@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from llm_pv.errors import ModelError
+from llm_pv.errors import CredentialError, ModelError
 from llm_pv.icl.planning import Work
 from llm_pv.icl.reading import read_label
 from llm_pv.icl.scores import CellResult, score_cell
@@ -45,7 +45,7 @@ def run_icl(
     """Have a model label every test row of every cell.
 
     The same call goes on with a run that was interrupted; no prompt that was answered is asked
-    again.
+    again. A cell with a prompt that is refused fails, keeps its answers, and the others go on.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def run_icl(
     Raises
     ------
     CredentialError, ModelError
-        If the model failed for good; what was answered is kept.
+        If no prompt can be answered any more, as when the server has gone; answers are kept.
     RunError
         If the run directory cannot be used.
     """
@@ -116,20 +116,31 @@ def _do(
         run.log("error", str(error), cell=work.cell.record())
         failed = CellResult(work.cell, work.problem.name, FAILED, str(error))
         run.finish(work.cell, _summary_row(failed, settings, work.learn_seconds))
+        if not error.passing and not isinstance(error, CredentialError):
+            return failed  # other prompts may well be answered
         kept = len(log.replies)
         raise type(error)(
             f"{error} ({work.cell.function}, {work.cell.method}: {kept} of {work.answers} answers "
             f"kept in {run.path}; the same command with --out {run.path} goes on from here)"
         ) from error
     score = score_cell(log.replies, work.splits.train, test)
-    unparsable = sum(record["predicted"] is None for record in log.replies)
-    reason = f"{unparsable} of {work.answers} answers held no label" if unparsable else ""
+    reason = _why_no_label(log.replies, settings.max_new_tokens)
     result = CellResult(
         work.cell, work.problem.name, "done", reason, score, len(work.splits.train), len(test)
     )
     _write_predictions(run, work, log)
     run.finish(work.cell, _summary_row(result, settings, work.learn_seconds))
     return result
+
+
+def _why_no_label(replies: Sequence[Record], max_new_tokens: int) -> str:
+    """Say how many answers held no label, and how many of them were cut off."""
+    without = [record for record in replies if record["predicted"] is None]
+    if not without:
+        return ""
+    cut = sum(record["finish"] == "length" for record in without)
+    at_length = f", {cut} of them cut off at --max-new-tokens {max_new_tokens}" if cut else ""
+    return f"{len(without)} of {len(replies)} answers held no label{at_length}"
 
 
 def _answer_order(

@@ -72,6 +72,9 @@ _RECORDED_PACKAGES = (
     "xgboost",
     "deap",
     "tabpfn",
+    "torch",
+    "transformers",
+    "vllm",
 )
 
 

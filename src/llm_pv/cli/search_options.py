@@ -1,0 +1,71 @@
+"""Options of every command that searches for programs, and the search they ask for."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cyclopts import Group, Parameter
+
+from llm_pv.cli.model_options import AskingOptions, ModelChoice, refuse_without_model
+from llm_pv.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from llm_pv.learning import Search
+
+SEARCH = Group("Search", sort_key=2.5)
+
+
+@Parameter(name="*", group=SEARCH)
+@dataclass(frozen=True)
+class SearchOptions:
+    """Where programs come from, and how many are tried."""
+
+    proposer: str | None = None
+    "length-first (the built-in search, the default), replay:FILE or replay:FOLDER (saved replies)."
+    attempts: int | None = None
+    "Attempts at each data set; default 5 for a model, 200 for the built-in search."
+    budget_seconds: float | None = None
+    "Cap on the built-in search's time at each data set (default 30), or of asking a model in all."
+    budget_candidates: int | None = None
+    "About how many conditions the built-in search compares with the rows (default 50,000,000)."
+    budget_mb: int | None = None
+    "Memory for what the built-in search keeps, in MB (default 1,000)."
+    noise: float = 0.0
+    "Share of labels that may be wrong, such as 0.05, for the built-in search."
+    early_stop: bool = True
+    "Stop at the first program without a validation error."
+    delta: float = 0.05
+    "Probability with which a certificate may fail."
+
+    def resolve(self, model: ModelChoice, asking: AskingOptions, *, seed: int = 0) -> "Search":
+        """Return the search asked for; where a model is named, it takes the proposer's place.
+
+        Raises
+        ------
+        ConfigurationError
+            If options cannot work, or do not go together.
+        """
+        from llm_pv.learning import Search
+        from llm_pv.proposers.registry import USUAL, BuiltIn
+
+        refuse_without_model(model, asking)
+        built_in = BuiltIn(self.budget_candidates, self.budget_mb, self.noise)
+        if model.model is not None and self.proposer is not None:
+            raise ConfigurationError("give either --model or --proposer, not both")
+        if model.model is not None and built_in != USUAL:
+            raise ConfigurationError(
+                "--budget-candidates, --budget-mb and --noise are for the built-in search, "
+                "not for --model"
+            )
+        search = Search(
+            self.proposer or "length-first",
+            attempts=self.attempts,
+            budget_seconds=self.budget_seconds,
+            delta=self.delta,
+            built_in=built_in,
+            early_stop=self.early_stop,
+            seed=seed,
+            concurrency=asking.concurrency,
+        )
+        if model.model is None:
+            search.resolve()
+        return search
