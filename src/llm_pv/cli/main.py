@@ -26,6 +26,8 @@ COMMANDS = {
     "finetune": "Train a language model, from scratch or pretrained, on a task or your own rows.",
     "sweep": "Train language models over a grid of options, one folder a job.",
     "baselines": "Fit classical learners on the benchmark's data sets, or on rows.",
+    "agent": "Let a model explore training rows with a Python tool and hand in code.",
+    "paper": "Measure the paper's table: the built-in search and every baseline.",
     "report": "Write a page, figures and tables about runs.",
     "compare": "Compare two runs on the test rows they share.",
     "tasks": "List the benchmark's tasks: what each is, its lengths, an example of each class.",

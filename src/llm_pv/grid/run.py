@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from llm_pv.erm.attempts import Attempt
-from llm_pv.erm.handover import method_of, model_of
+from llm_pv.erm.handover import method_of, model_of, track_of
 from llm_pv.errors import (
     ClusterError,
     ConfigurationError,
@@ -295,7 +295,7 @@ class _Grid:
         self._run.finish(
             trial.cell,
             {
-                "track": "llm-pv",
+                "track": track_of(self._proposer.name),
                 "method": method_of(self._proposer.name),
                 "model": model_of(self._proposer.name),
                 "name": trial.task.name,
