@@ -133,9 +133,10 @@ class LocalAnswers(ABC):
             texts = [self._rendered(prompt, asking) for prompt in group]
             cut = shared_text(texts).rfind(LINE_END) + 1
             if len(texts) > 2 and cut:
-                start = chat.encode(texts[0][:cut])
                 rests = chat.encode_continuations([text[cut:] for text in texts])
-                if start + rests[0] == chat.encode(texts[0]):
+                whole = chat.encode(texts[0])
+                start = whole[: len(whole) - len(rests[0])]
+                if start + rests[0] == whole:
                     yield start, rests
                     continue
             yield [], [chat.encode(text) for text in texts]
