@@ -315,3 +315,54 @@ def test_an_interrupted_run_says_how_to_go_on(
         monkeypatch.setattr(VendorAnswers, "answers", interrupted)
         assert run(served(server, str(rows), "--out", "run")) == 130
     assert "the same command with --out run goes on" in capsys.readouterr().err
+
+
+def test_a_refused_run_leaves_the_files_of_an_earlier_one(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.txt")
+    files = ["--out", "run", "--out-jsonl", "e.jsonl", "--out-csv", "c.csv", "--test-size", "9"]
+    with CopyingServer() as server:
+        assert run(served(server, str(rows), *files)) == 0
+        before = Path("e.jsonl").read_bytes(), Path("c.csv").read_bytes()
+
+        assert run(served(server, str(rows), *files, "--seed", "7")) == 2
+
+        assert len(server.bodies) == 9
+    assert (Path("e.jsonl").read_bytes(), Path("c.csv").read_bytes()) == before
+
+
+def test_cells_that_did_not_end_stand_in_the_file_as_unfinished(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.txt")
+    words = ["--out", "run", "--out-csv", "c.csv", "--test-size", "9", "--concurrency", "1"]
+    with CopyingServer(goes_away_after=4) as server:
+        assert run(served(server, str(rows), *words)) == 2
+
+    (row,) = rows_of(tmp_path / "c.csv")
+    assert row["status"] == "unfinished"
+
+
+def test_a_folder_in_place_of_a_file_is_refused_before_anything_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = write_rows(tmp_path / "rows.txt")
+    (tmp_path / "folder").mkdir()
+    with CopyingServer() as server:
+        assert run(served(server, str(rows), "--out-jsonl", "folder")) == 2
+
+    assert server.bodies == []
+    assert "--out-jsonl folder is a directory" in capsys.readouterr().err
+
+
+def test_rows_of_ones_own_stand_beside_what_learn_made_of_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = write_rows(tmp_path / "rows.txt")
+    with CopyingServer() as server:
+        assert run(served(server, str(rows), "--out", "asked")) == 0
+    assert run(["learn", str(rows), "--out", "learned"]) == 0
+    assert (tmp_path / "asked" / "report.html").exists()
+
+    capsys.readouterr()
+    assert run(["compare", "asked", "learned", "--format", "json"]) == 0
+    (cell,) = json.loads(capsys.readouterr().out)["cells"]
+    (trial,) = cell["trials"]
+    assert trial["rows"] == 12, trial["reason"]  # a fifth of the 60

@@ -33,6 +33,16 @@ BITS = ("0", "1")
         '"1"',
         "`1`",
         "**1**.",
+        "0110 -> 1",
+        "**Answer**: 1",
+        "Answer: 1) because it is odd",
+        "1\n\nBecause it is odd.",
+        "1 (odd)",
+        "1 - since it is odd",
+        r"The answer is \boxed{1}.",
+        '{"answer": "1"}',
+        '{"label": ["1"]}',
+        "{\u201clabel\u201d: \u201c1\u201d}",
     ],
 )
 def test_a_label_is_read_however_it_is_wrapped(text: str) -> None:
@@ -53,6 +63,10 @@ def test_a_label_is_read_however_it_is_wrapped(text: str) -> None:
         "0110 has 2 ones",
         "10",
         "I cannot answer that.",
+        "The answer is 1 or 0",
+        "Answer: 1 - 0",
+        "0110 -> 1 or 0",
+        "0\n1",
     ],
 )
 def test_what_gives_no_label_is_not_guessed_at(text: str) -> None:
@@ -70,6 +84,8 @@ def test_what_gives_no_label_is_not_guessed_at(text: str) -> None:
         ('{"label": "0.5"}', ("0.5", "1"), "0.5"),
         ('{"label": "a, b"}', ("a", "a, b"), "a, b"),
         ("label: versicolor", ("setosa", "versicolor"), "versicolor"),
+        ("Answer: x-rays", ("x", "x-ray"), None),
+        ('"a\\nb"', ("a\nb", "a"), "a\nb"),
     ],
 )
 def test_labels_of_every_kind_are_told_apart(

@@ -13,6 +13,7 @@ from llm_pv.errors import ConfigurationError, CredentialError, ModelError, RunEr
 from llm_pv.grid.request import GridRequest
 from llm_pv.icl.planning import Work, plan_cells
 from llm_pv.icl.problems import Problem, example_order, rows_problem, task_problems
+from llm_pv.icl.prompt import write_prompts
 from llm_pv.icl.run import run_icl
 from llm_pv.icl.scores import CellResult, binomial_interval, score_cell
 from llm_pv.icl.settings import Settings
@@ -379,3 +380,42 @@ def test_the_plan_writes_prompts_for_every_order() -> None:
     assert isinstance(work, Work)
     assert work.answers == 30
     assert json.dumps(work.prompts)
+
+
+def test_labels_that_could_be_misread_are_written_as_json_strings() -> None:
+    labels = ["a, b", "c\nd", "-> x", "plain"]
+    rows = Examples(["r1", "r2", "r3", "r4"], labels)
+    (prompt,) = write_prompts(rows, Classes.of(labels), ["r5"])
+
+    lines = prompt.splitlines()
+    assert 'r2 -> "c\\nd"' in lines
+    assert 'r3 -> "-> x"' in lines
+    assert "r4 -> plain" in lines
+    assert '"a, b"' in lines[0]
+    assert '"plain"' in lines[0]
+
+
+def test_every_prompt_of_every_order_is_counted_against_the_context(tmp_path: Path) -> None:
+    class Crowded(Parrot):
+        """Counts the last prompt of the second order, which is not the longest, as too long."""
+
+        def count(self, prompts: Sequence[str], asking: Asking) -> list[int]:
+            return [900 if number == 19 else 10 for number, _ in enumerate(prompts)]
+
+    settings = Settings(orders=2)
+    with pytest.raises(ConfigurationError, match=r"up to 900 tokens.*holds 800"):
+        run(Crowded(context_tokens=800), tmp_path / "run", settings=settings)
+    run(Crowded(context_tokens=950), tmp_path / "run", settings=settings)
+
+
+def test_answers_cut_off_are_told_apart_from_those_without_a_label(tmp_path: Path) -> None:
+    class Cut(Parrot):
+        def answers(self, prompts: Any, asking: Any, *, seeds: Any) -> Any:
+            for ((position, answer),) in super().answers(prompts, asking, seeds=seeds):
+                yield [(position, replace(answer, finish="length" if position < 3 else "stop"))]
+
+    (result,) = run(Cut(says="perhaps"), tmp_path / "run")
+
+    assert result.reason == (
+        "10 of 10 answers held no label, 3 of them cut off at --max-new-tokens 1024"
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_pv.errors import RunError
+from llm_pv.errors import RepairWarning, RunError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import SUMMARY_COLUMNS, RunDirectory, read_run, read_summary
 from llm_pv.runs.files import write_atomically
@@ -117,7 +117,7 @@ def test_a_torn_journal_is_mended_and_logged(tmp_path: Path) -> None:
         run.cell_log(CELL).append_reply({"attempt": 1, "text": "x"})
     with (tmp_path / "replies.jsonl").open("ab") as file:
         file.write(b'{"torn')
-    with RunDirectory(tmp_path, {}) as run:
+    with pytest.warns(RepairWarning, match="cut short"), RunDirectory(tmp_path, {}) as run:
         assert len(run.cell_log(CELL).replies) == 1
     log = [json.loads(line) for line in (tmp_path / "runner.log").read_text().splitlines()]
     assert [(line["level"], "torn last line" in line["message"]) for line in log] == [

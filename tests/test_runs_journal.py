@@ -3,13 +3,14 @@
 import json
 import math
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_pv.errors import RunError
+from llm_pv.errors import RepairWarning, RunError
 from llm_pv.runs.journal import Journal
 
 JSON_VALUES = st.recursive(
@@ -43,10 +44,12 @@ def test_a_torn_last_line_is_cut_off_wherever_it_tore(tmp_path: Path) -> None:
     for size in range(len(whole) + 1):
         path = tmp_path / f"{size}.jsonl"
         path.write_bytes(whole[:size])
-        journal = Journal(path, sync=False)
+        torn = size not in ends
+        with pytest.warns(RepairWarning, match=path.name) if torn else nullcontext():
+            journal = Journal(path, sync=False)
         complete = sum(end <= size for end in ends[1:])
         assert [record["attempt"] for record in journal.read()] == list(range(complete))
-        assert journal.repaired == (size not in ends)
+        assert journal.repaired == torn
         journal.append({"attempt": 99})
         assert journal.read()[-1] == {"attempt": 99}
 
@@ -54,7 +57,8 @@ def test_a_torn_last_line_is_cut_off_wherever_it_tore(tmp_path: Path) -> None:
 def test_a_torn_line_longer_than_one_block_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_bytes(b'{"a": 1}\n' + b"x" * 200_000)
-    journal = Journal(path, sync=False)
+    with pytest.warns(RepairWarning, match="cut short"):
+        journal = Journal(path, sync=False)
     assert journal.repaired
     assert journal.read() == [{"a": 1}]
 

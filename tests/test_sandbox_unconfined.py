@@ -15,7 +15,7 @@ from llm_pv.errors import ConfinementError, SandboxError
 from llm_pv.sandbox import Batch, Confinement, Execution, Limits, Outcome, Sandbox, crew, pool
 from llm_pv.sandbox.job import PROGRAM_NAME
 from llm_pv.sandbox.ledger import page_bytes, read_page
-from llm_pv.sandbox.unconfined import UnconfinedWorker, main
+from llm_pv.sandbox.unconfined import UnconfinedWorker, run_job
 
 PARITY = "def f(x):\n    return x.count('1') % 2"
 
@@ -80,7 +80,7 @@ def test_what_the_fresh_process_does(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "page").write_bytes(bytes(page_bytes(2, 10)))
     job = ("program", "def f(x):\n    return x['a']", Batch(rows).encoded(), 10, 0)  # type: ignore[arg-type]
     (tmp_path / "job").write_bytes(marshal.dumps(job))
-    main([f'["{tmp_path}", ["math"]]'])
+    run_job(str(tmp_path), ["math"])
     with (tmp_path / "page").open("rb") as page:
         assert read_page(page, 2, 10).answers == ["1", "2"]
 

@@ -33,6 +33,14 @@ class RunError(LLMPVError, RuntimeError):
     """A run directory that cannot be written, read or resumed."""
 
 
+class ClusterError(LLMPVError, RuntimeError):
+    """A cluster that cannot be reached, or whose machines cannot do what is asked of them."""
+
+
+class RepairWarning(UserWarning):
+    """A log whose last line a killed process or a full disk cut short was mended; no error."""
+
+
 class ModelError(LLMPVError, RuntimeError):
     """A call of a language model that failed for good, after its retries.
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from llm_pv.data.examples import Splits
-from llm_pv.grid.request import GridRequest
+from llm_pv.grid.request import GridRequest, Trial
 from llm_pv.runs.cells import Cell
 
 
@@ -41,8 +41,20 @@ class DataSet:
     skipped: str = ""
 
 
-def grid_data_sets(request: GridRequest, dataset_dir: Path | None) -> list[DataSet]:
+def grid_data_sets(
+    request: GridRequest, dataset_dir: Path | None, *, far: bool = False
+) -> list[DataSet]:
     """Return the data sets of a grid, the same ones that `run_grid` learns from.
+
+    Parameters
+    ----------
+    request
+        The tasks, lengths and trials.
+    dataset_dir
+        Where data sets are stored and found again; None stores none.
+    far
+        Whether they are loaded on other machines, which have no such folder: tables, whose rows
+        may lie in a file, are loaded here then.
 
     Raises
     ------
@@ -54,11 +66,17 @@ def grid_data_sets(request: GridRequest, dataset_dir: Path | None) -> list[DataS
         "validation_size": request.validation_size,
         "test_size": request.test_size,
     }
+
+    def load(trial: Trial) -> Callable[[], Splits]:
+        if far and trial.task.alphabet == "table" and not trial.skipped:
+            return partial(_given, request.splits(trial, dataset_dir))
+        return partial(request.splits, trial, None if far else dataset_dir)
+
     return [
         DataSet(
             cell=trial.cell,
             name=trial.task.name,
-            load=partial(request.splits, trial, dataset_dir),
+            load=load(trial),
             seed=request.spawned_seed(trial),
             columns={"name": trial.task.name, "seed": request.seed} | sizes,
             skipped=trial.skipped,

@@ -5,6 +5,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -13,8 +14,10 @@ from llm_pv.baselines.base import Baseline, SearchName
 from llm_pv.baselines.fitting import (
     BaselineResult,
     Problem,
+    Tested,
     check_search,
     fit_and_predict,
+    fit_whole,
     result_of,
 )
 from llm_pv.baselines.registry import BASELINES, baseline_named
@@ -59,6 +62,7 @@ def run_baselines(
     out: Path,
     dataset_dir: Path | None = None,
     observer: Observer | None = None,
+    workers: Workers | None = None,
 ) -> BaselineResults:
     """Fit baselines on the data sets of a grid, the same ones that `run_grid` learns from.
 
@@ -80,6 +84,8 @@ def run_baselines(
         Where data sets are stored and found again; None stores none.
     observer
         Hears how it goes on.
+    workers
+        Where fits are made, closed when the run is interrupted; None for processes of this run.
 
     Raises
     ------
@@ -92,12 +98,12 @@ def run_baselines(
     """
     chosen = chosen_baselines(models)
     check_search(search)
-    data_sets = grid_data_sets(request, dataset_dir)
+    data_sets = grid_data_sets(request, dataset_dir, far=workers is not None and workers.far)
     for place, option in ((out, "--out"), (dataset_dir, "--dataset-dir")):
         require_writable(place, option)
     configuration = {"command": TRACK, "search": search, "request": request.record()}
     with RunDirectory(out, configuration) as run:
-        return _run(run, data_sets, chosen, search, observer)
+        return _run(run, data_sets, chosen, search, observer=observer, workers=workers)
 
 
 def run_baselines_on_rows(
@@ -110,6 +116,7 @@ def run_baselines_on_rows(
     search: SearchName = "halving",
     out: Path,
     observer: Observer | None = None,
+    workers: Workers | None = None,
 ) -> BaselineResults:
     """Fit baselines on a user's rows, as `run_baselines` does on those of a grid.
 
@@ -119,7 +126,7 @@ def run_baselines_on_rows(
         What the rows are called.
     split
         Splits the rows by a seed.
-    models, search, out, observer
+    models, search, out, observer, workers
         As for `run_baselines`.
     trials
         How many splits, the first by `seed` itself.
@@ -144,7 +151,7 @@ def run_baselines_on_rows(
         "rows_digest": rows_digest(data_sets),
     }
     with RunDirectory(out, configuration) as run:
-        return _run(run, data_sets, chosen, search, observer)
+        return _run(run, data_sets, chosen, search, observer=observer, workers=workers)
 
 
 def chosen_baselines(models: Sequence[str]) -> list[Baseline]:
@@ -158,10 +165,12 @@ def _run(
     data_sets: Sequence[DataSet],
     baselines: Sequence[Baseline],
     search: SearchName,
+    *,
     observer: Observer | None,
+    workers: Workers | None,
 ) -> BaselineResults:
-    with Workers(usable_cores()) as workers:
-        _Runner(run, workers, baselines, search, observer or Observer()).do(data_sets)
+    with nullcontext(workers) if workers else Workers(usable_cores()) as opened:
+        _Runner(run, opened, baselines, search, observer or Observer()).do(data_sets)
         return collect(run, data_sets, [baseline.name for baseline in baselines])
 
 
@@ -182,10 +191,12 @@ class _Runner:
         self._search = search
         self._observer = observer
         self._stopping = threading.Event()
+        self._sending = threading.Lock()
+        self._sent: dict[Cell, Callable[[], Splits]] = {}
         # Threads that see to a data set wait for those that hand out its fits, never for each
         # other: hence two pools. The work itself is done in the worker processes.
-        self._data_sets = ThreadPoolExecutor(usable_cores())
-        self._fits = ThreadPoolExecutor(usable_cores())
+        self._data_sets = ThreadPoolExecutor(workers.size)
+        self._fits = ThreadPoolExecutor(workers.size)
 
     def do(self, data_sets: Sequence[DataSet]) -> None:
         """Do every baseline on every data set that is not done yet."""
@@ -221,7 +232,14 @@ class _Runner:
 
     def _work(self, pairs: Sequence[tuple[DataSet, list[Baseline]]]) -> None:
         try:
-            pending = {self._data_sets.submit(self._attend, *pair) for pair in pairs}
+            if self._workers.far:
+                pending = {
+                    self._data_sets.submit(self._attend, data_set, [baseline])
+                    for data_set, baselines in pairs
+                    for baseline in baselines
+                }
+            else:
+                pending = {self._data_sets.submit(self._attend, *pair) for pair in pairs}
             while pending:
                 # A signal can come through in between.
                 done, pending = wait(pending, timeout=0.5, return_when=FIRST_EXCEPTION)
@@ -244,9 +262,11 @@ class _Runner:
                 return
             self._observer.started(cell)
             try:
-                if loaded is None:
-                    loaded = self._workers.call(_prepare, data_set.load)
-                self._fit(baseline, data_set, cell, *loaded)
+                if self._workers.far:
+                    self._fit_far(baseline, data_set, cell)
+                else:
+                    loaded = loaded or self._workers.call(_prepare, data_set.load)
+                    self._fit(baseline, data_set, cell, *loaded)
             except RunError:
                 raise  # what failed is the place all results go to
             except Exception as error:  # noqa: BLE001 - it is recorded, and the run goes on
@@ -275,14 +295,25 @@ class _Runner:
         result = result_of(
             baseline.name, splits, problem, choice, predictions, search_seconds=sum(spent)
         )
-        self._hand_over(data_set, cell, splits, result)
+        self._hand_over(data_set, cell, Tested.of(splits), result)
+
+    def _fit_far(self, baseline: Baseline, data_set: DataSet, cell: Cell) -> None:
+        """Have a baseline fitted in one call, from drawing the rows to scoring: little is sent."""
+        with self._sending:
+            if data_set.cell not in self._sent:
+                self._sent[data_set.cell] = self._workers.share(data_set.load)
+            load = self._sent[data_set.cell]
+        tested, result = self._workers.call(
+            fit_whole, load, baseline, search=self._search, seed=data_set.seed
+        )
+        self._hand_over(data_set, cell, tested, result)
 
     def _hand_over(
-        self, data_set: DataSet, cell: Cell, splits: Splits, result: BaselineResult
+        self, data_set: DataSet, cell: Cell, tested: Tested, result: BaselineResult
     ) -> None:
         """Write predictions and records; the row of the summary comes last."""
         if result.predictions:
-            pairs = zip(splits.test.labels, result.predictions, strict=True)
+            pairs = zip(tested.labels, result.predictions, strict=True)
             self._run.write_predictions(
                 cell,
                 ("row", "label", "prediction"),
@@ -299,9 +330,9 @@ class _Runner:
             data_set.columns
             | {
                 "track": TRACK,
-                "train_size": len(splits.train),
-                "validation_size": len(splits.validation),
-                "test_size": len(splits.test),
+                "train_size": tested.train_size,
+                "validation_size": tested.validation_size,
+                "test_size": len(tested.labels),
                 "accuracy": result.test.accuracy if result.test else "",
                 "low": low,
                 "high": high,

@@ -13,12 +13,14 @@ from llm_pv.cli.grid_options import TASKS, StrictDrawingOptions, TaskOptions
 from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.options import Format, Rows, ValidatedReadingOptions, given
 from llm_pv.cli.report import leave_page
+from llm_pv.cli.scale_options import ClusterOptions
 from llm_pv.errors import ConfigurationError, LLMPVError
 
 if TYPE_CHECKING:
     from llm_pv.baselines.results import BaselineResults
     from llm_pv.baselines.run import Observer
     from llm_pv.data.examples import Splits
+    from llm_pv.grid.workers import Workers
 
 _MODELS = Group("Baselines", sort_key=1)
 _SPLITS = Group("Splits", sort_key=3)
@@ -75,6 +77,7 @@ def baselines(
     rows: ValidatedReadingOptions = ValidatedReadingOptions(),
     out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
     format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
+    cluster: ClusterOptions = ClusterOptions(),
 ) -> int:
     """Fit classical learners on the benchmark's data sets, or on a file with rows.
 
@@ -97,20 +100,19 @@ def baselines(
     path = out or free_folder("baselines")
     is_resumed = path.is_dir() and any(path.iterdir())
     try:
-        with baseline_progress() as progress:
+        with cluster.workers() as workers, baseline_progress() as progress:
+            where: dict[str, Any] = {"path": path, "observer": progress, "workers": workers}
             if data is None:
                 _refuse(
                     given(rows), "with a file of rows alone: name the file, or leave the option out"
                 )
-                result = _on_benchmark(
-                    models, sizes, benchmark, drawing, path=path, observer=progress
-                )
+                result = _on_benchmark(models, sizes, benchmark, drawing, **where)
             else:
                 _refuse(
                     given(benchmark) + given(drawing),
                     "with the benchmark alone: leave the option out, or the file",
                 )
-                result = _on_rows(data, models, sizes, rows, path=path, observer=progress)
+                result = _on_rows(data, models, sizes, rows, **where)
     except KeyboardInterrupt:
         complain(f"interrupted; the same command with --out {path} goes on from here")
         return INTERRUPTED
@@ -148,6 +150,7 @@ def _on_benchmark(
     *,
     path: Path,
     observer: "Observer",
+    workers: "Workers | None",
 ) -> "BaselineResults":
     from llm_pv.baselines.run import run_baselines
     from llm_pv.grid.request import GridRequest
@@ -176,6 +179,7 @@ def _on_benchmark(
         out=path,
         dataset_dir=drawing.dataset_dir,
         observer=observer,
+        workers=workers,
     )
 
 
@@ -187,6 +191,7 @@ def _on_rows(
     *,
     path: Path,
     observer: "Observer",
+    workers: "Workers | None",
 ) -> "BaselineResults":
     from llm_pv.baselines.run import run_baselines_on_rows
     from llm_pv.learning import SplitSizes
@@ -211,6 +216,7 @@ def _on_rows(
         search=models.search,
         out=path,
         observer=observer,
+        workers=workers,
     )
 
 

@@ -18,6 +18,7 @@ EXTRAS = {
     "finetune": ("torch", "transformers", "accelerate", "peft", "pyyaml", "tensorboard"),
     "baselines": ("deap", "xgboost"),
     "report": ("matplotlib",),
+    "ray": ("ray",),
 }
 """The packages each optional extra brings."""
 

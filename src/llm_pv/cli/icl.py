@@ -1,6 +1,7 @@
 """``llm-pv icl``: labelled examples in the prompt, one more input to label in each."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from llm_pv.icl.planning import Work
     from llm_pv.icl.problems import Problem
     from llm_pv.icl.scores import CellResult
+    from llm_pv.icl.settings import Settings
     from llm_pv.models.answers import AnsweringModel
 
 _OUTPUT = Group("Output", sort_key=5)
@@ -64,10 +66,11 @@ def icl(
     format
         How the results are shown: table, or one JSON object.
     """
+    seed = question.seed_of(own_rows=data is not None)
     problems, configuration = (
-        task_problems_of(tasks, drawing, question)
+        task_problems_of(tasks, drawing, question, seed)
         if data is None
-        else _rows_of(data, rows, question, given(tasks) + given(drawing))
+        else _rows_of(data, rows, question, seed, misplaced=given(tasks) + given(drawing))
     )
     opened = open_model(model, answering, question)
     try:
@@ -75,7 +78,8 @@ def icl(
             problems,
             configuration,
             opened,
-            question,
+            question.settings(seed),
+            dry_run=question.dry_run,
             out=out,
             out_jsonl=out_jsonl,
             out_csv=out_csv,
@@ -86,7 +90,7 @@ def icl(
 
 
 def task_problems_of(
-    tasks: RepeatedTaskOptions, drawing: DrawingOptions, question: QuestionOptions
+    tasks: RepeatedTaskOptions, drawing: DrawingOptions, question: QuestionOptions, seed: int
 ) -> tuple[list["Problem"], dict[str, Any]]:
     """Return the data sets of the tasks asked for, and what identifies them."""
     from llm_pv.grid.request import GridRequest
@@ -99,7 +103,7 @@ def task_problems_of(
         sampler=drawing.sampler,
         train_size=question.train_size,
         test_size=question.test_size,
-        seed=question.seed,
+        seed=seed,
         table=drawing.table,
         raw_tables=drawing.raw_tables,
     )
@@ -108,7 +112,7 @@ def task_problems_of(
 
 
 def _rows_of(
-    data: str, rows: ReadingOptions, question: QuestionOptions, misplaced: list[str]
+    data: str, rows: ReadingOptions, question: QuestionOptions, seed: int, *, misplaced: list[str]
 ) -> tuple[list["Problem"], dict[str, Any]]:
     """Return rows of the user's own, and what identifies them."""
     from llm_pv.icl.problems import rows_problem
@@ -117,25 +121,28 @@ def _rows_of(
     if misplaced:
         raise ConfigurationError(f"{misplaced[0]} is for benchmark tasks, and {data} are rows")
     name = "standard input" if data == "-" else Path(data).name
-    splits = rows.splits(data, SplitSizes(), question.seed)
-    for warning in splits.warnings:
-        complain(warning)
+    splits = rows.splits(data, SplitSizes(), seed)
     problem = rows_problem(
         splits,
         name,
         train_size=question.train_size,
         test_size=question.test_size,
-        seed=question.seed,
+        seed=seed,
     )
-    return [problem], {"rows": name, "rows_digest": problem.load().digest()}
+    drawn = problem.load()
+    # The digest that `learn` has of these rows, as long as the test rows are the same.
+    known = splits if len(drawn.test) == len(splits.test) else drawn
+    digests = {"rows_digest": known.digest(), "shown_digest": drawn.train.digest()}
+    return [problem], {"rows": name, **digests}
 
 
 def run_and_report(
     problems: Sequence["Problem"],
     configuration: dict[str, Any],
     model: "AnsweringModel",
-    question: QuestionOptions,
+    settings: "Settings",
     *,
+    dry_run: bool = False,
     out: Path | None,
     out_jsonl: Path | None = None,
     out_csv: Path | None = None,
@@ -145,16 +152,17 @@ def run_and_report(
     """Ask, write the files asked for and show the results; return the exit status."""
     from llm_pv.cli.icl_output import print_dry_run, report, write_files
     from llm_pv.cli.icl_progress import answer_progress
-    from llm_pv.grid.run import require_writable
+    from llm_pv.grid.run import require_writable, require_writable_file
     from llm_pv.icl.planning import plan_cells
     from llm_pv.icl.run import run_icl
 
     require_writable(out, "--out")
     for file, option in ((out_jsonl, "--out-jsonl"), (out_csv, "--out-csv")):
-        require_writable(None if file is None else file.parent, option)
-    settings = question.settings()
+        require_writable_file(file, option)
     planned = plan_cells(problems, model, settings)
-    if question.dry_run:
+    for warning in _warnings(planned):
+        complain(warning)
+    if dry_run:
         print_dry_run(planned, model)
         return 0
     _disclose(planned, model)
@@ -171,13 +179,28 @@ def run_and_report(
                     observer=progress,
                 )
             finally:
-                write_files(planned, progress.results, path, out_jsonl, out_csv)
+                if progress.begun:  # else the folder may hold another run's answers
+                    write_files(planned, progress.results, path, out_jsonl, out_csv)
     except KeyboardInterrupt:
         complain(f"interrupted; the same command with --out {path} goes on from here")
         return INTERRUPTED
     if progress.resumed_all:
         complain(f"{path} is a finished run; this is its result, give another --out to run anew")
     return report(results, path, format)
+
+
+def _warnings(planned: "Sequence[Work | CellResult]") -> list[str]:
+    """Return what the rows of the data sets gave cause for, each once."""
+    from llm_pv.cli.icl_progress import describe
+    from llm_pv.icl.planning import Work
+
+    told = [
+        f"{describe(replace(work.cell, method=''))}: {warning}"
+        for work in planned
+        if isinstance(work, Work)
+        for warning in work.splits.warnings
+    ]
+    return list(dict.fromkeys(told))
 
 
 def _disclose(planned: "Sequence[Work | CellResult]", model: "AnsweringModel") -> None:

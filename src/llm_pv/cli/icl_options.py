@@ -91,12 +91,18 @@ likelihoods of a server.'
     "Tokens a free answer may have."
     example_orders: int = 1
     "Orders of the examples that accuracy is averaged over."
-    seed: int = 42
-    "What data sets, orders and answers are spawned from."
+    seed: int | None = None
+    "What data sets, orders and answers are spawned from; default 42 for tasks, 0 for own rows."
     dry_run: Annotated[bool, Parameter(negative="")] = False
     "Show the first prompt as it would be sent and what all of them come to, and ask nobody."
 
-    def settings(self) -> "Settings":
+    def seed_of(self, *, own_rows: bool) -> int:
+        """Return the seed: where none is given, the one `learn` or the benchmark begins with."""
+        if self.seed is not None:
+            return self.seed
+        return 0 if own_rows else 42
+
+    def settings(self, seed: int) -> "Settings":
         """Return them as a run takes them."""
         from llm_pv.icl.settings import Settings
 
@@ -106,7 +112,7 @@ likelihoods of a server.'
             chat=self.chat,
             max_new_tokens=self.max_new_tokens,
             orders=self.example_orders,
-            seed=self.seed,
+            seed=seed,
         )
 
 

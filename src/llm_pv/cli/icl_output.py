@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_pv.cli.options import Format
+from llm_pv.cli.report import leave_page
 from llm_pv.errors import LLMPVError
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from llm_pv.icl.scores import CellResult, CellScore
     from llm_pv.models.answers import AnsweringModel
     from llm_pv.runs.journal import Record
+
+UNFINISHED = "unfinished"
 
 EXAMPLE_COLUMNS = (
     "fn",
@@ -96,6 +99,7 @@ def report(results: Sequence["CellResult"], path: Path, format: Format) -> int: 
         for text in dict.fromkeys(result.reason for result in results if result.reason):
             terminal.print(text, style="dim", markup=False, highlight=False)
         terminal.print(f"run: {path}", markup=False, highlight=False, soft_wrap=True)
+    leave_page(path)
     return 1 if any(result.status == FAILED for result in results) else 0
 
 
@@ -151,6 +155,7 @@ def write_files(
 ) -> None:
     """Write a row for each example and each cell, as far as a run has come."""
     from llm_pv.icl.planning import Work
+    from llm_pv.icl.scores import CellResult
     from llm_pv.runs.directory import read_replies
     from llm_pv.runs.files import write_atomically, write_csv
 
@@ -159,7 +164,13 @@ def write_files(
         rows = example_rows(works, read_replies(run))
         write_atomically(jsonl, "".join(json.dumps(row) + "\n" for row in rows))
     if csv is not None:
-        write_csv(csv, CELL_COLUMNS, cell_rows(results))
+        ended = {result.cell for result in results}
+        rest = [
+            CellResult(work.cell, work.problem.name, UNFINISHED, "")
+            for work in planned
+            if isinstance(work, Work) and work.cell not in ended
+        ]
+        write_csv(csv, CELL_COLUMNS, cell_rows([*results, *rest]))
 
 
 def example_rows(works: Sequence["Work"], replies: Sequence["Record"]) -> Iterator[dict[str, Any]]:

@@ -25,6 +25,8 @@ class AnswerProgress(Observer):
 
     Attributes
     ----------
+    begun
+        Whether the run's directory was opened.
     resumed_all
         Whether an earlier run had had every answer.
     results
@@ -37,11 +39,13 @@ class AnswerProgress(Observer):
         self._bar = progress.add_task("", total=None)
         self._right: dict[Cell, int] = {}
         self._count: dict[Cell, int] = {}
+        self.begun = False
         self.resumed_all = False
         self.results: list[CellResult] = []
 
     def planned(self, answers: int, known: int) -> None:
         """Begin with what an earlier run has had."""
+        self.begun = True
         self.resumed_all = answers == known
         self._progress.update(self._bar, total=answers, completed=known)
 

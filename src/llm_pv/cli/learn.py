@@ -21,11 +21,13 @@ from llm_pv.cli.model_options import (
 )
 from llm_pv.cli.options import ROWS, Format, Rows, SandboxOptions, ValidatedReadingOptions
 from llm_pv.cli.report import leave_page
+from llm_pv.cli.scale_options import ClusterOptions
 from llm_pv.cli.search_options import SEARCH, SearchOptions
 
 if TYPE_CHECKING:
     from llm_pv.data.examples import Splits
     from llm_pv.learning import Search
+    from llm_pv.sandbox import Sandbox
 
 _OUTPUT = Group("Output", sort_key=5)
 
@@ -65,6 +67,7 @@ def learn(
     out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
     format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
     sandbox: SandboxOptions = SandboxOptions(),
+    cluster: ClusterOptions = ClusterOptions(),
 ) -> int:
     """Learn a program from labelled rows, certify it and write it as a Python file.
 
@@ -111,41 +114,65 @@ def learn(
             return 0
         if llm is not None:
             disclose(llm, splits, search.seed)
-        return _learn(splits, rows, search_for, sandbox=sandbox, name=name, out=out, format=format)
+        with cluster.candidates(sandbox) as opened:
+            return learn_and_show(
+                splits,
+                search_for,
+                target=rows.target,
+                sandbox=opened,
+                name=name,
+                out=out or new_folder(_slug(name)),
+                format=format,
+            )
 
 
-def _learn(
+def learn_and_show(
     splits: "Splits",
-    rows: RowOptions,
     search: "Search",
     *,
-    sandbox: SandboxOptions,
+    sandbox: "Sandbox",
+    target: str | None,
     name: str,
-    out: Path | None,
+    out: Path,
     format: Format,  # noqa: A002
 ) -> int:
-    """Learn, show what was learned, and return the exit status."""
+    """Learn, show what was learned, and return the exit status.
+
+    Parameters
+    ----------
+    splits, name
+        The rows, and what they are called.
+    search
+        Where programs come from.
+    target
+        The column of the label, which saved programs are told.
+    sandbox
+        Where programs run.
+    out
+        The run directory.
+    format
+        How the result is shown.
+    """
     from llm_pv import learning
     from llm_pv.cli.progress import attempt_progress
 
-    path = out or new_folder(_slug(name))
     try:
-        with sandbox.open() as opened, attempt_progress() as progress:
+        with attempt_progress() as progress:
             learned = learning.learn(
                 splits,
-                target=rows.target,
+                target=target,
                 search=replace(search, progress=progress.search),
-                sandbox=opened,
-                out=path,
+                sandbox=sandbox,
+                out=out,
                 name=name,
                 on_attempt=progress.attempt,
             )
     except KeyboardInterrupt:
-        complain(f"interrupted; the same command with --out {path} goes on from here")
+        complain(f"interrupted; the same command with --out {out} goes on from here")
         return INTERRUPTED
-    leave_page(path)
+    leave_page(out)
     if learned.already_finished:
-        complain(f"{path} is a finished run; this is its result, give another --out to learn anew")
+        complain(f"{out} is a finished run; this is its result, give another --out to learn anew")
     record = learned.record()
     if format == "json":
         sys.stdout.write(json.dumps(record, indent=2) + "\n")

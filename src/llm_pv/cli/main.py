@@ -1,13 +1,18 @@
 """The command ``llm-pv``: each command stands in its own file and is imported when it is run."""
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
 
 from cyclopts import App, CycloptsError
 
 from llm_pv import __version__
-from llm_pv.errors import LLMPVError
+from llm_pv.errors import LLMPVError, RepairWarning
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -21,6 +26,8 @@ COMMANDS = {
     "finetune": "Train a language model, from scratch or pretrained, on a task or your own rows.",
     "sweep": "Train language models over a grid of options, one folder a job.",
     "baselines": "Fit classical learners on the benchmark's data sets, or on rows.",
+    "agent": "Let a model explore training rows with a Python tool and hand in code.",
+    "paper": "Measure the paper's table: the built-in search and every baseline.",
     "report": "Write a page, figures and tables about runs.",
     "compare": "Compare two runs on the test rows they share.",
     "tasks": "List the benchmark's tasks: what each is, its lengths, an example of each class.",
@@ -50,8 +57,13 @@ def run_app(application: App, arguments: Sequence[str]) -> int:
     """Run one command line of an application and return its exit status.
 
     0 is success, 1 a negative answer (no program found), 2 a request that cannot be met, told in
-    one line, and 130 an interruption.
+    one line, and 130 an interruption by Ctrl-C or SIGTERM.
     """
+    with _stopped_by_signals(), _warnings_in_one_line():
+        return _run_app(application, arguments)
+
+
+def _run_app(application: App, arguments: Sequence[str]) -> int:
     debug = "--debug" in arguments
     words = [word for word in arguments if word != "--debug"]
     try:
@@ -89,6 +101,66 @@ def run_app(application: App, arguments: Sequence[str]) -> int:
 def main() -> None:
     """Run the command line of this process."""
     sys.exit(run(sys.argv[1:]))
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end a command cleanly, and a second one of either at once.
+
+    What is on disk is whole at any moment, and the processes of the sandbox, of a grid and of a
+    sweep end with this one. A signal that is ignored, as under nohup, stays so.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    stopping = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopping
+        if stopping:
+            if sys.stderr.isatty():
+                os.write(
+                    sys.stderr.fileno(), b"\x1b[?25h\n"
+                )  # the cursor a progress bar has hidden
+            os._exit(INTERRUPTED)
+        stopping = True
+        raise KeyboardInterrupt
+
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {
+        number: signal.signal(number, stop)
+        for number, handler in usual.items()
+        if signal.getsignal(number) == handler
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Show the package's own warnings as its errors are shown."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", RepairWarning)
+        others = warnings.showwarning
+
+        def show(  # noqa: PLR0917 - as Python calls it
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, RepairWarning):
+                complain(str(message))
+            else:
+                others(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
 
 
 def _give_up_output() -> None:

@@ -12,7 +12,7 @@ from llm_pv.errors import ConfigurationError
 if TYPE_CHECKING:
     from llm_pv.data.examples import Splits
     from llm_pv.learning import SplitSizes
-    from llm_pv.sandbox import Sandbox
+    from llm_pv.sandbox import Limits, Sandbox
 
 Format = Literal["table", "json"]
 
@@ -116,6 +116,16 @@ class SandboxOptions:
                 option = name.replace("_", "-")
                 raise ConfigurationError(f"--{option} is {value}; give a positive number")
 
+    def limits(self) -> "Limits":
+        """Return what a candidate may use."""
+        from llm_pv.sandbox import Limits
+
+        return Limits(
+            cpu_seconds=self.cpu_seconds,
+            wall_seconds=self.wall_seconds,
+            memory_bytes=self.memory_mb * 1024 * 1024,
+        )
+
     def open(self) -> "Sandbox":
         """Return a running sandbox with these options; use it as a context manager.
 
@@ -124,14 +134,10 @@ class SandboxOptions:
         ConfinementError
             If code cannot be confined here and the options don't allow to go without.
         """
-        from llm_pv.sandbox import Limits, Sandbox
+        from llm_pv.sandbox import Sandbox
 
         return Sandbox(
-            Limits(
-                cpu_seconds=self.cpu_seconds,
-                wall_seconds=self.wall_seconds,
-                memory_bytes=self.memory_mb * 1024 * 1024,
-            ),
+            self.limits(),
             workers=self.workers,
             allow_unconfined=self.allow_unconfined,
             backend=self.sandbox,

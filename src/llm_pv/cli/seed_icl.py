@@ -67,17 +67,20 @@ def incontext(
     model
         A folder with a model, a name on the hub, or a vendor's name.
     """
+    seed = question.seed_of(own_rows=False)
+    settings = question.settings(seed)
     name = _full_name(model, provider, answering.base_url)
-    problems, configuration = task_problems_of(tasks, drawing, question)
+    problems, configuration = task_problems_of(tasks, drawing, question, seed)
     opened = open_model(name, answering, question)
     try:
-        facts = [opened.identity, repr(question.settings()), configuration]
+        facts = [opened.identity, repr(settings), configuration]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         return run_and_report(
             problems,
             configuration,
             opened,
-            question,
+            settings,
+            dry_run=question.dry_run,
             out=Path("runs") / f"in_context_learning-{digest[:12]}",
             out_jsonl=output.out_jsonl,
             out_csv=output.out_csv,

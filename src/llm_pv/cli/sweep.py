@@ -1,9 +1,7 @@
 """``llm-pv sweep``, and the first version's ``finetuning/sweep.py`` and ``metrics.py``."""
 
 import json
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,7 +82,7 @@ def sweep(
             sys.stdout.write(f"llm-pv finetune {' '.join(job.arguments)} --results-path={out}\n")
         return 0
     try:
-        with _progress() as observer, _termination_as_interrupt():
+        with _progress() as observer:
             outcomes = run_sweep(
                 asked,
                 LAUNCHER,
@@ -260,24 +258,6 @@ def _show_outcomes(sweep: "Sweep", outcomes: "dict[str, Outcome]", format: Forma
 
 def _percent(text: str | None) -> str:
     return f"{float(text):.2%}" if text else ""
-
-
-@contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end jobs as Ctrl-C does, with a checkpoint; a second one ends at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        signal.signal(signal.SIGTERM, before)
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -169,7 +169,9 @@ def _read_delimited(data: bytes, name: str, delimiter: str) -> Content:
     with _text_stream(data, name) as stream, _unlimited_fields():
         reader = csv.reader(stream, delimiter=delimiter, strict=True)
         try:
-            header = [cell.strip() for cell in next(row for row in reader if row)]
+            header = [cell.strip() for cell in next((row for row in reader if row), ())]
+            if not header:  # half a byte order mark
+                raise DataError(f"{name} holds no text: it needs a header and rows")
             chunk: list[list[str]] = []
             for row in reader:
                 if len(row) != len(header):
@@ -253,6 +255,8 @@ def _read_json_lines(data: bytes, name: str) -> Content:
         objects = (_json_object(line, number, name) for number, line in lines)
         while chunk := list(islice(objects, _CHUNK_ROWS)):
             pieces.append(frame_of_records(chunk))
+    if not pieces:
+        raise DataError(f"{name} holds nothing but blank lines; give one JSON object a line")
     return Content(pd.concat(pieces, ignore_index=True), written=False)
 
 
@@ -316,7 +320,8 @@ def _read_parquet(data: bytes, name: str) -> Content:
     except ImportError:
         raise MissingExtraError("pyarrow", "parquet", "read Parquet files") from None
     except (ValueError, OSError, NotImplementedError) as error:
-        raise DataError(f"{name} cannot be read as Parquet: {error}; write it again") from None
+        reason = " ".join(str(error).split())
+        raise DataError(f"{name} cannot be read as Parquet: {reason}; write it again") from None
     return Content(frame, written=False)
 
 

@@ -99,20 +99,17 @@ def load(root: Path, key: DataSetKey) -> Splits | None:
             raise _refused(directory, f"it has no {_META}")
         meta = _parsed(directory, meta_file.read_bytes())
         _compare(directory, meta, key)
-        splits = {}
+        texts = {}
         for split, file in _FILES.items():
             data = (directory / file).read_bytes()
             if hashlib.sha256(data).hexdigest() != meta["sha256"].get(file):
                 raise _refused(directory, f"{file} was changed after it was written")
-            splits[split] = _examples(data.decode("utf-8"), meta["columns"])
-    classes = Classes(*(tuple(meta["classes"][part]) for part in ("texts", "values")))
-    return Splits(
-        splits["train"],
-        splits["validation"],
-        splits["test"],
-        classes,
-        warnings=tuple(meta["warnings"]),
-    )
+            texts[split] = data
+    try:
+        return _splits(texts, meta)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        # Somebody signed what `save` does not write.
+        raise _refused(directory, f"its rows do not go with its {_META}") from error
 
 
 def save(root: Path, key: DataSetKey, splits: Splits) -> Path:
@@ -141,10 +138,13 @@ def save(root: Path, key: DataSetKey, splits: Splits) -> Path:
     """
     directory = key.directory(root)
     columns = _columns(splits)
-    texts = {
-        file: "".join(_lines(getattr(splits, split), columns)).encode("utf-8")
-        for split, file in _FILES.items()
-    }
+    try:
+        texts = {
+            file: "".join(_lines(getattr(splits, split), columns)).encode("utf-8")
+            for split, file in _FILES.items()
+        }
+    except UnicodeEncodeError as error:
+        raise DataError(f"half a surrogate pair cannot be stored as text: {error}") from error
     meta = {
         "format": _FORMAT,
         **asdict(key),
@@ -246,6 +246,18 @@ def _lines(examples: Examples, columns: dict[str, bool] | None) -> Iterator[str]
         if "\n" in text or "\r" in text or (columns is not None) == isinstance(item, str):
             raise DataError(f"input {text[:40]!r} cannot be stored as a line of text")
         yield f"{text}{_ARROW}{label}\n"
+
+
+def _splits(texts: Mapping[str, bytes], meta: Mapping[str, Any]) -> Splits:
+    classes = Classes(*(tuple(meta["classes"][part]) for part in ("texts", "values")))
+    rows = {split: _examples(texts[split].decode("utf-8"), meta["columns"]) for split in _FILES}
+    return Splits(
+        rows["train"],
+        rows["validation"],
+        rows["test"],
+        classes,
+        warnings=tuple(meta["warnings"]),
+    )
 
 
 def _examples(text: str, columns: dict[str, bool] | None) -> Examples:

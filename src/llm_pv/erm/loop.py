@@ -24,7 +24,8 @@ from llm_pv.runs.journal import Record
 from llm_pv.sandbox import Sandbox
 from llm_pv.telemetry import span
 
-_LARGEST_BATCH = 8
+_LEAST_AHEAD = 8
+"""So many programs that cost nothing are verified at a time, more where more workers wait."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,7 @@ class _CellRun:
                 yield attempt
             number += len(taken)
             if self.proposer.free:
-                batch = min(2 * batch, _LARGEST_BATCH)
+                batch = min(2 * batch, max(_LEAST_AHEAD, self.sandbox.ahead))
 
     def spending(self) -> tuple[Usage, float | None]:
         """Return what the calls of models took, and what other proposers charged."""

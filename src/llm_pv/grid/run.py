@@ -4,22 +4,24 @@ import os
 import threading
 import traceback
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from llm_pv.erm.attempts import Attempt
-from llm_pv.erm.handover import method_of, model_of
-from llm_pv.errors import ConfigurationError, CredentialError, LLMPVError, RunError
+from llm_pv.erm.handover import method_of, model_of, track_of
+from llm_pv.errors import (
+    ClusterError,
+    ConfigurationError,
+    ConfinementError,
+    CredentialError,
+    LLMPVError,
+    RunError,
+)
+from llm_pv.grid.elsewhere import Elsewhere, Work
 from llm_pv.grid.request import GridRequest, Trial
 from llm_pv.grid.results import GridResult, collect
-from llm_pv.grid.trials import (
-    InWorker,
-    Surroundings,
-    learn_trial,
-    missing_transfer,
-    transfer_trial,
-)
+from llm_pv.grid.trials import InWorker, Surroundings, do_trial, missing_transfer
 from llm_pv.grid.workers import Workers
 from llm_pv.learning import Search
 from llm_pv.proposers.base import Proposer
@@ -27,9 +29,11 @@ from llm_pv.proposers.llm import LLM
 from llm_pv.proposers.rounds import Rounds, StoppedError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import FAILED, RunDirectory
+from llm_pv.runs.relay import Known, write_down
 from llm_pv.sandbox import Sandbox
 
 SKIPPED = "skipped"
+_FATAL = (RunError, CredentialError, ConfinementError, ClusterError)
 _PATIENCE_SECONDS = 10.0
 
 
@@ -59,6 +63,7 @@ def run_grid(
     concurrency: int = 5,
     transfer: bool = True,
     observer: Observer | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> GridResult:
     """Learn every trial of a grid, and gather what came of it.
 
@@ -86,6 +91,9 @@ def run_grid(
         Whether selected programs are scored on hard data and at other lengths.
     observer
         Hears how it goes on.
+    elsewhere
+        Machines that do whole trials, as many as they can at once, in place of this one; trials
+        that ask a model stay here, with the key. It is closed when the grid is interrupted.
 
     Returns
     -------
@@ -120,10 +128,21 @@ def run_grid(
     }
     at_once = min(concurrency, usable_cores())
     with RunDirectory(out, configuration) as run, Workers(at_once) as workers:
-        if search.proposer == "length-first":
+        if isinstance(proposer, LLM):
+            elsewhere = None
+        if elsewhere is not None:
+            elsewhere.take(Work(request, plan, proposer, transfer))
+        elif search.proposer == "length-first":
             proposer = InWorker(proposer, workers)
-        around = Surroundings(request, plan, run, sandbox, workers, dataset_dir)
-        grid = _Grid(around, proposer, concurrency, observer or Observer(), transfer=transfer)
+        around = Surroundings(request, plan, run, sandbox, workers, dataset_dir, transfer)
+        grid = _Grid(
+            run,
+            around,
+            proposer,
+            concurrency=concurrency,
+            observer=observer or Observer(),
+            elsewhere=elsewhere,
+        )
         grid.run(trials)
         return collect(run, trials)
 
@@ -133,18 +152,20 @@ class _Grid:
 
     def __init__(
         self,
+        run: RunDirectory,
         around: Surroundings,
         proposer: Proposer,
+        *,
         concurrency: int,
         observer: Observer,
-        *,
-        transfer: bool,
+        elsewhere: Elsewhere | None,
     ) -> None:
+        self._run = run
         self._around = around
         self._proposer = proposer
-        self._concurrency = concurrency
+        self._concurrency = concurrency if elsewhere is None else elsewhere.at_once
         self._observer = observer
-        self._transfer = transfer
+        self._elsewhere = elsewhere
         self._waiting: deque[Trial] = deque()
         self._rounds: Rounds | None = None
         self._stopping = threading.Event()
@@ -152,7 +173,6 @@ class _Grid:
 
     def run(self, trials: Sequence[Trial]) -> None:
         """Do every trial that is not done yet."""
-        run = self._around.run
         for trial in trials:
             if trial.skipped:
                 self._record(trial, SKIPPED, trial.skipped)
@@ -161,7 +181,7 @@ class _Grid:
         threads = min(self._concurrency, len(self._waiting))
         if isinstance(self._proposer, LLM):
             # All cells are open at once; what is bounded is the number of attempts under way.
-            self._proposer.account(run.turns())
+            self._proposer.account(self._run.turns())
             cells = [trial.cell for trial in self._waiting]
             self._rounds = Rounds(dict.fromkeys(cells, 0), self._concurrency)
             threads = len(self._waiting)
@@ -196,13 +216,19 @@ class _Grid:
                     self._rounds.close(trial.cell)
 
     def _attend(self, trial: Trial) -> None:
-        self._observer.started(trial.cell)
+        begun = threading.Event()
+
+        def begin() -> None:
+            if not begun.is_set():
+                begun.set()
+                self._observer.started(trial.cell)
+
         try:
-            self._do(trial)
+            self._do(trial, begin)
         except Exception as error:  # noqa: BLE001 - one trial's error is recorded, the grid goes on
             if self._stopping.is_set():
                 return
-            if isinstance(error, RunError | CredentialError):
+            if isinstance(error, _FATAL):
                 self._end_with(error)
                 return
             try:
@@ -210,43 +236,66 @@ class _Grid:
             except RunError as full_disk:
                 self._end_with(full_disk)
                 return
-        row = self._around.run.row(trial.cell)
+        row = self._run.row(trial.cell)
         assert row is not None
+        begin()
         self._observer.ended(trial.cell, row)
 
-    def _do(self, trial: Trial) -> None:
+    def _do(self, trial: Trial, begin: Callable[[], None]) -> None:
         def on_attempt(attempt: Attempt) -> None:
             if self._stopping.is_set():
                 raise StoppedError
             self._observer.attempted(trial.cell, attempt)
 
-        if not self._around.run.finished(trial.cell):
-            admission = self._rounds.cell(trial.cell) if self._rounds is not None else None
-            learn_trial(trial, self._proposer, self._around, on_attempt, admission)
-        if self._transfer:
-            transfer_trial(trial, self._around)
+        if self._elsewhere is not None:
+            self._do_elsewhere(self._elsewhere, trial, begin, on_attempt)
+            return
+        begin()
+        admission = self._rounds.cell(trial.cell) if self._rounds is not None else None
+        do_trial(trial, self._proposer, self._around, on_attempt, admission)
+
+    def _do_elsewhere(
+        self,
+        elsewhere: Elsewhere,
+        trial: Trial,
+        begin: Callable[[], None],
+        on_attempt: Callable[[Attempt], None],
+    ) -> None:
+        """Have a trial done on another machine, and write down what it comes to."""
+        around, splits, heard = self._around, None, 0
+        if trial.task.alphabet == "table":  # its rows may lie in a file, or beyond a network
+            splits = around.workers.call(around.request.splits, trial, around.dataset_dir)
+        for parcel in elsewhere.do(trial, splits, lambda: Known.of(self._run, trial.cell)):
+            begin()
+            write_down(parcel.messages, trial.cell, self._run)
+            for attempt in parcel.attempts:
+                if attempt.number > heard:  # a trial that is gone on with tells them again
+                    heard = attempt.number
+                    on_attempt(attempt)
+        self._run.cell_log(trial.cell).shorten()  # millions of attempts would fill the memory
 
     def _done(self, trial: Trial) -> bool:
-        run = self._around.run
-        return run.finished(trial.cell) and not (self._transfer and missing_transfer(trial, run))
+        if not self._run.finished(trial.cell):
+            return False
+        return not (self._around.transfer and missing_transfer(trial, self._run))
 
     def _record_failure(self, trial: Trial, error: Exception) -> None:
         reason = str(error) if isinstance(error, LLMPVError) else f"{type(error).__name__}: {error}"
-        self._around.run.log(
+        self._run.log(
             "error",
             reason,
             cell=trial.cell.record(),
             traceback="".join(traceback.format_exception(error)),
         )
-        if not self._around.run.finished(trial.cell):  # else other data failed, not the learning
+        if not self._run.finished(trial.cell):  # else other data failed, not the learning
             self._record(trial, FAILED, " ".join(reason.split()))
 
     def _record(self, trial: Trial, status: str, reason: str) -> None:
         request = self._around.request
-        self._around.run.finish(
+        self._run.finish(
             trial.cell,
             {
-                "track": "llm-pv",
+                "track": track_of(self._proposer.name),
                 "method": method_of(self._proposer.name),
                 "model": model_of(self._proposer.name),
                 "name": trial.task.name,
@@ -270,6 +319,8 @@ class _Grid:
             self._rounds.stop()
         if isinstance(self._proposer, LLM):
             self._proposer.close()
+        if self._elsewhere is not None:
+            self._elsewhere.close()
         self._around.workers.close()
         self._around.sandbox.close()
 
@@ -283,6 +334,15 @@ def require_writable(place: Path | None, option: str) -> None:
         raise RunError(f"{option} {place}: {nearest} is a file; choose another directory")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise RunError(f"{option} {place}: {nearest} cannot be written; choose another directory")
+
+
+def require_writable_file(file: Path | None, option: str) -> None:
+    """Refuse a file that cannot be written, before anything is."""
+    if file is None:
+        return
+    if file.is_dir():
+        raise RunError(f"{option} {file} is a directory; give a file")
+    require_writable(file.parent, option)
 
 
 def usable_cores() -> int:

@@ -16,7 +16,7 @@ from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.grid.request import GridRequest, Trial
 from llm_pv.grid.workers import Workers
 from llm_pv.proposers.base import Admission, Proposal, Proposer
-from llm_pv.runs.directory import RunDirectory
+from llm_pv.runs.relay import Results
 from llm_pv.sandbox import Sandbox
 from llm_pv.tasks import SamplerName
 
@@ -38,14 +38,20 @@ class Surroundings:
         Where programs and our own heavy functions run.
     dataset_dir
         Where data sets are stored; None stores none.
+    transfer
+        Whether selected programs are scored on other data too.
+    splits
+        The rows of the one trial these are for, where they are not to be drawn here.
     """
 
     request: GridRequest
     plan: Plan
-    run: RunDirectory
+    run: Results
     sandbox: Sandbox
     workers: Workers
     dataset_dir: Path | None
+    transfer: bool = True
+    splits: Splits | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,20 @@ def all_proposals(
     return list(proposer.propose(train, classes, seed=seed, start=start))
 
 
+def do_trial(
+    trial: Trial,
+    proposer: Proposer,
+    around: Surroundings,
+    on_attempt: Callable[[Attempt], object],
+    admission: Admission | None = None,
+) -> None:
+    """Do what is not done yet of a trial: learn, then score on other data what was learned."""
+    if not around.run.finished(trial.cell):
+        learn_trial(trial, proposer, around, on_attempt, admission)
+    if around.transfer:
+        transfer_trial(trial, around)
+
+
 def learn_trial(
     trial: Trial,
     proposer: Proposer,
@@ -108,7 +128,7 @@ def learn_trial(
 ) -> None:
     """Draw a trial's data set, learn a program from it, and write everything to the run."""
     request = around.request
-    splits = around.workers.call(request.splits, trial, around.dataset_dir)
+    splits = around.splits or around.workers.call(request.splits, trial, around.dataset_dir)
     learn_splits(
         splits,
         proposer,
@@ -151,7 +171,7 @@ def transfer_targets(trial: Trial) -> list[tuple[SamplerName, int]]:
     return targets
 
 
-def missing_transfer(trial: Trial, run: RunDirectory) -> list[tuple[SamplerName, int]]:
+def missing_transfer(trial: Trial, run: Results) -> list[tuple[SamplerName, int]]:
     """Return what a trial's selected program, if there is one, has not been scored on yet."""
     if selected_source(trial, run) is None:
         return []
@@ -159,7 +179,7 @@ def missing_transfer(trial: Trial, run: RunDirectory) -> list[tuple[SamplerName,
     return [target for target in transfer_targets(trial) if target not in known]
 
 
-def selected_source(trial: Trial, run: RunDirectory) -> str | None:
+def selected_source(trial: Trial, run: Results) -> str | None:
     """Return the source of the program a trial selected, None if it selected none (yet)."""
     for record in run.cell_log(trial.cell).attempts:
         if record["kind"] == "selected":

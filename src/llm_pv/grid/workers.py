@@ -9,6 +9,8 @@ comes out: candidate programs run in the sandbox.
 import os
 import pickle
 import queue
+import select
+import signal
 import subprocess
 import sys
 import threading
@@ -23,6 +25,9 @@ from llm_pv.errors import LLMPVError
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 _Process = subprocess.Popen[bytes]
+
+Told = tuple[type[Exception], str, str]
+"""An error of another process: its class, its message, its traceback."""
 
 
 class WorkerLostError(LLMPVError, RuntimeError):
@@ -45,7 +50,11 @@ class Workers:
     6
     """
 
+    far = False
+    """Whether they are on other machines: calls had better be few then, and large."""
+
     def __init__(self, size: int) -> None:
+        self.size = size
         self._idle: queue.LifoQueue[_Process | None] = queue.LifoQueue()
         for _ in range(size):
             self._idle.put(None)
@@ -96,7 +105,11 @@ class Workers:
             self._idle.put(process)
         if succeeded:
             return cast("_Result", answer)
-        raise _error_of(*answer)
+        raise error_of(*answer)
+
+    def share(self, value: _Result) -> _Result:
+        """Return what stands for a value that several calls take, as an argument by position."""
+        return value
 
     def close(self) -> None:
         """End every process; calls in progress raise WorkerLostError."""
@@ -142,6 +155,22 @@ class Workers:
             self._started.discard(process)
 
 
+class InThisProcess(Workers):
+    """Runs functions where it is called; for a process that is a worker itself."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def call(
+        self,
+        function: Callable[_Arguments, _Result],
+        *args: _Arguments.args,
+        **kwargs: _Arguments.kwargs,
+    ) -> _Result:
+        """Run a function and return what it returns."""
+        return function(*args, **kwargs)
+
+
 def serve(calls: BinaryIO, answers: BinaryIO) -> None:
     """Answer calls until there are no more."""
     while True:
@@ -152,12 +181,12 @@ def serve(calls: BinaryIO, answers: BinaryIO) -> None:
         try:
             answer = pickle.dumps((True, function(*args, **kwargs)))
         except Exception as error:  # noqa: BLE001 - the caller is told, whatever it is
-            answer = pickle.dumps((False, _told(error)))
+            answer = pickle.dumps((False, told(error)))
         answers.write(answer)
         answers.flush()
 
 
-def _told(error: Exception) -> tuple[type[Exception], str, str]:
+def told(error: Exception) -> Told:
     """Return an error as a class, a message and a traceback, which always can be pickled."""
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, LLMPVError):
@@ -165,17 +194,29 @@ def _told(error: Exception) -> tuple[type[Exception], str, str]:
     return RuntimeError, f"{type(error).__name__}: {error}", trace
 
 
-def _error_of(kind: type[Exception], message: str, trace: str) -> Exception:
+def error_of(kind: type[Exception], message: str, trace: str) -> Exception:
+    """Return the error that was told of in another process."""
     # Past __init__, which may want other arguments than the finished message.
     error = kind.__new__(kind, message)
     error.add_note(f"In the worker process:\n{trace}")
     return error
 
 
+def _end_with_owner(calls: int) -> None:
+    """End in the middle of a call when nobody holds the other end of standard input any more."""
+    hung_up = select.poll()
+    hung_up.register(calls, 0)
+    hung_up.poll()
+    os._exit(1)
+
+
 def main() -> None:
     """Serve the process that began this one, with its pipes out of reach of stray prints."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # told to a whole job, it is for the owner too
+    if hasattr(select, "poll"):
+        threading.Thread(target=_end_with_owner, args=(sys.stdin.fileno(),), daemon=True).start()
     try:
         serve(sys.stdin.buffer, answers)
     except BrokenPipeError:

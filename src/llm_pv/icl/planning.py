@@ -18,8 +18,6 @@ SKIPPED = "skipped"
 LEAST_ROOM = 16
 """Tokens a free answer needs at least: the context must hold them after the prompt."""
 
-_COUNTED = 4
-
 
 @dataclass(frozen=True)
 class Work:
@@ -96,7 +94,14 @@ def plan_cell(
         ]
         bare = write(examples=splits.train.take([]), inputs=splits.test.inputs)
         learn_seconds = time.perf_counter() - start
-        check_context(model, prompts[0], bare, asking, len(splits.train))
+        check_context(
+            model,
+            [prompt for order in prompts for prompt in order],
+            bare,
+            asking,
+            examples=len(splits.train),
+            lengths_vary=problem.length != "" and problem.alphabet != "table",
+        )
     except (ConfigurationError, DataError) as error:
         return CellResult(cell, problem.name, SKIPPED, str(error))
     return Work(problem, cell, splits, asking, prompts, learn_seconds)
@@ -107,7 +112,9 @@ def check_context(
     prompts: Sequence[str],
     bare: Sequence[str],
     asking: Asking,
+    *,
     examples: int,
+    lengths_vary: bool = True,
 ) -> None:
     """Refuse prompts that do not fit into the model's context, before any call.
 
@@ -119,6 +126,8 @@ def check_context(
         The prompts, and the same without examples.
     examples
         How many there are in a prompt.
+    lengths_vary
+        Whether the inputs could be shorter ones.
 
     Raises
     ------
@@ -128,26 +137,25 @@ def check_context(
     context = model.context_tokens
     if context is None:
         return
-    longest = _most_tokens(model, prompts, asking)
+    longest = max(model.count(prompts, asking))
     needed = min(asking.max_new_tokens, LEAST_ROOM)
+    if asking.mode != "generate":  # a token holds a byte at least
+        needed = max(needed, *(len(label.encode("utf-8", "replace")) for label in asking.labels))
     if longest + needed <= context:
         return
-    without = _most_tokens(model, bare, asking)
+    without = max(model.count(bare, asking))
     room = context - needed - without
     fitting = int(0.98 * examples * room / max(1, longest - without))
-    about = "" if model.counts_exactly else "about "
-    way_out = (
-        f"reduce --train-size (about {fitting} would fit) or --lengths"
-        if fitting > 0
-        else "not even one example fits: reduce --lengths"
-    )
+    about = "" if model.counts_exactly else "(an upper estimate, as its tokenizer is not here) "
+    shorter = "--lengths" if lengths_vary else ""
+    ways = [
+        f"reduce --train-size (about {fitting} would fit)" if fitting > 0 else "",
+        "" if fitting > 0 else "not even one example fits",
+        f"reduce {shorter}" if shorter else "",
+        "raise --max-model-len if the model allows it",
+    ]
     raise ConfigurationError(
-        f"prompts with {examples} examples have up to {about}{longest:,} tokens and an answer "
-        f"needs {needed}, but the context of {model.name} holds {context:,}: {way_out}, or raise "
-        "--max-model-len if the model allows it"
+        f"prompts with {examples} examples have up to {longest:,} tokens {about}and an answer "
+        f"needs {needed}, but the context of {model.name} holds {context:,}: "
+        + ", or ".join(way for way in ways if way)
     )
-
-
-def _most_tokens(model: AnsweringModel, prompts: Sequence[str], asking: Asking) -> int:
-    """Return the tokens of the longest prompts; to count them all takes as long as asking."""
-    return max(model.count(sorted(prompts, key=len)[-_COUNTED:], asking))

@@ -52,17 +52,32 @@ def write_prompts(
     (True, '\nInput: 0000')
     """
     rows = "".join(
-        f"{_line(item)} -> {label}\n"
+        f"{_line(item)} -> {_in_row(label)}\n"
         for item, label in zip(examples.inputs, examples.labels, strict=True)
     )
     shared = (
         f"A hidden rule gives every input a label.{_INPUTS.get(alphabet, '')} "
-        f"Each label is one of: {', '.join(classes.texts)}.\n"
+        f"Each label is one of: {_list(classes.texts)}.\n"
         f"{len(examples)} examples, one a line, input -> label:\n\n"
         f"{rows}\n"
         f"Give the label of one more input. {_CONTRACTS[form]}\n"
     )
     return [f"{shared}Input: {_line(item)}" for item in inputs]
+
+
+def _list(labels: Sequence[str]) -> str:
+    """Return labels as a list in which each can be told from the next."""
+    written = [_in_row(label) for label in labels]
+    if any("," in label for label in labels):
+        written = [json.dumps(label, ensure_ascii=False) for label in labels]
+    return ", ".join(written)
+
+
+def _in_row(label: str) -> str:
+    """Return a label as the end of an example's line; as a JSON string where that were doubtful."""
+    plain = label == label.strip() and label and "->" not in label and '"' not in label
+    plain = plain and len(label.splitlines()) == 1
+    return label if plain else json.dumps(label, ensure_ascii=False)
 
 
 def _line(item: Input) -> str:

@@ -1,24 +1,34 @@
 r"""Reading a label out of an answer, however the model wrapped it.
 
-Read are, the last of each first: the value of a ``label`` key, with any quotes or none; what
-follows "label is", "label:" or "answer:"; the whole answer, if it is nothing but a label. Anything
-else is no label: a word somewhere in the text is not taken for one.
+Read are, the last of each first: the value of a ``label`` or ``answer`` key, with any quotes or
+none; what follows "label is", "label:", "answer:" or stands in ``\boxed{}``; the whole answer, its
+first line, or what follows an arrow at its end, if that is nothing but a label. A remark may follow
+in parentheses or after a mark. Anything else is no label: a word somewhere in the text is not taken
+for one.
 """
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from llm_pv.data.labels import label_text
 
 _MOST_CHARACTERS = 200_000
 _MOST_TRIES = 100
-_KEY = re.compile(r"""(?:\blabel|(?P<quote>["'])label(?P=quote))\s*+:\s*+""", re.IGNORECASE)
-_VALUE = re.compile(
-    r"""(?P<double>"(?:[^"\\]++|\\.)*+")|(?P<single>'[^']*+')|(?P<bare>[^\s,}"'\[\]{(][^,}\n"'\]]{0,1000}+)""",
-    re.DOTALL,
+_STRAIGHT = str.maketrans("\u201c\u201d\u201e\u2018\u2019", '"""\'\'')
+_KEY = re.compile(
+    r"""(?:\blabel|(?P<quote>["'])(?:label|answer)(?P=quote))\s*+:\s*+""", re.IGNORECASE
 )
-_SAID = re.compile(r"\b(?:label|answer)\b(?:\s++is\b)?\s*+[:=]?\s*+", re.IGNORECASE)
+_VALUE = re.compile(
+    r"""(?P<double>"(?:[^"\\]++|\\.)*+")|(?P<single>'[^']*+')
+    |\[\s*+(?:"(?P<one>[^"\\]*+)"|(?P<number>[^\s,"'\[\]{}]++))\s*+\]
+    |(?P<bare>[^\s,}"'\[\]{(][^,}\n"'\]]{0,1000}+)""",
+    re.DOTALL | re.VERBOSE,
+)
+_SAID = re.compile(
+    r"\b(?:label|answer)\b[*_`\s]*+(?:is\b)?[*_`\s]*+[:=]?[*_`\s]*+|\\boxed\{", re.IGNORECASE
+)
+_REMARK = re.compile(r"(?P<label>\S.*?)(?:\s+(?:[(\u2013\u2014]|-\s+[A-Za-z])|[).:;](?:\s|$))")
 _WRAPPING = " \t\r\n`*_.,;!\"'()[]{}"
 
 
@@ -42,24 +52,54 @@ def read_label(text: str, labels: Sequence[str]) -> str | None:
     text = text[-_MOST_CHARACTERS:]
     if '\\"' in text and not _KEY.search(text):  # an object written as a string
         text = text.replace('\\"', '"')
+    for written in dict.fromkeys((text, text.translate(_STRAIGHT))):
+        for candidate in _candidates(written):
+            label = _match(candidate, labels)
+            if label is not None:
+                return label
+    return None
+
+
+def _candidates(text: str) -> Iterator[str]:
+    """Yield what may be the label, the likeliest first."""
     for pattern in (_KEY, _SAID):
         for found in list(pattern.finditer(text))[: -_MOST_TRIES - 1 : -1]:
             value = _VALUE.match(text, found.end())
-            label = None if value is None else _match(_unquoted(value), labels)
-            if label is not None:
-                return label
-    return _match(text, labels)
+            if value is not None:
+                yield _unquoted(value)
+                yield from _before_remark(_unquoted(value))
+    yield text
+    stripped = text.strip()
+    lines = stripped.splitlines()
+    if stripped.startswith('"'):
+        yield _parsed(stripped)
+    if lines and "->" in lines[-1]:
+        yield lines[-1].rpartition("->")[2]
+    if len(lines) == 1 or (lines and not lines[1].strip()):
+        yield lines[0]
+        yield from _before_remark(lines[0])
+
+
+def _before_remark(text: str) -> Iterator[str]:
+    remark = _REMARK.match(text)
+    if remark is not None:
+        yield remark["label"]
 
 
 def _unquoted(value: re.Match[str]) -> str:
     if value["double"] is not None:
-        try:
-            return str(json.loads(value["double"], strict=False))
-        except ValueError:
-            return value["double"][1:-1]
+        return _parsed(value["double"])
     if value["single"] is not None:
         return value["single"][1:-1]
-    return value["bare"]
+    return next(part for name in ("one", "number", "bare") if (part := value[name]) is not None)
+
+
+def _parsed(text: str) -> str:
+    """Return what a JSON string says; without its quotes if it is none."""
+    try:
+        return str(json.loads(text, strict=False))
+    except ValueError:
+        return text[1:-1]
 
 
 def _match(text: str, labels: Sequence[str]) -> str | None:

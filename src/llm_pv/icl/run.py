@@ -124,14 +124,23 @@ def _do(
             f"kept in {run.path}; the same command with --out {run.path} goes on from here)"
         ) from error
     score = score_cell(log.replies, work.splits.train, test)
-    unparsable = sum(record["predicted"] is None for record in log.replies)
-    reason = f"{unparsable} of {work.answers} answers held no label" if unparsable else ""
+    reason = _why_no_label(log.replies, settings.max_new_tokens)
     result = CellResult(
         work.cell, work.problem.name, "done", reason, score, len(work.splits.train), len(test)
     )
     _write_predictions(run, work, log)
     run.finish(work.cell, _summary_row(result, settings, work.learn_seconds))
     return result
+
+
+def _why_no_label(replies: Sequence[Record], max_new_tokens: int) -> str:
+    """Say how many answers held no label, and how many of them were cut off."""
+    without = [record for record in replies if record["predicted"] is None]
+    if not without:
+        return ""
+    cut = sum(record["finish"] == "length" for record in without)
+    at_length = f", {cut} of them cut off at --max-new-tokens {max_new_tokens}" if cut else ""
+    return f"{len(without)} of {len(replies)} answers held no label{at_length}"
 
 
 def _answer_order(

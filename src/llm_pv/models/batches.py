@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import json
 import os
+import warnings
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
 from pydantic_ai.models import Model
 from pydantic_ai.models.batch import Batch, BatchRequest, BatchResult, EncodedBatchRequest
 
-from llm_pv.errors import ModelError
+from llm_pv.errors import ModelError, RepairWarning
 from llm_pv.models.connection import Watch, watched
 from llm_pv.models.retrying import Backoff, call_with_retries, explanation, passes
 
@@ -244,8 +245,13 @@ def _note(record: Path | None, handle: Batch, names: list[str]) -> None:
     # The group holds a digest of the key, which only sending needs.
     group = {**json.loads(handle.group), "credential": ""}
     plain = _HANDLES.dump_python(replace(handle, group=json.dumps(group)), mode="json")
-    with record.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"batch": plain, "calls": names}) + "\n")
+    line = json.dumps({"batch": plain, "calls": names}).encode() + b"\n"
+    with record.open("ab+") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            # Behind a line that a kill cut short, the new one would be lost with it.
+            line = line if file.read(1) == b"\n" else b"\n" + line
+        file.write(line)
         file.flush()
         os.fsync(file.fileno())
 
@@ -260,4 +266,8 @@ def _read(record: Path | None) -> Iterator[tuple[str, Batch]]:
             yield from ((name, handle) for name in entry["calls"])
         except (ValueError, KeyError, TypeError):
             # The last line of a run that was killed while it wrote.
-            continue
+            warnings.warn(
+                f"{record}: a line that was cut short is passed over; its batch may be paid again",
+                RepairWarning,
+                stacklevel=2,
+            )

@@ -10,7 +10,13 @@ from llm_pv.erm.scoring import Score
 from llm_pv.grid.published import published
 from llm_pv.report.records import RunRecord, TrialRecord
 
-_PREFIXES = {"llm-pv": "LLM-PV ", "icl": "ICL ", "finetune": "Fine-tune ", "baselines": ""}
+_PREFIXES = {
+    "llm-pv": "LLM-PV ",
+    "icl": "ICL ",
+    "finetune": "Fine-tune ",
+    "agent": "Agent ",
+    "baselines": "",
+}
 
 _PUBLISHED_ROWS = 200
 """Labelled rows of the published figures."""

@@ -108,7 +108,7 @@ class CellLog:
     attempts: list[Record] = field(default_factory=list)
     turns: list[Record] = field(default_factory=list)
     write_replies: Callable[[Sequence[Mapping[str, Any]]], None] = _forget
-    write_attempt: Callable[[Mapping[str, Any]], None] = _forget
+    write_attempts: Callable[[Sequence[Mapping[str, Any]]], None] = _forget
     write_prompt: Callable[[str, str], object] = _forget
 
     def append_reply(self, record: Record) -> None:
@@ -125,7 +125,22 @@ class CellLog:
         self.write_replies([named(self.cell, record) for record in records])
         self.turns.extend(dict(record) for record in records)
 
+    def shorten(self) -> None:
+        """Forget what nobody asks of a finished cell any more; on disk nothing changes."""
+        self.replies.clear()
+        self.turns.clear()
+        self.attempts[:] = [
+            {name: record[name] for name in ("kind", "attempt") if name in record}
+            if record["kind"] == "attempt"
+            else record
+            for record in self.attempts
+        ]
+
     def append_attempt(self, record: Record) -> None:
         """Put one verified attempt on disk, then into the log."""
-        self.write_attempt(named(self.cell, record))
-        self.attempts.append(record)
+        self.append_attempts([record])
+
+    def append_attempts(self, records: Sequence[Record]) -> None:
+        """Put verified attempts on disk, all or none, then into the log."""
+        self.write_attempts([named(self.cell, record) for record in records])
+        self.attempts.extend(records)

@@ -15,7 +15,7 @@ import json
 import platform
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -26,8 +26,9 @@ from filelock import FileLock, Timeout
 from llm_pv import __version__
 from llm_pv.errors import RunError
 from llm_pv.runs.cells import Cell, CellLog, named
-from llm_pv.runs.files import read_csv, remove_leftovers, write_atomically, write_csv
+from llm_pv.runs.files import csv_text, read_csv, remove_leftovers, write_atomically, write_csv
 from llm_pv.runs.journal import Journal, Record, read_journal
+from llm_pv.runs.together import Together
 
 FORMAT = 1
 """Version of the layout; a run of another version is refused, never guessed at."""
@@ -72,6 +73,9 @@ _RECORDED_PACKAGES = (
     "xgboost",
     "deap",
     "tabpfn",
+    "torch",
+    "transformers",
+    "vllm",
 )
 
 
@@ -131,18 +135,21 @@ class RunDirectory:
             self._attempts = Journal(path / "results_attempts.jsonl", sync=False)
             self._transfer = Journal(path / "transfer.jsonl", sync=False)
             self._log = Journal(path / "runner.log", sync=False)
-            for journal in (self._replies, self._attempts, self._transfer):
+            for journal in (self._replies, self._attempts, self._transfer, self._log):
                 if journal.repaired:
                     self.log("warning", f"{journal.path.name}: cut off a torn last line")
             said = self._replies.read()
             self._known_replies = _by_cell(record for record in said if "kind" not in record)
             self._known_turns = _by_cell(record for record in said if "kind" in record)
-            self._known_attempts = _by_cell(self._attempts.read())
-            self._known_transfer = _by_cell(self._transfer.read())
             self._rows: dict[_Key, dict[_Key, dict[str, str]]] = {}
             for row in read_summary(path):
                 self._rows.setdefault(_place(row), {})[_way(row)] = row
+            if self._replies.repaired:
+                self._take_back_unfounded()
+            self._known_attempts = _by_cell(self._attempts.read())
+            self._known_transfer = _by_cell(self._transfer.read())
             self._mutex = threading.Lock()
+            self._write_rows = Together(self._rewrite_summary)
         except BaseException:
             self._lock.release()
             raise
@@ -150,8 +157,12 @@ class RunDirectory:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.close()
+        except RunError:
+            if kind is None:  # else what ended the run is told, not what follows from it
+                raise
 
     def close(self) -> None:
         """Write the attempts as CSV too, and let other processes use the folder."""
@@ -175,7 +186,7 @@ class RunDirectory:
             attempts,
             turns,
             lambda records: self._replies.append(*records),
-            self._attempts.append,
+            lambda records: self._attempts.append(*records),
             self.write_prompt,
         )
 
@@ -201,13 +212,7 @@ class RunDirectory:
         """Write the cell's row into ``summary.csv``, in place of an earlier one."""
         whole: Record = dict.fromkeys(SUMMARY_COLUMNS, "") | named(cell, row)
         texts = {name: "" if value is None else str(value) for name, value in whole.items()}
-        place = _place(texts)
-        with self._mutex:
-            rows = self._rows.pop(place, {})
-            others = {way: row for way, row in rows.items() if cell.method and way != _way(texts)}
-            self._rows[place] = others | {_way(texts): texts}
-            every = [row for rows in self._rows.values() for row in rows.values()]
-            write_csv(self.path / "summary.csv", SUMMARY_COLUMNS, every)
+        self._write_rows((bool(cell.method), texts))
 
     def transfer(self, cell: Cell) -> list[Record]:
         """Return how the cell's selected program did on other data, one record each."""
@@ -233,8 +238,12 @@ class RunDirectory:
         self, cell: Cell, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]
     ) -> Path:
         """Write the per-example predictions on the test rows and return their path."""
+        return self.write_prediction_text(cell, csv_text(list(columns), rows))
+
+    def write_prediction_text(self, cell: Cell, text: str) -> Path:
+        """Write predictions that are CSV already and return their path."""
         path = self.path / "predictions" / f"{cell.slug}-t{cell.trial}.csv"
-        write_csv(path, list(columns), rows)
+        write_atomically(path, text)
         return path
 
     def write_prompt(self, digest: str, text: str) -> Path:
@@ -249,6 +258,17 @@ class RunDirectory:
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
         self._log.append({"time": time, "level": level, "message": message, **facts})
 
+    def _rewrite_summary(self, rows: Sequence[tuple[bool, dict[str, str]]]) -> None:
+        """Take in rows, each with whether its run has several methods, and write all there are."""
+        with self._mutex:
+            for several, texts in rows:
+                place, way = _place(texts), _way(texts)
+                there = self._rows.pop(place, {})
+                others = {other: row for other, row in there.items() if several and other != way}
+                self._rows[place] = others | {way: texts}
+            every = [row for rows in self._rows.values() for row in rows.values()]
+        write_csv(self.path / "summary.csv", SUMMARY_COLUMNS, every)
+
     def _refuse_foreign_folder(self) -> None:
         """Raise if there are files but no run; what a kill left of a first write is no file."""
         names = {path.name for path in self.path.iterdir()}
@@ -257,6 +277,23 @@ class RunDirectory:
                 f"{self.path} holds files that are no run of llm-pv; "
                 "give --out a new or an empty folder"
             )
+
+    def _take_back_unfounded(self) -> None:
+        """Take back what stood on a reply that was cut off, so that its cell is done again."""
+
+        def founded(record: Record) -> bool:
+            return bool(record["attempt"] <= len(self._known_replies.get(_key(record), ())))
+
+        records = self._attempts.read()
+        lost = {_key(row) for row in records if row["kind"] == "attempt" and not founded(row)}
+        if lost:
+            self._attempts.replace(
+                row
+                for row in records
+                if _key(row) not in lost or (row["kind"] != "selected" and founded(row))
+            )
+        for key in lost:
+            self._rows.pop(key[:4], None)  # its place: the cell is not finished any more
 
     def _check_same_run(self) -> None:
         record = read_run(self.path)
@@ -324,10 +361,7 @@ def read_summary(path: Path) -> list[dict[str, str]]:
 
 
 def read_replies(path: Path) -> list[Record]:
-    """Return every reply of a run directory, none if there is no such run.
-
-    Turns and tool calls on the way to a reply are left out.
-    """
+    """Return every reply of a run directory, without turns; none if there is no such run."""
     said = read_journal(path / "replies.jsonl")
     return [record for record in said if "kind" not in record]
 

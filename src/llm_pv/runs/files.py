@@ -52,7 +52,7 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
                 raise
     except OSError as error:
         raise RunError(
-            f"cannot write {path}: {error.strerror or error}; choose another --out"
+            f"cannot write {path}: {error.strerror or error}; free the disk or choose another --out"
         ) from error
 
 
@@ -65,11 +65,16 @@ def remove_leftovers(folder: Path) -> None:
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as CSV with these columns; None is an empty cell."""
+    write_atomically(path, csv_text(columns, rows))
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return rows as CSV with these columns; None is an empty cell."""
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, fieldnames=columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_atomically(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

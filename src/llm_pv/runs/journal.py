@@ -2,22 +2,25 @@
 
 import json
 import os
-import threading
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llm_pv.errors import RunError
+from llm_pv.errors import RepairWarning, RunError
+from llm_pv.runs.files import write_atomically
+from llm_pv.runs.together import Together
 
 Record = dict[str, Any]
 """One line: plain JSON values by name."""
 
 
 class Journal:
-    """JSON lines, one record each, appended and never rewritten.
+    """JSON lines, one record each, appended.
 
     A process killed while appending leaves at most a torn last line; opening the journal again
-    cuts it off and remembers that in ``repaired``. Several threads may append.
+    cuts it off with a `RepairWarning` and remembers that in ``repaired``. Several threads may
+    append.
 
     Parameters
     ----------
@@ -40,7 +43,7 @@ class Journal:
         self.path = path
         self.repaired = False
         self._sync = sync
-        self._lock = threading.Lock()
+        self._write = Together(self._append_bytes)
         self._cut_torn_line()
 
     def append(self, *records: Mapping[str, Any]) -> None:
@@ -51,22 +54,37 @@ class Journal:
         RunError
             If the file cannot be written: a full disk, a read-only directory.
         """
-        data = b"".join(
-            json.dumps(record, ensure_ascii=True, allow_nan=False).encode() + b"\n"
-            for record in records
+        self._write(
+            b"".join(
+                json.dumps(record, ensure_ascii=True, allow_nan=False).encode() + b"\n"
+                for record in records
+            )
         )
+
+    def _append_bytes(self, parts: Sequence[bytes]) -> None:
+        data = b"".join(parts)
         try:
-            with self._lock, self.path.open("ab", buffering=0) as file:
+            with self.path.open("ab", buffering=0) as file:
                 start = file.tell()
-                if file.write(data) != len(data):
-                    file.truncate(start)
-                    raise OSError("the disk took only part of the line")
+                try:
+                    left = memoryview(data)
+                    while left:
+                        left = left[file.write(left) :]
+                except OSError:
+                    file.truncate(start)  # the disk may have taken part of it
+                    raise
                 if self._sync:
                     os.fsync(file.fileno())
         except OSError as error:
             raise RunError(
-                f"cannot write {self.path}: {error}; free the disk or choose another --out"
+                f"cannot write {self.path}: {error.strerror or error}; "
+                "free the disk or choose another --out"
             ) from error
+
+    def replace(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Put other records in place of all there are, to mend a run before anyone appends."""
+        lines = [json.dumps(record, ensure_ascii=True, allow_nan=False) for record in records]
+        write_atomically(self.path, "".join(line + "\n" for line in lines))
 
     def read(self) -> list[Record]:
         """Return every record, oldest first.
@@ -90,6 +108,12 @@ class Journal:
             except OSError as error:
                 raise RunError(f"cannot mend {self.path}: {error.strerror or error}") from error
             self.repaired = True
+            warnings.warn(
+                f"{self.path}: the last line was cut short and is taken off; what it told is done "
+                "again",
+                RepairWarning,
+                stacklevel=3,
+            )
 
 
 def read_journal(path: Path) -> list[Record]:

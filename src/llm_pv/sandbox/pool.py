@@ -68,6 +68,11 @@ class Sandbox:
         self._crew, self.confinement = assemble(backend, workers, allow_unconfined=allow_unconfined)
         self._finalizer = weakref.finalize(self, self._crew.close)
 
+    @property
+    def ahead(self) -> int:
+        """How many programs, given to `predict_many` together, keep every worker busy."""
+        return 2 * self._crew.size
+
     def predict(self, source: str, inputs: "Sequence[Input]", *, seed: int = 0) -> Execution:
         """Run one program over the inputs, spread over the workers when they are many.
 

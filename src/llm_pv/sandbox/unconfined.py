@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -112,7 +113,7 @@ class UnconfinedWorker:
                 ],
                 env={**kept, "PYTHONHASHSEED": str(seed)},
                 cwd=folder,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # its end tells that this process has ended
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
@@ -130,8 +131,22 @@ class UnconfinedWorker:
 
 
 def main(arguments: list[str]) -> None:
-    """Run one job: what the fresh process does."""
+    """Do what the fresh process is for, and end when its owner does."""
+    threading.Thread(target=_end_with_owner, args=(os.dup(0),), daemon=True).start()
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
     folder, allowed = json.loads(arguments[0])
+    run_job(folder, allowed)
+
+
+def _end_with_owner(held: int) -> None:
+    """Wait for the end of what was standard input, which the owner holds open while it lives."""
+    os.read(held, 1)
+    os._exit(1)
+
+
+def run_job(folder: str, allowed: list[str]) -> None:
+    """Run the job that lies in a folder."""
     job = _Job(*marshal.loads(Path(folder, "job").read_bytes()))  # noqa: S302
     if packages_named(job.source):  # any of them may draw from numpy's random numbers
         preload((), (), ("numpy",), job.seed)

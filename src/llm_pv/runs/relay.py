@@ -1,0 +1,225 @@
+"""A cell's results from a distance: what is found elsewhere is told here and written down here.
+
+Who learns a cell on another machine has no run directory there. It has what the directory knows of
+the cell, and sends what is to be written as messages, in order; the process that holds the
+directory writes them down, so that the run looks as if the cell had been learned beside it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Protocol
+
+from llm_pv.runs.cells import Cell, CellLog, named
+from llm_pv.runs.directory import FAILED, RunDirectory
+from llm_pv.runs.files import csv_text
+from llm_pv.runs.journal import Record
+
+Message = tuple[str, tuple[Any, ...]]
+"""What is to be written: the name of a method of a run directory or a cell's log, and arguments."""
+
+
+class Results(Protocol):
+    """Where a cell's results go: a `RunDirectory`, or a `Relay` to one."""
+
+    path: Path
+
+    def cell_log(self, cell: Cell) -> CellLog:
+        """Return the cell's journals, with what they already hold."""
+        ...
+
+    def finished(self, cell: Cell) -> bool:
+        """Whether the cell has its row in the summary, and did not fail."""
+        ...
+
+    def finish(self, cell: Cell, row: Mapping[str, Any]) -> None:
+        """Write the cell's row of the summary."""
+        ...
+
+    def transfer(self, cell: Cell) -> list[Record]:
+        """Return how the cell's selected program did on other data."""
+        ...
+
+    def add_transfer(self, cell: Cell, record: Record) -> None:
+        """Add how the cell's selected program did on some other data."""
+        ...
+
+    def write_program(self, cell: Cell, text: str) -> Path:
+        """Write the selected program and return its path."""
+        ...
+
+    def program_path(self, cell: Cell) -> Path:
+        """Return where the cell's selected program stands, or will stand."""
+        ...
+
+    def write_predictions(
+        self, cell: Cell, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]
+    ) -> Path:
+        """Write the predictions on the test rows and return their path."""
+        ...
+
+    def log(self, level: str, message: str, **facts: Any) -> None:
+        """Add a line to the run's log."""
+        ...
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a run directory holds of one cell, enough to go on with it elsewhere.
+
+    Parameters
+    ----------
+    cell, finished
+        The cell, and whether it is finished.
+    path, program_path
+        The run directory, and where the cell's program stands in it.
+    replies, attempts, turns, transfer
+        The cell's records.
+    """
+
+    cell: Cell
+    finished: bool
+    path: Path
+    program_path: Path
+    replies: tuple[Record, ...] = ()
+    attempts: tuple[Record, ...] = ()
+    turns: tuple[Record, ...] = ()
+    transfer: tuple[Record, ...] = ()
+
+    @classmethod
+    def of(cls, run: RunDirectory, cell: Cell) -> "Known":
+        """Return what a run directory holds of a cell now."""
+        log = run.cell_log(cell)
+        return cls(
+            cell,
+            run.finished(cell),
+            run.path,
+            run.program_path(cell),
+            tuple(log.replies),
+            tuple(log.attempts),
+            tuple(log.turns),
+            tuple(run.transfer(cell)),
+        )
+
+
+class Relay:
+    """Takes a cell's results as a run directory does, and sends them on as messages.
+
+    Parameters
+    ----------
+    known
+        What the run directory holds of the cell.
+    send
+        Takes each message; `write_down` applies them to the directory, in their order.
+    """
+
+    def __init__(self, known: Known, send: Callable[[Message], object]) -> None:
+        self.path = known.path
+        self._known = known
+        self._send = send
+        self._finished = known.finished
+        self._transfer = list(known.transfer)
+        self._log = CellLog(
+            known.cell,
+            list(known.replies),
+            list(known.attempts),
+            list(known.turns),
+            write_replies=lambda records: self._tell("append_replies", list(records)),
+            write_attempts=lambda records: self._tell("append_attempts", list(records)),
+            write_prompt=lambda digest, text: self._tell("write_prompt", digest, text),
+        )
+
+    def cell_log(self, cell: Cell) -> CellLog:
+        """Return the cell's journals."""
+        assert cell == self._known.cell
+        return self._log
+
+    def finished(self, cell: Cell) -> bool:
+        """Whether the cell has its row in the summary, and did not fail."""
+        assert cell == self._known.cell
+        return self._finished
+
+    def finish(self, cell: Cell, row: Mapping[str, Any]) -> None:
+        """Send the cell's row of the summary."""
+        self._tell("finish", cell, dict(row))
+        self._finished = row["status"] != FAILED
+
+    def transfer(self, cell: Cell) -> list[Record]:
+        """Return how the cell's selected program did on other data."""
+        assert cell == self._known.cell
+        return list(self._transfer)
+
+    def add_transfer(self, cell: Cell, record: Record) -> None:
+        """Send how the cell's selected program did on some other data."""
+        self._tell("add_transfer", cell, record)
+        self._transfer.append(named(cell, record))
+
+    def write_program(self, cell: Cell, text: str) -> Path:
+        """Send the selected program and return where it will stand."""
+        self._tell("write_program", cell, text)
+        return self._known.program_path
+
+    def program_path(self, cell: Cell) -> Path:
+        """Return where the cell's selected program stands, or will stand."""
+        assert cell == self._known.cell
+        return self._known.program_path
+
+    def write_predictions(
+        self, cell: Cell, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]
+    ) -> Path:
+        """Send the predictions on the test rows, as text: it is put together here, not there."""
+        self._tell("write_prediction_text", cell, csv_text(list(columns), rows))
+        return self.path
+
+    def log(self, level: str, message: str, **facts: Any) -> None:
+        """Send a line for the run's log."""
+        self._tell("log", level, message, facts)
+
+    def _tell(self, what: str, *arguments: Any) -> None:
+        self._send((what, arguments))
+
+
+def write_down(messages: Sequence[Message], cell: Cell, run: RunDirectory) -> None:
+    """Write what a `Relay` sent of a cell; records of one kind that follow each other at one go.
+
+    Parameters
+    ----------
+    messages
+        The messages, in their order.
+    cell
+        The cell.
+    run
+        The run directory.
+
+    Raises
+    ------
+    RunError
+        If it cannot be written.
+    """
+    log = run.cell_log(cell)
+    # Replies come before the attempts they led to, so that all replies may come before all
+    # attempts: one sync for a whole parcel.
+    ordered = sorted(messages, key=lambda message: message[0] != "append_replies")
+    for what, group in groupby(ordered, key=lambda message: message[0]):
+        every = [arguments for _, arguments in group]
+        if what == "append_replies":
+            log.append_replies([record for (records,) in every for record in records])
+        elif what == "append_attempts":
+            log.append_attempts([record for (records,) in every for record in records])
+        elif what == "log":
+            for level, message, facts in every:
+                run.log(level, message, **facts)
+        else:
+            write = _WRITERS[what]
+            for arguments in every:
+                write(run, *arguments)
+
+
+_WRITERS: Mapping[str, Callable[..., object]] = {
+    "write_prompt": RunDirectory.write_prompt,
+    "finish": RunDirectory.finish,
+    "add_transfer": RunDirectory.add_transfer,
+    "write_program": RunDirectory.write_program,
+    "write_prediction_text": RunDirectory.write_prediction_text,
+}

@@ -1,0 +1,279 @@
+"""A Ray cluster that exists already: reached, looked over, given tasks, and left as it was."""
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from llm_pv.errors import ClusterError, ConfigurationError, MissingExtraError
+from llm_pv.grid.workers import WorkerLostError, error_of
+from llm_pv.scale.needs import Confining, Needs, Versions
+from llm_pv.scale.tasks import Failed, inspect
+
+RETRIES = 3
+"""How often a task is run again whose process or machine was lost."""
+
+CONNECT_SECONDS = 10.0
+INSPECT_SECONDS = 120.0
+
+Task = Any
+"""What Ray returns for a task that was handed over: a reference, or a generator of them."""
+
+
+class Cluster:
+    """A Ray cluster to hand tasks to; use it as a context manager.
+
+    Every machine that could take a task is looked over first: it must have the same versions and,
+    where candidates run, confine them.
+
+    Parameters
+    ----------
+    address
+        ``"auto"`` for the cluster this machine belongs to, or the ``HOST:PORT`` of its head.
+    needs
+        What one task takes.
+    confining
+        How candidates are confined on each machine; None where none run.
+
+    Attributes
+    ----------
+    slots
+        How many tasks run at once on the machines there are now.
+
+    Raises
+    ------
+    MissingExtraError
+        If Ray is not installed.
+    ClusterError
+        If there is no cluster, or its machines cannot do what is needed.
+    """
+
+    def __init__(
+        self, address: str, *, needs: Needs = Needs(), confining: Confining | None = None
+    ) -> None:
+        self.needs = needs
+        self.confining = confining or Confining()
+        self._lock = threading.Lock()
+        self._under_way: dict[int, Task] = {}
+        self._closed = False
+        self._ray = connect(address)
+        try:
+            self.versions = Versions.here()
+            self.slots = self._count_slots()
+            self._look_over(confining)
+        except BaseException:
+            self._ray.shutdown()
+            raise
+
+    def share(self, value: object) -> Any:
+        """Send a value that several tasks take; what is returned stands for it in `start`."""
+        return self._ray.put(value)
+
+    def start(
+        self,
+        function: Callable[..., object],
+        *args: Any,
+        retries: int = RETRIES,
+        streaming: bool = False,
+    ) -> Task:
+        """Hand over a task; its first argument is this process's versions.
+
+        Raises
+        ------
+        WorkerLostError
+            If this cluster was closed.
+        """
+        options: dict[str, Any] = {
+            "num_cpus": self.needs.cpus,
+            "max_retries": retries,
+            "name": f"llm-pv {function.__name__}",
+        }
+        if self.needs.gpus:
+            options["num_gpus"] = self.needs.gpus
+        if streaming:
+            options["num_returns"] = "streaming"
+        with self._lock:
+            if self._closed:
+                raise WorkerLostError("the cluster was let go")
+            task = self._ray.remote(**options)(function).remote(self.versions, *args)
+            self._under_way[id(task)] = task
+        return task
+
+    def result(self, task: Task) -> Any:
+        """Wait for the result of a task and return it.
+
+        Raises
+        ------
+        WorkerLostError
+            If its process or machine was lost, and again each time it was retried.
+        LLMPVError
+            Whatever error of this package the task came to.
+        """
+        with self._lost_is_told():
+            try:
+                return self._opened(self._ray.get(task))
+            finally:
+                self.forget(task)
+
+    def results(self, generator: Task) -> Iterator[Any]:
+        """Wait for the results of a streaming task, and yield each when it comes.
+
+        Raises
+        ------
+        WorkerLostError, LLMPVError
+            As for `result`.
+        """
+        try:
+            while True:
+                with self._lost_is_told():
+                    try:
+                        reference = next(generator)
+                    except StopIteration:
+                        return
+                    result = self._opened(self._ray.get(reference))
+                yield result
+        finally:
+            self.forget(generator)
+
+    def forget(self, task: Task, *, cancel: bool = False) -> None:
+        """Let go of a task, and end it if it is still under way and shall be."""
+        with self._lock:
+            known = self._under_way.pop(id(task), None)
+        if cancel and known is not None and self._ray.is_initialized():
+            self._ray.cancel(known, force=True)
+
+    def close(self) -> None:
+        """End every task under way; whoever waits for one gets a WorkerLostError."""
+        with self._lock:
+            self._closed = True
+            tasks = list(self._under_way.values())
+        for task in tasks:
+            self.forget(task, cancel=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+        self._ray.shutdown()
+
+    def _opened(self, result: Any) -> Any:
+        if isinstance(result, Failed):
+            raise error_of(*result.told)
+        return result
+
+    @contextmanager
+    def _lost_is_told(self) -> Iterator[None]:
+        try:
+            yield
+        except self._ray.exceptions.RayTaskError as error:
+            raise ClusterError(
+                f"a machine cannot run this package: {_last_line(error)}; install the same there"
+            ) from error
+        except self._ray.exceptions.RayError as error:
+            raise WorkerLostError(
+                "a process on the cluster ended before it answered: it was stopped, or its machine "
+                f"was lost or ran out of memory ({type(error).__name__})"
+            ) from error
+
+    def _count_slots(self) -> int:
+        fitting = [self.needs.fitting(node["Resources"]) for node in self._nodes()]
+        if not any(fitting):
+            offered = " and ".join(
+                f"{max((node['Resources'].get(kind, 0.0) for node in self._nodes()), default=0):g} "
+                f"{kind}"
+                for kind in ("CPU", "GPU")
+            )
+            raise ClusterError(
+                f"a task needs {self.needs}, and no machine of the cluster has that (at most "
+                f"{offered}): give other --ray-cpus or --ray-gpus, or start such machines first"
+            )
+        return sum(fitting)
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        return [node for node in self._ray.nodes() if node["Alive"]]
+
+    def _look_over(self, confining: Confining | None) -> None:
+        """Refuse the cluster if a machine of it could not do its part."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        asked = {}
+        for node in self._nodes():
+            if self.needs.fitting(node["Resources"]):
+                there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+                task = self._ray.remote(num_cpus=0, scheduling_strategy=there)(inspect)
+                asked[node["NodeManagerAddress"]] = task.remote(self.versions, confining)
+        obstacles = {}
+        for place, task in asked.items():
+            try:
+                obstacle = self._ray.get(task, timeout=INSPECT_SECONDS)
+            except self._ray.exceptions.GetTimeoutError:
+                obstacle = f"it did not answer within {INSPECT_SECONDS:g} seconds"
+            except self._ray.exceptions.RayError as error:
+                obstacle = f"it cannot run this package: {_last_line(error)}"
+            if obstacle:
+                obstacles[place] = obstacle
+        if obstacles:
+            place, obstacle = next(iter(obstacles.items()))
+            more = f" (and {len(obstacles) - 1} more machines)" if len(obstacles) > 1 else ""
+            raise ClusterError(f"{place}{more} of the cluster cannot be used: {obstacle}")
+
+
+def connect(address: str) -> Any:
+    """Connect this process to a cluster and return the module `ray`.
+
+    Raises
+    ------
+    MissingExtraError, ClusterError, ConfigurationError
+        As for `Cluster`.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingExtraError("ray", "ray", "run on a cluster") from error
+    _refuse_unreachable(address)
+    try:
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+    except ConnectionError as error:
+        raise ClusterError(
+            f"--ray {address}: no cluster runs here; begin one with ray start --head, or give the "
+            "HOST:PORT of its head"
+        ) from error
+    except (RuntimeError, ValueError) as error:
+        raise ClusterError(f"--ray {address}: {' '.join(str(error).split())}") from error
+    return ray
+
+
+def _refuse_unreachable(address: str) -> None:
+    """Refuse an address nobody answers at: Ray would wait for minutes and then end the process."""
+    if "://" in address:
+        raise ConfigurationError(
+            f"--ray {address}: give auto or HOST:PORT, and start the command on a machine of the "
+            "cluster (ray job submit does)"
+        )
+    where = os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address
+    if where == "auto":
+        return
+    host, _, port = where.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ConfigurationError(f"--ray {where}: give auto, or HOST:PORT such as 10.0.0.1:6379")
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(
+            f"--ray {where}: no cluster answers there ({error}); begin one with ray start --head"
+        ) from error
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,98 @@
+"""What a run asks of the machines of a cluster."""
+
+import platform
+from dataclasses import dataclass, field
+
+from llm_pv import __version__
+from llm_pv.errors import ConfigurationError
+from llm_pv.sandbox import Limits
+from llm_pv.sandbox.crew import Backend
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What one task takes of a machine while it runs.
+
+    Parameters
+    ----------
+    cpus, gpus
+        Cores and GPUs; a fraction lets several tasks share one.
+
+    Examples
+    --------
+    >>> Needs(cpus=2).fitting({"CPU": 9.0})
+    4
+    """
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.cpus > 0:
+            raise ConfigurationError(f"--ray-cpus is {self.cpus}; give a positive number")
+        if not self.gpus >= 0:
+            raise ConfigurationError(f"--ray-gpus is {self.gpus}; give 0 or more")
+
+    def fitting(self, resources: dict[str, float]) -> int:
+        """Return how many such tasks a machine with these resources runs at once."""
+        fit = resources.get("CPU", 0.0) / self.cpus
+        if self.gpus:
+            fit = min(fit, resources.get("GPU", 0.0) / self.gpus)
+        return int(fit + 1e-9)
+
+    def __str__(self) -> str:
+        gpus = f" and {self.gpus:g} GPU" if self.gpus else ""
+        return f"{self.cpus:g} CPU{gpus}"
+
+
+@dataclass(frozen=True)
+class Confining:
+    """How candidates are confined on every machine.
+
+    Parameters
+    ----------
+    limits
+        What one candidate may use.
+    allow_unconfined, backend
+        As for `llm_pv.sandbox.Sandbox`.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    allow_unconfined: bool = False
+    backend: Backend = "auto"
+
+
+@dataclass(frozen=True)
+class Versions:
+    """What must be the same on every machine, or one run would hold the work of two programs.
+
+    Parameters
+    ----------
+    llm_pv, python, ray
+        Their versions; of Python the first two numbers.
+    """
+
+    llm_pv: str
+    python: str
+    ray: str
+
+    @classmethod
+    def here(cls) -> "Versions":
+        """Return the versions of this process, which has imported Ray."""
+        import ray
+
+        return cls(__version__, ".".join(platform.python_version_tuple()[:2]), ray.__version__)
+
+    def difference(self, there: "Versions") -> str:
+        """Say in what another machine differs, ``""`` if in nothing.
+
+        Examples
+        --------
+        >>> Versions("1.0", "3.11", "2.60.0").difference(Versions("1.1", "3.11", "2.60.0"))
+        'llm_pv is 1.1 there and 1.0 here'
+        """
+        return ", ".join(
+            f"{name} is {getattr(there, name)} there and {getattr(self, name)} here"
+            for name in ("llm_pv", "python", "ray")
+            if getattr(there, name) != getattr(self, name)
+        )

@@ -1,0 +1,113 @@
+"""A log whose last line is cut short, and a second process, cost nothing that was recorded."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from llm_pv.cli.main import INTERRUPTED, run
+from rows import ALWAYS_ONE, FIRST_BIT, PARITY
+
+SOURCE = str(Path(__file__).parents[1] / "src")
+ENDLESS = "def f(x):\n    while True:\n        pass\n"
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with rows and replies."""
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{n:07b} -> {n.bit_count() % 2}\n" for n in range(100))
+    (tmp_path / "rows.txt").write_text(rows)
+    for name, last in (("replies", PARITY), ("endless", ENDLESS)):
+        texts = (FIRST_BIT, ALWAYS_ONE, last)
+        text = "".join(json.dumps(reply) + "\n" for reply in texts)
+        (tmp_path / f"{name}.jsonl").write_text(text)
+    return tmp_path
+
+
+LEARN = ["learn", "rows.txt", "--proposer", "replay:replies.jsonl", "--workers", "1"]
+GRID = ["synthesize", "--functions", "fn_a", "--lengths", "20", "--trials", "1", "--test-size",
+        "100", "--proposer", "replay:replies.jsonl", "--workers", "1"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "log"),
+    [
+        (LEARN, "replies.jsonl"),
+        (LEARN, "results_attempts.jsonl"),
+        (LEARN, "runner.log"),
+        (GRID, "transfer.jsonl"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_truncated_last_line_is_repaired_with_a_warning(
+    work: Path, words: list[str], log: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = [*words, "--out", "run"]
+    assert run(command) == 0
+    file = work / "run" / log
+    before = file.read_bytes()
+    results = (work / "run" / "results_attempts.jsonl").read_text().splitlines()
+    # As a kill in the middle of the last write leaves it: the run had not come to its end.
+    (work / "run" / "summary.csv").unlink()
+    file.write_bytes(before[: len(before) - 10])
+    capfd.readouterr()
+    assert run(command) == 0
+    warnings = [line for line in capfd.readouterr().err.splitlines() if "cut short" in line]
+    assert warnings == [
+        f"llm-pv: run/{log}: the last line was cut short and is taken off; what it told is done "
+        "again"
+    ]
+    whole = before[: before.rfind(b"\n", 0, len(before) - 1) + 1]
+    assert file.read_bytes().startswith(whole)
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert all(isinstance(line, dict) for line in lines)
+    kinds = [json.loads(line)["kind"] for line in results]
+    again = (work / "run" / "results_attempts.jsonl").read_text().splitlines()
+    assert [json.loads(line)["kind"] for line in again] == kinds
+    assert (work / "run" / "summary.csv").exists()
+    told = [json.loads(line) for line in (work / "run" / "runner.log").read_text().splitlines()]
+    assert [f"{log}: cut off a torn last line" in line["message"] for line in told].count(True) == 1
+
+
+@pytest.fixture
+def busy(work: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A process in the middle of a run in the folder ``run``."""
+    command = [*LEARN, "--out", "run", "--wall-seconds", "600", "--cpu-seconds", "600"]
+    command[3] = "replay:endless.jsonl"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "llm_pv", *command], env={"PYTHONPATH": SOURCE}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    attempts = work / "run" / "results_attempts.jsonl"
+    while process.poll() is None and not (attempts.exists() and attempts.read_text()):
+        time.sleep(0.01)  # between two looks; nothing depends on how long
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize("words", [LEARN, GRID], ids=lambda words: words[0])
+def test_a_second_process_on_one_run_directory_is_refused_in_one_line(
+    work: Path,
+    busy: "subprocess.Popen[str]",
+    words: list[str],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    before = {path: path.read_bytes() for path in (work / "run").glob("*.json*")}
+    assert run([*words, "--out", "run"]) == 2
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert shown.err == (
+        "llm-pv: run is in use by another process; wait for it or choose another --out\n"
+    )
+    assert busy.poll() is None
+    for path, content in before.items():
+        assert path.read_bytes().startswith(content)
+    busy.send_signal(signal.SIGINT)
+    assert busy.wait(60) == INTERRUPTED
