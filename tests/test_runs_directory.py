@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,57 @@ def test_a_damaged_summary_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"summary\.csv cannot be read"):
         read_summary(tmp_path)
     assert read_summary(tmp_path / "summary.csv") == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("done", "do\n"),
+        ("0.5", "0.\0\0"),
+        ("0.5", "half"),
+        ("status", "state"),
+        (",0,", ",0;"),
+        ("fn_a", "fn\0a"),
+    ],
+)
+def test_a_garbled_summary_is_one_error_that_names_the_file(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    with RunDirectory(tmp_path, {}) as run:
+        run.finish(CELL, {"accuracy": 0.5, "status": "done"})
+    summary = tmp_path / "summary.csv"
+    summary.write_text(summary.read_text().replace(old, new, 1))
+    with pytest.raises(RunError, match=r"summary\.csv, row 1: "):
+        read_summary(tmp_path)
+    with pytest.raises(RunError, match=r"summary\.csv, row 1: "):
+        RunDirectory(tmp_path, {})
+
+
+def test_a_summary_is_written_only_when_what_it_stands_on_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    sync = os.fsync
+
+    def noting(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        sync(descriptor)
+
+    with RunDirectory(tmp_path, {}) as run:
+        run.cell_log(CELL).append_attempt({"kind": "attempt"})
+        run.add_transfer(CELL, {"accuracy": 1.0})
+        monkeypatch.setattr(os, "fsync", noting)
+        run.finish(CELL, {})
+    assert synced[:2] == ["results_attempts.jsonl", "transfer.jsonl"]
+    assert synced[2].startswith(".summary.csv.")
+
+
+def test_a_run_whose_folder_is_gone_says_so(tmp_path: Path) -> None:
+    with RunDirectory(tmp_path / "run", {}) as run:
+        shutil.rmtree(tmp_path / "run")
+        with pytest.raises(RunError, match=r"run is gone; put it back"):
+            run.cell_log(CELL).append_attempt({"kind": "attempt"})
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_of_another_format_is_refused(tmp_path: Path) -> None:

@@ -51,9 +51,19 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
                 temporary.unlink(missing_ok=True)
                 raise
     except OSError as error:
-        raise RunError(
-            f"cannot write {path}: {error.strerror or error}; free the disk or choose another --out"
-        ) from error
+        raise cannot_write(path, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> RunError:
+    """Return the error that says why a file of a run cannot be written, and what to do."""
+    if isinstance(error, FileNotFoundError):
+        return RunError(
+            f"cannot write {path}: {path.parent} is gone; put it back to go on with the run, or "
+            "start it anew"
+        )
+    return RunError(
+        f"cannot write {path}: {error.strerror or error}; free the disk or choose another --out"
+    )
 
 
 def remove_leftovers(folder: Path) -> None:
