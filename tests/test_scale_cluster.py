@@ -260,7 +260,9 @@ def test_a_cluster_that_cannot_do_what_is_asked_is_refused_in_one_line(
     monkeypatch.setattr(Versions, "here", lambda: replace(other, llm_pv="0.0.1"))
     assert llm_pv(words) == 2
     err = capfd.readouterr().err
-    assert "and 0.0.1 here; install the same on every machine" in err
+    assert "and 0.0.1 here" in err
+    assert "install the same on every machine" in err
+    assert "(and 1 more machines)" in err, "both nodes stand at one address"
     assert err.count("llm-pv:") == 1
     assert not (tmp_path / "run").exists()
 

@@ -3,6 +3,7 @@
 Errors come back as values: Ray would wrap them in tracebacks of its own.
 """
 
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -173,4 +174,6 @@ def warm_sandbox(confining: Confining) -> Sandbox:
 
 def _same(driver: Versions) -> None:
     if difference := driver.difference(Versions.here()):
-        raise ClusterError(f"{difference}; install the same on every machine")
+        raise ClusterError(
+            f"{difference}, there being {socket.gethostname()}; install the same on every machine"
+        )
