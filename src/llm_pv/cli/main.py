@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import TextIO
 
 from cyclopts import App, CycloptsError
@@ -100,7 +101,20 @@ def _run_app(application: App, arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Run the command line of this process."""
+    mend_streams()
     sys.exit(run(sys.argv[1:]))
+
+
+def mend_streams() -> None:
+    """Let what cannot be shown cost no work: a stream that is closed, a letter ASCII has not."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:  # the descriptor is free, and a file of the run would get it
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8"))
+        elif mode == "w" and isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager

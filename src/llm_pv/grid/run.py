@@ -29,6 +29,7 @@ from llm_pv.proposers.llm import LLM
 from llm_pv.proposers.rounds import Rounds, StoppedError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import FAILED, RunDirectory
+from llm_pv.runs.files import disk_error
 from llm_pv.runs.relay import Known, write_down
 from llm_pv.sandbox import Sandbox
 
@@ -228,8 +229,9 @@ class _Grid:
         except Exception as error:  # noqa: BLE001 - one trial's error is recorded, the grid goes on
             if self._stopping.is_set():
                 return
-            if isinstance(error, _FATAL):
-                self._end_with(error)
+            fatal = error if isinstance(error, _FATAL) else disk_error(error)
+            if fatal is not None:
+                self._end_with(fatal)
                 return
             try:
                 self._record_failure(trial, error)
