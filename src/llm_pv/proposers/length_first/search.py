@@ -26,8 +26,10 @@ from llm_pv.proposers.length_first.automata import best_automata
 from llm_pv.proposers.length_first.budget import Budget
 from llm_pv.proposers.length_first.conditions import Conditions, collect_conditions
 from llm_pv.proposers.length_first.coordinates import telling_positions
+from llm_pv.proposers.length_first.decisions import best_decision_lists
 from llm_pv.proposers.length_first.features import collect_features
-from llm_pv.proposers.length_first.joining import best_joined
+from llm_pv.proposers.length_first.gates import best_gated
+from llm_pv.proposers.length_first.joining import best_differing, best_joined
 from llm_pv.proposers.length_first.ladders import best_ladders
 from llm_pv.proposers.length_first.linear_gf2 import best_count_parities, best_position_parities
 from llm_pv.proposers.length_first.lookups import best_lookups
@@ -38,7 +40,14 @@ from llm_pv.proposers.length_first.programs import Candidate, condition_body, so
 from llm_pv.proposers.length_first.reading import Reading
 from llm_pv.proposers.length_first.rivals import rivals_of
 from llm_pv.proposers.length_first.scan import best_scanned
-from llm_pv.proposers.length_first.scoring import Scored, Target, best_single, telling, with_found
+from llm_pv.proposers.length_first.scoring import (
+    Scored,
+    Target,
+    best_single,
+    telling,
+    telling_of_any,
+    with_found,
+)
 from llm_pv.proposers.length_first.sequences import Features
 from llm_pv.proposers.length_first.trees import (
     Branch,
@@ -56,6 +65,8 @@ MOST_RULES = 190
 MOST_FITTING = 60
 """Places of those kept for programs without a training mistake."""
 KEPT_PER_STAGE = 150
+MOST_TESTS = 1200
+"""Conditions for each class of which decision lists are made."""
 MOST_CLASSES = 6
 """With more classes, decision lists are left out: lookups and trees remain."""
 
@@ -227,15 +238,27 @@ def _search_classes(
         target = Target.of(everything, problem.codes == 1, problem.noise)
         found = _conditions_for(run, features, reading, conditions, target)
         run.found += [_two_way(one, problem, 1) for one in found]
+        run.report("gates")
+        run.found += best_gated(conditions, problem, KEPT_PER_STAGE, run.expired, run.count)
         return
+
+    tests: list[Scored] = []
 
     def cheapest(code: int, rows: NDArray[np.int64]) -> Scored | None:
         target = Target.of(rows, problem.codes[rows] == code, problem.noise)
         found = _conditions_for(run, features, reading, conditions, target)
+        if len(rows) == problem.size:
+            tests.extend(sorted(found, key=lambda one: one.cost)[:KEPT_PER_STAGE])
         return min(found, key=lambda one: one.cost) if found else None
 
     if classes <= MOST_CLASSES:
         run.found += _decision_lists(cheapest, problem)
+    if run.expired():
+        return
+    run.report("decision lists")
+    targets = [Target.of(everything, problem.codes == code) for code in range(classes)]
+    pool = with_found(telling_of_any(conditions, targets, MOST_TESTS), tests, targets[0])
+    run.found += best_decision_lists(pool, features, problem)
 
 
 def _decision_lists(
@@ -303,6 +326,8 @@ def _conditions_for(
         return found
     run.report("joined conditions")
     chosen = telling(conditions, target, _pool(run))
+    differing = best_differing(conditions, target, KEPT_PER_STAGE, run.expired, run.count)
+    found += differing
     chosen = with_found(chosen, [*scanned, *paired, *weighted], target)
     found += best_joined(chosen, target, KEPT_PER_STAGE, run.expired, run.count)
     return found
