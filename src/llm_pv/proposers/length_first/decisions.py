@@ -26,11 +26,11 @@ PER_CLASS = 4
 """Ways to go on with one list that are kept for each class."""
 MOST_EXCEPTIONS = 5
 KEPT = 60
-ENDED = 10
+ENDED = 6
 """Lists whose rest is looked up or cut into intervals."""
 LEAST_LEFT = 20
 """Rows below which nothing is made of a rest."""
-MOST_NUMBERS = 1500
+MOST_NUMBERS = 1000
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,7 @@ from llm_pv.proposers.base import Proposal
 from llm_pv.proposers.length_first import weights
 from llm_pv.proposers.length_first.arithmetic import best_arithmetic, with_multiples
 from llm_pv.proposers.length_first.automata import best_automata
+from llm_pv.proposers.length_first.boundaries import with_other_cuts
 from llm_pv.proposers.length_first.budget import Budget
 from llm_pv.proposers.length_first.conditions import Conditions, collect_conditions
 from llm_pv.proposers.length_first.coordinates import telling_positions
@@ -40,6 +41,7 @@ from llm_pv.proposers.length_first.programs import Candidate, condition_body, so
 from llm_pv.proposers.length_first.reading import Reading
 from llm_pv.proposers.length_first.rivals import rivals_of
 from llm_pv.proposers.length_first.scan import best_scanned
+from llm_pv.proposers.length_first.scorecards import scored_sums
 from llm_pv.proposers.length_first.scoring import (
     Scored,
     Target,
@@ -67,6 +69,8 @@ MOST_FITTING = 60
 KEPT_PER_STAGE = 150
 MOST_TESTS = 1200
 """Conditions for each class of which decision lists are made."""
+MOST_POINTS = 150
+"""Conditions for each class that points are given for."""
 MOST_CLASSES = 6
 """With more classes, decision lists are left out: lookups and trees remain."""
 
@@ -213,7 +217,12 @@ def search(
     run.report("automata and ladders")
     for text in reading.texts[:3]:
         run.found += best_automata(text, problem, budget.folding)
-    run.found += best_ladders(features.numbers, problem)
+    targets = _targets(problem)
+    points = scored_sums(telling_of_any(conditions, targets, MOST_POINTS), reading.numbers, problem)
+    run.found += best_ladders([*features.numbers, *points], problem)
+    if len(problem.classes) == 2:
+        found = best_scanned(points, targets[1], KEPT_PER_STAGE, expired, run.count)
+        run.found += [_two_way(one, problem, 1) for one in found]
     _search_classes(run, features, reading, conditions)
     run.report("growing trees")
     most = problem.codes == np.bincount(problem.codes).argmax()
@@ -223,6 +232,8 @@ def search(
     if problem.noise and rules:
         # A longer rule that fits a wrong label or two by chance would pass for the better one.
         rules = [rule for rule in rules if rule.cost <= rules[0].cost + weights.NOISE_SLACK]
+    variants = with_other_cuts(rules, problem)
+    rules = [*rules[: MOST_RULES - len(variants)], *variants]
     run.report("done")
     return [*rules, *_ranked(trees, np.inf), baseline]
 
@@ -256,9 +267,18 @@ def _search_classes(
     if run.expired():
         return
     run.report("decision lists")
-    targets = [Target.of(everything, problem.codes == code) for code in range(classes)]
+    targets = _targets(problem)
     pool = with_found(telling_of_any(conditions, targets, MOST_TESTS), tests, targets[0])
     run.found += best_decision_lists(pool, features, problem)
+
+
+def _targets(problem: Problem) -> list[Target]:
+    """Return one target for each class, on all training rows."""
+    everything = np.arange(problem.size)
+    return [
+        Target.of(everything, problem.codes == code, problem.noise)
+        for code in range(len(problem.classes))
+    ]
 
 
 def _decision_lists(
