@@ -132,11 +132,13 @@ def _counts_compared(view: View, tests: Sequence[Test], longest: float) -> Itera
     """Yield whether one test holds more often than another, over a whole sequence."""
     if view.names != ("a",) or not view.loop.removeprefix("for a in ").isidentifier():
         return
+    if view.kind == "char" and len(np.unique(view.items[0])) <= 2:
+        return  # the length and one count say it all
     some = [test for test in tests if " % " not in test.code][:COMPARED_TESTS]
     totals = view.totals(np.array([test.truth for test in some], dtype=np.uint8)) if some else ()
     for (index, left), (other, right) in itertools.combinations(enumerate(some), 2):
         bits = view.bits + left.bits + right.bits + weights.COUNTS_COMPARED
-        if bits > longest + weights.COUNTS_COMPARED:
+        if bits > longest + weights.COUNTS_COMPARED - weights.COUNT:
             continue
         first, second = (
             Expression(f"sum({test.code} {view.loop})", 0.0, total, needs=_needs(view, test.code))

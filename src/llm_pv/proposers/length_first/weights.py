@@ -59,7 +59,7 @@ TEST_REMAINDER, TEST_EQUAL, TEST_CUT, TEST_JOINED = 1.0, 1.0, 1.5, 1.5
 COUNT, ANY_OR_ALL, SUM, EXTREME, DISTINCT = 1.0, 1.5, 1.0, 2.0, 2.5
 FIRST_PLACE, LONGEST_RUN, FILTERED, FIRST_ITEM = 3.5, 4.0, 2.5, 2.0
 """What a loop ends with."""
-COUNTS_COMPARED = 3.0
+COUNTS_COMPARED = 5.0
 """Two counts of one loop compared with each other, neither test included."""
 ITEM_MEMBERSHIP = 2.5
 """A test whether the sequence has an item, the number that is sought not included."""
