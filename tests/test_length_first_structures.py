@@ -61,7 +61,7 @@ def test_a_gate_sends_rows_to_the_condition_of_their_side() -> None:
     columns = random_columns(12, 80)
     rows = zip(columns["c3"], columns["c5"], columns["c8"], strict=True)
     problem = problem_of([int(yes if gate else no) for gate, yes, no in rows])
-    best = best_gated(conditions_of(columns), problem, 5, never, ignored)[0]
+    best = best_gated(conditions_of(columns), problem, 5, 12, expired=never, count=ignored)[0]
     assert best.body == ("if c3:", "    return int(c5)", "return int(c8)")
     assert best.mistakes == 0
 

@@ -138,7 +138,7 @@ def _counts_compared(view: View, tests: Sequence[Test], longest: float) -> Itera
     totals = view.totals(np.array([test.truth for test in some], dtype=np.uint8)) if some else ()
     for (index, left), (other, right) in itertools.combinations(enumerate(some), 2):
         bits = view.bits + left.bits + right.bits + weights.COUNTS_COMPARED
-        if bits > longest + weights.COUNTS_COMPARED - weights.COUNT:
+        if bits > longest + weights.COUNTS_COMPARED:
             continue
         first, second = (
             Expression(f"sum({test.code} {view.loop})", 0.0, total, needs=_needs(view, test.code))

@@ -19,7 +19,6 @@ from llm_pv.proposers.length_first.programs import Candidate, condition_body
 from llm_pv.proposers.length_first.scoring import Target
 from llm_pv.proposers.length_first.weights import NEGATION
 
-MOST_GATES = 250
 SMALLEST_SIDE = 0.15
 """The share of the rows that either side of a gate has at least."""
 BLOCK = 8_000
@@ -57,12 +56,14 @@ def best_gated(
     conditions: Conditions,
     problem: Problem,
     capacity: int,
+    most_gates: int,
+    *,
     expired: Callable[[], bool],
     count: Callable[[int], None],
 ) -> list[Candidate]:
     """Return the cheapest programs that ask a gate first, for two classes."""
     target = Target.of(np.arange(problem.size), problem.codes == 1, problem.noise)
-    gates = _gates(conditions, target)
+    gates = _gates(conditions, target, most_gates)
     if len(gates) < 1 or len(conditions) < 2 * KEPT_PER_SIDE:
         return []
     holds = conditions.truth[gates][:, : problem.size]
@@ -89,7 +90,7 @@ def best_gated(
     return _cheapest(conditions, gates, sides, problem, capacity)
 
 
-def _gates(conditions: Conditions, target: Target) -> NDArray[np.int64]:
+def _gates(conditions: Conditions, target: Target, most: int) -> NDArray[np.int64]:
     """Return the shortest conditions that leave enough rows on either side, no two alike."""
     train = conditions.truth[:, : target.size]
     shares = train.mean(axis=1)
@@ -97,7 +98,7 @@ def _gates(conditions: Conditions, target: Target) -> NDArray[np.int64]:
     seen: dict[bytes, int] = {}
     for index in apart.tolist():
         seen.setdefault(np.packbits(train[index] ^ train[index, 0]).tobytes(), index)
-        if len(seen) == MOST_GATES:
+        if len(seen) == most:
             break
     return np.array(list(seen.values()), dtype=np.int64)
 

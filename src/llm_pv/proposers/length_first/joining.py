@@ -21,8 +21,6 @@ BLOCK = 200
 BEAM = 150
 """Joined conditions that are joined once more."""
 ROUNDS = 3
-MOST_DIFFERING = 6000
-"""The shortest conditions of which any two may differ: alone, neither says a thing."""
 MOST_MISTAKES = 4
 """Mistakes of a difference up to which it is looked at."""
 
@@ -61,8 +59,8 @@ def best_differing(
     expired: Callable[[], bool],
     count: Callable[[int], None],
 ) -> list[Scored]:
-    """Return the cheapest pairs of short conditions of which exactly one holds, or not so."""
-    pool = conditions.chosen(np.arange(min(len(conditions), MOST_DIFFERING)))
+    """Return the cheapest pairs of which exactly one holds, or not so: alone, neither says much."""
+    pool = conditions
     signs = np.where(pool.truth[:, target.rows], 1.0, -1.0).astype(np.float32)
     wanted = np.where(target.members, -1.0, 1.0).astype(np.float32)
     board = Board(capacity)

@@ -67,10 +67,6 @@ MOST_RULES = 190
 MOST_FITTING = 60
 """Places of those kept for programs without a training mistake."""
 KEPT_PER_STAGE = 150
-MOST_TESTS = 1200
-"""Conditions for each class of which decision lists are made."""
-MOST_POINTS = 150
-"""Conditions for each class that points are given for."""
 MOST_CLASSES = 6
 """With more classes, decision lists are left out: lookups and trees remain."""
 
@@ -218,7 +214,9 @@ def search(
     for text in reading.texts[:3]:
         run.found += best_automata(text, problem, budget.folding)
     targets = _targets(problem)
-    points = scored_sums(telling_of_any(conditions, targets, MOST_POINTS), reading.numbers, problem)
+    points = scored_sums(
+        telling_of_any(conditions, targets, budget.points), reading.numbers, problem
+    )
     run.found += best_ladders([*features.numbers, *points], problem)
     if len(problem.classes) == 2:
         found = best_scanned(points, targets[1], KEPT_PER_STAGE, expired, run.count)
@@ -250,7 +248,14 @@ def _search_classes(
         found = _conditions_for(run, features, reading, conditions, target)
         run.found += [_two_way(one, problem, 1) for one in found]
         run.report("gates")
-        run.found += best_gated(conditions, problem, KEPT_PER_STAGE, run.expired, run.count)
+        run.found += best_gated(
+            conditions,
+            problem,
+            KEPT_PER_STAGE,
+            run.budget.gates,
+            expired=run.expired,
+            count=run.count,
+        )
         return
 
     tests: list[Scored] = []
@@ -268,7 +273,7 @@ def _search_classes(
         return
     run.report("decision lists")
     targets = _targets(problem)
-    pool = with_found(telling_of_any(conditions, targets, MOST_TESTS), tests, targets[0])
+    pool = with_found(telling_of_any(conditions, targets, run.budget.listed), tests, targets[0])
     run.found += best_decision_lists(pool, features, problem)
 
 
@@ -346,7 +351,8 @@ def _conditions_for(
         return found
     run.report("joined conditions")
     chosen = telling(conditions, target, _pool(run))
-    differing = best_differing(conditions, target, KEPT_PER_STAGE, run.expired, run.count)
+    short = conditions.chosen(np.arange(min(len(conditions), run.budget.differing)))
+    differing = best_differing(short, target, KEPT_PER_STAGE, run.expired, run.count)
     found += differing
     chosen = with_found(chosen, [*scanned, *paired, *weighted], target)
     found += best_joined(chosen, target, KEPT_PER_STAGE, run.expired, run.count)
