@@ -33,8 +33,7 @@ def with_other_cuts(rules: Sequence[Candidate], problem: Problem) -> list[Candid
     problem
         The rows; variants run on the training rows alone.
     """
-    train = list(problem.rows[: problem.size])
-    wanted = [problem.classes[code] for code in problem.codes.tolist()]
+    known = {text: code for code, text in enumerate(problem.classes)}
     found: list[Candidate] = []
     tried = 0
     for rule in rules[:MOST_RULES]:
@@ -43,10 +42,13 @@ def with_other_cuts(rules: Sequence[Candidate], problem: Problem) -> list[Candid
             if tried > MOST_TRIED or len(found) == MOST_KEPT:
                 return found
             variant = replace(rule, body=body, cost=float(np.nextafter(rule.cost, np.inf)))
-            answers = answers_of(source_of(variant), train)
-            wrong = sum(a != b for a, b in zip(answers, wanted, strict=True))
+            texts = answers_of(source_of(variant), problem.rows)
+            answers = np.array(
+                [-1 if text is None else known.get(text, -1) for text in texts], dtype=np.int64
+            )
+            wrong = int(np.sum(answers[: problem.size] != problem.codes))
             if wrong <= rule.mistakes:
-                found.append(variant)
+                found.append(replace(variant, answers=answers, mistakes=wrong))
     return found
 
 
