@@ -18,6 +18,7 @@ from llm_pv.cli.main import INTERRUPTED, run
 from rows import parity_splits
 
 SOURCE = str(Path(__file__).parents[1] / "src")
+EXAMPLES = Path(__file__).parents[1] / "examples"
 SECRET = "sk-never-to-be-seen-0123456789"
 HANDED_IN: Reply = {"text": json.dumps({"code": "def f(x):\n    return x.count('1') % 2\n"})}
 LOOK: Reply = {"code": "print(len(rows), rows[0])"}
@@ -114,6 +115,33 @@ def test_a_model_is_handed_in_for_rows_and_predicts_new_ones(
     assert "prediction" in capfd.readouterr().out
     kept = b"".join(path.read_bytes() for path in Path("run").rglob("*") if path.is_file())
     assert SECRET.encode() not in kept
+
+
+def test_a_model_of_a_real_table_of_many_columns_works(capfd: pytest.CaptureFixture[str]) -> None:
+    code = (
+        "import numpy as np\n"
+        "def fit(inputs, labels):\n"
+        "    names = list(inputs[0])\n"
+        "    table = np.array([[row[name] for name in names] for row in inputs])\n"
+        "    scale = table.std(0)\n"
+        "    def predict(new):\n"
+        "        rows = np.array([[row[name] for name in names] for row in new])\n"
+        "        apart = np.abs((rows[:, None] - table) / scale).sum(-1)\n"
+        "        return [labels[place] for place in apart.argmin(1)]\n"
+        "    return predict\n"
+    )
+    table = str(EXAMPLES / "breast_cancer.csv")
+    with serving(LOOK, {"text": json.dumps({"code": code})}) as server:
+        assert run(ask(server, table, "--target", "diagnosis", "--out", "run")) == 0
+    (row,) = summary("run")
+    assert (row["status"], row["train_size"]) == ("done", "228")
+    assert float(row["accuracy"]) > 0.9
+    assert len(capfd.readouterr().out) < 20_000, "the rows are not poured into the terminal"
+    with (EXAMPLES / "breast_cancer.csv").open() as file:
+        Path("new.csv").write_text("".join(file.readlines()[:4]))
+    assert run(["predict", "run", "new.csv"]) == 0
+    saved = next(Path("run").glob("programs/*.py")).read_text()
+    assert "_training_rows" in saved
 
 
 def test_an_interrupted_run_asks_nothing_again(rows: Path) -> None:
