@@ -210,7 +210,7 @@ def test_an_agent_that_never_hands_in_ends_without_a_program(sandbox: Sandbox) -
         learned = learn(parity_splits(40, 40, 40), search=Search(agent), sandbox=sandbox)
     assert learned.program is None
     assert len(model.asked) == 4
-    assert "still asked for the tool after 2 calls" in str(learned.record())
+    assert "still asked for the tool after 2 calls" in learned.verdict
 
 
 def test_what_an_agent_cannot_do_without_is_said() -> None:

@@ -144,6 +144,22 @@ def test_a_model_of_a_real_table_of_many_columns_works(capfd: pytest.CaptureFixt
     assert "_training_rows" in saved
 
 
+def test_why_nothing_was_handed_in_stands_where_users_look(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    broken: Reply = {"text": json.dumps({"code": "def fit(inputs, labels):\n    return 1 / 0\n"})}
+    with serving({"text": "I give up."}) as server:
+        assert run(ask(server, *TASKS, "--out", "words")) == 0
+    with serving(broken) as server:
+        assert run(ask(server, *TASKS, "--out", "broken")) == 0
+    shown = re.sub(r"\s+", " ", capfd.readouterr().out)
+    for folder, reason in (("words", "it defines neither f nor fit"), ("broken", "division by ze")):
+        for row in summary(folder):
+            assert row["status"] == "nothing found"
+            assert reason in row["reason"]
+        assert reason in shown
+
+
 def test_an_interrupted_run_asks_nothing_again(rows: Path) -> None:
     script = [LOOK] * 12 + [HANDED_IN]
     with serving(*script, delay=0.3) as server:
@@ -202,6 +218,11 @@ def test_a_dry_run_calls_nobody_and_writes_nothing(
         (["--model", "openai:gpt-5", "--target", "y"], "--target goes with a file of rows alone"),
         (["rows.txt", "--model", "openai:gpt-5", "--trials", "3"], "rows of yours have one trial"),
         (["rows.txt", "--model", "openai:gpt-5", "--lengths", "20"], "--lengths goes with the be"),
+        (["rows.txt", "--model", "openai:gpt-5", "--no-transfer"], "--no-transfer goes with the b"),
+        (
+            ["rows.txt", "--model", "openai:gpt-5", "--concurrency", "2"],
+            "--concurrency goes with the benchmark alone",
+        ),
         (["--model", "openai:gpt-5", "--functions", "fn_zz"], "fn_zz"),
     ],
 )
