@@ -204,6 +204,22 @@ def test_after_its_time_the_tool_runs_no_more(sandbox: Sandbox) -> None:
     assert sum("ran" in m.text for m in model.asked[-1] if isinstance(m, ToolAnswer)) == 2
 
 
+def test_an_agent_hands_in_before_its_context_is_full(sandbox: Sandbox) -> None:
+    def script(conversation: Sequence[Message], seed: int) -> Turn:
+        sent = sum(len(message.text) for message in conversation)
+        if "The context is nearly full" in str(conversation[-1]):
+            return Turn(PROGRAM, usage=Usage(sent, 10), cost_usd=0.0)
+        return Turn("", (ToolCall("c", "print('x' * 4_000)"),), "tools", Usage(sent, 10), 0.0)
+
+    model = ScriptedModel(script, context_tokens=16_000)
+    with Agent(model) as agent:
+        learned = learn(parity_splits(40, 40, 40), search=Search(agent), sandbox=sandbox)
+    assert learned.program is not None
+    assert 3 <= len(model.asked) < 10
+    longest = sum(len(message.text) for message in model.asked[-1])
+    assert 11_500 < longest <= 12_200, "three quarters of the context, and the word to hand in"
+
+
 def test_an_agent_that_never_hands_in_ends_without_a_program(sandbox: Sandbox) -> None:
     model = ScriptedModel(says(*[wants("1")] * 9))
     with Agent(model, steps=2) as agent:

@@ -128,8 +128,8 @@ def test_a_mean_that_lacks_trials_says_so_and_is_never_the_best(tmp_path: Path) 
                 )  # fmt: skip
     comparison = compare_methods(load_runs([tmp_path / "half", tmp_path / "whole"]))
     table = comparison_table(comparison)
-    (row,) = table.rows
-    shown = {column.heading: value for column, value in zip(table.columns, row, strict=True)}
+    (entries,) = table.rows
+    shown = {column.heading: value for column, value in zip(table.columns, entries, strict=True)}
     assert not shown["Agent half"].best
     assert shown["Agent half"].detail.endswith("; 2 of 5 trials; 3 nothing found")
     assert shown["Agent whole"].best
