@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 from llm_pv import __version__
 from llm_pv.errors import RunError
 from llm_pv.runs.cells import Cell, CellLog, named
+from llm_pv.runs.differing import differences
 from llm_pv.runs.files import csv_text, read_csv, remove_leftovers, write_atomically, write_csv
 from llm_pv.runs.journal import Journal, Record, read_journal
 from llm_pv.runs.together import Together
@@ -298,12 +299,7 @@ class RunDirectory:
     def _check_same_run(self) -> None:
         record = read_run(self.path)
         old, new = record["configuration"], self.configuration
-        different = [
-            f"{key} is {_short(old.get(key))} there and {_short(new.get(key))} here"
-            for key in sorted(old.keys() | new.keys())
-            if old.get(key) != new.get(key)
-        ]
-        if different:
+        if different := list(differences(old, new)):
             raise RunError(
                 f"{self.path} holds another run: {'; '.join(different)}. "
                 "Give the same options to resume it, or another --out"
@@ -404,8 +400,3 @@ def _by_cell(records: Iterable[Record]) -> dict[_Key, list[Record]]:
     for record in records:
         grouped.setdefault(_key(record), []).append(record)
     return grouped
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
