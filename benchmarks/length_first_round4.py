@@ -73,32 +73,46 @@ def longest(s, c):
 
 
 add(  # middling
-    "ones_run_beats_zeros_run", "bits",
+    "ones_run_beats_zeros_run",
+    "bits",
     "yes if the longest run of 1s is strictly longer than the longest run of 0s, otherwise no.",
-    f_bits, mk_bits, lambda x: yn(longest(x, "1") > longest(x, "0")),
+    f_bits,
+    mk_bits,
+    lambda x: yn(longest(x, "1") > longest(x, "0")),
 )
 add(  # middling
-    "ones_mod_three", "bits",
+    "ones_mod_three",
+    "bits",
     "The number of 1s in the string modulo 3 (0, 1 or 2).",
-    f_bits, mk_bits, lambda x: x.count("1") % 3, classes=(0, 1, 2),
+    f_bits,
+    mk_bits,
+    lambda x: x.count("1") % 3,
+    classes=(0, 1, 2),
 )
 add(  # simple
-    "sync_word", "bits",
+    "sync_word",
+    "bits",
     "yes if the string contains the sync word 10110 anywhere, otherwise no.",
-    f_bits, mk_bits, lambda x: yn("10110" in x),
+    f_bits,
+    mk_bits,
+    lambda x: yn("10110" in x),
 )
 
 
 def lab_halves(x):
     h = len(x) // 2
-    a, b = x[:h].count("1"), x[len(x) - h:].count("1")
+    a, b = x[:h].count("1"), x[len(x) - h :].count("1")
     return "left" if a > b else "right" if b > a else "even"
 
 
 add(  # simple
-    "heavier_half", "bits",
+    "heavier_half",
+    "bits",
     "left if the first half holds more 1s than the second half, right if fewer, even if the same number (a middle bit of an odd-length string is ignored).",
-    f_bits, mk_bits, lab_halves, classes=("left", "right", "even"),
+    f_bits,
+    mk_bits,
+    lab_halves,
+    classes=("left", "right", "even"),
 )
 
 
@@ -115,13 +129,17 @@ def mk_triples(rng, f):
 
 
 def lab_triples(x):
-    return sum(x[i:i + 3].count("1") >= 2 for i in range(0, len(x), 3)) % 2
+    return sum(x[i : i + 3].count("1") >= 2 for i in range(0, len(x), 3)) % 2
 
 
 add(  # hard
-    "repetition_code_parity", "bits",
+    "repetition_code_parity",
+    "bits",
     "Cut the string into blocks of three, decode each block to its majority bit, and give the parity (0 or 1) of the number of blocks decoded to 1.",
-    lambda rng: (rng.randint(4, 14), rng.choice([0.3, 0.5, 0.75])), mk_triples, lab_triples, classes=(0, 1),
+    lambda rng: (rng.randint(4, 14), rng.choice([0.3, 0.5, 0.75])),
+    mk_triples,
+    lab_triples,
+    classes=(0, 1),
 )
 
 # ---------------------------------------------------------------- digit strings
@@ -132,9 +150,11 @@ def mk_digits(rng, n):
 
 
 add(  # simple
-    "more_odd_digits", "digits",
+    "more_odd_digits",
+    "digits",
     "yes if the string has more odd digits than even digits, otherwise no.",
-    lambda rng: rng.randint(5, 24), mk_digits,
+    lambda rng: rng.randint(5, 24),
+    mk_digits,
     lambda x: yn(sum(c in "13579" for c in x) > sum(c in "02468" for c in x)),
 )
 
@@ -144,18 +164,28 @@ def mk_ean(rng, f):
 
 
 def lab_ean(x):
-    return "valid" if sum(int(c) * (3 if i % 2 else 1) for i, c in enumerate(x)) % 10 == 0 else "invalid"
+    return (
+        "valid"
+        if sum(int(c) * (3 if i % 2 else 1) for i, c in enumerate(x)) % 10 == 0
+        else "invalid"
+    )
 
 
 add(  # hard
-    "ean13_check", "digits",
+    "ean13_check",
+    "digits",
     "valid if the 13-digit EAN barcode has a correct check digit (digits weighted 1,3,1,3,... from the left sum to a multiple of 10), otherwise invalid.",
-    None, mk_ean, lab_ean, classes=("valid", "invalid"),
+    None,
+    mk_ean,
+    lab_ean,
+    classes=("valid", "invalid"),
 )
 add(  # simple
-    "doubled_digit", "digits",
+    "doubled_digit",
+    "digits",
     "yes if some digit is immediately followed by the same digit, otherwise no.",
-    lambda rng: rng.randint(5, 18), mk_digits,
+    lambda rng: rng.randint(5, 18),
+    mk_digits,
     lambda x: yn(any(a == b for a, b in zip(x, x[1:]))),
 )
 
@@ -170,10 +200,17 @@ def mk_straight(rng, n):
 
 
 add(  # middling
-    "pin_straight", "digits",
+    "pin_straight",
+    "digits",
     "yes if three neighbouring digits climb by exactly one each (such as 345; 890 does not count), otherwise no.",
-    lambda rng: rng.randint(5, 18), mk_straight,
-    lambda x: yn(any(int(x[i + 1]) - int(x[i]) == 1 and int(x[i + 2]) - int(x[i + 1]) == 1 for i in range(len(x) - 2))),
+    lambda rng: rng.randint(5, 18),
+    mk_straight,
+    lambda x: yn(
+        any(
+            int(x[i + 1]) - int(x[i]) == 1 and int(x[i + 2]) - int(x[i + 1]) == 1
+            for i in range(len(x) - 2)
+        )
+    ),
 )
 
 # ---------------------------------------------------------------- plain numbers
@@ -185,10 +222,13 @@ def lab_bmi(x):
 
 
 add(  # simple
-    "bmi_band", "number",
+    "bmi_band",
+    "number",
     "under if the number is below 18.5, normal if at least 18.5 and below 25, over if 25 or more.",
     lambda rng: rng.choice([1, 2, 2, 3, 3]),
-    lambda rng, f: f"{rng.uniform(9, 42):.{f}f}", lab_bmi, classes=("under", "normal", "over"),
+    lambda rng, f: f"{rng.uniform(9, 42):.{f}f}",
+    lab_bmi,
+    classes=("under", "normal", "over"),
 )
 
 
@@ -206,9 +246,13 @@ def mk_int(rng, k):
 
 
 add(  # middling
-    "smallest_prime_factor", "number",
+    "smallest_prime_factor",
+    "number",
     "The smallest prime factor of the integer: 2, 3, 5, or larger when none of these divides it.",
-    f_size(3, 7), mk_int, lab_spf, classes=("2", "3", "5", "larger"),
+    f_size(3, 7),
+    mk_int,
+    lab_spf,
+    classes=("2", "3", "5", "larger"),
 )
 
 
@@ -220,9 +264,11 @@ def mk_square(rng, hi):
 
 
 add(  # middling
-    "perfect_square", "number",
+    "perfect_square",
+    "number",
     "yes if the integer is the square of an integer, otherwise no.",
-    lambda rng: rng.choice([200, 1000, 5000, 9999, 9999]), mk_square,
+    lambda rng: rng.choice([200, 1000, 5000, 9999, 9999]),
+    mk_square,
     lambda x: yn(math.isqrt(int(x)) ** 2 == int(x)),
 )
 
@@ -239,9 +285,12 @@ def distinct_primes(n):
 
 
 add(  # hard
-    "two_distinct_primes", "number",
+    "two_distinct_primes",
+    "number",
     "yes if the integer has exactly two different prime factors (repeated factors count once), otherwise no.",
-    f_size(3, 5), mk_int, lambda x: yn(distinct_primes(int(x)) == 2),
+    f_size(3, 5),
+    mk_int,
+    lambda x: yn(distinct_primes(int(x)) == 2),
 )
 
 # ---------------------------------------------------------------- words and phrases
@@ -268,14 +317,20 @@ def mk_phrase(rng, n):
 
 
 add(  # simple
-    "last_word_vowel", "words",
+    "last_word_vowel",
+    "words",
     "yes if the last word of the phrase starts with a vowel (a, e, i, o, u), otherwise no.",
-    f_nwords(2, 6), mk_phrase, lambda x: yn(x.split()[-1][0] in "aeiou"),
+    f_nwords(2, 6),
+    mk_phrase,
+    lambda x: yn(x.split()[-1][0] in "aeiou"),
 )
 add(  # simple
-    "has_long_word", "words",
+    "has_long_word",
+    "words",
     "yes if the phrase contains a word of eight or more letters, otherwise no.",
-    f_nwords(3, 7), mk_phrase, lambda x: yn(any(len(w) >= 8 for w in x.split())),
+    f_nwords(3, 7),
+    mk_phrase,
+    lambda x: yn(any(len(w) >= 8 for w in x.split())),
 )
 
 
@@ -291,19 +346,37 @@ def mk_sorted(rng, n):
 
 
 add(  # middling
-    "alphabetical", "words",
+    "alphabetical",
+    "words",
     "yes if the words stand in alphabetical order (equal neighbours allowed), otherwise no.",
-    f_nwords(3, 7), mk_sorted, lambda x: yn(x.split() == sorted(x.split())),
+    f_nwords(3, 7),
+    mk_sorted,
+    lambda x: yn(x.split() == sorted(x.split())),
 )
 add(  # middling
-    "alliteration", "words",
+    "alliteration",
+    "words",
     "yes if two neighbouring words start with the same letter, otherwise no.",
-    f_nwords(3, 7), mk_phrase,
+    f_nwords(3, 7),
+    mk_phrase,
     lambda x: yn(any(a[0] == b[0] for a, b in zip(x.split(), x.split()[1:]))),
 )
 
-POS, NEG, NEU = ("good", "great", "lovely", "friendly"), ("bad", "awful", "rude", "dirty"), ("usual", "new")
-SUBJ = ("the food", "the staff", "the room", "our waiter", "the view", "the music", "my bed", "the price")
+POS, NEG, NEU = (
+    ("good", "great", "lovely", "friendly"),
+    ("bad", "awful", "rude", "dirty"),
+    ("usual", "new"),
+)
+SUBJ = (
+    "the food",
+    "the staff",
+    "the room",
+    "our waiter",
+    "the view",
+    "the music",
+    "my bed",
+    "the price",
+)
 
 
 def mk_review(rng, n):
@@ -324,9 +397,13 @@ def lab_review(x):
 
 
 add(  # hard
-    "review_sentiment_with_not", "words",
+    "review_sentiment_with_not",
+    "words",
     "Score +1 for each of good, great, lovely, friendly and -1 for each of bad, awful, rude, dirty, with the sign flipped when the word right before is 'not'; positive, negative or neutral is the sign of the total.",
-    f_nwords(1, 4), mk_review, lab_review, classes=("positive", "negative", "neutral"),
+    f_nwords(1, 4),
+    mk_review,
+    lab_review,
+    classes=("positive", "negative", "neutral"),
 )
 
 # ---------------------------------------------------------------- dates and codes
@@ -337,9 +414,13 @@ def mk_date(rng, f):
 
 
 add(  # simple
-    "quarter", "codes",
+    "quarter",
+    "codes",
     "The calendar quarter of the date YYYY-MM-DD: Q1 for January to March, Q2 for April to June, Q3 for July to September, Q4 for October to December.",
-    None, mk_date, lambda x: f"Q{(int(x[5:7]) + 2) // 3}", classes=("Q1", "Q2", "Q3", "Q4"),
+    None,
+    mk_date,
+    lambda x: f"Q{(int(x[5:7]) + 2) // 3}",
+    classes=("Q1", "Q2", "Q3", "Q4"),
 )
 
 
@@ -359,9 +440,13 @@ def lab_versions(x):
 
 
 add(  # middling
-    "version_change", "codes",
+    "version_change",
+    "codes",
     "For a version change 'a.b.c -> d.e.f', the first part that differs: major, minor or patch.",
-    None, mk_versions, lab_versions, classes=("major", "minor", "patch"),
+    None,
+    mk_versions,
+    lab_versions,
+    classes=("major", "minor", "patch"),
 )
 
 
@@ -377,9 +462,13 @@ def lab_shift(x):
 
 
 add(  # middling
-    "long_shift", "codes",
+    "long_shift",
+    "codes",
     "long if the shift HH:MM-HH:MM lasts at least eight hours (an end earlier than the start is on the next day), otherwise short.",
-    None, mk_shift, lab_shift, classes=("long", "short"),
+    None,
+    mk_shift,
+    lab_shift,
+    classes=("long", "short"),
 )
 
 FREE = ("gmail.com", "yahoo.com", "outlook.com", "hotmail.com")
@@ -389,21 +478,36 @@ LAST = "adams baker clark davis evans fisher green hall jones king lopez miller 
 
 def mk_email(rng, f):
     a, b = rng.choice(FIRST), rng.choice(LAST)
-    user = rng.choice((f"{a}.{b}", f"{a[0]}{b}", f"{a}_{b}", f"{a}{rng.randint(1, 99)}", f"{b}.{a[0]}{rng.randint(1, 99)}"))
+    user = rng.choice(
+        (
+            f"{a}.{b}",
+            f"{a[0]}{b}",
+            f"{a}_{b}",
+            f"{a}{rng.randint(1, 99)}",
+            f"{b}.{a[0]}{rng.randint(1, 99)}",
+        )
+    )
     if rng.random() < 0.5:
         return f"{user}@{rng.choice(FREE)}"
     return f"{user}@{rng.choice(WORDS)}.{rng.choice(('com', 'com', 'com', 'org', 'net', 'io'))}"
 
 
 add(  # simple
-    "free_mail", "codes",
+    "free_mail",
+    "codes",
     "free if the e-mail address is at gmail.com, yahoo.com, outlook.com or hotmail.com, otherwise work.",
-    None, mk_email, lambda x: "free" if x.split("@")[1] in FREE else "work", classes=("free", "work"),
+    None,
+    mk_email,
+    lambda x: "free" if x.split("@")[1] in FREE else "work",
+    classes=("free", "work"),
 )
 add(  # hard
-    "weekend", "codes",
+    "weekend",
+    "codes",
     "yes if the date YYYY-MM-DD falls on a Saturday or a Sunday, otherwise no.",
-    None, mk_date, lambda x: yn(dt.date.fromisoformat(x).weekday() >= 5),
+    None,
+    mk_date,
+    lambda x: yn(dt.date.fromisoformat(x).weekday() >= 5),
 )
 
 # ---------------------------------------------------------------- bracketed text
@@ -433,9 +537,13 @@ def depths(x):
 
 
 add(  # simple
-    "deep_nesting", "brackets",
+    "deep_nesting",
+    "brackets",
     "deep if the brackets are nested four or more levels deep somewhere, otherwise shallow.",
-    f_size(7, 18), balanced, lambda x: "deep" if max(depths(x)) >= 4 else "shallow", classes=("deep", "shallow"),
+    f_size(7, 18),
+    balanced,
+    lambda x: "deep" if max(depths(x)) >= 4 else "shallow",
+    classes=("deep", "shallow"),
 )
 
 PAIRS = {"(": ")", "[": "]", "{": "}"}
@@ -472,9 +580,13 @@ def lab_mixed(x):
 
 
 add(  # middling
-    "well_matched", "brackets",
+    "well_matched",
+    "brackets",
     "ok if the round, square and curly brackets are properly matched and nested, otherwise broken.",
-    f_size(4, 14), mk_mixed, lab_mixed, classes=("ok", "broken"),
+    f_size(4, 14),
+    mk_mixed,
+    lab_mixed,
+    classes=("ok", "broken"),
 )
 
 
@@ -484,9 +596,13 @@ def lab_deepest(x):
 
 
 add(  # hard
-    "single_deepest", "brackets",
+    "single_deepest",
+    "brackets",
     "one if the greatest nesting depth is reached by exactly one bracket pair, several if by two or more pairs.",
-    f_size(7, 18), balanced, lab_deepest, classes=("one", "several"),
+    f_size(7, 18),
+    balanced,
+    lab_deepest,
+    classes=("one", "several"),
 )
 
 
@@ -523,9 +639,12 @@ def lab_bool(x):
 
 
 add(  # hard
-    "boolean_expression", "brackets",
+    "boolean_expression",
+    "brackets",
     "yes if the bracketed prefix expression of & (all), | (any), ! (not) over 0 and 1 comes out true, otherwise no.",
-    f_size(3, 4), mk_bool, lab_bool,
+    f_size(3, 4),
+    mk_bool,
+    lab_bool,
 )
 
 # ---------------------------------------------------------------- edge lists
@@ -564,9 +683,12 @@ def f_graph(lo, hi, dlo, dhi):
 
 
 add(  # simple
-    "has_hub", "graph",
+    "has_hub",
+    "graph",
     "yes if some vertex of the undirected graph has four or more edges, otherwise no.",
-    f_graph(6, 11, 0.9, 1.4), mk_graph, lambda x: yn(max(len(v) for v in neigh(x).values()) >= 4),
+    f_graph(6, 11, 0.9, 1.4),
+    mk_graph,
+    lambda x: yn(max(len(v) for v in neigh(x).values()) >= 4),
 )
 
 
@@ -583,9 +705,12 @@ def lab_connected(x):
 
 
 add(  # middling
-    "connected", "graph",
+    "connected",
+    "graph",
     "yes if the undirected graph on the vertices named in the list is connected, otherwise no.",
-    f_graph(6, 11, 0.8, 1.2), mk_graph, lab_connected,
+    f_graph(6, 11, 0.8, 1.2),
+    mk_graph,
+    lab_connected,
 )
 
 
@@ -595,9 +720,12 @@ def lab_triangle(x):
 
 
 add(  # middling
-    "has_triangle", "graph",
+    "has_triangle",
+    "graph",
     "yes if three vertices of the undirected graph are all joined to each other, otherwise no.",
-    f_graph(6, 11, 1.0, 1.5), mk_graph, lab_triangle,
+    f_graph(6, 11, 1.0, 1.5),
+    mk_graph,
+    lab_triangle,
 )
 
 
@@ -610,7 +738,11 @@ def mk_bip(rng, f):
     across = [e for e in allp if side[e[0]] != side[e[1]]]
     inside = [e for e in allp if side[e[0]] == side[e[1]]]
     extra = rng.choice((0, 0, 1, 1, 2))
-    return text_edges(rng, rng.sample(across, min(m - extra, len(across))) + rng.sample(inside, min(extra, len(inside))))
+    return text_edges(
+        rng,
+        rng.sample(across, min(m - extra, len(across)))
+        + rng.sample(inside, min(extra, len(inside))),
+    )
 
 
 def lab_bip(x):
@@ -633,9 +765,12 @@ def lab_bip(x):
 
 
 add(  # hard
-    "bipartite", "graph",
+    "bipartite",
+    "graph",
     "yes if the vertices of the undirected graph can be coloured with two colours so that every edge joins different colours, otherwise no.",
-    f_graph(6, 10, 1.0, 1.4), mk_bip, lab_bip,
+    f_graph(6, 10, 1.0, 1.4),
+    mk_bip,
+    lab_bip,
 )
 
 # ---------------------------------------------------------------- lists of integers
@@ -654,9 +789,12 @@ def mk_list(lo, hi):
 
 
 add(  # simple
-    "positive_total", "list",
+    "positive_total",
+    "list",
     "yes if the numbers of the list add up to more than zero, otherwise no.",
-    f_size(3, 10), mk_list(-20, 20), lambda x: yn(sum(ints(x)) > 0),
+    f_size(3, 10),
+    mk_list(-20, 20),
+    lambda x: yn(sum(ints(x)) > 0),
 )
 
 
@@ -666,9 +804,11 @@ def f_dup(rng):
 
 
 add(  # simple
-    "has_repeat", "list",
+    "has_repeat",
+    "list",
     "yes if some number occurs more than once in the list, otherwise no.",
-    f_dup, lambda rng, f: show([rng.randint(0, f[1]) for _ in range(f[0])]),
+    f_dup,
+    lambda rng, f: show([rng.randint(0, f[1]) for _ in range(f[0])]),
     lambda x: yn(len(set(ints(x))) < len(ints(x))),
 )
 
@@ -692,15 +832,18 @@ def mk_mountain(rng, n):
 def lab_mountain(x):
     v = ints(x)
     k = v.index(max(v))
-    up = all(a < b for a, b in zip(v[:k + 1], v[1:k + 1]))
-    down = all(a > b for a, b in zip(v[k:], v[k + 1:]))
+    up = all(a < b for a, b in zip(v[: k + 1], v[1 : k + 1]))
+    down = all(a > b for a, b in zip(v[k:], v[k + 1 :]))
     return yn(0 < k < len(v) - 1 and up and down)
 
 
 add(  # middling
-    "mountain", "list",
+    "mountain",
+    "list",
     "yes if the list first rises strictly and then falls strictly, with at least one step of each, otherwise no.",
-    f_size(4, 10), mk_mountain, lab_mountain,
+    f_size(4, 10),
+    mk_mountain,
+    lab_mountain,
 )
 
 
@@ -712,9 +855,12 @@ def median2(v):
 
 
 add(  # middling
-    "mean_above_median", "list",
+    "mean_above_median",
+    "list",
     "yes if the mean of the list is greater than its median, otherwise no.",
-    f_size(4, 11), mk_list(0, 50), lambda x: yn(2 * sum(ints(x)) > median2(ints(x)) * len(ints(x))),
+    f_size(4, 11),
+    mk_list(0, 50),
+    lambda x: yn(2 * sum(ints(x)) > median2(ints(x)) * len(ints(x))),
 )
 
 
@@ -729,9 +875,12 @@ def lab_target(x):
 
 
 add(  # hard
-    "pair_sums_to_first", "list",
+    "pair_sums_to_first",
+    "list",
     "yes if two of the numbers after the first (at different places) add up to the first number, otherwise no.",
-    f_size(4, 8), mk_target, lab_target,
+    f_size(4, 8),
+    mk_target,
+    lab_target,
 )
 
 # ---------------------------------------------------------------- table rows
@@ -749,9 +898,12 @@ def mk_rent(rng, f):
 
 
 add(  # simple
-    "rent_affordable", "table",
+    "rent_affordable",
+    "table",
     "yes if rent is at most 30% of income, otherwise no.",
-    None, mk_rent, lambda r: yn(r["rent"] * 10 <= r["income"] * 3),
+    None,
+    mk_rent,
+    lambda r: yn(r["rent"] * 10 <= r["income"] * 3),
 )
 
 
@@ -766,9 +918,12 @@ def mk_account(rng, f):
 
 
 add(  # simple
-    "account_manager", "table",
+    "account_manager",
+    "table",
     "yes if plan is pro or enterprise and seats is at least 10, otherwise no.",
-    None, mk_account, lambda r: yn(r["plan"] in {"pro", "enterprise"} and r["seats"] >= 10),
+    None,
+    mk_account,
+    lambda r: yn(r["plan"] in {"pro", "enterprise"} and r["seats"] >= 10),
 )
 
 
@@ -789,9 +944,13 @@ def lab_parcel(r):
 
 
 add(  # middling
-    "parcel_service", "table",
+    "parcel_service",
+    "table",
     "freight if weight_kg is over 30 or longest_cm is over 120, else courier if express is yes or weight_kg is over 10, else post.",
-    None, mk_parcel, lab_parcel, classes=("freight", "courier", "post"),
+    None,
+    mk_parcel,
+    lab_parcel,
+    classes=("freight", "courier", "post"),
 )
 
 
@@ -814,7 +973,11 @@ def lab_invoice(r):
 
 
 add(  # hard
-    "late_invoice", "table",
+    "late_invoice",
+    "table",
     "late if the invoice was paid more than terms_days days after the date issued, otherwise on time.",
-    None, mk_invoice, lab_invoice, classes=("late", "on time"),
+    None,
+    mk_invoice,
+    lab_invoice,
+    classes=("late", "on time"),
 )
