@@ -1,15 +1,17 @@
 """The agent: explores with its tool within its steps and time, hands in a program or a model."""
 
 import json
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from llm_pv.data.examples import Classes, Examples, Input
-from llm_pv.errors import ConfigurationError
+from llm_pv.errors import ConfigurationError, ProgramError
 from llm_pv.learning import Search, learn
 from llm_pv.models.base import Asked, Message, ToolAnswer, ToolCall, Turn, Usage
+from llm_pv.programs.program import Program
 from llm_pv.proposers.agent import Agent, handed_in
 from llm_pv.runs.directory import read_attempts, read_summary
 from llm_pv.sandbox import Sandbox
@@ -79,10 +81,64 @@ def test_a_model_that_uses_chance_learns_the_same_each_time(sandbox: Sandbox) ->
 
 
 @pytest.mark.parametrize(
-    "reply", ["I give up.", "def fit(inputs, labels:", "fit the data", "```\nfit(1, 2)\n```"]
+    ("reply", "reason"),
+    [
+        ("I give up.", "it defines neither f nor fit"),
+        ("fit the data", "it defines neither f nor fit"),
+        ("```python\ndef g(x):\n    return f'{x}'\n```", "it defines neither f nor fit"),
+        ("```python\ndef fit(inputs, labels:\n    return 1\n```", "syntax error on line 1"),
+        ("```python\ndef f(x:\n    return 1\n```", "syntax error on line 1"),
+        (
+            "```python\n#" + 50_000 * "x" + "\ndef fit(a, b):\n    return 1\n```",
+            "characters, at mo",
+        ),
+    ],
 )
-def test_words_that_are_no_code_are_left_as_they_are(reply: str) -> None:
-    assert handed_in(reply, ROWS, Classes.of(["no", "yes"])) == reply
+def test_what_is_wrong_with_a_hand_in_is_said(reply: str, reason: str) -> None:
+    with pytest.raises(ProgramError, match=reason):
+        handed_in(reply, ROWS, Classes.of(["no", "yes"]))
+
+
+def test_fit_may_be_a_class_or_stand_in_a_block(sandbox: Sandbox) -> None:
+    body = (
+        "    class fit:\n"
+        "        def __init__(self, inputs, labels): self.label = labels[0]\n"
+        "        def predict(self, new): return [self.label for _ in new]\n"
+    )
+    source = handed_in(f"```python\nif True:\n{body}```", ROWS, Classes.of(["no", "yes"]))
+    assert run_model(source, ["1"], sandbox) == ("no",)
+
+
+def test_a_model_carries_rows_far_beyond_the_longest_source(sandbox: Sandbox) -> None:
+    chance = random.Random(0)
+    rows = Examples([str(chance.randrange(10**299, 10**300)) for _ in range(1_000)], "ab" * 500)
+    code = (
+        "def fit(inputs, labels):\n    table = dict(zip(inputs, labels))\n    return lambda new: "
+    )
+    source = handed_in(
+        f"```python\n{code}[table[x] for x in new]\n```", rows, Classes.of(["a", "b"])
+    )
+    assert len(source) > 100_000
+    assert Program.parse(source).source == source
+    known = [str(rows.inputs[place]) for place in (0, 501, 999)]
+    assert run_model(source, known, sandbox) == ("a", "b", "b")
+
+
+def test_only_the_line_of_rows_is_free_of_the_limit() -> None:
+    rows = '_training_rows = "' + "A" * 60_000 + '"\n'
+    assert Program.parse("f = len\n" + rows).bits > 8 * 60_000
+    for source in (rows.replace('"A', '"#A'), rows + rows, rows + "#" * 50_000):
+        with pytest.raises(ProgramError, match="at most 50,000 are read"):
+            Program.parse("f = len\n" + source)
+
+
+def test_rows_that_no_program_can_carry_are_refused_before_anybody_is_asked() -> None:
+    chance = random.Random(0)
+    rows = Examples([f"{chance.getrandbits(4_000):01000x}" for _ in range(2_000)], "ab" * 1_000)
+    model = ScriptedModel(says(PROGRAM))
+    with Agent(model) as agent, pytest.raises(ConfigurationError, match="give fewer --train-size"):
+        next(agent.propose(rows, Classes.of(["a", "b"]), seed=0))
+    assert not model.asked
 
 
 def test_a_run_explores_hands_in_and_is_scored_like_the_others(
@@ -148,13 +204,29 @@ def test_after_its_time_the_tool_runs_no_more(sandbox: Sandbox) -> None:
     assert sum("ran" in m.text for m in model.asked[-1] if isinstance(m, ToolAnswer)) == 2
 
 
+def test_an_agent_hands_in_before_its_context_is_full(sandbox: Sandbox) -> None:
+    def script(conversation: Sequence[Message], seed: int) -> Turn:
+        sent = sum(len(message.text) for message in conversation)
+        if "The context is nearly full" in str(conversation[-1]):
+            return Turn(PROGRAM, usage=Usage(sent, 10), cost_usd=0.0)
+        return Turn("", (ToolCall("c", "print('x' * 4_000)"),), "tools", Usage(sent, 10), 0.0)
+
+    model = ScriptedModel(script, context_tokens=16_000)
+    with Agent(model) as agent:
+        learned = learn(parity_splits(40, 40, 40), search=Search(agent), sandbox=sandbox)
+    assert learned.program is not None
+    assert 3 <= len(model.asked) < 10
+    longest = sum(len(message.text) for message in model.asked[-1])
+    assert 11_500 < longest <= 12_200, "three quarters of the context, and the word to hand in"
+
+
 def test_an_agent_that_never_hands_in_ends_without_a_program(sandbox: Sandbox) -> None:
     model = ScriptedModel(says(*[wants("1")] * 9))
     with Agent(model, steps=2) as agent:
         learned = learn(parity_splits(40, 40, 40), search=Search(agent), sandbox=sandbox)
     assert learned.program is None
     assert len(model.asked) == 4
-    assert "still asked for the tool after 2 calls" in str(learned.record())
+    assert "still asked for the tool after 2 calls" in learned.verdict
 
 
 def test_what_an_agent_cannot_do_without_is_said() -> None:

@@ -18,6 +18,7 @@ from llm_pv.cli.main import INTERRUPTED, run
 from rows import parity_splits
 
 SOURCE = str(Path(__file__).parents[1] / "src")
+EXAMPLES = Path(__file__).parents[1] / "examples"
 SECRET = "sk-never-to-be-seen-0123456789"
 HANDED_IN: Reply = {"text": json.dumps({"code": "def f(x):\n    return x.count('1') % 2\n"})}
 LOOK: Reply = {"code": "print(len(rows), rows[0])"}
@@ -116,6 +117,49 @@ def test_a_model_is_handed_in_for_rows_and_predicts_new_ones(
     assert SECRET.encode() not in kept
 
 
+def test_a_model_of_a_real_table_of_many_columns_works(capfd: pytest.CaptureFixture[str]) -> None:
+    code = (
+        "import numpy as np\n"
+        "def fit(inputs, labels):\n"
+        "    names = list(inputs[0])\n"
+        "    table = np.array([[row[name] for name in names] for row in inputs])\n"
+        "    scale = table.std(0)\n"
+        "    def predict(new):\n"
+        "        rows = np.array([[row[name] for name in names] for row in new])\n"
+        "        apart = np.abs((rows[:, None] - table) / scale).sum(-1)\n"
+        "        return [labels[place] for place in apart.argmin(1)]\n"
+        "    return predict\n"
+    )
+    table = str(EXAMPLES / "breast_cancer.csv")
+    with serving(LOOK, {"text": json.dumps({"code": code})}) as server:
+        assert run(ask(server, table, "--target", "diagnosis", "--out", "run")) == 0
+    (row,) = summary("run")
+    assert (row["status"], row["train_size"]) == ("done", "228")
+    assert float(row["accuracy"]) > 0.9
+    assert len(capfd.readouterr().out) < 20_000, "the rows are not poured into the terminal"
+    with (EXAMPLES / "breast_cancer.csv").open() as file:
+        Path("new.csv").write_text("".join(file.readlines()[:4]))
+    assert run(["predict", "run", "new.csv"]) == 0
+    saved = next(Path("run").glob("programs/*.py")).read_text()
+    assert "_training_rows" in saved
+
+
+def test_why_nothing_was_handed_in_stands_where_users_look(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    broken: Reply = {"text": json.dumps({"code": "def fit(inputs, labels):\n    return 1 / 0\n"})}
+    with serving({"text": "I give up."}) as server:
+        assert run(ask(server, *TASKS, "--out", "words")) == 0
+    with serving(broken) as server:
+        assert run(ask(server, *TASKS, "--out", "broken")) == 0
+    shown = re.sub(r"\s+", " ", capfd.readouterr().out)
+    for folder, reason in (("words", "it defines neither f nor fit"), ("broken", "division by ze")):
+        for row in summary(folder):
+            assert row["status"] == "nothing found"
+            assert reason in row["reason"]
+        assert reason in shown
+
+
 def test_an_interrupted_run_asks_nothing_again(rows: Path) -> None:
     script = [LOOK] * 12 + [HANDED_IN]
     with serving(*script, delay=0.3) as server:
@@ -174,6 +218,11 @@ def test_a_dry_run_calls_nobody_and_writes_nothing(
         (["--model", "openai:gpt-5", "--target", "y"], "--target goes with a file of rows alone"),
         (["rows.txt", "--model", "openai:gpt-5", "--trials", "3"], "rows of yours have one trial"),
         (["rows.txt", "--model", "openai:gpt-5", "--lengths", "20"], "--lengths goes with the be"),
+        (["rows.txt", "--model", "openai:gpt-5", "--no-transfer"], "--no-transfer goes with the b"),
+        (
+            ["rows.txt", "--model", "openai:gpt-5", "--concurrency", "2"],
+            "--concurrency goes with the benchmark alone",
+        ),
         (["--model", "openai:gpt-5", "--functions", "fn_zz"], "fn_zz"),
     ],
 )

@@ -37,6 +37,22 @@ def test_the_same_configuration_resumes_and_another_is_refused_by_name(tmp_path:
         RunDirectory(tmp_path, {"seed": 4, "sizes": (1, 2)})
 
 
+def test_a_difference_deep_within_long_values_is_shown(tmp_path: Path) -> None:
+    agent = "agent: " + 30 * "{model} " + "; tool_calls={}; seconds=1800"
+    first = {
+        "request": {"tasks": ["fn_a"] * 30, "trials": 1},
+        "proposer": agent.format(30, model=1),
+    }
+    other = {"request": {"tasks": ["fn_a"] * 30, "trials": 2}, "proposer": agent.format(5, model=1)}
+    RunDirectory(tmp_path, first).close()
+    with pytest.raises(RunError) as raised:
+        RunDirectory(tmp_path, other)
+    assert "trials is 1 there and 2 here" in str(raised.value)
+    assert "tool_calls=30; seconds=1800" in str(raised.value)
+    assert "tool_calls=5; seconds=1800" in str(raised.value)
+    assert "fn_a" not in str(raised.value)
+
+
 def test_a_refused_folder_is_left_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear all")
     with pytest.raises(RunError, match="no run of llm-pv"):

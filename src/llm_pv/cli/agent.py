@@ -107,7 +107,10 @@ def agent(
         request = _request(agent, sizes, benchmark, drawing)
         request.plan()  # what is wrong with the request shows before a sandbox starts
     else:
+        # --trials and --seed have words of their own on rows.
+        benchmark_only = {"--concurrency": "--concurrency", "--transfer": "--no-transfer"}
         alone = given(benchmark) + given(drawing)
+        alone += [benchmark_only[name] for name in given(agent) if name in benchmark_only]
         _refuse(alone, "with the benchmark alone: leave the option out, or the file")
         if agent.trials not in (None, 1):
             raise ConfigurationError("--trials is for the benchmark: rows of yours have one trial")

@@ -24,6 +24,8 @@ from llm_pv.programs.syntax import MAX_SOURCE_CHARACTERS
 MAX_REPLY_CHARACTERS = 1_000_000
 """The longest reply that is read."""
 
+NOTHING_DEFINED = f"nothing in it defines a function {ENTRY_POINT}"
+
 _MAX_TRIES = 40
 _MAX_CHARACTERS_TRIED = 300_000
 _MAX_LATER_ENDS = 4
@@ -76,7 +78,7 @@ def read_program(
         raise ProgramError(
             f"the reply has {len(reply):,} characters, at most {MAX_REPLY_CHARACTERS:,} are read"
         )
-    reason = f"nothing in it defines a function {ENTRY_POINT}"
+    reason = NOTHING_DEFINED
     tried: set[str] = set()
     characters = 0
     for text in _candidates(reply, mended(reply)):

@@ -5,15 +5,20 @@ from them. Its steps and its time are those of the published comparison, whose r
 MLAgentBench (arXiv 2310.03302): 30 steps, 1,800 seconds. The prompt and the tool are ours.
 """
 
+import base64
+import json
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
 
-from llm_pv.data.examples import Classes, Examples, Input
+from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError, ProgramError
 from llm_pv.models.base import LanguageModel
-from llm_pv.programs.replies import read_program
+from llm_pv.programs.program import NO_ENTRY_POINT
+from llm_pv.programs.replies import NOTHING_DEFINED, read_program
+from llm_pv.programs.syntax import DATA_NAME
 from llm_pv.proposers.base import Context, Proposal
 from llm_pv.proposers.llm import LLM, LLMSettings, labelled_rows
 from llm_pv.proposers.prompt.notation import Notation
@@ -23,6 +28,9 @@ from llm_pv.sandbox import ToolLimits
 STEPS = 30
 SECONDS = 1_800.0
 PROMPT_ROWS = 10
+
+MAX_ROWS_CHARACTERS = 900_000
+"""Training rows that a model carries, compressed; the sandbox takes a million characters."""
 
 _PROMPT = """\
 You are an autonomous agent with a Python tool. A hidden rule gives every input a label. Study the
@@ -49,16 +57,14 @@ the standard library, numpy, sympy and networkx (there is no scikit-learn); it m
 use the network or print.
 """
 
-_DEFINES_FIT = re.compile(r"^(?:def[ \t]+fit\b|fit[ \t]*=)", re.MULTILINE)
+_DEFINES_FIT = re.compile(r"^[ \t]*(?:(?:def|class)[ \t]+fit\b|fit[ \t]*=)", re.MULTILINE)
 
 _ENDING = """
 
-inf, nan = float("inf"), float("nan")
-_training_inputs = {inputs}
-_training_labels = {labels}
+import base64 as _base64, json as _json, random as _random, zlib as _zlib
 
-import random as _random
-
+{data_name} = "{rows}"
+_training_inputs, _training_labels = _json.loads(_zlib.decompress(_base64.b64decode({data_name})))
 _random.seed(0)
 try:
     import numpy as _numpy
@@ -153,10 +159,28 @@ class Agent(LLM):
         start: int = 0,
         context: Context | None = None,
     ) -> Iterator[Proposal]:
-        """Yield what the agent hands in, a model made into a program."""
+        """Yield what the agent hands in, a model made into a program.
+
+        Raises
+        ------
+        ConfigurationError
+            If there are more training rows than a program can carry; nobody is asked then.
+        """
+        size = len(_written(train, classes))
+        if size > MAX_ROWS_CHARACTERS:
+            raise ConfigurationError(
+                f"the training rows are {size:,} characters, compressed, and a model that an agent "
+                f"hands in carries at most {MAX_ROWS_CHARACTERS:,}: give fewer --train-size"
+            )
         proposals = super().propose(train, classes, seed=seed, start=start, context=context)
         for proposal in proposals:
-            yield replace(proposal, text=handed_in(proposal.text, train, classes))
+            if proposal.failure:
+                yield proposal
+                continue
+            try:
+                yield replace(proposal, text=handed_in(proposal.text, train, classes))
+            except ProgramError as error:
+                yield replace(proposal, failure=str(error))
 
     def _statement(self, rows: Examples, classes: Classes, alphabet: str, held: int) -> str:
         notation = Notation.of(rows, alphabet)
@@ -185,6 +209,11 @@ def handed_in(reply: str, train: Examples, classes: Classes) -> str:
     train, classes
         The training rows and their labels.
 
+    Raises
+    ------
+    ProgramError
+        With a one-line reason, if it is neither a program nor a model.
+
     Examples
     --------
     >>> rows = Examples(["0", "1"], ["a", "b"])
@@ -197,14 +226,23 @@ def handed_in(reply: str, train: Examples, classes: Classes) -> str:
     """
     try:
         read_program(reply)
-    except ProgramError:
-        pass
+    except ProgramError as error:
+        no_program = error
     else:
         return reply
-    rows = labelled_rows(train, classes)
-    inputs: list[Input] = [item for item, _ in rows]
-    ending = _ENDING.format(inputs=repr(inputs), labels=repr([label for _, label in rows]))
+    ending = _ENDING.format(data_name=DATA_NAME, rows=_written(train, classes))
     try:
         return read_program(reply, mention=_DEFINES_FIT, ending=ending).source
-    except ProgramError:
-        return reply  # whose fault is told where programs are read
+    except ProgramError as no_model:
+        if not str(no_model).endswith(NOTHING_DEFINED):
+            raise
+    if str(no_program).endswith((NOTHING_DEFINED, NO_ENTRY_POINT)):
+        raise ProgramError("the reply holds no program: it defines neither f nor fit")
+    raise no_program
+
+
+def _written(train: Examples, classes: Classes) -> str:
+    """Write training inputs and labels as base64 of compressed JSON."""
+    rows = labelled_rows(train, classes)
+    text = json.dumps([[item for item, _ in rows], [label for _, label in rows]])
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()

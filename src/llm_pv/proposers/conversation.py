@@ -22,6 +22,7 @@ from llm_pv.telemetry import span
 
 _LAST_CALL = "[That was the last of {limit} calls. Give your answer now.]"
 _TOO_LATE = "The time is over. Give your answer now, without the tool."
+_TOO_FULL = "The context is nearly full. Give your answer now, without the tool."
 _TOO_MANY = "No more calls are allowed. Give your answer now, without the tool."
 _HOSTED_ROUNDS = 10
 """How often a vendor is taken to read the conversation again while its own tool is at work."""
@@ -231,8 +232,9 @@ class Conversation:
         return turn
 
     def _answer_calls(self, turn: ModelTurn, spent: float) -> float:
-        """Answer every call of a turn, and say when calls or seconds are used up."""
+        """Answer every call of a turn, and say when calls, seconds or context are used up."""
         seconds = 0.0
+        room = self._room(turn)
         limit, most_seconds = self._dialogue.most_calls, self._dialogue.most_seconds
         for place, call in enumerate(turn.calls, start=1):
             self._calls += 1
@@ -244,12 +246,35 @@ class Conversation:
                 self._told_to_end = f"{most_seconds:g} seconds"
                 self._messages.append(ToolAnswer(call, _TOO_LATE))
                 continue
+            if room is not None and room <= 0:
+                self._told_to_end = "the context was nearly full"
+                self._messages.append(ToolAnswer(call, _TOO_FULL))
+                continue
             text, taken = self._dialogue.run_tool(self._number, self.turns, place, call)
             seconds += taken
+            if room is not None:
+                size = self._dialogue.model.count_tokens(text)
+                if size > room:
+                    self._told_to_end = "the context was nearly full"
+                    text = f"{text[: len(text) * room // size]}...\n{_TOO_FULL}"
+                room -= size
             if self._calls == limit:
                 text += "\n" + _LAST_CALL.format(limit=limit)
             self._messages.append(ToolAnswer(call, text))
         return seconds
+
+    def _room(self, turn: ModelTurn) -> int | None:
+        """Return how many tokens the tool may answer a turn with, None if any number.
+
+        A quarter of the context is left for the answer. What was counted by who was asked goes
+        before the upper estimate.
+        """
+        model = self._dialogue.model
+        if model.context_tokens is None:
+            return None
+        counted = turn.usage.input_tokens + turn.usage.output_tokens
+        sent = counted or _tokens_sent(model, self._dialogue.tool, self._messages)
+        return model.context_tokens - model.context_tokens // 4 - sent
 
     def _complaint(self, proposal: Proposal) -> str | None:
         """Say what is wrong with a program on the training rows, None if nothing is."""

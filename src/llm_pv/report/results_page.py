@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from llm_pv.grid.published import LLM_PV_METHODS, OTHER_METHODS
+from llm_pv.grid.published import LLM_PV_METHODS, OTHER_METHODS, ROWS
 from llm_pv.report.comparison import Comparison, compare_methods, method_name
 from llm_pv.report.page import command_line
 from llm_pv.report.records import RunRecord, load_runs
@@ -168,7 +168,8 @@ def _opening(comparison: Comparison) -> list[str]:
         "([search](../search.md))."
     ] * (_SEARCH in comparison.measured)
     return [
-        "Written by `llm-pv paper` from its own runs, listed at the end; do not edit by hand.",
+        "Written by `llm-pv paper` from its own runs, listed at the end; do not edit by hand. "
+        "[The paper's table](../paper.md) says which tasks, samplers and columns these are.",
         "**Measured** figures are test accuracies in percent, the mean over trials with 95% limits "
         "in brackets, computed from [summary.csv](summary.csv), which has the raw row of every "
         "trial. *Published* figures, in italics, are those of arXiv 2510.14331 and its repository; "
@@ -221,9 +222,8 @@ def _published_table(comparison: Comparison) -> Table:
     return replace(
         comparison_table(chosen).without_constants(),
         title="Published figures",
-        caption="Test accuracies in percent as published (arXiv 2510.14331 and its repository): "
-        "100 training and 100 validation rows, 10,000 test rows, the paper's sampler. None was "
-        "measured here. The best of a line is bold.",
+        caption="Test accuracies in percent as published (arXiv 2510.14331 and its repository), on "
+        f"the paper's sampler. None was measured here. {ROWS}",
     )
 
 

@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 
 from llm_pv.errors import RepairWarning, RunError
 from llm_pv.runs.cells import Cell, CellLog, named
+from llm_pv.runs.differing import differences
 from llm_pv.runs.files import csv_text, read_csv, remove_leftovers, write_atomically, write_csv
 from llm_pv.runs.founded import founded, garbled, unfounded, without_reply
 from llm_pv.runs.journal import Journal, Record, read_journal
@@ -300,12 +301,7 @@ class RunDirectory:
     def _check_same_run(self) -> None:
         record = read_run(self.path)
         old, new = record["configuration"], self.configuration
-        different = [
-            f"{key} is {_short(old.get(key))} there and {_short(new.get(key))} here"
-            for key in sorted(old.keys() | new.keys())
-            if old.get(key) != new.get(key)
-        ]
-        if different:
+        if different := list(differences(old, new)):
             raise RunError(
                 f"{self.path} holds another run: {'; '.join(different)}. "
                 "Give the same options to resume it, or another --out"
@@ -387,8 +383,3 @@ def read_prompt(path: Path, digest: str) -> str:
 def read_attempts(path: Path) -> list[Record]:
     """Return every attempt and selection of a run directory, none if there is no such run."""
     return read_journal(path / "results_attempts.jsonl")
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
