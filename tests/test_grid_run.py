@@ -176,16 +176,15 @@ def test_a_trial_that_fails_is_recorded_and_tried_again_when_resumed(
 
 @pytest.mark.parametrize("number", [errno.EFBIG, errno.ENOSPC, errno.EDQUOT, errno.EROFS])
 def test_a_disk_that_takes_no_more_ends_the_grid_and_fails_no_trial(
-    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, number: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
     search, out = replies(tmp_path, PARITY), tmp_path / "run"
-    with monkeypatch.context() as patch:
-        patch.setattr("llm_pv.grid.run.do_trial", refuse)
-        with pytest.raises(RunError, match=f"{os.strerror(number)}; free the disk"):
-            run_grid(SMALL, search, sandbox=sandbox, out=out)
+    monkeypatch.setattr("llm_pv.grid.run.do_trial", refuse)
+    with Sandbox() as own, pytest.raises(RunError, match=f"{os.strerror(number)}; free the disk"):
+        run_grid(SMALL, search, sandbox=own, out=out)  # which closes it
     assert read_summary(out) == []
     told_of = error_of(*told(OSError(number, os.strerror(number))))
     assert isinstance(told_of, RunError), "in a worker process too"
