@@ -354,7 +354,7 @@ def test_a_compiled_model_trains_and_is_evaluated_compiled_with_equal_figures(
         compiled = torch_compile(call, backend="eager", **options)  # needs no C++ compiler
         return run
 
-    torch_compile = torch.compile
+    torch_compile: Any = torch.compile
     run_job(job(tmp_path / "plain"))
     assert passes == []
     monkeypatch.setattr(torch, "compile", recorded)
@@ -376,7 +376,7 @@ def test_a_compiler_that_is_missing_is_one_line(
 ) -> None:
     from torch._inductor import config
 
-    torch.compiler.reset()  # type: ignore[no-untyped-call]
+    torch.compiler.reset()
     monkeypatch.setattr(config.cpp, "cxx", (None, "no-such-compiler"))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
     with pytest.raises(RunError, match=r"torch.compile failed .*leave --compile out") as caught:
