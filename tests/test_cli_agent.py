@@ -195,6 +195,24 @@ def test_a_budget_in_tokens_is_not_crossed(rows: Path, capfd: pytest.CaptureFixt
     assert "5,000 tokens are spent" in complaint
 
 
+def test_a_dry_run_of_a_priced_model_tells_what_the_grid_may_cost(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    grid = ["--functions", "fn_a", "fn_b", "--lengths", "20", "--trials", "3"]
+    assert run(["agent", *grid, "--model", "openai:gpt-5", "--dry-run", "--format", "json"]) == 0
+    shown = capfd.readouterr()
+    cells = [json.loads("{" + text) for text in ("\n" + shown.out).split("\n{")[1:]]
+    most = sum(3 * cell["usd_at_most"] for cell in cells)
+    assert len(cells) == 2
+    assert all(0 < c["first_call_usd_at_most"] < c["usd_about"] < c["usd_at_most"] for c in cells)
+    assert (
+        f"2 cells, 3 trials each: about ${3 * sum(c['usd_about'] for c in cells):,.2f}, at most"
+        in (shown.err)
+    )
+    assert f"at most ${most:,.2f} (the first calls" in shown.err
+    assert "it was not measured" in shown.err
+
+
 def test_a_dry_run_calls_nobody_and_writes_nothing(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

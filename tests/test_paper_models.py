@@ -10,8 +10,9 @@ import pytest
 
 from fake_openai_server import FakeOpenAI
 from llm_pv.cli.main import run
-from llm_pv.cli.paper_models import _most_of_conversation
+from llm_pv.data.examples import Classes, Examples
 from llm_pv.proposers.agent import Agent
+from llm_pv.proposers.estimates import estimate_of
 from scripted_model import ScriptedModel, says
 from test_paper import columns_of, rows_of
 
@@ -98,16 +99,21 @@ def test_the_plan_prices_every_column_without_a_key(capfd: pytest.CaptureFixture
     for column in ("program", "agent", "icl"):
         (line,) = [text for text in lines if f"{column} of openai:gpt-5" in text]
         assert "at most $" in line
-    assert "in all" in lines[-1]
+    assert "in all" in lines[-2]
+    assert "was not measured" in lines[-1]
     assert not Path("runs").exists()
 
 
 def test_what_a_conversation_costs_at_most_counts_every_call_and_all_it_sends_again() -> None:
     # A dollar a thousand tokens; answers of 1,000 tokens and 10,000 characters of a tool's.
+    train, classes = Examples(["a", "b"], ["0", "1"]), Classes.of(["0", "1"])
     with Agent(ScriptedModel(says("")), steps=2) as agent:
-        most = _most_of_conversation(agent, sent=100)
-    calls = [100 + 1_000, 100 + 11_000 + 1_000, 100 + 22_000 + 1_000]
-    assert most == pytest.approx(sum(calls) / 1_000)
+        sent = agent.preview(train, classes, seed=0)[0].input_tokens
+        estimate = estimate_of(agent, train, classes)
+    calls = [sent + 1_000, sent + 11_000 + 1_000, sent + 22_000 + 1_000]
+    assert estimate.most == pytest.approx(sum(calls) / 1_000)
+    one_tool_call = [sent + 1_000, sent + 1_300 + 1_000]
+    assert estimate.likely == pytest.approx(sum(one_tool_call) / 1_000)
 
 
 def test_a_budget_that_labels_might_exceed_is_refused(capfd: pytest.CaptureFixture[str]) -> None:

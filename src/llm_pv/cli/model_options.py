@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -235,7 +235,10 @@ def refuse_without_model(model: ModelChoice, asking: AskingOptions) -> None:
 
 def preview_record(proposer: "LLM", splits: "Splits", seed: int) -> dict[str, Any]:
     """Return the exact first request for some rows, and what it may cost."""
+    from llm_pv.proposers.estimates import estimate_of
+
     preview, worst = proposer.preview(splits.train, splits.classes, seed=seed)
+    estimate = estimate_of(proposer, splits.train, splits.classes, seed=seed)
     return {
         "request": {"method": preview.method, "url": preview.url, "body": dict(preview.body)},
         "input_tokens": preview.input_tokens,
@@ -243,6 +246,8 @@ def preview_record(proposer: "LLM", splits: "Splits", seed: int) -> dict[str, An
         "attempts": proposer.attempts,
         "most_tool_calls": proposer.settings.tool_calls if proposer.tool_place == "local" else 0,
         "first_call_usd_at_most": worst.usd,
+        "usd_about": estimate.likely,
+        "usd_at_most": estimate.most,
     }
 
 
@@ -261,7 +266,14 @@ def print_preview(record: dict[str, Any], name: str, format: str) -> None:  # no
         f"{record['most_output_tokens']:,} written, {price}\n"
         f"attempts: {record['attempts']}, each with at most {record['most_tool_calls']} tool "
         "calls, which send the conversation again\n"
+        f"all of them: {_total_price(record)}\n"
     )
+
+
+def _total_price(record: Mapping[str, Any]) -> str:
+    if record["usd_at_most"] is None:
+        return "price unknown"
+    return f"about ${record['usd_about']:.4g}, at most ${record['usd_at_most']:.4g}"
 
 
 def disclose(proposer: "LLM", splits: "Splits", seed: int) -> None:

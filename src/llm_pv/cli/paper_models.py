@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from llm_pv.icl.planning import Work
     from llm_pv.icl.scores import CellResult
     from llm_pv.models.answers import AnsweringModel
-    from llm_pv.models.base import LanguageModel
+    from llm_pv.proposers.estimates import Estimate
     from llm_pv.proposers.llm import LLM
 
 Column = Literal["program", "agent", "icl"]
@@ -71,28 +71,24 @@ class ModelPart:
             f"{count(trials, 'trial')}"
         )
 
-    def price(self) -> tuple[float | None, float | None]:
-        """Return the most US dollars all first calls can cost, and all calls there may be.
+    def price(self) -> "Estimate":
+        """Return what all trials may cost. Nobody is called."""
+        from llm_pv.proposers.estimates import Estimate, estimate_of
 
-        None where the price of the model is not known. Nobody is called.
-        """
         first = replace(self.request, trials=1)
-        sums: list[tuple[float | None, float | None]] = []
         if self.column == "icl":
             with self._answering(offline=True) as (model, question):
-                for work in self._works(first, model, question):
-                    sums += _price_of_answers(work, model)
+                works = self._works(first, model, question)
+                estimates = [_price_of_answers(work, model) for work in works]
         else:
             with self._proposer(offline=True) as proposer:
-                for trial in first.plan():
-                    if not trial.skipped:
-                        splits = first.splits(trial, self.asked.dataset_dir)
-                        preview, worst = proposer.preview(splits.train, splits.classes, seed=0)
-                        most = _most_of_conversation(proposer, preview.input_tokens)
-                        sums += [(worst.usd, most)] * proposer.attempts
-        return _total([one for one, _ in sums], self.request.trials), _total(
-            [all_ for _, all_ in sums], self.request.trials
-        )
+                splits = [
+                    first.splits(trial, self.asked.dataset_dir)
+                    for trial in first.plan()
+                    if not trial.skipped
+                ]
+                estimates = [estimate_of(proposer, one.train, one.classes) for one in splits]
+        return Estimate.total(estimates).times(self.request.trials)
 
     def run(self) -> int:
         """Ask, or ask the rest, and return how many trials failed.
@@ -238,24 +234,26 @@ def show_prices(parts: Sequence[ModelPart]) -> None:
     ConfigurationError
         If a budget is asked for that in-context learning might exceed.
     """
+    from llm_pv.proposers.estimates import ASSUMED, Estimate
+
     asked = parts[0].asked
     complain(
         f"{asked.model.model} is sent the training rows of the tasks, and for in-context learning "
         "the inputs of test rows without their labels"
     )
-    firsts, mosts = [], []
+    estimates = []
     for part in parts:
-        first, most = part.price()
-        firsts.append(first)
-        mosts.append(most)
-        complain(f"{part.title}: {_said(first, most)}")
+        estimate = part.price()
+        estimates.append(estimate)
+        complain(f"{part.title}: {estimate}")
         limit = asked.budget_usd if part.column == "icl" else None
-        if limit is not None and (most is None or most > limit):
+        if limit is not None and (estimate.most is None or estimate.most > limit):
             raise ConfigurationError(
                 f"--budget-usd {limit:g} cannot be kept by in-context learning, which has no "
                 "budget: raise it, or leave icl out of --columns"
             )
-    complain(f"in all, less what an earlier run has paid: {_said(_total(firsts), _total(mosts))}")
+    complain(f"in all, less what an earlier run has paid: {Estimate.total(estimates)}")
+    complain(ASSUMED)
     if asked.budget_usd is not None:
         complain(f"and no run directory of programs or the agent over ${asked.budget_usd:g}")
 
@@ -277,43 +275,15 @@ def confirmed(*, yes: bool) -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-def _price_of_answers(
-    work: "Work | CellResult", model: "AnsweringModel"
-) -> list[tuple[float | None, float | None]]:
+def _price_of_answers(work: "Work | CellResult", model: "AnsweringModel") -> "Estimate":
     from llm_pv.icl.planning import Work
     from llm_pv.models.base import Usage
+    from llm_pv.proposers.estimates import LIKELY_WRITTEN, Estimate
 
     if not isinstance(work, Work):
-        return []
+        return Estimate.total([])
     sent = sum(model.count(work.prompts[0], work.asking)) * len(work.prompts)
-    usd = model.price(Usage(sent, work.answers * work.asking.max_new_tokens))
-    return [(usd, usd)]
-
-
-def _most_of_conversation(proposer: "LLM", sent: int) -> float | None:
-    """Return what one conversation costs if every tool call is used and every limit reached."""
-    from llm_pv.models.base import Usage
-
-    model: LanguageModel = proposer.model
-    written = model.max_output_tokens
-    shown = proposer.settings.tool_limits.output_characters
-    calls = proposer.settings.tool_calls if proposer.tool_place == "local" else 0
-    return _total(
-        [model.price(Usage(sent + n * (written + shown), written)) for n in range(calls + 1)]
-    )
-
-
-def _total(amounts: Sequence[float | None], times: int = 1) -> float | None:
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known) * times if len(known) == len(amounts) else None
-
-
-def _said(first: float | None, most: float | None) -> str:
-    if first is None or most is None:
-        return "price unknown"
-    if first == most:
-        return f"at most ${most:,.2f}"
-    return (
-        f"at most ${first:,.2f} for the first calls, ${most:,.2f} if every tool call is used and "
-        "every answer as long as it may be"
-    )
+    longest = work.asking.max_new_tokens
+    most = model.price(Usage(sent, work.answers * longest))
+    likely = model.price(Usage(sent, work.answers * min(LIKELY_WRITTEN, longest)))
+    return Estimate(most, likely, most)

@@ -107,7 +107,11 @@ def synthesize(
 
 
 def preview_grid(proposer: "LLM", request: "GridRequest", format: Format) -> int:  # noqa: A002
-    """Show the exact first request of every cell, and call nobody."""
+    """Show the exact first request of every cell and what all may cost, and call nobody."""
+    from llm_pv.proposers.estimates import ASSUMED, Estimate, estimate_of
+    from llm_pv.report.text import count
+
+    estimates = []
     for trial in replace(request, trials=1).plan():
         head = f"{trial.cell.function} ({trial.task.name}), length {trial.length}"
         try:
@@ -119,6 +123,10 @@ def preview_grid(proposer: "LLM", request: "GridRequest", format: Format) -> int
             continue
         record = preview_record(proposer, splits, request.spawned_seed(trial))
         print_preview(record, head, format)
+        estimates.append(estimate_of(proposer, splits.train, splits.classes))
+    total = Estimate.total(estimates).times(request.trials)
+    complain(f"{count(len(estimates), 'cell')}, {count(request.trials, 'trial')} each: {total}")
+    complain(ASSUMED)
     return 0
 
 
