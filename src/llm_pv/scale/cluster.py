@@ -59,6 +59,7 @@ class Cluster:
         self.confining = confining or Confining()
         self._lock = threading.Lock()
         self._under_way: dict[int, Task] = {}
+        self._actors: set[Any] = set()
         self._closed = False
         self._ray = connect(address)
         try:
@@ -68,6 +69,11 @@ class Cluster:
         except BaseException:
             self._ray.shutdown()
             raise
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was let go, so that nothing is lost but what was not wanted any more."""
+        return self._closed
 
     def share(self, value: object) -> Any:
         """Send a value that several tasks take; what is returned stands for it in `start`."""
@@ -79,29 +85,73 @@ class Cluster:
         *args: Any,
         retries: int = RETRIES,
         streaming: bool = False,
+        alone: bool = False,
     ) -> Task:
         """Hand over a task; its first argument is this process's versions.
+
+        Parameters
+        ----------
+        function
+            A function of a module.
+        *args
+            Its further arguments.
+        retries
+            How often Ray runs it again if its process or machine is lost.
+        streaming
+            Whether it is a generator, for `results`.
+        alone
+            Whether its process does nothing after it, so that all memory it took is free again.
 
         Raises
         ------
         WorkerLostError
             If this cluster was closed.
         """
-        options: dict[str, Any] = {
-            "num_cpus": self.needs.cpus,
+        options = self._resources() | {
             "max_retries": retries,
             "name": f"llm-pv {function.__name__}",
         }
-        if self.needs.gpus:
-            options["num_gpus"] = self.needs.gpus
         if streaming:
             options["num_returns"] = "streaming"
+        if alone:
+            options["max_calls"] = 1
         with self._lock:
             if self._closed:
                 raise WorkerLostError("the cluster was let go")
             task = self._ray.remote(**options)(function).remote(self.versions, *args)
             self._under_way[id(task)] = task
         return task
+
+    def keep(self, kind: type, *args: Any) -> Any:
+        """Start a process that takes what a task does and holds an object, and return its handle.
+
+        Parameters
+        ----------
+        kind
+            The object's class; its first argument is this process's versions. What its methods
+            return on `.remote` is for `result` and `results`.
+        *args
+            Its further arguments.
+
+        Raises
+        ------
+        WorkerLostError
+            If this cluster was closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise WorkerLostError("the cluster was let go")
+            actor = self._ray.remote(**self._resources())(kind).remote(self.versions, *args)
+            self._actors.add(actor)
+        return actor
+
+    def end(self, actor: Any) -> None:
+        """End a process that `keep` started."""
+        with self._lock:
+            known = actor in self._actors
+            self._actors.discard(actor)
+        if known and self._ray.is_initialized():
+            self._ray.kill(actor)
 
     def result(self, task: Task) -> Any:
         """Wait for the result of a task and return it.
@@ -150,9 +200,11 @@ class Cluster:
         """End every task under way; whoever waits for one gets a WorkerLostError."""
         with self._lock:
             self._closed = True
-            tasks = list(self._under_way.values())
+            tasks, actors = list(self._under_way.values()), list(self._actors)
         for task in tasks:
             self.forget(task, cancel=True)
+        for actor in actors:
+            self.end(actor)
 
     def __enter__(self) -> Self:
         return self
@@ -165,6 +217,10 @@ class Cluster:
     ) -> None:
         self.close()
         self._ray.shutdown()
+
+    def _resources(self) -> dict[str, Any]:
+        cpus, gpus = self.needs.cpus, self.needs.gpus
+        return {"num_cpus": cpus, "num_gpus": gpus} if gpus else {"num_cpus": cpus}
 
     def _opened(self, result: Any) -> Any:
         if isinstance(result, Failed):
@@ -218,6 +274,8 @@ class Cluster:
                 obstacle = self._ray.get(task, timeout=INSPECT_SECONDS)
             except self._ray.exceptions.GetTimeoutError:
                 obstacle = f"it did not answer within {INSPECT_SECONDS:g} seconds"
+            except self._ray.exceptions.TaskUnschedulableError:
+                continue  # the machine has gone meanwhile
             except self._ray.exceptions.RayError as error:
                 obstacle = f"it cannot run this package: {_last_line(error)}"
             if obstacle:
