@@ -1,5 +1,6 @@
 # docker build -t llm-pv .
 # docker run --rm -v "$PWD:/work" --user "$(id -u):$(id -g)" llm-pv learn rows.csv --target y
+# A key is passed on by its name: --env OPENAI_API_KEY
 #
 # The sandbox needs nothing that Docker's default profile does not give: no capability, no
 # --privileged. `docker run --rm llm-pv doctor` says which layers are in force.

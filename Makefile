@@ -1,5 +1,9 @@
 # make demo   set up the environment and run the main job on real rows
 # make test   install what the tests need and run them
+# make paper-offline   measure the paper's table without a key, into docs/results
+#                      (FULL=1: every published length and grid, 10 trials, many hours)
+# make paper   the same, and the columns of a model, their price first: needs a key
+#              (MODEL=openai:gpt-5; YES=1 agrees to the price)
 # make docs   build the documentation into site/, warnings being errors
 # make coverage   run them again and hold the coverage of src to 90 percent
 PYTHON ?= python3
@@ -8,7 +12,10 @@ BIN := $(VENV)/bin
 # A build of PyTorch for the tests; any other that pip takes will do.
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test coverage docs lint format clean
+MODEL ?= openai:gpt-5
+PAPER_FLAGS = $(if $(FULL),--full)
+
+.PHONY: demo paper-offline paper test coverage docs lint format clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "LLM-PV needs Python 3.11 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
@@ -26,6 +33,21 @@ $(VENV)/.test-installed: $(VENV)/.installed
 demo: $(VENV)/.installed
 	$(BIN)/llm-pv learn examples/first_half_parity.txt
 	$(BIN)/llm-pv learn examples/breast_cancer.csv --target diagnosis
+
+$(VENV)/.paper-installed: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable ".[baselines,report]"
+	@touch $@
+
+paper-offline: $(VENV)/.paper-installed
+	OMP_NUM_THREADS=1 $(BIN)/llm-pv paper --results docs/results $(PAPER_FLAGS)
+
+$(VENV)/.paper-models-installed: $(VENV)/.paper-installed
+	$(BIN)/python -m pip install --quiet --editable ".[llm]"
+	@touch $@
+
+paper: $(VENV)/.paper-models-installed
+	OMP_NUM_THREADS=1 $(BIN)/llm-pv paper --results docs/results $(PAPER_FLAGS) \
+		--model $(MODEL) $(if $(YES),--yes)
 
 test: $(VENV)/.test-installed
 	$(BIN)/ruff check .

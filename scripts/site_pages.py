@@ -22,12 +22,15 @@ PAGES = (
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "benchmarks/RESULTS.md",
+    "examples/cluster/kuberay.yaml",
+    "examples/cluster/ray_up.yaml",
+    "examples/cluster/slurm.sh",
     "examples/estimator.ipynb",
     "finetuning/README.md",
     "in_context_learning/README.md",
     "program_synthesis/README.md",
 )
-"""Files outside ``docs/`` that are pages."""
+"""Files outside ``docs/`` that are pages, or that pages lead to as they are."""
 
 _LINK = re.compile(r"\]\((?!\w+:|#|/)([^)#\s]+)")
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from copying_server import CopyingServer
+from fake_openai_server import FakeOpenAI, Reply
 from llm_pv import Search, learn
 from llm_pv.cli.main import run
 from llm_pv.cli.seed_icl import run_seed as run_seed_icl
@@ -29,6 +30,15 @@ def documented(heading: str) -> set[str]:
     section = re.split(r"^## ", section, flags=re.MULTILINE)[0]
     (table,) = (table for table in tables(section) if table[0][0] == "field")
     return {name for row in table[1:] for name in re.findall(r"`(\w+)`", row[0])}
+
+
+def written_by(command: str) -> set[str]:
+    """The names in a run directory that the page says a command leaves there."""
+    (table,) = (table for table in tables(PAGE) if table[0][-1] == "written by")
+    rows = [row for row in table[1:] if f"`{command}`" in row[2] or "every track" in row[2]]
+    names = {name for row in rows for name in re.findall(r"`([\w.]+)/?`", row[0])}
+    return {name.replace(".csv", "results_attempts.csv") if name == ".csv" else name
+            for name in names}  # fmt: skip
 
 
 def records(path: Path) -> list[dict[str, Any]]:
@@ -95,6 +105,22 @@ def test_a_grid_its_data_sets_and_the_published_columns(here: Path) -> None:
     published = documented("results_attempts.jsonl of runner.py")
     assert published == fields(records(here / "results_attempts.jsonl"))
     assert published == columns(here / "results_attempts.csv")
+
+
+def test_an_agent(here: Path) -> None:
+    look: Reply = {"code": "print(len(rows))"}
+    hand_in: Reply = {"text": json.dumps({"code": PARITY})}
+    with FakeOpenAI([look, hand_in], by_turn=True) as server:
+        model = ["--model", "openai-compatible:tiny", "--base-url", server.base_url]
+        words = ["--functions", "fn_a", "--lengths", "20", "--trials", "1", *SIZES]
+        assert run(["agent", *words, *model, "--out", "run"]) == 0
+    assert written_by("agent") == {path.name for path in (here / "run").iterdir()}
+    with (here / "run" / "summary.csv").open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    (tracks,) = (row[1] for table in tables(PAGE) for row in table if row[0] == "`track`")
+    assert f"`{row['track']}`" in tracks
+    attempts = records(here / "run" / "results_attempts.jsonl")
+    assert documented("results_attempts.jsonl") == fields(attempts)
 
 
 def test_baselines(here: Path) -> None:

@@ -45,6 +45,7 @@ def test_pages_from_outside_docs_and_the_notebook_are_in_it(site: Path) -> None:
     assert "Clopper" in (site / "how-it-works.html").read_text("utf-8")
     assert "Start-up" in (site / "benchmarks" / "RESULTS.html").read_text("utf-8")
     assert "ProgramClassifier" in (site / "examples" / "estimator.html").read_text("utf-8")
+    assert "sbatch" in (site / "examples" / "cluster" / "slurm.sh").read_text("utf-8")
     assert "../models.html" in (site / "program_synthesis" / "index.html").read_text("utf-8")
 
 

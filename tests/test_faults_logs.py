@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from llm_pv.cli.main import INTERRUPTED, run
+from llm_pv.runs.directory import read_attempts, read_replies, read_summary
 from rows import ALWAYS_ONE, FIRST_BIT, PARITY
 
 SOURCE = str(Path(__file__).parents[1] / "src")
@@ -73,6 +74,56 @@ def test_a_truncated_last_line_is_repaired_with_a_warning(
     assert (work / "run" / "summary.csv").exists()
     told = [json.loads(line) for line in (work / "run" / "runner.log").read_text().splitlines()]
     assert [f"{log}: cut off a torn last line" in line["message"] for line in told].count(True) == 1
+
+
+def last_lines_off(data: bytes, count: int) -> bytes:
+    return b"".join(data.splitlines(keepends=True)[:-count])
+
+
+DAMAGES: dict[str, tuple[str, Callable[[bytes], bytes | None]]] = {
+    "torn selection": ("results_attempts.jsonl", lambda data: data[:-10]),
+    "no selection": ("results_attempts.jsonl", lambda data: last_lines_off(data, 1)),
+    "one attempt": ("results_attempts.jsonl", lambda data: last_lines_off(data, 3)),
+    "no attempts": ("results_attempts.jsonl", lambda _: None),
+    "no first attempt": ("results_attempts.jsonl", lambda data: data[data.find(b"\n") + 1 :]),
+    "an attempt twice": (
+        "results_attempts.jsonl",
+        lambda data: data[: data.find(b"\n") + 1] + data,
+    ),
+    "backwards": ("results_attempts.jsonl", lambda data: b"".join(data.splitlines(True)[::-1])),
+    "one reply": ("replies.jsonl", lambda data: last_lines_off(data, 2)),
+    "no program": ("programs/*", lambda _: None),
+    "no predictions": ("predictions/*", lambda _: None),
+}
+
+
+@pytest.mark.parametrize("words", [LEARN, GRID], ids=lambda words: words[0])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_a_finished_cell_lost_is_done_again(
+    work: Path, words: list[str], damage: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = [*words, "--out", "run"]
+    assert run(command) == 0
+    kinds = [record["kind"] for record in read_attempts(work / "run")]
+    replies = read_replies(work / "run")
+    pattern, mutilate = DAMAGES[damage]
+    (file,) = (work / "run").glob(pattern)
+    before = file.read_bytes()
+    after = mutilate(before)
+    if after is None:
+        file.unlink()
+    else:
+        file.write_bytes(after)
+    capfd.readouterr()
+    assert run(command) == 0
+    assert "is done again" in capfd.readouterr().err
+    assert [record["kind"] for record in read_attempts(work / "run")] == kinds
+    assert [reply["text"] for reply in read_replies(work / "run")] == [r["text"] for r in replies]
+    assert len(read_summary(work / "run")) == 1
+    if file.suffix != ".jsonl":
+        assert file.read_bytes() == before
+    assert run(command) == 0
+    assert "again" not in capfd.readouterr().err
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import llm_pv.grid.published as module
-from llm_pv.grid.published import LLM_PV_METHODS, OTHER_METHODS, published
+from llm_pv.grid.published import LLM_PV_METHODS, OTHER_METHODS, ROWS, published
 
 
 def test_figures_are_found_by_function_and_length_on_the_paper_s_sampler() -> None:
@@ -26,3 +26,11 @@ def test_every_column_is_an_llm_pv_method_or_another_and_every_figure_a_share() 
         figures = published(function, int(length), "paper")
         assert len(figures) == 13
         assert all(0 <= share <= 1 for share in figures.values())
+
+
+def test_every_kind_of_published_column_has_its_rows_said() -> None:
+    kinds = {"LLM-PV", "XGBoost", "TabPFN", "SGD", "Fine-tune", "ICL", "MLAgentBench"}
+    for method in (*LLM_PV_METHODS, *OTHER_METHODS):
+        assert sum(method.startswith(kind) for kind in kinds) == 1, method
+    for kind in kinds:
+        assert kind in ROWS

@@ -1,7 +1,9 @@
 """Grids run end to end: results, failures, rounds, resuming."""
 
 import csv
+import errno
 import json
+import os
 import threading
 from _thread import interrupt_main
 from collections.abc import Mapping, Sequence
@@ -13,6 +15,7 @@ import pytest
 from llm_pv.erm.attempts import Attempt
 from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.grid import GridRequest, Observer, run_grid
+from llm_pv.grid.workers import error_of, told
 from llm_pv.learning import Search
 from llm_pv.models.base import Message, Turn
 from llm_pv.proposers.llm import LLM
@@ -169,6 +172,22 @@ def test_a_trial_that_fails_is_recorded_and_tried_again_when_resumed(
     broken.write_text(text)
     result = run_grid(SMALL, search, sandbox=sandbox, out=tmp_path / "run", dataset_dir=datasets)
     assert result.cells[0].statuses == {"done": 2}
+
+
+@pytest.mark.parametrize("number", [errno.EFBIG, errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_disk_that_takes_no_more_ends_the_grid_and_fails_no_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    search, out = replies(tmp_path, PARITY), tmp_path / "run"
+    monkeypatch.setattr("llm_pv.grid.run.do_trial", refuse)
+    with Sandbox() as own, pytest.raises(RunError, match=f"{os.strerror(number)}; free the disk"):
+        run_grid(SMALL, search, sandbox=own, out=out)  # which closes it
+    assert read_summary(out) == []
+    told_of = error_of(*told(OSError(number, os.strerror(number))))
+    assert isinstance(told_of, RunError), "in a worker process too"
 
 
 def test_attempts_that_cost_money_are_made_in_rounds(tmp_path: Path, sandbox: Sandbox) -> None:

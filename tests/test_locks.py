@@ -19,7 +19,7 @@ def requirements(lock: str) -> list[Requirement]:
     if lock == "requirements-release.lock":
         return [Requirement(text) for text in groups["release"]]
     extras = whole["project"]["optional-dependencies"].values()
-    texts = [*whole["project"]["dependencies"], *groups["test"], *groups["lint"]]
+    texts = [*whole["project"]["dependencies"], *groups["test"], *groups["lint"], *groups["docs"]]
     texts += [text for extra in extras for text in extra if not text.startswith("llm-pv")]
     return [Requirement(text) for text in texts]
 

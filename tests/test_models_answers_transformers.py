@@ -2,6 +2,7 @@
 
 import math
 import random
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from llm_pv.icl.reading import read_label
 from llm_pv.models import ModelOptions
 from llm_pv.models.answers import Answer, AnswerMode, Asking, ChatUse, LabelForm
 from llm_pv.models.answers_transformers import TransformersAnswers
+from llm_pv.models.chat import Chat
 from llm_pv.models.transformers_engine import TransformersModel
 
 LABELS = ("0", "1")
@@ -170,28 +172,192 @@ def test_a_batch_that_does_not_fit_into_memory_is_halved(
     import torch
 
     sizes: list[int] = []
-    original = TransformersAnswers._score
+    original = TransformersAnswers._log_probabilities
 
     def cramped(
-        self: TransformersAnswers, torch_: Any, model: Any, encoded: Any, *more: Any
+        self: TransformersAnswers, torch_: Any, model: Any, rows: Any, shared: Any, *, places: int
     ) -> Any:
-        sizes.append(len(encoded))
-        if len(encoded) > 1:
+        sizes.append(len(rows))
+        if len(rows) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return original(self, torch_, model, encoded, *more)
+        return original(self, torch_, model, rows, shared, places=places)
 
-    monkeypatch.setattr(TransformersAnswers, "_score", cramped)
+    monkeypatch.setattr(TransformersAnswers, "_log_probabilities", cramped)
     answers = ask(folder, RAGGED, Asking(LABELS, "likelihood"))
 
     assert len(answers) == 5
-    assert sizes == [5, 2, 1, 1, 1, 1, 1]
+    assert sizes[-7:] == [5, 2, 1, 1, 1, 1, 1]
 
-    def full(*_: object) -> Any:
+    def full(*_: object, **__: object) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(TransformersAnswers, "_score", full)
+    monkeypatch.setattr(TransformersAnswers, "_log_probabilities", full)
     with pytest.raises(ModelError, match="out of memory in hf:"):
         ask(folder, RAGGED, Asking(LABELS, "likelihood"))
+
+
+def test_the_parts_of_many_labels_are_split_where_they_do_not_fit_together(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = tuple(f"{one}{other}" for one in "012345" for other in "01")
+    asking = Asking(labels, "likelihood", "plain", "on")
+    whole = ask(folder, RAGGED, asking)
+    sizes: list[int] = []
+    original = TransformersAnswers._log_probabilities
+
+    def counted(self: TransformersAnswers, *given: Any, places: int) -> Any:
+        sizes.append(len(given[2]))
+        return original(self, *given, places=places)
+
+    monkeypatch.setattr(TransformersAnswers, "_log_probabilities", counted)
+    monkeypatch.setattr("llm_pv.models.answers_transformers._MOST_AT_ONCE", 4)
+    split = ask(folder, RAGGED, asking)
+
+    # Six first digits for each prompt, four rows at once.
+    assert sizes[-10:] == [4, 2] * 5
+    for one, other in zip(whole, split, strict=True):
+        assert one.probabilities == pytest.approx(dict(other.probabilities), rel=1e-3)
+
+
+@pytest.fixture(scope="session")
+def two_ends(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that may end a turn with either of two tokens, as published ones may."""
+    tokenizer = tiny_models.make_tokenizer()
+    model = tiny_models.make_model(tokenizer)
+    model.generation_config.eos_token_id = [2, 0]
+    return tiny_models.save(model, tokenizer, tmp_path_factory.mktemp("two-ends"))
+
+
+def test_every_token_that_ends_a_turn_counts_for_the_end_of_a_label(two_ends: Path) -> None:
+    (answer,) = ask(two_ends, RAGGED[:1], Asking(("1", "10"), "likelihood", "plain", "on"))
+
+    chat = TransformersModel(str(two_ends), PUBLISHED).chat
+    start = chat.encode(f"<|im_start|>user\n{RAGGED[0]}<|im_end|>\n<|im_start|>assistant\n")
+    one, zero = chat.encode("1")[0], chat.encode("0")[0]
+    ended = sum(math.exp(plain_log_probability(two_ends, start, [one, end])) for end in (2, 0))
+    longer = math.exp(plain_log_probability(two_ends, start, [one, zero]))
+    assert answer.probabilities["1"] == pytest.approx(ended / (ended + longer), rel=1e-3)
+
+
+def test_constrained_answers_come_as_often_with_two_ends_as_their_probabilities_say(
+    two_ends: Path,
+) -> None:
+    asking = Asking(("1", "10"), "constrained", "plain", "on")
+    (likelihood,) = ask(two_ends, RAGGED[:1], Asking(("1", "10"), "likelihood", "plain", "on"))
+
+    answers = ask(two_ends, RAGGED[:1] * 300, asking, options=ModelOptions(temperature=1.0))
+
+    assert {answer.text for answer in answers} == {"1", "10"}
+    share = likelihood.probabilities["1"]
+    shorter = sum(answer.text == "1" for answer in answers)
+    # Five standard deviations of 300 draws.
+    assert abs(shorter / 300 - share) < 5 * math.sqrt(share * (1 - share) / 300)
+
+
+def test_loading_and_the_first_answer_are_in_no_answers_seconds(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = [0.0]
+    clock = time.perf_counter
+    monkeypatch.setattr(time, "perf_counter", lambda: clock() + late[0])
+    loaded = TransformersModel._loaded
+
+    def slowly(self: TransformersModel, torch: Any) -> Any:
+        if self._model is None:
+            late[0] += 10_000
+        return loaded(self, torch)
+
+    monkeypatch.setattr(TransformersModel, "_loaded", slowly)
+    asking = Asking(LABELS, "likelihood")
+    answers = ask(folder, RAGGED, asking)
+    assert late == [10_000]
+    assert sum(answer.seconds for answer in answers) < 10_000
+
+    model = TransformersAnswers(TransformersModel(str(folder), PUBLISHED))
+    assert model.prepare(asking) >= 10_000
+    assert model.prepare(asking) == 0
+    model.close()
+
+
+@pytest.mark.parametrize("mode", ["constrained", "likelihood"])
+def test_a_label_that_the_context_does_not_hold_is_refused(folder: Path, mode: AnswerMode) -> None:
+    chat = TransformersModel(str(folder), PUBLISHED).chat
+    start = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+    longest = max(len(chat.encode(start.format(prompt))) for prompt in RAGGED)
+    asking = Asking(("0", "1"), mode, "plain", "on")  # one token and the end of the turn
+
+    fits = ModelOptions(context_tokens=longest + 2)
+    assert len(ask(folder, RAGGED, asking, options=fits)) == 5
+    with pytest.raises(ModelError, match=f"a prompt has {longest} tokens and a label up to 2"):
+        ask(folder, RAGGED, asking, options=ModelOptions(context_tokens=longest + 1))
+
+
+@pytest.fixture
+def merging(tmp_path: Path) -> Path:
+    """A model whose tokenizer puts a mark for a space before every text, and merges over words."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    core = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>"))
+    marks = [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+    core.normalizer = normalizers.Sequence(marks)
+    core.decoder = decoders.Replace("▁", " ")
+    special = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=special, show_progress=False)
+    core.train_from_iterator(["Answer: 1", "Answer: 0", "Input: 0101", "yes no"] * 9, trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core, eos_token="</s>", pad_token="</s>", unk_token="<unk>"
+    )
+    return tiny_models.save(tiny_models.make_model(tokenizer), tokenizer, tmp_path)
+
+
+@pytest.mark.parametrize("form", ["json", "plain"])
+def test_labels_are_the_tokens_that_the_tokenizer_writes_after_the_prompt(
+    merging: Path, form: LabelForm
+) -> None:
+    model = TransformersAnswers(TransformersModel(str(merging), PUBLISHED))
+    asking = Asking(("0", "1", "yes"), "likelihood", form)
+    encoded, labels = model._with_labels(RAGGED, asking, [2])
+
+    tokenizer = model._model.chat.tokenizer
+    for prompt, start in zip(RAGGED, encoded, strict=True):
+        for written, tokens in zip(asking.written(), labels.tokens, strict=True):
+            text = f"{prompt}\nAnswer: {written}\n"
+            assert [*start, *tokens] == tokenizer(text, add_special_tokens=False)["input_ids"]
+    # The end of the prompt is merged with what follows, which the labels begin with instead.
+    assert len(encoded[0]) < len(tokenizer(f"{RAGGED[0]}\nAnswer:")["input_ids"])
+    for mode in ("constrained", "likelihood"):
+        for answer in ask(merging, RAGGED, Asking(asking.labels, mode, form)):
+            assert answer.text in asking.written()
+
+
+def test_a_label_of_two_lines_can_be_written_without_a_template(folder: Path) -> None:
+    asking = Asking(("one\ntwo", "one\nthree"), "constrained", "plain", "off")
+
+    answers = ask(folder, RAGGED, asking)
+
+    assert {answer.text for answer in answers} <= set(asking.labels)
+
+
+@pytest.mark.parametrize("chat", ["on", "off"])
+def test_prompts_of_several_beginnings_are_counted_with_each_read_once(
+    folder: Path, chat: ChatUse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heads = ["0110 -> 1\n0111 -> 0\n", "0111 -> 0\n0110 -> 1\n", "1 -> 1\n"]
+    prompts = [f"{head}Input: {'01' * n}" for head in heads for n in range(1, 21)]
+    asking = Asking(LABELS, chat=chat)
+    model = TransformersAnswers(TransformersModel(str(folder), PUBLISHED))
+    alone = [model.count([prompt], asking)[0] for prompt in prompts]
+    read: list[str] = []
+    encode = Chat.encode
+
+    def noted(self: Chat, text: str) -> list[int]:
+        read.append(text)
+        return encode(self, text)
+
+    monkeypatch.setattr(Chat, "encode", noted)
+    assert model.count(prompts, asking) == alone
+    assert len(read) == len(heads)  # the first prompt of each as a whole
 
 
 def test_a_chat_that_the_tokenizer_does_not_have_is_refused(tmp_path: Path) -> None:

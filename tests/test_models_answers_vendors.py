@@ -88,10 +88,16 @@ def test_tokens_that_no_label_begins_with_give_no_label() -> None:
     assert scored(LABELS, ("I", -0.1)).text == "said"
     assert scored(LABELS, ("I", -0.1), (" 1", -2.0), ("0", -3.0)).text == "1"
     assert scored(("setosa", "virginica"), ("set", -0.5), ("vir", -0.4)).text == "virginica"
-    # "v" begins both, which decides nothing; "1" begins "10" too but is a label itself.
-    assert scored(("versicolor", "virginica"), ("v", -0.1)).text == "said"
-    one = scored(("1", "10"), ("1", math.log(0.6)), ("10", math.log(0.2)))
-    assert dict(one.probabilities) == pytest.approx({"1": 0.75, "10": 0.25})
+    # Every spelling of a label counts, each once although the one written is told twice.
+    spelt = scored(LABELS, ("0", math.log(0.3)), ("1", math.log(0.2)), (" 1", math.log(0.25)))
+    assert dict(spelt.probabilities) == pytest.approx({"0": 0.4, "1": 0.6})
+    # "v" begins both, which decides nothing, and "1" may go on to "10".
+    assert scored(("versicolor", "virginica"), ("v", -0.1)).text == ""
+    prefix = scored(("1", "10", "100"), ("1", math.log(0.6)), ("100", math.log(0.2)))
+    assert (prefix.text, dict(prefix.probabilities)) == ("", {})
+    # What is undecided is too little to make another label the likeliest.
+    sure = scored(("1", "10", "2"), ("2", math.log(0.6)), ("1", math.log(0.2)))
+    assert sure.text == "2"
 
 
 def test_a_server_that_tells_no_probabilities_is_told_so() -> None:

@@ -80,3 +80,35 @@ def test_likelihoods_are_those_of_transformers(model: AnsweringModel, copier: Pa
 
     for one, other in zip(here, there, strict=True):
         assert one.probabilities == pytest.approx(dict(other.probabilities), rel=0.02, abs=1e-6)
+
+
+def test_answers_come_in_small_groups_and_a_prompts_tokens_count_once(
+    model: AnsweringModel,
+) -> None:
+    prompts = [f"Rows.\nInput: {number:06b}" for number in range(40)]
+    asking = Asking(("1", "10", "2"), "likelihood", "plain", "on")
+
+    groups = list(model.answers(prompts, asking, seeds=range(40)))
+
+    assert [len(group) for group in groups] == [1, 32, 7]
+    used = {position: answer.usage.input_tokens for group in groups for position, answer in group}
+    assert [used[position] for position in range(40)] == model.count(prompts, asking)
+
+
+def test_every_token_that_ends_a_turn_counts_as_in_transformers(tmp_path: Path) -> None:
+    tokenizer = tiny_models.make_tokenizer()
+    weights = tiny_models.make_model(tokenizer)
+    weights.generation_config.eos_token_id = [2, 0]
+    folder = tiny_models.save(weights, tokenizer, tmp_path)
+    extra = {"engine": {"dtype": "float32"}}
+    asking = Asking(("1", "10"), "likelihood", "plain", "on")
+    with pytest.MonkeyPatch.context() as patch:
+        vllm_stand_in.install(patch)
+        here_model = open_answering_model(
+            f"vllm:{folder}", ModelOptions(context_tokens=1024, extra=extra)
+        )
+        (here,) = ask(here_model, ["Input: 01"], asking)
+        here_model.close()
+    (there,) = ask(open_answering_model(f"hf:{folder}", OPTIONS), ["Input: 01"], asking)
+
+    assert here.probabilities == pytest.approx(dict(there.probabilities), rel=0.02)

@@ -32,6 +32,20 @@ def test_a_label_that_another_begins_with_is_refused() -> None:
         LabelTokens.of([(1,), (1, 0)])
 
 
+def test_each_token_that_ends_an_answer_ends_a_label() -> None:
+    labels = LabelTokens.of([(1, 7), (1, 0, 7)], ends=(7, 8))
+
+    assert set(labels.following((1,))) == {7, 8, 0}
+    assert labels.following((1, 0)) == (7, 8)
+    assert [labels.label_of(one) for one in ([1, 8, 5], [1, 0, 7], [1, 5], [1], [])] == [
+        0,
+        1,
+        None,
+        None,
+        None,
+    ]
+
+
 @given(words)
 def test_following_what_is_allowed_always_writes_a_label(labels: list[tuple[int, ...]]) -> None:
     tokens = ended(labels)

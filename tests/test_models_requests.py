@@ -45,7 +45,7 @@ def test_a_preview_is_what_is_then_sent(
 ) -> None:
     replies = {"anthropic": anthropic(), "google": google()}
     with WireServer([Wire(replies.get(name.partition(":")[0], chat()))]) as server:
-        model = opened.at(name, server.url)
+        model = opened.at(name, server.url, ModelOptions(retries=0))
         preview = model.preview([Asked("Classify 0101.")], tool=tool)
         assert server.seen == []
         # A chat completion is no answer to a request for a response, which is not in question.

@@ -205,7 +205,7 @@ def test_a_reply_that_cannot_be_read_is_kept_without_the_key(backoff: Backoff) -
         ask([Wire(body)], "openai-compatible", backoff)
     assert caught.value.body.startswith('{"choices": "[redacted] is allxxx')
     assert len(caught.value.body) <= 200_000
-    assert caught.value.doubtful_tries == 1
+    assert caught.value.doubtful_tries == 6  # each try may have been paid
 
 
 @pytest.mark.parametrize(
@@ -235,6 +235,7 @@ def test_a_passing_error_that_comes_as_a_success_is_tried_again(
     [
         (None, "the reply is no JSON object"),
         ({}, "the reply lacks a list of choices"),
+        ({"choices": []}, "the reply's list of choices is empty"),
         ({"choices": [{}]}, "the reply lacks a message"),
         ({"choices": [{"message": {"content": 5}}]}, r"lacks a valid choices\.0\.message\.content"),
     ],
@@ -342,11 +343,27 @@ def test_a_reply_that_cannot_be_read_is_an_error_in_one_line(
     provider: str, reply: Wire, backoff: Backoff, waits: list[float]
 ) -> None:
     with pytest.raises(ModelError) as caught:
-        ask([reply], provider, backoff)
+        ask([reply], provider, backoff, retries=2)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500
-    # It may have been paid for, and the same may come again.
-    assert waits == []
+    assert len(waits) == 2
+    assert (caught.value.passing, caught.value.doubtful_tries) == (True, 3)
+
+
+@pytest.mark.parametrize("body", ['{"choices": [{"mess', "<html><body>Bad gateway</body></html>"])
+def test_a_reply_that_cannot_be_read_is_asked_for_again(
+    provider: str, body: str, backoff: Backoff
+) -> None:
+    turn, server = ask([Wire(body), Wire(VENDORS[provider][2])], provider, backoff)
+    assert turn.text == "hello"
+    assert turn.tries == len(server.seen) == 2
+    assert turn.doubtful_tries == 1  # it may have been paid
+
+
+def test_a_reply_without_choices_is_asked_for_again(backoff: Backoff) -> None:
+    empty = Wire({**chat(), "choices": []})
+    turn, _ = ask([empty, Wire(chat())], "openai-compatible", backoff)
+    assert (turn.text, turn.tries, turn.doubtful_tries) == ("hello", 2, 1)
 
 
 @pytest.mark.parametrize("body", [[], None, {}, {"choices": "many"}])

@@ -140,13 +140,6 @@ def test_a_refusal_gives_its_reason(opened: OpenModels) -> None:
     assert (turn.text, turn.finish) == ("I would rather not.", "refused")
 
 
-def test_a_reply_without_choices_is_a_broken_turn(opened: OpenModels) -> None:
-    with WireServer([Wire({**chat(), "choices": []})]) as server:
-        [turn] = opened.at("openai-compatible:tiny", server.url).answer([Asked("hi")])
-    assert (turn.text, turn.finish) == ("", "error")
-    assert turn.usage == Usage(11, 7)
-
-
 def test_thoughts_in_tags_are_not_said(opened: OpenModels) -> None:
     with WireServer([Wire(chat("<think>no, yes</think>yes"))]) as server:
         [turn] = opened.at("openai-compatible:tiny", server.url).answer([Asked("hi")])

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_pv.report.comparison import Comparison, compare_methods
+from llm_pv.report.elsewhere import shortcuts
+from llm_pv.report.hero import grid_hero
 from llm_pv.report.records import load_runs
 from llm_pv.report.tables import (
     Column,
@@ -22,7 +24,7 @@ from llm_pv.report.tables import (
 )
 from llm_pv.report.tabular import csv_word, latex_text, to_csv, to_latex
 from llm_pv.report.text import percent, visible
-from llm_pv.report.transfer import lengths_table, shortcuts, shortcuts_table
+from llm_pv.report.transfer import lengths_table, shortcuts_table
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory, read_summary
 from report_runs import HOSTILE, many_methods, write_trial
@@ -96,6 +98,52 @@ def test_programs_that_fail_on_hard_data_are_called_shortcuts(comparison: Compar
     }  # fmt: skip
 
 
+def test_a_shortcut_is_marked_never_bold_and_not_counted_among_the_sound(
+    comparison: Comparison,
+) -> None:
+    table = comparison_table(comparison)
+    names = [column.heading for column in table.columns]
+    place = names.index("LLM-PV length-first")
+    marked = {
+        str(row[0].text): (row[place].best, "\u2020" in row[place].detail)
+        for row in table.rows
+        if row[1].number == 100 and row[3].number == 200
+    }
+    assert marked["fn_a parity_all"] == (True, False)
+    assert marked["fn_g palindrome"] == (False, True)
+    assert "\u2020: the programs rest on a shortcut" in table.caption
+    (line, *_) = lines(methods_table(comparison))
+    assert line["settings at 99% or more"] == "4", "two tasks at two lengths"
+    assert line["the same without shortcuts"] == "2"
+
+
+def test_a_mean_that_lacks_trials_says_so_and_is_never_the_best(tmp_path: Path) -> None:
+    for name, figures in (("half", (1.0, 1.0, None, None, None)), ("whole", (0.75,) * 5)):
+        with RunDirectory(tmp_path / name, {"command": "agent"}) as run:
+            for trial, figure in enumerate(figures):
+                row = {"model": name} | ({} if figure is not None else {"status": "nothing found"})
+                write_trial(
+                    run, Cell("fn_a", 20, "paper", trial), figure,
+                    track="agent", method="agent", row=row,
+                )  # fmt: skip
+    comparison = compare_methods(load_runs([tmp_path / "half", tmp_path / "whole"]))
+    table = comparison_table(comparison)
+    (entries,) = table.rows
+    shown = {column.heading: value for column, value in zip(table.columns, entries, strict=True)}
+    assert not shown["Agent half"].best
+    assert shown["Agent half"].detail.endswith("; 2 of 5 trials; 3 nothing found")
+    assert shown["Agent whole"].best
+    assert "A mean that lacks trials" in table.caption
+    counts = {
+        line["method"]: line["trials with a figure"] for line in lines(methods_table(comparison))
+    }
+    assert counts == {"Agent half": "2", "Agent whole": "5"}
+    texts = [row[-3].text for row in methods_table(comparison).rows]
+    assert texts == ["2 of 5", "5 of 5"]
+    lead = grid_hero(comparison, comparison.runs).lead
+    assert "Agent half has the highest mean test accuracy: 100.0%. That leaves out 3 trials" in lead
+
+
 def test_what_was_learned_on_hard_data_stands_beside_the_papers(tmp_path: Path) -> None:
     for name, sampler, accuracy in (("a", "paper", 1.0), ("b", "hard", 0.625)):
         with RunDirectory(tmp_path / name, {"command": "synthesize"}) as run:
@@ -112,6 +160,10 @@ def test_other_lengths_are_listed_with_their_figures(comparison: Comparison) -> 
         for line in lines(lengths_table(comparison))
     }
     assert found["fn_g palindrome", "20", "40"] == "0.94"
+    verdicts = {line["task"]: line["verdict"] for line in lines(lengths_table(comparison))}
+    assert verdicts == {
+        "fn_a parity_all": "holds", "fn_g palindrome": "lost", "fn_l sha256_parity": "not learned",
+    }  # fmt: skip
     assert len(found) == 6
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,22 @@ def test_the_same_configuration_resumes_and_another_is_refused_by_name(tmp_path:
         RunDirectory(tmp_path, {"seed": 4, "sizes": (1, 2)})
 
 
+def test_a_difference_deep_within_long_values_is_shown(tmp_path: Path) -> None:
+    agent = "agent: " + 30 * "{model} " + "; tool_calls={}; seconds=1800"
+    first = {
+        "request": {"tasks": ["fn_a"] * 30, "trials": 1},
+        "proposer": agent.format(30, model=1),
+    }
+    other = {"request": {"tasks": ["fn_a"] * 30, "trials": 2}, "proposer": agent.format(5, model=1)}
+    RunDirectory(tmp_path, first).close()
+    with pytest.raises(RunError) as raised:
+        RunDirectory(tmp_path, other)
+    assert "trials is 1 there and 2 here" in str(raised.value)
+    assert "tool_calls=30; seconds=1800" in str(raised.value)
+    assert "tool_calls=5; seconds=1800" in str(raised.value)
+    assert "fn_a" not in str(raised.value)
+
+
 def test_a_refused_folder_is_left_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear all")
     with pytest.raises(RunError, match="no run of llm-pv"):
@@ -63,6 +80,57 @@ def test_a_damaged_summary_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"summary\.csv cannot be read"):
         read_summary(tmp_path)
     assert read_summary(tmp_path / "summary.csv") == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("done", "do\n"),
+        ("0.5", "0.\0\0"),
+        ("0.5", "half"),
+        ("status", "state"),
+        (",0,", ",0;"),
+        ("fn_a", "fn\0a"),
+    ],
+)
+def test_a_garbled_summary_is_one_error_that_names_the_file(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    with RunDirectory(tmp_path, {}) as run:
+        run.finish(CELL, {"accuracy": 0.5, "status": "done"})
+    summary = tmp_path / "summary.csv"
+    summary.write_text(summary.read_text().replace(old, new, 1))
+    with pytest.raises(RunError, match=r"summary\.csv, row 1: "):
+        read_summary(tmp_path)
+    with pytest.raises(RunError, match=r"summary\.csv, row 1: "):
+        RunDirectory(tmp_path, {})
+
+
+def test_a_summary_is_written_only_when_what_it_stands_on_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    sync = os.fsync
+
+    def noting(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        sync(descriptor)
+
+    with RunDirectory(tmp_path, {}) as run:
+        run.cell_log(CELL).append_attempt({"kind": "attempt"})
+        run.add_transfer(CELL, {"accuracy": 1.0})
+        monkeypatch.setattr(os, "fsync", noting)
+        run.finish(CELL, {})
+    assert synced[:2] == ["results_attempts.jsonl", "transfer.jsonl"]
+    assert synced[2].startswith(".summary.csv.")
+
+
+def test_a_run_whose_folder_is_gone_says_so(tmp_path: Path) -> None:
+    with RunDirectory(tmp_path / "run", {}) as run:
+        shutil.rmtree(tmp_path / "run")
+        with pytest.raises(RunError, match=r"run is gone; put it back"):
+            run.cell_log(CELL).append_attempt({"kind": "attempt"})
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_of_another_format_is_refused(tmp_path: Path) -> None:

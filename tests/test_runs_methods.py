@@ -85,12 +85,19 @@ def test_a_run_from_before_cells_named_methods_is_read_and_resumed(tmp_path: Pat
         ",".join(columns) + "\n" + ",".join(columns.values()) + "\n"
     )
     place = {"function": "fn_a", "length": 50, "sampler": "paper", "trial": 0}
-    for name in ("replies", "results_attempts", "transfer"):
-        (tmp_path / f"{name}.jsonl").write_text(json.dumps(place | {"attempt": 1}) + "\n")
+    first = place | {"attempt": 1}
+    for name, record in (("replies", first), ("transfer", first)):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(record) + "\n")
+    (tmp_path / "results_attempts.jsonl").write_text(
+        "".join(json.dumps(first | {"kind": kind}) + "\n" for kind in ("attempt", "selected"))
+    )
+    for name in ("programs/fn_a-L50-paper-t0.py", "predictions/fn_a-L50-paper-t0.csv"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("")
     with RunDirectory(tmp_path, {}) as run:
         assert run.finished(UNNAMED)
         log = run.cell_log(UNNAMED)
-        assert [len(part) for part in (log.replies, log.attempts, run.transfer(UNNAMED))] == [1] * 3
+        assert [len(p) for p in (log.replies, log.attempts, run.transfer(UNNAMED))] == [1, 2, 1]
         run.finish(UNNAMED, {"method": "length-first", "status": "done"})
     assert len(read_summary(tmp_path)) == 1
 

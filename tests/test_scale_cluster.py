@@ -1,7 +1,12 @@
 """Runs on a Ray cluster of two nodes: the same results as here, and losses that cost little."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from _thread import interrupt_main
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -11,6 +16,7 @@ from typing import Any
 import pytest
 
 from llm_pv.baselines.run import run_baselines
+from llm_pv.cli.main import INTERRUPTED
 from llm_pv.cli.main import run as llm_pv
 from llm_pv.erm.attempts import Attempt
 from llm_pv.errors import ClusterError, DataError
@@ -260,9 +266,36 @@ def test_a_cluster_that_cannot_do_what_is_asked_is_refused_in_one_line(
     monkeypatch.setattr(Versions, "here", lambda: replace(other, llm_pv="0.0.1"))
     assert llm_pv(words) == 2
     err = capfd.readouterr().err
-    assert "and 0.0.1 here; install the same on every machine" in err
+    assert "and 0.0.1 here" in err
+    assert "install the same on every machine" in err
+    assert "(and 1 more machines)" in err, "both nodes stand at one address"
     assert err.count("llm-pv:") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_sigterm_stops_a_command_on_a_cluster_with_one_line(nodes: Any, tmp_path: Path) -> None:
+    rows, out = tmp_path / "rows.txt", tmp_path / "run"
+    rows.write_text("".join(f"{n:06b} -> {n.bit_count() % 2}\n" for n in range(64)))
+    replies(tmp_path, ALWAYS_ONE, "def f(x):\n    while True:\n        pass\n", PARITY)
+    words = ["learn", str(rows), "--proposer", f"replay:{tmp_path / 'replies.jsonl'}"]
+    words += ["--wall-seconds", "600", "--cpu-seconds", "600", "--ray", nodes.address]
+    source = str(Path(__file__).parents[1] / "src")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "llm_pv", *words, "--out", str(out)],
+        env=os.environ | {"PYTHONPATH": source}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        while process.poll() is None and len(read_replies(out)) < 3:
+            time.sleep(0.05)  # between two looks; nothing depends on how long
+        process.send_signal(signal.SIGTERM)
+        complaint = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+    assert process.returncode == INTERRUPTED
+    (line,) = [line for line in complaint.splitlines() if line.startswith("llm-pv: ")]
+    assert line == f"llm-pv: interrupted; the same command with --out {out} goes on from here"
+    assert "SIGTERM received" not in complaint
 
 
 def test_learn_and_synthesize_take_the_address_of_a_cluster(

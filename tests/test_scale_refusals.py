@@ -1,5 +1,6 @@
 """What is refused before any cluster is reached, and what runs on its machines."""
 
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ import pytest
 
 from llm_pv.cli.main import run as llm_pv
 from llm_pv.erm.loop import Plan
-from llm_pv.errors import ConfigurationError
+from llm_pv.errors import ClusterError, ConfigurationError
 from llm_pv.grid.elsewhere import Parcel, Work
 from llm_pv.grid.workers import error_of
 from llm_pv.proposers.replay import Replay
@@ -18,6 +19,7 @@ from llm_pv.runs.directory import RunDirectory, read_attempts, read_summary
 from llm_pv.runs.relay import Known, write_down
 from llm_pv.sandbox import Batch
 from llm_pv.scale import Confining, Needs, tasks
+from llm_pv.scale.cluster import connect
 from llm_pv.scale.needs import Versions
 from llm_pv.scale.trials import carried
 from rows import ALWAYS_ONE, PARITY
@@ -49,7 +51,9 @@ def warm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Confining]:
     [
         ("ray://head:10001", "give auto or HOST:PORT, and start the command on a machine"),
         ("head", "give auto, or HOST:PORT"),
-        ("127.0.0.1:70000", "no cluster answers there"),
+        ("127.0.0.1:70000", "give auto, or HOST:PORT"),
+        ("127.0.0.1:0", "give auto, or HOST:PORT"),
+        ("", "--ray '': give auto, or HOST:PORT"),
     ],
 )
 def test_an_address_of_no_cluster_is_refused_at_once(
@@ -87,6 +91,54 @@ def test_a_task_that_takes_nothing_or_less_is_refused(capfd: pytest.CaptureFixtu
         Needs(gpus=-1)
 
 
+@pytest.mark.parametrize(
+    ("needs", "message"),
+    [
+        ({"cpus": float("nan")}, "--ray-cpus is nan; give a positive number"),
+        ({"cpus": float("inf")}, "--ray-cpus is inf; give a positive number"),
+        ({"cpus": 0.00001}, "--ray-cpus is 1e-05; give a multiple of 0.0001"),
+        ({"gpus": 0.00001}, "--ray-gpus is 1e-05; give a multiple of 0.0001"),
+        ({"gpus": 1.5}, "--ray-gpus is 1.5; give a whole number above 1"),
+    ],
+)
+def test_shares_that_ray_does_not_know_are_refused(needs: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        Needs(**needs)
+    Needs(cpus=0.0001, gpus=2)
+    Needs(cpus=1.5, gpus=0.25)
+
+
+def test_sigterm_does_after_a_connection_what_it_did_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ray = pytest.importorskip("ray")
+    before = signal.getsignal(signal.SIGTERM)
+
+    def init(*_: object, **__: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise ConnectionError
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(ClusterError, match="no cluster runs here"):
+        connect("auto")
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_an_address_in_brackets_is_asked_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    asked = []
+
+    def refuse(place: object, _: float) -> None:
+        asked.append(place)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    with pytest.raises(ClusterError, match="no cluster answers there"):
+        connect("[::1]:6379")
+    assert asked == [("::1", 6379)]
+
+
 def test_machines_are_counted_by_what_runs_short_first() -> None:
     machine = {"CPU": 8.0, "GPU": 1.0, "memory": 1e9}
     assert Needs().fitting(machine) == 8
@@ -108,7 +160,9 @@ def test_a_machine_of_another_version_does_nothing(
     warm: Confining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = Versions("0", "3.11", "2.60.0")
-    assert "llm_pv is 1 there and 0 here" in tasks.inspect(other, warm)
+    obstacle = tasks.inspect(other, warm)
+    assert "llm_pv is 1 there and 0 here" in obstacle
+    assert socket.gethostname() in obstacle
     failed = tasks.answer(other, {}, len, "abc")
     assert isinstance(failed, tasks.Failed)
     assert isinstance(tasks.execute(other, warm, Batch([]), []), tasks.Failed)

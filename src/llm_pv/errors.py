@@ -38,7 +38,7 @@ class ClusterError(LLMPVError, RuntimeError):
 
 
 class RepairWarning(UserWarning):
-    """A log whose last line a killed process or a full disk cut short was mended; no error."""
+    """A log cut short, or a finished cell that had lost records or files, was mended; no error."""
 
 
 class ModelError(LLMPVError, RuntimeError):

@@ -31,6 +31,7 @@ from llm_pv.grid.run import SKIPPED, require_writable, usable_cores
 from llm_pv.grid.workers import Workers
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import FAILED, RunDirectory
+from llm_pv.runs.files import disk_error
 
 TRACK = "baselines"
 
@@ -269,9 +270,11 @@ class _Runner:
                     self._fit(baseline, data_set, cell, *loaded)
             except RunError:
                 raise  # what failed is the place all results go to
-            except Exception as error:  # noqa: BLE001 - it is recorded, and the run goes on
+            except Exception as error:
                 if self._stopping.is_set():
                     return
+                if (fatal := disk_error(error)) is not None:
+                    raise fatal from error
                 self._record_failure(data_set, cell, error)
             row = self._run.row(cell)
             assert row is not None

@@ -80,8 +80,9 @@ class QuestionOptions:
     ] = ("generate",)
     "How a label is had: free text, text restricted to the labels, or the labels' probabilities; \
 several are compared."
-    label_form: Literal["json", "plain"] = "json"
-    'Whether an answer is {"label": ...} or the bare label.'
+    label_form: Literal["auto", "json", "plain"] = "auto"
+    'Whether an answer is {"label": ...} or the bare label; auto takes the former but for the \
+likelihoods of a server.'
     chat: Literal["auto", "on", "off"] = "auto"
     "Whether prompts go into the model's chat template: where it has one, always, never."
     max_new_tokens: Annotated[int, Parameter(name=["--max-new-tokens", "--max-output-tokens"])] = (

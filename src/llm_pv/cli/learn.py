@@ -115,43 +115,64 @@ def learn(
         if llm is not None:
             disclose(llm, splits, search.seed)
         with cluster.candidates(sandbox) as opened:
-            return _learn(
-                splits, rows, search_for, sandbox=opened, name=name, out=out, format=format
+            return learn_and_show(
+                splits,
+                search_for,
+                target=rows.target,
+                sandbox=opened,
+                name=name,
+                out=out or new_folder(_slug(name)),
+                format=format,
             )
 
 
-def _learn(
+def learn_and_show(
     splits: "Splits",
-    rows: RowOptions,
     search: "Search",
     *,
     sandbox: "Sandbox",
+    target: str | None,
     name: str,
-    out: Path | None,
+    out: Path,
     format: Format,  # noqa: A002
 ) -> int:
-    """Learn, show what was learned, and return the exit status."""
+    """Learn, show what was learned, and return the exit status.
+
+    Parameters
+    ----------
+    splits, name
+        The rows, and what they are called.
+    search
+        Where programs come from.
+    target
+        The column of the label, which saved programs are told.
+    sandbox
+        Where programs run.
+    out
+        The run directory.
+    format
+        How the result is shown.
+    """
     from llm_pv import learning
     from llm_pv.cli.progress import attempt_progress
 
-    path = out or new_folder(_slug(name))
     try:
         with attempt_progress() as progress:
             learned = learning.learn(
                 splits,
-                target=rows.target,
+                target=target,
                 search=replace(search, progress=progress.search),
                 sandbox=sandbox,
-                out=path,
+                out=out,
                 name=name,
                 on_attempt=progress.attempt,
             )
     except KeyboardInterrupt:
-        complain(f"interrupted; the same command with --out {path} goes on from here")
+        complain(f"interrupted; the same command with --out {out} goes on from here")
         return INTERRUPTED
-    leave_page(path)
+    leave_page(out)
     if learned.already_finished:
-        complain(f"{path} is a finished run; this is its result, give another --out to learn anew")
+        complain(f"{out} is a finished run; this is its result, give another --out to learn anew")
     record = learned.record()
     if format == "json":
         sys.stdout.write(json.dumps(record, indent=2) + "\n")

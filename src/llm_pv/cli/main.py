@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import TextIO
 
 from cyclopts import App, CycloptsError
@@ -26,6 +27,8 @@ COMMANDS = {
     "finetune": "Train a language model, from scratch or pretrained, on a task or your own rows.",
     "sweep": "Train language models over a grid of options, one folder a job.",
     "baselines": "Fit classical learners on the benchmark's data sets, or on rows.",
+    "agent": "Let a model explore training rows with a Python tool and hand in code.",
+    "paper": "Measure the paper's table: the built-in search and every baseline.",
     "report": "Write a page, figures and tables about runs.",
     "compare": "Compare two runs on the test rows they share.",
     "tasks": "List the benchmark's tasks: what each is, its lengths, an example of each class.",
@@ -98,7 +101,20 @@ def _run_app(application: App, arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Run the command line of this process."""
+    mend_streams()
     sys.exit(run(sys.argv[1:]))
+
+
+def mend_streams() -> None:
+    """Let what cannot be shown cost no work: a stream that is closed, a letter ASCII has not."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:  # the descriptor is free, and a file of the run would get it
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8"))
+        elif mode == "w" and isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager

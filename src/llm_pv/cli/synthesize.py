@@ -94,14 +94,14 @@ def synthesize(
             if model.batch:  # what is not under way together is not in one batch
                 most = len(request.plan()) * llm.attempts
                 search_for = replace(search_for, concurrency=most)
-        return _run(
+        return run_and_report(
             request,
             search_for,
-            data=data,
+            dataset_dir=data.dataset_dir,
             sandbox=sandbox,
             cluster=cluster,
             transfer=search.transfer,
-            out=out,
+            out=out or free_folder("synthesize"),
             format=format,
         )
 
@@ -122,40 +122,57 @@ def preview_grid(proposer: "LLM", request: "GridRequest", format: Format) -> int
     return 0
 
 
-def _run(
+def run_and_report(
     request: "GridRequest",
     search: "Search",
     *,
-    data: DataSetOptions,
+    dataset_dir: Path,
     sandbox: SandboxOptions,
-    cluster: ClusterOptions,
+    cluster: ClusterOptions = ClusterOptions(),
     transfer: bool,
-    out: Path | None,
+    out: Path,
     format: Format,  # noqa: A002
 ) -> int:
-    """Run the grid, show what it came to, and return the exit status."""
+    """Run a grid, show what it came to, and return the exit status.
+
+    Parameters
+    ----------
+    request
+        The tasks, lengths and trials.
+    search
+        Where programs come from.
+    dataset_dir
+        Where data sets are kept.
+    sandbox, cluster
+        Where programs run.
+    transfer
+        Whether they are scored on other data too.
+    out
+        The run directory.
+    format
+        How the results are shown.
+    """
     from llm_pv.cli.grid_progress import grid_progress
     from llm_pv.grid.run import run_grid
 
-    path = out or free_folder("synthesize")
     try:
         with cluster.trials(sandbox) as (opened, elsewhere), grid_progress() as progress:
             result = run_grid(
                 request,
                 search,
                 sandbox=opened,
-                out=path,
-                dataset_dir=data.dataset_dir,
+                out=out,
+                dataset_dir=dataset_dir,
                 concurrency=search.concurrency,
                 transfer=transfer,
                 observer=progress,
                 elsewhere=elsewhere,
             )
     except KeyboardInterrupt:
-        complain(f"interrupted; the same command with --out {path} goes on from here")
+        complain(f"interrupted; the same command with --out {out} goes on from here")
         return INTERRUPTED
     if progress.resumed_all:
-        complain(f"{path} is a finished run; this is its result, give another --out to run anew")
+        complain(f"{out} is a finished run; this is its result, give another --out to run anew")
     return report(result, format)
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 _MOST_CANDIDATES = 12
+_LONGEST_LINE = 2_000
 _OTHER_COLUMNS = 52  # what the columns beside the program take, borders included
 
 
@@ -18,9 +19,7 @@ def print_learned(record: Mapping[str, Any], console: Console) -> None:
     console.print(candidates_table(record, console.width))
     if record["program"] is not None:
         console.print(Text("\nThe selected program", style="bold"))
-        console.print(
-            Padding(Syntax(printable(record["program"].rstrip("\n")), "python", word_wrap=True), 1)
-        )
+        console.print(Padding(Syntax(_shown(record["program"]), "python", word_wrap=True), 1))
         console.print(scores_table(record))
     console.print(_closing(record))
     if record["usage"]["input_tokens"]:
@@ -125,6 +124,16 @@ def printable(text: str) -> str:
         letter if letter.isprintable() or letter in "\n\t" else repr(letter)[1:-1]
         for letter in text
     )
+
+
+def _shown(program: str) -> str:
+    """Return a program for the terminal, a line of data cut short."""
+    lines = printable(program.rstrip("\n")).split("\n")
+    return "\n".join(
+        line if len(line) <= _LONGEST_LINE
+        else f"{line[:100]}... # {len(line):,} characters, whole in the file"
+        for line in lines
+    )  # fmt: skip
 
 
 def _gist(row: Mapping[str, Any]) -> str:

@@ -80,7 +80,7 @@ def hand_over(
     run.finish(
         cell,
         {
-            "track": "llm-pv",
+            "track": track_of(result.proposer),
             "method": method_of(result.proposer),
             "model": model_of(result.proposer),
             "name": result.name,
@@ -105,6 +105,17 @@ def hand_over(
     run.log("info", "finished", cell=cell.record(), verdict=result.verdict)
 
 
+def track_of(proposer: str) -> str:
+    """Return the track a proposer belongs to: the agent is a method of comparison.
+
+    Examples
+    --------
+    >>> track_of("llm:openai:gpt-5"), track_of("agent:openai:gpt-5")
+    ('llm-pv', 'agent')
+    """
+    return "agent" if method_of(proposer) == "agent" else "llm-pv"
+
+
 def method_of(proposer: str) -> str:
     """Return a proposer's name as a method: without a model or a path.
 
@@ -124,7 +135,8 @@ def model_of(proposer: str) -> str:
     >>> model_of("llm:openai:gpt-5"), model_of("length-first")
     ('openai:gpt-5', '')
     """
-    return proposer.removeprefix("llm:") if proposer.startswith("llm:") else ""
+    method, _, model = proposer.partition(":")
+    return model if method in ("llm", "agent") else ""
 
 
 def program_header(result: LearnedProgram) -> str:

@@ -172,6 +172,10 @@ def verdict(selection: Selection, baseline: Baseline) -> str:
     """Say in one sentence whether a rule was found."""
     selected, certificate = selection.selected, selection.certificate
     if selected is None or selected.validation is None or certificate is None:
+        if len(selection.attempts) == 1:
+            (attempt,) = selection.attempts
+            if reason := attempt.rejected or attempt.error:
+                return f"no program found: {' '.join(reason.split())}"
         return "no program found: no proposal held a program that runs and answers by its input"
     accuracy, reference = selected.validation.accuracy, baseline.best_constant
     if accuracy <= reference:

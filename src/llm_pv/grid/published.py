@@ -1,8 +1,8 @@
 """Published figures, to stand beside measured ones and never to be mixed with them.
 
 ``published_accuracy.csv`` holds test accuracies in percent as published by the authors of "LLM
-Priors for ERM over Programs" (arXiv 2510.14331) and in their repository: 100 training and 100
-validation rows, 10,000 test rows, the paper's sampler. None of them was measured here.
+Priors for ERM over Programs" (arXiv 2510.14331) and in their repository, on the paper's sampler.
+``ROWS`` says of how many rows they are. None of them was measured here.
 """
 
 import csv
@@ -10,6 +10,15 @@ from functools import cache
 from importlib.resources import files
 
 SOURCE = "arXiv 2510.14331 and its repository; not measured here"
+
+ROWS = (
+    "All have 200 labelled rows. LLM-PV: 100 training and 100 validation rows, 10,000 test rows. "
+    "SGD and Fine-tune: 200 training rows, 10,000 test rows. ICL: 200 examples in the prompt, 100 "
+    "test prompts, so that a figure's 95% limits are up to 10 points either way. XGBoost and "
+    "TabPFN: 10,000 test rows; whether validation rows were fitted is not stated. MLAgentBench: "
+    "how rows were split, and how trials that failed were counted, is not stated."
+)
+"""The rows of the published figures, by kind of column, as far as they are stated."""
 
 LLM_PV_METHODS = (
     "LLM-PV-GPT-5",

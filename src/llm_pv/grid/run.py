@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from llm_pv.erm.attempts import Attempt
-from llm_pv.erm.handover import method_of, model_of
+from llm_pv.erm.handover import method_of, model_of, track_of
 from llm_pv.errors import (
     ClusterError,
     ConfigurationError,
@@ -29,6 +29,7 @@ from llm_pv.proposers.llm import LLM
 from llm_pv.proposers.rounds import Rounds, StoppedError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import FAILED, RunDirectory
+from llm_pv.runs.files import disk_error
 from llm_pv.runs.relay import Known, write_down
 from llm_pv.sandbox import Sandbox
 
@@ -228,8 +229,9 @@ class _Grid:
         except Exception as error:  # noqa: BLE001 - one trial's error is recorded, the grid goes on
             if self._stopping.is_set():
                 return
-            if isinstance(error, _FATAL):
-                self._end_with(error)
+            fatal = error if isinstance(error, _FATAL) else disk_error(error)
+            if fatal is not None:
+                self._end_with(fatal)
                 return
             try:
                 self._record_failure(trial, error)
@@ -295,7 +297,7 @@ class _Grid:
         self._run.finish(
             trial.cell,
             {
-                "track": "llm-pv",
+                "track": track_of(self._proposer.name),
                 "method": method_of(self._proposer.name),
                 "model": model_of(self._proposer.name),
                 "name": trial.task.name,

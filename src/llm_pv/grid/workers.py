@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import BinaryIO, ParamSpec, Self, TypeVar, cast
 
 import llm_pv
-from llm_pv.errors import LLMPVError
+from llm_pv.errors import LLMPVError, RunError
+from llm_pv.runs.files import disk_error
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -191,6 +192,8 @@ def told(error: Exception) -> Told:
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, LLMPVError):
         return type(error), str(error), trace
+    if (fatal := disk_error(error)) is not None:
+        return RunError, str(fatal), trace
     return RuntimeError, f"{type(error).__name__}: {error}", trace
 
 

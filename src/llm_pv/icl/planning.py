@@ -61,7 +61,7 @@ def plan_cells(
         If no cell can be done.
     """
     for mode in settings.modes:
-        model.check(settings.asking(mode))
+        model.check(settings.asking(mode, served=model.destination is not None))
     planned = [
         plan_cell(problem, mode, model, settings) for problem in problems for mode in settings.modes
     ]
@@ -81,9 +81,9 @@ def plan_cell(
     start = time.perf_counter()
     try:
         splits = problem.load()
-        asking = settings.asking(mode, splits.classes.texts)
+        asking = settings.asking(mode, splits.classes.texts, served=model.destination is not None)
         write = partial(
-            write_prompts, form=settings.form, alphabet=problem.alphabet, classes=splits.classes
+            write_prompts, form=asking.form, alphabet=problem.alphabet, classes=splits.classes
         )
         prompts = [
             write(

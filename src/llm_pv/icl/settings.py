@@ -1,9 +1,13 @@
 """How labels are asked for in a run."""
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.answers import MODES, AnswerMode, Asking, ChatUse, LabelForm
+
+FormChoice: TypeAlias = Literal["auto", "json", "plain"]
+"""How a label is written; ``"auto"`` for the way that fits both the model and how one is had."""
 
 
 @dataclass(frozen=True)
@@ -14,7 +18,10 @@ class Settings:
     ----------
     modes
         The ways to have them, each a cell of its own.
-    form, chat, max_new_tokens
+    form
+        How a label is written; ``"auto"`` is plain for the likelihoods of a server, which tells the
+        probabilities of an answer's first token alone, and JSON else.
+    chat, max_new_tokens
         As in `llm_pv.models.answers.Asking`.
     orders
         Over how many orders of the examples accuracy is averaged.
@@ -23,7 +30,7 @@ class Settings:
     """
 
     modes: tuple[AnswerMode, ...] = ("generate",)
-    form: LabelForm = "json"
+    form: FormChoice = "auto"
     chat: ChatUse = "auto"
     max_new_tokens: int = 1_024
     orders: int = 1
@@ -42,6 +49,26 @@ class Settings:
         if self.seed < 0:
             raise ConfigurationError(f"seed {self.seed} is negative: give 0 or more")
 
-    def asking(self, mode: AnswerMode, labels: tuple[str, ...] = ()) -> Asking:
-        """Return how labels are asked for in one of the ways."""
-        return Asking(labels, mode, self.form, self.chat, self.max_new_tokens)
+    def asking(
+        self, mode: AnswerMode, labels: tuple[str, ...] = (), *, served: bool = False
+    ) -> Asking:
+        """Return how labels are asked for in one of the ways.
+
+        Parameters
+        ----------
+        mode
+            The way.
+        labels
+            The labels there are.
+        served
+            Whether the model is behind an API.
+
+        Examples
+        --------
+        >>> [Settings().asking(mode, served=True).form for mode in ("generate", "likelihood")]
+        ['json', 'plain']
+        """
+        form: LabelForm = "plain" if served and mode == "likelihood" else "json"
+        if self.form != "auto":
+            form = self.form
+        return Asking(labels, mode, form, self.chat, self.max_new_tokens)

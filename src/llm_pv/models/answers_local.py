@@ -1,10 +1,14 @@
 """What both engines in this process share when they are asked for labels."""
 
 import math
-from collections.abc import Sequence
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
 
-from llm_pv.errors import ConfigurationError
-from llm_pv.models.answers import Answer, Asking, shared_text
+from llm_pv.errors import ConfigurationError, ModelError
+from llm_pv.models.answers import Answer, AnswerMode, Asking, shared_text
 from llm_pv.models.base import Asked, Usage
 from llm_pv.models.chat import Chat
 from llm_pv.models.in_process import InProcessModel
@@ -13,8 +17,13 @@ from llm_pv.models.label_tokens import LabelTokens
 LINE_END = "\n"
 """What ends an answer that continues a text."""
 
+_END_OF_PROMPT = 200
+"""Characters at a prompt's end that labels are read after, where that is as after all of it."""
 
-class LocalAnswers:
+_WARMING = ("Ready?", "Set?")
+
+
+class LocalAnswers(ABC):
     """Prompts and labels as tokens of a model in this process.
 
     Parameters
@@ -31,6 +40,7 @@ class LocalAnswers:
         self.destination = None
         self.context_tokens = model.context_tokens
         self.counts_exactly = True
+        self._ready: set[AnswerMode] = set()
 
     def check(self, asking: Asking) -> None:
         """Raise ConfigurationError if the model has no chat template but one is wanted."""
@@ -41,8 +51,39 @@ class LocalAnswers:
             )
 
     def count(self, prompts: Sequence[str], asking: Asking) -> list[int]:
-        """Return how many tokens each prompt has."""
-        return [len(tokens) for tokens in self._encoded(prompts, asking)]
+        """Return how many tokens each prompt has; what neighbours begin with is read once."""
+        return [
+            len(start) + len(rest)
+            for start, rests in self._pieces(prompts, asking)
+            for rest in rests
+        ]
+
+    def prepare(self, asking: Asking) -> float:
+        """Load the model and have it answer once, so that answers' seconds are theirs alone.
+
+        Returns
+        -------
+        float
+            Seconds it took; 0 if the model was ready to be asked in this way.
+        """
+        if asking.mode in self._ready:
+            return 0.0
+        start = time.perf_counter()
+        self._load()
+        for _ in self._answered(_WARMING, replace(asking, max_new_tokens=2), seeds=(0, 1)):
+            pass
+        self._ready.add(asking.mode)
+        return time.perf_counter() - start
+
+    def answers(
+        self, prompts: Sequence[str], asking: Asking, *, seeds: Sequence[int]
+    ) -> Iterator[list[tuple[int, Answer]]]:
+        """Yield the answers batch by batch; see `AnsweringModel.answers`."""
+        if not prompts:
+            return
+        self.check(asking)
+        self.prepare(asking)
+        yield from self._answered(prompts, asking, seeds=seeds)
 
     def show(self, prompt: str, asking: Asking) -> str:
         """Return the text that the model would continue."""
@@ -64,31 +105,99 @@ class LocalAnswers:
         # A model that continues text is led to the place where the answer comes.
         return chat.render([Asked(prompt if chat.has_template else f"{prompt}\nAnswer:")])
 
-    def _encoded(self, prompts: Sequence[str], asking: Asking) -> list[list[int]]:
-        """Return the tokens of prompts; what they begin with is read once.
+    @abstractmethod
+    def _load(self) -> None:
+        """Have the weights in memory."""
 
-        It is cut at the end of a line. That the tokenizer reads the parts as it reads the whole is
-        seen by the first prompt; the others are the same on both sides of the cut.
+    @abstractmethod
+    def _answered(
+        self, prompts: Sequence[str], asking: Asking, *, seeds: Sequence[int]
+    ) -> Iterator[list[tuple[int, Answer]]]:
+        """Yield the answers to prompts, of which there is one at least."""
+
+    def _encoded(self, prompts: Sequence[str], asking: Asking) -> list[list[int]]:
+        """Return the tokens of prompts."""
+        pieces = self._pieces(prompts, asking)
+        return [start + rest for start, rests in pieces for rest in rests]
+
+    def _pieces(
+        self, prompts: Sequence[str], asking: Asking
+    ) -> Iterator[tuple[list[int], list[list[int]]]]:
+        """Yield, for neighbours alike up to their last line, the beginning's tokens and the rests'.
+
+        They are cut at the end of a line. That the tokenizer reads the parts as it reads the whole
+        is seen by the first prompt; the others are the same on both sides of the cut.
         """
         chat = self._chat(asking)
-        texts = [self._rendered(prompt, asking) for prompt in prompts]
-        cut = shared_text(texts).rfind(LINE_END) + 1
-        if len(texts) > 2 and cut:
-            start = chat.encode(texts[0][:cut])
-            first = start + chat.encode_continuation(texts[0][cut:])
-            if first == chat.encode(texts[0]):
-                rest = (chat.encode_continuation(text[cut:]) for text in texts[1:])
-                return [first, *(start + tail for tail in rest)]
-        return [chat.encode(text) for text in texts]
+        for _, group in groupby(prompts, lambda prompt: prompt[: prompt.rfind(LINE_END) + 1]):
+            texts = [self._rendered(prompt, asking) for prompt in group]
+            cut = shared_text(texts).rfind(LINE_END) + 1
+            if len(texts) > 2 and cut:
+                rests = chat.encode_continuations([text[cut:] for text in texts])
+                whole = chat.encode(texts[0])
+                start = whole[: len(whole) - len(rests[0])]
+                if start + rests[0] == whole:
+                    yield start, rests
+                    continue
+            yield [], [chat.encode(text) for text in texts]
 
-    def _label_tokens(self, asking: Asking, end_token: int | None) -> LabelTokens:
-        """Return the labels' tokens after a prompt, the one that ends an answer included."""
+    def _with_labels(
+        self, prompts: Sequence[str], asking: Asking, ends: Sequence[int]
+    ) -> tuple[list[list[int]], LabelTokens]:
+        """Return the tokens of prompts and of the labels after them, as the tokenizer writes both.
+
+        Where the end of a prompt and a label become one token, the prompts end before it and every
+        label begins with it.
+
+        Parameters
+        ----------
+        prompts, asking
+            What is asked.
+        ends
+            The tokens that end a turn.
+
+        Raises
+        ------
+        ModelError
+            If a prompt and the longest label exceed the context.
+        """
+        encoded = self._encoded(prompts, asking)
+        in_turn = self._chat(asking).has_template and bool(ends)
+        last = [ends[0]] if in_turn else []
+        texts = [one if in_turn else f" {one}{LINE_END}" for one in asking.written()]
+        merged, written = self._after(self._rendered(prompts[0], asking), texts, asking)
+        ending = encoded[0][len(encoded[0]) - merged :]
+        if any(tokens[len(tokens) - merged :] != ending for tokens in encoded):
+            # Prompts that end in their inputs, each merging with labels in its own way.
+            merged, written = 0, self._chat(asking).encode_continuations(texts)
+        labels = LabelTokens.of([[*one, *last] for one in written], ends if in_turn else ())
+        encoded = [tokens[: len(tokens) - merged] for tokens in encoded]
+        self._check_room(encoded, labels)
+        return encoded, labels
+
+    def _after(
+        self, prompt: str, texts: Sequence[str], asking: Asking
+    ) -> tuple[int, list[list[int]]]:
+        """Return the tokens of texts after a prompt, and how many of its own they change."""
         chat = self._chat(asking)
-        if chat.has_template and end_token is not None:
-            written = [[*chat.encode_continuation(one), end_token] for one in asking.written()]
+        cut = prompt.rfind(LINE_END, 0, max(0, len(prompt) - _END_OF_PROMPT)) + 1
+        whole, rest = chat.encode(prompt), chat.encode_continuation(prompt[cut:])
+        if cut and chat.encode(prompt[:cut]) + rest == whole:
+            both = chat.encode_continuations([prompt[cut:] + text for text in texts])
         else:
-            written = [chat.encode_continuation(f" {one}{LINE_END}") for one in asking.written()]
-        return LabelTokens.of(written)
+            rest, both = whole, [chat.encode(prompt + text) for text in texts]
+        kept = min(_agreement(rest, one) for one in both)
+        return len(rest) - kept, [one[kept:] for one in both]
+
+    def _check_room(self, encoded: Sequence[Sequence[int]], labels: LabelTokens) -> None:
+        longest = max(map(len, encoded))
+        label = max(map(len, labels.tokens))
+        if self.context_tokens is not None and longest + label > self.context_tokens:
+            raise ModelError(
+                f"a prompt has {longest:,} tokens and a label up to {label}, but the context of "
+                f"{self.name} holds {self.context_tokens:,}: give fewer training rows or shorter "
+                "ones"
+            )
 
     def _said(self, tokens: Sequence[int], asking: Asking) -> str:
         """Return the text of an answer; one that continues a text ends with its line."""
@@ -106,4 +215,13 @@ def answer_of_scores(asking: Asking, scores: Sequence[float]) -> Answer:
     shares = [weight / sum(weights) for weight in weights]
     return Answer(
         asking.written()[best], probabilities=dict(zip(asking.labels, shares, strict=True))
+    )
+
+
+def _agreement(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return how many tokens two texts begin with alike."""
+    pairs = zip(one, other, strict=False)
+    return next(
+        (number for number, (left, right) in enumerate(pairs) if left != right),
+        min(len(one), len(other)),
     )

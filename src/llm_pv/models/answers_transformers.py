@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from llm_pv.errors import ModelError
 from llm_pv.models.answers import Answer, Asking
 from llm_pv.models.answers_local import LINE_END, LocalAnswers, answer_of_scores
-from llm_pv.models.base import Usage
+from llm_pv.models.base import FinishReason, Usage
 from llm_pv.models.hub import is_out_of_memory
-from llm_pv.models.label_tokens import LabelTokens, shared_length
+from llm_pv.models.label_tokens import LabelTokens, Tokens, shared_length
 from llm_pv.models.transformers_choice import choices
 
 if TYPE_CHECKING:
@@ -37,6 +37,17 @@ class _Shared:
     bytes_per_token: float
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """Prompts answered together: their tokens and seeds, and how many rows are made at once."""
+
+    encoded: Sequence[Sequence[int]]
+    seeds: Sequence[int]
+    shared: _Shared
+    labels: LabelTokens | None
+    rows: int
+
+
 class TransformersAnswers(LocalAnswers):
     """A model of transformers that is asked for labels.
 
@@ -53,31 +64,44 @@ class TransformersAnswers(LocalAnswers):
         self._transformers = model
         self._batch_size = batch_size
 
-    def answers(
+    def _load(self) -> None:
+        with self._transformers.running(0, "loading it"):
+            pass
+
+    def _answered(
         self, prompts: Sequence[str], asking: Asking, *, seeds: Sequence[int]
     ) -> Iterator[list[tuple[int, Answer]]]:
-        """Yield the answers batch by batch; see `AnsweringModel.answers`."""
-        if not prompts:
-            return
-        self.check(asking)
-        encoded = self._encoded(prompts, asking)
+        labels = None
+        if asking.mode == "generate":
+            encoded = self._encoded(prompts, asking)
+        else:
+            ends = self._transformers.end_tokens()
+            encoded, labels = self._with_labels(prompts, asking, ends)
         start = time.perf_counter()
         shared = self._share(encoded)
-        most = self._batch_size or self._fitting(shared, max(map(len, encoded)), asking)
+        rows_each = 1
+        if labels is not None and asking.mode == "likelihood":
+            rows_each = len(labels.paths())
+        # The rows that are worked out at once: of one prompt or of several, or some of one's.
+        most = self._fitting(shared, max(map(len, encoded)), asking, labels)
+        if self._batch_size:
+            most = self._batch_size * rows_each
         # What the beginning took is every answer's in equal shares.
         begun = (time.perf_counter() - start) / len(prompts)
         position = 0
         while position < len(prompts):
-            rows = range(position, min(position + most, len(prompts)))
+            rows = range(position, min(position + max(1, most // rows_each), len(prompts)))
+            batch = _Batch(
+                [encoded[row] for row in rows], [seeds[row] for row in rows], shared, labels, most
+            )
             start = time.perf_counter()
             try:
-                answers = self._batch(
-                    [encoded[row] for row in rows], asking, [seeds[row] for row in rows], shared
-                )
+                answers = self._batch(batch, asking)
             except ModelError as error:
-                if len(rows) == 1 or not is_out_of_memory(error):
+                tried = min(most, len(rows) * rows_each)
+                if tried == 1 or not is_out_of_memory(error):
                     raise
-                most = max(1, len(rows) // 2)
+                most = max(1, tried // 2)
                 continue
             seconds = begun + (time.perf_counter() - start) / len(rows)
             yield [
@@ -85,9 +109,6 @@ class TransformersAnswers(LocalAnswers):
                 for row, answer in zip(rows, answers, strict=True)
             ]
             position = rows.stop
-
-    def _labels(self, asking: Asking) -> LabelTokens:
-        return self._label_tokens(asking, min(self._transformers.end_tokens(), default=None))
 
     def _finished(self, answer: Answer, tokens: int, shared: int, seconds: float) -> Answer:
         usage = Usage(tokens, answer.usage.output_tokens, cached_tokens=shared)
@@ -113,59 +134,49 @@ class TransformersAnswers(LocalAnswers):
             held = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
         return _Shared(length, cache, held / length)
 
-    def _fitting(self, shared: _Shared, longest: int, asking: Asking) -> int:
-        """Return how many prompts' keys and values fit into memory together."""
+    def _fitting(
+        self, shared: _Shared, longest: int, asking: Asking, labels: LabelTokens | None
+    ) -> int:
+        """Return how many rows' keys and values fit into memory together."""
         if not shared.length:
             return 1
         with self._transformers.running(0, "counting memory") as (torch, model):
             free = _free_bytes(torch, model.device)
-        new = asking.max_new_tokens if asking.mode == "generate" else 64
-        rows = _MEMORY_SHARE * free / (shared.bytes_per_token * (longest + new))
-        return max(1, min(_MOST_AT_ONCE, int(rows)))
+        new = max(map(len, labels.tokens)) if labels else asking.max_new_tokens
+        row_bytes = shared.bytes_per_token * (longest + new)
+        if labels is not None and asking.mode == "likelihood":
+            # Scores of every token at every place: as they come, as floats, as logarithms.
+            vocabulary = model.get_output_embeddings().weight.shape[0]
+            row_bytes += 3 * 4 * vocabulary * new
+        return max(1, min(_MOST_AT_ONCE, int(_MEMORY_SHARE * free / row_bytes)))
 
-    def _batch(
-        self,
-        encoded: Sequence[Sequence[int]],
-        asking: Asking,
-        seeds: Sequence[int],
-        shared: _Shared,
-    ) -> list[Answer]:
-        longest = max(map(len, encoded))
-        what = f"answering {len(encoded)} prompts of up to {longest:,} tokens at once"
+    def _batch(self, batch: _Batch, asking: Asking) -> list[Answer]:
+        longest = max(map(len, batch.encoded))
+        what = f"answering {len(batch.encoded)} prompts of up to {longest:,} tokens at once"
         with self._transformers.running(0, what) as (torch, model):
-            if asking.mode == "likelihood":
-                return self._score(torch, model, encoded, asking, shared)
-            return self._write(torch, model, encoded, asking, seeds, shared=shared)
+            if asking.mode == "likelihood" and batch.labels is not None:
+                return self._score(torch, model, batch, batch.labels, asking)
+            return self._write(torch, model, batch, asking)
 
-    def _write(
-        self,
-        torch: Any,
-        model: Any,
-        encoded: Sequence[Sequence[int]],
-        asking: Asking,
-        seeds: Sequence[int],
-        *,
-        shared: _Shared,
-    ) -> list[Answer]:
+    def _write(self, torch: Any, model: Any, batch: _Batch, asking: Asking) -> list[Answer]:
         """Let the model write, freely or along the labels alone."""
-        engine = self._transformers
-        new_tokens = min(asking.max_new_tokens, engine.room(max(map(len, encoded))))
-        labels = None
-        if asking.mode == "constrained":
-            labels = self._labels(asking)
-            new_tokens = max(len(label) for label in labels.tokens)
+        engine, labels = self._transformers, batch.labels
+        if labels is not None:
+            new_tokens = max(map(len, labels.tokens))
+        else:
+            new_tokens = min(asking.max_new_tokens, engine.room(max(map(len, batch.encoded))))
         config = engine.generation_config(new_tokens)
-        tokens, mask, cache = _padded(torch, model, encoded, shared, engine.pad_token())
+        tokens, mask, cache = _padded(torch, model, batch.encoded, batch.shared, engine.pad_token())
         processors = choices(
             torch,
             config,
-            seeds,
+            batch.seeds,
             labels=labels,
             prompt_length=tokens.shape[1],
-            ends=sorted(engine.end_tokens()),
+            ends=engine.end_tokens(),
         )
         config.update(do_sample=False, temperature=None, top_p=None, top_k=None, min_p=None)
-        if not self._chat(asking).has_template:
+        if labels is None and not self._chat(asking).has_template:
             config.update(stop_strings=[LINE_END])
         output = model.generate(
             tokens,
@@ -175,61 +186,59 @@ class TransformersAnswers(LocalAnswers):
             tokenizer=engine.chat.tokenizer,
             **({} if cache is None else {"past_key_values": cache}),
         )
-        answers = []
-        for row in output[:, tokens.shape[1] :].tolist():
-            continuation = engine.continuation(row)
-            written = continuation.written
-            answers.append(
-                Answer(
-                    self._said(continuation.tokens, asking),
-                    "stop" if continuation.ended or labels else "length",
-                    usage=Usage(0, written),
-                )
-            )
-        return answers
+        return [self._read(row, labels, asking) for row in output[:, tokens.shape[1] :].tolist()]
+
+    def _read(self, row: Sequence[int], labels: LabelTokens | None, asking: Asking) -> Answer:
+        """Return the answer that was written, padded on the right."""
+        continuation = self._transformers.continuation(row)
+        usage = Usage(0, continuation.written)
+        label = None if labels is None else labels.label_of(row)
+        if label is not None:
+            return Answer(asking.written()[label], usage=usage)
+        finish: FinishReason = "stop" if continuation.ended else "length"
+        return Answer(self._said(continuation.tokens, asking), finish, usage=usage)
 
     def _score(
+        self, torch: Any, model: Any, batch: _Batch, labels: LabelTokens, asking: Asking
+    ) -> list[Answer]:
+        """Read the labels' probabilities off forward passes over prompts with parts of labels."""
+        paths = labels.paths()
+        rows = [[*prompt, *path] for prompt in batch.encoded for path in paths]
+        seen: list[dict[Tokens, dict[int, float]]] = [{} for _ in batch.encoded]
+        for start in range(0, len(rows), batch.rows):
+            together = rows[start : start + batch.rows]
+            scores = self._log_probabilities(
+                torch, model, together, batch.shared, places=max(map(len, paths)) + 1
+            )
+            for row, of_row in enumerate(scores, start):
+                prompt, path = divmod(row, len(paths))
+                # The last places are the path's and, before them, that of the prompt's last token.
+                own = of_row[-len(paths[path]) - 1 :]
+                for place, (written, following) in enumerate(labels.seen_along(paths[path])):
+                    told = own[place, list(following)].tolist()
+                    seen[prompt][written] = dict(zip(following, told, strict=True))
+        return [answer_of_scores(asking, labels.scores(of_prompt)) for of_prompt in seen]
+
+    def _log_probabilities(
         self,
         torch: Any,
         model: Any,
-        encoded: Sequence[Sequence[int]],
-        asking: Asking,
+        rows: Sequence[Sequence[int]],
         shared: _Shared,
-    ) -> list[Answer]:
-        """Read the labels' probabilities off one forward pass."""
-        labels = self._labels(asking)
-        paths = labels.paths()
-        rows = [[*prompt, *path] for prompt in encoded for path in paths]
+        *,
+        places: int,
+    ) -> Any:
+        """Return the logarithms of what may come after the last places of each row."""
         tokens, mask, cache = _padded(torch, model, rows, shared, self._transformers.pad_token())
-        longest = max(len(path) for path in paths)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, shared.length :]
         logits = model(
             input_ids=tokens[:, shared.length :],
             attention_mask=mask,
             position_ids=positions,
             past_key_values=cache,
-            logits_to_keep=longest + 1,
+            logits_to_keep=places,
         ).logits
-        scores = torch.log_softmax(logits.float(), dim=-1).cpu()
-        return [
-            _likeliest(asking, labels, paths, scores[start : start + len(paths)])
-            for start in range(0, len(rows), len(paths))
-        ]
-
-
-def _likeliest(
-    asking: Asking, labels: LabelTokens, paths: Sequence[tuple[int, ...]], scores: Any
-) -> Answer:
-    """Return the likeliest label, given the scores of tokens along each path."""
-    sums = []
-    for deciding in labels.deciding():
-        before = deciding[:-1]
-        number = next(n for n, path in enumerate(paths) if path[: len(before)] == before)
-        first = scores.shape[1] - 1 - len(paths[number])  # where the prompt's last token stands
-        sums.append(
-            sum(float(scores[number, first + step, token]) for step, token in enumerate(deciding))
-        )
-    return answer_of_scores(asking, sums)
+        return torch.log_softmax(logits.float(), dim=-1).cpu()
 
 
 def _padded(

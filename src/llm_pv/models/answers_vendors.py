@@ -213,16 +213,36 @@ def _of_scores(turn: Turn, asking: Asking) -> Answer:
         raise ModelError(
             "--answer likelihood: the server told no probabilities (logprobs); take generate"
         )
-    best = dict.fromkeys(asking.labels, -math.inf)
-    for entry in [told[0], *told[0].get("top_logprobs", ())]:
-        token = entry["token"].strip().strip("\"'")
-        begun = [label for label in asking.labels if token and label.startswith(token)]
-        # A token that several labels begin with decides nothing, unless it is one of them.
-        label = token if token in best else begun[0] if len(begun) == 1 else None
-        if label is not None:
-            best[label] = max(best[label], float(entry["logprob"]))
-    if max(best.values()) == -math.inf:
+    # The token that was written is among the likeliest too.
+    entries = [*told[0].get("top_logprobs", ()), told[0]]
+    logs = {entry["token"]: float(entry["logprob"]) for entry in entries}
+    sure = _decided(asking, logs)
+    if sure is None:
+        answer = Answer("", turn.finish)
+    elif not any(sure):
         answer = Answer(turn.text, turn.finish)
     else:
-        answer = answer_of_scores(asking, [max(score, _NOT_SEEN) for score in best.values()])
+        scores = [max(math.log(share), _NOT_SEEN) if share else _NOT_SEEN for share in sure]
+        answer = answer_of_scores(asking, scores)
     return replace(answer, usage=turn.usage, cost_usd=turn.cost_usd, seconds=turn.seconds)
+
+
+def _decided(asking: Asking, logs: Mapping[str, float]) -> list[float] | None:
+    """Return the probability of each label, all its spellings together.
+
+    A token that several labels begin with is for none of them alone. None if such tokens could
+    make another label the likeliest.
+    """
+    sure = dict.fromkeys(asking.labels, 0.0)
+    possible = dict.fromkeys(asking.labels, 0.0)
+    for spelt, log in logs.items():
+        token = spelt.strip().strip("\"'")
+        begun = [label for label in asking.labels if token and label.startswith(token)]
+        for label in begun:
+            possible[label] += math.exp(log)
+            if len(begun) == 1:
+                sure[label] += math.exp(log)
+    best = max(sure, key=lambda label: sure[label])
+    if any(share > sure[best] for label, share in possible.items() if label != best):
+        return None
+    return list(sure.values())

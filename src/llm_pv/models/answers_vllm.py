@@ -13,8 +13,8 @@ from llm_pv.models.label_tokens import LabelTokens, shared_length
 if TYPE_CHECKING:
     from llm_pv.models.vllm_engine import Request, VLLMModel
 
-_AT_ONCE = 256
-"""Prompts handed to the engine together; it forms its own batches of them."""
+_AT_ONCE = 32
+"""Prompts handed to the engine together: answers are kept, and progress shows, after so many."""
 
 _MOST_CHOICES = 128
 """The most tokens that vLLM gives the probabilities of by name."""
@@ -28,7 +28,7 @@ class VLLMAnswers(LocalAnswers):
     model
         The model.
     batch_size
-        Prompts handed to the engine together; None for 256.
+        Prompts handed to the engine together; None for 32.
     """
 
     def __init__(self, model: "VLLMModel", *, batch_size: int | None = None) -> None:
@@ -36,20 +36,25 @@ class VLLMAnswers(LocalAnswers):
         self._vllm = model
         self._batch_size = batch_size or _AT_ONCE
 
-    def answers(
+    def _load(self) -> None:
+        self._vllm.load()
+
+    def _answered(
         self, prompts: Sequence[str], asking: Asking, *, seeds: Sequence[int]
     ) -> Iterator[list[tuple[int, Answer]]]:
-        """Yield the answers batch by batch; see `AnsweringModel.answers`."""
-        self.check(asking)
-        encoded = self._encoded(prompts, asking)
+        labels = None
+        if asking.mode == "likelihood":
+            encoded, labels = self._with_labels(prompts, asking, self._vllm.end_tokens())
+        else:
+            encoded = self._encoded(prompts, asking)
         # The first alone: what it begins with is in the cache when all others ask for it.
         position, size = 0, 1
         while position < len(prompts):
             rows = range(position, min(position + size, len(prompts)))
             start = time.perf_counter()
             batch = [encoded[row] for row in rows]
-            if asking.mode == "likelihood":
-                answers = self._score(batch, asking)
+            if labels is not None:
+                answers = self._score(batch, labels, asking)
             else:
                 answers = self._write(batch, asking, [seeds[row] for row in rows])
             seconds = (time.perf_counter() - start) / len(rows)
@@ -103,10 +108,10 @@ class VLLMAnswers(LocalAnswers):
             "max_tokens": most,
         }
 
-    def _score(self, batch: Sequence[Sequence[int]], asking: Asking) -> list[Answer]:
+    def _score(
+        self, batch: Sequence[Sequence[int]], labels: LabelTokens, asking: Asking
+    ) -> list[Answer]:
         """Ask for one token after each part of a label that has to be decided between."""
-        end = self._chat(asking).tokenizer.eos_token_id
-        labels = self._label_tokens(asking, end)
         deciding = labels.deciding()
         # What all labels begin with is as likely for each and decides nothing.
         first = shared_length(deciding)
@@ -125,18 +130,16 @@ class VLLMAnswers(LocalAnswers):
         ]
         outputs = self._vllm.generate(requests)
         answers = []
-        for start in range(0, len(outputs), len(places)):
-            group = outputs[start : start + len(places)]
+        for number, tokens in enumerate(batch):
+            group = outputs[number * len(places) : (number + 1) * len(places)]
             seen = {
-                place: output.outputs[0].logprobs[0]
+                place: {token: one.logprob for token, one in output.outputs[0].logprobs[0].items()}
                 for place, output in zip(places, group, strict=True)
             }
-            scores = [
-                sum(seen[label[:cut]][label[cut]].logprob for cut in range(first, len(label)))
-                for label in deciding
-            ]
-            answer = answer_of_scores(asking, scores)
-            usage = sum((_usage(output, 1) for output in group), Usage())
+            answer = answer_of_scores(asking, labels.scores(seen))
+            # The places share the prompt: it is counted once.
+            cached = min(group[0].num_cached_tokens or 0, len(tokens))
+            usage = Usage(len(tokens), len(places), cached_tokens=cached)
             answers.append(Answer(answer.text, probabilities=answer.probabilities, usage=usage))
         return answers
 

@@ -49,6 +49,10 @@ class Chat:
         """Return the tokens of a text that continues another."""
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
+    def encode_continuations(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the tokens of texts that each continue another, read side by side."""
+        return [list(one) for one in self.tokenizer(texts, add_special_tokens=False)["input_ids"]]
+
     def decode(self, tokens: Sequence[int]) -> str:
         """Return what was said with these tokens, special ones left out."""
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True))

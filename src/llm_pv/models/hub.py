@@ -37,6 +37,16 @@ def load_tokenizer(name: str) -> tuple[Any, Any]:
     return config, from_pretrained(AutoTokenizer, name)
 
 
+def generation_config(name: str, config: Any) -> Any:
+    """Return how a model says it is to be made to write, from its configuration if it says not."""
+    from transformers import GenerationConfig
+
+    try:
+        return GenerationConfig.from_pretrained(name, local_files_only=needs_local_files(name))
+    except OSError:
+        return GenerationConfig.from_model_config(config)
+
+
 def from_pretrained(loader: Any, name: str, **options: Any) -> Any:
     """Call ``from_pretrained`` of a transformers class, every failure told in one line.
 

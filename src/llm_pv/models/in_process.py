@@ -239,6 +239,18 @@ class InProcessModel(ABC):
         )
 
 
+def ordered_ends(tokenizer: Any, generation_config: Any) -> list[int]:
+    """Return the tokens that end a turn, the tokenizer's own first.
+
+    Published chat models list several, such as the end of a message and that of a text; it is the
+    tokenizer that knows which of them its chat template writes.
+    """
+    listed = generation_config.eos_token_id
+    known = [listed] if isinstance(listed, int) else list(listed or ())
+    own = tokenizer.eos_token_id
+    return list(dict.fromkeys(known if own is None else [own, *known]))
+
+
 def _context(config: Any, wanted: int | None) -> int | None:
     """Return the context the model was made for, or the smaller one asked for."""
     text_config = config.get_text_config() if hasattr(config, "get_text_config") else config

@@ -10,37 +10,52 @@ PASSING_WORDS = {"rate": 429, "overload": 503, "unavailable": 503}
 """What an error without a status says of itself where it passes, and the status that means it."""
 
 
+class UnreadableReplyError(ModelError):
+    """A reply that is none: the same question may well be answered when it is asked again.
+
+    Servers and what stands before them send such pages while they start, stop or are overloaded.
+
+    Parameters
+    ----------
+    message
+        What is wrong with it.
+    told
+        What `ModelError` takes besides.
+    """
+
+    def __init__(self, message: str, **told: Any) -> None:
+        super().__init__(message, **({"passing": True, "maybe_paid": True} | told))
+
+
 def mended_reply(path: str, body: bytes) -> tuple[bytes, int]:
     """Return a reply to a request of this path as OpenAI would have written it, and its status.
 
     Names that minimal servers leave out are filled in, a usage that cannot be is dropped, and an
-    error that came as a success gets the status it should have had. What is no JSON, or answers
-    another question, is returned as it is.
+    error that came as a success gets the status it should have had. The replies of other vendors,
+    and answers to other questions, are returned as they are.
 
     Raises
     ------
-    ModelError
-        If the reply holds no answer at all.
+    UnreadableReplyError
+        If the reply holds no answer at all, or is no JSON, whichever vendor was asked.
     """
     mend = next((each for end, each in _MENDERS.items() if path.endswith(end)), None)
-    if mend is None:
+    if mend is None and not path.endswith(_OTHERS):
         return body, 200
     try:
         reply = json.loads(body)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        raise UnreadableReplyError("a reply that cannot be read: it is no JSON") from error
+    if mend is None:
         return body, 200
     if not isinstance(reply, dict):
-        raise _unreadable("the reply is no JSON object")
+        raise UnreadableReplyError("the reply is no JSON object")
     if reply.get("error") and not (reply.get("choices") or reply.get("output")):
         if "status" not in reply:
             return body, _status(reply["error"])
         return body, 200
     mend(reply)
     return json.dumps(reply).encode(), 200
-
-
-def _unreadable(message: str) -> ModelError:
-    return ModelError(message, passing=True, maybe_paid=True)
 
 
 def _status(error: Any) -> int:
@@ -56,18 +71,21 @@ def _status(error: Any) -> int:
 def _entries(reply: dict[str, Any], name: str) -> list[dict[str, Any]]:
     entries = reply.get(name)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise _unreadable(f"the reply lacks a list of {name}")
+        raise UnreadableReplyError(f"the reply lacks a list of {name}")
     return entries
 
 
 def _mend_chat(reply: dict[str, Any]) -> None:
     _fill(reply, id="", model="", object="chat.completion", created=0)
     _mend_usage(reply, "prompt_tokens", "completion_tokens")
-    for number, choice in enumerate(_entries(reply, "choices")):
+    choices = _entries(reply, "choices")
+    if not choices:
+        raise UnreadableReplyError("the reply's list of choices is empty")
+    for number, choice in enumerate(choices):
         _fill(choice, index=number)
         message = choice.get("message")
         if not isinstance(message, dict):
-            raise _unreadable("the reply lacks a message")
+            raise UnreadableReplyError("the reply lacks a message")
         _fill(message, role="assistant")
         for position, call in enumerate(message.get("tool_calls") or ()):
             if isinstance(call, dict):
@@ -130,6 +148,9 @@ def _fill(entry: dict[str, Any], **defaults: Any) -> None:
         if entry.get(name) is None:
             entry[name] = default
 
+
+_OTHERS = ("/messages", ":generateContent")
+"""Where Anthropic and Google are asked; nothing is mended in their replies."""
 
 _MENDERS: dict[str, Callable[[dict[str, Any]], None]] = {
     "/chat/completions": _mend_chat,

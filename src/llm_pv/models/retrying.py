@@ -29,6 +29,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from llm_pv.errors import CredentialError, ModelError
 from llm_pv.models.connection import MOST_KEPT, SPARE, Watch
 from llm_pv.models.credentials import Redactor
+from llm_pv.models.openai_replies import UnreadableReplyError
 
 Result = TypeVar("Result")
 
@@ -77,8 +78,9 @@ class Backoff:
 
 def passes(error: BaseException) -> bool:
     """Tell whether the same request may succeed later."""
-    if isinstance(error, ModelQuotaExceededError) or own_error(error) is not None:
-        return False
+    own = own_error(error)
+    if isinstance(error, ModelQuotaExceededError) or own is not None:
+        return isinstance(own, UnreadableReplyError)
     if isinstance(error, ModelHTTPError):
         return error.status_code in PASSING or error.status_code >= 500
     return isinstance(

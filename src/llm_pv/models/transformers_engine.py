@@ -10,7 +10,7 @@ from typing import Any
 from llm_pv.errors import ConfigurationError, ModelError
 from llm_pv.models.base import ModelOptions
 from llm_pv.models.hub import from_pretrained, is_out_of_memory, out_of_memory
-from llm_pv.models.in_process import Continuation, InProcessModel, Sampling
+from llm_pv.models.in_process import Continuation, InProcessModel, Sampling, ordered_ends
 
 _RUNNING = threading.Lock()
 """One generation at a time: torch's random state, which a seed sets, is the process's."""
@@ -88,7 +88,7 @@ class TransformersModel(InProcessModel):
             num_return_sequences=samples if temperature > 0 else 1,
             do_sample=temperature > 0,
             temperature=temperature if temperature > 0 else None,
-            eos_token_id=sorted(self.end_tokens()),
+            eos_token_id=self.end_tokens(),
             pad_token_id=self.pad_token(),
             max_time=self.options.timeout_seconds,
         )
@@ -101,18 +101,14 @@ class TransformersModel(InProcessModel):
         config.update(**(self.sampling.extra or {}))
         return config
 
-    def end_tokens(self) -> set[int]:
-        """Return the tokens that end a turn: the model's own, and its tokenizer's."""
-        listed = self._model.generation_config.eos_token_id
-        known = {listed} if isinstance(listed, int) else set(listed or ())
-        if self.chat.tokenizer.eos_token_id is not None:
-            known.add(self.chat.tokenizer.eos_token_id)
-        return known
+    def end_tokens(self) -> list[int]:
+        """Return the tokens that end a turn: its tokenizer's first, then the model's own."""
+        return ordered_ends(self.chat.tokenizer, self._model.generation_config)
 
     def pad_token(self) -> int:
         """Return the token that fills up shorter rows."""
         pad = self.chat.tokenizer.pad_token_id
-        return min(self.end_tokens(), default=0) if pad is None else int(pad)
+        return next(iter(self.end_tokens()), 0) if pad is None else int(pad)
 
     def continuation(self, written: Sequence[int]) -> Continuation:
         """Cut what was written, padded on the right, at the end of its turn."""

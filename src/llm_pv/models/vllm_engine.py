@@ -9,8 +9,14 @@ from typing import Any
 from llm_pv.errors import ConfigurationError, ModelError
 from llm_pv.models.base import ModelOptions
 from llm_pv.models.gathering import Gathering
-from llm_pv.models.hub import is_out_of_memory, local_folder, one_line, out_of_memory
-from llm_pv.models.in_process import Continuation, InProcessModel
+from llm_pv.models.hub import (
+    generation_config,
+    is_out_of_memory,
+    local_folder,
+    one_line,
+    out_of_memory,
+)
+from llm_pv.models.in_process import Continuation, InProcessModel, ordered_ends
 
 _CPU_CACHE_BYTES = 1 << 30
 """Key-value cache on a machine without an accelerator, where vLLM would take most of the memory."""
@@ -48,6 +54,7 @@ class VLLMModel(InProcessModel):
                 "pins its own torch; or give hf:, which runs models through transformers"
             )
         super().__init__("vllm", folder_or_name, options)
+        self._generation = generation_config(folder_or_name, self.config)
         self._engine: Any = None
         self._closed = False
         self._loading = threading.Lock()
@@ -65,6 +72,14 @@ class VLLMModel(InProcessModel):
         """Return vLLM's own output for each request, all of them done together."""
         with self._gathering.alone():
             return self._generate(requests)
+
+    def load(self) -> None:
+        """Start the engine now, and not with the first prompt."""
+        self._loaded()
+
+    def end_tokens(self) -> list[int]:
+        """Return the tokens that end a turn: its tokenizer's first, then the model's own."""
+        return ordered_ends(self.chat.tokenizer, self._generation)
 
     def continuation(self, output: Any) -> Continuation:
         """Read one of vLLM's completions, the token that ends the turn left out."""
@@ -99,7 +114,7 @@ class VLLMModel(InProcessModel):
         if self.sampling.top_p is not None and chosen.get("temperature") != 0:
             chosen.setdefault("top_p", self.sampling.top_p)
         params = engine.get_default_sampling_params()
-        chosen = {**(self.sampling.extra or {}), **chosen, "stop_token_ids": self._end_tokens()}
+        chosen = {**(self.sampling.extra or {}), **chosen, "stop_token_ids": self.end_tokens()}
         unknown = [name for name in chosen if not hasattr(params, name)]
         if unknown:
             raise ConfigurationError(f"{unknown[0]!r} is no setting of vllm.SamplingParams")
@@ -111,10 +126,6 @@ class VLLMModel(InProcessModel):
             # Checked by vLLM alone, whose error is of a class of its own.
             raise ConfigurationError(f"vLLM takes no such settings: {one_line(error)}") from error
         return params
-
-    def _end_tokens(self) -> list[int]:
-        end = self.chat.tokenizer.eos_token_id
-        return [] if end is None else [end]
 
     def _loaded(self) -> Any:
         with self._loading:

@@ -13,6 +13,8 @@ from llm_pv.programs.syntax import clean_source, parse_source
 ENTRY_POINT = "f"
 """The name of the function every program defines."""
 
+NO_ENTRY_POINT = f"the program defines no function {ENTRY_POINT}: write `def {ENTRY_POINT}(x): ...`"
+
 
 @dataclass(frozen=True)
 class Program:
@@ -64,7 +66,7 @@ class Program:
 def _require_entry_point(tree: ast.Module) -> None:
     scopes = Scopes(tree)
     if ENTRY_POINT not in scopes.module_names():
-        raise ProgramError("the program defines no function f: write `def f(x): ...`")
+        raise ProgramError(NO_ENTRY_POINT)
     for occurrence in scopes.occurrences:
         is_async = isinstance(occurrence.node, ast.AsyncFunctionDef)
         if is_async and occurrence.scope is scopes.module and occurrence.name == ENTRY_POINT:

@@ -24,6 +24,8 @@ from llm_pv.programs.syntax import MAX_SOURCE_CHARACTERS
 MAX_REPLY_CHARACTERS = 1_000_000
 """The longest reply that is read."""
 
+NOTHING_DEFINED = f"nothing in it defines a function {ENTRY_POINT}"
+
 _MAX_TRIES = 40
 _MAX_CHARACTERS_TRIED = 300_000
 _MAX_LATER_ENDS = 4
@@ -41,13 +43,19 @@ _FENCE = re.compile(r"`{3,}(?:[\w+-]++[ \t]*+(?=\n))?")
 _MENTIONS_ENTRY_POINT = re.compile(rf"\b{ENTRY_POINT}\b")
 
 
-def read_program(reply: str) -> Program:
+def read_program(
+    reply: str, *, mention: re.Pattern[str] = _MENTIONS_ENTRY_POINT, ending: str = ""
+) -> Program:
     r"""Return the program a reply proposes.
 
     Parameters
     ----------
     reply
         The reply as it came.
+    mention
+        What a candidate holds, lest prose be tried.
+    ending
+        What is written below each candidate, for replies that leave ``f`` itself to that.
 
     Returns
     -------
@@ -70,17 +78,17 @@ def read_program(reply: str) -> Program:
         raise ProgramError(
             f"the reply has {len(reply):,} characters, at most {MAX_REPLY_CHARACTERS:,} are read"
         )
-    reason = f"nothing in it defines a function {ENTRY_POINT}"
+    reason = NOTHING_DEFINED
     tried: set[str] = set()
     characters = 0
     for text in _candidates(reply, mended(reply)):
-        if text in tried or not _MENTIONS_ENTRY_POINT.search(text):
+        if text in tried or not mention.search(text):
             continue
         characters += len(text) if len(text) <= MAX_SOURCE_CHARACTERS else 0
         if len(tried) == _MAX_TRIES or (tried and characters > _MAX_CHARACTERS_TRIED):
             break
         try:
-            return Program.parse(text)
+            return Program.parse(text + ending)
         except ProgramError as error:
             reason = reason if tried else str(error)  # the first is the likeliest to be meant
         tried.add(text)

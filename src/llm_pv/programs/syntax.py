@@ -6,12 +6,18 @@ run here.
 """
 
 import ast
+import re
 import warnings
 
 from llm_pv.errors import ProgramError
 
 MAX_SOURCE_CHARACTERS = 50_000
 """The longest source that is looked at; a longer one stores its data rather than a rule."""
+
+DATA_NAME = "_training_rows"
+"""What a line may assign that does not count: the rows which a handed-in model learns from."""
+
+_DATA_LINE = re.compile(rf'^{DATA_NAME} = "[A-Za-z0-9+/=]*"$', re.MULTILINE)
 
 
 def clean_source(source: str) -> str:
@@ -30,6 +36,8 @@ def clean_source(source: str) -> str:
 
 def parse_source(source: str) -> ast.Module:
     """Parse and compile a source, running nothing.
+
+    Its length counts without the line of a model's training rows, `DATA_NAME`.
 
     Parameters
     ----------
@@ -52,9 +60,11 @@ def parse_source(source: str) -> ast.Module:
     1
     """
     if len(source) > MAX_SOURCE_CHARACTERS:
-        raise ProgramError(
-            f"the source has {len(source):,} characters, at most {MAX_SOURCE_CHARACTERS:,} are read"
-        )
+        length = len(_DATA_LINE.sub("", source, count=1))
+        if length > MAX_SOURCE_CHARACTERS:
+            raise ProgramError(
+                f"the source has {length:,} characters, at most {MAX_SOURCE_CHARACTERS:,} are read"
+            )
     if "\0" in source:
         raise ProgramError("the source holds a NUL character")
     try:

@@ -21,6 +21,8 @@ from llm_pv.proposers.turns import (
 from llm_pv.telemetry import span
 
 _LAST_CALL = "[That was the last of {limit} calls. Give your answer now.]"
+_TOO_LATE = "The time is over. Give your answer now, without the tool."
+_TOO_FULL = "The context is nearly full. Give your answer now, without the tool."
 _TOO_MANY = "No more calls are allowed. Give your answer now, without the tool."
 _HOSTED_ROUNDS = 10
 """How often a vendor is taken to read the conversation again while its own tool is at work."""
@@ -54,6 +56,9 @@ class Dialogue:
         What is on disk of it.
     cancelled
         Set when everything is to end at once.
+    most_seconds
+        Seconds of the model and its tool in one conversation before it has to answer; what was
+        begun by then is finished. None for no end.
     """
 
     model: LanguageModel
@@ -68,6 +73,7 @@ class Dialogue:
     context: Context
     recorded: Recorded
     cancelled: threading.Event
+    most_seconds: float | None = None
 
     def ask(
         self, conversation: int, number: int, messages: Sequence[Message], seed: int, samples: int
@@ -161,6 +167,7 @@ class Conversation:
         self._messages: list[Message] = [Asked(dialogue.prompt)]
         self.turns = 0
         self._calls = 0
+        self._told_to_end = ""
 
     def proposals(self) -> Iterator[Proposal]:
         """Yield the program it comes to, then one for each refinement.
@@ -187,18 +194,18 @@ class Conversation:
         """Let the model use its tool until it says something without it."""
         turns: list[ModelTurn] = []
         seconds, failure = 0.0, ""
-        self._calls = 0
+        self._calls, self._told_to_end = 0, ""
         while True:
             turn = self._ask()
             turns.append(turn)
             seconds += turn.seconds
             if not turn.calls:
                 break
-            warned = self._calls > self._dialogue.most_calls
+            warned = self._told_to_end
             # Every call is answered, the last ones too: a conversation that goes on needs that.
-            seconds += self._answer_calls(turn)
+            seconds += self._answer_calls(turn, seconds)
             if warned:
-                failure = f"still asked for the tool after {self._dialogue.most_calls} calls"
+                failure = f"still asked for the tool after {warned}"
                 break
         return Proposal(
             text=turn.text,
@@ -224,21 +231,50 @@ class Conversation:
         self._messages.append(turn)
         return turn
 
-    def _answer_calls(self, turn: ModelTurn) -> float:
-        """Answer every call of a turn, and say when they are used up."""
+    def _answer_calls(self, turn: ModelTurn, spent: float) -> float:
+        """Answer every call of a turn, and say when calls, seconds or context are used up."""
         seconds = 0.0
-        limit = self._dialogue.most_calls
+        room = self._room(turn)
+        limit, most_seconds = self._dialogue.most_calls, self._dialogue.most_seconds
         for place, call in enumerate(turn.calls, start=1):
             self._calls += 1
             if self._calls > limit:
+                self._told_to_end = f"{limit} calls"
                 self._messages.append(ToolAnswer(call, _TOO_MANY))
+                continue
+            if most_seconds is not None and spent + seconds >= most_seconds:
+                self._told_to_end = f"{most_seconds:g} seconds"
+                self._messages.append(ToolAnswer(call, _TOO_LATE))
+                continue
+            if room is not None and room <= 0:
+                self._told_to_end = "the context was nearly full"
+                self._messages.append(ToolAnswer(call, _TOO_FULL))
                 continue
             text, taken = self._dialogue.run_tool(self._number, self.turns, place, call)
             seconds += taken
+            if room is not None:
+                size = self._dialogue.model.count_tokens(text)
+                if size > room:
+                    self._told_to_end = "the context was nearly full"
+                    text = f"{text[: len(text) * room // size]}...\n{_TOO_FULL}"
+                room -= size
             if self._calls == limit:
                 text += "\n" + _LAST_CALL.format(limit=limit)
             self._messages.append(ToolAnswer(call, text))
         return seconds
+
+    def _room(self, turn: ModelTurn) -> int | None:
+        """Return how many tokens the tool may answer a turn with, None if any number.
+
+        A quarter of the context is left for the answer. What was counted by who was asked goes
+        before the upper estimate.
+        """
+        model = self._dialogue.model
+        if model.context_tokens is None:
+            return None
+        counted = turn.usage.input_tokens + turn.usage.output_tokens
+        sent = counted or _tokens_sent(model, self._dialogue.tool, self._messages)
+        return model.context_tokens - model.context_tokens // 4 - sent
 
     def _complaint(self, proposal: Proposal) -> str | None:
         """Say what is wrong with a program on the training rows, None if nothing is."""

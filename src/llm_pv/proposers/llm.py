@@ -59,6 +59,8 @@ class LLMSettings:
         The most tool calls in one attempt.
     tool_limits
         What one tool call may use.
+    most_seconds
+        Seconds after which a conversation gets no tool call any more; None for no end.
     allow_unconfined, backend
         How the tool is confined, as for `llm_pv.sandbox.Sandbox`.
     """
@@ -70,6 +72,7 @@ class LLMSettings:
     prompt_rows: int | None = MOST_ROWS
     tool_calls: int = 20
     tool_limits: ToolLimits = field(default_factory=ToolLimits)
+    most_seconds: float | None = None
     allow_unconfined: bool = False
     backend: Literal["auto", "linux", "wasm"] = "auto"
 
@@ -201,14 +204,7 @@ class LLM:
         alphabet = alphabet_of(train.inputs)
 
         def write(rows: Examples) -> str:
-            return problem_statement(
-                rows,
-                classes,
-                alphabet=alphabet,
-                variant=settings.prompt_variant,
-                tool=self.tool_place,
-                tool_rows=len(train),
-            )
+            return self._statement(rows, classes, alphabet, len(train))
 
         window = self.model.context_tokens
         if window is not None:
@@ -223,6 +219,17 @@ class LLM:
             shown, warning = fit_to_tokens(shown, write, self.model.count_tokens, room, seed=seed)
             warnings += [warning] if warning else []
         return write(shown), shown, warnings
+
+    def _statement(self, rows: Examples, classes: Classes, alphabet: str, held: int) -> str:
+        """Return the prompt that shows these rows, of those that the tool holds."""
+        return problem_statement(
+            rows,
+            classes,
+            alphabet=alphabet,
+            variant=self.settings.prompt_variant,
+            tool=self.tool_place,
+            tool_rows=held,
+        )
 
     def preview(self, train: Examples, classes: Classes, *, seed: int) -> tuple[Preview, Amount]:
         """Return the first request for training rows, and what it can come to at most."""
@@ -264,7 +271,7 @@ class LLM:
             context.warn(warning)
         digest = prompt_digest(prompt)
         context.write_prompt(digest, prompt)
-        rows = _labelled(train, classes)
+        rows = LabelledRows(labelled_rows(train, classes))
         dialogue = Dialogue(
             model=self.model,
             prompt=prompt,
@@ -280,6 +287,7 @@ class LLM:
             context=context,
             recorded=Recorded(context.turns, digest),
             cancelled=self._cancelled,
+            most_seconds=self.settings.most_seconds,
         )
         wanted = self.attempts
         if context.attempts is not None:
@@ -355,15 +363,13 @@ class LLM:
         return result.output, result.seconds
 
 
-def _labelled(train: Examples, classes: Classes) -> LabelledRows:
-    """Return training rows with the labels a program would return."""
+def labelled_rows(train: Examples, classes: Classes) -> list[tuple[Input, object]]:
+    """Return training rows, each with its label as a program would return it."""
     plain = {
         text: value if isinstance(value, str | int | float | bool) else text
         for text, value in zip(classes.texts, classes.values, strict=True)
     }
-    return LabelledRows(
-        [(row, plain[label]) for row, label in zip(train.inputs, train.labels, strict=True)]
-    )
+    return [(row, plain[label]) for row, label in zip(train.inputs, train.labels, strict=True)]
 
 
 def alphabet_of(inputs: Iterable[Input]) -> str:

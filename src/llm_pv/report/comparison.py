@@ -1,7 +1,7 @@
 """Trials of all runs taken together: settings by methods, with what is uncertain about each."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import mean, stdev
 
@@ -10,7 +10,13 @@ from llm_pv.erm.scoring import Score
 from llm_pv.grid.published import published
 from llm_pv.report.records import RunRecord, TrialRecord
 
-_PREFIXES = {"llm-pv": "LLM-PV ", "icl": "ICL ", "finetune": "Fine-tune ", "baselines": ""}
+_PREFIXES = {
+    "llm-pv": "LLM-PV ",
+    "icl": "ICL ",
+    "finetune": "Fine-tune ",
+    "agent": "Agent ",
+    "baselines": "",
+}
 
 _PUBLISHED_ROWS = 200
 """Labelled rows of the published figures."""
@@ -142,6 +148,11 @@ class Cell:
     test: Estimate | None
 
     @property
+    def complete(self) -> bool:
+        """Whether every trial has a figure: a mean of those that went well is no mean of all."""
+        return not self.open
+
+    @property
     def open(self) -> dict[str, int]:
         """How many trials ended otherwise than with a figure, by status."""
         counts: dict[str, int] = {}
@@ -200,12 +211,24 @@ class Comparison:
             if all(self.tested(setting, method) is not None for method in self.measured)
         )
 
-    def best(self, setting: Setting) -> frozenset[str]:
-        """Return the methods with the highest measured mean; several if they are equal."""
+    def best(self, setting: Setting, *, but: Collection[str] = ()) -> frozenset[str]:
+        """Return the methods with the highest measured mean; several if they are equal.
+
+        A mean that lacks trials is never the best.
+
+        Parameters
+        ----------
+        setting
+            The line.
+        but
+            Methods that do not count there.
+        """
         means = {
             method: round(value, 12)
             for method in self.methods
             if (value := self.tested(setting, method)) is not None
+            and self.cells[setting, method].complete
+            and method not in but
         }
         top = max(means.values(), default=None)
         return frozenset(method for method, value in means.items() if value == top)

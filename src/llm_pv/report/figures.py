@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from llm_pv.grid.published import LLM_PV_METHODS, OTHER_METHODS
 from llm_pv.report.charts import Bar, BarRow, Bars, Figure, Panel, Point, Series
@@ -33,9 +34,11 @@ def accuracy(comparison: Comparison) -> Figure:
             for setting in comparison.settings
             if setting.sampler == sampler and (row := _bar_row(comparison, setting)).bars
         ]
-        for start in range(0, len(rows), _ROWS_IN_A_PANEL):
+        # As many rows in each panel as can be: panels are drawn equally tall.
+        size = ceil(len(rows) / max(1, ceil(len(rows) / _ROWS_IN_A_PANEL)))
+        for start in range(0, len(rows), size or 1):
             title = f"Sampler: {sampler}" if sampler else "Test accuracy"
-            panels.append(Bars(title, tuple(rows[start : start + _ROWS_IN_A_PANEL])))
+            panels.append(Bars(title, tuple(rows[start : start + size])))
     return Figure(
         "accuracy",
         "Test accuracy",

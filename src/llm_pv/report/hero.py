@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-from llm_pv.report.comparison import Comparison, Estimate, method_name
+from llm_pv.report.comparison import Comparison, Estimate, Setting, method_name
 from llm_pv.report.drawing import draw_strip
+from llm_pv.report.elsewhere import SOLVED, shortcuts
 from llm_pv.report.records import RunRecord, TrialRecord
-from llm_pv.report.tables import SOLVED
 from llm_pv.report.text import count, percent, visible
-from llm_pv.report.transfer import shortcuts
 
 
 @dataclass(frozen=True)
@@ -194,9 +193,17 @@ def _said_of_many(comparison: Comparison, means: Sequence[float], rests: int) ->
         for method in comparison.measured
     }
     top = max(over.values())
-    leaders = " and ".join(method for method, value in over.items() if value == top)
-    verb = "have" if " and " in leaders else "has"
+    leaders = [method for method, value in over.items() if value == top]
+    verb = "have" if len(leaders) > 1 else "has"
+    missing = _missing(comparison, shared, leaders)
     return headline, (
-        f"Over {count(len(shared), 'setting')} that all of them share, {leaders} {verb} the "
-        f"highest mean test accuracy: {percent(top)}%. {setting}"
+        f"Over {count(len(shared), 'setting')} that all of them share, {' and '.join(leaders)} "
+        f"{verb} the highest mean test accuracy: {percent(top)}%.{missing} {setting}"
     )
+
+
+def _missing(comparison: Comparison, settings: Sequence[Setting], methods: Sequence[str]) -> str:
+    """Say how many trials the means of some methods leave out."""
+    cells = [comparison.cells[setting, method] for setting in settings for method in methods]
+    number = sum(sum(cell.open.values()) for cell in cells)
+    return f" That leaves out {count(number, 'trial')} without a figure." if number else ""

@@ -63,8 +63,8 @@ def _plate(figure: Figure) -> "Plate":
     from matplotlib.figure import Figure as Plate
     from matplotlib.lines import Line2D
 
-    columns = min(_COLUMNS, len(figure.panels))
-    rows = math.ceil(len(figure.panels) / columns)
+    rows = math.ceil(len(figure.panels) / _COLUMNS)
+    columns = math.ceil(len(figure.panels) / rows)
     tall = max(_bars_height(panel) for panel in figure.panels)
     plate = Plate(figsize=(_WIDTH * columns, tall * rows), layout="constrained")
     grid = plate.subplots(rows, columns, squeeze=False)

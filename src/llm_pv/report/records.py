@@ -17,6 +17,9 @@ from llm_pv.runs.reading import read_transfer
 UNFINISHED = "unfinished"
 """The status of a trial that has no row in the summary yet."""
 
+_JOURNALED = ("llm-pv", "agent", "baselines")
+"""Tracks whose attempts and selections are read."""
+
 _Number = TypeVar("_Number", int, float)
 
 
@@ -216,6 +219,7 @@ def _unfinished(
     proposer = str(configuration.get("proposer", "")).split(" ", maxsplit=1)[0].split(":")[0]
     ways = {(row.track, row.method, row.model) for row in rows}
     track = "llm-pv" if command in ("learn", "synthesize") else command
+    track = "agent" if proposer == "agent" else track
     # A run of one method says in its rows what its other trials are called.
     way = ways.pop() if len(ways) == 1 else (track, proposer, "")
     request = configuration.get("request")
@@ -314,7 +318,7 @@ def _with_journals(
         there = tuple(
             journals.read_transfer(record) for record in transfer if _is_of(record, trial)
         )
-        if trial.track not in ("llm-pv", "baselines"):  # they keep records of their own kind
+        if trial.track not in _JOURNALED:  # the others keep records of their own kind
             return replace(trial, transfer=there)
         chosen = [record for record in mine if record["kind"] == "selected"]
         if trial.track == "baselines":

@@ -6,14 +6,15 @@ from statistics import mean
 from typing import Literal
 
 from llm_pv.report.comparison import Cell, Comparison, Setting
+from llm_pv.report.elsewhere import SOLVED, shortcuts
 from llm_pv.report.text import count, interval, money, percent, seconds
 
 Group = Literal["", "measured", "published"]
 
 _OF_A_SETTING = ("length", "sampler", "labelled rows")
 
-SOLVED = 0.99
-"""From this mean test accuracy on a setting counts as solved."""
+SHORTCUT = "\u2020"
+"""The dagger that marks a figure whose programs rest on a shortcut."""
 
 
 @dataclass(frozen=True)
@@ -114,36 +115,57 @@ def comparison_table(comparison: Comparison) -> Table:
         *([Column("majority baseline", "measured")] if has_baseline else []),
         *(Column(method, "published") for method in published),
     ]
+    resting = shortcuts(comparison)
     rows = []
     for setting in settings:
-        best = comparison.best(setting)
+        doubted = {method for where, method in resting if where == setting}
+        best = comparison.best(setting, but=doubted)
         figures = comparison.published.get(setting, {})
         top = max(figures.values(), default=None)
         row = list(setting_values(setting))
         for method in comparison.methods:
             cell = comparison.cells.get((setting, method))
-            row.append(_cell_value(cell, best=method in best and len(comparison.methods) > 1))
+            is_best = method in best and len(comparison.methods) > 1
+            row.append(_cell_value(cell, best=is_best, doubted=method in doubted))
         if has_baseline:
             row.append(share(comparison.baselines.get(setting)))
         row += [share(figures.get(m), best=figures.get(m) == top) for m in published]
         rows.append(tuple(row))
+    note = _comparison_note(comparison)
+    return Table("comparison", "Tasks by methods", note, tuple(columns), tuple(rows))
+
+
+def _comparison_note(comparison: Comparison) -> str:
+    shown = [
+        cell
+        for (setting, method), cell in comparison.cells.items()
+        if setting in comparison.settings and method in comparison.methods and cell.test is not None
+    ]
     note = (
         "Test accuracy in percent, the mean over trials with 95% limits; the best of the measured "
         "figures of a line is bold. Limits are the wider of the exact binomial interval over all "
         "test rows and Student's t over trials. "
     )
-    if published:
+    if any(not cell.complete for cell in shown):
+        note += (
+            "A mean that lacks trials, because they failed or nothing was handed in, is over those "
+            "with a figure, says how many they are, and is never bold. "
+        )
+    if any(setting in comparison.settings for setting, _ in shortcuts(comparison)):
+        note += (
+            f"{SHORTCUT}: the programs rest on a shortcut, see the table of shortcuts; never bold. "
+        )
+    if comparison.published_methods:
         note += (
             "Published figures (arXiv 2510.14331 and its repository) were not measured here; the "
             "best of them is bold too. "
         )
-    numbers = {cell.test.trials for cell in comparison.cells.values() if cell.test is not None}
+    numbers = {cell.test.trials for cell in shown if cell.test is not None}
     if numbers:
         most, least = max(numbers), min(numbers)
         trials = count(most, "trial") if most == least else f"{least} to {most} trials"
         note += f"Each mean is over {trials}. "
-    note += "Means whose limits overlap may not differ: llm-pv compare tests it."
-    return Table("comparison", "Tasks by methods", note, tuple(columns), tuple(rows))
+    return note + "Means whose limits overlap may not differ: llm-pv compare tests it."
 
 
 def measurements_table(comparison: Comparison) -> Table:
@@ -193,7 +215,7 @@ def measurements_table(comparison: Comparison) -> Table:
 
 def methods_table(comparison: Comparison) -> Table:
     """Sum every method up over the settings that all methods share."""
-    shared = comparison.shared
+    shared, resting = comparison.shared, shortcuts(comparison)
     rows: list[tuple[Value, ...]] = []
     for method in comparison.methods:
         cells = [cell for (_, name), cell in comparison.cells.items() if name == method]
@@ -201,7 +223,13 @@ def methods_table(comparison: Comparison) -> Table:
         trials = [trial for cell in cells for trial in cell.trials]
         known = [comparison.tested(setting, method) for setting in shared]
         common = [value for value in known if value is not None]
-        solved = sum(value >= SOLVED for value in means)
+        measured = sum(trial.accuracy is not None for trial in trials)
+        solved = {
+            setting
+            for (setting, name), cell in comparison.cells.items()
+            if name == method and cell.test is not None and cell.test.mean >= SOLVED
+        }
+        sound = sum((setting, method) not in resting for setting in solved)
         spent = sum(trial.cost_usd or 0.0 for trial in trials)
         took = sum(trial.learn_seconds or 0.0 for trial in trials)
         rows.append(
@@ -209,8 +237,10 @@ def methods_table(comparison: Comparison) -> Table:
                 Value(method),
                 share(mean(means) if means else None),
                 share(mean(common) if common else None),
-                Value(f"{solved} of {len(means)}", solved),
+                Value(f"{len(solved)} of {len(means)}", len(solved)),
+                Value(f"{sound} of {len(means)}", sound),
                 Value(str(len(trials)), len(trials)),
+                Value(f"{measured} of {len(trials)}", measured, alarm=measured < len(trials)),
                 Value(money(spent), spent),
                 Value(seconds(took), took),
             )
@@ -220,14 +250,19 @@ def methods_table(comparison: Comparison) -> Table:
         Column("mean test accuracy"),
         Column(f"mean over {count(len(shared), 'shared setting')}"),
         Column(f"settings at {SOLVED:.0%} or more"),
+        Column("the same without shortcuts"),
         Column("trials"),
+        Column("trials with a figure"),
         Column("cost"),
         Column("time to learn"),
     )
     if len(comparison.methods) == 1:
         columns = (*columns[:2], *columns[3:])
         rows = [(*row[:2], *row[3:]) for row in rows]
-    note = "Means are in percent, over settings (a task at a length, a sampler and a size)."
+    note = (
+        "Means are in percent, over settings (a task at a length, a sampler and a size), and over "
+        "the trials with a figure."
+    )
     return Table("methods", "Methods", note, columns, tuple(rows))
 
 
@@ -290,12 +325,14 @@ def setting_values(setting: Setting, *, sampler: bool = True) -> tuple[Value, ..
     )
 
 
-def _cell_value(cell: Cell | None, *, best: bool) -> Value:
+def _cell_value(cell: Cell | None, *, best: bool, doubted: bool) -> Value:
     if cell is None:
         return Value("")
     if cell.test is None:
         return Value("-", detail=_statuses(cell.open), alarm=True)
-    details = [interval(cell.test), _statuses(cell.open)]
+    some = "" if cell.complete else f"{cell.test.trials} of {len(cell.trials)} trials"
+    limits = f"{interval(cell.test)} {SHORTCUT if doubted else ''}".strip()
+    details = [limits, some, _statuses(cell.open)]
     return Value(
         percent(cell.test.mean),
         cell.test.mean,

@@ -1,11 +1,8 @@
 """Selected programs on other data: harder inputs, where shortcuts fail, and other lengths."""
 
-from collections.abc import Iterable, Sequence
-
-from llm_pv.report.comparison import Cell, Comparison, Estimate, Setting, estimate, method_name
-from llm_pv.report.records import TrialRecord
+from llm_pv.report.comparison import Cell, Comparison, Estimate, Setting, method_name
+from llm_pv.report.elsewhere import elsewhere, loses, verdict
 from llm_pv.report.tables import (
-    SOLVED,
     Column,
     Table,
     Value,
@@ -23,7 +20,7 @@ def shortcuts_table(comparison: Comparison) -> Table:
         for method in comparison.methods:
             cell = comparison.cells.get((setting, method))
             if setting.sampler == "paper" and cell is not None and cell.test is not None:
-                there = _elsewhere(cell.trials, "hard", setting.length)
+                there = elsewhere(cell.trials, "hard", setting.length)
                 learned = _learned_hard(comparison, setting, cell)
                 if there is not None or learned is not None:
                     rows.append(_shortcut_row(setting, method, cell, there, learned))
@@ -64,7 +61,7 @@ def lengths_table(comparison: Comparison) -> Table:
                 }
             )
             for length in lengths:
-                found = _elsewhere(cell.trials, setting.sampler, length)
+                found = elsewhere(cell.trials, setting.sampler, length)
                 if found is not None:
                     rows.append(
                         (
@@ -73,6 +70,10 @@ def lengths_table(comparison: Comparison) -> Table:
                             share(cell.test.mean, detail=interval(cell.test)),
                             Value(str(length), length),
                             share(found.mean, detail=interval(found)),
+                            Value(
+                                verdict(cell.test, found, lost="lost"),
+                                alarm=loses(cell.test, found),
+                            ),
                         )
                     )
     columns = (
@@ -81,20 +82,14 @@ def lengths_table(comparison: Comparison) -> Table:
         Column("at this length", "measured"),
         Column("other length"),
         Column("at the other length", "measured"),
+        Column("verdict", numeric=False),
     )
-    note = "The selected programs on 1,000 fresh rows a trial, without learning again."
+    note = (
+        "The selected programs on 1,000 fresh rows a trial, without learning again. Lost: the "
+        "limits there lie wholly below those at the length they were learned at, or 5 points or "
+        "more are missing; such a program is right at one length alone."
+    )
     return Table("lengths", "Other lengths", note, columns, tuple(rows))
-
-
-def _elsewhere(trials: Iterable[TrialRecord], sampler: str, length: int | str) -> Estimate | None:
-    return estimate(
-        [
-            (there.accuracy, there.rows)
-            for trial in trials
-            for there in trial.transfer
-            if (there.sampler, there.length) == (sampler, length) and there.accuracy is not None
-        ]
-    )
 
 
 def _learned_hard(comparison: Comparison, setting: Setting, cell: Cell) -> Estimate | None:
@@ -121,12 +116,7 @@ def _shortcut_row(
     test = cell.test
     assert test is not None
     drop = None if there is None else test.mean - there.mean
-    is_shortcut = is_shortcut_drop(test, there)
-    verdict = ""
-    if there is not None:
-        verdict = "shortcut" if is_shortcut else "holds"
-        if not is_shortcut and test.mean < SOLVED:
-            verdict = "not learned"
+    is_shortcut = loses(test, there)
     return (
         *setting_values(setting, sampler=False),
         Value(method),
@@ -134,32 +124,5 @@ def _shortcut_row(
         share(there.mean if there else None, detail=interval(there)),
         Value("" if drop is None else f"{100 * drop:.1f}", drop, alarm=is_shortcut),
         share(learned.mean if learned else None, detail=interval(learned)),
-        Value(verdict, alarm=is_shortcut),
+        Value(verdict(test, there, lost="shortcut"), alarm=is_shortcut),
     )
-
-
-def is_shortcut_drop(test: Estimate, there: Estimate | None) -> bool:
-    """Tell whether programs lose on hard data more than chance or 5 points explain.
-
-    Examples
-    --------
-    >>> paper, hard = Estimate(1.0, None, 0.99, 1.0, 1), Estimate(0.51, None, 0.48, 0.54, 1)
-    >>> is_shortcut_drop(paper, hard), is_shortcut_drop(paper, paper)
-    (True, False)
-    """
-    if there is None:
-        return False
-    if test.low is not None and there.high is not None and there.high < test.low:
-        return True
-    return test.mean - there.mean >= 0.05 and test.mean >= SOLVED
-
-
-def shortcuts(comparison: Comparison) -> Sequence[tuple[Setting, str]]:
-    """Return the settings and methods whose programs rest on a shortcut."""
-    return [
-        (setting, method)
-        for (setting, method), cell in comparison.cells.items()
-        if setting.sampler == "paper"
-        and cell.test is not None
-        and is_shortcut_drop(cell.test, _elsewhere(cell.trials, "hard", setting.length))
-    ]

@@ -15,20 +15,23 @@ import json
 import platform
 import sys
 import threading
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from llm_pv import __version__
-from llm_pv.errors import RunError
+from llm_pv.errors import RepairWarning, RunError
 from llm_pv.runs.cells import Cell, CellLog, named
+from llm_pv.runs.differing import differences
 from llm_pv.runs.files import csv_text, read_csv, remove_leftovers, write_atomically, write_csv
+from llm_pv.runs.founded import founded, garbled, unfounded, without_reply
 from llm_pv.runs.journal import Journal, Record, read_journal
+from llm_pv.runs.keys import Key, by_cell, key_of, place_of, way_of
 from llm_pv.runs.together import Together
+from llm_pv.runs.versions import versions
 
 FORMAT = 1
 """Version of the layout; a run of another version is refused, never guessed at."""
@@ -60,23 +63,6 @@ SUMMARY_COLUMNS = (
 
 FAILED = "failed"
 """The status of a cell that an error ended."""
-
-_Key = tuple[str, ...]
-
-_RECORDED_PACKAGES = (
-    "numpy",
-    "scipy",
-    "pandas",
-    "scikit-learn",
-    "sympy",
-    "networkx",
-    "xgboost",
-    "deap",
-    "tabpfn",
-    "torch",
-    "transformers",
-    "vllm",
-)
 
 
 class RunDirectory:
@@ -139,15 +125,14 @@ class RunDirectory:
                 if journal.repaired:
                     self.log("warning", f"{journal.path.name}: cut off a torn last line")
             said = self._replies.read()
-            self._known_replies = _by_cell(record for record in said if "kind" not in record)
-            self._known_turns = _by_cell(record for record in said if "kind" in record)
-            self._rows: dict[_Key, dict[_Key, dict[str, str]]] = {}
+            self._known_replies = by_cell(record for record in said if "kind" not in record)
+            self._known_turns = by_cell(record for record in said if "kind" in record)
+            self._rows: dict[Key, dict[Key, dict[str, str]]] = {}
             for row in read_summary(path):
-                self._rows.setdefault(_place(row), {})[_way(row)] = row
-            if self._replies.repaired:
-                self._take_back_unfounded()
-            self._known_attempts = _by_cell(self._attempts.read())
-            self._known_transfer = _by_cell(self._transfer.read())
+                self._rows.setdefault(place_of(row), {})[way_of(row)] = row
+            self._known_attempts = by_cell(self._attempts.read())
+            self._take_back_unfounded()
+            self._known_transfer = by_cell(self._transfer.read())
             self._mutex = threading.Lock()
             self._write_rows = Together(self._rewrite_summary)
         except BaseException:
@@ -176,7 +161,7 @@ class RunDirectory:
 
     def cell_log(self, cell: Cell) -> CellLog:
         """Return the journals of one cell and trial, with what they already hold."""
-        key = _key(cell.record())
+        key = key_of(cell.record())
         replies = self._known_replies.setdefault(key, [])
         attempts = self._known_attempts.setdefault(key, [])
         turns = self._known_turns.setdefault(key, [])
@@ -203,9 +188,9 @@ class RunDirectory:
     def row(self, cell: Cell) -> dict[str, str] | None:
         """Return the cell's row of ``summary.csv`` as it would be read back, None without one."""
         with self._mutex:
-            rows = self._rows.get(_place(cell.record()), {})
+            rows = self._rows.get(place_of(cell.record()), {})
             if cell.method:
-                return rows.get(_way(cell.record()))
+                return rows.get(way_of(cell.record()))
             return next(iter(rows.values()), None)  # a run of one method: there is no other
 
     def finish(self, cell: Cell, row: Mapping[str, Any]) -> None:
@@ -216,13 +201,13 @@ class RunDirectory:
 
     def transfer(self, cell: Cell) -> list[Record]:
         """Return how the cell's selected program did on other data, one record each."""
-        return list(self._known_transfer.get(_key(cell.record()), ()))
+        return list(self._known_transfer.get(key_of(cell.record()), ()))
 
     def add_transfer(self, cell: Cell, record: Record) -> None:
         """Append how the cell's selected program did on some other data."""
         whole = named(cell, record)
         self._transfer.append(whole)
-        self._known_transfer.setdefault(_key(whole), []).append(whole)
+        self._known_transfer.setdefault(key_of(whole), []).append(whole)
 
     def write_program(self, cell: Cell, text: str) -> Path:
         """Write the selected program and return its path."""
@@ -232,7 +217,12 @@ class RunDirectory:
 
     def program_path(self, cell: Cell) -> Path:
         """Return where the cell's selected program stands, or will stand."""
-        return self.path / "programs" / f"{cell.slug}-t{cell.trial}.py"
+        return self._files(cell)[0]
+
+    def _files(self, cell: Cell) -> tuple[Path, Path]:
+        """Return where a cell's program and predictions stand, or will stand."""
+        name = f"{cell.slug}-t{cell.trial}"
+        return self.path / "programs" / f"{name}.py", self.path / "predictions" / f"{name}.csv"
 
     def write_predictions(
         self, cell: Cell, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]
@@ -242,7 +232,7 @@ class RunDirectory:
 
     def write_prediction_text(self, cell: Cell, text: str) -> Path:
         """Write predictions that are CSV already and return their path."""
-        path = self.path / "predictions" / f"{cell.slug}-t{cell.trial}.csv"
+        path = self._files(cell)[1]
         write_atomically(path, text)
         return path
 
@@ -262,11 +252,14 @@ class RunDirectory:
         """Take in rows, each with whether its run has several methods, and write all there are."""
         with self._mutex:
             for several, texts in rows:
-                place, way = _place(texts), _way(texts)
+                place, way = place_of(texts), way_of(texts)
                 there = self._rows.pop(place, {})
                 others = {other: row for other, row in there.items() if several and other != way}
                 self._rows[place] = others | {way: texts}
             every = [row for rows in self._rows.values() for row in rows.values()]
+        # A row says that its cell is done: after a power cut too, what it stands on must be there.
+        self._attempts.sync()
+        self._transfer.sync()
         write_csv(self.path / "summary.csv", SUMMARY_COLUMNS, every)
 
     def _refuse_foreign_folder(self) -> None:
@@ -279,47 +272,46 @@ class RunDirectory:
             )
 
     def _take_back_unfounded(self) -> None:
-        """Take back what stood on a reply that was cut off, so that its cell is done again."""
+        """Take back what does not stand on what there is, so that its cell is done again."""
+        rows = [row for rows in self._rows.values() for row in rows.values()]
+        faults, torn = unfounded(rows, self._known_attempts, self._known_replies, self._files)
+        if self._replies.repaired:
+            torn |= without_reply(self._known_attempts, self._known_replies)
+        if torn:
+            self._take_back_attempts(torn)
+        for row, _ in faults:
+            del self._rows[place_of(row)][way_of(row)]
+        if faults:
+            row, fault = faults[0]
+            more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+            message = f"trial {row['trial']} of {row['function']}: {fault}{more}"
+            self.log("warning", message)
+            message += "; what is missing is done again"
+            warnings.warn(f"{self.path}: {message}", RepairWarning, stacklevel=3)
 
-        def founded(record: Record) -> bool:
-            return bool(record["attempt"] <= len(self._known_replies.get(_key(record), ())))
-
-        records = self._attempts.read()
-        lost = {_key(row) for row in records if row["kind"] == "attempt" and not founded(row)}
-        if lost:
-            self._attempts.replace(
-                row
-                for row in records
-                if _key(row) not in lost or (row["kind"] != "selected" and founded(row))
-            )
-        for key in lost:
-            self._rows.pop(key[:4], None)  # its place: the cell is not finished any more
+    def _take_back_attempts(self, torn: set[Key]) -> None:
+        """Leave of the records of some cells what these can go on from."""
+        for key in torn & self._known_attempts.keys():
+            records = self._known_attempts[key]
+            self._known_attempts[key] = founded(records, self._known_replies.get(key, []))
+        self._attempts.replace(
+            record for records in self._known_attempts.values() for record in records
+        )
 
     def _check_same_run(self) -> None:
         record = read_run(self.path)
         old, new = record["configuration"], self.configuration
-        different = [
-            f"{key} is {_short(old.get(key))} there and {_short(new.get(key))} here"
-            for key in sorted(old.keys() | new.keys())
-            if old.get(key) != new.get(key)
-        ]
-        if different:
+        if different := list(differences(old, new)):
             raise RunError(
                 f"{self.path} holds another run: {'; '.join(different)}. "
                 "Give the same options to resume it, or another --out"
             )
 
     def _write_run_json(self) -> None:
-        versions = {"llm_pv": __version__, "python": platform.python_version()}
-        for package in _RECORDED_PACKAGES:
-            try:
-                versions[package] = metadata.version(package)
-            except metadata.PackageNotFoundError:
-                continue
         record = {
             "format": FORMAT,
             "configuration": self.configuration,
-            "versions": versions,
+            "versions": versions(),
             "platform": f"{sys.platform} {platform.machine()}",
             "command": sys.argv,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -356,8 +348,22 @@ def read_run(path: Path) -> Record:
 
 
 def read_summary(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a run directory's ``summary.csv``, none if there is no such file."""
-    return read_csv(path / "summary.csv")
+    """Return the rows of a run directory's ``summary.csv``, none if there is no such file.
+
+    Raises
+    ------
+    RunError
+        If it cannot be read, or a row is not as it was written.
+    """
+    file = path / "summary.csv"
+    rows = read_csv(file)
+    for number, row in enumerate(rows, 1):
+        if fault := garbled(row, SUMMARY_COLUMNS):
+            raise RunError(
+                f"{file}, row {number}: {fault}; restore the file, or remove it and give the same "
+                "command again, which writes it anew"
+            )
+    return rows
 
 
 def read_replies(path: Path) -> list[Record]:
@@ -377,35 +383,3 @@ def read_prompt(path: Path, digest: str) -> str:
 def read_attempts(path: Path) -> list[Record]:
     """Return every attempt and selection of a run directory, none if there is no such run."""
     return read_journal(path / "results_attempts.jsonl")
-
-
-def _place(record: Mapping[str, Any]) -> _Key:
-    """Return what tells task, length, sampler and trial, the same for journals and CSV files."""
-    return tuple(
-        str(record.get(column, "")) for column in ("function", "length", "sampler", "trial")
-    )
-
-
-def _way(record: Mapping[str, Any]) -> _Key:
-    """Return what tells the method and its model."""
-    return tuple(str(record.get(column, "")) for column in ("method", "model"))
-
-
-def _key(record: Mapping[str, Any]) -> _Key:
-    """Return what tells the cell of a journal's record.
-
-    A record without a method may name a model for reasons of its own: it is of a run of one method.
-    """
-    return _place(record) + (_way(record) if record.get("method") else ())
-
-
-def _by_cell(records: Iterable[Record]) -> dict[_Key, list[Record]]:
-    grouped: dict[_Key, list[Record]] = {}
-    for record in records:
-        grouped.setdefault(_key(record), []).append(record)
-    return grouped
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."

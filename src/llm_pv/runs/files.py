@@ -1,6 +1,7 @@
 """Writing whole files so that a reader sees the old one or the new one, never half of one."""
 
 import csv
+import errno
 import io
 import os
 import re
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from llm_pv.errors import RunError
+
+_DISK_ERRORS = (errno.EFBIG, errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")
 """Names of files under way, as `write_atomically` makes them."""
@@ -51,9 +54,26 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
                 temporary.unlink(missing_ok=True)
                 raise
     except OSError as error:
-        raise RunError(
-            f"cannot write {path}: {error.strerror or error}; free the disk or choose another --out"
-        ) from error
+        raise cannot_write(path, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> RunError:
+    """Return the error that says why a file of a run cannot be written, and what to do."""
+    if isinstance(error, FileNotFoundError):
+        return RunError(
+            f"cannot write {path}: {path.parent} is gone; put it back to go on with the run, or "
+            "start it anew"
+        )
+    return RunError(
+        f"cannot write {path}: {error.strerror or error}; free the disk or choose another --out"
+    )
+
+
+def disk_error(error: BaseException) -> RunError | None:
+    """Return what to end a run with if an error is that a disk takes no more, else None."""
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        return RunError(f"{error}; free the disk, or choose other directories")
+    return None
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_pv.errors import RepairWarning, RunError
-from llm_pv.runs.files import write_atomically
+from llm_pv.runs.files import cannot_write, write_atomically
 from llm_pv.runs.together import Together
 
 Record = dict[str, Any]
@@ -43,6 +43,7 @@ class Journal:
         self.path = path
         self.repaired = False
         self._sync = sync
+        self._behind = False
         self._write = Together(self._append_bytes)
         self._cut_torn_line()
 
@@ -75,11 +76,28 @@ class Journal:
                     raise
                 if self._sync:
                     os.fsync(file.fileno())
+                else:
+                    self._behind = True
         except OSError as error:
-            raise RunError(
-                f"cannot write {self.path}: {error.strerror or error}; "
-                "free the disk or choose another --out"
-            ) from error
+            raise cannot_write(self.path, error) from error
+
+    def sync(self) -> None:
+        """Return when everything appended so far is on the disk.
+
+        Raises
+        ------
+        RunError
+            If the disk does not take it.
+        """
+        if not self._behind:
+            return
+        self._behind = False  # first: what is appended meanwhile is not meant
+        try:
+            with self.path.open("ab") as file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            self._behind = True
+            raise cannot_write(self.path, error) from error
 
     def replace(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Put other records in place of all there are, to mend a run before anyone appends."""

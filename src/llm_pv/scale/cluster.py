@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -262,14 +263,15 @@ class Cluster:
         """Refuse the cluster if a machine of it could not do its part."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        asked = {}
+        asked = []  # several nodes may stand at one address
         for node in self._nodes():
             if self.needs.fitting(node["Resources"]):
                 there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
                 task = self._ray.remote(num_cpus=0, scheduling_strategy=there)(inspect)
-                asked[node["NodeManagerAddress"]] = task.remote(self.versions, confining)
-        obstacles = {}
-        for place, task in asked.items():
+                place = f"{node['NodeManagerAddress']} (node {node['NodeID'][:8]})"
+                asked.append((place, task.remote(self.versions, confining)))
+        obstacles = []
+        for place, task in asked:
             try:
                 obstacle = self._ray.get(task, timeout=INSPECT_SECONDS)
             except self._ray.exceptions.GetTimeoutError:
@@ -279,9 +281,9 @@ class Cluster:
             except self._ray.exceptions.RayError as error:
                 obstacle = f"it cannot run this package: {_last_line(error)}"
             if obstacle:
-                obstacles[place] = obstacle
+                obstacles.append((place, obstacle))
         if obstacles:
-            place, obstacle = next(iter(obstacles.items()))
+            place, obstacle = obstacles[0]
             more = f" (and {len(obstacles) - 1} more machines)" if len(obstacles) > 1 else ""
             raise ClusterError(f"{place}{more} of the cluster cannot be used: {obstacle}")
 
@@ -300,7 +302,8 @@ def connect(address: str) -> Any:
         raise MissingExtraError("ray", "ray", "run on a cluster") from error
     _refuse_unreachable(address)
     try:
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+        with _sigterm_as_it_was():
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     except ConnectionError as error:
         raise ClusterError(
             f"--ray {address}: no cluster runs here; begin one with ray start --head, or give the "
@@ -309,6 +312,19 @@ def connect(address: str) -> Any:
     except (RuntimeError, ValueError) as error:
         raise ClusterError(f"--ray {address}: {' '.join(str(error).split())}") from error
     return ray
+
+
+@contextmanager
+def _sigterm_as_it_was() -> Iterator[None]:
+    """Put back what SIGTERM does: Ray makes it end the process without a word of ours."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _refuse_unreachable(address: str) -> None:
@@ -322,11 +338,12 @@ def _refuse_unreachable(address: str) -> None:
     if where == "auto":
         return
     host, _, port = where.rpartition(":")
-    if not host or not port.isdecimal():
-        raise ConfigurationError(f"--ray {where}: give auto, or HOST:PORT such as 10.0.0.1:6379")
+    host = host.removeprefix("[").removesuffix("]")  # as an IPv6 address is written before a port
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise ConfigurationError(f"--ray {where!r}: give auto, or HOST:PORT such as 10.0.0.1:6379")
     try:
         socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise ClusterError(
             f"--ray {where}: no cluster answers there ({error}); begin one with ray start --head"
         ) from error

@@ -1,5 +1,6 @@
 """What a run asks of the machines of a cluster."""
 
+import math
 import platform
 from dataclasses import dataclass, field
 
@@ -28,10 +29,18 @@ class Needs:
     gpus: float = 0.0
 
     def __post_init__(self) -> None:
-        if not self.cpus > 0:
-            raise ConfigurationError(f"--ray-cpus is {self.cpus}; give a positive number")
-        if not self.gpus >= 0:
-            raise ConfigurationError(f"--ray-gpus is {self.gpus}; give 0 or more")
+        for option, value, least in (
+            ("--ray-cpus", self.cpus, "a positive number"),
+            ("--ray-gpus", self.gpus, "0 or more"),
+        ):
+            if not 0 <= value < math.inf or (not value and option == "--ray-cpus"):
+                raise ConfigurationError(f"{option} is {value}; give {least}")
+            if abs(value - round(value, 4)) > 1e-9:
+                raise ConfigurationError(f"{option} is {value}; give a multiple of 0.0001")
+        if self.gpus > 1 and self.gpus != int(self.gpus):
+            raise ConfigurationError(
+                f"--ray-gpus is {self.gpus}; give a whole number above 1, or a fraction below"
+            )
 
     def fitting(self, resources: dict[str, float]) -> int:
         """Return how many such tasks a machine with these resources runs at once."""

@@ -3,6 +3,7 @@
 Errors come back as values: Ray would wrap them in tracebacks of its own.
 """
 
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -180,4 +181,6 @@ def require_same(driver: Versions) -> None:
         With what differs.
     """
     if difference := driver.difference(Versions.here()):
-        raise ClusterError(f"{difference}; install the same on every machine")
+        raise ClusterError(
+            f"{difference}, there being {socket.gethostname()}; install the same on every machine"
+        )

@@ -77,6 +77,26 @@ class Budget:
         return max(12, int(70 * min(self._share, 1.0) ** 0.25))
 
     @property
+    def differing(self) -> int:
+        """The shortest conditions of which any two may differ."""
+        return max(100, int(6000 * math.sqrt(min(self._share, 1.0))))
+
+    @property
+    def gates(self) -> int:
+        """Conditions that are tried as gates before all others."""
+        return max(10, int(250 * min(self._share, 1.0)))
+
+    @property
+    def listed(self) -> int:
+        """Conditions for each class of which decision lists are made."""
+        return max(60, int(1200 * min(self._share, 1.0)))
+
+    @property
+    def points(self) -> int:
+        """Conditions for each class that points are given for."""
+        return max(20, int(150 * math.sqrt(min(self._share, 1.0))))
+
+    @property
     def joined(self) -> int:
         """Conditions that are joined with each other, all with all."""
         return max(20, int(2400 * math.sqrt(min(self._share, 4.0))))

@@ -12,6 +12,7 @@ from llm_pv.proposers.length_first.expressions import (
     Expression,
     Level,
     calculated,
+    constant,
 )
 from llm_pv.proposers.length_first.sequences import Category, literal
 from llm_pv.proposers.length_first.weights import choice_bits
@@ -36,6 +37,7 @@ def combined_columns(columns: Sequence[Expression]) -> Iterator[Expression]:
     yield from _extremes(columns)
     if len(columns) > MOST_COMBINED:
         return
+    yield from _of_three(columns)
     squares = [calculated(one, "*", one, one.bits + weights.SQUARE) for one in columns]
     squares = [square for square in squares if _is_exact(square.values)]
     yield from squares
@@ -108,6 +110,46 @@ def _extremes(columns: Sequence[Expression]) -> Iterator[Expression]:
             total = calculated(total, "+", one, bits)
             if not _is_exact(total.values):
                 return
+        yield total
+
+
+def _of_three(columns: Sequence[Expression]) -> Iterator[Expression]:
+    """Yield extremes of three columns, which of them is extreme, and sums that count some twice."""
+    complete = [one for one in columns if bool(np.isfinite(one.values).all())]
+    for three in itertools.combinations(complete, 3):
+        values = np.array([one.values for one in three])
+        codes = ", ".join(one.code for one in three)
+        needs = tuple(need for one in three for need in one.needs)
+        bits = sum(one.bits for one in three)
+        for word, extreme, where in (
+            ("max", values.max(axis=0), values.argmax(axis=0)),
+            ("min", values.min(axis=0), values.argmin(axis=0)),
+        ):
+            price = bits + weights.EXTREME_OF_TWO
+            yield Expression(f"{word}({codes})", price, extreme, needs=needs)
+            code = f"[{codes}].index({word}({codes}))"
+            price = bits + weights.LARGEST_OF
+            yield Expression(code, price, where.astype(np.float64), needs=needs)
+        for factors in itertools.product((1, 2), repeat=3):
+            if len(set(factors)) == 2:
+                yield from _weighted(three, factors)
+
+
+def _weighted(columns: Sequence[Expression], factors: Sequence[int]) -> Iterator[Expression]:
+    """Yield the sum of columns times 1 or 2, added in the order of its source."""
+    once = [one for one, factor in zip(columns, factors, strict=True) if factor == 1]
+    twice = [one for one, factor in zip(columns, factors, strict=True) if factor == 2]
+    bits = weights.PAIR_OPERATIONS["+"]
+    double = twice[0]
+    for one in twice[1:]:
+        double = calculated(double, "+", one, double.bits + one.bits + bits)
+    double = calculated(
+        constant(2, len(double.values)), "*", double, double.bits + weights.MULTIPLE
+    )
+    total = once[0]
+    for one in (*once[1:], double):
+        total = calculated(total, "+", one, total.bits + one.bits + bits)
+    if _is_exact(total.values):
         yield total
 
 

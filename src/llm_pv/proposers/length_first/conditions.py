@@ -213,15 +213,16 @@ def cuts_between(values: NDArray[np.float64], codes: NDArray[np.int64]) -> NDArr
 
 
 def digits_of(value: float) -> int:
-    """Return how many significant digits a number is written with.
+    """Return how many significant digits a number is written with, zeros after the point included.
 
     Examples
     --------
-    >>> [digits_of(value) for value in (40, 0.25, 1200)]
-    [1, 2, 2]
+    >>> [digits_of(value) for value in (40, 0.25, 1200, 0.002)]
+    [1, 2, 2, 3]
     """
-    mantissa = f"{value:.15e}".split("e")[0]
-    return max(1, len(mantissa.strip("-").replace(".", "").rstrip("0")))
+    mantissa, exponent = f"{value:.15e}".split("e")
+    significant = len(mantissa.strip("-").replace(".", "").rstrip("0"))
+    return max(1, significant + max(0, -1 - int(exponent)))
 
 
 def simplest_between(low: float, high: float) -> float:

@@ -15,6 +15,8 @@ from llm_pv.proposers.length_first.weights import integer_bits
 
 LONGEST_TOKEN = 4
 MOST_SYMBOLS_AS_RUNS = 6
+MOST_NUMBERS_WITH_DIGITS = 3
+"""Numbers in a row up to which their digits are looked at one by one."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,20 @@ def integer_lists_of_text(train: Sequence[str]) -> Iterator[Source]:
     if any(len(row.split()) > 1 for row in train):
         yield Source("lengths", "[len(word) for word in {s}.split()]", 5)
     alphabet = set().union(*train)
+    yield from _digits_and_parts(train, is_decimal=is_decimal)
     yield from _values_of_characters(alphabet, min(map(len, train)), is_decimal=is_decimal)
     yield from _shapes(alphabet, min(map(len, train)))
+
+
+def _digits_and_parts(train: Sequence[str], *, is_decimal: bool) -> Iterator[Source]:
+    """Yield the digits among other characters, and hexadecimal numbers of two digits."""
+    few = all(len(re.findall(r"\d+", row)) <= MOST_NUMBERS_WITH_DIGITS for row in train)
+    if not is_decimal and few and all(sum(map(str.isdecimal, row)) > 1 for row in train):
+        yield Source("digits", "[int(c) for c in {s} if c.isdecimal()]", 4)
+    hexadecimal = re.compile(r"#?([0-9A-Fa-f]{2}[:-]?)+")
+    if all(map(hexadecimal.fullmatch, train)) and re.search("[A-Fa-f]", "".join(train)):
+        template = '[int(part, 16) for part in re.findall(r"[0-9A-Fa-f]{{2}}", {s})]'
+        yield Source("parts", template, 3, imports(weights.REGEX))
 
 
 def _values_of_characters(
@@ -149,6 +163,9 @@ def made(
     if rows is None or not any(rows[:size]):
         return None
     lists = [row for row in rows if isinstance(row, list)]
+    texts = [row for row in rows if isinstance(row, str)]
+    if len(texts) == len(rows):
+        lists = texts  # type: ignore[assignment]
     if len(lists) != len(rows) or all(row == lists[0] for row in lists[:size]):
         return None
     if words and max(map(len, lists[:size])) < 2:

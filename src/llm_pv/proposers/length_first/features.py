@@ -19,8 +19,10 @@ from llm_pv.proposers.length_first.expressions import (
     Evaluator,
     Expression,
     Level,
+    as_numbers,
     calculated,
     compared,
+    constant,
 )
 from llm_pv.proposers.length_first.folds import folds_of
 from llm_pv.proposers.length_first.graphs import graph_expressions
@@ -55,8 +57,17 @@ def collect_features(
     parts = [
         part for whole in (*reading.texts, *reading.lists) for part in parts_of(whole, evaluator)
     ]
-    found = [*reading.numbers, *integer_numbers(reading.integers, evaluator), *reading.flags]
+    parts += reading.whole
+    found = [
+        *reading.numbers,
+        *reading.filled,
+        *integer_numbers(reading.integers, evaluator),
+        *reading.flags,
+    ]
     found += combined_columns(reading.numbers)
+    if reading.filled:
+        complete = [one for one in reading.numbers if bool(np.isfinite(one.values).all())]
+        found += combined_columns([*reading.filled, *complete])
     found += flags_counted(reading.flags)
     found += integer_flags(reading.integers, evaluator, problem.codes)
     found += _part_comparisons(parts)
@@ -65,7 +76,8 @@ def collect_features(
         found += bracket_flags(whole, evaluator, problem.size)
         items = list(_items(whole, evaluator, problem.size))
         found += items
-        if len(items) <= MOST_COMBINED_ITEMS and whole.code.startswith("numbers"):
+        found += _statistics_compared(whole, evaluator)
+        if len(items) <= MOST_COMBINED_ITEMS and whole.code.startswith(("numbers", "parts")):
             found += combined_columns(items)
     for graph in reading.graphs:
         found += graph_expressions(graph, evaluator, problem.size)
@@ -123,6 +135,24 @@ def _answers(
             yield answer
 
 
+def _statistics_compared(whole: Part, evaluator: Evaluator) -> Iterator[Expression]:
+    """Yield how the largest, the second largest, the sum ... of a list compare, times up to 3."""
+    if whole.is_text or not whole.code.isidentifier():
+        return
+    numbers = []
+    for template in weights.ORDER_STATISTICS:
+        answers = evaluator.run(template, {}, whole.rows, ())
+        values = None if answers is None else as_numbers(answers)
+        if values is not None:
+            code = template.format(s=whole.code)
+            numbers.append(Expression(code, 0.0, values, needs=whole.needs))
+    bits = whole.bits + weights.COMPARED_STATISTICS
+    for left, right in itertools.permutations(numbers, 2):
+        for factor in (2, 3):
+            many = calculated(constant(factor, len(right.values)), "*", right, bits)
+            yield from (compared(left, sign, many, bits) for sign in (">", "==", "<"))
+
+
 def _same_question(found: Sequence[Expression], parts: Sequence[Part]) -> list[Expression]:
     """Return what the same question to two corresponding parts says: which is larger, or neither.
 
@@ -149,6 +179,8 @@ def _same_question(found: Sequence[Expression], parts: Sequence[Part]) -> list[E
 def _corresponding(parts: Sequence[Part]) -> Iterator[tuple[str, str]]:
     """Yield the source of a part and of the part that mirrors it."""
     codes = {part.code for part in parts}
+    if {"deep", "shallow"} <= codes:
+        yield "deep", "shallow"
     for code in sorted(codes):
         for old, new in (
             ("[::2]", "[1::2]"),

@@ -1,5 +1,6 @@
 """Numbers and truth values that a loop over a sequence ends with: counts, sums, extremes, runs."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from llm_pv.proposers.length_first.expressions import (
     LARGEST_EXACT,
     Definition,
     Expression,
+    compared,
     imports,
 )
 from llm_pv.proposers.length_first.sequences import Part
@@ -31,6 +33,9 @@ CHUNK = 4_000_000
 SUMMED_TERMS = 12
 FILTERS = 24
 RUN_TESTS = 40
+FIRST_ITEM_TESTS = 80
+COMPARED_TESTS = 30
+"""The shortest tests of a loop whose counts are compared with each other."""
 
 
 @dataclass
@@ -96,8 +101,11 @@ def _folds_of_view(view: View, longest: float, steps: Steps) -> Iterator[Express
     yield from _of_terms(view, terms, allowance)
     if steps.take(4 * RUN_TESTS * view.size):
         yield from _places_and_runs(view, every[:RUN_TESTS], allowance)
+    yield from _counts_compared(view, tests, longest)
     if view.kind != "int":
         return
+    if view.names == ("a",) and steps.take(4 * FIRST_ITEM_TESTS * view.size):
+        yield from _first_items(view, tests[:FIRST_ITEM_TESTS])
     for term in terms[:3] if "i" in view.names or len(view.names) == 1 else ():
         if steps.take(3 * FILTERS * view.size):
             yield from _filtered(view, term, tests, allowance)
@@ -118,6 +126,41 @@ def _counts(view: View, tests: Sequence[Test], allowance: float) -> Iterator[Exp
                 code = f"{word}({test.code} {view.loop})"
                 needs = _needs(view, test.code)
                 yield Expression(code, bits + weights.ANY_OR_ALL, truth, needs=needs)
+
+
+def _counts_compared(view: View, tests: Sequence[Test], longest: float) -> Iterator[Expression]:
+    """Yield whether one test holds more often than another, over a whole sequence."""
+    if view.names != ("a",) or not view.loop.removeprefix("for a in ").isidentifier():
+        return
+    if view.kind == "char" and len(np.unique(view.items[0])) <= 2:
+        return  # the length and one count say it all
+    some = [test for test in tests if " % " not in test.code][:COMPARED_TESTS]
+    totals = view.totals(np.array([test.truth for test in some], dtype=np.uint8)) if some else ()
+    for (index, left), (other, right) in itertools.combinations(enumerate(some), 2):
+        bits = view.bits + left.bits + right.bits + weights.COUNTS_COMPARED
+        if bits > longest + weights.COUNTS_COMPARED:
+            continue
+        first, second = (
+            Expression(f"sum({test.code} {view.loop})", 0.0, total, needs=_needs(view, test.code))
+            for test, total in ((left, totals[index]), (right, totals[other]))
+        )
+        yield from (compared(first, sign, second, bits) for sign in (">", "==", "<"))
+
+
+def _first_items(view: View, tests: Sequence[Test]) -> Iterator[Expression]:
+    """Yield the first item that passes a test, 0 if none does."""
+    never = 2**40
+    ends = np.cumsum(view.counts)
+    for test in tests:
+        where = np.where(test.truth, view.places, never)[None, :]
+        first = view.folded(np.minimum, where, never)[0]
+        found = first != never
+        places = (ends - view.counts + np.where(found, first, 0)).astype(np.int64)
+        items = view.items[0][np.minimum(places, view.size - 1)]
+        bits = view.bits + test.bits + weights.FIRST_ITEM
+        code = f"next((a {view.loop} if {test.code}), 0)"
+        values = np.where(found, items, 0).astype(np.float64)
+        yield Expression(code, bits, values, needs=_needs(view, test.code))
 
 
 def _of_terms(view: View, terms: Sequence[Term], allowance: float) -> Iterator[Expression]:

@@ -199,9 +199,25 @@ def _between_named(edges: Part, size: int) -> Iterator[Invariant]:
             yield Invariant(template, 6.0, (DISTANCE,))
 
 
+def _of_ends(edges: Part) -> Iterator[Invariant]:
+    """Yield distances and degrees of the lowest, highest, first and last vertex."""
+    key = ", key=int" if str(edges.rows[0][0][0]).isdecimal() else ""  # type: ignore[index]
+    lowest, highest = (f"{word}(chain(*{{s}}){key})" for word in ("min", "max"))
+    chain = imports(("from itertools import chain",))
+    yield Invariant(f"distance({{s}}, {lowest}, {highest})", 5.5, (DISTANCE, *chain))
+    yield Invariant("distance({s}, {s}[0][0], {s}[-1][-1])", 6.0, (DISTANCE,))
+    for vertex, needs in (
+        (lowest, chain),
+        (highest, chain),
+        ("{s}[0][0]", ()),
+        ("{s}[-1][-1]", ()),
+    ):
+        yield Invariant(f"sum({vertex} in edge for edge in {{s}})", 6.0, needs)
+
+
 def graph_expressions(edges: Part, evaluator: Evaluator, size: int) -> Iterator[Expression]:
     """Yield the numbers and truth values read off edges."""
-    numbers = (*NUMBERS, *_between_named(edges, size))
+    numbers = (*NUMBERS, *_of_ends(edges), *_between_named(edges, size))
     for group, is_flag in ((numbers, False), (FLAGS, True)):
         for invariant in group:
             values = evaluator.run(invariant.template, {}, edges.rows, invariant.needs)

@@ -21,6 +21,8 @@ BLOCK = 200
 BEAM = 150
 """Joined conditions that are joined once more."""
 ROUNDS = 3
+MOST_MISTAKES = 4
+"""Mistakes of a difference up to which it is looked at."""
 
 CELLS = ((1, 1), (1, 0), (0, 1), (0, 0))
 """The four ways two conditions can turn out. The condition "this cell" is a conjunction, "not this
@@ -48,6 +50,38 @@ def best_joined(
         bits = np.array([one.condition.bits for one in beam])
         left = Conditions([ready(one.condition) for one in beam], truth, bits)
     return found
+
+
+def best_differing(
+    conditions: Conditions,
+    target: Target,
+    capacity: int,
+    expired: Callable[[], bool],
+    count: Callable[[int], None],
+) -> list[Scored]:
+    """Return the cheapest pairs of which exactly one holds, or not so: alone, neither says much."""
+    pool = conditions
+    signs = np.where(pool.truth[:, target.rows], 1.0, -1.0).astype(np.float32)
+    wanted = np.where(target.members, -1.0, 1.0).astype(np.float32)
+    board = Board(capacity)
+    for start in range(0, len(pool), BLOCK):
+        if expired():
+            break
+        # Where two differ the product of their signs is -1: its sum with the wanted sign counts.
+        agreed = (signs[start : start + BLOCK] * wanted) @ signs[start:].T
+        rows, columns = np.nonzero(np.abs(agreed) >= target.size - 2 * MOST_MISTAKES)
+        later = rows < columns
+        rows, columns = rows[later], columns[later]
+        same = agreed[rows, columns] < 0
+        mistakes = ((target.size - np.abs(agreed[rows, columns])) / 2).astype(np.int64)
+        bits = pool.bits[rows + start] + pool.bits[columns + start] + CONJUNCTION + NEGATION * same
+        notes = np.stack([rows + start, columns + start, np.where(same, 9, 8)])
+        board.offer(bits + target.prices[mistakes], notes)
+    count(len(pool) * len(pool) // 2)
+    return [
+        scored(_written(pool.written(first), pool.written(second), kind), target)
+        for first, second, kind in board.best().tolist()
+    ]
 
 
 def _join(

@@ -1,5 +1,6 @@
 """Substrings, prefixes and suffixes found in the training rows themselves."""
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -39,8 +40,9 @@ def mine(text: Part, codes: NDArray[np.int64], classes: int) -> list[Expression]
     found: list[Expression] = []
     alphabet = len(set().union(*train))
     for kind, occurrences in (*kinds, ("endswith", _affixes(train, -1))):
-        words = _telling(occurrences, codes, classes)
-        found.extend(_written(kind, word, text, alphabet) for word in words)
+        for word in _telling(occurrences, codes, classes):
+            share = occurrences[word].bit_count() / size
+            found.append(_written(kind, word, text, alphabet, share))
     patterns = _telling(_patterns(train), codes, classes)
     found.extend(_searched(pattern, text, alphabet) for pattern in patterns)
     return found
@@ -188,9 +190,12 @@ def information(
     return np.asarray((before - after) / total)
 
 
-def _written(kind: str, word: str, text: Part, alphabet: int) -> Expression:
+def _written(kind: str, word: str, text: Part, alphabet: int, share: float) -> Expression:
+    """Write one condition; its word is spelt, or pointed at where a row has it, the cheaper."""
     rows = [str(row) for row in text.rows]
-    length = integer_bits(len(word)) / 2 + len(word) * choice_bits(alphabet)
+    places = 1 if kind != "in" else max(1, sum(map(len, rows)) // len(rows))
+    pointed = choice_bits(places) - math.log2(share) + weights.POINTED
+    length = integer_bits(len(word)) / 2 + min(len(word) * choice_bits(alphabet), pointed)
     quoted = literal(word)
     if kind == "in":
         code, opposite = f"{quoted} in {text.code}", f"{quoted} not in {text.code}"

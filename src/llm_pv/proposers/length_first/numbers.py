@@ -56,7 +56,9 @@ def integer_numbers(integers: Sequence[Integers], evaluator: Evaluator) -> Itera
             numbers = None if values is None else as_numbers(values)
             if numbers is not None:
                 code = primitive.template.format(s=integer.code)
-                yield Expression(code, integer.bits + primitive.bits, numbers, needs=integer.needs)
+                needs = (*integer.needs, *imports(primitive.imports))
+                yield Expression(code, integer.bits + primitive.bits, numbers, needs=needs)
+        yield from _distances(integer)
     for index, left in enumerate(integers):
         for right in integers[index + 1 :]:
             numbers = as_numbers(
@@ -66,6 +68,15 @@ def integer_numbers(integers: Sequence[Integers], evaluator: Evaluator) -> Itera
                 code = f"math.gcd({left.code}, {right.code})"
                 needs = (*left.needs, *right.needs, *imports(weights.MATH))
                 yield Expression(code, left.bits + right.bits + weights.GCD, numbers, needs=needs)
+
+
+def _distances(integer: Integers) -> Iterator[Expression]:
+    """Yield how far a number is from the nearest multiple of a common modulus."""
+    bits = integer.bits + weights.NEAREST_MULTIPLE + choice_bits(len(weights.NEAREST_MULTIPLES))
+    for modulus in weights.NEAREST_MULTIPLES:
+        code = f"min({integer.code} % {modulus}, -{integer.code} % {modulus})"
+        distances = np.array([min(n % modulus, -n % modulus) for n in integer.rows], np.float64)
+        yield Expression(code, bits, distances, needs=integer.needs)
 
 
 def integer_flags(

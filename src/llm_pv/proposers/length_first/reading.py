@@ -20,6 +20,7 @@ from llm_pv.proposers.length_first.expressions import (
     imports,
 )
 from llm_pv.proposers.length_first.graphs import COUNTER, LISTS, edges_of
+from llm_pv.proposers.length_first.nesting import deepest_bracket, nested_sources
 from llm_pv.proposers.length_first.problem import Problem
 from llm_pv.proposers.length_first.sequences import Category, Part, is_writable, literal
 from llm_pv.proposers.length_first.weights import (
@@ -36,6 +37,7 @@ RESERVED = {
     *["x", "f", "i", "a", "b", "c", "math", "re", "accumulate", "groupby", "pairwise"],
     *["combinations", "Counter", "calendar", "date", "datetime", "run", "holds", "vertex", "edge"],
     *["balanced", "is_prime", "prime_factors", "divisors", "component_sizes", "triangles"],
+    *["between_depths", "pairs_within", "deepest", "chain", "part", "total"],
     *["is_bipartite", "has_directed_cycle", "longest_distance", "number", "word", "state"],
 }
 
@@ -70,6 +72,10 @@ class Reading:
         Lists of words.
     graphs
         Lists of edges.
+    whole
+        Strings and lists that are looked at as a whole only.
+    filled
+        Numeric columns with 0 for what is missing.
     names
         Local names given away.
     """
@@ -82,6 +88,8 @@ class Reading:
     categories: list[Category]
     words: list[Part] = field(default_factory=list)
     graphs: list[Part] = field(default_factory=list)
+    whole: list[Part] = field(default_factory=list)
+    filled: list[Expression] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
 
     def fresh_name(self, wanted: str) -> str:
@@ -126,6 +134,7 @@ def _read_text(whole: Part, reading: Reading, evaluator: Evaluator, size: int) -
     is_date = all(DATE.match(row) for row in train)
     penalty = weights.CHARACTERS_OF_OTHERS if is_list or is_graph or is_date else 0.0
     _read_lists(whole, reading, evaluator, size, is_list=is_list)
+    _read_nested(whole, reading, evaluator, size)
     whole = replace(whole, bits=whole.bits + penalty)
     texts = [whole]
     for source in _text_sources(train) if not (is_list or is_graph) else ():
@@ -140,6 +149,17 @@ def _read_text(whole: Part, reading: Reading, evaluator: Evaluator, size: int) -
         for integer in integers[:1]:
             _read_factors(integer, reading, evaluator, size)
         _read_dates(text, reading, evaluator)
+
+
+def _read_nested(whole: Part, reading: Reading, evaluator: Evaluator, size: int) -> None:
+    """Add what lies how deep in brackets."""
+    if reading.graphs:
+        return
+    for source in nested_sources([str(row) for row in whole.rows[:size]]):
+        part = _named(source, whole, reading, evaluator, size)
+        reading.whole.extend([part] if part else [])
+    category = deepest_bracket(whole, evaluator, size)
+    reading.categories.extend([category] if category else [])
 
 
 def _read_factors(integer: Integers, reading: Reading, evaluator: Evaluator, size: int) -> None:
@@ -290,6 +310,10 @@ def _read_column(
         numbers = _numeric_column(code, bits, values, reading.fresh_name(name))
         if numbers is not None:
             reading.numbers.append(numbers)
+            if missing:
+                filled = np.where(np.isnan(numbers.values), 0.0, numbers.values)
+                price = bits + weights.MISSING_AS_ZERO
+                reading.filled.append(Expression(f"({code} or 0)", price, filled))
             return
     reading.categories.append(Category(code, bits, values))
     is_text = all(isinstance(value, str) for value in present)

@@ -144,6 +144,18 @@ def telling(conditions: Conditions, target: Target, most: int) -> Conditions:
     """
     if len(conditions) <= most:
         return conditions
+    return conditions.chosen(_telling(conditions, target, most))
+
+
+def telling_of_any(conditions: Conditions, targets: list[Target], most: int) -> Conditions:
+    """Return what is worth joining for any of several targets, up to ``most`` for each."""
+    if len(conditions) <= most:
+        return conditions
+    chosen = [_telling(conditions, target, most) for target in targets]
+    return conditions.chosen(np.unique(np.concatenate(chosen)))
+
+
+def _telling(conditions: Conditions, target: Target, most: int) -> NDArray[np.int64]:
     members = target.members.astype(np.float32)
     positives = np.empty(len(conditions))
     total = np.empty(len(conditions))
@@ -156,7 +168,7 @@ def telling(conditions: Conditions, target: Target, most: int) -> Conditions:
     by_gain = np.argsort(conditions.bits - gain * target.size, kind="stable")
     chosen = dict.fromkeys(by_gain[: most * 2 // 3].tolist())
     chosen.update(dict.fromkeys(range(most - len(chosen))))
-    return conditions.chosen(np.array(sorted(chosen)))
+    return np.array(sorted(chosen))
 
 
 def with_found(conditions: Conditions, found: list[Scored], target: Target) -> Conditions:

@@ -23,11 +23,14 @@ from llm_pv.proposers.base import Proposal
 from llm_pv.proposers.length_first import weights
 from llm_pv.proposers.length_first.arithmetic import best_arithmetic, with_multiples
 from llm_pv.proposers.length_first.automata import best_automata
+from llm_pv.proposers.length_first.boundaries import with_other_cuts
 from llm_pv.proposers.length_first.budget import Budget
 from llm_pv.proposers.length_first.conditions import Conditions, collect_conditions
 from llm_pv.proposers.length_first.coordinates import telling_positions
+from llm_pv.proposers.length_first.decisions import best_decision_lists
 from llm_pv.proposers.length_first.features import collect_features
-from llm_pv.proposers.length_first.joining import best_joined
+from llm_pv.proposers.length_first.gates import best_gated
+from llm_pv.proposers.length_first.joining import best_differing, best_joined
 from llm_pv.proposers.length_first.ladders import best_ladders
 from llm_pv.proposers.length_first.linear_gf2 import best_count_parities, best_position_parities
 from llm_pv.proposers.length_first.lookups import best_lookups
@@ -38,7 +41,15 @@ from llm_pv.proposers.length_first.programs import Candidate, condition_body, so
 from llm_pv.proposers.length_first.reading import Reading
 from llm_pv.proposers.length_first.rivals import rivals_of
 from llm_pv.proposers.length_first.scan import best_scanned
-from llm_pv.proposers.length_first.scoring import Scored, Target, best_single, telling, with_found
+from llm_pv.proposers.length_first.scorecards import scored_sums
+from llm_pv.proposers.length_first.scoring import (
+    Scored,
+    Target,
+    best_single,
+    telling,
+    telling_of_any,
+    with_found,
+)
 from llm_pv.proposers.length_first.sequences import Features
 from llm_pv.proposers.length_first.trees import (
     Branch,
@@ -202,7 +213,14 @@ def search(
     run.report("automata and ladders")
     for text in reading.texts[:3]:
         run.found += best_automata(text, problem, budget.folding)
-    run.found += best_ladders(features.numbers, problem)
+    targets = _targets(problem)
+    points = scored_sums(
+        telling_of_any(conditions, targets, budget.points), reading.numbers, problem
+    )
+    run.found += best_ladders([*features.numbers, *points], problem)
+    if len(problem.classes) == 2:
+        found = best_scanned(points, targets[1], KEPT_PER_STAGE, expired, run.count)
+        run.found += [_two_way(one, problem, 1) for one in found]
     _search_classes(run, features, reading, conditions)
     run.report("growing trees")
     most = problem.codes == np.bincount(problem.codes).argmax()
@@ -212,6 +230,8 @@ def search(
     if problem.noise and rules:
         # A longer rule that fits a wrong label or two by chance would pass for the better one.
         rules = [rule for rule in rules if rule.cost <= rules[0].cost + weights.NOISE_SLACK]
+    variants = with_other_cuts(rules, problem)
+    rules = [*rules[: MOST_RULES - len(variants)], *variants]
     run.report("done")
     return [*rules, *_ranked(trees, np.inf), baseline]
 
@@ -227,15 +247,43 @@ def _search_classes(
         target = Target.of(everything, problem.codes == 1, problem.noise)
         found = _conditions_for(run, features, reading, conditions, target)
         run.found += [_two_way(one, problem, 1) for one in found]
+        run.report("gates")
+        run.found += best_gated(
+            conditions,
+            problem,
+            KEPT_PER_STAGE,
+            run.budget.gates,
+            expired=run.expired,
+            count=run.count,
+        )
         return
+
+    tests: list[Scored] = []
 
     def cheapest(code: int, rows: NDArray[np.int64]) -> Scored | None:
         target = Target.of(rows, problem.codes[rows] == code, problem.noise)
         found = _conditions_for(run, features, reading, conditions, target)
+        if len(rows) == problem.size:
+            tests.extend(sorted(found, key=lambda one: one.cost)[:KEPT_PER_STAGE])
         return min(found, key=lambda one: one.cost) if found else None
 
     if classes <= MOST_CLASSES:
         run.found += _decision_lists(cheapest, problem)
+    if run.expired():
+        return
+    run.report("decision lists")
+    targets = _targets(problem)
+    pool = with_found(telling_of_any(conditions, targets, run.budget.listed), tests, targets[0])
+    run.found += best_decision_lists(pool, features, problem)
+
+
+def _targets(problem: Problem) -> list[Target]:
+    """Return one target for each class, on all training rows."""
+    everything = np.arange(problem.size)
+    return [
+        Target.of(everything, problem.codes == code, problem.noise)
+        for code in range(len(problem.classes))
+    ]
 
 
 def _decision_lists(
@@ -303,6 +351,9 @@ def _conditions_for(
         return found
     run.report("joined conditions")
     chosen = telling(conditions, target, _pool(run))
+    short = conditions.chosen(np.arange(min(len(conditions), run.budget.differing)))
+    differing = best_differing(short, target, KEPT_PER_STAGE, run.expired, run.count)
+    found += differing
     chosen = with_found(chosen, [*scanned, *paired, *weighted], target)
     found += best_joined(chosen, target, KEPT_PER_STAGE, run.expired, run.count)
     return found

@@ -138,6 +138,8 @@ def _integer_tests(view: View) -> Iterator[Test]:
         yield Test("a == i", 2.0, a == columns["i"])
         yield Test("a > i", 2.0, a > columns["i"])
         return
+    if "c" not in columns:
+        yield from _memberships(view, columns)
     if "b" not in columns:
         return
     b = columns["b"]
@@ -161,6 +163,25 @@ def _integer_tests(view: View) -> Iterator[Test]:
         yield Test("a > b > c", 1.5, (a > b) & (b > c))
         yield Test("a == b == c", 1.5, (a == b) & (b == c))
         yield Test("a + b == c", 2.5, a + b == c)
+
+
+def _memberships(view: View, columns: dict[str, Column]) -> Iterator[Test]:
+    """Yield whether a number made of items is an item too, of the same named sequence."""
+    code = view.loop.removeprefix("for a in ")
+    code = code.removeprefix("for a, b in combinations(").removesuffix(", 2)")
+    if not code.isidentifier():
+        return
+    a, b = columns["a"], columns.get("b")
+    owners = np.repeat(np.arange(len(view.counts)), view.counts) * (1 << 34)
+    present = np.unique(np.concatenate([owners + column for column in columns.values()]))
+    sought = [("a + 1", 1.5, a + 1), ("2 * a", 1.5, 2 * a)]
+    if b is not None:
+        sought = [("a + b", 1.0, a + b), ("abs(a - b)", 1.0, np.abs(a - b))]
+    elif (a < 0).any():
+        sought.append(("-a", 1.0, -a))
+    for text, bits, values in sought:
+        truth = np.isin(owners + values, present)
+        yield Test(f"{text} in {code}", bits + weights.ITEM_MEMBERSHIP, truth)
 
 
 def _tests_of_number(term: Term) -> Iterator[Test]:

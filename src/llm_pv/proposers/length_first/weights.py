@@ -45,6 +45,7 @@ class Primitive:
 
 GROUPBY = ("from itertools import groupby",)
 COUNTER = ("from collections import Counter",)
+ACCUMULATE = ("from itertools import accumulate",)
 MATH = ("import math",)
 REGEX = ("import re",)
 PAIRWISE = ("from itertools import pairwise",)
@@ -56,8 +57,12 @@ from both ends inwards, both halves side by side, every two items."""
 TEST_REMAINDER, TEST_EQUAL, TEST_CUT, TEST_JOINED = 1.0, 1.0, 1.5, 1.5
 """Tests of an item, and joining two of them."""
 COUNT, ANY_OR_ALL, SUM, EXTREME, DISTINCT = 1.0, 1.5, 1.0, 2.0, 2.5
-FIRST_PLACE, LONGEST_RUN, FILTERED = 3.5, 4.0, 2.5
+FIRST_PLACE, LONGEST_RUN, FILTERED, FIRST_ITEM = 3.5, 4.0, 2.5, 2.0
 """What a loop ends with."""
+COUNTS_COMPARED = 5.0
+"""Two counts of one loop compared with each other, neither test included."""
+ITEM_MEMBERSHIP = 2.5
+"""A test whether the sequence has an item, the number that is sought not included."""
 
 SLICES = (
     Primitive("{s}", 1),
@@ -156,8 +161,22 @@ LIST_NUMBERS = (
     Primitive("len({s}) * {s}[-1]", 7),
     Primitive("len({s}) * {s}[0]", 7),
     Primitive("max(Counter({s}).values(), default=0)", 6, COUNTER),
+    Primitive("max({s}) - min({s})", 5.5),
+    Primitive("max(accumulate({s}, lambda total, a: max(total, 0) + a))", 6, ACCUMULATE),
+    Primitive("min(accumulate({s}, lambda total, a: min(total, 0) + a))", 7, ACCUMULATE),
 )
-"""Numbers read off a list of integers."""
+"""Numbers read off a list of integers; the last two are the best and worst sums of a stretch."""
+ORDER_STATISTICS = (
+    "max({s})",
+    "sorted({s})[-2]",
+    "sorted({s})[1]",
+    "min({s})",
+    "sum({s})",
+    "len({s})",
+)
+"""Numbers of a list whose small multiples are compared with each other."""
+COMPARED_STATISTICS = 8.0
+"""Two of these compared, and a factor up to three."""
 LIST_COUNT = Primitive("{s}.count({c})", 4)
 """How often a list holds one value."""
 
@@ -200,8 +219,12 @@ NUMBER_NUMBERS = (
     Primitive("{s}", 1),
     Primitive("{s}.bit_length()", 5),
     Primitive("{s}.bit_count()", 5),
+    Primitive("abs({s} - round(math.sqrt({s})) ** 2)", 6, MATH),
 )
 """Numbers read off one integer."""
+NEAREST_MULTIPLES = (5, 7, 9, 10, 11, 12, 13, 25, 50, 60, 100, 1000)
+NEAREST_MULTIPLE = 5.0
+"""How far a number is from a multiple of one of these, the choice not included."""
 NUMBER_FLAGS = (
     Primitive("math.isqrt({s}) ** 2 == {s}", 5, MATH, comparison=True),
     Primitive("round(abs({s}) ** (1 / 3)) ** 3 == abs({s})", 7, comparison=True),
@@ -227,6 +250,14 @@ DATE_NUMBERS = (
     Primitive("60 * int({s}[:2]) + int({s}.split(':')[1])", 4),
     Primitive("datetime.fromisoformat({s}).hour", 4, _DATETIME),
     Primitive("datetime.fromisoformat({s}).weekday()", 5, _DATETIME),
+    *(
+        Primitive(template.replace("{f}", form), bits, _DATETIME)
+        for form in ("%I:%M %p", "%I:%M:%S %p", "%I:%M%p")
+        for template, bits in (
+            ('datetime.strptime({s}, "{f}").hour', 4),
+            ('(datetime.strptime({s}, "{f}") - datetime(1900, 1, 1)).seconds // 60', 4.5),
+        )
+    ),
 )
 """Numbers read off a date or a time of day."""
 CHARACTERS_OF_OTHERS = 3.5
@@ -246,6 +277,10 @@ SAME_QUESTION = 3.5
 """Asking of a second part what was asked of a first, and comparing the answers."""
 EXTREME_OF_TWO = 4.0
 """The larger, the smaller, or the distance of two numbers."""
+MISSING_AS_ZERO = 1.0
+"""Reading a missing number as 0."""
+LARGEST_OF = 5.0
+"""Which of a few numbers is the largest, or the smallest, the numbers not included."""
 ALL_COLUMNS = 6.0
 """A sum or an extreme of all columns of numbers, or a count of those that are true."""
 MULTIPLE = 2.0
@@ -263,12 +298,18 @@ SUBSTRING = 3.0
 AFFIX = 3.0
 PATTERN = 4.0
 """A pattern with wildcards or kinds of characters, its places not included."""
+POINTED = 2.0
+"""Taking a word from a row that has it instead of spelling it, row and place not included."""
 MEMBERSHIP = 3.0
 POSITION = 2.0
 """One character by its position, neither position nor character included."""
 NEGATION = 1.0
 CONJUNCTION = 2.0
 """Joining two conditions by and, or, or their being different."""
+NESTED = 3.0
+"""Looking at how deep brackets lie, or at what lies so deep."""
+GATE = 3.0
+"""Asking one condition which of two others answers, none of the three included."""
 BRACKETS = 6.0
 PARITY_OF_SET = 5.0
 """An odd number among chosen positions, the choice not included."""

@@ -1,0 +1,264 @@
+"""``llm-pv agent``: an autonomous agent on the benchmark's data sets, or on a user's rows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Group, Parameter
+
+from llm_pv.cli.baselines import BenchmarkOptions, SizeOptions
+from llm_pv.cli.folders import free_folder, new_folder
+from llm_pv.cli.grid_options import StrictDrawingOptions
+from llm_pv.cli.model_options import (
+    ModelChoice,
+    disclose,
+    disclose_tasks,
+    preview_record,
+    print_preview,
+)
+from llm_pv.cli.options import (
+    Format,
+    Rows,
+    SandboxOptions,
+    ValidatedReadingOptions,
+    given,
+    parse_types,
+)
+from llm_pv.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from llm_pv.grid.request import GridRequest
+    from llm_pv.proposers.agent import Agent
+
+_AGENT = Group("Agent", sort_key=1)
+_OUTPUT = Group("Output", sort_key=6)
+
+
+@Parameter(name="*", group=_AGENT)
+@dataclass(frozen=True)
+class AgentOptions:
+    """What the agent may do in each trial, and what all trials may cost."""
+
+    steps: int = 30
+    "Calls of the Python tool in each trial."
+    seconds: float = 1_800.0
+    "Seconds of the model and its tool in each trial; then it has to hand in."
+    prompt_rows: int = 10
+    "Training rows in the prompt; the tool holds all."
+    trials: int | None = None
+    "Independent repetitions on the benchmark; default 5."
+    seed: int | None = None
+    "What everything random is spawned from; default 42 on the benchmark, 0 on rows."
+    tool_cpu_seconds: float = 10.0
+    "CPU seconds of one step."
+    tool_memory_mb: int = 1024
+    "Memory of one step, in MB."
+    tool_output: int = 10_000
+    "Characters a step may return."
+    budget_usd: float | None = None
+    "Stop before calls come to more US dollars."
+    budget_tokens: int | None = None
+    "Stop before calls come to more tokens."
+    concurrency: int = 5
+    "Trials under way at once."
+    transfer: bool = True
+    "Score what was handed in on hard data and at other lengths too."
+    dry_run: Annotated[bool, Parameter(negative="")] = False
+    "Show the exact first request, its tokens and what it may cost, and call nobody."
+
+
+def agent(
+    data: Rows | None = None,
+    /,
+    *,
+    model: ModelChoice = ModelChoice(),
+    agent: AgentOptions = AgentOptions(),
+    sizes: SizeOptions = SizeOptions(),
+    benchmark: BenchmarkOptions = BenchmarkOptions(),
+    drawing: StrictDrawingOptions = StrictDrawingOptions(),
+    rows: ValidatedReadingOptions = ValidatedReadingOptions(),
+    out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
+    format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
+    sandbox: SandboxOptions = SandboxOptions(),
+) -> int:
+    """Let a model explore training rows with a Python tool and hand in a program or a model.
+
+    One conversation a trial; what is handed in runs confined and is scored like any program, on
+    the same rows as the other methods. The same command with the same --out goes on with a run
+    that was interrupted, and asks nothing again.
+
+    Parameters
+    ----------
+    data
+        CSV, TSV, Parquet, JSONL, or text lines `input -> label`; - for standard input. Without it
+        the benchmark's tasks are explored.
+    out
+        Run directory; default a new folder under runs/.
+    format
+        How the results are shown: table, or one JSON object.
+    """
+    if model.model is None:
+        raise ConfigurationError("an agent is a model: name it with --model PROVIDER:NAME")
+    if model.batch:
+        raise ConfigurationError("--batch waits up to a day for each step: leave it out")
+    request = None
+    if data is None:
+        _refuse(given(rows), "with a file of rows alone: name the file, or leave the option out")
+        request = _request(agent, sizes, benchmark, drawing)
+        request.plan()  # what is wrong with the request shows before a sandbox starts
+    else:
+        # --trials and --seed have words of their own on rows.
+        benchmark_only = {"--concurrency": "--concurrency", "--transfer": "--no-transfer"}
+        alone = given(benchmark) + given(drawing)
+        alone += [benchmark_only[name] for name in given(agent) if name in benchmark_only]
+        _refuse(alone, "with the benchmark alone: leave the option out, or the file")
+        if agent.trials not in (None, 1):
+            raise ConfigurationError("--trials is for the benchmark: rows of yours have one trial")
+    with open_agent(model, agent, sandbox) as opened:
+        if request is not None:
+            return _explore_tasks(
+                opened, request, agent, drawing, sandbox=sandbox, out=out, format=format
+            )
+        assert data is not None
+        return _explore_rows(
+            opened, data, agent, sizes, rows, sandbox=sandbox, out=out, format=format
+        )
+
+
+def open_agent(model: ModelChoice, options: AgentOptions, sandbox: SandboxOptions) -> "Agent":
+    """Return the agent; close it, or use it as a context manager.
+
+    Raises
+    ------
+    ConfigurationError, CredentialError, MissingExtraError
+        If the model cannot be asked so.
+    """
+    from llm_pv.models.registry import make_model
+    from llm_pv.proposers.agent import Agent
+    from llm_pv.proposers.spending import Budget
+    from llm_pv.sandbox import ToolLimits
+
+    assert model.model is not None
+    limits = ToolLimits(
+        cpu_seconds=options.tool_cpu_seconds,
+        wall_seconds=2 * options.tool_cpu_seconds,
+        memory_bytes=options.tool_memory_mb * 1024 * 1024,
+        output_characters=options.tool_output,
+    )
+    budget = Budget(options.budget_usd, options.budget_tokens)
+    opened = make_model(model.model, model.options(offline=options.dry_run))
+    try:
+        return Agent(
+            opened,
+            steps=options.steps,
+            seconds=options.seconds,
+            prompt_rows=options.prompt_rows,
+            tool_limits=limits,
+            allow_unconfined=sandbox.allow_unconfined,
+            backend=sandbox.sandbox,
+            budget=budget,
+        )
+    except BaseException:
+        opened.close()
+        raise
+
+
+def _request(
+    agent: AgentOptions,
+    sizes: SizeOptions,
+    benchmark: BenchmarkOptions,
+    drawing: StrictDrawingOptions,
+) -> "GridRequest":
+    from llm_pv.grid.request import GridRequest
+
+    wanted = {
+        "trials": agent.trials,
+        "seed": agent.seed,
+        "train_size": sizes.train_size,
+        "validation_size": sizes.validation_size,
+        "test_size": sizes.test_size,
+    }
+    return GridRequest(
+        functions=benchmark.functions,
+        lengths=benchmark.lengths,
+        same_data=benchmark.same_data,
+        sampler=drawing.sampler,
+        strict_sizes=drawing.strict_sizes,
+        table=drawing.table,
+        raw_tables=drawing.raw_tables,
+        **{name: value for name, value in wanted.items() if value is not None},
+    )
+
+
+def _refuse(options: list[str], why: str) -> None:
+    if options:
+        raise ConfigurationError(f"{', '.join(options)} goes {why}")
+
+
+def _explore_tasks(
+    agent: "Agent",
+    request: "GridRequest",
+    options: AgentOptions,
+    drawing: StrictDrawingOptions,
+    *,
+    sandbox: SandboxOptions,
+    out: Path | None,
+    format: Format,  # noqa: A002
+) -> int:
+    from llm_pv.cli.synthesize import preview_grid, run_and_report
+    from llm_pv.learning import Search
+
+    if options.dry_run:
+        return preview_grid(agent, request, format)
+    disclose_tasks(agent)
+    return run_and_report(
+        request,
+        Search(agent, concurrency=options.concurrency),
+        dataset_dir=drawing.dataset_dir,
+        sandbox=sandbox,
+        transfer=options.transfer,
+        out=out or free_folder("agent"),
+        format=format,
+    )
+
+
+def _explore_rows(
+    agent: "Agent",
+    data: str,
+    options: AgentOptions,
+    sizes: SizeOptions,
+    rows: ValidatedReadingOptions,
+    *,
+    sandbox: SandboxOptions,
+    out: Path | None,
+    format: Format,  # noqa: A002
+) -> int:
+    from llm_pv import learning
+    from llm_pv.cli.learn import learn_and_show
+
+    seed = options.seed or 0
+    splits = learning.read_splits(
+        data,
+        target=rows.target,
+        types=parse_types(rows.types),
+        data_format=rows.data_format,
+        validation=rows.validation,
+        test=rows.test,
+        sizes=learning.SplitSizes(sizes.train_size, sizes.validation_size, sizes.test_size),
+        seed=seed,
+    )
+    name = "standard input" if data == "-" else Path(data).name
+    if options.dry_run:
+        print_preview(preview_record(agent, splits, seed), name, format)
+        return 0
+    disclose(agent, splits, seed)
+    with sandbox.open() as opened:
+        return learn_and_show(
+            splits,
+            learning.Search(agent, seed=seed),
+            target=rows.target,
+            sandbox=opened,
+            name=name,
+            out=out or new_folder("agent"),
+            format=format,
+        )

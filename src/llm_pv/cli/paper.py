@@ -1,0 +1,230 @@
+"""``llm-pv paper``: the paper's table, measured here; without a key as far as that goes."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Group, Parameter
+
+from llm_pv.cli.main import INTERRUPTED, complain
+from llm_pv.cli.model_options import ModelChoice
+from llm_pv.cli.options import SandboxOptions
+from llm_pv.cli.paper_models import Asked, ModelPart
+from llm_pv.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from llm_pv.cli.paper_plan import Part
+
+_TABLE = Group("Table", sort_key=1)
+_MODEL = Group("Columns of a model", sort_key=4)
+_OUTPUT = Group("Output", sort_key=5)
+
+
+@Parameter(name="*", group=_TABLE)
+@dataclass(frozen=True)
+class TableOptions:
+    """How much of the table is measured."""
+
+    tasks: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = ()
+    "Tasks by id or name; default the 13 of the published table."
+    samplers: Annotated[
+        tuple[Literal["paper", "hard"], ...], Parameter(consume_multiple=True, negative="")
+    ] = ("paper", "hard")
+    "How inputs are drawn."
+    trials: int | None = None
+    "Independent repetitions; default 3, with --full 10."
+    test_size: int = 10_000
+    "Test rows; training and validation have 100 each."
+    models: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = ()
+    "Baselines; default all."
+    full: Annotated[bool, Parameter(negative="")] = False
+    "Every published length, and every setting of the baselines on every fold: many hours."
+
+
+@Parameter(name="*", group=_MODEL)
+@dataclass(frozen=True)
+class ColumnOptions:
+    """What a model is asked for, on the first of the samplers, and what it may cost."""
+
+    columns: Annotated[
+        tuple[Literal["program", "agent", "icl"], ...],
+        Parameter(consume_multiple=True, negative=""),
+    ] = ("program", "agent", "icl")
+    "LLM-PV's programs, the agent, in-context learning."
+    budget_usd: float | None = None
+    "Stop before a run directory of programs or of the agent comes to more US dollars."
+    yes: Annotated[bool, Parameter(negative="")] = False
+    "Ask the model without asking you first whether to pay the price shown."
+
+
+def paper(
+    *,
+    table: TableOptions = TableOptions(),
+    model: ModelChoice = ModelChoice(),
+    columns: ColumnOptions = ColumnOptions(),
+    out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
+    results: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
+    dataset_dir: Annotated[Path, Parameter(group=_OUTPUT)] = Path("datasets"),
+    plan: Annotated[bool, Parameter(group=_OUTPUT, negative="")] = False,
+    sandbox: SandboxOptions = SandboxOptions(),
+) -> int:
+    """Measure the paper's table: the built-in search and every baseline on the same data sets.
+
+    Each task at the longest of its published lengths, 3 trials, both samplers, settings by
+    successive halving; published figures stand beside, marked as published. With --model there
+    are columns of that model too, their price first. The same command with the same --out goes on
+    with what was interrupted.
+
+    Parameters
+    ----------
+    out
+        Folder for the run directories; default runs/paper, with --full runs/paper-full.
+    results
+        Folder for the page, its figures and tables; default the folder results beside the runs.
+    dataset_dir
+        Where data sets are stored and found again.
+    plan
+        Show what would be done and how long it takes, and do nothing.
+    """
+    from llm_pv.cli.paper_models import confirmed, show_prices
+    from llm_pv.cli.paper_plan import plan_parts
+
+    folder = out or Path("runs", "paper-full" if table.full else "paper")
+    _require_writable(folder, results, dataset_dir)
+    parts = plan_parts(
+        table.tasks,
+        samplers=table.samplers,
+        trials=table.trials,
+        test_size=table.test_size,
+        models=table.models,
+        full=table.full,
+        out=folder,
+    )
+    if model.model is None and columns != ColumnOptions():
+        raise ConfigurationError("these options are for a model: name it with --model")
+    asking: list[ModelPart] = []
+    if model.model is not None:
+        asked = Asked(model, columns.columns, columns.budget_usd, sandbox, dataset_dir)
+        asking = _asking(asked, parts, folder, offline=plan)
+    _show(parts)
+    if asking:
+        show_prices(asking)
+    if plan:
+        return 0
+    if asking and not confirmed(yes=columns.yes):
+        complain("nobody was asked and nothing was done; without --model there is no price")
+        return 1
+    try:
+        failed = _measure(parts, asking, dataset_dir, sandbox)
+    except KeyboardInterrupt:
+        complain("interrupted; the same command goes on from here")
+        return INTERRUPTED
+    runs = [*(part.folder for part in parts), *(part.folder for part in asking)]
+    page = _write(runs, results or folder / "results", _remake(table, asks=bool(asking)))
+    sys.stdout.write(f"{page}\n")
+    if failed:
+        from llm_pv.report.text import count
+
+        complain(
+            f"{count(failed, 'trial')} failed: the page says why, the same command tries again"
+        )
+    return 1 if failed else 0
+
+
+def _require_writable(folder: Path, results: Path | None, dataset_dir: Path) -> None:
+    from llm_pv.grid.run import require_writable
+
+    require_writable(folder, "--out")
+    require_writable(results, "--results")
+    require_writable(dataset_dir, "--dataset-dir")
+
+
+def _asking(asked: Asked, parts: "list[Part]", folder: Path, *, offline: bool) -> list[ModelPart]:
+    """Return what a model is asked, on the first of the samplers; look for its key before."""
+    from llm_pv.cli.paper_models import check_model, model_parts
+
+    if not offline:
+        check_model(asked)
+    requests = [part.request for part in parts if part.track == "synthesize"]
+    chosen = [request for request in requests if request.sampler == requests[0].sampler]
+    return model_parts(asked, chosen, folder)
+
+
+def _measure(
+    parts: "list[Part]", asking: list[ModelPart], dataset_dir: Path, sandbox: SandboxOptions
+) -> int:
+    """Do what is not done yet, the model's part last, and return how many trials failed."""
+    failed, steps = 0, len(parts) + len(asking)
+    for number, part in enumerate(parts, start=1):
+        complain(f"{number} of {steps}: {part.title}")
+        failed += _run(part, dataset_dir, sandbox)
+    for number, column in enumerate(asking, start=len(parts) + 1):
+        complain(f"{number} of {steps}: {column.title}")
+        failed += column.run()
+    return failed
+
+
+def _remake(table: TableOptions, *, asks: bool) -> str:
+    """Return the target of the Makefile that makes this table, if one does."""
+    known = {TableOptions(): "", TableOptions(full=True): " FULL=1"}
+    if table not in known:
+        return ""
+    return f"make {'paper' if asks else 'paper-offline'}{known[table]}"
+
+
+def _show(parts: "list[Part]") -> None:
+    """Say on standard error what is to be done, and about how long it takes here."""
+    from llm_pv.grid.run import usable_cores
+    from llm_pv.report.text import count, seconds
+    from llm_pv.runs.directory import FAILED, read_summary
+
+    cores = usable_cores()
+    total = 0.0
+    for part in parts:
+        done = sum(row["status"] != FAILED for row in read_summary(part.folder))
+        expected = part.cpu_seconds(done) / cores
+        total += expected
+        complain(f"{part.title}: {f'about {seconds(expected)}' if expected else 'done'}")
+    complain(
+        f"about {seconds(total)} in all on {count(cores, 'core')} "
+        "(estimated from seconds measured on one machine; another may differ by a factor of two)"
+    )
+
+
+def _run(part: "Part", dataset_dir: Path, sandbox: SandboxOptions) -> int:
+    """Do one part, or what is left of it, and return how many trials failed."""
+    if part.track == "baselines":
+        from llm_pv.baselines.run import run_baselines
+        from llm_pv.cli.baselines_progress import baseline_progress
+
+        with baseline_progress() as fits:
+            return run_baselines(
+                part.request,
+                part.models,
+                search=part.search,
+                out=part.folder,
+                dataset_dir=dataset_dir,
+                observer=fits,
+            ).count("failed")
+    from llm_pv.cli.grid_progress import grid_progress
+    from llm_pv.grid.run import run_grid
+
+    with sandbox.open() as opened, grid_progress() as trials:
+        return run_grid(
+            part.request,
+            sandbox=opened,
+            out=part.folder,
+            dataset_dir=dataset_dir,
+            observer=trials,
+        ).count("failed")
+
+
+def _write(runs: list[Path], folder: Path, remake: str) -> Path:
+    from llm_pv.cli.report import leave_page
+    from llm_pv.grid.run import usable_cores
+    from llm_pv.report.results_page import Occasion, write_results
+
+    for run in runs:
+        leave_page(run)
+    return write_results(runs, folder, Occasion(usable_cores(), remake))

@@ -1,0 +1,319 @@
+"""The columns of the paper's table that ask a model: what they may cost, and measuring them."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from llm_pv.cli.main import complain
+from llm_pv.cli.model_options import AskingOptions, ModelChoice, open_proposer
+from llm_pv.cli.options import SandboxOptions
+from llm_pv.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from llm_pv.cli.icl_options import QuestionOptions
+    from llm_pv.grid.request import GridRequest
+    from llm_pv.icl.planning import Work
+    from llm_pv.icl.scores import CellResult
+    from llm_pv.models.answers import AnsweringModel
+    from llm_pv.models.base import LanguageModel
+    from llm_pv.proposers.llm import LLM
+
+Column = Literal["program", "agent", "icl"]
+
+_ICL_EXAMPLES, _ICL_PROMPTS = 200, 100  # as published
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which model is asked, and what for.
+
+    Parameters
+    ----------
+    model
+        The model and how it is called.
+    columns
+        LLM-PV's programs, the agent, in-context learning.
+    budget_usd
+        The most that each run directory of programs or of the agent may cost.
+    sandbox
+        How code is confined.
+    dataset_dir
+        Where data sets are kept.
+    """
+
+    model: ModelChoice
+    columns: tuple[Column, ...]
+    budget_usd: float | None
+    sandbox: SandboxOptions
+    dataset_dir: Path
+
+
+@dataclass(frozen=True)
+class ModelPart:
+    """One run directory that asks a model."""
+
+    column: Column
+    request: "GridRequest"
+    folder: Path
+    asked: Asked
+
+    @property
+    def title(self) -> str:
+        """What it is in words."""
+        from llm_pv.report.text import count
+
+        trials = sum(not trial.skipped for trial in self.request.plan())
+        return (
+            f"{self.column} of {self.asked.model.model}, {self.request.sampler} sampler: "
+            f"{count(trials, 'trial')}"
+        )
+
+    def price(self) -> tuple[float | None, float | None]:
+        """Return the most US dollars all first calls can cost, and all calls there may be.
+
+        None where the price of the model is not known. Nobody is called.
+        """
+        first = replace(self.request, trials=1)
+        sums: list[tuple[float | None, float | None]] = []
+        if self.column == "icl":
+            with self._answering(offline=True) as (model, question):
+                for work in self._works(first, model, question):
+                    sums += _price_of_answers(work, model)
+        else:
+            with self._proposer(offline=True) as proposer:
+                for trial in first.plan():
+                    if not trial.skipped:
+                        splits = first.splits(trial, self.asked.dataset_dir)
+                        preview, worst = proposer.preview(splits.train, splits.classes, seed=0)
+                        most = _most_of_conversation(proposer, preview.input_tokens)
+                        sums += [(worst.usd, most)] * proposer.attempts
+        return _total([one for one, _ in sums], self.request.trials), _total(
+            [all_ for _, all_ in sums], self.request.trials
+        )
+
+    def run(self) -> int:
+        """Ask, or ask the rest, and return how many trials failed.
+
+        Raises
+        ------
+        LLMPVError
+            If the model cannot be asked; what it answered is kept.
+        """
+        if self.column == "icl":
+            return self._run_icl()
+        from llm_pv.cli.grid_progress import grid_progress
+        from llm_pv.grid.run import run_grid
+        from llm_pv.learning import Search
+
+        with (
+            self._proposer() as proposer,
+            self.asked.sandbox.open() as sandbox,
+            grid_progress() as progress,
+        ):
+            return run_grid(
+                self.request,
+                Search(proposer),
+                sandbox=sandbox,
+                out=self.folder,
+                dataset_dir=self.asked.dataset_dir,
+                observer=progress,
+            ).count("failed")
+
+    def _run_icl(self) -> int:
+        from llm_pv.cli.icl_progress import answer_progress
+        from llm_pv.icl.run import run_icl
+
+        with self._answering() as (model, question), answer_progress() as progress:
+            results = run_icl(
+                self._works(self.request, model, question),
+                model,
+                question.settings(self.request.seed),
+                out=self.folder,
+                configuration={"request": self._icl_request(self.request).record()},
+                observer=progress,
+            )
+        return sum(result.status == "failed" for result in results)
+
+    @contextmanager
+    def _proposer(self, *, offline: bool = False) -> "Iterator[LLM]":
+        from llm_pv.cli.agent import AgentOptions, open_agent
+
+        asked, budget = self.asked, self.asked.budget_usd
+        if self.column == "agent":
+            options = AgentOptions(budget_usd=budget, dry_run=offline)
+            with open_agent(asked.model, options, asked.sandbox) as agent:
+                yield agent
+            return
+        asking = AskingOptions(budget_usd=budget, dry_run=offline)
+        with open_proposer(
+            asked.model,
+            asking,
+            asked.sandbox,
+            attempts=None,
+            budget_seconds=None,
+            default_rows=None,
+        ) as proposer:
+            yield proposer
+
+    @contextmanager
+    def _answering(
+        self, *, offline: bool = False
+    ) -> "Iterator[tuple[AnsweringModel, QuestionOptions]]":
+        from llm_pv.cli.icl_options import AnsweringOptions, QuestionOptions, open_model
+
+        choice = self.asked.model
+        assert choice.model is not None
+        question = QuestionOptions(max_new_tokens=choice.max_output_tokens, dry_run=offline)
+        options = AnsweringOptions(
+            base_url=choice.base_url,
+            api=choice.api,
+            temperature=choice.temperature,
+            top_p=choice.top_p,
+            max_model_len=choice.context_tokens,
+            reasoning_effort=choice.reasoning_effort,
+            timeout=choice.timeout,
+            retries=choice.retries,
+            model_option=choice.model_option,
+        )
+        model = open_model(choice.model, options, question)
+        try:
+            yield model, question
+        finally:
+            model.close()
+
+    def _works(
+        self, request: "GridRequest", model: "AnsweringModel", question: "QuestionOptions"
+    ) -> "list[Work | CellResult]":
+        from llm_pv.icl.planning import plan_cells
+        from llm_pv.icl.problems import task_problems
+
+        problems = task_problems(self._icl_request(request), self.asked.dataset_dir)
+        return plan_cells(problems, model, question.settings(request.seed))
+
+    def _icl_request(self, request: "GridRequest") -> "GridRequest":
+        """Return a request for the rows in a prompt, as many as a program has with validation."""
+        prompts = min(_ICL_PROMPTS, request.test_size)
+        return replace(request, train_size=_ICL_EXAMPLES, test_size=prompts)
+
+
+def model_parts(asked: Asked, requests: "Sequence[GridRequest]", out: Path) -> list[ModelPart]:
+    """Return the run directories that ask a model, in the order they are done."""
+    from llm_pv.runs.cells import Cell
+
+    assert asked.model.model is not None
+    name = Cell("", method=asked.model.model).slug
+    parts = []
+    for column in dict.fromkeys(asked.columns):
+        for request in requests:
+            length = f"-L{request.lengths[0]}" if request.lengths else ""
+            folder = out / f"{column}-{name}-{request.sampler}{length}"
+            parts.append(ModelPart(column, request, folder, asked))
+    return parts
+
+
+def check_model(asked: Asked) -> None:
+    """Open the model and close it again, lest a missing key show after the first hours.
+
+    Raises
+    ------
+    ConfigurationError, CredentialError, MissingExtraError
+        If it cannot be asked so.
+    """
+    from llm_pv.models.registry import make_model
+
+    assert asked.model.model is not None
+    if asked.model.batch:
+        raise ConfigurationError("--batch is not for the table: leave it out")
+    make_model(asked.model.model, asked.model.options()).close()
+
+
+def show_prices(parts: Sequence[ModelPart]) -> None:
+    """Say on standard error what the model is sent and what it may cost.
+
+    Raises
+    ------
+    ConfigurationError
+        If a budget is asked for that in-context learning might exceed.
+    """
+    asked = parts[0].asked
+    complain(
+        f"{asked.model.model} is sent the training rows of the tasks, and for in-context learning "
+        "the inputs of test rows without their labels"
+    )
+    firsts, mosts = [], []
+    for part in parts:
+        first, most = part.price()
+        firsts.append(first)
+        mosts.append(most)
+        complain(f"{part.title}: {_said(first, most)}")
+        limit = asked.budget_usd if part.column == "icl" else None
+        if limit is not None and (most is None or most > limit):
+            raise ConfigurationError(
+                f"--budget-usd {limit:g} cannot be kept by in-context learning, which has no "
+                "budget: raise it, or leave icl out of --columns"
+            )
+    complain(f"in all, less what an earlier run has paid: {_said(_total(firsts), _total(mosts))}")
+    if asked.budget_usd is not None:
+        complain(f"and no run directory of programs or the agent over ${asked.budget_usd:g}")
+
+
+def confirmed(*, yes: bool) -> bool:
+    """Return whether the user wants to pay that.
+
+    Raises
+    ------
+    ConfigurationError
+        If nobody is there to be asked.
+    """
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise ConfigurationError("nobody is there to agree to the price: give --yes (YES=1)")
+    sys.stderr.write("Ask the model for that price? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def _price_of_answers(
+    work: "Work | CellResult", model: "AnsweringModel"
+) -> list[tuple[float | None, float | None]]:
+    from llm_pv.icl.planning import Work
+    from llm_pv.models.base import Usage
+
+    if not isinstance(work, Work):
+        return []
+    sent = sum(model.count(work.prompts[0], work.asking)) * len(work.prompts)
+    usd = model.price(Usage(sent, work.answers * work.asking.max_new_tokens))
+    return [(usd, usd)]
+
+
+def _most_of_conversation(proposer: "LLM", sent: int) -> float | None:
+    """Return what one conversation costs if every tool call is used and every limit reached."""
+    from llm_pv.models.base import Usage
+
+    model: LanguageModel = proposer.model
+    written = model.max_output_tokens
+    shown = proposer.settings.tool_limits.output_characters
+    calls = proposer.settings.tool_calls if proposer.tool_place == "local" else 0
+    return _total(
+        [model.price(Usage(sent + n * (written + shown), written)) for n in range(calls + 1)]
+    )
+
+
+def _total(amounts: Sequence[float | None], times: int = 1) -> float | None:
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) * times if len(known) == len(amounts) else None
+
+
+def _said(first: float | None, most: float | None) -> str:
+    if first is None or most is None:
+        return "price unknown"
+    if first == most:
+        return f"at most ${most:,.2f}"
+    return (
+        f"at most ${first:,.2f} for the first calls, ${most:,.2f} if every tool call is used and "
+        "every answer as long as it may be"
+    )

@@ -1,0 +1,248 @@
+"""An autonomous agent, which LLM-PV is compared with: one long conversation with a Python tool.
+
+It explores the training rows for a number of steps and hands in a program or a model that learns
+from them. Its steps and its time are those of the published comparison, whose runner was
+MLAgentBench (arXiv 2310.03302): 30 steps, 1,800 seconds. The prompt and the tool are ours.
+"""
+
+import base64
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Literal
+
+from llm_pv.data.examples import Classes, Examples
+from llm_pv.errors import ConfigurationError, ProgramError
+from llm_pv.models.base import LanguageModel
+from llm_pv.programs.program import NO_ENTRY_POINT
+from llm_pv.programs.replies import NOTHING_DEFINED, read_program
+from llm_pv.programs.syntax import DATA_NAME
+from llm_pv.proposers.base import Context, Proposal
+from llm_pv.proposers.llm import LLM, LLMSettings, labelled_rows
+from llm_pv.proposers.prompt.notation import Notation
+from llm_pv.proposers.spending import UNLIMITED, Budget
+from llm_pv.sandbox import ToolLimits
+
+STEPS = 30
+SECONDS = 1_800.0
+PROMPT_ROWS = 10
+
+MAX_ROWS_CHARACTERS = 900_000
+"""Training rows that a model carries, compressed; the sandbox takes a million characters."""
+
+_PROMPT = """\
+You are an autonomous agent with a Python tool. A hidden rule gives every input a label. Study the
+training rows with your tool and hand in code that labels new inputs: it is judged on inputs that
+are not among the training rows.
+
+{inputs} Each label is one of: {labels}.
+{shown} of the {held} training rows, one a line, input -> label:
+
+{examples}
+
+You have at most {steps} steps and {seconds:,.0f} seconds. A step is one call of run_python, whose
+code finds all {held} training rows as `rows`, a list of (input, label) pairs. Plan, look at the
+rows, try rules and models, and hold some rows back to check yourself with: nobody else will.
+
+When you are done, or the steps are used up, hand in. Answer with one JSON object and nothing else:
+{{"code": "..."}}
+Its code is a Python module that defines either f(x), which gets one input and returns its label;
+or fit(inputs, labels), which learns from all the training rows and returns a function that gets a
+list of inputs and returns the list of their labels. fit runs again wherever labels are asked for,
+so it has to take a second at most and learn the same each time; it is called with random numbers
+seeded. Each input has to be labelled by itself, whatever the others are. The code may import from
+the standard library, numpy, sympy and networkx (there is no scikit-learn); it may not read files,
+use the network or print.
+"""
+
+_DEFINES_FIT = re.compile(r"^[ \t]*(?:(?:def|class)[ \t]+fit\b|fit[ \t]*=)", re.MULTILINE)
+
+_ENDING = """
+
+import base64 as _base64, json as _json, random as _random, zlib as _zlib
+
+{data_name} = "{rows}"
+_training_inputs, _training_labels = _json.loads(_zlib.decompress(_base64.b64decode({data_name})))
+_random.seed(0)
+try:
+    import numpy as _numpy
+
+    _numpy.random.seed(0)
+except ImportError:
+    pass
+_predict = fit(_training_inputs, _training_labels)
+_predict = getattr(_predict, "predict", _predict)
+
+
+def f(x):
+    return list(_predict([x]))[0]
+"""
+"""What makes a program of a model that was handed in: it learns when it is loaded, where it runs,
+which is in the sandbox; nothing it has learned ever leaves that."""
+
+
+class Agent(LLM):
+    """A proposer with one proposal: what an agent hands in at the end of its exploration.
+
+    Parameters
+    ----------
+    model
+        Who is the agent; it must be able to call tools.
+    steps
+        Calls of the Python tool.
+    seconds
+        Time of the model and its tool in one trial. When it is over the tool runs no more and the
+        model has one turn to hand in; what was begun in time is finished.
+    prompt_rows
+        Training rows in the prompt; the tool holds all.
+    tool_limits, allow_unconfined, backend
+        As for `LLMSettings`.
+    budget
+        What may be spent on all trials together.
+
+    Raises
+    ------
+    ConfigurationError
+        If a setting cannot work, or the model cannot call tools.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        *,
+        steps: int = STEPS,
+        seconds: float = SECONDS,
+        prompt_rows: int = PROMPT_ROWS,
+        tool_limits: ToolLimits = ToolLimits(),
+        allow_unconfined: bool = False,
+        backend: Literal["auto", "linux", "wasm"] = "auto",
+        budget: Budget = UNLIMITED,
+    ) -> None:
+        if steps < 1:
+            raise ConfigurationError(f"steps is {steps}; give 1 or more")
+        if not 0 < seconds < float("inf"):
+            raise ConfigurationError(f"seconds is {seconds}; give a positive number")
+        if "local" not in model.tool_places:
+            raise ConfigurationError(
+                f"{model.name} cannot call tools, and an agent is nothing without one: "
+                "name another model"
+            )
+        settings = LLMSettings(
+            tool="local",
+            prompt_rows=prompt_rows,
+            tool_calls=steps,
+            tool_limits=tool_limits,
+            most_seconds=seconds,
+            allow_unconfined=allow_unconfined,
+            backend=backend,
+        )
+        super().__init__(model, attempts=1, settings=settings, budget=budget)
+
+    @property
+    def name(self) -> str:
+        """The name a run records."""
+        return f"agent:{self.model.name}"
+
+    @property
+    def identity(self) -> str:
+        """The model with its options, and what the agent may do."""
+        return f"agent: {super().identity}; seconds={self.settings.most_seconds:g}"
+
+    def propose(
+        self,
+        train: Examples,
+        classes: Classes,
+        *,
+        seed: int,
+        start: int = 0,
+        context: Context | None = None,
+    ) -> Iterator[Proposal]:
+        """Yield what the agent hands in, a model made into a program.
+
+        Raises
+        ------
+        ConfigurationError
+            If there are more training rows than a program can carry; nobody is asked then.
+        """
+        size = len(_written(train, classes))
+        if size > MAX_ROWS_CHARACTERS:
+            raise ConfigurationError(
+                f"the training rows are {size:,} characters, compressed, and a model that an agent "
+                f"hands in carries at most {MAX_ROWS_CHARACTERS:,}: give fewer --train-size"
+            )
+        proposals = super().propose(train, classes, seed=seed, start=start, context=context)
+        for proposal in proposals:
+            if proposal.failure:
+                yield proposal
+                continue
+            try:
+                yield replace(proposal, text=handed_in(proposal.text, train, classes))
+            except ProgramError as error:
+                yield replace(proposal, failure=str(error))
+
+    def _statement(self, rows: Examples, classes: Classes, alphabet: str, held: int) -> str:
+        notation = Notation.of(rows, alphabet)
+        seen = set(rows.labels)
+        return _PROMPT.format(
+            inputs=notation.about_inputs(),
+            labels=notation.about_labels([text for text in classes.texts if text in seen], classes),
+            shown=len(rows),
+            held=held,
+            examples="\n".join(map(notation.line, rows.inputs, rows.labels)),
+            steps=self.settings.tool_calls,
+            seconds=self.settings.most_seconds,
+        )
+
+
+def handed_in(reply: str, train: Examples, classes: Classes) -> str:
+    r"""Return what an agent said at the end, with the source of a program if that was a model.
+
+    A model is code that defines ``fit`` and no ``f``. Made into a program it carries the training
+    rows and learns from them when it is loaded.
+
+    Parameters
+    ----------
+    reply
+        The agent's last words.
+    train, classes
+        The training rows and their labels.
+
+    Raises
+    ------
+    ProgramError
+        With a one-line reason, if it is neither a program nor a model.
+
+    Examples
+    --------
+    >>> rows = Examples(["0", "1"], ["a", "b"])
+    >>> code = "def fit(inputs, labels):\n    return lambda new: [labels[0] for _ in new]"
+    >>> source = handed_in(f"```python\n{code}\n```", rows, Classes.of(["a", "b"]))
+    >>> names = {}
+    >>> exec(source, names)
+    >>> names["f"]("1")
+    'a'
+    """
+    try:
+        read_program(reply)
+    except ProgramError as error:
+        no_program = error
+    else:
+        return reply
+    ending = _ENDING.format(data_name=DATA_NAME, rows=_written(train, classes))
+    try:
+        return read_program(reply, mention=_DEFINES_FIT, ending=ending).source
+    except ProgramError as no_model:
+        if not str(no_model).endswith(NOTHING_DEFINED):
+            raise
+    if str(no_program).endswith((NOTHING_DEFINED, NO_ENTRY_POINT)):
+        raise ProgramError("the reply holds no program: it defines neither f nor fit")
+    raise no_program
+
+
+def _written(train: Examples, classes: Classes) -> str:
+    """Write training inputs and labels as base64 of compressed JSON."""
+    rows = labelled_rows(train, classes)
+    text = json.dumps([[item for item, _ in rows], [label for _, label in rows]])
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()

@@ -1,0 +1,57 @@
+"""How selected programs do on data they were not learned from, and which rest on a shortcut."""
+
+from collections.abc import Iterable
+
+from llm_pv.report.comparison import Comparison, Estimate, Setting, estimate
+from llm_pv.report.records import TrialRecord
+
+SOLVED = 0.99
+"""From this mean test accuracy on a setting counts as solved."""
+
+
+def elsewhere(trials: Iterable[TrialRecord], sampler: str, length: int | str) -> Estimate | None:
+    """Return how the programs of some trials do with a sampler at a length; None if not known."""
+    return estimate(
+        [
+            (there.accuracy, there.rows)
+            for trial in trials
+            for there in trial.transfer
+            if (there.sampler, there.length) == (sampler, length) and there.accuracy is not None
+        ]
+    )
+
+
+def loses(test: Estimate, there: Estimate | None) -> bool:
+    """Tell whether programs lose on other data more than chance or 5 points explain.
+
+    Examples
+    --------
+    >>> paper, hard = Estimate(1.0, None, 0.99, 1.0, 1), Estimate(0.51, None, 0.48, 0.54, 1)
+    >>> loses(paper, hard), loses(paper, paper)
+    (True, False)
+    """
+    if there is None:
+        return False
+    if test.low is not None and there.high is not None and there.high < test.low:
+        return True
+    return test.mean - there.mean >= 0.05 and test.mean >= SOLVED
+
+
+def verdict(test: Estimate, there: Estimate | None, *, lost: str) -> str:
+    """Say in a word or two how programs do elsewhere: what ``lost`` says, or that they hold."""
+    if there is None:
+        return ""
+    if loses(test, there):
+        return lost
+    return "holds" if test.mean >= SOLVED else "not learned"
+
+
+def shortcuts(comparison: Comparison) -> frozenset[tuple[Setting, str]]:
+    """Return the settings and methods whose programs rest on a shortcut."""
+    return frozenset(
+        (setting, method)
+        for (setting, method), cell in comparison.cells.items()
+        if setting.sampler == "paper"
+        and cell.test is not None
+        and loses(cell.test, elsewhere(cell.trials, "hard", setting.length))
+    )

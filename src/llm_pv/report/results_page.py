@@ -1,0 +1,285 @@
+"""A results page for the documentation: Markdown, figures and tables, all of them from runs.
+
+The page says which figures were measured and which are published, and how to get and check them.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from llm_pv.grid.published import LLM_PV_METHODS, OTHER_METHODS, ROWS
+from llm_pv.report.comparison import Comparison, compare_methods, method_name
+from llm_pv.report.page import command_line
+from llm_pv.report.records import RunRecord, load_runs
+from llm_pv.report.tables import Table, comparison_table, methods_table
+from llm_pv.report.text import count, visible
+from llm_pv.report.transfer import lengths_table, shortcuts_table
+from llm_pv.report.write import write_report
+from llm_pv.runs.directory import SUMMARY_COLUMNS, read_summary
+from llm_pv.runs.files import write_atomically, write_bytes_atomically
+
+_SEARCH = "LLM-PV length-first"
+_BESIDE = ("LLM-PV-GPT-5", "XGBoost", "TabPFN")
+"""Published figures that stand in the same table as measured ones; the others have their own."""
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """What a page says of how it came to be, besides what the runs say.
+
+    Parameters
+    ----------
+    cores
+        Cores that may be used on the machine the page is written on.
+    remake
+        How the same is done again, where that is said more shortly than by the runs' own command.
+    """
+
+    cores: int
+    remake: str = ""
+
+
+def write_results(runs: Sequence[Path], out: Path, occasion: Occasion) -> Path:
+    """Write ``index.md``, ``summary.csv``, ``figures/`` and ``tables/`` into a folder.
+
+    Parameters
+    ----------
+    runs
+        Run directories.
+    out
+        The folder; files of an earlier page with the same names are replaced.
+    occasion
+        What the runs do not say.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    RunError
+        If a run cannot be read, holds nothing, or a file cannot be written.
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    figures = []
+    with TemporaryDirectory() as name:
+        for path in write_report(runs, Path(name)):
+            if path.suffix in (".svg", ".csv"):
+                kept = path.relative_to(name)
+                write_bytes_atomically(out / kept, path.read_bytes())
+                figures += [kept] if path.suffix == ".svg" else []
+    records = load_runs(runs)
+    write_atomically(out / "summary.csv", _summary(records))
+    page = out / "index.md"
+    write_atomically(page, results_page(records, figures, occasion))
+    return page
+
+
+def results_page(runs: Sequence[RunRecord], figures: Sequence[Path], occasion: Occasion) -> str:
+    """Return the page in Markdown.
+
+    Parameters
+    ----------
+    runs
+        What was measured.
+    figures
+        Drawn figures, as the page finds them.
+    occasion
+        What the runs do not say.
+    """
+    comparison = compare_methods(runs)
+    parts = ["# Results", *_opening(comparison)]
+    for sampler in dict.fromkeys(setting.sampler for setting in comparison.settings):
+        parts += _of_sampler(comparison, sampler)
+    tables = [
+        _of_programs(shortcuts_table(comparison)).without_constants(),
+        lengths_table(comparison).without_constants(),
+        _published_table(comparison),
+    ]
+    for table in tables:
+        if table.rows:
+            parts += [f"## {table.title}", table.caption, markdown(table)]
+    methods = methods_table(replace(comparison, methods=comparison.measured))
+    if methods.rows:
+        caption = f"{methods.caption} Times are sums over trials, on a shared machine."
+        parts += ["## Methods", caption, markdown(methods)]
+    if figures:
+        parts += ["## Figures", *(f"![{path.stem}]({path.as_posix()})" for path in figures)]
+    parts += _not_measured(comparison)
+    parts += _provenance(runs, occasion)
+    return "\n\n".join(parts) + "\n"
+
+
+def markdown(table: Table) -> str:
+    r"""Write a table in Markdown; published figures are in italics under headings that say so.
+
+    Examples
+    --------
+    >>> from llm_pv.report.tables import Column, Value
+    >>> columns = (Column("task"), Column("svm", "measured"), Column("XGBoost", "published"))
+    >>> row = (Value("a|b"), Value("51.0", 0.51, "[50.0, 52.0]", best=True), Value("49.9", 0.499))
+    >>> print(markdown(Table("t", "", "", columns, (row,))))
+    | task | svm | *XGBoost, published* |
+    |---|---|---|
+    | a\|b | **51.0** [50.0, 52.0] | *49.9* |
+    """
+    heads = [
+        f"*{_cell(column.heading)}, published*" if column.group == "published"
+        else _cell(column.heading)
+        for column in table.columns
+    ]  # fmt: skip
+    lines = [_line(heads), "|" + "---|" * len(heads)]
+    for row in table.rows:
+        entries = []
+        for column, value in zip(table.columns, row, strict=True):
+            text = _cell(value.text)
+            if text and column.group == "published":
+                text = f"*{text}*"
+            elif text and value.best:
+                text = f"**{text}**"
+            entries.append(f"{text} {_cell(value.detail)}".strip())
+        lines.append(_line(entries))
+    return "\n".join(lines)
+
+
+def _line(entries: Iterable[str]) -> str:
+    return f"| {' | '.join(entries)} |"
+
+
+def _cell(text: str) -> str:
+    return visible(text, 1_000).replace("|", r"\|").replace("<", "&lt;")
+
+
+def _opening(comparison: Comparison) -> list[str]:
+    models = [name for name in comparison.measured if _asks_a_model(comparison, name)]
+    said = (
+        "Models were asked by whoever ran the command below: " + ", ".join(models) + "."
+        if models
+        else "**No figure of a commercial model was measured here**; every one is published."
+    )
+    search = [
+        "**LLM-PV length-first** is the built-in search, no language model. It was written with "
+        "these tasks known, so its figures here say less than those on rules it had not seen "
+        "([search](../search.md))."
+    ] * (_SEARCH in comparison.measured)
+    return [
+        "Written by `llm-pv paper` from its own runs, listed at the end; do not edit by hand. "
+        "[The paper's table](../paper.md) says which tasks, samplers and columns these are.",
+        "**Measured** figures are test accuracies in percent, the mean over trials with 95% limits "
+        "in brackets, computed from [summary.csv](summary.csv), which has the raw row of every "
+        "trial. *Published* figures, in italics, are those of arXiv 2510.14331 and its repository; "
+        f"none of them was measured here. {said}",
+        *search,
+    ]
+
+
+def _asks_a_model(comparison: Comparison, method: str) -> bool:
+    trials = [trial for (_, name), cell in comparison.cells.items() if name == method
+              for trial in cell.trials]  # fmt: skip
+    return any(
+        trial.track in ("icl", "agent") or (trial.track, trial.method) == ("llm-pv", "llm")
+        for trial in trials
+    )
+
+
+def _of_sampler(comparison: Comparison, sampler: str) -> list[str]:
+    """Return the table of one sampler: what was measured, a few published figures beside it."""
+    settings = tuple(s for s in comparison.settings if s.sampler == sampler)
+    chosen = replace(
+        comparison,
+        settings=settings,
+        methods=comparison.measured,
+        published={
+            setting: {name: share for name, share in figures.items() if name in _BESIDE}
+            for setting, figures in comparison.published.items()
+            if setting in settings
+        },
+    )
+    table = comparison_table(chosen).without_constants()
+    return [f"## Tasks by methods, {sampler} sampler", table.caption, markdown(table)]
+
+
+def _of_programs(table: Table) -> Table:
+    """Return the lines of methods whose programs ran on hard data: others have a table of it."""
+    place = [column.heading for column in table.columns].index("same programs on hard data")
+    return replace(table, rows=tuple(row for row in table.rows if row[place].number is not None))
+
+
+def _published_table(comparison: Comparison) -> Table:
+    """Return every published figure beside these settings, and nothing else."""
+    chosen = replace(
+        comparison, settings=tuple(comparison.published), methods=(), cells={}, baselines={},
+        published={
+            setting: {m: figures[m] for m in (*LLM_PV_METHODS, *OTHER_METHODS) if m in figures}
+            for setting, figures in comparison.published.items()
+        },
+    )  # fmt: skip
+    return replace(
+        comparison_table(chosen).without_constants(),
+        title="Published figures",
+        caption="Test accuracies in percent as published (arXiv 2510.14331 and its repository), on "
+        f"the paper's sampler. None was measured here. {ROWS}",
+    )
+
+
+def _not_measured(comparison: Comparison) -> list[str]:
+    """Say which trials have no figure, and why."""
+    reasons: dict[tuple[str, str, str], int] = {}
+    for trial in comparison.trials():
+        if trial.accuracy is None:
+            key = (method_name(trial), trial.status, trial.reason)
+            reasons[key] = reasons.get(key, 0) + 1
+    if not reasons:
+        return []
+    lines = [
+        f"- {_cell(method)}: {count(number, 'trial')} {_cell(status)}: {_cell(reason)}"
+        for (method, status, reason), number in reasons.items()
+    ]
+    return ["## Not measured", "\n".join(lines)]
+
+
+def _provenance(runs: Sequence[RunRecord], occasion: Occasion) -> list[str]:
+    created = sorted(str(run.header.get("created", "")) for run in runs)
+    commands = dict.fromkeys(command_line(run.header.get("command", [])) for run in runs)
+    versions = dict.fromkeys(
+        ", ".join(f"{name} {v}" for name, v in run.header.get("versions", {}).items())
+        for run in runs
+    )
+    platforms = dict.fromkeys(str(run.header.get("platform", "")) for run in runs)
+    seeds = dict.fromkeys(trial.seed for run in runs for trial in run.trials)
+    rows = [
+        ("command", "; ".join(f"`{_cell(command)}`" for command in commands)),
+        *([("the same from a clone", f"`{_cell(occasion.remake)}`")] if occasion.remake else []),
+        ("runs begun", " to ".join(dict.fromkeys((created[0], created[-1])))),
+        ("machine", f"{'; '.join(map(_cell, platforms))}, {count(occasion.cores, 'core')}"),
+        ("versions", "; ".join(map(_cell, versions))),
+        ("seed", ", ".join(map(_cell, seeds))),
+    ]
+    lines = ["| | |", "|---|---|", *(_line(row) for row in rows)]
+    return [
+        "## How it was made",
+        "\n".join(lines),
+        "Settings of the baselines were chosen by cross-validation on the training rows alone "
+        "([baselines](../baselines.md)). Limits, tests and shortcuts are explained under "
+        "[reports](../report.md). The run directories hold the predictions on every test row, the "
+        "programs and every attempt; `summary.csv` here is their `summary.csv` together, and "
+        "`tables/` has the tables in full precision.",
+    ]
+
+
+def _summary(runs: Sequence[RunRecord]) -> str:
+    """Return the raw rows of every run as they stand there, in an order of their own."""
+    rows = [{"run": run.label} | row for run in runs for row in read_summary(run.path)]
+    names = ("track", "method", "model", "function", "length", "sampler", "trial", "run")
+    rows.sort(key=lambda row: tuple(str(row[name]).zfill(4) for name in names))
+    buffer = io.StringIO(newline="")
+    writer = csv.DictWriter(buffer, ["run", *SUMMARY_COLUMNS], lineterminator="\n",
+                            extrasaction="ignore")  # fmt: skip
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,55 @@
+"""In what two configurations differ, in words short enough for one line."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_LONGEST = 60
+_BEFORE = 40
+
+
+def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
+    """Yield each field that differs, also in mappings within mappings, with both values.
+
+    Parameters
+    ----------
+    there, here
+        What a run recorded, and what is asked for now; JSON values.
+
+    Examples
+    --------
+    >>> list(differences({"request": {"trials": 1, "seed": 4}}, {"request": {"trials": 2}}))
+    ['seed is 4 there and null here', 'trials is 1 there and 2 here']
+    >>> text = "a long text that says many things; tool_calls="
+    >>> list(differences({"proposer": text + "30; seconds=9"}, {"proposer": text + "5; seconds=9"}))
+    ['proposer is "...tool_calls=30; seconds=9" there and "...tool_calls=5; seconds=9" here']
+    """
+    for name in sorted(there.keys() | here.keys()):
+        old, new = there.get(name), here.get(name)
+        if old == new:
+            continue
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            yield from differences(old, new)
+        else:
+            start = _start(old, new)
+            yield f"{name} is {_short(old, start)} there and {_short(new, start)} here"
+
+
+def _start(old: object, new: object) -> int:
+    """Return where to begin with two texts, so that what differs is among what is shown."""
+    if not (isinstance(old, str) and isinstance(new, str)):
+        return 0
+    pairs = zip(old, new, strict=False)
+    same = next((number for number, (a, b) in enumerate(pairs) if a != b), min(len(old), len(new)))
+    if same < _BEFORE:
+        return 0
+    before = old[same - _BEFORE : same]
+    word = max(before.rfind(mark) for mark in " ,{(")
+    return same - _BEFORE + word + 1
+
+
+def _short(value: object, start: int) -> str:
+    if isinstance(value, str) and start:
+        value = "..." + value[start:]
+    text = json.dumps(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

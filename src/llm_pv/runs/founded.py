@@ -1,0 +1,165 @@
+"""Whether what a finished cell's row stands on is there, and what of its records still stands."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from llm_pv.runs.cells import Cell
+from llm_pv.runs.journal import Record
+from llm_pv.runs.keys import Key, cell_of, place_of, way_of
+
+_OF_PROGRAMS = ("llm-pv", "agent")
+_WITH_SELECTION = (*_OF_PROGRAMS, "baselines")
+"""Tracks whose finished cells have a record of kind ``selected``; others keep no attempts."""
+
+Row = dict[str, str]
+
+_FINISHED = ("done", "nothing found")
+
+
+_NUMBERS = (
+    "accuracy",
+    "low",
+    "high",
+    "validation_accuracy",
+    "learn_seconds",
+    "test_seconds",
+    "cost_usd",
+)
+
+
+def unfounded(
+    rows: Iterable[Row],
+    attempts: Mapping[Key, Sequence[Record]],
+    replies: Mapping[Key, Sequence[Record]],
+    files: Callable[[Cell], tuple[Path, Path]],
+) -> tuple[list[tuple[Row, str]], set[Key]]:
+    """Return rows of finished cells of which something is missing, with what.
+
+    Parameters
+    ----------
+    rows
+        The rows of the summary.
+    attempts, replies
+        What the journals hold, by cell.
+    files
+        Returns where a cell's program and predictions should stand.
+
+    Returns
+    -------
+    tuple
+        The rows, and the keys of the cells whose records are not whole.
+    """
+    faults, torn = [], set()
+    for row in rows:
+        key = place_of(row) + way_of(row)
+        key = key if key in attempts else place_of(row)
+        fault = missing_records(row, attempts.get(key, ()), replies.get(key, ()))
+        if fault:
+            torn.add(key)
+        else:
+            fault = missing_files(row, *files(cell_of(key)))
+        if fault:
+            faults.append((row, fault))
+    return faults, torn
+
+
+def without_reply(
+    attempts: Mapping[Key, Sequence[Record]], replies: Mapping[Key, Sequence[Record]]
+) -> set[Key]:
+    """Return the cells that have more attempts than replies."""
+    return {
+        key
+        for key, records in attempts.items()
+        if [record.get("kind") for record in records].count("attempt") > len(replies.get(key, ()))
+    }
+
+
+def missing_records(
+    row: Mapping[str, str], attempts: Sequence[Record], replies: Sequence[Record]
+) -> str:
+    """Say what a finished cell's records lack, ``""`` if nothing.
+
+    Parameters
+    ----------
+    row
+        Its row of the summary.
+    attempts, replies
+        What the journals hold of it.
+
+    Examples
+    --------
+    >>> row = {"track": "llm-pv", "status": "done"}
+    >>> missing_records(row, [{"kind": "attempt", "attempt": 1}], [{"attempt": 1}])
+    'its selection is missing in results_attempts.jsonl'
+    """
+    if row["track"] not in _WITH_SELECTION or row["status"] not in _FINISHED:
+        return ""
+    kinds = [record.get("kind") for record in attempts]
+    selections = kinds.count("selected")
+    if selections != 1:
+        lack = "is missing" if not selections else "stands more than once"
+        return f"its selection {lack} in results_attempts.jsonl"
+    if row["track"] not in _OF_PROGRAMS:
+        return ""
+    numbers = [record.get("attempt") for record in attempts if record.get("kind") == "attempt"]
+    if (row["status"] == "done" and not numbers) or numbers != list(range(1, len(numbers) + 1)):
+        return "attempts are missing or out of order in results_attempts.jsonl"
+    if [reply.get("attempt") for reply in replies[: len(numbers)]] != numbers:
+        return "replies are missing or out of order in replies.jsonl"
+    return ""
+
+
+def missing_files(row: Mapping[str, str], program: Path, predictions: Path) -> str:
+    """Say which file a finished cell's row speaks of is not there, ``""`` if all are."""
+    if row["track"] not in _WITH_SELECTION or row["status"] != "done":
+        return ""
+    if row["track"] in _OF_PROGRAMS and not program.is_file():
+        return f"{program.name} is missing in programs"
+    if row["accuracy"] and not predictions.is_file():
+        return f"{predictions.name} is missing in predictions"
+    return ""
+
+
+def founded(attempts: Sequence[Record], replies: Sequence[Record]) -> list[Record]:
+    """Return those records that a cell can go on from.
+
+    They are the attempts from the first on as far as none is missing and each has its reply, and
+    what was said of them; a selection among attempts that are not all there does not stand.
+
+    Examples
+    --------
+    >>> attempts = [{"kind": "attempt", "attempt": number} for number in (1, 3)]
+    >>> founded(attempts, [{}, {}, {}])
+    [{'kind': 'attempt', 'attempt': 1}]
+    """
+    kept: list[Record] = []
+    expected = 1
+    for record in attempts:
+        kind = record.get("kind")
+        if kind == "attempt":
+            if record.get("attempt") != expected or expected > len(replies):
+                continue
+            expected += 1
+        elif kind == "selected" or (
+            kind == "rejected" and record.get("attempt") not in range(1, expected)
+        ):
+            continue
+        kept.append(record)
+    return kept
+
+
+def garbled(row: Mapping[Any, Any], columns: Sequence[str]) -> str:
+    """Say why a row of ``summary.csv`` is not as it was written, ``""`` if nothing."""
+    if missing := [name for name in columns if row.get(name) is None]:
+        return f"there is no {missing[0]}"
+    if None in row or any("\0" in value for value in row.values()):
+        return "it is garbled"
+    for column in _NUMBERS:
+        try:
+            float(row[column] or 0)
+        except ValueError:
+            return f"{column} is {row[column]!r}, no number"
+    if not row["trial"].isdecimal():
+        return f"trial is {row['trial']!r}, no number"
+    return ""
