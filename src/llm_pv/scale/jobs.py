@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -32,6 +33,9 @@ EVERY_SECONDS = 1.0
 
 MOST_JOBS = 1_000
 """Jobs handed to the cluster at the same time; each has a thread here that waits for it."""
+
+_Event = tuple[str, tuple[Any, ...]]
+_NOTHING: _Event = ("", ())
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ class Heard(Observer):
         Names of an observer's methods, with arguments.
     """
 
-    events: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
+    events: list[_Event] = field(default_factory=list)
 
     def started(self, name: str, steps: int, done: int) -> None:
         """Keep it."""
@@ -156,14 +160,8 @@ class Heard(Observer):
         """Take out what there is; of steps that follow each other the last."""
         events = self.events[:]  # whoever appends meanwhile appends behind these
         del self.events[: len(events)]
-        following = [what for what, _ in events[1:]] + [""]
-        return Heard(
-            [
-                event
-                for event, after in zip(events, following, strict=True)
-                if not event[0] == after == "stepped"
-            ]
-        )
+        following = zip_longest(events, events[1:], fillvalue=_NOTHING)
+        return Heard([one for one, after in following if not one[0] == after[0] == "stepped"])
 
     def tell(self, observer: Observer) -> None:
         """Tell it all."""
