@@ -54,7 +54,8 @@ def write_trial(
     records = [attempt_record(number, **fields) for number, fields in enumerate(attempts, start=1)]
     if track == "llm-pv":
         log = run.cell_log(cell)
-        for record in records:
+        for number, record in enumerate(records, start=1):
+            log.append_reply({"attempt": number})
             log.append_attempt(record)
         log.append_attempt(selected_record(program, accuracy, records, labels, warnings))
         run.write_program(cell, program)

@@ -18,6 +18,7 @@ from llm_pv.cli.sweep import grouped
 from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.finetune.sweep import Outcome, SweepObserver, run_sweep
 from llm_pv.finetune.sweep_file import SweepJob, read_sweep
+from llm_pv.runs.directory import SUMMARY_COLUMNS
 from llm_pv.runs.job_folder import SweepFolder
 
 # Stands in for a training command: fails, dies, or writes the row that says it is done.
@@ -35,9 +36,12 @@ if options.get("kind") == "dies":
 if options.get("kind") == "waits":
     sys.stdin.read()
     sys.exit(3)
+row = {"status": "done", "trial": "0", "accuracy": options.get("accuracy", "0.5")}
 with (out / "summary.csv").open("w", newline="") as file:
-    csv.writer(file).writerows([["status", "accuracy"], ["done", options.get("accuracy", "0.5")]])
-"""
+    writer = csv.DictWriter(file, COLUMNS)
+    writer.writeheader()
+    writer.writerow(row)
+""".replace("COLUMNS", repr(SUMMARY_COLUMNS))
 
 
 # Ends as a training command does: what is under way is kept when it is told to terminate.

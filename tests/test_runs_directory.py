@@ -100,9 +100,9 @@ def test_a_garbled_summary_is_one_error_that_names_the_file(
         run.finish(CELL, {"accuracy": 0.5, "status": "done"})
     summary = tmp_path / "summary.csv"
     summary.write_text(summary.read_text().replace(old, new, 1))
-    with pytest.raises(RunError, match=r"summary\.csv, row 1: "):
+    with pytest.raises(RunError, match=r"summary\.csv, line 2: "):
         read_summary(tmp_path)
-    with pytest.raises(RunError, match=r"summary\.csv, row 1: "):
+    with pytest.raises(RunError, match=r"summary\.csv, line 2: "):
         RunDirectory(tmp_path, {})
 
 

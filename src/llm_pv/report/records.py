@@ -154,13 +154,8 @@ def load_run(path: Path, label: str | None = None) -> RunRecord:
     return RunRecord(path, label, header, complete)
 
 
-def _trial(run: str, row: Mapping[str, str | None], place: str) -> TrialRecord:
-    missing = [column for column in SUMMARY_COLUMNS if row.get(column) is None]
-    if missing:
-        raise RunError(
-            f"{place}: no value for {', '.join(missing[:3])}; restore the file or run anew"
-        )
-    values = {column: row[column] or "" for column in SUMMARY_COLUMNS}
+def _trial(run: str, row: Mapping[str, str], place: str) -> TrialRecord:
+    values = {column: row[column] for column in SUMMARY_COLUMNS}
 
     def share(name: str) -> float | None:
         figure = _number(values, name, float, place)

@@ -355,13 +355,12 @@ def read_summary(path: Path) -> list[dict[str, str]]:
     RunError
         If it cannot be read, or a row is not as it was written.
     """
-    file = path / "summary.csv"
-    rows = read_csv(file)
-    for number, row in enumerate(rows, 1):
+    rows = read_csv(path / "summary.csv")
+    for line, row in enumerate(rows, start=2):
         if fault := garbled(row, SUMMARY_COLUMNS):
             raise RunError(
-                f"{file}, row {number}: {fault}; restore the file, or remove it and give the same "
-                "command again, which writes it anew"
+                f"{path}: summary.csv, line {line}: {fault}; restore the file, or remove it and "
+                "give the same command again, which writes it anew"
             )
     return rows
 

@@ -152,14 +152,14 @@ def founded(attempts: Sequence[Record], replies: Sequence[Record]) -> list[Recor
 def garbled(row: Mapping[Any, Any], columns: Sequence[str]) -> str:
     """Say why a row of ``summary.csv`` is not as it was written, ``""`` if nothing."""
     if missing := [name for name in columns if row.get(name) is None]:
-        return f"there is no {missing[0]}"
+        return f"no value for {', '.join(missing[:3])}"
     if None in row or any("\0" in value for value in row.values()):
         return "it is garbled"
     for column in _NUMBERS:
         try:
             float(row[column] or 0)
         except ValueError:
-            return f"{column} is {row[column]!r}, no number"
+            return f"{column} {row[column][:40]!r} is no number"
     if not row["trial"].isdecimal():
-        return f"trial is {row['trial']!r}, no number"
+        return f"trial {row['trial'][:40]!r} is no number"
     return ""

@@ -4,7 +4,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import product
+from itertools import product, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,12 +67,13 @@ def _patterns(train: list[str]) -> dict[str, int]:
 
 def _with_wildcards(row: list[str]) -> set[str]:
     """Return what occurs in a row when characters inside a word may be any."""
-    return {
-        "".join(["." if hidden else c for hidden, c in zip(mask, row[start:], strict=False)])
-        for length in range(3, LONGEST_PATTERN + 1)
-        for start in range(len(row) - length + 1)
-        for mask in _MASKS[length]
-    }
+    found: set[str] = set()
+    for length in range(3, min(LONGEST_PATTERN, len(row)) + 1):
+        shifted = [row[start:] for start in range(length)]
+        for mask in _MASKS[length]:
+            columns = [repeat(".") if mask[i] else shifted[i] for i in range(length)]
+            found.update(map("".join, zip(*columns, strict=False)))
+    return found
 
 
 def _of_kinds(row: list[str]) -> set[str]:

@@ -18,7 +18,7 @@ RIVAL_BITS = 10.0
 """The search goes on for so many bits after the first program that fits."""
 MOST_COMPARED = 40
 MOST_RIVALS = 4
-PERTURBED = 400
+PERTURBED = 200
 LEAST_DISAGREEMENT = 0.02
 
 

@@ -147,7 +147,7 @@ class _Layout:
         flat = [item for row in part.rows for item in row]
         if isinstance(flat[0], str):
             return cls(part, "word", np.array(flat, dtype=object), counts)
-        if any(abs(int(item)) >= LARGEST_ITEM for item in flat):
+        if max(flat) >= LARGEST_ITEM or min(flat) <= -LARGEST_ITEM:
             return None
         return cls(part, "int", np.array(flat, dtype=np.int64), counts)
 
