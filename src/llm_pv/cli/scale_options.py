@@ -126,10 +126,14 @@ class ClusterOptions:
             assert cluster is not None
             yield ClusterSweep(cluster, jobs)
 
-    def _open(self, address: str, sandbox: SandboxOptions | None) -> "Cluster":
-        from llm_pv.scale import Cluster, Confining, Needs
+    @contextmanager
+    def _open(self, address: str, sandbox: SandboxOptions | None) -> "Iterator[Cluster]":
+        from llm_pv.scale import Cluster, Confining, Needs, ended_with_its_head
 
         confining = None
         if sandbox is not None:
             confining = Confining(sandbox.limits(), sandbox.allow_unconfined, sandbox.sandbox)
-        return Cluster(address, needs=Needs(self.ray_cpus, self.ray_gpus), confining=confining)
+        needs = Needs(self.ray_cpus, self.ray_gpus)
+        cluster = Cluster(address, needs=needs, confining=confining)
+        with ended_with_its_head(cluster.head), cluster:
+            yield cluster

@@ -5,6 +5,7 @@ Trials, fits, candidates, answers of models, training jobs.
 
 from llm_pv.scale.answers import ClusterAnswers, Opening
 from llm_pv.scale.cluster import Cluster
+from llm_pv.scale.head import ended_with_its_head
 from llm_pv.scale.jobs import ClusterJobs, ClusterSweep
 from llm_pv.scale.needs import Confining, Needs
 from llm_pv.scale.sandbox import ClusterSandbox
@@ -22,4 +23,5 @@ __all__ = [
     "Confining",
     "Needs",
     "Opening",
+    "ended_with_its_head",
 ]

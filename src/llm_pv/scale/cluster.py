@@ -3,22 +3,21 @@
 import logging
 import os
 import signal
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
-from llm_pv.errors import ClusterError, ConfigurationError, MissingExtraError
+from llm_pv.errors import ClusterError, MissingExtraError
 from llm_pv.grid.workers import WorkerLostError, error_of
+from llm_pv.scale.head import refuse_unreachable
 from llm_pv.scale.needs import Confining, Needs, Versions
 from llm_pv.scale.tasks import Failed, inspect
 
 RETRIES = 3
 """How often a task is run again whose process or machine was lost."""
 
-CONNECT_SECONDS = 10.0
 INSPECT_SECONDS = 120.0
 
 Task = Any
@@ -70,6 +69,11 @@ class Cluster:
         except BaseException:
             self._ray.shutdown()
             raise
+
+    @property
+    def head(self) -> str:
+        """The ``HOST:PORT`` of its head."""
+        return str(self._ray.get_runtime_context().gcs_address)
 
     @property
     def closed(self) -> bool:
@@ -296,11 +300,13 @@ def connect(address: str) -> Any:
     MissingExtraError, ClusterError, ConfigurationError
         As for `Cluster`.
     """
+    # Ray would write what its nodes said last on standard output, among the results.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^")
     try:
         import ray
     except ImportError as error:
         raise MissingExtraError("ray", "ray", "run on a cluster") from error
-    _refuse_unreachable(address)
+    refuse_unreachable(address)
     try:
         with _sigterm_as_it_was():
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
@@ -325,28 +331,6 @@ def _sigterm_as_it_was() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, handler)
-
-
-def _refuse_unreachable(address: str) -> None:
-    """Refuse an address nobody answers at: Ray would wait for minutes and then end the process."""
-    if "://" in address:
-        raise ConfigurationError(
-            f"--ray {address}: give auto or HOST:PORT, and start the command on a machine of the "
-            "cluster (ray job submit does)"
-        )
-    where = os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address
-    if where == "auto":
-        return
-    host, _, port = where.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")  # as an IPv6 address is written before a port
-    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise ConfigurationError(f"--ray {where!r}: give auto, or HOST:PORT such as 10.0.0.1:6379")
-    try:
-        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
-    except OSError as error:
-        raise ClusterError(
-            f"--ray {where}: no cluster answers there ({error}); begin one with ray start --head"
-        ) from error
 
 
 def _last_line(error: Exception) -> str:
