@@ -118,6 +118,7 @@ def test_names_unfit_for_folders_are_told_apart_by_a_digest(tmp_path: Path) -> N
         ("experiment_name: e\nbase_args: {seed: [1]}", "base_args.seed has several values"),
         ("experiment_name: e\nbase_args: [1]", "base_args is no mapping"),
         ("experiment_name: e\nbase_args: {results_path: x}", "is for the sweep to choose"),
+        ("experiment_name: e\nbase_args: {ray: auto}", "base_args.ray is for the sweep to choose"),
     ],
 )
 def test_files_that_are_no_sweep_are_refused_in_one_line(

@@ -27,6 +27,13 @@ def _soon_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(head, "LOST_SECONDS", 0.1)
 
 
+def lose(server: socket.socket) -> None:
+    """Have it answer no more, and wait as a run waits for what is under way."""
+    server.close()
+    threading.Event().wait(60)
+    pytest.fail("nothing came between")
+
+
 def address_of(server: socket.socket) -> str:
     return "{}:{}".format(*server.getsockname())
 
@@ -47,9 +54,7 @@ def test_a_head_that_is_lost_ends_what_the_main_thread_waits_for(listening: sock
         pytest.raises(ClusterError, match=f"{address}. is lost; what was finished is kept"),
         ended_with_its_head(address),
     ):
-        listening.close()
-        threading.Event().wait(60)
-        pytest.fail("nothing came between")
+        lose(listening)
 
 
 @pytest.mark.usefixtures("_soon_lost")
@@ -58,6 +63,12 @@ def test_what_does_not_end_without_its_head_is_ended(
 ) -> None:
     ended = threading.Event()
     statuses = []
+
+    def wait_on() -> None:
+        try:
+            lose(listening)
+        finally:
+            assert ended.wait(60)
 
     def leave(status: int) -> None:
         statuses.append(status)
@@ -69,11 +80,7 @@ def test_what_does_not_end_without_its_head_is_ended(
         pytest.raises(ClusterError, match="is lost"),
         ended_with_its_head(address_of(listening)),
     ):
-        listening.close()
-        try:
-            threading.Event().wait(60)
-        finally:
-            assert ended.wait(60)
+        wait_on()
     assert statuses == [2]
     err = capfd.readouterr().err
     assert err.startswith("llm-pv: the head of the cluster")

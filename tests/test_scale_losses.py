@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from llm_pv.cli.finetune import parse_job
-from llm_pv.errors import ConfigurationError, LLMPVError
+from llm_pv.errors import ClusterError, ConfigurationError, LLMPVError
 from llm_pv.finetune.measures import Observer
 from llm_pv.finetune.sweep import run_sweep
 from llm_pv.finetune.sweep_file import Sweep, SweepJob
@@ -20,7 +21,7 @@ from llm_pv.runs.directory import read_replies, read_summary
 from llm_pv.runs.job_folder import JobFolder, Piece
 from llm_pv.scale import Cluster, ClusterAnswers, ClusterJobs, ClusterSweep, Opening
 from llm_pv.scale.answers import Desk
-from llm_pv.scale.jobs import Heard
+from llm_pv.scale.jobs import Begun, Heard
 from llm_pv.scale.needs import Versions
 from llm_pv.scale.tasks import Failed
 from test_icl_run import Parrot, problem
@@ -201,10 +202,29 @@ def test_a_job_that_cannot_be_done_there_is_told_and_leaves_no_folder(
     with pytest.raises(ConfigurationError, match="--context-length is 3"):
         ClusterJobs(lost_after()[1]).run(job)
     assert not (tmp_path / "run").exists()
+    with pytest.raises(ConfigurationError, match="--device cuda:1: on a cluster Ray chooses"):
+        ClusterJobs(lost_after()[1]).run(parse_job([*TINY, "--device", "cuda:1"]))
     process, cluster = lost_after(0)
     process.close()
     with pytest.raises(WorkerLostError):
         ClusterJobs(cluster).run(parse_job([*TINY, "--results-path=run"]))
+
+
+def test_a_job_for_which_a_machine_has_other_files_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    class Other(ThisProcess):
+        """A machine whose model has other weights."""
+
+        def results(self, items: Any) -> Iterator[Any]:
+            (begun,) = list(islice(items, 1))
+            yield Begun({**begun.options, "weights": "others"})
+
+    with pytest.raises(ClusterError, match="tiny has other files on a machine of the cluster"):
+        ClusterJobs(cast("Cluster", Other())).run(parse_job([*TINY, "--results-path=run"]))
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_is_heard_of_steps_is_the_last_of_them() -> None:

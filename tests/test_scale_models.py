@@ -3,7 +3,6 @@
 import csv
 import json
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,12 @@ import pytest
 
 from llm_pv.cli.finetune import parse_job
 from llm_pv.cli.main import run as llm_pv
-from llm_pv.errors import ClusterError, ConfigurationError
 from llm_pv.finetune.job import run_job
 from llm_pv.finetune.measures import Observer as TrainingObserver
-from llm_pv.grid.workers import WorkerLostError
 from llm_pv.icl.planning import plan_cells
 from llm_pv.icl.run import Observer, run_icl
 from llm_pv.icl.settings import Settings
+from llm_pv.models.answers_transformers import TransformersAnswers
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import read_replies, read_summary
 from llm_pv.scale import Cluster, ClusterAnswers, ClusterJobs, Opening
@@ -70,7 +68,9 @@ def test_icl_takes_the_address_of_a_cluster(
     words = ["icl", "--functions", "fn_a", "--lengths", "20", "--train-size", "12", "--test-size",
              "8", "--answer", "likelihood", "--model", f"hf:{copier.name}", "--trials", "2",
              "--format", "json", "--out-csv", str(tmp_path / "cells.csv")]  # fmt: skip
-    assert llm_pv([*words, "--out", str(tmp_path / "there"), "--ray", nodes.address]) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(TransformersAnswers, "_load", lambda _: pytest.fail("the model is used here"))
+        assert llm_pv([*words, "--out", str(tmp_path / "there"), "--ray", nodes.address]) == 0
     far = json.loads(capfd.readouterr().out)["cells"]
     with (tmp_path / "cells.csv").open(newline="") as file:
         assert [row["trial"] for row in csv.DictReader(file)] == ["1", "2"]
@@ -78,29 +78,6 @@ def test_icl_takes_the_address_of_a_cluster(
     near = json.loads(capfd.readouterr().out)["cells"]
     assert [cell["accuracy"] for cell in far] == [cell["accuracy"] for cell in near]
     assert answers_of(tmp_path / "there") == answers_of(tmp_path / "here")
-
-
-def test_a_machine_with_another_model_ends_the_run_in_one_line(
-    nodes: Any, copier: Path, tmp_path: Path
-) -> None:
-    model = small_model(copier)
-    planned = plan_cells([problem(train=12, test=12)], model, TWO_CELLS)
-    with Cluster(nodes.address) as cluster:
-        other = Opening(partial(small_model, copier), "another model", tmp_path)
-        far = ClusterAnswers(cluster, other)
-        with pytest.raises(ClusterError, match="has other files on a machine"):
-            run_icl(
-                planned,
-                model,
-                TWO_CELLS,
-                out=tmp_path / "run",
-                configuration={},
-                elsewhere=far,
-            )
-        with pytest.raises(WorkerLostError, match="the cluster was let go"):
-            next(far.answers(["x"], TWO_CELLS.asking("likelihood", ("0", "1")), seeds=[0]))
-    assert read_replies(tmp_path / "run") == []
-    model.close()
 
 
 def test_a_job_on_a_cluster_leaves_what_it_leaves_here(nodes: Any, tmp_path: Path) -> None:
@@ -135,8 +112,6 @@ def test_a_job_on_a_cluster_leaves_what_it_leaves_here(nodes: Any, tmp_path: Pat
     weights = "model/model.safetensors"
     assert (there / weights).stat().st_size == (here / weights).stat().st_size
     assert run_job(job)["already_finished"]
-    with Cluster(nodes.address) as cluster, pytest.raises(ConfigurationError, match="Ray chooses"):
-        ClusterJobs(cluster).run(parse_job([*TINY, "--device", "cuda:1"]))
 
 
 def test_finetune_and_sweep_take_the_address_of_a_cluster(
@@ -154,6 +129,7 @@ def test_finetune_and_sweep_take_the_address_of_a_cluster(
         "grid: {data: [rows.txt], seed: [1, 2]}\n"
     )
     ray = ["--ray", nodes.address, "--format", "json"]
+    monkeypatch.setattr("llm_pv.cli.sweep.LAUNCHER", ("/nowhere",))  # no job is done here
     assert llm_pv(["sweep", "sweep.yaml", *ray]) == 0
     far = {one["job"]: one["accuracy"] for one in json.loads(capfd.readouterr().out)}
     folders = sorted(path for path in (tmp_path / "results" / "e").iterdir() if path.is_dir())
@@ -167,7 +143,7 @@ def test_finetune_and_sweep_take_the_address_of_a_cluster(
     )
     for folder in folders:
         assert {"config.json", "stdout.log", "logs.log", "metrics.json"} <= files_of(folder)
-    assert llm_pv(["sweep", "sweep.yaml", *ray]) == 0
+    assert llm_pv(["sweep", "sweep.yaml"]) == 0  # with or without a cluster
     assert "2 of 2 jobs are finished already" in capfd.readouterr().err
     words = ["rows.txt", "--model", "tiny", "--batch-size", "10", "--n-epochs", "1", "--lr",
              "1e-3", "--report-to", "none", "--seed", "1"]  # fmt: skip
@@ -176,6 +152,7 @@ def test_finetune_and_sweep_take_the_address_of_a_cluster(
     assert float(far["data=rows.txt,seed=1"]) == near["test_accuracy"]
     # What fails there fails here, in one line.
     wide = ["--context-length", "3", "--out", "narrow", *ray]
+    monkeypatch.setattr("llm_pv.finetune.job.run_job", lambda *_: pytest.fail("trained here"))
     assert llm_pv(["finetune", *words, *wide]) == 2
     assert "--context-length is 3" in capfd.readouterr().err
 
@@ -192,10 +169,12 @@ def test_a_node_that_is_killed_costs_the_answers_it_had_not_sent(
 
         def __init__(self) -> None:
             self.heard: list[tuple[Cell, int]] = []
+            self.before: list[int] = []
 
         def answered(self, cell: Cell, count: int, right: int) -> None:
             self.heard.append((cell, count))
             if len({one for one, _ in self.heard}) == 2 and not gate.exists():
+                self.before = [count for _, count in self.heard]
                 nodes.remove_node(victim, allow_graceful=False)
                 gate.touch()
 
@@ -214,6 +193,7 @@ def test_a_node_that_is_killed_costs_the_answers_it_had_not_sent(
         add_node(nodes)
     alone = run_icl(planned, model, TWO_CELLS, out=here, configuration={})
     assert victim not in nodes.worker_nodes
+    assert watching.before == [4, 4], "both cells were under way when it was killed"
     assert sum(count for _, count in watching.heard) == 24, "each answer is told once"
     assert len(read_replies(there)) == 24
     assert answers_of(there) == answers_of(here)
