@@ -146,6 +146,41 @@ def test_a_second_signal_ends_a_stop_that_takes_long_and_leaves_no_process(
     assert lines(tmp_path / "run" / "results_attempts.jsonl")[: len(before)] == before
 
 
+IN_C = """
+    import ctypes, os, signal, sys
+    from contextlib import suppress
+    from cyclopts import App
+    from llm_pv.cli.main import run_app
+
+    app = App(name="caught")
+    library, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+
+    @app.command
+    def wait():
+        library.pthread_mutex_lock(mutex)
+        with suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+        print("begun", flush=True)
+        library.pthread_mutex_lock(mutex)  # for ever, and no signal wakes it
+
+    sys.exit(run_app(app, ["wait"]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a mutex of zeros is one on Linux")
+@pytest.mark.parametrize("second", SIGNALS)
+def test_a_second_signal_ends_what_never_comes_back_from_c(
+    second: signal.Signals, start: Start
+) -> None:
+    process = start(IN_C)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    while psutil.Process(process.pid).status() != psutil.STATUS_SLEEPING:
+        assert process.poll() is None
+    process.send_signal(second)
+    assert process.wait(60) == INTERRUPTED
+
+
 IN_A_CALL = """
     import os, sys, threading, time
     from llm_pv.grid.workers import Workers

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -229,6 +230,21 @@ def test_programs_predictions_and_prompts_have_their_places(tmp_path: Path) -> N
 )
 def test_a_cell_name_is_safe_as_a_file_name(name: str, slug: str) -> None:
     assert Cell(name).slug == slug
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows opens no folders")
+def test_a_file_written_is_on_the_disk_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[bool, list[str]]] = []
+
+    def fsync(descriptor: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        synced.append((is_folder, [path.name for path in tmp_path.iterdir() if path.name == "x"]))
+
+    monkeypatch.setattr("os.fsync", fsync)
+    write_atomically(tmp_path / "x", "text")
+    assert synced == [(False, []), (True, ["x"])]
 
 
 def test_an_atomic_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import TextIO
@@ -132,11 +132,7 @@ def _stopped_by_signals() -> Iterator[None]:
     def stop(*_: object) -> None:
         nonlocal stopping
         if stopping:
-            if sys.stderr.isatty():
-                os.write(
-                    sys.stderr.fileno(), b"\x1b[?25h\n"
-                )  # the cursor a progress bar has hidden
-            os._exit(INTERRUPTED)
+            _end_at_once()
         stopping = True
         raise KeyboardInterrupt
 
@@ -147,10 +143,48 @@ def _stopped_by_signals() -> Iterator[None]:
         if signal.getsignal(number) == handler
     }
     try:
-        yield
+        with _second_one_counted(before):
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _second_one_counted(signals: Collection[int]) -> Iterator[None]:
+    """End this process at a second signal also while the main thread is not in Python code.
+
+    Handlers run between two instructions of Python; the number of a signal goes into the wake-up
+    pipe at once, where a thread of its own reads it.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    others = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    end = 0  # no signal has this number
+
+    def count() -> None:
+        seen = 0
+        while (number := os.read(reader, 1)[0]) != end:
+            seen += number in signals
+            if seen == 2:
+                _end_at_once()
+
+    counter = threading.Thread(target=count, name="signals", daemon=True)
+    counter.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(others)
+        os.write(writer, bytes([end]))
+        counter.join()
+        os.close(reader)
+        os.close(writer)
+
+
+def _end_at_once() -> None:
+    if sys.stderr.isatty():
+        os.write(sys.stderr.fileno(), b"\x1b[?25h\n")  # the cursor a progress bar has hidden
+    os._exit(INTERRUPTED)
 
 
 @contextmanager

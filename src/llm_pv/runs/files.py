@@ -5,6 +5,7 @@ import errno
 import io
 import os
 import re
+import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -53,8 +54,20 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
+        _sync_folder(path.parent)
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk, where the system lets one: a rename is one of them."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def cannot_write(path: Path, error: OSError) -> RunError:

@@ -147,9 +147,13 @@ class _Layout:
         flat = [item for row in part.rows for item in row]
         if isinstance(flat[0], str):
             return cls(part, "word", np.array(flat, dtype=object), counts)
-        if max(flat) >= LARGEST_ITEM or min(flat) <= -LARGEST_ITEM:
+        try:
+            items = np.array(flat, dtype=np.int64)
+        except OverflowError:
             return None
-        return cls(part, "int", np.array(flat, dtype=np.int64), counts)
+        if items.max() >= LARGEST_ITEM or items.min() <= -LARGEST_ITEM:
+            return None
+        return cls(part, "int", items, counts)
 
     @property
     def starts(self) -> NDArray[np.int64]:
