@@ -341,6 +341,49 @@ def test_computing_activations_again_changes_no_loss(tmp_path: Path) -> None:
     assert again["loss"] == pytest.approx(plain["loss"], abs=1e-6)
 
 
+def test_a_compiled_model_trains_and_is_evaluated_compiled_with_equal_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: list[bool] = []
+
+    def recorded(call: Any, **options: Any) -> Any:
+        def run(*words: Any, **named: Any) -> Any:
+            passes.append(torch.is_grad_enabled())
+            return compiled(*words, **named)
+
+        compiled = torch_compile(call, backend="eager", **options)  # needs no C++ compiler
+        return run
+
+    torch_compile: Any = torch.compile
+    run_job(job(tmp_path / "plain"))
+    assert passes == []
+    monkeypatch.setattr(torch, "compile", recorded)
+    run_job(job(tmp_path / "compiled", compile=True))
+    assert passes.count(True) == 16, "one for each step"
+    assert passes.count(False) >= 2 * 2, "both sets, at two evaluations"
+    for one, other in zip(
+        metrics(tmp_path / "compiled")["evaluations"],
+        metrics(tmp_path / "plain")["evaluations"],
+        strict=True,
+    ):
+        assert one["train_loss"] == pytest.approx(other["train_loss"], rel=1e-5)
+        assert one["test_accuracy"] == other["test_accuracy"]
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # PyTorch itself uses it
+def test_a_compiler_that_is_missing_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torch._inductor import config
+
+    torch.compiler.reset()
+    monkeypatch.setattr(config.cpp, "cxx", (None, "no-such-compiler"))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    with pytest.raises(RunError, match=r"torch.compile failed .*leave --compile out") as caught:
+        run_job(job(tmp_path / "out", compile=True))
+    assert "\n" not in str(caught.value)
+
+
 def test_a_training_that_diverged_is_told_of(tmp_path: Path) -> None:
     measured = run_job(job(tmp_path, learning_rate=1e30))
     assert measured["train_loss"] is None

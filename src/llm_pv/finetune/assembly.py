@@ -113,6 +113,8 @@ def assemble(
         If the model cannot be built, or a row has more tokens than it has positions.
     """
     model, tokens = _model(job, prepared, rows)
+    if job.training.compile:
+        model.compile()  # in place: the Trainer's own option leaves evaluation as it was
     sets = Sets.of(job, rows, tokens, prepared.positions)
     plan = Plan(
         steps_an_epoch=sets.steps_an_epoch,

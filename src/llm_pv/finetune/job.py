@@ -133,7 +133,8 @@ def _train(
     recorder = Recorder(job, prepared, observer, folder if run is not None else None)
     for warning in rows.warnings:
         recorder.told(warning)
-    with _memory_errors(job.around.out if run is None else run.path), _threads(prepared):
+    out = job.around.out if run is None else run.path
+    with _errors_in_one_line(job, out), _threads(prepared):
         assembly = assemble(job, prepared, rows, folder, recorder)
         recorder.begun(assembly)
         with _stopping(assembly.trainer.watch, prepared.world):
@@ -200,14 +201,25 @@ def _keep_model(assembly: "Assembly", folder: JobFolder) -> None:
         folder.write_vocabulary(assembly.tokens.alphabet)
 
 
+def _is_of_compiler(error: Exception) -> bool:
+    from torch._dynamo.exc import BackendCompilerFailed
+
+    return isinstance(error, BackendCompilerFailed)
+
+
 @contextmanager
-def _memory_errors(out: Path) -> Iterator[None]:
-    """Turn an allocation that failed into one line; what was measured stays on disk."""
+def _errors_in_one_line(job: Job, out: Path) -> Iterator[None]:
+    """Turn a failed allocation or compilation into one line; what was measured stays on disk."""
     try:
         yield
     except LLMPVError:
         raise
     except Exception as error:
+        if job.training.compile and _is_of_compiler(error):
+            raise RunError(
+                f"torch.compile failed ({str(error).strip().splitlines()[0][:200]}): install what "
+                "it asks for, or leave --compile out"
+            ) from error
         if not is_out_of_memory(error):
             raise
         raise RunError(

@@ -76,7 +76,6 @@ def training_arguments(
         bf16=precision == "bf16",
         fp16=precision == "fp16",
         activation_checkpointing=plan.checkpointing,
-        torch_compile=training.compile,
         use_cpu=on_cpu,
         ddp_backend="gloo" if on_cpu and processes > 1 else None,
         ddp_find_unused_parameters=False,
