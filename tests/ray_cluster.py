@@ -1,8 +1,8 @@
-"""A Ray cluster of two nodes on this machine, and a proposer that waits, for tests."""
+"""A Ray cluster of two nodes on this machine, a proposer and a model that wait, for tests."""
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from llm_pv.data.examples import Classes, Examples
+from llm_pv.models.answers import AnsweringModel, Asking, open_answering_model
+from llm_pv.models.base import ModelOptions
 from llm_pv.proposers.base import Proposal
 
 _PATHS = (Path(__file__).parents[1] / "src", Path(__file__).parent)
@@ -73,3 +75,37 @@ class Waiting:
             while number >= self.before and not self.gate.exists():
                 time.sleep(0.05)
             yield Proposal(program)
+
+
+@dataclass(frozen=True)
+class WaitingModel:
+    """Opens a model whose second group of answers waits until a file is there.
+
+    Parameters
+    ----------
+    folder
+        The model's.
+    gate
+        The file.
+    """
+
+    folder: Path
+    gate: Path
+
+    def __call__(self) -> Any:
+        model: Any = small_model(self.folder)
+        whole = model.answers
+
+        def answers(prompts: Sequence[str], asking: Asking, *, seeds: Sequence[int]) -> Any:
+            for number, group in enumerate(whole(prompts, asking, seeds=seeds)):
+                while number and not self.gate.exists():
+                    time.sleep(0.05)
+                yield group
+
+        model.answers = answers
+        return model
+
+
+def small_model(folder: Path) -> AnsweringModel:
+    """Return a model of this machine that answers four prompts at a time."""
+    return open_answering_model(f"hf:{folder}", ModelOptions(), batch_size=4)

@@ -16,7 +16,8 @@ import yaml
 
 from llm_pv.cli.sweep import grouped
 from llm_pv.errors import ConfigurationError, RunError
-from llm_pv.finetune.sweep import Outcome, SweepJob, SweepObserver, read_sweep, run_sweep
+from llm_pv.finetune.sweep import Outcome, SweepObserver, run_sweep
+from llm_pv.finetune.sweep_file import SweepJob, read_sweep
 from llm_pv.runs.directory import SUMMARY_COLUMNS
 from llm_pv.runs.job_folder import SweepFolder
 
@@ -117,6 +118,7 @@ def test_names_unfit_for_folders_are_told_apart_by_a_digest(tmp_path: Path) -> N
         ("experiment_name: e\nbase_args: {seed: [1]}", "base_args.seed has several values"),
         ("experiment_name: e\nbase_args: [1]", "base_args is no mapping"),
         ("experiment_name: e\nbase_args: {results_path: x}", "is for the sweep to choose"),
+        ("experiment_name: e\nbase_args: {ray: auto}", "base_args.ray is for the sweep to choose"),
     ],
 )
 def test_files_that_are_no_sweep_are_refused_in_one_line(
@@ -177,7 +179,8 @@ def test_jobs_end_with_a_killed_sweep_and_only_unfinished_ones_are_done_again(
     sweep = read_sweep(path)
     script = textwrap.dedent(f"""
         from pathlib import Path
-        from llm_pv.finetune.sweep import read_sweep, run_sweep
+        from llm_pv.finetune.sweep import run_sweep
+        from llm_pv.finetune.sweep_file import read_sweep
         run_sweep(read_sweep(Path({str(path)!r})), {stub!r}, finished=lambda job: False)
     """)
     source = str(Path(__file__).parents[1] / "src")

@@ -13,6 +13,7 @@ from llm_pv.cli.folders import free_folder
 from llm_pv.cli.grid_options import DrawingOptions
 from llm_pv.cli.main import INTERRUPTED, complain, run_app
 from llm_pv.cli.options import Format, ReadingOptions, Rows
+from llm_pv.cli.scale_options import ClusterOptions
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ def finetune(
     rows: ReadingOptions = ReadingOptions(),
     training: TrainingOptions = TrainingOptions(),
     run: JobOptions = JobOptions(),
+    cluster: ClusterOptions = ClusterOptions(),
 ) -> int:
     """Train a language model, from scratch or pretrained, on a benchmark task or your own rows.
 
@@ -157,11 +159,13 @@ def finetune(
         raise ConfigurationError(
             "several processes share one results folder: give --results-path FOLDER"
         )
+    if World.here().size > 1 and cluster.ray is not None:
+        raise ConfigurationError("--ray gives a job to one process: start it without torchrun")
     job = make_job(data, model=model, task=task, rows=rows, training=training, run=run)
     out, first = job.around.out, World.here().first
     try:
-        with training_progress(quiet=not first) as progress:
-            metrics = run_job(job, progress)
+        with cluster.jobs() as elsewhere, training_progress(quiet=not first) as progress:
+            metrics = run_job(job, progress) if elsewhere is None else elsewhere.run(job, progress)
     except KeyboardInterrupt:
         kept = JobFolder(out).last_checkpoint() is not None
         then = "goes on from its checkpoint" if kept else "begins anew: there is no checkpoint yet"

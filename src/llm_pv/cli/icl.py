@@ -1,7 +1,9 @@
 """``llm-pv icl``: labelled examples in the prompt, one more input to label in each."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,11 +19,13 @@ from llm_pv.cli.icl_options import (
 )
 from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.options import Format, ReadingOptions, Rows, given
+from llm_pv.cli.scale_options import ClusterOptions
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from llm_pv.icl.planning import Work
     from llm_pv.icl.problems import Problem
+    from llm_pv.icl.run import Elsewhere
     from llm_pv.icl.scores import CellResult
     from llm_pv.icl.settings import Settings
     from llm_pv.models.answers import AnsweringModel
@@ -43,6 +47,7 @@ def icl(
     out_jsonl: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
     out_csv: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
     format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
+    cluster: ClusterOptions = ClusterOptions(),
 ) -> int:
     """Show a model labelled examples and ask it for the labels of test inputs, one at a time.
 
@@ -66,6 +71,7 @@ def icl(
     format
         How the results are shown: table, or one JSON object.
     """
+    cluster.check_model(model)
     seed = question.seed_of(own_rows=data is not None)
     problems, configuration = (
         task_problems_of(tasks, drawing, question, seed)
@@ -84,6 +90,9 @@ def icl(
             out_jsonl=out_jsonl,
             out_csv=out_csv,
             format=format,
+            elsewhere=cluster.answers(
+                partial(open_model, model, answering, question), opened.identity
+            ),
         )
     finally:
         opened.close()
@@ -148,6 +157,7 @@ def run_and_report(
     out_csv: Path | None = None,
     format: Format = "table",  # noqa: A002
     quiet: bool = False,
+    elsewhere: "AbstractContextManager[Elsewhere | None] | None" = None,
 ) -> int:
     """Ask, write the files asked for and show the results; return the exit status."""
     from llm_pv.cli.icl_output import print_dry_run, report, write_files
@@ -168,7 +178,7 @@ def run_and_report(
     _disclose(planned, model)
     path = out or free_folder("icl")
     try:
-        with answer_progress(quiet=quiet) as progress:
+        with elsewhere or nullcontext() as far, answer_progress(quiet=quiet) as progress:
             try:
                 results = run_icl(
                     planned,
@@ -177,6 +187,7 @@ def run_and_report(
                     out=path,
                     configuration=configuration,
                     observer=progress,
+                    elsewhere=far,
                 )
             finally:
                 if progress.begun:  # else the folder may hold another run's answers

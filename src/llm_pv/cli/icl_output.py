@@ -170,7 +170,9 @@ def write_files(
             for work in planned
             if isinstance(work, Work) and work.cell not in ended
         ]
-        write_csv(csv, CELL_COLUMNS, cell_rows([*results, *rest]))
+        places = {work.cell: place for place, work in enumerate(planned)}
+        ordered = sorted([*results, *rest], key=lambda result: places[result.cell])
+        write_csv(csv, CELL_COLUMNS, cell_rows(ordered))
 
 
 def example_rows(works: Sequence["Work"], replies: Sequence["Record"]) -> Iterator[dict[str, Any]]:

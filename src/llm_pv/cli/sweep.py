@@ -13,12 +13,14 @@ from cyclopts import App, Parameter
 from llm_pv.cli.finetune import parse_job
 from llm_pv.cli.main import INTERRUPTED, complain, run_app
 from llm_pv.cli.options import Format
+from llm_pv.cli.scale_options import ClusterOptions
 from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.runs.directory import FAILED
 
 if TYPE_CHECKING:
     from llm_pv.finetune.request import Job
-    from llm_pv.finetune.sweep import Outcome, Sweep, SweepJob, SweepObserver
+    from llm_pv.finetune.sweep import Outcome, SweepObserver
+    from llm_pv.finetune.sweep_file import Sweep, SweepJob
 
 LAUNCHER = (sys.executable, "-P", "-m", "llm_pv.cli.sweep_job")
 
@@ -50,9 +52,10 @@ def sweep(
     config: Path,
     /,
     *,
-    concurrency: int = 1,
+    concurrency: int | None = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     format: Format = "table",  # noqa: A002
+    cluster: ClusterOptions = ClusterOptions(),
 ) -> int:
     """Train language models over a grid of options, one folder a job.
 
@@ -65,14 +68,15 @@ def sweep(
         YAML with experiment_name, results_root, base_args and grid, in the names of llm-pv
         finetune's options.
     concurrency
-        Jobs under way at once.
+        Jobs under way at once; default 1, on a cluster as many as it has room for.
     dry_run
         Print the command of each job and run none.
     format
         How the results are shown: table, or one JSON array.
     """
     from llm_pv.finetune.job import is_finished
-    from llm_pv.finetune.sweep import read_sweep, run_sweep
+    from llm_pv.finetune.sweep import run_sweep
+    from llm_pv.finetune.sweep_file import read_sweep
 
     asked = read_sweep(config)
     checked, impossible = _checked(asked)
@@ -82,7 +86,7 @@ def sweep(
             sys.stdout.write(f"llm-pv finetune {' '.join(job.arguments)} --results-path={out}\n")
         return 0
     try:
-        with _progress() as observer:
+        with cluster.sweep(checked) as elsewhere, _progress() as observer:
             outcomes = run_sweep(
                 asked,
                 LAUNCHER,
@@ -90,6 +94,7 @@ def sweep(
                 impossible=impossible,
                 concurrency=concurrency,
                 observer=observer,
+                elsewhere=elsewhere,
             )
     except KeyboardInterrupt:
         complain(f"interrupted; the same command goes on with {asked.folder}")

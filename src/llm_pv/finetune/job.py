@@ -29,6 +29,7 @@ from llm_pv.finetune.surroundings import World
 from llm_pv.models.hub import is_out_of_memory
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.job_folder import JobFolder, finished_row, read_job
+from llm_pv.runs.relay import Results
 
 if TYPE_CHECKING:
     from llm_pv.finetune.assembly import Assembly
@@ -84,20 +85,45 @@ def run_job(job: Job, observer: Observer | None = None) -> dict[str, Any]:
     with RunDirectory(out, prepared.options) as run:
         if run.finished(job.rows.cell):
             return read_job(out)[1] | {"already_finished": True}
-        folder = JobFolder(out)
-        folder.write_config(prepared.options)
-        try:
-            with _library_messages(folder.log_file):
-                return _train(job, prepared, run, observer or Observer())
-        except Exception as error:
-            known = isinstance(error, LLMPVError)
-            reason = str(error) if known else f"{type(error).__name__}: {error}"
-            run.finish(job.rows.cell, failure_row(job, " ".join(reason.split())))
-            raise
+        return do_job(job, prepared, run, observer or Observer())
+
+
+def do_job(job: Job, prepared: Preparation, run: Results, observer: Observer) -> dict[str, Any]:
+    """Train and test a model that is not finished; the error that ends the job is recorded.
+
+    Parameters
+    ----------
+    job, prepared
+        What to do, checked.
+    run
+        Where the results go, besides the files of the job's folder.
+    observer
+        Hears how it goes.
+
+    Raises
+    ------
+    DataError, RunError
+        As for `run_job`.
+    """
+    folder = JobFolder(job.around.out)
+    folder.write_config(prepared.options)
+    try:
+        with _library_messages(folder.log_file):
+            return _train(job, prepared, run, observer)
+    except Exception as error:
+        record_failure(job, error, run)
+        raise
+
+
+def record_failure(job: Job, error: Exception, run: Results) -> None:
+    """Write the row of a job that an error ended."""
+    known = isinstance(error, LLMPVError)
+    reason = str(error) if known else f"{type(error).__name__}: {error}"
+    run.finish(job.rows.cell, failure_row(job, " ".join(reason.split())))
 
 
 def _train(
-    job: Job, prepared: Preparation, run: RunDirectory | None, observer: Observer
+    job: Job, prepared: Preparation, run: Results | None, observer: Observer
 ) -> dict[str, Any]:
     _take_no_folder_for_a_package()
     from llm_pv.finetune.assembly import assemble
@@ -107,7 +133,8 @@ def _train(
     recorder = Recorder(job, prepared, observer, folder if run is not None else None)
     for warning in rows.warnings:
         recorder.told(warning)
-    with _errors_in_one_line(job), _threads(prepared):
+    out = job.around.out if run is None else run.path
+    with _errors_in_one_line(job, out), _threads(prepared):
         assembly = assemble(job, prepared, rows, folder, recorder)
         recorder.begun(assembly)
         with _stopping(assembly.trainer.watch, prepared.world):
@@ -121,7 +148,7 @@ def _train(
 
 
 def _finish(
-    job: Job, rows: Rows, assembly: "Assembly", metrics: dict[str, Any], run: RunDirectory
+    job: Job, rows: Rows, assembly: "Assembly", metrics: dict[str, Any], run: Results
 ) -> None:
     """Write everything a finished job leaves."""
     folder, predictions = JobFolder(job.around.out), assembly.trainer.predictions
@@ -181,7 +208,7 @@ def _is_of_compiler(error: Exception) -> bool:
 
 
 @contextmanager
-def _errors_in_one_line(job: Job) -> Iterator[None]:
+def _errors_in_one_line(job: Job, out: Path) -> Iterator[None]:
     """Turn a failed allocation or compilation into one line; what was measured stays on disk."""
     try:
         yield
@@ -197,7 +224,7 @@ def _errors_in_one_line(job: Job) -> Iterator[None]:
             raise
         raise RunError(
             "memory ran out: give a smaller --batch-size or --eval-batch-size, --checkpointing on, "
-            f"or a smaller model; {job.around.out} keeps what was measured until then"
+            f"or a smaller model; {out} keeps what was measured until then"
         ) from error
 
 

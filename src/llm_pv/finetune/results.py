@@ -11,8 +11,9 @@ from llm_pv.finetune.measures import Observer
 from llm_pv.finetune.preparation import Preparation
 from llm_pv.finetune.request import Job
 from llm_pv.finetune.rows import Rows
-from llm_pv.runs.directory import FAILED, RunDirectory
+from llm_pv.runs.directory import FAILED
 from llm_pv.runs.job_folder import JobFolder
+from llm_pv.runs.relay import Results
 
 if TYPE_CHECKING:
     from llm_pv.finetune.assembly import Assembly
@@ -154,7 +155,7 @@ def failure_row(job: Job, reason: str) -> dict[str, Any]:
 
 
 def write_predictions(
-    job: Job, rows: Rows, predictions: npt.NDArray[np.int64], run: RunDirectory
+    job: Job, rows: Rows, predictions: npt.NDArray[np.int64], run: Results
 ) -> None:
     """Write what was predicted for each test row."""
     run.write_predictions(

@@ -1,9 +1,6 @@
-"""Many jobs from one file: every combination of a grid, each in a process and folder of its own."""
+"""The jobs of a sweep: each in a process and folder of its own, or on other machines."""
 
-import hashlib
-import itertools
 import os
-import re
 import signal
 import subprocess
 import tempfile
@@ -13,50 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Any
+from typing import IO, Protocol
 
 from llm_pv.errors import ConfigurationError
+from llm_pv.finetune.sweep_file import Sweep, SweepJob
 from llm_pv.runs.directory import FAILED, read_summary
 from llm_pv.runs.job_folder import SweepFolder
 
-_KEYS = {"experiment_name", "results_root", "base_args", "grid"}
-_OWN = {"results_path", "out", "format"}
 _PATIENCE_SECONDS = 60.0
 
 SKIPPED = "skipped"
 """The status of a job whose options cannot work, such as a length its task does not allow."""
-
-
-@dataclass(frozen=True)
-class SweepJob:
-    """One job of a sweep.
-
-    Parameters
-    ----------
-    name
-        The values of the grid it has, fit for a folder's name.
-    arguments
-        The command line of the training command, without the results folder.
-    """
-
-    name: str
-    arguments: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """What a sweep's file asks for.
-
-    Parameters
-    ----------
-    folder
-        ``results_root/experiment_name``.
-    jobs
-        Every combination of the grid, in its order.
-    """
-
-    folder: Path
-    jobs: tuple[SweepJob, ...]
 
 
 @dataclass(frozen=True)
@@ -91,47 +55,21 @@ class SweepObserver:
         """Hear how a job ended."""
 
 
-def read_sweep(path: Path) -> Sweep:
-    """Read a sweep's file.
+class Elsewhere(Protocol):
+    """Machines that do jobs."""
 
-    Parameters
-    ----------
-    path
-        YAML with ``experiment_name``, ``results_root``, ``base_args`` and ``grid``; names of
-        arguments are those of the command's options, with ``_`` or ``-``.
+    @property
+    def at_once(self) -> int:
+        """How many jobs may be handed over at the same time."""
+        ...
 
-    Raises
-    ------
-    ConfigurationError
-        If it cannot be read, or asks for no sweep.
-    """
-    record = _read_yaml(path)
-    unknown = sorted(map(str, record.keys() - _KEYS))
-    if unknown:
-        raise ConfigurationError(
-            f"{path}: {', '.join(unknown)} unknown; a sweep has {', '.join(sorted(_KEYS))}"
-        )
-    base = _mapping(path, record, "base_args")
-    grid = _mapping(path, record, "grid")
-    name = record.get("experiment_name")
-    if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
-        raise ConfigurationError(
-            f"{path}: experiment_name is {name!r}; give a name of letters, digits, '.', '_' and '-'"
-        )
-    for key, value in base.items():
-        if isinstance(value, list | dict):
-            raise ConfigurationError(f"{path}: base_args.{key} has several values; move it to grid")
-    for key, values in grid.items():
-        if not isinstance(values, list) or not values:
-            raise ConfigurationError(f"{path}: grid.{key} is no list of values")
-        if any(isinstance(value, list | dict) for value in values):
-            raise ConfigurationError(f"{path}: grid.{key} holds a list or a mapping as a value")
-    root = Path(str(record.get("results_root", "results_new")))
-    combinations = [
-        dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())
-    ]
-    jobs = [SweepJob(_name(own), _arguments(base | own)) for own in combinations]
-    return Sweep(root / name, tuple({job.name: job for job in jobs}.values()))
+    def do(self, job: SweepJob) -> None:
+        """Do a job, whose folder says how it ended; raise the error that ended it."""
+        ...
+
+    def close(self) -> None:
+        """End every job under way."""
+        ...
 
 
 def run_sweep(
@@ -140,8 +78,9 @@ def run_sweep(
     *,
     finished: Callable[[SweepJob], bool],
     impossible: Mapping[str, str] = MappingProxyType({}),
-    concurrency: int = 1,
+    concurrency: int | None = None,
     observer: SweepObserver | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> dict[str, Outcome]:
     """Run every job of a sweep that is not finished, and go on where one fails.
 
@@ -157,9 +96,11 @@ def run_sweep(
     impossible
         Why jobs cannot be done, by name; they are recorded and not begun.
     concurrency
-        Jobs under way at once.
+        Jobs under way at once; None for one, and elsewhere for as many as there is room for.
     observer
         Hears how it goes.
+    elsewhere
+        Who does the jobs in place of processes of this machine.
 
     Returns
     -------
@@ -173,10 +114,13 @@ def run_sweep(
     RunError
         If the folder cannot be used.
     """
+    if concurrency is None:
+        concurrency = 1 if elsewhere is None else elsewhere.at_once
     if concurrency < 1:
         raise ConfigurationError(f"--concurrency is {concurrency}; give 1 or more")
     with SweepFolder(sweep.folder) as folder:
-        run = _Running(sweep, folder, tuple(launcher), concurrency, observer or SweepObserver())
+        hearing = observer or SweepObserver()
+        run = _Running(sweep, folder, tuple(launcher), concurrency, hearing, elsewhere=elsewhere)
         return run.all(finished, impossible)
 
 
@@ -188,12 +132,15 @@ class _Running:
         launcher: tuple[str, ...],
         concurrency: int,
         observer: SweepObserver,
+        *,
+        elsewhere: Elsewhere | None,
     ) -> None:
         self._sweep = sweep
         self._folder = folder
         self._launcher = launcher
         self._concurrency = concurrency
         self._observer = observer
+        self._elsewhere = elsewhere
         self._lock = threading.Lock()
         self._outcomes: dict[str, Outcome] = {}
         self._processes: set[subprocess.Popen[bytes]] = set()
@@ -224,22 +171,39 @@ class _Running:
         return {job.name: self._outcomes[job.name] for job in self._sweep.jobs}
 
     def _one(self, job: SweepJob) -> None:
+        if self._elsewhere is None:
+            ended = self._in_a_process(job)
+        else:
+            ended = self._do_elsewhere(self._elsewhere, job)
+        with self._lock:
+            if self._stopping or ended is None:
+                return
+            outcome = self._outcome(job, *ended)
+            self._outcomes[job.name] = outcome
+            self._write()
+        self._observer.ended(job, outcome)
+
+    def _in_a_process(self, job: SweepJob) -> tuple[int, str] | None:
+        """Do a job and return its exit status and what it said; None if all is to end."""
         with tempfile.TemporaryFile() as errors:
             process = self._start(job, errors)
             if process is None:
-                return
+                return None
             status = process.wait()
             _close_input(process)
             errors.seek(0)
             told = errors.read().decode("utf-8", "replace")
         with self._lock:
             self._processes.discard(process)
-            if self._stopping:
-                return
-            outcome = self._outcome(job, status, told)
-            self._outcomes[job.name] = outcome
-            self._write()
-        self._observer.ended(job, outcome)
+        return status, told
+
+    def _do_elsewhere(self, elsewhere: Elsewhere, job: SweepJob) -> tuple[int, str]:
+        self._observer.started(job)
+        try:
+            elsewhere.do(job)
+        except Exception as error:  # noqa: BLE001 - the job failed, and the others go on
+            return 2, str(error)
+        return 0, ""
 
     def _start(self, job: SweepJob, errors: IO[bytes]) -> "subprocess.Popen[bytes] | None":
         out = str(self._folder.job(job.name))
@@ -284,6 +248,9 @@ class _Running:
         """Ask what still runs to end with a checkpoint, and kill what does not."""
         with self._lock:
             self._stopping = True
+        if self._elsewhere is not None:
+            self._elsewhere.close()
+        with self._lock:
             running = list(self._processes)
         for process in running:
             process.terminate()
@@ -311,52 +278,3 @@ def _reason(status: int, told: str) -> str:
     lines = [line for line in told.splitlines() if line.strip()]
     last = lines[-1].removeprefix("llm-pv: ") if lines else "it said nothing"
     return f"{last} (status {status})"
-
-
-def _read_yaml(path: Path) -> Mapping[Any, Any]:
-    import yaml
-
-    try:
-        record = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        text = " ".join(str(error).split())
-        raise ConfigurationError(f"{path} cannot be read as a sweep: {text}") from error
-    if not isinstance(record, dict):
-        raise ConfigurationError(
-            f"{path} is no sweep: it needs {', '.join(sorted(_KEYS))} as a YAML mapping"
-        )
-    return record
-
-
-def _mapping(path: Path, record: Mapping[Any, Any], key: str) -> dict[str, Any]:
-    found = record.get(key) or {}
-    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
-        raise ConfigurationError(f"{path}: {key} is no mapping from names of options")
-    reserved = sorted({name.replace("-", "_") for name in found} & _OWN)
-    if reserved:
-        raise ConfigurationError(
-            f"{path}: {key}.{reserved[0]} is for the sweep to choose; leave it out"
-        )
-    return found
-
-
-def _arguments(options: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return options as a command line: true is a flag, false and null are left out."""
-    arguments: list[str] = []
-    for name, value in options.items():
-        if name == "data":
-            arguments.insert(0, str(value))
-        elif value is True:
-            arguments.append(f"--{name.replace('_', '-')}")
-        elif value is not None and value is not False:
-            arguments.append(f"--{name.replace('_', '-')}={value}")
-    return tuple(arguments)
-
-
-def _name(own: Mapping[str, Any]) -> str:
-    """Return a grid's values as a folder's name; what had to be replaced is told by a digest."""
-    text = ",".join(f"{key}={value}" for key, value in own.items()) or "job"
-    name = re.sub(r"[^\w.,=+-]+", "_", text)[:150]
-    if name != text:
-        name += "-" + hashlib.sha256(text.encode()).hexdigest()[:8]
-    return name

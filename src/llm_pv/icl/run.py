@@ -1,9 +1,11 @@
 """Running in-context learning: every answer goes to disk before it counts, and a run goes on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -33,6 +35,25 @@ class Observer:
         """Hear that a cell has ended."""
 
 
+class Elsewhere(Protocol):
+    """Machines that answer for a model in this process."""
+
+    @property
+    def at_once(self) -> int:
+        """How many cells may be asked about at the same time."""
+        ...
+
+    def answers(
+        self, prompts: Sequence[str], asking: Asking, *, seeds: Sequence[int]
+    ) -> Iterator[list[tuple[int, Answer]]]:
+        """Yield answers as `AnsweringModel.answers` does; called from several threads."""
+        ...
+
+    def close(self) -> None:
+        """End every answer under way; whoever waits for one gets a WorkerLostError."""
+        ...
+
+
 def run_icl(
     planned: Sequence[Work | CellResult],
     model: AnsweringModel,
@@ -41,6 +62,7 @@ def run_icl(
     out: Path,
     configuration: Mapping[str, Any],
     observer: Observer | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> list[CellResult]:
     """Have a model label every test row of every cell.
 
@@ -60,7 +82,9 @@ def run_icl(
     configuration
         What decides the results besides the model and the settings: the data.
     observer
-        Hears how it goes on.
+        Hears how it goes on, one thing at a time.
+    elsewhere
+        Who answers in the model's place, several cells side by side; None asks the model itself.
 
     Returns
     -------
@@ -74,7 +98,9 @@ def run_icl(
     RunError
         If the run directory cannot be used.
     """
-    observer = observer or Observer()
+    heard = observer or Observer()
+    if elsewhere is not None:
+        heard = _OneAtATime(heard)
     whole = {
         "command": "icl",
         "model": model.identity,
@@ -86,22 +112,67 @@ def run_icl(
             len(run.cell_log(work.cell).replies) if isinstance(work, Work) else 0
             for work in planned
         ]
-        observer.planned(sum(w.answers for w in planned if isinstance(w, Work)), sum(known))
-        results = []
-        for work in planned:
+        heard.planned(sum(w.answers for w in planned if isinstance(w, Work)), sum(known))
+
+        def one(work: Work | CellResult) -> CellResult:
             if isinstance(work, CellResult):
                 run.finish(work.cell, _summary_row(work, settings, 0.0))
                 result = work
             else:
-                result = _do(work, model, settings, run, observer)
-            observer.ended(result)
-            results.append(result)
-        return results
+                result = _do(work, elsewhere or model, settings, run, heard)
+            heard.ended(result)
+            return result
+
+        if elsewhere is None:
+            return [one(work) for work in planned]
+        return _side_by_side(one, planned, elsewhere)
+
+
+def _side_by_side(
+    one: Callable[[Work | CellResult], CellResult],
+    planned: Sequence[Work | CellResult],
+    elsewhere: Elsewhere,
+) -> list[CellResult]:
+    """Do several cells at a time; what ends one of them ends all."""
+    with ThreadPoolExecutor(min(elsewhere.at_once, len(planned))) as pool:
+        try:
+            cells = [pool.submit(one, work) for work in planned]
+            wait(cells, return_when=FIRST_EXCEPTION)
+            for cell in cells:
+                if cell.done():
+                    cell.result()
+            return [cell.result() for cell in cells]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            elsewhere.close()
+            raise
+
+
+class _OneAtATime(Observer):
+    """Passes on what several threads tell."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._lock = Lock()
+
+    def planned(self, answers: int, known: int) -> None:
+        """Hear what there is to do."""
+        self._observer.planned(answers, known)
+
+    def answered(self, cell: Cell, count: int, right: int) -> None:
+        """Hear of answers."""
+        with self._lock:
+            self._observer.answered(cell, count, right)
+
+    def ended(self, result: CellResult) -> None:
+        """Hear that a cell has ended."""
+        with self._lock:
+            self._observer.ended(result)
 
 
 def _do(
     work: Work,
-    model: AnsweringModel,
+    model: AnsweringModel | Elsewhere,
     settings: Settings,
     run: RunDirectory,
     observer: Observer,
@@ -147,7 +218,7 @@ def _answer_order(
     work: Work,
     order: int,
     *,
-    model: AnsweringModel,
+    model: AnsweringModel | Elsewhere,
     settings: Settings,
     log: CellLog,
     observer: Observer,

@@ -8,6 +8,7 @@ told), ``metrics.json`` (accuracies so far, rewritten at every evaluation), ``te
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,8 +19,29 @@ from llm_pv.runs.directory import FAILED, SUMMARY_COLUMNS, read_summary
 from llm_pv.runs.files import write_atomically, write_csv
 from llm_pv.runs.journal import Record
 
+_PIECE = 32 << 20
+
 _COMPLETE = "complete.json"
 _CHECKPOINT = "checkpoint-"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a file that a job on another machine left.
+
+    Parameters
+    ----------
+    name
+        The file, within the job's folder.
+    start
+        Where the part begins.
+    data
+        The part.
+    """
+
+    name: str
+    start: int
+    data: bytes
 
 
 class JobFolder:
@@ -108,6 +130,32 @@ class JobFolder:
     def remove_checkpoints(self) -> None:
         """Remove all checkpoints: the job is finished."""
         shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield all files but checkpoints, each in parts that memory holds."""
+        for path in sorted(self.path.rglob("*")):
+            if path.is_file() and self.checkpoints not in path.parents:
+                name, start = path.relative_to(self.path).as_posix(), 0
+                with path.open("rb") as file:
+                    while (data := file.read(_PIECE)) or not start:
+                        yield Piece(name, start, data)
+                        start += len(data) or 1
+
+    def put(self, piece: Piece) -> None:
+        """Write a piece; those of a file come in their order, the first in place of the file.
+
+        Raises
+        ------
+        RunError
+            If it cannot be written.
+        """
+        path = self.path / piece.name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab" if piece.start else "wb") as file:
+                file.write(piece.data)
+        except OSError as error:
+            raise RunError(f"cannot write {path}: {error}") from error
 
     def _checkpoints(self) -> Iterator[Path]:
         if self.checkpoints.is_dir():

@@ -3,22 +3,21 @@
 import logging
 import os
 import signal
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
-from llm_pv.errors import ClusterError, ConfigurationError, MissingExtraError
+from llm_pv.errors import ClusterError, MissingExtraError
 from llm_pv.grid.workers import WorkerLostError, error_of
+from llm_pv.scale.head import refuse_unreachable
 from llm_pv.scale.needs import Confining, Needs, Versions
 from llm_pv.scale.tasks import Failed, inspect
 
 RETRIES = 3
 """How often a task is run again whose process or machine was lost."""
 
-CONNECT_SECONDS = 10.0
 INSPECT_SECONDS = 120.0
 
 Task = Any
@@ -60,6 +59,7 @@ class Cluster:
         self.confining = confining or Confining()
         self._lock = threading.Lock()
         self._under_way: dict[int, Task] = {}
+        self._actors: set[Any] = set()
         self._closed = False
         self._ray = connect(address)
         try:
@@ -69,6 +69,16 @@ class Cluster:
         except BaseException:
             self._ray.shutdown()
             raise
+
+    @property
+    def head(self) -> str:
+        """The ``HOST:PORT`` of its head."""
+        return str(self._ray.get_runtime_context().gcs_address)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was let go, so that nothing is lost but what was not wanted any more."""
+        return self._closed
 
     def share(self, value: object) -> Any:
         """Send a value that several tasks take; what is returned stands for it in `start`."""
@@ -80,29 +90,73 @@ class Cluster:
         *args: Any,
         retries: int = RETRIES,
         streaming: bool = False,
+        alone: bool = False,
     ) -> Task:
         """Hand over a task; its first argument is this process's versions.
+
+        Parameters
+        ----------
+        function
+            A function of a module.
+        *args
+            Its further arguments.
+        retries
+            How often Ray runs it again if its process or machine is lost.
+        streaming
+            Whether it is a generator, for `results`.
+        alone
+            Whether its process does nothing after it, so that all memory it took is free again.
 
         Raises
         ------
         WorkerLostError
             If this cluster was closed.
         """
-        options: dict[str, Any] = {
-            "num_cpus": self.needs.cpus,
+        options = self._resources() | {
             "max_retries": retries,
             "name": f"llm-pv {function.__name__}",
         }
-        if self.needs.gpus:
-            options["num_gpus"] = self.needs.gpus
         if streaming:
             options["num_returns"] = "streaming"
+        if alone:
+            options["max_calls"] = 1
         with self._lock:
             if self._closed:
                 raise WorkerLostError("the cluster was let go")
             task = self._ray.remote(**options)(function).remote(self.versions, *args)
             self._under_way[id(task)] = task
         return task
+
+    def keep(self, kind: type, *args: Any) -> Any:
+        """Start a process that takes what a task does and holds an object, and return its handle.
+
+        Parameters
+        ----------
+        kind
+            The object's class; its first argument is this process's versions. What its methods
+            return on `.remote` is for `result` and `results`.
+        *args
+            Its further arguments.
+
+        Raises
+        ------
+        WorkerLostError
+            If this cluster was closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise WorkerLostError("the cluster was let go")
+            actor = self._ray.remote(**self._resources())(kind).remote(self.versions, *args)
+            self._actors.add(actor)
+        return actor
+
+    def end(self, actor: Any) -> None:
+        """End a process that `keep` started."""
+        with self._lock:
+            known = actor in self._actors
+            self._actors.discard(actor)
+        if known and self._ray.is_initialized():
+            self._ray.kill(actor)
 
     def result(self, task: Task) -> Any:
         """Wait for the result of a task and return it.
@@ -151,9 +205,11 @@ class Cluster:
         """End every task under way; whoever waits for one gets a WorkerLostError."""
         with self._lock:
             self._closed = True
-            tasks = list(self._under_way.values())
+            tasks, actors = list(self._under_way.values()), list(self._actors)
         for task in tasks:
             self.forget(task, cancel=True)
+        for actor in actors:
+            self.end(actor)
 
     def __enter__(self) -> Self:
         return self
@@ -166,6 +222,10 @@ class Cluster:
     ) -> None:
         self.close()
         self._ray.shutdown()
+
+    def _resources(self) -> dict[str, Any]:
+        cpus, gpus = self.needs.cpus, self.needs.gpus
+        return {"num_cpus": cpus, "num_gpus": gpus} if gpus else {"num_cpus": cpus}
 
     def _opened(self, result: Any) -> Any:
         if isinstance(result, Failed):
@@ -220,6 +280,8 @@ class Cluster:
                 obstacle = self._ray.get(task, timeout=INSPECT_SECONDS)
             except self._ray.exceptions.GetTimeoutError:
                 obstacle = f"it did not answer within {INSPECT_SECONDS:g} seconds"
+            except self._ray.exceptions.TaskUnschedulableError:
+                continue  # the machine has gone meanwhile
             except self._ray.exceptions.RayError as error:
                 obstacle = f"it cannot run this package: {_last_line(error)}"
             if obstacle:
@@ -238,11 +300,13 @@ def connect(address: str) -> Any:
     MissingExtraError, ClusterError, ConfigurationError
         As for `Cluster`.
     """
+    # Ray would write what its nodes said last on standard output, among the results.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^")
     try:
         import ray
     except ImportError as error:
         raise MissingExtraError("ray", "ray", "run on a cluster") from error
-    _refuse_unreachable(address)
+    refuse_unreachable(address)
     try:
         with _sigterm_as_it_was():
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
@@ -267,28 +331,6 @@ def _sigterm_as_it_was() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, handler)
-
-
-def _refuse_unreachable(address: str) -> None:
-    """Refuse an address nobody answers at: Ray would wait for minutes and then end the process."""
-    if "://" in address:
-        raise ConfigurationError(
-            f"--ray {address}: give auto or HOST:PORT, and start the command on a machine of the "
-            "cluster (ray job submit does)"
-        )
-    where = os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address
-    if where == "auto":
-        return
-    host, _, port = where.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")  # as an IPv6 address is written before a port
-    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise ConfigurationError(f"--ray {where!r}: give auto, or HOST:PORT such as 10.0.0.1:6379")
-    try:
-        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
-    except OSError as error:
-        raise ClusterError(
-            f"--ray {where}: no cluster answers there ({error}); begin one with ray start --head"
-        ) from error
 
 
 def _last_line(error: Exception) -> str:

@@ -54,7 +54,7 @@ class Failed:
 def inspect(driver: Versions, confining: Confining | None) -> str:
     """Say why this machine cannot be used, ``""`` if it can."""
     try:
-        _same(driver)
+        require_same(driver)
         if confining is not None:
             warm_sandbox(confining)
     except Exception as error:  # noqa: BLE001 - whatever it is, this machine cannot be used
@@ -67,7 +67,7 @@ def answer(
 ) -> _Result | Failed:
     """Call a function with arguments, those by name first."""
     try:
-        _same(driver)
+        require_same(driver)
         return function(*args, **options)
     except Exception as error:  # noqa: BLE001 - the caller is told, whatever it is
         return Failed(told(error))
@@ -78,7 +78,7 @@ def execute(
 ) -> list[Execution] | Failed:
     """Run programs, each with its seed, over the same inputs, in this machine's sandbox."""
     try:
-        _same(driver)
+        require_same(driver)
         sandbox = warm_sandbox(confining)
         return [sandbox.predict(source, batch, seed=seed) for source, seed in jobs]
     except Exception as error:  # noqa: BLE001 - the caller is told, whatever it is
@@ -94,7 +94,7 @@ def stream(
 ) -> Iterator[Parcel | Failed]:
     """Do a trial and yield now and then what it comes to; the first parcel is empty."""
     try:
-        _same(driver)
+        require_same(driver)
         sandbox = warm_sandbox(confining)
     except Exception as error:  # noqa: BLE001 - the driver is told, whatever it is
         yield Failed(told(error))
@@ -172,7 +172,14 @@ def warm_sandbox(confining: Confining) -> Sandbox:
     return _sandboxes[confining]
 
 
-def _same(driver: Versions) -> None:
+def require_same(driver: Versions) -> None:
+    """Refuse to work for a driver of other versions.
+
+    Raises
+    ------
+    ClusterError
+        With what differs.
+    """
     if difference := driver.difference(Versions.here()):
         raise ClusterError(
             f"{difference}, there being {socket.gethostname()}; install the same on every machine"
