@@ -1,5 +1,6 @@
 """Hostile programs are held, and leave the sandbox as it was."""
 
+import gc
 import importlib.util
 import json
 import os
@@ -55,6 +56,7 @@ def descendants(pid: int) -> list[int]:
 
 def belongings() -> tuple[list[int], list[str]]:
     """The processes below this one, and what its file descriptors are."""
+    gc.collect()  # files that other tests dropped are closed now, not between two looks
     descriptors = []
     for number in os.listdir("/proc/self/fd"):  # noqa: PTH208
         with suppress(FileNotFoundError):  # the folder itself was open while it was listed
