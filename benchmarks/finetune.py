@@ -2,9 +2,10 @@
 
 Run it as ``python -m benchmarks.finetune speed``; on a GPU it measures qwen0.6B and qwen1.7B at
 lengths 50 and 100, on a CPU ``tiny``. Both sides have the same weights, rows and order. The plain
-loop has float32 weights, autocast to bf16 (on a GPU), gradient checkpointing, an unfused AdamW, the
-attention transformers picks, and evaluates the test rows in batches of the training size under
-autocast. Rounds alternate between the sides, after a warm-up; accuracy is that of each after the
+loop has float32 weights, autocast to bf16 (on a CPU only with ``--autocast``: without it both sides
+compute in float32), gradient checkpointing, an unfused AdamW, the attention transformers picks, and
+evaluates the test rows in batches of the training size under autocast. ``--compile`` compiles our
+side. Rounds alternate between the sides, after a warm-up; accuracy is that of each after the
 same number of steps. ``python -m benchmarks.finetune learning`` times how long ``tiny`` takes from
 scratch to 99% on the first character and on the majority of nine, imports included.
 """
@@ -60,7 +61,7 @@ class Speed:
 class Plain:
     """The published loop."""
 
-    def __init__(self, job: Job, assembly: Assembly, device: str) -> None:
+    def __init__(self, job: Job, assembly: Assembly, device: str, *, autocast: bool) -> None:
         tokens = assembly.tokens
         assert isinstance(tokens, CharacterTokens)
         model: Any = from_scratch(
@@ -73,6 +74,7 @@ class Plain:
         self.model = model.to(device)
         self.model.activation_checkpointing_enable()
         self._device = device
+        self._casts = autocast
         training = job.training
         self._optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
@@ -112,12 +114,12 @@ class Plain:
         return {name: value.to(self._device) for name, value in rows.__getitems__(indices).items()}
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        if self._device == "cpu":
+        if not self._casts:
             return contextlib.nullcontext()
-        return torch.autocast("cuda", torch.bfloat16)
+        return torch.autocast(self._device, torch.bfloat16)
 
 
-def speed(model: str, length: int, device: str, *, compiled: bool) -> None:
+def speed(model: str, length: int, device: str, *, compiled: bool, autocast: bool) -> None:
     """Measure one model at one length and print a line of the table."""
     rows = TaskRows("fn_a", length, train_size=TRAIN_ROWS, test_size=2_000)
     training = TrainingRequest(
@@ -131,7 +133,7 @@ def speed(model: str, length: int, device: str, *, compiled: bool) -> None:
         assembly = assemble(job, prepared, drawn, JobFolder(Path(folder)), Observer())
         train, test = assembly.sets.train, assembly.sets.test
         assert isinstance(train, EncodedRows)
-        plain = Plain(job, assembly, device)
+        plain = Plain(job, assembly, device, autocast=autocast)
         trainer, rows_of_plain = assembly.trainer, train
         steps = assembly.plan.steps_an_epoch
         marks: list[float] = []
@@ -226,12 +228,13 @@ def main() -> None:
     on_gpu = torch.cuda.is_available()
     device = "cuda" if on_gpu else "cpu"
     compiled = "--compile" in sys.argv[1:]
+    autocast = on_gpu or "--autocast" in sys.argv[1:]
     print(f"{torch.cuda.get_device_name() if on_gpu else 'CPU'}, torch {torch.__version__}")
     print("| model | length | training: ours | plain | ratio | evaluation: ours | plain | ratio | "
           "peak | accuracy: ours | plain |")  # fmt: skip
     for model in ("qwen0.6B", "qwen1.7B") if on_gpu else ("tiny",):
         for length in (50, 100):
-            speed(model, length, device, compiled=compiled)
+            speed(model, length, device, compiled=compiled, autocast=autocast)
 
 
 if __name__ == "__main__":
