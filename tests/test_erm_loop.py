@@ -166,6 +166,11 @@ def test_without_a_rule_the_verdict_says_so(sandbox: Sandbox) -> None:
     )
     assert learned.test is not None
     assert learned.test.accuracy == 1.0
+    assert "training rows" not in learned.verdict
+    row, label = parity_splits().train.inputs[0], int(parity_splits().train.labels[0])
+    refuted = f"def f(x):\n    return {1 - label} if x == {row!r} else x.count('1') % 2\n"
+    verdict = learn_splits(parity_splits(), Scripted([refuted]), sandbox, Plan(1)).verdict
+    assert verdict.endswith("; of the training rows it is wrong on 1")
     few = parity_splits(validation=4)
     assert (
         "does not rule out chance"

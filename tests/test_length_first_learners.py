@@ -12,6 +12,7 @@ from llm_pv.proposers.length_first.coordinates import telling_positions
 from llm_pv.proposers.length_first.expressions import Evaluator, Expression
 from llm_pv.proposers.length_first.graphs import edges_of, graph_expressions
 from llm_pv.proposers.length_first.ladders import best_ladders
+from llm_pv.proposers.length_first.linear_gf2 import best_position_parities
 from llm_pv.proposers.length_first.modular import best_weighted_sums, columns_of
 from llm_pv.proposers.length_first.problem import Problem
 from llm_pv.proposers.length_first.scan import best_scanned
@@ -71,7 +72,30 @@ def test_an_automaton_is_found_where_counting_does_not_help() -> None:
     best = best_automata(text, problem, 1e9)[0]
     assert best.mistakes == 0
     assert 'moves = {"a": ' in best.body[0]
-    assert best_automata(Part("x", 0.0, ["abc" * 3, "xyz"]), problem, 1e9) == []
+    assert best_automata(Part("x", 0.0, ["abcdefghi", "xyz"]), problem, 1e9) == []
+
+
+def test_an_automaton_that_two_of_several_letters_move_is_found() -> None:
+    chance = random.Random(0)
+    rows = ["".join(chance.choices("TRab", k=chance.randint(5, 25))) for _ in range(100)]
+    # On or off: T toggles, R switches off, the rest does nothing.
+    labels = [str(row[row.rfind("R") + 1 :].count("T") % 2) for row in rows]
+    problem = Problem.of(Examples(list(rows), labels), ["0", "1"], seed=0)
+    text = Part("x", 0.0, [str(row) for row in problem.rows])
+    best = best_automata(text, problem, 1e9)[0]
+    assert best.mistakes == 0
+    assert best.body[0] == 'moves = {"R": (0, 0), "T": (1, 0)}'
+
+
+def test_a_parity_of_four_of_a_hundred_positions_is_found_in_spite_of_wrong_labels() -> None:
+    chance = random.Random(1)
+    rows = ["".join(chance.choices("01", k=100)) for _ in range(300)]
+    chosen = (8, 17, 72, 97)
+    labels = [(sum(int(row[i]) for i in chosen) + (chance.random() < 0.03)) % 2 for row in rows]
+    target = Target.of(np.arange(300), np.array(labels) == 1, noise=0.03)
+    best = best_position_parities(Part("x", 0.0, list(rows)), target, 20, lambda _: None)
+    cheapest = min(best, key=lambda one: one.cost)
+    assert "for i in (8, 17, 72, 97)) % 2 == 1" in cheapest.condition.code
 
 
 def test_weights_of_a_check_digit_are_solved_for() -> None:

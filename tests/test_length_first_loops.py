@@ -19,8 +19,19 @@ def views(part: Part) -> dict[str, View]:
 
 
 def folds(part: Part, longest: float = 9.0) -> dict[str, list[float]]:
-    found = folds_of([part], longest, 1e7, lambda: False)
+    found = folds_of([part], longest, 1e7, 10**6, lambda: False)
     return {fold.code: fold.values.tolist() for fold in found}
+
+
+def test_what_would_take_too_much_memory_is_not_walked_over() -> None:
+    long = Part("whole", 5.0, ["ab" * 500, "ba" * 500])
+
+    def walked(most_items: int) -> set[str]:
+        found = folds_of([long, TEXTS], 12.0, 1e7, most_items, lambda: False)
+        return {"whole" if "whole" in fold.code else "x" for fold in found}
+
+    assert walked(8_000) == {"whole", "x"}
+    assert walked(4_000) == {"x"}
 
 
 def test_neighbours_are_paired_within_rows_only() -> None:
@@ -105,5 +116,5 @@ def test_tests_that_speak_of_one_variable_are_left_to_the_shorter_loop() -> None
 
 
 def test_folding_stops_when_its_steps_are_spent() -> None:
-    assert list(folds_of([LISTS], 12.0, 0.0, lambda: False)) == []
-    assert list(folds_of([LISTS], 12.0, 1e7, lambda: True)) == []
+    assert list(folds_of([LISTS], 12.0, 0.0, 10**6, lambda: False)) == []
+    assert list(folds_of([LISTS], 12.0, 1e7, 10**6, lambda: True)) == []

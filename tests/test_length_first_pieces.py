@@ -119,6 +119,62 @@ def test_a_few_wrong_labels_do_not_hide_a_rule() -> None:
     assert note.endswith("3 training mistakes")
 
 
+def test_a_tree_that_pays_is_a_rule_and_stands_where_its_length_puts_it() -> None:
+    chance = random.Random(2)
+    rows: list[Input] = [
+        {name: chance.choice(["x", "y", "z"]) for name in "abc"} for _ in range(120)
+    ]
+
+    def label(row: Input) -> str:
+        assert isinstance(row, dict)
+        return "no" if row["a"] == "x" else ("yes" if row["b"] == "y" else str(row["c"]))
+
+    labels = [label(row) for row in rows]
+    search = LengthFirst(0.0, budget=SMALL)  # what is left without any time is the trees
+    found = list(search.propose(Examples(rows, labels), Classes.of(labels), 0))
+    fitting = [one for one in found if one.note.endswith(" 0 training mistakes")]
+    assert fitting
+    assert not fitting[0].fallback
+    assert "A rule of" in fitting[0].text
+    costs = [float(one.note.split(" bits")[0]) for one in fitting]
+    assert costs == sorted(costs)
+    assert found.index(fitting[0]) == 0, "before what is wrong on some rows"
+    assert [one.text for one in found].count(found[-1].text) == 1, "the majority class once"
+
+
+def test_three_short_conditions_are_joined_whatever_their_pairs_are_worth() -> None:
+    chance = random.Random(4)
+    alphabet = "abcdefgXYZ0123"
+    rows: list[Input] = [
+        "".join(chance.choices(alphabet, k=chance.randint(4, 16))) for _ in range(60)
+    ]
+    words = [str(row) for row in rows]
+    rows += [word.lower() for word in words] + ["abcdefgh" + word[:4] for word in words]
+
+    def strong(word: str) -> bool:
+        has = any(c.isdigit() for c in word) and any(c.isupper() for c in word)
+        return has and len(word) >= 10
+
+    labels = ["strong" if strong(str(row)) else "weak" for row in rows]
+    found = LengthFirst(3600.0).propose(Examples(rows, labels), Classes.of(labels), 0)
+    program = next(iter(found)).text
+    assert "len(x) < 10" in program or "len(x) >= 10" in program
+    assert "isdigit()" in program
+    assert "isupper()" in program
+
+
+def test_a_count_is_no_answer_for_two_classes() -> None:
+    rows: list[Input] = [f"{'a' if i % 2 else ''}{i % 7}{i % 5}" for i in range(60)]
+    labels = [str(str(row).count("a")) for row in rows]
+    for text, _ in proposals(rows, labels):
+        assert 'return x.count("a")\n' not in text
+    text, note = proposals(rows, labels)[0]
+    assert note.endswith(" 0 training mistakes")
+    namespace: dict[str, Callable[[str], int]] = {}
+    exec(text, namespace)
+    assert namespace["f"]("aaa") in (0, 1)
+
+
 def test_one_class_gives_the_program_that_answers_it() -> None:
     text, note = proposals(["a", "b"], ["spam", "spam"])[0]
     assert text.endswith('    return "spam"\n')

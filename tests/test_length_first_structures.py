@@ -148,7 +148,7 @@ def test_a_number_is_so_far_from_a_square_and_from_a_multiple(
 def folded(code: str, rows: list[list[int]]) -> list[float]:
     part = Part("numbers", 1.0, rows)
     return next(
-        one.values.tolist() for one in folds_of([part], 13.0, 1e9, never) if one.code == code
+        one.values.tolist() for one in folds_of([part], 13.0, 1e9, 10**6, never) if one.code == code
     )
 
 

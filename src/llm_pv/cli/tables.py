@@ -1,5 +1,6 @@
 """What a finished run looks like in a terminal."""
 
+import ast
 from collections.abc import Mapping
 from typing import Any
 
@@ -137,12 +138,39 @@ def _shown(program: str) -> str:
 
 
 def _gist(row: Mapping[str, Any]) -> str:
-    """Return a program's first telling line, or why there is none."""
+    """Return what a program does in a line, or why there is none."""
     if row["program"] is None or row["remark"]:
         return str(row["remark"])
-    lines = [line.strip() for line in row["program"].splitlines()]
-    body = [line for line in lines if line.startswith("return ")]
-    return body[-1] if body else (lines[0] if lines else "")
+    mark = "fallback: " if row.get("fallback") else ""
+    return mark + _deed(row["program"])
+
+
+def _deed(program: str) -> str:
+    r"""Return the lines of a program's last function that do more than give a value a name.
+
+    Examples
+    --------
+    >>> _deed("def f(x):\n    n = len(x)\n    if n > 3:\n        return 1\n    return 0")
+    'if n > 3: return 1 return 0'
+    """
+    try:
+        functions = [s for s in ast.parse(program).body if isinstance(s, ast.FunctionDef)]
+    except SyntaxError:
+        functions = []
+    if not functions:
+        return next((line.strip() for line in program.splitlines()), "")
+    telling = [
+        statement
+        for statement in functions[-1].body
+        if not isinstance(statement, ast.Assign | ast.Import | ast.ImportFrom)
+        and not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+    ]
+    lines = program.splitlines()
+    return " ".join(
+        line.strip()
+        for statement in telling
+        for line in lines[statement.lineno - 1 : statement.end_lineno]
+    )
 
 
 def _closing(record: Mapping[str, Any]) -> Text:

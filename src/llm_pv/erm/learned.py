@@ -191,9 +191,11 @@ def verdict(selection: Selection, baseline: Baseline) -> str:
             f"a program better than any constant answer on the validation rows ({accuracy:.1%} "
             f"against {reference:.1%}), but its bound does not rule out chance"
         )
+    refuting = selected.train.errors if selected.train else 0
+    but = f"; of the training rows it is wrong on {refuting}" if refuting else ""
     return (
         f"a rule was found: right on {accuracy:.1%} of the validation rows, the best constant "
-        f"answer on {reference:.1%}"
+        f"answer on {reference:.1%}{but}"
     )
 
 
@@ -203,8 +205,8 @@ def _verdict_on_fallback(accuracy: float, reference: float, *, unsure: bool) -> 
         f"answer on {reference:.1%}"
     )
     if unsure:
-        return f"nothing found that beats a baseline for sure: no rule explains the rows; {offered}"
-    return f"no short rule explains the rows; {offered}"
+        return f"nothing found that beats a baseline for sure: no rule was found; {offered}"
+    return f"no short rule was found that explains the rows; {offered}"
 
 
 def candidate_rows(selection: Selection) -> list[dict[str, Any]]:
@@ -222,6 +224,7 @@ def _candidate_row(attempt: Attempt, chosen: bool) -> dict[str, Any]:
         "train_accuracy": attempt.train.accuracy if attempt.train else None,
         "bits": attempt.program.bits if attempt.program else None,
         "program": attempt.program.source if attempt.program else None,
+        "fallback": attempt.proposal.fallback,
         "remark": attempt.rejected or attempt.error,
     }
 

@@ -2,12 +2,14 @@
 
 A table says, for each symbol and state, which state comes next; what the last state answers is the
 class most frequent among the training rows that end there. Tables that differ in the names of the
-states alone are tried once.
+states alone are tried once. Over more than three symbols, two or three of them move the state and
+the others leave it as it is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +18,12 @@ from llm_pv.proposers.length_first import weights
 from llm_pv.proposers.length_first.problem import Problem
 from llm_pv.proposers.length_first.programs import Candidate, label_literal
 from llm_pv.proposers.length_first.sequences import Part, literal
-from llm_pv.proposers.length_first.weights import choice_bits
+from llm_pv.proposers.length_first.weights import choice_bits, subset_bits
 
 MOST_STATES = {2: 4, 3: 3}
 """The most states by the number of symbols."""
+MOST_SYMBOLS = 8
+"""Symbols of which some are chosen."""
 FIRST_ROWS = 24
 """Rows that decide which automata are run on all of them."""
 KEPT = 40
@@ -31,7 +35,7 @@ def best_automata(text: Part, problem: Problem, most_steps: float) -> list[Candi
     Parameters
     ----------
     text
-        Strings over two or three symbols.
+        Strings over two to `MOST_SYMBOLS` symbols.
     problem
         The rows and their classes.
     most_steps
@@ -39,25 +43,51 @@ def best_automata(text: Part, problem: Problem, most_steps: float) -> list[Candi
     """
     rows = [str(row) for row in text.rows]
     alphabet = sorted(set().union(*rows[: problem.size]))
-    if len(alphabet) not in MOST_STATES or len(problem.classes) < 2:
+    if not 2 <= len(alphabet) <= MOST_SYMBOLS or len(problem.classes) < 2:
         return []
+    if len(alphabet) in MOST_STATES:
+        most = MOST_STATES[len(alphabet)]
+        found = _over(text, rows, alphabet, most, most_steps, problem=problem, kept=400)
+        return sorted(found, key=lambda one: one.cost)[:KEPT]
+    found = []
+    chosen = [some for size in (2, 3) for some in combinations(alphabet, size)]
+    for some in chosen:
+        extra = subset_bits(len(alphabet), len(some))
+        steps = most_steps / len(chosen)
+        for one in _over(text, rows, some, 2, steps, problem=problem, kept=5):
+            bits, cost = one.bits + extra, one.cost + extra
+            found.append(replace(one, bits=bits, cost=cost))
+    return sorted(found, key=lambda one: one.cost)[:KEPT]
+
+
+def _over(
+    text: Part,
+    rows: Sequence[str],
+    alphabet: Sequence[str],
+    most_states: int,
+    most_steps: float,
+    *,
+    problem: Problem,
+    kept: int,
+) -> list[Candidate]:
+    """Return automata that some symbols move; so many of each size are run on all rows."""
     symbols = _padded(rows, alphabet)
     found: list[Candidate] = []
-    for states in range(2, MOST_STATES[len(alphabet)] + 1):
+    for states in range(2, most_states + 1):
         tables = automata(states, len(alphabet))
         if len(tables) * symbols[:FIRST_ROWS].size > most_steps:
             break
         first = min(FIRST_ROWS, problem.size)
         ends = _run(tables, symbols[:first])
         wrong = _mistakes(ends, problem.codes[:first], states, len(problem.classes))
-        kept = np.argsort(wrong, kind="stable")[:400]
-        ends = _run(tables[kept], symbols)
+        best = np.argsort(wrong, kind="stable")[:kept]
+        ends = _run(tables[best], symbols)
         wrong = _mistakes(ends[:, : problem.size], problem.codes, states, len(problem.classes))
         found += [
-            _candidate(text, tables[kept[index]], ends[index], alphabet, problem)
+            _candidate(text, tables[best[index]], ends[index], alphabet, problem)
             for index in np.argsort(wrong, kind="stable")[:KEPT].tolist()
         ]
-    return sorted(found, key=lambda one: one.cost)[:KEPT]
+    return found
 
 
 @cache
@@ -93,7 +123,7 @@ def _named_in_order(states: int, symbols: int) -> Iterator[tuple[int, ...]]:
     yield from extended((), 1)
 
 
-def _padded(rows: list[str], alphabet: list[str]) -> NDArray[np.int8]:
+def _padded(rows: Sequence[str], alphabet: Sequence[str]) -> NDArray[np.int8]:
     """Return the symbols' numbers, one row each, with -1 after the end and for other symbols."""
     longest = max(map(len, rows))
     numbers = {character: index for index, character in enumerate(alphabet)}
@@ -131,7 +161,7 @@ def _candidate(
     text: Part,
     table: NDArray[np.int8],
     ends: NDArray[np.int8],
-    alphabet: list[str],
+    alphabet: Sequence[str],
     problem: Problem,
 ) -> Candidate:
     states, classes = table.shape[1], len(problem.classes)

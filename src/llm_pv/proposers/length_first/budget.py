@@ -15,7 +15,7 @@ class Budget:
     """What bounds a search: the candidates it tries, and the memory it takes.
 
     Every stage gets its share of the candidates, and tries the shortest first. The default takes 1
-    to 10 seconds on one core for up to 1,000 rows.
+    to 20 seconds on one core for up to 1,000 rows.
 
     Parameters
     ----------
@@ -62,6 +62,15 @@ class Budget:
         return int(NUMBERS_PER_MEGABYTE * self.megabytes)
 
     @property
+    def walked_items(self) -> int:
+        """Items of all sequences that are walked over, held several times while they are."""
+        return 4_000 * self.megabytes
+
+    def held(self, conditions: int, rows: int) -> int:
+        """Return how many of so many conditions are compared with each other on so many rows."""
+        return max(20, min(conditions, 40_000 * self.megabytes // max(1, rows)))
+
+    @property
     def pair_cells(self) -> int:
         """Pairs of numbers times rows, for one class; with several classes they share it."""
         return int(5e6 * self._share)
@@ -95,6 +104,11 @@ class Budget:
     def points(self) -> int:
         """Conditions for each class that points are given for."""
         return max(20, int(150 * math.sqrt(min(self._share, 1.0))))
+
+    def joined_by_three(self, rows: int) -> int:
+        """Return how many conditions are joined by three, any with any."""
+        most = math.sqrt(20_000 * self.megabytes / max(1, rows))
+        return max(10, int(min(most, 120 * min(self._share, 1.0) ** (1 / 3))))
 
     @property
     def joined(self) -> int:

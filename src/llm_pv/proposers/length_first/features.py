@@ -82,7 +82,9 @@ def collect_features(
     for graph in reading.graphs:
         found += graph_expressions(graph, evaluator, problem.size)
     found += _answers(parts, evaluator, budget.reading, expired)
-    found += folds_of([*parts, *reading.words], LONGEST_FOLD, budget.folding, expired)
+    found += folds_of(
+        [*parts, *reading.words], LONGEST_FOLD, budget.folding, budget.walked_items, expired
+    )
     found += _same_question(found, parts)
     categories = [
         *reading.categories,

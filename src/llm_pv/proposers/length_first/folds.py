@@ -53,7 +53,11 @@ class Steps:
 
 
 def folds_of(
-    parts: Sequence[Part], longest: float, most_steps: float, expired: Callable[[], bool]
+    parts: Sequence[Part],
+    longest: float,
+    most_steps: float,
+    most_items: int,
+    expired: Callable[[], bool],
 ) -> Iterator[Expression]:
     """Yield what loops over the parts end with, the shortest loops first.
 
@@ -65,15 +69,29 @@ def folds_of(
         Bits from which on a fold is left out.
     most_steps
         Questions times items, over all folds.
+    most_items
+        Items that may be held at once; parts that would exceed it, or take over a quarter of it
+        alone, are left out, the longest to tell first.
     expired
         Whether to stop.
     """
     steps = Steps(most_steps)
-    views = [view for part in parts for view in views_of(part)]
+    views = [view for part in _within(parts, most_items) for view in views_of(part)]
     for view in sorted(views, key=lambda view: (view.bits, view.size)):
         if expired() or steps.left <= 0:
             return
         yield from _folds_of_view(view, longest, steps)
+
+
+def _within(parts: Sequence[Part], most_items: int) -> list[Part]:
+    """Return the parts that may be held, in their order."""
+    left, chosen = most_items, set()
+    for place in sorted(range(len(parts)), key=lambda place: parts[place].bits):
+        items = sum(map(len, parts[place].rows))
+        if items <= min(left, most_items // 4):
+            left -= items
+            chosen.add(place)
+    return [part for place, part in enumerate(parts) if place in chosen]
 
 
 def _folds_of_view(view: View, longest: float, steps: Steps) -> Iterator[Expression]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_pv.proposers.length_first.conditions import Conditions, ready
+from llm_pv.proposers.length_first.conditions import Conditions, Sketch, ready
 from llm_pv.proposers.length_first.expressions import (
     AND,
     DIFFER,
@@ -52,6 +52,26 @@ def best_joined(
     return found
 
 
+def best_of_three(
+    conditions: Conditions,
+    target: Target,
+    capacity: int,
+    expired: Callable[[], bool],
+    count: Callable[[int], None],
+) -> list[Scored]:
+    """Return the cheapest joins of three conditions, all of them tried.
+
+    `best_joined` joins its best pairs once more; a pair of three that are all needed may be far
+    from the best.
+    """
+    pairs = _conjunctions(conditions, target)
+    if not len(pairs):
+        return []
+    found, tried = _join(pairs, conditions, target, capacity, expired)
+    count(tried)
+    return found
+
+
 def best_differing(
     conditions: Conditions,
     target: Target,
@@ -82,6 +102,37 @@ def best_differing(
         scored(_written(pool.written(first), pool.written(second), kind), target)
         for first, second, kind in board.best().tolist()
     ]
+
+
+def _conjunctions(conditions: Conditions, target: Target) -> Conditions:
+    """Return that two conditions hold, or their opposites; of those that agree the shortest."""
+    first, second = np.triu_indices(len(conditions), 1)
+    truths, bits = [], []
+    for is_first, is_second in CELLS:
+        truths.append(
+            (conditions.truth[first] == is_first) & (conditions.truth[second] == is_second)
+        )
+        both = conditions.bits[first] + conditions.bits[second] + CONJUNCTION
+        bits.append(both + NEGATION * (2 - is_first - is_second))
+    truth, lengths = np.concatenate(truths), np.concatenate(bits)
+    packed = np.packbits(truth[:, target.rows], axis=1)
+    seen: set[bytes] = set()
+    kept = []
+    for index in np.argsort(lengths, kind="stable").tolist():
+        key = packed[index].tobytes()
+        if key not in seen:
+            seen.add(key)
+            kept.append(index)
+
+    def sketch(index: int) -> Sketch:
+        kind, pair = divmod(index, len(first))
+        one, other = int(first[pair]), int(second[pair])
+        return Sketch(
+            float(lengths[index]),
+            lambda: _written(conditions.written(one), conditions.written(other), kind),
+        )
+
+    return Conditions([sketch(index) for index in kept], truth[kept], lengths[kept])
 
 
 def _join(

@@ -24,8 +24,11 @@ from llm_pv.proposers.length_first.sequences import Part
 from llm_pv.proposers.length_first.weights import subset_bits
 
 MOST_POSITIONS = 300
+"""Columns up to which sums of any number of them are solved for."""
 MOST_TRIPLED = 160
-MOST_COUNTS = 70
+"""Columns of which sums of three are tried."""
+MOST_COUNTS = 120
+"""Columns of which sums of four are tried."""
 LARGEST_COUNT = LARGEST_EXACT / 4
 """Numbers beyond this are left out: the sum of four would not be exact."""
 LARGEST_NULL_SPACE = 12
@@ -158,15 +161,23 @@ def _small_sets(
     first, second = (np.array(i) for i in np.triu_indices(width, 1))
     pairs = signs[first] * signs[second]
     offer(np.stack([first, second], axis=1), pairs @ label)
+    least = 1
     for start in range(0, len(pairs), 512):
         one, two = first[start : start + 512], second[start : start + 512]
         block = pairs[start : start + 512] * label
         row, third = np.nonzero(np.arange(width)[None, :] > two[:, None])
         offer(np.stack([one[row], two[row], third], axis=1), (block @ signs[:width].T)[row, third])
         if len(signs) <= MOST_COUNTS:
-            row, other = np.nonzero(first[None, :] > two[:, None])
+            agreement = block @ pairs.T
+            row, other = np.nonzero(np.abs(agreement) >= least)
+            later = first[other] > two[row]
+            row, other = row[later], other[later]
             four = np.stack([one[row], two[row], first[other], second[other]], axis=1)
-            offer(four, (block @ pairs.T)[row, other])
+            offer(four, agreement[row, other])
+            # What agrees less can no longer be among the cheapest.
+            dearest = board.bar - columns.size_bits[4] - 4 * columns.bits.min()
+            allowed = int(np.searchsorted(target.prices[: target.size // 2], dearest))
+            least = max(least, target.size - 2 * allowed)
     count(board.offered)
     for note in board.best().tolist():
         yield tuple(index for index in note if index >= 0)

@@ -59,14 +59,18 @@ class _Lookups:
 
     def offer_number(self, number: Expression) -> None:
         """Try a whole number itself: as the answer, and as the key of a table."""
-        self._offer(number, number.values[: self._problem.size].astype(np.int64))
+        # A count that was 0 or 1 so far is 2 one day: of two classes a condition says more.
+        several = len(self._problem.classes) > 2
+        train = number.values[: self._problem.size].astype(np.int64)
+        self._offer(number, train, bounded=several)
 
     def offer_remainder(self, number: Expression, modulus: int, bits: float) -> None:
         """Try the remainder of a number."""
         train = number.values[: self._problem.size].astype(np.int64) % modulus
         if self._promising(train, bits):
             remainder = calculated(number, "%", constant(modulus, len(number.values)), bits)
-            self._offer(remainder, train)
+            known = self._class_of_number.keys()
+            self._offer(remainder, train, bounded=set(range(modulus)) <= known)
 
     def _promising(self, train: NDArray[np.int64], bits: float) -> bool:
         """Tell whether the best table for these values could be among the cheapest."""
@@ -81,14 +85,14 @@ class _Lookups:
         right = int(cells.reshape(width, classes).max(axis=1).sum())
         return bits + self._prices[self._problem.size - right] < self._bar
 
-    def _offer(self, number: Expression, train: NDArray[np.int64]) -> None:
+    def _offer(self, number: Expression, train: NDArray[np.int64], *, bounded: bool) -> None:
         if not self._promising(train, number.bits):
             return
         keys = np.unique(train)
         if len(keys) > MOST_ENTRIES:
             return
         values = number.values.astype(np.int64)
-        if self._class_of_number:
+        if self._class_of_number and bounded:
             answers = np.full(len(values), -1)
             for value, code in self._class_of_number.items():
                 answers[values == value] = code

@@ -12,7 +12,7 @@ training row. Such a row counts as a mistake wherever programs are scored.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +30,7 @@ from llm_pv.proposers.length_first.coordinates import telling_positions
 from llm_pv.proposers.length_first.decisions import best_decision_lists
 from llm_pv.proposers.length_first.features import collect_features
 from llm_pv.proposers.length_first.gates import best_gated
-from llm_pv.proposers.length_first.joining import best_differing, best_joined
+from llm_pv.proposers.length_first.joining import best_differing, best_joined, best_of_three
 from llm_pv.proposers.length_first.ladders import best_ladders
 from llm_pv.proposers.length_first.linear_gf2 import best_count_parities, best_position_parities
 from llm_pv.proposers.length_first.lookups import best_lookups
@@ -226,13 +226,19 @@ def search(
     most = problem.codes == np.bincount(problem.codes).argmax()
     target = Target.of(np.arange(problem.size), most, problem.noise)
     trees = grow_trees(telling(conditions, target, budget.joined), problem)
-    rules = _ranked(run.found, baseline.cost - weights.TRUST_MARGIN)
+    bar = baseline.cost - weights.TRUST_MARGIN
+    # A tree that pays as a rule must is one, and stands where its length puts it.
+    run.found += [replace(tree, kind="rule") for tree in trees if tree.cost < bar]
+    trees = [tree for tree in trees if tree.cost >= bar]
+    rules = _ranked(run.found, bar)
     if problem.noise and rules:
         # A longer rule that fits a wrong label or two by chance would pass for the better one.
         rules = [rule for rule in rules if rule.cost <= rules[0].cost + weights.NOISE_SLACK]
     variants = with_other_cuts(rules, problem)
     rules = [*rules[: MOST_RULES - len(variants)], *variants]
     run.report("done")
+    known = {candidate.answers.tobytes() for candidate in (*rules, baseline)}
+    trees = [tree for tree in trees if tree.answers.tobytes() not in known]
     return [*rules, *_ranked(trees, np.inf), baseline]
 
 
@@ -351,9 +357,17 @@ def _conditions_for(
         return found
     run.report("joined conditions")
     chosen = telling(conditions, target, _pool(run))
-    short = conditions.chosen(np.arange(min(len(conditions), run.budget.differing)))
+    most = run.budget.held(run.budget.differing, target.size)
+    short = conditions.chosen(np.arange(min(len(conditions), most)))
     differing = best_differing(short, target, KEPT_PER_STAGE, run.expired, run.count)
     found += differing
+    found += best_of_three(
+        telling(conditions, target, run.budget.joined_by_three(len(run.problem.rows))),
+        target,
+        KEPT_PER_STAGE,
+        run.expired,
+        run.count,
+    )
     chosen = with_found(chosen, [*scanned, *paired, *weighted], target)
     found += best_joined(chosen, target, KEPT_PER_STAGE, run.expired, run.count)
     return found
@@ -362,7 +376,8 @@ def _conditions_for(
 def _pool(run: _Search) -> int:
     """Return how many conditions are joined; with several classes they share the pairs."""
     targets = max(1, len(run.problem.classes) - 1)
-    return max(20, int(run.budget.joined / targets**0.5))
+    most = run.budget.held(run.budget.joined, run.problem.size)
+    return max(20, int(most / targets**0.5))
 
 
 def _two_way(one: Scored, problem: Problem, positive: int) -> Candidate:
