@@ -108,7 +108,7 @@ class Budget:
     def joined_by_three(self, rows: int) -> int:
         """Return how many conditions are joined by three, any with any."""
         most = math.sqrt(20_000 * self.megabytes / max(1, rows))
-        return max(10, int(min(most, 120 * min(self._share, 1.0) ** (1 / 3))))
+        return max(10, int(min(most, 90 * min(self._share, 1.0) ** (1 / 3))))
 
     @property
     def joined(self) -> int:

@@ -16,7 +16,7 @@ from llm_pv.proposers.length_first.programs import Candidate, source_of
 
 RIVAL_BITS = 10.0
 """The search goes on for so many bits after the first program that fits."""
-MOST_COMPARED = 40
+MOST_COMPARED = 25
 MOST_RIVALS = 4
 PERTURBED = 200
 LEAST_DISAGREEMENT = 0.02
