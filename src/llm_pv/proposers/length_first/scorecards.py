@@ -19,7 +19,7 @@ from llm_pv.proposers.length_first.expressions import (
     is_whole,
 )
 from llm_pv.proposers.length_first.problem import Problem
-from llm_pv.proposers.length_first.weights import integer_bits
+from llm_pv.proposers.length_first.weights import integer_bits, mistake_bits
 
 MOST_CLASSES = 5
 POINTS = (1, 2, 3, -1, -2)
@@ -30,6 +30,8 @@ BEAM = 40
 PER_TERM = 6
 """Sums that are kept of those that add the same term."""
 KEPT = 40
+LEAST_ROWS, MOST_ROWS, CELLS = 100, 400, 20_000_000
+"""Training rows, evenly spread, that sums are compared on: as many as leave room for all sums."""
 MOST_LEVELS = 16
 """A sum has fewer values than this, and a number among its terms at most half of them."""
 
@@ -41,18 +43,22 @@ def scored_sums(
     terms = _terms(conditions, numbers, problem.size)
     if len(terms) < LEAST_TERMS or not 2 <= len(problem.classes) <= MOST_CLASSES:
         return []
-    values = np.array([one.values[: problem.size] for one in terms]).astype(np.int64)
+    room = CELLS // (BEAM * len(POINTS) * len(terms))
+    most = min(problem.size, MOST_ROWS, max(LEAST_ROWS, room))
+    rows = np.linspace(0, problem.size - 1, most).astype(np.int64)
+    codes = problem.codes[rows]
+    values = np.array([one.values[rows] for one in terms]).astype(np.int64)
     offered = [(term, points) for term in range(len(terms)) for points in POINTS]
     added = np.array([points * values[term] for term, points in offered])
     extra = np.array([terms[term].bits + _points_bits(points) for term, points in offered])
     beam: list[tuple[int, ...]] = [()]
-    sums, lengths = np.zeros((1, problem.size), dtype=np.int64), np.zeros(1)
+    sums, lengths = np.zeros((1, len(rows)), dtype=np.int64), np.zeros(1)
     kept: dict[tuple[int, ...], float] = {}
-    prices = np.array(problem.prices)
+    prices = np.array(mistake_bits(len(rows), len(problem.classes), problem.noise))
     for count in range(1, MOST_TERMS + 1):
-        every = (sums[:, None, :] + added[None, :, :]).reshape(-1, problem.size)
+        every = (sums[:, None, :] + added[None, :, :]).reshape(-1, len(rows))
         bits = (lengths[:, None] + extra[None, :]).reshape(-1)
-        costs = bits + prices[problem.size - _most_right(every, problem)]
+        costs = bits + prices[len(rows) - _most_right(every, codes, len(problem.classes))]
         chosen = _different(costs, beam, offered, every)
         beam = [(*beam[place // len(offered)], place % len(offered)) for place in chosen]
         sums, lengths = every[chosen], bits[chosen]
@@ -77,15 +83,16 @@ def _terms(conditions: Conditions, numbers: Sequence[Expression], size: int) -> 
     return [*written, *few]
 
 
-def _most_right(sums: NDArray[np.int64], problem: Problem) -> NDArray[np.int64]:
+def _most_right(
+    sums: NDArray[np.int64], codes: NDArray[np.int64], classes: int
+) -> NDArray[np.int64]:
     """Return how many rows each sum gets right, cut into at most as many bands as classes."""
-    classes = len(problem.classes)
     right = np.zeros(len(sums), dtype=np.int64)
     for start in range(0, len(sums), 10_000):
         block = sums[start : start + 10_000]
         levels = np.minimum(block - block.min(axis=1, keepdims=True), MOST_LEVELS - 1)
         owners = np.arange(len(block))[:, None] * MOST_LEVELS
-        cells = (owners + levels) * classes + problem.codes
+        cells = (owners + levels) * classes + codes
         counts = np.bincount(cells.ravel(), minlength=len(block) * MOST_LEVELS * classes)
         counts = counts.reshape(len(block), MOST_LEVELS, classes)
         best = np.zeros((len(block), classes, classes), dtype=np.int64)
