@@ -20,6 +20,8 @@ from llm_pv.proposers.length_first.weights import choice_bits
 Values = NDArray[np.float64] | NDArray[np.bool_]
 
 MOST_PAIRED = 20
+MOST_TIMES = 6
+"""Times of day that are compared with each other."""
 MOST_DIVIDED = 30
 MOST_COMBINED = 8
 """Columns up to which three of them are combined."""
@@ -42,6 +44,20 @@ def combined_columns(columns: Sequence[Expression]) -> Iterator[Expression]:
     squares = [square for square in squares if _is_exact(square.values)]
     yield from squares
     yield from itertools.islice(_triples(pairs, [*columns, *squares]), MOST_TRIPLES)
+
+
+def clock_differences(times: Sequence[Expression]) -> Iterator[Expression]:
+    """Yield the minutes from one time of day to another, over midnight where the second is earlier.
+
+    Parameters
+    ----------
+    times
+        Minutes since midnight.
+    """
+    for first, second in itertools.permutations(times[:MOST_TIMES], 2):
+        bits = first.bits + second.bits + weights.ROUND_THE_CLOCK
+        difference = calculated(second, "-", first, bits)
+        yield calculated(difference, "%", constant(1440, len(first.values)), bits)
 
 
 def _pairs(columns: Sequence[Expression]) -> Iterator[Expression]:

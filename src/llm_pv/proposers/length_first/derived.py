@@ -59,12 +59,25 @@ def integer_lists_of_text(train: Sequence[str]) -> Iterator[Source]:
         pattern = r"-?\d+" if signed else r"\d+"
         template = f'[int(number) for number in re.findall(r"{pattern}", {{s}})]'
         yield Source("numbers", template, 2, imports(weights.REGEX))
+        yield from _clocks_and_amounts(train)
     if any(len(row.split()) > 1 for row in train):
         yield Source("lengths", "[len(word) for word in {s}.split()]", 5)
     alphabet = set().union(*train)
     yield from _digits_and_parts(train, is_decimal=is_decimal)
     yield from _values_of_characters(alphabet, min(map(len, train)), is_decimal=is_decimal)
     yield from _shapes(alphabet, min(map(len, train)))
+
+
+def _clocks_and_amounts(train: Sequence[str]) -> Iterator[Source]:
+    """Yield the times of day that every row names, in minutes, and its decimals, in hundredths."""
+    if all(re.search(r"\d:\d\d", row) for row in train):
+        clocks = r're.findall(r"(\d?\d):(\d\d)", {s})'
+        template = f"[60 * int(hour) + int(minute) for hour, minute in {clocks}]"
+        yield Source("minutes", template, 3, imports(weights.REGEX))
+    elif all(re.search(r"(?<![\d.])\d+\.\d\d?(?![\d.])", row) for row in train):
+        numbers = r're.findall(r"\d+(?:\.\d+)?", {s})'
+        template = f"[round(100 * float(number)) for number in {numbers}]"
+        yield Source("hundredths", template, 3, imports(weights.REGEX))
 
 
 def _digits_and_parts(train: Sequence[str], *, is_decimal: bool) -> Iterator[Source]:
@@ -123,7 +136,10 @@ def word_lists_of_text(train: Sequence[str]) -> Iterator[Source]:
     """Yield the lists of words that rows of text can be read as."""
     if any(len(row.split()) > 1 for row in train):
         yield Source("words", "{s}.split()", 1)
-        if any(row != row.lower() for row in train):
+        if any(re.search(r"\w[.,;:!?](\s|$)", row) for row in train):
+            template = r're.findall(r"\w+", {s}.lower())'
+            yield Source("lowered", template, 2.5, imports(weights.REGEX))
+        elif any(row != row.lower() for row in train):
             yield Source("lowered", "{s}.lower().split()", 2)
     for separator in ",;|/-_:.":
         if sum(separator in row for row in train) > len(train) / 2:

@@ -10,6 +10,7 @@ from llm_pv.proposers.length_first.brackets import bracket_flags
 from llm_pv.proposers.length_first.budget import Budget
 from llm_pv.proposers.length_first.columns import (
     category_sets,
+    clock_differences,
     combined_columns,
     flags_counted,
     remainders,
@@ -44,6 +45,7 @@ LONGEST_FOLD = 13.0
 MOST_COMPARED_PARTS = 12
 MOST_ITEMS = 12
 MOST_CATEGORY_VALUES = 40
+_COMBINED = ("numbers", "parts", "minutes", "hundredths")
 MOST_COMBINED_ITEMS = 6
 """Items of a list up to which they are combined like columns of a table."""
 
@@ -64,7 +66,10 @@ def collect_features(
         *integer_numbers(reading.integers, evaluator),
         *reading.flags,
     ]
-    found += combined_columns(reading.numbers)
+    times = [one for one in reading.numbers if one.code.startswith("60 * int(")]
+    numbers = [*reading.numbers, *clock_differences(times)]
+    found += numbers[len(reading.numbers) :]
+    found += combined_columns(numbers)
     if reading.filled:
         complete = [one for one in reading.numbers if bool(np.isfinite(one.values).all())]
         found += combined_columns([*reading.filled, *complete])
@@ -77,7 +82,9 @@ def collect_features(
         items = list(_items(whole, evaluator, problem.size))
         found += items
         found += _statistics_compared(whole, evaluator)
-        if len(items) <= MOST_COMBINED_ITEMS and whole.code.startswith(("numbers", "parts")):
+        if whole.code.startswith("minutes"):
+            found += clock_differences(items)
+        if len(items) <= MOST_COMBINED_ITEMS and whole.code.startswith(_COMBINED):
             found += combined_columns(items)
     for graph in reading.graphs:
         found += graph_expressions(graph, evaluator, problem.size)

@@ -183,7 +183,8 @@ def _read_dates(text: Part, reading: Reading, evaluator: Evaluator) -> None:
             reading.flags.append(Expression(code, bits, np.array(values, bool), needs=needs))
         else:
             numbers = np.array(values, dtype=np.float64)
-            reading.numbers.append(Expression(code, bits, numbers, Level.PRODUCT, needs))
+            level = Level.SUM if primitive is weights.CLOCK else Level.PRODUCT
+            reading.numbers.append(Expression(code, bits, numbers, level, needs))
 
 
 def _read_lists(
@@ -223,7 +224,7 @@ def _read_graph(whole: Part, reading: Reading, evaluator: Evaluator, size: int) 
 
 def _read_lists_of(part: Part, reading: Reading, evaluator: Evaluator, size: int) -> None:
     """Add what is made of a list that the input itself writes out."""
-    if part.code.startswith(("numbers", "digits", "letters", "lengths")):
+    if part.code.startswith(("numbers", "digits", "letters", "lengths", "minutes", "hundredths")):
         for source in derived.lists_of_lists():
             made = _named(source, part, reading, evaluator, size)
             reading.lists.extend([made] if made else [])

@@ -135,6 +135,7 @@ LIST_NUMBERS = (
     Primitive("len({s})", 3),
     Primitive("sum({s})", 2),
     Primitive("max({s})", 3),
+    Primitive("max({s}, key=abs)", 5),
     Primitive("min({s})", 3),
     Primitive("{s}[0]", 3),
     Primitive("{s}[-1]", 3),
@@ -236,6 +237,7 @@ NUMBER_FLAGS = (
 """Yes-or-no questions about one integer that is not negative."""
 _DATE = ("from datetime import date",)
 _DATETIME = ("from datetime import datetime",)
+CLOCK = Primitive("60 * int({s}[:2]) + int({s}.split(':')[1])", 4)
 DATE_NUMBERS = (
     Primitive("date.fromisoformat({s}).weekday()", 4, _DATE),
     Primitive("date.fromisoformat({s}).timetuple().tm_yday", 5, _DATE),
@@ -247,7 +249,7 @@ DATE_NUMBERS = (
         for form in ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y")
         for what, bits in (("weekday()", 5), ("timetuple().tm_yday", 6))
     ),
-    Primitive("60 * int({s}[:2]) + int({s}.split(':')[1])", 4),
+    CLOCK,
     Primitive("datetime.fromisoformat({s}).hour", 4, _DATETIME),
     Primitive("datetime.fromisoformat({s}).weekday()", 5, _DATETIME),
     *(
@@ -273,6 +275,8 @@ TABLE_COLUMN = 1.0
 PAIR_OPERATIONS = {"-": 3.0, "+": 3.0, "/": 4.0, "*": 4.0, "%": 4.0}
 """Arithmetic between two numbers."""
 
+ROUND_THE_CLOCK = 5.0
+"""The minutes from one time of day to another."""
 SAME_QUESTION = 3.5
 """Asking of a second part what was asked of a first, and comparing the answers."""
 EXTREME_OF_TWO = 4.0
