@@ -73,10 +73,12 @@ def mk_sticky(rng, n):
 
 # difficulty: simple
 add(
-    "attendance_picks_up", "bits",
+    "attendance_picks_up",
+    "bits",
     "class attendance marks: more 1s in the second half than in the first (a middle bit belongs to neither half)",
-    f_len(12, 40), mk_bits,
-    lambda s: yn(s[len(s) - len(s) // 2:].count("1") > s[: len(s) // 2].count("1")),
+    f_len(12, 40),
+    mk_bits,
+    lambda s: yn(s[len(s) - len(s) // 2 :].count("1") > s[: len(s) // 2].count("1")),
 )
 
 
@@ -87,9 +89,13 @@ def lab_presses(s):
 
 # difficulty: middling
 add(
-    "button_presses_debounced", "bits",
+    "button_presses_debounced",
+    "bits",
     "sampled push button: how many runs of 1s last three samples or longer (none, one, several); shorter runs are bounce",
-    f_len(16, 36), mk_sticky, lab_presses, ("none", "one", "several"),
+    f_len(16, 36),
+    mk_sticky,
+    lab_presses,
+    ("none", "one", "several"),
 )
 
 
@@ -97,16 +103,18 @@ def mk_sync(rng, n):
     s = list(mk_bits(rng, n))
     for _ in range(rng.randint(0, 2)):
         i = rng.randint(0, n - 4)
-        s[i:i + 4] = "1101"
+        s[i : i + 4] = "1101"
     return "".join(s)
 
 
 # difficulty: middling
 add(
-    "nibble_aligned_sync_word", "bits",
+    "nibble_aligned_sync_word",
+    "bits",
     "radio frame: the sync word 1101 stands at a position divisible by four (elsewhere it does not count)",
-    f_len(16, 40), mk_sync,
-    lambda s: yn(any(s[i:i + 4] == "1101" for i in range(0, len(s), 4))),
+    f_len(16, 40),
+    mk_sync,
+    lambda s: yn(any(s[i : i + 4] == "1101" for i in range(0, len(s), 4))),
 )
 
 
@@ -123,22 +131,33 @@ def lab_barrier(s):
 
 # difficulty: middling
 add(
-    "tug_of_war_first_to_four", "bits",
+    "tug_of_war_first_to_four",
+    "bits",
     "rope pulls, 1 moves the knot right and 0 left: which side first gets it four steps from the start (up, down, neither)",
-    f_len(12, 28), mk_bits, lab_barrier, ("up", "down", "neither"),
+    f_len(12, 28),
+    mk_bits,
+    lab_barrier,
+    ("up", "down", "neither"),
 )
 
 
 def lab_majority(s):
-    t = s[0] + "".join("1" if s[i - 1:i + 2].count("1") >= 2 else "0" for i in range(1, len(s) - 1)) + s[-1]
+    t = (
+        s[0]
+        + "".join("1" if s[i - 1 : i + 2].count("1") >= 2 else "0" for i in range(1, len(s) - 1))
+        + s[-1]
+    )
     return yn(t.count("1") > s.count("1"))
 
 
 # difficulty: hard
 add(
-    "median_filter_gains_ones", "bits",
+    "median_filter_gains_ones",
+    "bits",
     "a three-wide median filter (ends kept) leaves more 1s than there were",
-    f_len(14, 36), mk_bits, lab_majority,
+    f_len(14, 36),
+    mk_bits,
+    lab_majority,
 )
 
 # ---------------------------------------------------------------- digits, numbers in text
@@ -150,9 +169,11 @@ def mk_digits(rng, n):
 
 # difficulty: simple
 add(
-    "high_digit_before_low", "digits",
+    "high_digit_before_low",
+    "digits",
     "the largest digit is met before the smallest (first occurrences)",
-    f_len(5, 14), mk_digits,
+    f_len(5, 14),
+    mk_digits,
     lambda s: yn(s.index(max(s)) < s.index(min(s))),
 )
 
@@ -166,9 +187,11 @@ def mk_temps(rng, f):
 
 # difficulty: simple
 add(
-    "temperature_spread_alarm", "digits",
+    "temperature_spread_alarm",
+    "digits",
     "plant log: hottest and coldest part differ by more than 20 degrees",
-    lambda rng: (rng.randint(3, 5), rng.choice([", ", "; ", " | "])), mk_temps,
+    lambda rng: (rng.randint(3, 5), rng.choice([", ", "; ", " | "])),
+    mk_temps,
     lambda s: yn(max(map(int, re.findall(r"\d+", s))) - min(map(int, re.findall(r"\d+", s))) > 20),
 )
 
@@ -192,9 +215,13 @@ def lab_receipt(s):
 
 # difficulty: hard
 add(
-    "receipt_total_check", "digits",
+    "receipt_total_check",
+    "digits",
     "till receipt: the stated total against the sum of quantity times price (exact, over, under)",
-    f_len(2, 3), mk_receipt, lab_receipt, ("exact", "over", "under"),
+    f_len(2, 3),
+    mk_receipt,
+    lab_receipt,
+    ("exact", "over", "under"),
 )
 
 
@@ -207,16 +234,21 @@ def lab_hops(s):
 
 # difficulty: hard
 add(
-    "hopscotch_lands_exactly", "digits",
+    "hopscotch_lands_exactly",
+    "digits",
     "from the first digit hop ahead by the digit stood on (0 means ten) again and again: the last hop lands exactly one past the end",
-    f_len(12, 22), mk_digits, lab_hops,
+    f_len(12, 22),
+    mk_digits,
+    lab_hops,
 )
 
 # ---------------------------------------------------------------- words and sentences
 
-TICKET = ("my order has not arrived please check the refund status again account locked since monday "
-          "cannot log in app keeps crashing after update thanks for quick help still waiting on parcel "
-          "invoice shows wrong amount driver left it outside screen stays black").split()
+TICKET = (
+    "my order has not arrived please check the refund status again account locked since monday "
+    "cannot log in app keeps crashing after update thanks for quick help still waiting on parcel "
+    "invoice shows wrong amount driver left it outside screen stays black"
+).split()
 SHORTCAPS = "USB GPS PIN VAT OK FAQ".split()
 
 
@@ -238,14 +270,18 @@ def mk_ticket(rng, n):
 
 # difficulty: simple
 add(
-    "shouting_ticket", "words",
+    "shouting_ticket",
+    "words",
     "support message: holds a word of four or more letters all in capitals, or two exclamation marks in a row",
-    f_len(5, 11), mk_ticket,
+    f_len(5, 11),
+    mk_ticket,
     lambda s: yn(re.search(r"\b[A-Z]{4,}\b", s) or "!!" in s),
 )
 
-PROSE = ("the a old ferry left harbour before dawn and crew slept under canvas while gulls circled above mast "
-         "captain read her map twice then poured coffee for us all as rain began to fall over grey water").split()
+PROSE = (
+    "the a old ferry left harbour before dawn and crew slept under canvas while gulls circled above mast "
+    "captain read her map twice then poured coffee for us all as rain began to fall over grey water"
+).split()
 
 
 def mk_prose(rng, n):
@@ -268,14 +304,19 @@ def lab_doubled(s):
 
 # difficulty: simple
 add(
-    "proofread_doubled_word", "words",
+    "proofread_doubled_word",
+    "words",
     "proofreading: some word is typed twice in a row, whatever its case (repeats further apart are fine)",
-    f_len(6, 12), mk_prose, lab_doubled,
+    f_len(6, 12),
+    mk_prose,
+    lab_doubled,
 )
 
-CHAIN = ("apple eagle eel lemon nest tiger rabbit tomato orange elephant tulip pear raven needle egret tent "
-         "otter rose emu urn nut toad duck kite end deer river rat table ear robin note iris salt lamp pond "
-         "door root train nose elbow wolf fox kiwi ink knot tap pan net goat owl leaf fern snail lion").split()
+CHAIN = (
+    "apple eagle eel lemon nest tiger rabbit tomato orange elephant tulip pear raven needle egret tent "
+    "otter rose emu urn nut toad duck kite end deer river rat table ear robin note iris salt lamp pond "
+    "door root train nose elbow wolf fox kiwi ink knot tap pan net goat owl leaf fern snail lion"
+).split()
 BY_FIRST = {}
 for _w in CHAIN:
     BY_FIRST.setdefault(_w[0], []).append(_w)
@@ -292,15 +333,19 @@ def mk_chain(rng, n):
 
 # difficulty: middling
 add(
-    "shiritori_unbroken", "words",
+    "shiritori_unbroken",
+    "words",
     "word-chain game: every word begins with the last letter of the one before",
-    f_len(3, 6), mk_chain,
+    f_len(3, 6),
+    mk_chain,
     lambda s: yn(all(a[-1] == b[0] for a, b in zip(s.split(), s.split()[1:]))),
 )
 
-MIXED = ("olive anchor uncle oven idea umbra extra area opera echo elm ant ink oak art east inch acorn under "
-         "maple sofa tea cargo judo banana pasta menu blue taxi solo mint brick lamp storm green north crust plum "
-         "ship frost clock bring").split()
+MIXED = (
+    "olive anchor uncle oven idea umbra extra area opera echo elm ant ink oak art east inch acorn under "
+    "maple sofa tea cargo judo banana pasta menu blue taxi solo mint brick lamp storm green north crust plum "
+    "ship frost clock bring"
+).split()
 
 
 def lab_edges(s):
@@ -311,9 +356,12 @@ def lab_edges(s):
 
 # difficulty: middling
 add(
-    "vowel_onsets_against_endings", "words",
+    "vowel_onsets_against_endings",
+    "words",
     "linguist's count: more words begin with a vowel (front), more end with one (back), or as many (level)",
-    f_len(4, 9), lambda rng, n: " ".join(rng.choice(MIXED) for _ in range(n)), lab_edges,
+    f_len(4, 9),
+    lambda rng, n: " ".join(rng.choice(MIXED) for _ in range(n)),
+    lab_edges,
     ("front", "back", "level"),
 )
 
@@ -348,9 +396,13 @@ def lab_review(s):
 
 # difficulty: hard
 add(
-    "review_score_with_not", "words",
+    "review_score_with_not",
+    "words",
     "restaurant review: five praising words count +1, five complaining words -1, a 'not' just before turns the sign (good, bad, mixed)",
-    f_len(7, 13), mk_review, lab_review, ("good", "bad", "mixed"),
+    f_len(7, 13),
+    mk_review,
+    lab_review,
+    ("good", "bad", "mixed"),
 )
 
 # ---------------------------------------------------------------- dates and times
@@ -373,9 +425,12 @@ def lab_fare(s):
 
 # difficulty: middling
 add(
-    "tram_peak_fare", "dates",
+    "tram_peak_fare",
+    "dates",
     "tram tap-in: Monday to Friday from 07:00 to 09:29 or from 16:00 to 18:29",
-    f_len(101, 188), mk_fare, lab_fare,
+    f_len(101, 188),
+    mk_fare,
+    lab_fare,
 )
 
 
@@ -387,9 +442,13 @@ SEASONS = ("summer", "autumn", "winter", "spring")
 
 # difficulty: simple
 add(
-    "southern_season", "dates",
+    "southern_season",
+    "dates",
     "season of a date in New Zealand: December to February summer, then autumn, winter, spring by three months",
-    None, mk_date, lambda s: SEASONS[int(s[5:7]) % 12 // 3], SEASONS,
+    None,
+    mk_date,
+    lambda s: SEASONS[int(s[5:7]) % 12 // 3],
+    SEASONS,
 )
 
 
@@ -421,9 +480,12 @@ def lab_meet(s):
 
 # difficulty: middling
 add(
-    "double_booked_room", "dates",
+    "double_booked_room",
+    "dates",
     "two bookings of one room overlap (one ending as the other starts is fine; either may be the earlier)",
-    lambda rng: rng.choice(["/", "&", "vs"]), mk_meet, lab_meet,
+    lambda rng: rng.choice(["/", "&", "vs"]),
+    mk_meet,
+    lab_meet,
 )
 
 
@@ -442,9 +504,12 @@ def lab_flight(s):
 
 # difficulty: hard
 add(
-    "flight_lands_next_day", "dates",
+    "flight_lands_next_day",
+    "dates",
     "flight: departure plus flying time, moved by the two offsets, is past the local midnight of the departure date",
-    None, mk_flight, lab_flight,
+    None,
+    mk_flight,
+    lab_flight,
 )
 
 # ---------------------------------------------------------------- codes and identifiers
@@ -456,9 +521,12 @@ def mk_sku(rng, f):
 
 # difficulty: simple
 add(
-    "sku_variant_in_family", "codes",
+    "sku_variant_in_family",
+    "codes",
     "stock code ABC-1234-B: the variant letter at the end is one of the three family letters",
-    None, mk_sku, lambda s: yn(s[-1] in s[:3]),
+    None,
+    mk_sku,
+    lambda s: yn(s[-1] in s[:3]),
 )
 
 
@@ -490,9 +558,13 @@ def lab_chess(s):
 
 # difficulty: middling
 add(
-    "chess_move_geometry", "codes",
+    "chess_move_geometry",
+    "codes",
     "chess move such as '17. b1-c3 0:42': along a rank or file (straight), along a diagonal, or other; number and clock are noise",
-    f_len(1, 49), mk_chess, lab_chess, ("straight", "diagonal", "other"),
+    f_len(1, 49),
+    mk_chess,
+    lab_chess,
+    ("straight", "diagonal", "other"),
 )
 
 
@@ -503,9 +575,12 @@ def mk_seat(rng, f):
 
 # difficulty: simple
 add(
-    "airline_seat_place", "codes",
+    "airline_seat_place",
+    "codes",
     "booking and seat such as XK7Q2L/23F: A and F window, B and E middle, C and D aisle",
-    None, mk_seat, lambda s: {"A": "window", "F": "window", "B": "middle", "E": "middle"}.get(s[-1], "aisle"),
+    None,
+    mk_seat,
+    lambda s: {"A": "window", "F": "window", "B": "middle", "E": "middle"}.get(s[-1], "aisle"),
     ("window", "middle", "aisle"),
 )
 
@@ -513,23 +588,28 @@ add(
 def mk_dna(rng, n):
     s = [rng.choice("ACGT") for _ in range(n)]
     i = rng.randint(0, n - 15)
-    s[i:i + 3] = "ATG"
+    s[i : i + 3] = "ATG"
     if rng.random() < 0.6:
         j = rng.randint(i + 3, n - 3)
-        s[j:j + 3] = rng.choice(["TAA", "TAG", "TGA"])
+        s[j : j + 3] = rng.choice(["TAA", "TAG", "TGA"])
     return "".join(s)
 
 
 def lab_orf(s):
     i = s.find("ATG")
-    return yn(i >= 0 and any(s[j:j + 3] in {"TAA", "TAG", "TGA"} for j in range(i, len(s) - 2, 3)))
+    return yn(
+        i >= 0 and any(s[j : j + 3] in {"TAA", "TAG", "TGA"} for j in range(i, len(s) - 2, 3))
+    )
 
 
 # difficulty: hard
 add(
-    "open_reading_frame_closed", "codes",
+    "open_reading_frame_closed",
+    "codes",
     "DNA: reading in threes from the first ATG meets a stop codon (TAA, TAG, TGA); stops out of frame do not count",
-    f_len(24, 42), mk_dna, lab_orf,
+    f_len(24, 42),
+    mk_dna,
+    lab_orf,
 )
 
 
@@ -553,10 +633,16 @@ def lab_version(s):
 
 # difficulty: middling
 add(
-    "release_bump_kind", "codes",
+    "release_bump_kind",
+    "codes",
     "package update such as 'libfoo 2.9.4 -> 2.10.0': the first part that grows names it (major, minor, patch); not newer is a rollback",
-    lambda rng: (rng.choice("libpng zlib curl ffmpeg redis nginx openssl sqlite".split()), rng.choice(["->", "to"])),
-    mk_version, lab_version, ("major", "minor", "patch", "rollback"),
+    lambda rng: (
+        rng.choice("libpng zlib curl ffmpeg redis nginx openssl sqlite".split()),
+        rng.choice(["->", "to"]),
+    ),
+    mk_version,
+    lab_version,
+    ("major", "minor", "patch", "rollback"),
 )
 
 # ---------------------------------------------------------------- bracketed text
@@ -601,9 +687,12 @@ def lab_balanced(s):
 
 # difficulty: simple
 add(
-    "formula_parentheses_match", "brackets",
+    "formula_parentheses_match",
+    "brackets",
     "round brackets among letters are properly matched (equal numbers in a wrong order do not pass)",
-    lambda rng: (rng.randint(4, 8), rng.randint(3, 8)), mk_balanced, lab_balanced,
+    lambda rng: (rng.randint(4, 8), rng.randint(3, 8)),
+    mk_balanced,
+    lab_balanced,
 )
 
 PAIRS = ("()", "[]", "{}")
@@ -638,9 +727,13 @@ def lab_deepest(s):
 
 # difficulty: middling
 add(
-    "deepest_bracket_shape", "brackets",
+    "deepest_bracket_shape",
+    "brackets",
     "matched brackets of three shapes: the shape of the most deeply nested pair (the first such)",
-    lambda rng: (rng.randint(4, 8), rng.randint(2, 6)), mk_mixed, lab_deepest, ("round", "square", "curly"),
+    lambda rng: (rng.randint(4, 8), rng.randint(2, 6)),
+    mk_mixed,
+    lab_deepest,
+    ("round", "square", "curly"),
 )
 
 
@@ -665,7 +758,7 @@ def mk_call(rng, f):
             break
     while s.count("(") < calls:
         i = rng.choice([i for i, ch in enumerate(s) if ch == "?"])
-        s = f"{s[:i]}{rng.choice(['f', 'g', 'h', 'abs', 'neg'])}(?){s[i + 1:]}"
+        s = f"{s[:i]}{rng.choice(['f', 'g', 'h', 'abs', 'neg'])}(?){s[i + 1 :]}"
     return "".join(rng.choice("abcdwxyz") if ch == "?" else ch for ch in s)
 
 
@@ -679,9 +772,13 @@ def lab_args(s):
 
 # difficulty: middling
 add(
-    "outer_call_arity", "brackets",
+    "outer_call_arity",
+    "brackets",
     "nested calls such as f(a,g(b,c),d): how many arguments the outermost call has (2, 3 or 4), whatever is nested in them",
-    lambda rng: (rng.randint(5, 8), rng.randint(4, 6)), mk_call, lab_args, (2, 3, 4),
+    lambda rng: (rng.randint(5, 8), rng.randint(4, 6)),
+    mk_call,
+    lab_args,
+    (2, 3, 4),
 )
 
 
@@ -691,7 +788,7 @@ def tree(rng, leaves):
     k = 3 if len(leaves) > 3 and rng.random() < 0.15 else 2
     out, at = [], 0
     for m in split_n(rng, len(leaves), k):
-        out.append(tree(rng, leaves[at:at + m]))
+        out.append(tree(rng, leaves[at : at + m]))
         at += m
     return f"({','.join(out)})"
 
@@ -706,14 +803,18 @@ def lab_newick(s):
     def depth(c):
         p = s[: s.index(c)]
         return p.count("(") - p.count(")")
+
     return yn(depth("A") > depth("B"))
 
 
 # difficulty: hard
 add(
-    "newick_a_branches_later", "brackets",
+    "newick_a_branches_later",
+    "brackets",
     "evolutionary tree in Newick form: leaf A lies under more brackets than leaf B",
-    f_len(6, 10), mk_newick, lab_newick,
+    f_len(6, 10),
+    mk_newick,
+    lab_newick,
 )
 
 # ---------------------------------------------------------------- graphs as edge lists
@@ -723,6 +824,7 @@ def f_graph(nlo, nhi, dlo, dhi):
     def f(rng):
         n = rng.randint(nlo, nhi)
         return n, n + rng.randint(dlo, dhi)
+
     return f
 
 
@@ -751,9 +853,12 @@ def nbrs(s):
 
 # difficulty: simple
 add(
-    "overloaded_network_switch", "graphs",
+    "overloaded_network_switch",
+    "graphs",
     "cabling plan: some switch has four or more cables",
-    f_graph(6, 9, -1, 2), mk_graph, lambda s: yn(max(degs(s).values()) >= 4),
+    f_graph(6, 9, -1, 2),
+    mk_graph,
+    lambda s: yn(max(degs(s).values()) >= 4),
 )
 
 
@@ -764,9 +869,13 @@ def lab_deadends(s):
 
 # difficulty: middling
 add(
-    "cul_de_sacs", "graphs",
+    "cul_de_sacs",
+    "graphs",
     "street map: how many junctions have a single street (few: none or one, two, many: three or more)",
-    f_graph(6, 9, -1, 1), mk_graph, lab_deadends, ("few", "two", "many"),
+    f_graph(6, 9, -1, 1),
+    mk_graph,
+    lab_deadends,
+    ("few", "two", "many"),
 )
 
 
@@ -789,9 +898,12 @@ def lab_two_teams(s):
 
 # difficulty: middling
 add(
-    "rivals_fit_two_minibuses", "graphs",
+    "rivals_fit_two_minibuses",
+    "graphs",
     "each edge is a quarrel: the pupils can be put in two minibuses so that no two who quarrel ride together",
-    f_graph(6, 9, -1, 1), mk_graph, lab_two_teams,
+    f_graph(6, 9, -1, 1),
+    mk_graph,
+    lab_two_teams,
 )
 
 
@@ -818,9 +930,13 @@ def lab_reach(s):
 
 # difficulty: hard
 add(
-    "depot_to_last_stop", "graphs",
+    "depot_to_last_stop",
+    "graphs",
     "road network: from depot 1 to the highest-numbered stop in at most two legs (near), in more (far), or not at all (cut)",
-    f_graph(7, 9, -2, 0), mk_reach, lab_reach, ("near", "far", "cut"),
+    f_graph(7, 9, -2, 0),
+    mk_reach,
+    lab_reach,
+    ("near", "far", "cut"),
 )
 
 # ---------------------------------------------------------------- lists of integers
@@ -840,9 +956,12 @@ def mk_prices(rng, n):
 
 # difficulty: simple
 add(
-    "close_above_average", "lists",
+    "close_above_average",
+    "lists",
     "daily prices: the last is above the mean of them all",
-    f_len(5, 12), mk_prices, lambda s: yn(ints(s)[-1] * len(ints(s)) > sum(ints(s))),
+    f_len(5, 12),
+    mk_prices,
+    lambda s: yn(ints(s)[-1] * len(ints(s)) > sum(ints(s))),
 )
 
 
@@ -863,9 +982,12 @@ def lab_leap(s):
 
 # difficulty: middling
 add(
-    "melody_widest_leap_rises", "lists",
+    "melody_widest_leap_rises",
+    "lists",
     "melody as MIDI note numbers: the widest step between neighbouring notes goes up (of equals the first counts)",
-    f_len(6, 14), mk_melody, lab_leap,
+    f_len(6, 14),
+    mk_melody,
+    lab_leap,
 )
 
 
@@ -886,9 +1008,12 @@ def lab_overdraft(s):
 
 # difficulty: middling
 add(
-    "account_ever_overdrawn", "lists",
+    "account_ever_overdrawn",
+    "lists",
     "payments in and out of an account that starts empty: the balance is below zero at some point",
-    f_len(5, 11), mk_account, lab_overdraft,
+    f_len(5, 11),
+    mk_account,
+    lab_overdraft,
 )
 
 
@@ -914,9 +1039,13 @@ def lab_hand(s):
 
 # difficulty: middling
 add(
-    "card_hand_pattern", "lists",
+    "card_hand_pattern",
+    "lists",
     "card ranks: all distinct; pairs at best; a set (one rank three times or more, no other repeated); a house (such a set and another repeated rank)",
-    f_len(5, 8), mk_hand, lab_hand, ("distinct", "pairs", "set", "house"),
+    f_len(5, 8),
+    mk_hand,
+    lab_hand,
+    ("distinct", "pairs", "set", "house"),
 )
 
 
@@ -937,9 +1066,12 @@ def lab_drawdown(s):
 
 # difficulty: hard
 add(
-    "drawdown_beats_runup", "lists",
+    "drawdown_beats_runup",
+    "lists",
     "fund values: the largest fall from a value to any later one is larger than the largest climb from a value to any later one",
-    f_len(6, 12), mk_fund, lab_drawdown,
+    f_len(6, 12),
+    mk_fund,
+    lab_drawdown,
 )
 
 # ---------------------------------------------------------------- table rows
@@ -958,9 +1090,12 @@ def mk_tank(rng, f):
 
 # difficulty: simple
 add(
-    "aquarium_water_change", "tables",
+    "aquarium_water_change",
+    "tables",
     "aquarium reading: change water when nitrate is above 40 ppm or the pH is below 6.5",
-    None, mk_tank, lambda r: yn(r["nitrate_ppm"] > 40 or r["ph"] < 6.5),
+    None,
+    mk_tank,
+    lambda r: yn(r["nitrate_ppm"] > 40 or r["ph"] < 6.5),
 )
 
 
@@ -983,9 +1118,12 @@ def lab_parcel(r):
 
 # difficulty: middling
 add(
-    "parcel_over_girth_limit", "tables",
+    "parcel_over_girth_limit",
+    "tables",
     "courier parcel: its longest side plus twice the sum of the other two sides is above 270 cm",
-    None, mk_parcel, lab_parcel,
+    None,
+    mk_parcel,
+    lab_parcel,
 )
 
 
@@ -1011,9 +1149,13 @@ def lab_booking(r):
 
 # difficulty: middling
 add(
-    "hotel_cancellation_refund", "tables",
+    "hotel_cancellation_refund",
+    "tables",
     "hotel cancellation: flex is refunded in full from 2 days ahead, else in part; group in full from 30 days, in part from 10; saver only in part and only for gold guests",
-    None, mk_booking, lab_booking, ("full", "partial", "none"),
+    None,
+    mk_booking,
+    lab_booking,
+    ("full", "partial", "none"),
 )
 
 
@@ -1037,7 +1179,10 @@ def lab_shift(r):
 
 # difficulty: hard
 add(
-    "shift_earns_overtime", "tables",
+    "shift_earns_overtime",
+    "tables",
     "work shift, perhaps over midnight: time from clock-in to clock-out less the break is more than eight hours",
-    None, mk_shift, lab_shift,
+    None,
+    mk_shift,
+    lab_shift,
 )

@@ -11,6 +11,7 @@ from llm_pv.proposers.length_first import LengthFirst
 from llm_pv.proposers.length_first.arithmetic import best_cuts
 from llm_pv.proposers.length_first.budget import Budget
 from llm_pv.proposers.length_first.conditions import digits_of, simplest_between
+from llm_pv.proposers.length_first.derived import integer_lists_of_text, word_lists_of_text
 from llm_pv.proposers.length_first.expressions import Definition, Evaluator
 from llm_pv.proposers.length_first.numbers import IS_PRIME
 from llm_pv.proposers.length_first.problem import make_probes
@@ -173,6 +174,58 @@ def test_a_count_is_no_answer_for_two_classes() -> None:
     namespace: dict[str, Callable[[str], int]] = {}
     exec(text, namespace)
     assert namespace["f"]("aaa") in (0, 1)
+
+
+def test_shifts_over_midnight_are_told_from_clocks_and_the_break() -> None:
+    chance = random.Random(5)
+    rows: list[Input] = [
+        {
+            "in": f"{chance.randrange(24):02}:{chance.choice((0, 15, 30, 45)):02}",
+            "out": f"{chance.randrange(24):02}:{chance.choice((0, 15, 30, 45)):02}",
+            "break": chance.choice((0, 30, 60)),
+        }
+        for _ in range(400)
+    ]
+
+    def long(row: Input) -> str:
+        assert isinstance(row, dict)
+        hours, minutes = zip(
+            *(map(int, str(row[name]).split(":")) for name in ("in", "out")), strict=True
+        )
+        worked = 60 * (hours[1] - hours[0]) + minutes[1] - minutes[0]
+        return "yes" if worked % 1440 - int(str(row["break"])) > 480 else "no"
+
+    labels = [long(row) for row in rows]
+    train = Examples(rows[:200], labels[:200])
+    best = next(iter(LengthFirst(3600.0).propose(train, Classes.of(labels), 0)))
+    namespace: dict[str, Callable[[Input], str]] = {}
+    exec(best.text, namespace)
+    assert [namespace["f"](row) for row in rows[200:]] == labels[200:]
+
+
+@pytest.mark.parametrize(
+    ("train", "name", "rows", "values"),
+    [
+        (["9:05 to 10:30", "23:59"], "minutes", "at 0:10 or 12:00", [10, 720]),
+        (["2 x 3.50", "1.15 and 7"], "hundredths", "0.29 4", [29, 400]),
+    ],
+)
+def test_times_and_decimals_are_read_as_lists(
+    train: list[str], name: str, rows: str, values: list[int]
+) -> None:
+    (source,) = [one for one in integer_lists_of_text(train) if one.name == name]
+    assert Evaluator(1).run(source.template, {}, [rows], source.needs) == [values]
+
+
+def test_versions_and_addresses_are_no_decimals() -> None:
+    assert "hundredths" not in {one.name for one in integer_lists_of_text(["1.2.3", "10.0.0.1"])}
+
+
+def test_words_are_read_without_case_and_punctuation() -> None:
+    (source,) = [one for one in word_lists_of_text(["No, no!", "Yes."]) if one.name == "lowered"]
+    assert Evaluator(1).run(source.template, {}, ["The, the end."], source.needs) == [
+        ["the", "the", "end"]
+    ]
 
 
 def test_one_class_gives_the_program_that_answers_it() -> None:
