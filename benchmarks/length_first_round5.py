@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001, ARG005, B905, C416, D101, D103, D205, D209, D400, D401, D403, E501, F401, PLR0917, RUF007, SIM905, TC003, UP035
 # mypy: ignore-errors
 """Hidden rules for a program-learning benchmark, round 5: 40 rules with samplers and labels.
 Invented without sight of the learner or of earlier rules; standard library only."""
