@@ -1,4 +1,3 @@
-# ruff: noqa
 # mypy: ignore-errors
 """Hidden rules for a program-learning benchmark, round 6: 40 rules with samplers and labels.
 Invented independently of the learner and of earlier lists; standard library only."""
