@@ -249,7 +249,7 @@ def _explore_rows(
     )
     name = "standard input" if data == "-" else Path(data).name
     if options.dry_run:
-        print_preview(preview_record(agent, splits, seed), name, format)
+        print_preview(preview_record(agent, splits, seed)[0], name, format)
         return 0
     disclose(agent, splits, seed)
     with sandbox.open() as opened:

@@ -110,7 +110,7 @@ def learn(
         sizes = SplitSizes(rows.train_size, rows.validation_size, rows.test_size)
         splits = rows.splits(data, sizes, search.seed, rows.validation)
         if llm is not None and asking.dry_run:
-            print_preview(preview_record(llm, splits, search.seed), name, format)
+            print_preview(preview_record(llm, splits, search.seed)[0], name, format)
             return 0
         if llm is not None:
             disclose(llm, splits, search.seed)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from llm_pv.cli.options import SandboxOptions
     from llm_pv.data.examples import Splits
     from llm_pv.models.base import ModelOptions
+    from llm_pv.proposers.estimates import Estimate
     from llm_pv.proposers.llm import LLM
 
 _MODEL = Group("Model", sort_key=3)
@@ -233,13 +234,15 @@ def refuse_without_model(model: ModelChoice, asking: AskingOptions) -> None:
         raise ConfigurationError(f"--{given[0]} is for a model; name it with --model PROVIDER:NAME")
 
 
-def preview_record(proposer: "LLM", splits: "Splits", seed: int) -> dict[str, Any]:
-    """Return the exact first request for some rows, and what it may cost."""
+def preview_record(
+    proposer: "LLM", splits: "Splits", seed: int
+) -> tuple[dict[str, Any], "Estimate"]:
+    """Return the exact first request for some rows, and what all attempts may cost."""
     from llm_pv.proposers.estimates import estimate_of
 
     preview, worst = proposer.preview(splits.train, splits.classes, seed=seed)
-    estimate = estimate_of(proposer, splits.train, splits.classes, seed=seed)
-    return {
+    estimate = estimate_of(proposer, preview, worst)
+    record = {
         "request": {"method": preview.method, "url": preview.url, "body": dict(preview.body)},
         "input_tokens": preview.input_tokens,
         "most_output_tokens": proposer.model.max_output_tokens * proposer.settings.samples_per_call,
@@ -249,6 +252,7 @@ def preview_record(proposer: "LLM", splits: "Splits", seed: int) -> dict[str, An
         "usd_about": estimate.likely,
         "usd_at_most": estimate.most,
     }
+    return record, estimate
 
 
 def print_preview(record: dict[str, Any], name: str, format: str) -> None:  # noqa: A002

@@ -82,12 +82,12 @@ class ModelPart:
                 estimates = [_price_of_answers(work, model) for work in works]
         else:
             with self._proposer(offline=True) as proposer:
-                splits = [
-                    first.splits(trial, self.asked.dataset_dir)
-                    for trial in first.plan()
-                    if not trial.skipped
-                ]
-                estimates = [estimate_of(proposer, one.train, one.classes) for one in splits]
+                estimates = []
+                for trial in first.plan():
+                    if not trial.skipped:
+                        splits = first.splits(trial, self.asked.dataset_dir)
+                        shown = proposer.preview(splits.train, splits.classes, seed=0)
+                        estimates.append(estimate_of(proposer, *shown))
         return Estimate.total(estimates).times(self.request.trials)
 
     def run(self) -> int:

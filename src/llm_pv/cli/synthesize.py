@@ -108,7 +108,7 @@ def synthesize(
 
 def preview_grid(proposer: "LLM", request: "GridRequest", format: Format) -> int:  # noqa: A002
     """Show the exact first request of every cell and what all may cost, and call nobody."""
-    from llm_pv.proposers.estimates import ASSUMED, Estimate, estimate_of
+    from llm_pv.proposers.estimates import ASSUMED, Estimate
     from llm_pv.report.text import count
 
     estimates = []
@@ -121,9 +121,9 @@ def preview_grid(proposer: "LLM", request: "GridRequest", format: Format) -> int
         except DataError as error:
             complain(f"{head}: {error}")
             continue
-        record = preview_record(proposer, splits, request.spawned_seed(trial))
+        record, estimate = preview_record(proposer, splits, request.spawned_seed(trial))
         print_preview(record, head, format)
-        estimates.append(estimate_of(proposer, splits.train, splits.classes))
+        estimates.append(estimate)
     total = Estimate.total(estimates).times(request.trials)
     complain(f"{count(len(estimates), 'cell')}, {count(request.trials, 'trial')} each: {total}")
     complain(ASSUMED)

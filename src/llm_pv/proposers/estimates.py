@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from llm_pv.models.base import Usage
 
 if TYPE_CHECKING:
-    from llm_pv.data.examples import Classes, Examples
+    from llm_pv.models.base import Preview
     from llm_pv.proposers.llm import LLM
+    from llm_pv.proposers.spending import Amount
 
 LIKELY_WRITTEN = 1_000
 """Tokens of a reply of middling length."""
@@ -67,11 +68,16 @@ class Estimate:
         return f"{text} (the first calls ${self.first_calls:,.2f})"
 
 
-def estimate_of(
-    proposer: "LLM", train: "Examples", classes: "Classes", *, seed: int = 0
-) -> Estimate:
-    """Return what all attempts of a proposer on training rows may cost; nobody is called."""
-    preview, worst = proposer.preview(train, classes, seed=seed)
+def estimate_of(proposer: "LLM", preview: "Preview", worst: "Amount") -> Estimate:
+    """Return what all attempts of a proposer on some training rows may cost.
+
+    Parameters
+    ----------
+    proposer
+        Makes the attempts.
+    preview, worst
+        What its `preview` returned for the rows.
+    """
     model, settings = proposer.model, proposer.settings
     samples, sent = settings.samples_per_call, preview.input_tokens
     calls = settings.tool_calls if proposer.tool_place == "local" else 0
@@ -85,7 +91,7 @@ def estimate_of(
     one = Estimate(
         worst.usd,
         conversation(ceil(calls / 2) + 1, min(LIKELY_WRITTEN, model.max_output_tokens),
-                     LIKELY_SHOWN),
+                     min(LIKELY_SHOWN, settings.tool_limits.output_characters)),
         conversation(calls + 1 + settings.refinements, model.max_output_tokens,
                      settings.tool_limits.output_characters),
     )  # fmt: skip
