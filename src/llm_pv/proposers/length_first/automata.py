@@ -45,16 +45,19 @@ def best_automata(text: Part, problem: Problem, most_steps: float) -> list[Candi
     alphabet = sorted(set().union(*rows[: problem.size]))
     if not 2 <= len(alphabet) <= MOST_SYMBOLS or len(problem.classes) < 2:
         return []
+    symbols = _padded(rows, alphabet)
     if len(alphabet) in MOST_STATES:
         most = MOST_STATES[len(alphabet)]
-        found = _over(text, rows, alphabet, most, most_steps, problem=problem, kept=400)
+        found = _over(text, symbols, alphabet, most, most_steps, problem=problem, kept=400)
         return sorted(found, key=lambda one: one.cost)[:KEPT]
     found = []
     chosen = [some for size in (2, 3) for some in combinations(alphabet, size)]
     for some in chosen:
         extra = subset_bits(len(alphabet), len(some))
         steps = most_steps / len(chosen)
-        for one in _over(text, rows, some, 2, steps, problem=problem, kept=5):
+        numbers = np.full(len(alphabet) + 1, -1, dtype=np.int8)  # the last is for none of them
+        numbers[[alphabet.index(symbol) for symbol in some]] = range(len(some))
+        for one in _over(text, numbers[symbols], some, 2, steps, problem=problem, kept=5):
             bits, cost = one.bits + extra, one.cost + extra
             found.append(replace(one, bits=bits, cost=cost))
     return sorted(found, key=lambda one: one.cost)[:KEPT]
@@ -62,7 +65,7 @@ def best_automata(text: Part, problem: Problem, most_steps: float) -> list[Candi
 
 def _over(
     text: Part,
-    rows: Sequence[str],
+    symbols: NDArray[np.int8],
     alphabet: Sequence[str],
     most_states: int,
     most_steps: float,
@@ -71,7 +74,6 @@ def _over(
     kept: int,
 ) -> list[Candidate]:
     """Return automata that some symbols move; so many of each size are run on all rows."""
-    symbols = _padded(rows, alphabet)
     found: list[Candidate] = []
     for states in range(2, most_states + 1):
         tables = automata(states, len(alphabet))
