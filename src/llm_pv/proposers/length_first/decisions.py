@@ -17,6 +17,7 @@ from llm_pv.proposers.length_first.ladders import best_ladders
 from llm_pv.proposers.length_first.lookups import best_lookups
 from llm_pv.proposers.length_first.problem import Problem
 from llm_pv.proposers.length_first.programs import Candidate
+from llm_pv.proposers.length_first.scoring import entropies
 from llm_pv.proposers.length_first.sequences import Features
 from llm_pv.proposers.length_first.trees import Branch, Leaf, tree_candidate
 from llm_pv.proposers.length_first.weights import NEGATION, choice_bits
@@ -73,13 +74,6 @@ def _entropy(counts: NDArray[np.float32]) -> float:
     return float(-(present * np.log2(present / counts.sum())).sum())
 
 
-def _entropies(counts: NDArray[np.float32]) -> NDArray[np.float64]:
-    total = counts.sum(axis=1, keepdims=True)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        terms = np.where(counts > 0, counts * np.log2(counts / total), 0.0)
-    return np.asarray(-terms.sum(axis=1), dtype=np.float64)
-
-
 def _extended(
     one: _List,
     conditions: Conditions,
@@ -98,7 +92,7 @@ def _extended(
     found = []
     for opposite, covered in ((0, inside), (1, counts - inside)):
         total = covered.sum(axis=1)
-        left = _entropies(counts - covered)
+        left = entropies(counts - covered)
         bits = conditions.bits + opposite * NEGATION + price
         for code in np.flatnonzero(counts).tolist():
             wrong = total - covered[:, code]

@@ -136,6 +136,14 @@ def best_single(conditions: Conditions, target: Target, capacity: int) -> list[S
     return found
 
 
+def entropies(counts: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the bits that the classes of each group of rows take."""
+    total = counts.sum(axis=1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(counts > 0, counts * np.log2(counts / total), 0.0)
+    return np.asarray(-terms.sum(axis=1), dtype=np.float64)
+
+
 def telling(conditions: Conditions, target: Target, most: int) -> Conditions:
     """Return the conditions worth joining: the most informative for their length, and the shortest.
 

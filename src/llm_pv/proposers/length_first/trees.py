@@ -10,6 +10,7 @@ from llm_pv.proposers.length_first.conditions import Conditions
 from llm_pv.proposers.length_first.expressions import Definition, Expression, negation
 from llm_pv.proposers.length_first.problem import Problem
 from llm_pv.proposers.length_first.programs import Candidate, label_literal
+from llm_pv.proposers.length_first.scoring import entropies
 from llm_pv.proposers.length_first.weights import choice_bits
 
 DEPTHS = (1, 2, 3, 4)
@@ -66,7 +67,7 @@ def _grow(
         return leaf
     truth = conditions.truth[:, : len(rows)][:, rows].astype(np.float32)
     inside = truth @ onehot[rows]
-    saved = _entropy(counts[None, :]) - _entropy(inside) - _entropy(counts[None, :] - inside)
+    saved = entropies(counts[None, :]) - entropies(inside) - entropies(counts[None, :] - inside)
     gain = saved - conditions.bits - weights.BRANCH
     best = int(np.argmax(gain))
     if saved[best] <= least * (conditions.bits[best] / 2 + weights.BRANCH):
@@ -78,14 +79,6 @@ def _grow(
     if isinstance(yes, Leaf) and isinstance(no, Leaf) and yes.code == no.code:
         return yes
     return Branch(condition, yes, no)
-
-
-def _entropy(counts: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the bits that the classes of each group of rows take."""
-    total = counts.sum(axis=1, keepdims=True)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        terms = np.where(counts > 0, counts * np.log2(counts / total), 0.0)
-    return np.asarray(-terms.sum(axis=1), dtype=np.float64)
 
 
 def tree_candidate(tree: Branch | Leaf, problem: Problem, kind: str = "fallback") -> Candidate:
