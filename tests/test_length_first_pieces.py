@@ -7,17 +7,22 @@ import numpy as np
 import pytest
 
 from llm_pv.data.examples import Classes, Examples, Input
-from llm_pv.proposers.length_first import LengthFirst
+from llm_pv.proposers.length_first import LengthFirst, weights
 from llm_pv.proposers.length_first.arithmetic import best_cuts
 from llm_pv.proposers.length_first.budget import Budget
 from llm_pv.proposers.length_first.conditions import digits_of, simplest_between
 from llm_pv.proposers.length_first.derived import integer_lists_of_text, word_lists_of_text
-from llm_pv.proposers.length_first.expressions import Definition, Evaluator
+from llm_pv.proposers.length_first.expressions import (
+    Definition,
+    Evaluator,
+    calculated,
+    constant,
+)
 from llm_pv.proposers.length_first.numbers import IS_PRIME
 from llm_pv.proposers.length_first.problem import make_probes
 from llm_pv.proposers.length_first.scoring import Target
-from llm_pv.proposers.length_first.sequences import is_writable, literal
-from llm_pv.proposers.length_first.weights import mistake_bits
+from llm_pv.proposers.length_first.sequences import Part, Question, is_writable, literal
+from llm_pv.proposers.length_first.weights import Primitive, mistake_bits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -215,6 +220,22 @@ def test_times_and_decimals_are_read_as_lists(
 ) -> None:
     (source,) = [one for one in integer_lists_of_text(train) if one.name == name]
     assert Evaluator(1).run(source.template, {}, [rows], source.needs) == [values]
+
+
+@pytest.mark.parametrize("sign", ["%", "*", "-"])
+@pytest.mark.parametrize("primitive", weights.LIST_NUMBERS, ids=lambda one: one.template)
+def test_what_is_read_off_a_list_keeps_its_value_inside_arithmetic(
+    primitive: Primitive, sign: str
+) -> None:
+    rows = [[3, 1, 4, 1, 5], [9, 2, 6], [5, 3, 5, 8]]
+    evaluator = Evaluator(3)
+    read = Question(primitive, Part("s", 0.0, rows), None, 1.0).answer(evaluator)
+    assert read is not None
+    for left, right in ((read, constant(4, 3)), (constant(4, 3), read)):
+        if sign == "%" and not right.values.all():
+            continue
+        made = calculated(left, sign, right, 1.0)
+        assert evaluator.run(made.code, {}, rows, ()) == made.values.tolist(), made.code
 
 
 def test_versions_and_addresses_are_no_decimals() -> None:

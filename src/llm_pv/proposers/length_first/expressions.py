@@ -5,10 +5,12 @@ operator and numpy function from the same line of one table, so that what the se
 a program and what the program does cannot drift apart.
 """
 
+import ast
 import builtins
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +32,35 @@ class Level(IntEnum):
     SUM = 5
     PRODUCT = 6
     ATOM = 7
+
+
+_OPERATORS: dict[type[ast.AST], Level] = {
+    ast.IfExp: Level.CHOICE,
+    ast.Or: Level.OR,
+    ast.And: Level.AND,
+    ast.Not: Level.NOT,
+    ast.Compare: Level.COMPARISON,
+    ast.Add: Level.SUM,
+    ast.Sub: Level.SUM,
+    ast.Mult: Level.PRODUCT,
+    ast.Div: Level.PRODUCT,
+    ast.FloorDiv: Level.PRODUCT,
+    ast.Mod: Level.PRODUCT,
+}
+
+
+@cache
+def level_of(template: str) -> Level:
+    """Return how tightly the outermost operator of a template binds; parentheses are no operator.
+
+    Examples
+    --------
+    >>> level_of("max({s}) - min({s})").name, level_of("len({s}) * 2").name
+    ('SUM', 'PRODUCT')
+    """
+    node = ast.parse(template.format(s="s", c="c"), mode="eval").body
+    operator = getattr(node, "op", node)
+    return _OPERATORS.get(type(operator), Level.ATOM)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from llm_pv.proposers.length_first.expressions import (
     calculated,
     compared,
     constant,
+    level_of,
 )
 from llm_pv.proposers.length_first.folds import folds_of
 from llm_pv.proposers.length_first.graphs import graph_expressions
@@ -154,7 +155,7 @@ def _statistics_compared(whole: Part, evaluator: Evaluator) -> Iterator[Expressi
         values = None if answers is None else as_numbers(answers)
         if values is not None:
             code = template.format(s=whole.code)
-            numbers.append(Expression(code, 0.0, values, needs=whole.needs))
+            numbers.append(Expression(code, 0.0, values, level_of(template), whole.needs))
     bits = whole.bits + weights.COMPARED_STATISTICS
     for left, right in itertools.permutations(numbers, 2):
         for factor in (2, 3):

@@ -12,9 +12,9 @@ from llm_pv.proposers.length_first.expressions import (
     Definition,
     Evaluator,
     Expression,
-    Level,
     as_numbers,
     imports,
+    level_of,
 )
 from llm_pv.proposers.length_first.sequences import Part, literal
 
@@ -228,5 +228,5 @@ def graph_expressions(edges: Part, evaluator: Evaluator, size: int) -> Iterator[
                 code = invariant.template.format(s=edges.code)
                 needs = (*edges.needs, *invariant.needs)
                 bits = edges.bits + invariant.bits
-                level = Level.SUM if " - len(" in code else Level.ATOM
+                level = level_of(invariant.template)
                 yield Expression(code, bits, array, level, needs)

@@ -15,6 +15,7 @@ from llm_pv.proposers.length_first.expressions import (
     Level,
     as_numbers,
     imports,
+    level_of,
 )
 from llm_pv.proposers.length_first.reading import Integers
 from llm_pv.proposers.length_first.weights import choice_bits, integer_bits
@@ -57,7 +58,8 @@ def integer_numbers(integers: Sequence[Integers], evaluator: Evaluator) -> Itera
             if numbers is not None:
                 code = primitive.template.format(s=integer.code)
                 needs = (*integer.needs, *imports(primitive.imports))
-                yield Expression(code, integer.bits + primitive.bits, numbers, needs=needs)
+                bits, level = integer.bits + primitive.bits, level_of(primitive.template)
+                yield Expression(code, bits, numbers, level, needs)
         yield from _distances(integer)
     for index, left in enumerate(integers):
         for right in integers[index + 1 :]:

@@ -18,6 +18,7 @@ from llm_pv.proposers.length_first.expressions import (
     Expression,
     Level,
     imports,
+    level_of,
 )
 from llm_pv.proposers.length_first.graphs import COUNTER, LISTS, edges_of
 from llm_pv.proposers.length_first.nesting import deepest_bracket, nested_sources
@@ -183,7 +184,7 @@ def _read_dates(text: Part, reading: Reading, evaluator: Evaluator) -> None:
             reading.flags.append(Expression(code, bits, np.array(values, bool), needs=needs))
         else:
             numbers = np.array(values, dtype=np.float64)
-            level = Level.SUM if primitive is weights.CLOCK else Level.PRODUCT
+            level = level_of(primitive.template)
             reading.numbers.append(Expression(code, bits, numbers, level, needs))
 
 

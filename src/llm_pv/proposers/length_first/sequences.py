@@ -14,9 +14,9 @@ from llm_pv.proposers.length_first.expressions import (
     Definition,
     Evaluator,
     Expression,
-    Level,
     as_numbers,
     imports,
+    level_of,
 )
 from llm_pv.proposers.length_first.weights import Primitive, choice_bits, integer_bits
 
@@ -120,7 +120,7 @@ class Question:
         if array is None:
             return None
         code = self.primitive.template.format(s=self.part.code, **constants)
-        level = Level.COMPARISON if self.primitive.comparison else Level.ATOM
+        level = level_of(self.primitive.template)
         opposite = self.primitive.opposite.format(s=self.part.code, **constants)
         return Expression(code, self.bits, array, level, needs, opposite)
 

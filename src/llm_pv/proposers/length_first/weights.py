@@ -237,7 +237,6 @@ NUMBER_FLAGS = (
 """Yes-or-no questions about one integer that is not negative."""
 _DATE = ("from datetime import date",)
 _DATETIME = ("from datetime import datetime",)
-CLOCK = Primitive("60 * int({s}[:2]) + int({s}.split(':')[1])", 4)
 DATE_NUMBERS = (
     Primitive("date.fromisoformat({s}).weekday()", 4, _DATE),
     Primitive("date.fromisoformat({s}).timetuple().tm_yday", 5, _DATE),
@@ -249,7 +248,7 @@ DATE_NUMBERS = (
         for form in ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y")
         for what, bits in (("weekday()", 5), ("timetuple().tm_yday", 6))
     ),
-    CLOCK,
+    Primitive("60 * int({s}[:2]) + int({s}.split(':')[1])", 4),
     Primitive("datetime.fromisoformat({s}).hour", 4, _DATETIME),
     Primitive("datetime.fromisoformat({s}).weekday()", 5, _DATETIME),
     *(
