@@ -203,15 +203,15 @@ def test_precision_on_a_cpu_is_fp32_unless_bf16_is_asked_for() -> None:
 
 
 def test_a_reporter_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from llm_pv.tracks.finetune import surroundings
+    from llm_pv.tracks.finetune import process_group
 
     monkeypatch.setattr(
-        surroundings, "find_spec", lambda name: None if name == "wandb" else object()
+        process_group, "find_spec", lambda name: None if name == "wandb" else object()
     )
     with pytest.raises(ConfigurationError, match="wandb is not installed: pip install wandb, or"):
         require_packages("wandb", adapters=False)
     monkeypatch.setattr(
-        surroundings, "find_spec", lambda name: None if name == "peft" else object()
+        process_group, "find_spec", lambda name: None if name == "peft" else object()
     )
     require_packages("none", adapters=False)
     with pytest.raises(ImportError, match=r"peft is needed .* 'llm-pv\[finetune\]'"):
