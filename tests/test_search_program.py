@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llm_pv.data.examples import Examples, Input
+from llm_pv.data.examples import Examples
 from llm_pv.search.emit import source_of
 from llm_pv.search.pool import Pool, conditions_of
 from llm_pv.search.problem import Expired, Guard, Problem
@@ -26,7 +26,7 @@ from llm_pv.search.program import (
 from llm_pv.search.types import Expression, Level, Type, negation
 from llm_pv.search.unify.single import single
 
-ROWS: list[Input] = [{"a": a, "b": b} for a in (1, 2, 3, 4) for b in (0, 5)]
+ROWS: list[dict[str, Any]] = [{"a": a, "b": b} for a in (1, 2, 3, 4) for b in (0, 5)]
 LABELS = ["low", "low", "mid", "low", "mid", "high", "high", "high"]
 
 
