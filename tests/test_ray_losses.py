@@ -8,10 +8,11 @@ from typing import Any, cast
 
 import pytest
 
+from llm_pv.child_process import error_of
 from llm_pv.cli.finetune import parse_job
 from llm_pv.errors import ClusterError, ConfigurationError, LLMPVError
 from llm_pv.runs.directory import read_replies, read_summary
-from llm_pv.runs.executors.local import WorkerLostError, error_of
+from llm_pv.runs.executors.local import WorkerLostError
 from llm_pv.runs.executors.ray import Cluster, ClusterAnswers, ClusterJobs, ClusterSweep, Opening
 from llm_pv.runs.executors.ray.answers import Desk
 from llm_pv.runs.executors.ray.jobs import Begun, Heard

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from llm_pv.child_process import error_of
 from llm_pv.cli.main import run as llm_pv
 from llm_pv.erm.loop import Plan
 from llm_pv.errors import ClusterError, ConfigurationError
 from llm_pv.proposers.replay import Replay
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory, read_attempts, read_summary
-from llm_pv.runs.executors.local import error_of
 from llm_pv.runs.executors.ray import Confining, Needs, tasks
 from llm_pv.runs.executors.ray.cluster import connect
 from llm_pv.runs.executors.ray.requirements import Versions

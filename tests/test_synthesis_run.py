@@ -12,6 +12,7 @@ from threading import Thread
 
 import pytest
 
+from llm_pv.child_process import error_of
 from llm_pv.erm.attempts import Attempt
 from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.learning import Search
@@ -19,7 +20,7 @@ from llm_pv.models.base import Message, Turn
 from llm_pv.proposers.llm import LLM
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import read_summary
-from llm_pv.runs.executors.local import error_of, told
+from llm_pv.runs.executors.local import told
 from llm_pv.sandbox import Limits, Sandbox
 from llm_pv.tasks.loading import load_task
 from llm_pv.tracks.synthesis import GridRequest, Observer, run_grid

@@ -9,26 +9,19 @@ comes out: candidate programs run in the sandbox.
 import os
 import pickle
 import queue
-import select
 import signal
-import subprocess
 import sys
 import threading
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import BinaryIO, ParamSpec, Self, TypeVar, cast
 
-import llm_pv
+from llm_pv import child_process
+from llm_pv.child_process import Process, Told, end_with_owner, error_of
 from llm_pv.errors import LLMPVError, RunError
 from llm_pv.runs.files import disk_error
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
-_Process = subprocess.Popen[bytes]
-
-Told = tuple[type[Exception], str, str]
-"""An error of another process: its class, its message, its traceback."""
 
 
 class WorkerLostError(LLMPVError, RuntimeError):
@@ -56,11 +49,11 @@ class Workers:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._idle: queue.LifoQueue[_Process | None] = queue.LifoQueue()
+        self._idle: queue.LifoQueue[Process | None] = queue.LifoQueue()
         for _ in range(size):
             self._idle.put(None)
         self._lock = threading.Lock()
-        self._started: set[_Process] = set()
+        self._started: set[Process] = set()
         self._closed = False
 
     def call(
@@ -128,30 +121,17 @@ class Workers:
         for process in tuple(self._started):
             self._end(process)
 
-    def _start(self) -> _Process:
-        root = str(Path(llm_pv.__file__).parents[1])
-        paths = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    def _start(self) -> Process:
         with self._lock:
             if self._closed:
                 raise WorkerLostError("these workers are closed")
-            process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-P", "-c", f"import {__name__} as this; this.main()"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=os.environ | {"PYTHONPATH": paths},
-                start_new_session=True,  # Ctrl-C is for the owner, who ends this one
-            )
+            code = f"from {__name__} import main; main()"
+            process = child_process.start(code, os.environ)
             self._started.add(process)
         return process
 
-    def _end(self, process: _Process) -> None:
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            try:
-                cast("BinaryIO", pipe).close()
-            except BrokenPipeError:
-                continue  # what was left to write has no reader any more
+    def _end(self, process: Process) -> None:
+        child_process.end(process)
         with self._lock:
             self._started.discard(process)
 
@@ -189,28 +169,10 @@ def serve(calls: BinaryIO, answers: BinaryIO) -> None:
 
 def told(error: Exception) -> Told:
     """Return an error as a class, a message and a traceback, which always can be pickled."""
-    trace = "".join(traceback.format_exception(error))
-    if isinstance(error, LLMPVError):
-        return type(error), str(error), trace
-    if (fatal := disk_error(error)) is not None:
+    kind, message, trace = child_process.told(error)
+    if not isinstance(error, LLMPVError) and (fatal := disk_error(error)) is not None:
         return RunError, str(fatal), trace
-    return RuntimeError, f"{type(error).__name__}: {error}", trace
-
-
-def error_of(kind: type[Exception], message: str, trace: str) -> Exception:
-    """Return the error that was told of in another process."""
-    # Past __init__, which may want other arguments than the finished message.
-    error = kind.__new__(kind, message)
-    error.add_note(f"In the worker process:\n{trace}")
-    return error
-
-
-def _end_with_owner(calls: int) -> None:
-    """End in the middle of a call when nobody holds the other end of standard input any more."""
-    hung_up = select.poll()
-    hung_up.register(calls, 0)
-    hung_up.poll()
-    os._exit(1)
+    return kind, message, trace
 
 
 def main() -> None:
@@ -218,8 +180,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # told to a whole job, it is for the owner too
-    if hasattr(select, "poll"):
-        threading.Thread(target=_end_with_owner, args=(sys.stdin.fileno(),), daemon=True).start()
+    end_with_owner()
     try:
         serve(sys.stdin.buffer, answers)
     except BrokenPipeError:

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
+from llm_pv.child_process import error_of
 from llm_pv.errors import ClusterError, MissingExtraError
-from llm_pv.runs.executors.local import WorkerLostError, error_of
+from llm_pv.runs.executors.local import WorkerLostError
 from llm_pv.runs.executors.ray.head import refuse_unreachable
 from llm_pv.runs.executors.ray.requirements import Confining, Needs, Versions
 from llm_pv.runs.executors.ray.tasks import Failed, inspect

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from llm_pv.child_process import Told
 from llm_pv.data.examples import Splits
 from llm_pv.errors import ClusterError
-from llm_pv.runs.executors.local import InThisProcess, Told, told
+from llm_pv.runs.executors.local import InThisProcess, told
 from llm_pv.runs.executors.ray.requirements import Confining, Versions
 from llm_pv.runs.remote_records import Known, Message, Relay
 from llm_pv.sandbox import Batch, Execution, Sandbox
