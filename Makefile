@@ -1,5 +1,6 @@
 # make demo   set up the environment and run the main job on real rows
 # make test   install what the tests need and run them
+# make test-latest   run the tests in .venv-latest, with the newest version of every package
 # make paper-offline   measure the paper's table without a key, into docs/results
 #                      (FULL=1: every published length and grid, 10 trials, many hours)
 # make paper   the same, and the columns of a model, their price first: needs a key
@@ -9,43 +10,44 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# A build of PyTorch for the tests; any other that pip takes will do.
+# The locks hold everything but PyTorch: its build is a matter of the machine, so it is installed by
+# its version, and a CPU build that pip finds (or a file given here) saves gigabytes of CUDA.
 TORCH ?= torch==2.13.0
 
 MODEL ?= openai:gpt-5
 PAPER_FLAGS = $(if $(FULL),--full)
 
-.PHONY: demo paper-offline paper test coverage docs lint format clean
+# Exactly what a lock lists: --no-deps, so that nothing is resolved and no package of CUDA comes.
+INSTALL_LOCKED = $(BIN)/python -m pip install --quiet --no-deps --require-hashes -r
+INSTALL_PACKAGE = $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "LLM-PV needs Python 3.11 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 
-$(VENV)/.installed: pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "LLM-PV needs Python 3.11 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+.PHONY: demo paper-offline paper test test-latest coverage docs lint format clean
+
+$(VENV)/.installed: pyproject.toml requirements-demo.lock
+	$(CHECK_PYTHON)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[programs,parquet,tasks]"
+	$(INSTALL_LOCKED) requirements-demo.lock
+	$(INSTALL_PACKAGE)
 	@touch $@
 
-$(VENV)/.test-installed: $(VENV)/.installed
+$(VENV)/.all-installed: $(VENV)/.installed requirements.lock
+	$(INSTALL_LOCKED) requirements.lock
+	@touch $@
+
+# After the lock, which holds what PyTorch itself needs.
+$(VENV)/.test-installed: $(VENV)/.all-installed
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(BIN)/python -m pip install --quiet --editable ".[all]"
-	$(BIN)/python -m pip install --quiet --group test --group lint --group docs
 	@touch $@
 
 demo: $(VENV)/.installed
 	$(BIN)/llm-pv learn examples/first_half_parity.txt
 	$(BIN)/llm-pv learn examples/breast_cancer.csv --target diagnosis
 
-$(VENV)/.paper-installed: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable ".[baselines,report]"
-	@touch $@
-
-paper-offline: $(VENV)/.paper-installed
+paper-offline: $(VENV)/.all-installed
 	OMP_NUM_THREADS=1 $(BIN)/llm-pv paper --results docs/results $(PAPER_FLAGS)
 
-$(VENV)/.paper-models-installed: $(VENV)/.paper-installed
-	$(BIN)/python -m pip install --quiet --editable ".[llm]"
-	@touch $@
-
-paper: $(VENV)/.paper-models-installed
+paper: $(VENV)/.all-installed
 	OMP_NUM_THREADS=1 $(BIN)/llm-pv paper --results docs/results $(PAPER_FLAGS) \
 		--model $(MODEL) $(if $(YES),--yes)
 
@@ -55,14 +57,20 @@ test: $(VENV)/.test-installed
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
+# Not locked, to find what new releases break; `make test-latest TORCH=torch` takes the newest PyTorch.
+test-latest:
+	$(CHECK_PYTHON)
+	rm -rf .venv-latest
+	$(PYTHON) -m venv .venv-latest
+	.venv-latest/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-latest/bin/python -m pip install --quiet "$(TORCH)"
+	.venv-latest/bin/python -m pip install --quiet --editable ".[all]" --group test
+	OMP_NUM_THREADS=1 .venv-latest/bin/python -m pytest -n 2
+
 coverage: $(VENV)/.test-installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term --cov-fail-under=90
 
-$(VENV)/.docs-installed: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --group docs
-	@touch $@
-
-docs: $(VENV)/.docs-installed
+docs: $(VENV)/.all-installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 lint: $(VENV)/.test-installed
@@ -75,32 +83,30 @@ format: $(VENV)/.test-installed
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist site .coverage htmlcov
+	rm -rf $(VENV) .venv-latest build dist site .coverage htmlcov
 
-# make lock   pin every package of the tests and of a release, with hashes, for every platform
-# make locked   set the environment up from the lock, each file checked against its hash
+# make lock   pin every package, with hashes, for every platform and Python from 3.11 on; what is
+#             pinned and still allowed stays (UPGRADE=--upgrade: the newest of everything)
 # make audit   look the locked packages up among the known vulnerabilities
 # make release-check   build twice and compare, then install the wheel in an empty environment
 TOOLS := build/tools
 LOCK = $(TOOLS)/bin/uv pip compile --generate-hashes --universal --python-version 3.11 --quiet \
-	--no-annotate --custom-compile-command "make lock"
+	--no-annotate --no-strip-extras --custom-compile-command "make lock" $(UPGRADE)
+# PyTorch is installed by version; NCCL, which xgboost asks for, is for several GPUs alone.
+LEFT_OUT = printf '%s ; python_version < "3"\n' torch nvidia-nccl-cu12 nvidia-nccl-cu13
 
-.PHONY: lock locked audit release-check
+.PHONY: lock audit release-check
 
 $(TOOLS)/.installed: requirements-release.lock
 	$(PYTHON) -m venv $(TOOLS)
-	$(TOOLS)/bin/python -m pip install --quiet --require-hashes -r requirements-release.lock
+	$(TOOLS)/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements-release.lock
 	@touch $@
 
 lock: $(TOOLS)/.installed
-	$(LOCK) --upgrade --group release -o requirements-release.lock
-	echo "$(TORCH)" | $(LOCK) --upgrade - pyproject.toml --all-extras --group test --group lint --group docs -o requirements.lock
-
-locked:
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --editable .
-	@touch $(VENV)/.installed $(VENV)/.test-installed
+	$(LOCK) --group release -o requirements-release.lock
+	$(LEFT_OUT) | $(LOCK) --override - pyproject.toml --all-extras --group build --group test \
+		--group lint --group docs -o requirements.lock
+	$(LOCK) pyproject.toml --extra programs --group build -c requirements.lock -o requirements-demo.lock
 
 audit: $(TOOLS)/.installed
 	$(TOOLS)/bin/pip-audit --strict --require-hashes --disable-pip -r requirements.lock -r requirements-release.lock

@@ -129,7 +129,7 @@ def test_a_dry_run_needs_no_key(rows: Path, capfd: pytest.CaptureFixture[str]) -
         (["--tool", "local"], "--tool is for a model; name it with --model"),
         (["--model", "gpt-5"], "no PROVIDER:MODEL"),
         (["--model", "openai:gpt-5"], "OPENAI_API_KEY"),
-        (["--model", "anthropic:claude-opus-4-5"], "ANTHROPIC_API_KEY"),
+        (["--model", "anthropic:claude-opus-4-8"], "ANTHROPIC_API_KEY"),
         (["--model", "google:gemini-3-pro-preview"], "GEMINI_API_KEY"),
         (["--model", "openai-compatible:x"], "--base-url"),
         (["--model", "openai-compatible:x", "--base-url", "nowhere"], "--base-url"),

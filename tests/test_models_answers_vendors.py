@@ -148,7 +148,7 @@ def test_what_a_model_cannot_do_is_refused_before_any_call(
     ("name", "where"),
     [
         ("openai:gpt-5", ("text", "format", "schema")),
-        ("anthropic:claude-opus-4-5", ("output_config", "format", "schema")),
+        ("anthropic:claude-opus-4-8", ("output_config", "format", "schema")),
         ("google:gemini-3-pro", ("generationConfig", "responseJsonSchema")),
     ],
 )

@@ -25,7 +25,6 @@ from llm_pv.models.vendors import make_vendor_model
 from wire_servers import Wire, WireServer, anthropic, google
 
 # A vendor may retire the models named here at any time.
-pytestmark = pytest.mark.filterwarnings("ignore:The model .* is deprecated:DeprecationWarning")
 
 KEY = "a-key-of-the-tests"
 
@@ -321,7 +320,7 @@ def test_batches_of_anthropic() -> None:
     }
     with (
         WireServer([Wire({}, 404)], routes) as server,
-        model_at(server.url, "anthropic:claude-opus-4-5") as model,
+        model_at(server.url, "anthropic:claude-opus-4-8") as model,
     ):
         [turn] = model.answer([Asked("hi")])
     assert turn.text == "hello"

@@ -31,7 +31,7 @@ def _nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ("name", "variable"),
     [
         ("openai:gpt-5", "OPENAI_API_KEY"),
-        ("anthropic:claude-opus-4-5", "ANTHROPIC_API_KEY"),
+        ("anthropic:claude-opus-4-8", "ANTHROPIC_API_KEY"),
         ("google:gemini-2.5-pro", "GOOGLE_API_KEY or GEMINI_API_KEY"),
         ("gemini:gemini-2.5-pro", "GOOGLE_API_KEY or GEMINI_API_KEY"),
     ],
@@ -209,7 +209,7 @@ def test_without_a_key_nothing_is_changed(text: str) -> None:
     ("name", "host"),
     [
         ("openai:gpt-5", "api.openai.com"),
-        ("anthropic:claude-opus-4-5", "api.anthropic.com"),
+        ("anthropic:claude-opus-4-8", "api.anthropic.com"),
         ("google:gemini-2.5-pro", "generativelanguage.googleapis.com"),
     ],
 )

@@ -16,7 +16,6 @@ from llm_pv.models import (
 from wire_servers import OpenModels, Wire, WireServer, anthropic, chat, google
 
 # A vendor may retire the models named here at any time.
-pytestmark = pytest.mark.filterwarnings("ignore:The model .* is deprecated:DeprecationWarning")
 
 LOCAL = ToolOffer("local", "Run it here.")
 
@@ -35,8 +34,8 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenModels]:
         ("openai:gpt-5", LOCAL),
         ("openai:gpt-5", HOSTED),
         ("openai-compatible:tiny", LOCAL),
-        ("anthropic:claude-opus-4-5", HOSTED),
-        ("anthropic:claude-opus-4-5", None),
+        ("anthropic:claude-haiku-4-5", HOSTED),
+        ("anthropic:claude-haiku-4-5", None),
         ("google:gemini-2.5-pro", LOCAL),
     ],
 )
@@ -78,13 +77,13 @@ def test_openai_gets_only_what_the_model_takes(
 
 def test_anthropic_takes_no_temperature_while_it_thinks(opened: OpenModels) -> None:
     options = ModelOptions(temperature=0.3, top_p=0.9)
-    model = opened.at("anthropic:claude-opus-4-5", "http://127.0.0.1:9", options)
+    model = opened.at("anthropic:claude-haiku-4-5", "http://127.0.0.1:9", options)
     body = model.preview([Asked("hi")]).body
     assert "temperature" not in body
     assert "top_p" not in body
     calm = replace(options, reasoning_effort=None, top_p=None)
     body = (
-        opened.at("anthropic:claude-opus-4-5", "http://127.0.0.1:9", calm)
+        opened.at("anthropic:claude-haiku-4-5", "http://127.0.0.1:9", calm)
         .preview([Asked("hi")])
         .body
     )
@@ -113,14 +112,14 @@ def test_openai_takes_a_temperature_unless_it_thinks(
 @pytest.mark.parametrize("limit", [500, 64_000])
 def test_anthropic_can_be_asked_for_little_and_for_much(opened: OpenModels, limit: int) -> None:
     options = ModelOptions(max_output_tokens=limit, timeout_seconds=600)
-    model = opened.at("anthropic:claude-opus-4-5", "http://127.0.0.1:9", options)
+    model = opened.at("anthropic:claude-haiku-4-5", "http://127.0.0.1:9", options)
     body = model.preview([Asked("hi")]).body
     assert (body["max_tokens"], body["stream"]) == (limit, False)
     assert ("thinking" in body) == (limit > 1_024)
 
 
 @pytest.mark.parametrize(
-    ("model", "thinks"), [("claude-3-5-haiku-latest", False), ("claude-opus-4-7", True)]
+    ("model", "thinks"), [("claude-instant-of-a-gateway", False), ("claude-opus-4-8", True)]
 )
 def test_older_models_of_anthropic_are_not_asked_to_think(
     opened: OpenModels, model: str, thinks: bool
@@ -132,7 +131,7 @@ def test_older_models_of_anthropic_are_not_asked_to_think(
 
 def test_thoughts_fit_into_a_small_limit(opened: OpenModels) -> None:
     options = ModelOptions(max_output_tokens=4_000)
-    model = opened.at("anthropic:claude-opus-4-5", "http://127.0.0.1:9", options)
+    model = opened.at("anthropic:claude-haiku-4-5", "http://127.0.0.1:9", options)
     body = model.preview([Asked("hi")]).body
     assert body["max_tokens"] == 4_000
     assert 1_024 <= body["thinking"]["budget_tokens"] < 4_000
@@ -146,7 +145,7 @@ def test_a_call_may_be_allowed_less_than_the_model(
     places = {
         "openai:gpt-5": "max_output_tokens",
         "openai-compatible:tiny": "max_tokens",
-        "anthropic:claude-opus-4-5": "max_tokens",
+        "anthropic:claude-haiku-4-5": "max_tokens",
     }
     for name, place in places.items():
         model = opened.at(name, "http://127.0.0.1:9", options)
@@ -156,7 +155,7 @@ def test_a_call_may_be_allowed_less_than_the_model(
 
 
 @pytest.mark.parametrize(
-    "name", ["openai:gpt-5", "openai-compatible:tiny", "anthropic:claude-opus-4-5"]
+    "name", ["openai:gpt-5", "openai-compatible:tiny", "anthropic:claude-haiku-4-5"]
 )
 def test_further_options_go_into_the_body(opened: OpenModels, name: str) -> None:
     options = ModelOptions(extra={"metadata": {"user_id": "7"}})
@@ -179,7 +178,7 @@ def test_further_options_go_into_the_body_of_google(opened: OpenModels) -> None:
 def test_contexts_are_known_or_given(opened: OpenModels) -> None:
     url = "http://127.0.0.1:9"
     assert opened.at("openai:gpt-5", url).context_tokens == 400_000
-    assert opened.at("anthropic:claude-opus-4-5", url).context_tokens == 200_000
+    assert opened.at("anthropic:claude-haiku-4-5", url).context_tokens == 200_000
     assert opened.at("google:gemini-2.5-pro", url).context_tokens == 1_048_576
     options = ModelOptions(context_tokens=4_096)
     assert opened.at("openai-compatible:tiny", url, options).context_tokens == 4_096
@@ -204,7 +203,7 @@ def test_a_server_that_does_not_tell_its_context_has_none(opened: OpenModels, re
 def test_where_conversations_go_is_told(opened: OpenModels) -> None:
     for name, host in (
         ("openai:gpt-5", "api.openai.com"),
-        ("anthropic:claude-opus-4-5", "api.anthropic.com"),
+        ("anthropic:claude-haiku-4-5", "api.anthropic.com"),
         ("google:gemini-2.5-pro", "generativelanguage.googleapis.com"),
     ):
         assert opened.at(name).destination == host

@@ -18,13 +18,12 @@ from llm_pv.models.vendors import make_vendor_model
 from wire_servers import Wire, WireServer, anthropic, chat, google
 
 # A vendor may retire the models named here at any time.
-pytestmark = pytest.mark.filterwarnings("ignore:The model .* is deprecated:DeprecationWarning")
 
 KEY = "sk-quite-secret-0123456789"
 
 VENDORS: dict[str, tuple[str, str, Any]] = {
     "openai-compatible": ("tiny", "/v1", chat()),
-    "anthropic": ("claude-opus-4-5", "", anthropic()),
+    "anthropic": ("claude-opus-4-8", "", anthropic()),
     "google": ("gemini-2.5-pro", "", google()),
 }
 

@@ -51,7 +51,7 @@ def test_more_text_has_no_fewer_tokens(text: str, more: str) -> None:
     [
         ("auto:gpt-5", ("openai", "gpt-5")),
         ("auto:o3-mini", ("openai", "o3-mini")),
-        ("auto:claude-opus-4-5", ("anthropic", "claude-opus-4-5")),
+        ("auto:claude-opus-4-8", ("anthropic", "claude-opus-4-8")),
         ("auto:gemini-3-pro", ("google", "gemini-3-pro")),
         ("auto:Qwen/Qwen3-8B", ("hf", "Qwen/Qwen3-8B")),
         ("huggingface:./folder", ("hf", "./folder")),
@@ -64,8 +64,8 @@ def test_names_are_read(name: str, read: tuple[str, str]) -> None:
 
 def test_prices_are_those_of_the_vendor() -> None:
     usage = Usage(1_000_000, 1_000_000)
-    assert PriceList("claude-opus-4-5", "anthropic").price(usage) == 30.0
-    assert PriceList("claude-opus-4-5", "anthropic", batch=True).price(usage) == 15.0
+    assert PriceList("claude-opus-4-8", "anthropic").price(usage) == 30.0
+    assert PriceList("claude-opus-4-8", "anthropic", batch=True).price(usage) == 15.0
     assert PriceList("gpt-5", "openai").price(usage, "gpt-5-2025-08-07") == 11.25
     assert PriceList("gpt-5", "openai").price(usage, "nobody-knows-it") == 11.25
 

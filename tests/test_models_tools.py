@@ -23,7 +23,6 @@ from llm_pv.models.conversation import calls_of
 from wire_servers import OpenModels, Wire, WireServer, anthropic, chat, chat_call, google
 
 # A vendor may retire the models named here at any time.
-pytestmark = pytest.mark.filterwarnings("ignore:The model .* is deprecated:DeprecationWarning")
 
 CODE = "print(sum(range(10)))"
 
@@ -125,7 +124,7 @@ def test_openai_goes_on_with_its_sealed_thoughts(opened: OpenModels) -> None:
 
 def test_anthropic_goes_on_with_its_signed_thoughts(opened: OpenModels) -> None:
     replies = [Wire(anthropic(*ANTHROPIC_CALL, stop_reason="tool_use")), Wire(anthropic())]
-    turn, fresh, resumed = second_bodies(opened, "anthropic:claude-opus-4-5", replies)
+    turn, fresh, resumed = second_bodies(opened, "anthropic:claude-haiku-4-5", replies)
     assert turn.calls == (ToolCall("toolu_1", CODE),)
     assert turn.finish == "tools"
     assert fresh == resumed
@@ -238,7 +237,7 @@ def test_anthropic_runs_code_itself_over_a_pause(opened: OpenModels) -> None:
     paused = anthropic(*ANTHROPIC_RAN, stop_reason="pause_turn", container=container)
     ended = anthropic({"type": "text", "text": "45"}, id="msg_2", container=container)
     with WireServer([Wire(paused), Wire(ended)]) as server:
-        [turn] = opened.at("anthropic:claude-opus-4-5", server.url).answer(
+        [turn] = opened.at("anthropic:claude-opus-4-8", server.url).answer(
             [Asked("Add.")], tool=HOSTED
         )
     assert (turn.text, turn.finish, turn.hosted_calls, turn.tries) == ("45", "stop", 1, 2)
@@ -250,7 +249,7 @@ def test_anthropic_runs_code_itself_over_a_pause(opened: OpenModels) -> None:
 def test_a_turn_that_never_ends_is_given_up(opened: OpenModels) -> None:
     paused = anthropic(*ANTHROPIC_RAN, stop_reason="pause_turn")
     with WireServer([Wire(paused)]) as server:
-        model = opened.at("anthropic:claude-opus-4-5", server.url)
+        model = opened.at("anthropic:claude-opus-4-8", server.url)
         with pytest.raises(ModelError, match="paused the turn 10 times"):
             model.answer([Asked("Add.")], tool=HOSTED)
     assert len(server.seen) == 10
@@ -273,7 +272,7 @@ def test_google_runs_code_itself(opened: OpenModels) -> None:
     [
         ("openai-compatible:tiny", chat("half \ud83d")),
         ("openai-compatible:tiny", chat_call(json.dumps({"code": "half \ud83d"}))),
-        ("anthropic:claude-opus-4-5", anthropic({"type": "text", "text": "half \ud83d"})),
+        ("anthropic:claude-opus-4-8", anthropic({"type": "text", "text": "half \ud83d"})),
         ("google:gemini-2.5-pro", google({"text": "half \ud83d"})),
     ],
 )

@@ -15,7 +15,6 @@ from llm_pv.models import (
 from wire_servers import OpenModels, Wire, WireServer, anthropic, chat, google
 
 # A vendor may retire the models named here at any time.
-pytestmark = pytest.mark.filterwarnings("ignore:The model .* is deprecated:DeprecationWarning")
 
 
 @pytest.fixture
@@ -26,12 +25,12 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenModels]:
 
 def test_tokens_and_prices_of_anthropic(opened: OpenModels) -> None:
     with WireServer([Wire(anthropic())]) as server:
-        [turn] = opened.at("anthropic:claude-opus-4-5", server.url).answer([Asked("hi")])
+        [turn] = opened.at("anthropic:claude-opus-4-8", server.url).answer([Asked("hi")])
     # Its input_tokens leave out what was read from and written to the cache.
     assert turn.usage == Usage(600, 40, cached_tokens=300, cache_write_tokens=200)
     # 5, 6.25 and 0.5 dollars a million in, 25 out.
     assert turn.cost_usd == pytest.approx((100 * 5 + 200 * 6.25 + 300 * 0.5 + 40 * 25) / 1e6)
-    assert turn.model == "claude-opus-4-5-20251101"
+    assert turn.model == "claude-opus-4-8"
 
 
 def test_tokens_and_prices_of_google(opened: OpenModels) -> None:
@@ -99,7 +98,7 @@ def test_why_chat_completions_end(opened: OpenModels, reason: str | None, finish
 )
 def test_why_anthropic_ends(opened: OpenModels, reason: str, finish: str) -> None:
     with WireServer([Wire(anthropic(stop_reason=reason))]) as server:
-        [turn] = opened.at("anthropic:claude-opus-4-5", server.url).answer([Asked("hi")])
+        [turn] = opened.at("anthropic:claude-opus-4-8", server.url).answer([Asked("hi")])
     assert turn.finish == finish
 
 
@@ -161,7 +160,7 @@ def test_several_answers_of_one_call(opened: OpenModels) -> None:
 
 
 def test_a_vendor_that_answers_once_is_not_asked_for_more(opened: OpenModels) -> None:
-    model = opened.at("anthropic:claude-opus-4-5", "http://127.0.0.1:9")
+    model = opened.at("anthropic:claude-opus-4-8", "http://127.0.0.1:9")
     assert model.most_samples == 1
     with pytest.raises(ConfigurationError, match="at most 1 answers"):
         model.answer([Asked("hi")], samples=2)

@@ -192,7 +192,7 @@ def anthropic(*content: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
         "id": "msg_1",
         "type": "message",
         "role": "assistant",
-        "model": "claude-opus-4-5-20251101",
+        "model": "claude-opus-4-8",
         "content": list(content) or [{"type": "text", "text": "hello"}],
         "stop_reason": "end_turn",
         "stop_sequence": None,

@@ -6,6 +6,7 @@ ones), every prompt is worked out whole and alone.
 """
 
 import copy
+import inspect
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -130,7 +131,7 @@ class TransformersAnswers(LocalAnswers):
             if not all(hasattr(layer, "keys") for layer in cache.layers):
                 return _Shared(0, None, 0.0)  # a recurrent layer among others
             tokens = torch.tensor([list(encoded[0][:length])], device=model.device)
-            model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            model(input_ids=tokens, **_cached(cache), use_cache=True, logits_to_keep=1)
             held = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
         return _Shared(length, cache, held / length)
 
@@ -184,7 +185,7 @@ class TransformersAnswers(LocalAnswers):
             generation_config=config,
             logits_processor=processors,
             tokenizer=engine.chat.tokenizer,
-            **({} if cache is None else {"past_key_values": cache}),
+            **_cached(cache),
         )
         return [self._read(row, labels, asking) for row in output[:, tokens.shape[1] :].tolist()]
 
@@ -235,10 +236,21 @@ class TransformersAnswers(LocalAnswers):
             input_ids=tokens[:, shared.length :],
             attention_mask=mask,
             position_ids=positions,
-            past_key_values=cache,
+            **_cached(cache),
             logits_to_keep=places,
         ).logits
         return torch.log_softmax(logits.float(), dim=-1).cpu()
+
+
+def _cached(cache: Any) -> dict[str, Any]:
+    """Return the argument that gives a model its cache, under the name of this transformers."""
+    if cache is None:
+        return {}
+    from transformers import GenerationMixin
+
+    # Called past_key_values before 5.24, which warns of that name.
+    taken = inspect.signature(GenerationMixin.prepare_inputs_for_generation).parameters
+    return {"cache" if "cache" in taken else "past_key_values": cache}
 
 
 def _padded(

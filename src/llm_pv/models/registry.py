@@ -51,8 +51,8 @@ def split_name(name: str) -> tuple[str, str]:
 
     Examples
     --------
-    >>> split_name("gemini:gemini-3-pro"), split_name("auto:claude-opus-4-5")
-    (('google', 'gemini-3-pro'), ('anthropic', 'claude-opus-4-5'))
+    >>> split_name("gemini:gemini-3-pro"), split_name("auto:claude-opus-4-8")
+    (('google', 'gemini-3-pro'), ('anthropic', 'claude-opus-4-8'))
     """
     provider, colon, model = name.partition(":")
     provider = ALIASES.get(provider.lower(), provider.lower())
