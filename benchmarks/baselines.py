@@ -20,10 +20,10 @@ import time
 from pathlib import Path
 
 from llm_pv import load_task
-from llm_pv.baselines import fit_baseline
-from llm_pv.baselines.base import SearchName
 from llm_pv.data.examples import Splits
 from llm_pv.learning import read_splits
+from llm_pv.tracks.baselines import fit_baseline
+from llm_pv.tracks.baselines.base import SearchName
 
 MODELS = ("svm", "random_forest", "decision_tree", "xgboost", "genetic_programming")
 SEARCHES: tuple[SearchName, ...] = ("halving", "grid")

@@ -24,17 +24,17 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from llm_pv.finetune.architectures import architecture
-from llm_pv.finetune.assembly import Assembly, assemble
-from llm_pv.finetune.batches import EncodedRows
-from llm_pv.finetune.building import from_scratch
-from llm_pv.finetune.measures import Observer
-from llm_pv.finetune.preparation import prepare
-from llm_pv.finetune.request import Job, ModelRequest, Surroundings, TrainingRequest
-from llm_pv.finetune.rows import TaskRows
-from llm_pv.finetune.surroundings import World
-from llm_pv.finetune.tokens import CharacterTokens
 from llm_pv.runs.job_folder import JobFolder
+from llm_pv.tracks.finetune.architectures import architecture
+from llm_pv.tracks.finetune.assembly import Assembly, assemble
+from llm_pv.tracks.finetune.batches import EncodedRows
+from llm_pv.tracks.finetune.building import from_scratch
+from llm_pv.tracks.finetune.measures import Observer
+from llm_pv.tracks.finetune.preparation import prepare
+from llm_pv.tracks.finetune.process_group import ProcessGroup
+from llm_pv.tracks.finetune.request import Job, ModelRequest, Surroundings, TrainingRequest
+from llm_pv.tracks.finetune.rows import TaskRows
+from llm_pv.tracks.finetune.tokens import CharacterTokens
 
 BATCH, TRAIN_ROWS, ROUNDS = 20, 400, 5
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
@@ -128,7 +128,7 @@ def speed(model: str, length: int, device: str, *, compiled: bool, autocast: boo
     with tempfile.TemporaryDirectory() as folder:
         around = Surroundings(Path(folder), device=device, report_to="none")
         job = Job(ModelRequest(model), rows, training, around)
-        prepared = prepare(job, World())
+        prepared = prepare(job, ProcessGroup())
         drawn = rows.load(BATCH)
         assembly = assemble(job, prepared, drawn, JobFolder(Path(folder)), Observer())
         train, test = assembly.sets.train, assembly.sets.test

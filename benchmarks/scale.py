@@ -19,8 +19,8 @@ from pathlib import Path
 
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
-from llm_pv.runs.relay import Message, write_down
-from llm_pv.scale.trials import MOST_UNDER_WAY, parcel_seconds
+from llm_pv.runs.executors.ray.trials import MOST_UNDER_WAY, parcel_seconds
+from llm_pv.runs.remote_records import Message, write_down
 
 HANDING_OVER = 0.004
 """Driver's CPU seconds for one trial in Ray alone, as ``--nodes`` measured; see docs/scale.md."""
@@ -183,7 +183,7 @@ def handing_over(tasks: int = 400, threads: int = 64) -> float:
     import ray
     from ray.cluster_utils import Cluster as Nodes
 
-    from llm_pv.scale import Cluster
+    from llm_pv.runs.executors.ray import Cluster
 
     nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
     end: Callable[[], None] = nodes.shutdown

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llm_pv.baselines.base import Baseline, Settings
-from llm_pv.baselines.evolution import Evolution, Expression, evolve
-from llm_pv.baselines.features import Features, Kind
-from llm_pv.baselines.registry import BASELINES, baseline_named
 from llm_pv.errors import ConfigurationError
+from llm_pv.tracks.baselines.base import Baseline, Settings
+from llm_pv.tracks.baselines.evolution import Evolution, Expression, evolve
+from llm_pv.tracks.baselines.features import Features, Kind
+from llm_pv.tracks.baselines.registry import BASELINES, baseline_named
 
 FITTED_HERE = [name for name in BASELINES if name != "tabpfn"]
 
@@ -175,6 +175,6 @@ def test_an_unknown_baseline_is_refused_with_a_suggestion() -> None:
 
 @pytest.mark.parametrize("name", ["xgboost", "genetic_programming", "tabpfn"])
 def test_a_package_that_is_not_there_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("llm_pv.baselines.base", "llm_pv.baselines.tabpfn"):
+    for module in ("llm_pv.tracks.baselines.base", "llm_pv.tracks.baselines.tabpfn"):
         monkeypatch.setattr(f"{module}.find_spec", lambda package: None)
     assert "pip install" in BASELINES[name].obstacle()

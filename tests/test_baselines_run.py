@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from llm_pv.baselines.base import Baseline
-from llm_pv.baselines.results import BaselineResults
-from llm_pv.baselines.run import Observer, run_baselines, run_baselines_on_rows
-from llm_pv.baselines.search import Choice, choose_settings
 from llm_pv.data.examples import Splits
 from llm_pv.errors import ConfigurationError, RunError
-from llm_pv.grid.request import GridRequest
 from llm_pv.report.comparison import compare_methods
 from llm_pv.report.page import build_page
 from llm_pv.report.records import load_run
 from llm_pv.report.text import percent
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import SUMMARY_COLUMNS, read_summary
+from llm_pv.tracks.baselines.base import Baseline
+from llm_pv.tracks.baselines.results import BaselineResults
+from llm_pv.tracks.baselines.run import Observer, run_baselines, run_baselines_on_rows
+from llm_pv.tracks.baselines.search import Choice, choose_settings
+from llm_pv.tracks.grid import GridRequest
 from rows import parity_splits
 
 REQUEST = GridRequest(("fn_a", "fn_h"), (20, 50), trials=2, test_size=100)
@@ -30,7 +30,7 @@ REQUEST = GridRequest(("fn_a", "fn_h"), (20, 50), trials=2, test_size=100)
 @pytest.fixture(autouse=True)
 def _one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start one process a run, where a test is not about there being several."""
-    monkeypatch.setattr("llm_pv.baselines.run.usable_cores", lambda: 1)
+    monkeypatch.setattr("llm_pv.tracks.baselines.run.usable_cores", lambda: 1)
 
 
 class Listener(Observer):
@@ -127,9 +127,9 @@ def test_the_number_of_threads_and_the_company_change_no_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = GridRequest(("fn_c",), (20,), trials=1, test_size=100)
-    monkeypatch.setattr("llm_pv.baselines.run.usable_cores", lambda: 2)
+    monkeypatch.setattr("llm_pv.tracks.baselines.run.usable_cores", lambda: 2)
     together = run(tmp_path / "a", "svm", "decision_tree", request=request)
-    monkeypatch.setattr("llm_pv.baselines.run.usable_cores", lambda: 1)
+    monkeypatch.setattr("llm_pv.tracks.baselines.run.usable_cores", lambda: 1)
     alone = run(tmp_path / "b", "decision_tree", request=request)
     assert together.cells[0].models[1].settings == alone.cells[0].models[0].settings
     assert together.cells[0].models[1].test == alone.cells[0].models[0].test
@@ -156,7 +156,7 @@ def test_a_fit_that_fails_leaves_the_others_alone(
             raise ValueError("what a library\nmight raise")
         return choose_settings(baseline, *args, **options)
 
-    monkeypatch.setattr("llm_pv.baselines.run.choose_settings", choose)
+    monkeypatch.setattr("llm_pv.tracks.baselines.run.choose_settings", choose)
     request = GridRequest(("fn_a",), (20,), trials=1, test_size=100)
     result = run(tmp_path, "svm", "decision_tree", request=request)
     svm, tree = result.cells[0].models

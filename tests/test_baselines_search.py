@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import llm_pv
-from llm_pv.baselines import Baseline, fit_baseline
-from llm_pv.baselines.base import Codes, Fitted, SearchName, Setting, Settings
-from llm_pv.baselines.features import Features
-from llm_pv.baselines.random_forest import RandomForest
-from llm_pv.baselines.search import choose_settings, make_folds
 from llm_pv.data.examples import Classes, Examples, Splits
 from llm_pv.errors import ConfigurationError, DataError
+from llm_pv.tracks.baselines import Baseline, fit_baseline
+from llm_pv.tracks.baselines.base import Codes, Fitted, SearchName, Setting, Settings
+from llm_pv.tracks.baselines.features import Features
+from llm_pv.tracks.baselines.random_forest import RandomForest
+from llm_pv.tracks.baselines.search import choose_settings, make_folds
 from rows import parity_splits
 
 
@@ -207,6 +207,6 @@ def test_what_cannot_be_asked_is_refused() -> None:
 
 
 def test_a_baseline_that_cannot_be_used_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llm_pv.baselines.base.find_spec", lambda package: None)
+    monkeypatch.setattr("llm_pv.tracks.baselines.base.find_spec", lambda package: None)
     with pytest.raises(ConfigurationError, match=r"xgboost cannot be used here: .*pip install"):
         fit_baseline("xgboost", parity_splits())

@@ -115,7 +115,7 @@ def test_a_first_run_of_which_nothing_can_be_fitted_is_not_called_finished(
 
 @pytest.mark.parametrize("model", ["svm", "decision_tree", "random_forest", "xgboost"])
 def test_a_seed_of_more_than_32_bits_fits_every_baseline(model: str) -> None:
-    from llm_pv.baselines import fit_baseline
+    from llm_pv.tracks.baselines import fit_baseline
 
     fitted = fit_baseline(model, parity_splits(20, 30, 39), seed=2**32 + 1)
     assert fitted.result.test is not None

@@ -157,7 +157,7 @@ def test_a_sweep_none_of_whose_jobs_can_be_is_refused(
 
 def test_the_published_sweep_file_is_a_sweep() -> None:
     from llm_pv.cli.finetune import parse_job
-    from llm_pv.finetune.sweep_file import read_sweep
+    from llm_pv.tracks.finetune.sweep_file import read_sweep
 
     sweep = read_sweep(ROOT / "finetuning" / "sweep_config.yaml")
     job = parse_job([*sweep.jobs[0].arguments, "--results-path=x"])
@@ -199,7 +199,7 @@ def test_a_job_interrupted_before_its_first_checkpoint_says_so(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("llm_pv.finetune.job.run_job", interrupted)
+    monkeypatch.setattr("llm_pv.tracks.finetune.job.run_job", interrupted)
     assert run_seed([*SEED, "--results-path", "run"]) == 130
     assert "begins anew: there is no checkpoint yet" in capfd.readouterr().err
 

@@ -183,7 +183,7 @@ def test_a_second_signal_ends_what_never_comes_back_from_c(
 
 IN_A_CALL = """
     import os, sys, threading, time
-    from llm_pv.grid.workers import Workers
+    from llm_pv.runs.executors.local import Workers
     workers = Workers(1)
     threading.Thread(target=workers.call, args=(time.sleep, 10**6), daemon=True).start()
     while not workers._started:

@@ -8,10 +8,17 @@ from typing import Any
 import pytest
 
 from llm_pv.errors import ConfigurationError
-from llm_pv.finetune.architectures import PUBLIC, TINY, architecture
-from llm_pv.finetune.memory import GIB, Load, adapter_parameters, decoder_load, decoder_size, fitted
-from llm_pv.finetune.request import Job, ModelRequest, Surroundings, TrainingRequest
-from llm_pv.finetune.rows import TaskRows
+from llm_pv.tracks.finetune.architectures import PUBLIC, TINY, architecture
+from llm_pv.tracks.finetune.memory import (
+    GIB,
+    Load,
+    adapter_parameters,
+    decoder_load,
+    decoder_size,
+    fitted,
+)
+from llm_pv.tracks.finetune.request import Job, ModelRequest, Surroundings, TrainingRequest
+from llm_pv.tracks.finetune.rows import TaskRows
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -35,8 +42,8 @@ def test_dimensions_give_the_published_parameter_counts(name: str) -> None:
 
 
 def built(config: Any, *, vocabulary: int = 7, classes: int = 3) -> Any:
-    from llm_pv.finetune.building import from_scratch
-    from llm_pv.finetune.tokens import CharacterTokens
+    from llm_pv.tracks.finetune.building import from_scratch
+    from llm_pv.tracks.finetune.tokens import CharacterTokens
 
     tokens = CharacterTokens("0123456789"[: vocabulary - 3], vocabulary)
     return from_scratch(config, tokens, classes=classes, positions=9, seed=1)
@@ -64,7 +71,7 @@ def test_sizes_a_configuration_leaves_open_are_not_guessed() -> None:
     config = {"model_type": "qwen3", "hidden_size": 32, "intermediate_size": 80,
               "num_hidden_layers": 3, "num_attention_heads": 32}  # fmt: skip
     assert decoder_size(config, 7, 3) is None
-    from llm_pv.finetune.building import count_parameters
+    from llm_pv.tracks.finetune.building import count_parameters
 
     built_there = sum(parameter.numel() for parameter in built(config).parameters())
     assert count_parameters(config, vocabulary=7, classes=3, positions=9) == built_there
@@ -134,7 +141,7 @@ def asked(tmp_path: Path, model: ModelRequest, **rows: Any) -> Job:
 
 
 def run(tmp_path: Path, model: ModelRequest, **rows: Any) -> dict[str, Any]:
-    from llm_pv.finetune.job import run_job
+    from llm_pv.tracks.finetune.job import run_job
 
     return run_job(asked(tmp_path, model, **rows))
 
@@ -142,7 +149,7 @@ def run(tmp_path: Path, model: ModelRequest, **rows: Any) -> dict[str, Any]:
 def test_a_model_that_does_not_fit_is_refused_before_torch_builds_anything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llm_pv.finetune import preparation
+    from llm_pv.tracks.finetune import preparation
 
     monkeypatch.setattr(preparation, "free_on", lambda *_: 20 * GIB)
     with pytest.raises(ConfigurationError, match=r"qwen1\.7B will not fit: training takes about"):
@@ -169,7 +176,7 @@ def test_a_pretrained_folder_is_tuned_with_its_own_tokenizer(
 
 @pytest.mark.parametrize("layers", [0, 1])
 def test_top_layers_the_last_norm_and_the_head_alone_are_trained(layers: int) -> None:
-    from llm_pv.finetune.building import choose_parameters
+    from llm_pv.tracks.finetune.building import choose_parameters
 
     model = choose_parameters(built(TINY), ModelRequest("tiny", layers=layers))
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
@@ -187,7 +194,7 @@ SMALL_BERT = {"model_type": "bert", "hidden_size": 32, "intermediate_size": 64,
 
 
 def test_norms_of_embeddings_are_frozen_with_them() -> None:
-    from llm_pv.finetune.building import choose_parameters
+    from llm_pv.tracks.finetune.building import choose_parameters
 
     model = choose_parameters(built(SMALL_BERT), ModelRequest("bert", layers=1))
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
@@ -229,10 +236,10 @@ def test_configurations_that_cannot_be_trained_are_one_line(
 def test_weights_shared_out_among_processes_need_less_memory_in_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llm_pv.finetune.preparation import prepare
-    from llm_pv.finetune.surroundings import World
+    from llm_pv.tracks.finetune.preparation import prepare
+    from llm_pv.tracks.finetune.process_group import ProcessGroup
 
-    job, world = asked(tmp_path, ModelRequest("tiny")), World(0, 2, 2)
+    job, world = asked(tmp_path, ModelRequest("tiny")), ProcessGroup(0, 2, 2)
     whole = prepare(job, world).load
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     part = prepare(job, world).load
@@ -241,9 +248,9 @@ def test_weights_shared_out_among_processes_need_less_memory_in_each(
 
 
 def test_frozen_parameters_stay_and_trained_ones_move(tmp_path: Path) -> None:
-    from llm_pv.finetune.building import from_scratch
-    from llm_pv.finetune.job import run_job
-    from llm_pv.finetune.tokens import CharacterTokens
+    from llm_pv.tracks.finetune.building import from_scratch
+    from llm_pv.tracks.finetune.job import run_job
+    from llm_pv.tracks.finetune.tokens import CharacterTokens
 
     job = asked(tmp_path, ModelRequest("tiny", layers=1))
     around = Surroundings(tmp_path / "run", device="cpu", report_to="none", save_model=True)

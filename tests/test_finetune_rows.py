@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError, DataError
-from llm_pv.finetune.fresh import FreshRows
-from llm_pv.finetune.request import Surroundings, TrainingRequest
-from llm_pv.finetune.rows import TaskRows
-from llm_pv.finetune.surroundings import World, choose_precision, require_packages
-from llm_pv.finetune.tokens import CharacterTokens
-from llm_pv.finetune.warmup import known_task
 from llm_pv.tasks import task
 from llm_pv.tasks.drawing import Source
+from llm_pv.tracks.finetune.online_rows import FreshRows
+from llm_pv.tracks.finetune.process_group import ProcessGroup, choose_precision, require_packages
+from llm_pv.tracks.finetune.request import Surroundings, TrainingRequest
+from llm_pv.tracks.finetune.rows import TaskRows
+from llm_pv.tracks.finetune.tokens import CharacterTokens
+from llm_pv.tracks.finetune.warmup import known_task
 
 
 @given(st.lists(st.text(), max_size=5), st.text(max_size=10))
@@ -71,7 +71,7 @@ def test_fresh_rows_that_cannot_be_found_are_an_error() -> None:
 
 def test_batches_of_fresh_rows_are_the_same_in_one_process_and_in_two() -> None:
     pytest.importorskip("torch")
-    from llm_pv.finetune.batches import FreshBatches
+    from llm_pv.tracks.finetune.batches import FreshBatches
 
     fresh = FreshRows(Source(task("fn_a"), 8, "paper", 0, 0), 4, frozenset())
     tokens = CharacterTokens("01", 5)
@@ -87,7 +87,7 @@ def test_batches_of_fresh_rows_are_the_same_in_one_process_and_in_two() -> None:
 
 def test_mixed_lengths_are_filled_up_and_masked_and_equal_ones_are_not() -> None:
     pytest.importorskip("torch")
-    from llm_pv.finetune.batches import EncodedRows
+    from llm_pv.tracks.finetune.batches import EncodedRows
 
     examples = Examples(["01", "1", "10"], ["a", "b", "c"])
     rows = EncodedRows(
@@ -186,7 +186,7 @@ def test_a_batch_that_does_not_divide_among_processes_is_refused(
 ) -> None:
     for name, value in {"RANK": "1", "WORLD_SIZE": "3", "LOCAL_WORLD_SIZE": "3"}.items():
         monkeypatch.setenv(name, value)
-    world = World.here()
+    world = ProcessGroup.here()
     assert not world.first
     assert world.share(21) == 7
     with pytest.raises(
@@ -203,15 +203,15 @@ def test_precision_on_a_cpu_is_fp32_unless_bf16_is_asked_for() -> None:
 
 
 def test_a_reporter_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from llm_pv.finetune import surroundings
+    from llm_pv.tracks.finetune import process_group
 
     monkeypatch.setattr(
-        surroundings, "find_spec", lambda name: None if name == "wandb" else object()
+        process_group, "find_spec", lambda name: None if name == "wandb" else object()
     )
     with pytest.raises(ConfigurationError, match="wandb is not installed: pip install wandb, or"):
         require_packages("wandb", adapters=False)
     monkeypatch.setattr(
-        surroundings, "find_spec", lambda name: None if name == "peft" else object()
+        process_group, "find_spec", lambda name: None if name == "peft" else object()
     )
     require_packages("none", adapters=False)
     with pytest.raises(ImportError, match=r"peft is needed .* 'llm-pv\[finetune\]'"):

@@ -25,12 +25,12 @@ from torch import nn
 from torch.nn import functional
 
 from llm_pv.errors import ConfigurationError, RunError
-from llm_pv.finetune.job import is_finished, run_job
-from llm_pv.finetune.measures import Observer
-from llm_pv.finetune.request import Job, ModelRequest, Surroundings, TrainingRequest
-from llm_pv.finetune.rows import TaskRows
-from llm_pv.finetune.training import ClassifierTrainer, Watch
 from llm_pv.runs.job_folder import JobFolder
+from llm_pv.tracks.finetune.job import is_finished, run_job
+from llm_pv.tracks.finetune.measures import Observer
+from llm_pv.tracks.finetune.request import Job, ModelRequest, Surroundings, TrainingRequest
+from llm_pv.tracks.finetune.rows import TaskRows
+from llm_pv.tracks.finetune.training import ClassifierTrainer, Watch
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,15 +10,15 @@ import pytest
 
 from llm_pv.data.examples import Classes, Examples, Splits
 from llm_pv.errors import ConfigurationError, CredentialError, ModelError, RunError
-from llm_pv.grid.request import GridRequest
-from llm_pv.icl.planning import Work, plan_cells
-from llm_pv.icl.problems import Problem, example_order, rows_problem, task_problems
-from llm_pv.icl.prompt import write_prompts
-from llm_pv.icl.run import run_icl
-from llm_pv.icl.scores import CellResult, binomial_interval, score_cell
-from llm_pv.icl.settings import Settings
 from llm_pv.models.answers import Answer, Asking
 from llm_pv.models.base import Usage
+from llm_pv.tracks.grid import GridRequest
+from llm_pv.tracks.icl.planning import Work, plan_cells
+from llm_pv.tracks.icl.problems import Problem, example_order, rows_problem, task_problems
+from llm_pv.tracks.icl.prompt import write_prompts
+from llm_pv.tracks.icl.run import run_icl
+from llm_pv.tracks.icl.scores import CellResult, binomial_interval, score_cell
+from llm_pv.tracks.icl.settings import Settings
 from rows import parity_splits
 
 CLASSES = Classes(("0", "1"), (0, 1))

@@ -8,6 +8,7 @@ from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.errors import ConfigurationError
 from llm_pv.learning import Search
 from llm_pv.proposers.length_first import Budget, LengthFirst
+from llm_pv.proposers.own_process import OwnProcess
 from llm_pv.proposers.registry import BuiltIn, make_proposer
 
 
@@ -35,6 +36,9 @@ def test_options_of_the_search_are_refused_for_saved_replies() -> None:
 def test_options_reach_the_search_and_decide_what_a_resumed_run_needs() -> None:
     search = Search(built_in=BuiltIn(candidates=123_456, megabytes=77, noise=0.03))
     proposer, _ = search.resolve()
+    assert isinstance(proposer, OwnProcess)
+    assert (proposer.seconds, proposer.megabytes) == (30.0, 77)
+    proposer = proposer.proposer
     assert isinstance(proposer, LengthFirst)
     assert proposer.budget == Budget(candidates=123_456, megabytes=77)
     assert proposer.noise == 0.03

@@ -12,13 +12,13 @@ import pytest
 import tiny_models
 from llm_pv.data.examples import Classes
 from llm_pv.errors import ConfigurationError, ModelError
-from llm_pv.icl.prompt import write_prompts
-from llm_pv.icl.reading import read_label
 from llm_pv.models import ModelOptions
 from llm_pv.models.answers import Answer, AnswerMode, Asking, ChatUse, LabelForm
 from llm_pv.models.answers_transformers import TransformersAnswers
 from llm_pv.models.chat import Chat
 from llm_pv.models.transformers_engine import TransformersModel
+from llm_pv.tracks.icl.prompt import write_prompts
+from llm_pv.tracks.icl.reading import read_label
 
 LABELS = ("0", "1")
 PUBLISHED = ModelOptions(temperature=0.2, top_p=0.95, max_output_tokens=32)

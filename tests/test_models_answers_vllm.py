@@ -9,8 +9,6 @@ import pytest
 import tiny_models
 import vllm_stand_in
 from llm_pv.data.examples import Classes
-from llm_pv.icl.prompt import write_prompts
-from llm_pv.icl.reading import read_label
 from llm_pv.models import ModelOptions
 from llm_pv.models.answers import (
     Answer,
@@ -21,6 +19,8 @@ from llm_pv.models.answers import (
     LabelForm,
     open_answering_model,
 )
+from llm_pv.tracks.icl.prompt import write_prompts
+from llm_pv.tracks.icl.reading import read_label
 
 pytestmark = [
     pytest.mark.timeout(300),

@@ -11,7 +11,7 @@ import pytest
 from llm_pv.cli.main import INTERRUPTED, run
 from llm_pv.cli.paper_plan import PAPER_TASKS, plan_parts
 from llm_pv.errors import ConfigurationError, DataError
-from llm_pv.grid.published import published
+from llm_pv.tracks.published import published
 
 ROOT = Path(__file__).parents[1]
 SMOKE = [
@@ -175,8 +175,10 @@ def test_what_fails_is_on_the_page_with_its_reason_and_is_tried_again(
         raise DataError("the library is closed today")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("llm_pv.grid.request.GridRequest.splits", broken)
-    monkeypatch.setattr("llm_pv.grid.workers.Workers.call", lambda self, do, *a, **k: do(*a, **k))
+    monkeypatch.setattr("llm_pv.tracks.grid.GridRequest.splits", broken)
+    monkeypatch.setattr(
+        "llm_pv.runs.executors.local.Workers.call", lambda self, do, *a, **k: do(*a, **k)
+    )
     assert run([*SMOKE, "500"]) == 1
     assert "3 trials failed: the page says why" in capfd.readouterr().err
     page = (tmp_path / "runs" / "paper" / "results" / "index.md").read_text("utf-8")
@@ -194,7 +196,7 @@ def test_an_interruption_says_how_to_go_on(
         raise KeyboardInterrupt
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("llm_pv.grid.run.run_grid", interrupted)
+    monkeypatch.setattr("llm_pv.tracks.synthesis.run.run_grid", interrupted)
     assert run([*SMOKE, "500"]) == INTERRUPTED
     assert "interrupted; the same command goes on from here" in capfd.readouterr().err
 

@@ -8,8 +8,8 @@ from scipy.stats import binomtest
 
 from llm_pv.report.charts import COLOURS, shape_of
 from llm_pv.report.comparison import Comparison, compare_methods, estimate
-from llm_pv.report.hero import grid_hero
 from llm_pv.report.records import load_runs
+from llm_pv.report.summary import grid_hero
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
 from report_runs import grid_configuration, many_methods, write_trial

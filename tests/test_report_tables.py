@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from llm_pv.report.comparison import Comparison, compare_methods
 from llm_pv.report.elsewhere import shortcuts
-from llm_pv.report.hero import grid_hero
 from llm_pv.report.records import load_runs
+from llm_pv.report.summary import grid_hero
 from llm_pv.report.tables import (
     Column,
     Table,

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from llm_pv.cli.seed_synthesis import run_seed
-from llm_pv.grid.seed_rows import COLUMNS
 from llm_pv.tasks.loading import load_task
+from llm_pv.tracks.synthesis.seed_rows import COLUMNS
 
 ROOT = Path(__file__).parents[1]
 AS_WRITTEN = [

@@ -27,8 +27,8 @@ from llm_pv.cli.options import (
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from llm_pv.grid.request import GridRequest
     from llm_pv.proposers.agent import Agent
+    from llm_pv.tracks.grid import GridRequest
 
 _AGENT = Group("Agent", sort_key=1)
 _OUTPUT = Group("Output", sort_key=6)
@@ -169,7 +169,7 @@ def _request(
     benchmark: BenchmarkOptions,
     drawing: StrictDrawingOptions,
 ) -> "GridRequest":
-    from llm_pv.grid.request import GridRequest
+    from llm_pv.tracks.grid import GridRequest
 
     wanted = {
         "trials": agent.trials,

@@ -17,10 +17,10 @@ from llm_pv.cli.scale_options import ClusterOptions
 from llm_pv.errors import ConfigurationError, LLMPVError
 
 if TYPE_CHECKING:
-    from llm_pv.baselines.results import BaselineResults
-    from llm_pv.baselines.run import Observer
     from llm_pv.data.examples import Splits
-    from llm_pv.grid.workers import Workers
+    from llm_pv.runs.executors.local import Workers
+    from llm_pv.tracks.baselines.results import BaselineResults
+    from llm_pv.tracks.baselines.run import Observer
 
 _MODELS = Group("Baselines", sort_key=1)
 _SPLITS = Group("Splits", sort_key=3)
@@ -152,8 +152,8 @@ def _on_benchmark(
     observer: "Observer",
     workers: "Workers | None",
 ) -> "BaselineResults":
-    from llm_pv.baselines.run import run_baselines
-    from llm_pv.grid.request import GridRequest
+    from llm_pv.tracks.baselines.run import run_baselines
+    from llm_pv.tracks.grid import GridRequest
 
     wanted: dict[str, Any] = {
         "trials": models.trials,
@@ -193,8 +193,8 @@ def _on_rows(
     observer: "Observer",
     workers: "Workers | None",
 ) -> "BaselineResults":
-    from llm_pv.baselines.run import run_baselines_on_rows
     from llm_pv.learning import SplitSizes
+    from llm_pv.tracks.baselines.run import run_baselines_on_rows
 
     trials = 1 if models.trials is None else models.trials
     if data == "-" and trials > 1:

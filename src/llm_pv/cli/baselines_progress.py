@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
-from llm_pv.baselines.run import Observer
 from llm_pv.runs.cells import Cell
+from llm_pv.tracks.baselines.run import Observer
 
 
 class BaselineProgress(Observer):

@@ -5,11 +5,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from llm_pv.baselines.results import PUBLISHED_METHODS, BaselineResults, CellResult, ModelResult
 from llm_pv.cli.grid_tables import in_percent
 from llm_pv.cli.tables import printable
-from llm_pv.grid.published import SOURCE
 from llm_pv.report.text import percent
+from llm_pv.tracks.baselines.results import (
+    PUBLISHED_METHODS,
+    BaselineResults,
+    CellResult,
+    ModelResult,
+)
+from llm_pv.tracks.published import SOURCE
 
 
 def print_baselines(result: BaselineResults, console: Console) -> None:

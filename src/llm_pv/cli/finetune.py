@@ -18,8 +18,8 @@ from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from llm_pv.data.examples import Splits
-    from llm_pv.finetune.request import Job
-    from llm_pv.finetune.rows import RowSource
+    from llm_pv.tracks.finetune.request import Job
+    from llm_pv.tracks.finetune.rows import RowSource
 
 _MODEL = Group("Model", sort_key=1)
 _TASK = Group("Rows of a task", sort_key=2)
@@ -151,18 +151,18 @@ def finetune(
         CSV, TSV, Parquet, JSONL, or text lines `input -> label`, in place of --target-func.
     """
     from llm_pv.cli.training_progress import training_progress
-    from llm_pv.finetune.job import run_job
-    from llm_pv.finetune.surroundings import World
     from llm_pv.runs.job_folder import JobFolder
+    from llm_pv.tracks.finetune.job import run_job
+    from llm_pv.tracks.finetune.process_group import ProcessGroup
 
-    if World.here().size > 1 and run.results_path is None:
+    if ProcessGroup.here().size > 1 and run.results_path is None:
         raise ConfigurationError(
             "several processes share one results folder: give --results-path FOLDER"
         )
-    if World.here().size > 1 and cluster.ray is not None:
+    if ProcessGroup.here().size > 1 and cluster.ray is not None:
         raise ConfigurationError("--ray gives a job to one process: start it without torchrun")
     job = make_job(data, model=model, task=task, rows=rows, training=training, run=run)
-    out, first = job.around.out, World.here().first
+    out, first = job.around.out, ProcessGroup.here().first
     try:
         with cluster.jobs() as elsewhere, training_progress(quiet=not first) as progress:
             metrics = run_job(job, progress) if elsewhere is None else elsewhere.run(job, progress)
@@ -223,7 +223,7 @@ def make_job(
     ConfigurationError
         If options cannot work, or do not go together.
     """
-    from llm_pv.finetune.request import Job, ModelRequest, Surroundings, TrainingRequest
+    from llm_pv.tracks.finetune.request import Job, ModelRequest, Surroundings, TrainingRequest
 
     name = model.model or ("" if model.config else ModelRequest.name)
     asked = ModelRequest(
@@ -263,7 +263,7 @@ def make_job(
 def _source(
     data: str, task: TaskOptions, rows: ReadingOptions, training: TrainingOptions
 ) -> "RowSource":
-    from llm_pv.finetune.rows import TaskRows
+    from llm_pv.tracks.finetune.rows import TaskRows
 
     if data:
         return _file_rows(data, task, rows, training)
@@ -296,7 +296,7 @@ def _source(
 def _file_rows(
     data: str, task: TaskOptions, rows: ReadingOptions, training: TrainingOptions
 ) -> "RowSource":
-    from llm_pv.finetune.rows import FileRows
+    from llm_pv.tracks.finetune.rows import FileRows
 
     if task != TaskOptions():
         raise ConfigurationError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Group, Parameter
 
 if TYPE_CHECKING:
-    from llm_pv.grid.request import GridRequest
+    from llm_pv.tracks.grid import GridRequest
 
 TASKS = Group("Tasks", sort_key=1)
 _DATA = Group("Data sets", sort_key=2)
@@ -76,7 +76,7 @@ class DataSetOptions(StrictDrawingOptions):
 
 def grid_request(grid: GridOptions, data: DataSetOptions) -> "GridRequest":
     """Return the request that these options make."""
-    from llm_pv.grid.request import GridRequest
+    from llm_pv.tracks.grid import GridRequest
 
     return GridRequest(
         functions=grid.functions,

@@ -18,8 +18,8 @@ from rich.table import Column
 from rich.text import Text
 
 from llm_pv.erm.attempts import Attempt
-from llm_pv.grid.run import Observer
 from llm_pv.runs.cells import Cell
+from llm_pv.tracks.synthesis.run import Observer
 
 
 class GridProgress(Observer):

@@ -5,9 +5,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from llm_pv.grid.published import LLM_PV_METHODS, OTHER_METHODS, SOURCE
-from llm_pv.grid.results import CellResult, GridResult, Spread
 from llm_pv.report.text import percent
+from llm_pv.tracks.published import LLM_PV_METHODS, OTHER_METHODS, SOURCE
+from llm_pv.tracks.synthesis.results import CellResult, GridResult, Spread
 
 
 def print_grid(result: GridResult, console: Console) -> None:

@@ -23,12 +23,12 @@ from llm_pv.cli.scale_options import ClusterOptions
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from llm_pv.icl.planning import Work
-    from llm_pv.icl.problems import Problem
-    from llm_pv.icl.run import Elsewhere
-    from llm_pv.icl.scores import CellResult
-    from llm_pv.icl.settings import Settings
     from llm_pv.models.answers import AnsweringModel
+    from llm_pv.tracks.icl.planning import Work
+    from llm_pv.tracks.icl.problems import Problem
+    from llm_pv.tracks.icl.run import Elsewhere
+    from llm_pv.tracks.icl.scores import CellResult
+    from llm_pv.tracks.icl.settings import Settings
 
 _OUTPUT = Group("Output", sort_key=5)
 
@@ -102,8 +102,8 @@ def task_problems_of(
     tasks: RepeatedTaskOptions, drawing: DrawingOptions, question: QuestionOptions, seed: int
 ) -> tuple[list["Problem"], dict[str, Any]]:
     """Return the data sets of the tasks asked for, and what identifies them."""
-    from llm_pv.grid.request import GridRequest
-    from llm_pv.icl.problems import task_problems
+    from llm_pv.tracks.grid import GridRequest
+    from llm_pv.tracks.icl.problems import task_problems
 
     request = GridRequest(
         functions=tasks.functions,
@@ -124,8 +124,8 @@ def _rows_of(
     data: str, rows: ReadingOptions, question: QuestionOptions, seed: int, *, misplaced: list[str]
 ) -> tuple[list["Problem"], dict[str, Any]]:
     """Return rows of the user's own, and what identifies them."""
-    from llm_pv.icl.problems import rows_problem
     from llm_pv.learning import SplitSizes
+    from llm_pv.tracks.icl.problems import rows_problem
 
     if misplaced:
         raise ConfigurationError(f"{misplaced[0]} is for benchmark tasks, and {data} are rows")
@@ -162,9 +162,9 @@ def run_and_report(
     """Ask, write the files asked for and show the results; return the exit status."""
     from llm_pv.cli.icl_output import print_dry_run, report, write_files
     from llm_pv.cli.icl_progress import answer_progress
-    from llm_pv.grid.run import require_writable, require_writable_file
-    from llm_pv.icl.planning import plan_cells
-    from llm_pv.icl.run import run_icl
+    from llm_pv.tracks.icl.planning import plan_cells
+    from llm_pv.tracks.icl.run import run_icl
+    from llm_pv.tracks.synthesis.run import require_writable, require_writable_file
 
     require_writable(out, "--out")
     for file, option in ((out_jsonl, "--out-jsonl"), (out_csv, "--out-csv")):
@@ -203,7 +203,7 @@ def run_and_report(
 def _warnings(planned: "Sequence[Work | CellResult]") -> list[str]:
     """Return what the rows of the data sets gave cause for, each once."""
     from llm_pv.cli.icl_progress import describe
-    from llm_pv.icl.planning import Work
+    from llm_pv.tracks.icl.planning import Work
 
     told = [
         f"{describe(replace(work.cell, method=''))}: {warning}"
@@ -216,7 +216,7 @@ def _warnings(planned: "Sequence[Work | CellResult]") -> list[str]:
 
 def _disclose(planned: "Sequence[Work | CellResult]", model: "AnsweringModel") -> None:
     """Say on standard error which rows are about to leave this machine, if any."""
-    from llm_pv.icl.planning import Work
+    from llm_pv.tracks.icl.planning import Work
 
     works = [work for work in planned if isinstance(work, Work)]
     if model.destination is None:

@@ -10,9 +10,9 @@ from llm_pv.cli.grid_options import TASKS, TaskOptions
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from llm_pv.icl.settings import Settings
     from llm_pv.models.answers import AnsweringModel
     from llm_pv.models.base import ModelOptions
+    from llm_pv.tracks.icl.settings import Settings
 
 _MODEL = Group("Model", sort_key=3)
 _ASKING = Group("How the model is asked", sort_key=4)
@@ -104,7 +104,7 @@ likelihoods of a server.'
 
     def settings(self, seed: int) -> "Settings":
         """Return them as a run takes them."""
-        from llm_pv.icl.settings import Settings
+        from llm_pv.tracks.icl.settings import Settings
 
         return Settings(
             modes=self.answer,

@@ -13,10 +13,10 @@ from llm_pv.errors import LLMPVError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from llm_pv.icl.planning import Work
-    from llm_pv.icl.scores import CellResult, CellScore
     from llm_pv.models.answers import AnsweringModel
     from llm_pv.runs.journal import Record
+    from llm_pv.tracks.icl.planning import Work
+    from llm_pv.tracks.icl.scores import CellResult, CellScore
 
 UNFINISHED = "unfinished"
 
@@ -154,10 +154,10 @@ def write_files(
     csv: Path | None,
 ) -> None:
     """Write a row for each example and each cell, as far as a run has come."""
-    from llm_pv.icl.planning import Work
-    from llm_pv.icl.scores import CellResult
     from llm_pv.runs.directory import read_replies
     from llm_pv.runs.files import write_atomically, write_csv
+    from llm_pv.tracks.icl.planning import Work
+    from llm_pv.tracks.icl.scores import CellResult
 
     if jsonl is not None:
         works = [work for work in planned if isinstance(work, Work)]
@@ -247,8 +247,8 @@ def print_dry_run(works: Sequence["Work | CellResult"], model: "AnsweringModel")
     """Show each cell's first prompt as it would be sent, and what all of them come to."""
     from llm_pv.cli.icl_progress import describe
     from llm_pv.cli.main import complain
-    from llm_pv.icl.planning import Work
     from llm_pv.models.base import Usage
+    from llm_pv.tracks.icl.planning import Work
 
     about = "" if model.counts_exactly else "about "
     for work in works:

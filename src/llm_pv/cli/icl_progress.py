@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from llm_pv.icl.run import Observer
-from llm_pv.icl.scores import CellResult
 from llm_pv.runs.cells import Cell
+from llm_pv.tracks.icl.run import Observer
+from llm_pv.tracks.icl.scores import CellResult
 
 
 class AnswerProgress(Observer):

@@ -133,7 +133,7 @@ def paper(
 
 
 def _require_writable(folder: Path, results: Path | None, dataset_dir: Path) -> None:
-    from llm_pv.grid.run import require_writable
+    from llm_pv.tracks.synthesis.run import require_writable
 
     require_writable(folder, "--out")
     require_writable(results, "--results")
@@ -175,9 +175,9 @@ def _remake(table: TableOptions, *, asks: bool) -> str:
 
 def _show(parts: "list[Part]") -> None:
     """Say on standard error what is to be done, and about how long it takes here."""
-    from llm_pv.grid.run import usable_cores
     from llm_pv.report.text import count, seconds
     from llm_pv.runs.directory import FAILED, read_summary
+    from llm_pv.tracks.synthesis.run import usable_cores
 
     cores = usable_cores()
     total = 0.0
@@ -195,8 +195,8 @@ def _show(parts: "list[Part]") -> None:
 def _run(part: "Part", dataset_dir: Path, sandbox: SandboxOptions) -> int:
     """Do one part, or what is left of it, and return how many trials failed."""
     if part.track == "baselines":
-        from llm_pv.baselines.run import run_baselines
         from llm_pv.cli.baselines_progress import baseline_progress
+        from llm_pv.tracks.baselines.run import run_baselines
 
         with baseline_progress() as fits:
             return run_baselines(
@@ -208,7 +208,7 @@ def _run(part: "Part", dataset_dir: Path, sandbox: SandboxOptions) -> int:
                 observer=fits,
             ).count("failed")
     from llm_pv.cli.grid_progress import grid_progress
-    from llm_pv.grid.run import run_grid
+    from llm_pv.tracks.synthesis.run import run_grid
 
     with sandbox.open() as opened, grid_progress() as trials:
         return run_grid(
@@ -222,8 +222,8 @@ def _run(part: "Part", dataset_dir: Path, sandbox: SandboxOptions) -> int:
 
 def _write(runs: list[Path], folder: Path, remake: str) -> Path:
     from llm_pv.cli.report import leave_page
-    from llm_pv.grid.run import usable_cores
     from llm_pv.report.results_page import Occasion, write_results
+    from llm_pv.tracks.synthesis.run import usable_cores
 
     for run in runs:
         leave_page(run)

@@ -14,12 +14,12 @@ from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from llm_pv.cli.icl_options import QuestionOptions
-    from llm_pv.grid.request import GridRequest
-    from llm_pv.icl.planning import Work
-    from llm_pv.icl.scores import CellResult
     from llm_pv.models.answers import AnsweringModel
     from llm_pv.proposers.estimates import Estimate
     from llm_pv.proposers.llm import LLM
+    from llm_pv.tracks.grid import GridRequest
+    from llm_pv.tracks.icl.planning import Work
+    from llm_pv.tracks.icl.scores import CellResult
 
 Column = Literal["program", "agent", "icl"]
 
@@ -101,8 +101,8 @@ class ModelPart:
         if self.column == "icl":
             return self._run_icl()
         from llm_pv.cli.grid_progress import grid_progress
-        from llm_pv.grid.run import run_grid
         from llm_pv.learning import Search
+        from llm_pv.tracks.synthesis.run import run_grid
 
         with (
             self._proposer() as proposer,
@@ -120,7 +120,7 @@ class ModelPart:
 
     def _run_icl(self) -> int:
         from llm_pv.cli.icl_progress import answer_progress
-        from llm_pv.icl.run import run_icl
+        from llm_pv.tracks.icl.run import run_icl
 
         with self._answering() as (model, question), answer_progress() as progress:
             results = run_icl(
@@ -183,8 +183,8 @@ class ModelPart:
     def _works(
         self, request: "GridRequest", model: "AnsweringModel", question: "QuestionOptions"
     ) -> "list[Work | CellResult]":
-        from llm_pv.icl.planning import plan_cells
-        from llm_pv.icl.problems import task_problems
+        from llm_pv.tracks.icl.planning import plan_cells
+        from llm_pv.tracks.icl.problems import task_problems
 
         problems = task_problems(self._icl_request(request), self.asked.dataset_dir)
         return plan_cells(problems, model, question.settings(request.seed))
@@ -276,9 +276,9 @@ def confirmed(*, yes: bool) -> bool:
 
 
 def _price_of_answers(work: "Work | CellResult", model: "AnsweringModel") -> "Estimate":
-    from llm_pv.icl.planning import Work
     from llm_pv.models.base import Usage
     from llm_pv.proposers.estimates import LIKELY_WRITTEN, Estimate
+    from llm_pv.tracks.icl.planning import Work
 
     if not isinstance(work, Work):
         return Estimate.total([])

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from llm_pv.baselines.registry import BASELINES
-from llm_pv.baselines.run import chosen_baselines
 from llm_pv.errors import ConfigurationError
-from llm_pv.grid.request import GridRequest
 from llm_pv.report.text import count
 from llm_pv.tasks import SamplerName
+from llm_pv.tracks.baselines.registry import BASELINES
+from llm_pv.tracks.baselines.run import chosen_baselines
+from llm_pv.tracks.grid import GridRequest
 
 PAPER_TASKS = (
     "fn_a", "fn_b", "fn_c", "fn_d", "fn_e", "fn_f", "fn_g", "fn_h", "fn_j", "fn_k", "fn_v",

@@ -13,14 +13,14 @@ from llm_pv.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from llm_pv.finetune.request import Job
-    from llm_pv.finetune.sweep import Elsewhere as ElsewhereJobs
-    from llm_pv.grid.elsewhere import Elsewhere
-    from llm_pv.grid.workers import Workers
-    from llm_pv.icl.run import Elsewhere as ElsewhereAnswers
     from llm_pv.models.answers import AnsweringModel
+    from llm_pv.runs.executors.local import Workers
+    from llm_pv.runs.executors.ray import Cluster, ClusterJobs
     from llm_pv.sandbox import Sandbox
-    from llm_pv.scale import Cluster, ClusterJobs
+    from llm_pv.tracks.finetune.request import Job
+    from llm_pv.tracks.finetune.sweep import Elsewhere as ElsewhereJobs
+    from llm_pv.tracks.icl.run import Elsewhere as ElsewhereAnswers
+    from llm_pv.tracks.synthesis.elsewhere import Elsewhere
 
 _CLUSTER = Group("Cluster", sort_key=11)
 
@@ -44,7 +44,7 @@ class ClusterOptions:
             with sandbox.open() as opened:
                 yield opened, None
             return
-        from llm_pv.scale import ClusterSandbox, ClusterTrials
+        from llm_pv.runs.executors.ray import ClusterSandbox, ClusterTrials
 
         with self._open(self.ray, sandbox) as cluster, ClusterSandbox(cluster) as opened:
             yield opened, ClusterTrials(cluster)
@@ -61,7 +61,7 @@ class ClusterOptions:
         if self.ray is None:
             yield None
             return
-        from llm_pv.scale import ClusterWorkers
+        from llm_pv.runs.executors.ray import ClusterWorkers
 
         with self._open(self.ray, None) as cluster, ClusterWorkers(cluster) as workers:
             yield workers
@@ -98,7 +98,7 @@ class ClusterOptions:
         if self.ray is None:
             yield None
             return
-        from llm_pv.scale import ClusterAnswers, Opening
+        from llm_pv.runs.executors.ray import ClusterAnswers, Opening
 
         with self._open(self.ray, None) as cluster:
             yield ClusterAnswers(cluster, Opening(make, identity, Path.cwd()))
@@ -109,7 +109,7 @@ class ClusterOptions:
         if self.ray is None:
             yield None
             return
-        from llm_pv.scale import ClusterJobs
+        from llm_pv.runs.executors.ray import ClusterJobs
 
         with self._open(self.ray, None) as cluster:
             yield ClusterJobs(cluster)
@@ -120,7 +120,7 @@ class ClusterOptions:
         if self.ray is None:
             yield None
             return
-        from llm_pv.scale import ClusterSweep
+        from llm_pv.runs.executors.ray import ClusterSweep
 
         with self.jobs() as cluster:
             assert cluster is not None
@@ -128,7 +128,7 @@ class ClusterOptions:
 
     @contextmanager
     def _open(self, address: str, sandbox: SandboxOptions | None) -> "Iterator[Cluster]":
-        from llm_pv.scale import Cluster, Confining, Needs, ended_with_its_head
+        from llm_pv.runs.executors.ray import Cluster, Confining, Needs, ended_with_its_head
 
         confining = None
         if sandbox is not None:

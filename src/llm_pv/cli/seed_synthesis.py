@@ -17,8 +17,8 @@ from llm_pv.cli.synthesize import preview_grid, report
 from llm_pv.errors import ConfigurationError, CredentialError
 
 if TYPE_CHECKING:
-    from llm_pv.grid.request import GridRequest
     from llm_pv.learning import Search
+    from llm_pv.tracks.grid import GridRequest
 
 Provider = Literal[
     "auto",
@@ -163,7 +163,7 @@ def synthesize(
     sandbox: SandboxOptions = SandboxOptions(),
 ) -> int:
     """Run the grid of the first version's command."""
-    from llm_pv.grid.request import GridRequest
+    from llm_pv.tracks.grid import GridRequest
 
     request = GridRequest(
         functions=grid.functions,
@@ -218,8 +218,8 @@ def _run(
     request: "GridRequest", search: "Search", data: SeedData, run: SeedRun, sandbox: SandboxOptions
 ) -> int:
     from llm_pv.cli.grid_progress import grid_progress
-    from llm_pv.grid.run import require_writable, run_grid
-    from llm_pv.grid.seed_rows import seed_rows, write_seed_rows
+    from llm_pv.tracks.synthesis.run import require_writable, run_grid
+    from llm_pv.tracks.synthesis.seed_rows import seed_rows, write_seed_rows
 
     for place, option in ((run.out_jsonl, "--out-jsonl"), (run.out_csv, "--out-csv")):
         require_writable(place.parent, option)

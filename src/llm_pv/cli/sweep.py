@@ -18,9 +18,9 @@ from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.runs.directory import FAILED
 
 if TYPE_CHECKING:
-    from llm_pv.finetune.request import Job
-    from llm_pv.finetune.sweep import Outcome, SweepObserver
-    from llm_pv.finetune.sweep_file import Sweep, SweepJob
+    from llm_pv.tracks.finetune.request import Job
+    from llm_pv.tracks.finetune.sweep import Outcome, SweepObserver
+    from llm_pv.tracks.finetune.sweep_file import Sweep, SweepJob
 
 LAUNCHER = (sys.executable, "-P", "-m", "llm_pv.cli.sweep_job")
 
@@ -74,9 +74,9 @@ def sweep(
     format
         How the results are shown: table, or one JSON array.
     """
-    from llm_pv.finetune.job import is_finished
-    from llm_pv.finetune.sweep import run_sweep
-    from llm_pv.finetune.sweep_file import read_sweep
+    from llm_pv.tracks.finetune.job import is_finished
+    from llm_pv.tracks.finetune.sweep import run_sweep
+    from llm_pv.tracks.finetune.sweep_file import read_sweep
 
     asked = read_sweep(config)
     checked, impossible = _checked(asked)
@@ -271,7 +271,7 @@ def _progress() -> Iterator["SweepObserver"]:
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-    from llm_pv.finetune.sweep import SweepObserver
+    from llm_pv.tracks.finetune.sweep import SweepObserver
 
     console = Console(stderr=True)
     progress = Progress(

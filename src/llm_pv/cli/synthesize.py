@@ -27,10 +27,10 @@ from llm_pv.cli.search_options import SEARCH, SearchOptions
 from llm_pv.errors import DataError, LLMPVError
 
 if TYPE_CHECKING:
-    from llm_pv.grid.request import GridRequest
-    from llm_pv.grid.results import GridResult
     from llm_pv.learning import Search
     from llm_pv.proposers.llm import LLM
+    from llm_pv.tracks.grid import GridRequest
+    from llm_pv.tracks.synthesis.results import GridResult
 
 _OUTPUT = Group("Output", sort_key=5)
 
@@ -161,7 +161,7 @@ def run_and_report(
         How the results are shown.
     """
     from llm_pv.cli.grid_progress import grid_progress
-    from llm_pv.grid.run import run_grid
+    from llm_pv.tracks.synthesis.run import run_grid
 
     try:
         with cluster.trials(sandbox) as (opened, elsewhere), grid_progress() as progress:

@@ -14,7 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from llm_pv.finetune.measures import Observer
+from llm_pv.tracks.finetune.measures import Observer
 
 
 class TrainingProgress(Observer):

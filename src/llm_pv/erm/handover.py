@@ -8,7 +8,7 @@ from llm_pv.data.examples import Splits
 from llm_pv.erm.learned import LearnedProgram
 from llm_pv.programs.saved import write_program
 from llm_pv.runs.cells import Cell, CellLog
-from llm_pv.runs.relay import Results
+from llm_pv.runs.remote_records import Results
 
 
 @dataclass(frozen=True)

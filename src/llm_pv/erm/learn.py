@@ -153,8 +153,9 @@ def _run_warnings(selection: Selection) -> list[str]:
         warnings.append(f"attempts without a reply: {count}; {reason}")
     if any(attempt.proposal.capped for attempt in selection.attempts):
         warnings.append(
-            "the search was cut short by its time cap: another machine, or this one at another "
-            "time, may propose other programs; a larger --budget-seconds makes it reproducible"
+            "the search was cut short by its cap on time or memory: another machine, or this one "
+            "at another time, may propose other programs; a larger --budget-seconds or --budget-mb "
+            "makes it reproducible"
         )
     limited = (Outcome.TIMED_OUT, Outcome.OUT_OF_MEMORY)
     slow = sum(attempt.outcome in limited for attempt in selection.attempts)

@@ -82,11 +82,13 @@ def make_proposer(
     kind, _, rest = name.partition(":")
     if name == "length-first":
         from llm_pv.proposers.length_first import Budget, LengthFirst
+        from llm_pv.proposers.own_process import OwnProcess
 
         seconds = DEFAULT_BUDGET_SECONDS if budget_seconds is None else budget_seconds
         wanted = {"candidates": built_in.candidates, "megabytes": built_in.megabytes}
         budget = Budget(**{name: int(n) for name, n in wanted.items() if n is not None})
-        return LengthFirst(seconds, budget=budget, noise=float(built_in.noise), progress=progress)
+        search = LengthFirst(seconds, budget=budget, noise=float(built_in.noise))
+        return OwnProcess(search, seconds=seconds, megabytes=budget.megabytes, progress=progress)
     if built_in != USUAL:
         raise ConfigurationError(
             "--budget-candidates, --budget-mb and --noise are for the built-in search, not for "

@@ -7,8 +7,8 @@ from statistics import mean, stdev
 
 from llm_pv.erm.learned import exact_interval
 from llm_pv.erm.scoring import Score
-from llm_pv.grid.published import published
 from llm_pv.report.records import RunRecord, TrialRecord
+from llm_pv.tracks.published import published
 
 _PREFIXES = {
     "llm-pv": "LLM-PV ",

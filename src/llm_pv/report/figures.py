@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from llm_pv.grid.published import LLM_PV_METHODS, OTHER_METHODS
 from llm_pv.report.charts import Bar, BarRow, Bars, Figure, Panel, Point, Series
 from llm_pv.report.comparison import Comparison, Setting, estimate
 from llm_pv.report.records import TrialRecord
 from llm_pv.report.text import count, interval, percent
+from llm_pv.tracks.published import LLM_PV_METHODS, OTHER_METHODS
 
 _ROWS_IN_A_PANEL = 10
 _PANELS_IN_A_FIGURE = 24

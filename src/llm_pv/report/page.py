@@ -21,8 +21,8 @@ from llm_pv.report.charts import COLOURS, Figure, shape_of
 from llm_pv.report.comparison import Comparison
 from llm_pv.report.drawing import SHAPES, draw
 from llm_pv.report.figures import attempts_of, figures
-from llm_pv.report.hero import grid_hero, trial_hero
 from llm_pv.report.records import RunRecord, TrialRecord
+from llm_pv.report.summary import grid_hero, trial_hero
 from llm_pv.report.tables import Table, comparison_table, methods_table
 from llm_pv.report.text import count, percent, visible, visible_code
 from llm_pv.report.transfer import lengths_table, shortcuts_table

@@ -268,7 +268,7 @@ def _planned(header: Record) -> list[tuple[Cell, str]]:
     request = header["configuration"].get("request")
     if not isinstance(request, dict):
         return []
-    from llm_pv.grid.request import GridRequest  # brings every task, which few pages need
+    from llm_pv.tracks.grid import GridRequest  # brings every task, which few pages need
 
     try:
         asked = GridRequest(**request)

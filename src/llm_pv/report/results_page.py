@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from llm_pv.grid.published import LLM_PV_METHODS, OTHER_METHODS, ROWS
 from llm_pv.report.comparison import Comparison, compare_methods, method_name
 from llm_pv.report.page import command_line
 from llm_pv.report.records import RunRecord, load_runs
@@ -20,6 +19,7 @@ from llm_pv.report.transfer import lengths_table, shortcuts_table
 from llm_pv.report.write import write_report
 from llm_pv.runs.directory import SUMMARY_COLUMNS, read_summary
 from llm_pv.runs.files import write_atomically, write_bytes_atomically
+from llm_pv.tracks.published import LLM_PV_METHODS, OTHER_METHODS, ROWS
 
 _SEARCH = "LLM-PV length-first"
 _BESIDE = ("LLM-PV-GPT-5", "XGBoost", "TabPFN")

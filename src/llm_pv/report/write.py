@@ -80,7 +80,7 @@ def write_report(runs: Sequence[Path], out: Path) -> list[Path]:
 
 
 def _figure_files(comparison: Comparison, out: Path) -> list[tuple[Path, bytes]]:
-    from llm_pv.report.plates import draw_files
+    from llm_pv.report.figure_export import draw_files
 
     return [
         (out / "figures" / f"{figure.name}.{ending}", data)

@@ -72,7 +72,12 @@ MOST_CLASSES = 6
 
 DEFAULT_BUDGET = Budget()
 
+HAND_OVER_SECONDS = 2.0
+"""How often what was found is handed over, in case the search is stopped from outside."""
+MOST_HANDED_OVER = 40
+
 Progress = Callable[[str, int], None]
+Interim = Callable[[Sequence[Proposal]], None]
 
 
 class LengthFirst:
@@ -116,7 +121,8 @@ class LengthFirst:
         self.budget_seconds = budget_seconds
         self.noise = noise
         self.budget = budget
-        self._progress = progress
+        self.progress = progress
+        self.interim: Interim | None = None
         self._hit_time_cap = False
 
     @property
@@ -148,7 +154,9 @@ class LengthFirst:
             return self._hit_time_cap
 
         problem = Problem.of(train, classes.texts, seed, self.noise)
-        candidates = search(problem, self.budget, expired, self._progress or _silent)
+        candidates = search(
+            problem, self.budget, expired, self.progress or _silent, self._hand_over
+        )
         seconds = time.monotonic() - started
         rules = [candidate for candidate in candidates if not candidate.is_fallback]
         rivals = rivals_of(rules, train, seed)
@@ -163,6 +171,14 @@ class LengthFirst:
             )
             seconds = 0.0
 
+    def _hand_over(self, candidates: Sequence[Candidate]) -> None:
+        """Say what would be proposed if the search had to end now."""
+        if self.interim is not None:
+            self.interim(
+                [Proposal(source_of(one), note=one.note, fallback=one.is_fallback)
+                 for one in candidates]
+            )  # fmt: skip
+
 
 def _silent(_stage: str, _tried: int) -> None:
     """Report nothing."""
@@ -176,7 +192,9 @@ class _Search:
     budget: Budget
     expired: Callable[[], bool]
     progress: Progress
+    hand_over: Callable[[Sequence[Candidate]], None]
     tried: int = 0
+    handed_over: float = field(default_factory=time.monotonic)
     found: list[Candidate] = field(default_factory=list)
 
     def count(self, candidates: int) -> None:
@@ -184,18 +202,27 @@ class _Search:
         self.tried += candidates
 
     def report(self, stage: str) -> None:
-        """Tell which stage begins."""
+        """Tell which stage begins, and now and then what there is if it is the last."""
         self.progress(stage, self.tried)
+        if time.monotonic() - self.handed_over > HAND_OVER_SECONDS:
+            baseline = constant_candidate(self.problem)
+            best = _ranked(self.found, baseline.cost - weights.TRUST_MARGIN)
+            self.hand_over([*best[:MOST_HANDED_OVER], baseline])
+            self.handed_over = time.monotonic()
 
 
 def search(
-    problem: Problem, budget: Budget, expired: Callable[[], bool], progress: Progress
+    problem: Problem,
+    budget: Budget,
+    expired: Callable[[], bool],
+    progress: Progress,
+    hand_over: Callable[[Sequence[Candidate]], None] = lambda _candidates: None,
 ) -> list[Candidate]:
     """Return programs, best first; those no better than the majority class are left out."""
     baseline = constant_candidate(problem)
     if len(problem.classes) < 2:
         return [baseline]
-    run = _Search(problem, budget, expired, progress)
+    run = _Search(problem, budget, expired, progress, hand_over)
     run.report("reading rows")
     features, reading = collect_features(problem, budget, expired)
     run.report("mining substrings")

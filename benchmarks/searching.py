@@ -1,0 +1,178 @@
+"""One run of the built-in search as `llm_pv.learn` makes it, measured: shared by `search_*`.
+
+CPU seconds are those of the search itself, without verification; peak memory is that of the process
+so far, so a benchmark that reports it makes a run in a process of its own (`in_processes`).
+"""
+
+import argparse
+import ast
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from llm_pv import Search, learn
+from llm_pv.data.examples import Classes, Examples, Input, Splits
+from llm_pv.proposers.base import Proposal
+from llm_pv.proposers.registry import BuiltIn
+from llm_pv.sandbox import Sandbox
+
+UNCAPPED = 600.0
+"""Seconds of a search, so many that other work on the machine does not change what is found."""
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the search is run."""
+
+    proposer: str = "length-first"
+    seconds: float = UNCAPPED
+    candidates: int | None = None
+    megabytes: int | None = None
+    noise: float = 0.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one run found, and what it took."""
+
+    program: str
+    accuracy: float
+    test_predictions: tuple[str | None, ...]
+    claimed: bool
+    validation_errors: int
+    rivals: int
+    right_probes: int
+    cpu_seconds: float
+    wall_seconds: float
+    peak_mb: float
+
+    @property
+    def false_claim(self) -> bool:
+        """Whether a rule is claimed that validation does not refute and that is not the rule."""
+        return self.claimed and self.validation_errors == 0 and self.accuracy < 0.99
+
+    @property
+    def tests(self) -> int:
+        """How many comparisons and membership tests the program makes."""
+        return count_tests(self.program)
+
+
+class Timed:
+    """A proposer that measures the search of another."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.cpu_seconds = self.wall_seconds = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def propose(
+        self, train: Examples, classes: Classes, *, seed: int, start: int = 0
+    ) -> Iterator[Proposal]:
+        """Yield the other's proposals, counting only the time until each."""
+        proposals = self._inner.propose(train, classes, seed=seed, start=start)
+        while True:
+            cpu, wall = time.process_time(), time.monotonic()
+            proposal = next(proposals, None)
+            self.cpu_seconds += time.process_time() - cpu
+            self.wall_seconds += time.monotonic() - wall
+            if proposal is None:
+                return
+            yield proposal
+
+
+def search(
+    train: Examples,
+    validation: Examples,
+    test: Examples,
+    settings: Settings,
+    *,
+    seed: int = 0,
+    probes: Sequence[tuple[Input, str]] = (),
+) -> Found:
+    """Search, select by validation, and score the selected program on test rows and probes."""
+    classes = Classes.of([*train.labels, *validation.labels, *test.labels])
+    splits = Splits(train, validation, Examples([], []), classes)
+    built_in = BuiltIn(settings.candidates, settings.megabytes, settings.noise)
+    request = Search(
+        settings.proposer, budget_seconds=settings.seconds, seed=seed, built_in=built_in
+    )
+    timed = Timed(request.resolve()[0])
+    with Sandbox() as sandbox:
+        learned = learn(splits, search=replace(request, proposer=timed), sandbox=sandbox)
+        source = learned.program.source if learned.program else ""
+        inputs = [*test.inputs, *(given for given, _ in probes)]
+        answers = sandbox.predict(source, inputs).predictions if source else [None] * len(inputs)
+    right = sum(a == b for a, b in zip(answers, test.labels, strict=False))
+    selected = learned.selection.selected
+    errors = selected.validation.errors if selected and selected.validation else len(validation)
+    return Found(
+        program=source,
+        accuracy=right / max(1, len(test)),
+        test_predictions=tuple(answers[: len(test)]),
+        claimed=learned.verdict.startswith("a rule was found"),
+        validation_errors=errors,
+        rivals=len(learned.rivals),
+        right_probes=sum(a == b for a, (_, b) in zip(answers[len(test) :], probes, strict=True)),
+        cpu_seconds=timed.cpu_seconds,
+        wall_seconds=timed.wall_seconds,
+        peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    )
+
+
+def count_tests(source: str) -> int:
+    r"""Return the comparisons, memberships and bare truth tests that a program writes out.
+
+    Examples
+    --------
+    >>> count_tests("def f(x):\n    return 'a' if x['n'] > 3 and 0 < x['m'] < 9 else 'b'")
+    3
+    """
+    tests = 0
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Compare):
+            tests += len(node.ops)
+        elif isinstance(node, ast.If | ast.IfExp | ast.While):
+            tests += not isinstance(node.test, ast.Compare | ast.BoolOp)
+        elif isinstance(node, ast.BoolOp):
+            tests += sum(not isinstance(value, ast.Compare | ast.BoolOp) for value in node.values)
+    return tests
+
+
+def in_processes(
+    work: Callable[[Task], Result], tasks: Iterable[Task], jobs: int
+) -> Iterator[tuple[Task, Result]]:
+    """Do each task in a fresh process, ``jobs`` at a time, and yield results as they come."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, max_tasks_per_child=1) as executor:
+        futures = {executor.submit(work, task): task for task in tasks}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `Settings` and ``--jobs`` to a command line."""
+    parser.add_argument("--proposer", default=Settings.proposer)
+    parser.add_argument("--budget-seconds", type=float, default=UNCAPPED)
+    parser.add_argument("--budget-candidates", type=int)
+    parser.add_argument("--budget-mb", type=int)
+    parser.add_argument("--noise", type=float, default=0.0, help="as told to the search")
+    parser.add_argument("--jobs", type=int, default=1)
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """Return the settings that a command line asked for."""
+    return Settings(
+        arguments.proposer,
+        arguments.budget_seconds,
+        arguments.budget_candidates,
+        arguments.budget_mb,
+        arguments.noise,
+    )

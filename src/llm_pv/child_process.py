@@ -1,0 +1,85 @@
+"""Fresh interpreters that run our own functions, end with their owner and tell their errors.
+
+Unlike `multiprocessing` they never run the user's main module again, and can be ended in the middle
+of a call. Nothing untrusted goes in or comes out: candidate programs run in the sandbox.
+"""
+
+import os
+import select
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+
+import llm_pv
+from llm_pv.errors import LLMPVError
+
+Process = subprocess.Popen[bytes]
+
+Told = tuple[type[Exception], str, str]
+"""An error of another process: its class, its message, its traceback."""
+
+
+def start(code: str, environment: Mapping[str, str]) -> Process:
+    """Start an interpreter with pipes to its standard input and output.
+
+    Parameters
+    ----------
+    code
+        What it runs, with this package importable.
+    environment
+        Its environment variables.
+    """
+    root = str(Path(llm_pv.__file__).parents[1])
+    paths = os.pathsep.join(filter(None, (root, environment.get("PYTHONPATH"))))
+    return subprocess.Popen(  # noqa: S603 - this interpreter, and code of this package
+        [sys.executable, "-P", "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**environment, "PYTHONPATH": paths},
+        start_new_session=True,  # Ctrl-C is for the owner, who ends this one
+    )
+
+
+def end(process: Process) -> None:
+    """Kill a process and close its pipes."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        try:
+            if pipe is not None:
+                pipe.close()
+        except BrokenPipeError:
+            continue  # what was left to write has no reader any more
+
+
+def told(error: BaseException) -> Told:
+    """Return an error as a class, a message and a traceback, which always can be pickled."""
+    trace = "".join(traceback.format_exception(error))
+    if isinstance(error, LLMPVError):
+        return type(error), str(error), trace
+    return RuntimeError, f"{type(error).__name__}: {error}", trace
+
+
+def error_of(kind: type[Exception], message: str, trace: str) -> Exception:
+    """Return the error that was told of in another process."""
+    # Past __init__, which may want other arguments than the finished message.
+    error = kind.__new__(kind, message)
+    error.add_note(f"In the worker process:\n{trace}")
+    return error
+
+
+def end_with_owner() -> None:
+    """End this process, in the middle of a call too, when its owner has gone."""
+    if hasattr(select, "poll"):
+        threading.Thread(target=_wait_for_hangup, args=(sys.stdin.fileno(),), daemon=True).start()
+
+
+def _wait_for_hangup(calls: int) -> None:
+    """Wait until nobody holds the other end of standard input any more."""
+    hung_up = select.poll()
+    hung_up.register(calls, 0)
+    hung_up.poll()
+    os._exit(1)

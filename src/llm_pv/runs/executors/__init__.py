@@ -1,0 +1,1 @@
+"""Where the cells of a run are computed: this machine, or a Ray cluster."""

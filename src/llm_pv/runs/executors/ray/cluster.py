@@ -1,0 +1,339 @@
+"""A Ray cluster that exists already: reached, looked over, given tasks, and left as it was."""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from llm_pv.child_process import error_of
+from llm_pv.errors import ClusterError, MissingExtraError
+from llm_pv.runs.executors.local import WorkerLostError
+from llm_pv.runs.executors.ray.head import refuse_unreachable
+from llm_pv.runs.executors.ray.requirements import Confining, Needs, Versions
+from llm_pv.runs.executors.ray.tasks import Failed, inspect
+
+RETRIES = 3
+"""How often a task is run again whose process or machine was lost."""
+
+INSPECT_SECONDS = 120.0
+
+Task = Any
+"""What Ray returns for a task that was handed over: a reference, or a generator of them."""
+
+
+class Cluster:
+    """A Ray cluster to hand tasks to; use it as a context manager.
+
+    Every machine that could take a task is looked over first: it must have the same versions and,
+    where candidates run, confine them.
+
+    Parameters
+    ----------
+    address
+        ``"auto"`` for the cluster this machine belongs to, or the ``HOST:PORT`` of its head.
+    needs
+        What one task takes.
+    confining
+        How candidates are confined on each machine; None where none run.
+
+    Attributes
+    ----------
+    slots
+        How many tasks run at once on the machines there are now.
+
+    Raises
+    ------
+    MissingExtraError
+        If Ray is not installed.
+    ClusterError
+        If there is no cluster, or its machines cannot do what is needed.
+    """
+
+    def __init__(
+        self, address: str, *, needs: Needs = Needs(), confining: Confining | None = None
+    ) -> None:
+        self.needs = needs
+        self.confining = confining or Confining()
+        self._lock = threading.Lock()
+        self._under_way: dict[int, Task] = {}
+        self._actors: set[Any] = set()
+        self._closed = False
+        self._ray = connect(address)
+        try:
+            self.versions = Versions.here()
+            self.slots = self._count_slots()
+            self._look_over(confining)
+        except BaseException:
+            self._ray.shutdown()
+            raise
+
+    @property
+    def head(self) -> str:
+        """The ``HOST:PORT`` of its head."""
+        return str(self._ray.get_runtime_context().gcs_address)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was let go, so that nothing is lost but what was not wanted any more."""
+        return self._closed
+
+    def share(self, value: object) -> Any:
+        """Send a value that several tasks take; what is returned stands for it in `start`."""
+        return self._ray.put(value)
+
+    def start(
+        self,
+        function: Callable[..., object],
+        *args: Any,
+        retries: int = RETRIES,
+        streaming: bool = False,
+        alone: bool = False,
+    ) -> Task:
+        """Hand over a task; its first argument is this process's versions.
+
+        Parameters
+        ----------
+        function
+            A function of a module.
+        *args
+            Its further arguments.
+        retries
+            How often Ray runs it again if its process or machine is lost.
+        streaming
+            Whether it is a generator, for `results`.
+        alone
+            Whether its process does nothing after it, so that all memory it took is free again.
+
+        Raises
+        ------
+        WorkerLostError
+            If this cluster was closed.
+        """
+        options = self._resources() | {
+            "max_retries": retries,
+            "name": f"llm-pv {function.__name__}",
+        }
+        if streaming:
+            options["num_returns"] = "streaming"
+        if alone:
+            options["max_calls"] = 1
+        with self._lock:
+            if self._closed:
+                raise WorkerLostError("the cluster was let go")
+            task = self._ray.remote(**options)(function).remote(self.versions, *args)
+            self._under_way[id(task)] = task
+        return task
+
+    def keep(self, kind: type, *args: Any) -> Any:
+        """Start a process that takes what a task does and holds an object, and return its handle.
+
+        Parameters
+        ----------
+        kind
+            The object's class; its first argument is this process's versions. What its methods
+            return on `.remote` is for `result` and `results`.
+        *args
+            Its further arguments.
+
+        Raises
+        ------
+        WorkerLostError
+            If this cluster was closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise WorkerLostError("the cluster was let go")
+            actor = self._ray.remote(**self._resources())(kind).remote(self.versions, *args)
+            self._actors.add(actor)
+        return actor
+
+    def end(self, actor: Any) -> None:
+        """End a process that `keep` started."""
+        with self._lock:
+            known = actor in self._actors
+            self._actors.discard(actor)
+        if known and self._ray.is_initialized():
+            self._ray.kill(actor)
+
+    def result(self, task: Task) -> Any:
+        """Wait for the result of a task and return it.
+
+        Raises
+        ------
+        WorkerLostError
+            If its process or machine was lost, and again each time it was retried.
+        LLMPVError
+            Whatever error of this package the task came to.
+        """
+        with self._lost_is_told():
+            try:
+                return self._opened(self._ray.get(task))
+            finally:
+                self.forget(task)
+
+    def results(self, generator: Task) -> Iterator[Any]:
+        """Wait for the results of a streaming task, and yield each when it comes.
+
+        Raises
+        ------
+        WorkerLostError, LLMPVError
+            As for `result`.
+        """
+        try:
+            while True:
+                with self._lost_is_told():
+                    try:
+                        reference = next(generator)
+                    except StopIteration:
+                        return
+                    result = self._opened(self._ray.get(reference))
+                yield result
+        finally:
+            self.forget(generator)
+
+    def forget(self, task: Task, *, cancel: bool = False) -> None:
+        """Let go of a task, and end it if it is still under way and shall be."""
+        with self._lock:
+            known = self._under_way.pop(id(task), None)
+        if cancel and known is not None and self._ray.is_initialized():
+            self._ray.cancel(known, force=True)
+
+    def close(self) -> None:
+        """End every task under way; whoever waits for one gets a WorkerLostError."""
+        with self._lock:
+            self._closed = True
+            tasks, actors = list(self._under_way.values()), list(self._actors)
+        for task in tasks:
+            self.forget(task, cancel=True)
+        for actor in actors:
+            self.end(actor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+        self._ray.shutdown()
+
+    def _resources(self) -> dict[str, Any]:
+        cpus, gpus = self.needs.cpus, self.needs.gpus
+        return {"num_cpus": cpus, "num_gpus": gpus} if gpus else {"num_cpus": cpus}
+
+    def _opened(self, result: Any) -> Any:
+        if isinstance(result, Failed):
+            raise error_of(*result.told)
+        return result
+
+    @contextmanager
+    def _lost_is_told(self) -> Iterator[None]:
+        try:
+            yield
+        except self._ray.exceptions.RayTaskError as error:
+            raise ClusterError(
+                f"a machine cannot run this package: {_last_line(error)}; install the same there"
+            ) from error
+        except self._ray.exceptions.RayError as error:
+            raise WorkerLostError(
+                "a process on the cluster ended before it answered: it was stopped, or its machine "
+                f"was lost or ran out of memory ({type(error).__name__})"
+            ) from error
+
+    def _count_slots(self) -> int:
+        fitting = [self.needs.fitting(node["Resources"]) for node in self._nodes()]
+        if not any(fitting):
+            offered = " and ".join(
+                f"{max((node['Resources'].get(kind, 0.0) for node in self._nodes()), default=0):g} "
+                f"{kind}"
+                for kind in ("CPU", "GPU")
+            )
+            raise ClusterError(
+                f"a task needs {self.needs}, and no machine of the cluster has that (at most "
+                f"{offered}): give other --ray-cpus or --ray-gpus, or start such machines first"
+            )
+        return sum(fitting)
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        return [node for node in self._ray.nodes() if node["Alive"]]
+
+    def _look_over(self, confining: Confining | None) -> None:
+        """Refuse the cluster if a machine of it could not do its part."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        asked = []  # several nodes may stand at one address
+        for node in self._nodes():
+            if self.needs.fitting(node["Resources"]):
+                there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+                task = self._ray.remote(num_cpus=0, scheduling_strategy=there)(inspect)
+                place = f"{node['NodeManagerAddress']} (node {node['NodeID'][:8]})"
+                asked.append((place, task.remote(self.versions, confining)))
+        obstacles = []
+        for place, task in asked:
+            try:
+                obstacle = self._ray.get(task, timeout=INSPECT_SECONDS)
+            except self._ray.exceptions.GetTimeoutError:
+                obstacle = f"it did not answer within {INSPECT_SECONDS:g} seconds"
+            except self._ray.exceptions.TaskUnschedulableError:
+                continue  # the machine has gone meanwhile
+            except self._ray.exceptions.RayError as error:
+                obstacle = f"it cannot run this package: {_last_line(error)}"
+            if obstacle:
+                obstacles.append((place, obstacle))
+        if obstacles:
+            place, obstacle = obstacles[0]
+            more = f" (and {len(obstacles) - 1} more machines)" if len(obstacles) > 1 else ""
+            raise ClusterError(f"{place}{more} of the cluster cannot be used: {obstacle}")
+
+
+def connect(address: str) -> Any:
+    """Connect this process to a cluster and return the module `ray`.
+
+    Raises
+    ------
+    MissingExtraError, ClusterError, ConfigurationError
+        As for `Cluster`.
+    """
+    # Ray would write what its nodes said last on standard output, among the results.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^")
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingExtraError("ray", "ray", "run on a cluster") from error
+    refuse_unreachable(address)
+    try:
+        with _sigterm_as_it_was():
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+    except ConnectionError as error:
+        raise ClusterError(
+            f"--ray {address}: no cluster runs here; begin one with ray start --head, or give the "
+            "HOST:PORT of its head"
+        ) from error
+    except (RuntimeError, ValueError) as error:
+        raise ClusterError(f"--ray {address}: {' '.join(str(error).split())}") from error
+    return ray
+
+
+@contextmanager
+def _sigterm_as_it_was() -> Iterator[None]:
+    """Put back what SIGTERM does: Ray makes it end the process without a word of ours."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,69 @@
+"""Candidates verified on the machines of a cluster, each confined where it runs."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from llm_pv.data.examples import Input
+from llm_pv.runs.executors.ray.cluster import Cluster, Task
+from llm_pv.runs.executors.ray.tasks import execute
+from llm_pv.sandbox import Batch, Confinement, Execution, Sandbox
+
+TOGETHER = 4
+"""Candidates in one task, where there are many: handing over a task takes about a millisecond."""
+
+
+class ClusterSandbox(Sandbox):
+    """A sandbox whose workers are the machines of a cluster.
+
+    Parameters
+    ----------
+    cluster
+        The cluster, whose machines were found to confine; it is left open.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.limits = cluster.confining.limits
+        self.confinement = Confinement("that of each machine of the cluster")
+        self._cluster = cluster
+        self._sent: WeakKeyDictionary[Batch, Any] = WeakKeyDictionary()
+
+    @property
+    def ahead(self) -> int:
+        """How many candidates keep every machine busy."""
+        return 2 * TOGETHER * self._cluster.slots
+
+    def predict(self, source: str, inputs: Sequence[Input], *, seed: int = 0) -> Execution:
+        """Run one program over the inputs, on one machine; see `Sandbox.predict`."""
+        (execution,) = self._cluster.result(self._start([(source, seed)], Batch.of(inputs)))
+        assert isinstance(execution, Execution)
+        return execution
+
+    def predict_many(self, sources: Iterable[str], inputs: Sequence[Input]) -> Iterator[Execution]:
+        """Run programs over the same inputs on many machines; see `Sandbox.predict_many`."""
+        batch, waiting = Batch.of(inputs), iter(sources)
+        first = list(islice(waiting, self._cluster.slots + 1))
+        together = TOGETHER if len(first) > self._cluster.slots else 1
+        sources = chain(first, waiting)
+        tasks: deque[Task] = deque()
+        try:
+            while jobs := [(source, 0) for source in islice(sources, together)]:
+                tasks.append(self._start(jobs, batch))
+                if len(tasks) >= 2 * self._cluster.slots:
+                    yield from self._cluster.result(tasks.popleft())
+            while tasks:
+                yield from self._cluster.result(tasks.popleft())
+        finally:
+            for task in tasks:
+                self._cluster.forget(task, cancel=True)
+
+    def close(self) -> None:
+        """End every run in progress."""
+        self._cluster.close()
+
+    def _start(self, jobs: list[tuple[str, int]], batch: Batch) -> Task:
+        if batch not in self._sent:
+            self._sent[batch] = self._cluster.share(batch)
+        return self._cluster.start(execute, self._cluster.confining, self._sent[batch], jobs)

@@ -1,0 +1,1 @@
+"""The built-in search: finds readable programs for labelled rows without a model."""

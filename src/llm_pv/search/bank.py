@@ -1,0 +1,338 @@
+"""The bank: values in order of bits, each kept once, with what made it."""
+
+import builtins
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_pv.search import prices
+from llm_pv.search.emit import literal
+from llm_pv.search.names import Names
+from llm_pv.search.operators import Operator
+from llm_pv.search.problem import Problem
+from llm_pv.search.ragged import Ragged
+from llm_pv.search.types import Column, Definition, Expression, Frame, Level, Type, level_of
+
+LARGEST_EXACT = 2**53
+FAILED = object()
+"""In place of a value where a template raised."""
+DEFAULTS: dict[Type, Any] = {Type.TRUTH: False, Type.TEXT: "", Type.WHOLE: 0, Type.CATEGORY: None}
+ERRORS = (ValueError, LookupError, TypeError, ArithmeticError, AttributeError)
+
+
+class Store:
+    """Numbers or truth values as one growing matrix, no two rows alike.
+
+    Parameters
+    ----------
+    rows, size
+        Rows of the frame, and how many of them are training rows.
+    dtype
+        float64 or bool.
+    most
+        How many it holds; what is offered beyond is dropped.
+    """
+
+    def __init__(self, rows: int, size: int, dtype: Any, most: int) -> None:
+        self._size, self._most = size, most
+        self._values = np.zeros((64, rows), dtype=dtype)
+        self._known: dict[bytes, int] = {}
+        self._writers: list[Callable[[], Expression]] = []
+        self._written: dict[int, Expression] = {}
+        self._bits: list[float] = []
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._bits)
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more fits."""
+        return len(self._bits) >= self._most
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """All of them, of shape (values, rows)."""
+        return self._values[: len(self._bits)]
+
+    @property
+    def bits(self) -> NDArray[np.float64]:
+        """Their lengths."""
+        return np.array(self._bits)
+
+    def add(
+        self,
+        values: NDArray[Any],
+        bits: Sequence[float],
+        writer: Callable[[int], Callable[[], Expression]],
+    ) -> list[int]:
+        """Add those that differ from all known, or are shorter; return their places.
+
+        Parameters
+        ----------
+        values
+            Of shape (offered, rows).
+        writer
+            From a position in what is offered to a function that writes its source.
+        """
+        new = []
+        values = values + 0.0 if values.dtype == np.float64 else values  # -0.0 is 0.0
+        train = values[:, : self._size]
+        varied = (train != train[:, :1]).any(axis=1).tolist()
+        for index, is_varied in enumerate(varied):
+            if not is_varied:
+                continue
+            row = values[index]
+            key = (~row if row.dtype == np.bool_ and row[0] else row).tobytes()
+            place = self._known.get(key)
+            if place is not None:
+                if bits[index] < self._bits[place]:
+                    self._bits[place] = bits[index]
+                    self._writers[place] = writer(index)
+                    self._written.pop(place, None)
+                    self._values[place] = row
+                continue
+            if self.full:
+                self.dropped += 1
+                continue
+            place = len(self._bits)
+            if place == len(self._values):
+                more = np.zeros_like(self._values, shape=(min(2 * place, self._most) + 1, len(row)))
+                more[:place] = self._values
+                self._values = more
+            self._values[place] = row
+            self._known[key] = place
+            self._bits.append(bits[index])
+            self._writers.append(writer(index))
+            new.append(place)
+        return new
+
+    def expression(self, index: int) -> Expression:
+        """Return one of them with its source."""
+        index = int(index)
+        if index not in self._written:
+            made = self._writers[index]()
+            self._written[index] = replace(made, values=self._values[index])
+        return self._written[index]
+
+
+@dataclass
+class Count:
+    """What one operator did: applications tried, and values that were new."""
+
+    tried: int = 0
+    new: int = 0
+
+
+@dataclass(eq=False)
+class Bank:
+    """Values of every type.
+
+    Parameters
+    ----------
+    problem
+        The rows.
+    names
+        Gives local names away.
+    megabytes
+        Memory for numbers; truth values take a fraction of it.
+    """
+
+    problem: Problem
+    names: Names = field(default_factory=Names)
+    report: dict[str, Count] = field(default_factory=dict)
+    _kept: dict[Type, list[Expression]] = field(default_factory=dict)
+    _seen: set[tuple[Type, Any]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        rows = len(self.problem.frame.rows)
+        size, guard = self.problem.size, self.problem.guard
+        most = int(min(30_000 * max(1.0, self.problem.scale), guard.most(8 * rows, 0.15)))
+        self.numbers = Store(rows, size, np.float64, most)
+        most = int(min(60_000 * max(1.0, self.problem.scale), guard.most(rows, 0.08)))
+        self.truths = Store(rows, size, np.bool_, most)
+
+    def of(self, kind: Type) -> list[Expression]:
+        """Return all values of a type, in the order they were added."""
+        return self._kept.get(kind, [])
+
+    def put(self, expression: Expression) -> Expression | None:
+        """Add a value; None where it never varies or is known."""
+        if expression.type in (Type.NUMBER, Type.TRUTH):
+            store = self.numbers if expression.type is Type.NUMBER else self.truths
+            column = expression.values[None, :]
+            if not store.add(column, [expression.bits], lambda _: lambda: expression):
+                return None
+        else:
+            key = _key(expression, self.problem.size)
+            if key is None or (expression.type, key) in self._seen:
+                return None
+            self._seen.add((expression.type, key))
+        self._kept.setdefault(expression.type, []).append(expression)
+        return expression
+
+    def count(self, operator: Operator, tried: int, new: int) -> None:
+        """Record what an operator did."""
+        count = self.report.setdefault(operator.template, Count())
+        count.tried += tried
+        count.new += new
+
+    def apply(
+        self, operator: Operator, arguments: Sequence[Expression], constant: Any, bits: float
+    ) -> Expression | None:
+        """Return the value of an operator on arguments; None where it fails on a training row."""
+        columns = [argument.values for argument in arguments]
+        values = evaluate(operator, columns, constant, self.problem.size)
+        if values is None:
+            return None
+        code = written(operator, arguments, constant)
+        needs = tuple(need for one in arguments for need in one.needs) + operator.needs
+        opposite = written(operator, arguments, constant, operator.opposite)
+
+        def recipe(frame: Frame) -> Column:
+            return evaluate(operator, [frame.values(one) for one in arguments], constant, 0)
+
+        total = sum(one.bits for one in arguments) + bits
+        level = level_of(code)
+        if operator.name:
+            name = self.names.fresh(operator.name)
+            needs = (Definition(f"{name} = {code}", "local", needs),)
+            code, level = name, Level.ATOM
+        kind = operator.kind or (arguments[0].kind if operator.result is Type.NUMBER else "")
+        return Expression(
+            code, operator.result, total, values, level, needs, opposite, recipe, kind
+        )
+
+
+def written(
+    operator: Operator, arguments: Sequence[Expression], constant: Any, template: str | None = None
+) -> str:
+    """Return the source of an operator applied; arguments in brackets where they bind looser."""
+    template = operator.template if template is None else template
+    if not template:
+        return ""
+    pieces = [one.at(Level.ATOM) for one in arguments]
+    for index, one in enumerate(arguments):
+        # Inside brackets of its own an argument needs none.
+        for inside in (f"({{{index}}})", f"[{{{index}}}]", f"({{{index}}},", f", {{{index}}})"):
+            template = template.replace(inside, inside.replace(f"{{{index}}}", f"{{w{index}}}"))
+        if one.level >= Level.PRODUCT and template.startswith(f"{{{index}}} "):
+            template = template.replace(f"{{{index}}} ", f"{{w{index}}} ", 1)
+    whole = {f"w{index}": one.code for index, one in enumerate(arguments)}
+    return template.format(*pieces, c=literal(constant), **whole)
+
+
+@cache
+def compiled(operator: Operator) -> Callable[..., Any]:
+    """Return an operator's template as a Python function of its arguments and constant."""
+    namespace: dict[str, Any] = {"__builtins__": builtins}
+    for definition in _in_order(operator.needs):
+        exec(definition.text, namespace)  # noqa: S102 - source of this package
+    if operator.over:
+        source = operator.template.format(a="a", b="b", d="d", i="i", c="k")
+        variables = ", ".join(ITEM_NAMES[operator.over])
+        return eval(f"lambda {variables}, k=None: {source}", namespace)  # type: ignore[no-any-return]  # noqa: S307
+    names = [f"a{index}" for index in range(len(operator.arguments))]
+    source = operator.template.format(*names, c="c")
+    return eval(f"lambda {', '.join(names)}, c=None: {source}", namespace)  # type: ignore[no-any-return]  # noqa: S307
+
+
+ITEM_NAMES = {
+    "each": "a",
+    "pairs": "ab",
+    "apart": "ab",
+    "mirrored": "ab",
+    "combined": "ab",
+    "triples": "abd",
+    "indexed": "ia",
+}
+"""The variables of item operators."""
+
+
+def _in_order(needs: Sequence[Definition]) -> Iterator[Definition]:
+    for definition in needs:
+        yield from _in_order(definition.needs)
+        yield definition
+
+
+def evaluate(operator: Operator, columns: Sequence[Column], constant: Any, size: int) -> Column:
+    """Return an operator's values; None where it fails on one of the first ``size`` rows.
+
+    On later rows a failure becomes a default: NaN, False, an empty text or list.
+    """
+    if operator.column is not None:
+        with np.errstate(all="ignore"):
+            values = operator.column(*columns, *([] if constant is None else [constant]))
+        if operator.result is Type.NUMBER and not np.isfinite(values[:size]).all():
+            known = [c for c in columns if isinstance(c, np.ndarray) and c.dtype == np.float64]
+            if not any(np.isnan(column[:size]).any() for column in known):
+                return None
+        return values
+    function = compiled(operator)
+    known_values: dict[Any, Any] = {}
+    results = []
+    for index, row in enumerate(zip(*map(_python, columns), strict=True)):
+        key = tuple(map(tuple, row)) if isinstance(row[0], list) else row
+        value = known_values.get(key)
+        if value is None:
+            try:
+                value = function(*row, c=constant)
+            except ERRORS:
+                value = FAILED
+            known_values[key] = value
+        if value is FAILED and index < size:
+            return None
+        results.append(value)
+    return as_column(results, operator.result)
+
+
+def _python(column: Column) -> Sequence[Any]:
+    if isinstance(column, Ragged):
+        return column.rows
+    if isinstance(column, np.ndarray):
+        listed: list[Any] = column.tolist()
+        if column.dtype == np.float64:
+            listed = [int(v) if v.is_integer() else None if v != v else v for v in listed]  # noqa: PLR0124
+        return listed
+    return column  # type: ignore[no-any-return]
+
+
+def as_column(results: Sequence[Any], kind: Type) -> Column:
+    """Return values as a column of a type; None where numbers are too large to be exact."""
+    if kind is Type.NUMBER:
+        try:
+            numbers = np.array([np.nan if v is FAILED else float(v) for v in results])
+        except OverflowError:
+            return None
+        return numbers if not (np.abs(numbers) >= LARGEST_EXACT).any() else None
+    if kind is Type.TRUTH:
+        return np.array([v is not FAILED and bool(v) for v in results])
+    if kind in (Type.NUMBERS, Type.TEXTS):
+        try:
+            return Ragged.of([[] if v is FAILED else v for v in results])
+        except OverflowError:
+            return None
+    return [DEFAULTS.get(kind) if v is FAILED else v for v in results]
+
+
+def _key(expression: Expression, size: int) -> Any:
+    """Return what tells a value from others; None where it never varies on training rows."""
+    values = expression.values
+    if isinstance(values, Ragged):
+        rows = values.rows[:size]
+        return None if all(row == rows[0] for row in rows) else values.key()
+    if all(value == values[0] for value in values[:size]):
+        return None
+    return tuple(map(str, values)) if expression.type is Type.EDGES else tuple(values)
+
+
+def steps(top: float) -> Iterator[float]:
+    """Yield the levels of bits from 0 to ``top``."""
+    level = 0.0
+    while level <= top:
+        yield level
+        level += prices.STEP

@@ -1,0 +1,160 @@
+"""The source of a program: imports, helpers, local names, then a body written to be read."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from llm_pv.search.program import (
+    Answer,
+    Bands,
+    Branch,
+    Lookup,
+    Node,
+    Points,
+    Ranking,
+    Scorecard,
+    expressions_of,
+)
+from llm_pv.search.types import Definition, Expression, Level, Type, negation
+
+WIDEST = 88
+
+
+def literal(value: object) -> str:
+    r"""Return the source of a constant, strings in double quotes where that needs no escape.
+
+    Examples
+    --------
+    >>> literal("a"), literal(2.0), literal('say "a"')
+    ('"a"', '2', '\'say "a"\'')
+    """
+    if isinstance(value, str):
+        plain = repr(value)
+        return f'"{plain[1:-1]}"' if plain[0] == "'" and '"' not in plain else plain
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return repr(int(value))
+    if isinstance(value, (np.floating, np.integer, np.bool_)):
+        return literal(value.item())
+    if isinstance(value, tuple):
+        return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
+    return repr(value)
+
+
+def label_literal(text: str) -> str:
+    """Return the source of a class: a number where the text is exactly that number's.
+
+    Examples
+    --------
+    >>> label_literal("3"), label_literal("03"), label_literal("spam")
+    ('3', '"03"', '"spam"')
+    """
+    digits = text.removeprefix("-")
+    if digits.isascii() and digits.isdecimal() and len(digits) < 19 and str(int(text)) == text:
+        return text
+    return literal(text)
+
+
+def source_of(program: Node, classes: Sequence[str], docstring: str = "") -> str:
+    """Return the source of ``f`` with what it needs."""
+    needs = [need for expression in expressions_of(program) for need in expression.needs]
+    definitions = list(_ordered(needs))
+    blocks = []
+    imports = sorted({one.text for one in definitions if one.kind == "import"})
+    if imports:
+        blocks.append("\n".join(imports))
+    blocks += [one.text for one in definitions if one.kind == "helper"]
+    body = [f'"""{docstring}"""'] if docstring else []
+    body += [one.text for one in definitions if one.kind == "local"]
+    body += _lines(program, [label_literal(text) for text in classes])
+    blocks.append("\n".join(["def f(x):", *(f"    {line}" for line in body)]))
+    return "\n\n\n".join(blocks) + "\n"
+
+
+def _ordered(needs: Iterable[Definition]) -> Iterable[Definition]:
+    """Return each definition once, after those it relies on."""
+    known: dict[Definition, None] = {}
+
+    def visit(definition: Definition) -> None:
+        for inner in definition.needs:
+            visit(inner)
+        known.setdefault(definition)
+
+    for definition in needs:
+        visit(definition)
+    return known
+
+
+def _lines(node: Node, labels: Sequence[str]) -> list[str]:
+    match node:
+        case Answer(code):
+            return [f"return {labels[code]}"]
+        case Branch():
+            return _branch(node, labels)
+        case Scorecard(card, cut, yes, no):
+            test = f"points >= {literal(cut)}"
+            return [*_points("points", card), f"return {labels[yes]} if {test} else {labels[no]}"]
+        case Ranking(codes, cards):
+            lines = ["points = {}"]
+            for code, card in zip(codes, cards, strict=True):
+                lines += _points(f"points[{labels[code]}]", card)
+            return [*lines, "return max(points, key=points.get)"]
+        case Bands():
+            return _bands(node, labels)
+        case Lookup(key, table, default):
+            entries = [f"{literal(value)}: {labels[code]}" for value, code in table]
+            get = f".get({key.code}, {labels[default]})"
+            line = f"return {{{', '.join(entries)}}}{get}"
+            if len(line) <= WIDEST:
+                return [line]
+            return ["table = {", *(f"    {entry}," for entry in entries), "}", f"return table{get}"]
+
+
+def _bands(node: Bands, labels: Sequence[str]) -> list[str]:
+    lines, name = [], node.number.at(Level.SUM)
+    if len(name) > 20 and len(node.cuts) > 1:
+        lines, name = [f"value = {node.number.code}"], "value"
+    for cut, code in zip(node.cuts, node.codes, strict=False):
+        lines += [f"if {name} < {literal(cut)}:", f"    return {labels[code]}"]
+    return [*lines, f"return {labels[node.codes[-1]]}"]
+
+
+def _branch(node: Branch, labels: Sequence[str]) -> list[str]:
+    """Write a branch: the side that ends at once comes first, so that the rest needs no else."""
+    condition, first, second = node.condition, node.yes, node.no
+    if isinstance(first, Answer) and isinstance(second, Answer):
+        yes, no = labels[first.code], labels[second.code]
+        if (yes, no) == ("1", "0"):
+            return [f"return int({condition.code})"]
+        if (yes, no) == ("0", "1") and condition.opposite:
+            return [f"return int({condition.opposite})"]
+        line = f"return {yes} if {condition.code} else {no}"
+        if len(line) <= WIDEST:
+            return [line]
+    elif isinstance(second, Answer):
+        condition, first, second = negation(condition), second, first
+    inner = [f"    {line}" for line in _lines(first, labels)]
+    return [f"if {condition.code}:", *inner, *_lines(second, labels)]
+
+
+def _points(name: str, card: Points) -> list[str]:
+    parts = [_term(weight, term) for weight, term in card.terms]
+    if card.constant or not parts:
+        parts.append((card.constant < 0, literal(abs(card.constant))))
+    texts = [f"{'- ' if minus else '+ '}{text}" for minus, text in parts]
+    texts[0] = texts[0].removeprefix("+ ").replace("- ", "-", 1)
+    line = f"{name} = {' '.join(texts)}"
+    if len(line) <= WIDEST:
+        return [line]
+    return [f"{name} = (", *(f"    {text}" for text in texts), ")"]
+
+
+def _term(weight: float, term: Expression) -> tuple[bool, str]:
+    """Return whether a term is subtracted, and its source without the sign."""
+    code = term.at(Level.PRODUCT)
+    if term.type is Type.TRUTH and term.level is Level.ATOM and abs(weight) == 1:
+        code = f"bool({term.code})"
+    if term.type is Type.NUMBER and np.isnan(np.asarray(term.values, dtype=np.float64)).any():
+        # A number that may be missing (NaN) adds nothing.
+        code = f"({term.code} if {term.at(Level.SUM)} == {term.at(Level.SUM)} else 0)"
+    size = abs(weight)
+    return weight < 0, code if size == 1 else f"{literal(float(size))} * {code}"

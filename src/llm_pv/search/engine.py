@@ -1,0 +1,179 @@
+"""The search, stage by stage."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from llm_pv.search import prices
+from llm_pv.search.bank import Bank
+from llm_pv.search.enumerate import fill
+from llm_pv.search.pool import Conditions, Pool
+from llm_pv.search.predicates import offers, pool_of
+from llm_pv.search.problem import SAMPLE_ROWS, Expired, Problem
+from llm_pv.search.program import Candidate, answers_of, constant_program
+from llm_pv.search.reading import read_leaves
+from llm_pv.search.types import Expression, Frame, Type
+from llm_pv.search.unify import UNIFIERS
+
+Progress = Callable[[str, int], None]
+MOST_CONDITIONS = 30_000
+MOST_REFITTED = 400
+"""Conditions that a search on a sample hands to what is fitted on all rows."""
+MOST_PROPOSED = 200
+
+
+@dataclass
+class Account:
+    """What a search did, for the report.
+
+    Parameters
+    ----------
+    stages
+        Each stage with the candidates tried when it ended.
+    """
+
+    tried: int = 0
+    stages: dict[str, int] = field(default_factory=dict)
+    operators: dict[str, tuple[int, int]] = field(default_factory=dict)
+    found: dict[str, int] = field(default_factory=dict)
+    best: float = float("inf")
+
+
+def search(problem: Problem, progress: Progress) -> tuple[list[Candidate], Account]:
+    """Return programs, best first, the majority class last, and an account of the search."""
+    account = Account()
+    baseline = constant_program(problem)
+    if len(problem.classes) < 2:
+        return [baseline], account
+
+    def count(tried: int) -> None:
+        account.tried += tried
+
+    problem.count = count
+    found: list[Candidate] = []
+    sample = _sampled(problem)
+    bank = Bank(sample)
+    columns: list[Expression] = []
+
+    def stage(name: str) -> None:
+        account.stages[name] = account.tried
+        progress(name, account.tried)
+
+    try:
+        stage("reading rows")
+        leaves, columns = read_leaves(bank)
+        stage("enumerating values")
+        fill(bank, leaves)
+    except Expired:
+        pass
+    try:
+        stage("conditions")
+        most = int(min(MOST_CONDITIONS * problem.scale, problem.guard.most(2 * sample.size, 0.1)))
+        pool = _pool(bank, columns, pool_of(offers(bank), sample, most))
+        whole = pool if sample is problem else None
+        for unifier in UNIFIERS:
+            stage(unifier.name)
+            if unifier.fits_all and whole is None:
+                whole = refitted(pool, problem)
+            for one in unifier.find(whole if unifier.fits_all and whole else pool):
+                found.append(_on(one, problem, sample))
+                account.found[unifier.name] = account.found.get(unifier.name, 0) + 1
+    except Expired:
+        pass
+    stage("done")
+    account.operators = {name: (one.tried, one.new) for name, one in bank.report.items()}
+    return ranked(found, baseline), account
+
+
+def _sampled(problem: Problem) -> Problem:
+    """Return the problem of a sample that keeps the shares of the classes, at least a few each."""
+    if problem.size <= SAMPLE_ROWS:
+        return problem
+    chance = np.random.default_rng(problem.size)
+    shuffled = chance.permutation(problem.size)
+    order = shuffled[np.argsort(problem.codes[shuffled], kind="stable")]
+    # Every so many rows of the sorted classes: shares are kept to a row.
+    chosen = np.sort(order[np.linspace(0, problem.size - 1, SAMPLE_ROWS).astype(np.int64)])
+    rows = [problem.frame.rows[i] for i in chosen.tolist()]
+    frame = Frame([*rows, *problem.frame.rows[problem.size :]])
+    return replace(
+        problem,
+        frame=frame,
+        size=len(chosen),
+        codes=problem.codes[chosen],
+        weights=problem.weights[chosen],
+    )
+
+
+def _pool(bank: Bank, columns: list[Expression], conditions: Conditions) -> Pool:
+    store = bank.numbers
+    order = np.argsort(store.bits, kind="stable")
+    numbers = [store.expression(i) for i in order[:400]]
+
+    def of(kind: Type) -> list[Expression]:
+        return sorted(bank.of(kind), key=lambda one: one.bits)
+
+    return Pool(
+        bank.problem,
+        conditions,
+        columns,
+        numbers,
+        of(Type.CATEGORY),
+        of(Type.TEXT),
+        of(Type.TEXTS),
+        of(Type.NUMBERS),
+        of(Type.WHOLE),
+    )
+
+
+def refitted(pool: Pool, problem: Problem) -> Pool:
+    """Return the pool on all training rows: its most telling conditions, and the columns."""
+    frame = problem.frame
+
+    def on_all(expression: Expression) -> Expression:
+        problem.guard.check()
+        return replace(expression, values=frame.values(expression))
+
+    targets = pool.problem.targets()
+    each = max(20, MOST_REFITTED // len(targets))
+    chosen = np.unique(np.concatenate([pool.telling(members, each) for _, members in targets]))
+    expressions = [on_all(pool.conditions.expression(i)) for i in chosen.tolist()]
+    truth = np.array([one.values[: problem.size] for one in expressions], dtype=bool)
+    bits = np.array([one.bits for one in expressions])
+    conditions = Conditions(truth, bits, lambda i: expressions[i])
+    return Pool(
+        problem,
+        conditions,
+        [on_all(one) for one in pool.columns],
+        [on_all(one) for one in pool.numbers[:40]],
+        [on_all(one) for one in pool.categories[:20]],
+        [on_all(one) for one in pool.texts[:3]],
+        [on_all(one) for one in pool.words[:2]],
+    )
+
+
+def _on(one: Candidate, problem: Problem, sample: Problem) -> Candidate:
+    """Return a candidate with its mistakes on all training rows."""
+    if problem is sample or len(one.answers) == len(problem.frame.rows):
+        return one
+    answers = np.broadcast_to(answers_of(one.program, problem.frame), (len(problem.frame.rows),))
+    mistakes = problem.mistakes(answers)
+    cost = one.bits + float(problem.price(mistakes))
+    return replace(one, answers=answers.astype(np.int64), mistakes=mistakes, cost=cost)
+
+
+def ranked(found: list[Candidate], baseline: Candidate) -> list[Candidate]:
+    """Return rules by cost, then fallbacks, then the majority class, no two that answer alike."""
+    bar = baseline.cost - prices.TRUST_MARGIN
+    fallbacks = {unifier.name for unifier in UNIFIERS if unifier.fallback}
+    rules: list[Candidate] = []
+    rest: list[Candidate] = []
+    known: dict[bytes, Candidate] = {baseline.answers.tobytes(): baseline}
+    for one in sorted(found, key=lambda one: one.cost):
+        key = one.answers.tobytes()
+        if key in known:
+            continue
+        known[key] = one
+        (rest if one.stage in fallbacks or one.cost > bar else rules).append(one)
+    return [*rules[: MOST_PROPOSED - 41], *rest[:40], baseline]

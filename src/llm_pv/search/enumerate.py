@@ -1,0 +1,112 @@
+"""Enumeration: operators applied to what the bank holds, in order of total bits."""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+from llm_pv.search.bank import Bank, steps
+from llm_pv.search.loops import walk
+from llm_pv.search.operators import Operator, load
+from llm_pv.search.types import Expression, Type
+
+TOP = 8.0
+"""Bits up to which values are enumerated; loops over lists go beyond by what is folded."""
+MOST = {Type.TEXT: 60, Type.TEXTS: 8, Type.NUMBERS: 24, Type.WHOLE: 60, Type.CATEGORY: 60}
+"""Values of a type that operators are applied to, the cheapest."""
+MOST_ARGUMENTS = 120
+"""Values of any other type that operators of one argument are applied to."""
+MOST_PAIRED = 16
+"""The cheapest numbers that operators of two arguments are applied to; raw columns are all."""
+LISTS = (Type.TEXT, Type.TEXTS, Type.NUMBERS)
+WALKED = {Type.TEXT: 6, Type.TEXTS: 4, Type.NUMBERS: 16}
+CELLS = 30_000_000
+"""Questions times items answered by all loops together."""
+
+
+def fill(bank: Bank, leaves: Sequence[Expression]) -> None:
+    """Put into the bank what operators make of leaves, cheapest first.
+
+    Raises
+    ------
+    Expired
+        When time is over; the bank then has what was found.
+    """
+    operators = [one for one in load() if not one.over]
+    items = [one for one in load() if one.over]
+    scale = bank.problem.scale
+    cells = CELLS * scale
+    walked: dict[Type, int] = {}
+    waiting: list[Expression] = [one for leaf in leaves if (one := bank.put(leaf)) is not None]
+    for level in steps(TOP):
+        # What is made at a level may be an argument at the same level only where it is free.
+        ready = [one for one in waiting if one.bits <= level]
+        waiting = [one for one in waiting if one.bits > level]
+        for one in ready:
+            if one.type in LISTS and walked.get(one.type, 0) < WALKED[one.type] * scale**0.5:
+                walked[one.type] = walked.get(one.type, 0) + 1
+                walk(bank, one, items, cells / (6 + 2 * sum(walked.values())))
+        for made in _applied(bank, operators, ready, level):
+            waiting.append(made)
+
+
+def _applied(
+    bank: Bank, operators: Sequence[Operator], ready: Sequence[Expression], level: float
+) -> Iterator[Expression]:
+    """Apply every operator where the last of its arguments has become ready."""
+    fresh = set(map(id, ready))
+    scale = max(1.0, bank.problem.scale) ** 0.5
+    for operator in operators:
+        bank.problem.guard.check()
+        for arguments in _arguments(bank, operator, fresh, level, scale):
+            yield from _made(bank, operator, arguments)
+
+
+def _arguments(
+    bank: Bank,
+    operator: Operator,
+    fresh: set[int],
+    level: float,
+    scale: float,
+) -> Iterator[tuple[Expression, ...]]:
+    if len(operator.arguments) == 1:
+        kind = operator.arguments[0]
+        most = int(MOST.get(kind, MOST_ARGUMENTS) * scale)
+        for one in bank.of(kind)[:most]:
+            if id(one) in fresh and level + operator.bits <= TOP:
+                yield (one,)
+        return
+    options = []
+    for kind in operator.arguments:
+        some = [one for one in bank.of(kind) if one.bits <= level]
+        some.sort(key=lambda one: one.bits)
+        options.append(some[: int(MOST_PAIRED * scale)])
+    for arguments in product(*options):
+        if len(set(map(id, arguments))) == len(arguments) and fresh & set(map(id, arguments)):
+            yield arguments
+
+
+def _made(
+    bank: Bank, operator: Operator, arguments: tuple[Expression, ...]
+) -> Iterator[Expression]:
+    first = arguments[0].values
+    if operator.when is not None and not operator.when(first):
+        return
+    constants = [(None, 0.0)]
+    if operator.constants is not None:
+        constants = list(operator.constants(first))
+    if operator.template.startswith(("{0} +", "{0} *", "abs({0} -", "max(", "min(")) and (
+        len(arguments) == 2 and arguments[0].code > arguments[1].code
+    ):
+        return  # it is the same the other way round
+    inner = sum(one.bits for one in arguments)
+    tried = new = 0
+    for constant, extra in constants:
+        if inner + operator.bits + extra > TOP + 2.0:
+            continue
+        bank.problem.guard.check()
+        tried += 1
+        made = bank.apply(operator, arguments, constant, operator.bits + extra)
+        if made is not None and bank.put(made) is not None:
+            new += 1
+            yield made
+    bank.problem.count(tried)
+    bank.count(operator, tried, new)

@@ -1,0 +1,208 @@
+"""Constants read off training rows, with their bits: miners of operators and predicates."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_pv.search.prices import choice_bits, constant_bits
+
+SEPARATORS = " ,;:-/|_=@.#>()+"
+MOST_CHARACTERS = 30
+MOST_CUTS = 16
+
+
+def grid(bits: float) -> float:
+    """Round bits up to the grid of the bank's levels."""
+    return float(np.ceil(bits * 2) / 2)
+
+
+def training(values: Sequence[str]) -> Sequence[str]:
+    """Return the values that constants are read off, 500 at most."""
+    return values[:500]
+
+
+def characters(values: Sequence[str]) -> Iterator[tuple[str, float]]:
+    """Yield single characters that some rows have more often than others."""
+    counts = Counter(c for value in training(values) for c in value)
+    chosen = [c for c, _ in counts.most_common(MOST_CHARACTERS)]
+    for c in sorted(chosen, key=lambda c: (not c.isalnum(), -counts[c])):
+        yield c, grid(choice_bits(min(len(chosen), 8)))
+
+
+def symbols(values: Sequence[str]) -> Iterator[tuple[str, float]]:
+    """Yield characters where the alphabet is small, and punctuation elsewhere."""
+    alphabet = set("".join(training(values)))
+    for c, bits in characters(values):
+        if len(alphabet) <= 12 or not c.isalnum():
+            yield c, bits
+
+
+def separators(values: Sequence[str]) -> Iterator[tuple[str, float]]:
+    """Yield separators that every row has, the most even number of them first."""
+    rows = training(values)
+    found = [s for s in SEPARATORS if all(s in row for row in rows)]
+    longer = [s for s in (" -> ", ", ", ": ", " / ", " | ", " - ") if all(s in row for row in rows)]
+    for separator in (*longer, *found):
+        yield separator, grid(choice_bits(len(found)) / 2)
+
+
+def split_places(values: Sequence[str]) -> Iterator[tuple[str, float]]:
+    """Yield separators for splitting into a list: those that most rows have."""
+    rows = training(values)
+    for separator in ",;|/-_:.":
+        if sum(separator in row for row in rows) > len(rows) / 2:
+            yield separator, 0.5
+
+
+def tokens(values: Sequence[str]) -> Iterator[tuple[str, float]]:
+    """Yield short strings of a small alphabet, and words, to be counted or found."""
+    rows = training(values)
+    alphabet = sorted(set("".join(rows)))
+    if len(alphabet) <= 5:
+        grams = [a + b for a in alphabet for b in alphabet]
+        grams += [a + b for a in grams for b in alphabet]
+        if len(alphabet) == 2:
+            grams += [a + b for a in grams if len(a) == 3 for b in alphabet]
+        for gram in grams:
+            yield gram, grid(min(len(gram), 4) * choice_bits(len(alphabet)) / 1.5)
+
+
+def places(values: Sequence[str]) -> Iterator[tuple[int, float]]:
+    """Yield positions that every row has, the ends first."""
+    shortest = min(map(len, training(values)), default=0)
+    for place in range(min(shortest, 12)):
+        yield place, grid(1.0 + choice_bits(place + 1))
+    for place in range(-1, -min(shortest, 6) - 1, -1):
+        yield place, grid(1.0 + choice_bits(-place))
+
+
+def prefix_lengths(values: Sequence[str]) -> Iterator[tuple[int, float]]:
+    """Yield lengths of prefixes and suffixes."""
+    longest = max(map(len, training(values)), default=0)
+    for length in (1, 2, 3, 4, 5, 6, 8):
+        if length < longest:
+            yield length, grid(choice_bits(length))
+
+
+def places_of_list(values: Any) -> Iterator[tuple[int, float]]:
+    """Yield positions that every list has."""
+    shortest = int(values.layout.lengths.min())
+    longest = int(values.layout.lengths.max())
+    for place in range(min(shortest, 10)):
+        yield place, grid(choice_bits(place + 1) / 2)
+    if longest != shortest and shortest > 0:
+        yield -1, 0.5
+        if shortest > 1:
+            yield -2, 1.5
+
+
+def moduli(values: NDArray[np.float64]) -> Iterator[tuple[int, float]]:
+    """Yield small moduli for whole numbers that are not all small themselves."""
+    known = values[np.isfinite(values)][:2000]
+    if not len(known) or (known != np.floor(known)).any():
+        return
+    spread = known.max() - known.min()
+    for modulus, bits in ((2, 0.5), (3, 1.0), (4, 1.5), (5, 1.5), (7, 2.0), (10, 1.0), (100, 2.0)):
+        if spread >= modulus:
+            yield modulus, bits
+
+
+def cuts(values: NDArray[np.float64]) -> Iterator[tuple[float, float]]:
+    """Yield numbers to compare items with: all distinct ones, or round ones at quantiles."""
+    known = np.unique(values[np.isfinite(values)])
+    if len(known) > MOST_CUTS:
+        shares = np.linspace(0, 1, MOST_CUTS + 2)[1:-1]
+        levels = np.quantile(values, shares)
+        known = np.array(sorted({round_number(a, b) for a, b in pairwise(levels)}))
+        if known.size and (values == np.floor(values)).all():
+            known = np.unique(np.round(known))
+    for value in known.tolist():
+        yield _plain(value), grid(constant_bits(value))
+    if len(known) and known.min() < 0 < known.max() and 0 not in known:
+        yield 0, 0.5
+
+
+def item_values(values: Any) -> Iterator[tuple[Any, float]]:
+    """Yield the items to be equal to: the most frequent texts, or the few distinct numbers."""
+    if isinstance(values, np.ndarray):
+        known, counts = np.unique(values, return_counts=True)
+        order = np.argsort(-counts, kind="stable")[:12]
+        for index in order.tolist():
+            value = float(known[index])
+            yield _plain(value), grid(constant_bits(value))
+        return
+    for text in values[:MOST_CHARACTERS]:
+        yield text, grid(choice_bits(min(len(values), 8)))
+
+
+def _plain(value: float) -> float:
+    return int(value) if float(value).is_integer() else float(value)
+
+
+def round_number(low: float, high: float) -> float:
+    """Return the roundest number above ``low`` and up to ``high``.
+
+    Examples
+    --------
+    >>> round_number(17.3, 18.2), round_number(96.0, 104.0), round_number(0.312, 0.3174)
+    (18.0, 100.0, 0.315)
+    """
+    if not low < high:
+        return high
+    if low < 0 <= high:
+        return 0.0
+    best = high
+    for digits in range(-6, 12):
+        scale = 10.0**digits
+        for step in (1.0, 0.5):
+            if digits < 0 and step != 1.0:
+                continue
+            unit = step / scale
+            candidate = np.ceil(low / unit + 1e-9) * unit
+            if low < candidate <= high:
+                nice = float(round(candidate, max(0, digits) + 1))
+                if low < nice <= high:
+                    middle = (low + high) / 2
+                    nearest = round(round(middle / unit) * unit, max(0, digits) + 1)
+                    return float(nearest) if low < nearest <= high else nice
+    return best
+
+
+WORD = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text, in lower case."""
+    return WORD.findall(text.lower())
+
+
+def substrings(values: Sequence[str], longest: int = 12, most: int = 4000) -> list[str]:
+    """Return strings that some training rows contain and others do not."""
+    rows = training(values)
+    alphabet = len(set("".join(rows)))
+    least = 2 if len(rows) < 300 else 3
+    counts: Counter[str] = Counter()
+    current = {row: {row[i : i + 1] for i in range(len(row))} for row in set(rows)}
+    frequency = Counter(rows)
+    for length in range(1, longest + 1):
+        if length > 1:
+            current = {
+                row: {row[i : i + length] for i in range(len(row) - length + 1)} for row in current
+            }
+        level: Counter[str] = Counter()
+        for row, parts in current.items():
+            for part in parts:
+                level[part] += frequency[row]
+        level = Counter({s: n for s, n in level.items() if least <= n < len(rows)})
+        counts.update(level)
+        if not level or len(counts) > 4 * most:
+            break
+        if alphabet > 5 and length >= 8:
+            break
+    ordered = sorted(counts, key=lambda s: (len(s), -counts[s], s))
+    return ordered[:most]

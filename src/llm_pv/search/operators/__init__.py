@@ -1,0 +1,118 @@
+"""Operators: what values are made of, each one declaration.
+
+An operator is a Python template with a signature and a price in bits; its function is the template
+itself, run on the distinct values of its arguments. To add one, write a line in the file of its
+domain::
+
+    op("len({0})", "text -> number", 2)
+    op("{0}.count({c})", "text -> number", 2, constants=mining.characters)
+    op("{0} % {c}", "number -> number", 2, constants=mining.moduli, column=np.mod)
+
+``{0}`` and ``{1}`` are the arguments, ``{c}`` a constant that a miner supplies: a function from the
+first argument's values to pairs of a constant and its bits. ``column`` is a faster
+function on whole columns (numpy arrays, or lists of Python values). ``when`` restricts an operator
+to columns it makes sense of: a function from the first argument's values to a bool.
+
+Types: text, number, truth, whole (an integer of any size), date, category, texts (a list of texts),
+numbers (a list of numbers), edges. What is a list is walked too, whatever operator made it.
+
+An *item operator* (`each`) applies to the items of a list, ``a``, or to several at a time: ``a``
+and its neighbour ``b`` (``pairs``), ``a``, ``b`` and ``d`` in a row (``triples``), two apart
+(``apart``), the item as far from the end (``mirrored``), any two (``combined``), or an item and its
+position ``i`` (``indexed``). What it gives is
+folded as soon as it is made: truth values by count, any, all, longest run, first and last place;
+numbers by sum, largest and smallest::
+
+    each("{a}.isdigit()", "text -> truth", 2)
+    each("{a} > {c}", "number -> truth", 1.5, constants=mining.cuts, column=np.greater)
+    each("{a} < {b}", "numbers -> truth", 1.5, over="pairs", column=np.less)
+
+One property test runs every template in Python against its column function on random inputs
+(tests/test_search_operators.py); a new operator needs no other test.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any, TypeAlias
+
+from llm_pv.search.types import Definition, Type
+
+Miner: TypeAlias = Callable[[Any], Iterable[tuple[Any, float]]]
+"""From the values of the first argument to constants with their bits."""
+
+_TYPES = {
+    "text": Type.TEXT,
+    "number": Type.NUMBER,
+    "truth": Type.TRUTH,
+    "whole": Type.WHOLE,
+    "date": Type.DATE,
+    "category": Type.CATEGORY,
+    "texts": Type.TEXTS,
+    "numbers": Type.NUMBERS,
+    "edges": Type.EDGES,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Operator:
+    """What `op` and `each` declare; see the module's text."""
+
+    template: str
+    arguments: tuple[Type, ...]
+    result: Type
+    bits: float
+    constants: Miner | None = None
+    column: Callable[..., Any] | None = None
+    needs: tuple[Definition, ...] = ()
+    when: Callable[[Any], bool] | None = None
+    opposite: str = ""
+    over: str = ""
+    name: str = ""
+    kind: str = ""
+
+
+OPERATORS: list[Operator] = []
+"""All operators, in order of declaration."""
+
+
+def op(template: str, signature: str, bits: float, **options: Any) -> Operator:
+    """Declare an operator.
+
+    Parameters
+    ----------
+    template
+        Its Python source.
+    signature
+        Such as ``"text -> number"`` or ``"number, number -> number"``.
+    bits
+        Its price, a multiple of `prices.STEP`.
+    options
+        ``constants``, ``column``, ``when``, ``imports`` (lines), ``helper`` (source of functions it
+        calls), ``name`` (a local name for its value, for lists and dates), ``opposite`` (a template
+        that is true where this is false), ``kind``.
+    """
+    left, _, right = signature.partition(" -> ")
+    arguments = tuple(_TYPES[word] for word in left.split(", "))
+    imports = tuple(Definition(line, "import") for line in options.pop("imports", ()))
+    helper = options.pop("helper", "")
+    needs = (Definition(helper, "helper", imports),) if helper else imports
+    made = Operator(template, arguments, _TYPES[right], bits, needs=needs, **options)
+    OPERATORS.append(made)
+    return made
+
+
+def each(template: str, signature: str, bits: float, **options: Any) -> Operator:
+    """Declare an item operator; its arguments are items, ``over`` says which."""
+    options.setdefault("over", "each")
+    return op(template, signature, bits, **options)
+
+
+@cache
+def load() -> tuple[Operator, ...]:
+    """Return every operator, from every domain."""
+    for domain in ("text", "numbers", "lists", "bits", "dates", "tables", "graphs"):
+        import_module(f"llm_pv.search.operators.{domain}")
+
+    return tuple(OPERATORS)

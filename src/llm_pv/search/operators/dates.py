@@ -1,0 +1,118 @@
+"""Operators on dates and times of day."""
+
+import re
+from typing import Any
+
+from llm_pv.search.operators import op
+
+DATE = ("from datetime import date",)
+DATETIME = ("from datetime import datetime",)
+CALENDAR = ("import calendar",)
+REGEX = ("import re",)
+ISO = r"\d{4}-\d\d-\d\d"
+
+
+def _count(pattern: str, least: int) -> Any:
+    return lambda values: all(len(re.findall(pattern, row)) >= least for row in values[:50])
+
+
+op(
+    "date.fromisoformat({0}[:10])",
+    "text -> date",
+    1.0,
+    imports=DATE,
+    name="day",
+    when=lambda v: re.match(ISO, v[0]) is not None,
+)
+op(
+    f'date.fromisoformat(re.search(r"{ISO}", {{0}})[0])'.replace("{4}", "{{4}}"),
+    "text -> date",
+    2.0,
+    imports=(*DATE, *REGEX),
+    name="day",
+    when=lambda v: not re.match(ISO, v[0]) and _count(ISO, 1)(v),
+)
+op(
+    f'date.fromisoformat(re.findall(r"{ISO}", {{0}})[-1])'.replace("{4}", "{{4}}"),
+    "text -> date",
+    2.0,
+    imports=(*DATE, *REGEX),
+    name="last_day",
+    when=_count(ISO, 2),
+)
+for form in (
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d.%m.%Y",
+    "%Y/%m/%d",
+    "%d-%m-%Y",
+    "%d %b %Y",
+    "%d %B %Y",
+    "%b %d, %Y",
+):
+    op(
+        f'datetime.strptime({{0}}, "{form}").date()',
+        "text -> date",
+        1.0,
+        imports=DATETIME,
+        name="day",
+        when=lambda v: any(c.isdigit() for c in v[0]) and 8 <= len(v[0]) <= 20,
+    )
+for form in ("%d/%m/%Y", "%m/%d/%Y"):
+    op(
+        f'datetime.strptime({{0}}[:10], "{form}").date()',
+        "text -> date",
+        1.5,
+        imports=DATETIME,
+        name="day",
+        when=lambda v: re.match(r"\d\d/\d\d/\d{4}.", v[0]) is not None,
+    )
+op("{0}.year", "date -> number", 0.5, kind="year")
+op("{0}.month", "date -> number", 0.5, kind="month")
+op("{0}.day", "date -> number", 0.5, kind="day of the month")
+op("{0}.weekday()", "date -> number", 0.5, kind="weekday")
+op("({0}.month - 1) // 3", "date -> number", 2.0, kind="quarter")
+op("{0}.timetuple().tm_yday", "date -> number", 3.0, kind="day of the year")
+op("{0}.toordinal()", "date -> number", 4.0, kind="day")
+op("calendar.isleap({0}.year)", "date -> truth", 2.5, imports=CALENDAR)
+op("({1} - {0}).days", "date, date -> number", 1.0, kind="days")
+op(
+    "calendar.monthrange({0}.year, {0}.month)[1] - {0}.day",
+    "date -> number",
+    3.5,
+    imports=CALENDAR,
+    kind="days",
+)
+op(
+    '[60 * int(h) + int(m) for h, m in re.findall(r"(\\d?\\d):(\\d\\d)", {0})]',
+    "text -> numbers",
+    1.5,
+    imports=REGEX,
+    name="minutes",
+    when=_count(r"\d:\d\d", 1),
+)
+for form in ("%I:%M %p", "%I:%M:%S %p", "%I:%M%p"):
+    op(
+        f'datetime.strptime({{0}}, "{form}").hour',
+        "text -> number",
+        2.0,
+        imports=DATETIME,
+        kind="hour",
+        when=lambda v: v[0][-1:] in "mM",
+    )
+op(
+    "({1} - {0}) % 1440",
+    "number, number -> number",
+    2.5,
+    kind="minutes",
+    column=lambda a, b: (
+        (b - a) % 1440
+        if a.min() >= 0
+        and a.max() < 1440
+        and a.max() > 720
+        and b.max() < 1440
+        and b.max() > 720
+        and (a == a // 1).all()
+        else a * float("nan")
+    ),
+)

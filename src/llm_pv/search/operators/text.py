@@ -1,0 +1,216 @@
+"""Operators on text: its length, characters, parts, case and words."""
+
+import re
+from typing import Any
+
+from llm_pv.search import mining
+from llm_pv.search.operators import each, op
+
+REGEX = ("import re",)
+COUNTER = ("from collections import Counter",)
+GROUPBY = ("from itertools import groupby",)
+
+
+def _mixed_case(values: Any) -> bool:
+    text = "".join(values[:200])
+    return any(c.isupper() for c in text) and any(c.islower() for c in text)
+
+
+def _natural(values: Any) -> bool:
+    """Tell whether texts are more than a few symbols: letters of many kinds."""
+    return len({c for value in values[:200] for c in value if c.isalpha()}) > 6
+
+
+def _has_letters(values: Any) -> bool:
+    return any(c.isalpha() for value in values[:50] for c in value)
+
+
+def _has_words(values: Any) -> bool:
+    return sum(" " in value.strip() for value in values) > len(values) / 2
+
+
+def _long(values: Any) -> bool:
+    return min(map(len, values[:100]), default=0) >= 4
+
+
+def _symbols(values: Any) -> bool:
+    """Tell whether texts are rows of a few symbols, such as bits, whose halves may matter."""
+    return len(set("".join(values[:100]))) <= 12 and _long(values)
+
+
+# Parts.
+op("{0}.lower()", "text -> text", 1.0, when=_mixed_case)
+op("{0}.split({c})[0]", "text -> text", 1.5, constants=mining.separators)
+op("{0}.split({c})[1]", "text -> text", 1.5, constants=mining.separators)
+op("{0}.split({c})[2]", "text -> text", 2.0, constants=mining.separators)
+op("{0}.split({c})[-1]", "text -> text", 1.5, constants=mining.separators)
+op("{0}.split({c})[-2]", "text -> text", 2.5, constants=mining.separators)
+op("{0}[:{c}]", "text -> text", 2.0, constants=mining.prefix_lengths)
+op("{0}[-{c}:]", "text -> text", 2.0, constants=mining.prefix_lengths)
+op("{0}[{c}:]", "text -> text", 3.0, constants=mining.prefix_lengths)
+op("{0}[:-{c}]", "text -> text", 3.5, constants=mining.prefix_lengths)
+op("{0}[: len({0}) // 2]", "text -> text", 3.0, when=_symbols)
+op("{0}[len({0}) // 2 :]", "text -> text", 3.0, when=_symbols)
+op("{0}[::2]", "text -> text", 3.0, when=_symbols)
+op("{0}[1::2]", "text -> text", 3.0, when=_symbols)
+op("{0}[: len({0}) // 3]", "text -> text", 5.0, when=_symbols)
+op("{0}[-(len({0}) // 3) :]", "text -> text", 5.0, when=_symbols)
+op("{0}[{c}]", "text -> category", 1.0, constants=mining.places)
+op("max({0}.split(), key=len)", "text -> text", 3.0, when=_has_words)
+
+# Numbers.
+op("len({0})", "text -> number", 1.0, kind="length")
+op("{0}.count({c})", "text -> number", 1.5, constants=mining.characters, kind="count")
+op(
+    "sum({0}.startswith({c}, i) for i in range(len({0})))",
+    "text -> number",
+    2.5,
+    constants=mining.tokens,
+    kind="count",
+)
+op("len(set({0}))", "text -> number", 2.0, kind="count")
+op("{0}.find({c})", "text -> number", 3.0, constants=mining.symbols, kind="place")
+op("{0}.rfind({c})", "text -> number", 4.0, constants=mining.symbols, kind="place")
+op("{0}.find({c})", "text -> number", 3.0, constants=mining.tokens, kind="place")
+op("int({0})", "text -> number", 1.0, kind="number")
+op("float({0})", "text -> number", 2.0, kind="number")
+op("int({0}, 2)", "text -> number", 2.5, when=lambda v: set("".join(v[:50])) <= set("01"))
+op("int({0}, 16)", "text -> number", 4.0, when=lambda v: set("".join(v[:50])) & set("abcdefABCDEF"))
+op("max(Counter({0}).values(), default=0)", "text -> number", 4.0, imports=COUNTER, kind="count")
+op("len({0}.split())", "text -> number", 1.5, when=_has_words, kind="count")
+op(
+    "sum(a == b for a, b in zip({0}, {0}[::-1]))",
+    "text -> number",
+    5.0,
+    kind="count",
+    when=_symbols,
+)
+
+# Truth values.
+op("{0} == {0}[::-1]", "text -> truth", 3.0, opposite="{0} != {0}[::-1]")
+op("{0}[0] == {0}[-1]", "text -> truth", 3.0, opposite="{0}[0] != {0}[-1]")
+op("list({0}) == sorted({0})", "text -> truth", 4.0, opposite="list({0}) != sorted({0})")
+op("{0}.isdigit()", "text -> truth", 2.0)
+op("{0}.isalpha()", "text -> truth", 2.0)
+op("{0}.isalnum()", "text -> truth", 3.0)
+op("{0}.isupper()", "text -> truth", 2.5, when=_has_letters)
+op("{0}.islower()", "text -> truth", 2.5, when=_has_letters)
+op("{0}.istitle()", "text -> truth", 3.0, when=_has_letters)
+op('{0}[0] in "aeiou"', "text -> truth", 2.5, when=_natural)
+op('{0}[-1] in "aeiou"', "text -> truth", 2.5, when=_natural)
+op("{0}[0].isupper()", "text -> truth", 2.5, when=_mixed_case)
+op("{0}.isdecimal() and {0}.isascii() and len({0}) > 0", "text -> truth", 6.0)
+
+# Lists.
+op("{0}.split()", "text -> texts", 1.0, when=_has_words, name="words")
+op("{0}.split({c})", "text -> texts", 1.5, constants=mining.split_places, name="parts")
+op(
+    're.findall(r"[a-z]+", {0}.lower())',
+    "text -> texts",
+    2.5,
+    imports=REGEX,
+    name="words",
+    when=_natural,
+)
+op(
+    '[int(n) for n in re.findall(r"\\d+", {0})]',
+    "text -> numbers",
+    1.5,
+    imports=REGEX,
+    name="numbers",
+    when=lambda v: any(not row.isdecimal() for row in v) and not any("." in row for row in v[:0]),
+)
+op(
+    '[int(n) for n in re.findall(r"-?\\d+", {0})]',
+    "text -> numbers",
+    1.5,
+    imports=REGEX,
+    name="numbers",
+    when=lambda v: any(
+        row.lstrip("[( ").startswith("-") or " -" in row or ",-" in row for row in v
+    ),
+)
+op(
+    '[float(n) for n in re.findall(r"\\d+(?:\\.\\d+)?", {0})]',
+    "text -> numbers",
+    1.5,
+    imports=REGEX,
+    name="numbers",
+    when=lambda v: sum(bool(re.search(r"\d\.\d", row)) for row in v) > len(v) / 2,
+)
+op("[int(k) for k in {0}]", "text -> numbers", 1.0, name="digits", when=lambda v: v[0].isdecimal())
+op(
+    "[int(k) for k in {0} if k.isdecimal()]",
+    "text -> numbers",
+    3.0,
+    name="digits",
+    when=lambda v: not v[0].isdecimal() and any(c.isdecimal() for c in v[0]),
+)
+op(
+    "[len(list(run)) for _, run in groupby({0})]",
+    "text -> numbers",
+    2.5,
+    imports=GROUPBY,
+    name="runs",
+    when=lambda v: len(set("".join(v[:100]))) <= 6,
+)
+op(
+    "list(Counter({0}).values())",
+    "text -> numbers",
+    3.0,
+    imports=COUNTER,
+    name="counts",
+    when=lambda v: len(set("".join(v[:100]))) > 2,
+)
+op('"".join(k for k in {0} if k.lower() in "aeiou")', "text -> text", 4.0, when=_natural)
+op(
+    "".join(["[ord(k) - 96 for k in {0}.lower() if k.isalpha()]"]),
+    "text -> numbers",
+    4.0,
+    name="letters",
+    when=_natural,
+)
+
+# Characters and words, one at a time.
+each("{a} == {c}", "text -> truth", 1.0, constants=mining.item_values)
+each("{a}.isdigit()", "text -> truth", 1.0)
+each("{a}.isalpha()", "text -> truth", 1.0)
+each("{a}.isupper()", "text -> truth", 1.0)
+each("{a}.islower()", "text -> truth", 1.0)
+each("{a}.isalnum()", "text -> truth", 1.5)
+each('{a} in "aeiouAEIOU"', "text -> truth", 1.0, when=_natural)
+each('{a} in "02468"', "text -> truth", 2.0, when=lambda v: set("".join(v)) <= set("0123456789"))
+each("len({a})", "text -> number", 1.0, when=lambda v: any(len(item) != 1 for item in v))
+each('{a}[0] in "aeiou"', "text -> truth", 2.0, when=lambda v: all(v) and max(map(len, v)) > 1)
+each('{a}[-1] in "aeiou"', "text -> truth", 2.0, when=lambda v: all(v) and max(map(len, v)) > 1)
+each("{a}[0].isupper()", "text -> truth", 1.5, when=lambda v: all(v) and max(map(len, v)) > 1)
+each("{a} == {a}[::-1]", "text -> truth", 2.5, when=lambda v: max(map(len, v)) > 1)
+each("len(set({a})) == len({a})", "text -> truth", 3.0, when=lambda v: max(map(len, v)) > 1)
+each(
+    "int({a})",
+    "text -> number",
+    1.0,
+    when=lambda v: all(item.isdecimal() for item in v) and max(map(len, v)) > 1,
+)
+each("{a}.isupper() and len({a}) > 1", "text -> truth", 2.5, when=lambda v: max(map(len, v)) > 1)
+
+each("{a} == {b}", "text, text -> truth", 1.0, over="pairs", column=lambda a, b: a == b)
+each("{a} < {b}", "text, text -> truth", 1.5, over="pairs", column=lambda a, b: a < b)
+each("{a} <= {b}", "text, text -> truth", 1.5, over="pairs", column=lambda a, b: a <= b)
+each("{a} > {b}", "text, text -> truth", 1.5, over="pairs", column=lambda a, b: a > b)
+each("{a}[-1:] == {b}[:1]", "text, text -> truth", 2.5, over="pairs")
+each("{a}[:1] == {b}[:1]", "text, text -> truth", 2.0, over="pairs")
+each("{a}.lower() == {b}.lower()", "text, text -> truth", 2.0, over="pairs")
+each('{a} in "aeiou" and {b} in "aeiou"', "text, text -> truth", 3.0, over="pairs")
+each("len({a}) < len({b})", "text, text -> truth", 2.0, over="pairs")
+each("{a} == {b}", "text, text -> truth", 1.0, over="apart", column=lambda a, b: a == b)
+each("{a} != {b}", "text, text -> truth", 1.0, over="mirrored", column=lambda a, b: a != b)
+each("{a} == {b}", "text, text -> truth", 1.0, over="combined", column=lambda a, b: a == b)
+each("{a}[:1] == {b}[:1]", "text, text -> truth", 2.0, over="combined")
+each(
+    "{a} == {b} == {d}",
+    "text, text, text -> truth",
+    1.0,
+    over="triples",
+    column=lambda a, b, d: (a == b) & (b == d),
+)

@@ -1,0 +1,138 @@
+"""What unifiers choose from: conditions as one matrix, and values, all on the same rows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_pv.search.problem import Problem
+from llm_pv.search.types import Expression, Truths
+
+
+@dataclass(eq=False)
+class Conditions:
+    """Truth values on the training rows, with their prices; source is written when asked for.
+
+    Parameters
+    ----------
+    truth
+        Of shape (conditions, training rows).
+    bits
+        Their lengths, of shape (conditions,), the floor by rank among all tried included.
+    writer
+        Returns the expression of a condition by its position.
+    """
+
+    truth: Truths
+    bits: NDArray[np.float64]
+    writer: Callable[[int], Expression]
+    _written: dict[int, Expression] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.bits)
+
+    def expression(self, index: int) -> Expression:
+        """Return a condition as an expression, at the price it has here."""
+        index = int(index)
+        if index not in self._written:
+            self._written[index] = self.writer(index).priced(float(self.bits[index]))
+        return self._written[index]
+
+    def chosen(self, indices: Sequence[int] | NDArray[np.int64]) -> "Conditions":
+        """Return the conditions at these positions."""
+        kept = np.asarray(indices, dtype=np.int64)
+        return Conditions(self.truth[kept], self.bits[kept], lambda i: self.expression(kept[i]))
+
+
+def conditions_of(expressions: Sequence[Expression], problem: Problem) -> Conditions:
+    """Return these conditions as a matrix, at their own prices."""
+    truth = np.zeros((len(expressions), problem.size), dtype=bool)
+    for index, expression in enumerate(expressions):
+        truth[index] = expression.values[: problem.size]
+    bits = np.array([expression.bits for expression in expressions], dtype=np.float64)
+    return Conditions(truth, bits, lambda i: expressions[i])
+
+
+@dataclass(eq=False)
+class Pool:
+    """What is offered to unifiers.
+
+    Parameters
+    ----------
+    problem
+        The rows, which all values here are on.
+    conditions
+        Conditions, cheapest first; `telling` chooses among them.
+    columns
+        Raw columns of a table: numbers (float64, NaN where missing), truth values, and categories
+        (a list of Python values). Always complete.
+    numbers
+        Numbers of every origin, raw columns among them, cheapest first.
+    categories
+        Values compared for equality only, of every origin: lists of Python values.
+    texts
+        Strings, cheapest first: the row itself, fields, text columns.
+    words
+        Lists of words.
+    lists
+        Lists of numbers: values are `Ragged`.
+    wholes
+        Whole numbers of any size: lists of int.
+    """
+
+    problem: Problem
+    conditions: Conditions
+    columns: list[Expression] = field(default_factory=list)
+    numbers: list[Expression] = field(default_factory=list)
+    categories: list[Expression] = field(default_factory=list)
+    texts: list[Expression] = field(default_factory=list)
+    words: list[Expression] = field(default_factory=list)
+    lists: list[Expression] = field(default_factory=list)
+    wholes: list[Expression] = field(default_factory=list)
+
+    def telling(self, members: Truths, most: int) -> NDArray[np.int64]:
+        """Return positions of the conditions worth combining for a class.
+
+        Two thirds of the places go by what a condition tells of the class less its price, a third
+        by price alone: what matters in a conjunction may say little by itself.
+
+        Parameters
+        ----------
+        members
+            Whether each training row is of the class.
+        """
+        conditions = self.conditions
+        if len(conditions) <= most:
+            return np.arange(len(conditions))
+        gain = information(conditions.truth, members, self.problem.weights)
+        order = np.argsort(conditions.bits - gain, kind="stable")
+        chosen = dict.fromkeys(order[: most * 2 // 3].tolist())
+        for index in np.argsort(conditions.bits, kind="stable").tolist():
+            if len(chosen) >= most:
+                break
+            chosen.setdefault(index)
+        return np.array(sorted(chosen), dtype=np.int64)
+
+
+def information(
+    truth: Truths, members: Truths, weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the bits that each condition tells of a class, over all rows together."""
+    inside = float(weights[members].sum())
+    total = float(weights.sum())
+    signs = np.stack([np.where(members, weights, 0.0), weights], axis=1).astype(np.float32)
+    held = np.zeros((len(truth), 2))
+    for start in range(0, len(truth), 4096):
+        held[start : start + 4096] = truth[start : start + 4096].astype(np.float32) @ signs
+    yes, both = held[:, 0], held[:, 1]
+    before = _entropy(np.array([inside]), np.array([total]))
+    after = _entropy(yes, both) + _entropy(inside - yes, total - both)
+    return np.asarray(before - after)
+
+
+def _entropy(part: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.clip(part / total, 1e-12, 1 - 1e-12)
+        bits = -total * (share * np.log2(share) + (1 - share) * np.log2(1 - share))
+    return np.where(total > 0, bits, 0.0)

@@ -1,0 +1,343 @@
+"""Predicates: from values to conditions, as rows of one matrix with their prices.
+
+Numbers are cut where that tells most of the labels, at the roundest number of the gap; cheap
+numbers are cut everywhere, for what joins conditions. Categories and texts are compared with values
+that training rows have.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_pv.search import mining, prices
+from llm_pv.search.bank import Bank
+from llm_pv.search.emit import literal
+from llm_pv.search.pool import Conditions
+from llm_pv.search.problem import Problem
+from llm_pv.search.types import Expression, Frame, Level, Truths, Type
+
+EVERYWHERE = 40
+"""The cheapest numbers are cut at every level worth it, the others only where it tells most."""
+CUTS_EVERYWHERE = 20
+MOST_BEST_CUTS = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Offer:
+    """A condition not written yet."""
+
+    truth: Truths
+    bits: float
+    write: Callable[[], Expression]
+
+
+def _ready(condition: Expression, size: int) -> Offer:
+    return Offer(condition.values[:size], condition.bits, lambda: condition)
+
+
+def compared(number: Expression, sign: str, constant: float, bits: float) -> Expression:
+    """Compare a number with a constant; a missing number is never more, less or equal."""
+    function: Any = {">=": np.greater_equal, "<": np.less, "==": np.equal, "!=": np.not_equal}[sign]
+    mirrored = {">=": "<", "<": ">=", "==": "!=", "!=": "=="}[sign]
+    missing = bool(np.isnan(number.values).any())
+    code, value = number.at(Level.SUM), literal(float(constant))
+    opposite = f"{code} {mirrored} {value}" if sign in ("==", "!=") or not missing else ""
+    return Expression(
+        f"{code} {sign} {value}",
+        Type.TRUTH,
+        bits,
+        function(number.values, constant),
+        Level.COMPARISON,
+        number.needs,
+        opposite,
+        lambda frame: function(frame.values(number), constant),
+    )
+
+
+def equals(value: Expression, constant: object, bits: float) -> Expression:
+    """Compare a category or text with a constant."""
+
+    def recipe(frame: Frame) -> Truths:
+        return _equal(frame.values(value), constant)
+
+    code, text = value.at(Level.SUM), literal(constant)
+    sign, unlike = ("is", "is not") if constant is None else ("==", "!=")
+    return Expression(
+        f"{code} {sign} {text}",
+        Type.TRUTH,
+        bits,
+        _equal(value.values, constant),
+        Level.COMPARISON,
+        value.needs,
+        f"{code} {unlike} {text}",
+        recipe,
+    )
+
+
+def _equal(column: Any, constant: object) -> Truths:
+    return np.array([value == constant for value in column], dtype=bool)
+
+
+def text_test(text: Expression, template: str, constant: str, bits: float) -> Expression:
+    """Ask a text for a constant: ``{0}`` is the text, ``{c}`` the constant."""
+    function = eval(f"lambda t, c: {template.format('t', c='c')}")  # noqa: S307 - of this module
+
+    def recipe(frame: Frame) -> Truths:
+        return np.array([function(value, constant) for value in frame.values(text)], dtype=bool)
+
+    values = np.array([function(value, constant) for value in text.values], dtype=bool)
+    code = template.format(text.at(Level.ATOM), c=literal(constant))
+    inside = " in " in template
+    opposite = code.replace(" in ", " not in ", 1) if inside else ""
+    level = Level.COMPARISON if inside else Level.ATOM
+    return Expression(code, Type.TRUTH, bits, values, level, text.needs, opposite, recipe)
+
+
+def best_cuts(
+    values: NDArray[np.float64], problem: Problem, most: int
+) -> Iterator[tuple[int, float, float]]:
+    """Yield, for each number, its row, and between which two values to cut it.
+
+    Parameters
+    ----------
+    values
+        Of shape (numbers, training rows).
+    most
+        Cuts for each number, those that tell most.
+    """
+    onehot = np.zeros((problem.size, len(problem.classes)))
+    onehot[np.arange(problem.size), problem.codes] = problem.weights
+    block = max(1, 400_000 // (problem.size * len(problem.classes)))
+    for start in range(0, len(values), block):
+        problem.guard.check()
+        some = values[start : start + block]
+        order = np.argsort(some, axis=1, kind="stable")
+        ordered = np.take_along_axis(some, order, axis=1)
+        below = np.cumsum(onehot[order], axis=1)[:, :-1]
+        total = onehot.sum(axis=0)
+        gain = -_bits_of_groups(below) - _bits_of_groups(total - below)
+        gain[~(ordered[:, :-1] < ordered[:, 1:])] = -np.inf  # NaN is last and never a cut
+        chosen = np.argsort(-gain, axis=1, kind="stable")[:, :most]
+        for row, places in enumerate(chosen):
+            for place in places.tolist():
+                if np.isfinite(gain[row, place]):
+                    yield start + row, float(ordered[row, place]), float(ordered[row, place + 1])
+
+
+def _bits_of_groups(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the bits that the classes of each group take; the last axis is the classes."""
+    total = counts.sum(axis=-1)
+    inner = (counts * np.log2(np.maximum(counts, 1e-12))).sum(axis=-1)
+    return np.asarray(total * np.log2(np.maximum(total, 1e-12)) - inner)
+
+
+def offers(bank: Bank) -> Iterator[Offer]:
+    """Yield the conditions on all values of the bank."""
+    problem = bank.problem
+    size = problem.size
+    truths, bits = bank.truths, bank.truths.bits.tolist()
+    for index in range(len(truths)):
+        yield Offer(truths.values[index, :size], bits[index], partial(truths.expression, index))
+    yield from _of_numbers(bank)
+    yield from _of_categories(bank)
+    yield from _of_texts(bank)
+
+
+def _of_numbers(bank: Bank) -> Iterator[Offer]:  # noqa: C901
+    problem, numbers = bank.problem, bank.numbers
+    size = problem.size
+    train = numbers.values[:, :size]
+    bits = numbers.bits
+    order = np.argsort(bits, kind="stable")
+    cheap = set(order[: int(EVERYWHERE * max(1.0, problem.scale**0.5))].tolist())
+
+    def cut(row: int, low: float, high: float) -> Offer:
+        constant = mining.round_number(low, high)
+        price = bits[row] + prices.THRESHOLD + prices.constant_bits(constant)
+        return Offer(
+            train[row] >= constant,
+            price,
+            lambda: compared(numbers.expression(row), ">=", constant, price),
+        )
+
+    def equal(row: int, value: float) -> Offer:
+        price = bits[row] + prices.EQUALITY + prices.constant_bits(value)
+        return Offer(
+            train[row] == value,
+            price,
+            lambda: compared(numbers.expression(row), "==", value, price),
+        )
+
+    for row, low, high in best_cuts(train, problem, MOST_BEST_CUTS):
+        yield cut(row, low, high)
+    for row in cheap:
+        known = np.unique(train[row][np.isfinite(train[row])])
+        if len(known) > CUTS_EVERYWHERE:
+            levels = np.quantile(known, np.linspace(0, 1, CUTS_EVERYWHERE + 2))
+            pairs = list(zip(levels[:-1].tolist(), levels[1:].tolist(), strict=True))
+        else:
+            pairs = list(zip(known[:-1].tolist(), known[1:].tolist(), strict=True))
+        for low, high in pairs:
+            if low < high:
+                yield cut(row, low, high)
+    whole = (train == np.floor(train)).all(axis=1)
+    for row in np.flatnonzero(whole).tolist():
+        problem.guard.check()
+        counts = Counter(train[row].tolist())
+        most = 12 if row in cheap else 4
+        for value, count in counts.most_common(most):
+            if 2 <= count < size and len(counts) > 2:
+                yield equal(row, value)
+
+
+def _of_categories(bank: Bank) -> Iterator[Offer]:
+    problem = bank.problem
+    size = problem.size
+    categories = bank.of(Type.CATEGORY)
+    for value in categories:
+        problem.guard.check()
+        counts = Counter(value.values[:size])
+        choice = value.bits + 1.0 + prices.choice_bits(len(counts)) / 2
+        for constant, count in counts.most_common(30):
+            if 1 <= count < size:
+                made = equals(value, constant, choice)
+                yield _ready(made, size)
+    for index, one in enumerate(categories[:40]):
+        for two in categories[:index]:
+            alike = same(one, two)
+            if alike is not None:
+                yield _ready(alike, size)
+
+
+def same(one: Expression, two: Expression) -> Expression | None:
+    """Compare two categories or texts; None where that never varies."""
+    values = np.array([a == b for a, b in zip(one.values, two.values, strict=True)], dtype=bool)
+    if values.all() or not values.any():
+        return None
+
+    def recipe(frame: Frame) -> Truths:
+        pairs = zip(frame.values(one), frame.values(two), strict=True)
+        return np.array([a == b for a, b in pairs], dtype=bool)
+
+    left, right = two.at(Level.SUM), one.at(Level.SUM)
+    return Expression(
+        f"{left} == {right}",
+        Type.TRUTH,
+        one.bits + two.bits + 2.0,
+        values,
+        Level.COMPARISON,
+        two.needs + one.needs,
+        f"{left} != {right}",
+        recipe,
+    )
+
+
+def _of_texts(bank: Bank) -> Iterator[Offer]:
+    problem = bank.problem
+    size = problem.size
+    texts = sorted(bank.of(Type.TEXT), key=lambda one: one.bits)
+    for index, text in enumerate(texts):
+        problem.guard.check()
+        rows = text.values[:size]
+        counts = Counter(rows)
+        if len(counts) <= size / 2:
+            for constant, count in counts.most_common(30):
+                if count >= 2:
+                    made = equals(text, constant, text.bits + 1.0 + prices.choice_bits(len(counts)))
+                    yield _ready(made, size)
+        if index < 6:
+            yield from _of_substrings(text, problem, 2000 if index == 0 else 300)
+        for other in texts[:index] if index < 12 else ():
+            for sign in ("==", "<"):
+                comparison = ordered(other, sign, text)
+                if comparison is not None:
+                    yield _ready(comparison, size)
+
+
+def ordered(one: Expression, sign: str, two: Expression) -> Expression | None:
+    """Compare two texts; None where that never varies."""
+    if sign == "==":
+        return same(two, one)
+    values = np.array([a < b for a, b in zip(one.values, two.values, strict=True)], dtype=bool)
+    if values.all() or not values.any():
+        return None
+
+    def recipe(frame: Frame) -> Truths:
+        pairs = zip(frame.values(one), frame.values(two), strict=True)
+        return np.array([a < b for a, b in pairs], dtype=bool)
+
+    left, right = one.at(Level.SUM), two.at(Level.SUM)
+    bits = one.bits + two.bits + 2.5
+    needs = one.needs + two.needs
+    code, opposite = f"{left} < {right}", f"{left} >= {right}"
+    return Expression(code, Type.TRUTH, bits, values, Level.COMPARISON, needs, opposite, recipe)
+
+
+def _of_substrings(text: Expression, problem: Problem, most: int) -> Iterator[Offer]:
+    """Yield whether a text contains, begins with or ends with a string; whole words are cheaper."""
+    size = problem.size
+    rows = text.values[:size]
+    alphabet = len(set("".join(mining.training(rows))))
+    words = {word for row in rows for word in row.split()}
+    natural = alphabet > 12
+    for string in mining.substrings(rows, most=most):
+        problem.guard.check()
+        length = len(string)
+        price = text.bits + 1.5 + length * prices.choice_bits(min(alphabet, 26)) / 1.5
+        if string.strip(".,!?") in words and length > 1:
+            price = text.bits + 1.5 + min(length, 4) * 1.5
+        elif natural and length == 1 and string.isalnum():
+            price += 1.0
+        held = np.array([string in row for row in rows], dtype=bool)
+        yield _asked(text, "{c} in {0}", string, held, price)
+        if length <= 6:
+            for template, truth in (
+                ("{0}.startswith({c})", [row.startswith(string) for row in rows]),
+                ("{0}.endswith({c})", [row.endswith(string) for row in rows]),
+            ):
+                if 1 < sum(truth) < size:
+                    yield _asked(text, template, string, np.array(truth, dtype=bool), price)
+
+
+def _asked(text: Expression, template: str, string: str, held: Truths, price: float) -> Offer:
+    return Offer(held, price, lambda: text_test(text, template, string, price))
+
+
+def pool_of(found: Iterator[Offer], problem: Problem, most: int) -> Conditions:
+    """Return conditions that differ on training rows, the cheapest of those that do not.
+
+    Each costs at least what its rank among all tried asks for.
+    """
+    known: dict[bytes, int] = {}
+    truths: list[Truths] = []
+    bits: list[float] = []
+    writers: list[Callable[[], Expression]] = []
+    tried = 0
+    for offer in found:
+        tried += 1
+        truth = offer.truth
+        key = np.packbits(~truth if truth[0] else truth).tobytes()
+        place = known.get(key)
+        if place is not None:
+            if offer.bits < bits[place]:
+                truths[place], bits[place], writers[place] = truth, offer.bits, offer.write
+            continue
+        if not truth.any() or truth.all():
+            continue
+        known[key] = len(bits)
+        truths.append(truth)
+        bits.append(offer.bits)
+        writers.append(offer.write)
+    problem.count(tried)
+    if not bits:
+        return Conditions(np.zeros((0, problem.size), bool), np.zeros(0), lambda i: writers[i]())
+    order = np.argsort(np.array(bits), kind="stable")[:most]
+    prices_ = np.array(bits)[order]
+    prices_ = np.maximum(prices_, prices.rank_floor(np.arange(len(order))))
+    matrix = np.array([truths[i] for i in order.tolist()], dtype=bool)
+    return Conditions(matrix, prices_, lambda i: writers[int(order[i])]())

@@ -1,0 +1,145 @@
+"""What a search looks at: rows with classes and weights, probes, and a guard of time and memory."""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_pv.data.examples import Examples, Input
+from llm_pv.search import prices
+from llm_pv.search.probes import make_probes
+from llm_pv.search.types import Frame
+
+SAMPLE_ROWS = 1000
+"""Training rows that values are enumerated on; what they give is fitted on all of them."""
+MOST_PROBES = 80
+
+
+class Expired(Exception):  # noqa: N818 - not an error: the search hands over what it has
+    """Raised by `Guard.check` when the time of the search is over."""
+
+
+@dataclass
+class Guard:
+    """The deadline and the memory of one search.
+
+    Parameters
+    ----------
+    deadline
+        When to stop, on the clock of `time.monotonic`.
+    megabytes
+        Memory for what the search keeps.
+    stopped
+        Whether the deadline was met.
+    """
+
+    deadline: float = float("inf")
+    megabytes: float = 1000.0
+    stopped: bool = False
+
+    def check(self) -> None:
+        """Raise `Expired` once the deadline is over; call it at least every 50 ms of work.
+
+        Raises
+        ------
+        Expired
+            If it is.
+        """
+        if time.monotonic() > self.deadline:
+            self.stopped = True
+            raise Expired
+
+    def most(self, bytes_each: float, share: float = 0.1) -> int:
+        """Return how many things of a size fit into a share of the memory."""
+        return max(1, int(self.megabytes * 1e6 * share / max(1.0, bytes_each)))
+
+
+@dataclass(eq=False)
+class Problem:
+    """Rows with their classes; the first `size` rows of the frame, probes follow.
+
+    Parameters
+    ----------
+    frame
+        The inputs: training rows, then probes, which have no class.
+    size
+        How many are training rows.
+    codes
+        The class of each training row, as a position in ``classes``; of shape (size,).
+    classes
+        The label texts.
+    weights
+        What a mistake on each training row counts, 1 on average; of shape (size,).
+    noise
+        The share of training labels expected to be wrong, 0 where unknown.
+    guard
+        The deadline and the memory.
+    scale
+        The budget of candidates beside the usual one: stages try so many times more.
+    count
+        Adds to the candidates tried.
+    """
+
+    frame: Frame
+    size: int
+    codes: NDArray[np.int64]
+    classes: tuple[str, ...]
+    weights: NDArray[np.float64]
+    noise: float = 0.0
+    guard: Guard = field(default_factory=Guard)
+    scale: float = 1.0
+    count: Callable[[int], Any] = lambda _: None
+
+    def __post_init__(self) -> None:
+        self._prices = prices.mistake_bits(self.size, len(self.classes), self.noise)
+
+    @classmethod
+    def of(
+        cls,
+        train: Examples,
+        classes: Sequence[str],
+        *,
+        seed: int = 0,
+        noise: float = 0.0,
+        guard: Guard | None = None,
+        weights: NDArray[np.float64] | None = None,
+        probes: int = MOST_PROBES,
+    ) -> "Problem":
+        """Make the problem of all training rows, with ``probes`` rows that have no class."""
+        present = tuple(text for text in classes if text in set(train.labels))
+        place = {text: code for code, text in enumerate(present)}
+        codes = np.array([place[label] for label in train.labels], dtype=np.int64)
+        chance = random.Random(f"probes {seed}")  # noqa: S311 - reproducible, nothing secret
+        added = make_probes(train.inputs, chance, probes) if probes else []
+        weight = np.ones(len(train)) if weights is None else weights / weights.mean()
+        rows: list[Input] = [*train.inputs, *added]
+        return cls(Frame(rows), len(train), codes, present, weight, noise, guard or Guard())
+
+    @property
+    def binary(self) -> bool:
+        """Whether there are two classes."""
+        return len(self.classes) == 2
+
+    @property
+    def majority(self) -> int:
+        """The class that weighs most."""
+        counts = np.bincount(self.codes, self.weights, minlength=len(self.classes))
+        return int(counts.argmax())
+
+    def mistakes(self, answers: NDArray[np.int64]) -> float:
+        """Return the weight of the training rows that answers get wrong."""
+        return float(self.weights[answers[: self.size] != self.codes].sum())
+
+    def price(self, mistakes: Any) -> Any:
+        """Return the bits of so many mistakes, a number or an array of them."""
+        whole = np.clip(np.ceil(np.asarray(mistakes) - 1e-9).astype(np.int64), 0, self.size)
+        return self._prices[whole]
+
+    def targets(self) -> list[tuple[int, NDArray[np.bool_]]]:
+        """Return each class with its members: for two classes only the second."""
+        codes = [1] if self.binary else list(range(len(self.classes)))
+        return [(code, self.codes == code) for code in codes]

@@ -1,0 +1,142 @@
+"""The built-in proposer: the search behind the face of a `Proposer`."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from llm_pv.data.examples import Classes, Examples
+from llm_pv.proposers.base import Proposal
+from llm_pv.search.emit import source_of
+from llm_pv.search.engine import Account, Progress, search
+from llm_pv.search.problem import Guard, Problem
+from llm_pv.search.program import Candidate, constant_program
+from llm_pv.search.rivals import rivals_of
+from llm_pv.search.unify import UNIFIERS
+
+USUAL_CANDIDATES = 50_000_000
+USUAL_MEGABYTES = 1000
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What bounds a search: candidates decide what is found, megabytes what is kept.
+
+    Parameters
+    ----------
+    candidates
+        About how many conditions and programs it compares with the training rows.
+    megabytes
+        Memory for what it keeps.
+
+    Examples
+    --------
+    >>> Budget(candidates=500_000_000).scale
+    10.0
+    """
+
+    candidates: int = USUAL_CANDIDATES
+    megabytes: int = USUAL_MEGABYTES
+
+    @property
+    def scale(self) -> float:
+        """The budget of candidates beside the usual one."""
+        return self.candidates / USUAL_CANDIDATES
+
+
+DEFAULT_BUDGET = Budget()
+
+
+class BuiltInSearch:
+    """The built-in proposer: finds readable programs without a model.
+
+    Results depend on the rows, the classes and the seed alone, unless the time cap cuts the search
+    short; `hit_time_cap` tells.
+
+    Parameters
+    ----------
+    budget_seconds
+        A cap on the seconds of one search.
+    budget
+        What the search may try and keep.
+    noise
+        The share of training labels that may be wrong, 0 for what is to be found out.
+    progress
+        Called with the name of a stage and the number of candidates tried so far.
+
+    Examples
+    --------
+    >>> from llm_pv.data.examples import Classes, Examples
+    >>> words = [f"{number:05b}" for number in range(32)]
+    >>> rows = Examples(words, [str(word.count("1") % 2) for word in words])
+    >>> first = next(BuiltInSearch().propose(rows, Classes.of(["0", "1"]), seed=0))
+    >>> print(first.text.splitlines()[-1])
+        return x.count("1") % 2
+    """
+
+    name = "length-first"
+    default_attempts = 200
+
+    def __init__(
+        self,
+        budget_seconds: float = 30.0,
+        *,
+        budget: Budget = DEFAULT_BUDGET,
+        noise: float = 0.0,
+        progress: Progress | None = None,
+    ) -> None:
+        self.budget_seconds = budget_seconds
+        self.noise = noise
+        self.budget = budget
+        self.account = Account()
+        self._progress: Callable[[str, int], None] = progress or (lambda _stage, _tried: None)
+        self._hit_time_cap = False
+
+    @property
+    def identity(self) -> str:
+        """The budgets, which decide what is tried."""
+        noise = f", noise {self.noise:g}" if self.noise else ""
+        return f"length-first within {self.budget_seconds:g} s and {self.budget}{noise}"
+
+    @property
+    def hit_time_cap(self) -> bool:
+        """Whether the last search was cut short, so that another run may propose otherwise."""
+        return self._hit_time_cap
+
+    @property
+    def free(self) -> bool:
+        """A search costs nothing but time."""
+        return True
+
+    def propose(
+        self, train: Examples, classes: Classes, seed: int, start: int = 0
+    ) -> Iterator[Proposal]:
+        """Search, then yield programs, best first, fallbacks and the majority class last."""
+        started = time.monotonic()
+        guard = Guard(started + 0.93 * self.budget_seconds, self.budget.megabytes)
+        problem = Problem.of(train, classes.texts, seed=seed, noise=self.noise, guard=guard)
+        problem.scale = self.budget.scale
+        found, self.account = search(problem, self._progress)
+        self._hit_time_cap = guard.stopped
+        bar = constant_program(problem).cost
+        fallbacks = {unifier.name for unifier in UNIFIERS if unifier.fallback}
+        rules = [one for one in found if one.stage not in fallbacks and one.cost < bar - 8.0]
+        rivals = rivals_of(rules, problem) if not guard.stopped else {}
+        seconds = time.monotonic() - started
+        for place, one in enumerate(found[start:], start):
+            is_fallback = place >= len(rules)
+            yield Proposal(
+                source_of(one.program, problem.classes, _docstring(one, is_fallback)),
+                seconds=seconds,
+                capped=self._hit_time_cap,
+                note=("fallback: " if is_fallback else "")
+                + f"{one.bits:.1f} bits, {one.mistakes:g} training mistakes",
+                fallback=is_fallback,
+                rivals=rivals.get(place, ()),
+            )
+            seconds = 0.0
+
+
+def _docstring(one: Candidate, is_fallback: bool) -> str:
+    wrong = f"; {one.mistakes:g} training rows answered wrongly" if one.mistakes else ""
+    what = "A fallback, not a rule: " if is_fallback else "A rule of "
+    return f"{what}{one.bits:.1f} bits{wrong}."

@@ -1,0 +1,129 @@
+"""Leaves: what one row offers before any operator: the text itself, or the columns of a table."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from llm_pv.search.bank import LARGEST_EXACT, Bank
+from llm_pv.search.emit import literal
+from llm_pv.search.mining import grid
+from llm_pv.search.prices import choice_bits
+from llm_pv.search.types import Column, Definition, Expression, Frame, Level, Type
+
+COLUMN = 0.5
+MOST_CATEGORIES = 40
+MATH = (Definition("import math", "import"),)
+
+
+def read_leaves(bank: Bank) -> tuple[list[Expression], list[Expression]]:
+    """Return the leaves of all types, and among them the raw columns of a table."""
+    rows = bank.problem.frame.rows
+    if isinstance(rows[0], str):
+        return [Expression("x", Type.TEXT, 0.0, list(rows), recipe=lambda f: list(f.rows))], []
+    names = list(dict.fromkeys(name for row in rows[: bank.problem.size] for name in row))
+    leaves: list[Expression] = []
+    columns: list[Expression] = []
+    bits = COLUMN + grid(choice_bits(len(names)) / 2)
+    for name in names:
+        made = _column(name, bits, bank)
+        leaves += made
+        columns += [one for one in made if one.type is not Type.TEXT]
+    return leaves, columns
+
+
+def _column(name: str, bits: float, bank: Bank) -> list[Expression]:
+    """Return one column as what its values are."""
+    size = bank.problem.size
+    cells = _cells(name, bank.problem.frame)
+    train = cells[:size]
+    code = f"x[{literal(name)}]"
+    present = [value for value in train if value is not None]
+    if any(name not in row for row in bank.problem.frame.rows[:size]):
+        code = f"x.get({literal(name)})"
+    if not present or (len(set(map(str, present))) < 2 and len(present) == size):
+        return []
+    missing = len(present) < size
+    found = []
+    if missing:
+        absent = np.array([value is None for value in cells])
+        found.append(
+            Expression(
+                f"{code} is None", Type.TRUTH, bits + 1, absent, Level.COMPARISON, (),
+                f"{code} is not None",
+                lambda frame: np.array([v is None for v in _cells(name, frame)]),
+            )
+        )  # fmt: skip
+    kinds = {bool if isinstance(v, bool) else type(v) for v in present}
+    if kinds == {bool}:
+        true = np.array([value is True for value in cells])
+        level = Level.COMPARISON if missing else Level.ATOM
+        found.append(
+            Expression(
+                f"{code} is True" if missing else code, Type.TRUTH, bits, true, level, (), "",
+                lambda frame: np.array([v is True for v in _cells(name, frame)]),
+            )
+        )  # fmt: skip
+    elif kinds <= {int, float}:
+        if not (_is_identifier(name, present, size)):
+            found.append(_number(name, code, bits, missing, cells, bank))
+    else:
+        found += _texts(name, code, bits, cells, size)
+    return found
+
+
+def _is_identifier(name: str, values: Sequence[Any], size: int) -> bool:
+    """Tell whether a column of numbers counts or names its rows: all different, and called so."""
+    last = name.lower().replace("-", "_").split("_")[-1]
+    named = last in ("id", "no", "number", "index", "nr", "ref", "key") or name.lower() == "id"
+    whole = all(float(value).is_integer() for value in values)
+    return named and whole and len(set(values)) > 0.95 * size > 20
+
+
+def _number(  # noqa: PLR0917
+    name: str, code: str, bits: float, missing: bool, cells: Sequence[Any], bank: Bank
+) -> Expression:
+    large = any(v is not None and abs(v) >= LARGEST_EXACT for v in cells)
+    number = f"float({code})" if large else code
+    needs: tuple[Definition, ...] = ()
+    if missing:
+        local = bank.names.fresh(name)
+        assignment = f"{local} = math.nan if {code} is None else {number}"
+        needs, number = (Definition(assignment, "local", MATH),), local
+
+    def recipe(frame: Frame) -> Column:
+        return _floats(_cells(name, frame))
+
+    return Expression(
+        number, Type.NUMBER, bits, _floats(cells), Level.ATOM, needs, "", recipe, f"column {name}"
+    )
+
+
+def _floats(cells: Sequence[Any]) -> Column:
+    return np.array([math.nan if v is None or isinstance(v, str) else float(v) for v in cells])
+
+
+def _texts(name: str, code: str, bits: float, cells: Sequence[Any], size: int) -> list[Expression]:
+    train = cells[:size]
+    distinct = set(train)
+    kept = all(isinstance(value, str) for value in distinct if value is not None)
+    few = len(distinct) <= max(12, min(MOST_CATEGORIES, size // 8))
+    found = []
+    if few or not kept:
+        found.append(
+            Expression(code, Type.CATEGORY, bits, list(cells), recipe=lambda f: _cells(name, f))
+        )
+    if kept and (not few or (len(distinct) > 6 and any(not str(v).isalpha() for v in distinct))):
+        text = f'({code} or "")' if None in train else code
+
+        def recipe(frame: Frame) -> Column:
+            return [value if isinstance(value, str) else "" for value in _cells(name, frame)]
+
+        texts = [value if isinstance(value, str) else "" for value in cells]
+        found.append(Expression(text, Type.TEXT, bits + 0.5, texts, recipe=recipe))
+    return found
+
+
+def _cells(name: str, frame: Frame) -> list[Any]:
+    return [row.get(name) if isinstance(row, dict) else None for row in frame.rows]

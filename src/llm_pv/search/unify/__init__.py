@@ -1,0 +1,42 @@
+"""Unifiers: ways of making a program of conditions and values.
+
+A unifier is a generator function of a `Pool`: it yields `Candidate` objects as it finds them and
+calls ``pool.problem.guard.check()`` at least every 50 ms of work; that raises when time is over,
+and what was yielded is kept. It never sees validation rows. To add one, write a file in this
+folder and add a line to `UNIFIERS`. Programs longer than the majority's cost are dropped later, so
+a unifier need not judge; it should yield at most some 60 candidates, the best it knows.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from llm_pv.search.pool import Pool
+from llm_pv.search.program import Candidate
+from llm_pv.search.unify.single import single
+
+
+@dataclass(frozen=True)
+class Unifier:
+    """A named way to make programs.
+
+    Parameters
+    ----------
+    name
+        What reports call it.
+    find
+        The generator function.
+    fits_all
+        Whether it is run on all training rows with the conditions that a search on the sample
+        found telling; otherwise it is run on the sample, with everything.
+    fallback
+        Whether what it yields explains nothing by itself (a large tree, a scorecard with mistakes):
+        such programs are offered after rules.
+    """
+
+    name: str
+    find: Callable[[Pool], Iterator[Candidate]]
+    fits_all: bool = False
+    fallback: bool = False
+
+
+UNIFIERS: tuple[Unifier, ...] = (Unifier("single", single),)

@@ -1,0 +1,230 @@
+"""What a run of baselines ends with: for each task, length and sampler, each baseline's trials."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from llm_pv.runs.cells import Cell
+from llm_pv.runs.directory import RunDirectory
+from llm_pv.tracks.baselines.requests import DataSet
+from llm_pv.tracks.published import SOURCE, published
+from llm_pv.tracks.synthesis.results import Spread
+
+PUBLISHED_METHODS = ("XGBoost", "TabPFN")
+"""The baselines of which there are published figures."""
+
+
+@dataclass(frozen=True)
+class ModelResult:
+    """One baseline on one cell, its trials taken together.
+
+    Parameters
+    ----------
+    model
+        Its name.
+    statuses
+        How many trials ended in each way.
+    reasons
+        Why trials were skipped or failed, each reason once.
+    test, validation, cross_validation, balanced
+        Accuracy on the test rows, on the validation rows, in cross-validation on the training
+        rows, and balanced accuracy on the test rows; None where there is none.
+    intervals
+        The 95% limits of each trial's test accuracy.
+    settings
+        The settings chosen in each trial.
+    learn_seconds
+        The sum over the trials.
+    """
+
+    model: str
+    statuses: dict[str, int]
+    reasons: tuple[str, ...]
+    test: Spread | None
+    validation: Spread | None
+    cross_validation: Spread | None
+    balanced: Spread | None
+    intervals: tuple[tuple[float, float], ...]
+    settings: tuple[dict[str, Any], ...]
+    learn_seconds: float
+
+    def record(self) -> dict[str, Any]:
+        """Return the result as plain JSON values."""
+        return {
+            "model": self.model,
+            "statuses": self.statuses,
+            "reasons": list(self.reasons),
+            "test_accuracy": _plain(self.test),
+            "validation_accuracy": _plain(self.validation),
+            "cross_validation_accuracy": _plain(self.cross_validation),
+            "balanced_test_accuracy": _plain(self.balanced),
+            "test_intervals": [list(limits) for limits in self.intervals],
+            "settings": list(self.settings),
+            "learn_seconds": self.learn_seconds,
+        }
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """Every baseline on one task at one length with one sampler, or on a user's rows.
+
+    Parameters
+    ----------
+    function, name, length, sampler
+        The cell.
+    models
+        A result for each baseline.
+    majority
+        Test accuracy of always answering the training rows' most frequent class.
+    unbalanced
+        Whether the classes are unequal in some trial, so that balanced accuracy matters.
+    warnings
+        What the user should know of the rows, each warning once.
+    published
+        Published test accuracies of baselines, as shares; not measured here.
+    """
+
+    function: str
+    name: str
+    length: int | str
+    sampler: str
+    models: tuple[ModelResult, ...]
+    majority: Spread | None
+    unbalanced: bool
+    warnings: tuple[str, ...]
+    published: dict[str, float]
+
+    def record(self) -> dict[str, Any]:
+        """Return the result as plain JSON values."""
+        return {
+            "function": self.function,
+            "name": self.name,
+            "length": self.length,
+            "sampler": self.sampler,
+            "models": [model.record() for model in self.models],
+            "majority_test_accuracy": _plain(self.majority),
+            "unbalanced": self.unbalanced,
+            "warnings": list(self.warnings),
+            "published_test_accuracy": self.published,
+        }
+
+
+@dataclass(frozen=True)
+class BaselineResults:
+    """The outcome of a run of baselines.
+
+    Parameters
+    ----------
+    path
+        The run directory.
+    cells
+        One result for each task, length and sampler, in the order asked for.
+    """
+
+    path: Path
+    cells: tuple[CellResult, ...]
+
+    def count(self, status: str) -> int:
+        """Return how many fits ended in this way."""
+        return sum(model.statuses.get(status, 0) for cell in self.cells for model in cell.models)
+
+    def reasons(self) -> list[str]:
+        """Return why something was skipped or failed, each reason once."""
+        found = [text for cell in self.cells for model in cell.models for text in model.reasons]
+        return list(dict.fromkeys(found))
+
+    def record(self) -> dict[str, Any]:
+        """Return everything as plain JSON values."""
+        return {
+            "run": str(self.path),
+            "published_source": SOURCE,
+            "cells": [cell.record() for cell in self.cells],
+        }
+
+
+def collect(
+    run: RunDirectory, data_sets: Sequence[DataSet], models: Sequence[str]
+) -> BaselineResults:
+    """Gather the results of a run."""
+    groups: dict[tuple[str, int | str], list[Cell]] = {}
+    names = {}
+    for data_set in data_sets:
+        key = (data_set.cell.function, data_set.cell.length)
+        groups.setdefault(key, []).append(data_set.cell)
+        names[key] = data_set.name
+    cells = tuple(_cell_result(run, group, names[key], models) for key, group in groups.items())
+    return BaselineResults(run.path, cells)
+
+
+def _cell_result(
+    run: RunDirectory, trials: Sequence[Cell], name: str, models: Sequence[str]
+) -> CellResult:
+    first = trials[0]
+    outcomes = {model: _outcomes(run, trials, model) for model in models}
+    known = [outcome for of_model in outcomes.values() for outcome in of_model]
+    # The majority class is the data set's affair: any one baseline's records will do.
+    longest: list[dict[str, Any]] = max(outcomes.values(), key=len, default=[])
+    figures = published(first.function, int(first.length or 0), first.sampler)
+    return CellResult(
+        function=first.function,
+        name=name,
+        length=first.length,
+        sampler=first.sampler,
+        models=tuple(_model_result(run, trials, model, outcomes[model]) for model in models),
+        majority=Spread.of(_present(o["baseline"]["test_accuracy"] for o in longest)),
+        unbalanced=any(outcome["unbalanced"] for outcome in known),
+        warnings=tuple(dict.fromkeys(text for o in known for text in o["warnings"])),
+        published={method: figures[method] for method in PUBLISHED_METHODS if method in figures},
+    )
+
+
+def _model_result(
+    run: RunDirectory, trials: Sequence[Cell], model: str, outcomes: Sequence[dict[str, Any]]
+) -> ModelResult:
+    rows = [row for trial in trials if (row := run.row(of_model(trial, model))) is not None]
+    statuses: dict[str, int] = {}
+    for row in rows:
+        statuses[row["status"]] = statuses.get(row["status"], 0) + 1
+    scored = [outcome["test"] for outcome in outcomes if outcome["test"]]
+    return ModelResult(
+        model=model,
+        statuses=statuses,
+        reasons=tuple(dict.fromkeys(row["reason"] for row in rows if row["reason"])),
+        test=Spread.of([score["accuracy"] for score in scored]),
+        validation=Spread.of([outcome["validation"]["accuracy"] for outcome in outcomes]),
+        cross_validation=Spread.of(_present(o["cross_validation_accuracy"] for o in outcomes)),
+        balanced=Spread.of([score["balanced_accuracy"] for score in scored]),
+        intervals=tuple(
+            (o["test_interval"][0], o["test_interval"][1]) for o in outcomes if o["test"]
+        ),
+        settings=tuple(outcome["settings"] for outcome in outcomes),
+        learn_seconds=sum(outcome["learn_seconds"] for outcome in outcomes),
+    )
+
+
+def of_model(cell: Cell, model: str) -> Cell:
+    """Return the cell of one baseline."""
+    return replace(cell, method=model, model=model)
+
+
+def outcome_of(run: RunDirectory, cell: Cell) -> dict[str, Any] | None:
+    """Return what a run recorded of a finished fit, None if it is not finished."""
+    for record in run.cell_log(cell).attempts:
+        if record["kind"] == "selected":
+            return dict(record["result"])
+    return None
+
+
+def _outcomes(run: RunDirectory, trials: Sequence[Cell], model: str) -> list[dict[str, Any]]:
+    cells = [of_model(trial, model) for trial in trials]
+    found = [outcome_of(run, cell) for cell in cells if run.finished(cell)]
+    return [outcome for outcome in found if outcome is not None]
+
+
+def _present(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _plain(spread: Spread | None) -> dict[str, Any] | None:
+    return None if spread is None else spread.record()

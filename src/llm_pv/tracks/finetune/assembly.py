@@ -1,0 +1,173 @@
+"""From a prepared job to a trainer: model, tokenised rows, plan."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from llm_pv.runs.job_folder import JobFolder
+from llm_pv.tracks.finetune import building
+from llm_pv.tracks.finetune.batches import EncodedRows, FreshBatches, RecentRows
+from llm_pv.tracks.finetune.measures import Measures, Observer
+from llm_pv.tracks.finetune.preparation import Preparation
+from llm_pv.tracks.finetune.request import Job
+from llm_pv.tracks.finetune.rows import Rows
+from llm_pv.tracks.finetune.tokens import CharacterTokens, Tokenizer
+from llm_pv.tracks.finetune.training import (
+    ClassifierTrainer,
+    Plan,
+    Watch,
+    make_trainer,
+    tensorboard_callback,
+    training_arguments,
+)
+
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The rows as a trainer takes them.
+
+    Parameters
+    ----------
+    train, test
+        What is trained on, and tested.
+    longer
+        Test rows of another length.
+    recent
+        The training rows last seen, where they are fresh.
+    steps_an_epoch
+        Steps of an epoch.
+    """
+
+    train: EncodedRows | FreshBatches
+    test: EncodedRows
+    longer: EncodedRows | None
+    recent: RecentRows | None
+    steps_an_epoch: int
+
+    @classmethod
+    def of(cls, job: Job, rows: Rows, tokens: Tokenizer, positions: int | None) -> "Sets":
+        """Tokenise the rows of a job."""
+        batch, classes = job.training.batch_size, rows.classes
+        test = EncodedRows(rows.test, classes, tokens, positions)
+        longer = None
+        if rows.longer is not None:
+            longer = EncodedRows(rows.longer, classes, tokens, positions)
+        if rows.fresh is None:
+            train = EncodedRows(rows.train, classes, tokens, positions)
+            return cls(train, test, longer, None, -(-len(train) // batch))
+        an_epoch = (job.rows.train_size or batch) // batch
+        fresh = FreshBatches(rows.fresh, an_epoch * job.training.epochs, classes, tokens, positions)
+        return cls(fresh, test, longer, RecentRows(fresh, an_epoch * batch), an_epoch)
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """Everything a job trains with.
+
+    Parameters
+    ----------
+    trainer
+        The trainer; its ``watch`` has the measures.
+    tokens
+        The tokenizer.
+    sets
+        The rows.
+    plan
+        The steps.
+    checkpoint
+        Where it goes on from; None from the start.
+    """
+
+    trainer: ClassifierTrainer
+    tokens: Tokenizer
+    sets: Sets
+    plan: Plan
+    checkpoint: Path | None
+
+    @property
+    def done(self) -> int:
+        """Steps an earlier run of the job has done."""
+        return 0 if self.checkpoint is None else int(self.checkpoint.name.rpartition("-")[2])
+
+    @property
+    def parameters(self) -> tuple[int, int]:
+        """The model's parameters, and those of them that are trained."""
+        parameters = list(self.trainer.model.parameters()) if self.trainer.model else []
+        counts = [(p.numel(), p.numel() if p.requires_grad else 0) for p in parameters]
+        return sum(count for count, _ in counts), sum(count for _, count in counts)
+
+
+def assemble(
+    job: Job, prepared: Preparation, rows: Rows, folder: JobFolder, observer: Observer
+) -> Assembly:
+    """Build the model and everything it is trained with.
+
+    Raises
+    ------
+    ConfigurationError
+        If the model cannot be built, or a row has more tokens than it has positions.
+    """
+    model, tokens = _model(job, prepared, rows)
+    if job.training.compile:
+        model.compile()  # in place: the Trainer's own option leaves evaluation as it was
+    sets = Sets.of(job, rows, tokens, prepared.positions)
+    plan = Plan(
+        steps_an_epoch=sets.steps_an_epoch,
+        steps=sets.steps_an_epoch * job.training.epochs,
+        rows=prepared.share,
+        eval_rows=job.around.eval_batch_size or prepared.eval_rows(sets.test.longest),
+        checkpointing=prepared.load.checkpointing,
+    )
+    found = folder.last_checkpoint()
+    watch = Watch(
+        job.training,
+        plan,
+        world=prepared.world,
+        measures=Measures() if found is None else Measures.of_record(found[1]),
+        folder=folder,
+        observer=observer,
+        recent=sets.recent,
+        checkpoint_minutes=job.around.checkpoint_minutes,
+    )
+    arguments = training_arguments(
+        job.training,
+        job.around,
+        plan,
+        device=prepared.device,
+        precision=prepared.precision,
+        processes=prepared.world.size,
+        folder=folder,
+        fresh=rows.fresh is not None,
+    )
+    callbacks: list[TrainerCallback] = []
+    if prepared.world.first and job.around.report_to == "tensorboard":
+        callbacks.append(tensorboard_callback(folder))
+    trainer = make_trainer(
+        model,
+        arguments,
+        watch,
+        train=sets.train,
+        test=sets.test,
+        recent=sets.recent,
+        callbacks=callbacks,
+    )
+    return Assembly(trainer, tokens, sets, plan, None if found is None else found[0])
+
+
+def _model(job: Job, prepared: Preparation, rows: Rows) -> tuple[nn.Module, Tokenizer]:
+    found, classes, seed = prepared.architecture, len(rows.classes), job.training.seed
+    if found.pretrained:
+        model, own_tokens = building.pretrained(found.pretrained, classes=classes, seed=seed)
+        return building.choose_parameters(model, job.model), own_tokens
+    texts = (str(text) for text in rows.train.inputs)
+    tokens = CharacterTokens.of(texts, rows.alphabet, job.model.vocab_size)
+    assert prepared.positions is not None
+    model = building.from_scratch(
+        found.config, tokens, classes=classes, positions=prepared.positions, seed=seed
+    )
+    return building.choose_parameters(model, job.model), tokens

@@ -1,0 +1,165 @@
+"""Tokenised rows as torch wants them: a whole batch in one call."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from llm_pv.data.examples import Classes, Examples
+from llm_pv.errors import ConfigurationError
+from llm_pv.tracks.finetune.online_rows import FreshRows
+from llm_pv.tracks.finetune.tokens import Tokenizer
+
+Batch = dict[str, torch.Tensor]
+"""What a model is called with."""
+
+
+class EncodedRows(Dataset[Batch]):
+    """Rows that stay the same, tokenised once.
+
+    Texts of one length need no padding and no attention mask, so that attention takes its fastest
+    way; shorter texts of a mixed batch are filled up on the right and masked.
+
+    Parameters
+    ----------
+    examples
+        Texts with labels.
+    classes
+        Their classes.
+    tokens
+        The tokenizer.
+    positions
+        The most tokens the model takes; None for no limit.
+
+    Raises
+    ------
+    ConfigurationError
+        If a text has more tokens than the model has positions.
+    """
+
+    def __init__(
+        self, examples: Examples, classes: Classes, tokens: Tokenizer, positions: int | None
+    ) -> None:
+        rows = tokens.encode([str(text) for text in examples.inputs])
+        self._flat = np.concatenate([np.empty(0, np.int32), *rows])
+        self._ends = np.cumsum([len(row) for row in rows], dtype=np.int64)
+        self._pad = tokens.pad
+        known = {text: number for number, text in enumerate(classes.texts)}
+        self.labels = np.array([known[label] for label in examples.labels], dtype=np.int64)
+        self.longest = max(map(len, rows), default=0)
+        check_positions(self.longest, positions)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> Batch:
+        return {name: values[0] for name, values in self.__getitems__([index]).items()}
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        rows = [self._row(index) for index in indices]
+        lengths = {len(row) for row in rows}
+        batch = {"labels": torch.from_numpy(self.labels[list(indices)])}
+        if len(lengths) == 1:
+            batch["input_ids"] = torch.from_numpy(np.stack(rows).astype(np.int64))
+            return batch
+        tokens = np.full((len(rows), max(lengths)), self._pad, dtype=np.int64)
+        mask = np.zeros(tokens.shape, dtype=np.int64)
+        for number, row in enumerate(rows):
+            tokens[number, : len(row)] = row
+            mask[number, : len(row)] = 1
+        return batch | {
+            "input_ids": torch.from_numpy(tokens),
+            "attention_mask": torch.from_numpy(mask),
+        }
+
+    def _row(self, index: int) -> Any:
+        start = self._ends[index - 1] if index else 0
+        return self._flat[start : self._ends[index]]
+
+
+class FreshBatches(Dataset[Batch]):
+    """Rows that each step draws afresh; row ``index`` belongs to step ``index // batch_size``.
+
+    Parameters
+    ----------
+    fresh
+        Draws the rows of a step.
+    steps
+        How many steps there are.
+    classes, tokens, positions
+        As for `EncodedRows`.
+    """
+
+    def __init__(
+        self,
+        fresh: FreshRows,
+        steps: int,
+        classes: Classes,
+        tokens: Tokenizer,
+        positions: int | None,
+    ) -> None:
+        self.fresh = fresh
+        self._steps = steps
+        self._how = (classes, tokens, positions)
+        self._last: tuple[int, EncodedRows] | None = None
+
+    def __len__(self) -> int:
+        return self._steps * self.fresh.batch_size
+
+    def __getitem__(self, index: int) -> Batch:
+        return {name: values[0] for name, values in self.__getitems__([index]).items()}
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        size = self.fresh.batch_size
+        parts = []
+        for step in dict.fromkeys(index // size for index in indices):
+            rows = self._step(step)
+            parts.append(rows.__getitems__([i % size for i in indices if i // size == step]))
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+    def _step(self, step: int) -> EncodedRows:
+        if self._last is None or self._last[0] != step:
+            self._last = (step, EncodedRows(self.fresh.step(step), *self._how))
+        return self._last[1]
+
+
+class RecentRows(Dataset[Batch]):
+    """The rows of the last epoch of fresh ones: what the model has just been trained on.
+
+    Parameters
+    ----------
+    source
+        The fresh rows.
+    rows
+        Rows of an epoch.
+    """
+
+    def __init__(self, source: FreshBatches, rows: int) -> None:
+        self._source = source
+        self._rows = rows
+        self.first = 0
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def __getitem__(self, index: int) -> Batch:
+        return self._source[self.first + index]
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        return self._source.__getitems__([self.first + index for index in indices])
+
+
+def as_batch(batch: Any) -> Batch:
+    """Return a batch as it is: the rows above come as whole batches."""
+    return dict(batch)
+
+
+def check_positions(longest: int, positions: int | None) -> None:
+    """Refuse texts with more tokens than the model has positions."""
+    if positions is not None and longest > positions:
+        raise ConfigurationError(
+            f"the longest input has {longest:,} tokens and the model {positions:,} positions: "
+            "give shorter inputs, or, from scratch, a larger --context-length"
+        )

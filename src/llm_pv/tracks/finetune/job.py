@@ -1,0 +1,301 @@
+"""One job: a model trained on rows and tested, with everything it leaves in its folder."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from llm_pv.errors import LLMPVError, RunError
+from llm_pv.models.hub import is_out_of_memory
+from llm_pv.runs.directory import RunDirectory
+from llm_pv.runs.job_folder import JobFolder, finished_row, read_job
+from llm_pv.runs.remote_records import Results
+from llm_pv.tracks.finetune.measures import Observer
+from llm_pv.tracks.finetune.preparation import Preparation, prepare
+from llm_pv.tracks.finetune.process_group import ProcessGroup
+from llm_pv.tracks.finetune.request import Job
+from llm_pv.tracks.finetune.results import (
+    Recorder,
+    failure_row,
+    metrics_of,
+    summary_row,
+    transfer_record,
+    write_predictions,
+)
+from llm_pv.tracks.finetune.rows import Rows
+
+if TYPE_CHECKING:
+    from llm_pv.tracks.finetune.assembly import Assembly
+    from llm_pv.tracks.finetune.training import Watch
+
+_LIBRARIES = ("transformers", "accelerate", "peft", "huggingface_hub", "torch")
+
+_SMALL = 2_000_000
+
+
+def is_finished(job: Job) -> bool:
+    """Tell whether the folder of a job holds its results already."""
+    if finished_row(job.around.out) is None:
+        return False
+    options, _ = read_job(job.around.out)
+    asked = job.options()
+    # What "automatic" came to is known to the job that ran.
+    asked["precision"] = asked["precision"] or options.get("precision")
+    return options == asked
+
+
+def run_job(job: Job, observer: Observer | None = None) -> dict[str, Any]:
+    """Train and test a model, going on where an earlier run of the job was cut off.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    observer
+        Hears how it goes.
+
+    Returns
+    -------
+    dict
+        What ``metrics.json`` holds, with ``already_finished`` where an earlier run did it all.
+
+    Raises
+    ------
+    ConfigurationError
+        If an option cannot work, or the model does not fit in memory.
+    DataError
+        If rows cannot be drawn or read.
+    RunError
+        If the folder cannot be used, or memory ran out during training.
+    """
+    world = ProcessGroup.here()
+    prepared = prepare(job, world)
+    out = job.around.out
+    if not world.first:
+        if finished_row(out) is None:
+            _train(job, prepared, None, Observer())
+        return read_job(out)[1]
+    with RunDirectory(out, prepared.options) as run:
+        if run.finished(job.rows.cell):
+            return read_job(out)[1] | {"already_finished": True}
+        return do_job(job, prepared, run, observer or Observer())
+
+
+def do_job(job: Job, prepared: Preparation, run: Results, observer: Observer) -> dict[str, Any]:
+    """Train and test a model that is not finished; the error that ends the job is recorded.
+
+    Parameters
+    ----------
+    job, prepared
+        What to do, checked.
+    run
+        Where the results go, besides the files of the job's folder.
+    observer
+        Hears how it goes.
+
+    Raises
+    ------
+    DataError, RunError
+        As for `run_job`.
+    """
+    folder = JobFolder(job.around.out)
+    folder.write_config(prepared.options)
+    try:
+        with _library_messages(folder.log_file):
+            return _train(job, prepared, run, observer)
+    except Exception as error:
+        record_failure(job, error, run)
+        raise
+
+
+def record_failure(job: Job, error: Exception, run: Results) -> None:
+    """Write the row of a job that an error ended."""
+    known = isinstance(error, LLMPVError)
+    reason = str(error) if known else f"{type(error).__name__}: {error}"
+    run.finish(job.rows.cell, failure_row(job, " ".join(reason.split())))
+
+
+def _train(
+    job: Job, prepared: Preparation, run: Results | None, observer: Observer
+) -> dict[str, Any]:
+    _take_no_folder_for_a_package()
+    from llm_pv.tracks.finetune.assembly import assemble
+
+    rows = prepared.rows or job.rows.load(job.training.batch_size)
+    folder = JobFolder(job.around.out)
+    recorder = Recorder(job, prepared, observer, folder if run is not None else None)
+    for warning in rows.warnings:
+        recorder.told(warning)
+    out = job.around.out if run is None else run.path
+    with _errors_in_one_line(job, out), _threads(prepared):
+        assembly = assemble(job, prepared, rows, folder, recorder)
+        recorder.begun(assembly)
+        with _stopping(assembly.trainer.watch, prepared.world):
+            _fit(assembly)
+            metrics = metrics_of(job, prepared, rows, assembly)
+            if run is not None:
+                _finish(job, rows, assembly, metrics, run)
+    if run is not None:
+        recorder.ended(metrics)
+    return metrics
+
+
+def _finish(
+    job: Job, rows: Rows, assembly: "Assembly", metrics: dict[str, Any], run: Results
+) -> None:
+    """Write everything a finished job leaves."""
+    folder, predictions = JobFolder(job.around.out), assembly.trainer.predictions
+    assert predictions is not None
+    folder.write_metrics(metrics)
+    write_predictions(job, rows, predictions, run)
+    if job.around.save_model:
+        _keep_model(assembly, folder)
+    if (elsewhere := transfer_record(metrics)) is not None:
+        run.add_transfer(job.rows.cell, elsewhere)
+    run.finish(job.rows.cell, summary_row(job, rows, metrics))
+    folder.remove_checkpoints()
+
+
+def _take_no_folder_for_a_package() -> None:
+    """Keep transformers from taking the folder of data sets for the package `datasets`.
+
+    It asks once whether there is such a package, and a folder of that name beside the script or in
+    the working directory looks like one.
+    """
+    spec = find_spec("datasets")
+    if spec is None or spec.origin is not None or "transformers.trainer" in sys.modules:
+        return
+    from transformers.utils.import_utils import is_datasets_available
+
+    absent: dict[str, Any] = {"datasets": None}  # how Python notes a package that is not there
+    sys.modules.update(absent)
+    try:
+        is_datasets_available.cache_clear()
+        is_datasets_available()
+    finally:
+        del sys.modules["datasets"]
+
+
+def _fit(assembly: "Assembly") -> None:
+    trainer, checkpoint = assembly.trainer, assembly.checkpoint
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    if trainer.watch.stop and trainer.state.global_step < assembly.plan.steps:
+        raise KeyboardInterrupt
+
+
+def _keep_model(assembly: "Assembly", folder: JobFolder) -> None:
+    from llm_pv.tracks.finetune.building import ModelTokens
+    from llm_pv.tracks.finetune.tokens import CharacterTokens
+
+    assembly.trainer.save_model(str(folder.model))
+    if isinstance(assembly.tokens, ModelTokens):
+        assembly.tokens.tokenizer.save_pretrained(str(folder.model))
+    elif isinstance(assembly.tokens, CharacterTokens):
+        folder.write_vocabulary(assembly.tokens.alphabet)
+
+
+def _is_of_compiler(error: Exception) -> bool:
+    from torch._dynamo.exc import BackendCompilerFailed
+
+    return isinstance(error, BackendCompilerFailed)
+
+
+@contextmanager
+def _errors_in_one_line(job: Job, out: Path) -> Iterator[None]:
+    """Turn a failed allocation or compilation into one line; what was measured stays on disk."""
+    try:
+        yield
+    except LLMPVError:
+        raise
+    except Exception as error:
+        if job.training.compile and _is_of_compiler(error):
+            raise RunError(
+                f"torch.compile failed ({str(error).strip().splitlines()[0][:200]}): install what "
+                "it asks for, or leave --compile out"
+            ) from error
+        if not is_out_of_memory(error):
+            raise
+        raise RunError(
+            "memory ran out: give a smaller --batch-size or --eval-batch-size, --checkpointing on, "
+            f"or a smaller model; {out} keeps what was measured until then"
+        ) from error
+
+
+@contextmanager
+def _threads(prepared: Preparation) -> Iterator[None]:
+    """Compute small models on one core: threads that wait for each other cost them more.
+
+    On two cores busy with other work a tiny model took 30 times longer on both than on one.
+    """
+    import torch
+
+    small = prepared.device == "cpu" and prepared.load.parameters < _SMALL
+    before = torch.get_num_threads()
+    if small and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _stopping(watch: "Watch", world: ProcessGroup) -> Iterator[None]:
+    """End after the step under way, with a checkpoint, when told to stop once.
+
+    After the last step nothing but evaluating and writing is left, and the job is finished.
+    Processes side by side would not stop at the same step, so there a signal ends them at once.
+    """
+    if world.size > 1 or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    before: dict[int, Any] = {}
+
+    def stop(number: int, _: FrameType | None) -> None:
+        watch.stop = True
+        signal.signal(number, before[number])
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for restored, handler in before.items():
+            signal.signal(restored, handler)
+
+
+@contextmanager
+def _library_messages(path: Path) -> Iterator[None]:
+    """Send what libraries log to a file, and keep their progress bars off the terminal."""
+    from transformers.utils import logging as messages
+
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    bars = messages.is_progress_bar_enabled()
+    disable_bars: Callable[[], None] = messages.disable_progress_bar
+    enable_bars: Callable[[], None] = messages.enable_progress_bar
+    messages.disable_default_handler()
+    disable_bars()
+    loggers = [logging.getLogger(name) for name in _LIBRARIES]
+    propagated = [logger.propagate for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger, before in zip(loggers, propagated, strict=True):
+            logger.removeHandler(handler)
+            logger.propagate = before
+        handler.close()
+        messages.enable_default_handler()
+        if bars:
+            enable_bars()

@@ -1,0 +1,249 @@
+"""What a user asks for: a model, rows, and how it is trained."""
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from llm_pv.errors import ConfigurationError
+from llm_pv.models.hub import fingerprint
+from llm_pv.tracks.finetune.architectures import Architecture, architecture
+from llm_pv.tracks.finetune.rows import RowSource
+
+Precision = Literal["bf16", "fp16", "fp32"]
+
+PRECISIONS = ("bf16", "fp16", "fp32")
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """Which model is trained, and which part of it.
+
+    Parameters
+    ----------
+    name
+        As for `architecture`.
+    config_file
+        A transformers ``config.json`` for a model from scratch.
+    vocab_size, context_length
+        Tokens and positions of a model from scratch; None for what the rows need.
+    layers
+        How many of the top layers are trained, besides the last norm and the head; None for all
+        parameters.
+    lora_rank
+        The rank of low-rank adapters, trained in place of the weights; None for none.
+    """
+
+    name: str = "qwen1.7B"
+    config_file: Path | None = None
+    vocab_size: int | None = None
+    context_length: int | None = None
+    layers: int | None = None
+    lora_rank: int | None = None
+
+    def architecture(self) -> Architecture:
+        """Return the model asked for.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is none, or an option does not go with it.
+        """
+        found = architecture(self.name, self.config_file)
+        for option, size, least in (
+            ("--vocab-size", self.vocab_size, 1),
+            ("--context-length", self.context_length, 1),
+            ("--num-layers-to-finetune", self.layers, 0),
+            ("--lora-rank", self.lora_rank, 1),
+        ):
+            if size is not None and size < least:
+                raise ConfigurationError(f"{option} is {size}; give {least} or more")
+        if self.lora_rank is not None and self.layers is not None:
+            raise ConfigurationError(
+                "--lora-rank adapts every layer and --num-layers-to-finetune unfreezes some: "
+                "give one of them"
+            )
+        for option, size, own in (
+            ("--vocab-size", self.vocab_size, "vocabulary"),
+            ("--context-length", self.context_length, "positions"),
+        ):
+            if found.pretrained and size is not None:
+                raise ConfigurationError(
+                    f"{option}: {found.name} is pretrained and brings its own {own}; leave it out"
+                )
+        total = found.config.get("num_hidden_layers")
+        if self.layers is not None and isinstance(total, int) and self.layers > total:
+            raise ConfigurationError(
+                f"--num-layers-to-finetune is {self.layers}, {found.name} has {total} layers"
+            )
+        return found
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the weights come from a folder of this machine."""
+        source = self.architecture().pretrained
+        return bool(source) and Path(source).is_dir()
+
+    @property
+    def method(self) -> str:
+        """The method as the summary names it."""
+        if self.lora_rank is not None:
+            return "lora"
+        return "fine-tune" if self.architecture().pretrained else "from-scratch"
+
+    def record(self) -> dict[str, Any]:
+        """Return the request as plain JSON values, a configuration file by what is in it."""
+        return {
+            "model": self.name,
+            "config": dict(self.architecture().config) if self.config_file else None,
+            "weights": fingerprint(self.architecture().pretrained) if self.is_folder else "",
+            "vocab_size": self.vocab_size,
+            "context_length": self.context_length,
+            "num_layers_to_finetune": self.layers,
+            "lora_rank": self.lora_rank,
+        }
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """How a model is trained; the defaults are the published ones.
+
+    Parameters
+    ----------
+    learning_rate, final_learning_rate
+        A cosine leads from the first to the second over all steps.
+    weight_decay
+        Of AdamW, on every trained parameter.
+    batch_size
+        Rows of a step, over all processes.
+    epochs
+        Passes over the training rows.
+    clip
+        The norm gradients are cut to.
+    precision
+        ``bf16`` and ``fp16`` run matrix products under autocast with weights and optimizer in
+        float32; None takes bf16 on a GPU that has it and fp32 elsewhere.
+    evaluate_every
+        Epochs from one evaluation to the next.
+    seed
+        Draws initial weights and the order of rows.
+    compile
+        Whether torch.compile is used.
+    checkpointing
+        Whether activations are computed again instead of kept: ``auto`` only where memory asks.
+    """
+
+    learning_rate: float = 1e-5
+    final_learning_rate: float = 1e-6
+    weight_decay: float = 1e-5
+    batch_size: int = 20
+    epochs: int = 200
+    clip: float = 1.0
+    precision: Precision | None = None
+    evaluate_every: int = 10
+    seed: int = 42
+    compile: bool = False
+    checkpointing: Literal["auto", "on", "off"] = "auto"
+
+    def __post_init__(self) -> None:
+        numbers = {
+            "--lr": (self.learning_rate, self.learning_rate > 0),
+            "--eta-min": (
+                self.final_learning_rate,
+                0 <= self.final_learning_rate <= self.learning_rate,
+            ),
+            "--weight-decay": (self.weight_decay, self.weight_decay >= 0),
+            "--batch-size": (self.batch_size, self.batch_size > 0),
+            "--n-epochs": (self.epochs, self.epochs > 0),
+            "--clip": (self.clip, self.clip > 0),
+            "--eval-every": (self.evaluate_every, self.evaluate_every > 0),
+            "--seed": (self.seed, 0 <= self.seed < 2**32),
+        }
+        for option, (value, fine) in numbers.items():
+            if not fine or not math.isfinite(value):
+                least = (
+                    f"from 0 to --lr ({self.learning_rate})"
+                    if option == "--eta-min"
+                    else {
+                        "--weight-decay": "0 or more",
+                        "--seed": f"from 0 to {2**32 - 1}",
+                    }.get(option, "above 0")
+                )
+                raise ConfigurationError(f"{option} is {value}; give a number {least}")
+        if self.precision is not None and self.precision not in PRECISIONS:
+            raise ConfigurationError(
+                f"--precision is {self.precision!r}; choose {', '.join(PRECISIONS)}"
+            )
+
+    def record(self) -> dict[str, Any]:
+        """Return everything that decides the result, as plain JSON values and published names."""
+        names = {"learning_rate": "lr", "final_learning_rate": "eta_min", "epochs": "n_epochs",
+                 "evaluate_every": "eval_every"}  # fmt: skip
+        return {names.get(key, key): value for key, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where a job runs and what it leaves behind; nothing here decides its figures.
+
+    Parameters
+    ----------
+    out
+        The results folder.
+    device
+        ``auto``, ``cpu`` or ``cuda``, the latter perhaps with a number.
+    report_to
+        ``tensorboard``, ``wandb``, ``mlflow`` or ``none``.
+    checkpoint_minutes
+        The least time between two checkpoints; 0 for one at every evaluation.
+    eval_batch_size
+        Rows of a step of evaluation; None for what fits.
+    save_model
+        Whether the trained model is kept.
+    """
+
+    out: Path
+    device: str = "auto"
+    report_to: Literal["tensorboard", "wandb", "mlflow", "none"] = "tensorboard"
+    checkpoint_minutes: float = 10.0
+    eval_batch_size: int | None = None
+    save_model: bool = False
+
+    def __post_init__(self) -> None:
+        if not (self.device in {"auto", "cpu", "cuda"} or self.device.startswith("cuda:")):
+            raise ConfigurationError(
+                f"--device is {self.device!r}; choose auto, cpu, cuda or cuda:0"
+            )
+        if not self.checkpoint_minutes >= 0:
+            raise ConfigurationError(
+                f"--checkpoint-minutes is {self.checkpoint_minutes}; give 0 or more"
+            )
+        if self.eval_batch_size is not None and self.eval_batch_size < 1:
+            raise ConfigurationError(f"--eval-batch-size is {self.eval_batch_size}; give 1 or more")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A model, rows, and how the one is trained on the other.
+
+    Parameters
+    ----------
+    model, rows, training
+        What was asked for.
+    around
+        Where it runs.
+    """
+
+    model: ModelRequest
+    rows: RowSource
+    training: TrainingRequest
+    around: Surroundings
+
+    def options(self) -> dict[str, Any]:
+        """Return everything that decides the results, as plain JSON values."""
+        return {
+            "command": "finetune",
+            **self.model.record(),
+            **self.rows.record(),
+            **self.training.record(),
+        }

@@ -1,0 +1,231 @@
+"""What a job has measured: on the terminal, in ``metrics.json``, in the summary."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from llm_pv.erm.learned import exact_interval
+from llm_pv.erm.scoring import majority_label, score_predictions
+from llm_pv.runs.directory import FAILED
+from llm_pv.runs.job_folder import JobFolder
+from llm_pv.runs.remote_records import Results
+from llm_pv.tracks.finetune.measures import Observer
+from llm_pv.tracks.finetune.preparation import Preparation
+from llm_pv.tracks.finetune.request import Job
+from llm_pv.tracks.finetune.rows import Rows
+
+if TYPE_CHECKING:
+    from llm_pv.tracks.finetune.assembly import Assembly
+    from llm_pv.tracks.finetune.measures import Measures
+
+TRACK = "finetune"
+
+
+class Recorder(Observer):
+    """Passes on what a job tells, writes it down, and keeps ``metrics.json`` up to date.
+
+    Parameters
+    ----------
+    job, prepared
+        The job.
+    observer
+        Who else hears it.
+    folder
+        Where it is written; None in all processes but the first.
+    """
+
+    def __init__(
+        self, job: Job, prepared: Preparation, observer: Observer, folder: JobFolder | None
+    ) -> None:
+        self._job = job
+        self._prepared = prepared
+        self._observer = observer
+        self._folder = folder
+        self._measures: Measures | None = None
+
+    def begun(self, assembly: "Assembly") -> None:
+        """Tell what begins."""
+        self._measures = assembly.trainer.watch.measures
+        parameters, trained = assembly.parameters
+        prepared, plan = self._prepared, assembly.plan
+        self.told(
+            f"{prepared.architecture.name}: {parameters:,} parameters, {trained:,} trained, "
+            f"{prepared.precision} on {prepared.device}"
+            + (", activations computed again" if plan.checkpointing else "")
+            + f"; about {prepared.load.text()}"
+        )
+        if assembly.done:
+            self.told(f"going on after step {assembly.done:,} of {plan.steps:,}")
+        self._observer.started(self._job.rows.name, plan.steps, assembly.done)
+
+    def stepped(self, step: int) -> None:
+        """Pass it on."""
+        self._observer.stepped(step)
+
+    def told(self, line: str) -> None:
+        """Pass it on, write it down, and what was measured as well."""
+        self._observer.told(line)
+        if self._folder is not None:
+            self._folder.tell(line)
+            if self._measures is not None and self._measures.evaluations:
+                self._folder.write_metrics(_so_far(self._measures) | {"status": "running"})
+
+    def ended(self, metrics: dict[str, Any]) -> None:
+        """Tell the result."""
+        if metrics["train_loss"] is None or metrics["test_loss"] is None:
+            self.told_only(
+                "warning: the training diverged, its loss is no number any more: give a smaller "
+                "--lr, or a smaller --clip"
+            )
+        self.told_only(
+            f"test accuracy {metrics['test_accuracy']:.2%} on {metrics['test_rows']:,} rows "
+            f"(majority {metrics['majority_accuracy']:.2%})"
+        )
+
+    def told_only(self, line: str) -> None:
+        """Pass a line on and write it down; the metrics are final."""
+        self._observer.told(line)
+        if self._folder is not None:
+            self._folder.tell(line)
+
+
+def metrics_of(job: Job, prepared: Preparation, rows: Rows, assembly: "Assembly") -> dict[str, Any]:
+    """Return everything a finished job measured, as plain JSON values."""
+    trainer, measures = assembly.trainer, assembly.trainer.watch.measures
+    assert trainer.predictions is not None
+    score = score_predictions(_texts(trainer.predictions, rows), rows.test.labels)
+    majority = majority_label(rows.train.labels or rows.test.labels)
+    low, high = exact_interval(score) or (None, None)
+    parameters, trained = assembly.parameters
+    return {
+        **_so_far(measures),
+        "status": "done",
+        "test_accuracy": score.accuracy,
+        "test_balanced_accuracy": score.balanced_accuracy,
+        "test_accuracy_low": low,
+        "test_accuracy_high": high,
+        "majority_accuracy": sum(label == majority for label in rows.test.labels) / len(rows.test),
+        **_elsewhere(rows, assembly),
+        **_times(job, rows, assembly),
+        "parameters": parameters,
+        "trained_parameters": trained,
+        "device": prepared.device,
+        "precision": prepared.precision,
+        "processes": prepared.world.size,
+        "memory": prepared.load.record(),
+    }
+
+
+def transfer_record(metrics: dict[str, Any]) -> dict[str, Any] | None:
+    """Return how a finished job did at another length, as all tracks record it."""
+    there = metrics["other_length"]
+    if there is None:
+        return None
+    return {
+        "sampler_there": there["sampler"],
+        "length_there": there["length"],
+        "rows": there["rows"],
+        "errors": round(there["rows"] * (1 - there["test_accuracy"])),
+        "accuracy": there["test_accuracy"],
+        "status": "done",
+        "reason": "",
+    }
+
+
+def summary_row(job: Job, rows: Rows, metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of a finished job in the summary that all tracks share."""
+    return _naming_columns(job) | {
+        "train_size": metrics["train_rows"],
+        "validation_size": 0,
+        "test_size": len(rows.test),
+        "accuracy": metrics["test_accuracy"],
+        "low": metrics["test_accuracy_low"],
+        "high": metrics["test_accuracy_high"],
+        "learn_seconds": metrics["learn_seconds"],
+        "test_seconds": metrics["test_seconds"],
+        "cost_usd": 0.0,
+        "status": "done",
+    }
+
+
+def failure_row(job: Job, reason: str) -> dict[str, Any]:
+    """Return the row of a job that an error ended."""
+    return _naming_columns(job) | {"status": FAILED, "reason": reason}
+
+
+def write_predictions(
+    job: Job, rows: Rows, predictions: npt.NDArray[np.int64], run: Results
+) -> None:
+    """Write what was predicted for each test row."""
+    run.write_predictions(
+        job.rows.cell,
+        ("row", "label", "prediction"),
+        (
+            {"row": number, "label": label, "prediction": guess}
+            for number, (label, guess) in enumerate(
+                zip(rows.test.labels, _texts(predictions, rows), strict=True)
+            )
+        ),
+    )
+
+
+def _texts(predictions: npt.NDArray[np.int64], rows: Rows) -> list[str]:
+    return [rows.classes.texts[number] for number in predictions.tolist()]
+
+
+def _so_far(measures: "Measures") -> dict[str, Any]:
+    last = measures.evaluations[-1]
+    return {
+        "status": "",
+        "epoch": last.epoch,
+        "step": last.step,
+        "loss": last.loss,
+        "train_loss": last.train_loss,
+        "train_accuracy": last.train_accuracy,
+        "test_loss": last.test_loss,
+        "test_accuracy": last.test_accuracy,
+        "seconds_to_train_accuracy_1": measures.seconds_to_fit(),
+        "evaluations": measures.record()["evaluations"],
+    }
+
+
+def _times(job: Job, rows: Rows, assembly: "Assembly") -> dict[str, Any]:
+    measures = assembly.trainer.watch.measures
+    learn, test = measures.elapsed(), measures.evaluations[-1].test_seconds
+    learned = assembly.plan.steps * job.training.batch_size if rows.fresh else len(rows.train)
+    return {
+        "train_rows": learned,
+        "test_rows": len(rows.test),
+        "learn_seconds": round(learn, 3),
+        "test_seconds": round(test, 3),
+        "learn_seconds_a_sample": learn / learned,
+        "test_seconds_a_sample": test / len(rows.test),
+    }
+
+
+def _elsewhere(rows: Rows, assembly: "Assembly") -> dict[str, Any]:
+    """Test at the other length, if there is one."""
+    if rows.longer is None or assembly.sets.longer is None:
+        return {"other_length": None}
+    outcome = assembly.trainer.predict(assembly.sets.longer, metric_key_prefix="test")
+    right = np.asarray(outcome.predictions) == assembly.sets.longer.labels
+    return {
+        "other_length": {
+            "length": len(rows.longer.inputs[0]),
+            "sampler": rows.sampler,
+            "rows": len(rows.longer),
+            "test_accuracy": float(right.mean()),
+        }
+    }
+
+
+def _naming_columns(job: Job) -> dict[str, Any]:
+    return {
+        "track": TRACK,
+        "method": job.model.method,
+        "model": job.model.name,
+        "name": job.rows.name,
+        "seed": job.rows.seed,
+        "train_size": job.rows.train_size,
+    }

@@ -1,0 +1,361 @@
+"""The rows a model is trained and tested on, from a task or from a user's file."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Protocol
+
+from llm_pv.data.examples import Classes, Examples, Input, Splits
+from llm_pv.data.store import row_text
+from llm_pv.errors import ConfigurationError
+from llm_pv.runs.cells import Cell
+from llm_pv.tasks import SamplerName, Task
+from llm_pv.tasks.drawing import Sizes, Source, draw
+from llm_pv.tasks.loading import load_task
+from llm_pv.tasks.task import CHARACTERS
+from llm_pv.tracks.finetune.memory import GIB, free_memory
+from llm_pv.tracks.finetune.online_rows import FreshRows
+from llm_pv.tracks.finetune.warmup import WARM_UP, known_task
+
+_ROW_BYTES = 250
+"""What a row takes besides its characters and tokens: Python's own for text, label and set."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows ready to be tokenised.
+
+    Parameters
+    ----------
+    train, test
+        Texts with their labels; there are no training rows where each step draws fresh ones.
+    classes
+        The classes of both.
+    alphabet
+        Characters known to occur beyond those of the training rows.
+    longer
+        Test rows of another length; None without.
+    sampler
+        How rows were drawn, empty for a user's.
+    fresh
+        Draws the rows of a step; None where the training rows are fixed.
+    warnings
+        What the user should know of how the rows came about.
+    """
+
+    train: Examples
+    test: Examples
+    classes: Classes
+    alphabet: str = ""
+    longer: Examples | None = None
+    sampler: str = ""
+    fresh: FreshRows | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def longest(self) -> int:
+        """The most characters of any row."""
+        parts = [self.train, self.test, *([self.longer] if self.longer else [])]
+        return max((len(text) for part in parts for text in part.inputs), default=0)
+
+
+class RowSource(Protocol):
+    """Where rows come from: a benchmark task, or a user's file."""
+
+    @property
+    def name(self) -> str:
+        """What the rows are called."""
+
+    @property
+    def cell(self) -> Cell:
+        """The cell of the summary."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of the summary."""
+
+    @property
+    def train_size(self) -> int | None:
+        """Training rows asked for, which are an epoch; None for as many as there are."""
+
+    @property
+    def longest(self) -> int | None:
+        """The most characters of any row, None if that shows only once they are read."""
+
+    def load(self, batch_size: int) -> Rows:
+        """Draw or read the rows."""
+
+    def record(self) -> dict[str, Any]:
+        """Return everything the rows depend on, as plain JSON values."""
+
+
+@dataclass(frozen=True)
+class TaskRows:
+    """Rows of a benchmark task.
+
+    Parameters
+    ----------
+    function
+        The task's id or name.
+    length
+        The length of the inputs; None for the task's own.
+    sampler
+        ``"paper"`` or ``"hard"``.
+    train_size, test_size
+        Even numbers of rows, half of each class; the published comparison trains on 200, the rows
+        that other methods split into 100 training and 100 validation rows.
+    test_length
+        Another length to test at as well.
+    online
+        Whether each step draws fresh rows; `train_size` is then what an epoch counts.
+    seed, trial
+        The seed, and the independent repetition under it.
+    dataset_dir
+        Where data sets are stored and found again; None stores none.
+    table, raw_tables
+        As for `load_task`.
+    """
+
+    function: str
+    length: int | None = None
+    sampler: SamplerName = "paper"
+    train_size: int = 200
+    test_size: int = 10_000
+    test_length: int | None = None
+    online: bool = False
+    seed: int = 42
+    trial: int = 0
+    dataset_dir: Path | None = None
+    table: Path | None = None
+    raw_tables: bool = False
+
+    def check(self, batch_size: int) -> None:
+        """Refuse what cannot be drawn, before anything is.
+
+        Raises
+        ------
+        ConfigurationError
+            If the task does not allow the lengths, or sizes do not go together.
+        """
+        for length in filter(None, (self._length, self.test_length)):
+            self.task.check_length(length, self.sampler)
+        for option, size in (
+            ("--train-set-size", self.train_size),
+            ("--test-set-size", self.test_size),
+        ):
+            if size < 1:
+                raise ConfigurationError(
+                    f"{option} is {size}; at least one row of each class is needed"
+                )
+        Sizes(self.train_size, 0, self.test_size).check()
+        self._check_memory()
+        for option, value in (("--seed", self.seed), ("--trial", self.trial)):
+            if value < 0:
+                raise ConfigurationError(f"{option} {value} is negative: give 0 or more")
+        if self.test_length is not None and self._is_table:
+            raise ConfigurationError(
+                f"--test-sequence-length: {self.name} is a table, of one length"
+            )
+        if self.test_length is not None and not self.task.length_generalising:
+            raise ConfigurationError(
+                f"--test-sequence-length: {self.name} is another function at each length; "
+                "choose a task that means the same at all of them"
+            )
+        if self.online:
+            self._check_online(batch_size)
+
+    @cached_property
+    def task(self) -> Task:
+        """The task itself."""
+        return known_task(self.function)
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return self.task.name
+
+    @property
+    def cell(self) -> Cell:
+        """The cell of the summary."""
+        return Cell(self.task.id or self.task.name, self._length, self.sampler, self.trial)
+
+    @property
+    def longest(self) -> int | None:
+        """The most characters of any row; None for tables."""
+        return None if self._is_table else max(self._length, self.test_length or 0)
+
+    def load(self, batch_size: int) -> Rows:
+        """Draw the rows, or read them back from ``dataset_dir``."""
+        splits = self._splits(self._length, 0 if self.online else self.train_size)
+        longer = None
+        if self.test_length is not None and self.test_length != self._length:
+            longer = as_texts(self._splits(self.test_length, 0).test)
+        test = as_texts(splits.test)
+        fresh = None
+        if self.online:
+            fresh = FreshRows(
+                self._source(self._length), batch_size, frozenset(map(str, test.inputs))
+            )
+        return Rows(
+            train=as_texts(splits.train),
+            test=test,
+            classes=splits.classes,
+            alphabet=CHARACTERS[self.task.alphabet].decode("ascii"),
+            longer=longer,
+            sampler=self.sampler,
+            fresh=fresh,
+            warnings=splits.warnings,
+        )
+
+    def record(self) -> dict[str, Any]:
+        """Return everything the rows depend on, as plain JSON values."""
+        names = {
+            "function": "target_func",
+            "length": "sequence_length",
+            "train_size": "train_set_size",
+            "test_size": "test_set_size",
+            "test_length": "test_sequence_length",
+        }
+        values: dict[str, Any] = asdict(self) | {
+            "function": self.task.id or self.task.name,
+            "length": self._length,
+            "table": None if self.table is None else sha256(self.table.read_bytes()).hexdigest(),
+        }
+        del values["dataset_dir"]
+        return {names.get(key, key): value for key, value in values.items()}
+
+    @property
+    def _length(self) -> int:
+        return self.task.lengths.default[0] if self.length is None else self.length
+
+    @property
+    def _is_table(self) -> bool:
+        return self.task.alphabet == "table"
+
+    def _check_memory(self) -> None:
+        needed = 0 if self.online else self.train_size * (_ROW_BYTES + 6 * self._length)
+        if needed > (free := free_memory()):
+            raise ConfigurationError(
+                f"--train-set-size {self.train_size:,}: so many rows take about "
+                f"{needed / GIB:,.1f} GiB, and {free / GIB:,.1f} GiB are free; give fewer, or "
+                "--online, which keeps none"
+            )
+
+    def _check_online(self, batch_size: int) -> None:
+        if self._is_table:
+            raise ConfigurationError(f"--online: {self.name} is a table, there are no fresh rows")
+        if batch_size % 2:
+            raise ConfigurationError(
+                f"--online draws half of each class: give an even --batch-size, not {batch_size}"
+            )
+        if self.train_size % batch_size:
+            raise ConfigurationError(
+                f"--online: an epoch of {self.train_size} fresh rows (--train-set-size) is no "
+                f"multiple of --batch-size {batch_size}; change either"
+            )
+
+    def _source(self, length: int) -> Source:
+        return Source(self.task, length, self.sampler, self.seed, self.trial)
+
+    def _splits(self, length: int, train_size: int) -> Splits:
+        if self.name in WARM_UP:
+            sizes = Sizes(train_size, 0, self.test_size)
+            return draw(self._source(length), sizes).splits(lambda row: row.decode("ascii"))
+        return load_task(
+            self.name,
+            length=length,
+            sampler=self.sampler,
+            train_size=train_size,
+            validation_size=0,
+            test_size=self.test_size,
+            seed=self.seed,
+            trial=self.trial,
+            dataset_dir=self.dataset_dir,
+            table=self.table,
+            raw_tables=self.raw_tables,
+        )
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """A user's rows, read as ``llm-pv learn`` reads them.
+
+    Parameters
+    ----------
+    path
+        The file.
+    read
+        Reads and splits it. The model trains on training and validation rows together, as the
+        published comparison does, because nothing is selected on validation rows here; the test
+        rows are those of ``learn`` with the same options and seed.
+    seed
+        Drew the split.
+    """
+
+    path: str
+    read: Callable[[], Splits] = field(compare=False)
+    seed: int = 42
+    train_size: int | None = None
+    longest: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return "standard input" if self.path == "-" else Path(self.path).name
+
+    @property
+    def cell(self) -> Cell:
+        """The cell of the summary."""
+        return Cell(Path(self.name).stem)
+
+    def load(self, _: int) -> Rows:
+        """Read the rows."""
+        return self._rows
+
+    def record(self) -> dict[str, Any]:
+        """Return everything the rows depend on, as plain JSON values."""
+        rows = self._rows
+        return {
+            "data": self.name,
+            "classes": list(rows.classes.texts),
+            "train_set_size": len(rows.train),
+            "test_set_size": len(rows.test),
+            "rows_digest": [rows.train.digest(), rows.test.digest()],
+        }
+
+    @cached_property
+    def _rows(self) -> Rows:
+        splits = self.read()
+        parts = [as_texts(splits.train)]
+        if self.train_size is None:
+            parts.append(as_texts(splits.validation))
+        if not len(splits.test):
+            raise ConfigurationError(
+                f"{self.name} leaves no test rows: give --test-set-size or --test"
+            )
+        return Rows(
+            train=Examples(
+                [text for part in parts for text in part.inputs],
+                [label for part in parts for label in part.labels],
+            ),
+            test=as_texts(splits.test),
+            classes=splits.classes,
+            warnings=splits.warnings,
+        )
+
+
+def as_texts(examples: Examples) -> Examples:
+    """Return the same examples with every input as one text.
+
+    Examples
+    --------
+    >>> as_texts(Examples([{"age": 39.0, "job": "clerk"}], ["1"])).inputs
+    ['age:39,job:clerk']
+    """
+    return Examples([_text(item) for item in examples.inputs], examples.labels)
+
+
+def _text(item: Input) -> str:
+    return row_text(item) if isinstance(item, Mapping) else item

@@ -1,0 +1,318 @@
+"""Training with transformers' Trainer: what it lacks for this track, and no more."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import (
+    EvalPrediction,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from llm_pv.runs.job_folder import JobFolder
+from llm_pv.tracks.finetune.batches import EncodedRows, FreshBatches, RecentRows, as_batch
+from llm_pv.tracks.finetune.measures import Evaluation, Measures, Observer, finite
+from llm_pv.tracks.finetune.process_group import ProcessGroup
+from llm_pv.tracks.finetune.request import Precision, Surroundings, TrainingRequest
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a job is cut into steps.
+
+    Parameters
+    ----------
+    steps_an_epoch, steps
+        Steps of an epoch, and of the whole training.
+    rows, eval_rows
+        Rows a process has in a step of training and of evaluation.
+    checkpointing
+        Whether activations are computed again instead of kept.
+    """
+
+    steps_an_epoch: int
+    steps: int
+    rows: int
+    eval_rows: int
+    checkpointing: bool
+
+
+def training_arguments(
+    training: TrainingRequest,
+    around: Surroundings,
+    plan: Plan,
+    *,
+    device: str,
+    precision: Precision,
+    processes: int,
+    folder: JobFolder,
+    fresh: bool,
+) -> TrainingArguments:
+    """Return the Trainer's arguments for a job."""
+    on_cpu = device == "cpu"
+    return TrainingArguments(
+        output_dir=str(folder.checkpoints),
+        per_device_train_batch_size=plan.rows,
+        per_device_eval_batch_size=plan.eval_rows,
+        # Fresh rows are one long pass, so that row and step number go together.
+        num_train_epochs=1 if fresh else training.epochs,
+        train_sampling_strategy="sequential" if fresh else "random",
+        learning_rate=training.learning_rate,
+        lr_scheduler_type="cosine_with_min_lr",
+        lr_scheduler_kwargs={"min_lr": training.final_learning_rate},
+        weight_decay=training.weight_decay,
+        max_grad_norm=training.clip,
+        optim="adamw_torch_fused",
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        activation_checkpointing=plan.checkpointing,
+        use_cpu=on_cpu,
+        ddp_backend="gloo" if on_cpu and processes > 1 else None,
+        ddp_find_unused_parameters=False,
+        # Classification heads return a mean over rows; this would multiply it by the processes.
+        average_tokens_across_devices=False,
+        dataloader_pin_memory=not on_cpu,
+        remove_unused_columns=False,
+        # `Watch` says when to log, evaluate and save.
+        logging_strategy="no",
+        eval_strategy="no",
+        save_strategy="no",
+        logging_nan_inf_filter=False,  # it hides a loss gone wrong, and waits for the GPU at it
+        disable_tqdm=True,
+        report_to=[around.report_to] if around.report_to in {"wandb", "mlflow"} else "none",
+        seed=training.seed,
+        data_seed=training.seed,
+    )
+
+
+class Watch(TrainerCallback):
+    """Says when to log, evaluate and save, and keeps what was measured.
+
+    Parameters
+    ----------
+    training, plan
+        The job.
+    world
+        Its processes.
+    measures
+        What earlier runs of the job measured.
+    folder
+        Where checkpoints are declared complete.
+    observer
+        Hears how it goes.
+    recent
+        The training rows last seen, where they are fresh.
+    checkpoint_minutes
+        The least time between two checkpoints; 0 for one at every evaluation.
+    """
+
+    def __init__(
+        self,
+        training: TrainingRequest,
+        plan: Plan,
+        *,
+        world: ProcessGroup,
+        measures: Measures,
+        folder: JobFolder,
+        observer: Observer,
+        recent: RecentRows | None,
+        checkpoint_minutes: float,
+    ) -> None:
+        self.measures = measures
+        self.stop = False
+        self._training = training
+        self._between_saves = 60.0 * checkpoint_minutes
+        self._plan = plan
+        self._world = world
+        self._folder = folder
+        self._observer = observer
+        self._recent = recent
+        self._saved = time.monotonic()
+        self._logged = 0
+
+    def observe(self, observer: Observer) -> None:
+        """Let another observer hear how it goes."""
+        self._observer = observer
+
+    def on_train_begin(self, *told: Any, **_: Any) -> None:
+        """Start the clock."""
+        state: TrainerState = told[1]
+        self._logged = state.global_step
+        self.measures.start()
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        """Stop the clock: what is tested afterwards is no training."""
+        self.measures.stop()
+
+    def on_step_end(self, *told: Any, **_: Any) -> TrainerControl:
+        """Decide what happens after this step."""
+        state: TrainerState
+        control: TrainerControl
+        _, state, control = told
+        step, plan = state.global_step, self._plan
+        self._observer.stepped(step)
+        last = step == plan.steps
+        epoch_ends = step % plan.steps_an_epoch == 0
+        control.should_evaluate = last or (
+            epoch_ends and step // plan.steps_an_epoch % self._training.evaluate_every == 0
+        )
+        if self._recent is not None and control.should_evaluate:
+            first = (step - plan.steps_an_epoch) * self._training.batch_size
+            self._recent.first = max(0, first)
+        control.should_save = not last and (
+            self._due(step, evaluating=control.should_evaluate) or self.stop
+        )
+        # A checkpoint holds the losses until then, so that a resumed run tells the same.
+        control.should_log = epoch_ends or last or control.should_save
+        if self.stop and not last:
+            control.should_training_stop = True
+        return control
+
+    def on_log(self, *told: Any, logs: Mapping[str, Any] | None = None, **_: Any) -> None:
+        """Add up the losses since the last evaluation; what is logged is a mean over steps."""
+        if logs and "loss" in logs:
+            state: TrainerState = told[1]
+            total, count = self.measures.losses
+            steps, self._logged = state.global_step - self._logged, state.global_step
+            self.measures.losses = (total + steps * logs["loss"], count + steps)
+
+    def on_save(self, *told: Any, **_: Any) -> None:
+        """Declare the checkpoint complete."""
+        if self._world.first:
+            state: TrainerState = told[1]
+            self._folder.complete(state.global_step, self.measures.record())
+        self._saved = time.monotonic()
+
+    def evaluated(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Keep an evaluation."""
+        total, count = self.measures.losses
+        self.measures.losses = (0.0, 0)
+        entry = Evaluation(
+            epoch=math.ceil(step / self._plan.steps_an_epoch),
+            step=step,
+            loss=finite(total / count) if count else None,
+            train_loss=finite(metrics["eval_train_loss"]),
+            train_accuracy=metrics["eval_train_accuracy"],
+            test_loss=finite(metrics["eval_test_loss"]),
+            test_accuracy=metrics["eval_test_accuracy"],
+            seconds=round(self.measures.elapsed(), 3),
+            test_seconds=metrics["eval_test_runtime"],
+        )
+        self.measures.evaluations.append(entry)
+        self._observer.told(entry.text(self._training.epochs))
+
+    def _due(self, step: int, *, evaluating: bool) -> bool:
+        """Tell whether it is time to save; all processes come to the same answer."""
+        if self._world.size == 1:
+            if not self._between_saves:
+                return evaluating
+            return time.monotonic() - self._saved >= self._between_saves
+        if not (evaluating or step % 20 == 0):
+            return False
+        due = torch.tensor(float(time.monotonic() - self._saved >= self._between_saves))
+        if self._between_saves:
+            device = "cpu" if torch.distributed.get_backend() == "gloo" else "cuda"
+            due = due.to(device)
+            torch.distributed.broadcast(due, src=0)
+            return bool(due.item())
+        return evaluating
+
+
+class ClassifierTrainer(Trainer):
+    """The Trainer with a plain AdamW, and a clock that stands still while it evaluates.
+
+    Attributes
+    ----------
+    watch
+        Keeps what is measured.
+    predictions
+        The classes of the test rows at the last evaluation; None before the first.
+    latest
+        The classes of the rows looked at last.
+    """
+
+    watch: Watch
+    predictions: "np.ndarray[Any, Any] | None" = None
+    latest: "np.ndarray[Any, Any] | None" = None
+
+    def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
+        """Decay every parameter, as ``torch.optim.AdamW`` does and the published code did."""
+        return [name for name, _ in model.named_parameters()]
+
+    def evaluate(
+        self,
+        eval_dataset: Any = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> dict[str, float]:
+        """Evaluate on training and test rows with the clock stopped."""
+        if metric_key_prefix != "eval":
+            return super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
+        with self.watch.measures.paused():
+            metrics = super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
+            self.watch.evaluated(self.state.global_step, metrics)
+        self.predictions = self.latest  # the test rows come last
+        return metrics
+
+
+def make_trainer(
+    model: nn.Module,
+    arguments: TrainingArguments,
+    watch: Watch,
+    *,
+    train: EncodedRows | FreshBatches,
+    test: EncodedRows,
+    recent: RecentRows | None,
+    callbacks: list[TrainerCallback],
+) -> ClassifierTrainer:
+    """Return a trainer that evaluates on training and test rows, in this order."""
+    evaluated: dict[str, Any] = {"train": recent or train, "test": test}
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1  # a process drives one GPU; several are torchrun's business
+    collate: Callable[[list[Any]], dict[str, Any]] = as_batch
+    trainer: ClassifierTrainer
+
+    def accuracy(outcome: EvalPrediction) -> dict[str, float]:
+        trainer.latest = np.asarray(outcome.predictions)
+        return {"accuracy": float(np.mean(trainer.latest == outcome.label_ids))}
+
+    trainer = ClassifierTrainer(
+        model=model,
+        args=arguments,
+        data_collator=collate,
+        train_dataset=train,
+        eval_dataset=evaluated,
+        compute_metrics=accuracy,
+        preprocess_logits_for_metrics=_most_likely,
+        callbacks=[watch, *callbacks],
+    )
+    trainer.watch = watch
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def tensorboard_callback(folder: JobFolder) -> TrainerCallback:
+    """Return a callback that writes TensorBoard's events into a folder of the job."""
+    from torch.utils.tensorboard import SummaryWriter
+    from transformers.integrations import integration_utils
+
+    make_writer: Callable[..., Any] = SummaryWriter
+    make_callback: Callable[..., TrainerCallback] = integration_utils.TensorBoardCallback
+    return make_callback(make_writer(log_dir=str(folder.tensorboard)))
+
+
+def _most_likely(logits: Any, _: Any) -> torch.Tensor:
+    """Return the class of each row; logits of all rows would be gathered for nothing."""
+    scores = logits[0] if isinstance(logits, tuple) else logits
+    classes: torch.Tensor = scores.argmax(dim=-1)
+    return classes

@@ -1,0 +1,138 @@
+"""What is asked about: benchmark tasks or a user's rows, each with its examples and queries."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from llm_pv.data.examples import Examples, Splits
+from llm_pv.errors import ConfigurationError
+from llm_pv.runs.cells import Cell
+from llm_pv.tasks.loading import load_task
+from llm_pv.tracks.grid import GridRequest, Trial
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One data set: a task at a length, in one trial, or a user's rows.
+
+    Parameters
+    ----------
+    function, length, sampler, trial
+        Where it stands among others; length and sampler are empty for user rows.
+    name
+        What it is called.
+    alphabet
+        What its inputs are written in, where that is known.
+    load
+        Draws or reads its rows. Validation rows are not used.
+    skipped
+        Why it cannot be; empty if it can.
+    """
+
+    function: str
+    length: int | str
+    sampler: str
+    trial: int
+    name: str
+    alphabet: str
+    load: Callable[[], Splits]
+    skipped: str = ""
+
+    def cell(self, method: str, model: str) -> Cell:
+        """Return the cell of a run in which a model answers in one way."""
+        return Cell(self.function, self.length, self.sampler, self.trial, method, model)
+
+
+def task_problems(request: GridRequest, dataset_dir: Path | None) -> list[Problem]:
+    """Return the data sets of a grid of tasks; the validation size of the request is not used.
+
+    Raises
+    ------
+    ConfigurationError
+        If the request is invalid as a whole, or no cell of it can be.
+    """
+
+    def loader(trial: Trial) -> Callable[[], Splits]:
+        is_table = trial.task.alphabet == "table"
+        return lambda: load_task(
+            trial.task.name,
+            length=trial.length,
+            sampler=request.sampler,
+            train_size=request.train_size,
+            validation_size=0,
+            test_size=request.test_size,
+            seed=request.seed,
+            trial=trial.data_trial,
+            dataset_dir=dataset_dir,
+            strict_sizes=request.strict_sizes,
+            table=request.table if is_table else None,
+            raw_tables=request.raw_tables and is_table,
+        )
+
+    if request.test_size < 1:
+        raise ConfigurationError("test size 0: there is nothing to ask about")
+    return [
+        Problem(
+            trial.cell.function,
+            trial.length,
+            trial.cell.sampler,
+            trial.cell.trial,
+            trial.task.name,
+            trial.task.alphabet,
+            loader(trial),
+            trial.skipped,
+        )
+        for trial in request.plan()
+    ]
+
+
+def rows_problem(
+    splits: Splits, name: str, *, train_size: int, test_size: int, seed: int
+) -> Problem:
+    """Return a user's rows as a problem, at most so many of them drawn by the seed.
+
+    Raises
+    ------
+    ConfigurationError
+        If there are no test rows.
+    """
+    if not len(splits.test):
+        raise ConfigurationError(f"{name} has no test rows: there is nothing to ask about")
+    if min(train_size, test_size) < 1:
+        raise ConfigurationError("train and test size: give 1 or more")
+    drawn = replace(
+        splits,
+        train=_at_most(splits.train, train_size, seed),
+        validation=splits.validation.take([]),
+        test=_at_most(splits.test, test_size, seed),
+    )
+    alphabet = "table" if splits.columns and splits.types else ""
+    return Problem(Path(name).stem, "", "", 0, name, alphabet, lambda: drawn)
+
+
+def example_order(examples: Examples, order: int, seed: int) -> Examples:
+    """Return examples in one of their orders; the first is as they were drawn.
+
+    Examples
+    --------
+    >>> rows = Examples(["a", "b", "c"], ["0", "1", "1"])
+    >>> example_order(rows, 0, 7).inputs, sorted(example_order(rows, 1, 7).inputs)
+    (['a', 'b', 'c'], ['a', 'b', 'c'])
+    """
+    if order == 0:
+        return examples
+    return examples.take(_permutation(len(examples), (seed, order)))
+
+
+def _at_most(examples: Examples, most: int, seed: int) -> Examples:
+    if len(examples) <= most:
+        return examples
+    return examples.take(np.sort(_permutation(len(examples), (seed,))[:most]))
+
+
+def _permutation(count: int, entropy: Sequence[int]) -> "np.ndarray[tuple[int], np.dtype[np.intp]]":
+    # Sorting PCG64's raw integers, whose stream numpy promises to keep; its shuffles may change.
+    keys = np.random.PCG64(np.random.SeedSequence(entropy)).random_raw(count)
+    return np.argsort(keys, kind="stable")

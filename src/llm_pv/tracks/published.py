@@ -1,0 +1,73 @@
+"""Published figures, to stand beside measured ones and never to be mixed with them.
+
+``published_accuracy.csv`` holds test accuracies in percent as published by the authors of "LLM
+Priors for ERM over Programs" (arXiv 2510.14331) and in their repository, on the paper's sampler.
+``ROWS`` says of how many rows they are. None of them was measured here.
+"""
+
+import csv
+from functools import cache
+from importlib.resources import files
+
+SOURCE = "arXiv 2510.14331 and its repository; not measured here"
+
+ROWS = (
+    "All have 200 labelled rows. LLM-PV: 100 training and 100 validation rows, 10,000 test rows. "
+    "SGD and Fine-tune: 200 training rows, 10,000 test rows. ICL: 200 examples in the prompt, 100 "
+    "test prompts, so that a figure's 95% limits are up to 10 points either way. XGBoost and "
+    "TabPFN: 10,000 test rows; whether validation rows were fitted is not stated. MLAgentBench: "
+    "how rows were split, and how trials that failed were counted, is not stated."
+)
+"""The rows of the published figures, by kind of column, as far as they are stated."""
+
+LLM_PV_METHODS = (
+    "LLM-PV-GPT-5",
+    "LLM-PV-Gemini-3.1-Pro",
+    "LLM-PV-Qwen3-30B-A3B-Thinking",
+    "LLM-PV-DeepSeek-Coder-33B",
+    "LLM-PV-OLMo-3-32B",
+    "LLM-PV-GPT-5-no-tools",
+)
+"""The published LLM-PV figures, the first named among equals."""
+
+OTHER_METHODS = (
+    "XGBoost",
+    "SGD-1B",
+    "Fine-tune",
+    "ICL-30B",
+    "TabPFN",
+    "ICL-GPT-5",
+    "MLAgentBench-GPT-5",
+)
+"""The published methods that LLM-PV is compared with."""
+
+
+@cache
+def _figures() -> dict[tuple[str, int], dict[str, float]]:
+    text = files("llm_pv.tracks").joinpath("published_accuracy.csv").read_text("utf-8")
+    figures = {}
+    for row in csv.DictReader(text.splitlines()):
+        key = (row.pop("task"), int(row.pop("length")))
+        del row["function"], row["name"]
+        figures[key] = {method: round(float(percent) / 100, 4) for method, percent in row.items()}
+    return figures
+
+
+def published(function: str, length: int, sampler: str) -> dict[str, float]:
+    """Return the published test accuracies of a cell by method, as shares; often there are none.
+
+    Parameters
+    ----------
+    function
+        The task's id.
+    length
+        The length of the inputs.
+    sampler
+        Published figures are on the paper's sampler alone.
+
+    Examples
+    --------
+    >>> published("fn_h", 100, "paper")["XGBoost"], published("fn_h", 100, "hard")
+    (0.497, {})
+    """
+    return dict(_figures().get((function, length), {})) if sampler == "paper" else {}

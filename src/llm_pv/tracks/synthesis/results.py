@@ -1,0 +1,230 @@
+"""What a grid ends with: for each task, length and sampler, its trials taken together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from llm_pv.runs.directory import FAILED, RunDirectory
+from llm_pv.tracks.grid import Trial
+from llm_pv.tracks.published import SOURCE, published
+from llm_pv.tracks.synthesis.trials import transfer_targets
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A measured share over trials.
+
+    Parameters
+    ----------
+    mean
+        The mean.
+    deviation
+        The standard deviation with ``ddof=1``; None for a single trial.
+    trials
+        How many trials were measured.
+
+    Examples
+    --------
+    >>> Spread.of([0.5, 1.0])
+    Spread(mean=0.75, deviation=0.3535533905932738, trials=2)
+    """
+
+    mean: float
+    deviation: float | None
+    trials: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread | None":
+        """Return the spread of some values, None of none."""
+        if not values:
+            return None
+        return cls(mean(values), stdev(values) if len(values) > 1 else None, len(values))
+
+    def record(self) -> dict[str, Any]:
+        """Return the spread as plain JSON values."""
+        return {"mean": self.mean, "standard_deviation": self.deviation, "trials": self.trials}
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """One task at one length with one sampler, its trials taken together.
+
+    Parameters
+    ----------
+    function, name, length, sampler
+        The cell.
+    statuses
+        How many trials ended in each way.
+    reasons
+        Why trials were skipped, failed or found nothing, each reason once.
+    warnings
+        What the user should know of data sets and searches, each warning once.
+    test, validation
+        Accuracy of the selected programs; None without any.
+    attempts
+        Attempts used, a number for each trial that ended with a selection.
+    hard
+        Accuracy of the selected programs on data of the hard sampler; None if not measured.
+    other_lengths
+        Accuracy of the selected programs at other lengths.
+    published
+        Published test accuracies by method, as shares; not measured here.
+    learn_seconds, cost_usd
+        Sums over the trials; the cost is None where a price is not known.
+    """
+
+    function: str
+    name: str
+    length: int
+    sampler: str
+    statuses: dict[str, int]
+    reasons: tuple[str, ...]
+    warnings: tuple[str, ...]
+    test: Spread | None
+    validation: Spread | None
+    attempts: tuple[int, ...]
+    hard: Spread | None
+    other_lengths: dict[int, Spread]
+    published: dict[str, float]
+    learn_seconds: float
+    cost_usd: float | None
+
+    def record(self) -> dict[str, Any]:
+        """Return the result as plain JSON values."""
+        return {
+            "function": self.function,
+            "name": self.name,
+            "length": self.length,
+            "sampler": self.sampler,
+            "statuses": self.statuses,
+            "reasons": list(self.reasons),
+            "warnings": list(self.warnings),
+            "test_accuracy": _plain(self.test),
+            "validation_accuracy": _plain(self.validation),
+            "attempts": list(self.attempts),
+            "hard_accuracy": _plain(self.hard),
+            "other_lengths": {
+                str(length): spread.record() for length, spread in self.other_lengths.items()
+            },
+            "published_test_accuracy": self.published,
+            "learn_seconds": self.learn_seconds,
+            "cost_usd": self.cost_usd,
+        }
+
+
+@dataclass(frozen=True)
+class GridResult:
+    """The outcome of a grid.
+
+    Parameters
+    ----------
+    path
+        The run directory.
+    sampler
+        How inputs were drawn.
+    cells
+        One result for each task, length and sampler, in the order asked for.
+    """
+
+    path: Path
+    sampler: str
+    cells: tuple[CellResult, ...]
+
+    def count(self, status: str) -> int:
+        """Return how many trials ended in this way."""
+        return sum(cell.statuses.get(status, 0) for cell in self.cells)
+
+    def record(self) -> dict[str, Any]:
+        """Return everything as plain JSON values."""
+        return {
+            "run": str(self.path),
+            "sampler": self.sampler,
+            "published_source": SOURCE,
+            "cells": [cell.record() for cell in self.cells],
+        }
+
+
+def collect(run: RunDirectory, trials: Sequence[Trial]) -> GridResult:
+    """Gather the results of a run's trials.
+
+    Parameters
+    ----------
+    run
+        The run directory, open.
+    trials
+        Its trials, at least one.
+    """
+    groups: dict[tuple[str, int], list[Trial]] = {}
+    for trial in trials:
+        groups.setdefault((trial.cell.function, trial.length), []).append(trial)
+    cells = tuple(_cell_result(run, group) for group in groups.values())
+    return GridResult(run.path, trials[0].cell.sampler, cells)
+
+
+def _cell_result(run: RunDirectory, trials: Sequence[Trial]) -> CellResult:
+    first = trials[0]
+    rows = [row for trial in trials if (row := run.row(trial.cell)) is not None]
+    statuses: dict[str, int] = {}
+    for row in rows:
+        statuses[row["status"]] = statuses.get(row["status"], 0) + 1
+    there: dict[tuple[str, int], list[float]] = {target: [] for target in transfer_targets(first)}
+    for trial in trials:
+        for record in run.transfer(trial.cell):
+            target = (record["sampler_there"], record["length_there"])
+            if record["accuracy"] is not None and target in there:
+                there[target].append(record["accuracy"])
+    spreads = {target: Spread.of(values) for target, values in there.items()}
+    return CellResult(
+        function=first.cell.function,
+        name=first.task.name,
+        length=first.length,
+        sampler=first.cell.sampler,
+        statuses=statuses,
+        reasons=tuple(dict.fromkeys(row["reason"] for row in rows if row["reason"])),
+        warnings=tuple(dict.fromkeys(text for trial in trials for text in _warnings(run, trial))),
+        test=Spread.of(_numbers(rows, "accuracy")),
+        validation=Spread.of(_numbers(rows, "validation_accuracy")),
+        attempts=tuple(n for trial in trials if (n := attempts_used(run, trial))),
+        hard=spreads.get(("hard", first.length)),
+        other_lengths={
+            length: spread
+            for (_, length), spread in spreads.items()
+            if spread is not None and length != first.length
+        },
+        published=published(first.cell.function, first.length, first.cell.sampler),
+        learn_seconds=sum(_numbers(rows, "learn_seconds")),
+        cost_usd=_total_cost(rows),
+    )
+
+
+def attempts_used(run: RunDirectory, trial: Trial) -> int:
+    """Return how many attempts a finished trial made, 0 if it is not finished."""
+    records = run.cell_log(trial.cell).attempts
+    finished = any(record["kind"] == "selected" for record in records)
+    return sum(record["kind"] == "attempt" for record in records) if finished else 0
+
+
+def _warnings(run: RunDirectory, trial: Trial) -> list[str]:
+    return [
+        warning
+        for record in run.cell_log(trial.cell).attempts
+        if record["kind"] == "selected"
+        for warning in record["result"]["warnings"]
+    ]
+
+
+def _numbers(rows: Sequence[dict[str, str]], column: str) -> list[float]:
+    return [float(row[column]) for row in rows if row[column]]
+
+
+def _total_cost(rows: Sequence[dict[str, str]]) -> float | None:
+    finished = [row for row in rows if row["status"] not in {FAILED, "skipped"}]
+    if any(not row["cost_usd"] for row in finished):
+        return None
+    return sum(_numbers(finished, "cost_usd"))
+
+
+def _plain(spread: Spread | None) -> dict[str, Any] | None:
+    return None if spread is None else spread.record()

@@ -1,0 +1,205 @@
+"""One trial of a cell: its data set, the program learned from it, and that on other data."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_pv.data.examples import Classes, Examples, Splits
+from llm_pv.erm.attempts import Attempt
+from llm_pv.erm.handover import Destination
+from llm_pv.erm.learn import learn_splits
+from llm_pv.erm.loop import Plan
+from llm_pv.erm.scoring import Score, score_predictions
+from llm_pv.erm.verification import first_error, read_predictions
+from llm_pv.errors import ConfigurationError, DataError
+from llm_pv.proposers.base import Admission, Proposal, Proposer
+from llm_pv.runs.executors.local import Workers
+from llm_pv.runs.remote_records import Results
+from llm_pv.sandbox import Sandbox
+from llm_pv.tasks import SamplerName
+from llm_pv.tracks.grid import GridRequest, Trial
+
+TRANSFER_ROWS = 1_000
+"""Rows of other data that a selected program is scored on."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all trials of a grid share.
+
+    Parameters
+    ----------
+    request, plan
+        What was asked for.
+    run
+        Where results go.
+    sandbox, workers
+        Where programs and our own heavy functions run.
+    dataset_dir
+        Where data sets are stored; None stores none.
+    transfer
+        Whether selected programs are scored on other data too.
+    splits
+        The rows of the one trial these are for, where they are not to be drawn here.
+    """
+
+    request: GridRequest
+    plan: Plan
+    run: Results
+    sandbox: Sandbox
+    workers: Workers
+    dataset_dir: Path | None
+    transfer: bool = True
+    splits: Splits | None = None
+
+
+@dataclass(frozen=True)
+class InWorker:
+    """A proposer that thinks in a worker process, all its proposals at once.
+
+    Parameters
+    ----------
+    proposer
+        The proposer, free of charge and fit to be pickled.
+    workers
+        The processes.
+    """
+
+    proposer: Proposer
+    workers: Workers
+
+    @property
+    def name(self) -> str:
+        """The proposer's own."""
+        return self.proposer.name
+
+    @property
+    def identity(self) -> str:
+        """The proposer's own."""
+        return self.proposer.identity
+
+    @property
+    def default_attempts(self) -> int:
+        """The proposer's own."""
+        return self.proposer.default_attempts
+
+    @property
+    def free(self) -> bool:
+        """The proposer's own."""
+        return self.proposer.free
+
+    def propose(
+        self, train: Examples, classes: Classes, *, seed: int, start: int = 0
+    ) -> Iterator[Proposal]:
+        """Yield the proposer's proposals."""
+        yield from self.workers.call(
+            all_proposals, self.proposer, train, classes, seed=seed, start=start
+        )
+
+
+def all_proposals(
+    proposer: Proposer, train: Examples, classes: Classes, *, seed: int, start: int
+) -> list[Proposal]:
+    """Return every proposal of a proposer."""
+    return list(proposer.propose(train, classes, seed=seed, start=start))
+
+
+def do_trial(
+    trial: Trial,
+    proposer: Proposer,
+    around: Surroundings,
+    on_attempt: Callable[[Attempt], object],
+    admission: Admission | None = None,
+) -> None:
+    """Do what is not done yet of a trial: learn, then score on other data what was learned."""
+    if not around.run.finished(trial.cell):
+        learn_trial(trial, proposer, around, on_attempt, admission)
+    if around.transfer:
+        transfer_trial(trial, around)
+
+
+def learn_trial(
+    trial: Trial,
+    proposer: Proposer,
+    around: Surroundings,
+    on_attempt: Callable[[Attempt], object],
+    admission: Admission | None = None,
+) -> None:
+    """Draw a trial's data set, learn a program from it, and write everything to the run."""
+    request = around.request
+    splits = around.splits or around.workers.call(request.splits, trial, around.dataset_dir)
+    learn_splits(
+        splits,
+        proposer,
+        around.sandbox,
+        around.plan,
+        name=trial.task.name,
+        seed=request.spawned_seed(trial),
+        destination=Destination(around.run, trial.cell, {"seed": request.seed}),
+        on_attempt=on_attempt,
+        admission=admission,
+    )
+
+
+def transfer_trial(trial: Trial, around: Surroundings) -> None:
+    """Score a trial's selected program on hard data and at other lengths, unless that is done."""
+    source = selected_source(trial, around.run)
+    for sampler, length in missing_transfer(trial, around.run):
+        assert source is not None
+        record: dict[str, Any] = {"sampler_there": sampler, "length_there": length}
+        try:
+            splits = around.workers.call(
+                around.request.other_splits, trial, length, sampler, TRANSFER_ROWS
+            )
+        except (ConfigurationError, DataError) as error:
+            record |= _transfer_columns(None, "failed", str(error))
+        else:
+            score, error_text = _score(source, splits, around.sandbox)
+            record |= _transfer_columns(score, "done", error_text)
+        around.run.add_transfer(trial.cell, record)
+
+
+def transfer_targets(trial: Trial) -> list[tuple[SamplerName, int]]:
+    """Return the samplers and lengths a trial's selected program is also scored on."""
+    sampler: SamplerName = "hard" if trial.cell.sampler == "hard" else "paper"
+    targets: list[tuple[SamplerName, int]] = [
+        (sampler, length) for length in trial.task.other_lengths(trial.length)
+    ]
+    if sampler == "paper" and "hard" in trial.task.samplers:
+        targets.insert(0, ("hard", trial.length))
+    return targets
+
+
+def missing_transfer(trial: Trial, run: Results) -> list[tuple[SamplerName, int]]:
+    """Return what a trial's selected program, if there is one, has not been scored on yet."""
+    if selected_source(trial, run) is None:
+        return []
+    known = {(there["sampler_there"], there["length_there"]) for there in run.transfer(trial.cell)}
+    return [target for target in transfer_targets(trial) if target not in known]
+
+
+def selected_source(trial: Trial, run: Results) -> str | None:
+    """Return the source of the program a trial selected, None if it selected none (yet)."""
+    for record in run.cell_log(trial.cell).attempts:
+        if record["kind"] == "selected":
+            return record.get("program") or None
+    return None
+
+
+def _score(source: str, splits: Splits, sandbox: Sandbox) -> tuple[Score, str]:
+    execution = sandbox.predict(source, splits.test.inputs)
+    predictions = read_predictions(execution, splits.classes)
+    return score_predictions(predictions, splits.test.labels), first_error(
+        execution, splits.classes
+    )
+
+
+def _transfer_columns(score: Score | None, status: str, reason: str) -> dict[str, Any]:
+    return {
+        "rows": score.rows if score else 0,
+        "errors": score.errors if score else None,
+        "accuracy": score.accuracy if score else None,
+        "status": status,
+        "reason": reason,
+    }

@@ -1,0 +1,235 @@
+"""A proposer in a process of its own: the same proposals, and limits that hold."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from llm_pv.data.examples import Classes, Examples
+from llm_pv.errors import ConfigurationError
+from llm_pv.proposers.base import Proposal
+from llm_pv.proposers.length_first import Budget, LengthFirst
+from llm_pv.proposers.own_process import OwnProcess, SearchProcessError
+from llm_pv.proposers.registry import make_proposer
+
+ROWS = Examples(["00", "01", "10", "11"], ["b", "a", "a", "a"])
+CLASSES = Classes.of(ROWS.labels)
+MAJORITY = "def f(x):\n    return 'a'\n"
+
+
+@dataclass
+class Scripted:
+    """Does in its process what a test wants."""
+
+    what: str
+    name: str = "scripted"
+    identity: str = "scripted"
+    default_attempts: int = 10
+    free: bool = True
+    interim: Callable[[Sequence[Proposal]], None] | None = None
+    progress: Callable[[str, int], None] | None = None
+    kept: list[object] = field(default_factory=list)
+
+    def propose(
+        self, train: Examples, classes: Classes, *, seed: int, start: int = 0
+    ) -> Iterator[Proposal]:
+        yield from getattr(self, self.what)(train, seed, start)
+
+    def count(self, train: Examples, seed: int, start: int) -> Iterator[Proposal]:
+        if self.progress is not None:
+            self.progress("counting", 7)
+        for number in range(start, 3):
+            yield Proposal(f"{number} of {len(train)} with {seed} in {os.getpid()}")
+
+    def secrets(self, _train: Examples, _seed: int, _start: int) -> Iterator[Proposal]:
+        yield Proposal(" ".join(sorted(os.environ)))
+
+    def hang(self, _train: Examples, _seed: int, _start: int) -> Iterator[Proposal]:
+        yield Proposal("before")
+        time.sleep(600)
+
+    def hang_at_once(self, _train: Examples, _seed: int, _start: int) -> Iterator[Proposal]:
+        time.sleep(600)
+        yield Proposal("never")
+
+    def hang_with_interim(self, _train: Examples, _seed: int, _start: int) -> Iterator[Proposal]:
+        assert self.interim is not None
+        self.interim([Proposal("old")])
+        self.interim([Proposal("better"), Proposal("worse")])
+        time.sleep(600)
+        yield Proposal("never")
+
+    def eat(self, _train: Examples, _seed: int, _start: int) -> Iterator[Proposal]:
+        yield Proposal("before")
+        for _ in itertools.count():
+            self.kept.append(np.ones(2**20))
+
+    def refuse(self, _train: Examples, _seed: int, _start: int) -> Iterator[Proposal]:
+        yield Proposal("before")
+        raise ConfigurationError("not so")
+
+    def die(self, _train: Examples, _seed: int, _start: int) -> Iterator[Proposal]:
+        yield Proposal("before")
+        os._exit(3)
+
+    def say_who(self, _train: Examples, _seed: int, _start: int) -> Iterator[Proposal]:
+        yield Proposal(str(os.getpid()))
+        time.sleep(600)
+
+
+def run(
+    what: str, seconds: float = 60.0, megabytes: int | None = None
+) -> tuple[list[Proposal], OwnProcess]:
+    proposer = OwnProcess(Scripted(what), seconds=seconds, megabytes=megabytes)
+    return list(proposer.propose(ROWS, CLASSES, seed=5)), proposer
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process runs; one that has ended and not been waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    for _ in range(1_000):
+        if holds():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not come to hold")
+
+
+def test_the_built_in_search_proposes_the_same_as_in_this_process() -> None:
+    words = [f"{number:06b}" for number in range(64)]
+    rows = Examples(words, [str(int(word[:3].count("1") % 2)) for word in words])
+    classes, budget = Classes.of(["0", "1"]), Budget(candidates=200_000)
+    here = list(LengthFirst(3600.0, budget=budget).propose(rows, classes, seed=3))
+    there = list(
+        OwnProcess(LengthFirst(3600.0, budget=budget), seconds=3600.0).propose(
+            rows, classes, seed=3
+        )
+    )
+    assert [(one.text, one.note, one.rivals, one.fallback) for one in there] == [
+        (one.text, one.note, one.rivals, one.fallback) for one in here
+    ]
+    assert len(here) > 1
+
+
+def test_the_next_search_uses_the_process_of_the_last() -> None:
+    pids = [{one.text.rpartition(" ")[2] for one in run("count")[0]} for _ in range(2)]
+    assert pids[0] == pids[1] != {str(os.getpid())}
+
+
+def test_rows_seed_and_start_reach_the_process_and_reports_come_back() -> None:
+    reports: list[tuple[str, int]] = []
+    proposer = OwnProcess(
+        Scripted("count"),
+        seconds=60.0,
+        progress=lambda stage, tried: reports.append((stage, tried)),
+    )
+    found = [one.text for one in proposer.propose(ROWS, CLASSES, seed=5, start=1)]
+    assert [text.rpartition(" in ")[0] for text in found] == ["1 of 4 with 5", "2 of 4 with 5"]
+    assert reports == [("counting", 7)]
+
+
+def test_no_key_of_the_environment_is_inherited(monkeypatch: pytest.MonkeyPatch) -> None:
+    from llm_pv.proposers import own_process
+
+    monkeypatch.setattr(own_process, "_idle", own_process._Idle())
+    for name in ("OPENAI_API_KEY", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "sk-secret")
+    [proposal], _ = run("secrets")
+    names = proposal.text.split()
+    assert "PATH" in names
+    assert not {name for name in names if "KEY" in name or "TOKEN" in name}
+
+
+def test_a_search_that_does_not_stop_is_stopped_and_keeps_what_it_found() -> None:
+    started = time.monotonic()
+    found, proposer = run("hang", seconds=0.5)
+    assert time.monotonic() - started < 30
+    assert [one.text for one in found] == ["before"]
+    assert proposer.hit_time_cap
+
+
+def test_what_a_stopped_search_would_have_proposed_comes_marked() -> None:
+    found, _ = run("hang_with_interim", seconds=1.0)
+    assert [(one.text, one.capped) for one in found] == [("better", True), ("worse", True)]
+
+
+def test_a_search_stopped_before_it_found_anything_gives_the_most_frequent_class() -> None:
+    [found], _ = run("hang_at_once", seconds=0.5)
+    assert (found.text, found.capped, found.fallback) == (MAJORITY, True, True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts a process's own data")
+def test_memory_is_bounded_and_what_was_found_is_kept() -> None:
+    found, proposer = run("eat", megabytes=100)
+    assert [one.text for one in found] == ["before"]
+    assert proposer.hit_time_cap
+
+
+def test_an_error_of_the_search_is_raised_here() -> None:
+    proposals = OwnProcess(Scripted("refuse"), seconds=60.0).propose(ROWS, CLASSES, seed=0)
+    assert next(proposals).text == "before"
+    with pytest.raises(ConfigurationError, match="not so"):
+        next(proposals)
+
+
+def test_a_process_that_ends_by_itself_is_an_error() -> None:
+    proposals = OwnProcess(Scripted("die"), seconds=60.0).propose(ROWS, CLASSES, seed=0)
+    assert next(proposals).text == "before"
+    with pytest.raises(SearchProcessError, match="ended with status 3"):
+        next(proposals)
+
+
+def test_a_reader_that_goes_away_ends_the_process() -> None:
+    proposals = OwnProcess(Scripted("say_who"), seconds=60.0).propose(ROWS, CLASSES, seed=0)
+    pid = int(next(proposals).text)
+    assert alive(pid)
+    assert isinstance(proposals, Generator)
+    proposals.close()
+    assert not alive(pid)
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks at /proc")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_no_process_outlives_its_owner(how: signal.Signals) -> None:
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from test_proposers_own_process import *\n"
+        "search = OwnProcess(Scripted('say_who'), seconds=600.0)\n"
+        "for one in search.propose(ROWS, CLASSES, seed=0):\n"
+        "    print(one.text, flush=True)\n"
+    )
+    here = str(Path(__file__).parent)
+    paths = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": paths},
+    ) as owner:
+        assert owner.stdout is not None
+        pid = int(owner.stdout.readline())
+        assert alive(pid)
+        owner.send_signal(how)
+        owner.wait()
+    wait_until(lambda: not alive(pid))
+
+
+def test_the_registry_puts_the_built_in_search_into_a_process() -> None:
+    proposer = make_proposer("length-first", budget_seconds=3.0)
+    assert isinstance(proposer, OwnProcess)
+    assert (proposer.seconds, proposer.megabytes) == (3.0, 1000)
+    assert (proposer.name, proposer.default_attempts, proposer.free) == ("length-first", 200, True)
+    assert proposer.identity == LengthFirst(3.0).identity

@@ -1,0 +1,229 @@
+"""What is refused before any cluster is reached, and what runs on its machines."""
+
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from llm_pv.child_process import error_of
+from llm_pv.cli.main import run as llm_pv
+from llm_pv.erm.loop import Plan
+from llm_pv.errors import ClusterError, ConfigurationError
+from llm_pv.proposers.replay import Replay
+from llm_pv.runs.cells import Cell
+from llm_pv.runs.directory import RunDirectory, read_attempts, read_summary
+from llm_pv.runs.executors.ray import Confining, Needs, tasks
+from llm_pv.runs.executors.ray.cluster import connect
+from llm_pv.runs.executors.ray.requirements import Versions
+from llm_pv.runs.executors.ray.trials import carried
+from llm_pv.runs.remote_records import Known, write_down
+from llm_pv.sandbox import Batch
+from llm_pv.tracks.synthesis.elsewhere import Parcel, Work
+from rows import ALWAYS_ONE, PARITY
+from test_synthesis_run import SMALL, replies
+
+GRID = ["synthesize", "--functions", "fn_a", "--lengths", "20", "--trials", "1"]
+HERE = Versions("1", "3.11", "2.60.0")
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return int(unused.getsockname()[1])
+
+
+@pytest.fixture
+def warm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Confining]:
+    """A confining whose sandbox is closed after the test."""
+    monkeypatch.setattr(Versions, "here", lambda: HERE)
+    yield Confining()
+    for sandbox in tasks._sandboxes.values():
+        sandbox.close()
+    tasks._sandboxes.clear()
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("ray://head:10001", "give auto or HOST:PORT, and start the command on a machine"),
+        ("head", "give auto, or HOST:PORT"),
+        ("127.0.0.1:70000", "give auto, or HOST:PORT"),
+        ("127.0.0.1:0", "give auto, or HOST:PORT"),
+        ("", "--ray '': give auto, or HOST:PORT"),
+    ],
+)
+def test_an_address_of_no_cluster_is_refused_at_once(
+    address: str, message: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ray")
+    assert llm_pv([*GRID, "--out", str(tmp_path / "run"), "--ray", address]) == 2
+    err = capfd.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_auto_follows_the_environment_to_a_cluster_that_is_not_there(
+    closed_port: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{closed_port}")
+    assert llm_pv(["baselines", "--functions", "fn_a", "--ray", "auto"]) == 2
+    assert f"--ray 127.0.0.1:{closed_port}: no cluster answers there" in capfd.readouterr().err
+
+
+def test_without_ray_the_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert llm_pv([*GRID, "--ray", "auto"]) == 2
+    assert "pip install 'llm-pv[ray]'" in capfd.readouterr().err
+
+
+def test_a_task_that_takes_nothing_or_less_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    assert llm_pv([*GRID, "--ray", "auto", "--ray-cpus", "0"]) == 2
+    assert "--ray-cpus is 0.0; give a positive number" in capfd.readouterr().err
+    with pytest.raises(ConfigurationError, match="--ray-gpus is -1"):
+        Needs(gpus=-1)
+
+
+@pytest.mark.parametrize(
+    ("needs", "message"),
+    [
+        ({"cpus": float("nan")}, "--ray-cpus is nan; give a positive number"),
+        ({"cpus": float("inf")}, "--ray-cpus is inf; give a positive number"),
+        ({"cpus": 0.00001}, "--ray-cpus is 1e-05; give a multiple of 0.0001"),
+        ({"gpus": 0.00001}, "--ray-gpus is 1e-05; give a multiple of 0.0001"),
+        ({"gpus": 1.5}, "--ray-gpus is 1.5; give a whole number above 1"),
+    ],
+)
+def test_shares_that_ray_does_not_know_are_refused(needs: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        Needs(**needs)
+    Needs(cpus=0.0001, gpus=2)
+    Needs(cpus=1.5, gpus=0.25)
+
+
+def test_sigterm_does_after_a_connection_what_it_did_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ray = pytest.importorskip("ray")
+    before = signal.getsignal(signal.SIGTERM)
+
+    def init(*_: object, **__: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise ConnectionError
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(ClusterError, match="no cluster runs here"):
+        connect("auto")
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_an_address_in_brackets_is_asked_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    asked = []
+
+    def refuse(place: object, _: float) -> None:
+        asked.append(place)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    with pytest.raises(ClusterError, match="no cluster answers there"):
+        connect("[::1]:6379")
+    assert asked == [("::1", 6379)]
+
+
+def test_machines_are_counted_by_what_runs_short_first() -> None:
+    machine = {"CPU": 8.0, "GPU": 1.0, "memory": 1e9}
+    assert Needs().fitting(machine) == 8
+    assert Needs(cpus=3).fitting(machine) == 2
+    assert Needs(gpus=0.25).fitting(machine) == 4
+    assert Needs(cpus=0.1).fitting({"CPU": 0.3}) == 3, "0.3 / 0.1 is a little below 3"
+    assert Needs(gpus=1).fitting({"CPU": 8.0}) == 0
+
+
+def test_a_machine_with_another_version_is_told_apart() -> None:
+    there = Versions("2", "3.12", "2.60.0")
+    assert HERE.difference(HERE) == ""
+    assert (
+        HERE.difference(there) == "llm_pv is 2 there and 1 here, python is 3.12 there and 3.11 here"
+    )
+
+
+def test_a_machine_of_another_version_does_nothing(
+    warm: Confining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Versions("0", "3.11", "2.60.0")
+    obstacle = tasks.inspect(other, warm)
+    assert "llm_pv is 1 there and 0 here" in obstacle
+    assert socket.gethostname() in obstacle
+    failed = tasks.answer(other, {}, len, "abc")
+    assert isinstance(failed, tasks.Failed)
+    assert isinstance(tasks.execute(other, warm, Batch([]), []), tasks.Failed)
+    assert not tasks._sandboxes
+
+
+def test_a_machine_runs_programs_and_functions_and_tells_errors(warm: Confining) -> None:
+    assert tasks.inspect(HERE, warm) == ""
+    assert tasks.answer(HERE, {"key": len}, max, ["a", "bbb", "cc"]) == "bbb"
+    failed = tasks.answer(HERE, {}, Replay(Path("/nowhere")).replies)
+    assert isinstance(failed, tasks.Failed)
+    with pytest.raises(ConfigurationError, match="cannot read replies"):
+        raise error_of(*failed.told)
+    executions = tasks.execute(HERE, warm, Batch(["01", "11"]), [(PARITY, 0), (ALWAYS_ONE, 1)])
+    assert isinstance(executions, list)
+    assert [one.predictions for one in executions] == [("1", "0"), ("1", "1")]
+    unconfined = Confining(backend="unconfined")
+    assert "--allow-unconfined" in tasks.inspect(HERE, unconfined)
+    (refused,) = tasks.stream(HERE, unconfined, *no_work())
+    assert isinstance(refused, tasks.Failed)
+
+
+def no_work() -> tuple[Work, None, tasks.Errand]:
+    work = Work(SMALL, Plan(1), Replay(Path("/nowhere")), transfer=False)
+    cell = Cell("fn_a", 20, "paper", 0)
+    return (
+        work,
+        None,
+        tasks.Errand(SMALL.plan()[0], Known(cell, False, Path("run"), Path("p.py")), 1.0),
+    )
+
+
+def test_a_trial_is_sent_in_parcels_that_leave_a_whole_run_where_they_are_written_down(
+    warm: Confining, tmp_path: Path
+) -> None:
+    search = replies(tmp_path, ALWAYS_ONE, PARITY)
+    proposer, plan = search.resolve()
+    trial = SMALL.plan()[0]
+    with RunDirectory(tmp_path / "run", {}) as run:
+        work = Work(SMALL, plan, carried(proposer), transfer=True)
+        (tmp_path / "replies.jsonl").unlink()
+        errand = tasks.Errand(trial, Known.of(run, trial.cell), 0.01)
+        parcels = list(tasks.stream(HERE, warm, work, None, errand))
+        assert parcels[0] == Parcel()
+        for parcel in parcels:
+            assert isinstance(parcel, Parcel)
+            write_down(parcel.messages, trial.cell, run)
+        numbers = [one.number for parcel in parcels for one in parcel.attempts]  # type: ignore[union-attr]
+        assert numbers == [1, 2]
+        assert run.finished(trial.cell)
+        assert {t["accuracy"] for t in run.transfer(trial.cell)} == {1.0}
+        assert run.program_path(trial.cell).is_file()
+    (row,) = read_summary(tmp_path / "run")
+    assert (row["status"], row["accuracy"]) == ("done", "1.0")
+    kinds = [record["kind"] for record in read_attempts(tmp_path / "run")]
+    assert kinds == ["attempt", "attempt", "selected"]
+
+
+def test_a_trial_that_fails_elsewhere_is_told_as_its_error(warm: Confining) -> None:
+    begun, failed = tasks.stream(HERE, warm, *no_work())
+    assert begun == Parcel()
+    assert isinstance(failed, tasks.Failed)
+    with pytest.raises(ConfigurationError, match="cannot read replies"):
+        raise error_of(*failed.told)
