@@ -204,13 +204,31 @@ def test_a_job_interrupted_before_its_first_checkpoint_says_so(
     assert "begins anew: there is no checkpoint yet" in capfd.readouterr().err
 
 
+def test_losses_count_every_row_once_where_rows_do_not_fill_the_processes_batches(
+    tmp_path: Path,
+) -> None:
+    # 2 times 6 rows a step: the last steps hold 4 of 40 training rows and 10 of 22 test rows.
+    words = ["22" if word == "20" else word for word in SEED] + ["--eval-batch-size", "6"]
+    assert run_seed([*words, "--results-path", "one", "--device", "cpu"]) == 0
+    two = in_two_processes([*words, "--results-path", "two", "--device", "cpu"])
+    assert two.returncode == 0, two.stderr
+    one, other = (
+        json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("one", "two")
+    )
+    assert other["train_loss"] == pytest.approx(one["train_loss"], rel=1e-5)
+    assert other["test_loss"] == pytest.approx(one["test_loss"], rel=1e-5)
+
+
+def in_two_processes(words: list[str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node",
+               "2", str(ROOT / "finetuning" / "main.py"), *words]  # fmt: skip
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
 def test_two_processes_give_the_rows_of_one(tmp_path: Path) -> None:
     assert run_seed([*SEED, "--results-path", "one", "--device", "cpu"]) == 0
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node",
-               "2", str(ROOT / "finetuning" / "main.py"), *SEED, "--results-path", "two",
-               "--device", "cpu"]  # fmt: skip
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    result = in_two_processes([*SEED, "--results-path", "two", "--device", "cpu"])
     assert result.returncode == 0, result.stderr
     one, two = (json.loads((tmp_path / name / "metrics.json").read_text())
                 for name in ("one", "two"))  # fmt: skip

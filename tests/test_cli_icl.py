@@ -174,6 +174,46 @@ def test_a_server_that_goes_away_costs_one_line_and_no_answer_twice(
     assert rows_of(Path("c.csv"))[0]["accuracy"] == "1.0"
 
 
+def test_rows_leaving_the_machine_are_named_once_and_not_before_a_refusal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = write_rows(tmp_path / "rows.txt")
+    words = ["--out", "run", "--train-size", "12", "--test-size", "9"]
+    with CopyingServer() as server:
+        command = served(server, str(rows), *words, "--answer", "generate", "constrained")
+        assert run(command) == 0
+        shown = capsys.readouterr().err
+        assert run(command) == 0  # finished: nothing is sent again
+        again = capsys.readouterr().err
+        status = run([*command, "--max-new-tokens", "99"])  # other settings, the same folder
+
+    assert shown.count("sending to") == 1
+    assert ": 12 training rows with their labels, and the inputs of 9 test rows without" in shown
+    assert "sending to" not in again
+    refused = capsys.readouterr().err
+    assert (status, len(server.bodies)) == (2, 18)
+    assert "sending to" not in refused
+    assert "run" in refused
+
+
+@pytest.mark.parametrize("way", ["rows", "tasks"])
+def test_data_with_a_warning_is_asked_about_and_warned_of_once(
+    way: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = write_rows(tmp_path / "rows.txt")
+    rows.write_text(rows.read_text() + rows.read_text().splitlines()[0] + "\n")
+    words = [str(rows)]
+    if way == "tasks":
+        words = ["--functions", "fn_a", "fn_c", "--lengths", "6", "4"]
+    with CopyingServer() as server:
+        status = run(served(server, *words, "--answer", "generate", "constrained"))
+
+    shown = capsys.readouterr().err
+    assert status == 0
+    what = "fn_a L=4 trial 1: " if way == "tasks" else "rows: "
+    assert sum(line.startswith(f"llm-pv: {what}") for line in shown.splitlines()) == 1
+
+
 def test_tables_and_many_classes_are_asked_about(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

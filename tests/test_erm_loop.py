@@ -161,9 +161,6 @@ def test_without_a_rule_the_verdict_says_so(sandbox: Sandbox) -> None:
     assert "nothing found that beats a baseline" in learned.verdict
     learned = learn_splits(parity_splits(), Scripted([PARITY]), sandbox, Plan(1))
     assert learned.verdict.startswith("a rule was found")
-    assert learned.baseline.best_constant == max(
-        parity_splits().validation.labels.count(label) / 30 for label in "01"
-    )
     assert learned.test is not None
     assert learned.test.accuracy == 1.0
     assert "training rows" not in learned.verdict

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from llm_pv.report.comparison import Comparison, compare_methods
 from llm_pv.report.elsewhere import shortcuts
 from llm_pv.report.records import load_runs
-from llm_pv.report.summary import grid_hero
+from llm_pv.report.summary import grid_hero, trial_hero
 from llm_pv.report.tables import (
     Column,
     Table,
@@ -231,3 +231,31 @@ def test_a_row_that_begins_with_a_bracket_or_a_star_is_no_option_of_the_line_bef
     assert lines[-1] == "}"
     assert latex_text('"') == "''"
     assert to_csv(table).splitlines()[3] == "x" + "," * 10
+
+
+@pytest.mark.parametrize("track", ["icl", "finetune"])
+def test_runs_without_programs_show_the_majority_baseline(track: str, tmp_path: Path) -> None:
+    with RunDirectory(tmp_path / "run", {"command": track}) as run:
+        for trial, majority in enumerate((0.5, 0.75)):
+            row = {"model": "m", "majority_accuracy": majority}
+            cell = Cell("fn_a", 20, "paper", trial)
+            write_trial(run, cell, 0.875, track=track, method=track, row=row)
+    comparison = compare_methods(load_runs([tmp_path / "run"]))
+    (line,) = lines(comparison_table(comparison))
+    assert float(line["majority baseline"]) == pytest.approx(0.625)
+    (known,) = [f for f in grid_hero(comparison, comparison.runs).facts if "baseline" in f.label]
+    assert known.value == "62.5%"
+    alone = trial_hero(comparison.runs[0].trials[1])
+    assert "Always answering the majority class is right on 75.0%." in alone.lead
+
+
+def test_a_sum_of_costs_one_of_which_is_unknown_is_unknown(tmp_path: Path) -> None:
+    for name, cost in (("known", 0.5), ("unknown", None)):
+        with RunDirectory(tmp_path / name, {"command": "agent"}) as run:
+            for trial, paid in enumerate((0.25, cost)):
+                row = {"model": name, "cost_usd": paid}
+                cell = Cell("fn_a", 20, "paper", trial)
+                write_trial(run, cell, 1.0, track="agent", method="agent", row=row)
+    comparison = compare_methods(load_runs([tmp_path / "known", tmp_path / "unknown"]))
+    costs = {line["method"]: line["cost"] for line in lines(methods_table(comparison))}
+    assert costs == {"Agent known": "0.75", "Agent unknown": ""}

@@ -213,6 +213,22 @@ def test_finishing_a_cell_writes_its_row_once(tmp_path: Path) -> None:
         assert [row["program"] for row in csv.DictReader(file)] == ["a,\n'b'"]
 
 
+def test_a_summary_of_before_there_were_majority_accuracies_is_read_and_goes_on(
+    tmp_path: Path,
+) -> None:
+    with RunDirectory(tmp_path, {}) as run:
+        run.finish(CELL, {"accuracy": 0.5, "status": "failed", "majority_accuracy": 0.75})
+    lines = (tmp_path / "summary.csv").read_text().splitlines()
+    assert lines[0].endswith(",majority_accuracy")
+    (tmp_path / "summary.csv").write_text("".join(f"{line.rsplit(',', 1)[0]}\n" for line in lines))
+    (old,) = read_summary(tmp_path)
+    assert (old["accuracy"], old["majority_accuracy"]) == ("0.5", "")
+    with RunDirectory(tmp_path, {}) as run:
+        run.finish(CELL, {"accuracy": 0.25, "majority_accuracy": 0.625})
+    (new,) = read_summary(tmp_path)
+    assert (new["accuracy"], new["majority_accuracy"]) == ("0.25", "0.625")
+
+
 def test_programs_predictions_and_prompts_have_their_places(tmp_path: Path) -> None:
     with RunDirectory(tmp_path, {}) as run:
         program = run.write_program(CELL, "def f(x): return 1\n")

@@ -76,6 +76,23 @@ def test_anonymous_rows_have_renumbered_categories_and_mapped_numbers() -> None:
     assert tables.anonymous("adult_income", raw, numeric, seed=43) != hidden
 
 
+def test_an_edible_mushroom_has_label_1_as_in_the_published_data_set(tmp_path: Path) -> None:
+    names = [f"f{number}" for number in range(20)]
+    cells = ["b"] * 19
+    lines = [
+        ",".join(["class", *names]),
+        ",".join(["p", "s", *cells]),
+        ",".join(["e", "x", *cells]),
+    ]
+    table = tmp_path / "mushroom.csv"
+    table.write_text("\n".join(lines) + "\n")
+    source = tables._SOURCES["mushroom"]
+    assert read_table(source, table).labels == [0, 1]
+    # Rows stored when label 1 meant poisonous are not taken for these.
+    assert tables.TableOptions("mushroom").variant() == "revision=2"
+    assert tables.TableOptions("adult_income").variant() == ""
+
+
 def test_two_valued_numbers_are_categories() -> None:
     assert not tables._is_numeric(["0", "1", None])
     assert tables._is_numeric(["0", "1.5", "2", None])

@@ -223,7 +223,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         -----
         RuntimeWarning
             If the program gives no class for some rows, with their number; they get the most
-            frequent class of the training rows.
+            frequent class.
         """
         check_is_fitted(self)
         inputs = self._inputs(self._rows(X, reset=False))
@@ -237,7 +237,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             reason = first_error(execution, self.learned_.classes)
             warnings.warn(
                 f"the program gave no class for {lost:,} of {len(inputs):,} rows ({reason}); they "
-                f"are predicted as {fallback!r}, the most frequent class of the training rows",
+                f"are predicted as {fallback!r}, the most frequent class",
                 RuntimeWarning,
                 stacklevel=2,
             )

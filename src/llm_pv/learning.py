@@ -199,6 +199,7 @@ def learn(
     sandbox: Sandbox | None = None,
     out: Path | str | None = None,
     name: str | None = None,
+    on_start: Callable[[], object] | None = None,
     on_attempt: Callable[[Attempt], object] | None = None,
 ) -> LearnedProgram:
     """Learn a program from labelled rows.
@@ -220,6 +221,8 @@ def learn(
         writes nothing.
     name
         What the data is called; default by its path.
+    on_start
+        Called once before the first proposal; not if `out` holds a finished run.
     on_attempt
         Called with each attempt when it is done.
 
@@ -273,6 +276,8 @@ def learn(
             destination = Destination(run, cell)
             if isinstance(proposer, LLM):
                 proposer.account(run.turns())
+        if on_start is not None and (destination is None or not run.finished(cell)):
+            on_start()
         return learn_splits(
             splits,
             proposer,

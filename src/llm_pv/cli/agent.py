@@ -1,6 +1,7 @@
 """``llm-pv agent``: an autonomous agent on the benchmark's data sets, or on a user's rows."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -251,7 +252,6 @@ def _explore_rows(
     if options.dry_run:
         print_preview(preview_record(agent, splits, seed)[0], name, format)
         return 0
-    disclose(agent, splits, seed)
     with sandbox.open() as opened:
         return learn_and_show(
             splits,
@@ -261,4 +261,5 @@ def _explore_rows(
             name=name,
             out=out or new_folder("agent"),
             format=format,
+            on_start=partial(disclose, agent, splits, seed),
         )

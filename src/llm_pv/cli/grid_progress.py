@@ -49,7 +49,7 @@ class GridProgress(Observer):
         self._lines: dict[Cell, TaskID] = {}
         self._attempts: dict[Cell, int] = {}
         self._best: dict[Cell, float] = {}
-        self._spent = 0.0
+        self._spent: float | None = 0.0
         self._trials = self._done = 0
         self.resumed_all = False
 
@@ -72,7 +72,11 @@ class GridProgress(Observer):
         """Count an attempt and what it cost."""
         with self._lock:
             self._attempts[cell] = self._attempts.get(cell, 0) + 1
-            self._spent += attempt.proposal.cost_usd or 0.0
+            proposal = attempt.proposal
+            if proposal.usage.total_tokens and proposal.cost_usd is None:
+                self._spent = None
+            elif self._spent is not None:
+                self._spent += proposal.cost_usd or 0.0
             if attempt.validation is not None:
                 best = max(self._best.get(cell, 0.0), attempt.validation.accuracy)
                 self._best[cell] = best
@@ -107,7 +111,7 @@ class GridProgress(Observer):
             perfect = sum(best == 1.0 for best in self._best.values())
             mean = sum(self._best.values()) / len(self._best)
             parts.append(f"best validation {mean:.1%} ({perfect} perfect)")
-        parts.append(f"${self._spent:.2f}")
+        parts.append("price unknown" if self._spent is None else f"${self._spent:.2f}")
         return ", ".join(parts)
 
     def _validation(self, cell: Cell) -> str:

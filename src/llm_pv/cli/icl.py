@@ -175,10 +175,12 @@ def run_and_report(
     if dry_run:
         print_dry_run(planned, model)
         return 0
-    _disclose(planned, model)
     path = out or free_folder("icl")
     try:
-        with elsewhere or nullcontext() as far, answer_progress(quiet=quiet) as progress:
+        with (
+            elsewhere or nullcontext() as far,
+            answer_progress(_disclosure(planned, model), quiet=quiet) as progress,
+        ):
             try:
                 results = run_icl(
                     planned,
@@ -206,7 +208,7 @@ def _warnings(planned: "Sequence[Work | CellResult]") -> list[str]:
     from llm_pv.tracks.icl.planning import Work
 
     told = [
-        f"{describe(replace(work.cell, method=''))}: {warning}"
+        f"{describe(replace(work.cell, method='', model=''))}: {warning}"
         for work in planned
         if isinstance(work, Work)
         for warning in work.splits.warnings
@@ -214,17 +216,22 @@ def _warnings(planned: "Sequence[Work | CellResult]") -> list[str]:
     return list(dict.fromkeys(told))
 
 
-def _disclose(planned: "Sequence[Work | CellResult]", model: "AnsweringModel") -> None:
-    """Say on standard error which rows are about to leave this machine, if any."""
+def _disclosure(planned: "Sequence[Work | CellResult]", model: "AnsweringModel") -> str:
+    """Return which rows leave this machine, each data set once; nothing if none do."""
     from llm_pv.tracks.icl.planning import Work
 
-    works = [work for work in planned if isinstance(work, Work)]
     if model.destination is None:
-        return
-    rows = sum(len(work.splits.train) for work in works)
-    columns = ", ".join(works[0].splits.columns) if works[0].splits.columns else "the whole text"
-    complain(
-        f"sending to {model.name} at {model.destination}: {rows} training rows with their labels, "
-        f"and the inputs of {sum(len(work.splits.test) for work in works)} test rows without "
-        f"theirs; columns: {columns}"
+        return ""
+    # Every way of answering asks about the same rows.
+    problems = {
+        replace(work.cell, method="", model=""): work.splits
+        for work in planned
+        if isinstance(work, Work)
+    }
+    names = dict.fromkeys(name for splits in problems.values() for name in splits.columns)
+    return (
+        f"sending to {model.name} at {model.destination}: "
+        f"{sum(len(splits.train) for splits in problems.values()):,} training rows with their "
+        f"labels, and the inputs of {sum(len(splits.test) for splits in problems.values()):,} "
+        f"test rows without theirs; columns: {', '.join(names) or 'the whole text'}"
     )

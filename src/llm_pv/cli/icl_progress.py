@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from llm_pv.cli.main import complain
 from llm_pv.runs.cells import Cell
 from llm_pv.tracks.icl.run import Observer
 from llm_pv.tracks.icl.scores import CellResult
@@ -22,6 +23,8 @@ class AnswerProgress(Observer):
         The display.
     console
         Where lines go if there is no display; None for nowhere.
+    disclosure
+        What is written to standard error before the first prompt is sent.
 
     Attributes
     ----------
@@ -33,9 +36,10 @@ class AnswerProgress(Observer):
         The cells that ended.
     """
 
-    def __init__(self, progress: Progress, console: Console | None) -> None:
+    def __init__(self, progress: Progress, console: Console | None, disclosure: str = "") -> None:
         self._progress = progress
         self._console = console
+        self._disclosure = disclosure
         self._bar = progress.add_task("", total=None)
         self._right: dict[Cell, int] = {}
         self._count: dict[Cell, int] = {}
@@ -47,6 +51,8 @@ class AnswerProgress(Observer):
         """Begin with what an earlier run has had."""
         self.begun = True
         self.resumed_all = answers == known
+        if self._disclosure and not self.resumed_all:
+            complain(self._disclosure)
         self._progress.update(self._bar, total=answers, completed=known)
 
     def answered(self, cell: Cell, count: int, right: int) -> None:
@@ -88,7 +94,7 @@ def describe(cell: Cell) -> str:
 
 
 @contextmanager
-def answer_progress(*, quiet: bool = False) -> Iterator[AnswerProgress]:
+def answer_progress(disclosure: str = "", *, quiet: bool = False) -> Iterator[AnswerProgress]:
     """Show live progress while the block runs."""
     console = Console(stderr=True)
     live = console.is_terminal and not quiet
@@ -103,4 +109,4 @@ def answer_progress(*, quiet: bool = False) -> Iterator[AnswerProgress]:
         disable=not live,
     )
     with progress:
-        yield AnswerProgress(progress, None if live or quiet else console)
+        yield AnswerProgress(progress, None if live or quiet else console, disclosure)

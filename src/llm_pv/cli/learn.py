@@ -2,8 +2,10 @@
 
 import json
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -112,8 +114,6 @@ def learn(
         if llm is not None and asking.dry_run:
             print_preview(preview_record(llm, splits, search.seed)[0], name, format)
             return 0
-        if llm is not None:
-            disclose(llm, splits, search.seed)
         with cluster.candidates(sandbox) as opened:
             return learn_and_show(
                 splits,
@@ -123,6 +123,7 @@ def learn(
                 name=name,
                 out=out or new_folder(_slug(name)),
                 format=format,
+                on_start=None if llm is None else partial(disclose, llm, splits, search.seed),
             )
 
 
@@ -135,6 +136,7 @@ def learn_and_show(
     name: str,
     out: Path,
     format: Format,  # noqa: A002
+    on_start: Callable[[], object] | None = None,
 ) -> int:
     """Learn, show what was learned, and return the exit status.
 
@@ -152,6 +154,8 @@ def learn_and_show(
         The run directory.
     format
         How the result is shown.
+    on_start
+        Called before the first proposal, once the run directory is open.
     """
     from llm_pv import learning
     from llm_pv.cli.progress import attempt_progress
@@ -165,6 +169,7 @@ def learn_and_show(
                 sandbox=sandbox,
                 out=out,
                 name=name,
+                on_start=on_start,
                 on_attempt=progress.attempt,
             )
     except KeyboardInterrupt:

@@ -97,6 +97,7 @@ def hand_over(
             "learn_seconds": round(result.learn_seconds, 3),
             "test_seconds": round(result.test_seconds, 3),
             "cost_usd": result.selection.cost_usd,
+            "majority_accuracy": result.baseline.test_accuracy,
             "status": "done" if selected else "nothing found",
             "reason": "" if selected else result.verdict,
         }

@@ -11,7 +11,7 @@ from llm_pv.data.examples import Classes, Splits
 from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.certificate import Certificate
 from llm_pv.erm.loop import Selection
-from llm_pv.erm.scoring import Score, majority_label
+from llm_pv.erm.scoring import Score
 from llm_pv.programs.program import Program
 
 if TYPE_CHECKING:
@@ -28,38 +28,35 @@ UNBALANCED = 1.5
 
 @dataclass(frozen=True)
 class Baseline:
-    """The answer that needs no program: always the training rows' most frequent class.
+    """The majority baseline: the constant answer that validation would select.
+
+    One answer for every figure: what a program must beat on the validation rows to be a rule is
+    what stands beside its accuracy there.
 
     Parameters
     ----------
     label
-        That class.
+        The validation rows' most frequent class, among equals the training rows' more frequent
+        one; without validation rows the training rows' most frequent class.
     validation_accuracy, test_accuracy
         How often it is right; None where there are no rows.
-    best_constant
-        The share of the validation rows' own most frequent class: no constant answer does better.
     """
 
     label: str
     validation_accuracy: float | None
     test_accuracy: float | None
-    best_constant: float
 
     @classmethod
     def of(cls, splits: Splits) -> "Baseline":
         """Return the majority baseline of these splits."""
-        label = majority_label(splits.train.labels)
+        train, validation = Counter(splits.train.labels), Counter(splits.validation.labels)
+        known = sorted(train | validation)
+        label = max(known, key=lambda text: (validation[text], train[text]), default="")
 
         def accuracy(labels: Sequence[str]) -> float | None:
             return sum(text == label for text in labels) / len(labels) if labels else None
 
-        counts = Counter(splits.validation.labels)
-        return cls(
-            label,
-            accuracy(splits.validation.labels),
-            accuracy(splits.test.labels),
-            best_constant=max(counts.values(), default=0) / max(1, counts.total()),
-        )
+        return cls(label, accuracy(splits.validation.labels), accuracy(splits.test.labels))
 
 
 @dataclass(frozen=True)
@@ -177,11 +174,11 @@ def verdict(selection: Selection, baseline: Baseline) -> str:
             if reason := attempt.rejected or attempt.error:
                 return f"no program found: {' '.join(reason.split())}"
         return "no program found: no proposal held a program that runs and answers by its input"
-    accuracy, reference = selected.validation.accuracy, baseline.best_constant
+    accuracy, reference = selected.validation.accuracy, baseline.validation_accuracy or 0.0
     if accuracy <= reference:
         return (
-            f"nothing found that beats a baseline: the best constant answer is right on "
-            f"{reference:.1%} of the validation rows, the best program on {accuracy:.1%}"
+            f"nothing found that beats a baseline: always answering {baseline.label!r} is "
+            f"right on {reference:.1%} of the validation rows, the best program on {accuracy:.1%}"
         )
     unsure = certificate.error_bound >= 1 - reference
     if selected.proposal.fallback:

@@ -216,7 +216,11 @@ class _CellRun:
         """Return what the calls of models took, and what other proposers charged."""
         if isinstance(self.proposer, LLM):
             return spent(self.log.turns)
-        return NO_USAGE, sum(attempt.proposal.cost_usd or 0.0 for attempt in self.done)
+        if self.proposer.free:
+            return NO_USAGE, 0.0
+        costs = [attempt.proposal.cost_usd for attempt in self.done]
+        known = [cost for cost in costs if cost is not None]
+        return NO_USAGE, sum(known) if len(known) == len(costs) else None
 
     def is_perfect(self, attempt: Attempt) -> bool:
         """Whether an attempt makes no validation error and may be selected."""

@@ -349,8 +349,8 @@ def _clashing(trials: Iterable[tuple[Setting, TrialRecord]]) -> set[str]:
 def _baselines(trials: Iterable[tuple[Setting, TrialRecord]]) -> dict[Setting, float]:
     known: dict[Setting, list[float]] = {}
     for setting, trial in trials:
-        if trial.selection is not None and trial.selection.baseline_accuracy is not None:
-            known.setdefault(setting, []).append(trial.selection.baseline_accuracy)
+        if trial.baseline_accuracy is not None:
+            known.setdefault(setting, []).append(trial.baseline_accuracy)
     return {setting: mean(values) for setting, values in known.items()}
 
 

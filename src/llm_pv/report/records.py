@@ -36,7 +36,7 @@ class TrialRecord:
     cell
         The cell and trial.
     train_size, validation_size, test_size, accuracy, low, high, validation_accuracy, \
-learn_seconds, test_seconds, cost_usd
+learn_seconds, test_seconds, cost_usd, majority_accuracy
         As in ``summary.csv``; None where the row has nothing.
     attempts
         Verified attempts, in order.
@@ -69,11 +69,19 @@ learn_seconds, test_seconds, cost_usd
     learn_seconds: float | None = None
     test_seconds: float | None = None
     cost_usd: float | None = None
+    majority_accuracy: float | None = None
     attempts: tuple[AttemptRecord, ...] = ()
     selection: SelectionRecord | None = None
     transfer: tuple[TransferRecord, ...] = ()
     rows_digest: str = ""
     shared_rows: bool = False
+
+    @property
+    def baseline_accuracy(self) -> float | None:
+        """The majority baseline's accuracy on the test rows; rows of old runs do not have it."""
+        if self.selection is not None and self.selection.baseline_accuracy is not None:
+            return self.selection.baseline_accuracy
+        return self.majority_accuracy
 
 
 @dataclass(frozen=True)
@@ -184,6 +192,7 @@ def _trial(run: str, row: Mapping[str, str], place: str) -> TrialRecord:
         learn_seconds=_number(values, "learn_seconds", float, place),
         test_seconds=_number(values, "test_seconds", float, place),
         cost_usd=_number(values, "cost_usd", float, place),
+        majority_accuracy=share("majority_accuracy"),
     )
 
 

@@ -67,10 +67,10 @@ def trial_hero(trial: TrialRecord) -> Hero:
         found = Estimate(trial.accuracy, None, trial.low, trial.high, 1)
         limits = "" if trial.low is None else f"95%: {percent(trial.low)} to {percent(trial.high)}"
         facts.append(Fact("Right on test rows", f"{percent(trial.accuracy)}%", limits))
-    if selection is not None and selection.baseline_accuracy is not None:
-        detail = f"always {selection.baseline_label!r}"
-        value = f"{percent(selection.baseline_accuracy)}%"
-        beaten = trial.accuracy is None or trial.accuracy > selection.baseline_accuracy
+    if trial.baseline_accuracy is not None:
+        detail = f"always {selection.baseline_label!r}" if selection else "on the same test rows"
+        value = f"{percent(trial.baseline_accuracy)}%"
+        beaten = trial.accuracy is None or trial.accuracy > trial.baseline_accuracy
         facts.append(Fact("Majority baseline", value, detail, alarm=not beaten))
     if selection is not None and selection.error_bound is not None:
         facts.append(
@@ -87,7 +87,7 @@ def trial_hero(trial: TrialRecord) -> Hero:
     strip = draw_strip(
         found,
         validation=trial.validation_accuracy,
-        baseline=selection.baseline_accuracy if selection else None,
+        baseline=trial.baseline_accuracy,
         floor=1 - selection.error_bound
         if selection and selection.error_bound is not None
         else None,
@@ -106,10 +106,11 @@ def _lead(trial: TrialRecord) -> str:
         f"Right on {percent(trial.accuracy)}% of {count(trial.test_size, 'test row')}, which were "
         "looked at once"
     )
-    if selection is None or selection.baseline_accuracy is None:
+    if trial.baseline_accuracy is None:
         return f"{text}."
-    label, share = selection.baseline_label, percent(selection.baseline_accuracy)
-    return f"{text}. Always answering {label!r} is right on {share}%."
+    share = percent(trial.baseline_accuracy)
+    answer = repr(selection.baseline_label) if selection else "the majority class"
+    return f"{text}. Always answering {answer} is right on {share}%."
 
 
 def _headline(trial: TrialRecord, name: str) -> str:

@@ -1,5 +1,6 @@
 """The tables of a report: the same for the page, for CSV and for LaTeX."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from statistics import mean
@@ -7,9 +8,13 @@ from typing import Literal
 
 from llm_pv.report.comparison import Cell, Comparison, Setting
 from llm_pv.report.elsewhere import SOLVED, shortcuts
+from llm_pv.report.records import TrialRecord
 from llm_pv.report.text import count, interval, money, percent, seconds
 
 Group = Literal["", "measured", "published"]
+
+_PRICED = ("done", "nothing found")
+"""The statuses of trials that ended with a price, if it is known."""
 
 _OF_A_SETTING = ("length", "sampler", "labelled rows")
 
@@ -213,6 +218,13 @@ def measurements_table(comparison: Comparison) -> Table:
     return Table("measurements", "Every figure", "One line a figure.", columns, tuple(rows))
 
 
+def _spent(trials: Sequence[TrialRecord]) -> float | None:
+    """Return what trials cost together; None where the price of one that ended is not known."""
+    if any(trial.cost_usd is None and trial.status in _PRICED for trial in trials):
+        return None
+    return sum(trial.cost_usd or 0.0 for trial in trials)
+
+
 def methods_table(comparison: Comparison) -> Table:
     """Sum every method up over the settings that all methods share."""
     shared, resting = comparison.shared, shortcuts(comparison)
@@ -230,7 +242,7 @@ def methods_table(comparison: Comparison) -> Table:
             if name == method and cell.test is not None and cell.test.mean >= SOLVED
         }
         sound = sum((setting, method) not in resting for setting in solved)
-        spent = sum(trial.cost_usd or 0.0 for trial in trials)
+        spent = _spent(trials)
         took = sum(trial.learn_seconds or 0.0 for trial in trials)
         rows.append(
             (

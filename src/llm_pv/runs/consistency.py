@@ -25,6 +25,7 @@ _NUMBERS = (
     "learn_seconds",
     "test_seconds",
     "cost_usd",
+    "majority_accuracy",
 )
 
 

@@ -58,8 +58,12 @@ SUMMARY_COLUMNS = (
     "cost_usd",
     "status",
     "reason",
+    "majority_accuracy",
 )
 """The columns every track writes, so that a report can lay them side by side."""
+
+_LATER_COLUMNS = ("majority_accuracy",)
+"""Columns that rows of earlier versions lack; they read as empty."""
 
 FAILED = "failed"
 """The status of a cell that an error ended."""
@@ -357,6 +361,8 @@ def read_summary(path: Path) -> list[dict[str, str]]:
     """
     rows = read_csv(path / "summary.csv")
     for line, row in enumerate(rows, start=2):
+        for name in _LATER_COLUMNS:
+            row.setdefault(name, "")
         if fault := garbled(row, SUMMARY_COLUMNS):
             raise RunError(
                 f"{path}: summary.csv, line {line}: {fault}; restore the file, or remove it and "

@@ -30,6 +30,9 @@ class TableSource:
         The target's value for class 1; a full stop at its end does not count.
     features
         How many features there are.
+    revision
+        Counts changes of what the labels mean, so that stored rows of an earlier one are not
+        taken for these.
     """
 
     name: str
@@ -37,6 +40,7 @@ class TableSource:
     target: str
     positive: str
     features: int
+    revision: int = 1
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ _SOURCES = {
     source.name: source
     for source in (
         TableSource("adult_income", 2, "income", ">50K", 14),
-        TableSource("mushroom", 848, "class", "p", 20),
+        TableSource("mushroom", 848, "class", "e", 20, revision=2),
         TableSource("cdc_diabetes", 891, "Diabetes_binary", "1", 21),
         TableSource("htru2", 372, "class", "1", 8),
         TableSource("chess", 22, "wtoeg", "won", 35),
@@ -54,6 +54,9 @@ class TableOptions:
     def variant(self) -> str:
         """Return what tells this data set from the default one; empty for the default."""
         parts = ["raw"] if self.raw else []
+        revision = _SOURCES[self.name].revision
+        if revision > 1:
+            parts.append(f"revision={revision}")
         if self.path is not None and self.path.is_file():
             parts.append(f"file={hashlib.sha256(self.path.read_bytes()).hexdigest()}")
         return ",".join(parts)
@@ -184,7 +187,7 @@ def _task(task_id: str, name: str, description: str) -> Task:
 
 TASKS = (
     _task("fn_m", "adult_income", "the income is above 50K (UCI 2, 14 features)"),
-    _task("fn_n", "mushroom", "the mushroom is poisonous (UCI 848, 20 features)"),
+    _task("fn_n", "mushroom", "the mushroom is edible (UCI 848, 20 features)"),
     _task("fn_o", "cdc_diabetes", "the person has diabetes (UCI 891, 21 features)"),
     _task("fn_p", "htru2", "the candidate is a pulsar (UCI 372, 8 features)"),
     _task("fn_q", "chess", "white can win (UCI 22, 35 features)"),

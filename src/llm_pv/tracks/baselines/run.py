@@ -343,6 +343,7 @@ class _Runner:
                 "learn_seconds": round(result.learn_seconds, 3),
                 "test_seconds": round(result.test_seconds, 3),
                 "cost_usd": 0.0,
+                "majority_accuracy": result.majority.test_accuracy,
                 "status": "done",
             },
         )

@@ -145,6 +145,7 @@ def summary_row(job: Job, rows: Rows, metrics: dict[str, Any]) -> dict[str, Any]
         "learn_seconds": metrics["learn_seconds"],
         "test_seconds": metrics["test_seconds"],
         "cost_usd": 0.0,
+        "majority_accuracy": metrics["majority_accuracy"],
         "status": "done",
     }
 
@@ -209,13 +210,12 @@ def _elsewhere(rows: Rows, assembly: "Assembly") -> dict[str, Any]:
     if rows.longer is None or assembly.sets.longer is None:
         return {"other_length": None}
     outcome = assembly.trainer.predict(assembly.sets.longer, metric_key_prefix="test")
-    right = np.asarray(outcome.predictions) == assembly.sets.longer.labels
     return {
         "other_length": {
             "length": len(rows.longer.inputs[0]),
             "sampler": rows.sampler,
             "rows": len(rows.longer),
-            "test_accuracy": float(right.mean()),
+            "test_accuracy": (outcome.metrics or {})["test_accuracy"],
         }
     }
 

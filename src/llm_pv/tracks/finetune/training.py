@@ -282,9 +282,16 @@ def make_trainer(
     collate: Callable[[list[Any]], dict[str, Any]] = as_batch
     trainer: ClassifierTrainer
 
-    def accuracy(outcome: EvalPrediction) -> dict[str, float]:
-        trainer.latest = np.asarray(outcome.predictions)
-        return {"accuracy": float(np.mean(trainer.latest == outcome.label_ids))}
+    def measured(outcome: EvalPrediction) -> dict[str, float]:
+        gathered: Any = outcome.predictions
+        classes, losses = gathered
+        trainer.latest = np.asarray(classes)
+        return {
+            "accuracy": float(np.mean(trainer.latest == outcome.label_ids)),
+            # Takes the place of the Trainer's own, which weights the processes' last batches alike
+            # although one of them may hold fewer rows.
+            "loss": float(np.mean(losses, dtype=np.float64)),
+        }
 
     trainer = ClassifierTrainer(
         model=model,
@@ -292,8 +299,8 @@ def make_trainer(
         data_collator=collate,
         train_dataset=train,
         eval_dataset=evaluated,
-        compute_metrics=accuracy,
-        preprocess_logits_for_metrics=_most_likely,
+        compute_metrics=measured,
+        preprocess_logits_for_metrics=_classes_and_losses,
         callbacks=[watch, *callbacks],
     )
     trainer.watch = watch
@@ -311,8 +318,12 @@ def tensorboard_callback(folder: JobFolder) -> TrainerCallback:
     return make_callback(make_writer(log_dir=str(folder.tensorboard)))
 
 
-def _most_likely(logits: Any, _: Any) -> torch.Tensor:
-    """Return the class of each row; logits of all rows would be gathered for nothing."""
+def _classes_and_losses(logits: Any, labels: torch.Tensor) -> Any:
+    """Return the class and the loss of each row; logits of all rows would be gathered for nothing.
+
+    What is gathered row by row is counted row by row: rows that fill up a process's last batch
+    are dropped, and no batch weighs more than its rows.
+    """
     scores = logits[0] if isinstance(logits, tuple) else logits
-    classes: torch.Tensor = scores.argmax(dim=-1)
-    return classes
+    losses = nn.functional.cross_entropy(scores.float(), labels, reduction="none")
+    return scores.argmax(dim=-1), losses

@@ -297,5 +297,6 @@ def _summary_row(result: CellResult, settings: Settings, learn_seconds: float) -
             "learn_seconds": round(learn_seconds, 3),
             "test_seconds": round(score.seconds, 3),
             "cost_usd": score.cost_usd,
+            "majority_accuracy": score.majority_accuracy,
         }
     return row
