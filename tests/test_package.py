@@ -77,7 +77,7 @@ def test_the_doctor_knows_every_extra() -> None:
 def test_rooms_import_only_rooms_below_them() -> None:
     """The arrows of the architecture, read off the imports of every file."""
     order = [
-        "errors", "telemetry", "child_process", "data", "tasks", "programs", "sandbox", "models",
+        "errors", "telemetry", "child_process", "data", "tasks", "sandbox", "programs", "models",
         "proposers", "search", "runs", "erm", "learning", "tracks", "report", "ray", "estimators",
         "cli",
     ]  # fmt: skip

@@ -14,7 +14,8 @@ if sys.platform != "linux":
 
 from llm_pv.sandbox import ALLOWED_MODULES, Limits, Outcome
 from llm_pv.sandbox.linux import LinuxWorker
-from llm_pv.sandbox.modules import PACKAGES, STANDARD_LIBRARY, packages_named
+from llm_pv.sandbox.modules import PACKAGES, STANDARD_LIBRARY
+from llm_pv.sandbox.packages import packages_imported
 
 LIMITS = Limits(cpu_seconds=20, wall_seconds=60)
 
@@ -250,6 +251,6 @@ def test_what_a_package_imports_inside_its_functions_is_loaded_beforehand(
 
 
 def test_the_packages_a_source_names_are_found_without_reading_it() -> None:
-    assert packages_named("import math") == ()
-    assert packages_named("from sympy import isprime") == ("sympy",)
-    assert packages_named("import networkx as nx, numpy") == ("numpy", "networkx")
+    assert packages_imported("import math") == ()
+    assert packages_imported("from sympy import isprime") == ("sympy",)
+    assert packages_imported("import networkx as nx, numpy") == ("numpy", "networkx")

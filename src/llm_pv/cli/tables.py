@@ -1,6 +1,5 @@
 """What a finished run looks like in a terminal."""
 
-import ast
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +8,9 @@ from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
+
+from llm_pv.errors import ProgramError
+from llm_pv.sandbox.parser import ask_one
 
 _MOST_CANDIDATES = 12
 _LONGEST_LINE = 2_000
@@ -146,31 +148,10 @@ def _gist(row: Mapping[str, Any]) -> str:
 
 
 def _deed(program: str) -> str:
-    r"""Return the lines of a program's last function that do more than give a value a name.
-
-    Examples
-    --------
-    >>> _deed("def f(x):\n    n = len(x)\n    if n > 3:\n        return 1\n    return 0")
-    'if n > 3: return 1 return 0'
-    """
     try:
-        functions = [s for s in ast.parse(program).body if isinstance(s, ast.FunctionDef)]
-    except SyntaxError:
-        functions = []
-    if not functions:
+        return str(ask_one("gist", program))
+    except ProgramError:
         return next((line.strip() for line in program.splitlines()), "")
-    telling = [
-        statement
-        for statement in functions[-1].body
-        if not isinstance(statement, ast.Assign | ast.Import | ast.ImportFrom)
-        and not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
-    ]
-    lines = program.splitlines()
-    return " ".join(
-        line.strip()
-        for statement in telling
-        for line in lines[statement.lineno - 1 : statement.end_lineno]
-    )
 
 
 def _closing(record: Mapping[str, Any]) -> Text:

@@ -1,13 +1,13 @@
 """One attempt: a proposal, the program in it, and what verification said of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from llm_pv.erm.scoring import Score
-from llm_pv.errors import ProgramError, RunError
+from llm_pv.errors import RunError
 from llm_pv.programs.program import Program
-from llm_pv.programs.replies import read_program
+from llm_pv.programs.replies import read_programs
 from llm_pv.proposers.base import Proposal
 from llm_pv.sandbox import Outcome
 
@@ -139,14 +139,14 @@ def _rebuilt(
     )
 
 
-def program_of(proposal: Proposal) -> tuple[Program | None, str]:
-    """Read the program out of a reply, or say why there is none."""
-    if proposal.failure:
-        return None, proposal.failure
-    try:
-        return read_program(proposal.text), ""
-    except ProgramError as error:
-        return None, str(error)
+def programs_of(proposals: Sequence[Proposal]) -> list[tuple[Program | None, str]]:
+    """Read the program out of each reply, or say why there is none."""
+    read = iter(read_programs([one.text for one in proposals if not one.failure]))
+    found: list[tuple[Program | None, str]] = []
+    for proposal in proposals:
+        answer = proposal.failure or next(read)
+        found.append((answer, "") if isinstance(answer, Program) else (None, str(answer)))
+    return found
 
 
 def _score_columns(split: str, score: Score | None) -> dict[str, Any]:

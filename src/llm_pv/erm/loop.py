@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import islice
 
 from llm_pv.data.examples import Splits
-from llm_pv.erm.attempts import Attempt, attempt_from_record, program_of
+from llm_pv.erm.attempts import Attempt, attempt_from_record, programs_of
 from llm_pv.erm.certificate import Certificate
 from llm_pv.erm.purity import impurity
 from llm_pv.erm.verification import training_mistakes, verification_inputs, verify_programs
@@ -307,7 +307,7 @@ class _CellRun:
 
     def _verify(self, proposals: list[Proposal], first: int) -> Iterator[Attempt]:
         """Verify a batch; programs seen before, in it or earlier, are not run again."""
-        read = [program_of(proposal) for proposal in proposals]
+        read = programs_of(proposals)
         new: dict[str, Program] = {}
         for program, _ in read:
             if program is not None and program.digest not in self._by_digest:

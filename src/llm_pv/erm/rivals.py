@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from llm_pv.data.examples import Splits
-from llm_pv.erm.attempts import program_of
+from llm_pv.erm.attempts import programs_of
 from llm_pv.erm.loop import Selection
 from llm_pv.erm.scoring import Score
 from llm_pv.erm.verification import verification_inputs, verify_programs
@@ -59,7 +59,9 @@ def standing_rivals(
     selected = selection.selected
     if selected is None or selected.validation is None or not selected.proposal.rivals:
         return ()
-    read = [(rival, program_of(Proposal(rival.text))[0]) for rival in selected.proposal.rivals]
+    rivals = selected.proposal.rivals
+    programs = programs_of([Proposal(rival.text) for rival in rivals])
+    read = [(rival, program) for rival, (program, _) in zip(rivals, programs, strict=True)]
     known = [(rival, program) for rival, program in read if program is not None]
     verified = verify_programs(
         [program for _, program in known], splits, verification_inputs(splits), sandbox

@@ -1,14 +1,19 @@
-"""A candidate program: what was proposed, what identifies it, and how long it is."""
+"""A candidate program: what was proposed, what identifies it, and how long it is.
+
+Sources come from models and files, so they are parsed in a confined process, never in this one.
+"""
 
 import ast
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from llm_pv.errors import ProgramError
 from llm_pv.programs.description_length import description_length
 from llm_pv.programs.normalise import canonical_text, normalise_tree
 from llm_pv.programs.scopes import Scopes
-from llm_pv.programs.syntax import clean_source, parse_source
+from llm_pv.programs.syntax import checked_length, clean_source, parse_source
+from llm_pv.sandbox.parser import ask
 
 ENTRY_POINT = "f"
 """The name of the function every program defines."""
@@ -43,7 +48,7 @@ class Program:
 
     @classmethod
     def parse(cls, source: str) -> "Program":
-        """Read a program out of its source, running nothing.
+        """Read a program out of its source, running nothing; the confined parser reads it.
 
         Parameters
         ----------
@@ -53,14 +58,54 @@ class Program:
         Raises
         ------
         ProgramError
-            With a one-line reason, if the text does not compile or binds no ``f``.
+            With a one-line reason, if the text does not compile or binds no ``f``, or takes too
+            long or too much memory to parse.
         """
-        source = clean_source(source)
-        tree = parse_source(source)
-        _require_entry_point(tree)
-        normalise_tree(tree)
-        digest = hashlib.sha256(canonical_text(tree).encode()).hexdigest()
-        return cls(source, digest, description_length(tree))
+        (answer,) = cls.parse_many([source])
+        if isinstance(answer, ProgramError):
+            raise answer
+        return answer
+
+    @classmethod
+    def parse_many(cls, sources: Iterable[str]) -> "list[Program | ProgramError]":
+        """Read several sources at once, which costs less; an error is returned in its place.
+
+        Examples
+        --------
+        >>> [type(one).__name__ for one in Program.parse_many(["f = len", "g = len"])]
+        ['Program', 'ProgramError']
+        """
+        answers: list[Program | ProgramError] = []
+        sound: list[str] = []
+        for source in sources:
+            try:
+                sound.append(checked_length(clean_source(source)))
+            except ProgramError as error:
+                answers.append(error)
+            else:
+                answers.append(cls(sound[-1], "", 0))
+        read = iter(zip(sound, ask("program", [[source] for source in sound]), strict=True))
+        for place, answer in enumerate(answers):
+            if isinstance(answer, Program):
+                source, found = next(read)
+                answers[place] = found if isinstance(found, ProgramError) else cls(source, *found)
+        return answers
+
+
+def parse_here(source: str) -> Program:
+    """Read a program out of its source in this process: only the confined parser may do so.
+
+    Raises
+    ------
+    ProgramError
+        As for `Program.parse`, but for what takes too long or too much memory.
+    """
+    source = clean_source(source)
+    tree = parse_source(source)
+    _require_entry_point(tree)
+    normalise_tree(tree)
+    digest = hashlib.sha256(canonical_text(tree).encode()).hexdigest()
+    return Program(source, digest, description_length(tree))
 
 
 def _require_entry_point(tree: ast.Module) -> None:

@@ -14,12 +14,13 @@ linear in the reply, and what is tried is capped.
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from llm_pv.errors import ProgramError
 from llm_pv.programs.mending import OTHER_KEY, code_blocks, line_lists, mended
-from llm_pv.programs.program import ENTRY_POINT, Program
+from llm_pv.programs.program import ENTRY_POINT, Program, parse_here
 from llm_pv.programs.syntax import MAX_SOURCE_CHARACTERS
+from llm_pv.sandbox.parser import ask
 
 MAX_REPLY_CHARACTERS = 1_000_000
 """The longest reply that is read."""
@@ -43,17 +44,16 @@ _FENCE = re.compile(r"`{3,}(?:[\w+-]++[ \t]*+(?=\n))?")
 _MENTIONS_ENTRY_POINT = re.compile(rf"\b{ENTRY_POINT}\b")
 
 
-def read_program(
-    reply: str, *, mention: re.Pattern[str] = _MENTIONS_ENTRY_POINT, ending: str = ""
-) -> Program:
-    r"""Return the program a reply proposes.
+def read_program(reply: str, *, mention: str | None = None, ending: str = "") -> Program:
+    r"""Return the program a reply proposes; the confined parser reads the reply.
 
     Parameters
     ----------
     reply
         The reply as it came.
     mention
-        What a candidate holds, lest prose be tried.
+        A regular expression for what a candidate holds, lest prose be tried, with ``^`` and ``$``
+        for lines; None for the name ``f``.
     ending
         What is written below each candidate, for replies that leave ``f`` itself to that.
 
@@ -74,10 +74,35 @@ def read_program(
     >>> read_program("```python\nf = len\n```").source
     'f = len\n'
     """
-    if len(reply) > MAX_REPLY_CHARACTERS:
-        raise ProgramError(
-            f"the reply has {len(reply):,} characters, at most {MAX_REPLY_CHARACTERS:,} are read"
-        )
+    (answer,) = read_programs([reply], mention=mention, ending=ending)
+    if isinstance(answer, ProgramError):
+        raise answer
+    return answer
+
+
+def read_programs(
+    replies: Sequence[str], *, mention: str | None = None, ending: str = ""
+) -> list[Program | ProgramError]:
+    """Read several replies at once, which costs less; an error is returned in its place."""
+    answers: list[Program | ProgramError] = [_too_long(reply) for reply in replies]
+    places = [place for place, reply in enumerate(replies) if len(reply) <= MAX_REPLY_CHARACTERS]
+    found = ask("reply", [[replies[place], mention, ending] for place in places])
+    for place, answer in zip(places, found, strict=True):
+        answers[place] = answer if isinstance(answer, ProgramError) else Program(*answer)
+    return answers
+
+
+def _too_long(reply: str) -> ProgramError:
+    return ProgramError(
+        f"the reply has {len(reply):,} characters, at most {MAX_REPLY_CHARACTERS:,} are read"
+    )
+
+
+def find_program(
+    reply: str, *, mention: re.Pattern[str] | None = None, ending: str = ""
+) -> Program:
+    """Do what `read_program` does in this process: only the confined parser may do so."""
+    mention = mention or _MENTIONS_ENTRY_POINT
     reason = NOTHING_DEFINED
     tried: set[str] = set()
     characters = 0
@@ -88,7 +113,7 @@ def read_program(
         if len(tried) == _MAX_TRIES or (tried and characters > _MAX_CHARACTERS_TRIED):
             break
         try:
-            return Program.parse(text + ending)
+            return parse_here(text + ending)
         except ProgramError as error:
             reason = reason if tried else str(error)  # the first is the likeliest to be meant
         tried.add(text)

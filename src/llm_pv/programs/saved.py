@@ -1,13 +1,15 @@
 """The readable file a program is handed over in, and how it is read back.
 
 The file is a Python module: a docstring with the certificate, a line that marks the end of it, then
-the source, untouched. A text in the docstring can never become code, whatever stands in it.
+the source. A text in the docstring can never become code, whatever stands in it. Of the source only
+characters that do not print are changed, those of comments and strings, into their escapes: they
+could act on a terminal or show a reader another program.
 """
 
-import ast
-
+from llm_pv.errors import ProgramError
 from llm_pv.programs.program import Program
-from llm_pv.programs.syntax import clean_source, parse_source
+from llm_pv.programs.syntax import clean_source
+from llm_pv.sandbox.parser import ask_one
 
 _TITLE = "A program learned by LLM-PV; call f(x)."
 _WARNING = (
@@ -46,13 +48,17 @@ def write_program(program: Program, header: str) -> str:
     header = header.encode("utf-8", "backslashreplace").decode("utf-8").strip("\n")
     blocks = f"{_TITLE}\n\n{header}\n\n{_WARNING}"
     lines = [_printable(line) for line in blocks.split("\n")]
-    if _would_notice(program.source):
+    try:
+        source, documented = ask_one("escaped", program.source)
+    except ProgramError:  # on a slower machine than where it was parsed
+        source, documented = program.source, True
+    if documented or "__doc__" in source:
         head = "\n".join(f"# {line}".rstrip() for line in lines)
     else:
         # A line that starts with # could pass for the mark, three quotes for the end.
         safe = ["\\x23" + line[1:] if line.startswith("#") else line for line in lines]
         head = '"""' + "\n".join(safe).replace('"""', '\\"\\"\\"') + '\n"""'
-    return f"{head}\n\n{_MARK}\n{program.source}"
+    return f"{head}\n\n{_MARK}\n{source}"
 
 
 def read_saved(text: str) -> Program:
@@ -73,10 +79,6 @@ def read_saved(text: str) -> Program:
         _, mark, source = text.partition(f"\n{_MARK}\n")
         return Program.parse(source if mark else text)
     return Program.parse(text)
-
-
-def _would_notice(source: str) -> bool:
-    return "__doc__" in source or ast.get_docstring(parse_source(source), clean=False) is not None
 
 
 def _printable(line: str) -> str:

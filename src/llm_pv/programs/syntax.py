@@ -34,8 +34,33 @@ def clean_source(source: str) -> str:
     return text if text.endswith("\n") else text + "\n"
 
 
+def checked_length(source: str) -> str:
+    """Return the source, if it is one that the parser is given at all.
+
+    Raises
+    ------
+    ProgramError
+        With a one-line reason, if it is too long or no text that a file could hold.
+    """
+    if len(source) > MAX_SOURCE_CHARACTERS:
+        length = len(_DATA_LINE.sub("", source, count=1))
+        if length > MAX_SOURCE_CHARACTERS:
+            raise ProgramError(
+                f"the source has {length:,} characters, at most {MAX_SOURCE_CHARACTERS:,} are read"
+            )
+    if "\0" in source:
+        raise ProgramError("the source holds a NUL character")
+    try:
+        source.encode()
+    except UnicodeEncodeError:
+        raise ProgramError("the source holds half of a surrogate pair") from None
+    return source
+
+
 def parse_source(source: str) -> ast.Module:
     """Parse and compile a source, running nothing.
+
+    For sources this program wrote, and for the process that parses all others.
 
     Its length counts without the line of a model's training rows, `DATA_NAME`.
 
@@ -59,14 +84,7 @@ def parse_source(source: str) -> ast.Module:
     >>> parse_source("f = len").body[0].lineno
     1
     """
-    if len(source) > MAX_SOURCE_CHARACTERS:
-        length = len(_DATA_LINE.sub("", source, count=1))
-        if length > MAX_SOURCE_CHARACTERS:
-            raise ProgramError(
-                f"the source has {length:,} characters, at most {MAX_SOURCE_CHARACTERS:,} are read"
-            )
-    if "\0" in source:
-        raise ProgramError("the source holds a NUL character")
+    checked_length(source)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "\d" in a string literal is the candidate's affair
@@ -78,8 +96,6 @@ def parse_source(source: str) -> ast.Module:
         raise ProgramError(f"syntax error on line {error.lineno or 1}: {message}") from None
     except (RecursionError, MemoryError):
         raise ProgramError("the source is nested too deeply to compile") from None
-    except UnicodeEncodeError:
-        raise ProgramError("the source holds half of a surrogate pair") from None
     except (ValueError, OverflowError, SystemError) as error:
         message = " ".join(str(error).split())
         raise ProgramError(f"the source does not compile: {message}") from None

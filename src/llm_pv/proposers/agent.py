@@ -7,7 +7,6 @@ MLAgentBench (arXiv 2310.03302): 30 steps, 1,800 seconds. The prompt and the too
 
 import base64
 import json
-import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -57,7 +56,7 @@ the standard library, numpy, sympy and networkx (there is no scikit-learn); it m
 use the network or print.
 """
 
-_DEFINES_FIT = re.compile(r"^[ \t]*(?:(?:def|class)[ \t]+fit\b|fit[ \t]*=)", re.MULTILINE)
+_DEFINES_FIT = r"^[ \t]*(?:(?:def|class)[ \t]+fit\b|fit[ \t]*=)"
 
 _ENDING = """
 

@@ -20,6 +20,7 @@ def start(arguments: list[str]) -> None:
     root, entry, *rest = arguments
     bare_package("llm_pv", root)
     bare_package("llm_pv.data", root + "/data")
+    bare_package("llm_pv.programs", root + "/programs")
     bare_package("llm_pv.sandbox", root + "/sandbox")
     import_module(f"llm_pv.sandbox.{entry}").main(rest)
 

@@ -159,6 +159,11 @@ def deny_files() -> None:
 class CallFilter:
     """The seccomp filter, assembled once and installed in each candidate's process.
 
+    Parameters
+    ----------
+    more
+        Names of further calls to allow.
+
     Raises
     ------
     OSError
@@ -168,16 +173,21 @@ class CallFilter:
     class _Program(ctypes.Structure):
         _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
 
-    def __init__(self) -> None:
+    def __init__(self, more: tuple[str, ...] = ()) -> None:
         machine = os.uname().machine
         if not seccomp.supported(machine):
             raise OSError(f"no list of system calls for {machine}")
-        self._instructions = seccomp.build_filter(machine)
+        self._instructions = seccomp.build_filter(machine, more)
         self._program = self._Program(len(self._instructions) // 8, self._instructions)
 
     def install(self) -> None:
         """Allow only the listed system calls from here on. Needs no_new_privs."""
         _system_call("seccomp", 1, 0, ctypes.byref(self._program))
+
+
+def address_space() -> int:
+    """Return the bytes of address space this process takes."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
 def limit_resources(address_space: int, cpu_seconds: float) -> None:

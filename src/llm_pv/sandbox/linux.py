@@ -27,8 +27,8 @@ from llm_pv.sandbox.modules import (
     PACKAGES,
     STANDARD_LIBRARY,
     SUPPORT,
-    packages_named,
 )
+from llm_pv.sandbox.packages import packages_imported
 from llm_pv.sandbox.zygote import MESSAGE_BYTES, Job
 
 if TYPE_CHECKING:  # that file imports numpy
@@ -229,14 +229,14 @@ class LinuxWorker:
         """Run a program over the inputs (see `llm_pv.sandbox.worker.Worker`)."""
         batch = Batch.of(inputs)
         run = partial(Zygote.run, source=source, batch=batch, limits=limits)
-        return self._try(run, packages_named(source), seed, len(batch))
+        return self._try(run, packages_imported(source), seed, len(batch))
 
     def explore(
         self, code: str, rows: LabelledRows, limits: ToolLimits, seed: int = 0
     ) -> Execution:
         """Run code that explores labelled rows (see `llm_pv.sandbox.worker.Worker`)."""
         run = partial(Zygote.explore, code=code, rows=rows, limits=limits, seed=seed)
-        return self._try(run, packages_named(code), 0, 0)
+        return self._try(run, packages_imported(code), 0, 0)
 
     def _try(
         self, run: Callable[[Zygote], Execution], packages: tuple[str, ...], seed: int, rows: int

@@ -33,16 +33,3 @@ SUPPORT: dict[str, tuple[str, ...]] = {
     ),
 }
 """What the packages import only when some function of theirs is called."""
-
-
-def packages_named(source: str) -> tuple[str, ...]:
-    """Return the packages a source mentions, and so needs loaded before it is confined.
-
-    The source is not parsed: a hostile one can make the parser of the calling process fail.
-
-    Examples
-    --------
-    >>> packages_named("import networkx as nx, numpy")
-    ('numpy', 'networkx')
-    """
-    return tuple(name for name in PACKAGES if name in source)

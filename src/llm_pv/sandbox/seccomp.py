@@ -27,6 +27,12 @@ _CALLS: dict[str, dict[str, int]] = {
 }  # fmt: skip
 """Allowed calls by machine and name; those that hand out memory are checked further."""
 
+_MORE_CALLS: dict[str, dict[str, int]] = {
+    "x86_64": {"setitimer": 38},
+    "aarch64": {"setitimer": 103},
+}
+"""Calls of processes that run no code of others."""
+
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 """The kernel's AUDIT_ARCH number of each supported machine."""
 
@@ -45,15 +51,17 @@ def supported(machine: str) -> bool:
     return machine in _CALLS
 
 
-def build_filter(machine: str) -> bytes:
+def build_filter(machine: str, more: tuple[str, ...] = ()) -> bytes:
     """Assemble the filter: an array of the kernel's ``struct sock_filter``.
 
     Parameters
     ----------
     machine
         ``"x86_64"`` or ``"aarch64"``.
+    more
+        Names of further calls to allow, as ``"setitimer"``.
     """
-    calls = dict(_CALLS[machine])
+    calls = dict(_CALLS[machine]) | {name: _MORE_CALLS[machine][name] for name in more}
     memory = [calls.pop("mmap"), calls.pop("mprotect")]
     plain = sorted(calls.values())
     # Jumps count the instructions to skip; the ends are laid out as refuse, allow, kill.

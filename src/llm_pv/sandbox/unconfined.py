@@ -26,7 +26,8 @@ from llm_pv.sandbox.conclusion import Ending, conclude, conclude_exploration
 from llm_pv.sandbox.execution import Execution, Limits, ToolLimits
 from llm_pv.sandbox.job import run_exploration, run_program
 from llm_pv.sandbox.ledger import page_bytes
-from llm_pv.sandbox.modules import ALLOWED_MODULES, packages_named
+from llm_pv.sandbox.modules import ALLOWED_MODULES
+from llm_pv.sandbox.packages import packages_imported
 from llm_pv.sandbox.preload import preload
 
 if TYPE_CHECKING:  # that file imports numpy
@@ -51,6 +52,7 @@ class _Job(NamedTuple):
     rows: bytes
     output_bytes: int
     seed: int
+    packages: tuple[str, ...]
 
 
 class UnconfinedWorker:
@@ -65,7 +67,8 @@ class UnconfinedWorker:
         """Run a program over the inputs (see `llm_pv.sandbox.worker.Worker`)."""
         batch = Batch.of(inputs)
         rows = len(batch)
-        job = _Job("program", source, batch.encoded(), limits.output_bytes, seed)
+        packages = packages_imported(source)
+        job = _Job("program", source, batch.encoded(), limits.output_bytes, seed, packages)
         with self._ended(job, rows, limits.wall_limit(rows), seed) as (ending, page):
             return conclude(ending, page, rows, limits)
 
@@ -73,7 +76,8 @@ class UnconfinedWorker:
         self, code: str, rows: LabelledRows, limits: ToolLimits, seed: int = 0
     ) -> Execution:
         """Run code that explores labelled rows (see `llm_pv.sandbox.worker.Worker`)."""
-        job = _Job("exploration", code, rows.encoded(), limits.plain().output_bytes, seed)
+        room, packages = limits.plain().output_bytes, packages_imported(code)
+        job = _Job("exploration", code, rows.encoded(), room, seed, packages)
         with self._ended(job, 0, limits.wall_seconds, 0) as (ending, page):
             return conclude_exploration(ending, page, limits)
 
@@ -148,7 +152,7 @@ def _end_with_owner(held: int) -> None:
 def run_job(folder: str, allowed: list[str]) -> None:
     """Run the job that lies in a folder."""
     job = _Job(*marshal.loads(Path(folder, "job").read_bytes()))  # noqa: S302
-    if packages_named(job.source):  # any of them may draw from numpy's random numbers
+    if job.packages:  # any of them may draw from numpy's random numbers
         preload((), (), ("numpy",), job.seed)
     run: Callable[..., None]
     if job.kind == "program":

@@ -22,7 +22,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import NoReturn
 
 from llm_pv.sandbox import kernel
@@ -87,7 +86,7 @@ def main(arguments: list[str]) -> None:
     sys.path.extend(plan["paths"])
     preload(plan["modules"], plan["packages"], plan["support"], plan["seed"])
     forget_import_paths()
-    size = address_space()
+    size = kernel.address_space()
     call_filter = seal(layers, enclosed=enclosed)
     control.send(json.dumps({"active": layers.active, "missing": layers.missing}).encode())
     gc.collect()
@@ -205,11 +204,6 @@ def rehearse_call_filter() -> None:
             raise OSError(errno.ENOSYS, "the filter does nothing")
 
     try_in_a_copy(attempt)
-
-
-def address_space() -> int:
-    """Return the bytes of address space this process takes."""
-    return int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE
 
 
 def serve(control: socket.socket, owner: int, setting: Setting) -> None:

@@ -1,0 +1,133 @@
+"""What is done with untrusted source, by name, in the process that parses it.
+
+`llm_pv.sandbox.parser` runs these there; in the user's own process call the functions that ask it,
+such as `Program.parse` and `read_program`, never these.
+"""
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from llm_pv.programs.normalise import canonical_text
+from llm_pv.programs.program import parse_here
+from llm_pv.programs.replies import find_program
+from llm_pv.programs.syntax import parse_source
+
+_IMPORTERS = frozenset({"__import__", "import_module", "exec", "eval", "compile"})
+_PREFIX_AND_QUOTE = re.compile(r"(?i)u?(['\"])")
+
+
+def program(source: str) -> tuple[str, int]:
+    """Return the digest and the description length of a program."""
+    parsed = parse_here(source)
+    return parsed.digest, parsed.bits
+
+
+def reply(text: str, mention: str | None = None, ending: str = "") -> tuple[str, str, int]:
+    """Return the source of the program in a reply, its digest and its description length."""
+    found = find_program(
+        text, mention=re.compile(mention, re.MULTILINE) if mention else None, ending=ending
+    )
+    return found.source, found.digest, found.bits
+
+
+def imports(source: str) -> list[str]:
+    """Return the top-level modules a source imports, sorted.
+
+    Where it runs or imports what stands in strings, the words of these count too.
+    """
+    tree = ast.parse(source)
+    modules: set[str] = set()
+    words: set[str] = set()
+    dynamic = False
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                modules.update(alias.name.partition(".")[0] for alias in names)
+            case ast.ImportFrom(module=str(name), level=0):
+                modules.add(name.partition(".")[0])
+            case ast.Name(id=name) | ast.Attribute(attr=name) if name in _IMPORTERS:
+                dynamic = True
+            case ast.Constant(value=str(text)):
+                words.update(re.findall(r"\w+", text))
+    return sorted(modules | words if dynamic else modules)
+
+
+def escaped(source: str) -> tuple[str, bool]:
+    r"""Return a program as it is saved, and whether it has a docstring.
+
+    Characters that do not print, such as those that turn the direction of text, are written as
+    escapes in comments and in strings where that leaves the program what it is.
+
+    Examples
+    --------
+    >>> escaped("f = '\u202e' # \x1b[31m")
+    ("f = '\\u202e' # \\x1b[31m", False)
+    """
+    documented = ast.get_docstring(parse_source(source), clean=False) is not None
+    if all(line.isprintable() for line in source.replace("\t", " ").split("\n")):
+        return source, documented
+    meaning = canonical_text(parse_source(source))
+    for strings in (True, False):
+        text = _escaped(source, strings=strings)
+        if canonical_text(parse_source(text)) == meaning:
+            return text, documented
+    return source, documented
+
+
+def _escaped(source: str, *, strings: bool) -> str:
+    lines = source.split("\n")
+    for token in reversed(list(tokenize.generate_tokens(io.StringIO(source, "\n").readline))):
+        (row, start), (last, end) = token.start, token.end
+        is_string = token.type == tokenize.STRING and _PREFIX_AND_QUOTE.match(token.string)
+        if token.type == tokenize.COMMENT or (strings and is_string):
+            for number in range(row - 1, last):
+                line = lines[number]
+                left = start if number == row - 1 else 0
+                right = end if number == last - 1 else len(line)
+                lines[number] = line[:left] + _printable(line[left:right]) + line[right:]
+    return "\n".join(lines)
+
+
+def _printable(text: str) -> str:
+    return "".join(
+        character
+        if character.isprintable() or character == "\t"
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
+def gist(source: str) -> str:
+    r"""Return the lines of a program's last function that do more than give a value a name.
+
+    Examples
+    --------
+    >>> gist("def f(x):\n    n = len(x)\n    if n > 3:\n        return 1\n    return 0")
+    'if n > 3: return 1 return 0'
+    """
+    functions = [part for part in ast.parse(source).body if isinstance(part, ast.FunctionDef)]
+    lines = source.splitlines()
+    if not functions:
+        return next((line.strip() for line in lines), "")
+    telling = [
+        statement
+        for statement in functions[-1].body
+        if not isinstance(statement, ast.Assign | ast.Import | ast.ImportFrom)
+        and not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+    ]
+    return " ".join(
+        line.strip()
+        for statement in telling
+        for line in lines[statement.lineno - 1 : statement.end_lineno]
+    )
+
+
+OPERATIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {function.__name__: function for function in (program, reply, imports, escaped, gist)}
+)
+"""Every operation by its name; arguments and values are JSON."""

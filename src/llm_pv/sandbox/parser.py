@@ -1,0 +1,324 @@
+"""Parsing untrusted source in a confined process of its own: the owner's side.
+
+CPython can take seconds and gigabytes to compile a few hundred characters, so this process never
+parses what it did not write. One long-lived process (see `parser_process`) does, within a limit of
+CPU time and memory for each text; a text that exceeds it ends that process, and the next is read by
+a fresh one. What crosses is text in one direction and small JSON values in the other.
+
+On Linux the process also gives up root, files, and all but a few system calls. On other systems it
+has the limits alone; Windows has no limit of memory, and that of wall-clock time in place of CPU
+time.
+"""
+
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, TypeAlias
+
+from llm_pv.errors import ProgramError, SandboxError
+
+CPU_SECONDS = 2.0
+"""The CPU time to read one source or reply; what reads one several times has more."""
+
+MEMORY_BYTES = 512 * 1024 * 1024
+"""The address space to read one text, beyond what the process takes by itself."""
+
+TEXT_CHARACTERS = 2_000_000
+"""No longer text is sent; each operation has a limit of its own below this."""
+
+# A backstop: on a busy machine 2 s of CPU time take longer by the clock.
+_WALL_SECONDS = 30.0 if hasattr(signal, "setitimer") else 2 * CPU_SECONDS
+_MOST_BATCH_CHARACTERS = 4_000_000
+_REPLY_BYTES = 64 * 1024 * 1024
+_LENGTH = struct.Struct("<I")
+_PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
+# By number: not every system has these signals.
+_MORE_CPU_SECONDS = {"escaped": 4 * CPU_SECONDS}
+_OUT_OF_TIME = frozenset({9, 24, 27})  # SIGKILL, SIGXCPU, SIGPROF
+
+Request: TypeAlias = Sequence[object]
+"""The arguments of an operation: JSON values, the text first."""
+
+
+class _EndedError(Exception):
+    """The process has ended, for the reason given, before it answered."""
+
+
+def ask(operation: str, requests: Iterable[Request]) -> list[Any]:
+    """Run an operation of `llm_pv.programs.operations` on each request, in the confined process.
+
+    Parameters
+    ----------
+    operation
+        The name of the operation.
+    requests
+        Its arguments, once for each result.
+
+    Returns
+    -------
+    list
+        For each request the operation's value, or a `ProgramError` (returned, not raised) saying
+        why there is none: the operation's own reason, or that the text took too long, too much
+        memory, or ended the process.
+
+    Raises
+    ------
+    SandboxError
+        If no process can be started.
+
+    Examples
+    --------
+    >>> value, error = ask("imports", [["import sympy"], ["import"]])
+    >>> value, str(error)
+    (['sympy'], 'syntax error on line 1: invalid syntax')
+    """
+    return list(_parser.answers(operation, list(requests)))
+
+
+def ask_one(operation: str, *request: object) -> Any:
+    """Run an operation on one request, as `ask` does.
+
+    Raises
+    ------
+    ProgramError
+        If the operation gives no value.
+    """
+    (answer,) = ask(operation, [request])
+    if isinstance(answer, ProgramError):
+        raise answer
+    return answer
+
+
+class Parser:
+    """The confined process, started when first used and again whenever a text has ended it.
+
+    Calls from several threads wait for each other.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._finalizer: weakref.finalize[..., Parser] | None = None
+
+    def answers(self, operation: str, requests: list[Request]) -> Iterator[Any]:
+        """Yield one answer for each request (see `ask`)."""
+        start = 0
+        while start < len(requests):
+            batch: list[Request] = []
+            characters = 0
+            for request in requests[start:]:
+                characters += _characters(request)
+                if batch and characters > _MOST_BATCH_CHARACTERS:
+                    break
+                batch.append(request)
+            with self._lock:
+                answers = self._exchange(operation, batch)
+            yield from answers
+            start += len(answers)
+
+    def close(self) -> None:
+        """End the process."""
+        if self._finalizer is not None:
+            self._finalizer()
+        self._process = self._finalizer = None
+
+    def abandon(self) -> None:
+        """Forget the process of the one this was forked from, and its lock."""
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        if self._process is not None:
+            self._process.returncode = 0  # not ours to wait for
+            for stream in (self._process.stdin, self._process.stdout):
+                with suppress(OSError):
+                    stream.close()  # type: ignore[union-attr]
+        self._lock = threading.Lock()
+        self._process = self._finalizer = None
+
+    def _exchange(self, operation: str, batch: list[Request]) -> list[Any]:
+        """Return answers for the first requests: all, unless one ended the process."""
+        if _characters(batch[0]) > TEXT_CHARACTERS:
+            size = _characters(batch[0])
+            return [ProgramError(f"{size:,} characters are no program")]
+        answers: list[Any] = []
+        seconds = _MORE_CPU_SECONDS.get(operation, CPU_SECONDS)
+        try:
+            process = self._ready()
+            with _Watchdog(process) as watchdog:
+                try:
+                    _send(process, [operation, seconds, batch])
+                    goes_on = True
+                    while goes_on and len(answers) < len(batch):
+                        watchdog.restart()
+                        answer, goes_on = _answer(_receive(process))
+                        answers.append(answer)
+                    self._process = process if goes_on else None
+                except (_EndedError, OSError):
+                    self._process = None
+                    answers.append(
+                        ProgramError(_reason(process, seconds, expired=watchdog.expired))
+                    )
+        except BaseException:
+            # Interrupted half way: what still comes would be taken for the next one's answer.
+            self.close()
+            raise
+        if self._process is None:
+            self.close()
+        return answers
+
+    def _ready(self) -> subprocess.Popen[bytes]:
+        # A process that has read something large ends itself afterwards.
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        self.close()
+        try:
+            process = subprocess.Popen(  # noqa: S603  (this package's own script)
+                [
+                    sys.executable,
+                    *("-s", "-P", "-S"),
+                    _PACKAGE_FOLDER / "sandbox" / "boot.py",
+                    _PACKAGE_FOLDER,
+                    "parser_process",
+                    str(MEMORY_BYTES),
+                ],
+                env=_environment(),
+                cwd=_PACKAGE_FOLDER.anchor,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the owner
+            )
+        except OSError as error:
+            raise SandboxError(f"the process that parses programs does not start: {error}") from (
+                error
+            )
+        self._process = process
+        self._finalizer = weakref.finalize(self, _end, process)
+        with _Watchdog(process) as watchdog:
+            watchdog.restart()
+            try:
+                _receive(process)
+            except _EndedError:
+                status = process.wait()
+                self.close()
+                raise SandboxError(
+                    f"the process that parses programs ended at its start with status {status}"
+                ) from None
+        return process
+
+
+class _Watchdog:
+    """Kills a process that has not answered in time."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.expired = False
+        self._process = process
+        self._deadline = 0.0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def restart(self) -> None:
+        """Give the process its whole time from now."""
+        self._deadline = time.monotonic() + _WALL_SECONDS
+
+    def _watch(self) -> None:
+        while not self._done.wait(max(self._deadline - time.monotonic(), 0.0)):
+            if time.monotonic() >= self._deadline:
+                self.expired = True
+                self._process.kill()
+                return
+
+    def __enter__(self) -> "_Watchdog":
+        self.restart()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+
+def _characters(request: Request) -> int:
+    return sum(len(value) for value in request if isinstance(value, str))
+
+
+def _send(process: subprocess.Popen[bytes], message: object) -> None:
+    data = json.dumps(message).encode("ascii")
+    stream = _stream(process.stdin)
+    stream.write(_LENGTH.pack(len(data)) + data)
+    stream.flush()
+
+
+def _receive(process: subprocess.Popen[bytes]) -> bytes:
+    stream = _stream(process.stdout)
+    head = stream.read(_LENGTH.size)
+    if len(head) == _LENGTH.size:
+        (length,) = _LENGTH.unpack(head)
+        if length <= _REPLY_BYTES:
+            data = stream.read(length)
+            if len(data) == length:
+                return data
+    raise _EndedError
+
+
+def _answer(data: bytes) -> tuple[Any, bool]:
+    """Return an answer of the process, and whether the process goes on after it.
+
+    Whoever has taken the process over could have written it.
+    """
+    try:
+        match json.loads(data):
+            case [True, value, goes_on]:
+                return value, bool(goes_on)
+            case [False, str(reason), goes_on]:
+                return ProgramError(reason), bool(goes_on)
+    except (ValueError, RecursionError):
+        pass
+    raise _EndedError
+
+
+def _reason(process: subprocess.Popen[bytes], seconds: float, *, expired: bool) -> str:
+    """Return why a process did not answer, having ended it."""
+    if not expired:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(1.0)
+    process.kill()
+    status = process.wait()
+    if expired:
+        return f"it took too long to parse: stopped after {_WALL_SECONDS:g} s"
+    if -status in _OUT_OF_TIME:
+        return f"it took too long to parse: stopped after {seconds:g} s of CPU time"
+    return "it ended the process that parses it, as a too large or too deep source does"
+
+
+def _environment() -> dict[str, str]:
+    # Windows starts no process without the second.
+    kept = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
+    return {"LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", **kept}
+
+
+def _stream(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None
+    return stream
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        with suppress(OSError):  # what could not be sent any more
+            _stream(stream).close()
+
+
+_parser = Parser()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_parser.abandon)
