@@ -52,7 +52,7 @@ class _Job(NamedTuple):
     rows: bytes
     output_bytes: int
     seed: int
-    packages: tuple[str, ...]
+    packages: tuple[str, ...] = ()
 
 
 class UnconfinedWorker:
