@@ -223,6 +223,64 @@ def test_predict_takes_decimals_in_a_column_that_held_whole_numbers(
     assert capfd.readouterr().out == "a,b,prediction\n50.5,3,1\n49,3,0\n"
 
 
+@pytest.fixture
+def over_fifty(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Path:
+    """A run whose program compares column a and reads neither b nor zip."""
+    lines = [f"{n},{n % 7},c{n % 3},{int(n > 50)}\n" for n in range(100)]
+    table = tmp_path / "rows.csv"
+    table.write_text("a,b,zip,y\n" + "".join(lines))
+    (tmp_path / "reply.txt").write_text("def f(row):\n    return int(row['a'] > 50)\n")
+    command = ["learn", str(table), "--target", "y", "--out", str(tmp_path / "run")]
+    assert run([*command, "--proposer", f"replay:{tmp_path / 'reply.txt'}"]) == 0
+    capfd.readouterr()
+    return tmp_path / "run"
+
+
+def test_predict_answers_tomorrow_s_rows_as_far_as_they_can_be_read(
+    tmp_path: Path, over_fifty: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    new = tmp_path / "new.csv"
+    # Another order, an unseen category, a new column, no column b, a cell that is no number.
+    new.write_text("zip,more,a\nunseen,1,60\nc0,2,sixty\nc1,3,40\nc2,4,\n")
+    assert run(["predict", str(over_fifty), str(new)]) == 0
+    shown = capfd.readouterr()
+    assert shown.out == ("zip,more,a,prediction\nunseen,1,60,1\nc0,2,sixty,\nc1,3,40,0\nc2,4,,\n")
+    assert "2 of 4 rows got no prediction, 1 of them for a cell that cannot be read" in shown.err
+    assert "column 'a', row 2: 'sixty' is no int" in shown.err
+
+
+def test_predict_without_a_column_that_the_program_reads_names_it(
+    tmp_path: Path, over_fifty: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    new = tmp_path / "new.csv"
+    new.write_text("zip,b\nc0,1\n")
+    assert run(["predict", str(over_fifty), str(new)]) == 2
+    assert "has no column 'a', which the program reads" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl", "out.parquet"])
+def test_a_missing_cell_leaves_whole_numbers_whole_in_every_format(
+    name: str, tmp_path: Path, over_fifty: Path
+) -> None:
+    new, out = tmp_path / "new.csv", tmp_path / name
+    new.write_text("a,b,zip\n60,1,c0\n,2,c1\n40,,c2\n")
+    assert run(["predict", str(over_fifty), str(new), "--out", str(out)]) == 0
+    if name == "out.csv":
+        assert out.read_text() == "a,b,zip,prediction\n60,1,c0,1\n,2,c1,\n40,,c2,0\n"
+        return
+    if name == "out.jsonl":
+        rows = [json.loads(line) for line in out.read_text().splitlines()]
+    else:
+        rows = pytest.importorskip("pyarrow.parquet").read_table(out).to_pylist()
+    assert rows == [
+        {"a": 60, "b": 1, "zip": "c0", "prediction": 1},
+        {"a": None, "b": 2, "zip": "c1", "prediction": None},
+        {"a": 40, "b": None, "zip": "c2", "prediction": 0},
+    ]
+    assert [type(row["a"]) for row in rows] == [int, type(None), int]
+    assert [type(row["prediction"]) for row in rows] == [int, type(None), int]
+
+
 def test_verify_scores_a_program_on_other_rows(
     tmp_path: Path, finished: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

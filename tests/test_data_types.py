@@ -161,6 +161,14 @@ def test_one_column_of_strings_gives_plain_strings_as_written(tmp_path: Path) ->
     assert typed.inputs() == [{"digits": 110}, {"digits": 12}]
 
 
+def test_a_single_column_of_text_that_is_declared_text_stays_a_string(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("digits,label\n0110,1\n007,0\n")
+    read = read_table(path, target="label", types={"digits": "str"})
+    assert read.inputs() == ["0110", "007"]
+    assert table_from(["a", "b"], ["0", "1"], types={"input": "str"}).inputs() == ["a", "b"]
+
+
 def test_the_types_of_one_reading_make_another_look_the_same(tmp_path: Path) -> None:
     learned, new = tmp_path / "learned.csv", tmp_path / "new.csv"
     learned.write_text("size,code,label\n1.5,007,a\n2,008,b\n")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from numbers import Integral
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -20,17 +20,19 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from llm_pv.data.columns import read_cells
-from llm_pv.data.examples import Input, Scalar
 from llm_pv.data.formats import check_distinct
 from llm_pv.data.labels import label_text
-from llm_pv.data.readers import table_from
+from llm_pv.data.new_rows import Inputs, new_rows
+from llm_pv.data.readers import plain_frame, table_from
 from llm_pv.data.splits import split_table
 from llm_pv.erm.verification import first_error
 from llm_pv.errors import ConfigurationError, DataError, ProgramError
 from llm_pv.learning import Search, SplitSizes, learn
 from llm_pv.proposers.registry import BuiltIn
 from llm_pv.sandbox import Limits, Sandbox
+
+if TYPE_CHECKING:
+    from llm_pv.data.columns import ColumnType
 
 _LARGEST_SEED = 2**31 - 1
 
@@ -190,7 +192,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 stacklevel=2,
             )
         self._columns = splits.columns
-        self._types = dict(splits.types)
+        self._types = cast("dict[str, ColumnType]", dict(splits.types))
         self.classes_ = np.unique(labels)
         self.learned_ = learned
         self.program_ = learned.program
@@ -227,21 +229,22 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         inputs = self._inputs(self._rows(X, reset=False))
-        execution = self._sandbox().predict(self.program_.source, inputs)
+        execution = self._sandbox().predict(self.program_.source, inputs.inputs)
+        answers = inputs.spread(execution.predictions)
         known: dict[str | None, Any] = {
             label_text(value): value for value in self.classes_.tolist()
         }
         fallback = known[self.learned_.baseline.label]
-        lost = sum(text not in known for text in execution.predictions)
+        lost = sum(text not in known for text in answers)
         if lost:
-            reason = first_error(execution, self.learned_.classes)
+            reason = inputs.fault or first_error(execution, self.learned_.classes)
             warnings.warn(
-                f"the program gave no class for {lost:,} of {len(inputs):,} rows ({reason}); they "
+                f"the program gave no class for {lost:,} of {len(answers):,} rows ({reason}); they "
                 f"are predicted as {fallback!r}, the most frequent class",
                 RuntimeWarning,
                 stacklevel=2,
             )
-        values = [known.get(text, fallback) for text in execution.predictions]
+        values = [known.get(text, fallback) for text in answers]
         return np.array(values, dtype=self.classes_.dtype)
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -300,27 +303,18 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         validate_data(self, rows, reset=reset, skip_check_array=True)
         return rows
 
-    def _inputs(self, rows: Any) -> list[Input]:
-        """Return rows as the program was given them in `fit`."""
+    def _inputs(self, rows: Any) -> Inputs:
+        """Return rows as the program was given them in `fit`, as far as they can be read."""
         frame = pd.DataFrame(rows).set_axis(list(self._columns), axis=1)
-        frame = frame.reset_index(drop=True)
-        if not self._types:
-            return _texts(frame.iloc[:, 0])
-        for name, kind in self._types.items():
-            _check_text_column(frame[name], kind)
-        # An array of whole numbers may well be followed by one of decimals.
-        widened = [
-            name
-            for name, kind in self._types.items()
-            if kind == "int" and not _holds_whole_numbers(frame[name])
-        ]
-        types = self._types | dict.fromkeys(widened, "float")
-        inputs = table_from(frame, types=types, name="X").inputs()
-        for row in inputs:
-            assert isinstance(row, dict)
-            for name in widened:
-                row[name] = _whole_if_integral(row[name])
-        return inputs
+        frame = plain_frame(frame.reset_index(drop=True), "X")
+        for name in self._columns:
+            if not self._types:
+                _check_texts_of(frame[name])
+            else:
+                _check_text_column(frame[name], self._types[name])
+        return new_rows(
+            frame, self._columns, self._types, source=self.program_.source, name="X"
+        ).inputs()
 
     def _sandbox(self) -> Sandbox:
         limits = Limits() if self.limits is None else self.limits
@@ -374,14 +368,13 @@ def _check_texts(labels: np.ndarray[Any, Any]) -> None:
         )
 
 
-def _texts(cells: "pd.Series[Any]") -> list[Input]:
-    """Return a column of strings, missing ones empty, as in `fit`."""
+def _check_texts_of(cells: "pd.Series[Any]") -> None:
+    """Raise unless a column holds strings, as in `fit`."""
     for cell in cells[cells.notna()]:
         if not isinstance(cell, str):
             raise DataError(
                 f"X holds {cell!r} ({type(cell).__name__}), but fit saw strings: give strings"
             )
-    return [str(cell) for cell in cells.astype(object).where(cells.notna(), "")]
 
 
 def _check_text_column(cells: "pd.Series[Any]", kind: str) -> None:
@@ -390,18 +383,6 @@ def _check_text_column(cells: "pd.Series[Any]", kind: str) -> None:
         raise DataError(
             f"column {cells.name!r} holds {cells.dtype} values but was text in fit: give text"
         )
-
-
-def _holds_whole_numbers(cells: "pd.Series[Any]") -> bool:
-    try:
-        read_cells(cells, "int")
-    except DataError:
-        return False
-    return True
-
-
-def _whole_if_integral(value: Scalar) -> Scalar:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _seed_of(random_state: Any) -> int:

@@ -45,16 +45,17 @@ def predict(
     data_format
         csv, tsv, parquet, jsonl or text; default by the file's name.
     """
-    from llm_pv.cli.rows import inputs_for, read_rows, run_blocks
+    import pandas as pd
+
+    from llm_pv.cli.rows import read_rows, rows_for, run_blocks
     from llm_pv.data.columns import python_values, read_cells
-    from llm_pv.erm.verification import first_error
     from llm_pv.runs.saved_program import load_program
 
     if out is not None and out.suffix.lower() not in _WRITERS:
         raise ConfigurationError(f"--out {out}: give a name ending in {', '.join(_WRITERS)}")
     saved = load_program(program)
     table = read_rows(rows, data_format=data_format)
-    inputs = inputs_for(saved, table, target=target)
+    inputs = rows_for(saved, table, target=target)
     frame = table.frame.copy(deep=False)
     if table.labels is not None:
         frame[table.labels.name] = table.labels
@@ -62,18 +63,26 @@ def predict(
         raise ConfigurationError(f"{table.name} has a column {column!r} already; give --column")
     predictions: list[Any] = []
     reason = ""
+    unreadable = 0
     with sandbox.open() as opened:
-        for execution in run_blocks(saved, inputs, opened):
-            predictions += [saved.value(text) for text in execution.predictions]
-            reason = reason or first_error(execution, saved.classes)
+        for block in run_blocks(saved, inputs, opened):
+            predictions += [saved.value(text) for text in block.answers]
+            unreadable += block.unreadable
+            reason = reason or block.error
+
+    def values(cells: list[Any]) -> "pd.Series[Any]":
+        # As objects: a missing one among whole numbers would make decimals of all of them.
+        return pd.Series(cells, index=frame.index, dtype=object)
+
     if table.written and out is not None and out.suffix.lower() in _TYPED:
         for name, kind in table.types.items():
-            frame[name] = python_values(read_cells(frame[name], kind))
-    frame[column] = predictions
+            frame[name] = values(python_values(read_cells(frame[name], kind)))
+    frame[column] = values(predictions)
     _write(frame, out)
     failed = sum(value is None for value in predictions)
     if failed:
-        complain(f"{failed:,} of {len(predictions):,} rows got no prediction ({reason})")
+        cells = f", {unreadable:,} of them for a cell that cannot be read" if unreadable else ""
+        complain(f"{failed:,} of {len(predictions):,} rows got no prediction{cells} ({reason})")
     return 0
 
 

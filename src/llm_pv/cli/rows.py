@@ -1,16 +1,39 @@
 """Rows for a saved program: read as the program was learned, a block at a time."""
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
+from llm_pv.erm.verification import first_error
 from llm_pv.runs.saved_program import SavedProgram
-from llm_pv.sandbox import Execution, Sandbox
+from llm_pv.sandbox import Sandbox
 
 if TYPE_CHECKING:
+    from llm_pv.data.columns import ColumnType
+    from llm_pv.data.new_rows import NewRows
     from llm_pv.data.table import Table
 
 BLOCK = 50_000
 """Rows converted and run at once, so that memory does not grow with the file."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """What a program answered on some rows.
+
+    Parameters
+    ----------
+    answers
+        The answer to each row as text; None without one.
+    unreadable
+        How many rows could not be read.
+    error
+        What went wrong first; empty if nothing.
+    """
+
+    answers: list[str | None]
+    unreadable: int
+    error: str
 
 
 def read_rows(path: str, *, data_format: str | None) -> "Table":
@@ -20,9 +43,16 @@ def read_rows(path: str, *, data_format: str | None) -> "Table":
     return read_table(path, format=data_format)
 
 
-def inputs_for(
-    saved: SavedProgram, rows: "Table", *, target: str | None, labelled: bool = False
-) -> "Table":
+def labelled_rows(rows: "Table", target: str | None) -> "Table":
+    """Return the rows that have a label, with all their other columns."""
+    from llm_pv.data.table import make_table
+
+    if rows.labels is not None:
+        return rows
+    return make_table(rows.frame, target=target, written=rows.written, name=rows.name)
+
+
+def rows_for(saved: SavedProgram, rows: "Table", *, target: str | None) -> "NewRows":
     """Return the same rows as the program's inputs.
 
     Parameters
@@ -33,32 +63,32 @@ def inputs_for(
         The rows with every column.
     target
         The column that holds labels, set apart from the inputs of a program that stands alone.
-    labelled
-        Whether the labels are wanted too; rows without one are left out.
     """
+    from llm_pv.data.new_rows import NewRows, new_rows
     from llm_pv.data.table import make_table
 
-    columns: Sequence[str] | None = saved.columns
-    if columns is None:
-        columns = [name for name in rows.frame.columns if name != target]
-    types = {
-        # Decimals may turn up later in a column that held whole numbers only.
-        column: "float" if (kind, rows.types.get(column)) == ("int", "float") else kind
-        for column, kind in (saved.types or {}).items()
-    }
-    return make_table(
-        rows.frame,
-        target=target if labelled and rows.labels is None else None,
-        labels=rows.labels if labelled else None,
-        columns=columns,
-        types=types,
-        written=rows.written,
-        name=rows.name,
-    )
+    if saved.columns is not None:
+        types = cast("dict[str, ColumnType]", dict(saved.types or {}))
+        return new_rows(
+            rows.frame,
+            saved.columns,
+            types,
+            source=saved.program.source,
+            written=rows.written,
+            name=rows.name,
+        )
+    columns = [name for name in rows.frame.columns if name != target]
+    table = make_table(rows.frame, columns=columns, written=rows.written, name=rows.name)
+    return NewRows(table.frame, table.types, frozenset(columns), rows.name)
 
 
-def run_blocks(saved: SavedProgram, table: "Table", sandbox: Sandbox) -> Iterator[Execution]:
-    """Run a program on all rows of a table, block by block."""
-    for start in range(0, len(table), BLOCK):
-        block = table.inputs(range(start, min(start + BLOCK, len(table))))
-        yield sandbox.predict(saved.program.source, block)
+def run_blocks(saved: SavedProgram, rows: "NewRows", sandbox: Sandbox) -> Iterator[Block]:
+    """Run a program on all rows, block by block."""
+    for start in range(0, len(rows), BLOCK):
+        block = rows.inputs(start, min(start + BLOCK, len(rows)))
+        execution = sandbox.predict(saved.program.source, block.inputs)
+        yield Block(
+            block.spread(execution.predictions),
+            block.total - len(block.rows),
+            block.fault or first_error(execution, saved.classes),
+        )

@@ -47,12 +47,11 @@ def verify(
     seed
         Draws the halves that the program is run on again.
     """
-    from llm_pv.cli.rows import inputs_for, read_rows, run_blocks
+    from llm_pv.cli.rows import labelled_rows, read_rows, rows_for, run_blocks
     from llm_pv.data.targets import label_texts
     from llm_pv.erm.learned import exact_interval
     from llm_pv.erm.purity import UNTOLD, impurity
     from llm_pv.erm.scoring import majority_label, score_predictions
-    from llm_pv.erm.verification import first_error
     from llm_pv.runs.saved_program import load_program
 
     saved = load_program(program)
@@ -60,21 +59,22 @@ def verify(
     target = target or saved.target
     if rows_read.labels is None and target is None:
         raise ConfigurationError("name the column that holds the label with --target")
-    inputs = inputs_for(saved, rows_read, target=target, labelled=True)
-    assert inputs.labels is not None
-    if not len(inputs):
-        raise DataError(f"{inputs.name}: no row has a label, so there is nothing to verify")
-    for warning in inputs.warnings:
+    table = labelled_rows(rows_read, target)
+    assert table.labels is not None
+    if not len(table):
+        raise DataError(f"{table.name}: no row has a label, so there is nothing to verify")
+    for warning in table.warnings:
         complain(warning)
+    inputs = rows_for(saved, table, target=target)
     known = saved.classes.texts if saved.classes else ()
-    labels = label_texts(inputs.labels, written=inputs.written, known=known)
+    labels = label_texts(table.labels, written=table.written, known=known)
     predictions: list[str | None] = []
     errors: list[str] = []
     with sandbox.open() as opened:
-        for execution in run_blocks(saved, inputs, opened):
-            predictions += execution.predictions
-            errors.append(first_error(execution, saved.classes))
-        sample = inputs.inputs(range(min(len(inputs), _ROWS_RUN_AGAIN)))
+        for block in run_blocks(saved, inputs, opened):
+            predictions += block.answers
+            errors.append(block.error)
+        sample = inputs.inputs(0, _ROWS_RUN_AGAIN).inputs
         doubt = impurity(saved.program, sample, opened, seed=seed)
     score = score_predictions(predictions, labels)
     majority = majority_label(labels)

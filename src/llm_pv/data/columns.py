@@ -7,6 +7,7 @@ whole column text. In any column an empty cell is missing; in a column of number
 false the spellings in `MISSING_SPELLINGS` are missing too, for there they can be nothing else.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, time, timedelta
@@ -170,6 +171,53 @@ def read_cells(cells: "pd.Series[Any]", kind: ColumnType) -> "np.ndarray[Any, An
     array = np.array(missing, dtype=np.float64 if kind == "float" else object).repeat(len(cells))
     array[there] = read
     return array
+
+
+def read_new_cells(
+    cells: "pd.Series[Any]", kind: ColumnType
+) -> tuple[list[Scalar], dict[int, str]]:
+    """Read a column for a program that was learned from another column of this type.
+
+    A number with decimals may follow in a column of whole numbers; those that are whole stay int.
+
+    Returns
+    -------
+    tuple
+        A value for each cell, None for missing ones and for those that cannot be read; and what is
+        wrong with the latter, by their place.
+
+    Examples
+    --------
+    >>> read_new_cells(pd.Series(["3", "3.5", "", "many"], name="n"), "int")
+    ([3, 3.5, None, None], {3: "column 'n', row 4: 'many' is no int"})
+    """
+    try:
+        return python_values(read_cells(cells, kind)), {}
+    except DataError:
+        pass
+    read = _READERS[kind]
+    values: list[Scalar] = []
+    faults: dict[int, str] = {}
+    for place, cell in enumerate(cells.astype(object).where(cells.notna(), None).tolist()):
+        value: Scalar = None
+        try:
+            value = None if cell is None else read(cell)
+        except (ValueError, TypeError, OverflowError):
+            try:
+                if kind != "int":
+                    raise
+                value = _finite(_read_float(cell))
+            except (ValueError, TypeError, OverflowError):
+                row = int(cells.index[place]) + 1
+                faults[place] = f"column {cells.name!r}, row {row:,}: {short(cell)} is no {kind}"
+        values.append(value)
+    return values, faults
+
+
+def _finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise ValueError(value)
+    return value
 
 
 def _read_texts(texts: list[str], kind: ColumnType) -> list[Any] | None:

@@ -80,7 +80,7 @@ def read_table(
     content = parsed(data, format, name)
     del data
     return make_table(
-        content.frame if content.written else _plain(content.frame, name),
+        content.frame if content.written else plain_frame(content.frame, name),
         target=target or content.target,
         columns=columns,
         types=types,
@@ -142,7 +142,7 @@ def table_from(
     >>> table_from(["0110", "1001"]).inputs()
     ['0110', '1001']
     """
-    frame = _plain(_frame_of(rows, name), name)
+    frame = plain_frame(_frame_of(rows, name), name)
     if not len(frame):
         raise DataError(f"{name}: there are none; give at least five")
     cells = None if labels is None else _labels_of(labels, len(frame), name)
@@ -188,7 +188,7 @@ def _labels_of(labels: Any, rows: int, name: str) -> "pd.Series[Any]":
     return frame_of_columns({"label": values}, rows)["label"]
 
 
-def _plain(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+def plain_frame(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     """Count the rows from 0, name the columns by strings, and let categories be their values."""
     frame = frame.reset_index(drop=True)
     frame.columns = pd.Index([str(column) for column in frame.columns], dtype=object)

@@ -134,7 +134,8 @@ def make_table(
         if lost := len(frame) - len(labels):
             notes.append(f"{name}: {_rows(lost)} without a label left out")
             frame = frame.loc[labels.index]
-    if len(columns) == 1 and not declared and _all_strings(frame.iloc[:, 0], written):
+    text = all(kind == "str" for kind in declared.values())
+    if len(columns) == 1 and text and _all_strings(frame.iloc[:, 0], written):
         cells = frame.iloc[:, 0]
         if empty := int(cells.isna().sum()):
             notes.append(f"{name}: {_rows(empty)} without an input read as the empty string")

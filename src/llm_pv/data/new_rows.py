@@ -1,0 +1,182 @@
+"""Rows for a program that was learned from others: what it can read is read, the rest is named.
+
+A file of tomorrow has other columns, in another order, categories that did not occur and a cell
+that is no number. A column the program does not read may be missing or broken; where it reads one
+that is, that row has no input, and all other rows have theirs.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from llm_pv.data.columns import ColumnType, read_new_cells
+from llm_pv.data.examples import Input
+from llm_pv.errors import DataError
+
+_FUNCTION = re.compile(r"def +f *\( *([^\W\d]\w*)")
+
+
+@dataclass(frozen=True, eq=False)
+class NewRows:
+    """Rows to be labelled by a program.
+
+    Parameters
+    ----------
+    frame
+        The program's columns that are there, in its order; text cells of a file as text.
+    types
+        The type of each column; empty where an input is a plain string.
+    needed
+        The columns without which the program cannot answer.
+    name
+        What the rows are called, for messages.
+    """
+
+    frame: pd.DataFrame
+    types: Mapping[str, ColumnType]
+    needed: frozenset[str]
+    name: str = "the rows"
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def inputs(self, start: int = 0, stop: int | None = None) -> "Inputs":
+        """Return the inputs of these rows as far as they can be read."""
+        frame = self.frame.iloc[start:stop]
+        if not self.types:
+            texts = [str(text) for text in frame.iloc[:, 0].tolist()]
+            return Inputs(texts, range(len(texts)), len(texts))
+        columns: dict[str, list[Any]] = {}
+        unreadable: dict[int, str] = {}
+        for name in frame.columns:
+            values, faults = read_new_cells(frame[name], self.types[name])
+            columns[name] = values
+            if name in self.needed:
+                for row, fault in faults.items():
+                    unreadable.setdefault(row, fault)
+        # A cell that cannot be read, in a column that is not needed, is a missing value.
+        rows = [row for row in range(len(frame)) if row not in unreadable]
+        inputs: list[Input] = [
+            {name: cells[row] for name, cells in columns.items()} for row in rows
+        ]
+        fault = unreadable[min(unreadable)] if unreadable else ""
+        return Inputs(inputs, rows, len(frame), fault)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of some rows.
+
+    Parameters
+    ----------
+    inputs
+        One for each row that can be read.
+    rows
+        Those rows' numbers, from 0.
+    total
+        How many rows there are.
+    fault
+        Why the first of the others cannot be read; empty if all can.
+    """
+
+    inputs: Sequence[Input]
+    rows: Sequence[int]
+    total: int
+    fault: str = ""
+
+    def spread(self, answers: Sequence[str | None]) -> list[str | None]:
+        """Return one answer for each row, None for those that could not be read."""
+        spread: list[str | None] = [None] * self.total
+        for row, answer in zip(self.rows, answers, strict=True):
+            spread[row] = answer
+        return spread
+
+
+def new_rows(
+    frame: pd.DataFrame,
+    columns: Sequence[str],
+    types: Mapping[str, ColumnType],
+    *,
+    source: str,
+    written: bool = False,
+    name: str = "the rows",
+) -> NewRows:
+    r"""Return rows as the inputs of a program.
+
+    Parameters
+    ----------
+    frame
+        All columns, named by strings.
+    columns, types
+        The columns the program was learned from, and their types; no types if its input is the
+        text of the one column.
+    source
+        The program's text, which says what columns it reads.
+    written
+        Whether cells are text from a file, the empty cell meaning a missing one.
+    name
+        What messages call the rows.
+
+    Raises
+    ------
+    DataError
+        If a column is missing that the program reads.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"note": ["a", "b"], "age": ["41", "?!"]})
+    >>> program = "def f(x):\n    return x['age'] > 40\n"
+    >>> types = {"age": "int", "zip": "str"}
+    >>> rows = new_rows(frame, list(types), types, source=program).inputs()
+    >>> rows.inputs, rows.spread(["1"])
+    ([{'age': 41}], ['1', None])
+    """
+    needed = columns_read(source, columns) if types else frozenset(columns)
+    composed = {unicodedata.normalize("NFC", column): column for column in frame.columns}
+    there = {
+        column: column if column in frame.columns else composed.get(_composed(column))
+        for column in columns
+    }
+    if missing := [column for column in columns if there[column] is None and column in needed]:
+        listed = ", ".join(map(repr, list(frame.columns)[:12]))
+        raise DataError(
+            f"{name} has no column {missing[0]!r}, which the program reads; its columns are "
+            f"{listed}"
+        )
+    known = {column: frame[other] for column, other in there.items() if other is not None}
+    if not known:
+        raise DataError(f"{name} has none of the columns that the program was learned from")
+    cells = pd.DataFrame(known)
+    if not types:
+        cells = cells.astype(object).fillna("")
+    elif written:
+        cells = cells.where(cells != "")
+    return NewRows(cells, types, needed, name)
+
+
+def columns_read(source: str, columns: Sequence[str]) -> frozenset[str]:
+    r"""Return the columns that a program may read, going by its text.
+
+    A program that does anything else with its row than look columns up by name may read them all.
+
+    Examples
+    --------
+    >>> sorted(columns_read("def f(x):\n    return x['a'] > x.get('b', 0)", ["a", "b", "c"]))
+    ['a', 'b']
+    >>> sorted(columns_read("def f(x):\n    return sum(x.values())", ["a", "b"]))
+    ['a', 'b']
+    """
+    found = _FUNCTION.search(source)
+    row = re.escape(found.group(1)) if found else "x"
+    body = source[found.end() :] if found else source
+    if re.search(rf"\b{row}\b(?!\s*(?:\[|\.get\())", body):
+        return frozenset(columns)
+    return frozenset(c for c in columns if c in body or repr(c)[1:-1] in body)
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
