@@ -13,7 +13,7 @@ import pytest
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.models.answers import AnsweringModel, Asking, open_answering_model
 from llm_pv.models.base import ModelOptions
-from llm_pv.proposers.base import Proposal
+from llm_pv.proposers.base import Proposal, Proposer
 
 _PATHS = (Path(__file__).parents[1] / "src", Path(__file__).parent)
 _MEMORY = 80_000_000
@@ -43,7 +43,7 @@ def add_node(cluster: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class Waiting(Proposer):
     """Proposes programs, and waits before one of them until a file is there.
 
     Parameters

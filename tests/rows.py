@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from llm_pv.data.examples import Classes, Examples, Splits
-from llm_pv.proposers.base import Proposal
+from llm_pv.proposers.base import Proposal, Proposer
 
 PARITY = "def f(x):\n    return x.count('1') % 2\n"
 ALWAYS_ONE = "f = lambda x: 1\n"
@@ -27,7 +27,7 @@ def parity_splits(train: int = 20, validation: int = 30, test: int = 40, seed: i
 
 
 @dataclass
-class Scripted:
+class Scripted(Proposer):
     """A proposer that charges for fixed replies and remembers what it was asked."""
 
     replies: Sequence[str]

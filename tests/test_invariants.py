@@ -16,7 +16,8 @@ import pytest
 import llm_pv
 from llm_pv.data.examples import Classes, Examples, Input, Splits
 from llm_pv.erm.learn import learn_splits
-from llm_pv.erm.loop import Plan, select_program
+from llm_pv.erm.loop import select_program
+from llm_pv.erm.selection import Plan
 from llm_pv.learning import Search, learn
 from llm_pv.proposers.base import Proposal
 from llm_pv.runs.cells import Cell, CellLog
@@ -181,7 +182,7 @@ def test_invariant_3_only_the_selected_record_carries_a_test_accuracy(tmp_path: 
     ]
 
 
-IMPURE = {
+ROW_DEPENDENT = {
     "counts its calls": """
 calls = []
 def f(x):
@@ -251,7 +252,7 @@ def f(x):
 }
 
 
-@pytest.mark.parametrize("source", IMPURE.values(), ids=IMPURE.keys())
+@pytest.mark.parametrize("source", ROW_DEPENDENT.values(), ids=ROW_DEPENDENT.keys())
 def test_invariant_4_a_program_that_looks_at_other_inputs_makes_room_for_the_next(
     source: str, sandbox: Sandbox
 ) -> None:
@@ -384,7 +385,7 @@ sys.path.insert(0, sys.argv[2])
 from rows import ALWAYS_ONE, FIRST_BIT, PARITY, Scripted, parity_splits
 from llm_pv.erm.handover import Destination
 from llm_pv.erm.learn import learn_splits
-from llm_pv.erm.loop import Plan
+from llm_pv.erm.selection import Plan
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.sandbox import Sandbox

@@ -52,7 +52,7 @@ class Kept:
 
 def proposals(llm: LLM, kept: Kept | None = None, **changes: Any) -> list[Proposal]:
     context = (kept or Kept()).context(**changes)
-    return list(llm.propose(SPLITS.train, SPLITS.classes, seed=7, context=context))
+    return list(llm.propose_in(SPLITS.train, SPLITS.classes, seed=7, context=context))
 
 
 def asking(script: Script, attempts: int = 1, **settings: Any) -> tuple[LLM, ScriptedModel]:
@@ -106,7 +106,7 @@ def test_after_an_early_stop_what_has_begun_is_still_read_and_nothing_else_begin
     llm, model = asking(script, attempts=5)
     rounds = Rounds({"cell": 0}, slots=2)
     context = Kept().context(admission=rounds.cell("cell"), stopping=stopping)
-    stream = llm.propose(SPLITS.train, SPLITS.classes, seed=7, context=context)
+    stream = llm.propose_in(SPLITS.train, SPLITS.classes, seed=7, context=context)
     first = next(stream)
     stopping.set()
     third.set()
@@ -393,7 +393,7 @@ def test_what_an_earlier_part_of_the_run_spent_counts() -> None:
     llm, _ = asking(says(PARITY), attempts=2)
     proposals(llm, kept)
     later = LLM(ScriptedModel(says(PARITY)), budget=Budget(usd=1.2))
-    later.account(kept.turns)
+    later.open(kept.turns)
     assert later.purse.spent_usd == 1.0
     assert later.purse.spent_tokens == 220
 
@@ -404,7 +404,7 @@ def test_a_failed_call_that_may_have_been_paid_counts_at_its_worst() -> None:
     proposals(llm, kept, admission=Rounds({"cell": 0}, slots=1).cell("cell"))
     assert llm.purse.spent_tokens > 1_000
     later, _ = asking(says(PARITY))
-    later.account(kept.turns)
+    later.open(kept.turns)
     assert later.purse.spent_tokens == llm.purse.spent_tokens, "after a kill too"
 
 
@@ -416,7 +416,7 @@ def test_tries_that_may_have_been_paid_count_beside_the_one_that_was() -> None:
     proposals(llm, kept)
     assert llm.purse.spent_tokens == 110 + 2 * (len(prompt) + 220 + 1_000)
     later, _ = asking(says(PARITY))
-    later.account(kept.turns)
+    later.open(kept.turns)
     assert later.purse.spent_tokens == llm.purse.spent_tokens
 
 
@@ -433,7 +433,7 @@ def test_a_call_under_way_at_a_kill_counts_at_its_worst() -> None:
     with pytest.raises(Killed):
         proposals(llm, kept)
     later, _ = asking(says(PARITY))
-    later.account(kept.turns)
+    later.open(kept.turns)
     assert later.purse.spent_tokens == len(prompt) + 220 + 1_000
 
 
@@ -556,7 +556,7 @@ def test_many_classes_and_labels_of_any_kind_reach_the_tool() -> None:
     classes = Classes(("2.5", "True", "x"), (2.5, True, "x"))
     llm, model = asking(says(wants("print(rows)"), PARITY), tool="local")
     with llm:
-        list(llm.propose(train, classes, seed=0, context=Kept().context()))
+        list(llm.propose_in(train, classes, seed=0, context=Kept().context()))
     answer = model.asked[-1][-1]
     assert isinstance(answer, ToolAnswer)
     assert answer.text.strip() == "[('a', 'x'), ('b', True), ('c', 2.5)]"

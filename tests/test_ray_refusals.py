@@ -10,7 +10,7 @@ import pytest
 
 from llm_pv.child_process import error_of
 from llm_pv.cli.main import run as llm_pv
-from llm_pv.erm.loop import Plan
+from llm_pv.erm.selection import Plan
 from llm_pv.errors import ClusterError, ConfigurationError
 from llm_pv.proposers.replay import Replay
 from llm_pv.runs.cells import Cell
@@ -18,7 +18,6 @@ from llm_pv.runs.directory import RunDirectory, read_attempts, read_summary
 from llm_pv.runs.executors.ray import Confining, Needs, tasks
 from llm_pv.runs.executors.ray.cluster import connect
 from llm_pv.runs.executors.ray.requirements import Versions
-from llm_pv.runs.executors.ray.trials import carried
 from llm_pv.runs.remote_records import Known, write_down
 from llm_pv.sandbox import Batch
 from llm_pv.tracks.synthesis.elsewhere import Parcel, Work
@@ -202,7 +201,7 @@ def test_a_trial_is_sent_in_parcels_that_leave_a_whole_run_where_they_are_writte
     proposer, plan = search.resolve()
     trial = SMALL.plan()[0]
     with RunDirectory(tmp_path / "run", {}) as run:
-        work = Work(SMALL, plan, carried(proposer), transfer=True)
+        work = Work(SMALL, plan, proposer.portable(), transfer=True)
         (tmp_path / "replies.jsonl").unlink()
         errand = tasks.Errand(trial, Known.of(run, trial.cell), 0.01)
         parcels = list(tasks.stream(HERE, warm, work, None, errand))

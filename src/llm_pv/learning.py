@@ -12,10 +12,9 @@ from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.handover import Destination
 from llm_pv.erm.learn import learn_splits
 from llm_pv.erm.learned import LearnedProgram
-from llm_pv.erm.loop import Plan
+from llm_pv.erm.selection import Plan
 from llm_pv.errors import ConfigurationError
 from llm_pv.proposers.base import Proposer
-from llm_pv.proposers.llm import LLM
 from llm_pv.proposers.registry import USUAL, BuiltIn, make_proposer
 from llm_pv.proposers.rounds import Rounds
 from llm_pv.runs.cells import Cell
@@ -111,18 +110,13 @@ class Search:
                 built_in=self.built_in,
                 progress=self.progress,
             )
-        if not callable(getattr(proposer, "propose", None)):
+        if not isinstance(proposer, Proposer):
             raise ConfigurationError(
                 f"proposer is {proposer!r}; give 'length-first', 'replay:PATH', a model such as "
                 "'openai:gpt-5', or a Proposer"
             )
-        if isinstance(proposer, LLM) and attempts not in {None, proposer.attempts}:
-            raise ConfigurationError(
-                f"attempts is {attempts}, the proposer's is {proposer.attempts}; give it there"
-            )
-        if attempts is None or isinstance(proposer, LLM):
-            attempts = proposer.default_attempts
-        return proposer, Plan(int(attempts), self.delta, self.early_stop)
+        planned = proposer.plan_attempts(None if attempts is None else int(attempts))
+        return proposer, Plan(planned, self.delta, self.early_stop)
 
 
 def read_splits(
@@ -264,7 +258,7 @@ def learn(
     name = name or (Path(data).name if isinstance(data, str | Path) and data != "-" else "rows")
     cell = Cell(Path(name).stem)
     with ExitStack() as stack:
-        if isinstance(proposer, LLM) and proposer is not search.proposer:
+        if proposer is not search.proposer:
             stack.enter_context(proposer)
         if sandbox is None:
             sandbox = stack.enter_context(Sandbox())
@@ -274,8 +268,7 @@ def learn(
             configuration["target"] = target
             run = stack.enter_context(RunDirectory(Path(out), configuration))
             destination = Destination(run, cell)
-            if isinstance(proposer, LLM):
-                proposer.account(run.turns())
+            proposer.open(run.turns())
         if on_start is not None and (destination is None or not run.finished(cell)):
             on_start()
         return learn_splits(

@@ -50,7 +50,7 @@ def verify(
     from llm_pv.cli.rows import labelled_rows, read_rows, rows_for, run_blocks
     from llm_pv.data.targets import label_texts
     from llm_pv.erm.learned import exact_interval
-    from llm_pv.erm.purity import UNTOLD, impurity
+    from llm_pv.erm.row_independence import NOT_COMPARED, row_dependence
     from llm_pv.erm.scoring import majority_label, score_predictions
     from llm_pv.runs.saved_program import load_program
 
@@ -75,7 +75,7 @@ def verify(
             predictions += block.answers
             errors.append(block.error)
         sample = inputs.inputs(0, _ROWS_RUN_AGAIN).inputs
-        doubt = impurity(saved.program, sample, opened, seed=seed)
+        doubt = row_dependence(saved.program, sample, opened, seed=seed)
     score = score_predictions(predictions, labels)
     majority = majority_label(labels)
     record = asdict(score) | {
@@ -83,7 +83,7 @@ def verify(
         "interval": exact_interval(score),
         "majority_label": majority,
         "majority_accuracy": labels.count(majority) / len(labels),
-        "answers_by_its_input_alone": None if doubt == UNTOLD else not doubt,
+        "answers_by_its_input_alone": None if doubt == NOT_COMPARED else not doubt,
         "first_error": next((error for error in errors if error), ""),
     }
     if format == "json":

@@ -8,10 +8,11 @@ from llm_pv.data.examples import Examples, Splits
 from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.handover import Destination, hand_over
 from llm_pv.erm.learned import UNBALANCED, Baseline, LearnedProgram, exact_interval
-from llm_pv.erm.loop import Plan, Selection, select_program
-from llm_pv.erm.purity import changed_answers
+from llm_pv.erm.loop import select_program
 from llm_pv.erm.rivals import standing_rivals
+from llm_pv.erm.row_independence import changed_answers
 from llm_pv.erm.scoring import Score, score_predictions
+from llm_pv.erm.selection import Plan, Selection
 from llm_pv.erm.verification import read_predictions
 from llm_pv.errors import DataError
 from llm_pv.proposers.base import Admission, Proposer

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from llm_pv.data.examples import Classes, Splits
 from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.certificate import Certificate
-from llm_pv.erm.loop import Selection
 from llm_pv.erm.scoring import Score
+from llm_pv.erm.selection import Selection
 from llm_pv.programs.program import Program
 
 if TYPE_CHECKING:

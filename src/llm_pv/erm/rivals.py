@@ -5,8 +5,8 @@ from typing import Any
 
 from llm_pv.data.examples import Splits
 from llm_pv.erm.attempts import programs_of
-from llm_pv.erm.loop import Selection
 from llm_pv.erm.scoring import Score
+from llm_pv.erm.selection import Selection
 from llm_pv.erm.verification import verification_inputs, verify_programs
 from llm_pv.proposers.base import Proposal, Rival
 from llm_pv.sandbox import Sandbox

@@ -149,14 +149,8 @@ class Agent(LLM):
         """The model with its options, and what the agent may do."""
         return f"agent: {super().identity}; seconds={self.settings.most_seconds:g}"
 
-    def propose(
-        self,
-        train: Examples,
-        classes: Classes,
-        *,
-        seed: int,
-        start: int = 0,
-        context: Context | None = None,
+    def propose_in(
+        self, train: Examples, classes: Classes, *, seed: int, context: Context
     ) -> Iterator[Proposal]:
         """Yield what the agent hands in, a model made into a program.
 
@@ -171,8 +165,7 @@ class Agent(LLM):
                 f"the training rows are {size:,} characters, compressed, and a model that an agent "
                 f"hands in carries at most {MAX_ROWS_CHARACTERS:,}: give fewer --train-size"
             )
-        proposals = super().propose(train, classes, seed=seed, start=start, context=context)
-        for proposal in proposals:
+        for proposal in super().propose_in(train, classes, seed=seed, context=context):
             if proposal.failure:
                 yield proposal
                 continue

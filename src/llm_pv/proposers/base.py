@@ -1,9 +1,10 @@
 """The protocol between the loop and whatever proposes programs."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.models.base import NO_USAGE, Usage
@@ -127,13 +128,13 @@ class AtOnce:
     """Lets every attempt begin at once."""
 
     def enter(self, number: int) -> None:
-        """Do not wait."""
+        """Return at once."""
 
     def leave(self) -> None:
-        """Have nothing to tell."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Have nothing to tell."""
+        """Do nothing."""
 
 
 def _forget(*_: object) -> None:
@@ -142,10 +143,12 @@ def _forget(*_: object) -> None:
 
 @dataclass(frozen=True)
 class Context:
-    """What a run gives the proposer that asks a model, besides the training rows.
+    """What a run offers a proposer besides the training rows.
 
     Parameters
     ----------
+    start
+        How many proposals an earlier part of the run has read.
     attempts
         The most proposals the run will read, None for as many as there are.
     origins
@@ -168,6 +171,7 @@ class Context:
         Set when no further attempt shall begin; those that have begun are still read.
     """
 
+    start: int = 0
     attempts: int | None = None
     origins: frozenset[str] = frozenset()
     turns: Sequence[Mapping[str, Any]] = ()
@@ -180,34 +184,56 @@ class Context:
     stopping: threading.Event = field(default_factory=threading.Event)
 
 
-class Proposer(Protocol):
-    """Suggests programs from training examples alone.
+class Proposer(ABC):
+    """Suggests programs from training examples alone; the whole interface between it and the loop.
 
-    A proposer never learns anything of validation: it is handed the training examples once and
-    read one proposal at a time, as many as the loop wants. A proposer that needs no model gives
-    the same proposals for the same arguments, unless a time cap cut its work short.
+    A proposer gets the training examples once, and the loop reads one proposal at a time, as many
+    as it wants; nothing about validation is passed on. A subclass gives ``name`` and `propose`.
+    One that costs nothing gives the same proposals for the same arguments, unless a time cap cut
+    its work short.
+
+    Examples
+    --------
+    >>> class Constant(Proposer):
+    ...     name = "constant"
+    ...
+    ...     def propose(self, train, classes, *, seed, start=0):
+    ...         yield from [Proposal("f = lambda x: 1")][start:]
+    >>> Constant().plan_attempts(None), Constant().identity
+    (5, 'constant')
     """
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """The name a run records, such as ``"length-first"``."""
-        ...
+
+    @property
+    def free(self) -> bool:
+        """Whether proposals cost nothing, so that some may be requested and thrown away."""
+        return True
+
+    @property
+    def interleaved(self) -> bool:
+        """Whether attempts of several cells take turns.
+
+        Attempt i+1 of a cell then starts when every open cell has its i-th started, and all calls
+        are made by threads of the process that runs the grid. So it should be where an attempt
+        costs money or waits for a service.
+        """
+        return False
+
+    @property
+    def default_attempts(self) -> int:
+        """How many proposals a run requests unless the user gives a number."""
+        return 5
 
     @property
     def identity(self) -> str:
         """What, besides rows and seed, decides the proposals; a resumed run must have the same."""
-        ...
+        return self.name
 
-    @property
-    def default_attempts(self) -> int:
-        """How many proposals a run asks for unless the user says otherwise."""
-        ...
-
-    @property
-    def free(self) -> bool:
-        """Whether proposals cost nothing, so that some may be asked for and thrown away."""
-        ...
-
+    @abstractmethod
     def propose(
         self, train: Examples, classes: Classes, *, seed: int, start: int = 0
     ) -> Iterator[Proposal]:
@@ -216,4 +242,55 @@ class Proposer(Protocol):
         A resumed run already has the first ``start`` of them on disk and must not pay for them
         again.
         """
-        ...
+
+    def propose_in(
+        self, train: Examples, classes: Classes, *, seed: int, context: Context
+    ) -> Iterator[Proposal]:
+        """Yield the proposals that a run has not read yet, using what it offers in ``context``.
+
+        This is what the loop calls. Override it in place of `propose` if proposals depend on more
+        than their number: recorded turns, the scheduler, scores on the training rows.
+        """
+        return self.propose(train, classes, seed=seed, start=context.start)
+
+    def plan_attempts(self, requested: int | None) -> int:
+        """Return the number of attempts K a run plans, given the number the user asked for.
+
+        Raises
+        ------
+        ConfigurationError
+            If the proposer cannot make that many.
+        """
+        return self.default_attempts if requested is None else requested
+
+    def open(self, turns: Iterable[Mapping[str, Any]]) -> None:  # noqa: B027 - a default
+        """Prepare for a run; ``turns`` are the model turns that an earlier part of it recorded."""
+
+    def stop(self, context: Context) -> bool:
+        """Begin no further proposal. Return whether those under way should still be read."""
+        context.stopping.set()
+        return False
+
+    def spending(
+        self, proposals: Iterable[Proposal], turns: Iterable[Mapping[str, Any]]
+    ) -> tuple[Usage, float | None]:
+        """Return the tokens and US dollars spent on a cell; the cost is None if not known."""
+        del turns  # of a proposer that calls models
+        if self.free:
+            return NO_USAGE, 0.0
+        costs = [proposal.cost_usd for proposal in proposals]
+        known = [cost for cost in costs if cost is not None]
+        return NO_USAGE, sum(known) if len(known) == len(costs) else None
+
+    def portable(self) -> "Proposer":
+        """Return a proposer of the same proposals that needs no file of this machine."""
+        return self
+
+    def close(self) -> None:  # noqa: B027 - a default
+        """Release what the proposer holds: processes, connections."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -11,14 +11,14 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.base import Asked, LanguageModel, Preview, ToolOffer, ToolPlace, Usage
-from llm_pv.proposers.base import Context, Proposal
+from llm_pv.proposers.base import Context, Proposal, Proposer
 from llm_pv.proposers.conversation import Dialogue, output_limit, worst_case
 from llm_pv.proposers.lane import Lane, attempt_seed
 from llm_pv.proposers.prompt import (
@@ -30,7 +30,7 @@ from llm_pv.proposers.prompt import (
     subsample,
 )
 from llm_pv.proposers.spending import UNLIMITED, Amount, Budget, Purse
-from llm_pv.proposers.turns import Recorded, amounts
+from llm_pv.proposers.turns import Recorded, amounts, spent
 from llm_pv.sandbox import LabelledRows, PythonTool, ToolLimits
 
 DEFAULT_ATTEMPTS = 5
@@ -89,7 +89,7 @@ class LLMSettings:
                 raise ConfigurationError(f"{option} is {value}; give {least} or more")
 
 
-class LLM:
+class LLM(Proposer):
     """A proposer that asks a language model; use it as a context manager, or call `close`.
 
     Attempts of all cells share one budget. They run side by side, as many as the run admits, and
@@ -177,10 +177,42 @@ class LLM:
         """A reply costs money or time; none is thrown away."""
         return False
 
-    def account(self, records: Iterable[Mapping[str, Any]]) -> None:
+    @property
+    def interleaved(self) -> bool:
+        """Attempts cost money or wait for a server."""
+        return True
+
+    def plan_attempts(self, requested: int | None) -> int:
+        """Return the most programs that the attempts and their refinements give.
+
+        Raises
+        ------
+        ConfigurationError
+            If another number of attempts is requested than the proposer was made with.
+        """
+        if requested not in {None, self.attempts}:
+            raise ConfigurationError(
+                f"attempts is {requested}, the proposer's is {self.attempts}; give it there"
+            )
+        return self.default_attempts
+
+    def open(self, turns: Iterable[Mapping[str, Any]]) -> None:
         """Count what an earlier part of the run spent, from its records of turns."""
-        for amount in amounts(records):
+        for amount in amounts(turns):
             self.purse.spend(amount)
+
+    def stop(self, context: Context) -> bool:
+        """Begin no further attempt; those that have begun are paid for and still read."""
+        context.stopping.set()
+        return True
+
+    def spending(
+        self,
+        proposals: Iterable[Proposal],  # noqa: ARG002 - a call may lead to no proposal
+        turns: Iterable[Mapping[str, Any]],
+    ) -> tuple[Usage, float | None]:
+        """Return the tokens and the price of all recorded turns."""
+        return spent(turns)
 
     def prompt(
         self, train: Examples, classes: Classes, *, seed: int
@@ -248,13 +280,14 @@ class LLM:
         return preview, worst
 
     def propose(
-        self,
-        train: Examples,
-        classes: Classes,
-        *,
-        seed: int,
-        start: int = 0,  # noqa: ARG002 - the context says which, not only how many
-        context: Context | None = None,
+        self, train: Examples, classes: Classes, *, seed: int, start: int = 0
+    ) -> Iterator[Proposal]:
+        """Yield proposals outside of a run; see `propose_in`."""
+        proposals = self.propose_in(train, classes, seed=seed, context=Context())
+        return islice(proposals, start, None)
+
+    def propose_in(
+        self, train: Examples, classes: Classes, *, seed: int, context: Context
     ) -> Iterator[Proposal]:
         """Yield proposals in the order of their attempts, the attempts running side by side.
 
@@ -263,9 +296,8 @@ class LLM:
         CredentialError
             If the key is refused.
         ModelError, BudgetError
-            If no attempt of the cell came to a reply.
+            If no attempt of the cell was answered.
         """
-        context = context or Context()
         prompt, _, warnings = self.prompt(train, classes, seed=seed)
         for warning in warnings:
             context.warn(warning)
@@ -303,17 +335,6 @@ class LLM:
             if self._tool is not None:
                 self._tool.close()
         self.model.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _tool_place(self) -> ToolPlace:
         wanted = self.settings.tool

@@ -2,21 +2,21 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError
-from llm_pv.proposers.base import Proposal
+from llm_pv.proposers.base import Proposal, Proposer
 from llm_pv.proposers.turns import ON_THE_WAY
 
 _TEXT_KEYS = ("text", "reply", "response", "output", "content", "completion")
 
 
 @dataclass(frozen=True)
-class Replay:
+class Replay(Proposer):
     """Read saved replies back, in order: the method without a model, or a run repeated.
 
     A file ending in ``.jsonl`` holds one reply a line: a JSON string, an object with the reply
@@ -56,10 +56,9 @@ class Replay:
         """As many as there are replies."""
         return max(1, len(self.replies()))
 
-    @property
-    def free(self) -> bool:
-        """Saved replies were paid for before."""
-        return True
+    def portable(self) -> "SavedReplies":
+        """Return the replies themselves, which another machine can read."""
+        return SavedReplies(self.name, self.identity, self.replies())
 
     def replies(self) -> list[Proposal]:
         """Read every saved reply.
@@ -131,3 +130,46 @@ class Replay:
         raise ConfigurationError(
             f"{self.path}, line {number}: no reply under any of {', '.join(_TEXT_KEYS)} or code"
         )
+
+
+class SavedReplies(Proposer):
+    """Saved replies held in memory, so that machines without the files can read them.
+
+    Parameters
+    ----------
+    name, identity
+        Those of the proposer that read the replies.
+    proposals
+        The replies.
+    """
+
+    def __init__(self, name: str, identity: str, proposals: Sequence[Proposal]) -> None:
+        self._name = name
+        self._identity = identity
+        self._proposals = tuple(proposals)
+
+    @property
+    def name(self) -> str:
+        """The name a run records."""
+        return self._name
+
+    @property
+    def identity(self) -> str:
+        """A digest of the replies."""
+        return self._identity
+
+    @property
+    def default_attempts(self) -> int:
+        """As many as there are replies."""
+        return len(self._proposals)
+
+    def propose(
+        self,
+        train: Examples,  # noqa: ARG002 - the replies are there already
+        classes: Classes,  # noqa: ARG002
+        *,
+        seed: int,  # noqa: ARG002
+        start: int = 0,
+    ) -> Iterator[Proposal]:
+        """Yield the saved replies in order."""
+        return islice(self._proposals, start, None)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.data.examples import Classes, Examples
-from llm_pv.proposers.base import Proposal
+from llm_pv.proposers.base import Proposal, Proposer
 from llm_pv.proposers.length_first import weights
 from llm_pv.proposers.length_first.arithmetic import best_arithmetic, with_multiples
 from llm_pv.proposers.length_first.automata import best_automata
@@ -80,7 +80,7 @@ Progress = Callable[[str, int], None]
 Interim = Callable[[Sequence[Proposal]], None]
 
 
-class LengthFirst:
+class LengthFirst(Proposer):
     """The built-in proposer: finds readable programs without a model.
 
     Results depend on the rows, the classes and the seed alone, unless the time cap cuts the search

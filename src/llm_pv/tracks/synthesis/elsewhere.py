@@ -6,7 +6,7 @@ from typing import Protocol
 
 from llm_pv.data.examples import Splits
 from llm_pv.erm.attempts import Attempt
-from llm_pv.erm.loop import Plan
+from llm_pv.erm.selection import Plan
 from llm_pv.proposers.base import Proposer
 from llm_pv.runs.remote_records import Known, Message
 from llm_pv.tracks.grid import GridRequest, Trial

@@ -20,7 +20,6 @@ from llm_pv.errors import (
 )
 from llm_pv.learning import Search
 from llm_pv.proposers.base import Proposer
-from llm_pv.proposers.llm import LLM
 from llm_pv.proposers.rounds import Rounds, StoppedError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import FAILED, RunDirectory
@@ -129,7 +128,7 @@ def run_grid(
     }
     at_once = min(concurrency, usable_cores())
     with RunDirectory(out, configuration) as run, Workers(at_once) as workers:
-        if isinstance(proposer, LLM):
+        if proposer.interleaved:
             elsewhere = None
         if elsewhere is not None:
             elsewhere.take(Work(request, plan, proposer, transfer))
@@ -178,11 +177,11 @@ class _Grid:
             if trial.skipped:
                 self._record(trial, SKIPPED, trial.skipped)
         self._waiting.extend(trial for trial in trials if not self._done(trial))
+        self._proposer.open(self._run.turns())
         self._observer.planned(len(trials), len(trials) - len(self._waiting))
         threads = min(self._concurrency, len(self._waiting))
-        if isinstance(self._proposer, LLM):
+        if self._proposer.interleaved:
             # All cells are open at once; what is bounded is the number of attempts under way.
-            self._proposer.account(self._run.turns())
             cells = [trial.cell for trial in self._waiting]
             self._rounds = Rounds(dict.fromkeys(cells, 0), self._concurrency)
             threads = len(self._waiting)
@@ -319,7 +318,7 @@ class _Grid:
         self._stopping.set()
         if self._rounds is not None:
             self._rounds.stop()
-        if isinstance(self._proposer, LLM):
+        if self._proposer.interleaved:
             self._proposer.close()
         if self._elsewhere is not None:
             self._elsewhere.close()

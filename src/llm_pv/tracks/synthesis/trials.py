@@ -9,8 +9,8 @@ from llm_pv.data.examples import Classes, Examples, Splits
 from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.handover import Destination
 from llm_pv.erm.learn import learn_splits
-from llm_pv.erm.loop import Plan
 from llm_pv.erm.scoring import Score, score_predictions
+from llm_pv.erm.selection import Plan
 from llm_pv.erm.verification import first_error, read_predictions
 from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.proposers.base import Admission, Proposal, Proposer
@@ -55,7 +55,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
-class InWorker:
+class InWorker(Proposer):
     """A proposer that thinks in a worker process, all its proposals at once.
 
     Parameters

@@ -1,13 +1,9 @@
 """Whole trials on a cluster: one task each, gone on with on another machine if its own is lost."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
-from llm_pv.data.examples import Classes, Examples, Splits
-from llm_pv.proposers.base import Proposal, Proposer
-from llm_pv.proposers.replay import Replay
+from llm_pv.data.examples import Splits
 from llm_pv.runs.executors.local import WorkerLostError
 from llm_pv.runs.executors.ray.cluster import RETRIES, Cluster
 from llm_pv.runs.executors.ray.tasks import Errand, stream
@@ -34,44 +30,6 @@ def parcel_seconds(slots: int) -> float:
     return max(1.0, slots / PARCELS_A_SECOND)
 
 
-@dataclass(frozen=True)
-class Carried:
-    """Saved replies, read here and carried to machines that do not have the files.
-
-    Parameters
-    ----------
-    name, identity
-        Those of the proposer they come from.
-    proposals
-        The replies.
-    """
-
-    name: str
-    identity: str
-    proposals: tuple[Proposal, ...]
-
-    @property
-    def default_attempts(self) -> int:
-        """As many as there are replies."""
-        return len(self.proposals)
-
-    @property
-    def free(self) -> bool:
-        """Saved replies were paid for before."""
-        return True
-
-    def propose(
-        self,
-        train: Examples,  # noqa: ARG002 - a saved reply has seen its own
-        classes: Classes,  # noqa: ARG002
-        *,
-        seed: int,  # noqa: ARG002
-        start: int = 0,
-    ) -> Iterator[Proposal]:
-        """Yield the saved replies in order."""
-        return islice(self.proposals, start, None)
-
-
 class ClusterTrials:
     """Does the trials of a grid on a cluster, as `run_grid` wants them done elsewhere.
 
@@ -92,7 +50,7 @@ class ClusterTrials:
 
     def take(self, work: Work) -> None:
         """Send what all trials share."""
-        proposer = carried(work.proposer)
+        proposer = work.proposer.portable()
         self._work = self._cluster.share(
             Work(work.request, work.plan, proposer, transfer=work.transfer)
         )
@@ -131,10 +89,3 @@ class ClusterTrials:
     def close(self) -> None:
         """End every trial under way."""
         self._cluster.close()
-
-
-def carried(proposer: Proposer) -> Proposer:
-    """Return a proposer that needs no file of this machine."""
-    if isinstance(proposer, Replay):
-        return Carried(proposer.name, proposer.identity, tuple(proposer.replies()))
-    return proposer

@@ -8,8 +8,10 @@ from llm_pv.data.examples import Input
 from llm_pv.programs.program import Program
 from llm_pv.sandbox import Execution, Outcome, Sandbox
 
-IMPURE = "its answer for an input depends on the other inputs, their order, or chance"
-UNTOLD = "run again it ran out of time, so whether it answers by its input alone could not be told"
+ROW_DEPENDENT = "its answer for an input depends on the other inputs, their order, or chance"
+NOT_COMPARED = (
+    "run again it ran out of time, so whether it answers by its input alone could not be told"
+)
 
 _SINGLES = 8
 """Inputs that are run quite alone."""
@@ -24,7 +26,7 @@ _CUT_SHORT = (Outcome.TIMED_OUT, Outcome.OUT_OF_MEMORY)
 """Ways a run ends that say nothing of the rows it did not reach."""
 
 
-def impurity(
+def row_dependence(
     program: Program,
     inputs: Sequence[Input],
     sandbox: Sandbox,
@@ -32,7 +34,7 @@ def impurity(
     judged: int | None = None,
     seed: int = 0,
 ) -> str:
-    """Say why a program cannot be trusted to answer by its input alone, or nothing.
+    """Return why a program may not answer each input by that input alone, or an empty string.
 
     The program runs on all inputs in order. Then it runs again in fresh processes, most of which
     start with other random numbers and another hash seed: on random halves in another order, on
@@ -61,7 +63,7 @@ def impurity(
     Returns
     -------
     str
-        `IMPURE`, `UNTOLD`, or an empty string for a pure program.
+        `ROW_DEPENDENT`, `NOT_COMPARED`, or an empty string for a row-independent program.
     """
     judged = len(inputs) if judged is None else judged
     draw = np.random.Generator(np.random.PCG64(seed))
@@ -73,11 +75,11 @@ def impurity(
     # The scoring seed, 0, is among them: a program that recognises it is not left alone with it.
     runs = [(one, 0), (other, 1), (longer, 2), *((single, 0) for single in singles)]
     if any(check.differs(order.tolist(), chance) for order, chance in runs):
-        return IMPURE
+        return ROW_DEPENDENT
     left = check.not_compared(judged)
     if left and check.differs(left, chance=3):
-        return IMPURE
-    return UNTOLD if check.not_compared(judged) else ""
+        return ROW_DEPENDENT
+    return NOT_COMPARED if check.not_compared(judged) else ""
 
 
 def changed_answers(

@@ -1,0 +1,64 @@
+"""What the loop is given and what it returns: the plan and the selection."""
+
+from dataclasses import dataclass
+
+from llm_pv.erm.attempts import Attempt
+from llm_pv.erm.certificate import Certificate
+from llm_pv.errors import ConfigurationError
+from llm_pv.models.base import NO_USAGE, Usage
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is fixed before the first verification.
+
+    Parameters
+    ----------
+    attempts
+        The planned number of attempts K.
+    delta
+        The probability with which the certificate may fail.
+    early_stop
+        Whether to stop at the first program without a validation error.
+    """
+
+    attempts: int
+    delta: float = 0.05
+    early_stop: bool = True
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ConfigurationError(f"attempts is {self.attempts}; at least 1 is needed")
+        if not 0 < self.delta < 1:
+            raise ConfigurationError(f"delta is {self.delta}; give a probability between 0 and 1")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The result of the loop.
+
+    Parameters
+    ----------
+    attempts
+        Every attempt in order, those barred from selection marked.
+    selected
+        The attempt with the fewest validation errors, ties to the shorter program, then to the
+        earlier; None if no attempt gave a program that may be selected.
+    certificate
+        The selected program's bound, None with ``selected``.
+    unanswered
+        Why attempts gave no reply: a failed call, a budget that was used up.
+    warnings
+        Warnings of the proposer for the user.
+    usage, cost_usd
+        Tokens and price of all calls of models, those without a reply included; the cost is None
+        where a price is not known.
+    """
+
+    attempts: tuple[Attempt, ...]
+    selected: Attempt | None
+    certificate: Certificate | None
+    unanswered: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    usage: Usage = NO_USAGE
+    cost_usd: float | None = 0.0

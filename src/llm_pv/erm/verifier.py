@@ -1,0 +1,135 @@
+"""Verification of a stream of proposals: each program runs once, several at a time."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from llm_pv.data.examples import Splits
+from llm_pv.erm.attempts import Attempt, programs_of
+from llm_pv.erm.row_independence import row_dependence
+from llm_pv.erm.verification import verification_inputs, verify_programs
+from llm_pv.proposers.base import Proposal
+from llm_pv.sandbox import Sandbox
+from llm_pv.telemetry import span
+
+if TYPE_CHECKING:
+    from llm_pv.programs.program import Program
+
+_LEAST_AHEAD = 8
+"""The most free programs verified at a time, unless the sandbox has more workers."""
+
+
+class Verifier:
+    """Verifies the proposals of one cell; a program whose digest was seen before is not run again.
+
+    Parameters
+    ----------
+    splits
+        The rows; the test rows are not touched.
+    sandbox
+        Runs the programs.
+    seed
+        Draws the orders of the check of row independence.
+    """
+
+    def __init__(self, splits: Splits, sandbox: Sandbox, *, seed: int) -> None:
+        self._splits = splits
+        self._sandbox = sandbox
+        self._seed = seed
+        self._inputs = verification_inputs(splits)
+        self._by_digest: dict[str, Attempt] = {}
+        self._dependence: dict[str, str] = {}
+
+    def verify(
+        self,
+        proposals: Iterator[Proposal],
+        *,
+        after: Sequence[Attempt] = (),
+        limit: int,
+        ahead: bool,
+    ) -> Iterator[Attempt]:
+        """Yield an attempt for each proposal.
+
+        Parameters
+        ----------
+        proposals
+            What to verify.
+        after
+            Attempts that were made before; the first new one has the next number.
+        limit
+            The number of the last attempt.
+        ahead
+            Whether proposals are free, so that some may be read ahead and verified together.
+        """
+        for attempt in after:
+            self._remember(attempt)
+        number, batch = len(after), 1
+        while taken := list(islice(proposals, min(batch, limit - number))):
+            yield from self._verify_together(taken, number + 1)
+            number += len(taken)
+            if ahead:
+                batch = min(2 * batch, max(_LEAST_AHEAD, self._sandbox.ahead))
+
+    def is_perfect(self, attempt: Attempt) -> bool:
+        """Whether an attempt makes no validation error and may be selected."""
+        return (
+            attempt.validation is not None
+            and attempt.validation.errors == 0
+            and not self.row_dependence(attempt)
+        )
+
+    def row_dependence(self, attempt: Attempt) -> str:
+        """Return why an attempt's program may not answer each row by itself, empty if it does."""
+        program = attempt.program
+        assert program is not None
+        if program.digest not in self._dependence:
+            self._dependence[program.digest] = row_dependence(
+                program,
+                self._inputs,
+                self._sandbox,
+                judged=len(self._splits.validation),
+                seed=self._seed,
+            )
+        return self._dependence[program.digest]
+
+    def _verify_together(self, proposals: list[Proposal], first: int) -> Iterator[Attempt]:
+        """Verify a batch; programs seen before, in it or earlier, are not run again."""
+        read = programs_of(proposals)
+        new: dict[str, Program] = {}
+        for program, _ in read:
+            if program is not None and program.digest not in self._by_digest:
+                new.setdefault(program.digest, program)
+        verifications = verify_programs(
+            list(new.values()), self._splits, self._inputs, self._sandbox
+        )
+        for number, (proposal, (program, error)) in enumerate(
+            zip(proposals, read, strict=True), start=first
+        ):
+            if program is None:
+                yield Attempt(number, proposal, error=error)
+                continue
+            known = self._by_digest.get(program.digest)
+            if known is not None:
+                yield replace(known, number=number, proposal=proposal, seconds=0.0)
+                continue
+            with span("llm_pv.verify", attempt=number) as recording:
+                verification = next(verifications)
+                recording.note(outcome=str(verification.outcome))
+            attempt = Attempt(
+                number,
+                proposal,
+                program,
+                position=len(self._by_digest) + 1,
+                train=verification.train,
+                validation=verification.validation,
+                outcome=verification.outcome,
+                error=verification.error,
+                seconds=verification.seconds,
+            )
+            self._remember(attempt)
+            yield attempt
+
+    def _remember(self, attempt: Attempt) -> None:
+        if attempt.program is not None:
+            self._by_digest.setdefault(attempt.program.digest, attempt)
