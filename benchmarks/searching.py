@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from llm_pv import Search, learn
 from llm_pv.data.examples import Classes, Examples, Input, Splits
-from llm_pv.proposers.base import Proposal
+from llm_pv.proposers.base import Proposal, Proposer
 from llm_pv.proposers.registry import BuiltIn
 from llm_pv.sandbox import Sandbox
 
@@ -63,15 +63,22 @@ class Found:
         return count_tests(self.program)
 
 
-class Timed:
+class Timed(Proposer):
     """A proposer that measures the search of another."""
 
-    def __init__(self, inner: Any) -> None:
+    def __init__(self, inner: Proposer) -> None:
         self._inner = inner
         self.cpu_seconds = self.wall_seconds = 0.0
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
+    @property
+    def name(self) -> str:
+        """The other's name."""
+        return self._inner.name
+
+    @property
+    def default_attempts(self) -> int:
+        """The other's number."""
+        return self._inner.default_attempts
 
     def propose(
         self, train: Examples, classes: Classes, *, seed: int, start: int = 0

@@ -15,7 +15,7 @@ import pytest
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError
-from llm_pv.proposers.base import Proposal
+from llm_pv.proposers.base import Proposal, Proposer
 from llm_pv.proposers.length_first import Budget, LengthFirst
 from llm_pv.proposers.own_process import OwnProcess, SearchProcessError
 from llm_pv.proposers.registry import make_proposer
@@ -26,7 +26,7 @@ MAJORITY = "def f(x):\n    return 'a'\n"
 
 
 @dataclass
-class Scripted:
+class Scripted(Proposer):
     """Does in its process what a test wants."""
 
     what: str

@@ -58,7 +58,7 @@ class _Request:
     megabytes: int | None
 
 
-class OwnProcess:
+class OwnProcess(Proposer):
     """Runs a free proposer in a process of its own; see `llm_pv.proposers.base.Proposer`.
 
     Proposals are the same as in this process, unless a limit cuts the search. Then those found so

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from llm_pv.data.examples import Classes, Examples
-from llm_pv.proposers.base import Proposal
+from llm_pv.proposers.base import Proposal, Proposer
 from llm_pv.search.emit import source_of
 from llm_pv.search.engine import Account, Progress, search
 from llm_pv.search.problem import Guard, Problem
@@ -46,7 +46,7 @@ class Budget:
 DEFAULT_BUDGET = Budget()
 
 
-class BuiltInSearch:
+class BuiltInSearch(Proposer):
     """The built-in proposer: finds readable programs without a model.
 
     Results depend on the rows, the classes and the seed alone, unless the time cap cuts the search
@@ -101,11 +101,6 @@ class BuiltInSearch:
     def hit_time_cap(self) -> bool:
         """Whether the last search was cut short, so that another run may propose otherwise."""
         return self._hit_time_cap
-
-    @property
-    def free(self) -> bool:
-        """A search costs nothing but time."""
-        return True
 
     def propose(
         self, train: Examples, classes: Classes, seed: int, start: int = 0
