@@ -1,4 +1,4 @@
-"""The seven invariants of the architecture, each held by the tests named after it."""
+"""The invariants of the architecture, each held by the tests named after it."""
 
 import json
 import os
@@ -528,3 +528,60 @@ def test_invariant_7_the_same_seed_and_configuration_give_the_same_run(tmp_path:
     first, second = (comparable_files(tmp_path / number / "run") for number in ("1", "2"))
     assert first == second
     assert {"run.json", "replies.jsonl", "results_attempts.jsonl"} < first.keys()
+
+
+def nested_finally(depth: int, indent: int = 1) -> str:
+    """Python copies a ``finally`` body to each exit: every level multiplies what is compiled."""
+    if depth == 0:
+        return " " * indent + "x\n"
+    one = " " * indent
+    return (
+        f"{one}try:\n{one} if x: return 1\n{one} if x: return 2\n{one}finally:\n"
+        + nested_finally(depth - 1, indent + 1)
+    )
+
+
+def test_invariant_8_hostile_source_costs_the_parent_neither_time_nor_memory(
+    tmp_path: Path,
+) -> None:
+    replies = tmp_path / "replies.jsonl"
+    hostile = "def f(x):\n" + nested_finally(11) + " return 1\n"
+    replies.write_text("\n".join(map(json.dumps, [hostile, PARITY])), "utf-8")
+    rows = tmp_path / "rows.txt"
+    rows.write_text("".join(f"{n:06b} -> {n.bit_count() % 2}\n" for n in range(60)), "utf-8")
+    saved = tmp_path / "saved.py"
+    saved.write_text(hostile, "utf-8")
+    script = f"""
+import json, resource, sys, time
+from llm_pv.cli.main import run as command
+def use():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime, used.ru_maxrss
+def run(*arguments):
+    return command(arguments)
+warm = run("learn", {str(rows)!r}, "--out", {str(tmp_path / "warm")!r},
+           "--proposer", "replay:" + {str(replies)!r}, "--attempts", "1")
+before = use()
+codes = [
+    run("learn", {str(rows)!r}, "--out", {str(tmp_path / "run")!r},
+        "--proposer", "replay:" + {str(replies)!r}),
+    run("predict", {str(saved)!r}, {str(rows)!r}),
+    run("verify", {str(saved)!r}, {str(rows)!r}),
+]
+after = use()
+print(json.dumps([codes, after[0] - before[0], (after[1] - before[1]) / 1024]), file=sys.stderr)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=100,
+        cwd=tmp_path,
+    )
+    codes, cpu_seconds, megabytes = json.loads(done.stderr.strip().splitlines()[-1])
+    assert codes == [0, 2, 2], done.stderr
+    assert cpu_seconds < 3, "compiling it takes 18 s"
+    assert megabytes < 60, "compiling it takes 2,000"
+    attempts = (tmp_path / "run" / "results_attempts.jsonl").read_text("utf-8").splitlines()
+    assert "to parse" in json.loads(attempts[0])["error"]

@@ -154,3 +154,33 @@ def test_a_reason_is_one_short_line() -> None:
     content = read_page(io.BytesIO(page), 1, OUTPUT)
     assert content.reason.startswith("first second xxx")
     assert len(content.reason) <= 1500
+
+
+def test_twenty_thousand_rows_that_fail_with_long_messages_fit_their_page() -> None:
+    rows = 20_000
+    page = bytearray(page_bytes(rows, OUTPUT))
+    ledger = Ledger(page, OUTPUT)
+    for row in range(rows):
+        ledger.error(f"ValueError: {row} " + "x" * 5_000)
+    ledger.end("finished")
+    content = read_page(io.BytesIO(page), rows, OUTPUT)
+    assert content.answers == [None] * 20_000
+    assert content.end == "finished"
+    assert list(content.errors) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    # 300 characters in all: "ValueError: 9 " are 14 of them.
+    assert content.errors[9] == "ValueError: 9 " + "x" * 286
+
+
+def test_a_long_reason_outside_the_basic_plane_comes_back_whole() -> None:
+    # JSON writes each of these as twelve bytes: 1,500 of them are more than 18,000.
+    page = bytearray(page_bytes(1, OUTPUT))
+    Ledger(page, OUTPUT).end("load", "\U0001f600" * 2_000)
+    content = read_page(io.BytesIO(page), 1, OUTPUT)
+    assert content.end == "load"
+    assert content.reason == "\U0001f600" * 1_500
+
+
+def test_a_label_of_the_longest_kind_outside_the_basic_plane_comes_back_whole() -> None:
+    page = bytearray(page_bytes(1, OUTPUT))
+    Ledger(page, OUTPUT).label("\U0001f600" * 1_000)
+    assert read_page(io.BytesIO(page), 1, OUTPUT).answers == ["\U0001f600" * 1_000]

@@ -8,11 +8,13 @@ import mmap
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -394,7 +396,8 @@ def test_an_interrupted_run_does_not_leave_its_answer_to_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     worker = LinuxWorker()
-    first = worker._zygote((), 0)
+    assert worker.confinement.active
+    first = worker._zygotes[(), 0]
 
     def interrupt(seconds: float) -> bytes:
         raise KeyboardInterrupt
@@ -403,7 +406,7 @@ def test_an_interrupted_run_does_not_leave_its_answer_to_the_next(
     with pytest.raises(KeyboardInterrupt):
         worker.run("def f(x): return 1", ["a"], Limits())
     assert worker.run("def f(x): return 2", ["a"], Limits()).predictions == ("2",)
-    assert worker._zygote((), 0) is not first
+    assert worker._zygotes[(), 0] is not first
     worker.close()
 
 
@@ -511,5 +514,30 @@ def test_a_sandbox_process_imports_the_package_without_its_init(
     assert {name: list(module.__path__) for name, module in sys.modules.items()} == {
         "llm_pv": ["/package"],
         "llm_pv.data": ["/package/data"],
+        "llm_pv.programs": ["/package/programs"],
         "llm_pv.sandbox": ["/package/sandbox"],
     }
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_fork_while_a_zygote_starts_leaves_it_to_its_owner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The copy in the fork has a socket and no process yet, and closes the one it has."""
+    statuses: list[int] = []
+    start: Any = subprocess.Popen
+
+    def fork_first(*arguments: Any, **named: Any) -> Any:
+        (starting,) = [one for one in linux._running if one._process is None]
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0 if starting._socket.fileno() == -1 else 1)
+        statuses.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        return start(*arguments, **named)
+
+    monkeypatch.setattr(subprocess, "Popen", fork_first)
+    zygote = linux.Zygote((), 0)
+    assert statuses == [0]
+    execution = zygote.run("def f(x): return x", Batch(["a", "b"]), Limits())
+    assert execution.predictions == ("a", "b")
+    zygote.close()

@@ -190,6 +190,12 @@ def address_space() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
+def private_bytes() -> int:
+    """Return the bytes of memory this process holds and shares with no file."""
+    resident, shared = Path("/proc/self/statm").read_text().split()[1:3]
+    return (int(resident) - int(shared)) * resource.getpagesize()
+
+
 def limit_resources(address_space: int, cpu_seconds: float) -> None:
     """Set the limits of this process: memory, CPU, no new file, no process, nothing written.
 

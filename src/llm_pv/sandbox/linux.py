@@ -8,13 +8,14 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from llm_pv.errors import SandboxError
 from llm_pv.sandbox.batch import Batch, LabelledRows
@@ -41,8 +42,11 @@ BOOT = PACKAGE_FOLDER / "sandbox" / "boot.py"
 INTERPRETER_OPTIONS = ("-s", "-P", "-S")
 """Nothing of the user's: no user site, no script folder, no site; -I would drop the hash seed."""
 
-_SEEDED_ZYGOTES = 4
-"""So many zygotes of other seeds than 0 a worker keeps; one more ends the oldest."""
+_MOST_KEPT = 6
+"""So many zygotes beyond one a worker are kept for later programs, in all workers together."""
+
+_MOST_KEPT_BYTES = 512 * 1024 * 1024
+"""The memory of these."""
 
 _START_SECONDS = 120.0
 _GRACE_SECONDS = 10.0
@@ -62,6 +66,13 @@ class ZygoteGoneError(Exception):
 
 class Zygote:
     """One running process that candidates are forked from.
+
+    Attributes
+    ----------
+    confinement
+        The layers it has.
+    bytes
+        The memory it took when it started.
 
     Parameters
     ----------
@@ -130,6 +141,7 @@ class Zygote:
                 raise
         missing = {layer: remedy(layer, why) for layer, why in layers["missing"].items()}
         self.confinement = Confinement("linux", tuple(layers["active"]), missing)
+        self.bytes = int(layers["bytes"])
 
     def run(self, source: str, batch: Batch, limits: Limits) -> Execution:
         """Run one candidate.
@@ -215,13 +227,14 @@ class LinuxWorker:
     """
 
     def __init__(self) -> None:
-        self._zygotes: dict[tuple[tuple[str, ...], int], Zygote] = {}
+        self._zygotes: Zygotes = {}
         self._closed = 0
 
     @property
     def confinement(self) -> Confinement:
         """Which layers are in force."""
-        return self._zygote((), 0).confinement
+        with _kept.in_use(self._zygotes, _PLAIN) as zygote:
+            return zygote.confinement
 
     def run(
         self, source: str, inputs: "Sequence[Input]", limits: Limits, seed: int = 0
@@ -244,19 +257,14 @@ class LinuxWorker:
         """Run on the zygote of these packages and this seed, on a fresh one if that has ended."""
         closed = self._closed
         for _ in range(2):
-            zygote = self._zygote(packages, seed)
             try:
-                if self._closed != closed:  # while the zygote started
-                    raise ZygoteGoneError
-                return run(zygote)
+                with _kept.in_use(self._zygotes, (packages, seed)) as zygote:
+                    if self._closed != closed:  # while the zygote started
+                        raise ZygoteGoneError
+                    return run(zygote)
             except ZygoteGoneError:
-                self._zygotes.pop((packages, seed), None)
-                zygote.close()
                 if self._closed != closed:
                     raise SandboxError("the sandbox was closed during a run") from None
-            except BaseException:
-                self._zygotes.pop((packages, seed), None)
-                raise
         return Execution(
             Outcome.CRASHED,
             predictions=(None,) * rows,
@@ -270,21 +278,66 @@ class LinuxWorker:
         while self._zygotes:
             self._zygotes.popitem()[1].close()
 
-    def _zygote(self, packages: tuple[str, ...], seed: int) -> Zygote:
-        zygote = self._zygotes.get((packages, seed))
+
+class _Kept:
+    """The zygotes of all workers of this process that wait for programs: few, and least memory.
+
+    The one for programs without packages and with seed 0 stays, as does any in use. Of the others
+    the longest unused make room.
+    """
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin with none."""
+        self._lock = threading.Lock()
+        self._idle: dict[Zygote, tuple[Zygotes, Key]] = {}
+
+    @contextmanager
+    def in_use(self, zygotes: "Zygotes", key: "Key") -> Iterator[Zygote]:
+        """Give a worker's zygote, started if need be; one that an error spoils is ended."""
+        with self._lock:
+            zygote = zygotes.get(key)
+            if zygote is not None:
+                self._idle.pop(zygote, None)
         if zygote is None:
-            if seed:
-                self._make_room()
-            zygote = self._zygotes[packages, seed] = Zygote(packages, seed)
-        return zygote
+            self._make_room()
+            zygote = Zygote(*key)
+            with self._lock:
+                zygotes[key] = zygote
+        try:
+            yield zygote
+        except BaseException:
+            with self._lock:
+                if zygotes.get(key) is zygote:
+                    del zygotes[key]
+            zygote.close()
+            raise
+        with self._lock:
+            if key != _PLAIN and zygotes.get(key) is zygote:
+                self._idle[zygote] = (zygotes, key)
+        self._make_room()
 
     def _make_room(self) -> None:
-        """End the oldest zygote of another seed than 0, where there are as many as may be."""
-        seeded = [(packages, seed) for packages, seed in tuple(self._zygotes) if seed]
-        if len(seeded) >= _SEEDED_ZYGOTES:
-            oldest = self._zygotes.pop(seeded[0], None)
-            if oldest is not None:  # not closed meanwhile
-                oldest.close()
+        leaving = []
+        with self._lock:
+            self._idle = {one: at for one, at in self._idle.items() if at[0].get(at[1]) is one}
+            held = sum(one.bytes for one in self._idle)
+            while self._idle and (len(self._idle) > _MOST_KEPT or held > _MOST_KEPT_BYTES):
+                oldest = next(iter(self._idle))
+                zygotes, key = self._idle.pop(oldest)
+                del zygotes[key]
+                held -= oldest.bytes
+                leaving.append(oldest)
+        for zygote in leaving:
+            zygote.close()
+
+
+Key: TypeAlias = tuple[tuple[str, ...], int]
+Zygotes: TypeAlias = dict[Key, Zygote]
+_PLAIN: Key = ((), 0)
+_kept = _Kept()
 
 
 def _job(limits: Limits, rows: int) -> Job:
@@ -300,6 +353,7 @@ _running: "weakref.WeakSet[Zygote]" = weakref.WeakSet()
 
 
 def _abandon_all() -> None:
+    _kept.forget()  # its lock may be held by a thread that is not here
     for zygote in tuple(_running):
         zygote.abandon()
 

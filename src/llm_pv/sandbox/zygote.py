@@ -86,9 +86,10 @@ def main(arguments: list[str]) -> None:
     sys.path.extend(plan["paths"])
     preload(plan["modules"], plan["packages"], plan["support"], plan["seed"])
     forget_import_paths()
-    size = kernel.address_space()
+    size, memory = kernel.address_space(), kernel.private_bytes()
     call_filter = seal(layers, enclosed=enclosed)
-    control.send(json.dumps({"active": layers.active, "missing": layers.missing}).encode())
+    state = {"active": layers.active, "missing": layers.missing, "bytes": memory}
+    control.send(json.dumps(state).encode())
     gc.collect()
     gc.freeze()
     setting = Setting(frozenset(plan["allowed"]), size, call_filter, plan["seed"])
