@@ -64,6 +64,10 @@ class Store:
         """Their lengths."""
         return np.array(self._bits)
 
+    def shortness(self, place: int) -> float:
+        """Return the length of one of them."""
+        return self._bits[place]
+
     def add(
         self,
         values: NDArray[Any],
@@ -145,6 +149,7 @@ class Bank:
     problem: Problem
     names: Names = field(default_factory=Names)
     report: dict[str, Count] = field(default_factory=dict)
+    fresh: list[Expression] = field(default_factory=list)
     _kept: dict[Type, list[Expression]] = field(default_factory=dict)
     _seen: set[tuple[Type, Any]] = field(default_factory=set)
 
@@ -162,18 +167,31 @@ class Bank:
 
     def put(self, expression: Expression) -> Expression | None:
         """Add a value; None where it never varies or is known."""
-        if expression.type in (Type.NUMBER, Type.TRUTH):
-            store = self.numbers if expression.type is Type.NUMBER else self.truths
-            column = expression.values[None, :]
-            if not store.add(column, [expression.bits], lambda _: lambda: expression):
+        return self.offer(expression.type, expression.values, expression.bits, lambda: expression)
+
+    def offer(
+        self, kind: Type, values: Column, bits: float, write: Callable[[], Expression]
+    ) -> Expression | None:
+        """Add values, and write their source if they are new; None where they are not."""
+        if kind in (Type.NUMBER, Type.TRUTH):
+            store = self.numbers if kind is Type.NUMBER else self.truths
+            new = store.add(values[None, :], [bits], lambda _: write)
+            if not new:
                 return None
+            expression = store.expression(new[0])
         else:
-            key = _key(expression, self.problem.size)
-            if key is None or (expression.type, key) in self._seen:
+            key = _key(kind, values, self.problem.size)
+            if key is None or (kind, key) in self._seen:
                 return None
-            self._seen.add((expression.type, key))
-        self._kept.setdefault(expression.type, []).append(expression)
+            self._seen.add((kind, key))
+            expression = write()
+        self._kept.setdefault(kind, []).append(expression)
         return expression
+
+    def keep(self, expression: Expression) -> None:
+        """Offer a number or truth value of the bank to operators."""
+        self._kept.setdefault(expression.type, []).append(expression)
+        self.fresh.append(expression)
 
     def count(self, operator: Operator, tried: int, new: int) -> None:
         """Record what an operator did."""
@@ -184,28 +202,36 @@ class Bank:
     def apply(
         self, operator: Operator, arguments: Sequence[Expression], constant: Any, bits: float
     ) -> Expression | None:
-        """Return the value of an operator on arguments; None where it fails on a training row."""
+        """Add an operator's value on arguments; None where it fails, never varies or is known."""
         columns = [argument.values for argument in arguments]
         values = evaluate(operator, columns, constant, self.problem.size)
         if values is None:
             return None
-        code = written(operator, arguments, constant)
-        needs = tuple(need for one in arguments for need in one.needs) + operator.needs
-        opposite = written(operator, arguments, constant, operator.opposite)
+        total = sum(one.bits for one in arguments) + bits
 
         def recipe(frame: Frame) -> Column:
             return evaluate(operator, [frame.values(one) for one in arguments], constant, 0)
 
-        total = sum(one.bits for one in arguments) + bits
-        level = level_of(code)
-        if operator.name:
-            name = self.names.fresh(operator.name)
-            needs = (Definition(f"{name} = {code}", "local", needs),)
-            code, level = name, Level.ATOM
-        kind = operator.kind or (arguments[0].kind if operator.result is Type.NUMBER else "")
-        return Expression(
-            code, operator.result, total, values, level, needs, opposite, recipe, kind
-        )
+        def write() -> Expression:
+            code = written(operator, arguments, constant)
+            needs = tuple(need for one in arguments for need in one.needs) + operator.needs
+            opposite = written(operator, arguments, constant, operator.opposite)
+            level = _level(operator)
+            if operator.name:
+                name = self.names.fresh(operator.name)
+                needs = (Definition(f"{name} = {code}", "local", needs),)
+                code, level = name, Level.ATOM
+            kind = operator.kind or (arguments[0].kind if operator.result is Type.NUMBER else "")
+            return Expression(
+                code, operator.result, total, values, level, needs, opposite, recipe, kind
+            )
+
+        return self.offer(operator.result, values, total, write)
+
+
+@cache
+def _level(operator: Operator) -> Level:
+    return level_of(operator.template.format("s", "t", c="c"))
 
 
 def written(
@@ -273,20 +299,22 @@ def evaluate(operator: Operator, columns: Sequence[Column], constant: Any, size:
                 return None
         return values
     function = compiled(operator)
-    known_values: dict[Any, Any] = {}
-    results = []
-    for index, row in enumerate(zip(*map(_python, columns), strict=True)):
-        key = tuple(map(tuple, row)) if isinstance(row[0], list) else row
-        value = known_values.get(key)
-        if value is None:
+    inputs = [_python(column) for column in columns]
+    results: list[Any] = []
+    try:
+        if len(inputs) == 1:
+            results = [function(value, constant) for value in inputs[0]]
+        else:
+            results = [function(*row, c=constant) for row in zip(*inputs, strict=True)]
+    except ERRORS:
+        results = []
+        for index, row in enumerate(zip(*inputs, strict=True)):
             try:
-                value = function(*row, c=constant)
+                results.append(function(*row, c=constant))
             except ERRORS:
-                value = FAILED
-            known_values[key] = value
-        if value is FAILED and index < size:
-            return None
-        results.append(value)
+                if index < size:
+                    return None
+                results.append(FAILED)
     return as_column(results, operator.result)
 
 
@@ -319,15 +347,14 @@ def as_column(results: Sequence[Any], kind: Type) -> Column:
     return [DEFAULTS.get(kind) if v is FAILED else v for v in results]
 
 
-def _key(expression: Expression, size: int) -> Any:
+def _key(kind: Type, values: Column, size: int) -> Any:
     """Return what tells a value from others; None where it never varies on training rows."""
-    values = expression.values
     if isinstance(values, Ragged):
         rows = values.rows[:size]
         return None if all(row == rows[0] for row in rows) else values.key()
     if all(value == values[0] for value in values[:size]):
         return None
-    return tuple(map(str, values)) if expression.type is Type.EDGES else tuple(values)
+    return tuple(map(str, values)) if kind is Type.EDGES else tuple(values)
 
 
 def steps(top: float) -> Iterator[float]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from llm_pv.search.predicates import offers, pool_of
 from llm_pv.search.problem import SAMPLE_ROWS, Expired, Problem
 from llm_pv.search.program import Candidate, answers_of, constant_program
 from llm_pv.search.reading import read_leaves
+from llm_pv.search.terminal import terminal_offers
 from llm_pv.search.types import Expression, Frame, Type
 from llm_pv.search.unify import UNIFIERS
 
@@ -70,7 +72,7 @@ def search(problem: Problem, progress: Progress) -> tuple[list[Candidate], Accou
     try:
         stage("conditions")
         most = int(min(MOST_CONDITIONS * problem.scale, problem.guard.most(2 * sample.size, 0.1)))
-        pool = _pool(bank, columns, pool_of(offers(bank), sample, most))
+        pool = _pool(bank, columns, pool_of(chain(offers(bank), terminal_offers(bank)), sample, most))
         whole = pool if sample is problem else None
         for unifier in UNIFIERS:
             stage(unifier.name)

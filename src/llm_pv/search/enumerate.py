@@ -44,6 +44,8 @@ def fill(bank: Bank, leaves: Sequence[Expression]) -> None:
             if one.type in LISTS and walked.get(one.type, 0) < WALKED[one.type] * scale**0.5:
                 walked[one.type] = walked.get(one.type, 0) + 1
                 walk(bank, one, items, cells / (6 + 2 * sum(walked.values())))
+        waiting += bank.fresh
+        bank.fresh.clear()
         for made in _applied(bank, operators, ready, level):
             waiting.append(made)
 
@@ -105,7 +107,7 @@ def _made(
         bank.problem.guard.check()
         tried += 1
         made = bank.apply(operator, arguments, constant, operator.bits + extra)
-        if made is not None and bank.put(made) is not None:
+        if made is not None:
             new += 1
             yield made
     bank.problem.count(tried)

@@ -41,6 +41,8 @@ WALKS = (
     Walk("mirrored", "for a, b in zip({s}[: len({s}) // 2], {s}[::-1])", 4.5),
     Walk("combined", "for a, b in combinations({s}, 2)", 3.0, COMBINATIONS),
 )
+ARGUMENT_BITS = 5.5
+"""Folds up to this length are arguments of other operators."""
 LONGEST_COMBINED = 16
 """Items up to which every two of a list are compared."""
 STATISTICS = (
@@ -296,7 +298,10 @@ class _Loop:
 
             return write
 
-        store.add(values, [self.bits + item.bits + bits for item in items], writer)
+        totals = [self.bits + item.bits + bits for item in items]
+        for place in store.add(values, totals, writer):
+            if store.shortness(place) <= ARGUMENT_BITS:
+                self.bank.keep(store.expression(place))
 
     def _fold_tests(self, tests: Sequence[Item]) -> None:
         layout = self.view.layout

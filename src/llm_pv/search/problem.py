@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,13 @@ class Problem:
     def binary(self) -> bool:
         """Whether there are two classes."""
         return len(self.classes) == 2
+
+    @cached_property
+    def onehot(self) -> NDArray[np.float64]:
+        """The weight of each training row in the column of its class."""
+        table = np.zeros((self.size, len(self.classes)))
+        table[np.arange(self.size), self.codes] = self.weights
+        return table
 
     @property
     def majority(self) -> int:
