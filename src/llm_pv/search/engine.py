@@ -72,7 +72,9 @@ def search(problem: Problem, progress: Progress) -> tuple[list[Candidate], Accou
     try:
         stage("conditions")
         most = int(min(MOST_CONDITIONS * problem.scale, problem.guard.most(2 * sample.size, 0.1)))
-        pool = _pool(bank, columns, pool_of(chain(offers(bank), terminal_offers(bank)), sample, most))
+        pool = _pool(
+            bank, columns, pool_of(chain(offers(bank), terminal_offers(bank)), sample, most)
+        )
         whole = pool if sample is problem else None
         for unifier in UNIFIERS:
             stage(unifier.name)

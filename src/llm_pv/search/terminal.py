@@ -4,7 +4,7 @@ There are hundreds of thousands: they are scored in blocks against the classes, 
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from llm_pv.search.predicates import Offer, best_cuts, bits_of_groups, compared
 from llm_pv.search.problem import Problem
 from llm_pv.search.types import Expression, Frame, Level, Type
 
+Floats: TypeAlias = NDArray[np.float64]
 MOST_COMPARED = 700
 MOST_COMBINED = 70
 KEPT = 400
@@ -41,7 +42,7 @@ class Best:
         self._worth = np.zeros(0)
         self._notes = np.zeros((0, 5))
 
-    def add(self, worth: NDArray[np.float64], notes: NDArray[np.float64]) -> None:
+    def add(self, worth: Floats, notes: Floats) -> None:
         """Offer candidates, a row of notes each."""
         good = worth > (self._worth[-1] if len(self._worth) == self._most else 0.0)
         both = np.concatenate([self._worth, worth[good]])
@@ -75,7 +76,10 @@ def terminal_offers(bank: Bank) -> Iterator[Offer]:
 
 
 def _compared(
-    values: NDArray[np.float64], bits: NDArray[np.float64], kinds: NDArray[np.int64], problem: Problem
+    values: Floats,
+    bits: Floats,
+    kinds: NDArray[np.int64],
+    problem: Problem,
 ) -> Best:
     onehot = problem.onehot.astype(np.float32)
     total = problem.onehot.sum(axis=0)
@@ -101,9 +105,7 @@ def _compared(
     return best
 
 
-def _remainders(
-    values: NDArray[np.float64], bits: NDArray[np.float64], problem: Problem
-) -> Best:
+def _remainders(values: Floats, bits: Floats, problem: Problem) -> Best:
     onehot = problem.onehot.astype(np.float32)
     total = problem.onehot.sum(axis=0)
     before = float(bits_of_groups(total))
@@ -175,7 +177,10 @@ def _comparison(bank: Bank, left: int, sign: str, right: int, bits: float) -> Of
 
 
 def _combined(
-    values: NDArray[np.float64], bits: NDArray[np.float64], kinds: NDArray[np.int64], problem: Problem
+    values: Floats,
+    bits: Floats,
+    kinds: NDArray[np.int64],
+    problem: Problem,
 ) -> Best:
     best = Best(KEPT)
     index = np.arange(len(values))

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 from llm_pv.search.pool import Pool
 from llm_pv.search.program import Candidate
+from llm_pv.search.unify.automaton import automaton
+from llm_pv.search.unify.modular import modular
+from llm_pv.search.unify.parity import parity
 from llm_pv.search.unify.single import single
 
 
@@ -39,4 +42,9 @@ class Unifier:
     fallback: bool = False
 
 
-UNIFIERS: tuple[Unifier, ...] = (Unifier("single", single),)
+UNIFIERS: tuple[Unifier, ...] = (
+    Unifier("single", single),
+    Unifier("parity", parity),
+    Unifier("modular", modular),
+    Unifier("automaton", automaton),
+)

@@ -1,0 +1,240 @@
+"""Weighted sums modulo m that are the same for every row of a class, found by solving for them.
+
+Each row of the class is an equation: the weighted sum of its columns is the remainder, modulo a
+prime. Elimination gives the weights, if the rows are more than the columns; for a product of two
+primes the solutions are put together (Chinese remainder theorem).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_pv.search.pool import Pool
+from llm_pv.search.prices import choice_bits
+from llm_pv.search.problem import Problem
+from llm_pv.search.program import Candidate, candidate, two_way
+from llm_pv.search.ragged import Ragged
+from llm_pv.search.types import Expression, Frame, Level, Type
+
+PRIMES = (
+    2,
+    3,
+    5,
+    7,
+    11,
+    13,
+    17,
+    19,
+    23,
+    29,
+    31,
+    37,
+    41,
+    43,
+    47,
+    53,
+    59,
+    61,
+    67,
+    71,
+    73,
+    79,
+    83,
+    89,
+    97,
+    101,
+)
+PRODUCTS = ((2, 3), (2, 5), (2, 7), (3, 5), (2, 11), (2, 13))
+MOST_COLUMNS = 30
+SPARE_ROWS = 6
+"""Rows beyond the columns, so that weights that solve the equations do not do so by chance."""
+WEIGHTED_SUM = 5.0
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Integers for each row, and how to write a weighted sum of them.
+
+    Parameters
+    ----------
+    source
+        The text or list they are read off.
+    read
+        From the source's values to an array of shape (rows, columns).
+    template
+        The weighted sum, ``{w}`` standing for the weights.
+    bits
+        The price of the sum, weights not included.
+    width
+        How many weights make one group of the written tuple; 0 for a plain tuple.
+    """
+
+    source: Expression
+    read: Callable[[object], Rows]
+    template: str
+    bits: float
+    width: int = 0
+
+    def written(self, chosen: Sequence[int]) -> str:
+        """Return the weighted sum's source."""
+        groups: Sequence[object] = tuple(chosen)
+        if self.width:
+            starts = range(0, len(chosen), self.width)
+            groups = tuple(tuple(chosen[start : start + self.width]) for start in starts)
+        return self.template.format(s=self.source.at(Level.ATOM), w=groups)
+
+
+def modular(pool: Pool) -> Iterator[Candidate]:
+    """Yield the weighted sums modulo m that all rows of a class share and few others."""
+    problem = pool.problem
+    if not problem.binary:
+        return
+    for source in (*pool.texts[:6], *pool.lists[:6]):
+        for columns in _columns_of(source, problem.size):
+            rows = columns.read(source.values)
+            for code in (0, 1):
+                problem.guard.check()
+                yield from _of_class(columns, rows, code, problem)
+
+
+def _columns_of(source: Expression, size: int) -> Iterator[Columns]:
+    """Yield the columns of rows of equally many digits or whole numbers."""
+    values = source.values
+    if isinstance(values, Ragged):
+        whole = values.flat
+        lengths = set(values.layout.lengths[:size].tolist())
+        if (whole != np.floor(whole)).any() or np.abs(whole).max(initial=0) > 10**6:
+            return
+    else:
+        if not all(row.isdecimal() and row.isascii() for row in values[:size]):
+            return
+        lengths = set(map(len, values[:size]))
+    if len(lengths) == 1 and 2 <= max(lengths) <= MOST_COLUMNS:
+        width = max(lengths)
+        item = "a" if isinstance(values, Ragged) else "int(a)"
+        template = f"sum(w * {item} for w, a in zip({{w}}, {{s}}))"
+        yield Columns(source, lambda v: _places(v, width), template, source.bits + WEIGHTED_SUM)
+    if not isinstance(values, Ragged):
+        # What a digit counts for may depend on whether its place, from the right, is even.
+        template = "sum({w}[i % 2][int(a)] for i, a in enumerate({s}[::-1]))"
+        yield Columns(source, _counts, template, source.bits + WEIGHTED_SUM + 2, 10)
+
+
+def _places(values: object, width: int) -> Rows:
+    if isinstance(values, Ragged):
+        rows = [[int(item) for item in row] for row in values.rows]
+    else:
+        assert isinstance(values, list)
+        rows = [[int(c) if c in "0123456789" else 0 for c in row] for row in values]
+    return np.array([(row + [0] * width)[:width] for row in rows], dtype=np.int64)
+
+
+def _counts(values: object) -> Rows:
+    assert isinstance(values, list)
+    counts = np.zeros((len(values), 20), dtype=np.int64)
+    for index, row in enumerate(values):
+        for place, digit in enumerate(reversed(row)):
+            if digit in "0123456789":
+                counts[index, 10 * (place % 2) + int(digit)] += 1
+    return counts
+
+
+def _of_class(columns: Columns, rows: Rows, code: int, problem: Problem) -> Iterator[Candidate]:
+    train = rows[: problem.size]
+    members = problem.codes == code
+    solutions: dict[int, list[int]] = {}
+    for prime in PRIMES:
+        problem.guard.check()
+        solved = _solved(train[members], train, prime)
+        if solved is not None:
+            solutions[prime] = solved
+    for first, second in PRODUCTS:
+        if first in solutions and second in solutions:
+            both = zip(solutions[first], solutions[second], strict=True)
+            solutions[first * second] = [
+                next(n for n in range(first * second) if n % first == a and n % second == b)
+                for a, b in both
+            ]
+    for modulus, solution in solutions.items():
+        condition = _condition(columns, solution, modulus)
+        yield candidate(two_way(condition, code), problem, "modular")
+
+
+def _condition(columns: Columns, solution: Sequence[int], modulus: int) -> Expression:
+    *chosen, remainder = solution
+    factors = np.array(chosen)
+    varied = sum(weight != 0 for weight in chosen)
+    bits = columns.bits + 2 * choice_bits(modulus) + choice_bits(modulus) * (1 + varied)
+    code = f"{columns.written(chosen)} % {modulus}"
+
+    def truth(values: object) -> NDArray[np.bool_]:
+        return np.asarray(columns.read(values) @ factors % modulus == remainder)
+
+    def recipe(frame: Frame) -> NDArray[np.bool_]:
+        return truth(frame.values(columns.source))
+
+    return Expression(
+        f"{code} == {remainder}",
+        Type.TRUTH,
+        bits,
+        truth(columns.source.values),
+        Level.COMPARISON,
+        columns.source.needs,
+        f"{code} != {remainder}",
+        recipe,
+    )
+
+
+def _solved(members: Rows, rows: Rows, prime: int) -> list[int] | None:
+    """Return weights, then the remainder; None unless they are determined."""
+    free = _independent(rows, prime)
+    if len(members) < len(free) + SPARE_ROWS or not free:
+        return None
+    ones = np.full((len(members), 1), -1)
+    matrix = np.concatenate([members[:, free], ones], axis=1) % prime
+    reduced, pivots = _reduced(matrix, prime)
+    if len(pivots) != len(free):
+        return None
+    (unknown,) = set(range(len(free) + 1)) - set(pivots)
+    solution = np.zeros(len(free) + 1, dtype=np.int64)
+    solution[unknown] = 1
+    for row, pivot in zip(reduced, pivots, strict=False):
+        solution[pivot] = -row[unknown] % prime
+    if not solution[:-1].any():
+        return None
+    leading = int(solution[np.flatnonzero(solution[:-1])[-1]])
+    solution = solution * pow(leading, -1, prime) % prime
+    weights = np.zeros(rows.shape[1] + 1, dtype=np.int64)
+    weights[[*free, -1]] = solution
+    return [int(weight) for weight in weights]
+
+
+def _independent(rows: Rows, prime: int) -> list[int]:
+    """Return columns that neither are constant nor depend on others, on any row at all."""
+    matrix = np.concatenate([np.ones((len(rows), 1), np.int64), rows], axis=1) % prime
+    _, pivots = _reduced(matrix, prime)
+    return [pivot - 1 for pivot in pivots if pivot > 0]
+
+
+def _reduced(matrix: Rows, prime: int) -> tuple[Rows, list[int]]:
+    """Return the reduced echelon form modulo a prime, and its pivot columns."""
+    matrix = matrix.copy()
+    pivots: list[int] = []
+    for column in range(matrix.shape[1]):
+        place = len(pivots)
+        below = np.flatnonzero(matrix[place:, column])
+        if not len(below):
+            continue
+        row = place + int(below[0])
+        matrix[[place, row]] = matrix[[row, place]]
+        matrix[place] = matrix[place] * pow(int(matrix[place, column]), -1, prime) % prime
+        others = matrix[:, column].copy()
+        others[place] = 0
+        matrix = (matrix - others[:, None] * matrix[place]) % prime
+        pivots.append(column)
+        if len(pivots) == len(matrix):
+            break
+    return matrix, pivots
