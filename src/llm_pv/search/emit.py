@@ -1,5 +1,6 @@
 """The source of a program: imports, helpers, local names, then a body written to be read."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -66,8 +67,17 @@ def source_of(program: Node, classes: Sequence[str], docstring: str = "") -> str
     body = [f'"""{docstring}"""'] if docstring else []
     body += [one.text for one in definitions if one.kind == "local"]
     body += _lines(program, [label_literal(text) for text in classes])
-    blocks.append("\n".join(["def f(x):", *(f"    {line}" for line in body)]))
+    blocks.append(_renamed("\n".join(["def f(x):", *(f"    {line}" for line in body)])))
     return "\n\n\n".join(blocks) + "\n"
+
+
+def _renamed(function: str) -> str:
+    """Return a function whose local names have no number that nothing needs: ``words_2``."""
+    for name in dict.fromkeys(re.findall(r"^    (\w+)_\d+ = ", function, re.MULTILINE)):
+        if not re.search(rf"\b{name}\b", function):
+            numbered = re.findall(rf"\b{name}_\d+\b", function)
+            function = re.sub(rf"\b{numbered[0]}\b", name, function)
+    return function
 
 
 def _ordered(needs: Iterable[Definition]) -> Iterable[Definition]:

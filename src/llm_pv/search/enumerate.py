@@ -6,6 +6,7 @@ from itertools import product
 from llm_pv.search.bank import Bank, steps
 from llm_pv.search.loops import walk
 from llm_pv.search.operators import Operator, load
+from llm_pv.search.prices import WRITTEN, unlike_bits
 from llm_pv.search.types import Expression, Type
 
 TOP = 8.0
@@ -18,6 +19,9 @@ MOST_PAIRED = 16
 """The cheapest numbers that operators of two arguments are applied to; raw columns are all."""
 LISTS = (Type.TEXT, Type.TEXTS, Type.NUMBERS)
 WALKED = {Type.TEXT: 6, Type.TEXTS: 4, Type.NUMBERS: 16}
+READ = (Type.NUMBERS, Type.DATE, Type.WHOLE, Type.EDGES)
+NATURAL = 3.0
+"""Bits for the remainder of a table's column."""
 CELLS = 30_000_000
 """Questions times items answered by all loops together."""
 
@@ -90,6 +94,10 @@ def _made(
     bank: Bank, operator: Operator, arguments: tuple[Expression, ...]
 ) -> Iterator[Expression]:
     first = arguments[0].values
+    if isinstance(first, list):
+        first = first[: bank.problem.size]
+    if operator.kind == "slice" and arguments[0].kind == "slice":
+        return
     if operator.when is not None and not operator.when(first):
         return
     constants = [(None, 0.0)]
@@ -99,16 +107,32 @@ def _made(
         len(arguments) == 2 and arguments[0].code > arguments[1].code
     ):
         return  # it is the same the other way round
+    own = operator.bits + _surcharge(operator, arguments)
     inner = sum(one.bits for one in arguments)
     tried = new = 0
     for constant, extra in constants:
-        if inner + operator.bits + extra > TOP + 2.0:
+        if inner + own + extra > TOP + 2.0:
             continue
         bank.problem.guard.check()
         tried += 1
-        made = bank.apply(operator, arguments, constant, operator.bits + extra)
+        made = bank.apply(
+            operator, arguments, constant, operator.bits + extra + _surcharge(operator, arguments)
+        )
         if made is not None:
             new += 1
             yield made
     bank.problem.count(tried)
     bank.count(operator, tried, new)
+
+
+def _surcharge(operator: Operator, arguments: Sequence[Expression]) -> float:
+    """Return bits for what is rarely meant: unlike numbers added, remainders of table columns."""
+    if arguments[0].kind in ("written", "graph"):
+        read = (Type.EDGES,) if arguments[0].kind == "graph" else READ
+        return 0.0 if operator.result in read else WRITTEN
+    if operator.result is not Type.NUMBER or arguments[0].type is not Type.NUMBER:
+        return 0.0
+    if len(arguments) == 1:
+        return NATURAL if operator.kind and arguments[0].kind.startswith("column") else 0.0
+    alike = any(sign in operator.template for sign in ("*", "/"))
+    return 0.0 if alike else unlike_bits(arguments[0].kind, arguments[1].kind)

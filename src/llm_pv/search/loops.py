@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from llm_pv.search.bank import ITEM_NAMES, Bank, compiled
 from llm_pv.search.emit import literal
 from llm_pv.search.operators import Operator
+from llm_pv.search.prices import WRITTEN
 from llm_pv.search.ragged import Layout, Ragged
 from llm_pv.search.types import Definition, Expression, Frame, Level, Type, level_of
 
@@ -162,7 +163,8 @@ class _Loop:
         if ragged.items is not None and way.over in ("each", "indexed"):
             self.letter = "k" if whole.type is Type.TEXT else "w"
         self.clause = way.clause.format(s=whole.at(Level.ATOM), a=self.letter)
-        self.bits = whole.bits + way.bits
+        written = WRITTEN if whole.kind in ("written", "graph") else 0.0
+        self.bits = whole.bits + way.bits + written
         self.needs = (*whole.needs, *way.needs)
 
     def run(self, operators: Sequence[Operator], cells: float) -> None:
@@ -182,7 +184,8 @@ class _Loop:
         tests = _distinct(tests)[: max(8, int(cells * 0.7 / turns))]
         if self.way.over in ("each", "pairs"):
             tests = _distinct([*tests, *_both(tests[:14])])
-        terms = _distinct([*(base[:1] if kind is Type.NUMBER else []), *terms])
+        plain = base[:1] if kind is Type.NUMBER and self.way.over == "each" else []
+        terms = _distinct([*plain, *terms])
         self._fold_tests(tests)
         self._fold_terms(terms[: max(2, int(cells * 0.1 / turns))])
         if self.way.over in ("each", "indexed") and kind is Type.NUMBER:

@@ -107,7 +107,7 @@ def moduli(values: NDArray[np.float64]) -> Iterator[tuple[int, float]]:
     if not len(known) or (known != np.floor(known)).any():
         return
     spread = known.max() - known.min()
-    for modulus, bits in ((2, 0.5), (3, 1.0), (4, 1.5), (5, 1.5), (7, 2.0), (10, 1.0), (100, 2.0)):
+    for modulus, bits in ((2, 0.5), (10, 0.5), (100, 1.0)):
         if spread >= modulus:
             yield modulus, bits
 

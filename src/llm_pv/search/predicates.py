@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.search import mining, prices
-from llm_pv.search.bank import Bank
+from llm_pv.search.bank import Bank, Store
 from llm_pv.search.emit import literal
 from llm_pv.search.pool import Conditions
 from llm_pv.search.problem import Problem
@@ -26,6 +26,7 @@ EVERYWHERE = 40
 CUTS_EVERYWHERE = 20
 MOST_BEST_CUTS = 2
 MOST_CUT = 6000
+MOST_INTERVALS = 1500
 MOST_EQUALLED = 4000
 
 
@@ -159,6 +160,7 @@ def offers(bank: Bank) -> Iterator[Offer]:
     for index in range(len(truths)):
         yield Offer(truths.values[index, :size], bits[index], partial(truths.expression, index))
     yield from _of_numbers(bank)
+    yield from _intervals(bank)
     yield from _of_categories(bank)
     yield from _of_texts(bank)
 
@@ -215,6 +217,112 @@ def _of_numbers(bank: Bank) -> Iterator[Offer]:  # noqa: C901
                 yield equal(row, value)
 
 
+def _intervals(bank: Bank) -> Iterator[Offer]:
+    """Yield, for two classes, whether a number lies between two: the best interval of each number.
+
+    With mistakes as signs, the best interval is the largest difference of two sums from the left,
+    taken where the number changes.
+    """
+    problem, numbers = bank.problem, bank.numbers
+    if not problem.binary or not len(numbers):
+        return
+    size = problem.size
+    places = np.argsort(numbers.bits, kind="stable")[: int(MOST_INTERVALS * problem.scale)]
+    values, bits = numbers.values[places, :size], numbers.bits[places]
+    order = np.argsort(values, axis=1, kind="stable")
+    ordered = np.take_along_axis(values, order, axis=1)
+    with np.errstate(invalid="ignore"):
+        changes = ordered[:, :-1] < ordered[:, 1:]
+    least = np.log2(size)
+    for sign in (1.0, -1.0):
+        problem.guard.check()
+        signs = np.where(problem.codes == 1, sign, -sign) * problem.weights
+        sums = np.cumsum(signs[order], axis=1)
+        lowest, start = np.full(len(places), np.inf), np.zeros(len(places), dtype=np.int64)
+        best, low, high = (np.zeros(len(places)) for _ in range(3))
+        for column in range(size - 1):
+            valid = changes[:, column]
+            total = sums[:, column]
+            better = valid & (total - lowest > best)
+            best[better] = (total - lowest)[better]
+            low[better], high[better] = start[better], column
+            lower = valid & (total < lowest)
+            lowest[lower], start[lower] = total[lower], column
+        for row in np.flatnonzero((best > 0) & (high > low)).tolist():
+            first, last = int(low[row]), int(high[row])
+            cuts = [
+                mining.round_number(float(ordered[row, i]), float(ordered[row, i + 1]))
+                for i in (first, last)
+            ]
+            price = bits[row] + 2 * prices.THRESHOLD + sum(map(prices.constant_bits, cuts))
+            if best[row] > least:
+                yield _between(numbers, int(places[row]), cuts[0], cuts[1], price, size)
+
+
+def _between(  # noqa: PLR0917
+    numbers: Store, place: int, low: float, high: float, bits: float, size: int
+) -> Offer:
+    values = numbers.values[place]
+    truth = (low <= values) & (values < high)
+
+    def write() -> Expression:
+        number = numbers.expression(place)
+        top, sign = high, "<"
+        whole = bool((number.values == np.floor(number.values)).all()) and high == np.floor(high)
+        if whole and prices.constant_bits(high - 1) <= prices.constant_bits(high):
+            top, sign = high - 1, "<="
+
+        def recipe(frame: Frame) -> Truths:
+            values = frame.values(number)
+            return np.asarray((low <= values) & (values < high))
+
+        code = f"{literal(low)} <= {number.at(Level.SUM)} {sign} {literal(top)}"
+        needs = number.needs
+        return Expression(code, Type.TRUTH, bits, truth, Level.COMPARISON, needs, "", recipe)
+
+    return Offer(truth[:size], bits, write)
+
+
+def _sets(value: Expression, counts: Counter[Any], problem: Problem) -> Iterator[Offer]:
+    """Yield whether a category is one of those whose rows are mostly of a class."""
+    size = problem.size
+    places = {constant: place for place, constant in enumerate(counts)}
+    rows = np.array([places[one] for one in value.values[:size]])
+    table = np.zeros((len(places), len(problem.classes)))
+    np.add.at(table, (rows, problem.codes), problem.weights)
+    share = table / table.sum(axis=1, keepdims=True)
+    usual = table.sum(axis=0) / table.sum()
+    for code, _ in problem.targets():
+        for least in (0.5, float(usual[code]), 0.95):
+            inside = np.flatnonzero(share[:, code] > least)
+            chosen = [constant for constant, place in places.items() if place in set(inside)]
+            if len(chosen) > len(places) / 2:
+                chosen = [constant for constant in places if constant not in chosen]
+            if 2 <= len(chosen) <= 12 and None not in chosen:
+                yield _ready(_one_of(value, chosen, len(places)), size)
+
+
+def _one_of(value: Expression, chosen: list[Any], known: int) -> Expression:
+    chosen = sorted(chosen, key=lambda one: (str(type(one)), one))
+    texts = literal(tuple(chosen))
+
+    def recipe(frame: Frame) -> Truths:
+        return np.array([one in chosen for one in frame.values(value)], dtype=bool)
+
+    code = value.at(Level.SUM)
+    bits = value.bits + 1.5 + len(chosen) * (1.0 + prices.choice_bits(known) / 2)
+    return Expression(
+        f"{code} in {texts}",
+        Type.TRUTH,
+        bits,
+        np.array([one in chosen for one in value.values], dtype=bool),
+        Level.COMPARISON,
+        value.needs,
+        f"{code} not in {texts}",
+        recipe,
+    )
+
+
 def _of_categories(bank: Bank) -> Iterator[Offer]:
     problem = bank.problem
     size = problem.size
@@ -225,8 +333,9 @@ def _of_categories(bank: Bank) -> Iterator[Offer]:
         choice = value.bits + 1.0 + prices.choice_bits(len(counts)) / 2
         for constant, count in counts.most_common(30):
             if 1 <= count < size:
-                made = equals(value, constant, choice)
-                yield _ready(made, size)
+                yield _ready(equals(value, constant, choice), size)
+        if 3 <= len(counts) <= 40:
+            yield from _sets(value, counts, problem)
     for index, one in enumerate(categories[:40]):
         for two in categories[:index]:
             alike = same(one, two)
@@ -272,7 +381,7 @@ def _of_texts(bank: Bank) -> Iterator[Offer]:
                     yield _ready(made, size)
         if index < 6:
             yield from _of_substrings(text, problem, 2000 if index == 0 else 300)
-        for other in texts[:index] if index < 12 else ():
+        for other in texts[:index] if index < 30 else ():
             for sign in ("==", "<"):
                 comparison = ordered(other, sign, text)
                 if comparison is not None:

@@ -28,6 +28,8 @@ THRESHOLD = 1.5
 EQUALITY = 2.0
 SIGNIFICANT_DIGIT = 1.2
 TRAILING_ZERO = 0.3
+WRITTEN = 2.5
+"""Looking at the characters of rows that write lists of numbers, edges or dates."""
 TRUST_MARGIN = 8.0
 """Bits by which a rule must beat the majority class, and the best tree, to be called found."""
 NOISE_SLACK = 8.0
@@ -43,6 +45,31 @@ def choice_bits(alternatives: float) -> float:
     3.0
     """
     return math.log2(max(1.0, alternatives))
+
+
+COUNTS = frozenset({"count", "length", "place", "number", ""})
+
+
+def unlike_bits(one: str, two: str) -> float:
+    """Return the bits of adding or comparing numbers of these kinds: none for like with like.
+
+    Columns of a table are of a kind where their scales are within a factor of about ten.
+
+    Examples
+    --------
+    >>> unlike_bits("count", "count"), unlike_bits("column 2", "column 3")
+    (0.0, 0.0)
+    >>> unlike_bits("month", "count"), unlike_bits("column 1", "column 5")
+    (4.0, 3.0)
+    """
+    if one == two:
+        return 0.0
+    if one in COUNTS and two in COUNTS:
+        return 1.0
+    if one.startswith("column ") and two.startswith("column "):
+        apart = abs(int(one.split()[1]) - int(two.split()[1]))
+        return 0.0 if apart <= 1 else 3.0
+    return 1.0 if "days" in (one, two) else 4.0
 
 
 def leaf_bits(classes: int) -> float:

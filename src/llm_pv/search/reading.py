@@ -1,7 +1,8 @@
 """Leaves: what one row offers before any operator: the text itself, or the columns of a table."""
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,13 @@ import numpy as np
 from llm_pv.search.bank import LARGEST_EXACT, Bank
 from llm_pv.search.emit import literal
 from llm_pv.search.mining import grid
+from llm_pv.search.operators.graphs import TOKENS, are_edges
 from llm_pv.search.prices import choice_bits
 from llm_pv.search.types import Column, Definition, Expression, Frame, Level, Type
 
 COLUMN = 0.5
 MOST_CATEGORIES = 40
+LIST_OF_NUMBERS = re.compile(r"\s*[\[({]?\s*-?[\d.]+(?:\s*[-,;|:/\s]\s*-?[\d.]+)+\s*[\])}]?\s*")
 MATH = (Definition("import math", "import"),)
 
 
@@ -21,7 +24,10 @@ def read_leaves(bank: Bank) -> tuple[list[Expression], list[Expression]]:
     """Return the leaves of all types, and among them the raw columns of a table."""
     rows = bank.problem.frame.rows
     if isinstance(rows[0], str):
-        return [Expression("x", Type.TEXT, 0.0, list(rows), recipe=lambda f: list(f.rows))], []
+        texts = [str(row) for row in rows]
+        kind = _kind_of_texts(texts[: bank.problem.size])
+        recipe: Callable[[Frame], Column] = lambda frame: list(frame.rows)  # noqa: E731
+        return [Expression("x", Type.TEXT, 0.0, texts, recipe=recipe, kind=kind)], []
     names = list(dict.fromkeys(name for row in rows[: bank.problem.size] for name in row))
     leaves: list[Expression] = []
     columns: list[Expression] = []
@@ -31,6 +37,13 @@ def read_leaves(bank: Bank) -> tuple[list[Expression], list[Expression]]:
         leaves += made
         columns += [one for one in made if one.type is not Type.TEXT]
     return leaves, columns
+
+
+def _kind_of_texts(texts: Sequence[str]) -> str:
+    """Tell whether rows write something else than text: a list of numbers, a graph, a date."""
+    if any(are_edges(token)(texts) for token in TOKENS):
+        return "graph"
+    return "written" if all(map(LIST_OF_NUMBERS.fullmatch, texts)) else ""
 
 
 def _column(name: str, bits: float, bank: Bank) -> list[Expression]:
@@ -92,11 +105,14 @@ def _number(  # noqa: PLR0917
         assignment = f"{local} = math.nan if {code} is None else {number}"
         needs, number = (Definition(assignment, "local", MATH),), local
 
+    values = _floats(cells)
+    scale = math.floor(math.log10(max(1e-9, float(np.nanmedian(np.abs(values))))))
+
     def recipe(frame: Frame) -> Column:
         return _floats(_cells(name, frame))
 
     return Expression(
-        number, Type.NUMBER, bits, _floats(cells), Level.ATOM, needs, "", recipe, f"column {name}"
+        number, Type.NUMBER, bits, values, Level.ATOM, needs, "", recipe, f"column {scale}"
     )
 
 
@@ -121,7 +137,10 @@ def _texts(name: str, code: str, bits: float, cells: Sequence[Any], size: int) -
             return [value if isinstance(value, str) else "" for value in _cells(name, frame)]
 
         texts = [value if isinstance(value, str) else "" for value in cells]
-        found.append(Expression(text, Type.TEXT, bits + 0.5, texts, recipe=recipe))
+        # The characters of what is compared as a whole rarely matter.
+        found.append(
+            Expression(text, Type.TEXT, bits + (3.0 if few else 0.5), texts, recipe=recipe)
+        )
     return found
 
 

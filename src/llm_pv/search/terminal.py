@@ -20,8 +20,10 @@ MOST_COMPARED = 700
 MOST_COMBINED = 70
 KEPT = 400
 COMPARISON = 2.0
-OTHER_KIND = 3.0
-"""Bits for comparing or adding numbers of different kinds: a length and a weekday, say."""
+NATURAL = 3.0
+"""Bits for the remainder of a table's column, which rarely means anything."""
+Kinds: TypeAlias = tuple[NDArray[np.int64], Floats]
+"""The kind of each number, and what it costs to add or compare two kinds."""
 MODULI = {2: 2.5, 3: 3.5, 4: 4.0, 5: 4.0, 6: 4.5, 7: 4.5, 8: 4.5, 9: 4.5, 10: 3.5, 11: 5.0, 12: 4.5}
 """Moduli of remainders, with their bits, the comparison included."""
 SIGNS: dict[str, tuple[Any, str]] = {"<": (np.less, ">="), "==": (np.equal, "!=")}
@@ -30,7 +32,7 @@ ARITHMETIC: dict[str, tuple[Any, Level, float]] = {
     "+": (np.add, Level.SUM, 2.0),
     "*": (np.multiply, Level.PRODUCT, 3.0),
     "/": (np.divide, Level.PRODUCT, 3.0),
-    "%": (np.mod, Level.PRODUCT, 3.5),
+    "%": (np.mod, Level.PRODUCT, 4.5),
 }
 
 
@@ -64,21 +66,24 @@ def terminal_offers(bank: Bank) -> Iterator[Offer]:
     some = order[: min(int(MOST_COMPARED * root), memory)]
     kinds = [numbers.expression(i).kind for i in some.tolist()]
     names = {kind: code for code, kind in enumerate(dict.fromkeys(kinds))}
-    kind_of = np.array([names[kind] for kind in kinds])
-    for note in _compared(numbers.values[some, :size], numbers.bits[some], kind_of, problem):
+    codes = np.array([names[kind] for kind in kinds])
+    unlike = np.array([[prices.unlike_bits(one, two) for two in names] for one in names])
+    columns = np.array([kind.startswith("column") for kind in kinds])
+    train, bits, kind_of = numbers.values[some, :size], numbers.bits[some], (codes, unlike)
+    for note in _compared(train, bits, kind_of, problem):
         left, right, sign = int(some[int(note[0])]), int(some[int(note[1])]), int(note[2])
         yield _comparison(bank, left, list(SIGNS)[sign], right, note[3])
-    for note in _remainders(numbers.values[some, :size], numbers.bits[some], problem):
+    for note in _remainders(train, bits + NATURAL * columns, problem):
         yield _remainder(bank, int(some[int(note[0])]), int(note[1]), int(note[2]), note[3])
     few = some[: int(MOST_COMBINED * root)]
-    for note in _combined(numbers.values[few, :size], numbers.bits[few], kind_of, problem):
+    for note in _combined(train[: len(few)], bits[: len(few)], kind_of, problem):
         yield _cut(bank, int(few[int(note[0])]), int(few[int(note[1])]), note)
 
 
 def _compared(
     values: Floats,
     bits: Floats,
-    kinds: NDArray[np.int64],
+    kinds: Kinds,
     problem: Problem,
 ) -> Best:
     onehot = problem.onehot.astype(np.float32)
@@ -96,7 +101,7 @@ def _compared(
             gain = before - bits_of_groups(held) - bits_of_groups(total - held)
             pairs = np.stack(np.meshgrid(left, index, indexing="ij"), axis=-1).reshape(-1, 2)
             price = bits[pairs].sum(axis=1) + COMPARISON
-            price += OTHER_KIND * (kinds[pairs[:, 0]] != kinds[pairs[:, 1]])
+            price += kinds[1][kinds[0][pairs[:, 0]], kinds[0][pairs[:, 1]]]
             valid = pairs[:, 0] != pairs[:, 1] if code == 0 else pairs[:, 0] < pairs[:, 1]
             notes = np.column_stack([pairs, np.full(len(pairs), code), price, gain])
             worth = np.where(valid, gain - price, -1.0)
@@ -179,7 +184,7 @@ def _comparison(bank: Bank, left: int, sign: str, right: int, bits: float) -> Of
 def _combined(
     values: Floats,
     bits: Floats,
-    kinds: NDArray[np.int64],
+    kinds: Kinds,
     problem: Problem,
 ) -> Best:
     best = Best(KEPT)
@@ -196,7 +201,7 @@ def _combined(
             cuts = best_cuts(made, problem, 1)
             gain, low, high = cuts.gain[:, 0], cuts.low[:, 0], cuts.high[:, 0]
             price = bits[first] + bits[others] + extra + prices.THRESHOLD + 1.0
-            price = price + OTHER_KIND * (kinds[first] != kinds[others]) * (sign in "+-%")
+            price = price + kinds[1][kinds[0][first], kinds[0][others]] * (sign in "+-%")
             pairs = np.stack([np.full(len(others), first), others], axis=1)
             notes = np.column_stack([pairs, np.full(len(others), code), low, high])
             best.add(np.where(np.isfinite(gain), gain - price, -1.0), notes)
@@ -211,7 +216,7 @@ def _cut(bank: Bank, first: int, second: int, note: list[float]) -> Offer:
     one, two = bank.numbers.expression(first), bank.numbers.expression(second)
     with np.errstate(all="ignore"):
         values = function(one.values, two.values)
-    alien = OTHER_KIND if one.kind != two.kind and sign in "+-%" else 0.0
+    alien = prices.unlike_bits(one.kind, two.kind) if sign in "+-%" else 0.0
     number = Expression(
         f"{one.at(level)} {sign} {two.at(Level(level + 1))}",
         Type.NUMBER,

@@ -41,3 +41,12 @@ op(
     name="heights",
 )
 op('[i for i, k in enumerate({0}) if k == "1"]', "text -> numbers", 4.0, when=_bits, name="places")
+op(
+    "[len(run) for run in re.findall({c}, {0})]",
+    "text -> numbers",
+    2.5,
+    when=_bits,
+    imports=("import re",),
+    name="runs",
+    constants=lambda _: [("1+", 0.5), ("0+", 0.5)],
+)

@@ -116,3 +116,11 @@ op(
         else a * float("nan")
     ),
 )
+op(
+    r'[3600 * int(h) + 60 * int(m) + int(s) for h, m, s in re.findall(r"(\d+):(\d+):(\d+)", {0})]',
+    "text -> numbers",
+    2.0,
+    imports=REGEX,
+    name="seconds",
+    when=_count(r"\d:\d\d:\d\d", 1),
+)

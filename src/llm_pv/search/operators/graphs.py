@@ -126,7 +126,7 @@ DEEPEST = '''def deepest(text):
     return found'''
 
 
-def _edges(token: str) -> Any:
+def are_edges(token: str) -> Any:
     """Tell whether tokens come in pairs: what stands inside a pair never stands between pairs."""
 
     def is_graph(values: Sequence[str]) -> bool:
@@ -167,7 +167,7 @@ for token in TOKENS:
         1.0,
         imports=REGEX,
         name="edges",
-        when=_edges(token),
+        when=are_edges(token),
     )
 op("len({0})", "edges -> number", 1.0, kind="count")
 op("len({{v for edge in {0} for v in edge}})", "edges -> number", 2.0, kind="count")

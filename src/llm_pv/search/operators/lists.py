@@ -69,15 +69,15 @@ op(
     opposite="{0}[: len({0}) // 2] >= {0}[len({0}) // 2 :]",
 )
 
-op("{0}[1:]", "numbers -> numbers", 1.5, when=_varied)
-op("{0}[:-1]", "numbers -> numbers", 1.5)
-op("{0}[::2]", "numbers -> numbers", 2.0)
-op("{0}[1::2]", "numbers -> numbers", 2.0)
-op("{0}[: len({0}) // 2]", "numbers -> numbers", 2.5)
-op("{0}[len({0}) // 2 :]", "numbers -> numbers", 2.5)
+op("{0}[1:]", "numbers -> numbers", 1.5, kind="slice", when=_varied)
+op("{0}[:-1]", "numbers -> numbers", 1.5, kind="slice")
+op("{0}[::2]", "numbers -> numbers", 2.0, kind="slice")
+op("{0}[1::2]", "numbers -> numbers", 2.0, kind="slice")
+op("{0}[: len({0}) // 2]", "numbers -> numbers", 2.5, kind="slice")
+op("{0}[len({0}) // 2 :]", "numbers -> numbers", 2.5, kind="slice")
 op("[b - a for a, b in pairwise({0})]", "numbers -> numbers", 2.0, imports=PAIRWISE, name="steps")
 op("list(accumulate({0}))", "numbers -> numbers", 2.0, imports=ACCUMULATE, name="totals")
-op("sorted({0})", "numbers -> numbers", 2.0, name="ordered")
+op("sorted({0})", "numbers -> numbers", 2.0, name="ordered", kind="slice")
 op("list(Counter({0}).values())", "numbers -> numbers", 2.5, imports=COUNTER, name="counts")
 op("list(Counter({0}).values())", "texts -> numbers", 2.5, imports=COUNTER, name="counts")
 op(

@@ -23,7 +23,7 @@ def _signed(values: Any) -> bool:
     return bool(np.nanmin(values) < 0 < np.nanmax(values))
 
 
-op("{0} % {c}", "number -> number", 1.0, constants=mining.moduli, column=np.mod, kind="remainder")
+op("{0} % {c}", "number -> number", 2.0, constants=mining.moduli, column=np.mod, kind="remainder")
 op("{0} // 10", "number -> number", 2.5, column=lambda v: np.floor_divide(v, 10), when=_large)
 op("{0} // 100", "number -> number", 3.0, column=lambda v: np.floor_divide(v, 100), when=_large)
 op("abs({0})", "number -> number", 1.0, column=np.abs, when=_signed)

@@ -1,0 +1,138 @@
+"""Every operator's written code gives what its column function gives."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from llm_pv.search.bank import ITEM_NAMES, as_column, compiled, evaluate
+from llm_pv.search.loops import WALKS, applied, characters, view_of
+from llm_pv.search.operators import Operator, load
+from llm_pv.search.ragged import Ragged
+from llm_pv.search.types import Type
+
+WITH_COLUMNS = [one for one in load() if one.column is not None]
+
+
+def numbers(chance: random.Random, rows: int) -> np.ndarray[Any, Any]:
+    """Return whole numbers and decimals of both signs."""
+    kind = chance.randrange(3)
+    low = 0 if kind == 0 else -50
+    values = [chance.randint(low, 1500 if kind == 0 else 60) for _ in range(rows)]
+    return np.array(values, dtype=np.float64) / (4 if kind == 2 else 1)
+
+
+def lists(chance: random.Random, rows: int) -> Ragged:
+    """Return lists of one to seven whole numbers."""
+    return Ragged.of(
+        [[chance.randint(-9, 30) for _ in range(chance.randint(1, 7))] for _ in range(rows)]
+    )
+
+
+def words(chance: random.Random, rows: int) -> Ragged:
+    """Return lists of one to five words."""
+    known = ["Ada", "bob", "eve", "x", "noon"]
+    return Ragged.of([chance.choices(known, k=chance.randint(1, 5)) for _ in range(rows)])
+
+
+MAKE: dict[Type, Callable[[random.Random, int], Any]] = {
+    Type.NUMBER: numbers,
+    Type.NUMBERS: lists,
+    Type.TEXTS: words,
+}
+
+
+@pytest.mark.parametrize(
+    "operator", [one for one in WITH_COLUMNS if not one.over], ids=lambda one: one.template
+)
+def test_a_template_gives_what_its_column_function_gives(operator: Operator) -> None:
+    chance = random.Random(operator.template)
+    for _ in range(6):
+        columns = [MAKE[kind](chance, 30) for kind in operator.arguments]
+        if operator.when is not None and not operator.when(columns[0]):
+            continue
+        constants = (
+            [constant for constant, _ in operator.constants(columns[0])]
+            if (operator.constants)
+            else [None]
+        )
+        for constant in constants:
+            values = evaluate(operator, columns, constant, 0)
+            rows = zip(*(_rows(column) for column in columns), strict=True)
+            for row, value in zip(rows, values, strict=True):
+                if not np.isfinite(value):
+                    continue  # the search leaves out what is not finite on a training row
+                assert compiled(operator)(*row, c=constant) == pytest.approx(value)
+
+
+def _rows(column: Any) -> list[Any]:
+    if isinstance(column, Ragged):
+        return column.rows
+    return [int(v) if float(v).is_integer() else float(v) for v in column]
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [one for one in WITH_COLUMNS if one.over],
+    ids=lambda one: f"{one.over} {one.template}",
+)
+def test_an_item_operator_gives_for_each_item_what_its_template_gives(operator: Operator) -> None:
+    chance = random.Random(operator.template)
+    is_text = operator.arguments[-1] is Type.TEXT
+    ragged = words(chance, 20) if is_text else lists(chance, 20)
+    view = view_of(ragged, operator.over)
+    constants = (
+        [constant for constant, _ in operator.constants(view.variables[0])]
+        if operator.constants
+        else [None]
+    )
+    for constant in constants:
+        values = applied(operator, view, list(view.variables), constant)
+        for index, value in enumerate(values.tolist()):
+            items = [_item(view, flat[index]) for flat in view.variables]
+            extra = [] if constant is None else [constant]
+            assert compiled(operator)(*items, *extra) == value
+
+
+def _item(view: Any, value: Any) -> Any:
+    if view.items is not None:
+        return view.items[int(value)]
+    return int(value) if float(value).is_integer() else float(value)
+
+
+@pytest.mark.parametrize("way", WALKS, ids=lambda way: way.over)
+def test_a_walk_takes_the_turns_that_its_clause_takes(way: Any) -> None:
+    from itertools import combinations, pairwise
+
+    rows = [[4, 7, 1, 7], [5], [2, 2, 3], [], [9, 8, 7, 6, 5]]
+    view = view_of(Ragged.of(rows), way.over)
+    names = ITEM_NAMES[way.over]
+    source = f"[({', '.join(names)},) {way.clause.format(s='s', a='a')}]"
+    turns = [
+        eval(source, {"s": row, "pairwise": pairwise, "combinations": combinations}) for row in rows
+    ]
+    assert view.layout.lengths.tolist() == list(map(len, turns))
+    flat = [turn for row in turns for turn in row]
+    assert list(zip(*(flat.tolist() for flat in view.variables), strict=True)) == flat
+
+
+def test_folds_agree_with_python() -> None:
+    layout = Ragged.of([[1, 0, 1, 1], [], [0], [1, 1]]).layout
+    truths = np.array([1, 0, 1, 1, 0, 1, 1], dtype=bool)
+    assert layout.counts(truths).tolist() == [3, 0, 0, 2]
+    assert layout.longest_run(truths).tolist() == [2, 0, 0, 2]
+    assert layout.first_place(truths).tolist() == [0, -1, -1, 0]
+    assert layout.last_place(truths).tolist() == [3, -1, -1, 1]
+    # The last row's largest item is below zero, and the default is not in its way.
+    numbers = np.array([1.0, 2, 3, 4, -5, -7, -6])
+    assert layout.fold(np.maximum, numbers, 0.0).tolist() == [4, 0, -5, -6]
+
+
+def test_a_text_is_a_list_of_its_characters() -> None:
+    assert characters(["ab", "", "b"]).rows == [["a", "b"], [], ["b"]]
+
+
+def test_a_number_too_large_to_be_exact_is_no_number() -> None:
+    assert as_column([1, 2**60], Type.NUMBER) is None
