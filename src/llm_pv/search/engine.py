@@ -18,11 +18,11 @@ from llm_pv.search.terminal import terminal_offers
 from llm_pv.search.types import Expression, Frame, Type
 from llm_pv.search.unify import UNIFIERS
 
-Progress = Callable[[str, int], None]
 MOST_CONDITIONS = 30_000
 MOST_REFITTED = 400
 """Conditions that a search on a sample hands to what is fitted on all rows."""
 MOST_PROPOSED = 200
+MOST_FALLBACKS = 40
 
 
 @dataclass
@@ -42,12 +42,15 @@ class Account:
     best: float = float("inf")
 
 
-def search(problem: Problem, progress: Progress) -> tuple[list[Candidate], Account]:
+OnStage = Callable[[str, Account, list[Candidate]], None]
+"""Called when a stage begins, with what there is so far."""
+
+
+def search(problem: Problem, on_stage: OnStage) -> tuple[list[Candidate], Account]:
     """Return programs, best first, the majority class last, and an account of the search."""
     account = Account()
-    baseline = constant_program(problem)
     if len(problem.classes) < 2:
-        return [baseline], account
+        return [constant_program(problem)], account
 
     def count(tried: int) -> None:
         account.tried += tried
@@ -60,7 +63,7 @@ def search(problem: Problem, progress: Progress) -> tuple[list[Candidate], Accou
 
     def stage(name: str) -> None:
         account.stages[name] = account.tried
-        progress(name, account.tried)
+        on_stage(name, account, found)
 
     try:
         stage("reading rows")
@@ -87,7 +90,7 @@ def search(problem: Problem, progress: Progress) -> tuple[list[Candidate], Accou
         pass
     stage("done")
     account.operators = {name: (one.tried, one.new) for name, one in bank.report.items()}
-    return ranked(found, baseline), account
+    return ranked(found, problem), account
 
 
 def _sampled(problem: Problem) -> Problem:
@@ -167,17 +170,23 @@ def _on(one: Candidate, problem: Problem, sample: Problem) -> Candidate:
     return replace(one, answers=answers.astype(np.int64), mistakes=mistakes, cost=cost)
 
 
-def ranked(found: list[Candidate], baseline: Candidate) -> list[Candidate]:
-    """Return rules by cost, then fallbacks, then the majority class, no two that answer alike."""
-    bar = baseline.cost - prices.TRUST_MARGIN
+def ranked(found: list[Candidate], problem: Problem) -> list[Candidate]:
+    """Return rules by cost, then fallbacks, then the majority class, no two that answer alike.
+
+    A rule costs less than the majority class, and than the best tree or scorecard, by more than
+    luck allows.
+    """
+    baseline = replace(constant_program(problem), is_rule=False)
     fallbacks = {unifier.name for unifier in UNIFIERS if unifier.fallback}
+    bar = baseline.cost - prices.TRUST_MARGIN
     rules: list[Candidate] = []
     rest: list[Candidate] = []
-    known: dict[bytes, Candidate] = {baseline.answers.tobytes(): baseline}
+    known = {baseline.answers.tobytes()}
     for one in sorted(found, key=lambda one: one.cost):
         key = one.answers.tobytes()
-        if key in known:
-            continue
-        known[key] = one
-        (rest if one.stage in fallbacks or one.cost > bar else rules).append(one)
-    return [*rules[: MOST_PROPOSED - 41], *rest[:40], baseline]
+        if key not in known:
+            known.add(key)
+            is_rule = one.stage not in fallbacks and one.cost < bar
+            (rules if is_rule else rest).append(replace(one, is_rule=is_rule))
+    rest = rest[:MOST_FALLBACKS]
+    return [*rules[: MOST_PROPOSED - len(rest) - 1], *rest, baseline]

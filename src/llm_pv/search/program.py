@@ -1,7 +1,7 @@
 """Programs as small trees: what unifiers return, priced and run on the rows."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -196,6 +196,8 @@ class Candidate:
         Its length and the bits of its mistakes: candidates are ordered by it.
     stage
         The unifier that found it.
+    is_rule
+        Whether it explains the rows; otherwise it is offered for want of a rule.
     """
 
     program: Node
@@ -204,7 +206,7 @@ class Candidate:
     mistakes: float
     cost: float
     stage: str = ""
-    found: dict[str, float] = field(default_factory=dict)
+    is_rule: bool = True
 
 
 def candidate(program: Node, problem: Problem, stage: str, surcharge: float = 0.0) -> Candidate:

@@ -1,18 +1,21 @@
 """The built-in proposer: the search behind the face of a `Proposer`."""
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.proposers.base import Proposal, Proposer
 from llm_pv.search.emit import source_of
-from llm_pv.search.engine import Account, Progress, search
+from llm_pv.search.engine import Account, ranked, search
 from llm_pv.search.problem import Guard, Problem
-from llm_pv.search.program import Candidate, constant_program
+from llm_pv.search.program import Candidate
 from llm_pv.search.rivals import rivals_of
-from llm_pv.search.unify import UNIFIERS
 
+Progress = Callable[[str, int], None]
+HAND_OVER_SECONDS = 2.0
+"""How often what was found is handed over, in case the search is stopped from outside."""
+MOST_HANDED_OVER = 40
 USUAL_CANDIDATES = 50_000_000
 USUAL_MEGABYTES = 1000
 
@@ -87,8 +90,9 @@ class BuiltInSearch(Proposer):
         self.budget_seconds = budget_seconds
         self.noise = noise
         self.budget = budget
+        self.progress = progress
+        self.interim: Callable[[Sequence[Proposal]], None] | None = None
         self.account = Account()
-        self._progress: Callable[[str, int], None] = progress or (lambda _stage, _tried: None)
         self._hit_time_cap = False
 
     @property
@@ -107,31 +111,46 @@ class BuiltInSearch(Proposer):
     ) -> Iterator[Proposal]:
         """Search, then yield programs, best first, fallbacks and the majority class last."""
         started = time.monotonic()
-        guard = Guard(started + 0.93 * self.budget_seconds, self.budget.megabytes)
+        guard = Guard(started + 0.95 * self.budget_seconds, self.budget.megabytes)
         problem = Problem.of(train, classes.texts, seed=seed, noise=self.noise, guard=guard)
         problem.scale = self.budget.scale
-        found, self.account = search(problem, self._progress)
+        handed_over = started
+
+        def on_stage(stage: str, account: Account, found: Sequence[Candidate]) -> None:
+            nonlocal handed_over
+            if self.progress is not None:
+                self.progress(stage, account.tried)
+            if self.interim is not None and time.monotonic() - handed_over > HAND_OVER_SECONDS:
+                best = ranked(list(found), problem)
+                self.interim(list(_proposals(best[:MOST_HANDED_OVER], problem)))
+                handed_over = time.monotonic()
+
+        found, self.account = search(problem, on_stage)
         self._hit_time_cap = guard.stopped
-        bar = constant_program(problem).cost
-        fallbacks = {unifier.name for unifier in UNIFIERS if unifier.fallback}
-        rules = [one for one in found if one.stage not in fallbacks and one.cost < bar - 8.0]
-        rivals = rivals_of(rules, problem) if not guard.stopped else {}
+        rivals = {} if guard.stopped else rivals_of([one for one in found if one.is_rule], problem)
         seconds = time.monotonic() - started
-        for place, one in enumerate(found[start:], start):
-            is_fallback = place >= len(rules)
-            yield Proposal(
-                source_of(one.program, problem.classes, _docstring(one, is_fallback)),
-                seconds=seconds,
-                capped=self._hit_time_cap,
-                note=("fallback: " if is_fallback else "")
-                + f"{one.bits:.1f} bits, {one.mistakes:g} training mistakes",
-                fallback=is_fallback,
-                rivals=rivals.get(place, ()),
-            )
-            seconds = 0.0
+        for place, proposal in enumerate(_proposals(found, problem)):
+            if place >= start:
+                yield replace(
+                    proposal,
+                    seconds=seconds,
+                    capped=self._hit_time_cap,
+                    rivals=rivals.get(place, ()),
+                )
+                seconds = 0.0
 
 
-def _docstring(one: Candidate, is_fallback: bool) -> str:
+def _proposals(found: Sequence[Candidate], problem: Problem) -> Iterator[Proposal]:
+    for one in found:
+        note = f"{one.bits:.1f} bits, {one.mistakes:g} training mistakes"
+        yield Proposal(
+            source_of(one.program, problem.classes, _docstring(one)),
+            note=note if one.is_rule else f"fallback: {note}",
+            fallback=not one.is_rule,
+        )
+
+
+def _docstring(one: Candidate) -> str:
     wrong = f"; {one.mistakes:g} training rows answered wrongly" if one.mistakes else ""
-    what = "A fallback, not a rule: " if is_fallback else "A rule of "
+    what = "A rule of " if one.is_rule else "A fallback, not a rule: "
     return f"{what}{one.bits:.1f} bits{wrong}."

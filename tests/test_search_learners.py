@@ -1,0 +1,179 @@
+"""Each exact learner recovers a planted rule of its own, and the engine proposes and stops."""
+
+import itertools
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from llm_pv.data.examples import Classes, Examples, Input
+from llm_pv.data.labels import label_text
+from llm_pv.search.bank import Bank
+from llm_pv.search.emit import source_of
+from llm_pv.search.enumerate import fill
+from llm_pv.search.pool import Pool, conditions_of
+from llm_pv.search.predicates import offers
+from llm_pv.search.problem import Expired, Guard, Problem
+from llm_pv.search.program import Candidate
+from llm_pv.search.proposer import Budget, BuiltInSearch
+from llm_pv.search.reading import read_leaves
+from llm_pv.search.terminal import terminal_offers
+from llm_pv.search.types import Expression, Type
+from llm_pv.search.unify.automaton import automaton
+from llm_pv.search.unify.modular import modular
+from llm_pv.search.unify.parity import parity
+
+Find = Callable[[Pool], Iterator[Candidate]]
+CHOSEN = (3, 8, 17, 21, 30, 31)
+
+
+def texts(alphabet: str, length: int, number: int = 120) -> list[Input]:
+    """Return distinct random strings."""
+    chance = random.Random(f"{alphabet} {length}")
+    rows: dict[Input, None] = {
+        "".join(chance.choices(alphabet, k=length)): None for _ in range(2 * number)
+    }
+    return [*rows][:number]
+
+
+def pool_of_texts(rows: Sequence[Input], labels: Sequence[object], guard: Guard) -> Pool:
+    """Return a pool of nothing but the text itself."""
+    examples = Examples(rows, [label_text(label) for label in labels])
+    problem = Problem.of(examples, sorted(set(examples.labels)), guard=guard)
+    values = [str(row) for row in problem.frame.rows]
+    text = Expression("x", Type.TEXT, 0.0, values, recipe=lambda frame: list(frame.rows))
+    return Pool(problem, conditions_of([], problem), texts=[text])
+
+
+def weighted(x: str) -> int:
+    """Return whether a check digit of weights 3, 1, 7 and 9 is right."""
+    return sum(w * int(c) for w, c in zip((3, 1, 7, 9, 2), x, strict=False)) % 11 == 0
+
+
+def checked(number: int) -> list[Input]:
+    """Return strings of five digits, half of them with a right check digit."""
+    rows = texts("0123456789", 5, 4000)
+    right = [row for row in rows if weighted(str(row))]
+    return [*right[:number], *[row for row in rows if not weighted(str(row))][:number]]
+
+
+def no_aa_twice(x: str) -> int:
+    """Return the state of a machine that waits for a, then b, then a again."""
+    state = 0
+    for c in x:
+        state = {"a": (1, 1, 0), "b": (0, 2, 2)}[c][state]
+    return int(state == 2)
+
+
+PLANTED: list[tuple[Find, list[Input], Callable[[Any], object]]] = [
+    (parity, texts("01", 40), lambda x: sum(x[i] == "1" for i in CHOSEN) % 2),
+    (parity, texts("01", 40), lambda x: (x[2] == "1") != (x[39] == "1")),
+    (modular, checked(90), weighted),
+    (automaton, texts("ab", 14), no_aa_twice),
+]
+
+
+@pytest.mark.parametrize(("find", "rows", "label"), PLANTED)
+def test_an_exact_learner_recovers_its_planted_rule(
+    find: Find, rows: list[Input], label: Callable[[Any], object]
+) -> None:
+    labels = [label(row) for row in rows]
+    pool = pool_of_texts(rows, labels, Guard())
+    best = min(find(pool), key=lambda one: one.cost)
+    assert best.mistakes == 0
+    namespace: dict[str, Callable[[Any], Any]] = {}
+    exec(source_of(best.program, pool.problem.classes), namespace)
+    others = texts("".join(sorted(set("".join(map(str, rows))))), len(str(rows[0])), 400)
+    assert [namespace["f"](row) for row in others] == [int(label(row)) for row in others]  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(("find", "rows", "label"), PLANTED)
+def test_an_expired_deadline_stops_an_exact_learner(
+    find: Find, rows: list[Input], label: Callable[[Any], object]
+) -> None:
+    pool = pool_of_texts(rows, [label(row) for row in rows], Guard(deadline=0.0))
+    with pytest.raises(Expired):
+        list(find(pool))
+
+
+def words(number: int) -> Examples:
+    """Return words with whether they have a doubled letter."""
+    rows = [str(row) for row in texts("abcdefgh", 8, number)]
+    return Examples(rows, [str(int(any(a == b for a, b in itertools.pairwise(x)))) for x in rows])
+
+
+@pytest.mark.parametrize("stage", ["enumeration", "conditions", "terminal tests"])
+def test_an_expired_deadline_stops_a_stage(stage: str) -> None:
+    bank = Bank(Problem.of(words(100), ("0", "1")))
+    leaves, _ = read_leaves(bank)
+    if stage != "enumeration":
+        fill(bank, leaves)
+    bank.problem.guard.deadline = 0.0
+    run: Callable[[], object] = {
+        "enumeration": lambda: fill(bank, leaves),
+        "conditions": lambda: list(offers(bank)),
+        "terminal tests": lambda: list(terminal_offers(bank)),
+    }[stage]
+    with pytest.raises(Expired):
+        run()
+
+
+def test_a_search_ends_when_its_seconds_are_over_with_what_it_has() -> None:
+    started = time.process_time()
+    rows = words(400)
+    search = BuiltInSearch(0.4)
+    proposals = list(search.propose(rows, Classes.of(rows.labels), seed=0))
+    assert time.process_time() - started < 1.5
+    assert proposals[-1].fallback
+    assert search.hit_time_cap
+    assert all(proposal.capped for proposal in proposals)
+
+
+def test_a_search_finds_a_rule_and_says_what_it_did() -> None:
+    rows = words(80)
+    search = BuiltInSearch(600.0, budget=Budget(candidates=5_000_000))
+    first = next(search.propose(rows, Classes.of(rows.labels), seed=0))
+    namespace: dict[str, Callable[[str], Any]] = {}
+    exec(first.text, namespace)
+    others = words(300)
+    assert [str(namespace["f"](str(row))) for row in others.inputs] == others.labels
+    assert not first.fallback
+    assert search.account.tried > 1000
+    assert search.account.stages["done"] == search.account.tried
+    tried, new = search.account.operators["len({0})"]
+    assert (tried > 0, new >= 0) == (True, True)
+
+
+def test_the_same_rows_give_the_same_programs() -> None:
+    rows = words(60)
+    budget = Budget(candidates=2_000_000)
+
+    def texts_of() -> list[str]:
+        search = BuiltInSearch(600.0, budget=budget)
+        return [one.text for one in search.propose(rows, Classes.of(rows.labels), seed=3)]
+
+    assert texts_of() == texts_of()
+
+
+def test_labels_without_a_rule_give_no_rule() -> None:
+    rows = texts("01", 30, 60)
+    chance = random.Random(1)
+    examples = Examples(rows, [str(chance.randrange(2)) for _ in rows])
+    search = BuiltInSearch(600.0, budget=Budget(candidates=5_000_000))
+    proposals = list(search.propose(examples, Classes.of(["0", "1"]), seed=0))
+    assert all(proposal.fallback for proposal in proposals)
+
+
+def test_one_class_gives_its_constant() -> None:
+    examples = Examples(["a", "b", "c"], ["yes"] * 3)
+    (only,) = BuiltInSearch().propose(examples, Classes.of(["yes", "no"]), seed=0)
+    assert 'return "yes"' in only.text
+
+
+def test_probes_have_no_class_and_do_not_count_as_training_rows() -> None:
+    problem = Problem.of(words(50), ("0", "1"), probes=30)
+    assert (problem.size, len(problem.frame.rows)) == (50, 80)
+    assert np.bincount(problem.codes).sum() == 50
