@@ -4,7 +4,16 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from llm_pv.models.base import Message, Preview, ToolCall, ToolOffer, ToolPlace, Turn, Usage
+from llm_pv.models.base import (
+    BeforeRetry,
+    Message,
+    Preview,
+    ToolCall,
+    ToolOffer,
+    ToolPlace,
+    Turn,
+    Usage,
+)
 
 Script = Callable[[Sequence[Message], int], Turn]
 """The next turn, given the conversation and the seed."""
@@ -68,6 +77,7 @@ class ScriptedModel:
         seed: int = 0,
         within: float | None = None,
         max_output_tokens: int | None = None,
+        before_retry: BeforeRetry | None = None,
     ) -> list[Turn]:
         with self._lock:
             self.asked.append(tuple(conversation))

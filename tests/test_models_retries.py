@@ -9,11 +9,18 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from pydantic_ai.exceptions import (
+    ModelAPIError,
+    ModelConnectionError,
+    ModelServerError,
+    UnexpectedModelBehavior,
+    UserError,
+)
 
-from llm_pv.errors import CredentialError, ModelError
+from llm_pv.errors import BudgetError, CredentialError, ModelError
 from llm_pv.models import Asked, LanguageModel, ModelOptions
 from llm_pv.models.connection import LONGEST_REPLY
-from llm_pv.models.retrying import Backoff
+from llm_pv.models.retrying import Backoff, passes
 from llm_pv.models.vendors import make_vendor_model
 from wire_servers import Wire, WireServer, anthropic, chat, google
 
@@ -204,7 +211,7 @@ def test_a_reply_that_cannot_be_read_is_kept_without_the_key(backoff: Backoff) -
         ask([Wire(body)], "openai-compatible", backoff)
     assert caught.value.body.startswith('{"choices": "[redacted] is allxxx')
     assert len(caught.value.body) <= 200_000
-    assert caught.value.doubtful_tries == 6  # each try may have been paid
+    assert caught.value.doubtful_tries == 1  # it may have been paid, and is not asked for again
 
 
 @pytest.mark.parametrize(
@@ -345,24 +352,70 @@ def test_a_reply_that_cannot_be_read_is_an_error_in_one_line(
         ask([reply], provider, backoff, retries=2)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500
-    assert len(waits) == 2
-    assert (caught.value.passing, caught.value.doubtful_tries) == (True, 3)
+    assert waits == []  # it may have been paid: the same request fails at once
+    assert (caught.value.passing, caught.value.doubtful_tries) == (True, 1)
 
 
-@pytest.mark.parametrize("body", ['{"choices": [{"mess', "<html><body>Bad gateway</body></html>"])
-def test_a_reply_that_cannot_be_read_is_asked_for_again(
-    provider: str, body: str, backoff: Backoff
-) -> None:
-    turn, server = ask([Wire(body), Wire(VENDORS[provider][2])], provider, backoff)
-    assert turn.text == "hello"
-    assert turn.tries == len(server.seen) == 2
-    assert turn.doubtful_tries == 1  # it may have been paid
-
-
-def test_a_reply_without_choices_is_asked_for_again(backoff: Backoff) -> None:
+def test_a_reply_without_choices_fails_at_once(backoff: Backoff, waits: list[float]) -> None:
     empty = Wire({**chat(), "choices": []})
-    turn, _ = ask([empty, Wire(chat())], "openai-compatible", backoff)
-    assert (turn.text, turn.tries, turn.doubtful_tries) == ("hello", 2, 1)
+    with pytest.raises(ModelError, match="list of choices is empty") as caught:
+        ask([empty, Wire(chat())], "openai-compatible", backoff)
+    assert (caught.value.passing, caught.value.doubtful_tries, waits) == (True, 1, [])
+
+
+@pytest.mark.parametrize(("status", "charged"), [(504, 2), (524, 2), (408, 2), (503, 0), (429, 0)])
+def test_a_gateway_that_gave_up_waiting_may_have_cost_the_answer(
+    status: int, charged: int, backoff: Backoff
+) -> None:
+    replies = [Wire({}, status), Wire({}, status), Wire(chat())]
+    turn, _ = ask(replies, "openai-compatible", backoff)
+    assert (turn.tries, turn.doubtful_tries) == (3, charged)
+
+
+def test_room_is_made_before_another_try_where_the_last_may_be_charged(backoff: Backoff) -> None:
+    seen: list[int] = []
+    cut, refused = Wire(chat(), cut=20), Wire({}, 429)
+    with WireServer([cut, refused, cut, Wire(chat())]) as server:
+        model = model_at(server, "openai-compatible", backoff)
+
+        async def before_retry() -> None:
+            seen.append(len(server.seen))
+
+        [turn] = model.answer([Asked("hi")], before_retry=before_retry)
+        model.close()
+    assert (turn.tries, turn.doubtful_tries) == (4, 2)
+    assert seen == [1, 3]
+
+
+def test_a_try_that_the_budget_does_not_cover_is_not_made(backoff: Backoff) -> None:
+    with WireServer([Wire(chat(), cut=20), Wire(chat())]) as server:
+        model = model_at(server, "openai-compatible", backoff)
+
+        async def before_retry() -> None:
+            raise BudgetError("10 of 20 tokens are spent")
+
+        with pytest.raises(BudgetError, match=r"the connection failed: .*10 of 20 tokens"):
+            model.answer([Asked("hi")], before_retry=before_retry)
+        model.close()
+        assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "passing"),
+    [
+        (ModelConnectionError(model_name="m", message="reset"), True),
+        (ModelServerError(model_name="m", message="down"), True),
+        (ModelAPIError(model_name="m", message="no status, no kind"), False),
+        (UserError("wrong"), False),
+        (ModelError("closed", passing=True), False),
+        (UnexpectedModelBehavior("odd"), False),
+        (ValueError("odd"), False),
+    ],
+)
+def test_a_failure_without_a_status_is_transient_only_where_its_kind_says_so(
+    error: Exception, passing: bool
+) -> None:
+    assert passes(error) == passing
 
 
 @pytest.mark.parametrize("body", [[], None, {}, {"choices": "many"}])

@@ -108,11 +108,13 @@ def test_what_a_conversation_costs_at_most_counts_every_call_and_all_it_sends_ag
     # A dollar a thousand tokens; answers of 1,000 tokens and 10,000 characters of a tool's.
     train, classes = Examples(["a", "b"], ["0", "1"]), Classes.of(["0", "1"])
     with Agent(ScriptedModel(says("")), steps=2) as agent:
-        preview, worst = agent.preview(train, classes, seed=0)
-        estimate = estimate_of(agent, preview, worst)
-    sent = preview.input_tokens
-    calls = [sent + 1_000, sent + 11_000 + 1_000, sent + 22_000 + 1_000]
+        preview, first = agent.preview(train, classes, seed=0)
+        estimate = estimate_of(agent, preview, first)
+    # Two calls of the tool, one that is refused, and the answer; each sends again what was before.
+    sent = first.sent
+    calls = [sent + 11_000 * before + 1_000 for before in (0, 1, 2, 3)]
     assert estimate.most == pytest.approx(sum(calls) / 1_000)
+    sent = preview.input_tokens
     one_tool_call = [sent + 1_000, sent + 1_300 + 1_000]
     assert estimate.likely == pytest.approx(sum(one_tool_call) / 1_000)
 

@@ -268,7 +268,10 @@ def test_a_resumed_run_asks_for_nothing_that_was_answered() -> None:
         assert [each.origin for each in found] == [each.origin for each in expected]
         answered = sum(record["kind"] == "turn" for record in whole.turns[:recorded])
         assert len(model.asked) == 6 - answered
-        assert len(kept.turns) == len(whole.turns)
+        kinds = [
+            [each["kind"] for each in run.turns if each["kind"] != "call"] for run in (kept, whole)
+        ]
+        assert sorted(kinds[0]) == sorted(kinds[1])
 
 
 def test_proposals_a_run_has_read_are_not_handed_over_again() -> None:

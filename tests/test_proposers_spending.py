@@ -1,5 +1,6 @@
 """Budgets: what is set aside, who waits, and what ends them."""
 
+import asyncio
 import threading
 
 import pytest
@@ -10,7 +11,7 @@ from fake_openai_server import FakeOpenAI
 from llm_pv.errors import BudgetError, ConfigurationError, ModelError
 from llm_pv.models import make_model
 from llm_pv.models.base import Asked, ModelOptions, Usage
-from llm_pv.proposers.spending import Amount, Budget, Purse
+from llm_pv.proposers.spending import Amount, Budget, Purse, Reservation
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.floats(0, 1)), max_size=30), st.integers(1, 200))
@@ -40,6 +41,66 @@ def test_a_call_waits_for_what_those_under_way_give_back() -> None:
     assert not begun.wait(0.2)
     purse.settle(Amount(0.8, 10), Amount(0.1, 10))
     assert begun.wait(5)
+
+
+@pytest.mark.parametrize("price", [0.4, None])
+def test_what_one_call_gives_back_leaves_the_other_set_aside(price: float | None) -> None:
+    """Of $1 (or 1,000 tokens) 0.1 is spent and 0.4 still set aside: 0.6 must wait, 0.5 must not."""
+    budget = Budget(tokens=1_000) if price is None else Budget(usd=1.0)
+    purse = Purse(budget)
+    open_call = Amount(price, 400)
+    purse.reserve(open_call)
+    purse.reserve(open_call)
+    purse.settle(open_call, Amount(None if price is None else 0.1, 100))
+    assert not purse.try_to_reserve(Amount(None if price is None else 0.6, 600))
+    assert purse.try_to_reserve(Amount(None if price is None else 0.5, 500))
+    purse.settle(Amount(None if price is None else 0.5, 500), Amount(0.0, 0))
+    purse.settle(open_call, Amount(0.0, 0))
+    assert purse.try_to_reserve(Amount(None if price is None else 0.9, 900))
+
+
+def test_a_try_that_may_be_charged_counts_before_the_next_is_made() -> None:
+    purse = Purse(Budget(tokens=1_000))
+    call = Reservation(purse, Amount(0.5, 400))
+    asyncio.run(call.again())
+    assert (purse.spent_tokens, call.lost) == (400, 1)
+    with pytest.raises(BudgetError, match="800 of 1,000 tokens are spent"):
+        asyncio.run(call.again())
+    call.settle(Amount(1.0, 800))
+    assert (purse.spent_tokens, purse.spent_usd) == (800, 1.0)
+
+
+def test_what_tries_came_to_less_than_their_worst_case_is_given_back() -> None:
+    purse = Purse(Budget(tokens=1_000))
+    call = Reservation(purse, Amount(None, 400))
+    asyncio.run(call.again())
+    call.settle(Amount(None, 450))  # the first try at its worst case would have been 400 alone
+    assert purse.spent_tokens == 450
+    assert purse.try_to_reserve(Amount(None, 550))
+
+
+def test_a_try_waits_for_room_that_a_call_beside_it_gives_back() -> None:
+    purse = Purse(Budget(tokens=1_000))
+    call = Reservation(purse, Amount(None, 400))
+    purse.reserve(Amount(None, 500))
+
+    async def both() -> None:
+        waiting = asyncio.create_task(call.again())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        purse.settle(Amount(None, 500), Amount(None, 50))
+        await waiting
+
+    asyncio.run(both())
+    assert purse.spent_tokens == 450
+
+
+def test_a_call_of_which_nothing_is_known_counts_at_its_worst_case() -> None:
+    purse = Purse(Budget(tokens=1_000))
+    call = Reservation(purse, Amount(0.25, 400))
+    asyncio.run(call.again())
+    call.settle(None)
+    assert (purse.spent_tokens, purse.spent_usd) == (800, 0.5)
 
 
 def test_closing_lets_nobody_wait() -> None:

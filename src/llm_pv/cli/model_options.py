@@ -238,17 +238,18 @@ def preview_record(
     proposer: "LLM", splits: "Splits", seed: int
 ) -> tuple[dict[str, Any], "Estimate"]:
     """Return the exact first request for some rows, and what all attempts may cost."""
-    from llm_pv.proposers.estimates import estimate_of
+    from llm_pv.proposers.estimates import estimate_of, most_tool_calls
 
-    preview, worst = proposer.preview(splits.train, splits.classes, seed=seed)
-    estimate = estimate_of(proposer, preview, worst)
+    preview, first = proposer.preview(splits.train, splits.classes, seed=seed)
+    estimate = estimate_of(proposer, preview, first)
     record = {
         "request": {"method": preview.method, "url": preview.url, "body": dict(preview.body)},
         "input_tokens": preview.input_tokens,
-        "most_output_tokens": proposer.model.max_output_tokens * proposer.settings.samples_per_call,
+        "most_output_tokens": first.limit * first.samples,
         "attempts": proposer.attempts,
-        "most_tool_calls": proposer.settings.tool_calls if proposer.tool_place == "local" else 0,
-        "first_call_usd_at_most": worst.usd,
+        "tool": first.tool,
+        "most_tool_calls": most_tool_calls(proposer.settings, first.tool),
+        "first_call_usd_at_most": first.worst(proposer.model).usd,
         "usd_about": estimate.likely,
         "usd_at_most": estimate.most,
     }
@@ -268,10 +269,18 @@ def print_preview(record: dict[str, Any], name: str, format: str) -> None:  # no
         f"=== estimate: {name}\n"
         f"first call: about {record['input_tokens']:,} tokens sent, at most "
         f"{record['most_output_tokens']:,} written, {price}\n"
-        f"attempts: {record['attempts']}, each with at most {record['most_tool_calls']} tool "
-        "calls, which send the conversation again\n"
+        f"attempts: {record['attempts']}, each with {_tool_use(record)}\n"
         f"all of them: {_total_price(record)}\n"
     )
+
+
+def _tool_use(record: Mapping[str, Any]) -> str:
+    calls = f"{record['most_tool_calls']} tool calls"
+    if record["tool"] == "none":
+        return "no tool"
+    if record["tool"] == "hosted":
+        return f"{calls} at the vendor, which counts them and reads the conversation again for each"
+    return f"at most {calls}, which send the conversation again"
 
 
 def _total_price(record: Mapping[str, Any]) -> str:

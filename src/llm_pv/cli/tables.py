@@ -25,7 +25,7 @@ def print_learned(record: Mapping[str, Any], console: Console) -> None:
         console.print(Padding(Syntax(_shown(record["program"]), "python", word_wrap=True), 1))
         console.print(scores_table(record))
     console.print(_closing(record))
-    if record["usage"]["input_tokens"]:
+    if record["usage"]["input_tokens"] or record["doubtful_tokens"]:
         console.print(Text(f"Spent: {spending(record)}"), soft_wrap=True)
     for what, path in (("Program", record["program_file"]), ("Everything else", record["run"])):
         if path:
@@ -33,21 +33,27 @@ def print_learned(record: Mapping[str, Any], console: Console) -> None:
 
 
 def spending(record: Mapping[str, Any]) -> str:
-    """Say what the replies of a model took.
+    """Say what the calls of a model took, those that brought no answer at the most they may cost.
 
     Examples
     --------
     >>> usage = {"input_tokens": 5000, "output_tokens": 600, "cached_tokens": 0}
-    >>> spending({"usage": usage, "cost_usd": None})
+    >>> spending({"usage": usage, "cost_usd": None, "doubtful_tokens": 0})
     '5,000 tokens sent, 600 written; price unknown'
+    >>> lost = {"doubtful_tokens": 22_160, "doubtful_usd": 0.25}
+    >>> print(spending({"usage": usage, "cost_usd": 0.01} | lost))
+    5,000 tokens sent, 600 written; $0.01; unanswered calls: up to 22,160 tokens, $0.25
     """
     usage, cost = record["usage"], record["cost_usd"]
     cached = f" ({usage['cached_tokens']:,} of them cached)" if usage["cached_tokens"] else ""
     price = "price unknown" if cost is None else f"${cost:.4g}"
-    return (
-        f"{usage['input_tokens']:,} tokens sent{cached}, {usage['output_tokens']:,} written; "
-        f"{price}"
-    )
+    sent, written = f"{usage['input_tokens']:,}", f"{usage['output_tokens']:,}"
+    text = f"{sent} tokens sent{cached}, {written} written; {price}"
+    if not record["doubtful_tokens"]:
+        return text
+    usd = record["doubtful_usd"]
+    most = "price unknown" if usd is None else f"${usd:.4g}"
+    return f"{text}; unanswered calls: up to {record['doubtful_tokens']:,} tokens, {most}"
 
 
 def candidates_table(record: Mapping[str, Any], width: int) -> RenderableType:

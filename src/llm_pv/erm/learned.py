@@ -158,6 +158,8 @@ class LearnedProgram:
             "warnings": list(self.warnings),
             "usage": asdict(self.selection.usage),
             "cost_usd": self.selection.cost_usd,
+            "doubtful_tokens": self.selection.doubtful.tokens,
+            "doubtful_usd": self.selection.doubtful.usd,
             "learn_seconds": self.learn_seconds,
             "test_seconds": self.test_seconds,
             "run": str(self.path) if self.path else None,

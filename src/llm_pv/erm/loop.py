@@ -101,15 +101,16 @@ def select_program(
             break
 
     selected = _first_row_independent(attempts, verifier, history)
-    usage, cost = proposer.spending((attempt.proposal for attempt in attempts), log.turns)
+    spending = proposer.spending((attempt.proposal for attempt in attempts), log.turns)
     return Selection(
         attempts=tuple(attempts),
         selected=selected,
         certificate=_certify(selected, attempts, plan, splits),
         unanswered=tuple(unanswered),
         warnings=tuple(warnings),
-        usage=usage,
-        cost_usd=cost,
+        usage=spending.usage,
+        cost_usd=spending.cost_usd,
+        doubtful=spending.most_doubtful,
     )
 
 

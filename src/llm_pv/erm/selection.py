@@ -6,6 +6,7 @@ from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.certificate import Certificate
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.base import NO_USAGE, Usage
+from llm_pv.proposers.spending import NOTHING, Amount
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,11 @@ class Selection:
     warnings
         Warnings of the proposer for the user.
     usage, cost_usd
-        Tokens and price of all calls of models, those without a reply included; the cost is None
+        Tokens and price of all answers of models, those without a reply included; the cost is None
         where a price is not known.
+    doubtful
+        The most that calls without an answer may be charged besides: they broke off, ran out of
+        time, or were under way when an earlier part of the run was killed.
     """
 
     attempts: tuple[Attempt, ...]
@@ -62,3 +66,4 @@ class Selection:
     warnings: tuple[str, ...] = ()
     usage: Usage = NO_USAGE
     cost_usd: float | None = 0.0
+    doubtful: Amount = NOTHING

@@ -1,6 +1,6 @@
 """The words every language model is spoken to in, whatever its vendor's wire format."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
@@ -10,6 +10,10 @@ FinishReason: TypeAlias = Literal["stop", "tools", "length", "refused", "error"]
 
 ToolPlace: TypeAlias = Literal["none", "local", "hosted"]
 """Where code runs that a model writes while it thinks: nowhere, in our sandbox, at the vendor."""
+
+
+BeforeRetry: TypeAlias = Callable[[], Awaitable[None]]
+"""Sets aside what another request of a call may cost; a `BudgetError` says that it cannot."""
 
 
 @dataclass(frozen=True)
@@ -253,6 +257,7 @@ class LanguageModel(Protocol):
         seed: int = 0,
         within: float | None = None,
         max_output_tokens: int | None = None,
+        before_retry: BeforeRetry | None = None,
     ) -> list[Turn]:
         """Return the next turn, or ``samples`` alternatives of it; the usage is on the first.
 
@@ -271,6 +276,8 @@ class LanguageModel(Protocol):
             process ends a turn it has begun.
         max_output_tokens
             Tokens this turn may write, where that is less than the model's ``max_output_tokens``.
+        before_retry
+            Awaited before another request is sent although an earlier one may be charged.
 
         Raises
         ------
@@ -278,6 +285,8 @@ class LanguageModel(Protocol):
             If the key is missing or refused: no other call can do better.
         ModelError
             If the call failed for good, after its retries.
+        BudgetError
+            If ``before_retry`` refuses another request.
         """
         ...
 

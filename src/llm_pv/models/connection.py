@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import httpx2
 
 from llm_pv.errors import ModelError
+from llm_pv.models.base import BeforeRetry
 from llm_pv.models.openai_replies import mended_reply
 
 Result = TypeVar("Result")
@@ -61,6 +62,10 @@ class Watch:
         Tries so far that failed and may have been paid for.
     received
         The beginning of the last reply's body.
+    before_retry
+        Awaited before a request that follows one of the doubtful tries.
+    failure
+        How the last try failed, in one line.
     """
 
     sent: int = 0
@@ -68,6 +73,16 @@ class Watch:
     received: bytearray = field(default_factory=bytearray)
     hold: bool = False
     longest_reply: int = LONGEST_REPLY
+    before_retry: BeforeRetry | None = None
+    failure: str = ""
+    _covered: int = 0
+
+    async def make_room(self) -> None:
+        """Have what another request may cost set aside, where what was set aside may be spent."""
+        while self._covered < self.doubtful:
+            if self.before_retry is not None:
+                await self.before_retry()
+            self._covered += 1
 
 
 _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from llm_pv.errors import ConfigurationError, ModelError
-from llm_pv.models.base import Message, ModelOptions, Preview, ToolOffer, ToolPlace, Turn, Usage
+from llm_pv.models.base import (
+    BeforeRetry,
+    Message,
+    ModelOptions,
+    Preview,
+    ToolOffer,
+    ToolPlace,
+    Turn,
+    Usage,
+)
 from llm_pv.models.chat import Chat
 from llm_pv.models.hub import fingerprint, load_tokenizer
 
@@ -123,6 +132,7 @@ class InProcessModel(ABC):
         seed: int = 0,
         within: float | None = None,  # noqa: ARG002 - a turn that was begun is ended
         max_output_tokens: int | None = None,
+        before_retry: BeforeRetry | None = None,  # noqa: ARG002 - nothing is tried again
     ) -> list[Turn]:
         """Return the next turn, or several alternatives of it; the same seed gives the same."""
         if self.options.offline:

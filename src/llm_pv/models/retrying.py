@@ -29,12 +29,14 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from llm_pv.errors import CredentialError, ModelError
 from llm_pv.models.connection import MOST_KEPT, SPARE, Watch
 from llm_pv.models.credentials import Redactor
-from llm_pv.models.openai_replies import UnreadableReplyError
 
 Result = TypeVar("Result")
 
 PASSING = (408, 409, 429)
 """HTTP statuses under 500 after which the same request may succeed."""
+
+GAVE_UP = (408, 504, 524)
+"""Those with which something before the model says that it waited too long: the model may go on."""
 
 UNREACHED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 """Failures before a request was sent."""
@@ -78,9 +80,8 @@ class Backoff:
 
 def passes(error: BaseException) -> bool:
     """Tell whether the same request may succeed later."""
-    own = own_error(error)
-    if isinstance(error, ModelQuotaExceededError) or own is not None:
-        return isinstance(own, UnreadableReplyError)
+    if isinstance(error, ModelQuotaExceededError) or own_error(error) is not None:
+        return False
     if isinstance(error, ModelHTTPError):
         return error.status_code in PASSING or error.status_code >= 500
     return isinstance(
@@ -176,13 +177,15 @@ def _kept(watch: Watch, redact: Redactor) -> str:
 def doubtful(error: BaseException) -> bool:
     """Tell whether a try that failed so may be paid for.
 
-    The vendor may have done its work before the connection broke, the time was over or the answer
-    was garbled; not where it refused in so many words, or was never reached.
+    The vendor may have done its work before the connection broke, the time was over, a gateway gave
+    up waiting or the answer was garbled; not where it refused, or was never reached.
     """
     own = own_error(error)
     if own is not None:
         return own.maybe_paid
-    if isinstance(error, ModelHTTPError | UserError):
+    if isinstance(error, ModelHTTPError):
+        return error.status_code in GAVE_UP
+    if isinstance(error, UserError):
         return False
     return not any(isinstance(each, UNREACHED) for each in _chain(error))
 

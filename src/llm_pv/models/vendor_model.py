@@ -16,9 +16,10 @@ from pydantic_ai.direct import model_request
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.batch import BatchRequest
 
-from llm_pv.errors import ConfigurationError, ModelError
+from llm_pv.errors import BudgetError, ConfigurationError, ModelError
 from llm_pv.models.base import (
     Asked,
+    BeforeRetry,
     Message,
     ModelOptions,
     Preview,
@@ -32,7 +33,13 @@ from llm_pv.models.connection import CapturedRequest, Connection, Watch, watched
 from llm_pv.models.conversation import to_messages, to_parameters
 from llm_pv.models.credentials import Redactor
 from llm_pv.models.endpoint import Endpoint
-from llm_pv.models.retrying import Backoff, call_with_retries, doubtful, translate
+from llm_pv.models.retrying import (
+    Backoff,
+    call_with_retries,
+    doubtful,
+    explanation,
+    translate,
+)
 from llm_pv.models.tokens import estimate_tokens
 from llm_pv.models.turns import to_turns
 from llm_pv.telemetry import span
@@ -185,6 +192,7 @@ class VendorModel:
         seed: int = 0,
         within: float | None = None,
         max_output_tokens: int | None = None,
+        before_retry: BeforeRetry | None = None,
     ) -> list[Turn]:
         """Return the next turn, or alternatives of it; see `LanguageModel.answer`."""
         if self._options.offline:
@@ -199,7 +207,7 @@ class VendorModel:
             "gen_ai.request.max_tokens": prepared.settings["max_tokens"],
         }
         with span(f"chat {model}", **attributes) as recording:
-            turns = self._connection.run(self._answer(prepared, seed, within))
+            turns = self._connection.run(self._answer(prepared, seed, within, before_retry))
             usage = turns[0].usage
             told: dict[str, str | int | float | None] = {
                 "gen_ai.response.model": turns[0].model,
@@ -254,9 +262,15 @@ class VendorModel:
                 return Preview(captured.method, captured.url, captured.body, tokens)
         raise AssertionError("a request went past its preview")
 
-    async def _answer(self, prepared: Prepared, seed: int, within: float | None) -> list[Turn]:
+    async def _answer(
+        self,
+        prepared: Prepared,
+        seed: int,
+        within: float | None,
+        before_retry: BeforeRetry | None,
+    ) -> list[Turn]:
         started = time.perf_counter()
-        with watched(Watch()) as watch:
+        with watched(Watch(before_retry=before_retry)) as watch:
             try:
                 async with asyncio.timeout(within) as limit:
                     response = await self._whole_turn(prepared, seed, watch)
@@ -269,6 +283,9 @@ class VendorModel:
                     passing=True,
                     doubtful_tries=watch.doubtful,
                 ) from None
+            except BudgetError as error:
+                told = f"{self.name}: {watch.failure}; no further try: {error}"
+                raise BudgetError(self._redact(told)) from None
             except Exception as error:  # noqa: BLE001 - a strange reply breaks a client anyhow
                 # Nothing is chained to it: what a server said may quote the key.
                 raise translate(error, self.name, self._redact, watch, self._variable) from None
@@ -295,6 +312,7 @@ class VendorModel:
                 return whole
             # Paid for, and lost if the rest does not come.
             watch.doubtful += 1
+            watch.failure = "the vendor paused the turn"
         raise ModelError(
             f"the vendor paused the turn {MOST_SEGMENTS} times and did not end it",
             passing=True,
@@ -334,12 +352,14 @@ class VendorModel:
         self, prepared: Prepared, messages: list[ModelMessage], seed: int, watch: Watch
     ) -> ModelResponse:
         """Make one try, and count it if it fails although it may be paid for."""
+        await watch.make_room()
         try:
             if self._batches is None:
                 return await self._live(prepared, messages)
             return await self._batched(prepared, messages, seed, watch)
         except (Exception, asyncio.CancelledError) as error:
             watch.doubtful += doubtful(error)
+            watch.failure = explanation(error) if isinstance(error, Exception) else ""
             raise
 
     async def _live(self, prepared: Prepared, messages: list[ModelMessage]) -> ModelResponse:

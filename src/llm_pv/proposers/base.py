@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 
 from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.models.base import NO_USAGE, Usage
+from llm_pv.proposers.spending import Spending
 
 
 @dataclass(frozen=True)
@@ -273,14 +274,14 @@ class Proposer(ABC):
 
     def spending(
         self, proposals: Iterable[Proposal], turns: Iterable[Mapping[str, Any]]
-    ) -> tuple[Usage, float | None]:
+    ) -> Spending:
         """Return the tokens and US dollars spent on a cell; the cost is None if not known."""
         del turns  # of a proposer that calls models
         if self.free:
-            return NO_USAGE, 0.0
+            return Spending()
         costs = [proposal.cost_usd for proposal in proposals]
         known = [cost for cost in costs if cost is not None]
-        return NO_USAGE, sum(known) if len(known) == len(costs) else None
+        return Spending(cost_usd=sum(known) if len(known) == len(costs) else None)
 
     def portable(self) -> "Proposer":
         """Return a proposer of the same proposals that needs no file of this machine."""

@@ -1,16 +1,17 @@
 """One conversation with a model: a prompt, tool calls, a program, and perhaps refinements."""
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from llm_pv.errors import ModelError, ProgramError
+from llm_pv.errors import BudgetError, ModelError, ProgramError
 from llm_pv.models.base import Asked, LanguageModel, Message, ToolAnswer, ToolCall, ToolOffer, Usage
 from llm_pv.models.base import Turn as ModelTurn
 from llm_pv.programs.replies import read_program
 from llm_pv.proposers.base import Context, Mistake, Proposal
 from llm_pv.proposers.prompt import no_program_message
-from llm_pv.proposers.spending import Amount, Purse
+from llm_pv.proposers.spending import Amount, Purse, Reservation
 from llm_pv.proposers.turns import (
     Recorded,
     call_record,
@@ -18,14 +19,13 @@ from llm_pv.proposers.turns import (
     tool_record,
     turn_record,
 )
+from llm_pv.proposers.worst_case import next_call, tokens_sent
 from llm_pv.telemetry import span
 
 _LAST_CALL = "[That was the last of {limit} calls. Give your answer now.]"
 _TOO_LATE = "The time is over. Give your answer now, without the tool."
 _TOO_FULL = "The context is nearly full. Give your answer now, without the tool."
 _TOO_MANY = "No more calls are allowed. Give your answer now, without the tool."
-_HOSTED_ROUNDS = 10
-"""How often a vendor is taken to read the conversation again while its own tool is at work."""
 
 
 @dataclass(frozen=True)
@@ -86,15 +86,24 @@ class Dialogue:
         known = self.recorded.turn(conversation, number)
         if known is not None:
             return known
-        limit = output_limit(self.model, self.tool, messages)
-        worst = worst_case(self.model, self.tool, messages, samples, limit)
-        self.purse.reserve(worst)
-        charge = Amount(0.0, 0)
+        call = next_call(self.model, self.tool, messages, samples)
+        worst = call.worst(self.model)
+        reservation = Reservation(self.purse, worst)
+        charge: Amount | None = None  # whatever may have been charged
+
+        def record_call(again: bool) -> None:
+            if self.purse.is_limited or self.model.destination is not None:
+                self.context.write_turns([call_record(conversation, number, worst, again)])
+
+        async def before_retry() -> None:
+            await reservation.again()
+            await asyncio.to_thread(record_call, True)
+
         try:
             if self.cancelled.is_set():
+                charge = Amount(0.0, 0)
                 raise ModelError("the run is being stopped", passing=True)
-            if self.purse.is_limited:
-                self.context.write_turns([call_record(conversation, number, worst)])
+            record_call(False)
             with span("llm_pv.turn", conversation=conversation, turn=number):
                 turns = self.model.answer(
                     messages,
@@ -102,24 +111,26 @@ class Dialogue:
                     samples=samples,
                     seed=seed,
                     within=self.purse.seconds_left(),
-                    max_output_tokens=limit,
+                    max_output_tokens=call.limit,
+                    before_retry=before_retry,
                 )
-            tries = turns[0].doubtful_tries
-            charge = worst.times(tries).plus(Amount.of(_sum_usage(turns), _sum_costs(turns)))
+            cost = _sum_costs(turns)
+            # A price that is not known after all must not pass for none.
+            paid = Amount.of(_sum_usage(turns), worst.usd if cost is None else cost)
+            charge = worst.times(turns[0].doubtful_tries).plus(paid)
             self.context.write_turns(
                 [
                     turn_record(conversation + offset, number, self.digest, turn, worst)
                     for offset, turn in enumerate(turns)
                 ]
             )
-        except ModelError as error:
-            charge = worst.times(error.doubtful_tries)
-            self.context.write_turns(
-                [failed_record(conversation, number, error, worst, error.doubtful_tries)]
-            )
+        except (ModelError, BudgetError) as error:
+            tries = error.doubtful_tries if isinstance(error, ModelError) else reservation.lost
+            charge = worst.times(tries)
+            self.context.write_turns([failed_record(conversation, number, error, worst, tries)])
             raise
         finally:
-            self.purse.settle(worst, charge)
+            reservation.settle(charge)
         for offset, turn in enumerate(turns):
             self.recorded.add(conversation + offset, number, turn)
         return turns[0]
@@ -273,7 +284,7 @@ class Conversation:
         if model.context_tokens is None:
             return None
         counted = turn.usage.input_tokens + turn.usage.output_tokens
-        sent = counted or _tokens_sent(model, self._dialogue.tool, self._messages)
+        sent = counted or tokens_sent(model, self._dialogue.tool, self._messages)
         return model.context_tokens - model.context_tokens // 4 - sent
 
     def _complaint(self, proposal: Proposal) -> str | None:
@@ -287,49 +298,6 @@ class Conversation:
         assert self._dialogue.context.mistakes is not None
         mistakes = self._dialogue.context.mistakes(program.source)
         return self._dialogue.refinement_message(mistakes) if mistakes else None
-
-
-def output_limit(model: LanguageModel, tool: ToolOffer | None, messages: Sequence[Message]) -> int:
-    """Return how many tokens the next turn of a conversation may have, to fit into the context.
-
-    What is sent is an upper estimate, so a quarter of the context is always left for the answer.
-    """
-    window = model.context_tokens
-    if window is None:
-        return model.max_output_tokens
-    left = max(window - _tokens_sent(model, tool, messages), window // 4, 1)
-    return min(model.max_output_tokens, left)
-
-
-def _tokens_sent(model: LanguageModel, tool: ToolOffer | None, messages: Sequence[Message]) -> int:
-    sent = model.count_tokens(tool.description) + 200 if tool else 200
-    for message in messages:
-        said = model.count_tokens(message.text)
-        if isinstance(message, ModelTurn):
-            code = sum(model.count_tokens(call.code or "") for call in message.calls)
-            said = max(said + code, message.usage.output_tokens)
-        sent += said + 20
-    return sent
-
-
-def worst_case(
-    model: LanguageModel,
-    tool: ToolOffer | None,
-    messages: Sequence[Message],
-    samples: int,
-    limit: int,
-) -> Amount:
-    """Return what one try of the next call of a conversation can come to at most."""
-    sent = _tokens_sent(model, tool, messages)
-    if tool is not None and tool.place == "hosted":
-        sent *= _HOSTED_ROUNDS
-    written = samples * limit
-    prices = [
-        model.price(Usage(sent, written)),
-        model.price(Usage(sent, written, cache_write_tokens=sent)),
-    ]
-    known = [price for price in prices if price is not None]
-    return Amount(max(known) if known else None, sent + written)
 
 
 def _failure(turn: ModelTurn) -> str:

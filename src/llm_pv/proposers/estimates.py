@@ -1,16 +1,17 @@
 """What asking a model may cost, told before it is asked."""
 
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING
 
 from llm_pv.models.base import Usage
+from llm_pv.proposers.worst_case import HOSTED_ROUNDS, most_of_conversations
 
 if TYPE_CHECKING:
-    from llm_pv.models.base import Preview
-    from llm_pv.proposers.llm import LLM
-    from llm_pv.proposers.spending import Amount
+    from llm_pv.models.base import Preview, ToolPlace
+    from llm_pv.proposers.llm import LLM, LLMSettings
+    from llm_pv.proposers.worst_case import Call
 
 LIKELY_WRITTEN = 1_000
 """Tokens of a reply of middling length."""
@@ -68,34 +69,45 @@ class Estimate:
         return f"{text} (the first calls ${self.first_calls:,.2f})"
 
 
-def estimate_of(proposer: "LLM", preview: "Preview", worst: "Amount") -> Estimate:
+def estimate_of(proposer: "LLM", preview: "Preview", first: "Call") -> Estimate:
     """Return what all attempts of a proposer on some training rows may cost.
+
+    Calls that fail and are made again come on top; a budget covers them too.
 
     Parameters
     ----------
     proposer
         Makes the attempts.
-    preview, worst
+    preview, first
         What its `preview` returned for the rows.
     """
     model, settings = proposer.model, proposer.settings
     samples, sent = settings.samples_per_call, preview.input_tokens
     calls = settings.tool_calls if proposer.tool_place == "local" else 0
-
-    def conversation(turns: int, written: int, shown: int) -> float | None:
-        return _sum(
-            model.price(Usage(sent + turn * (written + shown), written * samples))
-            for turn in range(turns)
-        )
-
+    written = min(LIKELY_WRITTEN, model.max_output_tokens)
+    shown = min(LIKELY_SHOWN, settings.tool_limits.output_characters)
+    every = most_of_conversations(
+        model,
+        replace(first, sent=max(first.sent, sent)),
+        tool_calls=settings.tool_calls,
+        shown=settings.tool_limits.output_characters,
+        refinements=settings.refinements,
+    )
     one = Estimate(
-        worst.usd,
-        conversation(ceil(calls / 2) + 1, min(LIKELY_WRITTEN, model.max_output_tokens),
-                     min(LIKELY_SHOWN, settings.tool_limits.output_characters)),
-        conversation(calls + 1 + settings.refinements, model.max_output_tokens,
-                     settings.tool_limits.output_characters),
-    )  # fmt: skip
+        every[0].worst(model).usd,
+        _sum(
+            model.price(Usage(sent + turn * (written + shown), written * samples))
+            for turn in range(ceil(calls / 2) + 1)
+        ),
+        _sum(call.worst(model).usd for call in every),
+    )
     return one.times(ceil(proposer.attempts / samples))
+
+
+def most_tool_calls(settings: "LLMSettings", tool: "ToolPlace") -> int:
+    """Return the most tool calls of one attempt, as its price at most counts them."""
+    most = {"none": 0, "local": settings.tool_calls, "hosted": HOSTED_ROUNDS}[tool]
+    return most * (1 + settings.refinements)
 
 
 def _sum(amounts: Iterable[float | None]) -> float | None:

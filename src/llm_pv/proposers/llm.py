@@ -19,7 +19,7 @@ from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.base import Asked, LanguageModel, Preview, ToolOffer, ToolPlace, Usage
 from llm_pv.proposers.base import Context, Proposal, Proposer
-from llm_pv.proposers.conversation import Dialogue, output_limit, worst_case
+from llm_pv.proposers.conversation import Dialogue
 from llm_pv.proposers.lane import Lane, attempt_seed
 from llm_pv.proposers.prompt import (
     MOST_ROWS,
@@ -29,8 +29,9 @@ from llm_pv.proposers.prompt import (
     refinement_message,
     subsample,
 )
-from llm_pv.proposers.spending import UNLIMITED, Amount, Budget, Purse
+from llm_pv.proposers.spending import UNLIMITED, Budget, Purse, Spending
 from llm_pv.proposers.turns import Recorded, amounts, spent
+from llm_pv.proposers.worst_case import Call, next_call
 from llm_pv.sandbox import LabelledRows, PythonTool, ToolLimits
 
 DEFAULT_ATTEMPTS = 5
@@ -210,8 +211,8 @@ class LLM(Proposer):
         self,
         proposals: Iterable[Proposal],  # noqa: ARG002 - a call may lead to no proposal
         turns: Iterable[Mapping[str, Any]],
-    ) -> tuple[Usage, float | None]:
-        """Return the tokens and the price of all recorded turns."""
+    ) -> Spending:
+        """Return what all recorded calls took."""
         return spent(turns)
 
     def prompt(
@@ -263,21 +264,20 @@ class LLM(Proposer):
             tool_rows=held,
         )
 
-    def preview(self, train: Examples, classes: Classes, *, seed: int) -> tuple[Preview, Amount]:
-        """Return the first request for training rows, and what it can come to at most."""
+    def preview(self, train: Examples, classes: Classes, *, seed: int) -> tuple[Preview, Call]:
+        """Return the first request for training rows, and the call it is for."""
         prompt, _, _ = self.prompt(train, classes, seed=seed)
         messages, samples = [Asked(prompt)], self.settings.samples_per_call
         offer = self._offer()
-        limit = output_limit(self.model, offer, messages)
-        worst = worst_case(self.model, offer, messages, samples, limit)
+        call = next_call(self.model, offer, messages, samples)
         preview = self.model.preview(
             messages,
             tool=offer,
             samples=samples,
             seed=attempt_seed(seed, 1),
-            max_output_tokens=limit,
+            max_output_tokens=call.limit,
         )
-        return preview, worst
+        return preview, call
 
     def propose(
         self, train: Examples, classes: Classes, *, seed: int, start: int = 0

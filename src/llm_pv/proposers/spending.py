@@ -1,12 +1,14 @@
 """Budgets that hold: the worst case of every call under way is set aside before it starts."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 from llm_pv.errors import BudgetError, ConfigurationError
-from llm_pv.models.base import Usage
+from llm_pv.models.base import NO_USAGE, Usage
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,38 @@ class Amount:
         return cls(usd, usage.total_tokens)
 
 
+NOTHING = Amount(0.0, 0)
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What calls of models took.
+
+    Parameters
+    ----------
+    usage, cost_usd
+        Of the answers; the cost is None where a price is not known.
+    paid
+        What each answer came to; the worst case stands in for a price that is not known after all.
+    doubtful
+        The worst case of each try that brought no answer and may be charged all the same.
+    """
+
+    usage: Usage = NO_USAGE
+    cost_usd: float | None = 0.0
+    paid: tuple[Amount, ...] = ()
+    doubtful: tuple[Amount, ...] = ()
+
+    @property
+    def most_doubtful(self) -> Amount:
+        """The sum of the doubtful tries."""
+        return reduce(Amount.plus, self.doubtful, NOTHING)
+
+
+_LOOK_SECONDS = 0.05
+"""How often a try that waits for room looks again: it must not keep the others' event loop."""
+
+
 class Purse:
     """Spends a budget; safe to use from several threads.
 
@@ -109,7 +143,7 @@ class Purse:
         self._clock = clock
         self._began: float | None = None
         self._closed = False
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(threading.RLock())
 
     @property
     def is_limited(self) -> bool:
@@ -130,20 +164,31 @@ class Purse:
             If the budget cannot cover the call, whatever those under way come to.
         """
         with self._changed:
+            while not self.try_to_reserve(worst):
+                self._changed.wait()
+
+    def try_to_reserve(self, worst: Amount) -> bool:
+        """Set the worst case of a call aside if it fits now; False if it may fit later.
+
+        Raises
+        ------
+        BudgetError
+            If the budget cannot cover the call, whatever those under way come to.
+        """
+        with self._changed:
             if self._began is None:
                 self._began = self._clock()
-            while True:
-                obstacle = self._obstacle(worst)
-                if obstacle is None:
-                    break
+            obstacle = self._obstacle(worst)
+            if obstacle is not None:
                 if self._closed or not (self._held_usd or self._held_tokens):
                     raise BudgetError(obstacle)
-                self._changed.wait()
+                return False
             left = self.seconds_left()
             if left is not None and left <= 0:
                 raise BudgetError(f"the {self.budget.seconds:g} seconds for models are over")
             self._held_usd += worst.usd or 0.0
             self._held_tokens += worst.tokens
+            return True
 
     def settle(self, worst: Amount, spent: Amount) -> None:
         """Give back what was set aside for a call and count what it came to."""
@@ -189,3 +234,51 @@ class Purse:
                 f"take up to {worst.tokens:,}"
             )
         return None
+
+
+class Reservation:
+    """What is set aside for one call of a model and for each further try of it.
+
+    A try that failed and may be charged counts at its worst case from then on, so that a call that
+    waits for room for another try keeps none from the calls beside it.
+
+    Parameters
+    ----------
+    purse
+        What the call is paid from; the constructor waits and raises as its `reserve`.
+    worst
+        What one try can come to at most.
+
+    Attributes
+    ----------
+    lost
+        Tries so far that failed and may be charged, or requests that the call went on from.
+    """
+
+    def __init__(self, purse: Purse, worst: Amount) -> None:
+        self.lost = 0
+        self._purse = purse
+        self._worst = worst
+        purse.reserve(worst)
+        self._held = worst
+
+    async def again(self) -> None:
+        """Set the worst case of another try aside, the last one being charged perhaps.
+
+        Raises
+        ------
+        BudgetError
+            If the budget does not cover it.
+        """
+        self._purse.settle(self._held, self._worst)
+        self._held = NOTHING
+        self.lost += 1
+        while not self._purse.try_to_reserve(self._worst):
+            await asyncio.sleep(_LOOK_SECONDS)
+        self._held = self._worst
+
+    def settle(self, charge: Amount | None) -> None:
+        """Count what all tries came to in the end; None if that is not known."""
+        counted = self._worst.times(self.lost)
+        charge = counted.plus(self._held) if charge is None else charge
+        self._purse.settle(self._held, charge.plus(counted.times(-1)))

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from llm_pv.errors import ModelError, RunError
-from llm_pv.models.base import ToolCall, Turn, Usage
-from llm_pv.proposers.spending import Amount
+from llm_pv.errors import BudgetError, ModelError, RunError
+from llm_pv.models.base import NO_USAGE, ToolCall, Turn, Usage
+from llm_pv.proposers.spending import Amount, Spending
 
 Record = dict[str, Any]
 """One line: plain JSON values by name."""
@@ -16,13 +16,24 @@ ON_THE_WAY = frozenset({TURN, TOOL, CALL, FAILED})
 """The kinds of record that are written here: what leads to a reply and is none itself."""
 
 
-def call_record(conversation: int, number: int, worst: Amount) -> Record:
-    """Return a call that is about to be made, and what it can come to at most."""
-    return {"kind": CALL, "conversation": conversation, "turn": number, "worst": asdict(worst)}
+def call_record(conversation: int, number: int, worst: Amount, again: bool = False) -> Record:
+    """Return a try that is about to be made, and what it can come to at most.
+
+    Parameters
+    ----------
+    conversation, number
+        The turn it is to give.
+    worst
+        What it can come to.
+    again
+        Whether an earlier try of the same call may be charged too.
+    """
+    record = {"kind": CALL, "conversation": conversation, "turn": number, "worst": asdict(worst)}
+    return record | {"again": True} if again else record
 
 
 def failed_record(
-    conversation: int, number: int, error: ModelError, worst: Amount, tries: int
+    conversation: int, number: int, error: ModelError | BudgetError, worst: Amount, tries: int
 ) -> Record:
     """Return a call that failed for good.
 
@@ -42,7 +53,7 @@ def failed_record(
         "conversation": conversation,
         "turn": number,
         "error": str(error),
-        "body": error.body,
+        "body": getattr(error, "body", ""),
         "worst": asdict(worst),
         "doubtful_tries": tries,
     }
@@ -175,30 +186,47 @@ def amounts(records: Iterable[Mapping[str, Any]]) -> list[Amount]:
     RunError
         If a record is damaged.
     """
-    found: list[Amount] = []
-    under_way: dict[tuple[Any, ...], list[Amount]] = {}
+    spending = spent(records)
+    return [*spending.paid, *spending.doubtful]
+
+
+def spent(records: Iterable[Mapping[str, Any]]) -> Spending:
+    """Return what calls took, by their records.
+
+    Raises
+    ------
+    RunError
+        If a record is damaged.
+    """
+    usage = NO_USAGE
+    costs: list[float | None] = []
+    paid: list[Amount] = []
+    doubtful: list[Amount] = []
+    under_way: dict[tuple[Any, ...], list[tuple[bool, Amount]]] = {}
     for record in records:
         try:
             place = tuple(record.get(name) for name in _PLACE)
             if record["kind"] == CALL:
-                under_way.setdefault(place, []).append(Amount(**record["worst"]))
+                call = bool(record.get("again")), Amount(**record["worst"])
+                under_way.setdefault(place, []).append(call)
             if record["kind"] == TURN:
-                found.append(Amount.of(Usage(**record["usage"]), record["cost_usd"]))
+                took, cost = Usage(**record["usage"]), record["cost_usd"]
+                usage += took
+                costs.append(cost)
+                most = (record.get("worst") or {}).get("usd")
+                paid.append(Amount.of(took, most if cost is None else cost))
             if record["kind"] in {TURN, FAILED}:
-                found += [Amount(**record["worst"])] * record["doubtful_tries"]
-                if under_way.get(place):
-                    under_way[place].pop()
+                doubtful += [Amount(**record["worst"])] * record["doubtful_tries"]
+                tries = under_way.get(place)
+                # The last call and its tries have ended; earlier ones were cut off by a kill.
+                while tries and tries.pop()[0]:
+                    pass
         except (KeyError, TypeError, ValueError) as error:
             raise _damaged(record, error) from error
-    return found + [worst for calls in under_way.values() for worst in calls]
-
-
-def spent(records: Iterable[Mapping[str, Any]]) -> tuple[Usage, float | None]:
-    """Return the tokens and the price of the turns among some records, None if it is not known."""
-    turns = [record for record in records if record.get("kind") == TURN]
-    usage = sum((Usage(**record["usage"]) for record in turns), Usage())
-    prices = [record["cost_usd"] for record in turns]
-    return usage, None if None in prices else sum(prices)
+    doubtful += [worst for tries in under_way.values() for _, worst in tries]
+    known = [cost for cost in costs if cost is not None]
+    total = sum(known) if len(known) == len(costs) else None
+    return Spending(usage, total, tuple(paid), tuple(doubtful))
 
 
 _PLACE = ("function", "length", "sampler", "trial", "conversation", "turn")

@@ -1,0 +1,108 @@
+"""What calls of a model can come to at most: one measure for budgets and for shown prices."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llm_pv.models.base import LanguageModel, Message, ToolOffer, ToolPlace, Usage
+from llm_pv.models.base import Turn as ModelTurn
+from llm_pv.proposers.spending import Amount
+
+HOSTED_ROUNDS = 10
+"""How often a vendor is taken to read the conversation again while its own tool is at work."""
+
+TURNS_BESIDE_CALLS = 2
+"""Turns beside one for each call of the tool: one that asks for it in vain, and the answer."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a model that may be made.
+
+    Parameters
+    ----------
+    sent
+        Tokens of the conversation, an upper estimate.
+    limit
+        Tokens one answer may have.
+    samples
+        Answers it may return.
+    tool
+        Where the model's own code runs.
+    """
+
+    sent: int
+    limit: int
+    samples: int = 1
+    tool: ToolPlace = "none"
+
+    def worst(self, model: LanguageModel) -> Amount:
+        """Return what one try can come to at most, what is written to a cache included."""
+        sent = self.sent * (HOSTED_ROUNDS if self.tool == "hosted" else 1)
+        written = self.samples * self.limit
+        prices = [
+            model.price(Usage(sent, written)),
+            model.price(Usage(sent, written, cache_write_tokens=sent)),
+        ]
+        known = [price for price in prices if price is not None]
+        return Amount(max(known) if known else None, sent + written)
+
+
+def next_call(
+    model: LanguageModel, tool: ToolOffer | None, messages: Sequence[Message], samples: int
+) -> Call:
+    """Return the next call of a conversation, cut to what fits into the context.
+
+    What is sent is an upper estimate, so a quarter of the context is always left for the answer.
+    """
+    sent = tokens_sent(model, tool, messages)
+    place: ToolPlace = "none" if tool is None else tool.place
+    return Call(sent, output_limit(model, sent), samples, place)
+
+
+def output_limit(model: LanguageModel, sent: int) -> int:
+    """Return how many tokens an answer to so many may have."""
+    window = model.context_tokens
+    if window is None:
+        return model.max_output_tokens
+    return min(model.max_output_tokens, max(window - sent, window // 4, 1))
+
+
+def tokens_sent(model: LanguageModel, tool: ToolOffer | None, messages: Sequence[Message]) -> int:
+    """Return an upper estimate of the tokens that a conversation sends."""
+    sent = model.count_tokens(tool.description) + 200 if tool else 200
+    for message in messages:
+        said = model.count_tokens(message.text)
+        if isinstance(message, ModelTurn):
+            code = sum(model.count_tokens(call.code or "") for call in message.calls)
+            said = max(said + code, message.usage.output_tokens)
+        sent += said + 20
+    return sent
+
+
+def most_of_conversations(
+    model: LanguageModel, first: Call, *, tool_calls: int, shown: int, refinements: int
+) -> list[Call]:
+    """Return every call of the conversations that one call begins, each as long as it may be.
+
+    Parameters
+    ----------
+    model
+        Who is asked.
+    first
+        The call that begins them, as many as its samples.
+    tool_calls
+        Calls of a local tool in one answer.
+    shown
+        Tokens the tool may answer each with.
+    refinements
+        How often each is asked again.
+    """
+    calls = tool_calls if first.tool == "local" else 0
+    turns = (calls + TURNS_BESIDE_CALLS if calls else 1) * (1 + refinements)
+    further = []
+    sent, window = first.sent, model.context_tokens
+    for _ in range(turns - 1):
+        sent += first.limit + shown
+        sent = sent if window is None else min(sent, window)
+        further.append(Call(sent, output_limit(model, sent), 1, first.tool))
+    return [first, *further * first.samples]
