@@ -61,7 +61,7 @@ def run(replies: Sequence[str], budget: int, attempts: int) -> tuple[LLM, list[S
         with LLM(model, attempts=attempts, settings=chosen, budget=Budget(tokens=budget)) as llm:
             context = Context(write_turns=records.extend)
             with contextlib.suppress(ModelError, BudgetError):
-                list(llm.propose(TRAIN, CLASSES, seed=0, context=context))
+                list(llm.propose_in(TRAIN, CLASSES, seed=0, context=context))
     return llm, [seen for seen in server.seen if seen.method == "POST"], records
 
 
@@ -142,7 +142,7 @@ def test_the_price_shown_before_is_never_below_that_of_the_first_calls() -> None
     model = Priced(says(""), tool_places=frozenset({"none", "local", "hosted"}))
     for tool in ("none", "local", "hosted"):
         for refinements in (0, 2):
-            chosen = LLMSettings(tool=tool, refinements=refinements, tool_calls=3)  # type: ignore[arg-type]
+            chosen = LLMSettings(tool=tool, refinements=refinements, tool_calls=3)
             with LLM(model, attempts=2, settings=chosen) as llm:
                 estimate = estimate_of(llm, *llm.preview(TRAIN, CLASSES, seed=0))
             assert estimate.first_calls is not None
