@@ -13,9 +13,16 @@ from dataclasses import dataclass
 from llm_pv.search.pool import Pool
 from llm_pv.search.program import Candidate
 from llm_pv.search.unify.automaton import automaton
+from llm_pv.search.unify.bands import bands
+from llm_pv.search.unify.decision_list import decision_list
+from llm_pv.search.unify.joins import joins
 from llm_pv.search.unify.modular import modular
 from llm_pv.search.unify.parity import parity
+from llm_pv.search.unify.rule_set import rule_set
+from llm_pv.search.unify.scorecard import scorecard
 from llm_pv.search.unify.single import single
+from llm_pv.search.unify.tree import tree
+from llm_pv.search.unify.word_set import word_set
 
 
 @dataclass(frozen=True)
@@ -47,4 +54,11 @@ UNIFIERS: tuple[Unifier, ...] = (
     Unifier("parity", parity),
     Unifier("modular", modular),
     Unifier("automaton", automaton),
+    Unifier("joins", joins),
+    Unifier("word_set", word_set),
+    Unifier("bands", bands, fits_all=True),
+    Unifier("decision_list", decision_list, fits_all=True),
+    Unifier("rule_set", rule_set, fits_all=True),
+    Unifier("scorecard", scorecard, fits_all=True, fallback=True),
+    Unifier("tree", tree, fits_all=True, fallback=True),
 )

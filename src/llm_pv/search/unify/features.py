@@ -1,0 +1,116 @@
+"""What fitted models look at: numbers and flags of a pool, cut and spelt out as conditions."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_pv.search import prices
+from llm_pv.search.mining import round_number
+from llm_pv.search.pool import Pool
+from llm_pv.search.predicates import compared, equals
+from llm_pv.search.problem import Problem
+from llm_pv.search.types import Expression, Type
+
+LEAST_ROWS = 3
+"""A level of a category is a feature if so many training rows have it."""
+MOST_LEVELS = 40
+MOST_NUMBERS = 30
+
+
+@dataclass(frozen=True)
+class Features:
+    """Numbers, and conditions that need no fitting.
+
+    Parameters
+    ----------
+    numbers
+        Columns of a table, or the cheapest numbers of a text.
+    flags
+        Truth columns, levels of categories, and for texts the most telling conditions.
+    """
+
+    numbers: list[Expression]
+    flags: list[Expression]
+
+
+def features_of(pool: Pool, most_conditions: int = 0) -> Features:
+    """Return the features of a pool.
+
+    Parameters
+    ----------
+    most_conditions
+        How many telling conditions of the pool to add to the flags of a table; a problem without
+        columns always has at least 150.
+    """
+    problem = pool.problem
+    if not pool.columns:
+        most_conditions = max(150, most_conditions)
+    numbers = [one for one in pool.columns if one.type is Type.NUMBER]
+    flags = [one for one in pool.columns if one.type is Type.TRUTH]
+    for column in pool.columns:
+        if column.type is Type.CATEGORY:
+            flags += levels(column, problem)
+    if not pool.columns:
+        numbers = pool.numbers[:MOST_NUMBERS]
+    targets = problem.targets()
+    each = most_conditions // len(targets)
+    chosen = dict.fromkeys(
+        index for _, members in targets for index in pool.telling(members, each).tolist() if each
+    )
+    flags += [pool.conditions.expression(index) for index in chosen]
+    return Features(numbers, _distinct(flags, problem))
+
+
+def levels(column: Expression, problem: Problem) -> Iterator[Expression]:
+    """Yield whether a category has each of its levels that a few rows have."""
+    counts = Counter(column.values[: problem.size])
+    bits = column.bits + 1.0 + prices.choice_bits(len(counts)) / 2
+    for value, count in counts.most_common(MOST_LEVELS):
+        if LEAST_ROWS <= count < problem.size:
+            problem.guard.check()
+            yield equals(column, value, bits)
+
+
+def steps(number: Expression, problem: Problem, most: int) -> Iterator[Expression]:
+    """Yield whether a number reaches its quantiles, at the roundest constants between two rows."""
+    values = number.values[: problem.size]
+    known = np.unique(values[np.isfinite(values)])
+    if len(known) < 2:
+        return
+    shares = np.linspace(0, 1, most + 2)[1:-1]
+    finite = values[np.isfinite(values)]
+    chosen = np.unique(np.searchsorted(known, np.quantile(finite, shares, method="higher")))
+    for place in chosen.tolist():
+        if place > 0:
+            yield reaches(number, float(known[place - 1]), float(known[place]))
+
+
+def reaches(number: Expression, low: float, high: float) -> Expression:
+    """Return whether a number is above ``low``, which means at least ``high`` on training rows."""
+    constant = round_number(low, high)
+    bits = number.bits + prices.THRESHOLD + prices.constant_bits(constant)
+    return compared(number, ">=", constant, bits)
+
+
+def matrix(
+    expressions: list[Expression], problem: Problem, rows: NDArray[np.int64] | None = None
+) -> NDArray[np.float32]:
+    """Return the values on training rows, missing numbers being 0; of shape (rows, features)."""
+    chosen = np.arange(problem.size) if rows is None else rows
+    columns = np.zeros((len(chosen), len(expressions)), dtype=np.float32)
+    for index, one in enumerate(expressions):
+        columns[:, index] = np.nan_to_num(np.asarray(one.values[: problem.size])[chosen])
+    return columns
+
+
+def _distinct(flags: list[Expression], problem: Problem) -> list[Expression]:
+    """Return the flags that differ on training rows, the first of equals and of opposites."""
+    known: dict[bytes, Expression] = {}
+    for flag in flags:
+        truth = np.asarray(flag.values[: problem.size], dtype=bool)
+        if truth.any() and not truth.all():
+            known.setdefault(np.packbits(truth ^ truth[0]).tobytes(), flag)
+    return list(known.values())

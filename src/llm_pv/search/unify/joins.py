@@ -1,0 +1,241 @@
+"""Two to four conditions joined by and, or, or exactly one of two: all pairs, scored in blocks.
+
+For each pair the rows where both hold are counted by one matrix product; from that follow the
+mistakes of the pair joined in ten ways, with either part negated and either answer.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_pv.search import prices
+from llm_pv.search.pool import Pool, conditions_of, information
+from llm_pv.search.problem import Problem
+from llm_pv.search.program import Answer, Branch, Candidate, Node, candidate, two_way
+from llm_pv.search.types import Expression, Truths, joined, negation
+from llm_pv.search.unify.word_set import learnt_sets
+
+PAIRED = 1500
+"""Conditions of which all pairs are tried, with two classes and the usual budget."""
+PAIRED_OF_MANY = 400
+KEPT_PAIRS = 400
+JOINED_WITH = 800
+YIELDED = 20
+BLOCK = 200
+MOST_BRANCHES = 8
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """Conditions to be joined: truth on training rows, bits, and how to write one."""
+
+    truth: Truths
+    bits: Floats
+    write: Callable[[int], Expression]
+
+    def chosen(self, most: int) -> "Terms":
+        """Return the first so many."""
+        return Terms(self.truth[:most], self.bits[:most], self.write)
+
+
+@dataclass(frozen=True)
+class Join:
+    """A pair: where each part has the wanted truth, or where the two differ."""
+
+    cost: float
+    left: int
+    right: int
+    left_true: bool
+    right_true: bool
+    differ: bool
+    flipped: bool
+
+
+def joins(pool: Pool) -> Iterator[Candidate]:
+    """Yield the cheapest joins for two classes, or a list of joins for many, class by class."""
+    problem = pool.problem
+    if not len(pool.conditions):
+        return
+    if not problem.binary:
+        yield from _of_many(pool)
+        return
+    members = problem.codes == 1
+    most = int(PAIRED * max(1.0, problem.scale) ** 0.5)
+    singles = _telling(pool, members, most)
+    goal = Goal(members, problem.weights, problem)
+    pairs, kept = _level(singles, singles, goal)
+    yield from _written(pairs, singles, singles, problem)
+    two = _terms_of(kept, singles, singles)
+    triples, _ = _level(two, singles.chosen(JOINED_WITH), goal)
+    yield from _written(triples, two, singles, problem)
+    fours, _ = _level(two, two, goal)
+    yield from _written(fours, two, two, problem)
+
+
+def _of_many(pool: Pool) -> Iterator[Candidate]:
+    """Yield a list of joined conditions: at each step the class that is told apart most cheaply."""
+    problem = pool.problem
+    weights = problem.weights.copy()
+    chain: list[tuple[Expression, int]] = []
+    singles = {code: _telling(pool, members, PAIRED_OF_MANY) for code, members in problem.targets()}
+    while len(chain) < min(MOST_BRANCHES, len(problem.classes)):
+        best: tuple[float, Expression, int] | None = None
+        for code in np.unique(problem.codes[weights > 0]).tolist():
+            members = problem.codes == code
+            found, _ = _level(singles[code], singles[code], Goal(members, weights, problem), 1)
+            for join in found:
+                value = join.cost - float(problem.price(weights[members].sum()))
+                if best is None or value < best[0]:
+                    written = _expression(join, singles[code], singles[code])
+                    best = value, written, code
+        if best is None:
+            break
+        chain.append((best[1], best[2]))
+        weights[np.asarray(best[1].values[: problem.size], dtype=bool)] = 0
+        left = np.bincount(problem.codes, weights, minlength=len(problem.classes))
+        program: Node = Answer(int(left.argmax()) if left.any() else problem.majority)
+        for condition, code in reversed(chain):
+            program = Branch(condition, Answer(code), program)
+        yield candidate(program, problem, "joins")
+        if np.count_nonzero(left) < 2:
+            break
+
+
+def _telling(pool: Pool, members: Truths, most: int) -> Terms:
+    """Return the conditions worth joining and learnt sets, the most telling first."""
+    sets = conditions_of(list(learnt_sets(pool, members)), pool.problem)
+    chosen = pool.conditions.chosen(pool.telling(members, most))
+    truth = np.concatenate([sets.truth, chosen.truth])
+    bits = np.concatenate([sets.bits, chosen.bits])
+    order = np.argsort(bits - information(truth, members, pool.problem.weights), kind="stable")
+
+    def write(index: int) -> Expression:
+        place = int(order[index])
+        return sets.expression(place) if place < len(sets) else chosen.expression(place - len(sets))
+
+    return Terms(truth[order], bits[order], write)
+
+
+@dataclass(frozen=True, eq=False)
+class Goal:
+    """The rows that a join should hold on, and what each row weighs."""
+
+    members: Truths
+    weights: Floats
+    problem: Problem
+
+
+def _level(
+    left: Terms, right: Terms, goal: Goal, most: int = YIELDED
+) -> tuple[list[Join], list[Join]]:
+    """Return the cheapest joins of two lists of terms, and joins worth joining further."""
+    problem, members, weights = goal.problem, goal.members, goal.weights
+    symmetric = left is right
+    inside = np.where(members, weights, 0.0)
+    total, total_inside = float(weights.sum()), float(inside.sum())
+    columns = right.truth.T.astype(np.float32)
+    held_right: list[Floats] = [weights @ right.truth.T, inside @ right.truth.T]
+    cheapest: list[Join] = []
+    telling: list[Join] = []
+    for start in range(0, len(left.bits), BLOCK):
+        problem.guard.check()
+        rows = left.truth[start : start + BLOCK]
+        both = (rows * weights).astype(np.float32) @ columns
+        both_inside = (rows * inside).astype(np.float32) @ columns
+        counts = _quadrants(
+            both.astype(np.float64),
+            (rows * weights).sum(axis=1)[:, None],
+            held_right[0][None, :],
+            total,
+        )
+        counts_inside = _quadrants(
+            both_inside.astype(np.float64),
+            (rows * inside).sum(axis=1)[:, None],
+            held_right[1][None, :],
+            total_inside,
+        )
+        bits = left.bits[start : start + BLOCK, None] + right.bits[None, :]
+        idle = None
+        if symmetric:
+            idle = np.arange(start, start + len(rows))[:, None] <= np.arange(len(right.bits))
+        problem.count(10 * bits.size)
+        for way, (held, held_inside) in enumerate(zip(counts, counts_inside, strict=True)):
+            wrong = total_inside + held - 2 * held_inside
+            price = bits + (prices.DIFFER if way == 4 else prices.JOIN)
+            costs = price + problem.price(np.minimum(wrong, total - wrong))
+            if idle is not None:
+                costs[idle] = np.inf
+            cheapest += _best(costs, wrong > total / 2, start, way, most)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                spread = held * (total - held) * total_inside * (total - total_inside) / total
+                told = 0.72 * (held_inside * total - held * total_inside) ** 2 / spread / total
+            value = price - np.nan_to_num(told)
+            if idle is not None:
+                value[idle] = np.inf
+            telling += _best(value, np.zeros_like(wrong, dtype=bool), start, way, KEPT_PAIRS // 5)
+    cheapest.sort(key=lambda join: join.cost)
+    telling.sort(key=lambda join: join.cost)
+    return cheapest[:most], telling[:KEPT_PAIRS]
+
+
+def _quadrants(both: Floats, left: Floats, right: Floats, total: float) -> list[Floats]:
+    """Return the weight where both hold, only the left, only the right, neither, exactly one."""
+    only_left, only_right = left - both, right - both
+    return [both, only_left, only_right, total - left - right + both, only_left + only_right]
+
+
+def _best(costs: Floats, flipped: Truths, start: int, way: int, most: int) -> Iterator[Join]:
+    """Yield the cheapest joins of a block."""
+    flat = costs.ravel()
+    chosen = np.argpartition(flat, min(most, flat.size - 1))[:most] if flat.size > most else None
+    order = np.arange(flat.size) if chosen is None else np.sort(chosen)
+    for index in order[np.argsort(flat[order], kind="stable")].tolist():
+        if np.isfinite(flat[index]):
+            row, column = divmod(index, costs.shape[1])
+            yield Join(
+                float(flat[index]),
+                start + row,
+                column,
+                way in {0, 1},
+                way in {0, 2},
+                way == 4,
+                bool(flipped[row, column]),
+            )
+
+
+def _terms_of(found: list[Join], left: Terms, right: Terms) -> Terms:
+    """Return joins as terms for further joins."""
+    width = left.truth.shape[1]
+    truth = np.zeros((len(found), width), dtype=bool)
+    bits = np.zeros(len(found))
+    for index, join in enumerate(found):
+        one, two = left.truth[join.left], right.truth[join.right]
+        if join.differ:
+            truth[index] = one ^ two
+        else:
+            truth[index] = (one == join.left_true) & (two == join.right_true)
+        extra = prices.DIFFER if join.differ else prices.JOIN
+        bits[index] = left.bits[join.left] + right.bits[join.right] + extra
+    return Terms(truth, bits, lambda index: _expression(found[index], left, right))
+
+
+def _expression(join: Join, left: Terms, right: Terms) -> Expression:
+    """Write a join as a condition."""
+    one, two = left.write(join.left), right.write(join.right)
+    bits = one.bits + two.bits + (prices.DIFFER if join.differ else prices.JOIN)
+    if join.differ:
+        made = joined("!=", [one, two], bits)
+        return negation(made) if join.flipped else made
+    parts = [
+        part if wanted != join.flipped else negation(part)
+        for part, wanted in ((one, join.left_true), (two, join.right_true))
+    ]
+    return joined("or" if join.flipped else "and", parts, bits)
+
+
+def _written(found: list[Join], left: Terms, right: Terms, problem: Problem) -> Iterator[Candidate]:
+    for join in found:
+        yield candidate(two_way(_expression(join, left, right), 1), problem, "joins")
