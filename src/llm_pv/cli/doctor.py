@@ -12,7 +12,7 @@ EXTRAS = {
     "parquet": ("pyarrow",),
     "wasm": ("wasmtime", "componentize-py"),
     "tasks": ("gmpy2", "ucimlrepo"),
-    "llm": ("pydantic-ai-slim", "python-dotenv", "tenacity"),
+    "llm": ("httpx2", "pydantic-ai-slim", "python-dotenv", "tenacity"),
     "telemetry": ("opentelemetry-exporter-otlp-proto-http", "opentelemetry-sdk"),
     "hf": ("torch", "transformers", "accelerate"),
     "finetune": ("torch", "transformers", "accelerate", "peft", "pyyaml", "tensorboard"),

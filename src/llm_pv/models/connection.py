@@ -15,6 +15,7 @@ import httpx2
 from llm_pv.errors import ModelError
 from llm_pv.models.base import BeforeRetry
 from llm_pv.models.openai_replies import mended_reply
+from llm_pv.models.proxies import RoutedTransport
 
 Result = TypeVar("Result")
 
@@ -173,7 +174,9 @@ class Connection:
         self._loop = asyncio.new_event_loop()
         self.client = httpx2.AsyncClient(
             timeout=httpx2.Timeout(timeout_seconds, connect=min(30.0, timeout_seconds)),
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),
+            transport=RoutedTransport(
+                httpx2.Limits(max_connections=None, max_keepalive_connections=100)
+            ),
             headers={"Accept-Encoding": "identity"},
             event_hooks={"request": [_before], "response": [_after]},
         )

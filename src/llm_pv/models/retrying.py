@@ -208,8 +208,9 @@ def explanation(error: Exception) -> str:
     elif isinstance(error, ModelRequestTimeout):
         said = f"no answer within {error.timeout:g} seconds"
     elif isinstance(error, ModelConnectionError):
-        *_, root = _chain(error)
-        said = f"the connection failed: {type(root).__name__} {root}"
+        *_, root = chain = list(_chain(error))
+        notes = {note for each in chain for note in getattr(each, "__notes__", ())}
+        said = f"the connection failed: {type(root).__name__} {root} {' '.join(notes)}"
     elif invalid := next((e for e in _chain(error) if isinstance(e, ValidationError)), None):
         said = f"a reply that cannot be read: {_lacking(invalid)}"
     elif isinstance(error, UnexpectedModelBehavior):

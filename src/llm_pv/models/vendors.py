@@ -92,8 +92,26 @@ def make_vendor_model(
     try:
         # Three seconds of imports, which only those pay who call a model.
         return _connected(provider, model, options, key, backoff=backoff, pace=pace)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing == "llm_pv":
+            raise
+        package = _PACKAGES.get(missing, missing or "pydantic-ai-slim")
+        raise MissingExtraError(package, "llm", f"call {provider}:{model}") from error
+    except MissingExtraError:
+        raise
     except ImportError as error:
-        raise MissingExtraError("pydantic-ai-slim", "llm", f"call {provider}:{model}") from error
+        raise ConfigurationError(
+            f"{provider}:{model} cannot be called: {error}; the installed versions do not go "
+            "together: pip install --upgrade 'llm-pv[llm]'"
+        ) from error
+
+
+_PACKAGES = {
+    "pydantic_ai": "pydantic-ai-slim", "httpx2": "pydantic-ai-slim", "genai_prices": "genai-prices",
+    "google": "google-genai",
+}  # fmt: skip
+"""What brings a module, where it is called otherwise."""
 
 
 def _connected(
@@ -106,12 +124,15 @@ def _connected(
     pace: "Pace | None",
 ) -> LanguageModel:
     from llm_pv.models.connection import Connection
+    from llm_pv.models.proxies import check_connection
     from llm_pv.models.retrying import Backoff
     from llm_pv.models.vendor_model import VendorModel
 
     connection = Connection(options.timeout_seconds)
     try:
         endpoint = _endpoint(provider, model, options, key, connection.client)
+        if not options.offline:
+            check_connection(endpoint.model.base_url or "")
         return VendorModel(
             f"{provider}:{model}",
             options,

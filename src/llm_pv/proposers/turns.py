@@ -28,8 +28,8 @@ def call_record(conversation: int, number: int, worst: Amount, again: bool = Fal
     again
         Whether an earlier try of the same call may be charged too.
     """
-    record = {"kind": CALL, "conversation": conversation, "turn": number, "worst": asdict(worst)}
-    return record | {"again": True} if again else record
+    place = {"conversation": conversation, "turn": number}
+    return {"kind": CALL, **place, "worst": asdict(worst), "again": again}
 
 
 def failed_record(

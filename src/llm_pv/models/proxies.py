@@ -1,0 +1,126 @@
+"""The proxy on the way to a server, by the variables that curl and its like read.
+
+A proxy is looked up for each request, so that one that cannot be used disturbs no server that
+``NO_PROXY`` covers, and an error of the network names the proxy it went through.
+"""
+
+import ipaddress
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import httpx2
+
+from llm_pv.errors import ConfigurationError, MissingExtraError
+
+SCHEMES = ("http", "https", "socks5", "socks5h")
+
+
+def proxy_for(url: str) -> str | None:
+    """Return the proxy that the environment names for an address, None for no proxy."""
+    proxies = getproxies()
+    address = urlsplit(url)
+    host = address.hostname or ""
+    proxy = proxies.get(address.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(address.netloc) or _excepted(host, proxies):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _excepted(host: str, proxies: dict[str, str]) -> bool:
+    """Tell whether NO_PROXY names an address by itself, in brackets, or as part of a network."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    for entry in proxies.get("no", "").split(","):
+        try:
+            if address in ipaddress.ip_network(entry.strip().strip("[]"), strict=False):
+                return True
+        except ValueError:
+            continue
+    return False
+
+
+def check_connection(url: str) -> None:
+    """Raise if the environment leaves no way to a server.
+
+    Raises
+    ------
+    ConfigurationError
+        If the proxy is of an unknown kind, or the file of certificates is not there.
+    MissingExtraError
+        If the proxy needs a package that is not installed.
+    """
+    proxy = proxy_for(url)
+    if proxy is not None:
+        _check(proxy)
+    for name, is_there in (("SSL_CERT_FILE", Path.is_file), ("SSL_CERT_DIR", Path.is_dir)):
+        path = os.environ.get(name)
+        if path and not is_there(Path(path)):
+            raise ConfigurationError(
+                f"{name} is {path}, which is not there; name the certificates, or unset {name}"
+            )
+
+
+def _check(proxy: str) -> None:
+    scheme = urlsplit(proxy).scheme
+    try:
+        usable = scheme in SCHEMES and bool(httpx2.URL(proxy).host)
+    except httpx2.InvalidURL:
+        usable = False
+    if not usable:
+        raise ConfigurationError(
+            f"the proxy {shown(proxy)} of the environment cannot be used: give an address that "
+            f"begins with {', '.join(SCHEMES)}, or name the server in NO_PROXY"
+        )
+    if scheme.startswith("socks") and find_spec("socksio") is None:
+        raise MissingExtraError("socksio", "llm", f"go through the proxy {shown(proxy)}")
+
+
+def shown(proxy: str) -> str:
+    """Return a proxy's address without a name and password in it.
+
+    Examples
+    --------
+    >>> shown("http://me:secret@proxy.example:3128")
+    'http://proxy.example:3128'
+    """
+    scheme, _, rest = proxy.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+class RoutedTransport(httpx2.AsyncBaseTransport):
+    """Sends each request directly or through its proxy.
+
+    Parameters
+    ----------
+    limits
+        On connections.
+    """
+
+    def __init__(self, limits: httpx2.Limits) -> None:
+        self._limits = limits
+        self._transports: dict[str | None, httpx2.AsyncHTTPTransport] = {}
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request; an error of the network notes the proxy."""
+        proxy = proxy_for(str(request.url))
+        transport = self._transports.get(proxy)
+        if transport is None:
+            check_connection(str(request.url))
+            transport = httpx2.AsyncHTTPTransport(limits=self._limits, proxy=proxy)
+            self._transports[proxy] = transport
+        try:
+            return await transport.handle_async_request(request)
+        except httpx2.TransportError as error:
+            if proxy is not None:
+                error.add_note(f"through the proxy {shown(proxy)}")
+            raise
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for transport in self._transports.values():
+            await transport.aclose()
