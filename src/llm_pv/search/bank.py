@@ -3,7 +3,7 @@
 import builtins
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -160,6 +160,12 @@ class Bank:
         self.numbers = Store(rows, size, np.float64, most)
         most = int(min(60_000 * max(1.0, self.problem.scale), guard.most(rows, 0.08)))
         self.truths = Store(rows, size, np.bool_, most)
+
+    @cached_property
+    def characters(self) -> int:
+        """How many characters the first text has on all rows, at least 1."""
+        texts = self.of(Type.TEXT)
+        return max(1, sum(map(len, texts[0].values))) if texts else 1
 
     def of(self, kind: Type) -> list[Expression]:
         """Return all values of a type, in the order they were added."""

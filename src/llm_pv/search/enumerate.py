@@ -11,7 +11,7 @@ from llm_pv.search.types import Expression, Type
 
 TOP = 8.0
 """Bits up to which values are enumerated; loops over lists go beyond by what is folded."""
-MOST = {Type.TEXT: 60, Type.TEXTS: 8, Type.NUMBERS: 24, Type.WHOLE: 60, Type.CATEGORY: 60}
+MOST = {Type.TEXT: 40, Type.TEXTS: 8, Type.NUMBERS: 24, Type.WHOLE: 60, Type.CATEGORY: 60}
 """Values of a type that operators are applied to, the cheapest."""
 MOST_ARGUMENTS = 120
 """Values of any other type that operators of one argument are applied to."""
@@ -22,6 +22,8 @@ WALKED = {Type.TEXT: 6, Type.TEXTS: 4, Type.NUMBERS: 16}
 READ = (Type.NUMBERS, Type.DATE, Type.WHOLE, Type.EDGES)
 NATURAL = 3.0
 """Bits for the remainder of a table's column."""
+USUAL_CHARACTERS = 10_000
+"""Characters of all rows up to which operators are applied to all texts."""
 CELLS = 30_000_000
 """Questions times items answered by all loops together."""
 
@@ -76,6 +78,8 @@ def _arguments(
     if len(operator.arguments) == 1:
         kind = operator.arguments[0]
         most = int(MOST.get(kind, MOST_ARGUMENTS) * scale)
+        if kind is Type.TEXT:
+            most = max(8, int(most * min(1.0, USUAL_CHARACTERS / bank.characters)))
         for one in bank.of(kind)[:most]:
             if id(one) in fresh and level + operator.bits <= TOP:
                 yield (one,)

@@ -15,7 +15,7 @@ from llm_pv.search import prices
 from llm_pv.search.probes import make_probes
 from llm_pv.search.types import Frame
 
-SAMPLE_ROWS = 1000
+SAMPLE_ROWS = 300
 """Training rows that values are enumerated on; what they give is fitted on all of them."""
 MOST_PROBES = 80
 

@@ -19,6 +19,7 @@ Floats: TypeAlias = NDArray[np.float64]
 MOST_COMPARED = 700
 MOST_COMBINED = 70
 KEPT = 400
+USUAL_ROWS = 120
 COMPARISON = 2.0
 NATURAL = 3.0
 """Bits for the remainder of a table's column, which rarely means anything."""
@@ -61,7 +62,8 @@ def terminal_offers(bank: Bank) -> Iterator[Offer]:
     problem, numbers = bank.problem, bank.numbers
     size = problem.size
     order = np.argsort(numbers.bits, kind="stable")
-    root = max(0.3, problem.scale**0.5)
+    # Pairs times rows are what costs: so many rows more, so many pairs less.
+    root = max(0.3, problem.scale**0.5) * min(1.0, (USUAL_ROWS / size) ** 0.5)
     memory = problem.guard.most(8 * size, 0.02)
     some = order[: min(int(MOST_COMPARED * root), memory)]
     kinds = [numbers.expression(i).kind for i in some.tolist()]

@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+import numpy as np
+
 from llm_pv.search import mining
 from llm_pv.search.operators import each, op
 
@@ -27,6 +29,11 @@ def _has_letters(values: Any) -> bool:
 
 def _has_words(values: Any) -> bool:
     return sum(" " in value.strip() for value in values) > len(values) / 2
+
+
+def _overlapping(values: Any, token: str) -> Any:
+    pattern = re.compile(f"(?={re.escape(token)})")
+    return np.array([float(len(pattern.findall(value))) for value in values])
 
 
 def _long(values: Any) -> bool:
@@ -66,6 +73,7 @@ op(
     "text -> number",
     2.5,
     constants=mining.tokens,
+    column=_overlapping,
     kind="count",
 )
 op("len(set({0}))", "text -> number", 2.0, kind="count")
