@@ -22,6 +22,8 @@ CODE = "for row in rows:\n    print(row)"
         "[TOOL_CALLS]run_python[ARGS]%s",
         '{"name": "run_python", "parameters": %s}',
         '<|python_tag|>{"name": "run_python", "parameters": %s}',
+        "<|channel|>commentary to=functions.run_python <|constrain|>json<|message|>%s<|call|>",
+        "<|start|>assistant to=run_python<|channel|>commentary json<|message|>%s",
     ],
 )
 def test_a_call_is_read_in_every_way_that_models_write_it(reply: str) -> None:
@@ -30,7 +32,7 @@ def test_a_call_is_read_in_every_way_that_models_write_it(reply: str) -> None:
     assert [(call.name, call.code, call.problem) for call in read.calls] == [
         ("run_python", CODE, "")
     ]
-    assert read.text in {"", "Let me look."}
+    assert read.text in {"", "Let me look.", "<|start|>assistant"}
 
 
 def test_a_call_in_tags_of_its_own_keeps_its_line_breaks() -> None:
@@ -55,12 +57,12 @@ def test_arguments_written_as_a_string_and_raw_line_breaks_are_read() -> None:
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        ('{"name": "run_python", "arguments": {"code": ', "not JSON"),
+        ('{"name": "run_python", "arguments": {"code": ', "not valid JSON"),
         ('{"name": "run_python", "arguments": {"source": "1"}}', '"code"'),
-        ('{"name": "run_python", "arguments": {"code": 3}}', '"code"'),
+        ('{"name": "run_python", "arguments": {"code": 3}}', "code has to be a string"),
         ('{"name": "search", "arguments": {"code": "1"}}', "no tool 'search'"),
         ("[1, 2]", '"code"'),
-        ("", "not JSON"),
+        ("", "not valid JSON"),
     ],
 )
 def test_a_call_that_cannot_be_read_says_what_is_wrong(body: str, problem: str) -> None:

@@ -100,9 +100,9 @@ def test_the_program_is_found_in(wrapping: str) -> None:
         ("I cannot find a rule.", "nothing in it defines a function f"),
         ('{"code": ""}', "nothing in it defines a function f"),
         ('{"code": 7}', "nothing in it defines a function f"),
-        ('{"code": "def g(x): return f"}', "the program defines no function f"),
+        ('{"code": "def g(): return f"}', "the program defines no function f"),
         ('{"code": "def f(x) return 1"}', "syntax error on line 1"),
-        ("```python\nasync def f(x): pass\n```", "f is an async function"),
+        ("```python\nasync def f(x) pass\n```", "syntax error on line 1"),
         ("f is the function that counts", "syntax error on line 1"),
     ],
 )

@@ -339,10 +339,13 @@ def test_a_call_refused_in_the_middle_of_one_conversation_leaves_the_others_alon
     assert kept.failures == [(1, "HTTP 400: too long for the context")]
 
 
-def test_a_model_that_refuses_what_all_begin_with_is_an_error_even_after_replies() -> None:
-    llm, _ = asking(failing(None, *[ModelError("HTTP 404: gone")] * 9), attempts=4)
-    with pytest.raises(ModelError, match="gone"):
-        proposals(llm, admission=Rounds({"cell": 0}, slots=1).cell("cell"))
+def test_a_model_that_refuses_what_all_begin_with_is_asked_no_more_and_replies_are_kept() -> None:
+    llm, model = asking(failing(None, *[ModelError("HTTP 404: gone")] * 9), attempts=4)
+    kept = Kept()
+    found = proposals(llm, kept, admission=Rounds({"cell": 0}, slots=1).cell("cell"))
+    assert [each.origin for each in found] == ["1"]
+    assert kept.failures == [(2, "HTTP 404: gone")]
+    assert len(model.asked) == 2
 
 
 def test_a_refused_key_ends_the_run_at_once() -> None:

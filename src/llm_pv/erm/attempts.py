@@ -6,10 +6,13 @@ from typing import Any
 
 from llm_pv.erm.scoring import Score
 from llm_pv.errors import RunError
+from llm_pv.models.credentials import REDACTED
 from llm_pv.programs.program import Program
 from llm_pv.programs.replies import read_programs
 from llm_pv.proposers.base import Proposal
 from llm_pv.sandbox import Outcome
+
+KEY_IN_PROGRAM = "pieces of the API key stood in the program, and an altered one is not run"
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,13 @@ def programs_of(proposals: Sequence[Proposal]) -> list[tuple[Program | None, str
     found: list[tuple[Program | None, str]] = []
     for proposal in proposals:
         answer = proposal.failure or next(read)
-        found.append((answer, "") if isinstance(answer, Program) else (None, str(answer)))
+        if not isinstance(answer, Program):
+            altered = proposal.redacted and not proposal.failure
+            found.append((None, KEY_IN_PROGRAM if altered else str(answer)))
+        elif proposal.redacted and REDACTED in answer.source:
+            found.append((None, KEY_IN_PROGRAM))
+        else:
+            found.append((answer, ""))
     return found
 
 

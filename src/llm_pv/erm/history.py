@@ -106,6 +106,7 @@ def _proposal_of(reply: Record, number: int) -> Proposal:
             failure=reply.get("failure", ""),
             fallback=reply.get("fallback", False),
             rivals=tuple(Rival(**rival) for rival in reply.get("rivals", ())),
+            redacted=reply.get("redacted", False),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(

@@ -146,6 +146,8 @@ class Turn:
         The name the server gave itself.
     raw
         The whole turn in a form its model can go on from, as plain JSON values without secrets.
+    redacted
+        Whether pieces of the key stood in what it said, which are taken out.
     """
 
     text: str
@@ -159,6 +161,7 @@ class Turn:
     hosted_calls: int = 0
     model: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict)
+    redacted: bool = False
 
 
 Message: TypeAlias = Asked | Turn | ToolAnswer
@@ -176,10 +179,14 @@ class ToolOffer:
         ``"hosted"``: the vendor's own code execution, which happens within the turn.
     description
         What the model is told of a local tool.
+    forbidden
+        Whether it may not be called in this turn. It is still part of the request, which vendors
+        want of a conversation that used it; whatever looks like a call is text.
     """
 
     place: Literal["local", "hosted"] = "local"
     description: str = ""
+    forbidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -259,7 +266,7 @@ class LanguageModel(Protocol):
         max_output_tokens: int | None = None,
         before_retry: BeforeRetry | None = None,
     ) -> list[Turn]:
-        """Return the next turn, or ``samples`` alternatives of it; the usage is on the first.
+        """Return the next turn, or up to ``samples`` alternatives; the usage is on the first.
 
         Parameters
         ----------
@@ -268,7 +275,7 @@ class LanguageModel(Protocol):
         tool
             The tool on offer, None for none.
         samples
-            How many alternatives; at most ``most_samples``.
+            How many alternatives; at most ``most_samples``. A server may return fewer.
         seed
             Passed to engines and servers that can repeat themselves.
         within

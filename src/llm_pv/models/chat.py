@@ -63,7 +63,9 @@ class Chat:
         """Take the reply apart that these tokens are, the end-of-turn token left out."""
         reply = self.tokenizer.decode(tokens, skip_special_tokens=False)
         thinking = prompt.rstrip().endswith(("<think>", "<thinking>"))
-        read = read_reply(reply, tools=tool is not None, thinking=thinking, turn=turn)
+        read = read_reply(
+            reply, tools=tool is not None and not tool.forbidden, thinking=thinking, turn=turn
+        )
         return Reply(self._without_special(read.text), read.thoughts, read.calls)
 
     def _without_special(self, text: str) -> str:

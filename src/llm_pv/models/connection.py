@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import threading
+import zlib
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
 from contextvars import ContextVar
@@ -14,8 +15,9 @@ import httpx2
 
 from llm_pv.errors import ModelError
 from llm_pv.models.base import BeforeRetry
-from llm_pv.models.openai_replies import mended_reply
+from llm_pv.models.openai_replies import readable_reply
 from llm_pv.models.proxies import RoutedTransport
+from llm_pv.models.wire_text import UNPACKED, unpacked
 
 Result = TypeVar("Result")
 
@@ -130,35 +132,58 @@ class _CappedStream(httpx2.AsyncByteStream):
         await self._stream.aclose()
 
 
-class _MendedStream(httpx2.AsyncByteStream):
+class _UnpackedStream(httpx2.AsyncByteStream):
+    """What a packed body unfolds to, in pieces, so that its size is bounded by who reads them."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by the header
+        async for chunk in self._stream:
+            for piece in unpacked(chunk, decoder):
+                yield piece
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+class _ReadableStream(httpx2.AsyncByteStream):
     """A whole reply at once, as OpenAI would have written it."""
 
     def __init__(self, stream: httpx2.AsyncByteStream, path: str) -> None:
         self._stream = stream
         self._path = path
         self.status = 200
+        self.rewritten = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         body = b"".join([chunk async for chunk in self._stream])
-        body, self.status = mended_reply(self._path, body)
-        yield body
+        readable, self.status = readable_reply(self._path, body)
+        self.rewritten = readable is not body
+        yield readable
 
     async def aclose(self) -> None:
         await self._stream.aclose()
 
 
 async def _after(response: httpx2.Response) -> None:
-    encoding = response.headers.get("content-encoding", "identity")
-    if encoding != "identity":
+    assert isinstance(response.stream, httpx2.AsyncByteStream)
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding in UNPACKED:
+        response.stream = _UnpackedStream(response.stream)
+        del response.headers["content-encoding"]
+    elif encoding not in ("identity", ""):
         # Only plain bodies were asked for: a few packed bytes can unfold to any size.
         message = f"a reply packed as {encoding!r}, which was not asked for"
         raise ReplyTooLongError(message, maybe_paid=True)
-    assert isinstance(response.stream, httpx2.AsyncByteStream)
     response.stream = _CappedStream(response.stream, _watch.get() or Watch())
-    if response.request.method == "POST" and response.status_code == 200:
-        response.stream = mending = _MendedStream(response.stream, response.request.url.path)
+    if response.request.method == "POST" and response.is_success:
+        response.stream = readable = _ReadableStream(response.stream, response.request.url.path)
         await response.aread()
-        response.status_code = mending.status
+        response.status_code = readable.status
+        if readable.rewritten:  # a client reads nothing that is not called JSON
+            response.headers["content-type"] = "application/json"
 
 
 class Connection:

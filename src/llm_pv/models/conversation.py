@@ -1,8 +1,8 @@
 """Our words for a conversation in the library's, and the library's answers in ours."""
 
-import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic_ai import (
@@ -13,6 +13,7 @@ from pydantic_ai import (
     ModelResponse,
     NativeToolCallPart,
     TextPart,
+    ThinkingPart,
     ToolCallPart,
     ToolDefinition,
     ToolReturnPart,
@@ -31,7 +32,7 @@ from llm_pv.models.base import (
     Turn,
     Usage,
 )
-from llm_pv.models.tool_calls import TOOL_NAME
+from llm_pv.models.tool_calls import TOOL_NAME, split_calls, tool_call
 
 ARGUMENTS = {
     "type": "object",
@@ -114,30 +115,45 @@ def to_raw(response: ModelResponse) -> dict[str, Any]:
 
 def calls_of(response: ModelResponse) -> tuple[ToolCall, ...]:
     """Read the tool calls of a response, broken ones with what is wrong with them."""
-    return tuple(_call(part) for part in response.parts if isinstance(part, ToolCallPart))
+    return tuple(
+        tool_call(part.tool_call_id, part.tool_name, part.args)
+        for part in response.parts
+        if isinstance(part, ToolCallPart)
+    )
 
 
-def _call(part: ToolCallPart) -> ToolCall:
-    def broken(problem: str) -> ToolCall:
-        return ToolCall(part.tool_call_id, None, part.tool_name, problem)
+def as_said(response: ModelResponse, turn: int, *, tools: bool) -> ModelResponse:
+    """Return a response with what its server did not take apart.
 
-    if part.tool_name != TOOL_NAME:
-        return broken(f"There is no tool {part.tool_name!r}; the only one is {TOOL_NAME}(code).")
-    arguments = part.args
-    if isinstance(arguments, str):
-        try:
-            arguments = json.loads(arguments)
-        except (ValueError, RecursionError) as error:
-            return broken(f"The arguments are not valid JSON: {error}.")
-    if not isinstance(arguments, dict) or "code" not in arguments:
-        return broken('The arguments have to be an object like {"code": "print(1)"}.')
-    extra = sorted(set(arguments) - {"code"})
-    if extra:
-        return broken(f"{TOOL_NAME} takes nothing but code; it was also given {', '.join(extra)}.")
-    code = arguments["code"]
-    if not isinstance(code, str):
-        return broken("The argument code has to be a string.")
-    return ToolCall(part.tool_call_id, code)
+    Where there are only thoughts, they are what was said: some servers take the whole reply for
+    thoughts. A call that stands in the text becomes a call.
+
+    Parameters
+    ----------
+    response
+        What the server returned.
+    turn
+        The number of messages before it, which makes the names of its calls unique.
+    tools
+        Whether a tool of ours may be called.
+    """
+    asked = [part for part in response.parts if isinstance(part, ToolCallPart | NativeToolCallPart)]
+    if asked or (response.provider_details or {}).get("refusal"):
+        return response
+    said = response.text or ""
+    parts = list(response.parts)
+    if not said.strip():
+        said = "".join(part.content for part in parts if isinstance(part, ThinkingPart))
+        parts = [*parts, TextPart(said)] if said.strip() else parts
+    text, calls = split_calls(said, turn) if tools else (said, ())
+    if any(call.code is not None for call in calls):
+        parts = [part for part in parts if not isinstance(part, TextPart)]
+        parts += [TextPart(text)] if text.strip() else []
+        parts += [
+            ToolCallPart(call.name, {"code": call.code or ""}, tool_call_id=call.id)
+            for call in calls
+        ]
+    return replace(response, parts=parts)
 
 
 def finish_of(response: ModelResponse, calls: Sequence[ToolCall]) -> FinishReason:

@@ -11,6 +11,23 @@ from llm_pv.errors import CredentialError, MissingExtraError
 SHORTEST_FRAGMENT = 6
 """Characters of a key in a row that give it away: servers quote keys masked in their middle."""
 
+SHORTEST_SECRET = 8
+"""Characters from which on a key is a secret; a shorter one is a placeholder."""
+
+SHORTEST_CUT_KEY = 16
+"""Characters from which on the fragments of a key are unlikely to be a model's own words."""
+
+# fmt: off
+PLACEHOLDERS = frozenset((
+    "anything", "apikey", "changeme", "dummykey", "empty", "fakekey", "lmstudio", "localhost",
+    "localonly", "nokey", "nokeyneeded", "nokeyrequired", "noneneeded", "notneeded",
+    "notrequired", "notused", "ollama", "placeholder", "tokenabc123", "unused", "xxxxxxxx",
+    "yourapikey", "yourapikeyhere", "yourkeyhere", "yourtokenhere", "yourkey",
+))
+# fmt: on
+"""Words that documentation of servers without keys gives for one, lower case, letters and digits
+alone, without a leading ``sk-``."""
+
 REDACTED = "[redacted]"
 
 
@@ -51,8 +68,22 @@ def find_key(variables: Sequence[str], folder: Path | None = None) -> str | None
     return None
 
 
+def is_secret(key: str) -> bool:
+    """Tell whether a key is one that has to be kept: servers without keys are given any word.
+
+    Examples
+    --------
+    >>> is_secret("x"), is_secret("sk-no-key-required"), is_secret("sk-4f9a8c7b6d5e")
+    (False, False, True)
+    """
+    word = re.sub(r"[^a-z0-9]", "", key.lower().removeprefix("sk-"))
+    return len(key) >= SHORTEST_SECRET and word not in PLACEHOLDERS
+
+
 class Redactor:
     """Takes a key out of texts; it shows nothing of the key itself.
+
+    A word that is no secret (see `is_secret`) is never taken out.
 
     Parameters
     ----------
@@ -66,16 +97,13 @@ class Redactor:
     """
 
     def __init__(self, key: str | None) -> None:
-        # A key may come back escaped, as JSON within JSON writes it.
-        self._whole = re.compile("".join(map(_written, key)), re.IGNORECASE) if key else None
-        self._is_short = len(key or "") < SHORTEST_FRAGMENT
         self.has_key = key is not None
-        length = min(SHORTEST_FRAGMENT, len(key or ""))
-        self._fragments = (
-            {key[start : start + length] for start in range(len(key) - length + 1)}
-            if key
-            else set()
-        )
+        secret = key if key is not None and is_secret(key) else ""
+        # A key may come back escaped, as JSON within JSON writes it.
+        self._whole = re.compile("".join(map(_written, secret)), re.IGNORECASE) if secret else None
+        starts = range(len(secret) - SHORTEST_FRAGMENT + 1) if secret else ()
+        self._fragments = {secret[start : start + SHORTEST_FRAGMENT] for start in starts}
+        self._has_distinct_fragments = len(secret) >= SHORTEST_CUT_KEY
 
     def __call__(self, text: str) -> str:
         """Return a text without any word that holds a fragment of the key."""
@@ -86,28 +114,56 @@ class Redactor:
             for word in text.split(" ")
         )
 
-    def reply(self, text: str) -> str:
-        """Return a model's words without the whole key; its fragments may be anything there."""
-        return self._whole.sub(REDACTED, text) if self._whole else text
+    def reply(self, text: str, sent: Sequence[str] = ()) -> str:
+        """Return a model's words without the key and, of a long key, without its fragments.
 
-    def everything(self, value: Any) -> Any:
-        """Return a JSON value without the whole key in any of its strings and names.
-
-        Names are left alone for keys such as ``none``, which are no secret and may be part of the
-        format's own names.
+        Parameters
+        ----------
+        text
+            The words.
+        sent
+            What the server was sent: a fragment that is part of it, as of a training row, gives
+            nothing away.
         """
+        if self._whole is None:
+            return text
+        text = self._whole.sub(REDACTED, text)
+        if not self._has_distinct_fragments:
+            return text
+        plain = _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), text)
+        found = [fragment for fragment in self._fragments if fragment in plain]
+        told = [fragment for fragment in found if not any(fragment in each for each in sent)]
+        return _without(told, plain) if told else text
+
+    def everything(self, value: Any, sent: Sequence[str] = ()) -> Any:
+        """Return a JSON value with every string and name in it as `reply` returns it."""
         if isinstance(value, str):
-            return self.reply(value)
+            return self.reply(value, sent)
         if isinstance(value, Mapping):
             return {
-                name if self._is_short else self.reply(str(name)): self.everything(entry)
+                self.reply(str(name), sent): self.everything(entry, sent)
                 for name, entry in value.items()
             }
         if isinstance(value, list | tuple):
-            return [self.everything(entry) for entry in value]
+            return [self.everything(entry, sent) for entry in value]
         return value
 
 
+def _without(fragments: Sequence[str], text: str) -> str:
+    """Return a text with every run of characters that fragments cover taken out."""
+    pieces: list[str] = []
+    kept = 0  # the end of the last run
+    for match in re.finditer(f"(?={'|'.join(map(re.escape, fragments))})", text):
+        start = match.start()
+        if start > kept or not pieces:
+            pieces += [text[kept:start], REDACTED]
+        kept = start + SHORTEST_FRAGMENT
+    return "".join(pieces) + text[kept:]
+
+
 def _written(character: str) -> str:
-    """Return a pattern for a character of a key as it stands or as JSON may escape it."""
+    """Return a pattern for a character of a key as it is or as JSON may escape it."""
     return rf"(?:\\*{re.escape(character)}|\\+u00{ord(character):02x})"
+
+
+_ESCAPED = re.compile(r"\\+u00([2-7][0-9a-fA-F])")

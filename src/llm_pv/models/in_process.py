@@ -234,7 +234,7 @@ class InProcessModel(ABC):
     ) -> Turn:
         finish = "stop" if continuation.ended else "length"
         return Turn(
-            reply.text,
+            reply.text if reply.text or reply.calls else reply.thoughts,
             reply.calls,
             finish="tools" if reply.calls else finish,  # type: ignore[arg-type]
             usage=usage,

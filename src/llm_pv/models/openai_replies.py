@@ -1,61 +1,73 @@
-"""What servers that speak OpenAI's language leave out or say in their own way, set right."""
+"""One lenient reader for the replies of every server that speaks OpenAI's language.
+
+A reply is read for what is needed (what was said and thought, the tool calls, why it ended, the
+tokens), and written anew in OpenAI's own form; every other field may be missing, of another type or
+nonsense. What is read besides the published form: a stream where none was asked for, content as
+parts or as a JSON object, thoughts under any of their names, tool arguments as objects,
+``function_call``, tool calls among the parts, and finish reasons of other vendors.
+"""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from llm_pv.errors import ModelError
+from llm_pv.models.openai_streams import joined_chunks
+from llm_pv.models.wire_text import UnreadableReplyError, json_values
 
 PASSING_WORDS = {"rate": 429, "overload": 503, "unavailable": 503}
 """What an error without a status says of itself where it passes, and the status that means it."""
 
+FINISH_REASONS = {
+    "length": ("length", "max_tokens", "max_length", "max_output_tokens", "model_length"),
+    "content_filter": ("content_filter", "content-filter", "safety", "refusal", "recitation"),
+    "error": ("error", "failed"),
+}
+"""Our finish reasons, and what servers call them; any other reason is an ordinary end."""
 
-class UnreadableReplyError(ModelError):
-    """A reply that is none: the same question may well be answered when it is asked again.
+_TOOL_NAME = "run_python"  # of a call that names no tool: there is one
+_THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks")
+_TEXTS = ("text", "content", "thinking", "reasoning", "summary", "value")
+_MOST_TOKENS = 10**12
 
-    Servers and what stands before them send such pages while they start, stop or are overloaded.
-
-    Parameters
-    ----------
-    message
-        What is wrong with it.
-    told
-        What `ModelError` takes besides.
-    """
-
-    def __init__(self, message: str, **told: Any) -> None:
-        super().__init__(message, **({"passing": True, "maybe_paid": True} | told))
+Reply = dict[str, Any]
 
 
-def mended_reply(path: str, body: bytes) -> tuple[bytes, int]:
+def readable_reply(path: str, body: bytes) -> tuple[bytes, int]:
     """Return a reply to a request of this path as OpenAI would have written it, and its status.
 
-    Names that minimal servers leave out are filled in, a usage that cannot be is dropped, and an
-    error that came as a success gets the status it should have had. The replies of other vendors,
-    and answers to other questions, are returned as they are.
+    An error that came as a success gets the status it should have had. The replies of other
+    vendors, and answers to other questions, are returned as they are.
 
     Raises
     ------
     UnreadableReplyError
         If the reply holds no answer at all, or is no JSON, whichever vendor was asked.
     """
-    mend = next((each for end, each in _MENDERS.items() if path.endswith(end)), None)
-    if mend is None and not path.endswith(_OTHERS):
+    read = next((each for end, each in _READERS.items() if path.endswith(end)), None)
+    if read is None and not path.endswith(_OTHERS):
         return body, 200
     try:
-        reply = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise UnreadableReplyError("a reply that cannot be read: it is no JSON") from error
-    if mend is None:
-        return body, 200
-    if not isinstance(reply, dict):
-        raise UnreadableReplyError("the reply is no JSON object")
-    if reply.get("error") and not (reply.get("choices") or reply.get("output")):
-        if "status" not in reply:
-            return body, _status(reply["error"])
-        return body, 200
-    mend(reply)
+        values = json_values(body)
+        if read is None:
+            return body, 200
+        reply = read([value for value in _flat(values) if isinstance(value, dict)])
+    except RecursionError as error:
+        raise UnreadableReplyError("a reply that cannot be read: nested too deeply") from error
+    if isinstance(reply, _Failure):
+        return json.dumps({"error": reply.error}).encode(), _status(reply.error)
     return json.dumps(reply).encode(), 200
+
+
+class _Failure:
+    """An error that came as a success."""
+
+    def __init__(self, error: Any) -> None:
+        self.error = error
+
+
+def _flat(values: Iterable[Any]) -> Iterable[Any]:
+    for value in values:
+        yield from value if isinstance(value, list) else [value]
 
 
 def _status(error: Any) -> int:
@@ -68,91 +80,300 @@ def _status(error: Any) -> int:
     return next((status for word, status in PASSING_WORDS.items() if word in words), 400)
 
 
-def _entries(reply: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    entries = reply.get(name)
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise UnreadableReplyError(f"the reply lacks a list of {name}")
-    return entries
-
-
-def _mend_chat(reply: dict[str, Any]) -> None:
-    _fill(reply, id="", model="", object="chat.completion", created=0)
-    _mend_usage(reply, "prompt_tokens", "completion_tokens")
-    choices = _entries(reply, "choices")
+def _read_chat(values: list[Reply]) -> Reply | _Failure:
+    """Return a chat completion of the values in a body."""
+    if not values:
+        raise UnreadableReplyError("the reply is no JSON object")
+    reply = joined_chunks(values)
+    error = reply.get("error") or (reply if reply.get("object") == "error" else None)
+    choices = reply.get("choices")
+    if isinstance(choices, dict):
+        choices = [choices]
+    if error and not choices:
+        return _Failure(error)
+    if not isinstance(choices, list):
+        raise UnreadableReplyError("the reply lacks a list of choices")
     if not choices:
         raise UnreadableReplyError("the reply's list of choices is empty")
+    read: list[Reply] = []
+    unreadable: UnreadableReplyError | None = None
     for number, choice in enumerate(choices):
-        _fill(choice, index=number)
-        message = choice.get("message")
-        if not isinstance(message, dict):
+        try:
+            read.append(_read_choice(number, choice))
+        except UnreadableReplyError as problem:
+            unreadable = unreadable or problem
+    if not read:
+        assert unreadable is not None
+        raise unreadable
+    read.sort(key=lambda choice: not _says_something(choice["message"]))
+    failed = next((each["error"] for each in choices if _dict(each).get("error")), error)
+    if failed and not _says_something(read[0]["message"]):
+        return _Failure(failed)
+    return {
+        "id": _word(reply.get("id")),
+        "object": "chat.completion",
+        "created": _count(reply.get("created"), 2**32) or 0,
+        "model": _word(reply.get("model")),
+        "choices": [{**choice, "index": index} for index, choice in enumerate(read)],
+        "usage": _usage(reply.get("usage"), "prompt_tokens", "completion_tokens"),
+        "service_tier": _word(reply.get("service_tier")) or None,
+    }
+
+
+def _says_something(message: Reply) -> bool:
+    return any(message.get(name) for name in ("content", "tool_calls", "refusal", *_THOUGHTS[:2]))
+
+
+def _read_choice(number: int, choice: Any) -> Reply:
+    if not isinstance(choice, dict):
+        raise UnreadableReplyError("the reply lacks a message")
+    message = choice.get("message")
+    if message is None and (choice.keys() & {"text", "content"}):
+        message = choice.get("text", choice.get("content"))
+    if not isinstance(message, dict):
+        if not isinstance(message, str | list):
             raise UnreadableReplyError("the reply lacks a message")
-        _fill(message, role="assistant")
-        for position, call in enumerate(message.get("tool_calls") or ()):
-            if isinstance(call, dict):
-                _fill(call, id=f"call_{number}_{position}", type="function")
+        message = {"content": message}
+    said, thought, calls = _parts(message.get("content"))
+    thoughts = [name for name in _THOUGHTS if _text_of(message.get(name))]
+    name = "reasoning" if thoughts[:1] == ["reasoning"] else "reasoning_content"
+    calls = _calls(number, message, calls)
+    return {
+        "message": {
+            "role": "assistant",
+            "content": said or None,
+            "refusal": None if said or calls else _word(message.get("refusal")) or None,
+            name: thought or next((_text_of(message[each]) for each in thoughts), None),
+            "tool_calls": calls or None,
+        },
+        "finish_reason": _finish(choice.get("finish_reason"), calls),
+        "logprobs": _logprobs(choice.get("logprobs")),
+    }
 
 
-def _mend_response(reply: dict[str, Any]) -> None:
-    _fill(
-        reply,
-        id="",
-        model="",
-        object="response",
-        created_at=0,
-        status="completed",
-        parallel_tool_calls=False,
-        tool_choice="auto",
-        tools=[],
-    )
-    _mend_usage(reply, "input_tokens", "output_tokens")
-    for number, item in enumerate(_entries(reply, "output")):
-        kind = item.setdefault("type", "message")
-        if kind == "message":
-            _fill(item, id=f"msg_{number}", role="assistant", status="completed", content=[])
-            for part in _entries(item, "content"):
-                _fill(part, type="output_text")
-                if part["type"] == "output_text":
-                    _fill(part, annotations=[])
-        elif kind == "function_call":
-            _fill(item, call_id=item.get("id") or f"call_{number}")
+def _finish(reason: Any, calls: list[Reply]) -> str:
+    word = _word(reason).lower()
+    known = next((ours for ours, theirs in FINISH_REASONS.items() if word in theirs), None)
+    return known or ("tool_calls" if calls else "stop")
 
 
-def _mend_usage(reply: dict[str, Any], sent: str, written: str) -> None:
-    """Fill a usage in, or drop one whose counts are no counts."""
-    usage = reply.get("usage")
-    if not isinstance(usage, dict):
-        reply["usage"] = None
-        return
-    _fill(usage, **{sent: 0, written: 0})
-    if _counts(usage):
-        _fill(usage, total_tokens=usage[sent] + usage[written])
-    else:
-        reply["usage"] = None
+def _parts(content: Any) -> tuple[str, str, list[Reply]]:
+    """Return what content says and thinks, and the tool calls among its parts."""
+    if content is None or isinstance(content, str):
+        return content or "", "", []
+    if isinstance(content, dict) and not _text_of(content):
+        return json.dumps(content, ensure_ascii=False), "", []  # an answer in JSON, already parsed
+    if not isinstance(content, dict | list):
+        raise UnreadableReplyError("the reply's content is no text")
+    said: list[str] = []
+    thought: list[str] = []
+    calls: list[Reply] = []
+    for part in content if isinstance(content, list) else [content]:
+        kind = _word(_dict(part).get("type")).lower()
+        if kind == "tool_use":
+            calls.append({**part, "arguments": part.get("input")})
+        else:
+            is_thought = "think" in kind or "reason" in kind
+            (thought if is_thought else said).append(_text_of(part))
+    return "".join(said), "".join(thought), calls
 
 
-def _counts(usage: dict[str, Any]) -> bool:
-    """Tell whether no token count in a usage is anything but a count."""
+def _text_of(value: Any) -> str:
+    """Return the text in a string, a part, or a list of parts."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(map(_text_of, value))
+    if isinstance(value, dict):
+        return next((text for name in _TEXTS if (text := _text_of(value.get(name)))), "")
+    return ""
+
+
+def _calls(number: int, message: Mapping[str, Any], among_parts: list[Reply]) -> list[Reply]:
+    """Return the tool calls of a message, each with an identifier of its own."""
+    asked = message.get("tool_calls")
+    entries = asked if isinstance(asked, list) else [asked]
+    entries = [entry for entry in entries if isinstance(entry, dict)] or among_parts
+    legacy = message.get("function_call")
+    if not entries and isinstance(legacy, dict):
+        entries = [legacy]
+    calls: list[Reply] = []
+    taken: set[str] = set()
+    for position, entry in enumerate(entries):
+        function = next(
+            (entry[name] for name in ("function", "custom") if isinstance(entry.get(name), dict)),
+            entry,
+        )
+        given = function.get("arguments", function.get("parameters", function.get("input")))
+        own = _word(entry.get("id"))
+        own = own if own and own not in taken else f"call_{number}_{position}"
+        taken.add(own)
+        call = {
+            "id": own,
+            "type": "function",
+            "function": {"name": _word(function.get("name")) or _TOOL_NAME, **_arguments(given)},
+        }
+        if isinstance(entry.get("extra_content"), dict):  # a signature, to be sent back as it is
+            call["extra_content"] = entry["extra_content"]
+        calls.append(call)
+    return calls
+
+
+def _arguments(given: Any) -> dict[str, str]:
+    text = given if isinstance(given, str) else "" if given is None else json.dumps(given)
+    return {"arguments": text}
+
+
+def _logprobs(told: Any) -> Reply | None:
+    """Return the likeliest tokens, where they are told in the published form."""
+
+    def entry(token: Any) -> Reply | None:
+        token = _dict(token)
+        log = token.get("logprob")
+        if not isinstance(token.get("token"), str) or not isinstance(log, int | float):
+            return None
+        likely = token.get("top_logprobs")
+        return {
+            "token": token["token"],
+            "logprob": log,
+            "top_logprobs": _entries(likely, entry),
+        }
+
+    content = _entries(_dict(told).get("content"), entry)
+    return {"content": content} if content else None
+
+
+def _entries(values: Any, read: Callable[[Any], Reply | None]) -> list[Reply]:
+    if not isinstance(values, list):
+        return []
+    return [entry for value in values if (entry := read(value)) is not None]
+
+
+def _read_response(values: list[Reply]) -> Reply | _Failure:
+    """Return a response of the values in a body, its own fields kept where they can be."""
+    if not values:
+        raise UnreadableReplyError("the reply is no JSON object")
+    reply = _streamed_response(values)
+    if reply.get("error") and not reply.get("output") and "status" not in reply:
+        return _Failure(reply["error"])
+    output = reply.get("output")
+    if output is None and isinstance(reply.get("output_text"), str):
+        output = [{"content": reply["output_text"]}]
+    if not isinstance(output, list):
+        raise UnreadableReplyError("the reply lacks a list of output")
+    items = [item for item in output if isinstance(item, dict)]
+    _fill(reply, parallel_tool_calls=False, tool_choice="auto", tools=[])
+    return {
+        **reply,
+        "id": _word(reply.get("id")),
+        "model": _word(reply.get("model")),
+        "object": "response",
+        "created_at": _count(reply.get("created_at"), 2**32) or 0,
+        "status": _word(reply.get("status")) or "completed",
+        "usage": _usage(reply.get("usage"), "input_tokens", "output_tokens"),
+        "output": [_read_item(number, item) for number, item in enumerate(items)],
+    }
+
+
+def _streamed_response(values: list[Reply]) -> Reply:
+    """Return the whole response of a body; of a stream, the one in its last event."""
+    whole = [_dict(value.get("response")) for value in values]
+    reply = next((each for each in reversed(whole) if each), values[0])
+    if not reply.get("output"):
+        done = [value["item"] for value in values if isinstance(value.get("item"), dict)]
+        finished = [item for item in done if item.get("status") != "in_progress"]
+        reply = {**reply, "output": finished} if finished else reply
+    return reply
+
+
+def _read_item(number: int, item: Reply) -> Reply:
+    item = {**item, "type": _word(item.get("type")) or "message"}
+    if item["type"] == "message":
+        content = item.get("content")
+        parts = content if isinstance(content, list) else [content]
+        item["content"] = [_read_part(part) for part in parts if part is not None]
+        _fill(item, id=f"msg_{number}", role="assistant", status="completed")
+    elif item["type"] == "function_call":
+        item |= _arguments(item.get("arguments"))
+        _fill(item, call_id=item.get("id") or f"call_{number}", name=_TOOL_NAME)
+    elif item["type"] == "reasoning":
+        summary = item.get("summary")
+        if not isinstance(summary, list):
+            text = _text_of(summary)
+            item["summary"] = [{"type": "summary_text", "text": text}] if text else []
+        _fill(item, id=f"rs_{number}")
+    return item
+
+
+def _read_part(part: Any) -> Reply:
+    if isinstance(part, dict) and part.get("type") == "refusal":
+        return part
+    kept = part if isinstance(part, dict) else {}
+    annotations = kept.get("annotations")
+    return {
+        **kept,
+        "type": "output_text",
+        "text": _text_of(part),
+        "annotations": annotations if isinstance(annotations, list) else [],
+    }
+
+
+def _usage(usage: Any, sent: str, written: str) -> Reply | None:
+    """Return the counts of a usage; None where tokens sent and written are both unknown."""
+    counts = _counts(_dict(usage))
+    total = counts.get("total_tokens")
+    found = [
+        next((counts[name] for name in names if isinstance(counts.get(name), int)), None)
+        for names in (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens"))
+    ]
+    if found == [None, None]:
+        return None
+    if isinstance(total, int):  # the one that is missing is what is left
+        known = sum(count or 0 for count in found)
+        found = [max(total - known, 0) if count is None else count for count in found]
+    first, second = (count or 0 for count in found)
+    return {**counts, sent: first, written: second, "total_tokens": first + second}
+
+
+def _counts(usage: Mapping[str, Any]) -> Reply:
+    """Return the entries of a usage that are counts, and the objects that hold such."""
+    counts: Reply = {}
     for name, value in usage.items():
         if isinstance(value, dict):
-            if not _counts(value):
-                return False
-        elif name.endswith("_tokens") and not (
-            value is None or (isinstance(value, int) and value >= 0)
-        ):
-            return False
-    return True
+            counts[name] = _counts(value)
+        elif (count := _count(value, _MOST_TOKENS)) is not None:
+            counts[name] = count
+    return counts
 
 
-def _fill(entry: dict[str, Any], **defaults: Any) -> None:
+def _count(value: Any, most: int) -> int | None:
+    """Return a whole number from 0, however it is written; None for anything else."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 16:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        return None
+    return int(value)
+
+
+def _dict(value: Any) -> Reply:
+    return value if isinstance(value, dict) else {}
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _fill(entry: Reply, **defaults: Any) -> None:
     for name, default in defaults.items():
         if entry.get(name) is None:
             entry[name] = default
 
 
 _OTHERS = ("/messages", ":generateContent")
-"""Where Anthropic and Google are asked; nothing is mended in their replies."""
+"""Where Anthropic and Google are asked; their replies are passed on unchanged."""
 
-_MENDERS: dict[str, Callable[[dict[str, Any]], None]] = {
-    "/chat/completions": _mend_chat,
-    "/responses": _mend_response,
+_READERS: dict[str, Callable[[list[Reply]], Reply | _Failure]] = {
+    "/chat/completions": _read_chat,
+    "/responses": _read_response,
 }
+"""OpenAI, over responses or chat completions, and every server that speaks the latter."""

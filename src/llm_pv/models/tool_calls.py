@@ -1,10 +1,10 @@
-"""Reading the reply of a model in this process: its thoughts, its tool calls, and what it says.
+"""Reading tool calls, and a reply as a model wrote it: its thoughts, its calls, what it says.
 
 Models write calls the way their chat templates show them. These are read:
 ``<tool_call>{json}</tool_call>`` (Hermes, Qwen), ``<tool_call><function=NAME><parameter=KEY>...``
-(Qwen Coder), ``[TOOL_CALLS]`` followed by JSON (Mistral), and a reply that is one object
-``{"name": ..., "parameters": ...}`` (Llama). A call that cannot be read becomes a `ToolCall`
-without code, whose problem the model is told.
+(Qwen Coder), ``[TOOL_CALLS]`` followed by JSON (Mistral), ``to=functions.NAME`` in a channel of its
+own (gpt-oss), and a reply that is one object ``{"name": ..., "parameters": ...}`` (Llama). A call
+that cannot be read becomes a `ToolCall` without code, whose problem is shown to the model.
 """
 
 import json
@@ -26,6 +26,10 @@ _PARAMETER = re.compile(
     r"<parameter=(?P<key>[^>\n]*+)>\n?(?P<value>.*?)\n?(?:</parameter>|\Z)", re.DOTALL
 )
 _MISTRAL = re.compile(r"\[TOOL_CALLS\]\s*+(?P<name>[\w.-]*+)(?:\[ARGS\])?\s*+(?=[\[{])")
+_CHANNEL = re.compile(
+    r"(?:<\|channel\|>\s*+\w*+\s*+)?\bto=(?:functions\.)?(?P<name>[\w.-]++)[^<{\n]{0,40}+"
+    r"(?:<\|(?!message)[a-z]++\|>[^<{\n]{0,40}+){0,3}+<\|message\|>\s*+(?=\{)"
+)
 _JSON = json.JSONDecoder(strict=False)  # models write line breaks in strings as they are
 
 
@@ -73,12 +77,26 @@ def read_reply(reply: str, *, tools: bool = False, thinking: bool = False, turn:
     thoughts, said = _split_thoughts(reply, thinking=thinking)
     if not tools:
         return Reply(said.strip(), thoughts)
+    text, calls = split_calls(said, turn)
+    return Reply(text.strip(), thoughts, calls)
+
+
+def split_calls(said: str, turn: int) -> tuple[str, tuple[ToolCall, ...]]:
+    """Return what stands before the first call that a text holds, and the calls.
+
+    Parameters
+    ----------
+    said
+        The text, without thoughts.
+    turn
+        As for `read_reply`.
+    """
     text, wishes = _split_calls(said)
     calls = tuple(
-        _tool_call(f"call{turn % 1000:03d}{number % 100:02d}", name, arguments)
+        tool_call(f"call{turn % 1000:03d}{number % 100:02d}", name, arguments)
         for number, (name, arguments) in enumerate(wishes)
     )
-    return Reply(text.strip(), thoughts, calls)
+    return text, calls
 
 
 def _split_thoughts(reply: str, *, thinking: bool) -> tuple[str, str]:
@@ -103,14 +121,11 @@ def _split_calls(said: str) -> tuple[str, list[_Wish]]:
     if tagged:
         wishes = [wish for call in tagged for wish in _tagged(call["body"])]
         return said[: tagged[0].start()], wishes
-    mistral = _MISTRAL.search(said)
-    if mistral:
-        wishes = [
-            wish
-            for call in _MISTRAL.finditer(said)
-            for wish in _after(said, call.end(), call["name"])
-        ]
-        return said[: mistral.start()], wishes
+    for mark in (_MISTRAL, _CHANNEL):
+        found = list(mark.finditer(said))
+        if found:
+            wishes = [wish for call in found for wish in _after(said, call.end(), call["name"])]
+            return said[: found[0].start()], wishes
     body = said.strip().removeprefix("<|python_tag|>").strip()
     if body.startswith("{"):
         value = _decoded(body, 0)
@@ -161,14 +176,36 @@ def _wish(value: Any) -> _Wish:
     return str(function.get("name", TOOL_NAME)), arguments
 
 
-def _tool_call(call_id: str, name: str, arguments: Any) -> ToolCall:
-    if isinstance(arguments, str):  # an object written as a string
-        arguments = _decoded(arguments, 0)
-    if isinstance(arguments, Exception):
-        return ToolCall(call_id, None, name, f"the arguments are not JSON: {arguments}")
-    code = arguments.get("code") if isinstance(arguments, dict) else None
+def tool_call(call_id: str, name: str, arguments: Any) -> ToolCall:
+    """Return a call of the one tool there is, or a call with what is wrong with it.
+
+    Parameters
+    ----------
+    call_id, name
+        As the model or its server named it.
+    arguments
+        An object with the code, or that object written as JSON, once or twice; an error where it
+        could not be read. Further arguments are ignored.
+
+    Examples
+    --------
+    >>> tool_call("c", "run_python", '{"code": "print(1)", "timeout": 5}').code
+    'print(1)'
+    """
+
+    def broken(problem: str) -> ToolCall:
+        return ToolCall(call_id, None, name, problem)
+
     if name != TOOL_NAME:
-        return ToolCall(call_id, None, name, f"there is no tool {name!r}, only {TOOL_NAME}")
+        return broken(f"There is no tool {name!r}; the only one is {TOOL_NAME}(code).")
+    for _ in range(2):
+        if isinstance(arguments, str):
+            arguments = _decoded(arguments.strip(), 0)
+    if isinstance(arguments, Exception):
+        return broken(f"The arguments are not valid JSON: {arguments}.")
+    if not isinstance(arguments, dict) or "code" not in arguments:
+        return broken('The arguments have to be an object like {"code": "print(1)"}.')
+    code = arguments["code"]
     if not isinstance(code, str):
-        return ToolCall(call_id, None, name, 'the arguments need "code", a string of Python')
+        return broken("The argument code has to be a string.")
     return ToolCall(call_id, code, name)

@@ -1,6 +1,6 @@
 """Turns made of the library's responses, with what they used and cost."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +8,7 @@ from pydantic_ai import ModelResponse, RequestUsage
 
 from llm_pv.models.base import Asked, Message, ToolAnswer, ToolCall, Turn, Usage
 from llm_pv.models.conversation import (
+    as_said,
     calls_of,
     finish_of,
     hosted_calls_of,
@@ -33,6 +34,7 @@ def to_turns(
     prices: PriceList,
     redact: Redactor,
     *,
+    tools: bool = False,
     seconds: float,
     tries: int,
     doubtful_tries: int = 0,
@@ -48,7 +50,9 @@ def to_turns(
     } or None
     for alternative in rest:
         alternative.usage = RequestUsage()
-    first, *others = [_turn(each, redact) for each in (response, *rest)]
+    sent = [entry.text for entry in conversation if not isinstance(entry, Turn)]
+    said = [as_said(each, len(conversation), tools=tools) for each in (response, *rest)]
+    first, *others = [_turn(each, redact, sent) for each in said]
     written = sum(_tokens(turn) for turn in (first, *others))
     usage = usage_of(response)
     if usage is None or not usage.input_tokens or (written and not usage.output_tokens):
@@ -66,28 +70,33 @@ def to_turns(
     return [first, *(replace(turn, cost_usd=0.0, tries=0) for turn in others)]
 
 
-def _turn(response: ModelResponse, redact: Redactor) -> Turn:
+def _turn(response: ModelResponse, redact: Redactor, sent: Sequence[str]) -> Turn:
     """Return a response as a turn, without the key in whatever a server may have put it into."""
 
     def clean(text: str) -> str:
-        return redact.reply(mended(text))
+        return redact.reply(mended(text), sent)
 
-    calls = tuple(
-        ToolCall(
-            clean(call.id),
-            clean(call.code) if call.code is not None else None,
-            clean(call.name),
-            clean(call.problem),
-        )
-        for call in calls_of(response)
-    )
+    calls = tuple(_cleaned(call, clean) for call in calls_of(response))
+    said = mended(text_of(response))
+    text = clean(said)
     return Turn(
-        text=clean(text_of(response)),
+        text=text,
         calls=calls,
         finish=finish_of(response, calls),
         hosted_calls=hosted_calls_of(response),
         model=clean(response.model_name or ""),
-        raw=redact.everything(_mended(to_raw(response))),
+        raw=redact.everything(_mended(to_raw(response)), sent),
+        redacted=text != said,
+    )
+
+
+def _cleaned(call: ToolCall, clean: Callable[[str], str]) -> ToolCall:
+    """Return a call without the key; code that held pieces of it is not to be run altered."""
+    code, problem = call.code, clean(call.problem)
+    if code is not None and clean(code) != mended(code):
+        code, problem = None, "Pieces of the API key stood in the code, so it was not run."
+    return ToolCall(
+        clean(call.id), None if code is None else mended(code), clean(call.name), problem
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import threading
 import time
 import warnings
@@ -16,7 +17,7 @@ from pydantic_ai.direct import model_request
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.batch import BatchRequest
 
-from llm_pv.errors import BudgetError, ConfigurationError, ModelError
+from llm_pv.errors import BudgetError, ConfigurationError, CredentialError, ModelError
 from llm_pv.models.base import (
     Asked,
     BeforeRetry,
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
 # A usage that cannot be is none, and an estimate stands in for it.
 warnings.filterwarnings("ignore", category=UsageExtractionFailedWarning)
 
+_ABOUT_SAMPLES = re.compile(r"\bn\b|choice|completions|samples|candidates")
+
 MOST_SEGMENTS = 10
 """Requests one turn may be split into by a vendor that pauses long ones."""
 
@@ -63,6 +66,11 @@ class Prepared:
     messages: list[ModelMessage]
     settings: Mapping[str, Any]
     parameters: ModelRequestParameters
+
+    @property
+    def forbids_tools(self) -> bool:
+        """Whether a tool that is part of the request may not be called."""
+        return self.settings.get("tool_choice") == "none"
 
 
 class VendorModel:
@@ -108,6 +116,7 @@ class VendorModel:
         self._variable = variable
         self._backoff = backoff
         self._asking = threading.Lock()
+        self._refuses_samples = False
         self._told: tuple[int | None] | None = None
         self._batches: BatchQueue | None = None
         if options.batch:
@@ -194,10 +203,15 @@ class VendorModel:
         max_output_tokens: int | None = None,
         before_retry: BeforeRetry | None = None,
     ) -> list[Turn]:
-        """Return the next turn, or alternatives of it; see `LanguageModel.answer`."""
+        """Return the next turn, or alternatives of it; see `LanguageModel.answer`.
+
+        A server that refuses to give several is asked for one, from then on.
+        """
         if self._options.offline:
             raise ModelError(f"{self.name} was made to be looked at, not to be called")
         self._check_call(tool, samples)
+        if self._refuses_samples:
+            samples = 1
         prepared = self._prepared(conversation, tool, samples, seed, max_output_tokens)
         provider, _, model = self.name.partition(":")
         attributes: dict[str, str | int | None] = {
@@ -207,7 +221,15 @@ class VendorModel:
             "gen_ai.request.max_tokens": prepared.settings["max_tokens"],
         }
         with span(f"chat {model}", **attributes) as recording:
-            turns = self._connection.run(self._answer(prepared, seed, within, before_retry))
+            try:
+                turns = self._connection.run(self._answer(prepared, seed, within, before_retry))
+            except ModelError as error:
+                if samples == 1 or not _may_refuse_samples(error):
+                    raise
+                alone = self._prepared(conversation, tool, 1, seed, max_output_tokens)
+                turns = self._connection.run(self._answer(alone, seed, within, before_retry))
+                self._refuses_samples = True  # one answer at a time is given
+            turns = turns[:samples]  # further ones were not asked for
             usage = turns[0].usage
             told: dict[str, str | int | float | None] = {
                 "gen_ai.response.model": turns[0].model,
@@ -294,6 +316,7 @@ class VendorModel:
             prepared.conversation,
             self._endpoint.prices,
             self._redact,
+            tools=bool(prepared.parameters.function_tools) and not prepared.forbids_tools,
             seconds=time.perf_counter() - started,
             tries=watch.sent,
             doubtful_tries=watch.doubtful,
@@ -339,6 +362,7 @@ class VendorModel:
             "thinking": options.reasoning_effort,
             "temperature": options.temperature,
             "top_p": options.top_p,
+            "tool_choice": "none" if tool is not None and tool.forbidden else None,
             **self._endpoint.settings,
             **self._endpoint.per_limit(most),
             **given,
@@ -385,6 +409,13 @@ class VendorModel:
             model_request_parameters=prepared.parameters,
         )
         return await self._batches.ask(request, seed)
+
+
+def _may_refuse_samples(error: ModelError) -> bool:
+    """Tell whether a server may have refused because several answers were asked for."""
+    if isinstance(error, CredentialError) or error.doubtful_tries:
+        return False
+    return not error.passing or bool(_ABOUT_SAMPLES.search(str(error)))
 
 
 def _joined(first: ModelResponse, second: ModelResponse) -> ModelResponse:

@@ -1,19 +1,24 @@
 r"""Replies that something on their way spoiled, and programs nobody marked as such.
 
-A chat window copies code with typographic quotes, HTML entities, unbreakable blanks or a ``>``
-before each line; a model names its key otherwise, writes a list of lines, or no fence. All this is
-tried only when a reply as it came holds no program, so that nothing sound is ever changed.
+A chat window copies code with typographic quotes, HTML entities, unbreakable blanks, or ``>``,
+``+`` or a number before each line; a model names its key otherwise, writes a list of lines, or no
+fence. All this is tried only when a reply as it came holds no program, so that nothing sound is
+ever changed.
 """
 
 import html
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#[0-9]{1,6}|#x[0-9a-fA-F]{1,6});")
 _TAG = re.compile(r"</?(?:pre|code|answer|program|python|output|final|p|div|span|br)\b[^<>\n]*>")
 _CONTROL_TOKEN = re.compile(r"<\|[a-z_]{1,20}\|>")
 _LINE_PREFIX = re.compile(r"^(?:[ \t]*(?:>>>|\.\.\.)(?: |$)|(?:> ?)+)", re.MULTILINE)
+_LINE_NUMBER = re.compile(r"^[ \t]*+\d{1,4}(?:[ \t]*+[:|.)])?(?:[ \t]|$)", re.MULTILINE)
+_ADDED = re.compile(r"^\+", re.MULTILINE)
+_DIFF_HEADS = ("+++ ", "@@", "diff --git ", "index ")
 _TYPOGRAPHY = str.maketrans(
     dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\uff02", '"')
     | dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\uff07", "'")
@@ -53,9 +58,30 @@ def mended(reply: str) -> Iterator[str]:
     text = _CONTROL_TOKEN.sub("\n", _TAG.sub("\n", text)).translate(_TYPOGRAPHY)
     if text != reply:
         yield text
-    bare = _LINE_PREFIX.sub("", text)
-    if bare != text:
-        yield bare
+    for strip in (partial(_LINE_PREFIX.sub, ""), _patched, partial(_LINE_NUMBER.sub, "")):
+        bare = strip(text)
+        if bare != text:
+            yield bare
+
+
+def _patched(text: str) -> str:
+    """Return a text as it is after the changes it shows, lines of a diff told by their signs."""
+    if not _ADDED.search(text):
+        return text
+    lines: list[str] = []
+    in_diff = False
+    for line in text.split("\n"):
+        if line.startswith(("-", *_DIFF_HEADS)):
+            in_diff = True
+        elif line.startswith("+"):
+            in_diff = True
+            lines.append(line[1:])
+        elif in_diff and line.startswith(" "):
+            lines.append(line[1:])
+        else:
+            in_diff = in_diff and not line
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def line_lists(text: str) -> Iterator[str]:
@@ -84,13 +110,31 @@ def code_blocks(text: str) -> Iterator[str]:
     >>> next(code_blocks("The rule:\n\ndef f(x):\n    return 1\n\nSo it goes."))
     '\ndef f(x):\n    return 1\n'
     """
-    blocks: list[list[str]] = [[]]
-    for line in text.split("\n"):
-        if _CODE_LINE.match(line):
-            blocks[-1].append(line)
-        elif blocks[-1]:
-            blocks.append([])
-    for block in reversed(blocks):
-        if block:
-            yield "\n".join(block)
+    for run, _, _ in reversed(code_runs(text)):
+        yield run
     yield from reversed(_FUNCTION.findall(text))
+
+
+def code_runs(text: str, start: int = 0) -> list[tuple[str, int, bool]]:
+    """Return runs of lines that look like code, each with its end and whether the text ends there.
+
+    Parameters
+    ----------
+    text
+        The text.
+    start
+        Where in it to begin.
+    """
+    runs: list[tuple[str, int, bool]] = []
+    lines: list[str] = []
+    position = start
+    for line in text[start:].split("\n"):
+        if _CODE_LINE.match(line):
+            lines.append(line)
+        elif lines:
+            runs.append(("\n".join(lines), position, False))
+            lines = []
+        position += len(line) + 1
+    if lines:
+        runs.append(("\n".join(lines), len(text), True))
+    return runs

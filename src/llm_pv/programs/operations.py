@@ -27,11 +27,12 @@ def program(source: str) -> tuple[str, int]:
     return parsed.digest, parsed.bits
 
 
-def reply(text: str, mention: str | None = None, ending: str = "") -> tuple[str, str, int]:
+def reply(
+    text: str, mention: str | None = None, ending: str = "", any_name: bool = True
+) -> tuple[str, str, int]:
     """Return the source of the program in a reply, its digest and its description length."""
-    found = find_program(
-        text, mention=re.compile(mention, re.MULTILINE) if mention else None, ending=ending
-    )
+    wanted = re.compile(mention, re.MULTILINE) if mention else None
+    found = find_program(text, mention=wanted, ending=ending, any_name=any_name)
     return found.source, found.digest, found.bits
 
 

@@ -8,16 +8,21 @@ a program, and every program is verified anyway.
 JSON is read the way models write it: keys and values are found by their quotes, so that braces
 need not balance, and line breaks or quotes a model forgot to escape or escaped twice, Python's own
 quotes, and a missing end are read as meant. What a chat window spoiled, keys of other names, lists
-of lines and code without a fence are tried last (see `mending`). Nothing is evaluated. Work is
-linear in the reply, and what is tried is capped.
+of lines and code without a fence are tried next (see `mending`), and last programs whose entry
+point has another name (see `entry_points`). Nothing is evaluated. Work is linear in the reply, and
+what is looked at and tried is capped.
 """
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from llm_pv.errors import ProgramError
-from llm_pv.programs.mending import OTHER_KEY, code_blocks, line_lists, mended
+from llm_pv.programs.entry_points import binds_entry_point, with_entry_point
+from llm_pv.programs.fences import block_readings, fenced_blocks
+from llm_pv.programs.mending import OTHER_KEY, code_blocks, code_runs, line_lists, mended
 from llm_pv.programs.program import ENTRY_POINT, Program, parse_here
 from llm_pv.programs.syntax import MAX_SOURCE_CHARACTERS
 from llm_pv.sandbox.parser import ask
@@ -30,8 +35,18 @@ NOTHING_DEFINED = f"nothing in it defines a function {ENTRY_POINT}"
 _MAX_TRIES = 40
 _MAX_CHARACTERS_TRIED = 300_000
 _MAX_LATER_ENDS = 4
+_MAX_CANDIDATES = 2_000
+_MAX_VALUES = 100
 
-_THINKING = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
+_THINKING = re.compile(
+    r"<(/?)(?:think(?:ing)?|thoughts?|reasoning)>|\[(/?)THINK\]|\u25c1(/?)think\u25b7",
+    re.IGNORECASE,
+)
+_CHANNEL = re.compile(
+    r"<\|channel\|>analysis<\|message\|>(?P<thoughts>.*?)"
+    r"(?:<\|end\|>|<\|start\|>|(?=<\|channel\|>)|\Z)",
+    re.DOTALL,
+)
 _CODE_KEY = re.compile(r"""(["'])code\1\s*+:\s*+(?P<quote>\"{3}|'{3}|"|')""")
 _ESCAPED_KEY = re.compile(r"""\\["']code\\["']""")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([nrtbf\"'/\\]))")
@@ -39,12 +54,14 @@ _PLAIN = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _STRING_BODY = {quote: re.compile(rf"(?:[^{quote}\\]++|\\.?)*+", re.DOTALL) for quote in "\"'`"}
 _STRING_END = {quote: re.compile(rf"{quote}\s*+[,}}]") for quote in "\"'`"}
 _HEADER = re.compile(r"\s*+(?:(?:python3?|py|code|copy(?: code)?)[ \t]*+\n\s*?)++", re.IGNORECASE)
-_FENCE_LINE = re.compile(r"^[ \t]*+(?:`{3,}|~{3,})[^\n]*+$", re.MULTILINE)
-_FENCE = re.compile(r"`{3,}(?:[\w+-]++[ \t]*+(?=\n))?")
+_LANGUAGE = re.compile(r"\s*+(?:python3?|py)[ \t]++(?=(?:def|import|from|lambda|f)\b)")
+_DEFINES = re.compile(r"\bdef\b|\blambda\b")
 _MENTIONS_ENTRY_POINT = re.compile(rf"\b{ENTRY_POINT}\b")
 
 
-def read_program(reply: str, *, mention: str | None = None, ending: str = "") -> Program:
+def read_program(
+    reply: str, *, mention: str | None = None, ending: str = "", any_name: bool = True
+) -> Program:
     r"""Return the program a reply proposes; the confined parser reads the reply.
 
     Parameters
@@ -56,6 +73,8 @@ def read_program(reply: str, *, mention: str | None = None, ending: str = "") ->
         for lines; None for the name ``f``.
     ending
         What is written below each candidate, for replies that leave ``f`` itself to that.
+    any_name
+        Whether a function of another name will do where none is called ``f``.
 
     Returns
     -------
@@ -74,19 +93,23 @@ def read_program(reply: str, *, mention: str | None = None, ending: str = "") ->
     >>> read_program("```python\nf = len\n```").source
     'f = len\n'
     """
-    (answer,) = read_programs([reply], mention=mention, ending=ending)
+    (answer,) = read_programs([reply], mention=mention, ending=ending, any_name=any_name)
     if isinstance(answer, ProgramError):
         raise answer
     return answer
 
 
 def read_programs(
-    replies: Sequence[str], *, mention: str | None = None, ending: str = ""
+    replies: Sequence[str],
+    *,
+    mention: str | None = None,
+    ending: str = "",
+    any_name: bool = True,
 ) -> list[Program | ProgramError]:
     """Read several replies at once, which costs less; an error is returned in its place."""
     answers: list[Program | ProgramError] = [_too_long(reply) for reply in replies]
     places = [place for place, reply in enumerate(replies) if len(reply) <= MAX_REPLY_CHARACTERS]
-    found = ask("reply", [[replies[place], mention, ending] for place in places])
+    found = ask("reply", [[replies[place], mention, ending, any_name] for place in places])
     for place, answer in zip(places, found, strict=True):
         answers[place] = answer if isinstance(answer, ProgramError) else Program(*answer)
     return answers
@@ -99,50 +122,147 @@ def _too_long(reply: str) -> ProgramError:
 
 
 def find_program(
-    reply: str, *, mention: re.Pattern[str] | None = None, ending: str = ""
+    reply: str,
+    *,
+    mention: re.Pattern[str] | None = None,
+    ending: str = "",
+    any_name: bool = True,
 ) -> Program:
     """Do what `read_program` does in this process: only the confined parser may do so."""
-    mention = mention or _MENTIONS_ENTRY_POINT
-    reason = NOTHING_DEFINED
-    tried: set[str] = set()
-    characters = 0
-    for text in _candidates(reply, mended(reply)):
-        if text in tried or not mention.search(text):
-            continue
-        characters += len(text) if len(text) <= MAX_SOURCE_CHARACTERS else 0
-        if len(tried) == _MAX_TRIES or (tried and characters > _MAX_CHARACTERS_TRIED):
-            break
-        try:
-            return parse_here(text + ending)
-        except ProgramError as error:
-            reason = reason if tried else str(error)  # the first is the likeliest to be meant
-        tried.add(text)
-    raise ProgramError(f"the reply holds no program: {reason}")
+    search = _Search(mention or _MENTIONS_ENTRY_POINT, ending)
+    reply = _plain_text(reply)
+    said = _without_thoughts(reply)
+    # A draft in the thoughts is no better than an answer under another name.
+    renames = any_name and not binds_entry_point(said)
+    stages = [_marked(said), _spoiled(said)]
+    if said != reply:
+        stages += [_marked(reply), _spoiled(reply)]
+    for number, candidates in enumerate(stages):
+        program = search.first(islice(candidates, _MAX_CANDIDATES))
+        if program is None and renames and number % 2:
+            program = search.renamed()
+        if program is not None:
+            return program
+    program = search.renamed() if any_name else None
+    if program is not None:
+        return program
+    raise ProgramError(f"the reply holds no program: {search.reason}")
 
 
-def _candidates(reply: str, spoiled: Iterator[str]) -> Iterator[str]:
-    """Yield what may be a program, likeliest first."""
-    yield from _marked(reply)
-    readings = [reply, *spoiled]
-    for text in readings[1:]:
-        yield from _marked(text)
-    for text in map(_without_thoughts, readings):
-        yield from _code_values(text, OTHER_KEY)
-        yield from line_lists(text)
-        for block in code_blocks(text):
+class _Search:
+    """What was tried so far, within the caps of one reply."""
+
+    def __init__(self, mention: re.Pattern[str], ending: str) -> None:
+        self.reason = NOTHING_DEFINED
+        self._mention = mention
+        self._ending = ending
+        self._seen: set[str] = set()
+        self._others: list[str] = []
+        self._tries = 0
+        self._characters = 0
+
+    def first(self, candidates: Iterable[str]) -> Program | None:
+        """Return the first program among candidates; None if there is none, or a cap is met."""
+        for text in candidates:
+            if text in self._seen:
+                continue
+            self._seen.add(text)
+            if not self._mention.search(text):
+                self._remember(text)
+                continue
+            if not self._may_try(text):
+                return None
+            try:
+                return parse_here(text + self._ending)
+            except ProgramError as error:
+                # The first is the likeliest to be meant.
+                self.reason = self.reason if self._tries > 1 else str(error)
+                self._remember(text)
+        return None
+
+    def renamed(self) -> Program | None:
+        """Return the first program among what was passed over, under another name than ``f``."""
+        others, self._others = self._others, []
+        for text in (adapted for other in others for adapted in with_entry_point(other)):
+            if text in self._seen:
+                continue
+            self._seen.add(text)
+            if not self._may_try(text):
+                return None
+            try:
+                return parse_here(text)
+            except ProgramError:
+                continue
+        return None
+
+    def _remember(self, text: str) -> None:
+        if len(self._others) < _MAX_TRIES and _DEFINES.search(text):
+            self._others.append(text)
+
+    def _may_try(self, text: str) -> bool:
+        counted = len(text) if len(text) <= MAX_SOURCE_CHARACTERS else 0
+        if self._tries == _MAX_TRIES:
+            return False
+        if self._tries and self._characters + counted > _MAX_CHARACTERS_TRIED:
+            return False
+        self._tries += 1
+        self._characters += counted
+        return True
+
+
+def complete_part(reply: str) -> str:
+    r"""Return a reply that was cut off up to its last complete program, ``""`` if it has none.
+
+    A program is complete where its fence or its string is closed, or where other words follow.
+
+    Examples
+    --------
+    >>> complete_part("```python\ndef f(x):\n    return 1\n```\nThat is because the")
+    '```python\ndef f(x):\n    return 1\n```'
+    >>> complete_part("```python\ndef f(x):\n    return x.count(")
+    ''
+    """
+    text = _plain_text(reply[:MAX_REPLY_CHARACTERS])
+    end = 0
+    for block in fenced_blocks(text):
+        if block.closed and _DEFINES.search(text, block.start, block.end):
+            line_end = text.find("\n", block.end)
+            end = line_end if line_end >= 0 else len(text)
+    for key, value_end in _values(text, _CODE_KEY):
+        quote = key["quote"]
+        is_closed = text.startswith(quote, value_end)
+        if is_closed and _DEFINES.search(text, key.end(), value_end):
+            end = max(end, value_end + len(quote))
+    bare = [block for block in code_runs(text, end) if binds_entry_point(block[0]) and not block[2]]
+    return text[: bare[-1][1] if bare else end]
+
+
+def _plain_text(reply: str) -> str:
+    """Return a reply with one kind of line end, and thoughts in tags."""
+    text = reply.replace("\r\n", "\n").replace("\r", "\n")
+    return _CHANNEL.sub(r"<think>\g<thoughts></think>", text) if "<|channel|>" in text else text
+
+
+def _spoiled(text: str) -> Iterator[str]:
+    """Yield what may be a program in a text that was spoiled, or is not marked as one."""
+    readings = [text, *mended(text)]
+    for reading in readings[1:]:
+        yield from _marked(reading)
+    for reading in readings:
+        yield from _code_values(reading, OTHER_KEY)
+        yield from line_lists(reading)
+        for block in code_blocks(reading):
             yield _dedented(block)
 
 
-def _marked(reply: str) -> Iterator[str]:
+def _marked(text: str) -> Iterator[str]:
     """Yield what is marked as a program, by a key or a fence, and the text as a whole."""
-    said = _without_thoughts(reply)
-    for text in (said, reply) if said != reply else (reply,):
-        readings = [text]
-        if _ESCAPED_KEY.search(text):  # a JSON object written as a string
-            readings.append(_unescape(text))
-        for reading in readings:
-            yield from _code_values(reading, _CODE_KEY)
-        yield from _fenced(text)
+    readings = [text]
+    if _ESCAPED_KEY.search(text):  # a JSON object written as a string
+        readings.append(_unescape(text))
+    for reading in readings:
+        yield from _code_values(reading, _CODE_KEY)
+    yield from map(_dedented, block_readings(text))
 
 
 def _without_thoughts(reply: str) -> str:
@@ -150,28 +270,34 @@ def _without_thoughts(reply: str) -> str:
     thinking = False
     position = 0
     for tag in _THINKING.finditer(reply):
-        if tag[1]:
+        closes = any(tag.groups())
+        if closes:
             if not thinking:  # the opening tag stood in the prompt
                 said.clear()
         elif not thinking:
             said.append(reply[position : tag.start()])
-        thinking = not tag[1]
+        thinking = not closes
         position = tag.end()
     if not thinking:
         said.append(reply[position:])
     return "\n".join(said)
 
 
-def _code_values(text: str, pattern: re.Pattern[str]) -> Iterator[str]:
-    """Yield the readings of every value of a key, ``"code"`` as a rule, the last value first."""
-    values: list[tuple[re.Match[str], int]] = []
+def _values(text: str, pattern: re.Pattern[str]) -> list[tuple[re.Match[str], int]]:
+    """Return the last values of a key, each with where its string ends."""
+    values: deque[tuple[re.Match[str], int]] = deque(maxlen=_MAX_VALUES)
     key = pattern.search(text)
     while key:
         end = _string_end(text, key.end(), key["quote"])
         values.append((key, end))
         key = pattern.search(text, end)
+    return list(values)
+
+
+def _code_values(text: str, pattern: re.Pattern[str]) -> Iterator[str]:
+    """Yield the readings of the values of a key, ``"code"`` as a rule, the last value first."""
     following = len(text)
-    for key, end in reversed(values):
+    for key, end in reversed(_values(text, pattern)):
         yield from _readings(text[key.end() : end])
         # A quote the model forgot to escape ended the string early: read on to a likelier end.
         closing = _STRING_END[key["quote"][0]].finditer(text, end, following)
@@ -202,7 +328,7 @@ def _readings(body: str) -> Iterator[str]:
     for text in (unquoted, unescaped) if is_raw else (unescaped, unquoted, twice):
         yield _dedented(text)
         if "```" in text:
-            yield from _fenced(text)
+            yield from map(_dedented, block_readings(text))
 
 
 def _unescape(body: str) -> str:
@@ -217,17 +343,8 @@ def _unescape(body: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
-def _fenced(text: str) -> Iterator[str]:
-    """Yield what stands between fences, the last block first; all of it where there are none.
-
-    Blocks and what stands between them are not told apart: prose does not compile.
-    """
-    for fence in (_FENCE_LINE, _FENCE):
-        for part in reversed(fence.split(text)):
-            yield _dedented(part)
-
-
 def _dedented(text: str) -> str:
-    header = _HEADER.match(text)  # what a chat window shows above a block
+    # What a chat window shows above a block, or a model before code in one line.
+    header = _HEADER.match(text) or _LANGUAGE.match(text)
     text = text[header.end() if header else 0 :].strip("\n")
     return textwrap.dedent(text) if text[:1] in {" ", "\t"} else text

@@ -217,14 +217,14 @@ def handed_in(reply: str, train: Examples, classes: Classes) -> str:
     'a'
     """
     try:
-        read_program(reply)
+        read_program(reply, any_name=False)
     except ProgramError as error:
         no_program = error
     else:
         return reply
     ending = _ENDING.format(data_name=DATA_NAME, rows=_written(train, classes))
     try:
-        return read_program(reply, mention=_DEFINES_FIT, ending=ending).source
+        return read_program(reply, mention=_DEFINES_FIT, ending=ending, any_name=False).source
     except ProgramError as no_model:
         if not str(no_model).endswith(NOTHING_DEFINED):
             raise

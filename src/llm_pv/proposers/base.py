@@ -68,6 +68,8 @@ class Proposal:
         Whether this is offered for want of a rule: the best there is, not an explanation.
     rivals
         Other programs that fit as well, where the proposer has looked for them.
+    redacted
+        Whether pieces of the API key stood in the reply, which are taken out.
     """
 
     text: str
@@ -82,6 +84,7 @@ class Proposal:
     failure: str = ""
     fallback: bool = False
     rivals: tuple[Rival, ...] = ()
+    redacted: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from llm_pv.errors import BudgetError, ModelError, ProgramError
+from llm_pv.errors import BudgetError, CredentialError, ModelError, ProgramError
 from llm_pv.models.base import Asked, LanguageModel, Message, ToolAnswer, ToolCall, ToolOffer, Usage
 from llm_pv.models.base import Turn as ModelTurn
 from llm_pv.programs.replies import read_program
 from llm_pv.proposers.base import Context, Mistake, Proposal
+from llm_pv.proposers.endings import ending_of, holds_program
 from llm_pv.proposers.prompt import no_program_message
 from llm_pv.proposers.spending import Amount, Purse, Reservation
 from llm_pv.proposers.turns import (
@@ -76,7 +77,14 @@ class Dialogue:
     most_seconds: float | None = None
 
     def ask(
-        self, conversation: int, number: int, messages: Sequence[Message], seed: int, samples: int
+        self,
+        conversation: int,
+        number: int,
+        messages: Sequence[Message],
+        seed: int,
+        samples: int,
+        *,
+        forbid_tool: bool = False,
     ) -> ModelTurn:
         """Return the next turn of a conversation, from the disk if it is there.
 
@@ -107,7 +115,9 @@ class Dialogue:
             with span("llm_pv.turn", conversation=conversation, turn=number):
                 turns = self.model.answer(
                     messages,
-                    tool=self.tool,
+                    tool=replace(self.tool, forbidden=True)
+                    if self.tool and forbid_tool
+                    else self.tool,
                     samples=samples,
                     seed=seed,
                     within=self.purse.seconds_left(),
@@ -204,10 +214,16 @@ class Conversation:
     def _reply(self, refinement: int) -> Proposal:
         """Let the model use its tool until it says something without it."""
         turns: list[ModelTurn] = []
-        seconds, failure = 0.0, ""
+        seconds, warned = 0.0, ""
         self._calls, self._told_to_end = 0, ""
-        while True:
-            turn = self._ask()
+        while not warned:
+            try:
+                turn = self._ask()
+            except (ModelError, BudgetError) as error:
+                is_stopped = self._dialogue.cancelled.is_set()
+                if is_stopped or isinstance(error, CredentialError) or not holds_program(turns):
+                    raise
+                break  # what was said before was paid for
             turns.append(turn)
             seconds += turn.seconds
             if not turn.calls:
@@ -215,11 +231,9 @@ class Conversation:
             warned = self._told_to_end
             # Every call is answered, the last ones too: a conversation that goes on needs that.
             seconds += self._answer_calls(turn, seconds)
-            if warned:
-                failure = f"still asked for the tool after {warned}"
-                break
+        ending = ending_of(turns, warned)
         return Proposal(
-            text=turn.text,
+            text=ending.text,
             seconds=seconds,
             cost_usd=_sum_costs(turns),
             prompt_digest=self._dialogue.digest,
@@ -227,7 +241,8 @@ class Conversation:
             usage=_sum_usage(turns),
             tool_calls=min(self._calls, self._dialogue.most_calls)
             + sum(turn.hosted_calls for turn in turns),
-            failure=failure or _failure(turn),
+            failure=ending.failure,
+            redacted=ending.redacted,
         )
 
     def _ask(self) -> ModelTurn:
@@ -237,6 +252,7 @@ class Conversation:
             self._messages,
             self._seed,
             self._samples if self.turns == 0 else 1,
+            forbid_tool=bool(self._told_to_end),
         )
         self.turns += 1
         self._messages.append(turn)
@@ -291,6 +307,8 @@ class Conversation:
         """Say what is wrong with a program on the training rows, None if nothing is."""
         if proposal.failure:
             return no_program_message(proposal.failure)
+        if proposal.redacted:
+            return None  # a program without pieces of the key is another one, which is not run
         try:
             program = read_program(proposal.text)
         except ProgramError as error:
@@ -300,15 +318,6 @@ class Conversation:
         return self._dialogue.refinement_message(mistakes) if mistakes else None
 
 
-def _failure(turn: ModelTurn) -> str:
-    """Say what a last turn suffered from."""
-    if turn.finish == "length":
-        return f"the reply was cut off after {turn.usage.output_tokens:,} tokens"
-    if turn.finish == "refused":
-        return "the model refused to answer"
-    if turn.finish == "error":
-        return "the reply broke off"
-    return "" if turn.text.strip() else "the reply was empty"
 
 
 def _sum_usage(turns: Sequence[ModelTurn]) -> Usage:

@@ -51,7 +51,7 @@ class Lane:
         CredentialError
             If the key is refused.
         ModelError, BudgetError
-            If no attempt came to a reply, or the model refuses what all of them begin with.
+            If no attempt came to a reply.
         """
         threading.Thread(target=self._begin_attempts, daemon=True).start()
         known = self._context.origins
@@ -81,10 +81,9 @@ class Lane:
         finally:
             self._halted.set()
             self._context.admission.close()
-        if refusal is not None:
-            raise refusal
-        if obstacle is not None and not answered:
-            raise obstacle
+        first = refusal or obstacle
+        if first is not None and not answered:
+            raise first
 
     def _begin_attempts(self) -> None:
         """Begin attempts in order, each when it is admitted, until none is wanted."""

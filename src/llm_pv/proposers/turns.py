@@ -92,6 +92,7 @@ def turn_record(
         "hosted_calls": turn.hosted_calls,
         "server_model": turn.model,
         "raw": dict(turn.raw),
+        "redacted": turn.redacted,
     }
 
 
@@ -252,4 +253,5 @@ def _turn_of(record: Mapping[str, Any]) -> Turn:
         hosted_calls=record["hosted_calls"],
         model=record["server_model"],
         raw=record["raw"],
+        redacted=record.get("redacted", False),
     )

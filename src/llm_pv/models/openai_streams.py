@@ -1,0 +1,144 @@
+"""Chat completions that came as a stream of chunks, put together."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_TEXTS = ("content", "text", "refusal", "reasoning_content", "reasoning", "thinking")
+_LISTS = ("reasoning_details", "thinking_blocks")
+
+
+def joined_chunks(values: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the chat completion that chunks are pieces of; a whole one is returned as it is.
+
+    Examples
+    --------
+    >>> pieces = [{"choices": [{"delta": {"content": text}}]} for text in ("de", "f")]
+    >>> joined_chunks(pieces)["choices"]
+    [{'message': {'content': 'def'}}]
+    """
+    first = values[0]
+    if len(values) == 1 and not _has_delta(first):
+        return first
+    whole: dict[str, Any] = {}
+    choices: dict[int, _Choice] = {}
+    for chunk in values:
+        for name in ("id", "model", "created", "usage", "service_tier", "error"):
+            if chunk.get(name):
+                whole[name] = chunk[name]
+        for position, piece in enumerate(_dicts(chunk.get("choices"))):
+            index = piece.get("index")
+            place = index if isinstance(index, int) else position
+            choices.setdefault(place, _Choice()).add(piece)
+    if choices:
+        whole["choices"] = [choices[place].whole() for place in sorted(choices)]
+    return whole
+
+
+def _has_delta(value: Mapping[str, Any]) -> bool:
+    return any("delta" in choice for choice in _dicts(value.get("choices")))
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    entries = value if isinstance(value, list) else [value]
+    return [entry for entry in entries if isinstance(entry, dict)]
+
+
+class _Choice:
+    """One choice, growing; texts are kept in pieces so that the work stays linear."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, list[str]] = {}
+        self._lists: dict[str, list[Any]] = {}
+        self._calls: list[_Call] = []
+        self._latest: dict[int | None, _Call] = {}
+        self._function: _Call | None = None
+        self._message: dict[str, Any] | None = None
+        self._others: dict[str, Any] = {}
+
+    def add(self, piece: Mapping[str, Any]) -> None:
+        for name in ("finish_reason", "error"):
+            if piece.get(name):
+                self._others[name] = piece[name]
+        for entry in _dicts(piece.get("logprobs")):
+            self._lists.setdefault("logprobs", []).extend(_dicts(entry.get("content")))
+        message = piece.get("message")
+        if isinstance(message, dict) and any(message.get(name) for name in _TEXTS):
+            self._message = message  # the whole, which some servers send at the end
+        delta = piece.get("delta")
+        if isinstance(piece.get("text"), str):
+            delta = {"content": piece["text"]}
+        if isinstance(delta, dict):
+            self._add_delta(delta)
+
+    def _add_delta(self, delta: Mapping[str, Any]) -> None:
+        for name in _TEXTS:
+            value = delta.get(name)
+            if isinstance(value, str):
+                self._texts.setdefault(name, []).append(value)
+            elif value:
+                self._lists.setdefault(name, []).extend(_dicts(value))
+        for name in _LISTS:
+            self._lists.setdefault(name, []).extend(_dicts(delta.get(name)))
+        for piece in _dicts(delta.get("tool_calls")):
+            self._call_of(piece).add(piece)
+        if isinstance(delta.get("function_call"), dict):
+            self._function = self._function or _Call()
+            self._function.add({"function": delta["function_call"]})
+
+    def _call_of(self, piece: Mapping[str, Any]) -> "_Call":
+        """Return the call that a piece continues, or a new one."""
+        own, index = piece.get("id"), piece.get("index")
+        place = index if isinstance(index, int) else None
+        call = self._latest.get(place)
+        if call is None or (own and call.id and own != call.id):
+            call = _Call()
+            self._calls.append(call)
+        self._latest[place] = self._latest[None] = call
+        return call
+
+    def whole(self) -> dict[str, Any]:
+        """Return the choice of all its pieces."""
+        logprobs = self._lists.pop("logprobs", [])
+        message: dict[str, Any] = dict(self._message or {})
+        if not message:
+            message = {name: parts for name, parts in self._lists.items() if parts}
+            for name, texts in self._texts.items():
+                message.setdefault(name, "".join(texts))
+            if "content" not in message and "text" in message:
+                message["content"] = message.pop("text")
+        if self._calls and not message.get("tool_calls"):
+            message["tool_calls"] = [call.whole() for call in self._calls]
+        if self._function:
+            message.setdefault("function_call", self._function.whole()["function"])
+        told = {"logprobs": {"content": logprobs}} if logprobs else {}
+        return {"message": message, **self._others, **told}
+
+
+class _Call:
+    """One tool call, growing."""
+
+    def __init__(self) -> None:
+        self.id: Any = None
+        self._entry: dict[str, Any] = {}
+        self._name: Any = None
+        self._arguments: list[str] = []
+        self._object: Any = None
+
+    def add(self, piece: Mapping[str, Any]) -> None:
+        self.id = self.id or piece.get("id")
+        if piece.get("extra_content"):
+            self._entry["extra_content"] = piece["extra_content"]
+        function = piece.get("function")
+        if not isinstance(function, dict):
+            return
+        self._name = self._name or function.get("name")
+        arguments = function.get("arguments")
+        if isinstance(arguments, str):
+            self._arguments.append(arguments)
+        elif arguments is not None:
+            self._object = arguments
+
+    def whole(self) -> dict[str, Any]:
+        arguments = "".join(self._arguments) or self._object
+        function = {"name": self._name, "arguments": arguments}
+        return {"id": self.id, **self._entry, "function": function}

@@ -1,0 +1,114 @@
+"""From the bytes of a reply to JSON values: plain JSON, event streams, and packed bodies."""
+
+import json
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+from llm_pv.errors import ModelError
+
+UNPACKED = frozenset({"gzip", "x-gzip", "deflate"})
+"""Content encodings that are undone here although none was asked for."""
+
+_PIECE = 65_536
+_MOST_DIGITS = 18
+
+
+class UnreadableReplyError(ModelError):
+    """Raised for a body that holds no reply; the same request may well be answered next time.
+
+    Servers and what stands before them send such pages while they start, stop or are overloaded.
+
+    Parameters
+    ----------
+    message
+        What is wrong with it.
+    told
+        What `ModelError` takes besides.
+    """
+
+    def __init__(self, message: str, **told: Any) -> None:
+        super().__init__(message, **({"passing": True, "maybe_paid": True} | told))
+
+
+def json_values(body: bytes) -> list[Any]:
+    r"""Return the JSON values in a body: one of a plain reply, one per event of a stream.
+
+    A byte order mark, line breaks within strings, numbers of any size, and whatever follows the
+    last value are tolerated. Events are known by their form, whatever the content type says.
+
+    Raises
+    ------
+    UnreadableReplyError
+        If there is none.
+
+    Examples
+    --------
+    >>> json_values(b'\xef\xbb\xbf{"a": NaN}\n<!-- proxy -->')
+    [{'a': nan}]
+    >>> json_values(b': comment\n\ndata: {"a": 1}\n\ndata: {"a": 2}\n\ndata: [DONE]\n\n')
+    [{'a': 1}, {'a': 2}]
+    """
+    wide = body.startswith((b"\xff\xfe", b"\xfe\xff"))
+    text = body.decode("utf-16" if wide else "utf-8-sig", "replace").strip()
+    values = _events(text) if text.startswith(_EVENT_STARTS) else _plain(text)
+    if not values:
+        raise UnreadableReplyError("a reply that cannot be read: it is no JSON")
+    return values
+
+
+def unpacked(chunk: bytes, decoder: "zlib._Decompress") -> Iterator[bytes]:
+    """Yield what a chunk of a packed body unfolds to, in pieces of bounded size.
+
+    Raises
+    ------
+    UnreadableReplyError
+        If the body is not packed as it says.
+    """
+    try:
+        while chunk:
+            yield decoder.decompress(chunk, _PIECE)
+            chunk = decoder.unconsumed_tail
+    except zlib.error as error:
+        raise UnreadableReplyError("a packed reply that cannot be unpacked") from error
+
+
+def _number(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
+
+
+_EVENT_STARTS = ("data:", ":", "event:", "id:", "retry:")
+_DECODER = json.JSONDecoder(strict=False, parse_int=_number)
+
+
+def _plain(text: str) -> list[Any]:
+    """Return the values of a body of one value, or of one a line."""
+    values: list[Any] = []
+    position = 0
+    while not values or text.startswith("{", position):
+        try:
+            value, position = _DECODER.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            break
+        values.append(value)
+        while text[position : position + 1].isspace():
+            position += 1
+    return values
+
+
+def _events(text: str) -> list[Any]:
+    """Return the values of a stream of events; what is none of them is skipped."""
+    values: list[Any] = []
+    pending: list[str] = []
+    for line in [*text.splitlines(), ""]:
+        if not line.strip():
+            if pending:  # one value over several lines
+                values += _plain("\n".join(pending))
+            pending = []
+        elif line.startswith("data:"):
+            data = line.removeprefix("data:").strip()
+            value = [] if pending else _plain(data)
+            values += value
+            if not value and data != "[DONE]":
+                pending.append(data)
+    return values

@@ -1,0 +1,97 @@
+"""Fenced blocks in a reply, as Markdown has them and as models write them."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_FENCE_LINE = re.compile(r"^[ \t]*+(?P<mark>`{3,}|~{3,})(?P<info>[^\n]*+)$", re.MULTILINE)
+_FENCE = re.compile(r"`{3,}(?:[\w+-]++[ \t]*+(?=\n))?")
+_TRIPLE_QUOTES = ('"""', "'''")
+_MOST_LATER_ENDS = 20
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block.
+
+    Parameters
+    ----------
+    start, end
+        Where its content begins and ends in the text.
+    closed
+        Whether a fence closes it; the last block may run to the end of the text.
+    """
+
+    start: int
+    end: int
+    closed: bool
+
+
+def fenced_blocks(text: str) -> list[Block]:
+    r"""Return the fenced blocks of a text in their order, by the rules of Markdown.
+
+    A fence is closed by one of the same character, at least as long, with nothing behind it; so a
+    block between four backticks may hold one between three.
+
+    Examples
+    --------
+    >>> text = "So:\n````python\na\n```\nb\n```\n````\nDone."
+    >>> [text[block.start : block.end] for block in fenced_blocks(text)]
+    ['a\n```\nb\n```\n']
+    """
+    blocks: list[Block] = []
+    opened: re.Match[str] | None = None
+    for fence in _FENCE_LINE.finditer(text):
+        if opened is None:
+            opened = fence
+        elif _closes(fence, opened):
+            blocks.append(Block(min(opened.end() + 1, fence.start()), fence.start(), closed=True))
+            opened = None
+    if opened is not None:
+        blocks.append(Block(min(opened.end() + 1, len(text)), len(text), closed=False))
+    return blocks
+
+
+def block_readings(text: str) -> Iterator[str]:
+    """Yield what fences may mean, likeliest first, the last block first.
+
+    First the blocks; one that ends within a string of three quotes, as in a docstring with an
+    example between fences, goes on to a later fence. Then whatever lies between two fences, blocks
+    and what is between them not told apart: prose does not compile.
+    """
+    ends: list[int] | None = None
+    for block in reversed(fenced_blocks(text)):
+        yield text[block.start : block.end]
+        if block.closed and _open_string(text[block.start : block.end]):
+            ends = [match.start() for match in _FENCE_LINE.finditer(text)] if ends is None else ends
+            yield from _longer(text, block, ends)
+    for fence in (_FENCE_LINE, _FENCE):
+        yield from reversed(_split(fence, text))
+
+
+def _closes(fence: re.Match[str], opened: re.Match[str]) -> bool:
+    return fence["mark"].startswith(opened["mark"]) and not fence["info"].strip()
+
+
+def _longer(text: str, block: Block, ends: list[int]) -> Iterator[str]:
+    """Yield the shortest longer reading of a block that ends outside of every string."""
+    first = bisect_right(ends, block.end)
+    for end in ends[first : first + _MOST_LATER_ENDS]:
+        if not _open_string(text[block.start : end]):
+            yield text[block.start : end]
+            return
+
+
+def _open_string(code: str) -> bool:
+    """Tell whether code ends within a string of three quotes, as its quotes are counted."""
+    return any(code.count(quotes) % 2 for quotes in _TRIPLE_QUOTES)
+
+
+def _split(fence: re.Pattern[str], text: str) -> list[str]:
+    parts: list[str] = []
+    position = 0
+    for match in fence.finditer(text):
+        parts.append(text[position : match.start()])
+        position = match.end()
+    return [*parts, text[position:]]
