@@ -200,6 +200,59 @@ def test_no_error_text_holds_a_key(key: str, before: str, after: str) -> None:
     assert key not in Redactor(key).reply(f"{before}{key}{after}")
 
 
+KEY = "sk-0123456789abcdefghij"
+
+
+def test_six_characters_of_a_key_in_a_row_are_taken_out_and_five_are_not() -> None:
+    redact = Redactor(KEY)
+    assert redact("it ends with efghij, or so") == "it ends with [redacted] or so"
+    assert redact("it ends with fghij, or so") == "it ends with fghij, or so"
+    assert redact.reply("x == 'efghij'") == "x == '[redacted]'"
+    assert redact.reply("x == 'fghij'") == "x == 'fghij'"
+    assert redact.reply("sk-0123 and 56789a") == "[redacted] and [redacted]"
+    assert (
+        redact.reply("a = ['sk-012', '3456', 'x0123456x']")
+        == "a = ['[redacted]', '3456', 'x[redacted]x']"
+    )
+
+
+def test_fragments_of_what_was_sent_are_left_in_replies_but_never_the_whole_key() -> None:
+    redact = Redactor(KEY)
+    assert redact.reply("x == '012345'", ["0123456 -> 1"]) == "x == '012345'"
+    assert redact.reply("x == '01234567'", ["0123456 -> 1"]) == "x == '01[redacted]'"
+    assert redact.reply(f"x == '{KEY}'", [KEY]) == "x == '[redacted]'"
+
+
+def test_a_key_of_fifteen_characters_is_taken_out_of_replies_as_a_whole_alone() -> None:
+    redact = Redactor(KEY[:15])
+    assert redact.reply(f"{KEY[:15]} 0123456789ab") == "[redacted] 0123456789ab"
+    assert Redactor(KEY[:16]).reply("56789a") == "[redacted]"
+    assert redact("no 012345 here") == "no [redacted] here"
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "x",
+        "EMPTY",
+        "none",
+        "test",
+        "ollama",
+        "1234567",
+        "lm-studio",
+        "sk-no-key-required",
+        "not-needed",
+        "your-api-key",
+    ],
+)
+def test_a_word_that_is_no_secret_is_left_everywhere(word: str) -> None:
+    text = f"def f({word}): return {word}"
+    redact = Redactor(word)
+    assert redact(text) == redact.reply(text) == text
+    assert redact.everything({word: [word]}) == {word: [word]}
+    assert redact.has_key
+
+
 @given(st.text(max_size=200))
 def test_without_a_key_nothing_is_changed(text: str) -> None:
     assert Redactor(None)(text) == Redactor(None).reply(text) == text

@@ -12,7 +12,7 @@ from llm_pv.programs.program import ENTRY_POINT
 
 _ASYNC = re.compile(r"^([ \t]*+)async[ \t]++(?=def\b|for\b|with\b)", re.MULTILINE)
 _AWAIT = re.compile(r"\bawait[ \t]++(?=[\w(\[{])")
-_LAMBDA = re.compile(r"\(?lambda\b[^\n]*+(?:\n[ \t][^\n]*+)*+\n*\Z")
+_LAMBDA = re.compile(r"\(*+lambda\b")
 _TOP = re.compile(
     r"^(?:def[ \t]++(?P<function>\w++)[ \t]*+\((?P<parameters>[^)]*+)"
     r"|class[ \t]++(?P<holder>\w++)"

@@ -14,7 +14,10 @@ from functools import partial
 
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#[0-9]{1,6}|#x[0-9a-fA-F]{1,6});")
 _TAG = re.compile(r"</?(?:pre|code|answer|program|python|output|final|p|div|span|br)\b[^<>\n]*>")
-_CONTROL_TOKEN = re.compile(r"<\|[a-z_]{1,20}\|>")
+_CONTROL_TOKEN = re.compile(
+    r"<\|(?:start|im_start|start_header_id)\|>(?:assistant|model)?|<\|channel\|>(?:final)?"
+    r"|<\|[a-z_]{1,20}\|>"
+)
 _LINE_PREFIX = re.compile(r"^(?:[ \t]*(?:>>>|\.\.\.)(?: |$)|(?:> ?)+)", re.MULTILINE)
 _LINE_NUMBER = re.compile(r"^[ \t]*+\d{1,4}(?:[ \t]*+[:|.)])?(?:[ \t]|$)", re.MULTILINE)
 _ADDED = re.compile(r"^\+", re.MULTILINE)
@@ -40,7 +43,7 @@ _MOST_LISTS = 5
 
 _CODE_LINE = re.compile(
     r"[ \t]|\s*$|[#@)\]}\"']|"
-    r"(?:def|class|import|from|if|elif|else|for|while|try|except|finally|with|return|global|assert)"
+    r"(?:def|class|async|lambda|import|from|if|elif|else|for|while|try|except|finally|with|return|global|assert)"
     r"\b|[A-Za-z_]\w*+(?:\[[^\]\n]*+\]|\.\w++)*+[ \t]*+(?:\*\*|//|>>|<<|[-+*/%|&^])?=(?!=)"
 )
 _FUNCTION = re.compile(r"^def f\b[^\n]*+(?:\n(?:[ \t][^\n]*+|[ \t]*+(?=\n)))*+", re.MULTILINE)

@@ -170,8 +170,10 @@ class _Search:
             if not self._mention.search(text):
                 self._remember(text)
                 continue
-            if not self._may_try(text):
-                return None
+            if self._tries == _MAX_TRIES:
+                break
+            if not self._fits(text):
+                continue
             try:
                 return parse_here(text + self._ending)
             except ProgramError as error:
@@ -184,11 +186,9 @@ class _Search:
         """Return the first program among what was passed over, under another name than ``f``."""
         others, self._others = self._others, []
         for text in (adapted for other in others for adapted in with_entry_point(other)):
-            if text in self._seen:
+            if text in self._seen or self._tries == _MAX_TRIES or not self._fits(text):
                 continue
             self._seen.add(text)
-            if not self._may_try(text):
-                return None
             try:
                 return parse_here(text)
             except ProgramError:
@@ -199,10 +199,9 @@ class _Search:
         if len(self._others) < _MAX_TRIES and _DEFINES.search(text):
             self._others.append(text)
 
-    def _may_try(self, text: str) -> bool:
+    def _fits(self, text: str) -> bool:
+        """Count a try, unless the characters of all tries would be too many."""
         counted = len(text) if len(text) <= MAX_SOURCE_CHARACTERS else 0
-        if self._tries == _MAX_TRIES:
-            return False
         if self._tries and self._characters + counted > _MAX_CHARACTERS_TRIED:
             return False
         self._tries += 1

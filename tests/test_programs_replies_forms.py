@@ -1,0 +1,205 @@
+"""Replies whose program has another entry point, an odd fence, thoughts around it, or no end."""
+
+import pytest
+
+from llm_pv.errors import ProgramError
+from llm_pv.programs.entry_points import with_entry_point
+from llm_pv.programs.replies import complete_part, find_program, read_program
+
+RULE = "def f(x):\n    return x.count('1') % 2\n"
+DECOY = "def f(x):\n    return 0\n"
+
+
+def answer(reply: str, x: object = "0111") -> object:
+    """Return what the program in a reply answers to an input; these programs are our own."""
+    names: dict[str, object] = {}
+    exec(read_program(reply).source, names)
+    f = names["f"]
+    assert callable(f)
+    return f(x)
+
+
+OTHER_ENTRY_POINTS = {
+    "a sole function": "def classify(x):\n    return x.count('1') % 2",
+    "a function with a type": "def parity(word: str) -> int:\n    return word.count('1') % 2",
+    "the last of several": (
+        "def ones(x):\n    return x.count('1')\n\ndef answer(x):\n    return ones(x) % 2"
+    ),
+    "the last that takes an input": (
+        "def parity(x):\n    return x.count('1') % 2\n\ndef main():\n    print(parity('1'))"
+    ),
+    "a test behind it": (
+        "def parity(x):\n    return x.count('1') % 2\n\ndef test_parity(x):\n    assert parity(x)"
+    ),
+    "a class": "class Solution:\n    def f(self, x):\n        return x.count('1') % 2",
+    "a class with another method": (
+        "class Solution:\n    def __init__(self):\n        self.k = 2\n\n"
+        "    def solve(self, x):\n        return x.count('1') % self.k"
+    ),
+    "a static method": (
+        "class Rule:\n    @staticmethod\n    def f(x):\n        return x.count('1') % 2\n\n"
+        "    @classmethod\n    def name(cls):\n        return 'parity'"
+    ),
+    "an object that is called": (
+        "class Rule:\n    def __call__(self, x):\n        return x.count('1') % 2"
+    ),
+    "an async function": "async def f(x):\n    return x.count('1') % 2",
+    "async functions": (
+        "async def ones(x):\n    return x.count('1')\n\n"
+        "async def f(x):\n    return (await ones(x)) % 2"
+    ),
+    "a lambda with a name": "parity = lambda x: x.count('1') % 2",
+    "a lambda without one": "lambda x: x.count('1') % 2",
+    "a lambda over lines": "lambda x: (\n    x.count('1') % 2\n)",
+    "a lambda with our name": "f = lambda x: x.count('1') % 2",
+}
+
+
+@pytest.mark.parametrize("form", OTHER_ENTRY_POINTS)
+@pytest.mark.parametrize("wrapping", ["```python\n{}\n```", "The rule:\n\n{}\n", "{}"])
+def test_the_entry_point_is_found_in(form: str, wrapping: str) -> None:
+    assert answer(wrapping.format(OTHER_ENTRY_POINTS[form])) == 1
+
+
+def test_a_function_called_f_is_preferred_to_any_other() -> None:
+    assert answer(f"```python\n{RULE}```\nTested with\n```python\ndef check(x): pass\n```") == 1
+
+
+def test_a_draft_in_the_thoughts_is_no_better_than_an_answer_under_another_name() -> None:
+    assert answer(f"<think>{DECOY}</think>```python\ndef rule(x):\n    return 1\n```") == 1
+
+
+def test_no_name_is_given_to_what_takes_no_input_or_to_a_test() -> None:
+    for source in ("def g():\n    return 1\n", "def test_it(x):\n    pass\n", "x = 1\n"):
+        assert list(with_entry_point(source)) == []
+
+
+FENCES = {
+    "an inner fence flush left": (
+        'def f(x):\n    """Tell.\n```\nf("1")\n```\n    """\n    return x.count("1") % 2\n'
+    ),
+    "an inner fence that would be a program": (
+        'def f(x):\n    """Not\n```\nf = len\n```\n    """\n    return x.count("1") % 2\n'
+    ),
+    "two inner fences": (
+        "def f(x):\n    '''Tell.\n```\na\n```\nor\n```\nb\n```\n    '''\n"
+        "    return x.count('1') % 2\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FENCES)
+@pytest.mark.parametrize("fence", ["```", "````", "~~~"])
+def test_a_docstring_may_hold(form: str, fence: str) -> None:
+    assert answer(f"So:\n\n{fence}python\n{FENCES[form]}{fence}\n\nDone.") == 1
+
+
+MARKED = {
+    "four backticks around three": f"````markdown\n```python\n{RULE}```\n````",
+    "a short name": f"```py\n{RULE}```",
+    "a name with a number": f"```python3\n{RULE}```",
+    "a name in capitals": f"```Python\n{RULE}```",
+    "tildes": f"~~~\n{RULE}~~~",
+    "no closing fence": f"The rule:\n```python\n{RULE}",
+    "no opening fence": f"{RULE}```\nDone.",
+    "an unclosed draft": f"```python\n{DECOY}\nNo:\n\n```python\n{RULE}```",
+    "one line": "```python def f(x): return x.count('1') % 2```",
+    "an indented block": "- The rule:\n\n      ```python\n      {}      ```".format(
+        RULE.replace("\n", "\n      ", 1)
+    ),
+    "tabs": "```python\n" + RULE.replace("    ", "\t") + "```",
+    "Windows line ends": f"So:\r\n```python\r\n{RULE}```\r\n".replace("\n", "\r\n"),
+    "old line ends": f"So:\r```python\r{RULE}```\r".replace("\n", "\r"),
+    "unbreakable blanks": f"```python\n{RULE}```".replace(" ", "\u00a0"),
+    "smart quotes in the prose": f"It\u2019s \u201cparity\u201d of f:\n```python\n{RULE}```",
+    "lines of a diff": "```diff\n" + "".join(f"+{line}\n" for line in RULE.splitlines()) + "```",
+    "a change of a draft": (
+        "```diff\n--- a/f.py\n+++ b/f.py\n@@ -1,2 +1,2 @@\n def f(x):\n-    return 0\n"
+        "+    return x.count('1') % 2\n```"
+    ),
+    "bare lines of a diff": "".join(f"+{line}\n" for line in RULE.splitlines()),
+    "numbered lines": "```\n1  def f(x):\n2      return x.count('1') % 2\n```",
+    "lines numbered with bars": "1 | def f(x):\n2 |     return x.count('1') % 2",
+    "a channel": (
+        f"<|channel|>analysis<|message|>{DECOY}<|end|><|start|>assistant"
+        f"<|channel|>final<|message|>{RULE}<|return|>"
+    ),
+    "a JSON answer in a channel": (
+        '<|channel|>analysis<|message|>{"code": "f = len"}<|end|><|start|>assistant<|channel|>'
+        f"final<|message|>```python\n{RULE}```<|return|>"
+    ),
+}
+
+
+@pytest.mark.parametrize("form", MARKED)
+def test_a_program_is_read_from(form: str) -> None:
+    assert answer(MARKED[form]) == 1
+
+
+THOUGHTS = {
+    "an answer before them": f"```python\n{RULE}```\n<think>```python\n{DECOY}```</think>",
+    "an answer before thoughts that do not end": f"{RULE}\n<think>\n{DECOY}",
+    "a JSON decoy in them": (
+        f'<think>{{"code": "def f(x): return 0"}}</think>\n```python\n{RULE}```'
+    ),
+    "a JSON decoy in thoughts without a beginning": (
+        f'{{"code": "def f(x): return 0"}}</think>\n```python\n{RULE}```'
+    ),
+    "thoughts twice": f"<think>{DECOY}</think>{RULE}<think>{DECOY}</think>",
+    "thoughts of another name": f"<thought>```\n{DECOY}```</thought>\n{RULE}",
+    "thoughts in square brackets": f"[THINK]```\n{DECOY}```[/THINK]\n{RULE}",
+}
+
+
+@pytest.mark.parametrize("form", THOUGHTS)
+def test_what_is_said_counts_and_not_what_is_thought(form: str) -> None:
+    assert answer(THOUGHTS[form]) == 1
+
+
+def broken(number: int) -> str:
+    return f"```python\ndef f(x):\n    return ({number}\n```\n"
+
+
+def test_so_many_candidates_are_tried_and_no_more() -> None:
+    # Each block is one candidate, the last first; 40 are tried.
+    assert answer(f"```python\n{RULE}```\n" + "".join(map(broken, range(39)))) == 1
+    with pytest.raises(ProgramError, match="the reply holds no program"):
+        find_program(f"```python\n{RULE}```\n" + "".join(map(broken, range(40))))
+
+
+def long_block(number: int) -> str:
+    head = f"def f(x):\n    return ({number}"
+    return f"```python\n{head}{'1' * (49_000 - len(head) - 1)}\n```\n"
+
+
+def test_so_many_characters_are_tried_and_no_more() -> None:
+    # Five blocks of 49,000 and a rule of as many are 294,000, within 300,000; six are 343,000.
+    head, end = RULE.split("\n", 1)
+    padding = "x" * (49_000 - len(RULE) - len("    #\n"))
+    rule = f"```python\n{head}\n    #{padding}\n{end}```\n"
+    assert answer(rule + "".join(map(long_block, range(2, 7)))) == 1
+    with pytest.raises(ProgramError, match="the reply holds no program"):
+        find_program(rule + "".join(map(long_block, range(2, 8))))
+
+
+CODE = '"code": "def f(x): return 1"'
+CUT = {
+    "a closed block": (f"```python\n{RULE}```", "\nand so", f"```python\n{RULE}```"),
+    "a closed block and a piece of another": (
+        f"A\n```python\n{RULE}```\n",
+        "```python\ndef f(x):\n    return",
+        f"A\n```python\n{RULE}```",
+    ),
+    "a closed string": (f"{{{CODE}", ', "why": "', f"{{{CODE}"),
+    "bare code and words": (f"{RULE}\n", "That is", f"{RULE}\n"),
+    "an open block": (f"```python\n{RULE}", "", ""),
+    "an open string": (f"{{{CODE[:-1]}", "", ""),
+    "bare code": (RULE, "", ""),
+    "a closed block without a program": ("```\n0 1 0\n```\n", "So", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", CUT)
+def test_of_a_reply_that_was_cut_off_what_is_complete_is_kept(form: str) -> None:
+    kept, lost, expected = CUT[form]
+    assert complete_part(kept + lost) == expected
