@@ -318,8 +318,6 @@ class Conversation:
         return self._dialogue.refinement_message(mistakes) if mistakes else None
 
 
-
-
 def _sum_usage(turns: Sequence[ModelTurn]) -> Usage:
     return sum((turn.usage for turn in turns), Usage())
 
