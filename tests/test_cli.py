@@ -12,6 +12,7 @@ import pytest
 
 from llm_pv import __version__
 from llm_pv.cli.main import COMMANDS, INTERRUPTED, run
+from llm_pv.sandbox import Confinement
 from rows import ALWAYS_ONE, PARITY
 
 FIRST_HALF = "def f(x):\n    return x[:4].count('1') % 2\n"
@@ -464,3 +465,35 @@ def test_an_interrupted_command_and_a_reader_gone_away_end_quietly(
         capture_output=True, check=False, env={"PYTHONPATH": source, "PATH": "/usr/bin:/bin"},
     )  # fmt: skip
     assert result.stderr == b""
+
+
+def test_what_confined_the_programs_is_told_recorded_and_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = tmp_path / "rows.txt"
+    rows.write_text("".join(f"{n:05b} -> {n % 2}\n" for n in range(32)), "utf-8")
+    replies = tmp_path / "replies.txt"
+    replies.write_text("def f(x): return x[-1]", "utf-8")
+    asked = ["learn", str(rows), "--proposer", f"replay:{replies}", "--out", str(tmp_path / "run")]
+    asked.append("--allow-unconfined")
+    poor = Confinement("linux", ("rlimits",), {"seccomp": "not here"})
+    with monkeypatch.context() as poorer:
+        poorer.setattr("llm_pv.sandbox.linux.LinuxWorker.confinement", poor)
+        poorer.setattr("llm_pv.sandbox.crew._wasm_reason", lambda: "not installed")
+        assert run(asked) == 0
+    told = "programs run NOT sufficiently confined (active: rlimits; missing seccomp: not here)"
+    assert told in " ".join(capsys.readouterr().err.split())
+    (record,) = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))["confinement"]
+    assert record == {
+        "backend": "linux",
+        "sufficient": False,
+        "layers": ["rlimits"],
+        "missing": {"seccomp": "not here"},
+    }
+    page = (tmp_path / "run" / "report.html").read_text("utf-8")
+    assert "linux: NOT sufficient, rlimits (seccomp: not here)" in page
+    assert run(asked) == 0  # on a machine that confines, the second part is noted too
+    first, second = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))["confinement"]
+    assert first == record
+    assert second["sufficient"]
+    assert "programs run" not in capsys.readouterr().err

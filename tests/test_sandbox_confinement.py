@@ -135,3 +135,14 @@ def test_the_minimum_is_as_documented(
 
 def test_a_missing_layer_without_a_known_remedy_says_why_alone() -> None:
     assert remedy("rlimits", "not permitted") == "not permitted"
+
+
+def test_what_confines_less_or_otherwise_than_usual_is_told_and_nothing_else() -> None:
+    full = ("seccomp", "no_new_privs", "rlimits", "Landlock")
+    assert Confinement("linux", full, {"PID namespace": "not permitted"}).warning() == ""
+    assert Confinement("wasm", ("WebAssembly",)).warning() == ""
+    assert Confinement("that of each machine of the cluster").warning() == ""
+    assert Confinement("linux", ("rlimits",), {"seccomp": "no", "Landlock": "old"}).warning() == (
+        "programs run NOT sufficiently confined "
+        "(active: rlimits; missing seccomp: no; missing Landlock: old)"
+    )

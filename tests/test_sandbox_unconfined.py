@@ -107,7 +107,12 @@ def without_linux(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_elsewhere_webassembly_confines(without_linux: ModuleType) -> None:
     with Sandbox(workers=1) as sandbox:
-        assert sandbox.confinement == Confinement("wasm", ("WebAssembly",))
+        why = {"the Linux sandbox": "the Linux sandbox does not run on win32"}
+        assert sandbox.confinement == Confinement("wasm", ("WebAssembly",), why)
+        assert sandbox.confinement.warning() == (
+            "programs run confined by WebAssembly instead of the Linux sandbox (active: "
+            "WebAssembly; missing the Linux sandbox: the Linux sandbox does not run on win32)"
+        )
         assert sandbox.predict(PARITY, ["abc"]).predictions == ("3",)
 
 

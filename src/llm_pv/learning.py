@@ -266,7 +266,9 @@ def learn(
         if out is not None:
             configuration = _configuration(splits, proposer, plan, sandbox.limits, search.seed)
             configuration["target"] = target
-            run = stack.enter_context(RunDirectory(Path(out), configuration))
+            run = stack.enter_context(
+                RunDirectory(Path(out), configuration, sandbox.confinement.record())
+            )
             destination = Destination(run, cell)
             proposer.open(run.turns())
         if on_start is not None and (destination is None or not run.finished(cell)):

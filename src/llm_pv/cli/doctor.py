@@ -55,12 +55,7 @@ def examine() -> dict[str, Any]:
         "llm_pv": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "confinement": {
-            "backend": confinement.backend,
-            "sufficient": confinement.sufficient,
-            "layers": list(confinement.active),
-            "missing": dict(confinement.missing),
-        },
+        "confinement": confinement.record(),
         "extras": {
             extra: {name: _installed(name) for name in packages}
             for extra, packages in EXTRAS.items()

@@ -129,19 +129,25 @@ class SandboxOptions:
     def open(self) -> "Sandbox":
         """Return a running sandbox with these options; use it as a context manager.
 
+        What confines programs is told where that is less than, or other than, usual.
+
         Raises
         ------
         ConfinementError
             If code cannot be confined here and the options don't allow to go without.
         """
+        from llm_pv.cli.main import complain
         from llm_pv.sandbox import Sandbox
 
-        return Sandbox(
+        opened = Sandbox(
             self.limits(),
             workers=self.workers,
             allow_unconfined=self.allow_unconfined,
             backend=self.sandbox,
         )
+        if warning := opened.confinement.warning():
+            complain(f"{warning}; see llm-pv doctor")
+        return opened
 
 
 def parse_types(types: Sequence[str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ those of the runs, so the same runs give the same bytes.
 import base64
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from hashlib import sha256
 from importlib.resources import files
@@ -170,8 +170,33 @@ def _run(run: RunRecord) -> dict[str, Any]:
         "seeds": ", ".join(dict.fromkeys(trial.seed for trial in run.trials)),
         "versions": ", ".join(f"{name} {v}" for name, v in header.get("versions", {}).items()),
         "platform": str(header.get("platform", "")),
+        "confinement": confinement_text(header.get("confinement", ())),
         "configuration": json.dumps(header["configuration"], indent=2),
     }
+
+
+def confinement_text(records: Sequence[object]) -> str:
+    """Return which layers confined the programs of a run, on each machine it ran on.
+
+    Examples
+    --------
+    >>> confinement_text([{"backend": "wasm", "sufficient": True, "layers": ["WebAssembly"],
+    ...     "missing": {"the Linux sandbox": "Landlock is missing"}}])
+    'wasm: WebAssembly (the Linux sandbox: Landlock is missing)'
+    """
+    texts = []
+    for record in records:
+        if not isinstance(record, Mapping):
+            continue
+        layers = ", ".join(map(str, record.get("layers", ()))) or "no layer"
+        state = "" if record.get("sufficient", True) else "NOT sufficient, "
+        absent = record.get("missing")
+        absent = absent if isinstance(absent, dict) else {}
+        missing = "; ".join(f"{layer}: {why}" for layer, why in absent.items())
+        texts.append(
+            f"{record.get('backend', '')}: {state}{layers}" + (f" ({missing})" if missing else "")
+        )
+    return "; then ".join(texts)
 
 
 def command_line(words: Sequence[object]) -> str:

@@ -290,7 +290,7 @@ def _planned(header: Record) -> list[tuple[Cell, str]]:
 
 def _checked(header: Record, path: Path) -> Record:
     """Return the header if everything a page shows of it is of its kind."""
-    kinds = {"versions": dict, "command": list, "configuration": dict}
+    kinds = {"versions": dict, "command": list, "configuration": dict, "confinement": list}
     for name, kind in kinds.items():
         if not isinstance(header.get(name, kind()), kind):
             raise RunError(

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from llm_pv.report.comparison import Comparison, compare_methods, method_name
-from llm_pv.report.page import command_line
+from llm_pv.report.page import command_line, confinement_text
 from llm_pv.report.records import RunRecord, load_runs
 from llm_pv.report.tables import Table, comparison_table, methods_table
 from llm_pv.report.text import count, visible
@@ -251,12 +251,18 @@ def _provenance(runs: Sequence[RunRecord], occasion: Occasion) -> list[str]:
         for run in runs
     )
     platforms = dict.fromkeys(str(run.header.get("platform", "")) for run in runs)
+    confined = dict.fromkeys(confinement_text(run.header.get("confinement", ())) for run in runs)
     seeds = dict.fromkeys(trial.seed for run in runs for trial in run.trials)
     rows = [
         ("command", "; ".join(f"`{_cell(command)}`" for command in commands)),
         *([("the same from a clone", f"`{_cell(occasion.remake)}`")] if occasion.remake else []),
         ("runs begun", " to ".join(dict.fromkeys((created[0], created[-1])))),
         ("machine", f"{'; '.join(map(_cell, platforms))}, {count(occasion.cores, 'core')}"),
+        *(
+            [("programs confined by", "; ".join(map(_cell, filter(None, confined))))]
+            if any(confined)
+            else []
+        ),
         ("versions", "; ".join(map(_cell, versions))),
         ("seed", ", ".join(map(_cell, seeds))),
     ]

@@ -81,6 +81,9 @@ class RunDirectory:
     configuration
         Everything that decides the results, as plain JSON values. An existing run is resumed
         only if its own configuration is the same.
+    confinement
+        What confines the programs of the run, as plain JSON values (`Confinement.record`); None
+        for a run of no programs. A run that is resumed where this differs keeps both.
 
     Raises
     ------
@@ -97,8 +100,14 @@ class RunDirectory:
     False
     """
 
-    def __init__(self, path: Path, configuration: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        configuration: Mapping[str, Any],
+        confinement: Mapping[str, Any] | None = None,
+    ) -> None:
         self.path = path
+        self._confinement: list[Record] = [] if confinement is None else [dict(confinement)]
         # Through JSON, so that a fresh configuration equals one that was read back.
         self.configuration: Record = json.loads(json.dumps(configuration))
         try:
@@ -118,7 +127,7 @@ class RunDirectory:
         try:
             remove_leftovers(path)
             if (path / "run.json").exists():
-                self._check_same_run()
+                self._note_confinement(self._check_same_run())
             else:
                 self._write_run_json()
             self._replies = Journal(path / "replies.jsonl", sync=True)
@@ -302,7 +311,7 @@ class RunDirectory:
             record for records in self._known_attempts.values() for record in records
         )
 
-    def _check_same_run(self) -> None:
+    def _check_same_run(self) -> Record:
         record = read_run(self.path)
         old, new = record["configuration"], self.configuration
         if different := list(differences(old, new)):
@@ -310,6 +319,15 @@ class RunDirectory:
                 f"{self.path} holds another run: {'; '.join(different)}. "
                 "Give the same options to resume it, or another --out"
             )
+        return record
+
+    def _note_confinement(self, record: Record) -> None:
+        """Add what confines this part of a resumed run, if it is none of those so far."""
+        known = record.get("confinement")
+        known = known if isinstance(known, list) else []
+        if any(one not in known for one in self._confinement):
+            record["confinement"] = [*known, *self._confinement]
+            write_atomically(self.path / "run.json", json.dumps(record, indent=2) + "\n")
 
     def _write_run_json(self) -> None:
         record = {
@@ -317,6 +335,7 @@ class RunDirectory:
             "configuration": self.configuration,
             "versions": versions(),
             "platform": f"{sys.platform} {platform.machine()}",
+            **({"confinement": self._confinement} if self._confinement else {}),
             "command": sys.argv,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }

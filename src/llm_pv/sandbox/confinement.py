@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 _FILES = ("Landlock", "mount namespace")
 _NEEDED = ("seccomp", "no_new_privs", "rlimits")
@@ -63,6 +64,35 @@ class Confinement:
         state = "sufficient" if self.sufficient else "NOT sufficient"
         layers = ", ".join(self.active) or "no layer"
         return f"{self.backend}: {state} ({layers})"
+
+    def warning(self) -> str:
+        """Return a sentence for the user where this is not what the machine is expected to give.
+
+        Empty for a sufficient Linux sandbox, and for WebAssembly where that was asked for.
+
+        Examples
+        --------
+        >>> Confinement("unconfined", (), {"confinement": "it was asked to have none"}).warning()
+        'programs run unconfined (no layer active; missing confinement: it was asked to have none)'
+        """
+        if self.backend == "wasm" and self.missing:
+            how = "confined by WebAssembly instead of the Linux sandbox"
+        elif self.backend in {"linux", "unconfined"} and not self.sufficient:
+            how = "unconfined" if not self.active else "NOT sufficiently confined"
+        else:
+            return ""
+        active = f"active: {', '.join(self.active)}" if self.active else "no layer active"
+        missing = "; ".join(f"missing {layer}: {why}" for layer, why in self.missing.items())
+        return f"programs run {how} ({active}; {missing})"
+
+    def record(self) -> dict[str, Any]:
+        """Return this as plain JSON values, for ``run.json`` and the doctor."""
+        return {
+            "backend": self.backend,
+            "sufficient": self.sufficient,
+            "layers": list(self.active),
+            "missing": dict(self.missing),
+        }
 
 
 def remedy(layer: str, why: str) -> str:

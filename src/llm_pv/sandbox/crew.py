@@ -167,7 +167,8 @@ def _choose(
         if reason is None:
             make = import_module("llm_pv.sandbox.wasm").WasmWorker
             _close(lesser)
-            return make, make(), Confinement("wasm", ("WebAssembly",))
+            missing = {"the Linux sandbox": "; ".join(why)} if why else {}
+            return make, make(), Confinement("wasm", ("WebAssembly",), missing)
         why.append(f"WebAssembly: {reason}")
     if allow_unconfined and lesser is not None:
         return type(lesser), lesser, lesser.confinement

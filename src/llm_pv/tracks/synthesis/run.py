@@ -127,7 +127,11 @@ def run_grid(
         "request": request.record(),
     }
     at_once = min(concurrency, usable_cores())
-    with RunDirectory(out, configuration) as run, Workers(at_once) as workers:
+    confinement = sandbox.confinement.record()
+    with (
+        RunDirectory(out, configuration, confinement) as run,
+        Workers(at_once) as workers,
+    ):
         if proposer.interleaved:
             elsewhere = None
         if elsewhere is not None:
