@@ -148,6 +148,8 @@ class Turn:
         The whole turn in a form its model can go on from, as plain JSON values without secrets.
     redacted
         Whether pieces of the key stood in what it said, which are taken out.
+    notices
+        What the user should read, such as that a limit was lowered to what the server takes.
     """
 
     text: str
@@ -162,6 +164,7 @@ class Turn:
     model: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict)
     redacted: bool = False
+    notices: tuple[str, ...] = ()
 
 
 Message: TypeAlias = Asked | Turn | ToolAnswer

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import sys
 import threading
 import time
 import warnings
@@ -14,8 +15,10 @@ from urllib.parse import urlsplit
 
 from pydantic_ai import ModelMessage, ModelResponse, UsageExtractionFailedWarning
 from pydantic_ai.direct import model_request
+from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.batch import BatchRequest
+from pydantic_ai.models.openai import OpenAIChatModel
 
 from llm_pv.errors import BudgetError, ConfigurationError, CredentialError, ModelError
 from llm_pv.models.base import (
@@ -34,11 +37,13 @@ from llm_pv.models.connection import CapturedRequest, Connection, Watch, watched
 from llm_pv.models.conversation import to_messages, to_parameters
 from llm_pv.models.credentials import Redactor
 from llm_pv.models.endpoint import Endpoint
+from llm_pv.models.refusals import LIMIT_NAMES, Refusal, ToolRefusedError, refusal_of
 from llm_pv.models.retrying import (
     Backoff,
     call_with_retries,
     doubtful,
     explanation,
+    passes,
     translate,
 )
 from llm_pv.models.tokens import estimate_tokens
@@ -53,6 +58,13 @@ if TYPE_CHECKING:
 warnings.filterwarnings("ignore", category=UsageExtractionFailedWarning)
 
 _ABOUT_SAMPLES = re.compile(r"\bn\b|choice|completions|samples|candidates")
+ADAPTABLE = (400, 413, 422, 500, 501)
+"""Statuses with which servers say that they cannot do what was asked."""
+
+MOST_ADAPTATIONS = 3
+
+LEAST_OUTPUT = 64
+"""Fewer output tokens hold no program."""
 
 MOST_SEGMENTS = 10
 """Requests one turn may be split into by a vendor that pauses long ones."""
@@ -118,6 +130,10 @@ class VendorModel:
         self._asking = threading.Lock()
         self._refuses_samples = False
         self._told: tuple[int | None] | None = None
+        self._most_output: int | None = None
+        self._first_limit_name = self._limit_name = (
+            "max_tokens" if name.startswith("openai-compatible") else "max_completion_tokens"
+        )
         self._batches: BatchQueue | None = None
         if options.batch:
             record, retries = options.batch_record, options.retries
@@ -218,7 +234,7 @@ class VendorModel:
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": provider,
             "gen_ai.request.model": model,
-            "gen_ai.request.max_tokens": prepared.settings["max_tokens"],
+            "gen_ai.request.max_tokens": self._limit_of(prepared.settings),
         }
         with span(f"chat {model}", **attributes) as recording:
             try:
@@ -295,7 +311,7 @@ class VendorModel:
         with watched(Watch(before_retry=before_retry)) as watch:
             try:
                 async with asyncio.timeout(within) as limit:
-                    response = await self._whole_turn(prepared, seed, watch)
+                    response, notices = await self._adapted_turn(prepared, seed, watch)
             except TimeoutError as error:
                 if not limit.expired():
                     raise translate(error, self.name, self._redact, watch, self._variable) from None
@@ -311,7 +327,7 @@ class VendorModel:
             except Exception as error:  # noqa: BLE001 - a strange reply breaks a client anyhow
                 # Nothing is chained to it: what a server said may quote the key.
                 raise translate(error, self.name, self._redact, watch, self._variable) from None
-        return to_turns(
+        first, *rest = to_turns(
             response,
             prepared.conversation,
             self._endpoint.prices,
@@ -322,13 +338,82 @@ class VendorModel:
             doubtful_tries=watch.doubtful,
         )
 
+        return [replace(first, notices=notices), *rest]
+
+    async def _adapted_turn(
+        self, prepared: Prepared, seed: int, watch: Watch
+    ) -> tuple[ModelResponse, tuple[str, ...]]:
+        """Make a turn, asking for less where the server refuses; return it and notices."""
+        notices: list[str] = []
+        while True:
+            try:
+                return await self._whole_turn(prepared, seed, watch), tuple(notices)
+            except ModelHTTPError as error:
+                refusal = self._refusal(error, prepared)
+                if refusal is None or len(notices) == MOST_ADAPTATIONS:
+                    raise
+                said = self._redact(explanation(error))
+            notices.append(self._adapt(refusal, said))
+            prepared = replace(prepared, settings=self._limited(prepared.settings))
+
+    def _refusal(self, error: BaseException, prepared: Prepared) -> Refusal | None:
+        """Read what a server refused that can be asked for otherwise."""
+        if not isinstance(error, ModelHTTPError) or error.status_code not in ADAPTABLE:
+            return None
+        return refusal_of(
+            explanation(error),
+            asked=self._limit_of(prepared.settings),
+            sent=sum(estimate_tokens(message.text) for message in prepared.conversation),
+            limit_name=self._limit_name,
+            tools=bool(prepared.parameters.function_tools),
+        )
+
+    def _adapt(self, refusal: Refusal, said: str) -> str:
+        """Ask otherwise from now on, and return a sentence about it."""
+        if refusal.kind == "tools":
+            raise ToolRefusedError(f"{self.name} takes no tool (give --tool none): {said}")
+        if refusal.kind == "name":
+            if not isinstance(self._endpoint.model, OpenAIChatModel):
+                raise ModelError(f"{self.name}: {said}")
+            self._limit_name = next(name for name in LIMIT_NAMES if name != self._limit_name)
+            return f"{self.name} wants the limit on output tokens as {self._limit_name}"
+        if refusal.limit is None or refusal.limit < LEAST_OUTPUT:
+            raise ModelError(
+                f"{self.name}: the conversation leaves no room for an answer (give fewer "
+                f"--prompt-rows, or --context-tokens as the server has it): {said}"
+            )
+        self._most_output = min(refusal.limit, self._most_output or refusal.limit)
+        return f"{self.name} takes at most {self._most_output:,} output tokens a call: {said}"
+
+    def _limit_of(self, settings: Mapping[str, Any]) -> int:
+        body = settings.get("extra_body") or {}
+        limits = [settings.get("max_tokens"), *(body.get(name) for name in LIMIT_NAMES)]
+        return next(int(limit) for limit in limits if limit is not None)
+
+    def _limited(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return settings with the limit on output tokens that the server takes, as it takes it."""
+        limit = min(self._limit_of(settings), self._most_output or sys.maxsize)
+        changed = {**settings, "max_tokens": limit}
+        body = dict(settings.get("extra_body") or {})
+        for name in LIMIT_NAMES:
+            body.pop(name, None)
+        if self._limit_name != self._first_limit_name:
+            del changed["max_tokens"]
+            body[self._limit_name] = limit
+        return {**changed, "extra_body": body} if body else changed
+
     async def _whole_turn(self, prepared: Prepared, seed: int, watch: Watch) -> ModelResponse:
         """Make a request, and those that go on with it where the vendor paused a long turn."""
         whole: ModelResponse | None = None
         for paused in range(MOST_SEGMENTS):
             sent = [*prepared.messages, whole] if whole else prepared.messages
             request = partial(self._try, prepared, sent, seed, watch)
-            response = await call_with_retries(request, self._options.retries, self._backoff)
+            response = await call_with_retries(
+                request,
+                self._options.retries,
+                self._backoff,
+                lambda error: passes(error) and self._refusal(error, prepared) is None,
+            )
             whole = _joined(whole, response) if whole else response
             if whole.state != "suspended":
                 watch.doubtful -= paused
@@ -370,6 +455,8 @@ class VendorModel:
         if self._endpoint.extra_in_settings:
             settings["extra_body"] = {**given.get("extra_body", {}), **options.extra} or None
         wanted = {name: value for name, value in settings.items() if value is not None}
+        if self._most_output or self._limit_name != self._first_limit_name:
+            wanted = self._limited(wanted)
         return Prepared(conversation, to_messages(conversation), wanted, to_parameters(tool))
 
     async def _try(

@@ -141,6 +141,8 @@ class Dialogue:
             raise
         finally:
             reservation.settle(charge)
+        for notice in turns[0].notices:
+            self.context.warn(notice)
         for offset, turn in enumerate(turns):
             self.recorded.add(conversation + offset, number, turn)
         return turns[0]

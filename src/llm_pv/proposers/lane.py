@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from llm_pv.errors import BudgetError, CredentialError, ModelError
+from llm_pv.models.refusals import ToolRefusedError
 from llm_pv.proposers.base import Proposal
 from llm_pv.proposers.conversation import Conversation, Dialogue
 from llm_pv.proposers.rounds import StoppedError
@@ -70,7 +71,7 @@ class Lane:
                     raise
                 except (ModelError, BudgetError) as error:
                     attempt.read.set()
-                    self._context.write_failure(attempt.number, str(error))
+                    self._note_failure(attempt, error)
                     obstacle = obstacle or error
                     if isinstance(error, BudgetError):
                         self._halted.set()  # the next would fare no better
@@ -84,6 +85,11 @@ class Lane:
         first = refusal or obstacle
         if first is not None and not answered:
             raise first
+
+    def _note_failure(self, attempt: "Attempt", error: ModelError | BudgetError) -> None:
+        """Record why an attempt came to nothing, unless it may be made again without the tool."""
+        if not isinstance(error, ToolRefusedError):
+            self._context.write_failure(attempt.number, str(error))
 
     def _begin_attempts(self) -> None:
         """Begin attempts in order, each when it is admitted, until none is wanted."""

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.base import Asked, LanguageModel, Preview, ToolOffer, ToolPlace, Usage
+from llm_pv.models.refusals import ToolRefusedError
 from llm_pv.proposers.base import Context, Proposal, Proposer
 from llm_pv.proposers.conversation import Dialogue
 from llm_pv.proposers.lane import Lane, attempt_seed
@@ -30,7 +31,7 @@ from llm_pv.proposers.prompt import (
     subsample,
 )
 from llm_pv.proposers.spending import UNLIMITED, Budget, Purse, Spending
-from llm_pv.proposers.turns import Recorded, amounts, spent
+from llm_pv.proposers.turns import TURN, Recorded, amounts, spent
 from llm_pv.proposers.worst_case import Call, next_call
 from llm_pv.sandbox import LabelledRows, PythonTool, ToolLimits
 
@@ -298,7 +299,32 @@ class LLM(Proposer):
         ModelError, BudgetError
             If no attempt of the cell was answered.
         """
+        lane = self._lane(train, classes, seed=seed, context=context)
+
+        def proposals() -> Iterator[Proposal]:
+            try:
+                yield from lane.proposals()
+            except ToolRefusedError as error:
+                if self.settings.tool is not None:
+                    raise  # it was asked for
+                context.warn(f"{error}; it is asked without the tool")
+                self.tool_place = "none"
+                yield from self._lane(train, classes, seed=seed, context=context).proposals()
+
+        return proposals()
+
+    def _lane(self, train: Examples, classes: Classes, *, seed: int, context: Context) -> Lane:
+        """Return the attempts of one cell."""
         prompt, _, warnings = self.prompt(train, classes, seed=seed)
+        recorded = {each.get("prompt_digest") for each in context.turns if each.get("kind") == TURN}
+        if recorded and prompt_digest(prompt) not in recorded and self.settings.tool is None:
+            # An earlier part of the run may have gone on without the tool.
+            place, self.tool_place = self.tool_place, "none"
+            other, _, others = self.prompt(train, classes, seed=seed)
+            if prompt_digest(other) in recorded:
+                prompt, warnings = other, others
+            else:
+                self.tool_place = place
         for warning in warnings:
             context.warn(warning)
         digest = prompt_digest(prompt)
@@ -324,8 +350,7 @@ class LLM(Proposer):
         wanted = self.attempts
         if context.attempts is not None:
             wanted = min(wanted, context.attempts)
-        lane = Lane(dialogue, wanted, self.settings.samples_per_call, seed)
-        return lane.proposals()
+        return Lane(dialogue, wanted, self.settings.samples_per_call, seed)
 
     def close(self) -> None:
         """End whatever is under way, and let go of the model and the tool."""

@@ -1,0 +1,112 @@
+"""Requests that a server refuses for what it cannot do, and what it can do instead.
+
+The sentences are those of OpenAI, Anthropic, vLLM, SGLang, TGI, llama.cpp, Ollama and LiteLLM, read
+by what they have in common.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from llm_pv.errors import ModelError
+
+LIMIT_NAMES = ("max_tokens", "max_completion_tokens")
+
+_TOOLS = re.compile(
+    r"tool.?(choice|call|use|s\b|\b)[^.]{0,60}(not.{0,12}(support|enabl|available|allow)|unsupported)"
+    r"|(not|n't).{0,12}support.{0,20}(tool|function)"
+    r"|enable-auto-tool-choice|tool-call-parser|requires --jinja"
+    r"|no endpoints found that support tool",
+    re.IGNORECASE,
+)
+_REFUSED = re.compile(
+    r"unsupported|not supported|unrecognized|unknown|unexpected|not permitted|"
+    r"extra inputs|deprecated|instead|use ['\"`]?max_",
+    re.IGNORECASE,
+)
+_NUMBER = r"(\d[\d,_]*)"
+_WINDOW = re.compile(
+    rf"(?:context (?:length|window|size)|n_ctx|model length|max_model_len|max_total_tokens|"
+    rf"must be (?:<=|less than or equal to))\D{{0,40}}{_NUMBER}",
+    re.IGNORECASE,
+)
+_SENT = (
+    re.compile(
+        rf"{_NUMBER} (?:tokens )?(?:in|from|of) (?:the |your )?(?:messages|input|prompt)",
+        re.IGNORECASE,
+    ),
+    re.compile(rf"given: {_NUMBER} `?inputs", re.IGNORECASE),
+    re.compile(
+        rf"(?:prompt|request|input)[^.\d]{{0,30}}?(?:contains|has)(?: at least)?\s*{_NUMBER}"
+        r"(?: input)? tokens?",
+        re.IGNORECASE,
+    ),
+)
+_MOST = re.compile(
+    rf"(?:at most|maximum of|less than or equal to|<=|must be (?:at most|in)\D{{0,12}}|"
+    rf">)\s*{_NUMBER}[^.]{{0,40}}(?:completion|output|token)",
+    re.IGNORECASE,
+)
+
+
+class ToolRefusedError(ModelError):
+    """A server that offers no tools."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What a server cannot do.
+
+    Parameters
+    ----------
+    kind
+        ``"tools"``, ``"name"`` of the limit on output tokens, or ``"limit"``, which is too high.
+    limit
+        Output tokens that fit; None if that is not told.
+    """
+
+    kind: Literal["tools", "name", "limit"]
+    limit: int | None = None
+
+
+def refusal_of(said: str, *, asked: int, sent: int, limit_name: str, tools: bool) -> Refusal | None:
+    """Read a refusal, None if it is of another kind.
+
+    Parameters
+    ----------
+    said
+        The server's sentence.
+    asked
+        Output tokens that were asked for.
+    sent
+        An upper estimate of the tokens sent, for a server that counts none.
+    limit_name
+        What the limit on output tokens was called.
+    tools
+        Whether the request held a tool.
+
+    Examples
+    --------
+    >>> said = "This model's maximum context length is 8192 tokens. However, you requested 21000 "
+    >>> said += "tokens (1000 in the messages, 20000 in the completion)."
+    >>> refusal_of(said, asked=20_000, sent=3_000, limit_name="max_tokens", tools=False)
+    Refusal(kind='limit', limit=7176)
+    """
+    if tools and _TOOLS.search(said):
+        return Refusal("tools")
+    other = next(name for name in LIMIT_NAMES if name != limit_name)
+    about_name = re.search(rf"\b{limit_name}\b", said)
+    if about_name and _REFUSED.search(said) and (other in said or not re.search(r"\d{3}", said)):
+        return Refusal("name")
+    if (found := _WINDOW.search(said)) is not None:
+        told = next((counted[1] for form in _SENT if (counted := form.search(said))), None)
+        # Sixteen tokens that a template may add to what was counted.
+        fits = _number(found[1]) - (sent if told is None else _number(told)) - 16
+        return Refusal("limit", fits) if fits < asked else None
+    if "token" in said and (found := _MOST.search(said)) and 0 < _number(found[1]) < asked:
+        return Refusal("limit", _number(found[1]))
+    return None
+
+
+def _number(text: str) -> int:
+    return int(text.replace(",", "").replace("_", ""))

@@ -1,0 +1,200 @@
+"""Servers that refuse what they cannot do: the call goes on with what they can."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from llm_pv.data.examples import Classes, Examples
+from llm_pv.errors import ModelError
+from llm_pv.models import Asked, ModelOptions, make_model
+from llm_pv.models.refusals import Refusal, ToolRefusedError, refusal_of
+from llm_pv.proposers.base import Context, Proposal
+from llm_pv.proposers.llm import LLM, LLMSettings
+from llm_pv.proposers.rounds import Rounds, StoppedError
+from llm_pv.proposers.turns import TURN
+from scripted_model import ScriptedModel, says
+from wire_servers import Wire, WireServer, chat
+
+TRAIN, CLASSES = Examples(["0", "1"], ["0", "1"]), Classes.of(["0", "1"])
+GOOD = Wire(chat('```python\ndef f(x):\n    return x == "1"\n```'))
+NO_MODELS = {"GET": [Wire({}, 404)]}
+
+NAME = [
+    "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+    "'max_completion_tokens' instead.",
+    "max_tokens is deprecated, use max_completion_tokens",
+    "Extra inputs are not permitted: max_tokens",
+]
+TOOLS = [
+    '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set',
+    "registry.ollama.ai/library/gemma:latest does not support tools",
+    "tools is not supported",
+    "tools param requires --jinja flag",
+    "litellm.UnsupportedParamsError: openai does not support parameters: ['tools'], for model=x",
+    "No endpoints found that support tool use",
+    "Tool use is not supported for this model",
+]
+# An 8,192 token context with 1,000 sent leaves 7,192, less 16 that a template may add.
+CONTEXT = [
+    "This model's maximum context length is 8192 tokens. However, you requested 21000 tokens (1000 "
+    "in the messages, 20000 in the completion). Please reduce the length of the messages.",
+    "'max_tokens' or 'max_completion_tokens' is too large: 20000. This model's maximum context "
+    "length is 8192 tokens and your request has 1000 input tokens (20000 > 8192 - 1000).",
+    "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 8192. Given: 1000 "
+    "`inputs` tokens and 20000 `max_new_tokens`",
+    "Requested token count exceeds the model's maximum context length of 8192 tokens. You "
+    "requested a total of 21000 tokens: 1000 tokens from the input messages and 20000 for the "
+    "completion.",
+    "the request exceeds the available context size (8192 tokens); the prompt has 1000 tokens",
+]
+
+
+def read(said: str, tools: bool = True) -> Refusal | None:
+    return refusal_of(said, asked=20_000, sent=3_000, limit_name="max_tokens", tools=tools)
+
+
+def test_refusals_are_read_in_every_servers_words() -> None:
+    assert {read(said) for said in NAME} == {Refusal("name")}
+    assert {read(said) for said in TOOLS} == {Refusal("tools")}
+    assert {read(said) for said in CONTEXT} == {Refusal("limit", 7_176)}
+    most = "max_tokens is too large: 20000. This model supports at most 16384 completion tokens."
+    assert read(most) == Refusal("limit", 16_384)
+    claude = "max_tokens: 20000 > 8192, which is the maximum allowed number of output tokens for it"
+    assert read(claude) == Refusal("limit", 8_192)
+
+
+@pytest.mark.parametrize(
+    "said", ["no such thing", "The model `x` does not exist", "temperature is not supported", ""]
+)
+def test_other_refusals_are_left_alone(said: str) -> None:
+    assert read(said) is None
+
+
+def test_a_request_without_a_tool_is_not_refused_for_one() -> None:
+    assert read(TOOLS[0], tools=False) is None
+
+
+def bodies(server: WireServer) -> list[Any]:
+    return [seen.body for seen in server.seen if seen.method == "POST"]
+
+
+def ask(said: str, calls: int = 2, status: int = 400) -> tuple[list[Any], list[tuple[str, ...]]]:
+    """Ask a server that refuses its first request; return the requests and what was noticed."""
+    refused = Wire({"error": {"message": said}}, status)
+    with WireServer([refused, GOOD], NO_MODELS) as server:
+        model = make_model("openai-compatible:m", ModelOptions(base_url=server.url + "/v1"))
+        notices = [model.answer([Asked("hi")])[0].notices for _ in range(calls)]
+        model.close()
+        return bodies(server), notices
+
+
+def test_a_gateway_that_wants_the_other_name_of_the_limit_gets_it_from_then_on() -> None:
+    sent, notices = ask(NAME[0])
+    assert [body.get("max_tokens") for body in sent] == [20_000, None, None]
+    assert [body.get("max_completion_tokens") for body in sent] == [None, 20_000, 20_000]
+    assert [len(each) for each in notices] == [1, 0]
+
+
+@pytest.mark.parametrize("said", CONTEXT)
+def test_output_tokens_are_lowered_to_what_fits_and_it_is_said(said: str) -> None:
+    sent, notices = ask(said)
+    assert [body["max_tokens"] for body in sent] == [20_000, 7_176, 7_176]
+    assert "takes at most 7,176 output tokens a call" in notices[0][0]
+    assert notices[1] == ()
+
+
+def test_a_conversation_that_leaves_no_room_says_what_to_do() -> None:
+    full = "maximum context length is 1024 tokens, you requested 21000 (1000 in the messages)"
+    with pytest.raises(ModelError, match="give fewer --prompt-rows, or --context-tokens"):
+        ask(full)
+
+
+def proposals(
+    said: str, tool: Any, status: int = 400, turns: tuple[Any, ...] = ()
+) -> tuple[list[Proposal], list[Any], list[str], list[Any], list[str]]:
+    """Ask a server that refuses every request with a tool."""
+    warnings: list[str] = []
+    records: list[Any] = []
+    failures: list[str] = []
+    refused = Wire({"error": {"message": said}}, status)
+    with WireServer([refused, GOOD], NO_MODELS) as server:
+        options = ModelOptions(base_url=server.url + "/v1", retries=0)
+        model = make_model("openai-compatible:m", options)
+        settings = LLMSettings(tool=tool)
+        with LLM(model, attempts=2, settings=settings) as llm:
+            context = Context(
+                warn=warnings.append,
+                write_turns=records.extend,
+                write_failure=lambda _number, reason: failures.append(reason),
+                turns=turns,
+                admission=Rounds({"cell": 0}, 1).cell("cell"),
+            )
+            found = list(llm.propose_in(TRAIN, CLASSES, seed=0, context=context))
+        return found, bodies(server), warnings, records, failures
+
+
+@pytest.mark.parametrize(("said", "status"), [(TOOLS[0], 400), (TOOLS[3], 500)])
+def test_a_server_without_tools_is_asked_without_them(said: str, status: int) -> None:
+    found, sent, warnings, records, failures = proposals(said, None, status)
+    assert len(found) == 2
+    assert ["tools" in body for body in sent] == [True, False, False]
+    assert "run_python" not in str(sent[1])
+    assert "takes no tool" in warnings[-1]
+    assert failures == []
+    # A resumed run knows the turns of the prompt without the tool again.
+    again, sent, _, _, _ = proposals(said, None, status, tuple(records))
+    assert [each.text for each in again] == [each.text for each in found]
+    assert sent == []
+    assert sum(record["kind"] == TURN for record in records) == 2
+
+
+def test_a_tool_that_was_asked_for_is_not_dropped() -> None:
+    with pytest.raises(ToolRefusedError, match="give --tool none"):
+        proposals(TOOLS[0], "local")
+
+
+class Stopped:
+    """An admission that is stopped while its second attempt waits."""
+
+    def __init__(self) -> None:
+        self.left = 0
+
+    def enter(self, number: int) -> None:
+        if number == 2:
+            raise StoppedError
+
+    def leave(self) -> None:
+        self.left += 1
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_stop_while_waiting_for_admission_ends_the_cell_after_what_had_begun() -> None:
+    admission = Stopped()
+    with LLM(ScriptedModel(says("def f(x): return 1")), attempts=3) as llm:
+        context = Context(admission=admission)
+        found = llm.propose_in(TRAIN, CLASSES, seed=0, context=context)
+        assert next(found).origin == "1"
+        with pytest.raises(StoppedError):
+            next(found)
+
+
+def test_an_early_stop_while_waiting_for_admission_gives_the_place_back() -> None:
+    stopping = threading.Event()
+
+    class Waiting(Stopped):
+        def enter(self, number: int) -> None:
+            if number == 2:
+                stopping.set()  # the first program turned out to be perfect meanwhile
+
+    admission = Waiting()
+    model = ScriptedModel(says("def f(x): return 1"))
+    with LLM(model, attempts=2) as llm:
+        context = Context(admission=admission, stopping=stopping)
+        found: Iterator[Proposal] = llm.propose_in(TRAIN, CLASSES, seed=0, context=context)
+        assert [each.origin for each in found] == ["1"]
+    assert len(model.asked) == 1
+    assert admission.left >= 1
