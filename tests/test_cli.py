@@ -17,6 +17,9 @@ from rows import ALWAYS_ONE, PARITY
 
 FIRST_HALF = "def f(x):\n    return x[:4].count('1') % 2\n"
 
+SHUFFLED = [37 * n % 100 for n in range(100)]
+"""A column of numbers that does not count its rows, which would make it an identifier."""
+
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
@@ -195,7 +198,7 @@ def test_predict_gives_back_the_user_s_own_label_values(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     table = tmp_path / "rows.csv"
-    lines = [f"{n},{n % 7},{'True' if n > 50 else 'False'}" for n in range(100)]
+    lines = [f"{n},{n % 7},{'True' if n > 50 else 'False'}" for n in SHUFFLED]
     table.write_text("a,b,y\n" + "\n".join(lines) + "\n")
     (tmp_path / "reply.txt").write_text("def f(row):\n    return row['a'] > 50\n")
     out = tmp_path / "run"
@@ -212,7 +215,7 @@ def test_predict_takes_decimals_in_a_column_that_held_whole_numbers(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     table = tmp_path / "rows.csv"
-    table.write_text("a,b,y\n" + "".join(f"{n},{n % 7},{int(n > 50)}\n" for n in range(100)))
+    table.write_text("a,b,y\n" + "".join(f"{n},{n % 7},{int(n > 50)}\n" for n in SHUFFLED))
     (tmp_path / "reply.txt").write_text("def f(row):\n    return int(row['a'] > 50)\n")
     out = tmp_path / "run"
     command = ["learn", str(table), "--target", "y", "--out", str(out)]
@@ -227,7 +230,7 @@ def test_predict_takes_decimals_in_a_column_that_held_whole_numbers(
 @pytest.fixture
 def over_fifty(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Path:
     """A run whose program compares column a and reads neither b nor zip."""
-    lines = [f"{n},{n % 7},c{n % 3},{int(n > 50)}\n" for n in range(100)]
+    lines = [f"{n},{n % 7},c{n % 3},{int(n > 50)}\n" for n in SHUFFLED]
     table = tmp_path / "rows.csv"
     table.write_text("a,b,zip,y\n" + "".join(lines))
     (tmp_path / "reply.txt").write_text("def f(row):\n    return int(row['a'] > 50)\n")
@@ -305,8 +308,8 @@ def test_verify_on_a_run_s_own_rows_agrees_with_the_run(
     labels: tuple[str, str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     table = tmp_path / "rows.csv"
-    frame = pd.DataFrame({"a": range(100), "b": [n % 7 for n in range(100)]})
-    frame["y"] = [labels[int(n > 50)] for n in range(100)]
+    frame = pd.DataFrame({"a": SHUFFLED, "b": [n % 7 for n in SHUFFLED]})
+    frame["y"] = [labels[int(n > 50)] for n in SHUFFLED]
     frame.to_csv(table, index=False)
     one, other = (label.strip() for label in labels)
     reply = f"def f(row):\n    return {other!r} if row['a'] > 50 else {one!r}\n"

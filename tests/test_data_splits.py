@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,11 +14,13 @@ from hypothesis import strategies as st
 from llm_pv.data.allocation import allocate, split_sizes
 from llm_pv.data.examples import Examples, Splits
 from llm_pv.data.readers import table_from
+from llm_pv.data.reading import Reading
 from llm_pv.data.splits import split_table, splits_from_tables
 from llm_pv.data.table import Table, make_table
 from llm_pv.errors import ConfigurationError, DataError
 
 UNHURRIED = settings(deadline=None, max_examples=60)  # pandas can take its time to warm up
+DISTINCT = Reading(distinct_inputs=True)
 SEEDS = st.integers(0, 2**64)
 
 
@@ -53,7 +56,7 @@ def test_every_input_is_in_one_split_once_with_one_of_its_labels(
     inputs, labels = [row[0] for row in rows], [row[1] for row in rows]
     if len(set(labels)) < 2 or len(set(inputs)) < 5:
         return
-    splits = split_table(table_from(inputs, labels), seed=seed)
+    splits = split_table(table_from(inputs, labels), seed=seed, reading=DISTINCT)
     drawn = [text for part in parts_of(splits) for text in part.inputs]
     assert sorted(str(text) for text in drawn) == sorted(set(inputs))
     for part in parts_of(splits):
@@ -77,7 +80,9 @@ def test_inputs_are_equal_when_a_program_cannot_tell_them_apart(
     if len(distinct) < 5:
         return
     labels = pd.Series([str(n % 2) for n in range(len(frame))])
-    splits = split_table(make_table(frame, labels=labels, written=True), seed=seed)
+    splits = split_table(
+        make_table(frame, labels=labels, written=True), seed=seed, reading=DISTINCT
+    )
     drawn = [
         tuple(row.values())
         for part in parts_of(splits)
@@ -103,8 +108,8 @@ def test_sizes_asked_for_are_kept(rows: int, data: st.DataObject, seed: int) -> 
         (5, (2, 2, 1)),
         (10, (4, 4, 2)),
         (1_000, (400, 400, 200)),
-        (5_000, (1_000, 2_000, 1_000)),
-        (60_000, (1_000, 10_000, 10_000)),
+        (5_000, (2_000, 2_000, 1_000)),
+        (60_000, (10_000, 10_000, 10_000)),
     ],
 )
 def test_the_default_is_40_40_20_up_to_the_limits(rows: int, sizes: tuple[int, int, int]) -> None:
@@ -112,13 +117,13 @@ def test_the_default_is_40_40_20_up_to_the_limits(rows: int, sizes: tuple[int, i
 
 
 def test_larger_splits_can_be_asked_for_and_rows_not_used_are_told() -> None:
-    default = split_table(numbers(5_000), seed=0)
+    default = split_table(numbers(40_000), seed=0)
     assert default.warnings == (
-        "the rows: 1,000 train, 2,000 validation, 1,000 test rows drawn of 5,000; ask for larger "
-        "splits to use more",
+        "the rows: 10,000 train, 10,000 validation, 8,000 test rows drawn of 40,000; ask for "
+        "larger splits to use more",
     )
-    larger = split_table(numbers(5_000), train=3_000, seed=0)
-    assert sizes_of(larger) == (3_000, 1_333, 667)
+    larger = split_table(numbers(40_000), train=25_000, seed=0)
+    assert sizes_of(larger) == (25_000, 10_000, 5_000)
     assert larger.warnings == ()
 
 
@@ -189,7 +194,7 @@ def test_a_class_too_rare_for_both_is_told() -> None:
 def test_repeated_and_conflicting_rows_are_counted() -> None:
     inputs = ["a", "a", "a", "b", "b", "c", "d", "e", "f"]
     labels = [0, 0, 1, 1, 1, 0, 1, 0, 1]
-    splits = split_table(table_from(inputs, labels), seed=0)
+    splits = split_table(table_from(inputs, labels), seed=0, reading=DISTINCT)
     assert sum(sizes_of(splits)) == 6
     assert splits.warnings == (
         "rows that repeat the input of another row: 3 left out, so that every input counts once",
@@ -203,10 +208,108 @@ def test_the_label_of_a_conflicting_input_is_drawn_as_often_as_it_occurs() -> No
     drawn = Counter(
         dict(zip(part.inputs, part.labels, strict=True)).get("a")
         for seed in range(600)
-        for part in parts_of(split_table(table, seed=seed))
+        for part in parts_of(split_table(table, seed=seed, reading=DISTINCT))
     )
     # 600 draws with odds 2 to 1: four standard deviations are 46.
     assert abs(drawn["1"] - 200) < 46
+
+
+def test_every_row_counts_and_goes_to_one_split() -> None:
+    inputs = ["a"] * 6 + ["b"] * 3 + ["c"]
+    labels = [0, 0, 0, 0, 1, 1, 1, 1, 1, 0]
+    splits = split_table(table_from(inputs, labels), seed=3)
+    assert sizes_of(splits) == (4, 4, 2)
+    drawn = Counter(
+        pair for part in parts_of(splits) for pair in zip(part.inputs, part.labels, strict=True)
+    )
+    assert drawn == {("a", "0"): 4, ("a", "1"): 2, ("b", "1"): 3, ("c", "0"): 1}
+    assert splits.repeated == 0
+    assert splits.warnings == (
+        "inputs with conflicting labels: 1 (6 rows); no program can be right on all of these",
+    )
+
+
+def with_columns(**columns: list[Any]) -> Table:
+    """Return 30 rows whose label is column y, with the columns of a reading."""
+    frame = pd.DataFrame({"x": [f"t{n % 7}" for n in range(30)], **columns})
+    frame["y"] = [n % 2 for n in range(30)]
+    reading = Reading(
+        groups="groups" if "groups" in columns else None,
+        time="time" if "time" in columns else None,
+        weights="weights" if "weights" in columns else None,
+    )
+    return table_from(frame, target="y", reading=reading, learning=True)
+
+
+@UNHURRIED
+@given(groups=st.lists(st.integers(0, 9), min_size=30, max_size=30), seed=SEEDS)
+def test_all_rows_of_a_group_go_to_one_split(groups: list[int], seed: int) -> None:
+    if len(set(groups)) < 3:
+        return
+    splits = split_table(with_columns(groups=groups), seed=seed, reading=Reading(groups="groups"))
+    homes = [set(part.groups or ()) for part in parts_of(splits)]
+    assert all(homes)
+    assert sum(map(len, homes)) == len(set().union(*homes))
+    assert splits.columns == ("x",)
+
+
+def test_as_many_groups_as_splits_are_needed() -> None:
+    table = with_columns(groups=[n % 2 for n in range(30)])
+    with pytest.raises(DataError, match="has 2 groups, fewer than the 3 splits"):
+        split_table(table, seed=0, reading=Reading(groups="groups"))
+    two = split_table(table, seed=0, test=0, reading=Reading(groups="groups"))
+    assert sizes_of(two) == (15, 15, 0)
+
+
+@pytest.mark.parametrize("dates", [True, False])
+def test_training_rows_are_earlier_than_validation_rows_and_these_than_test_rows(
+    dates: bool,
+) -> None:
+    order = [(7 * n) % 30 for n in range(30)]
+    cells: list[Any] = order
+    if dates:
+        cells = [f"2024-{1 + n // 28:02d}-{1 + n % 28:02d}" for n in order]
+    table = with_columns(time=cells, mark=[f"m{n}" for n in order])
+    splits = split_table(table, seed=0, reading=Reading(time="time"))
+    marks = [
+        {int(str(row["mark"])[1:]) for row in part.inputs if isinstance(row, dict)}
+        for part in parts_of(splits)
+    ]
+    assert marks == [set(range(12)), set(range(12, 24)), set(range(24, 30))]
+    assert splits.by_time
+
+
+def test_rows_of_one_time_stay_together() -> None:
+    table = with_columns(time=[1] * 14 + [2] * 8 + [3] * 8)
+    splits = split_table(table, seed=0, reading=Reading(time="time"))
+    assert sizes_of(splits) == (14, 8, 8)
+    one = with_columns(time=[1] * 30)
+    with pytest.raises(DataError, match="same time"):
+        split_table(one, seed=0, reading=Reading(time="time"))
+
+
+def test_weights_go_with_their_rows_and_are_no_input() -> None:
+    table = with_columns(weights=[float(n) for n in range(30)], mark=[f"m{n}" for n in range(30)])
+    splits = split_table(table, seed=0, reading=Reading(weights="weights"))
+    for part in parts_of(splits):
+        marks = [float(str(row["mark"])[1:]) for row in part.inputs if isinstance(row, dict)]
+        assert part.weights == marks
+    with pytest.raises(DataError, match="row 2: -1 is no weight"):
+        split_table(with_columns(weights=[1, -1] * 15), seed=0, reading=Reading(weights="weights"))
+
+
+def test_a_numeric_target_is_cut_by_a_threshold_or_into_bins() -> None:
+    table = table_from([f"t{n}" for n in range(12)], [1.5 * n for n in range(12)])
+    cut = split_table(table, seed=0, reading=Reading(threshold=6))
+    assert (cut.classes.texts, cut.edges) == (("< 6", ">= 6"), (6.0,))
+    labels = dict(pair for p in parts_of(cut) for pair in zip(p.inputs, p.labels, strict=True))
+    assert [labels[f"t{n}"] for n in range(12)] == ["< 6"] * 4 + [">= 6"] * 8
+    bins = split_table(table, seed=0, reading=Reading(bins=3))
+    counts = Counter(label for part in parts_of(bins) for label in part.labels)
+    assert set(counts) == {"< 4.5", ">= 4.5 and < 10.5", ">= 10.5"}
+    assert sorted(counts.values()) == [3, 4, 5]
+    with pytest.raises(DataError, match="--threshold cuts a numeric target, and row 1 has 'a'"):
+        split_table(table_from(["x"] * 6, ["a", "b"] * 3), seed=0, reading=Reading(threshold=1))
 
 
 def test_labels_from_a_file_are_read_by_what_they_spell() -> None:
@@ -247,12 +350,12 @@ def test_labels_that_cannot_be_classes_are_refused(labels: list[object], message
 
 def test_a_measurement_or_identifier_as_target_is_refused_or_told() -> None:
     inputs = [f"{n}" for n in range(300)]
-    with pytest.raises(DataError, match=r"^300 rows have 300 different labels, such as .*; name"):
+    with pytest.raises(DataError, match=r"^300 rows have 300 different labels, such as .*; cut it"):
         split_table(table_from(inputs, list(range(300))), seed=0)
     few_each = split_table(table_from(inputs, [n % 60 for n in range(300)]), seed=0)
     assert few_each.warnings[0].startswith("300 rows have 60 different labels; if that is no mis")
-    decimals = split_table(table_from(inputs, [n % 25 / 2 for n in range(300)]), seed=0)
-    assert decimals.warnings[0].startswith("300 rows have 25 different labels; if that is no mis")
+    with pytest.raises(DataError, match=r"learns classes; cut it with --bins 3 or --threshold 6,"):
+        split_table(table_from(inputs, [n % 25 / 2 for n in range(300)]), seed=0)
     plain = split_table(table_from(inputs, [n % 25 for n in range(300)]), seed=0)
     assert plain.warnings == ()
 
@@ -260,16 +363,16 @@ def test_a_measurement_or_identifier_as_target_is_refused_or_told() -> None:
 @pytest.mark.parametrize(
     ("rows", "sizes", "message"),
     [
-        (4, {}, "has 4 different labelled rows of its own, too few to split them: give at least 5"),
-        (9, {"train": 9}, "has 9 different labelled rows of its own, too few"),
+        (4, {}, "has 4 labelled rows of its own, too few to split them: give at least 5"),
+        (9, {"train": 9}, "has 9 labelled rows of its own, too few"),
         (
             9,
             {"train": 5, "test": 5},
-            "has 9 different labelled rows, fewer than the 5 train \\+ 5 test asked for",
+            "has 9 labelled rows, fewer than the 5 train \\+ 5 test asked for",
         ),
     ],
 )
-def test_too_few_rows_are_refused(rows: int, sizes: dict[str, int], message: str) -> None:
+def test_too_few_rows_are_refused(rows: int, sizes: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         split_table(numbers(rows), seed=0, **sizes)
 
@@ -309,7 +412,7 @@ def test_an_input_in_two_files_stays_in_the_later_one() -> None:
     train = table_from(["a", "b", "c", "d", "e"], [0, 1, 0, 1, 0])
     validation = table_from(["a", "f", "g"], [0, 1, 1])
     test = table_from(["f", "b"], [1, 1])
-    splits = splits_from_tables(train, validation, test, seed=0)
+    splits = splits_from_tables(train, validation, test, seed=0, reading=DISTINCT)
     assert [sorted(map(str, part.inputs)) for part in parts_of(splits)] == [
         ["c", "d", "e"],
         ["a", "g"],
@@ -321,8 +424,8 @@ def test_an_input_in_two_files_stays_in_the_later_one() -> None:
 
 
 def test_the_same_file_given_twice_leaves_nothing_to_train_on() -> None:
-    with pytest.raises(DataError, match="has 0 different labelled rows of its own"):
-        splits_from_tables(numbers(10), numbers(10), seed=0)
+    with pytest.raises(DataError, match="has 0 labelled rows of its own"):
+        splits_from_tables(numbers(10), numbers(10), seed=0, reading=DISTINCT)
 
 
 def test_types_and_classes_are_told_from_all_files_together() -> None:

@@ -76,7 +76,7 @@ def test_rows_in_files(tmp_path: Path, sandbox: Sandbox) -> None:
     assert learned.test.rows == 13
     disguised = tmp_path / "table.dat"
     disguised.write_text("a\tz\n" + "".join(f"{a}\t{a % 2}\n" for a in range(20)))
-    rule = "def f(x):\n    return int(x['a'][-1] in '13579')\n"
+    rule = "def f(x):\n    return int(x[-1] in '13579')\n"
     learned = learn(
         disguised,
         target="z",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from llm_pv.data.reading import Reading
     from llm_pv.erm.learned import LearnedProgram
     from llm_pv.estimators import ProgramClassifier
     from llm_pv.learning import Search, SplitSizes, learn
@@ -22,6 +23,7 @@ _HOMES = {
     "LearnedProgram": "llm_pv.erm.learned",
     "Limits": "llm_pv.sandbox",
     "ProgramClassifier": "llm_pv.estimators",
+    "Reading": "llm_pv.data.reading",
     "Sandbox": "llm_pv.sandbox",
     "Search": "llm_pv.learning",
     "SplitSizes": "llm_pv.learning",
@@ -33,6 +35,7 @@ __all__ = [
     "LearnedProgram",
     "Limits",
     "ProgramClassifier",
+    "Reading",
     "Sandbox",
     "Search",
     "SplitSizes",

@@ -54,8 +54,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Programs to verify at most; None for the proposer's default.
     train_size, validation_size : int or None, default=None
         Rows that programs are proposed from, and rows that select the program and certify it.
-        None shares the rows equally, or takes what the other leaves, up to 1,000 training rows and
-        10,000 validation rows. Of rows with equal inputs one counts.
+        None shares the rows equally, or takes what the other leaves, up to 10,000 each.
     budget_seconds : float, default=30.0
         Cap on the built-in search's time. A search that hits it may end differently elsewhere,
         and `fit` warns.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_pv.data.examples import Splits
+from llm_pv.data.reading import Reading
 from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.handover import Destination
 from llm_pv.erm.learn import learn_splits
@@ -32,7 +33,7 @@ class SplitSizes:
     Parameters
     ----------
     train, validation, test
-        Rows wanted. Left out, there are at most 1,000 training rows and 10,000 of the others.
+        Rows wanted. Left out, there are at most 10,000 of each.
     """
 
     train: int | None = None
@@ -129,6 +130,7 @@ def read_splits(
     validation: object = None,
     test: object = None,
     sizes: SplitSizes = SplitSizes(),
+    reading: Reading = Reading(),
     seed: int = 0,
 ) -> Splits:
     """Read rows from wherever they are, and split them.
@@ -150,6 +152,9 @@ def read_splits(
         Ready-made validation and test rows, as `data`.
     sizes
         Rows wanted in each split.
+    reading
+        What columns are for (groups, time, weights), how numbers are written, and whether every
+        row counts or every input once.
     seed
         Draws the split.
 
@@ -165,8 +170,15 @@ def read_splits(
 
     def table(rows: object, known: object = None) -> "Table":
         if isinstance(rows, str | Path):
-            return read_table(rows, target=target, types=types, format=data_format)
-        return table_from(rows, known, target=target, types=types)
+            return read_table(
+                rows,
+                target=target,
+                types=types,
+                format=data_format,
+                reading=reading,
+                learning=True,
+            )
+        return table_from(rows, known, target=target, types=types, reading=reading, learning=True)
 
     return splits_from_tables(
         table(data, labels),
@@ -176,6 +188,7 @@ def read_splits(
         validation_size=sizes.validation,
         test_size=sizes.test,
         seed=seed,
+        reading=reading,
     )
 
 
@@ -189,6 +202,7 @@ def learn(
     validation: object = None,
     test: object = None,
     sizes: SplitSizes = SplitSizes(),
+    reading: Reading = Reading(),
     search: Search = Search(),
     sandbox: Sandbox | None = None,
     out: Path | str | None = None,
@@ -204,7 +218,7 @@ def learn(
 
     Parameters
     ----------
-    data, labels, target, types, data_format, validation, test, sizes
+    data, labels, target, types, data_format, validation, test, sizes, reading
         The rows, as for `read_splits`.
     search
         Where programs come from, and how many are tried.
@@ -253,6 +267,7 @@ def learn(
         validation=validation,
         test=test,
         sizes=sizes,
+        reading=reading,
         seed=search.seed,
     )
     name = name or (Path(data).name if isinstance(data, str | Path) and data != "-" else "rows")
@@ -266,6 +281,10 @@ def learn(
         if out is not None:
             configuration = _configuration(splits, proposer, plan, sandbox.limits, search.seed)
             configuration["target"] = target
+            if known := reading.record():
+                configuration["reading"] = known
+            if splits.edges:
+                configuration["edges"] = list(splits.edges)
             run = stack.enter_context(
                 RunDirectory(Path(out), configuration, sandbox.confinement.record())
             )

@@ -23,7 +23,6 @@ from llm_pv.cli.options import (
     SandboxOptions,
     ValidatedReadingOptions,
     given,
-    parse_types,
 )
 from llm_pv.errors import ConfigurationError
 
@@ -238,16 +237,8 @@ def _explore_rows(
     from llm_pv.cli.learn import learn_and_show
 
     seed = options.seed or 0
-    splits = learning.read_splits(
-        data,
-        target=rows.target,
-        types=parse_types(rows.types),
-        data_format=rows.data_format,
-        validation=rows.validation,
-        test=rows.test,
-        sizes=learning.SplitSizes(sizes.train_size, sizes.validation_size, sizes.test_size),
-        seed=seed,
-    )
+    wanted = learning.SplitSizes(sizes.train_size, sizes.validation_size, sizes.test_size)
+    splits = rows.splits(data, wanted, seed, rows.validation)
     name = "standard input" if data == "-" else Path(data).name
     if options.dry_run:
         print_preview(preview_record(agent, splits, seed)[0], name, format)
@@ -257,6 +248,7 @@ def _explore_rows(
             splits,
             learning.Search(agent, seed=seed),
             target=rows.target,
+            reading=rows.reading(),
             sandbox=opened,
             name=name,
             out=out or new_folder("agent"),

@@ -48,7 +48,7 @@ class SizeOptions:
     """How many rows each split gets."""
 
     train_size: int | None = None
-    "Training rows; default 100 on the benchmark, 40 percent of a user's rows (at most 1,000)."
+    "Training rows; default 100 on the benchmark, 40 percent of a user's rows (at most 10,000)."
     validation_size: Annotated[int | None, Parameter(name=["--val-size", "--validation-size"])] = (
         None
     )

@@ -28,6 +28,7 @@ from llm_pv.cli.search_options import SEARCH, SearchOptions
 
 if TYPE_CHECKING:
     from llm_pv.data.examples import Splits
+    from llm_pv.data.reading import Reading
     from llm_pv.learning import Search
     from llm_pv.sandbox import Sandbox
 
@@ -40,7 +41,7 @@ class RowOptions(ValidatedReadingOptions):
     """Which rows are learned from, and how they are split."""
 
     train_size: int | None = None
-    "Training rows; default 40 percent, at most 1,000."
+    "Training rows; default 40 percent, at most 10,000."
     validation_size: Annotated[int | None, Parameter(name=["--validation-size", "--val-size"])] = (
         None
     )
@@ -119,6 +120,7 @@ def learn(
                 splits,
                 search_for,
                 target=rows.target,
+                reading=rows.reading(),
                 sandbox=opened,
                 name=name,
                 out=out or new_folder(_slug(name)),
@@ -133,6 +135,7 @@ def learn_and_show(
     *,
     sandbox: "Sandbox",
     target: str | None,
+    reading: "Reading",
     name: str,
     out: Path,
     format: Format,  # noqa: A002
@@ -146,8 +149,8 @@ def learn_and_show(
         The rows, and what they are called.
     search
         Where programs come from.
-    target
-        The column of the label, which saved programs are told.
+    target, reading
+        The column of the label, and what else is known of the rows; saved programs need both.
     sandbox
         Where programs run.
     out
@@ -165,6 +168,7 @@ def learn_and_show(
             learned = learning.learn(
                 splits,
                 target=target,
+                reading=reading,
                 search=replace(search, progress=progress.search),
                 sandbox=sandbox,
                 out=out,

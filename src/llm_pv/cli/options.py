@@ -11,6 +11,7 @@ from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from llm_pv.data.examples import Splits
+    from llm_pv.data.reading import Reading
     from llm_pv.learning import SplitSizes
     from llm_pv.sandbox import Limits, Sandbox
 
@@ -42,6 +43,42 @@ class ReadingOptions:
     "csv, tsv, parquet, jsonl or text; default by the file's name."
     test: Path | None = None
     "File with ready-made test rows."
+    groups: str | None = None
+    "Column whose equal values go to one split: a patient, a document. No input unless kept."
+    time: str | None = None
+    "Column to split by: train on the earlier rows, test on the latest. No input unless kept."
+    weights: str | None = None
+    "Column with each row's weight. No input."
+    keep: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    "Column to take as an input although it looks like an identifier, or has another use."
+    distinct_inputs: Annotated[bool, Parameter(negative="")] = False
+    "Count every input once instead of every row."
+    bins: int | None = None
+    "Cut a numeric target into so many classes of about equally many rows."
+    threshold: float | None = None
+    "Cut a numeric target in two: below this number, and from it on."
+    missing: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    "Further spelling of a missing cell."
+    decimal: str = "."
+    "What decimals are written with: . or ,"
+    thousands: str = ""
+    "What thousands are written with, such as ,"
+    delimiter: str | None = None
+    "What separates cells; default told from the header."
+    encoding: str = "utf-8"
+    "How a text file is encoded, such as latin-1."
+
+    def reading(self) -> "Reading":
+        """Return what these options say of the rows.
+
+        Raises
+        ------
+        ConfigurationError
+            If they contradict each other.
+        """
+        from llm_pv.data.reading import Reading
+
+        return Reading(**{field.name: getattr(self, field.name) for field in fields(Reading)})
 
     def splits(
         self, data: str, sizes: "SplitSizes", seed: int, validation: Path | None = None
@@ -63,6 +100,7 @@ class ReadingOptions:
             validation=validation,
             test=self.test,
             sizes=sizes,
+            reading=self.reading(),
             seed=seed,
         )
 

@@ -54,7 +54,7 @@ def predict(
     if out is not None and out.suffix.lower() not in _WRITERS:
         raise ConfigurationError(f"--out {out}: give a name ending in {', '.join(_WRITERS)}")
     saved = load_program(program)
-    table = read_rows(rows, data_format=data_format)
+    table = read_rows(rows, saved, data_format=data_format)
     inputs = rows_for(saved, table, target=target)
     frame = table.frame.copy(deep=False)
     if table.labels is not None:

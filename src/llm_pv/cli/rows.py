@@ -36,11 +36,11 @@ class Block:
     error: str
 
 
-def read_rows(path: str, *, data_format: str | None) -> "Table":
-    """Read every column of a file as it stands."""
+def read_rows(path: str, saved: SavedProgram, *, data_format: str | None) -> "Table":
+    """Read every column of a file as it stands, encoded and delimited as the program's was."""
     from llm_pv.data.readers import read_table
 
-    return read_table(path, format=data_format)
+    return read_table(path, format=data_format, reading=saved.reading)
 
 
 def labelled_rows(rows: "Table", target: str | None) -> "Table":
@@ -74,7 +74,7 @@ def rows_for(saved: SavedProgram, rows: "Table", *, target: str | None) -> "NewR
             saved.columns,
             types,
             source=saved.program.source,
-            written=rows.written,
+            reading=saved.reading if rows.written else None,
             name=rows.name,
         )
     columns = [name for name in rows.frame.columns if name != target]

@@ -48,6 +48,7 @@ def verify(
         Draws the halves that the program is run on again.
     """
     from llm_pv.cli.rows import labelled_rows, read_rows, rows_for, run_blocks
+    from llm_pv.data.reading import binned, target_numbers
     from llm_pv.data.targets import label_texts
     from llm_pv.erm.learned import exact_interval
     from llm_pv.erm.row_independence import NOT_COMPARED, row_dependence
@@ -55,7 +56,7 @@ def verify(
     from llm_pv.runs.saved_program import load_program
 
     saved = load_program(program)
-    rows_read = read_rows(rows, data_format=data_format)
+    rows_read = read_rows(rows, saved, data_format=data_format)
     target = target or saved.target
     if rows_read.labels is None and target is None:
         raise ConfigurationError("name the column that holds the label with --target")
@@ -67,7 +68,10 @@ def verify(
         complain(warning)
     inputs = rows_for(saved, table, target=target)
     known = saved.classes.texts if saved.classes else ()
-    labels = label_texts(table.labels, written=table.written, known=known)
+    if saved.edges:
+        labels = binned(target_numbers(table.labels, saved.reading), saved.edges)
+    else:
+        labels = label_texts(table.labels, written=table.written, known=known)
     predictions: list[str | None] = []
     errors: list[str] = []
     with sandbox.open() as opened:

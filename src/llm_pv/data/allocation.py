@@ -10,15 +10,15 @@ from llm_pv.errors import ConfigurationError, DataError
 DEFAULT_SHARES = {"train": 2, "validation": 2, "test": 1}
 """How splits whose size is not asked for share the rows: 40 to 40 to 20."""
 
-DEFAULT_LIMITS = {"train": 1_000, "validation": 10_000, "test": 10_000}
+DEFAULT_LIMITS = {"train": 10_000, "validation": 10_000, "test": 10_000}
 """The most rows a split gets whose size is not asked for."""
 
 FEWEST_ROWS = 5
-"""Fewer different rows than these are not split by default."""
+"""Fewer rows than these are not split by default."""
 
 
 def split_sizes(rows: int, asked: Mapping[str, int | None], name: str) -> dict[str, int]:
-    """Return the size of each split to be drawn from so many different rows.
+    """Return the size of each split to be drawn from so many rows.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def split_sizes(rows: int, asked: Mapping[str, int | None], name: str) -> dict[s
     Examples
     --------
     >>> split_sizes(5_000, {"train": None, "validation": None, "test": 100}, "rows.csv")
-    {'train': 1000, 'validation': 2450, 'test': 100}
+    {'train': 2450, 'validation': 2450, 'test': 100}
     """
     wanted = {part: size for part, size in asked.items() if size is not None}
     for part, size in wanted.items():
@@ -50,7 +50,7 @@ def split_sizes(rows: int, asked: Mapping[str, int | None], name: str) -> dict[s
     if rest < 0:
         listed = " + ".join(f"{size:,} {part}" for part, size in wanted.items())
         raise DataError(
-            f"{name} has {rows:,} different labelled rows, fewer than the {listed} asked for: ask "
+            f"{name} has {rows:,} labelled rows, fewer than the {listed} asked for: ask "
             "for fewer or add rows"
         )
     shares = {part: DEFAULT_SHARES[part] for part in asked if part not in wanted}
@@ -62,7 +62,7 @@ def split_sizes(rows: int, asked: Mapping[str, int | None], name: str) -> dict[s
     starved = any(sizes.get(part) == 0 for part in ("train", "validation"))
     if starved or (not wanted and len(asked) > 1 and rows < FEWEST_ROWS):
         raise DataError(
-            f"{name} has {rows:,} different labelled rows of its own, too few to split them: "
+            f"{name} has {rows:,} labelled rows of its own, too few to split them: "
             f"give at least {FEWEST_ROWS}, or smaller splits"
         )
     return {part: sizes[part] for part in asked}

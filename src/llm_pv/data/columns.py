@@ -9,9 +9,11 @@ false the spellings in `MISSING_SPELLINGS` are missing too, for there they can b
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, time, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from numbers import Integral, Real
 from reprlib import repr as short
 from typing import Any, Literal, TypeAlias, get_args
@@ -29,11 +31,30 @@ ColumnType: TypeAlias = Literal["str", "int", "float", "bool"]
 MISSING_SPELLINGS = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 """What stands for a missing value, in any case, in a column that is otherwise no text."""
 
+_OTHER_SPELLINGS = (
+    "- -- . #n/a #na n.a. <na> unknown missing #value! #div/0! #ref! #null! (null) nil nd"
+)
+_IN_INPUTS = MISSING_SPELLINGS | frozenset(_OTHER_SPELLINGS.split())
+"""The same in a column of inputs; as a label, unknown is a class like any other."""
+
 _WHOLE = r"[+-]?(?:0|[1-9][0-9]{0,4299})"  # 4,300 digits: as many as Python's int() reads
 _PATTERNS: tuple[tuple[ColumnType, re.Pattern[str]], ...] = (
     ("bool", re.compile(r"\s*(?:true|false)\s*", re.IGNORECASE)),
     ("int", re.compile(rf"\s*{_WHOLE}\s*")),
     ("float", re.compile(rf"\s*(?:{_WHOLE}(?:\.[0-9]*)?|[+-]?\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*")),
+)
+_CODE = re.compile(r"\s*[+-]?0[0-9].*|\s*\w*[0-9]\w*\s*")
+"""An identifier or code: with one such cell among numbers the column is text."""
+_EXPONENT = re.compile(r"\s*[0-9]+E[0-9]+\s*")
+"""Written by people, this is a code such as 10E0 and not a number."""
+_OTHERWISE_WRITTEN = re.compile(r"\s*[$€£]?[+-]?[0-9][0-9.,' ]*\s*[%$€£]?\s*")
+_MOSTLY = 0.8
+"""The least share of numbers in a column where cells written otherwise are odd ones."""
+_MOSTLY_WITH_WORDS = 0.95
+_FEWEST_NUMBERS = 20
+_IDENTIFIER = re.compile(
+    r"[A-Za-z]{0,8}[-_ #/]?[0-9]{2,}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+    r"|(?=.*[0-9])(?=.*[a-f])[0-9a-f]{12,}"
 )
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
@@ -52,13 +73,17 @@ def check_types(types: Mapping[str, str]) -> None:
             raise ConfigurationError(f"type {kind!r} of column {name!r}: give one of {known}")
 
 
-def written_type(texts: Iterable[str]) -> tuple[ColumnType, frozenset[str]]:
+def written_type(
+    texts: Iterable[str], missing: Collection[str] = MISSING_SPELLINGS
+) -> tuple[ColumnType, frozenset[str]]:
     """Tell the type of a column from its cells as a text file holds them.
 
     Parameters
     ----------
     texts
         The cells; repeats and empty ones do no harm.
+    missing
+        The spellings of missing values, in lower case.
 
     Returns
     -------
@@ -78,13 +103,84 @@ def written_type(texts: Iterable[str]) -> tuple[ColumnType, frozenset[str]]:
         spelled = set()
         for text in distinct:
             if not pattern.fullmatch(text):
-                if text.strip().lower() not in MISSING_SPELLINGS:
+                if text.strip().lower() not in missing:
                     break
                 spelled.add(text)
         else:
             if len(spelled) < len(distinct):
                 return kind, frozenset(text for text in spelled if text.strip())
     return "str", frozenset()
+
+
+def told_type(texts: Sequence[str]) -> tuple[ColumnType, frozenset[str], frozenset[str]]:
+    """Tell the type of a column as `written_type` does, and bear with a few odd cells.
+
+    Parameters
+    ----------
+    texts
+        All cells that are not empty: how often a spelling occurs matters here.
+
+    Returns
+    -------
+    tuple
+        The type, the spellings of missing values, and the odd cells of a column that is mostly
+        numbers: words, and numbers that are written otherwise. They read as missing too. A
+        column with codes, such as 007, is text.
+
+    Examples
+    --------
+    >>> told_type(["1", "2", "3", "4", "5", "12%"])
+    ('int', frozenset(), frozenset({'12%'}))
+    """
+    kind, spelled = written_type(texts, _IN_INPUTS)
+    if kind in ("int", "float") and any(map(_EXPONENT.fullmatch, set(texts))):
+        return "str", frozenset(), frozenset()
+    if kind != "str":
+        return kind, spelled, frozenset()
+    counts = Counter(text for text in texts if text.strip().lower() not in _IN_INPUTS)
+    number = dict(_PATTERNS)["float"]
+    odd = {text for text in counts if not number.fullmatch(text)}
+    if any(_CODE.fullmatch(text) or _EXPONENT.fullmatch(text) for text in odd):
+        return "str", frozenset(), frozenset()
+    numbers = sum(count for text, count in counts.items() if text not in odd)
+    words = any(not _OTHERWISE_WRITTEN.fullmatch(text) for text in odd)
+    least = _MOSTLY_WITH_WORDS if words else _MOSTLY
+    if numbers < least * counts.total() or (words and numbers < _FEWEST_NUMBERS):
+        return "str", frozenset(), frozenset()
+    kind, spelled = written_type([text for text in texts if text not in odd], _IN_INPUTS)
+    return kind, spelled, frozenset(odd)
+
+
+def is_identifier(cells: "pd.Series[Any]", written: bool) -> bool:
+    """Whether a column names or counts its rows: nothing that a rule for new rows could use.
+
+    Every cell is there and differs from the others, and they are whole numbers that count up from
+    row to row, or whole numbers or short codes in a column called an id, or codes of one form.
+    """
+    if len(cells) < _FEWEST_NUMBERS or cells.isna().any():
+        return False
+    try:
+        if cells.duplicated().any():
+            return False
+    except TypeError:
+        return False
+    values = cells.tolist()
+    kind = written_type(values)[0] if written else value_type(cells)
+    if kind == "int":
+        numbers = [int(value) for value in values]
+        steps = {later - earlier for earlier, later in pairwise(numbers)}
+        return steps == {1} or _named_identifier(str(cells.name))
+    if kind != "str":
+        return False
+    if _named_identifier(str(cells.name)):
+        return all(isinstance(value, str) and len(value.split()) == 1 for value in values)
+    return all(isinstance(value, str) and _IDENTIFIER.fullmatch(value.strip()) for value in values)
+
+
+def _named_identifier(name: str) -> bool:
+    return bool(
+        re.search(r"(?:^|[_\W])(?:id|uuid|guid|key)$|[a-z]I[dD]$|^ID$", name, re.ASCII)
+    ) or (name.lower() in ("id", "index", "row", "rowid", "row_number", "unnamed: 0"))
 
 
 def value_type(cells: "pd.Series[Any]") -> ColumnType:
@@ -266,14 +362,14 @@ def _read_text(value: Any) -> str:
 
 
 def _read_float(value: Any) -> float | None:
-    if isinstance(value, str) and value.strip().lower() in MISSING_SPELLINGS:
+    if isinstance(value, str) and value.strip().lower() in _IN_INPUTS:
         return None
     return float(value)
 
 
 def _read_int(value: Any) -> int | None:
     if isinstance(value, str):
-        if value.strip().lower() in MISSING_SPELLINGS:
+        if value.strip().lower() in _IN_INPUTS:
             return None
         try:
             return int(value)
@@ -287,7 +383,7 @@ def _read_int(value: Any) -> int | None:
 def _read_bool(value: Any) -> bool | None:
     if isinstance(value, str):
         text = value.strip().lower()
-        if text in MISSING_SPELLINGS:
+        if text in _IN_INPUTS:
             return None
         if text not in _TRUTH:
             raise ValueError(value)

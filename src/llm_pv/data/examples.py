@@ -29,6 +29,10 @@ class Examples:
         Strings, or dicts from column name to value; n of them.
     labels
         The n labels as texts (see `label_text`).
+    weights
+        The n weights, where rows do not all count alike; not negative.
+    groups
+        The n groups as texts, where rows of one group belong together.
 
     Examples
     --------
@@ -39,23 +43,35 @@ class Examples:
 
     inputs: Sequence[Input]
     labels: Sequence[str]
+    weights: Sequence[float] | None = None
+    groups: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.labels):
             raise DataError(
                 f"{len(self.inputs)} inputs and {len(self.labels)} labels: give one label an input"
             )
+        for name, values in (("weights", self.weights), ("groups", self.groups)):
+            if values is not None and len(values) != len(self.labels):
+                raise DataError(f"{len(self.inputs)} inputs and {len(values)} {name}: give as many")
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     def take(self, indices: "Sequence[int] | np.ndarray[Any, Any]") -> "Examples":
         """Return the examples at these positions, in this order."""
-        return Examples([self.inputs[i] for i in indices], [self.labels[i] for i in indices])
+        return Examples(
+            [self.inputs[i] for i in indices],
+            [self.labels[i] for i in indices],
+            None if self.weights is None else [self.weights[i] for i in indices],
+            None if self.groups is None else [self.groups[i] for i in indices],
+        )
 
     def digest(self) -> str:
         """Return a SHA-256 of inputs and labels, the same on every machine."""
-        text = json.dumps([list(self.inputs), list(self.labels)], ensure_ascii=False)
+        parts: list[object] = [list(self.inputs), list(self.labels)]
+        parts += [list(more) for more in (self.weights, self.groups) if more is not None]
+        text = json.dumps(parts, ensure_ascii=False)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -109,7 +125,7 @@ class Classes:
 
 @dataclass(frozen=True)
 class Splits:
-    """Training, validation and test examples with no input in two of them.
+    """Training, validation and test examples.
 
     Parameters
     ----------
@@ -124,11 +140,15 @@ class Splits:
     warnings
         What the user should know of how these rows came about, one sentence each.
     repeated
-        Rows left out because their input occurs in another row.
+        Rows left out because their input occurs in another row, where every input counts once.
     columns
         The names of the input columns, where the inputs came from columns.
     types
         The type of each column; empty where an input is a plain string.
+    edges
+        Where a numeric target was cut into the classes; empty where it was not.
+    by_time
+        Whether training rows are earlier than validation rows, and these than test rows.
     """
 
     train: Examples
@@ -139,6 +159,8 @@ class Splits:
     repeated: int = 0
     columns: tuple[str, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict)
+    edges: tuple[float, ...] = ()
+    by_time: bool = False
 
     def digest(self) -> str:
         """Return a SHA-256 of all rows, the same on every machine."""

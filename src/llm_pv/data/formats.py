@@ -88,7 +88,14 @@ def _first_line(data: bytes) -> bytes:
     return next(line for line in lines if line)
 
 
-def parsed(data: bytes, file_format: str, name: str) -> Content:
+def parsed(
+    data: bytes,
+    file_format: str,
+    name: str,
+    *,
+    delimiter: str | None = None,
+    encoding: str = "utf-8",
+) -> Content:
     """Read unpacked bytes of a known format.
 
     Parameters
@@ -99,6 +106,10 @@ def parsed(data: bytes, file_format: str, name: str) -> Content:
         One of `FORMATS`.
     name
         Where the bytes come from, for messages.
+    delimiter
+        What separates cells of CSV; told from the header if not given.
+    encoding
+        Of text.
 
     Raises
     ------
@@ -112,7 +123,16 @@ def parsed(data: bytes, file_format: str, name: str) -> Content:
     if file_format not in FORMATS:
         raise ConfigurationError(f"format {file_format!r}: give one of {', '.join(FORMATS)}")
     if file_format != "parquet":
+        if encoding != "utf-8":
+            try:
+                data = data.decode(encoding).encode()
+            except UnicodeDecodeError as error:
+                raise DataError(
+                    f"{name} is not {encoding} text (byte {error.start:,}); give another --encoding"
+                ) from None
         _check_text(data, name)
+    if delimiter is not None and file_format in ("csv", "tsv"):
+        return _read_delimited(data, name, delimiter)
     return FORMATS[file_format](data, name)
 
 

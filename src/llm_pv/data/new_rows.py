@@ -15,6 +15,7 @@ import pandas as pd
 
 from llm_pv.data.columns import ColumnType, read_new_cells
 from llm_pv.data.examples import Input
+from llm_pv.data.reading import Reading
 from llm_pv.errors import DataError
 
 _FUNCTION = re.compile(r"def +f *\( *([^\W\d]\w*)")
@@ -102,7 +103,7 @@ def new_rows(
     types: Mapping[str, ColumnType],
     *,
     source: str,
-    written: bool = False,
+    reading: Reading | None = None,
     name: str = "the rows",
 ) -> NewRows:
     r"""Return rows as the inputs of a program.
@@ -116,8 +117,9 @@ def new_rows(
         text of the one column.
     source
         The program's text, which says what columns it reads.
-    written
-        Whether cells are text from a file, the empty cell meaning a missing one.
+    reading
+        How cells are written that are text from a file, the empty cell meaning a missing one;
+        None for other rows.
     name
         What messages call the rows.
 
@@ -153,7 +155,12 @@ def new_rows(
     cells = pd.DataFrame(known)
     if not types:
         cells = cells.astype(object).fillna("")
-    elif written:
+    elif reading is not None:
+        for column, kind in types.items():
+            if column in cells and kind in ("int", "float"):
+                cells[column] = reading.cells(cells[column])
+            elif column in cells and reading.missing:
+                cells[column] = cells[column].mask(cells[column].str.strip().isin(reading.missing))
         cells = cells.where(cells != "")
     return NewRows(cells, types, needed, name)
 

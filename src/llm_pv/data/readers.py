@@ -16,6 +16,7 @@ from llm_pv.data.formats import (
     sniffed,
     unpacked,
 )
+from llm_pv.data.reading import Reading
 from llm_pv.data.table import Table, make_table
 from llm_pv.errors import DataError
 
@@ -38,6 +39,8 @@ def read_table(
     columns: Sequence[str] | None = None,
     types: Mapping[str, str] | None = None,
     format: str | None = None,  # noqa: A002 -- the word users know from every reader
+    reading: Reading = Reading(),
+    learning: bool = False,
 ) -> Table:
     """Read the rows of a file.
 
@@ -57,6 +60,8 @@ def read_table(
     format
         ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"text"`` or ``"parquet"``; told from the file's name
         if not given, or else from its first bytes.
+    reading, learning
+        As in `make_table`; `reading` also says how a text file is encoded and delimited.
 
     Returns
     -------
@@ -77,7 +82,7 @@ def read_table(
     if format is None:
         suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() != ".gz"]
         format = _FORMAT_OF_SUFFIX.get(suffixes[-1] if suffixes else "") or sniffed(data)  # noqa: A001
-    content = parsed(data, format, name)
+    content = parsed(data, format, name, delimiter=reading.delimiter, encoding=reading.encoding)
     del data
     return make_table(
         content.frame if content.written else plain_frame(content.frame, name),
@@ -87,6 +92,8 @@ def read_table(
         written=content.written,
         name=name,
         warnings=content.warnings,
+        reading=reading,
+        learning=learning,
     )
 
 
@@ -113,6 +120,8 @@ def table_from(
     columns: Sequence[str] | None = None,
     types: Mapping[str, str] | None = None,
     name: str = "the rows",
+    reading: Reading = Reading(),
+    learning: bool = False,
 ) -> Table:
     """Make a table of rows in memory.
 
@@ -125,7 +134,7 @@ def table_from(
         The n labels, if they are known and not a column of the rows.
     target
         The column that holds the labels, instead of `labels`.
-    columns, types
+    columns, types, reading, learning
         As in `read_table`.
     name
         What messages call these rows.
@@ -146,7 +155,16 @@ def table_from(
     if not len(frame):
         raise DataError(f"{name}: there are none; give at least five")
     cells = None if labels is None else _labels_of(labels, len(frame), name)
-    return make_table(frame, target=target, labels=cells, columns=columns, types=types, name=name)
+    return make_table(
+        frame,
+        target=target,
+        labels=cells,
+        columns=columns,
+        types=types,
+        name=name,
+        reading=reading,
+        learning=learning,
+    )
 
 
 def _frame_of(rows: Any, name: str) -> pd.DataFrame:

@@ -1,14 +1,16 @@
 """Splitting a user's rows into training, validation and test examples.
 
-Every input occurs once: of rows with equal inputs one is kept, so that no input is in two splits
-and the rows a program is scored on are as independent as the certificate assumes. Where the labels
-of such rows differ, the row kept is drawn by the seed.
+Every row counts: rows are split, not inputs, so that validation rows are drawn as new rows will be,
+however often an input repeats. Rows of one group go to one split, and rows with a time are split in
+its order. `Reading.distinct_inputs` keeps one row of each input instead; where the labels of such
+rows differ, the row kept is drawn by the seed.
 
 The draws read the raw integers of numpy's PCG64, whose stream numpy promises to keep, and not the
 shuffles above it, which it does not; scikit-learn's splitters stand on those, put no bound on the
 number of rows and fail on a class with one row.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from reprlib import repr as short
 from typing import Any
@@ -19,6 +21,7 @@ import pandas as pd
 from llm_pv.data.allocation import allocate, split_sizes
 from llm_pv.data.columns import joint_type, read_cells
 from llm_pv.data.examples import Classes, Examples, Splits
+from llm_pv.data.reading import Reading, binned, target_edges, target_numbers
 from llm_pv.data.table import Table
 from llm_pv.data.targets import check_class_count, read_classes
 from llm_pv.errors import ConfigurationError, DataError
@@ -33,6 +36,7 @@ def split_table(
     validation: int | None = None,
     test: int | None = None,
     seed: int,
+    reading: Reading = Reading(),
 ) -> Splits:
     """Split one table's rows, every class in proportion.
 
@@ -42,9 +46,11 @@ def split_table(
         The rows, with labels.
     train, validation, test
         Rows wanted in each split. Those not given share what the others leave 40 to 40 to 20, up
-        to 1,000 training rows and 10,000 validation and test rows.
+        to 10,000 rows each.
     seed
         Decides which rows go where; the same on every machine. Not negative.
+    reading
+        Whether rows are split by groups or time, or inputs and not rows.
 
     Returns
     -------
@@ -54,7 +60,7 @@ def split_table(
     Raises
     ------
     DataError
-        If there are no labels, one class only, or fewer different rows than asked for.
+        If there are no labels, one class only, or fewer rows or groups than asked for.
     ConfigurationError
         If a size or the seed cannot be.
 
@@ -67,7 +73,12 @@ def split_table(
     (4, 4, 2, ('0', '1'))
     """
     return splits_from_tables(
-        table, train_size=train, validation_size=validation, test_size=test, seed=seed
+        table,
+        train_size=train,
+        validation_size=validation,
+        test_size=test,
+        seed=seed,
+        reading=reading,
     )
 
 
@@ -80,11 +91,11 @@ def splits_from_tables(
     validation_size: int | None = None,
     test_size: int | None = None,
     seed: int,
+    reading: Reading = Reading(),
 ) -> Splits:
     """Make splits of tables that are split already, wholly or in part.
 
-    Types and classes are told from all tables together. An input that occurs in two of them stays
-    in the test table, or else in the validation table. What has no table of its own is split off
+    Types and classes are told from all tables together. What has no table of its own is split off
     the training table: validation rows always, test rows if there is no validation table either
     or `test_size` asks for them.
 
@@ -95,8 +106,9 @@ def splits_from_tables(
     train_size, validation_size, test_size
         Rows wanted in each split; as in `split_table`, a table of its own being used up to the
         same default limits.
-    seed
-        As in `split_table`.
+    seed, reading
+        As in `split_table`. Where every input counts once, one that occurs in two tables stays in
+        the test table, or else in the validation table.
 
     Returns
     -------
@@ -112,20 +124,29 @@ def splits_from_tables(
     """
     tables = {"train": train, "validation": validation, "test": test}
     given = {part: table for part, table in tables.items() if table is not None}
-    pool = _pooled(given)
-    kept, warnings = _one_row_an_input(pool, seed)
+    if seed < 0:
+        raise ConfigurationError(f"seed {seed}: give a whole number from 0 on")
+    pool = _pooled(given, reading)
+    deal = _one_row_an_input if reading.distinct_inputs else _every_row
+    kept, warnings = deal(pool, seed)
     asked: dict[str, int | None] = dict(
         zip(_PARTS, (train_size, validation_size, test_size), strict=True)
     )
     if "validation" in given and "test" not in given and test_size is None:
         asked["test"] = 0
-    warnings += check_class_count(pool.classes, len(kept))
+    if not pool.edges:
+        warnings += check_class_count(pool.classes, len(kept))
     names = {part: table.name for part, table in given.items()}
-    chosen = _chosen(pool, kept, asked, names, warnings)
+    chosen = _chosen(pool, kept, asked, names, warnings, seed=seed)
     warnings += _missing_classes(pool, kept, chosen)
     texts = pool.classes.texts
     examples = {
-        part: Examples(pool.table.inputs(rows), [texts[pool.codes[row]] for row in rows])
+        part: Examples(
+            pool.table.inputs(rows),
+            [texts[pool.codes[row]] for row in rows],
+            None if pool.weights is None else [float(pool.weights[row]) for row in rows],
+            None if pool.units is None else [str(pool.unit_names[pool.units[row]]) for row in rows],
+        )
         for part, rows in chosen.items()
     }
     told = [warning for table in given.values() for warning in table.warnings]
@@ -135,9 +156,11 @@ def splits_from_tables(
         test=examples["test"],
         classes=pool.classes,
         warnings=(*told, *warnings),
-        repeated=len(pool.groups) - len(kept),
+        repeated=len(pool.groups) - len(kept) if reading.distinct_inputs else 0,
         columns=tuple(pool.table.frame.columns),
         types=pool.table.types,
+        edges=pool.edges,
+        by_time=pool.times is not None,
     )
 
 
@@ -150,9 +173,14 @@ class _Pool:
     groups: "np.ndarray[Any, Any]"
     codes: "np.ndarray[Any, Any]"
     classes: Classes
+    edges: tuple[float, ...] = ()
+    units: "np.ndarray[Any, Any] | None" = None
+    unit_names: Sequence[object] = ()
+    times: "np.ndarray[Any, Any] | None" = None
+    weights: "np.ndarray[Any, Any] | None" = None
 
 
-def _pooled(given: dict[str, Table]) -> _Pool:
+def _pooled(given: dict[str, Table], reading: Reading) -> _Pool:
     first = given["train"]
     tables = [_like(table, first) for table in given.values()]
     labels = [_labels(table) for table in tables]
@@ -167,9 +195,44 @@ def _pooled(given: dict[str, Table]) -> _Pool:
     else:
         frame = pd.concat([table.frame.astype(object) for table in tables], ignore_index=True)
         joined = replace(first, frame=frame, labels=None, types=types)
-    codes, classes = read_classes(labels, [table.written for table in tables])
+    written = [table.written for table in tables]
+    edges: tuple[float, ...] = ()
+    if reading.bins is not None or reading.threshold is not None:
+        numbers = [target_numbers(column, reading) for column in labels]
+        edges = target_edges(numbers, reading)
+        labels = [pd.Series(binned(column, edges), dtype=object) for column in numbers]
+        written = [False] * len(tables)
+    codes, classes = read_classes(labels, written)
     source = np.repeat([_PARTS.index(part) for part in given], [len(table) for table in tables])
-    return _Pool(joined, source, _input_groups(joined), codes, classes)
+    pool = _Pool(joined, source, _input_groups(joined), codes, classes, edges)
+    apart = {use: _joined(tables, use) for use in reading.apart}
+    if "groups" in apart:
+        units, names = pd.factorize(_present(apart["groups"], "groups").astype(str))
+        pool = replace(pool, units=units, unit_names=list(names))
+    if "time" in apart:
+        pool = replace(pool, times=moments(_present(apart["time"], "time")))
+    if "weights" in apart:
+        pool = replace(pool, weights=row_weights(_present(apart["weights"], "weights")))
+    return pool
+
+
+def _joined(tables: Sequence[Table], use: str) -> "pd.Series[Any]":
+    """Return a column with a use of its own, all tables' together."""
+    for table in tables:
+        if use not in table.apart:
+            raise DataError(f"{table.name} has no column for --{use}; give every file one")
+    return pd.concat([table.apart[use] for table in tables], ignore_index=True)
+
+
+def _present(cells: "pd.Series[Any]", use: str) -> "pd.Series[Any]":
+    """Return the cells, or raise if one is missing."""
+    missing = (cells.isna() | (cells.astype(str).str.strip() == "")).to_numpy()
+    if missing.any():
+        raise DataError(
+            f"column {cells.name!r} of --{use} is empty in {int(missing.sum()):,} rows, the first "
+            f"of them row {int(np.flatnonzero(missing)[0]) + 1:,}: fill it in, or drop these rows"
+        )
+    return cells
 
 
 def _like(table: Table, first: Table) -> Table:
@@ -212,18 +275,42 @@ def _input_groups(table: Table) -> "np.ndarray[Any, Any]":
     return groups
 
 
+def _every_row(pool: _Pool, seed: int) -> tuple["np.ndarray[Any, Any]", list[str]]:
+    """Return all rows in random order, and say where inputs repeat with other labels."""
+    keys = np.random.PCG64(np.random.SeedSequence(seed)).random_raw(len(pool.groups))
+    conflicting, _, in_tables = _repeats(pool)
+    warnings: list[str] = []
+    if shared := len(in_tables) - len(np.unique(pool.groups)):
+        warnings.append(
+            f"inputs found in two files: {shared:,}; they stay in both, and scores on inputs that "
+            "training lacks are shown apart"
+        )
+    if conflicts := int(conflicting.sum()):
+        rows = int(conflicting[pool.groups].sum())
+        warnings.append(
+            f"inputs with conflicting labels: {conflicts:,} ({rows:,} rows); no program can be "
+            "right on all of these"
+        )
+    return np.argsort(keys, kind="stable"), warnings
+
+
+def _repeats(
+    pool: _Pool,
+) -> tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]:
+    """Return whether each input's labels differ, its labels, and its occurrences in tables."""
+    in_tables = pd.unique(pool.groups * len(_PARTS) + pool.source)
+    labelled = pd.unique(pool.groups * len(pool.classes) + pool.codes)
+    return np.bincount(labelled // len(pool.classes)) > 1, labelled, in_tables
+
+
 def _one_row_an_input(pool: _Pool, seed: int) -> tuple["np.ndarray[Any, Any]", list[str]]:
     """Return one row for each input, in random order, and say what was left out."""
-    if seed < 0:
-        raise ConfigurationError(f"seed {seed}: give a whole number from 0 on")
     keys = np.random.PCG64(np.random.SeedSequence(seed)).random_raw(len(pool.groups))
     order = np.lexsort((keys, -pool.source))  # the test table first: it loses no row to the others
     kept = order[~pd.Series(pool.groups[order]).duplicated().to_numpy()]
     kept = kept[np.argsort(keys[kept], kind="stable")]
 
-    in_tables = pd.unique(pool.groups * len(_PARTS) + pool.source)
-    labelled = pd.unique(pool.groups * len(pool.classes) + pool.codes)
-    conflicting = np.bincount(labelled // len(pool.classes)) > 1
+    conflicting, _, in_tables = _repeats(pool)
     warnings: list[str] = []
     if repeated := len(pool.groups) - len(in_tables):
         warnings.append(
@@ -249,6 +336,8 @@ def _chosen(
     asked: dict[str, int | None],
     names: dict[str, str],
     warnings: list[str],
+    *,
+    seed: int,
 ) -> dict[str, list[int]]:
     """Draw the rows of each split from the table it comes from."""
     chosen: dict[str, list[int]] = {}
@@ -256,11 +345,17 @@ def _chosen(
         rows = kept[pool.source[kept] == _PARTS.index(origin)]
         parts = [p for p in _PARTS if p == origin or (origin == "train" and p not in names)]
         sizes = split_sizes(len(rows), {part: asked[part] for part in parts}, name)
-        for part, drawn in zip(parts, _drawn(pool, rows, sizes), strict=True):
+        if pool.units is not None:
+            dealt = _drawn_by_group(pool, pool.units, rows, sizes, name=name, seed=seed)
+        elif pool.times is not None:
+            dealt = _drawn_by_time(pool.times, rows, sizes)
+        else:
+            dealt = _drawn(pool, rows, sizes)
+        for part, drawn in zip(parts, dealt, strict=True):
             chosen[part] = drawn.tolist()
-        left_out = len(rows) - sum(sizes.values())
+        left_out = len(rows) - sum(map(len, dealt))
         if left_out and any(asked[part] is None for part in parts):
-            listed = ", ".join(f"{size:,} {part}" for part, size in sizes.items())
+            listed = ", ".join(f"{len(chosen[part]):,} {part}" for part in parts)
             warnings.append(
                 f"{name}: {listed} rows drawn of {len(rows):,}; ask for larger splits to use more"
             )
@@ -280,6 +375,115 @@ def _drawn(
     ends = np.cumsum(shares, axis=1)
     split = (rank[:, None] >= ends[codes]).sum(axis=1)
     return [rows[split == number] for number in range(len(sizes))]
+
+
+def _drawn_by_group(
+    pool: _Pool,
+    units: "np.ndarray[Any, Any]",
+    rows: "np.ndarray[Any, Any]",
+    sizes: dict[str, int],
+    *,
+    name: str,
+    seed: int,
+) -> "list[np.ndarray[Any, Any]]":
+    """Deal whole groups out in random order, each to the split that lacks most of its rows."""
+    there = np.unique(units[rows])
+    wanted = [number for number, size in enumerate(sizes.values()) if size]
+    if len(there) < len(wanted):
+        raise DataError(
+            f"{name} has {len(there):,} groups, fewer than the {len(wanted)} splits: give more "
+            "groups, or --test-size 0"
+        )
+    keys = np.random.PCG64(np.random.SeedSequence((seed, 1))).random_raw(len(pool.unit_names))
+    counts = np.bincount(units[rows], minlength=len(pool.unit_names))
+    targets = np.array(list(sizes.values()), dtype=np.float64)
+    dealt = np.zeros(len(targets))
+    home = np.full(len(pool.unit_names), -1)
+    order = there[np.argsort(keys[there], kind="stable")]
+    for place, unit in enumerate(order.tolist()):
+        empty = [number for number in wanted if not dealt[number]]
+        lack = (targets - dealt) / np.maximum(targets, 1)
+        split = int(np.argmax(lack))
+        if empty and len(order) - place <= len(empty):
+            split = empty[0]
+        if dealt[split] >= targets[split]:
+            break
+        home[unit] = split
+        dealt[split] += counts[unit]
+    return [rows[home[units[rows]] == number] for number in range(len(sizes))]
+
+
+def _drawn_by_time(
+    times: "np.ndarray[Any, Any]", rows: "np.ndarray[Any, Any]", sizes: dict[str, int]
+) -> "list[np.ndarray[Any, Any]]":
+    """Take the latest rows for the last split, those before them for the one before, and so on.
+
+    Rows of one time stay together, on the side where sizes stay nearer to those wanted.
+    """
+    order = rows[np.argsort(times[rows], kind="stable")]
+    _, starts = np.unique(times[order], return_index=True)
+    end = len(order)
+    dealt: list[np.ndarray[Any, Any]] = []
+    for number, size in reversed(list(enumerate(sizes.values()))):
+        start = max(0, end - size) if number or sum(sizes.values()) < len(rows) else 0
+        if number and size:
+            between = starts[(starts > 0) & (starts < end)]
+            if not len(between):
+                raise DataError(
+                    "too many rows have the same time to split by it: give finer times, or other "
+                    "sizes"
+                )
+            start = int(between[np.argmin(np.abs(between - start))])
+        dealt.append(order[start:end])
+        end = start
+    return dealt[::-1]
+
+
+def moments(cells: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
+    """Return times as numbers that sort alike: numbers as they are, dates as nanoseconds.
+
+    Raises
+    ------
+    DataError
+        If a cell is neither.
+
+    Examples
+    --------
+    >>> (moments(pd.Series(["2024-03-01", "2023-12-31"])).argsort()).tolist()
+    [1, 0]
+    """
+    numbers = pd.to_numeric(cells, errors="coerce")
+    if numbers.notna().all():
+        return numbers.to_numpy(dtype=np.float64)
+    try:
+        dates = pd.to_datetime(cells, utc=True, format="ISO8601")
+    except (ValueError, TypeError) as error:
+        raise DataError(
+            f"column {cells.name!r} of --time holds neither numbers nor dates such as 2024-03-31 "
+            f"({error})"
+        ) from None
+    return dates.to_numpy(dtype="datetime64[ns]").astype(np.int64)
+
+
+def row_weights(cells: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
+    """Return weights as numbers.
+
+    Raises
+    ------
+    DataError
+        If one is negative or no number, or all are 0.
+    """
+    numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    bad = ~(np.isfinite(numbers) & (numbers >= 0))
+    if bad.any():
+        place = int(np.flatnonzero(bad)[0])
+        raise DataError(
+            f"column {cells.name!r} of --weights, row {place + 1:,}: {cells.iloc[place]!s:.40} is "
+            "no weight; give numbers from 0 on"
+        )
+    if not numbers.any():
+        raise DataError(f"column {cells.name!r} of --weights: all weights are 0")
+    return numbers
 
 
 def _missing_classes(

@@ -1,6 +1,6 @@
 """A table: the rows of one file or frame before they are split, held by column."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, cast
@@ -10,12 +10,15 @@ import pandas as pd
 from llm_pv.data.columns import (
     ColumnType,
     check_types,
+    is_identifier,
     python_values,
     read_cells,
+    told_type,
     value_type,
     written_type,
 )
 from llm_pv.data.examples import Input
+from llm_pv.data.reading import Reading
 from llm_pv.errors import ConfigurationError, DataError
 
 
@@ -41,6 +44,8 @@ class Table:
         Where the rows come from, for messages.
     written
         Whether the cells are text whose type had to be told from how they are written.
+    apart
+        Columns with a use of their own (groups, time, weights), with the same index.
 
     Examples
     --------
@@ -56,6 +61,7 @@ class Table:
     types: Mapping[str, ColumnType] = field(default_factory=dict)
     name: str = "the rows"
     written: bool = False
+    apart: Mapping[str, "pd.Series[Any]"] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -81,6 +87,8 @@ def make_table(
     written: bool = False,
     name: str = "the rows",
     warnings: Sequence[str] = (),
+    reading: Reading = Reading(),
+    learning: bool = False,
 ) -> Table:
     """Make a table of a frame: set the target apart, drop rows without one, type the columns.
 
@@ -102,6 +110,11 @@ def make_table(
         Where the rows come from, for messages.
     warnings
         What reading them had to say.
+    reading
+        What else is known of the rows.
+    learning
+        Whether these are rows to learn from: then columns with a use of their own and identifiers
+        are no inputs, and numbers are read as `reading` says.
 
     Raises
     ------
@@ -115,8 +128,12 @@ def make_table(
     if target is not None:
         _check_columns([target], list(frame.columns), name, "target")
         labels = frame[target]
+    notes = list(warnings)
+    apart = _set_apart(frame, reading, target, name) if learning else {}
     if columns is None:
-        columns = [column for column in frame.columns if column != target]
+        rest = frame[[column for column in frame.columns if column != target]]
+        kept = set(rest.columns) if not learning else {*reading.keep, *declared}
+        columns = _inputs_among(rest, reading, kept, written=written, name=name, notes=notes)
     if target in columns or len(set(columns)) < len(columns):
         raise ConfigurationError(
             f"columns {', '.join(columns)}: name each once, and not the target {target!r}"
@@ -128,36 +145,94 @@ def make_table(
         raise DataError(
             f"{name} has no column besides the target {target!r}: nothing to learn from"
         )
-    notes = list(warnings)
     if labels is not None:
         labels = _present_labels(labels, written)
         if lost := len(frame) - len(labels):
             notes.append(f"{name}: {_rows(lost)} without a label left out")
             frame = frame.loc[labels.index]
+            apart = {use: cells.loc[labels.index] for use, cells in apart.items()}
     text = all(kind == "str" for kind in declared.values())
     if len(columns) == 1 and text and _all_strings(frame.iloc[:, 0], written):
         cells = frame.iloc[:, 0]
         if empty := int(cells.isna().sum()):
             notes.append(f"{name}: {_rows(empty)} without an input read as the empty string")
-        return Table(cells.fillna("").to_frame(), labels, True, tuple(notes), {}, name, written)
+        texts = cells.fillna("").to_frame()
+        return Table(texts, labels, True, tuple(notes), {}, name, written, apart)
     if written:
-        frame = pd.DataFrame({key: _empty_as_missing(frame[key]) for key in frame.columns})
-    resolved = _resolved_types(frame, declared, written, name, notes)
-    return Table(frame, labels, False, tuple(notes), resolved, name, written)
+        how = reading if learning else Reading()
+        frame = pd.DataFrame(
+            {key: _empty_as_missing(_canonical(frame[key], how)) for key in frame.columns}
+        )
+    frame, resolved = _resolved_types(frame, declared, written, name, notes)
+    return Table(frame, labels, False, tuple(notes), resolved, name, written, apart)
+
+
+def _set_apart(
+    frame: pd.DataFrame, reading: Reading, target: str | None, name: str
+) -> dict[str, "pd.Series[Any]"]:
+    """Return the columns with a use of their own."""
+    _check_columns(reading.keep, list(frame.columns), name, "column")
+    for use, column in reading.apart.items():
+        _check_columns([column], list(frame.columns), name, f"{use} column")
+        if column == target:
+            raise ConfigurationError(f"column {column!r} is the target, it cannot be --{use} too")
+    return {use: frame[column] for use, column in reading.apart.items()}
+
+
+def _inputs_among(
+    frame: pd.DataFrame,
+    reading: Reading,
+    kept: Collection[str],
+    *,
+    written: bool,
+    name: str,
+    notes: list[str],
+) -> list[str]:
+    """Return the columns that are inputs, and say which are left out."""
+    columns = list(frame.columns)
+    left = [column for column in columns if column in {*reading.apart.values()} - {*kept}]
+    if left:
+        notes.append(f"{name}: columns {_listed(left)} are no inputs; --keep takes them in")
+    rest = [column for column in columns if column not in left]
+    identifiers = [
+        column for column in rest if column not in kept and is_identifier(frame[column], written)
+    ]
+    if not identifiers or len(identifiers) == len(rest):
+        return rest
+    notes.append(
+        f"{name}: columns {_listed(identifiers)} look like identifiers (every row has another "
+        "value, which new rows will not have) and are left out; --keep NAME takes one in"
+    )
+    return [column for column in rest if column not in identifiers]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names))
+
+
+def _canonical(cells: "pd.Series[Any]", reading: Reading) -> "pd.Series[Any]":
+    """Return a file's cells with what `reading` says of them, numbers only if all are some."""
+    read = reading.cells(cells)
+    if read.dropna().equals(cells[read.notna()]):
+        return read
+    kind, _, _ = told_type(read.dropna().tolist())
+    return cells.where(read.notna()) if kind == "str" else read
 
 
 def _resolved_types(
     frame: pd.DataFrame, declared: Mapping[str, str], written: bool, name: str, notes: list[str]
-) -> dict[str, ColumnType]:
+) -> tuple[pd.DataFrame, dict[str, ColumnType]]:
     """Return the type of every column; what was read as missing on the way goes to `notes`."""
     resolved: dict[str, ColumnType] = {}
+    frame = frame.copy(deep=False)
     for column in frame.columns:
         if column in declared:
             resolved[column] = cast("ColumnType", declared[column])
             read_cells(frame[column], resolved[column])  # says now which cell is not of that type
         else:
-            resolved[column] = _told_type(frame[column], written, name, notes)
-    return resolved
+            cells, resolved[column] = _told_type(frame[column], written, name, notes)
+            frame[column] = cells
+    return frame, resolved
 
 
 def _check_columns(
@@ -194,17 +269,21 @@ def _empty_as_missing(cells: "pd.Series[Any]") -> "pd.Series[Any]":
     return cells.where(cells != "")
 
 
-def _told_type(cells: "pd.Series[Any]", written: bool, name: str, notes: list[str]) -> ColumnType:
+def _told_type(
+    cells: "pd.Series[Any]", written: bool, name: str, notes: list[str]
+) -> tuple["pd.Series[Any]", ColumnType]:
+    """Return a column's type, and its cells with the odd ones of numbers missing."""
     if not written:
-        return value_type(cells)
-    kind, spelled = written_type(cells.dropna().tolist())
-    if spelled:
-        count = int(cells.isin(list(spelled)).sum())
-        listed = ", ".join(sorted(map(repr, spelled)))
+        return cells, value_type(cells)
+    kind, spelled, odd = told_type(cells.dropna().tolist())
+    if read_as_missing := [*spelled, *odd]:
+        count = int(cells.isin(read_as_missing).sum())
+        listed = ", ".join(sorted(map(repr, read_as_missing))[:8])
+        more = ", ..." if len(read_as_missing) > 8 else ""
         notes.append(
-            f"{name}: cells read as missing in column {cells.name!r}: {count:,} ({listed})"
+            f"{name}: cells read as missing in column {cells.name!r}: {count:,} ({listed}{more})"
         )
-    return kind
+    return cells.mask(cells.isin(list(odd))) if odd else cells, kind
 
 
 def _rows(count: int) -> str:

@@ -81,19 +81,24 @@ def check_class_count(classes: Classes, rows: int) -> list[str]:
     Raises
     ------
     DataError
-        If there are more than 20 classes and fewer than two rows for each.
+        If there are more than 20 classes and fewer than two rows for each, or decimals.
     """
     count = len(classes)
     if count <= _MANY:
         return []
+    numeric = all(isinstance(v, int | float | np.number) for v in classes.values)
+    decimals = any(isinstance(v, float) and not v.is_integer() for v in classes.values)
     way_out = "name another target, or make it a few classes first, such as low and high"
-    if count * 2 > rows:
+    if numeric:
+        middle = sorted(map(float, classes.texts))[count // 2]
+        way_out = f"cut it with --bins 3 or --threshold {middle:.6g}, or name another target"
+    if count * 2 > rows or decimals:
+        kind = "a number to predict" if numeric else "a number to predict or an identifier"
         raise DataError(
             f"{rows:,} rows have {count:,} different labels, such as {short(classes.values[0])}: "
-            f"they look like a number to predict or an identifier; {way_out}"
+            f"they look like {kind}, and LLM-PV learns classes; {way_out}"
         )
-    decimals = any(isinstance(v, float) and not v.is_integer() for v in classes.values)
-    if decimals or count * 10 > rows:
+    if count * 10 > rows:
         return [
             f"{rows:,} rows have {count:,} different labels; if that is no mistake, so be it, "
             f"else {way_out}"

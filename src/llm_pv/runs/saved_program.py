@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_pv.data.examples import Classes
+from llm_pv.data.reading import Reading
 from llm_pv.errors import ProgramError, RunError
 from llm_pv.programs.program import Program
 from llm_pv.programs.saved import read_saved
@@ -29,6 +30,10 @@ class SavedProgram:
         The column that held the label, None if unknown.
     classes
         The classes it was learned for; None if the file stands alone.
+    reading
+        What else was known of the rows.
+    edges
+        Where a numeric target was cut into the classes; empty where it was not.
     """
 
     program: Program
@@ -37,6 +42,8 @@ class SavedProgram:
     types: Mapping[str, str] | None = None
     target: str | None = None
     classes: Classes | None = None
+    reading: Reading = Reading()
+    edges: tuple[float, ...] = ()
 
     def value(self, text: str | None) -> object:
         """Return the user's value for a predicted text; None for none and for no class."""
@@ -96,4 +103,6 @@ def _load(path: Path, configuration: Mapping[str, Any]) -> SavedProgram:
         types=configuration["types"],
         target=configuration["target"],
         classes=Classes(tuple(configuration["classes"]), tuple(configuration["class_values"])),
+        reading=Reading.of_record(configuration.get("reading", {})),
+        edges=tuple(configuration.get("edges", ())),
     )

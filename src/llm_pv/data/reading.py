@@ -1,0 +1,189 @@
+"""How a user's rows are read and split: what the columns are for, and how numbers are written."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from llm_pv.errors import ConfigurationError, DataError
+
+_SIGNS = (".", ",", "'", " ", "")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is known of rows beyond what their cells tell.
+
+    Parameters
+    ----------
+    groups
+        A column whose equal values belong together, such as a patient or a document: all rows of a
+        group go to one split. It is no input unless `keep` names it.
+    time
+        A column to order rows by, numbers or dates: training rows are the earliest, test rows the
+        latest. It is no input unless `keep` names it.
+    weights
+        A column with a weight for each row, not negative. It is no input.
+    keep
+        Columns that are inputs although they look like identifiers or have another use.
+    distinct_inputs
+        Whether of rows with equal inputs only one counts.
+    bins
+        Cut a numeric target into so many classes of about equally many rows.
+    threshold
+        Cut a numeric target into two classes, below this number and from it on.
+    missing
+        Further spellings of a missing value.
+    decimal, thousands
+        What numbers of a text file are written with.
+    delimiter, encoding
+        Of a text file; None tells the delimiter from the header.
+
+    Examples
+    --------
+    >>> Reading(threshold=140).record()
+    {'threshold': 140}
+    """
+
+    groups: str | None = None
+    time: str | None = None
+    weights: str | None = None
+    keep: tuple[str, ...] = ()
+    distinct_inputs: bool = False
+    bins: int | None = None
+    threshold: float | None = None
+    missing: tuple[str, ...] = ()
+    decimal: str = "."
+    thousands: str = ""
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+
+    def __post_init__(self) -> None:
+        if self.groups is not None and self.time is not None:
+            raise ConfigurationError(
+                "rows are split by groups or by time: give one of --groups and --time"
+            )
+        if self.bins is not None and self.threshold is not None:
+            raise ConfigurationError("give one of --bins and --threshold, not both")
+        if self.bins is not None and not 2 <= self.bins <= 20:
+            raise ConfigurationError(f"--bins {self.bins}: give a number from 2 to 20")
+        for option, sign in (("decimal", self.decimal), ("thousands", self.thousands)):
+            if sign not in _SIGNS:
+                raise ConfigurationError(f"--{option} {sign!r}: give one of . , ' or a blank")
+        if self.decimal not in (".", ",") or self.decimal == self.thousands:
+            raise ConfigurationError(
+                f"--decimal {self.decimal!r} with --thousands {self.thousands!r}: give . or , for "
+                "decimals, and another sign for thousands"
+            )
+        if self.delimiter is not None and len(self.delimiter) != 1:
+            raise ConfigurationError(f"--delimiter {self.delimiter!r}: give one character")
+        try:
+            "".encode(self.encoding)
+        except LookupError:
+            raise ConfigurationError(
+                f"--encoding {self.encoding!r} is not known; give utf-8, latin-1, cp1252, ..."
+            ) from None
+
+    @property
+    def apart(self) -> dict[str, str]:
+        """The columns with a use of their own, by that use."""
+        uses = {"groups": self.groups, "time": self.time, "weights": self.weights}
+        return {use: column for use, column in uses.items() if column is not None}
+
+    def record(self) -> dict[str, Any]:
+        """Return what differs from the default, as plain JSON values."""
+        usual = asdict(Reading())
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+            if value != usual[name]
+        }
+
+    @classmethod
+    def of_record(cls, record: dict[str, Any]) -> "Reading":
+        """Return what `record` returned as it was."""
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in record.items()
+        }
+        return cls(**values)
+
+    def cells(self, cells: "pd.Series[Any]") -> "pd.Series[Any]":
+        """Return a text file's cells with missing ones null and numbers written as Python does."""
+        if self.missing:
+            cells = cells.mask(cells.str.strip().isin(self.missing))
+        if self.decimal == "." and not self.thousands:
+            return cells
+        sign, point = re.escape(self.thousands), re.escape(self.decimal)
+        whole = rf"[0-9]{{1,3}}(?:{sign}[0-9]{{3}})+|[0-9]+" if sign else "[0-9]+"
+        number = re.compile(rf"\s*[+-]?(?:{whole})?(?:{point}[0-9]*)?(?:[eE][+-]?[0-9]+)?\s*")
+
+        def canonical(text: Any) -> Any:
+            if not isinstance(text, str) or not number.fullmatch(text):
+                return text
+            bare = text.replace(self.thousands, "") if self.thousands else text
+            return bare.replace(self.decimal, ".")
+
+        return cells.map(canonical)
+
+
+def target_edges(numbers: Sequence["np.ndarray[Any, Any]"], reading: Reading) -> tuple[float, ...]:
+    """Return where a numeric target is cut: the threshold, or quantiles of all its values.
+
+    Raises
+    ------
+    DataError
+        If there are fewer different values than bins.
+    """
+    if reading.threshold is not None:
+        return (float(reading.threshold),)
+    assert reading.bins is not None
+    values = np.concatenate(list(numbers))
+    shares = np.arange(1, reading.bins) / reading.bins
+    edges = np.unique(np.quantile(values, shares, method="inverted_cdf"))
+    edges = edges[edges > values.min()]
+    if len(edges) + 1 < reading.bins:
+        raise DataError(
+            f"--bins {reading.bins}: the target has too few different values for so many classes; "
+            f"{len(edges) + 1} can be told apart"
+        )
+    return tuple(map(float, edges))
+
+
+def binned(numbers: "np.ndarray[Any, Any]", edges: Sequence[float]) -> list[str]:
+    """Return the class of each number.
+
+    Examples
+    --------
+    >>> binned(np.array([1.0, 2.0, 7.5]), (2.0, 5.0))
+    ['< 2', '>= 2 and < 5', '>= 5']
+    """
+    written = [f"{edge:.10g}" for edge in edges]
+    middle = [f">= {low} and < {high}" for low, high in pairwise(written)]
+    names = [f"< {written[0]}", *middle, f">= {written[-1]}"]
+    return [names[place] for place in np.searchsorted(edges, numbers, side="right").tolist()]
+
+
+def target_numbers(cells: "pd.Series[Any]", reading: Reading) -> "np.ndarray[Any, Any]":
+    """Return a target's cells as numbers.
+
+    Raises
+    ------
+    DataError
+        If one is none.
+    """
+    if cells.dtype == object or pd.api.types.is_string_dtype(cells.dtype):
+        cells = reading.cells(cells)
+    numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    if np.isnan(numbers).any():
+        place = int(np.flatnonzero(np.isnan(numbers))[0])
+        option = "--bins" if reading.bins is not None else "--threshold"
+        raise DataError(
+            f"{option} cuts a numeric target, and row {int(cells.index[place]) + 1:,} has "
+            f"{cells.iloc[place]!r}: mend the cell, or leave {option} out"
+        )
+    return numbers
