@@ -1,5 +1,6 @@
 """One warm sandbox for the tests that need no more of it than that it runs programs."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from llm_pv.sandbox import Limits, Sandbox
 settings.register_profile("unhurried", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=1_000)
 settings.load_profile("unhurried")
+
+# Under nohup, or in the background of a script, SIGINT is inherited as ignored, and so it would be
+# by every command that a test starts and interrupts. A handler is not inherited.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -240,3 +240,16 @@ def test_a_signal_that_is_ignored_stays_ignored(start: Start) -> None:
     """
     process = start(script)
     assert process.wait(60) == 0
+
+
+def test_the_tests_interrupt_commands_where_sigint_is_inherited_as_ignored() -> None:
+    script = "import conftest, os, signal; os.kill(os.getpid(), signal.SIGINT)"
+    ended = subprocess.run(
+        ["sh", "-c", 'trap "" INT; exec "$0" -c "$1"', sys.executable, script],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+    )
+    assert "KeyboardInterrupt" in ended.stderr
