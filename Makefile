@@ -4,7 +4,7 @@
 # make paper-offline   measure the paper's table without a key, into docs/results
 #                      (FULL=1: every published length and grid, 10 trials, many hours)
 # make paper   the same, and the columns of a model, their price first: needs a key
-#              (MODEL=openai:gpt-5; YES=1 agrees to the price)
+#              (MODEL=openai:gpt-5.4; YES=1 agrees to the price)
 # make docs   build the documentation into site/, warnings being errors
 # make coverage   run them again and hold the coverage of src to 90 percent
 PYTHON ?= python3
@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 # its version, and a CPU build that pip finds (or a file given here) saves gigabytes of CUDA.
 TORCH ?= torch==2.13.0
 
-MODEL ?= openai:gpt-5
+MODEL ?= openai:gpt-5.4
 PAPER_FLAGS = $(if $(FULL),--full)
 
 # Exactly what a lock lists: --no-deps, so that nothing is resolved and no package of CUDA comes.

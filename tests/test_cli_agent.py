@@ -199,7 +199,7 @@ def test_a_dry_run_of_a_priced_model_tells_what_the_grid_may_cost(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     grid = ["--functions", "fn_a", "fn_b", "--lengths", "20", "--trials", "3"]
-    assert run(["agent", *grid, "--model", "openai:gpt-5", "--dry-run", "--format", "json"]) == 0
+    assert run(["agent", *grid, "--model", "openai:gpt-5.4", "--dry-run", "--format", "json"]) == 0
     shown = capfd.readouterr()
     cells = [json.loads("{" + text) for text in ("\n" + shown.out).split("\n{")[1:]]
     most = sum(3 * cell["usd_at_most"] for cell in cells)
@@ -229,19 +229,28 @@ def test_a_dry_run_calls_nobody_and_writes_nothing(
     ("words", "complaint"),
     [
         ([], "an agent is a model: name it with --model PROVIDER:NAME"),
-        (["--model", "openai:gpt-5"], "OPENAI_API_KEY"),
-        (["--model", "openai:gpt-5", "--steps", "0"], "OPENAI_API_KEY"),
-        (["--model", "openai:gpt-5", "--batch"], "--batch waits up to a day"),
-        (["--model", "openai:gpt-5", "--dry-run", "--steps", "0"], "steps is 0; give 1 or more"),
-        (["--model", "openai:gpt-5", "--target", "y"], "--target goes with a file of rows alone"),
-        (["rows.txt", "--model", "openai:gpt-5", "--trials", "3"], "rows of yours have one trial"),
-        (["rows.txt", "--model", "openai:gpt-5", "--lengths", "20"], "--lengths goes with the be"),
-        (["rows.txt", "--model", "openai:gpt-5", "--no-transfer"], "--no-transfer goes with the b"),
+        (["--model", "openai:gpt-5.4"], "OPENAI_API_KEY"),
+        (["--model", "openai:gpt-5.4", "--steps", "0"], "OPENAI_API_KEY"),
+        (["--model", "openai:gpt-5.4", "--batch"], "--batch waits up to a day"),
+        (["--model", "openai:gpt-5.4", "--dry-run", "--steps", "0"], "steps is 0; give 1 or more"),
+        (["--model", "openai:gpt-5.4", "--target", "y"], "--target goes with a file of rows alone"),
         (
-            ["rows.txt", "--model", "openai:gpt-5", "--concurrency", "2"],
+            ["rows.txt", "--model", "openai:gpt-5.4", "--trials", "3"],
+            "rows of yours have one trial",
+        ),
+        (
+            ["rows.txt", "--model", "openai:gpt-5.4", "--lengths", "20"],
+            "--lengths goes with the be",
+        ),
+        (
+            ["rows.txt", "--model", "openai:gpt-5.4", "--no-transfer"],
+            "--no-transfer goes with the b",
+        ),
+        (
+            ["rows.txt", "--model", "openai:gpt-5.4", "--concurrency", "2"],
             "--concurrency goes with the benchmark alone",
         ),
-        (["--model", "openai:gpt-5", "--functions", "fn_zz"], "fn_zz"),
+        (["--model", "openai:gpt-5.4", "--functions", "fn_zz"], "fn_zz"),
     ],
 )
 def test_what_cannot_be_is_one_line(

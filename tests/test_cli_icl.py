@@ -255,7 +255,7 @@ def test_vendors_are_left_their_own_temperature_and_servers_get_the_published_on
 
     own, vendor, local = (
         model_options(name, AnsweringOptions(), QuestionOptions())
-        for name in ("openai-compatible:m", "openai:gpt-5", "hf:m")
+        for name in ("openai-compatible:m", "openai:gpt-5.4", "hf:m")
     )
     assert (own.temperature, own.top_p, own.context_tokens) == (0.2, 0.95, None)
     assert (vendor.temperature, vendor.top_p) == (None, None)
@@ -311,7 +311,7 @@ def test_what_cannot_be_is_refused_in_one_line(
     [
         ("./folder", "vllm", None, "vllm:./folder"),
         ("./folder", "hf", None, "hf:./folder"),
-        ("gpt-5", "openai", None, "openai:gpt-5"),
+        ("gpt-5.4", "openai", None, "openai:gpt-5.4"),
         ("m", "openai", "http://h/v1", "openai-compatible:m"),
         ("m", None, "http://h/v1", "openai-compatible:m"),
         ("hf:./folder", None, None, "hf:./folder"),

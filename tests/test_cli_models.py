@@ -116,7 +116,7 @@ def test_a_dry_run_shows_what_would_be_sent_and_sends_nothing(
 
 
 def test_a_dry_run_needs_no_key(rows: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    model = ["--model", "openai:gpt-4o-mini", "--max-output-tokens", "1000"]
+    model = ["--model", "openai:gpt-5.4-mini", "--max-output-tokens", "1000"]
     assert run(["learn", str(rows), *model, "--dry-run"]) == 0
     shown = capfd.readouterr().out
     assert "POST https://api.openai.com/v1/responses" in shown
@@ -127,23 +127,23 @@ def test_a_dry_run_needs_no_key(rows: Path, capfd: pytest.CaptureFixture[str]) -
     ("options", "message"),
     [
         (["--tool", "local"], "--tool is for a model; name it with --model"),
-        (["--model", "gpt-5"], "no PROVIDER:MODEL"),
-        (["--model", "openai:gpt-5"], "OPENAI_API_KEY"),
+        (["--model", "gpt-5.4"], "no PROVIDER:MODEL"),
+        (["--model", "openai:gpt-5.4"], "OPENAI_API_KEY"),
         (["--model", "anthropic:claude-opus-4-8"], "ANTHROPIC_API_KEY"),
-        (["--model", "google:gemini-3-pro-preview"], "GEMINI_API_KEY"),
+        (["--model", "google:gemini-3.5-flash"], "GEMINI_API_KEY"),
         (["--model", "openai-compatible:x"], "--base-url"),
         (["--model", "openai-compatible:x", "--base-url", "nowhere"], "--base-url"),
-        (["--model", "openai:gpt-5", "--proposer", "length-first"], "not both"),
-        (["--model", "openai:gpt-5", "--noise", "0.05"], "for the built-in search, not for"),
-        (["--model", "openai:gpt-5", "--budget-mb", "500"], "for the built-in search, not for"),
-        (["--model", "openai:gpt-5", "--dry-run", "--budget-usd", "-1"], "budget-usd is -1"),
-        (["--model", "openai:gpt-5", "--dry-run", "--prompt-variant", "9"], "9"),
-        (["--model", "openai:gpt-5", "--dry-run", "--prompt-variant", "none.txt"], "none.txt"),
-        (["--model", "openai:gpt-5", "--dry-run", "--model-option", "x"], "NAME=JSON"),
-        (["--model", "openai:gpt-5", "--dry-run", "--model-option", "x=a"], "no JSON"),
-        (["--model", "openai:gpt-5", "--dry-run", "--refine", "-1"], "refinements is -1"),
-        (["--model", "openai:gpt-5", "--dry-run", "--top-p", "2"], "--top-p is 2"),
-        (["--model", "openai:gpt-5", "--dry-run", "--attempts", "0"], "attempts is 0"),
+        (["--model", "openai:gpt-5.4", "--proposer", "length-first"], "not both"),
+        (["--model", "openai:gpt-5.4", "--noise", "0.05"], "for the built-in search, not for"),
+        (["--model", "openai:gpt-5.4", "--budget-mb", "500"], "for the built-in search, not for"),
+        (["--model", "openai:gpt-5.4", "--dry-run", "--budget-usd", "-1"], "budget-usd is -1"),
+        (["--model", "openai:gpt-5.4", "--dry-run", "--prompt-variant", "9"], "9"),
+        (["--model", "openai:gpt-5.4", "--dry-run", "--prompt-variant", "none.txt"], "none.txt"),
+        (["--model", "openai:gpt-5.4", "--dry-run", "--model-option", "x"], "NAME=JSON"),
+        (["--model", "openai:gpt-5.4", "--dry-run", "--model-option", "x=a"], "no JSON"),
+        (["--model", "openai:gpt-5.4", "--dry-run", "--refine", "-1"], "refinements is -1"),
+        (["--model", "openai:gpt-5.4", "--dry-run", "--top-p", "2"], "--top-p is 2"),
+        (["--model", "openai:gpt-5.4", "--dry-run", "--attempts", "0"], "attempts is 0"),
         (
             ["--model", "openai-compatible:x", "--base-url", "http://localhost:9/v1",
              "--budget-usd", "1"],

@@ -287,7 +287,7 @@ def test_a_configuration_file_of_another_family_is_built_and_trained(tmp_path: P
     ("model", "message"),
     [
         ({"name": "qwen2B"}, "no model 'qwen2B': did you mean qwen1.7B"),
-        ({"name": "gpt-5"}, r"choose tiny, qwen0\.6B"),
+        ({"name": "gpt-5.4"}, r"choose tiny, qwen0\.6B"),
         ({"name": "hf:"}, "names nothing"),
         ({"name": "hf:./nowhere"}, "there is no folder ./nowhere"),
         ({"name": "tiny", "layers": 3}, "is 3, tiny has 2 layers"),

@@ -128,7 +128,7 @@ def test_a_server_that_goes_away_ends_the_answers_and_keeps_those_it_gave() -> N
         ("openai-compatible:m", "generate", "json", "off", "--chat off"),
         ("openai-compatible:m", "constrained", "plain", "auto", "--label-form json"),
         ("openai-compatible:m", "likelihood", "json", "auto", "--label-form plain"),
-        ("openai:gpt-5", "likelihood", "plain", "auto", "--api chat"),
+        ("openai:gpt-5.4", "likelihood", "plain", "auto", "--api chat"),
         ("anthropic:claude-x", "likelihood", "plain", "auto", "does not tell the probabilities"),
         ("google:gemini-x", "likelihood", "plain", "auto", "does not tell the probabilities"),
     ],
@@ -147,9 +147,9 @@ def test_what_a_model_cannot_do_is_refused_before_any_call(
 @pytest.mark.parametrize(
     ("name", "where"),
     [
-        ("openai:gpt-5", ("text", "format", "schema")),
+        ("openai:gpt-5.4", ("text", "format", "schema")),
         ("anthropic:claude-opus-4-8", ("output_config", "format", "schema")),
-        ("google:gemini-3-pro", ("generationConfig", "responseJsonSchema")),
+        ("google:gemini-3.5-flash", ("generationConfig", "responseJsonSchema")),
     ],
 )
 def test_every_vendor_is_sent_the_labels_in_its_own_way(name: str, where: Sequence[str]) -> None:

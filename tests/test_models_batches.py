@@ -96,7 +96,7 @@ class OpenAIBatches(WireServer):
         answers = []
         for number, line in enumerate(self.lines):
             text = line["body"]["input"][0]["content"]
-            reply = response({"text": text.upper()}, number, "gpt-5")
+            reply = response({"text": text.upper()}, number, "gpt-5.4")
             made = {"status_code": 200, "body": reply}
             made = {**made, **self.errors.get(text, {})}
             answers.append(json.dumps({"custom_id": line["custom_id"], "response": made}))
@@ -122,7 +122,7 @@ class Gate:
 
 @contextlib.contextmanager
 def model_at(
-    url: str, name: str = "openai:gpt-5", *, calls: int = 1, record: Path | None = None
+    url: str, name: str = "openai:gpt-5.4", *, calls: int = 1, record: Path | None = None
 ) -> Iterator[LanguageModel]:
     provider, _, model = name.partition(":")
     path = "/v1" if provider == "openai" else ""
@@ -287,7 +287,7 @@ def test_a_refused_key_ends_a_batch_at_once() -> None:
                 assert KEY not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["openai-compatible:tiny", "openai:gpt-5"])
+@pytest.mark.parametrize("name", ["openai-compatible:tiny", "openai:gpt-5.4"])
 def test_batches_are_refused_where_there_are_none(name: str) -> None:
     provider, _, model = name.partition(":")
     options = ModelOptions(base_url="http://127.0.0.1:9/v1", batch=True, api="chat")
@@ -345,7 +345,7 @@ def test_batches_of_google() -> None:
             "name": "batches/1",
             "metadata": {
                 "@type": f"type.googleapis.com/google.ai.generativelanguage.v1main.{kind}",
-                "model": "models/gemini-2.5-pro",
+                "model": "models/gemini-3.5-flash",
                 "displayName": "batch",
                 "state": state,
                 "createTime": "2026-01-01T00:00:00Z",
@@ -367,7 +367,7 @@ def test_batches_of_google() -> None:
             )
         ],
         "POST /put": [Wire(uploaded, headers=final)],
-        "POST /v1beta/models/gemini-2.5-pro:batchGenerateContent": [
+        "POST /v1beta/models/gemini-3.5-flash:batchGenerateContent": [
             Wire(lambda: batch("BATCH_STATE_PENDING"))
         ],
         "GET /v1beta/batches/1": [Wire(lambda: batch("BATCH_STATE_SUCCEEDED"))],
@@ -375,7 +375,7 @@ def test_batches_of_google() -> None:
     }
     with (
         WireServer([Wire({}, 404)], routes) as server,
-        model_at(server.url, "google:gemini-2.5-pro") as model,
+        model_at(server.url, "google:gemini-3.5-flash") as model,
     ):
         [turn] = model.answer([Asked("hi")])
     assert turn.text == "hello"

@@ -30,10 +30,10 @@ def _nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "variable"),
     [
-        ("openai:gpt-5", "OPENAI_API_KEY"),
+        ("openai:gpt-5.4", "OPENAI_API_KEY"),
         ("anthropic:claude-opus-4-8", "ANTHROPIC_API_KEY"),
-        ("google:gemini-2.5-pro", "GOOGLE_API_KEY or GEMINI_API_KEY"),
-        ("gemini:gemini-2.5-pro", "GOOGLE_API_KEY or GEMINI_API_KEY"),
+        ("google:gemini-3.5-flash", "GOOGLE_API_KEY or GEMINI_API_KEY"),
+        ("gemini:gemini-3.5-flash", "GOOGLE_API_KEY or GEMINI_API_KEY"),
     ],
 )
 def test_a_missing_key_is_named(name: str, variable: str) -> None:
@@ -43,7 +43,7 @@ def test_a_missing_key_is_named(name: str, variable: str) -> None:
 
 
 def test_no_key_is_needed_to_look_at_a_request() -> None:
-    model = make_model("openai:gpt-5", ModelOptions(offline=True))
+    model = make_model("openai:gpt-5.4", ModelOptions(offline=True))
     try:
         assert model.preview([Asked("hi")]).body["input"] == [{"role": "user", "content": "hi"}]
         with pytest.raises(ModelError, match="not to be called"):
@@ -75,7 +75,7 @@ def test_a_key_no_header_can_carry_is_refused_without_being_shown(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", value)
     with pytest.raises(CredentialError, match="OPENAI_API_KEY holds characters") as caught:
-        make_model("openai:gpt-5")
+        make_model("openai:gpt-5.4")
     assert "sk-" not in str(caught.value)
 
 
@@ -103,7 +103,7 @@ def _ask(model: LanguageModel) -> None:
 def test_a_model_shows_its_key_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     key = "sk-very-secret-4711"
     monkeypatch.setenv("OPENAI_API_KEY", key)
-    model = make_model("openai:gpt-5", ModelOptions(extra={"user": key}))
+    model = make_model("openai:gpt-5.4", ModelOptions(extra={"user": key}))
     try:
         assert key not in repr(model) + str(model) + model.name + model.identity
         assert "\n" not in model.identity
@@ -132,7 +132,7 @@ def test_the_identity_names_what_decides_answers(monkeypatch: pytest.MonkeyPatch
 
 
 def _identity(options: ModelOptions) -> str:
-    model = make_model("openai:gpt-5", options)
+    model = make_model("openai:gpt-5.4", options)
     try:
         return model.identity
     finally:
@@ -146,11 +146,11 @@ def _identity(options: ModelOptions) -> str:
         ("openai-compatible:tiny", ModelOptions(base_url="localhost:8000"), "is no address"),
         ("openai-compatible:tiny", ModelOptions(base_url="http://u:p@h/v1"), "no user, password"),
         ("openai-compatible:tiny", ModelOptions(base_url="http://h/v1?k=1"), "no user, password"),
-        ("openai:gpt-5", ModelOptions(reasoning_effort="huge"), "'huge' is none of minimal"),
-        ("openai:gpt-5", ModelOptions(verbosity="chatty"), "'chatty' is none of low"),
+        ("openai:gpt-5.4", ModelOptions(reasoning_effort="huge"), "'huge' is none of minimal"),
+        ("openai:gpt-5.4", ModelOptions(verbosity="chatty"), "'chatty' is none of low"),
         ("anthropic:claude", ModelOptions(api="chat"), "between OpenAI's interfaces"),
-        ("gpt-5", ModelOptions(), "is no PROVIDER:MODEL"),
-        ("nobody:gpt-5", ModelOptions(), "is no PROVIDER:MODEL"),
+        ("gpt-5.4", ModelOptions(), "is no PROVIDER:MODEL"),
+        ("nobody:gpt-5.4", ModelOptions(), "is no PROVIDER:MODEL"),
     ],
 )
 def test_options_that_cannot_work_are_refused_in_one_line(
@@ -174,7 +174,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "pydantic_ai", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'llm-pv\[llm\]'"):
-        make_model("openai:gpt-5")
+        make_model("openai:gpt-5.4")
 
 
 def test_naming_models_imports_no_client() -> None:
@@ -261,9 +261,9 @@ def test_without_a_key_nothing_is_changed(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "host"),
     [
-        ("openai:gpt-5", "api.openai.com"),
+        ("openai:gpt-5.4", "api.openai.com"),
         ("anthropic:claude-opus-4-8", "api.anthropic.com"),
-        ("google:gemini-2.5-pro", "generativelanguage.googleapis.com"),
+        ("google:gemini-3.5-flash", "generativelanguage.googleapis.com"),
     ],
 )
 def test_no_variable_of_the_environment_sends_a_key_elsewhere(
@@ -281,10 +281,10 @@ def test_no_variable_of_the_environment_sends_a_key_elsewhere(
 def test_what_budgets_rely_on_is_not_passed_through(option: str) -> None:
     options = ModelOptions(extra={option: 1}, offline=True)
     with pytest.raises(ConfigurationError, match=f"--model-option {option} is not passed through"):
-        make_model("openai:gpt-5", options)
+        make_model("openai:gpt-5.4", options)
 
 
 def test_googles_limit_is_not_passed_through_either() -> None:
     options = ModelOptions(extra={"generationConfig": {"maxOutputTokens": 9}}, offline=True)
     with pytest.raises(ConfigurationError, match="give --max-output-tokens"):
-        make_model("google:gemini-2.5-pro", options)
+        make_model("google:gemini-3.5-flash", options)

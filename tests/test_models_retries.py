@@ -33,7 +33,7 @@ KEY = "sk-quite-secret-0123456789"
 VENDORS: dict[str, tuple[str, str, Any]] = {
     "openai-compatible": ("tiny", "/v1", chat()),
     "anthropic": ("claude-opus-4-8", "", anthropic()),
-    "google": ("gemini-2.5-pro", "", google()),
+    "google": ("gemini-3.5-flash", "", google()),
 }
 
 

@@ -49,10 +49,10 @@ def test_more_text_has_no_fewer_tokens(text: str, more: str) -> None:
 @pytest.mark.parametrize(
     ("name", "read"),
     [
-        ("auto:gpt-5", ("openai", "gpt-5")),
-        ("auto:o3-mini", ("openai", "o3-mini")),
+        ("auto:gpt-5.4", ("openai", "gpt-5.4")),
+        ("auto:o9-mini", ("openai", "o9-mini")),
         ("auto:claude-opus-4-8", ("anthropic", "claude-opus-4-8")),
-        ("auto:gemini-3-pro", ("google", "gemini-3-pro")),
+        ("auto:gemini-3.5-flash", ("google", "gemini-3.5-flash")),
         ("auto:Qwen/Qwen3-8B", ("hf", "Qwen/Qwen3-8B")),
         ("huggingface:./folder", ("hf", "./folder")),
         ("openai-compatible:llama3:8b", ("openai-compatible", "llama3:8b")),
@@ -66,8 +66,8 @@ def test_prices_are_those_of_the_vendor() -> None:
     usage = Usage(1_000_000, 1_000_000)
     assert PriceList("claude-opus-4-8", "anthropic").price(usage) == 30.0
     assert PriceList("claude-opus-4-8", "anthropic", batch=True).price(usage) == 15.0
-    assert PriceList("gpt-5", "openai").price(usage, "gpt-5-2025-08-07") == 11.25
-    assert PriceList("gpt-5", "openai").price(usage, "nobody-knows-it") == 11.25
+    assert PriceList("gpt-5.4-mini", "openai").price(usage, "gpt-5.4-mini-2026-03-17") == 5.25
+    assert PriceList("gpt-5.4-mini", "openai").price(usage, "nobody-knows-it") == 5.25
 
 
 def test_hosts_of_other_vendors_models_are_known_by_their_address() -> None:
@@ -79,4 +79,4 @@ def test_hosts_of_other_vendors_models_are_known_by_their_address() -> None:
 
 def test_a_usage_that_cannot_be_has_no_price() -> None:
     usage = Usage(10, 0, cached_tokens=20)
-    assert PriceList("gpt-5", "openai").price(usage) is None
+    assert PriceList("gpt-5.4", "openai").price(usage) is None

@@ -96,12 +96,12 @@ def second_bodies(
 def test_openai_goes_on_with_its_sealed_thoughts(opened: OpenModels) -> None:
     with FakeOpenAI([{"output": OPENAI_CALL["output"]}, {"text": "45"}]) as server:
         url = server.base_url.removesuffix("/v1")
-        model = opened.at("openai:gpt-5", url)
+        model = opened.at("openai:gpt-5.4", url)
         [turn] = model.answer([Asked("Add.")], tool=LOCAL)
         conversation: list[Message] = [Asked("Add."), turn, ToolAnswer(turn.calls[0], "45\n")]
         [end] = model.answer(conversation, tool=LOCAL)
         resumed = Turn("", turn.calls, raw=json.loads(json.dumps(turn.raw)))
-        opened.at("openai:gpt-5", url).answer(
+        opened.at("openai:gpt-5.4", url).answer(
             [Asked("Add."), resumed, ToolAnswer(turn.calls[0], "45\n")], tool=LOCAL
         )
     assert turn.finish == "tools"
@@ -137,7 +137,7 @@ def test_anthropic_goes_on_with_its_signed_thoughts(opened: OpenModels) -> None:
 
 def test_google_goes_on_with_its_signed_thoughts(opened: OpenModels) -> None:
     replies = [Wire(google(*GOOGLE_CALL)), Wire(google())]
-    turn, fresh, resumed = second_bodies(opened, "google:gemini-2.5-pro", replies)
+    turn, fresh, resumed = second_bodies(opened, "google:gemini-3.5-flash", replies)
     assert turn.calls[0].code == CODE
     assert turn.finish == "tools"
     assert turn.text == ""
@@ -202,7 +202,7 @@ def test_openai_runs_code_itself(opened: OpenModels) -> None:
     }
     with FakeOpenAI([{"text": "45", "output": [ran, {**ran, "id": "ci_2"}]}]) as server:
         url = server.base_url.removesuffix("/v1")
-        [turn] = opened.at("openai:gpt-5", url).answer([Asked("Add.")], tool=HOSTED)
+        [turn] = opened.at("openai:gpt-5.4", url).answer([Asked("Add.")], tool=HOSTED)
     assert turn.hosted_calls == 2
     assert (turn.text, turn.calls, turn.finish) == ("45", (), "stop")
     assert server.bodies[0]["tools"] == [
@@ -261,7 +261,9 @@ def test_google_runs_code_itself(opened: OpenModels) -> None:
         {"text": "45"},
     ]
     with WireServer([Wire(google(*parts))]) as server:
-        [turn] = opened.at("google:gemini-2.5-pro", server.url).answer([Asked("Add.")], tool=HOSTED)
+        [turn] = opened.at("google:gemini-3.5-flash", server.url).answer(
+            [Asked("Add.")], tool=HOSTED
+        )
     assert (turn.text, turn.hosted_calls) == ("45", 1)
     assert server.bodies[0]["tools"] == [{"codeExecution": {}}]
 
@@ -272,7 +274,7 @@ def test_google_runs_code_itself(opened: OpenModels) -> None:
         ("openai-compatible:tiny", chat("half \ud83d")),
         ("openai-compatible:tiny", chat_call(json.dumps({"code": "half \ud83d"}))),
         ("anthropic:claude-opus-4-8", anthropic({"type": "text", "text": "half \ud83d"})),
-        ("google:gemini-2.5-pro", google({"text": "half \ud83d"})),
+        ("google:gemini-3.5-flash", google({"text": "half \ud83d"})),
     ],
 )
 def test_half_a_character_can_be_read_written_and_sent(

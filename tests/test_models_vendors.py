@@ -35,24 +35,24 @@ def test_tokens_and_prices_of_anthropic(opened: OpenModels) -> None:
 
 def test_tokens_and_prices_of_google(opened: OpenModels) -> None:
     with WireServer([Wire(google())]) as server:
-        [turn] = opened.at("gemini:gemini-2.5-pro", server.url).answer([Asked("hi")])
+        [turn] = opened.at("gemini:gemini-3.5-flash", server.url).answer([Asked("hi")])
     # Its candidate tokens leave out the thoughts.
     assert turn.usage == Usage(100, 50, cached_tokens=60, reasoning_tokens=30)
-    # 1.25 dollars a million in, a tenth of it from the cache, 10 out.
-    assert turn.cost_usd == pytest.approx((40 * 1.25 + 60 * 0.125 + 50 * 10) / 1e6)
+    # 1.5 dollars a million in, a tenth of it from the cache, 9 out.
+    assert turn.cost_usd == pytest.approx((40 * 1.5 + 60 * 0.15 + 50 * 9) / 1e6)
 
 
 def test_tokens_and_prices_of_openai(opened: OpenModels) -> None:
     with FakeOpenAI([{"text": "x", "usage": [1000, 50, 400, 30]}]) as server:
         url = server.base_url.removesuffix("/v1")
-        [turn] = opened.at("openai:gpt-5", url).answer([Asked("hi")])
+        [turn] = opened.at("openai:gpt-5.4", url).answer([Asked("hi")])
         chat_options = ModelOptions(api="chat")
-        [over_chat] = opened.at("openai:gpt-5", url, chat_options).answer([Asked("hi")])
+        [over_chat] = opened.at("openai:gpt-5.4", url, chat_options).answer([Asked("hi")])
         [unknown] = opened.at("openai:gpt-77-nope", url).answer([Asked("hi")])
-        [local] = opened.at("openai-compatible:gpt-5", url).answer([Asked("hi")])
+        [local] = opened.at("openai-compatible:gpt-5.4", url).answer([Asked("hi")])
     assert turn.usage == Usage(1000, 50, cached_tokens=400, reasoning_tokens=30)
-    # 1.25 dollars a million in, 0.125 from the cache, 10 out.
-    expected = (600 * 1.25 + 400 * 0.125 + 50 * 10) / 1e6
+    # 2.5 dollars a million in, 0.25 from the cache, 15 out.
+    expected = (600 * 2.5 + 400 * 0.25 + 50 * 15) / 1e6
     assert turn.cost_usd == over_chat.cost_usd == pytest.approx(expected)
     assert unknown.cost_usd is None
     assert local.cost_usd is None
@@ -114,21 +114,21 @@ def test_why_anthropic_ends(opened: OpenModels, reason: str, finish: str) -> Non
 )
 def test_why_google_ends(opened: OpenModels, reason: str, finish: str) -> None:
     with WireServer([Wire(google(finishReason=reason))]) as server:
-        [turn] = opened.at("google:gemini-2.5-pro", server.url).answer([Asked("hi")])
+        [turn] = opened.at("google:gemini-3.5-flash", server.url).answer([Asked("hi")])
     assert turn.finish == finish
 
 
 def test_google_says_that_a_prompt_was_blocked(opened: OpenModels) -> None:
     reply = {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 5}}
     with WireServer([Wire(reply)]) as server:
-        [turn] = opened.at("google:gemini-2.5-pro", server.url).answer([Asked("hi")])
+        [turn] = opened.at("google:gemini-3.5-flash", server.url).answer([Asked("hi")])
     assert (turn.text, turn.finish) == ("", "refused")
 
 
 def test_a_cut_response_of_openai_says_so(opened: OpenModels) -> None:
     with FakeOpenAI([{"text": "def f(", "finish": "max_output_tokens"}]) as server:
         url = server.base_url.removesuffix("/v1")
-        [turn] = opened.at("openai:gpt-5", url).answer([Asked("hi")])
+        [turn] = opened.at("openai:gpt-5.4", url).answer([Asked("hi")])
     assert (turn.text, turn.finish) == ("def f(", "length")
 
 
@@ -172,13 +172,13 @@ def test_a_vendor_that_answers_once_is_not_asked_for_more(opened: OpenModels) ->
 def test_tokens_nobody_counted_are_estimated_and_priced(
     opened: OpenModels, usage: dict[str, int] | None
 ) -> None:
-    reply = {**chat("aaaa"), "model": "gpt-4o-mini", "usage": usage}
+    reply = {**chat("aaaa"), "model": "gpt-5.4-mini", "usage": usage}
     with WireServer([Wire(reply)]) as server:
-        model = opened.at("openai:gpt-4o-mini", server.url, ModelOptions(api="chat"))
+        model = opened.at("openai:gpt-5.4-mini", server.url, ModelOptions(api="chat"))
         [turn] = model.answer([Asked("bbbbbb")])
-    # Two letters a token; 15 cents a million tokens of input, 60 of output.
+    # Two letters a token; 75 cents a million tokens of input, 4.5 dollars of output.
     assert turn.usage == Usage(3, 2)
-    assert turn.cost_usd == pytest.approx((3 * 0.15 + 2 * 0.6) / 1e6)
+    assert turn.cost_usd == pytest.approx((3 * 0.75 + 2 * 4.5) / 1e6)
     assert turn.raw["metadata"] == {"usage": "estimated"}
 
 

@@ -87,17 +87,17 @@ def test_nobody_is_asked_before_somebody_agreed_to_the_price(
 def test_without_a_key_it_ends_before_anything_with_one_line(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    assert run([*SMALL, "--model", "openai:gpt-5", "--yes"]) == 2
+    assert run([*SMALL, "--model", "openai:gpt-5.4", "--yes"]) == 2
     (line,) = capfd.readouterr().err.splitlines()
-    assert "openai:gpt-5 needs a key: set OPENAI_API_KEY" in line
+    assert "openai:gpt-5.4 needs a key: set OPENAI_API_KEY" in line
     assert not Path("runs").exists()
 
 
 def test_the_plan_prices_every_column_without_a_key(capfd: pytest.CaptureFixture[str]) -> None:
-    assert run([*SMALL, "--model", "openai:gpt-5", "--plan"]) == 0
+    assert run([*SMALL, "--model", "openai:gpt-5.4", "--plan"]) == 0
     lines = capfd.readouterr().err.splitlines()
     for column in ("program", "agent", "icl"):
-        (line,) = [text for text in lines if f"{column} of openai:gpt-5" in text]
+        (line,) = [text for text in lines if f"{column} of openai:gpt-5.4" in text]
         assert "at most $" in line
     assert "in all" in lines[-2]
     assert "was not measured" in lines[-1]
@@ -120,7 +120,7 @@ def test_what_a_conversation_costs_at_most_counts_every_call_and_all_it_sends_ag
 
 
 def test_a_budget_that_labels_might_exceed_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
-    command = [*SMALL, "--model", "openai:gpt-5", "--plan", "--budget-usd", "1"]
+    command = [*SMALL, "--model", "openai:gpt-5.4", "--plan", "--budget-usd", "1"]
     assert run(command) == 2
     assert "cannot be kept by in-context learning" in capfd.readouterr().err
     assert run([*command, "--columns", "program", "agent"]) == 0

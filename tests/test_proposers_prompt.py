@@ -344,8 +344,8 @@ def test_a_reply_without_a_program_is_told_why() -> None:
 
 def test_what_leaves_the_machine_is_said_in_one_line() -> None:
     rows = Examples([{"age": 3, "na\nme": "x"}] * 100, ["1"] * 100)
-    assert disclosure(rows, ["age", "na\nme"], "openai:gpt-5", tool_rows=1_000) == (
-        'openai:gpt-5 is sent 100 training rows: columns "age", "na\\nme" and the label, and '
+    assert disclosure(rows, ["age", "na\nme"], "openai:gpt-5.4", tool_rows=1_000) == (
+        'openai:gpt-5.4 is sent 100 training rows: columns "age", "na\\nme" and the label, and '
         "whatever its code prints of the 1,000 training rows its tool holds; no other row"
     )
     strings = Examples(["a"], ["1"])

@@ -70,8 +70,8 @@ def test_methods_with_as_many_labelled_rows_stand_on_one_line(tmp_path: Path) ->
 
 
 def test_programs_of_a_language_model_are_named_by_the_model(tmp_path: Path) -> None:
-    path = one_trial(tmp_path / "a", 0.5, method="llm", model="openai:gpt-5")
-    assert compared(path).methods == ("LLM-PV openai:gpt-5",)
+    path = one_trial(tmp_path / "a", 0.5, method="llm", model="openai:gpt-5.4")
+    assert compared(path).methods == ("LLM-PV openai:gpt-5.4",)
 
 
 def test_published_figures_stand_only_beside_settings_like_theirs(tmp_path: Path) -> None:

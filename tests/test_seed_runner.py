@@ -19,7 +19,7 @@ AS_WRITTEN = [
     "--functions", "fn_a", "--lengths", "50", "--attempts", "3", "--enable-code-interpreter",
 ]  # fmt: skip
 EVERY_FLAG = [
-    *AS_WRITTEN, "--num-trials", "1", "--model", "gpt-5", "--provider", "openai",
+    *AS_WRITTEN, "--num-trials", "1", "--model", "gpt-5.4", "--provider", "openai",
     "--max-output-tokens", "100", "--reasoning-effort", "low", "--thinking-level", "low",
     "--verbosity", "low", "--temperature", "0.5", "--top-p", "0.9", "--tool-choice", "none",
     "--train-size", "4", "--val-size", "4", "--test-size", "10", "--seed", "7",
@@ -58,7 +58,7 @@ def test_the_command_as_written_asks_for_the_key_in_one_line_from_any_directory(
     ("more", "names"),
     [
         ([], "OPENAI_API_KEY"),
-        (["--model", "gemini-3.1-pro"], "GOOGLE_API_KEY or GEMINI_API_KEY"),
+        (["--model", "gemini-3.5-flash"], "GOOGLE_API_KEY or GEMINI_API_KEY"),
         (["--provider", "gemini"], "GOOGLE_API_KEY or GEMINI_API_KEY"),
         (["--model", "claude-opus"], "ANTHROPIC_API_KEY"),
     ],
@@ -86,7 +86,7 @@ def test_a_dry_run_takes_every_flag_and_prints_the_request_with_training_rows_al
     assert not any(str(text) in shown for text in splits.validation.inputs)
     assert not any(str(text) in shown for text in splits.test.inputs)
     request = json.loads(shown[shown.index("{\n") : shown.index("\n}\n") + 2])
-    assert request["model"] == "gpt-5"
+    assert request["model"] == "gpt-5.4"
     assert request["max_output_tokens"] == 100
     assert list(tmp_path.iterdir()) == []
 

@@ -223,7 +223,7 @@ def google(*parts: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
             "thoughtsTokenCount": 30,
             "totalTokenCount": 150,
         },
-        "modelVersion": "gemini-2.5-pro",
+        "modelVersion": "gemini-3.5-flash",
         "responseId": "r1",
     }
 

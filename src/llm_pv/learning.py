@@ -54,7 +54,7 @@ class Search:
     Parameters
     ----------
     proposer
-        ``"length-first"``, ``"replay:PATH"``, a model such as ``"openai:gpt-5"``, or a `Proposer`.
+        ``"length-first"``, ``"replay:PATH"``, a model (``"openai:gpt-5.4"``), or a `Proposer`.
     attempts
         How many attempts are made; None for the proposer's default. Each may come to several
         programs where a model refines its own; all of them count in the planned number K.
@@ -114,7 +114,7 @@ class Search:
         if not isinstance(proposer, Proposer):
             raise ConfigurationError(
                 f"proposer is {proposer!r}; give 'length-first', 'replay:PATH', a model such as "
-                "'openai:gpt-5', or a Proposer"
+                "'openai:gpt-5.4', or a Proposer"
             )
         planned = proposer.plan_attempts(None if attempts is None else int(attempts))
         return proposer, Plan(planned, self.delta, self.early_stop)

@@ -59,7 +59,7 @@ class SeedGrid:
 class SeedModel:
     """Which model is asked, and how."""
 
-    model: str = "gpt-5"
+    model: str = "gpt-5.4"
     "Model name."
     provider: Provider = "auto"
     "Whose model it is; auto goes by its name; length-first, the built-in search, needs none."

@@ -111,7 +111,7 @@ def track_of(proposer: str) -> str:
 
     Examples
     --------
-    >>> track_of("llm:openai:gpt-5"), track_of("agent:openai:gpt-5")
+    >>> track_of("llm:openai:gpt-5.4"), track_of("agent:openai:gpt-5.4")
     ('llm-pv', 'agent')
     """
     return "agent" if method_of(proposer) == "agent" else "llm-pv"
@@ -122,7 +122,7 @@ def method_of(proposer: str) -> str:
 
     Examples
     --------
-    >>> method_of("llm:openai:gpt-5"), method_of("replay:saved.jsonl")
+    >>> method_of("llm:openai:gpt-5.4"), method_of("replay:saved.jsonl")
     ('llm', 'replay')
     """
     return proposer.split(":", maxsplit=1)[0]
@@ -133,8 +133,8 @@ def model_of(proposer: str) -> str:
 
     Examples
     --------
-    >>> model_of("llm:openai:gpt-5"), model_of("length-first")
-    ('openai:gpt-5', '')
+    >>> model_of("llm:openai:gpt-5.4"), model_of("length-first")
+    ('openai:gpt-5.4', '')
     """
     method, _, model = proposer.partition(":")
     return model if method in ("llm", "agent") else ""

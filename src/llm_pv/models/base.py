@@ -220,7 +220,7 @@ class LanguageModel(Protocol):
 
     @property
     def name(self) -> str:
-        """What the user asked for, such as ``"openai:gpt-5"``."""
+        """What the user asked for, such as ``"openai:gpt-5.4"``."""
         ...
 
     @property

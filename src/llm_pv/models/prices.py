@@ -38,8 +38,8 @@ class PriceList:
 
         Examples
         --------
-        >>> PriceList("gpt-4o-mini", "openai").price(Usage(1_000_000, 1_000_000))
-        0.75
+        >>> PriceList("gpt-5.4-mini", "openai").price(Usage(1_000_000, 1_000_000))
+        5.25
         >>> PriceList("my-model", url="http://localhost:8000/v1").price(Usage(10, 10)) is None
         True
         """

@@ -1,5 +1,7 @@
 """Language models by the names users give them."""
 
+import re
+
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.base import LanguageModel, ModelOptions
 
@@ -19,8 +21,8 @@ def make_model(name: str, options: ModelOptions | None = None) -> LanguageModel:
     Parameters
     ----------
     name
-        ``PROVIDER:MODEL``, such as ``"openai:gpt-5"`` or ``"hf:FOLDER"``; ``"auto:MODEL"`` goes by
-        the model's name.
+        ``PROVIDER:MODEL``, such as ``"openai:gpt-5.4"`` or ``"hf:FOLDER"``; ``"auto:MODEL"`` goes
+        by the model's name.
     options
         How it is called; None for the defaults.
 
@@ -51,8 +53,8 @@ def split_name(name: str) -> tuple[str, str]:
 
     Examples
     --------
-    >>> split_name("gemini:gemini-3-pro"), split_name("auto:claude-opus-4-8")
-    (('google', 'gemini-3-pro'), ('anthropic', 'claude-opus-4-8'))
+    >>> split_name("gemini:gemini-3.5-flash"), split_name("auto:claude-opus-4-8")
+    (('google', 'gemini-3.5-flash'), ('anthropic', 'claude-opus-4-8'))
     """
     provider, colon, model = name.partition(":")
     provider = ALIASES.get(provider.lower(), provider.lower())
@@ -62,7 +64,7 @@ def split_name(name: str) -> tuple[str, str]:
         known = ", ".join((*VENDORS, *ENGINES))
         raise ConfigurationError(
             f"--model {name!r} is no PROVIDER:MODEL; give one of {known} before the colon, "
-            "such as openai:gpt-5"
+            "such as openai:gpt-5.4"
         )
     return provider, model
 
@@ -73,6 +75,6 @@ def _guess(model: str) -> str:
         return "anthropic"
     if lowered.startswith(("gemini", "gemma-", "models/gemini")):
         return "google"
-    if lowered.startswith(("gpt", "o1", "o3", "o4", "chatgpt", "codex")):
+    if re.match(r"gpt|o\d|chatgpt|codex", lowered):
         return "openai"
     return "hf"

@@ -57,7 +57,7 @@ def make_proposer(
     ----------
     name
         ``"length-first"``, the built-in search; ``"replay:PATH"``, saved replies; or a model such
-        as ``"openai:gpt-5"``, asked with the defaults of `LLMSettings`.
+        as ``"openai:gpt-5.4"``, asked with the defaults of `LLMSettings`.
     attempts
         How many attempts a model gets in each cell; None for its default.
     budget_seconds
@@ -109,5 +109,5 @@ def make_proposer(
         return LLM(make_model(name), attempts=count, budget=Spending(seconds=budget_seconds))
     raise ConfigurationError(
         f"no proposer is called {name!r}; give length-first, replay:FILE, replay:FOLDER, or a "
-        "model such as openai:gpt-5"
+        "model such as openai:gpt-5.4"
     )

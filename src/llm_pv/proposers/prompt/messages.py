@@ -85,8 +85,8 @@ def disclosure(
 
     Examples
     --------
-    >>> disclosure(Examples([{"age": 3, "zip": "007"}], ["1"]), ["age", "zip"], "openai:gpt-5")
-    'openai:gpt-5 is sent 1 training row: columns "age", "zip" and the label; no other row'
+    >>> disclosure(Examples([{"age": 3, "zip": "007"}], ["1"]), ["age", "zip"], "openai:gpt-5.4")
+    'openai:gpt-5.4 is sent 1 training row: columns "age", "zip" and the label; no other row'
     """
     if any(isinstance(item, dict) for item in train.inputs):
         named = ", ".join(as_json(name) for name in columns[:_MOST_COLUMNS])
