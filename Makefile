@@ -1,5 +1,6 @@
 # make demo   set up the environment and run the main job on real rows
 # make test   install what the tests need and run them
+# make test-wasm   run the tests of the WebAssembly sandbox alone, which run on macOS too
 # make test-latest   run the tests in .venv-latest, with the newest version of every package
 # make paper-offline   measure the paper's table without a key, into docs/results
 #                      (FULL=1: every published length and grid, 10 trials, many hours)
@@ -22,7 +23,7 @@ INSTALL_LOCKED = $(BIN)/python -m pip install --quiet --no-deps --require-hashes
 INSTALL_PACKAGE = $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "LLM-PV needs Python 3.11 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 
-.PHONY: demo paper-offline paper test test-latest coverage docs lint format clean
+.PHONY: demo paper-offline paper test test-wasm test-latest coverage docs lint format clean
 
 $(VENV)/.installed: pyproject.toml requirements-demo.lock
 	$(CHECK_PYTHON)
@@ -56,6 +57,9 @@ test: $(VENV)/.test-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+test-wasm: $(VENV)/.all-installed
+	$(BIN)/python -m pytest tests/test_sandbox_wasm*.py
 
 # Not locked, to find what new releases break; `make test-latest TORCH=torch` takes the newest PyTorch.
 test-latest:
