@@ -1,6 +1,7 @@
 # make demo   set up the environment and run the main job on real rows
 # make test   install what the tests need and run them
 # make test-wasm   run the tests of the WebAssembly sandbox alone, which run on macOS too
+# make mutation   plant 300 faults drawn by seed 0 (MUTANTS="NUMBER SEED") and count those noticed
 # make test-latest   run the tests in .venv-latest, with the newest version of every package
 # make paper-offline   measure the paper's table without a key, into docs/results
 #                      (FULL=1: every published length and grid, 10 trials, many hours)
@@ -23,7 +24,7 @@ INSTALL_LOCKED = $(BIN)/python -m pip install --quiet --no-deps --require-hashes
 INSTALL_PACKAGE = $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "LLM-PV needs Python 3.11 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 
-.PHONY: demo paper-offline paper test test-wasm test-latest coverage docs lint format clean
+.PHONY: demo paper-offline paper test test-wasm mutation test-latest coverage docs lint format clean
 
 $(VENV)/.installed: pyproject.toml requirements-demo.lock
 	$(CHECK_PYTHON)
@@ -60,6 +61,10 @@ test: $(VENV)/.test-installed
 
 test-wasm: $(VENV)/.all-installed
 	$(BIN)/python -m pytest tests/test_sandbox_wasm*.py
+
+mutation: $(VENV)/.test-installed
+	$(BIN)/python -m pip install --quiet "mutmut==3.8.1"
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/mutation.py $(MUTANTS)
 
 # Not locked, to find what new releases break; `make test-latest TORCH=torch` takes the newest PyTorch.
 test-latest:
