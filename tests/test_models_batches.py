@@ -153,8 +153,8 @@ def test_calls_go_together_and_cost_half() -> None:
     assert len(server.uploads) == 1
     assert len({line["custom_id"] for line in server.lines}) == 4
     assert turns[0].usage == Usage(100, 20)
-    # 1.25 dollars a million in, 10 out, by half.
-    assert turns[0].cost_usd == pytest.approx((100 * 1.25 + 20 * 10) / 1e6 / 2)
+    # 2.5 dollars a million in, 15 out, by half.
+    assert turns[0].cost_usd == pytest.approx((100 * 2.5 + 20 * 15) / 1e6 / 2)
     assert [turn.tries for turn in turns] == [1, 1, 1, 1]
     body = server.lines[0]["body"]
     assert body["max_output_tokens"] == 20_000
