@@ -1,8 +1,8 @@
 """Plant faults in the packages that ``[tool.mutmut]`` names and count how many the tests notice.
 
-``python scripts/mutation.py [NUMBER] [SEED]`` tries a seeded sample of so many faults and lists those
-that went unnoticed; ``mutmut show NAME`` prints one. Some of them change nothing that can be seen
-(equivalent ones); a person has to tell those apart.
+``python scripts/mutation.py [NUMBER] [SEED]`` tries a seeded sample of that many faults and lists
+those that went unnoticed; ``mutmut show NAME`` prints one. Some of them change nothing that can be
+seen (equivalent ones); a person has to tell those apart.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 MUTMUT = [sys.executable, "-m", "mutmut"]
-NOTICED = {
+NOTICED: dict[int | None, str] = {
     1: "failed",
     3: "failed",
     24: "too slow",
@@ -22,11 +22,11 @@ NOTICED = {
     152: "too slow",
     255: "too slow",
 }
-UNNOTICED = {0: "passed", 5: "no test", 33: "no test"}
+UNNOTICED: dict[int | None, str] = {0: "passed", 5: "no test", 33: "no test"}
 
 
 def exit_codes() -> dict[str, int | None]:
-    """Return what mutmut recorded of each fault: the exit status of the tests, None if not tried."""
+    """Return the exit status of the tests by fault; None where it was not tried."""
     codes: dict[str, int | None] = {}
     for path in sorted((ROOT / "mutants").rglob("*.meta")):
         codes |= json.loads(path.read_text("utf-8"))["exit_code_by_key"]

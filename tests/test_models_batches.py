@@ -345,7 +345,7 @@ def test_batches_of_google() -> None:
             "name": "batches/1",
             "metadata": {
                 "@type": f"type.googleapis.com/google.ai.generativelanguage.v1main.{kind}",
-                "model": "models/gemini-3.5-flash",
+                "model": "models/gemini-3.1-pro-preview",
                 "displayName": "batch",
                 "state": state,
                 "createTime": "2026-01-01T00:00:00Z",
@@ -367,7 +367,7 @@ def test_batches_of_google() -> None:
             )
         ],
         "POST /put": [Wire(uploaded, headers=final)],
-        "POST /v1beta/models/gemini-3.5-flash:batchGenerateContent": [
+        "POST /v1beta/models/gemini-3.1-pro-preview:batchGenerateContent": [
             Wire(lambda: batch("BATCH_STATE_PENDING"))
         ],
         "GET /v1beta/batches/1": [Wire(lambda: batch("BATCH_STATE_SUCCEEDED"))],
@@ -375,9 +375,9 @@ def test_batches_of_google() -> None:
     }
     with (
         WireServer([Wire({}, 404)], routes) as server,
-        model_at(server.url, "google:gemini-3.5-flash") as model,
+        model_at(server.url, "google:gemini-3.1-pro-preview") as model,
     ):
         [turn] = model.answer([Asked("hi")])
     assert turn.text == "hello"
-    # 1.25 dollars a million in and 10 out, by half; what comes from the cache costs no less.
-    assert turn.cost_usd == pytest.approx((40 * 1.25 / 2 + 60 * 0.125 + 50 * 10 / 2) / 1e6)
+    # 2 dollars a million in and 12 out, by half; what comes from the cache costs no less.
+    assert turn.cost_usd == pytest.approx((40 * 2 / 2 + 60 * 0.2 + 50 * 12 / 2) / 1e6)
