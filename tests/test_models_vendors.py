@@ -38,8 +38,8 @@ def test_tokens_and_prices_of_google(opened: OpenModels) -> None:
         [turn] = opened.at("gemini:gemini-3.5-flash", server.url).answer([Asked("hi")])
     # Its candidate tokens leave out the thoughts.
     assert turn.usage == Usage(100, 50, cached_tokens=60, reasoning_tokens=30)
-    # 1.5 dollars a million in, a tenth of it from the cache, 9 out.
-    assert turn.cost_usd == pytest.approx((40 * 1.5 + 60 * 0.15 + 50 * 9) / 1e6)
+    # 2 dollars a million in, a tenth of it from the cache, 12 out.
+    assert turn.cost_usd == pytest.approx((40 * 2 + 60 * 0.2 + 50 * 12) / 1e6)
 
 
 def test_tokens_and_prices_of_openai(opened: OpenModels) -> None:

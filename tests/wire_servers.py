@@ -223,7 +223,7 @@ def google(*parts: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
             "thoughtsTokenCount": 30,
             "totalTokenCount": 150,
         },
-        "modelVersion": "gemini-3.5-flash",
+        "modelVersion": "gemini-3.1-pro-preview",
         "responseId": "r1",
     }
 
