@@ -82,3 +82,7 @@ def test_each_python_is_given_one_version_of_a_package(lock: str, python: str) -
     names = [one.name for one in given if one.marker is None or one.marker.evaluate(machine)]
     assert len(names) == len(set(names))
     assert {canonicalize_name(required.name) for required in requirements(lock)} <= set(names)
+    extras = {one.name: one.extras for one in given}
+    for required in requirements(lock):
+        locked = extras[canonicalize_name(required.name)]
+        assert required.extras <= locked, f"{required} in {lock}; run make lock"
