@@ -16,9 +16,16 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.searching import Found, Settings, add_settings, in_processes, search, settings_of
+from benchmarks.searching import (
+    Found,
+    Settings,
+    add_settings,
+    in_processes,
+    proposer_of,
+    search,
+    settings_of,
+)
 from llm_pv.data.examples import Classes, Examples, Input
-from llm_pv.proposers.registry import BuiltIn, make_proposer
 from llm_pv.tasks import load_task
 from llm_pv.tasks.task import SamplerName
 
@@ -111,8 +118,7 @@ def cost(size: Size, settings: Settings) -> Cost:
     """Run one search and measure it."""
     draw = table_rows if size.kind == "table" else text_rows
     train = Examples(*draw(size, random.Random(0)))
-    built_in = BuiltIn(settings.candidates, settings.megabytes, settings.noise)
-    proposer = make_proposer(settings.proposer, budget_seconds=settings.seconds, built_in=built_in)
+    proposer = proposer_of(settings)
     before = resident_mb()
     cpu, wall = time.process_time(), time.monotonic()
     proposals = list(proposer.propose(train, Classes.of(train.labels), seed=0))

@@ -11,14 +11,15 @@ import resource
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from llm_pv import Search, learn
 from llm_pv.data.examples import Classes, Examples, Input, Splits
 from llm_pv.proposers.base import Proposal, Proposer
-from llm_pv.proposers.registry import BuiltIn
+from llm_pv.proposers.registry import BuiltIn, make_proposer
 from llm_pv.sandbox import Sandbox
+from llm_pv.search.proposer import Budget, BuiltInSearch
 
 UNCAPPED = 600.0
 """Seconds of a search, so many that other work on the machine does not change what is found."""
@@ -61,6 +62,16 @@ class Found:
     def tests(self) -> int:
         """How many comparisons and membership tests the program makes."""
         return count_tests(self.program)
+
+
+def proposer_of(settings: Settings) -> Proposer:
+    """Return the proposer: the second search is ``"built-in"``, the first ``"length-first"``."""
+    if settings.proposer == "built-in":
+        wanted = {"candidates": settings.candidates, "megabytes": settings.megabytes}
+        budget = Budget(**{name: n for name, n in wanted.items() if n is not None})
+        return BuiltInSearch(settings.seconds, budget=budget, noise=settings.noise)
+    built_in = BuiltIn(settings.candidates, settings.megabytes, settings.noise)
+    return make_proposer(settings.proposer, budget_seconds=settings.seconds, built_in=built_in)
 
 
 class Timed(Proposer):
@@ -107,13 +118,9 @@ def search(
     """Search, select by validation, and score the selected program on test rows and probes."""
     classes = Classes.of([*train.labels, *validation.labels, *test.labels])
     splits = Splits(train, validation, Examples([], []), classes)
-    built_in = BuiltIn(settings.candidates, settings.megabytes, settings.noise)
-    request = Search(
-        settings.proposer, budget_seconds=settings.seconds, seed=seed, built_in=built_in
-    )
-    timed = Timed(request.resolve()[0])
+    timed = Timed(proposer_of(settings))
     with Sandbox() as sandbox:
-        learned = learn(splits, search=replace(request, proposer=timed), sandbox=sandbox)
+        learned = learn(splits, search=Search(timed, seed=seed), sandbox=sandbox)
         source = learned.program.source if learned.program else ""
         inputs = [*test.inputs, *(given for given, _ in probes)]
         answers = sandbox.predict(source, inputs).predictions if source else [None] * len(inputs)
@@ -137,28 +144,53 @@ def search(
 def count_tests(source: str) -> int:
     r"""Return the comparisons, memberships and bare truth tests that a program writes out.
 
+    A term of a scorecard's points counts as one test, whatever it is.
+
     Examples
     --------
     >>> count_tests("def f(x):\n    return 'a' if x['n'] > 3 and 0 < x['m'] < 9 else 'b'")
     3
+    >>> count_tests("points = 2 * x['n'] + (x['kind'] == 'a') - 3")
+    2
     """
-    tests = 0
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Compare):
-            tests += len(node.ops)
-        elif isinstance(node, ast.If | ast.IfExp | ast.While):
-            tests += not isinstance(node.test, ast.Compare | ast.BoolOp)
-        elif isinstance(node, ast.BoolOp):
-            tests += sum(not isinstance(value, ast.Compare | ast.BoolOp) for value in node.values)
+    return sum(_tests(node) for node in ast.parse(source).body)
+
+
+def _tests(node: ast.AST) -> int:
+    """Return the tests in a piece of a program."""
+    if isinstance(node, ast.Assign):
+        (target,) = node.targets
+        name = target.value if isinstance(target, ast.Subscript) else target
+        if isinstance(name, ast.Name) and name.id == "points":
+            return sum(not isinstance(term, ast.Constant | ast.Dict) for term in _terms(node.value))
+    tests = sum(_tests(child) for child in ast.iter_child_nodes(node))
+    if isinstance(node, ast.Compare):
+        tests += len(node.ops)
+    elif isinstance(node, ast.If | ast.IfExp | ast.While):
+        tests += not isinstance(node.test, ast.Compare | ast.BoolOp)
+    elif isinstance(node, ast.BoolOp):
+        tests += sum(not isinstance(value, ast.Compare | ast.BoolOp) for value in node.values)
     return tests
 
 
+def _terms(node: ast.expr) -> Iterator[ast.expr]:
+    """Yield what a sum adds and subtracts."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+        yield from _terms(node.left)
+        yield from _terms(node.right)
+    else:
+        yield node
+
+
 def in_processes(
-    work: Callable[[Task], Result], tasks: Iterable[Task], jobs: int
+    work: Callable[[Task], Result], tasks: Iterable[Task], jobs: int, *, fresh: bool = True
 ) -> Iterator[tuple[Task, Result]]:
-    """Do each task in a fresh process, ``jobs`` at a time, and yield results as they come."""
+    """Do the tasks, ``jobs`` at a time and each in a fresh process, and yield results as they come.
+
+    With ``fresh=False`` a process does many tasks: peak memory is not a task's own then.
+    """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, max_tasks_per_child=1) as executor:
+    with ProcessPoolExecutor(jobs, context, max_tasks_per_child=1 if fresh else None) as executor:
         futures = {executor.submit(work, task): task for task in tasks}
         for future in as_completed(futures):
             yield futures[future], future.result()
