@@ -151,9 +151,14 @@ def round_number(low: float, high: float) -> float:
     --------
     >>> round_number(17.3, 18.2), round_number(96.0, 104.0), round_number(0.312, 0.3174)
     (18.0, 100.0, 0.315)
+    >>> round_number(5.0, float("inf")) > 5.0
+    True
     """
     if not low < high:
         return high
+    if not np.isfinite(high - low):  # a product that overflowed: any number between will do
+        low = max(low, -1e15)
+        high = min(high, max(2 * low, 1e15))
     if low < 0 <= high:
         return 0.0
     best = high
