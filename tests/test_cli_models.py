@@ -134,7 +134,6 @@ def test_a_dry_run_needs_no_key(rows: Path, capfd: pytest.CaptureFixture[str]) -
         (["--model", "openai-compatible:x"], "--base-url"),
         (["--model", "openai-compatible:x", "--base-url", "nowhere"], "--base-url"),
         (["--model", "openai:gpt-5.4", "--proposer", "length-first"], "not both"),
-        (["--model", "openai:gpt-5.4", "--noise", "0.05"], "for the built-in search, not for"),
         (["--model", "openai:gpt-5.4", "--budget-mb", "500"], "for the built-in search, not for"),
         (["--model", "openai:gpt-5.4", "--dry-run", "--budget-usd", "-1"], "budget-usd is -1"),
         (["--model", "openai:gpt-5.4", "--dry-run", "--prompt-variant", "9"], "9"),

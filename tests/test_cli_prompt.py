@@ -9,7 +9,7 @@ import pytest
 from llm_pv import learning
 from llm_pv.cli.main import run
 from llm_pv.data.examples import Splits
-from llm_pv.proposers.prompt import problem_statement, subsample
+from llm_pv.proposers.prompt import facts, problem_statement, subsample
 from llm_pv.tasks.loading import load_task
 
 REPLY = """\
@@ -107,7 +107,13 @@ def test_the_most_rows_of_a_prompt_are_a_hundred_drawn_by_the_seed(
     train = learning.read_splits(str(rows), seed=0)
     expected = subsample(train.train, 100, 0)
     assert len(train.train) > 100
-    assert prompt == problem_statement(expected, train.classes, alphabet="binary")
+    assert prompt == problem_statement(
+        expected,
+        train.classes,
+        alphabet="binary",
+        answer_format="python",
+        facts=facts(train.train, train.classes),
+    )
     assert run(["prompt", str(rows), "--prompt-rows", "5"]) == 0
     assert len(shown_rows(capfd.readouterr().out)) == 5
 

@@ -356,6 +356,33 @@ def test_a_refused_key_ends_the_run_at_once() -> None:
     assert len(model.asked) < 9
 
 
+def test_with_a_tool_a_few_telling_rows_are_shown_and_without_one_as_many_as_fit() -> None:
+    texts = [f"{number:012b}" for number in range(2_000)]
+    rows = Examples(texts, [str(text.count("1") % 2) for text in texts])
+    shown = {}
+    for tool in ("local", "none"):
+        llm, _ = asking(says(PARITY), tool=tool, prompt_rows="auto", facts=True)
+        prompt, some, warnings = llm.prompt(rows, SPLITS.classes, seed=0)
+        assert len(prompt) <= 16_000  # this model counts characters as tokens
+        assert "2,000 training examples in all" in prompt
+        shown[tool] = len(some), len(warnings)
+        llm.close()
+    assert shown["local"] == (24, 0)
+    assert shown["none"][0] > 500
+    assert shown["none"][1] == 1
+
+
+def test_what_is_asked_by_default_is_what_the_paper_asks() -> None:
+    llm, _ = asking(says(PARITY))
+    prompt, _, _ = llm.prompt(SPLITS.train, SPLITS.classes, seed=0)
+    assert "Answer with one JSON object and nothing else:" in prompt
+    assert "training examples in all" not in prompt
+    assert "answer=" not in llm.identity
+    wide, _ = asking(says(PARITY), answer_format="python", facts=True, about="bits")
+    assert "answer=python" in wide.identity
+    assert "about='bits'" in wide.identity
+
+
 def test_samples_of_one_call_are_so_many_attempts() -> None:
     model = ScriptedModel(lambda conversation, seed: Turn(f"x = {seed}"), most_samples=4)
     llm = LLM(model, attempts=6, settings=LLMSettings(samples_per_call=4))

@@ -15,6 +15,7 @@ from llm_pv.proposers.base import Mistake
 from llm_pv.proposers.prompt import (
     ToolKind,
     disclosure,
+    facts,
     fit_to_tokens,
     no_program_message,
     parse_variant,
@@ -22,6 +23,7 @@ from llm_pv.proposers.prompt import (
     prompt_digest,
     refinement_message,
     subsample,
+    telling_rows,
 )
 from rows import parity_splits
 
@@ -59,6 +61,89 @@ def test_every_wording_states_count_labels_inputs_and_a_contract_that_reads_as_a
     assert read_program(line).source.startswith("def f(x):")
     assert "\n\n\n" not in prompt
     assert "{" not in prompt.replace(line, "")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_answer_in_python_may_follow_thoughts_and_is_shown_as_a_reply(variant: int) -> None:
+    rows = parity_splits().train
+    prompt = problem_statement(rows, BITS, variant=variant, answer_format="python")
+    assert "Think as you like" in prompt
+    assert "JSON" not in prompt
+    assert "Write down" not in prompt
+    assert read_program(prompt[prompt.index("Think as") :]).source == "def f(x):\n    ...\n"
+    assert "\n\n\n" not in prompt
+    for text in (
+        refinement_message([Mistake("0", "0", "1")], answer_format="python"),
+        no_program_message("none", "python"),
+    ):
+        assert "```python\ndef f(x):" in text
+        assert "JSON" not in text
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_facts_stand_before_the_rows_and_are_left_out_where_there_are_none(variant: int) -> None:
+    rows = parity_splits().train
+    prompt = problem_statement(rows, BITS, variant=variant, facts="- One.\n- Two.")
+    assert prompt.index("\n\n- One.\n- Two.\n\n20 ") < prompt.index(f"\n{rows.inputs[0]} -> ")
+    plain = problem_statement(rows, BITS, variant=variant)
+    assert prompt.replace("\n- One.\n- Two.\n\n", "") == plain
+
+
+def test_the_facts_of_strings_are_their_counts_lengths_and_characters() -> None:
+    rows = Examples(["ab", "abcab", "c c"], ["yes", "no", "yes"])
+    assert facts(rows, Classes.of(["no", "yes", "seen nowhere"])).splitlines() == [
+        "- 3 training examples in all: 1 with label no, 2 with label yes.",
+        "- A label is a string, exactly as it is written here (case, zeros and blanks count).",
+        '- Inputs have 2 to 5 characters, of 4 different ones: " " a b c',
+        "- No label is known to be wrong: the rule explains every example.",
+    ]
+
+
+def test_the_facts_of_tables_are_types_ranges_and_missing_values() -> None:
+    rows = Examples(
+        [
+            {"age": 3, "x": 0.5, "city": "Ulm", "ok": True, "gone": None},
+            {"age": 70, "x": None, "city": "Bonn", "ok": False, "gone": None},
+        ],
+        ["1.5", "2.5"],
+    )
+    told = facts(rows, Classes.of([1.5, 2.5]), tool_calls=7, noise=0.05, about="a\ncensus")
+    assert told.splitlines()[1:] == [
+        "- A label is a number; numbers of numpy and its text, as it is written here, count.",
+        '- Column "age": int, 3 to 70.',
+        '- Column "x": float, 0.5 to 0.5, missing (None) in 1.',
+        '- Column "city": str, one of "Bonn", "Ulm".',
+        '- Column "ok": bool, one of "False", "True".',
+        '- Column "gone": always missing.',
+        "- About 5.0% of the labels may be wrong: the right rule misses that many examples, and it "
+        "is no use to explain single ones.",
+        "- The tool can be called 7 times.",
+        "- Of the data it is said: a census",
+    ]
+
+
+def test_telling_rows_are_balanced_in_order_and_hold_pairs_that_differ_in_their_label() -> None:
+    # 190 rows of one class, 10 of the other, each of which is one character from a row of it.
+    inputs = [f"{number:08b}" for number in range(190)]
+    odd = [f"{number:08b}x" for number in range(10)]
+    rows = Examples([*inputs, *odd], ["0"] * 190 + ["1"] * 10)
+    few = telling_rows(rows, 12, seed=3)
+    assert few == telling_rows(rows, 12, seed=3)
+    assert few != telling_rows(rows, 12, seed=4)
+    assert sorted(few.labels) == ["0"] * 6 + ["1"] * 6
+    places = [[*inputs, *odd].index(str(text)) for text in few.inputs]
+    assert places == sorted(set(places))
+    close = [text for text in few.inputs if f"{text}x" in few.inputs]
+    assert len(close) >= 2  # a third of the rows are two such pairs
+    assert telling_rows(rows, 200, seed=3) == rows
+
+
+def test_telling_rows_take_what_there_is_of_each_class_and_the_extremes() -> None:
+    rows = Examples(["a" * number for number in range(1, 41)], ["0"] * 38 + ["1"] * 2)
+    few = telling_rows(rows, 10, seed=0)
+    assert len(few) == 10
+    assert few.labels.count("1") == 2
+    assert {"a", "a" * 38} <= set(map(str, few.inputs))
 
 
 def test_the_wordings_differ() -> None:

@@ -89,7 +89,6 @@ def learn(
         How the result is shown: table, or one JSON object.
     """
     from llm_pv.learning import SplitSizes
-    from llm_pv.proposers.prompt import MOST_ROWS
 
     search_for = search.resolve(model, asking, seed=search.seed)
     name = "standard input" if data == "-" else Path(data).name
@@ -104,7 +103,7 @@ def learn(
                 sandbox,
                 attempts=search.attempts,
                 budget_seconds=search.budget_seconds,
-                default_rows=MOST_ROWS,
+                noise=search.noise,
                 out=out,
             )
             search_for = replace(search_for, proposer=stack.enter_context(llm))

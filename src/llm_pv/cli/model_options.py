@@ -118,7 +118,13 @@ it can be; default local where the model can call tools."
     prompt_variant: str = "1"
     "Wording of the problem: 1 to 4, or a file."
     prompt_rows: int | None = None
-    "Training rows shown in the prompt."
+    "Training rows shown in the prompt; default 24 telling ones where a local tool holds all, else \
+as many as fit."
+    answer_format: Literal["python", "json"] = "python"
+    "How the model writes its program: thoughts and a fenced block, or one JSON object as in the \
+paper."
+    about: str = ""
+    "What the rows are about, said to the model."
     samples_per_call: int = 1
     "Answers one call returns, where the server can."
     tool_calls: int = 20
@@ -152,7 +158,8 @@ def open_proposer(
     *,
     attempts: int | None,
     budget_seconds: float | None,
-    default_rows: int | None,
+    published: bool = False,
+    noise: float = 0.0,
     out: Path | None = None,
 ) -> "LLM":
     """Return the proposer that asks a model; close it, or use it as a context manager.
@@ -165,8 +172,11 @@ def open_proposer(
         Attempts in each cell; None for 5.
     budget_seconds
         How long models may be asked; None for no end.
-    default_rows
-        Training rows in a prompt unless the options say; None for all.
+    published
+        Whether the model is asked as in the paper: all rows, no facts about them, an answer in
+        JSON.
+    noise
+        The share of labels that may be wrong.
     out
         The run directory, where batches under way are noted.
 
@@ -188,7 +198,11 @@ def open_proposer(
         refinements=asking.refine,
         prompt_variant=parse_variant(asking.prompt_variant),
         samples_per_call=asking.samples_per_call,
-        prompt_rows=default_rows if asking.prompt_rows is None else asking.prompt_rows,
+        prompt_rows=asking.prompt_rows or (None if published else "auto"),
+        answer_format="json" if published else asking.answer_format,
+        facts=not published,
+        noise=noise,
+        about=asking.about,
         tool_calls=asking.tool_calls,
         tool_limits=ToolLimits(
             cpu_seconds=asking.tool_cpu_seconds,

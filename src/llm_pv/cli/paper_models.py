@@ -150,7 +150,7 @@ class ModelPart:
             asked.sandbox,
             attempts=None,
             budget_seconds=None,
-            default_rows=None,
+            published=True,
         ) as proposer:
             yield proposer
 

@@ -52,6 +52,13 @@ class PromptOptions:
     "1 terse, 2 step by step, 3 the shortest description, 4 rivals put to the test; or a file."
     prompt_rows: int = 100
     "Training rows shown at most, drawn by the seed in proportion to the labels."
+    answer_format: Literal["python", "json"] = "python"
+    "How the program is to be written: thoughts and a fenced block, or one JSON object as in the \
+paper."
+    about: str = ""
+    "What the rows are about, said in the prompt."
+    noise: float = 0.0
+    "Share of labels that may be wrong, such as 0.05."
     tool: Literal["none", "hosted"] = "none"
     "hosted says that the chat can run Python, and to test rules with it."
     out: Path | None = None
@@ -82,7 +89,13 @@ def prompt(
         Draws the split; default 0, as for learn, and 42 for a benchmark task, as for synthesize.
     """
     from llm_pv.proposers.llm import alphabet_of
-    from llm_pv.proposers.prompt import disclosure, parse_variant, problem_statement, subsample
+    from llm_pv.proposers.prompt import (
+        disclosure,
+        facts,
+        parse_variant,
+        problem_statement,
+        subsample,
+    )
     from llm_pv.runs.files import write_atomically
 
     variant = parse_variant(wording.prompt_variant)
@@ -100,6 +113,8 @@ def prompt(
         alphabet=alphabet_of(splits.train.inputs),
         variant=variant,
         tool=wording.tool,
+        answer_format=wording.answer_format,
+        facts=facts(splits.train, splits.classes, noise=wording.noise, about=wording.about),
     )
     for warning in splits.warnings:
         complain(warning)

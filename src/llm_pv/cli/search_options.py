@@ -1,6 +1,6 @@
 """Options of every command that searches for programs, and the search they ask for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cyclopts import Group, Parameter
@@ -30,7 +30,7 @@ class SearchOptions:
     budget_mb: int | None = None
     "Memory for what the built-in search keeps, in MB (default 1,000)."
     noise: float = 0.0
-    "Share of labels that may be wrong, such as 0.05, for the built-in search."
+    "Share of labels that may be wrong, such as 0.05."
     early_stop: bool = True
     "Stop at the first program without a validation error."
     delta: float = 0.05
@@ -51,17 +51,16 @@ class SearchOptions:
         built_in = BuiltIn(self.budget_candidates, self.budget_mb, self.noise)
         if model.model is not None and self.proposer is not None:
             raise ConfigurationError("give either --model or --proposer, not both")
-        if model.model is not None and built_in != USUAL:
+        if model.model is not None and replace(built_in, noise=USUAL.noise) != USUAL:
             raise ConfigurationError(
-                "--budget-candidates, --budget-mb and --noise are for the built-in search, "
-                "not for --model"
+                "--budget-candidates and --budget-mb are for the built-in search, not for --model"
             )
         search = Search(
             self.proposer or "length-first",
             attempts=self.attempts,
             budget_seconds=self.budget_seconds,
             delta=self.delta,
-            built_in=built_in,
+            built_in=built_in if model.model is None else USUAL,
             early_stop=self.early_stop,
             seed=seed,
             concurrency=asking.concurrency,

@@ -189,7 +189,7 @@ def synthesize(
             sandbox,
             attempts=grid.attempts,
             budget_seconds=None,
-            default_rows=None,
+            published=True,
         )
     except CredentialError as error:
         raise CredentialError(

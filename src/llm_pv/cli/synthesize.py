@@ -83,7 +83,7 @@ def synthesize(
                     sandbox,
                     attempts=search.attempts,
                     budget_seconds=search.budget_seconds,
-                    default_rows=None,
+                    noise=search.noise,
                     out=out,
                 )
             )

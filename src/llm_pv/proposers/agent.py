@@ -174,7 +174,14 @@ class Agent(LLM):
             except ProgramError as error:
                 yield replace(proposal, failure=str(error))
 
-    def _statement(self, rows: Examples, classes: Classes, alphabet: str, held: int) -> str:
+    def _statement(
+        self,
+        rows: Examples,
+        classes: Classes,
+        alphabet: str,
+        held: int,
+        told: str,  # noqa: ARG002 - an agent looks for itself
+    ) -> str:
         notation = Notation.of(rows, alphabet)
         seen = set(rows.labels)
         return _PROMPT.format(

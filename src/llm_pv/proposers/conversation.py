@@ -11,7 +11,6 @@ from llm_pv.models.base import Turn as ModelTurn
 from llm_pv.programs.replies import read_program
 from llm_pv.proposers.base import Context, Mistake, Proposal
 from llm_pv.proposers.endings import ending_of, holds_program
-from llm_pv.proposers.prompt import no_program_message
 from llm_pv.proposers.spending import Amount, Purse, Reservation
 from llm_pv.proposers.turns import (
     Recorded,
@@ -47,8 +46,8 @@ class Dialogue:
         Tool calls in one conversation.
     refinements
         How often a model that made mistakes on training rows is asked again.
-    refinement_message
-        Says so to the model.
+    refinement_message, no_program_message
+        Say to the model what its program got wrong, or why there is none.
     purse
         What calls are paid from.
     context
@@ -70,6 +69,7 @@ class Dialogue:
     most_calls: int
     refinements: int
     refinement_message: Callable[[Sequence[Mistake]], str]
+    no_program_message: Callable[[str], str]
     purse: Purse
     context: Context
     recorded: Recorded
@@ -308,13 +308,13 @@ class Conversation:
     def _complaint(self, proposal: Proposal) -> str | None:
         """Say what is wrong with a program on the training rows, None if nothing is."""
         if proposal.failure:
-            return no_program_message(proposal.failure)
+            return self._dialogue.no_program_message(proposal.failure)
         if proposal.redacted:
             return None  # a program without pieces of the key is another one, which is not run
         try:
             program = read_program(proposal.text)
         except ProgramError as error:
-            return no_program_message(str(error))
+            return self._dialogue.no_program_message(str(error))
         assert self._dialogue.context.mistakes is not None
         mistakes = self._dialogue.context.mistakes(program.source)
         return self._dialogue.refinement_message(mistakes) if mistakes else None

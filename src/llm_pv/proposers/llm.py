@@ -23,12 +23,18 @@ from llm_pv.proposers.base import Context, Proposal, Proposer
 from llm_pv.proposers.conversation import Dialogue
 from llm_pv.proposers.lane import Lane, attempt_seed
 from llm_pv.proposers.prompt import (
+    MOST_PROMPT_TOKENS,
     MOST_ROWS,
+    TELLING_ROWS,
+    AnswerFormat,
+    facts,
     fit_to_tokens,
+    no_program_message,
     problem_statement,
     prompt_digest,
     refinement_message,
     subsample,
+    telling_rows,
 )
 from llm_pv.proposers.spending import UNLIMITED, Budget, Purse, Spending
 from llm_pv.proposers.turns import TURN, Recorded, amounts, spent
@@ -56,7 +62,17 @@ class LLMSettings:
     samples_per_call
         How many attempts one call begins, where the server can return several answers.
     prompt_rows
-        The most training rows in a prompt, drawn by the seed; None for all.
+        The most training rows in a prompt, drawn by the seed; None for all. ``"auto"``: with a
+        local tool, which holds all rows, a few telling ones; else as many as fit.
+    answer_format
+        How a model is to write its program: ``"python"``, in a fenced block after its thoughts, or
+        ``"json"``, one object and nothing else, as in the paper.
+    facts
+        Whether the prompt says what can be computed of the training rows.
+    noise
+        The share of labels that may be wrong, of which the facts tell.
+    about
+        What the user says of the rows, for the facts.
     tool_calls
         The most tool calls in one attempt.
     tool_limits
@@ -71,7 +87,11 @@ class LLMSettings:
     refinements: int = 0
     prompt_variant: int | Path = 1
     samples_per_call: int = 1
-    prompt_rows: int | None = MOST_ROWS
+    prompt_rows: int | Literal["auto"] | None = MOST_ROWS
+    answer_format: AnswerFormat = "json"
+    facts: bool = False
+    noise: float = 0.0
+    about: str = ""
     tool_calls: int = 20
     tool_limits: ToolLimits = field(default_factory=ToolLimits)
     most_seconds: float | None = None
@@ -86,7 +106,7 @@ class LLMSettings:
             ("prompt_rows", 1),
         ):
             value = getattr(self, name)
-            if value is not None and value < least:
+            if isinstance(value, int) and value < least:
                 option = name.replace("_", "-")
                 raise ConfigurationError(f"{option} is {value}; give {least} or more")
 
@@ -167,6 +187,10 @@ class LLM(Proposer):
             f"tool_calls={settings.tool_calls}",
             f"tool_limits={settings.tool_limits}",
         ]
+        if settings.answer_format != "json":
+            parts.append(f"answer={settings.answer_format}")
+        if settings.facts:
+            parts.append(f"facts: noise={settings.noise}, about={settings.about!r}")
         return "; ".join(parts)
 
     @property
@@ -226,20 +250,14 @@ class LLM(Proposer):
         ConfigurationError
             If not even one row fits the model's context, or a prompt file is unusable.
         """
-        settings = self.settings
-        shown, warnings = train, []
-        if settings.prompt_rows is not None and len(train) > settings.prompt_rows:
-            shown = subsample(train, settings.prompt_rows, seed)
-            warnings.append(
-                f"the prompt shows {len(shown)} of {len(train)} training rows; "
-                "--prompt-rows sets how many"
-            )
-
+        shown, warnings = self._chosen(train, seed)
         alphabet = alphabet_of(train.inputs)
+        told = self._facts(train, classes)
 
         def write(rows: Examples) -> str:
-            return self._statement(rows, classes, alphabet, len(train))
+            return self._statement(rows, classes, alphabet, len(train), told)
 
+        room = MOST_PROMPT_TOKENS if self.settings.prompt_rows == "auto" else None
         window = self.model.context_tokens
         if window is not None:
             around = _AROUND_PROMPT + (_ABOUT_TOOL if self.tool_place == "local" else 0)
@@ -249,12 +267,38 @@ class LLM(Proposer):
                     f"the model's context of {window:,} tokens leaves an answer less than the "
                     f"{self.model.max_output_tokens:,} tokens of --max-output-tokens"
                 )
-            room = max(window - answer - around, window // 4)
+            fitting = max(window - answer - around, window // 4)
+            room = fitting if room is None else min(room, fitting)
+        if room is not None:
             shown, warning = fit_to_tokens(shown, write, self.model.count_tokens, room, seed=seed)
             warnings += [warning] if warning else []
         return write(shown), shown, warnings
 
-    def _statement(self, rows: Examples, classes: Classes, alphabet: str, held: int) -> str:
+    def _chosen(self, train: Examples, seed: int) -> tuple[Examples, list[str]]:
+        """Return the rows to show as far as they fit, and a warning where some are left out."""
+        most = self.settings.prompt_rows
+        if most == "auto":
+            if self.tool_place != "local":
+                return train, []
+            return telling_rows(train, TELLING_ROWS, seed), []  # the tool holds the others
+        if most is None or len(train) <= most:
+            return train, []
+        shown = subsample(train, most, seed)
+        return shown, [
+            f"the prompt shows {len(shown)} of {len(train)} training rows; "
+            "--prompt-rows sets how many"
+        ]
+
+    def _facts(self, train: Examples, classes: Classes) -> str:
+        settings = self.settings
+        if not settings.facts:
+            return ""
+        calls = settings.tool_calls if self.tool_place == "local" else 0
+        return facts(train, classes, tool_calls=calls, noise=settings.noise, about=settings.about)
+
+    def _statement(
+        self, rows: Examples, classes: Classes, alphabet: str, held: int, told: str
+    ) -> str:
         """Return the prompt that shows these rows, of those that the tool holds."""
         return problem_statement(
             rows,
@@ -263,6 +307,8 @@ class LLM(Proposer):
             variant=self.settings.prompt_variant,
             tool=self.tool_place,
             tool_rows=held,
+            answer_format=self.settings.answer_format,
+            facts=told,
         )
 
     def preview(self, train: Examples, classes: Classes, *, seed: int) -> tuple[Preview, Call]:
@@ -339,7 +385,13 @@ class LLM(Proposer):
             most_calls=self.settings.tool_calls,
             refinements=self.settings.refinements if context.mistakes is not None else 0,
             refinement_message=partial(
-                refinement_message, train=train, alphabet=alphabet_of(train.inputs)
+                refinement_message,
+                train=train,
+                alphabet=alphabet_of(train.inputs),
+                answer_format=self.settings.answer_format,
+            ),
+            no_program_message=partial(
+                no_program_message, answer_format=self.settings.answer_format
             ),
             purse=self.purse,
             context=context,

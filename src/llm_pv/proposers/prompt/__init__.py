@@ -4,13 +4,22 @@ Every text is a pure function of the rows it is given; nothing here reads or sen
 template the user names.
 """
 
-from llm_pv.proposers.prompt.fitting import MOST_ROWS, fit_to_tokens, subsample
+from llm_pv.proposers.prompt.facts import facts
+from llm_pv.proposers.prompt.fitting import (
+    MOST_PROMPT_TOKENS,
+    MOST_ROWS,
+    TELLING_ROWS,
+    fit_to_tokens,
+    subsample,
+    telling_rows,
+)
 from llm_pv.proposers.prompt.messages import (
     disclosure,
     no_program_message,
     refinement_message,
 )
 from llm_pv.proposers.prompt.statement import (
+    AnswerFormat,
     ToolKind,
     Variant,
     problem_statement,
@@ -19,10 +28,14 @@ from llm_pv.proposers.prompt.statement import (
 from llm_pv.proposers.prompt.variants import parse_variant
 
 __all__ = [
+    "MOST_PROMPT_TOKENS",
     "MOST_ROWS",
+    "TELLING_ROWS",
+    "AnswerFormat",
     "ToolKind",
     "Variant",
     "disclosure",
+    "facts",
     "fit_to_tokens",
     "no_program_message",
     "parse_variant",
@@ -30,4 +43,5 @@ __all__ = [
     "prompt_digest",
     "refinement_message",
     "subsample",
+    "telling_rows",
 ]

@@ -1,12 +1,21 @@
 """Which training rows a prompt shows, where it cannot show all of them."""
 
+import random
 from collections.abc import Callable
 
-from llm_pv.data.examples import Examples
+from llm_pv.data.examples import Examples, Input
 from llm_pv.errors import ConfigurationError
 
 MOST_ROWS = 100
 """A prompt shows so many rows at most, unless more are asked for."""
+
+TELLING_ROWS = 24
+"""So many rows are shown where a tool holds all of them."""
+
+MOST_PROMPT_TOKENS = 16_000
+"""What a prompt may take where nobody says how many rows it shows."""
+
+_MOST_COMPARED = 150
 
 
 def subsample(train: Examples, rows: int, seed: int) -> Examples:
@@ -52,6 +61,81 @@ def subsample(train: Examples, rows: int, seed: int) -> Examples:
     starts = np.concatenate(([0], np.cumsum(counts)[:-1]))
     chosen = [order[start : start + share] for start, share in zip(starts, shares, strict=True)]
     return train.take(np.sort(np.concatenate(chosen)))
+
+
+def telling_rows(train: Examples, rows: int, seed: int) -> Examples:
+    """Choose rows that tell much: the classes alike, neighbours of different classes, extremes.
+
+    A third of the rows are pairs of rows that are much alike and have different labels; each class
+    has its shortest and its longest string, or rows as far as can be; the rest is drawn by the
+    seed from the class that has the fewest so far. The order of the rows is kept.
+
+    Parameters
+    ----------
+    train
+        The rows to choose from.
+    rows
+        How many to keep; with as many or more than there are, all are.
+    seed
+        Draws them.
+
+    Examples
+    --------
+    >>> rows = Examples(["00000000", "00000001", "1100", "111111111111"] * 5, ["0", "1"] * 10)
+    >>> few = telling_rows(rows, 4, seed=0)
+    >>> sorted(few.labels)
+    ['0', '0', '1', '1']
+    """
+    if rows >= len(train):
+        return train
+    drawn = random.Random(seed)  # noqa: S311 - no secret hangs on it
+    by_class: dict[str, list[int]] = {}
+    for place, label in enumerate(train.labels):
+        by_class.setdefault(label, []).append(place)
+    queues: dict[str, list[int]] = {}
+    for label, places in by_class.items():
+        by_size = sorted(places, key=lambda place: len(str(train.inputs[place])))
+        others = drawn.sample(places, len(places))
+        queues[label] = list(dict.fromkeys([by_size[0], by_size[-1], *others]))
+    chosen: dict[int, None] = {}
+    share = max(1, rows // len(by_class))
+    taken = dict.fromkeys(by_class, 0)
+    for pair in _contrasts(train, drawn):
+        labels = [train.labels[place] for place in pair]
+        if len(chosen) + 2 > rows // 3 or any(taken[label] >= share for label in labels):
+            continue
+        for place, label in zip(pair, labels, strict=True):
+            if place not in chosen:
+                chosen[place] = None
+                taken[label] += 1
+    while len(chosen) < rows:
+        label = min((each for each in queues if queues[each]), key=lambda each: taken[each])
+        place = queues[label].pop(0)
+        if place not in chosen:
+            chosen[place] = None
+            taken[label] += 1
+    return train.take(sorted(chosen))
+
+
+def _contrasts(train: Examples, drawn: random.Random) -> list[tuple[int, int]]:
+    """Return pairs of rows with different labels, those that are most alike first."""
+    places = drawn.sample(range(len(train)), min(len(train), _MOST_COMPARED))
+    pairs = [
+        (_difference(train.inputs[one], train.inputs[other]), one, other)
+        for number, one in enumerate(places)
+        for other in places[:number]
+        if train.labels[one] != train.labels[other]
+    ]
+    return [(one, other) for _, one, other in sorted(pairs)[:_MOST_COMPARED]]
+
+
+def _difference(one: Input, other: Input) -> int:
+    """Return in how many places or columns two inputs differ."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return sum(one.get(name) != other.get(name) for name in one.keys() | other.keys())
+    first, second = str(one), str(other)
+    unlike = sum(a != b for a, b in zip(first, second, strict=False))
+    return unlike + abs(len(first) - len(second))
 
 
 def fit_to_tokens(

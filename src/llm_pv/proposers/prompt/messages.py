@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from llm_pv.data.examples import Examples
 from llm_pv.proposers.base import Mistake
 from llm_pv.proposers.prompt.notation import Notation, as_json
-from llm_pv.proposers.prompt.statement import CONTRACT
+from llm_pv.proposers.prompt.statement import AnswerFormat, contract
 
 _MOST_MISTAKES = 10
 _MOST_COLUMNS = 100
@@ -18,6 +18,7 @@ def refinement_message(
     train: Examples | None = None,
     alphabet: str = "",
     most: int = _MOST_MISTAKES,
+    answer_format: AnswerFormat = "json",
 ) -> str:
     """Tell a model on which training rows its program is wrong, and ask again.
 
@@ -31,6 +32,8 @@ def refinement_message(
         As in the problem statement.
     most
         So many mistakes are shown, the first ones.
+    answer_format
+        As in the problem statement.
 
     Examples
     --------
@@ -51,20 +54,22 @@ def refinement_message(
         f"{shown}with the right label and what your program gave:\n\n"
         + "\n".join(lines)
         + "\n\nFind a rule that explains these too, without treating single examples apart: it is "
-        f"judged on other inputs.\n\n{CONTRACT}\n"
+        f"judged on other inputs.\n\n{contract(answer_format)}\n"
     )
 
 
-def no_program_message(reason: str) -> str:
+def no_program_message(reason: str, answer_format: AnswerFormat = "json") -> str:
     """Tell a model that its reply held no program, why, and ask again.
 
     Parameters
     ----------
     reason
         What the reader of replies says of it.
+    answer_format
+        As in the problem statement.
     """
     told = _one_line(reason.removeprefix("the reply holds no program: "))
-    return f"Your reply held no program that can be run: {told}.\n\n{CONTRACT}\n"
+    return f"Your reply held no program that can be run: {told}.\n\n{contract(answer_format)}\n"
 
 
 def disclosure(

@@ -14,14 +14,30 @@ ToolKind: TypeAlias = Literal["none", "local", "hosted"]
 Variant: TypeAlias = int | Path
 """The number of a built-in wording, or the file of a template."""
 
-CONTRACT = (
-    "Answer with one JSON object and nothing else:\n"
-    '{"code": "def f(x):\\n    ..."}\n'
-    "Its code is a Python module that defines f(x). f gets one input and returns its label. "
+AnswerFormat: TypeAlias = Literal["python", "json"]
+"""How a program is written down: in a fenced block of Python, or as the paper has it, in JSON."""
+
+_MODULE = (
+    "{it} is a Python module that defines f(x). f gets one input and returns its label. "
     "It may import from the standard library, numpy, sympy and networkx; it may not read "
     "files, use the network, print, or use chance."
 )
-"""What an answer has to be; its second line is itself such an answer."""
+_CONTRACTS: dict[AnswerFormat, str] = {
+    "json": (
+        "Answer with one JSON object and nothing else:\n"
+        '{"code": "def f(x):\\n    ..."}\n' + _MODULE.format(it="Its code")
+    ),
+    "python": (
+        "Think as you like, in writing if that helps. End your answer with the program, in one "
+        "fenced block:\n```python\ndef f(x):\n    ...\n```\n" + _MODULE.format(it="It")
+    ),
+}
+
+
+def contract(answer_format: AnswerFormat) -> str:
+    """Return what an answer has to be; it holds such an answer itself."""
+    return _CONTRACTS[answer_format]
+
 
 _TOOLS: dict[ToolKind, str] = {
     "none": "You cannot run code here: check the rule against the examples before you answer.",
@@ -46,6 +62,8 @@ def problem_statement(
     tool: ToolKind = "none",
     tool_rows: int | None = None,
     tool_note: str = "",
+    answer_format: AnswerFormat = "json",
+    facts: str = "",
 ) -> str:
     r"""Write the prompt for training rows; nothing of any other row goes in.
 
@@ -71,6 +89,10 @@ def problem_statement(
         How many training rows the local tool holds; None for those shown.
     tool_note
         A sentence more on the tool, on its limits for one.
+    answer_format
+        How the program is to be written down.
+    facts
+        Lines about all training rows; see `llm_pv.proposers.prompt.facts`.
 
     Raises
     ------
@@ -93,7 +115,8 @@ def problem_statement(
         "labels": notation.about_labels(labels, classes),
         "inputs": notation.about_inputs(),
         "count": f"{len(train):,}",
-        "contract": CONTRACT,
+        "contract": contract(answer_format),
+        "facts": f"\n{facts}\n\n" if facts else "",
         "tool": _about_tool(tool, len(train), tool_rows, tool_note),
     }
     return render(variant, values)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from llm_pv.errors import ConfigurationError
 
-PLACEHOLDERS = ("examples", "labels", "inputs", "count", "contract", "tool")
+PLACEHOLDERS = ("examples", "labels", "inputs", "count", "contract", "tool", "facts")
 _PLACEHOLDER = re.compile(r"\{\{(?P<kept>[A-Za-z_]+)\}\}|\{(?P<name>[A-Za-z_]+)\}")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
@@ -19,7 +19,7 @@ A hidden rule gives every input a label. Find the rule from the examples below a
 Python function.
 
 {inputs} Each label is one of: {labels}.
-{count} examples, one a line, input -> label:
+{facts}{count} examples, one a line, input -> label:
 
 {examples}
 
@@ -35,13 +35,13 @@ _EXPERIMENTS = """\
 You are given observations of an unknown function. Find out by experiment what it computes.
 
 {inputs} Its value, the label, is one of: {labels}.
-{count} observations, one a line, input -> label:
+{facts}{count} observations, one a line, input -> label:
 
 {examples}
 
 Proceed step by step.
 1. Describe the inputs: lengths, symbols, fields, what varies and what never does.
-2. Write down several hypotheses of different kinds: counts and remainders, single positions and
+2. Consider several hypotheses of different kinds: counts and remainders, single positions and
    fields, order and nesting, substrings, arithmetic on the value as a whole, comparisons.
 3. For each one, work out what it says on observations of every label, and count where it fails.
 4. Drop what fails, combine or refine what nearly holds, and go back to 3 until one hypothesis
@@ -59,7 +59,7 @@ Compress the table below. Each line pairs an input with its label; somebody who 
 is to be told the labels in as few bits as possible, by a Python function that computes them.
 
 {inputs} Labels: {labels}.
-{count} lines, input -> label:
+{facts}{count} lines, input -> label:
 
 {examples}
 
@@ -79,11 +79,11 @@ Several rules explain the examples below, and all but one of them are wrong: the
 shown and differ on new inputs, which decide. Find the one that holds.
 
 {inputs} Each label is one of: {labels}.
-{count} examples, one a line, input -> label:
+{facts}{count} examples, one a line, input -> label:
 
 {examples}
 
-Distrust your first idea. List at least four rival rules that differ in kind, among them the
+Distrust your first idea. Consider at least four rival rules that differ in kind, among them the
 cheapest shortcut that would fit by accident: a length, a first or last symbol, a frequent
 substring, one field alone. For every two of them, find what sort of input would tell them apart,
 look for examples of that sort, and strike out the rule they speak against. Try hardest to refute
