@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 
 from llm_pv import load_task
+from llm_pv.api import read_splits
 from llm_pv.data.examples import Splits
-from llm_pv.learning import read_splits
 from llm_pv.tracks.baselines import fit_baseline
 from llm_pv.tracks.baselines.base import SearchName
 

@@ -5,7 +5,7 @@ lengths 50 and 100, on a CPU ``tiny``. Both sides have the same weights, rows an
 loop has float32 weights, autocast to bf16 (on a CPU only with ``--autocast``: without it both sides
 compute in float32), gradient checkpointing, an unfused AdamW, the attention transformers picks, and
 evaluates the test rows in batches of the training size under autocast. ``--compile`` compiles our
-side. Rounds alternate between the sides, after a warm-up; accuracy is that of each after the
+side. RoundRobin alternate between the sides, after a warm-up; accuracy is that of each after the
 same number of steps. ``python -m benchmarks.finetune learning`` times how long ``tiny`` takes from
 scratch to 99% on the first character and on the majority of nine, imports included.
 """

@@ -22,9 +22,9 @@ from pathlib import Path
 
 import psutil
 
+from llm_pv.api import Search, learn
 from llm_pv.data.examples import Classes, Examples, Splits
 from llm_pv.erm.attempts import Attempt
-from llm_pv.learning import Search, learn
 from llm_pv.runs.directory import read_attempts, read_replies
 from llm_pv.sandbox import Limits, Sandbox
 

@@ -25,9 +25,9 @@ from llm_pv.programs.program import Program
 from llm_pv.programs.replies import read_program
 from llm_pv.programs.saved import read_saved, write_program
 from llm_pv.runs.journal import Journal, read_journal
-from llm_pv.sandbox.conclusion import Ending, conclude, conclude_exploration
 from llm_pv.sandbox.execution import Execution, Limits, Outcome, ToolLimits
-from llm_pv.sandbox.ledger import ERRORS_KEPT, LABEL_CHARACTERS, page_bytes
+from llm_pv.sandbox.outcome import Ending, conclude, conclude_exploration
+from llm_pv.sandbox.result_page import ERRORS_KEPT, LABEL_CHARACTERS, page_bytes
 from llm_pv.sandbox.transcript import transcript_bytes
 from llm_pv.sandbox.wasm import _Reader
 from llm_pv.sandbox.wasm_process import REPLY

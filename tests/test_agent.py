@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from llm_pv.api import Search, learn
 from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.errors import ConfigurationError, ProgramError
-from llm_pv.learning import Search, learn
-from llm_pv.models.base import Asked, Message, ToolAnswer, ToolCall, Turn, Usage
+from llm_pv.models.base import Message, ToolAnswer, ToolCall, Turn, Usage, UserMessage
 from llm_pv.programs.program import Program
 from llm_pv.proposers.agent import Agent, handed_in
 from llm_pv.runs.directory import read_attempts, read_summary
@@ -170,7 +170,7 @@ def test_the_prompt_tells_steps_time_and_a_few_rows_of_all(sandbox: Sandbox) -> 
     with Agent(model, steps=7, seconds=90, prompt_rows=3) as agent:
         learn(splits, search=Search(agent), sandbox=sandbox)
     first = model.asked[0][0]
-    assert isinstance(first, Asked)
+    assert isinstance(first, UserMessage)
     assert "at most 7 steps and 90 seconds" in first.text
     assert f"3 of the {len(splits.train)} training rows" in first.text
     assert sum(str(text) in first.text for text in splits.train.inputs) == 3

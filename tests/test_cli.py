@@ -482,7 +482,7 @@ def test_what_confined_the_programs_is_told_recorded_and_reported(
     poor = Confinement("linux", ("rlimits",), {"seccomp": "not here"})
     with monkeypatch.context() as poorer:
         poorer.setattr("llm_pv.sandbox.linux.LinuxWorker.confinement", poor)
-        poorer.setattr("llm_pv.sandbox.crew._wasm_reason", lambda: "not installed")
+        poorer.setattr("llm_pv.sandbox.worker_pool._wasm_reason", lambda: "not installed")
         assert run(asked) == 0
     told = "programs run NOT sufficiently confined (active: rlimits; missing seccomp: not here)"
     assert told in " ".join(capsys.readouterr().err.split())

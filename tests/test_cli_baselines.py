@@ -85,7 +85,7 @@ def test_rows_are_shown_with_intervals_balanced_accuracy_and_the_majority(
 def test_the_first_split_of_rows_is_that_of_learn(
     rows: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from llm_pv.learning import read_splits
+    from llm_pv.api import read_splits
 
     command = ["baselines", "rows.csv", "--target", "label", "--models", "decision_tree"]
     assert run([*command, "--seed", "3", "--out", "run"]) == 0

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from llm_pv import learning
+from llm_pv import api
 from llm_pv.cli.main import run
 from llm_pv.data.examples import Splits
-from llm_pv.proposers.prompt import facts, problem_statement, subsample
+from llm_pv.proposers.llm.prompt import facts, problem_statement, subsample
 from llm_pv.tasks.loading import load_task
 
 REPLY = """\
@@ -58,7 +58,7 @@ def test_a_reply_from_a_chat_window_is_judged_on_the_split_of_its_prompt(
 ) -> None:
     assert run(["prompt", str(rows), "--seed", "3", "--train-size", "40"]) == 0
     prompt, told = capfd.readouterr()
-    splits = learning.read_splits(str(rows), sizes=learning.SplitSizes(40), seed=3)
+    splits = api.read_splits(str(rows), sizes=api.SplitSizes(40), seed=3)
     assert shown_rows(prompt) == lines_of(splits, "train")
     for part in ("validation", "test"):
         assert not any(line in prompt for line in lines_of(splits, part))
@@ -104,7 +104,7 @@ def test_the_most_rows_of_a_prompt_are_a_hundred_drawn_by_the_seed(
 ) -> None:
     assert run(["prompt", str(rows)]) == 0
     prompt = capfd.readouterr().out
-    train = learning.read_splits(str(rows), seed=0)
+    train = api.read_splits(str(rows), seed=0)
     expected = subsample(train.train, 100, 0)
     assert len(train.train) > 100
     assert prompt == problem_statement(

@@ -29,4 +29,4 @@ def test_examples_in_docstrings_hold(name: str) -> None:
 
 
 def test_the_public_face_has_examples() -> None:
-    assert {"llm_pv.estimators", "llm_pv.learning", "llm_pv.sandbox.execution"} <= set(MODULES)
+    assert {"llm_pv.estimator", "llm_pv.api", "llm_pv.sandbox.execution"} <= set(MODULES)

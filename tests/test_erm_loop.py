@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from llm_pv.data.examples import Examples, Splits
-from llm_pv.erm.learn import learn_splits
 from llm_pv.erm.loop import select_program
+from llm_pv.erm.pipeline import learn_splits
 from llm_pv.erm.selection import Plan, Selection
 from llm_pv.errors import ConfigurationError, DataError, RunError
 from llm_pv.runs.cells import Cell, CellLog

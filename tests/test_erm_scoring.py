@@ -7,7 +7,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from llm_pv.data.examples import Classes, Examples, Splits
-from llm_pv.erm.learned import Baseline, exact_interval
+from llm_pv.erm.result import Baseline, exact_interval
 from llm_pv.erm.scoring import Score, majority_label, score_predictions
 
 

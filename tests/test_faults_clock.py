@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from llm_pv.api import Search, learn
 from llm_pv.cli import folders
-from llm_pv.learning import Search, learn
 from llm_pv.proposers.registry import BuiltIn
 from llm_pv.runs import directory
 from llm_pv.runs.cells import Cell

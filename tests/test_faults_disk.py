@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from llm_pv.api import Search, learn
 from llm_pv.cli.main import run
 from llm_pv.data.examples import Splits
-from llm_pv.erm.learned import LearnedProgram
+from llm_pv.erm.result import LearnedProgram
 from llm_pv.errors import RunError
-from llm_pv.learning import Search, learn
 from llm_pv.runs.directory import read_attempts, read_replies
 from llm_pv.sandbox import Sandbox
 from rows import ALWAYS_ONE, FIRST_BIT, PARITY, parity_splits

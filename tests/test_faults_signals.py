@@ -110,12 +110,12 @@ def test_sigterm_stops_cleanly_and_the_same_command_goes_on(
 STUCK = """
     import sys, threading
     from llm_pv.cli.main import run
-    from llm_pv.sandbox.crew import Crew
+    from llm_pv.sandbox.worker_pool import WorkerPool
     def close(self):
         print("closing", file=sys.stderr, flush=True)
         while not threading.Event().wait(0.1):  # a signal gets its turn in between
             pass
-    Crew.close = close
+    WorkerPool.close = close
     sys.exit(run(sys.argv[1:]))
 """
 

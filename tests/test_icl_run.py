@@ -57,7 +57,7 @@ class Parrot:
     ) -> Iterator[list[tuple[int, Answer]]]:
         for position, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
             if self.dies_after is not None and len(self.asked) >= self.dies_after:
-                raise ModelError("the server went away", passing=True)
+                raise ModelError("the server went away", transient=True)
             self.asked.append(prompt)
             self.seeds.append(seed)
             text = prompt[-1] if self.says is None else self.says

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 import llm_pv
+from llm_pv.api import Search, learn
 from llm_pv.data.examples import Classes, Examples, Input, Splits
-from llm_pv.erm.learn import learn_splits
 from llm_pv.erm.loop import select_program
+from llm_pv.erm.pipeline import learn_splits
 from llm_pv.erm.selection import Plan
-from llm_pv.learning import Search, learn
 from llm_pv.proposers.base import Proposal
 from llm_pv.runs.cells import Cell, CellLog
 from llm_pv.runs.directory import RunDirectory
@@ -383,8 +383,8 @@ import scipy.special  # once, not in every child
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from rows import ALWAYS_ONE, FIRST_BIT, PARITY, Scripted, parity_splits
-from llm_pv.erm.handover import Destination
-from llm_pv.erm.learn import learn_splits
+from llm_pv.erm.write_results import Destination
+from llm_pv.erm.pipeline import learn_splits
 from llm_pv.erm.selection import Plan
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
+from llm_pv.api import Search
 from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.errors import ConfigurationError
-from llm_pv.learning import Search
 from llm_pv.proposers.length_first import Budget, LengthFirst
 from llm_pv.proposers.own_process import OwnProcess
 from llm_pv.proposers.registry import BuiltIn, make_proposer

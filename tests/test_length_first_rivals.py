@@ -3,7 +3,7 @@
 import random
 
 from llm_pv.data.examples import Classes, Examples, Input, Splits
-from llm_pv.erm.learn import learn_splits
+from llm_pv.erm.pipeline import learn_splits
 from llm_pv.erm.selection import Plan
 from llm_pv.proposers.base import Proposal
 from llm_pv.proposers.length_first import Budget, LengthFirst

@@ -8,12 +8,12 @@ import pytest
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ModelError
-from llm_pv.models import Asked, ModelOptions, make_model
+from llm_pv.models import ModelOptions, UserMessage, make_model
 from llm_pv.models.refusals import Refusal, ToolRefusedError, refusal_of
 from llm_pv.proposers.base import Context, Proposal
 from llm_pv.proposers.llm import LLM, LLMSettings
-from llm_pv.proposers.rounds import Rounds, StoppedError
-from llm_pv.proposers.turns import TURN
+from llm_pv.proposers.llm.turns import TURN
+from llm_pv.proposers.round_robin import RoundRobin, StoppedError
 from scripted_model import ScriptedModel, says
 from wire_servers import Wire, WireServer, chat
 
@@ -85,7 +85,7 @@ def ask(said: str, calls: int = 2, status: int = 400) -> tuple[list[Any], list[t
     refused = Wire({"error": {"message": said}}, status)
     with WireServer([refused, GOOD], NO_MODELS) as server:
         model = make_model("openai-compatible:m", ModelOptions(base_url=server.url + "/v1"))
-        notices = [model.answer([Asked("hi")])[0].notices for _ in range(calls)]
+        notices = [model.answer([UserMessage("hi")])[0].notices for _ in range(calls)]
         model.close()
         return bodies(server), notices
 
@@ -129,7 +129,7 @@ def proposals(
                 write_turns=records.extend,
                 write_failure=lambda _number, reason: failures.append(reason),
                 turns=turns,
-                admission=Rounds({"cell": 0}, 1).cell("cell"),
+                admission=RoundRobin({"cell": 0}, 1).cell("cell"),
             )
             found = list(llm.propose_in(TRAIN, CLASSES, seed=0, context=context))
         return found, bodies(server), warnings, records, failures
@@ -161,11 +161,11 @@ class Stopped:
     def __init__(self) -> None:
         self.left = 0
 
-    def enter(self, number: int) -> None:
+    def acquire(self, number: int) -> None:
         if number == 2:
             raise StoppedError
 
-    def leave(self) -> None:
+    def release(self) -> None:
         self.left += 1
 
     def close(self) -> None:
@@ -186,7 +186,7 @@ def test_an_early_stop_while_waiting_for_admission_gives_the_place_back() -> Non
     stopping = threading.Event()
 
     class Waiting(Stopped):
-        def enter(self, number: int) -> None:
+        def acquire(self, number: int) -> None:
             if number == 2:
                 stopping.set()  # the first program turned out to be perfect meanwhile
 

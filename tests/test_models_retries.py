@@ -20,7 +20,7 @@ from pydantic_ai.exceptions import (
 )
 
 from llm_pv.errors import BudgetError, CredentialError, ModelError
-from llm_pv.models import Asked, LanguageModel, ModelOptions
+from llm_pv.models import LanguageModel, ModelOptions, UserMessage
 from llm_pv.models.connection import LONGEST_REPLY
 from llm_pv.models.retrying import Backoff, passes
 from llm_pv.models.vendors import make_vendor_model
@@ -75,7 +75,7 @@ def ask(
     with WireServer(replies) as server:
         model = model_at(server, provider, backoff, **options)
         try:
-            [turn] = model.answer([Asked("hi")])
+            [turn] = model.answer([UserMessage("hi")])
             return turn, server
         finally:
             model.close()
@@ -101,10 +101,10 @@ def test_a_refused_request_is_not_sent_again(
     with WireServer([reply]) as server:
         model = model_at(server, provider, backoff)
         with pytest.raises(ModelError, match=f"HTTP {status}: no such thing") as caught:
-            model.answer([Asked("hi")])
+            model.answer([UserMessage("hi")])
         model.close()
     assert not isinstance(caught.value, CredentialError)
-    assert (caught.value.passing, caught.value.maybe_paid) == (False, False)
+    assert (caught.value.transient, caught.value.maybe_paid) == (False, False)
     assert len(server.seen) == 1
     assert waits == []
 
@@ -117,7 +117,7 @@ def test_a_refused_key_is_one_line_without_the_key(
     with WireServer([Wire(echo, status)]) as server:
         model = model_at(server, provider, backoff)
         with pytest.raises(CredentialError, match="refused the key of") as caught:
-            model.answer([Asked("hi")])
+            model.answer([UserMessage("hi")])
         model.close()
     said = str(caught.value)
     assert "\n" not in said
@@ -189,22 +189,22 @@ def test_tries_that_may_have_been_paid_are_counted(backoff: Backoff) -> None:
     good = Wire(chat())
     broken, refused, late = Wire(chat(), cut=20), Wire({}, 503), Wire(silent=True)
     turn, _ = ask([broken, refused, good], "openai-compatible", backoff)
-    assert (turn.tries, turn.doubtful_tries) == (3, 1)
+    assert (turn.tries, turn.possibly_billed) == (3, 1)
     with WireServer([broken, late, refused]) as server:
         model = model_at(server, "openai-compatible", backoff, retries=2, timeout_seconds=0.5)
         with pytest.raises(ModelError, match="HTTP 503 after 3 tries") as caught:
-            model.answer([Asked("hi")])
+            model.answer([UserMessage("hi")])
         model.close()
-    assert (caught.value.doubtful_tries, caught.value.maybe_paid) == (2, True)
+    assert (caught.value.possibly_billed, caught.value.maybe_paid) == (2, True)
 
 
 def test_a_try_given_up_when_time_is_over_may_have_been_paid(backoff: Backoff) -> None:
     with WireServer([Wire(silent=True)]) as server:
         model = model_at(server, "openai-compatible", backoff)
         with pytest.raises(ModelError, match="given up") as caught:
-            model.answer([Asked("hi")], within=0.3)
+            model.answer([UserMessage("hi")], within=0.3)
         model.close()
-    assert caught.value.doubtful_tries == 1
+    assert caught.value.possibly_billed == 1
 
 
 def test_a_reply_that_cannot_be_read_is_kept_without_the_key(backoff: Backoff) -> None:
@@ -213,7 +213,7 @@ def test_a_reply_that_cannot_be_read_is_kept_without_the_key(backoff: Backoff) -
         ask([Wire(body)], "openai-compatible", backoff)
     assert caught.value.body.startswith('{"choices": "[redacted] is allxxx')
     assert len(caught.value.body) <= 200_000
-    assert caught.value.doubtful_tries == 1  # it may have been paid, and is not asked for again
+    assert caught.value.possibly_billed == 1  # it may have been paid, and is not asked for again
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_a_passing_error_that_comes_as_a_success_is_tried_again(
 ) -> None:
     busy = Wire({"error": {"message": "busy", "code": code}})
     turn, _ = ask([busy, Wire(chat())], "openai-compatible", backoff)
-    assert (turn.text, turn.tries, turn.doubtful_tries) == ("hello", 2, 0)
+    assert (turn.text, turn.tries, turn.possibly_billed) == ("hello", 2, 0)
 
 
 @pytest.mark.parametrize(
@@ -305,9 +305,9 @@ def test_no_retries_means_one_request(provider: str, backoff: Backoff) -> None:
     with WireServer([Wire({}, 500)]) as server:
         model = model_at(server, provider, backoff, retries=0)
         with pytest.raises(ModelError, match="HTTP 500: ") as caught:
-            model.answer([Asked("hi")])
+            model.answer([UserMessage("hi")])
         model.close()
-    assert (caught.value.passing, caught.value.maybe_paid) == (True, False)
+    assert (caught.value.transient, caught.value.maybe_paid) == (True, False)
     assert len(server.seen) == 1
 
 
@@ -323,16 +323,16 @@ def test_a_server_that_is_not_there_is_said_to_be_so(provider: str, backoff: Bac
         pass
     model = model_at(server, provider, backoff, retries=1)
     with pytest.raises(ModelError, match=r"the connection failed: .* after 2 tries") as caught:
-        model.answer([Asked("hi")])
+        model.answer([UserMessage("hi")])
     model.close()
-    assert caught.value.doubtful_tries == 0
+    assert caught.value.possibly_billed == 0
 
 
 def test_a_server_that_says_nothing_runs_into_the_limit(provider: str, backoff: Backoff) -> None:
     with WireServer([Wire(silent=True)]) as server:
         model = model_at(server, provider, backoff, retries=1, timeout_seconds=0.2)
         with pytest.raises(ModelError, match=r"after 2 tries") as caught:
-            model.answer([Asked("hi")])
+            model.answer([UserMessage("hi")])
         model.close()
         assert len(server.seen) == 2
     assert "\n" not in str(caught.value)
@@ -355,14 +355,14 @@ def test_a_reply_that_cannot_be_read_is_an_error_in_one_line(
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500
     assert waits == []  # it may have been paid: the same request fails at once
-    assert (caught.value.passing, caught.value.doubtful_tries) == (True, 1)
+    assert (caught.value.transient, caught.value.possibly_billed) == (True, 1)
 
 
 def test_a_reply_without_choices_fails_at_once(backoff: Backoff, waits: list[float]) -> None:
     empty = Wire({**chat(), "choices": []})
     with pytest.raises(ModelError, match="list of choices is empty") as caught:
         ask([empty, Wire(chat())], "openai-compatible", backoff)
-    assert (caught.value.passing, caught.value.doubtful_tries, waits) == (True, 1, [])
+    assert (caught.value.transient, caught.value.possibly_billed, waits) == (True, 1, [])
 
 
 @pytest.mark.parametrize(("status", "charged"), [(504, 2), (524, 2), (408, 2), (503, 0), (429, 0)])
@@ -371,7 +371,7 @@ def test_a_gateway_that_gave_up_waiting_may_have_cost_the_answer(
 ) -> None:
     replies = [Wire({}, status), Wire({}, status), Wire(chat())]
     turn, _ = ask(replies, "openai-compatible", backoff)
-    assert (turn.tries, turn.doubtful_tries) == (3, charged)
+    assert (turn.tries, turn.possibly_billed) == (3, charged)
 
 
 def test_room_is_made_before_another_try_where_the_last_may_be_charged(backoff: Backoff) -> None:
@@ -383,9 +383,9 @@ def test_room_is_made_before_another_try_where_the_last_may_be_charged(backoff: 
         async def before_retry() -> None:
             seen.append(len(server.seen))
 
-        [turn] = model.answer([Asked("hi")], before_retry=before_retry)
+        [turn] = model.answer([UserMessage("hi")], before_retry=before_retry)
         model.close()
-    assert (turn.tries, turn.doubtful_tries) == (4, 2)
+    assert (turn.tries, turn.possibly_billed) == (4, 2)
     assert seen == [1, 3]
 
 
@@ -397,27 +397,27 @@ def test_a_try_that_the_budget_does_not_cover_is_not_made(backoff: Backoff) -> N
             raise BudgetError("10 of 20 tokens are spent")
 
         with pytest.raises(BudgetError, match=r"the connection failed: .*10 of 20 tokens"):
-            model.answer([Asked("hi")], before_retry=before_retry)
+            model.answer([UserMessage("hi")], before_retry=before_retry)
         model.close()
         assert len(server.seen) == 1
 
 
 @pytest.mark.parametrize(
-    ("error", "passing"),
+    ("error", "transient"),
     [
         (ModelConnectionError(model_name="m", message="reset"), True),
         (ModelServerError(model_name="m", message="down"), True),
         (ModelAPIError(model_name="m", message="no status, no kind"), False),
         (UserError("wrong"), False),
-        (ModelError("closed", passing=True), False),
+        (ModelError("closed", transient=True), False),
         (UnexpectedModelBehavior("odd"), False),
         (ValueError("odd"), False),
     ],
 )
 def test_a_failure_without_a_status_is_transient_only_where_its_kind_says_so(
-    error: Exception, passing: bool
+    error: Exception, transient: bool
 ) -> None:
-    assert passes(error) == passing
+    assert passes(error) == transient
 
 
 @pytest.mark.parametrize("body", [[], None, {}, {"choices": "many"}])
@@ -437,9 +437,9 @@ def test_a_huge_reply_is_dropped(provider: str, backoff: Backoff) -> None:
     with WireServer([Wire(b"x" * (LONGEST_REPLY + 1))]) as server:
         model = model_at(server, provider, backoff)
         with pytest.raises(ModelError, match="a reply of more than 32 MiB") as caught:
-            model.answer([Asked("hi")])
+            model.answer([UserMessage("hi")])
         model.close()
-    assert (caught.value.passing, caught.value.maybe_paid) == (False, True)
+    assert (caught.value.transient, caught.value.maybe_paid) == (False, True)
     assert len(server.seen) == 1
 
 
@@ -476,7 +476,7 @@ def test_closing_ends_calls_under_way(backoff: Backoff) -> None:
 
         def call() -> None:
             try:
-                model.answer([Asked("hi")])
+                model.answer([UserMessage("hi")])
             except ModelError as error:
                 errors.append(error)
 
@@ -491,7 +491,7 @@ def test_closing_ends_calls_under_way(backoff: Backoff) -> None:
         model.close()
     assert len(errors) == 5
     with pytest.raises(ModelError, match="closed"):
-        model.answer([Asked("hi")])
+        model.answer([UserMessage("hi")])
 
 
 def test_two_hundred_threads_share_one_model(backoff: Backoff) -> None:
@@ -500,7 +500,7 @@ def test_two_hundred_threads_share_one_model(backoff: Backoff) -> None:
         texts: list[str] = []
 
         def call() -> None:
-            texts.append(model.answer([Asked("hi")])[0].text)
+            texts.append(model.answer([UserMessage("hi")])[0].text)
 
         threads = [threading.Thread(target=call) for _ in range(200)]
         for thread in threads:

@@ -14,7 +14,14 @@ from pathlib import Path
 import pytest
 
 import tiny_models
-from llm_pv.models import Asked, LanguageModel, ModelOptions, ToolAnswer, ToolOffer, make_model
+from llm_pv.models import (
+    LanguageModel,
+    ModelOptions,
+    ToolAnswer,
+    ToolOffer,
+    UserMessage,
+    make_model,
+)
 
 pytestmark = [
     pytest.mark.skipif(
@@ -23,7 +30,7 @@ pytestmark = [
     ),
     pytest.mark.timeout(300),
 ]
-HELLO = [Asked("Say hello.")]
+HELLO = [UserMessage("Say hello.")]
 CALL = '<tool_call>\n{"name": "run_python", "arguments": {"code": "print(1)"}}\n</tool_call>'
 PLAIN = "Hello there."
 OFFER = ToolOffer(description="Runs Python.")

@@ -12,12 +12,12 @@ from pydantic_ai import ModelResponse, ToolCallPart
 from fake_openai_server import FakeOpenAI
 from llm_pv.errors import ConfigurationError, ModelError
 from llm_pv.models import (
-    Asked,
     Message,
     ToolAnswer,
     ToolCall,
     ToolOffer,
     Turn,
+    UserMessage,
 )
 from llm_pv.models.conversation import calls_of
 from wire_servers import OpenModels, Wire, WireServer, anthropic, chat, chat_call, google
@@ -83,13 +83,15 @@ def second_bodies(
     """Go on after a tool call, once in this process and once as another would from disk."""
     with WireServer(replies) as server:
         model = opened.at(name, server.url)
-        [turn] = model.answer([Asked("Add.")], tool=LOCAL)
-        model.answer([Asked("Add."), turn, ToolAnswer(turn.calls[0], "45\n")], tool=LOCAL)
+        [turn] = model.answer([UserMessage("Add.")], tool=LOCAL)
+        model.answer([UserMessage("Add."), turn, ToolAnswer(turn.calls[0], "45\n")], tool=LOCAL)
 
         read = json.loads(json.dumps({"raw": turn.raw, "call": vars(turn.calls[0])}))
         later = opened.at(name, server.url)
         resumed = Turn("", (ToolCall(**read["call"]),), raw=read["raw"])
-        later.answer([Asked("Add."), resumed, ToolAnswer(resumed.calls[0], "45\n")], tool=LOCAL)
+        later.answer(
+            [UserMessage("Add."), resumed, ToolAnswer(resumed.calls[0], "45\n")], tool=LOCAL
+        )
         return turn, server.bodies[1], server.bodies[2]
 
 
@@ -97,12 +99,12 @@ def test_openai_goes_on_with_its_sealed_thoughts(opened: OpenModels) -> None:
     with FakeOpenAI([{"output": OPENAI_CALL["output"]}, {"text": "45"}]) as server:
         url = server.base_url.removesuffix("/v1")
         model = opened.at("openai:gpt-5.4", url)
-        [turn] = model.answer([Asked("Add.")], tool=LOCAL)
-        conversation: list[Message] = [Asked("Add."), turn, ToolAnswer(turn.calls[0], "45\n")]
+        [turn] = model.answer([UserMessage("Add.")], tool=LOCAL)
+        conversation: list[Message] = [UserMessage("Add."), turn, ToolAnswer(turn.calls[0], "45\n")]
         [end] = model.answer(conversation, tool=LOCAL)
         resumed = Turn("", turn.calls, raw=json.loads(json.dumps(turn.raw)))
         opened.at("openai:gpt-5.4", url).answer(
-            [Asked("Add."), resumed, ToolAnswer(turn.calls[0], "45\n")], tool=LOCAL
+            [UserMessage("Add."), resumed, ToolAnswer(turn.calls[0], "45\n")], tool=LOCAL
         )
     assert turn.finish == "tools"
     assert turn.calls == (ToolCall("call_1", CODE),)
@@ -165,11 +167,11 @@ def test_a_broken_tool_call_says_what_is_wrong_and_can_be_answered(
 ) -> None:
     with WireServer([Wire(chat_call(arguments, name)), Wire(chat())]) as server:
         model = opened.at("openai-compatible:tiny", server.url)
-        [turn] = model.answer([Asked("hi")], tool=LOCAL)
+        [turn] = model.answer([UserMessage("hi")], tool=LOCAL)
         [call] = turn.calls
         assert call.code is None
         assert problem in call.problem
-        [end] = model.answer([Asked("hi"), turn, ToolAnswer(call, call.problem)], tool=LOCAL)
+        [end] = model.answer([UserMessage("hi"), turn, ToolAnswer(call, call.problem)], tool=LOCAL)
     assert end.text == "hello"
     sent = server.bodies[1]["messages"]
     assert sent[2] == {"role": "tool", "tool_call_id": "call_1", "content": call.problem}
@@ -188,7 +190,7 @@ def test_a_hosted_tool_is_refused_where_there_is_none(opened: OpenModels) -> Non
     model = opened.at("openai-compatible:tiny", "http://127.0.0.1:9")
     assert model.tool_places == {"none", "local"}
     with pytest.raises(ConfigurationError, match="has no hosted tool"):
-        model.answer([Asked("hi")], tool=HOSTED)
+        model.answer([UserMessage("hi")], tool=HOSTED)
 
 
 def test_openai_runs_code_itself(opened: OpenModels) -> None:
@@ -202,7 +204,7 @@ def test_openai_runs_code_itself(opened: OpenModels) -> None:
     }
     with FakeOpenAI([{"text": "45", "output": [ran, {**ran, "id": "ci_2"}]}]) as server:
         url = server.base_url.removesuffix("/v1")
-        [turn] = opened.at("openai:gpt-5.4", url).answer([Asked("Add.")], tool=HOSTED)
+        [turn] = opened.at("openai:gpt-5.4", url).answer([UserMessage("Add.")], tool=HOSTED)
     assert turn.hosted_calls == 2
     assert (turn.text, turn.calls, turn.finish) == ("45", (), "stop")
     assert server.bodies[0]["tools"] == [
@@ -237,7 +239,7 @@ def test_anthropic_runs_code_itself_over_a_pause(opened: OpenModels) -> None:
     ended = anthropic({"type": "text", "text": "45"}, id="msg_2", container=container)
     with WireServer([Wire(paused), Wire(ended)]) as server:
         [turn] = opened.at("anthropic:claude-opus-4-8", server.url).answer(
-            [Asked("Add.")], tool=HOSTED
+            [UserMessage("Add.")], tool=HOSTED
         )
     assert (turn.text, turn.finish, turn.hosted_calls, turn.tries) == ("45", "stop", 1, 2)
     assert turn.usage.output_tokens == 80
@@ -250,7 +252,7 @@ def test_a_turn_that_never_ends_is_given_up(opened: OpenModels) -> None:
     with WireServer([Wire(paused)]) as server:
         model = opened.at("anthropic:claude-opus-4-8", server.url)
         with pytest.raises(ModelError, match="paused the turn 10 times"):
-            model.answer([Asked("Add.")], tool=HOSTED)
+            model.answer([UserMessage("Add.")], tool=HOSTED)
     assert len(server.seen) == 10
 
 
@@ -262,7 +264,7 @@ def test_google_runs_code_itself(opened: OpenModels) -> None:
     ]
     with WireServer([Wire(google(*parts))]) as server:
         [turn] = opened.at("google:gemini-3.5-flash", server.url).answer(
-            [Asked("Add.")], tool=HOSTED
+            [UserMessage("Add.")], tool=HOSTED
         )
     assert (turn.text, turn.hosted_calls) == ("45", 1)
     assert server.bodies[0]["tools"] == [{"codeExecution": {}}]
@@ -282,9 +284,9 @@ def test_half_a_character_can_be_read_written_and_sent(
 ) -> None:
     with WireServer([Wire(reply)]) as server:
         model = opened.at(name, server.url)
-        [turn] = model.answer([Asked("hi")], tool=LOCAL)
+        [turn] = model.answer([UserMessage("hi")], tool=LOCAL)
         answers = [ToolAnswer(call, "half \ud83d") for call in turn.calls]
-        model.answer([Asked("hi"), turn, *answers, Asked("half \ud83d")], tool=LOCAL)
+        model.answer([UserMessage("hi"), turn, *answers, UserMessage("half \ud83d")], tool=LOCAL)
     assert (turn.calls[0].code if turn.calls else turn.text) == "half \ufffd"
     json.dumps(turn.raw, ensure_ascii=False).encode()
 
@@ -292,10 +294,10 @@ def test_half_a_character_can_be_read_written_and_sent(
 def test_turns_of_other_models_can_be_gone_on_from(opened: OpenModels) -> None:
     call = ToolCall("c1", CODE)
     conversation: list[Message] = [
-        Asked("Add."),
+        UserMessage("Add."),
         Turn("Let me run it.", (call,)),
         ToolAnswer(call, "45"),
-        Asked("Now the program."),
+        UserMessage("Now the program."),
     ]
     with WireServer([Wire(chat())]) as server:
         opened.at("openai-compatible:tiny", server.url).answer(conversation)

@@ -10,11 +10,11 @@ import pytest
 
 import tiny_models
 from llm_pv.errors import ConfigurationError, ModelError
-from llm_pv.models import Asked, ModelOptions, ToolAnswer, ToolOffer, Turn, make_model
+from llm_pv.models import ModelOptions, ToolAnswer, ToolOffer, Turn, UserMessage, make_model
 from llm_pv.models.transformers_engine import TransformersModel
 
 OPTIONS = ModelOptions(max_output_tokens=24)
-HELLO = [Asked("Say hello.")]
+HELLO = [UserMessage("Say hello.")]
 CALL = '<tool_call>{"name": "run_python", "arguments": {"code": "print(len(rows))"}}</tool_call>'
 ANSWER = '{"code": "def f(x):\\n    return 1"}'
 
@@ -45,7 +45,7 @@ def tool_user(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_models.save(model, tokenizer, folder)
 
 
-def after_the_call() -> list[Asked | Turn | ToolAnswer]:
+def after_the_call() -> list[UserMessage | Turn | ToolAnswer]:
     from llm_pv.models.tool_calls import read_reply
 
     calls = read_reply(CALL, tools=True, turn=1).calls
@@ -153,7 +153,7 @@ def test_a_prompt_that_fills_the_context_is_refused_with_the_numbers(folder: Pat
 
     assert model.context_tokens == 20
     with pytest.raises(ModelError, match=r"the prompt has \d+ tokens .* holds 20"):
-        model.answer([Asked("long " * 50)])
+        model.answer([UserMessage("long " * 50)])
 
 
 def test_an_answer_ends_where_the_context_does(folder: Path) -> None:

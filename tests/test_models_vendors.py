@@ -8,9 +8,9 @@ import pytest
 from fake_openai_server import FakeOpenAI
 from llm_pv.errors import ConfigurationError
 from llm_pv.models import (
-    Asked,
     ModelOptions,
     Usage,
+    UserMessage,
 )
 from wire_servers import OpenModels, Wire, WireServer, anthropic, chat, google
 
@@ -25,7 +25,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenModels]:
 
 def test_tokens_and_prices_of_anthropic(opened: OpenModels) -> None:
     with WireServer([Wire(anthropic())]) as server:
-        [turn] = opened.at("anthropic:claude-opus-4-8", server.url).answer([Asked("hi")])
+        [turn] = opened.at("anthropic:claude-opus-4-8", server.url).answer([UserMessage("hi")])
     # Its input_tokens leave out what was read from and written to the cache.
     assert turn.usage == Usage(600, 40, cached_tokens=300, cache_write_tokens=200)
     # 5, 6.25 and 0.5 dollars a million in, 25 out.
@@ -35,7 +35,7 @@ def test_tokens_and_prices_of_anthropic(opened: OpenModels) -> None:
 
 def test_tokens_and_prices_of_google(opened: OpenModels) -> None:
     with WireServer([Wire(google())]) as server:
-        [turn] = opened.at("gemini:gemini-3.5-flash", server.url).answer([Asked("hi")])
+        [turn] = opened.at("gemini:gemini-3.5-flash", server.url).answer([UserMessage("hi")])
     # Its candidate tokens leave out the thoughts.
     assert turn.usage == Usage(100, 50, cached_tokens=60, reasoning_tokens=30)
     # 2 dollars a million in, a tenth of it from the cache, 12 out.
@@ -45,11 +45,11 @@ def test_tokens_and_prices_of_google(opened: OpenModels) -> None:
 def test_tokens_and_prices_of_openai(opened: OpenModels) -> None:
     with FakeOpenAI([{"text": "x", "usage": [1000, 50, 400, 30]}]) as server:
         url = server.base_url.removesuffix("/v1")
-        [turn] = opened.at("openai:gpt-5.4", url).answer([Asked("hi")])
+        [turn] = opened.at("openai:gpt-5.4", url).answer([UserMessage("hi")])
         chat_options = ModelOptions(api="chat")
-        [over_chat] = opened.at("openai:gpt-5.4", url, chat_options).answer([Asked("hi")])
-        [unknown] = opened.at("openai:gpt-77-nope", url).answer([Asked("hi")])
-        [local] = opened.at("openai-compatible:gpt-5.4", url).answer([Asked("hi")])
+        [over_chat] = opened.at("openai:gpt-5.4", url, chat_options).answer([UserMessage("hi")])
+        [unknown] = opened.at("openai:gpt-77-nope", url).answer([UserMessage("hi")])
+        [local] = opened.at("openai-compatible:gpt-5.4", url).answer([UserMessage("hi")])
     assert turn.usage == Usage(1000, 50, cached_tokens=400, reasoning_tokens=30)
     # 2.5 dollars a million in, 0.25 from the cache, 15 out.
     expected = (600 * 2.5 + 400 * 0.25 + 50 * 15) / 1e6
@@ -64,7 +64,7 @@ def test_a_server_that_counts_nothing_is_counted_for(opened: OpenModels) -> None
     del reply["usage"]
     with WireServer([Wire(reply)]) as server:
         model = opened.at("openai-compatible:tiny", server.url)
-        [turn] = model.answer([Asked("101010")])
+        [turn] = model.answer([UserMessage("101010")])
     assert turn.usage == Usage(6, 8)
     assert turn.cost_usd is None
 
@@ -81,7 +81,7 @@ def test_a_server_that_counts_nothing_is_counted_for(opened: OpenModels) -> None
 )
 def test_why_chat_completions_end(opened: OpenModels, reason: str | None, finish: str) -> None:
     with WireServer([Wire(chat(finish_reason=reason))]) as server:
-        [turn] = opened.at("openai-compatible:tiny", server.url).answer([Asked("hi")])
+        [turn] = opened.at("openai-compatible:tiny", server.url).answer([UserMessage("hi")])
     assert turn.finish == finish
     assert turn.text == "hello"
 
@@ -98,7 +98,7 @@ def test_why_chat_completions_end(opened: OpenModels, reason: str | None, finish
 )
 def test_why_anthropic_ends(opened: OpenModels, reason: str, finish: str) -> None:
     with WireServer([Wire(anthropic(stop_reason=reason))]) as server:
-        [turn] = opened.at("anthropic:claude-opus-4-8", server.url).answer([Asked("hi")])
+        [turn] = opened.at("anthropic:claude-opus-4-8", server.url).answer([UserMessage("hi")])
     assert turn.finish == finish
 
 
@@ -114,34 +114,34 @@ def test_why_anthropic_ends(opened: OpenModels, reason: str, finish: str) -> Non
 )
 def test_why_google_ends(opened: OpenModels, reason: str, finish: str) -> None:
     with WireServer([Wire(google(finishReason=reason))]) as server:
-        [turn] = opened.at("google:gemini-3.5-flash", server.url).answer([Asked("hi")])
+        [turn] = opened.at("google:gemini-3.5-flash", server.url).answer([UserMessage("hi")])
     assert turn.finish == finish
 
 
 def test_google_says_that_a_prompt_was_blocked(opened: OpenModels) -> None:
     reply = {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 5}}
     with WireServer([Wire(reply)]) as server:
-        [turn] = opened.at("google:gemini-3.5-flash", server.url).answer([Asked("hi")])
+        [turn] = opened.at("google:gemini-3.5-flash", server.url).answer([UserMessage("hi")])
     assert (turn.text, turn.finish) == ("", "refused")
 
 
 def test_a_cut_response_of_openai_says_so(opened: OpenModels) -> None:
     with FakeOpenAI([{"text": "def f(", "finish": "max_output_tokens"}]) as server:
         url = server.base_url.removesuffix("/v1")
-        [turn] = opened.at("openai:gpt-5.4", url).answer([Asked("hi")])
+        [turn] = opened.at("openai:gpt-5.4", url).answer([UserMessage("hi")])
     assert (turn.text, turn.finish) == ("def f(", "length")
 
 
 def test_a_refusal_gives_its_reason(opened: OpenModels) -> None:
     message = {"role": "assistant", "content": None, "refusal": "I would rather not."}
     with WireServer([Wire(chat(message=message))]) as server:
-        [turn] = opened.at("openai-compatible:tiny", server.url).answer([Asked("hi")])
+        [turn] = opened.at("openai-compatible:tiny", server.url).answer([UserMessage("hi")])
     assert (turn.text, turn.finish) == ("I would rather not.", "refused")
 
 
 def test_thoughts_in_tags_are_not_said(opened: OpenModels) -> None:
     with WireServer([Wire(chat("<think>no, yes</think>yes"))]) as server:
-        [turn] = opened.at("openai-compatible:tiny", server.url).answer([Asked("hi")])
+        [turn] = opened.at("openai-compatible:tiny", server.url).answer([UserMessage("hi")])
     assert turn.text == "yes"
 
 
@@ -149,7 +149,7 @@ def test_several_answers_of_one_call(opened: OpenModels) -> None:
     with FakeOpenAI([{"text": "a"}]) as server:
         url = server.base_url.removesuffix("/v1")
         model = opened.at("openai-compatible:tiny", url, ModelOptions(extra={"top_k": 5}))
-        turns = model.answer([Asked("hi")], samples=3, seed=2**40 + 7)
+        turns = model.answer([UserMessage("hi")], samples=3, seed=2**40 + 7)
     assert [turn.text for turn in turns] == ["a", "a", "a"]
     assert [turn.usage.output_tokens for turn in turns] == [60, 0, 0]
     assert [turn.tries for turn in turns] == [1, 0, 0]
@@ -163,7 +163,7 @@ def test_a_vendor_that_answers_once_is_not_asked_for_more(opened: OpenModels) ->
     model = opened.at("anthropic:claude-opus-4-8", "http://127.0.0.1:9")
     assert model.most_samples == 1
     with pytest.raises(ConfigurationError, match="at most 1 answers"):
-        model.answer([Asked("hi")], samples=2)
+        model.answer([UserMessage("hi")], samples=2)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_tokens_nobody_counted_are_estimated_and_priced(
     reply = {**chat("aaaa"), "model": "gpt-5.4-mini", "usage": usage}
     with WireServer([Wire(reply)]) as server:
         model = opened.at("openai:gpt-5.4-mini", server.url, ModelOptions(api="chat"))
-        [turn] = model.answer([Asked("bbbbbb")])
+        [turn] = model.answer([UserMessage("bbbbbb")])
     # Two letters a token; 75 cents a million tokens of input, 4.5 dollars of output.
     assert turn.usage == Usage(3, 2)
     assert turn.cost_usd == pytest.approx((3 * 0.75 + 2 * 4.5) / 1e6)
@@ -190,7 +190,7 @@ def test_a_server_may_say_little(opened: OpenModels, usage: object) -> None:
     message = {"content": "hello", "tool_calls": [{"function": function}]}
     reply = {"choices": [{"message": message}], "usage": usage}
     with WireServer([Wire(reply)]) as server:
-        [turn] = opened.at("openai-compatible:tiny", server.url).answer([Asked("bbbb")])
+        [turn] = opened.at("openai-compatible:tiny", server.url).answer([UserMessage("bbbb")])
     assert (turn.text, turn.finish, turn.model) == ("hello", "tools", "")
     assert [call.code for call in turn.calls] == ["1"]
     # Two letters a token; the code is one digit.
@@ -207,7 +207,9 @@ def test_a_server_may_say_little_in_a_response_too(opened: OpenModels) -> None:
     }
     options = ModelOptions(api="responses")
     with WireServer([Wire(reply)]) as server:
-        [turn] = opened.at("openai-compatible:tiny", server.url, options).answer([Asked("hi")])
+        [turn] = opened.at("openai-compatible:tiny", server.url, options).answer(
+            [UserMessage("hi")]
+        )
     assert (turn.text, turn.finish) == ("hello", "tools")
     assert [call.code for call in turn.calls] == ["1"]
     assert turn.usage == Usage(5, 3)

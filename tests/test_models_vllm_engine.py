@@ -17,7 +17,7 @@ import pytest
 import tiny_models
 import vllm_stand_in
 from llm_pv.errors import ConfigurationError, ModelError
-from llm_pv.models import Asked, ModelOptions, Turn, make_model
+from llm_pv.models import ModelOptions, Turn, UserMessage, make_model
 from llm_pv.models.gathering import Gathering
 from llm_pv.models.transformers_engine import TransformersModel
 from llm_pv.models.vllm_engine import VLLMModel
@@ -26,7 +26,7 @@ HAS_VLLM = importlib.util.find_spec("vllm") is not None
 OPTIONS = ModelOptions(
     max_output_tokens=24, context_tokens=512, extra={"engine": {"dtype": "float32"}}
 )
-HELLO = [Asked("Say hello.")]
+HELLO = [UserMessage("Say hello.")]
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ class TestWithVLLM:
     def test_a_prompt_that_fills_the_context_is_refused(self, model: VLLMModel) -> None:
         assert model.context_tokens == 512
         with pytest.raises(ModelError, match=r"the prompt has [\d,]+ tokens .* holds 512"):
-            model.answer([Asked("0" * 600)])
+            model.answer([UserMessage("0" * 600)])
 
     def test_a_setting_that_vllm_does_not_have_is_refused(self, model: VLLMModel) -> None:
         with pytest.raises(ConfigurationError, match="no setting"):

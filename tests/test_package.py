@@ -78,7 +78,7 @@ def test_rooms_import_only_rooms_below_them() -> None:
     """The arrows of the architecture, read off the imports of every file."""
     order = [
         "errors", "telemetry", "child_process", "data", "tasks", "sandbox", "programs", "models",
-        "proposers", "search", "runs", "erm", "learning", "tracks", "report", "ray", "estimators",
+        "proposers", "search", "runs", "erm", "api", "tracks", "report", "ray", "estimator",
         "cli",
     ]  # fmt: skip
     source = ROOT / "src" / "llm_pv"

@@ -12,11 +12,11 @@ import pytest
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import BudgetError, ConfigurationError, CredentialError, ModelError, RunError
-from llm_pv.models.base import Asked, Message, ToolAnswer, Turn, Usage
+from llm_pv.models.base import Message, ToolAnswer, Turn, Usage, UserMessage
 from llm_pv.proposers.base import Context, Mistake, Proposal
 from llm_pv.proposers.llm import LLM, LLMSettings, alphabet_of
-from llm_pv.proposers.rounds import Rounds
-from llm_pv.proposers.spending import Budget
+from llm_pv.proposers.llm.spending import Budget
+from llm_pv.proposers.round_robin import RoundRobin
 from rows import FIRST_BIT, PARITY, parity_splits
 from scripted_model import Script, ScriptedModel, says, wants
 
@@ -65,7 +65,7 @@ def test_every_attempt_is_asked_the_same_prompt_of_training_rows_alone() -> None
     kept = Kept()
     assert [each.origin for each in proposals(llm, kept)] == ["1", "2", "3"]
     (prompt,) = kept.prompts.values()
-    assert model.asked == [(Asked(prompt),)] * 3
+    assert model.asked == [(UserMessage(prompt),)] * 3
     for row, label in zip(SPLITS.train.inputs, SPLITS.train.labels, strict=True):
         assert f"{row} -> {label}\n" in prompt
     for hidden in (*SPLITS.validation.inputs, *SPLITS.test.inputs):
@@ -87,11 +87,11 @@ def test_attempts_run_side_by_side_and_are_read_in_their_order() -> None:
 
 def test_no_more_attempts_are_under_way_than_are_admitted() -> None:
     llm, model = asking(says(PARITY), attempts=6)
-    rounds = Rounds({"cell": 0}, slots=2)
+    rounds = RoundRobin({"cell": 0}, slots=2)
     proposals(llm, admission=rounds.cell("cell"))
     assert 1 <= model.most_at_once <= 2
-    rounds.enter("other", 1)
-    rounds.enter("other", 2)  # both slots are free again
+    rounds.acquire("other", 1)
+    rounds.acquire("other", 2)  # both slots are free again
 
 
 def test_after_an_early_stop_what_has_begun_is_still_read_and_nothing_else_begins() -> None:
@@ -104,7 +104,7 @@ def test_after_an_early_stop_what_has_begun_is_still_read_and_nothing_else_begin
         return Turn(PARITY)
 
     llm, model = asking(script, attempts=5)
-    rounds = Rounds({"cell": 0}, slots=2)
+    rounds = RoundRobin({"cell": 0}, slots=2)
     context = Kept().context(admission=rounds.cell("cell"), stopping=stopping)
     stream = llm.propose_in(SPLITS.train, SPLITS.classes, seed=7, context=context)
     first = next(stream)
@@ -214,7 +214,7 @@ def test_a_program_wrong_on_training_rows_is_sent_back_so_often() -> None:
     assert [each.origin for each in found] == ["1", "1.1"]
     assert [each.text for each in found] == [FIRST_BIT, PARITY]
     complaint = model.asked[1][-1]
-    assert isinstance(complaint, Asked)
+    assert isinstance(complaint, UserMessage)
     assert "0111 -> 1, your program: 0" in complaint.text
     assert llm.default_attempts == 3
 
@@ -224,7 +224,7 @@ def test_a_reply_without_a_program_is_sent_back_too() -> None:
     found = proposals(llm, mistakes=lambda source: [])
     assert [each.text for each in found] == ["I cannot tell.", PARITY]
     complaint = model.asked[1][-1]
-    assert isinstance(complaint, Asked)
+    assert isinstance(complaint, UserMessage)
     assert "no program" in complaint.text
 
 
@@ -310,8 +310,8 @@ def failing(*errors: Exception | None) -> Script:
 
 def test_an_attempt_whose_call_fails_is_recorded_and_the_others_go_on() -> None:
     kept = Kept()
-    llm, _ = asking(failing(ModelError("HTTP 500", passing=True)), attempts=3)
-    rounds = Rounds({"cell": 0}, slots=1)
+    llm, _ = asking(failing(ModelError("HTTP 500", transient=True)), attempts=3)
+    rounds = RoundRobin({"cell": 0}, slots=1)
     found = proposals(llm, kept, admission=rounds.cell("cell"))
     assert [each.origin for each in found] == ["2", "3"]
     assert kept.failures == [(1, "HTTP 500")]
@@ -319,7 +319,7 @@ def test_an_attempt_whose_call_fails_is_recorded_and_the_others_go_on() -> None:
 
 def test_a_call_that_would_fail_again_ends_the_cell() -> None:
     llm, model = asking(failing(*[ModelError("HTTP 404: no such model")] * 9), attempts=9)
-    rounds = Rounds({"cell": 0}, slots=1)
+    rounds = RoundRobin({"cell": 0}, slots=1)
     with pytest.raises(ModelError, match="no such model"):
         proposals(llm, admission=rounds.cell("cell"))
     assert len(model.asked) < 9
@@ -334,7 +334,7 @@ def test_a_call_refused_in_the_middle_of_one_conversation_leaves_the_others_alon
     kept = Kept()
     llm, model = asking(script, attempts=4, tool="local")
     with llm:
-        found = proposals(llm, kept, admission=Rounds({"cell": 0}, slots=1).cell("cell"))
+        found = proposals(llm, kept, admission=RoundRobin({"cell": 0}, slots=1).cell("cell"))
     assert [each.origin for each in found] == ["2", "3", "4"]
     assert kept.failures == [(1, "HTTP 400: too long for the context")]
 
@@ -342,7 +342,7 @@ def test_a_call_refused_in_the_middle_of_one_conversation_leaves_the_others_alon
 def test_a_model_that_refuses_what_all_begin_with_is_asked_no_more_and_replies_are_kept() -> None:
     llm, model = asking(failing(None, *[ModelError("HTTP 404: gone")] * 9), attempts=4)
     kept = Kept()
-    found = proposals(llm, kept, admission=Rounds({"cell": 0}, slots=1).cell("cell"))
+    found = proposals(llm, kept, admission=RoundRobin({"cell": 0}, slots=1).cell("cell"))
     assert [each.origin for each in found] == ["1"]
     assert kept.failures == [(2, "HTTP 404: gone")]
     assert len(model.asked) == 2
@@ -350,7 +350,7 @@ def test_a_model_that_refuses_what_all_begin_with_is_asked_no_more_and_replies_a
 
 def test_a_refused_key_ends_the_run_at_once() -> None:
     llm, model = asking(failing(None, *[CredentialError("key refused")] * 9), attempts=9)
-    rounds = Rounds({"cell": 0}, slots=1)
+    rounds = RoundRobin({"cell": 0}, slots=1)
     with pytest.raises(CredentialError):
         proposals(llm, admission=rounds.cell("cell"))
     assert len(model.asked) < 9
@@ -387,7 +387,7 @@ def test_samples_of_one_call_are_so_many_attempts() -> None:
     model = ScriptedModel(lambda conversation, seed: Turn(f"x = {seed}"), most_samples=4)
     llm = LLM(model, attempts=6, settings=LLMSettings(samples_per_call=4))
     kept = Kept()
-    found = proposals(llm, kept, admission=Rounds({"cell": 0}, slots=1).cell("cell"))
+    found = proposals(llm, kept, admission=RoundRobin({"cell": 0}, slots=1).cell("cell"))
     assert [each.origin for each in found] == ["1", "2", "3", "4", "5", "6"]
     assert len(model.asked) == 2
     assert len({each.text for each in found}) == 6
@@ -406,7 +406,7 @@ def test_a_budget_stops_before_it_is_crossed() -> None:
     found = proposals(llm, kept)
     # After n calls 110 n tokens are gone; the next fits while 110 n + worst <= worst + 250.
     assert len(found) == 3
-    assert llm.purse.spent_tokens == 330
+    assert llm.tracker.spent_tokens == 330
     assert "tokens are spent" in kept.failures[0][1]
 
 
@@ -427,30 +427,30 @@ def test_what_an_earlier_part_of_the_run_spent_counts() -> None:
     proposals(llm, kept)
     later = LLM(ScriptedModel(says(PARITY)), budget=Budget(usd=1.2))
     later.open(kept.turns)
-    assert later.purse.spent_usd == 1.0
-    assert later.purse.spent_tokens == 220
+    assert later.tracker.spent_usd == 1.0
+    assert later.tracker.spent_tokens == 220
 
 
 def test_a_failed_call_that_may_have_been_paid_counts_at_its_worst() -> None:
     kept = Kept()
-    llm, _ = asking(failing(ModelError("timed out", passing=True, maybe_paid=True)), attempts=2)
-    proposals(llm, kept, admission=Rounds({"cell": 0}, slots=1).cell("cell"))
-    assert llm.purse.spent_tokens > 1_000
+    llm, _ = asking(failing(ModelError("timed out", transient=True, maybe_paid=True)), attempts=2)
+    proposals(llm, kept, admission=RoundRobin({"cell": 0}, slots=1).cell("cell"))
+    assert llm.tracker.spent_tokens > 1_000
     later, _ = asking(says(PARITY))
     later.open(kept.turns)
-    assert later.purse.spent_tokens == llm.purse.spent_tokens, "after a kill too"
+    assert later.tracker.spent_tokens == llm.tracker.spent_tokens, "after a kill too"
 
 
 def test_tries_that_may_have_been_paid_count_beside_the_one_that_was() -> None:
-    paid = Turn(PARITY, usage=Usage(100, 10), cost_usd=0.5, tries=3, doubtful_tries=2)
+    paid = Turn(PARITY, usage=Usage(100, 10), cost_usd=0.5, tries=3, possibly_billed=2)
     kept = Kept()
     llm, _ = asking(says(paid))
     (prompt,) = _prompts(llm)
     proposals(llm, kept)
-    assert llm.purse.spent_tokens == 110 + 2 * (len(prompt) + 220 + 1_000)
+    assert llm.tracker.spent_tokens == 110 + 2 * (len(prompt) + 220 + 1_000)
     later, _ = asking(says(PARITY))
     later.open(kept.turns)
-    assert later.purse.spent_tokens == llm.purse.spent_tokens
+    assert later.tracker.spent_tokens == llm.tracker.spent_tokens
 
 
 def test_a_call_under_way_at_a_kill_counts_at_its_worst() -> None:
@@ -467,7 +467,7 @@ def test_a_call_under_way_at_a_kill_counts_at_its_worst() -> None:
         proposals(llm, kept)
     later, _ = asking(says(PARITY))
     later.open(kept.turns)
-    assert later.purse.spent_tokens == len(prompt) + 220 + 1_000
+    assert later.tracker.spent_tokens == len(prompt) + 220 + 1_000
 
 
 def test_a_conversation_is_not_gone_on_with_under_another_prompt() -> None:

@@ -12,7 +12,7 @@ from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError
 from llm_pv.programs.replies import read_program
 from llm_pv.proposers.base import Mistake
-from llm_pv.proposers.prompt import (
+from llm_pv.proposers.llm.prompt import (
     ToolKind,
     disclosure,
     facts,

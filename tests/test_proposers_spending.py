@@ -10,36 +10,36 @@ from hypothesis import strategies as st
 from fake_openai_server import FakeOpenAI
 from llm_pv.errors import BudgetError, ConfigurationError, ModelError
 from llm_pv.models import make_model
-from llm_pv.models.base import Asked, ModelOptions, Usage
-from llm_pv.proposers.spending import Amount, Budget, Purse, Reservation
+from llm_pv.models.base import ModelOptions, Usage, UserMessage
+from llm_pv.proposers.llm.spending import Amount, Budget, BudgetTracker, Reservation
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.floats(0, 1)), max_size=30), st.integers(1, 200))
 def test_what_is_spent_never_exceeds_the_budget(calls: list[tuple[int, float]], limit: int) -> None:
-    purse = Purse(Budget(tokens=limit))
+    tracker = BudgetTracker(Budget(tokens=limit))
     for worst, share in calls:
         try:
-            purse.reserve(Amount(None, worst))
+            tracker.reserve(Amount(None, worst))
         except BudgetError:
-            assert purse.spent_tokens + worst > limit
+            assert tracker.spent_tokens + worst > limit
             continue
-        purse.settle(Amount(None, worst), Amount(None, int(worst * share)))
-        assert purse.spent_tokens <= limit
+        tracker.settle(Amount(None, worst), Amount(None, int(worst * share)))
+        assert tracker.spent_tokens <= limit
 
 
 def test_a_call_waits_for_what_those_under_way_give_back() -> None:
-    purse = Purse(Budget(usd=1.0))
-    purse.reserve(Amount(0.8, 10))
+    tracker = BudgetTracker(Budget(usd=1.0))
+    tracker.reserve(Amount(0.8, 10))
     begun = threading.Event()
 
     def second() -> None:
-        purse.reserve(Amount(0.8, 10))
+        tracker.reserve(Amount(0.8, 10))
         begun.set()
 
     thread = threading.Thread(target=second, daemon=True)
     thread.start()
     assert not begun.wait(0.2)
-    purse.settle(Amount(0.8, 10), Amount(0.1, 10))
+    tracker.settle(Amount(0.8, 10), Amount(0.1, 10))
     assert begun.wait(5)
 
 
@@ -47,90 +47,90 @@ def test_a_call_waits_for_what_those_under_way_give_back() -> None:
 def test_what_one_call_gives_back_leaves_the_other_set_aside(price: float | None) -> None:
     """Of $1 (or 1,000 tokens) 0.1 is spent and 0.4 still set aside: 0.6 must wait, 0.5 must not."""
     budget = Budget(tokens=1_000) if price is None else Budget(usd=1.0)
-    purse = Purse(budget)
+    tracker = BudgetTracker(budget)
     open_call = Amount(price, 400)
-    purse.reserve(open_call)
-    purse.reserve(open_call)
-    purse.settle(open_call, Amount(None if price is None else 0.1, 100))
-    assert not purse.try_to_reserve(Amount(None if price is None else 0.6, 600))
-    assert purse.try_to_reserve(Amount(None if price is None else 0.5, 500))
-    purse.settle(Amount(None if price is None else 0.5, 500), Amount(0.0, 0))
-    purse.settle(open_call, Amount(0.0, 0))
-    assert purse.try_to_reserve(Amount(None if price is None else 0.9, 900))
+    tracker.reserve(open_call)
+    tracker.reserve(open_call)
+    tracker.settle(open_call, Amount(None if price is None else 0.1, 100))
+    assert not tracker.try_to_reserve(Amount(None if price is None else 0.6, 600))
+    assert tracker.try_to_reserve(Amount(None if price is None else 0.5, 500))
+    tracker.settle(Amount(None if price is None else 0.5, 500), Amount(0.0, 0))
+    tracker.settle(open_call, Amount(0.0, 0))
+    assert tracker.try_to_reserve(Amount(None if price is None else 0.9, 900))
 
 
 def test_a_try_that_may_be_charged_counts_before_the_next_is_made() -> None:
-    purse = Purse(Budget(tokens=1_000))
-    call = Reservation(purse, Amount(0.5, 400))
+    tracker = BudgetTracker(Budget(tokens=1_000))
+    call = Reservation(tracker, Amount(0.5, 400))
     asyncio.run(call.again())
-    assert (purse.spent_tokens, call.lost) == (400, 1)
+    assert (tracker.spent_tokens, call.lost) == (400, 1)
     with pytest.raises(BudgetError, match="800 of 1,000 tokens are spent"):
         asyncio.run(call.again())
     call.settle(Amount(1.0, 800))
-    assert (purse.spent_tokens, purse.spent_usd) == (800, 1.0)
+    assert (tracker.spent_tokens, tracker.spent_usd) == (800, 1.0)
 
 
 def test_what_tries_came_to_less_than_their_worst_case_is_given_back() -> None:
-    purse = Purse(Budget(tokens=1_000))
-    call = Reservation(purse, Amount(None, 400))
+    tracker = BudgetTracker(Budget(tokens=1_000))
+    call = Reservation(tracker, Amount(None, 400))
     asyncio.run(call.again())
     call.settle(Amount(None, 450))  # the first try at its worst case would have been 400 alone
-    assert purse.spent_tokens == 450
-    assert purse.try_to_reserve(Amount(None, 550))
+    assert tracker.spent_tokens == 450
+    assert tracker.try_to_reserve(Amount(None, 550))
 
 
 def test_a_try_waits_for_room_that_a_call_beside_it_gives_back() -> None:
-    purse = Purse(Budget(tokens=1_000))
-    call = Reservation(purse, Amount(None, 400))
-    purse.reserve(Amount(None, 500))
+    tracker = BudgetTracker(Budget(tokens=1_000))
+    call = Reservation(tracker, Amount(None, 400))
+    tracker.reserve(Amount(None, 500))
 
     async def both() -> None:
         waiting = asyncio.create_task(call.again())
         await asyncio.sleep(0)
         assert not waiting.done()
-        purse.settle(Amount(None, 500), Amount(None, 50))
+        tracker.settle(Amount(None, 500), Amount(None, 50))
         await waiting
 
     asyncio.run(both())
-    assert purse.spent_tokens == 450
+    assert tracker.spent_tokens == 450
 
 
 def test_a_call_of_which_nothing_is_known_counts_at_its_worst_case() -> None:
-    purse = Purse(Budget(tokens=1_000))
-    call = Reservation(purse, Amount(0.25, 400))
+    tracker = BudgetTracker(Budget(tokens=1_000))
+    call = Reservation(tracker, Amount(0.25, 400))
     asyncio.run(call.again())
     call.settle(None)
-    assert (purse.spent_tokens, purse.spent_usd) == (800, 0.5)
+    assert (tracker.spent_tokens, tracker.spent_usd) == (800, 0.5)
 
 
 def test_closing_lets_nobody_wait() -> None:
-    purse = Purse(Budget(tokens=10))
-    purse.reserve(Amount(None, 10))
+    tracker = BudgetTracker(Budget(tokens=10))
+    tracker.reserve(Amount(None, 10))
     errors: list[BudgetError] = []
 
     def second() -> None:
         try:
-            purse.reserve(Amount(None, 10))
+            tracker.reserve(Amount(None, 10))
         except BudgetError as error:
             errors.append(error)
 
     thread = threading.Thread(target=second, daemon=True)
     thread.start()
-    purse.close()
+    tracker.close()
     thread.join(5)
     assert len(errors) == 1
 
 
 def test_no_call_starts_when_the_seconds_are_over() -> None:
     now = [100.0]
-    purse = Purse(Budget(seconds=10), clock=lambda: now[0])
-    assert purse.seconds_left() == 10
-    purse.reserve(Amount(None, 1))
+    tracker = BudgetTracker(Budget(seconds=10), clock=lambda: now[0])
+    assert tracker.seconds_left() == 10
+    tracker.reserve(Amount(None, 1))
     now[0] = 104.0
-    assert purse.seconds_left() == 6
+    assert tracker.seconds_left() == 6
     now[0] = 110.0
     with pytest.raises(BudgetError, match="the 10 seconds for models are over"):
-        purse.reserve(Amount(None, 1))
+        tracker.reserve(Amount(None, 1))
 
 
 def test_a_call_under_way_is_given_up_when_the_seconds_are_over() -> None:
@@ -139,16 +139,16 @@ def test_a_call_under_way_is_given_up_when_the_seconds_are_over() -> None:
         model = make_model("openai-compatible:slow", options)
         try:
             with pytest.raises(ModelError, match="given up after 1 seconds") as raised:
-                model.answer([Asked("hello")], within=0.6)
+                model.answer([UserMessage("hello")], within=0.6)
         finally:
             model.close()
     assert raised.value.maybe_paid
 
 
 def test_an_unknown_price_is_remembered() -> None:
-    purse = Purse(Budget())
-    purse.spend(Amount.of(Usage(10, 5), None))
-    assert (purse.spent_tokens, purse.spent_usd, purse.unknown_price) == (15, 0.0, True)
+    tracker = BudgetTracker(Budget())
+    tracker.spend(Amount.of(Usage(10, 5), None))
+    assert (tracker.spent_tokens, tracker.spent_usd, tracker.unknown_price) == (15, 0.0, True)
 
 
 @pytest.mark.parametrize("budget", [{"usd": 0}, {"tokens": -1}, {"seconds": 0}])

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import BudgetError, ModelError
-from llm_pv.models.base import Asked, ModelOptions, ToolOffer, Turn, Usage
+from llm_pv.models.base import ModelOptions, ToolOffer, Turn, Usage, UserMessage
 from llm_pv.models.retrying import Backoff
 from llm_pv.models.tokens import estimate_tokens
 from llm_pv.models.vendors import make_vendor_model
 from llm_pv.proposers.base import Context
-from llm_pv.proposers.estimates import estimate_of, most_tool_calls
 from llm_pv.proposers.llm import LLM, LLMSettings
-from llm_pv.proposers.spending import Amount, Budget
-from llm_pv.proposers.turns import call_record, failed_record, spent, turn_record
-from llm_pv.proposers.worst_case import Call, most_of_conversations, next_call
+from llm_pv.proposers.llm.estimates import estimate_of, most_tool_calls
+from llm_pv.proposers.llm.spending import Amount, Budget
+from llm_pv.proposers.llm.turns import call_record, failed_record, spent, turn_record
+from llm_pv.proposers.llm.worst_case import Call, most_of_conversations, next_call
 from scripted_model import ScriptedModel, says
 from wire_servers import Seen, Wire, WireServer, chat
 
@@ -89,8 +89,8 @@ def test_no_run_can_be_charged_more_than_its_budget(
         18 if name == "good" else 0 if name in UNCHARGED else most for name in given_out
     )  # a good reply says that it took 18 tokens
     assert charged <= budget
-    assert llm.purse.spent_tokens <= budget
-    assert llm.purse.spent_tokens >= charged
+    assert llm.tracker.spent_tokens <= budget
+    assert llm.tracker.spent_tokens >= charged
     doubtful = spent(records).doubtful
     # A good reply that comes too late on a busy machine is among them too.
     assert sum(amount.tokens for amount in doubtful) >= charged - 18 * given_out.count("good")
@@ -105,7 +105,7 @@ def test_a_slow_server_is_not_asked_beyond_the_budget() -> None:
     most = most_of_a_call()
     llm, requests, _ = run(["slow"], 2 * most + most // 2, attempts=3)
     assert len(requests) == 2
-    assert llm.purse.spent_tokens == 2 * most
+    assert llm.tracker.spent_tokens == 2 * most
 
 
 @dataclass
@@ -156,17 +156,19 @@ def test_the_price_shown_before_is_never_below_that_of_the_first_calls() -> None
 def test_a_call_that_does_not_fit_the_context_is_cut_to_what_does() -> None:
     model = ScriptedModel(says(""), context_tokens=1_000, max_output_tokens=600)
     # 200 tokens for the request, 20 for the message, and its characters.
-    assert next_call(model, None, [Asked("x" * 100)], 1) == Call(320, 600)
-    assert next_call(model, None, [Asked("x" * 380)], 1) == Call(600, 400)
-    assert next_call(model, None, [Asked("x" * 580)], 1) == Call(800, 250)  # a quarter is left
-    assert next_call(model, None, [Asked("x" * 5_000)], 1) == Call(5_220, 250)
+    assert next_call(model, None, [UserMessage("x" * 100)], 1) == Call(320, 600)
+    assert next_call(model, None, [UserMessage("x" * 380)], 1) == Call(600, 400)
+    assert next_call(model, None, [UserMessage("x" * 580)], 1) == Call(
+        800, 250
+    )  # a quarter is left
+    assert next_call(model, None, [UserMessage("x" * 5_000)], 1) == Call(5_220, 250)
     offer = ToolOffer("local", "t" * 30)
-    assert next_call(model, offer, [Asked("x" * 380)], 1) == Call(630, 370, 1, "local")
+    assert next_call(model, offer, [UserMessage("x" * 380)], 1) == Call(630, 370, 1, "local")
 
 
 def test_what_was_spent_holds_calls_that_a_kill_cut_off_and_tries_without_an_answer() -> None:
     worst = Amount(0.5, 1_000)
-    lost = ModelError("gone", doubtful_tries=2)
+    lost = ModelError("gone", possibly_billed=2)
     answer = Turn("hi", usage=Usage(100, 10), cost_usd=0.25)
     records = [
         call_record(1, 1, worst),  # killed while it was made
@@ -174,7 +176,7 @@ def test_what_was_spent_holds_calls_that_a_kill_cut_off_and_tries_without_an_ans
         turn_record(1, 1, "d", answer, worst),
         call_record(2, 1, worst),
         call_record(2, 1, worst, again=True),
-        failed_record(2, 1, lost, worst, lost.doubtful_tries),
+        failed_record(2, 1, lost, worst, lost.possibly_billed),
         call_record(3, 1, worst),
         call_record(3, 1, worst, again=True),  # killed in its second try
     ]

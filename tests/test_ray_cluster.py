@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
+from llm_pv.api import Search, learn
 from llm_pv.cli.main import INTERRUPTED
 from llm_pv.cli.main import run as llm_pv
 from llm_pv.erm.attempts import Attempt
 from llm_pv.errors import ClusterError, DataError
-from llm_pv.learning import Search, learn
 from llm_pv.models.base import Message, Turn
 from llm_pv.proposers.llm import LLM
 from llm_pv.runs.cells import Cell

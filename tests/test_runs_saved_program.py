@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from llm_pv.api import Search, learn
 from llm_pv.errors import ProgramError, RunError
-from llm_pv.learning import Search, learn
 from llm_pv.runs.saved_program import load_program
 from rows import PARITY, parity_splits
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from llm_pv.data.examples import Input
 from llm_pv.sandbox import Execution, Limits, Outcome, ToolLimits
 from llm_pv.sandbox.batch import Batch, LabelledRows
-from llm_pv.sandbox.crew import Crew
+from llm_pv.sandbox.worker_pool import WorkerPool
 
 
 class Late:
@@ -34,11 +34,11 @@ class Late:
 
 def test_what_a_worker_starts_after_it_was_given_up_is_ended_too() -> None:
     late = Late()
-    crew = Crew(Late, late, 1)
-    with crew.several(Limits()) as start:
+    worker_pool = WorkerPool(Late, late, 1)
+    with worker_pool.several(Limits()) as start:
         run = start("def f(x): return 1", Batch.of(["a"]), 0)
         late.entered.wait(60)
     late.released.set()
     run.result(60)
     assert not late.holds_process
-    crew.close()
+    worker_pool.close()

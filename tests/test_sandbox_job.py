@@ -8,7 +8,7 @@ from textwrap import dedent
 import pytest
 
 from llm_pv.sandbox.job import PROGRAM_NAME, describe, run_program
-from llm_pv.sandbox.ledger import PageContent, page_bytes, read_page
+from llm_pv.sandbox.result_page import PageContent, page_bytes, read_page
 
 ALLOWED = frozenset({"math", "collections", "dataclasses", "random", "sys", "__future__"})
 OUTPUT = 100

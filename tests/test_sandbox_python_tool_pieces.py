@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.sandbox.batch import LabelledRows, decode_labelled
-from llm_pv.sandbox.conclusion import Ending, conclude_exploration
 from llm_pv.sandbox.execution import Outcome, ToolLimits
 from llm_pv.sandbox.exploration import explore
 from llm_pv.sandbox.job import run_exploration
-from llm_pv.sandbox.ledger import OUTPUT_START, page_bytes
+from llm_pv.sandbox.outcome import Ending, conclude_exploration
+from llm_pv.sandbox.result_page import OUTPUT_START, page_bytes
 from llm_pv.sandbox.transcript import Transcript, read_transcript, shown, transcript_bytes
 
 ROWS: list[tuple[object, object]] = [("01", 1), ("11", 0)]

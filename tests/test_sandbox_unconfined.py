@@ -12,9 +12,18 @@ import numpy as np
 import pytest
 
 from llm_pv.errors import ConfinementError, SandboxError
-from llm_pv.sandbox import Batch, Confinement, Execution, Limits, Outcome, Sandbox, crew, pool
+from llm_pv.sandbox import (
+    Batch,
+    Confinement,
+    Execution,
+    Limits,
+    Outcome,
+    Sandbox,
+    pool,
+    worker_pool,
+)
 from llm_pv.sandbox.job import PROGRAM_NAME
-from llm_pv.sandbox.ledger import page_bytes, read_page
+from llm_pv.sandbox.result_page import page_bytes, read_page
 from llm_pv.sandbox.unconfined import UnconfinedWorker, run_job
 
 PARITY = "def f(x):\n    return x.count('1') % 2"
@@ -141,7 +150,7 @@ def test_a_probe_reports_a_sandbox_that_does_not_start(monkeypatch: pytest.Monke
 def test_a_forked_copy_begins_with_fresh_workers(without_linux: ModuleType) -> None:
     with Sandbox(workers=2) as sandbox:
         before = set(sandbox._crew._workers)
-        assert sandbox._crew in crew._crews
+        assert sandbox._crew in worker_pool._crews
         sandbox._crew.after_fork()
         assert len(sandbox._crew._workers) == 2
         assert not before & sandbox._crew._workers
@@ -154,7 +163,7 @@ def test_the_number_of_workers_is_that_of_the_usable_cores(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5})
-    assert crew._usable_cores() == 3
+    assert worker_pool._usable_cores() == 3
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert crew._usable_cores() == 1
+    assert worker_pool._usable_cores() == 1

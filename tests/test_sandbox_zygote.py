@@ -28,9 +28,9 @@ from llm_pv.errors import SandboxError
 from llm_pv.sandbox import boot, kernel, linux, preload, zygote
 from llm_pv.sandbox.batch import Batch
 from llm_pv.sandbox.execution import Limits, Outcome
-from llm_pv.sandbox.ledger import page_bytes
 from llm_pv.sandbox.linux import LinuxWorker, Zygote, ZygoteGoneError
 from llm_pv.sandbox.modules import SUPPORT
+from llm_pv.sandbox.result_page import page_bytes
 from llm_pv.sandbox.zygote import Job, Layers, Setting
 
 

@@ -12,10 +12,10 @@ from threading import Thread
 
 import pytest
 
+from llm_pv.api import Search
 from llm_pv.child_process import error_of
 from llm_pv.erm.attempts import Attempt
 from llm_pv.errors import ConfigurationError, RunError
-from llm_pv.learning import Search
 from llm_pv.models.base import Message, Turn
 from llm_pv.proposers.llm import LLM
 from llm_pv.runs.cells import Cell

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from llm_pv.data.examples import Classes, Examples
-from llm_pv.models import Asked
+from llm_pv.models import UserMessage
 from llm_pv.models.answers import LabelForm, write_label
 from llm_pv.models.chat import Chat
 from llm_pv.tracks.icl.prompt import write_prompts
@@ -196,7 +196,7 @@ def _copying_pair(draw: random.Random, chat: Chat, form: LabelForm) -> Pair:
     answer = write_label(rows.labels[-1], form)
     if chat.has_template:
         end = chat.tokenizer.eos_token_id
-        rendered = chat.render([Asked(prompt)])
+        rendered = chat.render([UserMessage(prompt)])
         return chat.encode(rendered), [*chat.encode_continuation(answer), end]
     return chat.encode(f"{prompt}\nAnswer:"), chat.encode_continuation(f" {answer}\n")
 

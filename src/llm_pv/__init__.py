@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from llm_pv.api import Search, SplitSizes, learn
     from llm_pv.data.reading import Reading
-    from llm_pv.erm.learned import LearnedProgram
-    from llm_pv.estimators import ProgramClassifier
-    from llm_pv.learning import Search, SplitSizes, learn
+    from llm_pv.erm.result import LearnedProgram
+    from llm_pv.estimator import ProgramClassifier
     from llm_pv.sandbox import Limits, Sandbox
     from llm_pv.tasks.loading import load_task
 
 _HOMES = {
-    "LearnedProgram": "llm_pv.erm.learned",
+    "LearnedProgram": "llm_pv.erm.result",
     "Limits": "llm_pv.sandbox",
-    "ProgramClassifier": "llm_pv.estimators",
+    "ProgramClassifier": "llm_pv.estimator",
     "Reading": "llm_pv.data.reading",
     "Sandbox": "llm_pv.sandbox",
-    "Search": "llm_pv.learning",
-    "SplitSizes": "llm_pv.learning",
-    "learn": "llm_pv.learning",
+    "Search": "llm_pv.api",
+    "SplitSizes": "llm_pv.api",
+    "learn": "llm_pv.api",
     "load_task": "llm_pv.tasks.loading",
 }
 

@@ -52,16 +52,16 @@ class ModelError(LLMPVError, RuntimeError):
         Whether the same call may succeed at another time.
     maybe_paid
         Whether the vendor may charge for it although no answer came.
-    doubtful_tries
+    possibly_billed
         How many of its tries the vendor may charge for; None for one if ``maybe_paid``.
     body
         What the server sent where it could not be read, cut and without secrets.
 
     Examples
     --------
-    >>> ModelError("no answer within 5 seconds", maybe_paid=True).doubtful_tries
+    >>> ModelError("no answer within 5 seconds", maybe_paid=True).possibly_billed
     1
-    >>> ModelError("HTTP 400", doubtful_tries=2).maybe_paid
+    >>> ModelError("HTTP 400", possibly_billed=2).maybe_paid
     True
     """
 
@@ -69,15 +69,15 @@ class ModelError(LLMPVError, RuntimeError):
         self,
         message: str,
         *,
-        passing: bool = False,
+        transient: bool = False,
         maybe_paid: bool = False,
-        doubtful_tries: int | None = None,
+        possibly_billed: int | None = None,
         body: str = "",
     ) -> None:
         super().__init__(message)
-        self.passing = passing
-        self.doubtful_tries = int(maybe_paid) if doubtful_tries is None else doubtful_tries
-        self.maybe_paid = maybe_paid or self.doubtful_tries > 0
+        self.transient = transient
+        self.possibly_billed = int(maybe_paid) if possibly_billed is None else possibly_billed
+        self.maybe_paid = maybe_paid or self.possibly_billed > 0
         self.body = body
 
 

@@ -135,7 +135,7 @@ def open_agent(model: ModelChoice, options: AgentOptions, sandbox: SandboxOption
     """
     from llm_pv.models.registry import make_model
     from llm_pv.proposers.agent import Agent
-    from llm_pv.proposers.spending import Budget
+    from llm_pv.proposers.llm.spending import Budget
     from llm_pv.sandbox import ToolLimits
 
     assert model.model is not None
@@ -205,8 +205,8 @@ def _explore_tasks(
     out: Path | None,
     format: Format,  # noqa: A002
 ) -> int:
+    from llm_pv.api import Search
     from llm_pv.cli.synthesize import preview_grid, run_and_report
-    from llm_pv.learning import Search
 
     if options.dry_run:
         return preview_grid(agent, request, format)
@@ -233,11 +233,11 @@ def _explore_rows(
     out: Path | None,
     format: Format,  # noqa: A002
 ) -> int:
-    from llm_pv import learning
+    from llm_pv import api
     from llm_pv.cli.learn import learn_and_show
 
     seed = options.seed or 0
-    wanted = learning.SplitSizes(sizes.train_size, sizes.validation_size, sizes.test_size)
+    wanted = api.SplitSizes(sizes.train_size, sizes.validation_size, sizes.test_size)
     splits = rows.splits(data, wanted, seed, rows.validation)
     name = "standard input" if data == "-" else Path(data).name
     if options.dry_run:
@@ -246,7 +246,7 @@ def _explore_rows(
     with sandbox.open() as opened:
         return learn_and_show(
             splits,
-            learning.Search(agent, seed=seed),
+            api.Search(agent, seed=seed),
             target=rows.target,
             reading=rows.reading(),
             sandbox=opened,

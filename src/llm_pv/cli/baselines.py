@@ -193,7 +193,7 @@ def _on_rows(
     observer: "Observer",
     workers: "Workers | None",
 ) -> "BaselineResults":
-    from llm_pv.learning import SplitSizes
+    from llm_pv.api import SplitSizes
     from llm_pv.tracks.baselines.run import run_baselines_on_rows
 
     trials = 1 if models.trials is None else models.trials

@@ -304,7 +304,7 @@ def _file_rows(
         )
 
     def read() -> "Splits":
-        from llm_pv.learning import SplitSizes
+        from llm_pv.api import SplitSizes
 
         sizes = SplitSizes(training.train_set_size, None, training.test_set_size)
         return rows.splits(data, sizes, training.seed)

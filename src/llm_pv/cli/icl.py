@@ -124,7 +124,7 @@ def _rows_of(
     data: str, rows: ReadingOptions, question: QuestionOptions, seed: int, *, misplaced: list[str]
 ) -> tuple[list["Problem"], dict[str, Any]]:
     """Return rows of the user's own, and what identifies them."""
-    from llm_pv.learning import SplitSizes
+    from llm_pv.api import SplitSizes
     from llm_pv.tracks.icl.problems import rows_problem
 
     if misplaced:

@@ -56,7 +56,7 @@ class AnsweringOptions:
     timeout: float = 1200.0
     "Seconds one call may take."
     retries: int = 5
-    "Further tries of a call that failed for a passing reason."
+    "Further tries of a call that failed for a transient reason."
     concurrency: int = 5
     "Calls under way at once, for a model behind an API."
     batch_size: int | None = None

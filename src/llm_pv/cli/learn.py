@@ -27,9 +27,9 @@ from llm_pv.cli.scale_options import ClusterOptions
 from llm_pv.cli.search_options import SEARCH, SearchOptions
 
 if TYPE_CHECKING:
+    from llm_pv.api import Search
     from llm_pv.data.examples import Splits
     from llm_pv.data.reading import Reading
-    from llm_pv.learning import Search
     from llm_pv.sandbox import Sandbox
 
 _OUTPUT = Group("Output", sort_key=5)
@@ -88,7 +88,7 @@ def learn(
     format
         How the result is shown: table, or one JSON object.
     """
-    from llm_pv.learning import SplitSizes
+    from llm_pv.api import SplitSizes
 
     search_for = search.resolve(model, asking, seed=search.seed)
     name = "standard input" if data == "-" else Path(data).name
@@ -159,12 +159,12 @@ def learn_and_show(
     on_start
         Called before the first proposal, once the run directory is open.
     """
-    from llm_pv import learning
+    from llm_pv import api
     from llm_pv.cli.progress import attempt_progress
 
     try:
         with attempt_progress() as progress:
-            learned = learning.learn(
+            learned = api.learn(
                 splits,
                 target=target,
                 reading=reading,

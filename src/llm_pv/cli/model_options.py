@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from llm_pv.cli.options import SandboxOptions
     from llm_pv.data.examples import Splits
     from llm_pv.models.base import ModelOptions
-    from llm_pv.proposers.estimates import Estimate
     from llm_pv.proposers.llm import LLM
+    from llm_pv.proposers.llm.estimates import Estimate
 
 _MODEL = Group("Model", sort_key=3)
 _ASKING = Group("How the model is asked", sort_key=4)
@@ -47,7 +47,7 @@ class ModelChoice:
     timeout: float = 1200.0
     "Seconds one call may take."
     retries: int = 5
-    "Further tries of a call that failed for a passing reason."
+    "Further tries of a call that failed for a transient reason."
     context_tokens: int | None = None
     "The model's context window, where it is not known."
     model_option: Annotated[tuple[str, ...], Parameter(negative="")] = ()
@@ -187,8 +187,8 @@ def open_proposer(
     """
     from llm_pv.models.registry import make_model
     from llm_pv.proposers.llm import DEFAULT_ATTEMPTS, LLM, LLMSettings
-    from llm_pv.proposers.prompt import parse_variant
-    from llm_pv.proposers.spending import Budget
+    from llm_pv.proposers.llm.prompt import parse_variant
+    from llm_pv.proposers.llm.spending import Budget
     from llm_pv.runs.directory import batch_record
     from llm_pv.sandbox import ToolLimits
 
@@ -252,7 +252,7 @@ def preview_record(
     proposer: "LLM", splits: "Splits", seed: int
 ) -> tuple[dict[str, Any], "Estimate"]:
     """Return the exact first request for some rows, and what all attempts may cost."""
-    from llm_pv.proposers.estimates import estimate_of, most_tool_calls
+    from llm_pv.proposers.llm.estimates import estimate_of, most_tool_calls
 
     preview, first = proposer.preview(splits.train, splits.classes, seed=seed)
     estimate = estimate_of(proposer, preview, first)
@@ -305,7 +305,7 @@ def _total_price(record: Mapping[str, Any]) -> str:
 
 def disclose(proposer: "LLM", splits: "Splits", seed: int) -> None:
     """Say on standard error which rows and columns are about to leave this machine, if any."""
-    from llm_pv.proposers.prompt import disclosure
+    from llm_pv.proposers.llm.prompt import disclosure
 
     if proposer.model.destination is None:
         return

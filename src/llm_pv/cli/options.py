@@ -10,9 +10,9 @@ from cyclopts import Group, Parameter
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from llm_pv.api import SplitSizes
     from llm_pv.data.examples import Splits
     from llm_pv.data.reading import Reading
-    from llm_pv.learning import SplitSizes
     from llm_pv.sandbox import Limits, Sandbox
 
 Format = Literal["table", "json"]
@@ -90,7 +90,7 @@ class ReadingOptions:
         DataError
             If they cannot be.
         """
-        from llm_pv.learning import read_splits
+        from llm_pv.api import read_splits
 
         return read_splits(
             data,

@@ -10,7 +10,7 @@ from cyclopts import Group, Parameter
 from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.model_options import ModelChoice
 from llm_pv.cli.options import SandboxOptions
-from llm_pv.cli.paper_models import Asked, ModelPart
+from llm_pv.cli.paper_models import ModelPart, ModelSpec
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def paper(
         raise ConfigurationError("these options are for a model: name it with --model")
     asking: list[ModelPart] = []
     if model.model is not None:
-        asked = Asked(model, columns.columns, columns.budget_usd, sandbox, dataset_dir)
+        asked = ModelSpec(model, columns.columns, columns.budget_usd, sandbox, dataset_dir)
         asking = _asking(asked, parts, folder, offline=plan)
     _show(parts)
     if asking:
@@ -140,7 +140,9 @@ def _require_writable(folder: Path, results: Path | None, dataset_dir: Path) -> 
     require_writable(dataset_dir, "--dataset-dir")
 
 
-def _asking(asked: Asked, parts: "list[Part]", folder: Path, *, offline: bool) -> list[ModelPart]:
+def _asking(
+    asked: ModelSpec, parts: "list[Part]", folder: Path, *, offline: bool
+) -> list[ModelPart]:
     """Return what a model is asked, on the first of the samplers; look for its key before."""
     from llm_pv.cli.paper_models import check_model, model_parts
 

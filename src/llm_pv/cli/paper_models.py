@@ -15,8 +15,8 @@ from llm_pv.errors import ConfigurationError
 if TYPE_CHECKING:
     from llm_pv.cli.icl_options import QuestionOptions
     from llm_pv.models.answers import AnsweringModel
-    from llm_pv.proposers.estimates import Estimate
     from llm_pv.proposers.llm import LLM
+    from llm_pv.proposers.llm.estimates import Estimate
     from llm_pv.tracks.grid import GridRequest
     from llm_pv.tracks.icl.planning import Work
     from llm_pv.tracks.icl.scores import CellResult
@@ -27,7 +27,7 @@ _ICL_EXAMPLES, _ICL_PROMPTS = 200, 100  # as published
 
 
 @dataclass(frozen=True)
-class Asked:
+class ModelSpec:
     """Which model is asked, and what for.
 
     Parameters
@@ -58,7 +58,7 @@ class ModelPart:
     column: Column
     request: "GridRequest"
     folder: Path
-    asked: Asked
+    asked: ModelSpec
 
     @property
     def title(self) -> str:
@@ -73,7 +73,7 @@ class ModelPart:
 
     def price(self) -> "Estimate":
         """Return what all trials may cost. Nobody is called."""
-        from llm_pv.proposers.estimates import Estimate, estimate_of
+        from llm_pv.proposers.llm.estimates import Estimate, estimate_of
 
         first = replace(self.request, trials=1)
         if self.column == "icl":
@@ -100,8 +100,8 @@ class ModelPart:
         """
         if self.column == "icl":
             return self._run_icl()
+        from llm_pv.api import Search
         from llm_pv.cli.grid_progress import grid_progress
-        from llm_pv.learning import Search
         from llm_pv.tracks.synthesis.run import run_grid
 
         with (
@@ -195,7 +195,7 @@ class ModelPart:
         return replace(request, train_size=_ICL_EXAMPLES, test_size=prompts)
 
 
-def model_parts(asked: Asked, requests: "Sequence[GridRequest]", out: Path) -> list[ModelPart]:
+def model_parts(asked: ModelSpec, requests: "Sequence[GridRequest]", out: Path) -> list[ModelPart]:
     """Return the run directories that ask a model, in the order they are done."""
     from llm_pv.runs.cells import Cell
 
@@ -210,7 +210,7 @@ def model_parts(asked: Asked, requests: "Sequence[GridRequest]", out: Path) -> l
     return parts
 
 
-def check_model(asked: Asked) -> None:
+def check_model(asked: ModelSpec) -> None:
     """Open the model and close it again, lest a missing key show after the first hours.
 
     Raises
@@ -234,7 +234,7 @@ def show_prices(parts: Sequence[ModelPart]) -> None:
     ConfigurationError
         If a budget is asked for that in-context learning might exceed.
     """
-    from llm_pv.proposers.estimates import ASSUMED, Estimate
+    from llm_pv.proposers.llm.estimates import ASSUMED, Estimate
 
     asked = parts[0].asked
     complain(
@@ -277,7 +277,7 @@ def confirmed(*, yes: bool) -> bool:
 
 def _price_of_answers(work: "Work | CellResult", model: "AnsweringModel") -> "Estimate":
     from llm_pv.models.base import Usage
-    from llm_pv.proposers.estimates import LIKELY_WRITTEN, Estimate
+    from llm_pv.proposers.llm.estimates import LIKELY_WRITTEN, Estimate
     from llm_pv.tracks.icl.planning import Work
 
     if not isinstance(work, Work):

@@ -89,7 +89,7 @@ def prompt(
         Draws the split; default 0, as for learn, and 42 for a benchmark task, as for synthesize.
     """
     from llm_pv.proposers.llm import alphabet_of
-    from llm_pv.proposers.prompt import (
+    from llm_pv.proposers.llm.prompt import (
         disclosure,
         facts,
         parse_variant,
@@ -141,7 +141,7 @@ def _task_name(data: str) -> str | None:
 
 def _from_rows(data: str, rows: RowOptions, task: TaskOptions, seed: int) -> tuple["Splits", str]:
     """Return the splits that `learn` draws, and the command that draws them."""
-    from llm_pv.learning import SplitSizes
+    from llm_pv.api import SplitSizes
 
     if misplaced := given(task):
         raise ConfigurationError(f"{misplaced[0]} is for a benchmark task, and {data} is none")

@@ -9,7 +9,7 @@ from llm_pv.cli.model_options import AskingOptions, ModelChoice, refuse_without_
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from llm_pv.learning import Search
+    from llm_pv.api import Search
 
 SEARCH = Group("Search", sort_key=2.5)
 
@@ -44,7 +44,7 @@ class SearchOptions:
         ConfigurationError
             If options cannot work, or do not go together.
         """
-        from llm_pv.learning import Search
+        from llm_pv.api import Search
         from llm_pv.proposers.registry import USUAL, BuiltIn
 
         refuse_without_model(model, asking)

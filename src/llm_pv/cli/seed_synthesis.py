@@ -17,7 +17,7 @@ from llm_pv.cli.synthesize import preview_grid, report
 from llm_pv.errors import ConfigurationError, CredentialError
 
 if TYPE_CHECKING:
-    from llm_pv.learning import Search
+    from llm_pv.api import Search
     from llm_pv.tracks.grid import GridRequest
 
 Provider = Literal[
@@ -175,7 +175,7 @@ def synthesize(
         seed=data.seed,
     )
     request.plan()
-    from llm_pv.learning import Search
+    from llm_pv.api import Search
 
     if model.provider == "length-first":
         if run.dry_run:

@@ -27,7 +27,7 @@ from llm_pv.cli.search_options import SEARCH, SearchOptions
 from llm_pv.errors import DataError, LLMPVError
 
 if TYPE_CHECKING:
-    from llm_pv.learning import Search
+    from llm_pv.api import Search
     from llm_pv.proposers.llm import LLM
     from llm_pv.tracks.grid import GridRequest
     from llm_pv.tracks.synthesis.results import GridResult
@@ -108,7 +108,7 @@ def synthesize(
 
 def preview_grid(proposer: "LLM", request: "GridRequest", format: Format) -> int:  # noqa: A002
     """Show the exact first request of every cell and what all may cost, and call nobody."""
-    from llm_pv.proposers.estimates import ASSUMED, Estimate
+    from llm_pv.proposers.llm.estimates import ASSUMED, Estimate
     from llm_pv.report.text import count
 
     estimates = []

@@ -50,7 +50,7 @@ def verify(
     from llm_pv.cli.rows import labelled_rows, read_rows, rows_for, run_blocks
     from llm_pv.data.reading import binned, target_numbers
     from llm_pv.data.targets import label_texts
-    from llm_pv.erm.learned import exact_interval
+    from llm_pv.erm.result import exact_interval
     from llm_pv.erm.row_independence import NOT_COMPARED, row_dependence
     from llm_pv.erm.scoring import majority_label, score_predictions
     from llm_pv.runs.saved_program import load_program

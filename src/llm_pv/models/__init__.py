@@ -1,7 +1,6 @@
 """Every language-model client and engine, each behind one small protocol."""
 
 from llm_pv.models.base import (
-    Asked,
     FinishReason,
     LanguageModel,
     Message,
@@ -13,11 +12,11 @@ from llm_pv.models.base import (
     ToolPlace,
     Turn,
     Usage,
+    UserMessage,
 )
 from llm_pv.models.registry import make_model
 
 __all__ = [
-    "Asked",
     "FinishReason",
     "LanguageModel",
     "Message",
@@ -29,5 +28,6 @@ __all__ = [
     "ToolPlace",
     "Turn",
     "Usage",
+    "UserMessage",
     "make_model",
 ]

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from llm_pv.errors import ConfigurationError, ModelError
 from llm_pv.models.answers import Answer, AnswerMode, Asking, shared_text
-from llm_pv.models.base import Asked, Usage
+from llm_pv.models.base import Usage, UserMessage
 from llm_pv.models.chat import Chat
 from llm_pv.models.in_process import InProcessModel
 from llm_pv.models.label_tokens import LabelTokens
@@ -103,7 +103,7 @@ class LocalAnswers(ABC):
     def _rendered(self, prompt: str, asking: Asking) -> str:
         chat = self._chat(asking)
         # A model that continues text is led to the place where the answer comes.
-        return chat.render([Asked(prompt if chat.has_template else f"{prompt}\nAnswer:")])
+        return chat.render([UserMessage(prompt if chat.has_template else f"{prompt}\nAnswer:")])
 
     @abstractmethod
     def _load(self) -> None:

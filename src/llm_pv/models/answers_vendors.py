@@ -12,7 +12,7 @@ from typing import Any
 from llm_pv.errors import ConfigurationError, ModelError
 from llm_pv.models.answers import Answer, Asking, shared_text
 from llm_pv.models.answers_local import answer_of_scores
-from llm_pv.models.base import Asked, LanguageModel, ModelOptions, Turn, Usage
+from llm_pv.models.base import LanguageModel, ModelOptions, Turn, Usage, UserMessage
 from llm_pv.models.registry import make_model, split_name
 from llm_pv.models.tokens import estimate_tokens
 
@@ -92,7 +92,7 @@ class VendorAnswers:
 
     def show(self, prompt: str, asking: Asking) -> str:
         """Return the request that would be sent."""
-        preview = self._open(asking).preview([Asked(prompt)])
+        preview = self._open(asking).preview([UserMessage(prompt)])
         return f"{preview.method} {preview.url}\n{json.dumps(dict(preview.body), indent=2)}"
 
     def answers(
@@ -106,7 +106,7 @@ class VendorAnswers:
         read = _of_scores if asking.mode == "likelihood" else _of_turn
 
         def ask(position: int) -> tuple[int, Answer]:
-            (turn,) = model.answer([Asked(prompts[position])], seed=seeds[position])
+            (turn,) = model.answer([UserMessage(prompts[position])], seed=seeds[position])
             return position, read(turn, asking)
 
         # The first alone: what it begins with is in the vendor's cache when others come.

@@ -67,7 +67,7 @@ NO_USAGE = Usage()
 
 
 @dataclass(frozen=True)
-class Asked:
+class UserMessage:
     """Something said to the model.
 
     Parameters
@@ -137,7 +137,7 @@ class Turn:
         Wall-clock seconds from the first try to the last byte.
     tries
         Requests made for it, failed ones included.
-    doubtful_tries
+    possibly_billed
         Those of ``tries`` that failed although the vendor may charge for them: no answer came in
         time, the connection broke, or the reply could not be read.
     hosted_calls
@@ -159,7 +159,7 @@ class Turn:
     cost_usd: float | None = None
     seconds: float = 0.0
     tries: int = 1
-    doubtful_tries: int = 0
+    possibly_billed: int = 0
     hosted_calls: int = 0
     model: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict)
@@ -167,8 +167,8 @@ class Turn:
     notices: tuple[str, ...] = ()
 
 
-Message: TypeAlias = Asked | Turn | ToolAnswer
-"""One entry of a conversation, which begins with `Asked`."""
+Message: TypeAlias = UserMessage | Turn | ToolAnswer
+"""One entry of a conversation, which begins with `UserMessage`."""
 
 
 @dataclass(frozen=True)
@@ -343,7 +343,7 @@ class ModelOptions:
     timeout_seconds
         Wall-clock seconds one request may take.
     retries
-        Further requests after one that failed for a passing reason.
+        Further requests after one that failed for a transient reason.
     temperature, top_p
         Sampling; None leaves it to the vendor.
     base_url

@@ -174,7 +174,7 @@ class BatchQueue:
                 raise ModelError(
                     f"a batch failed to be made, but may have been made all the same: "
                     f"{explanation(error)}",
-                    passing=True,
+                    transient=True,
                     maybe_paid=True,
                 ) from error
             raise
@@ -207,7 +207,7 @@ class BatchQueue:
         if item.answer.done():
             return
         if result is None:
-            lost = ModelError("the batch ended without an answer to this call", passing=True)
+            lost = ModelError("the batch ended without an answer to this call", transient=True)
             item.answer.set_exception(lost)
             return
         try:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llm_pv.errors import ConfigurationError
-from llm_pv.models.base import Asked, Message, ToolAnswer, ToolOffer, Turn
+from llm_pv.models.base import Message, ToolAnswer, ToolOffer, Turn, UserMessage
 from llm_pv.models.tool_calls import TOOL_NAME, Reply, read_reply
 
 _PROBE = ({"role": "user", "content": "?"},)
@@ -97,7 +97,7 @@ class Chat:
 
 
 def _entry(message: Message) -> dict[str, Any]:
-    if isinstance(message, Asked):
+    if isinstance(message, UserMessage):
         return {"role": "user", "content": message.text}
     if isinstance(message, ToolAnswer):
         call = message.call

@@ -218,7 +218,7 @@ class Connection:
             return future.result()
         except CancelledError as error:
             message = "this model was closed while it was answering"
-            raise ModelError(message, passing=True, maybe_paid=True) from error
+            raise ModelError(message, transient=True, maybe_paid=True) from error
         finally:
             future.cancel()
 
@@ -235,7 +235,7 @@ class Connection:
         with self._lock:
             if self._closed:
                 work.close()
-                raise ModelError("this model is closed", passing=True)
+                raise ModelError("this model is closed", transient=True)
             return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def _serve(self) -> None:

@@ -23,7 +23,6 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.native_tools import CodeExecutionTool
 
 from llm_pv.models.base import (
-    Asked,
     FinishReason,
     Message,
     ToolAnswer,
@@ -31,6 +30,7 @@ from llm_pv.models.base import (
     ToolOffer,
     Turn,
     Usage,
+    UserMessage,
 )
 from llm_pv.models.tool_calls import TOOL_NAME, split_calls, tool_call
 
@@ -51,7 +51,7 @@ FINISH: dict[str, FinishReason] = {
 _HALF = re.compile("[\ud800-\udfff]")
 
 
-def mended(text: str) -> str:
+def repaired(text: str) -> str:
     """Return a text that UTF-8 can hold: JSON knows half characters, which it does not."""
     return _HALF.sub("\ufffd", text)
 
@@ -70,11 +70,11 @@ def to_messages(conversation: Sequence[Message]) -> list[ModelMessage]:
                 parts = []
             messages.append(_response(entry))
         elif isinstance(entry, ToolAnswer):
-            text = mended(entry.text)
+            text = repaired(entry.text)
             parts.append(ToolReturnPart(entry.call.name, text, tool_call_id=entry.call.id))
         else:
-            assert isinstance(entry, Asked)
-            parts.append(UserPromptPart(mended(entry.text)))
+            assert isinstance(entry, UserMessage)
+            parts.append(UserPromptPart(repaired(entry.text)))
     if parts:
         messages.append(ModelRequest(parts=parts))
     return messages

@@ -100,7 +100,7 @@ async def call_with_retries(
     backoff: Backoff,
     retry: Callable[[BaseException], bool] = passes,
 ) -> Result:
-    """Make a call, again and again while its failure is a passing one."""
+    """Make a call, again and again while its failure is a transient one."""
     retrying = AsyncRetrying(
         stop=stop_after_attempt(retries + 1),
         retry=retry_if_exception(retry),
@@ -138,33 +138,33 @@ def translate(
     if own is not None:
         said = f"{name}: {redact(str(own))}{after}"
         return type(own)(
-            said, passing=own.passing, doubtful_tries=watch.doubtful, body=own.body or body
+            said, transient=own.transient, possibly_billed=watch.doubtful, body=own.body or body
         )
     detail = redact(explanation(error))
     if isinstance(error, ModelQuotaExceededError):
         return CredentialError(
             f"{name}: the account has no credit or quota left: {detail}",
-            doubtful_tries=watch.doubtful,
+            possibly_billed=watch.doubtful,
         )
     status = error.status_code if isinstance(error, ModelHTTPError) else None
     if status in REFUSED_KEY or isinstance(error, ModelAuthenticationError):
         shown = f" (HTTP {status})" if status else ""
         wrong = f"refused the key of {variable}" if redact.has_key else f"wants a key: {variable}"
         return CredentialError(
-            f"{name}: the server {wrong}{shown}: {detail}", doubtful_tries=watch.doubtful
+            f"{name}: the server {wrong}{shown}: {detail}", possibly_billed=watch.doubtful
         )
     if status == 404:
         detail += " (is the model's name right, and --base-url, which mostly ends with /v1?)"
     if status is not None:
         return ModelError(
             f"{name}: HTTP {status}{after}: {detail}",
-            passing=passes(error),
-            doubtful_tries=watch.doubtful,
+            transient=passes(error),
+            possibly_billed=watch.doubtful,
         )
     return ModelError(
         f"{name}: {detail}{after}",
-        passing=not isinstance(error, UserError),
-        doubtful_tries=watch.doubtful,
+        transient=not isinstance(error, UserError),
+        possibly_billed=watch.doubtful,
         body=body,
     )
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from pydantic_ai import ModelResponse, RequestUsage
 
-from llm_pv.models.base import Asked, Message, ToolAnswer, ToolCall, Turn, Usage
+from llm_pv.models.base import Message, ToolAnswer, ToolCall, Turn, Usage, UserMessage
 from llm_pv.models.conversation import (
     as_said,
     calls_of,
     finish_of,
     hosted_calls_of,
-    mended,
+    repaired,
     text_of,
     to_raw,
     usage_of,
@@ -37,7 +37,7 @@ def to_turns(
     tools: bool = False,
     seconds: float,
     tries: int,
-    doubtful_tries: int = 0,
+    possibly_billed: int = 0,
 ) -> list[Turn]:
     """Return a response and the alternatives in it as turns; the first holds the whole usage.
 
@@ -65,7 +65,7 @@ def to_turns(
         cost_usd=prices.price(usage, response.model_name or ""),
         seconds=seconds,
         tries=tries,
-        doubtful_tries=doubtful_tries,
+        possibly_billed=possibly_billed,
     )
     return [first, *(replace(turn, cost_usd=0.0, tries=0) for turn in others)]
 
@@ -74,10 +74,10 @@ def _turn(response: ModelResponse, redact: Redactor, sent: Sequence[str]) -> Tur
     """Return a response as a turn, without the key in whatever a server may have put it into."""
 
     def clean(text: str) -> str:
-        return redact.reply(mended(text), sent)
+        return redact.reply(repaired(text), sent)
 
     calls = tuple(_cleaned(call, clean) for call in calls_of(response))
-    said = mended(text_of(response))
+    said = repaired(text_of(response))
     text = clean(said)
     return Turn(
         text=text,
@@ -93,19 +93,19 @@ def _turn(response: ModelResponse, redact: Redactor, sent: Sequence[str]) -> Tur
 def _cleaned(call: ToolCall, clean: Callable[[str], str]) -> ToolCall:
     """Return a call without the key; code that held pieces of it is not to be run altered."""
     code, problem = call.code, clean(call.problem)
-    if code is not None and clean(code) != mended(code):
+    if code is not None and clean(code) != repaired(code):
         code, problem = None, "Pieces of the API key stood in the code, so it was not run."
     return ToolCall(
-        clean(call.id), None if code is None else mended(code), clean(call.name), problem
+        clean(call.id), None if code is None else repaired(code), clean(call.name), problem
     )
 
 
 def _mended(value: Any) -> Any:
     """Return a JSON value whose strings and names UTF-8 can hold."""
     if isinstance(value, str):
-        return mended(value)
+        return repaired(value)
     if isinstance(value, dict):
-        return {mended(str(name)): _mended(entry) for name, entry in value.items()}
+        return {repaired(str(name)): _mended(entry) for name, entry in value.items()}
     if isinstance(value, list):
         return [_mended(entry) for entry in value]
     return value
@@ -113,6 +113,6 @@ def _mended(value: Any) -> Any:
 
 def _tokens(entry: Message) -> int:
     """Return an upper estimate of what a message and its calls have."""
-    assert isinstance(entry, Asked | ToolAnswer | Turn)
+    assert isinstance(entry, UserMessage | ToolAnswer | Turn)
     calls = entry.calls if isinstance(entry, Turn) else ()
     return estimate_tokens(entry.text) + sum(estimate_tokens(call.code or "") for call in calls)

@@ -22,7 +22,6 @@ from pydantic_ai.models.openai import OpenAIChatModel
 
 from llm_pv.errors import BudgetError, ConfigurationError, CredentialError, ModelError
 from llm_pv.models.base import (
-    Asked,
     BeforeRetry,
     Message,
     ModelOptions,
@@ -31,6 +30,7 @@ from llm_pv.models.base import (
     ToolPlace,
     Turn,
     Usage,
+    UserMessage,
 )
 from llm_pv.models.batches import BatchQueue, Pace
 from llm_pv.models.connection import CapturedRequest, Connection, Watch, watched
@@ -318,8 +318,8 @@ class VendorModel:
                 raise ModelError(
                     f"{self.name}: given up after {within:.0f} seconds, when the time for models "
                     "was over",
-                    passing=True,
-                    doubtful_tries=watch.doubtful,
+                    transient=True,
+                    possibly_billed=watch.doubtful,
                 ) from None
             except BudgetError as error:
                 told = f"{self.name}: {watch.failure}; no further try: {error}"
@@ -335,7 +335,7 @@ class VendorModel:
             tools=bool(prepared.parameters.function_tools) and not prepared.forbids_tools,
             seconds=time.perf_counter() - started,
             tries=watch.sent,
-            doubtful_tries=watch.doubtful,
+            possibly_billed=watch.doubtful,
         )
 
         return [replace(first, notices=notices), *rest]
@@ -423,7 +423,7 @@ class VendorModel:
             watch.failure = "the vendor paused the turn"
         raise ModelError(
             f"the vendor paused the turn {MOST_SEGMENTS} times and did not end it",
-            passing=True,
+            transient=True,
             maybe_paid=True,
         )
 
@@ -438,7 +438,7 @@ class VendorModel:
         options = self._options
         most = options.max_output_tokens if limit is None else min(limit, options.max_output_tokens)
         first = conversation[0]
-        assert isinstance(first, Asked)
+        assert isinstance(first, UserMessage)
         given = self._endpoint.per_call(first.text, samples, seed)
         settings: dict[str, Any] = {
             "max_tokens": most,
@@ -500,9 +500,9 @@ class VendorModel:
 
 def _may_refuse_samples(error: ModelError) -> bool:
     """Tell whether a server may have refused because several answers were asked for."""
-    if isinstance(error, CredentialError) or error.doubtful_tries:
+    if isinstance(error, CredentialError) or error.possibly_billed:
         return False
-    return not error.passing or bool(_ABOUT_SAMPLES.search(str(error)))
+    return not error.transient or bool(_ABOUT_SAMPLES.search(str(error)))
 
 
 def _joined(first: ModelResponse, second: ModelResponse) -> ModelResponse:

@@ -28,7 +28,7 @@ class UnreadableReplyError(ModelError):
     """
 
     def __init__(self, message: str, **told: Any) -> None:
-        super().__init__(message, **({"passing": True, "maybe_paid": True} | told))
+        super().__init__(message, **({"transient": True, "maybe_paid": True} | told))
 
 
 def json_values(body: bytes) -> list[Any]:

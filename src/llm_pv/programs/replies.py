@@ -22,8 +22,8 @@ from itertools import islice
 from llm_pv.errors import ProgramError
 from llm_pv.programs.entry_points import binds_entry_point, with_entry_point
 from llm_pv.programs.fences import block_readings, fenced_blocks
-from llm_pv.programs.mending import OTHER_KEY, code_blocks, code_runs, line_lists, mended
 from llm_pv.programs.program import ENTRY_POINT, Program, parse_here
+from llm_pv.programs.repair import OTHER_KEY, code_blocks, code_runs, line_lists, repaired
 from llm_pv.programs.syntax import MAX_SOURCE_CHARACTERS
 from llm_pv.sandbox.parser import ask
 
@@ -244,7 +244,7 @@ def _plain_text(reply: str) -> str:
 
 def _spoiled(text: str) -> Iterator[str]:
     """Yield what may be a program in a text that was spoiled, or is not marked as one."""
-    readings = [text, *mended(text)]
+    readings = [text, *repaired(text)]
     for reading in readings[1:]:
         yield from _marked(reading)
     for reading in readings:

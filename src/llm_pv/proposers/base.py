@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 
 from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.models.base import NO_USAGE, Usage
-from llm_pv.proposers.spending import Spending
+from llm_pv.proposers.llm.spending import Spending
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Mistake:
 class Admission(Protocol):
     """Says when the next attempt of a cell may begin."""
 
-    def enter(self, number: int) -> None:
+    def acquire(self, number: int) -> None:
         """Wait until attempt ``number``, from 1, may begin.
 
         Raises
@@ -119,7 +119,7 @@ class Admission(Protocol):
         """
         ...
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Tell that an attempt is over."""
         ...
 
@@ -131,10 +131,10 @@ class Admission(Protocol):
 class AtOnce:
     """Lets every attempt begin at once."""
 
-    def enter(self, number: int) -> None:
+    def acquire(self, number: int) -> None:
         """Return at once."""
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Do nothing."""
 
     def close(self) -> None:

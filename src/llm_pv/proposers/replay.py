@@ -10,7 +10,7 @@ from pathlib import Path
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError
 from llm_pv.proposers.base import Proposal, Proposer
-from llm_pv.proposers.turns import ON_THE_WAY
+from llm_pv.proposers.llm.turns import ON_THE_WAY
 
 _TEXT_KEYS = ("text", "reply", "response", "output", "content", "completion")
 

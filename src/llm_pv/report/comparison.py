@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import mean, stdev
 
-from llm_pv.erm.learned import exact_interval
+from llm_pv.erm.result import exact_interval
 from llm_pv.erm.scoring import Score
 from llm_pv.report.records import RunRecord, TrialRecord
 from llm_pv.tracks.published import published

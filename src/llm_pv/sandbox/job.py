@@ -13,7 +13,13 @@ from types import CodeType, ModuleType, TracebackType
 
 from llm_pv.data.labels import label_text
 from llm_pv.sandbox.exploration import explore
-from llm_pv.sandbox.ledger import LABEL_CHARACTERS, Ledger, OutputCapture, Page, PageFullError
+from llm_pv.sandbox.result_page import (
+    LABEL_CHARACTERS,
+    OutputCapture,
+    Page,
+    PageFullError,
+    ResultWriter,
+)
 from llm_pv.sandbox.transcript import Transcript
 
 PROGRAM_NAME = "program"
@@ -50,24 +56,24 @@ def run_program(
     inputs
         What ``f`` is called with, one by one, each its own object.
     page, output_bytes
-        Where answers and printed text go (see `llm_pv.sandbox.ledger`).
+        Where answers and printed text go (see `llm_pv.sandbox.result_page`).
     allowed
         The top-level modules the program may import.
     seed
         Where the numbers of `random` start.
     """
-    ledger = Ledger(page, output_bytes)
+    results = ResultWriter(page, output_bytes)
     _capture_output(OutputCapture(page, output_bytes))
     random.seed(seed)  # forking has seeded it from the system
     try:
-        _answer(_load(source, allowed), inputs, ledger)
-        ledger.end("finished")
+        _answer(_load(source, allowed), inputs, results)
+        results.end("finished")
     except LoadError as error:
-        ledger.end("load", str(error))
+        results.end("load", str(error))
     except MemoryError:
-        ledger.end("memory", "the program asked for more memory than its limit")
+        results.end("memory", "the program asked for more memory than its limit")
     except PageFullError:
-        ledger.end("full", "the answers are too long in all")
+        results.end("full", "the answers are too long in all")
 
 
 def run_exploration(
@@ -97,7 +103,7 @@ def run_exploration(
         printed.write(text.encode("utf-8", "backslashreplace"))
 
     ending, reason = explore(code, rows, _guarded_import(allowed), complain, seed=seed)
-    Ledger(page, output_bytes).end(ending, reason)
+    ResultWriter(page, output_bytes).end(ending, reason)
 
 
 def _capture_output(capture: io.BufferedIOBase) -> None:
@@ -106,19 +112,21 @@ def _capture_output(capture: io.BufferedIOBase) -> None:
     )
 
 
-def _answer(function: Callable[[object], object], inputs: Iterable[object], ledger: Ledger) -> None:
+def _answer(
+    function: Callable[[object], object], inputs: Iterable[object], results: ResultWriter
+) -> None:
     for row in inputs:
         try:
             text = label_text(function(row))
         except MemoryError:
             raise
         except BaseException as error:  # noqa: BLE001  (SystemExit counts as a mistake as well)
-            ledger.error(describe(error))
+            results.error(describe(error))
             continue
         if len(text) <= LABEL_CHARACTERS:
-            ledger.label(text)
+            results.label(text)
         else:
-            ledger.error(f"ValueError: a label of {len(text):,} characters")
+            results.error(f"ValueError: a label of {len(text):,} characters")
 
 
 def _load(source: str, allowed: frozenset[str]) -> Callable[[object], object]:

@@ -19,17 +19,17 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from llm_pv.errors import SandboxError
 from llm_pv.sandbox.batch import Batch, LabelledRows
-from llm_pv.sandbox.conclusion import Ending, conclude, conclude_exploration
 from llm_pv.sandbox.confinement import Confinement, remedy
 from llm_pv.sandbox.execution import Execution, Limits, Outcome, ToolLimits
-from llm_pv.sandbox.ledger import page_bytes
 from llm_pv.sandbox.modules import (
     ALLOWED_MODULES,
     PACKAGES,
     STANDARD_LIBRARY,
     SUPPORT,
 )
+from llm_pv.sandbox.outcome import Ending, conclude, conclude_exploration
 from llm_pv.sandbox.packages import packages_imported
+from llm_pv.sandbox.result_page import page_bytes
 from llm_pv.sandbox.zygote import MESSAGE_BYTES, Job
 
 if TYPE_CHECKING:  # that file imports numpy

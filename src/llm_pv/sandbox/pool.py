@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Self
 
 from llm_pv.errors import SandboxError
 from llm_pv.sandbox.batch import Batch
-from llm_pv.sandbox.conclusion import join
 from llm_pv.sandbox.confinement import Confinement
-from llm_pv.sandbox.crew import Backend, assemble, program_task, usable_seed
 from llm_pv.sandbox.execution import Execution, Limits
+from llm_pv.sandbox.outcome import join
+from llm_pv.sandbox.worker_pool import Backend, assemble, program_task, usable_seed
 
 if TYPE_CHECKING:  # these import numpy
     from concurrent.futures import Future

@@ -10,11 +10,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from llm_pv.sandbox.batch import LabelledRows
-from llm_pv.sandbox.crew import Backend, assemble, usable_seed
 from llm_pv.sandbox.execution import Execution, Outcome, ToolLimits
 from llm_pv.sandbox.modules import PACKAGES, STANDARD_LIBRARY
 from llm_pv.sandbox.transcript import printable
 from llm_pv.sandbox.worker import Worker
+from llm_pv.sandbox.worker_pool import Backend, assemble, usable_seed
 
 if TYPE_CHECKING:  # that file imports numpy
     from collections.abc import Sequence

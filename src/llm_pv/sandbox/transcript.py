@@ -1,15 +1,15 @@
 """The beginning and the end of what exploring code prints: kept as it comes, read when it ended.
 
-They lie in a part of the page (see `ledger`): the numbers of bytes and characters printed in all,
-the first bytes, then a ring of the last. Whoever controls the writing process can write anything
-here; reading gives a text of bounded length, whatever it finds. Runs inside the sandbox too:
-standard library only.
+They lie in a part of the page (see `result_page`): the numbers of bytes and characters printed in
+all, the first bytes, then a ring of the last. Whoever controls the writing process can write
+anything here; reading gives a text of bounded length, whatever it finds. Runs inside the sandbox
+too: standard library only.
 """
 
 import io
 import struct
 
-from llm_pv.sandbox.ledger import OUTPUT_START, Page
+from llm_pv.sandbox.result_page import OUTPUT_START, Page
 
 _HEADER = struct.Struct("=QQ")
 _CHUNK = 1 << 16

@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from llm_pv.errors import SandboxError
 from llm_pv.sandbox.batch import Batch, LabelledRows, decode_labelled, decode_rows
-from llm_pv.sandbox.conclusion import Ending, conclude, conclude_exploration
 from llm_pv.sandbox.execution import Execution, Limits, ToolLimits
 from llm_pv.sandbox.job import run_exploration, run_program
-from llm_pv.sandbox.ledger import page_bytes
 from llm_pv.sandbox.modules import ALLOWED_MODULES
+from llm_pv.sandbox.outcome import Ending, conclude, conclude_exploration
 from llm_pv.sandbox.packages import packages_imported
 from llm_pv.sandbox.preload import preload
+from llm_pv.sandbox.result_page import page_bytes
 
 if TYPE_CHECKING:  # that file imports numpy
     from collections.abc import Sequence

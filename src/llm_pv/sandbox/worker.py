@@ -1,4 +1,4 @@
-"""What the crew asks of whatever runs candidates and exploring code."""
+"""What the worker_pool asks of whatever runs candidates and exploring code."""
 
 from typing import TYPE_CHECKING, Protocol
 

@@ -192,7 +192,7 @@ class _Search:
     budget: Budget
     expired: Callable[[], bool]
     progress: Progress
-    hand_over: Callable[[Sequence[Candidate]], None]
+    write_results: Callable[[Sequence[Candidate]], None]
     tried: int = 0
     handed_over: float = field(default_factory=time.monotonic)
     found: list[Candidate] = field(default_factory=list)
@@ -207,7 +207,7 @@ class _Search:
         if time.monotonic() - self.handed_over > HAND_OVER_SECONDS:
             baseline = constant_candidate(self.problem)
             best = _ranked(self.found, baseline.cost - weights.TRUST_MARGIN)
-            self.hand_over([*best[:MOST_HANDED_OVER], baseline])
+            self.write_results([*best[:MOST_HANDED_OVER], baseline])
             self.handed_over = time.monotonic()
 
 
@@ -216,13 +216,13 @@ def search(
     budget: Budget,
     expired: Callable[[], bool],
     progress: Progress,
-    hand_over: Callable[[Sequence[Candidate]], None] = lambda _candidates: None,
+    write_results: Callable[[Sequence[Candidate]], None] = lambda _candidates: None,
 ) -> list[Candidate]:
     """Return programs, best first; those no better than the majority class are left out."""
     baseline = constant_candidate(problem)
     if len(problem.classes) < 2:
         return [baseline]
-    run = _Search(problem, budget, expired, progress, hand_over)
+    run = _Search(problem, budget, expired, progress, write_results)
     run.report("reading rows")
     features, reading = collect_features(problem, budget, expired)
     run.report("mining substrings")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from llm_pv.data.examples import Examples, Input, Splits
-from llm_pv.erm.learned import UNBALANCED, exact_interval
-from llm_pv.erm.learned import Baseline as Majority
+from llm_pv.erm.result import UNBALANCED, exact_interval
+from llm_pv.erm.result import Baseline as Majority
 from llm_pv.erm.scoring import Score, score_predictions
 from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.tracks.baselines.base import Baseline, Codes, Fitted, SearchName, Settings

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from llm_pv.erm.learned import exact_interval
+from llm_pv.erm.result import exact_interval
 from llm_pv.erm.scoring import majority_label, score_predictions
 from llm_pv.runs.directory import FAILED
 from llm_pv.runs.job_folder import JobFolder

@@ -187,7 +187,7 @@ def _do(
         run.log("error", str(error), cell=work.cell.record())
         failed = CellResult(work.cell, work.problem.name, FAILED, str(error))
         run.finish(work.cell, _summary_row(failed, settings, work.learn_seconds))
-        if not error.passing and not isinstance(error, CredentialError):
+        if not error.transient and not isinstance(error, CredentialError):
             return failed  # other prompts may well be answered
         kept = len(log.replies)
         raise type(error)(

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from llm_pv.api import Search
 from llm_pv.erm.attempts import Attempt
-from llm_pv.erm.handover import method_of, model_of, track_of
+from llm_pv.erm.write_results import method_of, model_of, track_of
 from llm_pv.errors import (
     ClusterError,
     ConfigurationError,
@@ -18,9 +19,8 @@ from llm_pv.errors import (
     LLMPVError,
     RunError,
 )
-from llm_pv.learning import Search
 from llm_pv.proposers.base import Proposer
-from llm_pv.proposers.rounds import Rounds, StoppedError
+from llm_pv.proposers.round_robin import RoundRobin, StoppedError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import FAILED, RunDirectory
 from llm_pv.runs.executors.local import Workers
@@ -171,7 +171,7 @@ class _Grid:
         self._observer = observer
         self._elsewhere = elsewhere
         self._waiting: deque[Trial] = deque()
-        self._rounds: Rounds | None = None
+        self._rounds: RoundRobin | None = None
         self._stopping = threading.Event()
         self._fatal: LLMPVError | None = None
 
@@ -187,7 +187,7 @@ class _Grid:
         if self._proposer.interleaved:
             # All cells are open at once; what is bounded is the number of attempts under way.
             cells = [trial.cell for trial in self._waiting]
-            self._rounds = Rounds(dict.fromkeys(cells, 0), self._concurrency)
+            self._rounds = RoundRobin(dict.fromkeys(cells, 0), self._concurrency)
             threads = len(self._waiting)
         self._work_in_threads(threads)
         if self._fatal is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from llm_pv.data.examples import Splits
 from llm_pv.errors import LLMPVError
-from llm_pv.proposers.prompt import problem_statement
+from llm_pv.proposers.llm.prompt import problem_statement
 from llm_pv.runs.directory import read_attempts, read_prompt, read_replies
 from llm_pv.runs.files import write_atomically, write_csv
 from llm_pv.runs.journal import Record

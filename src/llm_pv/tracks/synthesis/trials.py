@@ -7,11 +7,11 @@ from typing import Any
 
 from llm_pv.data.examples import Classes, Examples, Splits
 from llm_pv.erm.attempts import Attempt
-from llm_pv.erm.handover import Destination
-from llm_pv.erm.learn import learn_splits
+from llm_pv.erm.pipeline import learn_splits
 from llm_pv.erm.scoring import Score, score_predictions
 from llm_pv.erm.selection import Plan
 from llm_pv.erm.verification import first_error, read_predictions
+from llm_pv.erm.write_results import Destination
 from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.proposers.base import Admission, Proposal, Proposer
 from llm_pv.runs.executors.local import Workers

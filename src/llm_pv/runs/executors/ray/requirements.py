@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from llm_pv import __version__
 from llm_pv.errors import ConfigurationError
 from llm_pv.sandbox import Limits
-from llm_pv.sandbox.crew import Backend
+from llm_pv.sandbox.worker_pool import Backend
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from llm_pv.api import Search, SplitSizes, learn
 from llm_pv.data.formats import check_distinct
 from llm_pv.data.labels import label_text
 from llm_pv.data.new_rows import Inputs, new_rows
@@ -27,7 +28,6 @@ from llm_pv.data.readers import plain_frame, table_from
 from llm_pv.data.splits import split_table
 from llm_pv.erm.verification import first_error
 from llm_pv.errors import ConfigurationError, DataError, ProgramError
-from llm_pv.learning import Search, SplitSizes, learn
 from llm_pv.proposers.registry import BuiltIn
 from llm_pv.sandbox import Limits, Sandbox
 

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 from llm_pv.data.examples import Examples, Splits
 from llm_pv.erm.attempts import Attempt
-from llm_pv.erm.handover import Destination, hand_over
-from llm_pv.erm.learned import UNBALANCED, Baseline, LearnedProgram, exact_interval
 from llm_pv.erm.loop import select_program
+from llm_pv.erm.result import UNBALANCED, Baseline, LearnedProgram, exact_interval
 from llm_pv.erm.rivals import standing_rivals
 from llm_pv.erm.row_independence import changed_answers
 from llm_pv.erm.scoring import Score, score_predictions
 from llm_pv.erm.selection import Plan, Selection
 from llm_pv.erm.verification import read_predictions
+from llm_pv.erm.write_results import Destination, write_results
 from llm_pv.errors import DataError
 from llm_pv.proposers.base import Admission, Proposer
 from llm_pv.runs.cells import Cell, CellLog
@@ -106,7 +106,7 @@ def learn_splits(
         already_finished=destination is not None and destination.run.finished(destination.cell),
     )
     if destination is not None and not result.already_finished:
-        hand_over(result, splits, predictions, destination, log)
+        write_results(result, splits, predictions, destination, log)
     return result
 
 

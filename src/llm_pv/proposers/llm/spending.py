@@ -110,7 +110,7 @@ _LOOK_SECONDS = 0.05
 """How often a try that waits for room looks again: it must not keep the others' event loop."""
 
 
-class Purse:
+class BudgetTracker:
     """Spends a budget; safe to use from several threads.
 
     Parameters
@@ -122,12 +122,12 @@ class Purse:
 
     Examples
     --------
-    >>> purse = Purse(Budget(usd=1.0))
-    >>> purse.reserve(Amount(0.75, 1_000))
-    >>> purse.settle(Amount(0.75, 1_000), Amount(0.25, 400))
-    >>> purse.spent_usd
+    >>> tracker = BudgetTracker(Budget(usd=1.0))
+    >>> tracker.reserve(Amount(0.75, 1_000))
+    >>> tracker.settle(Amount(0.75, 1_000), Amount(0.25, 400))
+    >>> tracker.spent_usd
     0.25
-    >>> purse.reserve(Amount(0.80, 1_000))
+    >>> tracker.reserve(Amount(0.80, 1_000))
     Traceback (most recent call last):
         ...
     llm_pv.errors.BudgetError: $0.25 of $1 is spent, and the next call may cost up to $0.8
@@ -244,7 +244,7 @@ class Reservation:
 
     Parameters
     ----------
-    purse
+    tracker
         What the call is paid from; the constructor waits and raises as its `reserve`.
     worst
         What one try can come to at most.
@@ -255,11 +255,11 @@ class Reservation:
         Tries so far that failed and may be charged, or requests that the call went on from.
     """
 
-    def __init__(self, purse: Purse, worst: Amount) -> None:
+    def __init__(self, tracker: BudgetTracker, worst: Amount) -> None:
         self.lost = 0
-        self._purse = purse
+        self._purse = tracker
         self._worst = worst
-        purse.reserve(worst)
+        tracker.reserve(worst)
         self._held = worst
 
     async def again(self) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from llm_pv.data.examples import Examples
 from llm_pv.proposers.base import Mistake
-from llm_pv.proposers.prompt.notation import Notation, as_json
-from llm_pv.proposers.prompt.statement import AnswerFormat, contract
+from llm_pv.proposers.llm.prompt.notation import Notation, as_json
+from llm_pv.proposers.llm.prompt.statement import AnswerFormat, contract
 
 _MOST_MISTAKES = 10
 _MOST_COLUMNS = 100

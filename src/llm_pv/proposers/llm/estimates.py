@@ -6,12 +6,12 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from llm_pv.models.base import Usage
-from llm_pv.proposers.worst_case import HOSTED_ROUNDS, most_of_conversations
+from llm_pv.proposers.llm.worst_case import HOSTED_ROUNDS, most_of_conversations
 
 if TYPE_CHECKING:
     from llm_pv.models.base import Preview, ToolPlace
-    from llm_pv.proposers.llm import LLM, LLMSettings
-    from llm_pv.proposers.worst_case import Call
+    from llm_pv.proposers.llm.proposer import LLM, LLMSettings
+    from llm_pv.proposers.llm.worst_case import Call
 
 LIKELY_WRITTEN = 1_000
 """Tokens of a reply of middling length."""

@@ -9,8 +9,8 @@ import numpy as np
 from llm_pv.errors import BudgetError, CredentialError, ModelError
 from llm_pv.models.refusals import ToolRefusedError
 from llm_pv.proposers.base import Proposal
-from llm_pv.proposers.conversation import Conversation, Dialogue
-from llm_pv.proposers.rounds import StoppedError
+from llm_pv.proposers.llm.conversation import Conversation, Dialogue
+from llm_pv.proposers.round_robin import StoppedError
 
 _READING_SECONDS = 0.05  # how often an attempt looks whether its reader has gone away
 
@@ -20,7 +20,7 @@ def attempt_seed(seed: int, number: int) -> int:
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0]) % 2**31
 
 
-class Lane:
+class Scheduler:
     """The attempts of one cell, begun as they are admitted and read in their order.
 
     Parameters
@@ -75,7 +75,7 @@ class Lane:
                     obstacle = obstacle or error
                     if isinstance(error, BudgetError):
                         self._halted.set()  # the next would fare no better
-                    elif not (error.passing or attempt.was_answered):
+                    elif not (error.transient or attempt.was_answered):
                         # They all begin with the same words: what refused these refuses them all.
                         self._halted.set()
                         refusal = error
@@ -101,9 +101,9 @@ class Lane:
                 if not self._wanted(number):
                     continue
                 # One round is one call, however many attempts it begins.
-                admission.enter((number - 1) // self._samples + 1)
+                admission.acquire((number - 1) // self._samples + 1)
                 if not self._wanted(number):
-                    admission.leave()
+                    admission.release()
                     continue
                 last = min(number + self._samples - 1, self._attempts)
                 group = [Attempt(each, tuple(begun)) for each in range(number, last + 1)]
@@ -146,7 +146,7 @@ class Lane:
                 attempt.run(conversation)
             self._wait_for_reader(group)
         finally:
-            self._context.admission.leave()
+            self._context.admission.release()
 
 
 class Attempt:

@@ -4,8 +4,8 @@ Every text is a pure function of the rows it is given; nothing here reads or sen
 template the user names.
 """
 
-from llm_pv.proposers.prompt.facts import facts
-from llm_pv.proposers.prompt.fitting import (
+from llm_pv.proposers.llm.prompt.facts import facts
+from llm_pv.proposers.llm.prompt.fitting import (
     MOST_PROMPT_TOKENS,
     MOST_ROWS,
     TELLING_ROWS,
@@ -13,19 +13,19 @@ from llm_pv.proposers.prompt.fitting import (
     subsample,
     telling_rows,
 )
-from llm_pv.proposers.prompt.messages import (
+from llm_pv.proposers.llm.prompt.messages import (
     disclosure,
     no_program_message,
     refinement_message,
 )
-from llm_pv.proposers.prompt.statement import (
+from llm_pv.proposers.llm.prompt.statement import (
     AnswerFormat,
     ToolKind,
     Variant,
     problem_statement,
     prompt_digest,
 )
-from llm_pv.proposers.prompt.variants import parse_variant
+from llm_pv.proposers.llm.prompt.variants import parse_variant
 
 __all__ = [
     "MOST_PROMPT_TOKENS",

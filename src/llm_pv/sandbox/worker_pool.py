@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Backend: TypeAlias = Literal["auto", "linux", "wasm", "unconfined"]
 
 
-class Crew:
+class WorkerPool:
     """The workers and the threads that wait for them."""
 
     def __init__(self, make: Callable[[], Worker], first: Worker, size: int) -> None:
@@ -103,12 +103,12 @@ class Crew:
         self._start_over([self._make() for _ in range(self.size)])
 
 
-_crews: "weakref.WeakSet[Crew]" = weakref.WeakSet()
+_crews: "weakref.WeakSet[WorkerPool]" = weakref.WeakSet()
 
 
 def _begin_anew() -> None:
-    for crew in tuple(_crews):
-        crew.after_fork()
+    for worker_pool in tuple(_crews):
+        worker_pool.after_fork()
 
 
 if hasattr(os, "register_at_fork"):
@@ -117,8 +117,8 @@ if hasattr(os, "register_at_fork"):
 
 def assemble(
     backend: Backend, workers: int | None, *, allow_unconfined: bool
-) -> tuple[Crew, Confinement]:
-    """Return a crew and what confines it.
+) -> tuple[WorkerPool, Confinement]:
+    """Return a worker_pool and what confines it.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def assemble(
     if workers is not None and workers < 1:
         raise ConfigurationError(f"{workers} workers run nothing: give 1 or more")
     make, first, confinement = _choose(backend, allow_unconfined=allow_unconfined)
-    return Crew(make, first, workers or _usable_cores()), confinement
+    return WorkerPool(make, first, workers or _usable_cores()), confinement
 
 
 def program_task(

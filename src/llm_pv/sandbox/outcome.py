@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from llm_pv.sandbox.execution import Execution, Limits, Outcome, ToolLimits
-from llm_pv.sandbox.ledger import (
+from llm_pv.sandbox.result_page import (
     ERRORS_KEPT,
     OUTPUT_START,
     MalformedError,

@@ -17,12 +17,11 @@ from typing import Any, Literal
 
 from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.errors import ConfigurationError
-from llm_pv.models.base import Asked, LanguageModel, Preview, ToolOffer, ToolPlace, Usage
+from llm_pv.models.base import LanguageModel, Preview, ToolOffer, ToolPlace, Usage, UserMessage
 from llm_pv.models.refusals import ToolRefusedError
 from llm_pv.proposers.base import Context, Proposal, Proposer
-from llm_pv.proposers.conversation import Dialogue
-from llm_pv.proposers.lane import Lane, attempt_seed
-from llm_pv.proposers.prompt import (
+from llm_pv.proposers.llm.conversation import Dialogue
+from llm_pv.proposers.llm.prompt import (
     MOST_PROMPT_TOKENS,
     MOST_ROWS,
     TELLING_ROWS,
@@ -36,9 +35,10 @@ from llm_pv.proposers.prompt import (
     subsample,
     telling_rows,
 )
-from llm_pv.proposers.spending import UNLIMITED, Budget, Purse, Spending
-from llm_pv.proposers.turns import TURN, Recorded, amounts, spent
-from llm_pv.proposers.worst_case import Call, next_call
+from llm_pv.proposers.llm.scheduler import Scheduler, attempt_seed
+from llm_pv.proposers.llm.spending import UNLIMITED, Budget, BudgetTracker, Spending
+from llm_pv.proposers.llm.turns import TURN, Recorded, amounts, spent
+from llm_pv.proposers.llm.worst_case import Call, next_call
 from llm_pv.sandbox import LabelledRows, PythonTool, ToolLimits
 
 DEFAULT_ATTEMPTS = 5
@@ -130,7 +130,7 @@ class LLM(Proposer):
 
     Attributes
     ----------
-    purse
+    tracker
         What was spent so far.
 
     Raises
@@ -153,7 +153,7 @@ class LLM(Proposer):
         self.attempts = attempts
         self.settings = settings
         self.tool_place = self._tool_place()
-        self.purse = Purse(budget)
+        self.tracker = BudgetTracker(budget)
         self._tool: PythonTool | None = None
         self._tool_lock = threading.Lock()
         self._cancelled = threading.Event()
@@ -225,7 +225,7 @@ class LLM(Proposer):
     def open(self, turns: Iterable[Mapping[str, Any]]) -> None:
         """Count what an earlier part of the run spent, from its records of turns."""
         for amount in amounts(turns):
-            self.purse.spend(amount)
+            self.tracker.spend(amount)
 
     def stop(self, context: Context) -> bool:
         """Begin no further attempt; those that have begun are paid for and still read."""
@@ -314,7 +314,7 @@ class LLM(Proposer):
     def preview(self, train: Examples, classes: Classes, *, seed: int) -> tuple[Preview, Call]:
         """Return the first request for training rows, and the call it is for."""
         prompt, _, _ = self.prompt(train, classes, seed=seed)
-        messages, samples = [Asked(prompt)], self.settings.samples_per_call
+        messages, samples = [UserMessage(prompt)], self.settings.samples_per_call
         offer = self._offer()
         call = next_call(self.model, offer, messages, samples)
         preview = self.model.preview(
@@ -345,11 +345,11 @@ class LLM(Proposer):
         ModelError, BudgetError
             If no attempt of the cell was answered.
         """
-        lane = self._lane(train, classes, seed=seed, context=context)
+        scheduler = self._lane(train, classes, seed=seed, context=context)
 
         def proposals() -> Iterator[Proposal]:
             try:
-                yield from lane.proposals()
+                yield from scheduler.proposals()
             except ToolRefusedError as error:
                 if self.settings.tool is not None:
                     raise  # it was asked for
@@ -359,7 +359,7 @@ class LLM(Proposer):
 
         return proposals()
 
-    def _lane(self, train: Examples, classes: Classes, *, seed: int, context: Context) -> Lane:
+    def _lane(self, train: Examples, classes: Classes, *, seed: int, context: Context) -> Scheduler:
         """Return the attempts of one cell."""
         prompt, _, warnings = self.prompt(train, classes, seed=seed)
         recorded = {each.get("prompt_digest") for each in context.turns if each.get("kind") == TURN}
@@ -393,7 +393,7 @@ class LLM(Proposer):
             no_program_message=partial(
                 no_program_message, answer_format=self.settings.answer_format
             ),
-            purse=self.purse,
+            tracker=self.tracker,
             context=context,
             recorded=Recorded(context.turns, digest),
             cancelled=self._cancelled,
@@ -402,12 +402,12 @@ class LLM(Proposer):
         wanted = self.attempts
         if context.attempts is not None:
             wanted = min(wanted, context.attempts)
-        return Lane(dialogue, wanted, self.settings.samples_per_call, seed)
+        return Scheduler(dialogue, wanted, self.settings.samples_per_call, seed)
 
     def close(self) -> None:
         """End whatever is under way, and let go of the model and the tool."""
         self._cancelled.set()
-        self.purse.close()
+        self.tracker.close()
         with self._tool_lock:
             if self._tool is not None:
                 self._tool.close()

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from llm_pv.data.examples import Classes, Examples
-from llm_pv.proposers.prompt.notation import Notation
-from llm_pv.proposers.prompt.variants import render
+from llm_pv.proposers.llm.prompt.notation import Notation
+from llm_pv.proposers.llm.prompt.variants import render
 
 ToolKind: TypeAlias = Literal["none", "local", "hosted"]
 """What runs Python for the model: nothing, this package's tool, or its vendor."""
@@ -81,7 +81,7 @@ def problem_statement(
         ``"binary"``, ``"decimal"``, ``"graph"`` or ``"table"``, where the inputs' kind is known.
     variant
         The wording: 1 terse, 2 step by step, 3 the shortest description, 4 rivals put to the test;
-        or the file of a template (see `llm_pv.proposers.prompt.variants`).
+        or the file of a template (see `llm_pv.proposers.llm.prompt.variants`).
     tool
         What runs Python for the model: ``"none"``; ``"local"``, the tool ``run_python``; or
         ``"hosted"``, the vendor's.
@@ -92,7 +92,7 @@ def problem_statement(
     answer_format
         How the program is to be written down.
     facts
-        Lines about all training rows; see `llm_pv.proposers.prompt.facts`.
+        Lines about all training rows; see `llm_pv.proposers.llm.prompt.facts`.
 
     Raises
     ------

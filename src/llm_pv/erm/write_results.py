@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llm_pv.data.examples import Splits
-from llm_pv.erm.learned import LearnedProgram
+from llm_pv.erm.result import LearnedProgram
 from llm_pv.programs.saved import write_program
 from llm_pv.runs.cells import Cell, CellLog
 from llm_pv.runs.remote_records import Results
@@ -30,7 +30,7 @@ class Destination:
     columns: Mapping[str, Any] = field(default_factory=dict)
 
 
-def hand_over(
+def write_results(
     result: LearnedProgram,
     splits: Splits,
     predictions: Sequence[str | None],

@@ -13,7 +13,7 @@ class StoppedError(Exception):
     """No attempt may begin any more; never shown."""
 
 
-class Rounds:
+class RoundRobin:
     """Lets so many attempts be under way at once, in rounds.
 
     Parameters
@@ -25,13 +25,13 @@ class Rounds:
 
     Examples
     --------
-    >>> rounds = Rounds({"one": 0, "two": 1}, slots=2)
+    >>> rounds = RoundRobin({"one": 0, "two": 1}, slots=2)
     >>> one, two = rounds.cell("one"), rounds.cell("two")
-    >>> one.enter(1)
-    >>> two.enter(2)
+    >>> one.acquire(1)
+    >>> two.acquire(2)
     >>> one.close()
-    >>> two.leave()
-    >>> two.enter(3)
+    >>> two.release()
+    >>> two.acquire(3)
     """
 
     def __init__(self, started: Mapping[Hashable, int], slots: int) -> None:
@@ -40,11 +40,11 @@ class Rounds:
         self._changed = threading.Condition()
         self._stopped = False
 
-    def cell(self, key: Hashable) -> "InRounds":
+    def cell(self, key: Hashable) -> "CellTurns":
         """Return the admission of one cell."""
-        return InRounds(self, key)
+        return CellTurns(self, key)
 
-    def enter(self, key: Hashable, number: int) -> None:
+    def acquire(self, key: Hashable, number: int) -> None:
         """Wait until every open cell has started attempt ``number - 1``, and for a slot.
 
         A cell that asks for an attempt will not ask for an earlier one any more.
@@ -62,7 +62,7 @@ class Rounds:
             self._started[key] = number
             self._changed.notify_all()
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Free the slot of an attempt that is over."""
         with self._changed:
             self._free += 1
@@ -82,7 +82,7 @@ class Rounds:
 
 
 @dataclass(frozen=True)
-class InRounds:
+class CellTurns:
     """The admission of one cell.
 
     Parameters
@@ -91,16 +91,16 @@ class InRounds:
         The rounds, and the cell's place in them.
     """
 
-    rounds: Rounds
+    rounds: RoundRobin
     key: Hashable
 
-    def enter(self, number: int) -> None:
+    def acquire(self, number: int) -> None:
         """Wait until attempt ``number`` may begin."""
-        self.rounds.enter(self.key, number)
+        self.rounds.acquire(self.key, number)
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Tell that an attempt is over."""
-        self.rounds.leave()
+        self.rounds.release()
 
     def close(self) -> None:
         """Tell that no further attempt will ask."""

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from llm_pv.data.examples import Splits
 from llm_pv.data.reading import Reading
 from llm_pv.erm.attempts import Attempt
-from llm_pv.erm.handover import Destination
-from llm_pv.erm.learn import learn_splits
-from llm_pv.erm.learned import LearnedProgram
+from llm_pv.erm.pipeline import learn_splits
+from llm_pv.erm.result import LearnedProgram
 from llm_pv.erm.selection import Plan
+from llm_pv.erm.write_results import Destination
 from llm_pv.errors import ConfigurationError
 from llm_pv.proposers.base import Proposer
 from llm_pv.proposers.registry import USUAL, BuiltIn, make_proposer
-from llm_pv.proposers.rounds import Rounds
+from llm_pv.proposers.round_robin import RoundRobin
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.sandbox import Limits, Sandbox
@@ -301,7 +301,7 @@ def learn(
             seed=search.seed,
             destination=destination,
             on_attempt=on_attempt,
-            admission=Rounds({cell: 0}, search.concurrency).cell(cell),
+            admission=RoundRobin({cell: 0}, search.concurrency).cell(cell),
         )
 
 

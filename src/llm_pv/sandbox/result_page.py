@@ -66,7 +66,7 @@ class MalformedError(ValueError):
     """A page that no honest run leaves."""
 
 
-class Ledger:
+class ResultWriter:
     """Writes records onto a page, in order.
 
     Parameters
@@ -79,9 +79,9 @@ class Ledger:
     Examples
     --------
     >>> page = bytearray(page_bytes(rows=1, output_bytes=10))
-    >>> ledger = Ledger(page, output_bytes=10)
-    >>> ledger.label("spam")
-    >>> ledger.end("finished")
+    >>> results = ResultWriter(page, output_bytes=10)
+    >>> results.label("spam")
+    >>> results.end("finished")
     >>> read_page(io.BytesIO(page), rows=1, output_bytes=10).answers
     ['spam']
     """
@@ -185,7 +185,7 @@ def read_page(page: io.BufferedIOBase, rows: int, output_bytes: int) -> PageCont
     Raises
     ------
     MalformedError
-        If the page is not what `Ledger` writes for a run over this many rows.
+        If the page is not what `ResultWriter` writes for a run over this many rows.
     """
     head = page.read(_COUNT.size + output_bytes)
     printed = min(_COUNT.unpack_from(head)[0], output_bytes)

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_pv.sandbox.ledger import (
-    Ledger,
+from llm_pv.sandbox.result_page import (
     MalformedError,
     OutputCapture,
     PageContent,
     PageFullError,
+    ResultWriter,
     page_bytes,
     read_page,
 )
@@ -34,13 +34,13 @@ def read(records: bytes, rows: int = 3) -> PageContent:
 @given(st.lists(st.one_of(any_text, any_text.map(lambda text: [text])), max_size=10))
 def test_labels_and_errors_come_back_as_they_were_written(records: list[str | list[str]]) -> None:
     page = bytearray(page_bytes(len(records), OUTPUT))
-    ledger = Ledger(page, OUTPUT)
+    results = ResultWriter(page, OUTPUT)
     for record in records:
         if isinstance(record, str):
-            ledger.label(record)
+            results.label(record)
         else:
-            ledger.error(record[0])
-    ledger.end("finished")
+            results.error(record[0])
+    results.end("finished")
     content = read_page(io.BytesIO(page), len(records), OUTPUT)
     assert content.answers == [record if isinstance(record, str) else None for record in records]
     assert content.errors == {
@@ -111,22 +111,22 @@ def test_an_untouched_page_holds_nothing() -> None:
 
 def test_only_the_first_errors_keep_their_text_and_each_is_cut() -> None:
     page = bytearray(page_bytes(30, OUTPUT))
-    ledger = Ledger(page, OUTPUT)
+    results = ResultWriter(page, OUTPUT)
     for _ in range(30):
-        ledger.error("x" * 1000)
+        results.error("x" * 1000)
     content = read_page(io.BytesIO(page), 30, OUTPUT)
     assert content.answers == [None] * 30
     assert content.errors == dict.fromkeys(range(10), "x" * 300)
 
 
 def test_a_page_that_is_full_says_so() -> None:
-    ledger = Ledger(bytearray(RECORDS_START + 12), OUTPUT)
-    ledger.label("12")
-    ledger.label("12")
+    results = ResultWriter(bytearray(RECORDS_START + 12), OUTPUT)
+    results.label("12")
+    results.label("12")
     with pytest.raises(PageFullError):
-        ledger.label("1")
+        results.label("1")
     with pytest.raises(PageFullError):
-        ledger.end("full", "too much")
+        results.end("full", "too much")
 
 
 def test_output_is_kept_to_its_room_and_the_rest_is_swallowed() -> None:
@@ -141,7 +141,7 @@ def test_output_is_kept_to_its_room_and_the_rest_is_swallowed() -> None:
 
 def test_a_forged_count_of_output_does_not_reach_beyond_the_output() -> None:
     page = bytearray(page_bytes(1, OUTPUT))
-    Ledger(page, OUTPUT).label("1")
+    ResultWriter(page, OUTPUT).label("1")
     page[:8] = b"\xff" * 8
     content = read_page(io.BytesIO(page), 1, OUTPUT)
     assert content.output == "\0" * OUTPUT
@@ -150,7 +150,7 @@ def test_a_forged_count_of_output_does_not_reach_beyond_the_output() -> None:
 
 def test_a_reason_is_one_short_line() -> None:
     page = bytearray(page_bytes(1, OUTPUT))
-    Ledger(page, OUTPUT).end("load", "first\nsecond\r\n" + "x" * 5000)
+    ResultWriter(page, OUTPUT).end("load", "first\nsecond\r\n" + "x" * 5000)
     content = read_page(io.BytesIO(page), 1, OUTPUT)
     assert content.reason.startswith("first second xxx")
     assert len(content.reason) <= 1500
@@ -159,10 +159,10 @@ def test_a_reason_is_one_short_line() -> None:
 def test_twenty_thousand_rows_that_fail_with_long_messages_fit_their_page() -> None:
     rows = 20_000
     page = bytearray(page_bytes(rows, OUTPUT))
-    ledger = Ledger(page, OUTPUT)
+    results = ResultWriter(page, OUTPUT)
     for row in range(rows):
-        ledger.error(f"ValueError: {row} " + "x" * 5_000)
-    ledger.end("finished")
+        results.error(f"ValueError: {row} " + "x" * 5_000)
+    results.end("finished")
     content = read_page(io.BytesIO(page), rows, OUTPUT)
     assert content.answers == [None] * 20_000
     assert content.end == "finished"
@@ -174,7 +174,7 @@ def test_twenty_thousand_rows_that_fail_with_long_messages_fit_their_page() -> N
 def test_a_long_reason_outside_the_basic_plane_comes_back_whole() -> None:
     # JSON writes each of these as twelve bytes: 1,500 of them are more than 18,000.
     page = bytearray(page_bytes(1, OUTPUT))
-    Ledger(page, OUTPUT).end("load", "\U0001f600" * 2_000)
+    ResultWriter(page, OUTPUT).end("load", "\U0001f600" * 2_000)
     content = read_page(io.BytesIO(page), 1, OUTPUT)
     assert content.end == "load"
     assert content.reason == "\U0001f600" * 1_500
@@ -182,5 +182,5 @@ def test_a_long_reason_outside_the_basic_plane_comes_back_whole() -> None:
 
 def test_a_label_of_the_longest_kind_outside_the_basic_plane_comes_back_whole() -> None:
     page = bytearray(page_bytes(1, OUTPUT))
-    Ledger(page, OUTPUT).label("\U0001f600" * 1_000)
+    ResultWriter(page, OUTPUT).label("\U0001f600" * 1_000)
     assert read_page(io.BytesIO(page), 1, OUTPUT).answers == ["\U0001f600" * 1_000]

@@ -49,12 +49,12 @@ _CODE_LINE = re.compile(
 _FUNCTION = re.compile(r"^def f\b[^\n]*+(?:\n(?:[ \t][^\n]*+|[ \t]*+(?=\n)))*+", re.MULTILINE)
 
 
-def mended(reply: str) -> Iterator[str]:
+def repaired(reply: str) -> Iterator[str]:
     """Yield what a reply may have been before it was copied about; nothing if it looks unspoiled.
 
     Examples
     --------
-    >>> list(mended("{“code”: “def f(x): return x &lt; 1”}"))
+    >>> list(repaired("{“code”: “def f(x): return x &lt; 1”}"))
     ['{"code": "def f(x): return x < 1"}']
     """
     text = html.unescape(reply) if _ENTITY.search(reply) else reply

@@ -6,7 +6,7 @@ from typing import Any
 
 from llm_pv.errors import BudgetError, ModelError, RunError
 from llm_pv.models.base import NO_USAGE, ToolCall, Turn, Usage
-from llm_pv.proposers.spending import Amount, Spending
+from llm_pv.proposers.llm.spending import Amount, Spending
 
 Record = dict[str, Any]
 """One line: plain JSON values by name."""
@@ -87,7 +87,7 @@ def turn_record(
         "cost_usd": turn.cost_usd,
         "seconds": round(turn.seconds, 6),
         "tries": turn.tries,
-        "doubtful_tries": turn.doubtful_tries,
+        "doubtful_tries": turn.possibly_billed,
         "worst": asdict(worst) if worst else None,
         "hosted_calls": turn.hosted_calls,
         "server_model": turn.model,
@@ -249,7 +249,7 @@ def _turn_of(record: Mapping[str, Any]) -> Turn:
         cost_usd=record["cost_usd"],
         seconds=record["seconds"],
         tries=record["tries"],
-        doubtful_tries=record["doubtful_tries"],
+        possibly_billed=record["doubtful_tries"],
         hosted_calls=record["hosted_calls"],
         model=record["server_model"],
         raw=record["raw"],

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from llm_pv import LearnedProgram, Search, SplitSizes, learn
+from llm_pv.api import read_splits
 from llm_pv.erm.attempts import Attempt
 from llm_pv.errors import ConfigurationError, DataError, LLMPVError, RunError
-from llm_pv.learning import read_splits
 from llm_pv.sandbox import Sandbox
 from rows import ALWAYS_ONE, FIRST_BIT, PARITY, Scripted, parity_splits
 

@@ -6,7 +6,7 @@ from numbers import Real
 from typing import Any
 
 from llm_pv.data.examples import Classes, Examples
-from llm_pv.proposers.prompt.notation import as_json
+from llm_pv.proposers.llm.prompt.notation import as_json
 
 _MOST_COLUMNS = 50
 _MOST_VALUES = 12

@@ -6,20 +6,28 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from llm_pv.errors import BudgetError, CredentialError, ModelError, ProgramError
-from llm_pv.models.base import Asked, LanguageModel, Message, ToolAnswer, ToolCall, ToolOffer, Usage
+from llm_pv.models.base import (
+    LanguageModel,
+    Message,
+    ToolAnswer,
+    ToolCall,
+    ToolOffer,
+    Usage,
+    UserMessage,
+)
 from llm_pv.models.base import Turn as ModelTurn
 from llm_pv.programs.replies import read_program
 from llm_pv.proposers.base import Context, Mistake, Proposal
-from llm_pv.proposers.endings import ending_of, holds_program
-from llm_pv.proposers.spending import Amount, Purse, Reservation
-from llm_pv.proposers.turns import (
+from llm_pv.proposers.llm.endings import ending_of, holds_program
+from llm_pv.proposers.llm.spending import Amount, BudgetTracker, Reservation
+from llm_pv.proposers.llm.turns import (
     Recorded,
     call_record,
     failed_record,
     tool_record,
     turn_record,
 )
-from llm_pv.proposers.worst_case import next_call, tokens_sent
+from llm_pv.proposers.llm.worst_case import next_call, tokens_sent
 from llm_pv.telemetry import span
 
 _LAST_CALL = "[That was the last of {limit} calls. Give your answer now.]"
@@ -48,7 +56,7 @@ class Dialogue:
         How often a model that made mistakes on training rows is asked again.
     refinement_message, no_program_message
         Say to the model what its program got wrong, or why there is none.
-    purse
+    tracker
         What calls are paid from.
     context
         The run.
@@ -70,7 +78,7 @@ class Dialogue:
     refinements: int
     refinement_message: Callable[[Sequence[Mistake]], str]
     no_program_message: Callable[[str], str]
-    purse: Purse
+    tracker: BudgetTracker
     context: Context
     recorded: Recorded
     cancelled: threading.Event
@@ -96,11 +104,11 @@ class Dialogue:
             return known
         call = next_call(self.model, self.tool, messages, samples)
         worst = call.worst(self.model)
-        reservation = Reservation(self.purse, worst)
+        reservation = Reservation(self.tracker, worst)
         charge: Amount | None = None  # whatever may have been charged
 
         def record_call(again: bool) -> None:
-            if self.purse.is_limited or self.model.destination is not None:
+            if self.tracker.is_limited or self.model.destination is not None:
                 self.context.write_turns([call_record(conversation, number, worst, again)])
 
         async def before_retry() -> None:
@@ -110,7 +118,7 @@ class Dialogue:
         try:
             if self.cancelled.is_set():
                 charge = Amount(0.0, 0)
-                raise ModelError("the run is being stopped", passing=True)
+                raise ModelError("the run is being stopped", transient=True)
             record_call(False)
             with span("llm_pv.turn", conversation=conversation, turn=number):
                 turns = self.model.answer(
@@ -120,14 +128,14 @@ class Dialogue:
                     else self.tool,
                     samples=samples,
                     seed=seed,
-                    within=self.purse.seconds_left(),
+                    within=self.tracker.seconds_left(),
                     max_output_tokens=call.limit,
                     before_retry=before_retry,
                 )
             cost = _sum_costs(turns)
             # A price that is not known after all must not pass for none.
             paid = Amount.of(_sum_usage(turns), worst.usd if cost is None else cost)
-            charge = worst.times(turns[0].doubtful_tries).plus(paid)
+            charge = worst.times(turns[0].possibly_billed).plus(paid)
             self.context.write_turns(
                 [
                     turn_record(conversation + offset, number, self.digest, turn, worst)
@@ -135,7 +143,7 @@ class Dialogue:
                 ]
             )
         except (ModelError, BudgetError) as error:
-            tries = error.doubtful_tries if isinstance(error, ModelError) else reservation.lost
+            tries = error.possibly_billed if isinstance(error, ModelError) else reservation.lost
             charge = worst.times(tries)
             self.context.write_turns([failed_record(conversation, number, error, worst, tries)])
             raise
@@ -187,7 +195,7 @@ class Conversation:
         self._number = number
         self._seed = seed
         self._samples = samples
-        self._messages: list[Message] = [Asked(dialogue.prompt)]
+        self._messages: list[Message] = [UserMessage(dialogue.prompt)]
         self.turns = 0
         self._calls = 0
         self._told_to_end = ""
@@ -211,7 +219,7 @@ class Conversation:
             complaint = self._complaint(proposal)
             if complaint is None:
                 return
-            self._messages.append(Asked(complaint))
+            self._messages.append(UserMessage(complaint))
 
     def _reply(self, refinement: int) -> Proposal:
         """Let the model use its tool until it says something without it."""

@@ -1,0 +1,11 @@
+"""Programs proposed by a language model: conversations, their schedule, their spending."""
+
+from llm_pv.proposers.llm.proposer import (
+    DEFAULT_ATTEMPTS,
+    LLM,
+    LLMSettings,
+    alphabet_of,
+    labelled_rows,
+)
+
+__all__ = ["DEFAULT_ATTEMPTS", "LLM", "LLMSettings", "alphabet_of", "labelled_rows"]
