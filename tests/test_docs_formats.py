@@ -15,7 +15,7 @@ from llm_pv.cli.main import run
 from llm_pv.cli.seed_icl import run_seed as run_seed_icl
 from llm_pv.cli.seed_synthesis import run_seed as run_seed_synthesis
 from llm_pv.proposers.llm import LLM, LLMSettings
-from llm_pv.proposers.llm.spending import Budget
+from llm_pv.proposers.spending import Budget
 from pages import ROOT, tables
 from rows import PARITY, parity_splits
 from scripted_model import ScriptedModel, says, wants

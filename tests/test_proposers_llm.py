@@ -15,8 +15,8 @@ from llm_pv.errors import BudgetError, ConfigurationError, CredentialError, Mode
 from llm_pv.models.base import Message, ToolAnswer, Turn, Usage, UserMessage
 from llm_pv.proposers.base import Context, Mistake, Proposal
 from llm_pv.proposers.llm import LLM, LLMSettings, alphabet_of
-from llm_pv.proposers.llm.spending import Budget
 from llm_pv.proposers.round_robin import RoundRobin
+from llm_pv.proposers.spending import Budget
 from rows import FIRST_BIT, PARITY, parity_splits
 from scripted_model import Script, ScriptedModel, says, wants
 

@@ -11,7 +11,7 @@ from fake_openai_server import FakeOpenAI
 from llm_pv.errors import BudgetError, ConfigurationError, ModelError
 from llm_pv.models import make_model
 from llm_pv.models.base import ModelOptions, Usage, UserMessage
-from llm_pv.proposers.llm.spending import Amount, Budget, BudgetTracker, Reservation
+from llm_pv.proposers.spending import Amount, Budget, BudgetTracker, Reservation
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.floats(0, 1)), max_size=30), st.integers(1, 200))

@@ -19,9 +19,9 @@ from llm_pv.models.vendors import make_vendor_model
 from llm_pv.proposers.base import Context
 from llm_pv.proposers.llm import LLM, LLMSettings
 from llm_pv.proposers.llm.estimates import estimate_of, most_tool_calls
-from llm_pv.proposers.llm.spending import Amount, Budget
 from llm_pv.proposers.llm.turns import call_record, failed_record, spent, turn_record
 from llm_pv.proposers.llm.worst_case import Call, most_of_conversations, next_call
+from llm_pv.proposers.spending import Amount, Budget
 from scripted_model import ScriptedModel, says
 from wire_servers import Seen, Wire, WireServer, chat
 

@@ -135,7 +135,7 @@ def open_agent(model: ModelChoice, options: AgentOptions, sandbox: SandboxOption
     """
     from llm_pv.models.registry import make_model
     from llm_pv.proposers.agent import Agent
-    from llm_pv.proposers.llm.spending import Budget
+    from llm_pv.proposers.spending import Budget
     from llm_pv.sandbox import ToolLimits
 
     assert model.model is not None

@@ -188,7 +188,7 @@ def open_proposer(
     from llm_pv.models.registry import make_model
     from llm_pv.proposers.llm import DEFAULT_ATTEMPTS, LLM, LLMSettings
     from llm_pv.proposers.llm.prompt import parse_variant
-    from llm_pv.proposers.llm.spending import Budget
+    from llm_pv.proposers.spending import Budget
     from llm_pv.runs.directory import batch_record
     from llm_pv.sandbox import ToolLimits
 

@@ -6,7 +6,7 @@ from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.certificate import Certificate
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.base import NO_USAGE, Usage
-from llm_pv.proposers.llm.spending import NOTHING, Amount
+from llm_pv.proposers.spending import NOTHING, Amount
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from llm_pv.programs.syntax import DATA_NAME
 from llm_pv.proposers.base import Context, Proposal
 from llm_pv.proposers.llm import LLM, LLMSettings, labelled_rows
 from llm_pv.proposers.llm.prompt.notation import Notation
-from llm_pv.proposers.llm.spending import UNLIMITED, Budget
+from llm_pv.proposers.spending import UNLIMITED, Budget
 from llm_pv.sandbox import ToolLimits
 
 STEPS = 30

@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 
 from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.models.base import NO_USAGE, Usage
-from llm_pv.proposers.llm.spending import Spending
+from llm_pv.proposers.spending import Spending
 
 
 @dataclass(frozen=True)

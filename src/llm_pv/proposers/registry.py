@@ -103,7 +103,7 @@ def make_proposer(
     if rest:
         from llm_pv.models.registry import make_model
         from llm_pv.proposers.llm import DEFAULT_ATTEMPTS, LLM
-        from llm_pv.proposers.llm.spending import Budget as Spending
+        from llm_pv.proposers.spending import Budget as Spending
 
         count = DEFAULT_ATTEMPTS if attempts is None else attempts
         return LLM(make_model(name), attempts=count, budget=Spending(seconds=budget_seconds))

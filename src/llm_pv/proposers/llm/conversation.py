@@ -19,7 +19,6 @@ from llm_pv.models.base import Turn as ModelTurn
 from llm_pv.programs.replies import read_program
 from llm_pv.proposers.base import Context, Mistake, Proposal
 from llm_pv.proposers.llm.endings import ending_of, holds_program
-from llm_pv.proposers.llm.spending import Amount, BudgetTracker, Reservation
 from llm_pv.proposers.llm.turns import (
     Recorded,
     call_record,
@@ -28,6 +27,7 @@ from llm_pv.proposers.llm.turns import (
     turn_record,
 )
 from llm_pv.proposers.llm.worst_case import next_call, tokens_sent
+from llm_pv.proposers.spending import Amount, BudgetTracker, Reservation
 from llm_pv.telemetry import span
 
 _LAST_CALL = "[That was the last of {limit} calls. Give your answer now.]"

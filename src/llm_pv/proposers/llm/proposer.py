@@ -36,9 +36,9 @@ from llm_pv.proposers.llm.prompt import (
     telling_rows,
 )
 from llm_pv.proposers.llm.scheduler import Scheduler, attempt_seed
-from llm_pv.proposers.llm.spending import UNLIMITED, Budget, BudgetTracker, Spending
 from llm_pv.proposers.llm.turns import TURN, Recorded, amounts, spent
 from llm_pv.proposers.llm.worst_case import Call, next_call
+from llm_pv.proposers.spending import UNLIMITED, Budget, BudgetTracker, Spending
 from llm_pv.sandbox import LabelledRows, PythonTool, ToolLimits
 
 DEFAULT_ATTEMPTS = 5

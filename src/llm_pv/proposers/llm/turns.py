@@ -6,7 +6,7 @@ from typing import Any
 
 from llm_pv.errors import BudgetError, ModelError, RunError
 from llm_pv.models.base import NO_USAGE, ToolCall, Turn, Usage
-from llm_pv.proposers.llm.spending import Amount, Spending
+from llm_pv.proposers.spending import Amount, Spending
 
 Record = dict[str, Any]
 """One line: plain JSON values by name."""

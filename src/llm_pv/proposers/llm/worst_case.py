@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from llm_pv.models.base import LanguageModel, Message, ToolOffer, ToolPlace, Usage
 from llm_pv.models.base import Turn as ModelTurn
-from llm_pv.proposers.llm.spending import Amount
+from llm_pv.proposers.spending import Amount
 
 HOSTED_ROUNDS = 10
 """How often a vendor is taken to read the conversation again while its own tool is at work."""
