@@ -61,7 +61,8 @@ def main() -> None:
 
 def _measure(arguments: argparse.Namespace) -> dict[str, object]:
     from llm_pv.models import ModelOptions
-    from llm_pv.models.answers import AnswerMode, Asking, open_answering_model
+    from llm_pv.models.answers import AnswerMode, Asking
+    from llm_pv.models.registry import open_answering_model
 
     way = arguments.way
     engine: dict[str, object] = {"dtype": "float32"}

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from llm_pv.data.examples import Classes, Examples
-from llm_pv.models.answers import AnsweringModel, Asking, open_answering_model
+from llm_pv.models.answers import AnsweringModel, Asking
 from llm_pv.models.base import ModelOptions
+from llm_pv.models.registry import open_answering_model
 from llm_pv.proposers.base import Proposal, Proposer
 
 _PATHS = (Path(__file__).parents[1] / "src", Path(__file__).parent)

@@ -10,15 +10,8 @@ import pytest
 from copying_server import CopyingServer
 from llm_pv.errors import ConfigurationError, ModelError
 from llm_pv.models import ModelOptions
-from llm_pv.models.answers import (
-    Answer,
-    AnsweringModel,
-    AnswerMode,
-    Asking,
-    ChatUse,
-    LabelForm,
-    open_answering_model,
-)
+from llm_pv.models.answers import Answer, AnsweringModel, AnswerMode, Asking, ChatUse, LabelForm
+from llm_pv.models.registry import open_answering_model
 
 LABELS = ("0", "1")
 PROMPTS = [f"Answer with one JSON object.\nInput: {number:04b}" for number in range(16)]

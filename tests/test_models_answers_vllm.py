@@ -10,15 +10,8 @@ import tiny_models
 import vllm_stand_in
 from llm_pv.data.examples import Classes
 from llm_pv.models import ModelOptions
-from llm_pv.models.answers import (
-    Answer,
-    AnsweringModel,
-    AnswerMode,
-    Asking,
-    ChatUse,
-    LabelForm,
-    open_answering_model,
-)
+from llm_pv.models.answers import Answer, AnsweringModel, AnswerMode, Asking, ChatUse, LabelForm
+from llm_pv.models.registry import open_answering_model
 from llm_pv.tracks.icl.prompt import write_prompts
 from llm_pv.tracks.icl.reading import read_label
 

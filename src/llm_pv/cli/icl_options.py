@@ -124,7 +124,7 @@ def open_model(name: str, options: AnsweringOptions, question: QuestionOptions) 
     ConfigurationError, CredentialError, MissingExtraError
         If it cannot be asked so.
     """
-    from llm_pv.models.answers import open_answering_model
+    from llm_pv.models.registry import open_answering_model
 
     return open_answering_model(
         name,

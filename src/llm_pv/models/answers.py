@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Literal, Protocol, TypeAlias, get_args
 
-from llm_pv.errors import ConfigurationError
-from llm_pv.models.base import FinishReason, ModelOptions, Usage
-from llm_pv.models.registry import ENGINES, split_name
+from llm_pv.models.base import FinishReason, Usage
 
 AnswerMode: TypeAlias = Literal["generate", "constrained", "likelihood"]
 """How a label is had: from free text, from text restricted to the labels, or from the
@@ -158,46 +156,6 @@ class AnsweringModel(Protocol):
     def close(self) -> None:
         """Let go of connections or memory."""
         ...
-
-
-def open_answering_model(
-    name: str, options: ModelOptions, *, concurrency: int = 5, batch_size: int | None = None
-) -> AnsweringModel:
-    """Return the model of a name, ready to be asked for labels.
-
-    Parameters
-    ----------
-    name
-        ``PROVIDER:MODEL``, as for `make_model`.
-    options
-        How it is called.
-    concurrency
-        Calls under way at once, for a model behind an API.
-    batch_size
-        Prompts answered together by a model in this process; None for what memory holds.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no such model, or an option does not fit it.
-    """
-    for option, value in (("concurrency", concurrency), ("batch-size", batch_size)):
-        if value is not None and value < 1:
-            raise ConfigurationError(f"--{option} is {value}; give 1 or more")
-    provider, model = split_name(name)
-    if provider not in ENGINES:
-        from llm_pv.models.answers_vendors import VendorAnswers
-
-        return VendorAnswers(name, options, concurrency=concurrency)
-    if provider == "hf":
-        from llm_pv.models.answers_transformers import TransformersAnswers
-        from llm_pv.models.transformers_engine import TransformersModel
-
-        return TransformersAnswers(TransformersModel(model, options), batch_size=batch_size)
-    from llm_pv.models.answers_vllm import VLLMAnswers
-    from llm_pv.models.vllm_engine import VLLMModel
-
-    return VLLMAnswers(VLLMModel(model, options), batch_size=batch_size)
 
 
 def write_label(label: str, form: LabelForm) -> str:

@@ -1,9 +1,13 @@
 """Language models by the names users give them."""
 
 import re
+from typing import TYPE_CHECKING
 
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.base import LanguageModel, ModelOptions
+
+if TYPE_CHECKING:
+    from llm_pv.models.answers import AnsweringModel
 
 VENDORS = ("openai", "anthropic", "google", "openai-compatible")
 """Models behind an API; the part of a name before the colon."""
@@ -46,6 +50,46 @@ def make_model(name: str, options: ModelOptions | None = None) -> LanguageModel:
     from llm_pv.models.vllm_engine import VLLMModel
 
     return VLLMModel(model, options)
+
+
+def open_answering_model(
+    name: str, options: ModelOptions, *, concurrency: int = 5, batch_size: int | None = None
+) -> "AnsweringModel":
+    """Return the model of a name, ready to be asked for labels.
+
+    Parameters
+    ----------
+    name
+        ``PROVIDER:MODEL``, as for `make_model`.
+    options
+        How it is called.
+    concurrency
+        Calls under way at once, for a model behind an API.
+    batch_size
+        Prompts answered together by a model in this process; None for what memory holds.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such model, or an option does not fit it.
+    """
+    for option, value in (("concurrency", concurrency), ("batch-size", batch_size)):
+        if value is not None and value < 1:
+            raise ConfigurationError(f"--{option} is {value}; give 1 or more")
+    provider, model = split_name(name)
+    if provider not in ENGINES:
+        from llm_pv.models.answers_vendors import VendorAnswers
+
+        return VendorAnswers(name, options, concurrency=concurrency)
+    if provider == "hf":
+        from llm_pv.models.answers_transformers import TransformersAnswers
+        from llm_pv.models.transformers_engine import TransformersModel
+
+        return TransformersAnswers(TransformersModel(model, options), batch_size=batch_size)
+    from llm_pv.models.answers_vllm import VLLMAnswers
+    from llm_pv.models.vllm_engine import VLLMModel
+
+    return VLLMAnswers(VLLMModel(model, options), batch_size=batch_size)
 
 
 def split_name(name: str) -> tuple[str, str]:
