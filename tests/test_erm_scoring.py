@@ -66,6 +66,6 @@ def test_the_majority_baseline_is_the_constant_that_validation_would_select() ->
 
 
 def test_equal_classes_of_validation_are_told_apart_by_training_then_by_order() -> None:
-    assert Baseline.of(splits_of("011", "01", "")) == Baseline("1", 0.5, None)
+    assert Baseline.of(splits_of("011", "01", "")) == Baseline("1", 0.5, None, 0.5)
     assert Baseline.of(splits_of("01", "10", "")).label == "0"
     assert Baseline.of(splits_of("110", "", "0")) == Baseline("1", None, 0.0)

@@ -53,7 +53,9 @@ CHECKS = list(
     ("estimator", "check"), CHECKS, ids=[f"{n}-{name_of(c)}" for n, (_, c) in enumerate(CHECKS)]
 )
 def test_scikit_learn_checks_hold(estimator: Any, check: Callable[[Any], None]) -> None:
-    """All of them, on numeric rows, without an exception."""
+    """All of them, on numeric rows, but one that no method with a validation split can meet."""
+    if name_of(check) == "check_sample_weight_equivalence_on_dense_data":
+        pytest.skip("a row of weight 2 is in one split, two rows may be in two")
     check(estimator)
 
 

@@ -1,15 +1,18 @@
 """The plain function beneath the command line and the estimator: rows in, program out."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_pv.data.examples import Splits
+from llm_pv.data.labels import label_text
 from llm_pv.data.reading import Reading
 from llm_pv.erm.attempts import Attempt
+from llm_pv.erm.metrics import ACCURACY, Metric
 from llm_pv.erm.pipeline import learn_splits
 from llm_pv.erm.result import LearnedProgram
 from llm_pv.erm.selection import Plan
@@ -69,6 +72,13 @@ class Search:
         Draws the split and whatever else is random.
     concurrency
         How many attempts at a model are under way at once.
+    metric
+        What selects among the programs.
+    class_weight
+        Factors of the weights of rows by class, or ``"balanced"`` for the inverse of how common a
+        class is in training; they count in the search and in selection.
+    stop_at
+        End the search at the first program with this figure of the metric on the validation rows.
     built_in
         What the built-in search may try, and how noisy the labels are.
     progress
@@ -82,6 +92,9 @@ class Search:
     early_stop: bool = True
     seed: int = 0
     concurrency: int = 5
+    metric: Metric = ACCURACY
+    class_weight: Mapping[object, float] | str | None = None
+    stop_at: float = 1.0
     built_in: BuiltIn = USUAL
     progress: Callable[[str, int], None] | None = field(default=None, compare=False)
 
@@ -117,7 +130,49 @@ class Search:
                 "'openai:gpt-5.4', or a Proposer"
             )
         planned = proposer.plan_attempts(None if attempts is None else int(attempts))
-        return proposer, Plan(planned, self.delta, self.early_stop)
+        return proposer, Plan(planned, self.delta, self.early_stop, self.metric, self.stop_at)
+
+    def weigh(self, splits: Splits) -> Splits:
+        """Return splits whose rows weigh what the class weights and the metric say.
+
+        Raises
+        ------
+        ConfigurationError
+            If a class is none of the splits'.
+        """
+        self.metric.check(splits.classes.texts)
+        of_class = self._class_weights(splits)
+        train, validation = splits.train, splits.validation
+        if of_class:
+            train = train.weighted([of_class[label] for label in train.labels])
+            validation = validation.weighted([of_class[label] for label in validation.labels])
+        if (more := self.metric.row_weights(train.labels)) is not None:
+            train = train.weighted(more)
+        return replace(splits, train=train, validation=validation)
+
+    def _class_weights(self, splits: Splits) -> dict[str, float]:
+        """Return each class's weight, none if all weigh alike."""
+        texts, chosen = splits.classes.texts, self.class_weight
+        if chosen is None:
+            return {}
+        if chosen == "balanced":
+            counts = Counter(splits.train.labels)
+            total = len(splits.train) / len(texts)
+            return {text: total / max(1, counts[text]) for text in texts}
+        if not isinstance(chosen, Mapping):
+            raise ConfigurationError(
+                f"class_weight is {chosen!r}; give 'balanced' or a weight for each class"
+            )
+        weights = dict.fromkeys(texts, 1.0)
+        for label, weight in chosen.items():
+            text = label_text(label)
+            if text not in weights or not weight >= 0:
+                raise ConfigurationError(
+                    f"class_weight of {label!r} is {weight!r}: give a class, one of "
+                    f"{', '.join(texts[:12])}, and a number from 0 on"
+                )
+            weights[text] = float(weight)
+        return weights
 
 
 def read_splits(
@@ -270,6 +325,7 @@ def learn(
         reading=reading,
         seed=search.seed,
     )
+    splits = search.weigh(splits)
     name = name or (Path(data).name if isinstance(data, str | Path) and data != "-" else "rows")
     cell = Cell(Path(name).stem)
     with ExitStack() as stack:
@@ -281,6 +337,10 @@ def learn(
         if out is not None:
             configuration = _configuration(splits, proposer, plan, sandbox.limits, search.seed)
             configuration["target"] = target
+            if plan.metric != ACCURACY:
+                configuration["metric"] = plan.metric.record()
+            if plan.stop_at != 1:
+                configuration["stop_at"] = plan.stop_at
             if known := reading.record():
                 configuration["reading"] = known
             if splits.edges:

@@ -1,8 +1,8 @@
 """The scikit-learn face: a classifier that learns a program."""
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import lru_cache
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_array, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
+    _check_sample_weight,
     check_consistent_length,
     check_is_fitted,
     column_or_1d,
@@ -25,8 +26,10 @@ from llm_pv.data.formats import check_distinct
 from llm_pv.data.labels import label_text
 from llm_pv.data.new_rows import Inputs, new_rows
 from llm_pv.data.readers import plain_frame, table_from
+from llm_pv.data.reading import Reading
 from llm_pv.data.splits import split_table
-from llm_pv.erm.verification import first_error
+from llm_pv.erm.metrics import Metric, MetricName
+from llm_pv.erm.verification import first_error, read_predictions
 from llm_pv.errors import ConfigurationError, DataError, ProgramError
 from llm_pv.proposers.registry import BuiltIn
 from llm_pv.sandbox import Limits, Sandbox
@@ -64,6 +67,19 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         The share of labels that may be wrong, for the built-in search.
     delta : float, default=0.05
         The probability with which the certificate may fail.
+    metric : {"accuracy", "balanced-accuracy", "f1", "cost"}, default="accuracy"
+        What selects among the programs; F1 is the mean over classes.
+    costs : dict or None, default=None
+        For ``"cost"``: ``{("ill", "well"): 5}`` is what it costs to take an ill for a well; 1 where
+        a pair is not named.
+    class_weight : dict, "balanced" or None, default=None
+        Factors of the weights of rows by class, in the search and in selection.
+    bins : int or None, default=None
+        Cut a numeric target into so many classes of about equally many rows.
+    threshold : float or None, default=None
+        Cut a numeric target into two classes, below this number and from it on.
+    distinct_inputs : bool, default=False
+        Whether of rows with equal inputs only one counts.
     limits : Limits or None, default=None
         What one candidate may use; None for the defaults.
     allow_unconfined : bool, default=False
@@ -115,6 +131,12 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         budget_mb: int | None = None,
         noise: float = 0.0,
         delta: float = 0.05,
+        metric: MetricName = "accuracy",
+        costs: Mapping[tuple[Any, Any], float] | None = None,
+        class_weight: Mapping[Any, float] | str | None = None,
+        bins: int | None = None,
+        threshold: float | None = None,
+        distinct_inputs: bool = False,
         limits: Limits | None = None,
         allow_unconfined: bool = False,
         random_state: Any = None,
@@ -128,11 +150,23 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.budget_mb = budget_mb
         self.noise = noise
         self.delta = delta
+        self.metric = metric
+        self.costs = costs
+        self.class_weight = class_weight
+        self.bins = bins
+        self.threshold = threshold
+        self.distinct_inputs = distinct_inputs
         self.limits = limits
         self.allow_unconfined = allow_unconfined
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 - scikit-learn's name
+    def fit(
+        self,
+        X: Any,  # noqa: N803 - scikit-learn's name
+        y: Any,
+        sample_weight: Any = None,
+        groups: Any = None,
+    ) -> Self:
         """Learn a program.
 
         Parameters
@@ -142,6 +176,11 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             (``x0``, ``x1``, ... for arrays) to value. Missing values reach it as None.
         y : array-like of shape (n_samples,)
             The labels, of two classes or more.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            How much each row counts in the search and in selection.
+        groups : array-like of shape (n_samples,) or None, default=None
+            Rows of one group go to training or to validation together, and the certificate
+            counts each group as one.
 
         Returns
         -------
@@ -168,17 +207,38 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             budget_seconds=self.budget_seconds,
             built_in=BuiltIn(self.budget_candidates, self.budget_mb, self.noise),
             delta=self.delta,
+            metric=Metric(
+                self.metric,
+                {
+                    (label_text(label), label_text(guess)): float(cost)
+                    for (label, guess), cost in (self.costs or {}).items()
+                },
+            ),
+            class_weight=self.class_weight,
             seed=seed,
         )
         search.resolve()  # a parameter that cannot be is told before any work
         sizes = SplitSizes(self.train_size, self.validation_size, test=0)
-        labels = self._labels(y)
+        reading = Reading(
+            groups=None if groups is None else "groups",
+            weights=None if sample_weight is None else "sample_weight",
+            distinct_inputs=self.distinct_inputs,
+            bins=self.bins,
+            threshold=self.threshold,
+        )
+        labels = self._labels(y, reading)
         rows = self._rows(X, reset=True)
         check_consistent_length(rows, labels)
+        table = table_from(rows, labels, name="X")
+        apart: dict[str, pd.Series[Any]] = {}
+        if groups is not None:
+            check_consistent_length(rows, groups)
+            apart["groups"] = pd.Series(column_or_1d(groups), name="groups")
+        if sample_weight is not None:
+            weights = _check_sample_weight(sample_weight, rows, ensure_non_negative=True)
+            apart["weights"] = pd.Series(weights, name="sample_weight")
         splits = split_table(
-            table_from(rows, labels, name="X"),
-            **asdict(sizes),
-            seed=seed,
+            replace(table, apart=apart), **asdict(sizes), seed=seed, reading=reading
         )
         learned = learn(splits, search=search, sandbox=self._sandbox())
         if learned.program is None or learned.certificate is None:
@@ -192,7 +252,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         self._columns = splits.columns
         self._types = cast("dict[str, ColumnType]", dict(splits.types))
-        self.classes_ = np.unique(labels)
+        self.classes_ = np.array(splits.classes.texts) if splits.edges else np.unique(labels)
         self.learned_ = learned
         self.program_ = learned.program
         self.certificate_ = learned.certificate
@@ -226,25 +286,68 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             If the program gives no class for some rows, with their number; they get the most
             frequent class.
         """
-        check_is_fitted(self)
-        inputs = self._inputs(self._rows(X, reset=False))
-        execution = self._sandbox().predict(self.program_.source, inputs.inputs)
-        answers = inputs.spread(execution.predictions)
+        answers, why = self._answers(X)
         known: dict[str | None, Any] = {
             label_text(value): value for value in self.classes_.tolist()
         }
         fallback = known[self.learned_.baseline.label]
         lost = sum(text not in known for text in answers)
         if lost:
-            reason = inputs.fault or first_error(execution, self.learned_.classes)
             warnings.warn(
-                f"the program gave no class for {lost:,} of {len(answers):,} rows ({reason}); they "
+                f"the program gave no class for {lost:,} of {len(answers):,} rows ({why}); they "
                 f"are predicted as {fallback!r}, the most frequent class",
                 RuntimeWarning,
                 stacklevel=2,
             )
         values = [known.get(text, fallback) for text in answers]
         return np.array(values, dtype=self.classes_.dtype)
+
+    def predict_proba(self, X: Any) -> np.ndarray[Any, Any]:  # noqa: N803
+        """Return how likely each class is, from the validation rows with the program's answer.
+
+        A row's probabilities are the shares of the classes among the validation rows that got the
+        same answer, with one row shared out as the classes of all validation rows are; so they are
+        as coarse as the program, one line for each answer. ``certificate_.answer_limits`` has
+        exact limits of the shares.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features), or n_samples strings
+            Rows, as for `predict`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            The probabilities, in the order of ``classes_``.
+        """
+        answers, _ = self._answers(X)
+        columns = [label_text(value) for value in self.classes_.tolist()]
+        cells = self.certificate_.answers
+        total = sum(cell.count for cell in cells)
+        prior = {
+            text: sum(cell.count for cell in cells if cell.label == text) / total
+            for text in columns
+        }
+        counts = {(cell.answer, cell.label): cell.count for cell in cells}
+        rows = {cell.answer: cell.rows for cell in cells}
+        lines = {
+            answer: [
+                (counts.get((answer, text), 0) + prior[text]) / (rows.get(answer, 0) + 1)
+                for text in columns
+            ]
+            for answer in {*rows, None}
+        }
+        unknown = [prior[text] for text in columns]
+        return np.array([lines.get(answer, unknown) for answer in answers], dtype=np.float64)
+
+    def _answers(self, rows: Any) -> tuple[list[str | None], str]:
+        """Run the program; return its answers, None for none, and why the first has none."""
+        check_is_fitted(self)
+        inputs = self._inputs(self._rows(rows, reset=False))
+        execution = self._sandbox().predict(self.program_.source, inputs.inputs)
+        classes = self.learned_.classes
+        answers = inputs.spread(read_predictions(execution, classes))
+        return answers, inputs.fault or first_error(execution, classes)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "program_")
@@ -258,7 +361,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = True
         return tags
 
-    def _labels(self, y: Any) -> np.ndarray[Any, Any]:
+    def _labels(self, y: Any, reading: Reading) -> np.ndarray[Any, Any]:
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
@@ -272,6 +375,8 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "strings, such as y.astype(str)"
             )
         labels = check_array(labels, ensure_2d=False, dtype=None, input_name="y")
+        if reading.bins is not None or reading.threshold is not None:
+            return np.asarray(labels)  # numbers, which are cut into classes
         check_classification_targets(labels)
         classes = np.unique(labels)
         if len(classes) < 2:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
@@ -25,6 +25,8 @@ from llm_pv.cli.options import ROWS, Format, Rows, SandboxOptions, ValidatedRead
 from llm_pv.cli.report import leave_page
 from llm_pv.cli.scale_options import ClusterOptions
 from llm_pv.cli.search_options import SEARCH, SearchOptions
+from llm_pv.erm.metrics import MetricName
+from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from llm_pv.api import Search
@@ -57,6 +59,45 @@ class SeededSearchOptions(SearchOptions):
 
     seed: int = 0
     "Draws the split."
+    metric: MetricName = "accuracy"
+    "What selects among programs."
+    cost: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    "'A as B=5', for --metric cost: what it costs to take an A for a B; 1 where not named."
+    class_weight: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    "balanced, or CLASS=NUMBER for each class: how much its rows count."
+    stop_at: float = 1.0
+    "Stop at the first program with this figure of the metric on the validation rows, such as 0.98."
+
+    def judging(self) -> "dict[str, Any]":
+        """Return what selects among programs, as arguments of `Search`.
+
+        Raises
+        ------
+        ConfigurationError
+            If a cost or a weight cannot be read.
+        """
+        from llm_pv.erm.metrics import Metric, parse_costs
+
+        weights: dict[object, float] | str | None = None
+        if self.class_weight == ("balanced",):
+            weights = "balanced"
+        elif self.class_weight:
+            weights = dict(map(_class_weight, self.class_weight))
+        name = "cost" if self.cost and self.metric == "accuracy" else self.metric
+        metric = Metric(name, parse_costs(self.cost))
+        return {"metric": metric, "class_weight": weights, "stop_at": self.stop_at}
+
+
+def _class_weight(item: str) -> tuple[str, float]:
+    label, equals, number = item.rpartition("=")
+    try:
+        if not equals:
+            raise ValueError(item)
+        return label, float(number)
+    except ValueError:
+        raise ConfigurationError(
+            f"--class-weight {item!r}: write CLASS=NUMBER, or balanced alone"
+        ) from None
 
 
 def learn(
@@ -90,7 +131,7 @@ def learn(
     """
     from llm_pv.api import SplitSizes
 
-    search_for = search.resolve(model, asking, seed=search.seed)
+    search_for = replace(search.resolve(model, asking, seed=search.seed), **search.judging())
     name = "standard input" if data == "-" else Path(data).name
     with ExitStack() as stack:
         llm = None

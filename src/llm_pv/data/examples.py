@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from llm_pv.data.labels import label_text
@@ -67,12 +68,43 @@ class Examples:
             None if self.groups is None else [self.groups[i] for i in indices],
         )
 
+    def weighted(self, factors: Sequence[float]) -> "Examples":
+        """Return the examples with their weights, 1 if they have none, times these."""
+        own = self.weights or [1.0] * len(self)
+        weights = [weight * factor for weight, factor in zip(own, factors, strict=True)]
+        return replace(self, weights=weights)
+
     def digest(self) -> str:
         """Return a SHA-256 of inputs and labels, the same on every machine."""
         parts: list[object] = [list(self.inputs), list(self.labels)]
         parts += [list(more) for more in (self.weights, self.groups) if more is not None]
         text = json.dumps(parts, ensure_ascii=False)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def resampled(examples: Examples) -> Examples:
+    """Return the rows as often as their weights say, for learners that know no weights.
+
+    At most four times as many rows result; rows of little weight are then left out in turn.
+
+    Examples
+    --------
+    >>> rows = Examples(["a", "b", "c", "d"], ["0", "0", "0", "1"], weights=[1, 1, 1, 3])
+    >>> resampled(rows).inputs
+    ['a', 'b', 'c', 'd', 'd', 'd']
+    """
+    if examples.weights is None or not sum(examples.weights):
+        return examples
+    least = min(weight for weight in examples.weights if weight > 0)
+    total = sum(examples.weights)
+    scale = min(1 / least, 4 * len(examples) / total)
+    rows: list[int] = []
+    reached = 0.0
+    for row, weight in enumerate(examples.weights):
+        reached += weight * scale
+        # What rounding leaves of one row goes to the next, so that the total is right.
+        rows += [row] * (math.floor(reached + 1e-9) - len(rows))
+    return Examples([examples.inputs[row] for row in rows], [examples.labels[row] for row in rows])
 
 
 @dataclass(frozen=True)

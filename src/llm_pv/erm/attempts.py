@@ -55,10 +55,10 @@ class Attempt:
 
     @property
     def rank(self) -> tuple[float, float, int]:
-        """Sort key of selection: validation errors, then description length, then order."""
+        """Sort key of selection: validation loss, then description length, then order."""
         if self.program is None or self.validation is None:
             return (float("inf"), float("inf"), self.number)
-        return (self.validation.errors, self.program.bits, self.number)
+        return (self.validation.loss, self.program.bits, self.number)
 
     @property
     def selectable(self) -> bool:
@@ -87,6 +87,7 @@ class Attempt:
             "position": self.position,
             **_score_columns("train", self.train),
             **_score_columns("validation", self.validation),
+            "validation_loss": self.validation.loss if self.validation else None,
             "test_accuracy": None,
             "outcome": str(self.outcome) if self.outcome else "",
             "error": self.error,
@@ -173,4 +174,6 @@ def _score_of(record: Mapping[str, Any], split: str, rows: int) -> Score | None:
     errors, failed = int(record[f"{split}_errors"]), int(record[f"{split}_failed"])
     if not 0 <= failed <= errors <= rows:
         raise ValueError(f"{errors} {split} errors and {failed} failures on {rows} rows")
-    return Score(rows, errors, failed, float(record[f"{split}_balanced_accuracy"]))
+    loss = record.get(f"{split}_loss")  # older records rank by errors
+    balanced = float(record[f"{split}_balanced_accuracy"])
+    return Score(rows, errors, failed, balanced, float(errors if loss is None else loss))

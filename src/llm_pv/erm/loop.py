@@ -8,12 +8,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain
 
-from llm_pv.data.examples import Splits
+from llm_pv.data.examples import Splits, resampled
 from llm_pv.erm.attempts import Attempt
-from llm_pv.erm.certificate import Certificate
+from llm_pv.erm.certificate import (
+    Certificate,
+    count_answers,
+    count_classes,
+    mean_of_groups,
+)
 from llm_pv.erm.history import History
 from llm_pv.erm.selection import Plan, Selection
-from llm_pv.erm.verification import training_mistakes
+from llm_pv.erm.verification import read_predictions, training_mistakes
 from llm_pv.erm.verifier import Verifier
 from llm_pv.proposers.base import Admission, AtOnce, Context, Proposer
 from llm_pv.runs.cells import CellLog
@@ -63,8 +68,9 @@ def select_program(
         The attempts, the selected one and its certificate.
     """
     history = History(log, splits)
-    verifier = Verifier(splits, sandbox, seed=seed)
+    verifier = Verifier(splits, sandbox, seed=seed, metric=plan.metric)
     train, classes = splits.train, splits.classes
+    shown = resampled(train) if proposer.free and not proposer.weighted else train
     recorded = history.attempts()
     unanswered: list[str] = []
     warnings: list[str] = []
@@ -88,7 +94,7 @@ def select_program(
 
     # Nothing is requested before the recorded replies are used up: requests may cost money.
     proposals = history.proposals(
-        lambda: proposer.propose_in(train, classes, seed=seed, context=context)
+        lambda: proposer.propose_in(shown, classes, seed=seed, context=context)
     )
     verified = verifier.verify(proposals, after=recorded, limit=plan.attempts, ahead=proposer.free)
     attempts: list[Attempt] = []
@@ -96,21 +102,23 @@ def select_program(
         attempts.append(attempt)
         if on_attempt is not None:
             on_attempt(attempt)
-        done = plan.early_stop and verifier.is_perfect(attempt)
+        done = plan.early_stop and verifier.is_perfect(attempt, stop_at=plan.stop_at)
         if done and not context.stopping.is_set() and not proposer.stop(context):
             break
 
     selected = _first_row_independent(attempts, verifier, history)
+    predictions = _validation_predictions(selected, splits, sandbox)
     spending = proposer.spending((attempt.proposal for attempt in attempts), log.turns)
     return Selection(
         attempts=tuple(attempts),
         selected=selected,
-        certificate=_certify(selected, attempts, plan, splits),
+        certificate=_certify(selected, attempts, plan, splits, predictions),
         unanswered=tuple(unanswered),
         warnings=tuple(warnings),
         usage=spending.usage,
         cost_usd=spending.cost_usd,
         doubtful=spending.most_doubtful,
+        predictions=tuple(predictions),
     )
 
 
@@ -127,12 +135,28 @@ def _first_row_independent(
     return None
 
 
+def _validation_predictions(
+    selected: Attempt | None, splits: Splits, sandbox: Sandbox
+) -> list[str | None]:
+    """Run the selected program on the validation rows again, for what is told of its answers."""
+    if selected is None or selected.program is None:
+        return []
+    execution = sandbox.predict(selected.program.source, splits.validation.inputs)
+    return read_predictions(execution, splits.classes)
+
+
 def _certify(
-    selected: Attempt | None, attempts: Sequence[Attempt], plan: Plan, splits: Splits
+    selected: Attempt | None,
+    attempts: Sequence[Attempt],
+    plan: Plan,
+    splits: Splits,
+    predictions: Sequence[str | None],
 ) -> Certificate | None:
     """Return the bound of the selected program, None without one."""
     if selected is None or selected.validation is None:
         return None
+    validation = splits.validation
+    wrong = [guess != label for guess, label in zip(predictions, validation.labels, strict=True)]
     return Certificate(
         errors=selected.validation.errors,
         rows=selected.validation.rows,
@@ -141,4 +165,10 @@ def _certify(
         position=selected.position,
         delta=plan.delta,
         repeated=splits.repeated,
+        groups=len(set(validation.groups or ())),
+        group_error=mean_of_groups(wrong, validation.groups) if validation.groups else None,
+        by_time=splits.by_time,
+        metric=plan.metric.name,
+        classes=count_classes(wrong, validation.labels, validation.groups),
+        answers=count_answers(predictions, validation.labels),
     )

@@ -2,9 +2,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
-from llm_pv.data.examples import Examples, Splits
+from llm_pv.data.examples import Examples, Input, Splits
 from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.loop import select_program
 from llm_pv.erm.result import UNBALANCED, Baseline, LearnedProgram, exact_interval
@@ -75,6 +75,7 @@ def learn_splits(
     predictions = read_predictions(execution, splits.classes) if execution else []
     # The one look at the test labels, for the selected program.
     test = score_predictions(predictions, splits.test.labels) if execution else None
+    unseen = _unseen(splits, selection.predictions, predictions)
     contradictions = []
     if execution is not None and test is not None:
         contradictions = _contradictions(selection, splits, execution, test, sandbox)
@@ -84,13 +85,17 @@ def learn_splits(
         seed=seed,
         classes=splits.classes,
         selection=selection,
-        baseline=Baseline.of(splits),
+        baseline=Baseline.of(splits, plan.metric),
+        metric=plan.metric,
+        validation_weight=sum(splits.validation.weights or ()),
+        unseen=unseen,
         test=test,
         interval=exact_interval(test) if test else None,
         unbalanced=_is_unbalanced(splits.train),
         rivals=rivals,
         warnings=(
             *splits.warnings,
+            *_repeat_warnings(splits, unseen),
             *_run_warnings(selection),
             *(rival.sentence() for rival in rivals),
             *contradictions,
@@ -108,6 +113,38 @@ def learn_splits(
     if destination is not None and not result.already_finished:
         write_results(result, splits, predictions, destination, log)
     return result
+
+
+def _key(row: Input) -> object:
+    return row if isinstance(row, str) else tuple(row.values())
+
+
+def _unseen(
+    splits: Splits, validation: Sequence[str | None], test: Sequence[str | None]
+) -> dict[str, tuple[int, int]]:
+    """Count rows whose input training lacks, and mistakes there, where some inputs repeat."""
+    known = {_key(row) for row in splits.train.inputs}
+    counts = {}
+    parts = {"validation": (splits.validation, validation), "test": (splits.test, test)}
+    for name, (part, answers) in parts.items():
+        new = [row for row, item in enumerate(part.inputs) if _key(item) not in known]
+        if answers and len(new) < len(part):
+            wrong = sum(answers[row] != part.labels[row] for row in new)
+            counts[name] = (len(new), wrong)
+    return counts
+
+
+def _repeat_warnings(splits: Splits, unseen: Mapping[str, tuple[int, int]]) -> list[str]:
+    warnings = []
+    for name, (rows, wrong) in unseen.items():
+        total = len(getattr(splits, name))
+        figure = f"is right on {1 - wrong / rows:.1%} of the other {rows:,}" if rows else ""
+        figure = f"; the program {figure}" if figure else "; none is new"
+        warnings.append(
+            f"{name} rows whose input also occurs in training: {total - rows:,} of {total:,}"
+            f"{figure}"
+        )
+    return warnings
 
 
 def _run_test(selection: Selection, splits: Splits, sandbox: Sandbox) -> Execution | None:

@@ -2,14 +2,15 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_pv.data.examples import Classes, Splits
 from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.certificate import Certificate
+from llm_pv.erm.metrics import ACCURACY, Metric
 from llm_pv.erm.scoring import Score
 from llm_pv.erm.selection import Selection
 from llm_pv.programs.program import Program
@@ -36,27 +37,42 @@ class Baseline:
     Parameters
     ----------
     label
-        The validation rows' most frequent class, among equals the training rows' more frequent
-        one; without validation rows the training rows' most frequent class.
+        The class that is the best constant answer on the validation rows by the run's metric, for
+        accuracy their most frequent one; among equals the training rows' more frequent class.
+        Without validation rows the training rows' most frequent class.
     validation_accuracy, test_accuracy
         How often it is right; None where there are no rows.
+    validation_share
+        Its figure of the metric on the validation rows, of which 1 is the best.
     """
 
     label: str
     validation_accuracy: float | None
     test_accuracy: float | None
+    validation_share: float | None = None
 
     @classmethod
-    def of(cls, splits: Splits) -> "Baseline":
+    def of(cls, splits: Splits, metric: Metric = ACCURACY) -> "Baseline":
         """Return the majority baseline of these splits."""
-        train, validation = Counter(splits.train.labels), Counter(splits.validation.labels)
-        known = sorted(train | validation)
-        label = max(known, key=lambda text: (validation[text], train[text]), default="")
+        train, validation = Counter(splits.train.labels), splits.validation
+        known = sorted(train | Counter(validation.labels))
+        losses = {
+            text: metric.loss([text] * len(validation), validation.labels, validation.weights)
+            for text in known
+        }
+        label = min(known, key=lambda text: (losses[text], -train[text]), default="")
 
         def accuracy(labels: Sequence[str]) -> float | None:
             return sum(text == label for text in labels) / len(labels) if labels else None
 
-        return cls(label, accuracy(splits.validation.labels), accuracy(splits.test.labels))
+        weights = validation.weights
+        share = metric.share(losses[label], sum(weights) if weights else len(validation))
+        return cls(
+            label,
+            accuracy(validation.labels),
+            accuracy(splits.test.labels),
+            share if len(validation) else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -93,6 +109,11 @@ class LearnedProgram:
         Whether this was read back from a run that had ended before.
     rivals
         Other programs that the rows do not tell from the selected one.
+    metric
+        What selected the program.
+    unseen
+        For the validation and the test rows, where some of their inputs occur in training: the
+        rows of which the input does not, and the selected program's mistakes there.
     """
 
     name: str
@@ -111,6 +132,9 @@ class LearnedProgram:
     program_path: Path | None = None
     already_finished: bool = False
     rivals: tuple["StandingRival", ...] = ()
+    metric: Metric = ACCURACY
+    validation_weight: float = 0.0
+    unseen: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def program(self) -> Program | None:
@@ -125,7 +149,7 @@ class LearnedProgram:
     @property
     def verdict(self) -> str:
         """One sentence on whether a rule was found."""
-        return verdict(self.selection, self.baseline)
+        return verdict(self.selection, self.baseline, self.metric, weight=self.validation_weight)
 
     def to_frame(self) -> "pd.DataFrame":
         """Return the candidates, best first, as a table with the pick marked ``>>>>``."""
@@ -149,6 +173,11 @@ class LearnedProgram:
             "test": _score_record(self.test),
             "test_interval": self.interval,
             "baseline": asdict(self.baseline),
+            "metric": self.metric.record(),
+            "unseen": {
+                split: {"rows": rows, "errors": errors}
+                for split, (rows, errors) in self.unseen.items()
+            },
             "unbalanced": self.unbalanced,
             "certificate": self.certificate.record() if self.certificate else None,
             "certificate_text": self.certificate.text() if self.certificate else None,
@@ -167,8 +196,18 @@ class LearnedProgram:
         }
 
 
-def verdict(selection: Selection, baseline: Baseline) -> str:
-    """Say in one sentence whether a rule was found."""
+def verdict(
+    selection: Selection, baseline: Baseline, metric: Metric = ACCURACY, *, weight: float = 0.0
+) -> str:
+    """Say in one sentence whether a rule was found.
+
+    Parameters
+    ----------
+    selection, baseline
+        The selected program, and what it must beat.
+    metric, weight
+        What selected it, and what the validation rows weigh together; 0 for 1 each.
+    """
     selected, certificate = selection.selected, selection.certificate
     if selected is None or selected.validation is None or certificate is None:
         if len(selection.attempts) == 1:
@@ -176,6 +215,9 @@ def verdict(selection: Selection, baseline: Baseline) -> str:
             if reason := attempt.rejected or attempt.error:
                 return f"no program found: {' '.join(reason.split())}"
         return "no program found: no proposal held a program that runs and answers by its input"
+    if metric.name != "accuracy" or weight:
+        share = metric.share(selected.validation.loss, weight or selected.validation.rows)
+        return _verdict_by_metric(metric, share, baseline.validation_share or 0.0)
     accuracy, reference = selected.validation.accuracy, baseline.validation_accuracy or 0.0
     if accuracy <= reference:
         return (
@@ -196,6 +238,18 @@ def verdict(selection: Selection, baseline: Baseline) -> str:
         f"a rule was found: right on {accuracy:.1%} of the validation rows, the best constant "
         f"answer on {reference:.1%}{but}"
     )
+
+
+def _verdict_by_metric(metric: Metric, share: float, reference: float) -> str:
+    """Say how a program and the best constant answer did by another metric than accuracy."""
+    if metric.name == "cost":
+        figures = f"a mean cost of {1 - share:.3f} a validation row against {1 - reference:.3f}"
+    else:
+        name = {"accuracy": "weighted accuracy", "f1": "F1"}.get(metric.name, "balanced accuracy")
+        figures = f"{name} {share:.1%} on the validation rows against {reference:.1%}"
+    if share <= reference:
+        return f"nothing found that beats a baseline: {figures} of the best constant answer"
+    return f"a program better than any constant answer: {figures}"
 
 
 def _verdict_on_fallback(accuracy: float, reference: float, *, unsure: bool) -> str:

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from llm_pv.erm.metrics import ACCURACY, Metric
+
 
 @dataclass(frozen=True)
 class Score:
@@ -19,6 +21,9 @@ class Score:
         Rows for which the program gave no label of the problem.
     balanced_accuracy
         The mean, over the classes that occur, of the share of a class that was recognised.
+    loss
+        What programs are ranked by; the number of mistakes unless another metric or weights were
+        given.
 
     Examples
     --------
@@ -31,6 +36,11 @@ class Score:
     errors: int
     failed: int
     balanced_accuracy: float
+    loss: float = -1.0
+
+    def __post_init__(self) -> None:
+        if self.loss < 0:
+            object.__setattr__(self, "loss", float(self.errors))
 
     @property
     def accuracy(self) -> float:
@@ -38,13 +48,21 @@ class Score:
         return (self.rows - self.errors) / self.rows if self.rows else 0.0
 
 
-def score_predictions(predictions: Sequence[str | None], labels: Sequence[str]) -> Score:
+def score_predictions(
+    predictions: Sequence[str | None],
+    labels: Sequence[str],
+    *,
+    metric: Metric = ACCURACY,
+    weights: Sequence[float] | None = None,
+) -> Score:
     """Count mistakes; a row without a prediction (None) is one.
 
     Parameters
     ----------
     predictions, labels
         Label texts, one of each for a row.
+    metric, weights
+        What the loss is, and how much each row counts in it.
 
     Returns
     -------
@@ -61,6 +79,9 @@ def score_predictions(predictions: Sequence[str | None], labels: Sequence[str]) 
         errors=len(labels) - right.total(),
         failed=sum(guess is None for guess in predictions),
         balanced_accuracy=sum(recalls) / len(recalls) if recalls else 0.0,
+        loss=metric.loss(predictions, labels, weights)
+        if weights or metric.name != "accuracy"
+        else float(len(labels) - right.total()),
     )
 
 

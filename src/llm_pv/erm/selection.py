@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.certificate import Certificate
+from llm_pv.erm.metrics import ACCURACY, Metric
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.base import NO_USAGE, Usage
 from llm_pv.proposers.spending import NOTHING, Amount
@@ -21,17 +22,25 @@ class Plan:
         The probability with which the certificate may fail.
     early_stop
         Whether to stop at the first program without a validation error.
+    metric
+        What selects among programs.
+    stop_at
+        Stop, too, at the first program with this figure of the metric on the validation rows.
     """
 
     attempts: int
     delta: float = 0.05
     early_stop: bool = True
+    metric: Metric = ACCURACY
+    stop_at: float = 1.0
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
             raise ConfigurationError(f"attempts is {self.attempts}; at least 1 is needed")
         if not 0 < self.delta < 1:
             raise ConfigurationError(f"delta is {self.delta}; give a probability between 0 and 1")
+        if not 0 < self.stop_at <= 1:
+            raise ConfigurationError(f"stop_at is {self.stop_at}; give a share above 0, up to 1")
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,8 @@ class Selection:
     doubtful
         The most that calls without an answer may be charged besides: they broke off, ran out of
         time, or were under way when an earlier part of the run was killed.
+    predictions
+        What the selected program answers on the validation rows; empty without one.
     """
 
     attempts: tuple[Attempt, ...]
@@ -67,3 +78,4 @@ class Selection:
     usage: Usage = NO_USAGE
     cost_usd: float | None = 0.0
     doubtful: Amount = NOTHING
+    predictions: tuple[str | None, ...] = ()

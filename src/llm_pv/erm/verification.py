@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from llm_pv.data.examples import Classes, Examples, Splits
+from llm_pv.erm.metrics import ACCURACY, Metric
 from llm_pv.erm.scoring import Score, score_predictions
 from llm_pv.programs.program import Program
 from llm_pv.proposers.base import Mistake
@@ -67,7 +68,12 @@ def verification_inputs(splits: Splits) -> Batch:
 
 
 def verify_programs(
-    programs: Sequence[Program], splits: Splits, inputs: Batch, sandbox: Sandbox
+    programs: Sequence[Program],
+    splits: Splits,
+    inputs: Batch,
+    sandbox: Sandbox,
+    *,
+    metric: Metric = ACCURACY,
 ) -> Iterator[Verification]:
     """Run each program on the validation and training inputs; labels stay outside.
 
@@ -81,14 +87,26 @@ def verify_programs(
         What `verification_inputs` made of the splits.
     sandbox
         Runs the programs.
+    metric
+        What the scores' loss is.
     """
     validation, train = splits.validation, splits.train
     sources = [program.source for program in programs]
     for execution in sandbox.predict_many(sources, inputs):
         predictions = read_predictions(execution, splits.classes)
         yield Verification(
-            train=score_predictions(predictions[len(validation) :], train.labels),
-            validation=score_predictions(predictions[: len(validation)], validation.labels),
+            train=score_predictions(
+                predictions[len(validation) :],
+                train.labels,
+                metric=metric,
+                weights=train.weights,
+            ),
+            validation=score_predictions(
+                predictions[: len(validation)],
+                validation.labels,
+                metric=metric,
+                weights=validation.weights,
+            ),
             outcome=execution.outcome,
             error=first_error(execution, splits.classes),
             seconds=execution.wall_seconds,

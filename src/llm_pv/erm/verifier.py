@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from llm_pv.data.examples import Splits
 from llm_pv.erm.attempts import Attempt, programs_of
+from llm_pv.erm.metrics import ACCURACY, Metric
 from llm_pv.erm.row_independence import row_dependence
 from llm_pv.erm.verification import verification_inputs, verify_programs
 from llm_pv.proposers.base import Proposal
@@ -31,12 +32,17 @@ class Verifier:
         Runs the programs.
     seed
         Draws the orders of the check of row independence.
+    metric
+        What programs are ranked by.
     """
 
-    def __init__(self, splits: Splits, sandbox: Sandbox, *, seed: int) -> None:
+    def __init__(
+        self, splits: Splits, sandbox: Sandbox, *, seed: int, metric: Metric = ACCURACY
+    ) -> None:
         self._splits = splits
         self._sandbox = sandbox
         self._seed = seed
+        self._metric = metric
         self._inputs = verification_inputs(splits)
         self._by_digest: dict[str, Attempt] = {}
         self._dependence: dict[str, str] = {}
@@ -71,11 +77,24 @@ class Verifier:
             if ahead:
                 batch = min(2 * batch, max(_LEAST_AHEAD, self._sandbox.ahead))
 
-    def is_perfect(self, attempt: Attempt) -> bool:
-        """Whether an attempt makes no validation error and may be selected."""
+    def is_perfect(self, attempt: Attempt, *, stop_at: float = 1.0) -> bool:
+        """Whether an attempt is good enough to end the search and may be selected.
+
+        Parameters
+        ----------
+        attempt
+            The attempt.
+        stop_at
+            The least figure of the metric on the validation rows; 1 for no mistake.
+        """
+        score, weights = attempt.validation, self._splits.validation.weights
         return (
-            attempt.validation is not None
-            and attempt.validation.errors == 0
+            score is not None
+            and (
+                score.errors == 0
+                or self._metric.share(score.loss, sum(weights) if weights else score.rows)
+                >= stop_at
+            )
             and not self.row_dependence(attempt)
         )
 
@@ -101,7 +120,7 @@ class Verifier:
             if program is not None and program.digest not in self._by_digest:
                 new.setdefault(program.digest, program)
         verifications = verify_programs(
-            list(new.values()), self._splits, self._inputs, self._sandbox
+            list(new.values()), self._splits, self._inputs, self._sandbox, metric=self._metric
         )
         for number, (proposal, (program, error)) in enumerate(
             zip(proposals, read, strict=True), start=first

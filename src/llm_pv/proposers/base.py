@@ -218,6 +218,14 @@ class Proposer(ABC):
         return True
 
     @property
+    def weighted(self) -> bool:
+        """Whether `Examples.weights` of the training rows are used.
+
+        A free proposer that uses none gets rows of more weight more often instead.
+        """
+        return False
+
+    @property
     def interleaved(self) -> bool:
         """Whether attempts of several cells take turns.
 

@@ -1,0 +1,164 @@
+"""What selects among programs: accuracy, balanced accuracy, F1 or the cost of mistakes."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+from llm_pv.errors import ConfigurationError
+
+MetricName = Literal["accuracy", "balanced-accuracy", "f1", "cost"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How validation predictions are judged; the program with the least loss is selected.
+
+    Parameters
+    ----------
+    name
+        ``"accuracy"``: the weight of rows that are wrong. ``"balanced-accuracy"``: the mean over
+        classes of the share that is missed. ``"f1"``: 1 less the mean of the classes' F1.
+        ``"cost"``: the mean cost of a row.
+    costs
+        For ``"cost"``: what it costs to take a row of the first class for the second; 1 where it
+        is not named. A row without an answer costs the dearest mistake of its class.
+
+    Examples
+    --------
+    >>> metric = Metric("cost", {("ill", "well"): 5.0})
+    >>> metric.loss(["well", "ill", "ill"], ["ill", "well", "ill"])
+    2.0
+    """
+
+    name: MetricName = "accuracy"
+    costs: Mapping[tuple[str, str], float] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        if self.name not in get_args(MetricName):
+            known = ", ".join(get_args(MetricName))
+            raise ConfigurationError(f"metric {self.name!r}: give one of {known}")
+        if self.costs and self.name != "cost":
+            raise ConfigurationError(f"costs are for the metric 'cost', not for {self.name!r}")
+        for (label, guess), cost in self.costs.items():
+            if not cost >= 0 or label == guess:
+                raise ConfigurationError(
+                    f"cost {label!r} as {guess!r} = {cost}: give two classes and a number from 0 on"
+                )
+
+    def check(self, classes: Sequence[str]) -> None:
+        """Raise if a cost names a class that is none.
+
+        Raises
+        ------
+        ConfigurationError
+            If so.
+        """
+        for label in {name for pair in self.costs for name in pair}:
+            if label not in classes:
+                raise ConfigurationError(
+                    f"--cost names the class {label!r}; the classes are {', '.join(classes[:12])}"
+                )
+
+    def loss(
+        self,
+        predictions: Sequence[str | None],
+        labels: Sequence[str],
+        weights: Sequence[float] | None = None,
+    ) -> float:
+        """Return the loss of some predictions; with the weight 1 for each row if none are given."""
+        if weights is None:
+            weights = [1] * len(labels)
+        counts: Counter[tuple[str, str | None]] = Counter()
+        for guess, label, weight in zip(predictions, labels, weights, strict=True):
+            counts[label, guess] += weight  # type: ignore[assignment]
+        if self.name == "accuracy":
+            return sum(weight for (label, guess), weight in counts.items() if label != guess)
+        if self.name == "cost":
+            total = sum(weight * self._cost(*pair) for pair, weight in counts.items())
+            return total / (sum(counts.values()) or 1)
+        return 1 - (_balanced if self.name == "balanced-accuracy" else _macro_f1)(counts)
+
+    def _cost(self, label: str, guess: str | None) -> float:
+        if guess == label:
+            return 0.0
+        if guess is None:
+            return max([1.0, *(cost for (of, _), cost in self.costs.items() if of == label)])
+        return self.costs.get((label, guess), 1.0)
+
+    def row_weights(self, labels: Sequence[str]) -> list[float] | None:
+        """Return the weights that make a mistake's weight its loss, None for all alike.
+
+        Proposers that look for rules with few mistakes get them with the training rows.
+        """
+        counts = Counter(labels)
+        if self.name == "accuracy":
+            return None
+        if self.name == "cost":
+            of_class = {label: self._cost(label, None) for label in counts}
+        else:
+            of_class = {label: len(labels) / (len(counts) * n) for label, n in counts.items()}
+        return [of_class[label] for label in labels]
+
+    def share(self, loss: float, weight: float) -> float:
+        """Return a loss as a figure of which 1 is the best."""
+        if self.name == "accuracy":
+            return 1 - loss / weight if weight else 0.0
+        return 1 - loss
+
+    def record(self) -> dict[str, Any]:
+        """Return the metric as plain JSON values."""
+        costs = {f"{label} as {guess}": cost for (label, guess), cost in self.costs.items()}
+        return {"name": self.name} | ({"costs": costs} if costs else {})
+
+
+ACCURACY = Metric()
+
+
+def _balanced(counts: Mapping[tuple[str, str | None], float]) -> float:
+    total: Counter[str] = Counter()
+    for (label, _), weight in counts.items():
+        total[label] += weight  # type: ignore[assignment]
+    recalls = [counts.get((label, label), 0) / weight for label, weight in total.items() if weight]
+    return sum(recalls) / len(recalls) if recalls else 0.0
+
+
+def _macro_f1(counts: Mapping[tuple[str, str | None], float]) -> float:
+    """Return the mean of the F1 of the classes that occur among labels or predictions."""
+    known = {label for label, _ in counts} | {guess for _, guess in counts if guess is not None}
+    figures = []
+    for name in known:
+        hits = counts.get((name, name), 0)
+        said = sum(weight for (_, guess), weight in counts.items() if guess == name)
+        there = sum(weight for (label, _), weight in counts.items() if label == name)
+        figures.append(2 * hits / (said + there) if said + there else 0.0)
+    return sum(figures) / len(figures) if figures else 0.0
+
+
+def parse_costs(items: Sequence[str]) -> dict[tuple[str, str], float]:
+    """Read options such as ``"ill as well=5"``.
+
+    Raises
+    ------
+    ConfigurationError
+        If one is written otherwise.
+
+    Examples
+    --------
+    >>> parse_costs(["ill as well=5"])
+    {('ill', 'well'): 5.0}
+    """
+    costs = {}
+    for item in items:
+        pair, equals, number = item.rpartition("=")
+        label, word, guess = pair.partition(" as ")
+        try:
+            if not (equals and word):
+                raise ValueError(item)
+            costs[label.strip(), guess.strip()] = float(number)
+        except ValueError:
+            raise ConfigurationError(
+                f"--cost {item!r}: write 'A as B=NUMBER', what it costs to take an A for a B"
+            ) from None
+    return costs
