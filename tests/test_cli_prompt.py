@@ -177,6 +177,6 @@ def test_what_is_odd_about_the_rows_is_told(
 ) -> None:
     path = tmp_path / "rows.txt"
     lines = [f"{number:08b} -> {number % 2}\n" for number in range(60)]
-    path.write_text("".join(lines) + lines[0])
+    path.write_text("".join(lines) + "00000000 -> 1\n")
     assert run(["prompt", str(path)]) == 0
-    assert "repeat" in capfd.readouterr().err
+    assert "inputs with conflicting labels: 1 (2 rows)" in capfd.readouterr().err

@@ -124,7 +124,7 @@ as many as fit."
     "How the model writes its program: thoughts and a fenced block, or one JSON object as in the \
 paper."
     about: str = ""
-    "What the rows are about, said to the model."
+    "What the rows are about, said to the model: text, or a file with it."
     samples_per_call: int = 1
     "Answers one call returns, where the server can."
     tool_calls: int = 20

@@ -61,7 +61,7 @@ class ReadingOptions:
     "Further spelling of a missing cell."
     decimal: str = "."
     "What decimals are written with: . or ,"
-    thousands: str = ""
+    thousands: str | None = None
     "What thousands are written with, such as ,"
     delimiter: str | None = None
     "What separates cells; default told from the header."
@@ -78,7 +78,8 @@ class ReadingOptions:
         """
         from llm_pv.data.reading import Reading
 
-        return Reading(**{field.name: getattr(self, field.name) for field in fields(Reading)})
+        options = {field.name: getattr(self, field.name) for field in fields(Reading)}
+        return Reading(**options | {"thousands": self.thousands or ""})
 
     def splits(
         self, data: str, sizes: "SplitSizes", seed: int, validation: Path | None = None

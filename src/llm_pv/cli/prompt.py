@@ -193,7 +193,7 @@ def _options(rows: RowOptions) -> list[object]:
     for name in given(rows):
         value = _value(rows, name)
         for item in value if isinstance(value, tuple) else (value,):
-            words += [name, item]
+            words += [name] if item is True else [name, item]
     return words
 
 
