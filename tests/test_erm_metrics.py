@@ -18,8 +18,8 @@ from llm_pv.erm.certificate import (
     mean_of_groups,
     mean_upper_limit,
 )
-from llm_pv.erm.result import Baseline
 from llm_pv.erm.metrics import Metric, parse_costs
+from llm_pv.erm.result import Baseline
 from llm_pv.errors import ConfigurationError
 
 ROWS = st.lists(
