@@ -4,7 +4,7 @@ import pytest
 
 from llm_pv.errors import ProgramError
 from llm_pv.programs.entry_points import with_entry_point
-from llm_pv.programs.replies import complete_part, find_program, read_program
+from llm_pv.programs.replies import complete_part, find_program, read_program, read_several
 
 RULE = "def f(x):\n    return x.count('1') % 2\n"
 DECOY = "def f(x):\n    return 0\n"
@@ -180,6 +180,19 @@ def test_so_many_characters_are_tried_and_no_more() -> None:
     assert answer(rule + "".join(map(long_block, range(2, 7)))) == 1
     with pytest.raises(ProgramError, match="the reply holds no program"):
         find_program(rule + "".join(map(long_block, range(2, 8))))
+
+
+def test_several_programs_of_a_reply_are_read_each_once_and_the_last_first() -> None:
+    shift = "def f(x):\n    return len(x) % 2\n"
+    reply = (
+        f"<think>```\nf = max\n```</think>```python\n{DECOY}```\n```python\n{RULE}```\n```python\n"
+        f"print(f(1))\n```\n```python\n{shift}```\n```python\n{shift}# again\n```"
+    )
+    assert [found.source for found in read_several(reply, 5)] == [f"{shift}# again\n", RULE, DECOY]
+    assert [found.source for found in read_several(reply, 2)] == [f"{shift}# again\n", RULE]
+    assert [found.source for found in read_several(RULE, 5)] == [RULE]
+    with pytest.raises(ProgramError, match="the reply holds no program"):
+        read_several("None.", 5)
 
 
 CODE = '"code": "def f(x): return 1"'

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from llm_pv.data.examples import Classes, Examples
+from llm_pv.erm.attempts import programs_of
 from llm_pv.errors import BudgetError, ConfigurationError, CredentialError, ModelError, RunError
 from llm_pv.models.base import Message, ToolAnswer, Turn, Usage, UserMessage
 from llm_pv.proposers.base import Context, Mistake, Proposal
@@ -217,6 +218,56 @@ def test_a_program_wrong_on_training_rows_is_sent_back_so_often() -> None:
     assert isinstance(complaint, UserMessage)
     assert "0111 -> 1, your program: 0" in complaint.text
     assert llm.default_attempts == 3
+
+
+def test_each_program_of_a_reply_is_a_proposal_and_the_best_one_is_sent_back() -> None:
+    other = "def f(x):\n    return int(len(x) > 3)\n"
+    reply = "".join(f"```python\n{each}```\nor\n" for each in (FIRST_BIT, other, PARITY, other))
+    settings: dict[str, Any] = {"refinements": 1, "answer_format": "python"}
+    llm, model = asking(says(reply, "f = len"), programs_per_reply=3, **settings)
+    wrong = {PARITY: 1, other: 2, FIRST_BIT: 3}
+
+    def mistakes(source: str) -> list[Mistake]:
+        return [Mistake(source.strip()[-8:], "1", "0")] * wrong[source]
+
+    found = proposals(llm, mistakes=mistakes)
+    assert [(each.origin, each.text) for each in found] == [
+        ("1", reply),
+        ("1/2", PARITY),
+        ("1/3", FIRST_BIT),
+        ("1.1", "f = len"),
+    ]
+    assert [program.source for program, _ in programs_of(found) if program] == [
+        other,
+        PARITY,
+        FIRST_BIT,
+        "f = len\n",
+    ]
+    assert [each.cost_usd for each in found] == [0.5, 0.0, 0.0, 0.5]
+    complaint = model.asked[1][-1].text
+    assert "Your program is wrong on 1 of the" in complaint
+    assert "up to 3 programs that differ" in complaint
+    assert llm.default_attempts == 1 * 2 * 3
+    alone, _ = asking(says(reply), programs_per_reply=1, answer_format="python")
+    assert [each.origin for each in proposals(alone)] == ["1"]
+
+
+def test_a_program_that_was_given_before_is_told_so() -> None:
+    llm, model = asking(says(FIRST_BIT, FIRST_BIT.replace("x", "word"), PARITY), refinements=2)
+    proposals(llm, mistakes=lambda source: [Mistake("0111", "1", "0")])
+    first, second = model.asked[1][-1].text, model.asked[2][-1].text
+    assert first.startswith("Your program is wrong")
+    assert second.startswith("You gave this program before. Your program is wrong")
+    assert "Find another rule" in second
+
+
+def test_with_wrong_labels_as_many_mistakes_are_no_reason_to_ask_again() -> None:
+    # 10% of 20 training rows are two.
+    for wrong, asked in ((2, 1), (3, 2)):
+        llm, model = asking(says(FIRST_BIT, PARITY), refinements=1, noise=0.1)
+        proposals(llm, mistakes=lambda source, wrong=wrong: [Mistake("0", "1", "0")] * wrong)
+        assert len(model.asked) == asked
+    assert "as far as their labels are right" in model.asked[1][-1].text
 
 
 def test_a_reply_without_a_program_is_sent_back_too() -> None:

@@ -419,6 +419,42 @@ def test_no_more_mistakes_are_told_than_asked_for() -> None:
     assert "wrong on 1 training example." in refinement_message(mistakes[:1])
 
 
+def test_an_error_is_told_twice_at_most_and_the_labels_where_an_answer_is_none() -> None:
+    crash = "ZeroDivisionError: division by zero (line 3)"
+    mistakes = [
+        *(Mistake(f"{number:04b}", "1", crash, failed=True) for number in range(5)),
+        Mistake("1111", "1", "0"),
+        Mistake("1111", "1", "0"),
+        Mistake("1110", "1", "7", failed=True),
+    ]
+    text = refinement_message(mistakes, labels=["0", "1"])
+    assert text.split("\n\n")[1].splitlines() == [
+        f"0000 -> 1, your program: {crash}",
+        f"0001 -> 1, your program: {crash}",
+        "1111 -> 1, your program: 0",
+        "1110 -> 1, your program: 7",
+    ]
+    assert "wrong on 8 training examples. Below, 4 of them" in text
+    assert "The labels there are: 0, 1." in text
+    assert "labels there are" not in refinement_message(mistakes[5:7], labels=["0", "1"])
+
+
+def test_several_programs_are_asked_for_in_python_alone() -> None:
+    rows = parity_splits().train
+    for programs, answer_format, said in (
+        (5, "python", True),
+        (1, "python", False),
+        (5, "json", False),
+    ):
+        prompt = problem_statement(
+            rows,
+            BITS,
+            programs=programs,
+            answer_format=answer_format,  # type: ignore[arg-type]
+        )
+        assert ("up to 5 programs that differ" in prompt) is said
+
+
 def test_a_reply_without_a_program_is_told_why() -> None:
     text = no_program_message("the reply holds no program: syntax error on\nline 1 " + "x" * 1_000)
     first = text.splitlines()[0]

@@ -145,6 +145,7 @@ def learn(
                 attempts=search.attempts,
                 budget_seconds=search.budget_seconds,
                 noise=search.noise,
+                thorough=True,
                 out=out,
             )
             search_for = replace(search_for, proposer=stack.enter_context(llm))

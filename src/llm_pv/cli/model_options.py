@@ -113,8 +113,11 @@ class AskingOptions:
     tool: Literal["local", "hosted", "none", "any"] | None = None
     "Where its own Python runs: local, in a sandbox here; hosted, at the vendor; any, hosted where \
 it can be; default local where the model can call tools."
-    refine: int = 0
-    "How often a program that is wrong on training rows is sent back."
+    refine: int | None = None
+    "How often a program that is wrong on training rows is sent back; default 1 in learn, else 0."
+    programs_per_reply: int | None = None
+    "Programs of one reply that are verified, each counted; default 5 in learn, else 1, and 1 with \
+--answer-format json."
     prompt_variant: str = "1"
     "Wording of the problem: 1 to 4, or a file."
     prompt_rows: int | None = None
@@ -159,6 +162,7 @@ def open_proposer(
     attempts: int | None,
     budget_seconds: float | None,
     published: bool = False,
+    thorough: bool = False,
     noise: float = 0.0,
     out: Path | None = None,
 ) -> "LLM":
@@ -175,6 +179,9 @@ def open_proposer(
     published
         Whether the model is asked as in the paper: all rows, no facts about them, an answer in
         JSON.
+    thorough
+        Whether a reply may hold several programs and is sent back once, unless options say
+        otherwise.
     noise
         The share of labels that may be wrong.
     out
@@ -186,16 +193,18 @@ def open_proposer(
         If the model cannot be asked so.
     """
     from llm_pv.models.registry import make_model
-    from llm_pv.proposers.llm import DEFAULT_ATTEMPTS, LLM, LLMSettings
+    from llm_pv.proposers.llm import DEFAULT_ATTEMPTS, LLM, MOST_PROGRAMS, LLMSettings
     from llm_pv.proposers.llm.prompt import parse_variant
     from llm_pv.proposers.spending import Budget
     from llm_pv.runs.directory import batch_record
     from llm_pv.sandbox import ToolLimits
 
     assert model.model is not None
+    several = thorough and asking.answer_format == "python"
     settings = LLMSettings(
         tool=asking.tool,
-        refinements=asking.refine,
+        refinements=int(thorough) if asking.refine is None else asking.refine,
+        programs_per_reply=asking.programs_per_reply or (MOST_PROGRAMS if several else 1),
         prompt_variant=parse_variant(asking.prompt_variant),
         samples_per_call=asking.samples_per_call,
         prompt_rows=asking.prompt_rows or (None if published else "auto"),

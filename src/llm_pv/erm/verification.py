@@ -113,6 +113,10 @@ def verify_programs(
         )
 
 
+_MOST_LOCATED = 3
+"""So many different errors are looked up a program: each costs a run."""
+
+
 def training_mistakes(
     source: str, train: Examples, classes: Classes, sandbox: Sandbox
 ) -> list[Mistake]:
@@ -131,12 +135,34 @@ def training_mistakes(
     """
     execution = sandbox.predict(source, train.inputs)
     predictions = read_predictions(execution, classes)
+    located = _located(source, train, execution, sandbox)
     mistakes = []
     for row, (item, label, guess) in enumerate(
         zip(train.inputs, train.labels, predictions, strict=True)
     ):
         if guess != label:
             raw = execution.predictions[row]
-            got = raw if raw is not None else execution.errors.get(row) or execution.reason
-            mistakes.append(Mistake(item, label, got or "no answer"))
+            error = execution.errors.get(row) or execution.reason or "no answer"
+            got = raw if raw is not None else located.get(error, error)
+            mistakes.append(Mistake(item, label, got, failed=guess is None))
     return mistakes
+
+
+def _located(
+    source: str, train: Examples, execution: Execution, sandbox: Sandbox
+) -> dict[str, str]:
+    """Return the first few different errors of rows with the line of the program they came from.
+
+    An error while a program is loaded says its line, so the row is run as part of loading.
+    """
+    first_rows: dict[str, int] = {}
+    for row, error in execution.errors.items():
+        first_rows.setdefault(error, row)
+    located = {}
+    for error, row in list(first_rows.items())[:_MOST_LOCATED]:
+        again = sandbox.predict(
+            f"{source}\nf({train.inputs[row]!r})\n", train.inputs[row : row + 1]
+        )
+        if again.reason.startswith(error):
+            located[error] = again.reason
+    return located

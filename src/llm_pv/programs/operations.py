@@ -14,7 +14,7 @@ from typing import Any
 
 from llm_pv.programs.normalise import canonical_text
 from llm_pv.programs.program import parse_here
-from llm_pv.programs.replies import find_program
+from llm_pv.programs.replies import find_program, find_programs
 from llm_pv.programs.syntax import parse_source
 
 _IMPORTERS = frozenset({"__import__", "import_module", "exec", "eval", "compile"})
@@ -34,6 +34,11 @@ def reply(
     wanted = re.compile(mention, re.MULTILINE) if mention else None
     found = find_program(text, mention=wanted, ending=ending, any_name=any_name)
     return found.source, found.digest, found.bits
+
+
+def several(text: str, most: int) -> list[tuple[str, str, int]]:
+    """Return the source, digest and description length of each program in a reply."""
+    return [(found.source, found.digest, found.bits) for found in find_programs(text, most)]
 
 
 def imports(source: str) -> list[str]:
@@ -129,6 +134,6 @@ def gist(source: str) -> str:
 
 
 OPERATIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
-    {function.__name__: function for function in (program, reply, imports, escaped, gist)}
+    {function.__name__: function for function in (program, reply, several, imports, escaped, gist)}
 )
 """Every operation by its name; arguments and values are JSON."""

@@ -13,11 +13,12 @@ point has another name (see `entry_points`). Nothing is evaluated. Work is linea
 what is looked at and tried is capped.
 """
 
+import contextlib
 import re
 import textwrap
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 from llm_pv.errors import ProgramError
 from llm_pv.programs.entry_points import binds_entry_point, with_entry_point
@@ -115,6 +116,29 @@ def read_programs(
     return answers
 
 
+def read_several(reply: str, most: int) -> list[Program]:
+    """Return the different programs that a reply proposes, the one it comes to first.
+
+    Parameters
+    ----------
+    reply
+        The reply as it came.
+    most
+        So many are returned at most; those said last go before those said first.
+
+    Raises
+    ------
+    ProgramError
+        As for `read_program`.
+    """
+    if len(reply) > MAX_REPLY_CHARACTERS:
+        raise _too_long(reply)
+    (found,) = ask("several", [[reply, most]])
+    if isinstance(found, ProgramError):
+        raise found
+    return [Program(*each) for each in found]
+
+
 def _too_long(reply: str) -> ProgramError:
     return ProgramError(
         f"the reply has {len(reply):,} characters, at most {MAX_REPLY_CHARACTERS:,} are read"
@@ -147,6 +171,23 @@ def find_program(
     if program is not None:
         return program
     raise ProgramError(f"the reply holds no program: {search.reason}")
+
+
+def find_programs(reply: str, most: int) -> list[Program]:
+    """Do what `read_several` does in this process: only the confined parser may do so."""
+    first = find_program(reply)
+    found = {first.digest: first}
+    said = _without_thoughts(_plain_text(reply))
+    blocks = (said[block.start : block.end] for block in reversed(fenced_blocks(said)))
+    marked = chain(_code_values(said, _CODE_KEY), map(_dedented, blocks))
+    candidates = (text for text in marked if binds_entry_point(text))
+    for text in islice(candidates, 2 * most):
+        if len(found) == most:
+            break
+        with contextlib.suppress(ProgramError):
+            program = parse_here(text)
+            found.setdefault(program.digest, program)
+    return list(found.values())
 
 
 class _Search:

@@ -57,7 +57,8 @@ class Proposal:
     note
         What the proposer wants recorded with the attempt, such as a search cost in bits.
     origin
-        Which conversation with a model it comes from, and which refinement: ``"3"``, ``"3.1"``.
+        Which conversation with a model it comes from, which refinement, and which further program
+        of that reply: ``"3"``, ``"3.1"``, ``"3.1/2"``.
     usage
         Tokens of all the calls that led to it.
     tool_calls
@@ -99,11 +100,14 @@ class Mistake:
         Its label.
     got
         What the program answered, or the error it raised.
+    failed
+        Whether that is no label at all.
     """
 
     input: Input
     expected: str
     got: str
+    failed: bool = False
 
 
 class Admission(Protocol):

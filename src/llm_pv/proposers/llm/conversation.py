@@ -16,8 +16,9 @@ from llm_pv.models.base import (
     UserMessage,
 )
 from llm_pv.models.base import Turn as ModelTurn
-from llm_pv.programs.replies import read_program
-from llm_pv.proposers.base import Context, Mistake, Proposal
+from llm_pv.programs.program import Program
+from llm_pv.programs.replies import read_several
+from llm_pv.proposers.base import Context, Proposal
 from llm_pv.proposers.llm.endings import ending_of, holds_program
 from llm_pv.proposers.llm.turns import (
     Recorded,
@@ -67,6 +68,10 @@ class Dialogue:
     most_seconds
         Seconds of the model and its tool in one conversation before it has to answer; what was
         begun by then is finished. None for no end.
+    programs_per_reply
+        How many programs of one reply become proposals.
+    tolerated
+        A program that is wrong on no more training rows is not sent back.
     """
 
     model: LanguageModel
@@ -76,13 +81,15 @@ class Dialogue:
     run_code: Callable[[str, int], tuple[str, float]]
     most_calls: int
     refinements: int
-    refinement_message: Callable[[Sequence[Mistake]], str]
+    refinement_message: Callable[..., str]
     no_program_message: Callable[[str], str]
     tracker: BudgetTracker
     context: Context
     recorded: Recorded
     cancelled: threading.Event
     most_seconds: float | None = None
+    programs_per_reply: int = 1
+    tolerated: int = 0
 
     def ask(
         self,
@@ -199,6 +206,7 @@ class Conversation:
         self.turns = 0
         self._calls = 0
         self._told_to_end = ""
+        self._sent_back: set[str] = set()
 
     def proposals(self) -> Iterator[Proposal]:
         """Yield the program it comes to, then one for each refinement.
@@ -213,10 +221,11 @@ class Conversation:
         refinements = self._dialogue.refinements
         for refinement in range(refinements + 1):
             proposal = self._reply(refinement)
-            yield proposal
+            programs, reason = self._programs(proposal)
+            yield from self._proposals(proposal, programs)
             if refinement == refinements:
                 return
-            complaint = self._complaint(proposal)
+            complaint = self._complaint(proposal, programs, reason)
             if complaint is None:
                 return
             self._messages.append(UserMessage(complaint))
@@ -313,19 +322,45 @@ class Conversation:
         sent = counted or tokens_sent(model, self._dialogue.tool, self._messages)
         return model.context_tokens - model.context_tokens // 4 - sent
 
-    def _complaint(self, proposal: Proposal) -> str | None:
-        """Say what is wrong with a program on the training rows, None if nothing is."""
-        if proposal.failure:
-            return self._dialogue.no_program_message(proposal.failure)
-        if proposal.redacted:
-            return None  # a program without pieces of the key is another one, which is not run
+    def _programs(self, proposal: Proposal) -> tuple[list[Program], str]:
+        """Return the programs in a reply, and why there is none."""
+        if proposal.failure or proposal.redacted:
+            return [], proposal.failure
+        if self._dialogue.programs_per_reply == self._dialogue.refinements + 1 == 1:
+            return [], ""  # what is verified is read where it is verified
         try:
-            program = read_program(proposal.text)
+            return read_several(proposal.text, self._dialogue.programs_per_reply), ""
         except ProgramError as error:
-            return self._dialogue.no_program_message(str(error))
-        assert self._dialogue.context.mistakes is not None
-        mistakes = self._dialogue.context.mistakes(program.source)
-        return self._dialogue.refinement_message(mistakes) if mistakes else None
+            return [], str(error)
+
+    def _proposals(self, proposal: Proposal, programs: Sequence[Program]) -> Iterator[Proposal]:
+        """Yield a reply, and each further program in it as one of its own, already paid for."""
+        yield proposal
+        for number, program in enumerate(programs[1:], start=2):
+            yield Proposal(
+                text=program.source,
+                cost_usd=0.0,
+                prompt_digest=proposal.prompt_digest,
+                origin=f"{proposal.origin}/{number}",
+            )
+
+    def _complaint(
+        self, proposal: Proposal, programs: Sequence[Program], reason: str
+    ) -> str | None:
+        """Return what is wrong on the training rows with the best program; None if nothing is."""
+        if proposal.redacted and not proposal.failure:
+            return None  # a program without pieces of the key is another one, which is not run
+        if not programs:
+            return self._dialogue.no_program_message(reason)
+        find = self._dialogue.context.mistakes
+        assert find is not None
+        mistakes = [(find(program.source), program.digest) for program in programs]
+        fewest, digest = min(mistakes, key=lambda each: len(each[0]))
+        repeated = digest in self._sent_back
+        self._sent_back.add(digest)
+        if len(fewest) <= self._dialogue.tolerated:
+            return None
+        return self._dialogue.refinement_message(fewest, repeated=repeated)
 
 
 def _sum_usage(turns: Sequence[ModelTurn]) -> Usage:

@@ -42,6 +42,8 @@ from llm_pv.proposers.spending import UNLIMITED, Budget, BudgetTracker, Spending
 from llm_pv.sandbox import LabelledRows, PythonTool, ToolLimits
 
 DEFAULT_ATTEMPTS = 5
+MOST_PROGRAMS = 5
+"""So many programs of one reply are verified where several are wanted."""
 _AROUND_PROMPT, _ABOUT_TOOL = 200, 1_000  # tokens of a request besides the prompt, generously
 
 
@@ -67,6 +69,8 @@ class LLMSettings:
     answer_format
         How a model is to write its program: ``"python"``, in a fenced block after its thoughts, or
         ``"json"``, one object and nothing else, as in the paper.
+    programs_per_reply
+        How many programs of one reply are verified, each as an attempt of its own.
     facts
         Whether the prompt says what can be computed of the training rows.
     noise
@@ -89,6 +93,7 @@ class LLMSettings:
     samples_per_call: int = 1
     prompt_rows: int | Literal["auto"] | None = MOST_ROWS
     answer_format: AnswerFormat = "json"
+    programs_per_reply: int = 1
     facts: bool = False
     noise: float = 0.0
     about: str = ""
@@ -104,6 +109,7 @@ class LLMSettings:
             ("samples_per_call", 1),
             ("tool_calls", 1),
             ("prompt_rows", 1),
+            ("programs_per_reply", 1),
         ):
             value = getattr(self, name)
             if isinstance(value, int) and value < least:
@@ -189,6 +195,8 @@ class LLM(Proposer):
         ]
         if settings.answer_format != "json":
             parts.append(f"answer={settings.answer_format}")
+        if settings.programs_per_reply != 1:
+            parts.append(f"programs={settings.programs_per_reply}")
         if settings.facts:
             parts.append(f"facts: noise={settings.noise}, about={settings.about!r}")
         return "; ".join(parts)
@@ -196,7 +204,8 @@ class LLM(Proposer):
     @property
     def default_attempts(self) -> int:
         """The most programs its attempts and their refinements come to."""
-        return self.attempts * (1 + self.settings.refinements)
+        settings = self.settings
+        return self.attempts * (1 + settings.refinements) * settings.programs_per_reply
 
     @property
     def free(self) -> bool:
@@ -308,6 +317,7 @@ class LLM(Proposer):
             tool=self.tool_place,
             tool_rows=held,
             answer_format=self.settings.answer_format,
+            programs=self.settings.programs_per_reply,
             facts=told,
         )
 
@@ -376,6 +386,11 @@ class LLM(Proposer):
         digest = prompt_digest(prompt)
         context.write_prompt(digest, prompt)
         rows = LabelledRows(labelled_rows(train, classes))
+        settings = self.settings
+        form: dict[str, Any] = {
+            "answer_format": settings.answer_format,
+            "programs": settings.programs_per_reply,
+        }
         dialogue = Dialogue(
             model=self.model,
             prompt=prompt,
@@ -384,15 +399,17 @@ class LLM(Proposer):
             run_code=lambda code, call: self._run_code(rows, code, call),
             most_calls=self.settings.tool_calls,
             refinements=self.settings.refinements if context.mistakes is not None else 0,
+            programs_per_reply=settings.programs_per_reply,
             refinement_message=partial(
                 refinement_message,
                 train=train,
                 alphabet=alphabet_of(train.inputs),
-                answer_format=self.settings.answer_format,
+                labels=[text for text in classes.texts if text in set(train.labels)],
+                noise=settings.noise,
+                **form,
             ),
-            no_program_message=partial(
-                no_program_message, answer_format=self.settings.answer_format
-            ),
+            no_program_message=partial(no_program_message, **form),
+            tolerated=int(settings.noise * len(train)),
             tracker=self.tracker,
             context=context,
             recorded=Recorded(context.turns, digest),

@@ -1,5 +1,6 @@
 """What is said besides the problem statement: to a model on its reply, to the user on the rows."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from llm_pv.data.examples import Examples
@@ -10,6 +11,8 @@ from llm_pv.proposers.llm.prompt.statement import AnswerFormat, contract
 _MOST_MISTAKES = 10
 _MOST_COLUMNS = 100
 _REASON_CHARACTERS = 300
+_MOST_LABELS = 50
+_MOST_ALIKE = 2
 
 
 def refinement_message(
@@ -19,6 +22,10 @@ def refinement_message(
     alphabet: str = "",
     most: int = _MOST_MISTAKES,
     answer_format: AnswerFormat = "json",
+    labels: Sequence[str] = (),
+    noise: float = 0.0,
+    programs: int = 1,
+    repeated: bool = False,
 ) -> str:
     """Tell a model on which training rows its program is wrong, and ask again.
 
@@ -32,8 +39,14 @@ def refinement_message(
         As in the problem statement.
     most
         So many mistakes are shown, the first ones.
-    answer_format
+    answer_format, programs
         As in the problem statement.
+    labels
+        The labels there are, said where the program answered with something else.
+    noise
+        The share of labels that may be wrong.
+    repeated
+        Whether it gave this program before.
 
     Examples
     --------
@@ -42,34 +55,55 @@ def refinement_message(
     """
     rows = Examples([each.input for each in mistakes], [each.expected for each in mistakes])
     notation = Notation.of(train or rows, alphabet)
-    lines = [
-        f"{notation.line(each.input, each.expected)}, your program: {_one_line(each.got)}"
-        for each in mistakes[:most]
-    ]
+    lines = _different_lines(mistakes, notation, most)
     of_all = f" of the {len(train):,}" if train else ""
     noun = "example" if len(mistakes) == 1 and not train else "examples"
-    shown = f"{most} of them, " if len(mistakes) > most else ""
+    shown = f"{len(lines)} of them, " if len(mistakes) > len(lines) else ""
+    known = ", ".join(notation.label(label) for label in labels[:_MOST_LABELS])
+    no_labels = known and any(each.failed for each in mistakes)
     return (
-        f"Your program is wrong on {len(mistakes):,}{of_all} training {noun}. Below, "
+        ("You gave this program before. " if repeated else "")
+        + f"Your program is wrong on {len(mistakes):,}{of_all} training {noun}. Below, "
         f"{shown}with the right label and what your program gave:\n\n"
         + "\n".join(lines)
-        + "\n\nFind a rule that explains these too, without treating single examples apart: it is "
-        f"judged on other inputs.\n\n{contract(answer_format)}\n"
+        + (f"\n\nThe labels there are: {known}." if no_labels else "")
+        + "\n\nFind "
+        + ("another rule, one that" if repeated else "a rule that")
+        + (" explains these as far as their labels are right" if noise else " explains these too")
+        + ", without treating single examples apart: it is judged on other inputs.\n\n"
+        + f"{contract(answer_format, programs)}\n"
     )
 
 
-def no_program_message(reason: str, answer_format: AnswerFormat = "json") -> str:
+def _different_lines(mistakes: Sequence[Mistake], notation: Notation, most: int) -> list[str]:
+    """Return one line for each mistake, none twice and no error more than twice."""
+    lines: dict[str, None] = {}
+    alike: Counter[str] = Counter()
+    for each in mistakes:
+        if len(lines) == most:
+            break
+        got = _one_line(each.got)
+        if each.failed:
+            alike[got] += 1
+            if alike[got] > _MOST_ALIKE:
+                continue
+        lines[f"{notation.line(each.input, each.expected)}, your program: {got}"] = None
+    return list(lines)
+
+
+def no_program_message(reason: str, answer_format: AnswerFormat = "json", programs: int = 1) -> str:
     """Tell a model that its reply held no program, why, and ask again.
 
     Parameters
     ----------
     reason
         What the reader of replies says of it.
-    answer_format
+    answer_format, programs
         As in the problem statement.
     """
     told = _one_line(reason.removeprefix("the reply holds no program: "))
-    return f"Your reply held no program that can be run: {told}.\n\n{contract(answer_format)}\n"
+    wanted = contract(answer_format, programs)
+    return f"Your reply held no program that can be run: {told}.\n\n{wanted}\n"
 
 
 def disclosure(

@@ -34,9 +34,25 @@ _CONTRACTS: dict[AnswerFormat, str] = {
 }
 
 
-def contract(answer_format: AnswerFormat) -> str:
-    """Return what an answer has to be; it holds such an answer itself."""
-    return _CONTRACTS[answer_format]
+_SEVERAL = (
+    " Where you are in doubt, give up to {programs} programs that differ, such as other "
+    "thresholds, each of them whole and in a block of its own, the likeliest last: each one is "
+    "judged."
+)
+
+
+def contract(answer_format: AnswerFormat, programs: int = 1) -> str:
+    """Return what an answer has to be; it holds such an answer itself.
+
+    Parameters
+    ----------
+    answer_format
+        How a program is to be written down.
+    programs
+        How many a reply may hold; more than one only in Python.
+    """
+    more = _SEVERAL.format(programs=programs) if programs > 1 and answer_format == "python" else ""
+    return _CONTRACTS[answer_format] + more
 
 
 _TOOLS: dict[ToolKind, str] = {
@@ -63,6 +79,7 @@ def problem_statement(
     tool_rows: int | None = None,
     tool_note: str = "",
     answer_format: AnswerFormat = "json",
+    programs: int = 1,
     facts: str = "",
 ) -> str:
     r"""Write the prompt for training rows; nothing of any other row goes in.
@@ -91,6 +108,8 @@ def problem_statement(
         A sentence more on the tool, on its limits for one.
     answer_format
         How the program is to be written down.
+    programs
+        How many programs a reply may hold.
     facts
         Lines about all training rows; see `llm_pv.proposers.llm.prompt.facts`.
 
@@ -115,7 +134,7 @@ def problem_statement(
         "labels": notation.about_labels(labels, classes),
         "inputs": notation.about_inputs(),
         "count": f"{len(train):,}",
-        "contract": contract(answer_format),
+        "contract": contract(answer_format, programs),
         "facts": f"\n{facts}\n\n" if facts else "",
         "tool": _about_tool(tool, len(train), tool_rows, tool_note),
     }
