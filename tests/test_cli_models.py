@@ -177,11 +177,31 @@ def test_a_server_that_cannot_be_reached_is_one_line_and_the_run_goes_on_later(
     assert [r["kind"] for r in attempts] == ["unanswered"] * 2 + ["attempt"] * 2 + ["selected"]
 
 
+def test_learn_sends_a_program_back_once_and_counts_all_programs_of_all_replies(
+    rows: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    block = "```python\ndef f(x):\n    return {}\n```\n"
+    script: list[Reply] = [{"text": block.format(0) + block.format(1)}, {"text": block.format(2)}]
+    with FakeOpenAI(script) as server:
+        more = ["--attempts", "1", "--tool", "none", "--no-early-stop"]
+        run(["learn", str(rows), *ask(server, *more), "--out", str(out)])
+        first, second = (body["messages"] for body in server.bodies)
+    assert "```python" in first[0]["content"]
+    assert "training examples in all" in first[0]["content"]
+    assert [message["role"] for message in second] == ["user", "assistant", "user"]
+    attempts = [r for r in records(out / "results_attempts.jsonl") if r["kind"] == "attempt"]
+    assert [each["origin"] for each in attempts] == ["1", "1/2", "1.1"]
+    assert [each["program"].split()[-1] for each in attempts] == ["1", "0", "2"]
+    assert "10 planned" in capfd.readouterr().out  # one attempt, twice five programs
+
+
 def test_an_attempt_without_a_reply_is_told_beside_the_result(
     rows: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     script: list[Reply] = [{"status": 503}, {"text": WRONG}, {"text": "no idea"}]
     options = ["--attempts", "3", "--tool", "none", "--retries", "0", "--concurrency", "1"]
+    options += ["--refine", "0"]
     with FakeOpenAI(script) as server:
         run(["learn", str(rows), *ask(server, *options), "--out", str(tmp_path / "run")])
     shown = " ".join(capfd.readouterr().out.split())
@@ -205,7 +225,7 @@ def test_a_killed_run_sends_nothing_again_that_was_answered(rows: Path, tmp_path
     script: list[Reply] = [{"code": "print(len(rows))"}, {"text": ALWAYS}]
     out = tmp_path / "run"
     journal = out / "replies.jsonl"
-    options = ["--attempts", "6", "--concurrency", "2", "--no-early-stop"]
+    options = ["--attempts", "6", "--concurrency", "2", "--no-early-stop", "--refine", "0"]
     environment = {**os.environ, "PYTHONPATH": SOURCE}
     with FakeOpenAI(script, by_turn=True, delay=0.05) as server:
         command = [sys.executable, "-m", "llm_pv", "learn", str(rows),

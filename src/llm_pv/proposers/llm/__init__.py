@@ -9,4 +9,11 @@ from llm_pv.proposers.llm.proposer import (
     labelled_rows,
 )
 
-__all__ = ["DEFAULT_ATTEMPTS", "LLM", "MOST_PROGRAMS", "LLMSettings", "alphabet_of", "labelled_rows"]
+__all__ = [
+    "DEFAULT_ATTEMPTS",
+    "LLM",
+    "MOST_PROGRAMS",
+    "LLMSettings",
+    "alphabet_of",
+    "labelled_rows",
+]
