@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pandas as pd
 import pytest
@@ -329,6 +330,49 @@ def test_verify_shows_a_program_that_looks_at_other_rows(
     program.write_text("n = 0\ndef f(x):\n    global n\n    n += 1\n    return n % 2\n")
     assert run(["verify", str(program), str(rows)]) == 0
     assert "NO" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "line"),
+    [
+        (["--min-accuracy", "0.75"], 0, "PASSED: accuracy 75.0% of 4 rows, at least 75.0% wanted"),
+        (["--min-accuracy", "0.76"], 1, "FAILED: accuracy 75.0% of 4 rows, at least 76.0% wanted"),
+        (["--max-error", "0.25"], 0, "PASSED: accuracy (--max-error) 75.0% of 4 rows, at least 75"),
+        (["--max-error", "0.2"], 1, "FAILED: accuracy (--max-error) 75.0% of 4 rows, at least 80"),
+        (["--min-class-accuracy", "1=0.9"], 1, "FAILED: accuracy of '1' 66.7% of 3 rows, at least"),
+        (["--min-class-accuracy", "0=1"], 0, "PASSED: accuracy of '0' 100.0% of 1 rows, at least"),
+    ],
+)
+def test_verify_is_a_gate(
+    options: list[str],
+    status: int,
+    line: str,
+    tmp_path: Path,
+    finished: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    table, junit = tmp_path / "labelled.csv", tmp_path / "gate.xml"
+    table.write_text("input,label\n00000001,1\n00000011,1\n00000111,1\n00001111,0\n")
+    command = ["verify", str(finished), str(table), "--target", "label", "--junit", str(junit)]
+    assert run([*command, *options]) == status
+    shown = capfd.readouterr().out
+    assert shown.startswith(line)
+    assert shown.count("\n") == 1
+    suite = ET.fromstring(junit.read_text())
+    assert (suite.get("tests"), suite.get("failures")) == ("1", str(status))
+    assert len(suite.findall("testcase/failure")) == status
+
+
+def test_verify_tells_where_rows_left_the_range_of_training(
+    tmp_path: Path, over_fifty: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "labelled.csv"
+    table.write_text("a,b,zip,y\n500,1,c0,1\n60,1,new,1\n40,2,c1,0\n")
+    assert run(["verify", str(over_fifty), str(table), "--min-accuracy", "1"]) == 0
+    shown = capfd.readouterr().err
+    assert "drift: column 'a': 1 of 3 rows outside" in shown
+    assert "drift: column 'zip': 1 of 3 rows with new values ('new')" in shown
+    assert "column 'b'" not in shown
 
 
 def test_doctor_tells_confinement_extras_and_keys_but_no_key(

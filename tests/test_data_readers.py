@@ -187,6 +187,18 @@ def test_what_spreadsheets_and_frames_leave_behind_is_left_out(tmp_path: Path) -
     assert read_table(path).inputs() == [{"a": 5, "b": "x"}, {"a": None, "b": None}]
 
 
+@pytest.mark.parametrize(
+    "cells", [("0", "2", "1"), ("0", "0", "1"), ("1", "2", "4"), ("2", "3", "4")]
+)
+def test_an_unnamed_first_column_that_does_not_count_the_rows_is_no_row_count(
+    cells: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(",b\n" + "".join(f"{cell},x\n" for cell in cells))
+    with pytest.raises(DataError, match="column 1 has no name"):
+        read_table(path)
+
+
 def test_rows_without_a_label_are_left_out_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("a,b,label\n1,x,0\n2,y,\n3,z,NA\n4,w, 1\n")

@@ -25,6 +25,12 @@ def test_the_limit_is_the_exact_binomial_one(rows: int, portion: float, share: f
 
 def test_no_rows_bound_nothing() -> None:
     assert binomial_upper_limit(0, 0, 0.05) == 1.0
+    # 2 sqrt(log(4 k / delta) / (2 m)) with k the larger of planned and verified: here log(400)
+    # and log(800) over 200 rows.
+    planned = Certificate(0, 100, planned=5, verified=2, position=1).gap_term
+    assert planned == pytest.approx(0.346164, abs=1e-6)
+    verified = Certificate(0, 100, planned=5, verified=10, position=1).gap_term
+    assert verified == pytest.approx(0.365639, abs=1e-6)
     assert math.isinf(Certificate(0, 0, planned=5, verified=1, position=1).gap_term)
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from llm_pv.cli.gate import GateOptions
 from llm_pv.cli.main import complain
 from llm_pv.cli.options import Format, Rows, SandboxOptions
 from llm_pv.errors import ConfigurationError, DataError
@@ -24,13 +25,16 @@ def verify(
     format: Format = "table",  # noqa: A002
     data_format: str | None = None,
     seed: int = 0,
+    gate: GateOptions = GateOptions(),
     sandbox: SandboxOptions = SandboxOptions(),
 ) -> int:
     """Score a program afresh on labelled rows, the program confined.
 
     Shows accuracy with its exact 95% interval, the majority baseline, and whether the program
     answers each row the same whatever other rows it is run on. On rows that had no part in
-    choosing the program the interval needs no correction.
+    choosing the program the interval needs no correction. With a least accuracy it prints one line
+    and ends with status 1 where that is missed. Columns that leave the range they had in training
+    are named.
 
     Parameters
     ----------
@@ -47,12 +51,16 @@ def verify(
     seed
         Draws the halves that the program is run on again.
     """
+    from llm_pv.cli.gate import gate_line, junit_xml
     from llm_pv.cli.rows import labelled_rows, read_rows, rows_for, run_blocks
+    from llm_pv.cli.tables import printable
+    from llm_pv.data.ranges import drift
     from llm_pv.data.reading import binned, target_numbers
     from llm_pv.data.targets import label_texts
     from llm_pv.erm.result import exact_interval
     from llm_pv.erm.row_independence import NOT_COMPARED, row_dependence
     from llm_pv.erm.scoring import majority_label, score_predictions
+    from llm_pv.runs.files import write_atomically
     from llm_pv.runs.saved_program import load_program
 
     saved = load_program(program)
@@ -79,22 +87,37 @@ def verify(
             predictions += block.answers
             errors.append(block.error)
         sample = inputs.inputs(0, _ROWS_RUN_AGAIN).inputs
+        notes = drift(saved.ranges, inputs.inputs().inputs) if saved.ranges else []
         doubt = row_dependence(saved.program, sample, opened, seed=seed)
     score = score_predictions(predictions, labels)
+    checks = gate.checks(score, predictions, labels)
+    for note in notes:
+        complain(f"drift: {note}")
     majority = majority_label(labels)
-    record = asdict(score) | {
+    record = {
+        "rows": score.rows,
+        "errors": score.errors,
+        "failed": score.failed,
+        "balanced_accuracy": score.balanced_accuracy,
         "accuracy": score.accuracy,
         "interval": exact_interval(score),
         "majority_label": majority,
         "majority_accuracy": labels.count(majority) / len(labels),
         "answers_by_its_input_alone": None if doubt == NOT_COMPARED else not doubt,
         "first_error": next((error for error in errors if error), ""),
+        "drift": notes,
+        "checks": [asdict(check) | {"passed": check.passed} for check in checks],
     }
+    if gate.junit is not None:
+        title = f"{saved.path.name} on {inputs.name}"
+        write_atomically(gate.junit, junit_xml(checks, title, {"rows": str(score.rows)}))
     if format == "json":
         sys.stdout.write(json.dumps(record, indent=2) + "\n")
+    elif checks:
+        sys.stdout.write(printable(gate_line(checks)) + "\n")
     else:
         _print(record, f"{saved.path} on {inputs.name}")
-    return 0
+    return 0 if all(check.passed for check in checks) else 1
 
 
 def _print(record: Mapping[str, Any], title: str) -> None:

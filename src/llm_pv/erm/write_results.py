@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llm_pv.data.examples import Splits
+from llm_pv.data.ranges import input_ranges
 from llm_pv.erm.result import LearnedProgram
 from llm_pv.programs.saved import write_program
 from llm_pv.runs.cells import Cell, CellLog
@@ -73,6 +74,7 @@ def write_results(
             | {
                 "kind": "selected",
                 "test_accuracy": score.accuracy if score else None,
+                "ranges": input_ranges(splits.train.inputs),
                 "result": result.record(),
             }
         )

@@ -1,7 +1,7 @@
 """Finding a saved program, with what its run recorded about its inputs and classes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from llm_pv.data.reading import Reading
 from llm_pv.errors import ProgramError, RunError
 from llm_pv.programs.program import Program
 from llm_pv.programs.saved import read_saved
-from llm_pv.runs.directory import read_run, read_summary
+from llm_pv.runs.directory import read_attempts, read_run, read_summary
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class SavedProgram:
         What else was known of the rows.
     edges
         Where a numeric target was cut into the classes; empty where it was not.
+    ranges
+        What each column ranged over in training; empty where that is not known.
     """
 
     program: Program
@@ -44,6 +46,7 @@ class SavedProgram:
     classes: Classes | None = None
     reading: Reading = Reading()
     edges: tuple[float, ...] = ()
+    ranges: Mapping[str, Any] = field(default_factory=dict)
 
     def value(self, text: str | None) -> object:
         """Return the user's value for a predicted text; None for none and for no class."""
@@ -77,13 +80,13 @@ def load_program(path: Path) -> SavedProgram:
         if len(found) > 1:
             names = ", ".join(file.name for file in found[:5])
             raise RunError(f"{path} holds {len(found)} programs; name one of programs/: {names}")
-        return _load(found[0], configuration)
+        return _load(found[0], configuration, path)
     run = path.parent.parent
     recorded = path.parent.name == "programs" and (run / "run.json").exists()
-    return _load(path, read_run(run)["configuration"] if recorded else {})
+    return _load(path, read_run(run)["configuration"] if recorded else {}, run)
 
 
-def _load(path: Path, configuration: Mapping[str, Any]) -> SavedProgram:
+def _load(path: Path, configuration: Mapping[str, Any], run: Path) -> SavedProgram:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -105,4 +108,12 @@ def _load(path: Path, configuration: Mapping[str, Any]) -> SavedProgram:
         classes=Classes(tuple(configuration["classes"]), tuple(configuration["class_values"])),
         reading=Reading.of_record(configuration.get("reading", {})),
         edges=tuple(configuration.get("edges", ())),
+        ranges=_ranges(run),
     )
+
+
+def _ranges(run: Path) -> Mapping[str, Any]:
+    """Return the ranges that the run of one program recorded with it."""
+    selected = [record for record in read_attempts(run) if record.get("kind") == "selected"]
+    found = selected[0].get("ranges") if len(selected) == 1 else None
+    return found if isinstance(found, dict) else {}
