@@ -11,7 +11,10 @@ import pytest
 from llm_pv import LearnedProgram, Search, SplitSizes, learn
 from llm_pv.api import read_splits
 from llm_pv.erm.attempts import Attempt
+from llm_pv.erm.metrics import Metric
 from llm_pv.errors import ConfigurationError, DataError, LLMPVError, RunError
+from llm_pv.programs.program import Program
+from llm_pv.runs.directory import read_attempts
 from llm_pv.sandbox import Sandbox
 from rows import ALWAYS_ONE, FIRST_BIT, PARITY, Scripted, parity_splits
 
@@ -227,3 +230,96 @@ def test_what_cannot_be_learned_is_a_one_line_error(
     with pytest.raises(kind, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_a_finished_run_goes_on_with_more_attempts_and_its_k_stays(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    replies = [ALWAYS_ONE, FIRST_BIT, PARITY]
+
+    def run(attempts: int) -> LearnedProgram:
+        search = Search(Scripted(replies), attempts=attempts, early_stop=False)
+        return learn(TEXTS, ODD, search=search, sandbox=sandbox, out=tmp_path / "run")
+
+    first = run(2)
+    assert len(first.selection.attempts) == 2
+    assert run(2).already_finished
+    more = run(3)
+    assert not more.already_finished
+    assert more.program is not None
+    assert more.program.source == first_program(PARITY)
+    assert more.certificate is not None
+    # Program 3 is the first beyond K = 2: delta / (2 * 1 * 2).
+    assert (more.certificate.planned, more.certificate.position) == (2, 3)
+    assert more.certificate.share == pytest.approx(0.05 / 4)
+    assert run(3).already_finished
+    kinds = [record["kind"] for record in read_attempts(tmp_path / "run")]
+    assert (kinds.count("attempt"), kinds.count("selected")) == (3, 1)
+
+
+def first_program(source: str) -> str:
+    return Program.parse(source).source
+
+
+def test_the_programs_of_another_run_come_first_the_best_of_them_before_the_others(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    search = Search(Scripted([ALWAYS_ONE, PARITY]), attempts=2, early_stop=False)
+    learn(TEXTS, ODD, search=search, sandbox=sandbox, out=tmp_path / "before")
+    warm = Search(
+        Scripted([FIRST_BIT]), attempts=3, early_stop=False, warm_start=tmp_path / "before"
+    )
+    learned = learn(TEXTS, ODD, search=warm, sandbox=sandbox, out=tmp_path / "after")
+    tried = [attempt.program.source for attempt in learned.selection.attempts if attempt.program]
+    assert tried == [first_program(text) for text in (PARITY, ALWAYS_ONE, FIRST_BIT)]
+    assert any("certificate holds only if that run" in warning for warning in learned.warnings)
+    again = learn(TEXTS, ODD, search=warm, sandbox=sandbox, out=tmp_path / "after")
+    assert again.already_finished
+    with pytest.raises(ConfigurationError, match="holds no program"):
+        Search(Scripted([]), warm_start=tmp_path / "nothing").resolve()
+
+
+def test_a_search_ends_at_the_accuracy_that_is_enough(sandbox: Sandbox) -> None:
+    replies = [ALWAYS_ONE, PARITY]
+    enough = Search(Scripted(replies), attempts=2, stop_at=0.4)
+    learned = learn(TEXTS, ODD, search=enough, sandbox=sandbox)
+    assert len(learned.selection.attempts) == 1
+    stricter = Search(Scripted(replies), attempts=2, stop_at=0.9)
+    assert len(learn(TEXTS, ODD, search=stricter, sandbox=sandbox).selection.attempts) == 2
+    with pytest.raises(ConfigurationError, match=r"stop_at is 1\.5"):
+        Search(Scripted(replies), stop_at=1.5).resolve()
+
+
+def test_rare_and_dear_classes_are_selected_for(sandbox: Sandbox) -> None:
+    rows = [f"{n:04d}" for n in range(200)]
+    rare = [int(n % 20 == 0) for n in range(200)]
+    never = "def f(x):\n    return 0\n"
+    often = "def f(x):\n    return int(int(x) % 5 == 0)\n"  # finds all, and 3 times as many others
+
+    def selected(**how: Any) -> str:
+        search = Search(Scripted([never, often]), attempts=2, **how)
+        learned = learn(rows, rare, search=search, sandbox=sandbox)
+        assert learned.program is not None
+        return learned.program.source
+
+    assert selected() == first_program(never)
+    assert selected(metric=Metric("balanced-accuracy")) == first_program(often)
+    assert selected(metric=Metric("f1")) == first_program(often)
+    dear = Metric("cost", {("1", "0"): 10.0})
+    assert selected(metric=dear) == first_program(often)
+    assert selected(class_weight="balanced") == first_program(often)
+    assert selected(class_weight={1: 2.0}) == first_program(never)
+    with pytest.raises(ConfigurationError, match="class_weight of 7"):
+        selected(class_weight={7: 2.0})
+
+
+def test_scores_on_inputs_that_training_lacks_are_told_apart(sandbox: Sandbox) -> None:
+    rows = ["a", "b"] * 40 + [f"c{n}" for n in range(20)]
+    labels = [int(row == "a") for row in rows]
+    rule = "def f(x):\n    return int(x == 'a' or x == 'c7')\n"
+    learned = learn(rows, labels, search=scripted(rule), sandbox=sandbox)
+    new = list(learned.unseen.values())
+    assert set(learned.unseen) == {"validation", "test"}
+    assert all(count < total for (count, _), total in zip(new, (40, 20), strict=True))
+    assert sum(wrong for _, wrong in new) <= 1
+    assert any("also occurs in training" in warning for warning in learned.warnings)

@@ -22,7 +22,7 @@ from llm_pv.proposers.base import Proposer
 from llm_pv.proposers.registry import USUAL, BuiltIn, make_proposer
 from llm_pv.proposers.round_robin import RoundRobin
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import RunDirectory
+from llm_pv.runs.directory import RunDirectory, read_run
 from llm_pv.sandbox import Limits, Sandbox
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ class Search:
     class_weight
         Factors of the weights of rows by class, or ``"balanced"`` for the inverse of how common a
         class is in training; they count in the search and in selection.
+    warm_start
+        The directory of another run, whose programs are the first candidates.
     stop_at
         End the search at the first program with this figure of the metric on the validation rows.
     built_in
@@ -95,6 +97,7 @@ class Search:
     metric: Metric = ACCURACY
     class_weight: Mapping[object, float] | str | None = None
     stop_at: float = 1.0
+    warm_start: Path | str | None = None
     built_in: BuiltIn = USUAL
     progress: Callable[[str, int], None] | None = field(default=None, compare=False)
 
@@ -129,6 +132,10 @@ class Search:
                 f"proposer is {proposer!r}; give 'length-first', 'replay:PATH', a model such as "
                 "'openai:gpt-5.4', or a Proposer"
             )
+        if self.warm_start is not None:
+            from llm_pv.proposers.warm_start import WarmStart
+
+            proposer = WarmStart(Path(self.warm_start), proposer)
         planned = proposer.plan_attempts(None if attempts is None else int(attempts))
         return proposer, Plan(planned, self.delta, self.early_stop, self.metric, self.stop_at)
 
@@ -280,8 +287,8 @@ def learn(
     sandbox
         An open sandbox, which is left open; None opens one with default limits for this call.
     out
-        The run directory; an unfinished run there is resumed, a finished one is read back. None
-        writes nothing.
+        The run directory; an unfinished run there is resumed. A finished one is read back, or goes
+        on if more attempts are asked for than were planned. None writes nothing.
     name
         What the data is called; default by its path.
     on_start
@@ -335,6 +342,7 @@ def learn(
             sandbox = stack.enter_context(Sandbox())
         destination = None
         if out is not None:
+            plan = _continued(plan, Path(out))
             configuration = _configuration(splits, proposer, plan, sandbox.limits, search.seed)
             configuration["target"] = target
             if plan.metric != ACCURACY:
@@ -349,6 +357,9 @@ def learn(
                 RunDirectory(Path(out), configuration, sandbox.confinement.record())
             )
             destination = Destination(run, cell)
+            made = sum(r.get("kind") == "attempt" for r in run.cell_log(cell).attempts)
+            if plan.planned and run.finished(cell) and made < plan.attempts:
+                run.reopen(cell)
             proposer.open(run.turns())
         if on_start is not None and (destination is None or not run.finished(cell)):
             on_start()
@@ -365,6 +376,19 @@ def learn(
         )
 
 
+def _continued(plan: Plan, out: Path) -> Plan:
+    """Return the plan with the K that a run on disk began with, where more attempts are asked for.
+
+    K decides each program's share of delta, so it stays what it was before the first verification.
+    """
+    if not (out / "run.json").exists():
+        return plan
+    known = read_run(out)["configuration"].get("planned_attempts")
+    if not isinstance(known, int) or not 0 < known < plan.attempts:
+        return plan
+    return replace(plan, planned=known)
+
+
 def _configuration(
     splits: Splits,
     proposer: Proposer,
@@ -376,7 +400,7 @@ def _configuration(
     return {
         "command": "learn",
         "proposer": proposer.identity,
-        "planned_attempts": plan.attempts,
+        "planned_attempts": plan.first_planned,
         "delta": plan.delta,
         "early_stop": plan.early_stop,
         "seed": seed,

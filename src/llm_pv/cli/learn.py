@@ -65,6 +65,8 @@ class SeededSearchOptions(SearchOptions):
     "'A as B=5', for --metric cost: what it costs to take an A for a B; 1 where not named."
     class_weight: Annotated[tuple[str, ...], Parameter(negative="")] = ()
     "balanced, or CLASS=NUMBER for each class: how much its rows count."
+    warm_start: Path | None = None
+    "Run directory whose programs are the first candidates."
     stop_at: float = 1.0
     "Stop at the first program with this figure of the metric on the validation rows, such as 0.98."
 
@@ -85,7 +87,12 @@ class SeededSearchOptions(SearchOptions):
             weights = dict(map(_class_weight, self.class_weight))
         name = "cost" if self.cost and self.metric == "accuracy" else self.metric
         metric = Metric(name, parse_costs(self.cost))
-        return {"metric": metric, "class_weight": weights, "stop_at": self.stop_at}
+        return {
+            "metric": metric,
+            "class_weight": weights,
+            "stop_at": self.stop_at,
+            "warm_start": self.warm_start,
+        }
 
 
 def _class_weight(item: str) -> tuple[str, float]:

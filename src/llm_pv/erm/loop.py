@@ -160,7 +160,7 @@ def _certify(
     return Certificate(
         errors=selected.validation.errors,
         rows=selected.validation.rows,
-        planned=plan.attempts,
+        planned=plan.first_planned,
         verified=max(attempt.position for attempt in attempts),
         position=selected.position,
         delta=plan.delta,

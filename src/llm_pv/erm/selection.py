@@ -26,6 +26,8 @@ class Plan:
         What selects among programs.
     stop_at
         Stop, too, at the first program with this figure of the metric on the validation rows.
+    planned
+        K of the certificate where more attempts than first planned are made; 0 for `attempts`.
     """
 
     attempts: int
@@ -33,6 +35,12 @@ class Plan:
     early_stop: bool = True
     metric: Metric = ACCURACY
     stop_at: float = 1.0
+    planned: int = 0
+
+    @property
+    def first_planned(self) -> int:
+        """The number of attempts K that was planned before the first verification."""
+        return self.planned or self.attempts
 
     def __post_init__(self) -> None:
         if self.attempts < 1:

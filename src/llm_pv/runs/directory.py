@@ -198,6 +198,13 @@ class RunDirectory:
         row = self.row(cell)
         return row is not None and row["status"] != FAILED
 
+    def reopen(self, cell: Cell) -> None:
+        """Take back the selection and the row of a finished cell, so that more attempts follow."""
+        key = key_of(cell.record())
+        self._take_back_attempts({key})
+        with self._mutex:
+            self._rows.pop(place_of(cell.record()), None)
+
     def row(self, cell: Cell) -> dict[str, str] | None:
         """Return the cell's row of ``summary.csv`` as it would be read back, None without one."""
         with self._mutex:
