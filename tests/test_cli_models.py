@@ -142,6 +142,9 @@ def test_a_dry_run_needs_no_key(rows: Path, capfd: pytest.CaptureFixture[str]) -
         (["--model", "openai:gpt-5.4", "--dry-run", "--model-option", "x=a"], "no JSON"),
         (["--model", "openai:gpt-5.4", "--dry-run", "--refine", "-1"], "refinements is -1"),
         (["--model", "openai:gpt-5.4", "--dry-run", "--top-p", "2"], "--top-p is 2"),
+        (["--model", "openai:gpt-5.4", "--dry-run", "--price-in", "1"], "give both --price-in and"),
+        (["--model", "openai:gpt-5.4", "--dry-run", "--price-in", "-1", "--price-out", "1"],
+         "--price-in is -1"),
         (["--model", "openai:gpt-5.4", "--dry-run", "--attempts", "0"], "attempts is 0"),
         (
             ["--model", "openai-compatible:x", "--base-url", "http://localhost:9/v1",

@@ -1,5 +1,6 @@
 """Servers that refuse what they cannot do: the call goes on with what they can."""
 
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -7,13 +8,14 @@ from typing import Any
 import pytest
 
 from llm_pv.data.examples import Classes, Examples
-from llm_pv.errors import ModelError
-from llm_pv.models import ModelOptions, UserMessage, make_model
+from llm_pv.errors import BudgetError, ModelError
+from llm_pv.models import ModelOptions, ToolOffer, UserMessage, make_model
 from llm_pv.models.refusals import Refusal, ToolRefusedError, refusal_of
 from llm_pv.proposers.base import Context, Proposal
 from llm_pv.proposers.llm import LLM, LLMSettings
 from llm_pv.proposers.llm.turns import TURN
 from llm_pv.proposers.round_robin import RoundRobin, StoppedError
+from llm_pv.proposers.spending import Budget
 from scripted_model import ScriptedModel, says
 from wire_servers import Wire, WireServer, chat
 
@@ -198,3 +200,56 @@ def test_an_early_stop_while_waiting_for_admission_gives_the_place_back() -> Non
         assert [each.origin for each in found] == ["1"]
     assert len(model.asked) == 1
     assert admission.left >= 1
+
+
+STREAM = [
+    "This model only supports stream mode, please enable the stream parameter",
+    "stream must be set to true",
+    "non-streaming requests are not supported",
+    "parameter.enable_thinking only support stream call",
+]
+
+
+def test_a_server_that_only_streams_is_asked_for_a_stream() -> None:
+    assert {read(said) for said in STREAM} == {Refusal("stream")}
+    pieces = [{"content": "hel"}, {"content": "lo"}]
+    chunks: list[Any] = [{"choices": [{"delta": piece}]} for piece in pieces]
+    chunks.append({"choices": [], "usage": {"prompt_tokens": 11, "completion_tokens": 7}})
+    body = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
+    stream = Wire(body, headers={"Content-Type": "text/event-stream"})
+    refused = Wire({"error": {"message": STREAM[0]}}, 400)
+    with WireServer([refused, stream, stream], routes=NO_MODELS) as server:
+        options = ModelOptions(base_url=f"{server.url}/v1", retries=0)
+        model = make_model("openai-compatible:tiny", options)
+        turns = [model.answer([UserMessage("hi")])[0] for _ in range(2)]
+        model.close()
+    assert [turn.text for turn in turns] == ["hello", "hello"]
+    assert [turn.usage.total_tokens for turn in turns] == [18, 18]
+    assert [len(turn.notices) for turn in turns] == [1, 0]
+    assert [body["stream"] for body in server.bodies] == [False, True, True]
+    assert server.bodies[2]["stream_options"] == {"include_usage": True}
+
+
+def test_a_server_that_lets_no_tool_be_forbidden_is_asked_without_it() -> None:
+    refused = Wire({"error": {"message": "tool_choice 'none' is not supported"}}, 400)
+    offer = ToolOffer(description="Runs Python.", forbidden=True)
+    with WireServer([refused, Wire(chat("f = len"))], routes=NO_MODELS) as server:
+        options = ModelOptions(base_url=f"{server.url}/v1", retries=0)
+        model = make_model("openai-compatible:tiny", options)
+        [turn] = model.answer([UserMessage("hi")], tool=offer)
+        model.close()
+    assert (turn.text, turn.calls) == ("f = len", ())
+    assert [body.get("tool_choice") for body in server.bodies] == ["none", "auto"]
+
+
+def test_own_prices_let_a_budget_in_dollars_hold_at_any_server() -> None:
+    with WireServer([Wire(chat("f = len"))], routes=NO_MODELS) as server:
+        options = ModelOptions(base_url=f"{server.url}/v1", retries=0, prices=(1_000.0, 2_000.0))
+        model = make_model("openai-compatible:tiny", options)
+        [turn] = model.answer([UserMessage("hi")])
+        # A token sent costs a tenth of a cent, one written a fifth: 11 and 7 of them.
+        assert turn.cost_usd == pytest.approx(0.025)
+        llm = LLM(model, attempts=2, settings=LLMSettings(tool="none"), budget=Budget(0.5))
+        with llm, pytest.raises(BudgetError):  # 20,000 tokens written would be 40 dollars
+            list(llm.propose(TRAIN, CLASSES, seed=0))
+    assert len([body for body in server.bodies if body]) == 1

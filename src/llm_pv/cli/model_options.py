@@ -50,6 +50,10 @@ class ModelChoice:
     "Further tries of a call that failed for a transient reason."
     context_tokens: int | None = None
     "The model's context window, where it is not known."
+    price_in: float | None = None
+    "US dollars a million tokens sent cost, for a server without a list price."
+    price_out: float | None = None
+    "US dollars a million tokens written cost."
     model_option: Annotated[tuple[str, ...], Parameter(negative="")] = ()
     "NAME=JSON passed on in the request body; repeat for several."
     batch: Annotated[bool, Parameter(negative="")] = False
@@ -88,7 +92,17 @@ class ModelChoice:
             extra=_extra(self.model_option),
             context_tokens=self.context_tokens,
             offline=offline,
+            prices=self._prices(),
         )
+
+    def _prices(self) -> tuple[float, float] | None:
+        if self.price_in is None and self.price_out is None:
+            return None
+        if self.price_in is None or self.price_out is None:
+            raise ConfigurationError("give both --price-in and --price-out, or neither")
+        if self.model is not None and self.model.partition(":")[0] in {"hf", "vllm"}:
+            raise ConfigurationError(f"--price-in is for a server; {self.model} runs here for free")
+        return self.price_in, self.price_out
 
     def _check(self) -> None:
         fine = {
@@ -97,6 +111,8 @@ class ModelChoice:
             "top-p": self.top_p is None or 0 < self.top_p <= 1,
             "timeout": 0 < self.timeout < float("inf"),
             "retries": self.retries >= 0,
+            "price-in": self.price_in is None or 0 <= self.price_in < float("inf"),
+            "price-out": self.price_out is None or 0 <= self.price_out < float("inf"),
             "context-tokens": self.context_tokens is None or self.context_tokens > 0,
         }
         for option, holds in fine.items():

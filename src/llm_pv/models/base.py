@@ -362,6 +362,9 @@ class ModelOptions:
         The context window, for a server that does not tell.
     offline
         Whether the model is only looked at: no key is needed, `answer` refuses.
+    prices
+        US dollars for a million tokens sent and for a million written, in place of the list's, for
+        a model behind an API.
     """
 
     reasoning_effort: str | None = "high"
@@ -378,3 +381,4 @@ class ModelOptions:
     extra: Mapping[str, Any] = field(default_factory=dict)
     context_tokens: int | None = None
     offline: bool = False
+    prices: tuple[float, float] | None = None

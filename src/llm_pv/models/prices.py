@@ -19,12 +19,15 @@ class PriceList:
         The server's address, by which hosts of other vendors' models are known.
     batch
         Whether calls are paid at the batch price; where a list has none, the full price is taken.
+    own
+        US dollars for a million tokens sent and for a million written, which go before any list.
     """
 
     model: str
     provider: str | None = None
     url: str | None = None
     batch: bool = False
+    own: tuple[float, float] | None = None
 
     def price(self, usage: Usage, model: str = "") -> float | None:
         """Return the price of a usage in US dollars, None where it is not known.
@@ -42,7 +45,12 @@ class PriceList:
         5.25
         >>> PriceList("my-model", url="http://localhost:8000/v1").price(Usage(10, 10)) is None
         True
+        >>> PriceList("my-model", own=(0.5, 2.0)).price(Usage(1_000_000, 500_000))
+        1.5
         """
+        if self.own is not None:
+            sent, written = self.own
+            return (usage.input_tokens * sent + usage.output_tokens * written) / 1_000_000
         for name in filter(None, (model, self.model)):
             known = self._look_up(usage, name)
             if known is not None:

@@ -24,6 +24,12 @@ _REFUSED = re.compile(
     r"extra inputs|deprecated|instead|use ['\"`]?max_",
     re.IGNORECASE,
 )
+_STREAM = re.compile(
+    r"\bstream\b[^.]{0,40}(must|require|should be|has to be|true|enable)"
+    r"|(only|must|require)[^.]{0,40}\bstream"
+    r"|non.?stream\w*[^.]{0,40}(not|un)",
+    re.IGNORECASE,
+)
 _NUMBER = r"(\d[\d,_]*)"
 _WINDOW = re.compile(
     rf"(?:context (?:length|window|size)|n_ctx|model length|max_model_len|max_total_tokens|"
@@ -60,16 +66,26 @@ class Refusal:
     Parameters
     ----------
     kind
-        ``"tools"``, ``"name"`` of the limit on output tokens, or ``"limit"``, which is too high.
+        ``"tools"``; ``"choice"``, that a tool may not be called; ``"stream"``, that the reply come
+        at once; ``"name"`` of the limit on output tokens; or ``"limit"``, which is too high.
     limit
         Output tokens that fit; None if that is not told.
     """
 
-    kind: Literal["tools", "name", "limit"]
+    kind: Literal["tools", "choice", "stream", "name", "limit"]
     limit: int | None = None
 
 
-def refusal_of(said: str, *, asked: int, sent: int, limit_name: str, tools: bool) -> Refusal | None:
+def refusal_of(
+    said: str,
+    *,
+    asked: int,
+    sent: int,
+    limit_name: str,
+    tools: bool,
+    forbids: bool = False,
+    streams: bool = False,
+) -> Refusal | None:
     """Read a refusal, None if it is of another kind.
 
     Parameters
@@ -84,6 +100,10 @@ def refusal_of(said: str, *, asked: int, sent: int, limit_name: str, tools: bool
         What the limit on output tokens was called.
     tools
         Whether the request held a tool.
+    forbids
+        Whether it said that the tool may not be called.
+    streams
+        Whether it wanted a stream.
 
     Examples
     --------
@@ -92,6 +112,10 @@ def refusal_of(said: str, *, asked: int, sent: int, limit_name: str, tools: bool
     >>> refusal_of(said, asked=20_000, sent=3_000, limit_name="max_tokens", tools=False)
     Refusal(kind='limit', limit=7176)
     """
+    if not streams and _STREAM.search(said):
+        return Refusal("stream")
+    if forbids and "tool_choice" in said:
+        return Refusal("choice")
     if tools and _TOOLS.search(said):
         return Refusal("tools")
     other = next(name for name in LIMIT_NAMES if name != limit_name)

@@ -129,6 +129,8 @@ class VendorModel:
         self._backoff = backoff
         self._asking = threading.Lock()
         self._refuses_samples = False
+        self._streams = False
+        self._forbids_tools = True
         self._told: tuple[int | None] | None = None
         self._most_output: int | None = None
         self._first_limit_name = self._limit_name = (
@@ -366,12 +368,20 @@ class VendorModel:
             sent=sum(estimate_tokens(message.text) for message in prepared.conversation),
             limit_name=self._limit_name,
             tools=bool(prepared.parameters.function_tools),
+            forbids=prepared.forbids_tools,
+            streams=self._streams or not isinstance(self._endpoint.model, OpenAIChatModel),
         )
 
     def _adapt(self, refusal: Refusal, said: str) -> str:
         """Ask otherwise from now on, and return a sentence about it."""
         if refusal.kind == "tools":
             raise ToolRefusedError(f"{self.name} takes no tool (give --tool none): {said}")
+        if refusal.kind == "choice":
+            self._forbids_tools = False
+            return f"{self.name} does not let a tool be forbidden: {said}"
+        if refusal.kind == "stream":
+            self._streams = True
+            return f"{self.name} answers in streams alone"
         if refusal.kind == "name":
             if not isinstance(self._endpoint.model, OpenAIChatModel):
                 raise ModelError(f"{self.name}: {said}")
@@ -391,7 +401,7 @@ class VendorModel:
         return next(int(limit) for limit in limits if limit is not None)
 
     def _limited(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Return settings with the limit on output tokens that the server takes, as it takes it."""
+        """Return settings with what the server takes, as it takes it."""
         limit = min(self._limit_of(settings), self._most_output or sys.maxsize)
         changed = {**settings, "max_tokens": limit}
         body = dict(settings.get("extra_body") or {})
@@ -400,6 +410,10 @@ class VendorModel:
         if self._limit_name != self._first_limit_name:
             del changed["max_tokens"]
             body[self._limit_name] = limit
+        if self._streams:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        if not self._forbids_tools:
+            changed.pop("tool_choice", None)
         return {**changed, "extra_body": body} if body else changed
 
     async def _whole_turn(self, prepared: Prepared, seed: int, watch: Watch) -> ModelResponse:
@@ -455,7 +469,8 @@ class VendorModel:
         if self._endpoint.extra_in_settings:
             settings["extra_body"] = {**given.get("extra_body", {}), **options.extra} or None
         wanted = {name: value for name, value in settings.items() if value is not None}
-        if self._most_output or self._limit_name != self._first_limit_name:
+        renamed = self._limit_name != self._first_limit_name
+        if self._most_output or renamed or self._streams or not self._forbids_tools:
             wanted = self._limited(wanted)
         return Prepared(conversation, to_messages(conversation), wanted, to_parameters(tool))
 

@@ -1,6 +1,7 @@
 """Models behind an API: OpenAI, Anthropic, Google, and servers that speak OpenAI's language."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -40,7 +41,7 @@ OWN_OPTIONS = {
     "max_tokens": _LIMIT,
     "max_output_tokens": _LIMIT,
     "max_completion_tokens": _LIMIT,
-    "stream": "no reply is streamed",
+    "stream": "a server that only streams is asked for a stream by itself",
     "tools": _TOOLS,
     "tool_choice": _TOOLS,
 }
@@ -131,6 +132,8 @@ def _connected(
     connection = Connection(options.timeout_seconds)
     try:
         endpoint = _endpoint(provider, model, options, key, connection.client)
+        if options.prices is not None:
+            endpoint = replace(endpoint, prices=replace(endpoint.prices, own=options.prices))
         if not options.offline:
             check_connection(endpoint.model.base_url or "")
         return VendorModel(

@@ -171,7 +171,7 @@ class LLM(Proposer):
         if budget.usd is not None and model.price(Usage(1_000, 1_000)) is None:
             raise ConfigurationError(
                 f"the price of {model.name} is not known, so --budget-usd cannot be kept: give "
-                "--budget-tokens"
+                "--price-in and --price-out, or --budget-tokens"
             )
 
     @property
