@@ -78,7 +78,7 @@ def load(name: str) -> Table:
     frame = loader(*arguments)
     if name.startswith("tweets"):
         frame = frame[frame[target].isin(["Twitter for iPhone", "Twitter for Android"])]
-        frame = frame.assign(hour=[when.hour for when in frame["created_at"]])
+        frame = frame.assign(hour=[int(str(when)[11:13]) for when in frame["created_at"]])
         dropped = (*dropped, "created_at", "in_reply_to_user_id_str")
     frame = frame[frame[target].notna()].drop(columns=list(dropped))
     names = [str(column) for column in frame.columns if column != target]

@@ -19,7 +19,8 @@ from llm_pv.search.unify.word_set import learnt_sets
 
 PAIRED = 1500
 """Conditions of which all pairs are tried, with two classes and the usual budget."""
-PAIRED_OF_MANY = 400
+PAIRED_OF_MANY = 1200
+"""The same with several classes, all together; at least 60 each."""
 KEPT_PAIRS = 400
 JOINED_WITH = 800
 YIELDED = 20
@@ -79,6 +80,7 @@ def _of_many(pool: Pool) -> Iterator[Candidate]:
     """Yield a list of joined conditions: at each step the class that is told apart most cheaply."""
     problem = pool.problem
     weights = problem.weights.copy()
+    most = max(60, PAIRED_OF_MANY // len(problem.classes))
     chain: list[tuple[Expression, int]] = []
     singles = {code: _telling(pool, members, PAIRED_OF_MANY) for code, members in problem.targets()}
     while len(chain) < min(MOST_BRANCHES, len(problem.classes)):
