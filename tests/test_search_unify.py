@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 
 from llm_pv.data.examples import Examples, Input
 from llm_pv.search.emit import source_of
+from llm_pv.search.engine import ranked
 from llm_pv.search.pool import Conditions, Pool, conditions_of
 from llm_pv.search.predicates import compared, equals
 from llm_pv.search.problem import Expired, Guard, Problem
-from llm_pv.search.program import Candidate
+from llm_pv.search.program import Candidate, candidate, two_way
 from llm_pv.search.ragged import Ragged
 from llm_pv.search.types import Expression, Frame, Type
 from llm_pv.search.unify.bands import bands
@@ -249,6 +251,21 @@ def test_three_classes_of_words_are_told_apart() -> None:
         return "bird" if {"hen", "owl", "jay"} & set(words) else "other"
 
     assert best(word_set, rule, draw_text, rows=800) >= 0.97
+
+
+def test_weak_conditions_leave_a_place_for_scorecards_and_trees() -> None:
+    """Labels that no condition tells: 100 weak ones are cheaper than any scorecard."""
+    problem = make_problem(lambda x: (x["n"] * 7 + x["m"] * 3) % 2)
+    pool = make_pool(problem)
+    cuts = [compared(pool.numbers[0], ">=", cut, 6.0) for cut in range(100)]
+    weak = [candidate(two_way(cut, 1), problem, "single") for cut in cuts]
+    fitted = [*scorecard(pool), *tree(pool)]
+    proposed = ranked([*weak, *fitted], problem)
+    stages = Counter(one.stage for one in proposed)
+    assert stages["scorecard"] == len(
+        {f.answers.tobytes() for f in fitted if f.stage == "scorecard"}
+    )
+    assert 0 < stages["single"] <= 10
 
 
 @pytest.mark.parametrize("unify", ALL, ids=lambda unify: unify.__name__)

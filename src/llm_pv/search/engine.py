@@ -22,7 +22,8 @@ MOST_CONDITIONS = 30_000
 MOST_REFITTED = 400
 """Conditions that a search on a sample hands to what is fitted on all rows."""
 MOST_PROPOSED = 200
-MOST_FALLBACKS = 40
+MOST_FITTED, MOST_WEAK = 40, 5
+"""Programs of each unifier that are proposed though they are no rules, by whether it fits."""
 
 
 @dataclass
@@ -188,5 +189,13 @@ def ranked(found: list[Candidate], problem: Problem) -> list[Candidate]:
             known.add(key)
             is_rule = one.stage not in fallbacks and one.cost < bar
             (rules if is_rule else rest).append(replace(one, is_rule=is_rule))
-    rest = rest[:MOST_FALLBACKS]
+    # By cost alone, trees of all sizes and weak conditions would leave no place for scorecards.
+    rest = [
+        one
+        for unifier in UNIFIERS
+        for one in [other for other in rest if other.stage == unifier.name][
+            : MOST_FITTED if unifier.fits_all else MOST_WEAK
+        ]
+    ]
+    rest.sort(key=lambda one: one.cost)
     return [*rules[: MOST_PROPOSED - len(rest) - 1], *rest, baseline]

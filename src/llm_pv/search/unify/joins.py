@@ -82,7 +82,7 @@ def _of_many(pool: Pool) -> Iterator[Candidate]:
     weights = problem.weights.copy()
     most = max(60, PAIRED_OF_MANY // len(problem.classes))
     chain: list[tuple[Expression, int]] = []
-    singles = {code: _telling(pool, members, PAIRED_OF_MANY) for code, members in problem.targets()}
+    singles = {code: _telling(pool, members, most) for code, members in problem.targets()}
     while len(chain) < min(MOST_BRANCHES, len(problem.classes)):
         best: tuple[float, Expression, int] | None = None
         for code in np.unique(problem.codes[weights > 0]).tolist():
