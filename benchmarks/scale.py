@@ -19,8 +19,8 @@ from pathlib import Path
 
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
-from llm_pv.runs.executors.ray.trials import MOST_UNDER_WAY, parcel_seconds
-from llm_pv.runs.remote_records import Message, write_down
+from llm_pv.runs.executors.ray.executor import MOST_UNDER_WAY, batch_seconds
+from llm_pv.runs.remote_records import Message, write_records
 
 HANDING_OVER = 0.004
 """Driver's CPU seconds for one trial in Ray alone, as ``--nodes`` measured; see docs/scale.md."""
@@ -72,7 +72,7 @@ class Outcome:
 
 def simulate(grid: Grid, costs: Costs) -> Outcome:
     """Run a grid through a driver and workers."""
-    every = parcel_seconds(grid.workers)
+    every = batch_seconds(grid.workers)
     chance = random.Random(0)
     waiting, under_way, free = grid.trials, 0, grid.workers
     queued, driver, busy, lag, now = 0, 0.0, 0.0, 0.0, 0.0
@@ -139,7 +139,7 @@ def _seconds_a_parcel(attempts: int, threads: int, repeats: int = 20) -> float:
 
     def write(run: RunDirectory, cell: Cell) -> None:
         for _ in range(repeats):
-            write_down(parcel, cell, run)
+            write_records(parcel, cell, run)
 
     return _seconds(write, threads) / (threads * repeats)
 

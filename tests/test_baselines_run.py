@@ -17,9 +17,10 @@ from llm_pv.report.records import load_run
 from llm_pv.report.text import percent
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import SUMMARY_COLUMNS, read_summary
+from llm_pv.runs.runner import Observer
 from llm_pv.tracks.baselines.base import Baseline
 from llm_pv.tracks.baselines.results import BaselineResults
-from llm_pv.tracks.baselines.run import Observer, run_baselines, run_baselines_on_rows
+from llm_pv.tracks.baselines.run import SettingsTried, run_baselines, run_baselines_on_rows
 from llm_pv.tracks.baselines.search import Choice, choose_settings
 from llm_pv.tracks.grid import GridRequest
 from rows import parity_splits
@@ -42,13 +43,14 @@ class Listener(Observer):
         self.jobs = 0
         self.stop_after = stop_after
 
-    def planned(self, fits: int, done: int) -> None:
-        self.plans.append((fits, done))
+    def on_plan(self, cells: int, done: int) -> None:
+        self.plans.append((cells, done))
 
-    def tried(self, cell: Cell, jobs: int) -> None:
-        self.jobs += jobs
+    def on_event(self, cell: Cell, event: object) -> None:
+        if isinstance(event, SettingsTried):
+            self.jobs += event.jobs
 
-    def ended(self, cell: Cell, row: Mapping[str, str]) -> None:
+    def on_end(self, cell: Cell, row: Mapping[str, str]) -> None:
         self.cells.append(cell)
         if len(self.cells) >= self.stop_after:
             raise RunError("the disk is full")

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from llm_pv import __version__
-from llm_pv.cli.main import COMMANDS, INTERRUPTED, run
+from llm_pv.cli.main import COMMANDS, INTERRUPTED, TRACKS, run
 from llm_pv.sandbox import Confinement
 from rows import ALWAYS_ONE, PARITY
 
@@ -54,10 +54,20 @@ def test_help_and_version_come_without_work(capfd: pytest.CaptureFixture[str]) -
     assert capfd.readouterr().out.strip() == __version__
     assert run(["--help"]) == 0
     listing = capfd.readouterr().out
-    assert all(name in listing for name in COMMANDS)
-    for name in COMMANDS:
+    places = [listing.index(f"\n│ {name} ") for name in (*COMMANDS, *TRACKS)]
+    assert places == sorted(places), "in the order of a person's work"
+    for name in (*COMMANDS, *TRACKS):
         assert run([name, "--help"]) == 0
         assert "Usage" in capfd.readouterr().out
+
+
+def test_learn_shows_the_dozen_options_used_most_before_all_others(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["learn", "--help"]) == 0
+    first, _, others = capfd.readouterr().out.partition("Rows of your own")
+    assert first.count("\n│ --") == 12
+    assert others.count("\n│ --") > 30
 
 
 def test_learn_shows_pick_source_scores_certificate_and_files(

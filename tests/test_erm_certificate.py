@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from llm_pv.erm.certificate import Certificate, binomial_upper_limit, error_share
+from llm_pv.erm.certificate import Certificate, error_share
 from llm_pv.errors import ConfigurationError
+from llm_pv.stats import binomial_upper_limit
 
 
 @given(

@@ -12,7 +12,6 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 from llm_pv.data.examples import Classes, Examples, Splits, resampled
 from llm_pv.erm.certificate import (
     Certificate,
-    binomial_upper_limit,
     count_answers,
     count_classes,
     mean_of_groups,
@@ -21,6 +20,7 @@ from llm_pv.erm.certificate import (
 from llm_pv.erm.metrics import Metric, parse_costs
 from llm_pv.erm.result import Baseline
 from llm_pv.errors import ConfigurationError
+from llm_pv.stats import binomial_upper_limit
 
 ROWS = st.lists(
     st.tuples(st.sampled_from("abc"), st.sampled_from("abc"), st.integers(1, 5)), min_size=1

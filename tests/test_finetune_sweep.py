@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ import yaml
 
 from llm_pv.cli.sweep import grouped
 from llm_pv.errors import ConfigurationError, RunError
+from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import SUMMARY_COLUMNS
 from llm_pv.runs.job_folder import SweepFolder
-from llm_pv.tracks.finetune.sweep import Outcome, SweepObserver, run_sweep
-from llm_pv.tracks.finetune.sweep_file import SweepJob, read_sweep
+from llm_pv.runs.runner import Observer
+from llm_pv.tracks.finetune.sweep import run_sweep
+from llm_pv.tracks.finetune.sweep_file import read_sweep
 
 # Stands in for a training command: fails, dies, or writes the row that says it is done.
 STUB = """
@@ -137,17 +140,17 @@ def test_failures_are_recorded_and_the_sweep_goes_on(tmp_path: Path, stub: list[
     sweep = read_sweep(path)
     heard: list[tuple[str, str]] = []
 
-    class Listener(SweepObserver):
-        def ended(self, job: SweepJob, outcome: Outcome) -> None:
-            heard.append((job.name, outcome.status))
+    class Listener(Observer):
+        def on_end(self, cell: Cell, row: Mapping[str, str]) -> None:
+            heard.append((cell.function, row["status"]))
 
     outcomes = run_sweep(sweep, stub, finished=is_done(sweep.folder), concurrency=2,
                          impossible={"kind=odd": "no such kind"}, observer=Listener())  # fmt: skip
-    assert {name: outcome.status for name, outcome in outcomes.items()} == {
+    assert {name: row["status"] for name, row in outcomes.items()} == {
         "kind=fails": "failed", "kind=dies": "failed", "kind=works": "done", "kind=odd": "skipped",
     }  # fmt: skip
-    assert outcomes["kind=fails"].reason == "this is why (status 1)"
-    assert "SIGKILL, as by a machine out of memory" in outcomes["kind=dies"].reason
+    assert outcomes["kind=fails"]["reason"] == "this is why (status 1)"
+    assert "SIGKILL, as by a machine out of memory" in outcomes["kind=dies"]["reason"]
     assert [row["job"] for row in rows(sweep.folder)] == [job.name for job in sweep.jobs]
     assert [row["reason"] for row in rows(sweep.folder)][3] == "no such kind"
     assert sorted(heard) == [("kind=dies", "failed"), ("kind=fails", "failed"),
@@ -155,7 +158,7 @@ def test_failures_are_recorded_and_the_sweep_goes_on(tmp_path: Path, stub: list[
     again = run_sweep(sweep, stub, finished=is_done(sweep.folder))
     assert (sweep.folder / "kind=works" / "begun").read_text() == "x"
     assert (sweep.folder / "kind=fails" / "begun").read_text() == "xx"
-    assert again["kind=works"].status == "done"
+    assert again["kind=works"]["status"] == "done"
 
 
 def test_a_folder_is_held_by_one_sweep_at_a_time(tmp_path: Path, stub: list[str]) -> None:
@@ -197,7 +200,7 @@ def test_jobs_end_with_a_killed_sweep_and_only_unfinished_ones_are_done_again(
     child.wait()
     (tmp_path / "stub.py").write_text(STUB.replace('== "waits"', '== "never"'))
     outcomes = run_sweep(sweep, stub, finished=is_done(sweep.folder))
-    assert {outcome.status for outcome in outcomes.values()} == {"done"}
+    assert {row["status"] for row in outcomes.values()} == {"done"}
     assert (sweep.folder / "kind=works" / "begun").read_text() == "x"
     assert waiting.read_text() == "xx"
 

@@ -12,12 +12,13 @@ from llm_pv.data.examples import Classes, Examples, Splits
 from llm_pv.errors import ConfigurationError, CredentialError, ModelError, RunError
 from llm_pv.models.answers import Answer, Asking
 from llm_pv.models.base import Usage
+from llm_pv.stats import binomial_interval
 from llm_pv.tracks.grid import GridRequest
 from llm_pv.tracks.icl.planning import Work, plan_cells
 from llm_pv.tracks.icl.problems import Problem, example_order, rows_problem, task_problems
 from llm_pv.tracks.icl.prompt import write_prompts
 from llm_pv.tracks.icl.run import run_icl
-from llm_pv.tracks.icl.scores import CellResult, binomial_interval, score_cell
+from llm_pv.tracks.icl.scores import CellResult, score_cell
 from llm_pv.tracks.icl.settings import Settings
 from rows import parity_splits
 
@@ -30,6 +31,7 @@ class Parrot:
 
     says: Any = None
     dies_after: int | None = None
+    goes_away: bool = True
     context_tokens: int | None = None
     asked: list[str] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)
@@ -57,7 +59,7 @@ class Parrot:
     ) -> Iterator[list[tuple[int, Answer]]]:
         for position, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
             if self.dies_after is not None and len(self.asked) >= self.dies_after:
-                raise ModelError("the server went away", transient=True)
+                raise ModelError("the server went away", transient=self.goes_away)
             self.asked.append(prompt)
             self.seeds.append(seed)
             text = prompt[-1] if self.says is None else self.says

@@ -17,8 +17,8 @@ import pytest
 import tiny_models
 import vllm_stand_in
 from llm_pv.errors import ConfigurationError, ModelError
+from llm_pv.group_commit import GroupCommit
 from llm_pv.models import ModelOptions, Turn, UserMessage, make_model
-from llm_pv.models.gathering import Gathering
 from llm_pv.models.transformers_engine import TransformersModel
 from llm_pv.models.vllm_engine import VLLMModel
 
@@ -126,11 +126,11 @@ def test_calls_that_come_while_one_runs_are_done_together() -> None:
         release.wait(30)
         return [2 * number for number in numbers]
 
-    gathering = Gathering(double)
+    gathering = GroupCommit(double)
     with ThreadPoolExecutor(4) as threads:
-        first = threads.submit(gathering.call, 1)
+        first = threads.submit(gathering, 1)
         assert entered.wait(30)
-        rest = [threads.submit(gathering.call, number) for number in (2, 3, 4)]
+        rest = [threads.submit(gathering, number) for number in (2, 3, 4)]
         while len(gathering._waiting) < 3:
             pass
         release.set()
@@ -144,7 +144,7 @@ def test_an_error_reaches_every_caller_of_its_run_and_no_other() -> None:
     def fail_on_zero(numbers: Sequence[int]) -> list[int]:
         return [1 // number for number in numbers]
 
-    gathering = Gathering(fail_on_zero)
+    gathering = GroupCommit(fail_on_zero)
     with pytest.raises(ZeroDivisionError):
-        gathering.call(0)
-    assert gathering.call(1) == 1
+        gathering(0)
+    assert gathering(1) == 1

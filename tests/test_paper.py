@@ -177,7 +177,7 @@ def test_what_fails_is_on_the_page_with_its_reason_and_is_tried_again(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("llm_pv.tracks.grid.GridRequest.splits", broken)
     monkeypatch.setattr(
-        "llm_pv.runs.executors.local.Workers.call", lambda self, do, *a, **k: do(*a, **k)
+        "llm_pv.runs.executors.local.WorkerProcesses.call", lambda self, do, *a, **k: do(*a, **k)
     )
     assert run([*SMOKE, "500"]) == 1
     assert "3 trials failed: the page says why" in capfd.readouterr().err

@@ -24,13 +24,7 @@ from llm_pv.models.base import Message, Turn
 from llm_pv.proposers.llm import LLM
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import read_attempts, read_replies, read_summary
-from llm_pv.runs.executors.ray import (
-    Cluster,
-    ClusterSandbox,
-    ClusterTrials,
-    ClusterWorkers,
-    Confining,
-)
+from llm_pv.runs.executors.ray import Cluster, Confining, RayExecutor, RaySandbox
 from llm_pv.runs.executors.ray.requirements import Versions
 from llm_pv.sandbox import Limits, Sandbox
 from llm_pv.tracks.baselines.run import run_baselines
@@ -89,10 +83,10 @@ class TestOneConnection:
         result = run_grid(
             request,
             search,
-            sandbox=ClusterSandbox(cluster),
+            sandbox=RaySandbox(cluster),
             out=there,
             observer=watching,
-            elsewhere=ClusterTrials(cluster),
+            cluster=cluster,
         )
         assert result.cells[0].attempts == (3, 3)
         assert timeless(read_summary(there)) == timeless(read_summary(here))
@@ -116,7 +110,7 @@ class TestOneConnection:
         search = replies(tmp_path, *many, ALWAYS_ONE, PARITY)
         request = replace(SMALL, trials=1, test_size=100)
         models = ("decision_tree",)
-        far = ClusterSandbox(cluster)
+        far = RaySandbox(cluster)
         assert list(far.predict_many(iter(many), inputs))[3].predictions == tuple(
             text[3] for text in inputs
         )
@@ -137,14 +131,13 @@ class TestOneConnection:
             sandbox=far,
             out=tmp_path / "model",
             transfer=False,
-            elsewhere=ClusterTrials(cluster),
+            cluster=cluster,
         )
         assert result.cells[0].test is not None
         assert result.cells[0].test.mean == 1.0
-        workers = ClusterWorkers(cluster)
         with pytest.raises(DataError, match="no rows"):
-            workers.call(fail)
-        run_baselines(request, models, out=tmp_path / "there", workers=workers)
+            RayExecutor(cluster).call(fail)
+        run_baselines(request, models, out=tmp_path / "there", cluster=cluster)
         run_baselines(request, models, out=tmp_path / "here")
         assert timeless(read_summary(tmp_path / "there")) == timeless(
             read_summary(tmp_path / "here")
@@ -170,9 +163,9 @@ class TestOneConnection:
         result = run_grid(
             request,
             replies(tmp_path, ALWAYS_ONE),
-            sandbox=ClusterSandbox(cluster),
+            sandbox=RaySandbox(cluster),
             out=tmp_path / "run",
-            elsewhere=ClusterTrials(cluster),
+            cluster=cluster,
         )
         assert result.cells[0].reasons == ()
         assert result.cells[0].test is not None
@@ -201,10 +194,10 @@ class TestOneConnection:
         result = run_grid(
             SMALL,
             search,
-            sandbox=ClusterSandbox(cluster),
+            sandbox=RaySandbox(cluster),
             out=out,
             observer=watching,
-            elsewhere=ClusterTrials(cluster),
+            cluster=cluster,
         )
         add_node(nodes)
         assert victim not in nodes.worker_nodes
@@ -246,10 +239,10 @@ class TestOneConnection:
             run_grid(
                 request,
                 search,
-                sandbox=ClusterSandbox(cluster),
+                sandbox=RaySandbox(cluster),
                 out=out,
                 observer=Impatient(),
-                elsewhere=ClusterTrials(cluster),
+                cluster=cluster,
             )
         assert [record["kind"] for record in read_attempts(out)] == ["attempt"]
         assert read_summary(out) == []

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from llm_pv.errors import ClusterError
-from llm_pv.runs.executors.local import WorkerLostError
+from llm_pv.errors import ClusterError, WorkerLostError
 from llm_pv.runs.executors.ray import head
 from llm_pv.runs.executors.ray.head import ended_with_its_head, refuse_unreachable
 

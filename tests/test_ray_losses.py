@@ -2,28 +2,24 @@
 
 import json
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from llm_pv.child_process import error_of
 from llm_pv.cli.finetune import parse_job
-from llm_pv.errors import ClusterError, ConfigurationError, LLMPVError
+from llm_pv.errors import ClusterError, ConfigurationError, LLMPVError, WorkerLostError
 from llm_pv.runs.directory import read_replies, read_summary
-from llm_pv.runs.executors.local import WorkerLostError
-from llm_pv.runs.executors.ray import Cluster, ClusterAnswers, ClusterJobs, ClusterSweep, Opening
-from llm_pv.runs.executors.ray.answers import Desk
-from llm_pv.runs.executors.ray.jobs import Begun, Heard
+from llm_pv.runs.executors.ray import Cluster
+from llm_pv.runs.executors.ray.remote import Failed, ModelProcess, RecordBatch
 from llm_pv.runs.executors.ray.requirements import Versions
-from llm_pv.runs.executors.ray.tasks import Failed
 from llm_pv.runs.job_folder import JobFolder, Piece
 from llm_pv.tracks.finetune.measures import Observer
+from llm_pv.tracks.finetune.remote_jobs import RemoteJobs
 from llm_pv.tracks.finetune.sweep import run_sweep
 from llm_pv.tracks.finetune.sweep_file import Sweep, SweepJob
 from llm_pv.tracks.icl.planning import plan_cells
-from llm_pv.tracks.icl.run import run_icl
+from llm_pv.tracks.icl.run import Opening, run_icl
 from llm_pv.tracks.icl.settings import Settings
 from test_icl_run import Parrot, problem
 
@@ -43,8 +39,20 @@ class Method:
         return self
 
 
+def one_by_one(batches: Any) -> Iterator[Any]:
+    """Yield what a machine sends as if each record and event came alone."""
+    for batch in batches:
+        if isinstance(batch, RecordBatch) and batch.items:
+            yield from (RecordBatch([item]) for item in batch.items)
+        else:
+            yield batch
+
+
 class ThisProcess:
     """Stands in for a cluster; its machines are lost after so many results, then none is."""
+
+    slots = 1
+    confining = None
 
     def __init__(self, *losses: int) -> None:
         self.losses = list(losses)
@@ -59,17 +67,17 @@ class ThisProcess:
 
     def keep(self, kind: Any, *args: Any) -> Any:
         desk = kind(HERE, *args)
-        desk.open, desk.answers = Method(desk.open), Method(desk.answers)
+        desk.open, desk.compute = Method(desk.open), Method(desk.compute)
         return desk
 
     def result(self, value: Any) -> Any:
         if isinstance(value, Failed):
-            raise error_of(*value.told)
+            raise value.error
         return value
 
     def results(self, items: Any) -> Iterator[Any]:
         left = self.losses.pop(0) if self.losses else None
-        for number, item in enumerate(items):
+        for number, item in enumerate(one_by_one(items)):
             if number == left:
                 raise WorkerLostError("a machine was lost")
             yield self.result(item)
@@ -87,6 +95,9 @@ class ThisProcess:
 @pytest.fixture(autouse=True)
 def _same_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Versions, "here", lambda: HERE)
+    # One cell at a time, so that which one is lost is known.
+    monkeypatch.setattr("llm_pv.runs.executors.ray.executor.MOST_PROCESSES", 1)
+    monkeypatch.setattr("llm_pv.runs.executors.ray.executor.MOST_UNDER_WAY", 1)
 
 
 def lost_after(*losses: int) -> tuple[ThisProcess, Cluster]:
@@ -97,10 +108,14 @@ def lost_after(*losses: int) -> tuple[ThisProcess, Cluster]:
 def ask(tmp_path: Path, cluster: Cluster, asked: Parrot, identity: str = "parrot") -> Any:
     settings = Settings()
     planned = plan_cells([problem("one"), problem("two")], Parrot(), settings)
-    far = ClusterAnswers(cluster, Opening(lambda: asked, identity, tmp_path))
-    far.at_once = 1  # so that which cell is lost is known
     return run_icl(
-        planned, Parrot(), settings, out=tmp_path / "run", configuration={}, elsewhere=far
+        planned,
+        Parrot(),
+        settings,
+        out=tmp_path / "run",
+        configuration={},
+        cluster=cluster,
+        opening=Opening(lambda: asked, identity, tmp_path),
     )
 
 
@@ -114,14 +129,15 @@ def test_a_cell_goes_on_from_the_answers_it_had(
     assert [result.score.accuracy for result in results] == [1.0, 1.0]
     assert len(read_replies(tmp_path / "run")) == 20
     assert len(process.ended) == 2, "a lost machine is not asked again"
-    assert len(parrot.asked) == 22, "the answers under way when it was lost are had again"
+    # Four results: that it began, an answer, its event, an answer. The machine had all ten by then.
+    assert len(parrot.asked) == 10 + 8 + 10, "the answers that it had not sent are had again"
 
 
 def test_a_cell_fails_when_machine_after_machine_is_lost_and_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    failed, done = ask(tmp_path, lost_after(1, 1, 1, 1)[1], Parrot())
+    failed, done = ask(tmp_path, lost_after(2, 2, 2, 2)[1], Parrot())
     assert (failed.status, failed.reason) == ("failed", "a machine was lost")
     assert done.status == "done"
     assert len(read_replies(tmp_path / "run")) == 4 + 10
@@ -134,7 +150,7 @@ def test_a_prompt_that_a_machine_refuses_fails_its_cell_and_a_cluster_let_go_end
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    refused, _ = ask(tmp_path, lost_after()[1], Parrot(dies_after=3))
+    refused, _ = ask(tmp_path, lost_after()[1], Parrot(dies_after=3, goes_away=False))
     assert (refused.status, refused.reason) == ("failed", "the server went away")
     process, cluster = lost_after(0)
     process.close()
@@ -143,12 +159,14 @@ def test_a_prompt_that_a_machine_refuses_fails_its_cell_and_a_cluster_let_go_end
     assert read_summary(tmp_path / "other" / "run") == []
 
 
-def test_a_desk_of_another_model_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_with_another_model_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    desk = Desk(HERE, Opening(Parrot, "another", tmp_path / "nowhere"))
-    failed = desk.open()
+    process = ModelProcess(HERE, Opening(Parrot, "another", tmp_path / "nowhere"))
+    failed = process.open()
     assert isinstance(failed, Failed)
-    assert "parrot:1 has other files" in str(error_of(*failed.told))
+    assert "parrot:1 has other files" in str(failed.error)
     with pytest.raises(LLMPVError, match="has other files"):
         ask(tmp_path, lost_after()[1], Parrot(), "another")
 
@@ -160,12 +178,17 @@ def test_a_job_whose_machine_is_lost_begins_anew(
     monkeypatch.chdir(tmp_path)
     checkpoints = tmp_path / "run" / "checkpoints"
 
-    class Leaving(Heard):
-        """Leaves a checkpoint as of an earlier run here."""
+    class Leaving(Observer):
+        """Leaves a checkpoint as of an earlier run here, and remembers lines."""
+
+        def __init__(self) -> None:
+            self.lines: list[str] = []
 
         def started(self, name: str, steps: int, done: int) -> None:
-            super().started(name, steps, done)
             (checkpoints / "checkpoint-1").mkdir(parents=True, exist_ok=True)
+
+        def told(self, line: str) -> None:
+            self.lines.append(line)
 
     heard = Leaving()
     (tmp_path / "tiny.json").write_text(
@@ -173,13 +196,13 @@ def test_a_job_whose_machine_is_lost_begins_anew(
     )
     words = ["--config", "tiny.json", *TINY[2:], "--save-model", "--results-path=run"]
     job = parse_job(words)
-    metrics = ClusterJobs(lost_after(0, 1)[1]).run(job, heard)
+    metrics = RemoteJobs(lost_after(0, 1)[1]).run(job, heard)
     assert metrics["status"] == "done"
     lost = "the machine was lost; the job begins anew on another one"
-    assert [line for what, line in heard.events if line == (lost,)] == [(lost,), (lost,)]
+    assert heard.lines.count(lost) == 2
     assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
     assert not checkpoints.exists()
-    assert ClusterJobs(lost_after()[1]).run(job)["already_finished"]
+    assert RemoteJobs(lost_after()[1]).run(job)["already_finished"]
 
 
 def test_a_job_of_a_sweep_that_is_lost_each_time_fails_and_the_others_go_on(
@@ -193,15 +216,14 @@ def test_a_job_of_a_sweep_that_is_lost_each_time_fails_and_the_others_go_on(
     words = {"lost": TINY, "kept": own}
     sweep = Sweep(tmp_path / "e", tuple(SweepJob(name, tuple(w)) for name, w in words.items()))
     jobs = {name: parse_job([*w, f"--results-path=e/{name}"]) for name, w in words.items()}
-    process, cluster = lost_after(2, 2, 2, 2)
-    elsewhere = ClusterSweep(ClusterJobs(cluster), jobs)
-    outcomes = run_sweep(sweep, [], finished=lambda _: False, concurrency=1, elsewhere=elsewhere)
-    assert (outcomes["lost"].status, outcomes["kept"].status) == ("failed", "done")
-    assert "a machine was lost" in outcomes["lost"].reason
+    _, cluster = lost_after(2, 2, 2, 2)
+    ended = run_sweep(
+        sweep, [], finished=lambda _: False, concurrency=1, cluster=cluster, jobs=jobs
+    )
+    assert (ended["lost"]["status"], ended["kept"]["status"]) == ("failed", "done")
+    assert ended["lost"]["reason"] == "a machine was lost"
     (row,) = read_summary(tmp_path / "e" / "lost")
     assert (row["status"], row["reason"]) == ("failed", "a machine was lost")
-    assert process.closed
-    assert elsewhere.at_once > 1
 
 
 def test_a_job_that_cannot_be_done_there_is_told_and_leaves_no_folder(
@@ -210,14 +232,14 @@ def test_a_job_that_cannot_be_done_there_is_told_and_leaves_no_folder(
     monkeypatch.chdir(tmp_path)
     job = parse_job([*TINY, "--context-length", "3", "--results-path=run"])
     with pytest.raises(ConfigurationError, match="--context-length is 3"):
-        ClusterJobs(lost_after()[1]).run(job)
+        RemoteJobs(lost_after()[1]).run(job)
     assert not (tmp_path / "run").exists()
     with pytest.raises(ConfigurationError, match="--device cuda:1: on a cluster Ray chooses"):
-        ClusterJobs(lost_after()[1]).run(parse_job([*TINY, "--device", "cuda:1"]))
+        RemoteJobs(lost_after()[1]).run(parse_job([*TINY, "--device", "cuda:1"]))
     process, cluster = lost_after(0)
     process.close()
     with pytest.raises(WorkerLostError):
-        ClusterJobs(cluster).run(parse_job([*TINY, "--results-path=run"]))
+        RemoteJobs(cluster).run(parse_job([*TINY, "--results-path=run"]))
 
 
 def test_a_job_for_which_a_machine_has_other_files_is_refused(
@@ -229,29 +251,15 @@ def test_a_job_for_which_a_machine_has_other_files_is_refused(
         """A machine whose model has other weights."""
 
         def results(self, items: Any) -> Iterator[Any]:
-            (begun,) = list(islice(items, 1))
-            yield Begun({**begun.options, "weights": "others"})
+            for batch in one_by_one(items):
+                for _, (what, arguments) in batch.items:
+                    assert what == "begin"
+                    others = {**arguments[0], "weights": "others"}
+                    yield RecordBatch([(False, ("begin", (others,)))])
 
     with pytest.raises(ClusterError, match="tiny has other files on a machine of the cluster"):
-        ClusterJobs(cast("Cluster", Other())).run(parse_job([*TINY, "--results-path=run"]))
+        RemoteJobs(cast("Cluster", Other())).run(parse_job([*TINY, "--results-path=run"]))
     assert not (tmp_path / "run").exists()
-
-
-def test_what_is_heard_of_steps_is_the_last_of_them() -> None:
-    heard = Heard()
-    observer: Observer = heard
-    observer.started("rows", 4, 0)
-    for step in (1, 2, 3):
-        observer.stepped(step)
-    observer.told("epoch 1")
-    observer.stepped(4)
-    taken = heard.taken()
-    expected = [("started", ("rows", 4, 0)), ("stepped", (3,)), ("told", ("epoch 1",))]
-    assert taken.events == [*expected, ("stepped", (4,))]
-    assert heard.taken().events == []
-    passed_on = Heard()
-    taken.tell(passed_on)
-    assert passed_on == taken
 
 
 def test_files_travel_in_pieces_without_checkpoints(

@@ -13,11 +13,13 @@ from llm_pv.cli.main import run as llm_pv
 from llm_pv.models.answers_transformers import TransformersAnswers
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import read_replies, read_summary
-from llm_pv.runs.executors.ray import Cluster, ClusterAnswers, ClusterJobs, Opening
+from llm_pv.runs.executors.ray import Cluster
+from llm_pv.runs.runner import Observer
 from llm_pv.tracks.finetune.job import run_job
 from llm_pv.tracks.finetune.measures import Observer as TrainingObserver
+from llm_pv.tracks.finetune.remote_jobs import RemoteJobs
 from llm_pv.tracks.icl.planning import plan_cells
-from llm_pv.tracks.icl.run import Observer, run_icl
+from llm_pv.tracks.icl.run import Answered, Opening, run_icl
 from llm_pv.tracks.icl.settings import Settings
 from ray_cluster import WaitingModel, add_node, small_model, two_nodes
 from test_icl_run import problem
@@ -97,8 +99,8 @@ def test_a_job_on_a_cluster_leaves_what_it_leaves_here(nodes: Any, tmp_path: Pat
     watching = Watching()
     job = parse_job([*TINY, "--save-model", f"--results-path={there}"])
     with Cluster(nodes.address) as cluster:
-        far = ClusterJobs(cluster).run(job, watching)
-        again = ClusterJobs(cluster).run(job)
+        far = RemoteJobs(cluster).run(job, watching)
+        again = RemoteJobs(cluster).run(job)
     assert figures(far) == figures(near)
     assert again == far | {"already_finished": True}
     assert files_of(there) == files_of(here)
@@ -173,8 +175,10 @@ def test_a_node_that_is_killed_costs_the_answers_it_had_not_sent(
             self.heard: list[tuple[Cell, int]] = []
             self.before: list[int] = []
 
-        def answered(self, cell: Cell, count: int, right: int) -> None:
-            self.heard.append((cell, count))
+        def on_event(self, cell: Cell, event: object) -> None:
+            if not isinstance(event, Answered):
+                return
+            self.heard.append((cell, event.count))
             if len({one for one, _ in self.heard}) == 2 and not gate.exists():
                 self.before = [count for _, count in self.heard]
                 nodes.remove_node(victim, allow_graceful=False)
@@ -190,7 +194,8 @@ def test_a_node_that_is_killed_costs_the_answers_it_had_not_sent(
             out=there,
             configuration={},
             observer=watching,
-            elsewhere=ClusterAnswers(cluster, opening),
+            cluster=cluster,
+            opening=opening,
         )
         add_node(nodes)
     alone = run_icl(planned, model, TWO_CELLS, out=here, configuration={})

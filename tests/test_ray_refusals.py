@@ -5,22 +5,22 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from llm_pv.child_process import error_of
 from llm_pv.cli.main import run as llm_pv
 from llm_pv.erm.selection import Plan
 from llm_pv.errors import ClusterError, ConfigurationError
 from llm_pv.proposers.replay import Replay
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory, read_attempts, read_summary
-from llm_pv.runs.executors.ray import Confining, Needs, tasks
+from llm_pv.runs.executors.ray import Confining, Requirements, remote
 from llm_pv.runs.executors.ray.cluster import connect
 from llm_pv.runs.executors.ray.requirements import Versions
-from llm_pv.runs.remote_records import Known, write_down
+from llm_pv.runs.remote_records import Known
 from llm_pv.sandbox import Batch
-from llm_pv.tracks.synthesis.elsewhere import Parcel, Work
+from llm_pv.tracks.synthesis.trials import Work, compute_trial
 from rows import ALWAYS_ONE, PARITY
 from test_synthesis_run import SMALL, replies
 
@@ -40,9 +40,9 @@ def warm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Confining]:
     """A confining whose sandbox is closed after the test."""
     monkeypatch.setattr(Versions, "here", lambda: HERE)
     yield Confining()
-    for sandbox in tasks._sandboxes.values():
+    for sandbox in remote._sandboxes.values():
         sandbox.close()
-    tasks._sandboxes.clear()
+    remote._sandboxes.clear()
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_task_that_takes_nothing_or_less_is_refused(capfd: pytest.CaptureFixtu
     assert llm_pv([*GRID, "--ray", "auto", "--ray-cpus", "0"]) == 2
     assert "--ray-cpus is 0.0; give a positive number" in capfd.readouterr().err
     with pytest.raises(ConfigurationError, match="--ray-gpus is -1"):
-        Needs(gpus=-1)
+        Requirements(gpus=-1)
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,9 @@ def test_a_task_that_takes_nothing_or_less_is_refused(capfd: pytest.CaptureFixtu
 )
 def test_shares_that_ray_does_not_know_are_refused(needs: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        Needs(**needs)
-    Needs(cpus=0.0001, gpus=2)
-    Needs(cpus=1.5, gpus=0.25)
+        Requirements(**needs)
+    Requirements(cpus=0.0001, gpus=2)
+    Requirements(cpus=1.5, gpus=0.25)
 
 
 def test_sigterm_does_after_a_connection_what_it_did_before(
@@ -140,11 +140,11 @@ def test_an_address_in_brackets_is_asked_without_them(monkeypatch: pytest.Monkey
 
 def test_machines_are_counted_by_what_runs_short_first() -> None:
     machine = {"CPU": 8.0, "GPU": 1.0, "memory": 1e9}
-    assert Needs().fitting(machine) == 8
-    assert Needs(cpus=3).fitting(machine) == 2
-    assert Needs(gpus=0.25).fitting(machine) == 4
-    assert Needs(cpus=0.1).fitting({"CPU": 0.3}) == 3, "0.3 / 0.1 is a little below 3"
-    assert Needs(gpus=1).fitting({"CPU": 8.0}) == 0
+    assert Requirements().fitting(machine) == 8
+    assert Requirements(cpus=3).fitting(machine) == 2
+    assert Requirements(gpus=0.25).fitting(machine) == 4
+    assert Requirements(cpus=0.1).fitting({"CPU": 0.3}) == 3, "0.3 / 0.1 is a little below 3"
+    assert Requirements(gpus=1).fitting({"CPU": 8.0}) == 0
 
 
 def test_a_machine_with_another_version_is_told_apart() -> None:
@@ -159,58 +159,58 @@ def test_a_machine_of_another_version_does_nothing(
     warm: Confining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = Versions("0", "3.11", "2.60.0")
-    obstacle = tasks.inspect(other, warm)
+    obstacle = remote.inspect(other, warm)
     assert "llm_pv is 1 there and 0 here" in obstacle
     assert socket.gethostname() in obstacle
-    failed = tasks.answer(other, {}, len, "abc")
-    assert isinstance(failed, tasks.Failed)
-    assert isinstance(tasks.execute(other, warm, Batch([]), []), tasks.Failed)
-    assert not tasks._sandboxes
+    failed = remote.answer(other, {}, len, "abc")
+    assert isinstance(failed, remote.Failed)
+    assert isinstance(remote.execute(other, warm, Batch([]), []), remote.Failed)
+    assert not remote._sandboxes
 
 
 def test_a_machine_runs_programs_and_functions_and_tells_errors(warm: Confining) -> None:
-    assert tasks.inspect(HERE, warm) == ""
-    assert tasks.answer(HERE, {"key": len}, max, ["a", "bbb", "cc"]) == "bbb"
-    failed = tasks.answer(HERE, {}, Replay(Path("/nowhere")).replies)
-    assert isinstance(failed, tasks.Failed)
+    assert remote.inspect(HERE, warm) == ""
+    assert remote.answer(HERE, {"key": len}, max, ["a", "bbb", "cc"]) == "bbb"
+    failed = remote.answer(HERE, {}, Replay(Path("/nowhere")).replies)
+    assert isinstance(failed, remote.Failed)
     with pytest.raises(ConfigurationError, match="cannot read replies"):
-        raise error_of(*failed.told)
-    executions = tasks.execute(HERE, warm, Batch(["01", "11"]), [(PARITY, 0), (ALWAYS_ONE, 1)])
+        raise failed.error
+    executions = remote.execute(HERE, warm, Batch(["01", "11"]), [(PARITY, 0), (ALWAYS_ONE, 1)])
     assert isinstance(executions, list)
     assert [one.predictions for one in executions] == [("1", "0"), ("1", "1")]
     unconfined = Confining(backend="unconfined")
-    assert "--allow-unconfined" in tasks.inspect(HERE, unconfined)
-    (refused,) = tasks.stream(HERE, unconfined, *no_work())
-    assert isinstance(refused, tasks.Failed)
+    assert "--allow-unconfined" in remote.inspect(HERE, unconfined)
+    (refused,) = remote.compute(HERE, *no_work(unconfined))
+    assert isinstance(refused, remote.Failed)
 
 
-def no_work() -> tuple[Work, None, tasks.Errand]:
+def no_work(confining: Confining) -> tuple[remote.RemoteCell, Any, Any]:
     work = Work(SMALL, Plan(1), Replay(Path("/nowhere")), transfer=False)
-    cell = Cell("fn_a", 20, "paper", 0)
+    known = Known(Cell("fn_a", 20, "paper", 0), False, Path("run"), Path("p.py"))
     return (
+        remote.RemoteCell(compute_trial, known, 1.0, confining),
+        (SMALL.plan()[0], None),
         work,
-        None,
-        tasks.Errand(SMALL.plan()[0], Known(cell, False, Path("run"), Path("p.py")), 1.0),
     )
 
 
-def test_a_trial_is_sent_in_parcels_that_leave_a_whole_run_where_they_are_written_down(
+def test_a_trial_is_sent_in_batches_that_leave_a_whole_run_where_they_are_written(
     warm: Confining, tmp_path: Path
 ) -> None:
     search = replies(tmp_path, ALWAYS_ONE, PARITY)
     proposer, plan = search.resolve()
     trial = SMALL.plan()[0]
+    events: list[Any] = []
     with RunDirectory(tmp_path / "run", {}) as run:
         work = Work(SMALL, plan, proposer.portable(), transfer=True)
         (tmp_path / "replies.jsonl").unlink()
-        errand = tasks.Errand(trial, Known.of(run, trial.cell), 0.01)
-        parcels = list(tasks.stream(HERE, warm, work, None, errand))
-        assert parcels[0] == Parcel()
-        for parcel in parcels:
-            assert isinstance(parcel, Parcel)
-            write_down(parcel.messages, trial.cell, run)
-        numbers = [one.number for parcel in parcels for one in parcel.attempts]  # type: ignore[union-attr]
-        assert numbers == [1, 2]
+        cell = remote.RemoteCell(compute_trial, Known.of(run, trial.cell), 0.01, warm)
+        batches = list(remote.compute(HERE, cell, (trial, None), work))
+        assert batches[0] == remote.RecordBatch()
+        for batch in batches:
+            assert isinstance(batch, remote.RecordBatch)
+            batch.deliver(trial.cell, run, events.append)
+        assert [event.number for event in events] == [1, 2]
         assert run.finished(trial.cell)
         assert {t["accuracy"] for t in run.transfer(trial.cell)} == {1.0}
         assert run.program_path(trial.cell).is_file()
@@ -221,8 +221,8 @@ def test_a_trial_is_sent_in_parcels_that_leave_a_whole_run_where_they_are_writte
 
 
 def test_a_trial_that_fails_elsewhere_is_told_as_its_error(warm: Confining) -> None:
-    begun, failed = tasks.stream(HERE, warm, *no_work())
-    assert begun == Parcel()
-    assert isinstance(failed, tasks.Failed)
+    begun, failed = remote.compute(HERE, *no_work(warm))
+    assert begun == remote.RecordBatch()
+    assert isinstance(failed, remote.Failed)
     with pytest.raises(ConfigurationError, match="cannot read replies"):
-        raise error_of(*failed.told)
+        raise failed.error

@@ -6,9 +6,10 @@ import pytest
 from scipy.stats import binom
 
 from llm_pv.errors import ConfigurationError, RunError
-from llm_pv.report.pairing import compare_runs, holm, mcnemar, wilcoxon
+from llm_pv.report.pairing import compare_runs
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
+from llm_pv.stats import holm, mcnemar, wilcoxon
 from llm_pv.tasks.loading import load_task
 from report_runs import grid_configuration, many_methods, write_predictions, write_trial
 

@@ -13,14 +13,13 @@ from threading import Thread
 import pytest
 
 from llm_pv.api import Search
-from llm_pv.child_process import error_of
 from llm_pv.erm.attempts import Attempt
 from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.models.base import Message, Turn
 from llm_pv.proposers.llm import LLM
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import read_summary
-from llm_pv.runs.executors.local import told
+from llm_pv.runs.executors.base import portable
 from llm_pv.sandbox import Limits, Sandbox
 from llm_pv.tasks.loading import load_task
 from llm_pv.tracks.synthesis import GridRequest, Observer, run_grid
@@ -44,16 +43,20 @@ class Watching(Observer):
     def __init__(self) -> None:
         self.heard: list[tuple[str, object]] = []
 
-    def planned(self, trials: int, done: int) -> None:
-        self.heard.append(("planned", (trials, done)))
+    def on_plan(self, cells: int, done: int) -> None:
+        self.heard.append(("planned", (cells, done)))
 
-    def started(self, cell: Cell) -> None:
+    def on_start(self, cell: Cell) -> None:
         self.heard.append(("started", cell.trial))
+
+    def on_event(self, cell: Cell, event: object) -> None:
+        if isinstance(event, Attempt):
+            self.attempted(cell, event)
 
     def attempted(self, cell: Cell, attempt: Attempt) -> None:
         self.heard.append(("attempted", (cell.trial, attempt.number)))
 
-    def ended(self, cell: Cell, row: Mapping[str, str]) -> None:
+    def on_end(self, cell: Cell, row: Mapping[str, str]) -> None:
         self.heard.append(("ended", (cell.trial, row["status"])))
 
 
@@ -183,12 +186,12 @@ def test_a_disk_that_takes_no_more_ends_the_grid_and_fails_no_trial(
         raise OSError(number, os.strerror(number))
 
     search, out = replies(tmp_path, PARITY), tmp_path / "run"
-    monkeypatch.setattr("llm_pv.tracks.synthesis.run.do_trial", refuse)
+    monkeypatch.setattr("llm_pv.tracks.synthesis.run.compute_trial", refuse)
     with Sandbox() as own, pytest.raises(RunError, match=f"{os.strerror(number)}; free the disk"):
         run_grid(SMALL, search, sandbox=own, out=out)  # which closes it
     assert read_summary(out) == []
-    told_of = error_of(*told(OSError(number, os.strerror(number))))
-    assert isinstance(told_of, RunError), "in a worker process too"
+    known = portable(OSError(number, os.strerror(number)))
+    assert isinstance(known, RunError), "in a worker process too"
 
 
 def test_attempts_that_cost_money_are_made_in_rounds(tmp_path: Path, sandbox: Sandbox) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_pv.data.examples import Splits
 from llm_pv.data.labels import label_text
-from llm_pv.data.reading import Reading
+from llm_pv.data.reading import DEFAULT_READING, Reading
 from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.metrics import ACCURACY, Metric
 from llm_pv.erm.pipeline import learn_splits
@@ -192,7 +192,7 @@ def read_splits(
     validation: object = None,
     test: object = None,
     sizes: SplitSizes = SplitSizes(),
-    reading: Reading = Reading(),
+    reading: Reading = DEFAULT_READING,
     seed: int = 0,
 ) -> Splits:
     """Read rows from wherever they are, and split them.
@@ -264,7 +264,7 @@ def learn(
     validation: object = None,
     test: object = None,
     sizes: SplitSizes = SplitSizes(),
-    reading: Reading = Reading(),
+    reading: Reading = DEFAULT_READING,
     search: Search = Search(),
     sandbox: Sandbox | None = None,
     out: Path | str | None = None,

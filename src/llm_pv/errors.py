@@ -1,12 +1,48 @@
 """Every error a user can meet, each message saying what to do about it."""
 
+from typing import Any
+
 
 class LLMPVError(Exception):
     """Base of all errors the package raises on purpose.
 
     The command line prints the message in one line and exits with status 2; ``--debug`` shows the
     traceback. A message names the value, the rule it broke and the way out.
+
+    Attributes
+    ----------
+    ends_run
+        Whether no other cell of a run can do better, so that the whole run ends with this error.
+
+    Examples
+    --------
+    >>> import pickle
+    >>> pickle.loads(pickle.dumps(MissingExtraError("ray", "ray", "run on a cluster"))).args[0]
+    "ray is needed to run on a cluster: pip install 'llm-pv[ray]'"
     """
+
+    ends_run = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Past __init__, which may take other arguments than the finished message.
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(kind: type[LLMPVError], args: tuple[Any, ...], state: dict[str, Any]) -> LLMPVError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class WorkerLostError(LLMPVError, RuntimeError):
+    """A process, here or on another machine, ended before it answered."""
+
+
+class ExecutorClosedError(WorkerLostError):
+    """The executor was closed while something was computed there, or before."""
+
+    ends_run = True
 
 
 class DataError(LLMPVError, ValueError):
@@ -28,13 +64,19 @@ class SandboxError(LLMPVError, RuntimeError):
 class ConfinementError(SandboxError):
     """Untrusted code cannot be confined here, and running it unconfined was not allowed."""
 
+    ends_run = True
+
 
 class RunError(LLMPVError, RuntimeError):
     """A run directory that cannot be written, read or resumed."""
 
+    ends_run = True
+
 
 class ClusterError(LLMPVError, RuntimeError):
     """A cluster that cannot be reached, or whose machines cannot do what is asked of them."""
+
+    ends_run = True
 
 
 class RepairWarning(UserWarning):
@@ -87,6 +129,8 @@ class BudgetError(LLMPVError, RuntimeError):
 
 class CredentialError(ModelError):
     """A key that is missing or refused; no other call of the run can do better."""
+
+    ends_run = True
 
 
 class MissingExtraError(LLMPVError, ImportError):

@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
-from llm_pv.cli.baselines import BenchmarkOptions, SizeOptions
+from llm_pv.cli.baselines import (
+    DEFAULT_BENCHMARK_OPTIONS,
+    DEFAULT_SIZE_OPTIONS,
+    BenchmarkOptions,
+    SizeOptions,
+)
 from llm_pv.cli.folders import free_folder, new_folder
-from llm_pv.cli.grid_options import StrictDrawingOptions
+from llm_pv.cli.grid_options import DEFAULT_STRICT_DRAWING_OPTIONS, StrictDrawingOptions
 from llm_pv.cli.model_options import (
+    DEFAULT_MODEL_CHOICE,
     ModelChoice,
     disclose,
     disclose_tasks,
@@ -18,6 +24,8 @@ from llm_pv.cli.model_options import (
     print_preview,
 )
 from llm_pv.cli.options import (
+    DEFAULT_SANDBOX_OPTIONS,
+    DEFAULT_VALIDATED_READING_OPTIONS,
     Format,
     Rows,
     SandboxOptions,
@@ -71,15 +79,15 @@ def agent(
     data: Rows | None = None,
     /,
     *,
-    model: ModelChoice = ModelChoice(),
+    model: ModelChoice = DEFAULT_MODEL_CHOICE,
     agent: AgentOptions = AgentOptions(),
-    sizes: SizeOptions = SizeOptions(),
-    benchmark: BenchmarkOptions = BenchmarkOptions(),
-    drawing: StrictDrawingOptions = StrictDrawingOptions(),
-    rows: ValidatedReadingOptions = ValidatedReadingOptions(),
+    sizes: SizeOptions = DEFAULT_SIZE_OPTIONS,
+    benchmark: BenchmarkOptions = DEFAULT_BENCHMARK_OPTIONS,
+    drawing: StrictDrawingOptions = DEFAULT_STRICT_DRAWING_OPTIONS,
+    rows: ValidatedReadingOptions = DEFAULT_VALIDATED_READING_OPTIONS,
     out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
     format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
-    sandbox: SandboxOptions = SandboxOptions(),
+    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
     """Let a model explore training rows with a Python tool and hand in a program or a model.
 

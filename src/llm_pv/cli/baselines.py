@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -9,18 +11,31 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.folders import free_folder
-from llm_pv.cli.grid_options import TASKS, StrictDrawingOptions, TaskOptions
+from llm_pv.cli.grid_options import (
+    DEFAULT_STRICT_DRAWING_OPTIONS,
+    TASKS,
+    StrictDrawingOptions,
+    TaskOptions,
+)
 from llm_pv.cli.main import INTERRUPTED, complain
-from llm_pv.cli.options import Format, Rows, ValidatedReadingOptions, given
+from llm_pv.cli.options import (
+    DEFAULT_VALIDATED_READING_OPTIONS,
+    Format,
+    Rows,
+    ValidatedReadingOptions,
+    given,
+)
+from llm_pv.cli.progress import Details, cell_progress
 from llm_pv.cli.report import leave_page
-from llm_pv.cli.scale_options import ClusterOptions
+from llm_pv.cli.scale_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.errors import ConfigurationError, LLMPVError
+from llm_pv.runs.cells import Cell
 
 if TYPE_CHECKING:
     from llm_pv.data.examples import Splits
-    from llm_pv.runs.executors.local import Workers
+    from llm_pv.runs.executors.ray import Cluster
+    from llm_pv.runs.runner import Observer
     from llm_pv.tracks.baselines.results import BaselineResults
-    from llm_pv.tracks.baselines.run import Observer
 
 _MODELS = Group("Baselines", sort_key=1)
 _SPLITS = Group("Splits", sort_key=3)
@@ -57,6 +72,9 @@ class SizeOptions:
     "Test rows; default 10,000 on the benchmark, 20 percent of a user's rows (at most 10,000)."
 
 
+DEFAULT_SIZE_OPTIONS = SizeOptions()
+
+
 @Parameter(name="*", group=TASKS)
 @dataclass(frozen=True)
 class BenchmarkOptions(TaskOptions):
@@ -66,6 +84,26 @@ class BenchmarkOptions(TaskOptions):
     "Repeat all trials on one data set."
 
 
+DEFAULT_BENCHMARK_OPTIONS = BenchmarkOptions()
+
+
+class FitDetails(Details):
+    """How many jobs of a baseline's search for settings are done."""
+
+    def __init__(self) -> None:
+        super().__init__("data and search")
+        self._jobs: Counter[Cell] = Counter()
+
+    def of_event(self, cell: Cell, event: object) -> str:
+        """Count what its search has done."""
+        self._jobs[cell] += getattr(event, "jobs", 0)
+        return f"{self._jobs[cell]} searches done"
+
+    def of_end(self, cell: Cell, row: Mapping[str, str]) -> str:  # noqa: ARG002
+        """Return the validation accuracy."""
+        return f"validation accuracy {float(row['validation_accuracy']):.1%}"
+
+
 def baselines(
     data: Rows | None = None,
     /,
@@ -73,11 +111,11 @@ def baselines(
     models: ModelOptions = ModelOptions(),
     sizes: SizeOptions = SizeOptions(),
     benchmark: BenchmarkOptions = BenchmarkOptions(),
-    drawing: StrictDrawingOptions = StrictDrawingOptions(),
-    rows: ValidatedReadingOptions = ValidatedReadingOptions(),
+    drawing: StrictDrawingOptions = DEFAULT_STRICT_DRAWING_OPTIONS,
+    rows: ValidatedReadingOptions = DEFAULT_VALIDATED_READING_OPTIONS,
     out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
     format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
-    cluster: ClusterOptions = ClusterOptions(),
+    cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
     """Fit classical learners on the benchmark's data sets, or on a file with rows.
 
@@ -95,13 +133,11 @@ def baselines(
     format
         How the results are shown: table, or one JSON object.
     """
-    from llm_pv.cli.baselines_progress import baseline_progress
-
     path = out or free_folder("baselines")
     is_resumed = path.is_dir() and any(path.iterdir())
     try:
-        with cluster.workers() as workers, baseline_progress() as progress:
-            where: dict[str, Any] = {"path": path, "observer": progress, "workers": workers}
+        with cluster.connect() as connected, cell_progress(FitDetails()) as progress:
+            where: dict[str, Any] = {"path": path, "observer": progress, "cluster": connected}
             if data is None:
                 _refuse(
                     given(rows), "with a file of rows alone: name the file, or leave the option out"
@@ -150,7 +186,7 @@ def _on_benchmark(
     *,
     path: Path,
     observer: "Observer",
-    workers: "Workers | None",
+    cluster: "Cluster | None",
 ) -> "BaselineResults":
     from llm_pv.tracks.baselines.run import run_baselines
     from llm_pv.tracks.grid import GridRequest
@@ -179,7 +215,7 @@ def _on_benchmark(
         out=path,
         dataset_dir=drawing.dataset_dir,
         observer=observer,
-        workers=workers,
+        cluster=cluster,
     )
 
 
@@ -191,7 +227,7 @@ def _on_rows(
     *,
     path: Path,
     observer: "Observer",
-    workers: "Workers | None",
+    cluster: "Cluster | None",
 ) -> "BaselineResults":
     from llm_pv.api import SplitSizes
     from llm_pv.tracks.baselines.run import run_baselines_on_rows
@@ -216,7 +252,7 @@ def _on_rows(
         search=models.search,
         out=path,
         observer=observer,
-        workers=workers,
+        cluster=cluster,
     )
 
 

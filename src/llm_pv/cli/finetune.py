@@ -12,8 +12,8 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from llm_pv.cli.folders import free_folder
 from llm_pv.cli.grid_options import DrawingOptions
 from llm_pv.cli.main import INTERRUPTED, complain, run_app
-from llm_pv.cli.options import Format, ReadingOptions, Rows
-from llm_pv.cli.scale_options import ClusterOptions
+from llm_pv.cli.options import DEFAULT_READING_OPTIONS, Format, ReadingOptions, Rows
+from llm_pv.cli.scale_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -135,10 +135,10 @@ def finetune(
     *,
     model: ModelOptions = ModelOptions(),
     task: TaskOptions = TaskOptions(),
-    rows: ReadingOptions = ReadingOptions(),
+    rows: ReadingOptions = DEFAULT_READING_OPTIONS,
     training: TrainingOptions = TrainingOptions(),
     run: JobOptions = JobOptions(),
-    cluster: ClusterOptions = ClusterOptions(),
+    cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
     """Train a language model, from scratch or pretrained, on a benchmark task or your own rows.
 
@@ -150,7 +150,7 @@ def finetune(
     data
         CSV, TSV, Parquet, JSONL, or text lines `input -> label`, in place of --target-func.
     """
-    from llm_pv.cli.training_progress import training_progress
+    from llm_pv.cli.progress import training_progress
     from llm_pv.runs.job_folder import JobFolder
     from llm_pv.tracks.finetune.job import run_job
     from llm_pv.tracks.finetune.process_group import ProcessGroup
@@ -164,8 +164,13 @@ def finetune(
     job = make_job(data, model=model, task=task, rows=rows, training=training, run=run)
     out, first = job.around.out, ProcessGroup.here().first
     try:
-        with cluster.jobs() as elsewhere, training_progress(quiet=not first) as progress:
-            metrics = run_job(job, progress) if elsewhere is None else elsewhere.run(job, progress)
+        with cluster.connect() as connected, training_progress(quiet=not first) as progress:
+            if connected is None:
+                metrics = run_job(job, progress)
+            else:
+                from llm_pv.tracks.finetune.remote_jobs import RemoteJobs
+
+                metrics = RemoteJobs(connected).run(job, progress)
     except KeyboardInterrupt:
         kept = JobFolder(out).last_checkpoint() is not None
         then = "goes on from its checkpoint" if kept else "begins anew: there is no checkpoint yet"
@@ -212,7 +217,7 @@ def make_job(
     *,
     model: ModelOptions = ModelOptions(),
     task: TaskOptions = TaskOptions(),
-    rows: ReadingOptions = ReadingOptions(),
+    rows: ReadingOptions = DEFAULT_READING_OPTIONS,
     training: TrainingOptions = TrainingOptions(),
     run: JobOptions = JobOptions(),
 ) -> "Job":

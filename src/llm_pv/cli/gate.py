@@ -67,6 +67,9 @@ class GateOptions:
         return found
 
 
+DEFAULT_GATE_OPTIONS = GateOptions()
+
+
 @dataclass(frozen=True)
 class Check:
     """One figure that must not be below another."""

@@ -37,6 +37,9 @@ class GridOptions(TaskOptions):
     "What data sets and searches are spawned from."
 
 
+DEFAULT_GRID_OPTIONS = GridOptions()
+
+
 @Parameter(name="*", group=_DATA)
 @dataclass(frozen=True)
 class DrawingOptions:
@@ -52,6 +55,9 @@ class DrawingOptions:
     "Keep the original names and values of tables."
 
 
+DEFAULT_DRAWING_OPTIONS = DrawingOptions()
+
+
 @Parameter(name="*", group=_DATA)
 @dataclass(frozen=True)
 class StrictDrawingOptions(DrawingOptions):
@@ -59,6 +65,9 @@ class StrictDrawingOptions(DrawingOptions):
 
     strict_sizes: Annotated[bool, Parameter(negative="")] = False
     "Fail where a task has too few inputs for these sizes, instead of shrinking them."
+
+
+DEFAULT_STRICT_DRAWING_OPTIONS = StrictDrawingOptions()
 
 
 @Parameter(name="*", group=_DATA)
@@ -72,6 +81,9 @@ class DataSetOptions(StrictDrawingOptions):
     "Validation rows, half of each class."
     test_size: int = 10_000
     "Test rows, half of each class."
+
+
+DEFAULT_DATA_SET_OPTIONS = DataSetOptions()
 
 
 def grid_request(grid: GridOptions, data: DataSetOptions) -> "GridRequest":

@@ -6,8 +6,9 @@ from rich.table import Table
 from rich.text import Text
 
 from llm_pv.report.text import percent
+from llm_pv.stats import MeanStd
 from llm_pv.tracks.published import LLM_PV_METHODS, OTHER_METHODS, SOURCE
-from llm_pv.tracks.synthesis.results import CellResult, GridResult, Spread
+from llm_pv.tracks.synthesis.results import CellResult, GridResult
 
 
 def print_grid(result: GridResult, console: Console) -> None:
@@ -36,9 +37,9 @@ def grid_table(result: GridResult) -> Table:
             f"{cell.function} L={cell.length}\n{cell.name if cell.name != cell.function else ''}",
             f"{in_percent(cell.test)}\n{cell.test.trials if cell.test else 0}/{trials} trials",
             _attempts(cell),
-            in_percent(cell.hard and Spread(cell.hard.mean, None, 0)),
+            in_percent(cell.hard and MeanStd(cell.hard.mean, None, 0)),
             "\n".join(
-                f"{length}: {in_percent(Spread(spread.mean, None, 0))}"
+                f"{length}: {in_percent(MeanStd(spread.mean, None, 0))}"
                 for length, spread in cell.other_lengths.items()
             ),
         ]
@@ -48,12 +49,12 @@ def grid_table(result: GridResult) -> Table:
     return table
 
 
-def in_percent(spread: Spread | None) -> str:
+def in_percent(spread: MeanStd | None) -> str:
     """Write a mean and its standard deviation in percent; only 1 itself reads 100.0.
 
     Examples
     --------
-    >>> in_percent(Spread(0.99996, 0.0123, 5)), in_percent(Spread(1.0, None, 1)), in_percent(None)
+    >>> in_percent(MeanStd(0.99996, 0.0123, 5)), in_percent(MeanStd(1.0, None, 1)), in_percent(None)
     ('99.9 ± 1.2', '100.0', '')
     """
     if spread is None:

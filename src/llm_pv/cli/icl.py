@@ -1,6 +1,6 @@
 """``llm-pv icl``: labelled examples in the prompt, one more input to label in each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -10,23 +10,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.folders import free_folder
-from llm_pv.cli.grid_options import DrawingOptions
+from llm_pv.cli.grid_options import DEFAULT_DRAWING_OPTIONS, DrawingOptions
 from llm_pv.cli.icl_options import (
+    DEFAULT_ANSWERING_OPTIONS,
+    DEFAULT_QUESTION_OPTIONS,
+    DEFAULT_REPEATED_TASK_OPTIONS,
     AnsweringOptions,
     QuestionOptions,
     RepeatedTaskOptions,
     open_model,
 )
 from llm_pv.cli.main import INTERRUPTED, complain
-from llm_pv.cli.options import Format, ReadingOptions, Rows, given
-from llm_pv.cli.scale_options import ClusterOptions
+from llm_pv.cli.options import DEFAULT_READING_OPTIONS, Format, ReadingOptions, Rows, given
+from llm_pv.cli.scale_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from llm_pv.models.answers import AnsweringModel
+    from llm_pv.runs.executors.ray import Cluster
     from llm_pv.tracks.icl.planning import Work
     from llm_pv.tracks.icl.problems import Problem
-    from llm_pv.tracks.icl.run import Elsewhere
     from llm_pv.tracks.icl.scores import CellResult
     from llm_pv.tracks.icl.settings import Settings
 
@@ -38,16 +41,16 @@ def icl(
     /,
     *,
     model: str,
-    tasks: RepeatedTaskOptions = RepeatedTaskOptions(),
-    drawing: DrawingOptions = DrawingOptions(),
-    rows: ReadingOptions = ReadingOptions(),
-    answering: AnsweringOptions = AnsweringOptions(),
-    question: QuestionOptions = QuestionOptions(),
+    tasks: RepeatedTaskOptions = DEFAULT_REPEATED_TASK_OPTIONS,
+    drawing: DrawingOptions = DEFAULT_DRAWING_OPTIONS,
+    rows: ReadingOptions = DEFAULT_READING_OPTIONS,
+    answering: AnsweringOptions = DEFAULT_ANSWERING_OPTIONS,
+    question: QuestionOptions = DEFAULT_QUESTION_OPTIONS,
     out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
     out_jsonl: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
     out_csv: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
     format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
-    cluster: ClusterOptions = ClusterOptions(),
+    cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
     """Show a model labelled examples and ask it for the labels of test inputs, one at a time.
 
@@ -90,9 +93,8 @@ def icl(
             out_jsonl=out_jsonl,
             out_csv=out_csv,
             format=format,
-            elsewhere=cluster.answers(
-                partial(open_model, model, answering, question), opened.identity
-            ),
+            cluster=cluster.connect(),
+            opening=partial(open_model, model, answering, question),
         )
     finally:
         opened.close()
@@ -157,14 +159,15 @@ def run_and_report(
     out_csv: Path | None = None,
     format: Format = "table",  # noqa: A002
     quiet: bool = False,
-    elsewhere: "AbstractContextManager[Elsewhere | None] | None" = None,
+    cluster: "AbstractContextManager[Cluster | None] | None" = None,
+    opening: "Callable[[], AnsweringModel] | None" = None,
 ) -> int:
     """Ask, write the files asked for and show the results; return the exit status."""
-    from llm_pv.cli.icl_output import print_dry_run, report, write_files
-    from llm_pv.cli.icl_progress import answer_progress
+    from llm_pv.cli.icl_output import AnswerDetails, print_dry_run, report, write_files
+    from llm_pv.cli.progress import cell_progress
+    from llm_pv.runs.runner import require_writable, require_writable_file
     from llm_pv.tracks.icl.planning import plan_cells
-    from llm_pv.tracks.icl.run import run_icl
-    from llm_pv.tracks.synthesis.run import require_writable, require_writable_file
+    from llm_pv.tracks.icl.run import Opening, run_icl
 
     require_writable(out, "--out")
     for file, option in ((out_jsonl, "--out-jsonl"), (out_csv, "--out-csv")):
@@ -178,8 +181,8 @@ def run_and_report(
     path = out or free_folder("icl")
     try:
         with (
-            elsewhere or nullcontext() as far,
-            answer_progress(_disclosure(planned, model), quiet=quiet) as progress,
+            cluster or nullcontext() as connected,
+            cell_progress(AnswerDetails(_disclosure(planned, model)), quiet=quiet) as progress,
         ):
             try:
                 results = run_icl(
@@ -189,11 +192,19 @@ def run_and_report(
                     out=path,
                     configuration=configuration,
                     observer=progress,
-                    elsewhere=far,
+                    cluster=connected,
+                    opening=opening and Opening(opening, model.identity, Path.cwd()),
                 )
             finally:
                 if progress.begun:  # else the folder may hold another run's answers
-                    write_files(planned, progress.results, path, out_jsonl, out_csv)
+                    write_files(
+                        planned,
+                        settings,
+                        path,
+                        jsonl=out_jsonl,
+                        csv=out_csv,
+                        under_way=progress.under_way,
+                    )
     except KeyboardInterrupt:
         complain(f"interrupted; the same command with --out {path} goes on from here")
         return INTERRUPTED
@@ -204,7 +215,7 @@ def run_and_report(
 
 def _warnings(planned: "Sequence[Work | CellResult]") -> list[str]:
     """Return what the rows of the data sets gave cause for, each once."""
-    from llm_pv.cli.icl_progress import describe
+    from llm_pv.cli.progress import describe
     from llm_pv.tracks.icl.planning import Work
 
     told = [

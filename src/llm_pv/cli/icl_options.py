@@ -34,6 +34,9 @@ class RepeatedTaskOptions(TaskOptions):
     "Independent repetitions of each cell, each on a data set of its own."
 
 
+DEFAULT_REPEATED_TASK_OPTIONS = RepeatedTaskOptions()
+
+
 @Parameter(name="*", group=_MODEL)
 @dataclass(frozen=True)
 class AnsweringOptions:
@@ -63,6 +66,9 @@ class AnsweringOptions:
     "Prompts answered together by a model in this process; default what memory holds."
     model_option: Annotated[tuple[str, ...], Parameter(negative="")] = ()
     "NAME=JSON passed on to the server or engine; repeat for several."
+
+
+DEFAULT_ANSWERING_OPTIONS = AnsweringOptions()
 
 
 @Parameter(name="*", group=_ASKING)
@@ -114,6 +120,9 @@ likelihoods of a server.'
             orders=self.example_orders,
             seed=seed,
         )
+
+
+DEFAULT_QUESTION_OPTIONS = QuestionOptions()
 
 
 def open_model(name: str, options: AnsweringOptions, question: QuestionOptions) -> "AnsweringModel":

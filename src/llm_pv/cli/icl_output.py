@@ -2,13 +2,17 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llm_pv.cli.main import complain
 from llm_pv.cli.options import Format
+from llm_pv.cli.progress import Details
 from llm_pv.cli.report import leave_page
 from llm_pv.errors import LLMPVError
+from llm_pv.runs.cells import Cell
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,8 +21,7 @@ if TYPE_CHECKING:
     from llm_pv.runs.journal import Record
     from llm_pv.tracks.icl.planning import Work
     from llm_pv.tracks.icl.scores import CellResult, CellScore
-
-UNFINISHED = "unfinished"
+    from llm_pv.tracks.icl.settings import Settings
 
 EXAMPLE_COLUMNS = (
     "fn",
@@ -70,6 +73,34 @@ CELL_COLUMNS = (
     "reason",
 )
 """A row for each cell."""
+
+
+class AnswerDetails(Details):
+    """How many answers have come, and how many of them were right.
+
+    Parameters
+    ----------
+    disclosure
+        What is written to standard error before the first prompt is sent; empty for nothing.
+    """
+
+    def __init__(self, disclosure: str = "") -> None:
+        super().__init__()
+        self._disclosure = disclosure
+        self._count: Counter[Cell] = Counter()
+        self._right: Counter[Cell] = Counter()
+
+    def of_plan(self, cells: int, done: int) -> str:
+        """Disclose what leaves this machine, unless nothing is left to ask."""
+        if self._disclosure and done < cells:
+            complain(self._disclosure)
+        return ""
+
+    def of_event(self, cell: Cell, event: object) -> str:
+        """Count answers."""
+        self._count[cell] += getattr(event, "count", 0)
+        self._right[cell] += getattr(event, "right", 0)
+        return f"{self._right[cell]} of {self._count[cell]} right"
 
 
 def report(results: Sequence["CellResult"], path: Path, format: Format) -> int:  # noqa: A002
@@ -148,31 +179,26 @@ def _accuracy(score: "CellScore") -> str:
 
 def write_files(
     planned: Sequence["Work | CellResult"],
-    results: Sequence["CellResult"],
+    settings: "Settings",
     run: Path,
+    *,
     jsonl: Path | None,
     csv: Path | None,
+    under_way: Collection[Cell] = (),
 ) -> None:
     """Write a row for each example and each cell, as far as a run has come."""
     from llm_pv.runs.directory import read_replies
     from llm_pv.runs.files import write_atomically, write_csv
     from llm_pv.tracks.icl.planning import Work
-    from llm_pv.tracks.icl.scores import CellResult
+    from llm_pv.tracks.icl.run import read_results
 
     if jsonl is not None:
         works = [work for work in planned if isinstance(work, Work)]
         rows = example_rows(works, read_replies(run))
         write_atomically(jsonl, "".join(json.dumps(row) + "\n" for row in rows))
     if csv is not None:
-        ended = {result.cell for result in results}
-        rest = [
-            CellResult(work.cell, work.problem.name, UNFINISHED, "")
-            for work in planned
-            if isinstance(work, Work) and work.cell not in ended
-        ]
-        places = {work.cell: place for place, work in enumerate(planned)}
-        ordered = sorted([*results, *rest], key=lambda result: places[result.cell])
-        write_csv(csv, CELL_COLUMNS, cell_rows(ordered))
+        results = read_results(planned, run, settings, under_way)
+        write_csv(csv, CELL_COLUMNS, cell_rows(results))
 
 
 def example_rows(works: Sequence["Work"], replies: Sequence["Record"]) -> Iterator[dict[str, Any]]:
@@ -245,8 +271,8 @@ def _scored(result: "CellResult", score: "CellScore") -> dict[str, Any]:
 
 def print_dry_run(works: Sequence["Work | CellResult"], model: "AnsweringModel") -> None:
     """Show each cell's first prompt as it would be sent, and what all of them come to."""
-    from llm_pv.cli.icl_progress import describe
     from llm_pv.cli.main import complain
+    from llm_pv.cli.progress import describe
     from llm_pv.models.base import Usage
     from llm_pv.tracks.icl.planning import Work
 

@@ -9,11 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
 from llm_pv.cli.folders import new_folder
 from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.model_options import (
+    DEFAULT_ASKING_OPTIONS,
+    DEFAULT_MODEL_CHOICE,
     AskingOptions,
     ModelChoice,
     disclose,
@@ -21,9 +23,17 @@ from llm_pv.cli.model_options import (
     preview_record,
     print_preview,
 )
-from llm_pv.cli.options import ROWS, Format, Rows, SandboxOptions, ValidatedReadingOptions
+from llm_pv.cli.options import (
+    DEFAULT_SANDBOX_OPTIONS,
+    FIRST,
+    ROWS,
+    Format,
+    Rows,
+    SandboxOptions,
+    ValidatedReadingOptions,
+)
 from llm_pv.cli.report import leave_page
-from llm_pv.cli.scale_options import ClusterOptions
+from llm_pv.cli.scale_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.search_options import SEARCH, SearchOptions
 from llm_pv.erm.metrics import MetricName
 from llm_pv.errors import ConfigurationError
@@ -33,8 +43,6 @@ if TYPE_CHECKING:
     from llm_pv.data.examples import Splits
     from llm_pv.data.reading import Reading
     from llm_pv.sandbox import Sandbox
-
-_OUTPUT = Group("Output", sort_key=5)
 
 
 @Parameter(name="*", group=ROWS)
@@ -52,12 +60,15 @@ class RowOptions(ValidatedReadingOptions):
     "Test rows; default 20 percent, at most 10,000."
 
 
+DEFAULT_ROW_OPTIONS = RowOptions()
+
+
 @Parameter(name="*", group=SEARCH)
 @dataclass(frozen=True)
 class SeededSearchOptions(SearchOptions):
     """Where programs come from, how many are tried, and what the split is drawn with."""
 
-    seed: int = 0
+    seed: Annotated[int, Parameter(group=FIRST)] = 0
     "Draws the split."
     metric: MetricName = "accuracy"
     "What selects among programs."
@@ -113,12 +124,12 @@ def learn(
     *,
     rows: RowOptions = RowOptions(),
     search: SeededSearchOptions = SeededSearchOptions(),
-    model: ModelChoice = ModelChoice(),
-    asking: AskingOptions = AskingOptions(),
-    out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
-    format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
-    sandbox: SandboxOptions = SandboxOptions(),
-    cluster: ClusterOptions = ClusterOptions(),
+    model: ModelChoice = DEFAULT_MODEL_CHOICE,
+    asking: AskingOptions = DEFAULT_ASKING_OPTIONS,
+    out: Annotated[Path | None, Parameter(group=FIRST)] = None,
+    format: Annotated[Format, Parameter(group=FIRST)] = "table",  # noqa: A002
+    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
+    cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
     """Learn a program from labelled rows, certify it and write it as a Python file.
 
@@ -163,7 +174,7 @@ def learn(
         if llm is not None and asking.dry_run:
             print_preview(preview_record(llm, splits, search.seed)[0], name, format)
             return 0
-        with cluster.candidates(sandbox) as opened:
+        with cluster.candidates(sandbox) as (opened, _):
             return learn_and_show(
                 splits,
                 search_for,
@@ -209,10 +220,10 @@ def learn_and_show(
         Called before the first proposal, once the run directory is open.
     """
     from llm_pv import api
-    from llm_pv.cli.progress import attempt_progress
+    from llm_pv.cli.progress import learn_progress
 
     try:
-        with attempt_progress() as progress:
+        with learn_progress() as progress:
             learned = api.learn(
                 splits,
                 target=target,

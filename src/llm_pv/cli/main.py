@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import TextIO
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Group
 
 from llm_pv import __version__
 from llm_pv.errors import LLMPVError, RepairWarning
@@ -22,6 +22,16 @@ COMMANDS = {
     "learn": "Learn a program from labelled rows, certify it and write it as a Python file.",
     "predict": "Add a prediction column to rows, the program confined.",
     "verify": "Score a program afresh on labelled rows, the program confined.",
+    "prompt": "Write the prompt for any chat window; learn reads the replies back.",
+    "report": "Write a page, figures and tables about runs.",
+    "compare": "Compare two runs on the test rows they share.",
+    "doctor": "Say how untrusted code is confined here, and which extras and keys there are.",
+}
+"""What a user does with rows, in the order in which it is done."""
+
+TRACKS = {
+    "tasks": "List the benchmark's tasks: what each is, its lengths, an example of each class.",
+    "data": "Write the data set of a benchmark task.",
     "synthesize": "Learn programs for a grid of benchmark tasks: functions by lengths by trials.",
     "icl": "Label inputs from examples in a model's prompt, in context, one at a time.",
     "finetune": "Train a language model, from scratch or pretrained, on a task or your own rows.",
@@ -29,13 +39,8 @@ COMMANDS = {
     "baselines": "Fit classical learners on the benchmark's data sets, or on rows.",
     "agent": "Let a model explore training rows with a Python tool and hand in code.",
     "paper": "Measure the paper's table: the built-in search and every baseline.",
-    "report": "Write a page, figures and tables about runs.",
-    "compare": "Compare two runs on the test rows they share.",
-    "tasks": "List the benchmark's tasks: what each is, its lengths, an example of each class.",
-    "data": "Write the data set of a benchmark task.",
-    "prompt": "Write the prompt for any chat window; learn reads the replies back.",
-    "doctor": "Say how untrusted code is confined here, and which extras and keys there are.",
 }
+"""The benchmark, and the ways to learn that are compared on it."""
 
 app = App(
     name="llm-pv",
@@ -44,9 +49,13 @@ app = App(
     version=__version__,
     suppress_keyboard_interrupt=False,
     help_format="plaintext",
+    group_commands=Group("Other", sort_key=3),
 )
-for _name, _help in COMMANDS.items():
-    app.command(f"llm_pv.cli.{_name}:{_name}", name=_name, help=_help)
+for _heading, _commands in (("Work with rows", COMMANDS), ("Benchmark and tracks", TRACKS)):
+    _group = Group(_heading, sort_key=1 + int(_commands is TRACKS))
+    for _place, (_name, _help) in enumerate(_commands.items()):
+        _target = f"llm_pv.cli.{_name}:{_name}"
+        app.command(_target, name=_name, help=_help, group=_group, sort_key=_place)
 
 
 def run(arguments: Sequence[str]) -> int:

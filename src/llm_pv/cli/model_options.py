@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.main import complain
+from llm_pv.cli.options import FIRST
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _ASKING = Group("How the model is asked", sort_key=4)
 class ModelChoice:
     """Which model is asked, and how it is reached."""
 
-    model: str | None = None
+    model: Annotated[str | None, Parameter(group=FIRST)] = None
     "PROVIDER:MODEL; openai, anthropic, google, openai-compatible, hf, vllm, or auto."
     base_url: str | None = None
     "Address of an openai-compatible server, such as http://localhost:8000/v1."
@@ -121,6 +122,9 @@ class ModelChoice:
                 raise ConfigurationError(f"--{option} is {value}, which no model takes")
 
 
+DEFAULT_MODEL_CHOICE = ModelChoice()
+
+
 @Parameter(name="*", group=_ASKING)
 @dataclass(frozen=True)
 class AskingOptions:
@@ -154,13 +158,13 @@ paper."
     "Memory of one tool call, in MB."
     tool_output: int = 10_000
     "Characters a tool call may return."
-    budget_usd: float | None = None
+    budget_usd: Annotated[float | None, Parameter(group=FIRST)] = None
     "Stop before calls come to more US dollars."
     budget_tokens: int | None = None
     "Stop before calls come to more tokens."
     concurrency: int = 5
     "Attempts, or trials of a grid, under way at once."
-    dry_run: Annotated[bool, Parameter(negative="")] = False
+    dry_run: Annotated[bool, Parameter(negative="", group=FIRST)] = False
     "Show the exact request, its tokens and what it may cost, and call nobody."
 
     def __post_init__(self) -> None:
@@ -168,6 +172,9 @@ paper."
             if not getattr(self, name) > 0:
                 option = name.replace("_", "-")
                 raise ConfigurationError(f"--{option} is {getattr(self, name)}; give 1 or more")
+
+
+DEFAULT_ASKING_OPTIONS = AskingOptions()
 
 
 def open_proposer(

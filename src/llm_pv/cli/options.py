@@ -26,6 +26,9 @@ def _no_option(_: object, word: str | None) -> None:
 Rows = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_no_option)]
 """A file with rows, or ``-`` for standard input."""
 
+FIRST = Group("Options used most", sort_key=0)
+"""The dozen options that a command shows first; the others follow under their headings."""
+
 ROWS = Group("Rows of your own", sort_key=2)
 _SANDBOX = Group("Sandbox", sort_key=10)
 
@@ -35,13 +38,13 @@ _SANDBOX = Group("Sandbox", sort_key=10)
 class ReadingOptions:
     """How a user's rows are read."""
 
-    target: str | None = None
+    target: Annotated[str | None, Parameter(group=FIRST)] = None
     "Column that holds the label."
-    types: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    types: Annotated[tuple[str, ...], Parameter(negative="", group=FIRST)] = ()
     "NAME=TYPE (str, int, float, bool): how a column is read; repeat for several."
     data_format: str | None = None
     "csv, tsv, parquet, jsonl or text; default by the file's name."
-    test: Path | None = None
+    test: Annotated[Path | None, Parameter(group=FIRST)] = None
     "File with ready-made test rows."
     groups: str | None = None
     "Column whose equal values go to one split: a patient, a document. No input unless kept."
@@ -106,6 +109,9 @@ class ReadingOptions:
         )
 
 
+DEFAULT_READING_OPTIONS = ReadingOptions()
+
+
 @Parameter(name="*", group=ROWS)
 @dataclass(frozen=True)
 class ValidatedReadingOptions(ReadingOptions):
@@ -113,6 +119,9 @@ class ValidatedReadingOptions(ReadingOptions):
 
     validation: Path | None = None
     "File with ready-made validation rows."
+
+
+DEFAULT_VALIDATED_READING_OPTIONS = ValidatedReadingOptions()
 
 
 def given(options: Any) -> list[str]:
@@ -187,6 +196,9 @@ class SandboxOptions:
         if warning := opened.confinement.warning():
             complain(f"{warning}; see llm-pv doctor")
         return opened
+
+
+DEFAULT_SANDBOX_OPTIONS = SandboxOptions()
 
 
 def parse_types(types: Sequence[str]) -> dict[str, str]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.main import INTERRUPTED, complain
-from llm_pv.cli.model_options import ModelChoice
-from llm_pv.cli.options import SandboxOptions
+from llm_pv.cli.model_options import DEFAULT_MODEL_CHOICE, ModelChoice
+from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, SandboxOptions
 from llm_pv.cli.paper_models import ModelPart, ModelSpec
 from llm_pv.errors import ConfigurationError
 
@@ -61,13 +61,13 @@ class ColumnOptions:
 def paper(
     *,
     table: TableOptions = TableOptions(),
-    model: ModelChoice = ModelChoice(),
+    model: ModelChoice = DEFAULT_MODEL_CHOICE,
     columns: ColumnOptions = ColumnOptions(),
     out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
     results: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
     dataset_dir: Annotated[Path, Parameter(group=_OUTPUT)] = Path("datasets"),
     plan: Annotated[bool, Parameter(group=_OUTPUT, negative="")] = False,
-    sandbox: SandboxOptions = SandboxOptions(),
+    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
     """Measure the paper's table: the built-in search and every baseline on the same data sets.
 
@@ -133,7 +133,7 @@ def paper(
 
 
 def _require_writable(folder: Path, results: Path | None, dataset_dir: Path) -> None:
-    from llm_pv.tracks.synthesis.run import require_writable
+    from llm_pv.runs.runner import require_writable
 
     require_writable(folder, "--out")
     require_writable(results, "--results")
@@ -179,7 +179,7 @@ def _show(parts: "list[Part]") -> None:
     """Say on standard error what is to be done, and about how long it takes here."""
     from llm_pv.report.text import count, seconds
     from llm_pv.runs.directory import FAILED, read_summary
-    from llm_pv.tracks.synthesis.run import usable_cores
+    from llm_pv.runs.executors.local import usable_cores
 
     cores = usable_cores()
     total = 0.0
@@ -196,11 +196,13 @@ def _show(parts: "list[Part]") -> None:
 
 def _run(part: "Part", dataset_dir: Path, sandbox: SandboxOptions) -> int:
     """Do one part, or what is left of it, and return how many trials failed."""
+    from llm_pv.cli.progress import AttemptDetails, cell_progress
+
     if part.track == "baselines":
-        from llm_pv.cli.baselines_progress import baseline_progress
+        from llm_pv.cli.baselines import FitDetails
         from llm_pv.tracks.baselines.run import run_baselines
 
-        with baseline_progress() as fits:
+        with cell_progress(FitDetails()) as fits:
             return run_baselines(
                 part.request,
                 part.models,
@@ -209,10 +211,9 @@ def _run(part: "Part", dataset_dir: Path, sandbox: SandboxOptions) -> int:
                 dataset_dir=dataset_dir,
                 observer=fits,
             ).count("failed")
-    from llm_pv.cli.grid_progress import grid_progress
     from llm_pv.tracks.synthesis.run import run_grid
 
-    with sandbox.open() as opened, grid_progress() as trials:
+    with sandbox.open() as opened, cell_progress(AttemptDetails()) as trials:
         return run_grid(
             part.request,
             sandbox=opened,
@@ -225,7 +226,7 @@ def _run(part: "Part", dataset_dir: Path, sandbox: SandboxOptions) -> int:
 def _write(runs: list[Path], folder: Path, remake: str) -> Path:
     from llm_pv.cli.report import leave_page
     from llm_pv.report.results_page import Occasion, write_results
-    from llm_pv.tracks.synthesis.run import usable_cores
+    from llm_pv.runs.executors.local import usable_cores
 
     for run in runs:
         leave_page(run)

@@ -101,13 +101,13 @@ class ModelPart:
         if self.column == "icl":
             return self._run_icl()
         from llm_pv.api import Search
-        from llm_pv.cli.grid_progress import grid_progress
+        from llm_pv.cli.progress import AttemptDetails, cell_progress
         from llm_pv.tracks.synthesis.run import run_grid
 
         with (
             self._proposer() as proposer,
             self.asked.sandbox.open() as sandbox,
-            grid_progress() as progress,
+            cell_progress(AttemptDetails()) as progress,
         ):
             return run_grid(
                 self.request,
@@ -119,10 +119,14 @@ class ModelPart:
             ).count("failed")
 
     def _run_icl(self) -> int:
-        from llm_pv.cli.icl_progress import answer_progress
+        from llm_pv.cli.icl_output import AnswerDetails
+        from llm_pv.cli.progress import cell_progress
         from llm_pv.tracks.icl.run import run_icl
 
-        with self._answering() as (model, question), answer_progress() as progress:
+        with (
+            self._answering() as (model, question),
+            cell_progress(AnswerDetails()) as progress,
+        ):
             results = run_icl(
                 self._works(self.request, model, question),
                 model,

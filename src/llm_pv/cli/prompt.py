@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from llm_pv.cli.learn import RowOptions
+from llm_pv.cli.learn import DEFAULT_ROW_OPTIONS, RowOptions
 from llm_pv.cli.main import complain
 from llm_pv.cli.options import Rows, given
 from llm_pv.errors import ConfigurationError
@@ -69,7 +69,7 @@ def prompt(
     data: Rows,
     /,
     *,
-    rows: RowOptions = RowOptions(),
+    rows: RowOptions = DEFAULT_ROW_OPTIONS,
     task: TaskOptions = TaskOptions(),
     wording: PromptOptions = PromptOptions(),
     seed: int | None = None,

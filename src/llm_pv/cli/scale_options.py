@@ -2,7 +2,6 @@
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cyclopts import Group, Parameter
@@ -11,16 +10,10 @@ from llm_pv.cli.options import SandboxOptions
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator
 
-    from llm_pv.models.answers import AnsweringModel
-    from llm_pv.runs.executors.local import Workers
-    from llm_pv.runs.executors.ray import Cluster, ClusterJobs
+    from llm_pv.runs.executors.ray import Cluster
     from llm_pv.sandbox import Sandbox
-    from llm_pv.tracks.finetune.request import Job
-    from llm_pv.tracks.finetune.sweep import Elsewhere as ElsewhereJobs
-    from llm_pv.tracks.icl.run import Elsewhere as ElsewhereAnswers
-    from llm_pv.tracks.synthesis.elsewhere import Elsewhere
 
 _CLUSTER = Group("Cluster", sort_key=11)
 
@@ -36,35 +29,6 @@ class ClusterOptions:
     "Cores one task takes."
     ray_gpus: float = 0.0
     "GPUs one task takes; a fraction lets several share one."
-
-    @contextmanager
-    def trials(self, sandbox: SandboxOptions) -> "Iterator[tuple[Sandbox, Elsewhere | None]]":
-        """Give where candidates run, and where whole trials are done; None for here."""
-        if self.ray is None:
-            with sandbox.open() as opened:
-                yield opened, None
-            return
-        from llm_pv.runs.executors.ray import ClusterSandbox, ClusterTrials
-
-        with self._open(self.ray, sandbox) as cluster, ClusterSandbox(cluster) as opened:
-            yield opened, ClusterTrials(cluster)
-
-    @contextmanager
-    def candidates(self, sandbox: SandboxOptions) -> "Iterator[Sandbox]":
-        """Give where candidates run."""
-        with self.trials(sandbox) as (opened, _):
-            yield opened
-
-    @contextmanager
-    def workers(self) -> "Iterator[Workers | None]":
-        """Give where fits are made; None for here."""
-        if self.ray is None:
-            yield None
-            return
-        from llm_pv.runs.executors.ray import ClusterWorkers
-
-        with self._open(self.ray, None) as cluster, ClusterWorkers(cluster) as workers:
-            yield workers
 
     def check_model(self, name: str) -> None:
         """Refuse a model that a cluster is no use for.
@@ -83,57 +47,44 @@ class ClusterOptions:
             )
 
     @contextmanager
-    def answers(
-        self, make: "Callable[[], AnsweringModel]", identity: str
-    ) -> "Iterator[ElsewhereAnswers | None]":
-        """Give where a model answers; None for here.
+    def connect(self, sandbox: SandboxOptions | None = None) -> "Iterator[Cluster | None]":
+        """Connect to the cluster while the block runs, which ends if the cluster's head is lost.
 
         Parameters
         ----------
-        make
-            Opens the model, on any machine.
-        identity
-            What it is here.
+        sandbox
+            How candidates are confined on its machines; None where none run.
+
+        Returns
+        -------
+        Cluster or None
+            None for work on this machine.
         """
         if self.ray is None:
             yield None
             return
-        from llm_pv.runs.executors.ray import ClusterAnswers, Opening
-
-        with self._open(self.ray, None) as cluster:
-            yield ClusterAnswers(cluster, Opening(make, identity, Path.cwd()))
-
-    @contextmanager
-    def jobs(self) -> "Iterator[ClusterJobs | None]":
-        """Give where a model is trained; None for here."""
-        if self.ray is None:
-            yield None
-            return
-        from llm_pv.runs.executors.ray import ClusterJobs
-
-        with self._open(self.ray, None) as cluster:
-            yield ClusterJobs(cluster)
-
-    @contextmanager
-    def sweep(self, jobs: "Mapping[str, Job]") -> "Iterator[ElsewhereJobs | None]":
-        """Give where the jobs of a sweep are done; None for here."""
-        if self.ray is None:
-            yield None
-            return
-        from llm_pv.runs.executors.ray import ClusterSweep
-
-        with self.jobs() as cluster:
-            assert cluster is not None
-            yield ClusterSweep(cluster, jobs)
-
-    @contextmanager
-    def _open(self, address: str, sandbox: SandboxOptions | None) -> "Iterator[Cluster]":
-        from llm_pv.runs.executors.ray import Cluster, Confining, Needs, ended_with_its_head
+        from llm_pv.runs.executors.ray import Cluster, Confining, Requirements, ended_with_its_head
 
         confining = None
         if sandbox is not None:
             confining = Confining(sandbox.limits(), sandbox.allow_unconfined, sandbox.sandbox)
-        needs = Needs(self.ray_cpus, self.ray_gpus)
-        cluster = Cluster(address, needs=needs, confining=confining)
+        needs = Requirements(self.ray_cpus, self.ray_gpus)
+        cluster = Cluster(self.ray, needs=needs, confining=confining)
         with ended_with_its_head(cluster.head), cluster:
             yield cluster
+
+    @contextmanager
+    def candidates(self, options: SandboxOptions) -> "Iterator[tuple[Sandbox, Cluster | None]]":
+        """Open the sandbox that candidates run in, on the cluster if there is one."""
+        with self.connect(options) as cluster:
+            if cluster is None:
+                with options.open() as opened:
+                    yield opened, None
+                return
+            from llm_pv.runs.executors.ray import RaySandbox
+
+            with RaySandbox(cluster) as opened:
+                yield opened, cluster
+
+
+DEFAULT_CLUSTER_OPTIONS = ClusterOptions()

@@ -1,11 +1,12 @@
 """Options of every command that searches for programs, and the search they ask for."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.model_options import AskingOptions, ModelChoice, refuse_without_model
+from llm_pv.cli.options import FIRST
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -21,15 +22,15 @@ class SearchOptions:
 
     proposer: str | None = None
     "length-first (the built-in search, the default), replay:FILE or replay:FOLDER (saved replies)."
-    attempts: int | None = None
+    attempts: Annotated[int | None, Parameter(group=FIRST)] = None
     "Attempts at each data set; default 5 for a model, 200 for the built-in search."
-    budget_seconds: float | None = None
+    budget_seconds: Annotated[float | None, Parameter(group=FIRST)] = None
     "Cap on the built-in search's time at each data set (default 30), or of asking a model in all."
     budget_candidates: int | None = None
     "About how many conditions the built-in search compares with the rows (default 50,000,000)."
     budget_mb: int | None = None
     "Memory for what the built-in search keeps, in MB (default 1,000)."
-    noise: float = 0.0
+    noise: Annotated[float, Parameter(group=FIRST)] = 0.0
     "Share of labels that may be wrong, such as 0.05."
     early_stop: bool = True
     "Stop at the first program without a validation error."

@@ -10,9 +10,12 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Group, Parameter
 
-from llm_pv.cli.grid_options import DrawingOptions
+from llm_pv.cli.grid_options import DEFAULT_DRAWING_OPTIONS, DrawingOptions
 from llm_pv.cli.icl import run_and_report, task_problems_of
 from llm_pv.cli.icl_options import (
+    DEFAULT_ANSWERING_OPTIONS,
+    DEFAULT_QUESTION_OPTIONS,
+    DEFAULT_REPEATED_TASK_OPTIONS,
     AnsweringOptions,
     QuestionOptions,
     RepeatedTaskOptions,
@@ -54,10 +57,10 @@ def incontext(
         Literal["vllm", "openai", "hf", "anthropic", "google", "openai-compatible"] | None,
         Parameter(help="Who answers; default vllm, and hf where vLLM is not installed."),
     ] = None,
-    tasks: RepeatedTaskOptions = RepeatedTaskOptions(),
-    drawing: DrawingOptions = DrawingOptions(),
-    answering: AnsweringOptions = AnsweringOptions(),
-    question: QuestionOptions = QuestionOptions(),
+    tasks: RepeatedTaskOptions = DEFAULT_REPEATED_TASK_OPTIONS,
+    drawing: DrawingOptions = DEFAULT_DRAWING_OPTIONS,
+    answering: AnsweringOptions = DEFAULT_ANSWERING_OPTIONS,
+    question: QuestionOptions = DEFAULT_QUESTION_OPTIONS,
     output: SeedOutput = SeedOutput(),
 ) -> int:
     """Ask about benchmark tasks as the first version's command does.

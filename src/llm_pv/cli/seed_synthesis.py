@@ -12,7 +12,7 @@ from cyclopts import App, Group, Parameter
 
 from llm_pv.cli.main import INTERRUPTED, complain, run_app
 from llm_pv.cli.model_options import AskingOptions, ModelChoice, disclose_tasks, open_proposer
-from llm_pv.cli.options import SandboxOptions
+from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, SandboxOptions
 from llm_pv.cli.synthesize import preview_grid, report
 from llm_pv.errors import ConfigurationError, CredentialError
 
@@ -160,7 +160,7 @@ def synthesize(
     model: SeedModel = SeedModel(),
     data: SeedData = SeedData(),
     run: SeedRun = SeedRun(),
-    sandbox: SandboxOptions = SandboxOptions(),
+    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
     """Run the grid of the first version's command."""
     from llm_pv.tracks.grid import GridRequest
@@ -217,8 +217,9 @@ def run_seed(arguments: Sequence[str]) -> int:
 def _run(
     request: "GridRequest", search: "Search", data: SeedData, run: SeedRun, sandbox: SandboxOptions
 ) -> int:
-    from llm_pv.cli.grid_progress import grid_progress
-    from llm_pv.tracks.synthesis.run import require_writable, run_grid
+    from llm_pv.cli.progress import AttemptDetails, cell_progress
+    from llm_pv.runs.runner import require_writable
+    from llm_pv.tracks.synthesis.run import run_grid
     from llm_pv.tracks.synthesis.seed_rows import seed_rows, write_seed_rows
 
     for place, option in ((run.out_jsonl, "--out-jsonl"), (run.out_csv, "--out-csv")):
@@ -226,7 +227,10 @@ def _run(
     path = _run_directory(request, search, sandbox)
     try:
         quiet = run.log_level in {"WARNING", "ERROR"}
-        with sandbox.open() as opened, grid_progress(quiet=quiet) as progress:
+        with (
+            sandbox.open() as opened,
+            cell_progress(AttemptDetails(), quiet=quiet) as progress,
+        ):
             result = run_grid(
                 request,
                 search,

@@ -2,10 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from statistics import mean, stdev
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
@@ -13,14 +11,17 @@ from cyclopts import App, Parameter
 from llm_pv.cli.finetune import parse_job
 from llm_pv.cli.main import INTERRUPTED, complain, run_app
 from llm_pv.cli.options import Format
-from llm_pv.cli.scale_options import ClusterOptions
+from llm_pv.cli.progress import Details, cell_progress
+from llm_pv.cli.scale_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.errors import ConfigurationError, RunError
+from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import FAILED
+from llm_pv.stats import MeanStd
 
 if TYPE_CHECKING:
     from llm_pv.tracks.finetune.request import Job
-    from llm_pv.tracks.finetune.sweep import Outcome, SweepObserver
-    from llm_pv.tracks.finetune.sweep_file import Sweep, SweepJob
+    from llm_pv.tracks.finetune.sweep import Row
+    from llm_pv.tracks.finetune.sweep_file import Sweep
 
 LAUNCHER = (sys.executable, "-P", "-m", "llm_pv.cli.sweep_job")
 
@@ -47,6 +48,18 @@ metrics_app = App(
 )
 
 
+class JobDetails(Details):
+    """What is shown of the jobs of a sweep."""
+
+    def of_plan(self, cells: int, done: int) -> str:
+        """Return how many jobs need nothing done."""
+        return f"{done} of {cells} jobs are finished already, or cannot be done" if done else ""
+
+    def of_end(self, cell: Cell, row: Mapping[str, str]) -> str:  # noqa: ARG002
+        """Return the test accuracy."""
+        return f"test accuracy {_percent(row.get('accuracy'))}"
+
+
 @sweep_app.default
 def sweep(
     config: Path,
@@ -55,7 +68,7 @@ def sweep(
     concurrency: int | None = None,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     format: Format = "table",  # noqa: A002
-    cluster: ClusterOptions = ClusterOptions(),
+    cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
     """Train language models over a grid of options, one folder a job.
 
@@ -86,21 +99,22 @@ def sweep(
             sys.stdout.write(f"llm-pv finetune {' '.join(job.arguments)} --results-path={out}\n")
         return 0
     try:
-        with cluster.sweep(checked) as elsewhere, _progress() as observer:
-            outcomes = run_sweep(
+        with cluster.connect() as connected, cell_progress(JobDetails()) as progress:
+            rows = run_sweep(
                 asked,
                 LAUNCHER,
                 finished=lambda job: is_finished(checked[job.name]),
                 impossible=impossible,
                 concurrency=concurrency,
-                observer=observer,
-                elsewhere=elsewhere,
+                observer=progress,
+                cluster=connected,
+                jobs=checked,
             )
     except KeyboardInterrupt:
         complain(f"interrupted; the same command goes on with {asked.folder}")
         return INTERRUPTED
-    _show_outcomes(asked, outcomes, format)
-    return 1 if any(outcome.status == FAILED for outcome in outcomes.values()) else 0
+    _show_jobs(asked, rows, format)
+    return 1 if any(row["status"] == FAILED for row in rows.values()) else 0
 
 
 @metrics_app.default
@@ -205,12 +219,9 @@ def grouped(jobs: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[dict[str,
     ]
 
 
-def _spread(values: list[float | None]) -> dict[str, float | None] | None:
-    known = [value for value in values if value is not None]
-    if not known:
-        return None
-    deviation = stdev(known) if len(known) > 1 else None
-    return {"mean": mean(known), "standard_deviation": deviation, "jobs": len(known)}
+def _spread(values: list[float | None]) -> dict[str, Any] | None:
+    figure = MeanStd.of([value for value in values if value is not None])
+    return None if figure is None else figure.record("jobs")
 
 
 def _show(records: list[dict[str, Any]]) -> None:
@@ -239,9 +250,9 @@ def _cell(column: str, value: Any) -> str:
     return text
 
 
-def _show_outcomes(sweep: "Sweep", outcomes: "dict[str, Outcome]", format: Format) -> None:  # noqa: A002
+def _show_jobs(sweep: "Sweep", rows: "Mapping[str, Row]", format: Format) -> None:  # noqa: A002
     if format == "json":
-        records = [{"job": name, **outcome.row} for name, outcome in outcomes.items()]
+        records = [{"job": name, **row} for name, row in rows.items()]
         sys.stdout.write(json.dumps(records, indent=2) + "\n")
         return
     from rich.table import Table
@@ -253,60 +264,12 @@ def _show_outcomes(sweep: "Sweep", outcomes: "dict[str, Outcome]", format: Forma
     table = Table(box=None)
     for heading in ("job", "test", "status", "reason"):
         table.add_column(heading, overflow="fold")
-    for name, outcome in outcomes.items():
-        table.add_row(
-            Text(name), _percent(outcome.row.get("accuracy")), outcome.status, Text(outcome.reason)
-        )
+    for name, row in rows.items():
+        accuracy = _percent(row.get("accuracy"))
+        table.add_row(Text(name), accuracy, row["status"], Text(row["reason"]))
     console.print(table)
     console.print(Text(f"Everything else: {sweep.folder}"), soft_wrap=True)
 
 
 def _percent(text: str | None) -> str:
     return f"{float(text):.2%}" if text else ""
-
-
-@contextmanager
-def _progress() -> Iterator["SweepObserver"]:
-    """Show a line for the sweep and one for each job under way, or print a line for each ended."""
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-
-    from llm_pv.tracks.finetune.sweep import SweepObserver
-
-    console = Console(stderr=True)
-    progress = Progress(
-        TextColumn("{task.description}", markup=False),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-
-    class Shown(SweepObserver):
-        def __init__(self) -> None:
-            self._all: TaskID | None = None
-            self._jobs: dict[str, TaskID] = {}
-            self._count = (0, 0)
-
-        def planned(self, jobs: int, done: int) -> None:
-            self._count = (done, jobs)
-            self._all = progress.add_task("jobs", total=jobs, completed=done)
-            if done:
-                text = f"{done} of {jobs} jobs are finished already, or cannot be done"
-                console.print(text, highlight=False)
-
-        def started(self, job: "SweepJob") -> None:
-            self._jobs[job.name] = progress.add_task(f"  {job.name}", total=1)
-
-        def ended(self, job: "SweepJob", outcome: "Outcome") -> None:
-            self._count = (self._count[0] + 1, self._count[1])
-            progress.remove_task(self._jobs.pop(job.name))
-            if self._all is not None:
-                progress.update(self._all, completed=self._count[0])
-            what = outcome.reason or f"test accuracy {_percent(outcome.row.get('accuracy'))}"
-            line = f"{self._count[0]}/{self._count[1]} {job.name}: {outcome.status}, {what}"
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-    with progress:
-        yield Shown()

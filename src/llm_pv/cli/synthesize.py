@@ -10,9 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.folders import free_folder
-from llm_pv.cli.grid_options import DataSetOptions, GridOptions, grid_request
+from llm_pv.cli.grid_options import (
+    DEFAULT_DATA_SET_OPTIONS,
+    DEFAULT_GRID_OPTIONS,
+    DataSetOptions,
+    GridOptions,
+    grid_request,
+)
 from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.model_options import (
+    DEFAULT_ASKING_OPTIONS,
+    DEFAULT_MODEL_CHOICE,
     AskingOptions,
     ModelChoice,
     disclose_tasks,
@@ -20,9 +28,9 @@ from llm_pv.cli.model_options import (
     preview_record,
     print_preview,
 )
-from llm_pv.cli.options import Format, SandboxOptions
+from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, Format, SandboxOptions
 from llm_pv.cli.report import leave_page
-from llm_pv.cli.scale_options import ClusterOptions
+from llm_pv.cli.scale_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.search_options import SEARCH, SearchOptions
 from llm_pv.errors import DataError, LLMPVError
 
@@ -46,15 +54,15 @@ class GridSearchOptions(SearchOptions):
 
 def synthesize(
     *,
-    grid: GridOptions = GridOptions(),
-    data: DataSetOptions = DataSetOptions(),
+    grid: GridOptions = DEFAULT_GRID_OPTIONS,
+    data: DataSetOptions = DEFAULT_DATA_SET_OPTIONS,
     search: GridSearchOptions = GridSearchOptions(),
-    model: ModelChoice = ModelChoice(),
-    asking: AskingOptions = AskingOptions(),
+    model: ModelChoice = DEFAULT_MODEL_CHOICE,
+    asking: AskingOptions = DEFAULT_ASKING_OPTIONS,
     out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
     format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
-    sandbox: SandboxOptions = SandboxOptions(),
-    cluster: ClusterOptions = ClusterOptions(),
+    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
+    cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
     """Learn programs for a grid of benchmark tasks: functions by lengths by trials.
 
@@ -136,7 +144,7 @@ def run_and_report(
     *,
     dataset_dir: Path,
     sandbox: SandboxOptions,
-    cluster: ClusterOptions = ClusterOptions(),
+    cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
     transfer: bool,
     out: Path,
     format: Format,  # noqa: A002
@@ -160,11 +168,14 @@ def run_and_report(
     format
         How the results are shown.
     """
-    from llm_pv.cli.grid_progress import grid_progress
+    from llm_pv.cli.progress import AttemptDetails, cell_progress
     from llm_pv.tracks.synthesis.run import run_grid
 
     try:
-        with cluster.trials(sandbox) as (opened, elsewhere), grid_progress() as progress:
+        with (
+            cluster.candidates(sandbox) as (opened, connected),
+            cell_progress(AttemptDetails()) as progress,
+        ):
             result = run_grid(
                 request,
                 search,
@@ -174,7 +185,7 @@ def run_and_report(
                 concurrency=search.concurrency,
                 transfer=transfer,
                 observer=progress,
-                elsewhere=elsewhere,
+                cluster=connected,
             )
     except KeyboardInterrupt:
         complain(f"interrupted; the same command with --out {out} goes on from here")

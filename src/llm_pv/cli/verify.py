@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from llm_pv.cli.gate import GateOptions
+from llm_pv.cli.gate import DEFAULT_GATE_OPTIONS, GateOptions
 from llm_pv.cli.main import complain
-from llm_pv.cli.options import Format, Rows, SandboxOptions
+from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, Format, Rows, SandboxOptions
 from llm_pv.errors import ConfigurationError, DataError
 
 _ROWS_RUN_AGAIN = 2_000
@@ -25,8 +25,8 @@ def verify(
     format: Format = "table",  # noqa: A002
     data_format: str | None = None,
     seed: int = 0,
-    gate: GateOptions = GateOptions(),
-    sandbox: SandboxOptions = SandboxOptions(),
+    gate: GateOptions = DEFAULT_GATE_OPTIONS,
+    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
     """Score a program afresh on labelled rows, the program confined.
 

@@ -16,7 +16,7 @@ from llm_pv.data.formats import (
     sniffed,
     unpacked,
 )
-from llm_pv.data.reading import Reading
+from llm_pv.data.reading import DEFAULT_READING, Reading
 from llm_pv.data.table import Table, make_table
 from llm_pv.errors import DataError
 
@@ -39,7 +39,7 @@ def read_table(
     columns: Sequence[str] | None = None,
     types: Mapping[str, str] | None = None,
     format: str | None = None,  # noqa: A002 -- the word users know from every reader
-    reading: Reading = Reading(),
+    reading: Reading = DEFAULT_READING,
     learning: bool = False,
 ) -> Table:
     """Read the rows of a file.
@@ -120,7 +120,7 @@ def table_from(
     columns: Sequence[str] | None = None,
     types: Mapping[str, str] | None = None,
     name: str = "the rows",
-    reading: Reading = Reading(),
+    reading: Reading = DEFAULT_READING,
     learning: bool = False,
 ) -> Table:
     """Make a table of rows in memory.

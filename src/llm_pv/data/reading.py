@@ -131,6 +131,9 @@ class Reading:
         return cells.map(canonical)
 
 
+DEFAULT_READING = Reading()
+
+
 def target_edges(numbers: Sequence["np.ndarray[Any, Any]"], reading: Reading) -> tuple[float, ...]:
     """Return where a numeric target is cut: the threshold, or quantiles of all its values.
 

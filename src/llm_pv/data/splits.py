@@ -21,7 +21,7 @@ import pandas as pd
 from llm_pv.data.allocation import allocate, split_sizes
 from llm_pv.data.columns import joint_type, read_cells
 from llm_pv.data.examples import Classes, Examples, Splits
-from llm_pv.data.reading import Reading, binned, target_edges, target_numbers
+from llm_pv.data.reading import DEFAULT_READING, Reading, binned, target_edges, target_numbers
 from llm_pv.data.table import Table
 from llm_pv.data.targets import check_class_count, read_classes
 from llm_pv.errors import ConfigurationError, DataError
@@ -36,7 +36,7 @@ def split_table(
     validation: int | None = None,
     test: int | None = None,
     seed: int,
-    reading: Reading = Reading(),
+    reading: Reading = DEFAULT_READING,
 ) -> Splits:
     """Split one table's rows, every class in proportion.
 
@@ -91,7 +91,7 @@ def splits_from_tables(
     validation_size: int | None = None,
     test_size: int | None = None,
     seed: int,
-    reading: Reading = Reading(),
+    reading: Reading = DEFAULT_READING,
 ) -> Splits:
     """Make splits of tables that are split already, wholly or in part.
 

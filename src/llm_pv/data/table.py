@@ -18,7 +18,7 @@ from llm_pv.data.columns import (
     written_type,
 )
 from llm_pv.data.examples import Input
-from llm_pv.data.reading import Reading
+from llm_pv.data.reading import DEFAULT_READING, Reading
 from llm_pv.errors import ConfigurationError, DataError
 
 
@@ -87,7 +87,7 @@ def make_table(
     written: bool = False,
     name: str = "the rows",
     warnings: Sequence[str] = (),
-    reading: Reading = Reading(),
+    reading: Reading = DEFAULT_READING,
     learning: bool = False,
 ) -> Table:
     """Make a table of a frame: set the target apart, drop rows without one, type the columns.

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from llm_pv.errors import ConfigurationError
+from llm_pv.stats import binomial_upper_limit
 
 _UNBALANCED = 1.5
 """From this ratio of the largest to the smallest class on, the text names the classes' bounds."""
@@ -51,34 +52,6 @@ def error_share(delta: float, planned: int, position: int) -> float:
         return delta / (2 * planned)
     beyond = position - planned
     return delta / (2 * beyond * (beyond + 1))
-
-
-def binomial_upper_limit(errors: int, rows: int, share: float) -> float:
-    """Return the exact upper confidence limit of an error rate.
-
-    The largest rate under which seeing so few errors still has probability ``share``
-    (Clopper and Pearson, Biometrika 26, 1934): a program whose true rate is r passes below r with
-    probability at most ``share``.
-
-    Parameters
-    ----------
-    errors
-        Mistakes counted, 0 to ``rows``.
-    rows
-        Rows looked at; with none the limit is 1.
-    share
-        The probability with which the limit may be too low.
-
-    Examples
-    --------
-    >>> round(binomial_upper_limit(0, 100, 0.05), 4)
-    0.0295
-    """
-    if errors >= rows:
-        return 1.0
-    from scipy.special import betaincinv
-
-    return float(betaincinv(errors + 1, rows - errors, 1 - share))
 
 
 def mean_upper_limit(mean: float, units: int, share: float) -> float:

@@ -1,6 +1,5 @@
 """What learning ends with: the selected program, its scores, and the table of candidates."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,6 +13,7 @@ from llm_pv.erm.metrics import ACCURACY, Metric
 from llm_pv.erm.scoring import Score
 from llm_pv.erm.selection import Selection
 from llm_pv.programs.program import Program
+from llm_pv.stats import binomial_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -287,12 +287,5 @@ def _score_record(score: Score | None) -> dict[str, Any] | None:
 
 
 def exact_interval(score: Score) -> tuple[float, float] | None:
-    """Return the 95% Clopper-Pearson limits of an accuracy, None without rows."""
-    if not score.rows:
-        return None
-    from scipy.special import betaincinv
-
-    right, wrong = score.rows - score.errors, score.errors
-    low = float(betaincinv(right, wrong + 1, 0.025)) if right else 0.0
-    high = float(betaincinv(right + 1, wrong, 0.975)) if wrong else 1.0
-    return (low, high) if math.isfinite(low + high) else None
+    """Return the exact 95% limits of an accuracy, None without rows."""
+    return binomial_interval(score.rows - score.errors, score.rows)

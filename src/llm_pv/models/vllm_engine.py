@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from llm_pv.errors import ConfigurationError, ModelError
+from llm_pv.group_commit import GroupCommit
 from llm_pv.models.base import ModelOptions
-from llm_pv.models.gathering import Gathering
 from llm_pv.models.hub import (
     generation_config,
     is_out_of_memory,
@@ -58,19 +58,19 @@ class VLLMModel(InProcessModel):
         self._engine: Any = None
         self._closed = False
         self._loading = threading.Lock()
-        self._gathering: Gathering[Request, Any] = Gathering(self._generate)
+        self._together: GroupCommit[Request, Any] = GroupCommit(self._generate)
 
     def continue_tokens(
         self, tokens: Sequence[int], *, samples: int, seed: int, new_tokens: int
     ) -> list[Continuation]:
         """Write alternatives of what follows a prompt."""
         settings = {"n": samples, "seed": seed % 2**63, "max_tokens": new_tokens}
-        output = self._gathering.call((tokens, settings))
+        output = self._together((tokens, settings))
         return [self.continuation(one) for one in output.outputs]
 
     def generate(self, requests: Sequence[Request]) -> list[Any]:
         """Return vLLM's own output for each request, all of them done together."""
-        with self._gathering.alone():
+        with self._together.paused():
             return self._generate(requests)
 
     def load(self) -> None:

@@ -23,6 +23,7 @@ from llm_pv.proposers.llm import LLM, LLMSettings, labelled_rows
 from llm_pv.proposers.llm.prompt.notation import Notation
 from llm_pv.proposers.spending import UNLIMITED, Budget
 from llm_pv.sandbox import ToolLimits
+from llm_pv.sandbox.execution import DEFAULT_TOOL_LIMITS
 
 STEPS = 30
 SECONDS = 1_800.0
@@ -114,7 +115,7 @@ class Agent(LLM):
         steps: int = STEPS,
         seconds: float = SECONDS,
         prompt_rows: int = PROMPT_ROWS,
-        tool_limits: ToolLimits = ToolLimits(),
+        tool_limits: ToolLimits = DEFAULT_TOOL_LIMITS,
         allow_unconfined: bool = False,
         backend: Literal["auto", "linux", "wasm"] = "auto",
         budget: Budget = UNLIMITED,

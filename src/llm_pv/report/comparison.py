@@ -1,13 +1,11 @@
 """Trials of all runs taken together: settings by methods, with what is uncertain about each."""
 
-import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import mean, stdev
+from statistics import mean
 
-from llm_pv.erm.result import exact_interval
-from llm_pv.erm.scoring import Score
 from llm_pv.report.records import RunRecord, TrialRecord
+from llm_pv.stats import MeanStd, binomial_interval, mean_limits
 from llm_pv.tracks.published import published
 
 _PREFIXES = {
@@ -69,26 +67,17 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(MeanStd):
     """A mean accuracy over trials and how sure it is.
 
     Parameters
     ----------
-    mean
-        The mean over the trials.
-    deviation
-        The standard deviation with ``ddof=1``; None for a single trial.
     low, high
         95% limits, see `estimate`; None where the number of test rows is unknown.
-    trials
-        How many trials were measured.
     """
 
-    mean: float
-    deviation: float | None
     low: float | None
     high: float | None
-    trials: int
 
 
 def estimate(
@@ -117,8 +106,9 @@ def estimate(
     if not measured:
         return None
     values = [value for value, _ in measured]
-    middle, count = mean(values), len(values)
-    deviation = stdev(values) if count > 1 else None
+    over_trials = MeanStd.of(values)
+    assert over_trials is not None
+    middle, deviation, count = over_trials.mean, over_trials.deviation, over_trials.trials
     limits: list[tuple[float, float]] = []
     sizes = [number for _, number in measured if number]
     if len(sizes) == count:
@@ -127,17 +117,15 @@ def estimate(
         if shared_rows:
             rows = min(sizes)
             wrong = round((1 - middle) * rows)
-        exact = exact_interval(Score(rows, wrong, 0, 0.0))
+        exact = binomial_interval(rows - wrong, rows)
         if exact is not None:
             limits.append(exact)
     if deviation is not None:
-        from scipy.special import stdtrit
-
-        half = float(stdtrit(count - 1, 0.975)) * deviation / math.sqrt(count)
-        limits.append((max(0.0, middle - half), min(1.0, middle + half)))
+        below, above = mean_limits(values)
+        limits.append((max(0.0, below), min(1.0, above)))
     low = min((low for low, _ in limits), default=None)
     high = max((high for _, high in limits), default=None)
-    return Estimate(middle, deviation, low, high, count)
+    return Estimate(middle, deviation, count, low, high)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def loses(test: Estimate, there: Estimate | None) -> bool:
 
     Examples
     --------
-    >>> paper, hard = Estimate(1.0, None, 0.99, 1.0, 1), Estimate(0.51, None, 0.48, 0.54, 1)
+    >>> paper, hard = Estimate(1.0, None, 1, 0.99, 1.0), Estimate(0.51, None, 1, 0.48, 0.54)
     >>> loses(paper, hard), loses(paper, paper)
     (True, False)
     """

@@ -5,7 +5,6 @@ trial; a smaller test split is the beginning of a larger one. So predictions pai
 number, and where one run has fewer rows, on those.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from llm_pv.report.comparison import method_name
 from llm_pv.report.records import RunRecord, TrialRecord, load_run
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.reading import read_test_predictions
+from llm_pv.stats import holm, mcnemar, wilcoxon
 
 ALPHA = 0.05
 """The level at which the text counts on chance findings."""
@@ -253,56 +253,6 @@ def pair_trials(a: tuple[RunRecord, TrialRecord], b: tuple[RunRecord, TrialRecor
         accuracy_a=sum(right for right, _ in pairs) / rows_in_both,
         accuracy_b=sum(right for _, right in pairs) / rows_in_both,
     )
-
-
-def mcnemar(only_a: int, only_b: int) -> float:
-    """Return the p-value of McNemar's exact test of whether two predictors err equally often.
-
-    Parameters
-    ----------
-    only_a, only_b
-        Rows that one of the two alone got right.
-
-    Examples
-    --------
-    >>> mcnemar(0, 5), mcnemar(3, 3), mcnemar(0, 0)
-    (0.0625, 1.0, 1.0)
-    """
-    if only_a + only_b == 0:
-        return 1.0
-    from scipy.stats import binomtest
-
-    return float(binomtest(only_b, only_a + only_b).pvalue)
-
-
-def wilcoxon(differences: Sequence[float]) -> float | None:
-    """Return the p-value of Wilcoxon's signed-rank test, None without differences."""
-    if not differences:
-        return None
-    from scipy import stats
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that ties make it approximate is said beside it
-        return float(stats.wilcoxon(differences).pvalue)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted by Holm's step-down method.
-
-    Source: Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of
-    Statistics 6, 1979.
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    adjusted = [0.0] * len(p_values)
-    largest = 0.0
-    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        largest = max(largest, min(1.0, p_values[place] * (len(p_values) - rank)))
-        adjusted[place] = largest
-    return adjusted
 
 
 def _with_holm(cells: Sequence[CellPair]) -> list[CellPair]:

@@ -64,7 +64,7 @@ def trial_hero(trial: TrialRecord) -> Hero:
     facts = []
     found = None
     if trial.accuracy is not None:
-        found = Estimate(trial.accuracy, None, trial.low, trial.high, 1)
+        found = Estimate(trial.accuracy, None, 1, trial.low, trial.high)
         limits = "" if trial.low is None else f"95%: {percent(trial.low)} to {percent(trial.high)}"
         facts.append(Fact("Right on test rows", f"{percent(trial.accuracy)}%", limits))
     if trial.baseline_accuracy is not None:

@@ -61,7 +61,7 @@ def interval(found: "Estimate | None") -> str:
     Examples
     --------
     >>> from llm_pv.report.comparison import Estimate
-    >>> interval(Estimate(0.5, None, 0.4, 0.6, 1))
+    >>> interval(Estimate(0.5, None, 1, 0.4, 0.6))
     '[40.0, 60.0]'
     """
     if found is None or found.low is None:

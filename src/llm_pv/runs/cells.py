@@ -126,7 +126,9 @@ class CellLog:
         self.turns.extend(dict(record) for record in records)
 
     def shorten(self) -> None:
-        """Forget what nobody asks of a finished cell any more; on disk nothing changes."""
+        """Drop from memory what a finished cell's attempts came from; on disk nothing changes."""
+        if not any(record["kind"] == "attempt" for record in self.attempts):
+            return
         self.replies.clear()
         self.turns.clear()
         self.attempts[:] = [

@@ -24,11 +24,11 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from llm_pv.errors import RepairWarning, RunError
+from llm_pv.group_commit import GroupCommit
 from llm_pv.runs.cells import Cell, CellLog, named
 from llm_pv.runs.config_diff import differences
 from llm_pv.runs.consistency import founded, garbled, unfounded, without_reply
 from llm_pv.runs.files import csv_text, read_csv, remove_leftovers, write_atomically, write_csv
-from llm_pv.runs.group_commit import GroupCommit
 from llm_pv.runs.journal import Journal, Record, read_journal
 from llm_pv.runs.keys import Key, by_cell, key_of, place_of, way_of
 from llm_pv.runs.versions import versions
@@ -147,7 +147,9 @@ class RunDirectory:
             self._take_back_unfounded()
             self._known_transfer = by_cell(self._transfer.read())
             self._mutex = threading.Lock()
-            self._write_rows = GroupCommit(self._rewrite_summary)
+            self._write_rows: GroupCommit[tuple[bool, dict[str, str]], None] = GroupCommit(
+                self._rewrite_summary
+            )
         except BaseException:
             self._lock.release()
             raise

@@ -7,7 +7,8 @@ told), ``metrics.json`` (accuracies so far, rewritten at every evaluation), ``te
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +16,7 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from llm_pv.errors import RunError
+from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import FAILED, SUMMARY_COLUMNS, read_summary
 from llm_pv.runs.files import write_atomically, write_csv
 from llm_pv.runs.journal import Record
@@ -192,10 +194,14 @@ def finished_row(path: Path) -> Record | None:
 class SweepFolder:
     """The folder that holds the jobs of one sweep, held by one process at a time.
 
+    The rows of its jobs are kept for the runner, a job being the cell of its name.
+
     Parameters
     ----------
     path
         The folder; made if it does not exist.
+    jobs
+        The names of the jobs, in order.
 
     Raises
     ------
@@ -203,8 +209,10 @@ class SweepFolder:
         If it is in use, or cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, jobs: Sequence[str] = ()) -> None:
         self.path = path
+        self._rows: dict[str, dict[str, str]] = {name: {} for name in jobs}
+        self._mutex = threading.Lock()
         self._lock = FileLock(path / ".lock")
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -229,6 +237,22 @@ class SweepFolder:
         """Return the folder of a job."""
         return self.path / name
 
-    def write_summary(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Write ``sweep.csv``: the summary's columns, a row for each job, its name in front."""
-        write_csv(self.path / "sweep.csv", ("job", *SUMMARY_COLUMNS), rows)
+    def row(self, cell: Cell) -> dict[str, str] | None:
+        """Return the row of a job, None without one."""
+        return self._rows[cell.function] or None
+
+    def finished(self, cell: Cell) -> bool:
+        """Whether a job has its row, and did not fail."""
+        row = self.row(cell)
+        return row is not None and row["status"] != FAILED
+
+    def finish(self, cell: Cell, row: Mapping[str, Any]) -> None:
+        """Take columns of a job beside those that it wrote itself, and write ``sweep.csv``."""
+        own = read_summary(self.job(cell.function)) or [{}]
+        with self._mutex:
+            self._rows[cell.function] = {"reason": "", **own[0], **row}
+            rows = [{"job": name, **row} for name, row in self._rows.items() if row]
+            write_csv(self.path / "sweep.csv", ("job", *SUMMARY_COLUMNS), rows)
+
+    def log(self, level: str, message: str, **facts: Any) -> None:
+        """Do nothing: each job has a log of its own."""

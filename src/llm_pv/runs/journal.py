@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from llm_pv.errors import RepairWarning, RunError
+from llm_pv.group_commit import GroupCommit
 from llm_pv.runs.files import cannot_write, write_atomically
-from llm_pv.runs.group_commit import GroupCommit
 
 Record = dict[str, Any]
 """One line: plain JSON values by name."""
@@ -44,7 +44,7 @@ class Journal:
         self.repaired = False
         self._sync = sync
         self._behind = False
-        self._write = GroupCommit(self._append_bytes)
+        self._write: GroupCommit[bytes, None] = GroupCommit(self._append_bytes)
         self._cut_torn_line()
 
     def append(self, *records: Mapping[str, Any]) -> None:

@@ -1,8 +1,8 @@
-"""A cell's results from a distance: what is found elsewhere is told here and written down here.
+"""Results of a cell that is computed on another machine, which has no run directory.
 
-Who learns a cell on another machine has no run directory there. It has what the directory knows of
-the cell, and sends what is to be written as messages, in order; the process that holds the
-directory writes them down, so that the run looks as if the cell had been learned beside it.
+It gets what the directory holds of the cell, and sends what is to be written as messages, in
+order; the process that holds the directory writes them, so that the run is the same as if the
+cell had been computed there.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from llm_pv.runs.cells import Cell, CellLog, named
-from llm_pv.runs.directory import FAILED, RunDirectory
+from llm_pv.runs.directory import FAILED
 from llm_pv.runs.files import csv_text
 from llm_pv.runs.journal import Record
 
 Message = tuple[str, tuple[Any, ...]]
-"""What is to be written: the name of a method of a run directory or a cell's log, and arguments."""
+"""What is to be written: the name of a method of `Results` or of a cell's log, and arguments."""
 
 
 class Results(Protocol):
@@ -59,6 +59,10 @@ class Results(Protocol):
         """Write the predictions on the test rows and return their path."""
         ...
 
+    def write_prediction_text(self, cell: Cell, text: str) -> Path:
+        """Write predictions that are CSV already and return their path."""
+        ...
+
     def log(self, level: str, message: str, **facts: Any) -> None:
         """Add a line to the run's log."""
         ...
@@ -66,7 +70,7 @@ class Results(Protocol):
 
 @dataclass(frozen=True)
 class Known:
-    """What a run directory holds of one cell, enough to go on with it elsewhere.
+    """What a run directory holds of one cell, enough to go on with it on another machine.
 
     Parameters
     ----------
@@ -88,7 +92,7 @@ class Known:
     transfer: tuple[Record, ...] = ()
 
     @classmethod
-    def of(cls, run: RunDirectory, cell: Cell) -> "Known":
+    def of(cls, run: Results, cell: Cell) -> "Known":
         """Return what a run directory holds of a cell now."""
         log = run.cell_log(cell)
         return cls(
@@ -111,7 +115,7 @@ class Relay:
     known
         What the run directory holds of the cell.
     send
-        Takes each message; `write_down` applies them to the directory, in their order.
+        Takes each message; `write_records` applies them to the directory, in their order.
     """
 
     def __init__(self, known: Known, send: Callable[[Message], object]) -> None:
@@ -125,9 +129,9 @@ class Relay:
             list(known.replies),
             list(known.attempts),
             list(known.turns),
-            write_replies=lambda records: self._tell("append_replies", list(records)),
-            write_attempts=lambda records: self._tell("append_attempts", list(records)),
-            write_prompt=lambda digest, text: self._tell("write_prompt", digest, text),
+            write_replies=lambda records: self.send("append_replies", list(records)),
+            write_attempts=lambda records: self.send("append_attempts", list(records)),
+            write_prompt=lambda digest, text: self.send("write_prompt", digest, text),
         )
 
     def cell_log(self, cell: Cell) -> CellLog:
@@ -142,7 +146,7 @@ class Relay:
 
     def finish(self, cell: Cell, row: Mapping[str, Any]) -> None:
         """Send the cell's row of the summary."""
-        self._tell("finish", cell, dict(row))
+        self.send("finish", cell, dict(row))
         self._finished = row["status"] != FAILED
 
     def transfer(self, cell: Cell) -> list[Record]:
@@ -152,12 +156,12 @@ class Relay:
 
     def add_transfer(self, cell: Cell, record: Record) -> None:
         """Send how the cell's selected program did on some other data."""
-        self._tell("add_transfer", cell, record)
+        self.send("add_transfer", cell, record)
         self._transfer.append(named(cell, record))
 
     def write_program(self, cell: Cell, text: str) -> Path:
         """Send the selected program and return where it will stand."""
-        self._tell("write_program", cell, text)
+        self.send("write_program", cell, text)
         return self._known.program_path
 
     def program_path(self, cell: Cell) -> Path:
@@ -169,18 +173,31 @@ class Relay:
         self, cell: Cell, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]
     ) -> Path:
         """Send the predictions on the test rows, as text: it is put together here, not there."""
-        self._tell("write_prediction_text", cell, csv_text(list(columns), rows))
+        return self.write_prediction_text(cell, csv_text(list(columns), rows))
+
+    def write_prediction_text(self, cell: Cell, text: str) -> Path:
+        """Send predictions that are CSV already."""
+        self.send("write_prediction_text", cell, text)
         return self.path
 
     def log(self, level: str, message: str, **facts: Any) -> None:
         """Send a line for the run's log."""
-        self._tell("log", level, message, facts)
+        self.send("log", level, message, facts)
 
-    def _tell(self, what: str, *arguments: Any) -> None:
+    def send(self, what: str, *arguments: Any) -> None:
+        """Send one message.
+
+        Parameters
+        ----------
+        what
+            The name of a method of the results that are written to.
+        *arguments
+            Its arguments.
+        """
         self._send((what, arguments))
 
 
-def write_down(messages: Sequence[Message], cell: Cell, run: RunDirectory) -> None:
+def write_records(messages: Sequence[Message], cell: Cell, results: Results) -> None:
     """Write what a `Relay` sent of a cell; records of one kind that follow each other at one go.
 
     Parameters
@@ -189,37 +206,29 @@ def write_down(messages: Sequence[Message], cell: Cell, run: RunDirectory) -> No
         The messages, in their order.
     cell
         The cell.
-    run
-        The run directory.
+    results
+        Where they are written: the run directory.
 
     Raises
     ------
     RunError
-        If it cannot be written.
+        If they cannot be written.
     """
-    log = run.cell_log(cell)
     # Replies come before the attempts they led to, so that all replies may come before all
-    # attempts: one sync for a whole parcel.
+    # attempts: one sync for a whole batch.
     ordered = sorted(messages, key=lambda message: message[0] != "append_replies")
     for what, group in groupby(ordered, key=lambda message: message[0]):
         every = [arguments for _, arguments in group]
         if what == "append_replies":
+            log = results.cell_log(cell)
             log.append_replies([record for (records,) in every for record in records])
         elif what == "append_attempts":
+            log = results.cell_log(cell)
             log.append_attempts([record for (records,) in every for record in records])
         elif what == "log":
             for level, message, facts in every:
-                run.log(level, message, **facts)
+                results.log(level, message, **facts)
         else:
-            write = _WRITERS[what]
+            write = getattr(results, what)
             for arguments in every:
-                write(run, *arguments)
-
-
-_WRITERS: Mapping[str, Callable[..., object]] = {
-    "write_prompt": RunDirectory.write_prompt,
-    "finish": RunDirectory.finish,
-    "add_transfer": RunDirectory.add_transfer,
-    "write_program": RunDirectory.write_program,
-    "write_prediction_text": RunDirectory.write_prediction_text,
-}
+                write(*arguments)

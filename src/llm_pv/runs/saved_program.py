@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_pv.data.examples import Classes
-from llm_pv.data.reading import Reading
+from llm_pv.data.reading import DEFAULT_READING, Reading
 from llm_pv.errors import ProgramError, RunError
 from llm_pv.programs.program import Program
 from llm_pv.programs.saved import read_saved
@@ -44,7 +44,7 @@ class SavedProgram:
     types: Mapping[str, str] | None = None
     target: str | None = None
     classes: Classes | None = None
-    reading: Reading = Reading()
+    reading: Reading = DEFAULT_READING
     edges: tuple[float, ...] = ()
     ranges: Mapping[str, Any] = field(default_factory=dict)
 

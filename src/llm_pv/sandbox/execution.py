@@ -77,6 +77,9 @@ class Limits:
         return self.wall_seconds if self.wall_seconds is not None else 2.0 * self.cpu_limit(rows)
 
 
+DEFAULT_LIMITS = Limits()
+
+
 @dataclass(frozen=True)
 class ToolLimits:
     """What one call of the Python tool may use.
@@ -123,6 +126,9 @@ class ToolLimits:
             memory_bytes=self.memory_bytes,
             output_bytes=transcript_bytes(self.output_characters),
         )
+
+
+DEFAULT_TOOL_LIMITS = ToolLimits()
 
 
 @dataclass(frozen=True)

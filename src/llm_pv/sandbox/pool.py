@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from llm_pv.errors import SandboxError
 from llm_pv.sandbox.batch import Batch
 from llm_pv.sandbox.confinement import Confinement
-from llm_pv.sandbox.execution import Execution, Limits
+from llm_pv.sandbox.execution import DEFAULT_LIMITS, Execution, Limits
 from llm_pv.sandbox.outcome import join
 from llm_pv.sandbox.worker_pool import Backend, assemble, program_task, usable_seed
 
@@ -58,7 +58,7 @@ class Sandbox:
 
     def __init__(
         self,
-        limits: Limits = Limits(),
+        limits: Limits = DEFAULT_LIMITS,
         *,
         workers: int | None = None,
         allow_unconfined: bool = False,

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from llm_pv.sandbox.batch import LabelledRows
-from llm_pv.sandbox.execution import Execution, Outcome, ToolLimits
+from llm_pv.sandbox.execution import DEFAULT_TOOL_LIMITS, Execution, Outcome, ToolLimits
 from llm_pv.sandbox.modules import PACKAGES, STANDARD_LIBRARY
 from llm_pv.sandbox.transcript import printable
 from llm_pv.sandbox.worker import Worker
@@ -94,7 +94,7 @@ class PythonTool:
         self,
         rows: "Sequence[tuple[Input, object]]" = (),
         *,
-        limits: ToolLimits = ToolLimits(),
+        limits: ToolLimits = DEFAULT_TOOL_LIMITS,
         workers: int | None = None,
         allow_unconfined: bool = False,
         backend: Backend = "auto",

@@ -1,35 +1,95 @@
-"""Processes that run our own functions, so that a grid's heavy work uses every core.
+"""Cells on this machine: threads for calls and waiting, processes for computing.
 
-Each is a fresh interpreter that reads calls on standard input and writes results on standard
-output, both pickled. Unlike `multiprocessing` it never runs the user's main module again, and it
-can be ended in the middle of a call, which stopping a grid must do. Nothing untrusted goes in or
-comes out: candidate programs run in the sandbox.
+The processes are loky's, of joblib: fresh interpreters that never run the user's main module, one
+a core. Nothing untrusted is computed there: candidate programs run in the sandbox.
 """
 
 import os
-import pickle
 import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from typing import BinaryIO, ParamSpec, Self, TypeVar, cast
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from typing import Any, ParamSpec, Self, TypeVar
 
-from llm_pv import child_process
-from llm_pv.child_process import Process, Told, end_with_owner, error_of
-from llm_pv.errors import LLMPVError, RunError
-from llm_pv.runs.files import disk_error
+from joblib.externals.loky.process_executor import ProcessPoolExecutor, ShutdownExecutorError
+
+from llm_pv.errors import ExecutorClosedError, WorkerLostError
+from llm_pv.runs.executors.base import (
+    CellContext,
+    CellFunction,
+    CellTask,
+    Emit,
+    Processes,
+    ThisProcess,
+    portable,
+)
+from llm_pv.runs.remote_records import Results
+from llm_pv.sandbox import Sandbox
 
 _Arguments = ParamSpec("_Arguments")
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-
-class WorkerLostError(LLMPVError, RuntimeError):
-    """A worker process ended before it answered."""
+_OWNER_SECONDS = 1.0
 
 
-class Workers:
-    """A few processes that run functions of this package; use it as a context manager.
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class LocalExecutor:
+    """Computes cells in threads of this process.
+
+    Parameters
+    ----------
+    cells_at_once
+        How many cells are under way at the same time.
+    processes, sandbox, opened
+        As for `CellContext`; processes and sandbox are closed when a run ends early.
+    on_close
+        Called when a run ends early, before all else.
+    """
+
+    def __init__(
+        self,
+        cells_at_once: int,
+        *,
+        processes: "WorkerProcesses | None" = None,
+        sandbox: Sandbox | None = None,
+        opened: object = None,
+        on_close: Sequence[Callable[[], object]] = (),
+    ) -> None:
+        self.cells_at_once = cells_at_once
+        self._processes = processes
+        self._sandbox = sandbox
+        self._opened = opened
+        self._on_close = on_close
+
+    def run(self, function: CellFunction, task: CellTask, results: Results, emit: Emit) -> None:
+        """Compute a cell in the calling thread."""
+        emit(None)
+        processes: Processes = self._processes or ThisProcess()
+        function(task.inputs, CellContext(results, emit, processes, self._sandbox, self._opened))
+
+    def close(self) -> None:
+        """End what cells under way wait for."""
+        for call in self._on_close:
+            call()
+        for resource in (self._processes, self._sandbox):
+            if resource is not None:
+                resource.close()
+
+
+class WorkerProcesses:
+    """A few processes that compute functions of this package; use it as a context manager.
 
     Parameters
     ----------
@@ -39,22 +99,21 @@ class Workers:
     Examples
     --------
     >>> import math
-    >>> with Workers(1) as workers:
-    ...     workers.call(math.gcd, 12, 18)
+    >>> with WorkerProcesses(1) as processes:
+    ...     processes.call(math.gcd, 12, 18)
     6
     """
 
-    far = False
-    """Whether they are on other machines: calls had better be few then, and large."""
-
     def __init__(self, size: int) -> None:
         self.size = size
-        self._idle: queue.LifoQueue[Process | None] = queue.LifoQueue()
+        # A pool for each process: one that dies then fails its own call, and no other.
+        self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
         for _ in range(size):
             self._idle.put(None)
         self._lock = threading.Lock()
-        self._started: set[Process] = set()
+        self._pools: set[Any] = set()
         self._closed = False
+        self._threads = ThreadPoolExecutor(size)
 
     def call(
         self,
@@ -74,114 +133,95 @@ class Workers:
         Raises
         ------
         WorkerLostError
-            If the process ended, or these workers were closed.
+            If the process ended.
+        ExecutorClosedError
+            If these processes were closed.
         LLMPVError
             Whatever error of this package the function raised; another error comes as a
             RuntimeError that names it.
         """
-        call = pickle.dumps((function, args, kwargs))
-        process = self._idle.get()
+        pool = self._idle.get()
         try:
-            if process is None:
-                process = self._start()
+            pool = pool or self._start()
             try:
-                cast("BinaryIO", process.stdin).write(call)
-                cast("BinaryIO", process.stdin).flush()
-                succeeded, answer = pickle.load(cast("BinaryIO", process.stdout))  # noqa: S301
-            except (OSError, EOFError, pickle.UnpicklingError) as error:
-                self._end(process)
-                process = None
+                answer = pool.submit(_guarded, function, args, kwargs)
+                if self._closed:  # meanwhile, when the pool had no process yet to be ended
+                    self._end(pool)
+                value, error = answer.result()
+            except (BrokenProcessPool, ShutdownExecutorError) as lost:
+                self._end(pool)
+                pool = None
+                if self._closed:
+                    raise ExecutorClosedError("the worker processes are closed") from lost
                 raise WorkerLostError(
                     "a worker process ended before it answered: it was stopped, or the machine "
                     "ran out of memory"
-                ) from error
+                ) from lost
+            except Exception as unread:
+                raise portable(unread) from unread  # a result that cannot be pickled
         finally:
-            self._idle.put(process)
-        if succeeded:
-            return cast("_Result", answer)
-        raise error_of(*answer)
+            self._idle.put(pool)
+        if error is not None:
+            raise error
+        result: _Result = value
+        return result
 
-    def share(self, value: _Result) -> _Result:
-        """Return what stands for a value that several calls take, as an argument by position."""
-        return value
+    def map(self, function: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
+        """Compute the function of each item, side by side, and return the results in order."""
+        return list(self._threads.map(lambda item: self.call(function, item), items))
 
     def close(self) -> None:
-        """End every process; calls in progress raise WorkerLostError."""
+        """End every process; calls in progress raise ExecutorClosedError."""
         with self._lock:
             self._closed = True
-            started = tuple(self._started)
-        for process in started:
-            process.kill()  # its pipes are closed by the call in progress, or with this object
+            pools = tuple(self._pools)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for pool in pools:
+            self._end(pool)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-        for process in tuple(self._started):
-            self._end(process)
 
-    def _start(self) -> Process:
+    def _start(self) -> Any:
         with self._lock:
             if self._closed:
-                raise WorkerLostError("these workers are closed")
-            code = f"from {__name__} import main; main()"
-            process = child_process.start(code, os.environ)
-            self._started.add(process)
-        return process
+                raise ExecutorClosedError("the worker processes are closed")
+            pool = ProcessPoolExecutor(1, initializer=_begin, initargs=(os.getpid(),))
+            self._pools.add(pool)
+        return pool
 
-    def _end(self, process: Process) -> None:
-        child_process.end(process)
+    def _end(self, pool: Any) -> None:
         with self._lock:
-            self._started.discard(process)
+            self._pools.discard(pool)
+        # Not by loky's kill_workers, which loses its own thread if a call has just come in.
+        for process in list((pool._processes or {}).values()):
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+        pool.shutdown(wait=False)
 
 
-class InThisProcess(Workers):
-    """Runs functions where it is called; for a process that is a worker itself."""
-
-    def __init__(self) -> None:
-        super().__init__(0)
-
-    def call(
-        self,
-        function: Callable[_Arguments, _Result],
-        *args: _Arguments.args,
-        **kwargs: _Arguments.kwargs,
-    ) -> _Result:
-        """Run a function and return what it returns."""
-        return function(*args, **kwargs)
-
-
-def serve(calls: BinaryIO, answers: BinaryIO) -> None:
-    """Answer calls until there are no more."""
-    while True:
-        try:
-            function, args, kwargs = pickle.load(calls)  # noqa: S301 - from the process that began this one
-        except EOFError:
-            return
-        try:
-            answer = pickle.dumps((True, function(*args, **kwargs)))
-        except Exception as error:  # noqa: BLE001 - the caller is told, whatever it is
-            answer = pickle.dumps((False, told(error)))
-        answers.write(answer)
-        answers.flush()
-
-
-def told(error: Exception) -> Told:
-    """Return an error as a class, a message and a traceback, which always can be pickled."""
-    kind, message, trace = child_process.told(error)
-    if not isinstance(error, LLMPVError) and (fatal := disk_error(error)) is not None:
-        return RunError, str(fatal), trace
-    return kind, message, trace
-
-
-def main() -> None:
-    """Serve the process that began this one, with its pipes out of reach of stray prints."""
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # told to a whole job, it is for the owner too
-    end_with_owner()
+def _guarded(
+    function: Callable[..., _Result], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[_Result | None, Exception | None]:
+    """Return a result and no error, or an error that can be pickled, whatever it was."""
     try:
-        serve(sys.stdin.buffer, answers)
-    except BrokenPipeError:
-        os._exit(1)  # the owner is gone; nobody waits for this answer
+        return function(*args, **kwargs), None
+    except Exception as error:  # noqa: BLE001 - the caller raises it, whatever it is
+        return None, portable(error)
+
+
+def _begin(owner: int) -> None:
+    """Make this process one that only its owner ends, and that ends with its owner."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # sent to the whole group, it is for the owner
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.dup2(sys.stderr.fileno(), 1)  # stray prints must not end up among the owner's results
+
+    def end_with_owner() -> None:
+        while os.getppid() == owner:
+            time.sleep(_OWNER_SECONDS)
+        os._exit(1)  # in the middle of a call: nobody waits for its answer
+
+    threading.Thread(target=end_with_owner, daemon=True).start()

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -200,29 +200,6 @@ def fit_baseline(
     predictions = _predict(model, problem, choice.settings, start + seconds)
     result = result_of(chosen.name, splits, problem, choice, predictions, search_seconds=seconds)
     return FittedBaseline(result, model, problem.encoder, splits.classes.texts)
-
-
-@dataclass(frozen=True)
-class Tested:
-    """What a run says of rows beside a result: how many there were, and the labels to predict."""
-
-    train_size: int
-    validation_size: int
-    labels: Sequence[str]
-
-    @classmethod
-    def of(cls, splits: Splits) -> "Tested":
-        """Return what is said of splits."""
-        return cls(len(splits.train), len(splits.validation), splits.test.labels)
-
-
-def fit_whole(
-    load: Callable[[], Splits], baseline: Baseline, *, search: SearchName, seed: int
-) -> tuple[Tested, BaselineResult]:
-    """Draw rows and fit a baseline on them, for a machine that has nothing but this call."""
-    splits = load()
-    result = fit_baseline(baseline, splits, search=search, seed=seed).result
-    return Tested.of(splits), result
 
 
 def check_search(search: str) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
+from llm_pv.runs.remote_records import Results
+from llm_pv.stats import MeanStd, record_of
 from llm_pv.tracks.baselines.requests import DataSet
 from llm_pv.tracks.published import SOURCE, published
-from llm_pv.tracks.synthesis.results import Spread
 
 PUBLISHED_METHODS = ("XGBoost", "TabPFN")
 """The baselines of which there are published figures."""
@@ -41,10 +42,10 @@ class ModelResult:
     model: str
     statuses: dict[str, int]
     reasons: tuple[str, ...]
-    test: Spread | None
-    validation: Spread | None
-    cross_validation: Spread | None
-    balanced: Spread | None
+    test: MeanStd | None
+    validation: MeanStd | None
+    cross_validation: MeanStd | None
+    balanced: MeanStd | None
     intervals: tuple[tuple[float, float], ...]
     settings: tuple[dict[str, Any], ...]
     learn_seconds: float
@@ -55,10 +56,10 @@ class ModelResult:
             "model": self.model,
             "statuses": self.statuses,
             "reasons": list(self.reasons),
-            "test_accuracy": _plain(self.test),
-            "validation_accuracy": _plain(self.validation),
-            "cross_validation_accuracy": _plain(self.cross_validation),
-            "balanced_test_accuracy": _plain(self.balanced),
+            "test_accuracy": record_of(self.test),
+            "validation_accuracy": record_of(self.validation),
+            "cross_validation_accuracy": record_of(self.cross_validation),
+            "balanced_test_accuracy": record_of(self.balanced),
             "test_intervals": [list(limits) for limits in self.intervals],
             "settings": list(self.settings),
             "learn_seconds": self.learn_seconds,
@@ -90,7 +91,7 @@ class CellResult:
     length: int | str
     sampler: str
     models: tuple[ModelResult, ...]
-    majority: Spread | None
+    majority: MeanStd | None
     unbalanced: bool
     warnings: tuple[str, ...]
     published: dict[str, float]
@@ -103,7 +104,7 @@ class CellResult:
             "length": self.length,
             "sampler": self.sampler,
             "models": [model.record() for model in self.models],
-            "majority_test_accuracy": _plain(self.majority),
+            "majority_test_accuracy": record_of(self.majority),
             "unbalanced": self.unbalanced,
             "warnings": list(self.warnings),
             "published_test_accuracy": self.published,
@@ -172,7 +173,7 @@ def _cell_result(
         length=first.length,
         sampler=first.sampler,
         models=tuple(_model_result(run, trials, model, outcomes[model]) for model in models),
-        majority=Spread.of(_present(o["baseline"]["test_accuracy"] for o in longest)),
+        majority=MeanStd.of(_present(o["baseline"]["test_accuracy"] for o in longest)),
         unbalanced=any(outcome["unbalanced"] for outcome in known),
         warnings=tuple(dict.fromkeys(text for o in known for text in o["warnings"])),
         published={method: figures[method] for method in PUBLISHED_METHODS if method in figures},
@@ -191,10 +192,10 @@ def _model_result(
         model=model,
         statuses=statuses,
         reasons=tuple(dict.fromkeys(row["reason"] for row in rows if row["reason"])),
-        test=Spread.of([score["accuracy"] for score in scored]),
-        validation=Spread.of([outcome["validation"]["accuracy"] for outcome in outcomes]),
-        cross_validation=Spread.of(_present(o["cross_validation_accuracy"] for o in outcomes)),
-        balanced=Spread.of([score["balanced_accuracy"] for score in scored]),
+        test=MeanStd.of([score["accuracy"] for score in scored]),
+        validation=MeanStd.of([outcome["validation"]["accuracy"] for outcome in outcomes]),
+        cross_validation=MeanStd.of(_present(o["cross_validation_accuracy"] for o in outcomes)),
+        balanced=MeanStd.of([score["balanced_accuracy"] for score in scored]),
         intervals=tuple(
             (o["test_interval"][0], o["test_interval"][1]) for o in outcomes if o["test"]
         ),
@@ -208,7 +209,7 @@ def of_model(cell: Cell, model: str) -> Cell:
     return replace(cell, method=model, model=model)
 
 
-def outcome_of(run: RunDirectory, cell: Cell) -> dict[str, Any] | None:
+def outcome_of(run: Results, cell: Cell) -> dict[str, Any] | None:
     """Return what a run recorded of a finished fit, None if it is not finished."""
     for record in run.cell_log(cell).attempts:
         if record["kind"] == "selected":
@@ -224,7 +225,3 @@ def _outcomes(run: RunDirectory, trials: Sequence[Cell], model: str) -> list[dic
 
 def _present(values: Iterable[float | None]) -> list[float]:
     return [value for value in values if value is not None]
-
-
-def _plain(spread: Spread | None) -> dict[str, Any] | None:
-    return None if spread is None else spread.record()

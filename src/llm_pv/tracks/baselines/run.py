@@ -1,29 +1,28 @@
-"""Running baselines over data sets: fits on every core, recorded one by one, resumed."""
+"""Running baselines over data sets: each baseline on each is a cell of the runner."""
 
 import threading
 import time
-import traceback
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import nullcontext
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from llm_pv.data.examples import Splits
-from llm_pv.errors import ConfigurationError, LLMPVError, RunError
+from llm_pv.errors import ConfigurationError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import FAILED, RunDirectory
-from llm_pv.runs.executors.local import Workers
-from llm_pv.runs.files import disk_error
+from llm_pv.runs.executors.base import CellContext, CellFunction, CellTask, Executor
+from llm_pv.runs.executors.local import LocalExecutor, WorkerProcesses, usable_cores
+from llm_pv.runs.runner import SKIPPED, Observer, require_writable, run_cells
 from llm_pv.tracks.baselines.base import Baseline, SearchName
 from llm_pv.tracks.baselines.fitting import (
     BaselineResult,
     Problem,
-    Tested,
     check_search,
     fit_and_predict,
-    fit_whole,
     result_of,
 )
 from llm_pv.tracks.baselines.registry import BASELINES, baseline_named
@@ -31,28 +30,47 @@ from llm_pv.tracks.baselines.requests import DataSet, grid_data_sets, row_data_s
 from llm_pv.tracks.baselines.results import BaselineResults, collect, of_model, outcome_of
 from llm_pv.tracks.baselines.search import choose_settings
 from llm_pv.tracks.grid import GridRequest
-from llm_pv.tracks.synthesis.run import SKIPPED, require_writable, usable_cores
+
+if TYPE_CHECKING:
+    from llm_pv.runs.executors.ray import Cluster
 
 TRACK = "baselines"
 
-_Job = TypeVar("_Job")
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-class Observer:
-    """Hears how a run goes on; the methods do nothing and are called from several threads."""
+@dataclass(frozen=True)
+class SettingsTried:
+    """The event that some settings of a baseline's search were tried.
 
-    def planned(self, fits: int, done: int) -> None:
-        """Hear how many fits there are and how many of them an earlier run has done."""
+    Parameters
+    ----------
+    jobs
+        How many jobs of the search that were.
+    """
 
-    def started(self, cell: Cell) -> None:
-        """Hear that a baseline begins on a data set."""
+    jobs: int
 
-    def tried(self, cell: Cell, jobs: int) -> None:
-        """Hear that so many more jobs of its search are done."""
 
-    def ended(self, cell: Cell, row: Mapping[str, str]) -> None:
-        """Hear that it has ended, with its row of the summary."""
+@dataclass(frozen=True)
+class Fit:
+    """A baseline to be fitted on a data set.
+
+    Parameters
+    ----------
+    data_set, baseline, search
+        The data set, the baseline, and how its settings are chosen.
+    """
+
+    data_set: DataSet
+    baseline: Baseline
+    search: SearchName
+
+    @property
+    def cell(self) -> Cell:
+        """The cell of the run."""
+        return of_model(self.data_set.cell, self.baseline.name)
 
 
 def run_baselines(
@@ -63,7 +81,7 @@ def run_baselines(
     out: Path,
     dataset_dir: Path | None = None,
     observer: Observer | None = None,
-    workers: Workers | None = None,
+    cluster: "Cluster | None" = None,
 ) -> BaselineResults:
     """Fit baselines on the data sets of a grid, the same ones that `run_grid` learns from.
 
@@ -84,9 +102,9 @@ def run_baselines(
     dataset_dir
         Where data sets are stored and found again; None stores none.
     observer
-        Hears how it goes on.
-    workers
-        Where fits are made, closed when the run is interrupted; None for processes of this run.
+        Watches the run; its events are `SettingsTried`.
+    cluster
+        Machines that fit in place of this one; let go when the run is interrupted.
 
     Raises
     ------
@@ -99,12 +117,12 @@ def run_baselines(
     """
     chosen = chosen_baselines(models)
     check_search(search)
-    data_sets = grid_data_sets(request, dataset_dir, far=workers is not None and workers.far)
+    data_sets = grid_data_sets(request, dataset_dir, far=cluster is not None)
     for place, option in ((out, "--out"), (dataset_dir, "--dataset-dir")):
         require_writable(place, option)
     configuration = {"command": TRACK, "search": search, "request": request.record()}
     with RunDirectory(out, configuration) as run:
-        return _run(run, data_sets, chosen, search, observer=observer, workers=workers)
+        return _run(run, data_sets, chosen, search, observer=observer, cluster=cluster)
 
 
 def run_baselines_on_rows(
@@ -117,7 +135,7 @@ def run_baselines_on_rows(
     search: SearchName = "halving",
     out: Path,
     observer: Observer | None = None,
-    workers: Workers | None = None,
+    cluster: "Cluster | None" = None,
 ) -> BaselineResults:
     """Fit baselines on a user's rows, as `run_baselines` does on those of a grid.
 
@@ -127,7 +145,7 @@ def run_baselines_on_rows(
         What the rows are called.
     split
         Splits the rows by a seed.
-    models, search, out, observer, workers
+    models, search, out, observer, cluster
         As for `run_baselines`.
     trials
         How many splits, the first by `seed` itself.
@@ -152,7 +170,7 @@ def run_baselines_on_rows(
         "rows_digest": rows_digest(data_sets),
     }
     with RunDirectory(out, configuration) as run:
-        return _run(run, data_sets, chosen, search, observer=observer, workers=workers)
+        return _run(run, data_sets, chosen, search, observer=observer, cluster=cluster)
 
 
 def chosen_baselines(models: Sequence[str]) -> list[Baseline]:
@@ -168,225 +186,172 @@ def _run(
     search: SearchName,
     *,
     observer: Observer | None,
-    workers: Workers | None,
+    cluster: "Cluster | None",
 ) -> BaselineResults:
-    with nullcontext(workers) if workers else Workers(usable_cores()) as opened:
-        _Runner(run, opened, baselines, search, observer or Observer()).do(data_sets)
+    with WorkerProcesses(usable_cores()) as processes:
+        executor: Executor
+        if cluster is not None:
+            from llm_pv.runs.executors.ray import RayExecutor
+
+            executor = remote = RayExecutor(cluster)
+            obstacles = {one.name: remote.call(one.obstacle) for one in baselines}
+            function: CellFunction = fit_cell
+        else:
+            executor = LocalExecutor(processes.size, processes=processes)
+            obstacles = {one.name: processes.call(one.obstacle) for one in baselines}
+            function = partial(fit_cell, prepared=_Prepared(processes))
+        tasks = [
+            CellTask(
+                fit.cell,
+                fit,
+                data_set.columns | {"track": TRACK},
+                data_set.skipped or obstacles[baseline.name],
+            )
+            for data_set in data_sets
+            for baseline in baselines
+            for fit in (Fit(data_set, baseline, search),)
+        ]
+        tasks = [replace(task, skipped="") if _done(run, task) else task for task in tasks]
+        for task in tasks:
+            if not _done(run, task):
+                _note(run, task.cell)
+        run_cells(tasks, function, executor, run, done=partial(_done, run), observer=observer)
         return collect(run, data_sets, [baseline.name for baseline in baselines])
 
 
-class _Runner:
-    """One run: its threads, and what stops them."""
+def _note(run: RunDirectory, cell: Cell) -> None:
+    """Note what is to be done, so that a report of a run under way knows what is missing."""
+    log = run.cell_log(cell)
+    if not log.attempts:
+        log.append_attempt({"kind": "planned"})
 
-    def __init__(
-        self,
-        run: RunDirectory,
-        workers: Workers,
-        baselines: Sequence[Baseline],
-        search: SearchName,
-        observer: Observer,
-    ) -> None:
-        self._run = run
-        self._workers = workers
-        self._baselines = baselines
-        self._search = search
-        self._observer = observer
-        self._stopping = threading.Event()
-        self._sending = threading.Lock()
-        self._sent: dict[Cell, Callable[[], Splits]] = {}
-        # Threads that see to a data set wait for those that hand out its fits, never for each
-        # other: hence two pools. The work itself is done in the worker processes.
-        self._data_sets = ThreadPoolExecutor(workers.size)
-        self._fits = ThreadPoolExecutor(workers.size)
 
-    def do(self, data_sets: Sequence[DataSet]) -> None:
-        """Do every baseline on every data set that is not done yet."""
-        obstacles = {b.name: self._workers.call(b.obstacle) for b in self._baselines}
-        open_pairs: list[tuple[DataSet, list[Baseline]]] = []
-        for data_set in data_sets:
-            todo = []
-            for baseline in self._baselines:
-                cell = of_model(data_set.cell, baseline.name)
-                reason = data_set.skipped or obstacles[baseline.name]
-                if self._done(cell):
-                    continue
-                self._note(cell)
-                if reason:
-                    self._record(data_set, cell, SKIPPED, reason)
-                else:
-                    todo.append(baseline)
-            if todo:
-                open_pairs.append((data_set, todo))
-        total = len(data_sets) * len(self._baselines)
-        self._observer.planned(total, total - sum(len(todo) for _, todo in open_pairs))
-        self._work(open_pairs)
+def _done(run: RunDirectory, task: CellTask) -> bool:
+    row = run.row(task.cell)
+    return row is not None and row["status"] not in (FAILED, SKIPPED)
 
-    def _note(self, cell: Cell) -> None:
-        """Note what is to be done, so that a report of a run under way knows what is missing."""
-        log = self._run.cell_log(cell)
-        if not log.attempts:
-            log.append_attempt({"kind": "planned"})
 
-    def _done(self, cell: Cell) -> bool:
-        row = self._run.row(cell)
-        return row is not None and row["status"] not in (FAILED, SKIPPED)
+def prepare(load: Callable[[], Splits]) -> tuple[Splits, Problem]:
+    """Return rows and their features."""
+    splits = load()
+    return splits, Problem.of(splits)
 
-    def _work(self, pairs: Sequence[tuple[DataSet, list[Baseline]]]) -> None:
-        try:
-            if self._workers.far:
-                pending = {
-                    self._data_sets.submit(self._attend, data_set, [baseline])
-                    for data_set, baselines in pairs
-                    for baseline in baselines
-                }
-            else:
-                pending = {self._data_sets.submit(self._attend, *pair) for pair in pairs}
-            while pending:
-                # A signal can come through in between.
-                done, pending = wait(pending, timeout=0.5, return_when=FIRST_EXCEPTION)
-                for future in done:
-                    future.result()
-        except BaseException:
-            self._stopping.set()
-            self._workers.close()
-            raise
-        finally:
-            self._data_sets.shutdown(cancel_futures=True)
-            self._fits.shutdown(cancel_futures=True)
 
-    def _attend(self, data_set: DataSet, baselines: Sequence[Baseline]) -> None:
-        """Load a data set once and fit each baseline on it."""
-        cells = [of_model(data_set.cell, baseline.name) for baseline in baselines]
-        loaded: tuple[Splits, Problem] | None = None
-        for baseline, cell in zip(baselines, cells, strict=True):
-            if self._stopping.is_set():
-                return
-            self._observer.started(cell)
+class _Prepared:
+    """Prepares each data set once for the baselines that are fitted on it one after another.
+
+    Parameters
+    ----------
+    processes
+        Where; as many data sets as there are processes are kept.
+    """
+
+    def __init__(self, processes: WorkerProcesses) -> None:
+        self._processes = processes
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Cell, Future[tuple[Splits, Problem]]] = OrderedDict()
+
+    def __call__(self, data_set: DataSet) -> tuple[Splits, Problem]:
+        """Return a data set's rows and features; who asks first prepares them for the others."""
+        with self._lock:
+            future = self._kept.get(data_set.cell)
+            is_first = future is None
+            if future is None:
+                future = self._kept[data_set.cell] = Future()
+                while len(self._kept) > self._processes.size:
+                    self._kept.popitem(last=False)
+        if is_first:
             try:
-                if self._workers.far:
-                    self._fit_far(baseline, data_set, cell)
-                else:
-                    loaded = loaded or self._workers.call(_prepare, data_set.load)
-                    self._fit(baseline, data_set, cell, *loaded)
-            except RunError:
-                raise  # what failed is the place all results go to
-            except Exception as error:
-                if self._stopping.is_set():
-                    return
-                if (fatal := disk_error(error)) is not None:
-                    raise fatal from error
-                self._record_failure(data_set, cell, error)
-            row = self._run.row(cell)
-            assert row is not None
-            self._observer.ended(cell, row)
-
-    def _fit(
-        self, baseline: Baseline, data_set: DataSet, cell: Cell, splits: Splits, problem: Problem
-    ) -> None:
-        spent: list[float] = []
-        choice = choose_settings(
-            baseline,
-            problem.train,
-            problem.codes,
-            search=self._search,
-            seed=data_set.seed,
-            map_jobs=partial(self._map_jobs, cell, spent),
-        )
-        predictions = self._workers.call(
-            fit_and_predict, baseline, problem, choice.settings, data_set.seed
-        )
-        result = result_of(
-            baseline.name, splits, problem, choice, predictions, search_seconds=sum(spent)
-        )
-        self._hand_over(data_set, cell, Tested.of(splits), result)
-
-    def _fit_far(self, baseline: Baseline, data_set: DataSet, cell: Cell) -> None:
-        """Have a baseline fitted in one call, from drawing the rows to scoring: little is sent."""
-        with self._sending:
-            if data_set.cell not in self._sent:
-                self._sent[data_set.cell] = self._workers.share(data_set.load)
-            load = self._sent[data_set.cell]
-        tested, result = self._workers.call(
-            fit_whole, load, baseline, search=self._search, seed=data_set.seed
-        )
-        self._hand_over(data_set, cell, tested, result)
-
-    def _hand_over(
-        self, data_set: DataSet, cell: Cell, tested: Tested, result: BaselineResult
-    ) -> None:
-        """Write predictions and records; the row of the summary comes last."""
-        if result.predictions:
-            pairs = zip(tested.labels, result.predictions, strict=True)
-            self._run.write_predictions(
-                cell,
-                ("row", "label", "prediction"),
-                (
-                    {"row": number, "label": label, "prediction": guess}
-                    for number, (label, guess) in enumerate(pairs)
-                ),
-            )
-        if outcome_of(self._run, cell) is None:
-            self._run.cell_log(cell).append_attempt({"kind": "selected", "result": result.record()})
-        low, high = result.interval or ("", "")
-        self._run.finish(
-            cell,
-            data_set.columns
-            | {
-                "track": TRACK,
-                "train_size": tested.train_size,
-                "validation_size": tested.validation_size,
-                "test_size": len(tested.labels),
-                "accuracy": result.test.accuracy if result.test else "",
-                "low": low,
-                "high": high,
-                "validation_accuracy": result.validation.accuracy,
-                "learn_seconds": round(result.learn_seconds, 3),
-                "test_seconds": round(result.test_seconds, 3),
-                "cost_usd": 0.0,
-                "majority_accuracy": result.majority.test_accuracy,
-                "status": "done",
-            },
-        )
-        self._run.log("info", "finished", cell=cell.record(), settings=dict(result.choice.settings))
-
-    def _record_failure(self, data_set: DataSet, cell: Cell, error: Exception) -> None:
-        reason = str(error) if isinstance(error, LLMPVError) else f"{type(error).__name__}: {error}"
-        trace = "".join(traceback.format_exception(error))
-        self._run.log("error", reason, cell=cell.record(), traceback=trace)
-        self._record(data_set, cell, FAILED, " ".join(reason.split()))
-
-    def _record(self, data_set: DataSet, cell: Cell, status: str, reason: str) -> None:
-        row = self._run.row(cell)
-        if row is not None and (row["status"], row["reason"]) == (status, reason):
-            return  # as it was when the run began
-        columns = {"track": TRACK, "status": status, "reason": reason}
-        self._run.finish(cell, data_set.columns | columns)
-
-    def _map_jobs(
-        self,
-        cell: Cell,
-        spent: list[float],
-        function: Callable[[_Job], _Result],
-        jobs: Sequence[_Job],
-    ) -> list[_Result]:
-        """Run the jobs of a cell's search in the worker processes, and note what each took."""
-
-        def run_one(job: _Job) -> _Result:
-            seconds, result = self._workers.call(_timed, function, job)
-            spent.append(seconds)
-            self._observer.tried(cell, 1)
-            return result
-
-        return list(self._fits.map(run_one, jobs))
+                future.set_result(self._processes.call(prepare, data_set.load))
+            except Exception as error:  # noqa: BLE001 - raised in every thread that waits
+                future.set_exception(error)
+        return future.result()
 
 
-def _timed(function: Callable[[_Job], _Result], job: _Job) -> tuple[float, _Result]:
+def fit_cell(
+    fit: Fit,
+    context: CellContext,
+    prepared: Callable[[DataSet], tuple[Splits, Problem]] | None = None,
+) -> None:
+    """Fit a baseline on a data set and write its results.
+
+    Parameters
+    ----------
+    fit
+        What is fitted.
+    context
+        Where; its processes run the jobs of the search for settings.
+    prepared
+        Returns rows and features of a data set; None prepares them here.
+    """
+    data_set, baseline = fit.data_set, fit.baseline
+    splits, problem = prepare(data_set.load) if prepared is None else prepared(data_set)
+    spent: list[float] = []
+
+    def map_jobs(function: Callable[[_Item], _Result], jobs: Sequence[_Item], /) -> list[_Result]:
+        """Run the jobs of the search, and note the seconds of each."""
+        timed = context.processes.map(partial(_timed, function), jobs)
+        spent.extend(seconds for seconds, _ in timed)
+        context.emit(SettingsTried(len(jobs)))
+        return [result for _, result in timed]
+
+    choice = choose_settings(
+        baseline,
+        problem.train,
+        problem.codes,
+        search=fit.search,
+        seed=data_set.seed,
+        map_jobs=map_jobs,
+    )
+    predictions = context.processes.call(
+        fit_and_predict, baseline, problem, choice.settings, data_set.seed
+    )
+    result = result_of(
+        baseline.name, splits, problem, choice, predictions, search_seconds=sum(spent)
+    )
+    _write(fit, splits, result, context)
+
+
+def _timed(function: Callable[[_Item], _Result], job: _Item) -> tuple[float, _Result]:
     """Run a job and time it where it runs: time spent waiting for a core is not its own."""
     start = time.perf_counter()
     result = function(job)
     return time.perf_counter() - start, result
 
 
-def _prepare(load: Callable[[], Splits]) -> tuple[Splits, Problem]:
-    splits = load()
-    return splits, Problem.of(splits)
+def _write(fit: Fit, splits: Splits, result: BaselineResult, context: CellContext) -> None:
+    """Write predictions and records; the row of the summary comes last."""
+    run, cell = context.results, fit.cell
+    if result.predictions:
+        pairs = zip(splits.test.labels, result.predictions, strict=True)
+        run.write_predictions(
+            cell,
+            ("row", "label", "prediction"),
+            (
+                {"row": number, "label": label, "prediction": guess}
+                for number, (label, guess) in enumerate(pairs)
+            ),
+        )
+    if outcome_of(run, cell) is None:
+        run.cell_log(cell).append_attempt({"kind": "selected", "result": result.record()})
+    low, high = result.interval or ("", "")
+    run.finish(
+        cell,
+        fit.data_set.columns
+        | {
+            "track": TRACK,
+            "train_size": len(splits.train),
+            "validation_size": len(splits.validation),
+            "test_size": len(splits.test),
+            "accuracy": result.test.accuracy if result.test else "",
+            "low": low,
+            "high": high,
+            "validation_accuracy": result.validation.accuracy,
+            "learn_seconds": round(result.learn_seconds, 3),
+            "test_seconds": round(result.test_seconds, 3),
+            "cost_usd": 0.0,
+            "majority_accuracy": result.majority.test_accuracy,
+            "status": "done",
+        },
+    )
+    run.log("info", "finished", cell=cell.record(), settings=dict(result.choice.settings))

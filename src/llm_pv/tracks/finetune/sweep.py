@@ -1,4 +1,4 @@
-"""The jobs of a sweep: each in a process and folder of its own, or on other machines."""
+"""The jobs of a sweep as cells of the runner: each in a process and folder of its own."""
 
 import os
 import signal
@@ -6,70 +6,30 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING
 
-from llm_pv.errors import ConfigurationError
+from llm_pv.errors import ConfigurationError, LLMPVError
+from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import FAILED, read_summary
+from llm_pv.runs.executors.base import CellContext, CellTask
+from llm_pv.runs.executors.local import LocalExecutor
 from llm_pv.runs.job_folder import SweepFolder
+from llm_pv.runs.runner import Observer, StoppedError, run_cells
 from llm_pv.tracks.finetune.sweep_file import Sweep, SweepJob
+
+if TYPE_CHECKING:
+    from llm_pv.runs.executors.ray import Cluster
+    from llm_pv.tracks.finetune.request import Job
 
 _PATIENCE_SECONDS = 60.0
 
-SKIPPED = "skipped"
-"""The status of a job whose options cannot work, such as a length its task does not allow."""
+Row = Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a job of a sweep ended.
-
-    Parameters
-    ----------
-    status
-        ``done``, ``failed`` or ``skipped``.
-    reason
-        Why it failed.
-    row
-        Its row of the summary that all tracks share.
-    """
-
-    status: str
-    reason: str
-    row: Mapping[str, str]
-
-
-class SweepObserver:
-    """Hears how a sweep goes on; the methods do nothing and are called from several threads."""
-
-    def planned(self, jobs: int, done: int) -> None:
-        """Hear how many jobs there are and how many of them an earlier run has done."""
-
-    def started(self, job: SweepJob) -> None:
-        """Hear that a job begins."""
-
-    def ended(self, job: SweepJob, outcome: Outcome) -> None:
-        """Hear how a job ended."""
-
-
-class Elsewhere(Protocol):
-    """Machines that do jobs."""
-
-    @property
-    def at_once(self) -> int:
-        """How many jobs may be handed over at the same time."""
-        ...
-
-    def do(self, job: SweepJob) -> None:
-        """Do a job, whose folder says how it ended; raise the error that ended it."""
-        ...
-
-    def close(self) -> None:
-        """End every job under way."""
-        ...
+class JobFailedError(LLMPVError, RuntimeError):
+    """A job of a sweep that failed."""
 
 
 def run_sweep(
@@ -79,9 +39,10 @@ def run_sweep(
     finished: Callable[[SweepJob], bool],
     impossible: Mapping[str, str] = MappingProxyType({}),
     concurrency: int | None = None,
-    observer: SweepObserver | None = None,
-    elsewhere: Elsewhere | None = None,
-) -> dict[str, Outcome]:
+    observer: Observer | None = None,
+    cluster: "Cluster | None" = None,
+    jobs: "Mapping[str, Job]" = MappingProxyType({}),
+) -> dict[str, Row]:
     """Run every job of a sweep that is not finished, and go on where one fails.
 
     Parameters
@@ -96,16 +57,16 @@ def run_sweep(
     impossible
         Why jobs cannot be done, by name; they are recorded and not begun.
     concurrency
-        Jobs under way at once; None for one, and elsewhere for as many as there is room for.
+        Jobs under way at once; None for one, and on a cluster for as many as there is room for.
     observer
-        Hears how it goes.
-    elsewhere
-        Who does the jobs in place of processes of this machine.
+        Watches the run; a job is the cell of its name.
+    cluster, jobs
+        Machines that do the jobs in place of processes of this one, and what each job is.
 
     Returns
     -------
     dict
-        The outcome of each job by name, in order.
+        The row of each job by name, in order, with its ``status`` and ``reason``.
 
     Raises
     ------
@@ -114,103 +75,96 @@ def run_sweep(
     RunError
         If the folder cannot be used.
     """
-    if concurrency is None:
-        concurrency = 1 if elsewhere is None else elsewhere.at_once
-    if concurrency < 1:
+    if concurrency is not None and concurrency < 1:
         raise ConfigurationError(f"--concurrency is {concurrency}; give 1 or more")
-    with SweepFolder(sweep.folder) as folder:
-        hearing = observer or SweepObserver()
-        run = _Running(sweep, folder, tuple(launcher), concurrency, hearing, elsewhere=elsewhere)
-        return run.all(finished, impossible)
+    with SweepFolder(sweep.folder, [job.name for job in sweep.jobs]) as folder:
+        tasks = [
+            CellTask(Cell(job.name), job, skipped=impossible.get(job.name, ""))
+            for job in sweep.jobs
+        ]
+        for task in tasks:
+            if not task.skipped and finished(task.inputs):
+                _take(folder, task.inputs)
+        if cluster is None:
+            processes = _JobProcesses(folder, launcher, concurrency or 1)
+            do, on_close = processes.run, processes.end
+        else:
+            from llm_pv.tracks.finetune.remote_jobs import MOST_JOBS, RemoteJobs
+
+            remote = RemoteJobs(cluster)
+            concurrency = concurrency or MOST_JOBS
+            on_close = remote.close
+
+            def do(job: SweepJob, _: CellContext) -> None:
+                remote.run(jobs[job.name])
+                _take(folder, job)
+
+        executor = LocalExecutor(concurrency or 1, on_close=[on_close])
+        run_cells(tasks, do, executor, folder, observer=observer)
+        rows = {task.cell.function: folder.row(task.cell) for task in tasks}
+        return {name: row for name, row in rows.items() if row is not None}
 
 
-class _Running:
-    def __init__(
-        self,
-        sweep: Sweep,
-        folder: SweepFolder,
-        launcher: tuple[str, ...],
-        concurrency: int,
-        observer: SweepObserver,
-        *,
-        elsewhere: Elsewhere | None,
-    ) -> None:
-        self._sweep = sweep
+def _take(folder: SweepFolder, job: SweepJob, status: int = 0, complaint: str = "") -> None:
+    """Take the row that a job has left, or raise why there is none."""
+    rows = read_summary(folder.job(job.name))
+    if status or not rows or rows[0]["status"] in {"", FAILED}:
+        raise JobFailedError(_reason(status, complaint))
+    folder.finish(Cell(job.name), {})
+
+
+class _JobProcesses:
+    """The processes of a sweep's jobs.
+
+    Parameters
+    ----------
+    folder, launcher
+        As for `run_sweep`.
+    concurrency
+        Jobs under way at once, which share the cores.
+    """
+
+    def __init__(self, folder: SweepFolder, launcher: Sequence[str], concurrency: int) -> None:
         self._folder = folder
-        self._launcher = launcher
+        self._launcher = tuple(launcher)
         self._concurrency = concurrency
-        self._observer = observer
-        self._elsewhere = elsewhere
         self._lock = threading.Lock()
-        self._outcomes: dict[str, Outcome] = {}
         self._processes: set[subprocess.Popen[bytes]] = set()
         self._stopping = False
 
-    def all(
-        self, finished: Callable[[SweepJob], bool], impossible: Mapping[str, str]
-    ) -> dict[str, Outcome]:
-        """Run what can be done and is not finished."""
-        waiting = []
-        for job in self._sweep.jobs:
-            if (reason := impossible.get(job.name)) is not None:
-                row = {"status": SKIPPED, "reason": reason}
-                self._outcomes[job.name] = Outcome(SKIPPED, reason, row)
-            elif finished(job):
-                self._outcomes[job.name] = self._outcome(job, 0, "")
-            else:
-                waiting.append(job)
-        self._observer.planned(len(self._sweep.jobs), len(self._outcomes))
-        self._write()
-        pool = ThreadPoolExecutor(self._concurrency)
-        try:
-            for future in [pool.submit(self._one, job) for job in waiting]:
-                future.result()
-        finally:
-            self._end_processes()
-            pool.shutdown(cancel_futures=True)
-        return {job.name: self._outcomes[job.name] for job in self._sweep.jobs}
-
-    def _one(self, job: SweepJob) -> None:
-        if self._elsewhere is None:
-            ended = self._in_a_process(job)
-        else:
-            ended = self._do_elsewhere(self._elsewhere, job)
-        with self._lock:
-            if self._stopping or ended is None:
-                return
-            outcome = self._outcome(job, *ended)
-            self._outcomes[job.name] = outcome
-            self._write()
-        self._observer.ended(job, outcome)
-
-    def _in_a_process(self, job: SweepJob) -> tuple[int, str] | None:
-        """Do a job and return its exit status and what it said; None if all is to end."""
+    def run(self, job: SweepJob, _: CellContext) -> None:
+        """Run a job, and take the row that it leaves."""
         with tempfile.TemporaryFile() as errors:
             process = self._start(job, errors)
-            if process is None:
-                return None
             status = process.wait()
-            _close_input(process)
+            if process.stdin is not None:
+                process.stdin.close()
             errors.seek(0)
-            told = errors.read().decode("utf-8", "replace")
+            complaint = errors.read().decode("utf-8", "replace")
         with self._lock:
             self._processes.discard(process)
-        return status, told
+        _take(self._folder, job, status, complaint)
 
-    def _do_elsewhere(self, elsewhere: Elsewhere, job: SweepJob) -> tuple[int, str]:
-        self._observer.started(job)
-        try:
-            elsewhere.do(job)
-        except Exception as error:  # noqa: BLE001 - the job failed, and the others go on
-            return 2, str(error)
-        return 0, ""
+    def end(self) -> None:
+        """Ask what still runs to end with a checkpoint, and kill what does not."""
+        with self._lock:
+            self._stopping = True
+            running = list(self._processes)
+        for process in running:
+            process.terminate()
+        for process in running:
+            try:
+                process.wait(_PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
-    def _start(self, job: SweepJob, errors: IO[bytes]) -> "subprocess.Popen[bytes] | None":
+    def _start(self, job: SweepJob, errors: IO[bytes]) -> "subprocess.Popen[bytes]":
         out = str(self._folder.job(job.name))
         command = [*self._launcher, *job.arguments, f"--results-path={out}"]
         with self._lock:
             if self._stopping:
-                return None
+                raise StoppedError
             process = subprocess.Popen(  # noqa: S603  (this interpreter, and options of the user's)
                 command,
                 stdin=subprocess.PIPE,
@@ -219,7 +173,6 @@ class _Running:
                 env=self._environment(),
             )
             self._processes.add(process)
-        self._observer.started(job)
         return process
 
     def _environment(self) -> dict[str, str]:
@@ -232,42 +185,8 @@ class _Running:
             environment.setdefault("OMP_NUM_THREADS", str(share))
         return environment
 
-    def _outcome(self, job: SweepJob, status: int, told: str) -> Outcome:
-        rows = read_summary(self._folder.job(job.name))
-        row = rows[0] if rows else {}
-        if status == 0 and row.get("status") not in {None, FAILED}:
-            return Outcome("done", "", row)
-        reason = _reason(status, told)
-        return Outcome(FAILED, reason, row | {"status": FAILED, "reason": reason})
 
-    def _write(self) -> None:
-        names = [job.name for job in self._sweep.jobs if job.name in self._outcomes]
-        self._folder.write_summary({"job": name, **self._outcomes[name].row} for name in names)
-
-    def _end_processes(self) -> None:
-        """Ask what still runs to end with a checkpoint, and kill what does not."""
-        with self._lock:
-            self._stopping = True
-        if self._elsewhere is not None:
-            self._elsewhere.close()
-        with self._lock:
-            running = list(self._processes)
-        for process in running:
-            process.terminate()
-        for process in running:
-            try:
-                process.wait(_PATIENCE_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _close_input(process: "subprocess.Popen[bytes]") -> None:
-    if process.stdin is not None:
-        process.stdin.close()
-
-
-def _reason(status: int, told: str) -> str:
+def _reason(status: int, complaint: str) -> str:
     if status < 0:
         try:
             name = signal.Signals(-status).name
@@ -275,6 +194,6 @@ def _reason(status: int, told: str) -> str:
             name = f"signal {-status}"
         hint = ", as by a machine out of memory" if -status == signal.SIGKILL else ""
         return f"the job was ended by {name}{hint}"
-    lines = [line for line in told.splitlines() if line.strip()]
+    lines = [line for line in complaint.splitlines() if line.strip()]
     last = lines[-1].removeprefix("llm-pv: ") if lines else "it said nothing"
     return f"{last} (status {status})"

@@ -9,12 +9,12 @@ from llm_pv.data.examples import Splits
 from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.models.answers import AnsweringModel, AnswerMode, Asking
 from llm_pv.runs.cells import Cell
+from llm_pv.runs.runner import SKIPPED
 from llm_pv.tracks.icl.problems import Problem, example_order
 from llm_pv.tracks.icl.prompt import write_prompts
 from llm_pv.tracks.icl.scores import CellResult
 from llm_pv.tracks.icl.settings import Settings
 
-SKIPPED = "skipped"
 LEAST_ROOM = 16
 """Tokens a free answer needs at least: the context must hold them after the prompt."""
 
@@ -25,8 +25,8 @@ class Work:
 
     Parameters
     ----------
-    problem, cell
-        What it is.
+    name, cell
+        What its data set is called, and the cell.
     splits
         Its rows.
     asking
@@ -37,7 +37,7 @@ class Work:
         Time that rows and prompts took.
     """
 
-    problem: Problem
+    name: str
     cell: Cell
     splits: Splits
     asking: Asking
@@ -104,7 +104,7 @@ def plan_cell(
         )
     except (ConfigurationError, DataError) as error:
         return CellResult(cell, problem.name, SKIPPED, str(error))
-    return Work(problem, cell, splits, asking, prompts, learn_seconds)
+    return Work(problem.name, cell, splits, asking, prompts, learn_seconds)
 
 
 def check_context(

@@ -1,57 +1,85 @@
-"""Running in-context learning: every answer goes to disk before it counts, and a run goes on."""
+"""Running in-context learning: every answer goes to disk before it counts, and a run resumes."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Lock
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from llm_pv.errors import CredentialError, ModelError
+from llm_pv.errors import ClusterError, CredentialError, ModelError
 from llm_pv.models.answers import Answer, AnsweringModel, Asking
-from llm_pv.runs.cells import Cell, CellLog
-from llm_pv.runs.directory import FAILED, RunDirectory
+from llm_pv.runs.cells import Cell
+from llm_pv.runs.directory import FAILED, RunDirectory, read_replies, read_summary
+from llm_pv.runs.executors.base import CellContext, CellTask, Executor
+from llm_pv.runs.executors.local import LocalExecutor
 from llm_pv.runs.journal import Record
+from llm_pv.runs.keys import by_cell, key_of, place_of, way_of
+from llm_pv.runs.runner import Observer, run_cells
 from llm_pv.tracks.icl.planning import Work
 from llm_pv.tracks.icl.reading import read_label
 from llm_pv.tracks.icl.scores import CellResult, score_cell
 from llm_pv.tracks.icl.settings import Settings
 
+if TYPE_CHECKING:
+    from llm_pv.runs.executors.ray import Cluster
+
 TRACK = "icl"
 
-
-class Observer:
-    """Hears how a run goes on; the methods do nothing."""
-
-    def planned(self, answers: int, known: int) -> None:
-        """Hear how many answers there will be, and how many an earlier run has had."""
-
-    def answered(self, cell: Cell, count: int, right: int) -> None:
-        """Hear of answers, and how many of them were right."""
-
-    def ended(self, result: CellResult) -> None:
-        """Hear that a cell has ended."""
+UNFINISHED = "unfinished"
+"""The status of a cell that a run has not come to."""
 
 
-class Elsewhere(Protocol):
-    """Machines that answer for a model in this process."""
+@dataclass(frozen=True)
+class Answered:
+    """The event that answers have come.
 
-    @property
-    def at_once(self) -> int:
-        """How many cells may be asked about at the same time."""
-        ...
+    Parameters
+    ----------
+    count, right
+        How many, and how many of them were right.
+    """
 
-    def answers(
-        self, prompts: Sequence[str], asking: Asking, *, seeds: Sequence[int]
-    ) -> Iterator[list[tuple[int, Answer]]]:
-        """Yield answers as `AnsweringModel.answers` does; called from several threads."""
-        ...
+    count: int
+    right: int
 
-    def close(self) -> None:
-        """End every answer under way; whoever waits for one gets a WorkerLostError."""
-        ...
+
+@dataclass(frozen=True)
+class Opening:
+    """Opens the model on a machine of a cluster.
+
+    Parameters
+    ----------
+    make
+        Opens it; it can be pickled.
+    identity
+        What the driver's model is, which the machine's must be too.
+    folder
+        Where the driver runs; a model in a relative folder is looked for from there.
+    """
+
+    make: Callable[[], AnsweringModel]
+    identity: str
+    folder: Path
+
+    def __call__(self) -> AnsweringModel:
+        """Return the model.
+
+        Raises
+        ------
+        ClusterError
+            If it is another one here.
+        """
+        from llm_pv.runs.executors.ray.remote import enter_folder
+
+        enter_folder(self.folder)
+        model = self.make()
+        if model.identity != self.identity:
+            raise ClusterError(
+                f"{model.name} has other files on a machine of the cluster than here; "
+                "give all machines the same"
+            )
+        return model
 
 
 def run_icl(
@@ -62,7 +90,8 @@ def run_icl(
     out: Path,
     configuration: Mapping[str, Any],
     observer: Observer | None = None,
-    elsewhere: Elsewhere | None = None,
+    cluster: "Cluster | None" = None,
+    opening: Opening | None = None,
 ) -> list[CellResult]:
     """Have a model label every test row of every cell.
 
@@ -82,9 +111,10 @@ def run_icl(
     configuration
         What decides the results besides the model and the settings: the data.
     observer
-        Hears how it goes on, one thing at a time.
-    elsewhere
-        Who answers in the model's place, several cells side by side; None asks the model itself.
+        Watches the run; its events are `Answered`.
+    cluster, opening
+        Machines that answer in place of this process, several cells side by side, and how they
+        open the model; None asks the model itself.
 
     Returns
     -------
@@ -98,110 +128,156 @@ def run_icl(
     RunError
         If the run directory cannot be used.
     """
-    heard = observer or Observer()
-    if elsewhere is not None:
-        heard = _OneAtATime(heard)
     whole = {
         "command": "icl",
         "model": model.identity,
         "settings": asdict(settings) | {"modes": list(settings.modes)},
         **configuration,
     }
+    works = {work.cell: work for work in planned if isinstance(work, Work)}
+    tasks = [_task(work, settings) for work in planned]
     with RunDirectory(out, whole) as run:
-        known = [
-            len(run.cell_log(work.cell).replies) if isinstance(work, Work) else 0
-            for work in planned
-        ]
-        heard.planned(sum(w.answers for w in planned if isinstance(w, Work)), sum(known))
 
-        def one(work: Work | CellResult) -> CellResult:
-            if isinstance(work, CellResult):
-                run.finish(work.cell, _summary_row(work, settings, 0.0))
-                result = work
-            else:
-                result = _do(work, elsewhere or model, settings, run, heard)
-            heard.ended(result)
-            return result
+        def is_done(task: CellTask) -> bool:
+            answers = len(run.cell_log(task.cell).replies)
+            return run.finished(task.cell) and answers == works[task.cell].answers
 
-        if elsewhere is None:
-            return [one(work) for work in planned]
-        return _side_by_side(one, planned, elsewhere)
+        executor: Executor
+        if cluster is not None:
+            from llm_pv.runs.executors.ray import RayExecutor
+
+            executor = RayExecutor(cluster, make=opening)
+        else:
+            executor = LocalExecutor(1, opened=model)
+        run_cells(tasks, answer_cell, executor, run, done=is_done, observer=observer)
+    return read_results(planned, out, settings)
 
 
-def _side_by_side(
-    one: Callable[[Work | CellResult], CellResult],
+def read_results(
     planned: Sequence[Work | CellResult],
-    elsewhere: Elsewhere,
-) -> list[CellResult]:
-    """Do several cells at a time; what ends one of them ends all."""
-    with ThreadPoolExecutor(min(elsewhere.at_once, len(planned))) as pool:
-        try:
-            cells = [pool.submit(one, work) for work in planned]
-            wait(cells, return_when=FIRST_EXCEPTION)
-            for cell in cells:
-                if cell.done():
-                    cell.result()
-            return [cell.result() for cell in cells]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            elsewhere.close()
-            raise
-
-
-class _OneAtATime(Observer):
-    """Passes on what several threads tell."""
-
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
-        self._lock = Lock()
-
-    def planned(self, answers: int, known: int) -> None:
-        """Hear what there is to do."""
-        self._observer.planned(answers, known)
-
-    def answered(self, cell: Cell, count: int, right: int) -> None:
-        """Hear of answers."""
-        with self._lock:
-            self._observer.answered(cell, count, right)
-
-    def ended(self, result: CellResult) -> None:
-        """Hear that a cell has ended."""
-        with self._lock:
-            self._observer.ended(result)
-
-
-def _do(
-    work: Work,
-    model: AnsweringModel | Elsewhere,
+    out: Path,
     settings: Settings,
-    run: RunDirectory,
-    observer: Observer,
+    under_way: Collection[Cell] = (),
+) -> list[CellResult]:
+    """Return the results of a run's cells as far as it has come, in order.
+
+    Parameters
+    ----------
+    planned
+        The cells.
+    out
+        The run directory.
+    settings
+        How labels were asked for.
+    under_way
+        Cells that were under way when the run ended early.
+    """
+    rows = {place_of(row) + way_of(row): row for row in read_summary(out)}
+    replies = by_cell(read_replies(out))
+    results = []
+    for work in planned:
+        key = key_of(work.cell.record())
+        if isinstance(work, CellResult):
+            results.append(work)
+        elif key in rows and work.cell not in under_way:
+            results.append(result_of(work, rows[key], replies.get(key, []), settings))
+        else:
+            results.append(CellResult(work.cell, work.name, UNFINISHED, ""))
+    return results
+
+
+def result_of(
+    work: Work, row: Mapping[str, str], replies: Sequence[Record], settings: Settings
 ) -> CellResult:
-    """Have every answer of a cell that is not known yet, and score them all."""
-    log = run.cell_log(work.cell)
-    test = work.splits.test
+    """Return the result of a cell that has ended.
+
+    Parameters
+    ----------
+    work
+        The cell.
+    row
+        Its row of the summary.
+    replies
+        The records of its answers.
+    settings
+        How labels were asked for.
+    """
+    if row["status"] != "done":
+        return CellResult(work.cell, work.name, row["status"], row["reason"])
+    train, test = work.splits.train, work.splits.test
+    score = score_cell(replies, train, test)
+    reason = _why_no_label(replies, settings.max_new_tokens)
+    name = work.name
+    return CellResult(work.cell, name, "done", reason, score, len(train), len(test))
+
+
+def _task(work: Work | CellResult, settings: Settings) -> CellTask:
+    """Return a cell of the runner; one that cannot be done is skipped."""
+    if isinstance(work, CellResult):
+        return CellTask(work.cell, None, _columns(work.name, settings), work.reason)
+    return CellTask(work.cell, (work, settings), _columns(work.name, settings))
+
+
+def _columns(name: str, settings: Settings) -> Record:
+    return {"track": TRACK, "name": name, "seed": settings.seed, "validation_size": 0}
+
+
+def answer_cell(inputs: tuple[Work, Settings], context: CellContext) -> None:
+    """Get every answer of a cell that is not known yet, score them all and write the results.
+
+    Parameters
+    ----------
+    inputs
+        The cell, and how labels are asked for.
+    context
+        Where; what it has opened is the model.
+
+    Raises
+    ------
+    ModelError
+        If a prompt is refused; or, ending the run, if none can be answered any more.
+    """
+    work, settings = inputs
+    log = context.results.cell_log(work.cell)
     try:
         for order in range(len(work.prompts)):
-            _answer_order(work, order, model=model, settings=settings, log=log, observer=observer)
+            _answer_order(work, order, settings, context)
     except ModelError as error:
-        run.log("error", str(error), cell=work.cell.record())
-        failed = CellResult(work.cell, work.problem.name, FAILED, str(error))
-        run.finish(work.cell, _summary_row(failed, settings, work.learn_seconds))
         if not error.transient and not isinstance(error, CredentialError):
-            return failed  # other prompts may well be answered
-        kept = len(log.replies)
-        raise type(error)(
+            raise  # other prompts may well be answered
+        path, kept = context.results.path, len(log.replies)
+        ending = type(error)(
             f"{error} ({work.cell.function}, {work.cell.method}: {kept} of {work.answers} answers "
-            f"kept in {run.path}; the same command with --out {run.path} goes on from here)"
-        ) from error
-    score = score_cell(log.replies, work.splits.train, test)
-    reason = _why_no_label(log.replies, settings.max_new_tokens)
-    result = CellResult(
-        work.cell, work.problem.name, "done", reason, score, len(work.splits.train), len(test)
-    )
-    _write_predictions(run, work, log)
-    run.finish(work.cell, _summary_row(result, settings, work.learn_seconds))
-    return result
+            f"kept in {path}; the same command with --out {path} goes on from here)"
+        )
+        ending.ends_run = True
+        context.results.log("error", str(error), cell=work.cell.record())
+        failed = {"status": FAILED, "reason": str(error)}
+        context.results.finish(work.cell, _columns(work.name, settings) | failed)
+        raise ending from error
+    result = result_of(work, {"status": "done"}, log.replies, settings)
+    _write_predictions(work, context)
+    context.results.finish(work.cell, _summary_row(result, settings, work.learn_seconds))
+
+
+def _answer_order(work: Work, order: int, settings: Settings, context: CellContext) -> None:
+    """Get the answers to the prompts with one order of the examples."""
+    prompts, test = work.prompts[order], work.splits.test
+    log = context.results.cell_log(work.cell)
+    known = {record["example"] for record in log.replies if record["order"] == order}
+    missing = [row for row in range(len(prompts)) if row not in known]
+    if not missing:
+        return
+    model: AnsweringModel = context.opened
+    seeds = [_seed(settings.seed, work.cell.trial, order, row) for row in missing]
+    groups = model.answers([prompts[row] for row in missing], work.asking, seeds=seeds)
+    for group in groups:
+        records = [
+            _record(order, missing[position], answer, work.asking) for position, answer in group
+        ]
+        log.append_replies(records)
+        right = sum(record["predicted"] == test.labels[record["example"]] for record in records)
+        context.emit(Answered(len(records), right))
 
 
 def _why_no_label(replies: Sequence[Record], max_new_tokens: int) -> str:
@@ -212,32 +288,6 @@ def _why_no_label(replies: Sequence[Record], max_new_tokens: int) -> str:
     cut = sum(record["finish"] == "length" for record in without)
     at_length = f", {cut} of them cut off at --max-new-tokens {max_new_tokens}" if cut else ""
     return f"{len(without)} of {len(replies)} answers held no label{at_length}"
-
-
-def _answer_order(
-    work: Work,
-    order: int,
-    *,
-    model: AnsweringModel | Elsewhere,
-    settings: Settings,
-    log: CellLog,
-    observer: Observer,
-) -> None:
-    prompts = work.prompts[order]
-    known = {record["example"] for record in log.replies if record["order"] == order}
-    missing = [row for row in range(len(prompts)) if row not in known]
-    if not missing:
-        return
-    seeds = [_seed(settings.seed, work.cell.trial, order, row) for row in missing]
-    test = work.splits.test
-    groups = model.answers([prompts[row] for row in missing], work.asking, seeds=seeds)
-    for group in groups:
-        records = [
-            _record(order, missing[position], answer, work.asking) for position, answer in group
-        ]
-        log.append_replies(records)
-        right = sum(record["predicted"] == test.labels[record["example"]] for record in records)
-        observer.answered(work.cell, len(records), right)
 
 
 def _record(order: int, example: int, answer: Answer, asking: Asking) -> Record:
@@ -261,8 +311,9 @@ def _seed(seed: int, trial: int, order: int, example: int) -> int:
     return int(sequence.generate_state(1)[0])
 
 
-def _write_predictions(run: RunDirectory, work: Work, log: CellLog) -> None:
+def _write_predictions(work: Work, context: CellContext) -> None:
     test = work.splits.test
+    replies = context.results.cell_log(work.cell).replies
     rows = [
         {
             "order": record["order"],
@@ -272,31 +323,25 @@ def _write_predictions(run: RunDirectory, work: Work, log: CellLog) -> None:
             "prediction": record["predicted"],
             "text": record["text"],
         }
-        for record in sorted(log.replies, key=lambda one: (one["order"], one["example"]))
+        for record in sorted(replies, key=lambda one: (one["order"], one["example"]))
     ]
-    run.write_predictions(work.cell, list(rows[0]), rows)
+    context.results.write_predictions(work.cell, list(rows[0]), rows)
 
 
 def _summary_row(result: CellResult, settings: Settings, learn_seconds: float) -> Record:
+    """Return the row of a finished cell."""
     score = result.score
-    row: Record = {
-        "track": TRACK,
-        "name": result.name,
-        "seed": settings.seed,
-        "train_size": result.train_size or "",
-        "validation_size": 0,
-        "test_size": result.test_size or "",
+    assert score is not None
+    return _columns(result.name, settings) | {
+        "train_size": result.train_size,
+        "test_size": result.test_size,
         "status": result.status,
         "reason": result.reason,
+        "accuracy": score.accuracy,
+        "low": score.low,
+        "high": score.high,
+        "learn_seconds": round(learn_seconds, 3),
+        "test_seconds": round(score.seconds, 3),
+        "cost_usd": score.cost_usd,
+        "majority_accuracy": score.majority_accuracy,
     }
-    if score is not None:
-        row |= {
-            "accuracy": score.accuracy,
-            "low": score.low,
-            "high": score.high,
-            "learn_seconds": round(learn_seconds, 3),
-            "test_seconds": round(score.seconds, 3),
-            "cost_usd": score.cost_usd,
-            "majority_accuracy": score.majority_accuracy,
-        }
-    return row

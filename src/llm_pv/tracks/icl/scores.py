@@ -2,17 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
-
-from scipy.stats import beta
 
 from llm_pv.data.examples import Examples
 from llm_pv.erm.scoring import majority_label, score_predictions
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.journal import Record
-
-CONFIDENCE = 0.95
+from llm_pv.stats import MeanStd, binomial_interval
 
 
 @dataclass(frozen=True)
@@ -120,8 +117,10 @@ def score_cell(records: Sequence[Record], train: Examples, test: Examples) -> Ce
         for _, found in sorted(by_order.items())
     ]
     accuracies = tuple(score.accuracy for score in scores)
-    accuracy = mean(accuracies)
-    low, high = binomial_interval(accuracy * len(test), len(test))
+    over_orders = MeanStd.of(accuracies)
+    assert over_orders is not None
+    accuracy = over_orders.mean
+    low, high = binomial_interval(accuracy * len(test), len(test)) or (0.0, 1.0)
     majority = majority_label(train.labels)
     costs = [record["cost_usd"] for record in records]
     return CellScore(
@@ -129,7 +128,7 @@ def score_cell(records: Sequence[Record], train: Examples, test: Examples) -> Ce
         low,
         high,
         accuracies,
-        stdev(accuracies) if len(accuracies) > 1 else None,
+        over_orders.deviation,
         balanced_accuracy=mean(score.balanced_accuracy for score in scores),
         majority_accuracy=sum(label == majority for label in test.labels) / len(test),
         unparsable_share=sum(record["predicted"] is None for record in records) / len(records),
@@ -140,19 +139,3 @@ def score_cell(records: Sequence[Record], train: Examples, test: Examples) -> Ce
         cached_tokens=sum(record["cached_tokens"] for record in records),
         cost_usd=None if None in costs else sum(costs),
     )
-
-
-def binomial_interval(right: float, rows: int) -> tuple[float, float]:
-    """Return the Clopper-Pearson interval of a share; the count may be a mean over orders.
-
-    Examples
-    --------
-    >>> low, high = binomial_interval(10, 10)
-    >>> round(low, 4), high  # 0.025 ** (1 / 10)
-    (0.6915, 1.0)
-    """
-    tail = (1 - CONFIDENCE) / 2
-    wrong = rows - right
-    low = 0.0 if right <= 0 else float(beta.ppf(tail, right, wrong + 1))
-    high = 1.0 if wrong <= 0 else float(beta.ppf(1 - tail, right + 1, wrong))
-    return low, high

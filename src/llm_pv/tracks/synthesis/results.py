@@ -3,48 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 from llm_pv.runs.directory import FAILED, RunDirectory
+from llm_pv.stats import MeanStd, record_of
 from llm_pv.tracks.grid import Trial
 from llm_pv.tracks.published import SOURCE, published
 from llm_pv.tracks.synthesis.trials import transfer_targets
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A measured share over trials.
-
-    Parameters
-    ----------
-    mean
-        The mean.
-    deviation
-        The standard deviation with ``ddof=1``; None for a single trial.
-    trials
-        How many trials were measured.
-
-    Examples
-    --------
-    >>> Spread.of([0.5, 1.0])
-    Spread(mean=0.75, deviation=0.3535533905932738, trials=2)
-    """
-
-    mean: float
-    deviation: float | None
-    trials: int
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread | None":
-        """Return the spread of some values, None of none."""
-        if not values:
-            return None
-        return cls(mean(values), stdev(values) if len(values) > 1 else None, len(values))
-
-    def record(self) -> dict[str, Any]:
-        """Return the spread as plain JSON values."""
-        return {"mean": self.mean, "standard_deviation": self.deviation, "trials": self.trials}
 
 
 @dataclass(frozen=True)
@@ -82,11 +47,11 @@ class CellResult:
     statuses: dict[str, int]
     reasons: tuple[str, ...]
     warnings: tuple[str, ...]
-    test: Spread | None
-    validation: Spread | None
+    test: MeanStd | None
+    validation: MeanStd | None
     attempts: tuple[int, ...]
-    hard: Spread | None
-    other_lengths: dict[int, Spread]
+    hard: MeanStd | None
+    other_lengths: dict[int, MeanStd]
     published: dict[str, float]
     learn_seconds: float
     cost_usd: float | None
@@ -101,10 +66,10 @@ class CellResult:
             "statuses": self.statuses,
             "reasons": list(self.reasons),
             "warnings": list(self.warnings),
-            "test_accuracy": _plain(self.test),
-            "validation_accuracy": _plain(self.validation),
+            "test_accuracy": record_of(self.test),
+            "validation_accuracy": record_of(self.validation),
             "attempts": list(self.attempts),
-            "hard_accuracy": _plain(self.hard),
+            "hard_accuracy": record_of(self.hard),
             "other_lengths": {
                 str(length): spread.record() for length, spread in self.other_lengths.items()
             },
@@ -175,7 +140,7 @@ def _cell_result(run: RunDirectory, trials: Sequence[Trial]) -> CellResult:
             target = (record["sampler_there"], record["length_there"])
             if record["accuracy"] is not None and target in there:
                 there[target].append(record["accuracy"])
-    spreads = {target: Spread.of(values) for target, values in there.items()}
+    spreads = {target: MeanStd.of(values) for target, values in there.items()}
     return CellResult(
         function=first.cell.function,
         name=first.task.name,
@@ -184,8 +149,8 @@ def _cell_result(run: RunDirectory, trials: Sequence[Trial]) -> CellResult:
         statuses=statuses,
         reasons=tuple(dict.fromkeys(row["reason"] for row in rows if row["reason"])),
         warnings=tuple(dict.fromkeys(text for trial in trials for text in _warnings(run, trial))),
-        test=Spread.of(_numbers(rows, "accuracy")),
-        validation=Spread.of(_numbers(rows, "validation_accuracy")),
+        test=MeanStd.of(_numbers(rows, "accuracy")),
+        validation=MeanStd.of(_numbers(rows, "validation_accuracy")),
         attempts=tuple(n for trial in trials if (n := attempts_used(run, trial))),
         hard=spreads.get(("hard", first.length)),
         other_lengths={
@@ -224,7 +189,3 @@ def _total_cost(rows: Sequence[dict[str, str]]) -> float | None:
     if any(not row["cost_usd"] for row in finished):
         return None
     return sum(_numbers(finished, "cost_usd"))
-
-
-def _plain(spread: Spread | None) -> dict[str, Any] | None:
-    return None if spread is None else spread.record()

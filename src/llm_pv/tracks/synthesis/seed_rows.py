@@ -11,8 +11,8 @@ from llm_pv.proposers.llm.prompt import problem_statement
 from llm_pv.runs.directory import read_attempts, read_prompt, read_replies
 from llm_pv.runs.files import write_atomically, write_csv
 from llm_pv.runs.journal import Record
+from llm_pv.stats import MeanStd
 from llm_pv.tracks.grid import GridRequest, Trial
-from llm_pv.tracks.synthesis.results import Spread
 
 COLUMNS = (
     "kind",
@@ -135,7 +135,7 @@ def _summary(trial: Trial, selected: list[Record]) -> dict[str, Any]:
     }
     for column, name in (("val_acc", "validation_accuracy"), ("test_acc", "test_accuracy")):
         values = [record[name] for record in selected if record.get(name) is not None]
-        spread = Spread.of(values)
+        spread = MeanStd.of(values)
         if spread is not None:
             row |= {column: spread.mean, f"{column}_std": spread.deviation}
     return row

@@ -1,12 +1,11 @@
 """One trial of a cell: its data set, the program learned from it, and that on other data."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llm_pv.data.examples import Classes, Examples, Splits
-from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.pipeline import learn_splits
 from llm_pv.erm.scoring import Score, score_predictions
 from llm_pv.erm.selection import Plan
@@ -14,7 +13,7 @@ from llm_pv.erm.verification import first_error, read_predictions
 from llm_pv.erm.write_results import Destination
 from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.proposers.base import Admission, Proposal, Proposer
-from llm_pv.runs.executors.local import Workers
+from llm_pv.runs.executors.base import CellContext, Processes
 from llm_pv.runs.remote_records import Results
 from llm_pv.sandbox import Sandbox
 from llm_pv.tasks import SamplerName
@@ -25,75 +24,58 @@ TRANSFER_ROWS = 1_000
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class Work:
     """What all trials of a grid share.
 
     Parameters
     ----------
-    request, plan
+    request, plan, proposer
         What was asked for.
-    run
-        Where results go.
-    sandbox, workers
-        Where programs and our own heavy functions run.
-    dataset_dir
-        Where data sets are stored; None stores none.
     transfer
         Whether selected programs are scored on other data too.
-    splits
-        The rows of the one trial these are for, where they are not to be drawn here.
     """
 
     request: GridRequest
     plan: Plan
-    run: Results
-    sandbox: Sandbox
-    workers: Workers
-    dataset_dir: Path | None
+    proposer: Proposer
     transfer: bool = True
-    splits: Splits | None = None
 
 
 @dataclass(frozen=True)
-class InWorker(Proposer):
-    """A proposer that thinks in a worker process, all its proposals at once.
+class InProcess(Proposer):
+    """A proposer, free of charge, whose proposals are all computed in a process of their own.
 
     Parameters
     ----------
     proposer
-        The proposer, free of charge and fit to be pickled.
-    workers
+        The proposer, which can be pickled.
+    processes
         The processes.
     """
 
     proposer: Proposer
-    workers: Workers
+    processes: Processes
 
     @property
     def name(self) -> str:
-        """The proposer's own."""
+        """The proposer's name."""
         return self.proposer.name
 
     @property
     def identity(self) -> str:
-        """The proposer's own."""
+        """The proposer's identity."""
         return self.proposer.identity
 
     @property
     def default_attempts(self) -> int:
-        """The proposer's own."""
+        """The proposer's default."""
         return self.proposer.default_attempts
-
-    @property
-    def free(self) -> bool:
-        """The proposer's own."""
-        return self.proposer.free
 
     def propose(
         self, train: Examples, classes: Classes, *, seed: int, start: int = 0
     ) -> Iterator[Proposal]:
         """Yield the proposer's proposals."""
-        yield from self.workers.call(
+        yield from self.processes.call(
             all_proposals, self.proposer, train, classes, seed=seed, start=start
         )
 
@@ -105,59 +87,61 @@ def all_proposals(
     return list(proposer.propose(train, classes, seed=seed, start=start))
 
 
-def do_trial(
-    trial: Trial,
-    proposer: Proposer,
-    around: Surroundings,
-    on_attempt: Callable[[Attempt], object],
+def compute_trial(
+    inputs: tuple[Work, tuple[Trial, Splits | None]],
+    context: CellContext,
+    dataset_dir: Path | None = None,
     admission: Admission | None = None,
 ) -> None:
-    """Do what is not done yet of a trial: learn, then score on other data what was learned."""
-    if not around.run.finished(trial.cell):
-        learn_trial(trial, proposer, around, on_attempt, admission)
-    if around.transfer:
-        transfer_trial(trial, around)
+    """Do what is not done yet of a trial: learn, then score the program on other data.
+
+    Parameters
+    ----------
+    inputs
+        What all trials share, the trial, and its rows; None to draw them.
+    context
+        Where it is computed; its events are the verified attempts.
+    dataset_dir
+        Where data sets are stored and found again; None stores none.
+    admission
+        Says when attempts at a model may begin.
+    """
+    work, (trial, splits) = inputs
+    results, request = context.results, work.request
+    assert context.sandbox is not None, "programs are run"
+    if not results.finished(trial.cell):
+        learn_splits(
+            splits or context.processes.call(request.splits, trial, dataset_dir),
+            work.proposer,
+            context.sandbox,
+            work.plan,
+            name=trial.task.name,
+            seed=request.spawned_seed(trial),
+            destination=Destination(results, trial.cell, {"seed": request.seed}),
+            on_attempt=context.emit,
+            admission=admission,
+        )
+    if work.transfer:
+        transfer_trial(trial, request, context)
 
 
-def learn_trial(
-    trial: Trial,
-    proposer: Proposer,
-    around: Surroundings,
-    on_attempt: Callable[[Attempt], object],
-    admission: Admission | None = None,
-) -> None:
-    """Draw a trial's data set, learn a program from it, and write everything to the run."""
-    request = around.request
-    splits = around.splits or around.workers.call(request.splits, trial, around.dataset_dir)
-    learn_splits(
-        splits,
-        proposer,
-        around.sandbox,
-        around.plan,
-        name=trial.task.name,
-        seed=request.spawned_seed(trial),
-        destination=Destination(around.run, trial.cell, {"seed": request.seed}),
-        on_attempt=on_attempt,
-        admission=admission,
-    )
-
-
-def transfer_trial(trial: Trial, around: Surroundings) -> None:
+def transfer_trial(trial: Trial, request: GridRequest, context: CellContext) -> None:
     """Score a trial's selected program on hard data and at other lengths, unless that is done."""
-    source = selected_source(trial, around.run)
-    for sampler, length in missing_transfer(trial, around.run):
+    assert context.sandbox is not None, "programs are run"
+    source = selected_source(trial, context.results)
+    for sampler, length in missing_transfer(trial, context.results):
         assert source is not None
         record: dict[str, Any] = {"sampler_there": sampler, "length_there": length}
         try:
-            splits = around.workers.call(
-                around.request.other_splits, trial, length, sampler, TRANSFER_ROWS
+            splits = context.processes.call(
+                request.other_splits, trial, length, sampler, TRANSFER_ROWS
             )
         except (ConfigurationError, DataError) as error:
             record |= _transfer_columns(None, "failed", str(error))
         else:
-            score, error_text = _score(source, splits, around.sandbox)
+            score, error_text = _score(source, splits, context.sandbox)
             record |= _transfer_columns(score, "done", error_text)
-        around.run.add_transfer(trial.cell, record)
+        context.results.add_transfer(trial.cell, record)
 
 
 def transfer_targets(trial: Trial) -> list[tuple[SamplerName, int]]:

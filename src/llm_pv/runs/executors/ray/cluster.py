@@ -9,12 +9,10 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
-from llm_pv.child_process import error_of
-from llm_pv.errors import ClusterError, MissingExtraError
-from llm_pv.runs.executors.local import WorkerLostError
+from llm_pv.errors import ClusterError, ExecutorClosedError, MissingExtraError, WorkerLostError
 from llm_pv.runs.executors.ray.head import refuse_unreachable
-from llm_pv.runs.executors.ray.requirements import Confining, Needs, Versions
-from llm_pv.runs.executors.ray.tasks import Failed, inspect
+from llm_pv.runs.executors.ray.remote import Failed, inspect
+from llm_pv.runs.executors.ray.requirements import Confining, Requirements, Versions
 
 RETRIES = 3
 """How often a task is run again whose process or machine was lost."""
@@ -36,7 +34,7 @@ class Cluster:
     address
         ``"auto"`` for the cluster this machine belongs to, or the ``HOST:PORT`` of its head.
     needs
-        What one task takes.
+        What one task takes; None for one core.
     confining
         How candidates are confined on each machine; None where none run.
 
@@ -54,10 +52,14 @@ class Cluster:
     """
 
     def __init__(
-        self, address: str, *, needs: Needs = Needs(), confining: Confining | None = None
+        self,
+        address: str,
+        *,
+        needs: Requirements | None = None,
+        confining: Confining | None = None,
     ) -> None:
-        self.needs = needs
-        self.confining = confining or Confining()
+        self.needs = needs or Requirements()
+        self.confining = confining
         self._lock = threading.Lock()
         self._under_way: dict[int, Task] = {}
         self._actors: set[Any] = set()
@@ -66,7 +68,7 @@ class Cluster:
         try:
             self.versions = Versions.here()
             self.slots = self._count_slots()
-            self._look_over(confining)
+            self._inspect_machines()
         except BaseException:
             self._ray.shutdown()
             raise
@@ -110,7 +112,7 @@ class Cluster:
 
         Raises
         ------
-        WorkerLostError
+        ExecutorClosedError
             If this cluster was closed.
         """
         options = self._resources() | {
@@ -123,7 +125,7 @@ class Cluster:
             options["max_calls"] = 1
         with self._lock:
             if self._closed:
-                raise WorkerLostError("the cluster was let go")
+                raise ExecutorClosedError("the cluster was let go")
             task = self._ray.remote(**options)(function).remote(self.versions, *args)
             self._under_way[id(task)] = task
         return task
@@ -141,12 +143,12 @@ class Cluster:
 
         Raises
         ------
-        WorkerLostError
+        ExecutorClosedError
             If this cluster was closed.
         """
         with self._lock:
             if self._closed:
-                raise WorkerLostError("the cluster was let go")
+                raise ExecutorClosedError("the cluster was let go")
             actor = self._ray.remote(**self._resources())(kind).remote(self.versions, *args)
             self._actors.add(actor)
         return actor
@@ -169,7 +171,7 @@ class Cluster:
         LLMPVError
             Whatever error of this package the task came to.
         """
-        with self._lost_is_told():
+        with self._losses_as_errors():
             try:
                 return self._opened(self._ray.get(task))
             finally:
@@ -185,7 +187,7 @@ class Cluster:
         """
         try:
             while True:
-                with self._lost_is_told():
+                with self._losses_as_errors():
                     try:
                         reference = next(generator)
                     except StopIteration:
@@ -230,11 +232,11 @@ class Cluster:
 
     def _opened(self, result: Any) -> Any:
         if isinstance(result, Failed):
-            raise error_of(*result.told)
+            raise result.error
         return result
 
     @contextmanager
-    def _lost_is_told(self) -> Iterator[None]:
+    def _losses_as_errors(self) -> Iterator[None]:
         try:
             yield
         except self._ray.exceptions.RayTaskError as error:
@@ -264,7 +266,7 @@ class Cluster:
     def _nodes(self) -> list[dict[str, Any]]:
         return [node for node in self._ray.nodes() if node["Alive"]]
 
-    def _look_over(self, confining: Confining | None) -> None:
+    def _inspect_machines(self) -> None:
         """Refuse the cluster if a machine of it could not do its part."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -274,7 +276,7 @@ class Cluster:
                 there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
                 task = self._ray.remote(num_cpus=0, scheduling_strategy=there)(inspect)
                 place = f"{node['NodeManagerAddress']} (node {node['NodeID'][:8]})"
-                asked.append((place, task.remote(self.versions, confining)))
+                asked.append((place, task.remote(self.versions, self.confining)))
         obstacles = []
         for place, task in asked:
             try:

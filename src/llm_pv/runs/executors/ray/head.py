@@ -10,8 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from llm_pv.errors import ClusterError, ConfigurationError
-from llm_pv.runs.executors.local import WorkerLostError
+from llm_pv.errors import ClusterError, ConfigurationError, WorkerLostError
 
 CONNECT_SECONDS = 10.0
 """How long an address is given to answer."""

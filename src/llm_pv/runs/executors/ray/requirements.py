@@ -11,7 +11,7 @@ from llm_pv.sandbox.worker_pool import Backend
 
 
 @dataclass(frozen=True)
-class Needs:
+class Requirements:
     """What one task takes of a machine while it runs.
 
     Parameters
@@ -21,7 +21,7 @@ class Needs:
 
     Examples
     --------
-    >>> Needs(cpus=2).fitting({"CPU": 9.0})
+    >>> Requirements(cpus=2).fitting({"CPU": 9.0})
     4
     """
 

@@ -8,14 +8,14 @@ from weakref import WeakKeyDictionary
 
 from llm_pv.data.examples import Input
 from llm_pv.runs.executors.ray.cluster import Cluster, Task
-from llm_pv.runs.executors.ray.tasks import execute
+from llm_pv.runs.executors.ray.remote import execute
 from llm_pv.sandbox import Batch, Confinement, Execution, Sandbox
 
 TOGETHER = 4
 """Candidates in one task, where there are many: handing over a task takes about a millisecond."""
 
 
-class ClusterSandbox(Sandbox):
+class RaySandbox(Sandbox):
     """A sandbox whose workers are the machines of a cluster.
 
     Parameters
@@ -25,6 +25,7 @@ class ClusterSandbox(Sandbox):
     """
 
     def __init__(self, cluster: Cluster) -> None:
+        assert cluster.confining is not None, "its machines were inspected for it"
         self.limits = cluster.confining.limits
         self.confinement = Confinement("that of each machine of the cluster")
         self._cluster = cluster

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from llm_pv.runs.group_commit import GroupCommit
+from llm_pv.group_commit import GroupCommit
 
 
 def test_whoever_waits_is_served_together_and_each_item_once() -> None:
@@ -19,7 +19,7 @@ def test_whoever_waits_is_served_together_and_each_item_once() -> None:
             first_is_in.set()
             assert others_wait.wait(30)
 
-    together = GroupCommit(write)
+    together: GroupCommit[int, None] = GroupCommit(write)
     with ThreadPoolExecutor(8) as threads:
         first = threads.submit(together, 0)
         assert first_is_in.wait(30)
@@ -45,7 +45,7 @@ def test_an_error_reaches_everyone_whose_item_was_among_them() -> None:
         else:
             raise OSError("the disk is full")
 
-    together = GroupCommit(write)
+    together: GroupCommit[int, None] = GroupCommit(write)
     with ThreadPoolExecutor(4) as threads:
         first = threads.submit(together, 0)
         assert first_is_in.wait(30)

@@ -1,0 +1,214 @@
+"""Cells on a Ray cluster: a task each, continued on another machine if its own is lost."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from typing import Any, ParamSpec, TypeVar
+
+from llm_pv.errors import ExecutorClosedError, WorkerLostError
+from llm_pv.runs.executors.base import CellFunction, CellTask, Emit
+from llm_pv.runs.executors.ray.cluster import RETRIES, Cluster
+from llm_pv.runs.executors.ray.remote import ModelProcess, RemoteCell, answer, compute
+from llm_pv.runs.remote_records import Known, Results
+
+MOST_UNDER_WAY = 2_000
+"""Cells handed to the cluster at the same time; each has a thread here that waits for it."""
+
+MOST_PROCESSES = 100
+"""Processes asked for at the same time; those that find no room now take machines that join."""
+
+BATCHES_A_SECOND = 100
+"""As many batches as the driver unpacks beside its other work, whatever the cluster's size."""
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+class MachineLost:
+    """The event that a cell's machine was lost, and that another one goes on with the cell."""
+
+
+def batch_seconds(slots: int) -> float:
+    """Return how often a cell sends what it has; what is not sent a lost machine costs.
+
+    Examples
+    --------
+    >>> batch_seconds(8), batch_seconds(1_000)
+    (1.0, 10.0)
+    """
+    return max(1.0, slots / BATCHES_A_SECOND)
+
+
+class RayExecutor:
+    """Computes cells on a cluster.
+
+    A track's function gets a pair of ``shared`` and its inputs where there is something shared.
+    What it computes with and the inputs are pickled; nothing of this machine's files is there.
+
+    Parameters
+    ----------
+    cluster
+        The cluster; closing the executor lets it go.
+    shared
+        Inputs of all cells, sent once; None without.
+    prepare
+        Returns what is sent of a cell's inputs, such as rows read from a file here; None sends
+        them as they are.
+    make
+        Opens what many cells are computed with, such as a model, once in each process; None for
+        tasks that need no such thing.
+    alone
+        Whether a process computes one cell and ends, so that all memory it took is free again.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        shared: object = None,
+        prepare: Callable[[Any], object] | None = None,
+        make: Callable[[], object] | None = None,
+        alone: bool = False,
+    ) -> None:
+        self._cluster = cluster
+        self._shared = None if shared is None else cluster.share(shared)
+        self._prepare = prepare
+        self._processes = None if make is None else _ModelProcesses(cluster, make)
+        self._alone = alone
+        self.cells_at_once = MOST_UNDER_WAY if make is None else MOST_PROCESSES
+
+    def call(
+        self,
+        function: Callable[_Arguments, _Result],
+        *args: _Arguments.args,
+        **kwargs: _Arguments.kwargs,
+    ) -> _Result:
+        """Return what a function returns on some machine of the cluster.
+
+        Raises
+        ------
+        WorkerLostError
+            If its machine was lost, and so was each other one.
+        LLMPVError
+            Whatever error of this package the function raised.
+        """
+        task = self._cluster.start(answer, kwargs, function, *args)
+        result: _Result = self._cluster.result(task)
+        return result
+
+    def run(self, function: CellFunction, task: CellTask, results: Results, emit: Emit) -> None:
+        """Compute a cell on some machine; events that were passed on are not passed on again."""
+        prepared = task.inputs if self._prepare is None else self._prepare(task.inputs)
+        inputs = self._cluster.share(prepared)
+        for further in reversed(range(RETRIES + 1)):
+            remote = RemoteCell(
+                function,
+                Known.of(results, task.cell),
+                batch_seconds(self._cluster.slots),
+                self._cluster.confining,
+            )
+            try:
+                with closing(self._stream(remote, inputs)) as batches:
+                    for batch in batches:
+                        emit(None)
+                        batch.deliver(task.cell, results, emit)
+            except WorkerLostError as error:
+                if self._cluster.closed:
+                    raise ExecutorClosedError(str(error)) from error
+                if not further:
+                    raise
+                emit(MachineLost())
+            else:
+                # Millions of attempts would fill the memory.
+                results.cell_log(task.cell).shorten()
+                return
+
+    def close(self) -> None:
+        """End every cell under way."""
+        self._cluster.close()
+        if self._processes is not None:
+            self._processes.wake()
+
+    def _stream(self, remote: RemoteCell, inputs: Any) -> Generator[Any, None, None]:
+        if self._processes is not None:
+            yield from self._processes.stream(remote, inputs, self._shared)
+            return
+        # Never run again by Ray: a cell is continued from what it has sent.
+        task = self._cluster.start(
+            compute, remote, inputs, self._shared, retries=0, streaming=True, alone=self._alone
+        )
+        batches = self._cluster.results(task)
+        try:
+            for batch in batches:  # noqa: UP028 - closed here, it is still known and can be cancelled
+                yield batch
+        except GeneratorExit:
+            self._cluster.forget(task, cancel=True)
+            raise
+
+
+class _ModelProcesses:
+    """Processes that each have opened the same thing; one more is started where none is free."""
+
+    def __init__(self, cluster: Cluster, make: Callable[[], object]) -> None:
+        self._cluster = cluster
+        self._make = make
+        self._free: deque[Any] = deque()
+        """Processes without a cell, and errors of those that could not open."""
+        self._waiting = self._opening = 0
+        self._changed = threading.Condition()
+
+    def stream(self, remote: RemoteCell, inputs: Any, shared: Any) -> Iterator[Any]:
+        """Compute a cell in one of the processes; one that is lost is not used again."""
+        process = self._take()
+        lost = False
+        try:
+            compute = process.compute.options(num_returns="streaming").remote
+            yield from self._cluster.results(compute(remote, inputs, shared))
+        except WorkerLostError:
+            lost = True
+            self._cluster.end(process)
+            raise
+        finally:
+            if not lost:
+                self._put(process)
+
+    def wake(self) -> None:
+        """Let everyone who waits for a process see that the cluster was let go."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def _take(self) -> Any:
+        """Wait for a free process; one more is opened where nobody else waits for it already."""
+        with self._changed:
+            self._waiting += 1
+            if self._waiting > len(self._free) + self._opening:
+                self._opening += 1
+                threading.Thread(target=self._open, daemon=True).start()
+            self._changed.wait_for(lambda: self._free or self._cluster.closed)
+            self._waiting -= 1
+            if self._cluster.closed:
+                raise ExecutorClosedError("the cluster was let go")
+            free = self._free.popleft()
+        if isinstance(free, Exception):
+            raise free
+        return free
+
+    def _put(self, free: Any) -> None:
+        with self._changed:
+            self._free.append(free)
+            self._changed.notify()
+
+    def _open(self) -> None:
+        """Open in a process, which waits until a machine has room."""
+        process = None
+        try:
+            process = self._cluster.keep(ModelProcess, self._make)
+            self._cluster.result(process.open.remote())
+            opened = process
+        except Exception as error:  # noqa: BLE001 - whoever takes it raises it
+            self._cluster.end(process)
+            opened = error
+        with self._changed:
+            self._opening -= 1
+        self._put(opened)

@@ -1,0 +1,268 @@
+"""What runs on the machines of a cluster: the bodies of Ray tasks, and a process that stays.
+
+Errors come back as values: Ray would wrap them in tracebacks of its own.
+"""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from llm_pv.errors import ClusterError
+from llm_pv.runs.cells import Cell
+from llm_pv.runs.executors.base import CellContext, CellFunction, portable
+from llm_pv.runs.executors.ray.requirements import Confining, Versions
+from llm_pv.runs.remote_records import Known, Message, Relay, Results, write_records
+from llm_pv.sandbox import Batch, Execution, Sandbox
+
+_Result = TypeVar("_Result")
+
+_sandboxes: dict[Confining, Sandbox] = {}
+
+
+@dataclass(frozen=True)
+class RemoteCell:
+    """A cell as it is sent to a machine.
+
+    Parameters
+    ----------
+    function
+        The track's function.
+    known
+        What the run directory holds of the cell.
+    every
+        Seconds between two batches of results.
+    confining
+        How programs are confined; None where none run.
+    """
+
+    function: CellFunction
+    known: Known
+    every: float
+    confining: Confining | None = None
+
+
+@dataclass(frozen=True)
+class RecordBatch:
+    """Records and events of a cell, in the order in which they came about."""
+
+    items: Sequence[tuple[bool, Any]] = ()
+
+    def deliver(self, cell: Cell, results: Results, emit: Callable[[object], object]) -> None:
+        """Write the records, then pass on the events: each follows the records it speaks of."""
+        messages: list[Message] = [item for is_event, item in self.items if not is_event]
+        write_records(messages, cell, results)
+        for is_event, item in self.items:
+            if is_event:
+                emit(item)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An error of a task."""
+
+    error: Exception
+
+
+def inspect(driver: Versions, confining: Confining | None) -> str:
+    """Say why this machine cannot be used, ``""`` if it can."""
+    try:
+        require_same(driver)
+        if confining is not None:
+            warm_sandbox(confining)
+    except Exception as error:  # noqa: BLE001 - whatever it is, this machine cannot be used
+        return str(error)
+    return ""
+
+
+def answer(
+    driver: Versions, options: dict[str, Any], function: Callable[..., _Result], *args: Any
+) -> _Result | Failed:
+    """Call a function with arguments, those by name first."""
+    try:
+        require_same(driver)
+        return function(*args, **options)
+    except Exception as error:  # noqa: BLE001 - the caller raises it, whatever it is
+        return Failed(portable(error))
+
+
+def execute(
+    driver: Versions, confining: Confining, batch: Batch, jobs: Sequence[tuple[str, int]]
+) -> list[Execution] | Failed:
+    """Run programs, each with its seed, over the same inputs, in this machine's sandbox."""
+    try:
+        require_same(driver)
+        sandbox = warm_sandbox(confining)
+        return [sandbox.predict(source, batch, seed=seed) for source, seed in jobs]
+    except Exception as error:  # noqa: BLE001 - the caller raises it, whatever it is
+        return Failed(portable(error))
+
+
+def compute(
+    driver: Versions, remote: RemoteCell, inputs: Any, shared: Any
+) -> Iterator[RecordBatch | Failed]:
+    """Compute a cell and yield its results, batch by batch; the first batch is empty.
+
+    Parameters
+    ----------
+    driver
+        The driver's versions.
+    remote
+        The cell.
+    inputs, shared
+        What its function takes: the inputs, or a pair of what all cells share and the inputs.
+    """
+    try:
+        require_same(driver)
+        sandbox = None if remote.confining is None else warm_sandbox(remote.confining)
+    except Exception as error:  # noqa: BLE001 - the driver raises it, whatever it is
+        yield Failed(portable(error))
+        return
+    yield from _Outbox(remote.every).fill(remote, _both(shared, inputs), sandbox, None)
+
+
+class ModelProcess:
+    """A process that opens something once, such as a model, and computes many cells with it.
+
+    Parameters
+    ----------
+    driver
+        The driver's versions.
+    make
+        Opens it.
+    """
+
+    def __init__(self, driver: Versions, make: Callable[[], object]) -> None:
+        self._driver = driver
+        self._make = make
+
+    def open(self) -> Failed | None:
+        """Open it."""
+        try:
+            require_same(self._driver)
+            self._opened = self._make()
+        except Exception as error:  # noqa: BLE001 - the driver raises it, whatever it is
+            return Failed(portable(error))
+        return None
+
+    def compute(
+        self, remote: RemoteCell, inputs: Any, shared: Any
+    ) -> Iterator[RecordBatch | Failed]:
+        """Compute a cell and yield its results, as the task `compute` does."""
+        both = _both(shared, inputs)
+        yield from _Outbox(remote.every).fill(remote, both, None, self._opened)
+
+
+class _Outbox:
+    """What a cell has come to and not sent yet: a thread computes it, another sends."""
+
+    def __init__(self, every: float) -> None:
+        self._every = every
+        self._items: list[tuple[bool, Any]] = []
+        self._changed = threading.Condition()
+        self._full = False
+        self._ended = self._closed = False
+
+    def fill(
+        self, remote: RemoteCell, inputs: Any, sandbox: Sandbox | None, opened: object
+    ) -> Iterator[RecordBatch | Failed]:
+        """Compute a cell in a thread, and yield batches of results until it has ended."""
+        yield RecordBatch()
+        failed: list[Failed] = []
+        results = FlushingRelay(remote.known, self)
+
+        def run() -> None:
+            try:
+                context = CellContext(results, self.emit, sandbox=sandbox, opened=opened)
+                remote.function(inputs, context)
+            except Exception as error:  # noqa: BLE001 - the driver raises it, whatever it is
+                failed.append(Failed(portable(error)))
+            finally:
+                with self._changed:
+                    self._ended = True
+                    self._changed.notify_all()
+
+        threading.Thread(target=run, daemon=True).start()
+        try:
+            while not self._ended or self._items:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._full or self._ended, self._every)
+                    items, self._items, self._full = self._items, [], False
+                    self._changed.notify_all()
+                if items:
+                    yield RecordBatch(items)
+            yield from failed
+        finally:
+            with self._changed:  # the driver takes no more: nobody is to wait for it
+                self._closed = True
+                self._changed.notify_all()
+
+    def emit(self, event: object) -> None:
+        """Put in an event."""
+        with self._changed:
+            self._items.append((True, event))
+
+    def put(self, message: Message) -> None:
+        """Put in a record."""
+        with self._changed:
+            self._items.append((False, message))
+
+    def flush(self) -> None:
+        """Wait until everything has been taken out."""
+        with self._changed:
+            self._full = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._full or self._closed)
+
+
+class FlushingRelay(Relay):
+    """A relay whose sender can wait, so that large records do not pile up in memory."""
+
+    def __init__(self, known: Known, outbox: _Outbox) -> None:
+        super().__init__(known, outbox.put)
+        self.flush = outbox.flush
+
+
+def _both(shared: Any, inputs: Any) -> Any:
+    return inputs if shared is None else (shared, inputs)
+
+
+def enter_folder(folder: Path) -> None:
+    """Change into the driver's folder if this machine has it, so that relative names agree."""
+    if folder.is_dir():
+        os.chdir(folder)
+
+
+def warm_sandbox(confining: Confining) -> Sandbox:
+    """Return this process's sandbox, which stays open for the tasks that follow.
+
+    Raises
+    ------
+    ConfinementError
+        If candidates cannot be confined here, and going without is not allowed.
+    """
+    if confining not in _sandboxes:
+        _sandboxes[confining] = Sandbox(
+            confining.limits,
+            workers=1,
+            allow_unconfined=confining.allow_unconfined,
+            backend=confining.backend,
+        )
+    return _sandboxes[confining]
+
+
+def require_same(driver: Versions) -> None:
+    """Refuse to work for a driver of other versions.
+
+    Raises
+    ------
+    ClusterError
+        With what differs.
+    """
+    if difference := driver.difference(Versions.here()):
+        raise ClusterError(
+            f"{difference}, there being {socket.gethostname()}; install the same on every machine"
+        )

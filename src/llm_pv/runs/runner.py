@@ -1,0 +1,253 @@
+"""The one runner: cells computed side by side, recorded, resumed, and ended together.
+
+A track says what a cell is (`CellTask`) and what is computed in one (`CellFunction`); an executor
+says where. The runner leaves out what is finished, records failures with their reasons and goes
+on, ends where no cell can do better (a full disk, a refused key), and passes events on.
+"""
+
+import os
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from llm_pv.errors import LLMPVError, RunError
+from llm_pv.runs.cells import Cell
+from llm_pv.runs.directory import FAILED
+from llm_pv.runs.executors.base import CellFunction, CellTask, Executor
+from llm_pv.runs.files import disk_error
+from llm_pv.runs.remote_records import Results
+
+SKIPPED = "skipped"
+"""The status of a cell that cannot be computed, such as a length its task does not allow."""
+
+_PATIENCE_SECONDS = 10.0
+
+
+class StoppedError(Exception):
+    """Raised in a cell when the run has ended meanwhile; never shown."""
+
+
+class Observer:
+    """Watches a run; the methods do nothing, and are called from several threads."""
+
+    def on_plan(self, cells: int, done: int) -> None:
+        """Receive first how many cells there are, and how many of them need nothing done."""
+
+    def on_start(self, cell: Cell) -> None:
+        """Receive a cell that begins."""
+
+    def on_event(self, cell: Cell, event: object) -> None:
+        """Receive an event of a cell under way, such as a verified attempt."""
+
+    def on_end(self, cell: Cell, row: Mapping[str, str]) -> None:
+        """Receive a cell that has ended, with its row of the summary."""
+
+
+class Book(Protocol):
+    """Holds the rows of cells: a `RunDirectory`, or the folder of a sweep."""
+
+    def row(self, cell: Cell) -> Mapping[str, str] | None:
+        """Return the cell's row, None without one."""
+        ...
+
+    def finished(self, cell: Cell) -> bool:
+        """Whether the cell has its row, and did not fail."""
+        ...
+
+    def finish(self, cell: Cell, row: Mapping[str, Any]) -> None:
+        """Write the cell's row."""
+        ...
+
+    def log(self, level: str, message: str, **facts: Any) -> None:
+        """Add a line to the log."""
+        ...
+
+
+def run_cells(
+    tasks: Sequence[CellTask],
+    function: CellFunction,
+    executor: Executor,
+    book: Book,
+    *,
+    done: Callable[[CellTask], bool] | None = None,
+    results: Callable[[CellTask], Results] | None = None,
+    observer: Observer | None = None,
+) -> None:
+    """Compute every cell that is not done yet.
+
+    Parameters
+    ----------
+    tasks
+        The cells. Those that are skipped are recorded with their reason.
+    function
+        Computes one cell.
+    executor
+        Where; it is closed when the run ends early, else left open.
+    book
+        Where rows and failures are recorded.
+    done
+        Whether nothing is left to do of a cell; None for what ``book`` says is finished.
+    results
+        Where a cell's results go; None for ``book``, which is a run directory then.
+    observer
+        Watches the run.
+
+    Raises
+    ------
+    LLMPVError
+        An error that ends the whole run: of the disk, the key, the confinement, the cluster.
+    KeyboardInterrupt
+        If it is interrupted; everything recorded so far is kept.
+    """
+    _Run(tasks, function, executor, book, done, results, observer or Observer()).all()
+
+
+class _Run:
+    """One run: the cells that wait, and what has stopped them."""
+
+    def __init__(  # noqa: PLR0917 - as run_cells has them
+        self,
+        tasks: Sequence[CellTask],
+        function: CellFunction,
+        executor: Executor,
+        book: Book,
+        done: Callable[[CellTask], bool] | None,
+        results: Callable[[CellTask], Results] | None,
+        observer: Observer,
+    ) -> None:
+        self._tasks = tasks
+        self._function = function
+        self._executor = executor
+        self._book = book
+        self._done = done or (lambda task: book.finished(task.cell))
+        self._results = results or (lambda _: cast("Results", book))
+        self._observer = observer
+        self._waiting: deque[CellTask] = deque()
+        self._stopping = threading.Event()
+        self._fatal: Exception | None = None
+
+    def all(self) -> None:
+        """Record what is skipped, and compute what is not done."""
+        for task in self._tasks:
+            if task.skipped:
+                self._record(task, SKIPPED, task.skipped)
+            elif not self._done(task):
+                self._waiting.append(task)
+        self._observer.on_plan(len(self._tasks), len(self._tasks) - len(self._waiting))
+        try:
+            if self._executor.cells_at_once == 1:
+                self._work()  # here, where an interruption reaches what is under way at once
+            else:
+                self._work_in_threads(min(self._executor.cells_at_once, len(self._waiting)))
+        except BaseException:
+            self._stop()
+            raise
+        if self._fatal is not None:
+            raise self._fatal
+
+    def _work_in_threads(self, count: int) -> None:
+        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(0.5)  # a signal can come through in between
+        except BaseException:
+            self._stop()
+            for thread in threads:
+                thread.join(_PATIENCE_SECONDS / len(threads))
+            raise
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                task = self._waiting.popleft()
+            except IndexError:
+                return
+            try:
+                self._attend(task)
+            except Exception as error:  # noqa: BLE001 - recording failed: the whole run ends
+                if self._fatal is None and not self._stopping.is_set():
+                    self._fatal = error
+                self._stop()
+
+    def _attend(self, task: CellTask) -> None:
+        """Compute a cell, and record it if that fails."""
+        begun, last = False, 0
+
+        def emit(event: object) -> None:
+            nonlocal begun, last
+            if self._stopping.is_set():
+                raise StoppedError
+            if not begun:
+                begun = True
+                self._observer.on_start(task.cell)
+            if event is None:
+                return
+            number = getattr(event, "number", None)
+            if number is not None:  # one that was resumed, or lost its machine, counts anew
+                if number <= last:
+                    return
+                last = number
+            self._observer.on_event(task.cell, event)
+
+        try:
+            self._executor.run(self._function, task, self._results(task), emit)
+        except Exception as error:
+            if self._stopping.is_set():
+                return
+            if (fatal := _fatal(error)) is not None:
+                raise fatal from error
+            self._record_failure(task, error)
+        emit(None)
+        row = self._book.row(task.cell)
+        assert row is not None
+        self._observer.on_end(task.cell, row)
+
+    def _record_failure(self, task: CellTask, error: Exception) -> None:
+        reason = str(error) if isinstance(error, LLMPVError) else f"{type(error).__name__}: {error}"
+        trace = "".join(traceback.format_exception(error))
+        self._book.log("error", reason, cell=task.cell.record(), traceback=trace)
+        if not self._book.finished(task.cell):  # else its results stand, and what follows failed
+            self._record(task, FAILED, " ".join(reason.split()))
+
+    def _record(self, task: CellTask, status: str, reason: str) -> None:
+        row = self._book.row(task.cell)
+        if row is None or (row["status"], row["reason"]) != (status, reason):
+            columns = {"status": status, "reason": reason}
+            self._book.finish(task.cell, {**task.columns, **columns})
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        self._executor.close()
+
+
+def _fatal(error: Exception) -> Exception | None:
+    """Return the error that the run ends with, None if only its cell does."""
+    if isinstance(error, LLMPVError) and error.ends_run:
+        return error
+    return disk_error(error)
+
+
+def require_writable(place: Path | None, option: str) -> None:
+    """Refuse a directory that cannot be written, before anything is."""
+    if place is None:
+        return
+    nearest = next(path for path in (place.absolute(), *place.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise RunError(f"{option} {place}: {nearest} is a file; choose another directory")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise RunError(f"{option} {place}: {nearest} cannot be written; choose another directory")
+
+
+def require_writable_file(file: Path | None, option: str) -> None:
+    """Refuse a file that cannot be written, before anything is."""
+    if file is None:
+        return
+    if file.is_dir():
+        raise RunError(f"{option} {file} is a directory; give a file")
+    require_writable(file.parent, option)
