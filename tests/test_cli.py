@@ -4,8 +4,10 @@ import json
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pandas as pd
@@ -383,6 +385,26 @@ def test_verify_tells_where_rows_left_the_range_of_training(
     assert "drift: column 'a': 1 of 3 rows outside" in shown
     assert "drift: column 'zip': 1 of 3 rows with new values ('new')" in shown
     assert "column 'b'" not in shown
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_library_s_warning_is_one_line_without_a_path_or_none(
+    rows: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llm_pv.data import formats
+
+    def warning(data: bytes, *others: Any, **options: Any) -> formats.Content:
+        warnings.warn("this parameter goes away", FutureWarning, stacklevel=2)
+        warnings.warn("a column\nis odd", UserWarning, stacklevel=2)
+        return parsed(data, *others, **options)
+
+    parsed = formats.parsed
+    monkeypatch.setattr("llm_pv.data.readers.parsed", warning)
+    assert run(["learn", str(rows), "--target", "nowhere"]) == 2
+    shown = capfd.readouterr().err
+    assert "goes away" not in shown
+    assert ".py" not in shown
+    assert "llm-pv: a column is odd (UserWarning)\n" in shown
 
 
 def test_doctor_tells_confinement_extras_and_keys_but_no_key(

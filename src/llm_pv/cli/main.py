@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
-from typing import TextIO
 
 from cyclopts import App, CycloptsError, Group
 
@@ -190,6 +189,9 @@ def _second_one_counted(signals: Collection[int]) -> Iterator[None]:
         os.close(writer)
 
 
+_FOR_PROGRAMMERS = (FutureWarning, DeprecationWarning, PendingDeprecationWarning)
+
+
 def _end_at_once() -> None:
     if sys.stderr.isatty():
         os.write(sys.stderr.fileno(), b"\x1b[?25h\n")  # the cursor a progress bar has hidden
@@ -198,23 +200,15 @@ def _end_at_once() -> None:
 
 @contextmanager
 def _warnings_in_one_line() -> Iterator[None]:
-    """Show the package's own warnings as its errors are shown."""
+    """Show warnings as errors are shown; libraries' notices to programmers are not shown at all."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", RepairWarning)
-        others = warnings.showwarning
 
-        def show(  # noqa: PLR0917 - as Python calls it
-            message: Warning | str,
-            category: type[Warning],
-            filename: str,
-            lineno: int,
-            file: TextIO | None = None,
-            line: str | None = None,
-        ) -> None:
+        def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
             if issubclass(category, RepairWarning):
                 complain(str(message))
-            else:
-                others(message, category, filename, lineno, file, line)
+            elif not issubclass(category, _FOR_PROGRAMMERS):
+                complain(f"{message} ({category.__name__})")
 
         warnings.showwarning = show
         yield

@@ -19,6 +19,9 @@ from llm_pv.proposers.base import Admission, Proposer
 from llm_pv.runs.cells import Cell, CellLog
 from llm_pv.sandbox import Execution, Outcome, Sandbox
 
+CUT_SHORT = "the search was cut short by its cap on time or memory"
+"""How the warning begins that another machine may find another program."""
+
 
 def learn_splits(
     splits: Splits,
@@ -191,9 +194,8 @@ def _run_warnings(selection: Selection) -> list[str]:
         warnings.append(f"attempts without a reply: {count}; {reason}")
     if any(attempt.proposal.capped for attempt in selection.attempts):
         warnings.append(
-            "the search was cut short by its cap on time or memory: another machine, or this one "
-            "at another time, may propose other programs; a larger --budget-seconds or --budget-mb "
-            "makes it reproducible"
+            f"{CUT_SHORT}: another machine, or this one at another time, may propose other "
+            "programs; a larger --budget-seconds or --budget-mb makes it reproducible"
         )
     limited = (Outcome.TIMED_OUT, Outcome.OUT_OF_MEMORY)
     slow = sum(attempt.outcome in limited for attempt in selection.attempts)
