@@ -21,8 +21,7 @@ from sklearn.utils import Tags
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from llm_pv import Limits, ProgramClassifier
-from llm_pv.proposers.length_first import LengthFirst
-from llm_pv.proposers.length_first.budget import Budget
+from llm_pv.proposers.length_first import Budget, LengthFirst
 from rows import ALWAYS_ONE, FIRST_BIT, PARITY, Scripted
 
 ROOT = Path(__file__).parents[1]

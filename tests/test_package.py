@@ -78,7 +78,7 @@ def test_rooms_import_only_rooms_below_them() -> None:
     """The arrows of the architecture, read off the imports of every file."""
     order = [
         "errors", "telemetry", "stats", "group_commit", "child_process", "data", "tasks",
-        "sandbox", "programs", "models", "proposers", "search", "runs", "erm", "api",
+        "sandbox", "programs", "models", "search", "proposers", "runs", "erm", "api",
         "tracks", "report", "estimator", "cli",
     ]  # fmt: skip
     source = ROOT / "src" / "llm_pv"

@@ -11,6 +11,7 @@ import pytest
 
 from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.data.labels import label_text
+from llm_pv.proposers.length_first import Budget, LengthFirst
 from llm_pv.search.bank import Bank
 from llm_pv.search.emit import source_of
 from llm_pv.search.enumerate import fill
@@ -18,7 +19,6 @@ from llm_pv.search.pool import Pool, conditions_of
 from llm_pv.search.predicates import offers
 from llm_pv.search.problem import Expired, Guard, Problem
 from llm_pv.search.program import Candidate
-from llm_pv.search.proposer import Budget, BuiltInSearch
 from llm_pv.search.reading import read_leaves
 from llm_pv.search.terminal import terminal_offers
 from llm_pv.search.types import Expression, Type
@@ -124,7 +124,7 @@ def test_an_expired_deadline_stops_a_stage(stage: str) -> None:
 def test_a_search_ends_when_its_seconds_are_over_with_what_it_has() -> None:
     started = time.process_time()
     rows = words(400)
-    search = BuiltInSearch(0.4)
+    search = LengthFirst(0.4)
     proposals = list(search.propose(rows, Classes.of(rows.labels), seed=0))
     assert time.process_time() - started < 1.5
     assert proposals[-1].fallback
@@ -134,7 +134,7 @@ def test_a_search_ends_when_its_seconds_are_over_with_what_it_has() -> None:
 
 def test_a_search_finds_a_rule_and_says_what_it_did() -> None:
     rows = words(80)
-    search = BuiltInSearch(600.0, budget=Budget(candidates=5_000_000))
+    search = LengthFirst(600.0, budget=Budget(candidates=5_000_000))
     first = next(search.propose(rows, Classes.of(rows.labels), seed=0))
     namespace: dict[str, Callable[[str], Any]] = {}
     exec(first.text, namespace)
@@ -152,7 +152,7 @@ def test_the_same_rows_give_the_same_programs() -> None:
     budget = Budget(candidates=2_000_000)
 
     def texts_of() -> list[str]:
-        search = BuiltInSearch(600.0, budget=budget)
+        search = LengthFirst(600.0, budget=budget)
         return [one.text for one in search.propose(rows, Classes.of(rows.labels), seed=3)]
 
     assert texts_of() == texts_of()
@@ -162,14 +162,14 @@ def test_labels_without_a_rule_give_no_rule() -> None:
     rows = texts("01", 30, 60)
     chance = random.Random(1)
     examples = Examples(rows, [str(chance.randrange(2)) for _ in rows])
-    search = BuiltInSearch(600.0, budget=Budget(candidates=5_000_000))
+    search = LengthFirst(600.0, budget=Budget(candidates=5_000_000))
     proposals = list(search.propose(examples, Classes.of(["0", "1"]), seed=0))
     assert all(proposal.fallback for proposal in proposals)
 
 
 def test_one_class_gives_its_constant() -> None:
     examples = Examples(["a", "b", "c"], ["yes"] * 3)
-    (only,) = BuiltInSearch().propose(examples, Classes.of(["yes", "no"]), seed=0)
+    (only,) = LengthFirst().propose(examples, Classes.of(["yes", "no"]), seed=0)
     assert 'return "yes"' in only.text
 
 

@@ -31,6 +31,11 @@ def lists(chance: random.Random, rows: int) -> Ragged:
     )
 
 
+def bits(chance: random.Random, rows: int) -> list[str]:
+    """Return strings of zeros and ones."""
+    return ["".join(chance.choices("01", k=chance.randint(0, 12))) for _ in range(rows)]
+
+
 def words(chance: random.Random, rows: int) -> Ragged:
     """Return lists of one to five words."""
     known = ["Ada", "bob", "eve", "x", "noon"]
@@ -41,6 +46,7 @@ MAKE: dict[Type, Callable[[random.Random, int], Any]] = {
     Type.NUMBER: numbers,
     Type.NUMBERS: lists,
     Type.TEXTS: words,
+    Type.TEXT: bits,
 }
 
 
@@ -70,6 +76,8 @@ def test_a_template_gives_what_its_column_function_gives(operator: Operator) -> 
 def _rows(column: Any) -> list[Any]:
     if isinstance(column, Ragged):
         return column.rows
+    if isinstance(column, list):
+        return column
     return [int(v) if float(v).is_integer() else float(v) for v in column]
 
 

@@ -303,6 +303,7 @@ def evaluate(operator: Operator, columns: Sequence[Column], constant: Any, size:
             known = [c for c in columns if isinstance(c, np.ndarray) and c.dtype == np.float64]
             if not any(np.isnan(column[:size]).any() for column in known):
                 return None
+            values = np.where(np.isfinite(values), values, np.nan)
         return values
     function = compiled(operator)
     inputs = [_python(column) for column in columns]

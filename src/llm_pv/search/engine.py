@@ -189,6 +189,9 @@ def ranked(found: list[Candidate], problem: Problem) -> list[Candidate]:
             known.add(key)
             is_rule = one.stage not in fallbacks and one.cost < bar
             (rules if is_rule else rest).append(replace(one, is_rule=is_rule))
+    if problem.noise and rules:
+        # A longer rule that fits a wrong label or two by chance would pass for the better one.
+        rules = [one for one in rules if one.cost <= rules[0].cost + prices.NOISE_SLACK]
     # By cost alone, trees of all sizes and weak conditions would leave no place for scorecards.
     rest = [
         one

@@ -46,6 +46,7 @@ ARGUMENT_BITS = 5.5
 """Folds up to this length are arguments of other operators."""
 LONGEST_COMBINED = 16
 """Items up to which every two of a list are compared."""
+COMPARISONS = ("{a} > {c}", "{a} < {c}", "{a} == {c}")
 STATISTICS = (
     ("sum({s}) / len({s})", 2.5, lambda flat, at: at.fold(np.add, flat, 0.0) / at.lengths),
     ("max({s})", 2.5, lambda flat, at: at.fold(np.maximum, flat, 0.0)),
@@ -237,10 +238,11 @@ class _Loop:
             if operator.result is Type.NUMBER and not np.isfinite(flat).all():
                 continue
             new += 1
-            pieces = dict(zip(ITEM_NAMES[operator.over], arguments, strict=True))
-            code = operator.template.format(
-                **{name: one.at(Level.ATOM) for name, one in pieces.items()}, c=literal(constant)
-            )
+            # What is compared as a whole needs no brackets.
+            plain = operator.template in COMPARISONS
+            codes = [one.at(Level.SUM if plain else Level.ATOM) for one in arguments]
+            pieces = dict(zip(ITEM_NAMES[operator.over], codes, strict=True))
+            code = operator.template.format(**pieces, c=literal(constant))
             bits = operator.bits + extra + sum(one.bits for one in arguments)
             needs = tuple(need for one in arguments for need in one.needs) + operator.needs
             yield Item(code, operator.result, bits, flat, make, needs)

@@ -203,11 +203,13 @@ def substrings(values: Sequence[str], longest: int = 12, most: int = 4000) -> li
         for row, parts in current.items():
             for part in parts:
                 level[part] += frequency[row]
-        level = Counter({s: n for s, n in level.items() if least <= n < len(rows)})
-        counts.update(level)
-        if not level or len(counts) > 4 * most:
+        telling = {s: n for s, n in level.items() if least <= n < len(rows)}
+        counts.update(telling)
+        if max(level.values(), default=0) < least or len(counts) > 4 * most:
             break
         if alphabet > 5 and length >= 8:
             break
+    words = Counter(word for row in rows for word in set(row.split()) if len(word) > 1)
+    whole = [word for word, count in words.most_common(most // 3) if least <= count < len(rows)]
     ordered = sorted(counts, key=lambda s: (len(s), -counts[s], s))
-    return ordered[:most]
+    return list(dict.fromkeys([*whole, *ordered]))[:most]

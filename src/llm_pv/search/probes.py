@@ -55,7 +55,7 @@ def _way(texts: Sequence[str]) -> Callable[[Sequence[str], random.Random], str]:
 def _substituted(texts: Sequence[str], chance: random.Random) -> str:
     """Put parts of another row, of the same shape, in place of some; or exchange the ends."""
     parts, other = (PARTS.findall(chance.choice(texts)) for _ in range(2))
-    if len(parts) < 2:
+    if min(len(parts), len(other)) < 2:
         return _changed(texts, chance)
     if len(parts) == len(other) and chance.random() < 0.5:
         return "".join(

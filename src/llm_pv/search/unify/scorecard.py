@@ -114,9 +114,13 @@ def _spread(size: int, most: int) -> NDArray[np.int64]:
 
 def _standardised(design: Singles) -> tuple[Singles, Floats]:
     """Centre and scale the columns in place; return them and their scales."""
-    design -= design.mean(axis=0)
-    scale = np.maximum(design.std(axis=0), 1e-9)
-    design /= scale
+    with np.errstate(over="ignore", invalid="ignore"):
+        design -= design.mean(axis=0)
+        scale = np.maximum(design.std(axis=0), 1e-9)
+        design /= scale
+    # What is too large to be scaled tells nothing.
+    design[:, ~np.isfinite(design).all(axis=0)] = 0.0
+    scale[~np.isfinite(scale)] = 1.0
     return design, scale.astype(np.float64)
 
 

@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from llm_pv.data.examples import Examples, Input, Scalar
 from llm_pv.data.labels import label_text
-from llm_pv.proposers.length_first.budget import Budget
-from llm_pv.proposers.length_first.problem import Problem
-from llm_pv.proposers.length_first.programs import source_of
-from llm_pv.proposers.length_first.search import search
+from llm_pv.search.emit import source_of
+from llm_pv.search.engine import search
+from llm_pv.search.problem import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TINY = Budget(candidates=50_000)
+TINY = 0.02
+"""The budget beside the usual one."""
 
 ALPHABETS = (
     *("0", "01", "ab", "0123456789", "(){}[]<>", "u0v1", "aB c", "\"'\\{}\n"),
@@ -99,11 +99,12 @@ def disagreement(rows: list[Input], labels: list[str]) -> str:
     """Return a program that answers a training row otherwise than the search believes, or none."""
     classes = sorted(set(labels))
     problem = Problem.of(Examples(rows, labels), classes, seed=0)
-    for candidate in search(problem, TINY, lambda: False, lambda stage, tried: None):
-        source = source_of(candidate)
+    problem.scale = TINY
+    for candidate in search(problem, lambda _stage, _account, _found: None)[0]:
+        source = source_of(candidate.program, problem.classes)
         namespace: dict[str, Callable[[Input], object]] = {}
         exec(source, namespace)
-        for row, code in zip(rows, candidate.answers.tolist(), strict=False):
+        for row, code in zip(rows, candidate.answers.tolist()[: problem.size], strict=True):
             answer = label_text(namespace["f"](row))
             if (answer != classes[code]) if code >= 0 else (answer in classes):
                 return f"{source}\n{row!r}: {answer!r}"

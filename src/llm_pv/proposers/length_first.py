@@ -1,16 +1,16 @@
-"""The built-in proposer: the search behind the face of a `Proposer`."""
+"""The built-in search as a proposer: budgets, progress, and programs as proposals."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from llm_pv.data.examples import Classes, Examples
-from llm_pv.proposers.base import Proposal, Proposer
+from llm_pv.proposers.base import Proposal, Proposer, Rival
 from llm_pv.search.emit import source_of
 from llm_pv.search.engine import Account, ranked, search
 from llm_pv.search.problem import Guard, Problem
 from llm_pv.search.program import Candidate
-from llm_pv.search.rivals import rivals_of
+from llm_pv.search.rivals import Difference, rivals_of
 
 Progress = Callable[[str, int], None]
 HAND_OVER_SECONDS = 2.0
@@ -49,7 +49,7 @@ class Budget:
 DEFAULT_BUDGET = Budget()
 
 
-class BuiltInSearch(Proposer):
+class LengthFirst(Proposer):
     """The built-in proposer: finds readable programs without a model.
 
     Results depend on the rows, the classes and the seed alone, unless the time cap cuts the search
@@ -71,7 +71,7 @@ class BuiltInSearch(Proposer):
     >>> from llm_pv.data.examples import Classes, Examples
     >>> words = [f"{number:05b}" for number in range(32)]
     >>> rows = Examples(words, [str(word.count("1") % 2) for word in words])
-    >>> first = next(BuiltInSearch().propose(rows, Classes.of(["0", "1"]), seed=0))
+    >>> first = next(LengthFirst().propose(rows, Classes.of(["0", "1"]), seed=0))
     >>> print(first.text.splitlines()[-1])
         return x.count("1") % 2
     """
@@ -135,7 +135,7 @@ class BuiltInSearch(Proposer):
                     proposal,
                     seconds=seconds,
                     capped=self._hit_time_cap,
-                    rivals=rivals.get(place, ()),
+                    rivals=tuple(_rival(one, problem) for one in rivals.get(place, ())),
                 )
                 seconds = 0.0
 
@@ -148,6 +148,17 @@ def _proposals(found: Sequence[Candidate], problem: Problem) -> Iterator[Proposa
             note=note if one.is_rule else f"fallback: {note}",
             fallback=not one.is_rule,
         )
+
+
+def _rival(one: Difference, problem: Problem) -> Rival:
+    return Rival(
+        text=source_of(one.rival.program, problem.classes),
+        bits=round(one.rival.bits, 1),
+        disagreement=one.share,
+        example=one.example,
+        answer=one.answer,
+        rival_answer=one.rival_answer,
+    )
 
 
 def _docstring(one: Candidate) -> str:

@@ -45,14 +45,6 @@ def test_options_reach_the_search_and_decide_what_a_resumed_run_needs() -> None:
     assert proposer.identity != LengthFirst(budget=proposer.budget).identity
 
 
-def test_a_smaller_budget_tries_less_and_less_memory_keeps_less() -> None:
-    small, usual = Budget(candidates=50_000), Budget()
-    assert small.joined < usual.joined
-    assert small.folding < usual.folding
-    assert small.pair_cells < usual.pair_cells
-    assert Budget(megabytes=100).number_cells < usual.number_cells
-
-
 def test_the_candidates_tried_grow_with_the_budget_and_not_with_the_clock() -> None:
     chance = random.Random(0)
     rows: list[Input] = ["".join(chance.choices("01", k=12)) for _ in range(50)]
