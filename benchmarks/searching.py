@@ -17,9 +17,9 @@ from typing import TypeVar
 from llm_pv import Search, learn
 from llm_pv.data.examples import Classes, Examples, Input, Splits
 from llm_pv.proposers.base import Proposal, Proposer
+from llm_pv.proposers.length_first import Budget, LengthFirst
 from llm_pv.proposers.registry import BuiltIn, make_proposer
 from llm_pv.sandbox import Sandbox
-from llm_pv.search.proposer import Budget, BuiltInSearch
 
 UNCAPPED = 600.0
 """Seconds of a search, so many that other work on the machine does not change what is found."""
@@ -65,11 +65,11 @@ class Found:
 
 
 def proposer_of(settings: Settings) -> Proposer:
-    """Return the proposer: the second search is ``"built-in"``, the first ``"length-first"``."""
-    if settings.proposer == "built-in":
+    """Return the proposer, in this process, where its seconds are measured."""
+    if settings.proposer == "length-first":
         wanted = {"candidates": settings.candidates, "megabytes": settings.megabytes}
         budget = Budget(**{name: n for name, n in wanted.items() if n is not None})
-        return BuiltInSearch(settings.seconds, budget=budget, noise=settings.noise)
+        return LengthFirst(settings.seconds, budget=budget, noise=settings.noise)
     built_in = BuiltIn(settings.candidates, settings.megabytes, settings.noise)
     return make_proposer(settings.proposer, budget_seconds=settings.seconds, built_in=built_in)
 

@@ -80,7 +80,7 @@ def _arguments(
         most = int(MOST.get(kind, MOST_ARGUMENTS) * scale)
         if kind is Type.TEXT:
             most = max(8, int(most * min(1.0, USUAL_CHARACTERS / bank.characters)))
-        for one in bank.of(kind)[:most]:
+        for one in sorted(bank.of(kind), key=lambda one: one.bits)[:most]:
             if id(one) in fresh and level + operator.bits <= TOP:
                 yield (one,)
         return
