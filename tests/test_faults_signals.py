@@ -202,7 +202,7 @@ UNCONFINED = """
     threading.Thread(
         target=sandbox.predict, args=("while True: pass", ["a"]), daemon=True
     ).start()
-    (worker,) = sandbox._crew._workers
+    (worker,) = sandbox._pool._workers
     while worker._process is None:
         pass
     print("begun", flush=True)

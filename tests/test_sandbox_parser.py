@@ -290,4 +290,4 @@ def test_packages_are_found_by_imports(source: str, packages: tuple[str, ...]) -
 
 def test_a_text_beyond_any_limit_is_never_sent() -> None:
     (answer,) = ask("imports", [["x" * 2_000_001]])
-    assert str(answer) == "2,000,001 characters are no program"
+    assert str(answer) == "the text has 2,000,001 characters; at most 2,000,000 are parsed"

@@ -235,7 +235,7 @@ def test_candidates_see_nothing_of_the_tools_rows() -> None:
     ):
         assert tool.run("rows").output == "[('a', 'secret label')]\n"
         assert sandbox.predict(probe, ["a"]).predictions == ("nothing",)
-        ours, theirs = tool._crew._workers, sandbox._crew._workers
+        ours, theirs = tool._pool._workers, sandbox._pool._workers
         assert not ours & theirs
 
 

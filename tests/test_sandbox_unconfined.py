@@ -149,11 +149,11 @@ def test_a_probe_reports_a_sandbox_that_does_not_start(monkeypatch: pytest.Monke
 
 def test_a_forked_copy_begins_with_fresh_workers(without_linux: ModuleType) -> None:
     with Sandbox(workers=2) as sandbox:
-        before = set(sandbox._crew._workers)
-        assert sandbox._crew in worker_pool._crews
-        sandbox._crew.after_fork()
-        assert len(sandbox._crew._workers) == 2
-        assert not before & sandbox._crew._workers
+        before = set(sandbox._pool._workers)
+        assert sandbox._pool in worker_pool._pools
+        sandbox._pool.after_fork()
+        assert len(sandbox._pool._workers) == 2
+        assert not before & sandbox._pool._workers
         assert sandbox.predict(PARITY, ["abc"]).predictions == ("3",)
         for worker in before:
             worker.close()

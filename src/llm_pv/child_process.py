@@ -1,7 +1,7 @@
-"""Fresh interpreters that run our own functions, end with their owner and tell their errors.
+"""Start child interpreters that run functions of this package and report their errors.
 
-Unlike `multiprocessing` they never run the user's main module again, and can be ended in the middle
-of a call. Nothing untrusted goes in or comes out: candidate programs run in the sandbox.
+Unlike those of `multiprocessing` they never run the user's main module again, and can be killed in
+the middle of a call. They exchange trusted data only: candidate programs run in the sandbox.
 """
 
 import os
@@ -56,7 +56,7 @@ def end(process: Process) -> None:
 
 
 def told(error: BaseException) -> Told:
-    """Return an error as a class, a message and a traceback, which always can be pickled."""
+    """Return an error as its class, message and traceback, which can always be pickled."""
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, LLMPVError):
         return type(error), str(error), trace
@@ -64,22 +64,23 @@ def told(error: BaseException) -> Told:
 
 
 def error_of(kind: type[Exception], message: str, trace: str) -> Exception:
-    """Return the error that was told of in another process."""
-    # Past __init__, which may want other arguments than the finished message.
+    """Return the error that another process reported."""
+    # Not through __init__, which may take other arguments than the finished message.
     error = kind.__new__(kind, message)
     error.add_note(f"In the worker process:\n{trace}")
     return error
 
 
 def end_with_owner() -> None:
-    """End this process, in the middle of a call too, when its owner has gone."""
+    """End this process, even in the middle of a call, when its owner ends."""
+    # The owner holds the other end of standard input and never closes it while it lives.
     if hasattr(select, "poll"):
         threading.Thread(target=_wait_for_hangup, args=(sys.stdin.fileno(),), daemon=True).start()
 
 
 def _wait_for_hangup(calls: int) -> None:
-    """Wait until nobody holds the other end of standard input any more."""
+    """Wait until the other end of standard input is closed, then exit."""
     hung_up = select.poll()
-    hung_up.register(calls, 0)
+    hung_up.register(calls, 0)  # no event but POLLHUP, which is always reported: data stays unread
     hung_up.poll()
     os._exit(1)

@@ -1,6 +1,6 @@
-"""Running code nobody trusts: inputs go in, predictions come out, and nothing else.
+"""Run untrusted code: inputs go in, predictions come out, and nothing else.
 
-Code that explores the training rows has a tool of its own, apart from the candidates.
+Code that explores labelled training rows runs in a `PythonTool`, never in a candidate's process.
 """
 
 from llm_pv.sandbox.batch import Batch, LabelledRows

@@ -1,4 +1,4 @@
-"""The inputs of a run, written once in the form a sandboxed process takes them."""
+"""The inputs of a run, encoded once in the form that a sandboxed process reads."""
 
 import marshal
 import math
@@ -18,8 +18,8 @@ _PLAIN = frozenset({str, int, float, bool, type(None)})
 class Batch(Sequence["Input"]):
     """Inputs that were checked and copied once, for running many programs on them.
 
-    A sandbox makes one of whatever inputs it is given; who runs program after program on the same
-    rows makes it beforehand and saves that work.
+    A sandbox converts its inputs to a batch. Callers that run many programs on the same rows can
+    convert them once.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Batch(Sequence["Input"]):
 
     @classmethod
     def of(cls, inputs: "Sequence[Input]") -> "Batch":
-        """Return the inputs themselves where they are a batch already, a batch of them else."""
+        """Return the inputs as a batch, unchanged if they are one already."""
         return inputs if isinstance(inputs, Batch) else cls(inputs)
 
     @overload
@@ -65,7 +65,7 @@ class Batch(Sequence["Input"]):
         return iter(self._rows)
 
     def split(self, parts: int) -> list["Batch"]:
-        """Cut the batch into this many runs of neighbouring rows, as even as can be."""
+        """Return at most this many batches of consecutive rows, of nearly equal size."""
         if parts not in self._parts:
             size = max(math.ceil(len(self) / parts), 1)
             self._parts[parts] = [
@@ -88,7 +88,7 @@ class Batch(Sequence["Input"]):
 
 
 def _encode(rows: "list[Input]") -> bytes:
-    # A table goes column by column: most of the time to read it goes into names otherwise.
+    # Column by column, each name once: repeated names would take most of the time to decode.
     names = list(rows[0]) if rows and isinstance(rows[0], dict) else []
     if names and all(isinstance(row, dict) and list(row) == names for row in rows):
         values = [row.values() for row in rows if isinstance(row, dict)]
@@ -99,7 +99,7 @@ def _encode(rows: "list[Input]") -> bytes:
 def decode_rows(data: bytes) -> "Iterable[Input]":
     """Return the rows that `Batch.encoded` wrote; each dict is a new one.
 
-    For bytes of the owner only: `marshal` does not read just anything safely.
+    Only for bytes from the owner: `marshal` is not safe for untrusted data.
     """
     names, content = marshal.loads(data)  # noqa: S302
     if names is None:
@@ -110,7 +110,7 @@ def decode_rows(data: bytes) -> "Iterable[Input]":
 class LabelledRows:
     """Training rows with their labels, checked and copied once, for code that explores them.
 
-    No candidate is ever given these: candidates get a `Batch`, which holds no label.
+    Candidates never get these: they get a `Batch`, which holds no label.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ class LabelledRows:
 
 
 def decode_labelled(data: bytes) -> list[tuple[object, object]]:
-    """Return the pairs that `LabelledRows.encoded` wrote; as trusting as `decode_rows`."""
+    """Return the pairs that `LabelledRows.encoded` wrote; only for bytes from the owner."""
     inputs, labels = marshal.loads(data)  # noqa: S302
     return list(zip(decode_rows(inputs), labels, strict=True))
 

@@ -1,6 +1,6 @@
-"""Starts a sandbox process by path, so that nothing of the package is imported but what it needs.
+"""Start a sandbox process by path, importing only the modules that it needs.
 
-Its arguments are the folder of the package, the module to run and that module's own arguments.
+The arguments are the folder of the package, the module to run and that module's own arguments.
 """
 
 import sys
@@ -16,8 +16,10 @@ def bare_package(name: str, folder: str) -> None:
 
 
 def start(arguments: list[str]) -> None:
-    """Run a module of the sandbox in a process that holds nothing else of the package."""
+    """Run a module of the sandbox without importing the rest of the package."""
     root, entry, *rest = arguments
+    # Not the real ``__init__`` files: they import far more, which costs time and, in a zygote,
+    # memory that untrusted code would share.
     bare_package("llm_pv", root)
     bare_package("llm_pv.data", root + "/data")
     bare_package("llm_pv.programs", root + "/programs")

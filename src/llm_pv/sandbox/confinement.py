@@ -1,4 +1,4 @@
-"""Which layers of confinement this machine gives, and what to do about those it does not."""
+"""Which layers of confinement this machine offers, and how to get those that are missing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ _REMEDIES: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Confinement:
-    """What stands between a candidate and the machine.
+    """The layers of protection between a candidate and the machine.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Confinement:
     active
         The layers in force.
     missing
-        The layers that are not, each with why and what would bring it.
+        The layers not in force, each with the reason and the remedy.
 
     Examples
     --------
@@ -53,27 +53,27 @@ class Confinement:
 
     @property
     def sufficient(self) -> bool:
-        """Whether this is the least that code nobody trusts is run with."""
+        """Whether this meets the minimum for running untrusted code."""
         if self.backend == "wasm":
             return True
         enough = all(layer in self.active for layer in _NEEDED)
         return self.backend == "linux" and enough and any(layer in self.active for layer in _FILES)
 
     def summary(self) -> str:
-        """Return one line on the state of things."""
+        """Return one line: the backend, whether it suffices, and the active layers."""
         state = "sufficient" if self.sufficient else "NOT sufficient"
         layers = ", ".join(self.active) or "no layer"
         return f"{self.backend}: {state} ({layers})"
 
     def warning(self) -> str:
-        """Return a sentence for the user where this is not what the machine is expected to give.
+        """Return a warning if the confinement is weaker than expected, else an empty string.
 
-        Empty for a sufficient Linux sandbox, and for WebAssembly where that was asked for.
+        Empty for a sufficient Linux sandbox, and for WebAssembly if that was requested.
 
         Examples
         --------
-        >>> Confinement("unconfined", (), {"confinement": "it was asked to have none"}).warning()
-        'programs run unconfined (no layer active; missing confinement: it was asked to have none)'
+        >>> Confinement("unconfined", (), {"confinement": "disabled on request"}).warning()
+        'programs run unconfined (no layer active; missing confinement: disabled on request)'
         """
         if self.backend == "wasm" and self.missing:
             how = "confined by WebAssembly instead of the Linux sandbox"
@@ -96,6 +96,6 @@ class Confinement:
 
 
 def remedy(layer: str, why: str) -> str:
-    """Return why a layer is missing and what would bring it."""
+    """Return why a layer is missing and what would provide it."""
     needs = _REMEDIES.get(layer, _NAMESPACES if layer.endswith("namespace") else "")
     return f"{why}; {needs}" if needs else why

@@ -1,4 +1,4 @@
-"""What comes out of a sandboxed run: values, with nothing of how they were made."""
+"""The limits and the result of a sandboxed run, independent of the backend."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -119,7 +119,7 @@ class ToolLimits:
         self.plain()
 
     def plain(self) -> Limits:
-        """Return the same as the limits of a process, with room for what is shown."""
+        """Return these limits as those of a process, with room for the characters shown."""
         return Limits(
             cpu_seconds=self.cpu_seconds,
             wall_seconds=self.wall_seconds,
@@ -149,8 +149,7 @@ class Execution:
     reason
         One line on why the run did not finish; empty when it did.
     output
-        The beginning of what the program printed: text nobody vouches for, control characters
-        included.
+        The beginning of what the program printed: untrusted text, control characters included.
     wall_seconds, cpu_seconds
         What the run took.
     """

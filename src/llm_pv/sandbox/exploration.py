@@ -1,7 +1,6 @@
-"""Running code that explores labelled rows, inside the sandbox: standard library only.
+"""Run code that explores labelled rows, inside the sandbox: standard library only.
 
-The caller has confined the process already, be it Linux's or WebAssembly's: nothing here protects
-anything.
+The caller has already confined the process (Linux or WebAssembly); nothing here is a protection.
 """
 
 import ast
@@ -64,9 +63,9 @@ def explore(
     except SystemExit as error:
         if error.code is None or error.code == 0:
             return "finished", ""
-        return _tell(error, complain)
-    except BaseException as error:  # noqa: BLE001  (whatever it raises is its own doing)
-        return _tell(error, complain)
+        return _report(error, complain)
+    except BaseException as error:  # noqa: BLE001  (the script may raise anything)
+        return _report(error, complain)
     return "finished", ""
 
 
@@ -83,8 +82,8 @@ def _compile(code: str) -> list[CodeType]:
     ]
 
 
-def _tell(error: BaseException, complain: Callable[[str], object]) -> tuple[str, str]:
-    """Write the traceback of an error and those it came from, each with the script's own lines."""
+def _report(error: BaseException, complain: Callable[[str], object]) -> tuple[str, str]:
+    """Write the traceback of an error and its causes, each with the script's own lines only."""
     trace = TracebackException.from_exception(error, compact=True)
     waiting: list[TracebackException | None] = [trace]
     while waiting:

@@ -1,7 +1,7 @@
-"""Running one program over its inputs, or one piece of code over labelled rows, in the sandbox.
+"""Run one program over its inputs, or one script over labelled rows, inside the sandbox.
 
-The caller has confined the process already. Nothing here defends the answers against the program,
-which shares the process and may spoil them: it can only hurt itself.
+The caller has already confined the process. The answers are not protected against the program,
+which shares the process: a program that corrupts them only harms its own result.
 """
 
 import builtins
@@ -139,7 +139,7 @@ def _load(source: str, allowed: frozenset[str]) -> Callable[[object], object]:
         exec(_compile(source), namespace)  # noqa: S102
     except (LoadError, MemoryError):
         raise
-    except BaseException as error:  # noqa: BLE001  (whatever a program raises is its own doing)
+    except BaseException as error:  # noqa: BLE001  (a program may raise anything)
         raise LoadError(describe(error) + _line_of(error.__traceback__)) from None
     function = namespace.get("f")
     if not callable(function):
@@ -149,7 +149,9 @@ def _load(source: str, allowed: frozenset[str]) -> Callable[[object], object]:
 
 def _compile(source: str) -> CodeType:
     if len(source) > SOURCE_CHARACTERS:
-        raise LoadError(f"{len(source):,} characters are no program; {SOURCE_CHARACTERS:,} may be")
+        raise LoadError(
+            f"the program has {len(source):,} characters; at most {SOURCE_CHARACTERS:,} are allowed"
+        )
     try:
         return compile(source, _FILE, "exec", dont_inherit=True)
     except SyntaxError as error:
@@ -157,9 +159,9 @@ def _compile(source: str) -> CodeType:
 
 
 def _guarded_import(allowed: frozenset[str]) -> Callable[..., ModuleType]:
-    """Return the import function of a program; libraries keep their own.
+    """Return the import function of a program; libraries keep the built-in one.
 
-    This keeps programs within what is documented. It confines nothing.
+    It keeps programs to the documented modules. It is not a protection.
     """
     genuine = builtins.__import__
 
@@ -175,7 +177,7 @@ def _guarded_import(allowed: frozenset[str]) -> Callable[..., ModuleType]:
 
 
 def describe(error: BaseException) -> str:
-    """Write an exception as ``Type: message``, whatever its own methods do."""
+    """Return an exception as ``Type: message``, even if its own methods raise."""
     try:
         message = str(error.msg if isinstance(error, SyntaxError) else error)
         return f"{type(error).__name__}: {message}" if message else type(error).__name__
@@ -186,7 +188,7 @@ def describe(error: BaseException) -> str:
 
 
 def _line_of(trace: TracebackType | None) -> str:
-    """Return where in the program's own text an exception passed last."""
+    """Return the last line of the program itself in the traceback."""
     line = 0
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == _FILE:

@@ -1,7 +1,7 @@
-"""Giving up what a process may do, by raw calls to the Linux kernel.
+"""Restrict the current process, by raw calls to the Linux kernel.
 
-Runs inside the sandbox's own processes: standard library only. Every function raises OSError when
-the kernel refuses; none leaves the caller with more than it had.
+Runs inside the sandbox's own processes: standard library only. Every function raises OSError if
+the kernel refuses; none adds a permission.
 """
 
 import ctypes
@@ -40,6 +40,9 @@ _STACK_BYTES = 64 * 1024 * 1024
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+# The calls go through ctypes because Python 3.11 wraps none of them (os.unshare came with 3.12).
+
+
 def _checked(result: int) -> int:
     if result < 0:
         number = ctypes.get_errno()
@@ -51,6 +54,7 @@ def _system_call(name_or_number: str | int, *arguments: object) -> int:
     number = name_or_number
     if isinstance(number, str):
         number = _NUMBERS[os.uname().machine][number]
+    # ctypes passes a plain int as 32 bits; the upper half of the register would be undefined.
     whole = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
     return _checked(int(_libc.syscall(ctypes.c_long(number), *whole)))
 
@@ -70,19 +74,19 @@ def _mount(source: str, target: str, kind: str | None, flags: int, options: str 
 
 
 def die_with_parent() -> None:
-    """Ask to be killed when the process that forked this one ends."""
+    """Have the kernel kill this process when its parent ends."""
     _process_control(_SET_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def forbid_new_privileges() -> None:
-    """Set no_new_privs: nothing this process runs can gain privileges."""
+    """Set no_new_privs, which Landlock and seccomp require of a process without privileges."""
     _process_control(_SET_NO_NEW_PRIVILEGES, 1)
 
 
 def leave_namespaces() -> None:
-    """Leave the namespaces of the machine; the next fork is process 1 of a new PID namespace.
+    """Enter new namespaces; the next fork is process 1 of a new PID namespace.
 
-    Root does so by its own power, anybody else by way of a user namespace.
+    Root needs no user namespace for this, every other user does.
     """
     others = sum(_NEW_OTHERS.values())
     user, group = os.geteuid(), os.getegid()
@@ -90,19 +94,23 @@ def leave_namespaces() -> None:
         _unshare(others)
         return
     _unshare(_NEW_USER | others)
+    # The kernel accepts a gid_map from an unprivileged process only after setgroups is denied.
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
 
 
 def empty_root() -> None:
-    """Exchange the whole file system for an empty one that cannot be written.
+    """Replace the whole file system by an empty, read-only one.
 
     The caller is alone in its mount namespace. Source: pivot_root(2), "pivot_root(".", ".")".
     """
+    # Private first: a shared mount would pass what follows on to the machine's own namespace.
     _mount("none", "/", None, _RECURSIVE | _PRIVATE)
     _mount("none", EMPTY_ROOT_MOUNT, "tmpfs", _NO_SUID | _NO_DEVICES | _NO_EXEC, "size=4k,mode=555")
     os.chdir(EMPTY_ROOT_MOUNT)
+    # The old root now lies over the new one at the same place, so that unmounting "." removes it;
+    # detached, because this process still has files of it open.
     _system_call("pivot_root", b".", b".")
     _checked(int(_libc.umount2(b".", _DETACH)))
     os.chdir("/")
@@ -119,20 +127,21 @@ def close_files(first: int) -> None:
 
 
 def become_nobody() -> None:
-    """Stop being root; nobody else changes."""
+    """Change from root to the user ``nobody``; do nothing for any other user."""
     if os.geteuid() == 0:
+        # Groups first, the user last: without root's capabilities the others would be refused.
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
 
 
 def leave_user_namespace() -> None:
-    """Move into a user namespace in which nobody is anybody."""
+    """Enter a user namespace that maps no user at all."""
     _unshare(_NEW_USER)
 
 
 def drop_capabilities() -> None:
-    """Give up every capability, also those held inside a user namespace only."""
+    """Drop every capability, also those that hold only inside a user namespace."""
     header = struct.pack("=Ii", 0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this process
     _system_call("capset", header, bytes(24))
 
@@ -142,6 +151,8 @@ def deny_files() -> None:
 
     Needs no_new_privs. Source: Linux, Documentation/userspace-api/landlock.rst.
     """
+    # A right is denied only if the ruleset handles it, and a kernel refuses rights newer than its
+    # ABI: handle all that it knows, and allow none.
     abi = _system_call(_LANDLOCK_CREATE, None, 0, 1)
     file_rights = (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(abi, 16)) - 1
     handled = struct.pack("=Q", file_rights)
@@ -177,6 +188,7 @@ class CallFilter:
         machine = os.uname().machine
         if not seccomp.supported(machine):
             raise OSError(f"no list of system calls for {machine}")
+        # Kept as an attribute: the structure holds only its address.
         self._instructions = seccomp.build_filter(machine, more)
         self._program = self._Program(len(self._instructions) // 8, self._instructions)
 
@@ -186,27 +198,28 @@ class CallFilter:
 
 
 def address_space() -> int:
-    """Return the bytes of address space this process takes."""
+    """Return the bytes of address space that this process has mapped."""
     return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
 def private_bytes() -> int:
-    """Return the bytes of memory this process holds and shares with no file."""
+    """Return the bytes of resident memory that are not shared with a file."""
     resident, shared = Path("/proc/self/statm").read_text().split()[1:3]
     return (int(resident) - int(shared)) * resource.getpagesize()
 
 
 def limit_resources(address_space: int, cpu_seconds: float) -> None:
-    """Set the limits of this process: memory, CPU, no new file, no process, nothing written.
+    """Set the limits of this process: memory, CPU, no new file, no process, no bytes written.
 
     Parameters
     ----------
     address_space
-        Bytes, all that the process already holds included.
+        Bytes, including everything mapped already.
     cpu_seconds
-        From now on: a timer ends the process there; should it not, the kernel's own limit does
-        within two seconds.
+        CPU time from now on, after which a timer ends the process.
     """
+    # RLIMIT_CPU counts whole seconds since the process began, so a timer sets the exact end. The
+    # limit, up to two seconds later, holds even if the timer's signal does not end the process.
     used = resource.getrusage(resource.RUSAGE_SELF)
     whole_seconds = int(used.ru_utime + used.ru_stime + cpu_seconds) + 2
     for limit, value in (
@@ -219,7 +232,7 @@ def limit_resources(address_space: int, cpu_seconds: float) -> None:
         (resource.RLIMIT_MEMLOCK, 0),
         (resource.RLIMIT_NOFILE, 0),
     ):
-        _, hard = resource.getrlimit(limit)
+        _, hard = resource.getrlimit(limit)  # a hard limit can only be lowered
         allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(limit, (allowed, allowed))
     signal.setitimer(signal.ITIMER_PROF, cpu_seconds)

@@ -1,4 +1,4 @@
-"""Runs candidates in forks of a confined process (see `zygote`): the owner's side, Linux only."""
+"""Run candidates in forks of a confined process (see `zygote`): the owner's side, Linux only."""
 
 import fcntl
 import importlib.util
@@ -40,19 +40,19 @@ if TYPE_CHECKING:  # that file imports numpy
 PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
 BOOT = PACKAGE_FOLDER / "sandbox" / "boot.py"
 INTERPRETER_OPTIONS = ("-s", "-P", "-S")
-"""Nothing of the user's: no user site, no script folder, no site; -I would drop the hash seed."""
+"""No user site, no script folder, no site packages. Not -I, which would ignore PYTHONHASHSEED."""
 
 _MOST_KEPT = 6
-"""So many zygotes beyond one a worker are kept for later programs, in all workers together."""
+"""The most idle zygotes kept for later programs, beyond one per worker, over all workers."""
 
 _MOST_KEPT_BYTES = 512 * 1024 * 1024
-"""The memory of these."""
+"""The most memory that these may hold together."""
 
 _START_SECONDS = 120.0
 _GRACE_SECONDS = 10.0
 _ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
-    # A thread of a numeric library would bar the way into a user namespace.
+    # Only a single-threaded process may enter a user namespace: numeric libraries start no threads.
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -61,7 +61,7 @@ _ENVIRONMENT = {
 
 
 class ZygoteGoneError(Exception):
-    """The process that candidates are forked from has ended, or does not answer."""
+    """Raised if the process that candidates are forked from has ended or does not answer."""
 
 
 class Zygote:
@@ -149,7 +149,7 @@ class Zygote:
         Raises
         ------
         ZygoteGoneError
-            If the process is gone, before the run or because of it.
+            If the process has ended, before the run or because of it.
         """
         rows = len(batch)
         with self._ended(_job(limits, rows), rows, batch.encoded(), source) as (ending, page):
@@ -168,7 +168,9 @@ class Zygote:
             return conclude_exploration(ending, page, limits)
 
     def close(self) -> None:
-        """End the process and whatever it runs; callable from any thread."""
+        """End the process and its current run; callable from any thread."""
+        # Not closed yet: shutting down wakes a thread that waits in `recv`, and the descriptor's
+        # number cannot go to another file while that thread still uses it.
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         if self._process is not None:
@@ -180,10 +182,10 @@ class Zygote:
         self._socket.close()
 
     def abandon(self) -> None:
-        """Forget a process that belongs to the one this was forked from."""
+        """Drop, after a fork, the process that belongs to the parent, without ending it."""
         self._socket.close()
         if self._process is not None:  # the fork may come while another thread starts it
-            self._process.returncode = 0
+            self._process.returncode = 0  # not a child of this process: never wait for it
 
     @contextmanager
     def _ended(
@@ -195,9 +197,9 @@ class Zygote:
             _sealed_file(source.encode("utf-8", "surrogatepass")) as text,
             _blank_page(page_bytes(answers, job.output_bytes)) as page,
         ):
-            yield self._ask(job, [file.fileno() for file in (data, text, page)]), page
+            yield self._request(job, [file.fileno() for file in (data, text, page)]), page
 
-    def _ask(self, job: Job, files: list[int]) -> Ending:
+    def _request(self, job: Job, files: list[int]) -> Ending:
         try:
             self._socket.settimeout(_GRACE_SECONDS)
             socket.send_fds(self._socket, [json.dumps(asdict(job)).encode()], files)
@@ -205,7 +207,7 @@ class Zygote:
         except OSError as error:
             raise ZygoteGoneError from error
         except BaseException:
-            # Interrupted half way: the answer that still comes would be taken for the next one's.
+            # Interrupted while waiting: the late answer would be read as that of the next job.
             self.close()
             raise
 
@@ -223,7 +225,7 @@ class Zygote:
 class LinuxWorker:
     """Runs candidates in confined processes of its own, one for each set of packages and seed.
 
-    Nothing is started before it is needed, and what has ended is started again.
+    A process is started when first needed, and again if it has ended.
     """
 
     def __init__(self) -> None:
@@ -239,7 +241,7 @@ class LinuxWorker:
     def run(
         self, source: str, inputs: "Sequence[Input]", limits: Limits, seed: int = 0
     ) -> Execution:
-        """Run a program over the inputs (see `llm_pv.sandbox.worker.Worker`)."""
+        """Run a program over the inputs (see `llm_pv.sandbox.worker_pool.Worker`)."""
         batch = Batch.of(inputs)
         run = partial(Zygote.run, source=source, batch=batch, limits=limits)
         return self._try(run, packages_imported(source), seed, len(batch))
@@ -247,14 +249,14 @@ class LinuxWorker:
     def explore(
         self, code: str, rows: LabelledRows, limits: ToolLimits, seed: int = 0
     ) -> Execution:
-        """Run code that explores labelled rows (see `llm_pv.sandbox.worker.Worker`)."""
+        """Run code that explores labelled rows (see `llm_pv.sandbox.worker_pool.Worker`)."""
         run = partial(Zygote.explore, code=code, rows=rows, limits=limits, seed=seed)
         return self._try(run, packages_imported(code), 0, 0)
 
     def _try(
         self, run: Callable[[Zygote], Execution], packages: tuple[str, ...], seed: int, rows: int
     ) -> Execution:
-        """Run on the zygote of these packages and this seed, on a fresh one if that has ended."""
+        """Run on the zygote of these packages and this seed; retry once if it has ended."""
         closed = self._closed
         for _ in range(2):
             try:
@@ -269,7 +271,7 @@ class LinuxWorker:
             Outcome.CRASHED,
             predictions=(None,) * rows,
             unreached=tuple(range(rows)),
-            reason="the process that runs programs ended, and again when it was started afresh",
+            reason="the process that runs programs ended, and again after a restart",
         )
 
     def close(self) -> None:
@@ -280,29 +282,29 @@ class LinuxWorker:
 
 
 class _Kept:
-    """The zygotes of all workers of this process that wait for programs: few, and least memory.
+    """A cache of the idle zygotes of all workers of this process, bounded in number and memory.
 
-    The one for programs without packages and with seed 0 stays, as does any in use. Of the others
-    the longest unused make room.
+    Zygotes in use are never evicted, nor those for programs without packages and with seed 0. The
+    others are evicted least recently used first.
     """
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """Begin with none."""
+        """Start with an empty cache and a new lock."""
         self._lock = threading.Lock()
         self._idle: dict[Zygote, tuple[Zygotes, Key]] = {}
 
     @contextmanager
     def in_use(self, zygotes: "Zygotes", key: "Key") -> Iterator[Zygote]:
-        """Give a worker's zygote, started if need be; one that an error spoils is ended."""
+        """Yield a worker's zygote, starting it if needed; end it if the body raises."""
         with self._lock:
             zygote = zygotes.get(key)
             if zygote is not None:
                 self._idle.pop(zygote, None)
         if zygote is None:
-            self._make_room()
+            self._evict()
             zygote = Zygote(*key)
             with self._lock:
                 zygotes[key] = zygote
@@ -317,10 +319,10 @@ class _Kept:
         with self._lock:
             if key != _PLAIN and zygotes.get(key) is zygote:
                 self._idle[zygote] = (zygotes, key)
-        self._make_room()
+        self._evict()
 
-    def _make_room(self) -> None:
-        leaving = []
+    def _evict(self) -> None:
+        evicted = []
         with self._lock:
             self._idle = {one: at for one, at in self._idle.items() if at[0].get(at[1]) is one}
             held = sum(one.bytes for one in self._idle)
@@ -329,8 +331,8 @@ class _Kept:
                 zygotes, key = self._idle.pop(oldest)
                 del zygotes[key]
                 held -= oldest.bytes
-                leaving.append(oldest)
-        for zygote in leaving:
+                evicted.append(oldest)
+        for zygote in evicted:  # outside the lock: ending a process can take seconds
             zygote.close()
 
 
@@ -366,7 +368,7 @@ def _import_folders() -> list[str]:
     folders: dict[str, None] = {}
     for name in (*PACKAGES, "mpmath", "scipy", "gmpy2", "typing_extensions"):
         found = None
-        with suppress(ValueError):  # somebody's stand-in for a module
+        with suppress(ValueError):  # a module without a spec, as tests and notebooks insert
             found = importlib.util.find_spec(name)
         if found is not None and found.origin:
             folders[str(Path(found.origin).parent.parent)] = None
@@ -374,7 +376,7 @@ def _import_folders() -> list[str]:
 
 
 def _sealed_file(data: bytes) -> io.BufferedIOBase:
-    """Return a new file in memory with this content, which nobody can change any more."""
+    """Return a new in-memory file with this content, sealed against any change."""
     file = _memory_file()
     file.write(data)
     file.flush()
@@ -384,7 +386,7 @@ def _sealed_file(data: bytes) -> io.BufferedIOBase:
 
 
 def _blank_page(size: int) -> io.BufferedIOBase:
-    """Return a new file in memory of this size, all zeros, whose size nobody can change."""
+    """Return a new in-memory file of this size, all zeros, whose size is sealed."""
     file = _memory_file()
     file.truncate(size)
     fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)

@@ -1,4 +1,4 @@
-"""The modules a candidate may import, and what has to be imported before it is confined."""
+"""The modules that a candidate may import, and those to import before it is confined."""
 
 STANDARD_LIBRARY: tuple[str, ...] = (
     "__future__", "abc", "array", "ast", "base64", "binascii", "bisect", "calendar", "cmath",

@@ -1,4 +1,4 @@
-"""From how a process ended and what it left on its page to what the caller is told."""
+"""Turn the exit status of a process and its result page into an `Execution`."""
 
 import io
 import signal
@@ -47,7 +47,7 @@ class Ending:
 
 
 def conclude(ending: Ending, page: io.BufferedIOBase, rows: int, limits: Limits) -> Execution:
-    """Read a dead process's page and say how the run went; a candidate cannot make this raise.
+    """Return the result of a process that has ended; a candidate cannot make this raise.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def conclude(ending: Ending, page: io.BufferedIOBase, rows: int, limits: Limits)
 
 
 def conclude_exploration(ending: Ending, page: io.BufferedIOBase, limits: ToolLimits) -> Execution:
-    """Read a dead process's page and say what its code printed; the code cannot make this raise.
+    """Return what exploring code printed, after its process ended; it cannot make this raise.
 
     Parameters
     ----------
@@ -103,6 +103,8 @@ def _outcome(
         return _ENDINGS[content.end], content.reason
     if ending.cut_off:
         return Outcome.TIMED_OUT, f"stopped after {limits.wall_limit(rows):g} s"
+    # The kernel ends a process at its hard CPU limit by SIGKILL, as it does when memory is short:
+    # only the CPU time used tells the two apart.
     allowed = limits.cpu_limit(rows)
     spent = ending.cpu_seconds >= allowed
     if -ending.status in {_SIGPROF, _SIGXCPU} or (ending.status == -_SIGKILL and spent):
@@ -122,7 +124,7 @@ def _signal_name(number: int) -> str:
 
 
 def join(parts: Sequence[Execution]) -> Execution:
-    """Put together the executions of one program on neighbouring runs of rows.
+    """Return the executions of one program on consecutive parts of the rows as one.
 
     The first part that did not finish decides the outcome and the reason.
     """

@@ -1,4 +1,4 @@
-"""Which packages a source needs loaded before it is confined."""
+"""Find the packages that must be loaded before a source is confined."""
 
 from functools import lru_cache
 
@@ -9,9 +9,10 @@ from llm_pv.sandbox.parser import ask_one
 
 @lru_cache(maxsize=64)
 def packages_imported(source: str) -> tuple[str, ...]:
-    """Return the packages a source imports, and so needs loaded before it is confined.
+    """Return the packages that a source imports, to be loaded before it is confined.
 
-    Words decide only that the confined parser is asked; a source it cannot read imports nothing.
+    The confined parser reads only sources that contain the name of a package; a source that it
+    cannot read imports nothing.
 
     Examples
     --------

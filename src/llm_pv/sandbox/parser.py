@@ -1,13 +1,12 @@
-"""Parsing untrusted source in a confined process of its own: the owner's side.
+"""Parse untrusted source in a separate confined process: the owner's side.
 
-CPython can take seconds and gigabytes to compile a few hundred characters, so this process never
-parses what it did not write. One long-lived process (see `parser_process`) does, within a limit of
-CPU time and memory for each text; a text that exceeds it ends that process, and the next is read by
-a fresh one. What crosses is text in one direction and small JSON values in the other.
+CPython can take seconds and gigabytes to compile a few hundred characters, so the parent process
+never parses untrusted text. One long-lived process (see `parser_process`) does, with a limit of CPU
+time and memory for each text; a text that exceeds it ends that process, and the next text goes to a
+new one. Requests are text, answers are small JSON values.
 
-On Linux the process also gives up root, files, and all but a few system calls. On other systems it
-has the limits alone; Windows has no limit of memory, and that of wall-clock time in place of CPU
-time.
+On Linux the process also drops root, files, and all but a few system calls. On other systems it has
+the limits alone; Windows has no memory limit, and limits wall-clock time instead of CPU time.
 """
 
 import json
@@ -27,15 +26,15 @@ from typing import IO, Any, TypeAlias
 from llm_pv.errors import ProgramError, SandboxError
 
 CPU_SECONDS = 2.0
-"""The CPU time to read one source or reply; what reads one several times has more."""
+"""The CPU time to parse one source or reply; operations that parse it several times have more."""
 
 MEMORY_BYTES = 512 * 1024 * 1024
-"""The address space to read one text, beyond what the process takes by itself."""
+"""The address space to parse one text, beyond that of the process itself."""
 
 TEXT_CHARACTERS = 2_000_000
-"""No longer text is sent; each operation has a limit of its own below this."""
+"""Longer texts are not sent; each operation has a lower limit of its own."""
 
-# A backstop: on a busy machine 2 s of CPU time take longer by the clock.
+# A second line of defence: on a busy machine 2 s of CPU time can take far longer by the clock.
 _WALL_SECONDS = 30.0 if hasattr(signal, "setitimer") else 2 * CPU_SECONDS
 _MOST_BATCH_CHARACTERS = 4_000_000
 _REPLY_BYTES = 64 * 1024 * 1024
@@ -50,7 +49,7 @@ Request: TypeAlias = Sequence[object]
 
 
 class _EndedError(Exception):
-    """The process has ended, for the reason given, before it answered."""
+    """Raised if the process ended before it answered, or sent no valid answer."""
 
 
 def ask(operation: str, requests: Iterable[Request]) -> list[Any]:
@@ -66,9 +65,9 @@ def ask(operation: str, requests: Iterable[Request]) -> list[Any]:
     Returns
     -------
     list
-        For each request the operation's value, or a `ProgramError` (returned, not raised) saying
-        why there is none: the operation's own reason, or that the text took too long, too much
-        memory, or ended the process.
+        For each request the operation's value, or a `ProgramError` (returned, not raised) with
+        the reason: the operation's own, or that the text took too long or too much memory, or
+        ended the process.
 
     Raises
     ------
@@ -99,9 +98,9 @@ def ask_one(operation: str, *request: object) -> Any:
 
 
 class Parser:
-    """The confined process, started when first used and again whenever a text has ended it.
+    """The confined process, started when first used and again after a text has ended it.
 
-    Calls from several threads wait for each other.
+    Calls from several threads run one after another.
     """
 
     def __init__(self) -> None:
@@ -132,7 +131,7 @@ class Parser:
         self._process = self._finalizer = None
 
     def abandon(self) -> None:
-        """Forget the process of the one this was forked from, and its lock."""
+        """Drop, after a fork, the process and the lock that belong to the parent."""
         if self._finalizer is not None:
             self._finalizer.detach()
         if self._process is not None:
@@ -144,10 +143,14 @@ class Parser:
         self._process = self._finalizer = None
 
     def _exchange(self, operation: str, batch: list[Request]) -> list[Any]:
-        """Return answers for the first requests: all, unless one ended the process."""
+        """Return answers for all requests, or for those up to one that ended the process."""
         if _characters(batch[0]) > TEXT_CHARACTERS:
             size = _characters(batch[0])
-            return [ProgramError(f"{size:,} characters are no program")]
+            return [
+                ProgramError(
+                    f"the text has {size:,} characters; at most {TEXT_CHARACTERS:,} are parsed"
+                )
+            ]
         answers: list[Any] = []
         seconds = _MORE_CPU_SECONDS.get(operation, CPU_SECONDS)
         try:
@@ -167,7 +170,7 @@ class Parser:
                         ProgramError(_reason(process, seconds, expired=watchdog.expired))
                     )
         except BaseException:
-            # Interrupted half way: what still comes would be taken for the next one's answer.
+            # Interrupted while waiting: late answers would be read as those of the next batch.
             self.close()
             raise
         if self._process is None:
@@ -270,9 +273,9 @@ def _receive(process: subprocess.Popen[bytes]) -> bytes:
 
 
 def _answer(data: bytes) -> tuple[Any, bool]:
-    """Return an answer of the process, and whether the process goes on after it.
+    """Return an answer of the process, and whether the process continues after it.
 
-    Whoever has taken the process over could have written it.
+    The answer is untrusted: a text that took control of the process could have written it.
     """
     try:
         match json.loads(data):
@@ -286,7 +289,7 @@ def _answer(data: bytes) -> tuple[Any, bool]:
 
 
 def _reason(process: subprocess.Popen[bytes], seconds: float, *, expired: bool) -> str:
-    """Return why a process did not answer, having ended it."""
+    """End a process that did not answer, and return the reason."""
     if not expired:
         with suppress(subprocess.TimeoutExpired):
             process.wait(1.0)

@@ -1,8 +1,8 @@
-"""The process that parses untrusted source (see `parser`): it runs none of what it reads.
+"""The process that parses untrusted source (see `parser`) without running any of it.
 
-It starts by `boot`, imports what it needs, gives up what it can, and answers batches until its
-standard input ends. Each text has a CPU timer of its own, which ends the process. After a text that
-took much memory the process ends by itself, so that none of it stays.
+`boot` starts it. It imports what it needs, drops every permission that it can, and answers batches
+until its standard input ends. A CPU timer for each text ends the process. It exits by itself after
+a text that took much memory, because CPython does not return all of that to the system.
 """
 
 import gc
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
     if hasattr(signal, "SIGINT"):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests, replies = os.fdopen(0, "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+    os.dup2(2, 1)  # anything printed in this process must not mix with the answers
     operations = import_module("llm_pv.programs.operations").OPERATIONS
     for operation, *request in _WARM_UP:
         answer(operations[operation], request, 10.0)  # what is imported late is imported now
@@ -81,9 +81,10 @@ def answer(operation: Any, request: Sequence[object], cpu_seconds: float) -> tup
 
 
 def confine(memory_bytes: int, first_file: int) -> None:
-    """Give up what a process that only reads text can do without, as far as this system lets it.
+    """Drop the permissions that a process which only parses text does not need.
 
-    Nothing that was read is run here, so a layer that cannot be had does not matter; the limits do.
+    Layers that this system does not offer are skipped: none of the text is executed, so the limits
+    of CPU time and memory are what matters.
     """
     if sys.platform != "linux":
         with suppress(ImportError, OSError, ValueError):

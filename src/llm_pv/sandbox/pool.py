@@ -1,4 +1,4 @@
-"""The sandbox as the rest of the package sees it: programs and inputs in, executions out."""
+"""The `Sandbox`: takes programs and inputs, returns executions."""
 
 import weakref
 from collections import deque
@@ -24,7 +24,7 @@ ROWS_FOR_ONE_WORKER = 2_000
 
 
 class Sandbox:
-    """Runs programs nobody trusts over inputs, on a pool of warm, confined workers.
+    """Runs untrusted programs over inputs, on a pool of warm, confined workers.
 
     Parameters
     ----------
@@ -65,13 +65,13 @@ class Sandbox:
         backend: Backend = "auto",
     ) -> None:
         self.limits = limits
-        self._crew, self.confinement = assemble(backend, workers, allow_unconfined=allow_unconfined)
-        self._finalizer = weakref.finalize(self, self._crew.close)
+        self._pool, self.confinement = assemble(backend, workers, allow_unconfined=allow_unconfined)
+        self._finalizer = weakref.finalize(self, self._pool.close)
 
     @property
     def ahead(self) -> int:
         """How many programs, given to `predict_many` together, keep every worker busy."""
-        return 2 * self._crew.size
+        return 2 * self._pool.size
 
     def predict(self, source: str, inputs: "Sequence[Input]", *, seed: int = 0) -> Execution:
         """Run one program over the inputs, spread over the workers when they are many.
@@ -83,15 +83,14 @@ class Sandbox:
         inputs
             What ``f`` is called with, one by one. A `Batch` saves preparing them again.
         seed
-            Seeds hashing, and with it the order of sets, `random` and ``numpy.random`` for the
-            program, from 0 to 2**32 - 1: what it answers under one seed only is chance. The
-            WebAssembly sandbox seeds `random` alone.
+            From 0 to 2**32 - 1. Seeds hashing (and so the order of sets), `random` and
+            ``numpy.random`` for the program. The WebAssembly sandbox seeds `random` alone.
 
         Returns
         -------
         Execution
-            Whatever the program does is in here, never an exception. When the rows are spread over
-            workers, each part runs in a process of its own, within limits of its own.
+            Failures of the program are recorded here, never raised. If the rows are spread over
+            workers, each part runs in its own process with its own limits.
 
         Raises
         ------
@@ -104,10 +103,10 @@ class Sandbox:
         """
         seed = usable_seed(seed)
         batch = Batch.of(inputs)
-        if len(batch) <= ROWS_FOR_ONE_WORKER or self._crew.size == 1:
-            return self._crew.run(program_task(source, batch, self.limits, seed), set())
-        parts = batch.split(self._crew.size)
-        with self._crew.several(self.limits) as start:
+        if len(batch) <= ROWS_FOR_ONE_WORKER or self._pool.size == 1:
+            return self._pool.run(program_task(source, batch, self.limits, seed), set())
+        parts = batch.split(self._pool.size)
+        with self._pool.several(self.limits) as start:
             runs = [start(source, part, seed) for part in parts]
             return join([run.result() for run in runs])
 
@@ -119,15 +118,14 @@ class Sandbox:
         Parameters
         ----------
         sources
-            The programs, taken as they are needed: at most twice as many ahead as there are
-            workers.
+            The programs, consumed lazily: at most two per worker in advance.
         inputs
             As for `predict`.
 
         Yields
         ------
         Execution
-            One for each program. Closing the iterator ends what is running ahead.
+            One for each program. Closing the iterator ends the runs started in advance.
         """
         batch = Batch.of(inputs)
         waiting = iter(sources)
@@ -135,11 +133,11 @@ class Sandbox:
         if len(first) == 1:
             yield self.predict(first[0], batch)
             return
-        with self._crew.several(self.limits) as start:
+        with self._pool.several(self.limits) as start:
             runs: deque[Future[Execution]] = deque()
             for source in chain(first, waiting):
                 runs.append(start(source, batch, 0))
-                if len(runs) >= 2 * self._crew.size:
+                if len(runs) >= 2 * self._pool.size:
                     yield runs.popleft().result()
             while runs:
                 yield runs.popleft().result()
@@ -161,12 +159,12 @@ class Sandbox:
 
 
 def probe_confinement() -> Confinement:
-    """Find out which confinement this machine gives, as `Sandbox` would choose it.
+    """Return the confinement that `Sandbox` would choose on this machine.
 
     Returns
     -------
     Confinement
-        The one that would be used; not `sufficient` where `Sandbox` would refuse.
+        Not `sufficient` where `Sandbox` would raise.
     """
     try:
         with Sandbox(workers=1, allow_unconfined=True) as sandbox:

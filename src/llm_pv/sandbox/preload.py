@@ -1,4 +1,4 @@
-"""Importing, before confinement, everything a candidate or the packages it uses may ask for later.
+"""Import, before confinement, everything that a candidate or its packages may import later.
 
 Runs inside the sandbox's own processes: standard library only.
 """
@@ -31,10 +31,9 @@ _LAZY_IN_THE_STANDARD_LIBRARY = (
 def preload(
     modules: Iterable[str], packages: Iterable[str], support: Iterable[str], seed: int
 ) -> None:
-    """Import modules, whole packages with all their submodules, and what those need at call time.
+    """Import modules, packages with all their submodules, and modules those import late.
 
-    What is not installed is left out: it does not exist for the program either. The random numbers
-    of numpy start from the seed.
+    Packages that are not installed are skipped. The random numbers of numpy start from the seed.
     """
     for name in (*modules, *_LAZY_IN_THE_STANDARD_LIBRARY):
         import_module(name)
@@ -51,7 +50,7 @@ def preload(
 
 
 def forget_import_paths() -> None:
-    """Make every further import fail as "no such module" rather than on a closed file system."""
+    """Make every further import fail with "no such module" instead of a file system error."""
     sys.path.clear()
     sys.path_importer_cache.clear()
 

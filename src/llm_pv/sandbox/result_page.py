@@ -1,16 +1,16 @@
-"""The one-way page on which a sandboxed process leaves its answers, and how it is read.
+"""The shared memory page on which a sandboxed process writes its answers, and its reader.
 
-A page is a block of memory shared by both sides, read only when the writer is dead. It holds a
-count and the beginning of what the program printed, then records in JSON, each closed by a comma
-and a line break::
+A page is read only after the writer has ended, so the reader never sees a page that changes. It
+holds a count and the beginning of what the program printed, then records in JSON, each followed by
+a comma and a line break::
 
     "1",                          the label text of the next row
-    ["ValueError: ..."], or null, the next row failed; the text of why, for the first few
-    {"finished": ""},             nothing more comes: how it ended and why
+    ["ValueError: ..."], or null, the next row failed; with the error text for the first few
+    {"finished": ""},             the last record: how the run ended, and the reason
 
-Whoever controls the writing process can write anything here. Reading executes nothing, is bounded
-by the size of the page, raises nothing but `MalformedError`, and at worst takes a wrong answer for
-an answer. Runs inside the sandbox too: standard library only.
+A candidate that controls its process can write anything here. The reader executes nothing, is
+bounded by the size of the page, raises only `MalformedError`, and at worst returns wrong answers.
+Runs inside the sandbox too: standard library only.
 """
 
 import io
@@ -20,20 +20,20 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 LABEL_CHARACTERS = 1_000
-"""A label text longer than this is an error of its row."""
+"""A longer label text counts as an error of its row."""
 
 ERROR_CHARACTERS = 300
-"""Texts of errors are cut here."""
+"""The most characters kept of an error text."""
 
 ERRORS_KEPT = 10
-"""Rows that failed after this many leave no text."""
+"""The number of failed rows whose error text is kept."""
 
 REASON_CHARACTERS = 1_500
-"""The reason a program ended early is cut here."""
+"""The most characters kept of the reason why a program ended early."""
 
 _COUNT = struct.Struct("=Q")
 OUTPUT_START = _COUNT.size
-"""Where the part of a page that keeps printed text begins."""
+"""The offset of the printed text in a page."""
 
 _CLOSE = b",\n"
 _BYTES_PER_ROW = 64
@@ -54,16 +54,16 @@ class Page(Protocol):
 
 
 def page_bytes(rows: int, output_bytes: int) -> int:
-    """Return the size of the page for a run over this many rows."""
+    """Return the size in bytes of the page for a run over this many rows."""
     return _COUNT.size + output_bytes + rows * _BYTES_PER_ROW + _BYTES_SPARE
 
 
 class PageFullError(Exception):
-    """More was written than the page holds."""
+    """Raised if a record does not fit on the page."""
 
 
 class MalformedError(ValueError):
-    """A page that no honest run leaves."""
+    """Raised if a page is not one that `ResultWriter` writes."""
 
 
 class ResultWriter:
@@ -124,7 +124,7 @@ class ResultWriter:
 
 
 class OutputCapture(io.BufferedIOBase):
-    """Keeps the beginning of what is written to it on the page, and swallows the rest."""
+    """A stream that keeps the beginning of its input on the page and discards the rest."""
 
     def __init__(self, page: Page, output_bytes: int) -> None:
         self._page = page
@@ -132,11 +132,11 @@ class OutputCapture(io.BufferedIOBase):
         self._used = 0
 
     def writable(self) -> bool:
-        """Say that this can be written to."""
+        """Return True."""
         return True
 
     def write(self, data: object) -> int:
-        """Take bytes, keeping those that still fit."""
+        """Keep those bytes that still fit, and return the number given."""
         view = memoryview(data).cast("B")  # type: ignore[arg-type]
         kept = bytes(view[: self._room - self._used])
         if kept:
@@ -149,7 +149,7 @@ class OutputCapture(io.BufferedIOBase):
 
 @dataclass(frozen=True)
 class PageContent:
-    """What a page says.
+    """The content of a page.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ class PageContent:
 
 
 def read_page(page: io.BufferedIOBase, rows: int, output_bytes: int) -> PageContent:
-    """Read what a dead process left.
+    """Return the content of the page of a process that has ended.
 
     Parameters
     ----------
@@ -210,7 +210,10 @@ def read_page(page: io.BufferedIOBase, rows: int, output_bytes: int) -> PageCont
 
 
 def _written(page: io.BufferedIOBase) -> bytes:
-    """Return the bytes up to the first that was never written."""
+    """Return the bytes up to the first that was never written.
+
+    A blank page is all zeros, and JSON in ASCII contains no zero byte.
+    """
     chunks = []
     while chunk := page.read(_CHUNK):
         end = chunk.find(0)
@@ -222,9 +225,9 @@ def _written(page: io.BufferedIOBase) -> bytes:
 
 
 def _parse(data: bytes, rows: int) -> list[_Record]:
-    """Return the records that were written to their end.
+    """Return the records that were written completely.
 
-    One after another, and only when there are not too many: few bytes make many objects.
+    Their number is checked before any is parsed: a few bytes each would become many objects.
     """
     lines = data.split(_CLOSE)[:-1]
     if len(lines) > rows + 1:

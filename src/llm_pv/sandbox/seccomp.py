@@ -1,8 +1,9 @@
-"""The list of system calls a candidate may make, as a program for the kernel's filter.
+"""The system calls that a candidate may make, as a program for the kernel's filter.
 
 Runs inside the sandbox's own processes: standard library only. Every call not listed fails with
-EPERM; memory can be had, but none that is executable; a call through another ABI of the processor
-kills the process. Source of the formats: Linux, Documentation/userspace-api/seccomp_filter.rst.
+EPERM; memory can be allocated, but none that is executable; a call through another ABI of the
+processor kills the process. Source of the formats: Linux,
+Documentation/userspace-api/seccomp_filter.rst.
 """
 
 import struct
@@ -25,13 +26,13 @@ _CALLS: dict[str, dict[str, int]] = {
         "clock_getres": 114, "clock_nanosleep": 115, "exit_group": 94, "getrandom": 278,
     },
 }  # fmt: skip
-"""Allowed calls by machine and name; those that hand out memory are checked further."""
+"""Allowed calls by machine and name; for mmap and mprotect the filter also checks an argument."""
 
 _MORE_CALLS: dict[str, dict[str, int]] = {
     "x86_64": {"setitimer": 38},
     "aarch64": {"setitimer": 103},
 }
-"""Calls of processes that run no code of others."""
+"""Further calls, for processes that run no untrusted code."""
 
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 """The kernel's AUDIT_ARCH number of each supported machine."""
@@ -47,12 +48,12 @@ _EXECUTABLE = 4  # PROT_EXEC
 
 
 def supported(machine: str) -> bool:
-    """Say whether the calls of this machine (``os.uname().machine``) are known here."""
+    """Return whether the calls of this machine (``os.uname().machine``) are known."""
     return machine in _CALLS
 
 
 def build_filter(machine: str, more: tuple[str, ...] = ()) -> bytes:
-    """Assemble the filter: an array of the kernel's ``struct sock_filter``.
+    """Return the filter: an array of the kernel's ``struct sock_filter``.
 
     Parameters
     ----------
@@ -64,7 +65,8 @@ def build_filter(machine: str, more: tuple[str, ...] = ()) -> bytes:
     calls = dict(_CALLS[machine]) | {name: _MORE_CALLS[machine][name] for name in more}
     memory = [calls.pop("mmap"), calls.pop("mprotect")]
     plain = sorted(calls.values())
-    # Jumps count the instructions to skip; the ends are laid out as refuse, allow, kill.
+    # Jumps count the instructions to skip. The architecture is checked first, then the bit of x32
+    # calls: there the same numbers mean other calls.
     program = [
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_JUMP_EQUAL, 1, 0, ARCHITECTURES[machine]),

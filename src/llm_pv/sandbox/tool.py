@@ -1,6 +1,6 @@
-"""The Python tool: code that a model writes to look at its training rows runs here, confined.
+"""The Python tool: runs, confined, the code that a model writes to explore its training rows.
 
-It has a sandbox of its own. The processes of the candidates, which may hold no label, are others.
+It has its own sandbox, because the processes of candidates must not hold any label.
 """
 
 import weakref
@@ -13,8 +13,7 @@ from llm_pv.sandbox.batch import LabelledRows
 from llm_pv.sandbox.execution import DEFAULT_TOOL_LIMITS, Execution, Outcome, ToolLimits
 from llm_pv.sandbox.modules import PACKAGES, STANDARD_LIBRARY
 from llm_pv.sandbox.transcript import printable
-from llm_pv.sandbox.worker import Worker
-from llm_pv.sandbox.worker_pool import Backend, assemble, usable_seed
+from llm_pv.sandbox.worker_pool import Backend, Worker, assemble, usable_seed
 
 if TYPE_CHECKING:  # that file imports numpy
     from collections.abc import Sequence
@@ -22,13 +21,13 @@ if TYPE_CHECKING:  # that file imports numpy
     from llm_pv.data.examples import Input
 
 _PRINTED_NOTHING = "[the code printed nothing]"
-# Their own last lines say what happened.
-_SPEAK_FOR_THEMSELVES = (Outcome.FINISHED, Outcome.RAISED)
+# The printed text already shows how these ended.
+_SHOWN_BY_OUTPUT = (Outcome.FINISHED, Outcome.RAISED)
 
 
 @dataclass(frozen=True)
 class ToolResult:
-    """What one call of the Python tool gave.
+    """The result of one call of the Python tool.
 
     Parameters
     ----------
@@ -101,12 +100,12 @@ class PythonTool:
     ) -> None:
         self.limits = limits
         self._rows = LabelledRows(rows)
-        self._crew, self.confinement = assemble(backend, workers, allow_unconfined=allow_unconfined)
-        self._finalizer = weakref.finalize(self, self._crew.close)
+        self._pool, self.confinement = assemble(backend, workers, allow_unconfined=allow_unconfined)
+        self._finalizer = weakref.finalize(self, self._pool.close)
 
     @property
     def description(self) -> str:
-        """What a model is told of the tool: what it runs, what may be imported, the limits."""
+        """The description for a model: what the tool runs, the modules to import, the limits."""
         limits = self.limits
         packages = () if self.confinement.backend == "wasm" else _installed_packages()
         lacking = [name for name in PACKAGES if name not in packages]
@@ -137,7 +136,7 @@ class PythonTool:
         Returns
         -------
         ToolResult
-            Whatever the code does is in here, never an exception.
+            Failures of the code are recorded here, never raised.
 
         Raises
         ------
@@ -151,8 +150,8 @@ class PythonTool:
         def task(worker: Worker) -> Execution:
             return worker.explore(code, self._rows if rows is None else rows, self.limits, number)
 
-        execution = self._crew.run(task, set())
-        return ToolResult(_told(execution), execution.outcome, execution.wall_seconds)
+        execution = self._pool.run(task, set())
+        return ToolResult(_output(execution), execution.outcome, execution.wall_seconds)
 
     def close(self) -> None:
         """End every process of this tool; a call in progress raises SandboxError."""
@@ -174,8 +173,8 @@ def _installed_packages() -> tuple[str, ...]:
     return tuple(name for name in PACKAGES if find_spec(name) is not None)
 
 
-def _told(execution: Execution) -> str:
-    if execution.outcome in _SPEAK_FOR_THEMSELVES:
+def _output(execution: Execution) -> str:
+    if execution.outcome in _SHOWN_BY_OUTPUT:
         return execution.output or _PRINTED_NOTHING
     line_break = "\n" if execution.output and not execution.output.endswith("\n") else ""
     return f"{execution.output}{line_break}[{printable(execution.reason)}]"

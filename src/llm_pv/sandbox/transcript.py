@@ -1,9 +1,9 @@
-"""The beginning and the end of what exploring code prints: kept as it comes, read when it ended.
+"""Keep the beginning and the end of what exploring code prints, and read them after it ended.
 
-They lie in a part of the page (see `result_page`): the numbers of bytes and characters printed in
-all, the first bytes, then a ring of the last. Whoever controls the writing process can write
-anything here; reading gives a text of bounded length, whatever it finds. Runs inside the sandbox
-too: standard library only.
+They are stored in a part of the page (see `result_page`): the numbers of bytes and characters
+printed in all, the first bytes, then a ring buffer of the last. Code that controls its process can
+write anything here; reading always returns a text of bounded length. Runs inside the sandbox too:
+standard library only.
 """
 
 import io
@@ -25,17 +25,17 @@ def printable(text: str) -> str:
 
 
 def side_bytes(characters: int) -> int:
-    """Return the bytes that hold either half of this many characters, whichever they are."""
+    """Return the bytes that hold half of this many characters, at four bytes each."""
     return 4 * (characters // 2 + 2)
 
 
 def transcript_bytes(characters: int) -> int:
-    """Return the part of a page it takes to show at most this many characters."""
+    """Return the bytes of a page needed to show at most this many characters."""
     return _HEADER.size + 2 * side_bytes(characters)
 
 
 class Transcript(io.BufferedIOBase):
-    r"""Takes what is printed, keeping its beginning and its end.
+    r"""A stream that keeps the beginning and the end of its input.
 
     Parameters
     ----------
@@ -61,11 +61,11 @@ class Transcript(io.BufferedIOBase):
         self._characters = 0
 
     def writable(self) -> bool:
-        """Say that this can be written to."""
+        """Return True."""
         return True
 
     def write(self, data: object) -> int:
-        """Take bytes."""
+        """Keep the bytes that are among the first or the last; return how many were given."""
         view = memoryview(data).cast("B")  # type: ignore[arg-type]
         for start in range(0, len(view), _CHUNK):
             piece = bytes(view[start : start + _CHUNK])
@@ -92,7 +92,7 @@ class Transcript(io.BufferedIOBase):
 
 
 def read_transcript(region: bytes, characters: int) -> str:
-    """Return what a dead process printed, at most this many characters of it and a note.
+    """Return at most this many characters of what a process printed, and a note if some are cut.
 
     Parameters
     ----------
@@ -112,14 +112,14 @@ def read_transcript(region: bytes, characters: int) -> str:
 
 
 def shown(first: bytes, last: bytes, total: int | None, limit: int) -> str:
-    r"""Return a text cut in its middle to the limit, with a note of how much that takes away.
+    r"""Return a text cut in its middle to the limit, with a note of how much is not shown.
 
     Parameters
     ----------
     first, last
         The beginning and the end of what was printed, in UTF-8.
     total
-        The characters there were; None if nothing lies between the two.
+        The number of characters printed; None if `last` follows `first` directly.
     limit
         The most characters of the text to show; the note comes on top.
 

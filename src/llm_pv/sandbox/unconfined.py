@@ -1,7 +1,7 @@
-"""Runs candidates in plain processes that nothing confines, on any system, when that was allowed.
+"""Run candidates in plain, unconfined processes, on any system, if the user allowed that.
 
-A fresh interpreter for each candidate keeps a crash or an endless loop away from the caller, and
-its environment empty. That is all: the candidate may read, write and send what the user may.
+A new interpreter with an empty environment for each candidate keeps crashes and endless loops away
+from the caller. That is all: the candidate may read, write and send whatever the user may.
 """
 
 import io
@@ -64,7 +64,7 @@ class UnconfinedWorker:
     def run(
         self, source: str, inputs: "Sequence[Input]", limits: Limits, seed: int = 0
     ) -> Execution:
-        """Run a program over the inputs (see `llm_pv.sandbox.worker.Worker`)."""
+        """Run a program over the inputs (see `llm_pv.sandbox.worker_pool.Worker`)."""
         batch = Batch.of(inputs)
         rows = len(batch)
         packages = packages_imported(source)
@@ -75,7 +75,7 @@ class UnconfinedWorker:
     def explore(
         self, code: str, rows: LabelledRows, limits: ToolLimits, seed: int = 0
     ) -> Execution:
-        """Run code that explores labelled rows (see `llm_pv.sandbox.worker.Worker`)."""
+        """Run code that explores labelled rows (see `llm_pv.sandbox.worker_pool.Worker`)."""
         room, packages = limits.plain().output_bytes, packages_imported(code)
         job = _Job("exploration", code, rows.encoded(), room, seed, packages)
         with self._ended(job, 0, limits.wall_seconds, 0) as (ending, page):
@@ -117,7 +117,7 @@ class UnconfinedWorker:
                 ],
                 env={**kept, "PYTHONHASHSEED": str(seed)},
                 cwd=folder,
-                stdin=subprocess.PIPE,  # its end tells that this process has ended
+                stdin=subprocess.PIPE,  # the process exits when this is closed (`_end_with_owner`)
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
@@ -135,7 +135,7 @@ class UnconfinedWorker:
 
 
 def main(arguments: list[str]) -> None:
-    """Do what the fresh process is for, and end when its owner does."""
+    """Run the job named in the arguments, and exit when the owner ends."""
     threading.Thread(target=_end_with_owner, args=(os.dup(0),), daemon=True).start()
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)
@@ -150,7 +150,7 @@ def _end_with_owner(held: int) -> None:
 
 
 def run_job(folder: str, allowed: list[str]) -> None:
-    """Run the job that lies in a folder."""
+    """Run the job stored in a folder."""
     job = _Job(*marshal.loads(Path(folder, "job").read_bytes()))  # noqa: S302
     if job.packages:  # any of them may draw from numpy's random numbers
         preload((), (), ("numpy",), job.seed)

@@ -2,9 +2,9 @@
 
 It is for macOS, Windows, and kernels without Landlock or seccomp. It covers files, environment,
 network, processes, threads, memory, CPU and wall-clock time. It does not cover a flaw in wasmtime
-itself, and holds no numpy, sympy or networkx: programs that import them do not load. String
-hashes, and with them the order of sets, are seeded when it is built (componentize-py offers no
-fixed seed): the same in every run here, whatever its seed, but not on another machine.
+itself, and has no numpy, sympy or networkx: programs that import them do not load. String hashes,
+and with them the order of sets, are seeded when it is built (componentize-py offers no fixed
+seed): they are the same in every run on this machine, for every seed, but differ between machines.
 """
 
 import contextlib
@@ -70,7 +70,7 @@ class WasmWorker:
         Returns
         -------
         Execution
-            Its predictions, whatever the program did.
+            Failures of the program are recorded here, never raised.
 
         Raises
         ------
@@ -90,7 +90,7 @@ class WasmWorker:
     def explore(
         self, code: str, rows: LabelledRows, limits: ToolLimits, seed: int = 0
     ) -> Execution:
-        """Run code that explores labelled rows (see `llm_pv.sandbox.worker.Worker`).
+        """Run code that explores labelled rows (see `llm_pv.sandbox.worker_pool.Worker`).
 
         When it has to be killed, as it sleeps past its wall-clock limit, the beginning of what it
         printed is kept, not the end.
@@ -104,7 +104,7 @@ class WasmWorker:
         return replace(reader.execution(took), output=reader.transcript(limits.output_characters))
 
     def _converse(self, header: Mapping[str, float], job: bytes, reader: "_Reader") -> float:
-        """Have a job run, within its wall-clock limit, and return the seconds that took."""
+        """Run a job within its wall-clock limit, and return the seconds it took."""
         wall_seconds = reader.limits.wall_limit(reader.rows)
         process = self._ready_process()
         started = time.monotonic()
@@ -138,7 +138,7 @@ class WasmWorker:
         try:
             return self._start(component)
         except ConfinementError:
-            # Compiled for another processor, or damaged: a cache is there to be made again.
+            # Compiled for another processor, or damaged: build the cached file again.
             component.unlink(missing_ok=True)
             return self._start(wasm_build.built_component())
 
@@ -168,7 +168,7 @@ class WasmWorker:
 
 @dataclass
 class _Reader:
-    """What has arrived of one program's run; trusts nothing of it."""
+    """Collects the frames of one run, which are untrusted, and checks each."""
 
     rows: int
     limits: Limits
@@ -229,7 +229,7 @@ class _Reader:
             self.forged = True
 
     def lose(self, status: int | None, wall_seconds: float, *, timed_out: bool) -> None:
-        """Note that the process is gone without an end frame."""
+        """Record that the process ended without an end frame."""
         if timed_out:
             self.outcome = Outcome.TIMED_OUT
             self.reason = f"the wall-clock limit of {wall_seconds:g} s was reached"
@@ -282,7 +282,7 @@ def _encode_job(task: Mapping[str, object]) -> bytes:
 
 
 def _exchange(process: subprocess.Popen[bytes], header: bytes, job: bytes, reader: _Reader) -> None:
-    """Send a job and read its frames until the end, or until the process is gone."""
+    """Send a job and read its frames until the end frame, or until the process ends."""
     assert process.stdin is not None
     try:
         for payload in (header, job):

@@ -2,7 +2,7 @@
 
 componentize-py puts CPython, its standard library and `wasm_guest` into one component, wasmtime
 compiles that to machine code; both come with their packages and nothing is downloaded. The cache is
-trusted like the installed package is: whoever can write there runs code as the user.
+trusted like the installed package: anyone who can write there can run code as the user.
 """
 
 import hashlib
@@ -64,7 +64,7 @@ def wasm_available() -> str | None:
 
 
 def component_path() -> Path:
-    """Return where the compiled component for these versions lies, or will lie."""
+    """Return the path of the compiled component for these versions; it may not exist yet."""
     # Imported here, as wasm_available is asked where the sandbox is never used.
     from platformdirs import user_cache_path
 
@@ -143,7 +143,7 @@ def _build(target: Path) -> None:
 
 
 def _write_app(app: Path) -> None:
-    """Lay out what goes into the component: these files of the package alone."""
+    """Copy the files of the package that go into the component."""
     for name in _EMBEDDED:
         path = app / "llm_pv" / name
         path.parent.mkdir(parents=True, exist_ok=True)

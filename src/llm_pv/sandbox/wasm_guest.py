@@ -1,9 +1,9 @@
-"""The inner side of the WebAssembly sandbox: it runs one program, row by row, or explores rows.
+"""The inner side of the WebAssembly sandbox: runs one program, row by row, or explores rows.
 
-CPython compiled to WebAssembly runs this file (`wasm_build` puts it there, with the label rule and
-the list of modules); nothing here protects anything, the boundary is the WebAssembly machine around
-it. A program can therefore replace whatever it likes here, and gets nowhere with it: each program
-has an interpreter of its own, and every reply is checked outside.
+CPython compiled to WebAssembly runs this file (`wasm_build` adds it, with the label rule and the
+list of modules). Nothing here is a protection: the boundary is the WebAssembly machine around it.
+A program may replace anything here without effect on others, because each program has its own
+interpreter and every reply is checked outside.
 """
 
 import builtins
@@ -75,7 +75,7 @@ class Guest:
         """Run the next rows; return ``""`` or the outcome that ends the run, and the results.
 
         The results are a JSON list: a label's text, or for a row without one a list of one error
-        text, or null when enough errors have been told.
+        text, or null once `ERRORS_TOLD` error texts were sent.
         """
         results: list[str | list[str] | None] = []
         outcome = ""
@@ -98,13 +98,13 @@ class Guest:
 
 
 class _Unbuffered(io.RawIOBase):
-    """Standard output, whatever the code closes, with nothing held back when it is cut off."""
+    """Standard output without a buffer, which stays open even if the code closes ``sys.stdout``."""
 
     def __init__(self) -> None:
         self._file = io.FileIO(1, "w", closefd=False)
 
     def writable(self) -> bool:
-        """Say that this can be written to."""
+        """Return True."""
         return True
 
     def write(self, data: Any) -> int:
@@ -142,8 +142,8 @@ def _import(
 ) -> types.ModuleType:
     """Import what programs may import; the same programs then run in either sandbox.
 
-    The interpreter itself asks here too, for what a method of a built-in type needs (`_strptime`),
-    since it looks for this function in the frame that called the method.
+    The interpreter calls this too, for modules that a method of a built-in type needs
+    (`_strptime`): it takes the import function of the frame that called the method.
     """
     if name.startswith("_") or name.partition(".")[0] in STANDARD_LIBRARY:
         with contextlib.suppress(ModuleNotFoundError):
@@ -163,7 +163,7 @@ def _describe(error: BaseException) -> str:
 
 
 def _line_of(error: BaseException) -> str:
-    """Return where in the program's own text an exception passed last."""
+    """Return the last line of the program itself in the traceback."""
     line = error.lineno if isinstance(error, SyntaxError) else None
     trace = error.__traceback__
     while trace is not None:

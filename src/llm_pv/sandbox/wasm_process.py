@@ -1,10 +1,10 @@
 """The host process of the WebAssembly sandbox: runs one program after another in wasmtime.
 
-What it gives a program: an interpreter of its own, clocks, random numbers, and a place for what it
-prints. What it does not: files, environment, arguments, standard input, network, processes,
-threads. WebAssembly code is interrupted at its CPU limit; a call into the host that blocks (a long
-`time.sleep`) cannot be, so the owner kills this process at the wall-clock limit. The limits of
-this wall are those of wasmtime: a flaw in its compiler or runtime is a way out.
+A program gets its own interpreter, clocks, random numbers, and room for what it prints. It gets no
+files, environment, arguments, standard input, network, processes or threads. WebAssembly code is
+interrupted at its CPU limit; a call into the host that blocks (a long `time.sleep`) cannot be
+interrupted, so the owner kills this process at the wall-clock limit. The protection is only as
+good as wasmtime: a flaw in its compiler or runtime is a way out.
 
 It runs by path, ``python -I -S wasm_process.py serve DIRECTORY COMPONENT``, with DIRECTORY holding
 the wasmtime package, and imports nothing of this package. Frames go both ways: one byte of kind,
@@ -38,7 +38,7 @@ COUNTS = struct.Struct("<QQ")
 FRAME_BYTES = 1 << 28
 """No frame is longer."""
 
-# What memory holds before a program asks for any: the interpreter itself (12 to 16 MiB), and the
+# Memory in use before a program allocates any: the interpreter itself (12 to 16 MiB), and the
 # inputs (their text twice, and the objects made of it).
 _INTERPRETER_BYTES = 16 << 20
 _BYTES_AN_INPUT_BYTE = 8
@@ -170,7 +170,7 @@ class Printed:
         return COUNTS.pack(self.bytes, self.characters) + self.last[-self._room :]
 
     def keep(self, data: bytes) -> int:
-        """Take bytes."""
+        """Keep the bytes that are among the first or the last; return how many were given."""
         first = data[: max(self._room - len(self.first), 0)]
         self.first += first
         if self._stream is not None:

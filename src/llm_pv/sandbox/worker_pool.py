@@ -1,4 +1,4 @@
-"""The workers of a sandbox, which ones a machine allows, and the threads that wait for them."""
+"""The workers of a sandbox, the choice of their backend, and the threads that run them."""
 
 import operator
 import os
@@ -10,41 +10,79 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from llm_pv.errors import ConfigurationError, ConfinementError, SandboxError
-from llm_pv.sandbox.batch import Batch
+from llm_pv.sandbox.batch import Batch, LabelledRows
 from llm_pv.sandbox.confinement import Confinement
-from llm_pv.sandbox.execution import Execution, Limits
-from llm_pv.sandbox.worker import Worker
+from llm_pv.sandbox.execution import Execution, Limits, ToolLimits
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # these import numpy
+    from collections.abc import Sequence
+
+    from llm_pv.data.examples import Input
     from llm_pv.sandbox.linux import LinuxWorker
 
 Backend: TypeAlias = Literal["auto", "linux", "wasm", "unconfined"]
 
 
+class Worker(Protocol):
+    """Runs one candidate or script at a time; starts its processes when first used."""
+
+    def run(
+        self, source: str, inputs: "Sequence[Input]", limits: Limits, seed: int = 0
+    ) -> Execution:
+        """Run a program over the inputs within the limits; its failures are in the result.
+
+        The seed, 0 to 2**32 - 1, is that of random numbers and, if supported, of hashing.
+
+        Raises
+        ------
+        SandboxError
+            If the worker itself fails, or is closed meanwhile.
+        """
+        ...
+
+    def explore(
+        self, code: str, rows: LabelledRows, limits: ToolLimits, seed: int = 0
+    ) -> Execution:
+        """Run code that explores labelled rows; what it printed is the output, cut to the limits.
+
+        The seed is that of random numbers; the seed of hashing is 0.
+
+        Raises
+        ------
+        SandboxError
+            As for `run`.
+        """
+        ...
+
+    def close(self) -> None:
+        """End what was started, a run in progress included; callable from any thread, twice."""
+        ...
+
+
 class WorkerPool:
-    """The workers and the threads that wait for them."""
+    """The workers of a sandbox, and threads for running several programs at once."""
 
     def __init__(self, make: Callable[[], Worker], first: Worker, size: int) -> None:
         self.size = size
         self._make = make
         self._closed = False
         self._start_over([first, *(make() for _ in range(size - 1))])
-        _crews.add(self)
+        _pools.add(self)
 
     def _start_over(self, workers: list[Worker]) -> None:
         self._lock = threading.Lock()
         self._workers = set(workers)
-        # The first idle one is always taken, so that few workers start what few programs need.
+        # The first idle worker, always: few programs then start the processes of few workers only.
         self._idle: queue.PriorityQueue[tuple[int, Worker]] = queue.PriorityQueue()
         for entry in enumerate(workers):
             self._idle.put(entry)
         self._threads: ThreadPoolExecutor | None = None
 
     def run(self, task: Callable[[Worker], Execution], busy: set[Worker]) -> Execution:
-        """Run a task on the first idle worker, which stands in `busy` meanwhile."""
+        """Run a task on the first idle worker, and list that worker in `busy` meanwhile."""
         place, worker = self._idle.get()
         with self._lock:
             busy.add(worker)
@@ -57,15 +95,15 @@ class WorkerPool:
                 worker.close()
             with self._lock:
                 busy.discard(worker)
-                if worker not in self._workers:  # closed under its run
-                    worker.close()  # which may have started something after that
+                if worker not in self._workers:  # `several` closed it during its run
+                    worker.close()  # the run may have started a process after that
                     worker = self._make()
                     self._workers.add(worker)
             self._idle.put((place, worker))
 
     @contextmanager
     def several(self, limits: Limits) -> Iterator[Callable[[str, Batch, int], Future[Execution]]]:
-        """Give a function that starts runs in the background; those left at the end are ended."""
+        """Yield a function that starts runs in the background; end unfinished runs on exit."""
         with self._lock:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(self.size, thread_name_prefix="llm-pv-sandbox")
@@ -92,33 +130,33 @@ class WorkerPool:
     def close(self) -> None:
         """End every worker and every thread."""
         self._closed = True
-        _crews.discard(self)
+        _pools.discard(self)
         for worker in tuple(self._workers):
             worker.close()
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
     def after_fork(self) -> None:
-        """Begin anew in a forked copy of the owner: its threads and locks are not ours."""
+        """Replace workers, lock and threads in a fork, which inherits no threads."""
         self._start_over([self._make() for _ in range(self.size)])
 
 
-_crews: "weakref.WeakSet[WorkerPool]" = weakref.WeakSet()
+_pools: "weakref.WeakSet[WorkerPool]" = weakref.WeakSet()
 
 
-def _begin_anew() -> None:
-    for worker_pool in tuple(_crews):
-        worker_pool.after_fork()
+def _restart_pools() -> None:
+    for pool in tuple(_pools):
+        pool.after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(after_in_child=_restart_pools)
 
 
 def assemble(
     backend: Backend, workers: int | None, *, allow_unconfined: bool
 ) -> tuple[WorkerPool, Confinement]:
-    """Return a worker_pool and what confines it.
+    """Return a pool of workers and their confinement.
 
     Parameters
     ----------
@@ -130,7 +168,7 @@ def assemble(
     ConfigurationError
         If the number of workers is not positive.
     ConfinementError
-        If nothing confines them here, and that was not allowed.
+        If programs cannot be confined here and `allow_unconfined` is not set.
     """
     if workers is not None and workers < 1:
         raise ConfigurationError(f"{workers} workers run nothing: give 1 or more")
@@ -148,7 +186,7 @@ def program_task(
 def _choose(
     backend: Backend, *, allow_unconfined: bool
 ) -> tuple[Callable[[], Worker], Worker, Confinement]:
-    """Return how workers are made, the first of them, and what confines it."""
+    """Return a function that makes workers, the first of them, and its confinement."""
     why: list[str] = []
     lesser: LinuxWorker | None = None
     if backend in {"auto", "linux"}:
@@ -175,13 +213,13 @@ def _choose(
     _close(lesser)
     if allow_unconfined and backend in {"auto", "unconfined"}:
         make = import_module("llm_pv.sandbox.unconfined").UnconfinedWorker
-        missing = {"confinement": "; ".join(why) or "it was asked to have none"}
+        missing = {"confinement": "; ".join(why) or "disabled on request"}
         return make, make(), Confinement("unconfined", (), missing)
-    obstacles = "; ".join(why) or "nothing was asked to confine them"
+    obstacles = "; ".join(why) or "no confinement was requested"
     raise ConfinementError(
         f"programs cannot be confined here: {obstacles}. "
-        "Install the WebAssembly sandbox (pip install 'llm-pv[wasm]'), or let programs do whatever "
-        "you may do yourself (--allow-unconfined, or allow_unconfined=True)"
+        "Install the WebAssembly sandbox (pip install 'llm-pv[wasm]'), or run programs with all "
+        "your own permissions (--allow-unconfined, or allow_unconfined=True)"
     )
 
 
@@ -191,7 +229,7 @@ def _close(worker: Worker | None) -> None:
 
 
 def _wasm_reason() -> str | None:
-    """Return why WebAssembly cannot be used, or None when it can."""
+    """Return why WebAssembly cannot be used, or None if it can."""
     try:
         available: Callable[[], str | None] = import_module("llm_pv.sandbox.wasm").wasm_available
     except ImportError as error:

@@ -1,10 +1,10 @@
-"""The process candidates are forked from: it has imported what they may use, and holds no data.
+"""The process that candidates are forked from: it has imported their modules, and holds no data.
 
-Runs inside the sandbox: standard library only. It starts by `boot`, gives up what it can (see
-`kernel`), says over its socket which layers it has, and then serves jobs one after another: a
-message with the limits and three files goes in (the inputs, the source, the page for the answers),
-a fork runs the job, and how that process ended comes out. Inputs and sources are only ever read in
-the fork. It ends when its owner does.
+Runs inside the sandbox: standard library only. `boot` starts it. It drops its permissions (see
+`kernel`), sends the list of active layers over its socket, and then serves jobs one after another:
+it receives a message with the limits and three files (the inputs, the source, the page for the
+answers), forks a process that runs the job, and sends how that process ended. Inputs and sources
+are read in the fork only, so that no candidate sees those of another. It ends with its owner.
 """
 
 import errno
@@ -36,14 +36,14 @@ NOT_STARTED = 91
 
 @dataclass(frozen=True)
 class Job:
-    """What the owner asks for, beside the files that come with it.
+    """One job of the owner; the files come beside it.
 
     Parameters
     ----------
     cpu_seconds, wall_seconds, memory_bytes, output_bytes
         As in `llm_pv.sandbox.execution.Limits`, all decided.
     exploration_seed
-        Where the random numbers start of code that explores labelled rows; None for a candidate,
+        The seed of the random numbers for code that explores labelled rows; None for a candidate,
         which gets inputs alone.
     """
 
@@ -56,7 +56,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a zygote has once it is set up.
+    """The state of a zygote after its setup.
 
     Parameters
     ----------
@@ -65,9 +65,9 @@ class Setting:
     address_space
         Bytes of address space the zygote itself takes.
     call_filter
-        The system-call filter each fork installs; None where the kernel gives none.
+        The system-call filter that each fork installs; None if the kernel offers none.
     seed
-        Where the random numbers of every program start.
+        The seed of the random numbers of every program.
     """
 
     allowed: frozenset[str]
@@ -77,10 +77,12 @@ class Setting:
 
 
 def main(arguments: list[str]) -> None:
-    """Set up, report, and serve jobs until the owner is gone."""
+    """Set up, report, and serve jobs until the owner ends."""
     plan = json.loads(arguments[0])
     control = socket.socket(fileno=plan["control"])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # In this order: namespaces need a process without threads, which imports may start; imports
+    # need the file system, which sealing removes.
     layers = Layers()
     enclosed = layers.have(enter_namespaces, *kernel.NAMESPACES)
     sys.path.extend(plan["paths"])
@@ -91,20 +93,20 @@ def main(arguments: list[str]) -> None:
     state = {"active": layers.active, "missing": layers.missing, "bytes": memory}
     control.send(json.dumps(state).encode())
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # a collection in a fork would touch, and so copy, every page shared with this one
     setting = Setting(frozenset(plan["allowed"]), size, call_filter, plan["seed"])
     serve(control, plan["owner"], setting)
 
 
 class Layers:
-    """Keeps account of which layers of confinement could be put on."""
+    """Records which layers of confinement are active and which are missing."""
 
     def __init__(self) -> None:
         self.active: list[str] = []
         self.missing: dict[str, str] = {}
 
     def have(self, put_on: Callable[[], None], *names: str) -> bool:
-        """Put a layer on, whatever names it goes by, and note whether that worked."""
+        """Apply a layer, record it under these names, and return whether that worked."""
         try:
             put_on()
         except OSError as error:
@@ -115,7 +117,7 @@ class Layers:
 
 
 def try_in_a_copy(action: Callable[[], None]) -> None:
-    """Do something irreversible in a fork, to learn whether it works.
+    """Run an irreversible action in a fork, to learn whether it works.
 
     Raises
     ------
@@ -138,9 +140,9 @@ def try_in_a_copy(action: Callable[[], None]) -> None:
 
 
 def enter_namespaces() -> None:
-    """Go on as process 1 of fresh namespaces, with the file system still in sight.
+    """Continue as process 1 of new namespaces, with the file system still visible.
 
-    All of them or none: what fails half way would leave a process that is neither here nor there.
+    The steps are tried in a fork first: one that failed half way could not be undone.
     """
 
     def rehearse() -> None:
@@ -149,6 +151,8 @@ def enter_namespaces() -> None:
 
     try_in_a_copy(rehearse)
     kernel.leave_namespaces()
+    # A new PID namespace holds for children only. The outer process stays as the one that the owner
+    # waits for, without files: its copy of the socket would hide that the inner one has ended.
     inner = os.fork()
     if inner:
         kernel.close_files(0)
@@ -157,20 +161,23 @@ def enter_namespaces() -> None:
 
 
 def seal(layers: Layers, *, enclosed: bool) -> kernel.CallFilter | None:
-    """Give up everything the zygote itself can do without; nothing can be imported after this.
+    """Drop every permission that the zygote does not need; nothing can be imported after this.
 
     Parameters
     ----------
     layers
-        Where what worked is noted.
+        Records which steps worked.
     enclosed
         Whether this process is in namespaces of its own.
 
     Returns
     -------
     kernel.CallFilter or None
-        What each fork still has to install.
+        The filter that each fork has to install. The zygote cannot: it needs calls that no
+        candidate may make, such as fork.
     """
+    # Each step needs what a later one drops: mounting and changing the user need capabilities, and
+    # Landlock and seccomp need no_new_privs once those are gone.
     if enclosed:
         kernel.empty_root()
         kernel.die_with_parent()
@@ -185,23 +192,23 @@ def seal(layers: Layers, *, enclosed: bool) -> kernel.CallFilter | None:
     layers.have(kernel.forbid_new_privileges, "no_new_privs")
     layers.have(kernel.deny_files, "Landlock")
     if enclosed:
-        kernel.die_with_parent()  # changing the user has cancelled it
+        kernel.die_with_parent()  # again: the kernel clears it when the user changes
     layers.have(rehearse_limits, "rlimits")
     return kernel.CallFilter() if layers.have(rehearse_call_filter, "seccomp") else None
 
 
 def rehearse_limits() -> None:
-    """Find out in a fork whether the limits can be set."""
+    """Raise OSError if the limits cannot be set; tried in a fork."""
     try_in_a_copy(lambda: kernel.limit_resources(1 << 40, 1.0))
 
 
 def rehearse_call_filter() -> None:
-    """Find out in a fork whether the filter refuses what it does not list."""
+    """Raise OSError if the filter does not refuse a call that it does not list; tried in a fork."""
 
     def attempt() -> None:
         kernel.forbid_new_privileges()
         kernel.CallFilter().install()
-        if os.getppid() != -1:
+        if os.getppid() != -1:  # this call never fails, unless the filter refuses it
             raise OSError(errno.ENOSYS, "the filter does nothing")
 
     try_in_a_copy(attempt)
@@ -227,12 +234,14 @@ def serve(control: socket.socket, owner: int, setting: Setting) -> None:
             os.close(file)
         ended = watch(pid, job.wall_seconds, control, owner)
         ended["wall_seconds"] = time.monotonic() - started
-        with suppress(OSError):  # the owner has gone; the next turn ends the loop
+        with suppress(OSError):  # the owner has ended; the next turn ends the loop
             control.send(json.dumps(ended).encode())
 
 
 def watch(pid: int, wall_seconds: float, control: socket.socket, owner: int) -> dict[str, float]:
-    """Wait for a fork to end; kill it when its time is up or nobody waits for it any more."""
+    """Wait for a fork to end; kill it after its time, or if the owner ended or hung up."""
+    # A pidfd lets one poll wait for the process, the clock and the owner together. The pid cannot
+    # be reused before `wait4`, so the kill never reaches another process.
     process = os.pidfd_open(pid)
     events = select.poll()
     events.register(process, select.POLLIN)
@@ -251,10 +260,11 @@ def watch(pid: int, wall_seconds: float, control: socket.socket, owner: int) -> 
 
 
 def run_job(job: Job, setting: Setting, files: list[int]) -> NoReturn:
-    """Become the process of one job: take its data, confine, run, and end."""
+    """Run one job in this fork: read its data, confine, run, and exit."""
     status = NOT_STARTED
     try:
         kernel.die_with_parent()
+        # RLIMIT_AS counts everything mapped: the inputs and the page come on top of the limit.
         before = resident_bytes()
         data, source, page = take(files)
         run: Callable[..., None]
@@ -268,7 +278,7 @@ def run_job(job: Job, setting: Setting, files: list[int]) -> NoReturn:
         run(page, job.output_bytes, setting.allowed)
         status = 0
     finally:
-        os._exit(status)
+        os._exit(status)  # never back into the zygote's loop, nor through its exit handlers
 
 
 def take(files: list[int]) -> tuple[bytes, str, mmap.mmap]:
@@ -280,10 +290,10 @@ def take(files: list[int]) -> tuple[bytes, str, mmap.mmap]:
 
 
 def confine(job: Job, setting: Setting, data_bytes: int) -> None:
-    """Put on what is particular to one candidate: no files, the limits, the system-call filter."""
+    """Apply the layers of a single candidate: no files, the limits, the system-call filter."""
     for standard in (1, 2):
-        os.dup2(0, standard)
-    kernel.close_files(3)
+        os.dup2(0, standard)  # the null device: the owner reads the zygote's standard error
+    kernel.close_files(3)  # the page stays mapped without its file
     kernel.limit_resources(setting.address_space + data_bytes + job.memory_bytes, job.cpu_seconds)
     if setting.call_filter is not None:
         setting.call_filter.install()
