@@ -1,8 +1,9 @@
-"""Removing annotations that nothing can miss.
+"""Remove annotations that have no effect.
 
 An annotation of an argument, a result or a module-level name is evaluated when the program loads:
-``def f(x: List[str])`` without the import of ``List`` fails. Only an annotation that is sure to
-evaluate is removed. Those in class bodies stay: dataclasses and named tuples are made of them.
+``def f(x: List[str])`` without the import of ``List`` fails. Only annotations that certainly
+evaluate without error are removed. Those in class bodies are kept: dataclasses and named tuples
+read them.
 """
 
 import ast
@@ -30,7 +31,7 @@ _MAX_DEPTH = 20
 
 
 class Annotations:
-    """The annotations of one module, and which of them can go.
+    """The annotations of one module, and which of them can be removed.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ class Annotations:
         }
 
     def remove(self) -> None:
-        """Remove what can go, in place, and the imports that served nothing else."""
+        """Remove the redundant annotations in place, and imports that only they used."""
         pending: list[tuple[ast.AST, str]] = [(self._tree, "module")]
         while pending:
             node, place = pending.pop()
@@ -89,7 +90,7 @@ class Annotations:
         self._remove_imports()
 
     def _statement(self, statement: ast.stmt, place: str) -> list[ast.stmt]:
-        """Return what a statement becomes: itself, an assignment, or nothing."""
+        """Return the replacement of a statement: itself, an assignment, or nothing."""
         if not isinstance(statement, ast.AnnAssign) or place == "class":
             return [statement]
         evaluated = place == "module" or not isinstance(statement.target, ast.Name)
@@ -101,7 +102,7 @@ class Annotations:
         is_name = isinstance(statement.target, ast.Name)
         if is_name and (place == "module" or id(statement) in self._redundant):
             return []
-        # In a function `x: int` alone makes x local, which no other statement says.
+        # In a function `x: int` alone makes x local, so the statement stays.
         statement.annotation = ast.copy_location(ast.Constant(None), statement.annotation)
         return [statement]
 
@@ -113,7 +114,7 @@ class Annotations:
         )
 
     def _is_type(self, node: ast.expr, depth: int) -> bool:
-        """Whether an expression is sure to evaluate, to a type."""
+        """Return whether an expression certainly evaluates to a type."""
         if depth == 0:
             return False
         match node:

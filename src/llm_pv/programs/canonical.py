@@ -1,7 +1,7 @@
 """A syntax tree as one sequence of symbols, the same on Python 3.11, 3.12 and 3.13.
 
-`ast.unparse` and `ast.dump` write one program differently on different versions; this order of
-symbols leans on neither. Both the normalised text and the description length are read off it.
+`ast.unparse` and `ast.dump` give different text for one program on different versions, so neither
+is used. The normalised text and the description length are computed from these symbols.
 """
 
 import ast
@@ -48,14 +48,14 @@ class Count:
 
 @dataclass(frozen=True)
 class Presence:
-    """Whether something optional is there."""
+    """Whether an optional field is present."""
 
     present: bool
 
 
 @dataclass(frozen=True)
 class Word:
-    """An identifier; that of a renamed local starts with ``%``."""
+    """An identifier; a renamed local starts with ``%``."""
 
     name: str
 
@@ -71,7 +71,7 @@ Symbol = Construct | Count | Presence | Word | Literal
 
 
 def symbols(tree: ast.AST) -> Iterator[Symbol]:
-    """Yield a tree's symbols, each node before its fields; two trees alike give the same.
+    """Yield the symbols of a tree, each node before its fields; equal trees give equal symbols.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def symbols(tree: ast.AST) -> Iterator[Symbol]:
 
 
 def text_of(symbol: Symbol) -> str:
-    """Write one symbol; no two different symbols read alike."""
+    """Return the text of one symbol; different symbols have different texts."""
     match symbol:
         case Construct(name=name):
             return name
@@ -124,7 +124,7 @@ def _fields(node: ast.AST) -> Iterator[ast.AST | Symbol]:
         if name in _IGNORED_FIELDS:
             continue
         value: Any = getattr(node, name, None)
-        if name == "type_params":  # a field since Python 3.12 only: absent and empty read alike
+        if name == "type_params":  # a field since Python 3.12 only: absent and empty are the same
             if value:
                 yield Construct("type_params", "")
                 yield from _items(value, optional=False)
@@ -135,7 +135,7 @@ def _fields(node: ast.AST) -> Iterator[ast.AST | Symbol]:
         elif isinstance(node, ast.Constant | ast.MatchSingleton):
             yield Literal(value)
         elif name == "conversion":
-            yield Count(value + 1)  # -1 stands for none
+            yield Count(value + 1)  # -1 means none
         else:
             yield from _item(value, optional=optional)
 

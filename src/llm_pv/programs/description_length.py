@@ -1,24 +1,23 @@
-"""The length of a program in bits: what it takes to write its normalised syntax tree down.
+"""The description length of a program: the bits that encode its normalised syntax tree.
 
-The tree is written node by node in Python's own grammar, by a prefix code, so that a reader who
-knows nothing of the program could decode it:
+The tree is encoded node by node in Python's grammar, by a prefix code, so that it can be decoded
+without knowing the program:
 
 - a node costs the bits to choose it within its category: a statement or an expression 5, a binary
   operator or a comparison 4, a pattern 3, a unary operator 2, ``and`` or ``or`` 1, and nothing
   where the grammar leaves no choice;
 - a whole number n >= 0 (the length of a list, an integer literal) costs the Elias delta code of
   n + 1: 1 bit for 0, 4 for 1 and 2, about log2(n) + 2 log2(log2(n)) for large n [1]_;
-- something optional costs 1 bit to say whether it is there;
-- a name costs 2 bits to say of which kind, then: a local its number; a name out of Python's own
-  `VOCABULARY` 8 bits; any other, the first time, its length and 8 bits a byte, and later its
-  number among these;
+- an optional field costs 1 bit for whether it is present;
+- a name costs 2 bits for its kind, then: a local its number; a name of the `VOCABULARY` 8 bits;
+  any other, the first time, its length and 8 bits a byte, and later its number among these;
 - a constant costs 3 bits for its kind, then: None, True, False and ``...`` 2 bits; an integer its
   number; a string or bytes its length and 8 bits a byte; a float or complex number the length of
   its shortest text and 4 bits a character.
 
 So formatting, comments, docstrings and names of locals cost nothing, a longer literal costs more,
-and a table of answers costs about what it stores. Every program pays the same for a construct,
-however common the construct is: this is a yardstick, not a model of what people write.
+and a table of answers costs about as many bits as it stores. A construct costs the same in every
+program, however common it is: this is a measure, not a model of the programs that people write.
 
 References
 ----------
@@ -91,7 +90,7 @@ def number_bits(number: int) -> int:
 
 
 def description_length(tree: ast.AST) -> int:
-    """Return the bits it takes to write a tree down, by the code this module describes.
+    """Return the number of bits that encode a tree, by the code described in this module.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 r"""Programs whose entry point has another name or form than ``def f(x)``.
 
-Told from the text alone: an ``async`` function, a bare lambda expression, a class with a method,
-and functions of other names, of which the last one that takes an input is meant. What was written
-is kept; a line below it names the entry point.
+Recognised from the text alone: an ``async`` function, a lambda expression, a class with a method,
+and functions of other names, of which the last one that takes an input is used. The source is
+kept; a line appended to it defines the entry point.
 """
 
 import re
@@ -29,12 +29,12 @@ _BINDS_F = re.compile(
 
 
 def binds_entry_point(text: str) -> bool:
-    """Tell whether a line of a text defines or assigns ``f`` at the outermost level."""
+    """Return whether a line of a text defines or assigns ``f`` at the outermost level."""
     return bool(_BINDS_F.search(text))
 
 
 def with_entry_point(source: str) -> Iterator[str]:
-    r"""Yield what a source without ``def f(x)`` may be meant as, likeliest first.
+    r"""Yield the possible readings of a source without ``def f(x)``, likeliest first.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Fenced blocks in a reply, as Markdown has them and as models write them."""
+"""Find fenced blocks in a reply, by the rules of Markdown and as models write them."""
 
 import re
 from bisect import bisect_right
@@ -18,9 +18,9 @@ class Block:
     Parameters
     ----------
     start, end
-        Where its content begins and ends in the text.
+        The positions in the text where its content begins and ends.
     closed
-        Whether a fence closes it; the last block may run to the end of the text.
+        Whether a fence closes it; the last block may extend to the end of the text.
     """
 
     start: int
@@ -54,11 +54,11 @@ def fenced_blocks(text: str) -> list[Block]:
 
 
 def block_readings(text: str) -> Iterator[str]:
-    """Yield what fences may mean, likeliest first, the last block first.
+    """Yield the possible contents of fences, likeliest first, the last block first.
 
-    First the blocks; one that ends within a string of three quotes, as in a docstring with an
-    example between fences, goes on to a later fence. Then whatever lies between two fences, blocks
-    and what is between them not told apart: prose does not compile.
+    First the blocks; one that ends within a triple-quoted string, as in a docstring with a fenced
+    example, is extended to a later fence. Then all text between two fences, without distinguishing
+    blocks from the prose between them, because prose does not compile.
     """
     ends: list[int] | None = None
     for block in reversed(fenced_blocks(text)):
@@ -84,7 +84,7 @@ def _longer(text: str, block: Block, ends: list[int]) -> Iterator[str]:
 
 
 def _open_string(code: str) -> bool:
-    """Tell whether code ends within a string of three quotes, as its quotes are counted."""
+    """Return whether code ends within a triple-quoted string, by counting its quotes."""
     return any(code.count(quotes) % 2 for quotes in _TRIPLE_QUOTES)
 
 

@@ -1,12 +1,12 @@
-"""What stays the same when a program is only written differently.
+"""Normalise a program: give programs that differ only in notation the same form.
 
-Formatting, comments, docstrings, annotations and the names of locals and arguments go; everything a
-program computes stays. Where it is not sure that something cannot be seen, it stays: two programs
-with one normal form are one program, two with different forms may still be.
+Formatting, comments, docstrings, annotations and the names of locals and arguments are removed;
+everything a program computes is kept, as is anything whose removal might be observable. Programs
+with equal normal forms behave alike; programs with different forms may still do so.
 
-Limits, on purpose: a program that looks at itself (`eval`, `locals`, `inspect`, ``__doc__``, ...)
-loses formatting and comments only. The text of an exception, such as "missing argument 'x'", counts
-as a message to people, not as behaviour. An annotation that would fail or act when evaluated stays.
+Intended limits: a program that inspects itself (`eval`, `locals`, `inspect`, ``__doc__``, ...)
+loses formatting and comments only. The text of an exception, such as "missing argument 'x'", does
+not count as behaviour. An annotation that would fail or have an effect when evaluated is kept.
 """
 
 import ast
@@ -25,10 +25,10 @@ _OBSERVERS = """eval exec locals vars dir globals help inspect traceback f_local
 
 
 def normalise(source: str) -> str:
-    r"""Return the canonical text of a program: the same for programs written differently.
+    r"""Return the canonical text of a program: equal for programs that differ only in notation.
 
-    The text is the syntax tree's symbols, a line a statement. It is for comparing and hashing, and
-    the same on every supported Python version.
+    The text is the symbols of the syntax tree, one line for each statement. It is for comparing
+    and hashing, and the same on every supported Python version.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def normalise(source: str) -> str:
 
 
 def canonical_text(tree: ast.AST) -> str:
-    """Write a syntax tree as text that is equal for equal trees alone."""
+    """Return the text of a syntax tree; different trees have different texts."""
     parts: list[str] = []
     for symbol in symbols(tree):
         if parts:
@@ -62,7 +62,7 @@ def canonical_text(tree: ast.AST) -> str:
 
 
 def normalise_tree(tree: ast.Module) -> None:
-    """Normalise a syntax tree in place; it still compiles, and computes what it did.
+    """Normalise a syntax tree in place; it still compiles and computes the same.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def normalise_tree(tree: ast.Module) -> None:
     'return len(%0)'
     """
     nodes = list(ast.walk(tree))
-    if _looks_at_itself(nodes):
+    if _inspects_itself(nodes):
         _unify_f_strings(nodes)
         return
     Annotations(tree).remove()
@@ -86,7 +86,7 @@ def normalise_tree(tree: ast.Module) -> None:
     rename_locals(tree)
 
 
-def _looks_at_itself(nodes: list[ast.AST]) -> bool:
+def _inspects_itself(nodes: list[ast.AST]) -> bool:
     words: set[str] = set()
     documentation = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
     for node in nodes:
@@ -109,7 +109,7 @@ def _looks_at_itself(nodes: list[ast.AST]) -> bool:
 
 
 def _remove_constant_statements(nodes: list[ast.AST]) -> None:
-    """Remove docstrings and other constants that stand as statements, in place."""
+    """Remove docstrings and other constant expression statements, in place."""
     for node in nodes:
         for name, body in ast.iter_fields(node):
             if not (isinstance(body, list) and body and isinstance(body[0], ast.stmt)):
@@ -129,7 +129,7 @@ def _is_constant(statement: ast.stmt) -> bool:
 
 
 def _unify_f_strings(nodes: list[ast.AST]) -> None:
-    """Remove the empty pieces of f-strings, which Python 3.12 puts in and others do not."""
+    """Remove the empty pieces of f-strings, which only Python 3.12 inserts."""
     for node in nodes:
         match node:
             case ast.JoinedStr():

@@ -1,7 +1,7 @@
-"""What is done with untrusted source, by name, in the process that parses it.
+"""The operations on untrusted source, by name, that the parsing process runs.
 
-`llm_pv.sandbox.parser` runs these there; in the user's own process call the functions that ask it,
-such as `Program.parse` and `read_program`, never these.
+`llm_pv.sandbox.parser` calls these in that process. Never call them in the user's process: use
+`Program.parse`, `read_program` and similar functions, which send the text there.
 """
 
 import ast
@@ -44,7 +44,7 @@ def several(text: str, most: int) -> list[tuple[str, str, int]]:
 def imports(source: str) -> list[str]:
     """Return the top-level modules a source imports, sorted.
 
-    Where it runs or imports what stands in strings, the words of these count too.
+    If it executes or imports strings, the words in its strings count too.
     """
     tree = ast.parse(source)
     modules: set[str] = set()
@@ -64,10 +64,10 @@ def imports(source: str) -> list[str]:
 
 
 def escaped(source: str) -> tuple[str, bool]:
-    r"""Return a program as it is saved, and whether it has a docstring.
+    r"""Return a program in the form that is saved, and whether it has a docstring.
 
-    Characters that do not print, such as those that turn the direction of text, are written as
-    escapes in comments and in strings where that leaves the program what it is.
+    Non-printing characters, such as those that change the direction of text, are written as
+    escapes in comments, and in strings where that does not change the program.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def _printable(text: str) -> str:
 
 
 def gist(source: str) -> str:
-    r"""Return the lines of a program's last function that do more than give a value a name.
+    r"""Return the lines of a program's last function other than assignments and imports.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def gist(source: str) -> str:
     lines = source.splitlines()
     if not functions:
         return next((line.strip() for line in lines), "")
-    telling = [
+    kept = [
         statement
         for statement in functions[-1].body
         if not isinstance(statement, ast.Assign | ast.Import | ast.ImportFrom)
@@ -128,7 +128,7 @@ def gist(source: str) -> str:
     ]
     return " ".join(
         line.strip()
-        for statement in telling
+        for statement in kept
         for line in lines[statement.lineno - 1 : statement.end_lineno]
     )
 

@@ -1,6 +1,6 @@
-"""A candidate program: what was proposed, what identifies it, and how long it is.
+"""A candidate program: its source, its digest and its description length.
 
-Sources come from models and files, so they are parsed in a confined process, never in this one.
+Sources come from models and files, so they are parsed in a confined process, never in the user's.
 """
 
 import ast
@@ -48,7 +48,7 @@ class Program:
 
     @classmethod
     def parse(cls, source: str) -> "Program":
-        """Read a program out of its source, running nothing; the confined parser reads it.
+        """Return the program of a source, parsed in the confined process without running it.
 
         Parameters
         ----------
@@ -68,7 +68,7 @@ class Program:
 
     @classmethod
     def parse_many(cls, sources: Iterable[str]) -> "list[Program | ProgramError]":
-        """Read several sources at once, which costs less; an error is returned in its place.
+        """Parse several sources at once, which is faster; an error is returned in its place.
 
         Examples
         --------
@@ -93,12 +93,12 @@ class Program:
 
 
 def parse_here(source: str) -> Program:
-    """Read a program out of its source in this process: only the confined parser may do so.
+    """Return the program of a source, parsed in this process: for the confined parser only.
 
     Raises
     ------
     ProgramError
-        As for `Program.parse`, but for what takes too long or too much memory.
+        As for `Program.parse`, except that time and memory are not limited.
     """
     source = clean_source(source)
     tree = parse_source(source)

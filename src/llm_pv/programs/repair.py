@@ -1,9 +1,9 @@
-r"""Replies that something on their way spoiled, and programs nobody marked as such.
+r"""Repair replies that were damaged by copying, and find programs that are not marked.
 
-A chat window copies code with typographic quotes, HTML entities, unbreakable blanks, or ``>``,
-``+`` or a number before each line; a model names its key otherwise, writes a list of lines, or no
-fence. All this is tried only when a reply as it came holds no program, so that nothing sound is
-ever changed.
+Chat windows copy code with typographic quotes, HTML entities, non-breaking spaces, or ``>``, ``+``
+or a number before each line; models use another key, write a list of lines, or omit the fence.
+These repairs are tried only if the unchanged reply holds no program, so that they cannot damage a
+correct one.
 """
 
 import html
@@ -36,7 +36,7 @@ _NAMES = r"(?:python_?)?(?:code|program|solution|function|source|implementation|
 OTHER_KEY = re.compile(
     rf"""(["'`]?+)\b{_NAMES}\1\s*+[:=]\s*+(?P<quote>\"{{3}}|'{{3}}|"|'|`)""", re.IGNORECASE
 )
-"""A key that may hold a program although it should be called ``"code"``."""
+"""A key other than ``"code"`` that may hold a program."""
 
 _LINES_KEY = re.compile(rf"""["']{_NAMES}["']\s*+:\s*+(?=\[)""", re.IGNORECASE)
 _MOST_LISTS = 5
@@ -50,7 +50,7 @@ _FUNCTION = re.compile(r"^def f\b[^\n]*+(?:\n(?:[ \t][^\n]*+|[ \t]*+(?=\n)))*+",
 
 
 def repaired(reply: str) -> Iterator[str]:
-    """Yield what a reply may have been before it was copied about; nothing if it looks unspoiled.
+    """Yield possible originals of a reply that was damaged by copying; none if it shows no damage.
 
     Examples
     --------
@@ -62,13 +62,13 @@ def repaired(reply: str) -> Iterator[str]:
     if text != reply:
         yield text
     for strip in (partial(_LINE_PREFIX.sub, ""), _patched, partial(_LINE_NUMBER.sub, "")):
-        bare = strip(text)
-        if bare != text:
-            yield bare
+        stripped = strip(text)
+        if stripped != text:
+            yield stripped
 
 
 def _patched(text: str) -> str:
-    """Return a text as it is after the changes it shows, lines of a diff told by their signs."""
+    """Return the new side of a diff, whose lines are recognised by their signs."""
     if not _ADDED.search(text):
         return text
     lines: list[str] = []
@@ -106,7 +106,7 @@ def line_lists(text: str) -> Iterator[str]:
 
 
 def code_blocks(text: str) -> Iterator[str]:
-    r"""Yield runs of lines that look like code, the last first, then functions ``f`` alone.
+    r"""Yield consecutive lines that look like code, the last first, then functions ``f`` alone.
 
     Examples
     --------
@@ -119,14 +119,14 @@ def code_blocks(text: str) -> Iterator[str]:
 
 
 def code_runs(text: str, start: int = 0) -> list[tuple[str, int, bool]]:
-    """Return runs of lines that look like code, each with its end and whether the text ends there.
+    """Return groups of lines that look like code, with their ends and whether the text ends there.
 
     Parameters
     ----------
     text
         The text.
     start
-        Where in it to begin.
+        The position to start from.
     """
     runs: list[tuple[str, int, bool]] = []
     lines: list[str] = []

@@ -1,16 +1,15 @@
-r"""Reading a program out of a model's reply, whatever the model wrapped it in.
+r"""Extract the program from a model's reply.
 
-In this order, the first that is a program: the values of ``"code"`` keys, fenced blocks, the bare
-text; of several, the last. What stands in ``<think>`` tags counts only when nothing outside of them
-does: the answer is what a model says in the end, but a reply cut off in its thoughts may still hold
-a program, and every program is verified anyway.
+Candidates, in this order: the values of ``"code"`` keys, fenced blocks, the whole text; of several
+of one kind, the last comes first. Text in ``<think>`` tags is used only if the text outside holds
+no program: the final answer counts, but a reply cut off in its reasoning may still hold a program,
+and every program is verified anyway.
 
-JSON is read the way models write it: keys and values are found by their quotes, so that braces
-need not balance, and line breaks or quotes a model forgot to escape or escaped twice, Python's own
-quotes, and a missing end are read as meant. What a chat window spoiled, keys of other names, lists
-of lines and code without a fence are tried next (see `mending`), and last programs whose entry
-point has another name (see `entry_points`). Nothing is evaluated. Work is linear in the reply, and
-what is looked at and tried is capped.
+JSON is read leniently: keys and values are found by their quotes, so braces need not balance.
+Unescaped or doubly escaped line breaks and quotes, Python's quotes, and a missing end are accepted.
+Damaged text, other keys, lists of lines and code without a fence are tried next (see `repair`),
+and last programs whose entry point has another name (see `entry_points`). Nothing is evaluated.
+The work is linear in the length of the reply, and the number of candidates is capped.
 """
 
 import contextlib
@@ -63,19 +62,19 @@ _MENTIONS_ENTRY_POINT = re.compile(rf"\b{ENTRY_POINT}\b")
 def read_program(
     reply: str, *, mention: str | None = None, ending: str = "", any_name: bool = True
 ) -> Program:
-    r"""Return the program a reply proposes; the confined parser reads the reply.
+    r"""Return the program that a reply proposes, extracted in the confined process.
 
     Parameters
     ----------
     reply
-        The reply as it came.
+        The text of the reply.
     mention
-        A regular expression for what a candidate holds, lest prose be tried, with ``^`` and ``$``
-        for lines; None for the name ``f``.
+        A regular expression that a candidate must match, to exclude prose; ``^`` and ``$`` match
+        at lines. None for the name ``f``.
     ending
-        What is written below each candidate, for replies that leave ``f`` itself to that.
+        Code appended to each candidate, for replies that do not define ``f`` themselves.
     any_name
-        Whether a function of another name will do where none is called ``f``.
+        Whether a function of another name is accepted if none is called ``f``.
 
     Returns
     -------
@@ -107,7 +106,7 @@ def read_programs(
     ending: str = "",
     any_name: bool = True,
 ) -> list[Program | ProgramError]:
-    """Read several replies at once, which costs less; an error is returned in its place."""
+    """Extract from several replies at once, which is faster; an error is returned in its place."""
     answers: list[Program | ProgramError] = [_too_long(reply) for reply in replies]
     places = [place for place, reply in enumerate(replies) if len(reply) <= MAX_REPLY_CHARACTERS]
     found = ask("reply", [[replies[place], mention, ending, any_name] for place in places])
@@ -152,11 +151,11 @@ def find_program(
     ending: str = "",
     any_name: bool = True,
 ) -> Program:
-    """Do what `read_program` does in this process: only the confined parser may do so."""
+    """Do the work of `read_program` in this process: for the confined parser only."""
     search = _Search(mention or _MENTIONS_ENTRY_POINT, ending)
     reply = _plain_text(reply)
     said = _without_thoughts(reply)
-    # A draft in the thoughts is no better than an answer under another name.
+    # A function of another name in the answer is preferred to a draft in the reasoning.
     renames = any_name and not binds_entry_point(said)
     stages = [_marked(said), _spoiled(said)]
     if said != reply:
@@ -191,7 +190,7 @@ def find_programs(reply: str, most: int) -> list[Program]:
 
 
 class _Search:
-    """What was tried so far, within the caps of one reply."""
+    """The candidates tried for one reply, within its caps."""
 
     def __init__(self, mention: re.Pattern[str], ending: str) -> None:
         self.reason = NOTHING_DEFINED
@@ -203,7 +202,7 @@ class _Search:
         self._characters = 0
 
     def first(self, candidates: Iterable[str]) -> Program | None:
-        """Return the first program among candidates; None if there is none, or a cap is met."""
+        """Return the first program among candidates; None if there is none or a cap is reached."""
         for text in candidates:
             if text in self._seen:
                 continue
@@ -218,13 +217,13 @@ class _Search:
             try:
                 return parse_here(text + self._ending)
             except ProgramError as error:
-                # The first is the likeliest to be meant.
+                # Report the error of the first candidate, the likeliest.
                 self.reason = self.reason if self._tries > 1 else str(error)
                 self._remember(text)
         return None
 
     def renamed(self) -> Program | None:
-        """Return the first program among what was passed over, under another name than ``f``."""
+        """Return the first program, under another name than ``f``, among the rejected texts."""
         others, self._others = self._others, []
         for text in (adapted for other in others for adapted in with_entry_point(other)):
             if text in self._seen or self._tries == _MAX_TRIES or not self._fits(text):
@@ -241,7 +240,7 @@ class _Search:
             self._others.append(text)
 
     def _fits(self, text: str) -> bool:
-        """Count a try, unless the characters of all tries would be too many."""
+        """Count a try and return True, unless the characters of all tries would exceed the cap."""
         counted = len(text) if len(text) <= MAX_SOURCE_CHARACTERS else 0
         if self._tries and self._characters + counted > _MAX_CHARACTERS_TRIED:
             return False
@@ -251,9 +250,9 @@ class _Search:
 
 
 def complete_part(reply: str) -> str:
-    r"""Return a reply that was cut off up to its last complete program, ``""`` if it has none.
+    r"""Return a truncated reply up to its last complete program, ``""`` if it has none.
 
-    A program is complete where its fence or its string is closed, or where other words follow.
+    A program is complete if its fence or its string is closed, or if other text follows.
 
     Examples
     --------
@@ -273,18 +272,18 @@ def complete_part(reply: str) -> str:
         is_closed = text.startswith(quote, value_end)
         if is_closed and _DEFINES.search(text, key.end(), value_end):
             end = max(end, value_end + len(quote))
-    bare = [block for block in code_runs(text, end) if binds_entry_point(block[0]) and not block[2]]
-    return text[: bare[-1][1] if bare else end]
+    unfenced = [run for run in code_runs(text, end) if binds_entry_point(run[0]) and not run[2]]
+    return text[: unfenced[-1][1] if unfenced else end]
 
 
 def _plain_text(reply: str) -> str:
-    """Return a reply with one kind of line end, and thoughts in tags."""
+    """Return a reply with uniform line ends, and its reasoning in tags."""
     text = reply.replace("\r\n", "\n").replace("\r", "\n")
     return _CHANNEL.sub(r"<think>\g<thoughts></think>", text) if "<|channel|>" in text else text
 
 
 def _spoiled(text: str) -> Iterator[str]:
-    """Yield what may be a program in a text that was spoiled, or is not marked as one."""
+    """Yield possible programs in a text that was damaged, or in which none is marked."""
     readings = [text, *repaired(text)]
     for reading in readings[1:]:
         yield from _marked(reading)
@@ -296,7 +295,7 @@ def _spoiled(text: str) -> Iterator[str]:
 
 
 def _marked(text: str) -> Iterator[str]:
-    """Yield what is marked as a program, by a key or a fence, and the text as a whole."""
+    """Yield the texts marked as programs by a key or a fence, and the whole text."""
     readings = [text]
     if _ESCAPED_KEY.search(text):  # a JSON object written as a string
         readings.append(_unescape(text))
@@ -312,7 +311,7 @@ def _without_thoughts(reply: str) -> str:
     for tag in _THINKING.finditer(reply):
         closes = any(tag.groups())
         if closes:
-            if not thinking:  # the opening tag stood in the prompt
+            if not thinking:  # the opening tag was in the prompt
                 said.clear()
         elif not thinking:
             said.append(reply[position : tag.start()])
@@ -324,7 +323,7 @@ def _without_thoughts(reply: str) -> str:
 
 
 def _values(text: str, pattern: re.Pattern[str]) -> list[tuple[re.Match[str], int]]:
-    """Return the last values of a key, each with where its string ends."""
+    """Return the last values of a key, each with the position where its string ends."""
     values: deque[tuple[re.Match[str], int]] = deque(maxlen=_MAX_VALUES)
     key = pattern.search(text)
     while key:
@@ -339,7 +338,7 @@ def _code_values(text: str, pattern: re.Pattern[str]) -> Iterator[str]:
     following = len(text)
     for key, end in reversed(_values(text, pattern)):
         yield from _readings(text[key.end() : end])
-        # A quote the model forgot to escape ended the string early: read on to a likelier end.
+        # An unescaped quote may have ended the string early: try later ends.
         closing = _STRING_END[key["quote"][0]].finditer(text, end, following)
         ends = [match.start() for match in closing if match.start() > end]
         for later in ends[-1:] + ends[:-1][:_MAX_LATER_ENDS]:
@@ -356,10 +355,9 @@ def _string_end(text: str, start: int, quote: str) -> int:
 
 
 def _readings(body: str) -> Iterator[str]:
-    r"""Yield the texts the body of a string may stand for, likeliest first.
+    r"""Yield the possible values of the body of a string, likeliest first.
 
-    Where lines are broken by real line breaks, and no backslash is doubled, a ``\n`` is the
-    program's own.
+    If it contains real line breaks and no doubled backslash, a ``\n`` belongs to the program.
     """
     unescaped = _unescape(body)
     unquoted = body.replace('\\"', '"')
@@ -372,7 +370,7 @@ def _readings(body: str) -> Iterator[str]:
 
 
 def _unescape(body: str) -> str:
-    r"""Undo the escapes JSON and Python share; leave any other backslash, as in ``\d``, alone."""
+    r"""Resolve the escapes that JSON and Python share; keep other backslashes, as in ``\d``."""
 
     def character(escape: re.Match[str]) -> str:
         code, letter = escape[1] or escape[2], escape[3]
@@ -384,7 +382,7 @@ def _unescape(body: str) -> str:
 
 
 def _dedented(text: str) -> str:
-    # What a chat window shows above a block, or a model before code in one line.
+    # The label of a chat window above a block, or a language name before code in one line.
     header = _HEADER.match(text) or _LANGUAGE.match(text)
     text = text[header.end() if header else 0 :].strip("\n")
     return textwrap.dedent(text) if text[:1] in {" ", "\t"} else text

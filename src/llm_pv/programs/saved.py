@@ -1,9 +1,9 @@
-"""The readable file a program is handed over in, and how it is read back.
+"""Write a program to a readable file, and read it back.
 
-The file is a Python module: a docstring with the certificate, a line that marks the end of it, then
-the source. A text in the docstring can never become code, whatever stands in it. Of the source only
-characters that do not print are changed, those of comments and strings, into their escapes: they
-could act on a terminal or show a reader another program.
+The file is a Python module: a docstring with the certificate, a line that marks its end, then the
+source. No text in the docstring can become code. The source is unchanged, except that non-printing
+characters in comments and strings are written as escapes: they could control a terminal or make
+the program look like another one.
 """
 
 from llm_pv.errors import ProgramError
@@ -20,11 +20,10 @@ _MARK = "#--- the program, exactly as proposed ---"
 
 
 def write_program(program: Program, header: str) -> str:
-    r"""Write a program as a module with a text at its head.
+    r"""Return the text of a module: a header, then the program.
 
-    The text becomes the module's docstring. A program that has a docstring of its own, or reads
-    ``__doc__``, would notice: there the text stands in comments. Characters that do not print are
-    written as escapes in both.
+    The header becomes the module's docstring, or comments if the program has a docstring of its
+    own or reads ``__doc__``. Non-printing characters are written as escapes in both.
 
     Parameters
     ----------
@@ -44,25 +43,25 @@ def write_program(program: Program, header: str) -> str:
     >>> read_saved(text).source
     'f = len\n'
     """
-    # Python 3.13.0 cannot compile a docstring with half a surrogate pair: spell it out.
+    # Python 3.13.0 cannot compile a docstring with half a surrogate pair: escape it.
     header = header.encode("utf-8", "backslashreplace").decode("utf-8").strip("\n")
     blocks = f"{_TITLE}\n\n{header}\n\n{_WARNING}"
     lines = [_printable(line) for line in blocks.split("\n")]
     try:
         source, documented = ask_one("escaped", program.source)
-    except ProgramError:  # on a slower machine than where it was parsed
+    except ProgramError:  # over the time limit here, on a slower machine than it was parsed on
         source, documented = program.source, True
     if documented or "__doc__" in source:
         head = "\n".join(f"# {line}".rstrip() for line in lines)
     else:
-        # A line that starts with # could pass for the mark, three quotes for the end.
+        # A line that starts with # could be read as the mark, and three quotes as the end.
         safe = ["\\x23" + line[1:] if line.startswith("#") else line for line in lines]
         head = '"""' + "\n".join(safe).replace('"""', '\\"\\"\\"') + '\n"""'
     return f"{head}\n\n{_MARK}\n{source}"
 
 
 def read_saved(text: str) -> Program:
-    """Read the program out of a file `write_program` wrote, or out of any Python module.
+    """Return the program of a file that `write_program` wrote, or of any Python module.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Which scope every name of a program belongs to, and new names for the local ones.
+"""Find the scope of every name in a program, and rename the local ones.
 
-Python's rules, on the syntax tree, the same on every version: functions, lambdas and
-comprehensions have locals; the names of a module or a class body are attributes others can see, and
-are never renamed. The walks use a stack of their own, so depth is no limit.
+By Python's rules, on the syntax tree, the same on every version: functions, lambdas and
+comprehensions have locals; the names of a module or a class body are visible attributes and are
+never renamed. The traversals use their own stack, so depth is not limited by recursion.
 """
 
 import ast
@@ -16,7 +16,7 @@ Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 @dataclass(eq=False)
 class Scope:
-    """One module, class body, function or comprehension, and what it does with names.
+    """One module, class body, function or comprehension, and the names it uses.
 
     Parameters
     ----------
@@ -25,13 +25,13 @@ class Scope:
     parent
         The scope around it; None for the module.
     bound
-        The names it binds, by a bare declaration such as ``x: int`` excepted.
+        The names it binds, except by a declaration without a value, such as ``x: int``.
     declared
-        The names such bare declarations make local.
+        The names that such declarations make local.
     parameters, outer, module_wide
         The names that are parameters, ``nonlocal`` and ``global`` here.
     fixed
-        The names it binds in a way that shows: a class's, or that of ``import a.b``.
+        The names whose binding is visible: that of a class, or of ``import a.b``.
     """
 
     kind: str
@@ -68,7 +68,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Occurrence:
-    """One place where a name stands: ``names[index]`` of a field, or the whole field."""
+    """One occurrence of a name: ``names[index]`` of a field, or the whole field."""
 
     node: ast.AST
     field: str
@@ -77,7 +77,7 @@ class Occurrence:
     index: int | None = None
 
     def rename(self, name: str) -> None:
-        """Write another name in this place."""
+        """Replace the name at this place."""
         if self.index is None:
             setattr(self.node, self.field, name)
         else:
@@ -85,7 +85,7 @@ class Occurrence:
 
 
 class Scopes:
-    r"""The scopes of a module and every place where a variable's name stands.
+    r"""The scopes of a module and every occurrence of a variable's name.
 
     Parameters
     ----------
@@ -99,9 +99,9 @@ class Scopes:
     scopes
         All scopes, each after the one around it.
     occurrences
-        Every place where a variable's name stands, in the order of the text.
+        Every occurrence of a variable's name, in the order of the text.
     declarations
-        Every bare declaration, with the name it makes local and the scope.
+        Every declaration without a value, with the name it makes local and the scope.
     bindings
         How often each name is bound, in any scope.
 
@@ -151,7 +151,7 @@ class Scopes:
         self.occurrences.append(Occurrence(node.target, "id", name, scope))
 
     def _visit(self, node: ast.AST, scope: Scope) -> Iterator[tuple[ast.AST, Scope]]:
-        """Record the names that stand in this node; yield its children with their scopes."""
+        """Record the names in this node; yield its children with their scopes."""
         match node:
             case ast.Name():
                 if isinstance(node.ctx, ast.Load):
@@ -237,10 +237,10 @@ class Scopes:
 def rename_locals(tree: ast.Module) -> None:
     r"""Give locals the names ``%0``, ``%1``, ... by first appearance, in place.
 
-    No source can spell such a name, so it never meets another; the compiler takes it from a tree
-    all the same. A scope goes on counting where the scope around it ended, and two functions side
-    by side start from the same number. Names that show outside stay: parameters that a call may
-    name, local classes, ``import a.b``, and names starting with two underscores.
+    No source can contain such a name, so it cannot conflict with another, and the compiler accepts
+    it in a tree. A scope continues the numbering of its enclosing scope; sibling functions start
+    from the same number. Names that are visible outside are kept: parameters that a call may name,
+    local classes, ``import a.b``, and names starting with two underscores.
 
     Parameters
     ----------
@@ -256,7 +256,7 @@ def rename_locals(tree: ast.Module) -> None:
     """
     keywords = [node for node in ast.walk(tree) if isinstance(node, ast.keyword)]
     named = {node.arg for node in keywords}
-    any_parameter = None in named or "kwargs" in named  # g(**options) may name any of them
+    any_parameter = None in named or "kwargs" in named  # g(**options) may pass any of them by name
     scopes = Scopes(tree)
     renamed: list[tuple[Occurrence, Scope]] = []
     names: dict[Scope, dict[str, int]] = {scope: {} for scope in scopes.scopes}

@@ -1,8 +1,7 @@
-"""From text to syntax tree: every way in which a candidate can fail to be Python.
+"""Parse a source, or reject it with a reason.
 
-What this covers: text that does not compile, is too long or nested too deeply, or holds characters
-no source file can hold. What it does not: whether the program does anything sensible; nothing is
-run here.
+Rejected is text that does not compile, is too long or nested too deeply, or contains characters
+that no source file can contain. Nothing is run here, so the behaviour of a program is not checked.
 """
 
 import ast
@@ -12,10 +11,10 @@ import warnings
 from llm_pv.errors import ProgramError
 
 MAX_SOURCE_CHARACTERS = 50_000
-"""The longest source that is looked at; a longer one stores its data rather than a rule."""
+"""The longest source accepted; a longer one stores its data rather than a rule."""
 
 DATA_NAME = "_training_rows"
-"""What a line may assign that does not count: the rows which a handed-in model learns from."""
+"""The name whose assignment does not count: the rows that a submitted model learns from."""
 
 _DATA_LINE = re.compile(rf'^{DATA_NAME} = "[A-Za-z0-9+/=]*"$', re.MULTILINE)
 
@@ -35,12 +34,12 @@ def clean_source(source: str) -> str:
 
 
 def checked_length(source: str) -> str:
-    """Return the source, if it is one that the parser is given at all.
+    """Return the source, if the parser accepts its length and its characters.
 
     Raises
     ------
     ProgramError
-        With a one-line reason, if it is too long or no text that a file could hold.
+        With a one-line reason, if it is too long or contains what no file can contain.
     """
     if len(source) > MAX_SOURCE_CHARACTERS:
         length = len(_DATA_LINE.sub("", source, count=1))
@@ -58,11 +57,10 @@ def checked_length(source: str) -> str:
 
 
 def parse_source(source: str) -> ast.Module:
-    """Parse and compile a source, running nothing.
+    """Parse and compile a source without running it.
 
-    For sources this program wrote, and for the process that parses all others.
-
-    Its length counts without the line of a model's training rows, `DATA_NAME`.
+    Only for sources that this package wrote, and in the process that parses all others. The line
+    of a model's training rows, `DATA_NAME`, does not count towards its length.
 
     Parameters
     ----------
@@ -87,9 +85,9 @@ def parse_source(source: str) -> ast.Module:
     checked_length(source)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "\d" in a string literal is the candidate's affair
+            warnings.simplefilter("ignore")  # about "\d" in a string literal, for one
             tree = ast.parse(source)
-            # Parsing alone lets through what only compiling refuses, a stray `return` for one.
+            # Parsing alone accepts what only compiling rejects, a stray `return` for one.
             compile(source, "<program>", "exec", dont_inherit=True)
     except SyntaxError as error:
         message = " ".join(str(error.msg).split())
