@@ -96,7 +96,7 @@ def test_tokens_that_no_label_begins_with_give_no_label() -> None:
 def test_a_server_that_tells_no_probabilities_is_told_so() -> None:
     with (
         CopyingServer(tells_logprobs=False) as server,
-        pytest.raises(ModelError, match="told no probabilities"),
+        pytest.raises(ModelError, match="returned no probabilities"),
     ):
         ask(opened(server), BARE, Asking(LABELS, "likelihood", "plain"))
 
@@ -122,8 +122,8 @@ def test_a_server_that_goes_away_ends_the_answers_and_keeps_those_it_gave() -> N
         ("openai-compatible:m", "constrained", "plain", "auto", "--label-form json"),
         ("openai-compatible:m", "likelihood", "json", "auto", "--label-form plain"),
         ("openai:gpt-5.4", "likelihood", "plain", "auto", "--api chat"),
-        ("anthropic:claude-x", "likelihood", "plain", "auto", "does not tell the probabilities"),
-        ("google:gemini-x", "likelihood", "plain", "auto", "does not tell the probabilities"),
+        ("anthropic:claude-x", "likelihood", "plain", "auto", "does not return probabilities"),
+        ("google:gemini-x", "likelihood", "plain", "auto", "does not return probabilities"),
     ],
 )
 def test_what_a_model_cannot_do_is_refused_before_any_call(

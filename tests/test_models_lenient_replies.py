@@ -412,7 +412,7 @@ def test_code_that_held_pieces_of_the_key_is_not_run_either(
     proposal, bodies = first_proposal([Wire(called), Wire(chat(FENCED))], tool="local")
     assert source_of(proposal) == Program.parse(PARITY).source
     answered = bodies[1]["messages"][-1]["content"]
-    assert answered == "Pieces of the API key stood in the code, so it was not run."
+    assert answered == "The code contained fragments of the API key, so it was not run."
 
 
 def test_a_call_in_the_text_is_left_alone_where_no_tool_is_offered(opened: OpenModels) -> None:

@@ -162,7 +162,7 @@ def test_certificates_that_are_not_there_are_named(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "/no/such/place")
-    with pytest.raises(ConfigurationError, match=f"{name} is /no/such/place, which is not there"):
+    with pytest.raises(ConfigurationError, match=f"{name} is /no/such/place, which does not exist"):
         check_connection("https://api.example/v1")
 
 

@@ -1,4 +1,4 @@
-"""Asking a model for labels: many prompts that share a beginning, read in one of three ways."""
+"""Query a model for labels, for many prompts with a common prefix, in one of three modes."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,8 +9,8 @@ from typing import Literal, Protocol, TypeAlias, get_args
 from llm_pv.models.base import FinishReason, Usage
 
 AnswerMode: TypeAlias = Literal["generate", "constrained", "likelihood"]
-"""How a label is had: from free text, from text restricted to the labels, or from the
-probabilities of the labels' tokens, without writing any."""
+"""How a label is obtained: from free text, from text restricted to the labels, or from the
+probabilities of the labels' tokens, without generating any."""
 
 LabelForm: TypeAlias = Literal["json", "plain"]
 """How a label is written: as ``{"label": "1"}``, or as ``1``."""
@@ -23,20 +23,20 @@ MODES: tuple[AnswerMode, ...] = get_args(AnswerMode)
 
 @dataclass(frozen=True)
 class Asking:
-    """How labels are asked for.
+    """The settings of a query for labels.
 
     Parameters
     ----------
     labels
-        The labels there are.
+        The possible labels.
     mode
-        How one is had.
+        How a label is obtained.
     form
         How it is written.
     chat
         Whether prompts go into a chat template.
     max_new_tokens
-        Tokens a free answer may have.
+        The most tokens of a free answer.
     """
 
     labels: tuple[str, ...]
@@ -58,23 +58,23 @@ class Asking:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model answered to one prompt.
+    """The answer of a model to one prompt.
 
     Parameters
     ----------
     text
-        What it wrote, its thoughts left out; under ``likelihood`` the likeliest label as an
-        answer writes it.
+        The text without reasoning; under ``likelihood`` the likeliest label as an answer
+        would write it.
     finish
         Why it ended.
     probabilities
-        Under ``likelihood`` the probability of each label, the share that goes to none left out.
+        Under ``likelihood`` the probability of each label, without the share of other texts.
     usage
-        Tokens used for it, shared ones counted as cached where they were.
+        Tokens used, those of a shared prefix counted as cached if they were.
     cost_usd
-        Its price, None where it is not known.
+        Its price, None if unknown.
     seconds
-        Time it took; of answers made together, an equal share.
+        The time it took; an equal share for answers generated together.
     """
 
     text: str
@@ -86,7 +86,7 @@ class Answer:
 
 
 class AnsweringModel(Protocol):
-    """A model that is asked for labels."""
+    """A model that answers prompts with labels."""
 
     @property
     def name(self) -> str:
@@ -114,7 +114,7 @@ class AnsweringModel(Protocol):
         ...
 
     def check(self, asking: Asking) -> None:
-        """Raise ConfigurationError, saying why, if it cannot be asked so."""
+        """Raise ConfigurationError, with the reason, if the model does not support this query."""
         ...
 
     def count(self, prompts: Sequence[str], asking: Asking) -> list[int]:
@@ -137,40 +137,40 @@ class AnsweringModel(Protocol):
         Parameters
         ----------
         prompts
-            The prompts; what they begin with alike is worked out once where that can be.
+            The prompts; their common prefix is computed once if the model supports that.
         asking
             How labels are asked for.
         seeds
-            One for each prompt; the same prompt and seed give the same answer, whatever is
-            answered beside it, as far as the model can repeat itself.
+            One for each prompt; the same prompt and seed give the same answer, independently of
+            the other prompts, as far as the model is reproducible.
 
         Raises
         ------
         CredentialError
             If the key is missing or refused.
         ModelError
-            If a call failed for good; answers that were had have been yielded before.
+            If a call failed finally; the answers received before have been yielded.
         """
         ...
 
     def close(self) -> None:
-        """Let go of connections or memory."""
+        """Release connections or memory."""
         ...
 
 
 def write_label(label: str, form: LabelForm) -> str:
-    """Write a label as an answer does."""
+    """Return a label as an answer writes it."""
     return label if form == "plain" else json.dumps({"label": label}, ensure_ascii=False)
 
 
 def shared_text(prompts: Sequence[str]) -> str:
-    """Return what all prompts begin with.
+    """Return the common prefix of all prompts.
 
     Examples
     --------
     >>> shared_text(["Input: 01", "Input: 00"])
     'Input: 0'
     """
-    first, last = min(prompts), max(prompts)  # in between all begin as these two do
+    first, last = min(prompts), max(prompts)  # in sorted order all others share the prefix of these
     same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
     return first[: sum(1 for _ in same)]

@@ -1,4 +1,4 @@
-"""What both engines in this process share when they are asked for labels."""
+"""The common part of both in-process engines when they answer with labels."""
 
 import math
 import time
@@ -15,7 +15,7 @@ from llm_pv.models.in_process import InProcessModel
 from llm_pv.models.label_tokens import LabelTokens
 
 LINE_END = "\n"
-"""What ends an answer that continues a text."""
+"""The text that ends an answer which continues a text."""
 
 _END_OF_PROMPT = 200
 """Characters at a prompt's end that labels are read after, where that is as after all of it."""
@@ -43,7 +43,7 @@ class LocalAnswers(ABC):
         self._ready: set[AnswerMode] = set()
 
     def check(self, asking: Asking) -> None:
-        """Raise ConfigurationError if the model has no chat template but one is wanted."""
+        """Raise ConfigurationError if a chat template is required and the model has none."""
         if asking.chat == "on" and not self._model.chat.has_template:
             raise ConfigurationError(
                 f"--chat on: the tokenizer of {self.name} has no chat template; leave the option "
@@ -51,7 +51,7 @@ class LocalAnswers(ABC):
             )
 
     def count(self, prompts: Sequence[str], asking: Asking) -> list[int]:
-        """Return how many tokens each prompt has; what neighbours begin with is read once."""
+        """Return how many tokens each prompt has; prefixes of consecutive prompts are read once."""
         return [
             len(start) + len(rest)
             for start, rests in self._pieces(prompts, asking)
@@ -59,12 +59,12 @@ class LocalAnswers(ABC):
         ]
 
     def prepare(self, asking: Asking) -> float:
-        """Load the model and have it answer once, so that answers' seconds are theirs alone.
+        """Load the model and generate one answer, so that measured times exclude loading.
 
         Returns
         -------
         float
-            Seconds it took; 0 if the model was ready to be asked in this way.
+            Seconds it took; 0 if the model was already warm for this query.
         """
         if asking.mode in self._ready:
             return 0.0
@@ -90,11 +90,11 @@ class LocalAnswers(ABC):
         return self._rendered(prompt, asking)
 
     def price(self, usage: Usage) -> float:
-        """Return 0: this machine is paid for otherwise."""
+        """Return 0: a model in this process has no price per token."""
         return self._model.price(usage)
 
     def close(self) -> None:
-        """Let go of the weights."""
+        """Release the weights."""
         self._model.close()
 
     def _chat(self, asking: Asking) -> Chat:
@@ -102,18 +102,18 @@ class LocalAnswers(ABC):
 
     def _rendered(self, prompt: str, asking: Asking) -> str:
         chat = self._chat(asking)
-        # A model that continues text is led to the place where the answer comes.
+        # The prompt of a model without chat ends where its answer begins.
         return chat.render([UserMessage(prompt if chat.has_template else f"{prompt}\nAnswer:")])
 
     @abstractmethod
     def _load(self) -> None:
-        """Have the weights in memory."""
+        """Load the weights into memory."""
 
     @abstractmethod
     def _answered(
         self, prompts: Sequence[str], asking: Asking, *, seeds: Sequence[int]
     ) -> Iterator[list[tuple[int, Answer]]]:
-        """Yield the answers to prompts, of which there is one at least."""
+        """Yield the answers to at least one prompt."""
 
     def _encoded(self, prompts: Sequence[str], asking: Asking) -> list[list[int]]:
         """Return the tokens of prompts."""
@@ -168,7 +168,7 @@ class LocalAnswers(ABC):
         merged, written = self._after(self._rendered(prompts[0], asking), texts, asking)
         ending = encoded[0][len(encoded[0]) - merged :]
         if any(tokens[len(tokens) - merged :] != ending for tokens in encoded):
-            # Prompts that end in their inputs, each merging with labels in its own way.
+            # Prompts that end in their inputs: each may merge with the labels differently.
             merged, written = 0, self._chat(asking).encode_continuations(texts)
         labels = LabelTokens.of([[*one, *last] for one in written], ends if in_turn else ())
         encoded = [tokens[: len(tokens) - merged] for tokens in encoded]
@@ -178,7 +178,7 @@ class LocalAnswers(ABC):
     def _after(
         self, prompt: str, texts: Sequence[str], asking: Asking
     ) -> tuple[int, list[list[int]]]:
-        """Return the tokens of texts after a prompt, and how many of its own they change."""
+        """Return the tokens of texts after a prompt, and how many prompt tokens they change."""
         chat = self._chat(asking)
         cut = prompt.rfind(LINE_END, 0, max(0, len(prompt) - _END_OF_PROMPT)) + 1
         whole, rest = chat.encode(prompt), chat.encode_continuation(prompt[cut:])
@@ -219,7 +219,7 @@ def answer_of_scores(asking: Asking, scores: Sequence[float]) -> Answer:
 
 
 def _agreement(one: Sequence[int], other: Sequence[int]) -> int:
-    """Return how many tokens two texts begin with alike."""
+    """Return the length of the common prefix of two token sequences."""
     pairs = zip(one, other, strict=False)
     return next(
         (number for number, (left, right) in enumerate(pairs) if left != right),

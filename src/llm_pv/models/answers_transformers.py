@@ -1,4 +1,4 @@
-"""Labels from a model of transformers: what the prompts share is worked out once.
+"""Labels from a model of transformers: the common prefix of the prompts is computed once.
 
 The keys and values of the shared beginning are computed in one pass and copied for every batch;
 each prompt then costs its own few tokens. Where a model's state cannot be shared so (recurrent
@@ -40,7 +40,7 @@ class _Shared:
 
 @dataclass(frozen=True)
 class _Batch:
-    """Prompts answered together: their tokens and seeds, and how many rows are made at once."""
+    """Prompts answered together: their tokens and seeds, and how many rows are computed at once."""
 
     encoded: Sequence[Sequence[int]]
     seeds: Sequence[int]
@@ -50,14 +50,14 @@ class _Batch:
 
 
 class TransformersAnswers(LocalAnswers):
-    """A model of transformers that is asked for labels.
+    """A model of transformers that answers with labels.
 
     Parameters
     ----------
     model
         The model.
     batch_size
-        Prompts answered together; None for what memory holds, 64 at most.
+        Prompts answered together; None for as many as memory holds, 64 at most.
     """
 
     def __init__(self, model: "TransformersModel", *, batch_size: int | None = None) -> None:
@@ -87,7 +87,7 @@ class TransformersAnswers(LocalAnswers):
         most = self._fitting(shared, max(map(len, encoded)), asking, labels)
         if self._batch_size:
             most = self._batch_size * rows_each
-        # What the beginning took is every answer's in equal shares.
+        # The time of the prefix is divided equally among the answers.
         begun = (time.perf_counter() - start) / len(prompts)
         position = 0
         while position < len(prompts):
@@ -160,7 +160,7 @@ class TransformersAnswers(LocalAnswers):
             return self._write(torch, model, batch, asking)
 
     def _write(self, torch: Any, model: Any, batch: _Batch, asking: Asking) -> list[Answer]:
-        """Let the model write, freely or along the labels alone."""
+        """Generate answers, free or restricted to the labels."""
         engine, labels = self._transformers, batch.labels
         if labels is not None:
             new_tokens = max(map(len, labels.tokens))
@@ -190,7 +190,7 @@ class TransformersAnswers(LocalAnswers):
         return [self._read(row, labels, asking) for row in output[:, tokens.shape[1] :].tolist()]
 
     def _read(self, row: Sequence[int], labels: LabelTokens | None, asking: Asking) -> Answer:
-        """Return the answer that was written, padded on the right."""
+        """Return the generated answer, padded on the right."""
         continuation = self._transformers.continuation(row)
         usage = Usage(0, continuation.written)
         label = None if labels is None else labels.label_of(row)
@@ -202,7 +202,7 @@ class TransformersAnswers(LocalAnswers):
     def _score(
         self, torch: Any, model: Any, batch: _Batch, labels: LabelTokens, asking: Asking
     ) -> list[Answer]:
-        """Read the labels' probabilities off forward passes over prompts with parts of labels."""
+        """Return the labels' probabilities, from forward passes over prompts and label prefixes."""
         paths = labels.paths()
         rows = [[*prompt, *path] for prompt in batch.encoded for path in paths]
         seen: list[dict[Tokens, dict[int, float]]] = [{} for _ in batch.encoded]
@@ -216,8 +216,8 @@ class TransformersAnswers(LocalAnswers):
                 # The last places are the path's and, before them, that of the prompt's last token.
                 own = of_row[-len(paths[path]) - 1 :]
                 for place, (written, following) in enumerate(labels.seen_along(paths[path])):
-                    told = own[place, list(following)].tolist()
-                    seen[prompt][written] = dict(zip(following, told, strict=True))
+                    scores = own[place, list(following)].tolist()
+                    seen[prompt][written] = dict(zip(following, scores, strict=True))
         return [answer_of_scores(asking, labels.scores(of_prompt)) for of_prompt in seen]
 
     def _log_probabilities(

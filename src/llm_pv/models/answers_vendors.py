@@ -1,4 +1,4 @@
-"""Labels from models behind an API: one call for each prompt, several of them under way at once."""
+"""Labels from models behind an API: one call for each prompt, several calls concurrently."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ _NOT_SEEN = -100.0
 
 
 class VendorAnswers:
-    """A model behind an API that is asked for labels.
+    """A model behind an API that answers with labels.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class VendorAnswers:
     options
         How it is called.
     concurrency
-        Calls under way at once.
+        Concurrent calls.
     """
 
     def __init__(self, name: str, options: ModelOptions, *, concurrency: int = 5) -> None:
@@ -54,7 +54,7 @@ class VendorAnswers:
         return self._open(Asking(())).context_tokens
 
     def check(self, asking: Asking) -> None:
-        """Raise ConfigurationError, saying why, if the model cannot be asked so."""
+        """Raise ConfigurationError, with the reason, if the model does not support this query."""
         if asking.chat == "off":
             raise ConfigurationError(
                 f"--chat off: {self.name} is reached through its chat interface alone; leave the "
@@ -72,7 +72,7 @@ class VendorAnswers:
         api = self._options.api or ("responses" if self._provider == "openai" else "chat")
         if not self._provider.startswith("openai") or api != "chat":
             raise ConfigurationError(
-                f"--answer likelihood: {self.name} does not tell the probabilities of labels; take "
+                f"--answer likelihood: {self.name} does not return probabilities of labels; take "
                 "constrained or generate, or a model over chat completions (openai-compatible:, or "
                 "openai: with --api chat), hf: or vllm:"
             )
@@ -98,7 +98,7 @@ class VendorAnswers:
     def answers(
         self, prompts: Sequence[str], asking: Asking, *, seeds: Sequence[int]
     ) -> Iterator[list[tuple[int, Answer]]]:
-        """Yield each answer when it has come; see `AnsweringModel.answers`."""
+        """Yield each answer as it arrives; see `AnsweringModel.answers`."""
         self.check(asking)
         if not prompts:
             return
@@ -109,17 +109,17 @@ class VendorAnswers:
             (turn,) = model.answer([UserMessage(prompts[position])], seed=seeds[position])
             return position, read(turn, asking)
 
-        # The first alone: what it begins with is in the vendor's cache when others come.
+        # The first call alone, so that the others find the prefix in the vendor's cache.
         yield [ask(0)]
         threads = ThreadPoolExecutor(self._concurrency)
         try:
             yield from _as_they_come(threads, ask, range(1, len(prompts)), self._concurrency)
         finally:
-            # Calls under way end with the model, which whoever interrupts this closes next.
+            # Running calls end when the caller closes the model, which it does next.
             threads.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         for model in self._opened.values():
             model.close()
 
@@ -135,7 +135,7 @@ class VendorAnswers:
             return self._opened[key]
 
     def _request(self, asking: Asking, shared: str) -> dict[str, Any]:
-        """Return what a request holds besides the prompt."""
+        """Return the settings of a request other than the prompt."""
         request: dict[str, Any] = {}
         if self._provider == "openai" and shared:
             digest = hashlib.sha256(shared.encode("utf-8", "surrogatepass")).hexdigest()
@@ -147,7 +147,7 @@ class VendorAnswers:
         return request
 
     def _schema(self, labels: Sequence[str]) -> dict[str, Any]:
-        """Return what restricts an answer to the labels, as each vendor writes it."""
+        """Return the setting that restricts an answer to the labels, in each vendor's form."""
         schema = {
             "type": "object",
             "properties": {"label": {"type": "string", "enum": list(labels)}},
@@ -177,7 +177,7 @@ def _as_they_come(
     positions: Sequence[int],
     concurrency: int,
 ) -> Iterator[list[tuple[int, Answer]]]:
-    """Yield answers in the order they come; after an error, those of calls still under way."""
+    """Yield answers as they arrive; after an error, those of the calls still running."""
     waiting = iter(positions)
     under_way: set[Future[tuple[int, Answer]]] = set()
     error: BaseException | None = None
@@ -206,15 +206,15 @@ def _of_turn(turn: Turn, asking: Asking) -> Answer:  # noqa: ARG001 - the same f
 
 
 def _of_scores(turn: Turn, asking: Asking) -> Answer:
-    """Read the labels' probabilities off the likeliest first tokens."""
+    """Return the labels' probabilities, from the likeliest first tokens."""
     details: Mapping[str, Any] = turn.raw.get("provider_details") or {}
-    told = details.get("logprobs")
-    if not told:
+    logprobs = details.get("logprobs")
+    if not logprobs:
         raise ModelError(
-            "--answer likelihood: the server told no probabilities (logprobs); take generate"
+            "--answer likelihood: the server returned no probabilities (logprobs); take generate"
         )
-    # The token that was written is among the likeliest too.
-    entries = [*told[0].get("top_logprobs", ()), told[0]]
+    # The generated token is also among the likeliest.
+    entries = [*logprobs[0].get("top_logprobs", ()), logprobs[0]]
     logs = {entry["token"]: float(entry["logprob"]) for entry in entries}
     sure = _decided(asking, logs)
     if sure is None:
@@ -228,7 +228,7 @@ def _of_scores(turn: Turn, asking: Asking) -> Answer:
 
 
 def _decided(asking: Asking, logs: Mapping[str, float]) -> list[float] | None:
-    """Return the probability of each label, all its spellings together.
+    """Return the probability of each label, summed over its spellings.
 
     A token that several labels begin with is for none of them alone. None if such tokens could
     make another label the likeliest.

@@ -1,4 +1,4 @@
-"""Labels from vLLM's offline engine, whose prefix cache works out once what prompts share."""
+"""Labels from vLLM's offline engine, whose prefix cache holds the common prefix of prompts."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from llm_pv.models.vllm_engine import Request, VLLMModel
 
 _AT_ONCE = 32
-"""Prompts handed to the engine together: answers are kept, and progress shows, after so many."""
+"""Prompts passed to the engine together; answers are kept and progress shown after each batch."""
 
 _MOST_CHOICES = 128
-"""The most tokens that vLLM gives the probabilities of by name."""
+"""The most tokens for which vLLM returns probabilities by name."""
 
 
 class VLLMAnswers(LocalAnswers):
-    """A model of vLLM that is asked for labels.
+    """A model of vLLM that answers with labels.
 
     Parameters
     ----------
     model
         The model.
     batch_size
-        Prompts handed to the engine together; None for 32.
+        Prompts passed to the engine together; None for 32.
     """
 
     def __init__(self, model: "VLLMModel", *, batch_size: int | None = None) -> None:
@@ -47,7 +47,7 @@ class VLLMAnswers(LocalAnswers):
             encoded, labels = self._with_labels(prompts, asking, self._vllm.end_tokens())
         else:
             encoded = self._encoded(prompts, asking)
-        # The first alone: what it begins with is in the cache when all others ask for it.
+        # The first prompt alone, so that the others find the prefix in the cache.
         position, size = 0, 1
         while position < len(prompts):
             rows = range(position, min(position + size, len(prompts)))
@@ -111,9 +111,9 @@ class VLLMAnswers(LocalAnswers):
     def _score(
         self, batch: Sequence[Sequence[int]], labels: LabelTokens, asking: Asking
     ) -> list[Answer]:
-        """Ask for one token after each part of a label that has to be decided between."""
+        """Generate one token after each part of a label at which labels differ."""
         deciding = labels.deciding()
-        # What all labels begin with is as likely for each and decides nothing.
+        # The common prefix of all labels is equally likely for each, so it decides nothing.
         first = shared_length(deciding)
         places = sorted({label[:cut] for label in deciding for cut in range(first, len(label))})
         requests: list[Request] = [

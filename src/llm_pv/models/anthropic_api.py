@@ -15,13 +15,13 @@ from llm_pv.models.endpoint import Endpoint
 from llm_pv.models.prices import PriceList
 
 ADDRESS = "https://api.anthropic.com"
-"""Given explicitly, so that no variable of the environment sends key and rows elsewhere."""
+"""Explicit, so that no environment variable can redirect the key and the rows."""
 
 LEAST_BUDGET = 1_024
-"""Tokens of thought that can be asked for."""
+"""The token budgets of reasoning that can be requested."""
 
 _THOUGHTLESS = re.compile(r"claude-(instant|2|3-(?!7))")
-"""Models that cannot think before they answer and refuse to be asked."""
+"""Models without reasoning, which reject a request for it."""
 
 
 def anthropic_endpoint(
@@ -29,7 +29,7 @@ def anthropic_endpoint(
 ) -> Endpoint:
     """Return a model of Anthropic.
 
-    While it thinks it takes no temperature and no top_p, so an effort turns these off.
+    With reasoning it accepts no temperature and no top_p, so an effort removes these.
     """
     provider = AnthropicProvider(
         anthropic_client=AsyncAnthropic(
@@ -55,7 +55,7 @@ def anthropic_endpoint(
 
 
 def _budget(effort: str | None, max_output_tokens: int) -> dict[str, Any]:
-    """Return how much an older model may think, which has to leave room for the answer."""
+    """Return the reasoning budget of an older model, which must leave room for the answer."""
     if effort is None:
         return {}
     wanted = ANTHROPIC_THINKING_BUDGET_MAP[cast("Any", effort)]

@@ -1,4 +1,4 @@
-"""The words every language model is spoken to in, whatever its vendor's wire format."""
+"""The types and the protocol common to all language models, independent of the vendor."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 FinishReason: TypeAlias = Literal["stop", "tools", "length", "refused", "error"]
-"""Why a turn ended: done, wants tools, cut at the token limit, refused by a filter, or broken."""
+"""Why a turn ended: complete, tool calls, token limit, refused by a filter, or error."""
 
 ToolPlace: TypeAlias = Literal["none", "local", "hosted"]
-"""Where code runs that a model writes while it thinks: nowhere, in our sandbox, at the vendor."""
+"""Where the code of a model's tool calls runs: nowhere, in our sandbox, at the vendor."""
 
 
 BeforeRetry: TypeAlias = Callable[[], Awaitable[None]]
-"""Sets aside what another request of a call may cost; a `BudgetError` says that it cannot."""
+"""Reserves the cost of another request of a call; raises `BudgetError` if it exceeds the budget."""
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,15 @@ class Usage:
     Parameters
     ----------
     input_tokens
-        Tokens sent, cached ones included.
+        Tokens sent, including cached ones.
     output_tokens
-        Tokens written, reasoning included.
+        Tokens generated, including reasoning.
     cached_tokens
         Those of ``input_tokens`` that were read from the vendor's cache.
     cache_write_tokens
         Those of ``input_tokens`` that were written to it, where the vendor charges for that.
     reasoning_tokens
-        Those of ``output_tokens`` that were thought and not said.
+        Those of ``output_tokens`` used for reasoning.
 
     Examples
     --------
@@ -58,17 +58,17 @@ reasoning_tokens=0)
 
     @property
     def total_tokens(self) -> int:
-        """Tokens sent and written."""
+        """Tokens sent and generated."""
         return self.input_tokens + self.output_tokens
 
 
 NO_USAGE = Usage()
-"""No token at all."""
+"""The usage of zero tokens."""
 
 
 @dataclass(frozen=True)
 class UserMessage:
-    """Something said to the model.
+    """A message to the model.
 
     Parameters
     ----------
@@ -81,18 +81,18 @@ class UserMessage:
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A model's wish to run code.
+    """A model's request to run code.
 
     Parameters
     ----------
     id
-        The vendor's name for the call, which the answer has to repeat.
+        The vendor's identifier of the call, which the answer has to repeat.
     code
         The Python code; None if the arguments held none, which ``problem`` explains.
     name
-        The tool asked for.
+        The name of the tool.
     problem
-        What was wrong with the call, in words for the model; empty if nothing.
+        The error in the call, as a message to the model; empty if there is none.
     """
 
     id: str
@@ -103,7 +103,7 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class ToolAnswer:
-    """What a tool call came to.
+    """The result of a tool call.
 
     Parameters
     ----------
@@ -124,32 +124,32 @@ class Turn:
     Parameters
     ----------
     text
-        What it said, without its thoughts.
+        The text, without reasoning.
     calls
-        The tools it wants run before it goes on.
+        The tool calls to run before the next turn.
     finish
-        Why it ended.
+        Why the turn ended.
     usage
         Tokens of this call.
     cost_usd
-        The price of this call in US dollars, None where it is not known.
+        The price of this call in US dollars, None if unknown.
     seconds
         Wall-clock seconds from the first try to the last byte.
     tries
-        Requests made for it, failed ones included.
+        Requests made, including failed ones.
     possibly_billed
-        Those of ``tries`` that failed although the vendor may charge for them: no answer came in
-        time, the connection broke, or the reply could not be read.
+        Those of ``tries`` that failed but may be billed: no answer arrived in time, the
+        connection broke, or the reply could not be read.
     hosted_calls
         Code executions at the vendor within this turn.
     model
         The name the server gave itself.
     raw
-        The whole turn in a form its model can go on from, as plain JSON values without secrets.
+        The whole turn in the form to send back to the model, as plain JSON values without secrets.
     redacted
-        Whether pieces of the key stood in what it said, which are taken out.
+        Whether fragments of the key were removed from the text.
     notices
-        What the user should read, such as that a limit was lowered to what the server takes.
+        Messages for the user, such as that a limit was lowered to what the server accepts.
     """
 
     text: str
@@ -181,10 +181,10 @@ class ToolOffer:
         ``"local"``: the function ``run_python(code)``, whose calls come back in `Turn.calls`;
         ``"hosted"``: the vendor's own code execution, which happens within the turn.
     description
-        What the model is told of a local tool.
+        The description of a local tool for the model.
     forbidden
-        Whether it may not be called in this turn. It is still part of the request, which vendors
-        want of a conversation that used it; whatever looks like a call is text.
+        Whether it may not be called in this turn. It is still part of the request, because
+        vendors require it in a conversation that used it; text that looks like a call is text.
     """
 
     place: Literal["local", "hosted"] = "local"
@@ -194,12 +194,12 @@ class ToolOffer:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a call would send.
+    """The request that a call would send.
 
     Parameters
     ----------
     method, url
-        Where it would go; the URL of an engine in this process is ``"in-process"``.
+        Method and address of the request; ``"in-process"`` for an engine in this process.
     body
         The exact body, as plain JSON values; no header and no key.
     input_tokens
@@ -235,7 +235,7 @@ class LanguageModel(Protocol):
 
     @property
     def tool_places(self) -> frozenset[ToolPlace]:
-        """Where its code can run; ``"none"`` is always among them."""
+        """The places where its code can run; always includes ``"none"``."""
         ...
 
     @property
@@ -250,12 +250,12 @@ class LanguageModel(Protocol):
 
     @property
     def max_output_tokens(self) -> int:
-        """Tokens one turn may write, reasoning included."""
+        """The most tokens of one turn, including reasoning."""
         ...
 
     @property
     def most_samples(self) -> int:
-        """How many answers one call can return; 1 where the server returns no more."""
+        """The most answers that one call can return."""
         ...
 
     def answer(
@@ -274,27 +274,27 @@ class LanguageModel(Protocol):
         Parameters
         ----------
         conversation
-            What was said so far.
+            The messages so far.
         tool
             The tool on offer, None for none.
         samples
             How many alternatives; at most ``most_samples``. A server may return fewer.
         seed
-            Passed to engines and servers that can repeat themselves.
+            Passed to engines and servers that accept a seed.
         within
-            Seconds after which a call of an API is given up, its retries included; a model in this
-            process ends a turn it has begun.
+            Seconds after which an API call is cancelled, retries included; a model in this
+            process completes a turn that it has started.
         max_output_tokens
-            Tokens this turn may write, where that is less than the model's ``max_output_tokens``.
+            The most tokens of this turn, if less than the model's ``max_output_tokens``.
         before_retry
-            Awaited before another request is sent although an earlier one may be charged.
+            Awaited before another request is sent after one that may be billed.
 
         Raises
         ------
         CredentialError
-            If the key is missing or refused: no other call can do better.
+            If the key is missing or rejected, as it would be for every other call.
         ModelError
-            If the call failed for good, after its retries.
+            If the call failed finally, after its retries.
         BudgetError
             If ``before_retry`` refuses another request.
         """
@@ -313,7 +313,7 @@ class LanguageModel(Protocol):
         ...
 
     def count_tokens(self, text: str) -> int:
-        """Return how many tokens a text has, rounded up where it can only be estimated."""
+        """Return how many tokens a text has; an upper estimate if it cannot be counted."""
         ...
 
     def price(self, usage: Usage) -> float | None:
@@ -324,7 +324,7 @@ class LanguageModel(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of connections or memory."""
+        """Release connections or memory."""
         ...
 
 
@@ -339,7 +339,7 @@ class ModelOptions:
     verbosity
         low, medium, high; None leaves it to the vendor.
     max_output_tokens
-        Tokens one turn may write, reasoning included.
+        The most tokens of one turn, including reasoning.
     timeout_seconds
         Wall-clock seconds one request may take.
     retries
@@ -349,19 +349,19 @@ class ModelOptions:
     base_url
         Address of a compatible server.
     api
-        Which of OpenAI's interfaces is spoken; None takes responses for OpenAI itself and
+        Which of OpenAI's interfaces to use; None for responses with OpenAI itself and
         chat completions for compatible servers.
     batch
         Whether calls go through the vendor's batch interface, slower and at a lower price.
     batch_record
-        File in which batches under way are noted, so that a run that was killed collects them;
-        None to note them nowhere.
+        File that records submitted batches, so that a killed run can collect them; None to
+        record none.
     extra
         Options passed through to the vendor's request body.
     context_tokens
-        The context window, for a server that does not tell.
+        The context window, for a server that does not report it.
     offline
-        Whether the model is only looked at: no key is needed, `answer` refuses.
+        Whether the model is only inspected: no key is needed, and `answer` raises.
     prices
         US dollars for a million tokens sent and for a million written, in place of the list's, for
         a model behind an API.

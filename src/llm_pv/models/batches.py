@@ -1,7 +1,7 @@
-"""Calls gathered into the vendors' batches: half the price, and up to a day to wait.
+"""Collect calls into the vendors' batches: half the price, and up to a day to wait.
 
-What is under way is noted in a file, so that a run that was killed collects what it has paid for:
-a request is known again by the digest of its body and its seed. Only a batch whose creation the
+Submitted batches are recorded in a file, so that a killed run can collect what it has paid for: a
+request is recognised by the digest of its body and its seed. Only a batch whose creation the
 vendor had not yet confirmed can be lost.
 """
 
@@ -31,24 +31,24 @@ from llm_pv.models.retrying import Backoff, call_with_retries, explanation, pass
 Result = TypeVar("Result")
 
 LONGEST_RESULTS = 2**30
-"""Bytes the results of a batch may have."""
+"""The most bytes of the results of a batch."""
 
 TOO_MANY = 429
-"""The one failure after which a batch was surely not created, and may be later."""
+"""The only failure after which a batch was certainly not created, and may be created later."""
 
 _HANDLES = TypeAdapter(Batch)
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How a batch is gathered and waited for, in seconds.
+    """The timing of batches, in seconds.
 
     Parameters
     ----------
     window
-        How long the first call waits for others to go with it.
+        How long the first call waits for others to join its batch.
     first_look, longest_look
-        The wait between looks at a batch grows by half from the one to the other.
+        The first and the longest wait between status requests; each wait is half as long again.
     sleep
         Does the waiting.
     """
@@ -61,7 +61,7 @@ class Pace:
 
 @dataclass
 class _Item:
-    """One call: its name within batches, what it asks, and who waits for the answer."""
+    """One call: its name within batches, its request, and the futures awaiting the answer."""
 
     name: str
     request: BatchRequest
@@ -70,18 +70,18 @@ class _Item:
 
 
 class BatchQueue:
-    """Turns single calls into batches; it lives in one event loop.
+    """Turns single calls into batches; used in one event loop only.
 
     Parameters
     ----------
     model
         The vendor's model.
     record
-        The file in which batches are noted; None to note them nowhere.
+        The file that records batches; None to record none.
     retries, backoff
-        Of the requests that make and watch a batch.
+        For the requests that create and poll a batch.
     pace
-        Of gathering and waiting.
+        The timing of batches.
     """
 
     def __init__(
@@ -103,10 +103,10 @@ class BatchQueue:
         self._known = dict(_read(record))
 
     async def ask(self, request: BatchRequest, seed: int) -> ModelResponse:
-        """Send a request in the next batch, or find it in a noted one, and wait for its answer."""
+        """Return the answer to a request, sent in the next batch or found in a recorded one."""
         encoded = await self._model.batch_encode(request)
         key = hashlib.sha256(f"{seed}\n{encoded.body}".encode()).hexdigest()[:32]
-        # The same request twice, or again after it failed, is another item.
+        # The same request twice, or again after a failure, is a separate item.
         name = f"{key}-{self._asked[key]}"
         self._asked[key] += 1
         item = _Item(
@@ -187,7 +187,7 @@ class BatchQueue:
             except ModelHTTPError as error:
                 if error.status_code != 404:
                     raise
-                # The vendor has forgotten it, so it has to be sent, and paid, again.
+                # The vendor no longer has it, so it has to be sent, and paid for, again.
                 await self._send(items)
                 return
             await self._wait_and_deliver(handle, items)
@@ -212,7 +212,7 @@ class BatchQueue:
             return
         try:
             item.answer.set_result(self._model.batch_decode(result, item.request))
-        except Exception as error:  # noqa: BLE001 - whatever the answer is, it is this item's alone
+        except Exception as error:  # noqa: BLE001 - an unreadable answer fails this item only
             item.answer.set_exception(error)
 
     async def _call(
@@ -229,7 +229,7 @@ def _was_not_made(error: BaseException) -> bool:
 
 @contextmanager
 def _failing(items: list[_Item]) -> Iterator[None]:
-    """Hand a failure of a batch to everybody who waits for it."""
+    """Pass a failure of a batch to everything that awaits it."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - it is raised again where the answers are awaited
@@ -239,7 +239,7 @@ def _failing(items: list[_Item]) -> Iterator[None]:
 
 
 def _note(record: Path | None, handle: Batch, names: list[str]) -> None:
-    """Append a batch to the record, on the disk before anything else happens."""
+    """Append a batch to the record and sync it, before anything depends on it."""
     if record is None:
         return
     # The group holds a digest of the key, which only sending needs.
@@ -249,7 +249,7 @@ def _note(record: Path | None, handle: Batch, names: list[str]) -> None:
     with record.open("ab+") as file:
         if file.tell():
             file.seek(-1, os.SEEK_END)
-            # Behind a line that a kill cut short, the new one would be lost with it.
+            # A kill may have cut the last line short: joined to it, this line would be unreadable.
             line = line if file.read(1) == b"\n" else b"\n" + line
         file.write(line)
         file.flush()
@@ -265,7 +265,7 @@ def _read(record: Path | None) -> Iterator[tuple[str, Batch]]:
             handle = _HANDLES.validate_python(entry["batch"])
             yield from ((name, handle) for name in entry["calls"])
         except (ValueError, KeyError, TypeError):
-            # The last line of a run that was killed while it wrote.
+            # The last line of a run that was killed while writing it.
             warnings.warn(
                 f"{record}: a line that was cut short is passed over; its batch may be paid again",
                 RepairWarning,

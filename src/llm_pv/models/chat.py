@@ -1,4 +1,4 @@
-"""Conversations as the text a model in this process continues, by its own chat template."""
+"""Render conversations as the text that an in-process model continues, by its chat template."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,7 +20,7 @@ class Chat:
     arguments
         Further variables of the chat template, such as ``enable_thinking``.
     plain
-        Whether text is continued as it stands, even where there is a template.
+        Whether text is continued unchanged, even if there is a template.
     """
 
     def __init__(
@@ -50,17 +50,17 @@ class Chat:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def encode_continuations(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the tokens of texts that each continue another, read side by side."""
+        """Return the tokens of texts that each continue another, tokenized as one batch."""
         return [list(one) for one in self.tokenizer(texts, add_special_tokens=False)["input_ids"]]
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """Return what was said with these tokens, special ones left out."""
+        """Return the text of these tokens, without special ones."""
         return str(self.tokenizer.decode(tokens, skip_special_tokens=True))
 
     def read(
         self, tokens: Sequence[int], prompt: str, *, tool: ToolOffer | None, turn: int
     ) -> Reply:
-        """Take the reply apart that these tokens are, the end-of-turn token left out."""
+        """Parse the reply of these tokens, without the end-of-turn token."""
         reply = self.tokenizer.decode(tokens, skip_special_tokens=False)
         thinking = prompt.rstrip().endswith(("<think>", "<thinking>"))
         read = read_reply(

@@ -1,4 +1,4 @@
-"""One HTTP client in one background event loop, behind a face that any thread can call."""
+"""One HTTP client in one background event loop, callable from any thread."""
 
 import asyncio
 import contextlib
@@ -22,24 +22,24 @@ from llm_pv.models.wire_text import UNPACKED, unpacked
 Result = TypeVar("Result")
 
 LONGEST_REPLY = 32 * 2**20
-"""Bytes a reply may have; the longest a model can write is a hundredth of it."""
+"""The most bytes of a reply, a hundred times the longest that a model can generate."""
 
 
 MOST_KEPT = 200_000
-"""Bytes of a reply that are kept for the record of one that cannot be read."""
+"""Bytes kept of a reply that cannot be read, for the record."""
 
 SPARE = 1_000
-"""Bytes kept besides, so that a key is never cut in two before it is taken out."""
+"""Bytes kept in addition, so that a key is never cut in two before it is removed."""
 
 
 class ReplyTooLongError(ModelError):
-    """A reply that no model could have written."""
+    """Raised for a reply longer than any model can generate."""
 
 
 class CapturedRequest(BaseException):
-    """Carries a request that a preview stopped on its way out.
+    """Carries a request that a preview intercepted before it was sent.
 
-    It is no `Exception`, so that no client takes it for a failure of the network and tries again.
+    Not an `Exception`, so that no client treats it as a network failure and retries.
     """
 
     def __init__(self, request: httpx2.Request) -> None:
@@ -51,22 +51,22 @@ class CapturedRequest(BaseException):
 
 @dataclass
 class Watch:
-    """What happens on the wire during one call.
+    """Monitors the requests of one call.
 
     Parameters
     ----------
     sent
         Requests so far.
     hold
-        Whether the first request is stopped on its way out.
+        Whether the first request is intercepted before it is sent.
     longest_reply
-        Bytes a reply may have.
+        The most bytes of a reply.
     doubtful
-        Tries so far that failed and may have been paid for.
+        Tries so far that failed and may be billed.
     received
         The beginning of the last reply's body.
     before_retry
-        Awaited before a request that follows one of the doubtful tries.
+        Awaited before a request that follows a try that may be billed.
     failure
         How the last try failed, in one line.
     """
@@ -81,7 +81,7 @@ class Watch:
     _covered: int = 0
 
     async def make_room(self) -> None:
-        """Have what another request may cost set aside, where what was set aside may be spent."""
+        """Reserve the cost of another request for each earlier one that may be billed."""
         while self._covered < self.doubtful:
             if self.before_retry is not None:
                 await self.before_retry()
@@ -93,7 +93,7 @@ _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
 
 @contextlib.contextmanager
 def watched(watch: Watch) -> Iterator[Watch]:
-    """Count the requests made within the block, or stop the first of them."""
+    """Count the requests made within the block, or intercept the first of them."""
     token = _watch.set(watch)
     try:
         yield watch
@@ -133,7 +133,7 @@ class _CappedStream(httpx2.AsyncByteStream):
 
 
 class _UnpackedStream(httpx2.AsyncByteStream):
-    """What a packed body unfolds to, in pieces, so that its size is bounded by who reads them."""
+    """A compressed body, decompressed in pieces so that the reader can bound its size."""
 
     def __init__(self, stream: httpx2.AsyncByteStream) -> None:
         self._stream = stream
@@ -174,7 +174,7 @@ async def _after(response: httpx2.Response) -> None:
         response.stream = _UnpackedStream(response.stream)
         del response.headers["content-encoding"]
     elif encoding not in ("identity", ""):
-        # Only plain bodies were asked for: a few packed bytes can unfold to any size.
+        # Only plain bodies were requested: a few compressed bytes can expand to any size.
         message = f"a reply packed as {encoding!r}, which was not asked for"
         raise ReplyTooLongError(message, maybe_paid=True)
     response.stream = _CappedStream(response.stream, _watch.get() or Watch())
@@ -182,17 +182,17 @@ async def _after(response: httpx2.Response) -> None:
         response.stream = readable = _ReadableStream(response.stream, response.request.url.path)
         await response.aread()
         response.status_code = readable.status
-        if readable.rewritten:  # a client reads nothing that is not called JSON
+        if readable.rewritten:  # clients parse only bodies of the type JSON
             response.headers["content-type"] = "application/json"
 
 
 class Connection:
-    """A thread with an event loop and the HTTP client that lives in it.
+    """A thread with an event loop and its HTTP client.
 
     Parameters
     ----------
     timeout_seconds
-        The longest silence; the limit on a whole call is the caller's.
+        The longest wait for data; the caller limits the whole call.
     """
 
     def __init__(self, timeout_seconds: float) -> None:
@@ -207,7 +207,7 @@ class Connection:
         )
         self._lock = threading.Lock()
         self._closed = False
-        # A daemon, so that a program that forgot to close a model still ends.
+        # A daemon thread, so that a program which never closes the model can still exit.
         self._thread = threading.Thread(target=self._serve, name="llm-pv-models", daemon=True)
         self._thread.start()
 
@@ -223,7 +223,7 @@ class Connection:
             future.cancel()
 
     def close(self) -> None:
-        """Cancel what is under way and let go of every connection; a second call does nothing."""
+        """Cancel running calls and close every connection; a second call does nothing."""
         with self._lock:
             if self._closed:
                 return

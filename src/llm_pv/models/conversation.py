@@ -1,4 +1,4 @@
-"""Our words for a conversation in the library's, and the library's answers in ours."""
+"""Convert conversations to the library's types, and its responses to ours."""
 
 import re
 from collections.abc import Sequence
@@ -52,14 +52,14 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 
 def repaired(text: str) -> str:
-    """Return a text that UTF-8 can hold: JSON knows half characters, which it does not."""
+    """Return a text without lone surrogates, which JSON can hold and UTF-8 cannot."""
     return _HALF.sub("\ufffd", text)
 
 
 def to_messages(conversation: Sequence[Message]) -> list[ModelMessage]:
     """Return a conversation as the library's messages, turns as exactly what the vendor sent.
 
-    What stands between two turns goes into one request.
+    The messages between two turns become one request.
     """
     messages: list[ModelMessage] = []
     parts: list[ModelRequestPart] = []
@@ -93,7 +93,7 @@ def _response(turn: Turn) -> ModelResponse:
 
 
 def to_parameters(tool: ToolOffer | None) -> ModelRequestParameters:
-    """Return a tool on offer in the library's words."""
+    """Return a tool as the library's definition."""
     if tool is None:
         return ModelRequestParameters()
     if tool.place == "hosted":
@@ -114,7 +114,7 @@ def to_raw(response: ModelResponse) -> dict[str, Any]:
 
 
 def calls_of(response: ModelResponse) -> tuple[ToolCall, ...]:
-    """Read the tool calls of a response, broken ones with what is wrong with them."""
+    """Return the tool calls of a response, invalid ones with their problem."""
     return tuple(
         tool_call(part.tool_call_id, part.tool_name, part.args)
         for part in response.parts
@@ -123,15 +123,15 @@ def calls_of(response: ModelResponse) -> tuple[ToolCall, ...]:
 
 
 def as_said(response: ModelResponse, turn: int, *, tools: bool) -> ModelResponse:
-    """Return a response with what its server did not take apart.
+    """Return a response with the parts that its server did not separate.
 
-    Where there are only thoughts, they are what was said: some servers take the whole reply for
-    thoughts. A call that stands in the text becomes a call.
+    If there is only reasoning, it becomes the text, because some servers return the whole reply as
+    reasoning. A tool call within the text becomes a call.
 
     Parameters
     ----------
     response
-        What the server returned.
+        The response of the server.
     turn
         The number of messages before it, which makes the names of its calls unique.
     tools
@@ -157,7 +157,7 @@ def as_said(response: ModelResponse, turn: int, *, tools: bool) -> ModelResponse
 
 
 def finish_of(response: ModelResponse, calls: Sequence[ToolCall]) -> FinishReason:
-    """Say why a response ended; a reason that nobody knows counts as an ordinary end."""
+    """Return why a response ended; ``"stop"`` for an unknown reason."""
     if not response.parts and response.finish_reason is None and usage_of(response) is None:
         return "error"
     known = FINISH.get(response.finish_reason or "stop", "stop")
@@ -165,7 +165,7 @@ def finish_of(response: ModelResponse, calls: Sequence[ToolCall]) -> FinishReaso
 
 
 def text_of(response: ModelResponse) -> str:
-    """Return what a response says; a refusal says why it is one."""
+    """Return the text of a response, or the explanation of a refusal."""
     refusal = (response.provider_details or {}).get("refusal")
     return response.text or (refusal if isinstance(refusal, str) else "")
 

@@ -1,4 +1,4 @@
-"""Where keys come from, and how they are kept out of everything that is written or shown."""
+"""Find API keys, and keep them out of everything that is written or shown."""
 
 import os
 import re
@@ -9,13 +9,13 @@ from typing import Any
 from llm_pv.errors import CredentialError, MissingExtraError
 
 SHORTEST_FRAGMENT = 6
-"""Characters of a key in a row that give it away: servers quote keys masked in their middle."""
+"""Consecutive characters of a key that count as secret: servers quote keys partly masked."""
 
 SHORTEST_SECRET = 8
-"""Characters from which on a key is a secret; a shorter one is a placeholder."""
+"""The least length of a secret key; shorter ones are placeholders."""
 
 SHORTEST_CUT_KEY = 16
-"""Characters from which on the fragments of a key are unlikely to be a model's own words."""
+"""The least length of a key whose fragments are unlikely to occur in a model's own text."""
 
 # fmt: off
 PLACEHOLDERS = frozenset((
@@ -25,7 +25,7 @@ PLACEHOLDERS = frozenset((
     "yourapikey", "yourapikeyhere", "yourkeyhere", "yourtokenhere", "yourkey",
 ))
 # fmt: on
-"""Words that documentation of servers without keys gives for one, lower case, letters and digits
+"""Placeholders that documentation of servers without keys uses, lower case, letters and digits
 alone, without a leading ``sk-``."""
 
 REDACTED = "[redacted]"
@@ -40,14 +40,14 @@ def find_key(variables: Sequence[str], folder: Path | None = None) -> str | None
     Parameters
     ----------
     variables
-        Names, the most wanted first.
+        Names, in the order of preference.
     folder
-        Where ``.env`` lies; None for the working directory.
+        The folder of ``.env``; None for the working directory.
 
     Raises
     ------
     CredentialError
-        If a value holds what no header can carry.
+        If a value holds characters that no header allows.
     """
     file: dict[str, str | None] = {}
     path = (folder or Path.cwd()) / ".env"
@@ -69,7 +69,7 @@ def find_key(variables: Sequence[str], folder: Path | None = None) -> str | None
 
 
 def is_secret(key: str) -> bool:
-    """Tell whether a key is one that has to be kept: servers without keys are given any word.
+    """Return whether a key is secret: for servers without keys, users set placeholders.
 
     Examples
     --------
@@ -81,9 +81,9 @@ def is_secret(key: str) -> bool:
 
 
 class Redactor:
-    """Takes a key out of texts; it shows nothing of the key itself.
+    """Removes a key from texts; its own representation does not show the key.
 
-    A word that is no secret (see `is_secret`) is never taken out.
+    A key that is not secret (see `is_secret`) is never removed.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class Redactor:
     def __init__(self, key: str | None) -> None:
         self.has_key = key is not None
         secret = key if key is not None and is_secret(key) else ""
-        # A key may come back escaped, as JSON within JSON writes it.
+        # A server may quote the key escaped, as in JSON within JSON.
         self._whole = re.compile("".join(map(_written, secret)), re.IGNORECASE) if secret else None
         starts = range(len(secret) - SHORTEST_FRAGMENT + 1) if secret else ()
         self._fragments = {secret[start : start + SHORTEST_FRAGMENT] for start in starts}
@@ -115,15 +115,15 @@ class Redactor:
         )
 
     def reply(self, text: str, sent: Sequence[str] = ()) -> str:
-        """Return a model's words without the key and, of a long key, without its fragments.
+        """Return a model's text without the key and, for a long key, without its fragments.
 
         Parameters
         ----------
         text
             The words.
         sent
-            What the server was sent: a fragment that is part of it, as of a training row, gives
-            nothing away.
+            The text sent to the server: a fragment that is part of it, such as of a training
+            row, reveals nothing.
         """
         if self._whole is None:
             return text
@@ -132,8 +132,8 @@ class Redactor:
             return text
         plain = _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), text)
         found = [fragment for fragment in self._fragments if fragment in plain]
-        told = [fragment for fragment in found if not any(fragment in each for each in sent)]
-        return _without(told, plain) if told else text
+        leaked = [fragment for fragment in found if not any(fragment in each for each in sent)]
+        return _without(leaked, plain) if leaked else text
 
     def everything(self, value: Any, sent: Sequence[str] = ()) -> Any:
         """Return a JSON value with every string and name in it as `reply` returns it."""
@@ -150,7 +150,7 @@ class Redactor:
 
 
 def _without(fragments: Sequence[str], text: str) -> str:
-    """Return a text with every run of characters that fragments cover taken out."""
+    """Return a text without the runs of characters that fragments cover."""
     pieces: list[str] = []
     kept = 0  # the end of the last run
     for match in re.finditer(f"(?={'|'.join(map(re.escape, fragments))})", text):

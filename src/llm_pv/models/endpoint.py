@@ -1,4 +1,4 @@
-"""What one vendor's file hands over: the model to call, and how calls of it are set up."""
+"""The interface of a vendor's file: the model to call, and the settings of its calls."""
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -34,9 +34,9 @@ class Endpoint:
     most_samples
         Alternatives one call can return.
     ask_context
-        Asks the server for its context window; None where there is no such question.
+        Requests the context window from the server; None if the vendor has no such request.
     extra_in_settings
-        Whether further options go in with each call's settings, not with the client.
+        Whether further options are passed with the settings of each call, not with the client.
     """
 
     model: Model[Any]

@@ -14,17 +14,17 @@ from llm_pv.models.endpoint import Endpoint
 from llm_pv.models.prices import PriceList
 
 ADDRESS = "https://generativelanguage.googleapis.com/"
-"""Given explicitly, so that no variable of the environment sends key and rows elsewhere."""
+"""Explicit, so that no environment variable can redirect the key and the rows."""
 
 _MILLION = re.compile(r"gemini-[23](\.\d+)?-(pro|flash)(?!.*(image|live|tts|audio))")
-"""Models with a context of 2**20 tokens, for which the price list names none."""
+"""Models with a context of 2**20 tokens, which the price list does not give."""
 
 
 def google_endpoint(
     model: str, options: ModelOptions, key: str, client: httpx2.AsyncClient
 ) -> Endpoint:
     """Return a model of Google."""
-    # The library leaves extra options out for Google, so they go in with the client.
+    # The library ignores extra options for Google, so they are set on the client.
     google = Client(
         vertexai=False,
         api_key=key,

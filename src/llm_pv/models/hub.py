@@ -1,4 +1,4 @@
-"""Finding the files of a model that runs in this process: a folder, the hub's cache, or the hub."""
+"""Find the files of an in-process model: a folder, the hub's cache, or the hub."""
 
 import hashlib
 from functools import cache
@@ -23,7 +23,7 @@ def load_tokenizer(name: str) -> tuple[Any, Any]:
     Raises
     ------
     ConfigurationError
-        If there is no such model, or it is none that continues text.
+        If there is no such model, or it is not a causal language model.
     """
     try:
         from transformers import AutoConfig, AutoTokenizer
@@ -38,7 +38,7 @@ def load_tokenizer(name: str) -> tuple[Any, Any]:
 
 
 def generation_config(name: str, config: Any) -> Any:
-    """Return how a model says it is to be made to write, from its configuration if it says not."""
+    """Return a model's generation settings, or those of its configuration if it has none."""
     from transformers import GenerationConfig
 
     try:
@@ -48,7 +48,7 @@ def generation_config(name: str, config: Any) -> Any:
 
 
 def from_pretrained(loader: Any, name: str, **options: Any) -> Any:
-    """Call ``from_pretrained`` of a transformers class, every failure told in one line.
+    """Call ``from_pretrained`` of a transformers class; failures raise errors of one line.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def from_pretrained(loader: Any, name: str, **options: Any) -> Any:
     except Exception as error:
         if is_out_of_memory(error):
             raise ModelError(out_of_memory(name, "loading it")) from error
-        # What is raised over a broken file differs from file to file.
+        # The error for a damaged file depends on its format.
         if local_only and not Path(name).is_dir():
             reason = "it is no folder here, not in the hub's cache, and the hub cannot be reached"
         else:
@@ -72,7 +72,7 @@ def from_pretrained(loader: Any, name: str, **options: Any) -> Any:
 
 
 def needs_local_files(name: str) -> bool:
-    """Whether a model has to be found on this machine: it is a folder, or there is no hub.
+    """Return whether a model must be on this machine: it is a folder, or the hub is unreachable.
 
     Raises
     ------
@@ -88,20 +88,20 @@ def needs_local_files(name: str) -> bool:
 
 @cache
 def _hub_answers() -> bool:
-    """Whether the hub can be reached, asked once: its own client retries for half a minute."""
+    """Return whether the hub is reachable; checked once, as its client retries for 30 s."""
     from huggingface_hub import constants, get_session
 
     if constants.HF_HUB_OFFLINE:
         return False
     try:
         get_session().head(constants.ENDPOINT, timeout=_PROBE_SECONDS)
-    except Exception:  # noqa: BLE001 - whatever the reason, the hub gave no answer
+    except Exception:  # noqa: BLE001 - for any reason, the hub did not answer
         return False
     return True
 
 
 def local_folder(name: str) -> str:
-    """Return the folder of a model that has to be found on this machine, else its name."""
+    """Return the folder of a model that must be on this machine, else its name."""
     if Path(name).is_dir() or not needs_local_files(name):
         return name
     from huggingface_hub import snapshot_download
@@ -110,7 +110,7 @@ def local_folder(name: str) -> str:
 
 
 def fingerprint(name: str) -> str:
-    """Return what tells the files of a folder from others, empty for a name on the hub.
+    """Return a fingerprint of the files of a folder, empty for a name on the hub.
 
     Small files count as a whole, weights by their size and their first and last MiB.
     """
@@ -130,7 +130,7 @@ def fingerprint(name: str) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, the accelerator's or the machine's."""
+    """Return whether an error means that the accelerator's or the machine's memory ran out."""
     text = str(error)
     return (
         isinstance(error, MemoryError)
@@ -141,7 +141,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def out_of_memory(name: str, what: str) -> str:
-    """Return the one line for a model that ran out of memory."""
+    """Return the error message for a model that ran out of memory."""
     return (
         f"out of memory in {name}, {what}: give a smaller model, a shorter prompt (fewer training "
         "rows), fewer samples or new tokens at once, or a machine with more memory"

@@ -1,4 +1,4 @@
-"""What every engine in this process shares: text in, text out, counted and cut to the context."""
+"""The common part of in-process engines: generation, token counts and the context limit."""
 
 import json
 import time
@@ -22,19 +22,19 @@ from llm_pv.models.chat import Chat
 from llm_pv.models.hub import fingerprint, load_tokenizer
 
 MOST_SAMPLES = 16
-"""Answers made side by side at most; each holds memory for its own tokens."""
+"""The most answers generated side by side; each needs memory for its tokens."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are drawn.
+    """How tokens are sampled.
 
     Parameters
     ----------
     temperature, top_p
         0 takes the likeliest token; None leaves it to the model's own settings.
     extra
-        Further settings, by the engine's own names.
+        Further settings, by the engine's names.
     """
 
     temperature: float | None = None
@@ -44,16 +44,16 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Continuation:
-    """Tokens a model wrote.
+    """Tokens that a model generated.
 
     Parameters
     ----------
     tokens
-        Without the one that ends a turn.
+        The tokens without the one that ends a turn.
     ended
-        Whether the model ended its turn, and was not cut off.
+        Whether the model ended its turn, rather than reaching the limit.
     written
-        Tokens written, the one that ends a turn included.
+        The number of tokens, including the one that ends a turn.
     """
 
     tokens: Sequence[int]
@@ -136,7 +136,7 @@ class InProcessModel(ABC):
     ) -> list[Turn]:
         """Return the next turn, or several alternatives of it; the same seed gives the same."""
         if self.options.offline:
-            raise ModelError(f"{self.name} was made to be looked at, not to be called")
+            raise ModelError(f"{self.name} was opened for inspection only and cannot be called")
         self._check(tool, samples)
         start = time.perf_counter()
         prompt = self.chat.render(conversation, tool)
@@ -166,7 +166,7 @@ class InProcessModel(ABC):
         seed: int = 0,
         max_output_tokens: int | None = None,
     ) -> Preview:
-        """Return the rendered prompt and how it would be continued; no weights are loaded."""
+        """Return the rendered prompt and the sampling settings; no weights are loaded."""
         self._check(tool, samples)
         prompt = self.chat.render(conversation, tool)
         tokens = len(self.chat.encode(prompt))
@@ -186,11 +186,11 @@ class InProcessModel(ABC):
         return len(self.chat.encode_continuation(text))
 
     def price(self, usage: Usage) -> float:  # noqa: ARG002 - every usage costs the same
-        """Return 0: this machine is paid for otherwise."""
+        """Return 0: a model in this process has no price per token."""
         return 0.0
 
     def room(self, prompt_tokens: int) -> int:
-        """Return how many tokens can be written after a prompt.
+        """Return how many tokens can be generated after a prompt.
 
         Raises
         ------
@@ -210,11 +210,11 @@ class InProcessModel(ABC):
     def continue_tokens(
         self, tokens: Sequence[int], *, samples: int, seed: int, new_tokens: int
     ) -> list[Continuation]:
-        """Write alternatives of what follows a prompt."""
+        """Return sampled continuations of a prompt."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the weights."""
+        """Release the weights."""
 
     def _new_tokens(self, prompt_tokens: int, limit: int | None) -> int:
         wanted = self.max_output_tokens if limit is None else min(limit, self.max_output_tokens)
@@ -252,8 +252,8 @@ class InProcessModel(ABC):
 def ordered_ends(tokenizer: Any, generation_config: Any) -> list[int]:
     """Return the tokens that end a turn, the tokenizer's own first.
 
-    Published chat models list several, such as the end of a message and that of a text; it is the
-    tokenizer that knows which of them its chat template writes.
+    Published chat models list several, such as the end of a message and that of a text; only the
+    tokenizer's is the one that its chat template writes.
     """
     listed = generation_config.eos_token_id
     known = [listed] if isinstance(listed, int) else list(listed or ())
@@ -262,7 +262,7 @@ def ordered_ends(tokenizer: Any, generation_config: Any) -> list[int]:
 
 
 def _context(config: Any, wanted: int | None) -> int | None:
-    """Return the context the model was made for, or the smaller one asked for."""
+    """Return the context length of the model, or the requested one if smaller."""
     text_config = config.get_text_config() if hasattr(config, "get_text_config") else config
     own = getattr(text_config, "max_position_embeddings", None)
     known = [int(tokens) for tokens in (own, wanted) if tokens]

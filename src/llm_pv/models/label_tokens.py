@@ -1,4 +1,4 @@
-"""Labels as tokens: which may follow which, and which of them tell one label from the others."""
+"""Labels as token sequences: which tokens may follow, and which distinguish the labels."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,15 +11,15 @@ Tokens = tuple[int, ...]
 
 @dataclass(frozen=True)
 class LabelTokens:
-    """Every label as the tokens an answer writes it with; none begins with another.
+    """Every label as its token sequence in an answer; none is a prefix of another.
 
     Parameters
     ----------
     tokens
         The tokens of each label, the one that ends an answer included.
     ends
-        Tokens that end an answer, where there are several: the first of them, which the labels are
-        written with, stands for all.
+        Tokens that end an answer, if there are several: the first of them, with which the labels
+        are written, represents all.
 
     Examples
     --------
@@ -37,36 +37,36 @@ class LabelTokens:
 
     @classmethod
     def of(cls, tokens: Sequence[Sequence[int]], ends: Sequence[int] = ()) -> "LabelTokens":
-        """Collect the labels' tokens.
+        """Initialise from the labels' tokens.
 
         Raises
         ------
         ConfigurationError
-            If a label's tokens begin with those of another, so that they cannot be told apart.
+            If a label's tokens are a prefix of those of another, so that they are ambiguous.
         """
         listed = tuple(tuple(label) for label in tokens)
         for number, label in enumerate(listed):
             for other, longer in enumerate(listed):
                 if number != other and longer[: len(label)] == label:
                     raise ConfigurationError(
-                        f"the tokenizer writes labels {number + 1} and {other + 1} so that they "
-                        "cannot be told apart; rename the labels or take --answer generate"
+                        f"the tokenizer writes labels {number + 1} and {other + 1} such that they "
+                        "cannot be distinguished; rename the labels or take --answer generate"
                     )
         return cls(listed, tuple(ends))
 
     def following(self, path: Sequence[int]) -> Tokens:
-        """Return the tokens that may come after some of a label's, none where it is complete."""
+        """Return the tokens that may follow a prefix of a label; none if the label is complete."""
         start = tuple(path)
         begun = (label for label in self.tokens if label[: len(start)] == start)
         following = (label[len(start)] for label in begun if len(label) > len(start))
         return tuple(dict.fromkeys(one for token in following for one in self._meant(token)))
 
     def deciding(self) -> list[Tokens]:
-        """Return, for each label, its first tokens up to the one no other label has there."""
+        """Return, for each label, its shortest prefix that no other label has."""
         return [self._deciding(label) for label in self.tokens]
 
     def paths(self) -> list[Tokens]:
-        """Return what has to be written to see every deciding token's probability, each once.
+        """Return the paths to evaluate so that every deciding token's probability is known.
 
         A path that another begins with is left out: its probabilities show on the way.
         """
@@ -78,17 +78,17 @@ class LabelTokens:
         ]
 
     def seen_along(self, path: Sequence[int]) -> list[tuple[Tokens, Tokens]]:
-        """Return each beginning of a path, the path itself included, with what may follow it."""
+        """Return each prefix of a path, the path included, with the tokens that may follow."""
         starts = (tuple(path[:cut]) for cut in range(len(path) + 1))
         return [(start, self.following(start)) for start in starts]
 
     def scores(self, seen: Mapping[Tokens, Mapping[int, float]]) -> list[float]:
-        """Return the logarithm of each label's probability, up to what all labels begin with.
+        """Return the log probability of each label, apart from the common prefix of all labels.
 
         Parameters
         ----------
         seen
-            After the beginnings of labels, the logarithms of the probabilities of what may follow.
+            For prefixes of labels, the log probabilities of the tokens that may follow.
 
         Examples
         --------
@@ -107,7 +107,7 @@ class LabelTokens:
         ]
 
     def label_of(self, written: Sequence[int]) -> int | None:
-        """Return the number of the label that was written, None if it is none."""
+        """Return the number of the label that these tokens write, None if there is none."""
         for number, label in enumerate(self.tokens):
             before, last = len(label) - 1, written[len(label) - 1 : len(label)]
             if tuple(written[:before]) == label[:-1] and last and last[0] in self._meant(label[-1]):
@@ -115,7 +115,7 @@ class LabelTokens:
         return None
 
     def _meant(self, token: int) -> Tokens:
-        """Return all tokens that one stands for."""
+        """Return all tokens that a token represents."""
         return self.ends if self.ends and token == self.ends[0] else (token,)
 
     def _deciding(self, label: Tokens) -> Tokens:
@@ -133,14 +133,14 @@ def _log_of_sum(logs: Sequence[float]) -> float:
 
 
 def shared_length(prompts: Sequence[Sequence[int]]) -> int:
-    """Return how many tokens all prompts begin with alike, at least one of each left over.
+    """Return the length of the common prefix, at least one token of each prompt left over.
 
     Examples
     --------
     >>> shared_length([[1, 2, 3, 4], [1, 2, 5]]), shared_length([[1, 2]])
     (2, 1)
     """
-    # In between all begin as these two do.
+    # In sorted order all others share the prefix of these.
     shortest, longest = min(map(list, prompts)), max(map(list, prompts))
     most = min(len(prompt) for prompt in prompts) - 1
     for position in range(most):

@@ -1,4 +1,4 @@
-"""OpenAI, over responses or chat completions, and every server that speaks the latter."""
+"""OpenAI, over responses or chat completions, and servers compatible with the latter."""
 
 import hashlib
 import re
@@ -21,16 +21,16 @@ from llm_pv.models.prices import PriceList
 from llm_pv.models.turns import ALTERNATIVES
 
 ADDRESS = "https://api.openai.com/v1"
-"""Given explicitly, so that no variable of the environment sends key and rows elsewhere."""
+"""Explicit, so that no environment variable can redirect the key and the rows."""
 
 MOST_CHOICES = 128
-"""The most alternatives OpenAI returns for one request; servers follow it."""
+"""The most alternatives that OpenAI and compatible servers return for one request."""
 
 _VERBOSE = re.compile(r"gpt-([5-9]|\d\d)(?!.*(chat|codex))")
 
 
 class ChatModel(OpenAIChatModel):
-    """Chat completions with all the choices of a reply, where the library reads the first only."""
+    """Chat completions with all choices of a reply; the library returns only the first."""
 
     def _process_response(self, response: Any, **kwargs: Any) -> ModelResponse:
         choices = getattr(response, "choices", None)
@@ -61,7 +61,7 @@ def openai_endpoint(
 ) -> Endpoint:
     """Return a model of OpenAI itself.
 
-    While it thinks it takes no temperature and no top_p.
+    With reasoning it accepts no temperature and no top_p.
     """
     provider = _provider(options.base_url, key, client)
     settings: dict[str, Any] = {}
@@ -91,13 +91,13 @@ def openai_endpoint(
 def compatible_endpoint(
     model: str, options: ModelOptions, key: str | None, client: httpx2.AsyncClient
 ) -> Endpoint:
-    """Return a model of a server that speaks OpenAI's language.
+    """Return a model of a server compatible with OpenAI.
 
-    Only what every such server knows is sent: the limit as ``max_tokens``, whose newer name some
+    Only settings that every such server knows are sent: ``max_tokens``, whose newer name some
     ignore in silence; no cache key, no verbosity; an effort only for models known to have one.
     """
     assert options.base_url is not None
-    # The client insists on a key; a server without keys looks at none.
+    # The client requires a key; a server without keys ignores it.
     provider = _provider(options.base_url, key or "none", client)
     prices = PriceList(model, url=options.base_url)
     ask = partial(_context, model, provider)
@@ -128,14 +128,14 @@ def compatible_endpoint(
 
 
 async def _context(model: str, provider: OpenAIProvider) -> int | None:
-    """Ask a server for a model's context window, which vLLM and its like tell."""
+    """Return a model's context window if the server reports it, as vLLM does."""
     client = provider.client.with_options(timeout=5.0)
     try:
         listed = await client.models.list()
         for entry in listed.data:
-            told = (entry.model_extra or {}).get("max_model_len")
-            if entry.id == model and isinstance(told, int):
-                return told
+            length = (entry.model_extra or {}).get("max_model_len")
+            if entry.id == model and isinstance(length, int):
+                return length
     except (OpenAIError, ValueError, AttributeError, TypeError):
         return None
     return None
@@ -159,7 +159,7 @@ def _provider(base_url: str | None, key: str, client: httpx2.AsyncClient) -> Ope
 
 
 def cache_key(prompt: str) -> str:
-    """Return what sends every attempt at a prompt to the machine that has it in its cache."""
+    """Return the setting that routes every attempt at a prompt to the machine that cached it."""
     return hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

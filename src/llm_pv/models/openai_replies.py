@@ -1,4 +1,4 @@
-"""One lenient reader for the replies of every server that speaks OpenAI's language.
+"""A lenient reader for the replies of every server compatible with OpenAI.
 
 A reply is read for what is needed (what was said and thought, the tool calls, why it ended, the
 tokens), and written anew in OpenAI's own form; every other field may be missing, of another type or
@@ -15,14 +15,14 @@ from llm_pv.models.openai_streams import joined_chunks
 from llm_pv.models.wire_text import UnreadableReplyError, json_values
 
 PASSING_WORDS = {"rate": 429, "overload": 503, "unavailable": 503}
-"""What an error without a status says of itself where it passes, and the status that means it."""
+"""Words in transient errors without a status, and the statuses they correspond to."""
 
 FINISH_REASONS = {
     "length": ("length", "max_tokens", "max_length", "max_output_tokens", "model_length"),
     "content_filter": ("content_filter", "content-filter", "safety", "refusal", "recitation"),
     "error": ("error", "failed"),
 }
-"""Our finish reasons, and what servers call them; any other reason is an ordinary end."""
+"""Our finish reasons and the servers' names for them; any other reason means a normal end."""
 
 _TOOL_NAME = "run_python"  # of a call that names no tool: there is one
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks")
@@ -35,13 +35,13 @@ Reply = dict[str, Any]
 def readable_reply(path: str, body: bytes) -> tuple[bytes, int]:
     """Return a reply to a request of this path as OpenAI would have written it, and its status.
 
-    An error that came as a success gets the status it should have had. The replies of other
+    An error sent with a success status gets the status it should have. The replies of other
     vendors, and answers to other questions, are returned as they are.
 
     Raises
     ------
     UnreadableReplyError
-        If the reply holds no answer at all, or is no JSON, whichever vendor was asked.
+        If the reply holds no answer or is not JSON, for any vendor.
     """
     read = next((each for end, each in _READERS.items() if path.endswith(end)), None)
     if read is None and not path.endswith(_OTHERS):
@@ -59,7 +59,7 @@ def readable_reply(path: str, body: bytes) -> tuple[bytes, int]:
 
 
 class _Failure:
-    """An error that came as a success."""
+    """An error sent with a success status."""
 
     def __init__(self, error: Any) -> None:
         self.error = error
@@ -71,12 +71,12 @@ def _flat(values: Iterable[Any]) -> Iterable[Any]:
 
 
 def _status(error: Any) -> int:
-    """Return the status an error should have had; 400 if it tells of nothing that passes."""
-    told = error if isinstance(error, dict) else {"message": error}
-    for code in map(str, (told.get("code"), told.get("status"))):
+    """Return the status that an error should have; 400 if it is not recognised as transient."""
+    fields = error if isinstance(error, dict) else {"message": error}
+    for code in map(str, (fields.get("code"), fields.get("status"))):
         if len(code) == 3 and code.isdecimal() and 400 <= int(code) < 600:
             return int(code)
-    words = " ".join(str(told.get(name, "")) for name in ("code", "type", "status")).lower()
+    words = " ".join(str(fields.get(name, "")) for name in ("code", "type", "status")).lower()
     return next((status for word, status in PASSING_WORDS.items() if word in words), 400)
 
 
@@ -158,7 +158,7 @@ def _finish(reason: Any, calls: list[Reply]) -> str:
 
 
 def _parts(content: Any) -> tuple[str, str, list[Reply]]:
-    """Return what content says and thinks, and the tool calls among its parts."""
+    """Return the text, the reasoning and the tool calls of content."""
     if content is None or isinstance(content, str):
         return content or "", "", []
     if isinstance(content, dict) and not _text_of(content):
@@ -224,8 +224,8 @@ def _arguments(given: Any) -> dict[str, str]:
     return {"arguments": text}
 
 
-def _logprobs(told: Any) -> Reply | None:
-    """Return the likeliest tokens, where they are told in the published form."""
+def _logprobs(value: Any) -> Reply | None:
+    """Return the likeliest tokens, if they are in the published form."""
 
     def entry(token: Any) -> Reply | None:
         token = _dict(token)
@@ -239,7 +239,7 @@ def _logprobs(told: Any) -> Reply | None:
             "top_logprobs": _entries(likely, entry),
         }
 
-    content = _entries(_dict(told).get("content"), entry)
+    content = _entries(_dict(value).get("content"), entry)
     return {"content": content} if content else None
 
 
@@ -328,7 +328,7 @@ def _usage(usage: Any, sent: str, written: str) -> Reply | None:
     ]
     if found == [None, None]:
         return None
-    if isinstance(total, int):  # the one that is missing is what is left
+    if isinstance(total, int):  # the missing count is the difference
         known = sum(count or 0 for count in found)
         found = [max(total - known, 0) if count is None else count for count in found]
     first, second = (count or 0 for count in found)
@@ -347,7 +347,7 @@ def _counts(usage: Mapping[str, Any]) -> Reply:
 
 
 def _count(value: Any, most: int) -> int | None:
-    """Return a whole number from 0, however it is written; None for anything else."""
+    """Return a non-negative whole number, as a number or text; None for anything else."""
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 16:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:

@@ -1,4 +1,4 @@
-"""Chat completions that came as a stream of chunks, put together."""
+"""Assemble chat completions from a stream of chunks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ _LISTS = ("reasoning_details", "thinking_blocks")
 
 
 def joined_chunks(values: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the chat completion that chunks are pieces of; a whole one is returned as it is.
+    """Return the chat completion of chunks; a complete one is returned unchanged.
 
     Examples
     --------
@@ -44,7 +44,7 @@ def _dicts(value: Any) -> list[dict[str, Any]]:
 
 
 class _Choice:
-    """One choice, growing; texts are kept in pieces so that the work stays linear."""
+    """A partial choice; texts are kept in pieces so that the work stays linear."""
 
     def __init__(self) -> None:
         self._texts: dict[str, list[str]] = {}
@@ -63,7 +63,7 @@ class _Choice:
             self._lists.setdefault("logprobs", []).extend(_dicts(entry.get("content")))
         message = piece.get("message")
         if isinstance(message, dict) and any(message.get(name) for name in _TEXTS):
-            self._message = message  # the whole, which some servers send at the end
+            self._message = message  # the complete message, which some servers send last
         delta = piece.get("delta")
         if isinstance(piece.get("text"), str):
             delta = {"content": piece["text"]}
@@ -110,12 +110,12 @@ class _Choice:
             message["tool_calls"] = [call.whole() for call in self._calls]
         if self._function:
             message.setdefault("function_call", self._function.whole()["function"])
-        told = {"logprobs": {"content": logprobs}} if logprobs else {}
-        return {"message": message, **self._others, **told}
+        extra = {"logprobs": {"content": logprobs}} if logprobs else {}
+        return {"message": message, **self._others, **extra}
 
 
 class _Call:
-    """One tool call, growing."""
+    """A partial tool call."""
 
     def __init__(self) -> None:
         self.id: Any = None

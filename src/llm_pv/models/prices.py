@@ -1,4 +1,4 @@
-"""What calls cost, from the price lists that genai-prices keeps."""
+"""Prices of calls, from the price lists of genai-prices."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,9 @@ class PriceList:
     model
         The vendor's name of the model.
     provider
-        The vendor as genai-prices calls it; None to go by the address.
+        The vendor's name in genai-prices; None to find it by the address.
     url
-        The server's address, by which hosts of other vendors' models are known.
+        The server's address, which identifies hosts of other vendors' models.
     batch
         Whether calls are paid at the batch price; where a list has none, the full price is taken.
     own
@@ -37,7 +37,7 @@ class PriceList:
         usage
             The tokens.
         model
-            The name the server gave itself, looked up first.
+            The model name that the server reported, looked up first.
 
         Examples
         --------

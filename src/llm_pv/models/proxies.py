@@ -1,7 +1,7 @@
-"""The proxy on the way to a server, by the variables that curl and its like read.
+"""Choose the proxy for a server, by the environment variables that curl also reads.
 
-A proxy is looked up for each request, so that one that cannot be used disturbs no server that
-``NO_PROXY`` covers, and an error of the network names the proxy it went through.
+The proxy is looked up for each request, so that an unusable one does not affect servers that
+``NO_PROXY`` covers, and network errors name the proxy used.
 """
 
 import ipaddress
@@ -30,7 +30,7 @@ def proxy_for(url: str) -> str | None:
 
 
 def _excepted(host: str, proxies: dict[str, str]) -> bool:
-    """Tell whether NO_PROXY names an address by itself, in brackets, or as part of a network."""
+    """Return whether NO_PROXY names an address itself, in brackets, or as part of a network."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -45,7 +45,7 @@ def _excepted(host: str, proxies: dict[str, str]) -> bool:
 
 
 def check_connection(url: str) -> None:
-    """Raise if the environment leaves no way to a server.
+    """Raise an error if the environment's proxy or certificates cannot be used.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def check_connection(url: str) -> None:
         path = os.environ.get(name)
         if path and not is_there(Path(path)):
             raise ConfigurationError(
-                f"{name} is {path}, which is not there; name the certificates, or unset {name}"
+                f"{name} is {path}, which does not exist; name the certificates, or unset {name}"
             )
 
 
@@ -81,7 +81,7 @@ def _check(proxy: str) -> None:
 
 
 def shown(proxy: str) -> str:
-    """Return a proxy's address without a name and password in it.
+    """Return a proxy's address without user name and password.
 
     Examples
     --------
@@ -106,7 +106,7 @@ class RoutedTransport(httpx2.AsyncBaseTransport):
         self._transports: dict[str | None, httpx2.AsyncHTTPTransport] = {}
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request; an error of the network notes the proxy."""
+        """Send a request; a network error names the proxy."""
         proxy = proxy_for(str(request.url))
         transport = self._transports.get(proxy)
         if transport is None:

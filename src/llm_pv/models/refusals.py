@@ -1,7 +1,7 @@
-"""Requests that a server refuses for what it cannot do, and what it can do instead.
+"""Recognise requests that a server rejects for a missing capability, and what it can do instead.
 
-The sentences are those of OpenAI, Anthropic, vLLM, SGLang, TGI, llama.cpp, Ollama and LiteLLM, read
-by what they have in common.
+The patterns match the common wording of OpenAI, Anthropic, vLLM, SGLang, TGI, llama.cpp, Ollama
+and LiteLLM.
 """
 
 import re
@@ -56,12 +56,12 @@ _MOST = re.compile(
 
 
 class ToolRefusedError(ModelError):
-    """A server that offers no tools."""
+    """Raised if a server offers no tools."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """What a server cannot do.
+    """A capability that a server lacks.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class Refusal:
         ``"tools"``; ``"choice"``, that a tool may not be called; ``"stream"``, that the reply come
         at once; ``"name"`` of the limit on output tokens; or ``"limit"``, which is too high.
     limit
-        Output tokens that fit; None if that is not told.
+        Output tokens that fit; None if unknown.
     """
 
     kind: Literal["tools", "choice", "stream", "name", "limit"]
@@ -86,18 +86,18 @@ def refusal_of(
     forbids: bool = False,
     streams: bool = False,
 ) -> Refusal | None:
-    """Read a refusal, None if it is of another kind.
+    """Return the refusal in a server's message, None if it is of another kind.
 
     Parameters
     ----------
     said
-        The server's sentence.
+        The server's message.
     asked
-        Output tokens that were asked for.
+        Output tokens requested.
     sent
-        An upper estimate of the tokens sent, for a server that counts none.
+        An upper estimate of the tokens sent, for a server that does not report them.
     limit_name
-        What the limit on output tokens was called.
+        The name of the limit on output tokens in the request.
     tools
         Whether the request held a tool.
     forbids
@@ -123,9 +123,9 @@ def refusal_of(
     if about_name and _REFUSED.search(said) and (other in said or not re.search(r"\d{3}", said)):
         return Refusal("name")
     if (found := _WINDOW.search(said)) is not None:
-        told = next((counted[1] for form in _SENT if (counted := form.search(said))), None)
+        reported = next((counted[1] for form in _SENT if (counted := form.search(said))), None)
         # Sixteen tokens that a template may add to what was counted.
-        fits = _number(found[1]) - (sent if told is None else _number(told)) - 16
+        fits = _number(found[1]) - (sent if reported is None else _number(reported)) - 16
         return Refusal("limit", fits) if fits < asked else None
     if "token" in said and (found := _MOST.search(said)) and 0 < _number(found[1]) < asked:
         return Refusal("limit", _number(found[1]))

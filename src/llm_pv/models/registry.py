@@ -1,4 +1,4 @@
-"""Language models by the names users give them."""
+"""Open language models by name."""
 
 import re
 from typing import TYPE_CHECKING
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from llm_pv.models.answers import AnsweringModel
 
 VENDORS = ("openai", "anthropic", "google", "openai-compatible")
-"""Models behind an API; the part of a name before the colon."""
+"""Providers behind an API: the part of a name before the colon."""
 
 ENGINES = ("hf", "vllm")
-"""Models that run in this process."""
+"""Providers that run in this process."""
 
 ALIASES = {"gemini": "google", "huggingface": "hf"}
 """Older names of the above."""
@@ -25,8 +25,8 @@ def make_model(name: str, options: ModelOptions | None = None) -> LanguageModel:
     Parameters
     ----------
     name
-        ``PROVIDER:MODEL``, such as ``"openai:gpt-5.4"`` or ``"hf:FOLDER"``; ``"auto:MODEL"`` goes
-        by the model's name.
+        ``PROVIDER:MODEL``, such as ``"openai:gpt-5.4"`` or ``"hf:FOLDER"``; ``"auto:MODEL"`` finds
+        the provider by the model's name.
     options
         How it is called; None for the defaults.
 
@@ -93,7 +93,7 @@ def open_answering_model(
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """Read ``PROVIDER:MODEL``.
+    """Return the provider and the model of ``PROVIDER:MODEL``.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""Which failures of a call pass by themselves, how long to wait for that, and what is left to say.
+"""Recognise transient errors of a call, retry after a delay, and translate final errors.
 
-Every request is one try: the vendors' clients are told to make no tries of their own.
+Every request is one try: the vendors' clients are configured not to retry by themselves.
 """
 
 import asyncio
@@ -36,28 +36,28 @@ PASSING = (408, 409, 429)
 """HTTP statuses under 500 after which the same request may succeed."""
 
 GAVE_UP = (408, 504, 524)
-"""Those with which something before the model says that it waited too long: the model may go on."""
+"""Statuses of a gateway that timed out: the model may have continued, and the call be billed."""
 
 UNREACHED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-"""Failures before a request was sent."""
+"""Failures before the request was sent."""
 
 REFUSED_KEY = (401, 403)
 
 LONGEST_DETAIL = 300
-"""Characters of a server's explanation that an error repeats."""
+"""The most characters of a server's explanation in an error."""
 
 
 @dataclass(frozen=True)
 class Backoff:
-    """How long to wait between tries, in seconds.
+    """The delays between tries, in seconds.
 
     Parameters
     ----------
     first, longest
-        The wait doubles from the one to the other; a random share of up to a half is taken off, so
-        that calls that failed together come back apart.
+        The first and the longest delay; each doubles the last. A random share of up to half is
+        subtracted, so that calls that failed together are not retried together.
     longest_asked
-        The most that is waited because a server asked for it (``Retry-After``).
+        The longest delay that a server can request (``Retry-After``).
     sleep
         Does the waiting.
     """
@@ -79,7 +79,7 @@ class Backoff:
 
 
 def passes(error: BaseException) -> bool:
-    """Tell whether the same request may succeed later."""
+    """Return whether the error is transient: the same request may succeed later."""
     if isinstance(error, ModelQuotaExceededError) or own_error(error) is not None:
         return False
     if isinstance(error, ModelHTTPError):
@@ -100,7 +100,7 @@ async def call_with_retries(
     backoff: Backoff,
     retry: Callable[[BaseException], bool] = passes,
 ) -> Result:
-    """Make a call, again and again while its failure is a transient one."""
+    """Make a call, and retry it after transient errors."""
     retrying = AsyncRetrying(
         stop=stop_after_attempt(retries + 1),
         retry=retry_if_exception(retry),
@@ -117,20 +117,20 @@ async def call_with_retries(
 def translate(
     error: Exception, name: str, redact: Redactor, watch: Watch, variable: str
 ) -> ModelError:
-    """Return the error of this package, in one line without secrets, for one of the library's.
+    """Return an error of the library as one of this package, in one line without secrets.
 
     Parameters
     ----------
     error
-        What the call failed with.
+        The error of the call.
     name
         The model, as the user named it.
     redact
-        Takes the key out of what the server said.
+        Removes the key from the server's message.
     watch
-        Counted the requests.
+        The monitor of the call's requests.
     variable
-        Where the key comes from, for the advice.
+        The environment variable of the key, for the message.
     """
     after = f" after {watch.sent} tries" if watch.sent > 1 else ""
     body = _kept(watch, redact)
@@ -175,10 +175,10 @@ def _kept(watch: Watch, redact: Redactor) -> str:
 
 
 def doubtful(error: BaseException) -> bool:
-    """Tell whether a try that failed so may be paid for.
+    """Return whether a try that failed with this error may be billed.
 
-    The vendor may have done its work before the connection broke, the time was over, a gateway gave
-    up waiting or the answer was garbled; not where it refused, or was never reached.
+    The vendor may have generated the answer before the connection broke, the request or a gateway
+    timed out, or the answer was damaged; not if it rejected the request or was never reached.
     """
     own = own_error(error)
     if own is not None:
@@ -191,7 +191,7 @@ def doubtful(error: BaseException) -> bool:
 
 
 def own_error(error: BaseException) -> ModelError | None:
-    """Return the error of this package that a client wrapped in its own, if there is one."""
+    """Return the error of this package that a client wrapped in its own, if any."""
     return next((each for each in _chain(error) if isinstance(each, ModelError)), None)
 
 
@@ -202,7 +202,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def explanation(error: Exception) -> str:
-    """Return what the server or the network said, in one line."""
+    """Return the message of the server or the network, in one line."""
     if isinstance(error, ModelHTTPError):
         said = _message(error.body)
     elif isinstance(error, ModelRequestTimeout):
@@ -228,14 +228,14 @@ def explanation(error: Exception) -> str:
 
 
 def _lacking(error: ValidationError) -> str:
-    """Return what is wrong with a reply, without the library's own words and addresses."""
+    """Return the problem with a reply, without the library's own text and addresses."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     place = ".".join(map(str, first["loc"])) or "an object"
     return f"the reply lacks {'' if first['type'] == 'missing' else 'a valid '}{place}"
 
 
 def _message(body: Any) -> str:
-    """Find the sentence in an error body, which every vendor puts elsewhere."""
+    """Return the message of an error body, whose place depends on the vendor."""
     if isinstance(body, list) and body:
         return _message(body[0])
     if isinstance(body, dict):

@@ -13,7 +13,7 @@ _PIECE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\s+|[^A-Za-z\s]")
 
 
 def estimate_tokens(text: str) -> int:
-    """Return about how many tokens a text has, rather too many than too few.
+    """Return an upper estimate of the number of tokens of a text.
 
     Examples
     --------
@@ -25,7 +25,7 @@ def estimate_tokens(text: str) -> int:
 
 def _tokens(piece: str) -> int:
     if piece.isspace():
-        # One blank goes with the word after it; longer runs and line breaks stand for themselves.
+        # A single space is part of the next word's token; longer runs and line breaks are tokens.
         return 0 if piece == " " else 1 + piece.count("\n") // 2
     if piece[-1].islower() and piece.isascii():
         return math.ceil(len(piece) / 2)

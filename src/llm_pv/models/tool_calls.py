@@ -1,4 +1,4 @@
-"""Reading tool calls, and a reply as a model wrote it: its thoughts, its calls, what it says.
+"""Parse a model's raw reply into reasoning, tool calls and text.
 
 Models write calls the way their chat templates show them. These are read:
 ``<tool_call>{json}</tool_call>`` (Hermes, Qwen), ``<tool_call><function=NAME><parameter=KEY>...``
@@ -16,7 +16,7 @@ from typing import Any
 from llm_pv.models.base import ToolCall
 
 TOOL_NAME = "run_python"
-"""The one local tool there is."""
+"""The name of the only local tool."""
 
 _THOUGHT_END = re.compile(r"</think(?:ing)?>")
 _THOUGHT_START = re.compile(r"<think(?:ing)?>")
@@ -30,21 +30,21 @@ _CHANNEL = re.compile(
     r"(?:<\|channel\|>\s*+\w*+\s*+)?\bto=(?:functions\.)?(?P<name>[\w.-]++)[^<{\n]{0,40}+"
     r"(?:<\|(?!message)[a-z]++\|>[^<{\n]{0,40}+){0,3}+<\|message\|>\s*+(?=\{)"
 )
-_JSON = json.JSONDecoder(strict=False)  # models write line breaks in strings as they are
+_JSON = json.JSONDecoder(strict=False)  # models leave line breaks in strings unescaped
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A reply taken apart.
+    """A parsed reply.
 
     Parameters
     ----------
     text
-        What was said.
+        The text of the answer.
     thoughts
-        What was thought before.
+        The reasoning before it.
     calls
-        The tools that are to be run.
+        The tool calls.
     """
 
     text: str
@@ -53,16 +53,16 @@ class Reply:
 
 
 def read_reply(reply: str, *, tools: bool = False, thinking: bool = False, turn: int = 0) -> Reply:
-    r"""Take a reply apart.
+    r"""Parse a reply.
 
     Parameters
     ----------
     reply
         The reply, special tokens included.
     tools
-        Whether a tool was on offer; if not, whatever looks like a call is text.
+        Whether a tool was offered; if not, text that looks like a call is text.
     thinking
-        Whether the prompt had already begun the thoughts.
+        Whether the prompt already contained the opening of the reasoning.
     turn
         The number of messages before it, which makes the names of its calls unique.
 
@@ -82,7 +82,7 @@ def read_reply(reply: str, *, tools: bool = False, thinking: bool = False, turn:
 
 
 def split_calls(said: str, turn: int) -> tuple[str, tuple[ToolCall, ...]]:
-    """Return what stands before the first call that a text holds, and the calls.
+    """Return the text before the first call, and the calls.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ _Wish = tuple[str, Any]
 
 
 def _split_calls(said: str) -> tuple[str, list[_Wish]]:
-    """Return what stands before the first call, and the calls."""
+    """Return the text before the first call, and the calls."""
     tagged = list(_CALL.finditer(said))
     if tagged:
         wishes = [wish for call in tagged for wish in _tagged(call["body"])]
@@ -159,7 +159,7 @@ def _after(said: str, position: int, name: str) -> Iterator[_Wish]:
 
 
 def _decoded(text: str, position: int) -> Any:
-    """Return the JSON value at a position, the error where there is none."""
+    """Return the JSON value at a position, or the error if there is none."""
     try:
         return _JSON.raw_decode(text, position)[0]
     except (ValueError, RecursionError) as error:
@@ -177,7 +177,7 @@ def _wish(value: Any) -> _Wish:
 
 
 def tool_call(call_id: str, name: str, arguments: Any) -> ToolCall:
-    """Return a call of the one tool there is, or a call with what is wrong with it.
+    """Return a call of the only tool, or a call with its problem.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How the next token of each row of a batch is chosen: by its row's own seed, along the labels."""
+"""Choose the next token of each row of a batch, by the row's seed and among the labels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -60,7 +60,7 @@ def choices(
 
 
 class _AlongLabels:
-    """Lets through the tokens that some label goes on with."""
+    """Allows only tokens that continue some label."""
 
     def __init__(
         self, torch: Any, labels: LabelTokens, prompt_length: int, ends: Sequence[int]
@@ -79,7 +79,7 @@ class _AlongLabels:
 
 
 class _Drawn:
-    """Adds Gumbel noise, after which the highest score is a draw from the probabilities."""
+    """Adds Gumbel noise, which makes the highest score a sample from the probabilities."""
 
     def __init__(self, torch: Any, seeds: Sequence[int]) -> None:
         self._torch = torch

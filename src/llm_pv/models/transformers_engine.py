@@ -13,15 +13,15 @@ from llm_pv.models.hub import from_pretrained, is_out_of_memory, out_of_memory
 from llm_pv.models.in_process import Continuation, InProcessModel, Sampling, ordered_ends
 
 _RUNNING = threading.Lock()
-"""One generation at a time: torch's random state, which a seed sets, is the process's."""
+"""One generation at a time: torch's random state, which a seed sets, is global."""
 
 
 class TransformersModel(InProcessModel):
     """A model of transformers, on the accelerator if there is one.
 
     One generation runs at a time; others wait. A generation with the same seed, on the same
-    machine, writes the same. Where neither the user nor the model's own ``generation_config.json``
-    says how tokens are drawn, they are drawn at temperature 1.
+    machine, gives the same text. If neither the user nor the model's ``generation_config.json``
+    sets sampling options, tokens are sampled at temperature 1.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class TransformersModel(InProcessModel):
     def continue_tokens(
         self, tokens: Sequence[int], *, samples: int, seed: int, new_tokens: int
     ) -> list[Continuation]:
-        """Write alternatives of what follows a prompt."""
+        """Return sampled continuations of a prompt."""
         with self.running(seed, f"with a prompt of {len(tokens):,} tokens") as (torch, model):
             inputs = torch.tensor([list(tokens)], device=model.device)
             output = model.generate(
@@ -58,12 +58,12 @@ class TransformersModel(InProcessModel):
             )
             written = output[:, len(tokens) :].tolist()
         continuations = [self.continuation(one) for one in written]
-        # The likeliest tokens are the same in every sample, and are worked out once.
+        # Greedy decoding gives the same tokens for every sample, so it runs once.
         return continuations + [replace(continuations[0], written=0)] * (samples - len(written))
 
     @contextmanager
     def running(self, seed: int, what: str) -> Iterator[tuple[Any, Any]]:
-        """Hold torch and the model, alone, under a seed; memory that runs out is told in a line."""
+        """Lock torch, seed it and yield the model; raise ModelError if memory runs out."""
         import torch
 
         with _RUNNING, torch.inference_mode(), _seeded(torch, seed):
@@ -76,7 +76,7 @@ class TransformersModel(InProcessModel):
                 raise
 
     def generation_config(self, new_tokens: int, *, samples: int = 1) -> Any:
-        """Return how so many tokens are drawn at most."""
+        """Return the generation settings for at most this many tokens."""
         config = copy.deepcopy(self._model.generation_config)
         own_temperature = config.temperature if config.do_sample else None
         temperature = self.sampling.temperature
@@ -97,7 +97,7 @@ class TransformersModel(InProcessModel):
         elif self.sampling.top_p is not None:
             config.top_p = self.sampling.top_p
         if temperature > 0 and own_temperature is None:
-            config.top_k = 0  # else transformers keeps the 50 likeliest tokens alone
+            config.top_k = 0  # the default of transformers keeps only the 50 likeliest tokens
         config.update(**(self.sampling.extra or {}))
         return config
 
@@ -106,12 +106,12 @@ class TransformersModel(InProcessModel):
         return ordered_ends(self.chat.tokenizer, self._model.generation_config)
 
     def pad_token(self) -> int:
-        """Return the token that fills up shorter rows."""
+        """Return the padding token."""
         pad = self.chat.tokenizer.pad_token_id
         return next(iter(self.end_tokens()), 0) if pad is None else int(pad)
 
     def continuation(self, written: Sequence[int]) -> Continuation:
-        """Cut what was written, padded on the right, at the end of its turn."""
+        """Return the generated tokens up to the end of the turn, without padding."""
         ends = self.end_tokens()
         for position, token in enumerate(written):
             if token in ends:
@@ -119,7 +119,7 @@ class TransformersModel(InProcessModel):
         return Continuation(written, False, len(written))
 
     def close(self) -> None:
-        """Let go of the weights."""
+        """Release the weights."""
         with _RUNNING:
             self._closed = True
             if self._model is None:
@@ -159,7 +159,7 @@ def _check_settings(sampling: Sampling) -> None:
 
 @contextmanager
 def _seeded(torch: Any, seed: int) -> Iterator[None]:
-    """Draw from a seed, and leave the random state as it was found."""
+    """Seed the random state, and restore it afterwards."""
     devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed % 2**63)
@@ -168,7 +168,7 @@ def _seeded(torch: Any, seed: int) -> Iterator[None]:
 
 @contextmanager
 def _no_progress_bar() -> Iterator[None]:
-    """Keep loading from drawing a bar over the command's own progress."""
+    """Turn off the progress bars of loading, which would overwrite the command's."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()

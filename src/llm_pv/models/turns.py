@@ -1,4 +1,4 @@
-"""Turns made of the library's responses, with what they used and cost."""
+"""Convert the library's responses to turns, with usage and cost."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,10 +22,10 @@ from llm_pv.models.prices import PriceList
 from llm_pv.models.tokens import estimate_tokens
 
 ALTERNATIVES = "alternatives"
-"""Where the metadata of a response hold the further ones that came with it."""
+"""The key in a response's metadata for its alternatives."""
 
 ESTIMATED = "estimated"
-"""What the metadata say of a usage that the server did not count."""
+"""The note in the metadata of a usage that the server did not report."""
 
 
 def to_turns(
@@ -41,8 +41,8 @@ def to_turns(
 ) -> list[Turn]:
     """Return a response and the alternatives in it as turns; the first holds the whole usage.
 
-    Where a server does not count tokens, an upper estimate stands in for them, so that a budget
-    still bites; ``raw`` says so in ``metadata.usage``.
+    If a server does not report tokens, an upper estimate is used, so that budgets still apply;
+    ``raw`` notes that in ``metadata.usage``.
     """
     rest: list[ModelResponse] = (response.metadata or {}).get(ALTERNATIVES, [])
     response.metadata = {
@@ -71,7 +71,7 @@ def to_turns(
 
 
 def _turn(response: ModelResponse, redact: Redactor, sent: Sequence[str]) -> Turn:
-    """Return a response as a turn, without the key in whatever a server may have put it into."""
+    """Return a response as a turn, with the key removed from all its texts."""
 
     def clean(text: str) -> str:
         return redact.reply(repaired(text), sent)
@@ -91,10 +91,10 @@ def _turn(response: ModelResponse, redact: Redactor, sent: Sequence[str]) -> Tur
 
 
 def _cleaned(call: ToolCall, clean: Callable[[str], str]) -> ToolCall:
-    """Return a call without the key; code that held pieces of it is not to be run altered."""
+    """Return a call without the key; code that contained fragments of it is not run."""
     code, problem = call.code, clean(call.problem)
     if code is not None and clean(code) != repaired(code):
-        code, problem = None, "Pieces of the API key stood in the code, so it was not run."
+        code, problem = None, "The code contained fragments of the API key, so it was not run."
     return ToolCall(
         clean(call.id), None if code is None else repaired(code), clean(call.name), problem
     )

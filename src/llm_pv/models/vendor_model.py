@@ -1,4 +1,4 @@
-"""One class for every model behind an API; what differs between vendors is in their `Endpoint`."""
+"""The class of all models behind an API; differences between vendors are in their `Endpoint`."""
 
 import asyncio
 import json
@@ -54,25 +54,25 @@ if TYPE_CHECKING:
     from pydantic_ai.settings import ModelSettings
 
 
-# A usage that cannot be is none, and an estimate stands in for it.
+# An impossible usage is discarded and replaced by an estimate.
 warnings.filterwarnings("ignore", category=UsageExtractionFailedWarning)
 
 _ABOUT_SAMPLES = re.compile(r"\bn\b|choice|completions|samples|candidates")
 ADAPTABLE = (400, 413, 422, 500, 501)
-"""Statuses with which servers say that they cannot do what was asked."""
+"""Statuses of servers that do not support a request."""
 
 MOST_ADAPTATIONS = 3
 
 LEAST_OUTPUT = 64
-"""Fewer output tokens hold no program."""
+"""The fewest output tokens that can hold a program."""
 
 MOST_SEGMENTS = 10
-"""Requests one turn may be split into by a vendor that pauses long ones."""
+"""The most requests of one turn, for a vendor that pauses long turns."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """One call, in our words and in the library's."""
+    """One call, in our types and the library's."""
 
     conversation: Sequence[Message]
     messages: list[ModelMessage]
@@ -81,7 +81,7 @@ class Prepared:
 
     @property
     def forbids_tools(self) -> bool:
-        """Whether a tool that is part of the request may not be called."""
+        """Whether the request includes a tool that may not be called."""
         return self.settings.get("tool_choice") == "none"
 
 
@@ -97,11 +97,11 @@ class VendorModel:
     endpoint
         The vendor's side of it.
     connection
-        What it is called over; the model closes it.
+        The connection; the model closes it.
     redact
-        Takes the key out of everything.
+        Removes the key from all texts.
     variable
-        Where the key comes from, for error messages.
+        The environment variable of the key, for error messages.
     backoff
         How long to wait between tries.
     pace
@@ -223,10 +223,10 @@ class VendorModel:
     ) -> list[Turn]:
         """Return the next turn, or alternatives of it; see `LanguageModel.answer`.
 
-        A server that refuses to give several is asked for one, from then on.
+        After a server rejects a request for several, all later requests are for one.
         """
         if self._options.offline:
-            raise ModelError(f"{self.name} was made to be looked at, not to be called")
+            raise ModelError(f"{self.name} was opened for inspection only and cannot be called")
         self._check_call(tool, samples)
         if self._refuses_samples:
             samples = 1
@@ -282,7 +282,7 @@ class VendorModel:
         return self._endpoint.prices.price(usage)
 
     def close(self) -> None:
-        """Let go of the connections; calls under way fail."""
+        """Close the connections; running calls fail."""
         self._connection.close()
 
     def _check_call(self, tool: ToolOffer | None, samples: int) -> None:
@@ -318,7 +318,7 @@ class VendorModel:
                 if not limit.expired():
                     raise translate(error, self.name, self._redact, watch, self._variable) from None
                 raise ModelError(
-                    f"{self.name}: given up after {within:.0f} seconds, when the time for models "
+                    f"{self.name}: cancelled after {within:.0f} seconds, when the time for models "
                     "was over",
                     transient=True,
                     possibly_billed=watch.doubtful,
@@ -327,7 +327,7 @@ class VendorModel:
                 told = f"{self.name}: {watch.failure}; no further try: {error}"
                 raise BudgetError(self._redact(told)) from None
             except Exception as error:  # noqa: BLE001 - a strange reply breaks a client anyhow
-                # Nothing is chained to it: what a server said may quote the key.
+                # No chained error: the server's message may quote the key.
                 raise translate(error, self.name, self._redact, watch, self._variable) from None
         first, *rest = to_turns(
             response,
@@ -345,7 +345,7 @@ class VendorModel:
     async def _adapted_turn(
         self, prepared: Prepared, seed: int, watch: Watch
     ) -> tuple[ModelResponse, tuple[str, ...]]:
-        """Make a turn, asking for less where the server refuses; return it and notices."""
+        """Return a turn and notices, after reducing the request if the server rejects it."""
         notices: list[str] = []
         while True:
             try:
@@ -359,7 +359,7 @@ class VendorModel:
             prepared = replace(prepared, settings=self._limited(prepared.settings))
 
     def _refusal(self, error: BaseException, prepared: Prepared) -> Refusal | None:
-        """Read what a server refused that can be asked for otherwise."""
+        """Return the refusal, if the request can be changed to avoid it."""
         if not isinstance(error, ModelHTTPError) or error.status_code not in ADAPTABLE:
             return None
         return refusal_of(
@@ -373,7 +373,7 @@ class VendorModel:
         )
 
     def _adapt(self, refusal: Refusal, said: str) -> str:
-        """Ask otherwise from now on, and return a sentence about it."""
+        """Change later requests accordingly, and return a notice about it."""
         if refusal.kind == "tools":
             raise ToolRefusedError(f"{self.name} takes no tool (give --tool none): {said}")
         if refusal.kind == "choice":
@@ -417,7 +417,7 @@ class VendorModel:
         return {**changed, "extra_body": body} if body else changed
 
     async def _whole_turn(self, prepared: Prepared, seed: int, watch: Watch) -> ModelResponse:
-        """Make a request, and those that go on with it where the vendor paused a long turn."""
+        """Make a request, and its continuations if the vendor pauses a long turn."""
         whole: ModelResponse | None = None
         for paused in range(MOST_SEGMENTS):
             sent = [*prepared.messages, whole] if whole else prepared.messages
@@ -432,7 +432,7 @@ class VendorModel:
             if whole.state != "suspended":
                 watch.doubtful -= paused
                 return whole
-            # Paid for, and lost if the rest does not come.
+            # Billed, and lost if the rest does not arrive.
             watch.doubtful += 1
             watch.failure = "the vendor paused the turn"
         raise ModelError(
@@ -477,7 +477,7 @@ class VendorModel:
     async def _try(
         self, prepared: Prepared, messages: list[ModelMessage], seed: int, watch: Watch
     ) -> ModelResponse:
-        """Make one try, and count it if it fails although it may be paid for."""
+        """Make one try, and count it if it fails but may be billed."""
         await watch.make_room()
         try:
             if self._batches is None:
@@ -514,14 +514,14 @@ class VendorModel:
 
 
 def _may_refuse_samples(error: ModelError) -> bool:
-    """Tell whether a server may have refused because several answers were asked for."""
+    """Return whether a server may have rejected the request for several answers."""
     if isinstance(error, CredentialError) or error.possibly_billed:
         return False
     return not error.transient or bool(_ABOUT_SAMPLES.search(str(error)))
 
 
 def _joined(first: ModelResponse, second: ModelResponse) -> ModelResponse:
-    """Return two parts of one turn as one response, as the vendor wants to see it again."""
+    """Return two parts of one turn as one response, in the form the vendor requires back."""
     return replace(
         second,
         parts=[*first.parts, *second.parts],
@@ -531,7 +531,7 @@ def _joined(first: ModelResponse, second: ModelResponse) -> ModelResponse:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Walk the names and strings of a JSON value."""
+    """Yield the names and strings of a JSON value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Models behind an API: OpenAI, Anthropic, Google, and servers that speak OpenAI's language."""
+"""Models behind an API: OpenAI, Anthropic, Google, and servers compatible with OpenAI."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,8 +22,8 @@ KEYS = {
     "google": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
     "openai-compatible": ("OPENAI_COMPATIBLE_API_KEY",),
 }
-"""Where each provider's key comes from; another vendor's key is never sent to a server of one's own
-choosing."""
+"""The environment variables of each provider's key. A vendor's key is never sent to a server that
+the user names."""
 
 
 _LIMIT = "give --max-output-tokens"
@@ -45,7 +45,7 @@ OWN_OPTIONS = {
     "tools": _TOOLS,
     "tool_choice": _TOOLS,
 }
-"""What decides what a call costs or says is set by options of its own, which budgets rely on."""
+"""Settings that decide cost or content have options of their own, on which budgets rely."""
 
 EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
 
@@ -91,7 +91,7 @@ def make_vendor_model(
             f"{provider}:{model} needs a key: set {named} in the environment or in a .env file here"
         )
     try:
-        # Three seconds of imports, which only those pay who call a model.
+        # Importing takes three seconds, so it happens only when a model is called.
         return _connected(provider, model, options, key, backoff=backoff, pace=pace)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
@@ -112,7 +112,7 @@ _PACKAGES = {
     "pydantic_ai": "pydantic-ai-slim", "httpx2": "pydantic-ai-slim", "genai_prices": "genai-prices",
     "google": "google-genai",
 }  # fmt: skip
-"""What brings a module, where it is called otherwise."""
+"""The package of a module, if its name differs."""
 
 
 def _connected(
@@ -154,12 +154,12 @@ def _connected(
 def _endpoint(
     provider: str, model: str, options: ModelOptions, key: str | None, client: "AsyncClient"
 ) -> "Endpoint":
-    """Return a vendor's model; each vendor's client is imported only where it is asked for."""
+    """Return a vendor's model; each vendor's client is imported only if it is used."""
     if provider == "openai-compatible":
         from llm_pv.models.openai_api import compatible_endpoint
 
         return compatible_endpoint(model, options, key, client)
-    # Without a key nothing is ever sent, but the clients want a word in its place.
+    # Without a key nothing is sent, but the clients require some value.
     key = key or "offline"
     if provider == "openai":
         from llm_pv.models.openai_api import openai_endpoint

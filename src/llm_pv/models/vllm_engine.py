@@ -30,8 +30,8 @@ Request = tuple[Sequence[int], Mapping[str, Any]]
 class VLLMModel(InProcessModel):
     """A model of vLLM's offline engine.
 
-    Calls that come from several threads are answered together. ``timeout_seconds`` has no effect:
-    the engine cannot be interrupted.
+    Concurrent calls from several threads are answered together. ``timeout_seconds`` has no effect,
+    because the engine cannot be interrupted.
 
     Parameters
     ----------
@@ -63,18 +63,18 @@ class VLLMModel(InProcessModel):
     def continue_tokens(
         self, tokens: Sequence[int], *, samples: int, seed: int, new_tokens: int
     ) -> list[Continuation]:
-        """Write alternatives of what follows a prompt."""
+        """Return sampled continuations of a prompt."""
         settings = {"n": samples, "seed": seed % 2**63, "max_tokens": new_tokens}
         output = self._together((tokens, settings))
         return [self.continuation(one) for one in output.outputs]
 
     def generate(self, requests: Sequence[Request]) -> list[Any]:
-        """Return vLLM's own output for each request, all of them done together."""
+        """Return vLLM's output for each request, computed together."""
         with self._together.paused():
             return self._generate(requests)
 
     def load(self) -> None:
-        """Start the engine now, and not with the first prompt."""
+        """Start the engine now, before the first prompt."""
         self._loaded()
 
     def end_tokens(self) -> list[int]:
@@ -82,7 +82,7 @@ class VLLMModel(InProcessModel):
         return ordered_ends(self.chat.tokenizer, self._generation)
 
     def continuation(self, output: Any) -> Continuation:
-        """Read one of vLLM's completions, the token that ends the turn left out."""
+        """Return one of vLLM's completions, without the token that ends the turn."""
         tokens, written = list(output.token_ids), len(output.token_ids)
         ended = output.finish_reason == "stop"
         if ended and not isinstance(output.stop_reason, str):
@@ -90,7 +90,7 @@ class VLLMModel(InProcessModel):
         return Continuation(tokens, ended, written)
 
     def close(self) -> None:
-        """Let go of the weights."""
+        """Release the weights."""
         with self._loading:
             self._closed = True
             if self._engine is None:
@@ -123,7 +123,7 @@ class VLLMModel(InProcessModel):
                 setattr(params, name, value)
             params.__post_init__()
         except Exception as error:
-            # Checked by vLLM alone, whose error is of a class of its own.
+            # Only vLLM checks these, with an error class of its own.
             raise ConfigurationError(f"vLLM takes no such settings: {one_line(error)}") from error
         return params
 
@@ -136,7 +136,7 @@ class VLLMModel(InProcessModel):
             return self._engine
 
     def _load(self) -> Any:
-        # Read when vLLM is imported; its log would run over the command's progress.
+        # vLLM reads this when imported; its log would overwrite the command's progress.
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         try:
             from vllm import LLM
@@ -146,7 +146,7 @@ class VLLMModel(InProcessModel):
             if self.options.context_tokens is not None:
                 options["max_model_len"] = self.context_tokens
             if current_platform.is_cpu():
-                # In this very process the engine starts ten times sooner.
+                # The engine starts ten times faster in this process than in a child.
                 os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
                 options |= {"enforce_eager": True, "kv_cache_memory_bytes": _CPU_CACHE_BYTES}
                 # Prompts worked out in pieces and seeds do not go together there: "CPU Generator

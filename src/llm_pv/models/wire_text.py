@@ -1,4 +1,4 @@
-"""From the bytes of a reply to JSON values: plain JSON, event streams, and packed bodies."""
+"""Parse the bytes of a reply into JSON values: plain JSON, event streams, compressed bodies."""
 
 import json
 import zlib
@@ -8,34 +8,34 @@ from typing import Any
 from llm_pv.errors import ModelError
 
 UNPACKED = frozenset({"gzip", "x-gzip", "deflate"})
-"""Content encodings that are undone here although none was asked for."""
+"""Content encodings that are decoded although none was requested."""
 
 _PIECE = 65_536
 _MOST_DIGITS = 18
 
 
 class UnreadableReplyError(ModelError):
-    """Raised for a body that holds no reply; the same request may well be answered next time.
+    """Raised for a body that holds no reply; the same request may succeed next time.
 
-    Servers and what stands before them send such pages while they start, stop or are overloaded.
+    Servers and gateways send such pages while they start, stop or are overloaded.
 
     Parameters
     ----------
     message
         What is wrong with it.
-    told
-        What `ModelError` takes besides.
+    options
+        Further arguments of `ModelError`.
     """
 
-    def __init__(self, message: str, **told: Any) -> None:
-        super().__init__(message, **({"transient": True, "maybe_paid": True} | told))
+    def __init__(self, message: str, **options: Any) -> None:
+        super().__init__(message, **({"transient": True, "maybe_paid": True} | options))
 
 
 def json_values(body: bytes) -> list[Any]:
     r"""Return the JSON values in a body: one of a plain reply, one per event of a stream.
 
-    A byte order mark, line breaks within strings, numbers of any size, and whatever follows the
-    last value are tolerated. Events are known by their form, whatever the content type says.
+    A byte order mark, line breaks within strings, numbers of any size, and text after the last
+    value are accepted. Events are recognised by their form, not by the content type.
 
     Raises
     ------
@@ -58,19 +58,19 @@ def json_values(body: bytes) -> list[Any]:
 
 
 def unpacked(chunk: bytes, decoder: "zlib._Decompress") -> Iterator[bytes]:
-    """Yield what a chunk of a packed body unfolds to, in pieces of bounded size.
+    """Yield the decompressed data of a chunk of a body, in pieces of bounded size.
 
     Raises
     ------
     UnreadableReplyError
-        If the body is not packed as it says.
+        If the body is not compressed as its header says.
     """
     try:
         while chunk:
             yield decoder.decompress(chunk, _PIECE)
             chunk = decoder.unconsumed_tail
     except zlib.error as error:
-        raise UnreadableReplyError("a packed reply that cannot be unpacked") from error
+        raise UnreadableReplyError("a compressed reply that cannot be decompressed") from error
 
 
 def _number(digits: str) -> int | float:
@@ -97,7 +97,7 @@ def _plain(text: str) -> list[Any]:
 
 
 def _events(text: str) -> list[Any]:
-    """Return the values of a stream of events; what is none of them is skipped."""
+    """Return the values of a stream of events; other lines are skipped."""
     values: list[Any] = []
     pending: list[str] = []
     for line in [*text.splitlines(), ""]:
