@@ -29,10 +29,10 @@ from llm_pv.tracks.finetune.architectures import architecture
 from llm_pv.tracks.finetune.assembly import Assembly, assemble
 from llm_pv.tracks.finetune.batches import EncodedRows
 from llm_pv.tracks.finetune.building import from_scratch
-from llm_pv.tracks.finetune.measures import Observer
+from llm_pv.tracks.finetune.measures import TrainingObserver
 from llm_pv.tracks.finetune.preparation import prepare
 from llm_pv.tracks.finetune.process_group import ProcessGroup
-from llm_pv.tracks.finetune.request import Job, ModelRequest, Surroundings, TrainingRequest
+from llm_pv.tracks.finetune.request import Job, JobContext, ModelRequest, TrainingRequest
 from llm_pv.tracks.finetune.rows import TaskRows
 from llm_pv.tracks.finetune.tokens import CharacterTokens
 
@@ -126,11 +126,11 @@ def speed(model: str, length: int, device: str, *, compiled: bool, autocast: boo
         batch_size=BATCH, epochs=ROUNDS + 1, evaluate_every=10**6, compile=compiled
     )
     with tempfile.TemporaryDirectory() as folder:
-        around = Surroundings(Path(folder), device=device, report_to="none")
+        around = JobContext(Path(folder), device=device, report_to="none")
         job = Job(ModelRequest(model), rows, training, around)
         prepared = prepare(job, ProcessGroup())
         drawn = rows.load(BATCH)
-        assembly = assemble(job, prepared, drawn, JobFolder(Path(folder)), Observer())
+        assembly = assemble(job, prepared, drawn, JobFolder(Path(folder)), TrainingObserver())
         train, test = assembly.sets.train, assembly.sets.test
         assert isinstance(train, EncodedRows)
         plain = Plain(job, assembly, device, autocast=autocast)
@@ -139,7 +139,7 @@ def speed(model: str, length: int, device: str, *, compiled: bool, autocast: boo
         marks: list[float] = []
         learning = Speed([], [])
 
-        class Alternating(Observer):
+        class Alternating(TrainingObserver):
             """Lets the plain loop make its pass after each of ours, with ours standing still."""
 
             def stepped(self, step: int) -> None:

@@ -17,7 +17,7 @@ from llm_pv.tracks.finetune.memory import (
     decoder_size,
     fitted,
 )
-from llm_pv.tracks.finetune.request import Job, ModelRequest, Surroundings, TrainingRequest
+from llm_pv.tracks.finetune.request import Job, JobContext, ModelRequest, TrainingRequest
 from llm_pv.tracks.finetune.rows import TaskRows
 
 torch = pytest.importorskip("torch")
@@ -136,7 +136,7 @@ def asked(tmp_path: Path, model: ModelRequest, **rows: Any) -> Job:
         "test_size": 20,
     } | rows
     training = TrainingRequest(batch_size=10, epochs=1, learning_rate=1e-3)
-    around = Surroundings(tmp_path / "run", device="cpu", report_to="none")
+    around = JobContext(tmp_path / "run", device="cpu", report_to="none")
     return Job(model, TaskRows(**values), training, around)
 
 
@@ -253,7 +253,7 @@ def test_frozen_parameters_stay_and_trained_ones_move(tmp_path: Path) -> None:
     from llm_pv.tracks.finetune.tokens import CharacterTokens
 
     job = asked(tmp_path, ModelRequest("tiny", layers=1))
-    around = Surroundings(tmp_path / "run", device="cpu", report_to="none", save_model=True)
+    around = JobContext(tmp_path / "run", device="cpu", report_to="none", save_model=True)
     run_job(Job(job.model, job.rows, job.training, around))
     from safetensors.torch import load_file
 

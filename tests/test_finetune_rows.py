@@ -16,7 +16,7 @@ from llm_pv.tasks import task
 from llm_pv.tasks.drawing import Source
 from llm_pv.tracks.finetune.online_rows import FreshRows
 from llm_pv.tracks.finetune.process_group import ProcessGroup, choose_precision, require_packages
-from llm_pv.tracks.finetune.request import Surroundings, TrainingRequest
+from llm_pv.tracks.finetune.request import JobContext, TrainingRequest
 from llm_pv.tracks.finetune.rows import TaskRows
 from llm_pv.tracks.finetune.tokens import CharacterTokens
 from llm_pv.tracks.finetune.warmup import known_task
@@ -178,7 +178,7 @@ def test_training_that_cannot_be_is_refused(changes: dict[str, Any], message: st
 )
 def test_surroundings_that_cannot_be_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        Surroundings(Path("out"), **changes)
+        JobContext(Path("out"), **changes)
 
 
 def test_a_batch_that_does_not_divide_among_processes_is_refused(

@@ -27,10 +27,10 @@ from torch.nn import functional
 from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.runs.job_folder import JobFolder
 from llm_pv.tracks.finetune.job import is_finished, run_job
-from llm_pv.tracks.finetune.measures import Observer
-from llm_pv.tracks.finetune.request import Job, ModelRequest, Surroundings, TrainingRequest
+from llm_pv.tracks.finetune.measures import TrainingObserver
+from llm_pv.tracks.finetune.request import Job, JobContext, ModelRequest, TrainingRequest
 from llm_pv.tracks.finetune.rows import TaskRows
-from llm_pv.tracks.finetune.training import ClassifierTrainer, Watch
+from llm_pv.tracks.finetune.training import ClassifierTrainer, MetricsCallback
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,7 +44,7 @@ def job(out: Path, **changes: Any) -> Job:
         "around": {"out": out, "report_to": "none", "device": "cpu"},
     }
     kinds: dict[str, Any] = {"model": ModelRequest, "rows": TaskRows, "training": TrainingRequest,
-             "around": Surroundings}  # fmt: skip
+             "around": JobContext}  # fmt: skip
     for name, value in changes.items():
         owner = next(
             part for part, kind in kinds.items() if name in {field.name for field in fields(kind)}
@@ -190,7 +190,7 @@ def test_a_finished_job_is_read_back_and_another_configuration_refused(tmp_path:
         run_job(other)
 
 
-class StopAt(Observer):
+class StopAt(TrainingObserver):
     """Interrupts a job at a step, as Ctrl-C does."""
 
     def __init__(self, step: int) -> None:
@@ -230,14 +230,14 @@ def test_an_interrupted_job_tells_the_losses_of_one_that_was_not(tmp_path: Path)
 def test_a_signal_during_the_last_evaluation_finishes_the_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    evaluated = Watch.evaluated
+    evaluated = MetricsCallback.evaluated
 
-    def interrupted(self: Watch, step: int, measured: Any) -> None:
+    def interrupted(self: MetricsCallback, step: int, measured: Any) -> None:
         if step == 16:
             os.kill(os.getpid(), number)
         evaluated(self, step, measured)
 
-    monkeypatch.setattr(Watch, "evaluated", interrupted)
+    monkeypatch.setattr(MetricsCallback, "evaluated", interrupted)
     asked = job(tmp_path)
     assert run_job(asked)["step"] == 16
     assert is_finished(asked)
@@ -312,7 +312,7 @@ def test_memory_that_runs_out_is_one_line_and_keeps_what_was_measured(
     tmp_path: Path,
 ) -> None:
 
-    class Greedy(Observer):
+    class Greedy(TrainingObserver):
         def stepped(self, step: int) -> None:
             if step == 10:
                 torch.empty(1 << 60, dtype=torch.uint8)  # what an allocator says to too much

@@ -14,11 +14,11 @@ from llm_pv.models.answers import Answer, Asking
 from llm_pv.models.base import Usage
 from llm_pv.stats import binomial_interval
 from llm_pv.tracks.grid import GridRequest
-from llm_pv.tracks.icl.planning import Work, plan_cells
-from llm_pv.tracks.icl.problems import Problem, example_order, rows_problem, task_problems
+from llm_pv.tracks.icl.planning import PlannedCell, plan_cells
+from llm_pv.tracks.icl.problems import AnsweringTask, example_order, rows_problem, task_problems
 from llm_pv.tracks.icl.prompt import write_prompts
 from llm_pv.tracks.icl.run import run_icl
-from llm_pv.tracks.icl.scores import CellResult, score_cell
+from llm_pv.tracks.icl.scores import AnsweredCell, score_cell
 from llm_pv.tracks.icl.settings import Settings
 from rows import parity_splits
 
@@ -75,18 +75,18 @@ def last_bit(count: int, start: int = 0) -> Examples:
     return Examples(inputs, [text[-1] for text in inputs])
 
 
-def problem(function: str = "rows", train: int = 6, test: int = 10) -> Problem:
+def problem(function: str = "rows", train: int = 6, test: int = 10) -> AnsweringTask:
     splits = Splits(last_bit(train), last_bit(20, 100), last_bit(test, 200), CLASSES)
-    return Problem(function, "", "", 0, function, "", lambda: splits)
+    return AnsweringTask(function, "", "", 0, function, "", lambda: splits)
 
 
 def run(
     model: Parrot,
     out: Path,
     *,
-    problems: Sequence[Problem] | None = None,
+    problems: Sequence[AnsweringTask] | None = None,
     settings: Settings | None = None,
-) -> list[CellResult]:
+) -> list[AnsweredCell]:
     settings = settings or Settings()
     planned = plan_cells(problems or [problem()], model, settings)
     return run_icl(planned, model, settings, out=out, configuration={"rows": "these"})
@@ -131,7 +131,7 @@ def test_no_prompt_holds_a_test_label_or_a_validation_row(tmp_path: Path) -> Non
     model = Parrot()
     whole = replace(splits, test=secret)
     planned = plan_cells(
-        [Problem("rows", "", "", 0, "rows", "", lambda: whole)], model, Settings(orders=3)
+        [AnsweringTask("rows", "", "", 0, "rows", "", lambda: whole)], model, Settings(orders=3)
     )
     run_icl(planned, model, Settings(orders=3), out=tmp_path / "run", configuration={})
 
@@ -379,7 +379,7 @@ def test_an_unknown_price_makes_the_sum_unknown() -> None:
 def test_the_plan_writes_prompts_for_every_order() -> None:
     (work,) = plan_cells([problem()], Parrot(), Settings(orders=3))
 
-    assert isinstance(work, Work)
+    assert isinstance(work, PlannedCell)
     assert work.answers == 30
     assert json.dumps(work.prompts)
 

@@ -14,7 +14,7 @@ from llm_pv.runs.executors.ray import Cluster
 from llm_pv.runs.executors.ray.remote import Failed, ModelProcess, RecordBatch
 from llm_pv.runs.executors.ray.requirements import Versions
 from llm_pv.runs.job_folder import JobFolder, Piece
-from llm_pv.tracks.finetune.measures import Observer
+from llm_pv.tracks.finetune.measures import TrainingObserver
 from llm_pv.tracks.finetune.remote_jobs import RemoteJobs
 from llm_pv.tracks.finetune.sweep import run_sweep
 from llm_pv.tracks.finetune.sweep_file import Sweep, SweepJob
@@ -178,7 +178,7 @@ def test_a_job_whose_machine_is_lost_begins_anew(
     monkeypatch.chdir(tmp_path)
     checkpoints = tmp_path / "run" / "checkpoints"
 
-    class Leaving(Observer):
+    class Leaving(TrainingObserver):
         """Leaves a checkpoint as of an earlier run here, and remembers lines."""
 
         def __init__(self) -> None:

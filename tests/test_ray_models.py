@@ -16,7 +16,7 @@ from llm_pv.runs.directory import read_replies, read_summary
 from llm_pv.runs.executors.ray import Cluster
 from llm_pv.runs.runner import Observer
 from llm_pv.tracks.finetune.job import run_job
-from llm_pv.tracks.finetune.measures import Observer as TrainingObserver
+from llm_pv.tracks.finetune.measures import TrainingObserver
 from llm_pv.tracks.finetune.remote_jobs import RemoteJobs
 from llm_pv.tracks.icl.planning import plan_cells
 from llm_pv.tracks.icl.run import Answered, Opening, run_icl

@@ -20,7 +20,7 @@ from llm_pv.runs.executors.ray.cluster import connect
 from llm_pv.runs.executors.ray.requirements import Versions
 from llm_pv.runs.remote_records import Known
 from llm_pv.sandbox import Batch
-from llm_pv.tracks.synthesis.trials import Work, compute_trial
+from llm_pv.tracks.synthesis.trials import GridWork, compute_trial
 from rows import ALWAYS_ONE, PARITY
 from test_synthesis_run import SMALL, replies
 
@@ -185,7 +185,7 @@ def test_a_machine_runs_programs_and_functions_and_tells_errors(warm: Confining)
 
 
 def no_work(confining: Confining) -> tuple[remote.RemoteCell, Any, Any]:
-    work = Work(SMALL, Plan(1), Replay(Path("/nowhere")), transfer=False)
+    work = GridWork(SMALL, Plan(1), Replay(Path("/nowhere")), transfer=False)
     known = Known(Cell("fn_a", 20, "paper", 0), False, Path("run"), Path("p.py"))
     return (
         remote.RemoteCell(compute_trial, known, 1.0, confining),
@@ -202,7 +202,7 @@ def test_a_trial_is_sent_in_batches_that_leave_a_whole_run_where_they_are_writte
     trial = SMALL.plan()[0]
     events: list[Any] = []
     with RunDirectory(tmp_path / "run", {}) as run:
-        work = Work(SMALL, plan, proposer.portable(), transfer=True)
+        work = GridWork(SMALL, plan, proposer.portable(), transfer=True)
         (tmp_path / "replies.jsonl").unlink()
         cell = remote.RemoteCell(compute_trial, Known.of(run, trial.cell), 0.01, warm)
         batches = list(remote.compute(HERE, cell, (trial, None), work))

@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 from llm_pv.report.charts import COLOURS, shape_of
 from llm_pv.report.comparison import Comparison, compare_methods, estimate
 from llm_pv.report.records import load_runs
-from llm_pv.report.summary import grid_hero
+from llm_pv.report.summary import grid_summary
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
 from report_runs import grid_configuration, many_methods, write_trial
@@ -158,7 +158,7 @@ def test_methods_without_any_figure_do_not_empty_what_the_others_share(tmp_path:
     comparison = compared(tmp_path / "run")
     assert len(comparison.methods) == 3
     assert comparison.shared == comparison.settings
-    hero = grid_hero(comparison, comparison.runs)
+    hero = grid_summary(comparison, comparison.runs)
     assert hero.headline == "2 methods on 1 setting"
     assert "ICL b has the highest mean test accuracy: 75.0%" in hero.lead
 

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_pv.report.comparison import Comparison, compare_methods
-from llm_pv.report.elsewhere import shortcuts
 from llm_pv.report.records import load_runs
-from llm_pv.report.summary import grid_hero, trial_hero
+from llm_pv.report.summary import grid_summary, trial_summary
 from llm_pv.report.tables import (
     Column,
     Table,
@@ -24,7 +23,8 @@ from llm_pv.report.tables import (
 )
 from llm_pv.report.tabular import csv_word, latex_text, to_csv, to_latex
 from llm_pv.report.text import percent, visible
-from llm_pv.report.transfer import lengths_table, shortcuts_table
+from llm_pv.report.transfer import shortcuts
+from llm_pv.report.transfer_tables import lengths_table, shortcuts_table
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory, read_summary
 from report_runs import HOSTILE, many_methods, write_trial
@@ -140,7 +140,7 @@ def test_a_mean_that_lacks_trials_says_so_and_is_never_the_best(tmp_path: Path) 
     assert counts == {"Agent half": "2", "Agent whole": "5"}
     texts = [row[-3].text for row in methods_table(comparison).rows]
     assert texts == ["2 of 5", "5 of 5"]
-    lead = grid_hero(comparison, comparison.runs).lead
+    lead = grid_summary(comparison, comparison.runs).lead
     assert "Agent half has the highest mean test accuracy: 100.0%. That leaves out 3 trials" in lead
 
 
@@ -243,9 +243,9 @@ def test_runs_without_programs_show_the_majority_baseline(track: str, tmp_path: 
     comparison = compare_methods(load_runs([tmp_path / "run"]))
     (line,) = lines(comparison_table(comparison))
     assert float(line["majority baseline"]) == pytest.approx(0.625)
-    (known,) = [f for f in grid_hero(comparison, comparison.runs).facts if "baseline" in f.label]
+    (known,) = [f for f in grid_summary(comparison, comparison.runs).facts if "baseline" in f.label]
     assert known.value == "62.5%"
-    alone = trial_hero(comparison.runs[0].trials[1])
+    alone = trial_summary(comparison.runs[0].trials[1])
     assert "Always answering the majority class is right on 75.0%." in alone.lead
 
 

@@ -64,15 +64,15 @@ class AgentOptions:
     tool_output: int = 10_000
     "Characters a step may return."
     budget_usd: float | None = None
-    "Stop before calls come to more US dollars."
+    "Stop before calls cost more than this in US dollars."
     budget_tokens: int | None = None
-    "Stop before calls come to more tokens."
+    "Stop before calls take more tokens than this."
     concurrency: int = 5
     "Trials under way at once."
     transfer: bool = True
     "Score what was handed in on hard data and at other lengths too."
     dry_run: Annotated[bool, Parameter(negative="")] = False
-    "Show the exact first request, its tokens and what it may cost, and call nobody."
+    "Show the exact first request, its tokens and what it may cost, without sending it."
 
 
 def agent(
@@ -92,7 +92,7 @@ def agent(
     """Let a model explore training rows with a Python tool and hand in a program or a model.
 
     One conversation a trial; what is handed in runs confined and is scored like any program, on
-    the same rows as the other methods. The same command with the same --out goes on with a run
+    the same rows as the other methods. The same command with the same --out resumes a run
     that was interrupted, and asks nothing again.
 
     Parameters

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
+from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.folders import free_folder
 from llm_pv.cli.grid_options import (
     DEFAULT_STRICT_DRAWING_OPTIONS,
@@ -27,7 +28,6 @@ from llm_pv.cli.options import (
 )
 from llm_pv.cli.progress import Details, cell_progress
 from llm_pv.cli.report import leave_page
-from llm_pv.cli.scale_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.errors import ConfigurationError, LLMPVError
 from llm_pv.runs.cells import Cell
 
@@ -44,7 +44,7 @@ _OUTPUT = Group("Output", sort_key=5)
 
 @Parameter(name="*", group=_MODELS)
 @dataclass(frozen=True)
-class ModelOptions:
+class BaselineOptions:
     """Which baselines, and how their settings are chosen."""
 
     models: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = ()
@@ -108,7 +108,7 @@ def baselines(
     data: Rows | None = None,
     /,
     *,
-    models: ModelOptions = ModelOptions(),
+    models: BaselineOptions = BaselineOptions(),
     sizes: SizeOptions = SizeOptions(),
     benchmark: BenchmarkOptions = BenchmarkOptions(),
     drawing: StrictDrawingOptions = DEFAULT_STRICT_DRAWING_OPTIONS,
@@ -158,7 +158,7 @@ def baselines(
 
 
 def report(result: "BaselineResults", format: Format) -> int:  # noqa: A002
-    """Show what a run came to and return the exit status.
+    """Show the results of a run and return the exit status.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def report(result: "BaselineResults", format: Format) -> int:  # noqa: A002
 
 
 def _on_benchmark(
-    models: ModelOptions,
+    models: BaselineOptions,
     sizes: SizeOptions,
     benchmark: BenchmarkOptions,
     drawing: StrictDrawingOptions,
@@ -221,7 +221,7 @@ def _on_benchmark(
 
 def _on_rows(
     data: str,
-    models: ModelOptions,
+    models: BaselineOptions,
     sizes: SizeOptions,
     rows: ValidatedReadingOptions,
     *,

@@ -11,7 +11,7 @@ from llm_pv.report.text import percent
 from llm_pv.tracks.baselines.results import (
     PUBLISHED_METHODS,
     BaselineResults,
-    CellResult,
+    BaselinesCell,
     ModelResult,
 )
 from llm_pv.tracks.published import SOURCE
@@ -53,7 +53,7 @@ def grid_table(result: BaselineResults) -> Table:
     return table
 
 
-def rows_table(cell: CellResult) -> Table:
+def rows_table(cell: BaselinesCell) -> Table:
     """Lay out a line for each baseline, and one for always answering the most frequent class."""
     table = Table(title=Text(printable(f"Baselines on {cell.name}")), title_justify="left")
     table.add_column("baseline")

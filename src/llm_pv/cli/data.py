@@ -56,7 +56,7 @@ def data(
     raw_tables
         Keep the original names and values of tables.
     format
-        How the result is told: table, or one JSON object.
+        How the result is shown: table, or one JSON object.
     """
     from llm_pv.data.store import DataSetKey
     from llm_pv.tasks import task

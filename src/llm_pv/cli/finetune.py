@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
+from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.folders import free_folder
 from llm_pv.cli.grid_options import DrawingOptions
 from llm_pv.cli.main import INTERRUPTED, complain, run_app
 from llm_pv.cli.options import DEFAULT_READING_OPTIONS, Format, ReadingOptions, Rows
-from llm_pv.cli.scale_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _RUN = Group("Run", sort_key=5)
 
 @Parameter(name="*", group=_MODEL)
 @dataclass(frozen=True)
-class ModelOptions:
+class TrainedModelOptions:
     """Which model is trained, and which part of it."""
 
     model: str | None = None
@@ -49,7 +49,7 @@ deepseek_finetune or hf:FOLDER_OR_NAME (pretrained). Default qwen1.7B."
 
 @Parameter(name="*", group=_TASK)
 @dataclass(frozen=True)
-class TaskOptions(DrawingOptions):
+class TrainingTaskOptions(DrawingOptions):
     """Rows of a benchmark task."""
 
     target_func: Annotated[str | None, Parameter(name=["--target-func", "--function"])] = None
@@ -133,8 +133,8 @@ def finetune(
     data: Rows = "",
     /,
     *,
-    model: ModelOptions = ModelOptions(),
-    task: TaskOptions = TaskOptions(),
+    model: TrainedModelOptions = TrainedModelOptions(),
+    task: TrainingTaskOptions = TrainingTaskOptions(),
     rows: ReadingOptions = DEFAULT_READING_OPTIONS,
     training: TrainingOptions = TrainingOptions(),
     run: JobOptions = JobOptions(),
@@ -215,8 +215,8 @@ def parse_job(arguments: Sequence[str]) -> "Job":
 def make_job(
     data: str,
     *,
-    model: ModelOptions = ModelOptions(),
-    task: TaskOptions = TaskOptions(),
+    model: TrainedModelOptions = TrainedModelOptions(),
+    task: TrainingTaskOptions = TrainingTaskOptions(),
     rows: ReadingOptions = DEFAULT_READING_OPTIONS,
     training: TrainingOptions = TrainingOptions(),
     run: JobOptions = JobOptions(),
@@ -228,7 +228,7 @@ def make_job(
     ConfigurationError
         If options cannot work, or do not go together.
     """
-    from llm_pv.tracks.finetune.request import Job, ModelRequest, Surroundings, TrainingRequest
+    from llm_pv.tracks.finetune.request import Job, JobContext, ModelRequest, TrainingRequest
 
     name = model.model or ("" if model.config else ModelRequest.name)
     asked = ModelRequest(
@@ -254,7 +254,7 @@ def make_job(
         checkpointing=training.checkpointing,
     )
     source = _source(data, task, rows, training)
-    around = Surroundings(
+    around = JobContext(
         run.results_path or free_folder(f"finetune-{source.cell.slug}"),
         device=run.device,
         report_to=run.report_to,
@@ -266,7 +266,7 @@ def make_job(
 
 
 def _source(
-    data: str, task: TaskOptions, rows: ReadingOptions, training: TrainingOptions
+    data: str, task: TrainingTaskOptions, rows: ReadingOptions, training: TrainingOptions
 ) -> "RowSource":
     from llm_pv.tracks.finetune.rows import TaskRows
 
@@ -299,11 +299,11 @@ def _source(
 
 
 def _file_rows(
-    data: str, task: TaskOptions, rows: ReadingOptions, training: TrainingOptions
+    data: str, task: TrainingTaskOptions, rows: ReadingOptions, training: TrainingOptions
 ) -> "RowSource":
     from llm_pv.tracks.finetune.rows import FileRows
 
-    if task != TaskOptions():
+    if task != TrainingTaskOptions():
         raise ConfigurationError(
             f"options for rows of a task do not go with the file {data}; leave one of them out"
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
+from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.folders import free_folder
 from llm_pv.cli.grid_options import DEFAULT_DRAWING_OPTIONS, DrawingOptions
 from llm_pv.cli.icl_options import (
@@ -22,15 +23,14 @@ from llm_pv.cli.icl_options import (
 )
 from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.options import DEFAULT_READING_OPTIONS, Format, ReadingOptions, Rows, given
-from llm_pv.cli.scale_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from llm_pv.models.answers import AnsweringModel
     from llm_pv.runs.executors.ray import Cluster
-    from llm_pv.tracks.icl.planning import Work
-    from llm_pv.tracks.icl.problems import Problem
-    from llm_pv.tracks.icl.scores import CellResult
+    from llm_pv.tracks.icl.planning import PlannedCell
+    from llm_pv.tracks.icl.problems import AnsweringTask
+    from llm_pv.tracks.icl.scores import AnsweredCell
     from llm_pv.tracks.icl.settings import Settings
 
 _OUTPUT = Group("Output", sort_key=5)
@@ -55,7 +55,7 @@ def icl(
     """Show a model labelled examples and ask it for the labels of test inputs, one at a time.
 
     The examples are the training rows of benchmark tasks, or of rows of your own; validation rows
-    are not used. The same command with the same --out goes on with a run that was interrupted.
+    are not used. The same command with the same --out resumes a run that was interrupted.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def icl(
 
 def task_problems_of(
     tasks: RepeatedTaskOptions, drawing: DrawingOptions, question: QuestionOptions, seed: int
-) -> tuple[list["Problem"], dict[str, Any]]:
+) -> tuple[list["AnsweringTask"], dict[str, Any]]:
     """Return the data sets of the tasks asked for, and what identifies them."""
     from llm_pv.tracks.grid import GridRequest
     from llm_pv.tracks.icl.problems import task_problems
@@ -124,7 +124,7 @@ def task_problems_of(
 
 def _rows_of(
     data: str, rows: ReadingOptions, question: QuestionOptions, seed: int, *, misplaced: list[str]
-) -> tuple[list["Problem"], dict[str, Any]]:
+) -> tuple[list["AnsweringTask"], dict[str, Any]]:
     """Return rows of the user's own, and what identifies them."""
     from llm_pv.api import SplitSizes
     from llm_pv.tracks.icl.problems import rows_problem
@@ -148,7 +148,7 @@ def _rows_of(
 
 
 def run_and_report(
-    problems: Sequence["Problem"],
+    problems: Sequence["AnsweringTask"],
     configuration: dict[str, Any],
     model: "AnsweringModel",
     settings: "Settings",
@@ -213,23 +213,23 @@ def run_and_report(
     return report(results, path, format)
 
 
-def _warnings(planned: "Sequence[Work | CellResult]") -> list[str]:
+def _warnings(planned: "Sequence[PlannedCell | AnsweredCell]") -> list[str]:
     """Return what the rows of the data sets gave cause for, each once."""
     from llm_pv.cli.progress import describe
-    from llm_pv.tracks.icl.planning import Work
+    from llm_pv.tracks.icl.planning import PlannedCell
 
     told = [
         f"{describe(replace(work.cell, method='', model=''))}: {warning}"
         for work in planned
-        if isinstance(work, Work)
+        if isinstance(work, PlannedCell)
         for warning in work.splits.warnings
     ]
     return list(dict.fromkeys(told))
 
 
-def _disclosure(planned: "Sequence[Work | CellResult]", model: "AnsweringModel") -> str:
+def _disclosure(planned: "Sequence[PlannedCell | AnsweredCell]", model: "AnsweringModel") -> str:
     """Return which rows leave this machine, each data set once; nothing if none do."""
-    from llm_pv.tracks.icl.planning import Work
+    from llm_pv.tracks.icl.planning import PlannedCell
 
     if model.destination is None:
         return ""
@@ -237,7 +237,7 @@ def _disclosure(planned: "Sequence[Work | CellResult]", model: "AnsweringModel")
     problems = {
         replace(work.cell, method="", model=""): work.splits
         for work in planned
-        if isinstance(work, Work)
+        if isinstance(work, PlannedCell)
     }
     names = dict.fromkeys(name for splits in problems.values() for name in splits.columns)
     return (

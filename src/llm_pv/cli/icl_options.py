@@ -100,7 +100,7 @@ likelihoods of a server.'
     seed: int | None = None
     "What data sets, orders and answers are spawned from; default 42 for tasks, 0 for own rows."
     dry_run: Annotated[bool, Parameter(negative="")] = False
-    "Show the first prompt as it would be sent and what all of them come to, and ask nobody."
+    "Show the first prompt and the cost of all of them, without sending any."
 
     def seed_of(self, *, own_rows: bool) -> int:
         """Return the seed: where none is given, the one `learn` or the benchmark begins with."""

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from llm_pv.models.answers import AnsweringModel
     from llm_pv.runs.journal import Record
-    from llm_pv.tracks.icl.planning import Work
-    from llm_pv.tracks.icl.scores import CellResult, CellScore
+    from llm_pv.tracks.icl.planning import PlannedCell
+    from llm_pv.tracks.icl.scores import AnsweredCell, CellScore
     from llm_pv.tracks.icl.settings import Settings
 
 EXAMPLE_COLUMNS = (
@@ -103,8 +103,8 @@ class AnswerDetails(Details):
         return f"{self._right[cell]} of {self._count[cell]} right"
 
 
-def report(results: Sequence["CellResult"], path: Path, format: Format) -> int:  # noqa: A002
-    """Show what a run came to and return the exit status.
+def report(results: Sequence["AnsweredCell"], path: Path, format: Format) -> int:  # noqa: A002
+    """Show the results of a run and return the exit status.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def report(results: Sequence["CellResult"], path: Path, format: Format) -> int: 
     return 1 if any(result.status == FAILED for result in results) else 0
 
 
-def _table(results: Sequence["CellResult"]) -> "Table":
+def _table(results: Sequence["AnsweredCell"]) -> "Table":
     from rich import box
     from rich.table import Table
 
@@ -178,7 +178,7 @@ def _accuracy(score: "CellScore") -> str:
 
 
 def write_files(
-    planned: Sequence["Work | CellResult"],
+    planned: Sequence["PlannedCell | AnsweredCell"],
     settings: "Settings",
     run: Path,
     *,
@@ -189,11 +189,11 @@ def write_files(
     """Write a row for each example and each cell, as far as a run has come."""
     from llm_pv.runs.directory import read_replies
     from llm_pv.runs.files import write_atomically, write_csv
-    from llm_pv.tracks.icl.planning import Work
+    from llm_pv.tracks.icl.planning import PlannedCell
     from llm_pv.tracks.icl.run import read_results
 
     if jsonl is not None:
-        works = [work for work in planned if isinstance(work, Work)]
+        works = [work for work in planned if isinstance(work, PlannedCell)]
         rows = example_rows(works, read_replies(run))
         write_atomically(jsonl, "".join(json.dumps(row) + "\n" for row in rows))
     if csv is not None:
@@ -201,7 +201,9 @@ def write_files(
         write_csv(csv, CELL_COLUMNS, cell_rows(results))
 
 
-def example_rows(works: Sequence["Work"], replies: Sequence["Record"]) -> Iterator[dict[str, Any]]:
+def example_rows(
+    works: Sequence["PlannedCell"], replies: Sequence["Record"]
+) -> Iterator[dict[str, Any]]:
     """Return a row for each example that was answered."""
     for work in works:
         cell = work.cell.record()
@@ -231,7 +233,7 @@ def example_rows(works: Sequence["Work"], replies: Sequence["Record"]) -> Iterat
             }
 
 
-def cell_rows(results: Sequence["CellResult"]) -> Iterator[dict[str, Any]]:
+def cell_rows(results: Sequence["AnsweredCell"]) -> Iterator[dict[str, Any]]:
     """Return a row for each cell."""
     for result in results:
         score = result.score
@@ -248,7 +250,7 @@ def cell_rows(results: Sequence["CellResult"]) -> Iterator[dict[str, Any]]:
         }
 
 
-def _scored(result: "CellResult", score: "CellScore") -> dict[str, Any]:
+def _scored(result: "AnsweredCell", score: "CellScore") -> dict[str, Any]:
     return {
         "train_size": result.train_size,
         "test_size": result.test_size,
@@ -269,16 +271,16 @@ def _scored(result: "CellResult", score: "CellScore") -> dict[str, Any]:
     }
 
 
-def print_dry_run(works: Sequence["Work | CellResult"], model: "AnsweringModel") -> None:
-    """Show each cell's first prompt as it would be sent, and what all of them come to."""
+def print_dry_run(works: Sequence["PlannedCell | AnsweredCell"], model: "AnsweringModel") -> None:
+    """Show each cell's first prompt as it would be sent, and the cost of all of them."""
     from llm_pv.cli.main import complain
     from llm_pv.cli.progress import describe
     from llm_pv.models.base import Usage
-    from llm_pv.tracks.icl.planning import Work
+    from llm_pv.tracks.icl.planning import PlannedCell
 
     about = "" if model.counts_exactly else "about "
     for work in works:
-        if not isinstance(work, Work):
+        if not isinstance(work, PlannedCell):
             complain(f"{describe(work.cell)}: {work.reason}")
             continue
         counts = model.count(work.prompts[0], work.asking)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.folders import new_folder
 from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.model_options import (
@@ -33,7 +34,6 @@ from llm_pv.cli.options import (
     ValidatedReadingOptions,
 )
 from llm_pv.cli.report import leave_page
-from llm_pv.cli.scale_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.search_options import SEARCH, SearchOptions
 from llm_pv.erm.metrics import MetricName
 from llm_pv.errors import ConfigurationError

@@ -1,4 +1,4 @@
-"""Options of every command that asks a language model, and what they come to."""
+"""Options of every command that asks a language model, and what they make."""
 
 import json
 import sys
@@ -159,13 +159,13 @@ paper."
     tool_output: int = 10_000
     "Characters a tool call may return."
     budget_usd: Annotated[float | None, Parameter(group=FIRST)] = None
-    "Stop before calls come to more US dollars."
+    "Stop before calls cost more than this in US dollars."
     budget_tokens: int | None = None
-    "Stop before calls come to more tokens."
+    "Stop before calls take more tokens than this."
     concurrency: int = 5
     "Attempts, or trials of a grid, under way at once."
     dry_run: Annotated[bool, Parameter(negative="", group=FIRST)] = False
-    "Show the exact request, its tokens and what it may cost, and call nobody."
+    "Show the exact request, its tokens and what it may cost, without sending it."
 
     def __post_init__(self) -> None:
         for name in ("concurrency", "tool_cpu_seconds", "tool_memory_mb", "tool_output"):

@@ -177,7 +177,7 @@ class SandboxOptions:
     def open(self) -> "Sandbox":
         """Return a running sandbox with these options; use it as a context manager.
 
-        What confines programs is told where that is less than, or other than, usual.
+        What confines programs is shown where that is less than, or other than, usual.
 
         Raises
         ------

@@ -23,7 +23,7 @@ _OUTPUT = Group("Output", sort_key=5)
 
 @Parameter(name="*", group=_TABLE)
 @dataclass(frozen=True)
-class TableOptions:
+class PaperTableOptions:
     """How much of the table is measured."""
 
     tasks: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = ()
@@ -53,14 +53,14 @@ class ColumnOptions:
     ] = ("program", "agent", "icl")
     "LLM-PV's programs, the agent, in-context learning."
     budget_usd: float | None = None
-    "Stop before a run directory of programs or of the agent comes to more US dollars."
+    "Stop before a run directory of programs or of the agent costs more than this in US dollars."
     yes: Annotated[bool, Parameter(negative="")] = False
     "Ask the model without asking you first whether to pay the price shown."
 
 
 def paper(
     *,
-    table: TableOptions = TableOptions(),
+    table: PaperTableOptions = PaperTableOptions(),
     model: ModelChoice = DEFAULT_MODEL_CHOICE,
     columns: ColumnOptions = ColumnOptions(),
     out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
@@ -167,9 +167,9 @@ def _measure(
     return failed
 
 
-def _remake(table: TableOptions, *, asks: bool) -> str:
+def _remake(table: PaperTableOptions, *, asks: bool) -> str:
     """Return the target of the Makefile that makes this table, if one does."""
-    known = {TableOptions(): "", TableOptions(full=True): " FULL=1"}
+    known = {PaperTableOptions(): "", PaperTableOptions(full=True): " FULL=1"}
     if table not in known:
         return ""
     return f"make {'paper' if asks else 'paper-offline'}{known[table]}"

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from llm_pv.proposers.llm import LLM
     from llm_pv.proposers.llm.estimates import Estimate
     from llm_pv.tracks.grid import GridRequest
-    from llm_pv.tracks.icl.planning import Work
-    from llm_pv.tracks.icl.scores import CellResult
+    from llm_pv.tracks.icl.planning import PlannedCell
+    from llm_pv.tracks.icl.scores import AnsweredCell
 
 Column = Literal["program", "agent", "icl"]
 
@@ -186,7 +186,7 @@ class ModelPart:
 
     def _works(
         self, request: "GridRequest", model: "AnsweringModel", question: "QuestionOptions"
-    ) -> "list[Work | CellResult]":
+    ) -> "list[PlannedCell | AnsweredCell]":
         from llm_pv.tracks.icl.planning import plan_cells
         from llm_pv.tracks.icl.problems import task_problems
 
@@ -279,12 +279,12 @@ def confirmed(*, yes: bool) -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-def _price_of_answers(work: "Work | CellResult", model: "AnsweringModel") -> "Estimate":
+def _price_of_answers(work: "PlannedCell | AnsweredCell", model: "AnsweringModel") -> "Estimate":
     from llm_pv.models.base import Usage
     from llm_pv.proposers.llm.estimates import LIKELY_WRITTEN, Estimate
-    from llm_pv.tracks.icl.planning import Work
+    from llm_pv.tracks.icl.planning import PlannedCell
 
-    if not isinstance(work, Work):
+    if not isinstance(work, PlannedCell):
         return Estimate.total([])
     sent = sum(model.count(work.prompts[0], work.asking)) * len(work.prompts)
     longest = work.asking.max_new_tokens

@@ -26,7 +26,7 @@ from llm_pv.runs.cells import Cell
 from llm_pv.runs.runner import Observer
 
 if TYPE_CHECKING:
-    from llm_pv.tracks.finetune.measures import Observer as TrainingObserver
+    from llm_pv.tracks.finetune.measures import TrainingObserver
 
 
 class Details:
@@ -101,9 +101,9 @@ class AttemptDetails(Details):
 
 
 class CellProgress(Observer):
-    """Shows how many cells of a run are done, and what those under way have come to.
+    """Shows how many cells of a run are done, and the state of those under way.
 
-    On a terminal a line for the whole and one for every cell under way; elsewhere a line for every
+    On a terminal a line for the whole and one for every cell under way; otherwise a line for every
     cell that ended, so that a log tells how far a run has come.
 
     Parameters
@@ -245,7 +245,7 @@ def learn_progress() -> Iterator[LearnProgress]:
 @contextmanager
 def training_progress(*, quiet: bool = False) -> Iterator["TrainingObserver"]:
     """Show a training job while the block runs: its steps on a terminal, and every line it logs."""
-    from llm_pv.tracks.finetune.measures import Observer as TrainingObserver
+    from llm_pv.tracks.finetune.measures import TrainingObserver
 
     console = Console(stderr=True, quiet=quiet)
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeRemainingColumn())

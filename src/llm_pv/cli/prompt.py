@@ -21,8 +21,8 @@ _PROMPT = Group(
     "Prompt",
     help="Paste it, save each reply as it comes as a file, several in one folder, and judge them: "
     "llm-pv learn DATA --proposer replay:FILE_OR_FOLDER, with the same row options and seed, so "
-    "that the split is the same; llm-pv synthesize for a benchmark task. The exact command is told "
-    "on standard error.",
+    "that the split is the same; llm-pv synthesize for a benchmark task. The exact command is "
+    "written on standard error.",
     sort_key=3,
 )
 
@@ -32,7 +32,7 @@ _ROWS_SEED, _TASK_SEED = 0, 42
 
 @Parameter(name="*", group=_TASK)
 @dataclass(frozen=True)
-class TaskOptions:
+class PromptTaskOptions:
     """Which data set of a benchmark task."""
 
     length: int | None = None
@@ -70,7 +70,7 @@ def prompt(
     /,
     *,
     rows: RowOptions = DEFAULT_ROW_OPTIONS,
-    task: TaskOptions = TaskOptions(),
+    task: PromptTaskOptions = PromptTaskOptions(),
     wording: PromptOptions = PromptOptions(),
     seed: int | None = None,
 ) -> int:
@@ -139,7 +139,9 @@ def _task_name(data: str) -> str | None:
         return None  # reading will say that there is no such file
 
 
-def _from_rows(data: str, rows: RowOptions, task: TaskOptions, seed: int) -> tuple["Splits", str]:
+def _from_rows(
+    data: str, rows: RowOptions, task: PromptTaskOptions, seed: int
+) -> tuple["Splits", str]:
     """Return the splits that `learn` draws, and the command that draws them."""
     from llm_pv.api import SplitSizes
 
@@ -151,7 +153,7 @@ def _from_rows(data: str, rows: RowOptions, task: TaskOptions, seed: int) -> tup
 
 
 def _from_task(
-    function: str, rows: RowOptions, task: TaskOptions, seed: int
+    function: str, rows: RowOptions, task: PromptTaskOptions, seed: int
 ) -> tuple["Splits", str]:
     """Return the splits of a grid's first trial, and the command that runs it."""
     from llm_pv.tasks import task as find_task

@@ -134,7 +134,7 @@ class SeedRun:
     timeout: float = 1200.0
     "Seconds a call to a model may take."
     budget_usd: float | None = None
-    "Stop before calls come to more US dollars."
+    "Stop before calls cost more than this in US dollars."
     out_jsonl: Path = Path("results_attempts.jsonl")
     "Rows of all attempts as JSON lines."
     out_csv: Path = Path("results_attempts.csv")
@@ -142,7 +142,7 @@ class SeedRun:
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     "From WARNING on, progress is not shown."
     dry_run: Annotated[bool, Parameter(negative="")] = False
-    "Print the exact request of each cell, its tokens and what it may cost, and ask nobody."
+    "Print the exact request of each cell, its tokens and what it may cost, without sending it."
 
 
 app = App(

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.finetune import parse_job
 from llm_pv.cli.main import INTERRUPTED, complain, run_app
 from llm_pv.cli.options import Format
 from llm_pv.cli.progress import Details, cell_progress
-from llm_pv.cli.scale_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import FAILED
@@ -72,7 +72,7 @@ def sweep(
 ) -> int:
     """Train language models over a grid of options, one folder a job.
 
-    The same command goes on with a sweep that was interrupted: finished jobs are not done again,
+    The same command resumes a sweep that was interrupted: finished jobs are not done again,
     the others go on from their checkpoints. A job that fails is recorded, and the sweep goes on.
 
     Parameters

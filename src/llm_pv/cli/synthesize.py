@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
+from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.folders import free_folder
 from llm_pv.cli.grid_options import (
     DEFAULT_DATA_SET_OPTIONS,
@@ -30,7 +31,6 @@ from llm_pv.cli.model_options import (
 )
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, Format, SandboxOptions
 from llm_pv.cli.report import leave_page
-from llm_pv.cli.scale_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.search_options import SEARCH, SearchOptions
 from llm_pv.errors import DataError, LLMPVError
 
@@ -115,7 +115,7 @@ def synthesize(
 
 
 def preview_grid(proposer: "LLM", request: "GridRequest", format: Format) -> int:  # noqa: A002
-    """Show the exact first request of every cell and what all may cost, and call nobody."""
+    """Show the exact first request of every cell and what all may cost, without sending it."""
     from llm_pv.proposers.llm.estimates import ASSUMED, Estimate
     from llm_pv.report.text import count
 
@@ -149,7 +149,7 @@ def run_and_report(
     out: Path,
     format: Format,  # noqa: A002
 ) -> int:
-    """Run a grid, show what it came to, and return the exit status.
+    """Run a grid, show its results, and return the exit status.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ def run_and_report(
 
 
 def report(result: "GridResult", format: Format) -> int:  # noqa: A002
-    """Show what a grid came to, leave its page in its directory, and return the exit status.
+    """Show the results of a grid, leave its page in its directory, and return the exit status.
 
     Raises
     ------

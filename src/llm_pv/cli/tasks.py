@@ -29,7 +29,7 @@ def tasks(*, format: Format = "table") -> int:  # noqa: A002
 
 
 def describe(task: "Task") -> dict[str, Any]:
-    """Return what is to be told of a task, as plain JSON values."""
+    """Return the description of a task as plain JSON values."""
     is_table = task.alphabet == "table"
     return {
         "id": task.id,

@@ -142,7 +142,7 @@ def _print(record: Mapping[str, Any], title: str) -> None:
     table.add_row("rows without an answer", f"{record['failed']:,}")
     table.add_row(
         "answers by its input alone",
-        {True: "yes", False: "NO", None: "could not be told: it ran out of time"}[
+        {True: "yes", False: "NO", None: "not known: it ran out of time"}[
             record["answers_by_its_input_alone"]
         ],
     )

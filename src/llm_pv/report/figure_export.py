@@ -47,7 +47,7 @@ def draw_files(figure: Figure) -> Iterator[tuple[str, bytes]]:
     except ImportError as error:
         raise MissingExtraError("matplotlib", "report", "write figures as files") from error
     with mpl.rc_context():
-        mpl.rcdefaults()  # nobody's own style decides what a report looks like
+        mpl.rcdefaults()  # a user's own style does not change what a report looks like
         mpl.rcParams.update(_STYLE)
         plate = _plate(figure)
         for kind, metadata in (

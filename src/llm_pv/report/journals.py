@@ -1,4 +1,4 @@
-"""What a trial's journals say of it: its attempts, its selected program, that program elsewhere."""
+"""Attempts and the selected program of a trial, read from its journals, with its transfer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ def read_attempt(record: Record, remarks: Mapping[int, str]) -> AttemptRecord:
 
 
 def read_selection(record: Record) -> SelectionRecord:
-    """Return what the selection of a program came to."""
+    """Return the result of selecting a program."""
     result = record["result"]
     certificate = result["certificate"] or {}
     baseline = result["baseline"]
@@ -89,7 +89,7 @@ def read_selection(record: Record) -> SelectionRecord:
 
 
 def read_fit(record: Record) -> SelectionRecord:
-    """Return what a fitted baseline came to: no program, but all that was measured beside it."""
+    """Return the result of a fitted baseline: no program, but all that was measured beside it."""
     result = record["result"]
     settings = ", ".join(f"{name} {value}" for name, value in result["settings"].items())
     said = f"settings: {settings}" if settings else "it has no settings"

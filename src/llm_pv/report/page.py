@@ -22,10 +22,10 @@ from llm_pv.report.comparison import Comparison
 from llm_pv.report.drawing import SHAPES, draw
 from llm_pv.report.figures import attempts_of, figures
 from llm_pv.report.records import RunRecord, TrialRecord
-from llm_pv.report.summary import grid_hero, trial_hero
+from llm_pv.report.summary import grid_summary, trial_summary
 from llm_pv.report.tables import Table, comparison_table, methods_table
 from llm_pv.report.text import count, percent, visible, visible_code
-from llm_pv.report.transfer import lengths_table, shortcuts_table
+from llm_pv.report.transfer_tables import lengths_table, shortcuts_table
 
 LARGEST_PAGE = 3_000_000
 """Bytes a page may have; programs and attempts are cut until it does."""
@@ -63,7 +63,7 @@ def _context(comparison: Comparison) -> dict[str, Any]:
         "lengths": lengths_table(comparison).without_constants(),
         "shortcuts": shortcuts_table(comparison).without_constants(),
     }
-    hero = trial_hero(alone) if alone else grid_hero(comparison, runs)
+    hero = trial_summary(alone) if alone else grid_summary(comparison, runs)
     return {
         "title": hero.headline,
         "hero": hero,

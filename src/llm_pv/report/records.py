@@ -250,7 +250,7 @@ def _unfinished(
                 cells.setdefault((key,), (cell, way))
     for cell in planned:
         key = _key(cell.record())
-        # A run of baselines notes what it is to fit; its cells alone would be nobody's.
+        # A run of baselines notes what it is to fit; its cells alone would belong to no baseline.
         if command != "baselines" and key not in seen_cells and key not in attempts:
             cells[key,] = (cell, way)
     return [

@@ -15,7 +15,7 @@ from llm_pv.report.page import command_line, confinement_text
 from llm_pv.report.records import RunRecord, load_runs
 from llm_pv.report.tables import Table, comparison_table, methods_table
 from llm_pv.report.text import count, visible
-from llm_pv.report.transfer import lengths_table, shortcuts_table
+from llm_pv.report.transfer_tables import lengths_table, shortcuts_table
 from llm_pv.report.write import write_report
 from llm_pv.runs.directory import SUMMARY_COLUMNS, read_summary
 from llm_pv.runs.files import write_atomically, write_bytes_atomically
@@ -28,7 +28,7 @@ _BESIDE = ("LLM-PV-GPT-5", "XGBoost", "TabPFN")
 
 @dataclass(frozen=True)
 class Occasion:
-    """What a page says of how it came to be, besides what the runs say.
+    """What a page states about its making, besides what the runs record.
 
     Parameters
     ----------

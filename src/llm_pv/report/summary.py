@@ -6,9 +6,9 @@ from statistics import mean
 
 from llm_pv.report.comparison import Comparison, Estimate, Setting, method_name
 from llm_pv.report.drawing import draw_strip
-from llm_pv.report.elsewhere import SOLVED, shortcuts
 from llm_pv.report.records import RunRecord, TrialRecord
 from llm_pv.report.text import count, percent, visible
+from llm_pv.report.transfer import SOLVED, shortcuts
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class Hero:
+class Summary:
     """What stands on the first screen.
 
     Parameters
@@ -45,7 +45,7 @@ class Hero:
     strip: str = ""
 
 
-def trial_hero(trial: TrialRecord) -> Hero:
+def trial_summary(trial: TrialRecord) -> Summary:
     """Return the first screen of a page about one trial."""
     selection = trial.selection
     name = visible(trial.name or trial.cell.function, 60)
@@ -60,7 +60,7 @@ def trial_hero(trial: TrialRecord) -> Hero:
     ]
     eyebrow = ", ".join(text for text in (trial.method, " / ".join(sizes)) if text)
     if selection is None and trial.accuracy is None:
-        return Hero(eyebrow, f"{name}: {trial.status}", trial.reason, ())
+        return Summary(eyebrow, f"{name}: {trial.status}", trial.reason, ())
     facts = []
     found = None
     if trial.accuracy is not None:
@@ -93,7 +93,9 @@ def trial_hero(trial: TrialRecord) -> Hero:
         else None,
     )
     lead = _lead(trial)
-    return Hero(eyebrow, _headline(trial, name), lead, tuple(facts), strip=strip if facts else "")
+    return Summary(
+        eyebrow, _headline(trial, name), lead, tuple(facts), strip=strip if facts else ""
+    )
 
 
 def _lead(trial: TrialRecord) -> str:
@@ -126,7 +128,7 @@ def _headline(trial: TrialRecord, name: str) -> str:
     return f"A program for {name}, but chance is not ruled out"
 
 
-def grid_hero(comparison: Comparison, runs: Sequence[RunRecord]) -> Hero:
+def grid_summary(comparison: Comparison, runs: Sequence[RunRecord]) -> Summary:
     """Return the first screen of a page about many trials."""
     trials = comparison.trials()
     eyebrow = ", ".join(
@@ -167,7 +169,7 @@ def grid_hero(comparison: Comparison, runs: Sequence[RunRecord]) -> Hero:
         if run.unfinished
     ]
     headline, lead = _said_of_many(comparison, means, len(rests))
-    return Hero(eyebrow, headline, lead, tuple(facts), tuple(notices))
+    return Summary(eyebrow, headline, lead, tuple(facts), tuple(notices))
 
 
 def _said_of_many(comparison: Comparison, means: Sequence[float], rests: int) -> tuple[str, str]:

@@ -7,9 +7,9 @@ from statistics import mean
 from typing import Literal
 
 from llm_pv.report.comparison import Cell, Comparison, Setting
-from llm_pv.report.elsewhere import SOLVED, shortcuts
 from llm_pv.report.records import TrialRecord
 from llm_pv.report.text import count, interval, money, percent, seconds
+from llm_pv.report.transfer import SOLVED, shortcuts
 
 Group = Literal["", "measured", "published"]
 

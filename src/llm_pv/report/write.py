@@ -10,7 +10,7 @@ from llm_pv.report.page import build_page
 from llm_pv.report.records import load_run, load_runs
 from llm_pv.report.tables import comparison_table, measurements_table, methods_table, trials_table
 from llm_pv.report.tabular import to_csv, to_latex
-from llm_pv.report.transfer import lengths_table, shortcuts_table
+from llm_pv.report.transfer_tables import lengths_table, shortcuts_table
 from llm_pv.runs.files import write_atomically, write_bytes_atomically
 from llm_pv.runs.reading import write_report as write_into_run
 

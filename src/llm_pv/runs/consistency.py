@@ -29,7 +29,7 @@ _NUMBERS = (
 )
 
 
-def unfounded(
+def inconsistent_rows(
     rows: Iterable[Row],
     attempts: Mapping[Key, Sequence[Record]],
     replies: Mapping[Key, Sequence[Record]],
@@ -65,7 +65,7 @@ def unfounded(
     return faults, torn
 
 
-def without_reply(
+def cells_without_reply(
     attempts: Mapping[Key, Sequence[Record]], replies: Mapping[Key, Sequence[Record]]
 ) -> set[Key]:
     """Return the cells that have more attempts than replies."""
@@ -122,7 +122,7 @@ def missing_files(row: Mapping[str, str], program: Path, predictions: Path) -> s
     return ""
 
 
-def founded(attempts: Sequence[Record], replies: Sequence[Record]) -> list[Record]:
+def consistent_records(attempts: Sequence[Record], replies: Sequence[Record]) -> list[Record]:
     """Return those records that a cell can go on from.
 
     They are the attempts from the first on as far as none is missing and each has its reply, and
@@ -131,7 +131,7 @@ def founded(attempts: Sequence[Record], replies: Sequence[Record]) -> list[Recor
     Examples
     --------
     >>> attempts = [{"kind": "attempt", "attempt": number} for number in (1, 3)]
-    >>> founded(attempts, [{}, {}, {}])
+    >>> consistent_records(attempts, [{}, {}, {}])
     [{'kind': 'attempt', 'attempt': 1}]
     """
     kept: list[Record] = []
@@ -150,12 +150,12 @@ def founded(attempts: Sequence[Record], replies: Sequence[Record]) -> list[Recor
     return kept
 
 
-def garbled(row: Mapping[Any, Any], columns: Sequence[str]) -> str:
+def malformed(row: Mapping[Any, Any], columns: Sequence[str]) -> str:
     """Say why a row of ``summary.csv`` is not as it was written, ``""`` if nothing."""
     if missing := [name for name in columns if row.get(name) is None]:
         return f"no value for {', '.join(missing[:3])}"
     if None in row or any("\0" in value for value in row.values()):
-        return "it is garbled"
+        return "it is malformed"
     for column in _NUMBERS:
         try:
             float(row[column] or 0)

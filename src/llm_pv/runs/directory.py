@@ -27,7 +27,12 @@ from llm_pv.errors import RepairWarning, RunError
 from llm_pv.group_commit import GroupCommit
 from llm_pv.runs.cells import Cell, CellLog, named
 from llm_pv.runs.config_diff import differences
-from llm_pv.runs.consistency import founded, garbled, unfounded, without_reply
+from llm_pv.runs.consistency import (
+    cells_without_reply,
+    consistent_records,
+    inconsistent_rows,
+    malformed,
+)
 from llm_pv.runs.files import csv_text, read_csv, remove_leftovers, write_atomically, write_csv
 from llm_pv.runs.journal import Journal, Record, read_journal
 from llm_pv.runs.keys import Key, by_cell, key_of, place_of, way_of
@@ -144,7 +149,7 @@ class RunDirectory:
             for row in read_summary(path):
                 self._rows.setdefault(place_of(row), {})[way_of(row)] = row
             self._known_attempts = by_cell(self._attempts.read())
-            self._take_back_unfounded()
+            self._repair()
             self._known_transfer = by_cell(self._transfer.read())
             self._mutex = threading.Lock()
             self._write_rows: GroupCommit[tuple[bool, dict[str, str]], None] = GroupCommit(
@@ -203,7 +208,7 @@ class RunDirectory:
     def reopen(self, cell: Cell) -> None:
         """Take back the selection and the row of a finished cell, so that more attempts follow."""
         key = key_of(cell.record())
-        self._take_back_attempts({key})
+        self._repair_attempts({key})
         with self._mutex:
             self._rows.pop(place_of(cell.record()), None)
 
@@ -293,14 +298,16 @@ class RunDirectory:
                 "give --out a new or an empty folder"
             )
 
-    def _take_back_unfounded(self) -> None:
+    def _repair(self) -> None:
         """Take back what does not stand on what there is, so that its cell is done again."""
         rows = [row for rows in self._rows.values() for row in rows.values()]
-        faults, torn = unfounded(rows, self._known_attempts, self._known_replies, self._files)
+        faults, torn = inconsistent_rows(
+            rows, self._known_attempts, self._known_replies, self._files
+        )
         if self._replies.repaired:
-            torn |= without_reply(self._known_attempts, self._known_replies)
+            torn |= cells_without_reply(self._known_attempts, self._known_replies)
         if torn:
-            self._take_back_attempts(torn)
+            self._repair_attempts(torn)
         for row, _ in faults:
             del self._rows[place_of(row)][way_of(row)]
         if faults:
@@ -311,11 +318,13 @@ class RunDirectory:
             message += "; what is missing is done again"
             warnings.warn(f"{self.path}: {message}", RepairWarning, stacklevel=3)
 
-    def _take_back_attempts(self, torn: set[Key]) -> None:
+    def _repair_attempts(self, torn: set[Key]) -> None:
         """Leave of the records of some cells what these can go on from."""
         for key in torn & self._known_attempts.keys():
             records = self._known_attempts[key]
-            self._known_attempts[key] = founded(records, self._known_replies.get(key, []))
+            self._known_attempts[key] = consistent_records(
+                records, self._known_replies.get(key, [])
+            )
         self._attempts.replace(
             record for records in self._known_attempts.values() for record in records
         )
@@ -391,7 +400,7 @@ def read_summary(path: Path) -> list[dict[str, str]]:
     for line, row in enumerate(rows, start=2):
         for name in _LATER_COLUMNS:
             row.setdefault(name, "")
-        if fault := garbled(row, SUMMARY_COLUMNS):
+        if fault := malformed(row, SUMMARY_COLUMNS):
             raise RunError(
                 f"{path}: summary.csv, line {line}: {fault}; restore the file, or remove it and "
                 "give the same command again, which writes it anew"

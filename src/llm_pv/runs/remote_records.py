@@ -70,7 +70,7 @@ class Results(Protocol):
 
 @dataclass(frozen=True)
 class Known:
-    """What a run directory holds of one cell, enough to go on with it on another machine.
+    """What a run directory holds of one cell, enough to continue it on another machine.
 
     Parameters
     ----------

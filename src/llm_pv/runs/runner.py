@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from llm_pv.errors import LLMPVError, RunError
+from llm_pv.proposers.round_robin import StoppedError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import FAILED
 from llm_pv.runs.executors.base import CellFunction, CellTask, Executor
@@ -24,10 +25,6 @@ SKIPPED = "skipped"
 """The status of a cell that cannot be computed, such as a length its task does not allow."""
 
 _PATIENCE_SECONDS = 10.0
-
-
-class StoppedError(Exception):
-    """Raised in a cell when the run has ended meanwhile; never shown."""
 
 
 class Observer:

@@ -1,4 +1,4 @@
-"""What is asked of a grid, and the trials it comes to."""
+"""The request for a grid of tasks, and its trials."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

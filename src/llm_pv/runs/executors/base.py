@@ -117,7 +117,7 @@ class Executor(Protocol):
         ...
 
     def run(self, function: CellFunction, task: CellTask, results: Results, emit: Emit) -> None:
-        """Compute a cell, or go on with it; the first event is None, when it begins.
+        """Compute a cell, or continue it; the first event is None, when it begins.
 
         Raises
         ------

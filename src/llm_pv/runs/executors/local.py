@@ -222,6 +222,6 @@ def _begin(owner: int) -> None:
     def end_with_owner() -> None:
         while os.getppid() == owner:
             time.sleep(_OWNER_SECONDS)
-        os._exit(1)  # in the middle of a call: nobody waits for its answer
+        os._exit(1)  # in the middle of a call: its answer has no reader any more
 
     threading.Thread(target=end_with_owner, daemon=True).start()

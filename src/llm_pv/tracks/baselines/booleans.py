@@ -1,7 +1,7 @@
 """Features as bits, packed into whole numbers: one bit a row, so that one operation does all rows.
 
 A feature of two values is one bit. A character is one bit for each symbol of its position, a
-quantity one bit for each of a few thresholds. Everything is told from training rows alone; a
+quantity one bit for each of a few thresholds. Everything is derived from training rows alone; a
 feature that is constant on them gives no bit.
 """
 

@@ -2,7 +2,7 @@
 
 A string gives one feature a character, as in the published comparison: the character's rank among
 the characters of the training strings. A table row gives its numbers as they are and a flag for
-each frequent value of a text column. Everything is told from the training inputs alone.
+each frequent value of a text column. Everything is derived from the training inputs alone.
 """
 
 from collections import Counter

@@ -20,7 +20,7 @@ from llm_pv.tracks.baselines.search import Choice, MapJobs, choose_settings, fit
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class EncodedSplits:
     """A data set as numbers.
 
     Parameters
@@ -40,7 +40,7 @@ class Problem:
     encoder: Encoder
 
     @classmethod
-    def of(cls, splits: Splits) -> "Problem":
+    def of(cls, splits: Splits) -> "EncodedSplits":
         """Encode the splits, the encoding learned from the training inputs alone.
 
         Raises
@@ -81,7 +81,7 @@ class BaselineResult:
     model
         The baseline's name.
     choice
-        The settings, and how cross-validation came to them.
+        The settings, and how cross-validation chose them.
     train, validation, test
         Scores of the model fitted on all training rows; no test score without test rows.
     interval
@@ -190,7 +190,7 @@ def fit_baseline(
     check_search(search)
     if obstacle := chosen.obstacle():
         raise ConfigurationError(f"{chosen.name} cannot be used here: {obstacle}")
-    problem = Problem.of(splits)
+    problem = EncodedSplits.of(splits)
     start = time.perf_counter()
     choice = choose_settings(
         chosen, problem.train, problem.codes, search=search, seed=seed, map_jobs=map_jobs
@@ -209,7 +209,7 @@ def check_search(search: str) -> None:
 
 
 def fit_and_predict(
-    baseline: Baseline, problem: Problem, settings: Settings, seed: int
+    baseline: Baseline, problem: EncodedSplits, settings: Settings, seed: int
 ) -> Predictions:
     """Fit on all training rows and predict every split."""
     start = time.perf_counter()
@@ -217,7 +217,9 @@ def fit_and_predict(
     return _predict(model, problem, settings, start)
 
 
-def _predict(model: Fitted, problem: Problem, settings: Settings, start: float) -> Predictions:
+def _predict(
+    model: Fitted, problem: EncodedSplits, settings: Settings, start: float
+) -> Predictions:
     fitted = time.perf_counter()
     train, validation = (
         model.predict(rows, settings) for rows in (problem.train, problem.validation)
@@ -230,7 +232,7 @@ def _predict(model: Fitted, problem: Problem, settings: Settings, start: float) 
 def result_of(
     model: str,
     splits: Splits,
-    problem: Problem,
+    problem: EncodedSplits,
     choice: Choice,
     predictions: Predictions,
     *,

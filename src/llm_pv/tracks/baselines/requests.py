@@ -28,7 +28,7 @@ class DataSet:
     seed
         What folds and fits are seeded with.
     columns
-        What the summary says of it, should it never come to results.
+        Columns of its row in the summary if it has no results.
     skipped
         Why it cannot be; empty if it can.
     """

@@ -67,7 +67,7 @@ class ModelResult:
 
 
 @dataclass(frozen=True)
-class CellResult:
+class BaselinesCell:
     """Every baseline on one task at one length with one sampler, or on a user's rows.
 
     Parameters
@@ -124,7 +124,7 @@ class BaselineResults:
     """
 
     path: Path
-    cells: tuple[CellResult, ...]
+    cells: tuple[BaselinesCell, ...]
 
     def count(self, status: str) -> int:
         """Return how many fits ended in this way."""
@@ -160,14 +160,14 @@ def collect(
 
 def _cell_result(
     run: RunDirectory, trials: Sequence[Cell], name: str, models: Sequence[str]
-) -> CellResult:
+) -> BaselinesCell:
     first = trials[0]
     outcomes = {model: _outcomes(run, trials, model) for model in models}
     known = [outcome for of_model in outcomes.values() for outcome in of_model]
     # The majority class is the data set's affair: any one baseline's records will do.
     longest: list[dict[str, Any]] = max(outcomes.values(), key=len, default=[])
     figures = published(first.function, int(first.length or 0), first.sampler)
-    return CellResult(
+    return BaselinesCell(
         function=first.function,
         name=name,
         length=first.length,

@@ -20,7 +20,7 @@ from llm_pv.runs.runner import SKIPPED, Observer, require_writable, run_cells
 from llm_pv.tracks.baselines.base import Baseline, SearchName
 from llm_pv.tracks.baselines.fitting import (
     BaselineResult,
-    Problem,
+    EncodedSplits,
     check_search,
     fit_and_predict,
     result_of,
@@ -231,10 +231,10 @@ def _done(run: RunDirectory, task: CellTask) -> bool:
     return row is not None and row["status"] not in (FAILED, SKIPPED)
 
 
-def prepare(load: Callable[[], Splits]) -> tuple[Splits, Problem]:
+def prepare(load: Callable[[], Splits]) -> tuple[Splits, EncodedSplits]:
     """Return rows and their features."""
     splits = load()
-    return splits, Problem.of(splits)
+    return splits, EncodedSplits.of(splits)
 
 
 class _Prepared:
@@ -249,9 +249,9 @@ class _Prepared:
     def __init__(self, processes: WorkerProcesses) -> None:
         self._processes = processes
         self._lock = threading.Lock()
-        self._kept: OrderedDict[Cell, Future[tuple[Splits, Problem]]] = OrderedDict()
+        self._kept: OrderedDict[Cell, Future[tuple[Splits, EncodedSplits]]] = OrderedDict()
 
-    def __call__(self, data_set: DataSet) -> tuple[Splits, Problem]:
+    def __call__(self, data_set: DataSet) -> tuple[Splits, EncodedSplits]:
         """Return a data set's rows and features; who asks first prepares them for the others."""
         with self._lock:
             future = self._kept.get(data_set.cell)
@@ -271,7 +271,7 @@ class _Prepared:
 def fit_cell(
     fit: Fit,
     context: CellContext,
-    prepared: Callable[[DataSet], tuple[Splits, Problem]] | None = None,
+    prepared: Callable[[DataSet], tuple[Splits, EncodedSplits]] | None = None,
 ) -> None:
     """Fit a baseline on a data set and write its results.
 

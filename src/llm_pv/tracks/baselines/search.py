@@ -90,7 +90,7 @@ class Fold:
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class FoldTask:
     """Some points to be tried on one fold."""
 
     baseline: Baseline
@@ -139,7 +139,7 @@ def choose_settings(
         parts = _parts([(number, points[number]) for number in numbers], baseline.shared)
         pairs = [(fold, part) for fold in some_folds for part in parts]
         jobs = [
-            Job(baseline, features, codes, fold, [points[number] for number in part], seed)
+            FoldTask(baseline, features, codes, fold, [points[number] for number in part], seed)
             for fold, part in pairs
         ]
         for (fold, part), counts in zip(pairs, map_jobs(try_points, jobs), strict=True):
@@ -185,7 +185,7 @@ def _folds(codes_and_seed: tuple[Codes, int]) -> list[Fold]:
     return make_folds(*codes_and_seed)
 
 
-def try_points(job: Job) -> list[int]:
+def try_points(job: FoldTask) -> list[int]:
     """Return, for each point, on how many of the held-out rows it is right."""
     train = job.features.take(job.fold.train)
     held_out = job.features.take(job.fold.held_out)

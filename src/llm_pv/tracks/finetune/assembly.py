@@ -9,15 +9,15 @@ from torch import nn
 from llm_pv.runs.job_folder import JobFolder
 from llm_pv.tracks.finetune import building
 from llm_pv.tracks.finetune.batches import EncodedRows, FreshBatches, RecentRows
-from llm_pv.tracks.finetune.measures import Measures, Observer
+from llm_pv.tracks.finetune.measures import Measures, TrainingObserver
 from llm_pv.tracks.finetune.preparation import Preparation
 from llm_pv.tracks.finetune.request import Job
 from llm_pv.tracks.finetune.rows import Rows
 from llm_pv.tracks.finetune.tokens import CharacterTokens, Tokenizer
 from llm_pv.tracks.finetune.training import (
     ClassifierTrainer,
+    MetricsCallback,
     Plan,
-    Watch,
     make_trainer,
     tensorboard_callback,
     training_arguments,
@@ -103,7 +103,7 @@ class Assembly:
 
 
 def assemble(
-    job: Job, prepared: Preparation, rows: Rows, folder: JobFolder, observer: Observer
+    job: Job, prepared: Preparation, rows: Rows, folder: JobFolder, observer: TrainingObserver
 ) -> Assembly:
     """Build the model and everything it is trained with.
 
@@ -124,7 +124,7 @@ def assemble(
         checkpointing=prepared.load.checkpointing,
     )
     found = folder.last_checkpoint()
-    watch = Watch(
+    watch = MetricsCallback(
         job.training,
         plan,
         world=prepared.world,

@@ -17,7 +17,7 @@ from llm_pv.models.hub import is_out_of_memory
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.job_folder import JobFolder, finished_row, read_job
 from llm_pv.runs.remote_records import Results
-from llm_pv.tracks.finetune.measures import Observer
+from llm_pv.tracks.finetune.measures import TrainingObserver
 from llm_pv.tracks.finetune.preparation import Preparation, prepare
 from llm_pv.tracks.finetune.process_group import ProcessGroup
 from llm_pv.tracks.finetune.request import Job
@@ -33,7 +33,7 @@ from llm_pv.tracks.finetune.rows import Rows
 
 if TYPE_CHECKING:
     from llm_pv.tracks.finetune.assembly import Assembly
-    from llm_pv.tracks.finetune.training import Watch
+    from llm_pv.tracks.finetune.training import MetricsCallback
 
 _LIBRARIES = ("transformers", "accelerate", "peft", "huggingface_hub", "torch")
 
@@ -46,12 +46,12 @@ def is_finished(job: Job) -> bool:
         return False
     options, _ = read_job(job.around.out)
     asked = job.options()
-    # What "automatic" came to is known to the job that ran.
+    # What "automatic" resolved to is known to the job that ran.
     asked["precision"] = asked["precision"] or options.get("precision")
     return options == asked
 
 
-def run_job(job: Job, observer: Observer | None = None) -> dict[str, Any]:
+def run_job(job: Job, observer: TrainingObserver | None = None) -> dict[str, Any]:
     """Train and test a model, going on where an earlier run of the job was cut off.
 
     Parameters
@@ -59,7 +59,7 @@ def run_job(job: Job, observer: Observer | None = None) -> dict[str, Any]:
     job
         What to do.
     observer
-        Hears how it goes.
+        Watches the job.
 
     Returns
     -------
@@ -80,15 +80,17 @@ def run_job(job: Job, observer: Observer | None = None) -> dict[str, Any]:
     out = job.around.out
     if not world.first:
         if finished_row(out) is None:
-            _train(job, prepared, None, Observer())
+            _train(job, prepared, None, TrainingObserver())
         return read_job(out)[1]
     with RunDirectory(out, prepared.options) as run:
         if run.finished(job.rows.cell):
             return read_job(out)[1] | {"already_finished": True}
-        return do_job(job, prepared, run, observer or Observer())
+        return do_job(job, prepared, run, observer or TrainingObserver())
 
 
-def do_job(job: Job, prepared: Preparation, run: Results, observer: Observer) -> dict[str, Any]:
+def do_job(
+    job: Job, prepared: Preparation, run: Results, observer: TrainingObserver
+) -> dict[str, Any]:
     """Train and test a model that is not finished; the error that ends the job is recorded.
 
     Parameters
@@ -98,7 +100,7 @@ def do_job(job: Job, prepared: Preparation, run: Results, observer: Observer) ->
     run
         Where the results go, besides the files of the job's folder.
     observer
-        Hears how it goes.
+        Watches the job.
 
     Raises
     ------
@@ -123,7 +125,7 @@ def record_failure(job: Job, error: Exception, run: Results) -> None:
 
 
 def _train(
-    job: Job, prepared: Preparation, run: Results | None, observer: Observer
+    job: Job, prepared: Preparation, run: Results | None, observer: TrainingObserver
 ) -> dict[str, Any]:
     _take_no_folder_for_a_package()
     from llm_pv.tracks.finetune.assembly import assemble
@@ -157,8 +159,8 @@ def _finish(
     write_predictions(job, rows, predictions, run)
     if job.around.save_model:
         _keep_model(assembly, folder)
-    if (elsewhere := transfer_record(metrics)) is not None:
-        run.add_transfer(job.rows.cell, elsewhere)
+    if (transfer := transfer_record(metrics)) is not None:
+        run.add_transfer(job.rows.cell, transfer)
     run.finish(job.rows.cell, summary_row(job, rows, metrics))
     folder.remove_checkpoints()
 
@@ -247,7 +249,7 @@ def _threads(prepared: Preparation) -> Iterator[None]:
 
 
 @contextmanager
-def _stopping(watch: "Watch", world: ProcessGroup) -> Iterator[None]:
+def _stopping(watch: "MetricsCallback", world: ProcessGroup) -> Iterator[None]:
     """End after the step under way, with a checkpoint, when told to stop once.
 
     After the last step nothing but evaluating and writing is left, and the job is finished.

@@ -8,17 +8,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
-class Observer:
-    """Hears how a job goes on; the methods do nothing."""
+class TrainingObserver:
+    """Watches a training job; the methods do nothing."""
 
     def started(self, name: str, steps: int, done: int) -> None:
-        """Hear what is trained, for how many steps, and how many an earlier run has done."""
+        """Receive what is trained, for how many steps, and how many an earlier run has done."""
 
     def stepped(self, step: int) -> None:
-        """Hear that a step was made."""
+        """Receive the number of a step that was made."""
 
     def told(self, line: str) -> None:
-        """Hear a line of the job's log."""
+        """Receive a line of the job's log."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from llm_pv.runs.executors.ray.remote import FlushingRelay, enter_folder
 from llm_pv.runs.job_folder import JobFolder, Piece, read_job
 from llm_pv.runs.remote_records import Known, Message, Relay, write_records
 from llm_pv.tracks.finetune.job import do_job, is_finished, record_failure
-from llm_pv.tracks.finetune.measures import Observer
+from llm_pv.tracks.finetune.measures import TrainingObserver
 from llm_pv.tracks.finetune.preparation import prepare
 from llm_pv.tracks.finetune.process_group import ProcessGroup
 from llm_pv.tracks.finetune.request import Job
@@ -107,7 +107,7 @@ class RemoteJob:
         return replace(self.job, model=model, around=around)
 
 
-class _Events(Observer):
+class _Events(TrainingObserver):
     """Passes on what an observer of a job hears, as events: names of its methods and arguments."""
 
     def __init__(self, context: CellContext) -> None:
@@ -222,7 +222,7 @@ class RemoteJobs:
     def __init__(self, cluster: Cluster) -> None:
         self._executor = RayExecutor(cluster, prepare=RemoteJob.of, alone=True)
 
-    def run(self, job: Job, observer: Observer | None = None) -> dict[str, Any]:
+    def run(self, job: Job, observer: TrainingObserver | None = None) -> dict[str, Any]:
         """Do a job, and leave in its folder what `llm_pv.tracks.finetune.job.run_job` leaves there.
 
         A job whose machine is lost begins anew on another.
@@ -241,7 +241,7 @@ class RemoteJobs:
             )
         if is_finished(job):
             return read_job(job.around.out)[1] | {"already_finished": True}
-        watching, results = observer or Observer(), JobResults(job)
+        watching, results = observer or TrainingObserver(), JobResults(job)
 
         def emit(event: object) -> None:
             if isinstance(event, MachineLost):

@@ -122,7 +122,7 @@ class TrainingRequest:
         The norm gradients are cut to.
     precision
         ``bf16`` and ``fp16`` run matrix products under autocast with weights and optimizer in
-        float32; None takes bf16 on a GPU that has it and fp32 elsewhere.
+        float32; None takes bf16 on a GPU that has it and fp32 otherwise.
     evaluate_every
         Epochs from one evaluation to the next.
     seed
@@ -183,7 +183,7 @@ class TrainingRequest:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class JobContext:
     """Where a job runs and what it leaves behind; nothing here decides its figures.
 
     Parameters
@@ -237,7 +237,7 @@ class Job:
     model: ModelRequest
     rows: RowSource
     training: TrainingRequest
-    around: Surroundings
+    around: JobContext
 
     def options(self) -> dict[str, Any]:
         """Return everything that decides the results, as plain JSON values."""

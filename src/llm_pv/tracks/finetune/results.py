@@ -10,7 +10,7 @@ from llm_pv.erm.scoring import majority_label, score_predictions
 from llm_pv.runs.directory import FAILED
 from llm_pv.runs.job_folder import JobFolder
 from llm_pv.runs.remote_records import Results
-from llm_pv.tracks.finetune.measures import Observer
+from llm_pv.tracks.finetune.measures import TrainingObserver
 from llm_pv.tracks.finetune.preparation import Preparation
 from llm_pv.tracks.finetune.request import Job
 from llm_pv.tracks.finetune.rows import Rows
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TRACK = "finetune"
 
 
-class Recorder(Observer):
+class Recorder(TrainingObserver):
     """Passes on what a job tells, writes it down, and keeps ``metrics.json`` up to date.
 
     Parameters
@@ -36,7 +36,7 @@ class Recorder(Observer):
     """
 
     def __init__(
-        self, job: Job, prepared: Preparation, observer: Observer, folder: JobFolder | None
+        self, job: Job, prepared: Preparation, observer: TrainingObserver, folder: JobFolder | None
     ) -> None:
         self._job = job
         self._prepared = prepared
@@ -106,7 +106,7 @@ def metrics_of(job: Job, prepared: Preparation, rows: Rows, assembly: "Assembly"
         "test_accuracy_low": low,
         "test_accuracy_high": high,
         "majority_accuracy": sum(label == majority for label in rows.test.labels) / len(rows.test),
-        **_elsewhere(rows, assembly),
+        **_other_length(rows, assembly),
         **_times(job, rows, assembly),
         "parameters": parameters,
         "trained_parameters": trained,
@@ -205,7 +205,7 @@ def _times(job: Job, rows: Rows, assembly: "Assembly") -> dict[str, Any]:
     }
 
 
-def _elsewhere(rows: Rows, assembly: "Assembly") -> dict[str, Any]:
+def _other_length(rows: Rows, assembly: "Assembly") -> dict[str, Any]:
     """Test at the other length, if there is one."""
     if rows.longer is None or assembly.sets.longer is None:
         return {"other_length": None}

@@ -130,7 +130,7 @@ def _arguments(options: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _name(own: Mapping[str, Any]) -> str:
-    """Return a grid's values as a folder's name; what had to be replaced is told by a digest."""
+    """Return a grid's values as a folder's name; a digest marks names with replaced characters."""
     text = ",".join(f"{key}={value}" for key, value in own.items()) or "job"
     name = re.sub(r"[^\w.,=+-]+", "_", text)[:150]
     if name != text:

@@ -21,9 +21,9 @@ from transformers import (
 
 from llm_pv.runs.job_folder import JobFolder
 from llm_pv.tracks.finetune.batches import EncodedRows, FreshBatches, RecentRows, as_batch
-from llm_pv.tracks.finetune.measures import Evaluation, Measures, Observer, finite
+from llm_pv.tracks.finetune.measures import Evaluation, Measures, TrainingObserver, finite
 from llm_pv.tracks.finetune.process_group import ProcessGroup
-from llm_pv.tracks.finetune.request import Precision, Surroundings, TrainingRequest
+from llm_pv.tracks.finetune.request import JobContext, Precision, TrainingRequest
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Plan:
 
 def training_arguments(
     training: TrainingRequest,
-    around: Surroundings,
+    around: JobContext,
     plan: Plan,
     *,
     device: str,
@@ -83,7 +83,7 @@ def training_arguments(
         average_tokens_across_devices=False,
         dataloader_pin_memory=not on_cpu,
         remove_unused_columns=False,
-        # `Watch` says when to log, evaluate and save.
+        # `MetricsCallback` says when to log, evaluate and save.
         logging_strategy="no",
         eval_strategy="no",
         save_strategy="no",
@@ -95,7 +95,7 @@ def training_arguments(
     )
 
 
-class Watch(TrainerCallback):
+class MetricsCallback(TrainerCallback):
     """Says when to log, evaluate and save, and keeps what was measured.
 
     Parameters
@@ -109,7 +109,7 @@ class Watch(TrainerCallback):
     folder
         Where checkpoints are declared complete.
     observer
-        Hears how it goes.
+        Watches the job.
     recent
         The training rows last seen, where they are fresh.
     checkpoint_minutes
@@ -124,7 +124,7 @@ class Watch(TrainerCallback):
         world: ProcessGroup,
         measures: Measures,
         folder: JobFolder,
-        observer: Observer,
+        observer: TrainingObserver,
         recent: RecentRows | None,
         checkpoint_minutes: float,
     ) -> None:
@@ -140,7 +140,7 @@ class Watch(TrainerCallback):
         self._saved = time.monotonic()
         self._logged = 0
 
-    def observe(self, observer: Observer) -> None:
+    def observe(self, observer: TrainingObserver) -> None:
         """Let another observer hear how it goes."""
         self._observer = observer
 
@@ -212,7 +212,7 @@ class Watch(TrainerCallback):
         self._observer.told(entry.text(self._training.epochs))
 
     def _due(self, step: int, *, evaluating: bool) -> bool:
-        """Tell whether it is time to save; all processes come to the same answer."""
+        """Return whether it is time to save; the answer is the same in all processes."""
         if self._world.size == 1:
             if not self._between_saves:
                 return evaluating
@@ -241,7 +241,7 @@ class ClassifierTrainer(Trainer):
         The classes of the rows looked at last.
     """
 
-    watch: Watch
+    watch: MetricsCallback
     predictions: "np.ndarray[Any, Any] | None" = None
     latest: "np.ndarray[Any, Any] | None" = None
 
@@ -268,7 +268,7 @@ class ClassifierTrainer(Trainer):
 def make_trainer(
     model: nn.Module,
     arguments: TrainingArguments,
-    watch: Watch,
+    watch: MetricsCallback,
     *,
     train: EncodedRows | FreshBatches,
     test: EncodedRows,

@@ -10,9 +10,9 @@ from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.models.answers import AnsweringModel, AnswerMode, Asking
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.runner import SKIPPED
-from llm_pv.tracks.icl.problems import Problem, example_order
+from llm_pv.tracks.icl.problems import AnsweringTask, example_order
 from llm_pv.tracks.icl.prompt import write_prompts
-from llm_pv.tracks.icl.scores import CellResult
+from llm_pv.tracks.icl.scores import AnsweredCell
 from llm_pv.tracks.icl.settings import Settings
 
 LEAST_ROOM = 16
@@ -20,7 +20,7 @@ LEAST_ROOM = 16
 
 
 @dataclass(frozen=True)
-class Work:
+class PlannedCell:
     """A cell to be done.
 
     Parameters
@@ -51,8 +51,8 @@ class Work:
 
 
 def plan_cells(
-    problems: Sequence[Problem], model: AnsweringModel, settings: Settings
-) -> list[Work | CellResult]:
+    problems: Sequence[AnsweringTask], model: AnsweringModel, settings: Settings
+) -> list[PlannedCell | AnsweredCell]:
     """Write and count every prompt; a cell that cannot be done becomes its result.
 
     Raises
@@ -65,19 +65,19 @@ def plan_cells(
     planned = [
         plan_cell(problem, mode, model, settings) for problem in problems for mode in settings.modes
     ]
-    if not any(isinstance(work, Work) for work in planned):
-        reasons = dict.fromkeys(work.reason for work in planned if isinstance(work, CellResult))
+    if not any(isinstance(work, PlannedCell) for work in planned):
+        reasons = dict.fromkeys(work.reason for work in planned if isinstance(work, AnsweredCell))
         raise ConfigurationError(f"nothing can be asked: {'; '.join(list(reasons)[:3])}")
     return planned
 
 
 def plan_cell(
-    problem: Problem, mode: AnswerMode, model: AnsweringModel, settings: Settings
-) -> Work | CellResult:
+    problem: AnsweringTask, mode: AnswerMode, model: AnsweringModel, settings: Settings
+) -> PlannedCell | AnsweredCell:
     """Write and count the prompts of a cell, or say why it cannot be done."""
     cell = problem.cell(mode, model.name)
     if problem.skipped:
-        return CellResult(cell, problem.name, SKIPPED, problem.skipped)
+        return AnsweredCell(cell, problem.name, SKIPPED, problem.skipped)
     start = time.perf_counter()
     try:
         splits = problem.load()
@@ -103,8 +103,8 @@ def plan_cell(
             lengths_vary=problem.length != "" and problem.alphabet != "table",
         )
     except (ConfigurationError, DataError) as error:
-        return CellResult(cell, problem.name, SKIPPED, str(error))
-    return Work(problem.name, cell, splits, asking, prompts, learn_seconds)
+        return AnsweredCell(cell, problem.name, SKIPPED, str(error))
+    return PlannedCell(problem.name, cell, splits, asking, prompts, learn_seconds)
 
 
 def check_context(

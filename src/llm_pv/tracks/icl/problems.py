@@ -14,7 +14,7 @@ from llm_pv.tracks.grid import GridRequest, Trial
 
 
 @dataclass(frozen=True)
-class Problem:
+class AnsweringTask:
     """One data set: a task at a length, in one trial, or a user's rows.
 
     Parameters
@@ -45,7 +45,7 @@ class Problem:
         return Cell(self.function, self.length, self.sampler, self.trial, method, model)
 
 
-def task_problems(request: GridRequest, dataset_dir: Path | None) -> list[Problem]:
+def task_problems(request: GridRequest, dataset_dir: Path | None) -> list[AnsweringTask]:
     """Return the data sets of a grid of tasks; the validation size of the request is not used.
 
     Raises
@@ -74,7 +74,7 @@ def task_problems(request: GridRequest, dataset_dir: Path | None) -> list[Proble
     if request.test_size < 1:
         raise ConfigurationError("test size 0: there is nothing to ask about")
     return [
-        Problem(
+        AnsweringTask(
             trial.cell.function,
             trial.length,
             trial.cell.sampler,
@@ -90,7 +90,7 @@ def task_problems(request: GridRequest, dataset_dir: Path | None) -> list[Proble
 
 def rows_problem(
     splits: Splits, name: str, *, train_size: int, test_size: int, seed: int
-) -> Problem:
+) -> AnsweringTask:
     """Return a user's rows as a problem, at most so many of them drawn by the seed.
 
     Raises
@@ -109,7 +109,7 @@ def rows_problem(
         test=_at_most(splits.test, test_size, seed),
     )
     alphabet = "table" if splits.columns and splits.types else ""
-    return Problem(Path(name).stem, "", "", 0, name, alphabet, lambda: drawn)
+    return AnsweringTask(Path(name).stem, "", "", 0, name, alphabet, lambda: drawn)
 
 
 def example_order(examples: Examples, order: int, seed: int) -> Examples:

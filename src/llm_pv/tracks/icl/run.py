@@ -16,9 +16,9 @@ from llm_pv.runs.executors.local import LocalExecutor
 from llm_pv.runs.journal import Record
 from llm_pv.runs.keys import by_cell, key_of, place_of, way_of
 from llm_pv.runs.runner import Observer, run_cells
-from llm_pv.tracks.icl.planning import Work
+from llm_pv.tracks.icl.planning import PlannedCell
 from llm_pv.tracks.icl.reading import read_label
-from llm_pv.tracks.icl.scores import CellResult, score_cell
+from llm_pv.tracks.icl.scores import AnsweredCell, score_cell
 from llm_pv.tracks.icl.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TRACK = "icl"
 
 UNFINISHED = "unfinished"
-"""The status of a cell that a run has not come to."""
+"""The status of a cell that a run has not reached."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Opening:
 
 
 def run_icl(
-    planned: Sequence[Work | CellResult],
+    planned: Sequence[PlannedCell | AnsweredCell],
     model: AnsweringModel,
     settings: Settings,
     *,
@@ -92,10 +92,10 @@ def run_icl(
     observer: Observer | None = None,
     cluster: "Cluster | None" = None,
     opening: Opening | None = None,
-) -> list[CellResult]:
+) -> list[AnsweredCell]:
     """Have a model label every test row of every cell.
 
-    The same call goes on with a run that was interrupted; no prompt that was answered is asked
+    The same call resumes a run that was interrupted; no prompt that was answered is asked
     again. A cell with a prompt that is refused fails, keeps its answers, and the others go on.
 
     Parameters
@@ -118,7 +118,7 @@ def run_icl(
 
     Returns
     -------
-    list of CellResult
+    list of AnsweredCell
         One for each cell, in order.
 
     Raises
@@ -134,7 +134,7 @@ def run_icl(
         "settings": asdict(settings) | {"modes": list(settings.modes)},
         **configuration,
     }
-    works = {work.cell: work for work in planned if isinstance(work, Work)}
+    works = {work.cell: work for work in planned if isinstance(work, PlannedCell)}
     tasks = [_task(work, settings) for work in planned]
     with RunDirectory(out, whole) as run:
 
@@ -154,11 +154,11 @@ def run_icl(
 
 
 def read_results(
-    planned: Sequence[Work | CellResult],
+    planned: Sequence[PlannedCell | AnsweredCell],
     out: Path,
     settings: Settings,
     under_way: Collection[Cell] = (),
-) -> list[CellResult]:
+) -> list[AnsweredCell]:
     """Return the results of a run's cells as far as it has come, in order.
 
     Parameters
@@ -177,18 +177,18 @@ def read_results(
     results = []
     for work in planned:
         key = key_of(work.cell.record())
-        if isinstance(work, CellResult):
+        if isinstance(work, AnsweredCell):
             results.append(work)
         elif key in rows and work.cell not in under_way:
             results.append(result_of(work, rows[key], replies.get(key, []), settings))
         else:
-            results.append(CellResult(work.cell, work.name, UNFINISHED, ""))
+            results.append(AnsweredCell(work.cell, work.name, UNFINISHED, ""))
     return results
 
 
 def result_of(
-    work: Work, row: Mapping[str, str], replies: Sequence[Record], settings: Settings
-) -> CellResult:
+    work: PlannedCell, row: Mapping[str, str], replies: Sequence[Record], settings: Settings
+) -> AnsweredCell:
     """Return the result of a cell that has ended.
 
     Parameters
@@ -203,17 +203,17 @@ def result_of(
         How labels were asked for.
     """
     if row["status"] != "done":
-        return CellResult(work.cell, work.name, row["status"], row["reason"])
+        return AnsweredCell(work.cell, work.name, row["status"], row["reason"])
     train, test = work.splits.train, work.splits.test
     score = score_cell(replies, train, test)
     reason = _why_no_label(replies, settings.max_new_tokens)
     name = work.name
-    return CellResult(work.cell, name, "done", reason, score, len(train), len(test))
+    return AnsweredCell(work.cell, name, "done", reason, score, len(train), len(test))
 
 
-def _task(work: Work | CellResult, settings: Settings) -> CellTask:
+def _task(work: PlannedCell | AnsweredCell, settings: Settings) -> CellTask:
     """Return a cell of the runner; one that cannot be done is skipped."""
-    if isinstance(work, CellResult):
+    if isinstance(work, AnsweredCell):
         return CellTask(work.cell, None, _columns(work.name, settings), work.reason)
     return CellTask(work.cell, (work, settings), _columns(work.name, settings))
 
@@ -222,7 +222,7 @@ def _columns(name: str, settings: Settings) -> Record:
     return {"track": TRACK, "name": name, "seed": settings.seed, "validation_size": 0}
 
 
-def answer_cell(inputs: tuple[Work, Settings], context: CellContext) -> None:
+def answer_cell(inputs: tuple[PlannedCell, Settings], context: CellContext) -> None:
     """Get every answer of a cell that is not known yet, score them all and write the results.
 
     Parameters
@@ -260,7 +260,7 @@ def answer_cell(inputs: tuple[Work, Settings], context: CellContext) -> None:
     context.results.finish(work.cell, _summary_row(result, settings, work.learn_seconds))
 
 
-def _answer_order(work: Work, order: int, settings: Settings, context: CellContext) -> None:
+def _answer_order(work: PlannedCell, order: int, settings: Settings, context: CellContext) -> None:
     """Get the answers to the prompts with one order of the examples."""
     prompts, test = work.prompts[order], work.splits.test
     log = context.results.cell_log(work.cell)
@@ -311,7 +311,7 @@ def _seed(seed: int, trial: int, order: int, example: int) -> int:
     return int(sequence.generate_state(1)[0])
 
 
-def _write_predictions(work: Work, context: CellContext) -> None:
+def _write_predictions(work: PlannedCell, context: CellContext) -> None:
     test = work.splits.test
     replies = context.results.cell_log(work.cell).replies
     rows = [
@@ -328,7 +328,7 @@ def _write_predictions(work: Work, context: CellContext) -> None:
     context.results.write_predictions(work.cell, list(rows[0]), rows)
 
 
-def _summary_row(result: CellResult, settings: Settings, learn_seconds: float) -> Record:
+def _summary_row(result: AnsweredCell, settings: Settings, learn_seconds: float) -> Record:
     """Return the row of a finished cell."""
     score = result.score
     assert score is not None

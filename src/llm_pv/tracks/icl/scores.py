@@ -1,4 +1,4 @@
-"""What the answers of one cell come to."""
+"""Scores of the answers of one cell."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -62,7 +62,7 @@ class CellScore:
 
 
 @dataclass(frozen=True)
-class CellResult:
+class AnsweredCell:
     """What came of one cell.
 
     Parameters

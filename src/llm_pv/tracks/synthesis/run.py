@@ -19,8 +19,8 @@ from llm_pv.sandbox import Sandbox
 from llm_pv.tracks.grid import GridRequest, Trial
 from llm_pv.tracks.synthesis.results import GridResult, collect
 from llm_pv.tracks.synthesis.trials import (
+    GridWork,
     InProcess,
-    Work,
     compute_trial,
     missing_transfer,
 )
@@ -113,7 +113,7 @@ def run_grid(
             return run.finished(task.cell) and not (transfer and missing_transfer(task.inputs, run))
 
         waiting = [task.cell for task in tasks if not (task.skipped or is_done(task))]
-        work = Work(request, plan, proposer, transfer)
+        work = GridWork(request, plan, proposer, transfer)
         proposer.open(run.turns())
         if cluster is not None and not proposer.interleaved:
             function: CellFunction = compute_trial
@@ -142,7 +142,7 @@ def _task(trial: Trial, request: GridRequest, proposer: str) -> CellTask:
 
 
 def _local(  # noqa: PLR0917 - what run_grid has at hand
-    work: Work,
+    work: GridWork,
     search: Search,
     waiting: Sequence[Cell],
     concurrency: int,
@@ -173,7 +173,7 @@ def _local(  # noqa: PLR0917 - what run_grid has at hand
 
 
 def _remote(
-    cluster: "Cluster", work: Work, processes: WorkerProcesses, dataset_dir: Path | None
+    cluster: "Cluster", work: GridWork, processes: WorkerProcesses, dataset_dir: Path | None
 ) -> Executor:
     """Return the machines of a cluster, which compute whole trials."""
     from llm_pv.runs.executors.ray import RayExecutor

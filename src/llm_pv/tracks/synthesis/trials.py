@@ -24,7 +24,7 @@ TRANSFER_ROWS = 1_000
 
 
 @dataclass(frozen=True)
-class Work:
+class GridWork:
     """What all trials of a grid share.
 
     Parameters
@@ -88,7 +88,7 @@ def all_proposals(
 
 
 def compute_trial(
-    inputs: tuple[Work, tuple[Trial, Splits | None]],
+    inputs: tuple[GridWork, tuple[Trial, Splits | None]],
     context: CellContext,
     dataset_dir: Path | None = None,
     admission: Admission | None = None,

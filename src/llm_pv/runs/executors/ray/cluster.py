@@ -169,7 +169,7 @@ class Cluster:
         WorkerLostError
             If its process or machine was lost, and again each time it was retried.
         LLMPVError
-            Whatever error of this package the task came to.
+            Whatever error of this package the task raised.
         """
         with self._losses_as_errors():
             try:

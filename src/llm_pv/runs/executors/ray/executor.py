@@ -26,7 +26,7 @@ _Result = TypeVar("_Result")
 
 
 class MachineLost:
-    """The event that a cell's machine was lost, and that another one goes on with the cell."""
+    """The event that a cell's machine was lost, and that another one continues the cell."""
 
 
 def batch_seconds(slots: int) -> float:
@@ -179,7 +179,7 @@ class _ModelProcesses:
             self._changed.notify_all()
 
     def _take(self) -> Any:
-        """Wait for a free process; one more is opened where nobody else waits for it already."""
+        """Wait for a free process; one more is opened if no thread waits for one."""
         with self._changed:
             self._waiting += 1
             if self._waiting > len(self._free) + self._opening:

@@ -29,7 +29,7 @@ _ASK = "import sys; from ray._raylet import GcsClient; GcsClient(address=sys.arg
 
 
 def refuse_unreachable(address: str) -> None:
-    """Refuse an address nobody answers at: Ray would wait for minutes and then end the process.
+    """Refuse an address without an answer: Ray would wait for minutes and then end the process.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def refuse_unreachable(address: str) -> None:
     ConfigurationError
         If it is no address.
     ClusterError
-        If nobody answers there, or something that is no head of a cluster.
+        If nothing answers there, or something that is not the head of a cluster.
     """
     if "://" in address:
         raise ConfigurationError(

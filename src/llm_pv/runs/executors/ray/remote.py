@@ -157,7 +157,7 @@ class ModelProcess:
 
 
 class _Outbox:
-    """What a cell has come to and not sent yet: a thread computes it, another sends."""
+    """Results of a cell that are not sent yet: one thread computes, another sends."""
 
     def __init__(self, every: float) -> None:
         self._every = every
@@ -196,7 +196,7 @@ class _Outbox:
                     yield RecordBatch(items)
             yield from failed
         finally:
-            with self._changed:  # the driver takes no more: nobody is to wait for it
+            with self._changed:  # the driver takes no more, so no thread may wait for it
                 self._closed = True
                 self._changed.notify_all()
 
