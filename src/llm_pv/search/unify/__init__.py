@@ -56,9 +56,9 @@ UNIFIERS: tuple[Unifier, ...] = (
     Unifier("automaton", automaton),
     Unifier("joins", joins),
     Unifier("word_set", word_set),
-    Unifier("bands", bands, fits_all=True),
-    Unifier("decision_list", decision_list, fits_all=True),
-    Unifier("rule_set", rule_set, fits_all=True),
     Unifier("scorecard", scorecard, fits_all=True, fallback=True),
     Unifier("tree", tree, fits_all=True, fallback=True),
+    Unifier("rule_set", rule_set, fits_all=True),
+    Unifier("decision_list", decision_list, fits_all=True),
+    Unifier("bands", bands, fits_all=True),
 )

@@ -1,7 +1,9 @@
 """Bands of a number, alone or within each value of a category; tables of a category's values."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,16 @@ from llm_pv.search.mining import round_number
 from llm_pv.search.pool import Pool
 from llm_pv.search.predicates import equals
 from llm_pv.search.problem import Problem
-from llm_pv.search.program import Answer, Bands, Branch, Candidate, Lookup, Node, candidate
+from llm_pv.search.program import (
+    Answer,
+    Bands,
+    Branch,
+    Candidate,
+    Lookup,
+    Node,
+    bits_of,
+    candidate,
+)
 from llm_pv.search.types import Expression, Truths
 
 MOST_BANDS = 6
@@ -20,41 +31,60 @@ MOST_VALUES = 30
 """Distinct values of a key; with more a table memorises."""
 MOST_STEPS = 200
 """Places where a number may be cut: beyond, quantiles."""
-NUMBERS = 150
-NESTED_NUMBERS, NESTED_KEYS = 20, 12
+NUMBERS = 80
+NESTED_NUMBERS, NESTED_KEYS, NESTED_STEPS = 16, 8, 50
+FITTING_ROWS = 5000
 YIELDED = 20
 CUT_BITS = 6.0
 """What another band has to save while cuts are placed; `bits_of` has the true price."""
 
 
+@dataclass(frozen=True)
+class Fit:
+    """A program of some rows, and the weight of those that it answers wrongly."""
+
+    program: Node
+    wrong: float
+
+
 def bands(pool: Pool) -> Iterator[Candidate]:
-    """Yield the cheapest bands, tables, and bands or tables within each value of a category."""
+    """Yield the cheapest bands, tables, and bands or tables within each value of a category.
+
+    They are fitted on some thousand rows, and the best of them compared on all.
+    """
     problem = pool.problem
-    found: list[Candidate] = []
-    everything = np.ones(problem.size, dtype=bool)
-    numbers = list(dict.fromkeys([*_numbers(pool), *pool.numbers[:NUMBERS]]))
+    rows = np.zeros(problem.size, dtype=bool)
+    rows[np.linspace(0, problem.size - 1, min(problem.size, FITTING_ROWS)).astype(np.int64)] = True
+    found: list[Fit] = []
+    numbers = list(dict.fromkeys([*_numbers(pool), *pool.numbers]))[:NUMBERS]
     for number in numbers:
-        program = banded(number, everything, problem)
-        if isinstance(program, Bands) and (len(program.cuts) > 1 or not problem.binary):
-            found.append(candidate(program, problem, "bands"))
+        fit = banded(number, rows, problem, MOST_STEPS)
+        if isinstance(fit.program, Bands) and (len(fit.program.cuts) > 1 or not problem.binary):
+            found.append(fit)
     keys = [one for one in pool.categories if _is_key(one, problem)]
-    for key in keys[: 3 * NESTED_KEYS]:
-        problem.guard.check()
-        found.append(candidate(_table(key, everything, problem), problem, "bands"))
+    found += [_table(key, rows, problem) for key in keys[: 3 * NESTED_KEYS]]
     for key in keys[:NESTED_KEYS]:
         for number in numbers[:NESTED_NUMBERS]:
-            nested = _nested(
-                key, lambda rows, number=number: banded(number, rows, problem), problem
-            )
-            found.append(candidate(nested, problem, "bands"))
+            inner = partial(banded, number, problem=problem, most_steps=NESTED_STEPS)
+            found.append(_nested(key, inner, rows, problem))
         for other in keys[:NESTED_KEYS]:
             if other is not key:
-                nested = _nested(
-                    key, lambda rows, other=other: _table(other, rows, problem), problem
-                )
-                found.append(candidate(nested, problem, "bands"))
+                found.append(_nested(key, partial(_table, other, problem=problem), rows, problem))
     problem.count(len(found))
-    yield from sorted(found, key=lambda one: one.cost)[:YIELDED]
+    found.sort(
+        key=lambda fit: bits_of(fit.program, len(problem.classes)) + _price(fit, rows, problem)
+    )
+    made = []
+    for fit in found[: 3 * YIELDED]:
+        problem.guard.check()
+        made.append(candidate(fit.program, problem, "bands"))
+    yield from sorted(made, key=lambda one: one.cost)[:YIELDED]
+
+
+def _price(fit: Fit, rows: Truths, problem: Problem) -> float:
+    """Return the bits of a fit's mistakes, as many on all rows as on those it was fitted on."""
+    share = fit.wrong / max(1e-9, float(problem.weights[rows].sum()))
+    return float(problem.price(share * problem.weights.sum()))
 
 
 def _numbers(pool: Pool) -> list[Expression]:
@@ -66,7 +96,7 @@ def _is_key(key: Expression, problem: Problem) -> bool:
     return 2 <= len(distinct) <= min(MOST_VALUES, problem.size // 3)
 
 
-def banded(number: Expression, rows: Truths, problem: Problem) -> Node:
+def banded(number: Expression, rows: Truths, problem: Problem, most_steps: int) -> Fit:
     """Cut a number into at most six bands with the fewest mistakes, each further band paid for.
 
     Dynamic programming over the distinct values: the least cost of the values up to a place that
@@ -78,10 +108,10 @@ def banded(number: Expression, rows: Truths, problem: Problem) -> Node:
     missing = rows & ~np.isfinite(values)
     known, place = np.unique(values[use], return_inverse=True)
     if len(known) < 2:
-        return Answer(_majority(rows, problem))
+        return _constant(rows, problem)
     starts = np.arange(len(known))
-    if len(known) > MOST_STEPS:
-        starts = np.unique(np.linspace(0, len(known) - 1, MOST_STEPS).astype(np.int64))
+    if len(known) > most_steps:
+        starts = np.unique(np.linspace(0, len(known) - 1, most_steps).astype(np.int64))
         place = np.searchsorted(starts, place, "right") - 1
     classes = len(problem.classes)
     counts = np.zeros((len(starts), classes))
@@ -103,7 +133,8 @@ def banded(number: Expression, rows: Truths, problem: Problem) -> Node:
         came[step] = np.where(begin, np.concatenate([[0], best])[:, None], -1)
         cost = np.where(begin, other, cost) + wrong[step]
     used, code = np.unravel_index(int(cost.argmin()), cost.shape)
-    return _read_back(number, known, starts, came, (int(used), int(code)))
+    program = _read_back(number, known, starts, came, (int(used), int(code)))
+    return Fit(program, float(cost[used, code]) - penalty * int(used))
 
 
 def _read_back(
@@ -129,41 +160,48 @@ def _read_back(
     return Bands(number, tuple(reversed(cuts)), tuple(reversed(codes)))
 
 
-def _majority(rows: Truths, problem: Problem) -> int:
-    if not rows.any():
-        return problem.majority
-    return int(np.bincount(problem.codes[rows], problem.weights[rows]).argmax())
+def _constant(rows: Truths, problem: Problem) -> Fit:
+    """Return the most frequent answer."""
+    shares = np.bincount(problem.codes[rows], problem.weights[rows], minlength=len(problem.classes))
+    code = int(shares.argmax()) if shares.any() else problem.majority
+    return Fit(Answer(code), float(shares.sum() - shares.max()))
 
 
-def _table(key: Expression, rows: Truths, problem: Problem) -> Node:
+def _table(key: Expression, rows: Truths, problem: Problem) -> Fit:
     """Return a table of the classes by a key's value, the most frequent answer by default."""
+    problem.guard.check()
     counts: dict[Any, Counter[int]] = {}
-    chosen = np.flatnonzero(rows).tolist()
-    for index in chosen:
+    for index in np.flatnonzero(rows).tolist():
         value = key.values[index]
         counts.setdefault(value, Counter())[int(problem.codes[index])] += problem.weights[index]
     if not counts:
-        return Answer(problem.majority)
+        return _constant(rows, problem)
     answers = {
         value: max(one, key=lambda code: (one[code], -code)) for value, one in counts.items()
     }
+    wrong = sum(one.total() - one[answers[value]] for value, one in counts.items())
     default = Counter(answers.values()).most_common(1)[0][0]
     table = tuple(
         (value, code)
         for value, code in sorted(answers.items(), key=lambda pair: (pair[1], str(pair[0])))
         if code != default
     )
-    return Lookup(key, table, default) if table else Answer(default)
+    return Fit(Lookup(key, table, default) if table else Answer(default), float(wrong))
 
 
-def _nested(key: Expression, fit: Any, problem: Problem) -> Node:
-    """Return a program for each value of a key, those that are alike fitted together."""
-    values = np.array([str(value) for value in key.values[: problem.size]])
-    distinct = Counter(key.values[: problem.size])
-    bits = key.bits + 1.0 + prices.choice_bits(len(distinct)) / 2
-    order: Sequence[Any] = [value for value, _ in distinct.most_common()]
-    program: Node = fit(values == str(order[0]))
-    for value in order[1:]:
-        problem.guard.check()
-        program = Branch(equals(key, value, bits), fit(values == str(value)), program)
-    return program
+def _nested(key: Expression, fit: Callable[..., Fit], rows: Truths, problem: Problem) -> Fit:
+    """Return a program for each value of a key, the most frequent value last."""
+    codes, order = _values_of(key, problem)
+    bits = key.bits + 1.0 + prices.choice_bits(len(order)) / 2
+    made = [fit(rows=rows & (codes == place)) for place in range(len(order))]
+    program = made[0].program
+    for value, one in zip(order[1:], made[1:], strict=True):
+        program = Branch(equals(key, value, bits), one.program, program)
+    return Fit(program, sum(one.wrong for one in made))
+
+
+def _values_of(key: Expression, problem: Problem) -> tuple[NDArray[np.int64], list[Any]]:
+    """Return each training row's value as a position in the values, the most frequent first."""
+    order = [value for value, _ in Counter(key.values[: problem.size]).most_common()]
+    place = {value: index for index, value in enumerate(order)}
+    return np.array([place[value] for value in key.values[: problem.size]]), order

@@ -47,8 +47,9 @@ SIZES = (
 MOST_LEAVES = 1000
 COMPOSITE = 60
 """Telling conditions of the pool that are offered beside raw columns."""
-MOST_CELLS = 4_000_000
-"""Rows times features of one fit: with more rows fewer conditions are offered."""
+MOST_CELLS = 6_000_000
+"""Rows times features of one fit: beyond, conditions are left out, then rows."""
+LEAST_ROWS = 2000
 
 
 def tree(pool: Pool) -> Iterator[Candidate]:
@@ -68,10 +69,14 @@ def _path(features: Features, problem: Problem, stage: str) -> Iterator[Candidat
     from sklearn.tree import DecisionTreeClassifier
 
     expressions = [*features.numbers, *features.flags]
+    expressions = expressions[: MOST_CELLS // LEAST_ROWS]
+    kept = min(problem.size, max(LEAST_ROWS, MOST_CELLS // len(expressions)))
+    rows = np.linspace(0, problem.size - 1, kept).astype(np.int64)
     most = max(2, min(MOST_LEAVES, problem.size // 2))
     model = DecisionTreeClassifier(random_state=0, max_leaf_nodes=most)
+    design = _filled(expressions, problem, rows)
     problem.guard.check()
-    model.fit(_filled(expressions, problem), problem.codes, problem.weights)
+    model.fit(design, problem.codes[rows], problem.weights[rows])
     problem.guard.check()
     grown = _Tree.of(model.tree_, problem)
     problem.count(grown.leaves)
@@ -91,15 +96,17 @@ def _path(features: Features, problem: Problem, stage: str) -> Iterator[Candidat
     yield from reversed(found)
 
 
-def _filled(expressions: list[Expression], problem: Problem) -> NDArray[np.float32]:
-    """Return the values on training rows, a missing number below all others: it reaches nothing."""
-    columns = matrix(expressions, problem)
+def _filled(
+    expressions: list[Expression], problem: Problem, rows: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Return the values on rows, a missing number below all others: it reaches nothing."""
+    columns = matrix(expressions, problem, rows)
     for index, one in enumerate(expressions):
         values = np.asarray(one.values[: problem.size])
         missing = np.isnan(values) if values.dtype.kind == "f" else None
         if missing is not None and missing.any() and not missing.all():
             least = float(np.nanmin(values))
-            columns[missing, index] = least - max(1.0, abs(least))
+            columns[missing[rows], index] = least - max(1.0, abs(least))
     return columns
 
 
