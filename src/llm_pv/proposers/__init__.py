@@ -1,1 +1,1 @@
-"""Where candidate programs come from, one file per source."""
+"""The sources of candidate programs, one file per source."""

@@ -1,6 +1,6 @@
-"""An autonomous agent, which LLM-PV is compared with: one long conversation with a Python tool.
+"""An autonomous agent as a baseline: one long conversation with a Python tool.
 
-It explores the training rows for a number of steps and hands in a program or a model that learns
+It explores the training rows for a number of steps and submits a program or a model that learns
 from them. Its steps and its time are those of the published comparison, whose runner was
 MLAgentBench (arXiv 2310.03302): 30 steps, 1,800 seconds. The prompt and the tool are ours.
 """
@@ -30,7 +30,7 @@ SECONDS = 1_800.0
 PROMPT_ROWS = 10
 
 MAX_ROWS_CHARACTERS = 900_000
-"""Training rows that a model carries, compressed; the sandbox takes a million characters."""
+"""The most characters of compressed training rows in a model; the sandbox accepts a million."""
 
 _PROMPT = """\
 You are an autonomous agent with a Python tool. A hidden rule gives every input a label. Study the
@@ -79,28 +79,28 @@ _predict = getattr(_predict, "predict", _predict)
 def f(x):
     return list(_predict([x]))[0]
 """
-"""What makes a program of a model that was handed in: it learns when it is loaded, where it runs,
-which is in the sandbox; nothing it has learned ever leaves that."""
+"""Code that turns a submitted model into a program: it learns when it is loaded, in the sandbox,
+and nothing it has learned leaves the sandbox."""
 
 
 class Agent(LLM):
-    """A proposer with one proposal: what an agent hands in at the end of its exploration.
+    """A proposer with one proposal: the program or model that an agent submits after exploration.
 
     Parameters
     ----------
     model
-        Who is the agent; it must be able to call tools.
+        The agent's language model; it must be able to call tools.
     steps
-        Calls of the Python tool.
+        The most calls of the Python tool.
     seconds
-        Time of the model and its tool in one trial. When it is over the tool runs no more and the
-        model has one turn to hand in; what was begun in time is finished.
+        Time for the model and its tool in one trial. After it the tool no longer runs and the
+        model has one turn to submit; calls started in time are completed.
     prompt_rows
         Training rows in the prompt; the tool holds all.
     tool_limits, allow_unconfined, backend
         As for `LLMSettings`.
     budget
-        What may be spent on all trials together.
+        The budget for all trials together.
 
     Raises
     ------
@@ -126,8 +126,7 @@ class Agent(LLM):
             raise ConfigurationError(f"seconds is {seconds}; give a positive number")
         if "local" not in model.tool_places:
             raise ConfigurationError(
-                f"{model.name} cannot call tools, and an agent is nothing without one: "
-                "name another model"
+                f"{model.name} cannot call tools, which an agent needs: name another model"
             )
         settings = LLMSettings(
             tool="local",
@@ -153,12 +152,12 @@ class Agent(LLM):
     def propose_in(
         self, train: Examples, classes: Classes, *, seed: int, context: Context
     ) -> Iterator[Proposal]:
-        """Yield what the agent hands in, a model made into a program.
+        """Yield what the agent submits, a model converted to a program.
 
         Raises
         ------
         ConfigurationError
-            If there are more training rows than a program can carry; nobody is asked then.
+            If there are more training rows than a program can carry; the model is not called then.
         """
         size = len(_written(train, classes))
         if size > MAX_ROWS_CHARACTERS:
@@ -197,15 +196,15 @@ class Agent(LLM):
 
 
 def handed_in(reply: str, train: Examples, classes: Classes) -> str:
-    r"""Return what an agent said at the end, with the source of a program if that was a model.
+    r"""Return an agent's final reply; a model in it is replaced by the source of a program.
 
-    A model is code that defines ``fit`` and no ``f``. Made into a program it carries the training
-    rows and learns from them when it is loaded.
+    A model is code that defines ``fit`` and no ``f``. Its program contains the training rows and
+    learns from them when it is loaded.
 
     Parameters
     ----------
     reply
-        The agent's last words.
+        The agent's last reply.
     train, classes
         The training rows and their labels.
 
@@ -242,7 +241,7 @@ def handed_in(reply: str, train: Examples, classes: Classes) -> str:
 
 
 def _written(train: Examples, classes: Classes) -> str:
-    """Write training inputs and labels as base64 of compressed JSON."""
+    """Return training inputs and labels as base64 of compressed JSON."""
     rows = labelled_rows(train, classes)
     text = json.dumps([[item for item, _ in rows], [label for _, label in rows]])
     return base64.b64encode(zlib.compress(text.encode(), 9)).decode()

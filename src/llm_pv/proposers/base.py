@@ -1,4 +1,4 @@
-"""The protocol between the loop and whatever proposes programs."""
+"""The protocol between the loop and the proposers."""
 
 import threading
 from abc import ABC, abstractmethod
@@ -22,11 +22,11 @@ class Rival:
     bits
         Its length in the proposer's own measure.
     disagreement
-        The share of slightly changed training inputs on which the two answer differently.
+        The share of slightly changed training inputs on which the two differ.
     example
         One of these inputs.
     answer, rival_answer
-        What the proposal and what the rival answers there.
+        The predictions of the proposal and of the rival for it.
     """
 
     text: str
@@ -39,38 +39,38 @@ class Rival:
 
 @dataclass(frozen=True)
 class Proposal:
-    """One reply of a proposer, with what it cost.
+    """One reply of a proposer, with its cost.
 
     Parameters
     ----------
     text
-        The reply as it came: bare source from the built-in search, prose and JSON from a model.
+        The unchanged reply: source from the built-in search, prose and code from a model.
     seconds
         Wall-clock seconds the reply took, its tool calls included.
     cost_usd
-        Its price in US dollars, None where it is not known.
+        Its price in US dollars, None if unknown.
     prompt_digest
-        SHA-256 of the prompt that was answered, empty where there was none.
+        SHA-256 of the prompt, empty if there was none.
     capped
-        Whether a time cap had cut the proposer's work short by then, so that another machine may
-        propose something else.
+        Whether a time cap had ended the proposer's search by then, so that other machines may
+        give other proposals.
     note
-        What the proposer wants recorded with the attempt, such as a search cost in bits.
+        Information to record with the attempt, such as a search cost in bits.
     origin
-        Which conversation with a model it comes from, which refinement, and which further program
-        of that reply: ``"3"``, ``"3.1"``, ``"3.1/2"``.
+        The conversation with a model, the refinement, and the number of the program within the
+        reply: ``"3"``, ``"3.1"``, ``"3.1/2"``.
     usage
-        Tokens of all the calls that led to it.
+        Tokens of all calls for this reply.
     tool_calls
-        Tool calls on the way.
+        The number of tool calls before it.
     failure
-        Why the reply does not count: cut off, refused, without a word; empty if nothing was wrong.
+        Why the reply does not count: cut off, refused, empty; an empty string if it counts.
     fallback
-        Whether this is offered for want of a rule: the best there is, not an explanation.
+        Whether no rule was found, and this is only the best guess.
     rivals
-        Other programs that fit as well, where the proposer has looked for them.
+        Other programs that fit as well, if the proposer searches for them.
     redacted
-        Whether pieces of the API key stood in the reply, which are taken out.
+        Whether fragments of the API key were removed from the reply.
     """
 
     text: str
@@ -99,9 +99,9 @@ class Mistake:
     expected
         Its label.
     got
-        What the program answered, or the error it raised.
+        The program's prediction, or the error it raised.
     failed
-        Whether that is no label at all.
+        Whether that is not a label.
     """
 
     input: Input
@@ -111,32 +111,32 @@ class Mistake:
 
 
 class Admission(Protocol):
-    """Says when the next attempt of a cell may begin."""
+    """Decides when the next attempt of a cell may start."""
 
     def acquire(self, number: int) -> None:
-        """Wait until attempt ``number``, from 1, may begin.
+        """Block until attempt ``number``, from 1, may start.
 
         Raises
         ------
         StoppedError
-            If none may begin any more.
+            If no further attempt may start.
         """
         ...
 
     def release(self) -> None:
-        """Tell that an attempt is over."""
+        """Report that an attempt has ended."""
         ...
 
     def close(self) -> None:
-        """Tell that no further attempt will ask."""
+        """Report that no further attempt will start."""
         ...
 
 
 class AtOnce:
-    """Lets every attempt begin at once."""
+    """Lets every attempt start immediately."""
 
     def acquire(self, number: int) -> None:
-        """Return at once."""
+        """Return immediately."""
 
     def release(self) -> None:
         """Do nothing."""
@@ -151,32 +151,32 @@ def _forget(*_: object) -> None:
 
 @dataclass(frozen=True)
 class Context:
-    """What a run offers a proposer besides the training rows.
+    """The services of a run that a proposer can use.
 
     Parameters
     ----------
     start
-        How many proposals an earlier part of the run has read.
+        The number of proposals read by an earlier part of the run.
     attempts
-        The most proposals the run will read, None for as many as there are.
+        The most proposals the run will read, None for all.
     origins
-        Where the proposals come from that an earlier part of the run has read.
+        The origins of the proposals read by an earlier part of the run.
     turns
         Records of model turns and tool calls of that earlier part, oldest first.
     write_turns
-        Puts such records on the disk, all of one call or none, before it returns.
+        Writes such records to disk, all of one call or none, before it returns.
     write_prompt
-        Keeps a prompt under its digest.
+        Saves a prompt under its digest.
     write_failure
-        Records, with a conversation's number and the reason, that it ended without a reply.
+        Records the number of a conversation that ended without a reply, and the reason.
     warn
-        Takes a sentence the user should read with the result.
+        Called with a sentence to show to the user with the result.
     mistakes
-        Runs a program, confined, on the training rows alone and says which it gets wrong.
+        Runs a program, confined, on the training rows only, and returns those it gets wrong.
     admission
-        Says when the next attempt may begin.
+        Decides when the next attempt may start.
     stopping
-        Set when no further attempt shall begin; those that have begun are still read.
+        Set when no further attempt should start; those already started are still read.
     """
 
     start: int = 0
@@ -193,12 +193,12 @@ class Context:
 
 
 class Proposer(ABC):
-    """Suggests programs from training examples alone; the whole interface between it and the loop.
+    """Base class of proposers, which propose programs from training examples only.
 
     A proposer gets the training examples once, and the loop reads one proposal at a time, as many
-    as it wants; nothing about validation is passed on. A subclass gives ``name`` and `propose`.
-    One that costs nothing gives the same proposals for the same arguments, unless a time cap cut
-    its work short.
+    as it needs; no information about validation is passed to it. A subclass defines ``name`` and
+    `propose`. A free proposer gives the same proposals for the same arguments, unless a time cap
+    ended its search.
 
     Examples
     --------
@@ -218,7 +218,7 @@ class Proposer(ABC):
 
     @property
     def free(self) -> bool:
-        """Whether proposals cost nothing, so that some may be requested and thrown away."""
+        """Whether proposals cost nothing, so that some may be requested and discarded."""
         return True
 
     @property
@@ -231,11 +231,11 @@ class Proposer(ABC):
 
     @property
     def interleaved(self) -> bool:
-        """Whether attempts of several cells take turns.
+        """Whether attempts of several cells are scheduled round robin.
 
-        Attempt i+1 of a cell then starts when every open cell has its i-th started, and all calls
-        are made by threads of the process that runs the grid. So it should be where an attempt
-        costs money or waits for a service.
+        Attempt i+1 of a cell then starts when every open cell has started its i-th, and all calls
+        are made by threads of the process that runs the grid. Return True if an attempt costs
+        money or waits for a service.
         """
         return False
 
@@ -246,31 +246,30 @@ class Proposer(ABC):
 
     @property
     def identity(self) -> str:
-        """What, besides rows and seed, decides the proposals; a resumed run must have the same."""
+        """The settings, besides rows and seed, that decide proposals; fixed when resuming."""
         return self.name
 
     @abstractmethod
     def propose(
         self, train: Examples, classes: Classes, *, seed: int, start: int = 0
     ) -> Iterator[Proposal]:
-        """Yield proposals until there are no more, leaving out the first ``start``.
+        """Yield proposals until there are no more, without the first ``start``.
 
-        A resumed run already has the first ``start`` of them on disk and must not pay for them
-        again.
+        A resumed run has those on disk already and must not pay for them again.
         """
 
     def propose_in(
         self, train: Examples, classes: Classes, *, seed: int, context: Context
     ) -> Iterator[Proposal]:
-        """Yield the proposals that a run has not read yet, using what it offers in ``context``.
+        """Yield the proposals that a run has not read yet.
 
-        This is what the loop calls. Override it in place of `propose` if proposals depend on more
-        than their number: recorded turns, the scheduler, scores on the training rows.
+        The loop calls this method. Override it instead of `propose` if proposals depend on the
+        ``context``: on recorded turns, the scheduler, or mistakes on the training rows.
         """
         return self.propose(train, classes, seed=seed, start=context.start)
 
     def plan_attempts(self, requested: int | None) -> int:
-        """Return the number of attempts K a run plans, given the number the user asked for.
+        """Return the number of attempts K that a run plans, given the number requested by the user.
 
         Raises
         ------
@@ -283,14 +282,14 @@ class Proposer(ABC):
         """Prepare for a run; ``turns`` are the model turns that an earlier part of it recorded."""
 
     def stop(self, context: Context) -> bool:
-        """Begin no further proposal. Return whether those under way should still be read."""
+        """Start no further proposal; return whether those in progress should still be read."""
         context.stopping.set()
         return False
 
     def spending(
         self, proposals: Iterable[Proposal], turns: Iterable[Mapping[str, Any]]
     ) -> Spending:
-        """Return the tokens and US dollars spent on a cell; the cost is None if not known."""
+        """Return the tokens and US dollars spent on a cell; the cost is None if unknown."""
         del turns  # of a proposer that calls models
         if self.free:
             return Spending()
@@ -299,11 +298,11 @@ class Proposer(ABC):
         return Spending(cost_usd=sum(known) if len(known) == len(costs) else None)
 
     def portable(self) -> "Proposer":
-        """Return a proposer of the same proposals that needs no file of this machine."""
+        """Return an equivalent proposer that needs no files of this machine."""
         return self
 
     def close(self) -> None:  # noqa: B027 - a default
-        """Release what the proposer holds: processes, connections."""
+        """Release the proposer's processes and connections."""
 
     def __enter__(self) -> Self:
         return self

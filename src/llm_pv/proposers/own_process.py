@@ -1,7 +1,7 @@
-"""A proposer that computes, in a process of its own: limits on seconds and memory that hold.
+"""Run a computing proposer in a separate process, with enforced limits on time and memory.
 
-The rows go to the process once, proposals come back as they are found. When the time is over the
-process is killed, and what it had found so far is kept.
+The process receives the rows once and returns proposals as they are found. After its time it is
+killed, and the proposals found by then are kept.
 """
 
 import atexit
@@ -28,10 +28,10 @@ from llm_pv.proposers.base import Proposal, Proposer
 Progress = Callable[[str, int], None]
 
 HAND_OVER_SECONDS = 0.75
-"""What a proposer that stops at its cap by itself gets to hand over what it has."""
+"""Extra time for a proposer that stops at its cap by itself to send its results."""
 
 IDLE_SECONDS = 60.0
-"""After so long without work a process that is kept for the next search ends itself."""
+"""An idle process that is kept for the next search exits after this time."""
 
 MOST_IDLE = 2
 
@@ -39,16 +39,16 @@ PASSED_ON = ("HOME", "LANG", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "VIR
 PASSED_ON_GROUPS = (
     "BLIS_", "COVERAGE_", "DYLD_", "LC_", "LD_", "MKL_", "NUMEXPR_", "OMP_", "OPENBLAS_", "PYTHON",
 )  # fmt: skip
-"""Variables of the environment that the process gets; keys and tokens are not among them."""
+"""Environment variables passed to the process; keys and tokens are not among them."""
 
 
 class SearchProcessError(LLMPVError, RuntimeError):
-    """The process of a search ended before the search did."""
+    """Raised if the process of a search ended before the search did."""
 
 
 @dataclass(frozen=True)
 class _Request:
-    """One search, as it is sent to the process."""
+    """One search, in the form sent to the process."""
 
     proposer: Proposer
     train: Examples
@@ -61,24 +61,24 @@ class _Request:
 class OwnProcess(Proposer):
     """Runs a free proposer in a process of its own; see `llm_pv.proposers.base.Proposer`.
 
-    Proposals are the same as in this process, unless a limit cuts the search. Then those found so
-    far come, each marked ``capped``: what the proposer had yielded, else what it last handed to its
-    attribute ``interim``, else the most frequent class.
+    Proposals are the same as in this process, unless a limit ends the search. Then those found so
+    far are yielded, marked ``capped``: those the proposer had yielded, else those it last passed to
+    its attribute ``interim``, else the most frequent class.
 
-    A proposer with attributes ``progress`` (called with a stage and a number) and ``interim``
-    (called with the proposals it would make if it had to stop) gets functions there.
+    If the proposer has attributes ``progress`` (called with a stage and a number) and ``interim``
+    (called with the proposals it would make if it had to stop), they are set to functions.
 
     Parameters
     ----------
     proposer
-        Can be pickled, and costs nothing.
+        A free proposer that can be pickled.
     seconds
-        The most that it may compute for one call of `propose`; a proposer that keeps the limit by
-        itself has a moment more to hand over.
+        The limit of one call of `propose`; a proposer that keeps the limit by itself has a moment
+        more to send its results.
     megabytes
-        The most memory it may take beside that of the interpreter and its libraries; None for any.
+        The memory limit beyond the interpreter and its libraries; None for no limit.
     progress
-        Called with what the proposer reports.
+        Called with the progress that the proposer reports.
 
     Examples
     --------
@@ -111,12 +111,12 @@ class OwnProcess(Proposer):
 
     @property
     def identity(self) -> str:
-        """The proposer's identity: where it runs decides nothing."""
+        """The proposer's identity: the process it runs in does not affect proposals."""
         return self.proposer.identity
 
     @property
     def default_attempts(self) -> int:
-        """How many proposals a run asks for unless the user says otherwise."""
+        """How many proposals a run requests by default."""
         return self.proposer.default_attempts
 
     @property
@@ -126,7 +126,7 @@ class OwnProcess(Proposer):
 
     @property
     def hit_time_cap(self) -> bool:
-        """Whether the last search was cut short."""
+        """Whether the last search reached a limit."""
         return bool(self._cut)
 
     def propose(
@@ -137,11 +137,11 @@ class OwnProcess(Proposer):
         Raises
         ------
         SearchProcessError
-            If the process ended by itself in the middle.
+            If the process ended by itself during the search.
         """
         self._cut = ""
         request = _Request(self.proposer, train, classes, seed, start, self.megabytes)
-        # The paths first: without them the proposer's own module may not be found.
+        # The import paths first: unpickling the request imports the proposer's module.
         paths = [str(Path(path).absolute()) for path in sys.path]
         parts = [pickle.dumps(part, pickle.HIGHEST_PROTOCOL) for part in (paths, request)]
         search = _Search(b"".join(parts), self.seconds)
@@ -149,14 +149,14 @@ class OwnProcess(Proposer):
         yielded: set[str] = set()
         interim: list[Proposal] = []
         try:
-            for kind, *told in search.messages():
+            for kind, *values in search.messages():
                 if kind == "proposal":
-                    [proposal] = told
+                    [proposal] = values
                     self._cut = self._cut or ("time" if proposal.capped else "")
                     yielded.add(proposal.text)
                     yield proposal
                 else:
-                    interim = self._take(kind, told) or interim
+                    interim = self._handle(kind, values) or interim
         finally:
             search.end()
         if not self._cut:
@@ -169,20 +169,20 @@ class OwnProcess(Proposer):
                 yield replace(proposal, capped=True, seconds=0.0 if yielded else seconds)
                 yielded.add(proposal.text)
 
-    def _take(self, kind: str, told: list[Any]) -> list[Proposal]:
-        """Take what is no proposal, and return those that would be made in the end, if told."""
+    def _handle(self, kind: str, values: list[Any]) -> list[Proposal]:
+        """Handle a message other than a proposal; return interim proposals if it holds them."""
         if kind == "interim":
-            [proposals] = told
+            [proposals] = values
             return list(proposals)
         if kind == "cut":
-            [self._cut] = told
+            [self._cut] = values
         elif kind == "progress" and self.progress is not None:
-            self.progress(*told)
+            self.progress(*values)
         return []
 
 
 class _Search:
-    """One request under way in a process, which its time limit or its reader ends."""
+    """One running request in a process, ended by its time limit or its reader."""
 
     def __init__(self, request: bytes, seconds: float) -> None:
         self._request = request
@@ -195,7 +195,7 @@ class _Search:
         self._late = False
 
     def messages(self) -> Iterator[tuple[Any, ...]]:
-        """Yield what the process sends."""
+        """Yield the messages of the process."""
         self._begin()
         threading.Thread(target=self._read, daemon=True).start()
         while (message := self._messages.get())[0] != "done":
@@ -204,7 +204,7 @@ class _Search:
             yield message
 
     def end(self) -> None:
-        """Keep the process if it has done its work, else kill it."""
+        """Keep the process if it has finished its search, else kill it."""
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()
@@ -215,7 +215,7 @@ class _Search:
             child_process.end(process)
 
     def _begin(self) -> None:
-        """Send the request to a process that waits, or else to a new one."""
+        """Send the request to an idle process, or to a new one."""
         for _ in range(MOST_IDLE + 1):
             process = _idle.take()
             self._process = process
@@ -226,7 +226,7 @@ class _Search:
                 answer = pickle.load(cast("BinaryIO", process.stdout))  # noqa: S301 - our own process
                 break
             except (OSError, EOFError, pickle.UnpicklingError):
-                child_process.end(process)  # it had waited too long and was on its way out
+                child_process.end(process)  # it was about to exit after its idle time
                 self._process = None
         else:
             raise SearchProcessError(
@@ -239,7 +239,7 @@ class _Search:
         self._timer.start()
 
     def _stop(self) -> None:
-        with self._lock:
+        with self._lock:  # `end` may be keeping the process for the next search
             self._late = True
             if self._process is not None:
                 self._process.kill()
@@ -262,18 +262,18 @@ class _Search:
             self._messages.put(("done",))
 
     def _ending(self, process: Process) -> tuple[Any, ...]:
-        """Say why a process ended that had not sent everything."""
+        """Return why a process ended before it had sent everything, as a message."""
         if self._late:
             return ("cut", "time")
         status = process.wait()
         if status == -signal.SIGKILL:
-            return ("cut", "memory")  # the kernel takes the largest when the machine has none left
+            return ("cut", "memory")  # the kernel kills the largest process if memory runs out
         lost = SearchProcessError(f"the process of the search ended with status {status}")
         return ("error", child_process.told(lost))
 
 
 class _Idle:
-    """Processes that have done their work and wait for more."""
+    """Idle processes kept for later searches, which saves starting an interpreter each time."""
 
     def __init__(self) -> None:
         self._processes: list[Process] = []
@@ -282,9 +282,9 @@ class _Idle:
         atexit.register(self.close)
 
     def take(self) -> Process:
-        """Return a process that waits, a new one if there is none."""
+        """Return an idle process, or a new one if there is none."""
         with self._lock:
-            if self._owner != os.getpid():  # a fork has no share in its parent's processes
+            if self._owner != os.getpid():  # after a fork, the processes belong to the parent
                 self._processes, self._owner = [], os.getpid()
             if self._processes:
                 return self._processes.pop()
@@ -296,7 +296,7 @@ class _Idle:
         return child_process.start(f"from {__name__} import main; main()", kept)
 
     def keep(self, process: Process) -> None:
-        """Let a process wait, or end it if enough do."""
+        """Add an idle process, or end it if there are enough."""
         with self._lock:
             if len(self._processes) < MOST_IDLE:
                 self._processes.append(process)
@@ -304,7 +304,7 @@ class _Idle:
         child_process.end(process)
 
     def close(self) -> None:
-        """End every process that waits."""
+        """End every idle process."""
         with self._lock:
             processes = self._processes if self._owner == os.getpid() else []
             self._processes = []
@@ -323,7 +323,7 @@ def _most_frequent(train: Examples, classes: Classes) -> Proposal:
     return Proposal(f"def f(x):\n    return {plain!r}\n", fallback=True)
 
 
-# What follows runs in the process.
+# The code below runs in the child process.
 
 
 class _Sender:
@@ -339,19 +339,19 @@ class _Sender:
         self._answers.flush()
 
     def progress(self, stage: str, tried: int) -> None:
-        """Send how far the proposer is, a few times a second at most."""
+        """Send the progress of the search, at most 20 times a second."""
         now = time.monotonic()
         if now - self._last > 0.05:
             self._last = now
             self.send("progress", stage, tried)
 
     def interim(self, proposals: Sequence[Proposal]) -> None:
-        """Send what there is if the proposer has to stop."""
+        """Send the proposals to use if the proposer has to stop."""
         self.send("interim", list(proposals))
 
 
 def serve(request: _Request, sender: _Sender) -> None:
-    """Run one search and send what it finds."""
+    """Run one search and send its proposals."""
     _limit_memory(request.megabytes)
     proposer = request.proposer
     for name in ("progress", "interim"):
@@ -364,20 +364,22 @@ def serve(request: _Request, sender: _Sender) -> None:
             sender.send("proposal", proposal)
     except MemoryError:
         sender.send("cut", "memory")
-    except Exception as error:  # noqa: BLE001 - the owner is told, whatever it is
+    except Exception as error:  # noqa: BLE001 - any error is sent to the owner
         sender.send("error", child_process.told(error))
         return
     sender.send("done")
 
 
 def _limit_memory(megabytes: int | None) -> None:
-    """Let the memory grow by so much and a tenth of it; what lies beyond is a MemoryError."""
+    """Limit the growth of memory to this size and a tenth; beyond it a MemoryError is raised."""
     try:
         import resource
 
         status = Path("/proc/self/status").read_text("ascii")
     except (ImportError, OSError):
-        return  # only Linux counts a process's own data
+        return  # only Linux reports the size of private data
+    # RLIMIT_DATA and not RLIMIT_AS: mapped libraries do not count. Only the soft limit is lowered,
+    # so that the next search in this process can have another.
     [used] = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmData:")]
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     soft = hard
@@ -388,10 +390,11 @@ def _limit_memory(megabytes: int | None) -> None:
 
 
 def main() -> None:
-    """Serve the owner until it goes or has no more work, with its pipes out of reach of prints."""
+    """Serve searches until the owner ends or the idle time is over."""
+    # Answers go to a copy of standard output; anything printed goes to standard error instead.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # told to a whole job, it is for the owner too
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the owner, which gets it too, ends this
     child_process.end_with_owner()
     calls = sys.stdin.buffer
     try:
@@ -407,4 +410,4 @@ def main() -> None:
             sender.send("begun")
             serve(request, sender)
     except (EOFError, BrokenPipeError):
-        os._exit(0)  # the owner is gone
+        os._exit(0)  # the owner has ended

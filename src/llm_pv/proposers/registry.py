@@ -1,4 +1,4 @@
-"""Proposers by the names users give them."""
+"""Open proposers by name."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ DEFAULT_BUDGET_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class BuiltIn:
-    """Options of the built-in search alone; None for its defaults.
+    """Options of the built-in search only; None for the defaults.
 
     Parameters
     ----------
     candidates
-        About how many conditions it compares with the training rows; this decides the result.
+        The approximate number of conditions compared with the training rows; decides the result.
     megabytes
-        Memory for what it keeps, beside some 150 MB for Python and numpy themselves.
+        Memory for its tables, beyond some 150 MB for Python and numpy.
     noise
         The share of labels that may be wrong, below 0.5.
     """
@@ -63,7 +63,7 @@ def make_proposer(
     budget_seconds
         Cap on the time the built-in search takes, or a model is asked; None for the default.
     built_in
-        What the built-in search may try, and how noisy the labels are.
+        The options of the built-in search.
     progress
         Called by the built-in search with its stage and the number of programs tried.
 

@@ -1,4 +1,4 @@
-"""Proposals from replies that were saved before: a JSON-lines file, or a folder of texts."""
+"""Proposals from saved replies: a JSON-lines file, or a folder of texts."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ _TEXT_KEYS = ("text", "reply", "response", "output", "content", "completion")
 
 @dataclass(frozen=True)
 class Replay(Proposer):
-    """Read saved replies back, in order: the method without a model, or a run repeated.
+    """Propose saved replies in order: the method without a model, or a repeated run.
 
     A file ending in ``.jsonl`` holds one reply a line: a JSON string, an object with the reply
     under ``text`` (or reply, response, output, content, completion), or an object with ``code``,
@@ -47,17 +47,17 @@ class Replay(Proposer):
 
     @property
     def identity(self) -> str:
-        """A digest of the replies themselves, wherever they lie."""
+        """A digest of the replies, independent of their path."""
         texts = json.dumps([reply.text for reply in self.replies()])
         return f"replay of {hashlib.sha256(texts.encode()).hexdigest()}"
 
     @property
     def default_attempts(self) -> int:
-        """As many as there are replies."""
+        """The number of replies."""
         return max(1, len(self.replies()))
 
     def portable(self) -> "SavedReplies":
-        """Return the replies themselves, which another machine can read."""
+        """Return the replies in memory, for another machine."""
         return SavedReplies(self.name, self.identity, self.replies())
 
     def replies(self) -> list[Proposal]:
@@ -110,7 +110,7 @@ class Replay(Proposer):
         return texts
 
     def _reply_of(self, line: str, number: int) -> str | None:
-        """Return the reply of a line, None for what a model and its tool said on the way to one."""
+        """Return the reply of a line, None for a turn or a tool call that led to one."""
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -160,7 +160,7 @@ class SavedReplies(Proposer):
 
     @property
     def default_attempts(self) -> int:
-        """As many as there are replies."""
+        """The number of replies."""
         return len(self._proposals)
 
     def propose(

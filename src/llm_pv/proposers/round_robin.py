@@ -1,7 +1,7 @@
 """Attempts in rounds: attempt i+1 of a cell starts when every open cell has its i-th started.
 
-Where attempts cost money, cells that stop early make room before dear cells get their next one,
-and no cell has paid for all its attempts while another has none.
+If attempts cost money, cells that stop early free their share for the others, and no cell has paid
+for all its attempts while another has none.
 """
 
 import threading
@@ -10,18 +10,18 @@ from dataclasses import dataclass
 
 
 class StoppedError(Exception):
-    """No attempt may begin any more; never shown."""
+    """Raised if no further attempt may start; never shown."""
 
 
 class RoundRobin:
-    """Lets so many attempts be under way at once, in rounds.
+    """Limits the number of concurrent attempts, and admits them round robin.
 
     Parameters
     ----------
     started
-        How many attempts each open cell has started, those of an earlier run included.
+        The attempts that each open cell has started, including those of an earlier run.
     slots
-        How many attempts are under way at once.
+        The most concurrent attempts.
 
     Examples
     --------
@@ -41,13 +41,13 @@ class RoundRobin:
         self._stopped = False
 
     def cell(self, key: Hashable) -> "CellTurns":
-        """Return the admission of one cell."""
+        """Return the turns of one cell."""
         return CellTurns(self, key)
 
     def acquire(self, key: Hashable, number: int) -> None:
-        """Wait until every open cell has started attempt ``number - 1``, and for a slot.
+        """Block until every open cell has started attempt ``number - 1`` and a slot is free.
 
-        A cell that asks for an attempt will not ask for an earlier one any more.
+        The attempts of a cell must be requested in ascending order.
         """
         with self._changed:
             self._started[key] = max(self._started.get(key, 0), number - 1)
@@ -63,19 +63,19 @@ class RoundRobin:
             self._changed.notify_all()
 
     def release(self) -> None:
-        """Free the slot of an attempt that is over."""
+        """Free the slot of an attempt that has ended."""
         with self._changed:
             self._free += 1
             self._changed.notify_all()
 
     def close(self, key: Hashable) -> None:
-        """Take a cell out of the rounds."""
+        """Remove a cell, so that the others no longer wait for it."""
         with self._changed:
             self._started.pop(key, None)
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Let nothing begin any more: whoever waits gets a StoppedError."""
+        """Admit no further attempt; waiting calls raise StoppedError."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -83,25 +83,25 @@ class RoundRobin:
 
 @dataclass(frozen=True)
 class CellTurns:
-    """The admission of one cell.
+    """The turns of one cell in a round robin.
 
     Parameters
     ----------
     rounds, key
-        The rounds, and the cell's place in them.
+        The round robin, and the cell's key in it.
     """
 
     rounds: RoundRobin
     key: Hashable
 
     def acquire(self, number: int) -> None:
-        """Wait until attempt ``number`` may begin."""
+        """Block until attempt ``number`` may start."""
         self.rounds.acquire(self.key, number)
 
     def release(self) -> None:
-        """Tell that an attempt is over."""
+        """Report that an attempt has ended."""
         self.rounds.release()
 
     def close(self) -> None:
-        """Tell that no further attempt will ask."""
+        """Report that no further attempt will start."""
         self.rounds.close(self.key)

@@ -1,4 +1,4 @@
-"""Budgets that hold: the worst case of every call under way is set aside before it starts."""
+"""Enforce budgets: the worst case of every call is reserved before it starts."""
 
 import asyncio
 import threading
@@ -13,17 +13,17 @@ from llm_pv.models.base import NO_USAGE, Usage
 
 @dataclass(frozen=True)
 class Budget:
-    """What a run may spend on models; None leaves a limit out.
+    """The limits on what a run spends on models; None for no limit.
 
     Parameters
     ----------
     usd
         US dollars.
     tokens
-        Tokens sent and written.
+        Tokens sent and generated.
     seconds
-        Wall-clock seconds from the first call on; no call starts later, and one under way is
-        given no longer.
+        Wall-clock seconds from the first call on; no call starts later, and a running one is
+        cancelled then.
 
     Examples
     --------
@@ -43,26 +43,26 @@ class Budget:
 
 
 UNLIMITED = Budget()
-"""Spend what it takes."""
+"""No limit."""
 
 
 @dataclass(frozen=True)
 class Amount:
-    """Money and tokens of one call: what it can come to, or what it came to.
+    """Money and tokens of one call, reserved or spent.
 
     Parameters
     ----------
     usd
-        US dollars, None where the price is not known.
+        US dollars, None if the price is unknown.
     tokens
-        Tokens sent and written.
+        Tokens sent and generated.
     """
 
     usd: float | None
     tokens: int
 
     def times(self, tries: int) -> "Amount":
-        """Return the amount of so many tries."""
+        """Return the amount of several tries."""
         return Amount(None if self.usd is None else self.usd * tries, self.tokens * tries)
 
     def plus(self, other: "Amount") -> "Amount":
@@ -83,16 +83,16 @@ NOTHING = Amount(0.0, 0)
 
 @dataclass(frozen=True)
 class Spending:
-    """What calls of models took.
+    """The spending of calls of models.
 
     Parameters
     ----------
     usage, cost_usd
-        Of the answers; the cost is None where a price is not known.
+        Tokens and cost of the answers; the cost is None if a price is unknown.
     paid
-        What each answer came to; the worst case stands in for a price that is not known after all.
+        The amount of each answer; its worst case if its price turned out to be unknown.
     doubtful
-        The worst case of each try that brought no answer and may be charged all the same.
+        The worst case of each failed try that may be billed.
     """
 
     usage: Usage = NO_USAGE
@@ -102,23 +102,23 @@ class Spending:
 
     @property
     def most_doubtful(self) -> Amount:
-        """The sum of the doubtful tries."""
+        """The sum of the failed tries that may be billed."""
         return reduce(Amount.plus, self.doubtful, NOTHING)
 
 
 _LOOK_SECONDS = 0.05
-"""How often a try that waits for room looks again: it must not keep the others' event loop."""
+"""How often a waiting retry checks the budget; it must not block the event loop of the others."""
 
 
 class BudgetTracker:
-    """Spends a budget; safe to use from several threads.
+    """Tracks spending and reservations of a budget; safe to use from several threads.
 
     Parameters
     ----------
     budget
         The limits.
     clock
-        Seconds, as `time.monotonic`.
+        A function that returns seconds, as `time.monotonic`.
 
     Examples
     --------
@@ -147,33 +147,33 @@ class BudgetTracker:
 
     @property
     def is_limited(self) -> bool:
-        """Whether money or tokens may run out."""
+        """Whether money or tokens are limited."""
         return self.budget.usd is not None or self.budget.tokens is not None
 
     def spend(self, amount: Amount) -> None:
-        """Count what an earlier part of the run has spent."""
+        """Count the spending of an earlier part of the run."""
         with self._changed:
             self._count(amount)
 
     def reserve(self, worst: Amount) -> None:
-        """Set the worst case of a call aside, waiting for calls under way to give some back.
+        """Reserve the worst case of a call; wait for running calls to release part of theirs.
 
         Raises
         ------
         BudgetError
-            If the budget cannot cover the call, whatever those under way come to.
+            If the budget cannot cover the call even after all running calls have ended.
         """
         with self._changed:
             while not self.try_to_reserve(worst):
                 self._changed.wait()
 
     def try_to_reserve(self, worst: Amount) -> bool:
-        """Set the worst case of a call aside if it fits now; False if it may fit later.
+        """Reserve the worst case of a call if it fits now; return False if it may fit later.
 
         Raises
         ------
         BudgetError
-            If the budget cannot cover the call, whatever those under way come to.
+            If the budget cannot cover the call even after all running calls have ended.
         """
         with self._changed:
             if self._began is None:
@@ -191,24 +191,24 @@ class BudgetTracker:
             return True
 
     def settle(self, worst: Amount, spent: Amount) -> None:
-        """Give back what was set aside for a call and count what it came to."""
+        """Release the reservation of a call and count the amount spent."""
         with self._changed:
             self._held_usd = max(0.0, self._held_usd - (worst.usd or 0.0))
             self._held_tokens -= worst.tokens
             if not self._held_tokens:
-                self._held_usd = 0.0  # sums of floats need not end at nothing
+                self._held_usd = 0.0  # a remainder of rounding would keep calls waiting
             self._count(spent)
             self._changed.notify_all()
 
     def seconds_left(self) -> float | None:
-        """Return how long calls may still take, None for as long as they need."""
+        """Return how long calls may still take, None for no limit."""
         if self.budget.seconds is None:
             return None
         began = self._clock() if self._began is None else self._began
         return began + self.budget.seconds - self._clock()
 
     def close(self) -> None:
-        """Let nobody wait any longer."""
+        """Raise BudgetError in waiting calls instead of waiting longer."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -237,48 +237,48 @@ class BudgetTracker:
 
 
 class Reservation:
-    """What is set aside for one call of a model and for each further try of it.
+    """The reservation for one call of a model and each of its retries.
 
-    A try that failed and may be charged counts at its worst case from then on, so that a call that
-    waits for room for another try keeps none from the calls beside it.
+    A failed try that may be billed counts as spent at its worst case from then on. A call that
+    waits to retry therefore holds no reservation, so that two such calls cannot block each other.
 
     Parameters
     ----------
     tracker
-        What the call is paid from; the constructor waits and raises as its `reserve`.
+        The budget of the call; the constructor waits and raises as its `reserve`.
     worst
-        What one try can come to at most.
+        The worst case of one try.
 
     Attributes
     ----------
     lost
-        Tries so far that failed and may be charged, or requests that the call went on from.
+        Tries so far that failed and may be billed, and requests that the call continued from.
     """
 
     def __init__(self, tracker: BudgetTracker, worst: Amount) -> None:
         self.lost = 0
-        self._purse = tracker
+        self._tracker = tracker
         self._worst = worst
         tracker.reserve(worst)
         self._held = worst
 
     async def again(self) -> None:
-        """Set the worst case of another try aside, the last one being charged perhaps.
+        """Reserve the worst case of another try, and count the last one at its worst case.
 
         Raises
         ------
         BudgetError
             If the budget does not cover it.
         """
-        self._purse.settle(self._held, self._worst)
+        self._tracker.settle(self._held, self._worst)
         self._held = NOTHING
         self.lost += 1
-        while not self._purse.try_to_reserve(self._worst):
+        while not self._tracker.try_to_reserve(self._worst):
             await asyncio.sleep(_LOOK_SECONDS)
         self._held = self._worst
 
     def settle(self, charge: Amount | None) -> None:
-        """Count what all tries came to in the end; None if that is not known."""
-        counted = self._worst.times(self.lost)
+        """Count the amount of all tries together; None if it is unknown."""
+        counted = self._worst.times(self.lost)  # `again` has counted these already
         charge = counted.plus(self._held) if charge is None else charge
-        self._purse.settle(self._held, charge.plus(counted.times(-1)))
+        self._tracker.settle(self._held, charge.plus(counted.times(-1)))

@@ -1,4 +1,4 @@
-"""Programs of another run as first candidates, then those of a proposer."""
+"""Propose the programs of another run first, then those of a proposer."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,18 +13,18 @@ from llm_pv.proposers.spending import Spending
 from llm_pv.runs.directory import read_attempts
 
 _MOST = 100
-"""Programs taken from the other run at most, its best ones."""
+"""The most programs taken from the other run, its best ones."""
 
 
 class WarmStart(Proposer):
-    """Yields the programs of another run first, the best of them there before the others.
+    """Proposes the programs of another run, best first, then those of a proposer.
 
     Parameters
     ----------
     run
         The other run's directory.
     proposer
-        Proposes what comes after them.
+        The proposer of the following programs.
 
     Raises
     ------
@@ -47,12 +47,12 @@ class WarmStart(Proposer):
 
     @property
     def name(self) -> str:
-        """The name of the proposer that goes on."""
+        """The name of the following proposer."""
         return self._proposer.name
 
     @property
     def free(self) -> bool:
-        """Whether proposals of the proposer that goes on cost nothing."""
+        """Whether proposals of the following proposer cost nothing."""
         return self._proposer.free
 
     @property
@@ -62,17 +62,17 @@ class WarmStart(Proposer):
 
     @property
     def interleaved(self) -> bool:
-        """Whether attempts of several cells take turns."""
+        """Whether attempts of several cells are scheduled round robin."""
         return self._proposer.interleaved
 
     @property
     def default_attempts(self) -> int:
-        """The programs taken over, and what the proposer makes by default."""
+        """The number of programs taken over plus the proposer's default."""
         return len(self._programs) + self._proposer.default_attempts
 
     @property
     def identity(self) -> str:
-        """The proposer's, and the programs'."""
+        """The identity of the proposer and of the programs."""
         digest = hashlib.sha256("\0".join(self._programs).encode()).hexdigest()[:16]
         return f"{self._proposer.identity} after {len(self._programs)} programs {digest}"
 
@@ -102,7 +102,7 @@ class WarmStart(Proposer):
         yield from self._proposer.propose_in(train, classes, seed=seed, context=rest)
 
     def plan_attempts(self, requested: int | None) -> int:
-        """Return how many attempts are planned, the programs taken over among them."""
+        """Return how many attempts are planned, including the programs taken over."""
         if requested is None:
             return len(self._programs) + self._proposer.plan_attempts(None)
         return requested
@@ -118,7 +118,7 @@ class WarmStart(Proposer):
     def spending(
         self, proposals: Iterable[Proposal], turns: Iterable[Mapping[str, Any]]
     ) -> Spending:
-        """Return what the proposer spent; the programs cost nothing."""
+        """Return the proposer's spending; the programs cost nothing."""
         return self._proposer.spending(proposals, turns)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Programs proposed by a language model: conversations, their schedule, their spending."""
+"""Proposals from a language model: conversations, their scheduling, their cost."""
 
 from llm_pv.proposers.llm.proposer import (
     DEFAULT_ATTEMPTS,

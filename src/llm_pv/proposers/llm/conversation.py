@@ -39,39 +39,39 @@ _TOO_MANY = "No more calls are allowed. Give your answer now, without the tool."
 
 @dataclass(frozen=True)
 class Dialogue:
-    """What all conversations of one cell share.
+    """The settings and services common to all conversations of one cell.
 
     Parameters
     ----------
     model
-        Who is spoken to.
+        The language model.
     prompt, digest
-        What every conversation begins with, and its digest.
+        The first message of every conversation, and its digest.
     tool
         The tool on offer, None for none.
     run_code
-        Runs the code of one call with a seed, returning what the model is shown and the seconds.
+        Runs the code of one call with a seed; returns the output for the model and the seconds.
     most_calls
         Tool calls in one conversation.
     refinements
-        How often a model that made mistakes on training rows is asked again.
+        How often a model is asked again after mistakes on training rows.
     refinement_message, no_program_message
-        Say to the model what its program got wrong, or why there is none.
+        Return the message to the model about its program's mistakes, or about a missing program.
     tracker
-        What calls are paid from.
+        The budget of the calls.
     context
-        The run.
+        The services of the run.
     recorded
-        What is on disk of it.
+        Its turns that are on disk already.
     cancelled
-        Set when everything is to end at once.
+        Set to end all conversations immediately.
     most_seconds
-        Seconds of the model and its tool in one conversation before it has to answer; what was
-        begun by then is finished. None for no end.
+        Seconds for the model and its tool in one conversation before it has to answer; calls
+        started by then are completed. None for no limit.
     programs_per_reply
-        How many programs of one reply become proposals.
+        The most programs of one reply that become proposals.
     tolerated
-        A program that is wrong on no more training rows is not sent back.
+        A program with at most this many wrong training rows is not sent back.
     """
 
     model: LanguageModel
@@ -101,10 +101,10 @@ class Dialogue:
         *,
         forbid_tool: bool = False,
     ) -> ModelTurn:
-        """Return the next turn of a conversation, from the disk if it is there.
+        """Return the next turn of a conversation, from disk if it was recorded.
 
-        With more than one sample the further ones are the same turn of the conversations after
-        this one, which find them on the disk.
+        With more than one sample, the further ones are recorded as the same turn of the following
+        conversations, which then read them from disk.
         """
         known = self.recorded.turn(conversation, number)
         if known is not None:
@@ -112,7 +112,7 @@ class Dialogue:
         call = next_call(self.model, self.tool, messages, samples)
         worst = call.worst(self.model)
         reservation = Reservation(self.tracker, worst)
-        charge: Amount | None = None  # whatever may have been charged
+        charge: Amount | None = None  # None settles at the worst case
 
         def record_call(again: bool) -> None:
             if self.tracker.is_limited or self.model.destination is not None:
@@ -140,7 +140,7 @@ class Dialogue:
                     before_retry=before_retry,
                 )
             cost = _sum_costs(turns)
-            # A price that is not known after all must not pass for none.
+            # An unknown price must not count as zero.
             paid = Amount.of(_sum_usage(turns), worst.usd if cost is None else cost)
             charge = worst.times(turns[0].possibly_billed).plus(paid)
             self.context.write_turns(
@@ -165,7 +165,7 @@ class Dialogue:
     def run_tool(
         self, conversation: int, number: int, place: int, call: ToolCall
     ) -> tuple[str, float]:
-        """Return what a tool call gives and its seconds, from the disk if it is there."""
+        """Return the output of a tool call and its seconds, from disk if it was recorded."""
         known = self.recorded.tool(conversation, number, place)
         if known is not None:
             return known
@@ -187,14 +187,14 @@ class Conversation:
     number
         Its number in its cell, from 1.
     seed
-        For engines that can repeat themselves.
+        The seed, for engines that accept one.
     samples
-        How many conversations its first call begins, this one the first of them.
+        The number of conversations that its first call starts, including this one.
 
     Attributes
     ----------
     turns
-        How often the model has answered in it.
+        The number of turns of the model so far.
     """
 
     def __init__(self, dialogue: Dialogue, number: int, *, seed: int, samples: int = 1) -> None:
@@ -209,12 +209,12 @@ class Conversation:
         self._sent_back: set[str] = set()
 
     def proposals(self) -> Iterator[Proposal]:
-        """Yield the program it comes to, then one for each refinement.
+        """Yield the resulting program, then one for each refinement.
 
         Raises
         ------
         ModelError
-            If a call fails for good.
+            If a call fails finally.
         BudgetError
             If the budget does not cover the next call.
         """
@@ -231,7 +231,7 @@ class Conversation:
             self._messages.append(UserMessage(complaint))
 
     def _reply(self, refinement: int) -> Proposal:
-        """Let the model use its tool until it says something without it."""
+        """Run the model and its tool until a turn without tool calls."""
         turns: list[ModelTurn] = []
         seconds, warned = 0.0, ""
         self._calls, self._told_to_end = 0, ""
@@ -242,13 +242,13 @@ class Conversation:
                 is_stopped = self._dialogue.cancelled.is_set()
                 if is_stopped or isinstance(error, CredentialError) or not holds_program(turns):
                     raise
-                break  # what was said before was paid for
+                break  # the earlier turns are paid for and may hold a program
             turns.append(turn)
             seconds += turn.seconds
             if not turn.calls:
                 break
             warned = self._told_to_end
-            # Every call is answered, the last ones too: a conversation that goes on needs that.
+            # Vendors reject a conversation that continues after an unanswered call.
             seconds += self._answer_calls(turn, seconds)
         ending = ending_of(turns, warned)
         return Proposal(
@@ -278,7 +278,7 @@ class Conversation:
         return turn
 
     def _answer_calls(self, turn: ModelTurn, spent: float) -> float:
-        """Answer every call of a turn, and say when calls, seconds or context are used up."""
+        """Answer every call of a turn; note when calls, seconds or context are used up."""
         seconds = 0.0
         room = self._room(turn)
         limit, most_seconds = self._dialogue.most_calls, self._dialogue.most_seconds
@@ -310,10 +310,10 @@ class Conversation:
         return seconds
 
     def _room(self, turn: ModelTurn) -> int | None:
-        """Return how many tokens the tool may answer a turn with, None if any number.
+        """Return how many tokens the tool may answer a turn with, None for any number.
 
-        A quarter of the context is left for the answer. What was counted by who was asked goes
-        before the upper estimate.
+        A quarter of the context is left for the answer. Tokens counted by the server take
+        precedence over the upper estimate.
         """
         model = self._dialogue.model
         if model.context_tokens is None:
@@ -323,18 +323,18 @@ class Conversation:
         return model.context_tokens - model.context_tokens // 4 - sent
 
     def _programs(self, proposal: Proposal) -> tuple[list[Program], str]:
-        """Return the programs in a reply, and why there is none."""
+        """Return the programs in a reply, and the reason if there is none."""
         if proposal.failure or proposal.redacted:
             return [], proposal.failure
         if self._dialogue.programs_per_reply == self._dialogue.refinements + 1 == 1:
-            return [], ""  # what is verified is read where it is verified
+            return [], ""  # the verifier reads the reply itself
         try:
             return read_several(proposal.text, self._dialogue.programs_per_reply), ""
         except ProgramError as error:
             return [], str(error)
 
     def _proposals(self, proposal: Proposal, programs: Sequence[Program]) -> Iterator[Proposal]:
-        """Yield a reply, and each further program in it as one of its own, already paid for."""
+        """Yield a reply, and each further program in it as a proposal without cost."""
         yield proposal
         for number, program in enumerate(programs[1:], start=2):
             yield Proposal(
@@ -347,9 +347,9 @@ class Conversation:
     def _complaint(
         self, proposal: Proposal, programs: Sequence[Program], reason: str
     ) -> str | None:
-        """Return what is wrong on the training rows with the best program; None if nothing is."""
+        """Return a message on the best program's mistakes on training rows; None if it has none."""
         if proposal.redacted and not proposal.failure:
-            return None  # a program without pieces of the key is another one, which is not run
+            return None  # without the key's fragments it is another program, which is not run
         if not programs:
             return self._dialogue.no_program_message(reason)
         find = self._dialogue.context.mistakes

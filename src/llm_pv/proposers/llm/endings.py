@@ -1,4 +1,4 @@
-"""Which words of a conversation are its answer, and why there may be none."""
+"""Determine the answer of a conversation, or why there is none."""
 
 import re
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ _PROGRAM = re.compile(r"\bdef\b|\blambda\b|\bf\s*=[^=]")
 
 @dataclass(frozen=True)
 class Ending:
-    """What a conversation came to.
+    """The result of a conversation.
 
     Parameters
     ----------
     text
-        The words that are read for a program.
+        The text from which the program is read.
     failure
-        Why they do not count; empty if nothing was wrong.
+        Why it does not count; empty if it does.
     redacted
-        Whether pieces of the API key stood in them.
+        Whether it contained fragments of the API key.
     """
 
     text: str
@@ -30,18 +30,18 @@ class Ending:
 
 
 def ending_of(turns: Sequence[Turn], warned: str = "") -> Ending:
-    r"""Return what the turns of a conversation, the last of them its end, came to.
+    r"""Return the result of a completed conversation, given its turns.
 
-    The last turn counts. Where it holds no program, was cut off or refused, or asked for a tool
-    that was used up, what is complete in it counts, and else the latest program said before: it
+    The last turn counts. If it holds no program, was cut off or refused, or requested a tool that
+    was used up, its complete part counts, else the latest program of an earlier turn, because that
     was paid for.
 
     Parameters
     ----------
     turns
-        What the model said, tool calls included; at least one turn.
+        The model's turns, including those with tool calls; at least one.
     warned
-        What was used up, where the last turn asked for the tool although that had been said.
+        What was used up, if the last turn requested the tool after a notice of that.
 
     Examples
     --------
@@ -66,12 +66,12 @@ def ending_of(turns: Sequence[Turn], warned: str = "") -> Ending:
 
 
 def holds_program(turns: Sequence[Turn]) -> bool:
-    """Tell whether a program was said in turns that did not lead to an end."""
+    """Return whether the turns of an unfinished conversation hold a program."""
     return any(_PROGRAM.search(turn.text) for turn in turns)
 
 
 def _failure(turn: Turn) -> str:
-    """Return what a last turn suffered from, an empty text if nothing."""
+    """Return the problem of a last turn, an empty string if there is none."""
     if turn.finish == "length":
         return f"the reply was cut off after {turn.usage.output_tokens:,} tokens"
     if turn.finish == "refused":

@@ -1,4 +1,4 @@
-"""What asking a model may cost, told before it is asked."""
+"""Estimate the cost of calling a model before it is called."""
 
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, replace
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from llm_pv.proposers.llm.worst_case import Call
 
 LIKELY_WRITTEN = 1_000
-"""Tokens of a reply of middling length."""
+"""Tokens of a typical reply."""
 LIKELY_SHOWN = 300
-"""Tokens of a middling output of the tool."""
+"""Tokens of a typical output of the tool."""
 ASSUMED = (
     f'"about" assumes {LIKELY_WRITTEN:,} tokens written a call, half of the tool calls used and '
     f"{LIKELY_SHOWN} tokens shown by each; it was not measured"
@@ -25,17 +25,17 @@ ASSUMED = (
 
 @dataclass(frozen=True)
 class Estimate:
-    """US dollars; None where the price of the model is not known.
+    """Costs in US dollars; None if the price of the model is unknown.
 
     Attributes
     ----------
     first_calls
-        The most that the first calls come to, each as long as it may be.
+        The most that the first calls cost, each of maximal length.
     likely
-        What all calls come to if half the tool calls are used, each call writes `LIKELY_WRITTEN`
+        The cost of all calls if half the tool calls are used, each call writes `LIKELY_WRITTEN`
         tokens and the tool shows `LIKELY_SHOWN`. An assumption, not a measurement.
     most
-        The most that all calls come to: every tool call used, everything as long as it may be.
+        The most that all calls cost: every tool call used, everything of maximal length.
 
     Examples
     --------
@@ -56,11 +56,11 @@ class Estimate:
         return cls(*(_sum(row[place] for row in rows) for place in range(3)))
 
     def times(self, number: int) -> "Estimate":
-        """Return what so many of this come to."""
+        """Return the estimate multiplied by a number."""
         return Estimate.total([self] * number)
 
     def __str__(self) -> str:
-        """Return it in words."""
+        """Return the estimate as text."""
         if self.first_calls is None or self.likely is None or self.most is None:
             return "price unknown"
         text = f"about ${self.likely:,.2f}, at most ${self.most:,.2f}"
@@ -70,14 +70,14 @@ class Estimate:
 
 
 def estimate_of(proposer: "LLM", preview: "Preview", first: "Call") -> Estimate:
-    """Return what all attempts of a proposer on some training rows may cost.
+    """Return the estimated cost of all attempts of a proposer on training rows.
 
-    Calls that fail and are made again come on top; a budget covers them too.
+    Retries after failed calls are not included; a budget covers them too.
 
     Parameters
     ----------
     proposer
-        Makes the attempts.
+        The proposer.
     preview, first
         What its `preview` returned for the rows.
     """
@@ -105,7 +105,7 @@ def estimate_of(proposer: "LLM", preview: "Preview", first: "Call") -> Estimate:
 
 
 def most_tool_calls(settings: "LLMSettings", tool: "ToolPlace") -> int:
-    """Return the most tool calls of one attempt, as its price at most counts them."""
+    """Return the most tool calls of one attempt, as the upper cost counts them."""
     most = {"none": 0, "local": settings.tool_calls, "hosted": HOSTED_ROUNDS}[tool]
     return most * (1 + settings.refinements)
 

@@ -43,13 +43,13 @@ from llm_pv.sandbox import LabelledRows, PythonTool, ToolLimits
 
 DEFAULT_ATTEMPTS = 5
 MOST_PROGRAMS = 5
-"""So many programs of one reply are verified where several are wanted."""
+"""The number of programs verified per reply if several are requested."""
 _AROUND_PROMPT, _ABOUT_TOOL = 200, 1_000  # tokens of a request besides the prompt, generously
 
 
 @dataclass(frozen=True)
 class LLMSettings:
-    """How a model is asked.
+    """How a model is prompted.
 
     Parameters
     ----------
@@ -58,11 +58,11 @@ class LLMSettings:
         vendor; ``"none"``; ``"any"``, hosted where the model has that, local elsewhere. None takes
         what suits the model.
     refinements
-        How often a model that made mistakes on training rows is shown them and asked again.
+        How often a model is shown its mistakes on training rows and asked again.
     prompt_variant
         One of our wordings, 1 to 4, or a file with another.
     samples_per_call
-        How many attempts one call begins, where the server can return several answers.
+        The number of attempts started by one call, if the server can return several answers.
     prompt_rows
         The most training rows in a prompt, drawn by the seed; None for all. ``"auto"``: with a
         local tool, which holds all rows, a few telling ones; else as many as fit.
@@ -80,9 +80,9 @@ class LLMSettings:
     tool_calls
         The most tool calls in one attempt.
     tool_limits
-        What one tool call may use.
+        The limits of one tool call.
     most_seconds
-        Seconds after which a conversation gets no tool call any more; None for no end.
+        Seconds after which a conversation gets no further tool call; None for no limit.
     allow_unconfined, backend
         How the tool is confined, as for `llm_pv.sandbox.Sandbox`.
     """
@@ -118,26 +118,26 @@ class LLMSettings:
 
 
 class LLM(Proposer):
-    """A proposer that asks a language model; use it as a context manager, or call `close`.
+    """A proposer that calls a language model; use it as a context manager, or call `close`.
 
-    Attempts of all cells share one budget. They run side by side, as many as the run admits, and
-    are handed over in their order.
+    Attempts of all cells share one budget. They run concurrently, as many as the run admits, and
+    are yielded in their order.
 
     Parameters
     ----------
     model
-        Who is asked.
+        The language model.
     attempts
         Independent attempts in each cell.
     settings
-        How it is asked.
+        How it is prompted.
     budget
-        What may be spent.
+        The budget.
 
     Attributes
     ----------
     tracker
-        What was spent so far.
+        The spending so far.
 
     Raises
     ------
@@ -181,7 +181,7 @@ class LLM(Proposer):
 
     @property
     def identity(self) -> str:
-        """The model with its options, and how it is asked."""
+        """The model with its options, and the settings."""
         settings = self.settings
         parts = [
             self.model.identity,
@@ -203,22 +203,22 @@ class LLM(Proposer):
 
     @property
     def default_attempts(self) -> int:
-        """The most programs its attempts and their refinements come to."""
+        """The most programs of its attempts and their refinements."""
         settings = self.settings
         return self.attempts * (1 + settings.refinements) * settings.programs_per_reply
 
     @property
     def free(self) -> bool:
-        """A reply costs money or time; none is thrown away."""
+        """False: a reply costs money or time."""
         return False
 
     @property
     def interleaved(self) -> bool:
-        """Attempts cost money or wait for a server."""
+        """True: attempts cost money or wait for a server."""
         return True
 
     def plan_attempts(self, requested: int | None) -> int:
-        """Return the most programs that the attempts and their refinements give.
+        """Return the most programs of the attempts and their refinements.
 
         Raises
         ------
@@ -232,12 +232,12 @@ class LLM(Proposer):
         return self.default_attempts
 
     def open(self, turns: Iterable[Mapping[str, Any]]) -> None:
-        """Count what an earlier part of the run spent, from its records of turns."""
+        """Count the spending of an earlier part of the run, from its records of turns."""
         for amount in amounts(turns):
             self.tracker.spend(amount)
 
     def stop(self, context: Context) -> bool:
-        """Begin no further attempt; those that have begun are paid for and still read."""
+        """Start no further attempt; those already started are paid for and still read."""
         context.stopping.set()
         return True
 
@@ -246,7 +246,7 @@ class LLM(Proposer):
         proposals: Iterable[Proposal],  # noqa: ARG002 - a call may lead to no proposal
         turns: Iterable[Mapping[str, Any]],
     ) -> Spending:
-        """Return what all recorded calls took."""
+        """Return the spending of all recorded calls."""
         return spent(turns)
 
     def prompt(
@@ -284,7 +284,7 @@ class LLM(Proposer):
         return write(shown), shown, warnings
 
     def _chosen(self, train: Examples, seed: int) -> tuple[Examples, list[str]]:
-        """Return the rows to show as far as they fit, and a warning where some are left out."""
+        """Return the rows that fit, and a warning if some are left out."""
         most = self.settings.prompt_rows
         if most == "auto":
             if self.tool_place != "local":
@@ -308,7 +308,7 @@ class LLM(Proposer):
     def _statement(
         self, rows: Examples, classes: Classes, alphabet: str, held: int, told: str
     ) -> str:
-        """Return the prompt that shows these rows, of those that the tool holds."""
+        """Return the prompt that shows these rows, a subset of those that the tool holds."""
         return problem_statement(
             rows,
             classes,
@@ -322,7 +322,7 @@ class LLM(Proposer):
         )
 
     def preview(self, train: Examples, classes: Classes, *, seed: int) -> tuple[Preview, Call]:
-        """Return the first request for training rows, and the call it is for."""
+        """Return the first request for training rows, and its call."""
         prompt, _, _ = self.prompt(train, classes, seed=seed)
         messages, samples = [UserMessage(prompt)], self.settings.samples_per_call
         offer = self._offer()
@@ -346,12 +346,12 @@ class LLM(Proposer):
     def propose_in(
         self, train: Examples, classes: Classes, *, seed: int, context: Context
     ) -> Iterator[Proposal]:
-        """Yield proposals in the order of their attempts, the attempts running side by side.
+        """Yield proposals in the order of their attempts, which run concurrently.
 
         Raises
         ------
         CredentialError
-            If the key is refused.
+            If the key is rejected.
         ModelError, BudgetError
             If no attempt of the cell was answered.
         """
@@ -374,7 +374,7 @@ class LLM(Proposer):
         prompt, _, warnings = self.prompt(train, classes, seed=seed)
         recorded = {each.get("prompt_digest") for each in context.turns if each.get("kind") == TURN}
         if recorded and prompt_digest(prompt) not in recorded and self.settings.tool is None:
-            # An earlier part of the run may have gone on without the tool.
+            # An earlier part of the run may have continued without the tool.
             place, self.tool_place = self.tool_place, "none"
             other, _, others = self.prompt(train, classes, seed=seed)
             if prompt_digest(other) in recorded:
@@ -422,7 +422,7 @@ class LLM(Proposer):
         return Scheduler(dialogue, wanted, self.settings.samples_per_call, seed)
 
     def close(self) -> None:
-        """End whatever is under way, and let go of the model and the tool."""
+        """End all conversations, and close the model and the tool."""
         self._cancelled.set()
         self.tracker.close()
         with self._tool_lock:
@@ -444,7 +444,7 @@ class LLM(Proposer):
         return wanted
 
     def _wording(self) -> str:
-        """Return the wording by what it says, wherever its file lies."""
+        """Return the text of the wording, so that the place of its file does not matter."""
         variant = self.settings.prompt_variant
         if isinstance(variant, int):
             return str(variant)
@@ -479,7 +479,7 @@ class LLM(Proposer):
 
 
 def labelled_rows(train: Examples, classes: Classes) -> list[tuple[Input, object]]:
-    """Return training rows, each with its label as a program would return it."""
+    """Return training rows with labels as the values that a program returns."""
     plain = {
         text: value if isinstance(value, str | int | float | bool) else text
         for text, value in zip(classes.texts, classes.values, strict=True)
@@ -488,7 +488,7 @@ def labelled_rows(train: Examples, classes: Classes) -> list[tuple[Input, object
 
 
 def alphabet_of(inputs: Iterable[Input]) -> str:
-    """Tell in which alphabet inputs are written, ``""`` if in none that is told of.
+    """Return the alphabet of inputs, ``""`` if it is not one of those described.
 
     Examples
     --------

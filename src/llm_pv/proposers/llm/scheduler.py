@@ -1,4 +1,4 @@
-"""Attempts at a model side by side: begun as they are admitted, read in their order."""
+"""Run attempts concurrently: start them when admitted, yield results in order."""
 
 import queue
 import threading
@@ -12,27 +12,27 @@ from llm_pv.proposers.base import Proposal
 from llm_pv.proposers.llm.conversation import Conversation, Dialogue
 from llm_pv.proposers.round_robin import StoppedError
 
-_READING_SECONDS = 0.05  # how often an attempt looks whether its reader has gone away
+_READING_SECONDS = 0.05  # how often an attempt checks whether its reader has stopped
 
 
 def attempt_seed(seed: int, number: int) -> int:
-    """Return the seed of one attempt, for engines that can repeat themselves."""
+    """Return the seed of one attempt, for engines that accept one."""
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0]) % 2**31
 
 
 class Scheduler:
-    """The attempts of one cell, begun as they are admitted and read in their order.
+    """The attempts of one cell, started when admitted and read in order.
 
     Parameters
     ----------
     dialogue
-        What their conversations share.
+        The settings common to their conversations.
     attempts
-        How many there are at most.
+        The most attempts.
     samples
-        How many one call begins.
+        The number of attempts that one call starts.
     seed
-        Their seeds are drawn from it.
+        The seed from which theirs are derived.
     """
 
     def __init__(self, dialogue: Dialogue, attempts: int, samples: int, seed: int) -> None:
@@ -45,14 +45,14 @@ class Scheduler:
         self._halted = threading.Event()
 
     def proposals(self) -> Iterator[Proposal]:
-        """Yield what the attempts come to.
+        """Yield the proposals of the attempts.
 
         Raises
         ------
         CredentialError
-            If the key is refused.
+            If the key is rejected.
         ModelError, BudgetError
-            If no attempt came to a reply.
+            If no attempt gave a reply.
         """
         threading.Thread(target=self._begin_attempts, daemon=True).start()
         known = self._context.origins
@@ -74,9 +74,9 @@ class Scheduler:
                     self._note_failure(attempt, error)
                     obstacle = obstacle or error
                     if isinstance(error, BudgetError):
-                        self._halted.set()  # the next would fare no better
+                        self._halted.set()  # the next attempt would also exceed the budget
                     elif not (error.transient or attempt.was_answered):
-                        # They all begin with the same words: what refused these refuses them all.
+                        # All attempts start with the same request, so all would be rejected.
                         self._halted.set()
                         refusal = error
         finally:
@@ -87,12 +87,12 @@ class Scheduler:
             raise first
 
     def _note_failure(self, attempt: "Attempt", error: ModelError | BudgetError) -> None:
-        """Record why an attempt came to nothing, unless it may be made again without the tool."""
+        """Record why an attempt failed, unless it may be repeated without the tool."""
         if not isinstance(error, ToolRefusedError):
             self._context.write_failure(attempt.number, str(error))
 
     def _begin_attempts(self) -> None:
-        """Begin attempts in order, each when it is admitted, until none is wanted."""
+        """Start attempts in order, each when admitted, until no more are needed."""
         admission = self._context.admission
         begun: list[Attempt] = []
         number = 0
@@ -100,7 +100,7 @@ class Scheduler:
             for number in range(1, self._attempts + 1, self._samples):
                 if not self._wanted(number):
                     continue
-                # One round is one call, however many attempts it begins.
+                # A round is one call, for any number of attempts that it starts.
                 admission.acquire((number - 1) // self._samples + 1)
                 if not self._wanted(number):
                     admission.release()
@@ -118,23 +118,24 @@ class Scheduler:
             self._begun.put(None)
 
     def _wanted(self, number: int) -> bool:
-        """Whether an attempt is to begin: after an early stop only one that was paid for."""
+        """Return whether to start an attempt: after an early stop only if it was paid for."""
         if self._halted.is_set():
             return False
         paid = self._dialogue.recorded.turn(number, 1) is not None
         return paid or not self._context.stopping.is_set()
 
     def _wait_for_reader(self, group: "list[Attempt]") -> None:
-        """Keep the place of a call until its reply is verified: then perhaps no other is wanted.
+        """Keep the slot of a call until its reply is verified, which may make others unnecessary.
 
-        Behind an attempt that is still under way, which is read first, there is no use in waiting.
+        Return immediately if an earlier attempt is still running: replies are read in order, so
+        this one would keep its slot without being verified.
         """
         if all(earlier.ended.is_set() for earlier in group[0].earlier):
             while not (group[-1].read.wait(_READING_SECONDS) or self._halted.is_set()):
                 pass
 
     def _run(self, group: "list[Attempt]") -> None:
-        """Hold the conversations that one call begins."""
+        """Run the conversations that one call starts."""
         try:
             for offset, attempt in enumerate(group):
                 conversation = Conversation(
@@ -150,7 +151,7 @@ class Scheduler:
 
 
 class Attempt:
-    """One attempt under way: proposals go in on one thread and come out on another."""
+    """One running attempt: a queue of proposals from its thread to the reader's."""
 
     def __init__(self, number: int, earlier: "tuple[Attempt, ...]" = ()) -> None:
         self.number = number
@@ -168,7 +169,7 @@ class Attempt:
         return attempt
 
     def run(self, conversation: Conversation) -> None:
-        """Hold the conversation, on the thread of this call."""
+        """Run the conversation in the calling thread."""
         try:
             for proposal in conversation.proposals():
                 self._queue.put(proposal)
@@ -180,7 +181,7 @@ class Attempt:
             self.ended.set()
 
     def proposals(self) -> Iterator[Proposal]:
-        """Yield what the conversation comes to, as it comes."""
+        """Yield the proposals of the conversation as they arrive."""
         while (item := self._queue.get()) is not None:
             if isinstance(item, BaseException):
                 raise item

@@ -1,4 +1,4 @@
-"""Model turns and tool calls as records of ``replies.jsonl``, and back."""
+"""Convert model turns and tool calls to records of ``replies.jsonl``, and back."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -13,20 +13,20 @@ Record = dict[str, Any]
 
 TURN, TOOL, CALL, FAILED = "turn", "tool", "call", "failed"
 ON_THE_WAY = frozenset({TURN, TOOL, CALL, FAILED})
-"""The kinds of record that are written here: what leads to a reply and is none itself."""
+"""The kinds of record of this module: those that lead to a reply."""
 
 
 def call_record(conversation: int, number: int, worst: Amount, again: bool = False) -> Record:
-    """Return a try that is about to be made, and what it can come to at most.
+    """Return the record of a try about to be made, with its worst case.
 
     Parameters
     ----------
     conversation, number
-        The turn it is to give.
+        The turn it is for.
     worst
-        What it can come to.
+        The worst-case amount of the try.
     again
-        Whether an earlier try of the same call may be charged too.
+        Whether an earlier try of the same call may be billed too.
     """
     place = {"conversation": conversation, "turn": number}
     return {"kind": CALL, **place, "worst": asdict(worst), "again": again}
@@ -35,18 +35,18 @@ def call_record(conversation: int, number: int, worst: Amount, again: bool = Fal
 def failed_record(
     conversation: int, number: int, error: ModelError | BudgetError, worst: Amount, tries: int
 ) -> Record:
-    """Return a call that failed for good.
+    """Return the record of a call that failed finally.
 
     Parameters
     ----------
     conversation, number
-        The turn it was to give.
+        The turn it was for.
     error
-        Why.
+        The error.
     worst
-        What one try can come to at most.
+        The worst-case amount of one try.
     tries
-        How many of its tries may have been paid.
+        The number of its tries that may be billed.
     """
     return {
         "kind": FAILED,
@@ -73,7 +73,7 @@ def turn_record(
     turn
         The answer.
     worst
-        What one of its doubtful tries can come to; None if it had none.
+        The worst-case amount of a failed try that may be billed; None if there was none.
     """
     return {
         "kind": TURN,
@@ -97,14 +97,14 @@ def turn_record(
 
 
 def tool_record(conversation: int, number: int, call: int, text: str, seconds: float) -> Record:
-    """Return what one tool call came to as a record.
+    """Return the result of one tool call as a record.
 
     Parameters
     ----------
     conversation, number
-        The turn that asked for it.
+        The turn that requested it.
     call
-        Its place among the calls of that turn, from 1.
+        Its position among the calls of that turn, from 1.
     text
         What the model is shown.
     seconds
@@ -121,7 +121,7 @@ def tool_record(conversation: int, number: int, call: int, text: str, seconds: f
 
 
 class Recorded:
-    """What an earlier part of a run has on disk of one cell's conversations.
+    """The recorded conversations of one cell from an earlier part of a run.
 
     Parameters
     ----------
@@ -168,19 +168,19 @@ class Recorded:
         return self._turns.get((conversation, number))
 
     def tool(self, conversation: int, number: int, call: int) -> tuple[str, float] | None:
-        """Return what a recorded tool call gave and its seconds, None if there is none."""
+        """Return the output of a recorded tool call and its seconds, None if there is none."""
         return self._tools.get((conversation, number, call))
 
     def add(self, conversation: int, number: int, turn: Turn) -> None:
-        """Have a turn that was written meanwhile."""
+        """Add a turn that was written since."""
         self._turns[conversation, number] = turn
 
 
 def amounts(records: Iterable[Mapping[str, Any]]) -> list[Amount]:
-    """Return what calls came to, or may have come to, by their records.
+    """Return the spending of recorded calls.
 
-    A call that was being made when the run was killed, and a try that may have been paid although
-    it came to nothing, count at their worst case.
+    A call that was running when the run was killed, and a failed try that may be billed, count at
+    their worst case.
 
     Raises
     ------
@@ -192,7 +192,7 @@ def amounts(records: Iterable[Mapping[str, Any]]) -> list[Amount]:
 
 
 def spent(records: Iterable[Mapping[str, Any]]) -> Spending:
-    """Return what calls took, by their records.
+    """Return the spending of recorded calls, by cell.
 
     Raises
     ------
@@ -219,7 +219,7 @@ def spent(records: Iterable[Mapping[str, Any]]) -> Spending:
             if record["kind"] in {TURN, FAILED}:
                 doubtful += [Amount(**record["worst"])] * record["doubtful_tries"]
                 tries = under_way.get(place)
-                # The last call and its tries have ended; earlier ones were cut off by a kill.
+                # Only the last call and its tries have ended; a kill cut off any earlier ones.
                 while tries and tries.pop()[0]:
                     pass
         except (KeyError, TypeError, ValueError) as error:

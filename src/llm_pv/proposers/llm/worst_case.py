@@ -1,4 +1,4 @@
-"""What calls of a model can come to at most: one measure for budgets and for shown prices."""
+"""The worst-case cost of calls of a model, for budgets and for displayed prices."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from llm_pv.models.base import Turn as ModelTurn
 from llm_pv.proposers.spending import Amount
 
 HOSTED_ROUNDS = 10
-"""How often a vendor is taken to read the conversation again while its own tool is at work."""
+"""How often a vendor is assumed to read the conversation again while its hosted tool runs."""
 
 TURNS_BESIDE_CALLS = 2
-"""Turns beside one for each call of the tool: one that asks for it in vain, and the answer."""
+"""Turns besides one per tool call: one that requests the used-up tool, and the answer."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Call:
     sent
         Tokens of the conversation, an upper estimate.
     limit
-        Tokens one answer may have.
+        The most tokens of one answer.
     samples
-        Answers it may return.
+        The most answers that it returns.
     tool
         Where the model's own code runs.
     """
@@ -36,7 +36,7 @@ class Call:
     tool: ToolPlace = "none"
 
     def worst(self, model: LanguageModel) -> Amount:
-        """Return what one try can come to at most, what is written to a cache included."""
+        """Return the worst-case amount of one try, including cache writes."""
         sent = self.sent * (HOSTED_ROUNDS if self.tool == "hosted" else 1)
         written = self.samples * self.limit
         prices = [
@@ -52,7 +52,7 @@ def next_call(
 ) -> Call:
     """Return the next call of a conversation, cut to what fits into the context.
 
-    What is sent is an upper estimate, so a quarter of the context is always left for the answer.
+    The tokens sent are an upper estimate, so a quarter of the context is kept for the answer.
     """
     sent = tokens_sent(model, tool, messages)
     place: ToolPlace = "none" if tool is None else tool.place
@@ -82,20 +82,20 @@ def tokens_sent(model: LanguageModel, tool: ToolOffer | None, messages: Sequence
 def most_of_conversations(
     model: LanguageModel, first: Call, *, tool_calls: int, shown: int, refinements: int
 ) -> list[Call]:
-    """Return every call of the conversations that one call begins, each as long as it may be.
+    """Return every call of the conversations that one call starts, each of maximal length.
 
     Parameters
     ----------
     model
-        Who is asked.
+        The language model.
     first
-        The call that begins them, as many as its samples.
+        The call that starts them; its samples are their number.
     tool_calls
         Calls of a local tool in one answer.
     shown
-        Tokens the tool may answer each with.
+        The most tokens of each tool output.
     refinements
-        How often each is asked again.
+        The number of refinements of each.
     """
     calls = tool_calls if first.tool == "local" else 0
     turns = (calls + TURNS_BESIDE_CALLS if calls else 1) * (1 + refinements)

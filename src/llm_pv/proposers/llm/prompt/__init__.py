@@ -1,6 +1,6 @@
-"""What is said to a model: the problem statement and what may follow it, from training rows alone.
+"""The messages to a model: the problem statement and its follow-ups, from training rows only.
 
-Every text is a pure function of the rows it is given; nothing here reads or sends anything but a
+Every text is a pure function of the given rows; nothing here reads or sends anything except a
 template the user names.
 """
 
