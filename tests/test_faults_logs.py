@@ -59,10 +59,9 @@ def test_a_truncated_last_line_is_repaired_with_a_warning(
     file.write_bytes(before[: len(before) - 10])
     capfd.readouterr()
     assert run(command) == 0
-    warnings = [line for line in capfd.readouterr().err.splitlines() if "cut short" in line]
+    warnings = [line for line in capfd.readouterr().err.splitlines() if "incomplete" in line]
     assert warnings == [
-        f"llm-pv: run/{log}: the last line was cut short and is taken off; what it told is done "
-        "again"
+        f"llm-pv: run/{log}: the last line was incomplete and is removed; its work is repeated"
     ]
     whole = before[: before.rfind(b"\n", 0, len(before) - 1) + 1]
     assert file.read_bytes().startswith(whole)

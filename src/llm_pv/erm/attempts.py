@@ -1,4 +1,4 @@
-"""One attempt: a proposal, the program in it, and what verification said of it."""
+"""One attempt: a proposal, its program, and the result of verification."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,11 +22,11 @@ class Attempt:
     Parameters
     ----------
     number
-        Its place in the order of proposals, from 1.
+        Its position in the order of proposals, from 1.
     proposal
         The reply, with its cost.
     program
-        The program read out of the reply, None if there was none.
+        The program in the reply, None if there was none.
     position
         The program's number in the order of verification, identical digests counted once; 0
         without a program.
@@ -35,11 +35,11 @@ class Attempt:
     outcome
         How the run ended; None without a program.
     error
-        Why there is no program, or the first thing that went wrong when it ran; empty if nothing.
+        Why there is no program, or the first error when it ran; empty if there was none.
     seconds
         Wall-clock seconds of verification.
     rejected
-        Why the program cannot be selected although it was verified; empty if it can.
+        Why the verified program cannot be selected; empty if it can.
     """
 
     number: int
@@ -62,7 +62,7 @@ class Attempt:
 
     @property
     def selectable(self) -> bool:
-        """Whether there is a program that answered at least one validation row."""
+        """Whether the program answered at least one validation row."""
         return (
             self.program is not None
             and self.validation is not None
@@ -71,7 +71,7 @@ class Attempt:
         )
 
     def reject(self, reason: str) -> "Attempt":
-        """Return the attempt barred from selection."""
+        """Return the attempt excluded from selection, with the reason."""
         return replace(self, rejected=reason)
 
     def record(self) -> dict[str, Any]:
@@ -107,12 +107,12 @@ class Attempt:
 def attempt_from_record(
     record: Mapping[str, Any], proposal: Proposal, train_rows: int, validation_rows: int
 ) -> Attempt:
-    """Rebuild a recorded attempt, so that a resumed run need not verify it again.
+    """Return a recorded attempt, so that a resumed run need not verify it again.
 
     Raises
     ------
     RunError
-        If the record is not one that this version wrote for these rows.
+        If this version did not write the record for these rows.
     """
     try:
         return _rebuilt(record, proposal, train_rows, validation_rows)
@@ -144,7 +144,7 @@ def _rebuilt(
 
 
 def programs_of(proposals: Sequence[Proposal]) -> list[tuple[Program | None, str]]:
-    """Read the program out of each reply, or say why there is none."""
+    """Return the program of each reply, or the reason why there is none."""
     read = iter(read_programs([one.text for one in proposals if not one.failure]))
     found: list[tuple[Program | None, str]] = []
     for proposal in proposals:

@@ -1,4 +1,4 @@
-"""The error bound that comes with a selected program, and what it does not say."""
+"""The error bound of a selected program, and its limits."""
 
 import math
 from collections import Counter
@@ -10,7 +10,7 @@ from llm_pv.errors import ConfigurationError
 from llm_pv.stats import binomial_upper_limit
 
 _UNBALANCED = 1.5
-"""From this ratio of the largest to the smallest class on, the text names the classes' bounds."""
+"""The ratio of the largest to the smallest class from which the text gives bounds by class."""
 _MOST_CLASSES = 8
 
 
@@ -147,7 +147,7 @@ class AnswerCount:
     Parameters
     ----------
     answer, label
-        The program's answer, None for none, and the class.
+        The program's answer, None if there was none, and the class.
     count, rows
         The rows of the class with that answer, and all rows with it.
     """
@@ -232,7 +232,7 @@ class Certificate:
 
     @property
     def share(self) -> float:
-        """The part of ``delta`` the selected program's own bound may fail with."""
+        """The share of ``delta`` for the selected program's bound."""
         return error_share(self.delta, self.planned, self.position)
 
     @property
@@ -269,7 +269,7 @@ class Certificate:
         """The term ``2 sqrt(log(4 k / delta) / (2 m))`` of the paper's bound, k programs, m rows.
 
         Only this term: the bound adds the error rate of the best program the proposer would have
-        found, which nobody knows. Source: LLM Priors for ERM over Programs, arXiv 2510.14331.
+        found, which is unknown. Source: LLM Priors for ERM over Programs, arXiv 2510.14331.
         """
         if not self.rows:
             return math.inf
@@ -277,7 +277,7 @@ class Certificate:
         return 2 * math.sqrt(math.log(4 * programs / self.delta) / (2 * self.rows))
 
     def text(self) -> str:
-        """State the bound and its assumptions in words, several sentences."""
+        """Return the bound and its assumptions as text, several sentences."""
         mistakes = f"{self.errors} mistake{'' if self.errors == 1 else 's'}"
         count = f"program {self.position} of {self.verified} verified, {self.planned} planned"
         units = "inputs"
@@ -309,7 +309,7 @@ class Certificate:
         return " ".join(sentences)
 
     def _asides(self) -> list[str]:
-        """Return what else is to be known of the bound."""
+        """Return further remarks on the bound."""
         sentences = []
         if self.repeated:
             sentences.append(

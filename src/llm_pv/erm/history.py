@@ -1,4 +1,4 @@
-"""What a cell has on disk: a resumed run reads it as if it had just been proposed and verified."""
+"""Read a cell's records: a resumed run treats them as just proposed and verified."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
@@ -13,14 +13,14 @@ from llm_pv.runs.journal import Record
 
 
 class History:
-    """Reads the recorded replies and attempts of a cell, and appends new ones before they count.
+    """Reads the recorded replies and attempts of a cell, and appends new ones before use.
 
     Parameters
     ----------
     log
         The records of the cell.
     splits
-        The rows that recorded attempts were scored on.
+        The rows on which recorded attempts were scored.
     """
 
     def __init__(self, log: CellLog, splits: Splits) -> None:
@@ -28,7 +28,7 @@ class History:
         self._rows = len(splits.train), len(splits.validation)
 
     def attempts(self) -> list[Attempt]:
-        """Return the attempts on disk, each with the reply it was read from.
+        """Return the attempts on disk, each with its reply.
 
         Raises
         ------
@@ -50,7 +50,7 @@ class History:
         ]
 
     def proposals(self, request: Callable[[], Iterator[Proposal]]) -> Iterator[Proposal]:
-        """Yield the recorded replies that have no attempt yet, then new ones, on disk before use.
+        """Yield recorded replies without an attempt, then new ones, each written before it is used.
 
         A finished cell yields nothing.
 
@@ -73,7 +73,7 @@ class History:
             yield proposal
 
     def record(self, attempts: Iterable[Attempt]) -> Iterator[Attempt]:
-        """Yield attempts, each on disk before it is used."""
+        """Yield attempts, each written to disk before it is used."""
         for attempt in attempts:
             self._log.append_attempt(attempt.record())
             yield attempt

@@ -1,7 +1,7 @@
 """The loop of the method: propose, verify, record, stop, select, certify.
 
-Source: LLM Priors for ERM over Programs, arXiv 2510.14331. What a resumed run has on disk is read
-by `llm_pv.erm.history`; programs are run, scored and compared by `llm_pv.erm.verifier`.
+Source: LLM Priors for ERM over Programs, arXiv 2510.14331. `llm_pv.erm.history` reads the records
+of a resumed run; `llm_pv.erm.verifier` runs, scores and compares programs.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,28 +39,28 @@ def select_program(
     """Request proposals, verify each, and keep the one with the fewest validation errors.
 
     The proposer gets the training examples, once, and nothing about validation. A program without
-    a validation error ends the search, except that attempts at a model which have begun are still
-    verified. The best program is run again in fresh processes; one whose answers depend on the
-    other rows makes room for the next.
+    a validation error ends the search, except that attempts at a model that have started are still
+    verified. The best program is run again in fresh processes; if its answers depend on the other
+    rows, the next best is tried.
 
     Parameters
     ----------
     splits
         The rows; ``splits.test`` is not touched.
     proposer
-        Where programs come from.
+        The source of programs.
     sandbox
         Runs them.
     plan
         Attempts, delta and early stop.
     seed
-        Passed on to the proposer, and draws the orders of the check of row independence.
+        Passed to the proposer, and used for the orders of the check of row independence.
     log
-        Replies and attempts so far; new ones are appended before they count.
+        Replies and attempts so far; new ones are appended before they are used.
     on_attempt
         Called after each attempt.
     admission
-        Schedules attempts that cost something; None starts each at once.
+        Schedules attempts that cost something; None starts each immediately.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def select_program(
 def _first_row_independent(
     attempts: list[Attempt], verifier: Verifier, history: History
 ) -> Attempt | None:
-    """Return the best attempt whose answers do not depend on other rows; mark those before it."""
+    """Return the best attempt whose answers depend on no other rows; exclude better ones."""
     for attempt in sorted((a for a in attempts if a.selectable), key=lambda a: a.rank):
         reason = verifier.row_dependence(attempt)
         if not reason:
@@ -138,7 +138,7 @@ def _first_row_independent(
 def _validation_predictions(
     selected: Attempt | None, splits: Splits, sandbox: Sandbox
 ) -> list[str | None]:
-    """Run the selected program on the validation rows again, for what is told of its answers."""
+    """Run the selected program on the validation rows again, for the figures by answer."""
     if selected is None or selected.program is None:
         return []
     execution = sandbox.predict(selected.program.source, splits.validation.inputs)

@@ -1,4 +1,4 @@
-"""What selects among programs: accuracy, balanced accuracy, F1 or the cost of mistakes."""
+"""The metrics of selection: accuracy, balanced accuracy, F1 or the cost of mistakes."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ MetricName = Literal["accuracy", "balanced-accuracy", "f1", "cost"]
 
 @dataclass(frozen=True)
 class Metric:
-    """How validation predictions are judged; the program with the least loss is selected.
+    """The loss of validation predictions; the program with the least loss is selected.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Metric:
                 )
 
     def check(self, classes: Sequence[str]) -> None:
-        """Raise if a cost names a class that is none.
+        """Raise an error if a cost names an unknown class.
 
         Raises
         ------
@@ -67,7 +67,7 @@ class Metric:
         labels: Sequence[str],
         weights: Sequence[float] | None = None,
     ) -> float:
-        """Return the loss of some predictions; with the weight 1 for each row if none are given."""
+        """Return the loss of predictions; each row has weight 1 if no weights are given."""
         if weights is None:
             weights = [1] * len(labels)
         counts: Counter[tuple[str, str | None]] = Counter()
@@ -88,7 +88,7 @@ class Metric:
         return self.costs.get((label, guess), 1.0)
 
     def row_weights(self, labels: Sequence[str]) -> list[float] | None:
-        """Return the weights that make a mistake's weight its loss, None for all alike.
+        """Return row weights such that the weight of mistakes is the loss; None for equal weights.
 
         Proposers that look for rules with few mistakes get them with the training rows.
         """
@@ -102,7 +102,7 @@ class Metric:
         return [of_class[label] for label in labels]
 
     def share(self, loss: float, weight: float) -> float:
-        """Return a loss as a figure of which 1 is the best."""
+        """Return a loss as a score, of which 1 is the best."""
         if self.name == "accuracy":
             return 1 - loss / weight if weight else 0.0
         return 1 - loss
@@ -137,12 +137,12 @@ def _macro_f1(counts: Mapping[tuple[str, str | None], float]) -> float:
 
 
 def parse_costs(items: Sequence[str]) -> dict[tuple[str, str], float]:
-    """Read options such as ``"ill as well=5"``.
+    """Parse options such as ``"ill as well=5"``.
 
     Raises
     ------
     ConfigurationError
-        If one is written otherwise.
+        If one has another form.
 
     Examples
     --------

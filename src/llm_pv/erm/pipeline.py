@@ -1,4 +1,4 @@
-"""From splits to a learned program: the loop, then the one look at the test rows."""
+"""Learn a program from splits: run the loop, then score the test rows once."""
 
 import time
 from collections import Counter
@@ -20,7 +20,7 @@ from llm_pv.runs.cells import Cell, CellLog
 from llm_pv.sandbox import Execution, Outcome, Sandbox
 
 CUT_SHORT = "the search was cut short by its cap on time or memory"
-"""How the warning begins that another machine may find another program."""
+"""The beginning of the warning that other machines may find another program."""
 
 
 def learn_splits(
@@ -44,9 +44,9 @@ def learn_splits(
     proposer, sandbox, plan, seed, on_attempt, admission
         As for `select_program`.
     name
-        What the data is called, in files and tables.
+        The name of the data, in files and tables.
     destination
-        Where the results go; None writes nothing.
+        Where the results are written; None writes nothing.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def learn_splits(
     learned = time.perf_counter()
     execution = _run_test(selection, splits, sandbox)
     predictions = read_predictions(execution, splits.classes) if execution else []
-    # The one look at the test labels, for the selected program.
+    # The only use of the test labels: to score the selected program.
     test = score_predictions(predictions, splits.test.labels) if execution else None
     unseen = _unseen(splits, selection.predictions, predictions)
     contradictions = []
@@ -160,7 +160,7 @@ def _run_test(selection: Selection, splits: Splits, sandbox: Sandbox) -> Executi
 def _contradictions(
     selection: Selection, splits: Splits, execution: Execution, test: Score, sandbox: Sandbox
 ) -> list[str]:
-    """Say in what the test rows speak against the selected program."""
+    """Return warnings about the selected program's behaviour on the test rows."""
     selected, certificate = selection.selected, selection.certificate
     assert selected is not None
     assert selected.program is not None

@@ -1,4 +1,4 @@
-"""What learning ends with: the selected program, its scores, and the table of candidates."""
+"""The result of learning: the selected program, its scores, and the table of candidates."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from llm_pv.erm.rivals import StandingRival
 
 PICK = ">>>>"
-"""What marks the selected program in a table of candidates."""
+"""The mark of the selected program in a table of candidates."""
 
 UNBALANCED = 1.5
-"""From this ratio of the largest to the smallest class on, balanced accuracy is shown."""
+"""The ratio of the largest to the smallest class from which balanced accuracy is shown."""
 
 
 @dataclass(frozen=True)
 class Baseline:
     """The majority baseline: the constant answer that validation would select.
 
-    One answer for every figure: what a program must beat on the validation rows to be a rule is
-    what stands beside its accuracy there.
+    The same constant is used for every figure: the one that a program must beat on the validation
+    rows is the one shown beside its accuracy.
 
     Parameters
     ----------
@@ -41,9 +41,9 @@ class Baseline:
         accuracy their most frequent one; among equals the training rows' more frequent class.
         Without validation rows the training rows' most frequent class.
     validation_accuracy, test_accuracy
-        How often it is right; None where there are no rows.
+        Its accuracy; None without rows.
     validation_share
-        Its figure of the metric on the validation rows, of which 1 is the best.
+        Its score of the metric on the validation rows, of which 1 is the best.
     """
 
     label: str
@@ -82,11 +82,11 @@ class LearnedProgram:
     Parameters
     ----------
     name
-        What the data is called.
+        The name of the data.
     proposer
-        Where the programs came from.
+        The proposer of the programs.
     seed
-        What drew everything random.
+        The seed of all random choices.
     classes
         The classes, as texts and as the user's values.
     selection
@@ -98,22 +98,22 @@ class LearnedProgram:
     interval
         Exact 95% confidence limits of the test accuracy.
     unbalanced
-        Whether the classes are so unequal that balanced accuracy is to be shown.
+        Whether the classes are so unequal that balanced accuracy is shown.
     warnings
-        What the user should know of rows and run, one sentence each.
+        Warnings for the user about rows and run, one sentence each.
     learn_seconds, test_seconds
         Wall-clock seconds for proposing and verifying, and for scoring the test rows.
     path, program_path
         The run directory and the program's file; None if nothing was written.
     already_finished
-        Whether this was read back from a run that had ended before.
+        Whether this was read from a run that had finished before.
     rivals
-        Other programs that the rows do not tell from the selected one.
+        Other programs that the rows do not distinguish from the selected one.
     metric
-        What selected the program.
+        The metric of selection.
     unseen
-        For the validation and the test rows, where some of their inputs occur in training: the
-        rows of which the input does not, and the selected program's mistakes there.
+        For validation and test rows, if some of their inputs occur in training: the number of
+        rows whose input does not, and the selected program's mistakes on them.
     """
 
     name: str
@@ -158,7 +158,7 @@ class LearnedProgram:
         return pd.DataFrame(candidate_rows(self.selection))
 
     def record(self) -> dict[str, Any]:
-        """Return everything worth telling, as plain JSON values."""
+        """Return the result as plain JSON values."""
         selected = self.selection.selected
         return {
             "name": self.name,
@@ -199,7 +199,7 @@ class LearnedProgram:
 def verdict(
     selection: Selection, baseline: Baseline, metric: Metric = ACCURACY, *, weight: float = 0.0
 ) -> str:
-    """Say in one sentence whether a rule was found.
+    """Return one sentence on whether a rule was found.
 
     Parameters
     ----------
@@ -241,7 +241,7 @@ def verdict(
 
 
 def _verdict_by_metric(metric: Metric, share: float, reference: float) -> str:
-    """Say how a program and the best constant answer did by another metric than accuracy."""
+    """Return the scores of a program and of the best constant by a metric other than accuracy."""
     if metric.name == "cost":
         figures = f"a mean cost of {1 - share:.3f} a validation row against {1 - reference:.3f}"
     else:
@@ -263,7 +263,7 @@ def _verdict_on_fallback(accuracy: float, reference: float, *, unsure: bool) -> 
 
 
 def candidate_rows(selection: Selection) -> list[dict[str, Any]]:
-    """Return the attempts as rows of a table: programs in order of selection, the rest after."""
+    """Return the attempts as rows of a table: programs in order of selection, then the rest."""
     chosen = selection.selected.number if selection.selected else 0
     rows = sorted(selection.attempts, key=lambda a: (bool(a.rejected), *a.rank))
     return [_candidate_row(attempt, attempt.number == chosen) for attempt in rows]

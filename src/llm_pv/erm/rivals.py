@@ -1,4 +1,4 @@
-"""Rivals of the selected program that validation does not refute: what the rows leave open."""
+"""Find rivals of the selected program: programs that validation does not refute either."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from llm_pv.proposers.base import Proposal, Rival
 from llm_pv.sandbox import Sandbox
 
 LONGEST_EXAMPLE = 120
-"""Characters of an example row that a warning shows."""
+"""The most characters of an example row in a warning."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class StandingRival:
     Parameters
     ----------
     rival
-        The program, and where it differs.
+        The program, and an input for which it differs.
     validation
         Its score on the validation rows.
     """
@@ -31,11 +31,11 @@ class StandingRival:
     validation: Score
 
     def record(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
+        """Return the rival as plain JSON values."""
         return asdict(self.rival) | {"validation_accuracy": self.validation.accuracy}
 
     def sentence(self) -> str:
-        """Tell the user of it."""
+        """Return a warning for the user about it."""
         rival = self.rival
         shown = repr(rival.example)
         if len(shown) > LONGEST_EXAMPLE:
@@ -52,9 +52,9 @@ class StandingRival:
 def standing_rivals(
     selection: Selection, splits: Splits, sandbox: Sandbox
 ) -> tuple[StandingRival, ...]:
-    """Run the selected program's rivals on the validation rows, and return those still standing.
+    """Return the selected program's rivals with no more validation errors than it.
 
-    They are no attempts: nothing is selected among them, and the certificate stands as it is.
+    They are not attempts: nothing is selected among them, and the certificate does not change.
     """
     selected = selection.selected
     if selected is None or selected.validation is None or not selected.proposal.rivals:

@@ -1,4 +1,4 @@
-"""Whether a program answers each input by that input alone."""
+"""Check whether a program's answer to each input depends on that input only."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,16 +14,16 @@ NOT_COMPARED = (
 )
 
 _SINGLES = 8
-"""Inputs that are run quite alone."""
+"""The number of inputs that are run alone."""
 
 _LONGER = 2
-"""How much longer the longest pass is than the first, at least."""
+"""The least ratio of the length of the longest pass to that of the first."""
 
 _SAMPLE = 300
-"""Test rows, and rows beside them, that are run among each other."""
+"""The number of test rows, and of other rows, that are run together."""
 
 _CUT_SHORT = (Outcome.TIMED_OUT, Outcome.OUT_OF_MEMORY)
-"""Ways a run ends that say nothing of the rows it did not reach."""
+"""Outcomes of a run that give no evidence about the rows it did not reach."""
 
 
 def row_dependence(
@@ -34,7 +34,7 @@ def row_dependence(
     judged: int | None = None,
     seed: int = 0,
 ) -> str:
-    """Return why a program may not answer each input by that input alone, or an empty string.
+    """Return why a program's answers may depend on other inputs, or an empty string.
 
     The program runs on all inputs in order. Then it runs again in fresh processes, most of which
     start with other random numbers and another hash seed: on random halves in another order, on
@@ -43,19 +43,19 @@ def row_dependence(
     process that the program brought about. Rows that a limit cut off are run once more by
     themselves.
 
-    This finds dependence on what these runs vary: company, order, number of inputs and chance. A
-    program made to evade them, which behaves for longer than any of them, passes.
+    This finds dependence on what these runs vary: the other inputs, their order and number, and
+    randomness. A program designed to evade it, which behaves for longer than any run, is accepted.
 
     Parameters
     ----------
     program
-        The program under suspicion.
+        The program to check.
     inputs
-        The inputs to try it on; no labels are needed.
+        The inputs to run it on; no labels are needed.
     sandbox
         Runs the program.
     judged
-        How many of the first inputs count towards its score, and must all have been compared;
+        The number of first inputs that count towards its score, all of which must be compared;
         None for all.
     seed
         Draws halves and orders.
@@ -72,7 +72,7 @@ def row_dependence(
     repeats = _LONGER * -(-len(inputs) // max(1, judged))
     longer = draw.permutation(np.repeat(np.arange(judged), repeats))
     singles = draw.permutation(judged)[:_SINGLES].reshape(-1, 1)
-    # The scoring seed, 0, is among them: a program that recognises it is not left alone with it.
+    # The scoring seed, 0, is among them, in case a program recognises it and behaves differently.
     runs = [(one, 0), (other, 1), (longer, 2), *((single, 0) for single in singles)]
     if any(check.differs(order.tolist(), chance) for order, chance in runs):
         return ROW_DEPENDENT
@@ -91,14 +91,14 @@ def changed_answers(
     *,
     seed: int = 0,
 ) -> int:
-    """Count inputs that are answered otherwise when they are run among others.
+    """Count inputs whose answer changes when they are run among others.
 
     Parameters
     ----------
     program
         The selected program.
     inputs, first
-        The test inputs, and how the program ran on them; a sample of them is tried.
+        The test inputs, and the program's execution on them; a sample of them is run again.
     company
         Other inputs to run them among.
     sandbox
@@ -126,7 +126,7 @@ def changed_answers(
 
 
 class _Check:
-    """What a program answered at first, and which rows have been compared with that."""
+    """The first answers of a program, and the rows that have been compared with them."""
 
     def __init__(self, program: Program, inputs: Sequence[Input], sandbox: Sandbox) -> None:
         self._source = program.source
@@ -137,7 +137,7 @@ class _Check:
         self._compared: set[int] = set()
 
     def differs(self, rows: Sequence[int], chance: int) -> bool:
-        """Run the program on these rows in this order; tell whether an answer has changed."""
+        """Run the program on these rows in this order; return whether an answer has changed."""
         inputs = [self._inputs[row] for row in rows]
         execution = self._sandbox.predict(self._source, inputs, seed=chance)
         for row, answer in _answers(execution, rows):
@@ -153,7 +153,7 @@ class _Check:
 
 
 def _answers(execution: Execution, rows: Sequence[int]) -> Iterator[tuple[int, str | None]]:
-    """Yield each row the program had its say on, with its answer; a row may come twice."""
+    """Yield each row that the program answered, with its answer; a row may occur twice."""
     cut = set(execution.unreached) if execution.outcome in _CUT_SHORT else set()
     for position, (row, answer) in enumerate(zip(rows, execution.predictions, strict=True)):
         if position not in cut:

@@ -1,4 +1,4 @@
-"""Predictions held against labels, outside the sandbox that made them."""
+"""Compare predictions with labels, outside the sandbox."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,20 +9,20 @@ from llm_pv.erm.metrics import ACCURACY, Metric
 
 @dataclass(frozen=True)
 class Score:
-    """How many of some rows a program got wrong.
+    """The score of a program on some rows.
 
     Parameters
     ----------
     rows
         The number of rows.
     errors
-        Rows without the right label, those without any label among them.
+        Rows without the correct label, including those without any.
     failed
         Rows for which the program gave no label of the problem.
     balanced_accuracy
-        The mean, over the classes that occur, of the share of a class that was recognised.
+        The mean recall over the classes that occur.
     loss
-        What programs are ranked by; the number of mistakes unless another metric or weights were
+        The value that ranks programs; the number of mistakes unless a metric or weights were
         given.
 
     Examples
@@ -62,7 +62,7 @@ def score_predictions(
     predictions, labels
         Label texts, one of each for a row.
     metric, weights
-        What the loss is, and how much each row counts in it.
+        The definition of the loss, and the weight of each row.
 
     Returns
     -------

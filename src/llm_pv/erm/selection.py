@@ -1,4 +1,4 @@
-"""What the loop is given and what it returns: the plan and the selection."""
+"""The arguments and the result of the loop: the plan and the selection."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from llm_pv.proposers.spending import NOTHING, Amount
 
 @dataclass(frozen=True)
 class Plan:
-    """What is fixed before the first verification.
+    """The settings that are fixed before the first verification.
 
     Parameters
     ----------
@@ -23,11 +23,11 @@ class Plan:
     early_stop
         Whether to stop at the first program without a validation error.
     metric
-        What selects among programs.
+        The metric of selection.
     stop_at
-        Stop, too, at the first program with this figure of the metric on the validation rows.
+        Also stop at the first program with this score of the metric on the validation rows.
     planned
-        K of the certificate where more attempts than first planned are made; 0 for `attempts`.
+        K of the certificate if more attempts than first planned are made; 0 for `attempts`.
     """
 
     attempts: int
@@ -58,7 +58,7 @@ class Selection:
     Parameters
     ----------
     attempts
-        Every attempt in order, those barred from selection marked.
+        Every attempt in order; those excluded from selection are marked.
     selected
         The attempt with the fewest validation errors, ties to the shorter program, then to the
         earlier; None if no attempt gave a program that may be selected.
@@ -69,13 +69,13 @@ class Selection:
     warnings
         Warnings of the proposer for the user.
     usage, cost_usd
-        Tokens and price of all answers of models, those without a reply included; the cost is None
-        where a price is not known.
+        Tokens and price of all answers of models, including those without a reply; the cost is
+        None if a price is unknown.
     doubtful
-        The most that calls without an answer may be charged besides: they broke off, ran out of
-        time, or were under way when an earlier part of the run was killed.
+        The most that calls without an answer may cost in addition: they broke off, timed out, or
+        were running when an earlier part of the run was killed.
     predictions
-        What the selected program answers on the validation rows; empty without one.
+        The selected program's predictions on the validation rows; empty without one.
     """
 
     attempts: tuple[Attempt, ...]

@@ -1,4 +1,4 @@
-"""Running programs in the sandbox and holding what comes out against the labels."""
+"""Run programs in the sandbox and compare their predictions with the labels."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ NOT_A_CLASS = "gave an answer that is none of the classes"
 
 @dataclass(frozen=True)
 class Verification:
-    """What verification found of one program.
+    """The result of verifying one program.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class Verification:
     outcome
         How the run ended.
     error
-        Why the run ended early, or the first error of a row; empty if all went well.
+        Why the run ended early, or the first error of a row; empty if there was none.
     seconds
         Wall-clock seconds in the sandbox.
     """
@@ -37,13 +37,13 @@ class Verification:
 
 
 def read_predictions(execution: Execution, classes: Classes) -> list[str | None]:
-    """Return the predictions, None where a row has none or its text is no class."""
+    """Return the predictions, None for a row without one or with a text that is not a class."""
     known = frozenset(classes.texts)
     return [text if text in known else None for text in execution.predictions]
 
 
 def first_error(execution: Execution, classes: Classes | None) -> str:
-    """Return one line on what went wrong, empty if nothing; without classes any text will do."""
+    """Return the first error in one line, empty if none; without classes any text is valid."""
     if execution.reason:
         return f"{execution.outcome}: {execution.reason}"
     if execution.errors:
@@ -60,9 +60,9 @@ def first_error(execution: Execution, classes: Classes | None) -> str:
 
 
 def verification_inputs(splits: Splits) -> Batch:
-    """Return the inputs programs are verified on, made ready for many runs.
+    """Return the inputs of verification as a batch for many runs.
 
-    Validation inputs come first, so that a program which runs out of time is judged on them.
+    Validation inputs come first, so that a program that runs out of time is scored on them.
     """
     return Batch([*splits.validation.inputs, *splits.train.inputs])
 
@@ -82,13 +82,13 @@ def verify_programs(
     programs
         The programs, each run in a process of its own.
     splits
-        Where the labels are.
+        The splits with the labels.
     inputs
-        What `verification_inputs` made of the splits.
+        The result of `verification_inputs` for the splits.
     sandbox
         Runs the programs.
     metric
-        What the scores' loss is.
+        The loss of the scores.
     """
     validation, train = splits.validation, splits.train
     sources = [program.source for program in programs]
@@ -114,7 +114,7 @@ def verify_programs(
 
 
 _MOST_LOCATED = 3
-"""So many different errors are looked up a program: each costs a run."""
+"""The most different errors located in one program; each needs a run."""
 
 
 def training_mistakes(
@@ -127,7 +127,7 @@ def training_mistakes(
     source
         The program.
     train
-        The training rows; no others are at hand here.
+        The training rows only.
     classes
         The labels a program may answer with.
     sandbox
@@ -151,9 +151,9 @@ def training_mistakes(
 def _located(
     source: str, train: Examples, execution: Execution, sandbox: Sandbox
 ) -> dict[str, str]:
-    """Return the first few different errors of rows with the line of the program they came from.
+    """Return the first few different errors of rows, with their line in the program.
 
-    An error while a program is loaded says its line, so the row is run as part of loading.
+    Errors during loading include the line, so the row is run as part of loading.
     """
     first_rows: dict[str, int] = {}
     for row, error in execution.errors.items():

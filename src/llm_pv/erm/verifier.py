@@ -1,4 +1,4 @@
-"""Verification of a stream of proposals: each program runs once, several at a time."""
+"""Verify a stream of proposals: each program runs once, several in parallel."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from llm_pv.programs.program import Program
 
 _LEAST_AHEAD = 8
-"""The most free programs verified at a time, unless the sandbox has more workers."""
+"""The most free programs verified together, unless the sandbox has more workers."""
 
 
 class Verifier:
-    """Verifies the proposals of one cell; a program whose digest was seen before is not run again.
+    """Verifies the proposals of one cell; a program with a known digest is not run again.
 
     Parameters
     ----------
@@ -31,9 +31,9 @@ class Verifier:
     sandbox
         Runs the programs.
     seed
-        Draws the orders of the check of row independence.
+        The seed of the orders in the check of row independence.
     metric
-        What programs are ranked by.
+        The metric by which programs are ranked.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class Verifier:
         Parameters
         ----------
         proposals
-            What to verify.
+            The proposals.
         after
-            Attempts that were made before; the first new one has the next number.
+            Earlier attempts; the first new one has the next number.
         limit
             The number of the last attempt.
         ahead
@@ -99,7 +99,7 @@ class Verifier:
         )
 
     def row_dependence(self, attempt: Attempt) -> str:
-        """Return why an attempt's program may not answer each row by itself, empty if it does."""
+        """Return why an attempt's answers may depend on other rows, empty if they do not."""
         program = attempt.program
         assert program is not None
         if program.digest not in self._dependence:

@@ -1,4 +1,4 @@
-"""Handing a learned program over: the readable file, the predictions and the records."""
+"""Write a learned program: the readable file, the predictions and the records."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from llm_pv.runs.remote_records import Results
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a cell's results go: a run directory and the cell in it.
+    """The destination of a cell's results: a run directory and the cell in it.
 
     Parameters
     ----------
@@ -43,13 +43,13 @@ def write_results(
     Parameters
     ----------
     result
-        What was learned.
+        The learned program.
     splits
         The rows it was learned from.
     predictions
         The selected program's predictions on the test rows; empty if there are none.
     destination
-        Where everything goes.
+        The run directory and cell.
     log
         The cell's log, which gets a record of kind ``selected``.
     """
@@ -109,7 +109,7 @@ def write_results(
 
 
 def track_of(proposer: str) -> str:
-    """Return the track a proposer belongs to: the agent is a method of comparison.
+    """Return the track of a proposer: the agent is a baseline.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def track_of(proposer: str) -> str:
 
 
 def method_of(proposer: str) -> str:
-    """Return a proposer's name as a method: without a model or a path.
+    """Return the method in a proposer's name, without model or path.
 
     Examples
     --------
@@ -143,7 +143,7 @@ def model_of(proposer: str) -> str:
 
 
 def program_header(result: LearnedProgram) -> str:
-    """Return what a saved program's docstring says about it."""
+    """Return the docstring of a saved program."""
     selected, certificate = result.selection.selected, result.certificate
     assert selected is not None
     assert certificate is not None

@@ -1,1 +1,1 @@
-"""What a run leaves on disk: journal, results, resuming."""
+"""Run directories: journals, results, resuming; the runner."""

@@ -1,4 +1,4 @@
-"""A cell of a run, and the log of what was proposed and verified in it."""
+"""A cell of a run, and the log of its proposals and attempts."""
 
 import hashlib
 import re
@@ -24,8 +24,8 @@ class Cell:
     trial
         The independent repetition, from 0.
     method, model
-        Which method, and which model of it, does the cell, in a run of several; both empty in a
-        run of one, whose cells need not be told apart so. A model comes with a method.
+        The method and the model of the cell, in a run of several methods; both empty in a run of
+        one. A model requires a method.
 
     Examples
     --------
@@ -47,7 +47,7 @@ class Cell:
             raise ValueError(f"a cell of the model {self.model!r} needs its method too")
 
     def record(self) -> Record:
-        """Return the columns that name the cell; the last two only where they do."""
+        """Return the columns that identify the cell; method and model only if they are set."""
         columns: Record = {
             "function": self.function,
             "length": self.length,
@@ -68,7 +68,7 @@ class Cell:
         slug = f"{name or 'data'}-{_file_name(way)}"
         if len(slug) <= _SLUG_LENGTH and _file_name(way) == way:
             return slug
-        # Two models must not share a file because their names were cut or cleaned.
+        # A digest, so that models whose names become equal when shortened do not share a file.
         digest = hashlib.sha256(repr(self.record() | {"trial": 0}).encode()).hexdigest()[:8]
         return f"{slug[: _SLUG_LENGTH - 9]}-{digest}"
 
@@ -81,7 +81,7 @@ def _file_name(text: str) -> str:
 
 
 def named(cell: Cell, record: Mapping[str, Any]) -> Record:
-    """Return a record with the cell's columns first; what a record says of them does not count.
+    """Return a record with the cell's columns first, in place of any that it has.
 
     Examples
     --------
@@ -97,10 +97,10 @@ def _forget(*_: object) -> None:
 
 @dataclass
 class CellLog:
-    """What one cell has proposed and verified so far; new records go to disk before they count.
+    """The proposals and attempts of one cell so far; new ones are written before they are added.
 
-    ``turns`` are what a model and its tool said on the way to a reply. Without writers the log
-    lives in memory only.
+    ``turns`` are the model's turns and tool outputs that led to a reply. Without writers the log
+    is in memory only.
     """
 
     cell: Cell
@@ -112,21 +112,21 @@ class CellLog:
     write_prompt: Callable[[str, str], object] = _forget
 
     def append_reply(self, record: Record) -> None:
-        """Put one reply on disk, then into the log."""
+        """Write one reply, then add it to the log."""
         self.append_replies([record])
 
     def append_replies(self, records: Sequence[Record]) -> None:
-        """Put replies on disk, all or none, then into the log."""
+        """Write replies, all or none, then add them to the log."""
         self.write_replies([named(self.cell, record) for record in records])
         self.replies.extend(records)
 
     def append_turns(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Put turns or tool calls on disk, all or none, then into the log."""
+        """Write turns or tool calls, all or none, then add them to the log."""
         self.write_replies([named(self.cell, record) for record in records])
         self.turns.extend(dict(record) for record in records)
 
     def shorten(self) -> None:
-        """Drop from memory what a finished cell's attempts came from; on disk nothing changes."""
+        """Free the memory of a finished cell's replies; the files do not change."""
         if not any(record["kind"] == "attempt" for record in self.attempts):
             return
         self.replies.clear()
@@ -139,10 +139,10 @@ class CellLog:
         ]
 
     def append_attempt(self, record: Record) -> None:
-        """Put one verified attempt on disk, then into the log."""
+        """Write one verified attempt, then add it to the log."""
         self.append_attempts([record])
 
     def append_attempts(self, records: Sequence[Record]) -> None:
-        """Put verified attempts on disk, all or none, then into the log."""
+        """Write verified attempts, all or none, then add them to the log."""
         self.write_attempts([named(self.cell, record) for record in records])
         self.attempts.extend(records)

@@ -1,4 +1,4 @@
-"""In what two configurations differ, in words short enough for one line."""
+"""Describe the differences of two configurations, each in at most one line."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,12 +9,12 @@ _BEFORE = 40
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
-    """Yield each field that differs, also in mappings within mappings, with both values.
+    """Yield each field that differs, also in nested mappings, with both values.
 
     Parameters
     ----------
     there, here
-        What a run recorded, and what is asked for now; JSON values.
+        The recorded configuration and the requested one; JSON values.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[s
 
 
 def _start(old: object, new: object) -> int:
-    """Return where to begin with two texts, so that what differs is among what is shown."""
+    """Return the position at which to start two excerpts so that they show the difference."""
     if not (isinstance(old, str) and isinstance(new, str)):
         return 0
     pairs = zip(old, new, strict=False)

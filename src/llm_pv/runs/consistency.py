@@ -1,4 +1,4 @@
-"""Whether what a finished cell's row stands on is there, and what of its records still stands."""
+"""Check that finished cells have their files and records, and which records are valid."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from llm_pv.runs.keys import Key, cell_of, place_of, way_of
 
 _OF_PROGRAMS = ("llm-pv", "agent")
 _WITH_SELECTION = (*_OF_PROGRAMS, "baselines")
-"""Tracks whose finished cells have a record of kind ``selected``; others keep no attempts."""
+"""Tracks whose finished cells have a record of kind ``selected``; others record no attempts."""
 
 Row = dict[str, str]
 
@@ -35,21 +35,21 @@ def inconsistent_rows(
     replies: Mapping[Key, Sequence[Record]],
     files: Callable[[Cell], tuple[Path, Path]],
 ) -> tuple[list[tuple[Row, str]], set[Key]]:
-    """Return rows of finished cells of which something is missing, with what.
+    """Return rows of finished cells with missing files or records, and what is missing.
 
     Parameters
     ----------
     rows
         The rows of the summary.
     attempts, replies
-        What the journals hold, by cell.
+        The records in the journals, by cell.
     files
-        Returns where a cell's program and predictions should stand.
+        Returns the paths of a cell's program and predictions.
 
     Returns
     -------
     tuple
-        The rows, and the keys of the cells whose records are not whole.
+        The rows, and the keys of the cells with incomplete records.
     """
     faults, torn = [], set()
     for row in rows:
@@ -79,14 +79,14 @@ def cells_without_reply(
 def missing_records(
     row: Mapping[str, str], attempts: Sequence[Record], replies: Sequence[Record]
 ) -> str:
-    """Say what a finished cell's records lack, ``""`` if nothing.
+    """Return what a finished cell's records lack, ``""`` if nothing.
 
     Parameters
     ----------
     row
         Its row of the summary.
     attempts, replies
-        What the journals hold of it.
+        Its records in the journals.
 
     Examples
     --------
@@ -112,7 +112,7 @@ def missing_records(
 
 
 def missing_files(row: Mapping[str, str], program: Path, predictions: Path) -> str:
-    """Say which file a finished cell's row speaks of is not there, ``""`` if all are."""
+    """Return which file of a finished cell is missing, ``""`` if none is."""
     if row["track"] not in _WITH_SELECTION or row["status"] != "done":
         return ""
     if row["track"] in _OF_PROGRAMS and not program.is_file():
@@ -123,10 +123,10 @@ def missing_files(row: Mapping[str, str], program: Path, predictions: Path) -> s
 
 
 def consistent_records(attempts: Sequence[Record], replies: Sequence[Record]) -> list[Record]:
-    """Return those records that a cell can go on from.
+    """Return the records from which a cell can continue.
 
-    They are the attempts from the first on as far as none is missing and each has its reply, and
-    what was said of them; a selection among attempts that are not all there does not stand.
+    These are the attempts up to the first that is missing or has no reply, and the records about
+    them; a selection among attempts of which some are missing is dropped.
 
     Examples
     --------
@@ -151,7 +151,7 @@ def consistent_records(attempts: Sequence[Record], replies: Sequence[Record]) ->
 
 
 def malformed(row: Mapping[Any, Any], columns: Sequence[str]) -> str:
-    """Say why a row of ``summary.csv`` is not as it was written, ``""`` if nothing."""
+    """Return why a row of ``summary.csv`` is damaged, ``""`` if it is not."""
     if missing := [name for name in columns if row.get(name) is None]:
         return f"no value for {', '.join(missing[:3])}"
     if None in row or any("\0" in value for value in row.values()):

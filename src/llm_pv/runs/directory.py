@@ -4,11 +4,11 @@ A run directory holds ``run.json`` (resolved configuration, versions, the comman
 ``replies.jsonl`` (every reply, every turn of a model and every answer of its tool, synced before
 they are used; a record with a ``kind`` is one of the latter two), ``results_attempts.jsonl`` and
 its ``.csv`` (one line per attempt; the CSV is written when the run is closed), ``transfer.jsonl``
-(selected programs on other data), ``summary.csv`` with ``predictions/`` beside it,
+(selected programs on other data), ``summary.csv`` and ``predictions/``,
 ``programs/<cell>-t<trial>.py``, ``prompts/<digest>.txt``, ``runner.log`` (JSON lines) and
 ``report.html``.
 ``summary.csv`` gets a cell's row last, so a cell with a row is finished, unless it failed: then it
-is done anew when the run is resumed.
+is repeated when the run is resumed.
 """
 
 import json
@@ -65,19 +65,19 @@ SUMMARY_COLUMNS = (
     "reason",
     "majority_accuracy",
 )
-"""The columns every track writes, so that a report can lay them side by side."""
+"""The columns that every track writes, so that a report can compare tracks."""
 
 _LATER_COLUMNS = ("majority_accuracy",)
 """Columns that rows of earlier versions lack; they read as empty."""
 
 FAILED = "failed"
-"""The status of a cell that an error ended."""
+"""The status of a cell that ended with an error."""
 
 
 class RunDirectory:
-    """A run's folder, held by one process at a time; use it as a context manager.
+    """A run's folder, locked by one process at a time; use it as a context manager.
 
-    The threads of that process may share it, as long as each cell is in the hands of one.
+    The threads of that process may share it, as long as each cell is used by one thread.
 
     Parameters
     ----------
@@ -87,8 +87,8 @@ class RunDirectory:
         Everything that decides the results, as plain JSON values. An existing run is resumed
         only if its own configuration is the same.
     confinement
-        What confines the programs of the run, as plain JSON values (`Confinement.record`); None
-        for a run of no programs. A run that is resumed where this differs keeps both.
+        The confinement of the run's programs, as plain JSON values (`Confinement.record`); None
+        for a run without programs. A run that is resumed with another confinement records both.
 
     Raises
     ------
@@ -113,7 +113,7 @@ class RunDirectory:
     ) -> None:
         self.path = path
         self._confinement: list[Record] = [] if confinement is None else [dict(confinement)]
-        # Through JSON, so that a fresh configuration equals one that was read back.
+        # Through JSON, so that a new configuration compares equal to one read from a file.
         self.configuration: Record = json.loads(json.dumps(configuration))
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -166,11 +166,11 @@ class RunDirectory:
         try:
             self.close()
         except RunError:
-            if kind is None:  # else what ended the run is told, not what follows from it
+            if kind is None:  # otherwise report the error that ended the run, not its consequence
                 raise
 
     def close(self) -> None:
-        """Write the attempts as CSV too, and let other processes use the folder."""
+        """Write the attempts as CSV too, and release the lock on the folder."""
         try:
             records = self._attempts.read()
             if records:
@@ -180,7 +180,7 @@ class RunDirectory:
             self._lock.release()
 
     def cell_log(self, cell: Cell) -> CellLog:
-        """Return the journals of one cell and trial, with what they already hold."""
+        """Return the log of one cell and trial, with its records so far."""
         key = key_of(cell.record())
         replies = self._known_replies.setdefault(key, [])
         attempts = self._known_attempts.setdefault(key, [])
@@ -196,7 +196,7 @@ class RunDirectory:
         )
 
     def turns(self) -> Iterator[Record]:
-        """Yield what models and their tools said so far, in every cell."""
+        """Yield the recorded turns of models and tool outputs, of every cell."""
         for records in list(self._known_turns.values()):
             yield from records
 
@@ -206,14 +206,14 @@ class RunDirectory:
         return row is not None and row["status"] != FAILED
 
     def reopen(self, cell: Cell) -> None:
-        """Take back the selection and the row of a finished cell, so that more attempts follow."""
+        """Remove the selection and the row of a finished cell, so that more attempts can follow."""
         key = key_of(cell.record())
         self._repair_attempts({key})
         with self._mutex:
             self._rows.pop(place_of(cell.record()), None)
 
     def row(self, cell: Cell) -> dict[str, str] | None:
-        """Return the cell's row of ``summary.csv`` as it would be read back, None without one."""
+        """Return the cell's row of ``summary.csv`` as texts, None without one."""
         with self._mutex:
             rows = self._rows.get(place_of(cell.record()), {})
             if cell.method:
@@ -227,11 +227,11 @@ class RunDirectory:
         self._write_rows((bool(cell.method), texts))
 
     def transfer(self, cell: Cell) -> list[Record]:
-        """Return how the cell's selected program did on other data, one record each."""
+        """Return the results of the cell's selected program on other data, one record each."""
         return list(self._known_transfer.get(key_of(cell.record()), ()))
 
     def add_transfer(self, cell: Cell, record: Record) -> None:
-        """Append how the cell's selected program did on some other data."""
+        """Append a result of the cell's selected program on other data."""
         whole = named(cell, record)
         self._transfer.append(whole)
         self._known_transfer.setdefault(key_of(whole), []).append(whole)
@@ -243,11 +243,11 @@ class RunDirectory:
         return path
 
     def program_path(self, cell: Cell) -> Path:
-        """Return where the cell's selected program stands, or will stand."""
+        """Return the path of the cell's selected program, which may not exist yet."""
         return self._files(cell)[0]
 
     def _files(self, cell: Cell) -> tuple[Path, Path]:
-        """Return where a cell's program and predictions stand, or will stand."""
+        """Return the paths of a cell's program and predictions, which may not exist yet."""
         name = f"{cell.slug}-t{cell.trial}"
         return self.path / "programs" / f"{name}.py", self.path / "predictions" / f"{name}.csv"
 
@@ -276,7 +276,7 @@ class RunDirectory:
         self._log.append({"time": time, "level": level, "message": message, **facts})
 
     def _rewrite_summary(self, rows: Sequence[tuple[bool, dict[str, str]]]) -> None:
-        """Take in rows, each with whether its run has several methods, and write all there are."""
+        """Add rows, each with whether its run has several methods, and write the whole table."""
         with self._mutex:
             for several, texts in rows:
                 place, way = place_of(texts), way_of(texts)
@@ -284,13 +284,13 @@ class RunDirectory:
                 others = {other: row for other, row in there.items() if several and other != way}
                 self._rows[place] = others | {way: texts}
             every = [row for rows in self._rows.values() for row in rows.values()]
-        # A row says that its cell is done: after a power cut too, what it stands on must be there.
+        # A row marks its cell as finished, so its records must reach the disk before the row does.
         self._attempts.sync()
         self._transfer.sync()
         write_csv(self.path / "summary.csv", SUMMARY_COLUMNS, every)
 
     def _refuse_foreign_folder(self) -> None:
-        """Raise if there are files but no run; what a kill left of a first write is no file."""
+        """Raise RunError if there are files but no run; temporary files of a kill do not count."""
         names = {path.name for path in self.path.iterdir()}
         if "run.json" not in names and any(not name.startswith(".") for name in names):
             raise RunError(
@@ -299,7 +299,7 @@ class RunDirectory:
             )
 
     def _repair(self) -> None:
-        """Take back what does not stand on what there is, so that its cell is done again."""
+        """Remove rows and records whose files are missing, so that their cells are repeated."""
         rows = [row for rows in self._rows.values() for row in rows.values()]
         faults, torn = inconsistent_rows(
             rows, self._known_attempts, self._known_replies, self._files
@@ -319,7 +319,7 @@ class RunDirectory:
             warnings.warn(f"{self.path}: {message}", RepairWarning, stacklevel=3)
 
     def _repair_attempts(self, torn: set[Key]) -> None:
-        """Leave of the records of some cells what these can go on from."""
+        """Keep only the records from which these cells can continue."""
         for key in torn & self._known_attempts.keys():
             records = self._known_attempts[key]
             self._known_attempts[key] = consistent_records(
@@ -340,7 +340,7 @@ class RunDirectory:
         return record
 
     def _note_confinement(self, record: Record) -> None:
-        """Add what confines this part of a resumed run, if it is none of those so far."""
+        """Record the confinement of this part of a resumed run, if it is a new one."""
         known = record.get("confinement")
         known = known if isinstance(known, list) else []
         if any(one not in known for one in self._confinement):
@@ -361,17 +361,17 @@ class RunDirectory:
 
 
 def batch_record(path: Path) -> Path:
-    """Return the file of a run directory in which batches under way at a vendor are noted."""
+    """Return the file of a run directory that records submitted batches of a vendor."""
     return path / "batches.jsonl"
 
 
 def read_run(path: Path) -> Record:
-    """Return what ``run.json`` of a run directory holds.
+    """Return the content of ``run.json`` of a run directory.
 
     Raises
     ------
     RunError
-        If there is none, it cannot be read, or its format is another version's.
+        If it does not exist, cannot be read, or has another format version.
     """
     try:
         record = json.loads((path / "run.json").read_text("utf-8"))
@@ -394,7 +394,7 @@ def read_summary(path: Path) -> list[dict[str, str]]:
     Raises
     ------
     RunError
-        If it cannot be read, or a row is not as it was written.
+        If it cannot be read, or a row is damaged.
     """
     rows = read_csv(path / "summary.csv")
     for line, row in enumerate(rows, start=2):
@@ -409,7 +409,7 @@ def read_summary(path: Path) -> list[dict[str, str]]:
 
 
 def read_replies(path: Path) -> list[Record]:
-    """Return every reply of a run directory, without turns; none if there is no such run."""
+    """Return every reply of a run directory, without turns; empty if there is no such run."""
     said = read_journal(path / "replies.jsonl")
     return [record for record in said if "kind" not in record]
 
@@ -423,5 +423,5 @@ def read_prompt(path: Path, digest: str) -> str:
 
 
 def read_attempts(path: Path) -> list[Record]:
-    """Return every attempt and selection of a run directory, none if there is no such run."""
+    """Return every attempt and selection of a run directory; empty if there is no such run."""
     return read_journal(path / "results_attempts.jsonl")

@@ -1,4 +1,4 @@
-"""Writing whole files so that a reader sees the old one or the new one, never half of one."""
+"""Write files atomically: a reader sees the old file or the new one, never a part."""
 
 import csv
 import errno
@@ -17,7 +17,7 @@ from llm_pv.errors import RunError
 _DISK_ERRORS = (errno.EFBIG, errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")
-"""Names of files under way, as `write_atomically` makes them."""
+"""The pattern of temporary names that `write_atomically` uses."""
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -26,7 +26,7 @@ def write_atomically(path: Path, text: str) -> None:
     Raises
     ------
     RunError
-        If the file cannot be written; what stood there before is left as it was.
+        If the file cannot be written; the old file is then unchanged.
     """
     write_bytes_atomically(path, text.encode("utf-8", "backslashreplace"))
 
@@ -37,7 +37,7 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
     Raises
     ------
     RunError
-        If the file cannot be written; what stood there before is left as it was.
+        If the file cannot be written; the old file is then unchanged.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,6 +46,7 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
         ) as file:
             temporary = Path(file.name)
             try:
+                # Sync before the rename: after a power cut the name could mean an empty file.
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -60,7 +61,7 @@ def write_bytes_atomically(path: Path, data: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk, where the system lets one: a rename is one of them."""
+    """Sync a folder, if the system supports that: a rename is durable only after it."""
     if sys.platform == "win32":
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -71,7 +72,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def cannot_write(path: Path, error: OSError) -> RunError:
-    """Return the error that says why a file of a run cannot be written, and what to do."""
+    """Return a RunError on why a file of a run cannot be written, and what to do."""
     if isinstance(error, FileNotFoundError):
         return RunError(
             f"cannot write {path}: {path.parent} is gone; put it back to go on with the run, or "
@@ -83,14 +84,14 @@ def cannot_write(path: Path, error: OSError) -> RunError:
 
 
 def disk_error(error: BaseException) -> RunError | None:
-    """Return what to end a run with if an error is that a disk takes no more, else None."""
+    """Return the error that ends a run if the disk is full or read-only, else None."""
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
         return RunError(f"{error}; free the disk, or choose other directories")
     return None
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what killed processes left of files they were writing below a folder."""
+    """Remove temporary files that killed processes left below a folder."""
     for path in folder.rglob(".*"):
         if _TEMPORARY.fullmatch(path.name):
             path.unlink(missing_ok=True)
@@ -111,7 +112,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV file, none if there is no such file.
+    """Return the rows of a CSV file; empty if it does not exist.
 
     Raises
     ------
@@ -131,7 +132,7 @@ _umask_lock = threading.Lock()
 
 
 def _umask() -> int:
-    with _umask_lock:  # it can only be read by setting it, which another thread must not see
+    with _umask_lock:  # the mask can only be read by setting it, which other threads must not see
         mask = os.umask(0o022)
         os.umask(mask)
     return mask

@@ -1,8 +1,8 @@
-"""What a training job leaves beside its run directory: the first version's files and checkpoints.
+"""The further files of a training job in its run directory: those of version 1, and checkpoints.
 
-``config.json`` (the options), ``stdout.log`` (what the job told), ``logs.log`` (what the libraries
-told), ``metrics.json`` (accuracies so far, rewritten at every evaluation), ``tensorboard/``,
-``checkpoints/`` while the job is not finished, and ``model/`` where the model was to be kept.
+``config.json`` (the options), ``stdout.log`` (the job's messages), ``logs.log`` (the libraries'
+messages), ``metrics.json`` (accuracies so far, rewritten at every evaluation), ``tensorboard/``,
+``checkpoints/`` while the job is not finished, and ``model/`` if the model is kept.
 """
 
 import json
@@ -29,16 +29,16 @@ _CHECKPOINT = "checkpoint-"
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a file that a job on another machine left.
+    """A part of a file of a job on another machine.
 
     Parameters
     ----------
     name
         The file, within the job's folder.
     start
-        Where the part begins.
+        The offset of the part in the file.
     data
-        The part.
+        The bytes.
     """
 
     name: str
@@ -52,7 +52,7 @@ class JobFolder:
     Parameters
     ----------
     path
-        The folder, which a `RunDirectory` holds.
+        The folder, which a `RunDirectory` has locked.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,22 +60,22 @@ class JobFolder:
 
     @property
     def log_file(self) -> Path:
-        """Where the libraries' messages go."""
+        """The path of the libraries' messages."""
         return self.path / "logs.log"
 
     @property
     def tensorboard(self) -> Path:
-        """Where TensorBoard's events go."""
+        """The folder of TensorBoard's events."""
         return self.path / "tensorboard"
 
     @property
     def checkpoints(self) -> Path:
-        """Where checkpoints go."""
+        """The folder of checkpoints."""
         return self.path / "checkpoints"
 
     @property
     def model(self) -> Path:
-        """Where the trained model goes."""
+        """The folder of the trained model."""
         return self.path / "model"
 
     def write_config(self, options: Mapping[str, Any]) -> None:
@@ -83,16 +83,16 @@ class JobFolder:
         write_atomically(self.path / "config.json", json.dumps(dict(options), indent=2) + "\n")
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
-        """Write what was measured so far."""
+        """Write the measurements so far."""
         text = json.dumps(dict(metrics), indent=2, allow_nan=False) + "\n"
         write_atomically(self.path / "metrics.json", text)
 
     def write_vocabulary(self, alphabet: str) -> None:
-        """Write which characters a kept model knows, beside it."""
+        """Write the character vocabulary of a kept model, beside it."""
         write_atomically(self.model / "alphabet.json", json.dumps({"alphabet": alphabet}) + "\n")
 
     def tell(self, line: str) -> None:
-        """Append one line to what the job told."""
+        """Append one line to the job's messages."""
         try:
             with (self.path / "stdout.log").open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
@@ -100,14 +100,14 @@ class JobFolder:
             raise RunError(f"cannot write {self.path / 'stdout.log'}: {error}") from error
 
     def complete(self, step: int, state: Mapping[str, Any]) -> None:
-        """Declare the checkpoint of a step complete, and remove the others.
+        """Mark the checkpoint of a step as complete, and remove the others.
 
         Parameters
         ----------
         step
-            Its step.
+            The step of the checkpoint.
         state
-            What had been measured by then.
+            The measurements up to that step.
         """
         newest = self.checkpoints / f"{_CHECKPOINT}{step}"
         write_atomically(newest / _COMPLETE, json.dumps(dict(state)) + "\n")
@@ -116,7 +116,7 @@ class JobFolder:
                 shutil.rmtree(other, ignore_errors=True)
 
     def last_checkpoint(self) -> tuple[Path, Record] | None:
-        """Return the newest complete checkpoint and what had been measured by then."""
+        """Return the newest complete checkpoint and its measurements."""
         found = []
         for folder in self._checkpoints():
             try:
@@ -144,7 +144,7 @@ class JobFolder:
                         start += len(data) or 1
 
     def put(self, piece: Piece) -> None:
-        """Write a piece; those of a file come in their order, the first in place of the file.
+        """Write a part; those of a file come in order, and the first replaces the file.
 
         Raises
         ------
@@ -167,7 +167,7 @@ class JobFolder:
 
 
 def read_job(path: Path) -> tuple[Record, Record]:
-    """Return the options of a job and what it measured, empty where it has not come so far."""
+    """Return the options and the measurements of a job, empty if not written yet."""
     records = []
     for name in ("config.json", "metrics.json"):
         try:
@@ -192,9 +192,9 @@ def finished_row(path: Path) -> Record | None:
 
 
 class SweepFolder:
-    """The folder that holds the jobs of one sweep, held by one process at a time.
+    """The folder of the jobs of one sweep, locked by one process at a time.
 
-    The rows of its jobs are kept for the runner, a job being the cell of its name.
+    It stores the rows of the jobs for the runner; each job is a cell of the same name.
 
     Parameters
     ----------
@@ -247,7 +247,7 @@ class SweepFolder:
         return row is not None and row["status"] != FAILED
 
     def finish(self, cell: Cell, row: Mapping[str, Any]) -> None:
-        """Take columns of a job beside those that it wrote itself, and write ``sweep.csv``."""
+        """Add columns to a job's row, and write ``sweep.csv``."""
         own = read_summary(self.job(cell.function)) or [{}]
         with self._mutex:
             self._rows[cell.function] = {"reason": "", **own[0], **row}

@@ -1,4 +1,4 @@
-"""An append-only file of JSON lines that survives being killed at any moment."""
+"""An append-only file of JSON lines that stays readable if the process is killed at any time."""
 
 import json
 import os
@@ -18,16 +18,15 @@ Record = dict[str, Any]
 class Journal:
     """JSON lines, one record each, appended.
 
-    A process killed while appending leaves at most a torn last line; opening the journal again
-    cuts it off with a `RepairWarning` and remembers that in ``repaired``. Several threads may
-    append.
+    A process killed while appending leaves at most an incomplete last line; opening the journal
+    removes it with a `RepairWarning` and sets ``repaired``. Several threads may append.
 
     Parameters
     ----------
     path
         The file; made on the first append.
     sync
-        Whether an append returns only when the line is on the disk, not merely with the system.
+        Whether an append returns only after the line is on the disk (fsync).
 
     Examples
     --------
@@ -68,11 +67,12 @@ class Journal:
             with self.path.open("ab", buffering=0) as file:
                 start = file.tell()
                 try:
+                    # Unbuffered writes may be partial, on a disk that is almost full for one.
                     left = memoryview(data)
                     while left:
                         left = left[file.write(left) :]
                 except OSError:
-                    file.truncate(start)  # the disk may have taken part of it
+                    file.truncate(start)  # a partial line would spoil every later append
                     raise
                 if self._sync:
                     os.fsync(file.fileno())
@@ -82,16 +82,16 @@ class Journal:
             raise cannot_write(self.path, error) from error
 
     def sync(self) -> None:
-        """Return when everything appended so far is on the disk.
+        """Write everything appended so far to the disk (fsync).
 
         Raises
         ------
         RunError
-            If the disk does not take it.
+            If that fails.
         """
         if not self._behind:
             return
-        self._behind = False  # first: what is appended meanwhile is not meant
+        self._behind = False  # before the fsync: an append during it must set this again
         try:
             with self.path.open("ab") as file:
                 os.fsync(file.fileno())
@@ -100,7 +100,7 @@ class Journal:
             raise cannot_write(self.path, error) from error
 
     def replace(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Put other records in place of all there are, to mend a run before anyone appends."""
+        """Replace all records, to repair a run before anything is appended."""
         lines = [json.dumps(record, ensure_ascii=True, allow_nan=False) for record in records]
         write_atomically(self.path, "".join(line + "\n" for line in lines))
 
@@ -118,32 +118,32 @@ class Journal:
         return _bytes(self.path)
 
     def _cut_torn_line(self) -> None:
+        # The line break is the last byte of a record, so a line without one is incomplete.
         data = self._bytes()
         whole = data.rfind(b"\n") + 1
         if whole < len(data):
             try:
                 os.truncate(self.path, whole)
             except OSError as error:
-                raise RunError(f"cannot mend {self.path}: {error.strerror or error}") from error
+                raise RunError(f"cannot repair {self.path}: {error.strerror or error}") from error
             self.repaired = True
             warnings.warn(
-                f"{self.path}: the last line was cut short and is taken off; what it told is done "
-                "again",
+                f"{self.path}: the last line was incomplete and is removed; its work is repeated",
                 RepairWarning,
                 stacklevel=3,
             )
 
 
 def read_journal(path: Path) -> list[Record]:
-    """Return every whole record of a journal that another process may be writing.
+    """Return every complete record of a journal that another process may be writing.
 
-    Unlike opening the journal, this changes nothing on disk: a torn last line is left alone and
-    not read. A file that does not exist holds no records.
+    Unlike opening the journal, this does not change the file: an incomplete last line is ignored.
+    A file that does not exist has no records.
 
     Raises
     ------
     RunError
-        If the file cannot be read, or a whole line is not a JSON object.
+        If the file cannot be read, or a complete line is not a JSON object.
     """
     data = _bytes(path)
     return _records(path, data[: data.rfind(b"\n") + 1])

@@ -1,4 +1,4 @@
-"""What tells the records and rows of one cell from those of another."""
+"""The keys that identify the cell of records and rows."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,21 +10,21 @@ Key = tuple[str, ...]
 
 
 def place_of(record: Mapping[str, Any]) -> Key:
-    """Return what tells task, length, sampler and trial, the same for journals and CSV files."""
+    """Return the key of task, length, sampler and trial, equal for journals and CSV files."""
     return tuple(
         str(record.get(column, "")) for column in ("function", "length", "sampler", "trial")
     )
 
 
 def way_of(record: Mapping[str, Any]) -> Key:
-    """Return what tells the method and its model."""
+    """Return the key of the method and its model."""
     return tuple(str(record.get(column, "")) for column in ("method", "model"))
 
 
 def key_of(record: Mapping[str, Any]) -> Key:
-    """Return what tells the cell of a journal's record.
+    """Return the key of the cell of a journal's record.
 
-    A record without a method may name a model for reasons of its own: it is of a run of one method.
+    A record without a method belongs to a run of one method, even if it names a model.
     """
     return place_of(record) + (way_of(record) if record.get("method") else ())
 

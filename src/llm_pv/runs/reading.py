@@ -1,4 +1,4 @@
-"""Reading runs for tables and pages, in use or not, and leaving a page beside them."""
+"""Read runs, also while they are written, for tables and pages; write their page."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,15 +9,15 @@ from llm_pv.runs.journal import Record, read_journal
 
 
 def read_transfer(path: Path) -> list[Record]:
-    """Return how a run directory's selected programs did on other data, none without a grid."""
+    """Return the results of a run's selected programs on other data; empty without a grid."""
     return read_journal(path / "transfer.jsonl")
 
 
 def read_test_predictions(path: Path, cell: Cell) -> list[dict[str, str]]:
     """Return the predictions on a cell's test rows: columns row, label and prediction.
 
-    There are none if the cell was not finished, or has no program or no test rows. A cell that
-    names its method is also found in a run of one method, whose cells do not.
+    Empty if the cell was not finished, or has no program or no test rows. A cell that names its
+    method is also found in a run of one method, whose cells do not.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def read_test_predictions(path: Path, cell: Cell) -> list[dict[str, str]]:
 
 
 def write_report(path: Path, page: str) -> Path:
-    """Write a run directory's page for reading and return its path."""
+    """Write a run directory's report page and return its path."""
     report = path / "report.html"
     write_atomically(report, page)
     return report

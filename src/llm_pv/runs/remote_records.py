@@ -1,8 +1,7 @@
-"""Results of a cell that is computed on another machine, which has no run directory.
+"""Transfer the results of a cell that is computed on another machine without the run directory.
 
-It gets what the directory holds of the cell, and sends what is to be written as messages, in
-order; the process that holds the directory writes them, so that the run is the same as if the
-cell had been computed there.
+The remote process gets the cell's records, and sends new ones as messages, in order; the process
+with the directory writes them, so that the run is the same as if the cell were computed there.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,16 +16,16 @@ from llm_pv.runs.files import csv_text
 from llm_pv.runs.journal import Record
 
 Message = tuple[str, tuple[Any, ...]]
-"""What is to be written: the name of a method of `Results` or of a cell's log, and arguments."""
+"""One write: the name of a method of `Results` or of a cell's log, and its arguments."""
 
 
 class Results(Protocol):
-    """Where a cell's results go: a `RunDirectory`, or a `Relay` to one."""
+    """The destination of a cell's results: a `RunDirectory`, or a `Relay` to one."""
 
     path: Path
 
     def cell_log(self, cell: Cell) -> CellLog:
-        """Return the cell's journals, with what they already hold."""
+        """Return the cell's log, with its records so far."""
         ...
 
     def finished(self, cell: Cell) -> bool:
@@ -38,11 +37,11 @@ class Results(Protocol):
         ...
 
     def transfer(self, cell: Cell) -> list[Record]:
-        """Return how the cell's selected program did on other data."""
+        """Return the results of the cell's selected program on other data."""
         ...
 
     def add_transfer(self, cell: Cell, record: Record) -> None:
-        """Add how the cell's selected program did on some other data."""
+        """Add a result of the cell's selected program on other data."""
         ...
 
     def write_program(self, cell: Cell, text: str) -> Path:
@@ -50,7 +49,7 @@ class Results(Protocol):
         ...
 
     def program_path(self, cell: Cell) -> Path:
-        """Return where the cell's selected program stands, or will stand."""
+        """Return the path of the cell's selected program, which may not exist yet."""
         ...
 
     def write_predictions(
@@ -77,7 +76,7 @@ class Known:
     cell, finished
         The cell, and whether it is finished.
     path, program_path
-        The run directory, and where the cell's program stands in it.
+        The run directory, and the path of the cell's program in it.
     replies, attempts, turns, transfer
         The cell's records.
     """
@@ -93,7 +92,7 @@ class Known:
 
     @classmethod
     def of(cls, run: Results, cell: Cell) -> "Known":
-        """Return what a run directory holds of a cell now."""
+        """Return the current records of a cell in a run directory."""
         log = run.cell_log(cell)
         return cls(
             cell,
@@ -108,14 +107,14 @@ class Known:
 
 
 class Relay:
-    """Takes a cell's results as a run directory does, and sends them on as messages.
+    """Accepts a cell's results like a run directory, and sends them as messages.
 
     Parameters
     ----------
     known
-        What the run directory holds of the cell.
+        The cell's records in the run directory.
     send
-        Takes each message; `write_records` applies them to the directory, in their order.
+        Called with each message; `write_records` applies them to the directory, in order.
     """
 
     def __init__(self, known: Known, send: Callable[[Message], object]) -> None:
@@ -150,29 +149,29 @@ class Relay:
         self._finished = row["status"] != FAILED
 
     def transfer(self, cell: Cell) -> list[Record]:
-        """Return how the cell's selected program did on other data."""
+        """Return the results of the cell's selected program on other data."""
         assert cell == self._known.cell
         return list(self._transfer)
 
     def add_transfer(self, cell: Cell, record: Record) -> None:
-        """Send how the cell's selected program did on some other data."""
+        """Send a result of the cell's selected program on other data."""
         self.send("add_transfer", cell, record)
         self._transfer.append(named(cell, record))
 
     def write_program(self, cell: Cell, text: str) -> Path:
-        """Send the selected program and return where it will stand."""
+        """Send the selected program and return the path it will have."""
         self.send("write_program", cell, text)
         return self._known.program_path
 
     def program_path(self, cell: Cell) -> Path:
-        """Return where the cell's selected program stands, or will stand."""
+        """Return the path of the cell's selected program, which may not exist yet."""
         assert cell == self._known.cell
         return self._known.program_path
 
     def write_predictions(
         self, cell: Cell, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]
     ) -> Path:
-        """Send the predictions on the test rows, as text: it is put together here, not there."""
+        """Send the predictions on the test rows, formatted as CSV here."""
         return self.write_prediction_text(cell, csv_text(list(columns), rows))
 
     def write_prediction_text(self, cell: Cell, text: str) -> Path:
@@ -198,7 +197,7 @@ class Relay:
 
 
 def write_records(messages: Sequence[Message], cell: Cell, results: Results) -> None:
-    """Write what a `Relay` sent of a cell; records of one kind that follow each other at one go.
+    """Write the messages of a `Relay`; consecutive records of one kind in one append.
 
     Parameters
     ----------
@@ -207,14 +206,14 @@ def write_records(messages: Sequence[Message], cell: Cell, results: Results) -> 
     cell
         The cell.
     results
-        Where they are written: the run directory.
+        The run directory.
 
     Raises
     ------
     RunError
         If they cannot be written.
     """
-    # Replies come before the attempts they led to, so that all replies may come before all
+    # Each reply precedes its attempts, so all replies of a batch can be written before all its
     # attempts: one sync for a whole batch.
     ordered = sorted(messages, key=lambda message: message[0] != "append_replies")
     for what, group in groupby(ordered, key=lambda message: message[0]):

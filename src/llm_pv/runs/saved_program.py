@@ -1,4 +1,4 @@
-"""Finding a saved program, with what its run recorded about its inputs and classes."""
+"""Load a saved program, with its run's record of inputs and classes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,17 +25,17 @@ class SavedProgram:
         Its file.
     columns, types
         The input columns it was learned from and their types (no types for plain strings); None
-        if the file stands alone.
+        if the file is not part of a run.
     target
         The column that held the label, None if unknown.
     classes
-        The classes it was learned for; None if the file stands alone.
+        The classes it was learned for; None if the file is not part of a run.
     reading
-        What else was known of the rows.
+        Further options for reading rows.
     edges
-        Where a numeric target was cut into the classes; empty where it was not.
+        The boundaries between the classes of a numeric target; empty for other targets.
     ranges
-        What each column ranged over in training; empty where that is not known.
+        The range of each column in training; empty if unknown.
     """
 
     program: Program
@@ -49,7 +49,7 @@ class SavedProgram:
     ranges: Mapping[str, Any] = field(default_factory=dict)
 
     def value(self, text: str | None) -> object:
-        """Return the user's value for a predicted text; None for none and for no class."""
+        """Return the user's value for a predicted text; None if it is None or not a class."""
         if self.classes is None or text is None:
             return text
         return self.classes.value(text) if text in self.classes.texts else None
@@ -113,7 +113,7 @@ def _load(path: Path, configuration: Mapping[str, Any], run: Path) -> SavedProgr
 
 
 def _ranges(run: Path) -> Mapping[str, Any]:
-    """Return the ranges that the run of one program recorded with it."""
+    """Return the ranges recorded by the run of a program."""
     selected = [record for record in read_attempts(run) if record.get("kind") == "selected"]
     found = selected[0].get("ranges") if len(selected) == 1 else None
     return found if isinstance(found, dict) else {}

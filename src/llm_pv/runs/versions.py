@@ -1,4 +1,4 @@
-"""The versions that a run notes, of this package and of those that may decide its results."""
+"""The versions that a run records: of this package and of those that may affect results."""
 
 import platform
 from importlib import metadata
@@ -22,7 +22,7 @@ _RECORDED_PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of this package, of Python and of what is installed beside them."""
+    """Return the versions of this package, of Python and of the relevant installed packages."""
     found = {"llm_pv": __version__, "python": platform.python_version()}
     for package in _RECORDED_PACKAGES:
         try:
