@@ -1,7 +1,5 @@
 """``llm-pv baselines``: classical learners on the benchmark's data sets, or on a user's rows."""
 
-import json
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from llm_pv.cli.options import (
     ValidatedReadingOptions,
     given,
 )
+from llm_pv.cli.output import write_json
 from llm_pv.cli.progress import Details, cell_progress
 from llm_pv.cli.report import leave_page
 from llm_pv.errors import ConfigurationError, LLMPVError
@@ -168,7 +167,7 @@ def report(result: "BaselineResults", format: Format) -> int:  # noqa: A002
     if not result.count("done"):
         raise LLMPVError(f"no baseline could be fitted: {'; '.join(result.reasons()[:3])}")
     if format == "json":
-        sys.stdout.write(json.dumps(result.record(), indent=2) + "\n")
+        write_json(result.record())
     else:
         from llm_pv.cli.baselines_tables import print_baselines
         from llm_pv.cli.terminal import Terminal

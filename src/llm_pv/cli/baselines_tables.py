@@ -1,11 +1,11 @@
 """What a finished run of baselines looks like in a terminal."""
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from llm_pv.cli.grid_tables import in_percent
+from llm_pv.cli.output import make_table
 from llm_pv.cli.tables import printable
 from llm_pv.report.text import percent
 from llm_pv.tracks.baselines.results import (
@@ -29,15 +29,15 @@ def print_baselines(result: BaselineResults, console: Console) -> None:
 
 def grid_table(result: BaselineResults) -> Table:
     """Lay out a line for each cell and a column for each baseline, the best in bold."""
-    title = Text(f"Test accuracy in percent, {result.cells[0].sampler} sampler")
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("task")
     shown = [model.model for model in result.cells[0].models if _occurs(result, model.model)]
-    for name in shown:
-        table.add_column(name.replace("_", "\n"), justify="right")
     has_published = any(cell.published for cell in result.cells)
-    if has_published:
-        table.add_column("published:\n" + ",\n".join(PUBLISHED_METHODS), style="italic")
+    published = ["published:\n" + ",\n".join(PUBLISHED_METHODS)] if has_published else []
+    table = make_table(
+        ["task", *(name.replace("_", "\n") for name in shown), *published],
+        title=f"Test accuracy in percent, {result.cells[0].sampler} sampler",
+        left=published,
+        italic=published,
+    )
     for cell in result.cells:
         best = max((model.test.mean for model in cell.models if model.test), default=None)
         name = cell.name if cell.name != cell.function else ""
@@ -55,12 +55,12 @@ def grid_table(result: BaselineResults) -> Table:
 
 def rows_table(cell: BaselinesCell) -> Table:
     """Lay out a line for each baseline, and one for always answering the most frequent class."""
-    table = Table(title=Text(printable(f"Baselines on {cell.name}")), title_justify="left")
-    table.add_column("baseline")
-    for header in ("test", "95% interval", "validation", "cross-\nvalidated"):
-        table.add_column(header, justify="right")
-    if cell.unbalanced:
-        table.add_column("balanced\ntest", justify="right")
+    balanced = ["balanced\ntest"] if cell.unbalanced else []
+    table = make_table(
+        ["baseline", "test", "95% interval", "validation", "cross-\nvalidated", *balanced],
+        title=printable(f"Baselines on {cell.name}"),
+        boxed=True,
+    )
     best = max((model.test.mean for model in cell.models if model.test), default=None)
     for model in (model for model in cell.models if model.validation):
         row = [

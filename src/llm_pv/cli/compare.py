@@ -1,11 +1,10 @@
 """``llm-pv compare``: what differs between two runs, and whether chance explains it."""
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_pv.cli.options import Format
+from llm_pv.cli.output import make_table, write_json, write_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,33 +36,23 @@ def compare(
 
     pair = compare_runs(a, b, method_a, method_b)
     if format == "json":
-        sys.stdout.write(json.dumps(pair.record(), indent=2) + "\n")
+        write_json(pair.record())
     else:
-        from rich.text import Text
-
-        from llm_pv.cli.terminal import Terminal
-
-        console = Terminal()
-        console.print(comparison_table(pair))
-        for line in conclusions(pair):
-            console.print(Text(line))
+        write_table(comparison_table(pair), *conclusions(pair))
     return 0 if pair.compared else 1
 
 
 def comparison_table(pair: "RunPair") -> "Table":
     """Lay out a line for each cell: accuracies, differences of every trial, McNemar's test."""
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     from llm_pv.cli.tables import printable
     from llm_pv.report.text import percent
 
-    title = Text(printable(f"a = {pair.a}\nb = {pair.b}"))
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("cell")
-    for header in ("a %", "b %", "b - a", "each trial", "only a /\nonly b right", "p", "p (Holm)"):
-        table.add_column(header, justify="right")
+    table = make_table(
+        ("cell", "a %", "b %", "b - a", "each trial", "only a /\nonly b right", "p", "p (Holm)"),
+        title=printable(f"a = {pair.a}\nb = {pair.b}"),
+    )
     for cell in pair.cells:
         length = f" L={cell.cell.length}" if cell.cell.length != "" else ""
         table.add_row(

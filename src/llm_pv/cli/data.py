@@ -1,6 +1,5 @@
 """``llm-pv data``: write a benchmark task's data set."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,6 +8,7 @@ from cyclopts import Parameter
 
 from llm_pv.cli.main import complain
 from llm_pv.cli.options import Format
+from llm_pv.cli.output import write_json
 
 if TYPE_CHECKING:
     from llm_pv.data.examples import Splits
@@ -97,7 +97,7 @@ def _tell(splits: "Splits", folder: Path, format: Format) -> None:  # noqa: A002
     sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
     if format == "json":
         record = {"folder": str(folder), **sizes, "warnings": list(splits.warnings)}
-        sys.stdout.write(json.dumps(record, indent=2) + "\n")
+        write_json(record)
         return
     for warning in splits.warnings:
         complain(warning)

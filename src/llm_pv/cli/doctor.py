@@ -6,6 +6,7 @@ from importlib import metadata
 from typing import Any
 
 from llm_pv.cli.options import Format
+from llm_pv.cli.output import write_json
 
 EXTRAS = {
     "programs": ("sympy", "networkx"),
@@ -34,12 +35,9 @@ def doctor(*, format: Format = "table") -> int:  # noqa: A002
     format
         How it is shown: table, or one JSON object.
     """
-    import json
-    import sys
-
     findings = examine()
     if format == "json":
-        sys.stdout.write(json.dumps(findings, indent=2) + "\n")
+        write_json(findings)
     else:
         _print(findings)
     return 0 if findings["confinement"]["sufficient"] else 1

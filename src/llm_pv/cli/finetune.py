@@ -1,6 +1,5 @@
 """``llm-pv finetune``, and the first version's ``finetuning/main.py``: train a language model."""
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from llm_pv.cli.folders import free_folder
 from llm_pv.cli.grid_options import DrawingOptions
 from llm_pv.cli.main import INTERRUPTED, complain, run_app
 from llm_pv.cli.options import DEFAULT_READING_OPTIONS, Format, ReadingOptions, Rows
+from llm_pv.cli.output import make_table, write_json, write_table
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def finetune(
     if metrics.get("already_finished"):
         complain(f"{out} is a finished job; this is its result, give another --results-path")
     if run.format == "json":
-        sys.stdout.write(json.dumps(metrics | {"results_path": str(out)}, indent=2) + "\n")
+        write_json(metrics | {"results_path": str(out)})
     else:
         _print(job.rows.name, metrics, out)
     return 0
@@ -318,15 +318,11 @@ def _file_rows(
 
 
 def _print(name: str, metrics: dict[str, Any], out: Path) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from llm_pv.cli.terminal import Terminal
-
-    console = Terminal()
-    table = Table(title=Text(f"{metrics['parameters']:,} parameters on {name}"))
-    for header in ("rows", "accuracy", "95% limits", "seconds a row"):
-        table.add_column(header, justify="left" if header == "rows" else "right")
+    table = make_table(
+        ("rows", "accuracy", "95% limits", "seconds a row"),
+        title=f"{metrics['parameters']:,} parameters on {name}",
+        boxed=True,
+    )
     table.add_row(
         f"train ({metrics['train_rows']:,})",
         f"{metrics['train_accuracy']:.2%}",
@@ -343,8 +339,6 @@ def _print(name: str, metrics: dict[str, Any], out: Path) -> None:
         rows = f"test, length {there['length']} ({there['rows']:,})"
         table.add_row(rows, f"{there['test_accuracy']:.2%}", "", "")
     table.add_row("majority", f"{metrics['majority_accuracy']:.2%}", "", "")
-    console.print(table)
     seconds = metrics["seconds_to_train_accuracy_1"]
     fitted = "never" if seconds is None else f"after {seconds:.1f} s of training"
-    console.print(Text(f"Every training row right: {fitted}"), soft_wrap=True)
-    console.print(Text(f"Everything else: {out}"), soft_wrap=True)
+    write_table(table, f"Every training row right: {fitted}", f"Everything else: {out}")

@@ -1,10 +1,10 @@
 """What a finished grid looks like in a terminal."""
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from llm_pv.cli.output import make_table
 from llm_pv.report.text import percent
 from llm_pv.stats import MeanStd
 from llm_pv.tracks.published import LLM_PV_METHODS, OTHER_METHODS, SOURCE
@@ -19,18 +19,11 @@ def print_grid(result: GridResult, console: Console) -> None:
 
 def grid_table(result: GridResult) -> Table:
     """Lay out a line for each cell, accuracies in percent, within 80 columns if names allow."""
-    table = Table(
-        title=Text(f"Test accuracy in percent, {result.sampler} sampler"),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    table.add_column("task")
-    for header in ("test", "attempts", "hard", "other\nlengths"):
-        table.add_column(header, justify="right")
+    columns = ["task", "test", "attempts", "hard", "other\nlengths"]
     has_published = any(cell.published for cell in result.cells)
-    if has_published:
-        table.add_column("published: LLM-PV,\nand best other", style="italic")
+    published = ["published: LLM-PV,\nand best other"] if has_published else []
+    title = f"Test accuracy in percent, {result.sampler} sampler"
+    table = make_table([*columns, *published], title=title, left=published, italic=published)
     for cell in result.cells:
         trials = sum(cell.statuses.values())
         row = [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_pv.cli.main import complain
 from llm_pv.cli.options import Format
+from llm_pv.cli.output import make_table, write_json, write_table
 from llm_pv.cli.progress import Details
 from llm_pv.cli.report import leave_page
 from llm_pv.errors import LLMPVError
@@ -121,38 +122,24 @@ def report(results: Sequence["AnsweredCell"], path: Path, format: Format) -> int
         )
     if format == "json":
         record = {"run": str(path), "cells": [result.record() for result in results]}
-        sys.stdout.write(json.dumps(record, indent=2) + "\n")
+        write_json(record)
     else:
-        from llm_pv.cli.terminal import Terminal
+        from rich.text import Text
 
-        terminal = Terminal()
-        terminal.print(_table(results))
-        for text in dict.fromkeys(result.reason for result in results if result.reason):
-            terminal.print(text, style="dim", markup=False, highlight=False)
-        terminal.print(f"run: {path}", markup=False, highlight=False, soft_wrap=True)
+        reasons = dict.fromkeys(result.reason for result in results if result.reason)
+        write_table(
+            _table(results), *(Text(reason, style="dim") for reason in reasons), f"run: {path}"
+        )
     leave_page(path)
     return 1 if any(result.status == FAILED for result in results) else 0
 
 
 def _table(results: Sequence["AnsweredCell"]) -> "Table":
-    from rich import box
-    from rich.table import Table
-
-    table = Table(
+    table = make_table(
+        ("task", "answer", "accuracy", "majority", "no label", "seconds"),
         title="Test accuracy in percent, with its 95% interval",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
+        left=("answer",),
     )
-    for header, side in (
-        ("task", "left"),
-        ("answer", "left"),
-        ("accuracy", "right"),
-        ("majority", "right"),
-        ("no label", "right"),
-        ("seconds", "right"),
-    ):
-        table.add_column(header, justify=side)  # type: ignore[arg-type]
     for result in results:
         cell = result.cell
         length = f" L={cell.length}" if cell.length != "" else ""

@@ -1,7 +1,5 @@
 """``llm-pv learn``: from labelled rows to a certified program in a file."""
 
-import json
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -33,6 +31,7 @@ from llm_pv.cli.options import (
     SandboxOptions,
     ValidatedReadingOptions,
 )
+from llm_pv.cli.output import write_json
 from llm_pv.cli.report import leave_page
 from llm_pv.cli.search_options import SEARCH, SearchOptions
 from llm_pv.erm.metrics import MetricName
@@ -243,7 +242,7 @@ def learn_and_show(
         complain(f"{out} is a finished run; this is its result, give another --out to learn anew")
     record = learned.record()
     if format == "json":
-        sys.stdout.write(json.dumps(record, indent=2) + "\n")
+        write_json(record)
     else:
         from llm_pv.cli.tables import print_learned
         from llm_pv.cli.terminal import Terminal

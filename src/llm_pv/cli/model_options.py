@@ -11,6 +11,7 @@ from cyclopts import Group, Parameter
 
 from llm_pv.cli.main import complain
 from llm_pv.cli.options import FIRST
+from llm_pv.cli.output import write_json
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -305,7 +306,7 @@ def preview_record(
 def print_preview(record: dict[str, Any], name: str, format: str) -> None:  # noqa: A002
     """Write what `preview_record` returned to standard output."""
     if format == "json":
-        sys.stdout.write(json.dumps({"name": name} | record, indent=2) + "\n")
+        write_json({"name": name} | record)
         return
     request, usd = record["request"], record["first_call_usd_at_most"]
     price = "price unknown" if usd is None else f"at most ${usd:.4g}"

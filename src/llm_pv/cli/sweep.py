@@ -12,6 +12,7 @@ from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.finetune import parse_job
 from llm_pv.cli.main import INTERRUPTED, complain, run_app
 from llm_pv.cli.options import Format
+from llm_pv.cli.output import make_table, write_json, write_table
 from llm_pv.cli.progress import Details, cell_progress
 from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.runs.cells import Cell
@@ -137,7 +138,7 @@ def metrics(results: Path, /, *, format: Format = "table") -> int:  # noqa: A002
         raise RunError(f"{results} holds no job of llm-pv finetune: no metrics.json below it")
     records = grouped(jobs)
     if format == "json":
-        sys.stdout.write(json.dumps(records, indent=2) + "\n")
+        write_json(records)
     else:
         _show(records)
     return 0
@@ -225,19 +226,14 @@ def _spread(values: list[float | None]) -> dict[str, Any] | None:
 
 
 def _show(records: list[dict[str, Any]]) -> None:
-    from rich.table import Table
-
-    from llm_pv.cli.terminal import Terminal
-
     columns = list(
         dict.fromkeys(name for record in records for name in record if name not in _JSON_ALONE)
     )
-    table = Table(box=None)
-    for column in columns:
-        table.add_column(_HEADINGS.get(column, column.replace("_", " ")), overflow="fold")
+    headers = [_HEADINGS.get(column, column.replace("_", " ")) for column in columns]
+    table = make_table(headers, left=headers)
     for record in records:
         table.add_row(*(_cell(column, record.get(column)) for column in columns))
-    Terminal().print(table)
+    write_table(table)
 
 
 def _cell(column: str, value: Any) -> str:
@@ -253,22 +249,15 @@ def _cell(column: str, value: Any) -> str:
 def _show_jobs(sweep: "Sweep", rows: "Mapping[str, Row]", format: Format) -> None:  # noqa: A002
     if format == "json":
         records = [{"job": name, **row} for name, row in rows.items()]
-        sys.stdout.write(json.dumps(records, indent=2) + "\n")
+        write_json(records)
         return
-    from rich.table import Table
     from rich.text import Text
 
-    from llm_pv.cli.terminal import Terminal
-
-    console = Terminal()
-    table = Table(box=None)
-    for heading in ("job", "test", "status", "reason"):
-        table.add_column(heading, overflow="fold")
+    table = make_table(("job", "test", "status", "reason"), left=("status", "reason"))
     for name, row in rows.items():
         accuracy = _percent(row.get("accuracy"))
         table.add_row(Text(name), accuracy, row["status"], Text(row["reason"]))
-    console.print(table)
-    console.print(Text(f"Everything else: {sweep.folder}"), soft_wrap=True)
+    write_table(table, f"Everything else: {sweep.folder}")
 
 
 def _percent(text: str | None) -> str:

@@ -1,7 +1,5 @@
 """``llm-pv synthesize``: learn programs for a grid of benchmark tasks."""
 
-import json
-import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +28,7 @@ from llm_pv.cli.model_options import (
     print_preview,
 )
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, Format, SandboxOptions
+from llm_pv.cli.output import write_json
 from llm_pv.cli.report import leave_page
 from llm_pv.cli.search_options import SEARCH, SearchOptions
 from llm_pv.errors import DataError, LLMPVError
@@ -208,7 +207,7 @@ def report(result: "GridResult", format: Format) -> int:  # noqa: A002
         reasons = dict.fromkeys(reason for cell in result.cells for reason in cell.reasons)
         raise LLMPVError(f"no trial could be done: {'; '.join(list(reasons)[:3])}")
     if format == "json":
-        sys.stdout.write(json.dumps(result.record(), indent=2) + "\n")
+        write_json(result.record())
     else:
         from rich.console import Console
 

@@ -9,6 +9,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from llm_pv.cli.output import make_table
 from llm_pv.errors import ProgramError
 from llm_pv.sandbox.parser import ask_one
 
@@ -85,11 +86,8 @@ def candidates_table(record: Mapping[str, Any], width: int) -> RenderableType:
 
 def scores_table(record: Mapping[str, Any]) -> Table:
     """Lay out the selected program's accuracy beside the majority baseline's."""
-    table = Table()
-    table.add_column("rows")
-    for header in ("number", "right", "majority baseline", "balanced"):
-        if header != "balanced" or record["unbalanced"]:
-            table.add_column(header, justify="right")
+    balanced = ["balanced"] if record["unbalanced"] else []
+    table = make_table(["rows", "number", "right", "majority baseline", *balanced], boxed=True)
     baseline = record["baseline"]
     for split in ("train", "validation", "test"):
         score = record[split]

@@ -1,10 +1,9 @@
 """``llm-pv tasks``: every task of the benchmark."""
 
-import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 from llm_pv.cli.options import Format
+from llm_pv.cli.output import write_json
 
 if TYPE_CHECKING:
     from llm_pv.tasks import Task
@@ -22,7 +21,7 @@ def tasks(*, format: Format = "table") -> int:  # noqa: A002
 
     if format == "json":
         records = [describe(task) for task in TASKS.values()]
-        sys.stdout.write(json.dumps(records, indent=2) + "\n")
+        write_json(records)
     else:
         _print([describe(task) for task in TASKS.values()])
     return 0

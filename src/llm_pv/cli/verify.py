@@ -1,6 +1,5 @@
 """``llm-pv verify``: score a program afresh on labelled rows, the program confined."""
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,6 +9,7 @@ from typing import Any
 from llm_pv.cli.gate import DEFAULT_GATE_OPTIONS, GateOptions
 from llm_pv.cli.main import complain
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, Format, Rows, SandboxOptions
+from llm_pv.cli.output import write_json
 from llm_pv.errors import ConfigurationError, DataError
 
 _ROWS_RUN_AGAIN = 2_000
@@ -112,7 +112,7 @@ def verify(
         title = f"{saved.path.name} on {inputs.name}"
         write_atomically(gate.junit, junit_xml(checks, title, {"rows": str(score.rows)}))
     if format == "json":
-        sys.stdout.write(json.dumps(record, indent=2) + "\n")
+        write_json(record)
     elif checks:
         sys.stdout.write(printable(gate_line(checks)) + "\n")
     else:
