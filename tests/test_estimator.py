@@ -8,7 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import roc_auc_score
 
 from llm_pv import Limits, ProgramClassifier
 from llm_pv.errors import ProgramError
@@ -262,11 +265,6 @@ def test_rows_that_cannot_be_read_are_refused(rows: Any, message: str) -> None:
         above().fit(rows, ABOVE)
 
 
-def test_sparse_rows_are_refused() -> None:
-    with pytest.raises(TypeError, match="dense data is required"):
-        above().fit(scipy.sparse.csr_array(NUMBERS), ABOVE)
-
-
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
@@ -386,3 +384,85 @@ def test_fit_says_nothing_when_nothing_is_wrong() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         classifier(PARITY).fit(TEXTS, ODD).predict(TEXTS)
+
+
+def test_probabilities_are_the_shares_of_classes_with_the_same_answer() -> None:
+    rng = np.random.default_rng(1)
+    numbers = rng.integers(0, 10, size=(300, 1))
+    labels = ((numbers[:, 0] > 4) ^ (rng.random(300) < 0.1)).astype(int)
+    rule = "def f(x):\n    return int(x['x0'] > 4)\n"
+    model = classifier(rule).fit(numbers, labels)
+    found = model.predict_proba([[0], [9], [1]])
+    assert found.shape == (3, 2)
+    assert found.sum(axis=1) == pytest.approx(1)
+    assert (found[0] == found[2]).all()
+    cells = {(cell.answer, cell.label): cell for cell in model.certificate_.answers}
+    total = sum(cell.count for cell in cells.values())
+    prior = (cells["0", "1"].count + cells["1", "1"].count) / total
+    one = cells["1", "1"]
+    assert found[1, 1] == pytest.approx((one.count + prior) / (one.rows + 1))
+    low, high = model.certificate_.answer_limits["1", "1"]
+    assert low < one.count / one.rows < high
+    assert (found.argmax(axis=1) == model.predict([[0], [9], [1]])).all()
+    assert roc_auc_score(labels, model.predict_proba(numbers)[:, 1]) > 0.8
+    calibrated = CalibratedClassifierCV(FrozenEstimator(model)).fit(numbers, labels)
+    assert set(calibrated.predict(numbers)) == {0, 1}
+
+
+def test_frames_of_other_libraries_are_read_like_pandas() -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    frame = mixed_frame()[["age", "name"]]
+    table = pyarrow.Table.from_pandas(frame, preserve_index=False)
+    model = above("age").fit(table, pyarrow.chunked_array([ABOVE.tolist()]))
+    assert model.feature_names_in_.tolist() == ["age", "name"]
+    assert model.classes_.dtype == np.int64
+    assert (model.predict(table) == above("age").fit(frame, ABOVE).predict(frame)).all()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values"),
+    [
+        ("Int64", [0, 1]),
+        ("boolean", [False, True]),
+        ("string", ["no", "yes"]),
+        ("category", ["a", "b"]),
+    ],
+)
+def test_labels_come_back_in_kind(dtype: str, values: list[Any]) -> None:
+    labels = pd.Series([values[int(above)] for above in ABOVE]).astype(dtype)  # type: ignore[call-overload]
+    answers = f"({values[0]!r}, {values[1]!r})"
+    rule = f"def f(x):\n    return {answers}[int(x['x0'] > 4)]\n"
+    model = classifier(rule).fit(NUMBERS, labels)
+    assert model.classes_.tolist() == values
+    assert all(type(value) is type(values[0]) for value in model.predict(NUMBERS[:3]).tolist())
+
+
+def test_sparse_rows_are_read_within_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = "def f(x):\n    return int(x['x0'] > 4)\n"
+    model = classifier(rule).fit(scipy.sparse.csr_array(NUMBERS), ABOVE)
+    assert (model.predict(scipy.sparse.csr_array(NUMBERS)) == ABOVE).all()
+    monkeypatch.setattr("llm_pv.estimator._MOST_CELLS", 100)
+    with pytest.raises(ValueError, match="180 cells as a dense array, more than 100"):
+        model.predict(scipy.sparse.csr_array(NUMBERS))
+
+
+def test_groups_stay_together_and_numeric_targets_are_cut() -> None:
+    rule = "def f(x):\n    return '>= 3' if x['x0'] >= 3 else '< 3'\n"
+    groups = np.repeat(np.arange(12), 5)
+    model = ProgramClassifier(proposer=Scripted([rule]), threshold=3, random_state=0)
+    model.fit(NUMBERS, NUMBERS[:, 0], groups=groups)
+    assert model.classes_.tolist() == ["< 3", ">= 3"]
+    assert model.certificate_.groups == 6
+    assert model.certificate_.errors == 0
+    assert model.predict([[2, 0, 0], [3, 0, 0]]).tolist() == ["< 3", ">= 3"]
+
+
+def test_weights_of_rows_decide_what_is_selected() -> None:
+    small = "def f(x):\n    return int(x['x0'] > 8)\n"
+    right = "def f(x):\n    return int(x['x0'] > 4)\n"
+    labels = (NUMBERS[:, 0] > 4).astype(int)
+    weights = np.where(NUMBERS[:, 0] > 8, 1.0, np.where(NUMBERS[:, 0] > 4, 0.0, 1.0))
+    model = ProgramClassifier(proposer=Scripted([small, right]), attempts=2, random_state=0)
+    # Rows that the shorter program gets wrong weigh nothing.
+    assert model.fit(NUMBERS, labels, sample_weight=weights).program_.source.count("8") == 1
+    assert model.fit(NUMBERS, labels).program_.source.count("4") == 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_array, check_random_state
@@ -25,7 +26,7 @@ from llm_pv.api import Search, SplitSizes, learn
 from llm_pv.data.formats import check_distinct
 from llm_pv.data.labels import label_text
 from llm_pv.data.new_rows import Inputs, new_rows
-from llm_pv.data.readers import plain_frame, table_from
+from llm_pv.data.readers import pandas_frame, plain_frame, table_from
 from llm_pv.data.reading import Reading
 from llm_pv.data.splits import split_table
 from llm_pv.erm.metrics import Metric, MetricName
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from llm_pv.data.columns import ColumnType
 
 _LARGEST_SEED = 2**31 - 1
+_MOST_CELLS = 20_000_000
+"""Cells of a sparse matrix that are written out."""
 
 
 class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -366,6 +369,16 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
+        y = pandas_frame(y)
+        bare: Any = getattr(getattr(y, "dtype", None), "numpy_dtype", None)  # of Int64, boolean
+        if bare is not None:
+            if y.isna().any():
+                raise DataError(
+                    f"Input y contains NaN: {int(y.isna().sum())} rows have no label; drop them"
+                )
+            y = y.to_numpy(dtype=bare)
+        elif isinstance(y, pd.Series) and y.dtype == object:
+            y = y.infer_objects()
         labels = column_or_1d(y, warn=True)
         if labels.dtype == object:
             _check_texts(labels)
@@ -387,6 +400,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _rows(self, rows: Any, *, reset: bool) -> Any:
         """Return the rows as a DataFrame or two-dimensional array, strings as its one column."""
+        rows = _dense(pandas_frame(rows))
         if _are_strings(rows):
             rows = np.array(list(rows), dtype=object).reshape(-1, 1)
         if not isinstance(rows, pd.DataFrame):
@@ -434,6 +448,20 @@ def _warm_sandbox(limits: Limits, allow_unconfined: bool) -> Sandbox:
     It begins anew in a forked process, and ends when nobody holds it any more.
     """
     return Sandbox(limits, allow_unconfined=allow_unconfined)
+
+
+def _dense(rows: Any) -> Any:
+    """Return a sparse matrix as an array, anything else as it is."""
+    if not issparse(rows):
+        return rows
+    matrix: Any = rows
+    cells = matrix.shape[0] * matrix.shape[1]
+    if cells > _MOST_CELLS:
+        raise DataError(
+            f"X is sparse and would have {cells:,} cells as a dense array, more than "
+            f"{_MOST_CELLS:,}: give fewer columns"
+        )
+    return matrix.toarray()
 
 
 def _are_strings(rows: Any) -> bool:

@@ -128,8 +128,9 @@ def table_from(
     Parameters
     ----------
     rows
-        A DataFrame; a two-dimensional array or list of lists (columns ``x0``, ``x1``, ...); a
-        list, array or Series of n strings; or a list of n dicts.
+        A DataFrame, of pandas or another library that narwhals knows (polars, pyarrow); a
+        two-dimensional array or list of lists (columns ``x0``, ``x1``, ...); a list, array or
+        Series of n strings; or a list of n dicts.
     labels
         The n labels, if they are known and not a column of the rows.
     target
@@ -167,7 +168,26 @@ def table_from(
     )
 
 
+def pandas_frame(rows: Any) -> Any:
+    """Return a frame of another library (polars, pyarrow, ...) as a DataFrame, its values kept.
+
+    A series becomes a Series; anything else is returned as it is.
+    """
+    if isinstance(rows, pd.DataFrame | pd.Series | np.ndarray | list | tuple | str):
+        return rows
+    import narwhals as nw
+
+    frame = nw.from_native(rows, eager_only=True, allow_series=True, pass_through=True)
+    if isinstance(frame, nw.Series):
+        return pd.Series(frame.to_list(), name=frame.name, dtype=object)
+    if isinstance(frame, nw.DataFrame):
+        columns = {name: frame[name].to_list() for name in frame.columns}
+        return frame_of_columns(columns, len(frame)).infer_objects()
+    return rows
+
+
 def _frame_of(rows: Any, name: str) -> pd.DataFrame:
+    rows = pandas_frame(rows)
     if isinstance(rows, pd.DataFrame):
         return rows
     if isinstance(rows, pd.Series):
@@ -200,6 +220,7 @@ def _numbered(count: int) -> list[str]:
 
 
 def _labels_of(labels: Any, rows: int, name: str) -> "pd.Series[Any]":
+    labels = pandas_frame(labels)
     values = labels.tolist() if hasattr(labels, "tolist") else list(labels)
     if len(values) != rows:
         raise DataError(f"{name}: {rows:,} rows and {len(values):,} labels; give one label a row")
