@@ -120,7 +120,7 @@ def test_missing_values_reach_the_program_as_none() -> None:
          "'yes'", "'no'"),
         (pd.Series(np.where(ABOVE, "yes", "no"), dtype="category"),
          np.array(["no", "yes"], object), "'yes'", "'no'"),
-        (pd.Series(ABOVE, dtype="Int64"), np.array([0.0, 1.0]), "1", "0"),
+        (pd.Series(ABOVE, dtype="Int64"), np.array([0, 1]), "1", "0"),
         (ABOVE.tolist(), np.array([0, 1]), "1", "0"),
     ],
     ids=["bool", "uint8", "float", "negative", "str", "empty", "object", "category", "Int64",
