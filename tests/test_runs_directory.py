@@ -186,7 +186,7 @@ def test_a_torn_journal_is_mended_and_logged(tmp_path: Path) -> None:
         run.cell_log(CELL).append_reply({"attempt": 1, "text": "x"})
     with (tmp_path / "replies.jsonl").open("ab") as file:
         file.write(b'{"torn')
-    with pytest.warns(RepairWarning, match="cut short"), RunDirectory(tmp_path, {}) as run:
+    with pytest.warns(RepairWarning, match="incomplete"), RunDirectory(tmp_path, {}) as run:
         assert len(run.cell_log(CELL).replies) == 1
     log = [json.loads(line) for line in (tmp_path / "runner.log").read_text().splitlines()]
     assert [(line["level"], "torn last line" in line["message"]) for line in log] == [

@@ -57,7 +57,7 @@ def test_a_torn_last_line_is_cut_off_wherever_it_tore(tmp_path: Path) -> None:
 def test_a_torn_line_longer_than_one_block_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_bytes(b'{"a": 1}\n' + b"x" * 200_000)
-    with pytest.warns(RepairWarning, match="cut short"):
+    with pytest.warns(RepairWarning, match="incomplete"):
         journal = Journal(path, sync=False)
     assert journal.repaired
     assert journal.read() == [{"a": 1}]
