@@ -66,7 +66,7 @@ def about_noise(noise: float) -> str:
         return "No label is known to be wrong: the rule explains every example."
     return (
         f"About {noise:.1%} of the labels may be wrong: the right rule misses that many examples, "
-        "and it is no use to explain single ones."
+        "whatever is said of all examples below, and it is no use to explain single ones."
     )
 
 
