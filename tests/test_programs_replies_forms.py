@@ -61,6 +61,13 @@ def test_the_entry_point_is_found_in(form: str, wrapping: str) -> None:
     assert answer(wrapping.format(OTHER_ENTRY_POINTS[form])) == 1
 
 
+def test_a_block_before_that_defines_nothing_that_lacks_is_no_part_of_the_program() -> None:
+    other = "def ones(x):\n    return 0\n"
+    reply = f"```python\n{other}```\n```python\n{RULE}```\n"
+    assert read_program(reply).source == RULE
+    assert [each.source for each in read_several(reply, 5)] == [RULE]
+
+
 def test_a_function_called_f_is_preferred_to_any_other() -> None:
     assert answer(f"```python\n{RULE}```\nTested with\n```python\ndef check(x): pass\n```") == 1
 
@@ -112,6 +119,15 @@ MARKED = {
     "old line ends": f"So:\r```python\r{RULE}```\r".replace("\n", "\r"),
     "unbreakable blanks": f"```python\n{RULE}```".replace(" ", "\u00a0"),
     "smart quotes in the prose": f"It\u2019s \u201cparity\u201d of f:\n```python\n{RULE}```",
+    "tabs beside blanks": (
+        "```python\ndef f(x):\n    if x:\n\t\treturn x.count('1') % 2\n    return 0\n```"
+    ),
+    "dashes for minus signs": "```python\n{}```".format(RULE.replace("% 2", "% 2 \u2013 0")),
+    "helpers in a block before": (
+        "First\n```python\nimport math\n```\nand\n```python\ndef ones(x):\n"
+        "    return math.trunc(x.count('1'))\n```\nso\n```python\ndef f(x):\n"
+        "    return ones(x) % 2\n```\n"
+    ),
     "lines of a diff": "```diff\n" + "".join(f"+{line}\n" for line in RULE.splitlines()) + "```",
     "a change of a draft": (
         "```diff\n--- a/f.py\n+++ b/f.py\n@@ -1,2 +1,2 @@\n def f(x):\n-    return 0\n"

@@ -115,8 +115,8 @@ def test_the_facts_of_tables_are_types_ranges_and_missing_values() -> None:
         '- Column "city": str, one of "Bonn", "Ulm".',
         '- Column "ok": bool, one of "False", "True".',
         '- Column "gone": always missing.',
-        "- About 5.0% of the labels may be wrong: the right rule misses that many examples, whatever "
-        "is said of all examples below, and it is no use to explain single ones.",
+        "- About 5.0% of the labels may be wrong: the right rule misses that many examples, "
+        "whatever is said of all examples below, and it is no use to explain single ones.",
         "- The tool can be called 7 times.",
         "- Of the data it is said: a census",
     ]

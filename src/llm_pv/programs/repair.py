@@ -20,6 +20,7 @@ _CONTROL_TOKEN = re.compile(
 )
 _LINE_PREFIX = re.compile(r"^(?:[ \t]*(?:>>>|\.\.\.)(?: |$)|(?:> ?)+)", re.MULTILINE)
 _LINE_NUMBER = re.compile(r"^[ \t]*+\d{1,4}(?:[ \t]*+[:|.)])?(?:[ \t]|$)", re.MULTILINE)
+_TABS = re.compile(r"^[ \t]++", re.MULTILINE)
 _ADDED = re.compile(r"^\+", re.MULTILINE)
 _DIFF_HEADS = ("+++ ", "@@", "diff --git ", "index ")
 _TYPOGRAPHY = str.maketrans(
@@ -28,7 +29,15 @@ _TYPOGRAPHY = str.maketrans(
     | dict.fromkeys("\u00a0\u1680\u2007\u202f\u205f\u3000", " ")
     | dict.fromkeys(map(chr, range(0x2000, 0x200B)), " ")
     | dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad", "")
-    | {"\u2028": "\n", "\u2029": "\n", "\uff1a": ":", "\uff0c": ",", "\u2212": "-", "\u2260": "!="}
+    | {
+        "\u2028": "\n",
+        "\u2029": "\n",
+        "\uff1a": ":",
+        "\uff0c": ",",
+        "\u2212": "-",
+        "\u2013": "-",
+        "\u2260": "!=",
+    }
     | {"\uff08": "(", "\uff09": ")", "\u2264": "<=", "\u2265": ">="}
 )
 
@@ -61,10 +70,20 @@ def repaired(reply: str) -> Iterator[str]:
     text = _CONTROL_TOKEN.sub("\n", _TAG.sub("\n", text)).translate(_TYPOGRAPHY)
     if text != reply:
         yield text
-    for strip in (partial(_LINE_PREFIX.sub, ""), _patched, partial(_LINE_NUMBER.sub, "")):
+    for strip in (
+        partial(_LINE_PREFIX.sub, ""),
+        _patched,
+        partial(_LINE_NUMBER.sub, ""),
+        _expanded,
+    ):
         stripped = strip(text)
         if stripped != text:
             yield stripped
+
+
+def _expanded(text: str) -> str:
+    """Return a text whose tabs at the beginning of lines are blanks."""
+    return _TABS.sub(lambda tabs: tabs[0].expandtabs(4), text) if "\t" in text else text
 
 
 def _patched(text: str) -> str:

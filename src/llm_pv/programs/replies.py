@@ -24,7 +24,8 @@ from llm_pv.programs.entry_points import binds_entry_point, with_entry_point
 from llm_pv.programs.fences import block_readings, fenced_blocks
 from llm_pv.programs.program import ENTRY_POINT, Program, parse_here
 from llm_pv.programs.repair import OTHER_KEY, code_blocks, code_runs, line_lists, repaired
-from llm_pv.programs.syntax import MAX_SOURCE_CHARACTERS
+from llm_pv.programs.split_programs import joined_source
+from llm_pv.programs.syntax import MAX_SOURCE_CHARACTERS, clean_source
 from llm_pv.sandbox.parser import ask
 
 MAX_REPLY_CHARACTERS = 1_000_000
@@ -37,6 +38,7 @@ _MAX_CHARACTERS_TRIED = 300_000
 _MAX_LATER_ENDS = 4
 _MAX_CANDIDATES = 2_000
 _MAX_VALUES = 100
+_MAX_HELPERS = 10
 
 _THINKING = re.compile(
     r"<(/?)(?:think(?:ing)?|thoughts?|reasoning)>|\[(/?)THINK\]|\u25c1(/?)think\u25b7",
@@ -165,10 +167,10 @@ def find_program(
         if program is None and renames and number % 2:
             program = search.renamed()
         if program is not None:
-            return program
+            return program if ending else _with_helpers(program, said)
     program = search.renamed() if any_name else None
     if program is not None:
-        return program
+        return _with_helpers(program, said)
     raise ProgramError(f"the reply holds no program: {search.reason}")
 
 
@@ -184,9 +186,25 @@ def find_programs(reply: str, most: int) -> list[Program]:
         if len(found) == most:
             break
         with contextlib.suppress(ProgramError):
-            program = parse_here(text)
+            program = _with_helpers(parse_here(text), said)
             found.setdefault(program.digest, program)
     return list(found.values())
+
+
+def _with_helpers(program: Program, said: str) -> Program:
+    """Return a program with the blocks before it that define names it lacks."""
+    blocks = [_dedented(said[block.start : block.end]) for block in fenced_blocks(said)]
+    if len(blocks) < 2 or len(said) > _MAX_CHARACTERS_TRIED:
+        return program
+    sources = [clean_source(block) for block in blocks]
+    place = sources.index(program.source) if program.source in sources else 0
+    source = joined_source(program.source, sources[max(place - _MAX_HELPERS, 0) : place])
+    if source == program.source:
+        return program
+    try:
+        return parse_here(source)
+    except ProgramError:
+        return program
 
 
 class _Search:
