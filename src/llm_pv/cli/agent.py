@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
-from llm_pv.cli.baselines import (
+from llm_pv.cli.folders import free_folder, new_folder
+from llm_pv.cli.grid_options import (
     DEFAULT_BENCHMARK_OPTIONS,
     DEFAULT_SIZE_OPTIONS,
+    DEFAULT_STRICT_DRAWING_OPTIONS,
     BenchmarkOptions,
     SizeOptions,
+    StrictDrawingOptions,
+    benchmark_request,
+    refuse_options,
 )
-from llm_pv.cli.folders import free_folder, new_folder
-from llm_pv.cli.grid_options import DEFAULT_STRICT_DRAWING_OPTIONS, StrictDrawingOptions
 from llm_pv.cli.model_options import (
     DEFAULT_MODEL_CHOICE,
     ModelChoice,
@@ -111,15 +114,17 @@ def agent(
         raise ConfigurationError("--batch waits up to a day for each step: leave it out")
     request = None
     if data is None:
-        _refuse(given(rows), "with a file of rows alone: name the file, or leave the option out")
-        request = _request(agent, sizes, benchmark, drawing)
+        refuse_options(
+            given(rows), "with a file of rows alone: name the file, or leave the option out"
+        )
+        request = benchmark_request(benchmark, drawing, sizes, trials=agent.trials, seed=agent.seed)
         request.plan()  # what is wrong with the request shows before a sandbox starts
     else:
         # --trials and --seed have words of their own on rows.
         benchmark_only = {"--concurrency": "--concurrency", "--transfer": "--no-transfer"}
         alone = given(benchmark) + given(drawing)
         alone += [benchmark_only[name] for name in given(agent) if name in benchmark_only]
-        _refuse(alone, "with the benchmark alone: leave the option out, or the file")
+        refuse_options(alone, "with the benchmark alone: leave the option out, or the file")
         if agent.trials not in (None, 1):
             raise ConfigurationError("--trials is for the benchmark: rows of yours have one trial")
     with open_agent(model, agent, sandbox) as opened:
@@ -169,38 +174,6 @@ def open_agent(model: ModelChoice, options: AgentOptions, sandbox: SandboxOption
     except BaseException:
         opened.close()
         raise
-
-
-def _request(
-    agent: AgentOptions,
-    sizes: SizeOptions,
-    benchmark: BenchmarkOptions,
-    drawing: StrictDrawingOptions,
-) -> "GridRequest":
-    from llm_pv.tracks.grid import GridRequest
-
-    wanted = {
-        "trials": agent.trials,
-        "seed": agent.seed,
-        "train_size": sizes.train_size,
-        "validation_size": sizes.validation_size,
-        "test_size": sizes.test_size,
-    }
-    return GridRequest(
-        functions=benchmark.functions,
-        lengths=benchmark.lengths,
-        same_data=benchmark.same_data,
-        sampler=drawing.sampler,
-        strict_sizes=drawing.strict_sizes,
-        table=drawing.table,
-        raw_tables=drawing.raw_tables,
-        **{name: value for name, value in wanted.items() if value is not None},
-    )
-
-
-def _refuse(options: list[str], why: str) -> None:
-    if options:
-        raise ConfigurationError(f"{', '.join(options)} goes {why}")
 
 
 def _explore_tasks(

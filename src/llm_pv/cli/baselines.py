@@ -11,10 +11,14 @@ from cyclopts import Group, Parameter
 from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.folders import free_folder
 from llm_pv.cli.grid_options import (
+    DEFAULT_BENCHMARK_OPTIONS,
+    DEFAULT_SIZE_OPTIONS,
     DEFAULT_STRICT_DRAWING_OPTIONS,
-    TASKS,
+    BenchmarkOptions,
+    SizeOptions,
     StrictDrawingOptions,
-    TaskOptions,
+    benchmark_request,
+    refuse_options,
 )
 from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.options import (
@@ -37,7 +41,6 @@ if TYPE_CHECKING:
     from llm_pv.tracks.baselines.results import BaselineResults
 
 _MODELS = Group("Baselines", sort_key=1)
-_SPLITS = Group("Splits", sort_key=3)
 _OUTPUT = Group("Output", sort_key=5)
 
 
@@ -54,36 +57,6 @@ class BaselineOptions:
     "Independent repetitions, each on rows of its own; default 5 on the benchmark, 1 on rows."
     seed: int | None = None
     "What everything random is spawned from; default 42 on the benchmark, 0 on rows."
-
-
-@Parameter(name="*", group=_SPLITS)
-@dataclass(frozen=True)
-class SizeOptions:
-    """How many rows each split gets."""
-
-    train_size: int | None = None
-    "Training rows; default 100 on the benchmark, 40 percent of a user's rows (at most 10,000)."
-    validation_size: Annotated[int | None, Parameter(name=["--val-size", "--validation-size"])] = (
-        None
-    )
-    "Validation rows, never used to fit or choose; default as for training rows (at most 10,000)."
-    test_size: int | None = None
-    "Test rows; default 10,000 on the benchmark, 20 percent of a user's rows (at most 10,000)."
-
-
-DEFAULT_SIZE_OPTIONS = SizeOptions()
-
-
-@Parameter(name="*", group=TASKS)
-@dataclass(frozen=True)
-class BenchmarkOptions(TaskOptions):
-    """Tasks by lengths, as for `synthesize`."""
-
-    same_data: Annotated[bool, Parameter(negative="")] = False
-    "Repeat all trials on one data set."
-
-
-DEFAULT_BENCHMARK_OPTIONS = BenchmarkOptions()
 
 
 class FitDetails(Details):
@@ -108,8 +81,8 @@ def baselines(
     /,
     *,
     models: BaselineOptions = BaselineOptions(),
-    sizes: SizeOptions = SizeOptions(),
-    benchmark: BenchmarkOptions = BenchmarkOptions(),
+    sizes: SizeOptions = DEFAULT_SIZE_OPTIONS,
+    benchmark: BenchmarkOptions = DEFAULT_BENCHMARK_OPTIONS,
     drawing: StrictDrawingOptions = DEFAULT_STRICT_DRAWING_OPTIONS,
     rows: ValidatedReadingOptions = DEFAULT_VALIDATED_READING_OPTIONS,
     out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
@@ -138,12 +111,12 @@ def baselines(
         with cluster.connect() as connected, cell_progress(FitDetails()) as progress:
             where: dict[str, Any] = {"path": path, "observer": progress, "cluster": connected}
             if data is None:
-                _refuse(
+                refuse_options(
                     given(rows), "with a file of rows alone: name the file, or leave the option out"
                 )
                 result = _on_benchmark(models, sizes, benchmark, drawing, **where)
             else:
-                _refuse(
+                refuse_options(
                     given(benchmark) + given(drawing),
                     "with the benchmark alone: leave the option out, or the file",
                 )
@@ -188,25 +161,8 @@ def _on_benchmark(
     cluster: "Cluster | None",
 ) -> "BaselineResults":
     from llm_pv.tracks.baselines.run import run_baselines
-    from llm_pv.tracks.grid import GridRequest
 
-    wanted: dict[str, Any] = {
-        "trials": models.trials,
-        "seed": models.seed,
-        "train_size": sizes.train_size,
-        "validation_size": sizes.validation_size,
-        "test_size": sizes.test_size,
-    }
-    request = GridRequest(
-        functions=benchmark.functions,
-        lengths=benchmark.lengths,
-        same_data=benchmark.same_data,
-        sampler=drawing.sampler,
-        strict_sizes=drawing.strict_sizes,
-        table=drawing.table,
-        raw_tables=drawing.raw_tables,
-        **{name: value for name, value in wanted.items() if value is not None},
-    )
+    request = benchmark_request(benchmark, drawing, sizes, trials=models.trials, seed=models.seed)
     return run_baselines(
         request,
         models.models,
@@ -253,8 +209,3 @@ def _on_rows(
         observer=observer,
         cluster=cluster,
     )
-
-
-def _refuse(options: list[str], why: str) -> None:
-    if options:
-        raise ConfigurationError(f"{', '.join(options)} goes {why}")

@@ -1,16 +1,20 @@
 """Options that every track over the benchmark shares."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
+
+from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from llm_pv.tracks.grid import GridRequest
 
 TASKS = Group("Tasks", sort_key=1)
 _DATA = Group("Data sets", sort_key=2)
+_SPLITS = Group("Splits", sort_key=3)
 
 
 @Parameter(name="*", group=TASKS)
@@ -104,3 +108,75 @@ def grid_request(grid: GridOptions, data: DataSetOptions) -> "GridRequest":
         table=data.table,
         raw_tables=data.raw_tables,
     )
+
+
+@Parameter(name="*", group=_SPLITS)
+@dataclass(frozen=True)
+class SizeOptions:
+    """How many rows each split gets."""
+
+    train_size: int | None = None
+    "Training rows; default 100 on the benchmark, 40 percent of a user's rows (at most 10,000)."
+    validation_size: Annotated[int | None, Parameter(name=["--val-size", "--validation-size"])] = (
+        None
+    )
+    "Validation rows, never used to fit or choose; default as for training rows (at most 10,000)."
+    test_size: int | None = None
+    "Test rows; default 10,000 on the benchmark, 20 percent of a user's rows (at most 10,000)."
+
+
+DEFAULT_SIZE_OPTIONS = SizeOptions()
+
+
+@Parameter(name="*", group=TASKS)
+@dataclass(frozen=True)
+class BenchmarkOptions(TaskOptions):
+    """Tasks by lengths, as for `synthesize`."""
+
+    same_data: Annotated[bool, Parameter(negative="")] = False
+    "Repeat all trials on one data set."
+
+
+DEFAULT_BENCHMARK_OPTIONS = BenchmarkOptions()
+
+
+def benchmark_request(
+    benchmark: BenchmarkOptions,
+    data: StrictDrawingOptions,
+    sizes: SizeOptions,
+    *,
+    trials: int | None,
+    seed: int | None,
+) -> "GridRequest":
+    """Return the request that these options make; what is None keeps the request's default."""
+    from llm_pv.tracks.grid import GridRequest
+
+    wanted: dict[str, Any] = {
+        "trials": trials,
+        "seed": seed,
+        "train_size": sizes.train_size,
+        "validation_size": sizes.validation_size,
+        "test_size": sizes.test_size,
+    }
+    return GridRequest(
+        functions=benchmark.functions,
+        lengths=benchmark.lengths,
+        same_data=benchmark.same_data,
+        sampler=data.sampler,
+        strict_sizes=data.strict_sizes,
+        table=data.table,
+        raw_tables=data.raw_tables,
+        **{name: value for name, value in wanted.items() if value is not None},
+    )
+
+
+def refuse_options(options: Sequence[str], why: str) -> None:
+    """Raise if there are options that do not go with the others.
+
+    Raises
+    ------
+    ConfigurationError
+        If so.
+    """
+    if options:
+        raise ConfigurationError(f"{', '.join(options)} goes {why}")
