@@ -31,11 +31,11 @@ def message_of(path: Path, error: type[LLMPVError] = DataError, **options: Any) 
         (b"a,b\n", " has a header and no rows: add rows under it"),
         (
             b"a,b\n1,2\n1,2,3\n",
-            ", line 3: 3 cells where the header has 2; mend the line, or quote cells that hold ','",
+            ", line 3: 3 cells where the header has 2; correct the line, or quote cells that hold ','",
         ),
         (
             b'a,b\n"x\ny",2\n1\n',
-            ", line 4: 1 cells where the header has 2; mend the line, or quote cells that hold ','",
+            ", line 4: 1 cells where the header has 2; correct the line, or quote cells that hold ','",
         ),
         (
             b'a,b\n"x"y,2\n',
@@ -83,7 +83,7 @@ def test_a_broken_csv_file_is_refused(tmp_path: Path, content: bytes, message: s
     [
         ('{"a": 1}\n\n[1, 2]\n', r", line 3: \[1, 2\] is no JSON object; write one object a line"),
         ('{"a": 1}\n{"a": }\n', r", line 2: no JSON \(Expecting value.*\); give one object a line"),
-        ('{"a": "\\ud800"}\n', ", line 1: half a surrogate pair is no text; mend it"),
+        ('{"a": "\\ud800"}\n', ", line 1: half a surrogate pair is no text; correct it"),
         ('{"a": ' + "9" * 5000 + "}", r", line 1: no JSON \(Exceeds the limit .*\); give one"),
         ("[" * 100_000, r", line 1: no JSON \(.*recursion.*\); give one object a line"),
         ('{"a": [1]}\n{"a": [2]}\n', ".*column 'a' holds a list: values must be strings"),

@@ -462,5 +462,7 @@ def test_files_of_different_kinds_go_together() -> None:
 def test_a_file_that_lacks_a_column_is_refused(other: list[object]) -> None:
     first = table_from([{"a": 1, "b": 2}, {"a": 3, "b": 4}], [0, 1], name="one.csv")
     second = table_from(other, [0, 1], name="two.csv")
-    with pytest.raises(DataError, match=r"two\.csv has not the columns of one\.csv: .*'b' lacking"):
+    with pytest.raises(
+        DataError, match=r"two\.csv has not the columns of one\.csv: .*'b' are missing"
+    ):
         splits_from_tables(first, second, seed=0)

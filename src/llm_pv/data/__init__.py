@@ -1,1 +1,1 @@
-"""Labelled examples: what they are, how they are read and how they are split."""
+"""Labelled examples: types, readers, splits and the data-set store."""

@@ -1,4 +1,4 @@
-"""How many rows go where: the sizes of splits, and each class's share of them."""
+"""Compute the sizes of splits, and each class's share of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,31 +8,31 @@ import numpy as np
 from llm_pv.errors import ConfigurationError, DataError
 
 DEFAULT_SHARES = {"train": 2, "validation": 2, "test": 1}
-"""How splits whose size is not asked for share the rows: 40 to 40 to 20."""
+"""The proportions of splits without a requested size: 40 to 40 to 20."""
 
 DEFAULT_LIMITS = {"train": 10_000, "validation": 10_000, "test": 10_000}
-"""The most rows a split gets whose size is not asked for."""
+"""The most rows of a split without a requested size."""
 
 FEWEST_ROWS = 5
-"""Fewer rows than these are not split by default."""
+"""The fewest rows that are split by default."""
 
 
 def split_sizes(rows: int, asked: Mapping[str, int | None], name: str) -> dict[str, int]:
-    """Return the size of each split to be drawn from so many rows.
+    """Return the size of each split to be drawn from a number of rows.
 
     Parameters
     ----------
     rows
-        How many there are.
+        The number of rows.
     asked
         The splits to draw, each with the size asked for or None.
     name
-        Where the rows come from, for messages.
+        The source of the rows, for messages.
 
     Raises
     ------
     ConfigurationError
-        If a size asked for is too small to make sense.
+        If a requested size is too small.
     DataError
         If there are too few rows.
 
@@ -71,7 +71,7 @@ def split_sizes(rows: int, asked: Mapping[str, int | None], name: str) -> dict[s
 def allocate(
     counts: "np.ndarray[Any, Any]", sizes: Sequence[int], essential: Sequence[bool]
 ) -> "np.ndarray[Any, Any]":
-    """Share the rows of each class among splits in proportion.
+    """Allocate the rows of each class to splits in proportion.
 
     A class gets a row in each essential split as far as its count and the splits' sizes allow,
     the first split first and the commoner classes first.
@@ -88,7 +88,7 @@ def allocate(
     Returns
     -------
     numpy.ndarray
-        How many rows of each class go to each split, shape (classes, splits).
+        The number of rows of each class in each split, shape (classes, splits).
 
     Examples
     --------
@@ -100,7 +100,7 @@ def allocate(
     for split, size in enumerate(sizes):
         high = left.copy()
         for later in range(split + 1, len(sizes)):
-            if essential[later]:  # leave it a row of every class that can spare one
+            if essential[later]:  # reserve one row of every class that has enough
                 high[_commonest(high >= 2, left, sizes[later])] -= 1
         low = np.zeros_like(left)
         if essential[split]:
@@ -114,7 +114,7 @@ def allocate(
 def _commonest(
     among: "np.ndarray[Any, Any]", counts: "np.ndarray[Any, Any]", most: int
 ) -> "np.ndarray[Any, Any]":
-    """Return at most so many of the classes allowed, those with the most rows."""
+    """Return at most this many of the allowed classes, those with the most rows."""
     order = np.argsort(-counts, kind="stable")
     return np.asarray(order[among[order]][:most])
 
@@ -125,7 +125,7 @@ def _apportioned(
     low: "np.ndarray[Any, Any]",
     high: "np.ndarray[Any, Any]",
 ) -> "np.ndarray[Any, Any]":
-    """Round quotas to whole numbers between bounds that sum to the total: largest remainders."""
+    """Round quotas to whole numbers within bounds and with a given sum, by largest remainders."""
     shares: np.ndarray[Any, Any] = np.clip(np.floor(quotas), low, high).astype(np.int64)
     while (lacking := total - int(shares.sum())) > 0:
         room = np.flatnonzero(shares < high)

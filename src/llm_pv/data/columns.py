@@ -1,4 +1,4 @@
-"""The types of table columns: how they are told from the cells, and how cells become values.
+"""Infer the types of table columns from their cells, and convert cells to values.
 
 A cell that a text file holds is text. A column of such cells is ``bool`` when every cell spells
 true or false, ``int`` when every cell is a whole number without leading zeros, ``float`` when
@@ -29,7 +29,7 @@ ColumnType: TypeAlias = Literal["str", "int", "float", "bool"]
 """The types a column's values can have; each value may be missing besides."""
 
 MISSING_SPELLINGS = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
-"""What stands for a missing value, in any case, in a column that is otherwise no text."""
+"""Spellings of a missing value, in any case, in a column that is otherwise not text."""
 
 _OTHER_SPELLINGS = (
     "- -- . #n/a #na n.a. <na> unknown missing #value! #div/0! #ref! #null! (null) nil nd"
@@ -44,12 +44,12 @@ _PATTERNS: tuple[tuple[ColumnType, re.Pattern[str]], ...] = (
     ("float", re.compile(rf"\s*(?:{_WHOLE}(?:\.[0-9]*)?|[+-]?\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*")),
 )
 _CODE = re.compile(r"\s*[+-]?0[0-9].*|\s*\w*[0-9]\w*\s*")
-"""An identifier or code: with one such cell among numbers the column is text."""
+"""An identifier or code: one such cell among numbers makes the column text."""
 _EXPONENT = re.compile(r"\s*[0-9]+E[0-9]+\s*")
-"""Written by people, this is a code such as 10E0 and not a number."""
+"""A code such as 10E0, which people do not write for a number."""
 _OTHERWISE_WRITTEN = re.compile(r"\s*[$€£]?[+-]?[0-9][0-9.,' ]*\s*[%$€£]?\s*")
 _MOSTLY = 0.8
-"""The least share of numbers in a column where cells written otherwise are odd ones."""
+"""The least share of numbers in a column whose other cells count as odd ones."""
 _MOSTLY_WITH_WORDS = 0.95
 _FEWEST_NUMBERS = 20
 _IDENTIFIER = re.compile(
@@ -60,7 +60,7 @@ _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
 def check_types(types: Mapping[str, str]) -> None:
-    """Raise unless every type named is one of `ColumnType`.
+    """Raise an error unless every type is one of `ColumnType`.
 
     Raises
     ------
@@ -76,12 +76,12 @@ def check_types(types: Mapping[str, str]) -> None:
 def written_type(
     texts: Iterable[str], missing: Collection[str] = MISSING_SPELLINGS
 ) -> tuple[ColumnType, frozenset[str]]:
-    """Tell the type of a column from its cells as a text file holds them.
+    """Infer the type of a column from the cells of a text file.
 
     Parameters
     ----------
     texts
-        The cells; repeats and empty ones do no harm.
+        The cells; repeated and empty ones are allowed.
     missing
         The spellings of missing values, in lower case.
 
@@ -113,7 +113,7 @@ def written_type(
 
 
 def told_type(texts: Sequence[str]) -> tuple[ColumnType, frozenset[str], frozenset[str]]:
-    """Tell the type of a column as `written_type` does, and bear with a few odd cells.
+    """Infer the type of a column as `written_type` does, allowing a few odd cells.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def _named_identifier(name: str) -> bool:
 
 
 def value_type(cells: "pd.Series[Any]") -> ColumnType:
-    """Tell the type of a column of Python or numpy values, whose strings stay strings.
+    """Infer the type of a column of Python or numpy values, whose strings stay strings.
 
     Whole numbers and decimals together are ``float``; any other mixture is ``str``. Dates, times
     and the like are ``str``, written in ISO format.
@@ -226,7 +226,7 @@ def _type_of(python_type: type) -> ColumnType | None:
 
 
 def joint_type(kinds: Iterable[ColumnType]) -> ColumnType:
-    """Return the one type that holds the values of all of these types; ``str`` for none.
+    """Return the type that includes all of these types; ``str`` if there is none.
 
     Examples
     --------
@@ -240,7 +240,7 @@ def joint_type(kinds: Iterable[ColumnType]) -> ColumnType:
 
 
 def read_cells(cells: "pd.Series[Any]", kind: ColumnType) -> "np.ndarray[Any, Any]":
-    """Read a column's cells, text or values, as values of one type.
+    """Convert a column's cells, text or values, to values of one type.
 
     Returns
     -------
@@ -272,7 +272,7 @@ def read_cells(cells: "pd.Series[Any]", kind: ColumnType) -> "np.ndarray[Any, An
 def read_new_cells(
     cells: "pd.Series[Any]", kind: ColumnType
 ) -> tuple[list[Scalar], dict[int, str]]:
-    """Read a column for a program that was learned from another column of this type.
+    """Convert a column for a program that was learned from a column of this type.
 
     A number with decimals may follow in a column of whole numbers; those that are whole stay int.
 
@@ -317,7 +317,7 @@ def _finite(value: float | None) -> float | None:
 
 
 def _read_texts(texts: list[str], kind: ColumnType) -> list[Any] | None:
-    """Read texts in bulk; None where one is missing or does not fit, to be read one by one."""
+    """Convert texts in bulk; return None if one is missing or invalid, to convert one by one."""
     try:
         if kind == "float":
             return list(map(float, texts))
@@ -333,7 +333,7 @@ def _read_texts(texts: list[str], kind: ColumnType) -> list[Any] | None:
 def _read_one_by_one(
     values: list[Any], kind: ColumnType, cells: "pd.Series[Any]", there: "np.ndarray[Any, Any]"
 ) -> list[Scalar]:
-    """Read values, None for missing ones; say which cell cannot be read."""
+    """Convert values, None for missing ones; raise DataError naming a cell that is invalid."""
     read = _READERS[kind]
     result: list[Scalar] = []
     for number, value in enumerate(values):
@@ -342,7 +342,7 @@ def _read_one_by_one(
         except (ValueError, TypeError, OverflowError):
             row = int(cells.index[there[number]]) + 1
             raise DataError(
-                f"column {cells.name!r}, row {row:,}: {short(value)} is no {kind}; mend the cell "
+                f"column {cells.name!r}, row {row:,}: {short(value)} is no {kind}; change the cell "
                 f"or give the column another type, such as {cells.name}=str"
             ) from None
     return result

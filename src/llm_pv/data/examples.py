@@ -1,4 +1,4 @@
-"""Labelled examples and their splits, the values every other room passes around."""
+"""Labelled examples and their splits, the types that all other packages use."""
 
 import hashlib
 import json
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 Scalar: TypeAlias = str | int | float | bool | None
-"""What one column of a table row may hold; None stands for a missing value."""
+"""The type of a column's value in a table row; None for a missing value."""
 
 Input: TypeAlias = str | dict[str, Scalar]
-"""What a program receives: a string, or a table row as a dict from column name to value."""
+"""The input of a program: a string, or a table row as a dict from column name to value."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Examples:
     labels
         The n labels as texts (see `label_text`).
     weights
-        The n weights, where rows do not all count alike; not negative.
+        The n weights, if rows have different weights; not negative.
     groups
-        The n groups as texts, where rows of one group belong together.
+        The n groups as texts, if rows are grouped.
 
     Examples
     --------
@@ -83,7 +83,7 @@ class Examples:
 
 
 def resampled(examples: Examples) -> Examples:
-    """Return the rows as often as their weights say, for learners that know no weights.
+    """Return rows repeated in proportion to their weights, for learners without weights.
 
     At most four times as many rows result; rows of little weight are then left out in turn.
 
@@ -102,14 +102,14 @@ def resampled(examples: Examples) -> Examples:
     reached = 0.0
     for row, weight in enumerate(examples.weights):
         reached += weight * scale
-        # What rounding leaves of one row goes to the next, so that the total is right.
+        # The rounding remainder of one row is carried to the next, so that the total is right.
         rows += [row] * (math.floor(reached + 1e-9) - len(rows))
     return Examples([examples.inputs[row] for row in rows], [examples.labels[row] for row in rows])
 
 
 @dataclass(frozen=True)
 class Classes:
-    """The classes of a problem: the texts programs answer with, and the values users know.
+    """The classes of a problem: their texts, which programs return, and the user's values.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ class Classes:
             try:
                 text = label_text(label)
             except (TypeError, ValueError) as error:
-                raise DataError(f"label {label!r}: {error}; drop or mend these rows") from error
+                raise DataError(f"label {label!r}: {error}; drop or correct these rows") from error
             if known.setdefault(text, label) != label:
                 raise DataError(f"labels {known[text]!r} and {label!r} both read {text!r}")
         texts = tuple(sorted(known))
@@ -162,23 +162,23 @@ class Splits:
     Parameters
     ----------
     train
-        Shown to proposers.
+        Examples for proposers.
     validation
-        Selects among programs; never shown to a proposer.
+        Examples for selection; never passed to a proposer.
     test
-        Scored once, for the selected program; may be empty.
+        Examples scored once, for the selected program; may be empty.
     classes
         The classes over all three.
     warnings
-        What the user should know of how these rows came about, one sentence each.
+        Warnings for the user about these rows, one sentence each.
     repeated
-        Rows left out because their input occurs in another row, where every input counts once.
+        Rows left out because their input occurs in another row, if every input counts once.
     columns
-        The names of the input columns, where the inputs came from columns.
+        The names of the input columns, if the inputs come from columns.
     types
-        The type of each column; empty where an input is a plain string.
+        The type of each column; empty if an input is a plain string.
     edges
-        Where a numeric target was cut into the classes; empty where it was not.
+        The boundaries between the classes of a numeric target; empty for other targets.
     by_time
         Whether training rows are earlier than validation rows, and these than test rows.
     """

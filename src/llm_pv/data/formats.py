@@ -1,8 +1,8 @@
-"""What the bytes of a file say: CSV, TSV, JSON lines, text lines and Parquet, each as columns.
+"""Parse the bytes of a file into columns: CSV, TSV, JSON lines, text lines and Parquet.
 
 Delimited text is read by the standard library's strict `csv` reader and not by pandas', which
-fills short rows up in silence; here every row has as many cells as the header, or an error names
-its line.
+silently pads short rows; here every row has as many cells as the header, or an error names its
+line.
 """
 
 import codecs
@@ -24,7 +24,7 @@ import pandas as pd
 from llm_pv.errors import ConfigurationError, DataError, MissingExtraError
 
 ARROW = " -> "
-"""What stands between input and label in a text line; the last one counts."""
+"""The separator of input and label in a text line; the last one counts."""
 
 _CHUNK_ROWS = 50_000  # cells wait as Python strings for so many rows before pandas packs them
 _SAVE_AS_UTF8 = "save it as UTF-8, or try: iconv -f {} -t UTF-8"
@@ -39,11 +39,11 @@ class Content:
     frame
         All columns, the target included.
     written
-        Whether the cells are text, their types to be told.
+        Whether the cells are text whose types have to be inferred.
     target
-        The column that holds the labels where the format itself says so (text lines).
+        The column of the labels if the format defines it (text lines).
     warnings
-        What reading them had to say.
+        Warnings from reading them.
     """
 
     frame: pd.DataFrame
@@ -72,7 +72,7 @@ def unpacked(data: bytes, name: str) -> bytes:
 
 
 def sniffed(data: bytes) -> str:
-    """Tell the format of unpacked bytes from how they begin."""
+    """Infer the format of uncompressed bytes from their beginning."""
     if data.startswith(b"PAR1"):
         return "parquet"
     first = _first_line(data)
@@ -96,7 +96,7 @@ def parsed(
     delimiter: str | None = None,
     encoding: str = "utf-8",
 ) -> Content:
-    """Read unpacked bytes of a known format.
+    """Parse uncompressed bytes of a known format.
 
     Parameters
     ----------
@@ -105,9 +105,9 @@ def parsed(
     file_format
         One of `FORMATS`.
     name
-        Where the bytes come from, for messages.
+        The source of the bytes, for messages.
     delimiter
-        What separates cells of CSV; told from the header if not given.
+        The separator of CSV cells; inferred from the header if not given.
     encoding
         Of text.
 
@@ -118,7 +118,7 @@ def parsed(
     ConfigurationError
         If there is no such format.
     MissingExtraError
-        If Parquet cannot be read for want of pyarrow.
+        If the format is Parquet and pyarrow is not installed.
     """
     if file_format not in FORMATS:
         raise ConfigurationError(f"format {file_format!r}: give one of {', '.join(FORMATS)}")
@@ -150,7 +150,7 @@ def _check_text(data: bytes, name: str) -> None:
 
 @contextmanager
 def _text_stream(data: bytes, name: str) -> Iterator[io.TextIOWrapper]:
-    """Open bytes as text whose line ends are left alone; say where it is not UTF-8."""
+    """Open bytes as text with unchanged line ends; raise DataError where it is not UTF-8."""
     try:
         yield io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
     except UnicodeDecodeError:
@@ -166,7 +166,7 @@ def _text_stream(data: bytes, name: str) -> Iterator[io.TextIOWrapper]:
 
 @contextmanager
 def _unlimited_fields() -> Iterator[None]:
-    """Let csv read cells past its limit of 131,072 characters."""
+    """Raise the csv module's limit of 131,072 characters per cell."""
     before = csv.field_size_limit(2**31 - 1)
     try:
         yield
@@ -199,7 +199,7 @@ def _read_delimited(data: bytes, name: str, delimiter: str) -> Content:
                         continue
                     raise DataError(
                         f"{name}, line {reader.line_num:,}: {len(row)} cells where the header has "
-                        f"{len(header)}; mend the line, or quote cells that hold {delimiter!r}"
+                        f"{len(header)}; correct the line, or quote cells that hold {delimiter!r}"
                     )
                 chunk.append(row)
                 if len(chunk) == _CHUNK_ROWS:
@@ -227,7 +227,7 @@ def _packed(rows: list[list[str]], width: int) -> pd.DataFrame:
 def _named(
     frame: pd.DataFrame, header: list[str], name: str
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Name the columns; leave out unnamed ones that only a program's export left there."""
+    """Name the columns; drop unnamed ones that an export added."""
     kept: list[int] = []
     warnings: list[str] = []
     for position, column in enumerate(header):
@@ -252,7 +252,7 @@ def _counts_rows(cells: "pd.Series[Any]") -> bool:
 
 
 def check_distinct(names: list[str], name: str) -> None:
-    """Raise unless the columns have distinct names.
+    """Raise an error unless the columns have distinct names.
 
     Raises
     ------
@@ -287,7 +287,7 @@ def _json_object(line: str, number: int, name: str) -> dict[str, Any]:
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise DataError(
-            f"{name}, line {number:,}: half a surrogate pair is no text; mend it"
+            f"{name}, line {number:,}: half a surrogate pair is no text; correct it"
         ) from None
     except (ValueError, RecursionError) as error:
         raise DataError(
@@ -301,13 +301,13 @@ def _json_object(line: str, number: int, name: str) -> dict[str, Any]:
 
 
 def frame_of_columns(columns: "dict[str, list[Any]]", rows: int) -> pd.DataFrame:
-    """Make a frame whose cells stay the Python values they are."""
+    """Return a frame whose cells are unchanged Python values."""
     cells = {column: pd.Series(values, dtype=object) for column, values in columns.items()}
     return pd.DataFrame(cells, index=pd.RangeIndex(rows))
 
 
 def frame_of_records(records: Sequence[Mapping[Any, Any]]) -> pd.DataFrame:
-    """Make a frame of rows that may lack fields; the cells stay the Python values they are."""
+    """Return a frame of rows that may lack fields; its cells are unchanged Python values."""
     keys = dict.fromkeys(key for record in records for key in record)
     columns = {key: [record.get(key) for record in records] for key in keys}
     return frame_of_columns(columns, len(records))

@@ -1,4 +1,4 @@
-"""The one rule by which a value, given by a user or returned by a program, is read as a label.
+"""The rule that converts a value, given by a user or returned by a program, to a label text.
 
 This file imports nothing but the standard library's `math`: a sandboxed process loads it by path,
 without the package around it.
@@ -8,7 +8,7 @@ import math
 
 
 def label_text(value: object) -> str:
-    """Write a value as the text that labels are compared by.
+    """Return the text of a label, by which labels are compared.
 
     A bool becomes an int, a numpy scalar its Python value, an integral float an int; the text is
     the ``str`` of what results.

@@ -1,8 +1,8 @@
-"""Rows for a program that was learned from others: what it can read is read, the rest is named.
+"""Convert new rows to the inputs of a learned program, and report rows that cannot be converted.
 
-A file of tomorrow has other columns, in another order, categories that did not occur and a cell
-that is no number. A column the program does not read may be missing or broken; where it reads one
-that is, that row has no input, and all other rows have theirs.
+New files may have other columns, in another order, new categories and invalid cells. A column that
+the program does not read may be missing or invalid; a row with an invalid cell in a column that it
+reads has no input, and the other rows are not affected.
 """
 
 import re
@@ -28,13 +28,13 @@ class NewRows:
     Parameters
     ----------
     frame
-        The program's columns that are there, in its order; text cells of a file as text.
+        The program's columns that are present, in its order; text cells of a file as text.
     types
         The type of each column; empty where an input is a plain string.
     needed
-        The columns without which the program cannot answer.
+        The columns that the program requires.
     name
-        What the rows are called, for messages.
+        The name of the rows, for messages.
     """
 
     frame: pd.DataFrame
@@ -46,7 +46,7 @@ class NewRows:
         return len(self.frame)
 
     def inputs(self, start: int = 0, stop: int | None = None) -> "Inputs":
-        """Return the inputs of these rows as far as they can be read."""
+        """Return the inputs of those rows that can be read."""
         frame = self.frame.iloc[start:stop]
         if not self.types:
             texts = [str(text) for text in frame.iloc[:, 0].tolist()]
@@ -59,7 +59,7 @@ class NewRows:
             if name in self.needed:
                 for row, fault in faults.items():
                     unreadable.setdefault(row, fault)
-        # A cell that cannot be read, in a column that is not needed, is a missing value.
+        # An invalid cell in a column that is not needed is a missing value.
         rows = [row for row in range(len(frame)) if row not in unreadable]
         inputs: list[Input] = [
             {name: cells[row] for name, cells in columns.items()} for row in rows
@@ -79,9 +79,9 @@ class Inputs:
     rows
         Those rows' numbers, from 0.
     total
-        How many rows there are.
+        The number of rows.
     fault
-        Why the first of the others cannot be read; empty if all can.
+        Why the first unreadable row cannot be read; empty if all can.
     """
 
     inputs: Sequence[Input]
@@ -90,7 +90,7 @@ class Inputs:
     fault: str = ""
 
     def spread(self, answers: Sequence[str | None]) -> list[str | None]:
-        """Return one answer for each row, None for those that could not be read."""
+        """Return one answer for each row, None for rows that could not be read."""
         spread: list[str | None] = [None] * self.total
         for row, answer in zip(self.rows, answers, strict=True):
             spread[row] = answer
@@ -116,9 +116,9 @@ def new_rows(
         The columns the program was learned from, and their types; no types if its input is the
         text of the one column.
     source
-        The program's text, which says what columns it reads.
+        The program's text, from which the columns that it reads are found.
     reading
-        How cells are written that are text from a file, the empty cell meaning a missing one;
+        How text cells of a file are written, an empty cell being missing;
         None for other rows.
     name
         What messages call the rows.
@@ -166,9 +166,9 @@ def new_rows(
 
 
 def columns_read(source: str, columns: Sequence[str]) -> frozenset[str]:
-    r"""Return the columns that a program may read, going by its text.
+    r"""Return the columns that a program may read, found in its text.
 
-    A program that does anything else with its row than look columns up by name may read them all.
+    A program that uses its row other than to look up columns by name may read all columns.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The range of training inputs, and how far other rows leave it."""
+"""The ranges of training inputs, and the rows outside them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from llm_pv.data.examples import Input
 
 _MOST_VALUES = 200
-"""A column of more different words has no range."""
+"""The most different words of a column with a range."""
 
 
 def input_ranges(inputs: Sequence[Input]) -> dict[str, Any]:
-    """Return what each column of some inputs ranges over, as plain JSON values.
+    """Return the range of each column of inputs, as plain JSON values.
 
     Numbers have their least and greatest value, words are listed where they are few. Strings that
     are the whole input have their lengths, under the name ``""``.
@@ -32,7 +32,7 @@ def input_ranges(inputs: Sequence[Input]) -> dict[str, Any]:
 
 
 def drift(ranges: Mapping[str, Any], inputs: Sequence[Input]) -> list[str]:
-    """Say, for each column with such rows, how many leave the range it had in training.
+    """Return, for each column with such rows, how many are outside its range in training.
 
     Examples
     --------

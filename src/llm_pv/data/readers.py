@@ -1,4 +1,4 @@
-"""Reading a user's rows: files of five formats, standard input, frames, arrays and lists."""
+"""Read a user's rows: files of five formats, standard input, frames, arrays and lists."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -53,25 +53,25 @@ def read_table(
         The column that holds the labels. Without it the table has no labels, unless its lines
         read ``input -> label``.
     columns
-        The input columns wanted, in this order; all but the target if not given.
+        The input columns, in this order; all but the target if not given.
     types
-        The type (``"str"``, ``"int"``, ``"float"``, ``"bool"``) of columns whose type is not to
-        be told from their cells.
+        The type (``"str"``, ``"int"``, ``"float"``, ``"bool"``) of columns whose type is not
+        inferred from their cells.
     format
-        ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"text"`` or ``"parquet"``; told from the file's name
-        if not given, or else from its first bytes.
+        ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"text"`` or ``"parquet"``; inferred from the file's
+        name if not given, or else from its first bytes.
     reading, learning
-        As in `make_table`; `reading` also says how a text file is encoded and delimited.
+        As in `make_table`; `reading` also sets the encoding and the delimiter of a text file.
 
     Returns
     -------
     Table
-        Its rows; those without a label are left out, with a counted warning.
+        Its rows; those without a label are left out, with a warning that counts them.
 
     Raises
     ------
     DataError
-        If the file cannot be read so, with the line and what to do.
+        If the file cannot be read, with the line and the remedy.
     ConfigurationError
         If there is no such format or type.
     MissingExtraError
@@ -123,7 +123,7 @@ def table_from(
     reading: Reading = DEFAULT_READING,
     learning: bool = False,
 ) -> Table:
-    """Make a table of rows in memory.
+    """Return a table of rows in memory.
 
     Parameters
     ----------
@@ -132,18 +132,18 @@ def table_from(
         two-dimensional array or list of lists (columns ``x0``, ``x1``, ...); a list, array or
         Series of n strings; or a list of n dicts.
     labels
-        The n labels, if they are known and not a column of the rows.
+        The n labels, if they are not a column of the rows.
     target
         The column that holds the labels, instead of `labels`.
     columns, types, reading, learning
         As in `read_table`.
     name
-        What messages call these rows.
+        The name of these rows, for messages.
 
     Raises
     ------
     DataError
-        If the rows are of another kind, or the labels are not as many.
+        If the rows are of another kind, or the number of labels differs.
 
     Examples
     --------
@@ -228,7 +228,7 @@ def _labels_of(labels: Any, rows: int, name: str) -> "pd.Series[Any]":
 
 
 def plain_frame(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Count the rows from 0, name the columns by strings, and let categories be their values."""
+    """Return a frame with rows numbered from 0, columns named by strings, categories as values."""
     frame = frame.reset_index(drop=True)
     frame.columns = pd.Index([str(column) for column in frame.columns], dtype=object)
     check_distinct(list(frame.columns), name)

@@ -1,4 +1,4 @@
-"""How a user's rows are read and split: what the columns are for, and how numbers are written."""
+"""Options for reading and splitting rows: the roles of columns, and how numbers are written."""
 
 import re
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ _SIGNS = (".", ",", "'", " ", "")
 
 @dataclass(frozen=True)
 class Reading:
-    """What is known of rows beyond what their cells tell.
+    """The options for reading and splitting a user's rows.
 
     Parameters
     ----------
     groups
-        A column whose equal values belong together, such as a patient or a document: all rows of a
-        group go to one split. It is no input unless `keep` names it.
+        A column that groups rows, such as a patient or a document: all rows of a group are in the
+        same split. It is no input unless `keep` names it.
     time
         A column to order rows by, numbers or dates: training rows are the earliest, test rows the
         latest. It is no input unless `keep` names it.
@@ -31,17 +31,17 @@ class Reading:
     keep
         Columns that are inputs although they look like identifiers or have another use.
     distinct_inputs
-        Whether of rows with equal inputs only one counts.
+        Whether only one of several rows with equal inputs is kept.
     bins
-        Cut a numeric target into so many classes of about equally many rows.
+        Divide a numeric target into this many classes of about equal size.
     threshold
-        Cut a numeric target into two classes, below this number and from it on.
+        Divide a numeric target into two classes, below this number and from it on.
     missing
         Further spellings of a missing value.
     decimal, thousands
-        What numbers of a text file are written with.
+        The decimal and thousands separators of a text file.
     delimiter, encoding
-        Of a text file; None tells the delimiter from the header.
+        Of a text file; a delimiter of None is inferred from the header.
 
     Examples
     --------
@@ -90,12 +90,12 @@ class Reading:
 
     @property
     def apart(self) -> dict[str, str]:
-        """The columns with a use of their own, by that use."""
+        """The columns with a special role, by role."""
         uses = {"groups": self.groups, "time": self.time, "weights": self.weights}
         return {use: column for use, column in uses.items() if column is not None}
 
     def record(self) -> dict[str, Any]:
-        """Return what differs from the default, as plain JSON values."""
+        """Return the options that differ from the defaults, as plain JSON values."""
         usual = asdict(Reading())
         return {
             name: list(value) if isinstance(value, tuple) else value
@@ -105,7 +105,7 @@ class Reading:
 
     @classmethod
     def of_record(cls, record: dict[str, Any]) -> "Reading":
-        """Return what `record` returned as it was."""
+        """Return the options of a `record`."""
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in record.items()
@@ -135,7 +135,7 @@ DEFAULT_READING = Reading()
 
 
 def target_edges(numbers: Sequence["np.ndarray[Any, Any]"], reading: Reading) -> tuple[float, ...]:
-    """Return where a numeric target is cut: the threshold, or quantiles of all its values.
+    """Return the class boundaries of a numeric target: the threshold, or quantiles of its values.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def target_edges(numbers: Sequence["np.ndarray[Any, Any]"], reading: Reading) ->
     if len(edges) + 1 < reading.bins:
         raise DataError(
             f"--bins {reading.bins}: the target has too few different values for so many classes; "
-            f"{len(edges) + 1} can be told apart"
+            f"only {len(edges) + 1} are possible"
         )
     return tuple(map(float, edges))
 
@@ -177,7 +177,7 @@ def target_numbers(cells: "pd.Series[Any]", reading: Reading) -> "np.ndarray[Any
     Raises
     ------
     DataError
-        If one is none.
+        If a cell is not a number.
     """
     if cells.dtype == object or pd.api.types.is_string_dtype(cells.dtype):
         cells = reading.cells(cells)
@@ -187,6 +187,6 @@ def target_numbers(cells: "pd.Series[Any]", reading: Reading) -> "np.ndarray[Any
         option = "--bins" if reading.bins is not None else "--threshold"
         raise DataError(
             f"{option} cuts a numeric target, and row {int(cells.index[place]) + 1:,} has "
-            f"{cells.iloc[place]!r}: mend the cell, or leave {option} out"
+            f"{cells.iloc[place]!r}: correct the cell, or leave {option} out"
         )
     return numbers

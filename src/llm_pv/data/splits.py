@@ -1,13 +1,13 @@
-"""Splitting a user's rows into training, validation and test examples.
+"""Split a user's rows into training, validation and test examples.
 
-Every row counts: rows are split, not inputs, so that validation rows are drawn as new rows will be,
-however often an input repeats. Rows of one group go to one split, and rows with a time are split in
-its order. `Reading.distinct_inputs` keeps one row of each input instead; where the labels of such
-rows differ, the row kept is drawn by the seed.
+Rows are split, not distinct inputs, so that validation rows are distributed like new rows, also if
+inputs repeat. Rows of one group are in the same split, and rows with a time are split in its order.
+`Reading.distinct_inputs` keeps one row of each input instead; if the labels of such rows differ,
+the seed draws the row to keep.
 
-The draws read the raw integers of numpy's PCG64, whose stream numpy promises to keep, and not the
-shuffles above it, which it does not; scikit-learn's splitters stand on those, put no bound on the
-number of rows and fail on a class with one row.
+Random draws use the raw integers of numpy's PCG64, whose stream numpy guarantees, and not its
+shuffles, whose stream may change; scikit-learn's splitters use those, have no limit on the number
+of rows and fail for a class with one row.
 """
 
 from collections.abc import Sequence
@@ -38,31 +38,31 @@ def split_table(
     seed: int,
     reading: Reading = DEFAULT_READING,
 ) -> Splits:
-    """Split one table's rows, every class in proportion.
+    """Split the rows of one table, stratified by class.
 
     Parameters
     ----------
     table
         The rows, with labels.
     train, validation, test
-        Rows wanted in each split. Those not given share what the others leave 40 to 40 to 20, up
-        to 10,000 rows each.
+        The size of each split. Sizes not given divide the remaining rows 40 to 40 to 20, up to
+        10,000 rows each.
     seed
-        Decides which rows go where; the same on every machine. Not negative.
+        Decides the split of each row, equally on every machine. Not negative.
     reading
-        Whether rows are split by groups or time, or inputs and not rows.
+        Options on groups, time and distinct inputs.
 
     Returns
     -------
     Splits
-        Examples, each split in random order, with everything the user should know as warnings.
+        Examples, each split in random order, with warnings for the user.
 
     Raises
     ------
     DataError
         If there are no labels, one class only, or fewer rows or groups than asked for.
     ConfigurationError
-        If a size or the seed cannot be.
+        If a size or the seed is invalid.
 
     Examples
     --------
@@ -93,21 +93,21 @@ def splits_from_tables(
     seed: int,
     reading: Reading = DEFAULT_READING,
 ) -> Splits:
-    """Make splits of tables that are split already, wholly or in part.
+    """Return splits of tables that are split already, wholly or in part.
 
-    Types and classes are told from all tables together. What has no table of its own is split off
+    Types and classes are inferred from all tables together. Splits without a table are taken from
     the training table: validation rows always, test rows if there is no validation table either
-    or `test_size` asks for them.
+    or `test_size` is given.
 
     Parameters
     ----------
     train, validation, test
         The rows, with labels.
     train_size, validation_size, test_size
-        Rows wanted in each split; as in `split_table`, a table of its own being used up to the
-        same default limits.
+        The size of each split, as in `split_table`; separate tables are used up to the same
+        default limits.
     seed, reading
-        As in `split_table`. Where every input counts once, one that occurs in two tables stays in
+        As in `split_table`. If inputs must be distinct, one that occurs in two tables is kept in
         the test table, or else in the validation table.
 
     Returns
@@ -166,7 +166,7 @@ def splits_from_tables(
 
 @dataclass(frozen=True, eq=False)
 class _Pool:
-    """All rows together: where each came from, which input and which class it has."""
+    """All rows together, with the table, the input and the class of each."""
 
     table: Table
     source: "np.ndarray[Any, Any]"
@@ -217,7 +217,7 @@ def _pooled(given: dict[str, Table], reading: Reading) -> _Pool:
 
 
 def _joined(tables: Sequence[Table], use: str) -> "pd.Series[Any]":
-    """Return a column with a use of its own, all tables' together."""
+    """Return a column with a special role, concatenated over all tables."""
     for table in tables:
         if use not in table.apart:
             raise DataError(f"{table.name} has no column for --{use}; give every file one")
@@ -225,7 +225,7 @@ def _joined(tables: Sequence[Table], use: str) -> "pd.Series[Any]":
 
 
 def _present(cells: "pd.Series[Any]", use: str) -> "pd.Series[Any]":
-    """Return the cells, or raise if one is missing."""
+    """Return the cells; raise DataError if one is missing."""
     missing = (cells.isna() | (cells.astype(str).str.strip() == "")).to_numpy()
     if missing.any():
         raise DataError(
@@ -236,7 +236,7 @@ def _present(cells: "pd.Series[Any]", use: str) -> "pd.Series[Any]":
 
 
 def _like(table: Table, first: Table) -> Table:
-    """Return the table with the columns of the first one, or raise."""
+    """Return the table with the columns of the first one; raise DataError if one is missing."""
     if table is first:
         return table
     if first.single and table.single:
@@ -246,7 +246,7 @@ def _like(table: Table, first: Table) -> Table:
     if missing or table.single:
         raise DataError(
             f"{table.name} has not the columns of {first.name}: "
-            f"{', '.join(map(repr, missing or first.frame.columns))} lacking; give both alike"
+            f"{', '.join(map(repr, missing or first.frame.columns))} are missing; give both alike"
         )
     frame = table.frame[list(first.frame.columns)]
     return replace(table, frame=frame.fillna("") if first.single else frame)
@@ -265,7 +265,7 @@ def _labels(table: Table) -> "pd.Series[Any]":
 
 
 def _input_groups(table: Table) -> "np.ndarray[Any, Any]":
-    """Return a number for each row; equal inputs, and only they, share theirs."""
+    """Return a number for each row, equal for equal inputs only."""
     groups = np.zeros(len(table), dtype=np.int64)
     for name in table.frame.columns:
         cells = table.frame[name]
@@ -276,7 +276,7 @@ def _input_groups(table: Table) -> "np.ndarray[Any, Any]":
 
 
 def _every_row(pool: _Pool, seed: int) -> tuple["np.ndarray[Any, Any]", list[str]]:
-    """Return all rows in random order, and say where inputs repeat with other labels."""
+    """Return all rows in random order; warn of repeated inputs with different labels."""
     keys = np.random.PCG64(np.random.SeedSequence(seed)).random_raw(len(pool.groups))
     conflicting, _, in_tables = _repeats(pool)
     warnings: list[str] = []
@@ -304,9 +304,9 @@ def _repeats(
 
 
 def _one_row_an_input(pool: _Pool, seed: int) -> tuple["np.ndarray[Any, Any]", list[str]]:
-    """Return one row for each input, in random order, and say what was left out."""
+    """Return one row for each input, in random order; warn of rows left out."""
     keys = np.random.PCG64(np.random.SeedSequence(seed)).random_raw(len(pool.groups))
-    order = np.lexsort((keys, -pool.source))  # the test table first: it loses no row to the others
+    order = np.lexsort((keys, -pool.source))  # the test table first, so that it keeps all its rows
     kept = order[~pd.Series(pool.groups[order]).duplicated().to_numpy()]
     kept = kept[np.argsort(keys[kept], kind="stable")]
 
@@ -339,7 +339,7 @@ def _chosen(
     *,
     seed: int,
 ) -> dict[str, list[int]]:
-    """Draw the rows of each split from the table it comes from."""
+    """Draw the rows of each split from its table."""
     chosen: dict[str, list[int]] = {}
     for origin, name in names.items():
         rows = kept[pool.source[kept] == _PARTS.index(origin)]
@@ -365,11 +365,11 @@ def _chosen(
 def _drawn(
     pool: _Pool, rows: "np.ndarray[Any, Any]", sizes: dict[str, int]
 ) -> "list[np.ndarray[Any, Any]]":
-    """Deal rows in random order out to splits, each class by its allotted numbers."""
+    """Assign rows in random order to splits, by the allocation of each class."""
     codes = pool.codes[rows]
     counts = np.bincount(codes, minlength=len(pool.classes))
     shares = allocate(counts, list(sizes.values()), [part != "test" for part in sizes])
-    rank = np.empty(len(rows), dtype=np.int64)  # the how-manieth of its class a row is
+    rank = np.empty(len(rows), dtype=np.int64)  # the rank of a row within its class
     starts = np.cumsum(counts) - counts
     rank[np.argsort(codes, kind="stable")] = np.arange(len(rows)) - np.repeat(starts, counts)
     ends = np.cumsum(shares, axis=1)
@@ -386,7 +386,7 @@ def _drawn_by_group(
     name: str,
     seed: int,
 ) -> "list[np.ndarray[Any, Any]]":
-    """Deal whole groups out in random order, each to the split that lacks most of its rows."""
+    """Assign whole groups in random order, each to the split that lacks the most rows."""
     there = np.unique(units[rows])
     wanted = [number for number, size in enumerate(sizes.values()) if size]
     if len(there) < len(wanted):
@@ -416,9 +416,9 @@ def _drawn_by_group(
 def _drawn_by_time(
     times: "np.ndarray[Any, Any]", rows: "np.ndarray[Any, Any]", sizes: dict[str, int]
 ) -> "list[np.ndarray[Any, Any]]":
-    """Take the latest rows for the last split, those before them for the one before, and so on.
+    """Assign the latest rows to the last split, those before them to the previous one, and so on.
 
-    Rows of one time stay together, on the side where sizes stay nearer to those wanted.
+    Rows of equal time are in the same split, the one that keeps sizes nearer to those requested.
     """
     order = rows[np.argsort(times[rows], kind="stable")]
     _, starts = np.unique(times[order], return_index=True)
@@ -440,7 +440,7 @@ def _drawn_by_time(
 
 
 def moments(cells: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
-    """Return times as numbers that sort alike: numbers as they are, dates as nanoseconds.
+    """Return times as numbers in the same order: numbers unchanged, dates as nanoseconds.
 
     Raises
     ------
@@ -489,7 +489,7 @@ def row_weights(cells: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
 def _missing_classes(
     pool: _Pool, kept: "np.ndarray[Any, Any]", chosen: dict[str, list[int]]
 ) -> list[str]:
-    """Say which classes training or validation lacks."""
+    """Return warnings about classes missing in training or validation."""
     counts = np.bincount(pool.codes[kept], minlength=len(pool.classes))
     warnings = []
     for part in ("train", "validation"):

@@ -1,9 +1,9 @@
-"""Data sets on disk, each stored once and shared by every track.
+"""The store of data sets on disk, shared by every track.
 
-A data set lies in ``<root>/<name>/L<length>/seed<derived>/``: the files train.txt, val.txt and
-test.txt with one ``<input> -> <label>`` a line, and meta.json, which says what they are. It is
-written whole or not at all, read again when its meta data agree with what is asked for, and
-refused when they don't.
+A data set is stored in ``<root>/<name>/L<length>/seed<derived>/``: the files train.txt, val.txt
+and test.txt with one ``<input> -> <label>`` a line, and meta.json, which describes them. It is
+written completely or not at all, and read only if its metadata agree with the request; otherwise
+an error is raised.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ _ARROW = " -> "
 
 @dataclass(frozen=True)
 class DataSetKey:
-    """What a stored data set is; two data sets with one key have the same bytes.
+    """The key of a stored data set; data sets with equal keys have equal bytes.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class DataSetKey:
     seed, trial
         The seed and the independent repetition.
     train_size, validation_size, test_size
-        The sizes asked for; a small space may have given less.
+        The requested sizes; a small input space may have given fewer rows.
     variant
         Anything else the rows depend on, such as a table's file and how it was transformed.
     """
@@ -69,19 +69,19 @@ class DataSetKey:
 
 
 def load(root: Path, key: DataSetKey) -> Splits | None:
-    """Read a data set back.
+    """Return a stored data set.
 
     Parameters
     ----------
     root
         The folder that holds all data sets.
     key
-        The data set wanted.
+        The key of the data set.
 
     Returns
     -------
     Splits or None
-        The splits as they were saved; None where this data set has not been saved yet.
+        The splits as saved; None if this data set is not stored yet.
 
     Raises
     ------
@@ -108,26 +108,26 @@ def load(root: Path, key: DataSetKey) -> Splits | None:
     try:
         return _splits(texts, meta)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        # Somebody signed what `save` does not write.
+        # The digests match, but `save` does not write such rows.
         raise _refused(directory, f"its rows do not go with its {_META}") from error
 
 
 def save(root: Path, key: DataSetKey, splits: Splits) -> Path:
-    """Write a data set, whole or not at all.
+    """Write a data set, completely or not at all.
 
     Parameters
     ----------
     root
         The folder that holds all data sets; made where it does not exist.
     key
-        What the data set is.
+        The key of the data set.
     splits
         Its rows; inputs without line breaks, or table rows.
 
     Returns
     -------
     Path
-        The data set's folder. Where another process saved the same data set first, that one stays.
+        The data set's folder. If another process saved the same data set first, that one is kept.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def save(root: Path, key: DataSetKey, splits: Splits) -> Path:
 
 
 def row_text(row: Mapping[str, Scalar]) -> str:
-    """Write a table row as one line, ``x0:39,x1:c7``.
+    """Return a table row as one line, ``x0:39,x1:c7``.
 
     Whole numbers lose their ".0", missing values are empty, and whatever would be mistaken for
     punctuation is percent-encoded.
@@ -187,7 +187,7 @@ def row_text(row: Mapping[str, Scalar]) -> str:
 
 
 def row_of(text: str, numeric: Mapping[str, bool]) -> dict[str, Scalar]:
-    """Read a table row written by `row_text`.
+    """Return the table row of a line written by `row_text`.
 
     Parameters
     ----------
@@ -216,7 +216,7 @@ def _value_text(value: Scalar) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        # An empty category is not a missing one; a NUL in front says so and is taken off again.
+        # A NUL in front distinguishes an empty category from a missing one; reading removes it.
         return _escaped("\x00" + value if value.startswith("\x00") or not value else value)
     number = float(value)
     return str(int(number)) if number.is_integer() else repr(number)
@@ -227,7 +227,7 @@ def _escaped(text: str) -> str:
 
 
 def _columns(splits: Splits) -> dict[str, bool] | None:
-    """Tell which columns of a table hold numbers; None for strings."""
+    """Return which columns of a table hold numbers; None for strings."""
     inputs = [*splits.train.inputs, *splits.validation.inputs, *splits.test.inputs]
     if not inputs or isinstance(inputs[0], str):
         return None
@@ -299,7 +299,7 @@ def _write_durably(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def _naming(directory: Path, verb: str) -> Iterator[None]:
-    """Turn an error of the file system into one that names the folder and the way out."""
+    """Turn an error of the file system into a RunError with the folder and the remedy."""
     try:
         yield
     except OSError as error:

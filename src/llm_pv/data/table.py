@@ -1,4 +1,4 @@
-"""A table: the rows of one file or frame before they are split, held by column."""
+"""A table: the rows of one file or frame before they are split, stored by column."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,28 +24,28 @@ from llm_pv.errors import ConfigurationError, DataError
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Rows as they were read, and how their cells become inputs.
+    """Rows as read, and the conversion of their cells to inputs.
 
     Parameters
     ----------
     frame
-        The input columns as they stand in the file or frame, never the target. Missing cells are
-        null. The index counts the rows as they were read, from 0.
+        The input columns as in the file or frame, without the target. Missing cells are null. The
+        index numbers the rows as read, from 0.
     labels
-        The target's cells as they stand there, with the same index; None without a target.
+        The target's cells, with the same index; None without a target.
     single
         Whether an input is a plain string (one column of strings) rather than a dict.
     warnings
-        What the user should know, one sentence each.
+        Warnings for the user, one sentence each.
     types
-        The type of every column; empty when `single`. Given as ``types`` to another reading, it
-        makes those rows look the same to a program.
+        The type of every column; empty when `single`. Passed as ``types`` when reading other rows,
+        it gives programs the same types there.
     name
-        Where the rows come from, for messages.
+        The source of the rows, for messages.
     written
-        Whether the cells are text whose type had to be told from how they are written.
+        Whether the cells are text whose types are inferred.
     apart
-        Columns with a use of their own (groups, time, weights), with the same index.
+        Columns with a special role (groups, time, weights), with the same index.
 
     Examples
     --------
@@ -67,7 +67,7 @@ class Table:
         return len(self.frame)
 
     def inputs(self, rows: Sequence[int] | None = None) -> list[Input]:
-        """Return the inputs at these positions, or all; only they are converted."""
+        """Return the inputs at these positions, or all; only these are converted."""
         frame = self.frame if rows is None else self.frame.iloc[list(rows)]
         if self.single:
             return [str(text) for text in frame.iloc[:, 0].tolist()]
@@ -90,7 +90,7 @@ def make_table(
     reading: Reading = DEFAULT_READING,
     learning: bool = False,
 ) -> Table:
-    """Make a table of a frame: set the target apart, drop rows without one, type the columns.
+    """Return a table of a frame: separate the target, drop rows without one, infer types.
 
     Parameters
     ----------
@@ -99,27 +99,27 @@ def make_table(
     target
         The column that holds the labels, if one of them does.
     labels
-        The labels, if they do not stand in the frame.
+        The labels, if they are not in the frame.
     columns
-        The input columns wanted, in this order; all but the target if not given.
+        The input columns, in this order; all but the target if not given.
     types
-        The type of each column whose type is not to be told from its cells.
+        The types of columns that are not to be inferred.
     written
-        Whether the cells are text from a file, the empty cell meaning a missing one.
+        Whether the cells are text from a file, an empty cell being missing.
     name
-        Where the rows come from, for messages.
+        The source of the rows, for messages.
     warnings
-        What reading them had to say.
+        Warnings from reading them.
     reading
-        What else is known of the rows.
+        The options of the rows.
     learning
-        Whether these are rows to learn from: then columns with a use of their own and identifiers
-        are no inputs, and numbers are read as `reading` says.
+        Whether these are training rows: then columns with a special role and identifiers are no
+        inputs, and numbers are read according to `reading`.
 
     Raises
     ------
     DataError
-        If a column is not there, or a cell is not of its column's type.
+        If a column is missing, or a cell is not of its column's type.
     ConfigurationError
         If a type is not known.
     """
@@ -170,7 +170,7 @@ def make_table(
 def _set_apart(
     frame: pd.DataFrame, reading: Reading, target: str | None, name: str
 ) -> dict[str, "pd.Series[Any]"]:
-    """Return the columns with a use of their own."""
+    """Return the columns with a special role."""
     _check_columns(reading.keep, list(frame.columns), name, "column")
     for use, column in reading.apart.items():
         _check_columns([column], list(frame.columns), name, f"{use} column")
@@ -188,7 +188,7 @@ def _inputs_among(
     name: str,
     notes: list[str],
 ) -> list[str]:
-    """Return the columns that are inputs, and say which are left out."""
+    """Return the columns that are inputs; add notes on those left out."""
     columns = list(frame.columns)
     left = [column for column in columns if column in {*reading.apart.values()} - {*kept}]
     if left:
@@ -222,13 +222,13 @@ def _canonical(cells: "pd.Series[Any]", reading: Reading) -> "pd.Series[Any]":
 def _resolved_types(
     frame: pd.DataFrame, declared: Mapping[str, str], written: bool, name: str, notes: list[str]
 ) -> tuple[pd.DataFrame, dict[str, ColumnType]]:
-    """Return the type of every column; what was read as missing on the way goes to `notes`."""
+    """Return the type of every column; add spellings read as missing to `notes`."""
     resolved: dict[str, ColumnType] = {}
     frame = frame.copy(deep=False)
     for column in frame.columns:
         if column in declared:
             resolved[column] = cast("ColumnType", declared[column])
-            read_cells(frame[column], resolved[column])  # says now which cell is not of that type
+            read_cells(frame[column], resolved[column])  # raises if a cell is not of that type
         else:
             cells, resolved[column] = _told_type(frame[column], written, name, notes)
             frame[column] = cells
@@ -251,7 +251,7 @@ def _check_columns(
 
 
 def _present_labels(labels: "pd.Series[Any]", written: bool) -> "pd.Series[Any]":
-    """Return the labels that are there, those from a file without the blanks around them."""
+    """Return the labels that are not missing, those from a file without surrounding spaces."""
     labels = labels.dropna()
     if not written:
         return labels
@@ -272,7 +272,7 @@ def _empty_as_missing(cells: "pd.Series[Any]") -> "pd.Series[Any]":
 def _told_type(
     cells: "pd.Series[Any]", written: bool, name: str, notes: list[str]
 ) -> tuple["pd.Series[Any]", ColumnType]:
-    """Return a column's type, and its cells with the odd ones of numbers missing."""
+    """Return a column's type, and its cells with odd ones in a column of numbers as missing."""
     if not written:
         return cells, value_type(cells)
     kind, spelled, odd = told_type(cells.dropna().tolist())

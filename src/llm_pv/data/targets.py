@@ -1,8 +1,8 @@
-"""Raw target cells read as classes: one rule for all rows of a problem, whatever files they fill.
+"""Convert raw target cells to classes, by one rule for all rows and files of a problem.
 
-The cells of a text file are read as inputs are: a target whose cells all spell true or false is
+The cells of a text file are read like inputs: a target whose cells all spell true or false is
 ``bool``, one of numbers only is numeric, so that ``1`` and ``1.0`` are one class, and any other
-is text. Labels from elsewhere (JSON lines, Parquet, frames, lists) are the values they are.
+is text. Labels from other sources (JSON lines, Parquet, frames, lists) keep their values.
 """
 
 from collections.abc import Sequence
@@ -17,18 +17,18 @@ from llm_pv.data.examples import Classes
 from llm_pv.data.labels import label_text
 from llm_pv.errors import DataError
 
-_MANY = 20  # so many classes are plausible with any number of rows
+_MANY = 20  # up to this many classes are plausible with any number of rows
 
 
 def read_classes(
     columns: Sequence["pd.Series[Any]"], written: Sequence[bool]
 ) -> tuple["np.ndarray[Any, Any]", Classes]:
-    """Read the target columns of one problem together.
+    """Convert the target columns of one problem together.
 
     Parameters
     ----------
     columns
-        The target cells of each table; none is missing.
+        The target cells of each table, without missing ones.
     written
         For each table, whether its cells are text from a file.
 
@@ -76,7 +76,7 @@ def read_classes(
 
 
 def check_class_count(classes: Classes, rows: int) -> list[str]:
-    """Return a warning, if any, about a target that looks like a measurement or an identifier.
+    """Return a warning about a target that looks like a measurement or an identifier, if any.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def check_class_count(classes: Classes, rows: int) -> list[str]:
 
 
 def _written_values(texts: Sequence[str]) -> dict[str, Any]:
-    """Return what each text of a target means, given all of them."""
+    """Return the value of each text of a target, given all of them."""
     kind, _ = written_type(texts)
     values = python_values(read_cells(pd.Series(texts, dtype=object, name="label"), kind))
     if kind == "float" and all(isinstance(v, float) and v.is_integer() for v in values):
@@ -116,19 +116,19 @@ def _written_values(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def _plain(label: Any) -> Any:
-    """Return a Python value for a numpy scalar, a text for a date; any other label as it is."""
+    """Return a Python value for a numpy scalar, a text for a date; other labels unchanged."""
     if hasattr(label, "isoformat"):
         return label.isoformat()
     return label.item() if isinstance(label, np.generic) else label
 
 
 def label_texts(cells: "pd.Series[Any]", *, written: bool, known: Sequence[str] = ()) -> list[str]:
-    """Read target cells as label texts, for scoring a program whose classes are settled.
+    """Convert target cells to label texts, for scoring a program with known classes.
 
     Parameters
     ----------
     cells
-        The target's cells; none is missing.
+        The target's cells, without missing ones.
     written
         Whether they are text from a file.
     known

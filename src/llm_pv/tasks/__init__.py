@@ -1,4 +1,4 @@
-"""The benchmark: target functions, and samplers that draw balanced labelled inputs for them."""
+"""The benchmark: target functions, and samplers of balanced labelled inputs for them."""
 
 from llm_pv.tasks.loading import load_task
 from llm_pv.tasks.registry import TASKS, task

@@ -12,7 +12,7 @@ from llm_pv.tasks.task import UNIFORM_BINARY, Labels, Symbols, Task
 
 
 def odd_after_step(symbols: Symbols) -> Labels:
-    """Label strings by the parity of the cells that are on after one step."""
+    """Return the parity of the cells that are on after one step, for each string."""
     left = np.zeros_like(symbols)
     left[:, 1:] = symbols[:, :-1] & 1
     right = np.zeros_like(symbols)

@@ -1,6 +1,6 @@
 """Decimal numbers by their Collatz steps, and pairs of numbers by their greatest common divisor.
 
-From ``27`` it takes 111 Collatz steps to 1, an odd number: label 1. ``10501080`` stands for 1050
+From ``27`` it takes 111 Collatz steps to 1, an odd number: label 1. ``10501080`` encodes 1050
 and 1080, whose divisor 30 lies in 20..51: label 1.
 """
 
@@ -44,7 +44,7 @@ def collatz_steps(number: int) -> int:
 
 @cache
 def _jumps() -> list[tuple[int, int, int]]:
-    """Return what ``_JUMP`` halvings, with the triplings between them, make of a number.
+    """Return the table of ``_JUMP`` halvings at once, with the triplings between them.
 
     Its last ``_JUMP`` bits b alone decide which steps are odd: ``a * 2**_JUMP + b`` becomes
     ``a * factor + summand`` after so many steps. None of them passes 1 on the way.
@@ -75,8 +75,8 @@ def draw_uniform(words: Words, length: int) -> Candidates:
 def draw_multiples(words: Words, length: int) -> Candidates:
     """Draw pairs of multiples of a common number: of 20..51, and of 1..19 or 52..83.
 
-    Both classes hold as many even numbers and multiples of 5 as their common factor brings along;
-    that factor is the target, so the pairs of class 0 get factors from either side of the range.
+    Both classes have the even numbers and multiples of 5 that result from their common factor;
+    that factor is the target, so the pairs of class 0 get factors on both sides of the range.
     """
     factors = words.below(_HIGH - _LOW + 1, _BLOCK) + _LOW
     below = words.below(_LOW - 1, _BLOCK) + 1
@@ -93,7 +93,7 @@ def _pairs(words: Words, length: int, factors: list[int]) -> Symbols:
     for _ in range(2):
         drawn = texts(digits(words, len(factors), length))
         lowest = 10 ** (length - 1)
-        # Rounded up to a multiple; what grows out of its length is rounded down instead.
+        # Rounded up to a multiple; rounded down instead if that has too many digits.
         numbers = zip(drawn, factors, strict=True)
         values = [-(-int(text) // factor) * factor for text, factor in numbers]
         sides.append(

@@ -1,6 +1,6 @@
-"""From candidates to balanced splits: labels, no input twice, small spaces, sizes that nest.
+"""Draw balanced splits: labels, distinct inputs, small spaces, nested sizes.
 
-For every data set there are two pools, each with a stream of its own: up to 10,000 test rows, and
+Every data set has two pools, each with its own random stream: up to 10,000 test rows, and
 the labelled rows that training and validation share. A pool is a sequence of pairs, one row of
 each class, so that every even size is a balanced prefix of every larger one.
 """
@@ -24,19 +24,19 @@ Row = TypeVar("Row")
 _TEST, _LABELLED, _TEST_ORDER, _LABELLED_ORDER, _SHUFFLE = range(5)
 
 _HOPELESS = 1 << 18
-"""Candidates after which a class that was never hit counts as empty."""
+"""The number of candidates after which a class without any counts as empty."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many rows each split has."""
+    """The number of rows of each split."""
 
     train: int
     validation: int
     test: int
 
     def check(self) -> None:
-        """Refuse sizes no balanced data set can have.
+        """Raise an error for sizes that no balanced data set can have.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Source:
-    """What a data set's rows depend on, its sizes aside."""
+    """The arguments on which a data set's rows depend, except its sizes."""
 
     task: Task
     length: int
@@ -82,7 +82,7 @@ class Source:
     trial: int
 
     def words(self, purpose: int) -> Words:
-        """Return the stream for one purpose; trials are spawned, so that none repeats another."""
+        """Return the random stream for one purpose; trials use spawned, independent seeds."""
         key = f"{self.task.name}|{self.length}|{self.sampler}|{self.seed}"
         return Words(key, (self.trial, purpose))
 
@@ -97,7 +97,7 @@ class Drawn(Generic[Row]):
     warnings: tuple[str, ...]
 
     def splits(self, read: Callable[[Row], Input]) -> Splits:
-        """Return the splits, each row read as an input."""
+        """Return the splits, with rows converted to inputs."""
         train, validation, test = (
             Examples([read(row) for row, _ in rows], [str(label) for _, label in rows])
             for rows in (self.train, self.validation, self.test)
@@ -106,7 +106,7 @@ class Drawn(Generic[Row]):
 
 
 class _Pool:
-    """Different inputs of either class, in the order in which one stream brings them."""
+    """The distinct inputs of either class, in the order of one random stream."""
 
     def __init__(self, source: Source, purpose: int, seen: set[bytes]) -> None:
         self.rows: tuple[list[bytes], list[bytes]] = ([], [])
@@ -118,12 +118,12 @@ class _Pool:
         self._drawn = 0
 
     def fill(self, wanted: int) -> None:
-        """Draw blocks until there are this many rows of each class, or no more to find."""
+        """Draw blocks until there are this many rows of each class, or no more exist."""
         while any(len(self.rows[label]) < wanted and not self.exhausted(label) for label in (0, 1)):
             self._add(self._sampler.draw(self._words, self._source.length))
 
     def exhausted(self, label: int) -> bool:
-        """Tell whether a class has, in all likelihood, no input left to find."""
+        """Return whether a class very likely has no further inputs."""
         if not self._hits[label]:
             return self._drawn >= _HOPELESS
         return self._hits[label] >= self._sampler.patience * max(32, len(self.rows[label]))
@@ -183,16 +183,16 @@ def draw(source: Source, sizes: Sizes) -> Drawn[bytes]:
 
 
 def deal(source: Source, sizes: Sizes, members: Sequence[Sequence[Row]]) -> Drawn[Row]:
-    """Draw the three splits of a data set from all there is of either class.
+    """Draw the three splits of a data set from all members of either class.
 
     Parameters
     ----------
     source
-        What the order depends on.
+        The arguments that decide the order.
     sizes
         The rows wanted.
     members
-        The different rows of class 0 and of class 1.
+        The distinct rows of class 0 and of class 1.
     """
     return _assembled(
         source, sizes, [_dealt(source, sizes, label, members[label]) for label in (0, 1)]
@@ -204,8 +204,8 @@ def _dealt(
 ) -> tuple[list[Row], list[Row]]:
     """Return a class's rows for the test split and for the labelled pool.
 
-    All there is is shuffled, as the rarest inputs were found last, and dealt from both ends: the
-    test split takes what the labelled rows leave.
+    All rows are shuffled, because the rarest inputs were found last, and taken from both ends: the
+    test split gets those that the labelled rows leave.
     """
     order = source.words(_SHUFFLE + label).permutation(len(members))
     shuffled = [members[i] for i in order]
@@ -216,7 +216,7 @@ def _dealt(
 def _assembled(
     source: Source, sizes: Sizes, classes: Sequence[tuple[list[Row], list[Row]]]
 ) -> Drawn[Row]:
-    """Make splits of each class's test and labelled rows, shrunk to what the rarer class has."""
+    """Return splits of each class's test and labelled rows, reduced to the rarer class's size."""
     fitted = _fitted(sizes, *(min(len(rows[i]) for rows in classes) for i in (0, 1)))
     warnings: tuple[str, ...] = ()
     if fitted != sizes:
@@ -236,7 +236,7 @@ def _assembled(
 
 
 def _fitted(sizes: Sizes, test: int, labelled: int) -> Sizes:
-    """Shrink sizes to the rows there are of the rarer class; train and validation in proportion."""
+    """Reduce sizes to the rows of the rarer class; train and validation in proportion."""
     test_size = min(sizes.test, 2 * test)
     if sizes.labelled <= 2 * labelled:
         return Sizes(sizes.train, sizes.validation, test_size)

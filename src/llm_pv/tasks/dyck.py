@@ -19,14 +19,14 @@ _CLASSES = np.repeat(np.array([1, 0], dtype=np.uint8), _BLOCK)
 
 
 def tokens(symbols: Symbols) -> Tokens:
-    """Read each row as tokens: 0 ``(``, 1 ``)``, 2 ``[``, 3 ``]``."""
+    """Return each row as tokens: 0 ``(``, 1 ``)``, 2 ``[``, 3 ``]``."""
     bits = symbols & np.uint8(1)
     read: Tokens = bits[:, 0::2] << np.uint8(1) | bits[:, 1::2]
     return read
 
 
 def written(words_of_tokens: Tokens) -> Symbols:
-    """Write tokens as bits, the inverse of `tokens`."""
+    """Return tokens as bits, the inverse of `tokens`."""
     rows, count = words_of_tokens.shape
     symbols = np.empty((rows, 2 * count), dtype=np.uint8)
     symbols[:, 0::2] = words_of_tokens >> 1
@@ -45,8 +45,8 @@ def is_balanced(symbols: Symbols) -> Labels:
     balanced = np.ones(len(symbols), dtype=np.bool_)
     for token in columns:
         closing = (token & 1).astype(np.bool_)
-        # An opening token is pushed over whatever lies at this depth; a closing one must find
-        # its own kind on top, and rows once out of balance stay so.
+        # An opening token overwrites the stack at this depth; a closing one must find
+        # its own kind on top, and rows that are unbalanced once stay unbalanced.
         depth -= closing
         balanced &= depth >= 0
         at = np.maximum(depth, 0)
@@ -59,7 +59,7 @@ def is_balanced(symbols: Symbols) -> Labels:
 
 
 def balanced_tokens(words: Words, rows: int, count: int) -> Tokens:
-    """Draw balanced words as the paper does: open or close by a fair coin, as far as both go."""
+    """Draw balanced words as the paper does: open or close by a fair coin if both are possible."""
     coins = words.bits(count, rows)
     kinds = words.bits(count, rows)
     columns = np.empty((count, rows), dtype=np.uint8)
@@ -130,35 +130,35 @@ def draw_hard(words: Words, length: int) -> Candidates:
 
 
 def _equal_shares(profile: Marks, kept: Marks) -> Integers:
-    """Return as many rows that keep the depth profile as rows that don't, by twos in turn."""
+    """Return equally many rows that keep the depth profile and that do not, alternating by twos."""
     kinds = [np.flatnonzero(kept & (profile == kind)) for kind in (True, False)]
     size = min(map(len, kinds)) // 2 * 2
     return np.stack([kind[:size].reshape(-1, 2) for kind in kinds], axis=1).ravel()
 
 
 def _mismatch_side_by_side(words_of_tokens: Tokens) -> Marks:
-    """Tell for each row whether ``(]`` or ``[)`` occurs, which no balanced word holds."""
+    """Return for each row whether ``(]`` or ``[)`` occurs, which no balanced word contains."""
     left, right = words_of_tokens[:, :-1], words_of_tokens[:, 1:]
     wrong: Marks = np.any((left & 1 < right & 1) & (left >> 1 != right >> 1), axis=1)
     return wrong
 
 
 def _closing_of_two_kinds(words_of_tokens: Tokens) -> Marks:
-    """Tell for each two positions whether they hold ``)`` and ``]``."""
+    """Return for each two positions whether they hold ``)`` and ``]``."""
     first, second = words_of_tokens[:, :, None], words_of_tokens[:, None, :]
     closing: Marks = (first & second & 1 == 1) & (first != second)
     return closing
 
 
 def _below_zero(words_of_tokens: Tokens) -> Marks:
-    """Tell for each two positions whether swapping an opening and a closing token breaks depth.
+    """Return for each two positions whether swapping an opening and a closing token breaks depth.
 
     The depth between the two falls by 2, so somewhere between them it must be 1 or less.
     """
     closing = (words_of_tokens & 1).astype(np.int64)
     depth = np.cumsum(1 - 2 * closing, axis=1)
     low = depth <= 1
-    # How many low places lie from the first position to just before the second.
+    # The number of low places from the first position to just before the second.
     until: Integers = np.cumsum(low, axis=1) - low
     between: Integers = until[:, None, :] - until[:, :, None]
     opens_then_closes = (closing[:, :, None] == 0) & (closing[:, None, :] == 1)

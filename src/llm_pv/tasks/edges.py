@@ -1,4 +1,4 @@
-"""Batches of graphs as arrays of edge ends: counting, and building them at random."""
+"""Batches of graphs as arrays of edge ends: counting, and random construction."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ _IDS = 100
 
 @dataclass(frozen=True)
 class Graphs:
-    """n graphs of E edges each; an edge from 0 to 0 is none.
+    """n graphs of E edges each; an edge from 0 to 0 is absent.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class Graphs:
         The ends of every edge, numbers from 0 to 99 (ids from 1 in graphs read from inputs);
         arrays of shape (n, E).
     from_zero
-        Whether 0 is a vertex like others, as in graphs not yet written.
+        Whether 0 is an ordinary vertex, as in graphs before they are encoded.
     """
 
     first: Integers
@@ -29,7 +29,7 @@ class Graphs:
 
     @property
     def real(self) -> npt.NDArray[np.bool_]:
-        """Which edges are edges."""
+        """The mask of edges that are present."""
         real: npt.NDArray[np.bool_] = (self.first != 0) | (self.second != 0) | self.from_zero
         return real
 
@@ -41,7 +41,7 @@ class Graphs:
 
     @property
     def complete(self) -> npt.NDArray[np.bool_]:
-        """Which graphs have no edge from a vertex to itself, such as one that was never drawn."""
+        """The mask of graphs without loops; an edge that was not drawn is a loop."""
         complete: npt.NDArray[np.bool_] = (self.first != self.second).all(axis=1)
         return complete
 
@@ -53,7 +53,7 @@ class Graphs:
 def joins(graph: Graphs) -> Integers:
     """Count, for each graph, the edges that join two components when added one by one.
 
-    That is V - C, and the edges that join none are the independent cycles: E - V + C.
+    The count is V - C, and the other edges are the independent cycles: E - V + C.
     """
     rows, count = graph.first.shape
     every = np.arange(rows)
@@ -71,7 +71,7 @@ def vertices(graph: Graphs) -> Integers:
     present = np.zeros((len(graph.first), _IDS), dtype=np.bool_)
     every = np.arange(len(graph.first))[:, None]
     for side in (graph.first, graph.second):
-        # What is no edge marks id 0, which no edge of an input has.
+        # An absent edge marks id 0, which no edge of an input has.
         present[every, side] = True
     if not graph.from_zero:
         present[:, 0] = ((graph.first == 0) != (graph.second == 0)).any(axis=1)
@@ -80,9 +80,9 @@ def vertices(graph: Graphs) -> Integers:
 
 
 def triangles(words: Words, rows: int, count: int) -> Graphs:
-    """Build graphs of E // 3 triangles; E % 3 edges more touch none or two of them.
+    """Build graphs of E // 3 triangles and E % 3 further edges, which touch none or two of them.
 
-    One edge left over joins two triangles; of two, the first stands alone.
+    One further edge joins two triangles; of two, the first is isolated.
     """
     whole = 3 * (count // 3)
     corner = np.arange(whole)
@@ -93,14 +93,14 @@ def triangles(words: Words, rows: int, count: int) -> Graphs:
         first[:, whole], second[:, whole] = whole, whole + 1
     if count > whole:
         one = words.below(whole, rows)
-        # Any vertex of another triangle: counted on from the next triangle around.
+        # Any vertex of another triangle: an offset from the next triangle, cyclically.
         step = words.below(whole - 3, rows)
         first[:, -1], second[:, -1] = one, (one // 3 * 3 + 3 + step) % whole
     return Graphs(first, second, from_zero=True)
 
 
 def tree_and_edge(words: Words, rows: int, count: int) -> Graphs:
-    """Build random recursive trees of E vertices, and add one edge that is not there yet."""
+    """Build random recursive trees of E vertices, and add one new edge."""
     first = np.repeat(np.arange(1, count + 1)[None, :], rows, axis=0)
     second = words.below(np.arange(1, count + 1), rows, count)
     # Vertex i has i - 1 earlier vertices that are not its parent.
@@ -156,7 +156,7 @@ def forest_with_cycles(words: Words, count: int, components: Integers, cycles: I
 
 
 def exchange_ends(words: Words, graph: Graphs) -> Graphs:
-    """Let two random edges of each graph exchange an end, which keeps every degree."""
+    """Exchange an end of two random edges of each graph, which keeps every degree."""
     rows, count = graph.first.shape
     every = np.arange(rows)
     one, other = words.distinct(rows, count, 2).T

@@ -31,7 +31,7 @@ def connected(symbols: Symbols) -> Labels:
 
 
 def read(symbols: Symbols) -> edges.Graphs:
-    """Read rows of ASCII codes as graphs.
+    """Return rows of ASCII codes as graphs.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def read(symbols: Symbols) -> edges.Graphs:
 
 
 def write(words: Words, graph: edges.Graphs) -> Symbols:
-    """Write graphs with scrambled ids, shuffled edges and random directions."""
+    """Return graphs as rows, with permuted ids, shuffled edges and random directions."""
     rows, count = graph.first.shape
     used = int(max(graph.first.max(), graph.second.max())) + 1
     ids = words.distinct(rows, 99, used) + 1
@@ -74,7 +74,7 @@ _TWO_DIGITS: npt.NDArray[np.uint8] = np.frombuffer(
 
 
 def draw_cycles_paper(words: Words, length: int) -> Candidates:
-    """Draw many triangles, and spanning trees with one more edge.
+    """Draw many triangles, and spanning trees with one further edge.
 
     The number of distinct vertices separates the classes at length 100, other invariants do at
     300.

@@ -1,4 +1,4 @@
-"""A task's data set in one call: look it up, draw it or read it back, hand out its splits."""
+"""Load a task's data set: draw it or read it from the store, and return its splits."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,19 +43,19 @@ def load_task(
         The length of the inputs; by default the task's first standard length. Tables have one
         length, their number of features.
     sampler
-        ``"paper"``, as the published experiments draw, or ``"hard"``, with the classes alike in
+        ``"paper"``, as in the published experiments, or ``"hard"``, with classes that agree in
         every cheap statistic.
     train_size, validation_size, test_size
         Even numbers of rows, half of each class; at most 10,000 for the test split.
     seed
         The seed.
     trial
-        Which independent repetition under this seed.
+        The number of the independent repetition under this seed.
     dataset_dir
-        Where data sets are stored and found again; by default they are not stored.
+        The folder of stored data sets; by default they are not stored.
     strict_sizes
-        Whether sizes that the task has too few inputs for are refused, instead of shrunk with a
-        warning in ``Splits.warnings``.
+        Whether to raise an error if the task has too few inputs for the sizes, instead of reducing
+        them with a warning in ``Splits.warnings``.
     table
         For table tasks, a CSV file with the data, instead of fetching it.
     raw_tables
@@ -71,7 +71,8 @@ def load_task(
     ConfigurationError
         If there is no such task, or it allows no such length, sampler or sizes.
     DataError
-        If there are too few inputs, a table cannot be had, or ``dataset_dir`` holds other data.
+        If there are too few inputs, a table cannot be fetched, or ``dataset_dir`` holds other
+        data.
     RunError
         If ``dataset_dir`` cannot be read or written.
 

@@ -1,4 +1,4 @@
-"""Whole numbers in decimal: reading them from inputs, and telling primes."""
+"""Whole numbers in decimal: parsing inputs, and primality tests."""
 
 from collections.abc import Callable
 from functools import cache
@@ -41,7 +41,7 @@ def _triples() -> Symbols:
 
 
 def written(values: list[int], length: int) -> Symbols:
-    """Write numbers of exactly this many digits as rows of ASCII digits."""
+    """Return numbers of exactly this many digits as rows of ASCII digits."""
     joined = "".join(map(str, values)).encode("ascii")
     return np.frombuffer(joined, dtype=np.uint8).reshape(len(values), length)
 
@@ -89,7 +89,7 @@ def small_primes(limit: int) -> Integers:
 
 @cache
 def prime_test() -> tuple[Callable[[str], Any], Callable[[Any], bool]]:
-    """Return how numbers are read from digits and how they are tested.
+    """Return the function that parses digits and the primality test.
 
     The test is Baillie, Pomerance, Selfridge and Wagstaff's, exact below 2**64 and without a
     known exception above: by gmpy2, or by sympy, ten times slower, where gmpy2 is missing.
@@ -105,15 +105,15 @@ def prime_test() -> tuple[Callable[[str], Any], Callable[[Any], bool]]:
         try:
             import sympy
         except ImportError:
-            raise MissingExtraError("gmpy2", "tasks", "tell primes of a hundred digits") from None
+            raise MissingExtraError("gmpy2", "tasks", "test primes of a hundred digits") from None
         return int, lambda number: bool(sympy.isprime(number))
     small_factors = gmpy2.primorial(_FACTORS_BELOW)
 
     def test(number: Any) -> bool:
-        # One gcd finds most composites of many digits for a tenth of the test's price.
+        # One gcd finds most composites of many digits for a tenth of the test's cost.
         if number.bit_length() > _LONG and gmpy2.gcd(number, small_factors) != 1:
             return False
-        # Up to 24 repetitions GMP runs this test alone, from 25 on random bases on top.
+        # Up to 24 repetitions GMP runs only this test; from 25 on it adds random bases.
         return bool(gmpy2.is_prime(number, 24))
 
     return gmpy2.mpz, test

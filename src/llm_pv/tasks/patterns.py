@@ -22,7 +22,7 @@ _POPCOUNT = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(a
 
 
 def windows(symbols: Symbols) -> npt.NDArray[np.uint8]:
-    """Return every window of eight bits as a number, one column a place."""
+    """Return every window of eight bits as a number, one column for each position."""
     bits = symbols & 1
     places = bits.shape[1] - _SIZE + 1
     codes = np.zeros((len(bits), max(places, 0)), dtype=np.uint8)
@@ -38,14 +38,14 @@ def occurs(symbols: Symbols, pattern: int) -> Labels:
 
 
 def near_misses(symbols: Symbols, pattern: int) -> Integers:
-    """Count the places where the pattern stands with one bit wrong."""
+    """Count the positions where the pattern occurs with one wrong bit."""
     distances = _POPCOUNT[windows(symbols) ^ np.uint8(pattern)]
     counts: Integers = np.count_nonzero(distances == 1, axis=1).astype(np.int64)
     return counts
 
 
 def write(symbols: Symbols, places: Integers, codes: npt.NDArray[np.uint8]) -> None:
-    """Write eight bits over each row at its place."""
+    """Overwrite eight bits of each row at its position."""
     bits = np.unpackbits(codes[:, None], axis=1) + np.uint8(ord("0"))
     rows = np.arange(len(symbols))[:, None]
     symbols[rows, places[:, None] + np.arange(_SIZE)] = bits
@@ -100,7 +100,7 @@ def draw_hard(words: Words, length: int, pattern: int, breakable: int) -> Candid
 
 
 def _statistics(symbols: Symbols, pattern: int) -> Integers:
-    """Return one number for the statistics that both classes are to share, row by row."""
+    """Return, for each row, one number for the statistics that both classes must share."""
     bits = symbols & 1
     columns = [near_misses(symbols, pattern), *(longest_runs(symbols, code) for code in b"01")]
     # Long strings take too many values for rows to agree in each of them exactly.
@@ -146,7 +146,7 @@ def _task(task_id: str, name: str, pattern: str, breakable: int) -> Task:
 
 TASKS = (
     _task("fn_c", "patternmatch1", "10101010", breakable=8),
-    # Breaking the ones would show in the longest run.
+    # Breaking the run of ones would change the longest run.
     _task("fn_d", "patternmatch2", "00111111", breakable=2),
 )
 """The pattern tasks."""

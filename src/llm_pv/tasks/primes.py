@@ -95,9 +95,9 @@ def draw_paper(
     words, length
         The stream and the digits of an input.
     offset
-        What is added to every prime and every product.
+        The number added to every prime and every product.
     last_digits
-        The last digits a product may have.
+        The allowed last digits of a product.
     """
     ones = _moved(maybe_primes(words, length, _block(length)), offset, length)
     composites = products(words, length, 1_500)
@@ -118,7 +118,7 @@ def draw_hard(words: Words, length: int, offset: int = 0) -> Candidates:
 
 
 def _moved(symbols: Symbols, offset: int, length: int) -> Symbols:
-    """Add an offset to every number and leave out those whose length changes."""
+    """Add an offset to every number and drop those whose length changes."""
     if not offset:
         return symbols
     low, high = 10 ** (length - 1), 10**length
