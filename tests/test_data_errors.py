@@ -31,11 +31,11 @@ def message_of(path: Path, error: type[LLMPVError] = DataError, **options: Any) 
         (b"a,b\n", " has a header and no rows: add rows under it"),
         (
             b"a,b\n1,2\n1,2,3\n",
-            ", line 3: 3 cells where the header has 2; correct the line, or quote cells that hold ','",
+            ", line 3: 3 cells where the header has 2; fix the line, or quote cells that hold ','",
         ),
         (
             b'a,b\n"x\ny",2\n1\n',
-            ", line 4: 1 cells where the header has 2; correct the line, or quote cells that hold ','",
+            ", line 4: 1 cells where the header has 2; fix the line, or quote cells that hold ','",
         ),
         (
             b'a,b\n"x"y,2\n',

@@ -1,18 +1,18 @@
-"""Every error a user can meet, each message saying what to do about it."""
+"""The errors of this package; each message includes the remedy."""
 
 from typing import Any
 
 
 class LLMPVError(Exception):
-    """Base of all errors the package raises on purpose.
+    """Base class of the errors of this package.
 
     The command line prints the message in one line and exits with status 2; ``--debug`` shows the
-    traceback. A message names the value, the rule it broke and the way out.
+    traceback. A message names the value, the rule it violates and the remedy.
 
     Attributes
     ----------
     ends_run
-        Whether no other cell of a run can do better, so that the whole run ends with this error.
+        Whether every other cell would fail too, so that the whole run ends with this error.
 
     Examples
     --------
@@ -24,7 +24,7 @@ class LLMPVError(Exception):
     ends_run = False
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Past __init__, which may take other arguments than the finished message.
+        # Not through __init__, which may take other arguments than the finished message.
         return _rebuilt, (type(self), self.args, self.__dict__)
 
 
@@ -36,68 +36,68 @@ def _rebuilt(kind: type[LLMPVError], args: tuple[Any, ...], state: dict[str, Any
 
 
 class WorkerLostError(LLMPVError, RuntimeError):
-    """A process, here or on another machine, ended before it answered."""
+    """Raised if a process, here or on another machine, ends before it answers."""
 
 
 class ExecutorClosedError(WorkerLostError):
-    """The executor was closed while something was computed there, or before."""
+    """Raised if the executor is closed before or during a computation."""
 
     ends_run = True
 
 
 class DataError(LLMPVError, ValueError):
-    """Rows that cannot be read, labelled or split as asked."""
+    """Raised if rows cannot be read, labelled or split as requested."""
 
 
 class ConfigurationError(LLMPVError, ValueError):
-    """An option, or a combination of options, that cannot work."""
+    """Raised for an invalid option or combination of options."""
 
 
 class ProgramError(LLMPVError, ValueError):
-    """A candidate that is not a program: no code, no entry point ``f``, or a syntax error."""
+    """Raised if a text is not a program: no code, no entry point ``f``, or a syntax error."""
 
 
 class SandboxError(LLMPVError, RuntimeError):
-    """The sandbox itself failed; what a candidate does wrong is an `Execution`, never an error."""
+    """Raised if the sandbox itself fails; failures of a candidate are in its `Execution`."""
 
 
 class ConfinementError(SandboxError):
-    """Untrusted code cannot be confined here, and running it unconfined was not allowed."""
+    """Raised if untrusted code cannot be confined and running it unconfined is not allowed."""
 
     ends_run = True
 
 
 class RunError(LLMPVError, RuntimeError):
-    """A run directory that cannot be written, read or resumed."""
+    """Raised if a run directory cannot be written, read or resumed."""
 
     ends_run = True
 
 
 class ClusterError(LLMPVError, RuntimeError):
-    """A cluster that cannot be reached, or whose machines cannot do what is asked of them."""
+    """Raised if a cluster cannot be reached, or its machines lack what a task needs."""
 
     ends_run = True
 
 
 class RepairWarning(UserWarning):
-    """A log cut short, or a finished cell that had lost records or files, was mended; no error."""
+    """Warning that an incomplete log, or a finished cell with missing files, was repaired."""
 
 
 class ModelError(LLMPVError, RuntimeError):
-    """A call of a language model that failed for good, after its retries.
+    """Raised if a call of a language model fails finally, after its retries.
 
     Parameters
     ----------
     message
-        What happened, in one line without secrets.
+        The reason, in one line without secrets.
     passing
         Whether the same call may succeed at another time.
     maybe_paid
-        Whether the vendor may charge for it although no answer came.
+        Whether the failed call may be billed.
     possibly_billed
-        How many of its tries the vendor may charge for; None for one if ``maybe_paid``.
+        The number of its tries that may be billed; None for one if ``maybe_paid``.
     body
-        What the server sent where it could not be read, cut and without secrets.
+        The unreadable reply of the server, cut and without secrets.
 
     Examples
     --------
@@ -124,24 +124,24 @@ class ModelError(LLMPVError, RuntimeError):
 
 
 class BudgetError(LLMPVError, RuntimeError):
-    """A budget that does not cover the next call of a language model."""
+    """Raised if the budget does not cover the next call of a language model."""
 
 
 class CredentialError(ModelError):
-    """A key that is missing or refused; no other call of the run can do better."""
+    """Raised if a key is missing or rejected, as it would be for every call of the run."""
 
     ends_run = True
 
 
 class MissingExtraError(LLMPVError, ImportError):
-    """An optional dependency is needed and not installed.
+    """Raised if an optional dependency is needed and not installed.
 
     Parameters
     ----------
     package
         The name on the package index, such as ``"pyarrow"``.
     extra
-        The extra of this package that brings it, such as ``"parquet"``.
+        The extra of this package that installs it, such as ``"parquet"``.
     purpose
         What it is needed for, as the end of the sentence "... is needed to ...".
 

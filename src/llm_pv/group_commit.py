@@ -1,4 +1,4 @@
-"""One writer for many threads: whoever comes first does the work of all who wait by then."""
+"""Group commit: one of several waiting threads executes the work of all of them."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -11,17 +11,17 @@ _Result = TypeVar("_Result")
 
 
 class GroupCommit(Generic[_Item, _Result]):
-    """Hands items to a function, many at once where many wait, and returns when theirs is done.
+    """Passes waiting items to a function in batches; each call returns when its item is done.
 
-    A disk syncs some hundred times a second, however little there is to sync, and an accelerator
-    answers many prompts in the time of one. No call returns before its item is done.
+    A disk syncs some hundred times a second, whatever the amount of data, and an accelerator
+    answers many prompts in the time of one.
 
     Parameters
     ----------
     do
-        Does several items, all of them or none, and returns their results in order, or None where
-        there are none. It never runs twice at a time, and what it raises is raised in every call
-        whose item was among them.
+        Executes several items, all of them or none, and returns their results in order, or None
+        if there are none. It never runs concurrently, and an error that it raises is raised in
+        every call whose item was in the batch.
 
     Examples
     --------
@@ -41,12 +41,12 @@ class GroupCommit(Generic[_Item, _Result]):
         self._work = threading.Lock()
 
     def __call__(self, item: _Item) -> _Result:
-        """Do an item, and others that wait beside it."""
+        """Execute an item, together with others that are waiting."""
         mine: _Request[_Item, _Result] = _Request(item)
         with self._queue:
             self._waiting.append(mine)
         with self._work:
-            if not mine.done:  # else the thread that had the lock before did it
+            if not mine.done:  # otherwise the thread that held the lock before has executed it
                 self._do_waiting()
         if mine.error is not None:
             raise mine.error
@@ -54,7 +54,7 @@ class GroupCommit(Generic[_Item, _Result]):
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Keep the function from running, after the run under way if there is one."""
+        """Wait for the current run, if any, and prevent further ones."""
         with self._work:
             yield
 

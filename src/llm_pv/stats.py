@@ -1,4 +1,4 @@
-"""Intervals, means and tests: the statistics that results are reported with."""
+"""Confidence intervals, means and significance tests."""
 
 import math
 import warnings
@@ -24,9 +24,9 @@ def binomial_interval(
     Parameters
     ----------
     right
-        How many rows have the property, 0 to ``rows``; it may be a mean.
+        The number of rows with the property, 0 to ``rows``; it may be a mean.
     rows
-        How many rows there are.
+        The number of rows.
     confidence
         The probability that the limits enclose the share.
 
@@ -41,7 +41,8 @@ def binomial_interval(
     tail = (1 - confidence) / 2
     high = binomial_upper_limit(right, rows, tail)
     low = 1 - binomial_upper_limit(rows - right, rows, tail)
-    # The inverse of the incomplete beta function fails for counts beyond some 10 ** 15.
+    # Clopper and Pearson's limits are quantiles of beta distributions. scipy's inverse of the
+    # incomplete beta function fails for counts beyond some 10 ** 15.
     return (low, high) if math.isfinite(low + high) else None
 
 
@@ -57,7 +58,7 @@ def binomial_upper_limit(count: float, rows: int, share: float) -> float:
     count
         Rows counted, 0 to ``rows``.
     rows
-        Rows looked at; with none the limit is 1.
+        The number of rows; with none the limit is 1.
     share
         The probability with which the limit may be too low.
 
@@ -74,7 +75,7 @@ def binomial_upper_limit(count: float, rows: int, share: float) -> float:
 
 
 def mean_limits(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return Student's limits of a mean; two values are needed at least.
+    """Return Student's confidence limits of the mean of at least two values.
 
     Examples
     --------
@@ -135,7 +136,7 @@ def mcnemar(only_a: int, only_b: int) -> float:
     Parameters
     ----------
     only_a, only_b
-        Rows that one of the two alone got right.
+        Rows that only one of the two predicted correctly.
 
     Examples
     --------
@@ -156,7 +157,7 @@ def wilcoxon(differences: Sequence[float]) -> float | None:
     from scipy import stats
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that ties make it approximate is said beside it
+        warnings.simplefilter("ignore")  # of ties, which make it approximate: the table says so
         return float(stats.wilcoxon(differences).pvalue)
 
 

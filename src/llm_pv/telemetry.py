@@ -1,4 +1,4 @@
-"""OpenTelemetry spans, where an exporter is configured; nothing at all where none is.
+"""OpenTelemetry spans if an exporter is configured; no effect otherwise.
 
 Spans go to the endpoint that ``OTEL_EXPORTER_OTLP_ENDPOINT`` or
 ``OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`` names, if the OpenTelemetry SDK and its OTLP exporter over
@@ -22,7 +22,7 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 
 
 class Recording:
-    """What is being recorded; a hole in the ground where nothing is.
+    """The current span; a no-op if nothing is recorded.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Recording:
         self._span = span
 
     def note(self, **attributes: Attribute) -> None:
-        """Add what became known only now; what is None is left out."""
+        """Add attributes; those that are None are left out."""
         if self._span is not None:
             self._span.set_attributes(
                 {name: value for name, value in attributes.items() if value is not None}
@@ -43,22 +43,22 @@ class Recording:
 
 @contextmanager
 def span(name: str, /, **attributes: Attribute) -> Iterator[Recording]:
-    """Record how long a block takes, under a name and with attributes.
+    """Record the duration of a block, under a name and with attributes.
 
-    A block that raises is marked with the class of its error, never with the message: that may
-    quote what a server said.
+    A block that raises is marked with the class of its error, not with the message, which may
+    quote a server's text.
 
     Parameters
     ----------
     name
-        What happens in it, such as ``"verify"``.
+        The operation, such as ``"verify"``.
     **attributes
-        What is known beforehand; names with dots go in as ``**{"gen_ai.system": "openai"}``.
+        The initial attributes; names with dots are passed as ``**{"gen_ai.system": "openai"}``.
 
     Yields
     ------
     Recording
-        Takes what becomes known within the block.
+        Accepts further attributes within the block.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def span(name: str, /, **attributes: Attribute) -> Iterator[Recording]:
 
 def _tracer() -> "Tracer | None":
     configured = any(os.environ.get(name) for name in ENDPOINTS)
-    # Importing OpenTelemetry costs a tenth of a second, so only who wants spans pays for it.
+    # Importing OpenTelemetry takes a tenth of a second, so it is imported only if configured.
     if not configured and "opentelemetry.trace" not in sys.modules:
         return None
     try:
@@ -100,7 +100,7 @@ def _tracer() -> "Tracer | None":
 
 @cache
 def _export() -> None:
-    """Send spans to the configured endpoint, unless the program has a provider of its own."""
+    """Send spans to the configured endpoint, unless the program has set up a provider."""
     from opentelemetry import trace
 
     if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):

@@ -199,7 +199,7 @@ def _read_delimited(data: bytes, name: str, delimiter: str) -> Content:
                         continue
                     raise DataError(
                         f"{name}, line {reader.line_num:,}: {len(row)} cells where the header has "
-                        f"{len(header)}; correct the line, or quote cells that hold {delimiter!r}"
+                        f"{len(header)}; fix the line, or quote cells that hold {delimiter!r}"
                     )
                 chunk.append(row)
                 if len(chunk) == _CHUNK_ROWS:

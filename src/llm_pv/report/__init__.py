@@ -1,1 +1,1 @@
-"""Tables, figures and pages made of what runs left on disk; nothing here is measured anew."""
+"""Tables, figures and pages from the files of runs; nothing is measured again."""

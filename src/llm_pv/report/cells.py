@@ -1,4 +1,4 @@
-"""Trials as the page shows them: the program, how it fared, and the attempts behind it."""
+"""Trials as the page shows them: the program, its scores, and its attempts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,12 +34,12 @@ DETAILS = (
     Detail(0, 1_500),
     Detail(0, 400),
 )
-"""From everything to the least; a page takes the first that fits."""
+"""From all details to the fewest; a page uses the first that fits."""
 
 _GIST = 160
 
 _TRIAL_BYTES, _ATTEMPT_BYTES, _COLOURED = 1_500, 400, 6
-"""What a trial, an attempt and a character of coloured code take, as measured on real pages."""
+"""Bytes of a trial, an attempt and a character of coloured code, measured on real pages."""
 
 
 _NO_PROGRAM = dict.fromkeys(
@@ -49,7 +49,7 @@ _NO_PROGRAM = dict.fromkeys(
 
 @dataclass(frozen=True)
 class AttemptLine:
-    """One attempt in a table: a program in one line, and what went wrong."""
+    """One attempt in a table: a program in one line, and its error."""
 
     number: int
     picked: bool
@@ -62,7 +62,7 @@ class AttemptLine:
 
 @dataclass(frozen=True)
 class TrialEntry:
-    """One trial: a line that sums it up, and what unfolds beneath it."""
+    """One trial: a summary line, and the details that unfold below it."""
 
     number: int
     status: str
@@ -104,7 +104,7 @@ def cell_entries(comparison: Comparison, detail: Detail) -> list[CellEntry]:
 
 
 def estimated_size(trials: Sequence[TrialRecord], detail: Detail) -> int:
-    """Return about how many bytes of a page the programs and attempts of some trials take."""
+    """Return the approximate bytes of the programs and attempts of trials in a page."""
     size = 0
     for trial in trials:
         program = trial.selection.program if trial.selection else ""
@@ -114,7 +114,7 @@ def estimated_size(trials: Sequence[TrialRecord], detail: Detail) -> int:
 
 
 def trial_entry(trial: TrialRecord, detail: Detail) -> TrialEntry:
-    """Return a trial with so much of its program and of its attempts."""
+    """Return a trial with its program and attempts cut to a level of detail."""
     selection = trial.selection
     program = selection.program if selection else ""
     cut = ""
@@ -143,7 +143,7 @@ def trial_entry(trial: TrialRecord, detail: Detail) -> TrialEntry:
 def attempt_lines(
     attempts: Sequence[AttemptRecord], picked: int | None, most: int
 ) -> tuple[AttemptLine, ...]:
-    """Return at most so many attempts, in order.
+    """Return at most this many attempts, in order.
 
     The selected one comes before the first of each kind of failure, these before the best by
     validation.

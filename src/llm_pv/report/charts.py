@@ -1,7 +1,7 @@
-"""What a figure shows, whoever draws it: the page in SVG, or files through matplotlib.
+"""The content of figures, independent of the renderer: SVG in the page, or matplotlib files.
 
 Every vertical axis, and every bar, is an accuracy. Bars start at 0; an axis starts at one half
-where nothing lies below.
+if no value is below it.
 """
 
 from dataclasses import dataclass
@@ -17,25 +17,25 @@ COLOURS = (
     "#4d5a66",
     "#1f4e9c",
 )
-"""The colours of series, the same in files and on a light page; more series start over."""
+"""The colours of series, the same in files and on a light page; reused for further series."""
 
 _SHAPES = 4
 
 
 def shape_of(number: int) -> int:
-    """Return which of four shapes a series has: with its colour it is unique among 32.
+    """Return which of four shapes a series has; shape and colour are unique among 32 series.
 
     Parameters
     ----------
     number
-        Its number among the series.
+        The number of the series.
     """
     return (number + number // len(COLOURS)) % _SHAPES
 
 
 @dataclass(frozen=True)
 class Point:
-    """One measured accuracy, with its 95% limits where they are known."""
+    """One measured accuracy, with its 95% limits if known."""
 
     x: float
     y: float
@@ -96,7 +96,7 @@ class Panel:
 
     @property
     def floor(self) -> float:
-        """Where the vertical axis starts: 0, or one half if nothing drawn is less."""
+        """The start of the vertical axis: 0, or one half if no value is less."""
         drawn = [p.y if p.low is None else p.low for s in self.series for p in s.points]
         if self.baseline is not None:
             drawn.append(self.baseline)
@@ -104,7 +104,7 @@ class Panel:
 
     @property
     def ticks(self) -> tuple[float, ...]:
-        """The values of x that are written on the axis: few, and those that occur if they can."""
+        """The tick values of x: few, and values that occur if possible."""
         values = sorted({point.x for series in self.series for point in series.points})
         if len(values) <= 6:
             return tuple(values)

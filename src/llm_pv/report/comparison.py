@@ -1,4 +1,4 @@
-"""Trials of all runs taken together: settings by methods, with what is uncertain about each."""
+"""Compare the trials of all runs: settings by methods, with confidence limits."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,7 @@ _PUBLISHED_ROWS = 200
 
 @dataclass(frozen=True)
 class Setting:
-    """What accuracies must share to be compared: one line of the comparison.
+    """The conditions that compared accuracies share: one line of the comparison.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Estimate(MeanStd):
-    """A mean accuracy over trials and how sure it is.
+    """A mean accuracy over trials with confidence limits.
 
     Parameters
     ----------
@@ -85,9 +85,9 @@ def estimate(
 ) -> Estimate | None:
     """Return the mean accuracy of some trials with 95% limits, None of none.
 
-    The limits are the wider of two intervals: the exact binomial one over all different test rows
-    together, which knows nothing of how trials differ, and, with two trials or more, Student's t
-    over the trials, which shrinks to nothing when they happen to agree.
+    The limits are the wider of two intervals: the exact binomial one over all distinct test rows
+    together, which ignores the variation between trials, and, with two trials or more, Student's t
+    over the trials, which has width zero if they happen to agree.
 
     Parameters
     ----------
@@ -130,19 +130,19 @@ def estimate(
 
 @dataclass(frozen=True)
 class Cell:
-    """One method in one setting: its trials taken together."""
+    """One method in one setting: all its trials."""
 
     trials: tuple[TrialRecord, ...]
     test: Estimate | None
 
     @property
     def complete(self) -> bool:
-        """Whether every trial has a figure: a mean of those that went well is no mean of all."""
+        """Whether every trial has a figure; a mean over the successful ones would be biased."""
         return not self.open
 
     @property
     def open(self) -> dict[str, int]:
-        """How many trials ended otherwise than with a figure, by status."""
+        """The number of trials without a figure, by status."""
         counts: dict[str, int] = {}
         for trial in self.trials:
             if trial.accuracy is None:
@@ -176,7 +176,7 @@ class Comparison:
 
     @property
     def published_methods(self) -> tuple[str, ...]:
-        """Every method that a published figure stands beside these settings of."""
+        """Every method with a published figure for these settings."""
         return tuple(dict.fromkeys(m for figures in self.published.values() for m in figures))
 
     def tested(self, setting: Setting, method: str) -> float | None:
@@ -192,7 +192,7 @@ class Comparison:
 
     @property
     def shared(self) -> tuple[Setting, ...]:
-        """The settings in which every method was measured that was measured at all."""
+        """The settings in which every measured method was measured."""
         return tuple(
             setting
             for setting in self.settings
@@ -233,7 +233,7 @@ class Comparison:
 
 
 def method_name(trial: TrialRecord) -> str:
-    """Return what a trial's method is called beside others.
+    """Return the name of a trial's method in a comparison.
 
     Examples
     --------
@@ -252,7 +252,7 @@ def method_name(trial: TrialRecord) -> str:
 
 
 def compare_methods(runs: Sequence[RunRecord]) -> Comparison:
-    """Lay the trials of some runs side by side."""
+    """Return the comparison of the trials of some runs."""
     trials = [
         (_setting(trial, _usual_size(run), _first_digest(run)), trial)
         for run in runs
@@ -292,14 +292,14 @@ def _setting(trial: TrialRecord, usual: int | None, data: str) -> Setting:
 
 
 def _first_digest(run: RunRecord) -> str:
-    """Return what a run's rows are told by, whatever splits of them its trials have."""
+    """Return the identity of a run's rows, independent of the splits of its trials."""
     return next((trial.rows_digest for trial in run.trials if trial.cell.trial == 0), "")
 
 
 def _named_apart(
     trials: Sequence[tuple[Setting, TrialRecord]],
 ) -> list[tuple[Setting, TrialRecord]]:
-    """Keep so much of the digests as is read, and only where there are rows of one name."""
+    """Shorten the digests, and drop them where the name of the rows is unique."""
     digests: dict[Setting, set[str]] = {}
     for setting, _ in trials:
         digests.setdefault(replace(setting, labelled=None, data=""), set()).add(setting.data)
@@ -329,7 +329,7 @@ def _clashing(trials: Iterable[tuple[Setting, TrialRecord]]) -> set[str]:
     runs: dict[tuple[Setting, str], set[str]] = {}
     for setting, trial in trials:
         if trial.accuracy is None:
-            continue  # what was skipped or failed does not make two columns of one
+            continue  # skipped or failed trials do not need a column of their own
         runs.setdefault((setting, method_name(trial)), set()).add(trial.run)
     return {method for (_, method), names in runs.items() if len(names) > 1}
 
@@ -343,7 +343,7 @@ def _baselines(trials: Iterable[tuple[Setting, TrialRecord]]) -> dict[Setting, f
 
 
 def _published(setting: Setting) -> dict[str, float]:
-    """Return published figures only where they speak of the same task and as many rows."""
+    """Return published figures of the same task and number of rows."""
     if setting.labelled != _PUBLISHED_ROWS or not isinstance(setting.length, int):
         return {}
     return published(setting.function, setting.length, setting.sampler)

@@ -1,4 +1,4 @@
-"""Charts for the page, as SVG that fits any width and takes its colours from the style sheet.
+"""Draw charts for the page, as SVG that fits any width and uses colours of the style sheet.
 
 Horizontal places are percentages of the drawing's width, so that text keeps its size on a phone.
 The drawings are built as a tree and serialised, so text in them cannot become markup.
@@ -91,7 +91,7 @@ def draw_bars(bars: Bars) -> str:
 def draw_strip(
     test: Estimate | None, *, validation: float | None, baseline: float | None, floor: float | None
 ) -> str:
-    """Draw how sure one accuracy is: from the baseline to 100%, with what is certified.
+    """Draw one accuracy with its limits, the baseline and the certified accuracy.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def draw_strip(
         _line(svg, (_p(floor), 26), (_p(floor), 56), "sure-edge")
         if (
             test is None or not crowded or abs(floor - test.mean) >= 0.3
-        ):  # else the texts would meet
+        ):  # otherwise the texts would overlap
             _label(svg, floor, 70, f"certified ≥ {percent(floor)}%", "small")
     if baseline is not None:
         _line(svg, (_p(baseline), 22), (_p(baseline), 48), "baseline strong")

@@ -1,4 +1,4 @@
-"""Figures as SVG and PDF files, through matplotlib; the same bytes for the same figures."""
+"""Write figures as SVG and PDF files with matplotlib; equal figures give equal bytes."""
 
 import io
 import math
@@ -35,7 +35,7 @@ _STYLE: Any = {
 
 
 def draw_files(figure: Figure) -> Iterator[tuple[str, bytes]]:
-    """Draw a figure and yield the ends of its files' names with what is in them.
+    """Draw a figure and yield the file name endings with the contents.
 
     Raises
     ------
@@ -171,6 +171,6 @@ def _marker(number: int) -> str:
 
 
 def _label(text: str, longest: int = 50) -> str:
-    """Return a text for a legend, which would leave out one that starts with an underscore."""
+    """Return a text for a legend; matplotlib omits labels that start with an underscore."""
     shown = visible(text, longest)
     return f" {shown}" if shown.startswith("_") else shown

@@ -1,4 +1,4 @@
-"""The figures of a report, made of what was measured."""
+"""The figures of a report, from measured results."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _PANELS_IN_A_FIGURE = 24
 
 
 def figures(comparison: Comparison) -> list[Figure]:
-    """Return every figure there is something to show in."""
+    """Return every figure that is not empty."""
     found = [
         *_parts(accuracy(comparison)),
         *_parts(length_generalisation(comparison)),
@@ -34,7 +34,7 @@ def accuracy(comparison: Comparison) -> Figure:
             for setting in comparison.settings
             if setting.sampler == sampler and (row := _bar_row(comparison, setting)).bars
         ]
-        # As many rows in each panel as can be: panels are drawn equally tall.
+        # Equally many rows in each panel as far as possible: panels have equal heights.
         size = ceil(len(rows) / max(1, ceil(len(rows) / _ROWS_IN_A_PANEL)))
         for start in range(0, len(rows), size or 1):
             title = f"Sampler: {sampler}" if sampler else "Test accuracy"
@@ -51,7 +51,7 @@ def accuracy(comparison: Comparison) -> Figure:
 
 
 def length_generalisation(comparison: Comparison) -> Figure:
-    """Show how programs do at lengths they were not learned at, and methods by length."""
+    """Show the accuracy of programs at other lengths than learned, and of methods by length."""
     panels: list[Panel | Bars] = []
     tasks = dict.fromkeys((s.function, s.title, s.sampler, s.labelled) for s in comparison.settings)
     for function, title, sampler, labelled in tasks:
@@ -124,14 +124,14 @@ def training_size(comparison: Comparison) -> Figure:
 
 @dataclass(frozen=True)
 class _Effort:
-    """Something a trial takes, to be set against what it gives."""
+    """A cost of a trial, to be plotted against its accuracy."""
 
     title: str
     x_label: str
     unit: str
 
     def of(self, trial: TrialRecord) -> float | None:
-        """Return how much of it a trial took; None if unknown or nothing."""
+        """Return the cost of a trial; None if unknown or zero."""
         amounts = {
             "attempts": float(len(trial.attempts)),
             "dollars": trial.cost_usd,
@@ -148,7 +148,7 @@ _EFFORTS = (
 
 
 def effort(comparison: Comparison) -> Figure:
-    """Show what each trial took against its test accuracy."""
+    """Show the cost of each trial against its test accuracy."""
     panels: list[Panel | Bars] = []
     for kind in _EFFORTS:
         series = []
@@ -178,7 +178,7 @@ def effort(comparison: Comparison) -> Figure:
 
 
 def attempts_of(trial: TrialRecord) -> Figure | None:
-    """Show the validation accuracy of one trial's attempts, in the order they were made."""
+    """Show the validation accuracy of one trial's attempts, in order."""
     tried = [
         (attempt, attempt.validation_accuracy)
         for attempt in trial.attempts
@@ -308,7 +308,7 @@ def _trial_note(trial: TrialRecord, method: str) -> str:
 
 
 def _thinned(points: tuple[Point, ...]) -> tuple[Point, ...]:
-    """Keep one of several marks that would lie on one another."""
+    """Keep one of several marks that would overlap."""
     different = {(f"{point.x:.3g}", f"{point.y:.2f}"): point for point in points}
     return tuple(sorted(different.values(), key=lambda point: (point.x, point.y)))
 

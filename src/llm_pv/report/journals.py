@@ -12,7 +12,7 @@ from llm_pv.runs.journal import Record
 class AttemptRecord:
     """One verified attempt; accuracies are None where there was no program.
 
-    ``reason`` says what went wrong, if anything did; ``note`` is the proposer's own remark.
+    ``reason`` is the error, if any; ``note`` is the proposer's remark.
     """
 
     number: int
@@ -28,7 +28,7 @@ class AttemptRecord:
 
 @dataclass(frozen=True)
 class SelectionRecord:
-    """What a trial ended with: the selected program, if there is one, and what is known of it."""
+    """The result of a trial: the selected program, if there is one, and its scores."""
 
     attempt: int | None
     program: str
@@ -45,7 +45,7 @@ class SelectionRecord:
 
 @dataclass(frozen=True)
 class TransferRecord:
-    """A selected program's accuracy on other data; None where it could not be measured."""
+    """A selected program's accuracy on other data; None if it could not be measured."""
 
     sampler: str
     length: int | str
@@ -54,7 +54,7 @@ class TransferRecord:
 
 
 def read_attempt(record: Record, remarks: Mapping[int, str]) -> AttemptRecord:
-    """Return an attempt; what the selection remarked of it comes before its own error."""
+    """Return an attempt; a reason from the selection takes precedence over its own error."""
     return AttemptRecord(
         number=int(record["attempt"]),
         program=str(record["program"]),
@@ -89,7 +89,7 @@ def read_selection(record: Record) -> SelectionRecord:
 
 
 def read_fit(record: Record) -> SelectionRecord:
-    """Return the result of a fitted baseline: no program, but all that was measured beside it."""
+    """Return the result of a fitted baseline: no program, but the other measurements."""
     result = record["result"]
     settings = ", ".join(f"{name} {value}" for name, value in result["settings"].items())
     said = f"settings: {settings}" if settings else "it has no settings"
@@ -114,7 +114,7 @@ def read_fit(record: Record) -> SelectionRecord:
 
 
 def read_transfer(record: Record) -> TransferRecord:
-    """Return how a program did on other data."""
+    """Return the result of a program on other data."""
     return TransferRecord(
         sampler=str(record["sampler_there"]),
         length=read_length(str(record["length_there"])),
@@ -128,5 +128,5 @@ def _share(value: Any) -> float | None:
 
 
 def read_length(text: str) -> int | str:
-    """Return a length: a number, or empty for rows that have none."""
+    """Return a length: a number, or empty for rows without one."""
     return int(text) if text.isdecimal() else text

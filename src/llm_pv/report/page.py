@@ -1,8 +1,8 @@
-"""One self-contained HTML page for one run or many: nothing is loaded, nothing from a run is code.
+"""Render a self-contained HTML page for one or more runs.
 
-Every text of a run is escaped by the template engine; a strict Content-Security-Policy names the
-page's own style and script by their digests and allows nothing else. The page holds no date but
-those of the runs, so the same runs give the same bytes.
+The page loads nothing, and the template engine escapes every text of a run; a strict
+Content-Security-Policy allows the page's own style and script by their digests and nothing else.
+The only dates are those of the runs, so the same runs give the same bytes.
 """
 
 import base64
@@ -28,10 +28,10 @@ from llm_pv.report.text import count, percent, visible, visible_code
 from llm_pv.report.transfer_tables import lengths_table, shortcuts_table
 
 LARGEST_PAGE = 3_000_000
-"""Bytes a page may have; programs and attempts are cut until it does."""
+"""The most bytes of a page; programs and attempts are cut to fit."""
 
 _OPEN_TRIALS = 3
-"""So many trials are unfolded when the page opens."""
+"""The most trials that are unfolded when the page opens."""
 
 
 def build_page(comparison: Comparison) -> str:
@@ -42,7 +42,7 @@ def build_page(comparison: Comparison) -> str:
     for detail in DETAILS:
         is_last = detail is DETAILS[-1]
         if not is_last and estimated_size(trials, detail) > LARGEST_PAGE:
-            continue  # colouring programs takes a while: not for a page that will not do
+            continue  # too large by the estimate: skip the slow colouring of programs
         page = _render(context | _details(comparison, detail))
         if len(page.encode()) <= LARGEST_PAGE:
             break
@@ -50,7 +50,7 @@ def build_page(comparison: Comparison) -> str:
 
 
 def _context(comparison: Comparison) -> dict[str, Any]:
-    """Return what a page shows whatever its detail."""
+    """Return the content of a page that does not depend on the level of detail."""
     runs, trials = comparison.runs, comparison.trials()
     alone = trials[0] if len(trials) == 1 and len(runs) == 1 else None
     found = [] if alone else figures(comparison)
@@ -102,7 +102,7 @@ def _render(context: dict[str, Any]) -> str:
     return str(
         environment.get_template("page.html").render(
             context,
-            # The page's own drawing and its two files, which are no foreign text.
+            # The page's own drawing and its two files, which contain no text of a run.
             strip=Markup(context["hero"].strip),  # noqa: S704
             style=Markup(style),  # noqa: S704
             script=Markup(script),  # noqa: S704
@@ -130,7 +130,7 @@ def _environment() -> Any:
         "code": visible_code,
         "percent": percent,
         "sentence": lambda text: text[:1].upper() + text[1:] + ("" if text.endswith(".") else "."),
-        # Both come out of serialisers that escape what they are given.
+        # Both are written by serialisers that escape their input.
         "draw": lambda panel: Markup(draw(panel)),  # noqa: S704
         "highlight": lambda source: Markup(highlight_python(source)),  # noqa: S704
     }
@@ -139,7 +139,7 @@ def _environment() -> Any:
 
 @lru_cache(maxsize=4096)
 def highlight_python(source: str) -> str:
-    """Return a program as HTML, its words marked with the classes of the style sheet."""
+    """Return a program as HTML, with tokens marked by classes of the style sheet."""
     from pygments import highlight
     from pygments.formatters.html import HtmlFormatter
     from pygments.lexers.python import PythonLexer
@@ -200,7 +200,7 @@ def confinement_text(records: Sequence[object]) -> str:
 
 
 def command_line(words: Sequence[object]) -> str:
-    """Return the command of a run as it would be typed, wherever the program stood.
+    """Return the command of a run as it would be typed, without the path of the executable.
 
     Examples
     --------
@@ -234,7 +234,7 @@ def _sections_of_one(trial: TrialRecord) -> list[tuple[str, str]]:
 
 
 def _missing(groups: dict[str, list[Figure]], tables: dict[str, Table]) -> list[str]:
-    """Say which figures there is nothing for, and which runs would fill them."""
+    """Return which figures are empty, and which runs would provide them."""
     lines = []
     if "lengths" not in groups:
         lines.append(

@@ -1,8 +1,8 @@
-"""Two runs set against each other on the same test rows: McNemar per cell, Wilcoxon across cells.
+"""Compare two runs on the same test rows: McNemar per cell, Wilcoxon across cells.
 
 The test rows of a benchmark cell depend on the task, its length, the sampler, the seed and the
-trial; a smaller test split is the beginning of a larger one. So predictions pair by their row
-number, and where one run has fewer rows, on those.
+trial; a smaller test split is a prefix of a larger one. Predictions are therefore paired by row
+number, on the rows of the smaller split.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from llm_pv.runs.reading import read_test_predictions
 from llm_pv.stats import holm, mcnemar, wilcoxon
 
 ALPHA = 0.05
-"""The level at which the text counts on chance findings."""
+"""The significance level used in the text."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class TrialPair:
     trial
         The number of the trial, from 1.
     rows
-        Test rows both have predictions for.
+        Test rows with predictions of both.
     only_a, only_b
-        Rows that one of them alone got right.
+        Rows that only one of them predicted correctly.
     accuracy_a, accuracy_b
         Accuracies on those rows.
     reason
@@ -50,7 +50,7 @@ class TrialPair:
 
     @property
     def difference(self) -> float | None:
-        """How much better b is."""
+        """The accuracy of b less that of a."""
         if self.accuracy_a is None or self.accuracy_b is None:
             return None
         return self.accuracy_b - self.accuracy_a
@@ -75,7 +75,7 @@ class CellPair:
 
     @property
     def paired(self) -> tuple[TrialPair, ...]:
-        """The trials that could be paired."""
+        """The paired trials."""
         return tuple(trial for trial in self.trials if not trial.reason)
 
     @property
@@ -95,12 +95,12 @@ class CellPair:
 
     @property
     def only_a(self) -> int:
-        """Rows that a alone got right, over all paired trials."""
+        """Rows that only a predicted correctly, over all paired trials."""
         return sum(trial.only_a for trial in self.paired)
 
     @property
     def only_b(self) -> int:
-        """Rows that b alone got right, over all paired trials."""
+        """Rows that only b predicted correctly, over all paired trials."""
         return sum(trial.only_b for trial in self.paired)
 
     @property
@@ -116,16 +116,16 @@ class RunPair:
     Parameters
     ----------
     a, b
-        What either is called: the run and the method.
+        The names of both: run and method.
     cells
-        Every cell both have.
+        Every cell in both runs.
     wilcoxon
         The p-value of Wilcoxon's signed-rank test over the cells' mean differences; None where no
         cell differs or none could be paired.
     differing
-        Cells that differ at all, which are the ones Wilcoxon's test uses.
+        The number of cells with a difference, which Wilcoxon's test uses.
     unmatched
-        Trials that only one of the runs has.
+        Trials in only one of the runs.
     """
 
     a: str
@@ -186,7 +186,7 @@ def compare_runs(
         for run, method in zip(runs, methods, strict=True)
     ]
     common = [cell for cell in sides[0] if cell in sides[1]]
-    common.sort(key=lambda cell: cell.trial)  # runs note them as they end
+    common.sort(key=lambda cell: cell.trial)  # runs record them in the order in which they end
     if not common:
         raise RunError(
             f"{a} and {b} have no cell in common: {_cells_in_words(sides[0])} there, "
@@ -219,7 +219,7 @@ def compare_runs(
 
 
 def pair_trials(a: tuple[RunRecord, TrialRecord], b: tuple[RunRecord, TrialRecord]) -> TrialPair:
-    """Pair the predictions of the same trial of two runs, or say why it cannot be."""
+    """Return the paired predictions of the same trial of two runs, or why they cannot be paired."""
     number = a[1].cell.trial + 1
     reason = _why_other_rows(a, b)
     if reason:
@@ -267,7 +267,7 @@ def _with_holm(cells: Sequence[CellPair]) -> list[CellPair]:
 
 
 def _why_other_rows(a: tuple[RunRecord, TrialRecord], b: tuple[RunRecord, TrialRecord]) -> str:
-    """Say in what two trials' test rows differ by what decides them; empty if in nothing."""
+    """Return which setting makes two trials' test rows differ; empty if none does."""
     what = [_what_decides_rows(run, trial) for run, trial in (a, b)]
     for name in what[0].keys() & what[1].keys():
         if what[0][name] != what[1][name]:

@@ -1,4 +1,4 @@
-"""What a run directory says, read into typed values and checked on the way."""
+"""Read the records of a run directory into typed, checked values."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from llm_pv.runs.journal import Record
 from llm_pv.runs.reading import read_transfer
 
 UNFINISHED = "unfinished"
-"""The status of a trial that has no row in the summary yet."""
+"""The status of a trial without a row in the summary."""
 
 _JOURNALED = ("llm-pv", "agent", "baselines")
 """Tracks whose attempts and selections are read."""
@@ -37,17 +37,17 @@ class TrialRecord:
         The cell and trial.
     train_size, validation_size, test_size, accuracy, low, high, validation_accuracy, \
 learn_seconds, test_seconds, cost_usd, majority_accuracy
-        As in ``summary.csv``; None where the row has nothing.
+        As in ``summary.csv``; None for an empty cell.
     attempts
         Verified attempts, in order.
     selection
-        How it ended; None while it has not.
+        Its result; None while it has none.
     transfer
         The selected program on other data.
     rows_digest
-        The digest of the user's rows as this trial split them; empty where none is known.
+        The digest of the user's rows in this trial's split; empty if unknown.
     shared_rows
-        Whether other trials of the run may be scored on some of the same test rows.
+        Whether other trials of the run may share test rows.
     """
 
     run: str
@@ -93,11 +93,11 @@ class RunRecord:
     path
         The directory.
     label
-        What it is called in a report, different for every run of one.
+        Its name in a report, different for every run.
     header
-        What ``run.json`` holds.
+        The content of ``run.json``.
     trials
-        Every trial, those under way and those not begun among them.
+        Every trial, including running ones and those not started.
     """
 
     path: Path
@@ -107,17 +107,17 @@ class RunRecord:
 
     @property
     def unfinished(self) -> int:
-        """How many trials have no row in the summary."""
+        """The number of trials without a row in the summary."""
         return sum(trial.status == UNFINISHED for trial in self.trials)
 
 
 def load_runs(paths: Sequence[Path]) -> list[RunRecord]:
-    """Read run directories, each once, under names that tell them apart.
+    """Read run directories, each once, under distinct names.
 
     Raises
     ------
     RunError
-        If one is no run directory, of another format, damaged, or holds nothing yet.
+        If one is no run directory, of another format, damaged, or empty.
     """
     unique = list({path.resolve(): path for path in paths}.values())
     names = [path.resolve().name for path in unique]
@@ -129,7 +129,7 @@ def load_runs(paths: Sequence[Path]) -> list[RunRecord]:
 
 
 def load_run(path: Path, label: str | None = None) -> RunRecord:
-    """Read one run directory, in use or not; nothing in it is changed.
+    """Read one run directory, also while it is in use, without changing it.
 
     Raises
     ------
@@ -217,14 +217,14 @@ def _unfinished(
     attempts: Mapping[tuple[str, ...], Sequence[Record]],
     rows: Sequence[TrialRecord],
 ) -> list[TrialRecord]:
-    """Return the trials that were begun or planned and have no row."""
+    """Return the trials that were started or planned and have no row."""
     configuration = header["configuration"]
     command = str(configuration.get("command", ""))
     proposer = str(configuration.get("proposer", "")).split(" ", maxsplit=1)[0].split(":")[0]
     ways = {(row.track, row.method, row.model) for row in rows}
     track = "llm-pv" if command in ("learn", "synthesize") else command
     track = "agent" if proposer == "agent" else track
-    # A run of one method says in its rows what its other trials are called.
+    # In a run of one method, the rows give the method of the trials without one.
     way = ways.pop() if len(ways) == 1 else (track, proposer, "")
     request = configuration.get("request")
     sizes = request if isinstance(request, dict) else {}
@@ -242,7 +242,7 @@ def _unfinished(
                 str(record["sampler"]),
                 int(record["trial"]),
             )
-            if record.get("method"):  # several methods in one cell, each with an end of its own
+            if record.get("method"):  # several methods in one cell, each with its own end
                 own = (str(record["method"]), str(record.get("model", "")))
                 if (key, *own) not in seen:
                     cells.setdefault((key, *own), (cell, (track, *own)))
@@ -250,7 +250,7 @@ def _unfinished(
                 cells.setdefault((key,), (cell, way))
     for cell in planned:
         key = _key(cell.record())
-        # A run of baselines notes what it is to fit; its cells alone would belong to no baseline.
+        # The baselines come from the configuration, because the cells do not name them.
         if command != "baselines" and key not in seen_cells and key not in attempts:
             cells[key,] = (cell, way)
     return [
@@ -273,11 +273,11 @@ def _unfinished(
 
 
 def _planned(header: Record) -> list[tuple[Cell, str]]:
-    """Return the cells a grid was asked for; none where the request is another version's."""
+    """Return the requested cells of a grid; empty if the request is of another version."""
     request = header["configuration"].get("request")
     if not isinstance(request, dict):
         return []
-    from llm_pv.tracks.grid import GridRequest  # brings every task, which few pages need
+    from llm_pv.tracks.grid import GridRequest  # imports every task, which few pages need
 
     try:
         asked = GridRequest(**request)
@@ -289,7 +289,7 @@ def _planned(header: Record) -> list[tuple[Cell, str]]:
 
 
 def _checked(header: Record, path: Path) -> Record:
-    """Return the header if everything a page shows of it is of its kind."""
+    """Return the header if the values that a page shows have the right types."""
     kinds = {"versions": dict, "command": list, "configuration": dict, "confinement": list}
     for name, kind in kinds.items():
         if not isinstance(header.get(name, kind()), kind):
@@ -314,7 +314,7 @@ def _is_on_same_data(header: Record) -> bool:
 def _with_journals(
     trial: TrialRecord, attempts: Sequence[Record], transfer: Sequence[Record], path: Path
 ) -> TrialRecord:
-    """Return the trial with what the journals hold of it."""
+    """Return the trial with its records in the journals."""
     mine = [record for record in attempts if _is_of(record, trial)]
     place = f"{path}: the journals of {trial.cell.function!r}, trial {trial.cell.trial + 1}"
 
@@ -322,7 +322,7 @@ def _with_journals(
         there = tuple(
             journals.read_transfer(record) for record in transfer if _is_of(record, trial)
         )
-        if trial.track not in _JOURNALED:  # the others keep records of their own kind
+        if trial.track not in _JOURNALED:  # the other tracks have records of another kind
             return replace(trial, transfer=there)
         chosen = [record for record in mine if record["kind"] == "selected"]
         if trial.track == "baselines":
@@ -345,7 +345,7 @@ def _with_journals(
 
 
 def _is_of(record: Record, trial: TrialRecord) -> bool:
-    """Tell whether a record of a trial's cell is of the trial's method; without one it is."""
+    """Return whether a record of a trial's cell is of its method; True without a method."""
     ways = (trial.method, trial.model)
     return "method" not in record or (record["method"], record.get("model", "")) == ways
 

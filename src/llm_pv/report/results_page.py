@@ -1,6 +1,6 @@
-"""A results page for the documentation: Markdown, figures and tables, all of them from runs.
+"""Write a results page for the documentation: Markdown, figures and tables, all from runs.
 
-The page says which figures were measured and which are published, and how to get and check them.
+The page marks measured and published figures, and explains how to reproduce and check them.
 """
 
 import csv
@@ -23,19 +23,19 @@ from llm_pv.tracks.published import LLM_PV_METHODS, OTHER_METHODS, ROWS
 
 _SEARCH = "LLM-PV length-first"
 _BESIDE = ("LLM-PV-GPT-5", "XGBoost", "TabPFN")
-"""Published figures that stand in the same table as measured ones; the others have their own."""
+"""Published methods shown in the table of measured ones; the others have a separate table."""
 
 
 @dataclass(frozen=True)
 class Occasion:
-    """What a page states about its making, besides what the runs record.
+    """Information about the creation of a page, besides the records of the runs.
 
     Parameters
     ----------
     cores
-        Cores that may be used on the machine the page is written on.
+        Usable cores of the machine on which the page is written.
     remake
-        How the same is done again, where that is said more shortly than by the runs' own command.
+        The command to reproduce it, if it is shorter than the runs' own commands.
     """
 
     cores: int
@@ -52,7 +52,7 @@ def write_results(runs: Sequence[Path], out: Path, occasion: Occasion) -> Path:
     out
         The folder; files of an earlier page with the same names are replaced.
     occasion
-        What the runs do not say.
+        Information besides the records of the runs.
 
     Returns
     -------
@@ -86,11 +86,11 @@ def results_page(runs: Sequence[RunRecord], figures: Sequence[Path], occasion: O
     Parameters
     ----------
     runs
-        What was measured.
+        The measured runs.
     figures
-        Drawn figures, as the page finds them.
+        Drawn figures, by their paths relative to the page.
     occasion
-        What the runs do not say.
+        Information besides the records of the runs.
     """
     comparison = compare_methods(runs)
     parts = ["# Results", *_opening(comparison)]
@@ -188,7 +188,7 @@ def _asks_a_model(comparison: Comparison, method: str) -> bool:
 
 
 def _of_sampler(comparison: Comparison, sampler: str) -> list[str]:
-    """Return the table of one sampler: what was measured, a few published figures beside it."""
+    """Return the table of one sampler: measured figures and a few published ones."""
     settings = tuple(s for s in comparison.settings if s.sampler == sampler)
     chosen = replace(
         comparison,
@@ -205,13 +205,13 @@ def _of_sampler(comparison: Comparison, sampler: str) -> list[str]:
 
 
 def _of_programs(table: Table) -> Table:
-    """Return the lines of methods whose programs ran on hard data: others have a table of it."""
+    """Return the lines of methods whose programs were also scored on hard data."""
     place = [column.heading for column in table.columns].index("same programs on hard data")
     return replace(table, rows=tuple(row for row in table.rows if row[place].number is not None))
 
 
 def _published_table(comparison: Comparison) -> Table:
-    """Return every published figure beside these settings, and nothing else."""
+    """Return the published figures of these settings only."""
     chosen = replace(
         comparison, settings=tuple(comparison.published), methods=(), cells={}, baselines={},
         published={
@@ -228,7 +228,7 @@ def _published_table(comparison: Comparison) -> Table:
 
 
 def _not_measured(comparison: Comparison) -> list[str]:
-    """Say which trials have no figure, and why."""
+    """Return which trials have no figure, and why."""
     reasons: dict[tuple[str, str, str], int] = {}
     for trial in comparison.trials():
         if trial.accuracy is None:
@@ -279,7 +279,7 @@ def _provenance(runs: Sequence[RunRecord], occasion: Occasion) -> list[str]:
 
 
 def _summary(runs: Sequence[RunRecord]) -> str:
-    """Return the raw rows of every run as they stand there, in an order of their own."""
+    """Return the unchanged rows of every run, in a fixed order."""
     rows = [{"run": run.label} | row for run in runs for row in read_summary(run.path)]
     names = ("track", "method", "model", "function", "length", "sampler", "trial", "run")
     rows.sort(key=lambda row: tuple(str(row[name]).zfill(4) for name in names))

@@ -1,4 +1,4 @@
-"""The first screen of a page: what was learned, how sure that is, against which baseline."""
+"""The first screen of a page: the result, its confidence limits and the baseline."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from llm_pv.report.transfer import SOLVED, shortcuts
 
 @dataclass(frozen=True)
 class Fact:
-    """One figure with what it is."""
+    """One figure with its label."""
 
     label: str
     value: str
@@ -23,18 +23,18 @@ class Fact:
 
 @dataclass(frozen=True)
 class Summary:
-    """What stands on the first screen.
+    """The content of the first screen.
 
     Parameters
     ----------
     eyebrow, headline, lead
-        Where it comes from, what came of it, and a sentence more.
+        The source, the result, and one further sentence.
     facts
         A few figures.
     notices
-        What must not be overlooked.
+        Warnings.
     strip
-        A drawing of the accuracy among its limits; empty for none.
+        A drawing of the accuracy and its limits; empty for none.
     """
 
     eyebrow: str
@@ -99,7 +99,7 @@ def trial_summary(trial: TrialRecord) -> Summary:
 
 
 def _lead(trial: TrialRecord) -> str:
-    """Say how the program did on rows it had no part in, beside the answer that needs none."""
+    """Return a sentence on the program's test accuracy and the majority baseline's."""
     selection = trial.selection
     if trial.accuracy is None or not trial.test_size:
         rows = "rows it was selected by" if trial.track == "llm-pv" else "other rows"
@@ -173,7 +173,7 @@ def grid_summary(comparison: Comparison, runs: Sequence[RunRecord]) -> Summary:
 
 
 def _said_of_many(comparison: Comparison, means: Sequence[float], rests: int) -> tuple[str, str]:
-    """Return the headline about many trials and the sentence beneath it."""
+    """Return the headline about many trials and the sentence below it."""
     setting = "A setting is a task at a length, with a sampler and a number of labelled rows."
     if not means:
         return "Nothing measured yet", "No trial has a test accuracy."
@@ -206,7 +206,7 @@ def _said_of_many(comparison: Comparison, means: Sequence[float], rests: int) ->
 
 
 def _missing(comparison: Comparison, settings: Sequence[Setting], methods: Sequence[str]) -> str:
-    """Say how many trials the means of some methods leave out."""
+    """Return how many trials are missing in the means of some methods."""
     cells = [comparison.cells[setting, method] for setting in settings for method in methods]
     number = sum(sum(cell.open.values()) for cell in cells)
     return f" That leaves out {count(number, 'trial')} without a figure." if number else ""

@@ -14,12 +14,12 @@ from llm_pv.report.transfer import SOLVED, shortcuts
 Group = Literal["", "measured", "published"]
 
 _PRICED = ("done", "nothing found")
-"""The statuses of trials that ended with a price, if it is known."""
+"""The statuses of trials that have a cost, if it is known."""
 
 _OF_A_SETTING = ("length", "sampler", "labelled rows")
 
 SHORTCUT = "\u2020"
-"""The dagger that marks a figure whose programs rest on a shortcut."""
+"""The dagger that marks a figure of programs that use a shortcut."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,15 @@ class Value:
     Parameters
     ----------
     text
-        What is read.
+        The displayed text.
     number
-        The figure behind it, which it is sorted by and written as in CSV; None for words.
+        The number for sorting and for CSV; None for words.
     detail
-        What stands smaller beneath it, such as limits.
+        A smaller text below it, such as limits.
     best
         Whether it is the best of its line.
     alarm
-        Whether it should stand out.
+        Whether it is highlighted.
     """
 
     text: str
@@ -78,14 +78,14 @@ class Table:
 
     @property
     def groups(self) -> tuple[tuple[Group, int], ...]:
-        """Neighbouring columns of one group, with how many they are."""
+        """The groups of consecutive columns, with their sizes."""
         runs = groupby(self.columns, key=lambda column: column.group)
         return tuple((group, len(list(columns))) for group, columns in runs)
 
     def without_constants(self) -> "Table":
-        """Return the table without columns of a setting that are the same in every row.
+        """Return the table without setting columns that are equal in every row.
 
-        The caption says what they were. CSV and LaTeX keep them.
+        The caption gives their values. CSV and LaTeX keep them.
         """
         said, kept = [], []
         for number, column in enumerate(self.columns):
@@ -110,7 +110,7 @@ class Table:
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """Lay settings out by methods, measured and published figures in groups of their own."""
+    """Return the table of settings by methods, with separate groups of measured and published."""
     settings = comparison.settings
     has_baseline = bool(comparison.baselines)
     published = comparison.published_methods
@@ -174,7 +174,7 @@ def _comparison_note(comparison: Comparison) -> str:
 
 
 def measurements_table(comparison: Comparison) -> Table:
-    """List every measured and every published figure in a line of its own."""
+    """Return the table with one line for every measured and every published figure."""
     columns = (
         *setting_columns(),
         Column("source", numeric=False),
@@ -219,14 +219,14 @@ def measurements_table(comparison: Comparison) -> Table:
 
 
 def _spent(trials: Sequence[TrialRecord]) -> float | None:
-    """Return what trials cost together; None where the price of one that ended is not known."""
+    """Return the total cost of trials; None if that of a finished one is unknown."""
     if any(trial.cost_usd is None and trial.status in _PRICED for trial in trials):
         return None
     return sum(trial.cost_usd or 0.0 for trial in trials)
 
 
 def methods_table(comparison: Comparison) -> Table:
-    """Sum every method up over the settings that all methods share."""
+    """Return the table of methods over the settings that all methods share."""
     shared, resting = comparison.shared, shortcuts(comparison)
     rows: list[tuple[Value, ...]] = []
     for method in comparison.methods:
@@ -279,7 +279,7 @@ def methods_table(comparison: Comparison) -> Table:
 
 
 def trials_table(comparison: Comparison) -> Table:
-    """List every trial."""
+    """Return the table of every trial."""
     columns = (
         *setting_columns(),
         Column("run", numeric=False),
@@ -317,7 +317,7 @@ def trials_table(comparison: Comparison) -> Table:
 
 
 def setting_columns(*, sampler: bool = True) -> tuple[Column, ...]:
-    """Return the columns that name a setting."""
+    """Return the columns of a setting."""
     return (
         Column("task", numeric=False),
         Column("length"),
@@ -327,7 +327,7 @@ def setting_columns(*, sampler: bool = True) -> tuple[Column, ...]:
 
 
 def setting_values(setting: Setting, *, sampler: bool = True) -> tuple[Value, ...]:
-    """Return what stands in the columns that name a setting."""
+    """Return the entries of the columns of a setting."""
     length = setting.length if isinstance(setting.length, int) else None
     return (
         Value(setting.title),

@@ -1,4 +1,4 @@
-"""Tables as CSV and as LaTeX, in which foreign text stays text."""
+"""Write tables as CSV and LaTeX, with all text escaped."""
 
 import csv
 import io
@@ -25,15 +25,15 @@ _LATEX = {
 }
 
 _WIDEST = 10
-"""Columns that fit a page at their own size."""
+"""The most columns that fit a page without shrinking."""
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def to_csv(table: Table) -> str:
-    """Write a table as CSV: figures in full precision, shares between 0 and 1.
+    """Return a table as CSV: figures in full precision, shares between 0 and 1.
 
-    Words that a spreadsheet would take for a formula get an apostrophe in front.
+    Texts that a spreadsheet would evaluate as a formula get an apostrophe in front.
     """
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
@@ -46,11 +46,11 @@ def to_csv(table: Table) -> str:
 def _csv_entry(value: Value) -> str:
     if value.number is not None:
         return _figure(value.number)
-    return "" if value.text == "-" else csv_word(value.text)  # it stands for no figure
+    return "" if value.text == "-" else csv_word(value.text)  # it means no figure
 
 
 def to_latex(table: Table) -> str:
-    """Write a table as a LaTeX ``tabular`` that needs the package booktabs.
+    """Return a table as a LaTeX ``tabular`` that needs the package booktabs.
 
     A wide one is shrunk to the width of the text, which needs graphicx.
     """
@@ -74,13 +74,13 @@ def to_latex(table: Table) -> str:
 
 
 def _latex_row(entries: list[str]) -> str:
-    # A bracket or a star that follows the end of a line would be taken for an option of it.
+    # LaTeX would read a bracket or a star after the end of a line as its option.
     guard = "{}" if entries[0].startswith(("[", "*")) else ""
     return guard + " & ".join(entries) + r" \\"
 
 
 def latex_text(text: str) -> str:
-    r"""Return text with everything that means something to LaTeX escaped.
+    r"""Return text with LaTeX's special characters escaped.
 
     Examples
     --------
@@ -91,7 +91,7 @@ def latex_text(text: str) -> str:
 
 
 def csv_word(text: str) -> str:
-    """Return a word as it may stand in CSV: never as a formula.
+    """Return a word for CSV that no spreadsheet evaluates as a formula.
 
     Examples
     --------

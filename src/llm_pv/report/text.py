@@ -1,4 +1,4 @@
-"""Figures and foreign text as a reader sees them."""
+"""Format figures and untrusted text for readers."""
 
 from typing import TYPE_CHECKING
 
@@ -7,17 +7,17 @@ if TYPE_CHECKING:
 
 
 def visible(text: object, longest: int = 200) -> str:
-    r"""Return text with everything that does not print spelled out, cut to a length.
+    r"""Return text with non-printing characters escaped, cut to a length.
 
     Control characters, overrides of the writing direction, characters of no width and halves of
-    surrogate pairs become escapes: a label can neither hide nor turn what stands around it.
+    surrogate pairs become escapes: a label can neither hide nor reverse the text around it.
 
     Parameters
     ----------
     text
         Any text of a run: a label, a path, a message.
     longest
-        Characters to keep; what is longer ends in an ellipsis.
+        The most characters to keep; longer text ends in an ellipsis.
 
     Examples
     --------
@@ -28,12 +28,12 @@ def visible(text: object, longest: int = 200) -> str:
 
 
 def visible_code(source: str, longest: int = 20_000) -> str:
-    """Return a source with everything that does not print spelled out, cut to a length."""
+    """Return a source with non-printing characters escaped, cut to a length."""
     return shorten(_escaped(source, "\n\t"), longest)
 
 
 def shorten(text: str, longest: int) -> str:
-    """Cut text that is longer than so many characters, ending it in an ellipsis."""
+    """Return text cut to this many characters, ending in an ellipsis if cut."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 

@@ -1,4 +1,4 @@
-"""How selected programs do on data they were not learned from, and which rest on a shortcut."""
+"""Results of selected programs on other data, and detection of shortcuts."""
 
 from collections.abc import Iterable
 
@@ -6,13 +6,13 @@ from llm_pv.report.comparison import Comparison, Estimate, Setting, estimate
 from llm_pv.report.records import TrialRecord
 
 SOLVED = 0.99
-"""From this mean test accuracy on a setting counts as solved."""
+"""The mean test accuracy from which a setting counts as solved."""
 
 
 def transfer_estimate(
     trials: Iterable[TrialRecord], sampler: str, length: int | str
 ) -> Estimate | None:
-    """Return how the programs of some trials do with a sampler at a length; None if not known."""
+    """Return the mean accuracy of programs for a sampler and length; None if unknown."""
     return estimate(
         [
             (there.accuracy, there.rows)
@@ -24,7 +24,7 @@ def transfer_estimate(
 
 
 def loses(test: Estimate, there: Estimate | None) -> bool:
-    """Tell whether programs lose on other data more than chance or 5 points explain.
+    """Return whether programs lose more on other data than chance or 5 points explain.
 
     Examples
     --------
@@ -40,7 +40,7 @@ def loses(test: Estimate, there: Estimate | None) -> bool:
 
 
 def verdict(test: Estimate, there: Estimate | None, *, lost: str) -> str:
-    """Return how programs do on other data in a word or two: ``lost``, or that they hold."""
+    """Return in a word or two whether programs keep their accuracy on other data."""
     if there is None:
         return ""
     if loses(test, there):
@@ -49,7 +49,7 @@ def verdict(test: Estimate, there: Estimate | None, *, lost: str) -> str:
 
 
 def shortcuts(comparison: Comparison) -> frozenset[tuple[Setting, str]]:
-    """Return the settings and methods whose programs rest on a shortcut."""
+    """Return the settings and methods whose programs use a shortcut."""
     return frozenset(
         (setting, method)
         for (setting, method), cell in comparison.cells.items()

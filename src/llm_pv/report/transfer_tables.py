@@ -1,4 +1,4 @@
-"""Selected programs on other data: harder inputs, where shortcuts fail, and other lengths."""
+"""Tables of selected programs on other data: harder inputs, and other lengths."""
 
 from llm_pv.report.comparison import Cell, Comparison, Estimate, Setting, method_name
 from llm_pv.report.tables import (
@@ -14,7 +14,7 @@ from llm_pv.report.transfer import loses, transfer_estimate, verdict
 
 
 def shortcuts_table(comparison: Comparison) -> Table:
-    """Set programs learned on the paper's data against harder data; empty without any."""
+    """Return the table of programs learned on the paper's data and scored on harder data."""
     rows = []
     for setting in comparison.settings:
         for method in comparison.methods:
@@ -45,7 +45,7 @@ def shortcuts_table(comparison: Comparison) -> Table:
 
 
 def lengths_table(comparison: Comparison) -> Table:
-    """List how selected programs do at other lengths; empty without any."""
+    """Return the table of selected programs at other lengths; empty without any."""
     rows = []
     for setting in comparison.settings:
         for method in comparison.methods:
@@ -93,7 +93,7 @@ def lengths_table(comparison: Comparison) -> Table:
 
 
 def _learned_hard(comparison: Comparison, setting: Setting, cell: Cell) -> Estimate | None:
-    """Return what the same method reached when it learned on hard data, in this run or another."""
+    """Return the accuracy of the same method learned on hard data, in this run or another."""
     name = method_name(cell.trials[0])
     for (other, _), candidate in comparison.cells.items():
         alike = (other.function, other.length, other.labelled) == (

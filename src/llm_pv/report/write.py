@@ -1,4 +1,4 @@
-"""Reports on disk: a page for one run in its own folder, or a folder for many runs."""
+"""Write reports: a page for one run in its own folder, or a folder for many runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,18 +43,18 @@ def write_report(runs: Sequence[Path], out: Path) -> list[Path]:
     runs
         Run directories.
     out
-        Gets ``index.html``, ``figures/`` as SVG and PDF, ``tables/`` as CSV and LaTeX; files of an
+        The folder of ``index.html``, ``figures/`` (SVG, PDF) and ``tables/`` (CSV, LaTeX); files of an
         earlier report with the same names are replaced.
 
     Returns
     -------
     list of Path
-        What was written, the page first.
+        The files written, the page first.
 
     Raises
     ------
     RunError
-        If a run cannot be read, holds nothing, or a file cannot be written.
+        If a run cannot be read, is empty, or a file cannot be written.
     MissingExtraError
         If matplotlib is not installed.
     """
