@@ -43,8 +43,8 @@ def write_report(runs: Sequence[Path], out: Path) -> list[Path]:
     runs
         Run directories.
     out
-        The folder of ``index.html``, ``figures/`` (SVG, PDF) and ``tables/`` (CSV, LaTeX); files of an
-        earlier report with the same names are replaced.
+        The folder of ``index.html``, ``figures/`` (SVG, PDF) and ``tables/`` (CSV, LaTeX); files of
+        an earlier report with the same names are replaced.
 
     Returns
     -------
