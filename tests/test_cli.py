@@ -518,7 +518,7 @@ def test_an_interruption_keeps_the_run_and_says_how_to_go_on(
     process.send_signal(signal.SIGINT)
     _, complaint = process.communicate(timeout=30)
     assert process.returncode == INTERRUPTED
-    assert "goes on from here" in complaint
+    assert "continues from here" in complaint
     assert len(attempts.read_text().splitlines()) == 1
     (slow / "2.py").write_text(FIRST_HALF)
 

@@ -177,7 +177,7 @@ def test_an_interrupted_run_asks_nothing_again(rows: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, complaint = process.communicate(timeout=60)
         assert process.returncode == INTERRUPTED
-        assert complaint.splitlines()[-1].endswith("goes on from here")
+        assert complaint.splitlines()[-1].endswith("continues from here")
         asked = len(server.bodies)
         assert run(command) == 0
         # Only the call that was under way may have been made a second time.

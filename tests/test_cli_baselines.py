@@ -165,7 +165,7 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_no_process(work: Path) -> None:
     assert process.returncode == INTERRUPTED
     assert "decision_tree: done" in first
     assert rest.splitlines()[-1] == (
-        "llm-pv: interrupted; the same command with --out run goes on from here"
+        "llm-pv: interrupted; the same command with --out run continues from here"
     )
     assert "Traceback" not in rest
     assert "done" in (work / "run" / "summary.csv").read_text()

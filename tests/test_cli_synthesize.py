@@ -176,7 +176,7 @@ def test_a_grid_that_is_stopped_goes_on_where_it_was(
     before = attempts.read_text()
     if how == signal.SIGINT:
         assert process.returncode == INTERRUPTED
-        assert "the same command with --out run goes on from here" in complaint
+        assert "the same command with --out run continues from here" in complaint
         assert "Traceback" not in complaint
     # The replies asked for are on disk and not asked for again: make the endless one end there.
     replies.write_text(replies.read_text().replace(json.dumps(ENDLESS), json.dumps(ALWAYS_ONE)))

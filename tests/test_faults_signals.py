@@ -95,7 +95,7 @@ def test_sigterm_stops_cleanly_and_the_same_command_goes_on(
     assert process.returncode == INTERRUPTED == 130
     assert shown == ""
     assert complaint.splitlines()[-1] == (
-        f"llm-pv: interrupted; the same command with --out {tmp_path / 'run'} goes on from here"
+        f"llm-pv: interrupted; the same command with --out {tmp_path / 'run'} continues from here"
     )
     assert "Traceback" not in complaint
     assert children

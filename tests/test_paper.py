@@ -198,7 +198,7 @@ def test_an_interruption_says_how_to_go_on(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("llm_pv.tracks.synthesis.run.run_grid", interrupted)
     assert run([*SMOKE, "500"]) == INTERRUPTED
-    assert "interrupted; the same command goes on from here" in capfd.readouterr().err
+    assert "interrupted; the same command continues from here" in capfd.readouterr().err
 
 
 def test_the_page_of_this_repository_agrees_with_its_raw_rows() -> None:

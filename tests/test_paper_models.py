@@ -71,7 +71,7 @@ def test_nobody_is_asked_before_somebody_agreed_to_the_price(
     server: FakeOpenAI, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert run(ask(server)) == 2
-    assert "nobody is there to agree to the price: give --yes" in capfd.readouterr().err
+    assert "no terminal to confirm the price: give --yes" in capfd.readouterr().err
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
@@ -79,7 +79,7 @@ def test_nobody_is_asked_before_somebody_agreed_to_the_price(
 
     monkeypatch.setattr(sys, "stdin", Terminal("no\n"))
     assert run(ask(server)) == 1
-    assert "nobody was asked and nothing was done" in capfd.readouterr().err
+    assert "no model was called and nothing was done" in capfd.readouterr().err
     assert not server.bodies
     assert not Path("runs").exists()
 

@@ -293,7 +293,7 @@ def test_sigterm_stops_a_command_on_a_cluster_with_one_line(nodes: Any, tmp_path
         process.kill()
     assert process.returncode == INTERRUPTED
     (line,) = [line for line in complaint.splitlines() if line.startswith("llm-pv: ")]
-    assert line == f"llm-pv: interrupted; the same command with --out {out} goes on from here"
+    assert line == f"llm-pv: interrupted; the same command with --out {out} continues from here"
     assert "SIGTERM received" not in complaint
 
 

@@ -222,5 +222,5 @@ def test_models_behind_a_key_are_not_asked_from_a_cluster(
     words = ["icl", "--model", "openai:gpt", "--functions", "fn_a", "--ray", "auto"]
     assert llm_pv(words) == 2
     err = capfd.readouterr().err
-    assert "--ray: openai:gpt is asked over the network" in err
+    assert "--ray: openai:gpt is called over the network" in err
     assert err.count("\n") == 1

@@ -53,27 +53,27 @@ class AgentOptions:
     steps: int = 30
     "Calls of the Python tool in each trial."
     seconds: float = 1_800.0
-    "Seconds of the model and its tool in each trial; then it has to hand in."
+    "Seconds of the model and its tool in each trial; then it has to submit."
     prompt_rows: int = 10
     "Training rows in the prompt; the tool holds all."
     trials: int | None = None
     "Independent repetitions on the benchmark; default 5."
     seed: int | None = None
-    "What everything random is spawned from; default 42 on the benchmark, 0 on rows."
+    "Seed of all random choices; default 42 on the benchmark, 0 on rows."
     tool_cpu_seconds: float = 10.0
     "CPU seconds of one step."
     tool_memory_mb: int = 1024
     "Memory of one step, in MB."
     tool_output: int = 10_000
-    "Characters a step may return."
+    "Most characters that a step returns."
     budget_usd: float | None = None
     "Stop before calls cost more than this in US dollars."
     budget_tokens: int | None = None
     "Stop before calls take more tokens than this."
     concurrency: int = 5
-    "Trials under way at once."
+    "Trials run concurrently."
     transfer: bool = True
-    "Score what was handed in on hard data and at other lengths too."
+    "Score the submission on hard data and at other lengths too."
     dry_run: Annotated[bool, Parameter(negative="")] = False
     "Show the exact first request, its tokens and what it may cost, without sending it."
 
@@ -92,11 +92,11 @@ def agent(
     format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
     sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
-    """Let a model explore training rows with a Python tool and hand in a program or a model.
+    """Let a model explore training rows with a Python tool and submit a program or a model.
 
-    One conversation a trial; what is handed in runs confined and is scored like any program, on
+    One conversation a trial; the submission runs confined and is scored like any program, on
     the same rows as the other methods. The same command with the same --out resumes a run
-    that was interrupted, and asks nothing again.
+    that was interrupted, without repeating any call.
 
     Parameters
     ----------

@@ -54,20 +54,20 @@ class BaselineOptions:
     search: Literal["halving", "grid"] = "halving"
     "Try settings on one fold and drop the worse half at each further one, or all on every fold."
     trials: int | None = None
-    "Independent repetitions, each on rows of its own; default 5 on the benchmark, 1 on rows."
+    "Independent repetitions, each on its own rows; default 5 on the benchmark, 1 on rows."
     seed: int | None = None
-    "What everything random is spawned from; default 42 on the benchmark, 0 on rows."
+    "Seed of all random choices; default 42 on the benchmark, 0 on rows."
 
 
 class FitDetails(Details):
-    """How many jobs of a baseline's search for settings are done."""
+    """Shows the progress of a baseline's search for settings."""
 
     def __init__(self) -> None:
         super().__init__("data and search")
         self._jobs: Counter[Cell] = Counter()
 
     def of_event(self, cell: Cell, event: object) -> str:
-        """Count what its search has done."""
+        """Count the finished jobs of its search."""
         self._jobs[cell] += getattr(event, "jobs", 0)
         return f"{self._jobs[cell]} searches done"
 
@@ -92,7 +92,7 @@ def baselines(
     """Fit classical learners on the benchmark's data sets, or on a file with rows.
 
     Settings are chosen by cross-validation on the training rows; validation and test rows are
-    only predicted. What cannot be is recorded with its reason. The same command with the same
+    only predicted. Impossible cells are recorded with the reason. The same command with the same
     --out resumes a run that was interrupted, and other --models may be added to it.
 
     Parameters
@@ -122,7 +122,7 @@ def baselines(
                 )
                 result = _on_rows(data, models, sizes, rows, **where)
     except KeyboardInterrupt:
-        complain(f"interrupted; the same command with --out {path} goes on from here")
+        complain(f"interrupted; the same command with --out {path} continues from here")
         return INTERRUPTED
     if is_resumed and progress.resumed_all:
         complain(f"{path} is a finished run; this is its result, give another --out to run anew")
@@ -135,7 +135,7 @@ def report(result: "BaselineResults", format: Format) -> int:  # noqa: A002
     Raises
     ------
     LLMPVError
-        If not a single fit could be done.
+        If no baseline could be fitted.
     """
     if not result.count("done"):
         raise LLMPVError(f"no baseline could be fitted: {'; '.join(result.reasons()[:3])}")

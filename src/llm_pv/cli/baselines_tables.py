@@ -1,4 +1,4 @@
-"""What a finished run of baselines looks like in a terminal."""
+"""Print the results of baselines in a terminal."""
 
 from rich.console import Console
 from rich.table import Table
@@ -28,7 +28,7 @@ def print_baselines(result: BaselineResults, console: Console) -> None:
 
 
 def grid_table(result: BaselineResults) -> Table:
-    """Lay out a line for each cell and a column for each baseline, the best in bold."""
+    """Return a table with a line for each cell and a column for each baseline, the best in bold."""
     shown = [model.model for model in result.cells[0].models if _occurs(result, model.model)]
     has_published = any(cell.published for cell in result.cells)
     published = ["published:\n" + ",\n".join(PUBLISHED_METHODS)] if has_published else []
@@ -54,7 +54,7 @@ def grid_table(result: BaselineResults) -> Table:
 
 
 def rows_table(cell: BaselinesCell) -> Table:
-    """Lay out a line for each baseline, and one for always answering the most frequent class."""
+    """Return a table with a line for each baseline and one for the most frequent class."""
     balanced = ["balanced\ntest"] if cell.unbalanced else []
     table = make_table(
         ["baseline", "test", "95% interval", "validation", "cross-\nvalidated", *balanced],
@@ -86,7 +86,7 @@ def _interval(model: ModelResult) -> str:
 
 
 def _occurs(result: BaselineResults, name: str) -> bool:
-    """Tell whether a baseline was fitted, or failed, on any cell."""
+    """Return whether a baseline was fitted, or failed, on any cell."""
     of_it = [model for cell in result.cells for model in cell.models if model.model == name]
     return any(status != "skipped" for model in of_it for status in model.statuses)
 

@@ -31,18 +31,18 @@ class ClusterOptions:
     "GPUs one task takes; a fraction lets several share one."
 
     def check_model(self, name: str) -> None:
-        """Refuse a model that a cluster is no use for.
+        """Raise an error for a model that does not run on a cluster.
 
         Raises
         ------
         ConfigurationError
-            If it is asked over the network.
+            If it is called over the network.
         """
         from llm_pv.models.registry import ENGINES, split_name
 
         if self.ray is not None and split_name(name)[0] not in ENGINES:
             raise ConfigurationError(
-                f"--ray: {name} is asked over the network, from here, where its key is; leave "
+                f"--ray: {name} is called over the network from here, where its key is; leave "
                 "--ray out and raise --concurrency"
             )
 

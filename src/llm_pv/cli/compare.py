@@ -1,4 +1,4 @@
-"""``llm-pv compare``: what differs between two runs, and whether chance explains it."""
+"""``llm-pv compare``: the differences between two runs, with significance tests."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +43,7 @@ def compare(
 
 
 def comparison_table(pair: "RunPair") -> "Table":
-    """Lay out a line for each cell: accuracies, differences of every trial, McNemar's test."""
+    """Return a table with a line for each cell: accuracies, differences, McNemar's test."""
     from rich.text import Text
 
     from llm_pv.cli.tables import printable
@@ -70,7 +70,7 @@ def comparison_table(pair: "RunPair") -> "Table":
 
 
 def conclusions(pair: "RunPair") -> list[str]:
-    """Say what the figures mean, what was left out, and what many tests do to p-values."""
+    """Return notes on the figures, on trials left out, and on multiple tests."""
     from llm_pv.report.pairing import ALPHA
     from llm_pv.report.text import count
 

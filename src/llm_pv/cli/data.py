@@ -40,7 +40,7 @@ def data(
     length
         Length of the inputs; default the task's first.
     sampler
-        As in the paper, or with the classes alike in every cheap statistic.
+        As in the paper, or with classes that agree in every cheap statistic.
     out
         Folder of all data sets; this one goes into <name>/L<length>/seed<number>/ below it.
     train_size, validation_size, test_size
@@ -48,9 +48,9 @@ def data(
     seed
         The seed.
     trial
-        Which independent repetition under this seed, from 0.
+        Number of the independent repetition under this seed, from 0.
     strict_sizes
-        Fail where the task has too few inputs for these sizes, instead of shrinking them.
+        Fail if the task has too few inputs for these sizes, instead of reducing them.
     table
         CSV file with the rows of a table task, instead of fetching them.
     raw_tables

@@ -1,4 +1,4 @@
-"""``llm-pv doctor``: what this machine gives, and what to do about what is missing."""
+"""``llm-pv doctor``: what this machine supports, and how to add what is missing."""
 
 import os
 import platform
@@ -21,14 +21,14 @@ EXTRAS = {
     "report": ("matplotlib",),
     "ray": ("ray",),
 }
-"""The packages each optional extra brings."""
+"""The packages of each optional extra."""
 
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY")
-"""Environment variables that hold keys; only whether they are set is ever looked at."""
+"""Environment variables that hold keys; only whether they are set is read."""
 
 
 def doctor(*, format: Format = "table") -> int:  # noqa: A002
-    """Say how untrusted code is confined here, and which extras and keys there are.
+    """Show how untrusted code is confined here, and which extras and keys are available.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def doctor(*, format: Format = "table") -> int:  # noqa: A002
 
 
 def examine() -> dict[str, Any]:
-    """Return what the doctor found, as plain JSON values."""
+    """Return the findings as plain JSON values."""
     from llm_pv import __version__
     from llm_pv.sandbox import probe_confinement
 

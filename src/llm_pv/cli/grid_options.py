@@ -1,4 +1,4 @@
-"""Options that every track over the benchmark shares."""
+"""Options common to every track over the benchmark."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,11 +34,11 @@ class GridOptions(TaskOptions):
     """Tasks by lengths by trials."""
 
     trials: int = 5
-    "Independent repetitions of each cell, each on a data set of its own."
+    "Independent repetitions of each cell, each on its own data set."
     same_data: Annotated[bool, Parameter(negative="")] = False
     "Repeat all trials on one data set."
     seed: int = 42
-    "What data sets and searches are spawned from."
+    "Seed of data sets and searches."
 
 
 DEFAULT_GRID_OPTIONS = GridOptions()
@@ -50,11 +50,11 @@ class DrawingOptions:
     """How data sets are drawn, and where they are kept."""
 
     sampler: Literal["paper", "hard"] = "paper"
-    "As in the paper, or with the classes alike in every cheap statistic."
+    "As in the paper, or with classes that agree in every cheap statistic."
     dataset_dir: Path = Path("datasets")
-    "Where data sets are stored and found again."
+    "Folder of stored data sets."
     table: Path | None = None
-    "CSV file with the rows of the one table task asked for, instead of fetching them."
+    "CSV file with the rows of the one requested table task, instead of fetching them."
     raw_tables: Annotated[bool, Parameter(negative="")] = False
     "Keep the original names and values of tables."
 
@@ -65,10 +65,10 @@ DEFAULT_DRAWING_OPTIONS = DrawingOptions()
 @Parameter(name="*", group=_DATA)
 @dataclass(frozen=True)
 class StrictDrawingOptions(DrawingOptions):
-    """How data sets are drawn, where their sizes may have to shrink."""
+    """How data sets are drawn, if their sizes may have to be reduced."""
 
     strict_sizes: Annotated[bool, Parameter(negative="")] = False
-    "Fail where a task has too few inputs for these sizes, instead of shrinking them."
+    "Fail if a task has too few inputs for these sizes, instead of reducing them."
 
 
 DEFAULT_STRICT_DRAWING_OPTIONS = StrictDrawingOptions()

@@ -1,4 +1,4 @@
-"""What a finished grid looks like in a terminal."""
+"""Print the results of a grid in a terminal."""
 
 from rich.console import Console
 from rich.table import Table
@@ -12,13 +12,13 @@ from llm_pv.tracks.synthesis.results import CellResult, GridResult
 
 
 def print_grid(result: GridResult, console: Console) -> None:
-    """Print a grid's results beside the published figures, and what could not be done."""
+    """Print a grid's results beside the published figures, and the cells that failed."""
     console.print(grid_table(result))
     console.print(_footnotes(result))
 
 
 def grid_table(result: GridResult) -> Table:
-    """Lay out a line for each cell, accuracies in percent, within 80 columns if names allow."""
+    """Return a table with a line for each cell, in percent, within 80 columns if names allow."""
     columns = ["task", "test", "attempts", "hard", "other\nlengths"]
     has_published = any(cell.published for cell in result.cells)
     published = ["published: LLM-PV,\nand best other"] if has_published else []

@@ -1,4 +1,4 @@
-"""``llm-pv icl``: labelled examples in the prompt, one more input to label in each."""
+"""``llm-pv icl``: prompts with labelled examples and one further input to label."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -52,7 +52,7 @@ def icl(
     format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
     cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
-    """Show a model labelled examples and ask it for the labels of test inputs, one at a time.
+    """Prompt a model with labelled examples for the labels of test inputs, one at a time.
 
     The examples are the training rows of benchmark tasks, or of rows of your own; validation rows
     are not used. The same command with the same --out resumes a run that was interrupted.
@@ -103,7 +103,7 @@ def icl(
 def task_problems_of(
     tasks: RepeatedTaskOptions, drawing: DrawingOptions, question: QuestionOptions, seed: int
 ) -> tuple[list["AnsweringTask"], dict[str, Any]]:
-    """Return the data sets of the tasks asked for, and what identifies them."""
+    """Return the data sets of the requested tasks, and their identity."""
     from llm_pv.tracks.grid import GridRequest
     from llm_pv.tracks.icl.problems import task_problems
 
@@ -125,7 +125,7 @@ def task_problems_of(
 def _rows_of(
     data: str, rows: ReadingOptions, question: QuestionOptions, seed: int, *, misplaced: list[str]
 ) -> tuple[list["AnsweringTask"], dict[str, Any]]:
-    """Return rows of the user's own, and what identifies them."""
+    """Return the user's rows, and their identity."""
     from llm_pv.api import SplitSizes
     from llm_pv.tracks.icl.problems import rows_problem
 
@@ -162,7 +162,7 @@ def run_and_report(
     cluster: "AbstractContextManager[Cluster | None] | None" = None,
     opening: "Callable[[], AnsweringModel] | None" = None,
 ) -> int:
-    """Ask, write the files asked for and show the results; return the exit status."""
+    """Query the model, write the requested files and show the results; return the exit status."""
     from llm_pv.cli.icl_output import AnswerDetails, print_dry_run, report, write_files
     from llm_pv.cli.progress import cell_progress
     from llm_pv.runs.runner import require_writable, require_writable_file
@@ -206,7 +206,7 @@ def run_and_report(
                         under_way=progress.under_way,
                     )
     except KeyboardInterrupt:
-        complain(f"interrupted; the same command with --out {path} goes on from here")
+        complain(f"interrupted; the same command with --out {path} continues from here")
         return INTERRUPTED
     if progress.resumed_all:
         complain(f"{path} is a finished run; this is its result, give another --out to run anew")
@@ -214,17 +214,17 @@ def run_and_report(
 
 
 def _warnings(planned: "Sequence[PlannedCell | AnsweredCell]") -> list[str]:
-    """Return what the rows of the data sets gave cause for, each once."""
+    """Return the distinct warnings of the data sets."""
     from llm_pv.cli.progress import describe
     from llm_pv.tracks.icl.planning import PlannedCell
 
-    told = [
+    warnings = [
         f"{describe(replace(work.cell, method='', model=''))}: {warning}"
         for work in planned
         if isinstance(work, PlannedCell)
         for warning in work.splits.warnings
     ]
-    return list(dict.fromkeys(told))
+    return list(dict.fromkeys(warnings))
 
 
 def _disclosure(planned: "Sequence[PlannedCell | AnsweredCell]", model: "AnsweringModel") -> str:
@@ -233,7 +233,7 @@ def _disclosure(planned: "Sequence[PlannedCell | AnsweredCell]", model: "Answeri
 
     if model.destination is None:
         return ""
-    # Every way of answering asks about the same rows.
+    # Every answer mode uses the same rows.
     problems = {
         replace(work.cell, method="", model=""): work.splits
         for work in planned

@@ -18,7 +18,7 @@ _MODEL = Group("Model", sort_key=3)
 _ASKING = Group("How the model is asked", sort_key=4)
 
 TEMPERATURE, TOP_P = 0.2, 0.95
-"""How answers are drawn unless the user or the vendor of a model says otherwise."""
+"""Sampling settings, unless set by the user or by the vendor of a model."""
 
 MAX_MODEL_LENGTH = 25_000
 
@@ -31,7 +31,7 @@ class RepeatedTaskOptions(TaskOptions):
     """Tasks by lengths by trials."""
 
     trials: int = 1
-    "Independent repetitions of each cell, each on a data set of its own."
+    "Independent repetitions of each cell, each on its own data set."
 
 
 DEFAULT_REPEATED_TASK_OPTIONS = RepeatedTaskOptions()
@@ -40,30 +40,30 @@ DEFAULT_REPEATED_TASK_OPTIONS = RepeatedTaskOptions()
 @Parameter(name="*", group=_MODEL)
 @dataclass(frozen=True)
 class AnsweringOptions:
-    """Which model is asked, and how it is reached."""
+    """Which model is called, and how."""
 
     base_url: str | None = None
     "Address of an openai-compatible server, such as http://localhost:8000/v1."
     api: Literal["responses", "chat"] | None = None
-    "Which of OpenAI's interfaces is spoken."
+    "Which of OpenAI's interfaces is used."
     temperature: float | None = None
     "Sampling temperature; default 0.2, and the vendor's own for openai, anthropic and google."
     top_p: float | None = None
     "Nucleus sampling; default 0.95, and the vendor's own as above."
     max_model_len: int | None = None
-    "Context in tokens; default 25,000 for hf and vllm, what a server tells otherwise."
+    "Context in tokens; default 25,000 for hf and vllm, else as reported by the server."
     tensor_parallel_size: int = 1
     "Accelerators that vllm spreads the model over."
     reasoning_effort: Literal["minimal", "low", "medium", "high", "none"] = "none"
-    "How long the model reasons; none leaves it to the vendor."
+    "How long the model reasons; none for the vendor's default."
     timeout: float = 1200.0
-    "Seconds one call may take."
+    "Most seconds of one call."
     retries: int = 5
-    "Further tries of a call that failed for a transient reason."
+    "Retries of a call after a transient error."
     concurrency: int = 5
-    "Calls under way at once, for a model behind an API."
+    "Concurrent calls, for a model behind an API."
     batch_size: int | None = None
-    "Prompts answered together by a model in this process; default what memory holds."
+    "Prompts answered together by a model in this process; default as many as memory holds."
     model_option: Annotated[tuple[str, ...], Parameter(negative="")] = ()
     "NAME=JSON passed on to the server or engine; repeat for several."
 
@@ -74,7 +74,7 @@ DEFAULT_ANSWERING_OPTIONS = AnsweringOptions()
 @Parameter(name="*", group=_ASKING)
 @dataclass(frozen=True)
 class QuestionOptions:
-    """What is shown, what is asked, and how an answer is read."""
+    """The examples, the inputs, and how an answer is read."""
 
     train_size: int = 200
     "Labelled examples in the prompt."
@@ -84,7 +84,7 @@ class QuestionOptions:
         tuple[Literal["generate", "constrained", "likelihood"], ...],
         Parameter(consume_multiple=True, negative=""),
     ] = ("generate",)
-    "How a label is had: free text, text restricted to the labels, or the labels' probabilities; \
+    "How a label is read: free text, text restricted to the labels, or the labels' probabilities; \
 several are compared."
     label_form: Literal["auto", "json", "plain"] = "auto"
     'Whether an answer is {"label": ...} or the bare label; auto takes the former but for the \
@@ -94,22 +94,22 @@ likelihoods of a server.'
     max_new_tokens: Annotated[int, Parameter(name=["--max-new-tokens", "--max-output-tokens"])] = (
         1024
     )
-    "Tokens a free answer may have."
+    "Most tokens of a free answer."
     example_orders: int = 1
     "Orders of the examples that accuracy is averaged over."
     seed: int | None = None
-    "What data sets, orders and answers are spawned from; default 42 for tasks, 0 for own rows."
+    "Seed of data sets, orders and answers; default 42 for tasks, 0 for own rows."
     dry_run: Annotated[bool, Parameter(negative="")] = False
     "Show the first prompt and the cost of all of them, without sending any."
 
     def seed_of(self, *, own_rows: bool) -> int:
-        """Return the seed: where none is given, the one `learn` or the benchmark begins with."""
+        """Return the seed; by default that of `learn` or of the benchmark."""
         if self.seed is not None:
             return self.seed
         return 0 if own_rows else 42
 
     def settings(self, seed: int) -> "Settings":
-        """Return them as a run takes them."""
+        """Return the settings of a run."""
         from llm_pv.tracks.icl.settings import Settings
 
         return Settings(
@@ -126,12 +126,12 @@ DEFAULT_QUESTION_OPTIONS = QuestionOptions()
 
 
 def open_model(name: str, options: AnsweringOptions, question: QuestionOptions) -> "AnsweringModel":
-    """Return the model to be asked; close it after use.
+    """Return the model; close it after use.
 
     Raises
     ------
     ConfigurationError, CredentialError, MissingExtraError
-        If it cannot be asked so.
+        If the model does not support these options.
     """
     from llm_pv.models.registry import open_answering_model
 
@@ -146,7 +146,7 @@ def open_model(name: str, options: AnsweringOptions, question: QuestionOptions) 
 def model_options(
     name: str, options: AnsweringOptions, question: QuestionOptions
 ) -> "ModelOptions":
-    """Return how a model is called.
+    """Return the options of a model.
 
     Raises
     ------
@@ -199,7 +199,7 @@ def local_provider(say: Callable[[str], None]) -> str:
     Parameters
     ----------
     say
-        Told when it is not vLLM.
+        Called with a message if it is not vLLM.
     """
     from importlib.util import find_spec
 

@@ -1,4 +1,4 @@
-"""What a run of in-context learning looks like in a terminal and in the first version's files."""
+"""Print results of in-context learning, and write the first version's files."""
 
 import json
 import sys
@@ -77,12 +77,12 @@ CELL_COLUMNS = (
 
 
 class AnswerDetails(Details):
-    """How many answers have come, and how many of them were right.
+    """Counts the answers, and how many of them were right.
 
     Parameters
     ----------
     disclosure
-        What is written to standard error before the first prompt is sent; empty for nothing.
+        The text written to standard error before the first prompt is sent; empty for none.
     """
 
     def __init__(self, disclosure: str = "") -> None:
@@ -92,7 +92,7 @@ class AnswerDetails(Details):
         self._right: Counter[Cell] = Counter()
 
     def of_plan(self, cells: int, done: int) -> str:
-        """Disclose what leaves this machine, unless nothing is left to ask."""
+        """Write which rows leave this machine, unless all prompts are answered."""
         if self._disclosure and done < cells:
             complain(self._disclosure)
         return ""
@@ -110,7 +110,7 @@ def report(results: Sequence["AnsweredCell"], path: Path, format: Format) -> int
     Raises
     ------
     LLMPVError
-        If not a single cell could be done.
+        If no cell succeeded.
     """
     from llm_pv.runs.directory import FAILED
 
@@ -173,7 +173,7 @@ def write_files(
     csv: Path | None,
     under_way: Collection[Cell] = (),
 ) -> None:
-    """Write a row for each example and each cell, as far as a run has come."""
+    """Write a row for each example and each cell so far."""
     from llm_pv.runs.directory import read_replies
     from llm_pv.runs.files import write_atomically, write_csv
     from llm_pv.tracks.icl.planning import PlannedCell

@@ -68,20 +68,20 @@ class SeededSearchOptions(SearchOptions):
     """Where programs come from, how many are tried, and what the split is drawn with."""
 
     seed: Annotated[int, Parameter(group=FIRST)] = 0
-    "Draws the split."
+    "Seed of the split."
     metric: MetricName = "accuracy"
-    "What selects among programs."
+    "The metric that selects among programs."
     cost: Annotated[tuple[str, ...], Parameter(negative="")] = ()
-    "'A as B=5', for --metric cost: what it costs to take an A for a B; 1 where not named."
+    "'A as B=5', for --metric cost: the cost of predicting B for A; 1 if not given."
     class_weight: Annotated[tuple[str, ...], Parameter(negative="")] = ()
     "balanced, or CLASS=NUMBER for each class: how much its rows count."
     warm_start: Path | None = None
     "Run directory whose programs are the first candidates."
     stop_at: float = 1.0
-    "Stop at the first program with this figure of the metric on the validation rows, such as 0.98."
+    "Stop at the first program with this score of the metric on the validation rows, such as 0.98."
 
     def judging(self) -> "dict[str, Any]":
-        """Return what selects among programs, as arguments of `Search`.
+        """Return the metric of selection, as arguments of `Search`.
 
         Raises
         ------
@@ -134,7 +134,7 @@ def learn(
 
     Rows are split into training, validation and test rows. Programs are proposed from the
     training rows, run confined, and selected by their errors on the validation rows; the test
-    rows are looked at once. The same command with the same --out resumes a run that was
+    rows are used once. The same command with the same --out resumes a run that was
     interrupted.
 
     Parameters
@@ -166,7 +166,7 @@ def learn(
                 out=out,
             )
             search_for = replace(search_for, proposer=stack.enter_context(llm))
-            if model.batch:  # what is not under way together is not in one batch
+            if model.batch:  # only concurrent calls share a batch
                 search_for = replace(search_for, concurrency=llm.attempts)
         sizes = SplitSizes(rows.train_size, rows.validation_size, rows.test_size)
         splits = rows.splits(data, sizes, search.seed, rows.validation)
@@ -204,9 +204,9 @@ def learn_and_show(
     Parameters
     ----------
     splits, name
-        The rows, and what they are called.
+        The rows, and their name.
     search
-        Where programs come from.
+        The search for programs.
     target, reading
         The column of the label, and what else is known of the rows; saved programs need both.
     sandbox
@@ -235,7 +235,7 @@ def learn_and_show(
                 on_attempt=progress.attempt,
             )
     except KeyboardInterrupt:
-        complain(f"interrupted; the same command with --out {out} goes on from here")
+        complain(f"interrupted; the same command with --out {out} continues from here")
         return INTERRUPTED
     leave_page(out)
     if learned.already_finished:

@@ -1,4 +1,4 @@
-"""The command ``llm-pv``: each command stands in its own file and is imported when it is run."""
+"""The command ``llm-pv``; each command has its own file, imported when it is run."""
 
 import os
 import signal
@@ -24,9 +24,9 @@ COMMANDS = {
     "prompt": "Write the prompt for any chat window; learn reads the replies back.",
     "report": "Write a page, figures and tables about runs.",
     "compare": "Compare two runs on the test rows they share.",
-    "doctor": "Say how untrusted code is confined here, and which extras and keys there are.",
+    "doctor": "Show how untrusted code is confined here, and which extras and keys are available.",
 }
-"""What a user does with rows, in the order in which it is done."""
+"""The commands for a user's rows, in the order of their use."""
 
 TRACKS = {
     "tasks": "List the benchmark's tasks: what each is, its lengths, an example of each class.",
@@ -39,7 +39,7 @@ TRACKS = {
     "agent": "Let a model explore training rows with a Python tool and hand in code.",
     "paper": "Measure the paper's table: the built-in search and every baseline.",
 }
-"""The benchmark, and the ways to learn that are compared on it."""
+"""The commands for the benchmark and the methods compared on it."""
 
 app = App(
     name="llm-pv",
@@ -65,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
 def run_app(application: App, arguments: Sequence[str]) -> int:
     """Run one command line of an application and return its exit status.
 
-    0 is success, 1 a negative answer (no program found), 2 a request that cannot be met, told in
+    0 is success, 1 a negative answer (no program found), 2 an impossible request, explained in
     one line, and 130 an interruption by Ctrl-C or SIGTERM.
     """
     with _stopped_by_signals(), _warnings_in_one_line():
@@ -93,7 +93,7 @@ def _run_app(application: App, arguments: Sequence[str]) -> int:
         complain(str(error))
         return USAGE_ERROR
     except BrokenPipeError:
-        _give_up_output()  # the reader of a pipe went away, which is its right
+        _give_up_output()  # the reader of a pipe has closed it, which is no error
         return 0
     except KeyboardInterrupt:
         complain("interrupted")
@@ -109,12 +109,12 @@ def _run_app(application: App, arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Run the command line of this process."""
-    mend_streams()
+    repair_streams()
     sys.exit(run(sys.argv[1:]))
 
 
-def mend_streams() -> None:
-    """Let what cannot be shown cost no work: a stream that is closed, a letter ASCII has not."""
+def repair_streams() -> None:
+    """Make output safe if a stream is closed or its encoding lacks a character."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:  # the descriptor is free, and a file of the run would get it
@@ -127,10 +127,10 @@ def mend_streams() -> None:
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end a command cleanly, and a second one of either at once.
+    """Make Ctrl-C and SIGTERM end a command cleanly, and a second one of either immediately.
 
-    What is on disk is whole at any moment, and the processes of the sandbox, of a grid and of a
-    sweep end with this one. A signal that is ignored, as under nohup, stays so.
+    Files are consistent at any moment, and the processes of the sandbox, of a grid and of a
+    sweep end with this one. A signal that is ignored, as under nohup, stays ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -160,10 +160,10 @@ def _stopped_by_signals() -> Iterator[None]:
 
 @contextmanager
 def _second_one_counted(signals: Collection[int]) -> Iterator[None]:
-    """End this process at a second signal also while the main thread is not in Python code.
+    """End this process at a second signal, even while the main thread is not in Python code.
 
-    Handlers run between two instructions of Python; the number of a signal goes into the wake-up
-    pipe at once, where a thread of its own reads it.
+    Signal handlers run only between two instructions of Python; the wake-up pipe gets the number
+    of a signal immediately, and a separate thread reads it.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -200,7 +200,7 @@ def _end_at_once() -> None:
 
 @contextmanager
 def _warnings_in_one_line() -> Iterator[None]:
-    """Show warnings as errors are shown; libraries' notices to programmers are not shown at all."""
+    """Show warnings in the format of errors; hide libraries' warnings for developers."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", RepairWarning)
 
@@ -215,7 +215,7 @@ def _warnings_in_one_line() -> Iterator[None]:
 
 
 def _give_up_output() -> None:
-    """Keep Python from complaining at exit that standard output cannot be written."""
+    """Prevent Python's error at exit about standard output that cannot be written."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,4 +1,4 @@
-"""Options that several commands share, in groups."""
+"""Groups of options common to several commands."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -27,7 +27,7 @@ Rows = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_no_option)
 """A file with rows, or ``-`` for standard input."""
 
 FIRST = Group("Options used most", sort_key=0)
-"""The dozen options that a command shows first; the others follow under their headings."""
+"""The options that a command shows first; the others follow under their headings."""
 
 ROWS = Group("Rows of your own", sort_key=2)
 _SANDBOX = Group("Sandbox", sort_key=10)
@@ -47,7 +47,7 @@ class ReadingOptions:
     test: Annotated[Path | None, Parameter(group=FIRST)] = None
     "File with ready-made test rows."
     groups: str | None = None
-    "Column whose equal values go to one split: a patient, a document. No input unless kept."
+    "Column that groups rows, such as a patient: a group is in one split. No input unless kept."
     time: str | None = None
     "Column to split by: train on the earlier rows, test on the latest. No input unless kept."
     weights: str | None = None
@@ -57,22 +57,22 @@ class ReadingOptions:
     distinct_inputs: Annotated[bool, Parameter(negative="")] = False
     "Count every input once instead of every row."
     bins: int | None = None
-    "Cut a numeric target into so many classes of about equally many rows."
+    "Divide a numeric target into this many classes of about equal size."
     threshold: float | None = None
-    "Cut a numeric target in two: below this number, and from it on."
+    "Divide a numeric target in two: below this number, and from it on."
     missing: Annotated[tuple[str, ...], Parameter(negative="")] = ()
     "Further spelling of a missing cell."
     decimal: str = "."
-    "What decimals are written with: . or ,"
+    "Decimal separator: . or ,"
     thousands: str | None = None
-    "What thousands are written with, such as ,"
+    "Thousands separator, such as ,"
     delimiter: str | None = None
-    "What separates cells; default told from the header."
+    "Separator of cells; default inferred from the header."
     encoding: str = "utf-8"
-    "How a text file is encoded, such as latin-1."
+    "Encoding of a text file, such as latin-1."
 
     def reading(self) -> "Reading":
-        """Return what these options say of the rows.
+        """Return these options for reading rows.
 
         Raises
         ------
@@ -142,7 +142,7 @@ def given(options: Any) -> list[str]:
 @Parameter(name="*", group=_SANDBOX)
 @dataclass(frozen=True)
 class SandboxOptions:
-    """What a candidate may use, and how it is confined."""
+    """The limits of a candidate, and its confinement."""
 
     cpu_seconds: float | None = None
     "CPU seconds for one candidate; default 2 and 0.01 a row."
@@ -151,11 +151,11 @@ class SandboxOptions:
     memory_mb: int = 512
     "Memory for one candidate, in MB."
     workers: int | None = None
-    "Candidates run side by side; default the number of cores."
+    "Candidates run concurrently; default the number of cores."
     sandbox: Literal["auto", "linux", "wasm"] = "auto"
-    "How candidates are confined; auto takes what this machine gives."
+    "How candidates are confined; auto takes the best that this machine supports."
     allow_unconfined: Annotated[bool, Parameter(negative="")] = False
-    "Run code from a model or a file even where it cannot be confined."
+    "Run code from a model or a file even if it cannot be confined."
 
     def __post_init__(self) -> None:
         for name in ("cpu_seconds", "wall_seconds", "memory_mb", "workers"):
@@ -165,7 +165,7 @@ class SandboxOptions:
                 raise ConfigurationError(f"--{option} is {value}; give a positive number")
 
     def limits(self) -> "Limits":
-        """Return what a candidate may use."""
+        """Return the limits of a candidate."""
         from llm_pv.sandbox import Limits
 
         return Limits(
@@ -177,12 +177,12 @@ class SandboxOptions:
     def open(self) -> "Sandbox":
         """Return a running sandbox with these options; use it as a context manager.
 
-        What confines programs is shown where that is less than, or other than, usual.
+        A warning is shown if the confinement is weaker than, or different from, the usual one.
 
         Raises
         ------
         ConfinementError
-            If code cannot be confined here and the options don't allow to go without.
+            If code cannot be confined here and the options do not allow running it unconfined.
         """
         from llm_pv.cli.main import complain
         from llm_pv.sandbox import Sandbox

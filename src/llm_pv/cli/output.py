@@ -1,4 +1,4 @@
-"""How every command writes its results: as JSON, or as a table."""
+"""Write results as JSON or as a table."""
 
 import json
 import sys
@@ -30,7 +30,7 @@ def make_table(
     columns
         Its headers. The first column is aligned to the left, the others to the right.
     title
-        What stands above it; a text is not read as markup.
+        The text above it; not interpreted as markup.
     left, italic
         Other columns that are aligned to the left, and those in italics.
     boxed

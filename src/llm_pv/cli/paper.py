@@ -1,4 +1,4 @@
-"""``llm-pv paper``: the paper's table, measured here; without a key as far as that goes."""
+"""``llm-pv paper``: measure the paper's table; without a key, the parts that need none."""
 
 import sys
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class ColumnOptions:
     budget_usd: float | None = None
     "Stop before a run directory of programs or of the agent costs more than this in US dollars."
     yes: Annotated[bool, Parameter(negative="")] = False
-    "Ask the model without asking you first whether to pay the price shown."
+    "Call the model without asking first whether to pay the price shown."
 
 
 def paper(
@@ -72,7 +72,7 @@ def paper(
     """Measure the paper's table: the built-in search and every baseline on the same data sets.
 
     Each task at the longest of its published lengths, 3 trials, both samplers, settings by
-    successive halving; published figures stand beside, marked as published. With --model there
+    successive halving; published figures are shown beside, marked as published. With --model there
     are columns of that model too, their price first. The same command with the same --out goes on
     with what was interrupted.
 
@@ -113,12 +113,12 @@ def paper(
     if plan:
         return 0
     if asking and not confirmed(yes=columns.yes):
-        complain("nobody was asked and nothing was done; without --model there is no price")
+        complain("no model was called and nothing was done; without --model there is no price")
         return 1
     try:
         failed = _measure(parts, asking, dataset_dir, sandbox)
     except KeyboardInterrupt:
-        complain("interrupted; the same command goes on from here")
+        complain("interrupted; the same command continues from here")
         return INTERRUPTED
     runs = [*(part.folder for part in parts), *(part.folder for part in asking)]
     page = _write(runs, results or folder / "results", _remake(table, asks=bool(asking)))
@@ -156,7 +156,7 @@ def _asking(
 def _measure(
     parts: "list[Part]", asking: list[ModelPart], dataset_dir: Path, sandbox: SandboxOptions
 ) -> int:
-    """Do what is not done yet, the model's part last, and return how many trials failed."""
+    """Run the unfinished parts, the model's last, and return how many trials failed."""
     failed, steps = 0, len(parts) + len(asking)
     for number, part in enumerate(parts, start=1):
         complain(f"{number} of {steps}: {part.title}")
@@ -176,7 +176,7 @@ def _remake(table: PaperTableOptions, *, asks: bool) -> str:
 
 
 def _show(parts: "list[Part]") -> None:
-    """Say on standard error what is to be done, and about how long it takes here."""
+    """Write to standard error the parts to be done, and about how long they take here."""
     from llm_pv.report.text import count, seconds
     from llm_pv.runs.directory import FAILED, read_summary
     from llm_pv.runs.executors.local import usable_cores
@@ -195,7 +195,7 @@ def _show(parts: "list[Part]") -> None:
 
 
 def _run(part: "Part", dataset_dir: Path, sandbox: SandboxOptions) -> int:
-    """Do one part, or what is left of it, and return how many trials failed."""
+    """Run one part, or the rest of it, and return how many trials failed."""
     from llm_pv.cli.progress import AttemptDetails, cell_progress
 
     if part.track == "baselines":

@@ -1,4 +1,4 @@
-"""The columns of the paper's table that ask a model: what they may cost, and measuring them."""
+"""The columns of the paper's table that need a model: estimate their cost and measure them."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ _ICL_EXAMPLES, _ICL_PROMPTS = 200, 100  # as published
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Which model is asked, and what for.
+    """The model, and the columns to measure with it.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class ModelPart:
-    """One run directory that asks a model."""
+    """One run directory that calls a model."""
 
     column: Column
     request: "GridRequest"
@@ -62,7 +62,7 @@ class ModelPart:
 
     @property
     def title(self) -> str:
-        """What it is in words."""
+        """The description."""
         from llm_pv.report.text import count
 
         trials = sum(not trial.skipped for trial in self.request.plan())
@@ -72,7 +72,7 @@ class ModelPart:
         )
 
     def price(self) -> "Estimate":
-        """Return what all trials may cost. Nobody is called."""
+        """Return the cost estimate of all trials, without calling the model."""
         from llm_pv.proposers.llm.estimates import Estimate, estimate_of
 
         first = replace(self.request, trials=1)
@@ -91,12 +91,12 @@ class ModelPart:
         return Estimate.total(estimates).times(self.request.trials)
 
     def run(self) -> int:
-        """Ask, or ask the rest, and return how many trials failed.
+        """Run the unfinished trials, and return how many failed.
 
         Raises
         ------
         LLMPVError
-            If the model cannot be asked; what it answered is kept.
+            If the model cannot be called; its answers are kept.
         """
         if self.column == "icl":
             return self._run_icl()
@@ -200,7 +200,7 @@ class ModelPart:
 
 
 def model_parts(asked: ModelSpec, requests: "Sequence[GridRequest]", out: Path) -> list[ModelPart]:
-    """Return the run directories that ask a model, in the order they are done."""
+    """Return the run directories that call a model, in the order in which they run."""
     from llm_pv.runs.cells import Cell
 
     assert asked.model.model is not None
@@ -215,7 +215,7 @@ def model_parts(asked: ModelSpec, requests: "Sequence[GridRequest]", out: Path) 
 
 
 def check_model(asked: ModelSpec) -> None:
-    """Open the model and close it again, lest a missing key show after the first hours.
+    """Open and close the model, so that a missing key is reported before hours of work.
 
     Raises
     ------
@@ -231,7 +231,7 @@ def check_model(asked: ModelSpec) -> None:
 
 
 def show_prices(parts: Sequence[ModelPart]) -> None:
-    """Say on standard error what the model is sent and what it may cost.
+    """Write to standard error the rows sent to the model and the cost.
 
     Raises
     ------
@@ -268,12 +268,12 @@ def confirmed(*, yes: bool) -> bool:
     Raises
     ------
     ConfigurationError
-        If nobody is there to be asked.
+        If standard input is not a terminal.
     """
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise ConfigurationError("nobody is there to agree to the price: give --yes (YES=1)")
+        raise ConfigurationError("no terminal to confirm the price: give --yes (YES=1)")
     sys.stderr.write("Ask the model for that price? [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}

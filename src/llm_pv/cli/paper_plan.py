@@ -1,4 +1,4 @@
-"""What the paper's table is made of: run directories, one after another, and how long they take."""
+"""The parts of the paper's table: run directories, one after another, and their time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -52,7 +52,7 @@ class Part:
 
     @property
     def title(self) -> str:
-        """What it is in words.
+        """The description.
 
         Examples
         --------
@@ -69,11 +69,11 @@ class Part:
 
     @property
     def trials(self) -> int:
-        """How many trials of cells that can be."""
+        """The number of trials of possible cells."""
         return sum(not trial.skipped for trial in self.request.plan())
 
     def cpu_seconds(self, done: int = 0) -> float:
-        """Return about how many CPU seconds it takes, less what an earlier run has done.
+        """Return the approximate CPU seconds it takes, less those of finished trials.
 
         Parameters
         ----------
@@ -96,7 +96,7 @@ def plan_parts(
     full: bool = False,
     out: Path,
 ) -> list[Part]:
-    """Return the parts of the table in the order they are done.
+    """Return the parts of the table in the order in which they run.
 
     Parameters
     ----------

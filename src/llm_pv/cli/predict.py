@@ -41,7 +41,7 @@ def predict(
     column
         Name of the new column.
     target
-        Column with labels, kept out of the inputs of a program file that stands alone.
+        Column with labels, excluded from the inputs of a program file without a run.
     data_format
         csv, tsv, parquet, jsonl or text; default by the file's name.
     """
@@ -71,7 +71,7 @@ def predict(
             reason = reason or block.error
 
     def values(cells: list[Any]) -> "pd.Series[Any]":
-        # As objects: a missing one among whole numbers would make decimals of all of them.
+        # As objects: one missing value among whole numbers would turn all of them into decimals.
         return pd.Series(cells, index=frame.index, dtype=object)
 
     if table.written and out is not None and out.suffix.lower() in _TYPED:

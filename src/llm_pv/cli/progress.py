@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Details:
-    """What is shown beside the cells of a track; a track overrides what it has to show.
+    """The details shown beside cells; a track overrides the methods for its own.
 
     Parameters
     ----------
@@ -101,10 +101,10 @@ class AttemptDetails(Details):
 
 
 class CellProgress(Observer):
-    """Shows how many cells of a run are done, and the state of those under way.
+    """Shows how many cells of a run are done, and the state of the running ones.
 
-    On a terminal a line for the whole and one for every cell under way; otherwise a line for every
-    cell that ended, so that a log tells how far a run has come.
+    On a terminal, one line for the run and one for every running cell; otherwise one line for
+    every finished cell, so that a log shows the progress.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ class CellProgress(Observer):
         return set(self._lines)
 
     def on_plan(self, cells: int, done: int) -> None:
-        """Begin with what an earlier run has done, or what cannot be."""
+        """Start with the cells that are finished or skipped."""
         self.begun, self.resumed_all = True, cells == done
         self._cells, self._done = cells, done
         self._overall = self._progress.add_task("run", total=cells, completed=done, detail="")
@@ -180,7 +180,7 @@ class CellProgress(Observer):
 
 
 class LearnProgress:
-    """Shows the attempts of one learning run, and what its search is doing meanwhile."""
+    """Shows the attempts of one learning run, and the stage of its search."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -202,7 +202,7 @@ class LearnProgress:
         self._progress.update(self._task, description="verifying", detail=detail)
 
     def search(self, stage: str, tried: int) -> None:
-        """Show how far the built-in search has come."""
+        """Show the progress of the built-in search."""
         self._progress.update(self._task, description=f"searching: {stage}, {tried:,} tried")
 
     def _spending(self) -> str:
@@ -276,7 +276,7 @@ _DETAIL = TextColumn("{task.fields[detail]}")
 
 
 def _display(console: Console, *columns: ProgressColumn, live: bool) -> Progress:
-    """Return the display that all commands share: what is done, how far it is, since when."""
+    """Return the progress display of all commands: description, progress, time."""
     what = TextColumn("{task.description}", table_column=Column(no_wrap=True), markup=False)
     shown = (SpinnerColumn(), what, *columns, TimeElapsedColumn())
     return Progress(*shown, console=console, transient=True, disable=not live)

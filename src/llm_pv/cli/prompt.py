@@ -1,4 +1,4 @@
-"""``llm-pv prompt``: the prompt for any chat window, and how to judge what comes back."""
+"""``llm-pv prompt``: the prompt for any chat window, and how to verify the replies."""
 
 import shlex
 import sys
@@ -33,7 +33,7 @@ _ROWS_SEED, _TASK_SEED = 0, 42
 @Parameter(name="*", group=_TASK)
 @dataclass(frozen=True)
 class PromptTaskOptions:
-    """Which data set of a benchmark task."""
+    """The data set of a benchmark task."""
 
     length: int | None = None
     "Length of the inputs; default the task's first."
@@ -46,7 +46,7 @@ class PromptTaskOptions:
 @Parameter(name="*", group=_PROMPT)
 @dataclass(frozen=True)
 class PromptOptions:
-    """How the problem is put."""
+    """The wording of the problem."""
 
     prompt_variant: str = "1"
     "1 terse, 2 step by step, 3 the shortest description, 4 rivals put to the test; or a file."
@@ -118,7 +118,7 @@ def prompt(
     )
     for warning in splits.warnings:
         complain(warning)
-    complain(disclosure(shown, splits.columns, "whoever gets this prompt"))
+    complain(disclosure(shown, splits.columns, "the recipient of this prompt"))
     complain(f"to judge replies: {judge}")
     if wording.out is None:
         sys.stdout.write(text)
@@ -128,7 +128,7 @@ def prompt(
 
 
 def _task_name(data: str) -> str | None:
-    """Return the name of the benchmark task that is meant, None for a file."""
+    """Return the name of the benchmark task, None for a file."""
     from llm_pv.tasks import task
 
     if data == "-" or Path(data).exists():
@@ -136,7 +136,7 @@ def _task_name(data: str) -> str | None:
     try:
         return task(data).name
     except ConfigurationError:
-        return None  # reading will say that there is no such file
+        return None  # reading will report that there is no such file
 
 
 def _from_rows(

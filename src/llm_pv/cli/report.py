@@ -1,4 +1,4 @@
-"""``llm-pv report``: a page, figures and tables of what runs left on disk."""
+"""``llm-pv report``: a page, figures and tables of runs."""
 
 import sys
 from pathlib import Path
@@ -18,7 +18,7 @@ def report(
 ) -> int:
     """Write a report about runs: one HTML page, figures as SVG and PDF, tables as CSV and LaTeX.
 
-    Runs of every track may stand together. A run in progress is shown as far as it has come.
+    Runs of every track can be combined. A run in progress is shown as far as it has got.
     Nothing in a run directory is changed.
 
     Parameters
@@ -36,12 +36,12 @@ def report(
 
 
 def leave_page(run: Path) -> None:
-    """Write a run's own page into its directory; if that fails, say so in one line, no more."""
+    """Write a run's page into its directory; if that fails, only write one line about it."""
     try:
         from llm_pv.report.write import write_run_page
 
         write_run_page(run)
     except LLMPVError as error:
         complain(f"no report.html: {error}")
-    except Exception as error:  # noqa: BLE001 - the run is whole, whatever a page of it does
+    except Exception as error:  # noqa: BLE001 - the run is complete without its page
         complain(f"no report.html, because of an error: {type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""Rows for a saved program: read as the program was learned, a block at a time."""
+"""Read rows for a saved program, with the options it was learned with, block by block."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from llm_pv.data.table import Table
 
 BLOCK = 50_000
-"""Rows converted and run at once, so that memory does not grow with the file."""
+"""Rows converted and run together, so that memory does not grow with the file."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """What a program answered on some rows.
+    """The answers of a program on some rows.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Block:
     unreadable
         How many rows could not be read.
     error
-        What went wrong first; empty if nothing.
+        The first error; empty if there was none.
     """
 
     answers: list[str | None]
@@ -37,7 +37,7 @@ class Block:
 
 
 def read_rows(path: str, saved: SavedProgram, *, data_format: str | None) -> "Table":
-    """Read every column of a file as it stands, encoded and delimited as the program's was."""
+    """Read every column of a file unchanged, with the encoding and delimiter of the program's."""
     from llm_pv.data.readers import read_table
 
     return read_table(path, format=data_format, reading=saved.reading)
@@ -58,11 +58,11 @@ def rows_for(saved: SavedProgram, rows: "Table", *, target: str | None) -> "NewR
     Parameters
     ----------
     saved
-        The program; what its run recorded decides columns and types.
+        The program; the record of its run decides columns and types.
     rows
         The rows with every column.
     target
-        The column that holds labels, set apart from the inputs of a program that stands alone.
+        The column of labels, excluded from the inputs of a program without a run.
     """
     from llm_pv.data.new_rows import NewRows, new_rows
     from llm_pv.data.table import make_table

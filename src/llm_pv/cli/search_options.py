@@ -1,4 +1,4 @@
-"""Options of every command that searches for programs, and the search they ask for."""
+"""Options of every command that searches for programs, and the search they define."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
@@ -18,18 +18,18 @@ SEARCH = Group("Search", sort_key=2.5)
 @Parameter(name="*", group=SEARCH)
 @dataclass(frozen=True)
 class SearchOptions:
-    """Where programs come from, and how many are tried."""
+    """The proposer, and the number of attempts."""
 
     proposer: str | None = None
     "length-first (the built-in search, the default), replay:FILE or replay:FOLDER (saved replies)."
     attempts: Annotated[int | None, Parameter(group=FIRST)] = None
-    "Attempts at each data set; default 5 for a model, 200 for the built-in search."
+    "Attempts for each data set; default 5 for a model, 200 for the built-in search."
     budget_seconds: Annotated[float | None, Parameter(group=FIRST)] = None
     "Cap on the built-in search's time at each data set (default 30), or of asking a model in all."
     budget_candidates: int | None = None
     "About how many conditions the built-in search compares with the rows (default 50,000,000)."
     budget_mb: int | None = None
-    "Memory for what the built-in search keeps, in MB (default 1,000)."
+    "Memory of the built-in search's tables, in MB (default 1,000)."
     noise: Annotated[float, Parameter(group=FIRST)] = 0.0
     "Share of labels that may be wrong, such as 0.05."
     early_stop: bool = True
@@ -38,7 +38,7 @@ class SearchOptions:
     "Probability with which a certificate may fail."
 
     def resolve(self, model: ModelChoice, asking: AskingOptions, *, seed: int = 0) -> "Search":
-        """Return the search asked for; where a model is named, it takes the proposer's place.
+        """Return the requested search; a named model replaces the proposer.
 
         Raises
         ------

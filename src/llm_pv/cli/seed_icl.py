@@ -63,7 +63,7 @@ def incontext(
     question: QuestionOptions = DEFAULT_QUESTION_OPTIONS,
     output: SeedOutput = SeedOutput(),
 ) -> int:
-    """Ask about benchmark tasks as the first version's command does.
+    """Query a model about benchmark tasks, as the first version's command does.
 
     Parameters
     ----------

@@ -51,22 +51,22 @@ class SeedGrid:
     attempts: int | None = None
     "Attempts in each trial; default 5, and 200 for the built-in search."
     num_trials: int = 5
-    "Trials of each function and length, each on a data set of its own."
+    "Trials of each function and length, each on its own data set."
 
 
 @Parameter(name="*", group=_MODEL)
 @dataclass(frozen=True)
 class SeedModel:
-    """Which model is asked, and how."""
+    """Which model is called, and how."""
 
     model: str = "gpt-5.4"
     "Model name."
     provider: Provider = "auto"
-    "Whose model it is; auto goes by its name; length-first, the built-in search, needs none."
+    "The model's provider; auto goes by its name; length-first, the built-in search, needs none."
     base_url: str | None = None
     "Address of an openai-compatible server."
     max_output_tokens: int = 20_000
-    "Tokens a reply may have, reasoning included."
+    "Most tokens of a reply, including reasoning."
     reasoning_effort: Literal["minimal", "low", "medium", "high"] = "high"
     "How long the model reasons."
     thinking_level: Literal["low", "medium", "high"] | None = None
@@ -97,7 +97,7 @@ rows."
         )
 
     def asking(self, run: "SeedRun") -> AskingOptions:
-        """Return how it is asked, as the other commands say it."""
+        """Return the prompt options in the form of the other commands."""
         wants_tool = self.enable_code_interpreter and self.tool_choice != "none"
         return AskingOptions(
             tool="any" if wants_tool else "none",
@@ -119,9 +119,9 @@ class SeedData:
     test_size: int = 10_000
     "Test rows."
     seed: int = 42
-    "What data sets and searches are spawned from."
+    "Seed of data sets and searches."
     dataset_dir: Path = Path("datasets")
-    "Where data sets are stored and found again."
+    "Folder of stored data sets."
 
 
 @Parameter(name="*", group=_RUN)
@@ -130,9 +130,9 @@ class SeedRun:
     """How the run goes, and where results are written."""
 
     concurrency: int = 5
-    "Attempts at a model, or trials of the built-in search, under way at once."
+    "Attempts of a model, or trials of the built-in search, run concurrently."
     timeout: float = 1200.0
-    "Seconds a call to a model may take."
+    "Most seconds of a call to a model."
     budget_usd: float | None = None
     "Stop before calls cost more than this in US dollars."
     out_jsonl: Path = Path("results_attempts.jsonl")
@@ -179,7 +179,7 @@ def synthesize(
 
     if model.provider == "length-first":
         if run.dry_run:
-            raise ConfigurationError("--dry-run shows requests to a model; length-first asks none")
+            raise ConfigurationError("--dry-run shows requests to a model; length-first sends none")
         search = Search("length-first", attempts=grid.attempts, concurrency=run.concurrency)
         return _run(request, search, data, run, sandbox)
     try:
@@ -241,7 +241,7 @@ def _run(
                 observer=progress,
             )
     except KeyboardInterrupt:
-        complain(f"interrupted; {path} keeps everything, the same command goes on from here")
+        complain(f"interrupted; {path} keeps everything, the same command continues from here")
         return INTERRUPTED
     write_seed_rows(seed_rows(request, path, data.dataset_dir), run.out_jsonl, run.out_csv)
     return report(result, "table")

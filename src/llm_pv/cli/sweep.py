@@ -50,10 +50,10 @@ metrics_app = App(
 
 
 class JobDetails(Details):
-    """What is shown of the jobs of a sweep."""
+    """The details shown of the jobs of a sweep."""
 
     def of_plan(self, cells: int, done: int) -> str:
-        """Return how many jobs need nothing done."""
+        """Return how many jobs are finished or skipped."""
         return f"{done} of {cells} jobs are finished already, or cannot be done" if done else ""
 
     def of_end(self, cell: Cell, row: Mapping[str, str]) -> str:  # noqa: ARG002
@@ -73,8 +73,8 @@ def sweep(
 ) -> int:
     """Train language models over a grid of options, one folder a job.
 
-    The same command resumes a sweep that was interrupted: finished jobs are not done again,
-    the others go on from their checkpoints. A job that fails is recorded, and the sweep goes on.
+    The same command resumes a sweep that was interrupted: finished jobs are not repeated, the
+    others continue from their checkpoints. A failed job is recorded, and the sweep continues.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def sweep(
         YAML with experiment_name, results_root, base_args and grid, in the names of llm-pv
         finetune's options.
     concurrency
-        Jobs under way at once; default 1, on a cluster as many as it has room for.
+        Jobs run concurrently; default 1, on a cluster as many as fit.
     dry_run
         Print the command of each job and run none.
     format
@@ -112,7 +112,7 @@ def sweep(
                 jobs=checked,
             )
     except KeyboardInterrupt:
-        complain(f"interrupted; the same command goes on with {asked.folder}")
+        complain(f"interrupted; the same command continues {asked.folder}")
         return INTERRUPTED
     _show_jobs(asked, rows, format)
     return 1 if any(row["status"] == FAILED for row in rows.values()) else 0
@@ -120,7 +120,7 @@ def sweep(
 
 @metrics_app.default
 def metrics(results: Path, /, *, format: Format = "table") -> int:  # noqa: A002
-    """Show what the jobs of a results folder measured, seeds and trials taken together.
+    """Show the results of the jobs in a folder, averaged over seeds and trials.
 
     Parameters
     ----------
@@ -155,12 +155,12 @@ def metrics_main() -> None:
 
 
 def _checked(asked: "Sweep") -> "tuple[dict[str, Job], dict[str, str]]":
-    """Return the jobs that can be done, and why others cannot.
+    """Return the possible jobs, and why others are not.
 
     Raises
     ------
     ConfigurationError
-        If not one of them can be.
+        If no job is possible.
     """
     jobs, impossible = {}, {}
     for job in asked.jobs:
@@ -176,12 +176,12 @@ def _checked(asked: "Sweep") -> "tuple[dict[str, Job], dict[str, str]]":
 
 
 def grouped(jobs: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Return one record for all jobs that differ in seed and trial alone.
+    """Return one record for all jobs that differ only in seed and trial.
 
     Parameters
     ----------
     jobs
-        The options of each job and what it measured.
+        The options and the measurements of each job.
     """
     groups: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {}
     for options, measured in jobs:

@@ -1,4 +1,4 @@
-"""One job of a sweep: ``llm-pv finetune`` that ends with the sweep which began it."""
+"""One job of a sweep: ``llm-pv finetune`` that exits with the sweep that started it."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from llm_pv.cli.main import INTERRUPTED
 
 
 def _end_with_standard_input() -> None:
-    """Wait for the end of standard input, which the sweep holds open as long as it lives."""
+    """Wait for the end of standard input, which the sweep holds open while it runs."""
     while os.read(0, 1):  # unbuffered, so that no lock is held when the interpreter ends
         pass
     os._exit(INTERRUPTED)

@@ -45,7 +45,7 @@ _OUTPUT = Group("Output", sort_key=5)
 @Parameter(name="*", group=SEARCH)
 @dataclass(frozen=True)
 class GridSearchOptions(SearchOptions):
-    """Where programs come from, how many are tried, and where else they are scored."""
+    """The proposer, the number of attempts, and further data for scoring."""
 
     transfer: bool = True
     "Score selected programs on hard data and at other lengths too."
@@ -66,8 +66,8 @@ def synthesize(
     """Learn programs for a grid of benchmark tasks: functions by lengths by trials.
 
     Every trial draws a data set, selects a program by its validation errors and scores it once on
-    the test rows; then on hard data and at other lengths. A trial that cannot be is recorded with
-    its reason. The same command with the same --out resumes a grid that was interrupted.
+    the test rows; then on hard data and at other lengths. An impossible trial is recorded with
+    the reason. The same command with the same --out resumes a grid that was interrupted.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def synthesize(
     """
     search_for = search.resolve(model, asking)
     request = grid_request(grid, data)
-    request.plan()  # what is wrong with the request shows before a sandbox starts
+    request.plan()  # report an invalid request before a sandbox starts
     with ExitStack() as stack:
         if model.batch and out is None and not asking.dry_run:
             out = free_folder("synthesize")
@@ -98,7 +98,7 @@ def synthesize(
                 return preview_grid(llm, request, format)
             disclose_tasks(llm)
             search_for = replace(search_for, proposer=llm)
-            if model.batch:  # what is not under way together is not in one batch
+            if model.batch:  # only concurrent calls share a batch
                 most = len(request.plan()) * llm.attempts
                 search_for = replace(search_for, concurrency=most)
         return run_and_report(
@@ -187,7 +187,7 @@ def run_and_report(
                 cluster=connected,
             )
     except KeyboardInterrupt:
-        complain(f"interrupted; the same command with --out {out} goes on from here")
+        complain(f"interrupted; the same command with --out {out} continues from here")
         return INTERRUPTED
     if progress.resumed_all:
         complain(f"{out} is a finished run; this is its result, give another --out to run anew")
@@ -200,7 +200,7 @@ def report(result: "GridResult", format: Format) -> int:  # noqa: A002
     Raises
     ------
     LLMPVError
-        If not a single trial could be done.
+        If no trial succeeded.
     """
     leave_page(result.path)
     if not result.count("done") + result.count("nothing found"):

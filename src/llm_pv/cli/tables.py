@@ -1,4 +1,4 @@
-"""What a finished run looks like in a terminal."""
+"""Print the result of a run in a terminal."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,7 +34,7 @@ def print_learned(record: Mapping[str, Any], console: Console) -> None:
 
 
 def spending(record: Mapping[str, Any]) -> str:
-    """Say what the calls of a model took, those that brought no answer at the most they may cost.
+    """Return the spending on a model as text; calls without an answer count at their worst case.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def spending(record: Mapping[str, Any]) -> str:
 
 
 def candidates_table(record: Mapping[str, Any], width: int) -> RenderableType:
-    """Lay out the candidates, best first, the pick marked ``>>>>``, within so many columns."""
+    """Return a table of the candidates, best first, the pick marked ``>>>>``, at most this wide."""
     table = Table(title=Text(printable(f"Candidates for {record['name']}")), title_justify="left")
     table.add_column("", style="bold green")
     for header in ("attempt", "validation", "train", "bits"):
@@ -85,7 +85,7 @@ def candidates_table(record: Mapping[str, Any], width: int) -> RenderableType:
 
 
 def scores_table(record: Mapping[str, Any]) -> Table:
-    """Lay out the selected program's accuracy beside the majority baseline's."""
+    """Return a table of the selected program's accuracy and the majority baseline's."""
     balanced = ["balanced"] if record["unbalanced"] else []
     table = make_table(["rows", "number", "right", "majority baseline", *balanced], boxed=True)
     baseline = record["baseline"]
@@ -120,7 +120,7 @@ def percent(share: float | None) -> str:
 
 
 def printable(text: str) -> str:
-    r"""Write control characters as escapes: what a program says must not steer the terminal.
+    r"""Return text with control characters escaped, so that a program cannot control the terminal.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def printable(text: str) -> str:
 
 
 def _shown(program: str) -> str:
-    """Return a program for the terminal, a line of data cut short."""
+    """Return a program for the terminal, with a line of data shortened."""
     lines = printable(program.rstrip("\n")).split("\n")
     return "\n".join(
         line if len(line) <= _LONGEST_LINE

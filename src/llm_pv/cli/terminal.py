@@ -1,4 +1,4 @@
-"""The terminal that results are printed on."""
+"""The terminal for printing results."""
 
 from typing import NoReturn
 
@@ -6,8 +6,8 @@ from rich.console import Console
 
 
 class Terminal(Console):
-    """Standard output, for which a reader that goes away is no error."""
+    """Standard output; a reader that closes the pipe is no error."""
 
     def on_broken_pipe(self) -> NoReturn:
-        """Leave it to the command line, which ends quietly."""
+        """Raise BrokenPipeError, on which the command line exits quietly."""
         raise BrokenPipeError

@@ -1,4 +1,4 @@
-"""``llm-pv verify``: score a program afresh on labelled rows, the program confined."""
+"""``llm-pv verify``: score a program on new labelled rows, confined."""
 
 import sys
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from llm_pv.cli.output import write_json
 from llm_pv.errors import ConfigurationError, DataError
 
 _ROWS_RUN_AGAIN = 2_000
-"""Rows the program is run on again, to see whether it answers by its input alone."""
+"""The most rows for the check whether answers depend on other rows."""
 
 
 def verify(
@@ -28,13 +28,12 @@ def verify(
     gate: GateOptions = DEFAULT_GATE_OPTIONS,
     sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
-    """Score a program afresh on labelled rows, the program confined.
+    """Score a program on new labelled rows, confined.
 
     Shows accuracy with its exact 95% interval, the majority baseline, and whether the program
-    answers each row the same whatever other rows it is run on. On rows that had no part in
-    choosing the program the interval needs no correction. With a least accuracy it prints one line
-    and ends with status 1 where that is missed. Columns that leave the range they had in training
-    are named.
+    answers each row independently of the others. On rows that were not used to choose the
+    program the interval needs no correction. With a least accuracy it prints one line and exits
+    with status 1 if that is not reached. Columns outside their range in training are named.
 
     Parameters
     ----------
@@ -49,7 +48,7 @@ def verify(
     data_format
         csv, tsv, parquet, jsonl or text; default by the file's name.
     seed
-        Draws the halves that the program is run on again.
+        Seed of the halves on which the program is run again.
     """
     from llm_pv.cli.gate import gate_line, junit_xml
     from llm_pv.cli.rows import labelled_rows, read_rows, rows_for, run_blocks
