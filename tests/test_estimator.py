@@ -466,3 +466,15 @@ def test_weights_of_rows_decide_what_is_selected() -> None:
     # Rows that the shorter program gets wrong weigh nothing.
     assert model.fit(NUMBERS, labels, sample_weight=weights).program_.source.count("8") == 1
     assert model.fit(NUMBERS, labels).program_.source.count("4") == 1
+
+
+def test_identifiers_of_a_frame_are_left_out_unless_kept() -> None:
+    frame = mixed_frame()[["age"]].assign(id=range(100, 160))
+    model = above("age").fit(frame, ABOVE)
+    assert any("look like identifiers" in warning for warning in model.learned_.warnings)
+    assert model.n_features_in_ == 2
+    assert (model.predict(frame.assign(id=7)) == ABOVE).all()
+    echo_id = "def f(x):\n    return int('id' in x)\n"
+    kept = classifier(echo_id, keep=("id",)).fit(frame, ABOVE)
+    assert kept.predict(frame).tolist() == [1] * 60
+    assert classifier(echo_id).fit(frame, ABOVE).predict(frame).tolist() == [0] * 60

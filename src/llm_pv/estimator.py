@@ -83,6 +83,8 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Cut a numeric target into two classes, below this number and from it on.
     distinct_inputs : bool, default=False
         Whether of rows with equal inputs only one counts.
+    keep : sequence of str, default=()
+        Columns of a DataFrame that are used although they look like identifiers.
     limits : Limits or None, default=None
         What one candidate may use; None for the defaults.
     allow_unconfined : bool, default=False
@@ -140,6 +142,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         bins: int | None = None,
         threshold: float | None = None,
         distinct_inputs: bool = False,
+        keep: Sequence[str] = (),
         limits: Limits | None = None,
         allow_unconfined: bool = False,
         random_state: Any = None,
@@ -159,6 +162,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.bins = bins
         self.threshold = threshold
         self.distinct_inputs = distinct_inputs
+        self.keep = keep
         self.limits = limits
         self.allow_unconfined = allow_unconfined
         self.random_state = random_state
@@ -226,13 +230,17 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             groups=None if groups is None else "groups",
             weights=None if sample_weight is None else "sample_weight",
             distinct_inputs=self.distinct_inputs,
+            keep=tuple(self.keep),
             bins=self.bins,
             threshold=self.threshold,
         )
         labels = self._labels(y, reading)
         rows = self._rows(X, reset=True)
         check_consistent_length(rows, labels)
-        table = table_from(rows, labels, name="X")
+        # Only names tell an identifier apart: the columns of an array are all used.
+        named = isinstance(rows, pd.DataFrame)
+        known = Reading(keep=reading.keep)
+        table = table_from(rows, labels, name="X", reading=known, learning=named)
         apart: dict[str, pd.Series[Any]] = {}
         if groups is not None:
             check_consistent_length(rows, groups)
@@ -254,6 +262,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 stacklevel=2,
             )
         self._columns = splits.columns
+        self._all = [str(name) for name in rows] if named else list(splits.columns)
         self._types = cast("dict[str, ColumnType]", dict(splits.types))
         self.classes_ = np.array(splits.classes.texts) if splits.edges else np.unique(labels)
         self.learned_ = learned
@@ -423,7 +432,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _inputs(self, rows: Any) -> Inputs:
         """Return rows as the program was given them in `fit`, as far as they can be read."""
-        frame = pd.DataFrame(rows).set_axis(list(self._columns), axis=1)
+        frame = pd.DataFrame(rows).set_axis(self._all, axis=1)
         frame = plain_frame(frame.reset_index(drop=True), "X")
         for name in self._columns:
             if not self._types:

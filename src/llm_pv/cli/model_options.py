@@ -235,7 +235,7 @@ def open_proposer(
         answer_format="json" if published else asking.answer_format,
         facts=not published,
         noise=noise,
-        about=asking.about,
+        about=_said(asking.about),
         tool_calls=asking.tool_calls,
         tool_limits=ToolLimits(
             cpu_seconds=asking.tool_cpu_seconds,
@@ -360,6 +360,19 @@ def disclose_tasks(proposer: "LLM") -> None:
             f"{proposer.model.name} at {proposer.model.destination} is sent the training rows of "
             "the benchmark's tasks; no other row"
         )
+
+
+def _said(about: str) -> str:
+    """Return what the user says of the rows: the text, or what a file of that name holds."""
+    path = Path(about)
+    try:
+        if not about or "\n" in about or not path.is_file():
+            return about
+        return path.read_text("utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"--about {about[:80]}: the file cannot be read ({error}); give UTF-8 text"
+        ) from None
 
 
 def _extra(items: Sequence[str]) -> dict[str, Any]:
