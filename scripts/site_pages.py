@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "benchmarks/RESULTS.md",
     "examples/cluster/kuberay.yaml",
     "examples/cluster/ray_up.yaml",

@@ -90,7 +90,7 @@ class ModelError(LLMPVError, RuntimeError):
     ----------
     message
         The reason, in one line without secrets.
-    passing
+    transient
         Whether the same call may succeed at another time.
     maybe_paid
         Whether the failed call may be billed.

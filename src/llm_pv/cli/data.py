@@ -60,8 +60,7 @@ def data(
     """
     from llm_pv.data.store import DataSetKey
     from llm_pv.tasks import task
-    from llm_pv.tasks.loading import load_task
-    from llm_pv.tasks.tables import TableOptions
+    from llm_pv.tasks.loading import load_task, table_options
 
     splits = load_task(
         function,
@@ -78,6 +77,7 @@ def data(
         raw_tables=raw_tables,
     )
     found = task(function)
+    options = table_options(found, table, raw=raw_tables)
     key = DataSetKey(
         name=found.name,
         length=found.lengths.default[0] if length is None else length,
@@ -87,7 +87,7 @@ def data(
         train_size=train_size,
         validation_size=validation_size,
         test_size=test_size,
-        variant=TableOptions(found.name, table, raw=raw_tables).variant(),
+        variant="" if options is None else options.variant(),
     )
     _tell(splits, key.directory(out), format)
     return 0

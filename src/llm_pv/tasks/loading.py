@@ -88,7 +88,7 @@ def load_task(
     sizes = drawing.Sizes(train_size, validation_size, test_size)
     sizes.check()
     _check_seed(seed, trial)
-    options = _table_options(chosen, table, raw=raw_tables)
+    options = table_options(chosen, table, raw=raw_tables)
     key = store.DataSetKey(
         name=chosen.name,
         length=length,
@@ -121,7 +121,14 @@ def _check_seed(seed: int, trial: int) -> None:
             raise ConfigurationError(f"{name} {value} is negative: give 0 or more")
 
 
-def _table_options(chosen: Task, table: str | Path | None, *, raw: bool) -> "TableOptions | None":
+def table_options(chosen: Task, table: str | Path | None, *, raw: bool) -> "TableOptions | None":
+    """Return which table a task draws from, None for a task that draws from none.
+
+    Raises
+    ------
+    ConfigurationError
+        If a file or raw values are asked of a task that is no table.
+    """
     if chosen.alphabet == "table":
         from llm_pv.tasks.tables import TableOptions
 
