@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -253,3 +254,23 @@ def test_own_prices_let_a_budget_in_dollars_hold_at_any_server() -> None:
         with llm, pytest.raises(BudgetError):  # 20,000 tokens written would be 40 dollars
             list(llm.propose(TRAIN, CLASSES, seed=0))
     assert len([body for body in server.bodies if body]) == 1
+
+
+@pytest.mark.parametrize("said", [NAME[0], NAME[1], STREAM[0], CONTEXT[0]])
+def test_calls_that_are_refused_together_all_go_on(said: str) -> None:
+    barrier = threading.Barrier(4, timeout=30)
+
+    def refusal() -> dict[str, Any]:
+        barrier.wait()  # all four were sent before the first is refused
+        return {"error": {"message": said}}
+
+    with WireServer([*[Wire(refusal, 400)] * 4, Wire(chat("f = len"))], NO_MODELS) as server:
+        options = ModelOptions(base_url=f"{server.url}/v1", retries=0)
+        model = make_model("openai-compatible:tiny", options)
+        with ThreadPoolExecutor(4) as threads:
+            turns = list(threads.map(lambda _: model.answer([UserMessage("hi")])[0], range(4)))
+        model.close()
+    assert [turn.text for turn in turns] == ["f = len"] * 4
+    assert len({notice for turn in turns for notice in turn.notices}) == 1
+    assert sum(len(turn.notices) for turn in turns) == 1
+    assert len(bodies(server)) == 8

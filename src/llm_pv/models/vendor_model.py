@@ -129,6 +129,7 @@ class VendorModel:
         self._backoff = backoff
         self._asking = threading.Lock()
         self._refuses_samples = False
+        self._noticed: set[str] = set()
         self._streams = False
         self._forbids_tools = True
         self._told: tuple[int | None] | None = None
@@ -347,16 +348,21 @@ class VendorModel:
     ) -> tuple[ModelResponse, tuple[str, ...]]:
         """Return a turn and notices, after reducing the request if the server rejects it."""
         notices: list[str] = []
+        adapted = 0
         while True:
             try:
                 return await self._whole_turn(prepared, seed, watch), tuple(notices)
             except ModelHTTPError as error:
                 refusal = self._refusal(error, prepared)
-                if refusal is None or len(notices) == MOST_ADAPTATIONS:
+                if refusal is None or adapted == MOST_ADAPTATIONS:
                     raise
                 said = self._redact(explanation(error))
-            notices.append(self._adapt(refusal, said))
+            notice = self._adapt(refusal, said, self._limit_name_of(prepared.settings))
+            if notice not in self._noticed:
+                self._noticed.add(notice)
+                notices.append(notice)
             prepared = replace(prepared, settings=self._limited(prepared.settings))
+            adapted += 1
 
     def _refusal(self, error: BaseException, prepared: Prepared) -> Refusal | None:
         """Return the refusal, if the request can be changed to avoid it."""
@@ -366,13 +372,19 @@ class VendorModel:
             explanation(error),
             asked=self._limit_of(prepared.settings),
             sent=sum(estimate_tokens(message.text) for message in prepared.conversation),
-            limit_name=self._limit_name,
+            limit_name=self._limit_name_of(prepared.settings),
             tools=bool(prepared.parameters.function_tools),
             forbids=prepared.forbids_tools,
-            streams=self._streams or not isinstance(self._endpoint.model, OpenAIChatModel),
+            streams="stream" in (prepared.settings.get("extra_body") or {})
+            or not isinstance(self._endpoint.model, OpenAIChatModel),
         )
 
-    def _adapt(self, refusal: Refusal, said: str) -> str:
+    def _limit_name_of(self, settings: Mapping[str, Any]) -> str:
+        """Return what a request called its limit: other calls may have adapted meanwhile."""
+        body = settings.get("extra_body") or {}
+        return next((name for name in LIMIT_NAMES if name in body), self._first_limit_name)
+
+    def _adapt(self, refusal: Refusal, said: str, limit_name: str) -> str:
         """Change later requests accordingly, and return a notice about it."""
         if refusal.kind == "tools":
             raise ToolRefusedError(f"{self.name} takes no tool (give --tool none): {said}")
@@ -385,7 +397,7 @@ class VendorModel:
         if refusal.kind == "name":
             if not isinstance(self._endpoint.model, OpenAIChatModel):
                 raise ModelError(f"{self.name}: {said}")
-            self._limit_name = next(name for name in LIMIT_NAMES if name != self._limit_name)
+            self._limit_name = next(name for name in LIMIT_NAMES if name != limit_name)
             return f"{self.name} wants the limit on output tokens as {self._limit_name}"
         if refusal.limit is None or refusal.limit < LEAST_OUTPUT:
             raise ModelError(
