@@ -73,7 +73,7 @@ def mean_upper_limit(mean: float, units: int, share: float) -> float:
     Examples
     --------
     >>> round(mean_upper_limit(0.0, 100, 0.05), 4), round(mean_upper_limit(0.5, 100, 0.05), 4)
-    (0.0295, 0.6218)
+    (0.0295, 0.6206)
     """
     if not units or mean >= 1:
         return 1.0
