@@ -1,0 +1,158 @@
+"""The runner of cells: what it leaves out, records, passes on, and ends with."""
+
+import errno
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_pv.errors import CredentialError, DataError, LLMPVError, RunError
+from llm_pv.runs.cells import Cell
+from llm_pv.runs.directory import RunDirectory, read_summary
+from llm_pv.runs.executors.base import CellContext, CellTask
+from llm_pv.runs.executors.local import LocalExecutor
+from llm_pv.runs.runner import Observer, run_cells
+
+CELLS = [Cell("demo", length) for length in (1, 2, 3)]
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """An event that counts, as a verified attempt does."""
+
+    number: int
+
+
+class Listener(Observer):
+    """Remembers what it receives."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[Any, ...]] = []
+
+    def on_plan(self, cells: int, done: int) -> None:
+        self.heard.append(("plan", cells, done))
+
+    def on_start(self, cell: Cell) -> None:
+        self.heard.append(("start", cell.length))
+
+    def on_event(self, cell: Cell, event: object) -> None:
+        self.heard.append(("event", cell.length, event))
+
+    def on_end(self, cell: Cell, row: Mapping[str, str]) -> None:
+        self.heard.append(("end", cell.length, row["status"], row["reason"]))
+
+
+def finish(length: int, context: CellContext) -> None:
+    context.results.finish(Cell("demo", length), {"track": "demo", "status": "done"})
+
+
+def tasks(**skipped: str) -> list[CellTask]:
+    return [
+        CellTask(cell, cell.length, {"track": "demo"}, skipped.get(f"L{cell.length}", ""))
+        for cell in CELLS
+    ]
+
+
+def test_cells_are_computed_once_and_those_that_cannot_be_are_recorded(tmp_path: Path) -> None:
+    first, again = Listener(), Listener()
+    with RunDirectory(tmp_path / "run", {}) as run:
+        for listener in (first, again):
+            wanted = tasks(L2="too short")
+            run_cells(wanted, finish, LocalExecutor(1), run, observer=listener)
+    assert first.heard == [
+        ("plan", 3, 1),
+        ("start", 1),
+        ("end", 1, "done", ""),
+        ("start", 3),
+        ("end", 3, "done", ""),
+    ]
+    assert again.heard == [("plan", 3, 3)]
+    rows = {row["length"]: (row["status"], row["reason"]) for row in read_summary(tmp_path / "run")}
+    assert rows == {"1": ("done", ""), "2": ("skipped", "too short"), "3": ("done", "")}
+
+
+def test_a_cell_that_fails_is_recorded_with_its_reason_and_computed_again(tmp_path: Path) -> None:
+    def fail_on_two(length: int, context: CellContext) -> None:
+        if length == 2:
+            raise DataError("no rows\nof length 2")
+        finish(length, context)
+
+    with RunDirectory(tmp_path / "run", {}) as run:
+        run_cells(tasks(), fail_on_two, LocalExecutor(2), run)
+        row = run.row(CELLS[1])
+        assert row is not None
+        assert (row["status"], row["reason"]) == ("failed", "no rows of length 2")
+        listener = Listener()
+        run_cells(tasks(), finish, LocalExecutor(2), run, observer=listener)
+    assert listener.heard == [("plan", 3, 2), ("start", 2), ("end", 2, "done", "")]
+    assert "Traceback" in (tmp_path / "run" / "runner.log").read_text()
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (CredentialError("the key is refused"), "the key is refused"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device; free"),
+    ],
+)
+def test_an_error_no_other_cell_can_escape_ends_the_run_and_fails_none(
+    tmp_path: Path, error: Exception, message: str, at_once: int
+) -> None:
+    ended = threading.Event()
+
+    def refuse(length: int, context: CellContext) -> None:
+        if length == 1:
+            raise error
+        assert ended.wait(30), "the executor was not closed"
+
+    executor = LocalExecutor(at_once, on_close=[ended.set])
+    with RunDirectory(tmp_path / "run", {}) as run, pytest.raises(LLMPVError, match=message):
+        run_cells(tasks(), refuse, executor, run)
+    assert read_summary(tmp_path / "run") == []
+    assert ended.is_set()
+
+
+def test_an_event_that_counts_is_passed_on_once_however_often_it_comes(tmp_path: Path) -> None:
+    def repeat(length: int, context: CellContext) -> None:
+        for number in (1, 2, 1, 2, 3):
+            context.emit(Numbered(number))
+        context.emit("other")
+        context.emit("other")
+        finish(length, context)
+
+    listener = Listener()
+    with RunDirectory(tmp_path / "run", {}) as run:
+        run_cells(tasks()[:1], repeat, LocalExecutor(1), run, observer=listener)
+    events = [event for kind, *_, event in listener.heard if kind == "event"]
+    assert events == [Numbered(1), Numbered(2), Numbered(3), "other", "other"]
+
+
+def test_an_interruption_closes_the_executor_and_keeps_what_is_recorded(tmp_path: Path) -> None:
+    closed: list[bool] = []
+
+    def interrupt(length: int, context: CellContext) -> None:
+        if length == 2:
+            raise KeyboardInterrupt
+        finish(length, context)
+
+    executor = LocalExecutor(1, on_close=[lambda: closed.append(True)])
+    with RunDirectory(tmp_path / "run", {}) as run, pytest.raises(KeyboardInterrupt):
+        run_cells(tasks(), interrupt, executor, run)
+    assert closed
+    assert [row["length"] for row in read_summary(tmp_path / "run")] == ["1"]
+
+
+def test_a_row_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
+    class Full(RunDirectory):
+        def finish(self, cell: Cell, row: Mapping[str, Any]) -> None:
+            raise RunError("the disk is full")
+
+    def fail(length: int, context: CellContext) -> None:
+        raise DataError("no rows")
+
+    with Full(tmp_path / "run", {}) as run, pytest.raises(RunError, match="disk is full"):
+        run_cells(tasks(), fail, LocalExecutor(2), run)
