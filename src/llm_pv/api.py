@@ -133,7 +133,7 @@ class Search:
                 "'openai:gpt-5.4', or a Proposer"
             )
         if self.warm_start is not None:
-            from llm_pv.proposers.warm_start import WarmStart
+            from llm_pv.erm.warm_start import WarmStart
 
             proposer = WarmStart(Path(self.warm_start), proposer)
         planned = proposer.plan_attempts(None if attempts is None else int(attempts))
