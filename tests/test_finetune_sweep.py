@@ -244,7 +244,7 @@ def test_a_sweep_told_to_terminate_lets_its_jobs_end_by_themselves(tmp_path: Pat
     _, told = child.communicate(timeout=100)
     assert child.returncode == 130
     assert (folder / "ended").exists()
-    assert "interrupted; the same command goes on" in told
+    assert "interrupted; the same command continues" in told
 
 
 def test_jobs_that_differ_in_seed_are_shown_together() -> None:

@@ -48,7 +48,7 @@ def test_no_key_is_needed_to_look_at_a_request() -> None:
         assert model.preview([UserMessage("hi")]).body["input"] == [
             {"role": "user", "content": "hi"}
         ]
-        with pytest.raises(ModelError, match="not to be called"):
+        with pytest.raises(ModelError, match="cannot be called"):
             model.answer([UserMessage("hi")])
     finally:
         model.close()
