@@ -1,4 +1,4 @@
-"""The plain function beneath the command line and the estimator: rows in, program out."""
+"""The function behind the command line and the estimator: takes rows, returns a program."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SplitSizes:
-    """How many rows each split gets; None shares what the others leave 40 to 40 to 20.
+    """The size of each split; None divides the remaining rows 40 to 40 to 20.
 
     Parameters
     ----------
     train, validation, test
-        Rows wanted. Left out, there are at most 10,000 of each.
+        Numbers of rows. Without a size, a split has at most 10,000.
     """
 
     train: int | None = None
@@ -52,37 +52,37 @@ class SplitSizes:
 
 @dataclass(frozen=True)
 class Search:
-    """Where programs come from, how many are tried, and what the certificate may miss.
+    """The proposer, the number of attempts, and the other options of a search.
 
     Parameters
     ----------
     proposer
         ``"length-first"``, ``"replay:PATH"``, a model (``"openai:gpt-5.4"``), or a `Proposer`.
     attempts
-        How many attempts are made; None for the proposer's default. Each may come to several
-        programs where a model refines its own; all of them count in the planned number K.
+        The number of attempts; None for the proposer's default. Each may give several programs if a
+        model refines its own; all of them count in the planned number K.
     budget_seconds
-        Cap on the built-in search's time, 30 unless given; or on the time models are asked,
-        without end unless given.
+        Cap on the built-in search's time, default 30; or on the time for calls of models, default
+        no limit.
     delta
         The probability with which the certificate may fail.
     early_stop
         Whether to stop at the first program without a validation error.
     seed
-        Draws the split and whatever else is random.
+        The seed of the split and of all other random choices.
     concurrency
-        How many attempts at a model are under way at once.
+        The number of concurrent attempts of a model.
     metric
-        What selects among the programs.
+        The metric of selection.
     class_weight
         Factors of the weights of rows by class, or ``"balanced"`` for the inverse of how common a
         class is in training; they count in the search and in selection.
     warm_start
         The directory of another run, whose programs are the first candidates.
     stop_at
-        End the search at the first program with this figure of the metric on the validation rows.
+        End the search at the first program with this score of the metric on the validation rows.
     built_in
-        What the built-in search may try, and how noisy the labels are.
+        The options of the built-in search.
     progress
         Called by the built-in search with its stage and the number of programs tried.
     """
@@ -140,7 +140,7 @@ class Search:
         return proposer, Plan(planned, self.delta, self.early_stop, self.metric, self.stop_at)
 
     def weigh(self, splits: Splits) -> Splits:
-        """Return splits whose rows weigh what the class weights and the metric say.
+        """Return splits with row weights from the class weights and the metric.
 
         Raises
         ------
@@ -158,7 +158,7 @@ class Search:
         return replace(splits, train=train, validation=validation)
 
     def _class_weights(self, splits: Splits) -> dict[str, float]:
-        """Return each class's weight, none if all weigh alike."""
+        """Return the weight of each class, empty if all are equal."""
         texts, chosen = splits.classes.texts, self.class_weight
         if chosen is None:
             return {}
@@ -195,35 +195,35 @@ def read_splits(
     reading: Reading = DEFAULT_READING,
     seed: int = 0,
 ) -> Splits:
-    """Read rows from wherever they are, and split them.
+    """Read rows from any source, and split them.
 
     Parameters
     ----------
     data
         A path (``"-"`` for standard input), a DataFrame, an array, a list of strings or dicts, or
-        `Splits`, which are returned as they are.
+        `Splits`, which are returned unchanged.
     labels
         The labels, if they are not a column of the data.
     target
         The column that holds the label.
     types
-        The type of columns by name (str, int, float, bool) where it is not to be told from them.
+        The type of columns by name (str, int, float, bool), if it is not to be inferred.
     data_format
         csv, tsv, parquet, jsonl or text; default by the file's name.
     validation, test
         Ready-made validation and test rows, as `data`.
     sizes
-        Rows wanted in each split.
+        The size of each split.
     reading
-        What columns are for (groups, time, weights), how numbers are written, and whether every
-        row counts or every input once.
+        The roles of columns (groups, time, weights), how numbers are written, and whether inputs
+        are made distinct.
     seed
-        Draws the split.
+        The seed of the split.
 
     Raises
     ------
     DataError
-        If rows cannot be read, labelled or split so.
+        If rows cannot be read, labelled or split.
     """
     if isinstance(data, Splits):
         return data
@@ -276,21 +276,21 @@ def learn(
 
     Rows are split into training, validation and test rows. Programs are proposed from the
     training rows, run in a sandbox, and selected by their errors on the validation rows; the test
-    rows are looked at once, for the selected program.
+    rows are used once, for the selected program.
 
     Parameters
     ----------
     data, labels, target, types, data_format, validation, test, sizes, reading
         The rows, as for `read_splits`.
     search
-        Where programs come from, and how many are tried.
+        The options of the search.
     sandbox
         An open sandbox, which is left open; None opens one with default limits for this call.
     out
-        The run directory; an unfinished run there is resumed. A finished one is read back, or goes
-        on if more attempts are asked for than were planned. None writes nothing.
+        The run directory; an unfinished run there is resumed. A finished one is read, or continued
+        if more attempts are requested than were planned. None writes nothing.
     name
-        What the data is called; default by its path.
+        The name of the data; default from its path.
     on_start
         Called once before the first proposal; not if `out` holds a finished run.
     on_attempt
@@ -377,9 +377,9 @@ def learn(
 
 
 def _continued(plan: Plan, out: Path) -> Plan:
-    """Return the plan with the K that a run on disk began with, where more attempts are asked for.
+    """Return the plan with the original K of a run on disk, if more attempts are requested.
 
-    K decides each program's share of delta, so it stays what it was before the first verification.
+    K decides each program's share of delta, so it must not change after the first verification.
     """
     if not (out / "run.json").exists():
         return plan
@@ -415,6 +415,6 @@ def _configuration(
 
 
 def _plain(value: object) -> object:
-    """Return a class's value as JSON knows it: numpy scalars as Python's, the rest as text."""
+    """Return a class's value for JSON: numpy scalars as Python's, other types as text."""
     value = getattr(value, "item", lambda: value)()
     return value if isinstance(value, str | bool | int | float) else str(value)

@@ -1,4 +1,4 @@
-"""The scikit-learn face: a classifier that learns a program."""
+"""A scikit-learn classifier that learns a program."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 _LARGEST_SEED = 2**31 - 1
 _MOST_CELLS = 20_000_000
-"""Cells of a sparse matrix that are written out."""
+"""The most cells of a sparse matrix that is converted to a dense one."""
 
 
 class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -54,7 +54,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     proposer : str or Proposer, default="length-first"
-        Where programs come from: ``"length-first"`` is the built-in search, ``"replay:PATH"``
+        The source of programs: ``"length-first"`` is the built-in search, ``"replay:PATH"``
         reads saved replies.
     attempts : int or None, default=None
         Programs to verify at most; None for the proposer's default.
@@ -62,35 +62,35 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Rows that programs are proposed from, and rows that select the program and certify it.
         None shares the rows equally, or takes what the other leaves, up to 10,000 each.
     budget_seconds : float, default=30.0
-        Cap on the built-in search's time. A search that hits it may end differently elsewhere,
-        and `fit` warns.
+        Cap on the built-in search's time. A search that hits it may end differently on other
+        machines, and `fit` warns.
     budget_candidates, budget_mb : int or None, default=None
-        What the built-in search may try and keep; None for its defaults.
+        Limits of the built-in search; None for its defaults.
     noise : float, default=0.0
         The share of labels that may be wrong, for the built-in search.
     delta : float, default=0.05
         The probability with which the certificate may fail.
     metric : {"accuracy", "balanced-accuracy", "f1", "cost"}, default="accuracy"
-        What selects among the programs; F1 is the mean over classes.
+        The metric of selection; F1 is the mean over classes.
     costs : dict or None, default=None
         For ``"cost"``: ``{("ill", "well"): 5}`` is what it costs to take an ill for a well; 1 where
         a pair is not named.
     class_weight : dict, "balanced" or None, default=None
         Factors of the weights of rows by class, in the search and in selection.
     bins : int or None, default=None
-        Cut a numeric target into so many classes of about equally many rows.
+        Divide a numeric target into this many classes of about equal size.
     threshold : float or None, default=None
-        Cut a numeric target into two classes, below this number and from it on.
+        Divide a numeric target into two classes, below this number and from it on.
     distinct_inputs : bool, default=False
-        Whether of rows with equal inputs only one counts.
+        Whether only one of several rows with equal inputs is kept.
     keep : sequence of str, default=()
         Columns of a DataFrame that are used although they look like identifiers.
     limits : Limits or None, default=None
-        What one candidate may use; None for the defaults.
+        The limits of one candidate; None for the defaults.
     allow_unconfined : bool, default=False
         Whether to run candidates where they cannot be confined.
     random_state : int, RandomState instance or None, default=None
-        Draws the split. Pass an int for the same program each time.
+        The seed of the split. Pass an int for reproducible results.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     certificate_ : Certificate
         The bound on the program's error on new inputs.
     learned_ : LearnedProgram
-        Everything else that is known of the fit: the verdict in one sentence, the majority
+        The whole result of the fit: the verdict in one sentence, the majority
         baseline, warnings about the rows.
     n_features_in_ : int
         The number of columns seen in `fit`; 1 for strings.
@@ -224,7 +224,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             class_weight=self.class_weight,
             seed=seed,
         )
-        search.resolve()  # a parameter that cannot be is told before any work
+        search.resolve()  # raises for an invalid parameter before any work
         sizes = SplitSizes(self.train_size, self.validation_size, test=0)
         reading = Reading(
             groups=None if groups is None else "groups",
@@ -237,7 +237,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         labels = self._labels(y, reading)
         rows = self._rows(X, reset=True)
         check_consistent_length(rows, labels)
-        # Only names tell an identifier apart: the columns of an array are all used.
+        # Identifiers are recognised by name, so all columns of an array are used.
         named = isinstance(rows, pd.DataFrame)
         known = Reading(keep=reading.keep)
         table = table_from(rows, labels, name="X", reading=known, learning=named)
@@ -257,7 +257,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if any(attempt.proposal.capped for attempt in learned.selection.attempts):
             warnings.warn(
                 f"the search was cut short after budget_seconds={self.budget_seconds}: with the "
-                "same random_state it may end differently elsewhere; give it more seconds",
+                "same random_state it may end differently on other machines; give it more seconds",
                 ConvergenceWarning,
                 stacklevel=2,
             )
@@ -277,8 +277,8 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features), or n_samples strings
-            Rows of the kind seen in `fit`. The columns of a DataFrame are told by their names, in
-            any order.
+            Rows of the kind seen in `fit`. The columns of a DataFrame are identified by name, in any
+            order.
 
         Returns
         -------
@@ -413,7 +413,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if _are_strings(rows):
             rows = np.array(list(rows), dtype=object).reshape(-1, 1)
         if not isinstance(rows, pd.DataFrame):
-            # Without a dtype of its own, numpy would make text of numbers that stand beside text.
+            # Without an explicit dtype, numpy would convert numbers beside text to text.
             dtype = None if hasattr(rows, "dtype") else object
             return validate_data(
                 self, rows, reset=reset, dtype=dtype, ensure_all_finite="allow-nan"
@@ -454,7 +454,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 def _warm_sandbox(limits: Limits, allow_unconfined: bool) -> Sandbox:
     """Return the sandbox last used, or a new one: starting one takes longer than most programs.
 
-    It begins anew in a forked process, and ends when nobody holds it any more.
+    A forked process gets a new one. It ends when the last reference to it is dropped.
     """
     return Sandbox(limits, allow_unconfined=allow_unconfined)
 
@@ -527,7 +527,7 @@ def _check_text_column(cells: "pd.Series[Any]", kind: str) -> None:
 
 
 def _seed_of(random_state: Any) -> int:
-    """Return an int as it is, so that it means what it means to `learn`; else draw one."""
+    """Return an int unchanged, so that it is the seed of `learn`; else draw one."""
     generator = check_random_state(random_state)
     if isinstance(random_state, Integral):
         return int(random_state)
