@@ -277,7 +277,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features), or n_samples strings
-            Rows of the kind seen in `fit`. The columns of a DataFrame are identified by name, in any
+            Rows of the kind seen in `fit`. Columns of a DataFrame are identified by name, in any
             order.
 
         Returns

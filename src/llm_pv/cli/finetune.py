@@ -96,7 +96,7 @@ class TrainingOptions:
     compile: Annotated[bool, Parameter(negative="")] = False
     "Use torch.compile."
     checkpointing: Literal["auto", "on", "off"] = "auto"
-    "Compute activations again instead of keeping them; auto where memory asks for it."
+    "Recompute activations instead of keeping them; auto only if memory requires it."
 
 
 @Parameter(name="*", group=_RUN)
@@ -198,12 +198,12 @@ def run_seed(arguments: Sequence[str]) -> int:
 
 
 def parse_job(arguments: Sequence[str]) -> "Job":
-    """Return the job that a command line asks for, without running it.
+    """Return the job of a command line, without running it.
 
     Raises
     ------
     ConfigurationError
-        If it asks for no job that can be.
+        If the job is impossible.
     """
     try:
         _, bound, _ = seed_app.parse_args(list(arguments), exit_on_error=False, print_error=False)
@@ -221,7 +221,7 @@ def make_job(
     training: TrainingOptions = TrainingOptions(),
     run: JobOptions = JobOptions(),
 ) -> "Job":
-    """Return the job these options ask for, checked as far as that needs no rows.
+    """Return the job of these options, after all checks that need no rows.
 
     Raises
     ------

@@ -149,13 +149,13 @@ def splits_from_tables(
         )
         for part, rows in chosen.items()
     }
-    told = [warning for table in given.values() for warning in table.warnings]
+    from_tables = [warning for table in given.values() for warning in table.warnings]
     return Splits(
         train=examples["train"],
         validation=examples["validation"],
         test=examples["test"],
         classes=pool.classes,
-        warnings=(*told, *warnings),
+        warnings=(*from_tables, *warnings),
         repeated=len(pool.groups) - len(kept) if reading.distinct_inputs else 0,
         columns=tuple(pool.table.frame.columns),
         types=pool.table.types,

@@ -12,7 +12,7 @@ from llm_pv.programs.replies import read_programs
 from llm_pv.proposers.base import Proposal
 from llm_pv.sandbox import Outcome
 
-KEY_IN_PROGRAM = "pieces of the API key stood in the program, and an altered one is not run"
+KEY_IN_PROGRAM = "the program contained fragments of the API key, and an altered one is not run"
 
 
 @dataclass(frozen=True)

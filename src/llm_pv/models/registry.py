@@ -64,7 +64,7 @@ def open_answering_model(
     options
         How it is called.
     concurrency
-        Calls under way at once, for a model behind an API.
+        Concurrent calls, for a model behind an API.
     batch_size
         Prompts answered together by a model in this process; None for what memory holds.
 

@@ -165,7 +165,7 @@ class VendorModel:
     def identity(self) -> str:
         """Everything that decides its answers, as one line without secrets."""
         options = self._options
-        told = {
+        fields = {
             "model": self.name,
             "base_url": options.base_url,
             "api": options.api,
@@ -176,7 +176,9 @@ class VendorModel:
             "top_p": options.top_p,
             "extra": dict(options.extra),
         }
-        line = json.dumps({name: value for name, value in told.items() if value not in (None, {})})
+        line = json.dumps(
+            {name: value for name, value in fields.items() if value not in (None, {})}
+        )
         return self._redact.reply(line)
 
     @property
@@ -248,16 +250,16 @@ class VendorModel:
                 alone = self._prepared(conversation, tool, 1, seed, max_output_tokens)
                 turns = self._connection.run(self._answer(alone, seed, within, before_retry))
                 self._refuses_samples = True  # one answer at a time is given
-            turns = turns[:samples]  # further ones were not asked for
+            turns = turns[:samples]  # a server may return more than requested
             usage = turns[0].usage
-            told: dict[str, str | int | float | None] = {
+            outcome: dict[str, str | int | float | None] = {
                 "gen_ai.response.model": turns[0].model,
                 "gen_ai.usage.input_tokens": usage.input_tokens,
                 "gen_ai.usage.output_tokens": usage.output_tokens,
                 "llm_pv.tries": turns[0].tries,
                 "llm_pv.cost_usd": turns[0].cost_usd,
             }
-            recording.note(**told)
+            recording.note(**outcome)
         return turns
 
     def preview(
@@ -325,8 +327,8 @@ class VendorModel:
                     possibly_billed=watch.doubtful,
                 ) from None
             except BudgetError as error:
-                told = f"{self.name}: {watch.failure}; no further try: {error}"
-                raise BudgetError(self._redact(told)) from None
+                message = f"{self.name}: {watch.failure}; no further try: {error}"
+                raise BudgetError(self._redact(message)) from None
             except Exception as error:  # noqa: BLE001 - a strange reply breaks a client anyhow
                 # No chained error: the server's message may quote the key.
                 raise translate(error, self.name, self._redact, watch, self._variable) from None

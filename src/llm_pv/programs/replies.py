@@ -118,7 +118,7 @@ def read_programs(
 
 
 def read_several(reply: str, most: int) -> list[Program]:
-    """Return the different programs that a reply proposes, the one it comes to first.
+    """Return the distinct programs that a reply proposes, the likeliest first.
 
     Parameters
     ----------

@@ -180,7 +180,7 @@ class Agent(LLM):
         classes: Classes,
         alphabet: str,
         held: int,
-        told: str,  # noqa: ARG002 - an agent looks for itself
+        facts: str,  # noqa: ARG002 - an agent finds the facts by itself
     ) -> str:
         notation = Notation.of(rows, alphabet)
         seen = set(rows.labels)

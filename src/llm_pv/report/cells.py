@@ -121,7 +121,7 @@ def trial_entry(trial: TrialRecord, detail: Detail) -> TrialEntry:
     if len(program) > detail.characters:
         cut = (
             f"The first {detail.characters:,} of {len(program):,} characters; the whole program "
-            "stands in the run's folder programs."
+            "is in the run's folder programs."
         )
     picked = selection.attempt if selection else None
     shown = attempt_lines(trial.attempts, picked, detail.attempts)

@@ -30,7 +30,7 @@ class Setting:
         The cell, without the trial.
     labelled
         Rows a method may learn from, training and validation together: 100 and 100 for LLM-PV
-        stand beside 200 examples in a prompt.
+        are compared with 200 examples in a prompt.
     data
         The beginning of the digest of a user's rows, in the first split of a run: two files of one
         name are two settings. Empty where none is known.

@@ -274,7 +274,7 @@ def _why_other_rows(a: tuple[RunRecord, TrialRecord], b: tuple[RunRecord, TrialR
             a_text, b_text = (str(values[name])[:12] for values in what)
             return f"other test rows: {name} is {a_text} in a and {b_text} in b"
     if a[1].cell.length == "" and not {"digest of the rows"} <= what[0].keys() & what[1].keys():
-        return "nothing recorded tells whether the test rows are the same"
+        return "the records do not show whether the test rows are the same"
     return ""
 
 

@@ -37,7 +37,7 @@ class Observer:
         """Receive a cell that begins."""
 
     def on_event(self, cell: Cell, event: object) -> None:
-        """Receive an event of a cell under way, such as a verified attempt."""
+        """Receive an event of a running cell, such as a verified attempt."""
 
     def on_end(self, cell: Cell, row: Mapping[str, str]) -> None:
         """Receive a cell that has ended, with its row of the summary."""
@@ -136,7 +136,7 @@ class _Run:
         self._observer.on_plan(len(self._tasks), len(self._tasks) - len(self._waiting))
         try:
             if self._executor.cells_at_once == 1:
-                self._work()  # here, where an interruption reaches what is under way at once
+                self._work()  # in this thread, which an interrupt reaches immediately
             else:
                 self._work_in_threads(min(self._executor.cells_at_once, len(self._waiting)))
         except BaseException:
@@ -209,7 +209,7 @@ class _Run:
         reason = str(error) if isinstance(error, LLMPVError) else f"{type(error).__name__}: {error}"
         trace = "".join(traceback.format_exception(error))
         self._book.log("error", reason, cell=task.cell.record(), traceback=trace)
-        if not self._book.finished(task.cell):  # else its results stand, and what follows failed
+        if not self._book.finished(task.cell):  # else its results are kept: a later step failed
             self._record(task, FAILED, " ".join(reason.split()))
 
     def _record(self, task: CellTask, status: str, reason: str) -> None:

@@ -61,7 +61,7 @@ def _jumps() -> list[tuple[int, int, int]]:
 
 
 def divisor_in_range(symbols: Symbols) -> Labels:
-    """Label pairs of numbers by whether their greatest common divisor lies in 20..51."""
+    """Label pairs of numbers by whether their greatest common divisor is in 20..51."""
     half = symbols.shape[1] // 2
     divisors = [gcd(int(text[:half]), int(text[half:])) for text in texts(symbols)]
     return np.array([_LOW <= divisor <= _HIGH for divisor in divisors], dtype=np.uint8)

@@ -2,7 +2,7 @@
 
 When two unequal symbols with the same neighbours change places, no count of substrings of two
 changes; when the neighbours agree two deep, none of three does. The `hard` samplers break a
-string of class 1 by such swaps, so that what is left to tell the classes apart is the target.
+string of class 1 by such swaps, so that only the target distinguishes the classes.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ _MOST_PAIRS = 1 << 23
 
 
 def block_for_pairs(end: int) -> int:
-    """Return how many rows to look at together when each two of ``end`` positions are compared."""
+    """Return how many rows to process together when each two of ``end`` positions are compared."""
     return max(8, min(_MOST_ROWS, _MOST_PAIRS // end**2))
 
 

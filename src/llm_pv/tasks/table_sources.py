@@ -172,7 +172,7 @@ def _fetch(source: TableSource) -> str:
 
 
 def _keep(path: Path, text: str) -> None:
-    """Write the cache's file whole or not at all; without a cache the table is fetched anew."""
+    """Write the cache's file atomically; without a cache the table is fetched every time."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, unfinished = tempfile.mkstemp(dir=path.parent)

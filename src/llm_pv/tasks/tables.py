@@ -52,7 +52,7 @@ class TableOptions:
     raw: bool = False
 
     def variant(self) -> str:
-        """Return what tells this data set from the default one; empty for the default."""
+        """Return the options that differ from the default data set; empty for the default."""
         parts = ["raw"] if self.raw else []
         revision = _SOURCES[self.name].revision
         if revision > 1:

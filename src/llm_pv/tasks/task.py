@@ -40,7 +40,7 @@ class Candidates:
 
     @classmethod
     def from_pairs(cls, ones: Symbols, zeros: Symbols) -> "Candidates":
-        """Keep one of each pair, in turn, so that nobody learns from a row's counterpart.
+        """Keep one of each pair, alternately, so that no learner sees a row's counterpart.
 
         Parameters
         ----------

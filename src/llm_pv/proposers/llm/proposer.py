@@ -261,10 +261,10 @@ class LLM(Proposer):
         """
         shown, warnings = self._chosen(train, seed)
         alphabet = alphabet_of(train.inputs)
-        told = self._facts(train, classes)
+        facts = self._facts(train, classes)
 
         def write(rows: Examples) -> str:
-            return self._statement(rows, classes, alphabet, len(train), told)
+            return self._statement(rows, classes, alphabet, len(train), facts)
 
         room = MOST_PROMPT_TOKENS if self.settings.prompt_rows == "auto" else None
         window = self.model.context_tokens
@@ -306,7 +306,7 @@ class LLM(Proposer):
         return facts(train, classes, tool_calls=calls, noise=settings.noise, about=settings.about)
 
     def _statement(
-        self, rows: Examples, classes: Classes, alphabet: str, held: int, told: str
+        self, rows: Examples, classes: Classes, alphabet: str, held: int, facts: str
     ) -> str:
         """Return the prompt that shows these rows, a subset of those that the tool holds."""
         return problem_statement(
@@ -318,7 +318,7 @@ class LLM(Proposer):
             tool_rows=held,
             answer_format=self.settings.answer_format,
             programs=self.settings.programs_per_reply,
-            facts=told,
+            facts=facts,
         )
 
     def preview(self, train: Examples, classes: Classes, *, seed: int) -> tuple[Preview, Call]:

@@ -74,10 +74,10 @@ def _about_counts(train: Examples) -> str:
     counts = Counter(train.labels)
     listed = [
         f"{count:,} with label {_shown(label)}" for label, count in sorted(counts.items())
-    ]  # by label, not by count: no order of rows shows
+    ]  # by label, so that the order of rows has no effect
     rest = len(listed) - _MOST_CLASSES
-    told = ", ".join(listed[:_MOST_CLASSES]) + (f", and {rest:,} labels more" if rest > 0 else "")
-    return f"{len(train):,} training examples in all: {told}."
+    text = ", ".join(listed[:_MOST_CLASSES]) + (f", and {rest:,} labels more" if rest > 0 else "")
+    return f"{len(train):,} training examples in all: {text}."
 
 
 def _about_label_type(classes: Classes) -> str:

@@ -13,7 +13,7 @@ TELLING_ROWS = 24
 """So many rows are shown where a tool holds all of them."""
 
 MOST_PROMPT_TOKENS = 16_000
-"""What a prompt may take where nobody says how many rows it shows."""
+"""The tokens of a prompt if the number of rows is not given."""
 
 _MOST_COMPARED = 150
 
@@ -64,7 +64,7 @@ def subsample(train: Examples, rows: int, seed: int) -> Examples:
 
 
 def telling_rows(train: Examples, rows: int, seed: int) -> Examples:
-    """Choose rows that tell much: the classes alike, neighbours of different classes, extremes.
+    """Choose informative rows: balanced classes, similar rows of different classes, extremes.
 
     A third of the rows are pairs of rows that are much alike and have different labels; each class
     has its shortest and its longest string, or rows as far as can be; the rest is drawn by the

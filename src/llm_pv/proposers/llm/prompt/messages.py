@@ -34,7 +34,7 @@ def refinement_message(
     mistakes
         The training rows it got wrong, none of any other split.
     train
-        The training rows it was tried on, whose notation is kept; None where they are not at hand.
+        The training rows it was tried on, whose notation is kept; None if unknown.
     alphabet
         As in the problem statement.
     most
@@ -97,7 +97,7 @@ def no_program_message(reason: str, answer_format: AnswerFormat = "json", progra
     Parameters
     ----------
     reason
-        What the reader of replies says of it.
+        The reason from reading the reply.
     answer_format, programs
         As in the problem statement.
     """
@@ -114,7 +114,7 @@ def disclosure(
     Parameters
     ----------
     train
-        The training rows that stand in the prompt.
+        The training rows in the prompt.
     columns
         The names of the input columns; none where an input is a plain string.
     model_name
@@ -143,7 +143,7 @@ def disclosure(
 
 
 def _one_line(text: str) -> str:
-    """Return a text nobody vouches for as one short line."""
+    """Return an untrusted text as one short line."""
     line = " ".join(text.split())
     line = "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in line)
     return line if len(line) <= _REASON_CHARACTERS else line[:_REASON_CHARACTERS] + "..."

@@ -149,7 +149,7 @@ def _is_compact(item: Input) -> bool:
 
 
 def _is_plain(text: str) -> bool:
-    """Say whether a text can stand on a line as it is and be taken for nothing else."""
+    """Return whether a text can be written on a line unchanged without ambiguity."""
     return (
         text.isprintable() and text.strip() == text != "" and text[0] != '"' and ARROW not in text
     )
