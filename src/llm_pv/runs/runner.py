@@ -1,4 +1,4 @@
-"""The one runner: cells computed side by side, recorded, resumed, and ended together.
+"""The runner: computes cells concurrently, records them, resumes runs, and ends them.
 
 A track says what a cell is (`CellTask`) and what is computed in one (`CellFunction`); an executor
 says where. The runner leaves out what is finished, records failures with their reasons and goes
@@ -28,13 +28,13 @@ _PATIENCE_SECONDS = 10.0
 
 
 class Observer:
-    """Watches a run; the methods do nothing, and are called from several threads."""
+    """Observer of a run; the methods do nothing here, and are called from several threads."""
 
     def on_plan(self, cells: int, done: int) -> None:
-        """Receive first how many cells there are, and how many of them need nothing done."""
+        """Receive, before the first cell, the number of cells and of those already done."""
 
     def on_start(self, cell: Cell) -> None:
-        """Receive a cell that begins."""
+        """Receive a cell that starts."""
 
     def on_event(self, cell: Cell, event: object) -> None:
         """Receive an event of a running cell, such as a verified attempt."""
@@ -44,7 +44,7 @@ class Observer:
 
 
 class Book(Protocol):
-    """Holds the rows of cells: a `RunDirectory`, or the folder of a sweep."""
+    """Stores the rows of cells: a `RunDirectory`, or the folder of a sweep."""
 
     def row(self, cell: Cell) -> Mapping[str, str] | None:
         """Return the cell's row, None without one."""
@@ -73,7 +73,7 @@ def run_cells(
     results: Callable[[CellTask], Results] | None = None,
     observer: Observer | None = None,
 ) -> None:
-    """Compute every cell that is not done yet.
+    """Compute every cell that is not finished.
 
     Parameters
     ----------
@@ -82,13 +82,13 @@ def run_cells(
     function
         Computes one cell.
     executor
-        Where; it is closed when the run ends early, else left open.
+        Runs the function; closed if the run ends early, else left open.
     book
         Where rows and failures are recorded.
     done
-        Whether nothing is left to do of a cell; None for what ``book`` says is finished.
+        Whether a cell is done; None for the finished cells of ``book``.
     results
-        Where a cell's results go; None for ``book``, which is a run directory then.
+        The destination of a cell's results; None for ``book``, which is then a run directory.
     observer
         Watches the run.
 
@@ -97,13 +97,13 @@ def run_cells(
     LLMPVError
         An error that ends the whole run: of the disk, the key, the confinement, the cluster.
     KeyboardInterrupt
-        If it is interrupted; everything recorded so far is kept.
+        If it is interrupted; everything recorded is kept.
     """
     _Run(tasks, function, executor, book, done, results, observer or Observer()).all()
 
 
 class _Run:
-    """One run: the cells that wait, and what has stopped them."""
+    """One run: the waiting cells, and the error that stopped them."""
 
     def __init__(  # noqa: PLR0917 - as run_cells has them
         self,
@@ -127,7 +127,7 @@ class _Run:
         self._fatal: Exception | None = None
 
     def all(self) -> None:
-        """Record what is skipped, and compute what is not done."""
+        """Record skipped cells, and compute those not done."""
         for task in self._tasks:
             if task.skipped:
                 self._record(task, SKIPPED, task.skipped)
@@ -152,7 +152,7 @@ class _Run:
         try:
             for thread in threads:
                 while thread.is_alive():
-                    thread.join(0.5)  # a signal can come through in between
+                    thread.join(0.5)  # with a timeout, so that signal handlers can run
         except BaseException:
             self._stop()
             for thread in threads:
@@ -173,7 +173,7 @@ class _Run:
                 self._stop()
 
     def _attend(self, task: CellTask) -> None:
-        """Compute a cell, and record it if that fails."""
+        """Compute a cell, and record its failure."""
         begun, last = False, 0
 
         def emit(event: object) -> None:
@@ -186,7 +186,7 @@ class _Run:
             if event is None:
                 return
             number = getattr(event, "number", None)
-            if number is not None:  # one that was resumed, or lost its machine, counts anew
+            if number is not None:  # a cell that was resumed, or lost its machine, is counted again
                 if number <= last:
                     return
                 last = number
@@ -224,14 +224,14 @@ class _Run:
 
 
 def _fatal(error: Exception) -> Exception | None:
-    """Return the error that the run ends with, None if only its cell does."""
+    """Return the error that ends the run, None if it ends only its cell."""
     if isinstance(error, LLMPVError) and error.ends_run:
         return error
     return disk_error(error)
 
 
 def require_writable(place: Path | None, option: str) -> None:
-    """Refuse a directory that cannot be written, before anything is."""
+    """Raise RunError if a directory cannot be written, before any work."""
     if place is None:
         return
     nearest = next(path for path in (place.absolute(), *place.absolute().parents) if path.exists())
@@ -242,7 +242,7 @@ def require_writable(place: Path | None, option: str) -> None:
 
 
 def require_writable_file(file: Path | None, option: str) -> None:
-    """Refuse a file that cannot be written, before anything is."""
+    """Raise RunError if a file cannot be written, before any work."""
     if file is None:
         return
     if file.is_dir():
