@@ -64,12 +64,13 @@ def bands(pool: Pool) -> Iterator[Candidate]:
     keys = [one for one in pool.categories if _is_key(one, problem)]
     found += [_table(key, rows, problem) for key in keys[: 3 * NESTED_KEYS]]
     for key in keys[:NESTED_KEYS]:
+        values = _Values(key, problem)
         for number in numbers[:NESTED_NUMBERS]:
             inner = partial(banded, number, problem=problem, most_steps=NESTED_STEPS)
-            found.append(_nested(key, inner, rows, problem))
+            found.append(values.each(inner, rows))
         for other in keys[:NESTED_KEYS]:
             if other is not key:
-                found.append(_nested(key, partial(_table, other, problem=problem), rows, problem))
+                found.append(values.each(partial(_table, other, problem=problem), rows))
     problem.count(len(found))
     found.sort(
         key=lambda fit: bits_of(fit.program, len(problem.classes)) + _price(fit, rows, problem)
@@ -189,19 +190,24 @@ def _table(key: Expression, rows: Truths, problem: Problem) -> Fit:
     return Fit(Lookup(key, table, default) if table else Answer(default), float(wrong))
 
 
-def _nested(key: Expression, fit: Callable[..., Fit], rows: Truths, problem: Problem) -> Fit:
-    """Return a program for each value of a key, the most frequent value last."""
-    codes, order = _values_of(key, problem)
-    bits = key.bits + 1.0 + prices.choice_bits(len(order)) / 2
-    made = [fit(rows=rows & (codes == place)) for place in range(len(order))]
-    program = made[0].program
-    for value, one in zip(order[1:], made[1:], strict=True):
-        program = Branch(equals(key, value, bits), one.program, program)
-    return Fit(program, sum(one.wrong for one in made))
+class _Values:
+    """The values of a key, the most frequent first, with the condition of having each."""
 
+    def __init__(self, key: Expression, problem: Problem) -> None:
+        train = key.values[: problem.size]
+        order = [value for value, _ in Counter(train).most_common()]
+        place = {value: index for index, value in enumerate(order)}
+        bits = key.bits + 1.0 + prices.choice_bits(len(order)) / 2
+        self._codes = np.array([place[value] for value in train])
+        self._conditions = []
+        for value in order[1:]:
+            problem.guard.check()
+            self._conditions.append(equals(key, value, bits))
 
-def _values_of(key: Expression, problem: Problem) -> tuple[NDArray[np.int64], list[Any]]:
-    """Return each training row's value as a position in the values, the most frequent first."""
-    order = [value for value, _ in Counter(key.values[: problem.size]).most_common()]
-    place = {value: index for index, value in enumerate(order)}
-    return np.array([place[value] for value in key.values[: problem.size]]), order
+    def each(self, fit: Callable[..., Fit], rows: Truths) -> Fit:
+        """Return a program for each value, the most frequent value last."""
+        made = [fit(rows=rows & (self._codes == c)) for c in range(len(self._conditions) + 1)]
+        program = made[0].program
+        for condition, one in zip(self._conditions, made[1:], strict=True):
+            program = Branch(condition, one.program, program)
+        return Fit(program, sum(one.wrong for one in made))
