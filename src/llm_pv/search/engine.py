@@ -1,6 +1,7 @@
 """The search, stage by stage."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -9,7 +10,7 @@ import numpy as np
 from llm_pv.search import prices
 from llm_pv.search.bank import Bank
 from llm_pv.search.enumerate import fill
-from llm_pv.search.pool import Conditions, Pool
+from llm_pv.search.pool import Conditions, Pool, conditions_of
 from llm_pv.search.predicates import offers, pool_of
 from llm_pv.search.problem import SAMPLE_ROWS, Expired, Problem
 from llm_pv.search.program import Candidate, answers_of, constant_program
@@ -66,29 +67,28 @@ def search(problem: Problem, on_stage: OnStage) -> tuple[list[Candidate], Accoun
         account.stages[name] = account.tried
         on_stage(name, account, found)
 
-    try:
-        stage("reading rows")
-        leaves, columns = read_leaves(bank)
-        stage("enumerating values")
+    guard = problem.guard
+    stage("reading rows")
+    leaves, columns = read_leaves(bank)
+    stage("enumerating values")
+    guard.allot(0.45)
+    with suppress(Expired):
         fill(bank, leaves)
-    except Expired:
-        pass
-    try:
-        stage("conditions")
-        most = int(min(MOST_CONDITIONS * problem.scale, problem.guard.most(2 * sample.size, 0.1)))
-        pool = _pool(
-            bank, columns, pool_of(chain(offers(bank), terminal_offers(bank)), sample, most)
-        )
-        whole = pool if sample is problem else None
-        for unifier in UNIFIERS:
-            stage(unifier.name)
+    stage("conditions")
+    guard.allot(0.4)
+    most = int(min(MOST_CONDITIONS * problem.scale, guard.most(2 * sample.size, 0.1)))
+    offered = chain(offers(bank), terminal_offers(bank))
+    pool = _pool(bank, columns, pool_of(offered, sample, most))
+    whole = pool if sample is problem else None
+    for unifier in UNIFIERS:
+        stage(unifier.name)
+        guard.allot(0.5)
+        with suppress(Expired):
             if unifier.fits_all and whole is None:
                 whole = refitted(pool, problem)
             for one in unifier.find(whole if unifier.fits_all and whole else pool):
                 found.append(_on(one, problem, sample))
                 account.found[unifier.name] = account.found.get(unifier.name, 0) + 1
-    except Expired:
-        pass
     stage("done")
     account.operators = {name: (one.tried, one.new) for name, one in bank.report.items()}
     return ranked(found, problem), account
@@ -139,25 +139,27 @@ def refitted(pool: Pool, problem: Problem) -> Pool:
     """Return the pool on all training rows: its most telling conditions, and the columns."""
     frame = problem.frame
 
-    def on_all(expression: Expression) -> Expression:
-        problem.guard.check()
-        return replace(expression, values=frame.values(expression))
+    def on_all(expressions: Sequence[Expression]) -> list[Expression]:
+        made = []
+        with suppress(Expired):
+            for one in expressions:
+                problem.guard.check()
+                made.append(replace(one, values=frame.values(one)))
+        return made
 
+    columns = on_all(pool.columns)
     targets = pool.problem.targets()
     each = max(20, MOST_REFITTED // len(targets))
     chosen = np.unique(np.concatenate([pool.telling(members, each) for _, members in targets]))
-    expressions = [on_all(pool.conditions.expression(i)) for i in chosen.tolist()]
-    truth = np.array([one.values[: problem.size] for one in expressions], dtype=bool)
-    bits = np.array([one.bits for one in expressions])
-    conditions = Conditions(truth, bits, lambda i: expressions[i])
+    telling = on_all([pool.conditions.expression(i) for i in chosen.tolist()])
     return Pool(
         problem,
-        conditions,
-        [on_all(one) for one in pool.columns],
-        [on_all(one) for one in pool.numbers[:40]],
-        [on_all(one) for one in pool.categories[:20]],
-        [on_all(one) for one in pool.texts[:3]],
-        [on_all(one) for one in pool.words[:2]],
+        conditions_of(telling, problem),
+        columns,
+        on_all(pool.numbers[:40]),
+        on_all(pool.categories[:20]),
+        on_all(pool.texts[:3]),
+        on_all(pool.words[:2]),
     )
 
 

@@ -7,6 +7,7 @@ that training rows have.
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from llm_pv.search import mining, prices
 from llm_pv.search.bank import Bank, Store
 from llm_pv.search.emit import literal
 from llm_pv.search.pool import Conditions
-from llm_pv.search.problem import Problem
+from llm_pv.search.problem import Expired, Problem
 from llm_pv.search.types import Expression, Frame, Level, Truths, Type
 
 EVERYWHERE = 40
@@ -447,21 +448,24 @@ def pool_of(found: Iterator[Offer], problem: Problem, most: int) -> Conditions:
     bits: list[float] = []
     writers: list[Callable[[], Expression]] = []
     tried = 0
-    for offer in found:
-        tried += 1
+
+    def take(offer: Offer) -> None:
         truth = offer.truth
         key = np.packbits(~truth if truth[0] else truth).tobytes()
         place = known.get(key)
         if place is not None:
             if offer.bits < bits[place]:
                 truths[place], bits[place], writers[place] = truth, offer.bits, offer.write
-            continue
-        if not truth.any() or truth.all():
-            continue
-        known[key] = len(bits)
-        truths.append(truth)
-        bits.append(offer.bits)
-        writers.append(offer.write)
+        elif truth.any() and not truth.all():
+            known[key] = len(bits)
+            truths.append(truth)
+            bits.append(offer.bits)
+            writers.append(offer.write)
+
+    with suppress(Expired):
+        for offer in found:
+            tried += 1
+            take(offer)
     problem.count(tried)
     if not bits:
         return Conditions(np.zeros((0, problem.size), bool), np.zeros(0), lambda i: writers[i]())

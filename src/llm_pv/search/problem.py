@@ -35,12 +35,20 @@ class Guard:
     megabytes
         Memory for what the search keeps.
     stopped
-        Whether the deadline was met.
+        Whether a stage was cut short.
+    limit
+        When the stage under way has to stop, at the latest.
     """
 
     deadline: float = float("inf")
     megabytes: float = 1000.0
     stopped: bool = False
+    limit: float = float("inf")
+
+    def allot(self, share: float) -> None:
+        """Give the stage that begins a share of the time that is left."""
+        now = time.monotonic()
+        self.limit = now + share * (self.deadline - now)
 
     def check(self) -> None:
         """Raise `Expired` once the deadline is over; call it at least every 50 ms of work.
@@ -50,7 +58,7 @@ class Guard:
         Expired
             If it is.
         """
-        if time.monotonic() > self.deadline:
+        if time.monotonic() > min(self.deadline, self.limit):
             self.stopped = True
             raise Expired
 
