@@ -19,7 +19,13 @@ MOST_PAIRED = 16
 """The cheapest numbers that operators of two arguments are applied to; raw columns are all."""
 LISTS = (Type.TEXT, Type.TEXTS, Type.NUMBERS)
 WALKED = {Type.TEXT: 6, Type.TEXTS: 4, Type.NUMBERS: 16}
-READ = (Type.NUMBERS, Type.DATE, Type.WHOLE, Type.EDGES)
+READ = {
+    "written": (Type.NUMBERS, Type.DATE, Type.WHOLE),
+    "graph": (Type.EDGES,),
+    "day": (Type.DATE,),
+    "prose": (Type.TEXTS, Type.TEXT),
+}
+"""What a text of a kind is meant to be read as; anything else costs more."""
 NATURAL = 3.0
 """Bits for the remainder of a table's column."""
 USUAL_CHARACTERS = 10_000
@@ -131,9 +137,8 @@ def _made(
 
 def _surcharge(operator: Operator, arguments: Sequence[Expression]) -> float:
     """Return bits for what is rarely meant: unlike numbers added, remainders of table columns."""
-    if arguments[0].kind in ("written", "graph"):
-        read = (Type.EDGES,) if arguments[0].kind == "graph" else READ
-        return 0.0 if operator.result in read else WRITTEN
+    if arguments[0].kind in READ and arguments[0].type is Type.TEXT:
+        return 0.0 if operator.result in READ[arguments[0].kind] else WRITTEN
     if operator.result is not Type.NUMBER or arguments[0].type is not Type.NUMBER:
         return 0.0
     if len(arguments) == 1:

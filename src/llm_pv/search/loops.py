@@ -164,7 +164,8 @@ class _Loop:
         if ragged.items is not None and way.over in ("each", "indexed"):
             self.letter = "k" if whole.type is Type.TEXT else "w"
         self.clause = way.clause.format(s=whole.at(Level.ATOM), a=self.letter)
-        written = WRITTEN if whole.kind in ("written", "graph") else 0.0
+        characters_of = whole.type is Type.TEXT and whole.kind not in ("", "slice")
+        written = WRITTEN if characters_of else 0.0
         self.bits = whole.bits + way.bits + written
         self.needs = (*whole.needs, *way.needs)
 

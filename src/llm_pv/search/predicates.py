@@ -28,6 +28,8 @@ CUTS_EVERYWHERE = 20
 MOST_BEST_CUTS = 2
 MOST_CUT = 6000
 MOST_INTERVALS = 1500
+MOST_VALUES = 40
+"""Distinct values of what is compared with sets of values."""
 MOST_EQUALLED = 4000
 
 
@@ -335,7 +337,7 @@ def _of_categories(bank: Bank) -> Iterator[Offer]:
         for constant, count in counts.most_common(30):
             if 1 <= count < size:
                 yield _ready(equals(value, constant, choice), size)
-        if 3 <= len(counts) <= 40:
+        if 3 <= len(counts) <= MOST_VALUES:
             yield from _sets(value, counts, problem)
     for index, one in enumerate(categories[:40]):
         for two in categories[:index]:
@@ -380,6 +382,8 @@ def _of_texts(bank: Bank) -> Iterator[Offer]:
                 if count >= 2:
                     made = equals(text, constant, text.bits + 1.0 + prices.choice_bits(len(counts)))
                     yield _ready(made, size)
+            if 3 <= len(counts) <= MOST_VALUES:
+                yield from _sets(text, counts, problem)
         if index < 6:
             yield from _of_substrings(text, problem, 2000 if index == 0 else 300)
         for other in texts[:index] if index < 30 else ():

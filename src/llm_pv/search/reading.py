@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,11 +13,13 @@ from llm_pv.search.emit import literal
 from llm_pv.search.mining import grid
 from llm_pv.search.operators.graphs import TOKENS, are_edges
 from llm_pv.search.prices import choice_bits
+from llm_pv.search.ragged import Ragged
 from llm_pv.search.types import Column, Definition, Expression, Frame, Level, Type
 
 COLUMN = 0.5
 MOST_CATEGORIES = 40
 LIST_OF_NUMBERS = re.compile(r"\s*[\[({]?\s*-?[\d.]+(?:\s*[-,;|:/\s]\s*-?[\d.]+)+\s*[\])}]?\s*")
+ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 MATH = (Definition("import math", "import"),)
 
 
@@ -36,13 +39,52 @@ def read_leaves(bank: Bank) -> tuple[list[Expression], list[Expression]]:
         made = _column(name, bits, bank)
         leaves += made
         columns += [one for one in made if one.type is not Type.TEXT]
-    return leaves, columns
+    return [*leaves, *_groups(names, bank)], columns
+
+
+def _groups(names: Sequence[str], bank: Bank) -> list[Expression]:
+    """Return numbered columns (``t1``, ``t2``, ``t3``), and all truth values, as lists."""
+    stems: dict[str, list[str]] = {}
+    for name in names:
+        stem = re.sub(r"[\W_]*\d+$", "", name)
+        if stem != name:
+            stems.setdefault(stem or "values", []).append(name)
+    size = bank.problem.size
+    cells = {name: _cells(name, bank.problem.frame)[:size] for name in names}
+    truths = [name for name in names if {type(cell) for cell in cells[name]} == {bool}]
+    found = []
+    for stem, members in [*stems.items(), ("flags", truths)]:
+        kinds = {type(cell) for name in members for cell in cells[name]} - {type(None)}
+        if len(members) >= 3 and kinds and kinds <= {int, float, bool}:
+            found.append(_listed(stem, members, bank))
+    return found
+
+
+def _listed(stem: str, names: Sequence[str], bank: Bank) -> Expression:
+    """Return several columns as one list, without what is missing."""
+
+    def recipe(frame: Frame) -> Column:
+        cells = zip(*(_cells(name, frame) for name in names), strict=True)
+        return Ragged.of([[v for v in row if isinstance(v, int | float)] for row in cells])
+
+    values = recipe(bank.problem.frame)
+    items = ", ".join(f"x[{literal(name)}]" for name in names)
+    is_full = bool((values.layout.lengths[: bank.problem.size] == len(names)).all())
+    code = f"[{items}]" if is_full else f"[v for v in ({items}) if v is not None]"
+    local = bank.names.fresh(stem)
+    needs = (Definition(f"{local} = {code}", "local"),)
+    return Expression(local, Type.NUMBERS, 2.0, values, Level.ATOM, needs, recipe=recipe)
 
 
 def _kind_of_texts(texts: Sequence[str]) -> str:
-    """Tell whether rows write something else than text: a list of numbers, a graph, a date."""
+    """Tell what rows write: a list of numbers, a graph, a date, or sentences."""
     if any(are_edges(token)(texts) for token in TOKENS):
         return "graph"
+    if all(map(ISO_DATE.fullmatch, texts)):
+        return "day"
+    if sum(len(text.split()) >= 4 for text in texts) > len(texts) / 2:
+        words = Counter(word for text in texts for word in text.split() if word.isalpha())
+        return "prose" if len(words) > 12 else ""
     return "written" if all(map(LIST_OF_NUMBERS.fullmatch, texts)) else ""
 
 
@@ -139,7 +181,14 @@ def _texts(name: str, code: str, bits: float, cells: Sequence[Any], size: int) -
         texts = [value if isinstance(value, str) else "" for value in cells]
         # The characters of what is compared as a whole rarely matter.
         found.append(
-            Expression(text, Type.TEXT, bits + (3.0 if few else 0.5), texts, recipe=recipe)
+            Expression(
+                text,
+                Type.TEXT,
+                bits + (3.0 if few else 0.5),
+                texts,
+                recipe=recipe,
+                kind=_kind_of_texts(texts[:size]),
+            )
         )
     return found
 

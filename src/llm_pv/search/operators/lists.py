@@ -46,6 +46,12 @@ op("sorted({0})[-2]", "numbers -> number", 4.0)
 op("max({0}) - min({0})", "numbers -> number", 3.0)
 op("{0}.index(max({0}))", "numbers -> number", 3.0, kind="place")
 op("{0}.index(min({0}))", "numbers -> number", 3.0, kind="place")
+op(
+    "max(accumulate({0}, lambda total, a: max(total, 0) + a))",
+    "numbers -> number",
+    4.0,
+    imports=ACCUMULATE,
+)
 op("math.gcd(*{0})", "numbers -> number", 4.0, imports=MATH, when=_whole)
 op("max(Counter({0}).values(), default=0)", "numbers -> number", 3.0, imports=COUNTER, kind="count")
 op("max(Counter({0}).values(), default=0)", "texts -> number", 3.0, imports=COUNTER, kind="count")

@@ -12,6 +12,10 @@ REGEX = ("import re",)
 COUNTER = ("from collections import Counter",)
 GROUPBY = ("from itertools import groupby",)
 
+LINES = """# The rows, columns and diagonals of a board of three by three.
+ROWS, COLUMNS = ((0, 1, 2), (3, 4, 5), (6, 7, 8)), ((0, 3, 6), (1, 4, 7), (2, 5, 8))
+LINES = (*ROWS, *COLUMNS, (0, 4, 8), (2, 4, 6))"""
+
 
 def _mixed_case(values: Any) -> bool:
     text = "".join(values[:200])
@@ -62,7 +66,20 @@ op("{0}[::2]", "text -> text", 3.0, kind="slice", when=_symbols)
 op("{0}[1::2]", "text -> text", 3.0, kind="slice", when=_symbols)
 op("{0}[: len({0}) // 3]", "text -> text", 5.0, kind="slice", when=_symbols)
 op("{0}[-(len({0}) // 3) :]", "text -> text", 5.0, kind="slice", when=_symbols)
-op("{0}[{c}]", "text -> category", 1.0, constants=mining.places)
+op(
+    "{0}[{c}]",
+    "text -> category",
+    1.0,
+    constants=mining.places,
+    when=lambda v: not _natural(v) or max(map(len, v)) <= 8,
+)
+op(
+    "{0}[{c}]",
+    "text -> category",
+    3.0,
+    constants=mining.places,
+    when=lambda v: _natural(v) and max(map(len, v)) > 8,
+)
 op("max({0}.split(), key=len)", "text -> text", 3.0, when=_has_words)
 
 # Numbers.
@@ -94,7 +111,31 @@ op(
     when=_symbols,
 )
 
+op(
+    "ord({0}[{c}])",
+    "text -> number",
+    2.5,
+    constants=mining.places,
+    kind="letter",
+    when=lambda v: max(map(len, v)) <= 8 and _has_letters(v),
+)
+op(
+    '{0}[::-1].translate(str.maketrans("ACGT", "TGCA"))',
+    "text -> text",
+    3.0,
+    kind="slice",
+    when=lambda v: set("".join(v[:100])) <= set("ACGT"),
+)
+
 # Truth values.
+op(
+    "any({0}[i] == {0}[j] == {0}[k] == {c} for i, j, k in LINES)",
+    "text -> truth",
+    3.0,
+    constants=mining.characters,
+    helper=LINES,
+    when=lambda v: all(len(row) == 9 for row in v) and len(set("".join(v))) <= 4,
+)
 op("{0} == {0}[::-1]", "text -> truth", 3.0, opposite="{0} != {0}[::-1]")
 op("{0}[0] == {0}[-1]", "text -> truth", 3.0, opposite="{0}[0] != {0}[-1]")
 op("list({0}) == sorted({0})", "text -> truth", 4.0, opposite="list({0}) != sorted({0})")
