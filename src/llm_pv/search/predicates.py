@@ -196,7 +196,9 @@ def _of_numbers(bank: Bank) -> Iterator[Offer]:  # noqa: C901
     best = best_cuts(train, problem, MOST_BEST_CUTS)
     # What tells least for its length is not worth a place; cheap numbers are cut everywhere.
     worth = np.where(np.isfinite(best.gain), best.gain - bits[:, None], -np.inf).ravel()
-    for place in np.argsort(-worth, kind="stable")[: int(MOST_CUT * problem.scale)].tolist():
+    for place in np.argsort(-worth, kind="stable")[
+        : int(MOST_CUT * max(0.2, problem.scale))
+    ].tolist():
         row, which = divmod(place, best.gain.shape[1])
         if np.isfinite(worth[place]):
             yield cut(row, float(best.low[row, which]), float(best.high[row, which]))
@@ -210,7 +212,7 @@ def _of_numbers(bank: Bank) -> Iterator[Offer]:  # noqa: C901
         for low, high in pairs:
             if low < high:
                 yield cut(row, low, high)
-    for row in order[: int(MOST_EQUALLED * problem.scale)].tolist():
+    for row in order[: int(MOST_EQUALLED * max(0.2, problem.scale))].tolist():
         problem.guard.check()
         if (train[row] != np.floor(train[row])).any():
             continue
@@ -230,7 +232,9 @@ def _intervals(bank: Bank) -> Iterator[Offer]:
     if not problem.binary or not len(numbers):
         return
     size = problem.size
-    places = np.argsort(numbers.bits, kind="stable")[: int(MOST_INTERVALS * problem.scale)]
+    places = np.argsort(numbers.bits, kind="stable")[
+        : int(MOST_INTERVALS * max(0.2, problem.scale))
+    ]
     values, bits = numbers.values[places, :size], numbers.bits[places]
     order = np.argsort(values, axis=1, kind="stable")
     ordered = np.take_along_axis(values, order, axis=1)

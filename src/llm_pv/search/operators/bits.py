@@ -31,6 +31,7 @@ for width in (2, 3, 4, 8):
         when=_bits,
         name="tokens",
     )
+op("[int(k) for k in {0}]", "text -> numbers", 3.0, when=_bits, name="digits")
 ACCUMULATE = ("from itertools import accumulate",)
 op(
     'list(accumulate(1 if k == "1" else -1 for k in {0}))',

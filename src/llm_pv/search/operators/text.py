@@ -187,7 +187,13 @@ op(
     name="numbers",
     when=lambda v: sum(bool(re.search(r"\d\.\d", row)) for row in v) > len(v) / 2,
 )
-op("[int(k) for k in {0}]", "text -> numbers", 1.0, name="digits", when=lambda v: v[0].isdecimal())
+op(
+    "[int(k) for k in {0}]",
+    "text -> numbers",
+    1.0,
+    name="digits",
+    when=lambda v: v[0].isdecimal() and not set("".join(v[:50])) <= set("01"),
+)
 op(
     "[int(k) for k in {0} if k.isdecimal()]",
     "text -> numbers",
