@@ -7,7 +7,7 @@ from llm_pv.data.examples import Input
 from llm_pv.search.problem import Problem
 from llm_pv.search.program import Candidate
 
-RIVAL_BITS = 4.0
+RIVAL_BITS = 8.0
 """A rival is at most so many bits longer than what it rivals."""
 MOST_COMPARED = 25
 MOST_RIVALS = 4
