@@ -15,6 +15,7 @@ from llm_pv.cli.main import INTERRUPTED, complain, run_app
 from llm_pv.cli.options import DEFAULT_READING_OPTIONS, Format, ReadingOptions, Rows
 from llm_pv.cli.output import make_table, write_json, write_table
 from llm_pv.errors import ConfigurationError
+from llm_pv.tracks.finetune.request import DEFAULT_TRAINING_REQUEST, TrainingRequest
 
 if TYPE_CHECKING:
     from llm_pv.data.examples import Splits
@@ -66,8 +67,8 @@ class TrainingTaskOptions(DrawingOptions):
 
 @Parameter(name="*", group=_TRAINING)
 @dataclass(frozen=True)
-class TrainingOptions:
-    """How the model is trained; the defaults are the published ones."""
+class TrainingSizes:
+    """How many rows are trained on and tested on."""
 
     train_set_size: Annotated[int | None, Parameter(name=["--train-set-size", "--train-size"])] = (
         None
@@ -75,28 +76,10 @@ class TrainingOptions:
     "Training rows; default 200 of a task, of a file as many as learn trains and validates on."
     test_set_size: Annotated[int | None, Parameter(name=["--test-set-size", "--test-size"])] = None
     "Test rows; default 10,000 of a task, 20 percent of a file."
-    batch_size: int = 20
-    "Rows of a step, over all processes."
-    n_epochs: Annotated[int, Parameter(name=["--n-epochs", "--epochs"])] = 200
-    "Passes over the training rows."
-    lr: float = 1e-5
-    "Learning rate at the start."
-    eta_min: float = 1e-6
-    "Learning rate at the end of the cosine; never more than --lr."
-    weight_decay: float = 1e-5
-    "AdamW's weight decay."
-    clip: float = 1.0
-    "The norm gradients are cut to."
-    precision: Literal["bf16", "fp16", "fp32"] | None = None
-    "Of matrix products; default bf16 on a GPU, fp32 on a CPU."
-    eval_every: int = 10
-    "Epochs from one evaluation to the next."
-    seed: int = 42
-    "Draws rows, initial weights and the order of training."
-    compile: Annotated[bool, Parameter(negative="")] = False
-    "Use torch.compile."
-    checkpointing: Literal["auto", "on", "off"] = "auto"
-    "Recompute activations instead of keeping them; auto only if memory requires it."
+
+
+Training = Annotated[TrainingRequest, Parameter(name="*", group=_TRAINING)]
+"""How a model is trained, as options."""
 
 
 @Parameter(name="*", group=_RUN)
@@ -136,7 +119,8 @@ def finetune(
     model: TrainedModelOptions = TrainedModelOptions(),
     task: TrainingTaskOptions = TrainingTaskOptions(),
     rows: ReadingOptions = DEFAULT_READING_OPTIONS,
-    training: TrainingOptions = TrainingOptions(),
+    sizes: TrainingSizes = TrainingSizes(),
+    training: Training = DEFAULT_TRAINING_REQUEST,
     run: JobOptions = JobOptions(),
     cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
@@ -161,7 +145,7 @@ def finetune(
         )
     if ProcessGroup.here().size > 1 and cluster.ray is not None:
         raise ConfigurationError("--ray gives a job to one process: start it without torchrun")
-    job = make_job(data, model=model, task=task, rows=rows, training=training, run=run)
+    job = make_job(data, model=model, task=task, rows=rows, sizes=sizes, training=training, run=run)
     out, first = job.around.out, ProcessGroup.here().first
     try:
         with cluster.connect() as connected, training_progress(quiet=not first) as progress:
@@ -218,7 +202,8 @@ def make_job(
     model: TrainedModelOptions = TrainedModelOptions(),
     task: TrainingTaskOptions = TrainingTaskOptions(),
     rows: ReadingOptions = DEFAULT_READING_OPTIONS,
-    training: TrainingOptions = TrainingOptions(),
+    sizes: TrainingSizes = TrainingSizes(),
+    training: Training = DEFAULT_TRAINING_REQUEST,
     run: JobOptions = JobOptions(),
 ) -> "Job":
     """Return the job of these options, after all checks that need no rows.
@@ -228,7 +213,7 @@ def make_job(
     ConfigurationError
         If options cannot work, or do not go together.
     """
-    from llm_pv.tracks.finetune.request import Job, JobContext, ModelRequest, TrainingRequest
+    from llm_pv.tracks.finetune.request import Job, JobContext, ModelRequest
 
     name = model.model or ("" if model.config else ModelRequest.name)
     asked = ModelRequest(
@@ -240,20 +225,7 @@ def make_job(
         lora_rank=model.lora_rank,
     )
     asked.architecture()
-    how = TrainingRequest(
-        learning_rate=training.lr,
-        final_learning_rate=training.eta_min,
-        weight_decay=training.weight_decay,
-        batch_size=training.batch_size,
-        epochs=training.n_epochs,
-        clip=training.clip,
-        precision=training.precision,
-        evaluate_every=training.eval_every,
-        seed=training.seed,
-        compile=training.compile,
-        checkpointing=training.checkpointing,
-    )
-    source = _source(data, task, rows, training)
+    source = _source(data, task, rows, sizes, training)
     around = JobContext(
         run.results_path or free_folder(f"finetune-{source.cell.slug}"),
         device=run.device,
@@ -262,16 +234,20 @@ def make_job(
         eval_batch_size=run.eval_batch_size,
         save_model=run.save_model,
     )
-    return Job(asked, source, how, around)
+    return Job(asked, source, training, around)
 
 
 def _source(
-    data: str, task: TrainingTaskOptions, rows: ReadingOptions, training: TrainingOptions
+    data: str,
+    task: TrainingTaskOptions,
+    rows: ReadingOptions,
+    sizes: TrainingSizes,
+    training: TrainingRequest,
 ) -> "RowSource":
     from llm_pv.tracks.finetune.rows import TaskRows
 
     if data:
-        return _file_rows(data, task, rows, training)
+        return _file_rows(data, task, rows, sizes, training.seed)
     if task.target_func is None:
         raise ConfigurationError(
             "nothing to train on: give --target-func, such as fn_a, or a file with rows"
@@ -284,8 +260,8 @@ def _source(
         task.target_func,
         length=task.sequence_length,
         sampler=task.sampler,
-        train_size=200 if training.train_set_size is None else training.train_set_size,
-        test_size=10_000 if training.test_set_size is None else training.test_set_size,
+        train_size=200 if sizes.train_set_size is None else sizes.train_set_size,
+        test_size=10_000 if sizes.test_set_size is None else sizes.test_set_size,
         test_length=task.test_sequence_length,
         online=task.online,
         seed=training.seed,
@@ -299,7 +275,7 @@ def _source(
 
 
 def _file_rows(
-    data: str, task: TrainingTaskOptions, rows: ReadingOptions, training: TrainingOptions
+    data: str, task: TrainingTaskOptions, rows: ReadingOptions, sizes: TrainingSizes, seed: int
 ) -> "RowSource":
     from llm_pv.tracks.finetune.rows import FileRows
 
@@ -311,10 +287,10 @@ def _file_rows(
     def read() -> "Splits":
         from llm_pv.api import SplitSizes
 
-        sizes = SplitSizes(training.train_set_size, None, training.test_set_size)
-        return rows.splits(data, sizes, training.seed)
+        wanted = SplitSizes(sizes.train_set_size, None, sizes.test_set_size)
+        return rows.splits(data, wanted, seed)
 
-    return FileRows(data, read, training.seed, training.train_set_size)
+    return FileRows(data, read, seed, sizes.train_set_size)
 
 
 def _print(name: str, metrics: dict[str, Any], out: Path) -> None:

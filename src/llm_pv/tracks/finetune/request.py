@@ -3,7 +3,9 @@
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
 
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.hub import fingerprint
@@ -108,42 +110,32 @@ class ModelRequest:
 class TrainingRequest:
     """How a model is trained; the defaults are the published ones.
 
-    Parameters
-    ----------
-    learning_rate, final_learning_rate
-        A cosine leads from the first to the second over all steps.
-    weight_decay
-        Of AdamW, on every trained parameter.
-    batch_size
-        Rows of a step, over all processes.
-    epochs
-        Passes over the training rows.
-    clip
-        The norm gradients are cut to.
-    precision
-        ``bf16`` and ``fp16`` run matrix products under autocast with weights and optimizer in
-        float32; None takes bf16 on a GPU that has it and fp32 otherwise.
-    evaluate_every
-        Epochs from one evaluation to the next.
-    seed
-        Draws initial weights and the order of rows.
-    compile
-        Whether torch.compile is used.
-    checkpointing
-        Whether activations are computed again instead of kept: ``auto`` only where memory asks.
+    The command line shows these fields as options, with the text below each. ``bf16`` and ``fp16``
+    run matrix products under autocast, with weights and optimizer in float32.
     """
 
-    learning_rate: float = 1e-5
-    final_learning_rate: float = 1e-6
-    weight_decay: float = 1e-5
     batch_size: int = 20
-    epochs: int = 200
+    "Rows of a step, over all processes."
+    epochs: Annotated[int, Parameter(name=["--n-epochs", "--epochs"])] = 200
+    "Passes over the training rows."
+    learning_rate: Annotated[float, Parameter(name="--lr")] = 1e-5
+    "Learning rate at the start."
+    final_learning_rate: Annotated[float, Parameter(name="--eta-min")] = 1e-6
+    "Learning rate at the end of the cosine; never more than --lr."
+    weight_decay: float = 1e-5
+    "AdamW's weight decay."
     clip: float = 1.0
+    "The norm gradients are cut to."
     precision: Precision | None = None
-    evaluate_every: int = 10
+    "Of matrix products; default bf16 on a GPU, fp32 on a CPU."
+    evaluate_every: Annotated[int, Parameter(name="--eval-every")] = 10
+    "Epochs from one evaluation to the next."
     seed: int = 42
-    compile: bool = False
+    "Draws rows, initial weights and the order of training."
+    compile: Annotated[bool, Parameter(negative="")] = False
+    "Use torch.compile."
     checkpointing: Literal["auto", "on", "off"] = "auto"
+    "Recompute activations instead of keeping them; auto only if memory requires it."
 
     def __post_init__(self) -> None:
         numbers = {
@@ -180,6 +172,9 @@ class TrainingRequest:
         names = {"learning_rate": "lr", "final_learning_rate": "eta_min", "epochs": "n_epochs",
                  "evaluate_every": "eval_every"}  # fmt: skip
         return {names.get(key, key): value for key, value in asdict(self).items()}
+
+
+DEFAULT_TRAINING_REQUEST = TrainingRequest()
 
 
 @dataclass(frozen=True)
