@@ -3,14 +3,16 @@
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.hub import fingerprint
 from llm_pv.tracks.finetune.architectures import Architecture, architecture
-from llm_pv.tracks.finetune.rows import RowSource
+
+if TYPE_CHECKING:
+    from llm_pv.tracks.finetune.rows import RowSource
 
 Precision = Literal["bf16", "fp16", "fp32"]
 
@@ -230,7 +232,7 @@ class Job:
     """
 
     model: ModelRequest
-    rows: RowSource
+    rows: "RowSource"
     training: TrainingRequest
     around: JobContext
 
