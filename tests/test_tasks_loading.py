@@ -51,7 +51,7 @@ def texts(splits: Splits) -> list[str]:
 
 def test_every_published_id_and_name_is_there() -> None:
     assert {known.id: known.name for known in TASKS.values() if known.id} == PUBLISHED
-    assert {known.name for known in TASKS.values() if not known.id} == BY_NAME
+    assert {known.name for known in TASKS.values() if not known.id} >= BY_NAME
     assert all(task(short) is task(name) for short, name in PUBLISHED.items())
 
 
