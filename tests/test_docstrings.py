@@ -13,7 +13,18 @@ MODULES = sorted(
     for path in SOURCE.rglob("*.py")
     if re.search(r"^ *>>> ", path.read_text("utf-8"), re.MULTILINE)
 )
-EXTRAS = {"wasmtime", "componentize_py", "pyarrow", "sympy", "networkx", "gmpy2", "ucimlrepo"}
+EXTRAS = {
+    "duckdb",
+    "sqlglot",
+    "skops",
+    "wasmtime",
+    "componentize_py",
+    "pyarrow",
+    "sympy",
+    "networkx",
+    "gmpy2",
+    "ucimlrepo",
+}
 
 
 @pytest.mark.parametrize("name", MODULES)

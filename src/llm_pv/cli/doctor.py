@@ -19,6 +19,8 @@ EXTRAS = {
     "finetune": ("torch", "transformers", "accelerate", "peft", "pyyaml", "tensorboard"),
     "baselines": ("deap", "xgboost"),
     "report": ("matplotlib",),
+    "sql": ("duckdb", "sqlglot"),
+    "skops": ("skops",),
     "ray": ("ray",),
 }
 """The packages of each optional extra."""

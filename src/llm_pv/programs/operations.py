@@ -15,6 +15,7 @@ from typing import Any
 from llm_pv.programs.normalise import canonical_text
 from llm_pv.programs.program import parse_here
 from llm_pv.programs.replies import find_program, find_programs
+from llm_pv.programs.sql import sql
 from llm_pv.programs.syntax import parse_source
 
 _IMPORTERS = frozenset({"__import__", "import_module", "exec", "eval", "compile"})
@@ -134,6 +135,9 @@ def gist(source: str) -> str:
 
 
 OPERATIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
-    {function.__name__: function for function in (program, reply, several, imports, escaped, gist)}
+    {
+        function.__name__: function
+        for function in (program, reply, several, imports, escaped, gist, sql)
+    }
 )
 """Every operation by its name; arguments and values are JSON."""

@@ -41,7 +41,7 @@ _REPLY_BYTES = 64 * 1024 * 1024
 _LENGTH = struct.Struct("<I")
 _PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
 # By number: not every system has these signals.
-_MORE_CPU_SECONDS = {"escaped": 4 * CPU_SECONDS}
+_MORE_CPU_SECONDS = {"escaped": 4 * CPU_SECONDS, "sql": 4 * CPU_SECONDS}
 _OUT_OF_TIME = frozenset({9, 24, 27})  # SIGKILL, SIGXCPU, SIGPROF
 
 Request: TypeAlias = Sequence[object]

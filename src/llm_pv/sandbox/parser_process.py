@@ -21,13 +21,14 @@ _LARGE_BYTES = 96 * 1024 * 1024
 _TEXTS_BETWEEN_COLLECTIONS = 200
 _TIMER_CALL = "setitimer"
 # Compiling these imports what no file can be opened for later: codecs, names of characters.
-_WARM_UP: tuple[list[str], ...] = (
+_WARM_UP: tuple[list[Any], ...] = (
     ["program", "def f(x): return '\\d', '\\N{BULLET}', \u00e9, 1j, 0.5, 10 ** 20"],
     ["imports", "import re"],
     ["reply", '{"code": "def f(x): return \\\\ud83d"} &amp; {"lines": ["f"]}'],
     ["reply", "```python\n(\n```"],
     ["escaped", "f = '\x1b' # \x1b\n"],
     ["gist", "def f(x): return 1"],
+    ["sql", "def f(x): return len(x)", [], {}, [], []],
 )
 
 

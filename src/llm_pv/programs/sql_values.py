@@ -1,0 +1,465 @@
+"""Python values as SQL expressions in DuckDB's dialect: operators and built-in functions.
+
+SQL's NULL stands for None where a value is `nullable`, and for an error (None < 3, a division by
+zero) where it is `fallible`. No expression raises: what fails in Python is NULL here. What this
+does not cover: NaN and infinities, and the case of letters that change their number of characters.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+
+from llm_pv.errors import ProgramError
+
+COLUMN_BITS = 32
+"""The size of whole numbers in a column, beyond which arithmetic is not checked."""
+
+_SQL_TYPES = {"int": "BIGINT", "float": "DOUBLE", "str": "VARCHAR", "bool": "BOOLEAN"}
+_NOTHING = object()
+_NUMBERS = ("int", "float", "bool")
+_MOST_CHARACTERS = 200_000
+_BLANKS = " || ".join(["' '", *(f"CHR({code})" for code in (9, 10, 11, 12, 13, 28, 29, 30, 31))])
+
+
+class Untranslatable(ProgramError):  # noqa: N818 - an answer rather than a fault
+    """A construct without a translation; the message names it."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value of the program as SQL.
+
+    Parameters
+    ----------
+    sql
+        The expression.
+    kind
+        int, float, str, bool, none, label, list, dict, row or function.
+    nullable, fallible
+        Whether NULL stands for None, for an error.
+    const
+        The Python value, where it is known.
+    items
+        The items of a list, or the keys and values of a dict, one after the other.
+    bits
+        The most binary digits of a whole number.
+    whole
+        Whether the expression needs no parentheses.
+    counts
+        Whether a whole number is never negative.
+    extra
+        What a function, module or unknown name is.
+    """
+
+    sql: str
+    kind: str
+    nullable: bool = False
+    fallible: bool = False
+    const: object = _NOTHING
+    items: tuple["Value", ...] = ()
+    bits: int = COLUMN_BITS
+    whole: bool = True
+    counts: bool = False
+    extra: object = None
+
+    def __post_init__(self) -> None:
+        if len(self.sql) > _MOST_CHARACTERS:
+            raise Untranslatable(f"the SQL is longer than {_MOST_CHARACTERS:,} characters")
+
+    @property
+    def known(self) -> bool:
+        """Whether the Python value is known."""
+        return self.const is not _NOTHING
+
+    @property
+    def can_fail(self) -> bool:
+        """Whether an operation that refuses None fails for some row."""
+        return self.nullable or self.fallible
+
+    def __str__(self) -> str:
+        return self.sql if self.whole else f"({self.sql})"
+
+
+def constant(value: object) -> Value:
+    """Return a constant: text, number, truth value or None."""
+    if value is None:
+        return Value("NULL", "none", nullable=True, const=None)
+    if isinstance(value, bool):
+        return Value("TRUE" if value else "FALSE", "bool", const=value, bits=1)
+    if isinstance(value, int):
+        if value.bit_length() > 63:
+            raise Untranslatable("a whole number of more than 63 bits")
+        bits = max(value.bit_length(), 1)
+        return Value(str(value), "int", const=value, bits=bits, whole=value >= 0, counts=value >= 0)
+    if isinstance(value, float) and abs(value) < float("inf"):
+        text = repr(value)
+        text += "" if "e" in text else "e0"
+        return Value(text, "float", const=value, whole=value >= 0)
+    if isinstance(value, str):
+        if "\0" in value:
+            raise Untranslatable("a text with a NUL character")
+        return Value(quoted(value, "'"), "str", const=value)
+    raise Untranslatable(f"a constant of type {type(value).__name__}")
+
+
+def quoted(text: str, quote: str) -> str:
+    """Return a text between quotes, those in it doubled."""
+    return quote + text.replace(quote, quote * 2) + quote
+
+
+FAILURE = Value("NULL", "bool", fallible=True)
+TRUE, FALSE = constant(True), constant(False)
+
+
+def settled(value: Value, what: str) -> Value:
+    """Return a value of which NULL means one thing only."""
+    if value.nullable and value.fallible:
+        raise Untranslatable(f"{what} of a value that can be missing or fail")
+    return value
+
+
+def eager(result: Value, parts: Iterable[Value]) -> Value:
+    """Return a value that fails where one of the parts does, although it may not use them."""
+    failing = [part for part in parts if part.fallible]
+    for part in failing:
+        settled(part, "the evaluation")
+    if not failing:
+        return result
+    test = " AND ".join(dict.fromkeys(f"{part} IS NOT NULL" for part in failing))
+    return replace(
+        result, sql=f"CASE WHEN {test} THEN {result} END", fallible=True, const=_NOTHING, whole=True
+    )
+
+
+def truth(value: Value) -> Value:
+    """Return whether a value is true in a condition."""
+    if value.kind in ("list", "dict"):
+        return constant(bool(value.items))
+    if value.known:
+        return constant(bool(value.const))
+    settled(value, "the truth")
+    match value.kind:
+        case "bool":
+            test = value
+        case "int" | "float":
+            test = Value(f"{value} <> 0", "bool", fallible=value.fallible, whole=False)
+        case "str":
+            test = Value(f"{value} <> ''", "bool", fallible=value.fallible, whole=False)
+        case _:
+            raise Untranslatable(f"the truth of a {value.kind}")
+    if value.nullable:
+        return Value(f"COALESCE({test.sql}, FALSE)", "bool")
+    return test
+
+
+def negation(value: Value) -> Value:
+    """Return ``not value``."""
+    test = truth(value)
+    if test.known:
+        return constant(not test.const)
+    return Value(f"NOT {test}", "bool", fallible=test.fallible, whole=False)
+
+
+def both(a: Value, b: Callable[[], Value]) -> Value:
+    """Return ``a and b`` as a condition."""
+    if a.known:
+        return b() if a.const else FALSE
+    second = b()
+    fallible = a.fallible or second.fallible
+    if a.fallible:
+        sql = f"CASE WHEN {a} THEN {second} WHEN NOT {a} THEN FALSE END"
+        return Value(sql, "bool", fallible=fallible)
+    return Value(f"{a} AND {second}", "bool", fallible=fallible, whole=False)
+
+
+def either(a: Value, b: Callable[[], Value]) -> Value:
+    """Return ``a or b`` as a condition."""
+    if a.known:
+        return TRUE if a.const else b()
+    second = b()
+    fallible = a.fallible or second.fallible
+    if a.fallible:
+        sql = f"CASE WHEN {a} THEN TRUE WHEN NOT {a} THEN {second} END"
+        return Value(sql, "bool", fallible=fallible)
+    return Value(f"{a} OR {second}", "bool", fallible=fallible, whole=False)
+
+
+def choice(test: Value, then: Value, other: Value) -> Value:
+    """Return ``then if test else other``; the test is a condition."""
+    if test.known:
+        return then if test.const else other
+    if then == other and not test.fallible:
+        return then
+    kinds = {then.kind, other.kind} - {"none"}
+    if not kinds:
+        return eager(then, [test])
+    if kinds == {"int", "float"}:
+        kinds = {"float"}
+    if len(kinds) > 1 or not kinds <= {"int", "float", "str", "bool", "label"}:
+        raise Untranslatable(f"a choice between a {then.kind} and a {other.kind}")
+    last = f"WHEN NOT {test} THEN" if test.fallible else "ELSE"
+    return Value(
+        f"CASE WHEN {test.sql} THEN {then} {last} {other} END",
+        kinds.pop(),
+        nullable=then.nullable or other.nullable,
+        fallible=test.fallible or then.fallible or other.fallible,
+        bits=max(then.bits, other.bits),
+        counts=then.counts and other.counts,
+    )
+
+
+def is_none(value: Value) -> Value:
+    """Return ``value is None``."""
+    settled(value, "the test for None")
+    if value.kind == "none":
+        return TRUE
+    if value.nullable:
+        return Value(f"{value} IS NULL", "bool", whole=False)
+    return eager(FALSE, [value])
+
+
+def number(value: Value) -> Value:
+    """Return a number; 0 and 1 for a truth value."""
+    if value.kind == "bool":
+        if value.known:
+            return constant(int(bool(value.const)))
+        sql = f"CASE WHEN {value.sql} THEN 1 WHEN NOT {value} THEN 0 END"
+        if not value.can_fail:
+            sql = f"CASE WHEN {value.sql} THEN 1 ELSE 0 END"
+        return replace(value, sql=sql, kind="int", bits=1, whole=True, counts=True)
+    return value
+
+
+def equal(a: Value, b: Value) -> Value:
+    """Return ``a == b``."""
+    if a.kind == "none" or b.kind == "none":
+        return is_none(b if a.kind == "none" else a)
+    if a.kind in _NUMBERS and b.kind in _NUMBERS:
+        if a.kind != b.kind:
+            a, b = number(a), number(b)
+    elif not a.kind == b.kind == "str":
+        if {a.kind, b.kind} & {"list", "dict", "row", "function"}:
+            raise Untranslatable(f"== between a {a.kind} and a {b.kind}")
+        settled(a, "==")
+        settled(b, "==")
+        same = both(is_none(a), lambda: is_none(b)) if a.nullable and b.nullable else FALSE
+        return eager(same, [a, b])
+    if a.known and b.known:
+        return constant(a.const == b.const)
+    if a.nullable or b.nullable:
+        settled(a, "==")
+        settled(b, "==")
+        return eager(Value(f"{a} IS NOT DISTINCT FROM {b}", "bool", whole=False), [a, b])
+    return Value(f"{a} = {b}", "bool", fallible=a.fallible or b.fallible, whole=False)
+
+
+def ordered(a: Value, operator: str, b: Value) -> Value:
+    """Return the comparison of two values by ``<``, ``<=``, ``>`` or ``>=``."""
+    if a.kind in _NUMBERS and b.kind in _NUMBERS:
+        a, b = number(a), number(b)
+    elif not a.kind == b.kind == "str":
+        return FAILURE
+    return Value(f"{a} {operator} {b}", "bool", fallible=a.can_fail or b.can_fail, whole=False)
+
+
+def member(value: Value, container: Value) -> Value:
+    """Return ``value in container``."""
+    if container.kind == "str":
+        if value.kind != "str":
+            return FAILURE
+        failing = value.can_fail or container.can_fail
+        found = Value(
+            f"STRPOS({container.sql}, {value.sql}) > 0", "bool", fallible=failing, whole=False
+        )
+        if value.known:
+            return (
+                found
+                if value.const
+                else eager(TRUE, [replace(container, nullable=False, fallible=failing)])
+            )
+        empty = f"{value} = '' AND {container} IS NOT NULL"
+        return Value(f"CASE WHEN {empty} THEN TRUE ELSE {found} END", "bool", fallible=failing)
+    if container.kind not in ("list", "dict"):
+        raise Untranslatable(f"`in` a {container.kind}")
+    items = container.items[:: 2 if container.kind == "dict" else 1]
+    alike = all(item.known and item.kind == value.kind and item.kind != "none" for item in items)
+    if alike and len(items) > 1 and value.kind in ("str", "int", "float"):
+        listed = ", ".join(dict.fromkeys(item.sql for item in items))
+        settled(value, "`in`")
+        test = Value(f"{value} IN ({listed})", "bool", fallible=value.fallible, whole=False)
+        return Value(f"COALESCE({test.sql}, FALSE)", "bool") if value.nullable else test
+    found = FALSE
+    for item in items:
+        found = either(found, lambda item=item: equal(value, item))  # type: ignore[misc]
+    return eager(found, [value, *items])
+
+
+def plus(a: Value, b: Value) -> Value:
+    """Return ``a + b``."""
+    if a.kind == b.kind == "str":
+        return Value(f"{a} || {b}", "str", fallible=a.can_fail or b.can_fail, whole=False)
+    return _arithmetic(a, "+", b, lambda x, y: max(x, y) + 1)
+
+
+def minus(a: Value, b: Value) -> Value:
+    """Return ``a - b``."""
+    return _arithmetic(a, "-", b, lambda x, y: max(x, y) + 1)
+
+
+def times(a: Value, b: Value) -> Value:
+    """Return ``a * b``."""
+    return _arithmetic(a, "*", b, lambda x, y: x + y)
+
+
+def _operands(a: Value, b: Value, operator: str) -> tuple[Value, Value]:
+    if a.kind not in _NUMBERS or b.kind not in _NUMBERS:
+        raise Untranslatable(f"`{operator}` between a {a.kind} and a {b.kind}")
+    return number(a), number(b)
+
+
+def _arithmetic(a: Value, operator: str, b: Value, size: Callable[[int, int], int]) -> Value:
+    a, b = _operands(a, b, operator)
+    kind = "float" if "float" in (a.kind, b.kind) else "int"
+    bits = size(a.bits, b.bits) if kind == "int" else COLUMN_BITS
+    if bits > 63:
+        raise Untranslatable("arithmetic that can go beyond whole numbers of 64 bits")
+    failing = a.can_fail or b.can_fail
+    # The first operand as BIGINT: literals are numbers of 32 bits otherwise.
+    left = f"CAST({a.sql} AS BIGINT)" if kind == "int" and a.known and bits > 30 else str(a)
+    counts = kind == "int" and operator != "-" and a.counts and b.counts
+    return Value(
+        f"{left} {operator} {b}", kind, fallible=failing, bits=bits, whole=False, counts=counts
+    )
+
+
+def quotient(a: Value, b: Value) -> Value:
+    """Return ``a / b``."""
+    a, b = _operands(a, b, "/")
+    if max(a.bits, b.bits) > 53:
+        raise Untranslatable("`/` of whole numbers of more than 53 bits")
+    top = str(a) if a.kind == "float" else f"CAST({a.sql} AS DOUBLE)"
+    return Value(f"{top} / {_divisor(b)}", "float", fallible=_fails(a, b), whole=False)
+
+
+def remainder(a: Value, b: Value) -> Value:
+    """Return ``a % b`` of whole numbers, which has the sign of b."""
+    a, b = _operands(a, b, "%")
+    if "float" in (a.kind, b.kind):
+        raise Untranslatable("`%` of decimals")
+    divisor = _divisor(b)
+    counts = a.counts and b.counts
+    sql = f"{a} % {divisor}" if counts else f"(({a} % {divisor}) + {b}) % {divisor}"
+    return Value(sql, "int", fallible=_fails(a, b), bits=b.bits, whole=False, counts=b.counts)
+
+
+def floor_quotient(a: Value, b: Value) -> Value:
+    """Return ``a // b`` of whole numbers, rounded down."""
+    a, b = _operands(a, b, "//")
+    if "float" in (a.kind, b.kind):
+        raise Untranslatable("`//` of decimals")
+    if max(a.bits, b.bits) > 52:
+        raise Untranslatable("`//` of whole numbers of more than 52 bits")
+    exact = f"({a} - {remainder(a, b)})"
+    return Value(
+        f"CAST(CAST({exact} AS DOUBLE) / {_divisor(b)} AS BIGINT)",
+        "int",
+        fallible=_fails(a, b),
+        bits=a.bits + 1,
+        counts=a.counts and b.counts,
+    )
+
+
+def _divisor(b: Value) -> str:
+    return str(b) if b.known and b.const else f"NULLIF({b.sql}, 0)"
+
+
+def _fails(a: Value, b: Value) -> bool:
+    return a.can_fail or b.can_fail or not (b.known and bool(b.const))
+
+
+def power(a: Value, b: Value) -> Value:
+    """Return ``a ** b`` for a whole number and a small constant."""
+    if a.kind != "int" or b.kind != "int" or not b.known or not 0 <= int(str(b.const)) <= 4:
+        raise Untranslatable("`**` other than of whole numbers with an exponent from 0 to 4")
+    result = reduce(times, [a] * int(str(b.const)), constant(1)) if b.const else constant(1)
+    return eager(result, [replace(a, nullable=False, fallible=a.can_fail)])
+
+
+def opposite(a: Value) -> Value:
+    """Return ``-a``."""
+    if a.known and isinstance(a.const, int | float):
+        return constant(-a.const)
+    if a.kind not in _NUMBERS:
+        raise Untranslatable(f"`-` of a {a.kind}")
+    a = number(a)
+    return Value(f"-{a}", a.kind, fallible=a.can_fail, bits=a.bits, whole=False)
+
+
+def absolute(a: Value) -> Value:
+    """Return ``abs(a)``."""
+    a = number(a)
+    sql = f"ABS({a.sql})"
+    return Value(sql, a.kind, fallible=a.can_fail, bits=a.bits, counts=a.kind == "int")
+
+
+def extreme(values: Sequence[Value], operator: str) -> Value:
+    """Return the first greatest (``>``) or smallest (``<``) of some values."""
+    best, *others = values
+    for other in others:
+        best = choice(ordered(other, operator, best), other, best)
+    return best
+
+
+def rounded(a: Value) -> Value:
+    """Return ``round(a)``: halves go to the even neighbour."""
+    if a.kind in ("int", "bool"):
+        return replace(number(a), nullable=False, fallible=a.can_fail)
+    floor = f"FLOOR({a.sql})"
+    part = f"{a} - {floor}"
+    odd = f"{floor} - 2e0 * FLOOR({floor} / 2e0)"
+    sql = (
+        f"CASE WHEN {part} < 0.5e0 THEN {floor} WHEN {part} > 0.5e0 THEN {floor} + 1e0 "
+        f"ELSE {floor} + {odd} END"
+    )
+    return Value(sql, "float", fallible=a.can_fail)
+
+
+def whole_number(a: Value) -> Value:
+    """Return ``int(a)``; of a text with at most 15 digits and no underscores."""
+    if a.kind in ("int", "bool"):
+        return replace(number(a), nullable=False, fallible=a.can_fail)
+    if a.kind == "float":
+        sql = f"CASE WHEN {a} < 0 THEN CEIL({a.sql}) ELSE FLOOR({a.sql}) END"
+        return Value(sql, "float", fallible=a.can_fail)
+    if a.kind != "str":
+        raise Untranslatable(f"int() of a {a.kind}")
+    text = f"TRIM({a.sql}, {_BLANKS})"
+    digits = f"CASE WHEN SUBSTR({text}, 1, 1) IN ('-', '+') THEN SUBSTR({text}, 2) ELSE {text} END"
+    sql = (
+        f"CASE WHEN LENGTH({digits}) BETWEEN 1 AND 15 AND TRIM({digits}, '0123456789') = '' "
+        f"THEN TRY_CAST({text} AS BIGINT) END"
+    )
+    return Value(sql, "int", fallible=True, bits=50)
+
+
+def decimal(a: Value) -> Value:
+    """Return ``float(a)`` of a number."""
+    if a.kind not in _NUMBERS:
+        raise Untranslatable(f"float() of a {a.kind}")
+    return Value(f"CAST({number(a).sql} AS DOUBLE)", "float", fallible=a.can_fail)
+
+
+def written(a: Value) -> Value:
+    """Return ``str(a)``."""
+    if a.kind == "none":
+        return constant("None")
+    settled(a, "str()")
+    if a.kind == "bool":
+        text = f"CASE WHEN {a.sql} THEN 'True' WHEN NOT {a} THEN 'False' END"
+    elif a.kind in ("int", "str"):
+        text = a.sql if a.kind == "str" else f"CAST({a.sql} AS VARCHAR)"
+    else:
+        raise Untranslatable(f"str() of a {a.kind}")
+    if a.nullable:
+        return Value(f"COALESCE({text}, 'None')", "str")
+    return Value(text, "str", fallible=a.fallible, whole=a.kind != "str" or a.whole)
