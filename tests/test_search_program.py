@@ -43,6 +43,11 @@ def at_least(name: str, cut: int) -> Expression:
     return Expression(code, Type.TRUTH, 4.0, values, Level.COMPARISON, (), opposite)
 
 
+def remainder() -> Expression:
+    """Return the remainder of a column, which binds no tighter than a sign before it."""
+    return Expression('x["a"] % 3', Type.NUMBER, 4.0, column("a").values % 3, Level.PRODUCT)
+
+
 def key() -> Expression:
     """Return column a as a category."""
     return Expression('x["a"]', Type.CATEGORY, 2.0, [row["a"] for row in ROWS])
@@ -54,6 +59,8 @@ PROGRAMS: list[Node] = [
     Branch(at_least("a", 3), Branch(at_least("b", 5), Answer(0), Answer(1)), Answer(2)),
     Branch(at_least("b", 5), Answer(0), Branch(at_least("a", 2), Answer(2), Answer(1))),
     Scorecard(Points(((2.0, at_least("a", 3)), (-0.5, column("b"))), 1.0), 1.0, 2, 0),
+    Scorecard(Points(((-1.0, remainder()), (2.0, remainder()))), 1.0, 2, 0),
+    Scorecard(Points(((-1.0, remainder()),)), 0.0, 2, 0),
     Ranking((0, 2), (Points(((1.0, column("a")),)), Points(((1.0, at_least("b", 5)),), 2.0))),
     Bands(column("a"), (2.0, 4.0), (1, 2, 0)),
     Lookup(key(), ((1, 1), (2, 2)), 0),

@@ -160,7 +160,8 @@ def _points(name: str, card: Points) -> list[str]:
 
 def _term(weight: float, term: Expression) -> tuple[bool, str]:
     """Return whether a term is subtracted, and its source without the sign."""
-    code = term.at(Level.PRODUCT if abs(weight) == 1 else Level.ATOM)
+    # -a % b is (-a) % b, and 2 * a % b is (2 * a) % b.
+    code = term.at(Level.PRODUCT if weight == 1 else Level.ATOM)
     if term.type is Type.TRUTH and term.level is Level.ATOM and abs(weight) == 1:
         code = f"bool({term.code})"
     if term.type is Type.NUMBER and np.isnan(np.asarray(term.values, dtype=np.float64)).any():

@@ -75,6 +75,8 @@ class Lookup:
     default: int
 
 
+LARGEST_ROUNDED = 1e9
+"""Sums beyond are not rounded before they are compared: they have no such digits."""
 Node: TypeAlias = Answer | Branch | Scorecard | Ranking | Bands | Lookup
 
 
@@ -94,7 +96,8 @@ def answers_of(node: Node, frame: Frame | None = None) -> NDArray[np.int64]:
         total: NDArray[np.float64] | float = float(one.constant)
         for weight, term in one.terms:
             values = np.nan_to_num(np.asarray(read(term), dtype=np.float64))
-            total = total + weight * values
+            with np.errstate(over="ignore", invalid="ignore"):
+                total = total + weight * values
         return np.asarray(total)
 
     match node:
@@ -106,7 +109,10 @@ def answers_of(node: Node, frame: Frame | None = None) -> NDArray[np.int64]:
             return np.where(points(card) >= cut - 1e-9, yes_code, no_code)
         case Ranking(codes, cards):
             columns = np.broadcast_arrays(*(points(card) for card in cards))
-            best = np.round(np.stack(columns), 9).argmax(axis=0)
+            stacked = np.stack(columns)
+            with np.errstate(over="ignore"):
+                rounded = np.where(np.abs(stacked) < LARGEST_ROUNDED, np.round(stacked, 9), stacked)
+            best = rounded.argmax(axis=0)
             return np.asarray(np.array(codes)[best])
         case Bands(number, cuts, codes):
             values = np.asarray(read(number), dtype=np.float64)
