@@ -357,7 +357,7 @@ def test_an_interrupted_run_says_how_to_go_on(
     with CopyingServer() as server:
         monkeypatch.setattr(VendorAnswers, "answers", interrupted)
         assert run(served(server, str(rows), "--out", "run")) == 130
-    assert "the same command with --out run goes on" in capsys.readouterr().err
+    assert "the same command with --out run continues from here" in capsys.readouterr().err
 
 
 def test_a_refused_run_leaves_the_files_of_an_earlier_one(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_user_rows_are_paired_by_the_digest_of_the_rows(tmp_path: Path) -> None:
             write_trial(run, Cell("rows"), 0.9)
     assert compare_runs(paths[0], paths[1]).cells[0].paired
     assert "digest of the rows" in compare_runs(paths[0], paths[2]).cells[0].trials[0].reason
-    assert "nothing recorded" in compare_runs(paths[0], paths[3]).cells[0].trials[0].reason
+    assert "the records do not show" in compare_runs(paths[0], paths[3]).cells[0].trials[0].reason
 
 
 def test_labels_that_differ_are_other_rows(tmp_path: Path) -> None:
