@@ -371,6 +371,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         # it out) and categorical (its own trees with native categories leave it out).
         tags.input_tags.string = True
         tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True  # made dense
         return tags
 
     def _labels(self, y: Any, reading: Reading) -> np.ndarray[Any, Any]:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.proposers.base import Proposal, Proposer, Rival
@@ -94,6 +95,14 @@ class LengthFirst(Proposer):
         self.interim: Callable[[Sequence[Proposal]], None] | None = None
         self.account = Account()
         self._hit_time_cap = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What the last search did is no part of the proposer: scikit-learn compares an estimator's
+        # parameters before and after `fit` by what is pickled.
+        return {**vars(self), "account": None, "_hit_time_cap": False}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, account=Account())
 
     @property
     def identity(self) -> str:
