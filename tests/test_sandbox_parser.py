@@ -118,6 +118,22 @@ def test_a_source_that_takes_too_long_fails_and_the_next_is_read() -> None:
     }
 
 
+def test_the_memory_of_a_source_is_told_from_that_of_the_process_that_started_the_parser() -> None:
+    code = (
+        "import sys\n"
+        "held = bytearray(b'x') * (700 << 20)\n"  # more than the parser may take
+        "from llm_pv.programs.program import Program\n"
+        "for answer in Program.parse_many(sys.argv[1:]): print(answer)\n"
+    )
+    source = HOSTILE["nested finally, deeper"]
+    arguments = [sys.executable, "-c", code, source]
+    printed = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=60)
+    assert printed.stdout.strip() in {
+        "it took too long to parse: stopped after 2 s of CPU time",
+        "it takes more than 512 MiB to parse",
+    }
+
+
 def parse_here_or_refuse(source: str) -> Program | ProgramError:
     try:
         return parse_here(source)

@@ -38,22 +38,23 @@ def main(arguments: list[str]) -> None:
     if hasattr(signal, "SIGINT"):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests, replies = os.fdopen(0, "rb"), os.fdopen(os.dup(1), "wb")
+    peak = Peak()
     os.dup2(2, 1)  # anything printed in this process must not mix with the answers
     operations = import_module("llm_pv.programs.operations").OPERATIONS
     for operation, *request in _WARM_UP:
         answer(operations[operation], request, 10.0)  # what is imported late is imported now
-    confine(memory_bytes, replies.fileno() + 1)
+    confine(memory_bytes, max(replies.fileno(), peak.file) + 1)
     gc.collect()
     gc.freeze()
     gc.disable()  # trees hold few cycles: a collection each while is enough
     _write(replies, [True, None, True])
-    start = peak_bytes()
+    start = peak.bytes()
     texts = 0
     while (message := _read(requests)) is not None:
         operation, cpu_seconds, batch = json.loads(message)
         for request in batch:
             sound, value = answer(operations[operation], request, cpu_seconds)
-            taken = peak_bytes() - start
+            taken = peak.bytes() - start
             if not sound and taken > memory_bytes // 2:
                 value = f"it takes more than {memory_bytes >> 20:,} MiB to parse"
             _write(replies, [sound, value, taken <= _LARGE_BYTES])
@@ -110,14 +111,31 @@ def confine(memory_bytes: int, first_file: int) -> None:
         kernel.CallFilter((_TIMER_CALL,)).install()
 
 
-def peak_bytes() -> int:
-    """Return the most memory this process has held; 0 where the system does not say."""
-    try:
-        import resource
-    except ImportError:
-        return 0
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used if sys.platform == "darwin" else used * 1024
+class Peak:
+    """The most memory that this process has held; 0 where the system does not say.
+
+    On Linux it is read off ``/proc``, from a file that is opened before none can be: what
+    `getrusage` gives begins with the peak of the process that started this one.
+    """
+
+    def __init__(self) -> None:
+        self.file = -1
+        if sys.platform == "linux":
+            with suppress(OSError):
+                self.file = os.open("/proc/self/status", os.O_RDONLY)
+
+    def bytes(self) -> int:
+        """Return the peak in bytes."""
+        if self.file >= 0:
+            os.lseek(self.file, 0, os.SEEK_SET)
+            _, _, after = os.read(self.file, 1 << 16).partition(b"VmHWM:")
+            return int(after.split(maxsplit=1)[0]) * 1024 if after else 0
+        try:
+            import resource
+        except ImportError:
+            return 0
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return used if sys.platform == "darwin" else used * 1024
 
 
 def _limit_cpu(seconds: float) -> None:
