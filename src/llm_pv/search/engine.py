@@ -41,7 +41,6 @@ class Account:
     stages: dict[str, int] = field(default_factory=dict)
     operators: dict[str, tuple[int, int]] = field(default_factory=dict)
     found: dict[str, int] = field(default_factory=dict)
-    best: float = float("inf")
 
 
 OnStage = Callable[[str, Account, list[Candidate]], None]
@@ -176,8 +175,7 @@ def _on(one: Candidate, problem: Problem, sample: Problem) -> Candidate:
 def ranked(found: list[Candidate], problem: Problem) -> list[Candidate]:
     """Return rules by cost, then fallbacks, then the majority class, no two that answer alike.
 
-    A rule costs less than the majority class, and than the best tree or scorecard, by more than
-    luck allows.
+    A rule costs less than the majority class by more than luck allows.
     """
     baseline = replace(constant_program(problem), is_rule=False)
     fallbacks = {unifier.name for unifier in UNIFIERS if unifier.fallback}

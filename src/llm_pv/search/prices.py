@@ -31,7 +31,7 @@ TRAILING_ZERO = 0.3
 WRITTEN = 2.5
 """Looking at the characters of rows that write lists of numbers, edges or dates."""
 TRUST_MARGIN = 8.0
-"""Bits by which a rule must beat the majority class, and the best tree, to be called found."""
+"""Bits by which a rule must beat the majority class to be called found."""
 NOISE_SLACK = 8.0
 """With noisy labels, bits by which a program may cost more than the best and still be proposed."""
 

@@ -77,7 +77,7 @@ def joins(pool: Pool) -> Iterator[Candidate]:
 
 
 def _of_many(pool: Pool) -> Iterator[Candidate]:
-    """Yield a list of joined conditions: at each step the class that is told apart most cheaply."""
+    """Yield a list of joined conditions: at each step the class that costs least to separate."""
     problem = pool.problem
     weights = problem.weights.copy()
     most = max(60, PAIRED_OF_MANY // len(problem.classes))
