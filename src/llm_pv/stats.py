@@ -94,15 +94,6 @@ def mean_limits(values: Sequence[float], confidence: float = CONFIDENCE) -> tupl
 class MeanStd:
     """The mean and standard deviation of a figure over independent repetitions.
 
-    Parameters
-    ----------
-    mean
-        The mean.
-    deviation
-        The standard deviation with ``ddof=1``; None for a single value.
-    trials
-        How many values there are.
-
     Examples
     --------
     >>> MeanStd.of([0.5, 1.0])
@@ -111,7 +102,9 @@ class MeanStd:
 
     mean: float
     deviation: float | None
+    "The standard deviation with ``ddof=1``; None for a single value."
     trials: int
+    "How many values there are."
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "MeanStd | None":

@@ -28,27 +28,18 @@ _ICL_EXAMPLES, _ICL_PROMPTS = 200, 100  # as published
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """The model, and the columns to measure with it.
-
-    Parameters
-    ----------
-    model
-        The model and how it is called.
-    columns
-        LLM-PV's programs, the agent, in-context learning.
-    budget_usd
-        The most that each run directory of programs or of the agent may cost.
-    sandbox
-        How code is confined.
-    dataset_dir
-        Where data sets are kept.
-    """
+    """The model, and the columns to measure with it."""
 
     model: ModelChoice
+    "The model and how it is called."
     columns: tuple[Column, ...]
+    "LLM-PV's programs, the agent, in-context learning."
     budget_usd: float | None
+    "The most that each run directory of programs or of the agent may cost."
     sandbox: SandboxOptions
+    "How code is confined."
     dataset_dir: Path
+    "Where data sets are kept."
 
 
 @dataclass(frozen=True)

@@ -28,27 +28,18 @@ one of 2 shared x86-64 cores (benchmarks/RESULTS.md). For all baselines together
 
 @dataclass(frozen=True)
 class Part:
-    """One run directory of the table: a track on some tasks with one sampler.
-
-    Parameters
-    ----------
-    track
-        Which command does it.
-    request
-        The tasks, lengths and trials.
-    models
-        Which baselines.
-    search
-        How they choose their settings.
-    folder
-        Where it goes.
-    """
+    """One run directory of the table: a track on some tasks with one sampler."""
 
     track: Track
+    "Which command does it."
     request: GridRequest
+    "The tasks, lengths and trials."
     models: tuple[str, ...]
+    "Which baselines."
     search: SearchName
+    "How they choose their settings."
     folder: Path
+    "Where it goes."
 
     @property
     def title(self) -> str:

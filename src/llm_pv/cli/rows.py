@@ -19,21 +19,14 @@ BLOCK = 50_000
 
 @dataclass(frozen=True)
 class Block:
-    """The answers of a program on some rows.
-
-    Parameters
-    ----------
-    answers
-        The answer to each row as text; None without one.
-    unreadable
-        How many rows could not be read.
-    error
-        The first error; empty if there was none.
-    """
+    """The answers of a program on some rows."""
 
     answers: list[str | None]
+    "The answer to each row as text; None without one."
     unreadable: int
+    "How many rows could not be read."
     error: str
+    "The first error; empty if there was none."
 
 
 def read_rows(path: str, saved: SavedProgram, *, data_format: str | None) -> "Table":

@@ -22,8 +22,6 @@ def split_sizes(rows: int, asked: Mapping[str, int | None], name: str) -> dict[s
 
     Parameters
     ----------
-    rows
-        The number of rows.
     asked
         The splits to draw, each with the size asked for or None.
     name

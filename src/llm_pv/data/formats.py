@@ -32,24 +32,16 @@ _SAVE_AS_UTF8 = "save it as UTF-8, or try: iconv -f {} -t UTF-8"
 
 @dataclass(frozen=True)
 class Content:
-    """The columns of one file.
-
-    Parameters
-    ----------
-    frame
-        All columns, the target included.
-    written
-        Whether the cells are text whose types have to be inferred.
-    target
-        The column of the labels if the format defines it (text lines).
-    warnings
-        Warnings from reading them.
-    """
+    """The columns of one file."""
 
     frame: pd.DataFrame
+    "All columns, the target included."
     written: bool
+    "Whether the cells are text whose types have to be inferred."
     target: str | None = None
+    "The column of the labels if the format defines it (text lines)."
     warnings: tuple[str, ...] = ()
+    "Warnings from reading them."
 
 
 def unpacked(data: bytes, name: str) -> bytes:
@@ -100,10 +92,6 @@ def parsed(
 
     Parameters
     ----------
-    data
-        The bytes.
-    file_format
-        One of `FORMATS`.
     name
         The source of the bytes, for messages.
     delimiter

@@ -23,24 +23,16 @@ _FUNCTION = re.compile(r"def +f *\( *([^\W\d]\w*)")
 
 @dataclass(frozen=True, eq=False)
 class NewRows:
-    """Rows to be labelled by a program.
-
-    Parameters
-    ----------
-    frame
-        The program's columns that are present, in its order; text cells of a file as text.
-    types
-        The type of each column; empty where an input is a plain string.
-    needed
-        The columns that the program requires.
-    name
-        The name of the rows, for messages.
-    """
+    """Rows to be labelled by a program."""
 
     frame: pd.DataFrame
+    "The program's columns that are present, in its order; text cells of a file as text."
     types: Mapping[str, ColumnType]
+    "The type of each column; empty where an input is a plain string."
     needed: frozenset[str]
+    "The columns that the program requires."
     name: str = "the rows"
+    "The name of the rows, for messages."
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -70,24 +62,16 @@ class NewRows:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The inputs of some rows.
-
-    Parameters
-    ----------
-    inputs
-        One for each row that can be read.
-    rows
-        Those rows' numbers, from 0.
-    total
-        The number of rows.
-    fault
-        Why the first unreadable row cannot be read; empty if all can.
-    """
+    """The inputs of some rows."""
 
     inputs: Sequence[Input]
+    "One for each row that can be read."
     rows: Sequence[int]
+    "Those rows' numbers, from 0."
     total: int
+    "The number of rows."
     fault: str = ""
+    "Why the first unreadable row cannot be read; empty if all can."
 
     def spread(self, answers: Sequence[str | None]) -> list[str | None]:
         """Return one answer for each row, None for rows that could not be read."""

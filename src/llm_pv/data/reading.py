@@ -18,31 +18,6 @@ _SIGNS = (".", ",", "'", " ", "")
 class Reading:
     """The options for reading and splitting a user's rows.
 
-    Parameters
-    ----------
-    groups
-        A column that groups rows, such as a patient or a document: all rows of a group are in the
-        same split. It is no input unless `keep` names it.
-    time
-        A column to order rows by, numbers or dates: training rows are the earliest, test rows the
-        latest. It is no input unless `keep` names it.
-    weights
-        A column with a weight for each row, not negative. It is no input.
-    keep
-        Columns that are inputs although they look like identifiers or have another use.
-    distinct_inputs
-        Whether only one of several rows with equal inputs is kept.
-    bins
-        Divide a numeric target into this many classes of about equal size.
-    threshold
-        Divide a numeric target into two classes, below this number and from it on.
-    missing
-        Further spellings of a missing value.
-    decimal, thousands
-        The decimal and thousands separators of a text file.
-    delimiter, encoding
-        Of a text file; a delimiter of None is inferred from the header.
-
     Examples
     --------
     >>> Reading(threshold=140).record()
@@ -50,17 +25,29 @@ class Reading:
     """
 
     groups: str | None = None
+    """A column that groups rows, such as a patient or a document: all rows of a group are in the
+    same split. It is no input unless `keep` names it."""
     time: str | None = None
+    """A column to order rows by, numbers or dates: training rows are the earliest, test rows the
+    latest. It is no input unless `keep` names it."""
     weights: str | None = None
+    "A column with a weight for each row, not negative. It is no input."
     keep: tuple[str, ...] = ()
+    "Columns that are inputs although they look like identifiers or have another use."
     distinct_inputs: bool = False
+    "Whether only one of several rows with equal inputs is kept."
     bins: int | None = None
+    "Divide a numeric target into this many classes of about equal size."
     threshold: float | None = None
+    "Divide a numeric target into two classes, below this number and from it on."
     missing: tuple[str, ...] = ()
+    "Further spellings of a missing value."
     decimal: str = "."
     thousands: str = ""
+    "The decimal and thousands separators of a text file."
     delimiter: str | None = None
     encoding: str = "utf-8"
+    "Of a text file; a delimiter of None is inferred from the header."
 
     def __post_init__(self) -> None:
         if self.groups is not None and self.time is not None:

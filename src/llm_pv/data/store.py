@@ -29,33 +29,23 @@ _ARROW = " -> "
 
 @dataclass(frozen=True)
 class DataSetKey:
-    """The key of a stored data set; data sets with equal keys have equal bytes.
-
-    Parameters
-    ----------
-    name
-        The task's name.
-    length
-        The length of its inputs.
-    sampler
-        How inputs were drawn.
-    seed, trial
-        The seed and the independent repetition.
-    train_size, validation_size, test_size
-        The requested sizes; a small input space may have given fewer rows.
-    variant
-        Anything else the rows depend on, such as a table's file and how it was transformed.
-    """
+    """The key of a stored data set; data sets with equal keys have equal bytes."""
 
     name: str
+    "The task's name."
     length: int
+    "The length of its inputs."
     sampler: str
+    "How inputs were drawn."
     seed: int
     trial: int
+    "The seed and the independent repetition."
     train_size: int
     validation_size: int
     test_size: int
+    "The requested sizes; a small input space may have given fewer rows."
     variant: str = ""
+    "Anything else the rows depend on, such as a table's file and how it was transformed."
 
     @property
     def derived(self) -> int:
@@ -75,8 +65,6 @@ def load(root: Path, key: DataSetKey) -> Splits | None:
     ----------
     root
         The folder that holds all data sets.
-    key
-        The key of the data set.
 
     Returns
     -------
@@ -119,8 +107,6 @@ def save(root: Path, key: DataSetKey, splits: Splits) -> Path:
     ----------
     root
         The folder that holds all data sets; made where it does not exist.
-    key
-        The key of the data set.
     splits
         Its rows; inputs without line breaks, or table rows.
 
@@ -191,8 +177,6 @@ def row_of(text: str, numeric: Mapping[str, bool]) -> dict[str, Scalar]:
 
     Parameters
     ----------
-    text
-        The line.
     numeric
         Which columns hold numbers.
 

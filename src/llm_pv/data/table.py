@@ -26,27 +26,6 @@ from llm_pv.errors import ConfigurationError, DataError
 class Table:
     """Rows as read, and the conversion of their cells to inputs.
 
-    Parameters
-    ----------
-    frame
-        The input columns as in the file or frame, without the target. Missing cells are null. The
-        index numbers the rows as read, from 0.
-    labels
-        The target's cells, with the same index; None without a target.
-    single
-        Whether an input is a plain string (one column of strings) rather than a dict.
-    warnings
-        Warnings for the user, one sentence each.
-    types
-        The type of every column; empty when `single`. Passed as ``types`` when reading other rows,
-        it gives programs the same types there.
-    name
-        The source of the rows, for messages.
-    written
-        Whether the cells are text whose types are inferred.
-    apart
-        Columns with a special role (groups, time, weights), with the same index.
-
     Examples
     --------
     >>> table = make_table(pd.DataFrame({"zip": ["007", ""], "age": ["41", "?"]}), written=True)
@@ -55,13 +34,23 @@ class Table:
     """
 
     frame: pd.DataFrame
+    """The input columns as in the file or frame, without the target. Missing cells are null. The
+    index numbers the rows as read, from 0."""
     labels: "pd.Series[Any] | None"
+    "The target's cells, with the same index; None without a target."
     single: bool
+    "Whether an input is a plain string (one column of strings) rather than a dict."
     warnings: tuple[str, ...] = ()
+    "Warnings for the user, one sentence each."
     types: Mapping[str, ColumnType] = field(default_factory=dict)
+    """The type of every column; empty when `single`. Passed as ``types`` when reading other rows,
+    it gives programs the same types there."""
     name: str = "the rows"
+    "The source of the rows, for messages."
     written: bool = False
+    "Whether the cells are text whose types are inferred."
     apart: Mapping[str, "pd.Series[Any]"] = field(default_factory=dict)
+    "Columns with a special role (groups, time, weights), with the same index."
 
     def __len__(self) -> int:
         return len(self.frame)

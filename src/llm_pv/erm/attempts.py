@@ -17,41 +17,28 @@ KEY_IN_PROGRAM = "the program contained fragments of the API key, and an altered
 
 @dataclass(frozen=True)
 class Attempt:
-    """One proposal, verified.
-
-    Parameters
-    ----------
-    number
-        Its position in the order of proposals, from 1.
-    proposal
-        The reply, with its cost.
-    program
-        The program in the reply, None if there was none.
-    position
-        The program's number in the order of verification, identical digests counted once; 0
-        without a program.
-    train, validation
-        The scores; None without a program.
-    outcome
-        How the run ended; None without a program.
-    error
-        Why there is no program, or the first error when it ran; empty if there was none.
-    seconds
-        Wall-clock seconds of verification.
-    rejected
-        Why the verified program cannot be selected; empty if it can.
-    """
+    """One proposal, verified."""
 
     number: int
+    "Its position in the order of proposals, from 1."
     proposal: Proposal
+    "The reply, with its cost."
     program: Program | None = None
+    "The program in the reply, None if there was none."
     position: int = 0
+    """The program's number in the order of verification, identical digests counted once; 0 without
+    a program."""
     train: Score | None = None
     validation: Score | None = None
+    "The scores; None without a program."
     outcome: Outcome | None = None
+    "How the run ended; None without a program."
     error: str = ""
+    "Why there is no program, or the first error when it ran; empty if there was none."
     seconds: float = 0.0
+    "Wall-clock seconds of verification."
     rejected: str = ""
+    "Why the verified program cannot be selected; empty if it can."
 
     @property
     def rank(self) -> tuple[float, float, int]:

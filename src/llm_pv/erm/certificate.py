@@ -101,23 +101,16 @@ def mean_of_groups(wrong: Sequence[bool], groups: Sequence[str]) -> float:
 
 @dataclass(frozen=True)
 class ClassErrors:
-    """The selected program's mistakes on the validation rows of one class.
-
-    Parameters
-    ----------
-    label
-        The class.
-    errors, rows
-        Mistakes, and rows of the class.
-    groups, group_error
-        How many groups have rows of it, and the mean of their shares of mistakes; 0 without groups.
-    """
+    """The selected program's mistakes on the validation rows of one class."""
 
     label: str
+    "The class."
     errors: int
     rows: int
+    "Mistakes, and rows of the class."
     groups: int = 0
     group_error: float = 0.0
+    "How many groups have rows of it, and the mean of their shares of mistakes; 0 without groups."
 
     def bound(self, share: float) -> float:
         """Return the upper limit of the class's error with this share of delta."""
@@ -142,20 +135,14 @@ def count_classes(
 
 @dataclass(frozen=True)
 class AnswerCount:
-    """How many validation rows with one answer of the program are of one class.
-
-    Parameters
-    ----------
-    answer, label
-        The program's answer, None if there was none, and the class.
-    count, rows
-        The rows of the class with that answer, and all rows with it.
-    """
+    """How many validation rows with one answer of the program are of one class."""
 
     answer: str | None
     label: str
+    "The program's answer, None if there was none, and the class."
     count: int
     rows: int
+    "The rows of the class with that answer, and all rows with it."
 
     def limits(self, share: float) -> tuple[float, float]:
         """Return the exact confidence limits of the class's share among rows with the answer."""

@@ -17,8 +17,6 @@ class History:
 
     Parameters
     ----------
-    log
-        The records of the cell.
     splits
         The rows on which recorded attempts were scored.
     """

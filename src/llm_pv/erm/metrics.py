@@ -15,16 +15,6 @@ MetricName = Literal["accuracy", "balanced-accuracy", "f1", "cost"]
 class Metric:
     """The loss of validation predictions; the program with the least loss is selected.
 
-    Parameters
-    ----------
-    name
-        ``"accuracy"``: the weight of rows that are wrong. ``"balanced-accuracy"``: the mean over
-        classes of the share that is missed. ``"f1"``: 1 less the mean of the classes' F1.
-        ``"cost"``: the mean cost of a row.
-    costs
-        For ``"cost"``: what it costs to take a row of the first class for the second; 1 where it
-        is not named. A row without an answer costs the dearest mistake of its class.
-
     Examples
     --------
     >>> metric = Metric("cost", {("ill", "well"): 5.0})
@@ -33,7 +23,12 @@ class Metric:
     """
 
     name: MetricName = "accuracy"
+    """``"accuracy"``: the weight of rows that are wrong. ``"balanced-accuracy"``: the mean over
+    classes of the share that is missed. ``"f1"``: 1 less the mean of the classes' F1. ``"cost"``:
+    the mean cost of a row."""
     costs: Mapping[tuple[str, str], float] = field(default_factory=lambda: MappingProxyType({}))
+    """For ``"cost"``: what it costs to take a row of the first class for the second; 1 where it is
+    not named. A row without an answer costs the dearest mistake of its class."""
 
     def __post_init__(self) -> None:
         if self.name not in get_args(MetricName):

@@ -17,18 +17,12 @@ LONGEST_EXAMPLE = 120
 
 @dataclass(frozen=True)
 class StandingRival:
-    """A rival that makes no more validation errors than the selected program.
-
-    Parameters
-    ----------
-    rival
-        The program, and an input for which it differs.
-    validation
-        Its score on the validation rows.
-    """
+    """A rival that makes no more validation errors than the selected program."""
 
     rival: Rival
+    "The program, and an input for which it differs."
     validation: Score
+    "Its score on the validation rows."
 
     def record(self) -> dict[str, Any]:
         """Return the rival as plain JSON values."""

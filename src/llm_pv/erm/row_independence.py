@@ -52,8 +52,6 @@ def row_dependence(
         The program to check.
     inputs
         The inputs to run it on; no labels are needed.
-    sandbox
-        Runs the program.
     judged
         The number of first inputs that count towards its score, all of which must be compared;
         None for all.

@@ -11,20 +11,6 @@ from llm_pv.erm.metrics import ACCURACY, Metric
 class Score:
     """The score of a program on some rows.
 
-    Parameters
-    ----------
-    rows
-        The number of rows.
-    errors
-        Rows without the correct label, including those without any.
-    failed
-        Rows for which the program gave no label of the problem.
-    balanced_accuracy
-        The mean recall over the classes that occur.
-    loss
-        The value that ranks programs; the number of mistakes unless a metric or weights were
-        given.
-
     Examples
     --------
     >>> score = score_predictions(["1", "0", None, "1"], ["1", "1", "1", "0"])
@@ -33,10 +19,15 @@ class Score:
     """
 
     rows: int
+    "The number of rows."
     errors: int
+    "Rows without the correct label, including those without any."
     failed: int
+    "Rows for which the program gave no label of the problem."
     balanced_accuracy: float
+    "The mean recall over the classes that occur."
     loss: float = -1.0
+    "The value that ranks programs; the number of mistakes unless a metric or weights were given."
 
     def __post_init__(self) -> None:
         if self.loss < 0:

@@ -12,30 +12,20 @@ from llm_pv.proposers.spending import NOTHING, Amount
 
 @dataclass(frozen=True)
 class Plan:
-    """The settings that are fixed before the first verification.
-
-    Parameters
-    ----------
-    attempts
-        The planned number of attempts K.
-    delta
-        The probability with which the certificate may fail.
-    early_stop
-        Whether to stop at the first program without a validation error.
-    metric
-        The metric of selection.
-    stop_at
-        Also stop at the first program with this score of the metric on the validation rows.
-    planned
-        K of the certificate if more attempts than first planned are made; 0 for `attempts`.
-    """
+    """The settings that are fixed before the first verification."""
 
     attempts: int
+    "The planned number of attempts K."
     delta: float = 0.05
+    "The probability with which the certificate may fail."
     early_stop: bool = True
+    "Whether to stop at the first program without a validation error."
     metric: Metric = ACCURACY
+    "The metric of selection."
     stop_at: float = 1.0
+    "Also stop at the first program with this score of the metric on the validation rows."
     planned: int = 0
+    "K of the certificate if more attempts than first planned are made; 0 for `attempts`."
 
     @property
     def first_planned(self) -> int:
@@ -53,37 +43,25 @@ class Plan:
 
 @dataclass(frozen=True)
 class Selection:
-    """The result of the loop.
-
-    Parameters
-    ----------
-    attempts
-        Every attempt in order; those excluded from selection are marked.
-    selected
-        The attempt with the fewest validation errors, ties to the shorter program, then to the
-        earlier; None if no attempt gave a program that may be selected.
-    certificate
-        The selected program's bound, None with ``selected``.
-    unanswered
-        Why attempts gave no reply: a failed call, a budget that was used up.
-    warnings
-        Warnings of the proposer for the user.
-    usage, cost_usd
-        Tokens and price of all answers of models, including those without a reply; the cost is
-        None if a price is unknown.
-    doubtful
-        The most that calls without an answer may cost in addition: they broke off, timed out, or
-        were running when an earlier part of the run was killed.
-    predictions
-        The selected program's predictions on the validation rows; empty without one.
-    """
+    """The result of the loop."""
 
     attempts: tuple[Attempt, ...]
+    "Every attempt in order; those excluded from selection are marked."
     selected: Attempt | None
+    """The attempt with the fewest validation errors, ties to the shorter program, then to the
+    earlier; None if no attempt gave a program that may be selected."""
     certificate: Certificate | None
+    "The selected program's bound, None with ``selected``."
     unanswered: tuple[str, ...] = ()
+    "Why attempts gave no reply: a failed call, a budget that was used up."
     warnings: tuple[str, ...] = ()
+    "Warnings of the proposer for the user."
     usage: Usage = NO_USAGE
     cost_usd: float | None = 0.0
+    """Tokens and price of all answers of models, including those without a reply; the cost is None
+    if a price is unknown."""
     doubtful: Amount = NOTHING
+    """The most that calls without an answer may cost in addition: they broke off, timed out, or
+    were running when an earlier part of the run was killed."""
     predictions: tuple[str | None, ...] = ()
+    "The selected program's predictions on the validation rows; empty without one."

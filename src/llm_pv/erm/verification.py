@@ -15,25 +15,17 @@ NOT_A_CLASS = "gave an answer that is none of the classes"
 
 @dataclass(frozen=True)
 class Verification:
-    """The result of verifying one program.
-
-    Parameters
-    ----------
-    train, validation
-        The scores on the two splits.
-    outcome
-        How the run ended.
-    error
-        Why the run ended early, or the first error of a row; empty if there was none.
-    seconds
-        Wall-clock seconds in the sandbox.
-    """
+    """The result of verifying one program."""
 
     train: Score
     validation: Score
+    "The scores on the two splits."
     outcome: Outcome
+    "How the run ended."
     error: str
+    "Why the run ended early, or the first error of a row; empty if there was none."
     seconds: float
+    "Wall-clock seconds in the sandbox."
 
 
 def read_predictions(execution: Execution, classes: Classes) -> list[str | None]:
@@ -81,8 +73,6 @@ def verify_programs(
     ----------
     programs
         The programs, each run in a process of its own.
-    splits
-        The splits with the labels.
     inputs
         The result of `verification_inputs` for the splits.
     sandbox
@@ -124,8 +114,6 @@ def training_mistakes(
 
     Parameters
     ----------
-    source
-        The program.
     train
         The training rows only.
     classes

@@ -59,8 +59,6 @@ class Verifier:
 
         Parameters
         ----------
-        proposals
-            The proposals.
         after
             Earlier attempts; the first new one has the next number.
         limit
@@ -82,8 +80,6 @@ class Verifier:
 
         Parameters
         ----------
-        attempt
-            The attempt.
         stop_at
             The least figure of the metric on the validation rows; 1 for no mistake.
         """

@@ -14,21 +14,14 @@ from llm_pv.runs.remote_records import Results
 
 @dataclass(frozen=True)
 class Destination:
-    """The destination of a cell's results: a run directory and the cell in it.
-
-    Parameters
-    ----------
-    run
-        The open run directory, or a relay to one.
-    cell
-        The cell of it.
-    columns
-        Further columns of the cell's row in ``summary.csv``.
-    """
+    """The destination of a cell's results: a run directory and the cell in it."""
 
     run: Results
+    "The open run directory, or a relay to one."
     cell: Cell
+    "The cell of it."
     columns: Mapping[str, Any] = field(default_factory=dict)
+    "Further columns of the cell's row in ``summary.csv``."
 
 
 def write_results(
@@ -42,8 +35,6 @@ def write_results(
 
     Parameters
     ----------
-    result
-        The learned program.
     splits
         The rows it was learned from.
     predictions

@@ -23,8 +23,6 @@ class ExportedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    source : str
-        The program.
     columns : list of str
         The columns it was learned from.
     types : dict

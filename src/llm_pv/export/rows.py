@@ -43,21 +43,14 @@ _EXTREMES: Mapping[str, tuple[Scalar, ...]] = {
 
 @dataclass(frozen=True)
 class CheckedRows:
-    """Rows with the value that the confined program gives for each.
-
-    Parameters
-    ----------
-    inputs
-        The rows.
-    expected
-        The class values; None where the program gives none.
-    given
-        How many rows, the first, are no edge rows.
-    """
+    """Rows with the value that the confined program gives for each."""
 
     inputs: Sequence[Input]
+    "The rows."
     expected: Sequence[object]
+    "The class values; None where the program gives none."
     given: int
+    "How many rows, the first, are no edge rows."
 
     def compare(self, answers: Sequence[object], what: str) -> None:
         """Raise unless every answer is the program's.

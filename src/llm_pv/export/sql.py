@@ -30,22 +30,15 @@ _WIDEST = 2**63
 
 @dataclass(frozen=True)
 class ExportedSQL:
-    """What `export_sql` wrote.
-
-    Parameters
-    ----------
-    text
-        The expression, or the view.
-    rows, edge_rows
-        How many rows it was checked on.
-    checked_in
-        The databases that ran it.
-    """
+    """What `export_sql` wrote."""
 
     text: str
+    "The expression, or the view."
     rows: int
     edge_rows: int
+    "How many rows it was checked on."
     checked_in: tuple[str, ...]
+    "The databases that ran it."
 
 
 def export_sql(

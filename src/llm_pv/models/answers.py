@@ -23,27 +23,18 @@ MODES: tuple[AnswerMode, ...] = get_args(AnswerMode)
 
 @dataclass(frozen=True)
 class Asking:
-    """The settings of a query for labels.
-
-    Parameters
-    ----------
-    labels
-        The possible labels.
-    mode
-        How a label is obtained.
-    form
-        How it is written.
-    chat
-        Whether prompts go into a chat template.
-    max_new_tokens
-        The most tokens of a free answer.
-    """
+    """The settings of a query for labels."""
 
     labels: tuple[str, ...]
+    "The possible labels."
     mode: AnswerMode = "generate"
+    "How a label is obtained."
     form: LabelForm = "json"
+    "How it is written."
     chat: ChatUse = "auto"
+    "Whether prompts go into a chat template."
     max_new_tokens: int = 1_024
+    "The most tokens of a free answer."
 
     def written(self) -> tuple[str, ...]:
         """Return every label as an answer writes it.
@@ -58,31 +49,21 @@ class Asking:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer of a model to one prompt.
-
-    Parameters
-    ----------
-    text
-        The text without reasoning; under ``likelihood`` the likeliest label as an answer
-        would write it.
-    finish
-        Why it ended.
-    probabilities
-        Under ``likelihood`` the probability of each label, without the share of other texts.
-    usage
-        Tokens used, those of a shared prefix counted as cached if they were.
-    cost_usd
-        Its price, None if unknown.
-    seconds
-        The time it took; an equal share for answers generated together.
-    """
+    """The answer of a model to one prompt."""
 
     text: str
+    """The text without reasoning; under ``likelihood`` the likeliest label as an answer would write
+    it."""
     finish: FinishReason = "stop"
+    "Why it ended."
     probabilities: Mapping[str, float] = field(default_factory=dict)
+    "Under ``likelihood`` the probability of each label, without the share of other texts."
     usage: Usage = field(default_factory=Usage)
+    "Tokens used, those of a shared prefix counted as cached if they were."
     cost_usd: float | None = 0.0
+    "Its price, None if unknown."
     seconds: float = 0.0
+    "The time it took; an equal share for answers generated together."
 
 
 class AnsweringModel(Protocol):

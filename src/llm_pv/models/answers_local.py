@@ -24,13 +24,7 @@ _WARMING = ("Ready?", "Set?")
 
 
 class LocalAnswers(ABC):
-    """Prompts and labels as tokens of a model in this process.
-
-    Parameters
-    ----------
-    model
-        The model.
-    """
+    """Prompts and labels as tokens of a model in this process."""
 
     def __init__(self, model: InProcessModel) -> None:
         self._model = model
@@ -151,8 +145,6 @@ class LocalAnswers(ABC):
 
         Parameters
         ----------
-        prompts, asking
-            What is asked.
         ends
             The tokens that end a turn.
 

@@ -54,8 +54,6 @@ class TransformersAnswers(LocalAnswers):
 
     Parameters
     ----------
-    model
-        The model.
     batch_size
         Prompts answered together; None for as many as memory holds, 64 at most.
     """

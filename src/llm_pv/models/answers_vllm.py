@@ -25,8 +25,6 @@ class VLLMAnswers(LocalAnswers):
 
     Parameters
     ----------
-    model
-        The model.
     batch_size
         Prompts passed to the engine together; None for 32.
     """

@@ -68,53 +68,33 @@ NO_USAGE = Usage()
 
 @dataclass(frozen=True)
 class UserMessage:
-    """A message to the model.
-
-    Parameters
-    ----------
-    text
-        The message.
-    """
+    """A message to the model."""
 
     text: str
+    "The message."
 
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A model's request to run code.
-
-    Parameters
-    ----------
-    id
-        The vendor's identifier of the call, which the answer has to repeat.
-    code
-        The Python code; None if the arguments held none, which ``problem`` explains.
-    name
-        The name of the tool.
-    problem
-        The error in the call, as a message to the model; empty if there is none.
-    """
+    """A model's request to run code."""
 
     id: str
+    "The vendor's identifier of the call, which the answer has to repeat."
     code: str | None
+    "The Python code; None if the arguments held none, which ``problem`` explains."
     name: str = "run_python"
+    "The name of the tool."
     problem: str = ""
+    "The error in the call, as a message to the model; empty if there is none."
 
 
 @dataclass(frozen=True)
 class ToolAnswer:
-    """The result of a tool call.
-
-    Parameters
-    ----------
-    call
-        The call.
-    text
-        What the model is shown.
-    """
+    """The result of a tool call."""
 
     call: ToolCall
     text: str
+    "What the model is shown."
 
 
 @dataclass(frozen=True)
@@ -173,43 +153,29 @@ Message: TypeAlias = UserMessage | Turn | ToolAnswer
 
 @dataclass(frozen=True)
 class ToolOffer:
-    """A tool a model may use in its next turn.
-
-    Parameters
-    ----------
-    place
-        ``"local"``: the function ``run_python(code)``, whose calls come back in `Turn.calls`;
-        ``"hosted"``: the vendor's own code execution, which happens within the turn.
-    description
-        The description of a local tool for the model.
-    forbidden
-        Whether it may not be called in this turn. It is still part of the request, because
-        vendors require it in a conversation that used it; text that looks like a call is text.
-    """
+    """A tool a model may use in its next turn."""
 
     place: Literal["local", "hosted"] = "local"
+    """``"local"``: the function ``run_python(code)``, whose calls come back in `Turn.calls`;
+    ``"hosted"``: the vendor's own code execution, which happens within the turn."""
     description: str = ""
+    "The description of a local tool for the model."
     forbidden: bool = False
+    """Whether it may not be called in this turn. It is still part of the request, because vendors
+    require it in a conversation that used it; text that looks like a call is text."""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """The request that a call would send.
-
-    Parameters
-    ----------
-    method, url
-        Method and address of the request; ``"in-process"`` for an engine in this process.
-    body
-        The exact body, as plain JSON values; no header and no key.
-    input_tokens
-        Estimated tokens of it, rounded up.
-    """
+    """The request that a call would send."""
 
     method: str
     url: str
+    """Method and address of the request; ``"in-process"`` for an engine in this process."""
     body: Mapping[str, Any]
+    "The exact body, as plain JSON values; no header and no key."
     input_tokens: int
+    "Estimated tokens of it, rounded up."
 
 
 class LanguageModel(Protocol):

@@ -41,22 +41,15 @@ _HANDLES = TypeAdapter(Batch)
 
 @dataclass(frozen=True)
 class Pace:
-    """The timing of batches, in seconds.
-
-    Parameters
-    ----------
-    window
-        How long the first call waits for others to join its batch.
-    first_look, longest_look
-        The first and the longest wait between status requests; each wait is half as long again.
-    sleep
-        Does the waiting.
-    """
+    """The timing of batches, in seconds."""
 
     window: float = 2.0
+    "How long the first call waits for others to join its batch."
     first_look: float = 30.0
     longest_look: float = 600.0
+    "The first and the longest wait between status requests; each wait is half as long again."
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    "Does the waiting."
 
 
 @dataclass

@@ -51,33 +51,22 @@ class CapturedRequest(BaseException):
 
 @dataclass
 class Watch:
-    """Monitors the requests of one call.
-
-    Parameters
-    ----------
-    sent
-        Requests so far.
-    hold
-        Whether the first request is intercepted before it is sent.
-    longest_reply
-        The most bytes of a reply.
-    doubtful
-        Tries so far that failed and may be billed.
-    received
-        The beginning of the last reply's body.
-    before_retry
-        Awaited before a request that follows a try that may be billed.
-    failure
-        How the last try failed, in one line.
-    """
+    """Monitors the requests of one call."""
 
     sent: int = 0
+    "Requests so far."
     doubtful: int = 0
+    "Tries so far that failed and may be billed."
     received: bytearray = field(default_factory=bytearray)
+    "The beginning of the last reply's body."
     hold: bool = False
+    "Whether the first request is intercepted before it is sent."
     longest_reply: int = LONGEST_REPLY
+    "The most bytes of a reply."
     before_retry: BeforeRetry | None = None
+    "Awaited before a request that follows a try that may be billed."
     failure: str = ""
+    "How the last try failed, in one line."
     _covered: int = 0
 
     async def make_room(self) -> None:

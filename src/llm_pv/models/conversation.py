@@ -130,8 +130,6 @@ def as_said(response: ModelResponse, turn: int, *, tools: bool) -> ModelResponse
 
     Parameters
     ----------
-    response
-        The response of the server.
     turn
         The number of messages before it, which makes the names of its calls unique.
     tools

@@ -15,36 +15,23 @@ CallSettings: TypeAlias = Callable[[str, int, int], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A model behind an API.
-
-    Parameters
-    ----------
-    model
-        The library's client for it.
-    settings
-        The settings of every call.
-    prices
-        What calls cost.
-    tool_places
-        Where its code can run.
-    per_call
-        Settings that differ from call to call.
-    per_limit
-        Settings that depend on how many tokens a call may write.
-    most_samples
-        Alternatives one call can return.
-    ask_context
-        Requests the context window from the server; None if the vendor has no such request.
-    extra_in_settings
-        Whether further options are passed with the settings of each call, not with the client.
-    """
+    """A model behind an API."""
 
     model: Model[Any]
+    "The library's client for it."
     settings: Mapping[str, Any]
+    "The settings of every call."
     prices: PriceList
+    "What calls cost."
     tool_places: frozenset[ToolPlace]
+    "Where its code can run."
     per_call: CallSettings = lambda _prompt, _samples, _seed: {}
+    "Settings that differ from call to call."
     per_limit: Callable[[int], Mapping[str, Any]] = lambda _tokens: {}
+    "Settings that depend on how many tokens a call may write."
     most_samples: int = 1
+    "Alternatives one call can return."
     ask_context: Callable[[], Coroutine[Any, Any, int | None]] | None = None
+    "Requests the context window from the server; None if the vendor has no such request."
     extra_in_settings: bool = True
+    "Whether further options are passed with the settings of each call, not with the client."

@@ -27,38 +27,25 @@ MOST_SAMPLES = 16
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are sampled.
-
-    Parameters
-    ----------
-    temperature, top_p
-        0 takes the likeliest token; None leaves it to the model's own settings.
-    extra
-        Further settings, by the engine's names.
-    """
+    """How tokens are sampled."""
 
     temperature: float | None = None
     top_p: float | None = None
+    "0 takes the likeliest token; None leaves it to the model's own settings."
     extra: Mapping[str, Any] | None = None
+    "Further settings, by the engine's names."
 
 
 @dataclass(frozen=True)
 class Continuation:
-    """Tokens that a model generated.
-
-    Parameters
-    ----------
-    tokens
-        The tokens without the one that ends a turn.
-    ended
-        Whether the model ended its turn, rather than reaching the limit.
-    written
-        The number of tokens, including the one that ends a turn.
-    """
+    """Tokens that a model generated."""
 
     tokens: Sequence[int]
+    "The tokens without the one that ends a turn."
     ended: bool
+    "Whether the model ended its turn, rather than reaching the limit."
     written: int
+    "The number of tokens, including the one that ends a turn."
 
 
 class InProcessModel(ABC):

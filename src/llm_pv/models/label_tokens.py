@@ -13,14 +13,6 @@ Tokens = tuple[int, ...]
 class LabelTokens:
     """Every label as its token sequence in an answer; none is a prefix of another.
 
-    Parameters
-    ----------
-    tokens
-        The tokens of each label, the one that ends an answer included.
-    ends
-        Tokens that end an answer, if there are several: the first of them, with which the labels
-        are written, represents all.
-
     Examples
     --------
     >>> labels = LabelTokens.of([(7, 1, 0), (7, 2, 0), (7, 2, 3)])
@@ -33,7 +25,10 @@ class LabelTokens:
     """
 
     tokens: tuple[Tokens, ...]
+    "The tokens of each label, the one that ends an answer included."
     ends: Tokens = ()
+    """Tokens that end an answer, if there are several: the first of them, with which the labels are
+    written, represents all."""
 
     @classmethod
     def of(cls, tokens: Sequence[Sequence[int]], ends: Sequence[int] = ()) -> "LabelTokens":

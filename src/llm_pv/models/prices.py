@@ -7,27 +7,18 @@ from llm_pv.models.base import Usage
 
 @dataclass(frozen=True)
 class PriceList:
-    """The prices of one model.
-
-    Parameters
-    ----------
-    model
-        The vendor's name of the model.
-    provider
-        The vendor's name in genai-prices; None to find it by the address.
-    url
-        The server's address, which identifies hosts of other vendors' models.
-    batch
-        Whether calls are paid at the batch price; where a list has none, the full price is taken.
-    own
-        US dollars for a million tokens sent and for a million written, which go before any list.
-    """
+    """The prices of one model."""
 
     model: str
+    "The vendor's name of the model."
     provider: str | None = None
+    "The vendor's name in genai-prices; None to find it by the address."
     url: str | None = None
+    "The server's address, which identifies hosts of other vendors' models."
     batch: bool = False
+    "Whether calls are paid at the batch price; where a list has none, the full price is taken."
     own: tuple[float, float] | None = None
+    "US dollars for a million tokens sent and for a million written, which go before any list."
 
     def price(self, usage: Usage, model: str = "") -> float | None:
         """Return the price of a usage in US dollars, None where it is not known.

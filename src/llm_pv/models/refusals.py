@@ -61,19 +61,13 @@ class ToolRefusedError(ModelError):
 
 @dataclass(frozen=True)
 class Refusal:
-    """A capability that a server lacks.
-
-    Parameters
-    ----------
-    kind
-        ``"tools"``; ``"choice"``, that a tool may not be called; ``"stream"``, that the reply come
-        at once; ``"name"`` of the limit on output tokens; or ``"limit"``, which is too high.
-    limit
-        Output tokens that fit; None if unknown.
-    """
+    """A capability that a server lacks."""
 
     kind: Literal["tools", "choice", "stream", "name", "limit"]
+    """``"tools"``; ``"choice"``, that a tool may not be called; ``"stream"``, that the reply come
+    at once; ``"name"`` of the limit on output tokens; or ``"limit"``, which is too high."""
     limit: int | None = None
+    "Output tokens that fit; None if unknown."
 
 
 def refusal_of(
@@ -90,8 +84,6 @@ def refusal_of(
 
     Parameters
     ----------
-    said
-        The server's message.
     asked
         Output tokens requested.
     sent

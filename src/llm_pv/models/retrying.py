@@ -49,23 +49,16 @@ LONGEST_DETAIL = 300
 
 @dataclass(frozen=True)
 class Backoff:
-    """The delays between tries, in seconds.
-
-    Parameters
-    ----------
-    first, longest
-        The first and the longest delay; each doubles the last. A random share of up to half is
-        subtracted, so that calls that failed together are not retried together.
-    longest_asked
-        The longest delay that a server can request (``Retry-After``).
-    sleep
-        Does the waiting.
-    """
+    """The delays between tries, in seconds."""
 
     first: float = 1.0
     longest: float = 60.0
+    """The first and the longest delay; each doubles the last. A random share of up to half is
+    subtracted, so that calls that failed together are not retried together."""
     longest_asked: float = 300.0
+    "The longest delay that a server can request (``Retry-After``)."
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    "Does the waiting."
 
     def wait(self, state: RetryCallState) -> float:
         """Return the seconds before the next try."""

@@ -35,21 +35,14 @@ _JSON = json.JSONDecoder(strict=False)  # models leave line breaks in strings un
 
 @dataclass(frozen=True)
 class Reply:
-    """A parsed reply.
-
-    Parameters
-    ----------
-    text
-        The text of the answer.
-    thoughts
-        The reasoning before it.
-    calls
-        The tool calls.
-    """
+    """A parsed reply."""
 
     text: str
+    "The text of the answer."
     thoughts: str = ""
+    "The reasoning before it."
     calls: tuple[ToolCall, ...] = ()
+    "The tool calls."
 
 
 def read_reply(reply: str, *, tools: bool = False, thinking: bool = False, turn: int = 0) -> Reply:

@@ -26,8 +26,6 @@ def choices(
         The library.
     config
         A `transformers.GenerationConfig`; its temperature, top_k, top_p and min_p count.
-    seeds
-        One for each row.
     labels
         The labels that may be written; None for anything.
     prompt_length

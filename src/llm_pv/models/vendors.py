@@ -68,8 +68,6 @@ def make_vendor_model(
         One of `llm_pv.models.registry.VENDORS`.
     model
         The vendor's name of the model.
-    options
-        How it is called.
     backoff, pace
         How long to wait between tries, and for batches; None for the defaults.
 

@@ -13,19 +13,13 @@ _MOST_LATER_ENDS = 20
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block.
-
-    Parameters
-    ----------
-    start, end
-        The positions in the text where its content begins and ends.
-    closed
-        Whether a fence closes it; the last block may extend to the end of the text.
-    """
+    """A fenced block."""
 
     start: int
     end: int
+    "The positions in the text where its content begins and ends."
     closed: bool
+    "Whether a fence closes it; the last block may extend to the end of the text."
 
 
 def fenced_blocks(text: str) -> list[Block]:

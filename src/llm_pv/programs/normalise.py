@@ -64,11 +64,6 @@ def canonical_text(tree: ast.AST) -> str:
 def normalise_tree(tree: ast.Module) -> None:
     """Normalise a syntax tree in place; it still compiles and computes the same.
 
-    Parameters
-    ----------
-    tree
-        The syntax tree of a module that compiles.
-
     Examples
     --------
     >>> tree = ast.parse("def f(x: str): return len(x)")

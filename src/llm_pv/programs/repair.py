@@ -142,8 +142,6 @@ def code_runs(text: str, start: int = 0) -> list[tuple[str, int, bool]]:
 
     Parameters
     ----------
-    text
-        The text.
     start
         The position to start from.
     """

@@ -27,8 +27,6 @@ def write_program(program: Program, header: str) -> str:
 
     Parameters
     ----------
-    program
-        The program.
     header
         Any text, such as a certificate.
 
@@ -62,11 +60,6 @@ def write_program(program: Program, header: str) -> str:
 
 def read_saved(text: str) -> Program:
     """Return the program of a file that `write_program` wrote, or of any Python module.
-
-    Parameters
-    ----------
-    text
-        The text of the file.
 
     Raises
     ------

@@ -16,32 +16,22 @@ Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 @dataclass(eq=False)
 class Scope:
-    """One module, class body, function or comprehension, and the names it uses.
-
-    Parameters
-    ----------
-    kind
-        ``"module"``, ``"class"``, ``"function"`` (lambdas too) or ``"comprehension"``.
-    parent
-        The scope around it; None for the module.
-    bound
-        The names it binds, except by a declaration without a value, such as ``x: int``.
-    declared
-        The names that such declarations make local.
-    parameters, outer, module_wide
-        The names that are parameters, ``nonlocal`` and ``global`` here.
-    fixed
-        The names whose binding is visible: that of a class, or of ``import a.b``.
-    """
+    """One module, class body, function or comprehension, and the names it uses."""
 
     kind: str
+    """``"module"``, ``"class"``, ``"function"`` (lambdas too) or ``"comprehension"``."""
     parent: "Scope | None"
+    "The scope around it; None for the module."
     bound: set[str] = field(default_factory=set)
+    "The names it binds, except by a declaration without a value, such as ``x: int``."
     declared: set[str] = field(default_factory=set)
+    "The names that such declarations make local."
     parameters: set[str] = field(default_factory=set)
     outer: set[str] = field(default_factory=set)
     module_wide: set[str] = field(default_factory=set)
+    "The names that are parameters, ``nonlocal`` and ``global`` here."
     fixed: set[str] = field(default_factory=set)
+    "The names whose binding is visible: that of a class, or of ``import a.b``."
 
     def home(self) -> "Scope":
         """Return the scope that ``:=`` binds in: this one, or the one around comprehensions."""

@@ -31,8 +31,6 @@ def sql(
 
     Parameters
     ----------
-    source
-        The program.
     columns, types
         The columns of its rows and their types; without types its input is the text of the first.
     classes, class_values

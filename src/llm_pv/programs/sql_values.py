@@ -27,40 +27,27 @@ class Untranslatable(ProgramError):  # noqa: N818 - an answer rather than a faul
 
 @dataclass(frozen=True)
 class Value:
-    """A value of the program as SQL.
-
-    Parameters
-    ----------
-    sql
-        The expression.
-    kind
-        int, float, str, bool, none, label, list, dict, row or function.
-    nullable, fallible
-        Whether NULL stands for None, for an error.
-    const
-        The Python value, where it is known.
-    items
-        The items of a list, or the keys and values of a dict, one after the other.
-    bits
-        The most binary digits of a whole number.
-    whole
-        Whether the expression needs no parentheses.
-    counts
-        Whether a whole number is never negative.
-    extra
-        What a function, module or unknown name is.
-    """
+    """A value of the program as SQL."""
 
     sql: str
+    "The expression."
     kind: str
+    "int, float, str, bool, none, label, list, dict, row or function."
     nullable: bool = False
     fallible: bool = False
+    "Whether NULL stands for None, for an error."
     const: object = _NOTHING
+    "The Python value, where it is known."
     items: tuple["Value", ...] = ()
+    "The items of a list, or the keys and values of a dict, one after the other."
     bits: int = COLUMN_BITS
+    "The most binary digits of a whole number."
     whole: bool = True
+    "Whether the expression needs no parentheses."
     counts: bool = False
+    "Whether a whole number is never negative."
     extra: object = None
+    "What a function, module or unknown name is."
 
     def __post_init__(self) -> None:
         if len(self.sql) > _MOST_CHARACTERS:

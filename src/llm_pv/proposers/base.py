@@ -13,28 +13,19 @@ from llm_pv.proposers.spending import Spending
 
 @dataclass(frozen=True)
 class Rival:
-    """Another program that fits the training examples as well as a proposal does.
-
-    Parameters
-    ----------
-    text
-        Its source.
-    bits
-        Its length in the proposer's own measure.
-    disagreement
-        The share of slightly changed training inputs on which the two differ.
-    example
-        One of these inputs.
-    answer, rival_answer
-        The predictions of the proposal and of the rival for it.
-    """
+    """Another program that fits the training examples as well as a proposal does."""
 
     text: str
+    "Its source."
     bits: float
+    "Its length in the proposer's own measure."
     disagreement: float
+    "The share of slightly changed training inputs on which the two differ."
     example: Input
+    "One of these inputs."
     answer: str
     rival_answer: str
+    "The predictions of the proposal and of the rival for it."
 
 
 @dataclass(frozen=True)
@@ -90,24 +81,16 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A training row that a program got wrong.
-
-    Parameters
-    ----------
-    input
-        The row.
-    expected
-        Its label.
-    got
-        The program's prediction, or the error it raised.
-    failed
-        Whether that is not a label.
-    """
+    """A training row that a program got wrong."""
 
     input: Input
+    "The row."
     expected: str
+    "Its label."
     got: str
+    "The program's prediction, or the error it raised."
     failed: bool = False
+    "Whether that is not a label."
 
 
 class Admission(Protocol):
@@ -151,45 +134,30 @@ def _forget(*_: object) -> None:
 
 @dataclass(frozen=True)
 class Context:
-    """The services of a run that a proposer can use.
-
-    Parameters
-    ----------
-    start
-        The number of proposals read by an earlier part of the run.
-    attempts
-        The most proposals the run will read, None for all.
-    origins
-        The origins of the proposals read by an earlier part of the run.
-    turns
-        Records of model turns and tool calls of that earlier part, oldest first.
-    write_turns
-        Writes such records to disk, all of one call or none, before it returns.
-    write_prompt
-        Saves a prompt under its digest.
-    write_failure
-        Records the number of a conversation that ended without a reply, and the reason.
-    warn
-        Called with a sentence to show to the user with the result.
-    mistakes
-        Runs a program, confined, on the training rows only, and returns those it gets wrong.
-    admission
-        Decides when the next attempt may start.
-    stopping
-        Set when no further attempt should start; those already started are still read.
-    """
+    """The services of a run that a proposer can use."""
 
     start: int = 0
+    "The number of proposals read by an earlier part of the run."
     attempts: int | None = None
+    "The most proposals the run will read, None for all."
     origins: frozenset[str] = frozenset()
+    "The origins of the proposals read by an earlier part of the run."
     turns: Sequence[Mapping[str, Any]] = ()
+    "Records of model turns and tool calls of that earlier part, oldest first."
     write_turns: Callable[[Sequence[Mapping[str, Any]]], object] = _forget
+    "Writes such records to disk, all of one call or none, before it returns."
     write_prompt: Callable[[str, str], object] = _forget
+    "Saves a prompt under its digest."
     write_failure: Callable[[int, str], object] = _forget
+    "Records the number of a conversation that ended without a reply, and the reason."
     warn: Callable[[str], object] = _forget
+    "Called with a sentence to show to the user with the result."
     mistakes: Callable[[str], list[Mistake]] | None = None
+    "Runs a program, confined, on the training rows only, and returns those it gets wrong."
     admission: Admission = field(default_factory=AtOnce)
+    "Decides when the next attempt may start."
     stopping: threading.Event = field(default_factory=threading.Event)
+    "Set when no further attempt should start; those already started are still read."
 
 
 class Proposer(ABC):

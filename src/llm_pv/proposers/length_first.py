@@ -58,8 +58,6 @@ class LengthFirst(Proposer):
 
     Parameters
     ----------
-    budget_seconds
-        A cap on the seconds of one search.
     budget
         What the search may try and keep.
     noise

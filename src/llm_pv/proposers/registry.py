@@ -13,21 +13,14 @@ DEFAULT_BUDGET_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class BuiltIn:
-    """Options of the built-in search only; None for the defaults.
-
-    Parameters
-    ----------
-    candidates
-        The approximate number of conditions compared with the training rows; decides the result.
-    megabytes
-        Memory for its tables, beyond some 150 MB for Python and numpy.
-    noise
-        The share of labels that may be wrong, below 0.5.
-    """
+    """Options of the built-in search only; None for the defaults."""
 
     candidates: int | None = None
+    "The approximate number of conditions compared with the training rows; decides the result."
     megabytes: int | None = None
+    "Memory for its tables, beyond some 150 MB for Python and numpy."
     noise: float = 0.0
+    "The share of labels that may be wrong, below 0.5."
 
     def __post_init__(self) -> None:
         for name, value, least in (

@@ -24,11 +24,6 @@ class Replay(Proposer):
     which is a reply itself. In a folder every visible file is one reply, in the order of names.
     Any other file is one reply.
 
-    Parameters
-    ----------
-    path
-        The file or folder.
-
     Examples
     --------
     >>> import tempfile
@@ -39,6 +34,7 @@ class Replay(Proposer):
     """
 
     path: Path
+    "The file or folder."
 
     @property
     def name(self) -> str:
@@ -139,8 +135,6 @@ class SavedReplies(Proposer):
     ----------
     name, identity
         Those of the proposer that read the replies.
-    proposals
-        The replies.
     """
 
     def __init__(self, name: str, identity: str, proposals: Sequence[Proposal]) -> None:

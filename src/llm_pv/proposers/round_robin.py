@@ -83,16 +83,11 @@ class RoundRobin:
 
 @dataclass(frozen=True)
 class CellTurns:
-    """The turns of one cell in a round robin.
-
-    Parameters
-    ----------
-    rounds, key
-        The round robin, and the cell's key in it.
-    """
+    """The turns of one cell in a round robin."""
 
     rounds: RoundRobin
     key: Hashable
+    "The round robin, and the cell's key in it."
 
     def acquire(self, number: int) -> None:
         """Block until attempt ``number`` may start."""

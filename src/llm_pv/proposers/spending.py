@@ -48,18 +48,12 @@ UNLIMITED = Budget()
 
 @dataclass(frozen=True)
 class Amount:
-    """Money and tokens of one call, reserved or spent.
-
-    Parameters
-    ----------
-    usd
-        US dollars, None if the price is unknown.
-    tokens
-        Tokens sent and generated.
-    """
+    """Money and tokens of one call, reserved or spent."""
 
     usd: float | None
+    "US dollars, None if the price is unknown."
     tokens: int
+    "Tokens sent and generated."
 
     def times(self, tries: int) -> "Amount":
         """Return the amount of several tries."""
@@ -83,22 +77,15 @@ NOTHING = Amount(0.0, 0)
 
 @dataclass(frozen=True)
 class Spending:
-    """The spending of calls of models.
-
-    Parameters
-    ----------
-    usage, cost_usd
-        Tokens and cost of the answers; the cost is None if a price is unknown.
-    paid
-        The amount of each answer; its worst case if its price turned out to be unknown.
-    doubtful
-        The worst case of each failed try that may be billed.
-    """
+    """The spending of calls of models."""
 
     usage: Usage = NO_USAGE
     cost_usd: float | None = 0.0
+    "Tokens and cost of the answers; the cost is None if a price is unknown."
     paid: tuple[Amount, ...] = ()
+    "The amount of each answer; its worst case if its price turned out to be unknown."
     doubtful: tuple[Amount, ...] = ()
+    "The worst case of each failed try that may be billed."
 
     @property
     def most_doubtful(self) -> Amount:
@@ -246,8 +233,6 @@ class Reservation:
     ----------
     tracker
         The budget of the call; the constructor waits and raises as its `reserve`.
-    worst
-        The worst case of one try.
 
     Attributes
     ----------

@@ -12,18 +12,12 @@ from llm_pv.report.text import count, percent, shorten
 
 @dataclass(frozen=True)
 class Detail:
-    """How much of each trial a page shows, so that it stays small.
-
-    Parameters
-    ----------
-    attempts
-        Attempts shown for one trial.
-    characters
-        Characters shown of one program.
-    """
+    """How much of each trial a page shows, so that it stays small."""
 
     attempts: int
+    "Attempts shown for one trial."
     characters: int
+    "Characters shown of one program."
 
 
 DETAILS = (

@@ -23,13 +23,7 @@ _SHAPES = 4
 
 
 def shape_of(number: int) -> int:
-    """Return which of four shapes a series has; shape and colour are unique among 32 series.
-
-    Parameters
-    ----------
-    number
-        The number of the series.
-    """
+    """Return which of four shapes a series has; shape and colour are unique among 32 series."""
     return (number + number // len(COLOURS)) % _SHAPES
 
 
@@ -46,47 +40,31 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """Points of one method in one colour.
-
-    Parameters
-    ----------
-    label
-        Its name in the legend.
-    points
-        The points, by x.
-    colour
-        Its number among the colours.
-    kind
-        Joined by a line, alone, or as steps without marks.
-    """
+    """Points of one method in one colour."""
 
     label: str
+    "Its name in the legend."
     points: tuple[Point, ...]
+    "The points, by x."
     colour: int
+    "Its number among the colours."
     kind: Literal["line", "points", "steps"] = "line"
+    "Joined by a line, alone, or as steps without marks."
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Accuracy over something, for several series.
-
-    Parameters
-    ----------
-    title, x_label
-        What it shows.
-    series
-        The series, at least one with a point.
-    logarithmic
-        Whether x is on a logarithmic scale; every x is above 0 then.
-    baseline
-        The majority baseline's accuracy, drawn as a dashed line; None for none.
-    """
+    """Accuracy over something, for several series."""
 
     title: str
     x_label: str
+    "What it shows."
     series: tuple[Series, ...]
+    "The series, at least one with a point."
     logarithmic: bool = False
+    "Whether x is on a logarithmic scale; every x is above 0 then."
     baseline: float | None = None
+    "The majority baseline's accuracy, drawn as a dashed line; None for none."
 
     @property
     def span(self) -> tuple[float, float]:
@@ -147,22 +125,14 @@ class Bars:
 
 @dataclass(frozen=True)
 class Figure:
-    """Panels that belong together.
-
-    Parameters
-    ----------
-    name
-        The stem of its files' names.
-    title, caption
-        What it shows, and how to read it.
-    panels
-        What is drawn.
-    legend
-        Each series' name and colour, in order.
-    """
+    """Panels that belong together."""
 
     name: str
+    "The stem of its files' names."
     title: str
     caption: str
+    "What it shows, and how to read it."
     panels: tuple[Panel | Bars, ...]
+    "What is drawn."
     legend: tuple[tuple[str, int], ...]
+    "Each series' name and colour, in order."

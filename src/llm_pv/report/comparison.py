@@ -22,26 +22,19 @@ _PUBLISHED_ROWS = 200
 
 @dataclass(frozen=True)
 class Setting:
-    """The conditions that compared accuracies share: one line of the comparison.
-
-    Parameters
-    ----------
-    function, name, length, sampler
-        The cell, without the trial.
-    labelled
-        Rows a method may learn from, training and validation together: 100 and 100 for LLM-PV
-        are compared with 200 examples in a prompt.
-    data
-        The beginning of the digest of a user's rows, in the first split of a run: two files of one
-        name are two settings. Empty where none is known.
-    """
+    """The conditions that compared accuracies share: one line of the comparison."""
 
     function: str
     name: str
     length: int | str
     sampler: str
+    "The cell, without the trial."
     labelled: int | None
+    """Rows a method may learn from, training and validation together: 100 and 100 for LLM-PV are
+    compared with 200 examples in a prompt."""
     data: str = ""
+    """The beginning of the digest of a user's rows, in the first split of a run: two files of one
+    name are two settings. Empty where none is known."""
 
     @property
     def title(self) -> str:
@@ -68,16 +61,11 @@ class Setting:
 
 @dataclass(frozen=True)
 class Estimate(MeanStd):
-    """A mean accuracy over trials with confidence limits.
-
-    Parameters
-    ----------
-    low, high
-        95% limits, see `estimate`; None where the number of test rows is unknown.
-    """
+    """A mean accuracy over trials with confidence limits."""
 
     low: float | None
     high: float | None
+    "95% limits, see `estimate`; None where the number of test rows is unknown."
 
 
 def estimate(
@@ -152,26 +140,18 @@ class Cell:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Settings by methods.
-
-    Parameters
-    ----------
-    settings, methods
-        The lines and columns, in order. A method is named by its track, its name and its model;
-        where two runs measured the same setting with it, by its run as well.
-    cells
-        What was measured, by setting and method.
-    baselines
-        The majority baseline's accuracy on the same test rows, where it is known.
-    published
-        Published accuracies by method; never measured here.
-    """
+    """Settings by methods."""
 
     settings: tuple[Setting, ...]
     methods: tuple[str, ...]
+    """The lines and columns, in order. A method is named by its track, its name and its model;
+    where two runs measured the same setting with it, by its run as well."""
     cells: dict[tuple[Setting, str], Cell]
+    "What was measured, by setting and method."
     baselines: dict[Setting, float]
+    "The majority baseline's accuracy on the same test rows, where it is known."
     published: dict[Setting, dict[str, float]]
+    "Published accuracies by method; never measured here."
     runs: tuple[RunRecord, ...] = field(repr=False, default=())
 
     @property

@@ -95,10 +95,6 @@ def draw_strip(
 
     Parameters
     ----------
-    test
-        The test accuracy with its limits.
-    validation
-        The validation accuracy.
     baseline
         The majority baseline's accuracy on the test rows.
     floor

@@ -24,29 +24,20 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class TrialPair:
-    """One trial of either run on the same test rows, or why they cannot be paired.
-
-    Parameters
-    ----------
-    trial
-        The number of the trial, from 1.
-    rows
-        Test rows with predictions of both.
-    only_a, only_b
-        Rows that only one of them predicted correctly.
-    accuracy_a, accuracy_b
-        Accuracies on those rows.
-    reason
-        Why there is no pair; empty if there is one.
-    """
+    """One trial of either run on the same test rows, or why they cannot be paired."""
 
     trial: int
+    "The number of the trial, from 1."
     rows: int = 0
+    "Test rows with predictions of both."
     only_a: int = 0
     only_b: int = 0
+    "Rows that only one of them predicted correctly."
     accuracy_a: float | None = None
     accuracy_b: float | None = None
+    "Accuracies on those rows."
     reason: str = ""
+    "Why there is no pair; empty if there is one."
 
     @property
     def difference(self) -> float | None:
@@ -111,29 +102,20 @@ class CellPair:
 
 @dataclass(frozen=True)
 class RunPair:
-    """Two runs compared.
-
-    Parameters
-    ----------
-    a, b
-        The names of both: run and method.
-    cells
-        Every cell in both runs.
-    wilcoxon
-        The p-value of Wilcoxon's signed-rank test over the cells' mean differences; None where no
-        cell differs or none could be paired.
-    differing
-        The number of cells with a difference, which Wilcoxon's test uses.
-    unmatched
-        Trials in only one of the runs.
-    """
+    """Two runs compared."""
 
     a: str
     b: str
+    "The names of both: run and method."
     cells: tuple[CellPair, ...]
+    "Every cell in both runs."
     wilcoxon: float | None
+    """The p-value of Wilcoxon's signed-rank test over the cells' mean differences; None where no
+    cell differs or none could be paired."""
     differing: int
+    "The number of cells with a difference, which Wilcoxon's test uses."
     unmatched: int
+    "Trials in only one of the runs."
 
     @property
     def compared(self) -> tuple[CellPair, ...]:

@@ -33,8 +33,6 @@ class TrialRecord:
         The name of the run it belongs to.
     track, method, model, name, seed, status, reason
         As in ``summary.csv``; a trial without a row has the status ``unfinished``.
-    cell
-        The cell and trial.
     train_size, validation_size, test_size, accuracy, low, high, validation_accuracy, \
 learn_seconds, test_seconds, cost_usd, majority_accuracy
         As in ``summary.csv``; None for an empty cell.
@@ -86,24 +84,16 @@ learn_seconds, test_seconds, cost_usd, majority_accuracy
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run directory.
-
-    Parameters
-    ----------
-    path
-        The directory.
-    label
-        Its name in a report, different for every run.
-    header
-        The content of ``run.json``.
-    trials
-        Every trial, including running ones and those not started.
-    """
+    """One run directory."""
 
     path: Path
+    "The directory."
     label: str
+    "Its name in a report, different for every run."
     header: Record
+    "The content of ``run.json``."
     trials: tuple[TrialRecord, ...]
+    "Every trial, including running ones and those not started."
 
     @property
     def unfinished(self) -> int:

@@ -28,18 +28,12 @@ _BESIDE = ("LLM-PV-GPT-5", "XGBoost", "TabPFN")
 
 @dataclass(frozen=True)
 class Occasion:
-    """Information about the creation of a page, besides the records of the runs.
-
-    Parameters
-    ----------
-    cores
-        Usable cores of the machine on which the page is written.
-    remake
-        The command to reproduce it, if it is shorter than the runs' own commands.
-    """
+    """Information about the creation of a page, besides the records of the runs."""
 
     cores: int
+    "Usable cores of the machine on which the page is written."
     remake: str = ""
+    "The command to reproduce it, if it is shorter than the runs' own commands."
 
 
 def write_results(runs: Sequence[Path], out: Path, occasion: Occasion) -> Path:

@@ -23,26 +23,18 @@ class Fact:
 
 @dataclass(frozen=True)
 class Summary:
-    """The content of the first screen.
-
-    Parameters
-    ----------
-    eyebrow, headline, lead
-        The source, the result, and one further sentence.
-    facts
-        A few figures.
-    notices
-        Warnings.
-    strip
-        A drawing of the accuracy and its limits; empty for none.
-    """
+    """The content of the first screen."""
 
     eyebrow: str
     headline: str
     lead: str
+    "The source, the result, and one further sentence."
     facts: tuple[Fact, ...]
+    "A few figures."
     notices: tuple[str, ...] = ()
+    "Warnings."
     strip: str = ""
+    "A drawing of the accuracy and its limits; empty for none."
 
 
 def trial_summary(trial: TrialRecord) -> Summary:

@@ -24,27 +24,18 @@ SHORTCUT = "\u2020"
 
 @dataclass(frozen=True)
 class Value:
-    """One entry of a table.
-
-    Parameters
-    ----------
-    text
-        The displayed text.
-    number
-        The number for sorting and for CSV; None for words.
-    detail
-        A smaller text below it, such as limits.
-    best
-        Whether it is the best of its line.
-    alarm
-        Whether it is highlighted.
-    """
+    """One entry of a table."""
 
     text: str
+    "The displayed text."
     number: float | None = None
+    "The number for sorting and for CSV; None for words."
     detail: str = ""
+    "A smaller text below it, such as limits."
     best: bool = False
+    "Whether it is the best of its line."
     alarm: bool = False
+    "Whether it is highlighted."
 
 
 @dataclass(frozen=True)
@@ -58,23 +49,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table.
-
-    Parameters
-    ----------
-    name
-        The stem of its files' names.
-    title, caption
-        What it shows, and how to read it.
-    columns, rows
-        The headings and the entries, as many in every row.
-    """
+    """A table."""
 
     name: str
+    "The stem of its files' names."
     title: str
     caption: str
+    "What it shows, and how to read it."
     columns: tuple[Column, ...]
     rows: tuple[tuple[Value, ...], ...]
+    "The headings and the entries, as many in every row."
 
     @property
     def groups(self) -> tuple[tuple[Group, int], ...]:

@@ -13,20 +13,6 @@ from llm_pv.runs.journal import Record
 class Cell:
     """One combination of task, length, sampler and trial; a `learn` run has a single cell.
 
-    Parameters
-    ----------
-    function
-        The task's id, or the name of the user's data.
-    length
-        The length of the inputs, empty for tables and user rows.
-    sampler
-        The benchmark's sampler, empty for user rows.
-    trial
-        The independent repetition, from 0.
-    method, model
-        The method and the model of the cell, in a run of several methods; both empty in a run of
-        one. A model requires a method.
-
     Examples
     --------
     >>> Cell("fn_a", 100, "paper", 2).slug
@@ -36,11 +22,17 @@ class Cell:
     """
 
     function: str
+    "The task's id, or the name of the user's data."
     length: int | str = ""
+    "The length of the inputs, empty for tables and user rows."
     sampler: str = ""
+    "The benchmark's sampler, empty for user rows."
     trial: int = 0
+    "The independent repetition, from 0."
     method: str = ""
     model: str = ""
+    """The method and the model of the cell, in a run of several methods; both empty in a run of
+    one. A model requires a method."""
 
     def __post_init__(self) -> None:
         if self.model and not self.method:

@@ -29,21 +29,14 @@ _CHECKPOINT = "checkpoint-"
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a file of a job on another machine.
-
-    Parameters
-    ----------
-    name
-        The file, within the job's folder.
-    start
-        The offset of the part in the file.
-    data
-        The bytes.
-    """
+    """A part of a file of a job on another machine."""
 
     name: str
+    "The file, within the job's folder."
     start: int
+    "The offset of the part in the file."
     data: bytes
+    "The bytes."
 
 
 class JobFolder:
@@ -104,8 +97,6 @@ class JobFolder:
 
         Parameters
         ----------
-        step
-            The step of the checkpoint.
         state
             The measurements up to that step.
         """

@@ -69,26 +69,19 @@ class Results(Protocol):
 
 @dataclass(frozen=True)
 class Known:
-    """What a run directory holds of one cell, enough to continue it on another machine.
-
-    Parameters
-    ----------
-    cell, finished
-        The cell, and whether it is finished.
-    path, program_path
-        The run directory, and the path of the cell's program in it.
-    replies, attempts, turns, transfer
-        The cell's records.
-    """
+    """What a run directory holds of one cell, enough to continue it on another machine."""
 
     cell: Cell
     finished: bool
+    "The cell, and whether it is finished."
     path: Path
     program_path: Path
+    "The run directory, and the path of the cell's program in it."
     replies: tuple[Record, ...] = ()
     attempts: tuple[Record, ...] = ()
     turns: tuple[Record, ...] = ()
     transfer: tuple[Record, ...] = ()
+    "The cell's records."
 
     @classmethod
     def of(cls, run: Results, cell: Cell) -> "Known":
@@ -190,8 +183,6 @@ class Relay:
         ----------
         what
             The name of a method of the results that are written to.
-        *arguments
-            Its arguments.
         """
         self._send((what, arguments))
 
@@ -203,8 +194,6 @@ def write_records(messages: Sequence[Message], cell: Cell, results: Results) -> 
     ----------
     messages
         The messages, in their order.
-    cell
-        The cell.
     results
         The run directory.
 

@@ -15,38 +15,25 @@ from llm_pv.runs.directory import read_attempts, read_run, read_summary
 
 @dataclass(frozen=True)
 class SavedProgram:
-    """A program from disk.
-
-    Parameters
-    ----------
-    program
-        The program.
-    path
-        Its file.
-    columns, types
-        The input columns it was learned from and their types (no types for plain strings); None
-        if the file is not part of a run.
-    target
-        The column that held the label, None if unknown.
-    classes
-        The classes it was learned for; None if the file is not part of a run.
-    reading
-        Further options for reading rows.
-    edges
-        The boundaries between the classes of a numeric target; empty for other targets.
-    ranges
-        The range of each column in training; empty if unknown.
-    """
+    """A program from disk."""
 
     program: Program
     path: Path
+    "Its file."
     columns: tuple[str, ...] | None = None
     types: Mapping[str, str] | None = None
+    """The input columns it was learned from and their types (no types for plain strings); None if
+    the file is not part of a run."""
     target: str | None = None
+    "The column that held the label, None if unknown."
     classes: Classes | None = None
+    "The classes it was learned for; None if the file is not part of a run."
     reading: Reading = DEFAULT_READING
+    "Further options for reading rows."
     edges: tuple[float, ...] = ()
+    "The boundaries between the classes of a numeric target; empty for other targets."
     ranges: Mapping[str, Any] = field(default_factory=dict)
+    "The range of each column in training; empty if unknown."
 
     def value(self, text: str | None) -> object:
         """Return the user's value for a predicted text; None if it is None or not a class."""

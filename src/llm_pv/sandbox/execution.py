@@ -84,16 +84,6 @@ DEFAULT_LIMITS = Limits()
 class ToolLimits:
     """What one call of the Python tool may use.
 
-    Parameters
-    ----------
-    cpu_seconds, wall_seconds
-        CPU and wall-clock time.
-    memory_bytes
-        Address space beyond what the sandbox itself and the rows take.
-    output_characters
-        The most characters shown of what the code prints: half of them from its beginning, half
-        from its end.
-
     Raises
     ------
     ConfigurationError
@@ -107,8 +97,12 @@ class ToolLimits:
 
     cpu_seconds: float = 10.0
     wall_seconds: float = 20.0
+    "CPU and wall-clock time."
     memory_bytes: int = 1024 * 1024 * 1024
+    "Address space beyond what the sandbox itself and the rows take."
     output_characters: int = 10_000
+    """The most characters shown of what the code prints: half of them from its beginning, half from
+    its end."""
 
     def __post_init__(self) -> None:
         if not 0 < self.output_characters <= _MOST_CHARACTERS:

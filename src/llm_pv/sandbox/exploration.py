@@ -30,8 +30,6 @@ def explore(
 
     Parameters
     ----------
-    code
-        The script.
     rows
         Pairs of an input and its label.
     import_module

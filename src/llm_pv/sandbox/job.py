@@ -89,8 +89,6 @@ def run_exploration(
 
     Parameters
     ----------
-    code
-        The script.
     rows
         Pairs of an input and its label.
     page, output_bytes, allowed, seed

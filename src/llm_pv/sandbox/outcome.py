@@ -28,22 +28,15 @@ _SIGKILL, _SIGXCPU, _SIGPROF = 9, 24, 27
 
 @dataclass(frozen=True)
 class Ending:
-    """How a candidate's process ended, as its parent saw it.
-
-    Parameters
-    ----------
-    status
-        The exit status; minus the number of the signal that ended it.
-    cut_off
-        Whether it was killed for the wall-clock limit.
-    cpu_seconds, wall_seconds
-        What it took.
-    """
+    """How a candidate's process ended, as its parent saw it."""
 
     status: int
+    "The exit status; minus the number of the signal that ended it."
     cut_off: bool
+    "Whether it was killed for the wall-clock limit."
     cpu_seconds: float
     wall_seconds: float
+    "What it took."
 
 
 def conclude(ending: Ending, page: io.BufferedIOBase, rows: int, limits: Limits) -> Execution:
@@ -51,8 +44,6 @@ def conclude(ending: Ending, page: io.BufferedIOBase, rows: int, limits: Limits)
 
     Parameters
     ----------
-    ending
-        How the process ended.
     page
         Its page, as a file positioned at the start.
     rows

@@ -149,25 +149,17 @@ class OutputCapture(io.BufferedIOBase):
 
 @dataclass(frozen=True)
 class PageContent:
-    """The content of a page.
-
-    Parameters
-    ----------
-    answers
-        A label text for each row that was reached, None where the row failed.
-    errors
-        The texts of failures, by position.
-    end, reason
-        How the run ended by its own account and why; both empty when it was cut off.
-    output
-        The beginning of what the program printed.
-    """
+    """The content of a page."""
 
     answers: list[str | None]
+    "A label text for each row that was reached, None where the row failed."
     errors: dict[int, str]
+    "The texts of failures, by position."
     end: str
     reason: str
+    "How the run ended by its own account and why; both empty when it was cut off."
     output: str
+    "The beginning of what the program printed."
 
 
 def read_page(page: io.BufferedIOBase, rows: int, output_bytes: int) -> PageContent:

@@ -27,23 +27,16 @@ _SHOWN_BY_OUTPUT = (Outcome.FINISHED, Outcome.RAISED)
 
 @dataclass(frozen=True)
 class ToolResult:
-    """The result of one call of the Python tool.
-
-    Parameters
-    ----------
-    output
-        What the model is shown: stdout and stderr in the order they were written, the traceback
-        of an error among them, cut in the middle to the limit; then, in brackets, why the code was
-        ended early, or that it printed nothing. Control characters are shown by pictures.
-    outcome
-        How the run ended.
-    seconds
-        Wall-clock seconds it took.
-    """
+    """The result of one call of the Python tool."""
 
     output: str
+    """What the model is shown: stdout and stderr in the order they were written, the traceback of
+    an error among them, cut in the middle to the limit; then, in brackets, why the code was ended
+    early, or that it printed nothing. Control characters are shown by pictures."""
     outcome: Outcome
+    "How the run ended."
     seconds: float
+    "Wall-clock seconds it took."
 
 
 class PythonTool:

@@ -36,44 +36,30 @@ NOT_STARTED = 91
 
 @dataclass(frozen=True)
 class Job:
-    """One job of the owner; the files come beside it.
-
-    Parameters
-    ----------
-    cpu_seconds, wall_seconds, memory_bytes, output_bytes
-        As in `llm_pv.sandbox.execution.Limits`, all decided.
-    exploration_seed
-        The seed of the random numbers for code that explores labelled rows; None for a candidate,
-        which gets inputs alone.
-    """
+    """One job of the owner; the files come beside it."""
 
     cpu_seconds: float
     wall_seconds: float
     memory_bytes: int
     output_bytes: int
+    "As in `llm_pv.sandbox.execution.Limits`, all decided."
     exploration_seed: int | None = None
+    """The seed of the random numbers for code that explores labelled rows; None for a candidate,
+    which gets inputs alone."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """The state of a zygote after its setup.
-
-    Parameters
-    ----------
-    allowed
-        The top-level modules programs may import.
-    address_space
-        Bytes of address space the zygote itself takes.
-    call_filter
-        The system-call filter that each fork installs; None if the kernel offers none.
-    seed
-        The seed of the random numbers of every program.
-    """
+    """The state of a zygote after its setup."""
 
     allowed: frozenset[str]
+    "The top-level modules programs may import."
     address_space: int
+    "Bytes of address space the zygote itself takes."
     call_filter: kernel.CallFilter | None
+    "The system-call filter that each fork installs; None if the kernel offers none."
     seed: int
+    "The seed of the random numbers of every program."
 
 
 def main(arguments: list[str]) -> None:

@@ -12,20 +12,14 @@ _IDS = 100
 
 @dataclass(frozen=True)
 class Graphs:
-    """n graphs of E edges each; an edge from 0 to 0 is absent.
-
-    Parameters
-    ----------
-    first, second
-        The ends of every edge, numbers from 0 to 99 (ids from 1 in graphs read from inputs);
-        arrays of shape (n, E).
-    from_zero
-        Whether 0 is an ordinary vertex, as in graphs before they are encoded.
-    """
+    """n graphs of E edges each; an edge from 0 to 0 is absent."""
 
     first: Integers
     second: Integers
+    """The ends of every edge, numbers from 0 to 99 (ids from 1 in graphs read from inputs); arrays
+    of shape (n, E)."""
     from_zero: bool = False
+    "Whether 0 is an ordinary vertex, as in graphs before they are encoded."
 
     @property
     def real(self) -> npt.NDArray[np.bool_]:

@@ -35,21 +35,14 @@ _SOURCES = {
 
 @dataclass(frozen=True)
 class TableOptions:
-    """Which table to draw from, and how it is shown.
-
-    Parameters
-    ----------
-    name
-        The task's name.
-    path
-        A CSV file to read it from, None to fetch it.
-    raw
-        Whether names and values stay as they are.
-    """
+    """Which table to draw from, and how it is shown."""
 
     name: str
+    "The task's name."
     path: Path | None = None
+    "A CSV file to read it from, None to fetch it."
     raw: bool = False
+    "Whether names and values stay as they are."
 
     def variant(self) -> str:
         """Return the options that differ from the default data set; empty for the default."""
@@ -102,8 +95,6 @@ def anonymous(
     ----------
     name
         The task's name, on which the maps depend.
-    table
-        The table.
     numeric
         Which of its columns hold numbers.
     seed

@@ -18,55 +18,22 @@ from llm_pv.tasks.loading import load_task
 
 @dataclass(frozen=True)
 class Trial:
-    """One cell and repetition to be done.
-
-    Parameters
-    ----------
-    task
-        The task.
-    cell
-        The cell and the number of the trial.
-    length
-        The length of the inputs.
-    data_trial
-        The trial whose data set is used.
-    skipped
-        Why it cannot be done; empty if it can.
-    """
+    """One cell and repetition to be done."""
 
     task: Task
     cell: Cell
+    "The cell and the number of the trial."
     length: int
+    "The length of the inputs."
     data_trial: int
+    "The trial whose data set is used."
     skipped: str = ""
+    "Why it cannot be done; empty if it can."
 
 
 @dataclass(frozen=True)
 class GridRequest:
     """Tasks by lengths by trials, and how their data sets are drawn.
-
-    Parameters
-    ----------
-    functions
-        Tasks by id or name; empty for every published id.
-    lengths
-        Lengths for every task but tables; None for each task's own.
-    trials
-        Independent repetitions of each cell, each on a data set of its own.
-    same_data
-        Whether all trials use the first one's data set.
-    sampler
-        ``"paper"`` or ``"hard"``.
-    train_size, validation_size, test_size
-        Rows of each split, even numbers.
-    seed
-        What everything random is spawned from.
-    strict_sizes
-        Whether a task with too few inputs for these sizes fails, instead of shrinking them.
-    table
-        A CSV file with the rows of the one table task of the grid.
-    raw_tables
-        Whether tables keep their names and values.
 
     Examples
     --------
@@ -77,17 +44,27 @@ class GridRequest:
     """
 
     functions: tuple[str, ...] = ()
+    "Tasks by id or name; empty for every published id."
     lengths: tuple[int, ...] | None = None
+    "Lengths for every task but tables; None for each task's own."
     trials: int = 5
+    "Independent repetitions of each cell, each on a data set of its own."
     same_data: bool = False
+    "Whether all trials use the first one's data set."
     sampler: SamplerName = "paper"
+    """``"paper"`` or ``"hard"``."""
     train_size: int = 100
     validation_size: int = 100
     test_size: int = 10_000
+    "Rows of each split, even numbers."
     seed: int = 42
+    "What everything random is spawned from."
     strict_sizes: bool = False
+    "Whether a task with too few inputs for these sizes fails, instead of shrinking them."
     table: Path | None = None
+    "A CSV file with the rows of the one table task of the grid."
     raw_tables: bool = False
+    "Whether tables keep their names and values."
 
     def plan(self) -> list[Trial]:
         """Return every trial, those that cannot be with the reason.

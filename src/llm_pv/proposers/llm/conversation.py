@@ -39,57 +39,39 @@ _TOO_MANY = "No more calls are allowed. Give your answer now, without the tool."
 
 @dataclass(frozen=True)
 class Dialogue:
-    """The settings and services common to all conversations of one cell.
-
-    Parameters
-    ----------
-    model
-        The language model.
-    prompt, digest
-        The first message of every conversation, and its digest.
-    tool
-        The tool on offer, None for none.
-    run_code
-        Runs the code of one call with a seed; returns the output for the model and the seconds.
-    most_calls
-        Tool calls in one conversation.
-    refinements
-        How often a model is asked again after mistakes on training rows.
-    refinement_message, no_program_message
-        Return the message to the model about its program's mistakes, or about a missing program.
-    tracker
-        The budget of the calls.
-    context
-        The services of the run.
-    recorded
-        Its turns that are on disk already.
-    cancelled
-        Set to end all conversations immediately.
-    most_seconds
-        Seconds for the model and its tool in one conversation before it has to answer; calls
-        started by then are completed. None for no limit.
-    programs_per_reply
-        The most programs of one reply that become proposals.
-    tolerated
-        A program with at most this many wrong training rows is not sent back.
-    """
+    """The settings and services common to all conversations of one cell."""
 
     model: LanguageModel
+    "The language model."
     prompt: str
     digest: str
+    "The first message of every conversation, and its digest."
     tool: ToolOffer | None
+    "The tool on offer, None for none."
     run_code: Callable[[str, int], tuple[str, float]]
+    "Runs the code of one call with a seed; returns the output for the model and the seconds."
     most_calls: int
+    "Tool calls in one conversation."
     refinements: int
+    "How often a model is asked again after mistakes on training rows."
     refinement_message: Callable[..., str]
     no_program_message: Callable[[str], str]
+    "Return the message to the model about its program's mistakes, or about a missing program."
     tracker: BudgetTracker
+    "The budget of the calls."
     context: Context
+    "The services of the run."
     recorded: Recorded
+    "Its turns that are on disk already."
     cancelled: threading.Event
+    "Set to end all conversations immediately."
     most_seconds: float | None = None
+    """Seconds for the model and its tool in one conversation before it has to answer; calls started
+    by then are completed. None for no limit."""
     programs_per_reply: int = 1
+    "The most programs of one reply that become proposals."
     tolerated: int = 0
+    "A program with at most this many wrong training rows is not sent back."
 
     def ask(
         self,

@@ -12,21 +12,14 @@ _PROGRAM = re.compile(r"\bdef\b|\blambda\b|\bf\s*=[^=]")
 
 @dataclass(frozen=True)
 class Ending:
-    """The result of a conversation.
-
-    Parameters
-    ----------
-    text
-        The text from which the program is read.
-    failure
-        Why it does not count; empty if it does.
-    redacted
-        Whether it contained fragments of the API key.
-    """
+    """The result of a conversation."""
 
     text: str
+    "The text from which the program is read."
     failure: str
+    "Why it does not count; empty if it does."
     redacted: bool
+    "Whether it contained fragments of the API key."
 
 
 def ending_of(turns: Sequence[Turn], warned: str = "") -> Ending:

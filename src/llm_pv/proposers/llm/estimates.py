@@ -73,13 +73,6 @@ def estimate_of(proposer: "LLM", preview: "Preview", first: "Call") -> Estimate:
     """Return the estimated cost of all attempts of a proposer on training rows.
 
     Retries after failed calls are not included; a budget covers them too.
-
-    Parameters
-    ----------
-    proposer
-        The proposer.
-    preview, first
-        What its `preview` returned for the rows.
     """
     model, settings = proposer.model, proposer.settings
     samples, sent = settings.samples_per_call, preview.input_tokens

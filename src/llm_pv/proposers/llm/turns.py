@@ -23,8 +23,6 @@ def call_record(conversation: int, number: int, worst: Amount, again: bool = Fal
     ----------
     conversation, number
         The turn it is for.
-    worst
-        The worst-case amount of the try.
     again
         Whether an earlier try of the same call may be billed too.
     """
@@ -41,8 +39,6 @@ def failed_record(
     ----------
     conversation, number
         The turn it was for.
-    error
-        The error.
     worst
         The worst-case amount of one try.
     tries
@@ -70,8 +66,6 @@ def turn_record(
         The conversation, and the place of the turn in it, both from 1.
     digest
         Of the prompt the conversation began with.
-    turn
-        The answer.
     worst
         The worst-case amount of a failed try that may be billed; None if there was none.
     """

@@ -16,24 +16,16 @@ TURNS_BESIDE_CALLS = 2
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a model that may be made.
-
-    Parameters
-    ----------
-    sent
-        Tokens of the conversation, an upper estimate.
-    limit
-        The most tokens of one answer.
-    samples
-        The most answers that it returns.
-    tool
-        Where the model's own code runs.
-    """
+    """One call of a model that may be made."""
 
     sent: int
+    "Tokens of the conversation, an upper estimate."
     limit: int
+    "The most tokens of one answer."
     samples: int = 1
+    "The most answers that it returns."
     tool: ToolPlace = "none"
+    "Where the model's own code runs."
 
     def worst(self, model: LanguageModel) -> Amount:
         """Return the worst-case amount of one try, including cache writes."""
@@ -86,8 +78,6 @@ def most_of_conversations(
 
     Parameters
     ----------
-    model
-        The language model.
     first
         The call that starts them; its samples are their number.
     tool_calls

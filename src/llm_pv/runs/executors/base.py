@@ -55,49 +55,31 @@ class ThisProcess:
 
 @dataclass(frozen=True)
 class CellTask:
-    """One cell to be computed.
-
-    Parameters
-    ----------
-    cell
-        The cell.
-    inputs
-        What the track's function takes; it can be pickled where cells go to other machines.
-    columns
-        Columns of the cell's row in the summary, should it be skipped or fail.
-    skipped
-        Why it cannot be computed; empty if it can.
-    """
+    """One cell to be computed."""
 
     cell: Cell
     inputs: Any = None
+    "What the track's function takes; it can be pickled where cells go to other machines."
     columns: Mapping[str, Any] = field(default_factory=dict)
+    "Columns of the cell's row in the summary, should it be skipped or fail."
     skipped: str = ""
+    "Why it cannot be computed; empty if it can."
 
 
 @dataclass(frozen=True)
 class CellContext:
-    """What a cell finds where it is computed.
-
-    Parameters
-    ----------
-    results
-        Where its results go: the run directory, or a relay to it.
-    emit
-        Takes the cell's events.
-    processes
-        Where heavy functions are computed.
-    sandbox
-        Where programs run; None for a track that runs none.
-    opened
-        What the executor opened once for many cells, such as a model; None without.
-    """
+    """What a cell finds where it is computed."""
 
     results: Results
+    "Where its results go: the run directory, or a relay to it."
     emit: Emit
+    "Takes the cell's events."
     processes: Processes = field(default_factory=ThisProcess)
+    "Where heavy functions are computed."
     sandbox: Sandbox | None = None
+    "Where programs run; None for a track that runs none."
     opened: Any = None
+    "What the executor opened once for many cells, such as a model; None without."
 
 
 CellFunction = Callable[[Any, CellContext], None]

@@ -22,21 +22,14 @@ THRESHOLDS = 7
 
 @dataclass(frozen=True)
 class Bit:
-    """One bit of a row: whether a feature is above a threshold, or equal to a symbol.
-
-    Parameters
-    ----------
-    feature
-        The position of the feature.
-    value
-        The threshold, or the symbol.
-    is_threshold
-        Which of the two.
-    """
+    """One bit of a row: whether a feature is above a threshold, or equal to a symbol."""
 
     feature: int
+    "The position of the feature."
     value: float
+    "The threshold, or the symbol."
     is_threshold: bool
+    "Which of the two."
 
 
 def fit_bits(features: Features) -> list[Bit]:

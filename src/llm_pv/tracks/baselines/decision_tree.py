@@ -46,8 +46,6 @@ def same_trees(deepest: int, fitted_with: Settings, other: Settings) -> bool:
 
     Parameters
     ----------
-    deepest
-        The depth of the deepest tree.
     fitted_with, other
         Settings with the limit they had, and another one.
 

@@ -60,24 +60,16 @@ def _run(nodes: Sequence[str | int], columns: Sequence[int], every_row: int) -> 
 
 @dataclass(frozen=True)
 class Evolution:
-    """How an evolution goes.
-
-    Parameters
-    ----------
-    population
-        Expressions alive at once.
-    generations
-        How often they are replaced by their offspring.
-    depth
-        The deepest an expression may be.
-    stop_when_fit
-        Whether it ends when an expression is right on every row.
-    """
+    """How an evolution goes."""
 
     population: int
+    "Expressions alive at once."
     generations: int
+    "How often they are replaced by their offspring."
     depth: int
+    "The deepest an expression may be."
     stop_when_fit: bool
+    "Whether it ends when an expression is right on every row."
 
 
 class _Tree(gp.PrimitiveTree):  # type: ignore[misc]

@@ -30,18 +30,12 @@ _UNKNOWN = -1  # no character, or one that no training string has
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """Rows of numbers.
-
-    Parameters
-    ----------
-    matrix
-        The numbers, of shape (rows, features), none missing.
-    kinds
-        What each feature is.
-    """
+    """Rows of numbers."""
 
     matrix: npt.NDArray[np.floating[Any]]
+    "The numbers, of shape (rows, features), none missing."
     kinds: tuple[Kind, ...]
+    "What each feature is."
 
     def __len__(self) -> int:
         return len(self.matrix)
@@ -87,25 +81,17 @@ def fit_encoder(inputs: Sequence[Input]) -> Encoder:
 
 @dataclass(frozen=True, eq=False)
 class StringEncoder:
-    """One feature a character, counted from the left; the length too where lengths differ.
-
-    Parameters
-    ----------
-    alphabet
-        The code points of the training strings, in order.
-    width
-        The characters that become features: as many as the longest training string has, up to
-        `MOST_CHARACTERS`.
-    has_length
-        Whether training strings differ in length, which makes the length a feature.
-    warnings
-        What the user should know.
-    """
+    """One feature a character, counted from the left; the length too where lengths differ."""
 
     alphabet: npt.NDArray[np.uint32]
+    "The code points of the training strings, in order."
     width: int
+    """The characters that become features: as many as the longest training string has, up to
+    `MOST_CHARACTERS`."""
     has_length: bool
+    "Whether training strings differ in length, which makes the length a feature."
     warnings: tuple[str, ...] = ()
+    "What the user should know."
 
     @classmethod
     def fit(cls, inputs: Sequence[str]) -> "StringEncoder":
@@ -157,18 +143,12 @@ class _Column:
 
 @dataclass(frozen=True)
 class TableEncoder:
-    """Numbers as they are, text as flags; a flag for missing where training rows miss a value.
-
-    Parameters
-    ----------
-    columns
-        What was learned of each column.
-    warnings
-        What the user should know.
-    """
+    """Numbers as they are, text as flags; a flag for missing where training rows miss a value."""
 
     columns: tuple[_Column, ...]
+    "What was learned of each column."
     warnings: tuple[str, ...] = ()
+    "What the user should know."
 
     @classmethod
     def fit(cls, inputs: Sequence[dict[str, Scalar]]) -> "TableEncoder":

@@ -21,23 +21,16 @@ from llm_pv.tracks.baselines.search import Choice, MapJobs, choose_settings, fit
 
 @dataclass(frozen=True, eq=False)
 class EncodedSplits:
-    """A data set as numbers.
-
-    Parameters
-    ----------
-    train, validation, test
-        The features of each split.
-    codes
-        The classes of the training rows, as positions among the classes of the splits.
-    encoder
-        What made the features.
-    """
+    """A data set as numbers."""
 
     train: Features
     validation: Features
     test: Features
+    "The features of each split."
     codes: Codes
+    "The classes of the training rows, as positions among the classes of the splits."
     encoder: Encoder
+    "What made the features."
 
     @classmethod
     def of(cls, splits: Splits) -> "EncodedSplits":

@@ -15,30 +15,20 @@ from llm_pv.tracks.grid import GridRequest, Trial
 
 @dataclass(frozen=True)
 class DataSet:
-    """One data set that every baseline is fitted on.
-
-    Parameters
-    ----------
-    cell
-        Task, length, sampler and trial.
-    name
-        What it is called.
-    load
-        Returns the rows; runs in another process.
-    seed
-        What folds and fits are seeded with.
-    columns
-        Columns of its row in the summary if it has no results.
-    skipped
-        Why it cannot be; empty if it can.
-    """
+    """One data set that every baseline is fitted on."""
 
     cell: Cell
+    "Task, length, sampler and trial."
     name: str
+    "What it is called."
     load: Callable[[], Splits]
+    "Returns the rows; runs in another process."
     seed: int
+    "What folds and fits are seeded with."
     columns: dict[str, Any]
+    "Columns of its row in the summary if it has no results."
     skipped: str = ""
+    "Why it cannot be; empty if it can."
 
 
 def grid_data_sets(

@@ -18,37 +18,26 @@ PUBLISHED_METHODS = ("XGBoost", "TabPFN")
 
 @dataclass(frozen=True)
 class ModelResult:
-    """One baseline on one cell, its trials taken together.
-
-    Parameters
-    ----------
-    model
-        Its name.
-    statuses
-        How many trials ended in each way.
-    reasons
-        Why trials were skipped or failed, each reason once.
-    test, validation, cross_validation, balanced
-        Accuracy on the test rows, on the validation rows, in cross-validation on the training
-        rows, and balanced accuracy on the test rows; None where there is none.
-    intervals
-        The 95% limits of each trial's test accuracy.
-    settings
-        The settings chosen in each trial.
-    learn_seconds
-        The sum over the trials.
-    """
+    """One baseline on one cell, its trials taken together."""
 
     model: str
+    "Its name."
     statuses: dict[str, int]
+    "How many trials ended in each way."
     reasons: tuple[str, ...]
+    "Why trials were skipped or failed, each reason once."
     test: MeanStd | None
     validation: MeanStd | None
     cross_validation: MeanStd | None
     balanced: MeanStd | None
+    """Accuracy on the test rows, on the validation rows, in cross-validation on the training rows,
+    and balanced accuracy on the test rows; None where there is none."""
     intervals: tuple[tuple[float, float], ...]
+    "The 95% limits of each trial's test accuracy."
     settings: tuple[dict[str, Any], ...]
+    "The settings chosen in each trial."
     learn_seconds: float
+    "The sum over the trials."
 
     def record(self) -> dict[str, Any]:
         """Return the result as plain JSON values."""
@@ -68,33 +57,23 @@ class ModelResult:
 
 @dataclass(frozen=True)
 class BaselinesCell:
-    """Every baseline on one task at one length with one sampler, or on a user's rows.
-
-    Parameters
-    ----------
-    function, name, length, sampler
-        The cell.
-    models
-        A result for each baseline.
-    majority
-        Test accuracy of always answering the training rows' most frequent class.
-    unbalanced
-        Whether the classes are unequal in some trial, so that balanced accuracy matters.
-    warnings
-        What the user should know of the rows, each warning once.
-    published
-        Published test accuracies of baselines, as shares; not measured here.
-    """
+    """Every baseline on one task at one length with one sampler, or on a user's rows."""
 
     function: str
     name: str
     length: int | str
     sampler: str
+    "The cell."
     models: tuple[ModelResult, ...]
+    "A result for each baseline."
     majority: MeanStd | None
+    "Test accuracy of always answering the training rows' most frequent class."
     unbalanced: bool
+    "Whether the classes are unequal in some trial, so that balanced accuracy matters."
     warnings: tuple[str, ...]
+    "What the user should know of the rows, each warning once."
     published: dict[str, float]
+    "Published test accuracies of baselines, as shares; not measured here."
 
     def record(self) -> dict[str, Any]:
         """Return the result as plain JSON values."""
@@ -113,18 +92,12 @@ class BaselinesCell:
 
 @dataclass(frozen=True)
 class BaselineResults:
-    """The outcome of a run of baselines.
-
-    Parameters
-    ----------
-    path
-        The run directory.
-    cells
-        One result for each task, length and sampler, in the order asked for.
-    """
+    """The outcome of a run of baselines."""
 
     path: Path
+    "The run directory."
     cells: tuple[BaselinesCell, ...]
+    "One result for each task, length and sampler, in the order asked for."
 
     def count(self, status: str) -> int:
         """Return how many fits ended in this way."""

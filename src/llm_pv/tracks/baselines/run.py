@@ -42,30 +42,20 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class SettingsTried:
-    """The event that some settings of a baseline's search were tried.
-
-    Parameters
-    ----------
-    jobs
-        How many jobs of the search that were.
-    """
+    """The event that some settings of a baseline's search were tried."""
 
     jobs: int
+    "How many jobs of the search that were."
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A baseline to be fitted on a data set.
-
-    Parameters
-    ----------
-    data_set, baseline, search
-        The data set, the baseline, and how its settings are chosen.
-    """
+    """A baseline to be fitted on a data set."""
 
     data_set: DataSet
     baseline: Baseline
     search: SearchName
+    "The data set, the baseline, and how its settings are chosen."
 
     @property
     def cell(self) -> Cell:
@@ -145,8 +135,6 @@ def run_baselines_on_rows(
         What the rows are called.
     split
         Splits the rows by a seed.
-    models, search, out, observer, cluster
-        As for `run_baselines`.
     trials
         How many splits, the first by `seed` itself.
     seed

@@ -45,40 +45,26 @@ def map_here(function: Callable[[_Job], _Result], jobs: Sequence[_Job], /) -> li
 
 @dataclass(frozen=True)
 class Tried:
-    """How one point of the grid did.
-
-    Parameters
-    ----------
-    settings
-        The point.
-    accuracy
-        The share of held-out training rows it was right on.
-    folds
-        The number of folds it was tried on.
-    """
+    """How one point of the grid did."""
 
     settings: Settings
+    "The point."
     accuracy: float
+    "The share of held-out training rows it was right on."
     folds: int
+    "The number of folds it was tried on."
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The settings that cross-validation chose.
-
-    Parameters
-    ----------
-    settings
-        The point chosen.
-    accuracy
-        Its cross-validated accuracy; None if there was nothing to choose, or no rows to hold out.
-    tried
-        How every point did, in the order of the grid.
-    """
+    """The settings that cross-validation chose."""
 
     settings: Settings
+    "The point chosen."
     accuracy: float | None = None
+    "Its cross-validated accuracy; None if there was nothing to choose, or no rows to hold out."
     tried: tuple[Tried, ...] = ()
+    "How every point did, in the order of the grid."
 
 
 @dataclass(frozen=True, eq=False)

@@ -115,21 +115,14 @@ HUB_PREFIX = "hf:"
 
 @dataclass(frozen=True)
 class Architecture:
-    """A model before it is built.
-
-    Parameters
-    ----------
-    name
-        What the user calls it.
-    pretrained
-        The folder or hub name its weights come from; empty for a model from scratch.
-    config
-        Its ``config.json``; empty where only the hub knows it.
-    """
+    """A model before it is built."""
 
     name: str
+    "What the user calls it."
     pretrained: str
+    "The folder or hub name its weights come from; empty for a model from scratch."
     config: Config
+    "Its ``config.json``; empty where only the hub knows it."
 
     @property
     def positions(self) -> int | None:

@@ -29,25 +29,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sets:
-    """The rows as a trainer takes them.
-
-    Parameters
-    ----------
-    train, test
-        What is trained on, and tested.
-    longer
-        Test rows of another length.
-    recent
-        The training rows last seen, where they are fresh.
-    steps_an_epoch
-        Steps of an epoch.
-    """
+    """The rows as a trainer takes them."""
 
     train: EncodedRows | FreshBatches
     test: EncodedRows
+    "What is trained on, and tested."
     longer: EncodedRows | None
+    "Test rows of another length."
     recent: RecentRows | None
+    "The training rows last seen, where they are fresh."
     steps_an_epoch: int
+    "Steps of an epoch."
 
     @classmethod
     def of(cls, job: Job, rows: Rows, tokens: Tokenizer, positions: int | None) -> "Sets":
@@ -67,27 +59,18 @@ class Sets:
 
 @dataclass(frozen=True)
 class Assembly:
-    """Everything a job trains with.
-
-    Parameters
-    ----------
-    trainer
-        The trainer; its ``watch`` has the measures.
-    tokens
-        The tokenizer.
-    sets
-        The rows.
-    plan
-        The steps.
-    checkpoint
-        Where it goes on from; None from the start.
-    """
+    """Everything a job trains with."""
 
     trainer: ClassifierTrainer
+    "The trainer; its ``watch`` has the measures."
     tokens: Tokenizer
+    "The tokenizer."
     sets: Sets
+    "The rows."
     plan: Plan
+    "The steps."
     checkpoint: Path | None
+    "Where it goes on from; None from the start."
 
     @property
     def done(self) -> int:

@@ -28,8 +28,6 @@ class EncodedRows(Dataset[Batch]):
         Texts with labels.
     classes
         Their classes.
-    tokens
-        The tokenizer.
     positions
         The most tokens the model takes; None for no limit.
 
@@ -84,8 +82,6 @@ class FreshBatches(Dataset[Batch]):
 
     Parameters
     ----------
-    fresh
-        Draws the rows of a step.
     steps
         How many steps there are.
     classes, tokens, positions
@@ -126,15 +122,7 @@ class FreshBatches(Dataset[Batch]):
 
 
 class RecentRows(Dataset[Batch]):
-    """The rows of the last epoch of fresh ones: what the model has just been trained on.
-
-    Parameters
-    ----------
-    source
-        The fresh rows.
-    rows
-        Rows of an epoch.
-    """
+    """The rows of the last epoch of fresh ones: what the model has just been trained on."""
 
     def __init__(self, source: FreshBatches, rows: int) -> None:
         self._source = source

@@ -45,13 +45,7 @@ _PROBLEM = "single_label_classification"
 
 @dataclass(frozen=True)
 class ModelTokens:
-    """A pretrained model's own tokenizer.
-
-    Parameters
-    ----------
-    tokenizer
-        The tokenizer.
-    """
+    """A pretrained model's own tokenizer."""
 
     tokenizer: PreTrainedTokenizerBase
 

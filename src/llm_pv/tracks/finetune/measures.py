@@ -23,31 +23,22 @@ class TrainingObserver:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One evaluation.
-
-    Parameters
-    ----------
-    epoch, step
-        When it was made.
-    loss
-        The mean training loss since the one before.
-    train_loss, train_accuracy, test_loss, test_accuracy
-        Of the model as it stood, on all rows; of fresh rows, on those of the last epoch.
-    seconds
-        Seconds of training until then, evaluations left out.
-    test_seconds
-        Seconds the test rows took.
-    """
+    """One evaluation."""
 
     epoch: int
     step: int
+    "When it was made."
     loss: float | None
+    "The mean training loss since the one before."
     train_loss: float | None
     train_accuracy: float
     test_loss: float | None
     test_accuracy: float
+    "Of the model as it stood, on all rows; of fresh rows, on those of the last epoch."
     seconds: float
+    "Seconds of training until then, evaluations left out."
     test_seconds: float
+    "Seconds the test rows took."
 
     def text(self, epochs: int) -> str:
         """Return the evaluation as a line."""
@@ -60,21 +51,14 @@ class Evaluation:
 
 @dataclass
 class Measures:
-    """Everything measured so far; it goes into every checkpoint and comes back from there.
-
-    Parameters
-    ----------
-    evaluations
-        The evaluations, oldest first.
-    seconds
-        Seconds of training, evaluations left out, over all runs of the job.
-    losses
-        The sum of the losses since the last evaluation, and of how many steps.
-    """
+    """Everything measured so far; it goes into every checkpoint and comes back from there."""
 
     evaluations: list[Evaluation] = field(default_factory=list)
+    "The evaluations, oldest first."
     seconds: float = 0.0
+    "Seconds of training, evaluations left out, over all runs of the job."
     losses: tuple[float, int] = (0.0, 0)
+    "The sum of the losses since the last evaluation, and of how many steps."
     _since: float | None = None
 
     @classmethod

@@ -33,24 +33,16 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Size:
-    """The parameters of a model, by where they are.
-
-    Parameters
-    ----------
-    embedding
-        The token table.
-    layer
-        One layer.
-    layers
-        How many layers there are.
-    rest
-        The last norm and the classification head.
-    """
+    """The parameters of a model, by where they are."""
 
     embedding: int
+    "The token table."
     layer: int
+    "One layer."
     layers: int
+    "How many layers there are."
     rest: int
+    "The last norm and the classification head."
 
     @property
     def total(self) -> int:
@@ -119,33 +111,23 @@ def adapter_parameters(config: Config, rank: int, classes: int) -> int:
 
 @dataclass(frozen=True)
 class Load:
-    """What a step of training has to hold.
-
-    Parameters
-    ----------
-    parameters, trained
-        Parameters in all, and those that are trained.
-    tokens
-        Tokens of a step in one process.
-    kept_a_token
-        Numbers kept for the backward pass, for each token.
-    layer_a_token
-        The same of a single layer.
-    half
-        Whether matrix products run in 16 bits.
-    checkpointing
-        Whether activations are computed again layer by layer, instead of kept.
-    """
+    """What a step of training has to hold."""
 
     parameters: int
     trained: int
+    "Parameters in all, and those that are trained."
     tokens: int
+    "Tokens of a step in one process."
     kept_a_token: int
+    "Numbers kept for the backward pass, for each token."
     layer_a_token: int
+    "The same of a single layer."
     hidden: int
     layers: int
     half: bool
+    "Whether matrix products run in 16 bits."
     checkpointing: bool = False
+    "Whether activations are computed again layer by layer, instead of kept."
 
     @property
     def weights(self) -> int:

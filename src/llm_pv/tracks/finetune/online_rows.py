@@ -18,15 +18,6 @@ _BLOCKS = 512
 class FreshRows:
     """Draws the rows of any step, in any order and process.
 
-    Parameters
-    ----------
-    source
-        The task, length, sampler, seed and trial.
-    batch_size
-        Rows of a step, half of each class.
-    excluded
-        Inputs never drawn: the test rows.
-
     Examples
     --------
     >>> from llm_pv.tasks import task
@@ -36,8 +27,11 @@ class FreshRows:
     """
 
     source: Source
+    "The task, length, sampler, seed and trial."
     batch_size: int
+    "Rows of a step, half of each class."
     excluded: AbstractSet[str]
+    "Inputs never drawn: the test rows."
 
     def step(self, number: int) -> Examples:
         """Return the rows of a step: classes in turn, no input twice.

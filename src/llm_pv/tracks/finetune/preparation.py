@@ -26,37 +26,25 @@ _EVAL_ROWS = 1_024
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is settled about a job before anything is built.
-
-    Parameters
-    ----------
-    world
-        The processes.
-    architecture
-        The model, its configuration known.
-    device, precision
-        Where and how it computes.
-    options
-        Everything that decides the results, as plain JSON values.
-    rows
-        The rows, where they had to be read already.
-    share
-        Rows a process has in a step.
-    positions
-        Positions of the model; None where a pretrained one does not say.
-    load
-        What a step takes in memory.
-    """
+    """What is settled about a job before anything is built."""
 
     world: ProcessGroup
+    "The processes."
     architecture: Architecture
+    "The model, its configuration known."
     device: str
     precision: Precision
+    "Where and how it computes."
     options: dict[str, Any]
+    "Everything that decides the results, as plain JSON values."
     rows: Rows | None
+    "The rows, where they had to be read already."
     share: int
+    "Rows a process has in a step."
     positions: int | None
+    "Positions of the model; None where a pretrained one does not say."
     load: memory.Load
+    "What a step takes in memory."
 
     def eval_rows(self, longest: int) -> int:
         """Return how many rows a process evaluates at once."""

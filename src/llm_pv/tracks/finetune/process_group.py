@@ -15,21 +15,14 @@ _REPORTERS = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """The processes of one job, as torchrun and accelerate launch tell them.
-
-    Parameters
-    ----------
-    rank
-        This process's number.
-    size
-        How many there are.
-    local_size
-        How many of them share this machine.
-    """
+    """The processes of one job, as torchrun and accelerate launch tell them."""
 
     rank: int = 0
+    "This process's number."
     size: int = 1
+    "How many there are."
     local_size: int = 1
+    "How many of them share this machine."
 
     @classmethod
     def here(cls) -> "ProcessGroup":

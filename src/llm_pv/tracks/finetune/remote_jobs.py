@@ -26,21 +26,14 @@ from llm_pv.tracks.finetune.rows import Rows, RowSource, TaskRows
 
 @dataclass(frozen=True)
 class CarriedRows:
-    """Rows read here, for machines that do not have the file; see `RowSource`.
-
-    Parameters
-    ----------
-    name, cell, seed, train_size, recorded
-        Those of the rows' source.
-    rows
-        The rows.
-    """
+    """Rows read here, for machines that do not have the file; see `RowSource`."""
 
     name: str
     cell: Cell
     seed: int
     train_size: int | None
     recorded: Mapping[str, Any]
+    "Those of the rows' source."
     rows: Rows
     longest: int | None = None
 
@@ -67,21 +60,14 @@ class CarriedRows:
 
 @dataclass(frozen=True)
 class RemoteJob:
-    """A job as it is sent to a machine.
-
-    Parameters
-    ----------
-    job
-        The job; its rows need no file.
-    config
-        What the configuration file of its model holds, None without one.
-    folder
-        Where the driver runs; a model in a relative folder is looked for from there.
-    """
+    """A job as it is sent to a machine."""
 
     job: Job
+    "The job; its rows need no file."
     config: str | None
+    "What the configuration file of its model holds, None without one."
     folder: Path
+    "Where the driver runs; a model in a relative folder is looked for from there."
 
     @classmethod
     def of(cls, job: Job) -> "RemoteJob":
@@ -128,8 +114,6 @@ def train_job(remote: RemoteJob, context: CellContext) -> None:
 
     Parameters
     ----------
-    remote
-        The job.
     context
         Where; its results are a `JobResults`.
     """
@@ -154,11 +138,6 @@ class JobResults(Relay):
     """A job's folder here, while the job is done on another machine.
 
     Files are written as they come; predictions and the row of the summary follow at the end.
-
-    Parameters
-    ----------
-    job
-        The job.
     """
 
     def __init__(self, job: Job) -> None:

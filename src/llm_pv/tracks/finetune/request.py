@@ -21,29 +21,20 @@ PRECISIONS = ("bf16", "fp16", "fp32")
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """Which model is trained, and which part of it.
-
-    Parameters
-    ----------
-    name
-        As for `architecture`.
-    config_file
-        A transformers ``config.json`` for a model from scratch.
-    vocab_size, context_length
-        Tokens and positions of a model from scratch; None for what the rows need.
-    layers
-        How many of the top layers are trained, besides the last norm and the head; None for all
-        parameters.
-    lora_rank
-        The rank of low-rank adapters, trained in place of the weights; None for none.
-    """
+    """Which model is trained, and which part of it."""
 
     name: str = "qwen1.7B"
+    "As for `architecture`."
     config_file: Path | None = None
+    "A transformers ``config.json`` for a model from scratch."
     vocab_size: int | None = None
     context_length: int | None = None
+    "Tokens and positions of a model from scratch; None for what the rows need."
     layers: int | None = None
+    """How many of the top layers are trained, besides the last norm and the head; None for all
+    parameters."""
     lora_rank: int | None = None
+    "The rank of low-rank adapters, trained in place of the weights; None for none."
 
     def architecture(self) -> Architecture:
         """Return the model asked for.
@@ -181,30 +172,20 @@ DEFAULT_TRAINING_REQUEST = TrainingRequest()
 
 @dataclass(frozen=True)
 class JobContext:
-    """Where a job runs and what it leaves behind; nothing here decides its figures.
-
-    Parameters
-    ----------
-    out
-        The results folder.
-    device
-        ``auto``, ``cpu`` or ``cuda``, the latter perhaps with a number.
-    report_to
-        ``tensorboard``, ``wandb``, ``mlflow`` or ``none``.
-    checkpoint_minutes
-        The least time between two checkpoints; 0 for one at every evaluation.
-    eval_batch_size
-        Rows of a step of evaluation; None for what fits.
-    save_model
-        Whether the trained model is kept.
-    """
+    """Where a job runs and what it leaves behind; nothing here decides its figures."""
 
     out: Path
+    "The results folder."
     device: str = "auto"
+    "``auto``, ``cpu`` or ``cuda``, the latter perhaps with a number."
     report_to: Literal["tensorboard", "wandb", "mlflow", "none"] = "tensorboard"
+    "``tensorboard``, ``wandb``, ``mlflow`` or ``none``."
     checkpoint_minutes: float = 10.0
+    "The least time between two checkpoints; 0 for one at every evaluation."
     eval_batch_size: int | None = None
+    "Rows of a step of evaluation; None for what fits."
     save_model: bool = False
+    "Whether the trained model is kept."
 
     def __post_init__(self) -> None:
         if not (self.device in {"auto", "cpu", "cuda"} or self.device.startswith("cuda:")):
@@ -221,20 +202,14 @@ class JobContext:
 
 @dataclass(frozen=True)
 class Job:
-    """A model, rows, and how the one is trained on the other.
-
-    Parameters
-    ----------
-    model, rows, training
-        What was asked for.
-    around
-        Where it runs.
-    """
+    """A model, rows, and how the one is trained on the other."""
 
     model: ModelRequest
     rows: "RowSource"
     training: TrainingRequest
+    "What was asked for."
     around: JobContext
+    "Where it runs."
 
     def options(self) -> dict[str, Any]:
         """Return everything that decides the results, as plain JSON values."""

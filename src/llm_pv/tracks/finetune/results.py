@@ -27,8 +27,6 @@ class Recorder(TrainingObserver):
 
     Parameters
     ----------
-    job, prepared
-        The job.
     observer
         Who else hears it.
     folder

@@ -25,34 +25,23 @@ _ROW_BYTES = 250
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows ready to be tokenised.
-
-    Parameters
-    ----------
-    train, test
-        Texts with their labels; there are no training rows where each step draws fresh ones.
-    classes
-        The classes of both.
-    alphabet
-        Characters known to occur beyond those of the training rows.
-    longer
-        Test rows of another length; None without.
-    sampler
-        How rows were drawn, empty for a user's.
-    fresh
-        Draws the rows of a step; None where the training rows are fixed.
-    warnings
-        What the user should know of how the rows came about.
-    """
+    """Rows ready to be tokenised."""
 
     train: Examples
     test: Examples
+    "Texts with their labels; there are no training rows where each step draws fresh ones."
     classes: Classes
+    "The classes of both."
     alphabet: str = ""
+    "Characters known to occur beyond those of the training rows."
     longer: Examples | None = None
+    "Test rows of another length; None without."
     sampler: str = ""
+    "How rows were drawn, empty for a user's."
     fresh: FreshRows | None = None
+    "Draws the rows of a step; None where the training rows are fixed."
     warnings: tuple[str, ...] = ()
+    "What the user should know of how the rows came about."
 
     @property
     def longest(self) -> int:
@@ -93,43 +82,30 @@ class RowSource(Protocol):
 
 @dataclass(frozen=True)
 class TaskRows:
-    """Rows of a benchmark task.
-
-    Parameters
-    ----------
-    function
-        The task's id or name.
-    length
-        The length of the inputs; None for the task's own.
-    sampler
-        ``"paper"`` or ``"hard"``.
-    train_size, test_size
-        Even numbers of rows, half of each class; the published comparison trains on 200, the rows
-        that other methods split into 100 training and 100 validation rows.
-    test_length
-        Another length to test at as well.
-    online
-        Whether each step draws fresh rows; `train_size` is then what an epoch counts.
-    seed, trial
-        The seed, and the independent repetition under it.
-    dataset_dir
-        Where data sets are stored and found again; None stores none.
-    table, raw_tables
-        As for `load_task`.
-    """
+    """Rows of a benchmark task."""
 
     function: str
+    "The task's id or name."
     length: int | None = None
+    "The length of the inputs; None for the task's own."
     sampler: SamplerName = "paper"
+    """``"paper"`` or ``"hard"``."""
     train_size: int = 200
     test_size: int = 10_000
+    """Even numbers of rows, half of each class; the published comparison trains on 200, the rows
+    that other methods split into 100 training and 100 validation rows."""
     test_length: int | None = None
+    "Another length to test at as well."
     online: bool = False
+    "Whether each step draws fresh rows; `train_size` is then what an epoch counts."
     seed: int = 42
     trial: int = 0
+    "The seed, and the independent repetition under it."
     dataset_dir: Path | None = None
+    "Where data sets are stored and found again; None stores none."
     table: Path | None = None
     raw_tables: bool = False
+    "As for `load_task`."
 
     def check(self, batch_size: int) -> None:
         """Refuse what cannot be drawn, before anything is.
@@ -280,23 +256,16 @@ class TaskRows:
 
 @dataclass(frozen=True)
 class FileRows:
-    """A user's rows, read as ``llm-pv learn`` reads them.
-
-    Parameters
-    ----------
-    path
-        The file.
-    read
-        Reads and splits it. The model trains on training and validation rows together, as the
-        published comparison does, because nothing is selected on validation rows here; the test
-        rows are those of ``learn`` with the same options and seed.
-    seed
-        Drew the split.
-    """
+    """A user's rows, read as ``llm-pv learn`` reads them."""
 
     path: str
+    "The file."
     read: Callable[[], Splits] = field(compare=False)
+    """Reads and splits it. The model trains on training and validation rows together, as the
+    published comparison does, because nothing is selected on validation rows here; the test rows
+    are those of ``learn`` with the same options and seed."""
     seed: int = 42
+    "Drew the split."
     train_size: int | None = None
     longest: int | None = None
 

@@ -48,8 +48,6 @@ def run_sweep(
 
     Parameters
     ----------
-    sweep
-        The sweep.
     launcher
         The command that runs one job; its arguments follow, and it ends when its standard input
         does, so that no job outlives the sweep.

@@ -16,34 +16,22 @@ _OWN = {"results_path", "out", "format", "ray", "ray_cpus", "ray_gpus"}
 
 @dataclass(frozen=True)
 class SweepJob:
-    """One job of a sweep.
-
-    Parameters
-    ----------
-    name
-        The values of the grid it has, fit for a folder's name.
-    arguments
-        The command line of the training command, without the results folder.
-    """
+    """One job of a sweep."""
 
     name: str
+    "The values of the grid it has, fit for a folder's name."
     arguments: tuple[str, ...]
+    "The command line of the training command, without the results folder."
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep's file asks for.
-
-    Parameters
-    ----------
-    folder
-        ``results_root/experiment_name``.
-    jobs
-        Every combination of the grid, in its order.
-    """
+    """What a sweep's file asks for."""
 
     folder: Path
+    "``results_root/experiment_name``."
     jobs: tuple[SweepJob, ...]
+    "Every combination of the grid, in its order."
 
 
 def read_sweep(path: Path) -> Sweep:

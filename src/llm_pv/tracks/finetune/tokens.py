@@ -31,13 +31,6 @@ class Tokenizer(Protocol):
 class CharacterTokens:
     """A token for each character, after one that begins the text.
 
-    Parameters
-    ----------
-    alphabet
-        The known characters, sorted; any other becomes one and the same unknown token.
-    size
-        How many tokens the model has.
-
     Examples
     --------
     >>> tokens = CharacterTokens.of(["0110", "1"], "01")
@@ -46,7 +39,9 @@ class CharacterTokens:
     """
 
     alphabet: str
+    "The known characters, sorted; any other becomes one and the same unknown token."
     size: int
+    "How many tokens the model has."
     pad: int = PAD
 
     @classmethod

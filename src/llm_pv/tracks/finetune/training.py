@@ -28,23 +28,16 @@ from llm_pv.tracks.finetune.request import JobContext, Precision, TrainingReques
 
 @dataclass(frozen=True)
 class Plan:
-    """How a job is cut into steps.
-
-    Parameters
-    ----------
-    steps_an_epoch, steps
-        Steps of an epoch, and of the whole training.
-    rows, eval_rows
-        Rows a process has in a step of training and of evaluation.
-    checkpointing
-        Whether activations are computed again instead of kept.
-    """
+    """How a job is cut into steps."""
 
     steps_an_epoch: int
     steps: int
+    "Steps of an epoch, and of the whole training."
     rows: int
     eval_rows: int
+    "Rows a process has in a step of training and of evaluation."
     checkpointing: bool
+    "Whether activations are computed again instead of kept."
 
 
 def training_arguments(

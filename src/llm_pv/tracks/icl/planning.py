@@ -21,28 +21,19 @@ LEAST_ROOM = 16
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell to be done.
-
-    Parameters
-    ----------
-    name, cell
-        What its data set is called, and the cell.
-    splits
-        Its rows.
-    asking
-        How labels are asked for.
-    prompts
-        For each order of the examples, a prompt for each test row.
-    learn_seconds
-        Time that rows and prompts took.
-    """
+    """A cell to be done."""
 
     name: str
     cell: Cell
+    "What its data set is called, and the cell."
     splits: Splits
+    "Its rows."
     asking: Asking
+    "How labels are asked for."
     prompts: Sequence[Sequence[str]]
+    "For each order of the examples, a prompt for each test row."
     learn_seconds: float
+    "Time that rows and prompts took."
 
     @property
     def answers(self) -> int:
@@ -120,8 +111,6 @@ def check_context(
 
     Parameters
     ----------
-    model, asking
-        Who is asked, and how.
     prompts, bare
         The prompts, and the same without examples.
     examples

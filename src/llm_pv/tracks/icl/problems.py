@@ -15,30 +15,21 @@ from llm_pv.tracks.grid import GridRequest, Trial
 
 @dataclass(frozen=True)
 class AnsweringTask:
-    """One data set: a task at a length, in one trial, or a user's rows.
-
-    Parameters
-    ----------
-    function, length, sampler, trial
-        Where it stands among others; length and sampler are empty for user rows.
-    name
-        What it is called.
-    alphabet
-        What its inputs are written in, where that is known.
-    load
-        Draws or reads its rows. Validation rows are not used.
-    skipped
-        Why it cannot be; empty if it can.
-    """
+    """One data set: a task at a length, in one trial, or a user's rows."""
 
     function: str
     length: int | str
     sampler: str
     trial: int
+    "Where it stands among others; length and sampler are empty for user rows."
     name: str
+    "What it is called."
     alphabet: str
+    "What its inputs are written in, where that is known."
     load: Callable[[], Splits]
+    "Draws or reads its rows. Validation rows are not used."
     skipped: str = ""
+    "Why it cannot be; empty if it can."
 
     def cell(self, method: str, model: str) -> Cell:
         """Return the cell of a run in which a model answers in one way."""

@@ -37,8 +37,6 @@ def read_label(text: str, labels: Sequence[str]) -> str | None:
 
     Parameters
     ----------
-    text
-        The answer.
     labels
         The labels there are.
 

@@ -32,35 +32,23 @@ UNFINISHED = "unfinished"
 
 @dataclass(frozen=True)
 class Answered:
-    """The event that answers have come.
-
-    Parameters
-    ----------
-    count, right
-        How many, and how many of them were right.
-    """
+    """The event that answers have come."""
 
     count: int
     right: int
+    "How many, and how many of them were right."
 
 
 @dataclass(frozen=True)
 class Opening:
-    """Opens the model on a machine of a cluster.
-
-    Parameters
-    ----------
-    make
-        Opens it; it can be pickled.
-    identity
-        What the driver's model is, which the machine's must be too.
-    folder
-        Where the driver runs; a model in a relative folder is looked for from there.
-    """
+    """Opens the model on a machine of a cluster."""
 
     make: Callable[[], AnsweringModel]
+    "Opens it; it can be pickled."
     identity: str
+    "What the driver's model is, which the machine's must be too."
     folder: Path
+    "Where the driver runs; a model in a relative folder is looked for from there."
 
     def __call__(self) -> AnsweringModel:
         """Return the model.
@@ -104,8 +92,6 @@ def run_icl(
         The cells, as `plan_cells` returns them; those that cannot be done are recorded so.
     model
         The model; it is left open.
-    settings
-        How labels are asked for.
     out
         The run directory.
     configuration
@@ -163,8 +149,6 @@ def read_results(
 
     Parameters
     ----------
-    planned
-        The cells.
     out
         The run directory.
     settings
@@ -193,8 +177,6 @@ def result_of(
 
     Parameters
     ----------
-    work
-        The cell.
     row
         Its row of the summary.
     replies

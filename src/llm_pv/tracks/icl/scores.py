@@ -14,47 +14,33 @@ from llm_pv.stats import MeanStd, binomial_interval
 
 @dataclass(frozen=True)
 class CellScore:
-    """How often a model's answers were right.
-
-    Parameters
-    ----------
-    accuracy
-        The share of right answers, averaged over the orders of the examples; an answer without
-        a label is wrong.
-    low, high
-        Its exact binomial (Clopper-Pearson) interval over the test rows, at 95%.
-    accuracies
-        The accuracy of each order.
-    deviation
-        Their standard deviation with ``ddof=1``; None for one order.
-    balanced_accuracy
-        The mean share recognised of each class.
-    majority_accuracy
-        What answering with the training rows' most frequent label would have got.
-    unparsable_share, cut_share
-        The share of answers without a label, and of those cut off at their limit.
-    seconds
-        Time spent answering.
-    input_tokens, output_tokens, cached_tokens
-        Tokens read, written, and read from a cache of what prompts share.
-    cost_usd
-        The price, None where it is not known.
-    """
+    """How often a model's answers were right."""
 
     accuracy: float
+    """The share of right answers, averaged over the orders of the examples; an answer without a
+    label is wrong."""
     low: float
     high: float
+    "Its exact binomial (Clopper-Pearson) interval over the test rows, at 95%."
     accuracies: tuple[float, ...]
+    "The accuracy of each order."
     deviation: float | None
+    "Their standard deviation with ``ddof=1``; None for one order."
     balanced_accuracy: float
+    "The mean share recognised of each class."
     majority_accuracy: float
+    "What answering with the training rows' most frequent label would have got."
     unparsable_share: float
     cut_share: float
+    "The share of answers without a label, and of those cut off at their limit."
     seconds: float
+    "Time spent answering."
     input_tokens: int
     output_tokens: int
     cached_tokens: int
+    "Tokens read, written, and read from a cache of what prompts share."
     cost_usd: float | None
+    "The price, None where it is not known."
 
     def record(self) -> dict[str, Any]:
         """Return the score as plain JSON values."""
@@ -63,27 +49,19 @@ class CellScore:
 
 @dataclass(frozen=True)
 class AnsweredCell:
-    """What came of one cell.
-
-    Parameters
-    ----------
-    cell, name
-        The cell, and what its data set is called.
-    status, reason
-        How it ended, and why if it was not done.
-    score
-        How its answers did; None if it was not done.
-    train_size, test_size
-        Rows shown, and rows asked about.
-    """
+    """What came of one cell."""
 
     cell: Cell
     name: str
+    "The cell, and what its data set is called."
     status: str
     reason: str
+    "How it ended, and why if it was not done."
     score: CellScore | None = None
+    "How its answers did; None if it was not done."
     train_size: int = 0
     test_size: int = 0
+    "Rows shown, and rows asked about."
 
     def record(self) -> dict[str, Any]:
         """Return the result as plain JSON values."""

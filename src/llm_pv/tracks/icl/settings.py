@@ -12,29 +12,20 @@ FormChoice: TypeAlias = Literal["auto", "json", "plain"]
 
 @dataclass(frozen=True)
 class Settings:
-    """How labels are asked for.
-
-    Parameters
-    ----------
-    modes
-        The ways to have them, each a cell of its own.
-    form
-        How a label is written; ``"auto"`` is plain for the likelihoods of a server, which tells the
-        probabilities of an answer's first token alone, and JSON else.
-    chat, max_new_tokens
-        As in `llm_pv.models.answers.Asking`.
-    orders
-        Over how many orders of the examples accuracy is averaged.
-    seed
-        Draws orders and answers.
-    """
+    """How labels are asked for."""
 
     modes: tuple[AnswerMode, ...] = ("generate",)
+    "The ways to have them, each a cell of its own."
     form: FormChoice = "auto"
+    """How a label is written; ``"auto"`` is plain for the likelihoods of a server, which tells the
+    probabilities of an answer's first token alone, and JSON else."""
     chat: ChatUse = "auto"
     max_new_tokens: int = 1_024
+    "As in `llm_pv.models.answers.Asking`."
     orders: int = 1
+    "Over how many orders of the examples accuracy is averaged."
     seed: int = 42
+    "Draws orders and answers."
 
     def __post_init__(self) -> None:
         unknown = [mode for mode in self.modes if mode not in MODES]

@@ -14,47 +14,33 @@ from llm_pv.tracks.synthesis.trials import transfer_targets
 
 @dataclass(frozen=True)
 class CellResult:
-    """One task at one length with one sampler, its trials taken together.
-
-    Parameters
-    ----------
-    function, name, length, sampler
-        The cell.
-    statuses
-        How many trials ended in each way.
-    reasons
-        Why trials were skipped, failed or found nothing, each reason once.
-    warnings
-        What the user should know of data sets and searches, each warning once.
-    test, validation
-        Accuracy of the selected programs; None without any.
-    attempts
-        Attempts used, a number for each trial that ended with a selection.
-    hard
-        Accuracy of the selected programs on data of the hard sampler; None if not measured.
-    other_lengths
-        Accuracy of the selected programs at other lengths.
-    published
-        Published test accuracies by method, as shares; not measured here.
-    learn_seconds, cost_usd
-        Sums over the trials; the cost is None where a price is not known.
-    """
+    """One task at one length with one sampler, its trials taken together."""
 
     function: str
     name: str
     length: int
     sampler: str
+    "The cell."
     statuses: dict[str, int]
+    "How many trials ended in each way."
     reasons: tuple[str, ...]
+    "Why trials were skipped, failed or found nothing, each reason once."
     warnings: tuple[str, ...]
+    "What the user should know of data sets and searches, each warning once."
     test: MeanStd | None
     validation: MeanStd | None
+    "Accuracy of the selected programs; None without any."
     attempts: tuple[int, ...]
+    "Attempts used, a number for each trial that ended with a selection."
     hard: MeanStd | None
+    "Accuracy of the selected programs on data of the hard sampler; None if not measured."
     other_lengths: dict[int, MeanStd]
+    "Accuracy of the selected programs at other lengths."
     published: dict[str, float]
+    "Published test accuracies by method, as shares; not measured here."
     learn_seconds: float
     cost_usd: float | None
+    "Sums over the trials; the cost is None where a price is not known."
 
     def record(self) -> dict[str, Any]:
         """Return the result as plain JSON values."""
@@ -81,21 +67,14 @@ class CellResult:
 
 @dataclass(frozen=True)
 class GridResult:
-    """The outcome of a grid.
-
-    Parameters
-    ----------
-    path
-        The run directory.
-    sampler
-        How inputs were drawn.
-    cells
-        One result for each task, length and sampler, in the order asked for.
-    """
+    """The outcome of a grid."""
 
     path: Path
+    "The run directory."
     sampler: str
+    "How inputs were drawn."
     cells: tuple[CellResult, ...]
+    "One result for each task, length and sampler, in the order asked for."
 
     def count(self, status: str) -> int:
         """Return how many trials ended in this way."""

@@ -25,35 +25,22 @@ TRANSFER_ROWS = 1_000
 
 @dataclass(frozen=True)
 class GridWork:
-    """What all trials of a grid share.
-
-    Parameters
-    ----------
-    request, plan, proposer
-        What was asked for.
-    transfer
-        Whether selected programs are scored on other data too.
-    """
+    """What all trials of a grid share."""
 
     request: GridRequest
     plan: Plan
     proposer: Proposer
+    "What was asked for."
     transfer: bool = True
+    "Whether selected programs are scored on other data too."
 
 
 @dataclass(frozen=True)
 class InProcess(Proposer):
-    """A proposer, free of charge, whose proposals are all computed in a process of their own.
-
-    Parameters
-    ----------
-    proposer
-        The proposer, which can be pickled.
-    processes
-        The processes.
-    """
+    """A proposer, free of charge, whose proposals are all computed in a process of their own."""
 
     proposer: Proposer
+    "The proposer, which can be pickled."
     processes: Processes
 
     @property

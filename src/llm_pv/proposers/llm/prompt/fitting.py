@@ -26,8 +26,6 @@ def subsample(train: Examples, rows: int, seed: int) -> Examples:
 
     Parameters
     ----------
-    train
-        The rows to draw from.
     rows
         How many to keep; with as many or more than there are, all are.
     seed
@@ -72,8 +70,6 @@ def telling_rows(train: Examples, rows: int, seed: int) -> Examples:
 
     Parameters
     ----------
-    train
-        The rows to choose from.
     rows
         How many to keep; with as many or more than there are, all are.
     seed

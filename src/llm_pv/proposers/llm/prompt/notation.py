@@ -37,20 +37,6 @@ _ROWS = (
 class Notation:
     r"""How the rows of one prompt are written.
 
-    Parameters
-    ----------
-    alphabet
-        ``"binary"``, ``"decimal"``, ``"graph"``, ``"table"``, or empty where nothing is known.
-    rows
-        Whether an input is a table row rather than a string.
-    compact
-        Whether table rows are written name:value, which tells no numbers from texts: for tables of
-        the benchmark, whose numbers are all float and whose texts look like none.
-    quoted_inputs
-        Whether strings are written as JSON, since as they are one of them would be misread.
-    quoted_labels
-        The same for labels.
-
     Examples
     --------
     >>> rows = Examples(["two\nlines", "x -> y"], ["0", "a, b"])
@@ -60,10 +46,16 @@ class Notation:
     """
 
     alphabet: str
+    """``"binary"``, ``"decimal"``, ``"graph"``, ``"table"``, or empty where nothing is known."""
     rows: bool
+    "Whether an input is a table row rather than a string."
     compact: bool
+    """Whether table rows are written name:value, which tells no numbers from texts: for tables of
+    the benchmark, whose numbers are all float and whose texts look like none."""
     quoted_inputs: bool
+    "Whether strings are written as JSON, since as they are one of them would be misread."
     quoted_labels: bool
+    "The same for labels."
 
     @classmethod
     def of(cls, train: Examples, alphabet: str = "") -> "Notation":

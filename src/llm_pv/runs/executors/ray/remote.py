@@ -25,24 +25,16 @@ _sandboxes: dict[Confining, Sandbox] = {}
 
 @dataclass(frozen=True)
 class RemoteCell:
-    """A cell as it is sent to a machine.
-
-    Parameters
-    ----------
-    function
-        The track's function.
-    known
-        What the run directory holds of the cell.
-    every
-        Seconds between two batches of results.
-    confining
-        How programs are confined; None where none run.
-    """
+    """A cell as it is sent to a machine."""
 
     function: CellFunction
+    "The track's function."
     known: Known
+    "What the run directory holds of the cell."
     every: float
+    "Seconds between two batches of results."
     confining: Confining | None = None
+    "How programs are confined; None where none run."
 
 
 @dataclass(frozen=True)
@@ -110,8 +102,6 @@ def compute(
     ----------
     driver
         The driver's versions.
-    remote
-        The cell.
     inputs, shared
         What its function takes: the inputs, or a pair of what all cells share and the inputs.
     """
@@ -131,8 +121,6 @@ class ModelProcess:
     ----------
     driver
         The driver's versions.
-    make
-        Opens it.
     """
 
     def __init__(self, driver: Versions, make: Callable[[], object]) -> None:

@@ -14,11 +14,6 @@ from llm_pv.sandbox.worker_pool import Backend
 class Requirements:
     """What one task takes of a machine while it runs.
 
-    Parameters
-    ----------
-    cpus, gpus
-        Cores and GPUs; a fraction lets several tasks share one.
-
     Examples
     --------
     >>> Requirements(cpus=2).fitting({"CPU": 9.0})
@@ -27,6 +22,7 @@ class Requirements:
 
     cpus: float = 1.0
     gpus: float = 0.0
+    "Cores and GPUs; a fraction lets several tasks share one."
 
     def __post_init__(self) -> None:
         for option, value, least in (
@@ -56,34 +52,23 @@ class Requirements:
 
 @dataclass(frozen=True)
 class Confining:
-    """How candidates are confined on every machine.
-
-    Parameters
-    ----------
-    limits
-        What one candidate may use.
-    allow_unconfined, backend
-        As for `llm_pv.sandbox.Sandbox`.
-    """
+    """How candidates are confined on every machine."""
 
     limits: Limits = field(default_factory=Limits)
+    "What one candidate may use."
     allow_unconfined: bool = False
     backend: Backend = "auto"
+    "As for `llm_pv.sandbox.Sandbox`."
 
 
 @dataclass(frozen=True)
 class Versions:
-    """What must be the same on every machine, or one run would hold the work of two programs.
-
-    Parameters
-    ----------
-    llm_pv, python, ray
-        Their versions; of Python the first two numbers.
-    """
+    """What must be the same on every machine, or one run would hold the work of two programs."""
 
     llm_pv: str
     python: str
     ray: str
+    "Their versions; of Python the first two numbers."
 
     @classmethod
     def here(cls) -> "Versions":
