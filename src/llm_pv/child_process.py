@@ -29,8 +29,6 @@ def start(code: str, environment: Mapping[str, str]) -> Process:
     ----------
     code
         What it runs, with this package importable.
-    environment
-        Its environment variables.
     """
     root = str(Path(llm_pv.__file__).parents[1])
     paths = os.pathsep.join(filter(None, (root, environment.get("PYTHONPATH"))))

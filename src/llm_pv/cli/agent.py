@@ -141,10 +141,7 @@ def agent(
 def open_agent(model: ModelChoice, options: AgentOptions, sandbox: SandboxOptions) -> "Agent":
     """Return the agent; close it, or use it as a context manager.
 
-    Raises
-    ------
-    ConfigurationError, CredentialError, MissingExtraError
-        If the model cannot be asked so.
+    Raise ConfigurationError, CredentialError or MissingExtraError if the model cannot be asked so.
     """
     from llm_pv.models.registry import make_model
     from llm_pv.proposers.agent import Agent

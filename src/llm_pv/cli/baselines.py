@@ -132,10 +132,7 @@ def baselines(
 def report(result: "BaselineResults", format: Format) -> int:  # noqa: A002
     """Show the results of a run and return the exit status.
 
-    Raises
-    ------
-    LLMPVError
-        If no baseline could be fitted.
+    Raise LLMPVError if no baseline could be fitted.
     """
     if not result.count("done"):
         raise LLMPVError(f"no baseline could be fitted: {'; '.join(result.reasons()[:3])}")

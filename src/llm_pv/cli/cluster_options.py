@@ -33,10 +33,7 @@ class ClusterOptions:
     def check_model(self, name: str) -> None:
         """Raise an error for a model that does not run on a cluster.
 
-        Raises
-        ------
-        ConfigurationError
-            If it is called over the network.
+        Raise ConfigurationError if it is called over the network.
         """
         from llm_pv.models.registry import ENGINES, split_name
 

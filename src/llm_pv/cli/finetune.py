@@ -184,10 +184,7 @@ def run_seed(arguments: Sequence[str]) -> int:
 def parse_job(arguments: Sequence[str]) -> "Job":
     """Return the job of a command line, without running it.
 
-    Raises
-    ------
-    ConfigurationError
-        If the job is impossible.
+    Raise ConfigurationError if the job is impossible.
     """
     try:
         _, bound, _ = seed_app.parse_args(list(arguments), exit_on_error=False, print_error=False)
@@ -208,10 +205,7 @@ def make_job(
 ) -> "Job":
     """Return the job of these options, after all checks that need no rows.
 
-    Raises
-    ------
-    ConfigurationError
-        If options cannot work, or do not go together.
+    Raise ConfigurationError if options cannot work, or do not go together.
     """
     from llm_pv.tracks.finetune.request import Job, JobContext, ModelRequest
 

@@ -22,10 +22,7 @@ def free_folder(what: str) -> Path:
 def new_folder(what: str) -> Path:
     """Make a folder under ``runs/`` that no other process has, and return it.
 
-    Raises
-    ------
-    RunError
-        If it cannot be made.
+    Raise RunError if it cannot be made.
     """
     for path in _names(what):
         try:

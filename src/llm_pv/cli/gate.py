@@ -41,10 +41,7 @@ class GateOptions:
     ) -> list["Check"]:
         """Return each check with what was found.
 
-        Raises
-        ------
-        ConfigurationError
-            If a class named has no rows.
+        Raise ConfigurationError if a class named has no rows.
         """
         found = []
         if self.min_accuracy is not None:

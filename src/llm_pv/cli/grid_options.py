@@ -173,10 +173,7 @@ def benchmark_request(
 def refuse_options(options: Sequence[str], why: str) -> None:
     """Raise if there are options that do not go with the others.
 
-    Raises
-    ------
-    ConfigurationError
-        If so.
+    Raise ConfigurationError if so.
     """
     if options:
         raise ConfigurationError(f"{', '.join(options)} goes {why}")

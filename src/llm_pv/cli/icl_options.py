@@ -128,10 +128,8 @@ DEFAULT_QUESTION_OPTIONS = QuestionOptions()
 def open_model(name: str, options: AnsweringOptions, question: QuestionOptions) -> "AnsweringModel":
     """Return the model; close it after use.
 
-    Raises
-    ------
-    ConfigurationError, CredentialError, MissingExtraError
-        If the model does not support these options.
+    Raise ConfigurationError, CredentialError or MissingExtraError if the model does not support
+    these options.
     """
     from llm_pv.models.registry import open_answering_model
 
@@ -148,10 +146,7 @@ def model_options(
 ) -> "ModelOptions":
     """Return the options of a model.
 
-    Raises
-    ------
-    ConfigurationError
-        If an option has a value no model takes, or does not fit this one.
+    Raise ConfigurationError if an option has a value no model takes, or does not fit this one.
     """
     from llm_pv.cli.model_options import ModelChoice
     from llm_pv.models.registry import split_name

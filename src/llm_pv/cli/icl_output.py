@@ -107,10 +107,7 @@ class AnswerDetails(Details):
 def report(results: Sequence["AnsweredCell"], path: Path, format: Format) -> int:  # noqa: A002
     """Show the results of a run and return the exit status.
 
-    Raises
-    ------
-    LLMPVError
-        If no cell succeeded.
+    Raise LLMPVError if no cell succeeded.
     """
     from llm_pv.runs.directory import FAILED
 

@@ -83,10 +83,7 @@ class SeededSearchOptions(SearchOptions):
     def judging(self) -> "dict[str, Any]":
         """Return the metric of selection, as arguments of `Search`.
 
-        Raises
-        ------
-        ConfigurationError
-            If a cost or a weight cannot be read.
+        Raise ConfigurationError if a cost or a weight cannot be read.
         """
         from llm_pv.erm.metrics import Metric, parse_costs
 

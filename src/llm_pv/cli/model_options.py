@@ -64,17 +64,14 @@ class ModelChoice:
     def options(self, *, offline: bool = False, batch_record: Path | None = None) -> "ModelOptions":
         """Return the options of the model.
 
+        Raise ConfigurationError if an option has a value no model takes.
+
         Parameters
         ----------
         offline
             Whether it is only inspected, and not called.
         batch_record
             The file that records submitted batches.
-
-        Raises
-        ------
-        ConfigurationError
-            If an option has a value no model takes.
         """
         from llm_pv.models.base import ModelOptions
 
@@ -192,6 +189,9 @@ def open_proposer(
 ) -> "LLM":
     """Return the proposer of a model; close it, or use it as a context manager.
 
+    Raise ConfigurationError, CredentialError or MissingExtraError if the model does not support
+    these options.
+
     Parameters
     ----------
     model, asking, sandbox
@@ -210,11 +210,6 @@ def open_proposer(
         The share of labels that may be wrong.
     out
         The run directory, in which batches are recorded.
-
-    Raises
-    ------
-    ConfigurationError, CredentialError, MissingExtraError
-        If the model does not support these options.
     """
     from llm_pv.models.registry import make_model
     from llm_pv.proposers.llm import DEFAULT_ATTEMPTS, LLM, MOST_PROGRAMS, LLMSettings
@@ -264,10 +259,7 @@ def open_proposer(
 def refuse_without_model(model: ModelChoice, asking: AskingOptions) -> None:
     """Raise if there are options for a model but none is named.
 
-    Raises
-    ------
-    ConfigurationError
-        If so.
+    Raise ConfigurationError if so.
     """
     if model.model is not None:
         return

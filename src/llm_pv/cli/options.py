@@ -74,10 +74,7 @@ class ReadingOptions:
     def reading(self) -> "Reading":
         """Return these options for reading rows.
 
-        Raises
-        ------
-        ConfigurationError
-            If they contradict each other.
+        Raise ConfigurationError if they contradict each other.
         """
         from llm_pv.data.reading import Reading
 
@@ -89,10 +86,7 @@ class ReadingOptions:
     ) -> "Splits":
         """Return the rows of a file, or of standard input, read and split.
 
-        Raises
-        ------
-        DataError
-            If they cannot be.
+        Raise DataError if they cannot be.
         """
         from llm_pv.api import read_splits
 
@@ -179,10 +173,8 @@ class SandboxOptions:
 
         A warning is shown if the confinement is weaker than, or different from, the usual one.
 
-        Raises
-        ------
-        ConfinementError
-            If code cannot be confined here and the options do not allow running it unconfined.
+        Raise ConfinementError if code cannot be confined here and the options do not allow running
+        it unconfined.
         """
         from llm_pv.cli.main import complain
         from llm_pv.sandbox import Sandbox

@@ -84,10 +84,7 @@ class ModelPart:
     def run(self) -> int:
         """Run the unfinished trials, and return how many failed.
 
-        Raises
-        ------
-        LLMPVError
-            If the model cannot be called; its answers are kept.
+        Raise LLMPVError if the model cannot be called; its answers are kept.
         """
         if self.column == "icl":
             return self._run_icl()
@@ -208,10 +205,7 @@ def model_parts(asked: ModelSpec, requests: "Sequence[GridRequest]", out: Path) 
 def check_model(asked: ModelSpec) -> None:
     """Open and close the model, so that a missing key is reported before hours of work.
 
-    Raises
-    ------
-    ConfigurationError, CredentialError, MissingExtraError
-        If it cannot be asked so.
+    Raise ConfigurationError, CredentialError or MissingExtraError if it cannot be asked so.
     """
     from llm_pv.models.registry import make_model
 
@@ -224,10 +218,7 @@ def check_model(asked: ModelSpec) -> None:
 def show_prices(parts: Sequence[ModelPart]) -> None:
     """Write to standard error the rows sent to the model and the cost.
 
-    Raises
-    ------
-    ConfigurationError
-        If a budget is asked for that in-context learning might exceed.
+    Raise ConfigurationError if a budget is asked for that in-context learning might exceed.
     """
     from llm_pv.proposers.llm.estimates import ASSUMED, Estimate
 
@@ -256,10 +247,7 @@ def show_prices(parts: Sequence[ModelPart]) -> None:
 def confirmed(*, yes: bool) -> bool:
     """Return whether the user wants to pay that.
 
-    Raises
-    ------
-    ConfigurationError
-        If standard input is not a terminal.
+    Raise ConfigurationError if standard input is not a terminal.
     """
     if yes:
         return True

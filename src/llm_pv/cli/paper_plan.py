@@ -89,6 +89,8 @@ def plan_parts(
 ) -> list[Part]:
     """Return the parts of the table in the order in which they run.
 
+    Raise ConfigurationError if nothing can be done so.
+
     Parameters
     ----------
     tasks
@@ -106,11 +108,6 @@ def plan_parts(
         length of each task and successive halving.
     out
         The folder that run directories are made in.
-
-    Raises
-    ------
-    ConfigurationError
-        If nothing can be done so.
     """
     if not samplers:
         raise ConfigurationError("no samplers: give paper, hard or both")

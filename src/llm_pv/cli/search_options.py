@@ -40,10 +40,7 @@ class SearchOptions:
     def resolve(self, model: ModelChoice, asking: AskingOptions, *, seed: int = 0) -> "Search":
         """Return the requested search; a named model replaces the proposer.
 
-        Raises
-        ------
-        ConfigurationError
-            If options cannot work, or do not go together.
+        Raise ConfigurationError if options cannot work, or do not go together.
         """
         from llm_pv.api import Search
         from llm_pv.proposers.registry import USUAL, BuiltIn

@@ -157,10 +157,7 @@ def metrics_main() -> None:
 def _checked(asked: "Sweep") -> "tuple[dict[str, Job], dict[str, str]]":
     """Return the possible jobs, and why others are not.
 
-    Raises
-    ------
-    ConfigurationError
-        If no job is possible.
+    Raise ConfigurationError if no job is possible.
     """
     jobs, impossible = {}, {}
     for job in asked.jobs:

@@ -197,10 +197,7 @@ def run_and_report(
 def report(result: "GridResult", format: Format) -> int:  # noqa: A002
     """Show the results of a grid, leave its page in its directory, and return the exit status.
 
-    Raises
-    ------
-    LLMPVError
-        If no trial succeeded.
+    Raise LLMPVError if no trial succeeded.
     """
     leave_page(result.path)
     if not result.count("done") + result.count("nothing found"):

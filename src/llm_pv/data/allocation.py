@@ -20,19 +20,15 @@ FEWEST_ROWS = 5
 def split_sizes(rows: int, asked: Mapping[str, int | None], name: str) -> dict[str, int]:
     """Return the size of each split to be drawn from a number of rows.
 
+    Raise ConfigurationError if a requested size is too small. Raise DataError if there are too few
+    rows.
+
     Parameters
     ----------
     asked
         The splits to draw, each with the size asked for or None.
     name
         The source of the rows, for messages.
-
-    Raises
-    ------
-    ConfigurationError
-        If a requested size is too small.
-    DataError
-        If there are too few rows.
 
     Examples
     --------
@@ -76,8 +72,6 @@ def allocate(
 
     Parameters
     ----------
-    counts
-        The number of rows of each class, shape (classes,).
     sizes
         The size of each split, together at most the sum of the counts.
     essential

@@ -62,10 +62,7 @@ _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 def check_types(types: Mapping[str, str]) -> None:
     """Raise an error unless every type is one of `ColumnType`.
 
-    Raises
-    ------
-    ConfigurationError
-        If one is not.
+    Raise ConfigurationError if one is not.
     """
     for name, kind in types.items():
         if kind not in get_args(ColumnType):
@@ -189,10 +186,7 @@ def value_type(cells: "pd.Series[Any]") -> ColumnType:
     Whole numbers and decimals together are ``float``; any other mixture is ``str``. Dates, times
     and the like are ``str``, written in ISO format.
 
-    Raises
-    ------
-    DataError
-        If a value is no scalar: a list, bytes, a complex number.
+    Raise DataError if a value is no scalar: a list, bytes, a complex number.
     """
     if pd.api.types.is_bool_dtype(cells.dtype):
         return "bool"
@@ -242,16 +236,13 @@ def joint_type(kinds: Iterable[ColumnType]) -> ColumnType:
 def read_cells(cells: "pd.Series[Any]", kind: ColumnType) -> "np.ndarray[Any, Any]":
     """Convert a column's cells, text or values, to values of one type.
 
+    Raise DataError if a cell cannot be read so, with its row, counted from 1.
+
     Returns
     -------
     numpy.ndarray
         As many values: for ``float`` as float64 with NaN for missing ones, for ``int`` possibly
         as int64, else Python objects with None for missing ones.
-
-    Raises
-    ------
-    DataError
-        If a cell cannot be read so, with its row, counted from 1.
     """
     if kind == "float" and pd.api.types.is_numeric_dtype(cells.dtype):
         return cells.to_numpy(dtype=np.float64, na_value=np.nan)

@@ -47,10 +47,7 @@ class Content:
 def unpacked(data: bytes, name: str) -> bytes:
     """Return the bytes, decompressed if they are gzip.
 
-    Raises
-    ------
-    DataError
-        If they are empty or broken gzip.
+    Raise DataError if they are empty or broken gzip.
     """
     if data.startswith(b"\x1f\x8b"):
         try:
@@ -90,23 +87,15 @@ def parsed(
 ) -> Content:
     """Parse uncompressed bytes of a known format.
 
+    Raise DataError if they are not of that format. Raise ConfigurationError if there is no such
+    format. Raise MissingExtraError if the format is Parquet and pyarrow is not installed.
+
     Parameters
     ----------
     name
         The source of the bytes, for messages.
     delimiter
         The separator of CSV cells; inferred from the header if not given.
-    encoding
-        Of text.
-
-    Raises
-    ------
-    DataError
-        If they are not of that format.
-    ConfigurationError
-        If there is no such format.
-    MissingExtraError
-        If the format is Parquet and pyarrow is not installed.
     """
     if file_format not in FORMATS:
         raise ConfigurationError(f"format {file_format!r}: give one of {', '.join(FORMATS)}")
@@ -242,10 +231,7 @@ def _counts_rows(cells: "pd.Series[Any]") -> bool:
 def check_distinct(names: list[str], name: str) -> None:
     """Raise an error unless the columns have distinct names.
 
-    Raises
-    ------
-    DataError
-        If two columns share one.
+    Raise DataError if two columns share one.
     """
     seen: set[str] = set()
     for column in names:

@@ -13,6 +13,9 @@ def label_text(value: object) -> str:
     A bool becomes an int, a numpy scalar its Python value, an integral float an int; the text is
     the ``str`` of what results.
 
+    Raise TypeError if the value is of any other type (None, a list, ...). Raise ValueError if it is
+    a NaN, or an integer too long to print.
+
     Parameters
     ----------
     value
@@ -22,13 +25,6 @@ def label_text(value: object) -> str:
     -------
     str
         The label's text.
-
-    Raises
-    ------
-    TypeError
-        If the value is of any other type (None, a list, ...).
-    ValueError
-        If it is a NaN, or an integer too long to print.
 
     Examples
     --------

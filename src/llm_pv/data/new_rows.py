@@ -92,6 +92,8 @@ def new_rows(
 ) -> NewRows:
     r"""Return rows as the inputs of a program.
 
+    Raise DataError if a column is missing that the program reads.
+
     Parameters
     ----------
     frame
@@ -106,11 +108,6 @@ def new_rows(
         None for other rows.
     name
         What messages call the rows.
-
-    Raises
-    ------
-    DataError
-        If a column is missing that the program reads.
 
     Examples
     --------

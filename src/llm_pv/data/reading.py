@@ -124,10 +124,7 @@ DEFAULT_READING = Reading()
 def target_edges(numbers: Sequence["np.ndarray[Any, Any]"], reading: Reading) -> tuple[float, ...]:
     """Return the class boundaries of a numeric target: the threshold, or quantiles of its values.
 
-    Raises
-    ------
-    DataError
-        If there are fewer different values than bins.
+    Raise DataError if there are fewer different values than bins.
     """
     if reading.threshold is not None:
         return (float(reading.threshold),)
@@ -161,10 +158,7 @@ def binned(numbers: "np.ndarray[Any, Any]", edges: Sequence[float]) -> list[str]
 def target_numbers(cells: "pd.Series[Any]", reading: Reading) -> "np.ndarray[Any, Any]":
     """Return a target's cells as numbers.
 
-    Raises
-    ------
-    DataError
-        If a cell is not a number.
+    Raise DataError if a cell is not a number.
     """
     if cells.dtype == object or pd.api.types.is_string_dtype(cells.dtype):
         cells = reading.cells(cells)

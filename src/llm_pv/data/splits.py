@@ -40,10 +40,11 @@ def split_table(
 ) -> Splits:
     """Split the rows of one table, stratified by class.
 
+    Raise DataError if there are no labels, one class only, or fewer rows or groups than asked for.
+    Raise ConfigurationError if a size or the seed is invalid.
+
     Parameters
     ----------
-    table
-        The rows, with labels.
     train, validation, test
         The size of each split. Sizes not given divide the remaining rows 40 to 40 to 20, up to
         10,000 rows each.
@@ -56,13 +57,6 @@ def split_table(
     -------
     Splits
         Examples, each split in random order, with warnings for the user.
-
-    Raises
-    ------
-    DataError
-        If there are no labels, one class only, or fewer rows or groups than asked for.
-    ConfigurationError
-        If a size or the seed is invalid.
 
     Examples
     --------
@@ -99,10 +93,11 @@ def splits_from_tables(
     the training table: validation rows always, test rows if there is no validation table either
     or `test_size` is given.
 
+    Raise DataError as in `split_table`, or if a table lacks a column of the training table. Raise
+    ConfigurationError as in `split_table`.
+
     Parameters
     ----------
-    train, validation, test
-        The rows, with labels.
     train_size, validation_size, test_size
         The size of each split, as in `split_table`; separate tables are used up to the same
         default limits.
@@ -114,13 +109,6 @@ def splits_from_tables(
     -------
     Splits
         As from `split_table`.
-
-    Raises
-    ------
-    DataError
-        As in `split_table`, or if a table lacks a column of the training table.
-    ConfigurationError
-        As in `split_table`.
     """
     tables = {"train": train, "validation": validation, "test": test}
     given = {part: table for part, table in tables.items() if table is not None}
@@ -442,10 +430,7 @@ def _drawn_by_time(
 def moments(cells: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
     """Return times as numbers in the same order: numbers unchanged, dates as nanoseconds.
 
-    Raises
-    ------
-    DataError
-        If a cell is neither.
+    Raise DataError if a cell is neither.
 
     Examples
     --------
@@ -468,10 +453,7 @@ def moments(cells: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
 def row_weights(cells: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
     """Return weights as numbers.
 
-    Raises
-    ------
-    DataError
-        If one is negative or no number, or all are 0.
+    Raise DataError if one is negative or no number, or all are 0.
     """
     numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     bad = ~(np.isfinite(numbers) & (numbers >= 0))

@@ -61,22 +61,13 @@ class DataSetKey:
 def load(root: Path, key: DataSetKey) -> Splits | None:
     """Return a stored data set.
 
-    Parameters
-    ----------
-    root
-        The folder that holds all data sets.
+    Raise DataError if the folder holds other data, or files changed since they were written. Raise
+    RunError if the files cannot be read.
 
     Returns
     -------
     Splits or None
         The splits as saved; None if this data set is not stored yet.
-
-    Raises
-    ------
-    DataError
-        If the folder holds other data, or files changed since they were written.
-    RunError
-        If the files cannot be read.
     """
     directory = key.directory(root)
     with _naming(directory, "read"):
@@ -103,6 +94,9 @@ def load(root: Path, key: DataSetKey) -> Splits | None:
 def save(root: Path, key: DataSetKey, splits: Splits) -> Path:
     """Write a data set, completely or not at all.
 
+    Raise DataError if an input cannot be written as a line. Raise RunError if the folder cannot be
+    written.
+
     Parameters
     ----------
     root
@@ -114,13 +108,6 @@ def save(root: Path, key: DataSetKey, splits: Splits) -> Path:
     -------
     Path
         The data set's folder. If another process saved the same data set first, that one is kept.
-
-    Raises
-    ------
-    DataError
-        If an input cannot be written as a line.
-    RunError
-        If the folder cannot be written.
     """
     directory = key.directory(root)
     columns = _columns(splits)

@@ -81,36 +81,24 @@ def make_table(
 ) -> Table:
     """Return a table of a frame: separate the target, drop rows without one, infer types.
 
+    Raise DataError if a column is missing, or a cell is not of its column's type. Raise
+    ConfigurationError if a type is not known.
+
     Parameters
     ----------
     frame
         All columns, named by strings, with an index that counts from 0.
     target
         The column that holds the labels, if one of them does.
-    labels
-        The labels, if they are not in the frame.
-    columns
-        The input columns, in this order; all but the target if not given.
     types
         The types of columns that are not to be inferred.
     written
         Whether the cells are text from a file, an empty cell being missing.
     name
         The source of the rows, for messages.
-    warnings
-        Warnings from reading them.
-    reading
-        The options of the rows.
     learning
         Whether these are training rows: then columns with a special role and identifiers are no
         inputs, and numbers are read according to `reading`.
-
-    Raises
-    ------
-    DataError
-        If a column is missing, or a cell is not of its column's type.
-    ConfigurationError
-        If a type is not known.
     """
     declared = dict(types or {})
     check_types(declared)

@@ -25,6 +25,8 @@ def read_classes(
 ) -> tuple["np.ndarray[Any, Any]", Classes]:
     """Convert the target columns of one problem together.
 
+    Raise DataError if a label is no scalar, or there are fewer than two classes.
+
     Parameters
     ----------
     columns
@@ -37,11 +39,6 @@ def read_classes(
     tuple
         The class of every row, one table after another, as an index into the classes; and the
         classes.
-
-    Raises
-    ------
-    DataError
-        If a label is no scalar, or there are fewer than two classes.
 
     Examples
     --------
@@ -78,10 +75,7 @@ def read_classes(
 def check_class_count(classes: Classes, rows: int) -> list[str]:
     """Return a warning about a target that looks like a measurement or an identifier, if any.
 
-    Raises
-    ------
-    DataError
-        If there are more than 20 classes and fewer than two rows for each, or decimals.
+    Raise DataError if there are more than 20 classes and fewer than two rows for each, or decimals.
     """
     count = len(classes)
     if count <= _MANY:
@@ -125,6 +119,8 @@ def _plain(label: Any) -> Any:
 def label_texts(cells: "pd.Series[Any]", *, written: bool, known: Sequence[str] = ()) -> list[str]:
     """Convert target cells to label texts, for scoring a program with known classes.
 
+    Raise DataError if a label is no scalar.
+
     Parameters
     ----------
     cells
@@ -138,11 +134,6 @@ def label_texts(cells: "pd.Series[Any]", *, written: bool, known: Sequence[str] 
     -------
     list
         One label text a cell.
-
-    Raises
-    ------
-    DataError
-        If a label is no scalar.
 
     Examples
     --------

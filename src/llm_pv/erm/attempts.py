@@ -96,10 +96,7 @@ def attempt_from_record(
 ) -> Attempt:
     """Return a recorded attempt, so that a resumed run need not verify it again.
 
-    Raises
-    ------
-    RunError
-        If this version did not write the record for these rows.
+    Raise RunError if this version did not write the record for these rows.
     """
     try:
         return _rebuilt(record, proposal, train_rows, validation_rows)

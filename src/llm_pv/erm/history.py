@@ -13,13 +13,7 @@ from llm_pv.runs.journal import Record
 
 
 class History:
-    """Reads the recorded replies and attempts of a cell, and appends new ones before use.
-
-    Parameters
-    ----------
-    splits
-        The rows on which recorded attempts were scored.
-    """
+    """Reads the recorded replies and attempts of a cell, and appends new ones before use."""
 
     def __init__(self, log: CellLog, splits: Splits) -> None:
         self._log = log
@@ -28,10 +22,7 @@ class History:
     def attempts(self) -> list[Attempt]:
         """Return the attempts on disk, each with its reply.
 
-        Raises
-        ------
-        RunError
-            If attempts and replies do not match, or a record is damaged.
+        Raise RunError if attempts and replies do not match, or a record is damaged.
         """
         records = [record for record in self._log.attempts if record.get("kind") == "attempt"]
         numbers = [record.get("attempt") for record in records]

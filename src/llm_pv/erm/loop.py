@@ -47,12 +47,6 @@ def select_program(
     ----------
     splits
         The rows; ``splits.test`` is not touched.
-    proposer
-        The source of programs.
-    sandbox
-        Runs them.
-    plan
-        Attempts, delta and early stop.
     seed
         Passed to the proposer, and used for the orders of the check of row independence.
     log

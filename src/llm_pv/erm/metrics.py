@@ -45,10 +45,7 @@ class Metric:
     def check(self, classes: Sequence[str]) -> None:
         """Raise an error if a cost names an unknown class.
 
-        Raises
-        ------
-        ConfigurationError
-            If so.
+        Raise ConfigurationError if so.
         """
         for label in {name for pair in self.costs for name in pair}:
             if label not in classes:
@@ -134,10 +131,7 @@ def _macro_f1(counts: Mapping[tuple[str, str | None], float]) -> float:
 def parse_costs(items: Sequence[str]) -> dict[tuple[str, str], float]:
     """Parse options such as ``"ill as well=5"``.
 
-    Raises
-    ------
-    ConfigurationError
-        If one has another form.
+    Raise ConfigurationError if one has another form.
 
     Examples
     --------

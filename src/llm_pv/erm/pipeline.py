@@ -37,6 +37,8 @@ def learn_splits(
 ) -> LearnedProgram:
     """Learn a program from splits and, if asked, write everything about it to a run directory.
 
+    Raise DataError if there are no training or no validation rows.
+
     Parameters
     ----------
     splits
@@ -52,11 +54,6 @@ def learn_splits(
     -------
     LearnedProgram
         The program, its scores and certificate, and every candidate.
-
-    Raises
-    ------
-    DataError
-        If there are no training or no validation rows.
     """
     if not len(splits.train) or not len(splits.validation):
         raise DataError("learning needs training rows and validation rows; give more rows")

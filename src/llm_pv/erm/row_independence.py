@@ -48,8 +48,6 @@ def row_dependence(
 
     Parameters
     ----------
-    program
-        The program to check.
     inputs
         The inputs to run it on; no labels are needed.
     judged
@@ -93,14 +91,10 @@ def changed_answers(
 
     Parameters
     ----------
-    program
-        The selected program.
     inputs, first
         The test inputs, and the program's execution on them; a sample of them is run again.
     company
         Other inputs to run them among.
-    sandbox
-        Runs the program.
     seed
         Draws the sample and the order.
 

@@ -71,14 +71,8 @@ def verify_programs(
 
     Parameters
     ----------
-    programs
-        The programs, each run in a process of its own.
     inputs
         The result of `verification_inputs` for the splits.
-    sandbox
-        Runs the programs.
-    metric
-        The loss of the scores.
     """
     validation, train = splits.validation, splits.train
     sources = [program.source for program in programs]
@@ -110,17 +104,7 @@ _MOST_LOCATED = 3
 def training_mistakes(
     source: str, train: Examples, classes: Classes, sandbox: Sandbox
 ) -> list[Mistake]:
-    """Return the training rows a program gets wrong, for a model that may try again.
-
-    Parameters
-    ----------
-    train
-        The training rows only.
-    classes
-        The labels a program may answer with.
-    sandbox
-        Runs the program.
-    """
+    """Return the training rows a program gets wrong, for a model that may try again."""
     execution = sandbox.predict(source, train.inputs)
     predictions = read_predictions(execution, classes)
     located = _located(source, train, execution, sandbox)

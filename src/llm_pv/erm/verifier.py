@@ -28,12 +28,8 @@ class Verifier:
     ----------
     splits
         The rows; the test rows are not touched.
-    sandbox
-        Runs the programs.
     seed
         The seed of the orders in the check of row independence.
-    metric
-        The metric by which programs are ranked.
     """
 
     def __init__(

@@ -19,19 +19,14 @@ _MOST = 100
 class WarmStart(Proposer):
     """Proposes the programs of another run, best first, then those of a proposer.
 
+    Raise ConfigurationError if the run holds no program. Raise RunError if it cannot be read.
+
     Parameters
     ----------
     run
         The other run's directory.
     proposer
         The proposer of the following programs.
-
-    Raises
-    ------
-    ConfigurationError
-        If the run holds no program.
-    RunError
-        If it cannot be read.
     """
 
     def __init__(self, run: Path, proposer: Proposer) -> None:

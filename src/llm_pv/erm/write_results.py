@@ -35,12 +35,8 @@ def write_results(
 
     Parameters
     ----------
-    splits
-        The rows it was learned from.
     predictions
         The selected program's predictions on the test rows; empty if there are none.
-    destination
-        The run directory and cell.
     log
         The cell's log, which gets a record of kind ``selected``.
     """

@@ -104,12 +104,8 @@ def export_sklearn(
 ) -> CheckedRows:
     """Write a program as an estimator file, load it, and compare its answers.
 
-    Raises
-    ------
-    ConfigurationError
-        If skops is not installed.
-    ProgramError
-        If the estimator that was read back answers otherwise.
+    Raise ConfigurationError if skops is not installed. Raise ProgramError if the estimator that was
+    read back answers otherwise.
     """
     try:
         import skops.io

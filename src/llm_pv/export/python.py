@@ -55,19 +55,13 @@ def export_python(
 ) -> tuple[str, CheckedRows]:
     """Return the text of a module that needs no package, and the rows it was checked on.
 
+    Raise ProgramError if the program imports a package, uses a name of the module, or an answer
+    differs.
+
     Parameters
     ----------
-    saved
-        The program, with what its run recorded.
     inputs
         Rows of its data; the first are examples in the text.
-    sandbox
-        Where the program and the module run.
-
-    Raises
-    ------
-    ProgramError
-        If the program imports a package, uses a name of the module, or an answer differs.
     """
     require_run(saved)
     assert saved.classes is not None

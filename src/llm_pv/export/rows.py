@@ -77,10 +77,7 @@ def _short(row: Input) -> str:
 def require_run(saved: SavedProgram) -> None:
     """Raise if a program stands alone, without its columns and classes.
 
-    Raises
-    ------
-    ConfigurationError
-        If so.
+    Raise ConfigurationError if so.
     """
     if saved.columns is None or saved.classes is None:
         raise ConfigurationError(
@@ -98,23 +95,14 @@ def checked_rows(
 ) -> CheckedRows:
     """Return rows and edge rows with the confined program's answers.
 
+    Raise ProgramError if the program did not reach every row.
+
     Parameters
     ----------
-    saved
-        The program, with what its run recorded.
-    inputs
-        Rows of its data.
     constants
         The program's constants, around which edge rows lie.
     used
         Whether the program reads a column.
-    sandbox
-        Where it runs.
-
-    Raises
-    ------
-    ProgramError
-        If the program did not reach every row.
     """
     rows = [*inputs, *edge_rows(saved, inputs[:_BASES], constants, used)]
     execution = sandbox.predict(saved.program.source, rows)

@@ -53,27 +53,15 @@ def export_sql(
 ) -> ExportedSQL:
     """Return a program as SQL that gives the confined program's answer on every row tried.
 
+    Raise ConfigurationError if DuckDB or sqlglot is not installed, or the program stands alone.
+    Raise ProgramError if a construct has no translation, or an answer differs.
+
     Parameters
     ----------
-    saved
-        The program, with what its run recorded.
-    inputs
-        Rows of its data.
-    sandbox
-        Where the program runs.
-    dialect
-        Whose SQL is written.
     table, view
         Write a view of this name over this table; without a table the expression alone.
     column
         The view's column with the class.
-
-    Raises
-    ------
-    ConfigurationError
-        If DuckDB or sqlglot is not installed, or the program stands alone.
-    ProgramError
-        If a construct has no translation, or an answer differs.
     """
     try:
         import duckdb  # noqa: F401

@@ -115,22 +115,16 @@ class AnsweringModel(Protocol):
     ) -> Iterator[list[tuple[int, Answer]]]:
         """Yield answers with the positions of their prompts, in groups, as they come.
 
+        Raise CredentialError if the key is missing or refused. Raise ModelError if a call failed
+        finally; the answers received before have been yielded.
+
         Parameters
         ----------
         prompts
             The prompts; their common prefix is computed once if the model supports that.
-        asking
-            How labels are asked for.
         seeds
             One for each prompt; the same prompt and seed give the same answer, independently of
             the other prompts, as far as the model is reproducible.
-
-        Raises
-        ------
-        CredentialError
-            If the key is missing or refused.
-        ModelError
-            If a call failed finally; the answers received before have been yielded.
         """
         ...
 

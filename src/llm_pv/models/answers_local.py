@@ -143,15 +143,12 @@ class LocalAnswers(ABC):
         Where the end of a prompt and a label become one token, the prompts end before it and every
         label begins with it.
 
+        Raise ModelError if a prompt and the longest label exceed the context.
+
         Parameters
         ----------
         ends
             The tokens that end a turn.
-
-        Raises
-        ------
-        ModelError
-            If a prompt and the longest label exceed the context.
         """
         encoded = self._encoded(prompts, asking)
         in_turn = self._chat(asking).has_template and bool(ends)

@@ -28,10 +28,6 @@ class VendorAnswers:
     ----------
     name
         ``PROVIDER:MODEL``.
-    options
-        How it is called.
-    concurrency
-        Concurrent calls.
     """
 
     def __init__(self, name: str, options: ModelOptions, *, concurrency: int = 5) -> None:

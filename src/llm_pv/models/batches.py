@@ -67,8 +67,6 @@ class BatchQueue:
 
     Parameters
     ----------
-    model
-        The vendor's model.
     record
         The file that records batches; None to record none.
     retries, backoff

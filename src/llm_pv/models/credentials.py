@@ -37,17 +37,14 @@ def find_key(variables: Sequence[str], folder: Path | None = None) -> str | None
     The environment wins over the file. The file's values never become part of the environment,
     which other processes inherit.
 
+    Raise CredentialError if a value holds characters that no header allows.
+
     Parameters
     ----------
     variables
         Names, in the order of preference.
     folder
         The folder of ``.env``; None for the working directory.
-
-    Raises
-    ------
-    CredentialError
-        If a value holds characters that no header allows.
     """
     file: dict[str, str | None] = {}
     path = (folder or Path.cwd()) / ".env"
@@ -84,11 +81,6 @@ class Redactor:
     """Removes a key from texts; its own representation does not show the key.
 
     A key that is not secret (see `is_secret`) is never removed.
-
-    Parameters
-    ----------
-    key
-        The key, None if there is none.
 
     Examples
     --------

@@ -15,15 +15,7 @@ _WEIGHTS = ("*.safetensors", "*.bin", "*.gguf", "*.pt")
 def load_tokenizer(name: str) -> tuple[Any, Any]:
     """Return the configuration and the tokenizer of a model.
 
-    Parameters
-    ----------
-    name
-        A folder, or a name on the hub.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no such model, or it is not a causal language model.
+    Raise ConfigurationError if there is no such model, or it is not a causal language model.
     """
     try:
         from transformers import AutoConfig, AutoTokenizer
@@ -50,12 +42,7 @@ def generation_config(name: str, config: Any) -> Any:
 def from_pretrained(loader: Any, name: str, **options: Any) -> Any:
     """Call ``from_pretrained`` of a transformers class; failures raise errors of one line.
 
-    Raises
-    ------
-    ConfigurationError
-        If the model cannot be loaded.
-    ModelError
-        If memory runs out.
+    Raise ConfigurationError if the model cannot be loaded. Raise ModelError if memory runs out.
     """
     local_only = needs_local_files(name)
     try:
@@ -74,10 +61,7 @@ def from_pretrained(loader: Any, name: str, **options: Any) -> Any:
 def needs_local_files(name: str) -> bool:
     """Return whether a model must be on this machine: it is a folder, or the hub is unreachable.
 
-    Raises
-    ------
-    ConfigurationError
-        If the name is that of a folder which does not exist.
+    Raise ConfigurationError if the name is that of a folder which does not exist.
     """
     if Path(name).is_dir():
         return True

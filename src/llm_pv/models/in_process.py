@@ -51,6 +51,8 @@ class Continuation:
 class InProcessModel(ABC):
     """A model in this process; its weights are loaded when they are first needed.
 
+    Raise ConfigurationError if there is no such model, or an option does not fit.
+
     Parameters
     ----------
     provider
@@ -61,11 +63,6 @@ class InProcessModel(ABC):
         How it is called. Of ``extra``, ``engine`` holds what the engine is made with,
         ``chat_template_kwargs`` variables of the chat template, and everything else how tokens
         are drawn, by the engine's own names.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no such model, or an option does not fit.
     """
 
     def __init__(self, provider: str, model: str, options: ModelOptions) -> None:
@@ -179,10 +176,7 @@ class InProcessModel(ABC):
     def room(self, prompt_tokens: int) -> int:
         """Return how many tokens can be generated after a prompt.
 
-        Raises
-        ------
-        ModelError
-            If the prompt alone fills the context.
+        Raise ModelError if the prompt alone fills the context.
         """
         if self.context_tokens is None:
             return self.max_output_tokens

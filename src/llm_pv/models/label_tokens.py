@@ -34,10 +34,8 @@ class LabelTokens:
     def of(cls, tokens: Sequence[Sequence[int]], ends: Sequence[int] = ()) -> "LabelTokens":
         """Initialise from the labels' tokens.
 
-        Raises
-        ------
-        ConfigurationError
-            If a label's tokens are a prefix of those of another, so that they are ambiguous.
+        Raise ConfigurationError if a label's tokens are a prefix of those of another, so that they
+        are ambiguous.
         """
         listed = tuple(tuple(label) for label in tokens)
         for number, label in enumerate(listed):

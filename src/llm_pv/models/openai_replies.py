@@ -38,10 +38,7 @@ def readable_reply(path: str, body: bytes) -> tuple[bytes, int]:
     An error sent with a success status gets the status it should have. The replies of other
     vendors, and answers to other questions, are returned as they are.
 
-    Raises
-    ------
-    UnreadableReplyError
-        If the reply holds no answer or is not JSON, for any vendor.
+    Raise UnreadableReplyError if the reply holds no answer or is not JSON, for any vendor.
     """
     read = next((each for end, each in _READERS.items() if path.endswith(end)), None)
     if read is None and not path.endswith(_OTHERS):

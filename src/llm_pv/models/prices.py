@@ -25,8 +25,6 @@ class PriceList:
 
         Parameters
         ----------
-        usage
-            The tokens.
         model
             The model name that the server reported, looked up first.
 

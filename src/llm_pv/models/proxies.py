@@ -47,12 +47,8 @@ def _excepted(host: str, proxies: dict[str, str]) -> bool:
 def check_connection(url: str) -> None:
     """Raise an error if the environment's proxy or certificates cannot be used.
 
-    Raises
-    ------
-    ConfigurationError
-        If the proxy is of an unknown kind, or the file of certificates is not there.
-    MissingExtraError
-        If the proxy needs a package that is not installed.
+    Raise ConfigurationError if the proxy is of an unknown kind, or the file of certificates is not
+    there. Raise MissingExtraError if the proxy needs a package that is not installed.
     """
     proxy = proxy_for(url)
     if proxy is not None:
@@ -93,13 +89,7 @@ def shown(proxy: str) -> str:
 
 
 class RoutedTransport(httpx2.AsyncBaseTransport):
-    """Sends each request directly or through its proxy.
-
-    Parameters
-    ----------
-    limits
-        On connections.
-    """
+    """Sends each request directly or through its proxy."""
 
     def __init__(self, limits: httpx2.Limits) -> None:
         self._limits = limits

@@ -57,21 +57,14 @@ def open_answering_model(
 ) -> "AnsweringModel":
     """Return the model of a name, ready to be asked for labels.
 
+    Raise ConfigurationError if there is no such model, or an option does not fit it.
+
     Parameters
     ----------
     name
         ``PROVIDER:MODEL``, as for `make_model`.
-    options
-        How it is called.
-    concurrency
-        Concurrent calls, for a model behind an API.
     batch_size
         Prompts answered together by a model in this process; None for what memory holds.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no such model, or an option does not fit it.
     """
     for option, value in (("concurrency", concurrency), ("batch-size", batch_size)):
         if value is not None and value < 1:

@@ -120,8 +120,6 @@ def translate(
         The model, as the user named it.
     redact
         Removes the key from the server's message.
-    watch
-        The monitor of the call's requests.
     variable
         The environment variable of the key, for the message.
     """

@@ -79,8 +79,6 @@ def split_calls(said: str, turn: int) -> tuple[str, tuple[ToolCall, ...]]:
 
     Parameters
     ----------
-    said
-        The text, without thoughts.
     turn
         As for `read_reply`.
     """

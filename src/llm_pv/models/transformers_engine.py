@@ -23,6 +23,9 @@ class TransformersModel(InProcessModel):
     machine, gives the same text. If neither the user nor the model's ``generation_config.json``
     sets sampling options, tokens are sampled at temperature 1.
 
+    Raise ConfigurationError if there is no such model, or an option does not fit. Raise
+    MissingExtraError if transformers is not installed.
+
     Parameters
     ----------
     folder_or_name
@@ -30,13 +33,6 @@ class TransformersModel(InProcessModel):
     options
         How it is called. Of ``extra``, ``engine`` goes to ``from_pretrained`` and the rest is
         part of a `transformers.GenerationConfig`.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no such model, or an option does not fit.
-    MissingExtraError
-        If transformers is not installed.
     """
 
     def __init__(self, folder_or_name: str, options: ModelOptions) -> None:

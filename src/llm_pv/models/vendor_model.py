@@ -92,10 +92,6 @@ class VendorModel:
     ----------
     name
         What the user asked for, ``PROVIDER:MODEL``.
-    options
-        How it is called.
-    endpoint
-        The vendor's side of it.
     connection
         The connection; the model closes it.
     redact

@@ -62,23 +62,15 @@ def make_vendor_model(
 ) -> LanguageModel:
     """Return a model behind an API, ready to be called.
 
+    Raise ConfigurationError if an option does not fit the provider. Raise CredentialError if a key
+    is needed and there is none. Raise MissingExtraError if the extra ``llm`` is not installed.
+
     Parameters
     ----------
     provider
         One of `llm_pv.models.registry.VENDORS`.
-    model
-        The vendor's name of the model.
     backoff, pace
         How long to wait between tries, and for batches; None for the defaults.
-
-    Raises
-    ------
-    ConfigurationError
-        If an option does not fit the provider.
-    CredentialError
-        If a key is needed and there is none.
-    MissingExtraError
-        If the extra ``llm`` is not installed.
     """
     _check(provider, model, options)
     variables = KEYS[provider]

@@ -33,6 +33,9 @@ class VLLMModel(InProcessModel):
     Concurrent calls from several threads are answered together. ``timeout_seconds`` has no effect,
     because the engine cannot be interrupted.
 
+    Raise ConfigurationError if vLLM is not installed, there is no such model, or an option does not
+    fit.
+
     Parameters
     ----------
     folder_or_name
@@ -40,11 +43,6 @@ class VLLMModel(InProcessModel):
     options
         How it is called. Of ``extra``, ``engine`` goes to `vllm.LLM`, such as
         ``{"tensor_parallel_size": 2}``, and the rest to `vllm.SamplingParams`.
-
-    Raises
-    ------
-    ConfigurationError
-        If vLLM is not installed, there is no such model, or an option does not fit.
     """
 
     def __init__(self, folder_or_name: str, options: ModelOptions) -> None:

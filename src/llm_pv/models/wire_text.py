@@ -18,13 +18,6 @@ class UnreadableReplyError(ModelError):
     """Raised for a body that holds no reply; the same request may succeed next time.
 
     Servers and gateways send such pages while they start, stop or are overloaded.
-
-    Parameters
-    ----------
-    message
-        What is wrong with it.
-    options
-        Further arguments of `ModelError`.
     """
 
     def __init__(self, message: str, **options: Any) -> None:
@@ -37,10 +30,7 @@ def json_values(body: bytes) -> list[Any]:
     A byte order mark, line breaks within strings, numbers of any size, and text after the last
     value are accepted. Events are recognised by their form, not by the content type.
 
-    Raises
-    ------
-    UnreadableReplyError
-        If there is none.
+    Raise UnreadableReplyError if there is none.
 
     Examples
     --------
@@ -60,10 +50,7 @@ def json_values(body: bytes) -> list[Any]:
 def unpacked(chunk: bytes, decoder: "zlib._Decompress") -> Iterator[bytes]:
     """Yield the decompressed data of a chunk of a body, in pieces of bounded size.
 
-    Raises
-    ------
-    UnreadableReplyError
-        If the body is not compressed as its header says.
+    Raise UnreadableReplyError if the body is not compressed as its header says.
     """
     try:
         while chunk:

@@ -73,11 +73,6 @@ Symbol = Construct | Count | Presence | Word | Literal
 def symbols(tree: ast.AST) -> Iterator[Symbol]:
     """Yield the symbols of a tree, each node before its fields; equal trees give equal symbols.
 
-    Parameters
-    ----------
-    tree
-        A syntax tree.
-
     Examples
     --------
     >>> [text_of(symbol) for symbol in symbols(ast.parse("-x", mode="eval").body)]

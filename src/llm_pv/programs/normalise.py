@@ -30,15 +30,7 @@ def normalise(source: str) -> str:
     The text is the symbols of the syntax tree, one line for each statement. It is for comparing
     and hashing, and the same on every supported Python version.
 
-    Parameters
-    ----------
-    source
-        The text of a Python module.
-
-    Raises
-    ------
-    ProgramError
-        If the source does not compile.
+    Raise ProgramError if the source does not compile.
 
     Examples
     --------

@@ -95,10 +95,7 @@ class Program:
 def parse_here(source: str) -> Program:
     """Return the program of a source, parsed in this process: for the confined parser only.
 
-    Raises
-    ------
-    ProgramError
-        As for `Program.parse`, except that time and memory are not limited.
+    Raise ProgramError as for `Program.parse`, except that time and memory are not limited.
     """
     source = clean_source(source)
     tree = parse_source(source)

@@ -120,17 +120,14 @@ def read_programs(
 def read_several(reply: str, most: int) -> list[Program]:
     """Return the distinct programs that a reply proposes, the likeliest first.
 
+    Raise ProgramError as for `read_program`.
+
     Parameters
     ----------
     reply
         The reply as it came.
     most
         So many are returned at most; those said last go before those said first.
-
-    Raises
-    ------
-    ProgramError
-        As for `read_program`.
     """
     if len(reply) > MAX_REPLY_CHARACTERS:
         raise _too_long(reply)

@@ -61,10 +61,7 @@ def write_program(program: Program, header: str) -> str:
 def read_saved(text: str) -> Program:
     """Return the program of a file that `write_program` wrote, or of any Python module.
 
-    Raises
-    ------
-    ProgramError
-        If the file holds no program.
+    Raise ProgramError if the file holds no program.
     """
     text = clean_source(text)
     if text.startswith(('"""' + _TITLE, "# " + _TITLE)):

@@ -29,6 +29,8 @@ def sql(
 ) -> dict[str, Any]:
     r"""Return a program as a SQL expression that gives the class value, NULL without one.
 
+    Raise Untranslatable if a construct has no translation.
+
     Parameters
     ----------
     columns, types
@@ -41,11 +43,6 @@ def sql(
     dict
         The expression (``sql``), the program's constants (``constants``), and whether it compares
         texts by their order (``orders_text``).
-
-    Raises
-    ------
-    Untranslatable
-        If a construct has no translation.
 
     Examples
     --------

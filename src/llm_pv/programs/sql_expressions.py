@@ -49,13 +49,7 @@ class Given(ast.Constant):
 
 
 class Expressions:
-    """Translates expressions in a scope.
-
-    Parameters
-    ----------
-    columns
-        The columns of a row.
-    """
+    """Translates expressions in a scope."""
 
     def __init__(self, columns: Mapping[str, Value]) -> None:
         self.columns = columns

@@ -86,6 +86,8 @@ and nothing it has learned leaves the sandbox."""
 class Agent(LLM):
     """A proposer with one proposal: the program or model that an agent submits after exploration.
 
+    Raise ConfigurationError if a setting cannot work, or the model cannot call tools.
+
     Parameters
     ----------
     model
@@ -101,11 +103,6 @@ class Agent(LLM):
         As for `LLMSettings`.
     budget
         The budget for all trials together.
-
-    Raises
-    ------
-    ConfigurationError
-        If a setting cannot work, or the model cannot call tools.
     """
 
     def __init__(
@@ -154,10 +151,8 @@ class Agent(LLM):
     ) -> Iterator[Proposal]:
         """Yield what the agent submits, a model converted to a program.
 
-        Raises
-        ------
-        ConfigurationError
-            If there are more training rows than a program can carry; the model is not called then.
+        Raise ConfigurationError if there are more training rows than a program can carry; the model
+        is not called then.
         """
         size = len(_written(train, classes))
         if size > MAX_ROWS_CHARACTERS:
@@ -200,13 +195,6 @@ def handed_in(reply: str, train: Examples, classes: Classes) -> str:
 
     A model is code that defines ``fit`` and no ``f``. Its program contains the training rows and
     learns from them when it is loaded.
-
-    Parameters
-    ----------
-    reply
-        The agent's last reply.
-    train, classes
-        The training rows and their labels.
 
     Raises
     ------

@@ -99,10 +99,7 @@ class Admission(Protocol):
     def acquire(self, number: int) -> None:
         """Block until attempt ``number``, from 1, may start.
 
-        Raises
-        ------
-        StoppedError
-            If no further attempt may start.
+        Raise StoppedError if no further attempt may start.
         """
         ...
 

@@ -135,10 +135,7 @@ class OwnProcess(Proposer):
     ) -> Iterator[Proposal]:
         """Yield proposals as the process finds them.
 
-        Raises
-        ------
-        SearchProcessError
-            If the process ended by itself during the search.
+        Raise SearchProcessError if the process ended by itself during the search.
         """
         self._cut = ""
         request = _Request(self.proposer, train, classes, seed, start, self.megabytes)

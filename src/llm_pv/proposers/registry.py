@@ -46,6 +46,8 @@ def make_proposer(
 ) -> Proposer:
     """Return the proposer of a name.
 
+    Raise ConfigurationError if there is no such proposer, or the budget is not positive.
+
     Parameters
     ----------
     name
@@ -55,15 +57,8 @@ def make_proposer(
         How many attempts a model gets in each cell; None for its default.
     budget_seconds
         Cap on the time the built-in search takes, or a model is asked; None for the default.
-    built_in
-        The options of the built-in search.
     progress
         Called by the built-in search with its stage and the number of programs tried.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no such proposer, or the budget is not positive.
 
     Examples
     --------

@@ -59,10 +59,8 @@ class Replay(Proposer):
     def replies(self) -> list[Proposal]:
         """Read every saved reply.
 
-        Raises
-        ------
-        ConfigurationError
-            If the file or folder is missing, empty, or not readable as replies.
+        Raise ConfigurationError if the file or folder is missing, empty, or not readable as
+        replies.
         """
         try:
             if self.path.is_dir():

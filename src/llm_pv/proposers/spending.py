@@ -102,8 +102,6 @@ class BudgetTracker:
 
     Parameters
     ----------
-    budget
-        The limits.
     clock
         A function that returns seconds, as `time.monotonic`.
 
@@ -145,10 +143,8 @@ class BudgetTracker:
     def reserve(self, worst: Amount) -> None:
         """Reserve the worst case of a call; wait for running calls to release part of theirs.
 
-        Raises
-        ------
-        BudgetError
-            If the budget cannot cover the call even after all running calls have ended.
+        Raise BudgetError if the budget cannot cover the call even after all running calls have
+        ended.
         """
         with self._changed:
             while not self.try_to_reserve(worst):
@@ -157,10 +153,8 @@ class BudgetTracker:
     def try_to_reserve(self, worst: Amount) -> bool:
         """Reserve the worst case of a call if it fits now; return False if it may fit later.
 
-        Raises
-        ------
-        BudgetError
-            If the budget cannot cover the call even after all running calls have ended.
+        Raise BudgetError if the budget cannot cover the call even after all running calls have
+        ended.
         """
         with self._changed:
             if self._began is None:
@@ -250,10 +244,7 @@ class Reservation:
     async def again(self) -> None:
         """Reserve the worst case of another try, and count the last one at its worst case.
 
-        Raises
-        ------
-        BudgetError
-            If the budget does not cover it.
+        Raise BudgetError if the budget does not cover it.
         """
         self._tracker.settle(self._held, self._worst)
         self._held = NOTHING

@@ -186,8 +186,6 @@ class Comparison:
 
         Parameters
         ----------
-        setting
-            The line.
         but
             Methods that do not count there.
         """

@@ -37,10 +37,7 @@ _STYLE: Any = {
 def draw_files(figure: Figure) -> Iterator[tuple[str, bytes]]:
     """Draw a figure and yield the file name endings with the contents.
 
-    Raises
-    ------
-    MissingExtraError
-        If matplotlib is not installed.
+    Raise MissingExtraError if matplotlib is not installed.
     """
     try:
         import matplotlib as mpl

@@ -140,19 +140,15 @@ def compare_runs(
 ) -> RunPair:
     """Compare two runs cell by cell on the test rows they share.
 
+    Raise RunError if a run cannot be read, or the two have no cell in common. Raise
+    ConfigurationError if a run holds several methods and none was named, or not the one named.
+
     Parameters
     ----------
     a, b
         Run directories; the same one twice if it holds several methods.
     method_a, method_b
         The methods compared, where a run holds several.
-
-    Raises
-    ------
-    RunError
-        If a run cannot be read, or the two have no cell in common.
-    ConfigurationError
-        If a run holds several methods and none was named, or not the one named.
     """
     runs = [load_run(path) for path in (a, b)]
     methods = [

@@ -104,10 +104,7 @@ class RunRecord:
 def load_runs(paths: Sequence[Path]) -> list[RunRecord]:
     """Read run directories, each once, under distinct names.
 
-    Raises
-    ------
-    RunError
-        If one is no run directory, of another format, damaged, or empty.
+    Raise RunError if one is no run directory, of another format, damaged, or empty.
     """
     unique = list({path.resolve(): path for path in paths}.values())
     names = [path.resolve().name for path in unique]
@@ -121,10 +118,7 @@ def load_runs(paths: Sequence[Path]) -> list[RunRecord]:
 def load_run(path: Path, label: str | None = None) -> RunRecord:
     """Read one run directory, also while it is in use, without changing it.
 
-    Raises
-    ------
-    RunError
-        If it is no run directory, of another format, or damaged.
+    Raise RunError if it is no run directory, of another format, or damaged.
     """
     header = _checked(read_run(path), path)
     label = label or path.resolve().name

@@ -39,10 +39,11 @@ class Occasion:
 def write_results(runs: Sequence[Path], out: Path, occasion: Occasion) -> Path:
     """Write ``index.md``, ``summary.csv``, ``figures/`` and ``tables/`` into a folder.
 
+    Raise RunError if a run cannot be read, holds nothing, or a file cannot be written. Raise
+    MissingExtraError if matplotlib is not installed.
+
     Parameters
     ----------
-    runs
-        Run directories.
     out
         The folder; files of an earlier page with the same names are replaced.
     occasion
@@ -52,13 +53,6 @@ def write_results(runs: Sequence[Path], out: Path, occasion: Occasion) -> Path:
     -------
     Path
         The page.
-
-    Raises
-    ------
-    RunError
-        If a run cannot be read, holds nothing, or a file cannot be written.
-    MissingExtraError
-        If matplotlib is not installed.
     """
     figures = []
     with TemporaryDirectory() as name:
@@ -79,8 +73,6 @@ def results_page(runs: Sequence[RunRecord], figures: Sequence[Path], occasion: O
 
     Parameters
     ----------
-    runs
-        The measured runs.
     figures
         Drawn figures, by their paths relative to the page.
     occasion

@@ -27,10 +27,7 @@ _TABLES = (
 def write_run_page(run: Path) -> Path:
     """Write a run's own page into its directory and return its path.
 
-    Raises
-    ------
-    RunError
-        If the run cannot be read, or the page not be written.
+    Raise RunError if the run cannot be read, or the page not be written.
     """
     return write_into_run(run, build_page(compare_methods([load_run(run)])))
 
@@ -38,10 +35,11 @@ def write_run_page(run: Path) -> Path:
 def write_report(runs: Sequence[Path], out: Path) -> list[Path]:
     """Write the report of some runs into a folder.
 
+    Raise RunError if a run cannot be read, is empty, or a file cannot be written. Raise
+    MissingExtraError if matplotlib is not installed.
+
     Parameters
     ----------
-    runs
-        Run directories.
     out
         The folder of ``index.html``, ``figures/`` (SVG, PDF) and ``tables/`` (CSV, LaTeX); files of
         an earlier report with the same names are replaced.
@@ -50,13 +48,6 @@ def write_report(runs: Sequence[Path], out: Path) -> list[Path]:
     -------
     list of Path
         The files written, the page first.
-
-    Raises
-    ------
-    RunError
-        If a run cannot be read, is empty, or a file cannot be written.
-    MissingExtraError
-        If matplotlib is not installed.
     """
     comparison = compare_methods(load_runs(runs))
     for run in comparison.runs:

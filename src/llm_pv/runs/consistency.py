@@ -81,13 +81,6 @@ def missing_records(
 ) -> str:
     """Return what a finished cell's records lack, ``""`` if nothing.
 
-    Parameters
-    ----------
-    row
-        Its row of the summary.
-    attempts, replies
-        Its records in the journals.
-
     Examples
     --------
     >>> row = {"track": "llm-pv", "status": "done"}

@@ -79,6 +79,9 @@ class RunDirectory:
 
     The threads of that process may share it, as long as each cell is used by one thread.
 
+    Raise RunError if the folder holds something else, a run with another configuration or format,
+    is in use by another process, or cannot be written.
+
     Parameters
     ----------
     path
@@ -89,12 +92,6 @@ class RunDirectory:
     confinement
         The confinement of the run's programs, as plain JSON values (`Confinement.record`); None
         for a run without programs. A run that is resumed with another confinement records both.
-
-    Raises
-    ------
-    RunError
-        If the folder holds something else, a run with another configuration or format, is in use
-        by another process, or cannot be written.
 
     Examples
     --------
@@ -368,10 +365,7 @@ def batch_record(path: Path) -> Path:
 def read_run(path: Path) -> Record:
     """Return the content of ``run.json`` of a run directory.
 
-    Raises
-    ------
-    RunError
-        If it does not exist, cannot be read, or has another format version.
+    Raise RunError if it does not exist, cannot be read, or has another format version.
     """
     try:
         record = json.loads((path / "run.json").read_text("utf-8"))
@@ -391,10 +385,7 @@ def read_run(path: Path) -> Record:
 def read_summary(path: Path) -> list[dict[str, str]]:
     """Return the rows of a run directory's ``summary.csv``, none if there is no such file.
 
-    Raises
-    ------
-    RunError
-        If it cannot be read, or a row is damaged.
+    Raise RunError if it cannot be read, or a row is damaged.
     """
     rows = read_csv(path / "summary.csv")
     for line, row in enumerate(rows, start=2):

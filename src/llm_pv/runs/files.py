@@ -23,10 +23,7 @@ _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")
 def write_atomically(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8 to ``path``, making its folder if there is none.
 
-    Raises
-    ------
-    RunError
-        If the file cannot be written; the old file is then unchanged.
+    Raise RunError if the file cannot be written; the old file is then unchanged.
     """
     write_bytes_atomically(path, text.encode("utf-8", "backslashreplace"))
 
@@ -34,10 +31,7 @@ def write_atomically(path: Path, text: str) -> None:
 def write_bytes_atomically(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path`` as `write_atomically` writes text.
 
-    Raises
-    ------
-    RunError
-        If the file cannot be written; the old file is then unchanged.
+    Raise RunError if the file cannot be written; the old file is then unchanged.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,10 +108,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
 def read_csv(path: Path) -> list[dict[str, str]]:
     """Return the rows of a CSV file; empty if it does not exist.
 
-    Raises
-    ------
-    RunError
-        If it cannot be read.
+    Raise RunError if it cannot be read.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:

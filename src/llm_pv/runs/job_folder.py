@@ -137,10 +137,7 @@ class JobFolder:
     def put(self, piece: Piece) -> None:
         """Write a part; those of a file come in order, and the first replaces the file.
 
-        Raises
-        ------
-        RunError
-            If it cannot be written.
+        Raise RunError if it cannot be written.
         """
         path = self.path / piece.name
         try:
@@ -187,17 +184,12 @@ class SweepFolder:
 
     It stores the rows of the jobs for the runner; each job is a cell of the same name.
 
+    Raise RunError if it is in use, or cannot be written.
+
     Parameters
     ----------
     path
         The folder; made if it does not exist.
-    jobs
-        The names of the jobs, in order.
-
-    Raises
-    ------
-    RunError
-        If it is in use, or cannot be written.
     """
 
     def __init__(self, path: Path, jobs: Sequence[str] = ()) -> None:

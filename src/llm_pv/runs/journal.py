@@ -49,10 +49,7 @@ class Journal:
     def append(self, *records: Mapping[str, Any]) -> None:
         """Write each record as one line, all of them or none.
 
-        Raises
-        ------
-        RunError
-            If the file cannot be written: a full disk, a read-only directory.
+        Raise RunError if the file cannot be written: a full disk, a read-only directory.
         """
         self._write(
             b"".join(
@@ -84,10 +81,7 @@ class Journal:
     def sync(self) -> None:
         """Write everything appended so far to the disk (fsync).
 
-        Raises
-        ------
-        RunError
-            If that fails.
+        Raise RunError if that fails.
         """
         if not self._behind:
             return
@@ -107,10 +101,7 @@ class Journal:
     def read(self) -> list[Record]:
         """Return every record, oldest first.
 
-        Raises
-        ------
-        RunError
-            If a line is not a JSON object; the message names the line.
+        Raise RunError if a line is not a JSON object; the message names the line.
         """
         return _records(self.path, self._bytes())
 
@@ -140,10 +131,7 @@ def read_journal(path: Path) -> list[Record]:
     Unlike opening the journal, this does not change the file: an incomplete last line is ignored.
     A file that does not exist has no records.
 
-    Raises
-    ------
-    RunError
-        If the file cannot be read, or a complete line is not a JSON object.
+    Raise RunError if the file cannot be read, or a complete line is not a JSON object.
     """
     data = _bytes(path)
     return _records(path, data[: data.rfind(b"\n") + 1])

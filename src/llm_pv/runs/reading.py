@@ -19,10 +19,7 @@ def read_test_predictions(path: Path, cell: Cell) -> list[dict[str, str]]:
     Empty if the cell was not finished, or has no program or no test rows. A cell that names its
     method is also found in a run of one method, whose cells do not.
 
-    Raises
-    ------
-    RunError
-        If the file cannot be read.
+    Raise RunError if the file cannot be read.
     """
     unnamed = replace(cell, method="", model="")
     for known in (cell, unnamed):

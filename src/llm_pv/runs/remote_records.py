@@ -104,8 +104,6 @@ class Relay:
 
     Parameters
     ----------
-    known
-        The cell's records in the run directory.
     send
         Called with each message; `write_records` applies them to the directory, in order.
     """
@@ -190,17 +188,7 @@ class Relay:
 def write_records(messages: Sequence[Message], cell: Cell, results: Results) -> None:
     """Write the messages of a `Relay`; consecutive records of one kind in one append.
 
-    Parameters
-    ----------
-    messages
-        The messages, in their order.
-    results
-        The run directory.
-
-    Raises
-    ------
-    RunError
-        If they cannot be written.
+    Raise RunError if they cannot be written.
     """
     # Each reply precedes its attempts, so all replies of a batch can be written before all its
     # attempts: one sync for a whole batch.

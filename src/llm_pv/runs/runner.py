@@ -79,18 +79,12 @@ def run_cells(
     ----------
     tasks
         The cells. Those that are skipped are recorded with their reason.
-    function
-        Computes one cell.
     executor
         Runs the function; closed if the run ends early, else left open.
-    book
-        Where rows and failures are recorded.
     done
         Whether a cell is done; None for the finished cells of ``book``.
     results
         The destination of a cell's results; None for ``book``, which is then a run directory.
-    observer
-        Watches the run.
 
     Raises
     ------

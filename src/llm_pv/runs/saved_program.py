@@ -45,18 +45,14 @@ class SavedProgram:
 def load_program(path: Path) -> SavedProgram:
     """Load a program from a run directory or from its own file.
 
+    Raise RunError if there is no such file, or the run has selected no program or several. Raise
+    ProgramError if the file holds no program.
+
     Parameters
     ----------
     path
         A run directory that selected one program, or a Python file with a program. A file in the
         ``programs`` folder of a run is loaded with what that run recorded.
-
-    Raises
-    ------
-    RunError
-        If there is no such file, or the run has selected no program or several.
-    ProgramError
-        If the file holds no program.
     """
     if path.is_dir():
         configuration = read_run(path)["configuration"]

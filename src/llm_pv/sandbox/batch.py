@@ -21,16 +21,13 @@ class Batch(Sequence["Input"]):
     A sandbox converts its inputs to a batch. Callers that run many programs on the same rows can
     convert them once.
 
+    Raise DataError if an input is anything else.
+
     Parameters
     ----------
     inputs
         Strings, or dicts from column name to str, int, float, bool or None (see
         `llm_pv.data.examples.Input`); numpy scalars and subclasses become plain values.
-
-    Raises
-    ------
-    DataError
-        If an input is anything else.
 
     Examples
     --------
@@ -112,16 +109,13 @@ class LabelledRows:
 
     Candidates never get these: they get a `Batch`, which holds no label.
 
+    Raise DataError if an input or a label is anything else.
+
     Parameters
     ----------
     rows
         Pairs of an input (see `Batch`) and its label: a str, int, float or bool, or a numpy scalar
         of these.
-
-    Raises
-    ------
-    DataError
-        If an input or a label is anything else.
 
     Examples
     --------

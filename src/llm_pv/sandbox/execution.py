@@ -84,10 +84,7 @@ DEFAULT_LIMITS = Limits()
 class ToolLimits:
     """What one call of the Python tool may use.
 
-    Raises
-    ------
-    ConfigurationError
-        If a limit is not positive, or beyond what a system can count.
+    Raise ConfigurationError if a limit is not positive, or beyond what a system can count.
 
     Examples
     --------

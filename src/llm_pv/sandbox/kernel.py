@@ -170,15 +170,7 @@ def deny_files() -> None:
 class CallFilter:
     """The seccomp filter, assembled once and installed in each candidate's process.
 
-    Parameters
-    ----------
-    more
-        Names of further calls to allow.
-
-    Raises
-    ------
-    OSError
-        If the machine's processor is not one whose calls are known.
+    Raise OSError if the machine's processor is not one whose calls are known.
     """
 
     class _Program(ctypes.Structure):

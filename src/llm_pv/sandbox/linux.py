@@ -67,6 +67,8 @@ class ZygoteGoneError(Exception):
 class Zygote:
     """One running process that candidates are forked from.
 
+    Raise SandboxError if it does not start.
+
     Attributes
     ----------
     confinement
@@ -80,11 +82,6 @@ class Zygote:
         Which of `llm_pv.sandbox.modules.PACKAGES` it has imported.
     seed
         The seed of its hashing, and of the random numbers of the candidates.
-
-    Raises
-    ------
-    SandboxError
-        If it does not start.
     """
 
     def __init__(self, packages: tuple[str, ...], seed: int) -> None:
@@ -146,10 +143,7 @@ class Zygote:
     def run(self, source: str, batch: Batch, limits: Limits) -> Execution:
         """Run one candidate.
 
-        Raises
-        ------
-        ZygoteGoneError
-            If the process has ended, before the run or because of it.
+        Raise ZygoteGoneError if the process has ended, before the run or because of it.
         """
         rows = len(batch)
         with self._ended(_job(limits, rows), rows, batch.encoded(), source) as (ending, page):
@@ -158,10 +152,7 @@ class Zygote:
     def explore(self, code: str, rows: LabelledRows, limits: ToolLimits, seed: int) -> Execution:
         """Run code that explores labelled rows.
 
-        Raises
-        ------
-        ZygoteGoneError
-            As for `run`.
+        Raise ZygoteGoneError as for `run`.
         """
         job = replace(_job(limits.plain(), 0), exploration_seed=seed)
         with self._ended(job, 0, rows.encoded(), code) as (ending, page):

@@ -46,10 +46,6 @@ def conclude(ending: Ending, page: io.BufferedIOBase, rows: int, limits: Limits)
     ----------
     page
         Its page, as a file positioned at the start.
-    rows
-        The number of inputs it was given.
-    limits
-        What it was allowed.
     """
     try:
         content = read_page(page, rows, limits.output_bytes)
@@ -77,8 +73,6 @@ def conclude_exploration(ending: Ending, page: io.BufferedIOBase, limits: ToolLi
     ----------
     ending, page
         As for `conclude`.
-    limits
-        What the code was allowed.
     """
     plain = limits.plain()
     execution = conclude(ending, page, 0, plain)

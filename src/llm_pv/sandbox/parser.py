@@ -55,6 +55,8 @@ class _EndedError(Exception):
 def ask(operation: str, requests: Iterable[Request]) -> list[Any]:
     """Run an operation of `llm_pv.programs.operations` on each request, in the confined process.
 
+    Raise SandboxError if no process can be started.
+
     Parameters
     ----------
     operation
@@ -69,11 +71,6 @@ def ask(operation: str, requests: Iterable[Request]) -> list[Any]:
         the reason: the operation's own, or that the text took too long or too much memory, or
         ended the process.
 
-    Raises
-    ------
-    SandboxError
-        If no process can be started.
-
     Examples
     --------
     >>> value, error = ask("imports", [["import sympy"], ["import"]])
@@ -86,10 +83,7 @@ def ask(operation: str, requests: Iterable[Request]) -> list[Any]:
 def ask_one(operation: str, *request: object) -> Any:
     """Run an operation on one request, as `ask` does.
 
-    Raises
-    ------
-    ProgramError
-        If the operation gives no value.
+    Raise ProgramError if the operation gives no value.
     """
     (answer,) = ask(operation, [request])
     if isinstance(answer, ProgramError):

@@ -165,19 +165,15 @@ class PageContent:
 def read_page(page: io.BufferedIOBase, rows: int, output_bytes: int) -> PageContent:
     """Return the content of the page of a process that has ended.
 
+    Raise MalformedError if the page is not what `ResultWriter` writes for a run over this many
+    rows.
+
     Parameters
     ----------
     page
         The page, as a file positioned at its start.
-    rows
-        The number of rows the program was given.
     output_bytes
         The room that was kept for what it printed.
-
-    Raises
-    ------
-    MalformedError
-        If the page is not what `ResultWriter` writes for a run over this many rows.
     """
     head = page.read(_COUNT.size + output_bytes)
     printed = min(_COUNT.unpack_from(head)[0], output_bytes)

@@ -47,6 +47,9 @@ class PythonTool:
     code's own lines only. Nothing stays from one call to the next. Calls may come from several
     threads at once; those beyond the number of workers wait.
 
+    Raise DataError if an input or a label is no plain value. Raise ConfinementError if code cannot
+    be confined here, and `allow_unconfined` is not set.
+
     Parameters
     ----------
     rows
@@ -67,13 +70,6 @@ class PythonTool:
         What one call may use.
     confinement
         What confines the code here.
-
-    Raises
-    ------
-    DataError
-        If an input or a label is no plain value.
-    ConfinementError
-        If code cannot be confined here, and `allow_unconfined` is not set.
 
     Examples
     --------
@@ -117,10 +113,11 @@ class PythonTool:
     def run(self, code: str, rows: LabelledRows | None = None, *, seed: int = 0) -> ToolResult:
         """Run code over the rows.
 
+        Raise ConfigurationError if the seed is no such number. Raise SandboxError if the sandbox
+        itself fails or is closed.
+
         Parameters
         ----------
-        code
-            A script.
         rows
             Other training rows than the tool's, for one that serves several data sets.
         seed
@@ -130,13 +127,6 @@ class PythonTool:
         -------
         ToolResult
             Failures of the code are recorded here, never raised.
-
-        Raises
-        ------
-        ConfigurationError
-            If the seed is no such number.
-        SandboxError
-            If the sandbox itself fails or is closed.
         """
         number = usable_seed(seed)
 

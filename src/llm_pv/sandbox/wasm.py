@@ -56,12 +56,12 @@ class WasmWorker:
     def run(self, source: str, inputs: Sequence[Input], limits: Limits, seed: int = 0) -> Execution:
         """Run a program on these inputs.
 
+        Raise MissingExtraError if wasmtime or componentize-py is not installed. Raise
+        ConfinementError if the sandbox cannot be built or started. Raise SandboxError if the inputs
+        are no strings and tables of plain values.
+
         Parameters
         ----------
-        source
-            The program: a module that defines ``f``.
-        inputs
-            What ``f`` is called with, one after another.
         limits
             What the program may use; starting the sandbox itself is not counted.
         seed
@@ -71,15 +71,6 @@ class WasmWorker:
         -------
         Execution
             Failures of the program are recorded here, never raised.
-
-        Raises
-        ------
-        MissingExtraError
-            If wasmtime or componentize-py is not installed.
-        ConfinementError
-            If the sandbox cannot be built or started.
-        SandboxError
-            If the inputs are no strings and tables of plain values.
         """
         rows = len(inputs)
         reader = _Reader(rows, limits)

@@ -83,10 +83,7 @@ def component_path() -> Path:
 def wasmtime_directory() -> str:
     """Return the directory that holds the wasmtime package.
 
-    Raises
-    ------
-    MissingExtraError
-        If it is not installed.
+    Raise MissingExtraError if it is not installed.
     """
     return _directory("wasmtime")
 
@@ -100,12 +97,8 @@ def bare_environment() -> dict[str, str]:
 def built_component() -> Path:
     """Return the compiled component, building it first where it is not yet in the cache.
 
-    Raises
-    ------
-    MissingExtraError
-        If wasmtime or componentize-py is not installed.
-    ConfinementError
-        If the component cannot be built or the cache not written.
+    Raise MissingExtraError if wasmtime or componentize-py is not installed. Raise ConfinementError
+    if the component cannot be built or the cache not written.
     """
     target = component_path()
     if target.exists():

@@ -36,10 +36,7 @@ class Worker(Protocol):
 
         The seed, 0 to 2**32 - 1, is that of random numbers and, if supported, of hashing.
 
-        Raises
-        ------
-        SandboxError
-            If the worker itself fails, or is closed meanwhile.
+        Raise SandboxError if the worker itself fails, or is closed meanwhile.
         """
         ...
 
@@ -50,10 +47,7 @@ class Worker(Protocol):
 
         The seed is that of random numbers; the seed of hashing is 0.
 
-        Raises
-        ------
-        SandboxError
-            As for `run`.
+        Raise SandboxError as for `run`.
         """
         ...
 
@@ -158,17 +152,13 @@ def assemble(
 ) -> tuple[WorkerPool, Confinement]:
     """Return a pool of workers and their confinement.
 
+    Raise ConfigurationError if the number of workers is not positive. Raise ConfinementError if
+    programs cannot be confined here and `allow_unconfined` is not set.
+
     Parameters
     ----------
     backend, workers, allow_unconfined
         As for `llm_pv.sandbox.Sandbox`.
-
-    Raises
-    ------
-    ConfigurationError
-        If the number of workers is not positive.
-    ConfinementError
-        If programs cannot be confined here and `allow_unconfined` is not set.
     """
     if workers is not None and workers < 1:
         raise ConfigurationError(f"{workers} workers run nothing: give 1 or more")
@@ -240,10 +230,7 @@ def _wasm_reason() -> str | None:
 def usable_seed(seed: int) -> int:
     """Return a seed as a plain number.
 
-    Raises
-    ------
-    ConfigurationError
-        If it is no whole number from 0 to 2**32 - 1.
+    Raise ConfigurationError if it is no whole number from 0 to 2**32 - 1.
     """
     try:
         number = int(operator.index(seed))  # a numpy integer becomes a plain one

@@ -38,10 +38,8 @@ class Sizes:
     def check(self) -> None:
         """Raise an error for sizes that no balanced data set can have.
 
-        Raises
-        ------
-        ConfigurationError
-            If a size is negative or odd, the test split larger than its pool, or all are 0.
+        Raise ConfigurationError if a size is negative or odd, the test split larger than its pool,
+        or all are 0.
         """
         for name in ("train", "validation", "test"):
             size = getattr(self, name)
@@ -150,22 +148,12 @@ class _Pool:
 def draw(source: Source, sizes: Sizes) -> Drawn[bytes]:
     """Draw the three splits of a data set.
 
-    Parameters
-    ----------
-    source
-        The task, length, sampler, seed and trial.
-    sizes
-        The rows wanted.
+    Raise DataError if there are too few inputs for any data set of this shape.
 
     Returns
     -------
     Drawn
         Balanced splits with no input in two of them, nor twice in one; inputs as ASCII bytes.
-
-    Raises
-    ------
-    DataError
-        If there are too few inputs for any data set of this shape.
     """
     seen: set[bytes] = set()
     apart = 0 < source.task.apart_from <= source.length
@@ -187,10 +175,6 @@ def deal(source: Source, sizes: Sizes, members: Sequence[Sequence[Row]]) -> Draw
 
     Parameters
     ----------
-    source
-        The arguments that decide the order.
-    sizes
-        The rows wanted.
     members
         The distinct rows of class 0 and of class 1.
     """

@@ -33,10 +33,7 @@ def connected(symbols: Symbols) -> Labels:
 def read(symbols: Symbols) -> edges.Graphs:
     """Return rows of ASCII codes as graphs.
 
-    Raises
-    ------
-    DataError
-        If a row is no list of edges such as ``u12v34``.
+    Raise DataError if a row is no list of edges such as ``u12v34``.
     """
     rows, width = symbols.shape
     parts = symbols.reshape(rows, width // 6, 6) if width % 6 == 0 else None

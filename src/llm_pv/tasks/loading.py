@@ -124,10 +124,7 @@ def _check_seed(seed: int, trial: int) -> None:
 def table_options(chosen: Task, table: str | Path | None, *, raw: bool) -> "TableOptions | None":
     """Return which table a task draws from, None for a task that draws from none.
 
-    Raises
-    ------
-    ConfigurationError
-        If a file or raw values are asked of a task that is no table.
+    Raise ConfigurationError if a file or raw values are asked of a task that is no table.
     """
     if chosen.alphabet == "table":
         from llm_pv.tasks.tables import TableOptions

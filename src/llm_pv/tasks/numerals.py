@@ -94,10 +94,7 @@ def prime_test() -> tuple[Callable[[str], Any], Callable[[Any], bool]]:
     The test is Baillie, Pomerance, Selfridge and Wagstaff's, exact below 2**64 and without a
     known exception above: by gmpy2, or by sympy, ten times slower, where gmpy2 is missing.
 
-    Raises
-    ------
-    MissingExtraError
-        If neither is installed.
+    Raise MissingExtraError if neither is installed.
     """
     try:
         import gmpy2

@@ -39,10 +39,6 @@ def maybe_primes(words: Words, length: int, rows: int, factors_from: int = _SIEV
 
     Parameters
     ----------
-    words
-        The stream.
-    length
-        The digits of each number.
     rows
         How many numbers are drawn before those with small factors are left out.
     factors_from
@@ -92,8 +88,6 @@ def draw_paper(
 
     Parameters
     ----------
-    words, length
-        The stream and the digits of an input.
     offset
         The number added to every prime and every product.
     last_digits
@@ -133,8 +127,6 @@ def draw_two(words: Words, length: int, others: Callable[[Words, int], Symbols])
     ----------
     words, length
         The stream and the digits of each number.
-    others
-        Draws the composites.
     """
     drawn = maybe_primes(words, length, 2 * _block(length))
     primes = drawn[is_prime(drawn) == 1]

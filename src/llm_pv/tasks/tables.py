@@ -59,10 +59,7 @@ class TableOptions:
 
         Rows that occur in both classes are left out.
 
-        Raises
-        ------
-        DataError
-            If the table cannot be had, or has too few rows.
+        Raise DataError if the table cannot be had, or has too few rows.
         """
         table = read_table(_SOURCES[self.name], self.path)
         numeric = [_is_numeric([row[i] for row in table.rows]) for i in range(len(table.columns))]

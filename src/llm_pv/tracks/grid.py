@@ -69,10 +69,7 @@ class GridRequest:
     def plan(self) -> list[Trial]:
         """Return every trial, those that cannot be with the reason.
 
-        Raises
-        ------
-        ConfigurationError
-            If the request is invalid as a whole, or no cell of it can be.
+        Raise ConfigurationError if the request is invalid as a whole, or no cell of it can be.
         """
         self._check()
         trials = [

@@ -58,10 +58,6 @@ def published(function: str, length: int, sampler: str) -> dict[str, float]:
 
     Parameters
     ----------
-    function
-        The task's id.
-    length
-        The length of the inputs.
     sampler
         Published figures are on the paper's sampler alone.
 

@@ -166,8 +166,6 @@ class Conversation:
 
     Parameters
     ----------
-    number
-        Its number in its cell, from 1.
     seed
         The seed, for engines that accept one.
     samples
@@ -193,12 +191,8 @@ class Conversation:
     def proposals(self) -> Iterator[Proposal]:
         """Yield the resulting program, then one for each refinement.
 
-        Raises
-        ------
-        ModelError
-            If a call fails finally.
-        BudgetError
-            If the budget does not cover the next call.
+        Raise ModelError if a call fails finally. Raise BudgetError if the budget does not cover the
+        next call.
         """
         refinements = self._dialogue.refinements
         for refinement in range(refinements + 1):

@@ -25,10 +25,6 @@ class Scheduler:
 
     Parameters
     ----------
-    dialogue
-        The settings common to their conversations.
-    attempts
-        The most attempts.
     samples
         The number of attempts that one call starts.
     seed
@@ -47,12 +43,8 @@ class Scheduler:
     def proposals(self) -> Iterator[Proposal]:
         """Yield the proposals of the attempts.
 
-        Raises
-        ------
-        CredentialError
-            If the key is rejected.
-        ModelError, BudgetError
-            If no attempt gave a reply.
+        Raise CredentialError if the key is rejected. Raise ModelError or BudgetError if no attempt
+        gave a reply.
         """
         threading.Thread(target=self._begin_attempts, daemon=True).start()
         known = self._context.origins

@@ -37,8 +37,6 @@ def failed_record(
 
     Parameters
     ----------
-    conversation, number
-        The turn it was for.
     worst
         The worst-case amount of one try.
     tries
@@ -99,8 +97,6 @@ def tool_record(conversation: int, number: int, call: int, text: str, seconds: f
         The turn that requested it.
     call
         Its position among the calls of that turn, from 1.
-    text
-        What the model is shown.
     seconds
         Wall-clock seconds the code ran.
     """
@@ -117,17 +113,12 @@ def tool_record(conversation: int, number: int, call: int, text: str, seconds: f
 class Recorded:
     """The recorded conversations of one cell from an earlier part of a run.
 
+    Raise RunError if a record is damaged, or belongs to another prompt.
+
     Parameters
     ----------
-    records
-        Records of every kind.
     digest
         Of the prompt the conversations begin with.
-
-    Raises
-    ------
-    RunError
-        If a record is damaged, or belongs to another prompt.
 
     Examples
     --------
@@ -176,10 +167,7 @@ def amounts(records: Iterable[Mapping[str, Any]]) -> list[Amount]:
     A call that was running when the run was killed, and a failed try that may be billed, count at
     their worst case.
 
-    Raises
-    ------
-    RunError
-        If a record is damaged.
+    Raise RunError if a record is damaged.
     """
     spending = spent(records)
     return [*spending.paid, *spending.doubtful]
@@ -188,10 +176,7 @@ def amounts(records: Iterable[Mapping[str, Any]]) -> list[Amount]:
 def spent(records: Iterable[Mapping[str, Any]]) -> Spending:
     """Return the spending of recorded calls, by cell.
 
-    Raises
-    ------
-    RunError
-        If a record is damaged.
+    Raise RunError if a record is damaged.
     """
     usage = NO_USAGE
     costs: list[float | None] = []

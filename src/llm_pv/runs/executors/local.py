@@ -50,8 +50,6 @@ class LocalExecutor:
 
     Parameters
     ----------
-    cells_at_once
-        How many cells are under way at the same time.
     processes, sandbox, opened
         As for `CellContext`; processes and sandbox are closed when a run ends early.
     on_close
@@ -123,22 +121,16 @@ class WorkerProcesses:
     ) -> _Result:
         """Run a function in one of the processes and return what it returns.
 
+        Raise WorkerLostError if the process ended. Raise ExecutorClosedError if these processes
+        were closed. Raise LLMPVError for whatever error of this package the function raised;
+        another error comes as a RuntimeError that names it.
+
         Parameters
         ----------
         function
             A function of a module, or a method of a value that can be pickled.
         *args, **kwargs
             Its arguments, which can be pickled.
-
-        Raises
-        ------
-        WorkerLostError
-            If the process ended.
-        ExecutorClosedError
-            If these processes were closed.
-        LLMPVError
-            Whatever error of this package the function raised; another error comes as a
-            RuntimeError that names it.
         """
         pool = self._idle.get()
         try:

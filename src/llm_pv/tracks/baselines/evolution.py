@@ -87,12 +87,6 @@ def evolve(columns: Sequence[int], target: int, rows: int, how: Evolution, seed:
         For each bit of a row, that bit of all rows, the first row's the lowest; at least one.
     target
         The answer wanted of each row, packed alike.
-    rows
-        The number of rows.
-    how
-        How the evolution goes.
-    seed
-        Decides everything random.
 
     Examples
     --------

@@ -36,10 +36,7 @@ class EncodedSplits:
     def of(cls, splits: Splits) -> "EncodedSplits":
         """Encode the splits, the encoding learned from the training inputs alone.
 
-        Raises
-        ------
-        DataError
-            If there are no training or no validation rows.
+        Raise DataError if there are no training or no validation rows.
         """
         if not len(splits.train) or not len(splits.validation):
             raise DataError("baselines need training rows and validation rows; give more rows")

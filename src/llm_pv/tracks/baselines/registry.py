@@ -28,10 +28,7 @@ BASELINES: dict[str, Baseline] = {
 def baseline_named(name: str) -> Baseline:
     """Return the baseline of a name.
 
-    Raises
-    ------
-    ConfigurationError
-        If there is none.
+    Raise ConfigurationError if there is none.
     """
     if name in BASELINES:
         return BASELINES[name]

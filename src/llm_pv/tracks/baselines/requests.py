@@ -36,20 +36,15 @@ def grid_data_sets(
 ) -> list[DataSet]:
     """Return the data sets of a grid, the same ones that `run_grid` learns from.
 
+    Raise ConfigurationError if the request is invalid as a whole, or no cell of it can be.
+
     Parameters
     ----------
-    request
-        The tasks, lengths and trials.
     dataset_dir
         Where data sets are stored and found again; None stores none.
     far
         Whether they are loaded on other machines, which have no such folder: tables, whose rows
         may lie in a file, are loaded here then.
-
-    Raises
-    ------
-    ConfigurationError
-        If the request is invalid as a whole, or no cell of it can be.
     """
     sizes = {
         "train_size": request.train_size,
@@ -82,12 +77,8 @@ def row_data_sets(
 
     Parameters
     ----------
-    name
-        What the rows are called.
     split
         Splits the rows by a seed.
-    trials
-        How many splits.
     seed
         The first trial's seed; those of the others are spawned from it.
     """

@@ -79,6 +79,10 @@ def run_baselines(
     and the run goes on. The same call resumes a run that was interrupted; other models may be
     added to it.
 
+    Raise ConfigurationError if the request is invalid as a whole; nothing was written then. Raise
+    RunError if a directory cannot be used. Raise KeyboardInterrupt if it is interrupted; everything
+    done so far is kept.
+
     Parameters
     ----------
     request
@@ -95,15 +99,6 @@ def run_baselines(
         Watches the run; its events are `SettingsTried`.
     cluster
         Machines that fit in place of this one; let go when the run is interrupted.
-
-    Raises
-    ------
-    ConfigurationError
-        If the request is invalid as a whole; nothing was written then.
-    RunError
-        If a directory cannot be used.
-    KeyboardInterrupt
-        If it is interrupted; everything done so far is kept.
     """
     chosen = chosen_baselines(models)
     check_search(search)
@@ -129,21 +124,17 @@ def run_baselines_on_rows(
 ) -> BaselineResults:
     """Fit baselines on a user's rows, as `run_baselines` does on those of a grid.
 
+    Raise ConfigurationError, DataError, RunError or KeyboardInterrupt as for `run_baselines`, and
+    if rows cannot be read or split.
+
     Parameters
     ----------
-    name
-        What the rows are called.
     split
         Splits the rows by a seed.
     trials
         How many splits, the first by `seed` itself.
     seed
         Draws splits, folds and whatever is random in a fit.
-
-    Raises
-    ------
-    ConfigurationError, DataError, RunError, KeyboardInterrupt
-        As for `run_baselines`, and if rows cannot be read or split.
     """
     chosen = chosen_baselines(models)
     check_search(search)
@@ -265,8 +256,6 @@ def fit_cell(
 
     Parameters
     ----------
-    fit
-        What is fitted.
     context
         Where; its processes run the jobs of the search for settings.
     prepared

@@ -108,8 +108,6 @@ def choose_settings(
         ``"halving"`` or ``"grid"``.
     seed
         Draws the folds, and whatever is random in a fit.
-    map_jobs
-        Runs the folds and the fits.
     """
     grid = baseline.grid(search)
     points = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]

@@ -134,6 +134,8 @@ class Architecture:
 def architecture(name: str, config_file: Path | None = None) -> Architecture:
     """Find a model by its name, or read its configuration file.
 
+    Raise ConfigurationError if there is no such model, or the file is no configuration.
+
     Parameters
     ----------
     name
@@ -141,11 +143,6 @@ def architecture(name: str, config_file: Path | None = None) -> Architecture:
         configuration file, what to call it.
     config_file
         A transformers ``config.json`` for a model from scratch.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no such model, or the file is no configuration.
 
     Examples
     --------
@@ -180,10 +177,8 @@ def architecture(name: str, config_file: Path | None = None) -> Architecture:
 def read_config(path: Path) -> Config:
     """Read a transformers ``config.json``.
 
-    Raises
-    ------
-    ConfigurationError
-        If it cannot be read, names no ``model_type``, or its sizes do not divide.
+    Raise ConfigurationError if it cannot be read, names no ``model_type``, or its sizes do not
+    divide.
     """
     try:
         config = json.loads(path.read_text("utf-8"))

@@ -90,10 +90,8 @@ def assemble(
 ) -> Assembly:
     """Build the model and everything it is trained with.
 
-    Raises
-    ------
-    ConfigurationError
-        If the model cannot be built, or a row has more tokens than it has positions.
+    Raise ConfigurationError if the model cannot be built, or a row has more tokens than it has
+    positions.
     """
     model, tokens = _model(job, prepared, rows)
     if job.training.compile:

@@ -22,19 +22,14 @@ class EncodedRows(Dataset[Batch]):
     Texts of one length need no padding and no attention mask, so that attention takes its fastest
     way; shorter texts of a mixed batch are filled up on the right and masked.
 
+    Raise ConfigurationError if a text has more tokens than the model has positions.
+
     Parameters
     ----------
     examples
         Texts with labels.
-    classes
-        Their classes.
     positions
         The most tokens the model takes; None for no limit.
-
-    Raises
-    ------
-    ConfigurationError
-        If a text has more tokens than the model has positions.
     """
 
     def __init__(
@@ -82,8 +77,6 @@ class FreshBatches(Dataset[Batch]):
 
     Parameters
     ----------
-    steps
-        How many steps there are.
     classes, tokens, positions
         As for `EncodedRows`.
     """

@@ -75,10 +75,7 @@ def from_scratch(
     The weights are those of ``transformers.set_seed(seed)`` followed by
     ``AutoModelForSequenceClassification.from_config``.
 
-    Raises
-    ------
-    ConfigurationError
-        If transformers cannot build it.
+    Raise ConfigurationError if transformers cannot build it.
     """
     built = scratch_config(config, vocabulary=tokens.size, classes=classes, positions=positions)
     set_seed(seed)
@@ -130,19 +127,14 @@ def count_parameters(config: Config, *, vocabulary: int, classes: int, positions
 def pretrained(source: str, *, classes: int, seed: int) -> tuple[PreTrainedModel, ModelTokens]:
     """Load a model's weights and tokenizer; the head is new.
 
+    Raise ConfigurationError if there is no such model, or it cannot be loaded.
+
     Parameters
     ----------
     source
         A folder, or a name on the hub.
-    classes
-        How many classes the head tells apart.
     seed
         Draws the head.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no such model, or it cannot be loaded.
     """
     tokens = ModelTokens(from_pretrained(AutoTokenizer, source))
     set_seed(seed)

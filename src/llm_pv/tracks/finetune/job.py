@@ -54,26 +54,14 @@ def is_finished(job: Job) -> bool:
 def run_job(job: Job, observer: TrainingObserver | None = None) -> dict[str, Any]:
     """Train and test a model, going on where an earlier run of the job was cut off.
 
-    Parameters
-    ----------
-    job
-        What to do.
-    observer
-        Watches the job.
+    Raise ConfigurationError if an option cannot work, or the model does not fit in memory. Raise
+    DataError if rows cannot be drawn or read. Raise RunError if the folder cannot be used, or
+    memory ran out during training.
 
     Returns
     -------
     dict
         What ``metrics.json`` holds, with ``already_finished`` where an earlier run did it all.
-
-    Raises
-    ------
-    ConfigurationError
-        If an option cannot work, or the model does not fit in memory.
-    DataError
-        If rows cannot be drawn or read.
-    RunError
-        If the folder cannot be used, or memory ran out during training.
     """
     world = ProcessGroup.here()
     prepared = prepare(job, world)
@@ -93,19 +81,12 @@ def do_job(
 ) -> dict[str, Any]:
     """Train and test a model that is not finished; the error that ends the job is recorded.
 
+    Raise DataError or RunError as for `run_job`.
+
     Parameters
     ----------
-    job, prepared
-        What to do, checked.
     run
         Where the results go, besides the files of the job's folder.
-    observer
-        Watches the job.
-
-    Raises
-    ------
-    DataError, RunError
-        As for `run_job`.
     """
     folder = JobFolder(job.around.out)
     folder.write_config(prepared.options)

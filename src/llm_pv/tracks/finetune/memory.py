@@ -59,8 +59,6 @@ def decoder_size(config: Config, vocabulary: int, classes: int) -> Size | None:
 
     Parameters
     ----------
-    config
-        Its configuration.
     vocabulary, classes
         Tokens and classes it is built for.
 
@@ -223,6 +221,8 @@ def decoder_load(
 def fitted(load: Load, free: int, *, name: str, device: str, checkpointing: str) -> Load:
     """Return the load with checkpointing where memory asks for it.
 
+    Raise ConfigurationError if it does not fit; the message has the numbers and ways out.
+
     Parameters
     ----------
     load
@@ -233,11 +233,6 @@ def fitted(load: Load, free: int, *, name: str, device: str, checkpointing: str)
         The model and the place, for the message.
     checkpointing
         ``auto``, ``on`` or ``off``.
-
-    Raises
-    ------
-    ConfigurationError
-        If it does not fit; the message has the numbers and ways out.
     """
     choices = {
         "auto": (load, replace(load, checkpointing=True)),

@@ -36,10 +36,7 @@ class FreshRows:
     def step(self, number: int) -> Examples:
         """Return the rows of a step: classes in turn, no input twice.
 
-        Raises
-        ------
-        DataError
-            If there are not enough inputs that are no test rows.
+        Raise DataError if there are not enough inputs that are no test rows.
         """
         task, length = self.source.task, self.source.length
         key = f"fresh|{task.name}|{length}|{self.source.sampler}|{self.source.seed}"

@@ -54,12 +54,8 @@ class Preparation:
 def prepare(job: Job, world: ProcessGroup) -> Preparation:
     """Check a job as far as that goes without torch.
 
-    Raises
-    ------
-    ConfigurationError
-        If options do not go together, the device is not there, or the model does not fit.
-    MissingExtraError
-        If a package is missing.
+    Raise ConfigurationError if options do not go together, the device is not there, or the model
+    does not fit. Raise MissingExtraError if a package is missing.
     """
     found = job.model.architecture()
     share = world.share(job.training.batch_size)

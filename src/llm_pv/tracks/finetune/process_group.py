@@ -40,10 +40,7 @@ class ProcessGroup:
     def share(self, batch_size: int) -> int:
         """Return the rows of a step that fall to each process.
 
-        Raises
-        ------
-        ConfigurationError
-            If they do not divide.
+        Raise ConfigurationError if they do not divide.
         """
         if batch_size % self.size:
             raise ConfigurationError(
@@ -61,12 +58,8 @@ def fully_sharded() -> bool:
 def require_packages(report_to: str, *, adapters: bool) -> None:
     """Refuse a job whose packages are not installed, before it begins.
 
-    Raises
-    ------
-    MissingExtraError
-        If torch, transformers, accelerate, or peft for adapters, is missing.
-    ConfigurationError
-        If the package that reports are sent to is missing.
+    Raise MissingExtraError if torch, transformers, accelerate, or peft for adapters, is missing.
+    Raise ConfigurationError if the package that reports are sent to is missing.
     """
     for package in ("torch", "transformers", "accelerate", *(("peft",) if adapters else ())):
         if find_spec(package) is None:
@@ -82,10 +75,7 @@ def require_packages(report_to: str, *, adapters: bool) -> None:
 def choose_device(wanted: str) -> str:
     """Return ``cpu`` or ``cuda``, without importing torch where no GPU can be.
 
-    Raises
-    ------
-    ConfigurationError
-        If CUDA is asked for and there is none.
+    Raise ConfigurationError if CUDA is asked for and there is none.
     """
     if wanted == "cpu":
         return "cpu"
@@ -107,10 +97,7 @@ def choose_device(wanted: str) -> str:
 def choose_precision(wanted: Precision | None, device: str) -> Precision:
     """Return the precision a job runs in.
 
-    Raises
-    ------
-    ConfigurationError
-        If the device cannot compute so.
+    Raise ConfigurationError if the device cannot compute so.
     """
     if device == "cpu":
         if wanted == "fp16":

@@ -152,12 +152,8 @@ class JobResults(Relay):
     def begin(self, options: Mapping[str, Any]) -> None:
         """Open the run directory, once everything that decides the results is known.
 
-        Raises
-        ------
-        ClusterError
-            If the machine has another model.
-        RunError
-            If the directory cannot be used.
+        Raise ClusterError if the machine has another model. Raise RunError if the directory cannot
+        be used.
         """
         self._last.clear()
         if self._job.options() | {"precision": options["precision"]} != options:

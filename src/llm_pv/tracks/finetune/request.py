@@ -39,10 +39,7 @@ class ModelRequest:
     def architecture(self) -> Architecture:
         """Return the model asked for.
 
-        Raises
-        ------
-        ConfigurationError
-            If there is none, or an option does not go with it.
+        Raise ConfigurationError if there is none, or an option does not go with it.
         """
         found = architecture(self.name, self.config_file)
         for option, size, least in (

@@ -110,10 +110,8 @@ class TaskRows:
     def check(self, batch_size: int) -> None:
         """Refuse what cannot be drawn, before anything is.
 
-        Raises
-        ------
-        ConfigurationError
-            If the task does not allow the lengths, or sizes do not go together.
+        Raise ConfigurationError if the task does not allow the lengths, or sizes do not go
+        together.
         """
         for length in filter(None, (self._length, self.test_length)):
             self.task.check_length(length, self.sampler)

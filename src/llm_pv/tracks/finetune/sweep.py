@@ -46,6 +46,9 @@ def run_sweep(
 ) -> dict[str, Row]:
     """Run every job of a sweep that is not finished, and go on where one fails.
 
+    Raise ConfigurationError if the concurrency is no positive number. Raise RunError if the folder
+    cannot be used.
+
     Parameters
     ----------
     launcher
@@ -66,13 +69,6 @@ def run_sweep(
     -------
     dict
         The row of each job by name, in order, with its ``status`` and ``reason``.
-
-    Raises
-    ------
-    ConfigurationError
-        If the concurrency is no positive number.
-    RunError
-        If the folder cannot be used.
     """
     if concurrency is not None and concurrency < 1:
         raise ConfigurationError(f"--concurrency is {concurrency}; give 1 or more")
@@ -119,8 +115,6 @@ class _JobProcesses:
     ----------
     folder, launcher
         As for `run_sweep`.
-    concurrency
-        Jobs under way at once, which share the cores.
     """
 
     def __init__(self, folder: SweepFolder, launcher: Sequence[str], concurrency: int) -> None:

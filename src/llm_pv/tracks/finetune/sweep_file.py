@@ -37,16 +37,13 @@ class Sweep:
 def read_sweep(path: Path) -> Sweep:
     """Read a sweep's file.
 
+    Raise ConfigurationError if it cannot be read, or asks for no sweep.
+
     Parameters
     ----------
     path
         YAML with ``experiment_name``, ``results_root``, ``base_args`` and ``grid``; names of
         arguments are those of the command's options, with ``_`` or ``-``.
-
-    Raises
-    ------
-    ConfigurationError
-        If it cannot be read, or asks for no sweep.
     """
     record = _read_yaml(path)
     unknown = sorted(map(str, record.keys() - _KEYS))

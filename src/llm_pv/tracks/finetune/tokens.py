@@ -50,6 +50,8 @@ class CharacterTokens:
     ) -> "CharacterTokens":
         """Collect the characters of some texts.
 
+        Raise ConfigurationError if the vocabulary asked for is too small.
+
         Parameters
         ----------
         texts
@@ -58,11 +60,6 @@ class CharacterTokens:
             Characters known to occur beside theirs.
         size
             The vocabulary asked for; None for as many tokens as are needed.
-
-        Raises
-        ------
-        ConfigurationError
-            If the vocabulary asked for is too small.
         """
         known = "".join(sorted({*alphabet, *(character for text in texts for character in text)}))
         needed = len(known) + _SPECIAL

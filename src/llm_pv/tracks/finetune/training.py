@@ -93,16 +93,8 @@ class MetricsCallback(TrainerCallback):
 
     Parameters
     ----------
-    training, plan
-        The job.
-    world
-        Its processes.
     measures
         What earlier runs of the job measured.
-    folder
-        Where checkpoints are declared complete.
-    observer
-        Watches the job.
     recent
         The training rows last seen, where they are fresh.
     checkpoint_minutes

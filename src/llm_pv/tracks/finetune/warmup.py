@@ -57,10 +57,7 @@ WARM_UP = MappingProxyType(
 def known_task(name_or_id: str) -> Task:
     """Look up a benchmark task or a warm-up rule.
 
-    Raises
-    ------
-    ConfigurationError
-        If there is none of that name.
+    Raise ConfigurationError if there is none of that name.
 
     Examples
     --------

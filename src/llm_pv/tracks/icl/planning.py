@@ -46,10 +46,7 @@ def plan_cells(
 ) -> list[PlannedCell | AnsweredCell]:
     """Write and count every prompt; a cell that cannot be done becomes its result.
 
-    Raises
-    ------
-    ConfigurationError
-        If no cell can be done.
+    Raise ConfigurationError if no cell can be done.
     """
     for mode in settings.modes:
         model.check(settings.asking(mode, served=model.destination is not None))
@@ -113,8 +110,6 @@ def check_context(
     ----------
     prompts, bare
         The prompts, and the same without examples.
-    examples
-        How many there are in a prompt.
     lengths_vary
         Whether the inputs could be shorter ones.
 

@@ -39,10 +39,7 @@ class AnsweringTask:
 def task_problems(request: GridRequest, dataset_dir: Path | None) -> list[AnsweringTask]:
     """Return the data sets of a grid of tasks; the validation size of the request is not used.
 
-    Raises
-    ------
-    ConfigurationError
-        If the request is invalid as a whole, or no cell of it can be.
+    Raise ConfigurationError if the request is invalid as a whole, or no cell of it can be.
     """
 
     def loader(trial: Trial) -> Callable[[], Splits]:
@@ -84,10 +81,7 @@ def rows_problem(
 ) -> AnsweringTask:
     """Return a user's rows as a problem, at most so many of them drawn by the seed.
 
-    Raises
-    ------
-    ConfigurationError
-        If there are no test rows.
+    Raise ConfigurationError if there are no test rows.
     """
     if not len(splits.test):
         raise ConfigurationError(f"{name} has no test rows: there is nothing to ask about")

@@ -35,10 +35,6 @@ def write_prompts(
     ----------
     examples
         The training rows shown, each on one line ``input -> label``.
-    classes
-        The labels there are.
-    inputs
-        The inputs to label.
     form
         How the label is to be written.
     alphabet

@@ -35,11 +35,6 @@ _WRAPPING = " \t\r\n`*_.,;!\"'()[]{}"
 def read_label(text: str, labels: Sequence[str]) -> str | None:
     r"""Return the label an answer gives, None if it gives none.
 
-    Parameters
-    ----------
-    labels
-        The labels there are.
-
     Examples
     --------
     >>> read_label('{"label": "1"}', ["0", "1"]), read_label("```\n{'label': 0}\n```", ["0", "1"])

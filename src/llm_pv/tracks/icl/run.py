@@ -53,10 +53,7 @@ class Opening:
     def __call__(self) -> AnsweringModel:
         """Return the model.
 
-        Raises
-        ------
-        ClusterError
-            If it is another one here.
+        Raise ClusterError if it is another one here.
         """
         from llm_pv.runs.executors.ray.remote import enter_folder
 
@@ -86,14 +83,15 @@ def run_icl(
     The same call resumes a run that was interrupted; no prompt that was answered is asked
     again. A cell with a prompt that is refused fails, keeps its answers, and the others go on.
 
+    Raise CredentialError or ModelError if no prompt can be answered any more, as when the server
+    has gone; answers are kept. Raise RunError if the run directory cannot be used.
+
     Parameters
     ----------
     planned
         The cells, as `plan_cells` returns them; those that cannot be done are recorded so.
     model
         The model; it is left open.
-    out
-        The run directory.
     configuration
         What decides the results besides the model and the settings: the data.
     observer
@@ -106,13 +104,6 @@ def run_icl(
     -------
     list of AnsweredCell
         One for each cell, in order.
-
-    Raises
-    ------
-    CredentialError, ModelError
-        If no prompt can be answered any more, as when the server has gone; answers are kept.
-    RunError
-        If the run directory cannot be used.
     """
     whole = {
         "command": "icl",
@@ -149,10 +140,6 @@ def read_results(
 
     Parameters
     ----------
-    out
-        The run directory.
-    settings
-        How labels were asked for.
     under_way
         Cells that were under way when the run ended early.
     """
@@ -173,17 +160,7 @@ def read_results(
 def result_of(
     work: PlannedCell, row: Mapping[str, str], replies: Sequence[Record], settings: Settings
 ) -> AnsweredCell:
-    """Return the result of a cell that has ended.
-
-    Parameters
-    ----------
-    row
-        Its row of the summary.
-    replies
-        The records of its answers.
-    settings
-        How labels were asked for.
-    """
+    """Return the result of a cell that has ended."""
     if row["status"] != "done":
         return AnsweredCell(work.cell, work.name, row["status"], row["reason"])
     train, test = work.splits.train, work.splits.test
@@ -207,17 +184,12 @@ def _columns(name: str, settings: Settings) -> Record:
 def answer_cell(inputs: tuple[PlannedCell, Settings], context: CellContext) -> None:
     """Get every answer of a cell that is not known yet, score them all and write the results.
 
+    Raise ModelError if a prompt is refused; or, ending the run, if none can be answered any more.
+
     Parameters
     ----------
-    inputs
-        The cell, and how labels are asked for.
     context
         Where; what it has opened is the model.
-
-    Raises
-    ------
-    ModelError
-        If a prompt is refused; or, ending the run, if none can be answered any more.
     """
     work, settings = inputs
     log = context.results.cell_log(work.cell)

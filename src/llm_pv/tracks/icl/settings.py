@@ -47,10 +47,6 @@ class Settings:
 
         Parameters
         ----------
-        mode
-            The way.
-        labels
-            The labels there are.
         served
             Whether the model is behind an API.
 

@@ -95,8 +95,6 @@ def collect(run: RunDirectory, trials: Sequence[Trial]) -> GridResult:
 
     Parameters
     ----------
-    run
-        The run directory, open.
     trials
         Its trials, at least one.
     """

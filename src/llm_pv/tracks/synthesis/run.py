@@ -47,6 +47,10 @@ def run_grid(
     its reason, and the grid goes on. A grid that was interrupted or killed is resumed by the same
     call; failed trials are tried again.
 
+    Raise ConfigurationError if the request is invalid as a whole; nothing was written then. Raise
+    RunError if a directory cannot be used. Raise KeyboardInterrupt if it is interrupted; everything
+    done so far is kept.
+
     Parameters
     ----------
     request
@@ -75,15 +79,6 @@ def run_grid(
     -------
     GridResult
         One row for each task, length and sampler.
-
-    Raises
-    ------
-    ConfigurationError
-        If the request is invalid as a whole; nothing was written then.
-    RunError
-        If a directory cannot be used.
-    KeyboardInterrupt
-        If it is interrupted; everything done so far is kept.
     """
     trials = request.plan()
     search = search or Search()

@@ -54,15 +54,6 @@ def seed_rows(request: GridRequest, run: Path, dataset_dir: Path) -> Iterator[di
     ``test_acc`` stands in the rows of kind ``selected`` and ``summary`` alone, because the test
     rows are looked at once, for the selected program. The built-in search reads the training rows
     themselves; its rows hold the prompt that a model would be sent.
-
-    Parameters
-    ----------
-    request
-        What was asked for.
-    run
-        The run directory.
-    dataset_dir
-        Where its data sets are stored.
     """
     texts = {(*_cell(reply), reply["attempt"]): reply["text"] for reply in read_replies(run)}
     attempts: dict[tuple[Any, ...], list[Record]] = {}

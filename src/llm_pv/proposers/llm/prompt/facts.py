@@ -28,8 +28,6 @@ def facts(
     ----------
     train
         All training rows, those that a prompt does not show included.
-    classes
-        The labels a program may answer with.
     tool_calls
         How often a local tool may be called; 0 without one.
     noise

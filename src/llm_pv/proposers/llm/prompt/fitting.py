@@ -24,17 +24,12 @@ def subsample(train: Examples, rows: int, seed: int) -> Examples:
     Every class keeps a row as far as the number allows. The draw depends on the seed and the
     number of rows of each class alone: the same on every machine.
 
+    Raise ConfigurationError if no row would be left.
+
     Parameters
     ----------
     rows
         How many to keep; with as many or more than there are, all are.
-    seed
-        Draws them.
-
-    Raises
-    ------
-    ConfigurationError
-        If no row would be left.
 
     Examples
     --------
@@ -72,8 +67,6 @@ def telling_rows(train: Examples, rows: int, seed: int) -> Examples:
     ----------
     rows
         How many to keep; with as many or more than there are, all are.
-    seed
-        Draws them.
 
     Examples
     --------
@@ -144,28 +137,19 @@ def fit_to_tokens(
 ) -> tuple[Examples, str]:
     """Return as many rows as a prompt of so many tokens can hold, and a warning.
 
+    Raise ConfigurationError if not even one row fits.
+
     Parameters
     ----------
-    train
-        The rows to show if they fit.
     write
         Writes the prompt that shows some of them, such as a partial `problem_statement`.
     count_tokens
         Counts the tokens of a text; called about a dozen times at most.
-    limit_tokens
-        What the prompt may take.
-    seed
-        Draws the rows that stay.
 
     Returns
     -------
     rows, warning
         The rows to show; the warning is empty if all of them fit.
-
-    Raises
-    ------
-    ConfigurationError
-        If not even one row fits.
 
     Examples
     --------

@@ -96,8 +96,6 @@ def no_program_message(reason: str, answer_format: AnswerFormat = "json", progra
 
     Parameters
     ----------
-    reason
-        The reason from reading the reply.
     answer_format, programs
         As in the problem statement.
     """

@@ -88,6 +88,8 @@ def problem_statement(
     are written as JSON, all of them alike, and the prompt says so; table rows are JSON objects.
     Labels are listed as far as these rows show them.
 
+    Raise ConfigurationError if there is no such wording, or its file cannot be used.
+
     Parameters
     ----------
     train
@@ -112,11 +114,6 @@ def problem_statement(
         How many programs a reply may hold.
     facts
         Lines about all training rows; see `llm_pv.proposers.llm.prompt.facts`.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no such wording, or its file cannot be used.
 
     Examples
     --------

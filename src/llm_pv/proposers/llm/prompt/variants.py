@@ -102,10 +102,8 @@ VARIANTS: dict[int, str] = {1: _TERSE, 2: _EXPERIMENTS, 3: _SHORTEST, 4: _RIVALS
 def parse_variant(text: str) -> int | Path:
     """Read the name of a wording as users give it: a number, or the path of a template.
 
-    Raises
-    ------
-    ConfigurationError
-        If there is no such wording, the file cannot be read, or its placeholders are wrong.
+    Raise ConfigurationError if there is no such wording, the file cannot be read, or its
+    placeholders are wrong.
 
     Examples
     --------
@@ -123,17 +121,15 @@ def parse_variant(text: str) -> int | Path:
 def render(variant: int | Path, values: Mapping[str, str]) -> str:
     """Fill in a wording.
 
+    Raise ConfigurationError if there is no such wording, the file cannot be read, or its
+    placeholders are wrong.
+
     Parameters
     ----------
     variant
         The number of a built-in wording, or the file of a template.
     values
         A text for each of `PLACEHOLDERS`.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no such wording, the file cannot be read, or its placeholders are wrong.
     """
     if isinstance(variant, Path):
         return _fill(_read_template(variant), values)

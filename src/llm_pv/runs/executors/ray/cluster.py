@@ -29,6 +29,9 @@ class Cluster:
     Every machine that could take a task is looked over first: it must have the same versions and,
     where candidates run, confine them.
 
+    Raise MissingExtraError if Ray is not installed. Raise ClusterError if there is no cluster, or
+    its machines cannot do what is needed.
+
     Parameters
     ----------
     address
@@ -42,13 +45,6 @@ class Cluster:
     ----------
     slots
         How many tasks run at once on the machines there are now.
-
-    Raises
-    ------
-    MissingExtraError
-        If Ray is not installed.
-    ClusterError
-        If there is no cluster, or its machines cannot do what is needed.
     """
 
     def __init__(
@@ -97,23 +93,18 @@ class Cluster:
     ) -> Task:
         """Hand over a task; its first argument is this process's versions.
 
+        Raise ExecutorClosedError if this cluster was closed.
+
         Parameters
         ----------
         function
             A function of a module.
-        *args
-            Its further arguments.
         retries
             How often Ray runs it again if its process or machine is lost.
         streaming
             Whether it is a generator, for `results`.
         alone
             Whether its process does nothing after it, so that all memory it took is free again.
-
-        Raises
-        ------
-        ExecutorClosedError
-            If this cluster was closed.
         """
         options = self._resources() | {
             "max_retries": retries,
@@ -133,18 +124,13 @@ class Cluster:
     def keep(self, kind: type, *args: Any) -> Any:
         """Start a process that takes what a task does and holds an object, and return its handle.
 
+        Raise ExecutorClosedError if this cluster was closed.
+
         Parameters
         ----------
         kind
             The object's class; its first argument is this process's versions. What its methods
             return on `.remote` is for `result` and `results`.
-        *args
-            Its further arguments.
-
-        Raises
-        ------
-        ExecutorClosedError
-            If this cluster was closed.
         """
         with self._lock:
             if self._closed:
@@ -164,12 +150,8 @@ class Cluster:
     def result(self, task: Task) -> Any:
         """Wait for the result of a task and return it.
 
-        Raises
-        ------
-        WorkerLostError
-            If its process or machine was lost, and again each time it was retried.
-        LLMPVError
-            Whatever error of this package the task raised.
+        Raise WorkerLostError if its process or machine was lost, and again each time it was
+        retried. Raise LLMPVError for whatever error of this package the task raised.
         """
         with self._losses_as_errors():
             try:
@@ -180,10 +162,7 @@ class Cluster:
     def results(self, generator: Task) -> Iterator[Any]:
         """Wait for the results of a streaming task, and yield each when it comes.
 
-        Raises
-        ------
-        WorkerLostError, LLMPVError
-            As for `result`.
+        Raise WorkerLostError or LLMPVError as for `result`.
         """
         try:
             while True:
@@ -298,10 +277,7 @@ class Cluster:
 def connect(address: str) -> Any:
     """Connect this process to a cluster and return the module `ray`.
 
-    Raises
-    ------
-    MissingExtraError, ClusterError, ConfigurationError
-        As for `Cluster`.
+    Raise MissingExtraError, ClusterError or ConfigurationError as for `Cluster`.
     """
     # Ray would write what its nodes said last on standard output, among the results.
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", "^")

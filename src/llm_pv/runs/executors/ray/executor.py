@@ -86,12 +86,8 @@ class RayExecutor:
     ) -> _Result:
         """Return what a function returns on some machine of the cluster.
 
-        Raises
-        ------
-        WorkerLostError
-            If its machine was lost, and so was each other one.
-        LLMPVError
-            Whatever error of this package the function raised.
+        Raise WorkerLostError if its machine was lost, and so was each other one. Raise LLMPVError
+        for whatever error of this package the function raised.
         """
         task = self._cluster.start(answer, kwargs, function, *args)
         result: _Result = self._cluster.result(task)

@@ -31,17 +31,13 @@ _ASK = "import sys; from ray._raylet import GcsClient; GcsClient(address=sys.arg
 def refuse_unreachable(address: str) -> None:
     """Refuse an address without an answer: Ray would wait for minutes and then end the process.
 
+    Raise ConfigurationError if it is no address. Raise ClusterError if nothing answers there, or
+    something that is not the head of a cluster.
+
     Parameters
     ----------
     address
         As for `llm_pv.runs.executors.ray.Cluster`.
-
-    Raises
-    ------
-    ConfigurationError
-        If it is no address.
-    ClusterError
-        If nothing answers there, or something that is not the head of a cluster.
     """
     if "://" in address:
         raise ConfigurationError(
@@ -86,15 +82,12 @@ def _refuse_other_service(where: str) -> None:
 def ended_with_its_head(address: str) -> Iterator[None]:
     """End what the main thread does if the head is lost meanwhile.
 
+    Raise ClusterError if the head was lost.
+
     Parameters
     ----------
     address
         The ``HOST:PORT`` of the head.
-
-    Raises
-    ------
-    ClusterError
-        If the head was lost.
     """
     over, lost = threading.Event(), threading.Event()
     watch = threading.Thread(target=_watch, args=(address, over, lost), daemon=True)

@@ -100,8 +100,6 @@ def compute(
 
     Parameters
     ----------
-    driver
-        The driver's versions.
     inputs, shared
         What its function takes: the inputs, or a pair of what all cells share and the inputs.
     """
@@ -115,13 +113,7 @@ def compute(
 
 
 class ModelProcess:
-    """A process that opens something once, such as a model, and computes many cells with it.
-
-    Parameters
-    ----------
-    driver
-        The driver's versions.
-    """
+    """A process that opens something once, such as a model, and computes many cells with it."""
 
     def __init__(self, driver: Versions, make: Callable[[], object]) -> None:
         self._driver = driver
@@ -227,10 +219,7 @@ def enter_folder(folder: Path) -> None:
 def warm_sandbox(confining: Confining) -> Sandbox:
     """Return this process's sandbox, which stays open for the tasks that follow.
 
-    Raises
-    ------
-    ConfinementError
-        If candidates cannot be confined here, and going without is not allowed.
+    Raise ConfinementError if candidates cannot be confined here, and going without is not allowed.
     """
     if confining not in _sandboxes:
         _sandboxes[confining] = Sandbox(
