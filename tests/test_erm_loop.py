@@ -1,18 +1,22 @@
 """The loop: what is selected, when it stops, what it asks for, what it counts."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from llm_pv.data.examples import Examples, Splits
+from llm_pv.data.examples import Classes, Examples, Splits
+from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.loop import select_program
-from llm_pv.erm.pipeline import learn_splits
+from llm_pv.erm.pipeline import CUT_SHORT, learn_splits
 from llm_pv.erm.selection import Plan, Selection
+from llm_pv.erm.write_results import Destination
 from llm_pv.errors import ConfigurationError, DataError, RunError
+from llm_pv.proposers.base import Proposal
 from llm_pv.runs.cells import Cell, CellLog
 from llm_pv.runs.directory import RunDirectory
-from llm_pv.sandbox import Sandbox
+from llm_pv.sandbox import Limits, Sandbox
 from rows import ALWAYS_ONE, FIRST_BIT, PARITY, Scripted, parity_splits
 
 
@@ -56,6 +60,72 @@ def test_the_loop_stops_at_the_first_program_without_a_validation_error(sandbox:
     )
     assert len(selection.attempts) == 2
     assert proposer.paid == 2, "a paid reply was asked for that nobody needs"
+
+
+FOREVER = "def f(x):\n    while True: pass\n"
+
+
+def test_the_seconds_of_a_plan_end_it_though_a_program_still_runs(tmp_path: Path) -> None:
+    splits, proposer = parity_splits(), Scripted([FIRST_BIT, FOREVER, PARITY])
+    with (
+        Sandbox(Limits(cpu_seconds=1_000), workers=1) as patient,
+        RunDirectory(tmp_path, {}) as run,
+    ):
+        patient.predict(FIRST_BIT, splits.train.inputs)  # its processes are started
+        destination = Destination(run, Cell("test"))
+        plan = Plan(3, seconds=2.0)
+        learned, again = [
+            learn_splits(splits, proposer, patient, plan, destination=destination) for _ in range(2)
+        ]
+    assert learned.selection.cut_short
+    assert [attempt.number for attempt in learned.selection.attempts] == [1]
+    assert learned.program is not None
+    assert learned.program.source == FIRST_BIT
+    [warning] = [each for each in learned.warnings if each.startswith(CUT_SHORT)]
+    assert "--budget-seconds" in warning
+    assert proposer.paid == 2, "after the end nothing more is requested"
+    replies = (tmp_path / "replies.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["text"] for line in replies] == [FIRST_BIT, FOREVER]
+    assert again.already_finished
+    assert again.warnings == learned.warnings
+
+
+def test_waiting_for_a_proposal_takes_nothing_from_the_seconds_of_a_plan(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("llm_pv.erm.verifier.time.monotonic", lambda: now)
+
+    class Slow(Scripted):
+        def propose(
+            self, train: Examples, classes: Classes, *, seed: int, start: int = 0
+        ) -> Iterator[Proposal]:
+            nonlocal now
+            for proposal in super().propose(train, classes, seed=seed, start=start):
+                now += 50.0
+                yield proposal
+
+    def take(attempt: Attempt) -> None:
+        nonlocal now
+        now += 4.0  # as verifying it would
+
+    plan = Plan(4, seconds=10.0, early_stop=False)
+    selection = select_program(
+        parity_splits(), Slow([ALWAYS_ONE, FIRST_BIT, PARITY, ALWAYS_ONE]), sandbox, plan,
+        seed=0, log=CellLog(Cell("test")), on_attempt=take,
+    )  # fmt: skip
+    assert len(selection.attempts) == 3, "three times four seconds are more than ten"
+    assert selection.cut_short
+    assert selection.selected is not None
+    assert selection.selected.number == 3
+
+
+def test_a_plan_whose_seconds_suffice_is_not_cut_short(sandbox: Sandbox) -> None:
+    plan, log = Plan(2, seconds=1_000.0), CellLog(Cell("test"))
+    proposer = Scripted(["no program", PARITY])
+    selection = select_program(parity_splits(), proposer, sandbox, plan, seed=0, log=log)
+    assert len(selection.attempts) == 2
+    assert not selection.cut_short
 
 
 def test_a_program_seen_before_is_not_run_again_and_counts_once(sandbox: Sandbox) -> None:

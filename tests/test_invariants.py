@@ -36,13 +36,15 @@ class Watched:
         self.handed: list[tuple[str, Sequence[Input]]] = []
         self.limits = sandbox.limits
 
-    def predict(self, source: str, inputs: Sequence[Input], *, seed: int = 0) -> Execution:
+    def predict(self, source: str, inputs: Sequence[Input], **options: Any) -> Execution:
         self.handed.append((source, inputs))
-        return self._sandbox.predict(source, inputs, seed=seed)
+        return self._sandbox.predict(source, inputs, **options)
 
-    def predict_many(self, sources: Sequence[str], inputs: Sequence[Input]) -> Iterator[Execution]:
+    def predict_many(
+        self, sources: Sequence[str], inputs: Sequence[Input], **options: Any
+    ) -> Iterator[Execution]:
         for source in sources:
-            yield self.predict(source, inputs)
+            yield self.predict(source, inputs, **options)
 
 
 def with_secret_labels(splits: Splits) -> tuple[Splits, list[str]]:
@@ -332,10 +334,10 @@ def test_invariant_5_a_reply_is_on_disk_before_it_is_used(
     path = tmp_path / "run" / "replies.jsonl"
 
     class Looking(Watched):
-        def predict(self, source: str, inputs: Sequence[Input], *, seed: int = 0) -> Execution:
+        def predict(self, source: str, inputs: Sequence[Input], **options: Any) -> Execution:
             lines = path.read_text().splitlines()
             seen_on_disk.append(source in {json.loads(line)["text"] for line in lines})
-            return super().predict(source, inputs, seed=seed)
+            return super().predict(source, inputs, **options)
 
     looking: Any = Looking(sandbox)
     with RunDirectory(tmp_path / "run", {}) as run:

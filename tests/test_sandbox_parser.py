@@ -11,9 +11,11 @@ from collections.abc import Callable
 
 import pytest
 
+from llm_pv.erm.attempts import programs_of
 from llm_pv.errors import ProgramError
 from llm_pv.programs.program import Program, parse_here
 from llm_pv.programs.replies import read_program, read_programs
+from llm_pv.proposers.base import Proposal
 from llm_pv.sandbox import parser
 from llm_pv.sandbox.packages import packages_imported
 from llm_pv.sandbox.parser import ask, ask_one
@@ -307,3 +309,22 @@ def test_packages_are_found_by_imports(source: str, packages: tuple[str, ...]) -
 def test_a_text_beyond_any_limit_is_never_sent() -> None:
     (answer,) = ask("imports", [["x" * 2_000_001]])
     assert str(answer) == "the text has 2,000,001 characters; at most 2,000,000 are parsed"
+
+
+def test_what_is_not_parsed_by_a_deadline_is_left_out_and_ends_the_process_that_parses_it() -> None:
+    hostile = HOSTILE["nested finally, deeper"]
+    assert ask("imports", [["import re"]], deadline=time.monotonic() + 1_000) == [["re"]]
+    assert ask("imports", [["import re"]], deadline=time.monotonic()) == []
+    assert ask("program", [[hostile]], deadline=time.monotonic() + 0.2) == []
+    assert ask("imports", [["import re"]]) == [["re"]]
+
+
+def test_replies_are_read_up_to_the_first_that_a_deadline_ends() -> None:
+    read_programs(["f = len"])  # its process is started
+    replies = ["f = len", "x" * 2_000_000, HOSTILE["nested finally, deeper"], "f = max"]
+    program, too_long = read_programs(replies, deadline=time.monotonic() + 1.0)
+    assert isinstance(program, Program)
+    assert program.source == "f = len\n"
+    assert "2,000,000 characters" in str(too_long)
+    failed = Proposal("", failure="refused")
+    assert programs_of([failed, Proposal("f = len")], deadline=0.0) == [(None, "refused")]

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -139,6 +140,24 @@ def test_leaving_off_early_ends_what_runs_ahead() -> None:
         results.close()  # type: ignore[attr-defined]
         assert sandbox.predict(PARITY, ["1"]).predictions == ("1",)
         assert sandbox.predict(PARITY, numbers(3_000)).outcome is Outcome.FINISHED
+
+
+@pytest.mark.parametrize("rows", [3, 2_001])
+def test_a_deadline_ends_a_run_long_before_its_limits(rows: int) -> None:
+    limits = Limits(cpu_seconds=1_000, wall_seconds=1_000)
+    with Sandbox(limits, workers=2) as sandbox:
+        execution = sandbox.predict(FOREVER, numbers(rows), deadline=time.monotonic() + 0.2)
+        assert execution.outcome is Outcome.TIMED_OUT
+        assert execution.predictions == (None,) * rows
+        assert execution.unreached == tuple(range(rows))
+        assert execution.reason == "ended because the time for all programs together was over"
+        results = sandbox.predict_many(
+            [PARITY, FOREVER, PARITY], numbers(rows), deadline=time.monotonic() + 2
+        )
+        outcomes = [execution.outcome for execution in results]
+        assert outcomes[:2] == [Outcome.FINISHED, Outcome.TIMED_OUT]
+        much_later = time.monotonic() + 1_000
+        assert sandbox.predict(PARITY, ["0111"], deadline=much_later).predictions == ("1",)
 
 
 def test_an_error_in_the_callers_own_sources_passes_through(sandbox: Sandbox) -> None:

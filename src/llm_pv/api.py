@@ -63,7 +63,7 @@ class Search:
         model refines its own; all of them count in the planned number K.
     budget_seconds
         Cap on the built-in search's time, default 30; or on the time for calls of models, default
-        no limit.
+        no limit. If given, reading and verifying the programs may take as long again.
     delta
         The probability with which the certificate may fail.
     early_stop
@@ -137,7 +137,14 @@ class Search:
 
             proposer = WarmStart(Path(self.warm_start), proposer)
         planned = proposer.plan_attempts(None if attempts is None else int(attempts))
-        return proposer, Plan(planned, self.delta, self.early_stop, self.metric, self.stop_at)
+        return proposer, Plan(
+            planned,
+            self.delta,
+            self.early_stop,
+            self.metric,
+            self.stop_at,
+            seconds=self.budget_seconds,
+        )
 
     def weigh(self, splits: Splits) -> Splits:
         """Return splits with row weights from the class weights and the metric.

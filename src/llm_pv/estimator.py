@@ -62,8 +62,8 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Rows that programs are proposed from, and rows that select the program and certify it.
         None shares the rows equally, or takes what the other leaves, up to 10,000 each.
     budget_seconds : float, default=30.0
-        Cap on the built-in search's time. A search that hits it may end differently on other
-        machines, and `fit` warns.
+        Cap on the built-in search's time, and on that of verifying its programs. A search that
+        hits it may end differently on other machines, and `fit` warns.
     budget_candidates, budget_mb : int or None, default=None
         Limits of the built-in search; None for its defaults.
     noise : float, default=0.0
@@ -254,7 +254,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         learned = learn(splits, search=search, sandbox=self._sandbox())
         if learned.program is None or learned.certificate is None:
             raise ProgramError(f"{learned.verdict}; give more attempts or another proposer")
-        if any(attempt.proposal.capped for attempt in learned.selection.attempts):
+        if learned.selection.cut_short:
             warnings.warn(
                 f"the search was cut short after budget_seconds={self.budget_seconds}: with the "
                 "same random_state it may end differently on other machines; give it more seconds",

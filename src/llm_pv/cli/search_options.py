@@ -25,7 +25,7 @@ class SearchOptions:
     attempts: Annotated[int | None, Parameter(group=FIRST)] = None
     "Attempts for each data set; default 5 for a model, 200 for the built-in search."
     budget_seconds: Annotated[float | None, Parameter(group=FIRST)] = None
-    "Cap on the built-in search's time at each data set (default 30), or of asking a model in all."
+    "Cap on the built-in search of a data set (default 30), on verification, and on model calls."
     budget_candidates: int | None = None
     "About how many conditions the built-in search compares with the rows (default 50,000,000)."
     budget_mb: int | None = None

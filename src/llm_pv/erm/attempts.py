@@ -1,5 +1,6 @@
 """One attempt: a proposal, its program, and the result of verification."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -127,12 +128,20 @@ def _rebuilt(
     )
 
 
-def programs_of(proposals: Sequence[Proposal]) -> list[tuple[Program | None, str]]:
-    """Return the program of each reply, or the reason why there is none."""
-    read = iter(read_programs([one.text for one in proposals if not one.failure]))
+def programs_of(
+    proposals: Sequence[Proposal], *, deadline: float = math.inf
+) -> list[tuple[Program | None, str]]:
+    """Return the program of each reply, or the reason why there is none.
+
+    The list ends before the first reply that is not read by the deadline of `time.monotonic`.
+    """
+    texts = [one.text for one in proposals if not one.failure]
+    read = iter(read_programs(texts, deadline=deadline))
     found: list[tuple[Program | None, str]] = []
     for proposal in proposals:
-        answer = proposal.failure or next(read)
+        answer = proposal.failure or next(read, None)
+        if answer is None:
+            break
         if not isinstance(answer, Program):
             altered = proposal.redacted and not proposal.failure
             found.append((None, KEY_IN_PROGRAM if altered else str(answer)))

@@ -62,7 +62,7 @@ def select_program(
         The attempts, the selected one and its certificate.
     """
     history = History(log, splits)
-    verifier = Verifier(splits, sandbox, seed=seed, metric=plan.metric)
+    verifier = Verifier(splits, sandbox, seed=seed, metric=plan.metric, seconds=plan.seconds)
     train, classes = splits.train, splits.classes
     shown = resampled(train) if proposer.free and not proposer.weighted else train
     recorded = history.attempts()
@@ -99,6 +99,8 @@ def select_program(
         done = plan.early_stop and verifier.is_perfect(attempt, stop_at=plan.stop_at)
         if done and not context.stopping.is_set() and not proposer.stop(context):
             break
+    if verifier.cut_short:
+        proposer.stop(context)
 
     selected = _first_row_independent(attempts, verifier, history)
     predictions = _validation_predictions(selected, splits, sandbox)
@@ -113,6 +115,7 @@ def select_program(
         cost_usd=spending.cost_usd,
         doubtful=spending.most_doubtful,
         predictions=tuple(predictions),
+        unverified=verifier.cut_short,
     )
 
 

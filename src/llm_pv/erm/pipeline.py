@@ -79,6 +79,7 @@ def learn_splits(
     contradictions = []
     if execution is not None and test is not None:
         contradictions = _contradictions(selection, splits, execution, test, sandbox)
+    finished = destination is not None and destination.run.finished(destination.cell)
     result = LearnedProgram(
         name=name,
         proposer=proposer.name,
@@ -93,7 +94,8 @@ def learn_splits(
         interval=exact_interval(test) if test else None,
         unbalanced=_is_unbalanced(splits.train),
         rivals=rivals,
-        warnings=(
+        warnings=(finished and _recorded_warnings(log))
+        or (
             *splits.warnings,
             *_repeat_warnings(splits, unseen),
             *_run_warnings(selection),
@@ -108,11 +110,18 @@ def learn_splits(
             if destination and selection.selected
             else None
         ),
-        already_finished=destination is not None and destination.run.finished(destination.cell),
+        already_finished=finished,
     )
     if destination is not None and not result.already_finished:
         write_results(result, splits, predictions, destination, log)
     return result
+
+
+def _recorded_warnings(log: CellLog) -> tuple[str, ...]:
+    """Return the warnings of a finished cell; a cap on time or a failed call is not seen again."""
+    selected = [record for record in log.attempts if record.get("kind") == "selected"]
+    result = selected[-1].get("result") if selected else None
+    return tuple(result["warnings"]) if isinstance(result, dict) else ()
 
 
 def _key(row: Input) -> object:
@@ -189,10 +198,11 @@ def _run_warnings(selection: Selection) -> list[str]:
     warnings = list(selection.warnings)
     for reason, count in Counter(selection.unanswered).items():
         warnings.append(f"attempts without a reply: {count}; {reason}")
-    if any(attempt.proposal.capped for attempt in selection.attempts):
+    if selection.cut_short:
         warnings.append(
             f"{CUT_SHORT}: another machine, or this one at another time, may propose other "
-            "programs; a larger --budget-seconds or --budget-mb makes it reproducible"
+            "programs, or verify more of them; a larger --budget-seconds or --budget-mb makes it "
+            "reproducible"
         )
     limited = (Outcome.TIMED_OUT, Outcome.OUT_OF_MEMORY)
     slow = sum(attempt.outcome in limited for attempt in selection.attempts)

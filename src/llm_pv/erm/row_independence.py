@@ -1,5 +1,6 @@
 """Check whether a program's answer to each input depends on that input only."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -33,6 +34,7 @@ def row_dependence(
     *,
     judged: int | None = None,
     seed: int = 0,
+    deadline: float = math.inf,
 ) -> str:
     """Return why a program's answers may depend on other inputs, or an empty string.
 
@@ -55,6 +57,8 @@ def row_dependence(
         None for all.
     seed
         Draws halves and orders.
+    deadline
+        As for `Sandbox.predict`.
 
     Returns
     -------
@@ -63,7 +67,7 @@ def row_dependence(
     """
     judged = len(inputs) if judged is None else judged
     draw = np.random.Generator(np.random.PCG64(seed))
-    check = _Check(program, inputs, sandbox)
+    check = _Check(program, inputs, sandbox, deadline)
     one, other = np.array_split(draw.permutation(len(inputs)), 2)
     repeats = _LONGER * -(-len(inputs) // max(1, judged))
     longer = draw.permutation(np.repeat(np.arange(judged), repeats))
@@ -120,18 +124,23 @@ def changed_answers(
 class _Check:
     """The first answers of a program, and the rows that have been compared with them."""
 
-    def __init__(self, program: Program, inputs: Sequence[Input], sandbox: Sandbox) -> None:
+    def __init__(
+        self, program: Program, inputs: Sequence[Input], sandbox: Sandbox, deadline: float
+    ) -> None:
         self._source = program.source
         self._inputs = inputs
         self._sandbox = sandbox
-        execution = sandbox.predict(self._source, inputs)
+        self._deadline = deadline
+        execution = sandbox.predict(self._source, inputs, deadline=deadline)
         self._known = dict(_answers(execution, range(len(inputs))))
         self._compared: set[int] = set()
 
     def differs(self, rows: Sequence[int], chance: int) -> bool:
         """Run the program on these rows in this order; return whether an answer has changed."""
         inputs = [self._inputs[row] for row in rows]
-        execution = self._sandbox.predict(self._source, inputs, seed=chance)
+        execution = self._sandbox.predict(
+            self._source, inputs, seed=chance, deadline=self._deadline
+        )
         for row, answer in _answers(execution, rows):
             if row in self._known:
                 if answer != self._known[row]:

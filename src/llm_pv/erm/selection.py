@@ -26,6 +26,9 @@ class Plan:
     "Also stop at the first program with this score of the metric on the validation rows."
     planned: int = 0
     "K of the certificate if more attempts than first planned are made; 0 for `attempts`."
+    seconds: float | None = None
+    """The cap on the time of reading and verifying programs, to which waiting for proposals does
+    not count; None for none."""
 
     @property
     def first_planned(self) -> int:
@@ -65,3 +68,10 @@ class Selection:
     were running when an earlier part of the run was killed."""
     predictions: tuple[str | None, ...] = ()
     "The selected program's predictions on the validation rows; empty without one."
+    unverified: bool = False
+    "Whether the plan's seconds were over before every attempt was made."
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether a cap on time or memory ended the search or the verification of its programs."""
+        return self.unverified or any(attempt.proposal.capped for attempt in self.attempts)

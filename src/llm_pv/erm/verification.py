@@ -1,5 +1,6 @@
 """Run programs in the sandbox and compare their predictions with the labels."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -66,6 +67,7 @@ def verify_programs(
     sandbox: Sandbox,
     *,
     metric: Metric = ACCURACY,
+    deadline: float = math.inf,
 ) -> Iterator[Verification]:
     """Run each program on the validation and training inputs; labels stay outside.
 
@@ -73,10 +75,12 @@ def verify_programs(
     ----------
     inputs
         The result of `verification_inputs` for the splits.
+    deadline
+        As for `Sandbox.predict`.
     """
     validation, train = splits.validation, splits.train
     sources = [program.source for program in programs]
-    for execution in sandbox.predict_many(sources, inputs):
+    for execution in sandbox.predict_many(sources, inputs, deadline=deadline):
         predictions = read_predictions(execution, splits.classes)
         yield Verification(
             train=score_predictions(

@@ -1,5 +1,7 @@
 """Verify a stream of proposals: each program runs once, several in parallel."""
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -11,7 +13,7 @@ from llm_pv.erm.metrics import ACCURACY, Metric
 from llm_pv.erm.row_independence import row_dependence
 from llm_pv.erm.verification import verification_inputs, verify_programs
 from llm_pv.proposers.base import Proposal
-from llm_pv.sandbox import Sandbox
+from llm_pv.sandbox import Outcome, Sandbox
 from llm_pv.telemetry import span
 
 if TYPE_CHECKING:
@@ -30,11 +32,27 @@ class Verifier:
         The rows; the test rows are not touched.
     seed
         The seed of the orders in the check of row independence.
+    seconds
+        The cap on the time of reading and running programs, to which waiting for proposals does
+        not count; None for none.
+
+    Attributes
+    ----------
+    cut_short
+        Whether the cap was reached before every attempt was made.
     """
 
     def __init__(
-        self, splits: Splits, sandbox: Sandbox, *, seed: int, metric: Metric = ACCURACY
+        self,
+        splits: Splits,
+        sandbox: Sandbox,
+        *,
+        seed: int,
+        metric: Metric = ACCURACY,
+        seconds: float | None = None,
     ) -> None:
+        self.cut_short = False
+        self._deadline = math.inf if seconds is None else time.monotonic() + seconds
         self._splits = splits
         self._sandbox = sandbox
         self._seed = seed
@@ -51,7 +69,7 @@ class Verifier:
         limit: int,
         ahead: bool,
     ) -> Iterator[Attempt]:
-        """Yield an attempt for each proposal.
+        """Yield an attempt for each proposal until the cap on the time.
 
         Parameters
         ----------
@@ -65,9 +83,18 @@ class Verifier:
         for attempt in after:
             self._remember(attempt)
         number, batch = len(after), 1
-        while taken := list(islice(proposals, min(batch, limit - number))):
-            yield from self._verify_together(taken, number + 1)
-            number += len(taken)
+        while number < limit:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                self.cut_short = True
+                return
+            taken = list(islice(proposals, min(batch, limit - number)))
+            self._deadline = time.monotonic() + left
+            if not taken:
+                return
+            for attempt in self._verify_together(taken, number + 1):
+                number = attempt.number
+                yield attempt
             if ahead:
                 batch = min(2 * batch, max(_LEAST_AHEAD, self._sandbox.ahead))
 
@@ -95,27 +122,39 @@ class Verifier:
         program = attempt.program
         assert program is not None
         if program.digest not in self._dependence:
+            # So that a program can be selected when the time is over, all checks together may take
+            # one program's time more.
+            more = self._sandbox.limits.cpu_limit(len(self._inputs))
             self._dependence[program.digest] = row_dependence(
                 program,
                 self._inputs,
                 self._sandbox,
                 judged=len(self._splits.validation),
                 seed=self._seed,
+                deadline=self._deadline + more,
             )
         return self._dependence[program.digest]
 
     def _verify_together(self, proposals: list[Proposal], first: int) -> Iterator[Attempt]:
-        """Verify a batch; programs seen before, in it or earlier, are not run again."""
-        read = programs_of(proposals)
+        """Verify a batch; programs seen before, in it or earlier, are not run again.
+
+        At the deadline it ends.
+        """
+        read = programs_of(proposals, deadline=self._deadline)
         new: dict[str, Program] = {}
         for program, _ in read:
             if program is not None and program.digest not in self._by_digest:
                 new.setdefault(program.digest, program)
         verifications = verify_programs(
-            list(new.values()), self._splits, self._inputs, self._sandbox, metric=self._metric
+            list(new.values()),
+            self._splits,
+            self._inputs,
+            self._sandbox,
+            metric=self._metric,
+            deadline=self._deadline,
         )
         for number, (proposal, (program, error)) in enumerate(
-            zip(proposals, read, strict=True), start=first
+            zip(proposals, read, strict=False), start=first
         ):
             if program is None:
                 yield Attempt(number, proposal, error=error)
@@ -127,6 +166,9 @@ class Verifier:
             with span("llm_pv.verify", attempt=number) as recording:
                 verification = next(verifications)
                 recording.note(outcome=str(verification.outcome))
+            late = time.monotonic() >= self._deadline
+            if late and verification.outcome is Outcome.TIMED_OUT:
+                return
             attempt = Attempt(
                 number,
                 proposal,

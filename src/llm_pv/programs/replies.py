@@ -13,6 +13,7 @@ The work is linear in the length of the reply, and the number of candidates is c
 """
 
 import contextlib
+import math
 import re
 import textwrap
 from collections import deque
@@ -107,14 +108,19 @@ def read_programs(
     mention: str | None = None,
     ending: str = "",
     any_name: bool = True,
+    deadline: float = math.inf,
 ) -> list[Program | ProgramError]:
-    """Extract from several replies at once, which is faster; an error is returned in its place."""
+    """Extract from several replies at once, which is faster; an error is returned in its place.
+
+    The list ends before the first reply that is not read by the deadline of `time.monotonic`.
+    """
     answers: list[Program | ProgramError] = [_too_long(reply) for reply in replies]
     places = [place for place, reply in enumerate(replies) if len(reply) <= MAX_REPLY_CHARACTERS]
-    found = ask("reply", [[replies[place], mention, ending, any_name] for place in places])
-    for place, answer in zip(places, found, strict=True):
+    requests = [[replies[place], mention, ending, any_name] for place in places]
+    found = ask("reply", requests, deadline=deadline)
+    for place, answer in zip(places, found, strict=False):
         answers[place] = answer if isinstance(answer, ProgramError) else Program(*answer)
-    return answers
+    return answers if len(found) == len(places) else answers[: places[len(found)]]
 
 
 def read_several(reply: str, most: int) -> list[Program]:

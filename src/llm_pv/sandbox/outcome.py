@@ -81,6 +81,16 @@ def conclude_exploration(ending: Ending, page: io.BufferedIOBase, limits: ToolLi
     return replace(execution, output=text)
 
 
+def not_run(rows: int) -> Execution:
+    """Return the result of a run that was ended for a deadline of its caller."""
+    return Execution(
+        Outcome.TIMED_OUT,
+        predictions=(None,) * rows,
+        unreached=tuple(range(rows)),
+        reason="ended because the time for all programs together was over",
+    )
+
+
 def _outcome(
     content: PageContent, ending: Ending, rows: int, limits: Limits
 ) -> tuple[Outcome, str]:

@@ -10,6 +10,7 @@ the limits alone; Windows has no memory limit, and limits wall-clock time instea
 """
 
 import json
+import math
 import os
 import signal
 import struct
@@ -52,7 +53,7 @@ class _EndedError(Exception):
     """Raised if the process ended before it answered, or sent no valid answer."""
 
 
-def ask(operation: str, requests: Iterable[Request]) -> list[Any]:
+def ask(operation: str, requests: Iterable[Request], *, deadline: float = math.inf) -> list[Any]:
     """Run an operation of `llm_pv.programs.operations` on each request, in the confined process.
 
     Raise SandboxError if no process can be started.
@@ -63,6 +64,8 @@ def ask(operation: str, requests: Iterable[Request]) -> list[Any]:
         The name of the operation.
     requests
         Its arguments, once for each result.
+    deadline
+        A time of `time.monotonic`; what has no answer by then is left out of the result.
 
     Returns
     -------
@@ -77,7 +80,7 @@ def ask(operation: str, requests: Iterable[Request]) -> list[Any]:
     >>> value, str(error)
     (['sympy'], 'syntax error on line 1: invalid syntax')
     """
-    return list(_parser.answers(operation, list(requests)))
+    return list(_parser.answers(operation, list(requests), deadline))
 
 
 def ask_one(operation: str, *request: object) -> Any:
@@ -102,10 +105,12 @@ class Parser:
         self._process: subprocess.Popen[bytes] | None = None
         self._finalizer: weakref.finalize[..., Parser] | None = None
 
-    def answers(self, operation: str, requests: list[Request]) -> Iterator[Any]:
-        """Yield one answer for each request (see `ask`)."""
+    def answers(
+        self, operation: str, requests: list[Request], deadline: float = math.inf
+    ) -> Iterator[Any]:
+        """Yield one answer for each request, until the deadline (see `ask`)."""
         start = 0
-        while start < len(requests):
+        while start < len(requests) and time.monotonic() < deadline:
             batch: list[Request] = []
             characters = 0
             for request in requests[start:]:
@@ -114,7 +119,7 @@ class Parser:
                     break
                 batch.append(request)
             with self._lock:
-                answers = self._exchange(operation, batch)
+                answers = self._exchange(operation, batch, deadline)
             yield from answers
             start += len(answers)
 
@@ -136,8 +141,11 @@ class Parser:
         self._lock = threading.Lock()
         self._process = self._finalizer = None
 
-    def _exchange(self, operation: str, batch: list[Request]) -> list[Any]:
-        """Return answers for all requests, or for those up to one that ended the process."""
+    def _exchange(self, operation: str, batch: list[Request], deadline: float) -> list[Any]:
+        """Return answers for all requests, or for those up to one that ended the process.
+
+        At the deadline the process is ended without an answer.
+        """
         if _characters(batch[0]) > TEXT_CHARACTERS:
             size = _characters(batch[0])
             return [
@@ -149,7 +157,7 @@ class Parser:
         seconds = _MORE_CPU_SECONDS.get(operation, CPU_SECONDS)
         try:
             process = self._ready()
-            with _Watchdog(process) as watchdog:
+            with _Watchdog(process, deadline) as watchdog:
                 try:
                     _send(process, [operation, seconds, batch])
                     goes_on = True
@@ -160,9 +168,9 @@ class Parser:
                     self._process = process if goes_on else None
                 except (_EndedError, OSError):
                     self._process = None
-                    answers.append(
-                        ProgramError(_reason(process, seconds, expired=watchdog.expired))
-                    )
+                    reason = _reason(process, seconds, expired=watchdog.expired)
+                    if not watchdog.expired or time.monotonic() < deadline:
+                        answers.append(ProgramError(reason))
         except BaseException:
             # Interrupted while waiting: late answers would be read as those of the next batch.
             self.close()
@@ -215,16 +223,17 @@ class Parser:
 class _Watchdog:
     """Kills a process that has not answered in time."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], last: float = math.inf) -> None:
         self.expired = False
         self._process = process
+        self._last = last
         self._deadline = 0.0
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def restart(self) -> None:
         """Give the process its whole time from now."""
-        self._deadline = time.monotonic() + _WALL_SECONDS
+        self._deadline = min(time.monotonic() + _WALL_SECONDS, self._last)
 
     def _watch(self) -> None:
         while not self._done.wait(max(self._deadline - time.monotonic(), 0.0)):

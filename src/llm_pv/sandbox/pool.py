@@ -1,5 +1,7 @@
 """The `Sandbox`: takes programs and inputs, returns executions."""
 
+import math
+import time
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +13,7 @@ from llm_pv.errors import SandboxError
 from llm_pv.sandbox.batch import Batch
 from llm_pv.sandbox.confinement import Confinement
 from llm_pv.sandbox.execution import DEFAULT_LIMITS, Execution, Limits
-from llm_pv.sandbox.outcome import join
+from llm_pv.sandbox.outcome import join, not_run
 from llm_pv.sandbox.worker_pool import Backend, assemble, program_task, usable_seed
 
 if TYPE_CHECKING:  # these import numpy
@@ -73,7 +75,14 @@ class Sandbox:
         """How many programs, given to `predict_many` together, keep every worker busy."""
         return 2 * self._pool.size
 
-    def predict(self, source: str, inputs: "Sequence[Input]", *, seed: int = 0) -> Execution:
+    def predict(
+        self,
+        source: str,
+        inputs: "Sequence[Input]",
+        *,
+        seed: int = 0,
+        deadline: float = math.inf,
+    ) -> Execution:
         """Run one program over the inputs, spread over the workers when they are many.
 
         Parameters
@@ -85,6 +94,9 @@ class Sandbox:
         seed
             From 0 to 2**32 - 1. Seeds hashing (and so the order of sets), `random` and
             ``numpy.random`` for the program. The WebAssembly sandbox seeds `random` alone.
+        deadline
+            A time of `time.monotonic` at which the run is ended whatever its limits; its result
+            then holds no row.
 
         Returns
         -------
@@ -103,15 +115,21 @@ class Sandbox:
         """
         seed = usable_seed(seed)
         batch = Batch.of(inputs)
-        if len(batch) <= ROWS_FOR_ONE_WORKER or self._pool.size == 1:
+        whole = len(batch) <= ROWS_FOR_ONE_WORKER or self._pool.size == 1
+        if whole and deadline == math.inf:
             return self._pool.run(program_task(source, batch, self.limits, seed), set())
-        parts = batch.split(self._pool.size)
+        parts = [batch] if whole else batch.split(self._pool.size)
         with self._pool.several(self.limits) as start:
             runs = [start(source, part, seed) for part in parts]
-            return join([run.result() for run in runs])
+            results = zip(runs, parts, strict=True)
+            return join([_result(run, len(part), deadline) for run, part in results])
 
     def predict_many(
-        self, sources: Iterable[str], inputs: "Sequence[Input]"
+        self,
+        sources: Iterable[str],
+        inputs: "Sequence[Input]",
+        *,
+        deadline: float = math.inf,
     ) -> Iterator[Execution]:
         """Run programs over the same inputs, several at once, and yield results in order.
 
@@ -119,7 +137,7 @@ class Sandbox:
         ----------
         sources
             The programs, consumed lazily: at most two per worker in advance.
-        inputs
+        inputs, deadline
             As for `predict`.
 
         Yields
@@ -131,16 +149,16 @@ class Sandbox:
         waiting = iter(sources)
         first = list(islice(waiting, 2))
         if len(first) == 1:
-            yield self.predict(first[0], batch)
+            yield self.predict(first[0], batch, deadline=deadline)
             return
         with self._pool.several(self.limits) as start:
             runs: deque[Future[Execution]] = deque()
             for source in chain(first, waiting):
                 runs.append(start(source, batch, 0))
                 if len(runs) >= 2 * self._pool.size:
-                    yield runs.popleft().result()
+                    yield _result(runs.popleft(), len(batch), deadline)
             while runs:
-                yield runs.popleft().result()
+                yield _result(runs.popleft(), len(batch), deadline)
 
     def close(self) -> None:
         """End every process of this sandbox; a run in progress raises SandboxError."""
@@ -156,6 +174,13 @@ class Sandbox:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _result(run: "Future[Execution]", rows: int, deadline: float) -> Execution:
+    try:
+        return run.result(None if deadline == math.inf else max(deadline - time.monotonic(), 0.0))
+    except TimeoutError:
+        return not_run(rows)
 
 
 def probe_confinement() -> Confinement:

@@ -147,15 +147,19 @@ class Cluster:
         if known and self._ray.is_initialized():
             self._ray.kill(actor)
 
-    def result(self, task: Task) -> Any:
-        """Wait for the result of a task and return it.
+    def result(self, task: Task, *, seconds: float | None = None) -> Any:
+        """Wait for the result of a task, so many seconds at most, and return it.
 
-        Raise WorkerLostError if its process or machine was lost, and again each time it was
-        retried. Raise LLMPVError for whatever error of this package the task raised.
+        Raise TimeoutError, and end the task, if it takes longer. Raise WorkerLostError if its
+        process or machine was lost, and again each time it was retried. Raise LLMPVError for
+        whatever error of this package the task raised.
         """
         with self._losses_as_errors():
             try:
-                return self._opened(self._ray.get(task))
+                return self._opened(self._ray.get(task, timeout=seconds))
+            except self._ray.exceptions.GetTimeoutError as error:
+                self.forget(task, cancel=True)
+                raise TimeoutError from error
             finally:
                 self.forget(task)
 
