@@ -177,3 +177,19 @@ def test_probes_have_no_class_and_do_not_count_as_training_rows() -> None:
     problem = Problem.of(words(50), ("0", "1"), probes=30)
     assert (problem.size, len(problem.frame.rows)) == (50, 80)
     assert np.bincount(problem.codes).sum() == 50
+
+
+def test_programs_guard_a_column_that_only_a_row_outside_the_sample_lacks() -> None:
+    rows: list[Input] = [{"bp": 90 + n % 100} for n in range(400)]
+    labels = ["ill" if n % 100 >= 70 else "well" for n in range(400)]
+    rows[317] = {"bp": None}
+    found = list(
+        LengthFirst(600.0, budget=Budget(candidates=200_000)).propose(
+            Examples(rows, labels), Classes.of(labels), seed=0
+        )
+    )
+    assert 'bp = math.nan if x["bp"] is None else x["bp"]' in found[0].text
+    for one in found:
+        namespace: dict[str, Callable[[Input], str]] = {}
+        exec(one.text, namespace)
+        assert {namespace["f"](row) for row in rows} <= {"ill", "well"}

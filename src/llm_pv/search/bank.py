@@ -301,7 +301,8 @@ def evaluate(operator: Operator, columns: Sequence[Column], constant: Any, size:
             values = operator.column(*columns, *([] if constant is None else [constant]))
         if operator.result is Type.NUMBER and not np.isfinite(values[:size]).all():
             known = [c for c in columns if isinstance(c, np.ndarray) and c.dtype == np.float64]
-            if not any(np.isnan(column[:size]).any() for column in known):
+            missing = np.logical_or.reduce([np.isnan(column) for column in known])
+            if not (np.isfinite(values) | missing)[:size].all():
                 return None
             values = np.where(np.isfinite(values), values, np.nan)
         return values

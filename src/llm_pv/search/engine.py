@@ -1,12 +1,13 @@
 """The search, stage by stage."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import numpy as np
 
+from llm_pv.data.examples import Input
 from llm_pv.search import prices
 from llm_pv.search.bank import Bank
 from llm_pv.search.enumerate import fill
@@ -94,14 +95,19 @@ def search(problem: Problem, on_stage: OnStage) -> tuple[list[Candidate], Accoun
 
 
 def _sampled(problem: Problem) -> Problem:
-    """Return the problem of a sample that keeps the shares of the classes, at least a few each."""
+    """Return the problem of a sample that keeps the shares of the classes, at least a few each.
+
+    Rows are added until every column that has a missing cell has one in the sample: operators and
+    programs are then made for such cells.
+    """
     if problem.size <= SAMPLE_ROWS:
         return problem
     chance = np.random.default_rng(problem.size)
     shuffled = chance.permutation(problem.size)
     order = shuffled[np.argsort(problem.codes[shuffled], kind="stable")]
     # Every so many rows of the sorted classes: shares are kept to a row.
-    chosen = np.sort(order[np.linspace(0, problem.size - 1, SAMPLE_ROWS).astype(np.int64)])
+    drawn = order[np.linspace(0, problem.size - 1, SAMPLE_ROWS).astype(np.int64)].tolist()
+    chosen = np.array(sorted({*drawn, *_with_gaps(problem.frame.rows[: problem.size], drawn)}))
     rows = [problem.frame.rows[i] for i in chosen.tolist()]
     frame = Frame([*rows, *problem.frame.rows[problem.size :]])
     return replace(
@@ -111,6 +117,19 @@ def _sampled(problem: Problem) -> Problem:
         codes=problem.codes[chosen],
         weights=problem.weights[chosen],
     )
+
+
+def _with_gaps(rows: Sequence[Input], drawn: Sequence[int]) -> Iterator[int]:
+    """Yield rows with a missing cell in a column that the rows before them all have."""
+    names = {name for row in rows if isinstance(row, dict) for name in row}
+    width = len(names)
+    for place in chain(drawn, range(len(rows))):
+        row = rows[place]
+        if isinstance(row, dict) and (len(row) < width or None in row.values()):
+            gaps = {name for name in names if row.get(name) is None}
+            names -= gaps
+            if gaps:
+                yield place
 
 
 def _pool(bank: Bank, columns: list[Expression], conditions: Conditions) -> Pool:
