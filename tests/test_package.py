@@ -79,7 +79,7 @@ def test_rooms_import_only_rooms_below_them() -> None:
     order = [
         "errors", "telemetry", "stats", "group_commit", "child_process", "data", "tasks",
         "sandbox", "programs", "models", "search", "proposers", "runs", "erm", "api",
-        "tracks", "report", "estimator", "export", "cli",
+        "tracks", "report", "estimator", "export", "mcp", "cli",
     ]  # fmt: skip
     source = ROOT / "src" / "llm_pv"
     for path in source.rglob("*.py"):

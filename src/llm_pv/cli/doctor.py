@@ -21,6 +21,7 @@ EXTRAS = {
     "report": ("matplotlib",),
     "sql": ("duckdb", "sqlglot"),
     "skops": ("skops",),
+    "mcp": ("mcp",),
     "ray": ("ray",),
 }
 """The packages of each optional extra."""

@@ -23,6 +23,7 @@ COMMANDS = {
     "verify": "Score a program afresh on labelled rows, the program confined.",
     "export": "Write a program as SQL, as a Python module or as an estimator file, checked.",
     "prompt": "Write the prompt for any chat window; learn reads the replies back.",
+    "mcp": "Serve the verified loop to an assistant (Model Context Protocol), without a key.",
     "report": "Write a page, figures and tables about runs.",
     "compare": "Compare two runs on the test rows they share.",
     "doctor": "Show how untrusted code is confined here, and which extras and keys are available.",

@@ -8,7 +8,7 @@ from llm_pv.proposers.base import Mistake
 from llm_pv.proposers.llm.prompt.notation import Notation, as_json
 from llm_pv.proposers.llm.prompt.statement import AnswerFormat, contract
 
-_MOST_MISTAKES = 10
+MOST_MISTAKES = 10
 _MOST_COLUMNS = 100
 _REASON_CHARACTERS = 300
 _MOST_LABELS = 50
@@ -20,7 +20,7 @@ def refinement_message(
     *,
     train: Examples | None = None,
     alphabet: str = "",
-    most: int = _MOST_MISTAKES,
+    most: int = MOST_MISTAKES,
     answer_format: AnswerFormat = "json",
     labels: Sequence[str] = (),
     noise: float = 0.0,
@@ -55,7 +55,7 @@ def refinement_message(
     """
     rows = Examples([each.input for each in mistakes], [each.expected for each in mistakes])
     notation = Notation.of(train or rows, alphabet)
-    lines = _different_lines(mistakes, notation, most)
+    lines = mistake_lines(mistakes, notation, most)
     of_all = f" of the {len(train):,}" if train else ""
     noun = "example" if len(mistakes) == 1 and not train else "examples"
     shown = f"{len(lines)} of them, " if len(mistakes) > len(lines) else ""
@@ -75,8 +75,10 @@ def refinement_message(
     )
 
 
-def _different_lines(mistakes: Sequence[Mistake], notation: Notation, most: int) -> list[str]:
-    """Return one line for each mistake, none twice and no error more than twice."""
+def mistake_lines(
+    mistakes: Sequence[Mistake], notation: Notation, most: int = MOST_MISTAKES
+) -> list[str]:
+    """Return one line for each mistake, at most `most`, none twice and no error more than twice."""
     lines: dict[str, None] = {}
     alike: Counter[str] = Counter()
     for each in mistakes:

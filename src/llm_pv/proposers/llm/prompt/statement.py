@@ -17,19 +17,21 @@ Variant: TypeAlias = int | Path
 AnswerFormat: TypeAlias = Literal["python", "json"]
 """How a program is written down: in a fenced block of Python, or as the paper has it, in JSON."""
 
-_MODULE = (
+MODULE = (
     "{it} is a Python module that defines f(x). f gets one input and returns its label. "
     "It may import from the standard library, numpy, sympy and networkx; it may not read "
     "files, use the network, print, or use chance."
 )
+"""What a program is, with a place for the word it is called by."""
+
 _CONTRACTS: dict[AnswerFormat, str] = {
     "json": (
         "Answer with one JSON object and nothing else:\n"
-        '{"code": "def f(x):\\n    ..."}\n' + _MODULE.format(it="Its code")
+        '{"code": "def f(x):\\n    ..."}\n' + MODULE.format(it="Its code")
     ),
     "python": (
         "Think as you like, in writing if that helps. End your answer with the program, in one "
-        "fenced block:\n```python\ndef f(x):\n    ...\n```\n" + _MODULE.format(it="It")
+        "fenced block:\n```python\ndef f(x):\n    ...\n```\n" + MODULE.format(it="It")
     ),
 }
 

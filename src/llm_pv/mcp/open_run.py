@@ -1,0 +1,352 @@
+"""One run that a client works on: its loop waits in a thread for the next program."""
+
+import threading
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_pv import api
+from llm_pv.data.examples import Splits
+from llm_pv.data.reading import DEFAULT_READING, Reading
+from llm_pv.erm.attempts import Attempt
+from llm_pv.erm.result import LearnedProgram
+from llm_pv.errors import ConfigurationError, LLMPVError, RunError
+from llm_pv.proposers.base import Context
+from llm_pv.proposers.llm import alphabet_of, labelled_rows
+from llm_pv.proposers.llm.prompt import facts
+from llm_pv.proposers.llm.prompt.messages import mistake_lines
+from llm_pv.proposers.llm.prompt.notation import Notation
+from llm_pv.proposers.llm.turns import TOOL, tool_record
+from llm_pv.proposers.submitted import Submitted
+from llm_pv.report.write import write_run_page
+from llm_pv.runs.directory import read_run, read_summary
+from llm_pv.sandbox import LabelledRows, PythonTool, Sandbox
+
+MOST_ROWS = 200
+"""The most training rows on one page."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The rows of a run, and what else decides it.
+
+    Parameters
+    ----------
+    name
+        The name of the rows.
+    splits
+        The rows; a client sees training rows only, until the run is finished.
+    target, reading
+        The column of the label, and how the rows were read.
+    programs
+        K, the most programs that can be submitted.
+    seed
+        The seed of the split.
+    """
+
+    name: str
+    splits: Splits
+    programs: int
+    seed: int
+    target: str | None = None
+    reading: Reading = DEFAULT_READING
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to a submitted program: how it does on the training rows, and nothing else.
+
+    Parameters
+    ----------
+    number, remaining
+        The program's number, and how many more can be submitted.
+    training_rows, wrong, training_accuracy
+        How many training rows there are, and how it does on them; None without a program.
+    mistakes
+        Some of the rows it gets wrong, with the right label and its own answer.
+    problem
+        Why the text holds no program; empty if it does.
+    """
+
+    number: int
+    remaining: int
+    training_rows: int
+    wrong: int | None
+    training_accuracy: float | None
+    mistakes: list[str]
+    problem: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of training rows; `next` is where the following page starts, None after the last."""
+
+    rows: list[str]
+    total: int
+    next: int | None
+
+
+class OpenRun:
+    """A run in progress: its loop waits in a thread of its own for programs.
+
+    Parameters
+    ----------
+    problem
+        The rows and K.
+    out
+        The run directory; an unfinished run of the same rows and options there is resumed.
+    sandbox
+        Where programs run.
+    tool
+        Where the client's own code runs.
+    python_calls
+        How often it may.
+    note
+        What to record with each program.
+
+    Raises
+    ------
+    RunError
+        If the directory holds another run, one with another K, or a finished one.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        out: Path,
+        *,
+        sandbox: Sandbox,
+        tool: PythonTool,
+        python_calls: int,
+        note: str = "",
+    ) -> None:
+        _check_resumable(out, problem.programs)
+        self.problem, self.path, self.python_calls = problem, out, python_calls
+        self._sandbox, self._tool = sandbox, tool
+        self._proposer = Submitted(note)
+        self._train, self._classes = problem.splits.train, problem.splits.classes
+        self._tool_rows = LabelledRows(labelled_rows(self._train, self._classes))
+        self.notation = Notation.of(self._train, alphabet_of(self._train.inputs))
+        self._lock = threading.Lock()
+        self._attempts: list[Attempt] = []
+        self._waiting: deque[Future[Attempt]] = deque()
+        self._requested = self._calls = 0
+        self._finishing = False
+        self._result: Future[LearnedProgram] = Future()
+        threading.Thread(target=self._learn, name=f"llm-pv-{out.name}", daemon=True).start()
+        opened = self._proposer.opened
+        _wait_for_first(opened, self._result)
+        self._context = Context()
+        if opened.done():
+            self._context = opened.result()
+        elif self._result.exception() is not None:
+            self._result.result()
+        self._requested = self.resumed = len(self._attempts)
+        self._calls = sum(turn.get("kind") == TOOL for turn in self._context.turns)
+
+    def _learn(self) -> None:
+        problem = self.problem
+        search = api.Search(
+            self._proposer,
+            attempts=problem.programs,
+            early_stop=False,  # when a search ends would say something of the validation rows
+            seed=problem.seed,
+        )
+        try:
+            learned = api.learn(
+                problem.splits,
+                search=search,
+                sandbox=self._sandbox,
+                target=problem.target,
+                reading=problem.reading,
+                name=problem.name,
+                out=self.path,
+                on_attempt=self._verified,
+            )
+        except BaseException as error:  # noqa: BLE001 - raised where a client waits
+            self._result.set_exception(error)
+        else:
+            self._result.set_result(learned)
+
+    def _verified(self, attempt: Attempt) -> None:
+        self._attempts.append(attempt)
+        if self._proposer.opened.done():
+            self._waiting.popleft().set_result(attempt)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run takes no more programs."""
+        return self._finishing
+
+    @property
+    def submitted(self) -> int:
+        """The number of programs so far, those of an earlier part of the run included."""
+        return self._requested
+
+    @property
+    def remaining(self) -> int:
+        """How many more programs can be submitted."""
+        return 0 if self._finishing else self.problem.programs - self._requested
+
+    def facts(self) -> str:
+        """Return what can be computed of the training rows."""
+        return facts(self._train, self._classes)
+
+    def labels(self) -> str:
+        """Return the labels there are in the training rows."""
+        seen = set(self._train.labels)
+        known = [text for text in self._classes.texts if text in seen]
+        return self.notation.about_labels(known, self._classes)
+
+    def rows(self, start: int, count: int) -> Page:
+        """Return a page of training rows.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is no such row.
+        """
+        total = len(self._train)
+        if not 0 <= start < total or not 1 <= count <= MOST_ROWS:
+            raise ConfigurationError(
+                f"rows {start} and the {count} from there: start is 0 to {total - 1}, count 1 to "
+                f"{MOST_ROWS}"
+            )
+        end = min(start + count, total)
+        rows = [
+            self.notation.line(self._train.inputs[row], self._train.labels[row])
+            for row in range(start, end)
+        ]
+        return Page(rows, total, end if end < total else None)
+
+    def run_python(self, code: str) -> str:
+        """Run the client's code on the training rows, confined, and return what it prints.
+
+        Raises
+        ------
+        ConfigurationError
+            If the run takes no more, or the calls are used up.
+        """
+        with self._lock:
+            self._require_open()
+            if self._calls >= self.python_calls:
+                raise ConfigurationError(
+                    f"all {self.python_calls} calls of Python are used up: submit what you have, "
+                    "then finish"
+                )
+            self._calls += 1
+            call = self._calls
+        result = self._tool.run(code, self._tool_rows, seed=call)
+        record = tool_record(1, call, 1, result.output, result.seconds) | {"code": code}
+        self._context.write_turns([record])
+        return result.output
+
+    def submit(self, text: str) -> Answer:
+        """Verify a program, and return how it does on the training rows.
+
+        Parameters
+        ----------
+        text
+            Source of a program, or text with one in a fenced block.
+
+        Raises
+        ------
+        ConfigurationError
+            If the run takes no more.
+        RunError
+            If its files cannot be written.
+        """
+        verified: Future[Attempt] = Future()
+        with self._lock:
+            self._require_open()
+            if self._requested >= self.problem.programs:
+                raise ConfigurationError(
+                    f"all {self.problem.programs} programs are submitted: call finish"
+                )
+            self._requested += 1
+            self._waiting.append(verified)
+            self._proposer.submit(text)
+        _wait_for_first(verified, self._result)
+        if not verified.done():
+            self._ended()
+        return self._answer(verified.result())
+
+    def _answer(self, attempt: Attempt) -> Answer:
+        """Run the program on the training rows alone: nothing else decides the answer."""
+        total, remaining = len(self._train), self.problem.programs - attempt.number
+        if attempt.program is None:
+            return Answer(attempt.number, remaining, total, None, None, [], attempt.error)
+        assert self._context.mistakes is not None
+        mistakes = self._context.mistakes(attempt.program.source)
+        return Answer(
+            attempt.number,
+            remaining,
+            total,
+            len(mistakes),
+            1 - len(mistakes) / total,
+            mistake_lines(mistakes, self.notation),
+            "",
+        )
+
+    def finish(self) -> LearnedProgram:
+        """End the submissions, and return what validation selects, scored on the test rows.
+
+        Raises
+        ------
+        ConfigurationError
+            If no program was submitted yet.
+        """
+        with self._lock:
+            if not self._requested:
+                raise ConfigurationError("no program was submitted: submit one before you finish")
+            first, self._finishing = not self._finishing, True
+            if first:
+                self._proposer.end()
+        learned = self._ended()
+        if first:
+            write_run_page(self.path)
+        return learned
+
+    def close(self) -> None:
+        """Leave an unfinished run as it is on disk, so that it can be resumed."""
+        with self._lock:
+            self._finishing = True
+        self._proposer.abandon()
+        wait([self._result])
+
+    def _require_open(self) -> None:
+        if self._result.done() and self._result.exception() is not None:
+            self._ended()
+        if self._finishing:
+            raise ConfigurationError(
+                f"run {self.path.name} is finished and takes no more: open another"
+            )
+
+    def _ended(self) -> LearnedProgram:
+        """Return the result, or raise the error that ended the run, in one sentence."""
+        try:
+            return self._result.result()
+        except LLMPVError:
+            raise
+        except Exception as error:
+            raise RunError(
+                f"run {self.path.name} ended with an error ({type(error).__name__}: {error}); open "
+                "it again by its name to resume it"
+            ) from error
+
+
+def _check_resumable(out: Path, programs: int) -> None:
+    """Raise if there is a run here that is finished, or was begun with another K."""
+    if not (out / "run.json").exists():
+        return
+    planned = read_run(out)["configuration"].get("planned_attempts")
+    if read_summary(out):
+        raise RunError(f"{out.name} is a finished run, which takes no more: give another name")
+    if planned != programs:
+        raise RunError(f"run {out.name} was begun with programs={planned}, which is fixed: give it")
+
+
+def _wait_for_first(*futures: Future[Any]) -> None:
+    wait(futures, return_when=FIRST_COMPLETED)

@@ -1,0 +1,75 @@
+"""Programs that a client submits one by one while its run is open."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from queue import SimpleQueue
+
+from llm_pv.data.examples import Classes, Examples
+from llm_pv.proposers.base import Context, Proposal, Proposer
+from llm_pv.proposers.round_robin import StoppedError
+
+
+class Submitted(Proposer):
+    """Proposes what is submitted from another thread, in order, until the submissions end.
+
+    A run blocks while it waits for the next one. The cost of a program is unknown: its author
+    works outside this package.
+
+    Parameters
+    ----------
+    note
+        What to record with each proposal, such as the client's name.
+
+    Attributes
+    ----------
+    opened
+        Gets the run's context when the run waits for its first new program.
+    """
+
+    def __init__(self, note: str = "") -> None:
+        self.opened: Future[Context] = Future()
+        self._note = note
+        self._programs: SimpleQueue[str | StoppedError | None] = SimpleQueue()
+
+    @property
+    def name(self) -> str:
+        """The name a run records."""
+        return "mcp"
+
+    @property
+    def free(self) -> bool:
+        """False: nothing can be requested ahead."""
+        return False
+
+    def submit(self, text: str) -> None:
+        """Propose a reply with a program."""
+        self._programs.put(text)
+
+    def end(self) -> None:
+        """End the submissions, so that the run selects one."""
+        self._programs.put(None)
+
+    def abandon(self) -> None:
+        """End the run without a selection; it can be resumed."""
+        self._programs.put(StoppedError())
+
+    def propose(
+        self, train: Examples, classes: Classes, *, seed: int, start: int = 0
+    ) -> Iterator[Proposal]:
+        """Yield what is submitted from now on."""
+        yield from self.propose_in(train, classes, seed=seed, context=Context(start=start))
+
+    def propose_in(
+        self,
+        train: Examples,  # noqa: ARG002 - the client has seen them
+        classes: Classes,  # noqa: ARG002
+        *,
+        seed: int,  # noqa: ARG002
+        context: Context,
+    ) -> Iterator[Proposal]:
+        """Yield what is submitted from now on, and make the run's services available."""
+        self.opened.set_result(context)
+        while (item := self._programs.get()) is not None:
+            if isinstance(item, StoppedError):
+                raise item
+            yield Proposal(item, note=self._note)
