@@ -296,9 +296,51 @@ def test_the_description_tells_what_may_be_imported_and_the_limits(tool: PythonT
     assert ", ".join(STANDARD_LIBRARY) in text
     assert ("numpy, sympy, networkx, " in text) is (tool.confinement.backend != "wasm")
     assert ("there is no numpy" in text) is (tool.confinement.backend == "wasm")
-    assert "30 s of CPU time" in text
+    assert "30 s of CPU time, 60 s by the clock" in text
     assert "1,024 MiB" in text
     assert "10,000 characters" in text
+
+
+def test_earlier_definitions_check_and_survey_are_there_on_every_back_end(tool: PythonTool) -> None:
+    backend: Any = tool.confinement.backend
+    with PythonTool(
+        ROWS,
+        limits=LIMITS,
+        functions=("check", "survey"),
+        workers=1,
+        backend=backend,
+        allow_unconfined=backend == "unconfined",
+    ) as helped:
+        earlier = ["def f(x):\n    return int(x[-1])\nlimit = 1"]
+        shown = helped.run("check(f, show=0)\nsurvey()\nlimit", earlier=earlier, survey="a text")
+        description = helped.description
+    assert shown.output.startswith(
+        "right on 100 of 100 rows (100.0%); by label: 0 50/50, 1 50/50\na text\nTraceback"
+    )
+    assert "`check(f)`" in description
+    assert "`survey()`" in description
+    assert "`check(f)`" not in tool.description
+
+
+def test_packages_that_earlier_calls_import_are_loaded() -> None:
+    with PythonTool(ROWS, limits=LIMITS, workers=1, backend="linux") as tool:
+        earlier = ["import numpy as np\ndef total(v):\n    return int(np.sum(v))"]
+        assert tool.run("total([1, 2])", earlier=earlier).output == "3\n"
+
+
+def test_a_call_that_is_cut_off_says_by_which_limit_and_what_to_do() -> None:
+    limits = ToolLimits(cpu_seconds=0.2, wall_seconds=0.5)
+    with PythonTool(ROWS, limits=limits, workers=1, backend="linux") as tool:
+        waited = tool.run("import time\ntime.sleep(60)").output
+    assert waited.startswith("[stopped after 0.5 s: by the clock")
+    assert "do not sleep" in waited
+    limits = ToolLimits(cpu_seconds=0.2, wall_seconds=60)
+    with PythonTool(ROWS, limits=limits, workers=1, backend="linux") as tool:
+        computed = tool.run("while True: pass").output
+    assert computed == (
+        "[stopped after 0.2 s of CPU time: compute less in one call; the functions it defined are "
+        "there in the next one]"
+    )
 
 
 def test_a_package_that_is_not_installed_is_not_described(monkeypatch: pytest.MonkeyPatch) -> None:

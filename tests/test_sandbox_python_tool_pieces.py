@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.sandbox.batch import LabelledRows, decode_labelled
+from llm_pv.sandbox.checking import make_check
 from llm_pv.sandbox.execution import Outcome, ToolLimits
-from llm_pv.sandbox.exploration import explore
+from llm_pv.sandbox.exploration import Script, explore
 from llm_pv.sandbox.job import run_exploration
 from llm_pv.sandbox.outcome import Ending, conclude_exploration
 from llm_pv.sandbox.result_page import OUTPUT_START, page_bytes
@@ -36,11 +37,12 @@ def _own_interpreter_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     np.random.set_state(numbers)  # noqa: NPY002
 
 
-def explored(code: str, seed: int = 0) -> tuple[str, str, str]:
+def explored(code: str | Script, seed: int = 0) -> tuple[str, str, str]:
     """How the code ended, why, and what it printed."""
     printed = io.StringIO()
     with redirect_stdout(printed):
-        ending = explore(code, list(ROWS), __import__, printed.write, seed=seed)
+        script = code if isinstance(code, Script) else Script(code)
+        ending = explore(script, list(ROWS), __import__, printed.write, seed=seed)
     return *ending, printed.getvalue()
 
 
@@ -141,7 +143,7 @@ def leave(code: str) -> bytearray:
     """The page that exploring code leaves."""
     room = LIMITS.plain().output_bytes
     page = bytearray(page_bytes(0, room))
-    run_exploration(code, list(ROWS), page, room, frozenset({"sys"}), seed=0)
+    run_exploration(Script(code), list(ROWS), page, room, frozenset({"sys"}), seed=0)
     return page
 
 
@@ -172,10 +174,10 @@ def test_a_run_that_was_cut_off_shows_what_it_came_to() -> None:
     room = LIMITS.plain().output_bytes
     page = bytearray(page_bytes(0, room))
     Transcript(page, room).write(b"so far")
-    cut = Ending(-9, cut_off=True, cpu_seconds=0.1, wall_seconds=20)
+    cut = Ending(-9, cut_off=True, cpu_seconds=0.1, wall_seconds=60)
     execution = conclude_exploration(cut, io.BytesIO(page), LIMITS)
     assert (execution.outcome, execution.output) == (Outcome.TIMED_OUT, "so far")
-    assert execution.reason == "stopped after 20 s"
+    assert execution.reason == "stopped after 60 s"
 
 
 @given(st.binary(max_size=200))
@@ -270,3 +272,82 @@ def test_a_label_that_is_no_plain_value_is_refused(label: object) -> None:
 def test_limits_that_mean_nothing_are_refused(limits: dict[str, float]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(limits))):
         ToolLimits(**limits)  # type: ignore[arg-type]
+
+
+def test_definitions_of_earlier_calls_are_there_again_and_their_variables_are_not() -> None:
+    earlier = (
+        "import math\nlimit = 3\nprint('once')\n"
+        "def ones(x):\n    return x.count('1')\n"
+        "class Box:\n    size = 2\n",
+        "def broken(",
+        "@gone\ndef never(): ...\n"
+        "from collections import Counter\ndef ones(x):\n    return 10 * x.count('1')\n",
+    )
+    script = Script("print(ones(rows[1][0]), math.pi > 3, Box.size, Counter('aa')['a'])", earlier)
+    assert explored(script) == ("finished", "", "20 True 2 2\n")
+    for name in ("limit", "never", "broken"):
+        _, reason, _ = explored(Script(name, earlier))
+        assert reason == f"NameError: name '{name}' is not defined"
+
+
+def test_an_error_in_an_earlier_definition_shows_its_own_lines() -> None:
+    earlier = ("x = 1\ndef half(x):\n    return x / 0\n",)
+    _, _, printed = explored(Script("half(1)", earlier))
+    assert '  File "<call 1>", line 3, in half\n    return x / 0\n' in printed
+
+
+def test_random_numbers_start_from_the_seed_whatever_earlier_calls_import() -> None:
+    script = Script("import random\nrandom.random()", ("import random\nclass A:\n random.seed(5)",))
+    assert explored(script, seed=7)[2] == f"{random.Random(7).random()!r}\n"
+
+
+def test_check_counts_by_label_and_shows_mistakes_with_the_line_of_a_crash() -> None:
+    code = "def f(x):\n    return 1 if x == '01' else 1 / 0\ncheck(f)"
+    assert explored(Script(code, check=True))[2] == (
+        "right on 1 of 2 rows (50.0%); by label: 0 0/1, 1 1/1\n"
+        "'11' -> 0, got ZeroDivisionError: division by zero (line 2: return 1 if x == '01' else "
+        "1 / 0)\n0.5\n"
+    )
+    assert explored(Script("check(lambda x: True, show=0)", check=True))[2] == (
+        "right on 1 of 2 rows (50.0%); by label: 0 0/1, 1 1/1\n0.5\n"
+    )
+    assert explored(Script("best = check(lambda x: None, show=1)", check=True))[2] == (
+        "right on 0 of 2 rows (0.0%); by label: 0 0/1, 1 0/1\n"
+        "'01' -> 1, got TypeError: a NoneType is no label\n... and 1 more\n"
+    )
+    assert "check takes a function" in explored(Script("check('f')", check=True))[1]
+    assert "NameError" in explored(Script("check(len)"))[1]
+
+
+def test_a_function_that_changes_its_input_is_checked_on_unchanged_rows() -> None:
+    rows: list[tuple[object, object]] = [({"a": 1}, 1)]
+    check = make_check(rows, lambda _: False)
+    with redirect_stdout(io.StringIO()) as printed:
+        assert check(lambda x: x.pop("a")) == check(lambda x: x.pop("a")) == 1.0
+    assert printed.getvalue() == "right on 1 of 1 rows (100.0%); by label: 1 1/1\n" * 2
+    with redirect_stdout(io.StringIO()) as printed:
+        make_check([("x" * 1000, 1)] * 9, lambda _: False)(lambda x: 1 / 0)
+    assert len(printed.getvalue()) < 1000, "an error is shown twice, and a long input is cut"
+
+
+def test_survey_prints_the_text_it_is_given() -> None:
+    assert explored(Script("survey()", survey="told\nso"))[2] == "told\nso\n"
+    assert "NameError" in explored(Script("survey()"))[1]
+
+
+@pytest.mark.parametrize(
+    ("call", "printed"),
+    [
+        ("print(1, 'a', sep='-', end='!')", "1-a!"),
+        ("print()", "\n"),
+        ("print(1, 2, sep=None, end=None)", "1 2\n"),
+        ("import sys\nprint(1, file=sys.stdout, flush=True)", "1\n"),
+    ],
+)
+def test_print_is_as_it_always_is(call: str, printed: str) -> None:
+    assert explored(call)[2] == printed
+
+
+@pytest.mark.parametrize("call", ["print(1, sep=2)", "print(1, end=b'')", "print(1, colour=2)"])
+def test_print_refuses_what_it_always_refuses(call: str) -> None:
+    assert explored(call)[1].startswith("TypeError")

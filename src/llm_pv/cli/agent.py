@@ -151,7 +151,6 @@ def open_agent(model: ModelChoice, options: AgentOptions, sandbox: SandboxOption
     assert model.model is not None
     limits = ToolLimits(
         cpu_seconds=options.tool_cpu_seconds,
-        wall_seconds=2 * options.tool_cpu_seconds,
         memory_bytes=options.tool_memory_mb * 1024 * 1024,
         output_characters=options.tool_output,
     )

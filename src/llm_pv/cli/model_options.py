@@ -234,7 +234,6 @@ def open_proposer(
         tool_calls=asking.tool_calls,
         tool_limits=ToolLimits(
             cpu_seconds=asking.tool_cpu_seconds,
-            wall_seconds=2 * asking.tool_cpu_seconds,
             memory_bytes=asking.tool_memory_mb * 1024 * 1024,
             output_characters=asking.tool_output,
         ),

@@ -8,7 +8,7 @@ from llm_pv.sandbox.confinement import Confinement
 from llm_pv.sandbox.execution import Execution, Limits, Outcome, ToolLimits
 from llm_pv.sandbox.modules import ALLOWED_MODULES
 from llm_pv.sandbox.pool import Sandbox, probe_confinement
-from llm_pv.sandbox.tool import PythonTool, ToolResult
+from llm_pv.sandbox.tool import PythonTool, ToolFunction, ToolResult
 
 __all__ = [
     "ALLOWED_MODULES",
@@ -20,6 +20,7 @@ __all__ = [
     "Outcome",
     "PythonTool",
     "Sandbox",
+    "ToolFunction",
     "ToolLimits",
     "ToolResult",
     "probe_confinement",

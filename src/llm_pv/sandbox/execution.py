@@ -88,13 +88,15 @@ class ToolLimits:
 
     Examples
     --------
-    >>> ToolLimits(cpu_seconds=1).wall_seconds
-    20.0
+    >>> ToolLimits(cpu_seconds=1).wall_limit
+    6.0
     """
 
     cpu_seconds: float = 10.0
-    wall_seconds: float = 20.0
-    "CPU and wall-clock time."
+    "CPU time."
+    wall_seconds: float | None = None
+    """Wall-clock time; None for six times the CPU limit, so that a busy machine cuts no code that
+    computes."""
     memory_bytes: int = 1024 * 1024 * 1024
     "Address space beyond what the sandbox itself and the rows take."
     output_characters: int = 10_000
@@ -109,11 +111,16 @@ class ToolLimits:
             )
         self.plain()
 
+    @property
+    def wall_limit(self) -> float:
+        """The wall-clock seconds of one call."""
+        return 6.0 * self.cpu_seconds if self.wall_seconds is None else self.wall_seconds
+
     def plain(self) -> Limits:
         """Return these limits as those of a process, with room for the characters shown."""
         return Limits(
             cpu_seconds=self.cpu_seconds,
-            wall_seconds=self.wall_seconds,
+            wall_seconds=self.wall_limit,
             memory_bytes=self.memory_bytes,
             output_bytes=transcript_bytes(self.output_characters),
         )

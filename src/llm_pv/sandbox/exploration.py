@@ -5,19 +5,51 @@ The caller has already confined the process (Linux or WebAssembly); nothing here
 
 import ast
 import builtins
+import json
 import linecache
 import random
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from traceback import StackSummary, TracebackException
 from types import CodeType, ModuleType
+from typing import Any
+
+from llm_pv.sandbox.checking import make_check
 
 CODE_FILE = "<code>"
 """What tracebacks call the code."""
+_EARLIER = "<call "
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+
+
+@dataclass(frozen=True)
+class Script:
+    """Code that explores labelled rows, and what it finds besides them."""
+
+    code: str
+    "The source."
+    earlier: tuple[str, ...] = ()
+    "The sources of earlier calls, whose functions, classes and imports are defined again."
+    check: bool = False
+    "Whether the function ``check`` is there."
+    survey: str | None = None
+    "What the function ``survey`` prints; None for no such function."
+
+    def encoded(self) -> str:
+        """Return the script as ASCII text."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def decoded(cls, text: str) -> "Script":
+        """Return the script that `encoded` wrote."""
+        read = json.loads(text)
+        return cls(**{**read, "earlier": tuple(read["earlier"])})
 
 
 def explore(
-    code: str,
+    script: Script,
     rows: list[tuple[object, object]],
     import_module: Callable[..., ModuleType],
     complain: Callable[[str], object],
@@ -44,17 +76,24 @@ def explore(
     ending, reason
         ``"finished"``, ``"raised"`` or ``"memory"``, and one line on the last two.
     """
-    random.seed(seed)  # forking has seeded it from the system
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(seed)
     module = ModuleType("__main__")
     sys.modules["__main__"] = module  # dataclasses look their module up
     namespace = vars(module)
-    namespace["__builtins__"] = {**vars(builtins), "__import__": import_module}
+    given = {"__import__": import_module, "print": print_at_once}
+    namespace["__builtins__"] = {**vars(builtins), **given}
     namespace["rows"] = rows
+    if script.check:
+        namespace["check"] = make_check(rows, _is_own)
+    if script.survey is not None:
+        namespace["survey"] = lambda: print_at_once(script.survey)
     try:
-        linecache.cache[CODE_FILE] = (len(code), None, code.splitlines(keepends=True), CODE_FILE)
-        for part in _compile(code):
+        for number, source in enumerate(script.earlier, start=1):
+            _define_again(source, f"{_EARLIER}{number}>", namespace)
+        random.seed(seed)  # forking has seeded it from the system
+        if "numpy" in sys.modules:
+            sys.modules["numpy"].random.seed(seed)
+        _show_lines(script.code, CODE_FILE)
+        for part in _compile(script.code):
             exec(part, namespace)  # noqa: S102
     except MemoryError as error:
         return "memory", "the code asked for more memory than its limit" + _line_of(error)
@@ -65,6 +104,41 @@ def explore(
     except BaseException as error:  # noqa: BLE001  (the script may raise anything)
         return _report(error, complain)
     return "finished", ""
+
+
+def print_at_once(
+    *values: object, sep: str | None = " ", end: str | None = "\n", **others: Any
+) -> None:
+    """Print as the built-in function does, with one write: each one is kept on its own."""
+    texts = sep is None or isinstance(sep, str), end is None or isinstance(end, str)
+    if others or not all(texts):
+        vars(builtins)["print"](*values, sep=sep, end=end, **others)
+        return
+    text = (" " if sep is None else sep).join(map(str, values))
+    sys.stdout.write(text + ("\n" if end is None else end))
+
+
+def _define_again(source: str, file: str, namespace: dict[str, Any]) -> None:
+    """Run the definitions and imports of an earlier call, those that can do without the rest."""
+    try:
+        body = ast.parse(source, file).body
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    _show_lines(source, file)
+    for statement in body:
+        if isinstance(statement, _DEFINITIONS):
+            part = ast.Module([statement], type_ignores=[])
+            with suppress(Exception, SystemExit):  # such as a decorator that was a variable
+                exec(compile(part, file, "exec", dont_inherit=True), namespace)  # noqa: S102
+
+
+def _show_lines(source: str, file: str) -> None:
+    """Let tracebacks show the lines of a source."""
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+
+
+def _is_own(file: str) -> bool:
+    return file == CODE_FILE or file.startswith(_EARLIER)
 
 
 def _compile(code: str) -> list[CodeType]:
@@ -87,7 +161,7 @@ def _report(error: BaseException, complain: Callable[[str], object]) -> tuple[st
     while waiting:
         part = waiting.pop()
         if part is not None:
-            own = [frame for frame in part.stack if frame.filename == CODE_FILE]
+            own = [frame for frame in part.stack if _is_own(frame.filename)]
             part.stack = StackSummary.from_list(own)
             waiting += [part.__cause__, part.__context__, *(part.exceptions or ())]
     complain("".join(trace.format()))

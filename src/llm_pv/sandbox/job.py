@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from types import CodeType, ModuleType, TracebackType
 
 from llm_pv.data.labels import label_text
-from llm_pv.sandbox.exploration import explore
+from llm_pv.sandbox.exploration import Script, explore
 from llm_pv.sandbox.result_page import (
     LABEL_CHARACTERS,
     OutputCapture,
@@ -77,7 +77,7 @@ def run_program(
 
 
 def run_exploration(
-    code: str,
+    script: Script,
     rows: list[tuple[object, object]],
     page: Page,
     output_bytes: int,
@@ -100,7 +100,7 @@ def run_exploration(
     def complain(text: str) -> None:
         printed.write(text.encode("utf-8", "backslashreplace"))
 
-    ending, reason = explore(code, rows, _guarded_import(allowed), complain, seed=seed)
+    ending, reason = explore(script, rows, _guarded_import(allowed), complain, seed=seed)
     ResultWriter(page, output_bytes).end(ending, reason)
 
 

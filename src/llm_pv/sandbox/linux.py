@@ -21,6 +21,7 @@ from llm_pv.errors import SandboxError
 from llm_pv.sandbox.batch import Batch, LabelledRows
 from llm_pv.sandbox.confinement import Confinement, remedy
 from llm_pv.sandbox.execution import Execution, Limits, Outcome, ToolLimits
+from llm_pv.sandbox.exploration import Script
 from llm_pv.sandbox.modules import (
     ALLOWED_MODULES,
     PACKAGES,
@@ -149,13 +150,15 @@ class Zygote:
         with self._ended(_job(limits, rows), rows, batch.encoded(), source) as (ending, page):
             return conclude(ending, page, rows, limits)
 
-    def explore(self, code: str, rows: LabelledRows, limits: ToolLimits, seed: int) -> Execution:
+    def explore(
+        self, script: Script, rows: LabelledRows, limits: ToolLimits, seed: int
+    ) -> Execution:
         """Run code that explores labelled rows.
 
         Raise ZygoteGoneError as for `run`.
         """
         job = replace(_job(limits.plain(), 0), exploration_seed=seed)
-        with self._ended(job, 0, rows.encoded(), code) as (ending, page):
+        with self._ended(job, 0, rows.encoded(), script.encoded()) as (ending, page):
             return conclude_exploration(ending, page, limits)
 
     def close(self) -> None:
@@ -238,11 +241,11 @@ class LinuxWorker:
         return self._try(run, packages_imported(source), seed, len(batch))
 
     def explore(
-        self, code: str, rows: LabelledRows, limits: ToolLimits, seed: int = 0
+        self, script: Script, rows: LabelledRows, limits: ToolLimits, seed: int = 0
     ) -> Execution:
         """Run code that explores labelled rows (see `llm_pv.sandbox.worker_pool.Worker`)."""
-        run = partial(Zygote.explore, code=code, rows=rows, limits=limits, seed=seed)
-        return self._try(run, packages_imported(code), 0, 0)
+        run = partial(Zygote.explore, script=script, rows=rows, limits=limits, seed=seed)
+        return self._try(run, packages_imported(script.code, *script.earlier), 0, 0)
 
     def _try(
         self, run: Callable[[Zygote], Execution], packages: tuple[str, ...], seed: int, rows: int

@@ -66,29 +66,38 @@ class Transcript(io.BufferedIOBase):
 
     def write(self, data: object) -> int:
         """Keep the bytes that are among the first or the last; return how many were given."""
+        if type(data) is bytes and len(data) < _CHUNK:  # a `print` makes many small ones
+            self._add(data)
+            return len(data)
         view = memoryview(data).cast("B")  # type: ignore[arg-type]
         for start in range(0, len(view), _CHUNK):
-            piece = bytes(view[start : start + _CHUNK])
-            self._keep(piece)
-            self._characters += len(piece.translate(None, _CONTINUATIONS))
-            self._put(0, _HEADER.pack(self._used, self._characters))
+            self._add(bytes(view[start : start + _CHUNK]))
         return len(view)
 
-    def _keep(self, piece: bytes) -> None:
-        first = piece[: max(self._side - self._used, 0)]
-        self._put(_HEADER.size + self._used, first)
-        last = piece[len(first) :][-self._side :]
-        self._used += len(piece)
-        if last:
-            ring = _HEADER.size + self._side
-            position = (self._used - len(last)) % self._side
-            until_the_end = last[: self._side - position]
-            self._put(ring + position, until_the_end)
-            self._put(ring, last[len(until_the_end) :])
+    def _add(self, piece: bytes) -> None:
+        size, used, side = len(piece), self._used, self._side
+        start = OUTPUT_START + _HEADER.size + used
+        if used + size <= side:
+            self._page[start : start + size] = piece
+        else:
+            first = max(side - used, 0)
+            self._page[start : start + first] = piece[:first]
+            self._keep_last(piece[first:], used + size)
+        self._used = used + size
+        if not piece.isascii():
+            size = len(piece.translate(None, _CONTINUATIONS))
+        self._characters += size
+        _HEADER.pack_into(self._page, OUTPUT_START, self._used, self._characters)
 
-    def _put(self, where: int, data: bytes) -> None:
-        start = OUTPUT_START + where
-        self._page[start : start + len(data)] = data
+    def _keep_last(self, piece: bytes, used: int) -> None:
+        """Write bytes to the ring buffer; ``used`` counts all bytes so far, these included."""
+        last = piece[-self._side :]
+        ring = OUTPUT_START + _HEADER.size + self._side
+        position = (used - len(last)) % self._side
+        until_the_end = last[: self._side - position]
+        self._page[ring + position : ring + position + len(until_the_end)] = until_the_end
+        rest = last[len(until_the_end) :]
+        self._page[ring : ring + len(rest)] = rest
 
 
 def read_transcript(region: bytes, characters: int) -> str:

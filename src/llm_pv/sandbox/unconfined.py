@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from llm_pv.errors import SandboxError
 from llm_pv.sandbox.batch import Batch, LabelledRows, decode_labelled, decode_rows
 from llm_pv.sandbox.execution import Execution, Limits, ToolLimits
+from llm_pv.sandbox.exploration import Script
 from llm_pv.sandbox.job import run_exploration, run_program
 from llm_pv.sandbox.modules import ALLOWED_MODULES
 from llm_pv.sandbox.outcome import Ending, conclude, conclude_exploration
@@ -73,12 +74,13 @@ class UnconfinedWorker:
             return conclude(ending, page, rows, limits)
 
     def explore(
-        self, code: str, rows: LabelledRows, limits: ToolLimits, seed: int = 0
+        self, script: Script, rows: LabelledRows, limits: ToolLimits, seed: int = 0
     ) -> Execution:
         """Run code that explores labelled rows (see `llm_pv.sandbox.worker_pool.Worker`)."""
-        room, packages = limits.plain().output_bytes, packages_imported(code)
-        job = _Job("exploration", code, rows.encoded(), room, seed, packages)
-        with self._ended(job, 0, limits.wall_seconds, 0) as (ending, page):
+        room = limits.plain().output_bytes
+        packages = packages_imported(script.code, *script.earlier)
+        job = _Job("exploration", script.encoded(), rows.encoded(), room, seed, packages)
+        with self._ended(job, 0, limits.wall_limit, 0) as (ending, page):
             return conclude_exploration(ending, page, limits)
 
     def close(self) -> None:
@@ -158,7 +160,7 @@ def run_job(folder: str, allowed: list[str]) -> None:
     if job.kind == "program":
         run = partial(run_program, job.source, decode_rows(job.rows))
     else:
-        run = partial(run_exploration, job.source, decode_labelled(job.rows))
+        run = partial(run_exploration, Script.decoded(job.source), decode_labelled(job.rows))
     with Path(folder, "page").open("r+b") as file:
         page = mmap.mmap(file.fileno(), 0)
         run(page, job.output_bytes, frozenset(allowed), seed=job.seed)

@@ -24,6 +24,7 @@ from llm_pv.errors import ConfinementError, SandboxError
 from llm_pv.sandbox import wasm_build, wasm_process
 from llm_pv.sandbox.batch import LabelledRows
 from llm_pv.sandbox.execution import Execution, Limits, Outcome, ToolLimits
+from llm_pv.sandbox.exploration import Script
 from llm_pv.sandbox.transcript import shown, side_bytes
 from llm_pv.sandbox.wasm_build import wasm_available
 from llm_pv.sandbox.wasm_guest import ERROR_CHARACTERS, ERRORS_TOLD, LABEL_CHARACTERS
@@ -79,7 +80,7 @@ class WasmWorker:
         return reader.execution(took)
 
     def explore(
-        self, code: str, rows: LabelledRows, limits: ToolLimits, seed: int = 0
+        self, script: Script, rows: LabelledRows, limits: ToolLimits, seed: int = 0
     ) -> Execution:
         """Run code that explores labelled rows (see `llm_pv.sandbox.worker_pool.Worker`).
 
@@ -89,7 +90,7 @@ class WasmWorker:
         plain = limits.plain()
         reader = _Reader(0, plain)
         inputs, labels = list(rows.inputs), rows.labels
-        task = {"source": code, "inputs": inputs, "labels": labels, "seed": seed}
+        task = {"source": script.encoded(), "inputs": inputs, "labels": labels, "seed": seed}
         room = {"exploring": True, "output_bytes": side_bytes(limits.output_characters)}
         took = self._converse(_header(plain, 0) | room, _encode_job(task), reader)
         return replace(reader.execution(took), output=reader.transcript(limits.output_characters))

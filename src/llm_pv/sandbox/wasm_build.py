@@ -25,6 +25,7 @@ _EMBEDDED = (
     "data/labels.py",
     "sandbox/modules.py",
     "sandbox/wasm_modules.py",
+    "sandbox/checking.py",
     "sandbox/exploration.py",
     "sandbox/wasm_guest.py",
 )

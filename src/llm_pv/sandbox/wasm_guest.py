@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Any
 
 from llm_pv.data.labels import label_text
-from llm_pv.sandbox.exploration import explore
+from llm_pv.sandbox.exploration import Script, explore
 from llm_pv.sandbox.modules import STANDARD_LIBRARY
 from llm_pv.sandbox.wasm_modules import NEEDED_LATE
 
@@ -129,7 +129,8 @@ def _explore(task: dict[str, Any]) -> tuple[str, str]:
         printed.write(text.encode("utf-8", "backslashreplace"))
 
     rows = list(zip(task["inputs"], task["labels"], strict=True))
-    ending, reason = explore(task["source"], rows, _import, complain, seed=task["seed"])
+    script = Script.decoded(task["source"])
+    ending, reason = explore(script, rows, _import, complain, seed=task["seed"])
     return _ENDINGS[ending], reason
 
 

@@ -16,6 +16,7 @@ from llm_pv.errors import ConfigurationError, ConfinementError, SandboxError
 from llm_pv.sandbox.batch import Batch, LabelledRows
 from llm_pv.sandbox.confinement import Confinement
 from llm_pv.sandbox.execution import Execution, Limits, ToolLimits
+from llm_pv.sandbox.exploration import Script
 
 if TYPE_CHECKING:  # these import numpy
     from collections.abc import Sequence
@@ -41,7 +42,7 @@ class Worker(Protocol):
         ...
 
     def explore(
-        self, code: str, rows: LabelledRows, limits: ToolLimits, seed: int = 0
+        self, script: Script, rows: LabelledRows, limits: ToolLimits, seed: int = 0
     ) -> Execution:
         """Run code that explores labelled rows; what it printed is the output, cut to the limits.
 

@@ -26,6 +26,7 @@ from typing import NoReturn
 
 from llm_pv.sandbox import kernel
 from llm_pv.sandbox.batch import decode_labelled, decode_rows
+from llm_pv.sandbox.exploration import Script
 from llm_pv.sandbox.job import run_exploration, run_program
 from llm_pv.sandbox.preload import forget_import_paths, preload
 
@@ -258,7 +259,7 @@ def run_job(job: Job, setting: Setting, files: list[int]) -> NoReturn:
             run = partial(run_program, source, decode_rows(data), seed=setting.seed)
         else:
             rows = decode_labelled(data)
-            run = partial(run_exploration, source, rows, seed=job.exploration_seed)
+            run = partial(run_exploration, Script.decoded(source), rows, seed=job.exploration_seed)
         confine(job, setting, len(page) + resident_bytes() - before)
         status = 1
         run(page, job.output_bytes, setting.allowed)
