@@ -134,6 +134,60 @@ def test_the_tool_runs_on_the_training_rows_and_its_output_goes_back() -> None:
     assert all(offer is not None and "rows" in offer.description for offer in model.offers)
 
 
+def tool_texts(model: ScriptedModel) -> list[str]:
+    return [each.text for each in model.asked[-1] if isinstance(each, ToolAnswer)]
+
+
+def test_definitions_stay_within_an_attempt_and_check_compares_with_the_training_rows() -> None:
+    code = "import math\nlimit = 1\ndef f(x):\n    return x.count('1') % 2"
+    script = says(wants(code), wants("check(f, show=0)\nmath.pi > 3, limit"), PARITY)
+    llm, model = asking(script, attempts=2, tool="local", tool_functions=("check", "survey"))
+    with llm:
+        proposals(llm)
+        defined, checked = tool_texts(model)
+    assert "printed nothing" in defined
+    assert checked.startswith("right on 20 of 20 rows (100.0%)")
+    assert "NameError: name 'limit' is not defined" in checked
+    assert all(len(each) == 1 for each in model.asked[:1]), "the first message is the prompt alone"
+    (prompt,) = {each[0].text for each in model.asked if isinstance(each[0], UserMessage)}
+    assert "`check(f)`" in prompt
+    assert "`survey()`" in prompt
+
+
+def test_a_resumed_attempt_finds_the_definitions_of_calls_that_are_on_disk() -> None:
+    turns = (wants("def half(x):\n    return x / 2"), wants("half(3)"), PARITY)
+    whole = Kept()
+    llm, first = asking(says(*turns), tool="local")
+    with llm:
+        proposals(llm, whole)
+    kept = Kept()
+    kept.turns = [dict(each) for each in whole.turns if (each["kind"], each["turn"]) in CUT]
+    llm, model = asking(says(*turns), tool="local")
+    with llm:
+        proposals(llm, kept)
+    assert len(model.asked) == 1, "two turns are on disk"
+    assert tool_texts(model) == tool_texts(first) == ["[the code printed nothing]", "1.5\n"]
+
+
+CUT = {("turn", 1), ("tool", 1), ("turn", 2)}
+
+
+def test_the_survey_tells_of_training_rows_alone_and_is_made_once() -> None:
+    script = says(wants("survey()"), wants("survey()"), PARITY)
+    llm, model = asking(script, tool="local", tool_functions=("survey",))
+    with llm:
+        proposals(llm)
+    one, two = tool_texts(model)
+    assert one == two
+    assert one.startswith("Survey of 20 training rows.")
+    ones = SPLITS.train.labels.count("1")
+    best = one.splitlines()[3]
+    assert "% 2" in best
+    assert best.endswith(f"1: {ones} | 0: {20 - ones}")
+    for hidden in (*SPLITS.validation.inputs, *SPLITS.test.inputs):
+        assert str(hidden) not in one
+
+
 def test_validation_and_test_rows_are_not_within_reach_of_the_tool() -> None:
     """The code walks through whatever it can reach, looking for digests of rows."""
     hidden = [*SPLITS.validation.inputs, *SPLITS.test.inputs]

@@ -232,6 +232,7 @@ def open_proposer(
         noise=noise,
         about=_said(asking.about),
         tool_calls=asking.tool_calls,
+        tool_functions=() if published else ("check", "survey"),
         tool_limits=ToolLimits(
             cpu_seconds=asking.tool_cpu_seconds,
             memory_bytes=asking.tool_memory_mb * 1024 * 1024,

@@ -21,6 +21,7 @@ from llm_pv.sandbox.checking import make_check
 CODE_FILE = "<code>"
 """What tracebacks call the code."""
 _EARLIER = "<call "
+_usual_print = print
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 
 
@@ -112,7 +113,7 @@ def print_at_once(
     """Print as the built-in function does, with one write: each one is kept on its own."""
     texts = sep is None or isinstance(sep, str), end is None or isinstance(end, str)
     if others or not all(texts):
-        vars(builtins)["print"](*values, sep=sep, end=end, **others)
+        _usual_print(*values, sep=sep, end=end, **others)
         return
     text = (" " if sep is None else sep).join(map(str, values))
     sys.stdout.write(text + ("\n" if end is None else end))

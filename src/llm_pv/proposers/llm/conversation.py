@@ -1,6 +1,7 @@
 """One conversation with a model: a prompt, tool calls, a program, and perhaps refinements."""
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ from llm_pv.telemetry import span
 _LAST_CALL = "[That was the last of {limit} calls. Give your answer now.]"
 _TOO_LATE = "The time is over. Give your answer now, without the tool."
 _TOO_FULL = "The context is nearly full. Give your answer now, without the tool."
+_DEFINES = re.compile(r"\b(def|class|import)\b")
 _TOO_MANY = "No more calls are allowed. Give your answer now, without the tool."
 
 
@@ -48,8 +50,9 @@ class Dialogue:
     "The first message of every conversation, and its digest."
     tool: ToolOffer | None
     "The tool on offer, None for none."
-    run_code: Callable[[str, int], tuple[str, float]]
-    "Runs the code of one call with a seed; returns the output for the model and the seconds."
+    run_code: Callable[[str, int, Sequence[str]], tuple[str, float]]
+    """Runs the code of one call with a seed, after the definitions of earlier calls; returns the
+    output for the model and the seconds."""
     most_calls: int
     "Tool calls in one conversation."
     refinements: int
@@ -145,7 +148,7 @@ class Dialogue:
         return turns[0]
 
     def run_tool(
-        self, conversation: int, number: int, place: int, call: ToolCall
+        self, conversation: int, number: int, place: int, call: ToolCall, earlier: Sequence[str]
     ) -> tuple[str, float]:
         """Return the output of a tool call and its seconds, from disk if it was recorded."""
         known = self.recorded.tool(conversation, number, place)
@@ -156,7 +159,7 @@ class Dialogue:
             text = call.problem
         else:
             with span("llm_pv.tool_call", conversation=conversation, turn=number):
-                text, seconds = self.run_code(call.code, place)
+                text, seconds = self.run_code(call.code, place, earlier)
         self.context.write_turns([tool_record(conversation, number, place, text, seconds)])
         return text, seconds
 
@@ -185,6 +188,7 @@ class Conversation:
         self._messages: list[Message] = [UserMessage(dialogue.prompt)]
         self.turns = 0
         self._calls = 0
+        self._ran: list[str] = []
         self._told_to_end = ""
         self._sent_back: set[str] = set()
 
@@ -272,7 +276,12 @@ class Conversation:
                 self._told_to_end = "the context was nearly full"
                 self._messages.append(ToolAnswer(call, _TOO_FULL))
                 continue
-            text, taken = self._dialogue.run_tool(self._number, self.turns, place, call)
+            # The same calls in a resumed run, whose outputs are on disk: definitions are there.
+            text, taken = self._dialogue.run_tool(
+                self._number, self.turns, place, call, tuple(self._ran)
+            )
+            if call.code is not None and _DEFINES.search(call.code):
+                self._ran.append(call.code)
             seconds += taken
             if room is not None:
                 size = self._dialogue.model.count_tokens(text)

@@ -8,12 +8,12 @@ sandbox of its own; nothing else is within reach of that tool.
 import hashlib
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.errors import ConfigurationError
@@ -39,7 +39,10 @@ from llm_pv.proposers.llm.scheduler import Scheduler, attempt_seed
 from llm_pv.proposers.llm.turns import TURN, Recorded, amounts, spent
 from llm_pv.proposers.llm.worst_case import Call, next_call
 from llm_pv.proposers.spending import UNLIMITED, Budget, BudgetTracker, Spending
-from llm_pv.sandbox import LabelledRows, PythonTool, ToolLimits
+from llm_pv.sandbox import LabelledRows, PythonTool, ToolFunction, ToolLimits
+
+if TYPE_CHECKING:  # that file imports the built-in search
+    from llm_pv.proposers.llm.survey import Survey
 
 DEFAULT_ATTEMPTS = 5
 MOST_PROGRAMS = 5
@@ -81,6 +84,8 @@ class LLMSettings:
         The most tool calls in one attempt.
     tool_limits
         The limits of one tool call.
+    tool_functions
+        What a local tool offers besides the rows: ``"check"``, ``"survey"``.
     most_seconds
         Seconds after which a conversation gets no further tool call; None for no limit.
     allow_unconfined, backend
@@ -99,6 +104,7 @@ class LLMSettings:
     about: str = ""
     tool_calls: int = 20
     tool_limits: ToolLimits = field(default_factory=ToolLimits)
+    tool_functions: tuple[ToolFunction, ...] = ()
     most_seconds: float | None = None
     allow_unconfined: bool = False
     backend: Literal["auto", "linux", "wasm"] = "auto"
@@ -199,6 +205,8 @@ class LLM(Proposer):
             parts.append(f"programs={settings.programs_per_reply}")
         if settings.facts:
             parts.append(f"facts: noise={settings.noise}, about={settings.about!r}")
+        if settings.tool_functions:
+            parts.append(f"tool_functions={','.join(settings.tool_functions)}")
         return "; ".join(parts)
 
     @property
@@ -316,6 +324,7 @@ class LLM(Proposer):
             variant=self.settings.prompt_variant,
             tool=self.tool_place,
             tool_rows=held,
+            tool_functions=self.settings.tool_functions,
             answer_format=self.settings.answer_format,
             programs=self.settings.programs_per_reply,
             facts=facts,
@@ -396,7 +405,7 @@ class LLM(Proposer):
             prompt=prompt,
             digest=digest,
             tool=self._offer(),
-            run_code=lambda code, call: self._run_code(rows, code, call),
+            run_code=partial(self._run_code, rows, self._survey(train, classes, seed)),
             most_calls=self.settings.tool_calls,
             refinements=self.settings.refinements if context.mistakes is not None else 0,
             programs_per_reply=settings.programs_per_reply,
@@ -468,13 +477,30 @@ class LLM(Proposer):
             if self._tool is None:
                 self._tool = PythonTool(
                     limits=self.settings.tool_limits,
+                    functions=self.settings.tool_functions,
                     allow_unconfined=self.settings.allow_unconfined,
                     backend=self.settings.backend,
                 )
             return self._tool
 
-    def _run_code(self, rows: LabelledRows, code: str, call: int) -> tuple[str, float]:
-        result = self._opened_tool().run(code, rows, seed=call)
+    def _survey(self, train: Examples, classes: Classes, seed: int) -> "Survey | None":
+        if self.tool_place != "local" or "survey" not in self.settings.tool_functions:
+            return None
+        from llm_pv.proposers.llm.survey import Survey
+
+        return Survey(train, classes, seed=seed)
+
+    def _run_code(
+        self,
+        rows: LabelledRows,
+        survey: "Survey | None",
+        code: str,
+        call: int,
+        earlier: Sequence[str],
+    ) -> tuple[str, float]:
+        is_asked_for = any("survey" in source for source in (code, *earlier))
+        text = survey.text() if survey is not None and is_asked_for else ""
+        result = self._opened_tool().run(code, rows, seed=call, earlier=earlier, survey=text)
         return result.output, result.seconds
 
 

@@ -1,12 +1,14 @@
 """The problem statement a model is sent: training rows, and the contract for its answer."""
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.proposers.llm.prompt.notation import Notation
 from llm_pv.proposers.llm.prompt.variants import render
+from llm_pv.sandbox import ToolFunction
 
 ToolKind: TypeAlias = Literal["none", "local", "hosted"]
 """What runs Python for the model: nothing, this package's tool, or its vendor."""
@@ -71,6 +73,15 @@ _TOOLS: dict[ToolKind, str] = {
 }
 
 
+_FUNCTIONS: dict[ToolFunction, str] = {
+    "survey": (
+        " `survey()` prints what a search saw in them, such as conditions that tell much of the "
+        "label: clues, not the rule."
+    ),
+    "check": " `check(f)` prints the accuracy of a function f on all of them, and its mistakes.",
+}
+
+
 def problem_statement(
     train: Examples,
     classes: Classes,
@@ -79,6 +90,7 @@ def problem_statement(
     variant: Variant = 1,
     tool: ToolKind = "none",
     tool_rows: int | None = None,
+    tool_functions: Collection[ToolFunction] = (),
     tool_note: str = "",
     answer_format: AnswerFormat = "json",
     programs: int = 1,
@@ -108,6 +120,8 @@ def problem_statement(
         ``"hosted"``, the vendor's.
     tool_rows
         How many training rows the local tool holds; None for those shown.
+    tool_functions
+        The functions that code finds besides the rows.
     tool_note
         A sentence more on the tool, on its limits for one.
     answer_format
@@ -135,7 +149,7 @@ def problem_statement(
         "count": f"{len(train):,}",
         "contract": contract(answer_format, programs),
         "facts": f"\n{facts}\n\n" if facts else "",
-        "tool": _about_tool(tool, len(train), tool_rows, tool_note),
+        "tool": _about_tool(tool, len(train), tool_rows, tool_functions, tool_note),
     }
     return render(variant, values)
 
@@ -145,9 +159,17 @@ def prompt_digest(prompt: str) -> str:
     return hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _about_tool(tool: ToolKind, shown: int, held: int | None, note: str) -> str:
+def _about_tool(
+    tool: ToolKind,
+    shown: int,
+    held: int | None,
+    functions: Collection[ToolFunction],
+    note: str,
+) -> str:
     rows = "these examples"
     if held is not None and held > shown:
         rows = f"all {held:,} training examples, of which those above are a sample"
     sentences = _TOOLS[tool].format(rows=rows)
+    if tool == "local":
+        sentences += "".join(_FUNCTIONS[name] for name in _FUNCTIONS if name in functions)
     return f"{sentences} {note}" if note else sentences

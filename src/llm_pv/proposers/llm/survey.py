@@ -1,0 +1,281 @@
+"""What the built-in search sees in training rows, as a text for a model that explores them."""
+
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import takewhile
+from typing import Any
+
+import numpy as np
+
+from llm_pv.data.examples import Classes, Examples
+from llm_pv.proposers.base import Proposal, Proposer
+from llm_pv.proposers.llm.prompt.fitting import subsample
+from llm_pv.proposers.llm.prompt.notation import as_json
+from llm_pv.search.bank import Bank
+from llm_pv.search.enumerate import fill
+from llm_pv.search.pool import Conditions, information
+from llm_pv.search.predicates import offers, pool_of
+from llm_pv.search.problem import SAMPLE_ROWS, Expired, Guard, Problem
+from llm_pv.search.reading import read_leaves
+from llm_pv.search.types import Definition, Truths
+
+SECONDS = 20.0
+MEGABYTES = 600
+SCALE = 0.2
+"""The budget of candidates beside the usual one of the search."""
+MOST_CONDITIONS = 12
+MOST_FORMATS = 6
+MOST_CLASSES = 6
+MOST_COUNTS = 4
+MOST_CHARACTERS = 160
+FEW_SYMBOLS = 4
+ALIKE = 0.92
+"""A condition that agrees with a better one on so many rows is not shown."""
+_RUNS = re.compile(r"[0-9]+|[a-z]+|[A-Z]+|[^\W\d_]+", re.DOTALL)
+
+
+class Survey:
+    """The survey of one cell's training rows, made once when it is first asked for.
+
+    Parameters
+    ----------
+    train, classes
+        The training rows, and no others.
+    seed
+        Draws a sample of many rows.
+    seconds
+        What it may take; what was found by then is returned.
+    """
+
+    def __init__(
+        self, train: Examples, classes: Classes, *, seed: int, seconds: float = SECONDS
+    ) -> None:
+        self._rows = subsample(train, SAMPLE_ROWS, seed)
+        self._classes = classes
+        self._of = len(train)
+        self._seed = seed
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._text = ""
+
+    def text(self) -> str:
+        """Return the survey; it is computed in a process of its own, under a deadline."""
+        from llm_pv.proposers.own_process import OwnProcess
+
+        with self._lock:
+            if not self._text:
+                surveyor = Surveyor(self._of, self._seconds)
+                apart = OwnProcess(surveyor, seconds=self._seconds, megabytes=MEGABYTES)
+                found = list(apart.propose(self._rows, self._classes, seed=self._seed))
+                texts = [one.text for one in found if not one.fallback]
+                self._text = texts[-1] if texts else "There was no time for a survey."
+                if apart.hit_time_cap:
+                    self._text += "\nIt was cut short by its limit on time or memory."
+            return self._text
+
+
+class Surveyor(Proposer):
+    """Makes a survey where proposals are made: its only proposal is the text.
+
+    Parameters
+    ----------
+    of
+        The number of training rows that the rows are a sample of.
+    seconds
+        When to stop looking for conditions.
+    """
+
+    name = "survey"
+
+    def __init__(self, of: int, seconds: float) -> None:
+        self._of = of
+        self._seconds = seconds
+        self.interim: Callable[[Sequence[Proposal]], None] | None = None
+
+    def propose(
+        self, train: Examples, classes: Classes, *, seed: int, start: int = 0
+    ) -> Iterator[Proposal]:
+        """Yield the survey, unless ``start`` leaves it out."""
+        lines = [_about_sample(len(train), self._of), *formats(train)]
+        if self.interim is not None:
+            self.interim([Proposal("\n".join(lines))])
+        guard = Guard(time.monotonic() + 0.9 * self._seconds, MEGABYTES)
+        problem = Problem.of(train, classes.texts, seed=seed, guard=guard)
+        if len(problem.classes) > 1:
+            lines += telling_conditions(problem)
+        if not start:
+            yield Proposal("\n".join(lines), capped=guard.stopped)
+
+
+def _about_sample(rows: int, of: int) -> str:
+    return f"Survey of {rows:,} training rows" + (f", drawn of {of:,}." if of > rows else ".")
+
+
+def formats(train: Examples) -> list[str]:
+    r"""Return lines on how inputs are written and on what is the same in all of them.
+
+    Examples
+    --------
+    >>> print("\n".join(formats(Examples(["KX-20", "KX-7", "KX-31"], ["0", "1", "0"]))))
+    Formats (A letters, a small letters, 9 digits, with how many):
+      A{2}-9{2}: 2 rows, such as "KX-20"
+      A{2}-9{1}: 1 row, such as "KX-7"
+    The same in all rows: they begin with "KX-"
+    """
+    if all(isinstance(item, str) for item in train.inputs):
+        return _about_texts([str(item) for item in train.inputs])
+    rows = [item for item in train.inputs if isinstance(item, dict)]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = []
+    constant = []
+    for name in names:
+        values = [row.get(name) for row in rows]
+        if len(set(map(repr, values))) == 1:
+            constant.append(f"column {as_json(name)} is {_cut(repr(values[0]))}")
+            continue
+        texts = [value for value in values if isinstance(value, str)]
+        if texts and len(set(texts)) > len(texts) / 10:
+            found = _formats_of(texts)
+            lines += [f"Column {as_json(name)}: {found[0]}", *found[1:]] if found else []
+    return [*lines, *_constants(constant)]
+
+
+def _about_texts(texts: Sequence[str]) -> list[str]:
+    constant = []
+    if len({len(text) for text in texts}) == 1:
+        constant.append(f"the length, {len(texts[0])}")
+    if first := _beginning(texts):
+        constant.append(f"they begin with {_cut(as_json(first))}")
+    if last := _beginning([text[::-1] for text in texts])[::-1]:
+        constant.append(f"they end with {_cut(as_json(last))}")
+    counts = [Counter(text) for text in texts]
+    shared = set(counts[0]).intersection(*counts)
+    for symbol in sorted(shared - set(first) - set(last)):
+        times = {count[symbol] for count in counts}
+        if len(times) == 1 and len(set().union(*counts)) > FEW_SYMBOLS:
+            constant.append(f"{as_json(symbol)} occurs {times.pop()} times")
+    return [*_formats_of(texts), *_constants(constant)]
+
+
+def _beginning(texts: Sequence[str]) -> str:
+    """Return what all texts begin with."""
+    columns = zip(*texts, strict=False)
+    return "".join(one[0] for one in takewhile(lambda one: len(set(one)) == 1, columns))
+
+
+def _constants(found: Sequence[str]) -> list[str]:
+    shown = "; ".join(found[:20])
+    return [f"The same in all rows: {shown}" if found else "Nothing is the same in all rows."]
+
+
+def _formats_of(texts: Sequence[str]) -> list[str]:
+    """Return the most frequent formats, in coarse form if there are many; none if still too many.
+
+    A text of few symbols has no format.
+    """
+    if len(set("".join(texts))) <= FEW_SYMBOLS:
+        return []
+    for with_sizes in (True, False):
+        shapes = [_shape(text, with_sizes) for text in texts]
+        counts = Counter(shapes)
+        if len(counts) > max(MOST_FORMATS, len(texts) / 4):
+            continue
+        legend = ", with how many" if with_sizes else ""
+        lines = [f"Formats (A letters, a small letters, 9 digits{legend}):"]
+        for shape, count in counts.most_common(MOST_FORMATS):
+            example = _cut(as_json(texts[shapes.index(shape)]))
+            noun = "row" if count == 1 else "rows"
+            lines.append(f"  {_cut(shape)}: {count:,} {noun}, such as {example}")
+        if len(counts) > MOST_FORMATS:
+            lines.append(f"  and {len(counts) - MOST_FORMATS:,} more")
+        return lines
+    return ["Formats: too many to list."]
+
+
+def _shape(text: str, with_sizes: bool) -> str:
+    def run(found: re.Match[str]) -> str:
+        piece = found[0]
+        kind = "9" if piece[0].isdecimal() else "a" if piece.islower() else "A"
+        return f"{kind}{{{len(piece)}}}" if with_sizes else kind
+
+    return _RUNS.sub(run, text)
+
+
+def telling_conditions(problem: Problem) -> list[str]:
+    """Return the conditions that tell most of the label, each with its counts by label."""
+    problem.scale = SCALE
+    bank = Bank(problem)
+    guard = problem.guard
+    leaves, _ = read_leaves(bank)
+    guard.allot(0.6)
+    with suppress(Expired):
+        fill(bank, leaves)
+    guard.allot(1.0)
+    pool = pool_of(offers(bank), problem, guard.most(2 * problem.size))
+    if not len(pool):
+        return []
+    by_luck = float(np.log2(len(pool)))
+    lines = [
+        f"Conditions that tell most of the label, of {len(pool):,} tried (about {by_luck:.0f} bits "
+        "can be luck): how many bits, then labels of the rows where it holds | where it does not"
+    ]
+    shown: list[int] = []
+    frequent = Counter(problem.codes.tolist()).most_common(MOST_CLASSES)
+    targets = [one for one in problem.targets() if one[0] in dict(frequent)]
+    each = max(3, MOST_CONDITIONS // len(targets))
+    needs: dict[str, None] = {}
+    for code, members in targets:
+        if not problem.binary:
+            lines.append(f" label {as_json(problem.classes[code])}:")
+        gain = information(pool.truth, members, problem.weights)
+        gain[gain < by_luck / 2] = 0.0
+        for place in _different(pool, gain, each, shown):
+            expression = pool.expression(place)
+            if len(expression.code) > MOST_CHARACTERS:
+                continue
+            needs |= dict.fromkeys(_definitions(expression.needs))
+            holds, rest = (
+                _counts(problem, rows) for rows in (pool.truth[place], ~pool.truth[place])
+            )
+            lines.append(f"  {expression.code}   [{gain[place]:.0f} bits]  {holds} | {rest}")
+    return [*lines, *(["where:", *(f"  {text}" for text in needs)] if needs else [])]
+
+
+def _different(
+    pool: Conditions, gain: np.ndarray[Any, np.dtype[np.float64]], most: int, shown: list[int]
+) -> Iterator[int]:
+    """Yield the best conditions that differ from those shown, and add them to these."""
+    found = 0
+    for place in np.argsort(pool.bits - gain, kind="stable").tolist():
+        if found == most:
+            return
+        if not gain[place]:
+            continue
+        agreement = [float((pool.truth[place] == pool.truth[other]).mean()) for other in shown]
+        if all(1 - ALIKE < share < ALIKE for share in agreement):
+            shown.append(place)
+            found += 1
+            yield place
+
+
+def _counts(problem: Problem, rows: Truths) -> str:
+    counts = Counter(problem.codes[rows].tolist()).most_common()
+    listed = [f"{_cut(problem.classes[code], 40)}: {count}" for code, count in counts]
+    rest = len(listed) - MOST_COUNTS
+    return ", ".join(listed[:MOST_COUNTS]) + (f", and {rest} labels more" if rest > 0 else "")
+
+
+def _definitions(needs: Iterable[Definition]) -> Iterator[str]:
+    """Yield the sources that a condition relies on, those it builds on first."""
+    for one in needs:
+        yield from _definitions(one.needs)
+        if one.kind != "import":
+            yield one.text.replace("\n", "\n  ")
+
+
+def _cut(text: str, most: int = 80) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."
