@@ -12,10 +12,11 @@ from llm_pv.data.examples import Classes, Examples, Splits
 from llm_pv.errors import ConfigurationError, CredentialError, ModelError, RunError
 from llm_pv.models.answers import Answer, Asking
 from llm_pv.models.base import Usage
+from llm_pv.runs.cells import Cell
 from llm_pv.stats import binomial_interval
-from llm_pv.tracks.grid import GridRequest
+from llm_pv.tracks.grid import DataSet, GridRequest
 from llm_pv.tracks.icl.planning import PlannedCell, plan_cells
-from llm_pv.tracks.icl.problems import AnsweringTask, example_order, rows_problem, task_problems
+from llm_pv.tracks.icl.problems import example_order, rows_problem, task_problems
 from llm_pv.tracks.icl.prompt import write_prompts
 from llm_pv.tracks.icl.run import run_icl
 from llm_pv.tracks.icl.scores import AnsweredCell, score_cell
@@ -75,16 +76,16 @@ def last_bit(count: int, start: int = 0) -> Examples:
     return Examples(inputs, [text[-1] for text in inputs])
 
 
-def problem(function: str = "rows", train: int = 6, test: int = 10) -> AnsweringTask:
+def problem(function: str = "rows", train: int = 6, test: int = 10) -> DataSet:
     splits = Splits(last_bit(train), last_bit(20, 100), last_bit(test, 200), CLASSES)
-    return AnsweringTask(function, "", "", 0, function, "", lambda: splits)
+    return DataSet(Cell(function), function, lambda: splits)
 
 
 def run(
     model: Parrot,
     out: Path,
     *,
-    problems: Sequence[AnsweringTask] | None = None,
+    problems: Sequence[DataSet] | None = None,
     settings: Settings | None = None,
 ) -> list[AnsweredCell]:
     settings = settings or Settings()
@@ -130,9 +131,7 @@ def test_no_prompt_holds_a_test_label_or_a_validation_row(tmp_path: Path) -> Non
     secret = replace(splits.test, labels=["leaked"] * len(splits.test))
     model = Parrot()
     whole = replace(splits, test=secret)
-    planned = plan_cells(
-        [AnsweringTask("rows", "", "", 0, "rows", "", lambda: whole)], model, Settings(orders=3)
-    )
+    planned = plan_cells([DataSet(Cell("rows"), "rows", lambda: whole)], model, Settings(orders=3))
     run_icl(planned, model, Settings(orders=3), out=tmp_path / "run", configuration={})
 
     assert len(model.asked) == 60

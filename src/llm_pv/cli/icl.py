@@ -28,8 +28,8 @@ from llm_pv.errors import ConfigurationError
 if TYPE_CHECKING:
     from llm_pv.models.answers import AnsweringModel
     from llm_pv.runs.executors.ray import Cluster
+    from llm_pv.tracks.grid import DataSet
     from llm_pv.tracks.icl.planning import PlannedCell
-    from llm_pv.tracks.icl.problems import AnsweringTask
     from llm_pv.tracks.icl.scores import AnsweredCell
     from llm_pv.tracks.icl.settings import Settings
 
@@ -102,7 +102,7 @@ def icl(
 
 def task_problems_of(
     tasks: RepeatedTaskOptions, drawing: DrawingOptions, question: QuestionOptions, seed: int
-) -> tuple[list["AnsweringTask"], dict[str, Any]]:
+) -> tuple[list["DataSet"], dict[str, Any]]:
     """Return the data sets of the requested tasks, and their identity."""
     from llm_pv.tracks.grid import GridRequest
     from llm_pv.tracks.icl.problems import task_problems
@@ -124,7 +124,7 @@ def task_problems_of(
 
 def _rows_of(
     data: str, rows: ReadingOptions, question: QuestionOptions, seed: int, *, misplaced: list[str]
-) -> tuple[list["AnsweringTask"], dict[str, Any]]:
+) -> tuple[list["DataSet"], dict[str, Any]]:
     """Return the user's rows, and their identity."""
     from llm_pv.api import SplitSizes
     from llm_pv.tracks.icl.problems import rows_problem
@@ -148,7 +148,7 @@ def _rows_of(
 
 
 def run_and_report(
-    problems: Sequence["AnsweringTask"],
+    problems: Sequence["DataSet"],
     configuration: dict[str, Any],
     model: "AnsweringModel",
     settings: "Settings",

@@ -8,63 +8,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from llm_pv.runs.cells import Cell, CellLog, named
-from llm_pv.runs.directory import FAILED
+from llm_pv.runs.directory import FAILED, RunDirectory
 from llm_pv.runs.files import csv_text
 from llm_pv.runs.journal import Record
 
 Message = tuple[str, tuple[Any, ...]]
 """One write: the name of a method of `Results` or of a cell's log, and its arguments."""
-
-
-class Results(Protocol):
-    """The destination of a cell's results: a `RunDirectory`, or a `Relay` to one."""
-
-    path: Path
-
-    def cell_log(self, cell: Cell) -> CellLog:
-        """Return the cell's log, with its records so far."""
-        ...
-
-    def finished(self, cell: Cell) -> bool:
-        """Whether the cell has its row in the summary, and did not fail."""
-        ...
-
-    def finish(self, cell: Cell, row: Mapping[str, Any]) -> None:
-        """Write the cell's row of the summary."""
-        ...
-
-    def transfer(self, cell: Cell) -> list[Record]:
-        """Return the results of the cell's selected program on other data."""
-        ...
-
-    def add_transfer(self, cell: Cell, record: Record) -> None:
-        """Add a result of the cell's selected program on other data."""
-        ...
-
-    def write_program(self, cell: Cell, text: str) -> Path:
-        """Write the selected program and return its path."""
-        ...
-
-    def program_path(self, cell: Cell) -> Path:
-        """Return the path of the cell's selected program, which may not exist yet."""
-        ...
-
-    def write_predictions(
-        self, cell: Cell, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]
-    ) -> Path:
-        """Write the predictions on the test rows and return their path."""
-        ...
-
-    def write_prediction_text(self, cell: Cell, text: str) -> Path:
-        """Write predictions that are CSV already and return their path."""
-        ...
-
-    def log(self, level: str, message: str, **facts: Any) -> None:
-        """Add a line to the run's log."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -84,7 +36,7 @@ class Known:
     "The cell's records."
 
     @classmethod
-    def of(cls, run: Results, cell: Cell) -> "Known":
+    def of(cls, run: "Results", cell: Cell) -> "Known":
         """Return the current records of a cell in a run directory."""
         log = run.cell_log(cell)
         return cls(
@@ -183,6 +135,10 @@ class Relay:
             The name of a method of the results that are written to.
         """
         self._send((what, arguments))
+
+
+Results: TypeAlias = RunDirectory | Relay
+"""The destination of a cell's results."""
 
 
 def write_records(messages: Sequence[Message], cell: Cell, results: Results) -> None:

@@ -11,14 +11,15 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TypeAlias, cast
 
 from llm_pv.errors import LLMPVError, RunError
 from llm_pv.proposers.round_robin import StoppedError
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import FAILED
+from llm_pv.runs.directory import FAILED, RunDirectory
 from llm_pv.runs.executors.base import CellFunction, CellTask, Executor
 from llm_pv.runs.files import disk_error
+from llm_pv.runs.job_folder import SweepFolder
 from llm_pv.runs.remote_records import Results
 
 SKIPPED = "skipped"
@@ -43,24 +44,8 @@ class Observer:
         """Receive a cell that has ended, with its row of the summary."""
 
 
-class Book(Protocol):
-    """Stores the rows of cells: a `RunDirectory`, or the folder of a sweep."""
-
-    def row(self, cell: Cell) -> Mapping[str, str] | None:
-        """Return the cell's row, None without one."""
-        ...
-
-    def finished(self, cell: Cell) -> bool:
-        """Whether the cell has its row, and did not fail."""
-        ...
-
-    def finish(self, cell: Cell, row: Mapping[str, Any]) -> None:
-        """Write the cell's row."""
-        ...
-
-    def log(self, level: str, message: str, **facts: Any) -> None:
-        """Add a line to the log."""
-        ...
+Book: TypeAlias = RunDirectory | SweepFolder
+"""Stores the rows and failures of cells."""
 
 
 def run_cells(

@@ -1,7 +1,8 @@
 """The request for a grid of tasks, and its trials."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,24 @@ class Trial:
     "The trial whose data set is used."
     skipped: str = ""
     "Why it cannot be done; empty if it can."
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """The data set of a trial, or a split of a user's rows."""
+
+    cell: Cell
+    name: str
+    load: Callable[[], Splits]
+    "Returns the rows; may be called in another process."
+    seed: int = 0
+    "Seeds what is random in learning from it."
+    columns: dict[str, Any] = field(default_factory=dict)
+    "Columns of its row in the summary if it has no results."
+    alphabet: str = ""
+    "What its inputs are written in, if known."
+    skipped: str = ""
+    "Why it cannot be drawn; empty if it can."
 
 
 @dataclass(frozen=True)
@@ -105,10 +124,50 @@ class GridRequest:
         """Draw test rows of a trial's task at another length, or by another sampler."""
         return self._load(trial, length, sampler, Sizes(0, 0, rows), None)
 
+    def data_sets(
+        self, dataset_dir: Path | None, *, validation: bool = True, remote: bool = False
+    ) -> list[DataSet]:
+        """Return the data sets of all trials, the same ones that `run_grid` learns from.
+
+        Raise ConfigurationError as `plan` does.
+
+        Parameters
+        ----------
+        validation
+            Whether validation rows are drawn.
+        remote
+            Whether they are loaded on other machines, which have no such folder: tables, whose
+            rows may be in a file, are loaded here then.
+        """
+        drawn = self if validation else replace(self, validation_size=0)
+
+        def load(trial: Trial) -> Callable[[], Splits]:
+            if remote and trial.task.alphabet == "table" and not trial.skipped:
+                return partial(given, drawn.splits(trial, dataset_dir))
+            return partial(drawn.splits, trial, None if remote else dataset_dir)
+
+        columns = {
+            "seed": self.seed,
+            "train_size": drawn.train_size,
+            "validation_size": drawn.validation_size,
+            "test_size": drawn.test_size,
+        }
+        return [
+            DataSet(
+                trial.cell,
+                trial.task.name,
+                load(trial),
+                self.spawned_seed(trial),
+                columns | {"name": trial.task.name},
+                trial.task.alphabet,
+                trial.skipped,
+            )
+            for trial in self.plan()
+        ]
+
     def spawned_seed(self, trial: Trial) -> int:
         """Return the seed of a trial's proposer."""
-        sequence = np.random.SeedSequence(self.seed, spawn_key=(trial.cell.trial,))
-        return int(sequence.generate_state(1)[0])
+        return spawned_seed(self.seed, trial.cell.trial)
 
     def record(self) -> dict[str, Any]:
         """Return the request as plain JSON values, tasks resolved, a table by what is in it."""
@@ -176,3 +235,13 @@ class GridRequest:
         except ConfigurationError as error:
             return str(error)
         return ""
+
+
+def spawned_seed(seed: int, *key: int) -> int:
+    """Return a seed that is independent of those of other keys."""
+    return int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1)[0])
+
+
+def given(splits: Splits) -> Splits:
+    """Return splits that were loaded already, as the ``load`` of a `DataSet` that is pickled."""
+    return splits

@@ -19,25 +19,8 @@ Emit = Callable[[object], None]
 """Takes an event of a cell, such as a verified attempt, for whoever watches the run."""
 
 
-class Processes(Protocol):
-    """Computes functions of a module, in other processes or in this one."""
-
-    def call(
-        self,
-        function: Callable[_Arguments, _Result],
-        *args: _Arguments.args,
-        **kwargs: _Arguments.kwargs,
-    ) -> _Result:
-        """Return what the function returns, or raise what it raises."""
-        ...
-
-    def map(self, function: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
-        """Return the function of each item, in order."""
-        ...
-
-
-class ThisProcess:
-    """Computes in the calling thread; for a process that was started to compute one cell."""
+class Processes:
+    """Computes functions of a module: this class in the calling thread, subclasses in processes."""
 
     def call(
         self,
@@ -74,7 +57,7 @@ class CellContext:
     "Where its results go: the run directory, or a relay to it."
     emit: Emit
     "Takes the cell's events."
-    processes: Processes = field(default_factory=ThisProcess)
+    processes: Processes = field(default_factory=Processes)
     "Where heavy functions are computed."
     sandbox: Sandbox | None = None
     "Where programs run; None for a track that runs none."

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from typing import Any, ParamSpec, Self, TypeVar
@@ -25,7 +25,6 @@ from llm_pv.runs.executors.base import (
     CellTask,
     Emit,
     Processes,
-    ThisProcess,
     portable,
 )
 from llm_pv.runs.remote_records import Results
@@ -74,7 +73,7 @@ class LocalExecutor:
     def run(self, function: CellFunction, task: CellTask, results: Results, emit: Emit) -> None:
         """Compute a cell in the calling thread."""
         emit(None)
-        processes: Processes = self._processes or ThisProcess()
+        processes = self._processes or Processes()
         function(task.inputs, CellContext(results, emit, processes, self._sandbox, self._opened))
 
     def close(self) -> None:
@@ -86,7 +85,7 @@ class LocalExecutor:
                 resource.close()
 
 
-class WorkerProcesses:
+class WorkerProcesses(Processes):
     """A few processes that compute functions of this package; use it as a context manager.
 
     Parameters
@@ -157,6 +156,10 @@ class WorkerProcesses:
             raise error
         result: _Result = value
         return result
+
+    def submit(self, function: Callable[..., _Result], *args: object) -> Future[_Result]:
+        """Start a call, and return its future result."""
+        return self._threads.submit(self.call, function, *args)
 
     def map(self, function: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
         """Compute the function of each item, side by side, and return the results in order."""

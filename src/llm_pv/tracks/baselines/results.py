@@ -1,5 +1,6 @@
 """What a run of baselines ends with: for each task, length and sampler, each baseline's trials."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.remote_records import Results
 from llm_pv.stats import MeanStd, record_of
-from llm_pv.tracks.baselines.requests import DataSet
+from llm_pv.tracks.grid import DataSet
 from llm_pv.tracks.published import SOURCE, published
 
 PUBLISHED_METHODS = ("XGBoost", "TabPFN")
@@ -157,13 +158,10 @@ def _model_result(
     run: RunDirectory, trials: Sequence[Cell], model: str, outcomes: Sequence[dict[str, Any]]
 ) -> ModelResult:
     rows = [row for trial in trials if (row := run.row(of_model(trial, model))) is not None]
-    statuses: dict[str, int] = {}
-    for row in rows:
-        statuses[row["status"]] = statuses.get(row["status"], 0) + 1
     scored = [outcome["test"] for outcome in outcomes if outcome["test"]]
     return ModelResult(
         model=model,
-        statuses=statuses,
+        statuses=dict(Counter(row["status"] for row in rows)),
         reasons=tuple(dict.fromkeys(row["reason"] for row in rows if row["reason"])),
         test=MeanStd.of([score["accuracy"] for score in scored]),
         validation=MeanStd.of([outcome["validation"]["accuracy"] for outcome in outcomes]),

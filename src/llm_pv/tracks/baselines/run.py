@@ -2,11 +2,10 @@
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,15 +25,17 @@ from llm_pv.tracks.baselines.fitting import (
     result_of,
 )
 from llm_pv.tracks.baselines.registry import BASELINES, baseline_named
-from llm_pv.tracks.baselines.requests import DataSet, grid_data_sets, row_data_sets, rows_digest
 from llm_pv.tracks.baselines.results import BaselineResults, collect, of_model, outcome_of
 from llm_pv.tracks.baselines.search import choose_settings
-from llm_pv.tracks.grid import GridRequest
+from llm_pv.tracks.grid import DataSet, GridRequest, given, spawned_seed
 
 if TYPE_CHECKING:
     from llm_pv.runs.executors.ray import Cluster
 
 TRACK = "baselines"
+
+Prepare = Callable[[DataSet], tuple[Splits, EncodedSplits]]
+"""Returns the rows of a data set and their features."""
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -102,7 +103,7 @@ def run_baselines(
     """
     chosen = chosen_baselines(models)
     check_search(search)
-    data_sets = grid_data_sets(request, dataset_dir, far=cluster is not None)
+    data_sets = request.data_sets(dataset_dir, remote=cluster is not None)
     for place, option in ((out, "--out"), (dataset_dir, "--dataset-dir")):
         require_writable(place, option)
     configuration = {"command": TRACK, "search": search, "request": request.record()}
@@ -146,10 +147,37 @@ def run_baselines_on_rows(
         "command": TRACK,
         "search": search,
         "seed": seed,
-        "rows_digest": rows_digest(data_sets),
+        "rows_digest": [data_set.load().digest() for data_set in data_sets],
     }
     with RunDirectory(out, configuration) as run:
         return _run(run, data_sets, chosen, search, observer=observer, cluster=cluster)
+
+
+def row_data_sets(
+    name: str, split: Callable[[int], Splits], trials: int, seed: int
+) -> list[DataSet]:
+    """Return splits of a user's rows, one a trial; the first is the one that `learn` makes.
+
+    Parameters
+    ----------
+    split
+        Splits the rows by a seed.
+    seed
+        The first trial's seed; those of the others are spawned from it.
+    """
+    data_sets = []
+    for trial in range(trials):
+        own = seed if trial == 0 else spawned_seed(seed, trial)
+        splits = split(own)
+        sizes = {
+            "train_size": len(splits.train),
+            "validation_size": len(splits.validation),
+            "test_size": len(splits.test),
+        }
+        cell = Cell(Path(name).stem, trial=trial)
+        columns = {"name": name, "seed": own} | sizes
+        data_sets.append(DataSet(cell, name, partial(given, splits), own, columns))
+    return data_sets
 
 
 def chosen_baselines(models: Sequence[str]) -> list[Baseline]:
@@ -178,7 +206,7 @@ def _run(
         else:
             executor = LocalExecutor(processes.size, processes=processes)
             obstacles = {one.name: processes.call(one.obstacle) for one in baselines}
-            function = partial(fit_cell, prepared=_Prepared(processes))
+            function = partial(fit_cell, prepared=prepare_once(processes))
         tasks = [
             CellTask(
                 fit.cell,
@@ -216,41 +244,29 @@ def prepare(load: Callable[[], Splits]) -> tuple[Splits, EncodedSplits]:
     return splits, EncodedSplits.of(splits)
 
 
-class _Prepared:
-    """Prepares each data set once for the baselines that are fitted on it one after another.
+def prepare_once(processes: WorkerProcesses) -> Prepare:
+    """Return a function that prepares each data set once for the baselines fitted on it in turn.
 
-    Parameters
-    ----------
-    processes
-        Where; as many data sets as there are processes are kept.
+    It keeps as many data sets as there are processes.
     """
+    lock = threading.Lock()
 
-    def __init__(self, processes: WorkerProcesses) -> None:
-        self._processes = processes
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[Cell, Future[tuple[Splits, EncodedSplits]]] = OrderedDict()
+    @lru_cache(processes.size)
+    def start(load: Callable[[], Splits]) -> Future[tuple[Splits, EncodedSplits]]:
+        return processes.submit(prepare, load)
 
-    def __call__(self, data_set: DataSet) -> tuple[Splits, EncodedSplits]:
-        """Return a data set's rows and features; who asks first prepares them for the others."""
-        with self._lock:
-            future = self._kept.get(data_set.cell)
-            is_first = future is None
-            if future is None:
-                future = self._kept[data_set.cell] = Future()
-                while len(self._kept) > self._processes.size:
-                    self._kept.popitem(last=False)
-        if is_first:
-            try:
-                future.set_result(self._processes.call(prepare, data_set.load))
-            except Exception as error:  # noqa: BLE001 - raised in every thread that waits
-                future.set_exception(error)
+    def prepared(data_set: DataSet) -> tuple[Splits, EncodedSplits]:
+        with lock:  # the cache alone may start a data set twice
+            future = start(data_set.load)
         return future.result()
+
+    return prepared
 
 
 def fit_cell(
     fit: Fit,
     context: CellContext,
-    prepared: Callable[[DataSet], tuple[Splits, EncodedSplits]] | None = None,
+    prepared: Prepare | None = None,
 ) -> None:
     """Fit a baseline on a data set and write its results.
 

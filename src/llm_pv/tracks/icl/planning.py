@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from llm_pv.data.examples import Splits
@@ -10,7 +10,8 @@ from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.models.answers import AnsweringModel, AnswerMode, Asking
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.runner import SKIPPED
-from llm_pv.tracks.icl.problems import AnsweringTask, example_order
+from llm_pv.tracks.grid import DataSet
+from llm_pv.tracks.icl.problems import example_order
 from llm_pv.tracks.icl.prompt import write_prompts
 from llm_pv.tracks.icl.scores import AnsweredCell
 from llm_pv.tracks.icl.settings import Settings
@@ -42,7 +43,7 @@ class PlannedCell:
 
 
 def plan_cells(
-    problems: Sequence[AnsweringTask], model: AnsweringModel, settings: Settings
+    problems: Sequence[DataSet], model: AnsweringModel, settings: Settings
 ) -> list[PlannedCell | AnsweredCell]:
     """Write and count every prompt; a cell that cannot be done becomes its result.
 
@@ -60,10 +61,10 @@ def plan_cells(
 
 
 def plan_cell(
-    problem: AnsweringTask, mode: AnswerMode, model: AnsweringModel, settings: Settings
+    problem: DataSet, mode: AnswerMode, model: AnsweringModel, settings: Settings
 ) -> PlannedCell | AnsweredCell:
     """Write and count the prompts of a cell, or say why it cannot be done."""
-    cell = problem.cell(mode, model.name)
+    cell = replace(problem.cell, method=mode, model=model.name)
     if problem.skipped:
         return AnsweredCell(cell, problem.name, SKIPPED, problem.skipped)
     start = time.perf_counter()
@@ -88,7 +89,7 @@ def plan_cell(
             bare,
             asking,
             examples=len(splits.train),
-            lengths_vary=problem.length != "" and problem.alphabet != "table",
+            lengths_vary=problem.cell.length != "" and problem.alphabet != "table",
         )
     except (ConfigurationError, DataError) as error:
         return AnsweredCell(cell, problem.name, SKIPPED, str(error))

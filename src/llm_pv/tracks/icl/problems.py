@@ -1,7 +1,7 @@
 """What is asked about: benchmark tasks or a user's rows, each with its examples and queries."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,76 +9,22 @@ import numpy as np
 from llm_pv.data.examples import Examples, Splits
 from llm_pv.errors import ConfigurationError
 from llm_pv.runs.cells import Cell
-from llm_pv.tasks.loading import load_task
-from llm_pv.tracks.grid import GridRequest, Trial
+from llm_pv.tracks.grid import DataSet, GridRequest
 
 
-@dataclass(frozen=True)
-class AnsweringTask:
-    """One data set: a task at a length, in one trial, or a user's rows."""
-
-    function: str
-    length: int | str
-    sampler: str
-    trial: int
-    "Where it stands among others; length and sampler are empty for user rows."
-    name: str
-    "What it is called."
-    alphabet: str
-    "What its inputs are written in, where that is known."
-    load: Callable[[], Splits]
-    "Draws or reads its rows. Validation rows are not used."
-    skipped: str = ""
-    "Why it cannot be; empty if it can."
-
-    def cell(self, method: str, model: str) -> Cell:
-        """Return the cell of a run in which a model answers in one way."""
-        return Cell(self.function, self.length, self.sampler, self.trial, method, model)
-
-
-def task_problems(request: GridRequest, dataset_dir: Path | None) -> list[AnsweringTask]:
+def task_problems(request: GridRequest, dataset_dir: Path | None) -> list[DataSet]:
     """Return the data sets of a grid of tasks; the validation size of the request is not used.
 
     Raise ConfigurationError if the request is invalid as a whole, or no cell of it can be.
     """
-
-    def loader(trial: Trial) -> Callable[[], Splits]:
-        is_table = trial.task.alphabet == "table"
-        return lambda: load_task(
-            trial.task.name,
-            length=trial.length,
-            sampler=request.sampler,
-            train_size=request.train_size,
-            validation_size=0,
-            test_size=request.test_size,
-            seed=request.seed,
-            trial=trial.data_trial,
-            dataset_dir=dataset_dir,
-            strict_sizes=request.strict_sizes,
-            table=request.table if is_table else None,
-            raw_tables=request.raw_tables and is_table,
-        )
-
     if request.test_size < 1:
         raise ConfigurationError("test size 0: there is nothing to ask about")
-    return [
-        AnsweringTask(
-            trial.cell.function,
-            trial.length,
-            trial.cell.sampler,
-            trial.cell.trial,
-            trial.task.name,
-            trial.task.alphabet,
-            loader(trial),
-            trial.skipped,
-        )
-        for trial in request.plan()
-    ]
+    return request.data_sets(dataset_dir, validation=False)
 
 
 def rows_problem(
     splits: Splits, name: str, *, train_size: int, test_size: int, seed: int
-) -> AnsweringTask:
+) -> DataSet:
     """Return a user's rows as a problem, at most so many of them drawn by the seed.
 
     Raise ConfigurationError if there are no test rows.
@@ -94,7 +40,7 @@ def rows_problem(
         test=_at_most(splits.test, test_size, seed),
     )
     alphabet = "table" if splits.columns and splits.types else ""
-    return AnsweringTask(Path(name).stem, "", "", 0, name, alphabet, lambda: drawn)
+    return DataSet(Cell(Path(name).stem), name, lambda: drawn, alphabet=alphabet)
 
 
 def example_order(examples: Examples, order: int, seed: int) -> Examples:

@@ -5,8 +5,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from llm_pv.errors import ClusterError, CredentialError, ModelError
 from llm_pv.models.answers import Answer, AnsweringModel, Asking
 from llm_pv.runs.cells import Cell
@@ -16,6 +14,7 @@ from llm_pv.runs.executors.local import LocalExecutor
 from llm_pv.runs.journal import Record
 from llm_pv.runs.keys import by_cell, key_of, place_of, way_of
 from llm_pv.runs.runner import Observer, run_cells
+from llm_pv.tracks.grid import spawned_seed
 from llm_pv.tracks.icl.planning import PlannedCell
 from llm_pv.tracks.icl.reading import read_label
 from llm_pv.tracks.icl.scores import AnsweredCell, score_cell
@@ -223,7 +222,7 @@ def _answer_order(work: PlannedCell, order: int, settings: Settings, context: Ce
     if not missing:
         return
     model: AnsweringModel = context.opened
-    seeds = [_seed(settings.seed, work.cell.trial, order, row) for row in missing]
+    seeds = [spawned_seed(settings.seed, work.cell.trial, order, row) for row in missing]
     groups = model.answers([prompts[row] for row in missing], work.asking, seeds=seeds)
     for group in groups:
         records = [
@@ -258,11 +257,6 @@ def _record(order: int, example: int, answer: Answer, asking: Asking) -> Record:
         "cost_usd": answer.cost_usd,
         "seconds": answer.seconds,
     }
-
-
-def _seed(seed: int, trial: int, order: int, example: int) -> int:
-    sequence = np.random.SeedSequence(seed, spawn_key=(trial, order, example))
-    return int(sequence.generate_state(1)[0])
 
 
 def _write_predictions(work: PlannedCell, context: CellContext) -> None:

@@ -1,5 +1,6 @@
 """What a grid ends with: for each task, length and sampler, its trials taken together."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,9 +109,6 @@ def collect(run: RunDirectory, trials: Sequence[Trial]) -> GridResult:
 def _cell_result(run: RunDirectory, trials: Sequence[Trial]) -> CellResult:
     first = trials[0]
     rows = [row for trial in trials if (row := run.row(trial.cell)) is not None]
-    statuses: dict[str, int] = {}
-    for row in rows:
-        statuses[row["status"]] = statuses.get(row["status"], 0) + 1
     there: dict[tuple[str, int], list[float]] = {target: [] for target in transfer_targets(first)}
     for trial in trials:
         for record in run.transfer(trial.cell):
@@ -123,7 +121,7 @@ def _cell_result(run: RunDirectory, trials: Sequence[Trial]) -> CellResult:
         name=first.task.name,
         length=first.length,
         sampler=first.cell.sampler,
-        statuses=statuses,
+        statuses=dict(Counter(row["status"] for row in rows)),
         reasons=tuple(dict.fromkeys(row["reason"] for row in rows if row["reason"])),
         warnings=tuple(dict.fromkeys(text for trial in trials for text in _warnings(run, trial))),
         test=MeanStd.of(_numbers(rows, "accuracy")),
