@@ -133,7 +133,13 @@ def test_a_dry_run_needs_no_key(rows: Path, capfd: pytest.CaptureFixture[str]) -
         (["--model", "google:gemini-3.5-flash"], "GEMINI_API_KEY"),
         (["--model", "openai-compatible:x"], "--base-url"),
         (["--model", "openai-compatible:x", "--base-url", "nowhere"], "--base-url"),
-        (["--model", "openai:gpt-5.4", "--proposer", "length-first"], "not both"),
+        (["--model", "openai:a", "--model", "openai:a"], "openai:a is given twice"),
+        (["--model", "openai:a", "--model", "openai:b", "--base-url", "http://localhost:9/v1"],
+         "--model openai-compatible:MODEL@http://localhost:9/v1"),
+        (["--model", "openai:a", "--model", "openai:b", "--batch"], "--batch is for one --model"),
+        (["--model", "openai:a", "--model", "google:b", "--price-in", "1", "--price-out", "1"],
+         "--price-in is for openai-compatible models"),
+        (["--model", "hf:a@http://localhost:9/v1"], "leave out @http://localhost:9/v1"),
         (["--model", "openai:gpt-5.4", "--budget-mb", "500"], "for the built-in search, not for"),
         (["--model", "openai:gpt-5.4", "--dry-run", "--budget-usd", "-1"], "budget-usd is -1"),
         (["--model", "openai:gpt-5.4", "--dry-run", "--prompt-variant", "9"], "9"),
@@ -197,6 +203,39 @@ def test_learn_sends_a_program_back_once_and_counts_all_programs_of_all_replies(
     assert [each["origin"] for each in attempts] == ["1", "1/2", "1.1"]
     assert [each["program"].split()[-1] for each in attempts] == ["1", "0", "2"]
     assert "10 planned" in capfd.readouterr().out  # one attempt, twice five programs
+
+
+def test_several_models_and_the_search_propose_into_one_run(
+    rows: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    (tmp_path / "replies").mkdir()
+    (tmp_path / "replies" / "1.txt").write_text("f = lambda x: 0")
+    with FakeOpenAI([{"text": WRONG}]) as first, FakeOpenAI([{"text": GOOD}]) as second:
+        names = [f"openai-compatible:tiny@{server.base_url}" for server in (first, second)]
+        command = ["learn", str(rows), "--model", names[0], "--model", names[1],
+                   "--proposer", f"replay:{tmp_path / 'replies'}", "--attempts", "2",
+                   "--tool", "none", "--refine", "0", "--no-early-stop",
+                   "--programs-per-reply", "1"]  # fmt: skip
+        assert run([*command, "--dry-run"]) == 0
+        assert first.bodies == second.bodies == []
+        shown = capfd.readouterr()
+        assert all(f"POST {server.base_url}" in shown.out for server in (first, second))
+        assert "2 models together: price unknown" in shown.err
+        assert run([*command, "--out", str(out)]) == 0
+        assert len(first.bodies) == len(second.bodies) == 2
+        shown = capfd.readouterr()
+        assert run([*command, "--out", str(out)]) == 0
+        assert len(first.bodies) == len(second.bodies) == 2, "a finished run is read"
+    for name in names:
+        assert f"{name} at {name.partition('//')[2][:-3]} is sent 48 training rows" in shown.err
+    assert f"The selected program, proposed by {names[1]}" in " ".join(shown.out.split())
+    attempts = [r for r in records(out / "results_attempts.jsonl") if r["kind"] == "attempt"]
+    assert Counter(each["proposer"] for each in attempts) == {
+        f"replay:{tmp_path / 'replies'}": 1, names[0]: 2, names[1]: 2,
+    }  # fmt: skip
+    assert "5 planned" in " ".join(shown.out.split())
+    assert names[1] in (out / "report.html").read_text("utf-8")
 
 
 def test_an_attempt_without_a_reply_is_told_beside_the_result(

@@ -384,7 +384,7 @@ def test_proposals_a_run_has_read_are_not_handed_over_again() -> None:
     llm, _ = asking(says(PARITY), attempts=3)
     proposals(llm, kept)
     again, model = asking(says(PARITY), attempts=3)
-    found = proposals(again, kept, origins=frozenset({"1", "3"}))
+    found = proposals(again, kept, known=(("", "1"), ("", "3")))
     assert [each.origin for each in found] == ["2"]
     assert model.asked == []
 

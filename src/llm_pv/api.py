@@ -1,7 +1,7 @@
 """The function behind the command line and the estimator: takes rows, returns a program."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from numbers import Integral, Real
@@ -19,7 +19,7 @@ from llm_pv.erm.selection import Plan
 from llm_pv.erm.write_results import Destination
 from llm_pv.errors import ConfigurationError
 from llm_pv.proposers.base import Proposer
-from llm_pv.proposers.registry import USUAL, BuiltIn, make_proposer
+from llm_pv.proposers.registry import USUAL, BuiltIn, join_proposers, make_proposer
 from llm_pv.proposers.round_robin import RoundRobin
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory, read_run
@@ -57,10 +57,12 @@ class Search:
     Parameters
     ----------
     proposer
-        ``"length-first"``, ``"replay:PATH"``, a model (``"openai:gpt-5.4"``), or a `Proposer`.
+        ``"length-first"``, ``"replay:PATH"``, a model (``"openai:gpt-5.4"``), or a `Proposer`; or a
+        sequence of these, which propose into one run, the free ones first.
     attempts
-        The number of attempts; None for the proposer's default. Each may give several programs if a
-        model refines its own; all of them count in the planned number K.
+        The number of attempts, of each model if there are several; None for the proposer's default.
+        Each may give several programs if a model refines its own; all of them count in the planned
+        number K.
     budget_seconds
         Cap on the built-in search's time, default 30; or on the time for calls of models, default
         no limit. If given, reading and verifying the programs may take as long again.
@@ -87,7 +89,7 @@ class Search:
         Called by the built-in search with its stage and the number of programs tried.
     """
 
-    proposer: str | Proposer = "length-first"
+    proposer: str | Proposer | Sequence[str | Proposer] = "length-first"
     attempts: int | None = None
     budget_seconds: float | None = None
     delta: float = 0.05
@@ -109,7 +111,7 @@ class Search:
         ConfigurationError
             If an option cannot work.
         """
-        proposer = self.proposer
+        proposer: Any = self.proposer
         attempts: Any = self.attempts
         if attempts is not None and not isinstance(attempts, Integral):
             raise ConfigurationError(f"attempts is {attempts!r}; give a whole number or None")
@@ -119,8 +121,11 @@ class Search:
                 raise ConfigurationError(f"{name} is {value!r}; give a number")
         if not isinstance(self.concurrency, Integral) or self.concurrency < 1:
             raise ConfigurationError(f"concurrency is {self.concurrency!r}; give 1 or more")
-        if isinstance(proposer, str):
-            proposer = make_proposer(
+        if isinstance(proposer, str | Sequence):
+            make: Callable[..., Proposer] = (
+                make_proposer if isinstance(proposer, str) else join_proposers
+            )
+            proposer = make(
                 proposer,
                 attempts=attempts,
                 budget_seconds=self.budget_seconds,
@@ -130,7 +135,7 @@ class Search:
         if not isinstance(proposer, Proposer):
             raise ConfigurationError(
                 f"proposer is {proposer!r}; give 'length-first', 'replay:PATH', a model such as "
-                "'openai:gpt-5.4', or a Proposer"
+                "'openai:gpt-5.4', a Proposer, or several"
             )
         if self.warm_start is not None:
             from llm_pv.erm.warm_start import WarmStart
@@ -273,6 +278,7 @@ def learn(
     sizes: SplitSizes = SplitSizes(),
     reading: Reading = DEFAULT_READING,
     search: Search = Search(),
+    model: str | Sequence[str] | None = None,
     sandbox: Sandbox | None = None,
     out: Path | str | None = None,
     name: str | None = None,
@@ -291,6 +297,9 @@ def learn(
         The rows, as for `read_splits`.
     search
         The options of the search.
+    model
+        One or several language models that propose, in place of ``search.proposer``. To try the
+        built-in search first, give ``Search(["length-first", "openai:gpt-5.4"])``.
     sandbox
         An open sandbox, which is left open; None opens one with default limits for this call.
     out
@@ -326,6 +335,7 @@ def learn(
     >>> learned.test.accuracy
     1.0
     """
+    search = replace(search, proposer=model or search.proposer)
     proposer, plan = search.resolve()
     splits = read_splits(
         data,

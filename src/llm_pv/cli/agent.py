@@ -18,14 +18,7 @@ from llm_pv.cli.grid_options import (
     benchmark_request,
     refuse_options,
 )
-from llm_pv.cli.model_options import (
-    DEFAULT_MODEL_CHOICE,
-    ModelChoice,
-    disclose,
-    disclose_tasks,
-    preview_record,
-    print_preview,
-)
+from llm_pv.cli.model_options import DEFAULT_MODEL_CHOICE, ModelChoice
 from llm_pv.cli.options import (
     DEFAULT_SANDBOX_OPTIONS,
     DEFAULT_VALIDATED_READING_OPTIONS,
@@ -35,6 +28,7 @@ from llm_pv.cli.options import (
     ValidatedReadingOptions,
     given,
 )
+from llm_pv.cli.previews import disclose, disclose_tasks, preview_record, print_preview
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -186,7 +180,7 @@ def _explore_tasks(
     from llm_pv.cli.synthesize import preview_grid, run_and_report
 
     if options.dry_run:
-        return preview_grid(agent, request, format)
+        return preview_grid([agent], request, format)
     disclose_tasks(agent)
     return run_and_report(
         request,
@@ -230,5 +224,5 @@ def _explore_rows(
             name=name,
             out=out or new_folder("agent"),
             format=format,
-            on_start=partial(disclose, agent, splits, seed),
+            on_start=partial(disclose, [agent], splits, seed),
         )

@@ -14,13 +14,10 @@ from llm_pv.cli.folders import new_folder
 from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.model_options import (
     DEFAULT_ASKING_OPTIONS,
-    DEFAULT_MODEL_CHOICE,
+    DEFAULT_MODEL_CHOICES,
     AskingOptions,
-    ModelChoice,
-    disclose,
-    open_proposer,
-    preview_record,
-    print_preview,
+    ModelChoices,
+    open_proposers,
 )
 from llm_pv.cli.options import (
     DEFAULT_SANDBOX_OPTIONS,
@@ -32,6 +29,7 @@ from llm_pv.cli.options import (
     ValidatedReadingOptions,
 )
 from llm_pv.cli.output import write_json
+from llm_pv.cli.previews import disclose, preview_models
 from llm_pv.cli.report import leave_page
 from llm_pv.cli.search_options import SEARCH, SearchOptions
 from llm_pv.erm.metrics import MetricName
@@ -120,7 +118,7 @@ def learn(
     *,
     rows: RowOptions = RowOptions(),
     search: SeededSearchOptions = SeededSearchOptions(),
-    model: ModelChoice = DEFAULT_MODEL_CHOICE,
+    model: ModelChoices = DEFAULT_MODEL_CHOICES,
     asking: AskingOptions = DEFAULT_ASKING_OPTIONS,
     out: Annotated[Path | None, Parameter(group=FIRST)] = None,
     format: Annotated[Format, Parameter(group=FIRST)] = "table",  # noqa: A002
@@ -145,30 +143,31 @@ def learn(
     """
     from llm_pv.api import SplitSizes
 
+    choices = model.each()
     search_for = replace(search.resolve(model, asking, seed=search.seed), **search.judging())
     name = "standard input" if data == "-" else Path(data).name
     with ExitStack() as stack:
-        llm = None
         if model.batch and out is None and not asking.dry_run:
             out = new_folder(_slug(name))
-        if model.model is not None:
-            llm = open_proposer(
-                model,
-                asking,
-                sandbox,
-                attempts=search.attempts,
-                budget_seconds=search.budget_seconds,
-                noise=search.noise,
-                thorough=True,
-                out=out,
-            )
-            search_for = replace(search_for, proposer=stack.enter_context(llm))
-            if model.batch:  # only concurrent calls share a batch
-                search_for = replace(search_for, concurrency=llm.attempts)
+        models = open_proposers(
+            choices,
+            asking,
+            sandbox,
+            attempts=search.attempts,
+            budget_seconds=search.budget_seconds,
+            noise=search.noise,
+            thorough=True,
+            out=out,
+        )
+        for one in models:
+            stack.enter_context(one)
+        search_for = search.joined(search_for, models)
+        if model.batch:  # only concurrent calls share a batch
+            search_for = replace(search_for, concurrency=models[0].attempts)
         sizes = SplitSizes(rows.train_size, rows.validation_size, rows.test_size)
         splits = rows.splits(data, sizes, search.seed, rows.validation)
-        if llm is not None and asking.dry_run:
-            print_preview(preview_record(llm, splits, search.seed)[0], name, format)
+        if asking.dry_run:
+            preview_models(models, splits, search.seed, name, format)
             return 0
         with cluster.candidates(sandbox) as (opened, _):
             return learn_and_show(
@@ -180,7 +179,7 @@ def learn(
                 name=name,
                 out=out or new_folder(_slug(name)),
                 format=format,
-                on_start=None if llm is None else partial(disclose, llm, splits, search.seed),
+                on_start=partial(disclose, models, splits, search.seed, after=search.stops_before),
             )
 
 

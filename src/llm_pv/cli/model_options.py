@@ -1,25 +1,22 @@
 """Options of every command that calls a language model, and the objects they define."""
 
 import json
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from llm_pv.cli.main import complain
 from llm_pv.cli.options import FIRST
-from llm_pv.cli.output import write_json
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from llm_pv.cli.options import SandboxOptions
-    from llm_pv.data.examples import Splits
     from llm_pv.models.base import ModelOptions
     from llm_pv.proposers.llm import LLM
-    from llm_pv.proposers.llm.estimates import Estimate
+    from llm_pv.proposers.spending import BudgetTracker
 
 _MODEL = Group("Model", sort_key=3)
 _ASKING = Group("How the model is asked", sort_key=4)
@@ -27,11 +24,9 @@ _ASKING = Group("How the model is asked", sort_key=4)
 
 @Parameter(name="*", group=_MODEL)
 @dataclass(frozen=True)
-class ModelChoice:
-    """Which model is called, and how."""
+class CallOptions:
+    """How a model is called."""
 
-    model: Annotated[str | None, Parameter(group=FIRST)] = None
-    "PROVIDER:MODEL; openai, anthropic, google, openai-compatible, hf, vllm, or auto."
     base_url: str | None = None
     "Address of an openai-compatible server, such as http://localhost:8000/v1."
     api: Literal["responses", "chat"] | None = None
@@ -99,8 +94,6 @@ class ModelChoice:
             return None
         if self.price_in is None or self.price_out is None:
             raise ConfigurationError("give both --price-in and --price-out, or neither")
-        if self.model is not None and self.model.partition(":")[0] in {"hf", "vllm"}:
-            raise ConfigurationError(f"--price-in is for a server; {self.model} runs here for free")
         return self.price_in, self.price_out
 
     def _check(self) -> None:
@@ -120,7 +113,69 @@ class ModelChoice:
                 raise ConfigurationError(f"--{option} is {value}, which no model takes")
 
 
+@Parameter(name="*", group=_MODEL)
+@dataclass(frozen=True)
+class ModelChoice(CallOptions):
+    """Which model is called, and how."""
+
+    model: Annotated[str | None, Parameter(group=FIRST)] = None
+    "PROVIDER:MODEL; openai, anthropic, google, openai-compatible, hf, vllm, or auto."
+
+    def _prices(self) -> tuple[float, float] | None:
+        prices = super()._prices()
+        if prices and self.model is not None and self.model.partition(":")[0] in {"hf", "vllm"}:
+            raise ConfigurationError(f"--price-in is for a server; {self.model} runs here for free")
+        return prices
+
+
 DEFAULT_MODEL_CHOICE = ModelChoice()
+
+
+@Parameter(name="*", group=_MODEL)
+@dataclass(frozen=True)
+class ModelChoices(CallOptions):
+    """Which models are called, and how."""
+
+    model: Annotated[tuple[str, ...], Parameter(group=FIRST, negative="")] = ()
+    "PROVIDER:MODEL; openai, anthropic, google, openai-compatible, hf, vllm, or auto; repeat for \
+several, a server of your own as openai-compatible:MODEL@URL."
+
+    def each(self) -> list[ModelChoice]:
+        """Return the choice of each model.
+
+        Raises
+        ------
+        ConfigurationError
+            If a model is named twice, or an option cannot be for several.
+        """
+        shared = {field.name: getattr(self, field.name) for field in fields(CallOptions)}
+        if len(self.model) < 2:
+            return [ModelChoice(**shared, model=name) for name in self.model]
+        if twice := [name for name, number in Counter(self.model).items() if number > 1]:
+            raise ConfigurationError(f"--model {twice[0]} is given twice; give each model once")
+        if self.batch:
+            raise ConfigurationError("--batch is for one --model; leave it out, or the others")
+        if self.base_url is not None:
+            raise ConfigurationError(
+                "--base-url is for one --model; write the address behind its name: "
+                f"--model openai-compatible:MODEL@{self.base_url}"
+            )
+        if self.price_in is not None and not any(_is_compatible(name) for name in self.model):
+            raise ConfigurationError(
+                "--price-in is for openai-compatible models, and none is given"
+            )
+        unpriced = shared | {"price_in": None, "price_out": None}
+        return [
+            ModelChoice(**(shared if _is_compatible(name) else unpriced), model=name)
+            for name in self.model
+        ]
+
+
+DEFAULT_MODEL_CHOICES = ModelChoices()
+
+
+def _is_compatible(model: str) -> bool:
+    return model.startswith("openai-compatible:")
 
 
 @Parameter(name="*", group=_ASKING)
@@ -186,6 +241,7 @@ def open_proposer(
     thorough: bool = False,
     noise: float = 0.0,
     out: Path | None = None,
+    tracker: "BudgetTracker | None" = None,
 ) -> "LLM":
     """Return the proposer of a model; close it, or use it as a context manager.
 
@@ -210,6 +266,8 @@ def open_proposer(
         The share of labels that may be wrong.
     out
         The run directory, in which batches are recorded.
+    tracker
+        The budget that it shares with others; None for one of its own.
     """
     from llm_pv.models.registry import make_model
     from llm_pv.proposers.llm import DEFAULT_ATTEMPTS, LLM, MOST_PROGRAMS, LLMSettings
@@ -249,109 +307,60 @@ def open_proposer(
             opened,
             attempts=DEFAULT_ATTEMPTS if attempts is None else attempts,
             settings=settings,
-            budget=budget,
+            budget=tracker or budget,
         )
     except BaseException:
         opened.close()
         raise
 
 
-def refuse_without_model(model: ModelChoice, asking: AskingOptions) -> None:
+def open_proposers(
+    choices: Sequence[ModelChoice],
+    asking: AskingOptions,
+    sandbox: "SandboxOptions",
+    *,
+    budget_seconds: float | None,
+    **options: Any,
+) -> "list[LLM]":
+    """Return a proposer for each model; they share one budget.
+
+    Parameters
+    ----------
+    choices
+        The models.
+    asking, sandbox, budget_seconds, options
+        As for `open_proposer`.
+    """
+    from llm_pv.proposers.spending import Budget, BudgetTracker
+
+    tracker = BudgetTracker(Budget(asking.budget_usd, asking.budget_tokens, budget_seconds))
+    opened: list[LLM] = []
+    try:
+        for choice in choices:
+            llm = open_proposer(
+                choice, asking, sandbox, budget_seconds=budget_seconds, tracker=tracker, **options
+            )
+            opened.append(llm)
+    except BaseException:
+        for llm in opened:
+            llm.close()
+        raise
+    return opened
+
+
+def refuse_without_model(model: CallOptions, asking: AskingOptions) -> None:
     """Raise if there are options for a model but none is named.
 
     Raise ConfigurationError if so.
     """
-    if model.model is not None:
-        return
     given = [
         name.replace("_", "-")
-        for chosen, default in ((model, ModelChoice()), (asking, AskingOptions()))
+        for chosen, default in ((model, type(model)()), (asking, AskingOptions()))
         for name in chosen.__dataclass_fields__
         if name != "concurrency" and getattr(chosen, name) != getattr(default, name)
     ]
     if given:
         raise ConfigurationError(f"--{given[0]} is for a model; name it with --model PROVIDER:NAME")
-
-
-def preview_record(
-    proposer: "LLM", splits: "Splits", seed: int
-) -> tuple[dict[str, Any], "Estimate"]:
-    """Return the exact first request for some rows, and what all attempts may cost."""
-    from llm_pv.proposers.llm.estimates import estimate_of, most_tool_calls
-
-    preview, first = proposer.preview(splits.train, splits.classes, seed=seed)
-    estimate = estimate_of(proposer, preview, first)
-    record = {
-        "request": {"method": preview.method, "url": preview.url, "body": dict(preview.body)},
-        "input_tokens": preview.input_tokens,
-        "most_output_tokens": first.limit * first.samples,
-        "attempts": proposer.attempts,
-        "tool": first.tool,
-        "most_tool_calls": most_tool_calls(proposer.settings, first.tool),
-        "first_call_usd_at_most": first.worst(proposer.model).usd,
-        "usd_about": estimate.likely,
-        "usd_at_most": estimate.most,
-    }
-    return record, estimate
-
-
-def print_preview(record: dict[str, Any], name: str, format: str) -> None:  # noqa: A002
-    """Write what `preview_record` returned to standard output."""
-    if format == "json":
-        write_json({"name": name} | record)
-        return
-    request, usd = record["request"], record["first_call_usd_at_most"]
-    price = "price unknown" if usd is None else f"at most ${usd:.4g}"
-    sys.stdout.write(
-        f"=== request: {name}\n{request['method']} {request['url']}\n"
-        f"{json.dumps(request['body'], indent=2, ensure_ascii=False)}\n"
-        f"=== estimate: {name}\n"
-        f"first call: about {record['input_tokens']:,} tokens sent, at most "
-        f"{record['most_output_tokens']:,} written, {price}\n"
-        f"attempts: {record['attempts']}, each with {_tool_use(record)}\n"
-        f"all of them: {_total_price(record)}\n"
-    )
-
-
-def _tool_use(record: Mapping[str, Any]) -> str:
-    calls = f"{record['most_tool_calls']} tool calls"
-    if record["tool"] == "none":
-        return "no tool"
-    if record["tool"] == "hosted":
-        return f"{calls} at the vendor, which counts them and reads the conversation again for each"
-    return f"at most {calls}, which send the conversation again"
-
-
-def _total_price(record: Mapping[str, Any]) -> str:
-    if record["usd_at_most"] is None:
-        return "price unknown"
-    return f"about ${record['usd_about']:.4g}, at most ${record['usd_at_most']:.4g}"
-
-
-def disclose(proposer: "LLM", splits: "Splits", seed: int) -> None:
-    """Write to standard error which rows and columns will leave this machine, if any."""
-    from llm_pv.proposers.llm.prompt import disclosure
-
-    if proposer.model.destination is None:
-        return
-    _, shown, _ = proposer.prompt(splits.train, splits.classes, seed=seed)
-    complain(
-        disclosure(
-            shown,
-            splits.columns,
-            f"{proposer.model.name} at {proposer.model.destination}",
-            tool_rows=len(splits.train) if proposer.tool_place == "local" else 0,
-        )
-    )
-
-
-def disclose_tasks(proposer: "LLM") -> None:
-    """Write to standard error that rows of the benchmark's tasks will leave this machine."""
-    if proposer.model.destination is not None:
-        complain(
-            f"{proposer.model.name} at {proposer.model.destination} is sent the training rows of "
-            "the benchmark's tasks; no other row"
-        )
 
 
 def _said(about: str) -> str:

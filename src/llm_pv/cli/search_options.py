@@ -5,12 +5,19 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
-from llm_pv.cli.model_options import AskingOptions, ModelChoice, refuse_without_model
+from llm_pv.cli.model_options import (
+    AskingOptions,
+    ModelChoices,
+    refuse_without_model,
+)
 from llm_pv.cli.options import FIRST
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from llm_pv.api import Search
+    from llm_pv.proposers.llm import LLM
 
 SEARCH = Group("Search", sort_key=2.5)
 
@@ -21,9 +28,11 @@ class SearchOptions:
     """The proposer, and the number of attempts."""
 
     proposer: str | None = None
-    "length-first (the built-in search, the default), replay:FILE or replay:FOLDER (saved replies)."
+    "length-first (the built-in search, the default), replay:FILE or replay:FOLDER (saved replies);\
+ with --model it proposes first."
     attempts: Annotated[int | None, Parameter(group=FIRST)] = None
-    "Attempts for each data set; default 5 for a model, 200 for the built-in search."
+    "Attempts for each data set; default 5 for a model, 200 for the built-in search. With several \
+proposers, attempts of each model."
     budget_seconds: Annotated[float | None, Parameter(group=FIRST)] = None
     "Cap on the built-in search of a data set (default 30), on verification, and on model calls."
     budget_candidates: int | None = None
@@ -37,32 +46,47 @@ class SearchOptions:
     delta: float = 0.05
     "Probability with which a certificate may fail."
 
-    def resolve(self, model: ModelChoice, asking: AskingOptions, *, seed: int = 0) -> "Search":
-        """Return the requested search; a named model replaces the proposer.
+    def resolve(self, model: ModelChoices, asking: AskingOptions, *, seed: int = 0) -> "Search":
+        """Return the requested search, without the models.
 
         Raise ConfigurationError if options cannot work, or do not go together.
         """
         from llm_pv.api import Search
         from llm_pv.proposers.registry import USUAL, BuiltIn
 
-        refuse_without_model(model, asking)
+        if not model.model:
+            refuse_without_model(model, asking)
         built_in = BuiltIn(self.budget_candidates, self.budget_mb, self.noise)
-        if model.model is not None and self.proposer is not None:
-            raise ConfigurationError("give either --model or --proposer, not both")
-        if model.model is not None and replace(built_in, noise=USUAL.noise) != USUAL:
+        searches = self.proposer == "length-first" or not model.model
+        if not searches and replace(built_in, noise=USUAL.noise) != USUAL:
             raise ConfigurationError(
-                "--budget-candidates and --budget-mb are for the built-in search, not for --model"
+                "--budget-candidates and --budget-mb are for the built-in search, not for --model; "
+                "give --proposer length-first too"
             )
         search = Search(
             self.proposer or "length-first",
             attempts=self.attempts,
             budget_seconds=self.budget_seconds,
             delta=self.delta,
-            built_in=built_in if model.model is None else USUAL,
+            built_in=built_in if searches else USUAL,
             early_stop=self.early_stop,
             seed=seed,
             concurrency=asking.concurrency,
         )
-        if model.model is None:
+        if not model.model:
             search.resolve()
         return search
+
+    @property
+    def stops_before(self) -> str:
+        """The proposer whose rule saves the calls of models, empty for none."""
+        return self.proposer if self.proposer and self.early_stop else ""
+
+    def joined(self, search: "Search", models: "Sequence[LLM]") -> "Search":
+        """Return the search with models, and with the proposer if one was given too."""
+        if not models:
+            return search
+        if self.proposer is None and len(models) == 1:
+            return replace(search, proposer=models[0])
+        first = () if self.proposer is None else (self.proposer,)
+        return replace(search, proposer=(*first, *models))

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Group, Parameter
 
 from llm_pv.cli.main import INTERRUPTED, complain, run_app
-from llm_pv.cli.model_options import AskingOptions, ModelChoice, disclose_tasks, open_proposer
+from llm_pv.cli.model_options import AskingOptions, ModelChoice, open_proposer
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, SandboxOptions
+from llm_pv.cli.previews import disclose_tasks
 from llm_pv.cli.synthesize import preview_grid, report
 from llm_pv.errors import ConfigurationError, CredentialError
 
@@ -198,7 +199,7 @@ def synthesize(
         ) from error
     with proposer:
         if run.dry_run:
-            return preview_grid(proposer, request, "table")
+            return preview_grid([proposer], request, "table")
         disclose_tasks(proposer)
         search = Search(proposer, concurrency=run.concurrency)
         return _run(request, search, data, run, sandbox)
@@ -249,8 +250,10 @@ def _run(
 
 def _run_directory(request: "GridRequest", search: "Search", sandbox: SandboxOptions) -> Path:
     """Return the folder of this very request, so that the same command resumes it."""
+    from llm_pv.proposers.base import Proposer
+
     proposer = search.proposer
-    name = proposer if isinstance(proposer, str) else proposer.identity
+    name = proposer.identity if isinstance(proposer, Proposer) else proposer
     facts = [request.record(), name, search.resolve()[1].attempts, asdict(sandbox)]
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     return Path("runs") / f"program_synthesis-{digest[:12]}"

@@ -19,21 +19,21 @@ from llm_pv.cli.grid_options import (
 from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.model_options import (
     DEFAULT_ASKING_OPTIONS,
-    DEFAULT_MODEL_CHOICE,
+    DEFAULT_MODEL_CHOICES,
     AskingOptions,
-    ModelChoice,
-    disclose_tasks,
-    open_proposer,
-    preview_record,
-    print_preview,
+    ModelChoices,
+    open_proposers,
 )
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, Format, SandboxOptions
 from llm_pv.cli.output import write_json
+from llm_pv.cli.previews import disclose_tasks, preview_record, print_preview
 from llm_pv.cli.report import leave_page
 from llm_pv.cli.search_options import SEARCH, SearchOptions
 from llm_pv.errors import DataError, LLMPVError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from llm_pv.api import Search
     from llm_pv.proposers.llm import LLM
     from llm_pv.tracks.grid import GridRequest
@@ -56,7 +56,7 @@ def synthesize(
     grid: GridOptions = DEFAULT_GRID_OPTIONS,
     data: DataSetOptions = DEFAULT_DATA_SET_OPTIONS,
     search: GridSearchOptions = GridSearchOptions(),
-    model: ModelChoice = DEFAULT_MODEL_CHOICE,
+    model: ModelChoices = DEFAULT_MODEL_CHOICES,
     asking: AskingOptions = DEFAULT_ASKING_OPTIONS,
     out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
     format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
@@ -76,31 +76,31 @@ def synthesize(
     format
         How the results are shown: table, or one JSON object.
     """
+    choices = model.each()
     search_for = search.resolve(model, asking)
     request = grid_request(grid, data)
     request.plan()  # report an invalid request before a sandbox starts
     with ExitStack() as stack:
         if model.batch and out is None and not asking.dry_run:
             out = free_folder("synthesize")
-        if model.model is not None:
-            llm = stack.enter_context(
-                open_proposer(
-                    model,
-                    asking,
-                    sandbox,
-                    attempts=search.attempts,
-                    budget_seconds=search.budget_seconds,
-                    noise=search.noise,
-                    out=out,
-                )
-            )
-            if asking.dry_run:
-                return preview_grid(llm, request, format)
-            disclose_tasks(llm)
-            search_for = replace(search_for, proposer=llm)
-            if model.batch:  # only concurrent calls share a batch
-                most = len(request.plan()) * llm.attempts
-                search_for = replace(search_for, concurrency=most)
+        models = open_proposers(
+            choices,
+            asking,
+            sandbox,
+            attempts=search.attempts,
+            budget_seconds=search.budget_seconds,
+            noise=search.noise,
+            out=out,
+        )
+        for one in models:
+            stack.enter_context(one)
+        if asking.dry_run:
+            return preview_grid(models, request, format)
+        disclose_tasks(*models)
+        search_for = search.joined(search_for, models)
+        if model.batch:  # only concurrent calls share a batch
+            most = len(request.plan()) * models[0].attempts
+            search_for = replace(search_for, concurrency=most)
         return run_and_report(
             request,
             search_for,
@@ -113,7 +113,11 @@ def synthesize(
         )
 
 
-def preview_grid(proposer: "LLM", request: "GridRequest", format: Format) -> int:  # noqa: A002
+def preview_grid(
+    proposers: "Sequence[LLM]",
+    request: "GridRequest",
+    format: Format,  # noqa: A002
+) -> int:
     """Show the exact first request of every cell and what all may cost, without sending it."""
     from llm_pv.proposers.llm.estimates import ASSUMED, Estimate
     from llm_pv.report.text import count
@@ -128,9 +132,11 @@ def preview_grid(proposer: "LLM", request: "GridRequest", format: Format) -> int
         except DataError as error:
             complain(f"{head}: {error}")
             continue
-        record, estimate = preview_record(proposer, splits, request.spawned_seed(trial))
-        print_preview(record, head, format)
-        estimates.append(estimate)
+        seed = request.spawned_seed(trial)
+        previews = [preview_record(proposer, splits, seed) for proposer in proposers]
+        for record, _ in previews:
+            print_preview(record, head, format)
+        estimates.append(Estimate.total(estimate for _, estimate in previews))
     total = Estimate.total(estimates).times(request.trials)
     complain(f"{count(len(estimates), 'cell')}, {count(request.trials, 'trial')} each: {total}")
     complain(ASSUMED)

@@ -1,6 +1,7 @@
 """Print the result of a run in a terminal."""
 
 from collections.abc import Mapping
+from string import ascii_uppercase
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -22,7 +23,9 @@ def print_learned(record: Mapping[str, Any], console: Console) -> None:
     """Print the record of a learned program: candidates, source, scores, certificate, files."""
     console.print(candidates_table(record, console.width))
     if record["program"] is not None:
-        console.print(Text("\nThe selected program", style="bold"))
+        chosen = next((row for row in record["candidates"] if row["pick"]), {})
+        by = f", proposed by {printable(chosen['proposer'])}" if chosen.get("proposer") else ""
+        console.print(Text(f"\nThe selected program{by}", style="bold"))
         console.print(Padding(Syntax(_shown(record["program"]), "python", word_wrap=True), 1))
         console.print(scores_table(record))
     console.print(_closing(record))
@@ -63,9 +66,13 @@ def candidates_table(record: Mapping[str, Any], width: int) -> RenderableType:
     table.add_column("", style="bold green")
     for header in ("attempt", "validation", "train", "bits"):
         table.add_column(header, justify="right")
-    table.add_column("program")
-    room = max(10, width - _OTHER_COLUMNS)
     rows = record["candidates"]
+    proposers = dict.fromkeys(filter(None, (row.get("proposer") for row in rows)))
+    letters = dict(zip(proposers, ascii_uppercase, strict=False))
+    if letters:
+        table.add_column("by")
+    table.add_column("program")
+    room = max(10, width - _OTHER_COLUMNS - (5 if letters else 0))
     for row in rows[:_MOST_CANDIDATES]:
         gist = Text(" ".join(printable(_gist(row)).split()))
         gist.truncate(room, overflow="ellipsis")
@@ -75,13 +82,15 @@ def candidates_table(record: Mapping[str, Any], width: int) -> RenderableType:
             percent(row["validation_accuracy"]),
             percent(row["train_accuracy"]),
             "" if row["bits"] is None else f"{row['bits']:.0f}",
+            *([letters.get(row["proposer"], "")] if letters else []),
             gist,
             style="bold" if row["pick"] else ("dim" if row["program"] is None else ""),
         )
+    below = [f"{letter}: {printable(proposer)}" for proposer, letter in letters.items()]
     hidden = len(rows) - _MOST_CANDIDATES
     if hidden > 0:
-        return Group(table, Text(f"and {hidden} more, in results_attempts.csv", style="dim"))
-    return table
+        below.append(f"and {hidden} more, in results_attempts.csv")
+    return Group(table, *(Text(line, style="dim") for line in below)) if below else table
 
 
 def scores_table(record: Mapping[str, Any]) -> Table:

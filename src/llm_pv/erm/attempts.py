@@ -81,6 +81,7 @@ class Attempt:
             "error": self.error,
             "note": self.proposal.note,
             "origin": self.proposal.origin,
+            "proposer": self.proposal.proposer,
             "input_tokens": self.proposal.usage.input_tokens,
             "output_tokens": self.proposal.usage.output_tokens,
             "reasoning_tokens": self.proposal.usage.reasoning_tokens,

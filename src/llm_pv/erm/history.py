@@ -96,6 +96,7 @@ def _proposal_of(reply: Record, number: int) -> Proposal:
             fallback=reply.get("fallback", False),
             rivals=tuple(Rival(**rival) for rival in reply.get("rivals", ())),
             redacted=reply.get("redacted", False),
+            proposer=reply.get("proposer", ""),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(

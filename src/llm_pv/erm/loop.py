@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain
 
-from llm_pv.data.examples import Splits, resampled
+from llm_pv.data.examples import Splits
 from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.certificate import (
     Certificate,
@@ -64,7 +64,7 @@ def select_program(
     history = History(log, splits)
     verifier = Verifier(splits, sandbox, seed=seed, metric=plan.metric, seconds=plan.seconds)
     train, classes = splits.train, splits.classes
-    shown = resampled(train) if proposer.free and not proposer.weighted else train
+    shown = proposer.training_rows(train)
     recorded = history.attempts()
     unanswered: list[str] = []
     warnings: list[str] = []
@@ -74,9 +74,8 @@ def select_program(
         history.append_unanswered(number, reason)
 
     context = Context(
-        start=len(log.replies),
+        known=tuple((r.get("proposer", ""), r.get("origin", "")) for r in log.replies),
         attempts=plan.attempts,
-        origins=frozenset(reply.get("origin", "") for reply in log.replies),
         turns=tuple(log.turns),
         write_turns=log.append_turns,
         write_prompt=log.write_prompt,

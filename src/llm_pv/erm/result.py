@@ -278,6 +278,7 @@ def _candidate_row(attempt: Attempt, chosen: bool) -> dict[str, Any]:
         "bits": attempt.program.bits if attempt.program else None,
         "program": attempt.program.source if attempt.program else None,
         "fallback": attempt.proposal.fallback,
+        "proposer": attempt.proposal.proposer,
         "remark": attempt.rejected or attempt.error,
     }
 

@@ -60,6 +60,10 @@ class WarmStart(Proposer):
         """Whether attempts of several cells are scheduled round robin."""
         return self._proposer.interleaved
 
+    def training_rows(self, train: Examples) -> Examples:
+        """Return the rows as the proposer takes them."""
+        return self._proposer.training_rows(train)
+
     @property
     def default_attempts(self) -> int:
         """The number of programs taken over plus the proposer's default."""
@@ -75,7 +79,7 @@ class WarmStart(Proposer):
         self, train: Examples, classes: Classes, *, seed: int, start: int = 0
     ) -> Iterator[Proposal]:
         """Yield the programs, then the proposer's proposals."""
-        context = Context(start=start)
+        context = Context(known=(("", ""),) * start)
         yield from self.propose_in(train, classes, seed=seed, context=context)
 
     def propose_in(
@@ -91,7 +95,7 @@ class WarmStart(Proposer):
             yield Proposal(program, note="of the run that was given as a warm start")
         rest = replace(
             context,
-            start=max(0, context.start - taken),
+            known=context.known[taken:],
             attempts=None if context.attempts is None else max(0, context.attempts - taken),
         )
         yield from self._proposer.propose_in(train, classes, seed=seed, context=rest)

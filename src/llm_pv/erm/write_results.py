@@ -124,9 +124,11 @@ def model_of(proposer: str) -> str:
     --------
     >>> model_of("llm:openai:gpt-5.4"), model_of("length-first")
     ('openai:gpt-5.4', '')
+    >>> model_of("pool:length-first + openai:gpt-5.4")
+    'length-first + openai:gpt-5.4'
     """
     method, _, model = proposer.partition(":")
-    return model if method in ("llm", "agent") else ""
+    return model if method in ("llm", "agent", "pool") else ""
 
 
 def program_header(result: LearnedProgram) -> str:

@@ -314,6 +314,8 @@ class ModelOptions:
         Sampling; None leaves it to the vendor.
     base_url
         Address of a compatible server.
+    is_addressed
+        Whether ``base_url`` is part of the model's name, as in ``PROVIDER:MODEL@URL``.
     api
         Which of OpenAI's interfaces to use; None for responses with OpenAI itself and
         chat completions for compatible servers.
@@ -341,6 +343,7 @@ class ModelOptions:
     temperature: float | None = None
     top_p: float | None = None
     base_url: str | None = None
+    is_addressed: bool = False
     api: Literal["responses", "chat"] | None = None
     batch: bool = False
     batch_record: Path | None = None

@@ -1,6 +1,7 @@
 """Open language models by name."""
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llm_pv.errors import ConfigurationError
@@ -26,7 +27,7 @@ def make_model(name: str, options: ModelOptions | None = None) -> LanguageModel:
     ----------
     name
         ``PROVIDER:MODEL``, such as ``"openai:gpt-5.4"`` or ``"hf:FOLDER"``; ``"auto:MODEL"`` finds
-        the provider by the model's name.
+        the provider by the model's name. ``PROVIDER:MODEL@URL`` names the server too.
     options
         How it is called; None for the defaults.
 
@@ -37,8 +38,13 @@ def make_model(name: str, options: ModelOptions | None = None) -> LanguageModel:
     CredentialError
         If it needs a key and there is none.
     """
+    name, url = split_address(name)
     provider, model = split_name(name)
     options = options or ModelOptions()
+    if url:
+        if provider not in VENDORS:
+            raise ConfigurationError(f"{name} runs in this process; leave out @{url}")
+        options = replace(options, base_url=url, is_addressed=True)
     if provider in VENDORS:
         from llm_pv.models.vendors import make_vendor_model
 
@@ -104,6 +110,18 @@ def split_name(name: str) -> tuple[str, str]:
             "such as openai:gpt-5.4"
         )
     return provider, model
+
+
+def split_address(name: str) -> tuple[str, str]:
+    """Return a model's name and the address behind it, empty if there is none.
+
+    Examples
+    --------
+    >>> split_address("openai-compatible:q@http://localhost:8000/v1"), split_address("hf:a@b")
+    (('openai-compatible:q', 'http://localhost:8000/v1'), ('hf:a@b', ''))
+    """
+    found = re.fullmatch(r"(.+?)@(https?://.*)", name)
+    return (found[1], found[2]) if found else (name, "")
 
 
 def _guess(model: str) -> str:

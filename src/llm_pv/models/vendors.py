@@ -127,7 +127,7 @@ def _connected(
         if not options.offline:
             check_connection(endpoint.model.base_url or "")
         return VendorModel(
-            f"{provider}:{model}",
+            f"{provider}:{model}" + (f"@{options.base_url}" if options.is_addressed else ""),
             options,
             endpoint,
             connection,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
-from llm_pv.data.examples import Classes, Examples, Input
+from llm_pv.data.examples import Classes, Examples, Input, resampled
 from llm_pv.models.base import NO_USAGE, Usage
 from llm_pv.proposers.spending import Spending
 
@@ -62,6 +62,8 @@ class Proposal:
         Other programs that fit as well, if the proposer searches for them.
     redacted
         Whether fragments of the API key were removed from the reply.
+    proposer
+        The name of the proposer in a pool; empty if the run has only one.
     """
 
     text: str
@@ -77,6 +79,7 @@ class Proposal:
     fallback: bool = False
     rivals: tuple[Rival, ...] = ()
     redacted: bool = False
+    proposer: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,10 @@ class Admission(Protocol):
         """Report that no further attempt will start."""
         ...
 
+    def divide(self, names: Sequence[str]) -> "Sequence[Admission]":
+        """Return the admissions of several proposers, which share that of the cell."""
+        ...
+
 
 class AtOnce:
     """Lets every attempt start immediately."""
@@ -124,6 +131,10 @@ class AtOnce:
     def close(self) -> None:
         """Do nothing."""
 
+    def divide(self, names: Sequence[str]) -> Sequence[Admission]:
+        """Return this for each."""
+        return [self] * len(names)
+
 
 def _forget(*_: object) -> None:
     return None
@@ -133,12 +144,10 @@ def _forget(*_: object) -> None:
 class Context:
     """The services of a run that a proposer can use."""
 
-    start: int = 0
-    "The number of proposals read by an earlier part of the run."
+    known: tuple[tuple[str, str], ...] = ()
+    "The proposer and the origin of each proposal read by an earlier part of the run."
     attempts: int | None = None
     "The most proposals the run will read, None for all."
-    origins: frozenset[str] = frozenset()
-    "The origins of the proposals read by an earlier part of the run."
     turns: Sequence[Mapping[str, Any]] = ()
     "Records of model turns and tool calls of that earlier part, oldest first."
     write_turns: Callable[[Sequence[Mapping[str, Any]]], object] = _forget
@@ -155,6 +164,16 @@ class Context:
     "Decides when the next attempt may start."
     stopping: threading.Event = field(default_factory=threading.Event)
     "Set when no further attempt should start; those already started are still read."
+
+    @property
+    def start(self) -> int:
+        """The number of proposals read by an earlier part of the run."""
+        return len(self.known)
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The origins of the proposals read by an earlier part of the run."""
+        return frozenset(origin for _, origin in self.known)
 
 
 class Proposer(ABC):
@@ -233,6 +252,10 @@ class Proposer(ABC):
         """
         return self.propose(train, classes, seed=seed, start=context.start)
 
+    def training_rows(self, train: Examples) -> Examples:
+        """Return the training rows as they are passed to `propose_in`."""
+        return resampled(train) if self.free and not self.weighted else train
+
     def plan_attempts(self, requested: int | None) -> int:
         """Return the number of attempts K that a run plans, given the number requested by the user.
 
@@ -261,6 +284,10 @@ class Proposer(ABC):
         costs = [proposal.cost_usd for proposal in proposals]
         known = [cost for cost in costs if cost is not None]
         return Spending(cost_usd=sum(known) if len(known) == len(costs) else None)
+
+    def computed_by(self, wrap: "Callable[[Proposer], Proposer]") -> "Proposer":  # noqa: ARG002
+        """Return the proposer with heavy computations wrapped, for a grid that bounds them."""
+        return self
 
     def portable(self) -> "Proposer":
         """Return an equivalent proposer that needs no files of this machine."""

@@ -125,6 +125,10 @@ class OwnProcess(Proposer):
         """Whether proposals cost nothing."""
         return self.proposer.free
 
+    def computed_by(self, wrap: Callable[[Proposer], Proposer]) -> Proposer:
+        """Return the wrapped proposer: a search takes a core and its memory."""
+        return wrap(self)
+
     @property
     def hit_time_cap(self) -> bool:
         """Whether the last search reached a limit."""

@@ -1,12 +1,13 @@
 """Open proposers by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
 
 from llm_pv.errors import ConfigurationError
 from llm_pv.proposers.base import Proposer
+from llm_pv.proposers.spending import Budget, BudgetTracker
 
 DEFAULT_BUDGET_SECONDS = 30.0
 
@@ -43,6 +44,7 @@ def make_proposer(
     budget_seconds: float | None = None,
     built_in: BuiltIn = USUAL,
     progress: Callable[[str, int], None] | None = None,
+    tracker: BudgetTracker | None = None,
 ) -> Proposer:
     """Return the proposer of a name.
 
@@ -59,6 +61,8 @@ def make_proposer(
         Cap on the time the built-in search takes, or a model is asked; None for the default.
     progress
         Called by the built-in search with its stage and the number of programs tried.
+    tracker
+        The budget that a model shares with others; None for one of its own.
 
     Examples
     --------
@@ -69,12 +73,13 @@ def make_proposer(
         raise ConfigurationError(f"budget-seconds is {budget_seconds}; give a positive number")
     kind, _, rest = name.partition(":")
     if name == "length-first":
-        from llm_pv.proposers.length_first import Budget, LengthFirst
+        from llm_pv.proposers.length_first import Budget as SearchBudget
+        from llm_pv.proposers.length_first import LengthFirst
         from llm_pv.proposers.own_process import OwnProcess
 
         seconds = DEFAULT_BUDGET_SECONDS if budget_seconds is None else budget_seconds
         wanted = {"candidates": built_in.candidates, "megabytes": built_in.megabytes}
-        budget = Budget(**{name: int(n) for name, n in wanted.items() if n is not None})
+        budget = SearchBudget(**{name: int(n) for name, n in wanted.items() if n is not None})
         search = LengthFirst(seconds, budget=budget, noise=float(built_in.noise))
         return OwnProcess(search, seconds=seconds, megabytes=budget.megabytes, progress=progress)
     if built_in != USUAL:
@@ -91,11 +96,67 @@ def make_proposer(
     if rest:
         from llm_pv.models.registry import make_model
         from llm_pv.proposers.llm import DEFAULT_ATTEMPTS, LLM
-        from llm_pv.proposers.spending import Budget as Spending
 
         count = DEFAULT_ATTEMPTS if attempts is None else attempts
-        return LLM(make_model(name), attempts=count, budget=Spending(seconds=budget_seconds))
+        budget_of_calls = tracker or Budget(seconds=budget_seconds)
+        return LLM(make_model(name), attempts=count, budget=budget_of_calls)
     raise ConfigurationError(
         f"no proposer is called {name!r}; give length-first, replay:FILE, replay:FOLDER, or a "
         "model such as openai:gpt-5.4"
     )
+
+
+def join_proposers(
+    chosen: Sequence[str | Proposer],
+    *,
+    attempts: int | None = None,
+    budget_seconds: float | None = None,
+    built_in: BuiltIn = USUAL,
+    progress: Callable[[str, int], None] | None = None,
+) -> Proposer:
+    """Return the pool of some proposers; models named here share one budget.
+
+    Parameters
+    ----------
+    chosen
+        Names, as for `make_proposer`, and open proposers, which the pool leaves open.
+    attempts, budget_seconds, built_in, progress
+        As for `make_proposer`; ``built_in`` and ``progress`` are for the built-in search alone.
+
+    Raises
+    ------
+    ConfigurationError
+        If one is given twice, or cannot be opened.
+    """
+    from llm_pv.proposers.pool import Pool
+
+    members: dict[str, Proposer] = {}
+    tracker = BudgetTracker(Budget(seconds=budget_seconds))
+    if not chosen or (built_in != USUAL and "length-first" not in chosen):
+        named = ", ".join(map(str, chosen)) or "none"
+        raise ConfigurationError(
+            f"proposers: {named}; give one or more, length-first among them for its options"
+        )
+    try:
+        for one in chosen:
+            name = one if isinstance(one, str) else one.name.removeprefix("llm:")
+            if name in members:
+                raise ConfigurationError(f"the proposer {name} is given twice; give each once")
+            members[name] = (
+                one
+                if isinstance(one, Proposer)
+                else make_proposer(
+                    one,
+                    attempts=attempts,
+                    budget_seconds=budget_seconds,
+                    built_in=built_in if one == "length-first" else USUAL,
+                    progress=progress,
+                    tracker=tracker,
+                )
+            )
+    except BaseException:
+        for name in members.keys() & {one for one in chosen if isinstance(one, str)}:
+            members[name].close()
+        raise
+    given = {name for name, one in members.items() if any(one is other for other in chosen)}
+    return Pool(members, left_open=given)

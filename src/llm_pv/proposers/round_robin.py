@@ -5,7 +5,7 @@ for all its attempts while another has none.
 """
 
 import threading
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -74,6 +74,14 @@ class RoundRobin:
             self._started.pop(key, None)
             self._changed.notify_all()
 
+    def divide(self, key: Hashable, names: Sequence[str]) -> "list[CellTurns]":
+        """Replace a cell by several, which take turns like cells of their own."""
+        with self._changed:
+            started = self._started.pop(key, 0)
+            self._started.update({(key, name): started for name in names})
+            self._changed.notify_all()
+        return [self.cell((key, name)) for name in names]
+
     def stop(self) -> None:
         """Admit no further attempt; waiting calls raise StoppedError."""
         with self._changed:
@@ -100,3 +108,7 @@ class CellTurns:
     def close(self) -> None:
         """Report that no further attempt will start."""
         self.rounds.close(self.key)
+
+    def divide(self, names: Sequence[str]) -> "Sequence[CellTurns]":
+        """Replace the cell by one for each name."""
+        return self.rounds.divide(self.key, names)

@@ -87,6 +87,16 @@ class Spending:
     doubtful: tuple[Amount, ...] = ()
     "The worst case of each failed try that may be billed."
 
+    def plus(self, other: "Spending") -> "Spending":
+        """Return the sum of two; its cost is unknown if one of theirs is."""
+        known = self.cost_usd is not None and other.cost_usd is not None
+        return Spending(
+            self.usage + other.usage,
+            (self.cost_usd or 0.0) + (other.cost_usd or 0.0) if known else None,
+            self.paid + other.paid,
+            self.doubtful + other.doubtful,
+        )
+
     @property
     def most_doubtful(self) -> Amount:
         """The sum of the failed tries that may be billed."""

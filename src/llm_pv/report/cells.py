@@ -52,6 +52,7 @@ class AttemptLine:
     bits: float | None
     gist: str
     reason: str
+    proposer: str
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,7 @@ def attempt_lines(
             bits=attempt.bits,
             gist=gist(attempt.program),
             reason=_what_went_wrong(attempt),
+            proposer=attempt.proposer,
         )
         for attempt in chosen
     )

@@ -12,7 +12,8 @@ from llm_pv.runs.journal import Record
 class AttemptRecord:
     """One verified attempt; accuracies are None where there was no program.
 
-    ``reason`` is the error, if any; ``note`` is the proposer's remark.
+    ``reason`` is the error, if any; ``note`` is the proposer's remark; ``proposer`` its name in a
+    pool, else empty; ``origin`` the conversation with a model, and the place in it.
     """
 
     number: int
@@ -24,6 +25,8 @@ class AttemptRecord:
     reason: str
     note: str
     cost_usd: float | None
+    proposer: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ def read_attempt(record: Record, remarks: Mapping[int, str]) -> AttemptRecord:
         reason=str(remarks.get(int(record["attempt"])) or record["error"]),
         note=str(record.get("note", "")),
         cost_usd=_share(record.get("cost_usd")),
+        proposer=str(record.get("proposer", "")),
+        origin=str(record.get("origin", "")),
     )
 
 

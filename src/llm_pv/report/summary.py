@@ -98,13 +98,20 @@ def _lead(trial: TrialRecord) -> str:
         return f"There are no test rows: what is known comes from the {rows}."
     text = (
         f"Right on {percent(trial.accuracy)}% of {count(trial.test_size, 'test row')}, which were "
-        "looked at once"
+        f"looked at once{_found_by(trial)}"
     )
     if trial.baseline_accuracy is None:
         return f"{text}."
     share = percent(trial.baseline_accuracy)
     answer = repr(selection.baseline_label) if selection else "the majority class"
     return f"{text}. Always answering {answer} is right on {share}%."
+
+
+def _found_by(trial: TrialRecord) -> str:
+    """Return who proposed the selected program, if several proposers did."""
+    chosen = trial.selection.attempt if trial.selection else None
+    found = [one.proposer for one in trial.attempts if one.number == chosen and one.proposer]
+    return f"; proposed by {found[0]}" if found else ""
 
 
 def _headline(trial: TrialRecord, name: str) -> str:

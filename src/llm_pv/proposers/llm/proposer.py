@@ -138,7 +138,7 @@ class LLM(Proposer):
     settings
         How it is prompted.
     budget
-        The budget.
+        The budget, or the tracker of one that several proposers share.
 
     Attributes
     ----------
@@ -157,7 +157,7 @@ class LLM(Proposer):
         *,
         attempts: int = DEFAULT_ATTEMPTS,
         settings: LLMSettings = LLMSettings(),
-        budget: Budget = UNLIMITED,
+        budget: Budget | BudgetTracker = UNLIMITED,
     ) -> None:
         if attempts < 1:
             raise ConfigurationError(f"attempts is {attempts}; at least 1 is needed")
@@ -165,7 +165,7 @@ class LLM(Proposer):
         self.attempts = attempts
         self.settings = settings
         self.tool_place = self._tool_place()
-        self.tracker = BudgetTracker(budget)
+        self.tracker = budget if isinstance(budget, BudgetTracker) else BudgetTracker(budget)
         self._tool: PythonTool | None = None
         self._tool_lock = threading.Lock()
         self._cancelled = threading.Event()
@@ -174,7 +174,7 @@ class LLM(Proposer):
                 f"{model.name} returns at most {model.most_samples} answer a call; leave out "
                 f"--samples-per-call {settings.samples_per_call}"
             )
-        if budget.usd is not None and model.price(Usage(1_000, 1_000)) is None:
+        if self.tracker.budget.usd is not None and model.price(Usage(1_000, 1_000)) is None:
             raise ConfigurationError(
                 f"the price of {model.name} is not known, so --budget-usd cannot be kept: give "
                 "--price-in and --price-out, or --budget-tokens"

@@ -209,7 +209,7 @@ def spent(records: Iterable[Mapping[str, Any]]) -> Spending:
     return Spending(usage, total, tuple(paid), tuple(doubtful))
 
 
-_PLACE = ("function", "length", "sampler", "trial", "conversation", "turn")
+_PLACE = ("function", "length", "sampler", "trial", "proposer", "conversation", "turn")
 
 
 def _damaged(record: Mapping[str, Any], error: Exception) -> RunError:

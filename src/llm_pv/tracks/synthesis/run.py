@@ -114,9 +114,7 @@ def run_grid(
             function: CellFunction = compute_trial
             executor = _remote(cluster, work, processes, dataset_dir)
         else:
-            function, executor = _local(
-                work, search, waiting, concurrency, processes, sandbox, dataset_dir
-            )
+            function, executor = _local(work, waiting, concurrency, processes, sandbox, dataset_dir)
         run_cells(tasks, function, executor, run, done=is_done, observer=observer)
         return collect(run, trials)
 
@@ -138,7 +136,6 @@ def _task(trial: Trial, request: GridRequest, proposer: str) -> CellTask:
 
 def _local(  # noqa: PLR0917 - what run_grid has at hand
     work: GridWork,
-    search: Search,
     waiting: Sequence[Cell],
     concurrency: int,
     processes: WorkerProcesses,
@@ -152,8 +149,8 @@ def _local(  # noqa: PLR0917 - what run_grid has at hand
         # All cells are open at once; what is bounded is the number of attempts under way.
         rounds = RoundRobin(dict.fromkeys(waiting, 0), concurrency)
         on_close, at_once = (rounds.stop, work.proposer.close), max(1, len(waiting))
-    elif search.proposer == "length-first":
-        work = replace(work, proposer=InProcess(work.proposer, processes))
+    proposer = work.proposer.computed_by(lambda search: InProcess(search, processes))
+    work = replace(work, proposer=proposer)
 
     def function(trial: Trial, context: CellContext) -> None:
         admission = None if rounds is None else rounds.cell(trial.cell)

@@ -1,0 +1,207 @@
+"""Several proposers in one run: who proposes when, who pays, and what a resumed run reads."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from llm_pv.api import Search, learn
+from llm_pv.erm.loop import select_program
+from llm_pv.erm.result import LearnedProgram
+from llm_pv.erm.selection import Plan, Selection
+from llm_pv.errors import BudgetError, CredentialError, ModelError
+from llm_pv.models.base import Message, Turn
+from llm_pv.proposers.base import Proposer
+from llm_pv.proposers.llm import LLM, LLMSettings
+from llm_pv.proposers.pool import Pool
+from llm_pv.proposers.registry import BuiltIn
+from llm_pv.proposers.round_robin import RoundRobin
+from llm_pv.proposers.spending import Budget, BudgetTracker
+from llm_pv.runs.cells import Cell, CellLog
+from llm_pv.sandbox import Sandbox
+from rows import ALWAYS_ONE, FIRST_BIT, PARITY, Scripted, parity_splits
+from scripted_model import Script, ScriptedModel, says
+
+SPLITS = parity_splits()
+ALWAYS_ZERO = "f = lambda x: 0\n"
+
+
+def asking(name: str, script: Script, attempts: int = 2, **more: Any) -> LLM:
+    model = ScriptedModel(script, name=f"scripted:{name}")
+    return LLM(model, attempts=attempts, settings=LLMSettings(), **more)
+
+
+def fails(error: Exception) -> Script:
+    def script(conversation: Sequence[Message], seed: int) -> Turn:
+        raise error
+
+    return script
+
+
+def asked(llm: LLM) -> int:
+    assert isinstance(llm.model, ScriptedModel)
+    return len(llm.model.asked)
+
+
+def run(
+    sandbox: Sandbox, proposer: Proposer, log: CellLog | None = None, early_stop: bool = True
+) -> Selection:
+    plan = Plan(proposer.plan_attempts(None), early_stop=early_stop)
+    log = log or CellLog(Cell("rows"))
+    proposer.open(log.turns)
+    rounds = RoundRobin({"cell": 0}, slots=2)
+    return select_program(
+        SPLITS, proposer, sandbox, plan, seed=0, log=log, admission=rounds.cell("cell")
+    )
+
+
+def test_a_rule_of_the_free_member_costs_nothing(sandbox: Sandbox) -> None:
+    search, llm = Scripted([FIRST_BIT, PARITY, ALWAYS_ONE], free=True), asking("a", says(PARITY))
+    found = run(sandbox, Pool({"a": llm, "search": search}))
+    assert [one.proposal.proposer for one in found.attempts] == ["search", "search"]
+    assert asked(llm) == 0
+    assert found.selected == found.attempts[1]
+    assert found.cost_usd == 0
+
+
+def test_without_early_stop_everyone_proposes_and_k_is_the_sum(sandbox: Sandbox) -> None:
+    search = Scripted([FIRST_BIT, PARITY], free=True)
+    llms = {"a": asking("a", says(ALWAYS_ONE)), "b": asking("b", says(ALWAYS_ZERO), attempts=3)}
+    pool = Pool({**llms, "search": search})
+    found = run(sandbox, pool, early_stop=False)
+    who = [one.proposal.proposer for one in found.attempts]
+    assert who[:2] == ["search", "search"]
+    assert sorted(who[2:]) == ["a", "a", "b", "b", "b"]
+    assert found.certificate is not None
+    assert found.certificate.planned == 5 + 2 + 3
+    assert found.cost_usd == pytest.approx(5 * 0.5)
+    assert found.usage.input_tokens == 5 * 100
+
+
+def test_attempts_go_round_among_models(sandbox: Sandbox) -> None:
+    order: list[str] = []
+
+    def noting(name: str) -> Script:
+        def script(conversation: Sequence[Message], seed: int) -> Turn:
+            order.append(name)
+            return Turn(ALWAYS_ONE, cost_usd=0.0)
+
+        return script
+
+    pool = Pool({name: asking(name, noting(name), attempts=3) for name in "ab"})
+    run(sandbox, pool, early_stop=False)
+    for number in (1, 2, 3):  # attempt i + 1 of one starts only when the other has its i-th
+        assert set(order[: 2 * number]) == {"a", "b"}
+        assert abs(order[: 2 * number].count("a") - number) <= 1
+
+
+def test_a_fast_model_is_read_while_a_slow_one_thinks(sandbox: Sandbox) -> None:
+    read = threading.Event()
+
+    def slow(conversation: Sequence[Message], seed: int) -> Turn:
+        assert read.wait(20), "the other model's reply was not read"
+        return Turn(ALWAYS_ONE)
+
+    pool = Pool({"slow": asking("slow", slow, 1), "fast": asking("fast", says(FIRST_BIT), 1)})
+    plan = Plan(pool.plan_attempts(None))
+    found = select_program(
+        SPLITS, pool, sandbox, plan, seed=0, log=CellLog(Cell("rows")),
+        on_attempt=lambda attempt: read.set(),
+    )  # fmt: skip
+    assert [one.proposal.proposer for one in found.attempts] == ["fast", "slow"]
+
+
+@pytest.mark.parametrize(
+    "error", [CredentialError("bad:model: 401"), ModelError("bad:model: HTTP 400")]
+)
+def test_a_model_that_fails_is_left_out_and_said(sandbox: Sandbox, error: ModelError) -> None:
+    pool = Pool({"bad": asking("bad", fails(error)), "good": asking("good", says(FIRST_BIT))})
+    found = run(sandbox, pool, early_stop=False)
+    assert {one.proposal.proposer for one in found.attempts} == {"good"}
+    assert len(found.attempts) == 2
+    assert [text for text in found.warnings if str(error) in text]
+
+
+def test_if_no_model_is_answered_the_run_stops_and_goes_on_later(sandbox: Sandbox) -> None:
+    search = Scripted([FIRST_BIT, ALWAYS_ONE], free=True)
+    log = CellLog(Cell("rows"))
+    broken = Pool({"search": search, "a": asking("a", fails(CredentialError("no key")))})
+    with pytest.raises(CredentialError, match="no key"):
+        run(sandbox, broken, log)
+    mended = Pool({"search": search, "a": asking("a", says(PARITY), 1)})
+    found = run(sandbox, mended, log)
+    assert [one.proposal.proposer for one in found.attempts] == ["search", "search", "a"]
+    assert search.calls == [(SPLITS.train, SPLITS.classes, 0, 0)], "it had proposed everything"
+
+
+def test_a_shared_budget_bounds_the_sum(sandbox: Sandbox) -> None:
+    tracker = BudgetTracker(Budget(usd=5.0))  # a call costs at most 2 dollars and does cost 0.5
+    llms = {name: asking(name, says(ALWAYS_ONE), attempts=9, budget=tracker) for name in ("a", "b")}
+    found = run(sandbox, Pool(llms), early_stop=False)
+    assert found.cost_usd is not None
+    assert found.cost_usd <= 5.0
+    assert tracker.spent_usd == found.cost_usd
+    assert {one.proposal.proposer for one in found.attempts} == {"a", "b"}
+    assert all("is spent" in reason for reason in found.unanswered)
+
+
+def test_a_budget_too_small_for_any_call_is_an_error(sandbox: Sandbox) -> None:
+    tracker = BudgetTracker(Budget(usd=0.001))
+    llms = {name: asking(name, says(PARITY), budget=tracker) for name in ("a", "b")}
+    with pytest.raises(BudgetError):
+        run(sandbox, Pool(llms))
+
+
+def test_a_resumed_run_reads_what_is_recorded_and_pays_for_the_rest(sandbox: Sandbox) -> None:
+    """Cut off after every number of records; the turns of one model are not read as another's."""
+    whole = CellLog(Cell("rows"))
+
+    def pool() -> tuple[Pool, dict[str, LLM]]:
+        llms = {"a": asking("a", says(ALWAYS_ONE)), "b": asking("b", says(FIRST_BIT))}
+        return Pool({"search": Scripted([ALWAYS_ZERO], free=True), **llms}), llms
+
+    first = run(sandbox, pool()[0], whole, early_stop=False)
+    programs = {(one.proposal.proposer, one.proposal.origin): one.program for one in first.attempts}
+    assert len(programs) == 5
+    answered = [record for record in whole.turns if record["kind"] == "turn"]
+    for cut in range(len(whole.turns) + 1):
+        kept = CellLog(Cell("rows"), whole.replies[:1], whole.attempts[:1], whole.turns[:cut])
+        resumed, llms = pool()
+        again = run(sandbox, resumed, kept, early_stop=False)
+        known = sum(record["kind"] == "turn" for record in whole.turns[:cut])
+        assert sum(map(asked, llms.values())) == len(answered) - known
+        found = {
+            (one.proposal.proposer, one.proposal.origin): one.program for one in again.attempts
+        }
+        assert found == programs
+
+
+def test_names_and_models_join_in_python(sandbox: Sandbox) -> None:
+    llm = asking("a", says(PARITY), 3)
+    search = Search(["length-first", llm], early_stop=False, built_in=BuiltIn(candidates=1_000))
+    learned = learn(SPLITS, search=search, sandbox=sandbox)
+    assert isinstance(learned, LearnedProgram)
+    assert learned.certificate is not None
+    assert learned.certificate.planned == 200 + 3
+    assert learned.proposer == "pool:length-first + scripted:a"
+    assert {row["proposer"] for row in learned.record()["candidates"]} == {
+        "length-first", "scripted:a",
+    }  # fmt: skip
+
+
+def test_a_paid_proposer_of_ones_own_is_not_read_beyond_an_early_stop(sandbox: Sandbox) -> None:
+    own = Scripted([PARITY, FIRST_BIT, ALWAYS_ONE])
+    found = run(sandbox, Pool({"own": own}))
+    assert len(found.attempts) == own.paid == 1
+
+
+def test_rows_of_more_weight_are_repeated_for_the_free_member_alone(sandbox: Sandbox) -> None:
+    weighted = replace(SPLITS, train=SPLITS.train.weighted([2.0] + [1.0] * 19))
+    free, paid = Scripted([ALWAYS_ONE], free=True), Scripted([ALWAYS_ZERO])
+    pool = Pool({"free": free, "paid": paid})
+    plan = Plan(pool.plan_attempts(None))
+    select_program(weighted, pool, sandbox, plan, seed=0, log=CellLog(Cell("rows")))
+    assert len(free.calls[0][0]) == 21
+    assert len(paid.calls[0][0]) == 20
