@@ -57,7 +57,9 @@ class Submitted(Proposer):
         self, train: Examples, classes: Classes, *, seed: int, start: int = 0
     ) -> Iterator[Proposal]:
         """Yield what is submitted from now on."""
-        yield from self.propose_in(train, classes, seed=seed, context=Context(start=start))
+        yield from self.propose_in(
+            train, classes, seed=seed, context=Context(known=(("", ""),) * start)
+        )
 
     def propose_in(
         self,
