@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from fake_openai_server import FakeOpenAI, Reply
+from llm_pv.cli import seed_agent
 from llm_pv.cli.seed_synthesis import run_seed
 from llm_pv.tasks.loading import load_task
 from llm_pv.tracks.synthesis.seed_rows import COLUMNS
@@ -26,6 +28,15 @@ EVERY_FLAG = [
     "--dataset-dir", "data", "--concurrency", "2", "--timeout", "60", "--out-jsonl", "a.jsonl",
     "--out-csv", "a.csv", "--log-level", "ERROR",
 ]  # fmt: skip
+PUBLISHED_ONLY = [
+    "--allow-tools", "--hf-device-map", "auto", "--hf-torch-dtype", "bfloat16",
+    "--no-hf-trust-remote-code", "--hf-attn-implementation", "sdpa", "--thinking-level", "minimal",
+]  # fmt: skip
+SMALL = [
+    "--functions", "fn_a", "--lengths", "20", "--num-trials", "1", "--train-size", "8",
+    "--val-size", "8", "--test-size", "20", "--dataset-dir", "data", "--log-level", "ERROR",
+]  # fmt: skip
+ANSWER: Reply = {"text": json.dumps({"code": "def f(x):\n    return x.count('1') % 2\n"})}
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -153,3 +164,79 @@ def test_numbers_no_model_takes_are_refused(
     assert shown.out == ""
     assert option in shown.err
     assert shown.err.count("\n") == 1
+
+
+def served(server: FakeOpenAI) -> list[str]:
+    return ["--provider", "openai-compatible", "--model", "m", "--base-url", server.base_url]
+
+
+def test_flags_of_the_published_command_alone_are_taken_with_a_notice_where_they_mean_nothing(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert run_seed(["--functions", "fn_a", "--lengths", "20", *PUBLISHED_ONLY, "--dry-run"]) == 0
+    shown = capfd.readouterr()
+    assert '"code_interpreter"' in shown.out, "--allow-tools lets the model run Python"
+    assert [line for line in shown.err.splitlines() if "no effect" in line] == [
+        "llm-pv: --hf-... options have no effect: the model does not run in this process"
+    ]
+    words = ["--functions", "fn_a", "--lengths", "20", "--no-tools", "--hf-trust-remote-code"]
+    assert run_seed([*words, "--enable-code-interpreter", "--dry-run"]) == 0
+    shown = capfd.readouterr()
+    assert "code_interpreter" not in shown.out
+    assert "--hf-trust-remote-code has no effect: code of a model's repository" in shown.err
+
+
+def test_the_environment_sets_what_the_command_line_does_not(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    environment = {"OPENAI_MODEL": "gpt-5", "ATTEMPTS": "4", "FUNCTIONS": "fn_a,fn_h", "SEED": ""}
+    words = ["--lengths", "20", "--attempts", "2", "--dry-run"]
+    assert run_seed(words, environment) == 0
+    shown = capfd.readouterr()
+    assert "from the environment: OPENAI_MODEL=gpt-5, FUNCTIONS=fn_a,fn_h" in shown.err
+    assert '"model": "gpt-5"' in shown.out
+    assert shown.out.count("attempts: 2,") == 2, "two tasks, and the attempts of the command line"
+
+
+def test_wordings_of_a_json_file_are_tried_in_one_run_into_one_table(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    wordings = {
+        "plain": "Inputs: {sequence_type}, length {sequence_dimension}.\n{data_examples}\n"
+        'Answer {"code": "..."}',
+        "ours": "{examples}\n{contract}",
+    }
+    (tmp_path / "wordings.json").write_text(json.dumps(wordings))
+    with FakeOpenAI([ANSWER]) as server:
+        words = [*served(server), "--prompt-variants-json", "wordings.json", "--attempts", "1"]
+        assert run_seed([*SMALL, *words]) == 0
+    capfd.readouterr()
+    rows = read_lines(tmp_path / "results_attempts.jsonl")
+    attempts = {row["prompt_variant"]: row for row in rows if row["kind"] == "attempt"}
+    assert list(attempts) == ["plain", "ours"]
+    assert attempts["plain"]["prompt"].startswith("Inputs: binary, length 20.\n")
+    assert attempts["plain"]["prompt"].endswith('Answer {"code": "..."}')
+    selected = [row for row in rows if row["kind"] == "selected"]
+    assert [row["test_acc"] for row in selected] == [1.0, 1.0]
+    for row in selected:
+        total = row["adaptation_duration_ms"] + row["test_duration_ms"]
+        assert row["total_wall_clock_duration_ms"] == pytest.approx(total, abs=0.01)
+    trial = tmp_path / "results_attempts_trials" / "fn_a_L20_trial1_plain.jsonl"
+    assert read_lines(trial) == [r for r in rows if r["prompt_variant"] == "plain"][:2]
+    (tmp_path / "wordings.json").write_text('{"a": 3}')
+    assert run_seed([*SMALL, *words]) == 2
+    assert "holds no wordings" in capfd.readouterr().err
+
+
+def test_the_agent_has_a_command_of_its_own_with_the_same_files(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    look: Reply = {"code": "print(len(rows))"}
+    with FakeOpenAI([look, ANSWER], by_turn=True) as server:
+        words = [*SMALL, *served(server), "--max-steps", "3", "--attempts", "5", "--allow-tools"]
+        assert seed_agent.run_seed([*words, "--seed", "7"]) == 0
+    assert "--attempts has no effect: a trial of the agent is one" in capfd.readouterr().err
+    rows = read_lines(tmp_path / "results_attempts.jsonl")
+    assert [row["kind"] for row in rows] == ["attempt", "selected", "summary"]
+    assert rows[0]["tool_uses"] == 1
+    assert rows[1]["test_acc"] == 1.0

@@ -2,24 +2,31 @@
 
 import hashlib
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Group, Parameter
 
+from llm_pv.cli.compat import RUNNER, translated, with_variables
 from llm_pv.cli.main import INTERRUPTED, complain, run_app
 from llm_pv.cli.model_options import AskingOptions, ModelChoice, open_proposer
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, SandboxOptions
 from llm_pv.cli.previews import disclose_tasks
 from llm_pv.cli.synthesize import preview_grid, report
+from llm_pv.cli.wordings import DEFAULT_WORDINGS, SeedWordings
 from llm_pv.errors import ConfigurationError, CredentialError
 
 if TYPE_CHECKING:
     from llm_pv.api import Search
+    from llm_pv.proposers.llm import LLM
     from llm_pv.tracks.grid import GridRequest
+    from llm_pv.tracks.synthesis.results import GridResult
 
 Provider = Literal[
     "auto",
@@ -70,7 +77,7 @@ class SeedModel:
     "Most tokens of a reply, including reasoning."
     reasoning_effort: Literal["minimal", "low", "medium", "high"] = "high"
     "How long the model reasons."
-    thinking_level: Literal["low", "medium", "high"] | None = None
+    thinking_level: Literal["minimal", "low", "medium", "high"] | None = None
     "The same for Gemini models."
     verbosity: Literal["low", "medium", "high"] = "low"
     "How much the model writes besides its reasoning."
@@ -83,6 +90,12 @@ class SeedModel:
 rows."
     tool_choice: Literal["auto", "none"] = "auto"
     "Whether the model may use its tools."
+    hf_device_map: str | None = None
+    "Where transformers puts the layers of a model in this process, such as auto."
+    hf_torch_dtype: str | None = None
+    "Type of its weights, such as bfloat16."
+    hf_attn_implementation: str | None = None
+    "Its attention, such as sdpa or flash_attention_2."
 
     def choice(self, timeout: float) -> ModelChoice:
         """Return the model as the other commands name it."""
@@ -95,13 +108,32 @@ rows."
             temperature=self.temperature,
             top_p=self.top_p,
             timeout=timeout,
+            model_option=self._engine(),
         )
 
-    def asking(self, run: "SeedRun") -> AskingOptions:
+    def _engine(self) -> tuple[str, ...]:
+        """Return what a model in this process is made with, as other commands write it."""
+        from llm_pv.models.registry import split_name
+
+        named = {
+            "device_map": self.hf_device_map,
+            "dtype": self.hf_torch_dtype,
+            "attn_implementation": self.hf_attn_implementation,
+        }
+        wanted = {name: value for name, value in named.items() if value is not None}
+        if not wanted:
+            return ()
+        if split_name(f"{self.provider}:{self.model}")[0] != "hf":
+            complain("--hf-... options have no effect: the model does not run in this process")
+            return ()
+        return (f"engine={json.dumps(wanted)}",)
+
+    def asking(self, run: "SeedRun", prompt_variant: str = "1") -> AskingOptions:
         """Return the prompt options in the form of the other commands."""
         wants_tool = self.enable_code_interpreter and self.tool_choice != "none"
         return AskingOptions(
             tool="any" if wants_tool else "none",
+            prompt_variant=prompt_variant,
             concurrency=run.concurrency,
             dry_run=run.dry_run,
             budget_usd=run.budget_usd,
@@ -146,6 +178,11 @@ class SeedRun:
     "Print the exact request of each cell, its tokens and what it may cost, without sending it."
 
 
+DEFAULT_GRID = SeedGrid()
+DEFAULT_MODEL = SeedModel()
+DEFAULT_DATA = SeedData()
+DEFAULT_RUN = SeedRun()
+
 app = App(
     name="runner.py",
     help="Ask for programs for benchmark tasks, verify them, and keep the best.",
@@ -157,13 +194,40 @@ app = App(
 @app.default
 def synthesize(
     *,
-    grid: SeedGrid = SeedGrid(),
-    model: SeedModel = SeedModel(),
-    data: SeedData = SeedData(),
-    run: SeedRun = SeedRun(),
+    grid: SeedGrid = DEFAULT_GRID,
+    model: SeedModel = DEFAULT_MODEL,
+    data: SeedData = DEFAULT_DATA,
+    run: SeedRun = DEFAULT_RUN,
+    wordings: SeedWordings = DEFAULT_WORDINGS,
     sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
     """Run the grid of the first version's command."""
+    request = requested(grid, data)
+    from llm_pv.api import Search
+
+    if model.provider == "length-first":
+        if run.dry_run:
+            raise ConfigurationError("--dry-run shows requests to a model; length-first sends none")
+        search = Search("length-first", attempts=grid.attempts, concurrency=run.concurrency)
+        return run_searches(request, {"": search}, data, run, sandbox)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        proposers = {
+            name: stack.enter_context(_proposer(model, variant, grid, run, sandbox))
+            for name, variant in wordings.named(folder).items()
+        }
+        if run.dry_run:
+            return preview_grid(list(proposers.values()), request, "table")
+        disclose_tasks(next(iter(proposers.values())))
+        searches = {
+            name if len(proposers) > 1 else "": Search(llm, concurrency=run.concurrency)
+            for name, llm in proposers.items()
+        }
+        return run_searches(request, searches, data, run, sandbox)
+
+
+def requested(grid: SeedGrid, data: SeedData) -> "GridRequest":
+    """Return the request that these options make, checked."""
     from llm_pv.tracks.grid import GridRequest
 
     request = GridRequest(
@@ -176,17 +240,16 @@ def synthesize(
         seed=data.seed,
     )
     request.plan()
-    from llm_pv.api import Search
+    return request
 
-    if model.provider == "length-first":
-        if run.dry_run:
-            raise ConfigurationError("--dry-run shows requests to a model; length-first sends none")
-        search = Search("length-first", attempts=grid.attempts, concurrency=run.concurrency)
-        return _run(request, search, data, run, sandbox)
+
+def _proposer(
+    model: SeedModel, variant: str, grid: SeedGrid, run: SeedRun, sandbox: SandboxOptions
+) -> "LLM":
     try:
-        proposer = open_proposer(
+        return open_proposer(
             model.choice(run.timeout),
-            model.asking(run),
+            model.asking(run, variant),
             sandbox,
             attempts=grid.attempts,
             budget_seconds=None,
@@ -197,12 +260,6 @@ def synthesize(
             f"{error}; or give --provider length-first, which needs no key, or --dry-run to see "
             "the requests"
         ) from error
-    with proposer:
-        if run.dry_run:
-            return preview_grid([proposer], request, "table")
-        disclose_tasks(proposer)
-        search = Search(proposer, concurrency=run.concurrency)
-        return _run(request, search, data, run, sandbox)
 
 
 def main() -> None:
@@ -210,29 +267,66 @@ def main() -> None:
     sys.exit(run_seed(sys.argv[1:]))
 
 
-def run_seed(arguments: Sequence[str]) -> int:
+def run_seed(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
     """Run one command line of the seed command and return its exit status."""
-    return run_app(app, arguments)
+    return run_app(app, translated(with_variables(arguments, environment), RUNNER))
 
 
-def _run(
-    request: "GridRequest", search: "Search", data: SeedData, run: SeedRun, sandbox: SandboxOptions
+def run_searches(
+    request: "GridRequest",
+    searches: "Mapping[str, Search]",
+    data: SeedData,
+    run: SeedRun,
+    sandbox: SandboxOptions,
 ) -> int:
-    from llm_pv.cli.progress import AttemptDetails, cell_progress
+    """Run the grid with each search, write the rows of all and return the exit status.
+
+    Parameters
+    ----------
+    request, data, run, sandbox
+        What was asked for.
+    searches
+        Where programs come from, by the wording of the prompt; one without a name is alone.
+    """
     from llm_pv.runs.runner import require_writable
-    from llm_pv.tracks.synthesis.run import run_grid
     from llm_pv.tracks.synthesis.seed_rows import seed_rows, write_seed_rows
 
     for place, option in ((run.out_jsonl, "--out-jsonl"), (run.out_csv, "--out-csv")):
         require_writable(place.parent, option)
-    path = _run_directory(request, search, sandbox)
+    rows: list[dict[str, Any]] = []
+    status = 0
+    for name, search in searches.items():
+        path = _run_directory(request, search, sandbox)
+        result = _run_grid(path, request, search, data, run, sandbox)
+        if result is None:
+            return INTERRUPTED
+        rows += seed_rows(request, path, data.dataset_dir, prompt_variant=name)
+        write_seed_rows(rows, run.out_jsonl, run.out_csv)
+        if name:
+            complain(f"prompt wording {name}:")
+        status = max(status, report(result, "table"))
+    return status
+
+
+def _run_grid(  # noqa: PLR0917 - what run_searches has at hand
+    path: Path,
+    request: "GridRequest",
+    search: "Search",
+    data: SeedData,
+    run: SeedRun,
+    sandbox: SandboxOptions,
+) -> "GridResult | None":
+    """Run the grid in a run directory; None if it was interrupted."""
+    from llm_pv.cli.progress import AttemptDetails, cell_progress
+    from llm_pv.tracks.synthesis.run import run_grid
+
     try:
         quiet = run.log_level in {"WARNING", "ERROR"}
         with (
             sandbox.open() as opened,
             cell_progress(AttemptDetails(), quiet=quiet) as progress,
         ):
-            result = run_grid(
+            return run_grid(
                 request,
                 search,
                 sandbox=opened,
@@ -243,9 +337,7 @@ def _run(
             )
     except KeyboardInterrupt:
         complain(f"interrupted; {path} keeps everything, the same command continues from here")
-        return INTERRUPTED
-    write_seed_rows(seed_rows(request, path, data.dataset_dir), run.out_jsonl, run.out_csv)
-    return report(result, "table")
+        return None
 
 
 def _run_directory(request: "GridRequest", search: "Search", sandbox: SandboxOptions) -> Path:

@@ -1,21 +1,21 @@
 """The first version's result files: one row an attempt, with the columns it published."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from llm_pv.data.examples import Splits
 from llm_pv.errors import LLMPVError
 from llm_pv.proposers.llm.prompt import problem_statement
-from llm_pv.runs.directory import read_attempts, read_prompt, read_replies
+from llm_pv.runs.directory import read_attempts, read_prompt, read_replies, read_summary
 from llm_pv.runs.files import write_atomically, write_csv
 from llm_pv.runs.journal import Record
 from llm_pv.stats import MeanStd
 from llm_pv.tracks.grid import GridRequest, Trial
 
 COLUMNS = (
-    "kind",
     "fn",
     "length",
     "attempt",
@@ -23,6 +23,9 @@ COLUMNS = (
     "prompt",
     "text",
     "duration_ms",
+    "adaptation_duration_ms",
+    "test_duration_ms",
+    "total_wall_clock_duration_ms",
     "cached_tokens",
     "prompt_tokens",
     "completion_tokens",
@@ -37,8 +40,11 @@ COLUMNS = (
     "compile_error",
     "num_trials",
     "is_summary",
+    "kind",
+    "prompt_variant",
+    "cost_usd",
 )
-"""The published columns, and ``kind``: attempt, selected or summary."""
+"""The published columns, and three of ours: ``kind`` is attempt, selected or summary."""
 
 _KINDS = ("attempt", "selected")
 
@@ -48,13 +54,16 @@ def prompt_of(trial: Trial, splits: Splits) -> str:
     return problem_statement(splits.train, splits.classes, alphabet=trial.task.alphabet)
 
 
-def seed_rows(request: GridRequest, run: Path, dataset_dir: Path) -> Iterator[dict[str, Any]]:
+def seed_rows(
+    request: GridRequest, run: Path, dataset_dir: Path, *, prompt_variant: str = ""
+) -> Iterator[dict[str, Any]]:
     """Return the rows of a run: attempts, the selected one of each trial, and summaries.
 
     ``test_acc`` stands in the rows of kind ``selected`` and ``summary`` alone, because the test
     rows are looked at once, for the selected program. The built-in search reads the training rows
     themselves; its rows hold the prompt that a model would be sent.
     """
+    times = {_cell(row): row for row in read_summary(run)}
     texts = {(*_cell(reply), reply["attempt"]): reply["text"] for reply in read_replies(run)}
     attempts: dict[tuple[Any, ...], list[Record]] = {}
     for record in read_attempts(run):
@@ -67,18 +76,70 @@ def seed_rows(request: GridRequest, run: Path, dataset_dir: Path) -> Iterator[di
         for record in records:
             text = texts.get((*_cell(record), record.get("attempt")), "")
             prompt = read_prompt(run, record.get("prompt_digest", "")) or derived
-            yield _row(record, trial, prompt, text, len(records))
+            row = _row(record, trial, prompt, text, len(records))
+            if record["kind"] == "selected":
+                row |= _durations([times.get(_cell(trial.cell.record()), {})])
+            yield row | {"prompt_variant": prompt_variant}
         if trial.cell.trial == request.trials - 1:
             cell = _cell(trial.cell.record())[:-1]
             group = [r for key, found in attempts.items() if key[:-1] == cell for r in found]
-            yield _summary(trial, [r for r in group if r["kind"] == "selected"])
+            summary = _summary(trial, [r for r in group if r["kind"] == "selected"])
+            summary |= _durations([row for key, row in times.items() if key[:-1] == cell])
+            yield summary | {"prompt_variant": prompt_variant}
 
 
 def write_seed_rows(rows: Iterable[dict[str, Any]], jsonl: Path, csv: Path) -> None:
-    """Write rows as JSON lines and as CSV, each file whole or not at all."""
+    """Write rows as JSON lines and as CSV, and those of each trial beside the former.
+
+    Each file is written whole or not at all. The rows of a trial are in
+    ``<stem>_trials/<function>_L<length>_trial<number>.jsonl``, with ``_<wording>`` before the
+    ending where several wordings were tried.
+    """
     listed = list(rows)
-    write_atomically(jsonl, "".join(json.dumps(row) + "\n" for row in listed))
+    write_json_lines(jsonl, listed)
     write_csv(csv, COLUMNS, listed)
+    of_trials: dict[Path, list[dict[str, Any]]] = {}
+    for row in listed:
+        if not row["is_summary"]:
+            name = trial_file(jsonl, row["fn"], row["length"], row["trial"], row["prompt_variant"])
+            of_trials.setdefault(name, []).append(row)
+    for path, own in of_trials.items():
+        write_json_lines(path, own)
+
+
+def trial_file(jsonl: Path, function: str, length: int | str, trial: int, more: str = "") -> Path:
+    """Return the file of one trial's rows beside the file of all rows.
+
+    Examples
+    --------
+    >>> trial_file(Path("rows.jsonl"), "fn_a", 50, 1).as_posix()
+    'rows_trials/fn_a_L50_trial1.jsonl'
+    """
+    suffix = f"_{more}" if more else ""
+    name = f"{function}_L{length}_trial{trial}{suffix}.jsonl"
+    return jsonl.with_name(f"{jsonl.stem}_trials") / name
+
+
+def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as JSON lines, the file whole or not at all."""
+    write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _durations(times: Sequence[Mapping[str, str]]) -> dict[str, float]:
+    """Return the mean times of some trials in milliseconds, from their rows of the summary."""
+    known = [
+        (float(row["learn_seconds"]), float(row["test_seconds"]))
+        for row in times
+        if row.get("learn_seconds") and row.get("test_seconds")
+    ]
+    if not known:
+        return {}
+    learning, testing = (1000 * mean(values) for values in zip(*known, strict=True))
+    return {
+        "adaptation_duration_ms": round(learning, 3),
+        "test_duration_ms": round(testing, 3),
+        "total_wall_clock_duration_ms": round(learning + testing, 3),
+    }
 
 
 def _prompt(request: GridRequest, trial: Trial, dataset_dir: Path) -> str:
@@ -88,11 +149,12 @@ def _prompt(request: GridRequest, trial: Trial, dataset_dir: Path) -> str:
         return ""  # a trial that failed because its data set went bad; its reason is recorded
 
 
-def _cell(record: Record) -> tuple[Any, ...]:
-    return record["function"], record["length"], record["sampler"], record["trial"]
+def _cell(record: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(str(record[name]) for name in ("function", "length", "sampler", "trial"))
 
 
 def _row(record: Record, trial: Trial, prompt: str, text: str, records: int) -> dict[str, Any]:
+    seconds = record.get("proposal_seconds", 0.0) + record.get("verify_seconds", 0.0)
     is_last = record["kind"] == "selected" or record["attempt"] == records - 1
     return dict.fromkeys(COLUMNS) | {
         "kind": record["kind"],
@@ -103,6 +165,9 @@ def _row(record: Record, trial: Trial, prompt: str, text: str, records: int) -> 
         "prompt": prompt,
         "text": text,
         "duration_ms": round(1000 * record.get("proposal_seconds", 0.0)),
+        "adaptation_duration_ms": round(1000 * seconds, 3),
+        "total_wall_clock_duration_ms": round(1000 * seconds, 3),
+        "cost_usd": record.get("cost_usd"),
         "cached_tokens": record.get("cached_tokens"),
         "prompt_tokens": record.get("input_tokens"),
         "completion_tokens": record.get("output_tokens"),

@@ -142,8 +142,13 @@ def problem_statement(
     seen = set(train.labels)
     labels = [text for text in classes.texts if text in seen]
     lines = map(notation.line, train.inputs, train.labels)
+    examples = "\n".join(lines)
+    longest = max((len(item) for item in train.inputs if isinstance(item, str)), default=0)
     values = {
-        "examples": "\n".join(lines),
+        "examples": examples,
+        "data_examples": examples,
+        "sequence_type": alphabet or "text",
+        "sequence_dimension": str(longest or len(train.inputs[0])),
         "labels": notation.about_labels(labels, classes),
         "inputs": notation.about_inputs(),
         "count": f"{len(train):,}",

@@ -11,6 +11,9 @@ from pathlib import Path
 from llm_pv.errors import ConfigurationError
 
 PLACEHOLDERS = ("examples", "labels", "inputs", "count", "contract", "tool", "facts")
+PUBLISHED = ("data_examples", "sequence_type", "sequence_dimension")
+"""Placeholders of the paper's prompt: the same examples, the kind of the inputs, their length."""
+
 _PLACEHOLDER = re.compile(r"\{\{(?P<kept>[A-Za-z_]+)\}\}|\{(?P<name>[A-Za-z_]+)\}")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
@@ -168,12 +171,12 @@ def _read_template(path: Path) -> str:
         raise ConfigurationError(f"the prompt template {path} is not UTF-8 text") from error
     named = {found["name"] for found in _PLACEHOLDER.finditer(template)} - {None}
     known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-    if unknown := sorted(named - set(PLACEHOLDERS)):
+    if unknown := sorted(named - {*PLACEHOLDERS, *PUBLISHED}):
         raise ConfigurationError(
             f"the prompt template {path} holds {{{unknown[0]}}}, which stands for nothing: there "
             f"are {known}; write {{{{{unknown[0]}}}}} to keep it"
         )
-    if "examples" not in named:
+    if not named & {"examples", "data_examples"}:
         raise ConfigurationError(
             f"the prompt template {path} has no {{examples}}: put it where the training rows are "
             f"to stand (there are {known})"

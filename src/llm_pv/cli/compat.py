@@ -1,0 +1,138 @@
+"""Flags and environment variables of the published commands that are spelt otherwise here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from llm_pv.cli.main import complain
+
+
+@dataclass(frozen=True)
+class Flag:
+    """What a published flag means here.
+
+    Parameters
+    ----------
+    becomes
+        The words in its place; ``VALUE`` is replaced by its value.
+    takes
+        Whether it has a value; ``"maybe"`` takes the next word unless that is an option.
+    notice
+        One line for the user if it has no effect here.
+    """
+
+    becomes: tuple[str, ...] = ()
+    takes: bool | Literal["maybe"] = False
+    notice: str = ""
+
+
+RUNNER: Mapping[str, Flag] = {
+    "--allow-tools": Flag(("--enable-code-interpreter",)),
+    "--no-tools": Flag(("--tool-choice", "none")),
+    "--hf-trust-remote-code": Flag(notice="code of a model's repository is never run"),
+    "--no-hf-trust-remote-code": Flag(),
+}
+"""Flags of ``program_synthesis/runner.py``."""
+
+AGENT: Mapping[str, Flag] = {
+    **RUNNER,
+    "--attempts": Flag(takes=True, notice="a trial of the agent is one conversation"),
+    "--tool-choice": Flag(takes=True, notice="the agent works with its tool"),
+    "--no-tools": Flag(notice="the agent works with its tool"),
+    "--allow-tools": Flag(),
+    "--enable-code-interpreter": Flag(),
+}
+"""Flags of ``program_synthesis/agent_baseline_runner.py``."""
+
+ICL: Mapping[str, Flag] = {
+    "--openai-max-concurrency": Flag(("--concurrency", "VALUE"), takes=True),
+    "--batch-test-inference": Flag(),
+    "--no-batch-test-inference": Flag(("--batch-size", "1")),
+    "--stream-jsonl": Flag(
+        notice="answers are in the run directory as they come; --out-jsonl is written at the end"
+    ),
+    "--no-stream-jsonl": Flag(),
+    "--append-summary-csv": Flag(
+        notice="--out-csv holds the rows of this run; llm-pv report takes several runs"
+    ),
+    "--no-append-summary-csv": Flag(),
+}
+"""Flags of ``in_context_learning/vllm_incontext.py``."""
+
+FINETUNE: Mapping[str, Flag] = {
+    "--bos-token": Flag(
+        takes="maybe",
+        notice="a token of its own begins every input of a model from scratch, whatever its number",
+    ),
+}
+"""Flags of ``finetuning/main.py``."""
+
+VARIABLES: Mapping[str, str] = {
+    "OPENAI_MODEL": "--model",
+    "GEMINI_MODEL": "--model",
+    **{
+        option.removeprefix("--").replace("-", "_").upper(): option
+        for option in (
+            "--functions", "--lengths", "--attempts", "--num-trials", "--max-output-tokens",
+            "--reasoning-effort", "--thinking-level", "--verbosity", "--temperature", "--top-p",
+            "--enable-code-interpreter", "--tool-choice", "--train-size", "--val-size",
+            "--test-size", "--seed", "--dataset-dir", "--concurrency", "--timeout", "--out-jsonl",
+            "--out-csv", "--log-level",
+        )
+    },
+}  # fmt: skip
+"""Environment variables of ``program_synthesis/runner.py``, by the option each one sets."""
+
+_SEVERAL = ("--functions", "--lengths")
+_SWITCHES = ("--enable-code-interpreter",)
+
+
+def translated(words: Sequence[str], flags: Mapping[str, Flag]) -> list[str]:
+    """Return a command line in the options of this package; write a notice for what has no effect.
+
+    Examples
+    --------
+    >>> translated(["--openai-max-concurrency=9", "--model", "m"], ICL)
+    ['--concurrency', '9', '--model', 'm']
+    """
+    result, left = [], list(words)
+    while left:
+        word = left.pop(0)
+        name, equals, value = word.partition("=")
+        flag = flags.get(name.lower().replace("_", "-")) if name.startswith("--") else None
+        if flag is None:
+            result.append(word)
+            continue
+        if flag.takes and not equals and left and (flag.takes is True or left[0][:1] != "-"):
+            value = left.pop(0)
+        result += [value if part == "VALUE" else part for part in flag.becomes]
+        if flag.notice:
+            complain(f"{name} has no effect: {flag.notice}")
+    return result
+
+
+def with_variables(words: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """Return a command line with what the environment sets and the command line does not.
+
+    Examples
+    --------
+    >>> with_variables(["--attempts", "2"], {"ATTEMPTS": "3"})
+    ['--attempts', '2']
+    """
+    given = {word.partition("=")[0].replace("_", "-") for word in words}
+    result, taken = list(words), []
+    for variable, option in VARIABLES.items():
+        value = environment.get(variable, "").strip()
+        if not value or option in given:
+            continue
+        given.add(option)
+        taken.append(f"{variable}={value}")
+        if option in _SWITCHES:
+            result += [option] * (value.lower() in {"1", "true", "yes", "on"})
+        elif option in _SEVERAL:
+            result += [option, *value.replace(",", " ").split()]
+        else:
+            result += [option, value]
+    if taken:
+        complain(f"from the environment: {', '.join(taken)}")
+    return result

@@ -1,0 +1,85 @@
+"""The published command ``agent_baseline_runner.py``, on top of `agent`."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import App, Group, Parameter
+
+from llm_pv.cli.agent import AgentOptions, open_agent
+from llm_pv.cli.compat import AGENT, translated, with_variables
+from llm_pv.cli.main import run_app
+from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, SandboxOptions
+from llm_pv.cli.previews import disclose_tasks
+from llm_pv.cli.seed_synthesis import (
+    DEFAULT_DATA,
+    DEFAULT_GRID,
+    DEFAULT_MODEL,
+    DEFAULT_RUN,
+    SeedData,
+    SeedGrid,
+    SeedModel,
+    SeedRun,
+    requested,
+    run_searches,
+)
+from llm_pv.cli.synthesize import preview_grid
+
+
+@Parameter(name="*", group=Group("Agent", sort_key=2.5))
+@dataclass(frozen=True)
+class SeedAgent:
+    """What the agent may do in each trial."""
+
+    max_steps: Annotated[int, Parameter(name=["--max-steps", "--steps"])] = 30
+    "Calls of the Python tool."
+    max_seconds: Annotated[float, Parameter(name=["--max-seconds", "--seconds"])] = 1_800.0
+    "Seconds of the model and its tool; then it has to submit."
+
+
+app = App(
+    name="agent_baseline_runner.py",
+    help="Let a model explore the training rows with a Python tool and submit a program.",
+    help_format="plaintext",
+    version_flags=[],
+)
+
+
+@app.default
+def explore(
+    *,
+    grid: SeedGrid = DEFAULT_GRID,
+    model: SeedModel = DEFAULT_MODEL,
+    agent: SeedAgent = SeedAgent(),
+    data: SeedData = DEFAULT_DATA,
+    run: SeedRun = DEFAULT_RUN,
+    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
+) -> int:
+    """Run the grid of the published agent baseline; each trial is one conversation."""
+    from llm_pv.api import Search
+
+    request = requested(grid, data)
+    options = AgentOptions(
+        steps=agent.max_steps,
+        seconds=agent.max_seconds,
+        budget_usd=run.budget_usd,
+        dry_run=run.dry_run,
+    )
+    with open_agent(model.choice(run.timeout), options, sandbox) as opened:
+        if run.dry_run:
+            return preview_grid([opened], request, "table")
+        disclose_tasks(opened)
+        search = Search(opened, concurrency=run.concurrency)
+        return run_searches(request, {"": search}, data, run, sandbox)
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    sys.exit(run_seed(sys.argv[1:]))
+
+
+def run_seed(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
+    """Run one command line of the published command and return its exit status."""
+    return run_app(app, translated(with_variables(arguments, environment), AGENT))
