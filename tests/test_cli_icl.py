@@ -87,7 +87,18 @@ def test_the_first_versions_command_writes_its_files_and_resumes(
     assert len(examples) == 10
     assert all(row["prompt"].count(" -> ") == 13 for row in examples)
     assert {row["predicted_label"] for row in examples} <= {"0", "1"}
+    assert list(examples[0])[:4] == ["function", "model_output", "is_correct", "test_duration_ms"]
+    assert [(row["function"], row["model_output"], row["is_correct"]) for row in examples] == [
+        ("fn_a", row["text"], row["predicted_label"] == row["true_label"]) for row in examples
+    ]
+    trial = Path("results_icl_trials/fn_a_L20_trial1_constrained.jsonl")
+    assert trial.read_text() == Path("results_icl.jsonl").read_text()
     (cell,) = rows_of(Path("results_icl.csv"))
+    durations = ("adaptation_duration_ms", "test_duration_ms", "total_wall_clock_duration_ms")
+    assert tuple(cell)[:4] == ("function", *durations)
+    learning, testing, total = (float(cell[name]) for name in durations)
+    assert total == pytest.approx(learning + testing, abs=0.01)
+    assert testing == pytest.approx(1000 * float(cell["seconds"]), abs=0.01)
     right = sum(row["correct"] for row in examples)
     assert float(cell["accuracy"]) == pytest.approx(right / 10)
     assert (cell["fn"], cell["train_size"], cell["majority_accuracy"]) == ("fn_a", "12", "0.5")
@@ -409,3 +420,32 @@ def test_rows_of_ones_own_stand_beside_what_learn_made_of_them(
     (cell,) = json.loads(capsys.readouterr().out)["cells"]
     (trial,) = cell["trials"]
     assert trial["rows"] == 12, trial["reason"]  # a fifth of the 60
+
+
+def test_the_published_flags_and_defaults_are_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--verbosity", "low", "--openai-max-concurrency", "7", "--batch-test-inference",
+             "--no-stream-jsonl", "--no-append-summary-csv", "--train-size", "4", "--test-size",
+             "2", "--lengths", "20", "--dry-run"]  # fmt: skip
+    assert run_seed(["--model", "gpt-5", "--provider", "openai", *words]) == 0
+    shown = capsys.readouterr()
+    requests = [json.loads(part[: part.index("\n}\n") + 2])
+                for part in shown.out.split("/v1/responses\n")[1:]]  # fmt: skip
+    assert len(requests) == 12, "the published list has twelve tasks"
+    for request in requests:
+        assert "max_output_tokens" not in request
+        assert request["reasoning"]["effort"] == "high"
+        schema = request["text"]["format"]
+        assert schema["strict"] is True
+        assert schema["schema"]["properties"]["label"]["enum"] == ["0", "1"]
+        assert request["text"]["verbosity"] == "low"
+    assert "no effect" not in shown.err
+    own = ["--model", "gpt-5", "--provider", "openai", "--functions", "fn_a", "--answer",
+           "generate", "--max-new-tokens", "50", "--reasoning-effort", "low", *words]  # fmt: skip
+    assert run_seed([*own, "--stream-jsonl", "--append-summary-csv"]) == 0
+    shown = capsys.readouterr()
+    assert '"max_output_tokens": 50' in shown.out
+    assert '"enum"' not in shown.out
+    assert '"effort": "low"' in shown.out
+    assert shown.err.count("has no effect") == 2

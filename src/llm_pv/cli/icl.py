@@ -159,6 +159,7 @@ def run_and_report(
     out_csv: Path | None = None,
     format: Format = "table",  # noqa: A002
     quiet: bool = False,
+    published: bool = False,
     cluster: "AbstractContextManager[Cluster | None] | None" = None,
     opening: "Callable[[], AnsweringModel] | None" = None,
 ) -> int:
@@ -204,6 +205,7 @@ def run_and_report(
                         jsonl=out_jsonl,
                         csv=out_csv,
                         under_way=progress.under_way,
+                        published=published,
                     )
     except KeyboardInterrupt:
         complain(f"interrupted; the same command with --out {path} continues from here")

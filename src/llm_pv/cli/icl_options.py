@@ -22,6 +22,12 @@ TEMPERATURE, TOP_P = 0.2, 0.95
 
 MAX_MODEL_LENGTH = 25_000
 
+MAX_NEW_TOKENS = 1_024
+"""The default limit of a free answer."""
+
+UNCAPPED_TOKENS = 128_000
+"""Tokens that an answer without a limit is counted as: the most that OpenAI's models write."""
+
 _LOCAL = ("hf", "vllm")
 
 
@@ -54,8 +60,10 @@ class AnsweringOptions:
     "Context in tokens; default 25,000 for hf and vllm, else as reported by the server."
     tensor_parallel_size: int = 1
     "Accelerators that vllm spreads the model over."
-    reasoning_effort: Literal["minimal", "low", "medium", "high", "none"] = "none"
-    "How long the model reasons; none for the vendor's default."
+    reasoning_effort: Literal["minimal", "low", "medium", "high", "none"] | None = None
+    "How long the model reasons; default none, which leaves it to the vendor."
+    verbosity: Literal["low", "medium", "high", "none"] = "none"
+    "How much it writes besides its reasoning; none leaves it to the vendor."
     timeout: float = 1200.0
     "Most seconds of one call."
     retries: int = 5
@@ -83,18 +91,18 @@ class QuestionOptions:
     answer: Annotated[
         tuple[Literal["generate", "constrained", "likelihood"], ...],
         Parameter(consume_multiple=True, negative=""),
-    ] = ("generate",)
-    "How a label is read: free text, text restricted to the labels, or the labels' probabilities; \
-several are compared."
+    ] = ()
+    "How a label is read: free text (the default), text restricted to the labels, or the labels' \
+probabilities; several are compared."
     label_form: Literal["auto", "json", "plain"] = "auto"
     'Whether an answer is {"label": ...} or the bare label; auto takes the former but for the \
 likelihoods of a server.'
     chat: Literal["auto", "on", "off"] = "auto"
     "Whether prompts go into the model's chat template: where it has one, always, never."
-    max_new_tokens: Annotated[int, Parameter(name=["--max-new-tokens", "--max-output-tokens"])] = (
-        1024
-    )
-    "Most tokens of a free answer."
+    max_new_tokens: Annotated[
+        int | None, Parameter(name=["--max-new-tokens", "--max-output-tokens"])
+    ] = None
+    "Most tokens of a free answer; default 1,024."
     example_orders: int = 1
     "Orders of the examples that accuracy is averaged over."
     seed: int | None = None
@@ -108,15 +116,20 @@ likelihoods of a server.'
             return self.seed
         return 0 if own_rows else 42
 
+    @property
+    def most_tokens(self) -> int:
+        """The limit of a free answer."""
+        return MAX_NEW_TOKENS if self.max_new_tokens is None else self.max_new_tokens
+
     def settings(self, seed: int) -> "Settings":
         """Return the settings of a run."""
         from llm_pv.tracks.icl.settings import Settings
 
         return Settings(
-            modes=self.answer,
+            modes=self.answer or ("generate",),
             form=self.label_form,
             chat=self.chat,
-            max_new_tokens=self.max_new_tokens,
+            max_new_tokens=self.most_tokens,
             orders=self.example_orders,
             seed=seed,
         )
@@ -125,17 +138,21 @@ likelihoods of a server.'
 DEFAULT_QUESTION_OPTIONS = QuestionOptions()
 
 
-def open_model(name: str, options: AnsweringOptions, question: QuestionOptions) -> "AnsweringModel":
-    """Return the model; close it after use.
+def open_model(
+    name: str, options: AnsweringOptions, question: QuestionOptions, *, capped: bool = True
+) -> "AnsweringModel":
+    """Return the model; close it after use. Without `capped` no limit of an answer is sent.
 
     Raise ConfigurationError, CredentialError or MissingExtraError if the model does not support
     these options.
     """
+    from dataclasses import replace
+
     from llm_pv.models.registry import open_answering_model
 
     return open_answering_model(
         name,
-        model_options(name, options, question),
+        replace(model_options(name, options, question), capped=capped),
         concurrency=options.concurrency,
         batch_size=options.batch_size,
     )
@@ -160,9 +177,9 @@ def model_options(
         model=name,
         base_url=options.base_url,
         api=options.api,
-        reasoning_effort=options.reasoning_effort,
-        verbosity="none",
-        max_output_tokens=question.max_new_tokens,
+        reasoning_effort=options.reasoning_effort or "none",
+        verbosity=options.verbosity,
+        max_output_tokens=question.most_tokens,
         temperature=TEMPERATURE if own and temperature is None else temperature,
         top_p=TOP_P if own and top_p is None else top_p,
         timeout=options.timeout,

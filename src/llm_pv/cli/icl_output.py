@@ -1,6 +1,5 @@
 """Print results of in-context learning, and write the first version's files."""
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -74,6 +73,18 @@ CELL_COLUMNS = (
     "reason",
 )
 """A row for each cell."""
+
+
+PUBLISHED_EXAMPLE_COLUMNS = {
+    "function": "fn",
+    "model_output": "text",
+    "is_correct": "correct",
+    "test_duration_ms": "duration_ms",
+}
+"""Columns of the published command's rows of examples, and which of ours has the value."""
+
+DURATIONS = ("adaptation_duration_ms", "test_duration_ms", "total_wall_clock_duration_ms")
+"""Columns of the published command's rows of cells: learning, testing, both, in milliseconds."""
 
 
 class AnswerDetails(Details):
@@ -169,20 +180,59 @@ def write_files(
     jsonl: Path | None,
     csv: Path | None,
     under_way: Collection[Cell] = (),
+    published: bool = False,
 ) -> None:
-    """Write a row for each example and each cell so far."""
+    """Write a row for each example and each cell so far.
+
+    Parameters
+    ----------
+    planned, settings, run
+        The cells, how labels are asked for, and the run directory.
+    jsonl, csv
+        Where the rows of examples and of cells go; None for nowhere.
+    under_way
+        Cells that were interrupted.
+    published
+        Whether the published command's columns come first, and each trial's examples are in a file
+        of their own as well.
+    """
     from llm_pv.runs.directory import read_replies
-    from llm_pv.runs.files import write_atomically, write_csv
+    from llm_pv.runs.files import write_csv, write_json_lines, write_trials
     from llm_pv.tracks.icl.planning import PlannedCell
     from llm_pv.tracks.icl.run import read_results
 
     if jsonl is not None:
         works = [work for work in planned if isinstance(work, PlannedCell)]
-        rows = example_rows(works, read_replies(run))
-        write_atomically(jsonl, "".join(json.dumps(row) + "\n" for row in rows))
+        rows = list(example_rows(works, read_replies(run)))
+        if published:
+            rows = [_published_example(row) for row in rows]
+            write_trials(jsonl, rows, "answer")
+        write_json_lines(jsonl, rows)
     if csv is not None:
         results = read_results(planned, run, settings, under_way)
-        write_csv(csv, CELL_COLUMNS, cell_rows(results))
+        cells = list(cell_rows(results))
+        columns = CELL_COLUMNS
+        if published:
+            columns = ("function", *DURATIONS, *CELL_COLUMNS)
+            seconds = {work.cell: work.learn_seconds for work in planned
+                       if isinstance(work, PlannedCell)}  # fmt: skip
+            cells = [
+                _published_cell(row, seconds.get(result.cell))
+                for row, result in zip(cells, results, strict=True)
+            ]
+        write_csv(csv, columns, cells)
+
+
+def _published_example(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[own] for name, own in PUBLISHED_EXAMPLE_COLUMNS.items()} | row
+
+
+def _published_cell(row: dict[str, Any], learn_seconds: float | None) -> dict[str, Any]:
+    durations: tuple[float | None, ...] = (None, None, None)
+    if learn_seconds is not None and row["seconds"] is not None:
+        learning, testing = 1000 * learn_seconds, 1000 * row["seconds"]
+        durations = (round(learning, 3), round(testing, 3), round(learning + testing, 3))
+    return {"function": row["fn"], **dict(zip(DURATIONS, durations, strict=True))} | row
 
 
 def example_rows(

@@ -4,18 +4,20 @@ import hashlib
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Group, Parameter
 
+from llm_pv.cli.compat import ICL, translated
 from llm_pv.cli.grid_options import DEFAULT_DRAWING_OPTIONS, DrawingOptions
 from llm_pv.cli.icl import run_and_report, task_problems_of
 from llm_pv.cli.icl_options import (
     DEFAULT_ANSWERING_OPTIONS,
     DEFAULT_QUESTION_OPTIONS,
     DEFAULT_REPEATED_TASK_OPTIONS,
+    UNCAPPED_TOKENS,
     AnsweringOptions,
     QuestionOptions,
     RepeatedTaskOptions,
@@ -26,6 +28,11 @@ from llm_pv.cli.main import complain, run_app
 from llm_pv.models.registry import ALIASES, ENGINES, VENDORS
 
 _OUTPUT = Group("Output", sort_key=5)
+
+FUNCTIONS = (
+    "fn_a", "fn_b", "fn_c", "fn_d", "fn_e", "fn_f", "fn_g", "fn_h", "fn_j", "fn_k", "fn_l", "fn_v",
+)  # fmt: skip
+"""The tasks of the published command unless others are named."""
 
 
 @Parameter(name="*", group=_OUTPUT)
@@ -65,16 +72,29 @@ def incontext(
 ) -> int:
     """Query a model about benchmark tasks, as the first version's command does.
 
+    OpenAI's models reason with high effort, answer in a strict schema of the labels, and have no
+    limit on their answers, unless options say otherwise.
+
     Parameters
     ----------
     model
         A folder with a model, a name on the hub, or a vendor's name.
     """
+    if not tasks.functions:
+        tasks = replace(tasks, functions=FUNCTIONS)
+    name = _full_name(model, provider, answering.base_url)
+    capped = not name.startswith("openai:") or question.max_new_tokens is not None
+    if name.startswith("openai:"):
+        answering = replace(answering, reasoning_effort=answering.reasoning_effort or "high")
+        question = replace(
+            question,
+            answer=question.answer or ("constrained",),
+            max_new_tokens=question.max_new_tokens or UNCAPPED_TOKENS,
+        )
     seed = question.seed_of(own_rows=False)
     settings = question.settings(seed)
-    name = _full_name(model, provider, answering.base_url)
     problems, configuration = task_problems_of(tasks, drawing, question, seed)
-    opened = open_model(name, answering, question)
+    opened = open_model(name, answering, question, capped=capped)
     try:
         facts = [opened.identity, repr(settings), configuration]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
@@ -88,6 +108,7 @@ def incontext(
             out_jsonl=output.out_jsonl,
             out_csv=output.out_csv,
             quiet=output.log_level in {"WARNING", "ERROR"},
+            published=True,
         )
     finally:
         opened.close()
@@ -100,7 +121,7 @@ def main() -> None:
 
 def run_seed(arguments: Sequence[str]) -> int:
     """Run one command line of the seed command and return its exit status."""
-    return run_app(app, arguments)
+    return run_app(app, translated(arguments, ICL))
 
 
 def _full_name(model: str, provider: str | None, base_url: str | None) -> str:

@@ -163,7 +163,9 @@ class VendorAnswers:
         if self._options.api == "responses" or (
             self._provider == "openai" and self._options.api is None
         ):
-            return {"text": {"format": {"type": "json_schema", **named}}}
+            # The body's own "text" would be replaced whole, so the verbosity is named again.
+            said = {} if self._options.verbosity is None else {"verbosity": self._options.verbosity}
+            return {"text": {"format": {"type": "json_schema", **named}, **said}}
         return {"response_format": {"type": "json_schema", "json_schema": named}}
 
 

@@ -306,6 +306,8 @@ class ModelOptions:
         low, medium, high; None leaves it to the vendor.
     max_output_tokens
         The most tokens of one turn, including reasoning.
+    capped
+        Whether that limit is sent; if not, the vendor's own applies, and budgets count on this one.
     timeout_seconds
         Wall-clock seconds one request may take.
     retries
@@ -338,6 +340,7 @@ class ModelOptions:
     reasoning_effort: str | None = "high"
     verbosity: str | None = "low"
     max_output_tokens: int = 20_000
+    capped: bool = True
     timeout_seconds: float = 1_200.0
     retries: int = 5
     temperature: float | None = None

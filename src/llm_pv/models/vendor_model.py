@@ -167,7 +167,7 @@ class VendorModel:
             "api": options.api,
             "reasoning_effort": options.reasoning_effort,
             "verbosity": options.verbosity,
-            "max_output_tokens": options.max_output_tokens,
+            "max_output_tokens": options.max_output_tokens if options.capped else None,
             "temperature": options.temperature,
             "top_p": options.top_p,
             "extra": dict(options.extra),
@@ -408,7 +408,8 @@ class VendorModel:
     def _limit_of(self, settings: Mapping[str, Any]) -> int:
         body = settings.get("extra_body") or {}
         limits = [settings.get("max_tokens"), *(body.get(name) for name in LIMIT_NAMES)]
-        return next(int(limit) for limit in limits if limit is not None)
+        known = (int(limit) for limit in limits if limit is not None)
+        return next(known, self._options.max_output_tokens)
 
     def _limited(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return settings with what the server takes, as it takes it."""
@@ -465,7 +466,7 @@ class VendorModel:
         assert isinstance(first, UserMessage)
         given = self._endpoint.per_call(first.text, samples, seed)
         settings: dict[str, Any] = {
-            "max_tokens": most,
+            "max_tokens": most if options.capped else None,
             "request_timeout": options.timeout_seconds,
             "cache": True,
             "thinking": options.reasoning_effort,

@@ -3,6 +3,7 @@
 import csv
 import errno
 import io
+import json
 import os
 import re
 import sys
@@ -103,6 +104,34 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return buffer.getvalue()
+
+
+def trial_file(jsonl: Path, function: str, length: int | str, trial: int, more: str = "") -> Path:
+    """Return the file of one trial's rows beside the file of all rows.
+
+    Examples
+    --------
+    >>> trial_file(Path("rows.jsonl"), "fn_a", 50, 1).as_posix()
+    'rows_trials/fn_a_L50_trial1.jsonl'
+    """
+    suffix = f"_{more}" if more else ""
+    name = f"{function}_L{length}_trial{trial}{suffix}.jsonl"
+    return jsonl.with_name(f"{jsonl.stem}_trials") / name
+
+
+def write_trials(jsonl: Path, rows: Iterable[Mapping[str, Any]], more: str) -> None:
+    """Write the rows of each trial into a file of its own; `more` is a column that divides them."""
+    of_trials: dict[Path, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        name = trial_file(jsonl, row["fn"], row["length"], row["trial"], row[more])
+        of_trials.setdefault(name, []).append(row)
+    for path, own in of_trials.items():
+        write_json_lines(path, own)
+
+
+def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as JSON lines, the file whole or not at all."""
+    write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

@@ -1,6 +1,5 @@
 """The first version's result files: one row an attempt, with the columns it published."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
@@ -10,7 +9,7 @@ from llm_pv.data.examples import Splits
 from llm_pv.errors import LLMPVError
 from llm_pv.proposers.llm.prompt import problem_statement
 from llm_pv.runs.directory import read_attempts, read_prompt, read_replies, read_summary
-from llm_pv.runs.files import write_atomically, write_csv
+from llm_pv.runs.files import write_csv, write_json_lines, write_trials
 from llm_pv.runs.journal import Record
 from llm_pv.stats import MeanStd
 from llm_pv.tracks.grid import GridRequest, Trial
@@ -98,31 +97,7 @@ def write_seed_rows(rows: Iterable[dict[str, Any]], jsonl: Path, csv: Path) -> N
     listed = list(rows)
     write_json_lines(jsonl, listed)
     write_csv(csv, COLUMNS, listed)
-    of_trials: dict[Path, list[dict[str, Any]]] = {}
-    for row in listed:
-        if not row["is_summary"]:
-            name = trial_file(jsonl, row["fn"], row["length"], row["trial"], row["prompt_variant"])
-            of_trials.setdefault(name, []).append(row)
-    for path, own in of_trials.items():
-        write_json_lines(path, own)
-
-
-def trial_file(jsonl: Path, function: str, length: int | str, trial: int, more: str = "") -> Path:
-    """Return the file of one trial's rows beside the file of all rows.
-
-    Examples
-    --------
-    >>> trial_file(Path("rows.jsonl"), "fn_a", 50, 1).as_posix()
-    'rows_trials/fn_a_L50_trial1.jsonl'
-    """
-    suffix = f"_{more}" if more else ""
-    name = f"{function}_L{length}_trial{trial}{suffix}.jsonl"
-    return jsonl.with_name(f"{jsonl.stem}_trials") / name
-
-
-def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows as JSON lines, the file whole or not at all."""
-    write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
+    write_trials(jsonl, [row for row in listed if not row["is_summary"]], "prompt_variant")
 
 
 def _durations(times: Sequence[Mapping[str, str]]) -> dict[str, float]:
