@@ -198,6 +198,32 @@ def test_a_class_of_one_row_is_no_error_for_any_baseline() -> None:
         assert fit_baseline(name, splits).result.train.rows == 21
 
 
+class ByValidation(Baseline):
+    """Answers with its setting, so that the rows it is tried on decide which is chosen."""
+
+    name = "constant"
+    grid_by_validation = True
+
+    def grid(self, search: SearchName) -> dict[str, tuple[int, ...]]:
+        return {"answer": (0, 1)}
+
+    def fit(self, features: Features, codes: Codes, settings: Settings, seed: int) -> Fitted:
+        assert len(features) == 6, "it is fitted on the training rows alone"
+        return Fitted(lambda rows, point: np.full(len(rows), point["answer"]))
+
+
+def test_a_published_grid_chosen_by_validation_is_fitted_on_training_rows_and_tried_on_those() -> (
+    None
+):
+    train = Examples([f"{n:03b}" for n in range(6)], ["0", "0", "0", "0", "1", "1"])
+    validation = Examples(["110", "111", "000"], ["1", "1", "0"])
+    splits = Splits(train, validation, train, Classes.of(["0", "1"]))
+    result = fit_baseline(ByValidation(), splits, search="grid").result
+    assert result.choice.settings == {"answer": 1}
+    assert result.choice.accuracy == pytest.approx(2 / 3)
+    assert [tried.folds for tried in result.choice.tried] == [1, 1]
+
+
 def test_what_cannot_be_asked_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="no search 'random'"):
         fit_baseline("svm", parity_splits(), search="random")  # type: ignore[arg-type]

@@ -240,3 +240,39 @@ def test_two_processes_give_the_rows_of_one(tmp_path: Path) -> None:
     texts = [(tmp_path / job / "predictions" / name).read_text() for job in ("one", "two")]
     assert texts[0] == texts[1]
     assert result.stdout.count("test (20)") == 1
+
+
+def test_published_sizes_and_several_models_are_trained_in_folders_of_their_own(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = ["--target_func", "first_character", "--sequence_length", "8", *SMALL[2:], "--model",
+               "bloom", "--n_layer", "1", "--n_head", "2", "--n_embd", "16", "--BOS_TOKEN", "1",
+               "--num_models", "2", "--results-path", "many", "--device", "cpu"]  # fmt: skip
+    assert run_seed(command) == 0
+    assert "--BOS_TOKEN has no effect: a token of its own begins" in capfd.readouterr().err
+    configs = [json.loads((tmp_path / "many" / n / "config.json").read_text()) for n in "01"]
+    assert [config["trial"] for config in configs] == [0, 1]
+    assert [configs[0][name] for name in ("n_layer", "n_head", "n_embd")] == [1, 2, 16]
+    # Worked out by hand, width 16: attention 16*48+48 + 16*16+16, the other layer 16*64+64 +
+    # 64*16+16, two norms of 32; around it a table of 5 tokens, two norms of 32 and a head of 32.
+    layer = (16 * 48 + 48) + (16 * 16 + 16) + (16 * 64 + 64) + (64 * 16 + 16) + 2 * 32
+    measured = json.loads((tmp_path / "many" / "1" / "metrics.json").read_text())
+    assert measured["parameters"] == layer + 5 * 16 + 2 * 32 + 2 * 16
+    assert run_seed(["--num-models", "none", *SEED]) == 2
+    assert "--num-models is none; give 1 or more" in capfd.readouterr().err
+
+
+def test_the_published_command_trains_two_top_layers_on_spaced_symbols_of_pretrained_models() -> (
+    None
+):
+    from llm_pv.cli.compat import training_commands
+    from llm_pv.cli.finetune import parse_job
+
+    (command,) = training_commands([*SEED[:4], "--model", "qwen3_finetune", "--results-path", "x"])
+    assert (parse_job(command).model.layers, parse_job(command).model.spaced) == (2, True)
+    own = [*command[:-4], "--num_layers_to_finetune", "all", "--symbols", "contiguous"]
+    assert training_commands(own) == [own]
+    job = parse_job(own)
+    assert (job.model.layers, job.model.spaced) == (None, False)
+    assert "symbols" not in job.options(), "jobs of earlier versions are found again"
+    assert training_commands(SEED) == [SEED], "models from scratch are trained whole"

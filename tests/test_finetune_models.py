@@ -381,3 +381,13 @@ def test_inputs_longer_than_a_pretrained_context_are_refused(
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(ConfigurationError, match="the longest input has 8 tokens and the model 6"):
         run(tmp_path, ModelRequest(f"hf:{folder}"))
+
+
+def test_a_pretrained_model_may_read_symbols_separated_by_spaces(pretrained_folder: Path) -> None:
+    from llm_pv.tracks.finetune.building import pretrained
+
+    _, contiguous = pretrained(str(pretrained_folder), classes=2, seed=1)
+    _, spaced = pretrained(str(pretrained_folder), classes=2, seed=1, spaced=True)
+    (written,) = contiguous.encode(["0 1 1"])
+    (read,) = spaced.encode(["011"])
+    assert read.tolist() == written.tolist() != contiguous.encode(["011"])[0].tolist()

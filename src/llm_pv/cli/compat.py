@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llm_pv.cli.main import complain
+from llm_pv.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def translated(words: Sequence[str], flags: Mapping[str, Flag]) -> list[str]:
     while left:
         word = left.pop(0)
         name, equals, value = word.partition("=")
-        flag = flags.get(name.lower().replace("_", "-")) if name.startswith("--") else None
+        flag = flags.get(_option(word))
         if flag is None:
             result.append(word)
             continue
@@ -119,7 +120,7 @@ def with_variables(words: Sequence[str], environment: Mapping[str, str]) -> list
     >>> with_variables(["--attempts", "2"], {"ATTEMPTS": "3"})
     ['--attempts', '2']
     """
-    given = {word.partition("=")[0].replace("_", "-") for word in words}
+    given = set(map(_option, words))
     result, taken = list(words), []
     for variable, option in VARIABLES.items():
         value = environment.get(variable, "").strip()
@@ -136,3 +137,55 @@ def with_variables(words: Sequence[str], environment: Mapping[str, str]) -> list
     if taken:
         complain(f"from the environment: {', '.join(taken)}")
     return result
+
+
+def training_commands(words: Sequence[str]) -> list[list[str]]:
+    """Return the command line of each model to be trained, with the published defaults.
+
+    Of a pretrained model the two top layers and the head are trained, on symbols separated by
+    spaces. Several models are repetitions (``--trial``) in folders below ``--results-path``.
+
+    Examples
+    --------
+    >>> training_commands(["--model=qwen3_finetune", "--num-models", "1"])
+    [['--model=qwen3_finetune', '--num-layers-to-finetune', '2', '--symbols', 'spaced']]
+    """
+    from llm_pv.tracks.finetune.architectures import HUB_PREFIX, PRETRAINED
+
+    rest, models = _taken(words, "--num-models")
+    if not (models or "1").isdigit() or models == "0":
+        raise ConfigurationError(f"--num-models is {models}; give 1 or more")
+    model = _taken(rest, "--model")[1] or ""
+    if model in PRETRAINED or model.startswith(HUB_PREFIX):
+        for option, value, other in (
+            ("--num-layers-to-finetune", "2", "--lora-rank"),
+            ("--symbols", "spaced", "--symbols"),
+        ):
+            if not {option, other} & set(map(_option, rest)):
+                rest += [option, value]
+    if models in {None, "1"}:
+        return [rest]
+    rest, folder = _taken(rest, "--results-path")
+    if folder is None:
+        raise ConfigurationError(f"--num-models {models}: give --results-path FOLDER for them")
+    return [
+        [*rest, "--results-path", f"{folder}/{number}", "--trial", str(number)]
+        for number in range(int(models or 1))
+    ]
+
+
+def _option(word: str) -> str:
+    name = word.partition("=")[0]
+    return name.lower().replace("_", "-") if name.startswith("--") else ""
+
+
+def _taken(words: Sequence[str], option: str) -> tuple[list[str], str | None]:
+    """Return the words without an option, and its value; None if it is not given."""
+    for place, word in enumerate(words):
+        if _option(word) == option:
+            value, equals = word.partition("=")[2], "=" in word
+            end = place + 1 if equals else place + 2
+            return [*words[:place], *words[end:]], value if equals else "".join(
+                words[place + 1 : end]
+            )
+    return list(words), None

@@ -11,7 +11,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.folders import free_folder
 from llm_pv.cli.grid_options import DrawingOptions
-from llm_pv.cli.main import INTERRUPTED, complain, run_app
+from llm_pv.cli.main import INTERRUPTED, USAGE_ERROR, complain, run_app
 from llm_pv.cli.options import DEFAULT_READING_OPTIONS, Format, ReadingOptions, Rows
 from llm_pv.cli.output import make_table, write_json, write_table
 from llm_pv.errors import ConfigurationError
@@ -34,16 +34,24 @@ class TrainedModelOptions:
     """Which model is trained, and which part of it."""
 
     model: str | None = None
-    "tiny, qwen0.6B, qwen1.7B, llama3, deepseek (from scratch); qwen3_finetune, llama3_finetune, \
-deepseek_finetune or hf:FOLDER_OR_NAME (pretrained). Default qwen1.7B."
+    "tiny, qwen0.6B, qwen1.7B, llama3, deepseek, bloom (from scratch); qwen3_finetune, \
+llama3_finetune, deepseek_finetune or hf:FOLDER_OR_NAME (pretrained). Default qwen1.7B."
     config: Path | None = None
     "A transformers config.json for a model from scratch."
     vocab_size: int | None = None
     "Tokens of a model from scratch; default what the rows need."
     context_length: int | None = None
     "Positions of a model from scratch; default what the rows need."
-    num_layers_to_finetune: int | None = None
-    "Train this many top layers, the last norm and the head; default everything."
+    n_layer: int | None = None
+    "Layers of a model from scratch; default its own."
+    n_head: int | None = None
+    "Attention heads of a model from scratch; default its own."
+    n_embd: int | None = None
+    "Width of a model from scratch; default its own."
+    num_layers_to_finetune: Literal["all"] | int | None = None
+    "Train this many top layers, the last norm and the head; default all."
+    symbols: Literal["contiguous", "spaced"] = "contiguous"
+    "Whether a pretrained model reads a text as it is, or its symbols separated by spaces."
     lora_rank: int | None = None
     "Train low-rank adapters of this rank in place of the weights."
 
@@ -177,8 +185,24 @@ def main() -> None:
 
 
 def run_seed(arguments: Sequence[str]) -> int:
-    """Run one command line of the seed command and return its exit status."""
-    return run_app(seed_app, arguments)
+    """Run one command line of the seed command and return its exit status.
+
+    As published, several models (``--num_models``) are trained one after another, each in a folder
+    of its own.
+    """
+    from llm_pv.cli.compat import FINETUNE, training_commands, translated
+
+    try:
+        commands = training_commands(translated(arguments, FINETUNE))
+    except ConfigurationError as error:
+        complain(str(error))
+        return USAGE_ERROR
+    status = 0
+    for command in commands:
+        status = max(status, run_app(seed_app, command))
+        if status == INTERRUPTED:
+            break
+    return status
 
 
 def parse_job(arguments: Sequence[str]) -> "Job":
@@ -215,8 +239,12 @@ def make_job(
         config_file=model.config,
         vocab_size=model.vocab_size,
         context_length=model.context_length,
-        layers=model.num_layers_to_finetune,
+        layers=None if model.num_layers_to_finetune == "all" else model.num_layers_to_finetune,
         lora_rank=model.lora_rank,
+        spaced=model.symbols == "spaced",
+        n_layer=model.n_layer,
+        n_head=model.n_head,
+        n_embd=model.n_embd,
     )
     asked.architecture()
     source = _source(data, task, rows, sizes, training)

@@ -4,8 +4,8 @@ import os
 import sys
 import threading
 
-from llm_pv.cli.finetune import run_seed
-from llm_pv.cli.main import INTERRUPTED
+from llm_pv.cli.finetune import seed_app
+from llm_pv.cli.main import INTERRUPTED, run_app
 
 
 def _end_with_standard_input() -> None:
@@ -17,4 +17,4 @@ def _end_with_standard_input() -> None:
 
 if __name__ == "__main__":
     threading.Thread(target=_end_with_standard_input, daemon=True).start()
-    sys.exit(run_seed(sys.argv[1:]))
+    sys.exit(run_app(seed_app, sys.argv[1:]))

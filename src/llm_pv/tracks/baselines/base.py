@@ -54,10 +54,14 @@ class Baseline(ABC):
     shared
         Settings that one model may serve several values of: the smaller forest is part of the
         larger one. Such models are fitted with the largest value first.
+    grid_by_validation
+        Whether the published search of the whole grid chooses by the validation rows, in place of
+        cross-validation.
     """
 
     name: str
     shared: tuple[str, ...] = ()
+    grid_by_validation: bool = False
 
     @abstractmethod
     def grid(self, search: SearchName) -> Mapping[str, Sequence[Setting]]:

@@ -1,8 +1,8 @@
 """One evolution of a Boolean expression, on the trees and operators of DEAP.
 
-An expression is kept small in two ways: none grows deeper than a limit, and of two expressions
-that are right on equally many rows the smaller one wins (lexicographic parsimony pressure: Luke and
-Panait, GECCO 2002).
+An expression is kept small in three ways: none grows deeper than a limit; of two expressions that
+are right on equally many rows the smaller one wins (lexicographic parsimony pressure: Luke and
+Panait, GECCO 2002); and, as published, each of its nodes may cost a share of the accuracy.
 """
 
 import operator
@@ -17,8 +17,6 @@ from deap import gp, tools
 CROSSOVER = 0.7
 MUTATION = 0.25
 TOURNAMENT = 5
-_FIRST_DEPTHS = (1, 4)  # of the trees evolution begins with
-_GRAFT_DEPTHS = (0, 2)  # of the branches mutation puts in
 
 _BINARY = {"and": operator.and_, "or": operator.or_, "xor": operator.xor}
 
@@ -70,12 +68,21 @@ class Evolution:
     "The deepest an expression may be."
     stop_when_fit: bool
     "Whether it ends when an expression is right on every row."
+    initial_depth: int = 4
+    "The deepest tree it begins with."
+    mutation_depth: int = 2
+    "The deepest branch that mutation puts in."
+    elite: float = 0.0
+    "The share of the best expressions that live on unchanged."
+    size_penalty: float = 0.0
+    "The accuracy that each node of an expression costs."
 
 
 class _Tree(gp.PrimitiveTree):  # type: ignore[misc]
-    """A tree of DEAP with how good it is: rows that are right, then smallness."""
+    """A tree of DEAP with how good it is: rows that are right, less its size, then smallness."""
 
-    score: tuple[int, int]
+    right: int
+    score: tuple[float, int]
 
 
 def evolve(columns: Sequence[int], target: int, rows: int, how: Evolution, seed: int) -> Expression:
@@ -104,35 +111,41 @@ def evolve(columns: Sequence[int], target: int, rows: int, how: Evolution, seed:
     def judge(trees: Iterable[_Tree]) -> None:
         for tree in trees:
             wrong = _run(nodes(tree), columns, every_row) ^ target
-            tree.score = (rows - wrong.bit_count(), -len(tree))
+            tree.right = rows - wrong.bit_count()
+            tree.score = (tree.right - how.size_penalty * rows * len(tree), -len(tree))
 
     with _seeded(seed):
-        trees = [_Tree(gp.genHalfAndHalf(names, *_FIRST_DEPTHS)) for _ in range(how.population)]
+        first = (names, 1, how.initial_depth)
+        trees = [_Tree(gp.genHalfAndHalf(*first)) for _ in range(how.population)]
         judge(trees)
         best = max(trees, key=_score)
         for _ in range(how.generations):
-            if how.stop_when_fit and best.score[0] == rows:
+            if how.stop_when_fit and best.right == rows:
                 break
-            parents = tools.selTournament(trees, how.population, TOURNAMENT, fit_attr="score")
-            trees, changed = _offspring(parents, names, how.depth)
+            kept = tools.selBest(trees, int(how.elite * how.population), fit_attr="score")
+            parents = tools.selTournament(
+                trees, how.population - len(kept), TOURNAMENT, fit_attr="score"
+            )
+            children, changed = _offspring(parents, names, how)
             judge(changed)
+            trees = [*kept, *children]
             best = max(best, *trees, key=_score)
     return Expression(tuple(nodes(best)))
 
 
-def _score(tree: _Tree) -> tuple[int, int]:
+def _score(tree: _Tree) -> tuple[float, int]:
     return tree.score
 
 
 def _offspring(
-    parents: Sequence[_Tree], names: gp.PrimitiveSet, depth: int
+    parents: Sequence[_Tree], names: gp.PrimitiveSet, how: Evolution
 ) -> tuple[list[_Tree], list[_Tree]]:
     """Return the next generation, and those of it that are new."""
     children = list(parents)
     changed: dict[int, _Tree] = {}
 
     def put(place: int, tree: _Tree) -> None:
-        if tree.height <= depth:  # else the parent lives on
+        if tree.height <= how.depth:  # else the parent lives on
             children[place] = changed[place] = tree
 
     for place in range(0, len(parents) - 1, 2):
@@ -140,19 +153,19 @@ def _offspring(
             one, two = gp.cxOnePoint(_Tree(children[place]), _Tree(children[place + 1]))
             put(place, one)
             put(place + 1, two)
+
+    def graft(pset: gp.PrimitiveSet, type_: object) -> list[object]:
+        return gp.genFull(pset, 0, how.mutation_depth, type_)  # type: ignore[no-any-return]
+
     for place, child in enumerate(children):
         if _happens(MUTATION):
-            (tree,) = gp.mutUniform(_Tree(child), _graft, names)
+            (tree,) = gp.mutUniform(_Tree(child), graft, names)
             put(place, tree)
     return children, list(changed.values())
 
 
 def _happens(probability: float) -> bool:
     return random.random() < probability  # noqa: S311 - evolution keeps no secrets
-
-
-def _graft(pset: gp.PrimitiveSet, type_: object) -> list[object]:
-    return gp.genFull(pset, *_GRAFT_DEPTHS, type_)  # type: ignore[no-any-return]
 
 
 def _primitives(bits: int) -> gp.PrimitiveSet:

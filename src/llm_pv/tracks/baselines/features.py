@@ -44,6 +44,10 @@ class Features:
         """Return the rows at these positions."""
         return replace(self, matrix=self.matrix[rows])
 
+    def followed_by(self, others: "Features") -> "Features":
+        """Return these rows and, after them, others with the same features."""
+        return replace(self, matrix=np.concatenate([self.matrix, others.matrix]))
+
 
 class Encoder(Protocol):
     """Turns inputs into features, as learned from training inputs."""

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,7 +28,8 @@ class EncodedSplits:
     test: Features
     "The features of each split."
     codes: Codes
-    "The classes of the training rows, as positions among the classes of the splits."
+    validation_codes: Codes
+    "The classes of training and validation rows, as positions among the classes of the splits."
     encoder: Encoder
     "What made the features."
 
@@ -46,9 +47,14 @@ class EncodedSplits:
             train=encoder.encode(splits.train.inputs),
             validation=encoder.encode(splits.validation.inputs),
             test=encoder.encode(splits.test.inputs),
-            codes=np.array([position[label] for label in splits.train.labels], dtype=np.intp),
+            codes=_codes(position, splits.train.labels),
+            validation_codes=_codes(position, splits.validation.labels),
             encoder=encoder,
         )
+
+
+def _codes(position: Mapping[str, int], labels: Sequence[str]) -> Codes:
+    return np.array([position[label] for label in labels], dtype=np.intp)
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +189,13 @@ def fit_baseline(
     problem = EncodedSplits.of(splits)
     start = time.perf_counter()
     choice = choose_settings(
-        chosen, problem.train, problem.codes, search=search, seed=seed, map_jobs=map_jobs
+        chosen,
+        problem.train,
+        problem.codes,
+        search=search,
+        seed=seed,
+        map_jobs=map_jobs,
+        validation=(problem.validation, problem.validation_codes),
     )
     seconds = time.perf_counter() - start
     model = fit_quietly(chosen, problem.train, problem.codes, choice.settings, seed)

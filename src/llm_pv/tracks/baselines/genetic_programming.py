@@ -22,18 +22,35 @@ if TYPE_CHECKING:
     from llm_pv.tracks.baselines.evolution import Expression
 
 
+DEEPEST = 17
+"""The deepest expression of the published grid: the usual limit, for the published one is not known
+(Koza, Genetic Programming, 1992)."""
+
+
 class GeneticProgramming(Baseline):
     """Boolean expressions, evolved; of several classes, one against the rest."""
 
     name = "genetic_programming"
+    grid_by_validation = True
 
     def grid(self, search: SearchName) -> Mapping[str, Sequence[Setting]]:
         """Return populations and depths; as published, it never stops before its time."""
+        if search == "grid":
+            return {
+                "population": (300, 500),
+                "initial_depth": (6, 10),
+                "mutation_depth": (4, 6),
+                "generations": (80,),
+                "depth": (DEEPEST,),
+                "elite": (0.05,),
+                "size_penalty": (1e-4,),
+                "stop_when_fit": (False,),
+            }
         return {
             "population": (300, 500),
             "depth": (6, 10),
             "generations": (80,),
-            "stop_when_fit": (search == "halving",),
+            "stop_when_fit": (True,),
         }
 
     def obstacle(self) -> str:

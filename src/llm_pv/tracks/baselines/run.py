@@ -295,6 +295,7 @@ def fit_cell(
         search=fit.search,
         seed=data_set.seed,
         map_jobs=map_jobs,
+        validation=(problem.validation, problem.validation_codes),
     )
     predictions = context.processes.call(
         fit_and_predict, baseline, problem, choice.settings, data_set.seed

@@ -95,8 +95,12 @@ def choose_settings(
     search: SearchName,
     seed: int,
     map_jobs: MapJobs = map_here,
+    validation: tuple[Features, Codes] | None = None,
 ) -> Choice:
     """Choose settings by cross-validation; of equals, those that stand first in the grid.
+
+    A baseline whose published grid is chosen by validation rows is fitted on the training rows once
+    for each point, and tried on those.
 
     Parameters
     ----------
@@ -108,11 +112,20 @@ def choose_settings(
         ``"halving"`` or ``"grid"``.
     seed
         Draws the folds, and whatever is random in a fit.
+    validation
+        The validation rows and their classes.
     """
     grid = baseline.grid(search)
     points = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
-    # Where the fits are: this process then need not import scikit-learn.
-    folds = map_jobs(_folds, [(codes, seed)])[0] if len(points) > 1 else []
+    folds: list[Fold] = []
+    if len(points) > 1 and search == "grid" and baseline.grid_by_validation and validation:
+        train = len(codes)
+        features = features.followed_by(validation[0])
+        codes = np.concatenate([codes, validation[1]])
+        folds = [Fold(np.arange(train), np.arange(train, len(codes)))]
+    elif len(points) > 1:
+        # Where the fits are: this process then need not import scikit-learn.
+        folds = map_jobs(_folds, [(codes, seed)])[0]
     if not folds:
         return Choice(points[0])
     right = np.zeros(len(points), dtype=int)

@@ -81,6 +81,16 @@ PUBLIC: Mapping[str, tuple[str, Config]] = MappingProxyType(
                 "tie_word_embeddings": False,
             },
         ),
+        "bloom": (
+            "bigscience/bloom-560m",
+            {
+                "model_type": "bloom",
+                "hidden_size": 1024,
+                "num_hidden_layers": 24,
+                "num_attention_heads": 16,
+                "layer_norm_epsilon": 1e-5,
+            },
+        ),
     }
 )
 """The published models: the repository whose ``config.json`` was read, and its dimensions."""
@@ -172,6 +182,37 @@ def architecture(name: str, config_file: Path | None = None) -> Architecture:
     if source.startswith((".", "/", "~")) or source.count("/") > 1:
         raise ConfigurationError(f"--model {name}: there is no folder {source}")
     return Architecture(name, source, {})
+
+
+def resized(
+    found: Architecture, layers: int | None, heads: int | None, width: int | None
+) -> Architecture:
+    """Return a model from scratch with other numbers of layers and heads, or another width.
+
+    What depends on the width is scaled with it; there are at most as many key and value heads as
+    heads.
+
+    Examples
+    --------
+    >>> small = resized(architecture("qwen0.6B"), 2, 4, 64).config
+    >>> small["num_hidden_layers"], small["num_key_value_heads"], small["intermediate_size"]
+    (2, 4, 192)
+    """
+    config = dict(found.config)
+    if layers is not None:
+        config["num_hidden_layers"] = layers
+    if width is not None:
+        if "intermediate_size" in config:
+            scaled = config["intermediate_size"] * width // config["hidden_size"]
+            config["intermediate_size"] = max(1, scaled)
+        config["hidden_size"] = width
+    if heads is not None:
+        config["num_attention_heads"] = heads
+        if "num_key_value_heads" in config:
+            config["num_key_value_heads"] = min(heads, config["num_key_value_heads"])
+    if config != dict(found.config):
+        check_sizes(config, found.name)
+    return Architecture(found.name, found.pretrained, config)
 
 
 def read_config(path: Path) -> Config:

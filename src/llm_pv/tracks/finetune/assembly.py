@@ -143,7 +143,9 @@ def assemble(
 def _model(job: Job, prepared: Preparation, rows: Rows) -> tuple[nn.Module, Tokenizer]:
     found, classes, seed = prepared.architecture, len(rows.classes), job.training.seed
     if found.pretrained:
-        model, own_tokens = building.pretrained(found.pretrained, classes=classes, seed=seed)
+        model, own_tokens = building.pretrained(
+            found.pretrained, classes=classes, seed=seed, spaced=job.model.spaced
+        )
         return building.choose_parameters(model, job.model), own_tokens
     texts = (str(text) for text in rows.train.inputs)
     tokens = CharacterTokens.of(texts, rows.alphabet, job.model.vocab_size)

@@ -48,6 +48,7 @@ class ModelTokens:
     """A pretrained model's own tokenizer."""
 
     tokenizer: PreTrainedTokenizerBase
+    spaced: bool = False
 
     @property
     def pad(self) -> int:
@@ -59,7 +60,8 @@ class ModelTokens:
 
     def encode(self, texts: Sequence[str]) -> list[Tokens]:
         """Return the tokens of each text; an empty one becomes the token that pads."""
-        encoded = self.tokenizer(list(texts), padding=False, truncation=False, verbose=False)
+        written = [" ".join(text) for text in texts] if self.spaced else list(texts)
+        encoded = self.tokenizer(written, padding=False, truncation=False, verbose=False)
         rows: Any = encoded["input_ids"]
         return [np.array(row or [self.pad], dtype=np.int32) for row in rows]
 
@@ -124,7 +126,9 @@ def count_parameters(config: Config, *, vocabulary: int, classes: int, positions
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def pretrained(source: str, *, classes: int, seed: int) -> tuple[PreTrainedModel, ModelTokens]:
+def pretrained(
+    source: str, *, classes: int, seed: int, spaced: bool = False
+) -> tuple[PreTrainedModel, ModelTokens]:
     """Load a model's weights and tokenizer; the head is new.
 
     Raise ConfigurationError if there is no such model, or it cannot be loaded.
@@ -136,7 +140,7 @@ def pretrained(source: str, *, classes: int, seed: int) -> tuple[PreTrainedModel
     seed
         Draws the head.
     """
-    tokens = ModelTokens(from_pretrained(AutoTokenizer, source))
+    tokens = ModelTokens(from_pretrained(AutoTokenizer, source), spaced)
     set_seed(seed)
     model = from_pretrained(
         AutoModelForSequenceClassification,

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.hub import fingerprint
-from llm_pv.tracks.finetune.architectures import Architecture, architecture
+from llm_pv.tracks.finetune.architectures import Architecture, architecture, resized
 
 if TYPE_CHECKING:
     from llm_pv.tracks.finetune.rows import RowSource
@@ -35,6 +35,12 @@ class ModelRequest:
     parameters."""
     lora_rank: int | None = None
     "The rank of low-rank adapters, trained in place of the weights; None for none."
+    spaced: bool = False
+    "Whether a pretrained model reads the symbols of a text separated by spaces."
+    n_layer: int | None = None
+    n_head: int | None = None
+    n_embd: int | None = None
+    "Layers, attention heads and width of a model from scratch; None for its own."
 
     def architecture(self) -> Architecture:
         """Return the model asked for.
@@ -42,7 +48,9 @@ class ModelRequest:
         Raise ConfigurationError if there is none, or an option does not go with it.
         """
         found = architecture(self.name, self.config_file)
+        sizes = (("--n-layer", self.n_layer), ("--n-head", self.n_head), ("--n-embd", self.n_embd))
         for option, size, least in (
+            *((option, size, 1) for option, size in sizes),
             ("--vocab-size", self.vocab_size, 1),
             ("--context-length", self.context_length, 1),
             ("--num-layers-to-finetune", self.layers, 0),
@@ -58,11 +66,18 @@ class ModelRequest:
         for option, size, own in (
             ("--vocab-size", self.vocab_size, "vocabulary"),
             ("--context-length", self.context_length, "positions"),
+            *((option, size, "size") for option, size in sizes),
         ):
             if found.pretrained and size is not None:
                 raise ConfigurationError(
                     f"{option}: {found.name} is pretrained and brings its own {own}; leave it out"
                 )
+        if self.spaced and not found.pretrained:
+            raise ConfigurationError(
+                f"--symbols spaced: {found.name} is trained from scratch and has a token for each "
+                "character; leave it out"
+            )
+        found = resized(found, self.n_layer, self.n_head, self.n_embd)
         total = found.config.get("num_hidden_layers")
         if self.layers is not None and isinstance(total, int) and self.layers > total:
             raise ConfigurationError(
@@ -93,6 +108,13 @@ class ModelRequest:
             "context_length": self.context_length,
             "num_layers_to_finetune": self.layers,
             "lora_rank": self.lora_rank,
+            # Only where they are given, so that jobs of earlier versions are found again.
+            **({"symbols": "spaced"} if self.spaced else {}),
+            **{
+                name: value
+                for name in ("n_layer", "n_head", "n_embd")
+                if (value := getattr(self, name)) is not None
+            },
         }
 
 
