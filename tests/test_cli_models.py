@@ -65,7 +65,8 @@ def test_learn_asks_a_model_and_keeps_its_best_program(
     server: FakeOpenAI, rows: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
-    more = ["--attempts", "4", "--tool", "none", "--concurrency", "1"]
+    more = ["--attempts", "4", "--tool", "none", "--concurrency", "1", "--about", "about.txt"]
+    (tmp_path / "about.txt").write_text("Words of two letters; <b>even</b> ones count.\n")
     assert run(["learn", str(rows), *ask(server, *more), "--out", str(out)]) == 0
     shown = capfd.readouterr()
     assert "100.0%" in shown.out
@@ -80,6 +81,12 @@ def test_learn_asks_a_model_and_keeps_its_best_program(
     (prompt,) = (out / "prompts").iterdir()
     assert prompt.stem == attempts[0]["prompt_digest"]
     assert server.bodies[0]["messages"][-1]["content"] == prompt.read_text("utf-8")
+    about = "Words of two letters; <b>even</b> ones count."
+    assert about in prompt.read_text("utf-8")
+    assert json.loads((out / "run.json").read_text("utf-8"))["configuration"]["about"] == about
+    page = (out / "report.html").read_text("utf-8")
+    entry = "Words of two letters; &lt;b&gt;even&lt;/b&gt; ones count."
+    assert f"<dt>About the rows</dt><dd>{entry}</dd>" in page
     kept = records(out / "replies.jsonl")
     assert Counter(record.get("kind", "reply") for record in kept)["turn"] == len(server.bodies)
 

@@ -353,7 +353,7 @@ def test_a_measurement_or_identifier_as_target_is_refused_or_told() -> None:
     with pytest.raises(DataError, match=r"^300 rows have 300 different labels, such as .*; cut it"):
         split_table(table_from(inputs, list(range(300))), seed=0)
     few_each = split_table(table_from(inputs, [n % 60 for n in range(300)]), seed=0)
-    assert few_each.warnings[0].startswith("300 rows have 60 different labels; if that is no mis")
+    assert few_each.warnings[0].startswith("300 rows have 60 different labels; unless that")
     with pytest.raises(DataError, match=r"learns classes; cut it with --bins 3 or --threshold 6,"):
         split_table(table_from(inputs, [n % 25 / 2 for n in range(300)]), seed=0)
     plain = split_table(table_from(inputs, [n % 25 for n in range(300)]), seed=0)

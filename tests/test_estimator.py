@@ -198,7 +198,6 @@ def test_decimals_may_follow_whole_numbers_and_leave_whole_ones_whole() -> None:
     [
         (lambda frame: frame.drop(columns="age"), "yet now missing:\n- age"),
         (lambda frame: frame.rename(columns={"age": "years"}), "unseen at fit time:\n- years"),
-        (lambda frame: frame.assign(more=1), "unseen at fit time:\n- more"),
         (lambda frame: frame.assign(name=7), "'name' holds int64 values but was text in fit"),
         (lambda frame: frame.assign(share=np.inf), "infinity in column 'share'"),
         (lambda frame: pd.concat([frame, frame[["age"]]], axis=1), "two columns named 'age'"),
@@ -214,6 +213,25 @@ def test_rows_unlike_those_of_fit_are_refused(
     model = above("age").fit(mixed_frame(), ABOVE)
     with pytest.raises(ValueError, match=message):
         model.predict(change(mixed_frame()))
+
+
+def test_columns_that_the_program_does_not_read_may_be_missing_and_further_ones_there() -> None:
+    frame = mixed_frame()
+    model = above("age").fit(frame, ABOVE)
+    assert model.predict(frame.assign(more=1)).tolist() == ABOVE.tolist()
+    assert model.predict(frame[["age"]].assign(more=1)).tolist() == ABOVE.tolist()
+    accents = pd.DataFrame({"\u00e2ge": NUMBERS[:, 0]})
+    model = above("\u00e2ge").fit(accents.assign(more=1), ABOVE)
+    decomposed = accents.set_axis(["a\u0302ge"], axis=1)
+    assert model.predict(decomposed).tolist() == ABOVE.tolist()
+
+
+def test_numbers_are_scored_in_the_classes_of_fit() -> None:
+    numbers = np.arange(60) * 1.5
+    rule = "def f(x):\n    return '>= 30' if x['x0'] > 9 else '< 30'\n"
+    model = classifier(rule, threshold=30).fit(np.arange(60).reshape(-1, 1), numbers)
+    # 1.5 n >= 30 from n = 20 on, and the rule says so from n = 10 on: 10 of 60 are wrong.
+    assert model.score(np.arange(60).reshape(-1, 1), numbers) == pytest.approx(50 / 60)
 
 
 def test_a_cell_that_cannot_be_read_costs_its_own_row_and_only_where_it_is_read() -> None:
@@ -446,6 +464,14 @@ def test_sparse_rows_are_read_within_a_limit(monkeypatch: pytest.MonkeyPatch) ->
         model.predict(scipy.sparse.csr_array(NUMBERS))
 
 
+def test_a_frame_that_is_not_computed_yet_is_refused() -> None:
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame(NUMBERS, schema=["a", "b", "c"])
+    assert above("a").fit(frame, ABOVE).predict(frame).tolist() == ABOVE.tolist()
+    with pytest.raises(ValueError, match="lazy frame: collect it first"):
+        above("a").fit(frame.lazy(), ABOVE)
+
+
 def test_groups_stay_together_and_numeric_targets_are_cut() -> None:
     rule = "def f(x):\n    return '>= 3' if x['x0'] >= 3 else '< 3'\n"
     groups = np.repeat(np.arange(12), 5)
@@ -455,6 +481,12 @@ def test_groups_stay_together_and_numeric_targets_are_cut() -> None:
     assert model.certificate_.groups == 6
     assert model.certificate_.errors == 0
     assert model.predict([[2, 0, 0], [3, 0, 0]]).tolist() == ["< 3", ">= 3"]
+
+
+def test_costs_that_are_no_dict_of_pairs_are_refused() -> None:
+    for costs in ([1], {"ill": 5}, {("ill", "well"): "dear"}):
+        with pytest.raises(ValueError, match=r"^costs is .*; give a dict such as "):
+            classifier(PARITY, metric="cost", costs=costs).fit(TEXTS, ODD)
 
 
 def test_weights_of_rows_decide_what_is_selected() -> None:

@@ -361,15 +361,7 @@ def learn(
         if out is not None:
             plan = _continued(plan, Path(out))
             configuration = _configuration(splits, proposer, plan, sandbox.limits, search.seed)
-            configuration["target"] = target
-            if plan.metric != ACCURACY:
-                configuration["metric"] = plan.metric.record()
-            if plan.stop_at != 1:
-                configuration["stop_at"] = plan.stop_at
-            if known := reading.record():
-                configuration["reading"] = known
-            if splits.edges:
-                configuration["edges"] = list(splits.edges)
+            configuration |= {"target": target} | _unusual(splits, proposer, plan, reading)
             run = stack.enter_context(
                 RunDirectory(Path(out), configuration, sandbox.confinement.record())
             )
@@ -429,6 +421,18 @@ def _configuration(
         "sizes": [len(splits.train), len(splits.validation), len(splits.test)],
         "rows_digest": splits.digest(),
     }
+
+
+def _unusual(splits: Splits, proposer: Proposer, plan: Plan, reading: Reading) -> dict[str, Any]:
+    """Return what else decides the result or belongs to it, where it differs from the default."""
+    values = {
+        "about": proposer.about,
+        "metric": plan.metric.record() if plan.metric != ACCURACY else None,
+        "stop_at": plan.stop_at if plan.stop_at != 1 else None,
+        "reading": reading.record(),
+        "edges": list(splits.edges),
+    }
+    return {name: value for name, value in values.items() if value}
 
 
 def _plain(value: object) -> object:

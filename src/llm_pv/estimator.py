@@ -25,9 +25,9 @@ from sklearn.utils.validation import (
 from llm_pv.api import Search, SplitSizes, learn
 from llm_pv.data.formats import check_distinct
 from llm_pv.data.labels import label_text
-from llm_pv.data.new_rows import Inputs, new_rows
+from llm_pv.data.new_rows import Inputs, columns_read, matching_columns, new_rows
 from llm_pv.data.readers import pandas_frame, plain_frame, table_from
-from llm_pv.data.reading import Reading
+from llm_pv.data.reading import Reading, binned
 from llm_pv.data.splits import split_table
 from llm_pv.erm.metrics import Metric, MetricName
 from llm_pv.erm.verification import first_error, read_predictions
@@ -214,13 +214,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             budget_seconds=self.budget_seconds,
             built_in=BuiltIn(self.budget_candidates, self.budget_mb, self.noise),
             delta=self.delta,
-            metric=Metric(
-                self.metric,
-                {
-                    (label_text(label), label_text(guess)): float(cost)
-                    for (label, guess), cost in (self.costs or {}).items()
-                },
-            ),
+            metric=Metric(self.metric, _costs(self.costs)),
             class_weight=self.class_weight,
             seed=seed,
         )
@@ -264,6 +258,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._columns = splits.columns
         self._all = [str(name) for name in rows] if named else list(splits.columns)
         self._types = cast("dict[str, ColumnType]", dict(splits.types))
+        self._edges = splits.edges
         self.classes_ = np.array(splits.classes.texts) if splits.edges else np.unique(labels)
         self.learned_ = learned
         self.program_ = learned.program
@@ -278,7 +273,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features), or n_samples strings
             Rows of the kind seen in `fit`. Columns of a DataFrame are identified by name, in any
-            order.
+            order; further ones are ignored, and one that the program does not read may be missing.
 
         Returns
         -------
@@ -352,6 +347,28 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         unknown = [prior[text] for text in columns]
         return np.array([lines.get(answer, unknown) for answer in answers], dtype=np.float64)
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
+        """Return the accuracy, of a numeric target after it is divided into classes as in `fit`.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features), or n_samples strings
+            Rows, as for `predict`.
+        y : array-like of shape (n_samples,)
+            Their labels; with ``bins`` or ``threshold``, the numbers.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            The share of rows, or of their weight, that is predicted right.
+        """
+        check_is_fitted(self)
+        if self._edges:
+            y = binned(np.asarray(y, dtype=np.float64), self._edges)
+        return float(super().score(X, y, sample_weight))
+
     def _answers(self, rows: Any) -> tuple[list[str | None], str]:
         """Run the program; return its answers, None for none, and why the first has none."""
         check_is_fitted(self)
@@ -400,7 +417,12 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         labels = check_array(labels, ensure_2d=False, dtype=None, input_name="y")
         if reading.bins is not None or reading.threshold is not None:
             return np.asarray(labels)  # numbers, which are cut into classes
-        check_classification_targets(labels)
+        try:
+            check_classification_targets(labels)
+        except ValueError as error:
+            raise DataError(
+                f"{error} To divide numbers into classes, give bins=3 or a threshold."
+            ) from None
         classes = np.unique(labels)
         if len(classes) < 2:
             raise DataError(
@@ -425,11 +447,19 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         for name, kind in rows.dtypes.items():
             if pd.api.types.is_float_dtype(kind) and np.isinf(rows[name]).any():
                 raise DataError(f"Input X contains infinity in column {name!r}")
-        names = getattr(self, "feature_names_in_", None)
-        if not reset and names is not None and sorted(map(repr, rows)) == sorted(map(repr, names)):
-            rows = rows[list(names)]
+        if not reset and all(isinstance(name, str) for name in rows):
+            rows = self._known_columns(rows)
         validate_data(self, rows, reset=reset, skip_check_array=True)
         return rows
+
+    def _known_columns(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the columns seen in `fit`; unchanged if one is missing that the program reads."""
+        names = list(getattr(self, "feature_names_in_", ()))
+        needed = columns_read(self.program_.source, names) if self._types else set(self._columns)
+        there = matching_columns(rows, names)
+        if not there or not needed <= there.keys():
+            return rows
+        return rows[list(there.values())].set_axis(list(there), axis=1).reindex(columns=names)
 
     def _inputs(self, rows: Any) -> Inputs:
         """Return rows as the program was given them in `fit`, as far as they can be read."""
@@ -525,6 +555,19 @@ def _check_text_column(cells: "pd.Series[Any]", kind: str) -> None:
         raise DataError(
             f"column {cells.name!r} holds {cells.dtype} values but was text in fit: give text"
         )
+
+
+def _costs(costs: Any) -> dict[tuple[str, str], float]:
+    """Return the costs of mistakes, with labels as texts."""
+    try:
+        return {
+            (label_text(label), label_text(guess)): float(cost)
+            for (label, guess), cost in dict(costs or {}).items()
+        }
+    except (TypeError, ValueError):
+        raise ConfigurationError(
+            f"costs is {costs!r}; give a dict such as {{('ill', 'well'): 5}}"
+        ) from None
 
 
 def _seed_of(random_state: Any) -> int:

@@ -19,6 +19,7 @@ from llm_pv.data.reading import Reading
 from llm_pv.errors import DataError
 
 _FUNCTION = re.compile(r"def +f *\( *([^\W\d]\w*)")
+_LITERAL = r"""(["'])((?:\\.|(?!\1)[^\\\n])*)\1"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,18 +120,14 @@ def new_rows(
     ([{'age': 41}], ['1', None])
     """
     needed = columns_read(source, columns) if types else frozenset(columns)
-    composed = {unicodedata.normalize("NFC", column): column for column in frame.columns}
-    there = {
-        column: column if column in frame.columns else composed.get(_composed(column))
-        for column in columns
-    }
-    if missing := [column for column in columns if there[column] is None and column in needed]:
+    there = matching_columns(frame, columns)
+    if missing := [column for column in columns if column not in there and column in needed]:
         listed = ", ".join(map(repr, list(frame.columns)[:12]))
         raise DataError(
             f"{name} has no column {missing[0]!r}, which the program reads; its columns are "
             f"{listed}"
         )
-    known = {column: frame[other] for column, other in there.items() if other is not None}
+    known = {column: frame[other] for column, other in there.items()}
     if not known:
         raise DataError(f"{name} has none of the columns that the program was learned from")
     cells = pd.DataFrame(known)
@@ -146,14 +143,25 @@ def new_rows(
     return NewRows(cells, types, needed, name)
 
 
+def matching_columns(frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, str]:
+    """Return those columns that a frame has, each with its name there, in any Unicode form."""
+    composed = {unicodedata.normalize("NFC", column): column for column in frame.columns}
+    there = {
+        column: column if column in frame.columns else composed.get(_composed(column))
+        for column in columns
+    }
+    return {column: other for column, other in there.items() if other is not None}
+
+
 def columns_read(source: str, columns: Sequence[str]) -> frozenset[str]:
     r"""Return the columns that a program may read, found in its text.
 
-    A program that uses its row other than to look up columns by name may read all columns.
+    A program that uses its row other than to look up columns by name may read all columns. Where a
+    name is composed, every column whose name its text contains counts as read.
 
     Examples
     --------
-    >>> sorted(columns_read("def f(x):\n    return x['a'] > x.get('b', 0)", ["a", "b", "c"]))
+    >>> sorted(columns_read("def f(x):\n    return x['a'] > x.get('b', 0)", ["a", "b", "c", "r"]))
     ['a', 'b']
     >>> sorted(columns_read("def f(x):\n    return sum(x.values())", ["a", "b"]))
     ['a', 'b']
@@ -163,7 +171,12 @@ def columns_read(source: str, columns: Sequence[str]) -> frozenset[str]:
     body = source[found.end() :] if found else source
     if re.search(rf"\b{row}\b(?!\s*(?:\[|\.get\())", body):
         return frozenset(columns)
-    return frozenset(c for c in columns if c in body or repr(c)[1:-1] in body)
+    spellings = {spelling: name for name in columns for spelling in (name, repr(name)[1:-1])}
+    lookups = list(re.finditer(rf"\b{row}\s*(?:\[|\.get\()\s*(?:{_LITERAL}\s*[],)])?", body))
+    names = {lookup.group(2) for lookup in lookups}
+    if names <= spellings.keys():
+        return frozenset(spellings[name] for name in names)
+    return frozenset(name for spelling, name in spellings.items() if spelling in body)
 
 
 def _composed(name: str) -> str:

@@ -177,7 +177,9 @@ def pandas_frame(rows: Any) -> Any:
         return rows
     import narwhals as nw
 
-    frame = nw.from_native(rows, eager_only=True, allow_series=True, pass_through=True)
+    frame = nw.from_native(rows, allow_series=True, pass_through=True)
+    if isinstance(frame, nw.LazyFrame):
+        raise DataError("the rows are a lazy frame: collect it first")
     if isinstance(frame, nw.Series):
         return pd.Series(frame.to_list(), name=frame.name, dtype=object)
     if isinstance(frame, nw.DataFrame):

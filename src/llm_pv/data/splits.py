@@ -440,13 +440,13 @@ def moments(cells: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
     numbers = pd.to_numeric(cells, errors="coerce")
     if numbers.notna().all():
         return numbers.to_numpy(dtype=np.float64)
-    try:
-        dates = pd.to_datetime(cells, utc=True, format="ISO8601")
-    except (ValueError, TypeError) as error:
+    dates = pd.to_datetime(cells, utc=True, format="ISO8601", errors="coerce")
+    if dates.isna().any():
+        place = int(np.flatnonzero(dates.isna())[0])
         raise DataError(
-            f"column {cells.name!r} of --time holds neither numbers nor dates such as 2024-03-31 "
-            f"({error})"
-        ) from None
+            f"column {cells.name!r} of --time, row {place + 1:,}: {short(cells.iloc[place])} is no "
+            "date; give numbers for all rows, or dates such as 2024-03-31"
+        )
     return dates.to_numpy(dtype="datetime64[ns]").astype(np.int64)
 
 

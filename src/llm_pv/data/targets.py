@@ -93,10 +93,7 @@ def check_class_count(classes: Classes, rows: int) -> list[str]:
             f"they look like {kind}, and LLM-PV learns classes; {way_out}"
         )
     if count * 10 > rows:
-        return [
-            f"{rows:,} rows have {count:,} different labels; if that is no mistake, so be it, "
-            f"else {way_out}"
-        ]
+        return [f"{rows:,} rows have {count:,} different labels; unless that is meant, {way_out}"]
     return []
 
 

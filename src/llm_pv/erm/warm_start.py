@@ -51,6 +51,11 @@ class WarmStart(Proposer):
         return self._proposer.free
 
     @property
+    def about(self) -> str:
+        """What the user wrote about the rows."""
+        return self._proposer.about
+
+    @property
     def weighted(self) -> bool:
         """Whether it uses weights of rows."""
         return self._proposer.weighted

@@ -206,6 +206,11 @@ class Proposer(ABC):
         return True
 
     @property
+    def about(self) -> str:
+        """What the user wrote about the rows; the run and its report keep it."""
+        return ""
+
+    @property
     def weighted(self) -> bool:
         """Whether `Examples.weights` of the training rows are used.
 

@@ -171,6 +171,7 @@ def _run(run: RunRecord) -> dict[str, Any]:
         "versions": ", ".join(f"{name} {v}" for name, v in header.get("versions", {}).items()),
         "platform": str(header.get("platform", "")),
         "confinement": confinement_text(header.get("confinement", ())),
+        "about": str(header["configuration"].get("about", "")),
         "configuration": json.dumps(header["configuration"], indent=2),
     }
 

@@ -210,6 +210,11 @@ class LLM(Proposer):
         return "; ".join(parts)
 
     @property
+    def about(self) -> str:
+        """The description of the rows that the prompt holds."""
+        return self.settings.about
+
+    @property
     def default_attempts(self) -> int:
         """The most programs of its attempts and their refinements."""
         settings = self.settings
