@@ -67,7 +67,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_run_that_asked_a_model(here: Path) -> None:
     model = ScriptedModel(says(wants("print(len(rows))"), json.dumps({"code": PARITY})))
-    settings = LLMSettings(tool="local")
+    settings = LLMSettings(tool="local", explore=True)
     with LLM(model, attempts=1, settings=settings, budget=Budget(usd=100)) as llm:
         learn(parity_splits(), search=Search(llm), out="run")
     root = here / "run"
@@ -85,7 +85,7 @@ def test_a_run_that_asked_a_model(here: Path) -> None:
 
     said = records(root / "replies.jsonl")
     turns = [record for record in said if "kind" in record]
-    assert {record["kind"] for record in turns} == {"call", "turn", "tool"}
+    assert {record["kind"] for record in turns} == {"call", "turn", "tool", "shown"}
     assert documented("Turns in replies.jsonl") == fields(turns)
     proposals = [record for record in said if "kind" not in record]
     assert documented("replies.jsonl") == fields(proposals)

@@ -215,16 +215,24 @@ paper."
     "Stop before calls cost more than this in US dollars."
     budget_tokens: int | None = None
     "Stop before calls take more tokens than this."
-    concurrency: int = 5
-    "Attempts, or trials of a grid, run concurrently."
+    explore: Annotated[bool, Parameter(negative="")] = False
+    "Show attempts the programs of earlier ones, with their training accuracy, and ask for others."
+    concurrency: int | None = None
+    "Attempts, or trials of a grid, run concurrently; default 5, or 1 with --explore."
     dry_run: Annotated[bool, Parameter(negative="", group=FIRST)] = False
     "Show the exact request, its tokens and what it may cost, without sending it."
 
     def __post_init__(self) -> None:
         for name in ("concurrency", "tool_cpu_seconds", "tool_memory_mb", "tool_output"):
-            if not getattr(self, name) > 0:
+            value = getattr(self, name)
+            if value is not None and not value > 0:
                 option = name.replace("_", "-")
-                raise ConfigurationError(f"--{option} is {getattr(self, name)}; give 1 or more")
+                raise ConfigurationError(f"--{option} is {value}; give 1 or more")
+
+    @property
+    def slots(self) -> int:
+        """How many attempts, or trials of a grid, run concurrently."""
+        return self.concurrency or (1 if self.explore else 5)
 
 
 DEFAULT_ASKING_OPTIONS = AskingOptions()
@@ -277,6 +285,8 @@ def open_proposer(
     from llm_pv.sandbox import ToolLimits
 
     assert model.model is not None
+    if asking.explore and model.batch:
+        raise ConfigurationError("attempts of a --batch see nothing of each other; omit --explore")
     several = thorough and asking.answer_format == "python"
     settings = LLMSettings(
         tool=asking.tool,
@@ -287,6 +297,7 @@ def open_proposer(
         prompt_rows=asking.prompt_rows or (None if published else "auto"),
         answer_format="json" if published else asking.answer_format,
         facts=not published,
+        explore=asking.explore,
         noise=noise,
         about=_said(asking.about),
         tool_calls=asking.tool_calls,

@@ -71,7 +71,7 @@ proposers, attempts of each model."
             built_in=built_in if searches else USUAL,
             early_stop=self.early_stop,
             seed=seed,
-            concurrency=asking.concurrency,
+            concurrency=asking.slots,
         )
         if not model.model:
             search.resolve()

@@ -19,12 +19,15 @@ from llm_pv.models.base import (
 from llm_pv.models.base import Turn as ModelTurn
 from llm_pv.programs.program import Program
 from llm_pv.programs.replies import read_several
-from llm_pv.proposers.base import Context, Proposal
+from llm_pv.proposers.base import Context, Mistake, Proposal
+from llm_pv.proposers.llm.earlier_programs import EarlierPrograms
 from llm_pv.proposers.llm.endings import ending_of, holds_program
+from llm_pv.proposers.llm.prompt import prompt_digest
 from llm_pv.proposers.llm.turns import (
     Recorded,
     call_record,
     failed_record,
+    shown_record,
     tool_record,
     turn_record,
 )
@@ -47,7 +50,7 @@ class Dialogue:
     "The language model."
     prompt: str
     digest: str
-    "The first message of every conversation, and its digest."
+    "The first message of every conversation, without what it is shown of others; its digest."
     tool: ToolOffer | None
     "The tool on offer, None for none."
     run_code: Callable[[str, int, Sequence[str]], tuple[str, float]]
@@ -75,6 +78,25 @@ class Dialogue:
     "The most programs of one reply that become proposals."
     tolerated: int = 0
     "A program with at most this many wrong training rows is not sent back."
+    earlier: EarlierPrograms | None = None
+    "What later conversations are shown of earlier ones; None for nothing."
+
+    def opening(self, conversation: int) -> tuple[str, str]:
+        """Return the first message of a conversation that is about to begin, and its digest.
+
+        What it is shown of earlier ones is on disk before it is used.
+        """
+        if self.earlier is None:
+            return self.prompt, self.digest
+        known = self.recorded.shown(conversation)
+        text = self.earlier.note() if known is None else known
+        prompt = self.prompt + text
+        digest = prompt_digest(prompt)
+        if known is None:
+            self.context.write_prompt(digest, prompt)
+            self.context.write_turns([shown_record(conversation, self.digest, digest, text)])
+            self.recorded.add_shown(conversation, text)
+        return prompt, digest
 
     def ask(
         self,
@@ -84,6 +106,7 @@ class Dialogue:
         seed: int,
         samples: int,
         *,
+        digest: str,
         forbid_tool: bool = False,
     ) -> ModelTurn:
         """Return the next turn of a conversation, from disk if it was recorded.
@@ -130,7 +153,7 @@ class Dialogue:
             charge = worst.times(turns[0].possibly_billed).plus(paid)
             self.context.write_turns(
                 [
-                    turn_record(conversation + offset, number, self.digest, turn, worst)
+                    turn_record(conversation + offset, number, digest, turn, worst)
                     for offset, turn in enumerate(turns)
                 ]
             )
@@ -173,6 +196,8 @@ class Conversation:
         The seed, for engines that accept one.
     samples
         The number of conversations that its first call starts, including this one.
+    opening
+        Its first message, and the digest of that.
 
     Attributes
     ----------
@@ -180,12 +205,15 @@ class Conversation:
         The number of turns of the model so far.
     """
 
-    def __init__(self, dialogue: Dialogue, number: int, *, seed: int, samples: int = 1) -> None:
+    def __init__(
+        self, dialogue: Dialogue, number: int, opening: tuple[str, str], *, seed: int, samples: int
+    ) -> None:
         self._dialogue = dialogue
         self._number = number
         self._seed = seed
         self._samples = samples
-        self._messages: list[Message] = [UserMessage(dialogue.prompt)]
+        prompt, self._digest = opening
+        self._messages: list[Message] = [UserMessage(prompt)]
         self.turns = 0
         self._calls = 0
         self._ran: list[str] = []
@@ -203,9 +231,14 @@ class Conversation:
             proposal = self._reply(refinement)
             programs, reason = self._programs(proposal)
             yield from self._proposals(proposal, programs)
+            earlier = self._dialogue.earlier
+            if refinement == refinements and earlier is None:
+                return
+            mistakes = self._mistakes(programs)
+            known = earlier.add(programs, mistakes) if earlier else [False] * len(programs)
             if refinement == refinements:
                 return
-            complaint = self._complaint(proposal, programs, reason)
+            complaint = self._complaint(proposal, programs, mistakes, known, reason)
             if complaint is None:
                 return
             self._messages.append(UserMessage(complaint))
@@ -235,7 +268,7 @@ class Conversation:
             text=ending.text,
             seconds=seconds,
             cost_usd=_sum_costs(turns),
-            prompt_digest=self._dialogue.digest,
+            prompt_digest=self._digest,
             origin=str(self._number) + (f".{refinement}" if refinement else ""),
             usage=_sum_usage(turns),
             tool_calls=min(self._calls, self._dialogue.most_calls)
@@ -251,6 +284,7 @@ class Conversation:
             self._messages,
             self._seed,
             self._samples if self.turns == 0 else 1,
+            digest=self._digest,
             forbid_tool=bool(self._told_to_end),
         )
         self.turns += 1
@@ -311,7 +345,9 @@ class Conversation:
         """Return the programs in a reply, and the reason if there is none."""
         if proposal.failure or proposal.redacted:
             return [], proposal.failure
-        if self._dialogue.programs_per_reply == self._dialogue.refinements + 1 == 1:
+        dialogue = self._dialogue
+        is_single = dialogue.programs_per_reply == dialogue.refinements + 1 == 1
+        if is_single and dialogue.earlier is None:
             return [], ""  # the verifier reads the reply itself
         try:
             return read_several(proposal.text, self._dialogue.programs_per_reply), ""
@@ -329,23 +365,34 @@ class Conversation:
                 origin=f"{proposal.origin}/{number}",
             )
 
+    def _mistakes(self, programs: Sequence[Program]) -> list[list[Mistake]]:
+        """Return the training rows that each program gets wrong."""
+        find = self._dialogue.context.mistakes
+        assert find is not None
+        return [find(program.source) for program in programs]
+
     def _complaint(
-        self, proposal: Proposal, programs: Sequence[Program], reason: str
+        self,
+        proposal: Proposal,
+        programs: Sequence[Program],
+        mistakes: Sequence[Sequence[Mistake]],
+        known: Sequence[bool],
+        reason: str,
     ) -> str | None:
         """Return a message on the best program's mistakes on training rows; None if it has none."""
         if proposal.redacted and not proposal.failure:
             return None  # without the key's fragments it is another program, which is not run
         if not programs:
             return self._dialogue.no_program_message(reason)
-        find = self._dialogue.context.mistakes
-        assert find is not None
-        mistakes = [(find(program.source), program.digest) for program in programs]
-        fewest, digest = min(mistakes, key=lambda each: len(each[0]))
+        best = min(range(len(programs)), key=lambda each: len(mistakes[each]))
+        digest = programs[best].digest
         repeated = digest in self._sent_back
         self._sent_back.add(digest)
-        if len(fewest) <= self._dialogue.tolerated:
+        if len(mistakes[best]) <= self._dialogue.tolerated:
             return None
-        return self._dialogue.refinement_message(fewest, repeated=repeated)
+        return self._dialogue.refinement_message(
+            mistakes[best], repeated=repeated, alike=known[best]
+        )
 
 
 def _sum_usage(turns: Sequence[ModelTurn]) -> Usage:

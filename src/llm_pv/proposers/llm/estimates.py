@@ -81,7 +81,7 @@ def estimate_of(proposer: "LLM", preview: "Preview", first: "Call") -> Estimate:
     shown = min(LIKELY_SHOWN, settings.tool_limits.output_characters)
     every = most_of_conversations(
         model,
-        replace(first, sent=max(first.sent, sent)),
+        replace(first, sent=max(first.sent, sent) + proposer.most_shown),
         tool_calls=settings.tool_calls,
         shown=settings.tool_limits.output_characters,
         refinements=settings.refinements,

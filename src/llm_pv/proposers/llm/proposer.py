@@ -21,6 +21,7 @@ from llm_pv.models.base import LanguageModel, Preview, ToolOffer, ToolPlace, Usa
 from llm_pv.models.refusals import ToolRefusedError
 from llm_pv.proposers.base import Context, Proposal, Proposer
 from llm_pv.proposers.llm.conversation import Dialogue
+from llm_pv.proposers.llm.earlier_programs import MOST_TOKENS, EarlierPrograms
 from llm_pv.proposers.llm.prompt import (
     MOST_PROMPT_TOKENS,
     MOST_ROWS,
@@ -76,6 +77,9 @@ class LLMSettings:
         How many programs of one reply are verified, each as an attempt of its own.
     facts
         Whether the prompt says what can be computed of the training rows.
+    explore
+        Whether later attempts of a cell are shown earlier programs of it with their training
+        accuracy, and asked for something else.
     noise
         The share of labels that may be wrong, of which the facts tell.
     about
@@ -100,6 +104,7 @@ class LLMSettings:
     answer_format: AnswerFormat = "json"
     programs_per_reply: int = 1
     facts: bool = False
+    explore: bool = False
     noise: float = 0.0
     about: str = ""
     tool_calls: int = 20
@@ -207,6 +212,8 @@ class LLM(Proposer):
             parts.append(f"facts: noise={settings.noise}, about={settings.about!r}")
         if settings.tool_functions:
             parts.append(f"tool_functions={','.join(settings.tool_functions)}")
+        if settings.explore:
+            parts.append("explore")
         return "; ".join(parts)
 
     @property
@@ -429,11 +436,25 @@ class LLM(Proposer):
             recorded=Recorded(context.turns, digest),
             cancelled=self._cancelled,
             most_seconds=self.settings.most_seconds,
+            earlier=self._earlier(context, len(train)),
         )
         wanted = self.attempts
         if context.attempts is not None:
             wanted = min(wanted, context.attempts)
         return Scheduler(dialogue, wanted, self.settings.samples_per_call, seed)
+
+    def _earlier(self, context: Context, rows: int) -> EarlierPrograms | None:
+        if not self.settings.explore or context.mistakes is None:
+            return None
+        return EarlierPrograms(rows, self.model.count_tokens, self.most_shown)
+
+    @property
+    def most_shown(self) -> int:
+        """The most tokens that an attempt is shown of earlier ones."""
+        if not self.settings.explore:
+            return 0
+        window = self.model.context_tokens
+        return MOST_TOKENS if window is None else min(MOST_TOKENS, window // 8)
 
     def close(self) -> None:
         """End all conversations, and close the model and the tool."""

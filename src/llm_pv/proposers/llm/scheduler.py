@@ -2,7 +2,8 @@
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -130,16 +131,20 @@ class Scheduler:
         """Run the conversations that one call starts."""
         try:
             for offset, attempt in enumerate(group):
-                conversation = Conversation(
-                    self._dialogue,
-                    attempt.number,
-                    seed=attempt_seed(self._seed, attempt.number),
-                    samples=len(group) - offset,
+                attempt.run(
+                    partial(
+                        self._conversation, group[0].number, attempt.number, len(group) - offset
+                    )
                 )
-                attempt.run(conversation)
             self._wait_for_reader(group)
         finally:
             self._context.admission.release()
+
+    def _conversation(self, first: int, number: int, samples: int) -> Conversation:
+        """Return a conversation whose first call starts so many; those open alike."""
+        opening = self._dialogue.opening(first)
+        seed = attempt_seed(self._seed, number)
+        return Conversation(self._dialogue, number, opening, seed=seed, samples=samples)
 
 
 class Attempt:
@@ -160,14 +165,16 @@ class Attempt:
         attempt._queue.put(error)
         return attempt
 
-    def run(self, conversation: Conversation) -> None:
+    def run(self, begin: Callable[[], Conversation]) -> None:
         """Run the conversation in the calling thread."""
+        conversation: Conversation | None = None
         try:
+            conversation = begin()
             for proposal in conversation.proposals():
                 self._queue.put(proposal)
             self._queue.put(None)
         except BaseException as error:  # noqa: BLE001 - raised again where it is read
-            self.was_answered = conversation.turns > 0
+            self.was_answered = conversation is not None and conversation.turns > 0
             self._queue.put(error)
         finally:
             self.ended.set()

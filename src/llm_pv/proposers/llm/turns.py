@@ -11,8 +11,8 @@ from llm_pv.proposers.spending import Amount, Spending
 Record = dict[str, Any]
 """One line: plain JSON values by name."""
 
-TURN, TOOL, CALL, FAILED = "turn", "tool", "call", "failed"
-ON_THE_WAY = frozenset({TURN, TOOL, CALL, FAILED})
+TURN, TOOL, CALL, FAILED, SHOWN = "turn", "tool", "call", "failed", "shown"
+ON_THE_WAY = frozenset({TURN, TOOL, CALL, FAILED, SHOWN})
 """The kinds of record of this module: those that lead to a reply."""
 
 
@@ -110,6 +110,28 @@ def tool_record(conversation: int, number: int, call: int, text: str, seconds: f
     }
 
 
+def shown_record(conversation: int, digest: str, prompt_digest: str, text: str) -> Record:
+    """Return what a conversation is shown of earlier ones as a record.
+
+    Parameters
+    ----------
+    digest
+        Of the prompt without it.
+    prompt_digest
+        Of the prompt with it.
+    text
+        What is added to the prompt.
+    """
+    return {
+        "kind": SHOWN,
+        "conversation": conversation,
+        "turn": 1,
+        "base_digest": digest,
+        "prompt_digest": prompt_digest,
+        "text": text,
+    }
+
+
 class Recorded:
     """The recorded conversations of one cell from an earlier part of a run.
 
@@ -131,12 +153,17 @@ class Recorded:
     def __init__(self, records: Iterable[Mapping[str, Any]], digest: str) -> None:
         self._turns: dict[tuple[int, int], Turn] = {}
         self._tools: dict[tuple[int, int, int], tuple[str, float]] = {}
+        self._shown: dict[int, str] = {}
+        digests = {digest}
         for record in records:
             try:
                 place = int(record["conversation"]), int(record["turn"])
+                if record["kind"] == SHOWN and record["base_digest"] == digest:
+                    digests.add(record["prompt_digest"])
+                    self._shown[place[0]] = str(record["text"])
                 if record["kind"] == TURN:
                     self._turns[place] = _turn_of(record)
-                    if record["prompt_digest"] != digest:
+                    if record["prompt_digest"] not in digests:
                         raise RunError(
                             "the run began with another prompt: the model's context, or what "
                             "fits into it, is not what it was; give --context-tokens as it was "
@@ -155,6 +182,14 @@ class Recorded:
     def tool(self, conversation: int, number: int, call: int) -> tuple[str, float] | None:
         """Return the output of a recorded tool call and its seconds, None if there is none."""
         return self._tools.get((conversation, number, call))
+
+    def shown(self, conversation: int) -> str | None:
+        """Return what a conversation was shown of earlier ones, None if that is not recorded."""
+        return self._shown.get(conversation)
+
+    def add_shown(self, conversation: int, text: str) -> None:
+        """Add what was written since."""
+        self._shown[conversation] = text
 
     def add(self, conversation: int, number: int, turn: Turn) -> None:
         """Add a turn that was written since."""

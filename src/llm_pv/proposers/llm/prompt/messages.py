@@ -13,6 +13,8 @@ _MOST_COLUMNS = 100
 _REASON_CHARACTERS = 300
 _MOST_LABELS = 50
 _MOST_ALIKE = 2
+_REPEATED = "You gave this program before. "
+_ALIKE = "An earlier program of this run answers every training example as yours does. "
 
 
 def refinement_message(
@@ -26,6 +28,7 @@ def refinement_message(
     noise: float = 0.0,
     programs: int = 1,
     repeated: bool = False,
+    alike: bool = False,
 ) -> str:
     """Tell a model on which training rows its program is wrong, and ask again.
 
@@ -47,6 +50,8 @@ def refinement_message(
         The share of labels that may be wrong.
     repeated
         Whether it gave this program before.
+    alike
+        Whether an earlier program of the run answers every training row as this one does.
 
     Examples
     --------
@@ -62,13 +67,13 @@ def refinement_message(
     known = ", ".join(notation.label(label) for label in labels[:_MOST_LABELS])
     no_labels = known and any(each.failed for each in mistakes)
     return (
-        ("You gave this program before. " if repeated else "")
+        (_REPEATED if repeated else _ALIKE if alike else "")
         + f"Your program is wrong on {len(mistakes):,}{of_all} training {noun}. Below, "
         f"{shown}with the right label and what your program gave:\n\n"
         + "\n".join(lines)
         + (f"\n\nThe labels there are: {known}." if no_labels else "")
         + "\n\nFind "
-        + ("another rule, one that" if repeated else "a rule that")
+        + ("another rule, one that" if repeated or alike else "a rule that")
         + (" explains these as far as their labels are right" if noise else " explains these too")
         + ", without treating single examples apart: it is judged on other inputs.\n\n"
         + f"{contract(answer_format, programs)}\n"

@@ -1,0 +1,174 @@
+"""Exploring: later attempts see earlier programs with their accuracy on training rows alone."""
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from llm_pv.erm.verification import training_mistakes
+from llm_pv.errors import ModelError
+from llm_pv.models.base import Message, Turn
+from llm_pv.programs.program import Program
+from llm_pv.proposers.base import Mistake
+from llm_pv.proposers.llm.earlier_programs import EarlierPrograms
+from llm_pv.proposers.llm.prompt import prompt_digest
+from llm_pv.proposers.round_robin import RoundRobin
+from llm_pv.sandbox import Sandbox
+from rows import ALWAYS_ONE, FIRST_BIT, PARITY
+from scripted_model import says
+from test_proposers_llm import SPLITS, Kept, asking, proposals
+
+RENAMED = "def f(text):\n    ones = text.count('1')\n    return ones % 2\n"
+
+
+def mistakes_of(source: str) -> list[Mistake]:
+    """Trust the source: the programs of this file alone, in this process."""
+    names: dict[str, object] = {}
+    exec(source, names)
+    function = names["f"]
+    assert callable(function)
+    pairs = zip(SPLITS.train.inputs, SPLITS.train.labels, strict=True)
+    got = [(row, label, str(function(row))) for row, label in pairs]
+    return [Mistake(row, label, answer) for row, label, answer in got if answer != label]
+
+
+def in_turn(*replies: str | ModelError) -> tuple[list[str], object]:
+    """A script in which attempt n gets the n-th reply."""
+    asked: list[str] = []
+
+    def script(conversation: Sequence[Message], seed: int) -> Turn:
+        asked.append(conversation[-1].text)  # type: ignore[union-attr]
+        reply = replies[len(asked) - 1]
+        if isinstance(reply, ModelError):
+            raise reply
+        return Turn(reply, cost_usd=0.5)
+
+    return asked, script
+
+
+def explored(kept: Kept, *replies: str | ModelError, attempts: int | None = None) -> list[str]:
+    """Explore with one attempt at a time; return what the model was asked."""
+    asked, script = in_turn(*replies)
+    llm, _ = asking(script, attempts=attempts or len(replies), explore=True)  # type: ignore[arg-type]
+    admission = RoundRobin({"cell": 0}, slots=1).cell("cell")
+    with llm:
+        proposals(llm, kept, mistakes=mistakes_of, admission=admission)
+    return asked
+
+
+def test_later_attempts_see_what_earlier_ones_gave_and_how_right_it_is_in_training() -> None:
+    kept = Kept()
+    first, second, third = explored(kept, ALWAYS_ONE, PARITY, FIRST_BIT)
+    ones = SPLITS.train.labels.count("1")
+    assert "Earlier attempts" not in first
+    assert second.startswith(first)
+    assert second.removeprefix(first) == (
+        "\nEarlier attempts gave 1 program. Those that differ, with their accuracy on the training "
+        f"examples:\n\nRight on {ones} of 20 training examples:\n```python\nf = lambda x: 1\n"
+        "```\n\nFind something else: another kind of rule, not one of these with a small change.\n"
+    )
+    shown = third.removeprefix(first)
+    assert shown.index("Right on 20 of 20") < shown.index(f"Right on {ones} of 20")
+    assert "can still be wrong on other inputs" in shown
+    for hidden in (*SPLITS.validation.inputs, *SPLITS.test.inputs):
+        assert str(hidden) not in third
+    assert "valid" not in shown
+
+
+def test_programs_that_answer_alike_are_shown_once_and_counted() -> None:
+    *_, last = explored(Kept(), PARITY, RENAMED, FIRST_BIT)
+    shown = last.partition("Earlier attempts")[2]
+    assert "1 of them answered every training example as another one did" in shown
+    assert "Right on 20 of 20 training examples, given 2 times:" in shown
+    assert "return x.count('1') % 2" in shown
+    assert "ones" not in shown
+
+
+def test_a_program_that_answers_as_one_of_another_attempt_is_told_so() -> None:
+    llm, model = asking(says(FIRST_BIT, PARITY), attempts=2, explore=True, refinements=1)
+    admission = RoundRobin({"cell": 0}, slots=1).cell("cell")
+    with llm:
+        proposals(llm, mistakes=mistakes_of, admission=admission)
+    complaints = [each[-1].text for each in model.asked if len(each) == 3]  # type: ignore[union-attr]
+    assert [text.startswith("An earlier program of this run") for text in complaints] == [
+        False,
+        True,
+    ]
+
+
+def test_without_the_option_every_attempt_is_asked_the_same() -> None:
+    asked, script = in_turn(ALWAYS_ONE, PARITY)
+    llm, _ = asking(script, attempts=2)  # type: ignore[arg-type]
+    with llm:
+        proposals(llm, mistakes=mistakes_of)
+    assert asked[0] == asked[1]
+    assert "explore" not in llm.identity
+
+
+@pytest.mark.parametrize("cut", range(7))
+def test_a_resumed_run_shows_every_attempt_what_an_unbroken_one_does(cut: int) -> None:
+    replies = (ALWAYS_ONE, FIRST_BIT, PARITY)
+    whole = Kept()
+    expected = explored(whole, *replies)
+    records = [each for each in whole.turns if each["kind"] in {"shown", "turn"}]
+    assert [each["kind"] for each in records] == ["shown", "turn"] * 3
+    kept = Kept()
+    kept.turns = records[:cut]
+    done = sum(each["kind"] == "turn" for each in kept.turns)
+    assert explored(kept, *replies[done:], attempts=3) == expected[done:]
+    assert {prompt_digest(each) for each in expected[max(done, 1) :]} <= kept.prompts.keys() | {
+        each["prompt_digest"] for each in records[:cut]
+    }
+
+
+def test_what_attempts_at_once_were_shown_is_kept_even_if_others_have_ended_since() -> None:
+    """The second starts before the first has ended, and is resumed after it has."""
+    both = threading.Barrier(2, timeout=20)
+
+    def script(conversation: Sequence[Message], seed: int) -> Turn:
+        both.wait()
+        return Turn(ALWAYS_ONE)
+
+    llm, model = asking(script, attempts=2, explore=True)
+    kept = Kept()
+    with llm:
+        proposals(llm, kept, mistakes=mistakes_of)
+    assert model.asked[0] == model.asked[1]
+    shown = [each for each in kept.turns if each["kind"] == "shown"]
+    assert [each["text"] for each in shown] == ["", ""]
+    kept.turns = [
+        each for each in kept.turns if (each["kind"], each["conversation"]) != ("turn", 2)
+    ]
+    again, other = asking(says(PARITY), attempts=2, explore=True)
+    with again:
+        proposals(again, kept, mistakes=mistakes_of)
+    assert other.asked == model.asked[:1]
+
+
+def test_an_attempt_without_a_program_adds_nothing() -> None:
+    failed = ModelError("no answer", transient=True)
+    *_, last = explored(Kept(), failed, "I do not know.", PARITY, FIRST_BIT)
+    assert "Earlier attempts gave 1 program." in last
+
+
+def test_what_is_shown_is_bounded_in_programs_and_tokens() -> None:
+    earlier = EarlierPrograms(20, len, most_tokens=1_000)
+    programs = [Program.parse(f"f = lambda x: {n}") for n in range(9)]
+    for number, program in enumerate(programs):
+        earlier.add([program], [[Mistake(str(row), "1", "0") for row in range(number)]])
+    assert earlier.note().count("```python") == 4
+    assert "The best of those that differ" in earlier.note()
+    long = Program.parse("def f(x):\n    return " + " + ".join(["len(x)"] * 400))
+    small = EarlierPrograms(20, len, most_tokens=1_000)
+    small.add([long], [[]])
+    assert "```" not in small.note()
+    assert len(small.note()) < 1_000
+
+
+def test_the_accuracy_is_that_of_the_confined_program_on_training_rows() -> None:
+    with Sandbox(workers=1) as sandbox:
+        wrong = training_mistakes(FIRST_BIT, SPLITS.train, SPLITS.classes, sandbox)
+    earlier = EarlierPrograms(20, len)
+    assert earlier.add([Program.parse(FIRST_BIT)], [wrong]) == [False]
+    assert earlier.add([Program.parse(FIRST_BIT)], [mistakes_of(FIRST_BIT)]) == [True]
+    assert f"Right on {20 - len(wrong)} of 20" in earlier.note()
