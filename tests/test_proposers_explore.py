@@ -37,7 +37,7 @@ def in_turn(*replies: str | ModelError) -> tuple[list[str], object]:
     asked: list[str] = []
 
     def script(conversation: Sequence[Message], seed: int) -> Turn:
-        asked.append(conversation[-1].text)  # type: ignore[union-attr]
+        asked.append(conversation[-1].text)
         reply = replies[len(asked) - 1]
         if isinstance(reply, ModelError):
             raise reply
@@ -89,7 +89,7 @@ def test_a_program_that_answers_as_one_of_another_attempt_is_told_so() -> None:
     admission = RoundRobin({"cell": 0}, slots=1).cell("cell")
     with llm:
         proposals(llm, mistakes=mistakes_of, admission=admission)
-    complaints = [each[-1].text for each in model.asked if len(each) == 3]  # type: ignore[union-attr]
+    complaints = [each[-1].text for each in model.asked if len(each) == 3]
     assert [text.startswith("An earlier program of this run") for text in complaints] == [
         False,
         True,
