@@ -19,11 +19,17 @@ from llm_pv.data.examples import Classes, Examples, Input, Splits
 from llm_pv.erm.loop import select_program
 from llm_pv.erm.pipeline import learn_splits
 from llm_pv.erm.selection import Plan
+from llm_pv.errors import BudgetError
+from llm_pv.models import ModelOptions, make_model
+from llm_pv.models.retrying import Backoff
 from llm_pv.proposers.base import Proposal
+from llm_pv.proposers.llm import LLM, LLMSettings
+from llm_pv.proposers.spending import Budget
 from llm_pv.runs.cells import Cell, CellLog
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.sandbox import Execution, Outcome, Sandbox
 from rows import ALWAYS_ONE, FIRST_BIT, PARITY, Scripted, parity_splits
+from wire_servers import Wire, WireServer, chat
 
 SOURCE = str(Path(__file__).parents[1] / "src")
 
@@ -587,3 +593,51 @@ print(json.dumps([codes, after[0] - before[0], (after[1] - before[1]) / 1024]), 
     assert megabytes < 60, "compiling it takes 2,000"
     attempts = (tmp_path / "run" / "results_attempts.jsonl").read_text("utf-8").splitlines()
     assert "to parse" in json.loads(attempts[0])["error"]
+
+
+REFUSED = {"GET": [Wire({}, 404)]}
+"""To the question which models there are."""
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [Wire(silent=True), Wire(chat(PARITY), cut=30), Wire({"error": {"message": "late"}}, 504)],
+    ids=["slow", "cut", "gateway"],
+)
+@pytest.mark.parametrize("budget", [Budget(tokens=9_000), Budget(usd=9.0)], ids=["tokens", "usd"])
+def test_invariant_9_no_budget_is_crossed_though_every_try_may_be_charged(
+    budget: Budget, reply: Wire, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Backoff, "wait", lambda *_: 0.0)
+    with WireServer([reply], REFUSED) as server:
+        options = ModelOptions(
+            base_url=f"{server.url}/v1",
+            timeout_seconds=0.5 if reply.silent else 60.0,
+            retries=3,
+            max_output_tokens=1_500,
+            prices=(1_000.0, 1_000.0),  # a tenth of a cent for each token
+        )
+        model = make_model("openai-compatible:tiny", options)
+        llm = LLM(model, attempts=1, settings=LLMSettings(tool="none"), budget=budget)
+        with llm, pytest.raises(BudgetError):
+            learn_splits(parity_splits(), llm, sandbox, Plan(1))
+    sent = [seen.body for seen in server.seen if seen.method == "POST"]
+    # The least that each may be charged: a token a word of the prompt, and all it may write.
+    tokens = sum(
+        body["max_tokens"] + sum(len(each["content"].split()) for each in body["messages"])
+        for body in sent
+    )
+    assert len(sent) > 1, "no try was made again"
+    assert tokens <= llm.tracker.spent_tokens <= 9_000
+    assert llm.tracker.spent_usd == pytest.approx(llm.tracker.spent_tokens / 1_000)
+
+
+def test_the_certificate_is_the_exact_limit_at_the_share_fixed_before_the_run(
+    sandbox: Sandbox,
+) -> None:
+    replies = [ALWAYS_ONE, FIRST_BIT, PARITY]
+    for plan, share in ((Plan(3), 0.05 / 6), (Plan(3, planned=2), 0.05 / 4)):
+        learned = learn_splits(parity_splits(), Scripted(replies), sandbox, plan)
+        assert learned.certificate is not None
+        # No mistake on 30 rows at an error of 1 - share ** (1 / 30) has the probability of share.
+        assert learned.certificate.error_bound == pytest.approx(1 - share ** (1 / 30), abs=1e-9)

@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from fake_openai_server import FakeOpenAI
-from llm_pv.errors import ConfigurationError
+from llm_pv.errors import ConfigurationError, ModelError
 from llm_pv.models import (
     ModelOptions,
+    ToolCall,
+    ToolOffer,
     Usage,
     UserMessage,
 )
@@ -213,3 +216,85 @@ def test_a_server_may_say_little_in_a_response_too(opened: OpenModels) -> None:
     assert (turn.text, turn.finish) == ("hello", "tools")
     assert [call.code for call in turn.calls] == ["1"]
     assert turn.usage == Usage(5, 3)
+
+
+def stream(*events: Any) -> Wire:
+    text = "".join(f"event: x\ndata: {json.dumps(event)}\n\n" for event in events)
+    return Wire(text, headers={"Content-Type": "text/event-stream"})
+
+
+ANTHROPIC_STREAM = [
+    {"type": "message_start", "message": anthropic() | {"content": [], "stop_reason": None}},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking"}},
+    {"type": "ping"},
+    {"type": "content_block_delta", "index": 0, "delta": {"thinking": "Let me "}},
+    {"type": "content_block_delta", "index": 0, "delta": {"thinking": "see."}},
+    {"type": "content_block_delta", "index": 0, "delta": {"signature": "signed"}},
+    {"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "hel"}},
+    {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "lo"}},
+    {
+        "type": "content_block_start",
+        "index": 2,
+        "content_block": {"type": "tool_use", "id": "toolu_1", "name": "run_python", "input": {}},
+    },
+    {"type": "content_block_delta", "index": 2, "delta": {"partial_json": '{"code": "pri'}},
+    {"type": "content_block_delta", "index": 2, "delta": {"partial_json": 'nt(1)"}'}},
+    {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 40}},
+    {"type": "message_stop"},
+]
+
+
+@pytest.mark.parametrize("without_end", [False, True])
+def test_a_stream_of_anthropic_that_nobody_asked_for_is_read_as_the_whole(
+    without_end: bool, opened: OpenModels
+) -> None:
+    events = ANTHROPIC_STREAM[: -2 if without_end else None]
+    offer = ToolOffer(description="Runs Python.")
+    with WireServer([stream(*events)]) as server:
+        model = opened.at("anthropic:claude-opus-4-8", server.url)
+        [turn] = model.answer([UserMessage("hi")], tool=offer)
+    assert turn.text == "hello"
+    assert turn.calls == (ToolCall("toolu_1", "print(1)"),)
+    assert turn.usage == Usage(600, 40, cached_tokens=300, cache_write_tokens=200)
+
+
+def test_a_stream_of_anthropic_whose_call_is_cut_off_keeps_its_text(opened: OpenModels) -> None:
+    delta = {"type": "message_delta", "delta": {"stop_reason": "max_tokens"}}
+    with WireServer([stream(*ANTHROPIC_STREAM[:-3], delta)]) as server:
+        model = opened.at("anthropic:claude-opus-4-8", server.url)
+        [turn] = model.answer([UserMessage("hi")], tool=ToolOffer(description="Runs Python."))
+    assert turn.text == "hello"
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+def test_a_stream_of_google_that_nobody_asked_for_is_read_as_the_whole(
+    as_list: bool, opened: OpenModels
+) -> None:
+    first = google({"text": "Let me see.", "thought": True}, {"text": "hel"}, finishReason=None)
+    last = google({"text": "lo"})
+    chunks = [{"candidates": each["candidates"]} for each in (first, last)]
+    chunks.append({"usageMetadata": last["usageMetadata"]})
+    with WireServer([Wire(chunks) if as_list else stream(*chunks)]) as server:
+        [turn] = opened.at("gemini:gemini-3.5-flash", server.url).answer([UserMessage("hi")])
+    assert turn.text == "hello"
+    assert turn.usage == Usage(100, 50, cached_tokens=60, reasoning_tokens=30)
+    assert turn.finish == "stop"
+
+
+@pytest.mark.parametrize(
+    ("name", "event"),
+    [
+        (
+            "anthropic:claude-opus-4-8",
+            {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}},
+        ),
+        ("gemini:gemini-3.5-flash", {"error": {"code": 503, "message": "busy"}}),
+    ],
+)
+def test_an_error_in_a_stream_has_the_status_it_should_have_had(
+    name: str, event: object, opened: OpenModels
+) -> None:
+    with WireServer([stream(event)]) as server, pytest.raises(ModelError, match="busy") as caught:
+        opened.at(name, server.url, ModelOptions(retries=0)).answer([UserMessage("hi")])
+    assert caught.value.transient

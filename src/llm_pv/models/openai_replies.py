@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from llm_pv.models.openai_streams import joined_chunks
+from llm_pv.models.vendor_streams import joined_stream
 from llm_pv.models.wire_text import UnreadableReplyError, json_values
 
 PASSING_WORDS = {"rate": 429, "overload": 503, "unavailable": 503}
@@ -35,8 +36,8 @@ Reply = dict[str, Any]
 def readable_reply(path: str, body: bytes) -> tuple[bytes, int]:
     """Return a reply to a request of this path as OpenAI would have written it, and its status.
 
-    An error sent with a success status gets the status it should have. The replies of other
-    vendors, and answers to other questions, are returned as they are.
+    An error sent with a success status gets the status it should have. A stream of another vendor
+    is joined; its other replies, and answers to other questions, are returned as they are.
 
     Raise UnreadableReplyError if the reply holds no answer or is not JSON, for any vendor.
     """
@@ -44,10 +45,14 @@ def readable_reply(path: str, body: bytes) -> tuple[bytes, int]:
     if read is None and not path.endswith(_OTHERS):
         return body, 200
     try:
-        values = json_values(body)
-        if read is None:
+        values = [value for value in _flat(json_values(body)) if isinstance(value, dict)]
+        if read is not None:
+            reply = read(values)
+        elif not values or body.lstrip().startswith(b"{"):
             return body, 200
-        reply = read([value for value in _flat(values) if isinstance(value, dict)])
+        else:
+            whole = joined_stream(path, values)
+            reply = _Failure(whole["error"]) if whole.get("error") else whole
     except RecursionError as error:
         raise UnreadableReplyError("a reply that cannot be read: nested too deeply") from error
     if isinstance(reply, _Failure):
@@ -367,7 +372,7 @@ def _fill(entry: Reply, **defaults: Any) -> None:
 
 
 _OTHERS = ("/messages", ":generateContent")
-"""Where Anthropic and Google are asked; their replies are passed on unchanged."""
+"""Where Anthropic and Google are asked."""
 
 _READERS: dict[str, Callable[[list[Reply]], Reply | _Failure]] = {
     "/chat/completions": _read_chat,
