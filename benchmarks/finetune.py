@@ -30,8 +30,7 @@ from llm_pv.tracks.finetune.assembly import Assembly, assemble
 from llm_pv.tracks.finetune.batches import EncodedRows
 from llm_pv.tracks.finetune.building import from_scratch
 from llm_pv.tracks.finetune.measures import TrainingObserver
-from llm_pv.tracks.finetune.preparation import prepare
-from llm_pv.tracks.finetune.process_group import ProcessGroup
+from llm_pv.tracks.finetune.preparation import ProcessGroup, prepare
 from llm_pv.tracks.finetune.request import Job, JobContext, ModelRequest, TrainingRequest
 from llm_pv.tracks.finetune.rows import TaskRows
 from llm_pv.tracks.finetune.tokens import CharacterTokens

@@ -6,8 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_pv.data.examples import Input
-from llm_pv.tracks.baselines.booleans import MOST_SYMBOLS, THRESHOLDS, Bit, fit_bits, pack, unpack
 from llm_pv.tracks.baselines.features import MOST_CHARACTERS, MOST_VALUES, Features, fit_encoder
+from llm_pv.tracks.baselines.genetic_programming import (
+    MOST_SYMBOLS,
+    THRESHOLDS,
+    Bit,
+    fit_bits,
+    pack,
+    unpack,
+)
 
 
 def test_a_bit_string_gives_its_bits() -> None:

@@ -157,7 +157,7 @@ def test_a_sweep_none_of_whose_jobs_can_be_is_refused(
 
 def test_the_published_sweep_file_is_a_sweep() -> None:
     from llm_pv.cli.finetune import parse_job
-    from llm_pv.tracks.finetune.sweep_file import read_sweep
+    from llm_pv.tracks.finetune.sweep import read_sweep
 
     sweep = read_sweep(ROOT / "finetuning" / "sweep_config.yaml")
     job = parse_job([*sweep.jobs[0].arguments, "--results-path=x"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from llm_pv.api import Search, learn
-from llm_pv.cli import folders
+from llm_pv.cli import output
 from llm_pv.proposers.registry import BuiltIn
 from llm_pv.runs import directory
 from llm_pv.runs.cells import Cell
@@ -41,7 +41,7 @@ def jumping_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patch:
         patch.setattr(time, "time", lambda: clock() + draw.choice([-1e5, 1e5]))
         patch.setattr(time, "time_ns", lambda: int(1e9 * time.time()))
-        for module in (folders, directory):
+        for module in (output, directory):
             patch.setattr(module, "datetime", Jumping)
         yield
 
@@ -75,7 +75,7 @@ def test_runs_of_one_name_never_share_a_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert len({folders.new_folder("rows") for _ in range(20)}) == 20
+    assert len({output.new_folder("rows") for _ in range(20)}) == 20
 
 
 @pytest.mark.usefixtures("jumping_clock")
@@ -96,4 +96,4 @@ def test_the_wall_clock_is_read_for_names_and_records_alone() -> None:
                     readers.append(file.relative_to(SOURCE).as_posix())
             if isinstance(node, ast.ImportFrom) and node.module == "time":
                 assert not {"time", "time_ns"} & {name.name for name in node.names}, file
-    assert sorted(readers) == ["cli/folders.py", "runs/directory.py", "runs/directory.py"]
+    assert sorted(readers) == ["cli/output.py", "runs/directory.py", "runs/directory.py"]

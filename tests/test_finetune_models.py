@@ -236,8 +236,7 @@ def test_configurations_that_cannot_be_trained_are_one_line(
 def test_weights_shared_out_among_processes_need_less_memory_in_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llm_pv.tracks.finetune.preparation import prepare
-    from llm_pv.tracks.finetune.process_group import ProcessGroup
+    from llm_pv.tracks.finetune.preparation import ProcessGroup, prepare
 
     job, world = asked(tmp_path, ModelRequest("tiny")), ProcessGroup(0, 2, 2)
     whole = prepare(job, world).load

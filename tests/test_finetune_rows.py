@@ -15,7 +15,7 @@ from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.tasks import task
 from llm_pv.tasks.drawing import Source
 from llm_pv.tracks.finetune.online_rows import FreshRows
-from llm_pv.tracks.finetune.process_group import ProcessGroup, choose_precision, require_packages
+from llm_pv.tracks.finetune.preparation import ProcessGroup, choose_precision, require_packages
 from llm_pv.tracks.finetune.request import JobContext, TrainingRequest
 from llm_pv.tracks.finetune.rows import TaskRows
 from llm_pv.tracks.finetune.tokens import CharacterTokens
@@ -203,16 +203,14 @@ def test_precision_on_a_cpu_is_fp32_unless_bf16_is_asked_for() -> None:
 
 
 def test_a_reporter_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from llm_pv.tracks.finetune import process_group
+    from llm_pv.tracks.finetune import preparation
 
     monkeypatch.setattr(
-        process_group, "find_spec", lambda name: None if name == "wandb" else object()
+        preparation, "find_spec", lambda name: None if name == "wandb" else object()
     )
     with pytest.raises(ConfigurationError, match="wandb is not installed: pip install wandb, or"):
         require_packages("wandb", adapters=False)
-    monkeypatch.setattr(
-        process_group, "find_spec", lambda name: None if name == "peft" else object()
-    )
+    monkeypatch.setattr(preparation, "find_spec", lambda name: None if name == "peft" else object())
     require_packages("none", adapters=False)
     with pytest.raises(ImportError, match=r"peft is needed .* 'llm-pv\[finetune\]'"):
         require_packages("none", adapters=True)

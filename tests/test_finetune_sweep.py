@@ -21,8 +21,7 @@ from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import SUMMARY_COLUMNS
 from llm_pv.runs.job_folder import SweepFolder
 from llm_pv.runs.runner import Observer
-from llm_pv.tracks.finetune.sweep import run_sweep
-from llm_pv.tracks.finetune.sweep_file import read_sweep
+from llm_pv.tracks.finetune.sweep import read_sweep, run_sweep
 
 # Stands in for a training command: fails, dies, or writes the row that says it is done.
 STUB = """
@@ -183,7 +182,7 @@ def test_jobs_end_with_a_killed_sweep_and_only_unfinished_ones_are_done_again(
     script = textwrap.dedent(f"""
         from pathlib import Path
         from llm_pv.tracks.finetune.sweep import run_sweep
-        from llm_pv.tracks.finetune.sweep_file import read_sweep
+        from llm_pv.tracks.finetune.sweep import read_sweep
         run_sweep(read_sweep(Path({str(path)!r})), {stub!r}, finished=lambda job: False)
     """)
     source = str(Path(__file__).parents[1] / "src")

@@ -15,12 +15,17 @@ from llm_pv.models.base import Usage
 from llm_pv.runs.cells import Cell
 from llm_pv.stats import binomial_interval
 from llm_pv.tracks.grid import DataSet, GridRequest
-from llm_pv.tracks.icl.planning import PlannedCell, plan_cells
-from llm_pv.tracks.icl.problems import example_order, rows_problem, task_problems
+from llm_pv.tracks.icl.planning import (
+    PlannedCell,
+    Settings,
+    example_order,
+    plan_cells,
+    rows_problem,
+    task_problems,
+)
 from llm_pv.tracks.icl.prompt import write_prompts
 from llm_pv.tracks.icl.run import run_icl
 from llm_pv.tracks.icl.scores import AnsweredCell, score_cell
-from llm_pv.tracks.icl.settings import Settings
 from rows import parity_splits
 
 CLASSES = Classes(("0", "1"), (0, 1))

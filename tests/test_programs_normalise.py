@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_pv.programs.annotations import Annotations
-from llm_pv.programs.normalise import normalise
+from llm_pv.programs.normalise import Annotations, normalise
 
 SAME = {
     "formatting": ("def f(x):\n  return (x+ 1)\n", "def f( x ) :\n\n      return x + 1"),

@@ -16,11 +16,9 @@ from llm_pv.runs.executors.ray.requirements import Versions
 from llm_pv.runs.job_folder import JobFolder, Piece
 from llm_pv.tracks.finetune.measures import TrainingObserver
 from llm_pv.tracks.finetune.remote_jobs import RemoteJobs
-from llm_pv.tracks.finetune.sweep import run_sweep
-from llm_pv.tracks.finetune.sweep_file import Sweep, SweepJob
-from llm_pv.tracks.icl.planning import plan_cells
+from llm_pv.tracks.finetune.sweep import Sweep, SweepJob, run_sweep
+from llm_pv.tracks.icl.planning import Settings, plan_cells
 from llm_pv.tracks.icl.run import Opening, run_icl
-from llm_pv.tracks.icl.settings import Settings
 from test_icl_run import Parrot, problem
 
 HERE = Versions("1", "3.11", "2.60.0")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
-from llm_pv.cli.folders import free_folder, new_folder
 from llm_pv.cli.grid_options import (
     DEFAULT_BENCHMARK_OPTIONS,
     DEFAULT_SIZE_OPTIONS,
@@ -28,6 +27,7 @@ from llm_pv.cli.options import (
     ValidatedReadingOptions,
     given,
 )
+from llm_pv.cli.output import free_folder, new_folder
 from llm_pv.cli.previews import disclose, disclose_tasks, preview_record, print_preview
 from llm_pv.errors import ConfigurationError
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
-from llm_pv.cli.folders import free_folder
 from llm_pv.cli.grid_options import (
     DEFAULT_BENCHMARK_OPTIONS,
     DEFAULT_SIZE_OPTIONS,
@@ -28,7 +27,7 @@ from llm_pv.cli.options import (
     ValidatedReadingOptions,
     given,
 )
-from llm_pv.cli.output import write_json
+from llm_pv.cli.output import free_folder, write_json
 from llm_pv.cli.progress import Details, cell_progress
 from llm_pv.cli.report import leave_page
 from llm_pv.errors import ConfigurationError, LLMPVError
@@ -140,7 +139,7 @@ def report(result: "BaselineResults", format: Format) -> int:  # noqa: A002
         write_json(result.record())
     else:
         from llm_pv.cli.baselines_tables import print_baselines
-        from llm_pv.cli.terminal import Terminal
+        from llm_pv.cli.output import Terminal
 
         print_baselines(result, Terminal())
     leave_page(result.path)

@@ -77,7 +77,7 @@ def _print(findings: dict[str, Any]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from llm_pv.cli.terminal import Terminal
+    from llm_pv.cli.output import Terminal
 
     console = Terminal()
     console.print(

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
-from llm_pv.cli.folders import free_folder
 from llm_pv.cli.grid_options import DrawingOptions
 from llm_pv.cli.main import INTERRUPTED, USAGE_ERROR, complain, run_app
 from llm_pv.cli.options import DEFAULT_READING_OPTIONS, Format, ReadingOptions, Rows
-from llm_pv.cli.output import make_table, write_json, write_table
+from llm_pv.cli.output import free_folder, make_table, write_json, write_table
 from llm_pv.errors import ConfigurationError
 from llm_pv.tracks.finetune.request import DEFAULT_TRAINING_REQUEST, TrainingRequest
 
@@ -145,7 +144,7 @@ def finetune(
     from llm_pv.cli.progress import training_progress
     from llm_pv.runs.job_folder import JobFolder
     from llm_pv.tracks.finetune.job import run_job
-    from llm_pv.tracks.finetune.process_group import ProcessGroup
+    from llm_pv.tracks.finetune.preparation import ProcessGroup
 
     if ProcessGroup.here().size > 1 and run.results_path is None:
         raise ConfigurationError(

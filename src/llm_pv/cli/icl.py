@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
-from llm_pv.cli.folders import free_folder
 from llm_pv.cli.grid_options import DEFAULT_DRAWING_OPTIONS, DrawingOptions
 from llm_pv.cli.icl_options import (
     DEFAULT_ANSWERING_OPTIONS,
@@ -23,15 +22,15 @@ from llm_pv.cli.icl_options import (
 )
 from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.options import DEFAULT_READING_OPTIONS, Format, ReadingOptions, Rows, given
+from llm_pv.cli.output import free_folder
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from llm_pv.models.answers import AnsweringModel
     from llm_pv.runs.executors.ray import Cluster
     from llm_pv.tracks.grid import DataSet
-    from llm_pv.tracks.icl.planning import PlannedCell
+    from llm_pv.tracks.icl.planning import PlannedCell, Settings
     from llm_pv.tracks.icl.scores import AnsweredCell
-    from llm_pv.tracks.icl.settings import Settings
 
 _OUTPUT = Group("Output", sort_key=5)
 
@@ -105,7 +104,7 @@ def task_problems_of(
 ) -> tuple[list["DataSet"], dict[str, Any]]:
     """Return the data sets of the requested tasks, and their identity."""
     from llm_pv.tracks.grid import GridRequest
-    from llm_pv.tracks.icl.problems import task_problems
+    from llm_pv.tracks.icl.planning import task_problems
 
     request = GridRequest(
         functions=tasks.functions,
@@ -127,7 +126,7 @@ def _rows_of(
 ) -> tuple[list["DataSet"], dict[str, Any]]:
     """Return the user's rows, and their identity."""
     from llm_pv.api import SplitSizes
-    from llm_pv.tracks.icl.problems import rows_problem
+    from llm_pv.tracks.icl.planning import rows_problem
 
     if misplaced:
         raise ConfigurationError(f"{misplaced[0]} is for benchmark tasks, and {data} are rows")

@@ -12,7 +12,7 @@ from llm_pv.errors import ConfigurationError
 if TYPE_CHECKING:
     from llm_pv.models.answers import AnsweringModel
     from llm_pv.models.base import ModelOptions
-    from llm_pv.tracks.icl.settings import Settings
+    from llm_pv.tracks.icl.planning import Settings
 
 _MODEL = Group("Model", sort_key=3)
 _ASKING = Group("How the model is asked", sort_key=4)
@@ -123,7 +123,7 @@ likelihoods of a server.'
 
     def settings(self, seed: int) -> "Settings":
         """Return the settings of a run."""
-        from llm_pv.tracks.icl.settings import Settings
+        from llm_pv.tracks.icl.planning import Settings
 
         return Settings(
             modes=self.answer or ("generate",),

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
     from llm_pv.models.answers import AnsweringModel
     from llm_pv.runs.journal import Record
-    from llm_pv.tracks.icl.planning import PlannedCell
+    from llm_pv.tracks.icl.planning import PlannedCell, Settings
     from llm_pv.tracks.icl.scores import AnsweredCell, CellScore
-    from llm_pv.tracks.icl.settings import Settings
 
 EXAMPLE_COLUMNS = (
     "fn",

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
-from llm_pv.cli.folders import new_folder
 from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.model_options import (
     DEFAULT_ASKING_OPTIONS,
@@ -28,7 +27,7 @@ from llm_pv.cli.options import (
     SandboxOptions,
     ValidatedReadingOptions,
 )
-from llm_pv.cli.output import write_json
+from llm_pv.cli.output import new_folder, write_json
 from llm_pv.cli.previews import disclose, preview_models
 from llm_pv.cli.report import leave_page
 from llm_pv.cli.search_options import SEARCH, SearchOptions
@@ -240,8 +239,8 @@ def learn_and_show(
     if format == "json":
         write_json(record)
     else:
+        from llm_pv.cli.output import Terminal
         from llm_pv.cli.tables import print_learned
-        from llm_pv.cli.terminal import Terminal
 
         print_learned(record, Terminal())
     return 0 if learned.program is not None else 1

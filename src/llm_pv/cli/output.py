@@ -1,13 +1,61 @@
-"""Write results as JSON or as a table."""
+"""Where results go: JSON, tables, the terminal, and folders for runs that are given none."""
 
 import json
 import sys
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from rich.console import Console
+
+from llm_pv.errors import RunError
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
+
+
+def free_folder(what: str) -> Path:
+    """Return a folder under ``runs/`` that does not exist yet.
+
+    Parameters
+    ----------
+    what
+        What its name begins with.
+    """
+    return next(path for path in _names(what) if not path.exists())
+
+
+def new_folder(what: str) -> Path:
+    """Make a folder under ``runs/`` that no other process has, and return it.
+
+    Raise RunError if it cannot be made.
+    """
+    for path in _names(what):
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise RunError(f"cannot make {path}: {error.strerror or error}; give --out") from error
+        return path
+    raise AssertionError("counting does not end")
+
+
+def _names(what: str) -> Iterator[Path]:
+    stem = f"{what}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    yield Path("runs") / stem
+    yield from (Path("runs") / f"{stem}-{number}" for number in count(2))
+
+
+class Terminal(Console):
+    """Standard output; a reader that closes the pipe is no error."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Raise BrokenPipeError, on which the command line exits quietly."""
+        raise BrokenPipeError
 
 
 def write_json(record: Any) -> None:
@@ -54,8 +102,6 @@ def make_table(
 def write_table(table: "Table", *lines: "str | Text") -> None:
     """Write a table to standard output, and lines below it."""
     from rich.text import Text
-
-    from llm_pv.cli.terminal import Terminal
 
     terminal = Terminal()
     terminal.print(table)

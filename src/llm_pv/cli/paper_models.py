@@ -175,8 +175,7 @@ class ModelPart:
     def _works(
         self, request: "GridRequest", model: "AnsweringModel", question: "QuestionOptions"
     ) -> "list[PlannedCell | AnsweredCell]":
-        from llm_pv.tracks.icl.planning import plan_cells
-        from llm_pv.tracks.icl.problems import task_problems
+        from llm_pv.tracks.icl.planning import plan_cells, task_problems
 
         problems = task_problems(self._icl_request(request), self.asked.dataset_dir)
         return plan_cells(problems, model, question.settings(request.seed))

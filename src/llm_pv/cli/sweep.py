@@ -21,8 +21,7 @@ from llm_pv.stats import MeanStd
 
 if TYPE_CHECKING:
     from llm_pv.tracks.finetune.request import Job
-    from llm_pv.tracks.finetune.sweep import Row
-    from llm_pv.tracks.finetune.sweep_file import Sweep
+    from llm_pv.tracks.finetune.sweep import Row, Sweep
 
 LAUNCHER = (sys.executable, "-P", "-m", "llm_pv.cli.sweep_job")
 
@@ -89,8 +88,7 @@ def sweep(
         How the results are shown: table, or one JSON array.
     """
     from llm_pv.tracks.finetune.job import is_finished
-    from llm_pv.tracks.finetune.sweep import run_sweep
-    from llm_pv.tracks.finetune.sweep_file import read_sweep
+    from llm_pv.tracks.finetune.sweep import read_sweep, run_sweep
 
     asked = read_sweep(config)
     checked, impossible = _checked(asked)

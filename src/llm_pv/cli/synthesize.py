@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
-from llm_pv.cli.folders import free_folder
 from llm_pv.cli.grid_options import (
     DEFAULT_DATA_SET_OPTIONS,
     DEFAULT_GRID_OPTIONS,
@@ -25,7 +24,7 @@ from llm_pv.cli.model_options import (
     open_proposers,
 )
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, Format, SandboxOptions
-from llm_pv.cli.output import write_json
+from llm_pv.cli.output import free_folder, write_json
 from llm_pv.cli.previews import disclose_tasks, preview_record, print_preview
 from llm_pv.cli.report import leave_page
 from llm_pv.cli.search_options import SEARCH, SearchOptions

@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llm_pv.runs.cells import Cell
+from llm_pv.runs.cells import Cell, Key, cell_of, place_of, way_of
 from llm_pv.runs.journal import Record
-from llm_pv.runs.keys import Key, cell_of, place_of, way_of
 
 _OF_PROGRAMS = ("llm-pv", "agent")
 _WITH_SELECTION = (*_OF_PROGRAMS, "baselines")

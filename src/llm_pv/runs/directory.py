@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 
 from llm_pv.errors import RepairWarning, RunError
 from llm_pv.group_commit import GroupCommit
-from llm_pv.runs.cells import Cell, CellLog, named
+from llm_pv.runs.cells import Cell, CellLog, Key, by_cell, key_of, named, place_of, way_of
 from llm_pv.runs.config_diff import differences
 from llm_pv.runs.consistency import (
     cells_without_reply,
@@ -35,7 +35,6 @@ from llm_pv.runs.consistency import (
 )
 from llm_pv.runs.files import csv_text, read_csv, remove_leftovers, write_atomically, write_csv
 from llm_pv.runs.journal import Journal, Record, read_journal
-from llm_pv.runs.keys import Key, by_cell, key_of, place_of, way_of
 from llm_pv.runs.versions import versions
 
 FORMAT = 1

@@ -18,8 +18,7 @@ from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.job_folder import JobFolder, finished_row, read_job
 from llm_pv.runs.remote_records import Results
 from llm_pv.tracks.finetune.measures import TrainingObserver
-from llm_pv.tracks.finetune.preparation import Preparation, prepare
-from llm_pv.tracks.finetune.process_group import ProcessGroup
+from llm_pv.tracks.finetune.preparation import Preparation, ProcessGroup, prepare
 from llm_pv.tracks.finetune.request import Job
 from llm_pv.tracks.finetune.results import (
     Recorder,

@@ -18,8 +18,7 @@ from llm_pv.runs.job_folder import JobFolder, Piece, read_job
 from llm_pv.runs.remote_records import Known, Message, Relay, write_records
 from llm_pv.tracks.finetune.job import do_job, is_finished, record_failure
 from llm_pv.tracks.finetune.measures import TrainingObserver
-from llm_pv.tracks.finetune.preparation import prepare
-from llm_pv.tracks.finetune.process_group import ProcessGroup
+from llm_pv.tracks.finetune.preparation import ProcessGroup, prepare
 from llm_pv.tracks.finetune.request import Job
 from llm_pv.tracks.finetune.rows import Rows, RowSource, TaskRows
 

@@ -22,7 +22,7 @@ from transformers import (
 from llm_pv.runs.job_folder import JobFolder
 from llm_pv.tracks.finetune.batches import EncodedRows, FreshBatches, RecentRows, as_batch
 from llm_pv.tracks.finetune.measures import Evaluation, Measures, TrainingObserver, finite
-from llm_pv.tracks.finetune.process_group import ProcessGroup
+from llm_pv.tracks.finetune.preparation import ProcessGroup
 from llm_pv.tracks.finetune.request import JobContext, Precision, TrainingRequest
 
 

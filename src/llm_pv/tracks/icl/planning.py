@@ -1,20 +1,135 @@
-"""The cells of a run, their prompts written and counted before anything is asked."""
+"""The cells of a run: data sets, settings, and prompts, written and counted before any call."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
+from typing import Literal, TypeAlias
 
-from llm_pv.data.examples import Splits
+import numpy as np
+
+from llm_pv.data.examples import Examples, Splits
 from llm_pv.errors import ConfigurationError, DataError
-from llm_pv.models.answers import AnsweringModel, AnswerMode, Asking
+from llm_pv.models.answers import MODES, AnsweringModel, AnswerMode, Asking, ChatUse, LabelForm
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.runner import SKIPPED
-from llm_pv.tracks.grid import DataSet
-from llm_pv.tracks.icl.problems import example_order
+from llm_pv.tracks.grid import DataSet, GridRequest
 from llm_pv.tracks.icl.prompt import write_prompts
 from llm_pv.tracks.icl.scores import AnsweredCell
-from llm_pv.tracks.icl.settings import Settings
+
+
+def task_problems(request: GridRequest, dataset_dir: Path | None) -> list[DataSet]:
+    """Return the data sets of a grid of tasks; the validation size of the request is not used.
+
+    Raise ConfigurationError if the request is invalid as a whole, or no cell of it can be.
+    """
+    if request.test_size < 1:
+        raise ConfigurationError("test size 0: there is nothing to ask about")
+    return request.data_sets(dataset_dir, validation=False)
+
+
+def rows_problem(
+    splits: Splits, name: str, *, train_size: int, test_size: int, seed: int
+) -> DataSet:
+    """Return a user's rows as a problem, at most so many of them drawn by the seed.
+
+    Raise ConfigurationError if there are no test rows.
+    """
+    if not len(splits.test):
+        raise ConfigurationError(f"{name} has no test rows: there is nothing to ask about")
+    if min(train_size, test_size) < 1:
+        raise ConfigurationError("train and test size: give 1 or more")
+    drawn = replace(
+        splits,
+        train=_at_most(splits.train, train_size, seed),
+        validation=splits.validation.take([]),
+        test=_at_most(splits.test, test_size, seed),
+    )
+    alphabet = "table" if splits.columns and splits.types else ""
+    return DataSet(Cell(Path(name).stem), name, lambda: drawn, alphabet=alphabet)
+
+
+def example_order(examples: Examples, order: int, seed: int) -> Examples:
+    """Return examples in one of their orders; the first is as they were drawn.
+
+    Examples
+    --------
+    >>> rows = Examples(["a", "b", "c"], ["0", "1", "1"])
+    >>> example_order(rows, 0, 7).inputs, sorted(example_order(rows, 1, 7).inputs)
+    (['a', 'b', 'c'], ['a', 'b', 'c'])
+    """
+    if order == 0:
+        return examples
+    return examples.take(_permutation(len(examples), (seed, order)))
+
+
+def _at_most(examples: Examples, most: int, seed: int) -> Examples:
+    if len(examples) <= most:
+        return examples
+    return examples.take(np.sort(_permutation(len(examples), (seed,))[:most]))
+
+
+def _permutation(count: int, entropy: Sequence[int]) -> "np.ndarray[tuple[int], np.dtype[np.intp]]":
+    # Sorting PCG64's raw integers, whose stream numpy promises to keep; its shuffles may change.
+    keys = np.random.PCG64(np.random.SeedSequence(entropy)).random_raw(count)
+    return np.argsort(keys, kind="stable")
+
+
+FormChoice: TypeAlias = Literal["auto", "json", "plain"]
+"""How a label is written; ``"auto"`` for the way that fits both the model and how one is had."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How labels are asked for."""
+
+    modes: tuple[AnswerMode, ...] = ("generate",)
+    "The ways to have them, each a cell of its own."
+    form: FormChoice = "auto"
+    """How a label is written; ``"auto"`` is plain for the likelihoods of a server, which tells the
+    probabilities of an answer's first token alone, and JSON else."""
+    chat: ChatUse = "auto"
+    max_new_tokens: int = 1_024
+    "As in `llm_pv.models.answers.Asking`."
+    orders: int = 1
+    "Over how many orders of the examples accuracy is averaged."
+    seed: int = 42
+    "Draws orders and answers."
+
+    def __post_init__(self) -> None:
+        unknown = [mode for mode in self.modes if mode not in MODES]
+        if unknown or not self.modes or len(set(self.modes)) < len(self.modes):
+            raise ConfigurationError(f"--answer: give one or several of {', '.join(MODES)}")
+        for option, value in (
+            ("example-orders", self.orders),
+            ("max-new-tokens", self.max_new_tokens),
+        ):
+            if value < 1:
+                raise ConfigurationError(f"--{option} is {value}; give 1 or more")
+        if self.seed < 0:
+            raise ConfigurationError(f"seed {self.seed} is negative: give 0 or more")
+
+    def asking(
+        self, mode: AnswerMode, labels: tuple[str, ...] = (), *, served: bool = False
+    ) -> Asking:
+        """Return how labels are asked for in one of the ways.
+
+        Parameters
+        ----------
+        served
+            Whether the model is behind an API.
+
+        Examples
+        --------
+        >>> [Settings().asking(mode, served=True).form for mode in ("generate", "likelihood")]
+        ['json', 'plain']
+        """
+        form: LabelForm = "plain" if served and mode == "likelihood" else "json"
+        if self.form != "auto":
+            form = self.form
+        return Asking(labels, mode, form, self.chat, self.max_new_tokens)
+
 
 LEAST_ROOM = 16
 """Tokens a free answer needs at least: the context must hold them after the prompt."""

@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from llm_pv.errors import ClusterError, CredentialError, ModelError
 from llm_pv.models.answers import Answer, AnsweringModel, Asking
-from llm_pv.runs.cells import Cell
+from llm_pv.runs.cells import Cell, by_cell, key_of, place_of, way_of
 from llm_pv.runs.directory import FAILED, RunDirectory, read_replies, read_summary
 from llm_pv.runs.executors.base import CellContext, CellTask, Executor
 from llm_pv.runs.executors.local import LocalExecutor
 from llm_pv.runs.journal import Record
-from llm_pv.runs.keys import by_cell, key_of, place_of, way_of
 from llm_pv.runs.runner import Observer, run_cells
 from llm_pv.tracks.grid import spawned_seed
-from llm_pv.tracks.icl.planning import PlannedCell
+from llm_pv.tracks.icl.planning import PlannedCell, Settings
 from llm_pv.tracks.icl.reading import read_label
 from llm_pv.tracks.icl.scores import AnsweredCell, score_cell
-from llm_pv.tracks.icl.settings import Settings
 
 if TYPE_CHECKING:
     from llm_pv.runs.executors.ray import Cluster
