@@ -1,7 +1,8 @@
 # make demo   set up the environment and run the main job on real rows
 # make test   install what the tests need and run them
 # make test-wasm   run the tests of the WebAssembly sandbox alone, which run on macOS too
-# make mutation   plant 300 faults drawn by seed 0 (MUTANTS="NUMBER SEED") and count those noticed
+# make mutation   plant 300 faults drawn by seed 0 and count those noticed, about 5 s for each
+#                 (MUTANTS="NUMBER SEED PACKAGE ...": another sample, in these packages alone)
 # make test-latest   run the tests in .venv-latest, with the newest version of every package
 # make paper-offline   measure the paper's table without a key, into docs/results
 #                      (FULL=1: every published length and grid, 10 trials, many hours)

@@ -1,59 +1,207 @@
-"""Plant faults in the packages that ``[tool.mutmut]`` names and count how many the tests notice.
+"""Plant faults in the core packages and count how many the tests notice.
 
-``python scripts/mutation.py [NUMBER] [SEED]`` tries a seeded sample of that many faults and lists
-those that went unnoticed; ``mutmut show NAME`` prints one. Some of them change nothing that can be
-seen (equivalent ones); a person has to tell those apart.
+``python scripts/mutation.py [NUMBER] [SEED] [PACKAGE ...]`` tries a seeded sample of that many
+faults, each in a copy of the repository, and shows the change of each that went unnoticed. Some
+change nothing that can be seen (equivalent ones); a person has to tell those apart. Texts are not
+changed, nor is code that mutmut leaves alone, such as properties.
+
+mutmut makes the faults. Its own runner chooses among them by an environment variable, which the
+confined processes that parse and run programs do not have; here a fault is written into the file.
+The tests of a package run once with coverage, which shows the tests of each line and what they
+take; a fault is tried with those of its lines, the quickest first, up to a minute of them.
 """
 
+import difflib
 import json
+import os
 import random
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from coverage import CoverageData
+from libcst import FunctionDef
+from mutmut.mutation.file_mutation import create_mutations, deep_replace
 
 ROOT = Path(__file__).parent.parent
-MUTMUT = [sys.executable, "-m", "mutmut"]
-NOTICED: dict[int | None, str] = {
-    1: "failed",
-    3: "failed",
-    24: "too slow",
-    36: "too slow",
-    152: "too slow",
-    255: "too slow",
+COPY = ROOT / "build" / "mutation"
+TESTS = {
+    "erm": ("erm", "api", "invariants"),
+    "proposers": ("proposers", "agent", "models_refusals"),
+    "programs": ("programs", "sandbox_parser", "export"),
+    "runs": ("runs", "executors", "faults_disk", "faults_logs"),
 }
-UNNOTICED: dict[int | None, str] = {0: "passed", 5: "no test", 33: "no test"}
+"""By package, how the names of the files of tests begin that should notice its faults."""
+
+UNSEEN = ("programs",)
+"""Packages that run in processes without coverage: all their tests are tried."""
+
+LIBRARIES = ("hypothesis", "numpy", "pandas", "scipy.stats", "sklearn.base", "pydantic_ai")
+"""Imported once, before the forks in which the tests run."""
+
+OPTIONS = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0"]
+MOST_SECONDS = 60.0
+OUTCOMES = {0: "unnoticed", 1: "failed", 2: "failed", -signal.SIGKILL: "too slow"}
 
 
-def exit_codes() -> dict[str, int | None]:
-    """Return the exit status of the tests by fault; None where it was not tried."""
-    codes: dict[str, int | None] = {}
-    for path in sorted((ROOT / "mutants").rglob("*.meta")):
-        codes |= json.loads(path.read_text("utf-8"))["exit_code_by_key"]
-    return codes
+class Times:
+    """A plugin of pytest that notes what each test takes, all its parameters together."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add what a part of a test took."""
+        self.seconds[report.nodeid.partition("[")[0]] += report.duration
 
 
-def main(number: int, seed: int) -> None:
+class Package:
+    """The tests of a package, as a run without a fault showed them."""
+
+    def __init__(self, name: str) -> None:
+        data, times = COPY / f"{name}.coverage", COPY / f"{name}.json"
+        if not times.exists() and in_fork(lambda: _measure(name, data, times), 3_600):
+            sys.exit(f"the tests of {name} fail without a fault; see {COPY / 'log'}")
+        self.seconds: dict[str, float] = json.loads(times.read_text("utf-8"))
+        self._seen = CoverageData(str(data))
+        self._seen.read()
+        self._all = set(self.seconds) if name in UNSEEN else set()
+
+    def tests(self, path: Path, line: int) -> list[str]:
+        """Return the tests that run a line, the quickest first, up to `MOST_SECONDS`."""
+        known = self._seen.contexts_by_lineno(str(path))
+        while line and not any(known.get(line, ())):
+            line -= 1  # a statement of several lines may be seen on its first alone
+        found = {context.partition("|")[0].partition("[")[0] for context in known.get(line, ())}
+        chosen: list[str] = []
+        left = MOST_SECONDS
+        for test in sorted(found & self.seconds.keys() | self._all, key=self.seconds.__getitem__):
+            left -= self.seconds[test]
+            if left > 0 or not chosen:
+                chosen.append(test)
+        return chosen
+
+
+def _measure(name: str, data: Path, times: Path) -> int:
+    files = [
+        str(path.relative_to(COPY))
+        for start in TESTS[name]
+        for path in sorted((COPY / "tests").glob(f"test_{start}*.py"))
+    ]
+    os.environ["COVERAGE_FILE"] = str(data)
+    plugin = Times()
+    status = pytest.main(
+        [*OPTIONS, "--cov=llm_pv", "--cov-context=test", "--cov-report=", *files], [plugin]
+    )
+    if not status:
+        times.write_text(json.dumps(plugin.seconds), "utf-8")
+    return int(status)
+
+
+def in_fork(task: Callable[[], int], seconds: float) -> int:
+    """Return the status of a task in a fork in the copy; minus SIGKILL if it takes too long."""
+    child = os.fork()
+    if not child:
+        os.setsid()
+        log = os.open(COPY / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for stream in (1, 2):
+            os.dup2(log, stream)
+        os.chdir(COPY)
+        os._exit(task())
+    deadline = time.monotonic() + seconds
+    while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+        if time.monotonic() > deadline:
+            os.killpg(child, signal.SIGKILL)
+        time.sleep(0.02)
+    with suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)  # what a test has left running
+    return os.waitstatus_to_exitcode(ended[1])
+
+
+class Fault(NamedTuple):
+    """A change of one function of a file."""
+
+    package: str
+    path: Path
+    module: Any
+    mutation: Any
+
+    def source(self) -> str:
+        """Return the file's source with the fault."""
+        old, new = self.mutation.original_node, self.mutation.mutated_node
+        return str(deep_replace(self.module, old, new).code)
+
+
+def faults(package: str) -> list[Fault]:
+    """Return every fault that can be planted in a package."""
+    found = []
+    for path in sorted((COPY / "src" / "llm_pv" / package).rglob("*.py")):
+        module, mutations, *_ = create_mutations(str(path), path.read_text("utf-8"))
+        found += [
+            Fault(package, path, module, mutation)
+            for mutation in mutations
+            if isinstance(mutation.contained_by_top_level_function, FunctionDef)
+            and type(mutation.original_node).__name__ not in ("SimpleString", "FormattedString")
+        ]
+    return found
+
+
+def tried(package: Package, fault: Fault) -> str:
+    """Try a fault; return the outcome, and print its change if no test noticed it."""
+    path, source = fault.path, fault.source()
+    original = path.read_text("utf-8")
+    pairs = zip(original.splitlines(), source.splitlines(), strict=False)
+    line = next((number for number, (old, new) in enumerate(pairs, 1) if old != new), 1)
+    tests = package.tests(path, line)
+    allowed = 60 + 10 * sum(package.seconds[test] for test in tests)
+    path.write_text(source, "utf-8")
+    try:
+        outcome = "no test"
+        if tests:
+            status = in_fork(lambda: int(pytest.main([*OPTIONS, "-x", *tests])), allowed)
+            outcome = OUTCOMES.get(status, f"status {status}")
+    finally:
+        path.write_text(original, "utf-8")
+    print(f"{path.relative_to(COPY)}:{line}: {outcome}, tests tried: {len(tests)}", flush=True)
+    if outcome not in ("failed", "too slow"):
+        change = difflib.unified_diff(original.splitlines(), source.splitlines(), lineterm="", n=2)
+        print("\n".join(list(change)[3:]), flush=True)
+    return outcome
+
+
+def main(number: int, seed: int, names: list[str]) -> None:
     """Try a sample and print the share of it that was noticed."""
-    # No fault has this name: mutmut writes the faults down and tries none.
-    subprocess.run([*MUTMUT, "run", "none"], cwd=ROOT, check=False, capture_output=True)
-    names = sorted(exit_codes())
-    if not names:
-        sys.exit("mutmut wrote no faults; run `mutmut run` to see why")
-    sample = random.Random(seed).sample(names, min(number, len(names)))
-    subprocess.run([*MUTMUT, "run", "--max-children", "2", *sample], cwd=ROOT, check=True)
-    codes = exit_codes()
-    what: dict[int | None, str] = {None: "not tried", **NOTICED, **UNNOTICED}
-    counts = Counter(what.get(codes[name], "not tried") for name in sample)
-    noticed = counts["failed"] + counts["too slow"]
-    tried = noticed + counts["passed"] + counts["no test"]
-    for name in sorted(sample):
-        if codes[name] in UNNOTICED:
-            print(f"unnoticed ({what[codes[name]]}): {name}")
-    print(f"{noticed} of {tried} noticed, {noticed / max(tried, 1):.1%}; {dict(counts)}")
-    print(f"{len(names)} faults in all; sample of {len(sample)}, seed {seed}")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True)
+    for name in listed.stdout.decode().splitlines():
+        (COPY / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, COPY / name)
+    sys.path[:0] = [str(COPY / "src")]
+    os.environ["PYTHONPATH"] = str(COPY / "src")
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    for library in LIBRARIES:
+        import_module(library)
+    planted = [fault for name in names for fault in faults(name)]
+    sample = random.Random(seed).sample(planted, min(number, len(planted)))
+    packages = {name: Package(name) for name in names}
+    counts: dict[str, Counter[str]] = {name: Counter() for name in names}
+    for fault in sample:
+        counts[fault.package][tried(packages[fault.package], fault)] += 1
+    for name, outcomes in [*counts.items(), ("all", sum(counts.values(), Counter()))]:
+        noticed = outcomes["failed"] + outcomes["too slow"]
+        share = noticed / max(1, outcomes.total())
+        print(f"{name}: {noticed} of {outcomes.total()} noticed, {share:.1%}; {dict(outcomes)}")
+    print(f"{len(planted):,} faults in all; a sample of {len(sample)}, seed {seed}")
 
 
 if __name__ == "__main__":
-    given = [int(word) for word in sys.argv[1:3]]
-    main(*given, *[300, 0][len(given) :])
+    given = dict(enumerate(sys.argv))
+    main(int(given.get(1, "300")), int(given.get(2, "0")), sys.argv[3:] or list(TESTS))

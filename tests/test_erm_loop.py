@@ -1,6 +1,7 @@
 """The loop: what is selected, when it stops, what it asks for, what it counts."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -63,6 +64,20 @@ def test_the_loop_stops_at_the_first_program_without_a_validation_error(sandbox:
 
 
 FOREVER = "def f(x):\n    while True: pass\n"
+
+
+def test_a_reply_is_recorded_with_its_seconds_to_the_microsecond(sandbox: Sandbox) -> None:
+    class Timed(Scripted):
+        def propose(
+            self, train: Examples, classes: Classes, *, seed: int, start: int = 0
+        ) -> Iterator[Proposal]:
+            del train, classes, seed, start
+            yield Proposal(PARITY, seconds=1.23456789)
+
+    log = CellLog(Cell("test"))
+    select_program(parity_splits(), Timed([]), sandbox, Plan(1), seed=0, log=log)
+    assert [(reply["attempt"], reply["seconds"]) for reply in log.replies] == [(1, 1.234568)]
+    assert log.attempts[0]["proposal_seconds"] == 1.234568
 
 
 def test_the_seconds_of_a_plan_end_it_though_a_program_still_runs(tmp_path: Path) -> None:
@@ -133,6 +148,7 @@ def test_a_program_seen_before_is_not_run_again_and_counts_once(sandbox: Sandbox
     selection = select([FIRST_BIT, same, ALWAYS_ONE], sandbox)
     first, second, third = selection.attempts
     assert second.seconds == 0.0 < first.seconds
+    assert second.proposal.text == same
     assert second.validation == first.validation
     assert (first.position, second.position, third.position) == (1, 1, 2)
     assert selection.certificate is not None
@@ -143,7 +159,7 @@ def test_a_program_seen_before_is_not_run_again_and_counts_once(sandbox: Sandbox
 def test_a_reply_without_a_program_is_an_attempt_with_its_reason(sandbox: Sandbox) -> None:
     selection = select(["I cannot help with that.", PARITY], sandbox)
     assert selection.attempts[0].program is None
-    assert selection.attempts[0].error
+    assert selection.attempts[0].error.startswith("the reply holds no program: ")
     assert selection.attempts[1].position == 1
     assert selection.selected is selection.attempts[1]
 
@@ -230,10 +246,17 @@ def test_learning_without_validation_rows_is_refused(sandbox: Sandbox) -> None:
 def test_without_a_rule_the_verdict_says_so(sandbox: Sandbox) -> None:
     learned = learn_splits(parity_splits(), Scripted([ALWAYS_ONE]), sandbox, Plan(1))
     assert "nothing found that beats a baseline" in learned.verdict
+    start = time.perf_counter()
     learned = learn_splits(parity_splits(), Scripted([PARITY]), sandbox, Plan(1))
+    assert learned.learn_seconds > 0
+    assert learned.test_seconds > 0
+    assert learned.learn_seconds + learned.test_seconds < time.perf_counter() - start
     assert learned.verdict.startswith("a rule was found")
     assert learned.test is not None
     assert learned.test.accuracy == 1.0
+    # Clopper and Pearson's interval of 40 right answers among 40.
+    assert learned.interval == pytest.approx((0.025 ** (1 / 40), 1.0))
+    assert learned.record()["program_file"] is None
     assert "training rows" not in learned.verdict
     row, label = parity_splits().train.inputs[0], int(parity_splits().train.labels[0])
     refuted = f"def f(x):\n    return {1 - label} if x == {row!r} else x.count('1') % 2\n"

@@ -52,6 +52,14 @@ def test_costs_are_those_of_the_mistake_and_1_where_none_is_named() -> None:
     assert metric.row_weights(labels) == [5.0, 5.0, 1.0, 1.0, 1.0]
 
 
+def test_costs_are_recorded_by_mistake() -> None:
+    assert Metric("cost", {("sick", "well"): 5.0}).record() == {
+        "name": "cost",
+        "costs": {"sick as well": 5.0},
+    }
+    assert Metric("f1").record() == {"name": "f1"}
+
+
 def test_balanced_weights_make_classes_equal() -> None:
     weights = Metric("balanced-accuracy").row_weights(["a", "a", "a", "b"])
     assert weights == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2])
