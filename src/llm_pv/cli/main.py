@@ -24,6 +24,7 @@ COMMANDS = {
     "export": "Write a program as SQL, as a Python module or as an estimator file, checked.",
     "prompt": "Write the prompt for any chat window; learn reads the replies back.",
     "mcp": "Serve the verified loop to an assistant (Model Context Protocol), without a key.",
+    "show": "Show an attempt of a run: the conversation with the model, its program, its scores.",
     "report": "Write a page, figures and tables about runs.",
     "compare": "Compare two runs on the test rows they share.",
     "doctor": "Show how untrusted code is confined here, and which extras and keys are available.",

@@ -1,9 +1,14 @@
 """Trials as the page shows them: the program, its scores, and its attempts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llm_pv.report.comparison import Comparison
+from llm_pv.report.conversations import (
+    Conversations,
+    conversation_characters,
+    conversation_entries,
+)
 from llm_pv.report.figures import setting_label
 from llm_pv.report.journals import AttemptRecord
 from llm_pv.report.records import TrialRecord
@@ -18,15 +23,18 @@ class Detail:
     "Attempts shown for one trial."
     characters: int
     "Characters shown of one program."
+    conversations: int
+    "Characters shown of all conversations with models together."
 
 
 DETAILS = (
-    Detail(200, 20_000),
-    Detail(25, 20_000),
-    Detail(8, 8_000),
-    Detail(3, 3_000),
-    Detail(0, 1_500),
-    Detail(0, 400),
+    Detail(200, 20_000, 1_000_000),
+    Detail(200, 20_000, 300_000),
+    Detail(25, 20_000, 300_000),
+    Detail(8, 8_000, 0),
+    Detail(3, 3_000, 0),
+    Detail(0, 1_500, 0),
+    Detail(0, 400, 0),
 )
 """From all details to the fewest; a page uses the first that fits."""
 
@@ -70,6 +78,7 @@ class TrialEntry:
     reason: str
     attempts: tuple[AttemptLine, ...]
     hidden: int
+    conversations: Conversations
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,14 @@ def estimated_size(trials: Sequence[TrialRecord], detail: Detail) -> int:
         program = trial.selection.program if trial.selection else ""
         size += _TRIAL_BYTES + _COLOURED * min(len(program), detail.characters)
         size += _ATTEMPT_BYTES * min(len(trial.attempts), detail.attempts)
-    return size
+    said = sum(conversation_characters(trial.conversations) for trial in trials)
+    return size + min(said, detail.conversations)
+
+
+def of_one_trial(detail: Detail, trials: Sequence[TrialRecord]) -> Detail:
+    """Return the detail of each trial, if some are to share the characters of conversations."""
+    talking = sum(bool(trial.conversations) for trial in trials)
+    return replace(detail, conversations=detail.conversations // max(1, talking))
 
 
 def trial_entry(trial: TrialRecord, detail: Detail) -> TrialEntry:
@@ -132,6 +148,11 @@ def trial_entry(trial: TrialRecord, detail: Detail) -> TrialEntry:
         reason=trial.reason if not selection or trial.reason != selection.verdict else "",
         attempts=shown,
         hidden=len(trial.attempts) - len(shown),
+        conversations=conversation_entries(
+            trial.conversations, trial.attempts, picked, detail.conversations, trial.run
+        )
+        if trial.conversations
+        else Conversations(),
     )
 
 

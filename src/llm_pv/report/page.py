@@ -16,7 +16,14 @@ from pathlib import PurePath
 from typing import Any
 
 from llm_pv import __version__
-from llm_pv.report.cells import DETAILS, Detail, cell_entries, estimated_size, trial_entry
+from llm_pv.report.cells import (
+    DETAILS,
+    Detail,
+    cell_entries,
+    estimated_size,
+    of_one_trial,
+    trial_entry,
+)
 from llm_pv.report.charts import COLOURS, Figure, shape_of
 from llm_pv.report.comparison import Comparison
 from llm_pv.report.drawing import SHAPES, draw
@@ -81,14 +88,15 @@ def _details(comparison: Comparison, detail: Detail) -> dict[str, Any]:
     trials = comparison.trials()
     alone = len(trials) == 1 and len(comparison.runs) == 1
     note = ""
-    if detail is not DETAILS[0]:
+    if detail.attempts < DETAILS[0].attempts:
         note = (
             f"To keep the page small it shows at most {count(detail.attempts, 'attempt')} of a "
             f"trial and {detail.characters:,} characters of a program."
         )
+    each = of_one_trial(detail, trials)
     return {
-        "alone": trial_entry(trials[0], detail) if alone else None,
-        "cells": [] if alone else cell_entries(comparison, detail),
+        "alone": trial_entry(trials[0], each) if alone else None,
+        "cells": [] if alone else cell_entries(comparison, each),
         "open_trials": len(trials) <= _OPEN_TRIALS,
         "detail_note": note,
     }
@@ -231,6 +239,7 @@ def _sections(groups: dict[str, list[Figure]], tables: dict[str, Table]) -> list
 
 def _sections_of_one(trial: TrialRecord) -> list[tuple[str, str]]:
     middle = [("attempts", "Attempts")] if trial.attempts else []
+    middle += [("conversations", "Conversations")] if trial.conversations else []
     return [("result", "Result"), *middle, ("runs", "Run")]
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ from llm_pv.errors import LLMPVError, RunError
 from llm_pv.report import journals
 from llm_pv.report.journals import AttemptRecord, SelectionRecord, TransferRecord, read_length
 from llm_pv.runs.cells import Cell
+from llm_pv.runs.conversations import Conversation, Place, read_conversations
 from llm_pv.runs.directory import SUMMARY_COLUMNS, read_attempts, read_run, read_summary
 from llm_pv.runs.journal import Record
 from llm_pv.runs.reading import read_transfer
@@ -42,6 +43,8 @@ learn_seconds, test_seconds, cost_usd, majority_accuracy
         Its result; None while it has none.
     transfer
         The selected program on other data.
+    conversations
+        Those with models, by proposer and number.
     rows_digest
         The digest of the user's rows in this trial's split; empty if unknown.
     shared_rows
@@ -71,6 +74,7 @@ learn_seconds, test_seconds, cost_usd, majority_accuracy
     attempts: tuple[AttemptRecord, ...] = ()
     selection: SelectionRecord | None = None
     transfer: tuple[TransferRecord, ...] = ()
+    conversations: Mapping[Place, Conversation] = field(default_factory=dict)
     rows_digest: str = ""
     shared_rows: bool = False
 
@@ -124,6 +128,7 @@ def load_run(path: Path, label: str | None = None) -> RunRecord:
     label = label or path.resolve().name
     attempts = _grouped(path, read_attempts(path))
     transfer = _grouped(path, read_transfer(path))
+    said = read_conversations(path)
     rows = [
         _trial(label, row, f"{path}: summary.csv, line {number}")
         for number, row in enumerate(read_summary(path), start=2)
@@ -135,6 +140,7 @@ def load_run(path: Path, label: str | None = None) -> RunRecord:
                 trial,
                 rows_digest=_rows_digest(header, trial.cell.trial),
                 shared_rows=trial.cell.length == "" or _is_on_same_data(header),
+                conversations=said.get(key, {}),
             ),
             attempts.get(key, []),
             transfer.get(key, []),

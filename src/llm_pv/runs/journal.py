@@ -3,7 +3,7 @@
 import json
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +137,22 @@ def read_journal(path: Path) -> list[Record]:
     return _records(path, data[: data.rfind(b"\n") + 1])
 
 
+def iterate_journal(path: Path, *, containing: Sequence[bytes]) -> Iterator[Record]:
+    """Yield the complete records of a journal whose lines hold one of some texts.
+
+    As `read_journal`, but one line at a time, for journals that are long.
+    """
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.endswith(b"\n") and any(text in line for text in containing):
+                    yield _record(path, number, line)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror or error}") from error
+
+
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -147,15 +163,16 @@ def _bytes(path: Path) -> bytes:
 
 
 def _records(path: Path, data: bytes) -> list[Record]:
-    records = []
-    for number, line in enumerate(data.splitlines(), start=1):
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise RunError(
-                f"{path}, line {number}: not JSON ({error}); restore the file or start a new run"
-            ) from error
-        if not isinstance(record, dict):
-            raise RunError(f"{path}, line {number}: not a JSON object")
-        records.append(record)
-    return records
+    return [_record(path, number, line) for number, line in enumerate(data.splitlines(), start=1)]
+
+
+def _record(path: Path, number: int, line: bytes) -> Record:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise RunError(
+            f"{path}, line {number}: not JSON ({error}); restore the file or start a new run"
+        ) from error
+    if not isinstance(record, dict):
+        raise RunError(f"{path}, line {number}: not a JSON object")
+    return record

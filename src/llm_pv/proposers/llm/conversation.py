@@ -151,10 +151,12 @@ class Dialogue:
             # An unknown price must not count as zero.
             paid = Amount.of(_sum_usage(turns), worst.usd if cost is None else cost)
             charge = worst.times(turns[0].possibly_billed).plus(paid)
+            last = messages[-1]
+            asked = last.text if number > 1 and isinstance(last, UserMessage) else ""
             self.context.write_turns(
                 [
-                    turn_record(conversation + offset, number, digest, turn, worst)
-                    for offset, turn in enumerate(turns)
+                    turn_record(place, number, digest, turn, worst, asked=asked)
+                    for place, turn in enumerate(turns, start=conversation)
                 ]
             )
         except (ModelError, BudgetError) as error:

@@ -54,7 +54,13 @@ def failed_record(
 
 
 def turn_record(
-    conversation: int, number: int, digest: str, turn: Turn, worst: Amount | None = None
+    conversation: int,
+    number: int,
+    digest: str,
+    turn: Turn,
+    worst: Amount | None = None,
+    *,
+    asked: str = "",
 ) -> Record:
     """Return one answer of a model as a record.
 
@@ -66,12 +72,15 @@ def turn_record(
         Of the prompt the conversation began with.
     worst
         The worst-case amount of a failed try that may be billed; None if there was none.
+    asked
+        The message that it answers, if that is neither the prompt nor the output of a tool.
     """
     return {
         "kind": TURN,
         "conversation": conversation,
         "turn": number,
         "prompt_digest": digest,
+        "asked": asked,
         "text": turn.text,
         "calls": [asdict(call) for call in turn.calls],
         "finish": turn.finish,
