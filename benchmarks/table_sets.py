@@ -67,8 +67,10 @@ SETS: dict[str, tuple[Callable[..., Any], tuple[str, ...], str, tuple[str, ...]]
     "food reviews (text)": (_r, ("modeldata", "training_data"), "score", ("rownames", "product")),
     "tweets (text)": (_r, ("dslabs", "trump_tweets"), "source", ("rownames", "id_str")),
     "letter (26 classes)": (_keel, ("letter",), "class", ()),
+    "german credit": (_keel, ("german",), "class", ()),
+    "abalone19": (_keel, ("abalone19", "imbalanced"), "class", ()),
 }
-EXTRA = ("letter (26 classes)",)
+EXTRA = ("letter (26 classes)", "german credit", "abalone19")
 """Sets that are measured, but not among the eighteen of the summary."""
 
 

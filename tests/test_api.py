@@ -311,6 +311,10 @@ def test_rare_and_dear_classes_are_selected_for(sandbox: Sandbox) -> None:
     assert selected(class_weight={1: 2.0}) == first_program(never)
     with pytest.raises(ConfigurationError, match="class_weight of 7"):
         selected(class_weight={7: 2.0})
+    with pytest.raises(ConfigurationError, match="class_weight of 1 is inf"):
+        selected(class_weight={1: float("inf")})
+    with pytest.raises(ConfigurationError, match="all weights are 0"):
+        selected(class_weight={0: 0.0, 1: 0.0})
 
 
 def test_scores_on_inputs_that_training_lacks_are_told_apart(sandbox: Sandbox) -> None:

@@ -266,6 +266,18 @@ def test_predict_answers_tomorrow_s_rows_as_far_as_they_can_be_read(
     assert "column 'a', row 2: 'sixty' is no int" in shown.err
 
 
+def test_the_answer_to_a_row_does_not_depend_on_the_other_rows_of_the_file(
+    tmp_path: Path, over_fifty: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    new = tmp_path / "new.csv"
+    # Thirty numbers and one odd cell: enough for learning to take it for missing.
+    new.write_text("a,b,zip\nsixty,1,c0\n" + "60,2,c1\n" * 30)
+    assert run(["predict", str(over_fifty), str(new)]) == 0
+    shown = capfd.readouterr()
+    assert shown.out == "a,b,zip,prediction\nsixty,1,c0,\n" + "60,2,c1,1\n" * 30
+    assert "column 'a', row 1: 'sixty' is no int" in shown.err
+
+
 def test_predict_without_a_column_that_the_program_reads_names_it(
     tmp_path: Path, over_fifty: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

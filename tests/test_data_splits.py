@@ -308,6 +308,8 @@ def test_a_numeric_target_is_cut_by_a_threshold_or_into_bins() -> None:
     counts = Counter(label for part in parts_of(bins) for label in part.labels)
     assert set(counts) == {"< 4.5", ">= 4.5 and < 10.5", ">= 10.5"}
     assert sorted(counts.values()) == [3, 4, 5]
+    with pytest.raises(ConfigurationError, match="--threshold nan: give a number"):
+        Reading(threshold=float("nan"))
     with pytest.raises(DataError, match="--threshold cuts a numeric target, and row 1 has 'a'"):
         split_table(table_from(["x"] * 6, ["a", "b"] * 3), seed=0, reading=Reading(threshold=1))
 

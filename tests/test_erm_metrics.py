@@ -76,6 +76,7 @@ def test_balanced_weights_make_classes_equal() -> None:
         (lambda: Metric("f1", {("a", "b"): 1.0}), "costs are for the metric 'cost'"),
         (lambda: Metric("cost", {("a", "b"): -1.0}), "a number from 0 on"),
         (lambda: Metric("cost", {("a", "b"): math.nan}), "a number from 0 on"),
+        (lambda: Metric("cost", {("a", "b"): math.inf}), "a number from 0 on"),
         (lambda: parse_costs(["a=5"]), "write 'A as B=NUMBER'"),
         (lambda: Metric("cost", {("a", "x"): 1.0}).check(["a", "b"]), "names the class 'x'"),
     ],

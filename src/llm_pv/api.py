@@ -1,5 +1,6 @@
 """The function behind the command line and the estimator: takes rows, returns a program."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -185,12 +186,14 @@ class Search:
         weights = dict.fromkeys(texts, 1.0)
         for label, weight in chosen.items():
             text = label_text(label)
-            if text not in weights or not weight >= 0:
+            if text not in weights or not 0 <= weight < math.inf:
                 raise ConfigurationError(
                     f"class_weight of {label!r} is {weight!r}: give a class, one of "
                     f"{', '.join(texts[:12])}, and a number from 0 on"
                 )
             weights[text] = float(weight)
+        if not any(weights.values()):
+            raise ConfigurationError("class_weight: all weights are 0; give one class more")
         return weights
 
 

@@ -60,7 +60,7 @@ class ReadingOptions:
     "Divide a numeric target into this many classes of about equal size."
     threshold: float | None = None
     "Divide a numeric target in two: below this number, and from it on."
-    missing: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    missing: Annotated[tuple[str, ...], Parameter(negative="", allow_leading_hyphen=True)] = ()
     "Further spelling of a missing cell."
     decimal: str = "."
     "Decimal separator: . or ,"

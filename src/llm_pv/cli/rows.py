@@ -33,7 +33,7 @@ def read_rows(path: str, saved: SavedProgram, *, data_format: str | None) -> "Ta
     """Read every column of a file unchanged, with the encoding and delimiter of the program's."""
     from llm_pv.data.readers import read_table
 
-    return read_table(path, format=data_format, reading=saved.reading)
+    return read_table(path, format=data_format, reading=saved.reading, odd_as_missing=False)
 
 
 def labelled_rows(rows: "Table", target: str | None) -> "Table":
@@ -42,7 +42,9 @@ def labelled_rows(rows: "Table", target: str | None) -> "Table":
 
     if rows.labels is not None:
         return rows
-    return make_table(rows.frame, target=target, written=rows.written, name=rows.name)
+    return make_table(
+        rows.frame, target=target, written=rows.written, name=rows.name, odd_as_missing=False
+    )
 
 
 def rows_for(saved: SavedProgram, rows: "Table", *, target: str | None) -> "NewRows":

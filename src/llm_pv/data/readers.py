@@ -41,6 +41,7 @@ def read_table(
     format: str | None = None,  # noqa: A002 -- the word users know from every reader
     reading: Reading = DEFAULT_READING,
     learning: bool = False,
+    odd_as_missing: bool = True,
 ) -> Table:
     """Read the rows of a file.
 
@@ -60,7 +61,7 @@ def read_table(
     format
         ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"text"`` or ``"parquet"``; inferred from the file's
         name if not given, or else from its first bytes.
-    reading, learning
+    reading, learning, odd_as_missing
         As in `make_table`; `reading` also sets the encoding and the delimiter of a text file.
 
     Returns
@@ -94,6 +95,7 @@ def read_table(
         warnings=content.warnings,
         reading=reading,
         learning=learning,
+        odd_as_missing=odd_as_missing,
     )
 
 

@@ -1,5 +1,6 @@
 """Options for reading and splitting rows: the roles of columns, and how numbers are written."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -58,6 +59,8 @@ class Reading:
             raise ConfigurationError("give one of --bins and --threshold, not both")
         if self.bins is not None and not 2 <= self.bins <= 20:
             raise ConfigurationError(f"--bins {self.bins}: give a number from 2 to 20")
+        if self.threshold is not None and not math.isfinite(self.threshold):
+            raise ConfigurationError(f"--threshold {self.threshold}: give a number")
         for option, sign in (("decimal", self.decimal), ("thousands", self.thousands)):
             if sign not in _SIGNS:
                 raise ConfigurationError(f"--{option} {sign!r}: give one of . , ' or a blank")

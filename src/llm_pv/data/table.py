@@ -78,6 +78,7 @@ def make_table(
     warnings: Sequence[str] = (),
     reading: Reading = DEFAULT_READING,
     learning: bool = False,
+    odd_as_missing: bool = True,
 ) -> Table:
     """Return a table of a frame: separate the target, drop rows without one, infer types.
 
@@ -99,6 +100,9 @@ def make_table(
     learning
         Whether these are training rows: then columns with a special role and identifiers are no
         inputs, and numbers are read according to `reading`.
+    odd_as_missing
+        Whether the odd cells of a column that is mostly numbers are missing; else it is text, with
+        every cell as written.
     """
     declared = dict(types or {})
     check_types(declared)
@@ -140,7 +144,7 @@ def make_table(
         frame = pd.DataFrame(
             {key: _empty_as_missing(_canonical(frame[key], how)) for key in frame.columns}
         )
-    frame, resolved = _resolved_types(frame, declared, written, name, notes)
+    frame, resolved = _resolved_types(frame, declared, written, odd_as_missing, name, notes)
     return Table(frame, labels, False, tuple(notes), resolved, name, written, apart)
 
 
@@ -196,8 +200,13 @@ def _canonical(cells: "pd.Series[Any]", reading: Reading) -> "pd.Series[Any]":
     return cells.where(read.notna()) if kind == "str" else read
 
 
-def _resolved_types(
-    frame: pd.DataFrame, declared: Mapping[str, str], written: bool, name: str, notes: list[str]
+def _resolved_types(  # noqa: PLR0917
+    frame: pd.DataFrame,
+    declared: Mapping[str, str],
+    written: bool,
+    odd_as_missing: bool,
+    name: str,
+    notes: list[str],
 ) -> tuple[pd.DataFrame, dict[str, ColumnType]]:
     """Return the type of every column; add spellings read as missing to `notes`."""
     resolved: dict[str, ColumnType] = {}
@@ -207,8 +216,8 @@ def _resolved_types(
             resolved[column] = cast("ColumnType", declared[column])
             read_cells(frame[column], resolved[column])  # raises if a cell is not of that type
         else:
-            cells, resolved[column] = _told_type(frame[column], written, name, notes)
-            frame[column] = cells
+            cells, kind = _told_type(frame[column], written, odd_as_missing, name, notes)
+            frame[column], resolved[column] = cells, kind
     return frame, resolved
 
 
@@ -247,12 +256,14 @@ def _empty_as_missing(cells: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def _told_type(
-    cells: "pd.Series[Any]", written: bool, name: str, notes: list[str]
+    cells: "pd.Series[Any]", written: bool, odd_as_missing: bool, name: str, notes: list[str]
 ) -> tuple["pd.Series[Any]", ColumnType]:
     """Return a column's type, and its cells with odd ones in a column of numbers as missing."""
     if not written:
         return cells, value_type(cells)
     kind, spelled, odd = told_type(cells.dropna().tolist())
+    if odd and not odd_as_missing:
+        return cells, "str"
     if read_as_missing := [*spelled, *odd]:
         count = int(cells.isin(read_as_missing).sum())
         listed = ", ".join(sorted(map(repr, read_as_missing))[:8])

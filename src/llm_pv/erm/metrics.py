@@ -1,5 +1,6 @@
 """The metrics of selection: accuracy, balanced accuracy, F1 or the cost of mistakes."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ class Metric:
         if self.costs and self.name != "cost":
             raise ConfigurationError(f"costs are for the metric 'cost', not for {self.name!r}")
         for (label, guess), cost in self.costs.items():
-            if not cost >= 0 or label == guess:
+            if not 0 <= cost < math.inf or label == guess:
                 raise ConfigurationError(
                     f"cost {label!r} as {guess!r} = {cost}: give two classes and a number from 0 on"
                 )

@@ -37,7 +37,7 @@ class WarmStart(Proposer):
                 accuracy = record.get("validation_accuracy") or 0.0
                 best.setdefault(str(record["program"]), (-accuracy, number))
         if not best:
-            raise ConfigurationError(f"--warm-start {run}: it holds no program; give another run")
+            raise ConfigurationError(f"--warm-start {run} holds no program; give another run")
         self._programs = sorted(best, key=lambda program: best[program])[:_MOST]
 
     @property
