@@ -11,8 +11,8 @@ from llm_pv.cli.output import make_table, write_json, write_table
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from llm_pv.runs.cells import Key
     from llm_pv.runs.conversations import Conversation
-    from llm_pv.runs.keys import Key
 
 _MOST_NAMED = 8
 
@@ -65,8 +65,8 @@ def show(
 
 def _attempts(run: Path, name: str | None) -> "tuple[Key, dict[int, dict[str, Any]]]":
     """Return the key of a cell and its attempts by number."""
+    from llm_pv.runs.cells import by_cell, cell_of
     from llm_pv.runs.directory import read_attempts, read_run
-    from llm_pv.runs.keys import by_cell, cell_of
 
     read_run(run)  # report a folder that is no run
     made = [record for record in read_attempts(run) if record.get("kind") == "attempt"]
@@ -86,9 +86,9 @@ def _attempts(run: Path, name: str | None) -> "tuple[Key, dict[int, dict[str, An
 
 def _reply_alone(run: Path, key: "Key", record: Mapping[str, Any]) -> "Conversation | None":
     """Return the reply of a proposer without conversations, if it is more than a program."""
+    from llm_pv.runs.cells import key_of
     from llm_pv.runs.conversations import Conversation, Message
     from llm_pv.runs.directory import read_replies
-    from llm_pv.runs.keys import key_of
 
     for reply in read_replies(run):
         if reply.get("attempt") == record["attempt"] and key_of(reply) == key:
