@@ -21,27 +21,34 @@ MODEL ?= openai:gpt-5.4
 PAPER_FLAGS = $(if $(FULL),--full)
 
 # Exactly what a lock lists: --no-deps, so that nothing is resolved and no package of CUDA comes.
-INSTALL_LOCKED = $(BIN)/python -m pip install --quiet --no-deps --require-hashes -r
+INSTALL_LOCKED = $(BIN)/python -m pip install --quiet --no-deps --no-compile --require-hashes -r
+# pip would compile on one core; a file that this Python cannot compile is no fault of the install.
+COMPILE_PACKAGES = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib/python*/site-packages || true
 INSTALL_PACKAGE = $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "LLM-PV needs Python 3.11 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 
-.PHONY: demo paper-offline paper test test-wasm mutation test-latest coverage docs lint format clean
+.PHONY: demo paper-offline paper test test-environment test-wasm mutation test-latest coverage docs lint format clean
 
 $(VENV)/.installed: pyproject.toml requirements-demo.lock
 	$(CHECK_PYTHON)
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL_LOCKED) requirements-demo.lock
 	$(INSTALL_PACKAGE)
+	$(COMPILE_PACKAGES)
 	@touch $@
 
 $(VENV)/.all-installed: $(VENV)/.installed requirements.lock
 	$(INSTALL_LOCKED) requirements.lock
+	$(COMPILE_PACKAGES)
 	@touch $@
 
 # After the lock, which holds what PyTorch itself needs.
 $(VENV)/.test-installed: $(VENV)/.all-installed
-	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --no-compile "$(TORCH)"
+	$(COMPILE_PACKAGES)
 	@touch $@
+
+test-environment: $(VENV)/.test-installed
 
 demo: $(VENV)/.installed
 	$(BIN)/llm-pv learn examples/first_half_parity.txt
@@ -58,7 +65,7 @@ test: $(VENV)/.test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-wasm: $(VENV)/.all-installed
 	$(BIN)/python -m pytest tests/test_sandbox_wasm*.py
@@ -75,10 +82,10 @@ test-latest:
 	.venv-latest/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	.venv-latest/bin/python -m pip install --quiet "$(TORCH)"
 	.venv-latest/bin/python -m pip install --quiet --editable ".[all]" --group test
-	OMP_NUM_THREADS=1 .venv-latest/bin/python -m pytest -n 2
+	OMP_NUM_THREADS=1 .venv-latest/bin/python -m pytest -n 2 --dist worksteal
 
 coverage: $(VENV)/.test-installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term --cov-fail-under=90
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term --cov-fail-under=90
 
 docs: $(VENV)/.all-installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

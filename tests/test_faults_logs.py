@@ -1,6 +1,8 @@
 """A log whose last line is cut short, and a second process, cost nothing that was recorded."""
 
+import contextlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,17 +20,32 @@ SOURCE = str(Path(__file__).parents[1] / "src")
 ENDLESS = "def f(x):\n    while True:\n        pass\n"
 
 
+def write_inputs(folder: Path) -> None:
+    rows = "".join(f"{n:07b} -> {n.bit_count() % 2}\n" for n in range(100))
+    (folder / "rows.txt").write_text(rows)
+    for name, last in (("replies", PARITY), ("endless", ENDLESS)):
+        texts = (FIRST_BIT, ALWAYS_ONE, last)
+        text = "".join(json.dumps(reply) + "\n" for reply in texts)
+        (folder / f"{name}.jsonl").write_text(text)
+
+
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with rows and replies."""
     monkeypatch.chdir(tmp_path)
-    rows = "".join(f"{n:07b} -> {n.bit_count() % 2}\n" for n in range(100))
-    (tmp_path / "rows.txt").write_text(rows)
-    for name, last in (("replies", PARITY), ("endless", ENDLESS)):
-        texts = (FIRST_BIT, ALWAYS_ONE, last)
-        text = "".join(json.dumps(reply) + "\n" for reply in texts)
-        (tmp_path / f"{name}.jsonl").write_text(text)
+    write_inputs(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a finished run of each command, in folders named after it."""
+    folder = tmp_path_factory.mktemp("finished")
+    write_inputs(folder)
+    with contextlib.chdir(folder):
+        for words in (LEARN, GRID):
+            assert run([*words, "--out", words[0]]) == 0
+    return folder
 
 
 LEARN = ["learn", "rows.txt", "--proposer", "replay:replies.jsonl", "--workers", "1"]
@@ -99,10 +116,10 @@ DAMAGES: dict[str, tuple[str, Callable[[bytes], bytes | None]]] = {
 @pytest.mark.parametrize("words", [LEARN, GRID], ids=lambda words: words[0])
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_what_a_finished_cell_lost_is_done_again(
-    work: Path, words: list[str], damage: str, capfd: pytest.CaptureFixture[str]
+    finished: Path, work: Path, words: list[str], damage: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     command = [*words, "--out", "run"]
-    assert run(command) == 0
+    shutil.copytree(finished / words[0], "run")
     kinds = [record["kind"] for record in read_attempts(work / "run")]
     replies = read_replies(work / "run")
     pattern, mutilate = DAMAGES[damage]
