@@ -261,18 +261,23 @@ def first_program(source: str) -> str:
     return Program.parse(source).source
 
 
-def test_the_programs_of_another_run_come_first_the_best_of_them_before_the_others(
+def test_the_programs_of_another_run_come_first_and_count_with_all_it_had_planned(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
-    search = Search(Scripted([ALWAYS_ONE, PARITY]), attempts=2, early_stop=False)
-    learn(TEXTS, ODD, search=search, sandbox=sandbox, out=tmp_path / "before")
+    before = Search(Scripted([ALWAYS_ONE, PARITY]), attempts=7)
+    learn(TEXTS, ODD, search=before, sandbox=sandbox, out=tmp_path / "before")
     warm = Search(
-        Scripted([FIRST_BIT]), attempts=3, early_stop=False, warm_start=tmp_path / "before"
+        Scripted([FIRST_BIT]), attempts=1, early_stop=False, warm_start=tmp_path / "before"
     )
     learned = learn(TEXTS, ODD, search=warm, sandbox=sandbox, out=tmp_path / "after")
     tried = [attempt.program.source for attempt in learned.selection.attempts if attempt.program]
-    assert tried == [first_program(text) for text in (PARITY, ALWAYS_ONE, FIRST_BIT)]
-    assert any("certificate holds only if that run" in warning for warning in learned.warnings)
+    assert tried == [first_program(text) for text in (ALWAYS_ONE, PARITY, FIRST_BIT)]
+    certificate = learned.certificate
+    assert certificate is not None
+    # The first run planned 7 and stopped at its second program; this one adds one attempt.
+    assert (certificate.planned, certificate.verified, certificate.position) == (8, 3, 2)
+    assert certificate.share == pytest.approx(0.05 / 16)
+    assert any("count in the certificate" in warning for warning in learned.warnings)
     again = learn(TEXTS, ODD, search=warm, sandbox=sandbox, out=tmp_path / "after")
     assert again.already_finished
     with pytest.raises(ConfigurationError, match="holds no program"):

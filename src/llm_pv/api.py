@@ -81,7 +81,8 @@ class Search:
         Factors of the weights of rows by class, or ``"balanced"`` for the inverse of how common a
         class is in training; they count in the search and in selection.
     warm_start
-        The directory of another run, whose programs are the first candidates.
+        The directory of another run, whose programs are tried first, before `attempts` others; the
+        certificate counts the attempts planned for both.
     stop_at
         End the search at the first program with this score of the metric on the validation rows.
     built_in
@@ -138,10 +139,12 @@ class Search:
                 f"proposer is {proposer!r}; give 'length-first', 'replay:PATH', a model such as "
                 "'openai:gpt-5.4', a Proposer, or several"
             )
+        not_made = 0
         if self.warm_start is not None:
             from llm_pv.erm.warm_start import WarmStart
 
             proposer = WarmStart(Path(self.warm_start), proposer)
+            not_made = proposer.not_made
         planned = proposer.plan_attempts(None if attempts is None else int(attempts))
         return proposer, Plan(
             planned,
@@ -149,6 +152,7 @@ class Search:
             self.early_stop,
             self.metric,
             self.stop_at,
+            planned=planned + not_made,
             seconds=self.budget_seconds,
         )
 
@@ -362,7 +366,7 @@ def learn(
             sandbox = stack.enter_context(Sandbox())
         destination = None
         if out is not None:
-            plan = _continued(plan, Path(out))
+            asked, plan = plan, _continued(plan, Path(out))
             configuration = _configuration(splits, proposer, plan, sandbox.limits, search.seed)
             configuration |= {"target": target} | _unusual(splits, proposer, plan, reading)
             run = stack.enter_context(
@@ -370,7 +374,7 @@ def learn(
             )
             destination = Destination(run, cell)
             made = sum(r.get("kind") == "attempt" for r in run.cell_log(cell).attempts)
-            if plan.planned and run.finished(cell) and made < plan.attempts:
+            if plan != asked and run.finished(cell) and made < plan.attempts:
                 run.reopen(cell)
             proposer.open(run.turns())
         if on_start is not None and (destination is None or not run.finished(cell)):
@@ -396,7 +400,7 @@ def _continued(plan: Plan, out: Path) -> Plan:
     if not (out / "run.json").exists():
         return plan
     known = read_run(out)["configuration"].get("planned_attempts")
-    if not isinstance(known, int) or not 0 < known < plan.attempts:
+    if not isinstance(known, int) or not 0 < known < plan.first_planned:
         return plan
     return replace(plan, planned=known)
 

@@ -73,7 +73,7 @@ class SeededSearchOptions(SearchOptions):
     class_weight: Annotated[tuple[str, ...], Parameter(negative="")] = ()
     "balanced, or CLASS=NUMBER for each class: how much its rows count."
     warm_start: Path | None = None
-    "Run directory whose programs are the first candidates."
+    "Run directory whose programs are tried first, before --attempts others."
     stop_at: float = 1.0
     "Stop at the first program with this score of the metric on the validation rows, such as 0.98."
 

@@ -10,14 +10,11 @@ from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError
 from llm_pv.proposers.base import Context, Proposal, Proposer
 from llm_pv.proposers.spending import Spending
-from llm_pv.runs.directory import read_attempts
-
-_MOST = 100
-"""The most programs taken from the other run, its best ones."""
+from llm_pv.runs.directory import read_attempts, read_run
 
 
 class WarmStart(Proposer):
-    """Proposes the programs of another run, best first, then those of a proposer.
+    """Proposes the programs of another run in its order, then those of a proposer.
 
     Raise ConfigurationError if the run holds no program. Raise RunError if it cannot be read.
 
@@ -31,14 +28,17 @@ class WarmStart(Proposer):
 
     def __init__(self, run: Path, proposer: Proposer) -> None:
         self._proposer = proposer
-        best: dict[str, tuple[float, int]] = {}
-        for number, record in enumerate(read_attempts(run)):
-            if record.get("kind") == "attempt" and record.get("program"):
-                accuracy = record.get("validation_accuracy") or 0.0
-                best.setdefault(str(record["program"]), (-accuracy, number))
-        if not best:
+        records = [one for one in read_attempts(run) if one.get("kind") == "attempt"]
+        # In the order of verification, all of them: their shares of delta may depend neither on
+        # validation rows nor on how many programs turned out good.
+        self._programs = list(
+            dict.fromkeys(str(one["program"]) for one in records if one.get("program"))
+        )
+        if not self._programs:
             raise ConfigurationError(f"--warm-start {run} holds no program; give another run")
-        self._programs = sorted(best, key=lambda program: best[program])[:_MOST]
+        planned = read_run(run)["configuration"].get("planned_attempts")
+        self.not_made = max(0, int(planned or 0) - len(self._programs))
+        "Attempts that the other run planned beyond its programs; the certificate counts them."
 
     @property
     def name(self) -> str:
@@ -93,8 +93,8 @@ class WarmStart(Proposer):
         """Yield the programs, then the proposer's proposals."""
         taken = len(self._programs)
         context.warn(
-            f"{taken} programs of another run were candidates first: the certificate holds only if "
-            "that run did not select them by these validation rows"
+            f"{taken} programs of another run were candidates first and count in the certificate; "
+            "it holds if that run had the same training rows, or none of these validation rows"
         )
         for program in self._programs[context.start :]:
             yield Proposal(program, note="of the run that was given as a warm start")
@@ -107,9 +107,7 @@ class WarmStart(Proposer):
 
     def plan_attempts(self, requested: int | None) -> int:
         """Return how many attempts are planned, including the programs taken over."""
-        if requested is None:
-            return len(self._programs) + self._proposer.plan_attempts(None)
-        return requested
+        return len(self._programs) + self._proposer.plan_attempts(requested)
 
     def open(self, turns: Iterable[Mapping[str, Any]]) -> None:
         """Prepare the proposer."""
