@@ -135,8 +135,8 @@ def _write(record: Mapping[str, Any], conversation: "Conversation | None") -> No
     from rich.syntax import Syntax
     from rich.text import Text
 
+    from llm_pv.cli.output import Terminal
     from llm_pv.cli.tables import printable
-    from llm_pv.cli.terminal import Terminal
 
     terminal = Terminal()
     for heading, text, is_code in _parts(record, conversation):
