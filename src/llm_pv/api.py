@@ -210,6 +210,7 @@ def read_splits(
     data_format: str | None = None,
     validation: object = None,
     test: object = None,
+    added: Sequence[object] = (),
     sizes: SplitSizes = SplitSizes(),
     reading: Reading = DEFAULT_READING,
     seed: int = 0,
@@ -231,6 +232,8 @@ def read_splits(
         csv, tsv, parquet, jsonl or text; default by the file's name.
     validation, test
         Ready-made validation and test rows, as `data`.
+    added
+        Further training rows, as `data`; the splits of the others stay the same.
     sizes
         The size of each split.
     reading
@@ -249,22 +252,25 @@ def read_splits(
     from llm_pv.data.readers import read_table, table_from
     from llm_pv.data.splits import splits_from_tables
 
-    def table(rows: object, known: object = None) -> "Table":
+    def table(rows: object, known: object = None, named: str | None = target) -> "Table":
         if isinstance(rows, str | Path):
             return read_table(
                 rows,
-                target=target,
+                target=named,
                 types=types,
                 format=data_format,
                 reading=reading,
                 learning=True,
             )
-        return table_from(rows, known, target=target, types=types, reading=reading, learning=True)
+        return table_from(rows, known, target=named, types=types, reading=reading, learning=True)
 
+    first = table(data, labels)
+    label = target if target or first.labels is None else str(first.labels.name)
     return splits_from_tables(
-        table(data, labels),
+        first,
         None if validation is None else table(validation),
         None if test is None else table(test),
+        added=[table(rows, named=label) for rows in added],
         train_size=sizes.train,
         validation_size=sizes.validation,
         test_size=sizes.test,

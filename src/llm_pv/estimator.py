@@ -30,6 +30,7 @@ from llm_pv.data.readers import pandas_frame, plain_frame, table_from
 from llm_pv.data.reading import Reading, binned
 from llm_pv.data.splits import split_table
 from llm_pv.erm.metrics import Metric, MetricName
+from llm_pv.erm.queries import choose_queries, hypotheses_of, possible
 from llm_pv.erm.verification import first_error, read_predictions
 from llm_pv.errors import ConfigurationError, DataError, ProgramError
 from llm_pv.proposers.registry import BuiltIn
@@ -68,6 +69,9 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Limits of the built-in search; None for its defaults.
     noise : float, default=0.0
         The share of labels that may be wrong, for the built-in search.
+    early_stop : bool, default=True
+        Whether to stop at the first program without a validation error; False gives `query` more
+        programs to compare.
     delta : float, default=0.05
         The probability with which the certificate may fail.
     metric : {"accuracy", "balanced-accuracy", "f1", "cost"}, default="accuracy"
@@ -135,6 +139,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         budget_candidates: int | None = None,
         budget_mb: int | None = None,
         noise: float = 0.0,
+        early_stop: bool = True,
         delta: float = 0.05,
         metric: MetricName = "accuracy",
         costs: Mapping[tuple[Any, Any], float] | None = None,
@@ -155,6 +160,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.budget_candidates = budget_candidates
         self.budget_mb = budget_mb
         self.noise = noise
+        self.early_stop = early_stop
         self.delta = delta
         self.metric = metric
         self.costs = costs
@@ -213,6 +219,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             attempts=self.attempts,
             budget_seconds=self.budget_seconds,
             built_in=BuiltIn(self.budget_candidates, self.budget_mb, self.noise),
+            early_stop=bool(self.early_stop),
             delta=self.delta,
             metric=Metric(self.metric, _costs(self.costs)),
             class_weight=self.class_weight,
@@ -368,6 +375,36 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self._edges:
             y = binned(np.asarray(y, dtype=np.float64), self._edges)
         return float(super().score(X, y, sample_weight))
+
+    def query(self, X: Any, n: int = 5) -> np.ndarray[Any, Any]:  # noqa: N803
+        """Choose the unlabelled rows whose labels would tell most.
+
+        The committee are the programs of `fit` whose training mistakes are not significantly more
+        than the best one's, and their rivals. The first row separates most of them, weighted by
+        their likelihood, the next most of those it leaves together, and so on.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features), or n_samples strings
+            Rows without labels, as for `predict`.
+        n : int, default=5
+            The most rows.
+
+        Returns
+        -------
+        ndarray of shape (n_queries,)
+            Numbers of rows, the most telling first; fewer than ``n`` if the programs agree on
+            all others.
+        """
+        check_is_fitted(self)
+        inputs = self._inputs(self._rows(X, reset=False))
+        selected = self.learned_.selection.selected
+        assert selected is not None
+        assert selected.train is not None
+        likely = possible(hypotheses_of(self.learned_), selected.train.rows)
+        classes = self.learned_.classes
+        queries = choose_queries(likely, inputs.inputs, classes, self._sandbox(), n=n)
+        return np.array([inputs.rows[query.row] for query in queries], dtype=np.int64)
 
     def _answers(self, rows: Any) -> tuple[list[str | None], str]:
         """Run the program; return its answers, None for none, and why the first has none."""

@@ -27,7 +27,7 @@ from llm_pv.cli.options import (
     SandboxOptions,
     ValidatedReadingOptions,
 )
-from llm_pv.cli.output import new_folder, write_json
+from llm_pv.cli.output import new_folder, set_aside, write_json
 from llm_pv.cli.previews import disclose, preview_models
 from llm_pv.cli.report import leave_page
 from llm_pv.cli.search_options import SEARCH, SearchOptions
@@ -54,6 +54,8 @@ class RowOptions(ValidatedReadingOptions):
     "Validation rows; default 40 percent, at most 10,000."
     test_size: int | None = None
     "Test rows; default 20 percent, at most 10,000."
+    add: Annotated[tuple[Path, ...], Parameter(negative="")] = ()
+    "File with further training rows, such as that of llm-pv ask, for a new run in place of --out."
 
 
 DEFAULT_ROW_OPTIONS = RowOptions()
@@ -164,7 +166,9 @@ def learn(
         if model.batch:  # only concurrent calls share a batch
             search_for = replace(search_for, concurrency=models[0].attempts)
         sizes = SplitSizes(rows.train_size, rows.validation_size, rows.test_size)
-        splits = rows.splits(data, sizes, search.seed, rows.validation)
+        splits = rows.splits(data, sizes, search.seed, rows.validation, rows.add)
+        if rows.add and not asking.dry_run:
+            _begin_anew(out, search_for.weigh(splits).digest())
         if asking.dry_run:
             preview_models(models, splits, search.seed, name, format)
             return 0
@@ -180,6 +184,17 @@ def learn(
                 format=format,
                 on_start=partial(disclose, models, splits, search.seed, after=search.stops_before),
             )
+
+
+def _begin_anew(out: Path | None, rows_digest: str) -> None:
+    """Set the run without the added rows aside; its certificate ends with it."""
+    if out is None:
+        raise ConfigurationError("--add takes the place of a run: name it with --out")
+    if earlier := set_aside(out, rows_digest):
+        complain(
+            f"{earlier} is the run without the added rows; its certificate ends, quote that of "
+            f"the new run in {out} alone"
+        )
 
 
 def learn_and_show(

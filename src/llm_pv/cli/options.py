@@ -82,7 +82,12 @@ class ReadingOptions:
         return Reading(**options | {"thousands": self.thousands or ""})
 
     def splits(
-        self, data: str, sizes: "SplitSizes", seed: int, validation: Path | None = None
+        self,
+        data: str,
+        sizes: "SplitSizes",
+        seed: int,
+        validation: Path | None = None,
+        added: Sequence[Path] = (),
     ) -> "Splits":
         """Return the rows of a file, or of standard input, read and split.
 
@@ -97,6 +102,7 @@ class ReadingOptions:
             data_format=self.data_format,
             validation=validation,
             test=self.test,
+            added=added,
             sizes=sizes,
             reading=self.reading(),
             seed=seed,

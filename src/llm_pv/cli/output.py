@@ -44,6 +44,31 @@ def new_folder(what: str) -> Path:
     raise AssertionError("counting does not end")
 
 
+def set_aside(run: Path, rows_digest: str) -> Path | None:
+    """Rename a run of other rows, so that a new one can take its place; return its new path.
+
+    Return None if the run is already one of these rows. Raise RunError if there is no run, or it
+    cannot be renamed.
+
+    Parameters
+    ----------
+    run
+        The run directory.
+    rows_digest
+        The digest of the new run's rows.
+    """
+    from llm_pv.runs.directory import read_run
+
+    if read_run(run)["configuration"].get("rows_digest") == rows_digest:
+        return None
+    names = (run.with_name(f"{run.name}.before-{number}") for number in count(1))
+    earlier = next(path for path in names if not path.exists())
+    try:
+        return run.rename(earlier)
+    except OSError as error:
+        raise RunError(f"cannot rename {run} to {earlier}: {error.strerror or error}") from error
+
+
 def _names(what: str) -> Iterator[Path]:
     stem = f"{what}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     yield Path("runs") / stem

@@ -1,17 +1,15 @@
 """``llm-pv predict``: add a prediction column to rows, the program confined."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_pv.cli.main import complain
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, Rows, SandboxOptions
-from llm_pv.errors import ConfigurationError, RunError
+from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_WRITERS = (".csv", ".tsv", ".jsonl", ".parquet")
 _TYPED = (".jsonl", ".parquet")
 
 
@@ -47,12 +45,11 @@ def predict(
     """
     import pandas as pd
 
-    from llm_pv.cli.rows import read_rows, rows_for, run_blocks
+    from llm_pv.cli.rows import check_writable, read_rows, rows_for, run_blocks, write_rows
     from llm_pv.data.columns import python_values, read_cells
     from llm_pv.runs.saved_program import load_program
 
-    if out is not None and out.suffix.lower() not in _WRITERS:
-        raise ConfigurationError(f"--out {out}: give a name ending in {', '.join(_WRITERS)}")
+    check_writable(out)
     saved = load_program(program)
     table = read_rows(rows, saved, data_format=data_format)
     inputs = rows_for(saved, table, target=target)
@@ -78,25 +75,9 @@ def predict(
         for name, kind in table.types.items():
             frame[name] = values(python_values(read_cells(frame[name], kind)))
     frame[column] = values(predictions)
-    _write(frame, out)
+    write_rows(frame, out)
     failed = sum(value is None for value in predictions)
     if failed:
         cells = f", {unreadable:,} of them for a cell that cannot be read" if unreadable else ""
         complain(f"{failed:,} of {len(predictions):,} rows got no prediction{cells} ({reason})")
     return 0
-
-
-def _write(frame: "pd.DataFrame", out: Path | None) -> None:
-    if out is None:
-        frame.to_csv(sys.stdout, index=False)
-        return
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if out.suffix.lower() == ".parquet":
-            frame.to_parquet(out, index=False)
-        elif out.suffix.lower() == ".jsonl":
-            frame.to_json(out, orient="records", lines=True, force_ascii=False)
-        else:
-            frame.to_csv(out, index=False, sep="\t" if out.suffix.lower() == ".tsv" else ",")
-    except OSError as error:
-        raise RunError(f"cannot write {out}: {error.strerror or error}") from error

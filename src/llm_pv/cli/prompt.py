@@ -148,7 +148,7 @@ def _from_rows(
     if misplaced := given(task):
         raise ConfigurationError(f"{misplaced[0]} is for a benchmark task, and {data} is none")
     sizes = SplitSizes(rows.train_size, rows.validation_size, rows.test_size)
-    splits = rows.splits(data, sizes, seed, rows.validation)
+    splits = rows.splits(data, sizes, seed, rows.validation, rows.add)
     return splits, _command("learn", data, *_options(rows), "--seed", seed)
 
 

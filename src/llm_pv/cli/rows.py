@@ -1,20 +1,27 @@
-"""Read rows for a saved program, with the options it was learned with, block by block."""
+"""Read rows for a saved program, with the options it was learned with, and write rows."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from llm_pv.erm.verification import first_error
+from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.runs.saved_program import SavedProgram
 from llm_pv.sandbox import Sandbox
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from llm_pv.data.columns import ColumnType
     from llm_pv.data.new_rows import NewRows
     from llm_pv.data.table import Table
 
 BLOCK = 50_000
 """Rows converted and run together, so that memory does not grow with the file."""
+
+_WRITERS = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -87,3 +94,26 @@ def run_blocks(saved: SavedProgram, rows: "NewRows", sandbox: Sandbox) -> Iterat
             block.total - len(block.rows),
             block.fault or first_error(execution, saved.classes),
         )
+
+
+def check_writable(out: Path | None) -> None:
+    """Raise ConfigurationError if rows cannot be written to a file of this name."""
+    if out is not None and out.suffix.lower() not in _WRITERS:
+        raise ConfigurationError(f"--out {out}: give a name ending in {', '.join(_WRITERS)}")
+
+
+def write_rows(frame: "pd.DataFrame", out: Path | None) -> None:
+    """Write rows to a file, in the format of its name, or as CSV to standard output."""
+    if out is None:
+        frame.to_csv(sys.stdout, index=False)
+        return
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if out.suffix.lower() == ".parquet":
+            frame.to_parquet(out, index=False)
+        elif out.suffix.lower() == ".jsonl":
+            frame.to_json(out, orient="records", lines=True, force_ascii=False)
+        else:
+            frame.to_csv(out, index=False, sep="\t" if out.suffix.lower() == ".tsv" else ",")
+    except OSError as error:
+        raise RunError(f"cannot write {out}: {error.strerror or error}") from error

@@ -27,6 +27,7 @@ from llm_pv.data.targets import check_class_count, read_classes
 from llm_pv.errors import ConfigurationError, DataError
 
 _PARTS = ("train", "validation", "test")
+_ADDED = len(_PARTS)  # the source of rows that are training rows besides
 
 
 def split_table(
@@ -81,6 +82,7 @@ def splits_from_tables(
     validation: Table | None = None,
     test: Table | None = None,
     *,
+    added: Sequence[Table] = (),
     train_size: int | None = None,
     validation_size: int | None = None,
     test_size: int | None = None,
@@ -98,6 +100,8 @@ def splits_from_tables(
 
     Parameters
     ----------
+    added
+        Further training rows. The splits of the other tables are the same as without them.
     train_size, validation_size, test_size
         The size of each split, as in `split_table`; separate tables are used up to the same
         default limits.
@@ -114,7 +118,8 @@ def splits_from_tables(
     given = {part: table for part, table in tables.items() if table is not None}
     if seed < 0:
         raise ConfigurationError(f"seed {seed}: give a whole number from 0 on")
-    pool = _pooled(given, reading)
+    sources = [*map(_PARTS.index, given), *[_ADDED] * len(added)]
+    pool = _pooled([*given.values(), *added], sources, reading)
     deal = _one_row_an_input if reading.distinct_inputs else _every_row
     kept, warnings = deal(pool, seed)
     asked: dict[str, int | None] = dict(
@@ -126,6 +131,12 @@ def splits_from_tables(
         warnings += check_class_count(pool.classes, len(kept))
     names = {part: table.name for part, table in given.items()}
     chosen = _chosen(pool, kept, asked, names, warnings, seed=seed)
+    if added:
+        chosen["train"] += kept[pool.source[kept] == _ADDED].tolist()
+        warnings.append(
+            f"training rows added: {sum(map(len, added)):,} of "
+            f"{', '.join(table.name for table in added)}; they are not drawn like the other rows"
+        )
     warnings += _missing_classes(pool, kept, chosen)
     texts = pool.classes.texts
     examples = {
@@ -137,7 +148,7 @@ def splits_from_tables(
         )
         for part, rows in chosen.items()
     }
-    from_tables = [warning for table in given.values() for warning in table.warnings]
+    from_tables = [warning for table in (*given.values(), *added) for warning in table.warnings]
     return Splits(
         train=examples["train"],
         validation=examples["validation"],
@@ -168,9 +179,9 @@ class _Pool:
     weights: "np.ndarray[Any, Any] | None" = None
 
 
-def _pooled(given: dict[str, Table], reading: Reading) -> _Pool:
-    first = given["train"]
-    tables = [_like(table, first) for table in given.values()]
+def _pooled(given: Sequence[Table], sources: Sequence[int], reading: Reading) -> _Pool:
+    first = given[0]
+    tables = [_like(table, first) for table in given]
     labels = [_labels(table) for table in tables]
     types = {
         name: joint_type(
@@ -191,7 +202,7 @@ def _pooled(given: dict[str, Table], reading: Reading) -> _Pool:
         labels = [pd.Series(binned(column, edges), dtype=object) for column in numbers]
         written = [False] * len(tables)
     codes, classes = read_classes(labels, written)
-    source = np.repeat([_PARTS.index(part) for part in given], [len(table) for table in tables])
+    source = np.repeat(sources, [len(table) for table in tables])
     pool = _Pool(joined, source, _input_groups(joined), codes, classes, edges)
     apart = {use: _joined(tables, use) for use in reading.apart}
     if "groups" in apart:
@@ -286,7 +297,7 @@ def _repeats(
     pool: _Pool,
 ) -> tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]:
     """Return whether each input's labels differ, its labels, and its occurrences in tables."""
-    in_tables = pd.unique(pool.groups * len(_PARTS) + pool.source)
+    in_tables = pd.unique(pool.groups * (len(_PARTS) + 1) + pool.source)
     labelled = pd.unique(pool.groups * len(pool.classes) + pool.codes)
     return np.bincount(labelled // len(pool.classes)) > 1, labelled, in_tables
 
@@ -294,7 +305,9 @@ def _repeats(
 def _one_row_an_input(pool: _Pool, seed: int) -> tuple["np.ndarray[Any, Any]", list[str]]:
     """Return one row for each input, in random order; warn of rows left out."""
     keys = np.random.PCG64(np.random.SeedSequence(seed)).random_raw(len(pool.groups))
-    order = np.lexsort((keys, -pool.source))  # the test table first, so that it keeps all its rows
+    # The test table first, so that it keeps all its rows; added rows take none from any split.
+    rank = np.where(pool.source == _ADDED, 1, -pool.source)
+    order = np.lexsort((keys, rank))
     kept = order[~pd.Series(pool.groups[order]).duplicated().to_numpy()]
     kept = kept[np.argsort(keys[kept], kind="stable")]
 
