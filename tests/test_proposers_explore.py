@@ -63,7 +63,7 @@ def test_later_attempts_see_what_earlier_ones_gave_and_how_right_it_is_in_traini
     assert "Earlier attempts" not in first
     assert second.startswith(first)
     assert second.removeprefix(first) == (
-        "\nEarlier attempts gave 1 program. Those that differ, with their accuracy on the training "
+        "\nEarlier attempts gave 1 program. Here it is, with its accuracy on the training "
         f"examples:\n\nRight on {ones} of 20 training examples:\n```python\nf = lambda x: 1\n"
         "```\n\nFind something else: another kind of rule, not one of these with a small change.\n"
     )

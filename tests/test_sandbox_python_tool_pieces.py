@@ -290,6 +290,11 @@ def test_definitions_of_earlier_calls_are_there_again_and_their_variables_are_no
         assert reason == f"NameError: name '{name}' is not defined"
 
 
+def test_an_import_from_the_future_holds_for_the_definitions_of_its_call() -> None:
+    earlier = ("from __future__ import annotations\ndef f(x: no_such_type): return 7",)
+    assert explored(Script("f(1)", earlier)) == ("finished", "", "7\n")
+
+
 def test_an_error_in_an_earlier_definition_shows_its_own_lines() -> None:
     earlier = ("x = 1\ndef half(x):\n    return x / 0\n",)
     _, _, printed = explored(Script("half(1)", earlier))

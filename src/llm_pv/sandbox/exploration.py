@@ -126,9 +126,12 @@ def _define_again(source: str, file: str, namespace: dict[str, Any]) -> None:
     except (SyntaxError, ValueError, RecursionError):
         return
     _show_lines(source, file)
+    futures = [
+        one for one in body if isinstance(one, ast.ImportFrom) and one.module == "__future__"
+    ]
     for statement in body:
         if isinstance(statement, _DEFINITIONS):
-            part = ast.Module([statement], type_ignores=[])
+            part = ast.Module([*futures, statement], type_ignores=[])
             with suppress(Exception, SystemExit):  # such as a decorator that was a variable
                 exec(compile(part, file, "exec", dont_inherit=True), namespace)  # noqa: S102
 

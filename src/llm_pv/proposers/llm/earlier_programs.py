@@ -104,7 +104,11 @@ def _note(programs: int, groups: int, shown: Sequence[str], *, is_perfect: bool 
         )
     if shown:
         which = "The best of those that differ" if groups > len(shown) else "Those that differ"
-        sentences.append(f"{which}, with their accuracy on the training examples:")
+        sentences.append(
+            "Here it is, with its accuracy on the training examples:"
+            if groups == 1
+            else f"{which}, with their accuracy on the training examples:"
+        )
     request = "Find something else: another kind of rule, not one of these with a small change."
     if is_perfect:
         request += " A program that is right on all of them can still be wrong on other inputs."

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import takewhile
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -33,8 +33,13 @@ MOST_CLASSES = 6
 MOST_COUNTS = 4
 MOST_CHARACTERS = 160
 FEW_SYMBOLS = 4
+MOST_COLUMNS = 30
+MOST_LOOKED_AT = 2_000
+"""Conditions among which those of other columns are looked for."""
 ALIKE = 0.92
 """A condition that agrees with a better one on so many rows is not shown."""
+Gain: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+"""The bits that each condition tells."""
 _RUNS = re.compile(r"[0-9]+|[a-z]+|[A-Z]+|[^\W\d_]+", re.DOTALL)
 
 
@@ -224,36 +229,63 @@ def telling_conditions(problem: Problem) -> list[str]:
         "can be luck): how many bits, then labels of the rows where it holds | where it does not"
     ]
     shown: list[int] = []
+    needs: dict[str, None] = {}
     frequent = Counter(problem.codes.tolist()).most_common(MOST_CLASSES)
     targets = [one for one in problem.targets() if one[0] in dict(frequent)]
-    each = max(3, MOST_CONDITIONS // len(targets))
-    needs: dict[str, None] = {}
-    for code, members in targets:
+    gains = [information(pool.truth, members, problem.weights) for _, members in targets]
+
+    def line(place: int, gain: float) -> str:
+        expression, truth = pool.expression(place), pool.truth[place]
+        needs.update(dict.fromkeys(_definitions(expression.needs)))
+        holds, rest = _counts(problem, truth), _counts(problem, ~truth)
+        return f"  {expression.code}   [{gain:.0f} bits]  {holds} | {rest}"
+
+    for (code, _), gain in zip(targets, gains, strict=True):
         if not problem.binary:
             lines.append(f" label {as_json(problem.classes[code])}:")
-        gain = information(pool.truth, members, problem.weights)
-        gain[gain < by_luck / 2] = 0.0
-        for place in _different(pool, gain, each, shown):
-            expression = pool.expression(place)
-            if len(expression.code) > MOST_CHARACTERS:
-                continue
-            needs |= dict.fromkeys(_definitions(expression.needs))
-            holds, rest = (
-                _counts(problem, rows) for rows in (pool.truth[place], ~pool.truth[place])
-            )
-            lines.append(f"  {expression.code}   [{gain[place]:.0f} bits]  {holds} | {rest}")
+        telling = np.where(gain < by_luck / 2, 0.0, gain)
+        most = max(3, MOST_CONDITIONS // len(targets))
+        lines += [line(place, gain[place]) for place in _different(pool, telling, most, shown)]
+    best = np.max(gains, axis=0)
+    others = list(_of_other_columns(pool, best, problem, shown))
+    if others:
+        lines.append(" columns that these leave out:")
+        lines += [line(place, best[place]) for place in others]
     return [*lines, *(["where:", *(f"  {text}" for text in needs)] if needs else [])]
 
 
-def _different(
-    pool: Conditions, gain: np.ndarray[Any, np.dtype[np.float64]], most: int, shown: list[int]
+def _of_other_columns(
+    pool: Conditions, gain: Gain, problem: Problem, shown: Sequence[int]
 ) -> Iterator[int]:
+    """Yield the best condition of each column of a table that is in no condition shown."""
+    rows = [row for row in problem.frame.rows if isinstance(row, dict)]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    used = {name for place in shown for name in _columns_of(pool, place, names)}
+    for place in np.argsort(pool.bits - gain, kind="stable")[:MOST_LOOKED_AT].tolist():
+        if len(names) - len(used) == 0 or len(used) > MOST_COLUMNS:
+            return
+        columns = _columns_of(pool, place, names)
+        if len(columns) == 1 and not columns & used:
+            used |= columns
+            yield place
+
+
+def _columns_of(pool: Conditions, place: int, names: Sequence[str]) -> set[str]:
+    """Return the columns that the source of a condition reads."""
+    expression = pool.expression(place)
+    source = "\n".join([expression.code, *_definitions(expression.needs)])
+    return {name for name in names if f"[{as_json(name)}]" in source}
+
+
+def _different(pool: Conditions, gain: Gain, most: int, shown: list[int]) -> Iterator[int]:
     """Yield the best conditions that differ from those shown, and add them to these."""
     found = 0
     for place in np.argsort(pool.bits - gain, kind="stable").tolist():
         if found == most:
             return
         if not gain[place]:
+            continue
+        if len(pool.expression(place).code) > MOST_CHARACTERS:
             continue
         agreement = [float((pool.truth[place] == pool.truth[other]).mean()) for other in shown]
         if all(1 - ALIKE < share < ALIKE for share in agreement):
