@@ -3,12 +3,11 @@
 import asyncio
 import json
 import re
-import sys
 import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -16,11 +15,10 @@ from urllib.parse import urlsplit
 from pydantic_ai import ModelMessage, ModelResponse, UsageExtractionFailedWarning
 from pydantic_ai.direct import model_request
 from pydantic_ai.exceptions import ModelHTTPError
-from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.batch import BatchRequest
-from pydantic_ai.models.openai import OpenAIChatModel
 
 from llm_pv.errors import BudgetError, ConfigurationError, CredentialError, ModelError
+from llm_pv.models.adaptation import Adaptation, Prepared
 from llm_pv.models.base import (
     BeforeRetry,
     Message,
@@ -37,7 +35,6 @@ from llm_pv.models.connection import CapturedRequest, Connection, Watch, watched
 from llm_pv.models.conversation import to_messages, to_parameters
 from llm_pv.models.credentials import Redactor
 from llm_pv.models.endpoint import Endpoint
-from llm_pv.models.refusals import LIMIT_NAMES, Refusal, ToolRefusedError, refusal_of
 from llm_pv.models.retrying import (
     Backoff,
     call_with_retries,
@@ -58,31 +55,10 @@ if TYPE_CHECKING:
 warnings.filterwarnings("ignore", category=UsageExtractionFailedWarning)
 
 _ABOUT_SAMPLES = re.compile(r"\bn\b|choice|completions|samples|candidates")
-ADAPTABLE = (400, 413, 422, 500, 501)
-"""Statuses of servers that do not support a request."""
-
 MOST_ADAPTATIONS = 3
-
-LEAST_OUTPUT = 64
-"""The fewest output tokens that can hold a program."""
 
 MOST_SEGMENTS = 10
 """The most requests of one turn, for a vendor that pauses long turns."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """One call, in our types and the library's."""
-
-    conversation: Sequence[Message]
-    messages: list[ModelMessage]
-    settings: Mapping[str, Any]
-    parameters: ModelRequestParameters
-
-    @property
-    def forbids_tools(self) -> bool:
-        """Whether the request includes a tool that may not be called."""
-        return self.settings.get("tool_choice") == "none"
 
 
 class VendorModel:
@@ -116,7 +92,12 @@ class VendorModel:
         backoff: Backoff,
         pace: Pace | None = None,
     ) -> None:
-        self._name = name
+        self.name = name
+        self.destination = urlsplit(endpoint.model.base_url or "").netloc or name.partition(":")[0]
+        self.tool_places = endpoint.tool_places
+        self.default_tool: ToolPlace = "local"  # every model behind an API is taken to call tools
+        self.max_output_tokens = options.max_output_tokens
+        self.most_samples = endpoint.most_samples
         self._options = options
         self._endpoint = endpoint
         self._connection = connection
@@ -126,13 +107,9 @@ class VendorModel:
         self._asking = threading.Lock()
         self._refuses_samples = False
         self._noticed: set[str] = set()
-        self._streams = False
-        self._forbids_tools = True
-        self._told: tuple[int | None] | None = None
-        self._most_output: int | None = None
-        self._first_limit_name = self._limit_name = (
-            "max_tokens" if name.startswith("openai-compatible") else "max_completion_tokens"
-        )
+        self._context: tuple[int | None] | None = None
+        """The context that the server reported; None before it was asked."""
+        self._adaptation = Adaptation(name, endpoint, options.max_output_tokens)
         self._batches: BatchQueue | None = None
         if options.batch:
             record, retries = options.batch_record, options.retries
@@ -146,16 +123,6 @@ class VendorModel:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
-
-    @property
-    def name(self) -> str:
-        """What the user asked for."""
-        return self._name
-
-    @property
-    def destination(self) -> str:
-        """The host that conversations are sent to."""
-        return urlsplit(self._endpoint.model.base_url or "").netloc or self._name.partition(":")[0]
 
     @property
     def identity(self) -> str:
@@ -178,16 +145,6 @@ class VendorModel:
         return self._redact.reply(line)
 
     @property
-    def tool_places(self) -> frozenset[ToolPlace]:
-        """Where its code can run."""
-        return self._endpoint.tool_places
-
-    @property
-    def default_tool(self) -> ToolPlace:
-        """``"local"``: every model behind an API is taken to call tools."""
-        return "local"
-
-    @property
     def context_tokens(self) -> int | None:
         """Tokens of input and output together that fit, None where it is not known."""
         known = self._options.context_tokens or self._endpoint.model.context_window
@@ -195,19 +152,9 @@ class VendorModel:
         if known is not None or ask is None or self._options.offline:
             return known
         with self._asking:
-            if self._told is None:
-                self._told = (self._connection.run(ask()),)
-        return self._told[0]
-
-    @property
-    def max_output_tokens(self) -> int:
-        """Tokens one turn may write, reasoning included."""
-        return self._options.max_output_tokens
-
-    @property
-    def most_samples(self) -> int:
-        """How many answers one call can return."""
-        return self._endpoint.most_samples
+            if self._context is None:
+                self._context = (self._connection.run(ask()),)
+        return self._context[0]
 
     def answer(
         self,
@@ -235,7 +182,7 @@ class VendorModel:
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": provider,
             "gen_ai.request.model": model,
-            "gen_ai.request.max_tokens": self._limit_of(prepared.settings),
+            "gen_ai.request.max_tokens": self._adaptation.limit_of(prepared.settings),
         }
         with span(f"chat {model}", **attributes) as recording:
             try:
@@ -351,81 +298,16 @@ class VendorModel:
             try:
                 return await self._whole_turn(prepared, seed, watch), tuple(notices)
             except ModelHTTPError as error:
-                refusal = self._refusal(error, prepared)
+                refusal = self._adaptation.refusal(error, prepared)
                 if refusal is None or adapted == MOST_ADAPTATIONS:
                     raise
                 said = self._redact(explanation(error))
-            notice = self._adapt(refusal, said, self._limit_name_of(prepared.settings))
+            notice = self._adaptation.adapt(refusal, said, prepared.settings)
             if notice not in self._noticed:
                 self._noticed.add(notice)
                 notices.append(notice)
-            prepared = replace(prepared, settings=self._limited(prepared.settings))
+            prepared = replace(prepared, settings=self._adaptation.limited(prepared.settings))
             adapted += 1
-
-    def _refusal(self, error: BaseException, prepared: Prepared) -> Refusal | None:
-        """Return the refusal, if the request can be changed to avoid it."""
-        if not isinstance(error, ModelHTTPError) or error.status_code not in ADAPTABLE:
-            return None
-        return refusal_of(
-            explanation(error),
-            asked=self._limit_of(prepared.settings),
-            sent=sum(estimate_tokens(message.text) for message in prepared.conversation),
-            limit_name=self._limit_name_of(prepared.settings),
-            tools=bool(prepared.parameters.function_tools),
-            forbids=prepared.forbids_tools,
-            streams="stream" in (prepared.settings.get("extra_body") or {})
-            or not isinstance(self._endpoint.model, OpenAIChatModel),
-        )
-
-    def _limit_name_of(self, settings: Mapping[str, Any]) -> str:
-        """Return what a request called its limit: other calls may have adapted meanwhile."""
-        body = settings.get("extra_body") or {}
-        return next((name for name in LIMIT_NAMES if name in body), self._first_limit_name)
-
-    def _adapt(self, refusal: Refusal, said: str, limit_name: str) -> str:
-        """Change later requests accordingly, and return a notice about it."""
-        if refusal.kind == "tools":
-            raise ToolRefusedError(f"{self.name} takes no tool (give --tool none): {said}")
-        if refusal.kind == "choice":
-            self._forbids_tools = False
-            return f"{self.name} does not let a tool be forbidden: {said}"
-        if refusal.kind == "stream":
-            self._streams = True
-            return f"{self.name} answers in streams alone"
-        if refusal.kind == "name":
-            if not isinstance(self._endpoint.model, OpenAIChatModel):
-                raise ModelError(f"{self.name}: {said}")
-            self._limit_name = next(name for name in LIMIT_NAMES if name != limit_name)
-            return f"{self.name} wants the limit on output tokens as {self._limit_name}"
-        if refusal.limit is None or refusal.limit < LEAST_OUTPUT:
-            raise ModelError(
-                f"{self.name}: the conversation leaves no room for an answer (give fewer "
-                f"--prompt-rows, or --context-tokens as the server has it): {said}"
-            )
-        self._most_output = min(refusal.limit, self._most_output or refusal.limit)
-        return f"{self.name} takes at most {self._most_output:,} output tokens a call: {said}"
-
-    def _limit_of(self, settings: Mapping[str, Any]) -> int:
-        body = settings.get("extra_body") or {}
-        limits = [settings.get("max_tokens"), *(body.get(name) for name in LIMIT_NAMES)]
-        known = (int(limit) for limit in limits if limit is not None)
-        return next(known, self._options.max_output_tokens)
-
-    def _limited(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Return settings with what the server takes, as it takes it."""
-        limit = min(self._limit_of(settings), self._most_output or sys.maxsize)
-        changed = {**settings, "max_tokens": limit}
-        body = dict(settings.get("extra_body") or {})
-        for name in LIMIT_NAMES:
-            body.pop(name, None)
-        if self._limit_name != self._first_limit_name:
-            del changed["max_tokens"]
-            body[self._limit_name] = limit
-        if self._streams:
-            body |= {"stream": True, "stream_options": {"include_usage": True}}
-        if not self._forbids_tools:
-            changed.pop("tool_choice", None)
-        return {**changed, "extra_body": body} if body else changed
 
     async def _whole_turn(self, prepared: Prepared, seed: int, watch: Watch) -> ModelResponse:
         """Make a request, and its continuations if the vendor pauses a long turn."""
@@ -437,7 +319,7 @@ class VendorModel:
                 request,
                 self._options.retries,
                 self._backoff,
-                lambda error: passes(error) and self._refusal(error, prepared) is None,
+                lambda error: passes(error) and self._adaptation.refusal(error, prepared) is None,
             )
             whole = _joined(whole, response) if whole else response
             if whole.state != "suspended":
@@ -479,10 +361,7 @@ class VendorModel:
         }
         if self._endpoint.extra_in_settings:
             settings["extra_body"] = {**given.get("extra_body", {}), **options.extra} or None
-        wanted = {name: value for name, value in settings.items() if value is not None}
-        renamed = self._limit_name != self._first_limit_name
-        if self._most_output or renamed or self._streams or not self._forbids_tools:
-            wanted = self._limited(wanted)
+        wanted = self._adaptation.adapted({k: v for k, v in settings.items() if v is not None})
         return Prepared(conversation, to_messages(conversation), wanted, to_parameters(tool))
 
     async def _try(

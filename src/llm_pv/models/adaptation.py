@@ -1,0 +1,128 @@
+"""Adapt requests to what a server refuses: tools, streams, the limit on output tokens."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_ai import ModelMessage
+from pydantic_ai.exceptions import ModelHTTPError
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.models.openai import OpenAIChatModel
+
+from llm_pv.errors import ModelError
+from llm_pv.models.base import Message
+from llm_pv.models.endpoint import Endpoint
+from llm_pv.models.refusals import LIMIT_NAMES, Refusal, ToolRefusedError, refusal_of
+from llm_pv.models.retrying import explanation
+from llm_pv.models.tokens import estimate_tokens
+
+ADAPTABLE = (400, 413, 422, 500, 501)
+"""Statuses of servers that do not support a request."""
+
+LEAST_OUTPUT = 64
+"""The fewest output tokens that can hold a program."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One call, in our types and the library's."""
+
+    conversation: Sequence[Message]
+    messages: list[ModelMessage]
+    settings: Mapping[str, Any]
+    parameters: ModelRequestParameters
+
+    @property
+    def forbids_tools(self) -> bool:
+        """Whether the request includes a tool that may not be called."""
+        return self.settings.get("tool_choice") == "none"
+
+
+class Adaptation:
+    """What a server was found to accept; all later requests follow it."""
+
+    def __init__(self, name: str, endpoint: Endpoint, max_output_tokens: int) -> None:
+        self._name = name
+        self._model = endpoint.model
+        self._max_output_tokens = max_output_tokens
+        self._streams = False
+        self._forbids_tools = True
+        self._most_output: int | None = None
+        self._first_limit_name = self._limit_name = (
+            "max_tokens" if name.startswith("openai-compatible") else "max_completion_tokens"
+        )
+
+    def adapted(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the settings of a new request, changed if the server refused something before."""
+        renamed = self._limit_name != self._first_limit_name
+        if self._most_output or renamed or self._streams or not self._forbids_tools:
+            return self.limited(settings)
+        return settings
+
+    def refusal(self, error: BaseException, prepared: Prepared) -> Refusal | None:
+        """Return the refusal, if the request can be changed to avoid it."""
+        if not isinstance(error, ModelHTTPError) or error.status_code not in ADAPTABLE:
+            return None
+        return refusal_of(
+            explanation(error),
+            asked=self.limit_of(prepared.settings),
+            sent=sum(estimate_tokens(message.text) for message in prepared.conversation),
+            limit_name=self._limit_name_of(prepared.settings),
+            tools=bool(prepared.parameters.function_tools),
+            forbids=prepared.forbids_tools,
+            streams="stream" in (prepared.settings.get("extra_body") or {})
+            or not isinstance(self._model, OpenAIChatModel),
+        )
+
+    def adapt(self, refusal: Refusal, said: str, settings: Mapping[str, Any]) -> str:
+        """Change later requests accordingly, and return a notice about it."""
+        if refusal.kind == "tools":
+            raise ToolRefusedError(f"{self._name} takes no tool (give --tool none): {said}")
+        if refusal.kind == "choice":
+            self._forbids_tools = False
+            return f"{self._name} does not let a tool be forbidden: {said}"
+        if refusal.kind == "stream":
+            self._streams = True
+            return f"{self._name} answers in streams alone"
+        if refusal.kind == "name":
+            if not isinstance(self._model, OpenAIChatModel):
+                raise ModelError(f"{self._name}: {said}")
+            sent = self._limit_name_of(settings)
+            self._limit_name = next(name for name in LIMIT_NAMES if name != sent)
+            return f"{self._name} wants the limit on output tokens as {self._limit_name}"
+        if refusal.limit is None or refusal.limit < LEAST_OUTPUT:
+            raise ModelError(
+                f"{self._name}: the conversation leaves no room for an answer (give fewer "
+                f"--prompt-rows, or --context-tokens as the server has it): {said}"
+            )
+        self._most_output = min(refusal.limit, self._most_output or refusal.limit)
+        return f"{self._name} takes at most {self._most_output:,} output tokens a call: {said}"
+
+    def limit_of(self, settings: Mapping[str, Any]) -> int:
+        """Return the most output tokens of a request with these settings."""
+        body = settings.get("extra_body") or {}
+        limits = [settings.get("max_tokens"), *(body.get(name) for name in LIMIT_NAMES)]
+        known = (int(limit) for limit in limits if limit is not None)
+        return next(known, self._max_output_tokens)
+
+    def limited(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return settings with what the server takes, as it takes it."""
+        limit = min(self.limit_of(settings), self._most_output or sys.maxsize)
+        changed = {**settings, "max_tokens": limit}
+        body = dict(settings.get("extra_body") or {})
+        for name in LIMIT_NAMES:
+            body.pop(name, None)
+        if self._limit_name != self._first_limit_name:
+            del changed["max_tokens"]
+            body[self._limit_name] = limit
+        if self._streams:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        if not self._forbids_tools:
+            changed.pop("tool_choice", None)
+        return {**changed, "extra_body": body} if body else changed
+
+    def _limit_name_of(self, settings: Mapping[str, Any]) -> str:
+        """Return what a request called its limit: other calls may have adapted meanwhile."""
+        body = settings.get("extra_body") or {}
+        return next((name for name in LIMIT_NAMES if name in body), self._first_limit_name)
