@@ -32,12 +32,19 @@ def test_the_seed_command_runs_resumes_and_shows_its_result(
 ) -> None:
     command = [*SEED, "--results-path", "./results_new/0/0", "--seed", "3", "--eta_min", "1e-6",
                "--weight_decay", "1e-5", "--precision", "fp32", "--num_layers_to_finetune", "2",
-               "--vocab_size", "8", "--context_length", "20", "--test_sequence_length", "16",
+               "--vocab_size", "8", "--context_length", "20", "--test_lengths", "16", "12",
                "--device", "cpu"]  # fmt: skip
     assert run_seed(command) == 0
     shown = capfd.readouterr()
     assert "epoch 2/2" in shown.err
-    for text in ("train (40)", "test (20)", "majority", "length 16", "results_new/0/0"):
+    for text in (
+        "train (40)",
+        "test (20)",
+        "majority",
+        "length 16",
+        "length 12",
+        "results_new/0/0",
+    ):
         assert text in shown.out
     folder = tmp_path / "results_new" / "0" / "0"
     measured = json.loads((folder / "metrics.json").read_text())

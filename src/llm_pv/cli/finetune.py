@@ -64,8 +64,13 @@ class TrainingTaskOptions(DrawingOptions):
     "A task's id or name; to try things out, first_character or majority."
     sequence_length: Annotated[int | None, Parameter(name=["--sequence-length", "--length"])] = None
     "Length of the inputs; default the task's own."
-    test_sequence_length: int | None = None
-    "Another length to test at as well."
+    test_sequence_length: Annotated[
+        tuple[int, ...],
+        Parameter(
+            name=["--test-sequence-length", "--test-lengths"], consume_multiple=True, negative=""
+        ),
+    ] = ()
+    "Other lengths to test at as well."
     online: Annotated[bool, Parameter(negative="")] = False
     "Draw fresh rows for each step; an epoch is then --train-set-size of them."
     trial: int = 0
@@ -283,7 +288,7 @@ def _source(
         sampler=task.sampler,
         train_size=200 if sizes.train_set_size is None else sizes.train_set_size,
         test_size=10_000 if sizes.test_set_size is None else sizes.test_set_size,
-        test_length=task.test_sequence_length,
+        test_length=_one_or_several(task.test_sequence_length),
         online=task.online,
         seed=training.seed,
         trial=task.trial,
@@ -293,6 +298,11 @@ def _source(
     )
     source.check(training.batch_size)
     return source
+
+
+def _one_or_several(lengths: tuple[int, ...]) -> int | tuple[int, ...] | None:
+    """Return one length as jobs of earlier versions record it."""
+    return lengths if len(lengths) > 1 else next(iter(lengths), None)
 
 
 def _file_rows(
@@ -332,7 +342,7 @@ def _print(name: str, metrics: dict[str, Any], out: Path) -> None:
         f"{metrics['test_accuracy_low']:.2%} to {metrics['test_accuracy_high']:.2%}",
         f"{metrics['test_seconds_a_sample']:.6f}",
     )
-    if (there := metrics["other_length"]) is not None:
+    for there in metrics["other_lengths"]:
         rows = f"test, length {there['length']} ({there['rows']:,})"
         table.add_row(rows, f"{there['test_accuracy']:.2%}", "", "")
     table.add_row("majority", f"{metrics['majority_accuracy']:.2%}", "", "")

@@ -85,6 +85,10 @@ class DataSetOptions(StrictDrawingOptions):
     "Validation rows, half of each class."
     test_size: int = 10_000
     "Test rows, half of each class."
+    test_lengths: Annotated[
+        tuple[int, ...] | None, Parameter(consume_multiple=True, negative="")
+    ] = None
+    "Lengths that selected programs are also scored at; default two and four times their own."
 
 
 DEFAULT_DATA_SET_OPTIONS = DataSetOptions()
@@ -103,6 +107,7 @@ def grid_request(grid: GridOptions, data: DataSetOptions) -> "GridRequest":
         train_size=data.train_size,
         validation_size=data.validation_size,
         test_size=data.test_size,
+        test_lengths=data.test_lengths,
         seed=grid.seed,
         strict_sizes=data.strict_sizes,
         table=data.table,

@@ -18,19 +18,21 @@ def report(
 ) -> int:
     """Write a report about runs: one HTML page, figures as SVG and PDF, tables as CSV and LaTeX.
 
-    Runs of every track can be combined. A run in progress is shown as far as it has got.
-    Nothing in a run directory is changed.
+    A folder of runs, such as a sweep's, is read with all runs below it. Runs of every track can be
+    combined. A run in progress is shown as far as it has got. Nothing in a run directory is
+    changed.
 
     Parameters
     ----------
     runs
-        Run directories.
+        Run directories, and folders of them.
     out
         Folder for index.html, figures/ and tables/; files of an earlier report are replaced.
     """
     from llm_pv.report.write import write_report
+    from llm_pv.runs.reading import find_runs
 
-    written = write_report(runs, out)
+    written = write_report(find_runs(runs), out)
     sys.stdout.write(f"{written[0]}\n")
     return 0
 

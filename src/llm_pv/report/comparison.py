@@ -1,6 +1,6 @@
 """Compare the trials of all runs: settings by methods, with confidence limits."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import mean
 
@@ -18,6 +18,9 @@ _PREFIXES = {
 
 _PUBLISHED_ROWS = 200
 """Labelled rows of the published figures."""
+
+_REPEATED = {"seed", "trial"}
+"""What repetitions of one job of a sweep differ in."""
 
 
 @dataclass(frozen=True)
@@ -237,11 +240,11 @@ def compare_methods(runs: Sequence[RunRecord]) -> Comparison:
         for trial in run.trials
     ]
     trials = _named_apart(trials)
-    clashing = _clashing(trials)
+    labels = _labels(trials, runs)
     groups: dict[tuple[Setting, str], list[TrialRecord]] = {}
     for setting, trial in trials:
         method = method_name(trial)
-        label = f"{method} ({trial.run})" if method in clashing else method
+        label = labels.get((method, trial.run), method)
         groups.setdefault((setting, label), []).append(trial)
     settings = sorted({setting for setting, _ in trials}, key=lambda setting: setting.order)
     return Comparison(
@@ -302,14 +305,55 @@ def _labelled(trial: TrialRecord) -> int | None:
     return (trial.train_size or 0) + (trial.validation_size or 0) or None
 
 
-def _clashing(trials: Iterable[tuple[Setting, TrialRecord]]) -> set[str]:
-    """Return the methods that two runs measured in the same setting."""
-    runs: dict[tuple[Setting, str], set[str]] = {}
+def _labels(
+    trials: Sequence[tuple[Setting, TrialRecord]], runs: Sequence[RunRecord]
+) -> dict[tuple[str, str], str]:
+    """Return the names of methods that two runs measured in the same setting, by method and run.
+
+    Where the runs asked a model in different ways, these tell them apart; else their names do.
+    """
+    parts = _parts_of_sweeps(runs)
+    measured: dict[str, dict[Setting, set[str]]] = {}
     for setting, trial in trials:
-        if trial.accuracy is None:
-            continue  # skipped or failed trials do not need a column of their own
-        runs.setdefault((setting, method_name(trial)), set()).add(trial.run)
-    return {method for (_, method), names in runs.items() if len(names) > 1}
+        if trial.accuracy is not None:  # skipped or failed trials need no column of their own
+            of_method = measured.setdefault(method_name(trial), {})
+            of_method.setdefault(setting, set()).add(parts[trial.run])
+    ways = {run.label: run.ways for run in runs}
+    labels = {}
+    for method, found in measured.items():
+        if all(len(names) < 2 for names in found.values()):
+            continue
+        texts = _differences({name: ways[name] for names in found.values() for name in names})
+        told_apart = all(
+            len({texts[name] for name in names}) == len(names) for names in found.values()
+        )
+        for run, part in parts.items():
+            text = texts.get(part, part) if told_apart else part
+            labels[method, run] = f"{method} ({text})" if text else method
+    return labels
+
+
+def _differences(ways: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return for each run what differs among them, as words."""
+    names = sorted({name for way in ways.values() for name in way})
+    differing = [name for name in names if len({way.get(name) for way in ways.values()}) > 1]
+    return {
+        run: ", ".join(f"{name} {way[name]}" for name in differing if name in way)
+        for run, way in ways.items()
+    }
+
+
+def _parts_of_sweeps(runs: Sequence[RunRecord]) -> dict[str, str]:
+    """Return the name of each run, and of jobs that differ in seed and trial alone the first's."""
+    first: dict[str, str] = {}
+    parts = {}
+    for run in runs:
+        options = run.header["configuration"]
+        key = run.label
+        if options.get("command") == "finetune":
+            key = repr(sorted((k, repr(v)) for k, v in options.items() if k not in _REPEATED))
+        parts[run.label] = first.setdefault(key, run.label)
+    return parts
 
 
 def _baselines(trials: Iterable[tuple[Setting, TrialRecord]]) -> dict[Setting, float]:

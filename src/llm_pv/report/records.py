@@ -1,6 +1,7 @@
 """Read the records of a run directory into typed, checked values."""
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +21,8 @@ UNFINISHED = "unfinished"
 
 _JOURNALED = ("llm-pv", "agent", "baselines")
 """Tracks whose attempts and selections are read."""
+
+_TOOL, _WORDING = re.compile(r"\btool=(\w+)"), re.compile(r"\bprompt=(\w+)")
 
 _Number = TypeVar("_Number", int, float)
 
@@ -98,6 +101,22 @@ class RunRecord:
     "The content of ``run.json``."
     trials: tuple[TrialRecord, ...]
     "Every trial, including running ones and those not started."
+
+    @property
+    def ways(self) -> dict[str, str]:
+        """How a model was asked, and the rows of each split: what a grid of options varies.
+
+        The wording of the prompt is the number of a built-in one, or the beginning of a digest.
+        """
+        configuration = self.header["configuration"]
+        proposer = str(configuration.get("proposer", ""))
+        found = {"tool": _TOOL.search(proposer), "wording": _WORDING.search(proposer)}
+        ways = {name: match[1][:8] for name, match in found.items() if match}
+        request = configuration.get("request")
+        if isinstance(request, dict):
+            sizes = (request.get("train_size"), request.get("validation_size"))
+            ways["rows"] = " + ".join(map(str, sizes))
+        return ways
 
     @property
     def unfinished(self) -> int:

@@ -1,11 +1,24 @@
 """Read runs, also while they are written, for tables and pages; write their page."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.files import read_csv, write_atomically
 from llm_pv.runs.journal import Record, read_journal
+
+
+def find_runs(paths: Sequence[Path]) -> list[Path]:
+    """Return run directories, and in place of a folder without ``run.json`` those below it.
+
+    A folder that holds none stays, for its reader to say so.
+    """
+    found: list[Path] = []
+    for path in paths:
+        inside = [] if (path / "run.json").is_file() else sorted(path.rglob("run.json"))
+        found += [file.parent for file in inside] or [path]
+    return found
 
 
 def read_transfer(path: Path) -> list[Record]:

@@ -84,6 +84,8 @@ class GridRequest:
     "A CSV file with the rows of the one table task of the grid."
     raw_tables: bool = False
     "Whether tables keep their names and values."
+    test_lengths: tuple[int, ...] | None = None
+    "Lengths that selected programs are also scored at; None for the task's own."
 
     def plan(self) -> list[Trial]:
         """Return every trial, those that cannot be with the reason.
@@ -172,7 +174,10 @@ class GridRequest:
     def record(self) -> dict[str, Any]:
         """Return the request as plain JSON values, tasks resolved, a table by what is in it."""
         lengths = None if self.lengths is None else list(self.lengths)
-        return asdict(self) | {
+        values = asdict(self)
+        if self.test_lengths is None:  # so that runs of earlier versions are found again
+            del values["test_lengths"]
+        return values | {
             "functions": [known.id or known.name for known in self.tasks()],
             "lengths": lengths,
             "table": None if self.table is None else sha256(self.table.read_bytes()).hexdigest(),

@@ -34,8 +34,8 @@ class Sets:
     train: EncodedRows | FreshBatches
     test: EncodedRows
     "What is trained on, and tested."
-    longer: EncodedRows | None
-    "Test rows of another length."
+    longer: tuple[EncodedRows, ...]
+    "Test rows of other lengths."
     recent: RecentRows | None
     "The training rows last seen, where they are fresh."
     steps_an_epoch: int
@@ -46,9 +46,7 @@ class Sets:
         """Tokenise the rows of a job."""
         batch, classes = job.training.batch_size, rows.classes
         test = EncodedRows(rows.test, classes, tokens, positions)
-        longer = None
-        if rows.longer is not None:
-            longer = EncodedRows(rows.longer, classes, tokens, positions)
+        longer = tuple(EncodedRows(part, classes, tokens, positions) for part in rows.longer)
         if rows.fresh is None:
             train = EncodedRows(rows.train, classes, tokens, positions)
             return cls(train, test, longer, None, -(-len(train) // batch))

@@ -25,7 +25,7 @@ from llm_pv.tracks.finetune.results import (
     failure_row,
     metrics_of,
     summary_row,
-    transfer_record,
+    transfer_records,
     write_predictions,
 )
 from llm_pv.tracks.finetune.rows import Rows
@@ -139,7 +139,7 @@ def _finish(
     write_predictions(job, rows, predictions, run)
     if job.around.save_model:
         _keep_model(assembly, folder)
-    if (transfer := transfer_record(metrics)) is not None:
+    for transfer in transfer_records(metrics):
         run.add_transfer(job.rows.cell, transfer)
     run.finish(job.rows.cell, summary_row(job, rows, metrics))
     folder.remove_checkpoints()

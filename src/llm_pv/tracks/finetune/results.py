@@ -104,7 +104,7 @@ def metrics_of(job: Job, prepared: Preparation, rows: Rows, assembly: "Assembly"
         "test_accuracy_low": low,
         "test_accuracy_high": high,
         "majority_accuracy": sum(label == majority for label in rows.test.labels) / len(rows.test),
-        **_other_length(rows, assembly),
+        **_other_lengths(rows, assembly),
         **_times(job, rows, assembly),
         "parameters": parameters,
         "trained_parameters": trained,
@@ -115,20 +115,20 @@ def metrics_of(job: Job, prepared: Preparation, rows: Rows, assembly: "Assembly"
     }
 
 
-def transfer_record(metrics: dict[str, Any]) -> dict[str, Any] | None:
-    """Return how a finished job did at another length, as all tracks record it."""
-    there = metrics["other_length"]
-    if there is None:
-        return None
-    return {
-        "sampler_there": there["sampler"],
-        "length_there": there["length"],
-        "rows": there["rows"],
-        "errors": round(there["rows"] * (1 - there["test_accuracy"])),
-        "accuracy": there["test_accuracy"],
-        "status": "done",
-        "reason": "",
-    }
+def transfer_records(metrics: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return how a finished job did at other lengths, as all tracks record it."""
+    return [
+        {
+            "sampler_there": there["sampler"],
+            "length_there": there["length"],
+            "rows": there["rows"],
+            "errors": round(there["rows"] * (1 - there["test_accuracy"])),
+            "accuracy": there["test_accuracy"],
+            "status": "done",
+            "reason": "",
+        }
+        for there in metrics["other_lengths"]
+    ]
 
 
 def summary_row(job: Job, rows: Rows, metrics: dict[str, Any]) -> dict[str, Any]:
@@ -203,19 +203,20 @@ def _times(job: Job, rows: Rows, assembly: "Assembly") -> dict[str, Any]:
     }
 
 
-def _other_length(rows: Rows, assembly: "Assembly") -> dict[str, Any]:
-    """Test at the other length, if there is one."""
-    if rows.longer is None or assembly.sets.longer is None:
-        return {"other_length": None}
-    outcome = assembly.trainer.predict(assembly.sets.longer, metric_key_prefix="test")
-    return {
-        "other_length": {
-            "length": len(rows.longer.inputs[0]),
-            "sampler": rows.sampler,
-            "rows": len(rows.longer),
-            "test_accuracy": (outcome.metrics or {})["test_accuracy"],
-        }
-    }
+def _other_lengths(rows: Rows, assembly: "Assembly") -> dict[str, Any]:
+    """Test at the other lengths, if there are any."""
+    found = []
+    for texts, encoded in zip(rows.longer, assembly.sets.longer, strict=True):
+        outcome = assembly.trainer.predict(encoded, metric_key_prefix="test")
+        found.append(
+            {
+                "length": len(texts.inputs[0]),
+                "sampler": rows.sampler,
+                "rows": len(texts),
+                "test_accuracy": (outcome.metrics or {})["test_accuracy"],
+            }
+        )
+    return {"other_length": found[0] if found else None, "other_lengths": found}
 
 
 def _naming_columns(job: Job) -> dict[str, Any]:

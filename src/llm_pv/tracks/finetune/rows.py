@@ -34,8 +34,8 @@ class Rows:
     "The classes of both."
     alphabet: str = ""
     "Characters known to occur beyond those of the training rows."
-    longer: Examples | None = None
-    "Test rows of another length; None without."
+    longer: tuple[Examples, ...] = ()
+    "Test rows of other lengths, each apart."
     sampler: str = ""
     "How rows were drawn, empty for a user's."
     fresh: FreshRows | None = None
@@ -46,7 +46,7 @@ class Rows:
     @property
     def longest(self) -> int:
         """The most characters of any row."""
-        parts = [self.train, self.test, *([self.longer] if self.longer else [])]
+        parts = [self.train, self.test, *self.longer]
         return max((len(text) for part in parts for text in part.inputs), default=0)
 
 
@@ -94,8 +94,8 @@ class TaskRows:
     test_size: int = 10_000
     """Even numbers of rows, half of each class; the published comparison trains on 200, the rows
     that other methods split into 100 training and 100 validation rows."""
-    test_length: int | None = None
-    "Another length to test at as well."
+    test_length: int | tuple[int, ...] | None = None
+    "Another length to test at as well, or several."
     online: bool = False
     "Whether each step draws fresh rows; `train_size` is then what an epoch counts."
     seed: int = 42
@@ -113,7 +113,7 @@ class TaskRows:
         Raise ConfigurationError if the task does not allow the lengths, or sizes do not go
         together.
         """
-        for length in filter(None, (self._length, self.test_length)):
+        for length in (self._length, *self._test_lengths):
             self.task.check_length(length, self.sampler)
         for option, size in (
             ("--train-set-size", self.train_size),
@@ -128,11 +128,11 @@ class TaskRows:
         for option, value in (("--seed", self.seed), ("--trial", self.trial)):
             if value < 0:
                 raise ConfigurationError(f"{option} {value} is negative: give 0 or more")
-        if self.test_length is not None and self._is_table:
+        if self._test_lengths and self._is_table:
             raise ConfigurationError(
                 f"--test-sequence-length: {self.name} is a table, of one length"
             )
-        if self.test_length is not None and not self.task.length_generalising:
+        if self._test_lengths and not self.task.length_generalising:
             raise ConfigurationError(
                 f"--test-sequence-length: {self.name} is another function at each length; "
                 "choose a task that means the same at all of them"
@@ -158,14 +158,13 @@ class TaskRows:
     @property
     def longest(self) -> int | None:
         """The most characters of any row; None for tables."""
-        return None if self._is_table else max(self._length, self.test_length or 0)
+        return None if self._is_table else max((self._length, *self._test_lengths))
 
     def load(self, batch_size: int) -> Rows:
         """Draw the rows, or read them back from ``dataset_dir``."""
         splits = self._splits(self._length, 0 if self.online else self.train_size)
-        longer = None
-        if self.test_length is not None and self.test_length != self._length:
-            longer = as_texts(self._splits(self.test_length, 0).test)
+        others = [length for length in self._test_lengths if length != self._length]
+        longer = tuple(as_texts(self._splits(length, 0).test) for length in others)
         test = as_texts(splits.test)
         fresh = None
         if self.online:
@@ -203,6 +202,13 @@ class TaskRows:
     @property
     def _length(self) -> int:
         return self.task.lengths.default[0] if self.length is None else self.length
+
+    @property
+    def _test_lengths(self) -> tuple[int, ...]:
+        if self.test_length is None:
+            return ()
+        lengths = self.test_length if isinstance(self.test_length, tuple) else (self.test_length,)
+        return tuple(dict.fromkeys(lengths))
 
     @property
     def _is_table(self) -> bool:

@@ -91,25 +91,33 @@ class GridResult:
         }
 
 
-def collect(run: RunDirectory, trials: Sequence[Trial]) -> GridResult:
+def collect(
+    run: RunDirectory, trials: Sequence[Trial], test_lengths: tuple[int, ...] | None = None
+) -> GridResult:
     """Gather the results of a run's trials.
 
     Parameters
     ----------
     trials
         Its trials, at least one.
+    test_lengths
+        As in the request.
     """
     groups: dict[tuple[str, int], list[Trial]] = {}
     for trial in trials:
         groups.setdefault((trial.cell.function, trial.length), []).append(trial)
-    cells = tuple(_cell_result(run, group) for group in groups.values())
+    cells = tuple(_cell_result(run, group, test_lengths) for group in groups.values())
     return GridResult(run.path, trials[0].cell.sampler, cells)
 
 
-def _cell_result(run: RunDirectory, trials: Sequence[Trial]) -> CellResult:
+def _cell_result(
+    run: RunDirectory, trials: Sequence[Trial], lengths: tuple[int, ...] | None
+) -> CellResult:
     first = trials[0]
     rows = [row for trial in trials if (row := run.row(trial.cell)) is not None]
-    there: dict[tuple[str, int], list[float]] = {target: [] for target in transfer_targets(first)}
+    there: dict[tuple[str, int], list[float]] = {
+        target: [] for target in transfer_targets(first, lengths)
+    }
     for trial in trials:
         for record in run.transfer(trial.cell):
             target = (record["sampler_there"], record["length_there"])

@@ -105,7 +105,10 @@ def run_grid(
     ):
 
         def is_done(task: CellTask) -> bool:
-            return run.finished(task.cell) and not (transfer and missing_transfer(task.inputs, run))
+            lengths = request.test_lengths
+            return run.finished(task.cell) and not (
+                transfer and missing_transfer(task.inputs, run, lengths)
+            )
 
         waiting = [task.cell for task in tasks if not (task.skipped or is_done(task))]
         work = GridWork(request, plan, proposer, transfer)
@@ -116,7 +119,7 @@ def run_grid(
         else:
             function, executor = _local(work, waiting, concurrency, processes, sandbox, dataset_dir)
         run_cells(tasks, function, executor, run, done=is_done, observer=observer)
-        return collect(run, trials)
+        return collect(run, trials, request.test_lengths)
 
 
 def _task(trial: Trial, request: GridRequest, proposer: str) -> CellTask:

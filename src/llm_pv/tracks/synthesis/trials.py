@@ -116,7 +116,7 @@ def transfer_trial(trial: Trial, request: GridRequest, context: CellContext) -> 
     """Score a trial's selected program on hard data and at other lengths, unless that is done."""
     assert context.sandbox is not None, "programs are run"
     source = selected_source(trial, context.results)
-    for sampler, length in missing_transfer(trial, context.results):
+    for sampler, length in missing_transfer(trial, context.results, request.test_lengths):
         assert source is not None
         record: dict[str, Any] = {"sampler_there": sampler, "length_there": length}
         try:
@@ -131,23 +131,42 @@ def transfer_trial(trial: Trial, request: GridRequest, context: CellContext) -> 
         context.results.add_transfer(trial.cell, record)
 
 
-def transfer_targets(trial: Trial) -> list[tuple[SamplerName, int]]:
-    """Return the samplers and lengths a trial's selected program is also scored on."""
+def transfer_targets(
+    trial: Trial, lengths: tuple[int, ...] | None = None
+) -> list[tuple[SamplerName, int]]:
+    """Return the samplers and lengths a trial's selected program is also scored on.
+
+    Lengths that are asked for and that the task does not have, or has another rule for, are left
+    out.
+    """
     sampler: SamplerName = "hard" if trial.cell.sampler == "hard" else "paper"
     targets: list[tuple[SamplerName, int]] = [
-        (sampler, length) for length in trial.task.other_lengths(trial.length)
+        (sampler, length) for length in _other_lengths(trial, lengths)
     ]
     if sampler == "paper" and "hard" in trial.task.samplers:
         targets.insert(0, ("hard", trial.length))
     return targets
 
 
-def missing_transfer(trial: Trial, run: Results) -> list[tuple[SamplerName, int]]:
+def _other_lengths(trial: Trial, lengths: tuple[int, ...] | None) -> list[int]:
+    task = trial.task
+    if lengths is None:
+        return list(task.other_lengths(trial.length))
+    return [
+        length
+        for length in dict.fromkeys(lengths)
+        if length != trial.length and task.length_generalising and task.lengths.allows(length)
+    ]
+
+
+def missing_transfer(
+    trial: Trial, run: Results, lengths: tuple[int, ...] | None = None
+) -> list[tuple[SamplerName, int]]:
     """Return what a trial's selected program, if there is one, has not been scored on yet."""
     if selected_source(trial, run) is None:
         return []
     known = {(there["sampler_there"], there["length_there"]) for there in run.transfer(trial.cell)}
-    return [target for target in transfer_targets(trial) if target not in known]
+    return [target for target in transfer_targets(trial, lengths) if target not in known]
 
 
 def selected_source(trial: Trial, run: Results) -> str | None:

@@ -1,0 +1,118 @@
+"""Several values of one option: a run for each combination of them, and one report on all."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+
+from llm_pv.cli.folders import free_folder
+from llm_pv.cli.main import INTERRUPTED, USAGE_ERROR, complain
+from llm_pv.errors import LLMPVError
+
+_NUMBER, _NAME = r"\d+", r"[A-Za-z]\w*"
+_SIZES = {
+    "--train-size": ("train", _NUMBER),
+    "--val-size": ("val", _NUMBER),
+    "--validation-size": ("val", _NUMBER),
+    "--sampler": ("", "paper|hard"),
+}
+VARYING: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "synthesize": _SIZES
+    | {
+        "--prompt-variant": ("wording", r"[^-].*"),
+        "--tool": ("tool-", "local|hosted|none|any"),
+    },
+    "icl": _SIZES,
+    "baselines": _SIZES,
+    "agent": _SIZES,
+    "finetune": _SIZES
+    | {
+        "--train-set-size": ("train", _NUMBER),
+        "--function": ("", _NAME),
+        "--target-func": ("", _NAME),
+        "--length": ("L", _NUMBER),
+        "--sequence-length": ("L", _NUMBER),
+        "--trial": ("t", _NUMBER),
+        "--seed": ("seed", _NUMBER),
+    },
+}
+"""For each command the options that take several values: how a value is named in a folder's name,
+and what a value looks like, so that a file of rows after the option is not taken for one."""
+
+_OUT = ("--out", "--results-path")
+
+
+def combinations(arguments: Sequence[str]) -> tuple[Path, dict[str, list[str]]] | None:
+    """Return the folder of all runs, and the command line of each by the name of its folder.
+
+    None if no option has several values.
+
+    Examples
+    --------
+    >>> folder, lines = combinations(
+    ...     ["baselines", "--train-size", "20", "50", "--trials", "3", "--out", "runs/sizes"])
+    >>> lines["train50"]
+    ['baselines', '--trials', '3', '--train-size', '50', '--out', 'runs/sizes/train50']
+    """
+    varying = VARYING.get(arguments[0] if arguments else "", {})
+    rest: list[str] = []
+    values: dict[str, list[str]] = {}
+    out = ""
+    left = list(arguments)
+    while left:
+        word = left.pop(0)
+        option, equals, first = word.partition("=")
+        option = option.lower().replace("_", "-")
+        if option in _OUT and (equals or left):
+            out = first if equals else left.pop(0)
+        elif option in varying:
+            _, pattern = varying[option]
+            found = [first] if equals else []
+            while left and re.fullmatch(pattern, left[0]):
+                found.append(left.pop(0))
+            values.setdefault(option, []).extend(found)
+            if not found:
+                rest.append(word)  # the command itself says what is missing
+        else:
+            rest.append(word)
+    if all(len(set(found)) < 2 for found in values.values()):
+        return None
+    folder = Path(out) if out else free_folder(arguments[0])
+    several = {option: dict.fromkeys(found) for option, found in values.items() if found}
+    lines = {}
+    for chosen in product(*several.values()):
+        pairs = list(zip(several, chosen, strict=True))
+        name = "-".join(
+            f"{varying[option][0]}{Path(value).stem}"
+            for option, value in pairs
+            if len(several[option]) > 1
+        )
+        options = [word for pair in pairs for word in pair]
+        lines[name] = [*rest, *options, "--out", str(folder / name)]
+    return folder, lines
+
+
+def run_all(
+    folder: Path, lines: Mapping[str, Sequence[str]], run: Callable[[Sequence[str]], int]
+) -> int:
+    """Run every combination, write the report on all and return the exit status.
+
+    A request that is invalid ends it, and so does an interruption; the same command goes on.
+    """
+    status = 0
+    for number, (name, words) in enumerate(lines.items(), start=1):
+        complain(f"{number} of {len(lines)}: {name}")
+        ended = run(words)
+        status = max(status, ended)
+        if ended == INTERRUPTED:
+            complain(f"the same command with --out {folder} goes on with all of them")
+        if ended in (INTERRUPTED, USAGE_ERROR):
+            return ended
+    if any((folder / name / "run.json").is_file() for name in lines):
+        from llm_pv.cli.report import report
+
+        try:
+            report((folder,), out=folder / "report")
+        except LLMPVError as error:
+            complain(f"no report: {error}")
+    return status
