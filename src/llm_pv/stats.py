@@ -123,6 +123,19 @@ def record_of(figure: MeanStd | None) -> dict[str, Any] | None:
     return None if figure is None else figure.record()
 
 
+def pass_at_k(attempts: int, successes: int, k: int) -> float:
+    """Return the unbiased estimate of the chance that one of k attempts succeeds.
+
+    Source: Chen et al., Evaluating Large Language Models Trained on Code, 2021, equation 1.
+
+    Examples
+    --------
+    >>> pass_at_k(4, 1, 1), pass_at_k(4, 1, 2), pass_at_k(4, 3, 2)
+    (0.25, 0.5, 1.0)
+    """
+    return 1 - math.comb(attempts - successes, k) / math.comb(attempts, k)
+
+
 def mcnemar(only_a: int, only_b: int) -> float:
     """Return the p-value of McNemar's exact test of whether two predictors err equally often.
 

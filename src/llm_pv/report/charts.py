@@ -1,11 +1,11 @@
 """The content of figures, independent of the renderer: SVG in the page, or matplotlib files.
 
-Every vertical axis, and every bar, is an accuracy. Bars start at 0; an axis starts at one half
-if no value is below it.
+Every bar, and every vertical axis but that of a loss, is an accuracy. Bars start at 0; an axis of
+accuracies starts at one half if no value is below it.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 COLOURS = (
     "#0f6a80",
@@ -20,6 +20,8 @@ COLOURS = (
 """The colours of series, the same in files and on a light page; reused for further series."""
 
 _SHAPES = 4
+
+Unit: TypeAlias = Literal["accuracy", "loss"]
 
 
 def shape_of(number: int) -> int:
@@ -50,6 +52,8 @@ class Series:
     "Its number among the colours."
     kind: Literal["line", "points", "steps"] = "line"
     "Joined by a line, alone, or as steps without marks."
+    reference: bool = False
+    "Whether it was not measured here: drawn as a dashed line."
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,22 @@ class Panel:
     "Whether x is on a logarithmic scale; every x is above 0 then."
     baseline: float | None = None
     "The majority baseline's accuracy, drawn as a dashed line; None for none."
+    unit: Unit = "accuracy"
+    "What the vertical axis shows."
+
+    @property
+    def top(self) -> float:
+        """The end of the vertical axis: 1, or the largest loss."""
+        if self.unit == "accuracy":
+            return 1.0
+        return max(p.high or p.y for s in self.series for p in s.points) or 1.0
+
+    @property
+    def heights(self) -> tuple[tuple[float, str], ...]:
+        """The values of the vertical axis with their texts, from its start to its end."""
+        values = [self.floor + (self.top - self.floor) * quarter / 4 for quarter in range(5)]
+        scale = 100 if self.unit == "accuracy" else 1
+        return tuple((value, f"{scale * value:.3g}") for value in values)
 
     @property
     def span(self) -> tuple[float, float]:
@@ -75,6 +95,8 @@ class Panel:
     @property
     def floor(self) -> float:
         """The start of the vertical axis: 0, or one half if no value is less."""
+        if self.unit == "loss":
+            return 0.0
         drawn = [p.y if p.low is None else p.low for s in self.series for p in s.points]
         if self.baseline is not None:
             drawn.append(self.baseline)

@@ -35,6 +35,9 @@ class Setting:
     labelled: int | None
     """Rows a method may learn from, training and validation together: 100 and 100 for LLM-PV are
     compared with 200 examples in a prompt."""
+    split: str = ""
+    """Training and validation rows apart, as in ``20 + 50``, where one method was measured with
+    several splits of as many rows."""
     data: str = ""
     """The beginning of the digest of a user's rows, in the first split of a run: two files of one
     name are two settings. Empty where none is known."""
@@ -58,6 +61,7 @@ class Setting:
             self.sampler,
             (isinstance(self.length, str), self.length),
             self.labelled or 0,
+            self.split,
             self.data,
         )
 
@@ -239,7 +243,7 @@ def compare_methods(runs: Sequence[RunRecord]) -> Comparison:
         for run in runs
         for trial in run.trials
     ]
-    trials = _named_apart(trials)
+    trials = _split_apart(_named_apart(trials))
     labels = _labels(trials, runs)
     groups: dict[tuple[Setting, str], list[TrialRecord]] = {}
     for setting, trial in trials:
@@ -269,7 +273,27 @@ def compare_methods(runs: Sequence[RunRecord]) -> Comparison:
 def _setting(trial: TrialRecord, usual: int | None, data: str) -> Setting:
     cell = trial.cell
     labelled = _labelled(trial) or (usual if trial.accuracy is None else None)
-    return Setting(cell.function, trial.name, cell.length, cell.sampler, labelled, data)
+    return Setting(cell.function, trial.name, cell.length, cell.sampler, labelled, data=data)
+
+
+def _split_apart(
+    trials: Sequence[tuple[Setting, TrialRecord]],
+) -> list[tuple[Setting, TrialRecord]]:
+    """Give settings the sizes of their splits where one method has several of one total."""
+    splits: dict[tuple[Setting, str], set[str]] = {}
+    for setting, trial in trials:
+        splits.setdefault((setting, method_name(trial)), set()).add(_split(trial))
+    several = {setting for (setting, _), found in splits.items() if len(found - {""}) > 1}
+    return [
+        (replace(setting, split=_split(trial)) if setting in several else setting, trial)
+        for setting, trial in trials
+    ]
+
+
+def _split(trial: TrialRecord) -> str:
+    if not trial.train_size or not trial.validation_size:
+        return ""
+    return f"{trial.train_size} + {trial.validation_size}"
 
 
 def _first_digest(run: RunRecord) -> str:

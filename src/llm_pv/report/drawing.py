@@ -31,12 +31,11 @@ def draw(chart: Panel | Bars) -> str:
 
 def draw_panel(panel: Panel) -> str:
     """Draw accuracy over something."""
-    svg = _svg(_TOP + _HEIGHT + 38, f"{panel.title}: accuracy by {panel.x_label}")
-    for quarter in range(5):
-        share = panel.floor + (1 - panel.floor) * quarter / 4
-        y = _y(panel, share)
-        _line(svg, ("0%", y), ("100%", y), "grid" if quarter else "axis")
-        _text(svg, "0%", y + 3.5, f"{100 * share:.4g}", "tick end", dx=-6)
+    svg = _svg(_TOP + _HEIGHT + 38, f"{panel.title}: {panel.unit} by {panel.x_label}")
+    for value, text in panel.heights:
+        y = _y(panel, value)
+        _line(svg, ("0%", y), ("100%", y), "axis" if value == panel.floor else "grid")
+        _text(svg, "0%", y + 3.5, text, "tick end", dx=-6)
     if panel.baseline is not None:
         y = _y(panel, panel.baseline)
         line = _line(svg, ("0%", y), ("100%", y), "baseline")
@@ -137,6 +136,7 @@ def draw_strip(
 def _draw_series(svg: ET.Element, panel: Panel, series: Series) -> None:
     number = series.colour % len(COLOURS)
     many = " many" if len(series.points) > _MANY else ""
+    many += " reference" if series.reference else ""
     group = ET.SubElement(svg, "g", {"class": f"series s{number}{many}"})
     previous: Point | None = None
     for point in series.points:
@@ -170,7 +170,7 @@ def _x(panel: Panel, value: float) -> str:
 
 
 def _y(panel: Panel, share: float) -> float:
-    return _TOP + (1 - share) / (1 - panel.floor) * _HEIGHT
+    return _TOP + (panel.top - share) / (panel.top - panel.floor) * _HEIGHT
 
 
 def _row_height(row: BarRow) -> float:

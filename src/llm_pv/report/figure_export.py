@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from llm_pv.errors import MissingExtraError
-from llm_pv.report.charts import COLOURS, Bars, Figure, Panel, shape_of
+from llm_pv.report.charts import COLOURS, Bars, Figure, Panel, Series, shape_of
 from llm_pv.report.text import percent, visible
 
 if TYPE_CHECKING:
@@ -94,10 +94,11 @@ def _bars_height(panel: Panel | Bars) -> float:
 def _draw_panel(axes: "Axes", panel: Panel) -> None:
     axes.set_title(visible(panel.title, 60))
     axes.set_xlabel(visible(panel.x_label))
-    room = 1 - panel.floor
-    axes.set_ylim(panel.floor - 0.03 * room, 1 + 0.03 * room)
-    shares = [panel.floor + room * quarter / 4 for quarter in range(5)]
-    axes.set_yticks(shares, [f"{100 * share:.4g}%" for share in shares])
+    room = panel.top - panel.floor
+    axes.set_ylim(panel.floor - 0.03 * room, panel.top + 0.03 * room)
+    sign = "%" if panel.unit == "accuracy" else ""
+    values, texts = zip(*panel.heights, strict=True)
+    axes.set_yticks(values, [f"{text}{sign}" for text in texts])
     axes.grid(axis="y", color="#e3e3e0", linewidth=0.6)
     if panel.logarithmic:
         axes.set_xscale("log")
@@ -117,11 +118,17 @@ def _draw_panel(axes: "Axes", panel: Panel) -> None:
             color=colour,
             marker=_marker(series.colour),
             markersize=4,
-            linestyle="-" if series.kind == "line" else "none",
+            linestyle=_line_style(series),
         )
         for point in series.points:
             if point.low is not None and point.high is not None:
                 axes.vlines(point.x, point.low, point.high, color=colour, linewidth=0.9)
+
+
+def _line_style(series: Series) -> str:
+    if series.kind != "line":
+        return "none"
+    return "--" if series.reference else "-"
 
 
 def _draw_bars(axes: "Axes", bars: Bars) -> None:

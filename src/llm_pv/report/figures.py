@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from llm_pv.report import curves
 from llm_pv.report.charts import Bar, BarRow, Bars, Figure, Panel, Point, Series
 from llm_pv.report.comparison import Comparison, Setting, estimate
 from llm_pv.report.records import TrialRecord
 from llm_pv.report.text import count, interval, percent
-from llm_pv.tracks.published import LLM_PV_METHODS, OTHER_METHODS
+from llm_pv.tracks.published import LLM_PV_METHODS, OTHER_METHODS, published_lengths
 
 _ROWS_IN_A_PANEL = 10
 _PANELS_IN_A_FIGURE = 24
@@ -19,7 +20,10 @@ def figures(comparison: Comparison) -> list[Figure]:
     found = [
         *_parts(accuracy(comparison)),
         *_parts(length_generalisation(comparison)),
-        *_parts(training_size(comparison)),
+        *_parts(curves.training_size(comparison)),
+        *_parts(curves.validation_size(comparison)),
+        *_parts(curves.attempts_needed(comparison)),
+        *_parts(curves.dynamics(comparison)),
         *_parts(effort(comparison)),
     ]
     return [figure for figure in found if figure.panels]
@@ -67,6 +71,7 @@ def length_generalisation(comparison: Comparison) -> Figure:
             for line in _length_lines(comparison, settings, method, number)
         ]
         if series:
+            series += _published_lines(settings)
             rest = ", ".join(text for text in (sampler, _rows(labelled)) if text)
             panels.append(
                 Panel(
@@ -81,42 +86,8 @@ def length_generalisation(comparison: Comparison) -> Figure:
         "lengths",
         "Accuracy at other lengths",
         "A line of several points from one length on: one selected program per trial, scored at "
-        "longer inputs than it was learned from. Otherwise each point is learned afresh.",
-        tuple(panels),
-        _legend(comparison, panels),
-    )
-
-
-def training_size(comparison: Comparison) -> Figure:
-    """Show accuracy against the number of labelled rows, where several were tried."""
-    panels: list[Panel | Bars] = []
-    cells = dict.fromkeys((s.function, s.title, s.length, s.sampler) for s in comparison.settings)
-    for function, title, length, sampler in cells:
-        settings = [
-            setting
-            for setting in comparison.settings
-            if (setting.function, setting.length, setting.sampler) == (function, length, sampler)
-            and setting.labelled
-        ]
-        series = []
-        for number, method in enumerate(comparison.methods):
-            points = _points(comparison, settings, method, lambda s: float(s.labelled or 0))
-            if len({point.x for point in points}) > 1:
-                series.append(Series(method, points, number))
-        if series:
-            panels.append(
-                Panel(
-                    f"{title} L={length}, {sampler}" if sampler else title,
-                    "labelled rows (training and validation)",
-                    tuple(series),
-                    logarithmic=True,
-                    baseline=_baseline(comparison, settings),
-                )
-            )
-    return Figure(
-        "training-size",
-        "Accuracy against the number of labelled rows",
-        "Training and validation rows together, on a logarithmic scale; bars are 95% limits.",
+        "longer inputs than it was learned from. Otherwise each point is learned afresh. Dashed: "
+        "published curves, not measured here.",
         tuple(panels),
         _legend(comparison, panels),
     )
@@ -248,10 +219,27 @@ def _length_lines(
         start = [point for point in own if point.x == setting.length]
         there = _transfer_points(cell.trials, setting.length)
         if there:
-            lines.append(Series(method, (*start, *there), colour))
+            points = sorted((*start, *there), key=lambda point: point.x)
+            lines.append(Series(method, tuple(points), colour))
     if not lines and len({point.x for point in own}) > 1:
         lines.append(Series(method, own, colour))
     return lines
+
+
+def _published_lines(settings: Sequence[Setting]) -> list[Series]:
+    """Return published curves of what was learned at these lengths."""
+    return [
+        Series(
+            f"published: {name}",
+            tuple(Point(x, y) for x, y in figures),
+            curves.REFERENCE,
+            reference=True,
+        )
+        for setting in settings
+        for name, figures in published_lengths(
+            setting.function, setting.length, setting.sampler
+        ).items()
+    ]
 
 
 def _transfer_points(trials: Iterable[TrialRecord], learned_at: int) -> list[Point]:

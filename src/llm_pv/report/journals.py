@@ -25,6 +25,7 @@ class AttemptRecord:
     reason: str
     note: str
     cost_usd: float | None
+    tokens: int = 0
     proposer: str = ""
     origin: str = ""
 
@@ -68,6 +69,7 @@ def read_attempt(record: Record, remarks: Mapping[int, str]) -> AttemptRecord:
         reason=str(remarks.get(int(record["attempt"])) or record["error"]),
         note=str(record.get("note", "")),
         cost_usd=_share(record.get("cost_usd")),
+        tokens=(record.get("input_tokens") or 0) + (record.get("output_tokens") or 0),
         proposer=str(record.get("proposer", "")),
         origin=str(record.get("origin", "")),
     )

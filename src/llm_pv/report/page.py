@@ -27,6 +27,7 @@ from llm_pv.report.cells import (
 from llm_pv.report.charts import COLOURS, Figure, shape_of
 from llm_pv.report.comparison import Comparison
 from llm_pv.report.drawing import SHAPES, draw
+from llm_pv.report.effort_tables import attempts_table, effort_table
 from llm_pv.report.figures import attempts_of, figures
 from llm_pv.report.records import RunRecord, TrialRecord
 from llm_pv.report.summary import grid_summary, trial_summary
@@ -69,6 +70,8 @@ def _context(comparison: Comparison) -> dict[str, Any]:
         "methods": methods_table(comparison),
         "lengths": lengths_table(comparison).without_constants(),
         "shortcuts": shortcuts_table(comparison).without_constants(),
+        "attempts-needed": attempts_table(comparison).without_constants(),
+        "effort": effort_table(comparison),
     }
     hero = trial_summary(alone) if alone else grid_summary(comparison, runs)
     return {
@@ -227,7 +230,10 @@ def _sections(groups: dict[str, list[Figure]], tables: dict[str, Table]) -> list
     names = {
         "accuracy": "Accuracy",
         "lengths": "Lengths",
-        "training-size": "Training size",
+        "training-size": "Training rows",
+        "validation-size": "Validation rows",
+        "attempts-needed": "Attempts",
+        "dynamics": "Training",
         "effort": "Effort",
     }
     sections = [("result", "Result"), ("comparison", "Comparison")]
@@ -253,8 +259,8 @@ def _missing(groups: dict[str, list[Figure]], tables: dict[str, Table]) -> list[
         )
     if "training-size" not in groups:
         lines.append(
-            "Accuracy against the number of labelled rows: every method has one number of rows in "
-            "each task; runs with another --train-size would show it."
+            "Accuracy against the number of training rows: every method has one number of rows in "
+            "each task; several values of --train-size would show it."
         )
     if not tables["shortcuts"].rows:
         lines.append("Shortcuts: no program of these runs was scored on hard data.")

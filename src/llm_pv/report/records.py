@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from llm_pv.report.journals import AttemptRecord, SelectionRecord, TransferRecor
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.conversations import Conversation, Place, read_conversations
 from llm_pv.runs.directory import SUMMARY_COLUMNS, read_attempts, read_run, read_summary
+from llm_pv.runs.job_folder import read_job
 from llm_pv.runs.journal import Record
 from llm_pv.runs.reading import read_transfer
 
@@ -25,6 +26,17 @@ _JOURNALED = ("llm-pv", "agent", "baselines")
 _TOOL, _WORDING = re.compile(r"\btool=(\w+)"), re.compile(r"\bprompt=(\w+)")
 
 _Number = TypeVar("_Number", int, float)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Accuracy and loss on training and test rows after a step of training; a loss may be None."""
+
+    step: int
+    train_accuracy: float
+    test_accuracy: float
+    train_loss: float | None
+    test_loss: float | None
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,8 @@ learn_seconds, test_seconds, cost_usd, majority_accuracy
         The selected program on other data.
     conversations
         Those with models, by proposer and number.
+    evaluations
+        What was evaluated while a model was trained.
     rows_digest
         The digest of the user's rows in this trial's split; empty if unknown.
     shared_rows
@@ -78,6 +92,7 @@ learn_seconds, test_seconds, cost_usd, majority_accuracy
     selection: SelectionRecord | None = None
     transfer: tuple[TransferRecord, ...] = ()
     conversations: Mapping[Place, Conversation] = field(default_factory=dict)
+    evaluations: tuple[Evaluation, ...] = ()
     rows_digest: str = ""
     shared_rows: bool = False
 
@@ -104,19 +119,14 @@ class RunRecord:
 
     @property
     def ways(self) -> dict[str, str]:
-        """How a model was asked, and the rows of each split: what a grid of options varies.
+        """How a model was asked.
 
         The wording of the prompt is the number of a built-in one, or the beginning of a digest.
         """
         configuration = self.header["configuration"]
         proposer = str(configuration.get("proposer", ""))
         found = {"tool": _TOOL.search(proposer), "wording": _WORDING.search(proposer)}
-        ways = {name: match[1][:8] for name, match in found.items() if match}
-        request = configuration.get("request")
-        if isinstance(request, dict):
-            sizes = (request.get("train_size"), request.get("validation_size"))
-            ways["rows"] = " + ".join(map(str, sizes))
-        return ways
+        return {name: match[1][:8] for name, match in found.items() if match}
 
     @property
     def unfinished(self) -> int:
@@ -331,6 +341,8 @@ def _with_journals(
         there = tuple(
             journals.read_transfer(record) for record in transfer if _is_of(record, trial)
         )
+        if trial.track == "finetune":
+            return replace(trial, transfer=there, evaluations=_evaluations(path))
         if trial.track not in _JOURNALED:  # the other tracks have records of another kind
             return replace(trial, transfer=there)
         chosen = [record for record in mine if record["kind"] == "selected"]
@@ -351,6 +363,12 @@ def _with_journals(
         raise RunError(
             f"{place} are damaged or of another version ({error!r}); restore the files or run anew"
         ) from error
+
+
+def _evaluations(path: Path) -> tuple[Evaluation, ...]:
+    names = [field.name for field in fields(Evaluation)]
+    found = read_job(path)[1].get("evaluations", [])
+    return tuple(Evaluation(**{name: record[name] for name in names}) for record in found)
 
 
 def _is_of(record: Record, trial: TrialRecord) -> bool:

@@ -317,7 +317,11 @@ def setting_values(setting: Setting, *, sampler: bool = True) -> tuple[Value, ..
         Value(setting.title),
         Value(str(setting.length), length),
         *([Value(setting.sampler)] if sampler else []),
-        Value(f"{setting.labelled:,}" if setting.labelled else "", setting.labelled),
+        Value(
+            f"{setting.labelled:,}" if setting.labelled else "",
+            setting.labelled,
+            detail=setting.split,
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from llm_pv.errors import RunError
 from llm_pv.report.comparison import Comparison, compare_methods
+from llm_pv.report.effort_tables import attempts_table, effort_table
 from llm_pv.report.figures import figures
 from llm_pv.report.page import build_page
 from llm_pv.report.records import load_run, load_runs
@@ -146,6 +147,8 @@ _TABLES = (
     methods_table,
     shortcuts_table,
     lengths_table,
+    attempts_table,
+    effort_table,
     trials_table,
 )
 

@@ -46,6 +46,67 @@ OTHER_METHODS = (
 """The published methods that LLM-PV is compared with."""
 
 
+def published_scaling(
+    function: str, length: int | str, sampler: str
+) -> dict[str, list[tuple[int, float]]]:
+    """Return published curves of accuracy by labelled rows, as shares; often there are none.
+
+    They are of the authors' article "Revisiting ERM in the LLM Era", at the published length.
+
+    Examples
+    --------
+    >>> published_scaling("fn_k", 100, "paper")["LLM-PV, test rows"][0]
+    (10, 0.505)
+    """
+    if (length, sampler) != (100, "paper"):
+        return {}
+    rows = _curves("published_data_scaling.csv")
+    return _by_series(rows, function, "labelled_rows", _SCALING)
+
+
+def published_lengths(
+    function: str, length: int | str, sampler: str
+) -> dict[str, list[tuple[int, float]]]:
+    """Return published curves of accuracy by length, learned at this one; often there are none.
+
+    Examples
+    --------
+    >>> published_lengths("fn_g", 10, "paper")["SGD from scratch"][0]
+    (10, 0.982)
+    """
+    if sampler != "paper":
+        return {}
+    rows = [row for row in _curves("published_length_generalization.csv")
+            if row["trained_at_length"] == str(length)]  # fmt: skip
+    return _by_series(rows, function, "tested_at_length", _LENGTHS)
+
+
+_SCALING = {
+    "llm_pv_test": "LLM-PV, test rows",
+    "sgd_test": "SGD from scratch, test rows",
+    "sgd_train": "SGD from scratch, training rows",
+    "pac_bound": "bound of the target's length",
+}
+_LENGTHS = {"llm_pv": "LLM-PV", "sgd": "SGD from scratch", "fine_tune": "fine-tuned"}
+
+
+def _by_series(
+    rows: "list[dict[str, str]]", function: str, x: str, names: dict[str, str]
+) -> dict[str, list[tuple[int, float]]]:
+    curves: dict[str, list[tuple[int, float]]] = {}
+    for row in rows:
+        if row["function"] == function:
+            point = (int(row[x]), round(float(row["accuracy_percent"]) / 100, 4))
+            curves.setdefault(names[row["series"]], []).append(point)
+    return curves
+
+
+@cache
+def _curves(name: str) -> "list[dict[str, str]]":
+    text = files("llm_pv.tracks").joinpath(name).read_text("utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
 @cache
 def _figures() -> dict[tuple[str, int], dict[str, float]]:
     text = files("llm_pv.tracks").joinpath("published_accuracy.csv").read_text("utf-8")
