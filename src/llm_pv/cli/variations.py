@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
-from llm_pv.cli.folders import free_folder
 from llm_pv.cli.main import INTERRUPTED, USAGE_ERROR, complain
 from llm_pv.errors import LLMPVError
 
@@ -77,6 +76,8 @@ def combinations(arguments: Sequence[str]) -> tuple[Path, dict[str, list[str]]] 
             rest.append(word)
     if all(len(set(found)) < 2 for found in values.values()):
         return None
+    from llm_pv.cli.output import free_folder
+
     folder = Path(out) if out else free_folder(arguments[0])
     several = {option: dict.fromkeys(found) for option, found in values.items() if found}
     lines = {}
