@@ -100,7 +100,9 @@ def test_learn_as_json_is_one_object_and_nothing_else(
 ) -> None:
     run(["learn", str(rows), "--proposer", f"replay:{replies}", "--out", str(tmp_path / "run"),
          "--format", "json"])  # fmt: skip
-    record = json.loads(capfd.readouterr().out)
+    shown = capfd.readouterr()
+    assert "model" not in shown.err, "saved replies ask none"
+    record = json.loads(shown.out)
     assert record["program"] == PARITY
     assert record["test"]["accuracy"] == 1.0
     assert record["test"]["rows"] == 51

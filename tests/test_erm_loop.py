@@ -10,8 +10,10 @@ import pytest
 from llm_pv.data.examples import Classes, Examples, Splits
 from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.loop import select_program
+from llm_pv.erm.metrics import Metric
 from llm_pv.erm.pipeline import CUT_SHORT, learn_splits
 from llm_pv.erm.selection import Plan, Selection
+from llm_pv.erm.warm_start import WarmStart
 from llm_pv.erm.write_results import Destination
 from llm_pv.errors import ConfigurationError, DataError, RunError
 from llm_pv.proposers.base import Proposal
@@ -78,6 +80,8 @@ def test_a_reply_is_recorded_with_its_seconds_to_the_microsecond(sandbox: Sandbo
     select_program(parity_splits(), Timed([]), sandbox, Plan(1), seed=0, log=log)
     assert [(reply["attempt"], reply["seconds"]) for reply in log.replies] == [(1, 1.234568)]
     assert log.attempts[0]["proposal_seconds"] == 1.234568
+    again = select_program(parity_splits(), Timed([]), sandbox, Plan(1), seed=0, log=log)
+    assert again.attempts[0].proposal.seconds == 1.234568
 
 
 def test_the_seconds_of_a_plan_end_it_though_a_program_still_runs(tmp_path: Path) -> None:
@@ -186,6 +190,9 @@ def test_nothing_is_selected_when_no_reply_holds_a_program(sandbox: Sandbox) -> 
     selection = select(["no", "nor this"], sandbox)
     assert selection.selected is None
     assert selection.certificate is None
+    learned = learn_splits(parity_splits(), Scripted(["no"]), sandbox, Plan(1))
+    assert (learned.program, learned.test, learned.interval) == (None, None, None)
+    assert learned.verdict.startswith("no program found: ")
 
 
 def test_a_program_that_answers_no_row_is_never_selected(sandbox: Sandbox) -> None:
@@ -230,7 +237,16 @@ def test_training_accuracy_is_kept_as_information(sandbox: Sandbox) -> None:
     assert attempt.train.errors == 20 - ones
 
 
-@pytest.mark.parametrize("arguments", [{"attempts": 0}, {"attempts": 1, "delta": 0.0}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"attempts": 0},
+        {"attempts": 1, "delta": 0.0},
+        {"attempts": 1, "delta": 1.0},
+        {"attempts": 1, "stop_at": 0.0},
+        {"attempts": 1, "stop_at": 1.5},
+    ],
+)
 def test_a_plan_that_cannot_be_is_refused(arguments: dict[str, float]) -> None:
     with pytest.raises(ConfigurationError):
         Plan(**arguments)  # type: ignore[arg-type]
@@ -267,6 +283,38 @@ def test_without_a_rule_the_verdict_says_so(sandbox: Sandbox) -> None:
         "does not rule out chance"
         in learn_splits(few, Scripted([PARITY]), sandbox, Plan(1)).verdict
     )
+
+
+def test_groups_and_another_metric_are_in_the_certificate_and_the_verdict(
+    sandbox: Sandbox,
+) -> None:
+    inputs, labels = ["11", "10", "01", "00", "1"], ["1", "1", "1", "1", "0"]
+    rows = Examples(inputs, labels, groups=["a", "a", "a", "a", "b"])
+    splits = Splits(rows, rows, rows, Classes(("0", "1"), (0, 1)))
+    learned = learn_splits(splits, Scripted([FIRST_BIT]), sandbox, Plan(1, metric=Metric("f1")))
+    assert learned.certificate is not None
+    assert learned.certificate.groups == 2
+    # Wrong on two of four rows of one group, and on the one row of the other.
+    assert learned.certificate.group_error == (0.5 + 1) / 2
+    # F1 of 0 and of 1: 0 and 4/7, against 0 and 8/9 of answering 1 always, the means of both.
+    assert learned.verdict == (
+        "nothing found that beats a baseline: F1 28.6% on the validation rows against 44.4% "
+        "of the best constant answer"
+    )
+
+
+def test_a_warm_start_takes_over_programs_alone_the_best_first(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    replies = ["no program", ALWAYS_ONE, PARITY]
+    with RunDirectory(tmp_path, {}) as run:
+        destination = Destination(run, Cell("test"))
+        learn_splits(parity_splits(), Scripted(replies), sandbox, Plan(3), destination=destination)
+    warm, train = WarmStart(tmp_path, Scripted([FIRST_BIT])), parity_splits().train
+    for start, texts in enumerate([[PARITY, ALWAYS_ONE, FIRST_BIT], [ALWAYS_ONE, FIRST_BIT]]):
+        found = warm.propose(train, Classes(("0", "1"), (0, 1)), seed=0, start=start)
+        assert [proposal.text for proposal in found] == texts
+    assert warm.plan_attempts(None) == 2 + 5
 
 
 def test_the_table_of_candidates_marks_the_pick(sandbox: Sandbox) -> None:

@@ -103,7 +103,8 @@ def disclose(proposers: "Iterable[LLM]", splits: "Splits", seed: int, *, after: 
     """
     from llm_pv.proposers.llm.prompt import disclosure
 
-    if after:
+    proposers = list(proposers)
+    if after and proposers:
         complain(f"no model is called if a program of {after} has no error on validation rows")
     for proposer in proposers:
         if proposer.model.destination is None:
