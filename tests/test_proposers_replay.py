@@ -84,3 +84,11 @@ def test_the_identity_of_a_replay_is_its_replies_not_its_place(tmp_path: Path) -
         (tmp_path / name / "1.txt").write_text(text)
     a, b, c = (Replay(tmp_path / name).identity for name in "abc")
     assert a == b != c
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs a file without end")
+def test_a_file_without_end_is_one_clear_error(tmp_path: Path) -> None:
+    for name in ("replies.jsonl", "reply.txt"):
+        (tmp_path / name).symlink_to("/dev/zero")
+        with pytest.raises(ConfigurationError, match="more than 64,000,000 characters"):
+            Replay(tmp_path / name).replies()

@@ -66,3 +66,9 @@ def test_what_the_run_recorded_is_plain_json(run: Path) -> None:
     assert configuration["class_values"] == [0, 1]
     assert configuration["planned_attempts"] == 1
     assert configuration["sizes"] == [20, 30, 40]
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs a file without end")
+def test_a_file_without_end_holds_no_program() -> None:
+    with pytest.raises(ProgramError, match="it has more than 2,000,000 characters"):
+        load_program(Path("/dev/zero"))

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from llm_pv.proposers.base import Proposal, Proposer
 from llm_pv.proposers.llm.turns import ON_THE_WAY
 
 _TEXT_KEYS = ("text", "reply", "response", "output", "content", "completion")
+
+_MOST_CHARACTERS = 64_000_000
+"""Of one reply in a file; `read_program` refuses far shorter ones, each as a failed attempt."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,11 @@ class Replay(Proposer):
                     for file in self.path.iterdir()
                     if file.is_file() and not file.name.startswith(".")
                 )
-                texts = [file.read_text("utf-8", errors="replace") for file in files]
+                texts = [_whole(file) for file in files]
             elif self.path.suffix == ".jsonl":
                 texts = self._read_lines()
             else:
-                texts = [self.path.read_text("utf-8", errors="replace")]
+                texts = [_whole(self.path)]
         except OSError as error:
             raise ConfigurationError(
                 f"cannot read replies from {self.path}: {error.strerror or error}; "
@@ -96,11 +100,12 @@ class Replay(Proposer):
 
     def _read_lines(self) -> list[str]:
         texts = []
-        lines = self.path.read_text("utf-8", errors="replace").split("\n")
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                reply = self._reply_of(line, number)
-                texts += [] if reply is None else [reply]
+        with self.path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+            following = partial(_piece, lines.readline, self.path)
+            for number, line in enumerate(iter(following, ""), start=1):
+                if line.strip():
+                    reply = self._reply_of(line.removesuffix("\n"), number)
+                    texts += [] if reply is None else [reply]
         return texts
 
     def _reply_of(self, line: str, number: int) -> str | None:
@@ -124,6 +129,21 @@ class Replay(Proposer):
         raise ConfigurationError(
             f"{self.path}, line {number}: no reply under any of {', '.join(_TEXT_KEYS)} or code"
         )
+
+
+def _whole(file: Path) -> str:
+    with file.open(encoding="utf-8", errors="replace") as stream:
+        return _piece(stream.read, file)
+
+
+def _piece(read: Callable[[int], str], file: Path) -> str:
+    """Return a reply that is read from a file, which may be endless."""
+    piece = read(_MOST_CHARACTERS + 1)
+    if len(piece) > _MOST_CHARACTERS:
+        raise ConfigurationError(
+            f"{file}: a reply of more than {_MOST_CHARACTERS:,} characters is not read"
+        )
+    return piece
 
 
 class SavedReplies(Proposer):

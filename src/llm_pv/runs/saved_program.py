@@ -12,6 +12,9 @@ from llm_pv.programs.program import Program
 from llm_pv.programs.saved import read_saved
 from llm_pv.runs.directory import read_attempts, read_run, read_summary
 
+_MOST_CHARACTERS = 2_000_000
+"""Of the file of a program, whose source has at most 50,000."""
+
 
 @dataclass(frozen=True)
 class SavedProgram:
@@ -71,11 +74,17 @@ def load_program(path: Path) -> SavedProgram:
 
 def _load(path: Path, configuration: Mapping[str, Any], run: Path) -> SavedProgram:
     try:
-        text = path.read_text("utf-8")
+        with path.open(encoding="utf-8") as stream:  # of a device without end only so much
+            text = stream.read(_MOST_CHARACTERS + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(
             f"cannot read {path}: {error}; give a run directory or a program's file"
         ) from error
+    if len(text) > _MOST_CHARACTERS:
+        raise ProgramError(
+            f"{path} holds no program: it has more than {_MOST_CHARACTERS:,} characters; give a "
+            "run directory or a program's file"
+        )
     try:
         program = read_saved(text)
     except ProgramError as error:
