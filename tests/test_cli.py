@@ -280,6 +280,26 @@ def test_the_answer_to_a_row_does_not_depend_on_the_other_rows_of_the_file(
     assert "column 'a', row 1: 'sixty' is no int" in shown.err
 
 
+def test_an_odd_cell_of_training_is_missing_in_new_rows_too(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cells = ["12%" if n in {3, 60} else str(n) for n in SHUFFLED]
+    lines = [f"{a},{n % 7},{int(n > 50)}\n" for a, n in zip(cells, SHUFFLED, strict=True)]
+    table = tmp_path / "rows.csv"
+    table.write_text("a,b,y\n" + "".join(lines))
+    rule = "def f(row):\n    return 1 if row['a'] is None else int(row['a'] > 50)\n"
+    (tmp_path / "reply.txt").write_text(rule)
+    command = ["learn", str(table), "--target", "y", "--out", str(tmp_path / "run")]
+    assert run([*command, "--proposer", f"replay:{tmp_path / 'reply.txt'}"]) == 0
+    assert "cells read as missing in column 'a': 2 ('12%')" in capfd.readouterr().out
+    new = tmp_path / "new.csv"
+    new.write_text("a,b\n12%,1\n13%,1\n40,1\n")
+    assert run(["predict", str(tmp_path / "run"), str(new)]) == 0
+    shown = capfd.readouterr()
+    assert shown.out == "a,b,prediction\n12%,1,1\n13%,1,\n40,1,0\n"
+    assert "column 'a', row 2: '13%' is no int" in shown.err
+
+
 def test_predict_without_a_column_that_the_program_reads_names_it(
     tmp_path: Path, over_fifty: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -444,6 +444,7 @@ def _unusual(splits: Splits, proposer: Proposer, plan: Plan, reading: Reading) -
         "stop_at": plan.stop_at if plan.stop_at != 1 else None,
         "reading": reading.record(),
         "edges": list(splits.edges),
+        "odd_cells": {name: list(cells) for name, cells in splits.odd.items()},
     }
     return {name: value for name, value in values.items() if value}
 

@@ -77,6 +77,7 @@ def rows_for(saved: SavedProgram, rows: "Table", *, target: str | None) -> "NewR
             types,
             source=saved.program.source,
             reading=saved.reading if rows.written else None,
+            odd=saved.odd if rows.written else {},
             name=rows.name,
         )
     columns = [name for name in rows.frame.columns if name != target]

@@ -181,6 +181,8 @@ class Splits:
         The boundaries between the classes of a numeric target; empty for other targets.
     by_time
         Whether training rows are earlier than validation rows, and these than test rows.
+    odd
+        The odd cells that columns of numbers read as missing.
     """
 
     train: Examples
@@ -193,6 +195,7 @@ class Splits:
     types: Mapping[str, str] = field(default_factory=dict)
     edges: tuple[float, ...] = ()
     by_time: bool = False
+    odd: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def digest(self) -> str:
         """Return a SHA-256 of all rows, the same on every machine."""

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -89,6 +90,7 @@ def new_rows(
     *,
     source: str,
     reading: Reading | None = None,
+    odd: Mapping[str, Sequence[str]] = MappingProxyType({}),
     name: str = "the rows",
 ) -> NewRows:
     r"""Return rows as the inputs of a program.
@@ -107,6 +109,8 @@ def new_rows(
     reading
         How text cells of a file are written, an empty cell being missing;
         None for other rows.
+    odd
+        Cells that are missing as well, by column.
     name
         What messages call the rows.
 
@@ -140,6 +144,8 @@ def new_rows(
             elif column in cells and reading.missing:
                 cells[column] = cells[column].mask(cells[column].str.strip().isin(reading.missing))
         cells = cells.where(cells != "")
+        for column in cells.columns.intersection(list(odd)):
+            cells[column] = cells[column].mask(cells[column].isin(list(odd[column])))
     return NewRows(cells, types, needed, name)
 
 

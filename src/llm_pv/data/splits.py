@@ -160,6 +160,7 @@ def splits_from_tables(
         types=pool.table.types,
         edges=pool.edges,
         by_time=pool.times is not None,
+        odd=pool.table.odd,
     )
 
 
@@ -193,7 +194,11 @@ def _pooled(given: Sequence[Table], sources: Sequence[int], reading: Reading) ->
         joined = tables[0]
     else:
         frame = pd.concat([table.frame.astype(object) for table in tables], ignore_index=True)
-        joined = replace(first, frame=frame, labels=None, types=types)
+        odd = {
+            name: tuple(sorted({cell for table in tables for cell in table.odd.get(name, ())}))
+            for name in {name for table in tables for name in table.odd}
+        }
+        joined = replace(first, frame=frame, labels=None, types=types, odd=odd)
     written = [table.written for table in tables]
     edges: tuple[float, ...] = ()
     if reading.bins is not None or reading.threshold is not None:

@@ -51,6 +51,8 @@ class Table:
     "Whether the cells are text whose types are inferred."
     apart: Mapping[str, "pd.Series[Any]"] = field(default_factory=dict)
     "Columns with a special role (groups, time, weights), with the same index."
+    odd: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    "The odd cells that columns of numbers read as missing; new rows are read alike."
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -144,8 +146,13 @@ def make_table(
         frame = pd.DataFrame(
             {key: _empty_as_missing(_canonical(frame[key], how)) for key in frame.columns}
         )
-    frame, resolved = _resolved_types(frame, declared, written, odd_as_missing, name, notes)
-    return Table(frame, labels, False, tuple(notes), resolved, name, written, apart)
+    read, resolved = _resolved_types(frame, declared, written, odd_as_missing, name, notes)
+    odd = {
+        key: tuple(sorted(set(frame[key][missed].tolist())))
+        for key in frame.columns
+        if (missed := read[key].isna() & frame[key].notna()).any()
+    }
+    return Table(read, labels, False, tuple(notes), resolved, name, written, apart, odd)
 
 
 def _set_apart(

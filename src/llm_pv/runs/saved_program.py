@@ -1,6 +1,6 @@
 """Load a saved program, with its run's record of inputs and classes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ class SavedProgram:
     "The boundaries between the classes of a numeric target; empty for other targets."
     ranges: Mapping[str, Any] = field(default_factory=dict)
     "The range of each column in training; empty if unknown."
+    odd: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    "The odd cells that columns of numbers read as missing."
 
     def value(self, text: str | None) -> object:
         """Return the user's value for a predicted text; None if it is None or not a class."""
@@ -101,6 +103,7 @@ def _load(path: Path, configuration: Mapping[str, Any], run: Path) -> SavedProgr
         reading=Reading.of_record(configuration.get("reading", {})),
         edges=tuple(configuration.get("edges", ())),
         ranges=_ranges(run),
+        odd=configuration.get("odd_cells", {}),
     )
 
 
