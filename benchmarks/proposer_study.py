@@ -1,7 +1,7 @@
 """What each aid is worth to a model: rules found with all aids, without each, and with none.
 
 Run ``python -m benchmarks.proposer_study round1 [round2 ...] --model openai-compatible:NAME
---base-url URL --out DIR [--every 4] [--attempts 5] [--arms all,none,-facts,+check]`` against any
+--base-url URL --out DIR [--every 4] [--attempts 5] [--arms=-pool,none,-pool-facts,+check]`` at any
 address; the key comes from the environment, as for ``llm-pv learn --model``. Every rule has 100
 training, 100 validation and 2,000 test rows. A rule is found if the selected program is right on
 99% of the test rows.
@@ -9,7 +9,9 @@ training, 100 validation and 2,000 test rows. A rule is found if the selected pr
 The aids: ``facts`` about the training rows in the prompt; ``check`` and ``survey`` in the local
 tool; ``refine``, one refinement on training mistakes; ``candidates``, up to five programs a reply;
 ``pool``, the built-in search proposes first; ``explore``, later attempts see earlier programs. An
-arm is ``all``, ``none``, ``-AID`` (all but it) or ``+AID`` (it alone).
+arm is ``all``, ``none``, ``-AID`` (all but it; ``-AID-AID`` without both) or ``+AID`` (it alone).
+The first arm is what the others are compared with: by default all but the pool, beside which other
+aids would count only for rules that the search does not find.
 
 The same command goes on where it was interrupted: DIR holds a line for each rule and arm in
 ``results.jsonl`` and the run directories. Without ``--model`` it prints the table of what is there.
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from llm_pv.proposers.base import Proposer
 
 AIDS = ("facts", "check", "survey", "refine", "candidates", "pool", "explore")
-USUAL_ARMS = ("all", "none", *(f"-{aid}" for aid in AIDS))
+USUAL_ARMS = ("-pool", "all", "none", *(f"-pool-{aid}" for aid in AIDS if aid != "pool"))
 FOUND = 0.99
 MOST_FAILURES = 3
 """So many runs in a row that fail end the study: the server is not there."""
@@ -85,16 +87,17 @@ def aids_of(arm: str) -> frozenset[str]:
 
     Examples
     --------
-    >>> sorted(aids_of("+check")), len(aids_of("-check")), len(aids_of("none"))
-    (['check'], 6, 0)
+    >>> sorted(aids_of("+check+facts")), len(aids_of("-pool-check")), len(aids_of("none"))
+    (['check', 'facts'], 5, 0)
     """
     named = {"all": frozenset(AIDS), "none": frozenset[str]()}
     if arm in named:
         return named[arm]
-    if arm[:1] in {"+", "-"} and arm[1:] in AIDS:
-        return frozenset({arm[1:]}) if arm[0] == "+" else named["all"] - {arm[1:]}
+    _, *chosen = arm.split(sign := arm[:1] or "?")
+    if sign in {"+", "-"} and set(chosen) <= named["all"]:
+        return frozenset(chosen) if sign == "+" else named["all"] - set(chosen)
     raise ConfigurationError(
-        f"there is no arm {arm!r}: give all, none, or + or - before one of {', '.join(AIDS)}"
+        f"there is no arm {arm!r}: give all, none, or + or - before each of {', '.join(AIDS)}"
     )
 
 
@@ -224,7 +227,7 @@ def measure(
                     failures += 1
                     if failures == MOST_FAILURES:
                         raise
-                    print(f"{arm:12} failed on {rule}: {error}", file=sys.stderr)
+                    print(f"{arm:17} failed on {rule}: {error}", file=sys.stderr)
                     continue
                 failures = 0
                 with path.open("a", encoding="utf-8") as file:
@@ -233,23 +236,26 @@ def measure(
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """Return the table of the arms, with 95% limits, each compared with ``all`` on the same rules.
+    """Return the table of the arms, with 95% limits, each compared with the first on its rules.
 
-    ``+`` counts rules that the arm found and ``all`` did not, ``-`` the reverse; p is McNemar's.
+    ``+`` counts rules that the arm found and the first did not, ``-`` the reverse; p is McNemar's.
     """
     by_arm: dict[str, dict[tuple[str, int], Outcome]] = {}
     for one in outcomes:
         by_arm.setdefault(one.arm, {})[one.task] = one
+    first = next(iter(by_arm), "")
     lines = [
-        f"{'arm':12} {'found':>9} {'95% limits':>14} {'test accuracy':>22} {'against all':>18} "
-        f"{'search':>6} {'calls':>5} {'tokens':>9} {'USD':>8}"
+        f"{'arm':17} {'found':>7} {'95% limits':>10} {'test accuracy':>22} "
+        f"{f'against {first}':>18} {'search':>6} {'calls':>5} {'tokens':>9} {'USD':>8}"
     ]
-    lines += [_line(arm, found, by_arm.get("all", {})) for arm, found in by_arm.items()]
+    lines += [
+        _line(arm, found, by_arm[first] if arm != first else {}) for arm, found in by_arm.items()
+    ]
     return "\n".join(lines)
 
 
 def _line(
-    arm: str, found: Mapping[tuple[str, int], Outcome], whole: Mapping[tuple[str, int], Outcome]
+    arm: str, found: Mapping[tuple[str, int], Outcome], first: Mapping[tuple[str, int], Outcome]
 ) -> str:
     runs = list(found.values())
     right = sum(one.found for one in runs)
@@ -259,15 +265,15 @@ def _line(
     if len(runs) > 1:
         low, high = mean_limits(accuracies)
         accuracy += f" ({max(low, 0):.1%}..{min(high, 1):.1%})"
-    both = found.keys() & whole.keys() if arm != "all" else set()
-    gained = sum(found[task].found and not whole[task].found for task in both)
-    lost = sum(whole[task].found and not found[task].found for task in both)
+    both = found.keys() & first.keys()
+    gained = sum(found[task].found and not first[task].found for task in both)
+    lost = sum(first[task].found and not found[task].found for task in both)
     against = f"+{gained} -{lost} p={mcnemar(gained, lost):.2f}" if both else ""
     costs = [one.cost_usd for one in runs if one.cost_usd is not None]
     usd = f"{sum(costs):.2f}" if len(costs) == len(runs) else "unknown"
     tokens = sum(one.input_tokens + one.output_tokens for one in runs)
     return (
-        f"{arm:12} {f'{right}/{len(runs)}':>9} {f'{limits[0]:.0%}..{limits[1]:.0%}':>14} "
+        f"{arm:17} {f'{right}/{len(runs)}':>7} {f'{limits[0]:.0%}..{limits[1]:.0%}':>10} "
         f"{accuracy:>22} {against:>18} "
         f"{sum(one.found and one.found_by == 'length-first' for one in runs):>6} "
         f"{sum(one.tool_calls for one in runs):>5} {tokens:>9,} {usd:>8}"
@@ -281,7 +287,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", help="PROVIDER:NAME; leave it out for the table alone")
     parser.add_argument("--base-url")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--arms", default=",".join(USUAL_ARMS), help="as in --arms=all,-facts")
+    parser.add_argument(
+        "--arms", default=",".join(USUAL_ARMS), help="--arms=-pool,-pool-facts"
+    )
     parser.add_argument("--attempts", type=int, default=5)
     parser.add_argument("--every", type=int, default=1, help="every so many rules of a list")
     parser.add_argument("--seeds", type=int, default=1)
@@ -322,7 +330,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     outcomes = []
     for one in measure(study, arms, tasks):
         outcomes.append(one)
-        print(f"{one.arm:12} {one.accuracy:7.2%} {one.tool_calls:3} calls  {one.rule}", flush=True)
+        print(f"{one.arm:17} {one.accuracy:7.2%} {one.tool_calls:3} calls  {one.rule}", flush=True)
     print(table(outcomes))
 
 

@@ -42,9 +42,12 @@ OUTCOME = Outcome("all", "mine: a", 0, "s", 1.0, "m", 5, 2, 100, 10, 0.25, 1.0)
 def test_an_arm_is_all_none_one_left_out_or_one_alone() -> None:
     assert aids_of("all") == set(AIDS)
     assert aids_of("-pool") == set(AIDS) - {"pool"}
+    assert aids_of("-pool-check") == set(AIDS) - {"pool", "check"}
     assert aids_of("+survey") == {"survey"}
-    with pytest.raises(ConfigurationError, match="no arm 'facts'"):
-        aids_of("facts")
+    assert aids_of("+survey+facts") == {"survey", "facts"}
+    for arm in ("facts", "", "+", "-pool+check", "+all"):
+        with pytest.raises(ConfigurationError, match="no arm"):
+            aids_of(arm)
 
 
 def test_each_aid_is_a_setting_of_its_own() -> None:
