@@ -79,9 +79,23 @@ def test_learn_shows_pick_source_scores_certificate_and_files(
     status = run(["learn", str(rows), "--proposer", f"replay:{replies}", "--out", str(out)])
     shown = capfd.readouterr().out
     assert status == 0
-    for text in (">>>>", "def f(x):", "validation", "majority", "Certificate", "no code", str(out)):
-        assert text in shown or text == "no code"
+    places = [
+        shown.index(text) for text in ("def f(x):", "majority", "Certificate", ">>>>", str(out))
+    ]
+    assert places == sorted(places), "the rule first, then how good it is, then the candidates"
     assert (out / "programs" / "rows-t0.py").read_text().endswith(PARITY)
+
+
+def test_learn_shows_the_assumptions_of_the_certificate_if_asked(
+    tmp_path: Path, rows: Path, replies: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["learn", str(rows), "--proposer", f"replay:{replies}", "--out", str(tmp_path / "run")]
+    assert run(words) == 0
+    short = " ".join(capfd.readouterr().out.split())
+    assert "With 95% confidence this program is wrong on at most" in short
+    assert "voids it" not in short
+    assert run([*words, "--explain"]) == 0
+    assert "keeping the best voids it" in " ".join(capfd.readouterr().out.split())
 
 
 def test_learn_without_out_makes_a_new_folder_under_runs(

@@ -21,6 +21,7 @@ from llm_pv.cli.model_options import DEFAULT_MODEL_CHOICE, ModelChoice
 from llm_pv.cli.options import (
     DEFAULT_SANDBOX_OPTIONS,
     DEFAULT_VALIDATED_READING_OPTIONS,
+    OUTPUT,
     Format,
     Rows,
     SandboxOptions,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from llm_pv.tracks.grid import GridRequest
 
 _AGENT = Group("Agent", sort_key=1)
-_OUTPUT = Group("Output", sort_key=6)
 
 
 @Parameter(name="*", group=_AGENT)
@@ -82,8 +82,8 @@ def agent(
     benchmark: BenchmarkOptions = DEFAULT_BENCHMARK_OPTIONS,
     drawing: StrictDrawingOptions = DEFAULT_STRICT_DRAWING_OPTIONS,
     rows: ValidatedReadingOptions = DEFAULT_VALIDATED_READING_OPTIONS,
-    out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
-    format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
+    out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
+    format: Annotated[Format, Parameter(group=OUTPUT)] = "table",  # noqa: A002
     sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
     """Let a model explore training rows with a Python tool and submit a program or a model.

@@ -22,6 +22,7 @@ from llm_pv.cli.grid_options import (
 from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.options import (
     DEFAULT_VALIDATED_READING_OPTIONS,
+    OUTPUT,
     Format,
     Rows,
     ValidatedReadingOptions,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from llm_pv.tracks.baselines.results import BaselineResults
 
 _MODELS = Group("Baselines", sort_key=1)
-_OUTPUT = Group("Output", sort_key=5)
 
 
 @Parameter(name="*", group=_MODELS)
@@ -84,8 +84,8 @@ def baselines(
     benchmark: BenchmarkOptions = DEFAULT_BENCHMARK_OPTIONS,
     drawing: StrictDrawingOptions = DEFAULT_STRICT_DRAWING_OPTIONS,
     rows: ValidatedReadingOptions = DEFAULT_VALIDATED_READING_OPTIONS,
-    out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
-    format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
+    out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
+    format: Annotated[Format, Parameter(group=OUTPUT)] = "table",  # noqa: A002
     cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
     """Fit classical learners on the benchmark's data sets, or on a file with rows.

@@ -10,6 +10,9 @@ from llm_pv.stats import MeanStd
 from llm_pv.tracks.published import LLM_PV_METHODS, OTHER_METHODS, SOURCE
 from llm_pv.tracks.synthesis.results import CellResult, GridResult
 
+_MOST_WARNINGS = 2
+"""The notes of a cell that are printed; the trials of a cell mostly say the same."""
+
 
 def print_grid(result: GridResult, console: Console) -> None:
     """Print a grid's results beside the published figures, and the cells that failed."""
@@ -90,8 +93,12 @@ def _footnotes(result: GridResult) -> Text:
             if status != "done":
                 label = f"{status} ({number}): {cell.function} at length {cell.length}: "
                 text.append("\n" + label, style="yellow").append("; ".join(cell.reasons))
-        for warning in cell.warnings:
-            label = f"\n{cell.function} at length {cell.length}: "
+        label = f"\n{cell.function} at length {cell.length}: "
+        for warning in cell.warnings[:_MOST_WARNINGS]:
             text.append(label, style="yellow").append(warning)
+        if (more := len(cell.warnings) - _MOST_WARNINGS) > 0:
+            text.append(label, style="yellow").append(
+                f"{more} more notes, in results_attempts.jsonl"
+            )
     text.append(f"\nEverything else: {result.path}")
     return text

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
 from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.grid_options import DEFAULT_DRAWING_OPTIONS, DrawingOptions
@@ -21,7 +21,7 @@ from llm_pv.cli.icl_options import (
     open_model,
 )
 from llm_pv.cli.main import INTERRUPTED, complain
-from llm_pv.cli.options import DEFAULT_READING_OPTIONS, Format, ReadingOptions, Rows, given
+from llm_pv.cli.options import DEFAULT_READING_OPTIONS, OUTPUT, Format, ReadingOptions, Rows, given
 from llm_pv.cli.output import free_folder
 from llm_pv.errors import ConfigurationError
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from llm_pv.tracks.grid import DataSet
     from llm_pv.tracks.icl.planning import PlannedCell, Settings
     from llm_pv.tracks.icl.scores import AnsweredCell
-
-_OUTPUT = Group("Output", sort_key=5)
 
 
 def icl(
@@ -45,10 +43,10 @@ def icl(
     rows: ReadingOptions = DEFAULT_READING_OPTIONS,
     answering: AnsweringOptions = DEFAULT_ANSWERING_OPTIONS,
     question: QuestionOptions = DEFAULT_QUESTION_OPTIONS,
-    out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
-    out_jsonl: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
-    out_csv: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
-    format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
+    out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
+    out_jsonl: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
+    out_csv: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
+    format: Annotated[Format, Parameter(group=OUTPUT)] = "table",  # noqa: A002
     cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
     """Prompt a model with labelled examples for the labels of test inputs, one at a time.

@@ -21,6 +21,7 @@ from llm_pv.cli.model_options import (
 from llm_pv.cli.options import (
     DEFAULT_SANDBOX_OPTIONS,
     FIRST,
+    OUTPUT,
     ROWS,
     Format,
     Rows,
@@ -123,6 +124,7 @@ def learn(
     asking: AskingOptions = DEFAULT_ASKING_OPTIONS,
     out: Annotated[Path | None, Parameter(group=FIRST)] = None,
     format: Annotated[Format, Parameter(group=FIRST)] = "table",  # noqa: A002
+    explain: Annotated[bool, Parameter(group=OUTPUT, negative="")] = False,
     sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
     cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
@@ -141,6 +143,8 @@ def learn(
         Run directory; default a new folder under runs/.
     format
         How the result is shown: table, or one JSON object.
+    explain
+        Show the certificate with all that it assumes.
     """
     from llm_pv.api import SplitSizes
 
@@ -182,6 +186,7 @@ def learn(
                 name=name,
                 out=out or new_folder(_slug(name)),
                 format=format,
+                explain=explain,
                 on_start=partial(disclose, models, splits, search.seed, after=search.stops_before),
             )
 
@@ -207,6 +212,7 @@ def learn_and_show(
     name: str,
     out: Path,
     format: Format,  # noqa: A002
+    explain: bool = False,
     on_start: Callable[[], object] | None = None,
 ) -> int:
     """Learn, show what was learned, and return the exit status.
@@ -225,6 +231,8 @@ def learn_and_show(
         The run directory.
     format
         How the result is shown.
+    explain
+        Whether the certificate is shown with all its assumptions.
     on_start
         Called before the first proposal, once the run directory is open.
     """
@@ -257,7 +265,7 @@ def learn_and_show(
         from llm_pv.cli.output import Terminal
         from llm_pv.cli.tables import print_learned
 
-        print_learned(record, Terminal())
+        print_learned(record, Terminal(), explain=explain)
     return 0 if learned.program is not None else 1
 
 

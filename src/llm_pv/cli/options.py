@@ -30,6 +30,7 @@ FIRST = Group("Options used most", sort_key=0)
 """The options that a command shows first; the others follow under their headings."""
 
 ROWS = Group("Rows of your own", sort_key=2)
+OUTPUT = Group("Output", sort_key=5)
 _SANDBOX = Group("Sandbox", sort_key=10)
 
 

@@ -9,7 +9,7 @@ from cyclopts import Group, Parameter
 
 from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.model_options import DEFAULT_MODEL_CHOICE, ModelChoice
-from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, SandboxOptions
+from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, OUTPUT, SandboxOptions
 from llm_pv.cli.paper_models import ModelPart, ModelSpec
 from llm_pv.errors import ConfigurationError
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _TABLE = Group("Table", sort_key=1)
 _MODEL = Group("Columns of a model", sort_key=4)
-_OUTPUT = Group("Output", sort_key=5)
 
 
 @Parameter(name="*", group=_TABLE)
@@ -63,10 +62,10 @@ def paper(
     table: PaperTableOptions = PaperTableOptions(),
     model: ModelChoice = DEFAULT_MODEL_CHOICE,
     columns: ColumnOptions = ColumnOptions(),
-    out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
-    results: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
-    dataset_dir: Annotated[Path, Parameter(group=_OUTPUT)] = Path("datasets"),
-    plan: Annotated[bool, Parameter(group=_OUTPUT, negative="")] = False,
+    out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
+    results: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
+    dataset_dir: Annotated[Path, Parameter(group=OUTPUT)] = Path("datasets"),
+    plan: Annotated[bool, Parameter(group=OUTPUT, negative="")] = False,
     sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
     """Measure the paper's table: the built-in search and every baseline on the same data sets.

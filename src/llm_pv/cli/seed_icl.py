@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, Parameter
 
 from llm_pv.cli.compat import ICL, translated
 from llm_pv.cli.grid_options import DEFAULT_DRAWING_OPTIONS, DrawingOptions
@@ -25,9 +25,8 @@ from llm_pv.cli.icl_options import (
     open_model,
 )
 from llm_pv.cli.main import complain, run_app
+from llm_pv.cli.options import OUTPUT
 from llm_pv.models.registry import ALIASES, ENGINES, VENDORS
-
-_OUTPUT = Group("Output", sort_key=5)
 
 FUNCTIONS = (
     "fn_a", "fn_b", "fn_c", "fn_d", "fn_e", "fn_f", "fn_g", "fn_h", "fn_j", "fn_k", "fn_l", "fn_v",
@@ -35,7 +34,7 @@ FUNCTIONS = (
 """The tasks of the published command unless others are named."""
 
 
-@Parameter(name="*", group=_OUTPUT)
+@Parameter(name="*", group=OUTPUT)
 @dataclass(frozen=True)
 class SeedOutput:
     """Where results are written."""

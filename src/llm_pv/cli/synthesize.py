@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
 from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.grid_options import (
@@ -23,7 +23,7 @@ from llm_pv.cli.model_options import (
     ModelChoices,
     open_proposers,
 )
-from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, Format, SandboxOptions
+from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, OUTPUT, Format, SandboxOptions
 from llm_pv.cli.output import free_folder, write_json
 from llm_pv.cli.previews import disclose_tasks, preview_record, print_preview
 from llm_pv.cli.report import leave_page
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from llm_pv.proposers.llm import LLM
     from llm_pv.tracks.grid import GridRequest
     from llm_pv.tracks.synthesis.results import GridResult
-
-_OUTPUT = Group("Output", sort_key=5)
 
 
 @Parameter(name="*", group=SEARCH)
@@ -57,8 +55,8 @@ def synthesize(
     search: GridSearchOptions = GridSearchOptions(),
     model: ModelChoices = DEFAULT_MODEL_CHOICES,
     asking: AskingOptions = DEFAULT_ASKING_OPTIONS,
-    out: Annotated[Path | None, Parameter(group=_OUTPUT)] = None,
-    format: Annotated[Format, Parameter(group=_OUTPUT)] = "table",  # noqa: A002
+    out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
+    format: Annotated[Format, Parameter(group=OUTPUT)] = "table",  # noqa: A002
     sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
     cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:

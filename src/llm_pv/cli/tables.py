@@ -19,16 +19,26 @@ _LONGEST_LINE = 2_000
 _OTHER_COLUMNS = 52  # what the columns beside the program take, borders included
 
 
-def print_learned(record: Mapping[str, Any], console: Console) -> None:
-    """Print the record of a learned program: candidates, source, scores, certificate, files."""
-    console.print(candidates_table(record, console.width))
+def print_learned(record: Mapping[str, Any], console: Console, *, explain: bool = False) -> None:
+    """Print the record of a learned program: source, scores, certificate, candidates, files.
+
+    Parameters
+    ----------
+    record
+        What `LearnedProgram.record` returns.
+    console
+        Where it is printed.
+    explain
+        Whether the certificate is printed with all its assumptions.
+    """
     if record["program"] is not None:
-        chosen = next((row for row in record["candidates"] if row["pick"]), {})
+        chosen: Mapping[str, Any] = next((row for row in record["candidates"] if row["pick"]), {})
         by = f", proposed by {printable(chosen['proposer'])}" if chosen.get("proposer") else ""
-        console.print(Text(f"\nThe selected program{by}", style="bold"))
+        console.print(Text(f"The selected program{by}", style="bold"))
         console.print(Padding(Syntax(_shown(record["program"]), "python", word_wrap=True), 1))
         console.print(scores_table(record))
-    console.print(_closing(record))
+    console.print(_closing(record, explain=explain))
+    console.print(candidates_table(record, console.width))
     if record["usage"]["input_tokens"] or record["doubtful_tokens"]:
         console.print(Text(f"Spent: {spending(record)}"), soft_wrap=True)
     for what, path in (("Program", record["program_file"]), ("Everything else", record["run"])):
@@ -167,12 +177,17 @@ def _deed(program: str) -> str:
         return next((line.strip() for line in program.splitlines()), "")
 
 
-def _closing(record: Mapping[str, Any]) -> Text:
+def _closing(record: Mapping[str, Any], *, explain: bool) -> Text:
     text = Text("\n")
     verdict = printable(record["verdict"])
     text.append(verdict[:1].upper() + verdict[1:] + ".\n", style="bold")
     if record["certificate_text"]:
-        text.append("\nCertificate: ", style="bold").append(record["certificate_text"] + "\n")
+        text.append("\nCertificate: ", style="bold")
+        if explain:
+            text.append(record["certificate_text"] + "\n")
+        else:
+            text.append(record["certificate_sentence"])
+            text.append(" --explain prints what it assumes.\n", style="dim")
     for warning in record["warnings"]:
         text.append("\nNote: ", style="yellow").append(printable(warning) + ".")
     if record["warnings"]:

@@ -263,27 +263,28 @@ class Certificate:
         programs = max(self.planned, self.verified)
         return 2 * math.sqrt(math.log(4 * programs / self.delta) / (2 * self.rows))
 
-    def text(self) -> str:
-        """Return the bound and its assumptions as text, several sentences."""
+    def sentence(self) -> str:
+        """Return the bound in one sentence."""
         mistakes = f"{self.errors} mistake{'' if self.errors == 1 else 's'}"
         count = f"program {self.position} of {self.verified} verified, {self.planned} planned"
-        units = "inputs"
-        if self.group_error is None:
-            first = (
-                f"With {1 - self.delta:.0%} confidence this program is wrong on at most "
-                f"{self.error_bound:.1%} of new inputs ({mistakes} on {self.rows} validation rows; "
-                f"{count})."
-            )
-        else:
-            units = "groups"
-            first = (
-                f"With {1 - self.delta:.0%} confidence this program is wrong on at most "
-                f"{self.error_bound:.1%} of the rows of new groups, each group counting as one "
-                f"({mistakes} on {self.rows} validation rows of {self.groups} groups; {count})."
-            )
+        among = f" of {self.groups} groups" if self.groups else ""
+        units = (
+            "new inputs"
+            if self.group_error is None
+            else "the rows of new groups, each group counting as one"
+        )
+        return (
+            f"With {1 - self.delta:.0%} confidence this program is wrong on at most "
+            f"{self.error_bound:.1%} of {units} ({mistakes} on {self.rows} validation rows{among}; "
+            f"{count})."
+        )
+
+    def text(self) -> str:
+        """Return the bound and its assumptions as text, several sentences."""
+        units = "inputs" if self.group_error is None else "groups"
         aside = "" if self.groups else ", and so do rows of one group on both sides of the split"
         sentences = [
-            first,
+            self.sentence(),
             *self._asides(),
             f"This holds for new {units} drawn like the validation "
             f"{'groups' if self.groups else 'rows'}, and for this run alone: running again on the "

@@ -180,6 +180,7 @@ class LearnedProgram:
             },
             "unbalanced": self.unbalanced,
             "certificate": self.certificate.record() if self.certificate else None,
+            "certificate_sentence": self.certificate.sentence() if self.certificate else None,
             "certificate_text": self.certificate.text() if self.certificate else None,
             "fallback": bool(selected and selected.proposal.fallback),
             "rivals": [rival.record() for rival in self.rivals],

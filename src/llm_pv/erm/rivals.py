@@ -34,12 +34,10 @@ class StandingRival:
         shown = repr(rival.example)
         if len(shown) > LONGEST_EXAMPLE:
             shown = shown[:LONGEST_EXAMPLE] + "..."
+        gist = rival.text.rstrip().splitlines()[-1].strip()
         return (
-            "the rows do not tell this program from another that is right on as many of them, "
-            f"`{rival.text.rstrip().splitlines()[-1].strip()}` ({rival.bits:g} bits): on "
-            f"{rival.disagreement:.0%} of slightly changed training rows the two differ, such as "
-            f"{shown} (this program {rival.answer}, the other {rival.rival_answer}); rows like "
-            "these, labelled, would tell"
+            f"the rows do not tell this program from another, `{gist}`: for {shown} this one "
+            f"answers {rival.answer}, the other {rival.rival_answer}; label such a row to decide"
         )
 
 

@@ -1,6 +1,6 @@
 """How often the bounds of the certificate fail, over repeated draws of rows and their splits.
 
-Run ``python -m benchmarks.coverage [--runs 2000] [--seed 1]``. Rows are drawn from distributions
+Run ``python -m benchmarks.bounds [--runs 2000] [--seed 1]``. Rows are drawn from distributions
 with known error rates, split by `split_table`, and the program with the fewest validation errors is
 certified with delta = 0.3. A bound fails if the selected program's true rate is above it; the share
 of failures must not exceed delta.
