@@ -208,6 +208,7 @@ def read_splits(
     target: str | None = None,
     types: Mapping[str, str] | None = None,
     data_format: str | None = None,
+    database: str | None = None,
     validation: object = None,
     test: object = None,
     added: Sequence[object] = (),
@@ -230,8 +231,10 @@ def read_splits(
         The type of columns by name (str, int, float, bool), if it is not to be inferred.
     data_format
         csv, tsv, parquet, jsonl or text; default by the file's name.
+    database
+        The database of which `data` is a query: as for `llm_pv.data.databases.read_query`.
     validation, test
-        Ready-made validation and test rows, as `data`.
+        Ready-made validation and test rows, as `data`, but no queries.
     added
         Further training rows, as `data`; the splits of the others stay the same.
     sizes
@@ -264,6 +267,10 @@ def read_splits(
             )
         return table_from(rows, known, target=named, types=types, reading=reading, learning=True)
 
+    if database is not None:
+        from llm_pv.data.databases import read_query
+
+        data = read_query(str(data), database)
     first = table(data, labels)
     label = target if target or first.labels is None else str(first.labels.name)
     return splits_from_tables(

@@ -210,7 +210,7 @@ def _explore_rows(
     seed = options.seed or 0
     wanted = api.SplitSizes(sizes.train_size, sizes.validation_size, sizes.test_size)
     splits = rows.splits(data, wanted, seed, rows.validation)
-    name = "standard input" if data == "-" else Path(data).name
+    name = rows.name_of(data)
     if options.dry_run:
         print_preview(preview_record(agent, splits, seed)[0], name, format)
         return 0

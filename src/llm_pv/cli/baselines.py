@@ -195,7 +195,7 @@ def _on_rows(
         return rows.splits(data, wanted, seed, rows.validation)
 
     return run_baselines_on_rows(
-        "standard input" if data == "-" else Path(data).name,
+        rows.name_of(data),
         split,
         models.models,
         trials=trials,

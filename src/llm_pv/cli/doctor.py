@@ -20,6 +20,8 @@ EXTRAS = {
     "baselines": ("deap", "xgboost"),
     "report": ("matplotlib",),
     "sql": ("duckdb", "sqlglot"),
+    "database": ("duckdb", "psycopg"),
+    "datasets": ("datasets",),
     "skops": ("skops",),
     "mcp": ("mcp",),
     "ray": ("ray",),

@@ -128,7 +128,7 @@ def _rows_of(
 
     if misplaced:
         raise ConfigurationError(f"{misplaced[0]} is for benchmark tasks, and {data} are rows")
-    name = "standard input" if data == "-" else Path(data).name
+    name = rows.name_of(data)
     splits = rows.splits(data, SplitSizes(), seed)
     problem = rows_problem(
         splits,

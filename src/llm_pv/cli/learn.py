@@ -150,7 +150,7 @@ def learn(
 
     choices = model.each()
     search_for = replace(search.resolve(model, asking, seed=search.seed), **search.judging())
-    name = "standard input" if data == "-" else Path(data).name
+    name = rows.name_of(data)
     with ExitStack() as stack:
         if model.batch and out is None and not asking.dry_run:
             out = new_folder(_slug(name))

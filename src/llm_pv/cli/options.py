@@ -45,6 +45,8 @@ class ReadingOptions:
     "NAME=TYPE (str, int, float, bool): how a column is read; repeat for several."
     data_format: str | None = None
     "csv, tsv, parquet, jsonl or text; default by the file's name."
+    database: str | None = None
+    "Take DATA as a query to this DuckDB or SQLite file, postgresql://..., or duckdb: (over files)."
     test: Annotated[Path | None, Parameter(group=FIRST)] = None
     "File with ready-made test rows."
     groups: str | None = None
@@ -82,6 +84,12 @@ class ReadingOptions:
         options = {field.name: getattr(self, field.name) for field in fields(Reading)}
         return Reading(**options | {"thousands": self.thousands or ""})
 
+    def name_of(self, data: str) -> str:
+        """Return what rows are called, in files and tables."""
+        if self.database is not None:
+            return "query"
+        return "standard input" if data == "-" else Path(data.partition("?")[0]).name
+
     def splits(
         self,
         data: str,
@@ -101,6 +109,7 @@ class ReadingOptions:
             target=self.target,
             types=parse_types(self.types),
             data_format=self.data_format,
+            database=self.database,
             validation=validation,
             test=self.test,
             added=added,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from llm_pv.data.databases import HUB, read_hub
 from llm_pv.data.formats import (
     check_distinct,
     frame_of_columns,
@@ -49,7 +50,7 @@ def read_table(
     ----------
     path
         A CSV, TSV, JSON lines, Parquet or ``input -> label`` text file, plain or gzipped; ``"-"``
-        for standard input.
+        for standard input; ``hf://OWNER/NAME`` for a data set of the Hugging Face Hub.
     target
         The column that holds the labels. Without it the table has no labels, unless its lines
         read ``input -> label``.
@@ -78,6 +79,18 @@ def read_table(
     MissingExtraError
         If it is Parquet and pyarrow is not installed.
     """
+    if str(path).startswith("hf:/"):  # a Path holds one of the two slashes
+        address = HUB + str(path).removeprefix("hf:").lstrip("/")
+        rows = read_hub(address)
+        return table_from(
+            rows,
+            target=target,
+            columns=columns,
+            types=types,
+            name=address,
+            reading=reading,
+            learning=learning,
+        )
     name = "standard input" if str(path) == "-" else str(path)
     data = unpacked(_bytes_of(path), name)
     if format is None:

@@ -23,6 +23,7 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
+from llm_pv.data.databases import without_password
 from llm_pv.errors import RepairWarning, RunError
 from llm_pv.group_commit import GroupCommit
 from llm_pv.runs.cells import Cell, CellLog, Key, by_cell, key_of, named, place_of, way_of
@@ -350,7 +351,7 @@ class RunDirectory:
             "versions": versions(),
             "platform": f"{sys.platform} {platform.machine()}",
             **({"confinement": self._confinement} if self._confinement else {}),
-            "command": sys.argv,
+            "command": [without_password(word) for word in sys.argv],
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         write_atomically(self.path / "run.json", json.dumps(record, indent=2) + "\n")
