@@ -138,7 +138,8 @@ def learn(
     Parameters
     ----------
     data
-        CSV, TSV, Parquet, JSONL, or text lines `input -> label`; - for standard input.
+        CSV, TSV, Parquet, JSONL, or text lines `input -> label`; - for standard input;
+        hf://OWNER/NAME; or a query, with --database.
     out
         Run directory; default a new folder under runs/.
     format
