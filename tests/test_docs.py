@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from llm_pv.cli.variations import combinations
 from llm_pv.erm.pipeline import CUT_SHORT
 from pages import PAGES, ROOT, SHOWN, Block, blocks, commands, name_of
 
@@ -115,7 +116,9 @@ def test_commands_are_those_of_the_parser(page: Path) -> None:
     for block in blocks(page):
         if block.language == "bash":
             for app, words in commands(block.text):
-                app.parse_args(words, exit_on_error=False, print_error=False)
+                several = combinations(words)  # a grid is as many command lines
+                for line in [words] if several is None else several[1].values():
+                    app.parse_args(line, exit_on_error=False, print_error=False)
 
 
 def test_the_guides_have_code_that_runs() -> None:

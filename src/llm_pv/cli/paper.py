@@ -10,6 +10,7 @@ from cyclopts import Group, Parameter
 from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.model_options import DEFAULT_MODEL_CHOICE, ModelChoice
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, OUTPUT, SandboxOptions
+from llm_pv.cli.paper_experiments import Name
 from llm_pv.cli.paper_models import ModelPart, ModelSpec
 from llm_pv.errors import ConfigurationError
 
@@ -25,6 +26,10 @@ _MODEL = Group("Columns of a model", sort_key=4)
 class PaperTableOptions:
     """How much of the table is measured."""
 
+    experiments: Annotated[tuple[Name, ...], Parameter(consume_multiple=True, negative="")] = (
+        "table",
+    )
+    "The table, and curves: scaling, lengths, k, wordings, validation, dynamics, wallclock."
     tasks: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = ()
     "Tasks by id or name; default the 13 of the published table."
     samplers: Annotated[
@@ -91,6 +96,11 @@ def paper(
 
     folder = out or Path("runs", "paper-full" if table.full else "paper")
     _require_writable(folder, results, dataset_dir)
+    others = tuple(name for name in dict.fromkeys(table.experiments) if name != "table")
+    if others:
+        status = _experiments(others, table, model, columns, folder, results, plan=plan)
+        if status or others == table.experiments:
+            return status
     parts = plan_parts(
         table.tasks,
         samplers=table.samplers,
@@ -129,6 +139,39 @@ def paper(
             f"{count(failed, 'trial')} failed: the page says why, the same command tries again"
         )
     return 1 if failed else 0
+
+
+def _experiments(  # noqa: PLR0917 - what paper has at hand
+    names: tuple[Name, ...],
+    table: PaperTableOptions,
+    model: ModelChoice,
+    columns: ColumnOptions,
+    folder: Path,
+    results: Path | None,
+    *,
+    plan: bool,
+) -> int:
+    """Run the experiments besides the table; a model is asked once its price is agreed to."""
+    from llm_pv.cli.paper_experiments import plan_steps, run_steps, show_steps
+    from llm_pv.cli.paper_models import confirmed
+
+    trials = table.trials if table.trials is not None else (10 if table.full else 3)
+    steps = plan_steps(
+        names,
+        tasks=table.tasks,
+        trials=trials,
+        test_size=table.test_size,
+        model=model,
+        budget_usd=columns.budget_usd,
+        out=folder,
+    )
+    show_steps(steps)
+    if plan or not steps:
+        return 0
+    if any(step.asks for step in steps) and not confirmed(yes=columns.yes):
+        complain("no model was called and nothing was done; without --model there is no price")
+        return 1
+    return run_steps(steps, results or folder / "results")
 
 
 def _require_writable(folder: Path, results: Path | None, dataset_dir: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from llm_pv.report.comparison import Comparison, compare_methods, method_name
+from llm_pv.report.effort_tables import attempts_table, effort_table
 from llm_pv.report.page import command_line, confinement_text
 from llm_pv.report.records import RunRecord, load_runs
 from llm_pv.report.tables import Table, comparison_table, methods_table
@@ -34,6 +35,11 @@ class Occasion:
     "Usable cores of the machine on which the page is written."
     remake: str = ""
     "The command to reproduce it, if it is shorter than the runs' own commands."
+    title: str = "Results"
+    published: str = ""
+    "Published figures that no table has, in words."
+    folders_up: int = 1
+    "How many folders the pages that it refers to are above it."
 
 
 def write_results(runs: Sequence[Path], out: Path, occasion: Occasion) -> Path:
@@ -79,7 +85,9 @@ def results_page(runs: Sequence[RunRecord], figures: Sequence[Path], occasion: O
         Information besides the records of the runs.
     """
     comparison = compare_methods(runs)
-    parts = ["# Results", *_opening(comparison)]
+    parts = [f"# {occasion.title}", *_opening(comparison)]
+    if occasion.published:
+        parts.append(f"*Published, not measured here: {occasion.published}*")
     for sampler in dict.fromkeys(setting.sampler for setting in comparison.settings):
         parts += _of_sampler(comparison, sampler)
     tables = [
@@ -94,11 +102,15 @@ def results_page(runs: Sequence[RunRecord], figures: Sequence[Path], occasion: O
     if methods.rows:
         caption = f"{methods.caption} Times are sums over trials, on a shared machine."
         parts += ["## Methods", caption, markdown(methods)]
+    for table in (attempts_table(comparison), effort_table(comparison)):
+        if table.rows:
+            parts += [f"## {table.title}", table.caption, markdown(table.without_constants())]
     if figures:
         parts += ["## Figures", *(f"![{path.stem}]({path.as_posix()})" for path in figures)]
     parts += _not_measured(comparison)
     parts += _provenance(runs, occasion)
-    return "\n\n".join(parts) + "\n"
+    text = "\n\n".join(parts) + "\n"
+    return text.replace("](../", f"]({'../' * occasion.folders_up}")
 
 
 def markdown(table: Table) -> str:
