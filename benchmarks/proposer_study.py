@@ -287,9 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", help="PROVIDER:NAME; leave it out for the table alone")
     parser.add_argument("--base-url")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument(
-        "--arms", default=",".join(USUAL_ARMS), help="--arms=-pool,-pool-facts"
-    )
+    parser.add_argument("--arms", default=",".join(USUAL_ARMS), help="--arms=-pool,-pool-facts")
     parser.add_argument("--attempts", type=int, default=5)
     parser.add_argument("--every", type=int, default=1, help="every so many rules of a list")
     parser.add_argument("--seeds", type=int, default=1)
