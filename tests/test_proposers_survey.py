@@ -69,6 +69,11 @@ def test_conditions_that_say_the_same_are_shown_once(lines: list[str]) -> None:
     assert sum('x["size"] >= 5' in line for line in lines) == 1
 
 
+def test_a_survey_that_fails_ends_no_conversation() -> None:
+    rows = Examples(["a", "b"], ["0", "of no class"])
+    assert Survey(rows, Classes.of(["0"]), seed=0).text() == "The survey failed: do without it."
+
+
 def test_a_deadline_cuts_the_survey_and_what_was_found_is_kept() -> None:
     texts = [f"{(number * 7919) % 10**9:09d}-{number}" for number in range(300)]
     rows = Examples(texts, [str(number % 3) for number in range(300)])

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from llm_pv.data.examples import Classes, Examples
+from llm_pv.errors import LLMPVError
 from llm_pv.proposers.base import Proposal, Proposer
 from llm_pv.proposers.llm.prompt.fitting import subsample
 from llm_pv.proposers.llm.prompt.notation import as_json
@@ -34,6 +35,8 @@ MOST_COUNTS = 4
 MOST_CHARACTERS = 160
 FEW_SYMBOLS = 4
 MOST_COLUMNS = 30
+MOST_FORMATTED = 100
+"""Columns that are looked at for formats and constants."""
 MOST_LOOKED_AT = 2_000
 """Conditions among which those of other columns are looked for."""
 ALIKE = 0.92
@@ -69,18 +72,25 @@ class Survey:
 
     def text(self) -> str:
         """Return the survey; it is computed in a process of its own, under a deadline."""
-        from llm_pv.proposers.own_process import OwnProcess
-
         with self._lock:
             if not self._text:
-                surveyor = Surveyor(self._of, self._seconds)
-                apart = OwnProcess(surveyor, seconds=self._seconds, megabytes=MEGABYTES)
-                found = list(apart.propose(self._rows, self._classes, seed=self._seed))
-                texts = [one.text for one in found if not one.fallback]
-                self._text = texts[-1] if texts else "There was no time for a survey."
-                if apart.hit_time_cap:
-                    self._text += "\nIt was cut short by its limit on time or memory."
+                try:
+                    self._text = self._made()
+                except (LLMPVError, RuntimeError, OSError):
+                    # A conversation that is paid for does not fail for want of a survey.
+                    self._text = "The survey failed: do without it."
             return self._text
+
+    def _made(self) -> str:
+        from llm_pv.proposers.own_process import OwnProcess
+
+        surveyor = Surveyor(self._of, self._seconds)
+        apart = OwnProcess(surveyor, seconds=self._seconds, megabytes=MEGABYTES)
+        found = list(apart.propose(self._rows, self._classes, seed=self._seed))
+        texts = [one.text for one in found if not one.fallback]
+        text = texts[-1] if texts else "There was no time for a survey."
+        is_cut = "\nIt was cut short by its limit on time or memory." if apart.hit_time_cap else ""
+        return text + is_cut
 
 
 class Surveyor(Proposer):
@@ -137,7 +147,7 @@ def formats(train: Examples) -> list[str]:
     names = list(dict.fromkeys(name for row in rows for name in row))
     lines = []
     constant = []
-    for name in names:
+    for name in names[:MOST_FORMATTED]:
         values = [row.get(name) for row in rows]
         if len(set(map(repr, values))) == 1:
             constant.append(f"column {as_json(name)} is {_cut(repr(values[0]))}")
