@@ -1,13 +1,9 @@
 """Proposals from a language model: conversations, their scheduling, their cost."""
 
-from llm_pv.proposers.llm.proposer import (
-    DEFAULT_ATTEMPTS,
-    LLM,
-    MOST_PROGRAMS,
-    LLMSettings,
-    alphabet_of,
-    labelled_rows,
-)
+from llm_pv.proposers.llm.local_tool import labelled_rows
+from llm_pv.proposers.llm.prompt import alphabet_of
+from llm_pv.proposers.llm.proposer import LLM
+from llm_pv.proposers.llm.settings import DEFAULT_ATTEMPTS, MOST_PROGRAMS, LLMSettings
 
 __all__ = [
     "DEFAULT_ATTEMPTS",

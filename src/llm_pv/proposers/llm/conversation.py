@@ -1,7 +1,6 @@
 """One conversation with a model: a prompt, tool calls, a program, and perhaps refinements."""
 
 import asyncio
-import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -38,7 +37,6 @@ from llm_pv.telemetry import span
 _LAST_CALL = "[That was the last of {limit} calls. Give your answer now.]"
 _TOO_LATE = "The time is over. Give your answer now, without the tool."
 _TOO_FULL = "The context is nearly full. Give your answer now, without the tool."
-_DEFINES = re.compile(r"\b(def|class|import)\b")
 _TOO_MANY = "No more calls are allowed. Give your answer now, without the tool."
 
 
@@ -312,11 +310,10 @@ class Conversation:
                 self._told_to_end = "the context was nearly full"
                 self._messages.append(ToolAnswer(call, _TOO_FULL))
                 continue
-            # The same calls in a resumed run, whose outputs are on disk: definitions are there.
             text, taken = self._dialogue.run_tool(
                 self._number, self.turns, place, call, tuple(self._ran)
             )
-            if call.code is not None and _DEFINES.search(call.code):
+            if call.code is not None:
                 self._ran.append(call.code)
             seconds += taken
             if room is not None:

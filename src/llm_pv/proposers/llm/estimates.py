@@ -10,7 +10,8 @@ from llm_pv.proposers.llm.worst_case import HOSTED_ROUNDS, most_of_conversations
 
 if TYPE_CHECKING:
     from llm_pv.models.base import Preview, ToolPlace
-    from llm_pv.proposers.llm.proposer import LLM, LLMSettings
+    from llm_pv.proposers.llm.proposer import LLM
+    from llm_pv.proposers.llm.settings import LLMSettings
     from llm_pv.proposers.llm.worst_case import Call
 
 LIKELY_WRITTEN = 1_000

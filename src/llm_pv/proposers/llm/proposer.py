@@ -5,28 +5,24 @@ and asked for a program, several times independently. It may run Python on the t
 sandbox of its own; nothing else is within reach of that tool.
 """
 
-import hashlib
-import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-from llm_pv.data.examples import Classes, Examples, Input
+from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError
-from llm_pv.models.base import LanguageModel, Preview, ToolOffer, ToolPlace, Usage, UserMessage
+from llm_pv.models.base import LanguageModel, Preview, ToolOffer, Usage, UserMessage
 from llm_pv.models.refusals import ToolRefusedError
 from llm_pv.proposers.base import Context, Proposal, Proposer
 from llm_pv.proposers.llm.conversation import Dialogue
 from llm_pv.proposers.llm.earlier_programs import MOST_TOKENS, EarlierPrograms
+from llm_pv.proposers.llm.local_tool import LocalTool
 from llm_pv.proposers.llm.prompt import (
     MOST_PROMPT_TOKENS,
-    MOST_ROWS,
     TELLING_ROWS,
-    AnswerFormat,
+    alphabet_of,
     facts,
     fit_to_tokens,
     no_program_message,
@@ -37,95 +33,12 @@ from llm_pv.proposers.llm.prompt import (
     telling_rows,
 )
 from llm_pv.proposers.llm.scheduler import Scheduler, attempt_seed
+from llm_pv.proposers.llm.settings import DEFAULT_ATTEMPTS, DEFAULT_SETTINGS, LLMSettings
 from llm_pv.proposers.llm.turns import TURN, Recorded, amounts, spent
 from llm_pv.proposers.llm.worst_case import Call, next_call
 from llm_pv.proposers.spending import UNLIMITED, Budget, BudgetTracker, Spending
-from llm_pv.sandbox import LabelledRows, PythonTool, ToolFunction, ToolLimits
 
-if TYPE_CHECKING:  # that file imports the built-in search
-    from llm_pv.proposers.llm.survey import Survey
-
-DEFAULT_ATTEMPTS = 5
-MOST_PROGRAMS = 5
-"""The number of programs verified per reply if several are requested."""
 _AROUND_PROMPT, _ABOUT_TOOL = 200, 1_000  # tokens of a request besides the prompt, generously
-
-
-@dataclass(frozen=True)
-class LLMSettings:
-    """How a model is prompted.
-
-    Parameters
-    ----------
-    tool
-        Where the model's own code runs: ``"local"``, in a sandbox of ours; ``"hosted"``, at the
-        vendor; ``"none"``; ``"any"``, hosted where the model has that, local elsewhere. None takes
-        what suits the model.
-    refinements
-        How often a model is shown its mistakes on training rows and asked again.
-    prompt_variant
-        One of our wordings, 1 to 4, or a file with another.
-    samples_per_call
-        The number of attempts started by one call, if the server can return several answers.
-    prompt_rows
-        The most training rows in a prompt, drawn by the seed; None for all. ``"auto"``: with a
-        local tool, which holds all rows, a few telling ones; else as many as fit.
-    answer_format
-        How a model is to write its program: ``"python"``, in a fenced block after its thoughts, or
-        ``"json"``, one object and nothing else, as in the paper.
-    programs_per_reply
-        How many programs of one reply are verified, each as an attempt of its own.
-    facts
-        Whether the prompt says what can be computed of the training rows.
-    explore
-        Whether later attempts of a cell are shown earlier programs of it with their training
-        accuracy, and asked for something else.
-    noise
-        The share of labels that may be wrong, of which the facts tell.
-    about
-        What the user says of the rows, for the facts.
-    tool_calls
-        The most tool calls in one attempt.
-    tool_limits
-        The limits of one tool call.
-    tool_functions
-        What a local tool offers besides the rows: ``"check"``, ``"survey"``.
-    most_seconds
-        Seconds after which a conversation gets no further tool call; None for no limit.
-    allow_unconfined, backend
-        How the tool is confined, as for `llm_pv.sandbox.Sandbox`.
-    """
-
-    tool: ToolPlace | Literal["any"] | None = None
-    refinements: int = 0
-    prompt_variant: int | Path = 1
-    samples_per_call: int = 1
-    prompt_rows: int | Literal["auto"] | None = MOST_ROWS
-    answer_format: AnswerFormat = "json"
-    programs_per_reply: int = 1
-    facts: bool = False
-    explore: bool = False
-    noise: float = 0.0
-    about: str = ""
-    tool_calls: int = 20
-    tool_limits: ToolLimits = field(default_factory=ToolLimits)
-    tool_functions: tuple[ToolFunction, ...] = ()
-    most_seconds: float | None = None
-    allow_unconfined: bool = False
-    backend: Literal["auto", "linux", "wasm"] = "auto"
-
-    def __post_init__(self) -> None:
-        for name, least in (
-            ("refinements", 0),
-            ("samples_per_call", 1),
-            ("tool_calls", 1),
-            ("prompt_rows", 1),
-            ("programs_per_reply", 1),
-        ):
-            value = getattr(self, name)
-            if isinstance(value, int) and value < least:
-                option = name.replace("_", "-")
-                raise ConfigurationError(f"{option} is {value}; give {least} or more")
 
 
 class LLM(Proposer):
@@ -161,7 +74,7 @@ class LLM(Proposer):
         model: LanguageModel,
         *,
         attempts: int = DEFAULT_ATTEMPTS,
-        settings: LLMSettings = LLMSettings(),
+        settings: LLMSettings = DEFAULT_SETTINGS,
         budget: Budget | BudgetTracker = UNLIMITED,
     ) -> None:
         if attempts < 1:
@@ -169,10 +82,9 @@ class LLM(Proposer):
         self.model = model
         self.attempts = attempts
         self.settings = settings
-        self.tool_place = self._tool_place()
+        self.tool_place = settings.tool_place(model)
         self.tracker = budget if isinstance(budget, BudgetTracker) else BudgetTracker(budget)
-        self._tool: PythonTool | None = None
-        self._tool_lock = threading.Lock()
+        self._tool = LocalTool(settings)
         self._cancelled = threading.Event()
         if settings.samples_per_call > model.most_samples:
             raise ConfigurationError(
@@ -193,28 +105,7 @@ class LLM(Proposer):
     @property
     def identity(self) -> str:
         """The model with its options, and the settings."""
-        settings = self.settings
-        parts = [
-            self.model.identity,
-            f"tool={self.tool_place}",
-            f"refinements={settings.refinements}",
-            f"prompt={self._wording()}",
-            f"samples={settings.samples_per_call}",
-            f"prompt_rows={settings.prompt_rows}",
-            f"tool_calls={settings.tool_calls}",
-            f"tool_limits={settings.tool_limits}",
-        ]
-        if settings.answer_format != "json":
-            parts.append(f"answer={settings.answer_format}")
-        if settings.programs_per_reply != 1:
-            parts.append(f"programs={settings.programs_per_reply}")
-        if settings.facts:
-            parts.append(f"facts: noise={settings.noise}, about={settings.about!r}")
-        if settings.tool_functions:
-            parts.append(f"tool_functions={','.join(settings.tool_functions)}")
-        if settings.explore:
-            parts.append("explore")
-        return "; ".join(parts)
+        return f"{self.model.identity}; {self.settings.identity(self.tool_place)}"
 
     @property
     def about(self) -> str:
@@ -406,7 +297,6 @@ class LLM(Proposer):
             context.warn(warning)
         digest = prompt_digest(prompt)
         context.write_prompt(digest, prompt)
-        rows = LabelledRows(labelled_rows(train, classes))
         settings = self.settings
         form: dict[str, Any] = {
             "answer_format": settings.answer_format,
@@ -417,7 +307,7 @@ class LLM(Proposer):
             prompt=prompt,
             digest=digest,
             tool=self._offer(),
-            run_code=partial(self._run_code, rows, self._survey(train, classes, seed)),
+            run_code=self._tool.on(train, classes, seed=seed),
             most_calls=self.settings.tool_calls,
             refinements=self.settings.refinements if context.mistakes is not None else 0,
             programs_per_reply=settings.programs_per_reply,
@@ -460,97 +350,12 @@ class LLM(Proposer):
         """End all conversations, and close the model and the tool."""
         self._cancelled.set()
         self.tracker.close()
-        with self._tool_lock:
-            if self._tool is not None:
-                self._tool.close()
+        self._tool.close()
         self.model.close()
-
-    def _tool_place(self) -> ToolPlace:
-        wanted = self.settings.tool
-        if wanted is None or (wanted == "any" and "hosted" not in self.model.tool_places):
-            return self.model.default_tool
-        if wanted == "any":
-            return "hosted"
-        if wanted not in self.model.tool_places:
-            places = ", ".join(sorted(self.model.tool_places))
-            raise ConfigurationError(
-                f"{self.model.name} cannot use --tool {wanted}; give one of {places}"
-            )
-        return wanted
-
-    def _wording(self) -> str:
-        """Return the text of the wording, so that the place of its file does not matter."""
-        variant = self.settings.prompt_variant
-        if isinstance(variant, int):
-            return str(variant)
-        try:
-            return hashlib.sha256(variant.read_bytes()).hexdigest()
-        except OSError as error:
-            raise ConfigurationError(
-                f"cannot read the prompt {variant}: {error.strerror or error}; give 1 to 4 or a "
-                "file"
-            ) from error
 
     def _offer(self) -> ToolOffer | None:
         if self.tool_place == "none":
             return None
         if self.tool_place == "hosted":
             return ToolOffer("hosted")
-        return ToolOffer("local", self._opened_tool().description)
-
-    def _opened_tool(self) -> PythonTool:
-        with self._tool_lock:
-            if self._tool is None:
-                self._tool = PythonTool(
-                    limits=self.settings.tool_limits,
-                    functions=self.settings.tool_functions,
-                    allow_unconfined=self.settings.allow_unconfined,
-                    backend=self.settings.backend,
-                )
-            return self._tool
-
-    def _survey(self, train: Examples, classes: Classes, seed: int) -> "Survey | None":
-        if self.tool_place != "local" or "survey" not in self.settings.tool_functions:
-            return None
-        from llm_pv.proposers.llm.survey import Survey
-
-        return Survey(train, classes, seed=seed)
-
-    def _run_code(
-        self,
-        rows: LabelledRows,
-        survey: "Survey | None",
-        code: str,
-        call: int,
-        earlier: Sequence[str],
-    ) -> tuple[str, float]:
-        is_asked_for = any("survey" in source for source in (code, *earlier))
-        text = survey.text() if survey is not None and is_asked_for else ""
-        result = self._opened_tool().run(code, rows, seed=call, earlier=earlier, survey=text)
-        return result.output, result.seconds
-
-
-def labelled_rows(train: Examples, classes: Classes) -> list[tuple[Input, object]]:
-    """Return training rows with labels as the values that a program returns."""
-    plain = {
-        text: value if isinstance(value, str | int | float | bool) else text
-        for text, value in zip(classes.texts, classes.values, strict=True)
-    }
-    return [(row, plain[label]) for row, label in zip(train.inputs, train.labels, strict=True)]
-
-
-def alphabet_of(inputs: Iterable[Input]) -> str:
-    """Return the alphabet of inputs, ``""`` if it is not one of those described.
-
-    Examples
-    --------
-    >>> alphabet_of(["0110", "1"]), alphabet_of(["17"]), alphabet_of(["u3v17u1v2"])
-    ('binary', 'decimal', 'graph')
-    """
-    patterns = {"binary": r"[01]+", "decimal": r"[0-9]+", "graph": r"(u[0-9]+v[0-9]+)+"}
-    left = patterns
-    for item in inputs:
-        if not isinstance(item, str):
-            return "table"
-        left = {name: form for name, form in left.items() if re.fullmatch(form, item)}
-    return next(iter(left), "")
+        return ToolOffer("local", self._tool.description)

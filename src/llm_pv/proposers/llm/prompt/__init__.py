@@ -18,6 +18,7 @@ from llm_pv.proposers.llm.prompt.messages import (
     no_program_message,
     refinement_message,
 )
+from llm_pv.proposers.llm.prompt.notation import alphabet_of
 from llm_pv.proposers.llm.prompt.statement import (
     AnswerFormat,
     ToolKind,
@@ -34,6 +35,7 @@ __all__ = [
     "AnswerFormat",
     "ToolKind",
     "Variant",
+    "alphabet_of",
     "disclosure",
     "facts",
     "fit_to_tokens",

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from llm_pv.data.examples import Classes, Examples, Input
@@ -145,3 +145,20 @@ def _is_plain(text: str) -> bool:
     return (
         text.isprintable() and text.strip() == text != "" and text[0] != '"' and ARROW not in text
     )
+
+
+def alphabet_of(inputs: Iterable[Input]) -> str:
+    """Return the alphabet of inputs, ``""`` if it is not one of those described.
+
+    Examples
+    --------
+    >>> alphabet_of(["0110", "1"]), alphabet_of(["17"]), alphabet_of(["u3v17u1v2"])
+    ('binary', 'decimal', 'graph')
+    """
+    patterns = {"binary": r"[01]+", "decimal": r"[0-9]+", "graph": r"(u[0-9]+v[0-9]+)+"}
+    left = patterns
+    for item in inputs:
+        if not isinstance(item, str):
+            return "table"
+        left = {name: form for name, form in left.items() if re.fullmatch(form, item)}
+    return next(iter(left), "")
