@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from llm_pv.errors import BudgetError, CredentialError, ModelError, ProgramError
 from llm_pv.models.base import (
+    NO_USAGE,
     LanguageModel,
     Message,
     ToolAnswer,
     ToolCall,
     ToolOffer,
-    Usage,
     UserMessage,
 )
 from llm_pv.models.base import Turn as ModelTurn
@@ -147,7 +147,9 @@ class Dialogue:
                 )
             cost = _sum_costs(turns)
             # An unknown price must not count as zero.
-            paid = Amount.of(_sum_usage(turns), worst.usd if cost is None else cost)
+            paid = Amount.of(
+                sum((turn.usage for turn in turns), NO_USAGE), worst.usd if cost is None else cost
+            )
             charge = worst.times(turns[0].possibly_billed).plus(paid)
             last = messages[-1]
             asked = last.text if number > 1 and isinstance(last, UserMessage) else ""
@@ -270,7 +272,7 @@ class Conversation:
             cost_usd=_sum_costs(turns),
             prompt_digest=self._digest,
             origin=str(self._number) + (f".{refinement}" if refinement else ""),
-            usage=_sum_usage(turns),
+            usage=sum((turn.usage for turn in turns), NO_USAGE),
             tool_calls=min(self._calls, self._dialogue.most_calls)
             + sum(turn.hosted_calls for turn in turns),
             failure=ending.failure,
@@ -392,10 +394,6 @@ class Conversation:
         return self._dialogue.refinement_message(
             mistakes[best], repeated=repeated, alike=known[best]
         )
-
-
-def _sum_usage(turns: Sequence[ModelTurn]) -> Usage:
-    return sum((turn.usage for turn in turns), Usage())
 
 
 def _sum_costs(turns: Sequence[ModelTurn]) -> float | None:
