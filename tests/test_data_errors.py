@@ -54,12 +54,12 @@ def message_of(path: Path, error: type[LLMPVError] = DataError, **options: Any) 
         (b"a,,b\n1,2,3\n", ": column 2 has no name; name it in the header"),
         (
             "a,b\nx,1\nZürich,2\n".encode("latin1"),
-            ", line 3: byte 0xfc at offset 9 is not UTF-8: save it as UTF-8, or try: iconv -f "
-            "LATIN1 -t UTF-8",
+            ", line 3: byte 0xfc at offset 9 is not UTF-8: save it as UTF-8, or learn with "
+            "--encoding latin-1, cp1252, ...",
         ),
         (
             "a,b\n1,2\n".encode("utf-16"),
-            " is UTF-16 text: save it as UTF-8, or try: iconv -f UTF-16 -t UTF-8",
+            " is UTF-16 text: save it as UTF-8, or learn with --encoding utf-16",
         ),
         (
             b"a,b\n1,\x00\n",

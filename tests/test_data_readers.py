@@ -15,6 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from llm_pv.data.readers import read_table, table_from
+from llm_pv.data.reading import Reading
 from llm_pv.data.splits import split_table
 from llm_pv.data.table import Table
 from llm_pv.errors import DataError, MissingExtraError
@@ -62,6 +63,17 @@ def test_delimited_strings_come_back(
     table = read_table(path, target="label")
     assert table.inputs() == texts
     assert labels_of(table) == ["no"] * len(texts)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "cp1252"])
+def test_text_is_read_in_its_encoding_and_a_utf_8_mark_overrules_it(
+    tmp_path: Path, encoding: str
+) -> None:
+    path, reading = tmp_path / "rows.csv", Reading(encoding=encoding)
+    path.write_text("größe,n,y\nzwölf,1,ja\n", encoding=encoding)
+    assert read_table(path, target="y", reading=reading).inputs() == [{"größe": "zwölf", "n": 1}]
+    path.write_text("größe,n,y\nzwölf,1,ja\n", encoding="utf-8-sig")
+    assert read_table(path, target="y", reading=reading).inputs() == [{"größe": "zwölf", "n": 1}]
 
 
 @UNHURRIED

@@ -459,7 +459,7 @@ def test_sparse_rows_are_read_within_a_limit(monkeypatch: pytest.MonkeyPatch) ->
     rule = "def f(x):\n    return int(x['x0'] > 4)\n"
     model = classifier(rule).fit(scipy.sparse.csr_array(NUMBERS), ABOVE)
     assert (model.predict(scipy.sparse.csr_array(NUMBERS)) == ABOVE).all()
-    monkeypatch.setattr("llm_pv.estimator._MOST_CELLS", 100)
+    monkeypatch.setattr("llm_pv.data.arrays._MOST_CELLS", 100)
     with pytest.raises(ValueError, match="180 cells as a dense array, more than 100"):
         model.predict(scipy.sparse.csr_array(NUMBERS))
 

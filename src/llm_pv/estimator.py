@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_array, check_random_state
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_consistent_length,
@@ -23,6 +21,13 @@ from sklearn.utils.validation import (
 )
 
 from llm_pv.api import Search, SplitSizes, learn
+from llm_pv.data.arrays import (
+    are_strings,
+    check_strings,
+    check_text_column,
+    checked_labels,
+    dense,
+)
 from llm_pv.data.formats import check_distinct
 from llm_pv.data.labels import label_text
 from llm_pv.data.new_rows import Inputs, columns_read, matching_columns, new_rows
@@ -40,8 +45,6 @@ if TYPE_CHECKING:
     from llm_pv.data.columns import ColumnType
 
 _LARGEST_SEED = 2**31 - 1
-_MOST_CELLS = 20_000_000
-"""The most cells of a sparse matrix that is converted to a dense one."""
 
 
 class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -235,7 +238,12 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             bins=self.bins,
             threshold=self.threshold,
         )
-        labels = self._labels(y, reading)
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None"
+            )
+        cut = reading.bins is not None or reading.threshold is not None
+        labels = checked_labels(y, numbers=cut)
         rows = self._rows(X, reset=True)
         check_consistent_length(rows, labels)
         # Identifiers are recognised by name, so all columns of an array are used.
@@ -428,49 +436,10 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.sparse = True  # made dense
         return tags
 
-    def _labels(self, y: Any, reading: Reading) -> np.ndarray[Any, Any]:
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None"
-            )
-        y = pandas_frame(y)
-        bare: Any = getattr(getattr(y, "dtype", None), "numpy_dtype", None)  # of Int64, boolean
-        if bare is not None:
-            if y.isna().any():
-                raise DataError(
-                    f"Input y contains NaN: {int(y.isna().sum())} rows have no label; drop them"
-                )
-            y = y.to_numpy(dtype=bare)
-        elif isinstance(y, pd.Series) and y.dtype == object:
-            y = y.infer_objects()
-        labels = column_or_1d(y, warn=True)
-        if labels.dtype == object:
-            _check_texts(labels)
-        if labels.dtype.kind not in "biufOU":
-            raise DataError(
-                f"Unknown label type: y has dtype {labels.dtype}; give numbers, booleans or "
-                "strings, such as y.astype(str)"
-            )
-        labels = check_array(labels, ensure_2d=False, dtype=None, input_name="y")
-        if reading.bins is not None or reading.threshold is not None:
-            return np.asarray(labels)  # numbers, which are cut into classes
-        try:
-            check_classification_targets(labels)
-        except ValueError as error:
-            raise DataError(
-                f"{error} To divide numbers into classes, give bins=3 or a threshold."
-            ) from None
-        classes = np.unique(labels)
-        if len(classes) < 2:
-            raise DataError(
-                f"y has only one class, {classes.tolist()[0]!r}: give rows of two classes or more"
-            )
-        return np.asarray(labels)
-
     def _rows(self, rows: Any, *, reset: bool) -> Any:
         """Return the rows as a DataFrame or two-dimensional array, strings as its one column."""
-        rows = _dense(pandas_frame(rows))
-        if _are_strings(rows):
+        rows = dense(pandas_frame(rows))
+        if are_strings(rows):
             rows = np.array(list(rows), dtype=object).reshape(-1, 1)
         if not isinstance(rows, pd.DataFrame):
             # Without an explicit dtype, numpy would convert numbers beside text to text.
@@ -504,9 +473,9 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         frame = plain_frame(frame.reset_index(drop=True), "X")
         for name in self._columns:
             if not self._types:
-                _check_texts_of(frame[name])
+                check_strings(frame[name])
             else:
-                _check_text_column(frame[name], self._types[name])
+                check_text_column(frame[name], self._types[name])
         return new_rows(
             frame, self._columns, self._types, source=self.program_.source, name="X"
         ).inputs()
@@ -525,73 +494,6 @@ def _warm_sandbox(limits: Limits, allow_unconfined: bool) -> Sandbox:
     A forked process gets a new one. It ends when the last reference to it is dropped.
     """
     return Sandbox(limits, allow_unconfined=allow_unconfined)
-
-
-def _dense(rows: Any) -> Any:
-    """Return a sparse matrix as an array, anything else as it is."""
-    if not issparse(rows):
-        return rows
-    matrix: Any = rows
-    cells = matrix.shape[0] * matrix.shape[1]
-    if cells > _MOST_CELLS:
-        raise DataError(
-            f"X is sparse and would have {cells:,} cells as a dense array, more than "
-            f"{_MOST_CELLS:,}: give fewer columns"
-        )
-    return matrix.toarray()
-
-
-def _are_strings(rows: Any) -> bool:
-    """Whether the rows are one-dimensional and strings.
-
-    Raises
-    ------
-    ValueError
-        If only some of them are.
-    """
-    one_dimensional = getattr(rows, "ndim", 1) == 1
-    known = isinstance(rows, Sequence | np.ndarray | pd.Series | pd.Index)
-    if not known or not one_dimensional or isinstance(rows, str):
-        return False
-    others = {number: row for number, row in enumerate(rows) if not isinstance(row, str)}
-    if 0 < len(others) < len(rows):
-        number, row = next(iter(others.items()))
-        raise DataError(
-            f"X holds strings and other values, such as {row!r} in row {number}: give a string "
-            "for every row, '' where it is missing"
-        )
-    return not others
-
-
-def _check_texts(labels: np.ndarray[Any, Any]) -> None:
-    """Raise unless labels of dtype object are all strings."""
-    if pd.isna(labels).any():
-        raise DataError(
-            f"Input y contains NaN: {int(pd.isna(labels).sum())} rows have no label; drop them"
-        )
-    kinds = sorted({type(label).__name__ for label in labels if not isinstance(label, str)})
-    if kinds:
-        raise DataError(
-            f"Unknown label type: y has dtype object and holds {', '.join(kinds)}; give labels of "
-            "one kind, such as y.astype(int) or y.astype(str)"
-        )
-
-
-def _check_texts_of(cells: "pd.Series[Any]") -> None:
-    """Raise unless a column holds strings, as in `fit`."""
-    for cell in cells[cells.notna()]:
-        if not isinstance(cell, str):
-            raise DataError(
-                f"X holds {cell!r} ({type(cell).__name__}), but fit saw strings: give strings"
-            )
-
-
-def _check_text_column(cells: "pd.Series[Any]", kind: str) -> None:
-    """Raise if numbers come where `fit` saw text: 7 may have been '007'."""
-    if kind == "str" and pd.api.types.is_numeric_dtype(cells.dtype) and cells.notna().any():
-        raise DataError(
-            f"column {cells.name!r} holds {cells.dtype} values but was text in fit: give text"
-        )
 
 
 def _costs(costs: Any) -> dict[tuple[str, str], float]:

@@ -27,7 +27,7 @@ ARROW = " -> "
 """The separator of input and label in a text line; the last one counts."""
 
 _CHUNK_ROWS = 50_000  # cells wait as Python strings for so many rows before pandas packs them
-_SAVE_AS_UTF8 = "save it as UTF-8, or try: iconv -f {} -t UTF-8"
+_SAVE_AS_UTF8 = "save it as UTF-8, or learn with --encoding {}"
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,13 @@ def parsed(
         The source of the bytes, for messages.
     delimiter
         The separator of CSV cells; inferred from the header if not given.
+    encoding
+        Of text without a UTF-8 byte order mark.
     """
     if file_format not in FORMATS:
         raise ConfigurationError(f"format {file_format!r}: give one of {', '.join(FORMATS)}")
     if file_format != "parquet":
-        if encoding != "utf-8":
+        if encoding != "utf-8" and not data.startswith(codecs.BOM_UTF8):
             try:
                 data = data.decode(encoding).encode()
             except UnicodeDecodeError as error:
@@ -115,7 +117,7 @@ def parsed(
 
 def _check_text(data: bytes, name: str) -> None:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(f"{name} is UTF-16 text: {_SAVE_AS_UTF8.format('UTF-16')}")
+        raise DataError(f"{name} is UTF-16 text: {_SAVE_AS_UTF8.format('utf-16')}")
     if data.startswith(b"PK\x03\x04"):
         raise DataError(f"{name} is a zip archive or a spreadsheet: unpack it, or save it as CSV")
     if (offset := data.find(b"\0")) >= 0:
@@ -137,7 +139,7 @@ def _text_stream(data: bytes, name: str) -> Iterator[io.TextIOWrapper]:
             line = data.count(b"\n", 0, error.start) + 1
             raise DataError(
                 f"{name}, line {line:,}: byte 0x{data[error.start]:02x} at offset "
-                f"{error.start:,} is not UTF-8: {_SAVE_AS_UTF8.format('LATIN1')}"
+                f"{error.start:,} is not UTF-8: {_SAVE_AS_UTF8.format('latin-1, cp1252, ...')}"
             ) from None
 
 
