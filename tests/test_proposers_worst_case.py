@@ -52,7 +52,10 @@ def run(replies: Sequence[str], budget: int, attempts: int) -> tuple[LLM, list[S
     told_nothing = {"GET": [Wire({}, 404)]}
     with WireServer([REPLIES[name] for name in replies], told_nothing) as server:
         options = ModelOptions(
-            base_url=server.url + "/v1", timeout_seconds=0.15, retries=3, max_output_tokens=500
+            base_url=server.url + "/v1",
+            timeout_seconds=0.15 if "slow" in replies else 60.0,
+            retries=3,
+            max_output_tokens=500,
         )
         model = make_vendor_model(
             "openai-compatible", "tiny", options, backoff=Backoff(sleep=_no_wait)

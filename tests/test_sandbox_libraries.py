@@ -213,7 +213,7 @@ ELSEWHERE = re.compile(
     r"sqlite3|urllib|http|multiprocessing|subprocess|threadpoolctl|scipy_doctest|yaml|pickle5|"
     r"ctypes|unittest|doctest|pydoc|cProfile|pstats|timeit|venv|ensurepip|pip|tkinter|"
     r"pyodide_js|micropip|backports|autowrap|numpydoc|mock|joblib|tempfile|shutil|glob|bz2|lzma|"
-    r"this|imp|numpy\.distutils|curses|fcntl|termios|concurrent|asyncio|ssl|socket|tracemalloc|gc|signal|resource)\b"
+    r"this|imp|typing_extensions|numpy\.distutils|curses|fcntl|termios|concurrent|asyncio|ssl|socket|tracemalloc|gc|signal|resource)\b"
 )
 INSIDE_A_FUNCTION = re.compile(r"^[ \t]+(?:from|import) +([a-zA-Z_][\w.]*)", re.MULTILINE)
 NOT_LOADED = re.compile(
