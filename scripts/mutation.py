@@ -28,10 +28,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from coverage import CoverageData
 from libcst import FunctionDef
 from mutmut.mutation.file_mutation import create_mutations, deep_replace
-
-from coverage import CoverageData
 
 ROOT = Path(__file__).parent.parent
 COPY = ROOT / "build" / "mutation"
