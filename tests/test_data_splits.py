@@ -288,6 +288,19 @@ def test_rows_of_one_time_stay_together() -> None:
         split_table(one, seed=0, reading=Reading(time="time"))
 
 
+def test_files_that_share_groups_or_overlap_in_time_are_warned_of() -> None:
+    early, late = with_columns(time=list(range(30))), with_columns(time=list(range(29, 59)))
+    reading = Reading(time="time")
+    assert splits_from_tables(early, late, seed=0, reading=reading).by_time
+    swapped = splits_from_tables(late, early, seed=0, reading=reading)
+    assert not swapped.by_time
+    assert "--time: validation rows are not all later than the training rows" in swapped.warnings
+    one = with_columns(groups=[n // 3 for n in range(30)])  # groups 0 to 9
+    other = with_columns(groups=[8 + n // 3 for n in range(30)])  # groups 8 to 17
+    shared = splits_from_tables(one, other, seed=0, reading=Reading(groups="groups")).warnings
+    assert any(warning.startswith("groups found in two files: 2;") for warning in shared)
+
+
 def test_weights_go_with_their_rows_and_are_no_input() -> None:
     table = with_columns(weights=[float(n) for n in range(30)], mark=[f"m{n}" for n in range(30)])
     splits = split_table(table, seed=0, reading=Reading(weights="weights"))

@@ -12,6 +12,7 @@ of rows and fail for a class with one row.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from reprlib import repr as short
 from typing import Any
 
@@ -22,6 +23,7 @@ from llm_pv.data.allocation import allocate, split_sizes
 from llm_pv.data.columns import joint_type, read_cells
 from llm_pv.data.examples import Classes, Examples, Splits
 from llm_pv.data.reading import DEFAULT_READING, Reading, binned, target_edges, target_numbers
+from llm_pv.data.roles import moments, present_cells, role_column, row_weights
 from llm_pv.data.table import Table
 from llm_pv.data.targets import check_class_count, read_classes
 from llm_pv.errors import ConfigurationError, DataError
@@ -137,7 +139,10 @@ def splits_from_tables(
             f"training rows added: {sum(map(len, added)):,} of "
             f"{', '.join(table.name for table in added)}; they are not drawn like the other rows"
         )
-    warnings += _missing_classes(pool, kept, chosen)
+    warnings += [*_missing_classes(pool, kept, chosen), *_shared_groups(pool, chosen)]
+    by_time = pool.times is not None and _in_order(pool.times, chosen)
+    if pool.times is not None and not by_time:
+        warnings.append("--time: validation rows are not all later than the training rows")
     texts = pool.classes.texts
     examples = {
         part: Examples(
@@ -159,7 +164,7 @@ def splits_from_tables(
         columns=tuple(pool.table.frame.columns),
         types=pool.table.types,
         edges=pool.edges,
-        by_time=pool.times is not None,
+        by_time=by_time,
         odd=pool.table.odd,
     )
 
@@ -209,34 +214,15 @@ def _pooled(given: Sequence[Table], sources: Sequence[int], reading: Reading) ->
     codes, classes = read_classes(labels, written)
     source = np.repeat(sources, [len(table) for table in tables])
     pool = _Pool(joined, source, _input_groups(joined), codes, classes, edges)
-    apart = {use: _joined(tables, use) for use in reading.apart}
+    apart = {use: role_column(tables, use) for use in reading.apart}
     if "groups" in apart:
-        units, names = pd.factorize(_present(apart["groups"], "groups").astype(str))
+        units, names = pd.factorize(present_cells(apart["groups"], "groups").astype(str))
         pool = replace(pool, units=units, unit_names=list(names))
     if "time" in apart:
-        pool = replace(pool, times=moments(_present(apart["time"], "time")))
+        pool = replace(pool, times=moments(present_cells(apart["time"], "time")))
     if "weights" in apart:
-        pool = replace(pool, weights=row_weights(_present(apart["weights"], "weights")))
+        pool = replace(pool, weights=row_weights(present_cells(apart["weights"], "weights")))
     return pool
-
-
-def _joined(tables: Sequence[Table], use: str) -> "pd.Series[Any]":
-    """Return a column with a special role, concatenated over all tables."""
-    for table in tables:
-        if use not in table.apart:
-            raise DataError(f"{table.name} has no column for --{use}; give every file one")
-    return pd.concat([table.apart[use] for table in tables], ignore_index=True)
-
-
-def _present(cells: "pd.Series[Any]", use: str) -> "pd.Series[Any]":
-    """Return the cells; raise DataError if one is missing."""
-    missing = (cells.isna() | (cells.astype(str).str.strip() == "")).to_numpy()
-    if missing.any():
-        raise DataError(
-            f"column {cells.name!r} of --{use} is empty in {int(missing.sum()):,} rows, the first "
-            f"of them row {int(np.flatnonzero(missing)[0]) + 1:,}: fill it in, or drop these rows"
-        )
-    return cells
 
 
 def _like(table: Table, first: Table) -> Table:
@@ -445,45 +431,23 @@ def _drawn_by_time(
     return dealt[::-1]
 
 
-def moments(cells: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
-    """Return times as numbers in the same order: numbers unchanged, dates as nanoseconds.
-
-    Raise DataError if a cell is neither.
-
-    Examples
-    --------
-    >>> (moments(pd.Series(["2024-03-01", "2023-12-31"])).argsort()).tolist()
-    [1, 0]
-    """
-    numbers = pd.to_numeric(cells, errors="coerce")
-    if numbers.notna().all():
-        return numbers.to_numpy(dtype=np.float64)
-    dates = pd.to_datetime(cells, utc=True, format="ISO8601", errors="coerce")
-    if dates.isna().any():
-        place = int(np.flatnonzero(dates.isna())[0])
-        raise DataError(
-            f"column {cells.name!r} of --time, row {place + 1:,}: {short(cells.iloc[place])} is no "
-            "date; give numbers for all rows, or dates such as 2024-03-31"
-        )
-    return dates.to_numpy(dtype="datetime64[ns]").astype(np.int64)
+def _shared_groups(pool: _Pool, chosen: dict[str, list[int]]) -> list[str]:
+    """Return a warning about groups with rows in two splits, which ready-made files can have."""
+    if pool.units is None:
+        return []
+    found = [pd.Series(pool.units[rows]).drop_duplicates() for rows in chosen.values() if rows]
+    if not (shared := pd.concat(found).duplicated().sum()):
+        return []
+    return [
+        f"groups found in two files: {shared:,}; the certificate is about new groups, and holds "
+        "only if validation has none of training"
+    ]
 
 
-def row_weights(cells: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
-    """Return weights as numbers.
-
-    Raise DataError if one is negative or no number, or all are 0.
-    """
-    numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    bad = ~(np.isfinite(numbers) & (numbers >= 0))
-    if bad.any():
-        place = int(np.flatnonzero(bad)[0])
-        raise DataError(
-            f"column {cells.name!r} of --weights, row {place + 1:,}: {cells.iloc[place]!s:.40} is "
-            "no weight; give numbers from 0 on"
-        )
-    if not numbers.any():
-        raise DataError(f"column {cells.name!r} of --weights: all weights are 0")
-    return numbers
+def _in_order(times: "np.ndarray[Any, Any]", chosen: dict[str, list[int]]) -> bool:
+    """Whether no row is earlier than one of the split before."""
+    parts = [times[rows] for rows in chosen.values() if rows]
+    return all(before.max() <= after.min() for before, after in pairwise(parts))
 
 
 def _missing_classes(
