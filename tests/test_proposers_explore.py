@@ -5,17 +5,20 @@ from collections.abc import Sequence
 
 import pytest
 
+from llm_pv.cli.model_options import AskingOptions, ModelChoice, open_proposer
+from llm_pv.cli.options import SandboxOptions
 from llm_pv.erm.verification import training_mistakes
-from llm_pv.errors import ModelError
+from llm_pv.errors import ConfigurationError, ModelError
 from llm_pv.models.base import Message, Turn
 from llm_pv.programs.program import Program
 from llm_pv.proposers.base import Mistake
+from llm_pv.proposers.llm import LLM, LLMSettings
 from llm_pv.proposers.llm.earlier_programs import EarlierPrograms
 from llm_pv.proposers.llm.prompt import prompt_digest
 from llm_pv.proposers.round_robin import RoundRobin
 from llm_pv.sandbox import Sandbox
 from rows import ALWAYS_ONE, FIRST_BIT, PARITY
-from scripted_model import says
+from scripted_model import ScriptedModel, says
 from test_proposers_llm import SPLITS, Kept, asking, proposals
 
 RENAMED = "def f(text):\n    ones = text.count('1')\n    return ones % 2\n"
@@ -172,3 +175,43 @@ def test_the_accuracy_is_that_of_the_confined_program_on_training_rows() -> None
     assert earlier.add([Program.parse(FIRST_BIT)], [wrong]) == [False]
     assert earlier.add([Program.parse(FIRST_BIT)], [mistakes_of(FIRST_BIT)]) == [True]
     assert f"Right on {20 - len(wrong)} of 20" in earlier.note()
+
+
+def test_attempts_that_one_call_starts_are_shown_the_same_and_resumed_alike() -> None:
+    replies = [ALWAYS_ONE, FIRST_BIT, PARITY, RENAMED]
+
+    def started(kept: Kept) -> list[str]:
+        asked: list[str] = []
+
+        def script(conversation: Sequence[Message], seed: int) -> Turn:
+            # The model is asked once for two attempts, which get different replies.
+            asked.append(conversation[-1].text)
+            return Turn(replies[len(asked) - 1 + (2 if "Earlier" in asked[0] else 0)])
+
+        model = ScriptedModel(script, most_samples=2)
+        settings = LLMSettings(explore=True, samples_per_call=2)
+        admission = RoundRobin({"cell": 0}, slots=1).cell("cell")
+        with LLM(model, attempts=4, settings=settings) as llm:
+            found = proposals(llm, kept, mistakes=mistakes_of, admission=admission)
+        assert [each.text for each in found] == replies
+        return asked
+
+    kept = Kept()
+    first, second, third, fourth = started(kept)
+    assert first == second
+    assert third == fourth
+    assert third.count("```python") - first.count("```python") == 2
+    again = Kept()
+    again.turns = [each for each in kept.turns if each["conversation"] <= 2]
+    assert started(again) == [third, fourth]
+
+
+def test_one_attempt_at_a_time_unless_more_are_asked_for_and_none_in_a_batch() -> None:
+    assert AskingOptions().slots == 5
+    assert AskingOptions(explore=True).slots == 1
+    assert AskingOptions(explore=True, concurrency=3).slots == 3
+    choice = ModelChoice(model="openai:gpt-5.4", batch=True)
+    with pytest.raises(ConfigurationError, match="omit --explore"):
+        open_proposer(
+            choice, AskingOptions(explore=True), SandboxOptions(), attempts=2, budget_seconds=None
+        )
