@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from llm_pv.data.examples import Input
 from llm_pv.sandbox import Execution, Limits, Outcome, ToolLimits
 from llm_pv.sandbox.batch import Batch, LabelledRows
+from llm_pv.sandbox.exploration import Script
 from llm_pv.sandbox.worker_pool import WorkerPool
 
 
@@ -24,7 +25,7 @@ class Late:
         return Execution(Outcome.FINISHED, ("1",))
 
     def explore(
-        self, code: str, rows: LabelledRows, limits: ToolLimits, seed: int = 0
+        self, script: Script, rows: LabelledRows, limits: ToolLimits, seed: int = 0
     ) -> Execution:
         raise NotImplementedError
 

@@ -1,7 +1,7 @@
 """The limits and the result of a sandboxed run, independent of the backend."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from llm_pv.errors import ConfigurationError
@@ -27,6 +27,7 @@ _MOST = {
     "output_bytes": 2**26,
 }
 _MOST_CHARACTERS = 10_000_000
+_MOST_LOAD = 5.0
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,8 @@ class ToolLimits:
     cpu_seconds: float = 10.0
     "CPU time."
     wall_seconds: float | None = None
-    """Wall-clock time; None for six times the CPU limit, so that a busy machine cuts no code that
-    computes."""
+    """Wall-clock time; None for six times the CPU limit, and more on a busy machine, so that it
+    cuts no code that computes."""
     memory_bytes: int = 1024 * 1024 * 1024
     "Address space beyond what the sandbox itself and the rows take."
     output_characters: int = 10_000
@@ -124,6 +125,18 @@ class ToolLimits:
             memory_bytes=self.memory_bytes,
             output_bytes=transcript_bytes(self.output_characters),
         )
+
+    def at_load(self, load: float) -> "ToolLimits":
+        """Return the limits where so many processes want each core: up to five times the clock.
+
+        Examples
+        --------
+        >>> [ToolLimits().at_load(load).wall_limit for load in (0.5, 3.0, 40.0)]
+        [60.0, 180.0, 300.0]
+        """
+        if self.wall_seconds is not None:
+            return self
+        return replace(self, wall_seconds=self.wall_limit * min(max(load, 1.0), _MOST_LOAD))
 
 
 DEFAULT_TOOL_LIMITS = ToolLimits()

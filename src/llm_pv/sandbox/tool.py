@@ -3,6 +3,7 @@
 It has its own sandbox, because the processes of candidates must not hold any label.
 """
 
+import os
 import weakref
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -135,7 +136,7 @@ class PythonTool:
             "an expression is printed. The code may import "
             f"{', '.join((*packages, *STANDARD_LIBRARY))}{without}. It has no files, network, "
             f"processes or threads; {limits.cpu_seconds:g} s of CPU time, {limits.wall_limit:g} s "
-            "by the clock (a busy machine may take longer for the same work) and "
+            "by the clock (more on a busy machine) and "
             f"{limits.memory_bytes / 2**20:,.0f} MiB of memory a call; what it prints is cut to "
             f"{limits.output_characters:,} characters."
         )
@@ -178,11 +179,13 @@ class PythonTool:
             survey=survey if "survey" in self.functions else None,
         )
 
+        limits = self.limits.at_load(_load())
+
         def task(worker: Worker) -> Execution:
-            return worker.explore(script, self._rows if rows is None else rows, self.limits, number)
+            return worker.explore(script, self._rows if rows is None else rows, limits, number)
 
         execution = self._pool.run(task, set())
-        output = _output(execution, self.limits)
+        output = _output(execution, limits)
         return ToolResult(output, execution.outcome, execution.wall_seconds)
 
     def close(self) -> None:
@@ -199,6 +202,11 @@ class PythonTool:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _load() -> float:
+    """Return how many processes want each core of the machine, 0 where that is not known."""
+    return os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 0.0
 
 
 def _installed_packages() -> tuple[str, ...]:

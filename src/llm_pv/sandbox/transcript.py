@@ -87,7 +87,8 @@ class Transcript(io.BufferedIOBase):
         if not piece.isascii():
             size = len(piece.translate(None, _CONTINUATIONS))
         self._characters += size
-        _HEADER.pack_into(self._page, OUTPUT_START, self._used, self._characters)
+        header = _HEADER.pack(self._used, self._characters)
+        self._page[OUTPUT_START : OUTPUT_START + len(header)] = header
 
     def _keep_last(self, piece: bytes, used: int) -> None:
         """Write bytes to the ring buffer; ``used`` counts all bytes so far, these included."""
