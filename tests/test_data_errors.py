@@ -177,8 +177,8 @@ def test_an_unknown_format_is_answered_with_the_known_ones(tmp_path: Path) -> No
         (
             "a,b,label\n1,2,3\n",
             None,
-            " has no labels: name the target, one of its columns 'a', 'b', 'label', or write lines "
-            "'input -> label'",
+            " has no labels: name the target (--target), one of its columns 'a', 'b', 'label', or "
+            "write lines 'input -> label'",
         ),
         ("a,label\n1,\n2,\n", "label", " has no row with a label: fill in the target column"),
     ],

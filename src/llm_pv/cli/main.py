@@ -91,9 +91,8 @@ def _run_app(application: App, arguments: Sequence[str]) -> int:
     except CycloptsError as error:
         if debug:
             raise
-        complain(
-            f"{' '.join(str(error).split())} ({application.name[0]} --help lists what there is)"
-        )
+        command = " ".join([application.name[0], *(error.command_chain or ())])
+        complain(f"{' '.join(str(error).split())} ({command} --help lists what there is)")
         return USAGE_ERROR
     except LLMPVError as error:
         if debug:

@@ -246,8 +246,8 @@ def _labels(table: Table) -> "pd.Series[Any]":
     if table.labels is None:
         columns = ", ".join(repr(name) for name in table.frame.columns[:12])
         raise DataError(
-            f"{table.name} has no labels: name the target, one of its columns {columns}, or write "
-            "lines 'input -> label'"
+            f"{table.name} has no labels: name the target (--target), one of its columns "
+            f"{columns}, or write lines 'input -> label'"
         )
     if not len(table.labels):
         raise DataError(f"{table.name} has no row with a label: fill in the target column")

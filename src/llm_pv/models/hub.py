@@ -52,7 +52,10 @@ def from_pretrained(loader: Any, name: str, **options: Any) -> Any:
             raise ModelError(out_of_memory(name, "loading it")) from error
         # The error for a damaged file depends on its format.
         if local_only and not Path(name).is_dir():
-            reason = "it is no folder here, not in the hub's cache, and the hub cannot be reached"
+            reason = (
+                "it is no folder here, not in the hub's cache, and the hub cannot be reached; "
+                "hf:FOLDER names a model in a folder"
+            )
         else:
             reason = one_line(error)
         raise ConfigurationError(f"cannot load the model {name!r}: {reason}") from error

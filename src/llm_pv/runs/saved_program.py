@@ -79,8 +79,9 @@ def _load(path: Path, configuration: Mapping[str, Any], run: Path) -> SavedProgr
         with path.open(encoding="utf-8") as stream:  # of a device without end only so much
             text = stream.read(_MOST_CHARACTERS + 1)
     except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise RunError(
-            f"cannot read {path}: {error}; give a run directory or a program's file"
+            f"cannot read {path}: {reason}; give a run directory or a program's file"
         ) from error
     if len(text) > _MOST_CHARACTERS:
         raise ProgramError(

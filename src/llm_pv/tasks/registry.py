@@ -71,5 +71,5 @@ def task(name_or_id: str) -> Task:
     if found is not None:
         return found
     near = get_close_matches(str(name_or_id), [*TASKS, *_BY_ID], n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]}?" if near else "`llm-pv tasks` lists them all"
-    raise ConfigurationError(f"no task {name_or_id!r}: {hint}")
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise ConfigurationError(f"no task {name_or_id!r}: {hint}`llm-pv tasks` lists them all")

@@ -211,7 +211,9 @@ class GridRequest:
         Sizes(self.train_size, self.validation_size, self.test_size).check()
         for name, size in (("train", self.train_size), ("validation", self.validation_size)):
             if not size:
-                raise ConfigurationError(f"{name} size 0: learning needs {name} rows")
+                raise ConfigurationError(
+                    f"--{name}-size 0: learning needs {name} rows; give at least 1"
+                )
         if self.trials < 1:
             raise ConfigurationError(f"trials is {self.trials}; at least 1 is needed")
         if self.seed < 0:

@@ -97,9 +97,15 @@ def _read_yaml(path: Path) -> Mapping[Any, Any]:
 
     try:
         record = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        text = " ".join(str(error).split())
-        raise ConfigurationError(f"{path} cannot be read as a sweep: {text}") from error
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise ConfigurationError(
+            f"{path} cannot be read as a sweep: it is no valid YAML{place}: {problem}"
+        ) from error
     if not isinstance(record, dict):
         raise ConfigurationError(
             f"{path} is no sweep: it needs {', '.join(sorted(_KEYS))} as a YAML mapping"

@@ -248,14 +248,14 @@ def check_context(
     fitting = int(0.98 * examples * room / max(1, longest - without))
     about = "" if model.counts_exactly else "(an upper estimate, as its tokenizer is not here) "
     shorter = "--lengths" if lengths_vary else ""
+    none = "" if fitting > 0 else " (not even one example fits)"
     ways = [
         f"reduce --train-size (about {fitting} would fit)" if fitting > 0 else "",
-        "" if fitting > 0 else "not even one example fits",
         f"reduce {shorter}" if shorter else "",
         "raise --max-model-len if the model allows it",
     ]
     raise ConfigurationError(
         f"prompts with {examples} examples have up to {longest:,} tokens {about}and an answer "
-        f"needs {needed}, but the context of {model.name} holds {context:,}: "
-        + ", or ".join(way for way in ways if way)
+        f"needs {needed}, but the context of {model.name} holds "
+        f"{context:,}{none}: " + ", or ".join(way for way in ways if way)
     )
