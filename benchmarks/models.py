@@ -43,7 +43,7 @@ def main() -> None:
                 sys.executable, "-m", "llm_pv", "learn", str(folder / "rows.txt"),
                 "--model", "openai-compatible:fake", "--base-url", f"http://127.0.0.1:{port}/v1",
                 "--attempts", str(given.calls), "--concurrency", str(given.concurrency),
-                "--tool", "none", "--no-early-stop", "--out", str(folder / "run"),
+                "--tool", "none", "--refine", "0", "--no-early-stop", "--out", str(folder / "run"),
             ]  # fmt: skip
             started = time.perf_counter()
             subprocess.run(command, check=False, capture_output=True)

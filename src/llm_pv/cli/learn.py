@@ -1,6 +1,6 @@
 """``llm-pv learn``: from labelled rows to a certified program in a file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,7 +30,7 @@ from llm_pv.cli.options import (
 )
 from llm_pv.cli.output import new_folder, set_aside, write_json
 from llm_pv.cli.previews import disclose, preview_models
-from llm_pv.cli.report import leave_page
+from llm_pv.cli.report import leave_page, prepare_while_waiting
 from llm_pv.cli.search_options import SEARCH, SearchOptions
 from llm_pv.erm.metrics import MetricName
 from llm_pv.errors import ConfigurationError
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from llm_pv.api import Search
     from llm_pv.data.examples import Splits
     from llm_pv.data.reading import Reading
+    from llm_pv.proposers.llm import LLM
     from llm_pv.sandbox import Sandbox
 
 
@@ -188,7 +189,7 @@ def learn(
                 out=out or new_folder(_slug(name)),
                 format=format,
                 explain=explain,
-                on_start=partial(disclose, models, splits, search.seed, after=search.stops_before),
+                on_start=partial(_begin, models, splits, search),
             )
 
 
@@ -201,6 +202,13 @@ def _begin_anew(out: Path | None, rows_digest: str) -> None:
             f"{earlier} is the run without the added rows; its certificate ends, quote that of "
             f"the new run in {out} alone"
         )
+
+
+def _begin(models: "Sequence[LLM]", splits: "Splits", search: SeededSearchOptions) -> None:
+    """Say what leaves this machine, and prepare for the end of the run while it waits."""
+    disclose(models, splits, search.seed, after=search.stops_before)
+    if models:
+        prepare_while_waiting()
 
 
 def learn_and_show(

@@ -1,6 +1,8 @@
 """``llm-pv report``: a page, figures and tables of runs."""
 
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +37,20 @@ def report(
     written = write_report(find_runs(runs), out)
     sys.stdout.write(f"{written[0]}\n")
     return 0
+
+
+def prepare_while_waiting() -> None:
+    """Start in the background, while a run waits for models, what it needs after their replies."""
+
+    def load() -> None:
+        with suppress(Exception):  # whoever needs it meets the error again and reports it
+            from llm_pv.programs.replies import read_programs
+            from llm_pv.report.page import load_libraries
+
+            read_programs(["f = len"])  # starts the confined parser
+            load_libraries()
+
+    threading.Thread(target=load, daemon=True).start()
 
 
 def leave_page(run: Path) -> None:

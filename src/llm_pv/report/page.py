@@ -123,6 +123,15 @@ def _render(context: dict[str, Any]) -> str:
     )
 
 
+def load_libraries() -> None:
+    """Import what a page is made with, and compile its templates."""
+    from llm_pv.stats import binomial_interval
+
+    binomial_interval(1, 1)
+    _environment().get_template("page.html")
+    highlight_python("")
+
+
 @cache
 def _environment() -> Any:
     import jinja2
