@@ -321,6 +321,10 @@ def test_check_counts_by_label_and_shows_mistakes_with_the_line_of_a_crash() -> 
         "right on 0 of 2 rows (0.0%); by label: 0 0/1, 1 0/1\n"
         "'01' -> 1, got TypeError: a NoneType is no label\n... and 1 more\n"
     )
+    assert explored(Script("_ = check(lambda x: '1')", check=True))[2].endswith(
+        "'11' -> 0, got 1\n"
+    )
+    assert explored(Script("_ = check(lambda x: 'a')", check=True))[2].endswith("0, got 'a'\n")
     assert "check takes a function" in explored(Script("check('f')", check=True))[1]
     assert "NameError" in explored(Script("check(len)"))[1]
 

@@ -39,6 +39,7 @@ def make_check(rows: Sequence[tuple[object, object]], is_own_file: Callable[[str
     0.5
     """
     rows = tuple(rows)
+    labels = {label_text(label): label for _, label in rows}
 
     def check(f: Callable[[object], object], show: int = MOST_SHOWN) -> float:
         """Print how many rows f answers rightly, and mistakes; return the share of right rows."""
@@ -56,7 +57,7 @@ def make_check(rows: Sequence[tuple[object, object]], is_own_file: Callable[[str
                 right[expected] += 1
             elif len(shown) < show and alike[error] < MOST_ALIKE:
                 alike[error] += bool(error)
-                got = error or _short(answer, _ANSWER_CHARACTERS)
+                got = error or _short(labels.get(answer, answer), _ANSWER_CHARACTERS)
                 shown.append(f"{_short(row, _INPUT_CHARACTERS)} -> {label!r}, got {got}")
         wrong = len(rows) - right.total()
         if wrong > len(shown) > 0:
