@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from llm_pv.errors import MissingExtraError, RunError
+from llm_pv.programs.shown import highlight_python
 from llm_pv.report import page as pages
 from llm_pv.report.comparison import compare_methods
 from llm_pv.report.page import LARGEST_PAGE, build_page, command_line
@@ -314,7 +315,7 @@ def test_commands_are_shown_as_they_were_typed() -> None:
 
 
 def test_program_text_survives_colouring(tmp_path: Path) -> None:
-    elements = Elements(f"<pre>{pages.highlight_python(PARITY)}</pre>")
+    elements = Elements(f"<pre>{highlight_python(PARITY)}</pre>")
     assert "".join(part for parts in elements.texts.values() for part in parts).strip() != ""
-    bare = re.sub(r"<[^>]+>", "", pages.highlight_python(PARITY)).replace("&#39;", "'")
+    bare = re.sub(r"<[^>]+>", "", highlight_python(PARITY)).replace("&#39;", "'")
     assert bare == PARITY

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm_pv.programs.shown import visible
 from llm_pv.report.comparison import Comparison, compare_methods
 from llm_pv.report.records import load_runs
 from llm_pv.report.summary import grid_summary, trial_summary
@@ -21,7 +22,7 @@ from llm_pv.report.tables import (
     methods_table,
     trials_table,
 )
-from llm_pv.report.text import percent, visible
+from llm_pv.report.text import percent
 from llm_pv.report.transfer import shortcuts
 from llm_pv.report.transfer_tables import lengths_table, shortcuts_table
 from llm_pv.report.write import csv_word, latex_text, to_csv, to_latex

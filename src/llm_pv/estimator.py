@@ -423,6 +423,13 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         answers = inputs.spread(read_predictions(execution, classes))
         return answers, inputs.fault or first_error(execution, classes)
 
+    def _html_repr(self) -> str:
+        """Return scikit-learn's diagram and, when fitted, the result below it."""
+        from llm_pv.erm.notebook import result_html
+
+        diagram = str(super()._html_repr())
+        return diagram + result_html(self.learned_) if hasattr(self, "program_") else diagram
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "program_")
 

@@ -157,6 +157,11 @@ class LearnedProgram:
 
         return pd.DataFrame(candidate_rows(self.selection))
 
+    def _repr_html_(self) -> str:
+        from llm_pv.erm.notebook import result_html
+
+        return result_html(self)
+
     def record(self) -> dict[str, Any]:
         """Return the result as plain JSON values."""
         selected = self.selection.selected

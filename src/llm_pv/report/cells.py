@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from llm_pv.programs.shown import shorten
 from llm_pv.report.comparison import Comparison
 from llm_pv.report.conversations import (
     Conversations,
@@ -12,7 +13,7 @@ from llm_pv.report.conversations import (
 from llm_pv.report.figures import setting_label
 from llm_pv.report.journals import AttemptRecord
 from llm_pv.report.records import TrialRecord
-from llm_pv.report.text import count, percent, shorten
+from llm_pv.report.text import count, percent
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ The drawings are built as a tree and serialised, so text in them cannot become m
 import math
 from xml.etree import ElementTree as ET
 
+from llm_pv.programs.shown import visible
 from llm_pv.report.charts import COLOURS, BarRow, Bars, Panel, Point, Series, shape_of
 from llm_pv.report.comparison import Estimate
-from llm_pv.report.text import percent, visible
+from llm_pv.report.text import percent
 
 _HEIGHT = 150.0
 _TOP = 8.0

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from llm_pv.errors import MissingExtraError
+from llm_pv.programs.shown import visible
 from llm_pv.report.charts import COLOURS, Bars, Figure, Panel, Series, shape_of
-from llm_pv.report.text import percent, visible
+from llm_pv.report.text import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

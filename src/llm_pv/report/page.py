@@ -16,6 +16,7 @@ from pathlib import PurePath
 from typing import Any
 
 from llm_pv import __version__
+from llm_pv.programs.shown import highlight_python, visible, visible_code
 from llm_pv.report.cells import (
     DETAILS,
     Detail,
@@ -32,7 +33,7 @@ from llm_pv.report.figures import attempts_of, figures
 from llm_pv.report.records import RunRecord, TrialRecord
 from llm_pv.report.summary import grid_summary, trial_summary
 from llm_pv.report.tables import Table, comparison_table, methods_table
-from llm_pv.report.text import count, percent, visible, visible_code
+from llm_pv.report.text import count, percent
 from llm_pv.report.transfer_tables import lengths_table, shortcuts_table
 
 LARGEST_PAGE = 3_000_000
@@ -152,20 +153,12 @@ def _environment() -> Any:
         "sentence": lambda text: text[:1].upper() + text[1:] + ("" if text.endswith(".") else "."),
         # Both are written by serialisers that escape their input.
         "draw": lambda panel: Markup(draw(panel)),  # noqa: S704
-        "highlight": lambda source: Markup(highlight_python(source)),  # noqa: S704
+        "highlight": lambda source: Markup(_highlighted(source)),  # noqa: S704
     }
     return environment
 
 
-@lru_cache(maxsize=4096)
-def highlight_python(source: str) -> str:
-    """Return a program as HTML, with tokens marked by classes of the style sheet."""
-    from pygments import highlight
-    from pygments.formatters.html import HtmlFormatter
-    from pygments.lexers.python import PythonLexer
-
-    lexer = PythonLexer(stripnl=False, ensurenl=False)
-    return str(highlight(visible_code(source), lexer, HtmlFormatter(nowrap=True)))
+_highlighted = lru_cache(maxsize=4096)(highlight_python)
 
 
 @cache

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from llm_pv.programs.shown import visible
 from llm_pv.report.comparison import Comparison, compare_methods, method_name
 from llm_pv.report.effort_tables import attempts_table, effort_table
 from llm_pv.report.page import command_line, confinement_text
 from llm_pv.report.records import RunRecord, load_runs
 from llm_pv.report.tables import Table, comparison_table, methods_table
-from llm_pv.report.text import count, visible
+from llm_pv.report.text import count
 from llm_pv.report.transfer_tables import lengths_table, shortcuts_table
 from llm_pv.report.write import write_report
 from llm_pv.runs.directory import SUMMARY_COLUMNS, read_summary

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
 
+from llm_pv.programs.shown import visible
 from llm_pv.report.comparison import Comparison, Estimate, Setting, method_name
 from llm_pv.report.drawing import draw_strip
 from llm_pv.report.records import RunRecord, TrialRecord
-from llm_pv.report.text import count, percent, visible
+from llm_pv.report.text import count, percent
 from llm_pv.report.transfer import SOLVED, shortcuts
 
 

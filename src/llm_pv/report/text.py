@@ -1,40 +1,9 @@
-"""Format figures and untrusted text for readers."""
+"""Format figures for readers."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from llm_pv.report.comparison import Estimate
-
-
-def visible(text: object, longest: int = 200) -> str:
-    r"""Return text with non-printing characters escaped, cut to a length.
-
-    Control characters, overrides of the writing direction, characters of no width and halves of
-    surrogate pairs become escapes: a label can neither hide nor reverse the text around it.
-
-    Parameters
-    ----------
-    text
-        Any text of a run: a label, a path, a message.
-    longest
-        The most characters to keep; longer text ends in an ellipsis.
-
-    Examples
-    --------
-    >>> visible("yes\u202eon\x07"), visible("abcdef", 4)
-    ('yes\\u202eon\\x07', 'abc…')
-    """
-    return shorten(_escaped(" ".join(str(text).split()), ""), longest)
-
-
-def visible_code(source: str, longest: int = 20_000) -> str:
-    """Return a source with non-printing characters escaped, cut to a length."""
-    return shorten(_escaped(source, "\n\t"), longest)
-
-
-def shorten(text: str, longest: int) -> str:
-    """Return text cut to this many characters, ending in an ellipsis if cut."""
-    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def percent(share: float | None) -> str:
@@ -108,17 +77,3 @@ def count(number: int, noun: str, plural: str = "") -> str:
     ('1 trial', '2 trials', '3 entries')
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
-def _escaped(text: str, kept: str) -> str:
-    bare = text
-    for letter in kept:
-        bare = bare.replace(letter, "")
-    if bare.isprintable():  # as nearly all are, and long ones should not be gone through slowly
-        return text
-    return "".join(
-        letter
-        if letter.isprintable() or letter in kept
-        else letter.encode("unicode_escape").decode("ascii")
-        for letter in text
-    )

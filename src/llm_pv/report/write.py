@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llm_pv.errors import RunError
+from llm_pv.programs.shown import visible
 from llm_pv.report.comparison import Comparison, compare_methods
 from llm_pv.report.effort_tables import attempts_table, effort_table
 from llm_pv.report.figures import figures
@@ -23,7 +24,6 @@ from llm_pv.report.tables import (
     methods_table,
     trials_table,
 )
-from llm_pv.report.text import visible
 from llm_pv.report.transfer_tables import lengths_table, shortcuts_table
 from llm_pv.runs.files import write_atomically, write_bytes_atomically
 from llm_pv.runs.reading import write_report as write_into_run
