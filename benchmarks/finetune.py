@@ -141,7 +141,7 @@ def speed(model: str, length: int, device: str, *, compiled: bool, autocast: boo
         class Alternating(TrainingObserver):
             """Lets the plain loop make its pass after each of ours, with ours standing still."""
 
-            def stepped(self, step: int) -> None:
+            def on_step(self, step: int) -> None:
                 if step % steps:
                     return
                 wait(device)

@@ -196,7 +196,7 @@ class StopAt(TrainingObserver):
     def __init__(self, step: int) -> None:
         self.step = step
 
-    def stepped(self, step: int) -> None:
+    def on_step(self, step: int) -> None:
         if step == self.step:
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -313,7 +313,7 @@ def test_memory_that_runs_out_is_one_line_and_keeps_what_was_measured(
 ) -> None:
 
     class Greedy(TrainingObserver):
-        def stepped(self, step: int) -> None:
+        def on_step(self, step: int) -> None:
             if step == 10:
                 torch.empty(1 << 60, dtype=torch.uint8)  # what an allocator says to too much
 

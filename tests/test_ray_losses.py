@@ -182,10 +182,10 @@ def test_a_job_whose_machine_is_lost_begins_anew(
         def __init__(self) -> None:
             self.lines: list[str] = []
 
-        def started(self, name: str, steps: int, done: int) -> None:
+        def on_start(self, name: str, steps: int, done: int) -> None:
             (checkpoints / "checkpoint-1").mkdir(parents=True, exist_ok=True)
 
-        def told(self, line: str) -> None:
+        def on_line(self, line: str) -> None:
             self.lines.append(line)
 
     heard = Leaving()

@@ -89,10 +89,10 @@ def test_a_job_on_a_cluster_leaves_what_it_leaves_here(nodes: Any, tmp_path: Pat
         def __init__(self) -> None:
             self.lines: list[str] = []
 
-        def started(self, name: str, steps: int, done: int) -> None:
+        def on_start(self, name: str, steps: int, done: int) -> None:
             assert (steps, done) == (8, 0)
 
-        def told(self, line: str) -> None:
+        def on_line(self, line: str) -> None:
             self.lines.append(line)
 
     watching = Watching()

@@ -251,14 +251,14 @@ def training_progress(*, quiet: bool = False) -> Iterator["TrainingObserver"]:
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeRemainingColumn())
 
     class Shown(TrainingObserver):
-        def started(self, name: str, steps: int, done: int) -> None:
+        def on_start(self, name: str, steps: int, done: int) -> None:
             progress.add_task(name, total=steps, completed=done)
 
-        def stepped(self, step: int) -> None:
+        def on_step(self, step: int) -> None:
             for task in progress.task_ids:
                 progress.update(task, completed=step)
 
-        def told(self, line: str) -> None:
+        def on_line(self, line: str) -> None:
             _print(console, line)
 
     with _display(console, *columns, live=console.is_terminal and not quiet) as progress:

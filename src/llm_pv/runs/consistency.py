@@ -91,7 +91,7 @@ def missing_records(
     kinds = [record.get("kind") for record in attempts]
     selections = kinds.count("selected")
     if selections != 1:
-        lack = "is missing" if not selections else "stands more than once"
+        lack = "is missing" if not selections else "occurs more than once"
         return f"its selection {lack} in results_attempts.jsonl"
     if row["track"] not in _OF_PROGRAMS:
         return ""

@@ -104,12 +104,12 @@ class StringEncoder:
         longest = max(lengths)
         width = min(longest, MOST_CHARACTERS)
         alphabet = np.unique(_code_points(inputs, width))
-        told = (
+        note = (
             f"strings of up to {longest:,} characters: baselines see the first "
             f"{MOST_CHARACTERS:,} of each"
         )
         return cls(
-            alphabet[alphabet > 0], width, len(lengths) > 1, (told,) if longest > width else ()
+            alphabet[alphabet > 0], width, len(lengths) > 1, (note,) if longest > width else ()
         )
 
     def encode(self, inputs: Sequence[Input]) -> Features:

@@ -51,7 +51,7 @@ def is_finished(job: Job) -> bool:
 
 
 def run_job(job: Job, observer: TrainingObserver | None = None) -> dict[str, Any]:
-    """Train and test a model, going on where an earlier run of the job was cut off.
+    """Train and test a model, continuing where an earlier run of the job ended.
 
     Raise ConfigurationError if an option cannot work, or the model does not fit in memory. Raise
     DataError if rows cannot be drawn or read. Raise RunError if the folder cannot be used, or
@@ -114,18 +114,18 @@ def _train(
     folder = JobFolder(job.around.out)
     recorder = Recorder(job, prepared, observer, folder if run is not None else None)
     for warning in rows.warnings:
-        recorder.told(warning)
+        recorder.on_line(warning)
     out = job.around.out if run is None else run.path
     with _errors_in_one_line(job, out), _threads(prepared):
         assembly = assemble(job, prepared, rows, folder, recorder)
-        recorder.begun(assembly)
+        recorder.on_begin(assembly)
         with _stopping(assembly.trainer.watch, prepared.world):
             _fit(assembly)
             metrics = metrics_of(job, prepared, rows, assembly)
             if run is not None:
                 _finish(job, rows, assembly, metrics, run)
     if run is not None:
-        recorder.ended(metrics)
+        recorder.on_end(metrics)
     return metrics
 
 
@@ -230,7 +230,7 @@ def _threads(prepared: Preparation) -> Iterator[None]:
 
 @contextmanager
 def _stopping(watch: "MetricsCallback", world: ProcessGroup) -> Iterator[None]:
-    """End after the step under way, with a checkpoint, when told to stop once.
+    """End after the step under way, with a checkpoint, at the first signal to stop.
 
     After the last step nothing but evaluating and writing is left, and the job is finished.
     Processes side by side would not stop at the same step, so there a signal ends them at once.

@@ -11,13 +11,13 @@ from typing import Any
 class TrainingObserver:
     """Watches a training job; the methods do nothing."""
 
-    def started(self, name: str, steps: int, done: int) -> None:
-        """Receive what is trained, for how many steps, and how many an earlier run has done."""
+    def on_start(self, name: str, steps: int, done: int) -> None:
+        """Receive what is trained, the steps of the job, and those that an earlier run did."""
 
-    def stepped(self, step: int) -> None:
-        """Receive the number of a step that was made."""
+    def on_step(self, step: int) -> None:
+        """Receive the number of a finished step."""
 
-    def told(self, line: str) -> None:
+    def on_line(self, line: str) -> None:
         """Receive a line of the job's log."""
 
 

@@ -186,7 +186,7 @@ def decoder_load(
     Parameters
     ----------
     config
-        Its configuration; sizes it does not name are told from its parameters.
+        Its configuration; sizes it does not name are inferred from its parameters.
     parameters, trained
         Parameters in all, and those that are trained.
     trained_layers

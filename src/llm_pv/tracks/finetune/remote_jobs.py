@@ -93,19 +93,19 @@ class RemoteJob:
 
 
 class _Events(TrainingObserver):
-    """Passes on what an observer of a job hears, as events: names of its methods and arguments."""
+    """Passes on the calls of an observer as events: the method's name and its arguments."""
 
     def __init__(self, context: CellContext) -> None:
         self._context = context
 
-    def started(self, name: str, steps: int, done: int) -> None:
-        self._context.emit(("started", (name, steps, done)))
+    def on_start(self, name: str, steps: int, done: int) -> None:
+        self._context.emit(("on_start", (name, steps, done)))
 
-    def stepped(self, step: int) -> None:
-        self._context.emit(("stepped", (step,)))
+    def on_step(self, step: int) -> None:
+        self._context.emit(("on_step", (step,)))
 
-    def told(self, line: str) -> None:
-        self._context.emit(("told", (line,)))
+    def on_line(self, line: str) -> None:
+        self._context.emit(("on_line", (line,)))
 
 
 def train_job(remote: RemoteJob, context: CellContext) -> None:
@@ -219,7 +219,7 @@ class RemoteJobs:
 
         def emit(event: object) -> None:
             if isinstance(event, MachineLost):
-                watching.told("the machine was lost; the job begins anew on another one")
+                watching.on_line("the machine was lost; the job begins anew on another one")
             elif isinstance(event, tuple):
                 what, arguments = event
                 getattr(watching, what)(*arguments)

@@ -1,4 +1,4 @@
-"""What a job has measured: on the terminal, in ``metrics.json``, in the summary."""
+"""Write the measures of a job: to the terminal, ``metrics.json`` and the summary."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -23,14 +23,14 @@ TRACK = "finetune"
 
 
 class Recorder(TrainingObserver):
-    """Passes on what a job tells, writes it down, and keeps ``metrics.json`` up to date.
+    """Forwards the progress of a job, logs it, and keeps ``metrics.json`` up to date.
 
     Parameters
     ----------
     observer
-        Who else hears it.
+        Receives the same calls.
     folder
-        Where it is written; None in all processes but the first.
+        The folder of the log; None in all processes but the first.
     """
 
     def __init__(
@@ -42,48 +42,48 @@ class Recorder(TrainingObserver):
         self._folder = folder
         self._measures: Measures | None = None
 
-    def begun(self, assembly: "Assembly") -> None:
-        """Tell what begins."""
+    def on_begin(self, assembly: "Assembly") -> None:
+        """Log what begins."""
         self._measures = assembly.trainer.watch.measures
         parameters, trained = assembly.parameters
         prepared, plan = self._prepared, assembly.plan
-        self.told(
+        self.on_line(
             f"{prepared.architecture.name}: {parameters:,} parameters, {trained:,} trained, "
             f"{prepared.precision} on {prepared.device}"
             + (", activations computed again" if plan.checkpointing else "")
             + f"; about {prepared.load.text()}"
         )
         if assembly.done:
-            self.told(f"going on after step {assembly.done:,} of {plan.steps:,}")
-        self._observer.started(self._job.rows.name, plan.steps, assembly.done)
+            self.on_line(f"going on after step {assembly.done:,} of {plan.steps:,}")
+        self._observer.on_start(self._job.rows.name, plan.steps, assembly.done)
 
-    def stepped(self, step: int) -> None:
-        """Pass it on."""
-        self._observer.stepped(step)
+    def on_step(self, step: int) -> None:
+        """Forward it."""
+        self._observer.on_step(step)
 
-    def told(self, line: str) -> None:
-        """Pass it on, write it down, and what was measured as well."""
-        self._observer.told(line)
+    def on_line(self, line: str) -> None:
+        """Forward and log a line, and write the measures so far."""
+        self._observer.on_line(line)
         if self._folder is not None:
             self._folder.tell(line)
             if self._measures is not None and self._measures.evaluations:
                 self._folder.write_metrics(_so_far(self._measures) | {"status": "running"})
 
-    def ended(self, metrics: dict[str, Any]) -> None:
-        """Tell the result."""
+    def on_end(self, metrics: dict[str, Any]) -> None:
+        """Log the result."""
         if metrics["train_loss"] is None or metrics["test_loss"] is None:
-            self.told_only(
-                "warning: the training diverged, its loss is no number any more: give a smaller "
+            self.log(
+                "warning: the training diverged, its loss is not a number any more: give a smaller "
                 "--lr, or a smaller --clip"
             )
-        self.told_only(
+        self.log(
             f"test accuracy {metrics['test_accuracy']:.2%} on {metrics['test_rows']:,} rows "
             f"(majority {metrics['majority_accuracy']:.2%})"
         )
 
-    def told_only(self, line: str) -> None:
-        """Pass a line on and write it down; the metrics are final."""
-        self._observer.told(line)
+    def log(self, line: str) -> None:
+        """Forward and log a line; the metrics are final."""
+        self._observer.on_line(line)
         if self._folder is not None:
             self._folder.tell(line)
 

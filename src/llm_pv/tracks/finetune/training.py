@@ -89,7 +89,7 @@ def training_arguments(
 
 
 class MetricsCallback(TrainerCallback):
-    """Says when to log, evaluate and save, and keeps what was measured.
+    """Decides when to log, evaluate and save, and keeps the measures.
 
     Parameters
     ----------
@@ -126,12 +126,12 @@ class MetricsCallback(TrainerCallback):
         self._logged = 0
 
     def observe(self, observer: TrainingObserver) -> None:
-        """Let another observer hear how it goes."""
+        """Pass progress to another observer."""
         self._observer = observer
 
-    def on_train_begin(self, *told: Any, **_: Any) -> None:
+    def on_train_begin(self, *arguments: Any, **_: Any) -> None:
         """Start the clock."""
-        state: TrainerState = told[1]
+        state: TrainerState = arguments[1]
         self._logged = state.global_step
         self.measures.start()
 
@@ -139,13 +139,13 @@ class MetricsCallback(TrainerCallback):
         """Stop the clock: what is tested afterwards is no training."""
         self.measures.stop()
 
-    def on_step_end(self, *told: Any, **_: Any) -> TrainerControl:
+    def on_step_end(self, *arguments: Any, **_: Any) -> TrainerControl:
         """Decide what happens after this step."""
         state: TrainerState
         control: TrainerControl
-        _, state, control = told
+        _, state, control = arguments
         step, plan = state.global_step, self._plan
-        self._observer.stepped(step)
+        self._observer.on_step(step)
         last = step == plan.steps
         epoch_ends = step % plan.steps_an_epoch == 0
         control.should_evaluate = last or (
@@ -157,24 +157,24 @@ class MetricsCallback(TrainerCallback):
         control.should_save = not last and (
             self._due(step, evaluating=control.should_evaluate) or self.stop
         )
-        # A checkpoint holds the losses until then, so that a resumed run tells the same.
+        # A checkpoint holds the losses until then, so that a resumed run reports the same.
         control.should_log = epoch_ends or last or control.should_save
         if self.stop and not last:
             control.should_training_stop = True
         return control
 
-    def on_log(self, *told: Any, logs: Mapping[str, Any] | None = None, **_: Any) -> None:
+    def on_log(self, *arguments: Any, logs: Mapping[str, Any] | None = None, **_: Any) -> None:
         """Add up the losses since the last evaluation; what is logged is a mean over steps."""
         if logs and "loss" in logs:
-            state: TrainerState = told[1]
+            state: TrainerState = arguments[1]
             total, count = self.measures.losses
             steps, self._logged = state.global_step - self._logged, state.global_step
             self.measures.losses = (total + steps * logs["loss"], count + steps)
 
-    def on_save(self, *told: Any, **_: Any) -> None:
+    def on_save(self, *arguments: Any, **_: Any) -> None:
         """Declare the checkpoint complete."""
         if self._world.first:
-            state: TrainerState = told[1]
+            state: TrainerState = arguments[1]
             self._folder.complete(state.global_step, self.measures.record())
         self._saved = time.monotonic()
 
@@ -194,7 +194,7 @@ class MetricsCallback(TrainerCallback):
             test_seconds=metrics["eval_test_runtime"],
         )
         self.measures.evaluations.append(entry)
-        self._observer.told(entry.text(self._training.epochs))
+        self._observer.on_line(entry.text(self._training.epochs))
 
     def _due(self, step: int, *, evaluating: bool) -> bool:
         """Return whether it is time to save; the answer is the same in all processes."""
@@ -214,7 +214,7 @@ class MetricsCallback(TrainerCallback):
 
 
 class ClassifierTrainer(Trainer):
-    """The Trainer with a plain AdamW, and a clock that stands still while it evaluates.
+    """The Trainer with a plain AdamW, and a clock that stops while it evaluates.
 
     Attributes
     ----------

@@ -62,7 +62,7 @@ def write_prompts(
 
 
 def _list(labels: Sequence[str]) -> str:
-    """Return labels as a list in which each can be told from the next."""
+    """Return labels as a list with unambiguous separators."""
     written = [_in_row(label) for label in labels]
     if any("," in label for label in labels):
         written = [json.dumps(label, ensure_ascii=False) for label in labels]
@@ -70,7 +70,7 @@ def _list(labels: Sequence[str]) -> str:
 
 
 def _in_row(label: str) -> str:
-    """Return a label as the end of an example's line; as a JSON string where that were doubtful."""
+    """Return a label as the end of an example's line; as a JSON string if that is ambiguous."""
     plain = label == label.strip() and label and "->" not in label and '"' not in label
     plain = plain and len(label.splitlines()) == 1
     return label if plain else json.dumps(label, ensure_ascii=False)

@@ -1,7 +1,7 @@
 r"""Reading a label out of an answer, however the model wrapped it.
 
 Read are, the last of each first: the value of a ``label`` or ``answer`` key, with any quotes or
-none; what follows "label is", "label:", "answer:" or stands in ``\boxed{}``; the whole answer, its
+none; what follows "label is", "label:", "answer:" or is in ``\boxed{}``; the whole answer, its
 first line, or what follows an arrow at its end, if that is nothing but a label. A remark may follow
 in parentheses or after a mark. Anything else is no label: a word somewhere in the text is not taken
 for one.
@@ -96,7 +96,7 @@ def _parsed(text: str) -> str:
 
 
 def _match(text: str, labels: Sequence[str]) -> str | None:
-    """Return the label that a text is, as it stands or less and less so."""
+    """Return the label that a text is, first exactly, then with less and less kept."""
     for candidate in (text, text.strip(), text.strip(_WRAPPING)):
         if candidate in labels:
             return candidate

@@ -58,7 +58,7 @@ def seed_rows(
 ) -> Iterator[dict[str, Any]]:
     """Return the rows of a run: attempts, the selected one of each trial, and summaries.
 
-    ``test_acc`` stands in the rows of kind ``selected`` and ``summary`` alone, because the test
+    ``test_acc`` is set in the rows of kind ``selected`` and ``summary`` alone, because the test
     rows are looked at once, for the selected program. The built-in search reads the training rows
     themselves; its rows hold the prompt that a model would be sent.
     """

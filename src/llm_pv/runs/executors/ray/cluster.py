@@ -80,7 +80,7 @@ class Cluster:
         return self._closed
 
     def share(self, value: object) -> Any:
-        """Send a value that several tasks take; what is returned stands for it in `start`."""
+        """Send a value that several tasks take; pass what is returned to `start` in its place."""
         return self._ray.put(value)
 
     def start(
@@ -253,7 +253,7 @@ class Cluster:
         """Refuse the cluster if a machine of it could not do its part."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        asked = []  # several nodes may stand at one address
+        asked = []  # several nodes may have one address
         for node in self._nodes():
             if self.needs.fitting(node["Resources"]):
                 there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
@@ -305,7 +305,7 @@ def connect(address: str) -> Any:
 
 @contextmanager
 def _sigterm_as_it_was() -> Iterator[None]:
-    """Put back what SIGTERM does: Ray makes it end the process without a word of ours."""
+    """Put back what SIGTERM does: Ray makes it end the process without our message."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
