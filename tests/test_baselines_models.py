@@ -9,7 +9,7 @@ import pytest
 
 from llm_pv.errors import ConfigurationError
 from llm_pv.tracks.baselines.base import Baseline, Settings
-from llm_pv.tracks.baselines.evolution import Evolution, Expression, evolve
+from llm_pv.tracks.baselines.evolution import BitExpression, Evolution, evolve
 from llm_pv.tracks.baselines.features import Features, Kind
 from llm_pv.tracks.baselines.registry import BASELINES, baseline_named
 
@@ -125,7 +125,7 @@ def test_an_expression_is_read_in_prefix_order() -> None:
         (("not", 0), 0b0101),
         (("and", "not", 0, "or", 1, "xor", 0, 0), 0b0100),
     ]:
-        assert Expression(nodes).run([a, b], rows=4) == answer
+        assert BitExpression(nodes).run([a, b], rows=4) == answer
 
 
 def test_evolution_finds_a_parity_stops_when_it_fits_and_leaves_random_numbers_alone() -> None:

@@ -18,7 +18,7 @@ from llm_pv.erm.certificate import (
     mean_upper_limit,
 )
 from llm_pv.erm.metrics import Metric, parse_costs
-from llm_pv.erm.result import Baseline
+from llm_pv.erm.result import MajorityBaseline
 from llm_pv.errors import ConfigurationError
 from llm_pv.stats import binomial_upper_limit
 
@@ -90,13 +90,16 @@ def test_the_constant_to_beat_is_the_best_by_the_metric() -> None:
     labels = ["0"] * 8 + ["1"] * 2
     rows = Examples(labels, labels)
     splits = Splits(rows, rows, rows, Classes(("0", "1"), (0, 1)))
-    assert (Baseline.of(splits).label, Baseline.of(splits).validation_share) == ("0", 0.8)
+    assert (MajorityBaseline.of(splits).label, MajorityBaseline.of(splits).validation_share) == (
+        "0",
+        0.8,
+    )
     dear = Metric("cost", {("1", "0"): 10.0})
     # Always 0 costs 2 * 10 / 10 a row, always 1 costs 8 / 10.
-    found = Baseline.of(splits, dear)
+    found = MajorityBaseline.of(splits, dear)
     assert found.label == "1"
     assert found.validation_share == pytest.approx(0.2)
-    assert Baseline.of(splits, Metric("balanced-accuracy")).validation_share == 0.5
+    assert MajorityBaseline.of(splits, Metric("balanced-accuracy")).validation_share == 0.5
 
 
 def test_rows_come_as_often_as_they_weigh() -> None:

@@ -7,7 +7,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from llm_pv.data.examples import Classes, Examples, Splits
-from llm_pv.erm.result import Baseline, exact_interval
+from llm_pv.erm.result import MajorityBaseline, exact_interval
 from llm_pv.erm.scoring import Score, majority_label, score_predictions
 
 
@@ -61,11 +61,11 @@ def splits_of(train: str, validation: str, test: str) -> Splits:
 
 def test_the_majority_baseline_is_the_constant_that_validation_would_select() -> None:
     # Training prefers 0, validation 1: no constant beats 3 of 5, and the same one is tested.
-    found = Baseline.of(splits_of("0001", "11100", "1110000000"))
+    found = MajorityBaseline.of(splits_of("0001", "11100", "1110000000"))
     assert (found.label, found.validation_accuracy, found.test_accuracy) == ("1", 0.6, 0.3)
 
 
 def test_equal_classes_of_validation_are_told_apart_by_training_then_by_order() -> None:
-    assert Baseline.of(splits_of("011", "01", "")) == Baseline("1", 0.5, None, 0.5)
-    assert Baseline.of(splits_of("01", "10", "")).label == "0"
-    assert Baseline.of(splits_of("110", "", "0")) == Baseline("1", None, 0.0)
+    assert MajorityBaseline.of(splits_of("011", "01", "")) == MajorityBaseline("1", 0.5, None, 0.5)
+    assert MajorityBaseline.of(splits_of("01", "10", "")).label == "0"
+    assert MajorityBaseline.of(splits_of("110", "", "0")) == MajorityBaseline("1", None, 0.0)

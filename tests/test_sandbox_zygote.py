@@ -31,7 +31,7 @@ from llm_pv.sandbox.execution import Limits, Outcome
 from llm_pv.sandbox.linux import LinuxWorker, Zygote, ZygoteGoneError
 from llm_pv.sandbox.modules import SUPPORT
 from llm_pv.sandbox.result_page import page_bytes
-from llm_pv.sandbox.zygote import Job, Layers, Setting
+from llm_pv.sandbox.zygote import ForkJob, Layers, Setting
 
 
 class Recorder:
@@ -305,9 +305,9 @@ def test_a_forked_job_takes_its_data_confines_itself_and_answers(
     ):
         files = [file.fileno() for file in (inputs, source, page)]
         with pytest.raises(EndedError):
-            zygote.run_job(Job(1, 1, 1, 10), Setting(frozenset({"math"}), 0, None, 7), files)
+            zygote.run_job(ForkJob(1, 1, 1, 10), Setting(frozenset({"math"}), 0, None, 7), files)
         with pytest.raises(EndedError):
-            zygote.run_job(Job(1, 1, 1, 10), Setting(frozenset(), 0, None, 0), [0, 0, -1])
+            zygote.run_job(ForkJob(1, 1, 1, 10), Setting(frozenset(), 0, None, 0), [0, 0, -1])
     ((text, rows, shared, room, allowed, seed),) = seen
     assert text == "é = 1"
     assert isinstance(rows, Iterable)

@@ -143,10 +143,7 @@ several, a server of your own as openai-compatible:MODEL@URL."
     def each(self) -> list[ModelChoice]:
         """Return the choice of each model.
 
-        Raises
-        ------
-        ConfigurationError
-            If a model is named twice, or an option cannot be for several.
+        Raise ConfigurationError if a model is named twice, or an option cannot be for several.
         """
         shared = {field.name: getattr(self, field.name) for field in fields(CallOptions)}
         if len(self.model) < 2:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from llm_pv.cli.icl_options import QuestionOptions
     from llm_pv.models.answers import AnsweringModel
     from llm_pv.proposers.llm import LLM
-    from llm_pv.proposers.llm.estimates import Estimate
+    from llm_pv.proposers.llm.estimates import CostEstimate
     from llm_pv.tracks.grid import GridRequest
     from llm_pv.tracks.icl.planning import PlannedCell
     from llm_pv.tracks.icl.scores import AnsweredCell
@@ -62,9 +62,9 @@ class ModelPart:
             f"{count(trials, 'trial')}"
         )
 
-    def price(self) -> "Estimate":
+    def price(self) -> "CostEstimate":
         """Return the cost estimate of all trials, without calling the model."""
-        from llm_pv.proposers.llm.estimates import Estimate, estimate_of
+        from llm_pv.proposers.llm.estimates import CostEstimate, estimate_of
 
         first = replace(self.request, trials=1)
         if self.column == "icl":
@@ -79,7 +79,7 @@ class ModelPart:
                         splits = first.splits(trial, self.asked.dataset_dir)
                         shown = proposer.preview(splits.train, splits.classes, seed=0)
                         estimates.append(estimate_of(proposer, *shown))
-        return Estimate.total(estimates).times(self.request.trials)
+        return CostEstimate.total(estimates).times(self.request.trials)
 
     def run(self) -> int:
         """Run the unfinished trials, and return how many failed.
@@ -219,7 +219,7 @@ def show_prices(parts: Sequence[ModelPart]) -> None:
 
     Raise ConfigurationError if a budget is asked for that in-context learning might exceed.
     """
-    from llm_pv.proposers.llm.estimates import ASSUMED, Estimate
+    from llm_pv.proposers.llm.estimates import ASSUMED, CostEstimate
 
     asked = parts[0].asked
     complain(
@@ -237,7 +237,7 @@ def show_prices(parts: Sequence[ModelPart]) -> None:
                 f"--budget-usd {limit:g} cannot be kept by in-context learning, which has no "
                 "budget: raise it, or leave icl out of --columns"
             )
-    complain(f"in all, less what an earlier run has paid: {Estimate.total(estimates)}")
+    complain(f"in all, less what an earlier run has paid: {CostEstimate.total(estimates)}")
     complain(ASSUMED)
     if asked.budget_usd is not None:
         complain(f"and no run directory of programs or the agent over ${asked.budget_usd:g}")
@@ -257,15 +257,17 @@ def confirmed(*, yes: bool) -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-def _price_of_answers(work: "PlannedCell | AnsweredCell", model: "AnsweringModel") -> "Estimate":
+def _price_of_answers(
+    work: "PlannedCell | AnsweredCell", model: "AnsweringModel"
+) -> "CostEstimate":
     from llm_pv.models.base import Usage
-    from llm_pv.proposers.llm.estimates import LIKELY_WRITTEN, Estimate
+    from llm_pv.proposers.llm.estimates import LIKELY_WRITTEN, CostEstimate
     from llm_pv.tracks.icl.planning import PlannedCell
 
     if not isinstance(work, PlannedCell):
-        return Estimate.total([])
+        return CostEstimate.total([])
     sent = sum(model.count(work.prompts[0], work.asking)) * len(work.prompts)
     longest = work.asking.max_new_tokens
     most = model.price(Usage(sent, work.answers * longest))
     likely = model.price(Usage(sent, work.answers * min(LIKELY_WRITTEN, longest)))
-    return Estimate(most, likely, most)
+    return CostEstimate(most, likely, most)

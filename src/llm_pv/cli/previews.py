@@ -11,12 +11,12 @@ from llm_pv.cli.output import write_json
 if TYPE_CHECKING:
     from llm_pv.data.examples import Splits
     from llm_pv.proposers.llm import LLM
-    from llm_pv.proposers.llm.estimates import Estimate
+    from llm_pv.proposers.llm.estimates import CostEstimate
 
 
 def preview_record(
     proposer: "LLM", splits: "Splits", seed: int
-) -> tuple[dict[str, Any], "Estimate"]:
+) -> tuple[dict[str, Any], "CostEstimate"]:
     """Return the exact first request for some rows, and what all attempts may cost."""
     from llm_pv.proposers.llm.estimates import estimate_of, most_tool_calls
 
@@ -77,7 +77,7 @@ def preview_models(
     format: str,  # noqa: A002
 ) -> None:
     """Show the exact first request of each model for some rows, and what all may cost together."""
-    from llm_pv.proposers.llm.estimates import Estimate
+    from llm_pv.proposers.llm.estimates import CostEstimate
 
     estimates = []
     for proposer in proposers:
@@ -86,7 +86,7 @@ def preview_models(
         print_preview(model | record, name, format)
         estimates.append(estimate)
     if len(estimates) > 1:
-        complain(f"{len(estimates)} models together: {Estimate.total(estimates)}")
+        complain(f"{len(estimates)} models together: {CostEstimate.total(estimates)}")
 
 
 def disclose(proposers: "Iterable[LLM]", splits: "Splits", seed: int, *, after: str = "") -> None:

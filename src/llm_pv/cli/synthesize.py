@@ -116,7 +116,7 @@ def preview_grid(
     format: Format,  # noqa: A002
 ) -> int:
     """Show the exact first request of every cell and what all may cost, without sending it."""
-    from llm_pv.proposers.llm.estimates import ASSUMED, Estimate
+    from llm_pv.proposers.llm.estimates import ASSUMED, CostEstimate
     from llm_pv.report.text import count
 
     estimates = []
@@ -133,8 +133,8 @@ def preview_grid(
         previews = [preview_record(proposer, splits, seed) for proposer in proposers]
         for record, _ in previews:
             print_preview(record, head, format)
-        estimates.append(Estimate.total(estimate for _, estimate in previews))
-    total = Estimate.total(estimates).times(request.trials)
+        estimates.append(CostEstimate.total(estimate for _, estimate in previews))
+    total = CostEstimate.total(estimates).times(request.trials)
     complain(f"{count(len(estimates), 'cell')}, {count(request.trials, 'trial')} each: {total}")
     complain(ASSUMED)
     return 0

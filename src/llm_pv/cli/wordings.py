@@ -29,10 +29,7 @@ class SeedWordings:
     def named(self, folder: Path) -> dict[str, str]:
         """Return each wording by name, as `parse_variant` reads it; texts become files.
 
-        Raises
-        ------
-        ConfigurationError
-            If the file does not hold wordings.
+        Raise ConfigurationError if the file does not hold wordings.
         """
         if self.prompt_variants_json is None:
             return {Path(variant).stem: variant for variant in self.prompt_variant}

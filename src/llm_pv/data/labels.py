@@ -21,11 +21,6 @@ def label_text(value: object) -> str:
     value
         A string, bool, int, float or numpy scalar of these.
 
-    Returns
-    -------
-    str
-        The label's text.
-
     Examples
     --------
     >>> [label_text(value) for value in (True, 1.0, "1", 0.5, "spam")]

@@ -110,11 +110,6 @@ def splits_from_tables(
     seed, reading
         As in `split_table`. If inputs must be distinct, one that occurs in two tables is kept in
         the test table, or else in the validation table.
-
-    Returns
-    -------
-    Splits
-        As from `split_table`.
     """
     tables = {"train": train, "validation": validation, "test": test}
     given = {part: table for part, table in tables.items() if table is not None}

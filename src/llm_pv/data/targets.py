@@ -127,11 +127,6 @@ def label_texts(cells: "pd.Series[Any]", *, written: bool, known: Sequence[str] 
     known
         The texts of the classes. A cell that spells one of them is that class.
 
-    Returns
-    -------
-    list
-        One label text a cell.
-
     Examples
     --------
     >>> label_texts(pd.Series(["1.0", "0"]), written=True)

@@ -30,11 +30,6 @@ def error_share(delta: float, planned: int, position: int) -> float:
     position
         The program's number in the order of verification, from 1, identical digests counted once.
 
-    Returns
-    -------
-    float
-        The program's share of ``delta``.
-
     Examples
     --------
     >>> error_share(0.05, planned=5, position=1)

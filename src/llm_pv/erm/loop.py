@@ -55,11 +55,6 @@ def select_program(
         Called after each attempt.
     admission
         Schedules attempts that cost something; None starts each immediately.
-
-    Returns
-    -------
-    Selection
-        The attempts, the selected one and its certificate.
     """
     history = History(log, splits)
     verifier = Verifier(splits, sandbox, seed=seed, metric=plan.metric, seconds=plan.seconds)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from llm_pv.data.examples import Examples, Input, Splits
 from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.loop import select_program
-from llm_pv.erm.result import UNBALANCED, Baseline, LearnedProgram, exact_interval
+from llm_pv.erm.result import UNBALANCED, LearnedProgram, MajorityBaseline, exact_interval
 from llm_pv.erm.rivals import standing_rivals
 from llm_pv.erm.row_independence import changed_answers
 from llm_pv.erm.scoring import Score, score_predictions
@@ -49,11 +49,6 @@ def learn_splits(
         The name of the data, in files and tables.
     destination
         Where the results are written; None writes nothing.
-
-    Returns
-    -------
-    LearnedProgram
-        The program, its scores and certificate, and every candidate.
     """
     if not len(splits.train) or not len(splits.validation):
         raise DataError("learning needs training rows and validation rows; give more rows")
@@ -86,7 +81,7 @@ def learn_splits(
         seed=seed,
         classes=splits.classes,
         selection=selection,
-        baseline=Baseline.of(splits, plan.metric),
+        baseline=MajorityBaseline.of(splits, plan.metric),
         metric=plan.metric,
         validation_weight=sum(splits.validation.weights or ()),
         unseen=unseen,

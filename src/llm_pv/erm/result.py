@@ -28,7 +28,7 @@ UNBALANCED = 1.5
 
 
 @dataclass(frozen=True)
-class Baseline:
+class MajorityBaseline:
     """The majority baseline: the constant answer that validation would select.
 
     The same constant is used for every figure: the one that a program must beat on the validation
@@ -52,7 +52,7 @@ class Baseline:
     validation_share: float | None = None
 
     @classmethod
-    def of(cls, splits: Splits, metric: Metric = ACCURACY) -> "Baseline":
+    def of(cls, splits: Splits, metric: Metric = ACCURACY) -> "MajorityBaseline":
         """Return the majority baseline of these splits."""
         train, validation = Counter(splits.train.labels), splits.validation
         known = sorted(train | Counter(validation.labels))
@@ -121,7 +121,7 @@ class LearnedProgram:
     seed: int
     classes: Classes
     selection: Selection
-    baseline: Baseline
+    baseline: MajorityBaseline
     test: Score | None
     interval: tuple[float, float] | None
     unbalanced: bool
@@ -203,7 +203,11 @@ class LearnedProgram:
 
 
 def verdict(
-    selection: Selection, baseline: Baseline, metric: Metric = ACCURACY, *, weight: float = 0.0
+    selection: Selection,
+    baseline: MajorityBaseline,
+    metric: Metric = ACCURACY,
+    *,
+    weight: float = 0.0,
 ) -> str:
     """Return one sentence on whether a rule was found.
 

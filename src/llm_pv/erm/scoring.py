@@ -54,11 +54,6 @@ def score_predictions(
         Label texts, one of each for a row.
     metric, weights
         The definition of the loss, and the weight of each row.
-
-    Returns
-    -------
-    Score
-        The counts, and the balanced accuracy.
     """
     total = Counter(labels)
     right = Counter(

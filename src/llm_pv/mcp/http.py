@@ -40,10 +40,7 @@ class OneToken:
 def token_from_environment() -> tuple[str, bool]:
     """Return the token of the environment, or a new one, and whether it is new.
 
-    Raises
-    ------
-    ConfigurationError
-        If the token of the environment is too short to be one.
+    Raise ConfigurationError if the token of the environment is too short to be one.
     """
     token = os.environ.get(TOKEN_VARIABLE, "")
     if not token:
@@ -75,15 +72,12 @@ def http_server(workspace: Workspace, token: str) -> uvicorn.Server:
 def loopback_socket(port: int) -> tuple[socket.socket, str]:
     """Return a socket that this machine alone can connect to, and the address of the server.
 
+    Raise ConfigurationError if the port cannot be used.
+
     Parameters
     ----------
     port
         The port; 0 for a free one.
-
-    Raises
-    ------
-    ConfigurationError
-        If the port cannot be used.
     """
     try:
         opened = socket.create_server((_HOST, port))

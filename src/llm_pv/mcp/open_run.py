@@ -91,6 +91,8 @@ class Page:
 class OpenRun:
     """A run in progress: its loop waits in a thread of its own for programs.
 
+    Raise RunError if the directory holds another run, one with another K, or a finished one.
+
     Parameters
     ----------
     problem
@@ -105,11 +107,6 @@ class OpenRun:
         How often it may.
     note
         What to record with each program.
-
-    Raises
-    ------
-    RunError
-        If the directory holds another run, one with another K, or a finished one.
     """
 
     def __init__(
@@ -203,10 +200,7 @@ class OpenRun:
     def rows(self, start: int, count: int) -> Page:
         """Return a page of training rows.
 
-        Raises
-        ------
-        ConfigurationError
-            If there is no such row.
+        Raise ConfigurationError if there is no such row.
         """
         total = len(self._train)
         if not 0 <= start < total or not 1 <= count <= MOST_ROWS:
@@ -224,10 +218,7 @@ class OpenRun:
     def run_python(self, code: str) -> str:
         """Run the client's code on the training rows, confined, and return what it prints.
 
-        Raises
-        ------
-        ConfigurationError
-            If the run takes no more, or the calls are used up.
+        Raise ConfigurationError if the run takes no more, or the calls are used up.
         """
         with self._lock:
             self._require_open()
@@ -246,17 +237,13 @@ class OpenRun:
     def submit(self, text: str) -> Answer:
         """Verify a program, and return how it does on the training rows.
 
+        Raise ConfigurationError if the run takes no more. Raise RunError if its files cannot be
+        written.
+
         Parameters
         ----------
         text
             Source of a program, or text with one in a fenced block.
-
-        Raises
-        ------
-        ConfigurationError
-            If the run takes no more.
-        RunError
-            If its files cannot be written.
         """
         verified: Future[Attempt] = Future()
         with self._lock:
@@ -293,10 +280,7 @@ class OpenRun:
     def finish(self) -> LearnedProgram:
         """End the submissions, and return what validation selects, scored on the test rows.
 
-        Raises
-        ------
-        ConfigurationError
-            If no program was submitted yet.
+        Raise ConfigurationError if no program was submitted yet.
         """
         with self._lock:
             if not self._requested:

@@ -106,10 +106,7 @@ class Workspace:
     def run(self, name: str) -> OpenRun:
         """Return an open run.
 
-        Raises
-        ------
-        ConfigurationError
-            If there is none of this name.
+        Raise ConfigurationError if there is none of this name.
         """
         with self._lock:
             if name in self._runs:
@@ -130,14 +127,9 @@ class Workspace:
     ) -> OpenRun:
         """Open a file under the folder.
 
-        Raises
-        ------
-        ConfigurationError
-            If the file lies outside, or was opened with another target or grouping.
-        DataError
-            If it cannot be read or split.
-        RunError
-            If the run directory holds another run.
+        Raise ConfigurationError if the file lies outside, or was opened with another target or
+        grouping. Raise DataError if it cannot be read or split. Raise RunError if the run directory
+        holds another run.
         """
         file = self._file(path)
         options = {"target": target, "types": dict(types), "groups": groups}
@@ -175,14 +167,8 @@ class Workspace:
     ) -> OpenRun:
         """Open a data set of a benchmark task, drawn by the server's seed.
 
-        Raises
-        ------
-        ConfigurationError
-            If there is no such task, length or sampler.
-        DataError
-            If there are too few inputs.
-        RunError
-            If the run directory holds another run.
+        Raise ConfigurationError if there is no such task, length or sampler. Raise DataError if
+        there are too few inputs. Raise RunError if the run directory holds another run.
         """
         sizes = self.settings.sizes
         chosen = task(task_id)
@@ -210,12 +196,8 @@ class Workspace:
     ) -> OpenRun:
         """Open rows of the call; its author knows all labels.
 
-        Raises
-        ------
-        DataError
-            If they cannot be read or split.
-        RunError
-            If the run directory holds another run.
+        Raise DataError if they cannot be read or split. Raise RunError if the run directory holds
+        another run.
         """
         splits = api.read_splits(
             list(rows), target=target, sizes=self.settings.sizes, seed=self.settings.seed

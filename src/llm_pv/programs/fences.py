@@ -12,7 +12,7 @@ _MOST_LATER_ENDS = 20
 
 
 @dataclass(frozen=True)
-class Block:
+class CodeBlock:
     """A fenced block."""
 
     start: int
@@ -22,7 +22,7 @@ class Block:
     "Whether a fence closes it; the last block may extend to the end of the text."
 
 
-def fenced_blocks(text: str) -> list[Block]:
+def fenced_blocks(text: str) -> list[CodeBlock]:
     r"""Return the fenced blocks of a text in their order, by the rules of Markdown.
 
     A fence is closed by one of the same character, at least as long, with nothing behind it; so a
@@ -34,16 +34,18 @@ def fenced_blocks(text: str) -> list[Block]:
     >>> [text[block.start : block.end] for block in fenced_blocks(text)]
     ['a\n```\nb\n```\n']
     """
-    blocks: list[Block] = []
+    blocks: list[CodeBlock] = []
     opened: re.Match[str] | None = None
     for fence in _FENCE_LINE.finditer(text):
         if opened is None:
             opened = fence
         elif _closes(fence, opened):
-            blocks.append(Block(min(opened.end() + 1, fence.start()), fence.start(), closed=True))
+            blocks.append(
+                CodeBlock(min(opened.end() + 1, fence.start()), fence.start(), closed=True)
+            )
             opened = None
     if opened is not None:
-        blocks.append(Block(min(opened.end() + 1, len(text)), len(text), closed=False))
+        blocks.append(CodeBlock(min(opened.end() + 1, len(text)), len(text), closed=False))
     return blocks
 
 
@@ -68,7 +70,7 @@ def _closes(fence: re.Match[str], opened: re.Match[str]) -> bool:
     return fence["mark"].startswith(opened["mark"]) and not fence["info"].strip()
 
 
-def _longer(text: str, block: Block, ends: list[int]) -> Iterator[str]:
+def _longer(text: str, block: CodeBlock, ends: list[int]) -> Iterator[str]:
     """Yield the shortest longer reading of a block that ends outside of every string."""
     first = bisect_right(ends, block.end)
     for end in ends[first : first + _MOST_LATER_ENDS]:

@@ -30,11 +30,6 @@ def write_program(program: Program, header: str) -> str:
     header
         Any text, such as a certificate.
 
-    Returns
-    -------
-    str
-        The text of a Python file, to be written in UTF-8; `read_saved` reads it.
-
     Examples
     --------
     >>> text = write_program(Program.parse("f = len"), "Exact on 100 rows.")

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from llm_pv.programs import sql_values as values
-from llm_pv.programs.sql_expressions import NO_VALUE, At, Expressions, Given, Scope, named
+from llm_pv.programs.sql_expressions import NO_VALUE, At, Expressions, Given, SqlScope, named
 from llm_pv.programs.sql_values import Untranslatable, Value, constant
 from llm_pv.programs.syntax import parse_source
 
@@ -71,7 +71,7 @@ class _Translator(Expressions):
         self, columns: Sequence[str], types: Mapping[str, str], classes: Mapping[str, object]
     ) -> None:
         self.classes = classes
-        self.module = Scope({})
+        self.module = SqlScope({})
         if types:
             quoted = {name: values.quoted(name, '"') for name in columns}
             super().__init__(
@@ -103,7 +103,7 @@ class _Translator(Expressions):
         self,
         function: Value,
         arguments: Sequence[Value],
-        scope: Scope,
+        scope: SqlScope,
         finish: Callable[[Value], Value],
     ) -> Value:
         """Return the value of a call of one of the program's functions."""
@@ -122,13 +122,13 @@ class _Translator(Expressions):
         if scope.depth >= _DEPTH:
             raise Untranslatable("functions that call each other so deeply")
         names_known = self.module.names | dict(zip(names, given, strict=True))
-        inner = Scope(names_known, scope.present, [], scope.depth + 1)
+        inner = SqlScope(names_known, scope.present, [], scope.depth + 1)
         if isinstance(node, ast.Lambda):
             return values.eager(finish(self.value(node.body, inner)), arguments)
         return values.eager(self.block(node.body, inner, finish), arguments)
 
     def block(
-        self, statements: Sequence[ast.stmt], scope: Scope, finish: Callable[[Value], Value]
+        self, statements: Sequence[ast.stmt], scope: SqlScope, finish: Callable[[Value], Value]
     ) -> Value:
         """Return what a block of statements returns."""
         for place, statement in enumerate(statements):
@@ -165,7 +165,7 @@ class _Translator(Expressions):
         return values.eager(finish(NO_VALUE), scope.evaluated)
 
     def statement(  # noqa: C901, PLR0912 - one case a statement
-        self, statement: ast.stmt, scope: Scope
+        self, statement: ast.stmt, scope: SqlScope
     ) -> None:
         """Carry out a statement that returns nothing."""
         match statement:
@@ -204,7 +204,7 @@ class _Translator(Expressions):
             case _:
                 raise named(statement, f"`{type(statement).__name__.lower()}`")
 
-    def evaluated(self, node: ast.expr, scope: Scope) -> Value:
+    def evaluated(self, node: ast.expr, scope: SqlScope) -> Value:
         """Return a value that is computed here, whether or not it is used.
 
         If it fails, all that follows does, so that what follows need not ask again.
@@ -215,7 +215,7 @@ class _Translator(Expressions):
                 scope.evaluated.append(values.settled(value, "the assignment"))
         return replace(value, fallible=False)
 
-    def merge(self, statement: ast.If, scope: Scope) -> None:
+    def merge(self, statement: ast.If, scope: SqlScope) -> None:
         """Carry out an ``if`` without a return: each name it assigns becomes a choice."""
         test = self.test(statement.test, scope)
         if test.fallible:
@@ -240,7 +240,7 @@ class _Translator(Expressions):
             elif first != second:
                 scope.names[name] = values.choice(test, first, second)
 
-    def unrolled(self, loop: ast.For, scope: Scope) -> list[ast.stmt]:
+    def unrolled(self, loop: ast.For, scope: SqlScope) -> list[ast.stmt]:
         """Return the statements of a loop over known items, written out."""
         for node in ast.walk(loop):
             if isinstance(node, ast.Break | ast.Continue):

@@ -31,7 +31,7 @@ _CONVERSIONS = {
 
 
 @dataclass
-class Scope:
+class SqlScope:
     """What names mean at one place: their values, and what is known or has been evaluated there."""
 
     names: dict[str, Value]
@@ -39,9 +39,9 @@ class Scope:
     evaluated: list[Value] = field(default_factory=list)
     depth: int = 0
 
-    def branch(self, present: frozenset[str] = frozenset()) -> "Scope":
+    def branch(self, present: frozenset[str] = frozenset()) -> "SqlScope":
         """Return a copy for one side of a condition, which knows more to be present."""
-        return Scope(dict(self.names), self.present | present, [], self.depth)
+        return SqlScope(dict(self.names), self.present | present, [], self.depth)
 
 
 class Given(ast.Constant):
@@ -59,13 +59,13 @@ class Expressions:
         self,
         function: Value,
         arguments: Sequence[Value],
-        scope: Scope,
+        scope: SqlScope,
         finish: Callable[[Value], Value],
     ) -> Value:
         """Return the value of a call of one of the program's functions."""
         raise NotImplementedError
 
-    def assign(self, target: ast.expr, value: Value, scope: Scope) -> None:
+    def assign(self, target: ast.expr, value: Value, scope: SqlScope) -> None:
         """Give a name, or each of several, its value."""
         match target:
             case ast.Name(id=name):
@@ -78,7 +78,7 @@ class Expressions:
             case _:
                 raise named(target, "an assignment to other than a name")
 
-    def iterated(self, node: ast.expr, scope: Scope) -> list[Value]:
+    def iterated(self, node: ast.expr, scope: SqlScope) -> list[Value]:
         """Return the items of what is iterated over."""
         value = self.value(node, scope)
         if value.kind == "dict":
@@ -95,7 +95,7 @@ class Expressions:
 
     # Conditions
 
-    def test(self, node: ast.expr, scope: Scope) -> Value:
+    def test(self, node: ast.expr, scope: SqlScope) -> Value:
         """Return a condition."""
         match node:
             case ast.BoolOp(op=operator, values=parts):
@@ -109,7 +109,7 @@ class Expressions:
             return values.truth(self.value(node, scope))
 
     def joined(
-        self, parts: Sequence[ast.expr], scope: Scope, join: Callable[..., Value], truth: bool
+        self, parts: Sequence[ast.expr], scope: SqlScope, join: Callable[..., Value], truth: bool
     ) -> Value:
         """Return conditions joined by ``and`` or ``or``, each asked where those before let it."""
         first, *others = parts
@@ -118,7 +118,7 @@ class Expressions:
         known = scope.branch(self.present(first, truth, scope))
         return join(self.test(first, scope), lambda: self.joined(others, known, join, truth))
 
-    def present(self, node: ast.expr, truth: bool, scope: Scope) -> frozenset[str]:
+    def present(self, node: ast.expr, truth: bool, scope: SqlScope) -> frozenset[str]:
         """Return what is not None where a condition has this truth."""
         match node:
             case ast.Compare(
@@ -138,7 +138,7 @@ class Expressions:
                 return frozenset({value.sql} if value.nullable else ())
         return frozenset()
 
-    def comparison(self, node: ast.Compare, scope: Scope) -> Value:
+    def comparison(self, node: ast.Compare, scope: SqlScope) -> Value:
         """Return a comparison, chained or not."""
         operands = [self.value(part, scope) for part in (node.left, *node.comparators)]
 
@@ -172,13 +172,13 @@ class Expressions:
 
     # Expressions
 
-    def value(self, node: ast.expr, scope: Scope) -> Value:
+    def value(self, node: ast.expr, scope: SqlScope) -> Value:
         """Return the value of an expression."""
         with At(node):
             value = self._value(node, scope)
         return replace(value, nullable=False) if value.sql in scope.present else value
 
-    def _value(self, node: ast.expr, scope: Scope) -> Value:  # noqa: C901, PLR0912 - one case a form
+    def _value(self, node: ast.expr, scope: SqlScope) -> Value:  # noqa: C901, PLR0912 - one case a form
         match node:
             case Given(value=Value() as given):
                 return given
@@ -233,7 +233,7 @@ class Expressions:
                 return self.called(function, arguments, scope)
         raise Untranslatable(f"`{ast.unparse(node)[:40]}`")
 
-    def subscript(self, holder: Value, index: ast.expr, scope: Scope) -> Value:
+    def subscript(self, holder: Value, index: ast.expr, scope: SqlScope) -> Value:
         """Return a column, an item, a character or a slice."""
         if holder.kind == "str":
             if isinstance(index, ast.Slice):
@@ -268,7 +268,7 @@ class Expressions:
             found = values.choice(values.equal(key, known), value, found)
         return found
 
-    def called(self, function: ast.expr, nodes: Sequence[ast.expr], scope: Scope) -> Value:
+    def called(self, function: ast.expr, nodes: Sequence[ast.expr], scope: SqlScope) -> Value:
         """Return the value of a call."""
         match function:
             case ast.Attribute(value=holder, attr=name):
@@ -293,7 +293,7 @@ class Expressions:
         return self.call(self.value(function, scope), arguments, scope, lambda value: value)
 
     def builtin(  # noqa: C901 - one case a function
-        self, name: str, nodes: Sequence[ast.expr], scope: Scope
+        self, name: str, nodes: Sequence[ast.expr], scope: SqlScope
     ) -> Value:
         """Return the value of a call of one of Python's own functions."""
         if name in ("any", "all", "sum", "min", "max") and len(nodes) == 1:
@@ -323,7 +323,7 @@ class Expressions:
                     return items
         raise Untranslatable(f"the call {name}(), with these arguments")
 
-    def folded(self, name: str, node: ast.expr, scope: Scope) -> Value:
+    def folded(self, name: str, node: ast.expr, scope: SqlScope) -> Value:
         """Return any, all, sum, min or max over items that are written out."""
         items, tests = self.comprehended(node, scope)
         if name in ("any", "all"):
@@ -349,7 +349,7 @@ class Expressions:
         kept = [item for item, test in zip(items, tests, strict=True) if test.const]
         return values.extreme(kept, "<" if name == "min" else ">")
 
-    def comprehended(self, node: ast.expr, scope: Scope) -> tuple[list[Value], list[Value]]:
+    def comprehended(self, node: ast.expr, scope: SqlScope) -> tuple[list[Value], list[Value]]:
         """Return the items of a list or comprehension, and for each whether it is one."""
         if not isinstance(node, ast.GeneratorExp | ast.ListComp):
             items = self.iterated(node, scope)

@@ -62,11 +62,6 @@ def parse_source(source: str) -> ast.Module:
     Only for sources that this package wrote, and in the process that parses all others. The line
     of a model's training rows, `DATA_NAME`, does not count towards its length.
 
-    Returns
-    -------
-    ast.Module
-        Its syntax tree.
-
     Raises
     ------
     ProgramError

@@ -47,7 +47,7 @@ class SearchProcessError(LLMPVError, RuntimeError):
 
 
 @dataclass(frozen=True)
-class _Request:
+class _SearchRequest:
     """One search, in the form sent to the process."""
 
     proposer: Proposer
@@ -142,7 +142,7 @@ class OwnProcess(Proposer):
         Raise SearchProcessError if the process ended by itself during the search.
         """
         self._cut = ""
-        request = _Request(self.proposer, train, classes, seed, start, self.megabytes)
+        request = _SearchRequest(self.proposer, train, classes, seed, start, self.megabytes)
         # The import paths first: unpickling the request imports the proposer's module.
         paths = [str(Path(path).absolute()) for path in sys.path]
         parts = [pickle.dumps(part, pickle.HIGHEST_PROTOCOL) for part in (paths, request)]
@@ -352,7 +352,7 @@ class _Sender:
         self.send("interim", list(proposals))
 
 
-def serve(request: _Request, sender: _Sender) -> None:
+def serve(request: _SearchRequest, sender: _Sender) -> None:
     """Run one search and send its proposals."""
     _limit_memory(request.megabytes)
     proposer = request.proposer

@@ -89,10 +89,8 @@ class Pool(Proposer):
     ) -> Iterator[Proposal]:
         """Yield the proposals of the free members, then those of the others as they arrive.
 
-        Raises
-        ------
-        CredentialError, ModelError, BudgetError
-            If members that cost something were called, and none gave a reply.
+        Raise CredentialError, ModelError or BudgetError if members that cost something were called,
+        and none gave a reply.
         """
 
         def stream(name: str, own: Context) -> Iterator[Proposal]:

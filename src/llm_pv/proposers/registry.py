@@ -116,17 +116,14 @@ def join_proposers(
 ) -> Proposer:
     """Return the pool of some proposers; models named here share one budget.
 
+    Raise ConfigurationError if one is given twice, or cannot be opened.
+
     Parameters
     ----------
     chosen
         Names, as for `make_proposer`, and open proposers, which the pool leaves open.
     attempts, budget_seconds, built_in, progress
         As for `make_proposer`; ``built_in`` and ``progress`` are for the built-in search alone.
-
-    Raises
-    ------
-    ConfigurationError
-        If one is given twice, or cannot be opened.
     """
     from llm_pv.proposers.pool import Pool
 

@@ -55,11 +55,6 @@ def write_results(runs: Sequence[Path], out: Path, occasion: Occasion) -> Path:
         The folder; files of an earlier page with the same names are replaced.
     occasion
         Information besides the records of the runs.
-
-    Returns
-    -------
-    Path
-        The page.
     """
     figures = []
     with TemporaryDirectory() as name:

@@ -31,7 +31,7 @@ from llm_pv.sandbox.modules import (
 from llm_pv.sandbox.outcome import Ending, conclude, conclude_exploration
 from llm_pv.sandbox.packages import packages_imported
 from llm_pv.sandbox.result_page import page_bytes
-from llm_pv.sandbox.zygote import MESSAGE_BYTES, Job
+from llm_pv.sandbox.zygote import MESSAGE_BYTES, ForkJob
 
 if TYPE_CHECKING:  # that file imports numpy
     from collections.abc import Sequence
@@ -183,7 +183,7 @@ class Zygote:
 
     @contextmanager
     def _ended(
-        self, job: Job, answers: int, rows: bytes, source: str
+        self, job: ForkJob, answers: int, rows: bytes, source: str
     ) -> Iterator[tuple[Ending, io.BufferedIOBase]]:
         """Run a job; give how its process ended, and its page."""
         with (
@@ -193,7 +193,7 @@ class Zygote:
         ):
             yield self._request(job, [file.fileno() for file in (data, text, page)]), page
 
-    def _request(self, job: Job, files: list[int]) -> Ending:
+    def _request(self, job: ForkJob, files: list[int]) -> Ending:
         try:
             self._socket.settimeout(_GRACE_SECONDS)
             socket.send_fds(self._socket, [json.dumps(asdict(job)).encode()], files)
@@ -336,8 +336,8 @@ _PLAIN: Key = ((), 0)
 _kept = _Kept()
 
 
-def _job(limits: Limits, rows: int) -> Job:
-    return Job(
+def _job(limits: Limits, rows: int) -> ForkJob:
+    return ForkJob(
         cpu_seconds=limits.cpu_limit(rows),
         wall_seconds=limits.wall_limit(rows),
         memory_bytes=limits.memory_bytes,

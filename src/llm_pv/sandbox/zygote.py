@@ -36,7 +36,7 @@ NOT_STARTED = 91
 
 
 @dataclass(frozen=True)
-class Job:
+class ForkJob:
     """One job of the owner; the files come beside it."""
 
     cpu_seconds: float
@@ -212,7 +212,7 @@ def serve(control: socket.socket, owner: int, setting: Setting) -> None:
         message, files, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 3)
         if not message:
             return
-        job = Job(**json.loads(message))
+        job = ForkJob(**json.loads(message))
         started = time.monotonic()
         pid = os.fork()
         if pid == 0:
@@ -246,7 +246,7 @@ def watch(pid: int, wall_seconds: float, control: socket.socket, owner: int) -> 
     }
 
 
-def run_job(job: Job, setting: Setting, files: list[int]) -> NoReturn:
+def run_job(job: ForkJob, setting: Setting, files: list[int]) -> NoReturn:
     """Run one job in this fork: read its data, confine, run, and exit."""
     status = NOT_STARTED
     try:
@@ -276,7 +276,7 @@ def take(files: list[int]) -> tuple[bytes, str, mmap.mmap]:
     return data, text, mmap.mmap(page, 0)
 
 
-def confine(job: Job, setting: Setting, data_bytes: int) -> None:
+def confine(job: ForkJob, setting: Setting, data_bytes: int) -> None:
     """Apply the layers of a single candidate: no files, the limits, the system-call filter."""
     for standard in (1, 2):
         os.dup2(0, standard)  # the null device: the owner reads the zygote's standard error

@@ -55,11 +55,6 @@ def remainders(symbols: Symbols, moduli: Integers) -> Integers:
         n numbers as rows of ASCII digits.
     moduli
         m moduli below 10,000.
-
-    Returns
-    -------
-    numpy.ndarray of shape (n, m)
-        The remainders.
     """
     rows, length = symbols.shape
     size = -(-length // 9)

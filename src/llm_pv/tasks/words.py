@@ -96,11 +96,6 @@ class Words:
         ----------
         allowed
             A matrix of booleans with at least one True in every row.
-
-        Returns
-        -------
-        numpy.ndarray
-            The column picked in each row.
         """
         counts = np.cumsum(allowed, axis=1, dtype=np.int32)
         rank = self.below(counts[:, -1])

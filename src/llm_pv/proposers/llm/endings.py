@@ -11,7 +11,7 @@ _PROGRAM = re.compile(r"\bdef\b|\blambda\b|\bf\s*=[^=]")
 
 
 @dataclass(frozen=True)
-class Ending:
+class ReplyEnding:
     """The result of a conversation."""
 
     text: str
@@ -22,7 +22,7 @@ class Ending:
     "Whether it contained fragments of the API key."
 
 
-def ending_of(turns: Sequence[Turn], warned: str = "") -> Ending:
+def ending_of(turns: Sequence[Turn], warned: str = "") -> ReplyEnding:
     r"""Return the result of a completed conversation, given its turns.
 
     The last turn counts. If it holds no program, was cut off or refused, or requested a tool that
@@ -46,16 +46,16 @@ def ending_of(turns: Sequence[Turn], warned: str = "") -> Ending:
     last = turns[-1]
     failure = f"still asked for the tool after {warned}" if warned else _failure(last)
     if not failure and _PROGRAM.search(last.text):
-        return Ending(last.text, "", last.redacted)
+        return ReplyEnding(last.text, "", last.redacted)
     for turn in reversed(turns):
         is_whole = turn.finish in ("stop", "tools")
         said = turn.text if is_whole else complete_part(turn.text)
         if _PROGRAM.search(said):
-            return Ending(said, "", turn.redacted)
+            return ReplyEnding(said, "", turn.redacted)
     codes = [call.code for call in last.calls if call.code and _PROGRAM.search(call.code)]
     if warned and codes:
-        return Ending(codes[-1], "", redacted=False)
-    return Ending(last.text, failure, last.redacted)
+        return ReplyEnding(codes[-1], "", redacted=False)
+    return ReplyEnding(last.text, failure, last.redacted)
 
 
 def holds_program(turns: Sequence[Turn]) -> bool:

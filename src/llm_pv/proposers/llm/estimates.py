@@ -25,7 +25,7 @@ ASSUMED = (
 
 
 @dataclass(frozen=True)
-class Estimate:
+class CostEstimate:
     """Costs in US dollars; None if the price of the model is unknown.
 
     Attributes
@@ -40,9 +40,9 @@ class Estimate:
 
     Examples
     --------
-    >>> Estimate(0.25, 0.5, 4.0).times(3)
-    Estimate(first_calls=0.75, likely=1.5, most=12.0)
-    >>> print(Estimate(0.25, 0.5, 4.0))
+    >>> CostEstimate(0.25, 0.5, 4.0).times(3)
+    CostEstimate(first_calls=0.75, likely=1.5, most=12.0)
+    >>> print(CostEstimate(0.25, 0.5, 4.0))
     about $0.50, at most $4.00 (the first calls $0.25)
     """
 
@@ -51,14 +51,14 @@ class Estimate:
     most: float | None
 
     @classmethod
-    def total(cls, estimates: "Iterable[Estimate]") -> "Estimate":
+    def total(cls, estimates: "Iterable[CostEstimate]") -> "CostEstimate":
         """Return the sum of some estimates."""
         rows = [astuple(estimate) for estimate in estimates]
         return cls(*(_sum(row[place] for row in rows) for place in range(3)))
 
-    def times(self, number: int) -> "Estimate":
+    def times(self, number: int) -> "CostEstimate":
         """Return the estimate multiplied by a number."""
-        return Estimate.total([self] * number)
+        return CostEstimate.total([self] * number)
 
     def __str__(self) -> str:
         """Return the estimate as text."""
@@ -70,7 +70,7 @@ class Estimate:
         return f"{text} (the first calls ${self.first_calls:,.2f})"
 
 
-def estimate_of(proposer: "LLM", preview: "Preview", first: "Call") -> Estimate:
+def estimate_of(proposer: "LLM", preview: "Preview", first: "Call") -> CostEstimate:
     """Return the estimated cost of all attempts of a proposer on training rows.
 
     Retries after failed calls are not included; a budget covers them too.
@@ -87,7 +87,7 @@ def estimate_of(proposer: "LLM", preview: "Preview", first: "Call") -> Estimate:
         shown=settings.tool_limits.output_characters,
         refinements=settings.refinements,
     )
-    one = Estimate(
+    one = CostEstimate(
         every[0].worst(model).usd,
         _sum(
             model.price(Usage(sent + turn * (written + shown), written * samples))

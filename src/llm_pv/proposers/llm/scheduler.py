@@ -38,7 +38,7 @@ class Scheduler:
         self._samples = samples
         self._seed = seed
         self._context = dialogue.context
-        self._begun: queue.Queue[Attempt | None] = queue.Queue()
+        self._begun: queue.Queue[StartedAttempt | None] = queue.Queue()
         self._halted = threading.Event()
 
     def proposals(self) -> Iterator[Proposal]:
@@ -79,7 +79,7 @@ class Scheduler:
         if first is not None and not answered:
             raise first
 
-    def _note_failure(self, attempt: "Attempt", error: ModelError | BudgetError) -> None:
+    def _note_failure(self, attempt: "StartedAttempt", error: ModelError | BudgetError) -> None:
         """Record why an attempt failed, unless it may be repeated without the tool."""
         if not isinstance(error, ToolRefusedError):
             self._context.write_failure(attempt.number, str(error))
@@ -87,7 +87,7 @@ class Scheduler:
     def _begin_attempts(self) -> None:
         """Start attempts in order, each when admitted, until no more are needed."""
         admission = self._context.admission
-        begun: list[Attempt] = []
+        begun: list[StartedAttempt] = []
         number = 0
         try:
             for number in range(1, self._attempts + 1, self._samples):
@@ -99,13 +99,13 @@ class Scheduler:
                     admission.release()
                     continue
                 last = min(number + self._samples - 1, self._attempts)
-                group = [Attempt(each, tuple(begun)) for each in range(number, last + 1)]
+                group = [StartedAttempt(each, tuple(begun)) for each in range(number, last + 1)]
                 begun += group
                 for attempt in group:
                     self._begun.put(attempt)
                 threading.Thread(target=self._run, args=(group,), daemon=True).start()
         except StoppedError:
-            self._begun.put(Attempt.that_raises(number, StoppedError()))
+            self._begun.put(StartedAttempt.that_raises(number, StoppedError()))
         finally:
             admission.close()
             self._begun.put(None)
@@ -117,7 +117,7 @@ class Scheduler:
         paid = self._dialogue.recorded.turn(number, 1) is not None
         return paid or not self._context.stopping.is_set()
 
-    def _wait_for_reader(self, group: "list[Attempt]") -> None:
+    def _wait_for_reader(self, group: "list[StartedAttempt]") -> None:
         """Keep the slot of a call until its reply is verified, which may make others unnecessary.
 
         Return immediately if an earlier attempt is still running: replies are read in order, so
@@ -127,7 +127,7 @@ class Scheduler:
             while not (group[-1].read.wait(_READING_SECONDS) or self._halted.is_set()):
                 pass
 
-    def _run(self, group: "list[Attempt]") -> None:
+    def _run(self, group: "list[StartedAttempt]") -> None:
         """Run the conversations that one call starts."""
         try:
             for offset, attempt in enumerate(group):
@@ -147,10 +147,10 @@ class Scheduler:
         return Conversation(self._dialogue, number, opening, seed=seed, samples=samples)
 
 
-class Attempt:
+class StartedAttempt:
     """One running attempt: a queue of proposals from its thread to the reader's."""
 
-    def __init__(self, number: int, earlier: "tuple[Attempt, ...]" = ()) -> None:
+    def __init__(self, number: int, earlier: "tuple[StartedAttempt, ...]" = ()) -> None:
         self.number = number
         self.earlier = earlier
         self.was_answered = False
@@ -159,7 +159,7 @@ class Attempt:
         self._queue: queue.Queue[Proposal | BaseException | None] = queue.Queue()
 
     @classmethod
-    def that_raises(cls, number: int, error: BaseException) -> "Attempt":
+    def that_raises(cls, number: int, error: BaseException) -> "StartedAttempt":
         """Return an attempt whose reader gets an error."""
         attempt = cls(number)
         attempt._queue.put(error)

@@ -22,12 +22,12 @@ _BINARY = {"and": operator.and_, "or": operator.or_, "xor": operator.xor}
 
 
 @dataclass(frozen=True)
-class Expression:
+class BitExpression:
     """A Boolean expression in prefix order: ``and``, ``or``, ``xor``, ``not`` and bits by position.
 
     Examples
     --------
-    >>> expression = Expression(("xor", 0, "not", 1))
+    >>> expression = BitExpression(("xor", 0, "not", 1))
     >>> expression.run([0b0011, 0b0101], rows=4)  # of each row a bit, the first row's the lowest
     9
     """
@@ -78,14 +78,16 @@ class Evolution:
     "The accuracy that each node of an expression costs."
 
 
-class _Tree(gp.PrimitiveTree):  # type: ignore[misc]
+class _BitTree(gp.PrimitiveTree):  # type: ignore[misc]
     """A tree of DEAP with how good it is: rows that are right, less its size, then smallness."""
 
     right: int
     score: tuple[float, int]
 
 
-def evolve(columns: Sequence[int], target: int, rows: int, how: Evolution, seed: int) -> Expression:
+def evolve(
+    columns: Sequence[int], target: int, rows: int, how: Evolution, seed: int
+) -> BitExpression:
     """Return the best expression of an evolution.
 
     Parameters
@@ -105,10 +107,10 @@ def evolve(columns: Sequence[int], target: int, rows: int, how: Evolution, seed:
     every_row = (1 << rows) - 1
     position = {f"ARG{number}": number for number in range(len(columns))}
 
-    def nodes(tree: _Tree) -> list[str | int]:
+    def nodes(tree: _BitTree) -> list[str | int]:
         return [position.get(node.name, node.name) for node in tree]
 
-    def judge(trees: Iterable[_Tree]) -> None:
+    def judge(trees: Iterable[_BitTree]) -> None:
         for tree in trees:
             wrong = _run(nodes(tree), columns, every_row) ^ target
             tree.right = rows - wrong.bit_count()
@@ -116,7 +118,7 @@ def evolve(columns: Sequence[int], target: int, rows: int, how: Evolution, seed:
 
     with _seeded(seed):
         first = (names, 1, how.initial_depth)
-        trees = [_Tree(gp.genHalfAndHalf(*first)) for _ in range(how.population)]
+        trees = [_BitTree(gp.genHalfAndHalf(*first)) for _ in range(how.population)]
         judge(trees)
         best = max(trees, key=_score)
         for _ in range(how.generations):
@@ -130,27 +132,27 @@ def evolve(columns: Sequence[int], target: int, rows: int, how: Evolution, seed:
             judge(changed)
             trees = [*kept, *children]
             best = max(best, *trees, key=_score)
-    return Expression(tuple(nodes(best)))
+    return BitExpression(tuple(nodes(best)))
 
 
-def _score(tree: _Tree) -> tuple[float, int]:
+def _score(tree: _BitTree) -> tuple[float, int]:
     return tree.score
 
 
 def _offspring(
-    parents: Sequence[_Tree], names: gp.PrimitiveSet, how: Evolution
-) -> tuple[list[_Tree], list[_Tree]]:
+    parents: Sequence[_BitTree], names: gp.PrimitiveSet, how: Evolution
+) -> tuple[list[_BitTree], list[_BitTree]]:
     """Return the next generation, and those of it that are new."""
     children = list(parents)
-    changed: dict[int, _Tree] = {}
+    changed: dict[int, _BitTree] = {}
 
-    def put(place: int, tree: _Tree) -> None:
+    def put(place: int, tree: _BitTree) -> None:
         if tree.height <= how.depth:  # else the parent lives on
             children[place] = changed[place] = tree
 
     for place in range(0, len(parents) - 1, 2):
         if _happens(CROSSOVER):
-            one, two = gp.cxOnePoint(_Tree(children[place]), _Tree(children[place + 1]))
+            one, two = gp.cxOnePoint(_BitTree(children[place]), _BitTree(children[place + 1]))
             put(place, one)
             put(place + 1, two)
 
@@ -159,7 +161,7 @@ def _offspring(
 
     for place, child in enumerate(children):
         if _happens(MUTATION):
-            (tree,) = gp.mutUniform(_Tree(child), graft, names)
+            (tree,) = gp.mutUniform(_BitTree(child), graft, names)
             put(place, tree)
     return children, list(changed.values())
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from llm_pv.data.examples import Examples, Input, Splits
-from llm_pv.erm.result import UNBALANCED, exact_interval
-from llm_pv.erm.result import Baseline as Majority
+from llm_pv.erm.result import UNBALANCED, MajorityBaseline, exact_interval
 from llm_pv.erm.scoring import Score, score_predictions
 from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.tracks.baselines.base import Baseline, Codes, Fitted, SearchName, Settings
@@ -101,7 +100,7 @@ class BaselineResult:
     validation: Score
     test: Score | None
     interval: tuple[float, float] | None
-    majority: Majority
+    majority: MajorityBaseline
     unbalanced: bool
     predictions: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -255,7 +254,7 @@ def result_of(
         validation=score(predictions.validation, splits.validation),
         test=test,
         interval=exact_interval(test) if test else None,
-        majority=Majority.of(splits),
+        majority=MajorityBaseline.of(splits),
         unbalanced=max(counts) >= UNBALANCED * min(counts),
         predictions=tuple(texts[code] for code in predictions.test),
         warnings=(*splits.warnings, *problem.encoder.warnings),

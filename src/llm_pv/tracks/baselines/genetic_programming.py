@@ -24,7 +24,7 @@ from llm_pv.tracks.baselines.base import (
 from llm_pv.tracks.baselines.features import Features, Kind
 
 if TYPE_CHECKING:
-    from llm_pv.tracks.baselines.evolution import Expression
+    from llm_pv.tracks.baselines.evolution import BitExpression
 
 
 DEEPEST = 17
@@ -167,7 +167,7 @@ class GeneticProgramming(Baseline):
         if len(counts) == 2:
             return Fitted(_Rules(bits, rules, otherwise=0).predict)
 
-        def precision(rule: "tuple[int, Expression]") -> float:
+        def precision(rule: "tuple[int, BitExpression]") -> float:
             says = unpack(rule[1].run(columns, rows), rows)
             return float((says & (codes == rule[0])).sum() / max(1, says.sum()))
 
@@ -180,7 +180,7 @@ class _Rules:
     """Classes with their expressions, the first that says yes winning, and what holds else."""
 
     bits: list[Bit]
-    rules: "list[tuple[int, Expression]]"
+    rules: "list[tuple[int, BitExpression]]"
     otherwise: int
 
     def predict(self, features: Features, _: Settings) -> Codes:

@@ -50,7 +50,7 @@ class SettingsTried:
 
 
 @dataclass(frozen=True)
-class Fit:
+class FitTask:
     """A baseline to be fitted on a data set."""
 
     data_set: DataSet
@@ -216,7 +216,7 @@ def _run(
             )
             for data_set in data_sets
             for baseline in baselines
-            for fit in (Fit(data_set, baseline, search),)
+            for fit in (FitTask(data_set, baseline, search),)
         ]
         tasks = [replace(task, skipped="") if _done(run, task) else task for task in tasks]
         for task in tasks:
@@ -264,7 +264,7 @@ def prepare_once(processes: WorkerProcesses) -> Prepare:
 
 
 def fit_cell(
-    fit: Fit,
+    fit: FitTask,
     context: CellContext,
     prepared: Prepare | None = None,
 ) -> None:
@@ -313,7 +313,7 @@ def _timed(function: Callable[[_Item], _Result], job: _Item) -> tuple[float, _Re
     return time.perf_counter() - start, result
 
 
-def _write(fit: Fit, splits: Splits, result: BaselineResult, context: CellContext) -> None:
+def _write(fit: FitTask, splits: Splits, result: BaselineResult, context: CellContext) -> None:
     """Write predictions and records; the row of the summary comes last."""
     run, cell = context.results, fit.cell
     if result.predictions:

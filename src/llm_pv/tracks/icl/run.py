@@ -96,11 +96,6 @@ def run_icl(
     cluster, opening
         Machines that answer in place of this process, several cells side by side, and how they
         open the model; None asks the model itself.
-
-    Returns
-    -------
-    list of AnsweredCell
-        One for each cell, in order.
     """
     whole = {
         "command": "icl",

@@ -74,11 +74,6 @@ def run_grid(
     cluster
         Machines that compute whole trials, as many as they can at once, in place of this one;
         trials that ask a model stay here, with the key. It is let go when the grid is interrupted.
-
-    Returns
-    -------
-    GridResult
-        One row for each task, length and sampler.
     """
     trials = request.plan()
     search = search or Search()
