@@ -40,6 +40,7 @@ DETAILS = (
 """From all details to the fewest; a page uses the first that fits."""
 
 _GIST = 160
+_DECISIONS = ("return ", "if ", "for ", "while ", "try:", "with ", "match ")
 
 _TRIAL_BYTES, _ATTEMPT_BYTES, _COLOURED = 1_500, 400, 6
 """Bytes of a trial, an attempt and a character of coloured code, measured on real pages."""
@@ -197,19 +198,21 @@ def attempt_lines(
 
 
 def gist(program: str) -> str:
-    r"""Return a program in one line: its body if that is short, else its last ``return``.
+    r"""Return a program in one line: its body if that is short, else from its first decision on.
 
     Examples
     --------
     >>> gist("def f(x):\n    y = len(x)\n    return y % 2\n")
     'y = len(x); return y % 2'
     """
-    lines = [line.strip() for line in shorten(program, 4_000).splitlines() if line.strip()]
-    body = "; ".join(line for line in lines if line != "def f(x):")
+    lines = [line.strip() for line in shorten(program, 4_000).splitlines()]
+    lines = [line for line in lines if line and line != "def f(x):" and not line.startswith('"""')]
+    body = "; ".join(lines).replace(":; ", ": ")
     if len(body) <= _GIST:
-        return body.replace(":; ", ": ")
-    returns = [line for line in lines if line.startswith("return ")]
-    return shorten(returns[-1] if returns else lines[0], _GIST)
+        return body
+    starts = [number for number, line in enumerate(lines) if line.startswith(_DECISIONS)]
+    first = starts[0] if starts else 0
+    return shorten("; ".join(lines[first:]).replace(":; ", ": "), _GIST)
 
 
 def _what_went_wrong(attempt: AttemptRecord) -> str:
