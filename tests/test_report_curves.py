@@ -11,6 +11,7 @@ from llm_pv.report.charts import Figure, Panel
 from llm_pv.report.comparison import Comparison, compare_methods
 from llm_pv.report.curves import attempts_needed, dynamics, training_size, validation_size
 from llm_pv.report.effort_tables import attempts_table, effort_table
+from llm_pv.report.figures import length_generalisation
 from llm_pv.report.page import build_page
 from llm_pv.report.records import load_runs
 from llm_pv.runs.cells import Cell
@@ -22,9 +23,17 @@ VALIDATIONS = ((0.5, 1.0, 0.75, 0.5), (1.0, 0.5, 1.0, None))
 """What validation said of the four attempts of two trials; the last has no program."""
 
 
-def model_run(path: Path, train: int, validation: int, accuracies: tuple[float, float]) -> Path:
+def model_run(
+    path: Path,
+    train: int,
+    validation: int,
+    accuracies: tuple[float, float],
+    *,
+    function: str = "fn_a",
+    length: int = 100,
+) -> Path:
     sizes = {"train_size": train, "validation_size": validation}
-    configuration = grid_configuration(["fn_a"], [100], 2, **sizes)
+    configuration = grid_configuration([function], [length], 2, **sizes)
     configuration |= {"early_stop": False, "proposer": "gpt; tool=none; prompt=2"}
     with RunDirectory(path, configuration) as run:
         for trial, (accuracy, said) in enumerate(zip(accuracies, VALIDATIONS, strict=True)):
@@ -32,8 +41,9 @@ def model_run(path: Path, train: int, validation: int, accuracies: tuple[float, 
                          "cost_usd": 0.5} for value in said]  # fmt: skip
             row = {**sizes, "name": "parity_all", "cost_usd": 2.0, "learn_seconds": 12.0,
                    "test_seconds": 4.0, "model": "gpt"}  # fmt: skip
-            write_trial(run, Cell("fn_a", 100, "paper", trial), accuracy, method="llm",
-                        attempts=attempts, row=row)  # fmt: skip
+            cell = Cell(function, length, "paper", trial)
+            write_trial(run, cell, accuracy, method="llm", attempts=attempts, row=row,
+                        transfer={("paper", 2 * length): 0.75})  # fmt: skip
     return path
 
 
@@ -67,9 +77,8 @@ def test_accuracy_by_rows_is_the_mean_of_the_raw_rows(
     ):
         line = panel_of(figure).series[0]
         means = rows[rows[other[0]] == other[1]].groupby(varied)["accuracy"].mean()
-        assert [(point.x, point.y) for point in line.points] == [
-            (size, pytest.approx(value)) for size, value in means.items()
-        ]
+        assert [point.x for point in line.points] == list(means.index)
+        assert [point.y for point in line.points] == pytest.approx(list(means))
     assert [point.y for point in panel_of(training_size(comparison)).series[0].points] == [0.6, 1.0]
 
 
@@ -82,9 +91,36 @@ def test_the_classical_guarantee_is_that_of_the_program_s_length(comparison: Com
     assert [point.y for point in guarantee.points] == [0.0, pytest.approx(1 - error)]
 
 
-def test_published_curves_are_beside_those_measured_and_named_so(comparison: Comparison) -> None:
+def test_published_curves_are_beside_those_measured_and_named_so(
+    tmp_path: Path, comparison: Comparison
+) -> None:
     # The published scaling has fn_f, fn_j and fn_k; fn_a has no curve.
     assert not any("published" in s.label for s in panel_of(training_size(comparison)).series)
+    paths = [
+        model_run(tmp_path / f"rows{rows}", rows, 100, (1.0, 1.0), function="fn_k")
+        for rows in (10, 1000)
+    ]
+    series = panel_of(training_size(compare_methods(load_runs(paths)))).series
+    lines = {line.label: line for line in series if line.reference}
+    published = lines["published: LLM-PV, test rows"]
+    assert [(p.x, p.y) for p in published.points] == [(10, 0.505), (100, 1.0), (200, 1.0)]
+    run = model_run(tmp_path / "ten", 20, 100, (1.0, 1.0), function="fn_g", length=10)
+    figure = length_generalisation(compare_methods(load_runs([run])))
+    own, *others = panel_of(figure).series
+    assert [(p.x, p.y) for p in own.points] == [(10, 1.0), (20, 0.75)]
+    assert [line.label for line in others] == [
+        "published: SGD from scratch", "published: fine-tuned", "published: LLM-PV",
+    ]  # fmt: skip
+    assert [label for label, _ in figure.legend][1:] == [line.label for line in others]
+
+
+def test_splits_of_as_many_rows_are_lines_of_their_own(tmp_path: Path) -> None:
+    paths = [model_run(tmp_path / f"r{n}", n, 70 - n, (1.0, 1.0)) for n in (20, 50)]
+    comparison = compare_methods(load_runs(paths))
+    assert [(s.labelled, s.split) for s in comparison.settings] == [
+        (70, "20 + 50"), (70, "50 + 20"),
+    ]  # fmt: skip
+    assert comparison.methods == ("LLM-PV gpt",)
 
 
 def test_success_by_attempts_is_the_share_of_all_choices_of_attempts(

@@ -210,7 +210,7 @@ def write_files(
     if csv is not None:
         results = read_results(planned, run, settings, under_way)
         cells = list(cell_rows(results))
-        columns = CELL_COLUMNS
+        columns: tuple[str, ...] = CELL_COLUMNS
         if published:
             columns = ("function", *DURATIONS, *CELL_COLUMNS)
             seconds = {work.cell: work.learn_seconds for work in planned

@@ -56,7 +56,7 @@ def _read_wordings(path: Path) -> dict[str, str]:
             str(item.get("name", number)) if isinstance(item, dict) else number: item
             for number, item in items.items()
         }
-    texts = {}
+    texts: dict[str, Any] = {}
     for name, item in found.items() if isinstance(found, dict) else ():
         texts[name] = item.get("prompt", item.get("template")) if isinstance(item, dict) else item
     if not texts or not all(isinstance(text, str) for text in texts.values()):

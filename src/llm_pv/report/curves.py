@@ -12,8 +12,8 @@ from llm_pv.report.transfer import SOLVED
 from llm_pv.stats import mean_limits, pass_at_k
 from llm_pv.tracks.published import published_scaling
 
-REFERENCE = 6
-"""The colour of bounds and of published curves."""
+_REFERENCE = 6
+"""The first colour of bounds and of published curves."""
 
 _ALPHABET = 128  # ASCII, in which the published bound counts programs
 _DELTA = 0.05
@@ -107,7 +107,7 @@ def dynamics(comparison: Comparison) -> Figure:
             )
             if all(line.points for line in series):
                 title = f"{method}, {_title(setting)}, {count(len(found), 'seed')}: {unit}"
-                panels.append(Panel(title, "step", series, unit=unit))  # type: ignore[arg-type]
+                panels.append(Panel(title, "step", series, unit=unit))
     return Figure(
         "dynamics",
         "Training by step",
@@ -226,16 +226,22 @@ def _references(
     ]  # fmt: skip
     if programs:
         shortest = min(programs)
-        points = tuple(Point(x, erm_guarantee(shortest, round(x))) for x in sizes)
+        points = [(x, erm_guarantee(shortest, round(x))) for x in sizes]
         label = f"guaranteed to a search of all programs of {shortest} characters"
-        lines.append(Series(label, points, REFERENCE, reference=True))
-    for name, figures in published_scaling(function, length, sampler).items():
-        points = tuple(
-            Point(rows, share) for rows, share in figures if sizes[0] <= rows <= sizes[-1]
-        )
+        lines.append(reference(label, points, 0))
+    for number, (name, figures) in enumerate(
+        published_scaling(function, length, sampler).items(), start=1
+    ):
+        points = [(rows, share) for rows, share in figures if sizes[0] <= rows <= sizes[-1]]
         if len(points) > 1:
-            lines.append(Series(f"published: {name}", points, REFERENCE, reference=True))
+            lines.append(reference(f"published: {name}", points, number))
     return lines
+
+
+def reference(label: str, points: Sequence[tuple[float, float]], number: int) -> Series:
+    """Return a line that was not measured here, each of a panel in a colour of its own."""
+    marks = tuple(Point(x, y, note=f"{label}: {percent(y)}%") for x, y in points)
+    return Series(label, marks, _REFERENCE + number, reference=True)
 
 
 def _by_step(found: Sequence[Sequence[Evaluation]], name: str) -> tuple[Point, ...]:

@@ -228,17 +228,16 @@ def _length_lines(
 
 def _published_lines(settings: Sequence[Setting]) -> list[Series]:
     """Return published curves of what was learned at these lengths."""
-    return [
-        Series(
-            f"published: {name}",
-            tuple(Point(x, y) for x, y in figures),
-            curves.REFERENCE,
-            reference=True,
-        )
+    lines = [
+        (name, figures)
         for setting in settings
         for name, figures in published_lengths(
             setting.function, setting.length, setting.sampler
         ).items()
+    ]
+    return [
+        curves.reference(f"published: {name}", figures, number)
+        for number, (name, figures) in enumerate(dict(lines).items())
     ]
 
 
@@ -302,14 +301,17 @@ def _thinned(points: tuple[Point, ...]) -> tuple[Point, ...]:
 
 
 def _legend(comparison: Comparison, panels: Sequence[Panel | Bars]) -> tuple[tuple[str, int], ...]:
-    """Return the methods that occur in some panels."""
+    """Return the methods that occur in some panels, and the lines that were not measured here."""
     shown: set[str] = set()
+    others: dict[tuple[str, int], None] = {}
     for panel in panels:
         if isinstance(panel, Bars):
             shown.update(bar.label for row in panel.rows for bar in row.bars)
         else:
             shown.update(series.label for series in panel.series)
-    return tuple((m, number) for number, m in enumerate(comparison.methods) if m in shown)
+            others |= {(s.label, s.colour): None for s in panel.series if s.reference}
+    methods = tuple((m, number) for number, m in enumerate(comparison.methods) if m in shown)
+    return (*methods, *others)
 
 
 def _parts(figure: Figure) -> list[Figure]:
