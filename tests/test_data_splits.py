@@ -321,6 +321,12 @@ def test_a_numeric_target_is_cut_by_a_threshold_or_into_bins() -> None:
     counts = Counter(label for part in parts_of(bins) for label in part.labels)
     assert set(counts) == {"< 4.5", ">= 4.5 and < 10.5", ">= 10.5"}
     assert sorted(counts.values()) == [3, 4, 5]
+    mostly_0 = table_from([f"t{n}" for n in range(12)], [0] * 9 + [3, 4, 5])
+    two = split_table(mostly_0, seed=0, reading=Reading(bins=2))
+    counts = Counter(label for part in parts_of(two) for label in part.labels)
+    assert counts == {"< 3": 9, ">= 3": 3}
+    with pytest.raises(DataError, match=r"--bins 3: .* only 2 are possible"):
+        split_table(mostly_0, seed=0, reading=Reading(bins=3))
     with pytest.raises(ConfigurationError, match="--threshold nan: give a number"):
         Reading(threshold=float("nan"))
     with pytest.raises(DataError, match="--threshold cuts a numeric target, and row 1 has 'a'"):

@@ -134,8 +134,10 @@ def target_edges(numbers: Sequence["np.ndarray[Any, Any]"], reading: Reading) ->
     assert reading.bins is not None
     values = np.concatenate(list(numbers))
     shares = np.arange(1, reading.bins) / reading.bins
-    edges = np.unique(np.quantile(values, shares, method="inverted_cdf"))
-    edges = edges[edges > values.min()]
+    # The least value cannot begin a second class: where it is that frequent, the next one does.
+    above = values[values > values.min()]
+    edges = np.quantile(values, shares, method="inverted_cdf")
+    edges = np.unique(np.maximum(edges, above.min())) if len(above) else above
     if len(edges) + 1 < reading.bins:
         raise DataError(
             f"--bins {reading.bins}: the target has too few different values for so many classes; "
@@ -151,8 +153,12 @@ def binned(numbers: "np.ndarray[Any, Any]", edges: Sequence[float]) -> list[str]
     --------
     >>> binned(np.array([1.0, 2.0, 7.5]), (2.0, 5.0))
     ['< 2', '>= 2 and < 5', '>= 5']
+    >>> binned(np.array([1.0, 2.0]), (1.0, 1.00000000001))
+    ['>= 1.0 and < 1.00000000001', '>= 1.00000000001']
     """
     written = [f"{edge:.10g}" for edge in edges]
+    if len(set(written)) < len(written):
+        written = [repr(float(edge)) for edge in edges]
     middle = [f">= {low} and < {high}" for low, high in pairwise(written)]
     names = [f"< {written[0]}", *middle, f">= {written[-1]}"]
     return [names[place] for place in np.searchsorted(edges, numbers, side="right").tolist()]
