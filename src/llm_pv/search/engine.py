@@ -14,8 +14,9 @@ from llm_pv.search.enumerate import fill
 from llm_pv.search.pool import Conditions, Pool, conditions_of
 from llm_pv.search.predicates import offers, pool_of
 from llm_pv.search.problem import SAMPLE_ROWS, Expired, Problem
-from llm_pv.search.program import Candidate, answers_of, constant_program
+from llm_pv.search.program import Candidate, answers_of, candidate, constant_program
 from llm_pv.search.reading import read_leaves
+from llm_pv.search.rivals import variants
 from llm_pv.search.terminal import terminal_offers
 from llm_pv.search.types import Expression, Frame, Type
 from llm_pv.search.unify import UNIFIERS
@@ -24,6 +25,8 @@ MOST_CONDITIONS = 30_000
 MOST_REFITTED = 400
 """Conditions that a search on a sample hands to what is fitted on all rows."""
 MOST_PROPOSED = 200
+MOST_VARIED = 30
+"""Programs whose conditions are exchanged for others that fit the training rows as well."""
 MOST_FITTED, MOST_WEAK = 40, 5
 """Programs of each unifier that are proposed though they are no rules, by whether it fits."""
 
@@ -89,9 +92,22 @@ def search(problem: Problem, on_stage: OnStage) -> tuple[list[Candidate], Accoun
             for one in unifier.find(whole if unifier.fits_all and whole else pool):
                 found.append(_on(one, problem, sample))
                 account.found[unifier.name] = account.found.get(unifier.name, 0) + 1
+    stage("alternatives")
+    with suppress(Expired):
+        found += _alternatives(found, pool, problem)
     stage("done")
     account.operators = {name: (one.tried, one.new) for name, one in bank.report.items()}
     return ranked(found, problem), account
+
+
+def _alternatives(found: Sequence[Candidate], pool: Pool, problem: Problem) -> Iterator[Candidate]:
+    """Yield the best programs with a condition exchanged for one that differs on probes alone."""
+    on_all = {one.name for one in UNIFIERS if one.fits_all and pool.problem is not problem}
+    varied = sorted((one for one in found if one.stage not in on_all), key=lambda one: one.cost)
+    for one in varied[:MOST_VARIED]:
+        for program in variants(one.program, pool.conditions):
+            problem.guard.check()
+            yield _on(candidate(program, pool.problem, one.stage), problem, pool.problem)
 
 
 def _sampled(problem: Problem) -> Problem:

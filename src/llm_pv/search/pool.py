@@ -1,13 +1,27 @@
 """What unifiers choose from: conditions as one matrix, and values, all on the same rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.search.problem import Problem
-from llm_pv.search.types import Expression, Truths
+from llm_pv.search.types import Expression, Truths, negation
+
+
+@dataclass(frozen=True, eq=False)
+class Offer:
+    """A condition not written yet, with its truth on all rows, probes included."""
+
+    truth: Truths
+    bits: float
+    write: Callable[[], Expression]
+
+
+def mask_of(truth: Truths) -> bytes:
+    """Return bytes that are equal for conditions that split rows alike."""
+    return np.packbits(~truth if truth[0] else truth).tobytes()
 
 
 @dataclass(eq=False)
@@ -22,11 +36,14 @@ class Conditions:
         Their lengths, of shape (conditions,), the floor by rank among all tried included.
     writer
         Returns the expression of a condition by its position.
+    others
+        By the `mask_of` a condition's training rows, what splits these alike, but not the probes.
     """
 
     truth: Truths
     bits: NDArray[np.float64]
     writer: Callable[[int], Expression]
+    others: Mapping[bytes, Sequence["Offer"]] = field(default_factory=dict)
     _written: dict[int, Expression] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -38,6 +55,16 @@ class Conditions:
         if index not in self._written:
             self._written[index] = self.writer(index).priced(float(self.bits[index]))
         return self._written[index]
+
+    def alternatives(self, condition: Expression) -> list[Expression]:
+        """Return conditions that agree with one on all training rows, and on probes do not."""
+        values = np.asarray(condition.values)
+        found = []
+        for offer in self.others.get(mask_of(values[: self.truth.shape[1]]), ()):
+            if mask_of(offer.truth) != mask_of(values):
+                made = offer.write()
+                found.append(made if offer.truth[0] == values[0] else negation(made))
+        return found
 
     def chosen(self, indices: Sequence[int] | NDArray[np.int64]) -> "Conditions":
         """Return the conditions at these positions."""

@@ -6,7 +6,7 @@ that training rows have.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from llm_pv.search import mining, prices
 from llm_pv.search.bank import Bank, Store
 from llm_pv.search.emit import literal
-from llm_pv.search.pool import Conditions
+from llm_pv.search.pool import Conditions, Offer, mask_of
 from llm_pv.search.problem import Expired, Problem
 from llm_pv.search.types import Expression, Frame, Level, Truths, Type
 
@@ -31,19 +31,14 @@ MOST_INTERVALS = 1500
 MOST_VALUES = 40
 """Distinct values of what is compared with sets of values."""
 MOST_EQUALLED = 4000
+MOST_OTHERS = 3
+"""Conditions kept beside the shortest of those that hold on the same training rows."""
+MOST_OTHERS = 12
+"""Conditions kept beside the shortest of those that hold on the same training rows."""
 
 
-@dataclass(frozen=True, eq=False)
-class Offer:
-    """A condition not written yet."""
-
-    truth: Truths
-    bits: float
-    write: Callable[[], Expression]
-
-
-def _ready(condition: Expression, size: int) -> Offer:
-    return Offer(condition.values[:size], condition.bits, lambda: condition)
+def _ready(condition: Expression) -> Offer:
+    return Offer(condition.values, condition.bits, lambda: condition)
 
 
 def compared(number: Expression, sign: str, constant: float, bits: float) -> Expression:
@@ -157,11 +152,9 @@ def bits_of_groups(counts: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def offers(bank: Bank) -> Iterator[Offer]:
     """Yield the conditions on all values of the bank."""
-    problem = bank.problem
-    size = problem.size
     truths, bits = bank.truths, bank.truths.bits.tolist()
     for index in range(len(truths)):
-        yield Offer(truths.values[index, :size], bits[index], partial(truths.expression, index))
+        yield Offer(truths.values[index], bits[index], partial(truths.expression, index))
     yield from _of_numbers(bank)
     yield from _intervals(bank)
     yield from _of_categories(bank)
@@ -180,7 +173,7 @@ def _of_numbers(bank: Bank) -> Iterator[Offer]:  # noqa: C901
         constant = mining.round_number(low, high)
         price = bits[row] + prices.THRESHOLD + prices.constant_bits(constant)
         return Offer(
-            train[row] >= constant,
+            numbers.values[row] >= constant,
             price,
             lambda: compared(numbers.expression(row), ">=", constant, price),
         )
@@ -188,7 +181,7 @@ def _of_numbers(bank: Bank) -> Iterator[Offer]:  # noqa: C901
     def equal(row: int, value: float) -> Offer:
         price = bits[row] + prices.EQUALITY + prices.constant_bits(value)
         return Offer(
-            train[row] == value,
+            numbers.values[row] == value,
             price,
             lambda: compared(numbers.expression(row), "==", value, price),
         )
@@ -263,12 +256,10 @@ def _intervals(bank: Bank) -> Iterator[Offer]:
             ]
             price = bits[row] + 2 * prices.THRESHOLD + sum(map(prices.constant_bits, cuts))
             if best[row] > least:
-                yield _between(numbers, int(places[row]), cuts[0], cuts[1], price, size)
+                yield _between(numbers, int(places[row]), cuts[0], cuts[1], price)
 
 
-def _between(  # noqa: PLR0917
-    numbers: Store, place: int, low: float, high: float, bits: float, size: int
-) -> Offer:
+def _between(numbers: Store, place: int, low: float, high: float, bits: float) -> Offer:
     values = numbers.values[place]
     truth = (low <= values) & (values < high)
 
@@ -287,7 +278,7 @@ def _between(  # noqa: PLR0917
         needs = number.needs
         return Expression(code, Type.TRUTH, bits, truth, Level.COMPARISON, needs, "", recipe)
 
-    return Offer(truth[:size], bits, write)
+    return Offer(truth, bits, write)
 
 
 def _sets(value: Expression, counts: Counter[Any], problem: Problem) -> Iterator[Offer]:
@@ -306,7 +297,7 @@ def _sets(value: Expression, counts: Counter[Any], problem: Problem) -> Iterator
             if len(chosen) > len(places) / 2:
                 chosen = [constant for constant in places if constant not in chosen]
             if 2 <= len(chosen) <= 12 and None not in chosen:
-                yield _ready(_one_of(value, chosen, len(places)), size)
+                yield _ready(_one_of(value, chosen, len(places)))
 
 
 def _one_of(value: Expression, chosen: list[Any], known: int) -> Expression:
@@ -340,14 +331,14 @@ def _of_categories(bank: Bank) -> Iterator[Offer]:
         choice = value.bits + 1.0 + prices.choice_bits(len(counts)) / 2
         for constant, count in counts.most_common(30):
             if 1 <= count < size:
-                yield _ready(equals(value, constant, choice), size)
+                yield _ready(equals(value, constant, choice))
         if 3 <= len(counts) <= MOST_VALUES:
             yield from _sets(value, counts, problem)
     for index, one in enumerate(categories[:40]):
         for two in categories[:index]:
             alike = same(one, two)
             if alike is not None:
-                yield _ready(alike, size)
+                yield _ready(alike)
 
 
 def same(one: Expression, two: Expression) -> Expression | None:
@@ -385,7 +376,7 @@ def _of_texts(bank: Bank) -> Iterator[Offer]:
             for constant, count in counts.most_common(30):
                 if count >= 2:
                     made = equals(text, constant, text.bits + 1.0 + prices.choice_bits(len(counts)))
-                    yield _ready(made, size)
+                    yield _ready(made)
             if 3 <= len(counts) <= MOST_VALUES:
                 yield from _sets(text, counts, problem)
         if index < 6:
@@ -394,7 +385,7 @@ def _of_texts(bank: Bank) -> Iterator[Offer]:
             for sign in ("==", "<"):
                 comparison = ordered(other, sign, text)
                 if comparison is not None:
-                    yield _ready(comparison, size)
+                    yield _ready(comparison)
 
 
 def ordered(one: Expression, sign: str, two: Expression) -> Expression | None:
@@ -431,14 +422,14 @@ def _of_substrings(text: Expression, problem: Problem, most: int) -> Iterator[Of
             price = text.bits + 1.5 + min(length, 4) * 1.5
         elif natural and length == 1 and string.isalnum():
             price += 1.0
-        held = np.array([string in row for row in rows], dtype=bool)
+        held = np.array([string in row for row in text.values], dtype=bool)
         yield _asked(text, "{c} in {0}", string, held, price)
         if length <= 6:
             for template, truth in (
-                ("{0}.startswith({c})", [row.startswith(string) for row in rows]),
-                ("{0}.endswith({c})", [row.endswith(string) for row in rows]),
+                ("{0}.startswith({c})", [row.startswith(string) for row in text.values]),
+                ("{0}.endswith({c})", [row.endswith(string) for row in text.values]),
             ):
-                if 1 < sum(truth) < size:
+                if 1 < sum(truth[:size]) < size:
                     yield _asked(text, template, string, np.array(truth, dtype=bool), price)
 
 
@@ -449,36 +440,36 @@ def _asked(text: Expression, template: str, string: str, held: Truths, price: fl
 def pool_of(found: Iterator[Offer], problem: Problem, most: int) -> Conditions:
     """Return conditions that differ on training rows, the cheapest of those that do not.
 
-    Each costs at least what its rank among all tried asks for.
+    Each costs at least what its rank among all tried asks for. A few that differ on probes alone
+    are kept beside it.
     """
-    known: dict[bytes, int] = {}
-    truths: list[Truths] = []
-    bits: list[float] = []
-    writers: list[Callable[[], Expression]] = []
+    size = problem.size
+    groups: dict[bytes, dict[bytes, Offer]] = {}
     tried = 0
-
-    def take(offer: Offer) -> None:
-        truth = offer.truth
-        key = np.packbits(~truth if truth[0] else truth).tobytes()
-        place = known.get(key)
-        if place is not None:
-            if offer.bits < bits[place]:
-                truths[place], bits[place], writers[place] = truth, offer.bits, offer.write
-        elif truth.any() and not truth.all():
-            known[key] = len(bits)
-            truths.append(truth)
-            bits.append(offer.bits)
-            writers.append(offer.write)
-
     with suppress(Expired):
         for offer in found:
             tried += 1
-            take(offer)
+            group = groups.setdefault(mask_of(offer.truth[:size]), {})
+            key = mask_of(offer.truth)
+            if key in group or len(group) <= MOST_OTHERS:
+                if key not in group or offer.bits < group[key].bits:
+                    group[key] = offer
+                continue
+            last = max(group, key=lambda one: group[one].bits)
+            if offer.bits < group[last].bits:
+                del group[last]
+                group[key] = offer
     problem.count(tried)
-    if not bits:
-        return Conditions(np.zeros((0, problem.size), bool), np.zeros(0), lambda i: writers[i]())
-    order = np.argsort(np.array(bits), kind="stable")[:most]
-    prices_ = np.array(bits)[order]
-    prices_ = np.maximum(prices_, prices.rank_floor(np.arange(len(order))))
-    matrix = np.array([truths[i] for i in order.tolist()], dtype=bool)
-    return Conditions(matrix, prices_, lambda i: writers[int(order[i])]())
+    listed = []
+    for mask, group in groups.items():
+        first, *others = sorted(group.values(), key=lambda one: one.bits)
+        held = first.truth[:size]
+        if held.any() and not held.all():
+            listed.append((first.bits, first, mask, others))
+    listed.sort(key=lambda one: one[0])
+    del listed[most:]
+    bits = np.array([one[0] for one in listed])
+    floors = prices.rank_floor(np.arange(len(listed)))
+    matrix = np.array([one[1].truth[:size] for one in listed], dtype=bool).reshape(-1, size)
+    others_of = {mask: others for _, _, mask, others in listed if others}
+    return Conditions(matrix, np.maximum(bits, floors), lambda i: listed[i][1].write(), others_of)

@@ -1,16 +1,20 @@
 """Rivals: programs that fit the training rows as well, but answer otherwise on probes."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from llm_pv.data.examples import Input
+from llm_pv.search.pool import Conditions
 from llm_pv.search.problem import Problem
-from llm_pv.search.program import Candidate
+from llm_pv.search.program import Branch, Candidate, Node
+from llm_pv.search.types import Expression, joined
 
 RIVAL_BITS = 8.0
 """A rival is at most so many bits longer than what it rivals."""
-MOST_COMPARED = 25
-MOST_RIVALS = 4
+MOST_RIVALS, MOST_OF_FALLBACK = 4, 2
 LEAST_DISAGREEMENT = 0.05
 
 
@@ -37,47 +41,71 @@ class Difference:
     rival_answer: str
 
 
-def rivals_of(rules: Sequence[Candidate], problem: Problem) -> Mapping[int, list[Difference]]:
-    """Return the rivals of each rule that fits, by the rule's place.
+def rivals_of(found: Sequence[Candidate], problem: Problem) -> Mapping[int, list[Difference]]:
+    """Return the rivals of each program by its place; ``found`` is in order of cost.
 
-    A rule fits if it makes no more training mistakes than the first one, and is at most
-    `RIVAL_BITS` longer.
+    Of a program without training mistakes a rival makes none either and is at most `RIVAL_BITS`
+    longer; of any other it costs at most so much more.
     """
-    if not rules:
+    if not found or len(problem.frame.rows) == problem.size:
         return {}
-    first = rules[0]
-    fitting = [
-        place
-        for place, rule in enumerate(rules[:MOST_COMPARED])
-        if rule.mistakes <= first.mistakes and rule.bits <= first.bits + RIVAL_BITS
-    ]
-    return {place: _rivals(place, fitting, rules, problem) for place in fitting}
+    answers = np.stack([one.answers[problem.size :] for one in found])
+    bits, cost = (np.array([getattr(one, name) for one in found]) for name in ("bits", "cost"))
+    exact = np.array([one.mistakes == 0 for one in found])
+    rivals = {}
+    for place, one in enumerate(found):
+        if exact[place]:
+            fits = exact & (bits <= one.bits + RIVAL_BITS)
+        else:
+            fits = cost <= one.cost + RIVAL_BITS
+        apart = (answers != answers[place]).mean(axis=1)
+        others = np.flatnonzero(fits & (apart >= LEAST_DISAGREEMENT))
+        most = MOST_RIVALS if one.is_rule else MOST_OF_FALLBACK
+        rivals[place] = [
+            _difference(one, found[other], float(apart[other]), problem)
+            for other in _unlike(answers, others.tolist(), most)
+        ]
+    return rivals
 
 
-def _rivals(
-    place: int, fitting: Sequence[int], rules: Sequence[Candidate], problem: Problem
-) -> list[Difference]:
-    """Return the shortest rivals of one rule, no two of which answer alike."""
-    found: list[Difference] = []
-    probes = problem.frame.rows[problem.size :]
-    mine = rules[place].answers[problem.size :]
-    told = [mine]
-    for other in fitting:
-        theirs = rules[other].answers[problem.size :]
-        if min(((theirs != one).mean() for one in told), default=0.0) < LEAST_DISAGREEMENT:
-            continue
-        told.append(theirs)
-        differing = [i for i in range(len(probes)) if mine[i] != theirs[i]]
-        place_of_example = min(differing, key=lambda i: (len(str(probes[i])), i))
-        found.append(
-            Difference(
-                rules[other],
-                float((mine != theirs).mean()),
-                probes[place_of_example],
-                problem.classes[mine[place_of_example]],
-                problem.classes[theirs[place_of_example]],
-            )
-        )
-        if len(found) == MOST_RIVALS:
-            break
-    return found
+def _unlike(answers: NDArray[np.int64], others: Sequence[int], most: int) -> Iterator[int]:
+    """Yield the first programs no two of which answer alike."""
+    chosen: list[int] = []
+    for other in others:
+        if all((answers[other] != answers[one]).mean() >= LEAST_DISAGREEMENT for one in chosen):
+            chosen.append(other)
+            yield other
+        if len(chosen) == most:
+            return
+
+
+def _difference(one: Candidate, rival: Candidate, share: float, problem: Problem) -> Difference:
+    """Return where two programs differ, with the shortest of these probes."""
+    rows = problem.frame.rows
+    differing = problem.size + np.flatnonzero((one.answers != rival.answers)[problem.size :])
+    example = min(differing.tolist(), key=lambda i: (len(str(rows[i])), i))
+    answer, other = (problem.classes[of.answers[example]] for of in (one, rival))
+    return Difference(rival, share, rows[example], answer, other)
+
+
+def variants(program: Node, conditions: Conditions) -> Iterator[Node]:
+    """Yield a program with one condition exchanged for another that holds on the same rows."""
+    if not isinstance(program, Branch):
+        return
+    for other in _exchanged(program.condition, conditions):
+        yield replace(program, condition=other)
+    for yes in variants(program.yes, conditions):
+        yield replace(program, yes=yes)
+    for no in variants(program.no, conditions):
+        yield replace(program, no=no)
+
+
+def _exchanged(condition: Expression, conditions: Conditions) -> Iterator[Expression]:
+    """Yield a condition's alternatives, and joins of which one part is exchanged; none shorter."""
+    for other in conditions.alternatives(condition):
+        yield other.priced(max(other.bits, condition.bits))
+    word, parts = condition.parts
+    for index, part in enumerate(parts):
+        for other in _exchanged(part, conditions):
+            bits = condition.bits + other.bits - part.bits
+            yield joined(word, [*parts[:index], other, *parts[index + 1 :]], bits)

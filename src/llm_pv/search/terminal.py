@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from llm_pv.search import mining, prices
 from llm_pv.search.bank import Bank
-from llm_pv.search.predicates import Offer, best_cuts, bits_of_groups, compared
+from llm_pv.search.pool import Offer
+from llm_pv.search.predicates import best_cuts, bits_of_groups, compared
 from llm_pv.search.problem import Problem
 from llm_pv.search.types import Expression, Frame, Level, Type
 
@@ -135,7 +136,7 @@ def _remainders(values: Floats, bits: Floats, problem: Problem) -> Best:
 
 
 def _remainder(bank: Bank, place: int, modulus: int, remainder: int, bits: float) -> Offer:
-    truth = bank.numbers.values[place, : bank.problem.size] % modulus == remainder
+    truth = bank.numbers.values[place] % modulus == remainder
 
     def write() -> Expression:
         number = bank.numbers.expression(place)
@@ -180,7 +181,7 @@ def _comparison(bank: Bank, left: int, sign: str, right: int, bits: float) -> Of
             recipe,
         )
 
-    return Offer(truth[: bank.problem.size], bits, write)
+    return Offer(truth, bits, write)
 
 
 def _combined(
@@ -229,8 +230,7 @@ def _cut(bank: Bank, first: int, second: int, note: list[float]) -> Offer:
         recipe=_recipe(function, one, two),
     )
     price = number.bits + prices.THRESHOLD + prices.constant_bits(constant)
-    truth = values[: bank.problem.size] >= constant
-    return Offer(truth, price, lambda: compared(number, ">=", constant, price))
+    return Offer(values >= constant, price, lambda: compared(number, ">=", constant, price))
 
 
 def _recipe(function: Any, one: Expression, two: Expression) -> Callable[[Frame], Any]:

@@ -122,6 +122,8 @@ class Expression:
         A function from a frame to the values on that frame's rows.
     kind
         A word for the unit or kind of a number ("count", "price"); like with like is cheaper.
+    parts
+        For conditions joined by a word, that word and the conditions.
     """
 
     code: str
@@ -133,6 +135,7 @@ class Expression:
     opposite: str = ""
     recipe: Callable[["Frame"], Column] | None = None
     kind: str = ""
+    parts: tuple[str, tuple["Expression", ...]] = ("", ())
 
     def at(self, level: Level) -> str:
         """Return the code, in parentheses if it binds looser than this level."""
@@ -214,4 +217,5 @@ def joined(word: str, conditions: Sequence[Expression], bits: float) -> Expressi
         tuple(need for condition in conditions for need in condition.needs),
         " == ".join(parts) if word == "!=" else "",
         lambda frame: function.reduce([frame.values(condition) for condition in conditions]),
+        parts=(word, tuple(conditions)),
     )

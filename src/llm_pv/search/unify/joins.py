@@ -239,5 +239,9 @@ def _expression(join: Join, left: Terms, right: Terms) -> Expression:
 
 
 def _written(found: list[Join], left: Terms, right: Terms, problem: Problem) -> Iterator[Candidate]:
+    size = problem.size
     for join in found:
-        yield candidate(two_way(_expression(join, left, right), 1), problem, "joins")
+        condition = _expression(join, left, right)
+        held = condition.values[:size]
+        if all((part.values[:size] != held).any() for part in condition.parts[1]):
+            yield candidate(two_way(condition, 1), problem, "joins")
