@@ -4,6 +4,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -302,3 +303,31 @@ def test_mistakes_on_heavy_rows_count_more(unify: Unify) -> None:
     found = min(unify(make_pool(problem)), key=lambda one: one.mistakes)
     ones = problem.codes == 1
     assert (found.answers[: problem.size][ones] == 1).mean() >= 0.9
+
+
+def test_a_short_tree_that_explains_all_rows_is_a_rule_and_one_with_mistakes_is_none() -> None:
+    problem = make_problem(lambda row: row["a"], rows=100)
+    columns = {name: _column(name, Type.TRUTH, problem.frame) for name in ("a", "b")}
+    right, wrong = (
+        candidate(two_way(columns[name].priced(5.0), 1), problem, "tree") for name in ("a", "b")
+    )
+    longer = candidate(two_way(columns["a"].priced(14.0), 1), problem, "joins")
+    assert [one.is_rule for one in ranked([wrong, right], problem)] == [True, False, False]
+    # What costs more than the best tree by more than luck allows is no rule either.
+    other = replace(longer, answers=1 - longer.answers)
+    assert [one.is_rule for one in ranked([right, other], problem)] == [True, False, False]
+
+
+def test_with_noise_no_rule_follows_that_is_much_longer_than_the_first() -> None:
+    problem = make_problem(lambda row: row["a"], rows=100)
+    truth = _column("a", Type.TRUTH, problem.frame)
+    first = candidate(two_way(truth.priced(5.0), 1), problem, "joins")
+    others = []
+    for place, bits in enumerate((12.0, 14.0)):
+        # One training row, another each time, is answered otherwise.
+        answers = first.answers.copy()
+        answers[place] = 1 - answers[place]
+        others.append(replace(first, answers=answers, cost=first.cost - first.bits + bits))
+    assert [one.is_rule for one in ranked([first, *others], problem)] == [True] * 3 + [False]
+    problem.noise = 0.05
+    assert [one.is_rule for one in ranked([first, *others], problem)] == [True] * 2 + [False]

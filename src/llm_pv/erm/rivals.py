@@ -1,18 +1,27 @@
 """Find rivals of the selected program: programs that validation does not refute either."""
 
+import math
+import random
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from llm_pv.data.examples import Splits
-from llm_pv.erm.attempts import programs_of
+from llm_pv.erm.attempts import Attempt, programs_of
 from llm_pv.erm.scoring import Score
 from llm_pv.erm.selection import Selection
 from llm_pv.erm.verification import verification_inputs, verify_programs
 from llm_pv.proposers.base import Proposal, Rival
-from llm_pv.sandbox import Sandbox
+from llm_pv.sandbox import Batch, Sandbox
+from llm_pv.search.probes import make_probes
 
 LONGEST_EXAMPLE = 120
 """The most characters of an example row in a warning."""
+PROBES = 80
+MOST_COMPARED, MOST_NAMED = 30, 2
+"""Attempts that are run on probes, and rivals among them that the user gets to see."""
+LEAST_DISAGREEMENT = 0.05
+"""The share of the probes on which a rival answers otherwise."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +53,18 @@ class StandingRival:
 def standing_rivals(
     selection: Selection, splits: Splits, sandbox: Sandbox
 ) -> tuple[StandingRival, ...]:
-    """Return the selected program's rivals with no more validation errors than it.
+    """Return programs that the validation rows do not tell from the selected one.
 
-    They are not attempts: nothing is selected among them, and the certificate does not change.
+    If it makes no validation error, these are the rivals that its proposer named and that make none
+    either. Otherwise they are other attempts that make no more errors than chance explains. None is
+    an attempt by being named here: the selection and the certificate do not change.
     """
     selected = selection.selected
-    if selected is None or selected.validation is None or not selected.proposal.rivals:
+    if selected is None or selected.validation is None:
+        return ()
+    if selected.validation.errors:
+        return tuple(_tried(selection.attempts, selected, selected.validation, splits, sandbox))
+    if not selected.proposal.rivals:
         return ()
     rivals = selected.proposal.rivals
     programs = programs_of([Proposal(rival.text) for rival in rivals])
@@ -61,5 +76,38 @@ def standing_rivals(
     return tuple(
         StandingRival(rival, verification.validation)
         for (rival, _), verification in zip(known, verified, strict=True)
-        if verification.validation.errors <= selected.validation.errors
+        if verification.validation.errors == 0
     )
+
+
+def _tried(
+    attempts: Sequence[Attempt], selected: Attempt, score: Score, splits: Splits, sandbox: Sandbox
+) -> Iterator[StandingRival]:
+    """Yield attempts with about as few validation errors that answer otherwise on probes."""
+    most = score.errors + math.sqrt(score.errors)
+    near = [
+        (other.program, other.validation)
+        for other in sorted(attempts, key=lambda one: one.rank)
+        if other.selectable and other.program and other.validation
+        if other.number != selected.number and other.validation.errors <= most
+    ][:MOST_COMPARED]
+    if selected.program is None or not near:
+        return
+    probes = make_probes(splits.train.inputs, random.Random("rivals"), PROBES)  # noqa: S311
+    sources = [selected.program.source, *(program.source for program, _ in near)]
+    mine, *theirs = (one.predictions for one in sandbox.predict_many(sources, Batch(probes)))
+    found = 0
+    for (program, validation), answers in zip(near, theirs, strict=True):
+        apart = [i for i, (a, b) in enumerate(zip(mine, answers, strict=True)) if a != b]
+        if len(apart) >= LEAST_DISAGREEMENT * len(probes) and found < MOST_NAMED:
+            found += 1
+            example = min(apart, key=lambda i: (len(str(probes[i])), i))
+            rival = Rival(
+                text=program.source,
+                bits=round(program.bits, 1),
+                disagreement=len(apart) / len(probes),
+                example=probes[example],
+                answer=mine[example] or "none",
+                rival_answer=answers[example] or "none",
+            )
+            yield StandingRival(rival, validation)

@@ -134,7 +134,7 @@ class LengthFirst(Proposer):
 
         found, self.account = search(problem, on_stage)
         self._hit_time_cap = guard.stopped
-        rivals = {} if guard.stopped else rivals_of(found[:-1], problem)
+        rivals = rivals_of(found[:-1], problem)
         seconds = time.monotonic() - started
         for place, proposal in enumerate(_proposals(found, problem)):
             if place >= start:

@@ -210,11 +210,22 @@ def _on(one: Candidate, problem: Problem, sample: Problem) -> Candidate:
 def ranked(found: list[Candidate], problem: Problem) -> list[Candidate]:
     """Return rules by cost, then fallbacks, then the majority class, no two that answer alike.
 
-    A rule costs less than the majority class by more than luck allows.
+    A rule costs less than the majority class by more than luck allows, and no more than the best
+    tree or scorecard by as much. One of these is a rule itself only where it explains all training
+    rows at half the cost of the majority class.
     """
     baseline = replace(constant_program(problem), is_rule=False)
     fallbacks = {unifier.name for unifier in UNIFIERS if unifier.fallback}
-    bar = baseline.cost - prices.TRUST_MARGIN
+    fitted = [one.cost for one in found if one.stage in fallbacks]
+    bar = min(
+        [baseline.cost - prices.TRUST_MARGIN, *(cost + prices.TRUST_MARGIN for cost in fitted)]
+    )
+
+    def explains(one: Candidate) -> bool:
+        if one.stage in fallbacks:
+            return one.mistakes == 0 and one.cost < baseline.cost / 2
+        return one.cost < bar
+
     rules: list[Candidate] = []
     rest: list[Candidate] = []
     known = {baseline.answers.tobytes()}
@@ -222,7 +233,7 @@ def ranked(found: list[Candidate], problem: Problem) -> list[Candidate]:
         key = one.answers.tobytes()
         if key not in known:
             known.add(key)
-            is_rule = one.stage not in fallbacks and one.cost < bar
+            is_rule = explains(one)
             (rules if is_rule else rest).append(replace(one, is_rule=is_rule))
     if problem.noise and rules:
         # A longer rule that fits a wrong label or two by chance would pass for the better one.
