@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import product
 
+from llm_pv.search import prices
 from llm_pv.search.bank import Bank, steps
 from llm_pv.search.loops import walk
 from llm_pv.search.operators import Operator, load
@@ -26,8 +27,6 @@ READ = {
     "prose": (Type.TEXTS, Type.TEXT),
 }
 """What a text of a kind is meant to be read as; anything else costs more."""
-NATURAL = 3.0
-"""Bits for the remainder of a table's column."""
 USUAL_CHARACTERS = 10_000
 """Characters of all rows up to which operators are applied to all texts."""
 CELLS = 30_000_000
@@ -142,6 +141,6 @@ def _surcharge(operator: Operator, arguments: Sequence[Expression]) -> float:
     if operator.result is not Type.NUMBER or arguments[0].type is not Type.NUMBER:
         return 0.0
     if len(arguments) == 1:
-        return NATURAL if operator.kind and arguments[0].kind.startswith("column") else 0.0
+        return prices.NATURAL if operator.kind and arguments[0].kind.startswith("column") else 0.0
     alike = any(sign in operator.template for sign in ("*", "/"))
     return 0.0 if alike else unlike_bits(arguments[0].kind, arguments[1].kind)

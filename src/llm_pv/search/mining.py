@@ -127,6 +127,37 @@ def cuts(values: NDArray[np.float64]) -> Iterator[tuple[float, float]]:
         yield 0, 0.5
 
 
+def two_levels(values: Any) -> Iterator[tuple[tuple[float, float], float]]:
+    """Yield pairs of round levels that items lie above and below, the higher first."""
+    items = np.unique(values.flat)
+    if len(items) < 8:
+        return
+    quantiles = np.quantile(items, np.linspace(0.1, 0.9, 10))
+    levels = sorted({round_number(a, b) for a, b in pairwise(quantiles.tolist())})
+    for index, high in enumerate(levels):
+        for low in levels[:index]:
+            yield (_plain(high), _plain(low)), grid((constant_bits(high) + constant_bits(low)) / 2)
+
+
+def beside_numbers(values: Sequence[str]) -> Iterator[tuple[str, float]]:
+    """Yield patterns of the number after, or before, a sign or word that every row has once."""
+    rows = training(values)
+    if sum(len(re.findall(r"\d+", row)) > 1 for row in rows) < len(rows) / 2:
+        return
+    for found, pattern, alone in (
+        (r"([^\s\d]+) ?\d", r"{} ?(\d+)", r"{}(?![-/:.]?\d)"),
+        (r"\d ?([^\s\d]+)", r"(\d+) ?{}", r"(?<![-/:.\d]){}"),
+    ):
+        for beside in sorted(set(re.findall(found, rows[0]))):
+            made = pattern.format(re.escape(beside))
+            # A part of a date or of a decimal is no number.
+            if all(
+                len(re.findall(made, r)) == 1 == len(re.findall(alone.format(made), r))
+                for r in rows
+            ):
+                yield made, 1.5
+
+
 def item_values(values: Any) -> Iterator[tuple[Any, float]]:
     """Yield the items to be equal to: the most frequent texts, or the few distinct numbers."""
     if isinstance(values, np.ndarray):
@@ -144,18 +175,36 @@ def _plain(value: float) -> float:
     return int(value) if float(value).is_integer() else float(value)
 
 
-def round_number(low: float, high: float) -> float:
+UNITS = {"minutes": (60, 30, 15), "seconds": (3600, 60)}
+"""What numbers of a kind are rounded to before their digits are."""
+
+
+def round_number(low: float, high: float, kind: str = "") -> float:
     """Return the roundest number above ``low`` and up to ``high``.
+
+    Parameters
+    ----------
+    kind
+        The unit of the numbers: minutes are rounded to hours.
 
     Examples
     --------
     >>> round_number(17.3, 18.2), round_number(96.0, 104.0), round_number(0.312, 0.3174)
     (18.0, 100.0, 0.315)
+    >>> round_number(440.0, 530.0), round_number(440.0, 530.0, "minutes")
+    (500.0, 480.0)
     >>> round_number(5.0, float("inf")) > 5.0
     True
     """
     if not low < high:
         return high
+    units = UNITS.get(kind, ()) if np.isfinite(high) else ()
+    whole = [high // unit * unit for unit in units if low < high // unit * unit]
+    return float(whole[0]) if whole else _roundest(low, high)
+
+
+def _roundest(low: float, high: float) -> float:
+    """Return the number with the fewest digits above ``low`` and up to ``high``."""
     if not np.isfinite(high - low):  # a product that overflowed: any number between will do
         low = max(low, -1e15)
         high = min(high, max(2 * low, 1e15))

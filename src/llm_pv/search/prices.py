@@ -30,6 +30,10 @@ SIGNIFICANT_DIGIT = 1.2
 TRAILING_ZERO = 0.3
 WRITTEN = 2.5
 """Looking at the characters of rows that write lists of numbers, edges or dates."""
+PIECE = 2.5
+"""Letters of a natural text that are no whole word."""
+NATURAL = 3.0
+"""The remainder of a table's column, or of anything counted in sentences, rarely means anything."""
 TRUST_MARGIN = 8.0
 """Bits by which a rule must beat the majority class to be called found."""
 NOISE_SLACK = 8.0

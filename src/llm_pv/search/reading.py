@@ -39,7 +39,22 @@ def read_leaves(bank: Bank) -> tuple[list[Expression], list[Expression]]:
         made = _column(name, bits, bank)
         leaves += made
         columns += [one for one in made if one.type is not Type.TEXT]
-    return [*leaves, *_groups(names, bank)], columns
+    return [*leaves, *_groups(names, bank), *_missing(bank)], columns
+
+
+def _missing(bank: Bank) -> list[Expression]:
+    """Return whether any cell of a row is missing, where several columns have missing cells."""
+
+    def recipe(frame: Frame) -> Column:
+        return np.array([isinstance(row, dict) and None in row.values() for row in frame.rows])
+
+    rows = [row for row in bank.problem.frame.rows[: bank.problem.size] if isinstance(row, dict)]
+    if len({name for row in rows for name, value in row.items() if value is None}) < 2:
+        return []
+    values = recipe(bank.problem.frame)
+    opposite = "None not in x.values()"
+    code = "None in x.values()"
+    return [Expression(code, Type.TRUTH, 2.0, values, Level.COMPARISON, (), opposite, recipe)]
 
 
 def _groups(names: Sequence[str], bank: Bank) -> list[Expression]:

@@ -3,7 +3,9 @@
 There are hundreds of thousands: they are scored in blocks against the classes, and the best kept.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,37 +16,88 @@ from llm_pv.search.bank import Bank
 from llm_pv.search.pool import Offer
 from llm_pv.search.predicates import best_cuts, bits_of_groups, compared
 from llm_pv.search.problem import Problem
-from llm_pv.search.types import Expression, Frame, Level, Type
+from llm_pv.search.types import Expression, Frame, Level, Type, level_of
 
 Floats: TypeAlias = NDArray[np.float64]
 MOST_COMPARED = 700
-MOST_COMBINED = 70
+MOST_COMBINED = 90
+BLOCK = 4000
+"""Combinations of numbers that are computed and sorted at once."""
 KEPT = 400
 USUAL_ROWS = 120
-COMPARISON = 2.0
-NATURAL = 3.0
-"""Bits for the remainder of a table's column, which rarely means anything."""
 Kinds: TypeAlias = tuple[NDArray[np.int64], Floats]
 """The kind of each number, and what it costs to add or compare two kinds."""
 MODULI = {2: 2.5, 3: 3.5, 4: 4.0, 5: 4.0, 6: 4.5, 7: 4.5, 8: 4.5, 9: 4.5, 10: 3.5, 11: 5.0, 12: 4.5}
 """Moduli of remainders, with their bits, the comparison included."""
-SIGNS: dict[str, tuple[Any, str]] = {"<": (np.less, ">="), "==": (np.equal, "!=")}
-ARITHMETIC: dict[str, tuple[Any, Level, float]] = {
-    "-": (np.subtract, Level.SUM, 2.0),
-    "+": (np.add, Level.SUM, 2.0),
-    "*": (np.multiply, Level.PRODUCT, 3.0),
-    "/": (np.divide, Level.PRODUCT, 3.0),
-    "%": (np.mod, Level.PRODUCT, 4.5),
-}
+SIGNS: tuple[tuple[Any, str, str, float], ...] = (
+    (np.less, "{} < {}", "{} >= {}", 2.0),
+    (np.equal, "{} == {}", "{} != {}", 2.0),
+    (lambda a, b: 2 * a < b, "2 * {} < {}", "2 * {} >= {}", 3.5),
+)
+"""Comparisons: function, source, source of the opposite, bits."""
+MOST_DOUBLED = 250
+
+
+@dataclass(frozen=True)
+class Form:
+    """Arithmetic on two or three numbers, to be cut.
+
+    Parameters
+    ----------
+    template
+        Its source.
+    function
+        Of whole columns.
+    bits
+        Its price beyond the numbers'.
+    additive
+        Whether unlike numbers cost more.
+    symmetric
+        How many of the first numbers may change places.
+    """
+
+    template: str
+    function: Callable[..., Any]
+    bits: float
+    additive: bool = True
+    symmetric: int = 0
+
+    @property
+    def places(self) -> int:
+        """How many numbers it takes."""
+        return self.template.count("{")
+
+
+FORMS = (
+    Form("{} - {}", np.subtract, 2.0, symmetric=2),
+    Form("{} + {}", np.add, 2.0, symmetric=2),
+    Form("{} + 2 * {}", lambda a, b: a + 2 * b, 3.5),
+    Form("{} - 2 * {}", lambda a, b: a - 2 * b, 3.5),
+    Form("{} * {}", np.multiply, 3.0, additive=False, symmetric=2),
+    Form("{} / {}", np.divide, 3.0, additive=False),
+    Form("{} % {}", np.mod, 4.5),
+)
+THREES = (
+    Form("{} + {} + {}", lambda a, b, c: a + b + c, 3.5, symmetric=3),
+    Form("{} + {} - {}", lambda a, b, c: a + b - c, 4.0, symmetric=2),
+    Form("{} + {} + 2 * {}", lambda a, b, c: a + b + 2 * c, 5.0, symmetric=2),
+    Form("2 * ({} + {}) + {}", lambda a, b, c: 2 * (a + b) + c, 5.0, symmetric=2),
+    Form("{} * {} * {}", lambda a, b, c: a * b * c, 4.5, additive=False, symmetric=3),
+    Form("{} * {} + {}", lambda a, b, c: a * b + c, 5.0, additive=False, symmetric=2),
+    Form("{} * {} - {}", lambda a, b, c: a * b - c, 5.0, additive=False, symmetric=2),
+    Form("{} * {} / {}", lambda a, b, c: a * b / c, 5.0, additive=False, symmetric=2),
+)
+"""Forms of three raw columns of a table."""
+MOST_OF_THREE = 8
 
 
 class Best:
     """Keeps what gains most."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, width: int = 5) -> None:
         self._most = most
         self._worth = np.zeros(0)
-        self._notes = np.zeros((0, 5))
+        self._notes = np.zeros((0, width))
 
     def add(self, worth: Floats, notes: Floats) -> None:
         """Offer candidates, a row of notes each."""
@@ -72,15 +125,33 @@ def terminal_offers(bank: Bank) -> Iterator[Offer]:
     codes = np.array([names[kind] for kind in kinds])
     unlike = np.array([[prices.unlike_bits(one, two) for two in names] for one in names])
     columns = np.array([kind.startswith("column") for kind in kinds])
+    texts = bank.of(Type.TEXT)
+    natural = isinstance(problem.frame.rows[0], dict) or any(one.kind == "prose" for one in texts)
     train, bits, kind_of = numbers.values[some, :size], numbers.bits[some], (codes, unlike)
     for note in _compared(train, bits, kind_of, problem):
         left, right, sign = int(some[int(note[0])]), int(some[int(note[1])]), int(note[2])
-        yield _comparison(bank, left, list(SIGNS)[sign], right, note[3])
-    for note in _remainders(train, bits + NATURAL * columns, problem):
+        yield _comparison(bank, left, sign, right, note[3])
+    for note in _remainders(train, bits + prices.NATURAL * (columns | natural), problem):
         yield _remainder(bank, int(some[int(note[0])]), int(note[1]), int(note[2]), note[3])
     few = some[: int(MOST_COMBINED * root)]
-    for note in _combined(train[: len(few)], bits[: len(few)], kind_of, problem):
-        yield _cut(bank, int(few[int(note[0])]), int(few[int(note[1])]), note)
+    yield from _formed(bank, few, train, bits, kind_of, FORMS)
+    raw = np.flatnonzero(columns)[:MOST_OF_THREE]
+    yield from _formed(bank, some[raw], train[raw], bits[raw], (codes[raw], unlike), THREES)
+
+
+def _formed(  # noqa: PLR0917
+    bank: Bank,
+    some: NDArray[np.int64],
+    train: Floats,
+    bits: Floats,
+    kinds: Kinds,
+    forms: Sequence[Form],
+) -> Iterator[Offer]:
+    count = len(some)
+    for note in _combined(train[:count], bits[:count], kinds, bank.problem, forms):
+        form = forms[int(note[3])]
+        numbers = [bank.numbers.expression(some[int(n)]) for n in note[: form.places]]
+        yield _cut(form, numbers, note[4], note[5])
 
 
 def _compared(
@@ -97,15 +168,16 @@ def _compared(
     block = max(1, 3_000_000 // max(1, values.size))
     for start in range(0, len(values), block):
         problem.guard.check()
-        left = index[start : start + block]
-        for code, (function, _) in enumerate(SIGNS.values()):
-            truth = function(values[left, None, :], values[None, :, :])
+        for code, (function, source, _, bits_of_sign) in enumerate(SIGNS):
+            right = index[:MOST_DOUBLED] if source.startswith("2") else index
+            left = right[start : start + block]
+            truth = function(values[left, None, :], values[None, right, :])
             held = truth.reshape(-1, problem.size).astype(np.float32) @ onehot
             gain = before - bits_of_groups(held) - bits_of_groups(total - held)
-            pairs = np.stack(np.meshgrid(left, index, indexing="ij"), axis=-1).reshape(-1, 2)
-            price = bits[pairs].sum(axis=1) + COMPARISON
+            pairs = np.stack(np.meshgrid(left, right, indexing="ij"), axis=-1).reshape(-1, 2)
+            price = bits[pairs].sum(axis=1) + bits_of_sign
             price += kinds[1][kinds[0][pairs[:, 0]], kinds[0][pairs[:, 1]]]
-            valid = pairs[:, 0] != pairs[:, 1] if code == 0 else pairs[:, 0] < pairs[:, 1]
+            valid = pairs[:, 0] < pairs[:, 1] if code == 1 else pairs[:, 0] != pairs[:, 1]
             notes = np.column_stack([pairs, np.full(len(pairs), code), price, gain])
             worth = np.where(valid, gain - price, -1.0)
             best.add(worth, notes)
@@ -157,27 +229,27 @@ def _remainder(bank: Bank, place: int, modulus: int, remainder: int, bits: float
     return Offer(truth, bits, write)
 
 
-def _comparison(bank: Bank, left: int, sign: str, right: int, bits: float) -> Offer:
-    function, mirrored = SIGNS[sign]
+def _comparison(bank: Bank, left: int, sign: int, right: int, bits: float) -> Offer:
+    function, source, opposite, _ = SIGNS[sign]
     values = bank.numbers.values
     truth = function(values[left], values[right])
 
     def write() -> Expression:
         one, two = bank.numbers.expression(left), bank.numbers.expression(right)
-        before, after = one.at(Level.SUM), two.at(Level.SUM)
+        before, after = one.at(Level.ATOM if source[0] == "2" else Level.SUM), two.at(Level.SUM)
         missing = np.isnan(one.values).any() or np.isnan(two.values).any()
 
         def recipe(frame: Frame) -> Any:
             return function(frame.values(one), frame.values(two))
 
         return Expression(
-            f"{before} {sign} {after}",
+            source.format(before, after),
             Type.TRUTH,
             bits,
             truth,
             Level.COMPARISON,
             one.needs + two.needs,
-            "" if missing and sign == "<" else f"{before} {mirrored} {after}",
+            "" if missing and "<" in source else opposite.format(before, after),
             recipe,
         )
 
@@ -185,57 +257,62 @@ def _comparison(bank: Bank, left: int, sign: str, right: int, bits: float) -> Of
 
 
 def _combined(
-    values: Floats,
-    bits: Floats,
-    kinds: Kinds,
-    problem: Problem,
+    values: Floats, bits: Floats, kinds: Kinds, problem: Problem, forms: Sequence[Form]
 ) -> Best:
-    best = Best(KEPT)
-    index = np.arange(len(values))
+    """Return the places of numbers, the forms and the cuts that tell most for their length."""
+    best = Best(KEPT, 6)
     whole = bool((values == np.floor(values)).all())
-    for first in index.tolist():
-        for code, (sign, (function, _, extra)) in enumerate(ARITHMETIC.items()):
-            others = index[:first] if sign in "+*-" else index[index != first]
-            if not len(others) or (sign == "%" and not whole):
-                continue
+    for code, form in enumerate(forms):
+        if "%" in form.template and not whole:
+            continue
+        chosen = np.array(list(_places(len(values), form)), dtype=np.int64)
+        for start in range(0, len(chosen), BLOCK):
+            places = chosen[start : start + BLOCK]
             with np.errstate(all="ignore"):
-                made = function(values[first], values[others])
+                made = form.function(*(values[column] for column in places.T))
             made[~np.isfinite(made).all(axis=1)] = 0.0
             cuts = best_cuts(made, problem, 1)
             gain, low, high = cuts.gain[:, 0], cuts.low[:, 0], cuts.high[:, 0]
-            price = bits[first] + bits[others] + extra + prices.THRESHOLD + 1.0
-            price = price + kinds[1][kinds[0][first], kinds[0][others]] * (sign in "+-%")
-            pairs = np.stack([np.full(len(others), first), others], axis=1)
-            notes = np.column_stack([pairs, np.full(len(others), code), low, high])
+            price = bits[places].sum(axis=1) + form.bits + prices.THRESHOLD + 1.0
+            if form.additive:
+                of = kinds[0][places]
+                price += sum(kinds[1][of[:, 0], of[:, column]] for column in range(1, form.places))
+            third = places[:, 2] if form.places == 3 else np.zeros(len(places))
+            notes = np.column_stack([places[:, :2], third, np.full(len(places), code), low, high])
             best.add(np.where(np.isfinite(gain), gain - price, -1.0), notes)
-            problem.count(len(others) * problem.size)
+            problem.count(len(places) * problem.size)
     return best
 
 
-def _cut(bank: Bank, first: int, second: int, note: list[float]) -> Offer:
-    sign = list(ARITHMETIC)[int(note[2])]
-    function, level, extra = ARITHMETIC[sign]
-    constant = mining.round_number(note[3], note[4])
-    one, two = bank.numbers.expression(first), bank.numbers.expression(second)
+def _places(count: int, form: Form) -> Iterator[tuple[int, ...]]:
+    """Yield every choice of numbers for a form, one for those that are the same."""
+    for places in permutations(range(count), form.places):
+        first = places[: form.symmetric]
+        if list(first) == sorted(first):
+            yield places
+
+
+def _cut(form: Form, numbers: Sequence[Expression], low: float, high: float) -> Offer:
+    constant = mining.round_number(low, high, numbers[0].kind if form.additive else "")
     with np.errstate(all="ignore"):
-        values = function(one.values, two.values)
-    alien = prices.unlike_bits(one.kind, two.kind) if sign in "+-%" else 0.0
+        values = form.function(*(one.values for one in numbers))
+    alien = sum(prices.unlike_bits(numbers[0].kind, one.kind) for one in numbers[1:])
+    level = level_of(form.template.replace("{}", "a"))
+    inner = Level.PRODUCT if level is Level.SUM and "*" not in form.template else Level.ATOM
+    codes = [one.at(level if index == 0 else inner) for index, one in enumerate(numbers)]
+
+    def recipe(frame: Frame) -> Any:
+        with np.errstate(all="ignore"):
+            return form.function(*(frame.values(one) for one in numbers))
+
     number = Expression(
-        f"{one.at(level)} {sign} {two.at(Level(level + 1))}",
+        form.template.format(*codes),
         Type.NUMBER,
-        one.bits + two.bits + extra + alien,
+        sum(one.bits for one in numbers) + form.bits + alien * form.additive,
         values,
         level,
-        one.needs + two.needs,
-        recipe=_recipe(function, one, two),
+        tuple(need for one in numbers for need in one.needs),
+        recipe=recipe,
     )
     price = number.bits + prices.THRESHOLD + prices.constant_bits(constant)
     return Offer(values >= constant, price, lambda: compared(number, ">=", constant, price))
-
-
-def _recipe(function: Any, one: Expression, two: Expression) -> Callable[[Frame], Any]:
-    def recipe(frame: Frame) -> Any:
-        with np.errstate(all="ignore"):
-            return function(frame.values(one), frame.values(two))
-
-    return recipe

@@ -67,6 +67,16 @@ for form in ("%d/%m/%Y", "%m/%d/%Y"):
         name="day",
         when=lambda v: re.match(r"\d\d/\d\d/\d{4}.", v[0]) is not None,
     )
+for form in ("%m/%y", "%m/%Y"):
+    op(
+        f'datetime.strptime({{0}}, "{form}").date()',
+        "text -> date",
+        1.0,
+        imports=DATETIME,
+        name="month",
+        when=lambda v: re.fullmatch(r"\d?\d/(\d\d)?\d\d", v[0]) is not None,
+    )
+op("12 * {0}.year + {0}.month", "date -> number", 1.5, kind="months")
 op("{0}.year", "date -> number", 0.5, kind="year")
 op("{0}.month", "date -> number", 0.5, kind="month")
 op("{0}.day", "date -> number", 0.5, kind="day of the month")
@@ -95,17 +105,26 @@ op(
     1.5,
     imports=REGEX,
     name="minutes",
+    kind="minutes",
     when=_count(r"\d:\d\d", 1),
 )
-for form in ("%I:%M %p", "%I:%M:%S %p", "%I:%M%p"):
-    op(
-        f'datetime.strptime({{0}}, "{form}").hour',
-        "text -> number",
-        2.0,
-        imports=DATETIME,
-        kind="hour",
-        when=lambda v: v[0][-1:] in "mM",
-    )
+op(
+    "[60 * (int(h) % 12) + int(m) + 720 * (half in 'pP') "
+    'for h, m, half in re.findall(r"(\\d?\\d):(\\d\\d) ?([AaPp])[Mm]", {0})]',
+    "text -> numbers",
+    1.5,
+    imports=REGEX,
+    name="minutes",
+    kind="minutes",
+    when=_count(r"\d:\d\d ?[AaPp][Mm]", 1),
+)
+op(
+    "({0}[-1] - {0}[0]) % 1440",
+    "numbers -> number",
+    2.0,
+    kind="minutes",
+    when=lambda v: v.layout.lengths.min() >= 2 and 720 < v.flat.max() < 1440 and v.flat.min() >= 0,
+)
 op(
     "({1} - {0}) % 1440",
     "number, number -> number",
@@ -128,5 +147,6 @@ op(
     2.0,
     imports=REGEX,
     name="seconds",
+    kind="seconds",
     when=_count(r"\d:\d\d:\d\d", 1),
 )

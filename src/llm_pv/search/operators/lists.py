@@ -12,6 +12,14 @@ COUNTER = ("from collections import Counter",)
 GROUPBY = ("from itertools import groupby",)
 PAIRWISE = ("from itertools import pairwise",)
 MATH = ("import math",)
+STATISTICS = ("import statistics",)
+SWITCHED = '''def switched(values, on, off):
+    """Return the states of a switch that values above one level turn on, below another off."""
+    states, state = [], False
+    for value in values:
+        state = value > on or (state and value >= off)
+        states.append(state)
+    return states'''
 
 
 def _varied(values: Any) -> bool:
@@ -40,7 +48,7 @@ op("{0}[{c}]", "numbers -> number", 0.5, constants=mining.places_of_list)
 op("{0}[{c}]", "texts -> text", 1.0, constants=mining.places_of_list)
 op("len(set({0}))", "texts -> number", 2.0, kind="count")
 op("sum({0}) / len({0})", "numbers -> number", 2.0)
-op("sorted({0})[len({0}) // 2]", "numbers -> number", 3.5)
+op("statistics.median({0})", "numbers -> number", 3.0, imports=STATISTICS)
 op("sorted({0})[1]", "numbers -> number", 4.0)
 op("sorted({0})[-2]", "numbers -> number", 4.0)
 op("max({0}) - min({0})", "numbers -> number", 3.0)
@@ -52,6 +60,23 @@ op(
     4.0,
     imports=ACCUMULATE,
 )
+op(
+    "min(accumulate({0}, lambda total, a: min(total, 0) + a))",
+    "numbers -> number",
+    4.0,
+    imports=ACCUMULATE,
+)
+op("max({0}, key=abs)", "numbers -> number", 3.0, when=lambda v: v.flat.min() < 0)
+for code in ("sum(switched({0}, *{c}))", "switched({0}, *{c})[-1]"):
+    op(
+        code,
+        "numbers -> number" if code.startswith("sum") else "numbers -> truth",
+        3.0,
+        constants=mining.two_levels,
+        helper=SWITCHED,
+        kind="count",
+        when=lambda v: v.layout.lengths.mean() >= 6,
+    )
 op("math.gcd(*{0})", "numbers -> number", 4.0, imports=MATH, when=_whole)
 op("max(Counter({0}).values(), default=0)", "numbers -> number", 3.0, imports=COUNTER, kind="count")
 op("max(Counter({0}).values(), default=0)", "texts -> number", 3.0, imports=COUNTER, kind="count")

@@ -64,7 +64,6 @@ op("{0}[: len({0}) // 2]", "text -> text", 3.0, kind="slice", when=_symbols)
 op("{0}[len({0}) // 2 :]", "text -> text", 3.0, kind="slice", when=_symbols)
 op("{0}[::2]", "text -> text", 3.0, kind="slice", when=_symbols)
 op("{0}[1::2]", "text -> text", 3.0, kind="slice", when=_symbols)
-op("{0}[: len({0}) // 3]", "text -> text", 5.0, kind="slice", when=_symbols)
 op("{0}[-(len({0}) // 3) :]", "text -> text", 5.0, kind="slice", when=_symbols)
 op(
     "{0}[{c}]",
@@ -97,24 +96,27 @@ op("len(set({0}))", "text -> number", 2.0, kind="count")
 op("{0}.find({c})", "text -> number", 3.0, constants=mining.symbols, kind="place")
 op("{0}.rfind({c})", "text -> number", 4.0, constants=mining.symbols, kind="place")
 op("{0}.find({c})", "text -> number", 3.0, constants=mining.tokens, kind="place")
+op("{0}.rfind({c})", "text -> number", 3.5, constants=mining.tokens, kind="place")
+op(
+    "int(re.search({c}, {0})[1])",
+    "text -> number",
+    2.0,
+    imports=REGEX,
+    constants=mining.beside_numbers,
+    kind="number",
+)
 op("int({0})", "text -> number", 1.0, kind="number")
 op("float({0})", "text -> number", 2.0, kind="number")
 op("int({0}, 2)", "text -> number", 2.5, when=lambda v: set("".join(v[:50])) <= set("01"))
 op("int({0}, 16)", "text -> number", 4.0, when=lambda v: set("".join(v[:50])) & set("abcdefABCDEF"))
 op("max(Counter({0}).values(), default=0)", "text -> number", 4.0, imports=COUNTER, kind="count")
 op("len({0}.split())", "text -> number", 1.5, when=_has_words, kind="count")
-op(
-    "sum(a == b for a, b in zip({0}, {0}[::-1]))",
-    "text -> number",
-    5.0,
-    kind="count",
-    when=_symbols,
-)
+
 
 op(
     "ord({0}[{c}])",
     "text -> number",
-    2.5,
+    4.5,
     constants=mining.places,
     kind="letter",
     when=lambda v: max(map(len, v)) <= 8 and _has_letters(v),
@@ -148,7 +150,6 @@ op("{0}.istitle()", "text -> truth", 3.0, when=_has_letters)
 op('{0}[0] in "aeiou"', "text -> truth", 2.5, when=_natural)
 op('{0}[-1] in "aeiou"', "text -> truth", 2.5, when=_natural)
 op("{0}[0].isupper()", "text -> truth", 2.5, when=_mixed_case)
-op("{0}.isdecimal() and {0}.isascii() and len({0}) > 0", "text -> truth", 6.0)
 
 # Lists.
 op("{0}.split()", "text -> texts", 1.0, when=_has_words, name="words")
@@ -186,6 +187,17 @@ op(
     imports=REGEX,
     name="numbers",
     when=lambda v: sum(bool(re.search(r"\d\.\d", row)) for row in v) > len(v) / 2,
+)
+op(
+    '[int(k, 16) for k in re.findall("[0-9A-Fa-f]{{2}}", {0})]',
+    "text -> numbers",
+    2.5,
+    imports=REGEX,
+    name="bytes",
+    when=lambda v: (
+        all(re.fullmatch(r"\W*([0-9A-Fa-f]{2}\W*)+", row) for row in v)
+        and set("".join(v[:50])) & set("abcdefABCDEF")
+    ),
 )
 op(
     "[int(k) for k in {0}]",
@@ -247,7 +259,6 @@ each(
     1.0,
     when=lambda v: all(item.isdecimal() for item in v) and max(map(len, v)) > 1,
 )
-each("{a}.isupper() and len({a}) > 1", "text -> truth", 2.5, when=lambda v: max(map(len, v)) > 1)
 
 each("{a} == {b}", "text, text -> truth", 1.0, over="pairs", column=lambda a, b: a == b)
 each("{a} < {b}", "text, text -> truth", 1.5, over="pairs", column=lambda a, b: a < b)
