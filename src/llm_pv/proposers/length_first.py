@@ -126,7 +126,9 @@ class LengthFirst(Proposer):
         def on_stage(stage: str, account: Account, found: Sequence[Candidate]) -> None:
             nonlocal handed_over
             if self.progress is not None:
-                self.progress(stage, account.tried)
+                best = min(found, key=lambda one: one.cost, default=None)
+                so_far = f" (best so far {best.mistakes:g} training mistakes)" if best else ""
+                self.progress(stage + so_far, account.tried)
             if self.interim is not None and time.monotonic() - handed_over > HAND_OVER_SECONDS:
                 best = ranked(list(found), problem)
                 self.interim(list(_proposals(best[:MOST_HANDED_OVER], problem)))
@@ -140,6 +142,7 @@ class LengthFirst(Proposer):
             if place >= start:
                 yield replace(
                     proposal,
+                    note=proposal.note if place else f"{proposal.note}; {self.account.text()}",
                     seconds=seconds,
                     capped=self._hit_time_cap,
                     rivals=tuple(_rival(one, problem) for one in rivals.get(place, ())),

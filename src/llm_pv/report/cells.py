@@ -78,6 +78,7 @@ class TrialEntry:
     certificate: str
     warnings: tuple[str, ...]
     reason: str
+    search: str
     attempts: tuple[AttemptLine, ...]
     hidden: int
     conversations: Conversations
@@ -148,6 +149,7 @@ def trial_entry(trial: TrialRecord, detail: Detail) -> TrialEntry:
         certificate=selection.certificate if selection else "",
         warnings=selection.warnings if selection else (),
         reason=trial.reason if not selection or trial.reason != selection.verdict else "",
+        search=trial.attempts[0].note.partition("; searched ")[2] if trial.attempts else "",
         attempts=shown,
         hidden=len(trial.attempts) - len(shown),
         conversations=conversation_entries(

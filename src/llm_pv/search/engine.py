@@ -37,14 +37,49 @@ class Account:
 
     Parameters
     ----------
+    tried
+        The candidates tried so far.
     stages
-        Each stage with the candidates tried when it ended.
+        Each stage with the candidates tried when it began.
+    operators
+        Each operator with how often it was applied, and how often that gave something new.
+    found
+        The programs that each unifier found.
+    cut
+        The stages that time ended.
+    dropped
+        The values for which the bank had no place.
     """
 
     tried: int = 0
     stages: dict[str, int] = field(default_factory=dict)
     operators: dict[str, tuple[int, int]] = field(default_factory=dict)
     found: dict[str, int] = field(default_factory=dict)
+    cut: list[str] = field(default_factory=list)
+    dropped: int = 0
+
+    def text(self) -> str:
+        """Return it in a line.
+
+        Examples
+        --------
+        >>> stages = {"reading rows": 0, "conditions": 20, "joins": 1020, "done": 9100}
+        >>> Account(9100, stages, found={"joins": 12}, cut=["joins"]).text()
+        'searched 9,100 candidates: conditions 1,000, joins 8,080 (12 programs, cut short by time)'
+        """
+        ends = [*self.stages.values()][1:]
+        spans = zip(self.stages.items(), ends, strict=False)
+        parts = [self._part(stage, ended - began) for (stage, began), ended in spans]
+        dropped = f"; {self.dropped:,} values left out as the bank was full" if self.dropped else ""
+        return f"searched {self.tried:,} candidates: {', '.join(filter(None, parts))}{dropped}"
+
+    def _part(self, stage: str, tried: int) -> str:
+        """Return what one stage did, empty where it hardly began."""
+        remarks = [f"{self.found[stage]} programs"] if stage in self.found else []
+        remarks += ["cut short by time"] if stage in self.cut else []
+        if tried < 1000 and not remarks:
+            return ""
+        return f"{stage} {tried:,}" + (f" ({', '.join(remarks)})" if remarks else "")
 
 
 OnStage = Callable[[str, Account, list[Candidate]], None]
@@ -67,6 +102,7 @@ def search(problem: Problem, on_stage: OnStage) -> tuple[list[Candidate], Accoun
     columns: list[Expression] = []
 
     def stage(name: str) -> None:
+        guard.stage = name
         account.stages[name] = account.tried
         on_stage(name, account, found)
 
@@ -96,6 +132,8 @@ def search(problem: Problem, on_stage: OnStage) -> tuple[list[Candidate], Accoun
     with suppress(Expired):
         found += _alternatives(found, pool, problem)
     stage("done")
+    account.cut = list(guard.cut)
+    account.dropped = bank.numbers.dropped + bank.truths.dropped
     account.operators = {name: (one.tried, one.new) for name, one in bank.report.items()}
     return ranked(found, problem), account
 

@@ -34,16 +34,24 @@ class Guard:
         When to stop, on the clock of `time.monotonic`.
     megabytes
         Memory for what the search keeps.
-    stopped
-        Whether a stage was cut short.
     limit
         When the stage under way has to stop, at the latest.
+    stage
+        Its name.
+    cut
+        The names of the stages that were cut short.
     """
 
     deadline: float = float("inf")
     megabytes: float = 1000.0
-    stopped: bool = False
     limit: float = float("inf")
+    stage: str = ""
+    cut: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stage was cut short."""
+        return bool(self.cut)
 
     def allot(self, share: float) -> None:
         """Give the stage that begins a share of the time that is left."""
@@ -59,7 +67,7 @@ class Guard:
             If it is.
         """
         if time.monotonic() > min(self.deadline, self.limit):
-            self.stopped = True
+            self.cut.setdefault(self.stage)
             raise Expired
 
     def most(self, bytes_each: float, share: float = 0.1) -> int:
