@@ -126,8 +126,8 @@ class LengthFirst(Proposer):
         def on_stage(stage: str, account: Account, found: Sequence[Candidate]) -> None:
             nonlocal handed_over
             if self.progress is not None:
-                best = min(found, key=lambda one: one.cost, default=None)
-                so_far = f" (best so far {best.mistakes:g} training mistakes)" if best else ""
+                first = min(found, key=lambda one: one.cost, default=None)
+                so_far = f" (best so far {first.mistakes:g} training mistakes)" if first else ""
                 self.progress(stage + so_far, account.tried)
             if self.interim is not None and time.monotonic() - handed_over > HAND_OVER_SECONDS:
                 best = ranked(list(found), problem)

@@ -1,5 +1,6 @@
 """Enumeration: operators applied to what the bank holds, in order of total bits."""
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import product
 
@@ -12,6 +13,8 @@ from llm_pv.search.types import Expression, Type
 
 TOP = 8.0
 """Bits up to which values are enumerated; loops over lists go beyond by what is folded."""
+BITS_OF_DOUBLING = 0.5
+"""What twice the budget of candidates adds: values double about twice with each bit."""
 MOST = {Type.TEXT: 40, Type.TEXTS: 8, Type.NUMBERS: 24, Type.WHOLE: 60, Type.CATEGORY: 60}
 """Values of a type that operators are applied to, the cheapest."""
 MOST_ARGUMENTS = 120
@@ -33,6 +36,17 @@ CELLS = 30_000_000
 """Questions times items answered by all loops together."""
 
 
+def top_of(scale: float) -> float:
+    """Return the bits up to which values are enumerated with so many times the usual budget.
+
+    Examples
+    --------
+    >>> top_of(0.01), top_of(1.0), top_of(10.0)
+    (8.0, 8.0, 9.5)
+    """
+    return TOP + BITS_OF_DOUBLING * max(0, int(math.log2(scale)))
+
+
 def fill(bank: Bank, leaves: Sequence[Expression]) -> None:
     """Put into the bank what operators make of leaves, cheapest first.
 
@@ -47,7 +61,7 @@ def fill(bank: Bank, leaves: Sequence[Expression]) -> None:
     cells = CELLS * scale
     walked: dict[Type, int] = {}
     waiting: list[Expression] = [one for leaf in leaves if (one := bank.put(leaf)) is not None]
-    for level in steps(TOP):
+    for level in steps(top_of(scale)):
         # What is made at a level may be an argument at the same level only where it is free.
         ready = [one for one in waiting if one.bits <= level]
         waiting = [one for one in waiting if one.bits > level]
@@ -86,7 +100,7 @@ def _arguments(
         if kind is Type.TEXT:
             most = max(8, int(most * min(1.0, USUAL_CHARACTERS / bank.characters)))
         for one in sorted(bank.of(kind), key=lambda one: one.bits)[:most]:
-            if id(one) in fresh and level + operator.bits <= TOP:
+            if id(one) in fresh and level + operator.bits <= top_of(bank.problem.scale):
                 yield (one,)
         return
     options = []
@@ -120,7 +134,7 @@ def _made(
     inner = sum(one.bits for one in arguments)
     tried = new = 0
     for constant, extra in constants:
-        if inner + own + extra > TOP + 2.0:
+        if inner + own + extra > top_of(bank.problem.scale) + 2.0:
             continue
         bank.problem.guard.check()
         tried += 1

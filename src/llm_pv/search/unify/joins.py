@@ -64,13 +64,13 @@ def joins(pool: Pool) -> Iterator[Candidate]:
         yield from _of_many(pool)
         return
     members = problem.codes == 1
-    most = int(PAIRED * max(1.0, problem.scale) ** 0.5)
-    singles = _telling(pool, members, most)
+    root = max(1.0, problem.scale) ** 0.5
+    singles = _telling(pool, members, int(PAIRED * root))
     goal = Goal(members, problem.weights, problem)
     pairs, kept = _level(singles, singles, goal)
     yield from _written(pairs, singles, singles, problem)
     two = _terms_of(kept, singles, singles)
-    triples, _ = _level(two, singles.chosen(JOINED_WITH), goal)
+    triples, _ = _level(two, singles.chosen(int(JOINED_WITH * root)), goal)
     yield from _written(triples, two, singles, problem)
     fours, _ = _level(two, two, goal)
     yield from _written(fours, two, two, problem)
@@ -135,6 +135,7 @@ def _level(
 ) -> tuple[list[Join], list[Join]]:
     """Return the cheapest joins of two lists of terms, and joins worth joining further."""
     problem, members, weights = goal.problem, goal.members, goal.weights
+    kept = int(KEPT_PAIRS * max(1.0, problem.scale) ** 0.5)
     symmetric = left is right
     inside = np.where(members, weights, 0.0)
     total, total_inside = float(weights.sum()), float(inside.sum())
@@ -177,10 +178,10 @@ def _level(
             value = price - np.nan_to_num(told)
             if idle is not None:
                 value[idle] = np.inf
-            telling += _best(value, np.zeros_like(wrong, dtype=bool), start, way, KEPT_PAIRS // 5)
+            telling += _best(value, np.zeros_like(wrong, dtype=bool), start, way, kept // 5)
     cheapest.sort(key=lambda join: join.cost)
     telling.sort(key=lambda join: join.cost)
-    return cheapest[:most], telling[:KEPT_PAIRS]
+    return cheapest[:most], telling[:kept]
 
 
 def _quadrants(both: Floats, left: Floats, right: Floats, total: float) -> list[Floats]:
