@@ -254,35 +254,36 @@ def ranked(found: list[Candidate], problem: Problem) -> list[Candidate]:
     """
     baseline = replace(constant_program(problem), is_rule=False)
     fallbacks = {unifier.name for unifier in UNIFIERS if unifier.fallback}
+    bar = baseline.cost - prices.TRUST_MARGIN
     fitted = [one.cost for one in found if one.stage in fallbacks]
-    bar = min(
-        [baseline.cost - prices.TRUST_MARGIN, *(cost + prices.TRUST_MARGIN for cost in fitted)]
-    )
+    lower = min([bar, *(cost + prices.TRUST_MARGIN for cost in fitted)])
 
     def explains(one: Candidate) -> bool:
         if one.stage in fallbacks:
             return one.mistakes == 0 and one.cost < baseline.cost / 2
-        return one.cost < bar
+        return one.cost < lower
 
-    rules: list[Candidate] = []
-    rest: list[Candidate] = []
+    distinct: list[Candidate] = []
     known = {baseline.answers.tobytes()}
     for one in sorted(found, key=lambda one: one.cost):
         key = one.answers.tobytes()
         if key not in known:
             known.add(key)
-            is_rule = explains(one)
-            (rules if is_rule else rest).append(replace(one, is_rule=is_rule))
-    if problem.noise and rules:
+            distinct.append(replace(one, is_rule=explains(one)))
+    strong: list[Candidate] = []
+    weak: dict[str, list[Candidate]] = {unifier.name: [] for unifier in UNIFIERS}
+    for one in distinct:
+        is_strong = one.is_rule or (one.cost < bar and one.stage not in fallbacks)
+        (strong if is_strong else weak[one.stage]).append(one)
+    strong.sort(key=lambda one: not one.is_rule)
+    if problem.noise and strong:
         # A longer rule that fits a wrong label or two by chance would pass for the better one.
-        rules = [one for one in rules if one.cost <= rules[0].cost + prices.NOISE_SLACK]
+        strong = [one for one in strong if one.cost <= strong[0].cost + prices.NOISE_SLACK]
     # By cost alone, trees of all sizes and weak conditions would leave no place for scorecards.
     rest = [
         one
         for unifier in UNIFIERS
-        for one in [other for other in rest if other.stage == unifier.name][
-            : MOST_FITTED if unifier.fits_all else MOST_WEAK
-        ]
+        for one in weak[unifier.name][: MOST_FITTED if unifier.fits_all else MOST_WEAK]
     ]
     rest.sort(key=lambda one: one.cost)
-    return [*rules[: MOST_PROPOSED - len(rest) - 1], *rest, baseline]
+    return [*strong[: MOST_PROPOSED - len(rest) - 1], *rest, baseline]

@@ -71,24 +71,24 @@ class Form:
 FORMS = (
     Form("{} - {}", np.subtract, 2.0, symmetric=2),
     Form("{} + {}", np.add, 2.0, symmetric=2),
-    Form("{} + 2 * {}", lambda a, b: a + 2 * b, 3.5),
-    Form("{} - 2 * {}", lambda a, b: a - 2 * b, 3.5),
     Form("{} * {}", np.multiply, 3.0, additive=False, symmetric=2),
     Form("{} / {}", np.divide, 3.0, additive=False),
     Form("{} % {}", np.mod, 4.5),
 )
-THREES = (
+OF_COLUMNS = (
+    Form("{} + 2 * {}", lambda a, b: a + 2 * b, 3.5),
+    Form("{} - 2 * {}", lambda a, b: a - 2 * b, 3.5),
     Form("{} + {} + {}", lambda a, b, c: a + b + c, 3.5, symmetric=3),
     Form("{} + {} - {}", lambda a, b, c: a + b - c, 4.0, symmetric=2),
     Form("{} + {} + 2 * {}", lambda a, b, c: a + b + 2 * c, 5.0, symmetric=2),
     Form("2 * ({} + {}) + {}", lambda a, b, c: 2 * (a + b) + c, 5.0, symmetric=2),
     Form("{} * {} * {}", lambda a, b, c: a * b * c, 4.5, additive=False, symmetric=3),
-    Form("{} * {} + {}", lambda a, b, c: a * b + c, 5.0, additive=False, symmetric=2),
-    Form("{} * {} - {}", lambda a, b, c: a * b - c, 5.0, additive=False, symmetric=2),
+    Form("{} * {} + {}", lambda a, b, c: a * b + c, 6.0, symmetric=2),
+    Form("{} * {} - {}", lambda a, b, c: a * b - c, 6.0, symmetric=2),
     Form("{} * {} / {}", lambda a, b, c: a * b / c, 5.0, additive=False, symmetric=2),
 )
-"""Forms of three raw columns of a table."""
-MOST_OF_THREE = 8
+"""Forms of two or three raw columns of a table."""
+MOST_COLUMNS = 8
 
 
 class Best:
@@ -135,8 +135,8 @@ def terminal_offers(bank: Bank) -> Iterator[Offer]:
         yield _remainder(bank, int(some[int(note[0])]), int(note[1]), int(note[2]), note[3])
     few = some[: int(MOST_COMBINED * root)]
     yield from _formed(bank, few, train, bits, kind_of, FORMS)
-    raw = np.flatnonzero(columns)[:MOST_OF_THREE]
-    yield from _formed(bank, some[raw], train[raw], bits[raw], (codes[raw], unlike), THREES)
+    raw = np.flatnonzero(columns)[:MOST_COLUMNS]
+    yield from _formed(bank, some[raw], train[raw], bits[raw], (codes[raw], unlike), OF_COLUMNS)
 
 
 def _formed(  # noqa: PLR0917
@@ -285,10 +285,13 @@ def _combined(
 
 
 def _places(count: int, form: Form) -> Iterator[tuple[int, ...]]:
-    """Yield every choice of numbers for a form, one for those that are the same."""
+    """Yield every choice of numbers for a form, one for those that are the same.
+
+    Of two the longer comes first, as in ``price * amount + fee``; columns keep their order.
+    """
     for places in permutations(range(count), form.places):
         first = places[: form.symmetric]
-        if list(first) == sorted(first):
+        if list(first) == sorted(first, reverse=form.places == 2):
             yield places
 
 
