@@ -36,7 +36,7 @@ ROOT = Path(__file__).parent.parent
 COPY = ROOT / "build" / "mutation"
 TESTS = {
     "erm": ("erm", "api", "invariants"),
-    "proposers": ("proposers", "agent", "models_refusals"),
+    "proposers": ("proposers", "agent", "models_refusals", "search_learners", "search_rivals"),
     "programs": ("programs", "sandbox_parser", "export"),
     "runs": ("runs", "executors", "faults_disk", "faults_logs"),
 }

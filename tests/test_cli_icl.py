@@ -428,7 +428,7 @@ def test_the_published_flags_and_defaults_are_taken(
     words = ["--verbosity", "low", "--openai-max-concurrency", "7", "--batch-test-inference",
              "--no-stream-jsonl", "--no-append-summary-csv", "--train-size", "4", "--test-size",
              "2", "--lengths", "20", "--dry-run"]  # fmt: skip
-    assert run_seed(["--model", "gpt-5", "--provider", "openai", *words]) == 0
+    assert run_seed(["--model", "gpt-5.4", "--provider", "openai", *words]) == 0
     shown = capsys.readouterr()
     requests = [json.loads(part[: part.index("\n}\n") + 2])
                 for part in shown.out.split("/v1/responses\n")[1:]]  # fmt: skip
@@ -441,7 +441,7 @@ def test_the_published_flags_and_defaults_are_taken(
         assert schema["schema"]["properties"]["label"]["enum"] == ["0", "1"]
         assert request["text"]["verbosity"] == "low"
     assert "no effect" not in shown.err
-    own = ["--model", "gpt-5", "--provider", "openai", "--functions", "fn_a", "--answer",
+    own = ["--model", "gpt-5.4", "--provider", "openai", "--functions", "fn_a", "--answer",
            "generate", "--max-new-tokens", "50", "--reasoning-effort", "low", *words]  # fmt: skip
     assert run_seed([*own, "--stream-jsonl", "--append-summary-csv"]) == 0
     shown = capsys.readouterr()

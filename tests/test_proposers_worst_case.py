@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import BudgetError, ModelError
-from llm_pv.models.base import ModelOptions, ToolOffer, Turn, Usage, UserMessage
+from llm_pv.models.base import ModelOptions, ToolCall, ToolOffer, Turn, Usage, UserMessage
 from llm_pv.models.retrying import Backoff
 from llm_pv.models.tokens import estimate_tokens
 from llm_pv.models.vendors import make_vendor_model
 from llm_pv.proposers.base import Context
 from llm_pv.proposers.llm import LLM, LLMSettings
 from llm_pv.proposers.llm.estimates import estimate_of, most_tool_calls
-from llm_pv.proposers.llm.turns import call_record, failed_record, spent, turn_record
+from llm_pv.proposers.llm.turns import Recorded, call_record, failed_record, spent, turn_record
 from llm_pv.proposers.llm.worst_case import Call, most_of_conversations, next_call
 from llm_pv.proposers.spending import Amount, Budget
 from scripted_model import ScriptedModel, says
@@ -194,3 +194,30 @@ def test_a_price_that_is_not_known_after_all_counts_at_its_worst(cost: float | N
     spending = spent([turn_record(1, 1, "d", turn, Amount(0.5, 1_000))])
     assert spending.cost_usd == cost
     assert spending.paid == (Amount(0.5 if cost is None else 0.25, 110),)
+
+
+def test_a_recorded_turn_is_read_as_it_was() -> None:
+    turn = Turn(
+        "hi",
+        calls=(ToolCall("c1", "print(1)"),),
+        finish="tools",
+        usage=Usage(100, 10, cached_tokens=5),
+        cost_usd=0.25,
+        seconds=1.5,
+        tries=3,
+        possibly_billed=2,
+        hosted_calls=4,
+        model="served",
+        raw={"a": 1},
+        redacted=True,
+    )
+    assert Recorded([turn_record(2, 7, "d", turn)], "d").turn(2, 7) == turn
+
+
+def test_the_rows_of_a_prompt_are_drawn_by_the_seed() -> None:
+    rows = Examples([f"{number:07b}" for number in range(100)], ["0", "1"] * 50)
+    settings = LLMSettings(tool="none", prompt_rows=10)
+    with LLM(ScriptedModel(says("")), settings=settings) as llm:
+        first, again, other = [llm.prompt(rows, CLASSES, seed=seed)[1] for seed in (3, 3, 4)]
+    assert first.inputs == again.inputs != other.inputs
+    assert len(first) == 10

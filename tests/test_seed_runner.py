@@ -189,12 +189,12 @@ def test_flags_of_the_published_command_alone_are_taken_with_a_notice_where_they
 def test_the_environment_sets_what_the_command_line_does_not(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    environment = {"OPENAI_MODEL": "gpt-5", "ATTEMPTS": "4", "FUNCTIONS": "fn_a,fn_h", "SEED": ""}
+    environment = {"OPENAI_MODEL": "gpt-5.4", "ATTEMPTS": "4", "FUNCTIONS": "fn_a,fn_h", "SEED": ""}
     words = ["--lengths", "20", "--attempts", "2", "--dry-run"]
     assert run_seed(words, environment) == 0
     shown = capfd.readouterr()
-    assert "from the environment: OPENAI_MODEL=gpt-5, FUNCTIONS=fn_a,fn_h" in shown.err
-    assert '"model": "gpt-5"' in shown.out
+    assert "from the environment: OPENAI_MODEL=gpt-5.4, FUNCTIONS=fn_a,fn_h" in shown.err
+    assert '"model": "gpt-5.4"' in shown.out
     assert shown.out.count("attempts: 2,") == 2, "two tasks, and the attempts of the command line"
 
 
