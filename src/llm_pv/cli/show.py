@@ -78,7 +78,8 @@ def _attempts(run: Path, name: str | None) -> "tuple[Key, dict[int, dict[str, An
         [name] = cells
     if name not in cells:
         names = ", ".join(list(cells)[:_MOST_NAMED]) + (", ..." if len(cells) > _MOST_NAMED else "")
-        what = "has no attempt yet" if not cells else f"has several cells: give --cell, of {names}"
+        several = f"has several cells: give one as --cell: {names}"
+        what = several if cells else "has no attempt yet"
         raise ConfigurationError(f"{run} {what}")
     key, records = cells[name]
     return key, {int(record["attempt"]): record for record in records}
@@ -104,29 +105,36 @@ def _reply_alone(run: Path, key: "Key", record: Mapping[str, Any]) -> "Conversat
 def _list(records: Mapping[int, Mapping[str, Any]], format: Format) -> None:  # noqa: A002
     from rich.text import Text
 
-    from llm_pv.cli.tables import percent, printable
-
     if format == "json":
         write_json({"attempts": list(records.values())})
         return
     columns = ["attempt", "from", "validation", "train", "calls", "tokens", "cost", "by", "error"]
-    table = make_table(columns, left=("by", "error"))
-    for number, record in records.items():
-        tokens = int(record.get("input_tokens") or 0) + int(record.get("output_tokens") or 0)
-        table.add_row(
-            str(number),
-            str(record.get("origin", "")),
-            percent(record["validation_accuracy"]),
-            percent(record["train_accuracy"]),
-            str(record.get("tool_calls") or ""),
-            f"{tokens:,}" if tokens else "",
-            "" if record.get("cost_usd") is None else f"${record['cost_usd']:.4g}",
-            Text(printable(str(record.get("proposer", "")))),
-            Text(printable(" ".join(str(record["error"]).split()))[:120]),
-        )
+    rows = [_row(number, record) for number, record in records.items()]
+    used = [place for place in range(len(columns)) if any(row[place] for row in rows)]
+    table = make_table([columns[place] for place in used], left=("by", "error"))
+    for row in rows:
+        table.add_row(*(Text(row[place]) for place in used))
     write_table(
         table, "from: the conversation, its refinement and the further program of a reply (3.1/2)"
     )
+
+
+def _row(number: int, record: Mapping[str, Any]) -> list[str]:
+    """Return the cells of an attempt in the list."""
+    from llm_pv.cli.tables import percent, printable
+
+    tokens = int(record.get("input_tokens") or 0) + int(record.get("output_tokens") or 0)
+    return [
+        str(number),
+        str(record.get("origin", "")),
+        percent(record["validation_accuracy"]),
+        percent(record["train_accuracy"]),
+        str(record.get("tool_calls") or ""),
+        f"{tokens:,}" if tokens else "",
+        "" if record.get("cost_usd") is None else f"${record['cost_usd']:.4g}",
+        printable(str(record.get("proposer", ""))),
+        printable(" ".join(str(record["error"]).split()))[:120],
+    ]
 
 
 def _write(record: Mapping[str, Any], conversation: "Conversation | None") -> None:
