@@ -25,6 +25,7 @@ from llm_pv.cli.options import (
     OUTPUT,
     Format,
     Rows,
+    Track,
     ValidatedReadingOptions,
     given,
 )
@@ -86,6 +87,7 @@ def baselines(
     rows: ValidatedReadingOptions = DEFAULT_VALIDATED_READING_OPTIONS,
     out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     format: Annotated[Format, Parameter(group=OUTPUT)] = "table",  # noqa: A002
+    track: Annotated[Track | None, Parameter(group=OUTPUT)] = None,
     cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
     """Fit classical learners on the benchmark's data sets, or on a file with rows.
@@ -103,12 +105,20 @@ def baselines(
         Run directory; default a new folder under runs/.
     format
         How the results are shown: table, or one JSON object.
+    track
+        Send figures to this experiment tracker as they come.
     """
+    from llm_pv.cli.tracking import tracking
+
     path = out or free_folder("baselines")
     is_resumed = path.is_dir() and any(path.iterdir())
     try:
-        with cluster.connect() as connected, cell_progress(FitDetails()) as progress:
-            where: dict[str, Any] = {"path": path, "observer": progress, "cluster": connected}
+        with (
+            cluster.connect() as connected,
+            cell_progress(FitDetails()) as progress,
+            tracking(track, path, progress) as observer,
+        ):
+            where: dict[str, Any] = {"path": path, "observer": observer, "cluster": connected}
             if data is None:
                 refuse_options(
                     given(rows), "with a file of rows alone: name the file, or leave the option out"

@@ -21,7 +21,15 @@ from llm_pv.cli.icl_options import (
     open_model,
 )
 from llm_pv.cli.main import INTERRUPTED, complain
-from llm_pv.cli.options import DEFAULT_READING_OPTIONS, OUTPUT, Format, ReadingOptions, Rows, given
+from llm_pv.cli.options import (
+    DEFAULT_READING_OPTIONS,
+    OUTPUT,
+    Format,
+    ReadingOptions,
+    Rows,
+    Track,
+    given,
+)
 from llm_pv.cli.output import free_folder
 from llm_pv.errors import ConfigurationError
 
@@ -47,6 +55,7 @@ def icl(
     out_jsonl: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     out_csv: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     format: Annotated[Format, Parameter(group=OUTPUT)] = "table",  # noqa: A002
+    track: Annotated[Track | None, Parameter(group=OUTPUT)] = None,
     cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
     """Prompt a model with labelled examples for the labels of test inputs, one at a time.
@@ -70,6 +79,8 @@ def icl(
         Write a row for each cell here.
     format
         How the results are shown: table, or one JSON object.
+    track
+        Send figures to this experiment tracker as they come.
     """
     cluster.check_model(model)
     seed = question.seed_of(own_rows=data is not None)
@@ -90,6 +101,7 @@ def icl(
             out_jsonl=out_jsonl,
             out_csv=out_csv,
             format=format,
+            track=track,
             cluster=cluster.connect(),
             opening=partial(open_model, model, answering, question),
         )
@@ -156,6 +168,7 @@ def run_and_report(
     out_csv: Path | None = None,
     format: Format = "table",  # noqa: A002
     quiet: bool = False,
+    track: Track | None = None,
     published: bool = False,
     cluster: "AbstractContextManager[Cluster | None] | None" = None,
     opening: "Callable[[], AnsweringModel] | None" = None,
@@ -163,6 +176,7 @@ def run_and_report(
     """Query the model, write the requested files and show the results; return the exit status."""
     from llm_pv.cli.icl_output import AnswerDetails, print_dry_run, report, write_files
     from llm_pv.cli.progress import cell_progress
+    from llm_pv.cli.tracking import tracking
     from llm_pv.runs.runner import require_writable, require_writable_file
     from llm_pv.tracks.icl.planning import plan_cells
     from llm_pv.tracks.icl.run import Opening, run_icl
@@ -181,6 +195,7 @@ def run_and_report(
         with (
             cluster or nullcontext() as connected,
             cell_progress(AnswerDetails(_disclosure(planned, model)), quiet=quiet) as progress,
+            tracking(track, path, progress) as observer,
         ):
             try:
                 results = run_icl(
@@ -189,7 +204,7 @@ def run_and_report(
                     settings,
                     out=path,
                     configuration=configuration,
-                    observer=progress,
+                    observer=observer,
                     cluster=connected,
                     opening=opening and Opening(opening, model.identity, Path.cwd()),
                 )

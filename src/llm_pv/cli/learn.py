@@ -26,6 +26,7 @@ from llm_pv.cli.options import (
     Format,
     Rows,
     SandboxOptions,
+    Track,
     ValidatedReadingOptions,
 )
 from llm_pv.cli.output import new_folder, set_aside, write_json
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from llm_pv.api import Search
     from llm_pv.data.examples import Splits
     from llm_pv.data.reading import Reading
+    from llm_pv.erm.attempts import Attempt
     from llm_pv.proposers.llm import LLM
     from llm_pv.sandbox import Sandbox
 
@@ -125,6 +127,7 @@ def learn(
     asking: AskingOptions = DEFAULT_ASKING_OPTIONS,
     out: Annotated[Path | None, Parameter(group=FIRST)] = None,
     format: Annotated[Format, Parameter(group=FIRST)] = "table",  # noqa: A002
+    track: Annotated[Track | None, Parameter(group=OUTPUT)] = None,
     explain: Annotated[bool, Parameter(group=OUTPUT, negative="")] = False,
     sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
     cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
@@ -145,6 +148,8 @@ def learn(
         Run directory; default a new folder under runs/.
     format
         How the result is shown: table, or one JSON object.
+    track
+        Send figures to this experiment tracker as they come.
     explain
         Show the certificate with all that it assumes.
     """
@@ -189,6 +194,7 @@ def learn(
                 out=out or new_folder(_slug(name)),
                 format=format,
                 explain=explain,
+                track=track,
                 on_start=partial(_begin, models, splits, search),
             )
 
@@ -222,6 +228,7 @@ def learn_and_show(
     out: Path,
     format: Format,  # noqa: A002
     explain: bool = False,
+    track: Track | None = None,
     on_start: Callable[[], object] | None = None,
 ) -> int:
     """Learn, show what was learned, and return the exit status.
@@ -242,14 +249,23 @@ def learn_and_show(
         How the result is shown.
     explain
         Whether the certificate is shown with all its assumptions.
+    track
+        Where figures are sent.
     on_start
         Called before the first proposal, once the run directory is open.
     """
     from llm_pv import api
     from llm_pv.cli.progress import learn_progress
+    from llm_pv.cli.tracking import tracking
+    from llm_pv.runs.cells import Cell
 
     try:
-        with learn_progress() as progress:
+        with learn_progress() as progress, tracking(track, out) as observer:
+
+            def on_attempt(attempt: "Attempt") -> None:
+                progress.attempt(attempt)
+                observer.on_event(Cell("learn"), attempt)
+
             learned = api.learn(
                 splits,
                 target=target,
@@ -259,7 +275,7 @@ def learn_and_show(
                 out=out,
                 name=name,
                 on_start=on_start,
-                on_attempt=progress.attempt,
+                on_attempt=on_attempt,
             )
     except KeyboardInterrupt:
         complain(f"interrupted; the same command with --out {out} continues from here")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from llm_pv.sandbox import Limits, Sandbox
 
 Format = Literal["table", "json"]
+Track = Literal["mlflow", "wandb"]
+"""The experiment trackers that figures of a run can be sent to."""
 
 
 def _no_option(_: object, word: str | None) -> None:

@@ -23,7 +23,7 @@ from llm_pv.cli.model_options import (
     ModelChoices,
     open_proposers,
 )
-from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, OUTPUT, Format, SandboxOptions
+from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, OUTPUT, Format, SandboxOptions, Track
 from llm_pv.cli.output import free_folder, write_json
 from llm_pv.cli.previews import disclose_tasks, preview_record, print_preview
 from llm_pv.cli.report import leave_page
@@ -57,6 +57,7 @@ def synthesize(
     asking: AskingOptions = DEFAULT_ASKING_OPTIONS,
     out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     format: Annotated[Format, Parameter(group=OUTPUT)] = "table",  # noqa: A002
+    track: Annotated[Track | None, Parameter(group=OUTPUT)] = None,
     sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
     cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
@@ -72,6 +73,8 @@ def synthesize(
         Run directory; default a new folder under runs/.
     format
         How the results are shown: table, or one JSON object.
+    track
+        Send figures to this experiment tracker as they come.
     """
     choices = model.each()
     search_for = search.resolve(model, asking)
@@ -107,6 +110,7 @@ def synthesize(
             transfer=search.transfer,
             out=out or free_folder("synthesize"),
             format=format,
+            track=track,
         )
 
 
@@ -150,6 +154,7 @@ def run_and_report(
     transfer: bool,
     out: Path,
     format: Format,  # noqa: A002
+    track: Track | None = None,
 ) -> int:
     """Run a grid, show its results, and return the exit status.
 
@@ -169,14 +174,18 @@ def run_and_report(
         The run directory.
     format
         How the results are shown.
+    track
+        Where figures are sent.
     """
     from llm_pv.cli.progress import AttemptDetails, cell_progress
+    from llm_pv.cli.tracking import tracking
     from llm_pv.tracks.synthesis.run import run_grid
 
     try:
         with (
             cluster.candidates(sandbox) as (opened, connected),
             cell_progress(AttemptDetails()) as progress,
+            tracking(track, out, progress) as observer,
         ):
             result = run_grid(
                 request,
@@ -186,7 +195,7 @@ def run_and_report(
                 dataset_dir=dataset_dir,
                 concurrency=search.concurrency,
                 transfer=transfer,
-                observer=progress,
+                observer=observer,
                 cluster=connected,
             )
     except KeyboardInterrupt:
