@@ -27,7 +27,7 @@ def steps(model: ModelChoice = DEFAULT_MODEL_CHOICE) -> list[paper_experiments.S
     return plan_steps(ALL, tasks=("fn_f",), trials=2, test_size=100, model=model, out=Path("runs"))
 
 
-@pytest.mark.parametrize("model", [DEFAULT_MODEL_CHOICE, ModelChoice(model="openai:gpt-5")])
+@pytest.mark.parametrize("model", [DEFAULT_MODEL_CHOICE, ModelChoice(model="openai:gpt-5.4")])
 def test_every_command_of_an_experiment_is_one_that_this_package_takes(
     model: ModelChoice,
 ) -> None:
