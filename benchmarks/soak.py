@@ -25,7 +25,7 @@ import psutil
 from llm_pv.api import Search, learn
 from llm_pv.data.examples import Classes, Examples, Splits
 from llm_pv.erm.attempts import Attempt
-from llm_pv.runs.directory import read_attempts, read_replies
+from llm_pv.runs.reading import read_attempts, read_replies
 from llm_pv.sandbox import Limits, Sandbox
 
 # What programs may not import is reached through what they may.

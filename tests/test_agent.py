@@ -13,7 +13,7 @@ from llm_pv.errors import ConfigurationError, ProgramError
 from llm_pv.models.base import Message, ToolAnswer, ToolCall, Turn, Usage, UserMessage
 from llm_pv.programs.program import Program
 from llm_pv.proposers.agent import Agent, handed_in
-from llm_pv.runs.directory import read_attempts, read_summary
+from llm_pv.runs.reading import read_attempts, read_summary
 from llm_pv.sandbox import Sandbox
 from rows import parity_splits
 from scripted_model import ScriptedModel, says, wants

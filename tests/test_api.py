@@ -14,7 +14,7 @@ from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.metrics import Metric
 from llm_pv.errors import ConfigurationError, DataError, LLMPVError, RunError
 from llm_pv.programs.program import Program
-from llm_pv.runs.directory import read_attempts
+from llm_pv.runs.reading import read_attempts
 from llm_pv.sandbox import Sandbox
 from rows import ALWAYS_ONE, FIRST_BIT, PARITY, Scripted, parity_splits
 

@@ -14,7 +14,7 @@ from llm_pv.cli.main import run as command
 from llm_pv.data.reading import Reading
 from llm_pv.erm.queries import Hypothesis, hypotheses_of_run, most_telling, possible
 from llm_pv.errors import RunError
-from llm_pv.runs.directory import read_run
+from llm_pv.runs.reading import read_run
 
 PROGRAMS = [
     f'def f(x):\n    return "yes" if x["age"] >= {age} else "no"\n' for age in (40, 35, 45, 5)

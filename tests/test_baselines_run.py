@@ -16,7 +16,7 @@ from llm_pv.report.page import build_page
 from llm_pv.report.records import load_run
 from llm_pv.report.text import percent
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import SUMMARY_COLUMNS, read_summary
+from llm_pv.runs.reading import SUMMARY_COLUMNS, read_summary
 from llm_pv.runs.runner import Observer
 from llm_pv.tracks.baselines.base import Baseline
 from llm_pv.tracks.baselines.results import BaselineResults

@@ -12,7 +12,7 @@ from llm_pv.api import read_splits
 from llm_pv.cli.main import run
 from llm_pv.data.databases import read_query
 from llm_pv.errors import DataError
-from llm_pv.runs.directory import read_run
+from llm_pv.runs.reading import read_run
 
 AGES = [age for age in range(20, 60) for _ in range(2)]  # twice, or they look like numbers of rows
 ROWS = [(age, "south" if n % 3 else None, int(age >= 40)) for n, age in enumerate(AGES)]

@@ -14,7 +14,8 @@ from llm_pv.cli import output
 from llm_pv.proposers.registry import BuiltIn
 from llm_pv.runs import directory
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import RunDirectory, read_attempts
+from llm_pv.runs.directory import RunDirectory
+from llm_pv.runs.reading import read_attempts
 from llm_pv.sandbox import Limits, Outcome, Sandbox
 from rows import parity_splits
 

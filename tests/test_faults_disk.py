@@ -14,7 +14,7 @@ from llm_pv.cli.main import run
 from llm_pv.data.examples import Splits
 from llm_pv.erm.result import LearnedProgram
 from llm_pv.errors import RunError
-from llm_pv.runs.directory import read_attempts, read_replies
+from llm_pv.runs.reading import read_attempts, read_replies
 from llm_pv.sandbox import Sandbox
 from rows import ALWAYS_ONE, FIRST_BIT, PARITY, parity_splits
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from llm_pv.cli.main import INTERRUPTED, run
-from llm_pv.runs.directory import read_attempts, read_replies, read_summary
+from llm_pv.runs.reading import read_attempts, read_replies, read_summary
 from rows import ALWAYS_ONE, FIRST_BIT, PARITY
 
 SOURCE = str(Path(__file__).parents[1] / "src")

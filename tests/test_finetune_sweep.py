@@ -18,8 +18,8 @@ import yaml
 from llm_pv.cli.sweep import grouped
 from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import SUMMARY_COLUMNS
 from llm_pv.runs.job_folder import SweepFolder
+from llm_pv.runs.reading import SUMMARY_COLUMNS
 from llm_pv.runs.runner import Observer
 from llm_pv.tracks.finetune.sweep import read_sweep, run_sweep
 

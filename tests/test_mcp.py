@@ -19,7 +19,7 @@ from llm_pv.errors import ConfigurationError
 from llm_pv.mcp.http import http_server, loopback_socket, token_from_environment
 from llm_pv.mcp.server import build_server
 from llm_pv.mcp.workspace import Workspace, WorkspaceSettings
-from llm_pv.runs.directory import read_replies
+from llm_pv.runs.reading import read_replies
 from llm_pv.sandbox import PythonTool, Sandbox
 
 ROWS = [f"{number:06b}" for number in range(64)]

@@ -23,9 +23,9 @@ from llm_pv.errors import ClusterError, DataError
 from llm_pv.models.base import Message, Turn
 from llm_pv.proposers.llm import LLM
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import read_attempts, read_replies, read_summary
 from llm_pv.runs.executors.ray import Cluster, Confining, RayExecutor, RaySandbox
 from llm_pv.runs.executors.ray.requirements import Versions
+from llm_pv.runs.reading import read_attempts, read_replies, read_summary
 from llm_pv.sandbox import Limits, Sandbox
 from llm_pv.tracks.baselines.run import run_baselines
 from llm_pv.tracks.synthesis import GridRequest, run_grid

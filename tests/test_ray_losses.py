@@ -9,11 +9,11 @@ import pytest
 
 from llm_pv.cli.finetune import parse_job
 from llm_pv.errors import ClusterError, ConfigurationError, LLMPVError, WorkerLostError
-from llm_pv.runs.directory import read_replies, read_summary
 from llm_pv.runs.executors.ray import Cluster
 from llm_pv.runs.executors.ray.remote import Failed, ModelProcess, RecordBatch
 from llm_pv.runs.executors.ray.requirements import Versions
 from llm_pv.runs.job_folder import JobFolder, Piece
+from llm_pv.runs.reading import read_replies, read_summary
 from llm_pv.tracks.finetune.measures import TrainingObserver
 from llm_pv.tracks.finetune.remote_jobs import RemoteJobs
 from llm_pv.tracks.finetune.sweep import Sweep, SweepJob, run_sweep

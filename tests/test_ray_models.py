@@ -12,8 +12,8 @@ from llm_pv.cli.finetune import parse_job
 from llm_pv.cli.main import run as llm_pv
 from llm_pv.models.answers_transformers import TransformersAnswers
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import read_replies, read_summary
 from llm_pv.runs.executors.ray import Cluster
+from llm_pv.runs.reading import read_replies, read_summary
 from llm_pv.runs.runner import Observer
 from llm_pv.tracks.finetune.job import run_job
 from llm_pv.tracks.finetune.measures import TrainingObserver

@@ -14,10 +14,11 @@ from llm_pv.erm.selection import Plan
 from llm_pv.errors import ClusterError, ConfigurationError
 from llm_pv.proposers.replay import Replay
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import RunDirectory, read_attempts, read_summary
+from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.executors.ray import Confining, Requirements, remote
 from llm_pv.runs.executors.ray.cluster import connect
 from llm_pv.runs.executors.ray.requirements import Versions
+from llm_pv.runs.reading import read_attempts, read_summary
 from llm_pv.runs.remote_records import Known
 from llm_pv.sandbox import Batch
 from llm_pv.tracks.synthesis.trials import GridWork, compute_trial

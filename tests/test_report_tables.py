@@ -27,7 +27,8 @@ from llm_pv.report.transfer import shortcuts
 from llm_pv.report.transfer_tables import lengths_table, shortcuts_table
 from llm_pv.report.write import csv_word, latex_text, to_csv, to_latex
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import RunDirectory, read_summary
+from llm_pv.runs.directory import RunDirectory
+from llm_pv.runs.reading import read_summary
 from report_runs import HOSTILE, many_methods, write_trial
 
 

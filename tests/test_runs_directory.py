@@ -13,8 +13,9 @@ import pytest
 
 from llm_pv.errors import RepairWarning, RunError
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import SUMMARY_COLUMNS, RunDirectory, read_run, read_summary
+from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.files import write_atomically
+from llm_pv.runs.reading import SUMMARY_COLUMNS, read_run, read_summary
 
 CELL = Cell("fn_a", 100, "paper", 0)
 

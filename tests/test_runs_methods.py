@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import FORMAT, SUMMARY_COLUMNS, RunDirectory, read_summary
+from llm_pv.runs.directory import RunDirectory
+from llm_pv.runs.reading import FORMAT, SUMMARY_COLUMNS, read_summary
 
 FOREST = Cell("fn_a", 50, "paper", 0, "random_forest", "random_forest")
 SMALL = Cell("fn_a", 50, "paper", 0, "icl", "lab/small")

@@ -11,9 +11,10 @@ import pytest
 
 from llm_pv.errors import CredentialError, DataError, LLMPVError, RunError
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import RunDirectory, read_summary
+from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.executors.base import CellContext, CellTask
 from llm_pv.runs.executors.local import LocalExecutor
+from llm_pv.runs.reading import read_summary
 from llm_pv.runs.runner import Observer, run_cells
 
 CELLS = [Cell("demo", length) for length in (1, 2, 3)]

@@ -5,12 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import (
-    RunDirectory,
-    read_attempts,
-    read_replies,
-    read_summary,
-)
+from llm_pv.runs.directory import RunDirectory
+from llm_pv.runs.reading import read_attempts, read_replies, read_summary
 
 
 def test_threads_that_share_a_run_lose_nothing(tmp_path: Path) -> None:

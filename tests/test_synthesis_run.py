@@ -18,8 +18,8 @@ from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.models.base import Message, Turn
 from llm_pv.proposers.llm import LLM
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import read_summary
 from llm_pv.runs.executors.base import portable
+from llm_pv.runs.reading import read_summary
 from llm_pv.sandbox import Limits, Sandbox
 from llm_pv.tasks.loading import load_task
 from llm_pv.tracks.synthesis import GridRequest, Observer, run_grid

@@ -23,7 +23,8 @@ from llm_pv.proposers.base import Proposer
 from llm_pv.proposers.registry import USUAL, BuiltIn, join_proposers, make_proposer
 from llm_pv.proposers.round_robin import RoundRobin
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import RunDirectory, read_run
+from llm_pv.runs.directory import RunDirectory
+from llm_pv.runs.reading import read_run
 from llm_pv.sandbox import Limits, Sandbox
 
 if TYPE_CHECKING:

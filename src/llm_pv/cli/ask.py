@@ -53,7 +53,7 @@ def ask(
     from llm_pv.cli.output import write_json
     from llm_pv.cli.rows import check_writable, read_rows, rows_for, write_rows
     from llm_pv.erm.queries import choose_queries, hypotheses_of_run, possible
-    from llm_pv.runs.directory import read_run
+    from llm_pv.runs.reading import read_run
     from llm_pv.runs.saved_program import load_program
 
     if n < 1:

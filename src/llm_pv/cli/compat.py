@@ -10,21 +10,14 @@ from llm_pv.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Flag:
-    """What a published flag means here.
-
-    Parameters
-    ----------
-    becomes
-        The words in its place; ``VALUE`` is replaced by its value.
-    takes
-        Whether it has a value; ``"maybe"`` takes the next word unless that is an option.
-    notice
-        One line for the user if it has no effect here.
-    """
+    """What a published flag means here."""
 
     becomes: tuple[str, ...] = ()
+    "The words in its place; ``VALUE`` is replaced by its value."
     takes: bool | Literal["maybe"] = False
+    """Whether it has a value; ``"maybe"`` takes the next word unless that is an option."""
     notice: str = ""
+    "One line for the user if it has no effect here."
 
 
 RUNNER: Mapping[str, Flag] = {

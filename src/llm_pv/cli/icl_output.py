@@ -119,7 +119,7 @@ def report(results: Sequence["AnsweredCell"], path: Path, format: Format) -> int
 
     Raise LLMPVError if no cell succeeded.
     """
-    from llm_pv.runs.directory import FAILED
+    from llm_pv.runs.reading import FAILED
 
     if not any(result.score for result in results):
         reasons = dict.fromkeys(result.reason for result in results)
@@ -195,8 +195,8 @@ def write_files(
         Whether the published command's columns come first, and each trial's examples are in a file
         of their own as well.
     """
-    from llm_pv.runs.directory import read_replies
     from llm_pv.runs.files import write_csv, write_json_lines, write_trials
+    from llm_pv.runs.reading import read_replies
     from llm_pv.tracks.icl.planning import PlannedCell
     from llm_pv.tracks.icl.run import read_results
 

@@ -278,7 +278,7 @@ def open_proposer(
     from llm_pv.proposers.llm import DEFAULT_ATTEMPTS, LLM, MOST_PROGRAMS, LLMSettings
     from llm_pv.proposers.llm.prompt import parse_variant
     from llm_pv.proposers.spending import Budget
-    from llm_pv.runs.directory import batch_record
+    from llm_pv.runs.reading import batch_record
     from llm_pv.sandbox import ToolLimits
 
     assert model.model is not None

@@ -57,7 +57,7 @@ def set_aside(run: Path, rows_digest: str) -> Path | None:
     rows_digest
         The digest of the new run's rows.
     """
-    from llm_pv.runs.directory import read_run
+    from llm_pv.runs.reading import read_run
 
     if read_run(run)["configuration"].get("rows_digest") == rows_digest:
         return None

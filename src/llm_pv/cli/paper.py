@@ -220,8 +220,8 @@ def _remake(table: PaperTableOptions, *, asks: bool) -> str:
 def _show(parts: "list[Part]") -> None:
     """Write to standard error the parts to be done, and about how long they take here."""
     from llm_pv.report.text import count, seconds
-    from llm_pv.runs.directory import FAILED, read_summary
     from llm_pv.runs.executors.local import usable_cores
+    from llm_pv.runs.reading import FAILED, read_summary
 
     cores = usable_cores()
     total = 0.0

@@ -224,8 +224,7 @@ def _lines(words: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def _seconds(command: Command, words: Sequence[str], folder: Path, tasks: int) -> float:
     """Return the CPU seconds of the trials of a command that are not done."""
-    from llm_pv.runs.directory import FAILED, read_summary
-    from llm_pv.runs.reading import find_runs
+    from llm_pv.runs.reading import FAILED, find_runs, read_summary
 
     lines = list(_lines(words))
     trials = len(lines)

@@ -66,7 +66,7 @@ def show(
 def _attempts(run: Path, name: str | None) -> "tuple[Key, dict[int, dict[str, Any]]]":
     """Return the key of a cell and its attempts by number."""
     from llm_pv.runs.cells import by_cell, cell_of
-    from llm_pv.runs.directory import read_attempts, read_run
+    from llm_pv.runs.reading import read_attempts, read_run
 
     read_run(run)  # report a folder that is no run
     made = [record for record in read_attempts(run) if record.get("kind") == "attempt"]
@@ -89,7 +89,7 @@ def _reply_alone(run: Path, key: "Key", record: Mapping[str, Any]) -> "Conversat
     """Return the reply of a proposer without conversations, if it is more than a program."""
     from llm_pv.runs.cells import key_of
     from llm_pv.runs.conversations import Conversation, Message
-    from llm_pv.runs.directory import read_replies
+    from llm_pv.runs.reading import read_replies
 
     for reply in read_replies(run):
         if reply.get("attempt") == record["attempt"] and key_of(reply) == key:

@@ -16,7 +16,7 @@ from llm_pv.cli.output import make_table, write_json, write_table
 from llm_pv.cli.progress import Details, cell_progress
 from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import FAILED
+from llm_pv.runs.reading import FAILED
 from llm_pv.stats import MeanStd
 
 if TYPE_CHECKING:

@@ -20,10 +20,7 @@ _MOST_CELLS = 20_000_000
 def checked_labels(y: Any, *, numbers: bool) -> np.ndarray[Any, Any]:
     """Return labels as an array; raise unless they are classes, or `numbers` to be divided.
 
-    Raises
-    ------
-    DataError
-        If one is missing, or they are of no or several kinds.
+    Raise DataError if one is missing, or they are of no or several kinds.
     """
     y = pandas_frame(y)
     bare: Any = getattr(getattr(y, "dtype", None), "numpy_dtype", None)  # of Int64, boolean
@@ -77,10 +74,7 @@ def dense(rows: Any) -> Any:
 def are_strings(rows: Any) -> bool:
     """Whether the rows are one-dimensional and strings.
 
-    Raises
-    ------
-    ValueError
-        If only some of them are.
+    Raise ValueError if only some of them are.
     """
     one_dimensional = getattr(rows, "ndim", 1) == 1
     known = isinstance(rows, Sequence | np.ndarray | pd.Series | pd.Index)

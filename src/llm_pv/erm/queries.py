@@ -17,7 +17,7 @@ from llm_pv.data.examples import Classes, Input
 from llm_pv.erm.result import LearnedProgram
 from llm_pv.erm.verification import read_predictions
 from llm_pv.errors import RunError
-from llm_pv.runs.directory import read_attempts, read_replies
+from llm_pv.runs.reading import read_attempts, read_replies
 from llm_pv.sandbox import Batch, Sandbox
 
 NOT_WORSE = 0.05

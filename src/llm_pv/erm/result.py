@@ -33,23 +33,17 @@ class MajorityBaseline:
 
     The same constant is used for every figure: the one that a program must beat on the validation
     rows is the one shown beside its accuracy.
-
-    Parameters
-    ----------
-    label
-        The class that is the best constant answer on the validation rows by the run's metric, for
-        accuracy their most frequent one; among equals the training rows' more frequent class.
-        Without validation rows the training rows' most frequent class.
-    validation_accuracy, test_accuracy
-        Its accuracy; None without rows.
-    validation_share
-        Its score of the metric on the validation rows, of which 1 is the best.
     """
 
     label: str
+    """The class that is the best constant answer on the validation rows by the run's metric, for
+    accuracy their most frequent one; among equals the training rows' more frequent class. Without
+    validation rows the training rows' most frequent class."""
     validation_accuracy: float | None
     test_accuracy: float | None
+    "Its accuracy; None without rows."
     validation_share: float | None = None
+    "Its score of the metric on the validation rows, of which 1 is the best."
 
     @classmethod
     def of(cls, splits: Splits, metric: Metric = ACCURACY) -> "MajorityBaseline":

@@ -10,7 +10,7 @@ from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError
 from llm_pv.proposers.base import Context, Proposal, Proposer
 from llm_pv.proposers.spending import Spending
-from llm_pv.runs.directory import read_attempts, read_run
+from llm_pv.runs.reading import read_attempts, read_run
 
 
 class WarmStart(Proposer):

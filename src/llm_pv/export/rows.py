@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_pv.data.examples import Input, Scalar
 from llm_pv.errors import ConfigurationError, ProgramError
-from llm_pv.runs.directory import read_run
+from llm_pv.runs.reading import read_run
 from llm_pv.runs.saved_program import SavedProgram
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from llm_pv.proposers.llm.prompt.notation import Notation
 from llm_pv.proposers.llm.turns import TOOL, tool_record
 from llm_pv.proposers.submitted import Submitted
 from llm_pv.report.write import write_run_page
-from llm_pv.runs.directory import read_run, read_summary
+from llm_pv.runs.reading import read_run, read_summary
 from llm_pv.sandbox import LabelledRows, PythonTool, Sandbox
 
 MOST_ROWS = 200
@@ -30,53 +30,36 @@ MOST_ROWS = 200
 
 @dataclass(frozen=True)
 class Problem:
-    """The rows of a run, and what else decides it.
-
-    Parameters
-    ----------
-    name
-        The name of the rows.
-    splits
-        The rows; a client sees training rows only, until the run is finished.
-    target, reading
-        The column of the label, and how the rows were read.
-    programs
-        K, the most programs that can be submitted.
-    seed
-        The seed of the split.
-    """
+    """The rows of a run, and what else decides it."""
 
     name: str
+    "The name of the rows."
     splits: Splits
+    "The rows; a client sees training rows only, until the run is finished."
     programs: int
+    "K, the most programs that can be submitted."
     seed: int
+    "The seed of the split."
     target: str | None = None
     reading: Reading = DEFAULT_READING
+    "The column of the label, and how the rows were read."
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to a submitted program: how it does on the training rows, and nothing else.
-
-    Parameters
-    ----------
-    number, remaining
-        The program's number, and how many more can be submitted.
-    training_rows, wrong, training_accuracy
-        How many training rows there are, and how it does on them; None without a program.
-    mistakes
-        Some of the rows it gets wrong, with the right label and its own answer.
-    problem
-        Why the text holds no program; empty if it does.
-    """
+    """The answer to a submitted program: how it does on the training rows, and nothing else."""
 
     number: int
     remaining: int
+    "The program's number, and how many more can be submitted."
     training_rows: int
     wrong: int | None
     training_accuracy: float | None
+    "How many training rows there are, and how it does on them; None without a program."
     mistakes: list[str]
+    "Some of the rows it gets wrong, with the right label and its own answer."
     problem: str
+    "Why the text holds no program; empty if it does."
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from mcp.shared.path_security import PathEscapeError, safe_join
@@ -29,30 +28,20 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 
 @dataclass(frozen=True)
 class WorkspaceSettings:
-    """What a server's clients may use; the split is no choice of theirs.
-
-    Parameters
-    ----------
-    folder
-        The folder whose files can be opened.
-    out
-        The folder of the run directories.
-    programs
-        The largest K of a run.
-    python_calls
-        The most calls of the Python tool in a run.
-    sizes
-        The sizes of the splits.
-    seed
-        The seed of the splits.
-    """
+    """What a server's clients may use; the split is no choice of theirs."""
 
     folder: Path
+    "The folder whose files can be opened."
     out: Path
+    "The folder of the run directories."
     programs: int = 200
+    "The largest K of a run."
     python_calls: int = 100
+    "The most calls of the Python tool in a run."
     sizes: api.SplitSizes = field(default_factory=api.SplitSizes)
+    "The sizes of the splits."
     seed: int = 0
+    "The seed of the splits."
 
     def __post_init__(self) -> None:
         if not self.folder.is_dir():
@@ -87,12 +76,7 @@ class Workspace:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Leave unfinished runs as they are on disk, so that they can be resumed."""
         with ExitStack() as stack:
             for run in self._runs.values():

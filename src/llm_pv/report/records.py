@@ -12,10 +12,15 @@ from llm_pv.report import journals
 from llm_pv.report.journals import AttemptRecord, SelectionRecord, TransferRecord, read_length
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.conversations import Conversation, Place, read_conversations
-from llm_pv.runs.directory import SUMMARY_COLUMNS, read_attempts, read_run, read_summary
 from llm_pv.runs.job_folder import read_job
 from llm_pv.runs.journal import Record
-from llm_pv.runs.reading import read_transfer
+from llm_pv.runs.reading import (
+    SUMMARY_COLUMNS,
+    read_attempts,
+    read_run,
+    read_summary,
+    read_transfer,
+)
 
 UNFINISHED = "unfinished"
 """The status of a trial without a row in the summary."""
@@ -41,34 +46,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial of a cell: its row of the summary, its attempts, its program.
-
-    Parameters
-    ----------
-    run
-        The name of the run it belongs to.
-    track, method, model, name, seed, status, reason
-        As in ``summary.csv``; a trial without a row has the status ``unfinished``.
-    train_size, validation_size, test_size, accuracy, low, high, validation_accuracy, \
-learn_seconds, test_seconds, cost_usd, majority_accuracy
-        As in ``summary.csv``; None for an empty cell.
-    attempts
-        Verified attempts, in order.
-    selection
-        Its result; None while it has none.
-    transfer
-        The selected program on other data.
-    conversations
-        Those with models, by proposer and number.
-    evaluations
-        What was evaluated while a model was trained.
-    rows_digest
-        The digest of the user's rows in this trial's split; empty if unknown.
-    shared_rows
-        Whether other trials of the run may share test rows.
-    """
+    """One trial of a cell: its row of the summary, its attempts, its program."""
 
     run: str
+    "The name of the run it belongs to."
     track: str
     method: str
     model: str
@@ -77,6 +58,7 @@ learn_seconds, test_seconds, cost_usd, majority_accuracy
     seed: str
     status: str
     reason: str
+    "As in ``summary.csv``; a trial without a row has the status ``unfinished``."
     train_size: int | None = None
     validation_size: int | None = None
     test_size: int | None = None
@@ -88,13 +70,21 @@ learn_seconds, test_seconds, cost_usd, majority_accuracy
     test_seconds: float | None = None
     cost_usd: float | None = None
     majority_accuracy: float | None = None
+    "As in ``summary.csv``; None for an empty cell."
     attempts: tuple[AttemptRecord, ...] = ()
+    "Verified attempts, in order."
     selection: SelectionRecord | None = None
+    "Its result; None while it has none."
     transfer: tuple[TransferRecord, ...] = ()
+    "The selected program on other data."
     conversations: Mapping[Place, Conversation] = field(default_factory=dict)
+    "Those with models, by proposer and number."
     evaluations: tuple[Evaluation, ...] = ()
+    "What was evaluated while a model was trained."
     rows_digest: str = ""
+    "The digest of the user's rows in this trial's split; empty if unknown."
     shared_rows: bool = False
+    "Whether other trials of the run may share test rows."
 
     @property
     def baseline_accuracy(self) -> float | None:

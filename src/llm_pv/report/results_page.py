@@ -19,8 +19,8 @@ from llm_pv.report.tables import Table, comparison_table, methods_table
 from llm_pv.report.text import count
 from llm_pv.report.transfer_tables import lengths_table, shortcuts_table
 from llm_pv.report.write import write_report
-from llm_pv.runs.directory import SUMMARY_COLUMNS, read_summary
 from llm_pv.runs.files import write_atomically, write_bytes_atomically
+from llm_pv.runs.reading import SUMMARY_COLUMNS, read_summary
 from llm_pv.tracks.published import LLM_PV_METHODS, OTHER_METHODS, ROWS
 
 _SEARCH = "LLM-PV length-first"

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from llm_pv.errors import RunError
 from llm_pv.runs.cells import Key, key_of
-from llm_pv.runs.directory import read_prompt
 from llm_pv.runs.journal import Record, iterate_journal
+from llm_pv.runs.reading import read_prompt
 
 Role = Literal["prompt", "thoughts", "reply", "call", "result", "answer", "error"]
 """What a message is: ours are ``prompt``, ``result`` and ``answer``, the others the model's."""

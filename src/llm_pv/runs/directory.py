@@ -18,11 +18,13 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
+from llm_pv import __version__
 from llm_pv.data.databases import without_password
 from llm_pv.errors import RepairWarning, RunError
 from llm_pv.group_commit import GroupCommit
@@ -32,46 +34,36 @@ from llm_pv.runs.consistency import (
     cells_without_reply,
     consistent_records,
     inconsistent_rows,
-    malformed,
 )
-from llm_pv.runs.files import csv_text, read_csv, remove_leftovers, write_atomically, write_csv
-from llm_pv.runs.journal import Journal, Record, read_journal
-from llm_pv.runs.versions import versions
+from llm_pv.runs.files import csv_text, remove_leftovers, write_atomically, write_csv
+from llm_pv.runs.journal import Journal, Record
+from llm_pv.runs.reading import FAILED, FORMAT, SUMMARY_COLUMNS, read_run, read_summary
 
-FORMAT = 1
-"""Version of the layout; a run of another version is refused, never guessed at."""
-
-SUMMARY_COLUMNS = (
-    "track",
-    "method",
-    "model",
-    "function",
-    "name",
-    "length",
-    "sampler",
-    "trial",
-    "seed",
-    "train_size",
-    "validation_size",
-    "test_size",
-    "accuracy",
-    "low",
-    "high",
-    "validation_accuracy",
-    "learn_seconds",
-    "test_seconds",
-    "cost_usd",
-    "status",
-    "reason",
-    "majority_accuracy",
+_RECORDED_PACKAGES = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "scikit-learn",
+    "sympy",
+    "networkx",
+    "xgboost",
+    "deap",
+    "tabpfn",
+    "torch",
+    "transformers",
+    "vllm",
 )
-"""The columns that every track writes, so that a report can compare tracks."""
 
-_LATER_COLUMNS = ("majority_accuracy",)
-"""Columns that rows of earlier versions lack; they read as empty."""
 
-FAILED = "failed"
-"""The status of a cell that ended with an error."""
+def versions() -> dict[str, str]:
+    """Return the versions of this package, of Python and of the relevant installed packages."""
+    found = {"llm_pv": __version__, "python": platform.python_version()}
+    for package in _RECORDED_PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
 
 
 class RunDirectory:
@@ -355,64 +347,3 @@ class RunDirectory:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         write_atomically(self.path / "run.json", json.dumps(record, indent=2) + "\n")
-
-
-def batch_record(path: Path) -> Path:
-    """Return the file of a run directory that records submitted batches of a vendor."""
-    return path / "batches.jsonl"
-
-
-def read_run(path: Path) -> Record:
-    """Return the content of ``run.json`` of a run directory.
-
-    Raise RunError if it does not exist, cannot be read, or has another format version.
-    """
-    try:
-        record = json.loads((path / "run.json").read_text("utf-8"))
-        version = record["format"]
-        record["configuration"].keys()
-    except FileNotFoundError:
-        raise RunError(f"{path} is no run directory: it holds no run.json") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"{path / 'run.json'} cannot be read: {error!r}") from error
-    if version != FORMAT:
-        raise RunError(
-            f"{path} is a run of format {version!r}, this version of llm-pv reads {FORMAT}"
-        )
-    return dict(record)
-
-
-def read_summary(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a run directory's ``summary.csv``, none if there is no such file.
-
-    Raise RunError if it cannot be read, or a row is damaged.
-    """
-    rows = read_csv(path / "summary.csv")
-    for line, row in enumerate(rows, start=2):
-        for name in _LATER_COLUMNS:
-            row.setdefault(name, "")
-        if fault := malformed(row, SUMMARY_COLUMNS):
-            raise RunError(
-                f"{path}: summary.csv, line {line}: {fault}; restore the file, or remove it and "
-                "give the same command again, which writes it anew"
-            )
-    return rows
-
-
-def read_replies(path: Path) -> list[Record]:
-    """Return every reply of a run directory, without turns; empty if there is no such run."""
-    said = read_journal(path / "replies.jsonl")
-    return [record for record in said if "kind" not in record]
-
-
-def read_prompt(path: Path, digest: str) -> str:
-    """Return the prompt of a digest in a run directory, ``""`` if there is none."""
-    try:
-        return (path / "prompts" / f"{digest}.txt").read_text("utf-8")
-    except OSError:
-        return ""
-
-
-def read_attempts(path: Path) -> list[Record]:
-    """Return every attempt and selection of a run directory; empty if there is no such run."""
-    return read_journal(path / "results_attempts.jsonl")

@@ -17,9 +17,9 @@ from filelock import FileLock, Timeout
 
 from llm_pv.errors import RunError
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import FAILED, SUMMARY_COLUMNS, read_summary
 from llm_pv.runs.files import write_atomically, write_csv
 from llm_pv.runs.journal import Record
+from llm_pv.runs.reading import FAILED, SUMMARY_COLUMNS, read_summary
 
 _PIECE = 32 << 20
 

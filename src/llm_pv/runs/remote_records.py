@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from llm_pv.runs.cells import Cell, CellLog, named
-from llm_pv.runs.directory import FAILED, RunDirectory
+from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.files import csv_text
 from llm_pv.runs.journal import Record
+from llm_pv.runs.reading import FAILED
 
 Message = tuple[str, tuple[Any, ...]]
 """One write: the name of a method of `Results` or of a cell's log, and its arguments."""

@@ -16,10 +16,11 @@ from typing import TypeAlias, cast
 from llm_pv.errors import LLMPVError, RunError
 from llm_pv.proposers.round_robin import StoppedError
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import FAILED, RunDirectory
+from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.executors.base import CellFunction, CellTask, Executor
 from llm_pv.runs.files import disk_error
 from llm_pv.runs.job_folder import SweepFolder
+from llm_pv.runs.reading import FAILED
 from llm_pv.runs.remote_records import Results
 
 SKIPPED = "skipped"

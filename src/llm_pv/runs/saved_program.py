@@ -10,7 +10,7 @@ from llm_pv.data.reading import DEFAULT_READING, Reading
 from llm_pv.errors import ProgramError, RunError
 from llm_pv.programs.program import Program
 from llm_pv.programs.saved import read_saved
-from llm_pv.runs.directory import read_attempts, read_run, read_summary
+from llm_pv.runs.reading import read_attempts, read_run, read_summary
 
 _MOST_CHARACTERS = 2_000_000
 """Of the file of a program, whose source has at most 50,000."""

@@ -7,7 +7,6 @@ import os
 import weakref
 from dataclasses import dataclass
 from importlib.util import find_spec
-from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from llm_pv.sandbox.batch import LabelledRows
@@ -195,12 +194,7 @@ class PythonTool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from llm_pv.erm.result import exact_interval
 from llm_pv.erm.scoring import majority_label, score_predictions
-from llm_pv.runs.directory import FAILED
 from llm_pv.runs.job_folder import JobFolder
+from llm_pv.runs.reading import FAILED
 from llm_pv.runs.remote_records import Results
 from llm_pv.tracks.finetune.measures import TrainingObserver
 from llm_pv.tracks.finetune.preparation import Preparation

@@ -17,10 +17,10 @@ from typing import IO, TYPE_CHECKING, Any
 from llm_pv.errors import ConfigurationError, LLMPVError
 from llm_pv.proposers.round_robin import StoppedError
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import FAILED, read_summary
 from llm_pv.runs.executors.base import CellContext, CellTask
 from llm_pv.runs.executors.local import LocalExecutor
 from llm_pv.runs.job_folder import SweepFolder
+from llm_pv.runs.reading import FAILED, read_summary
 from llm_pv.runs.runner import Observer, run_cells
 
 if TYPE_CHECKING:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from llm_pv.errors import ClusterError, CredentialError, ModelError
 from llm_pv.models.answers import Answer, AnsweringModel, Asking
 from llm_pv.runs.cells import Cell, by_cell, key_of, place_of, way_of
-from llm_pv.runs.directory import FAILED, RunDirectory, read_replies, read_summary
+from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.executors.base import CellContext, CellTask, Executor
 from llm_pv.runs.executors.local import LocalExecutor
 from llm_pv.runs.journal import Record
+from llm_pv.runs.reading import FAILED, read_replies, read_summary
 from llm_pv.runs.runner import Observer, run_cells
 from llm_pv.tracks.grid import spawned_seed
 from llm_pv.tracks.icl.planning import PlannedCell, Settings

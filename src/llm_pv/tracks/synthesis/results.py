@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llm_pv.runs.directory import FAILED, RunDirectory
+from llm_pv.runs.directory import RunDirectory
+from llm_pv.runs.reading import FAILED
 from llm_pv.stats import MeanStd, record_of
 from llm_pv.tracks.grid import Trial
 from llm_pv.tracks.published import SOURCE, published
