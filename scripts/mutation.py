@@ -20,7 +20,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 import pytest
 from coverage import CoverageData
 from libcst import FunctionDef
-from mutmut.mutation.file_mutation import create_mutations, deep_replace
+from mutmut.mutation.file_mutation import create_mutations
 
 ROOT = Path(__file__).parent.parent
 COPY = ROOT / "build" / "mutation"
@@ -57,7 +57,7 @@ class Times:
     """A plugin of pytest that notes what each test takes and which fail, parameters together."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self.failed: set[str] = set()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -143,7 +143,7 @@ class Fault(NamedTuple):
     def source(self) -> str:
         """Return the file's source with the fault."""
         old, new = self.mutation.original_node, self.mutation.mutated_node
-        return str(deep_replace(self.module, old, new).code)
+        return str(self.module.deep_replace(old, new).code)
 
 
 def faults(package: str) -> list[Fault]:
