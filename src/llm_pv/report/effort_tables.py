@@ -40,9 +40,9 @@ def attempts_table(comparison: Comparison) -> Table:
     return Table(
         "attempts-needed",
         "The chance that one attempt succeeds",
-        "An attempt succeeds if its program has no validation error; p is estimated from all "
-        "attempts of all trials together, with exact binomial 95% limits that take them as "
-        "independent, which those of the built-in search are not: there p is the share of its "
+        "An attempt succeeds if its program has no validation error; p, in percent, is estimated "
+        "from all attempts of all trials together, with exact binomial 95% limits that take them "
+        "as independent, which those of the built-in search are not: there p is the share of its "
         "programs. 1 / p is about how many attempts are needed: the effective size of the search.",
         columns,
         tuple(rows),
