@@ -303,7 +303,7 @@ def test_groups_and_another_metric_are_in_the_certificate_and_the_verdict(
     )
 
 
-def test_a_warm_start_takes_over_programs_alone_the_best_first(
+def test_a_warm_start_takes_over_programs_alone_in_their_order(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
     replies = ["no program", ALWAYS_ONE, PARITY]
@@ -311,7 +311,7 @@ def test_a_warm_start_takes_over_programs_alone_the_best_first(
         destination = Destination(run, Cell("test"))
         learn_splits(parity_splits(), Scripted(replies), sandbox, Plan(3), destination=destination)
     warm, train = WarmStart(tmp_path, Scripted([FIRST_BIT])), parity_splits().train
-    for start, texts in enumerate([[PARITY, ALWAYS_ONE, FIRST_BIT], [ALWAYS_ONE, FIRST_BIT]]):
+    for start, texts in enumerate([[ALWAYS_ONE, PARITY, FIRST_BIT], [PARITY, FIRST_BIT]]):
         found = warm.propose(train, Classes(("0", "1"), (0, 1)), seed=0, start=start)
         assert [proposal.text for proposal in found] == texts
     assert warm.plan_attempts(None) == 2 + 5
