@@ -4,6 +4,7 @@ import json
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from llm_pv.errors import ConfigurationError
 from llm_pv.mcp.http import http_server, loopback_socket, token_from_environment
 from llm_pv.mcp.server import build_server
 from llm_pv.mcp.workspace import Workspace, WorkspaceSettings
+from llm_pv.proposers.llm import LLMSettings
+from llm_pv.proposers.llm.local_tool import LocalTool
 from llm_pv.runs.reading import read_replies
-from llm_pv.sandbox import PythonTool, Sandbox
+from llm_pv.sandbox import Sandbox
 
 ROWS = [f"{number:06b}" for number in range(64)]
 PARITY = "def f(x):\n    return x.count('1') % 2"
@@ -31,8 +34,8 @@ pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture(scope="module")
-def tool() -> Iterator[PythonTool]:
-    with PythonTool(workers=1) as opened:
+def tool() -> Iterator[LocalTool]:
+    with closing(LocalTool(LLMSettings(tool_functions=("check", "survey")))) as opened:
         yield opened
 
 
@@ -49,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def open_workspace(folder: Path, sandbox: Sandbox, tool: PythonTool) -> Callable[..., Workspace]:
+def open_workspace(folder: Path, sandbox: Sandbox, tool: LocalTool) -> Callable[..., Workspace]:
     def opened(**settings: Any) -> Workspace:
         return Workspace(WorkspaceSettings(folder, folder / "runs", **settings), sandbox, tool)
 
@@ -265,7 +268,7 @@ def test_a_run_that_was_left_goes_on_with_its_programs_and_calls(
 ) -> None:
     async def leave(client: Client) -> None:
         run = await opened(client, programs=3, run="mine")
-        await call(client, "run_python", run=run, code="print(1)")
+        await call(client, "run_python", run=run, code="def odd(x): return x.count('1') % 2")
         await call(client, "submit", run=run, programs=[ONES])
 
     async def go_on(client: Client) -> None:
@@ -273,7 +276,8 @@ def test_a_run_that_was_left_goes_on_with_its_programs_and_calls(
         assert "programs=3" in await refused(client, "open_file", **words, programs=4)
         answer = await call(client, "open_file", **words, programs=3)
         assert answer["submitted"] == 1
-        await call(client, "run_python", run="mine", code="print(2)")
+        # What the first part defined is there, and `check` compares it with the training rows.
+        assert "26" in await call(client, "run_python", run="mine", code="check(odd)")
         assert "used up" in await refused(client, "run_python", run="mine", code="print(3)")
         (second,) = await call(client, "submit", run="mine", programs=[PARITY])
         assert second["number"] == 2

@@ -1,5 +1,6 @@
 """``llm-pv mcp``: a server through which an assistant proposes programs, without a key."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -68,7 +69,8 @@ def mcp(
     except ModuleNotFoundError as error:
         raise MissingExtraError("mcp", "mcp", "serve an assistant") from error
     from llm_pv.api import SplitSizes
-    from llm_pv.sandbox import PythonTool
+    from llm_pv.proposers.llm import LLMSettings
+    from llm_pv.proposers.llm.local_tool import LocalTool
 
     settings = WorkspaceSettings(
         folder,
@@ -78,9 +80,15 @@ def mcp(
         sizes=SplitSizes(options.train_size, options.validation_size, options.test_size),
         seed=options.seed,
     )
+    tool_settings = LLMSettings(
+        tool="local",
+        tool_functions=("check", "survey"),
+        allow_unconfined=sandbox.allow_unconfined,
+        backend=sandbox.sandbox,
+    )
     with (
         sandbox.open() as opened,
-        PythonTool(allow_unconfined=sandbox.allow_unconfined, backend=sandbox.sandbox) as tool,
+        closing(LocalTool(tool_settings)) as tool,
         Workspace(settings, opened, tool) as workspace,
     ):
         if http is None:

@@ -14,7 +14,8 @@ from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.result import LearnedProgram
 from llm_pv.errors import ConfigurationError, LLMPVError, RunError
 from llm_pv.proposers.base import Context
-from llm_pv.proposers.llm import alphabet_of, labelled_rows
+from llm_pv.proposers.llm import alphabet_of
+from llm_pv.proposers.llm.local_tool import LocalTool
 from llm_pv.proposers.llm.prompt import facts
 from llm_pv.proposers.llm.prompt.messages import mistake_lines
 from llm_pv.proposers.llm.prompt.notation import Notation
@@ -22,7 +23,7 @@ from llm_pv.proposers.llm.turns import TOOL, tool_record
 from llm_pv.proposers.submitted import Submitted
 from llm_pv.report.write import write_run_page
 from llm_pv.runs.reading import read_run, read_summary
-from llm_pv.sandbox import LabelledRows, PythonTool, Sandbox
+from llm_pv.sandbox import Sandbox
 
 MOST_ROWS = 200
 """The most training rows on one page."""
@@ -98,21 +99,21 @@ class OpenRun:
         out: Path,
         *,
         sandbox: Sandbox,
-        tool: PythonTool,
+        tool: LocalTool,
         python_calls: int,
         note: str = "",
     ) -> None:
         _check_resumable(out, problem.programs)
         self.problem, self.path, self.python_calls = problem, out, python_calls
-        self._sandbox, self._tool = sandbox, tool
+        self._sandbox = sandbox
         self._proposer = Submitted(note)
         self._train, self._classes = problem.splits.train, problem.splits.classes
-        self._tool_rows = LabelledRows(labelled_rows(self._train, self._classes))
+        self._run_code = tool.on(self._train, self._classes, seed=problem.seed)
         self.notation = Notation.of(self._train, alphabet_of(self._train.inputs))
         self._lock = threading.Lock()
         self._attempts: list[Attempt] = []
         self._waiting: deque[Future[Attempt]] = deque()
-        self._requested = self._calls = 0
+        self._requested = 0
         self._finishing = False
         self._result: Future[LearnedProgram] = Future()
         threading.Thread(target=self._learn, name=f"llm-pv-{out.name}", daemon=True).start()
@@ -124,7 +125,8 @@ class OpenRun:
         elif self._result.exception() is not None:
             self._result.result()
         self._requested = self.resumed = len(self._attempts)
-        self._calls = sum(turn.get("kind") == TOOL for turn in self._context.turns)
+        calls = [turn for turn in self._context.turns if turn.get("kind") == TOOL]
+        self._code = [str(turn["code"]) for turn in calls]
 
     def _learn(self) -> None:
         problem = self.problem
@@ -205,17 +207,18 @@ class OpenRun:
         """
         with self._lock:
             self._require_open()
-            if self._calls >= self.python_calls:
+            if len(self._code) >= self.python_calls:
                 raise ConfigurationError(
                     f"all {self.python_calls} calls of Python are used up: submit what you have, "
                     "then finish"
                 )
-            self._calls += 1
-            call = self._calls
-        result = self._tool.run(code, self._tool_rows, seed=call)
-        record = tool_record(1, call, 1, result.output, result.seconds) | {"code": code}
+            earlier = tuple(self._code)
+            self._code.append(code)
+        call = len(earlier) + 1
+        output, seconds = self._run_code(code, call, earlier)
+        record = tool_record(1, call, 1, output, seconds) | {"code": code}
         self._context.write_turns([record])
-        return result.output
+        return output
 
     def submit(self, text: str) -> Answer:
         """Verify a program, and return how it does on the training rows.

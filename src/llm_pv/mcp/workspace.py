@@ -16,8 +16,9 @@ from llm_pv.data.examples import Splits
 from llm_pv.data.reading import Reading
 from llm_pv.errors import ConfigurationError
 from llm_pv.mcp.open_run import OpenRun, Problem
+from llm_pv.proposers.llm.local_tool import LocalTool
 from llm_pv.runs.cells import Cell
-from llm_pv.sandbox import PythonTool, Sandbox
+from llm_pv.sandbox import Sandbox
 from llm_pv.tasks import SamplerName
 from llm_pv.tasks.loading import load_task
 from llm_pv.tasks.registry import task
@@ -65,7 +66,7 @@ class Workspace:
         Where programs and the clients' own code run; they are left open.
     """
 
-    def __init__(self, settings: WorkspaceSettings, sandbox: Sandbox, tool: PythonTool) -> None:
+    def __init__(self, settings: WorkspaceSettings, sandbox: Sandbox, tool: LocalTool) -> None:
         self.settings, self.tool = settings, tool
         self._sandbox = sandbox
         self._lock = threading.Lock()
