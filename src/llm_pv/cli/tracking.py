@@ -13,7 +13,7 @@ from llm_pv.cli.main import complain
 from llm_pv.erm.attempts import Attempt
 from llm_pv.errors import ConfigurationError, LLMPVError
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import read_run, read_summary
+from llm_pv.runs.reading import read_run, read_summary
 from llm_pv.runs.runner import Observer
 
 if TYPE_CHECKING:
