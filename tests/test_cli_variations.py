@@ -50,7 +50,7 @@ def test_two_sizes_and_two_lengths_go_from_one_command_to_one_page(
     assert run(words) == 0
     shown = capsys.readouterr()
     assert "llm-pv: 2 of 2: train40" in shown.err
-    assert shown.out.splitlines()[-1] == "g/report/index.html"
+    assert shown.err.splitlines()[-1] == "llm-pv: report on all: g/report/index.html"
     with (tmp_path / "g" / "report" / "tables" / "trials.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert sorted((row["length"], row["labelled rows"], row["run"]) for row in rows) == [

@@ -17,6 +17,7 @@ from llm_pv.report.records import load_runs
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.job_folder import JobFolder
+from llm_pv.runs.reading import find_runs
 from report_runs import PARITY, grid_configuration, write_trial
 
 VALIDATIONS = ((0.5, 1.0, 0.75, 0.5), (1.0, 0.5, 1.0, None))
@@ -197,7 +198,8 @@ def test_training_is_shown_by_step_over_seeds(tmp_path: Path) -> None:
             cell, row = Cell("fn_a", 100, "paper", trial), {"model": "tiny", "validation_size": 0}
             write_trial(run, cell, last, track="finetune", method="from-scratch", row=row)
         paths.append(path)
-    comparison = compare_methods(load_runs(paths))
+    assert find_runs([tmp_path]) == paths, "a folder, such as a sweep's, is all runs in it"
+    comparison = compare_methods(load_runs(find_runs([tmp_path])))
     assert comparison.methods == ("Fine-tune from-scratch tiny",), "jobs of a sweep are trials"
     accuracy, loss = dynamics(comparison).panels
     assert isinstance(accuracy, Panel)

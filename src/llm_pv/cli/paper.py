@@ -96,9 +96,12 @@ def paper(
 
     folder = out or Path("runs", "paper-full" if table.full else "paper")
     _require_writable(folder, results, dataset_dir)
+    if model.model is None and columns != ColumnOptions():
+        raise ConfigurationError("these options are for a model: name it with --model")
     others = tuple(name for name in dict.fromkeys(table.experiments) if name != "table")
     if others:
-        status = _experiments(others, table, model, columns, folder, results, plan=plan)
+        places = (folder, results or folder / "results", dataset_dir)
+        status = _experiments(others, table, model, columns, *places, plan=plan)
         if status or others == table.experiments:
             return status
     parts = plan_parts(
@@ -110,8 +113,6 @@ def paper(
         full=table.full,
         out=folder,
     )
-    if model.model is None and columns != ColumnOptions():
-        raise ConfigurationError("these options are for a model: name it with --model")
     asking: list[ModelPart] = []
     if model.model is not None:
         asked = ModelSpec(model, columns.columns, columns.budget_usd, sandbox, dataset_dir)
@@ -147,7 +148,8 @@ def _experiments(  # noqa: PLR0917 - what paper has at hand
     model: ModelChoice,
     columns: ColumnOptions,
     folder: Path,
-    results: Path | None,
+    results: Path,
+    dataset_dir: Path,
     *,
     plan: bool,
 ) -> int:
@@ -163,6 +165,7 @@ def _experiments(  # noqa: PLR0917 - what paper has at hand
         test_size=table.test_size,
         model=model,
         budget_usd=columns.budget_usd,
+        dataset_dir=dataset_dir,
         out=folder,
     )
     show_steps(steps)
@@ -171,7 +174,7 @@ def _experiments(  # noqa: PLR0917 - what paper has at hand
     if any(step.asks for step in steps) and not confirmed(yes=columns.yes):
         complain("no model was called and nothing was done; without --model there is no price")
         return 1
-    return run_steps(steps, results or folder / "results")
+    return run_steps(steps, results)
 
 
 def _require_writable(folder: Path, results: Path | None, dataset_dir: Path) -> None:

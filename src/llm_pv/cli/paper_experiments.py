@@ -146,6 +146,7 @@ def plan_steps(
     test_size: int,
     model: ModelChoice,
     budget_usd: float | None = None,
+    dataset_dir: Path = Path("datasets"),
     out: Path,
 ) -> list[Step]:
     """Return the commands of some experiments in order; a model's last in each."""
@@ -163,7 +164,7 @@ def plan_steps(
             if asks:
                 words = [*words, *_as_words(model), *budget]
             folder = out / name / f"{number}-{command.words[0]}"
-            words += ["--out", str(folder)]
+            words += ["--dataset-dir", str(dataset_dir), "--out", str(folder)]
             seconds = 0.0 if asks else _seconds(command, words, folder, len(tasks or command.tasks))
             steps.append(Step(name, words, folder, seconds, asks))
     return steps
@@ -211,7 +212,7 @@ def _write_page(name: str, steps: Sequence[Step], folder: Path) -> Path:
     from llm_pv.runs.reading import find_runs
 
     runs = [path for step in steps for path in find_runs([step.folder])]
-    commands = "; ".join(step.text.rpartition(" --out ")[0] for step in steps)
+    commands = "; ".join(step.text.rpartition(" --dataset-dir ")[0] for step in steps)
     found = EXPERIMENTS[name]
     occasion = Occasion(usable_cores(), commands, found.title, found.published, folders_up=2)
     return write_results(runs, folder, occasion)

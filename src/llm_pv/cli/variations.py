@@ -110,10 +110,11 @@ def run_all(
         if ended in (INTERRUPTED, USAGE_ERROR):
             return ended
     if any((folder / name / "run.json").is_file() for name in lines):
-        from llm_pv.cli.report import report
+        from llm_pv.report.write import write_report
+        from llm_pv.runs.reading import find_runs
 
         try:
-            report((folder,), out=folder / "report")
+            complain(f"report on all: {write_report(find_runs([folder]), folder / 'report')[0]}")
         except LLMPVError as error:
             complain(f"no report: {error}")
     return status
