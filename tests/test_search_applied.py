@@ -53,6 +53,7 @@ def texts() -> list[list[str]]:
         [f"{n:06x}" for n in range(99_999, 9_999_999, 330_000)],
         drawn([str(n) for n in range(-9, 30)], 6, 8, ", "),
         [f"{CHANCE.random() * 9:.1f} {CHANCE.random():.2f}" for _ in range(ROWS)],
+        [f"{CHANCE.random() - 0.5:.1f} {CHANCE.random():.2f}" for _ in range(ROWS)],
         [f"{CHANCE.random() * 9:.1f}" for _ in range(ROWS)],
         drawn("abc", 3, 3, "-"),
         [CHANCE.choice(BRACKETS) for _ in range(ROWS)],

@@ -132,7 +132,7 @@ def two_levels(values: Any) -> Iterator[tuple[tuple[float, float], float]]:
     items = np.unique(values.flat)
     if len(items) < 8:
         return
-    quantiles = np.quantile(items, np.linspace(0.1, 0.9, 10))
+    quantiles = np.quantile(items, np.linspace(0.1, 0.9, 7))
     levels = sorted({round_number(a, b) for a, b in pairwise(quantiles.tolist())})
     for index, high in enumerate(levels):
         for low in levels[:index]:

@@ -20,7 +20,7 @@ from llm_pv.search.types import Expression, Frame, Level, Type, level_of
 
 Floats: TypeAlias = NDArray[np.float64]
 MOST_COMPARED = 700
-MOST_COMBINED = 90
+MOST_COMBINED = 70
 BLOCK = 4000
 """Combinations of numbers that are computed and sorted at once."""
 KEPT = 400
@@ -33,6 +33,7 @@ SIGNS: tuple[tuple[Any, str, str, float], ...] = (
     (np.less, "{} < {}", "{} >= {}", 2.0),
     (np.equal, "{} == {}", "{} != {}", 2.0),
     (lambda a, b: 2 * a < b, "2 * {} < {}", "2 * {} >= {}", 3.5),
+    (lambda a, b: a < 2 * b, "{} < 2 * {}", "{} >= 2 * {}", 3.5),
 )
 """Comparisons: function, source, source of the opposite, bits."""
 MOST_DOUBLED = 250
@@ -169,7 +170,7 @@ def _compared(
     for start in range(0, len(values), block):
         problem.guard.check()
         for code, (function, source, _, bits_of_sign) in enumerate(SIGNS):
-            right = index[:MOST_DOUBLED] if source.startswith("2") else index
+            right = index[:MOST_DOUBLED] if "2" in source else index
             left = right[start : start + block]
             truth = function(values[left, None, :], values[None, right, :])
             held = truth.reshape(-1, problem.size).astype(np.float32) @ onehot
@@ -236,7 +237,8 @@ def _comparison(bank: Bank, left: int, sign: int, right: int, bits: float) -> Of
 
     def write() -> Expression:
         one, two = bank.numbers.expression(left), bank.numbers.expression(right)
-        before, after = one.at(Level.ATOM if source[0] == "2" else Level.SUM), two.at(Level.SUM)
+        level = Level.ATOM if "2" in source else Level.SUM
+        before, after = one.at(level), two.at(level)
         missing = np.isnan(one.values).any() or np.isnan(two.values).any()
 
         def recipe(frame: Frame) -> Any:

@@ -9,6 +9,8 @@ from llm_pv.search import mining
 from llm_pv.search.operators import each, op
 
 REGEX = ("import re",)
+SIGNED = re.compile(r"(^|[\[( ,])-\d")
+"""A number below zero, not a range or a part of a date."""
 COUNTER = ("from collections import Counter",)
 GROUPBY = ("from itertools import groupby",)
 
@@ -176,18 +178,20 @@ op(
     1.5,
     imports=REGEX,
     name="numbers",
-    when=lambda v: any(
-        row.lstrip("[( ").startswith("-") or " -" in row or ",-" in row for row in v
-    ),
+    when=lambda v: any(map(SIGNED.search, v)),
 )
-op(
-    '[float(n) for n in re.findall(r"\\d+(?:\\.\\d+)?", {0})]',
-    "text -> numbers",
-    1.5,
-    imports=REGEX,
-    name="numbers",
-    when=lambda v: sum(bool(re.search(r"\d\.\d", row)) for row in v) > len(v) / 2,
-)
+for sign, signed in (("", False), ("-?", True)):
+    op(
+        f'[float(n) for n in re.findall(r"{sign}\\d+(?:\\.\\d+)?", {{0}})]',
+        "text -> numbers",
+        1.5,
+        imports=REGEX,
+        name="numbers",
+        when=lambda v, signed=signed: (
+            sum(bool(re.search(r"\d\.\d", row)) for row in v) > len(v) / 2
+            and any(map(SIGNED.search, v)) == signed
+        ),
+    )
 op(
     '[int(k, 16) for k in re.findall("[0-9A-Fa-f]{{2}}", {0})]',
     "text -> numbers",
