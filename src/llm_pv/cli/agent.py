@@ -14,7 +14,7 @@ from llm_pv.cli.grid_options import (
     BenchmarkOptions,
     SizeOptions,
     StrictDrawingOptions,
-    benchmark_request,
+    grid_request,
     refuse_options,
 )
 from llm_pv.cli.model_options import DEFAULT_MODEL_CHOICE, ModelChoice
@@ -111,7 +111,7 @@ def agent(
         refuse_options(
             given(rows), "with a file of rows alone: name the file, or leave the option out"
         )
-        request = benchmark_request(benchmark, drawing, sizes, trials=agent.trials, seed=agent.seed)
+        request = grid_request(benchmark, drawing, sizes, trials=agent.trials, seed=agent.seed)
         request.plan()  # what is wrong with the request shows before a sandbox starts
     else:
         # --trials and --seed have words of their own on rows.

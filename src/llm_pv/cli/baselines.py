@@ -16,7 +16,7 @@ from llm_pv.cli.grid_options import (
     BenchmarkOptions,
     SizeOptions,
     StrictDrawingOptions,
-    benchmark_request,
+    grid_request,
     refuse_options,
 )
 from llm_pv.cli.main import INTERRUPTED, complain
@@ -168,7 +168,7 @@ def _on_benchmark(
 ) -> "BaselineResults":
     from llm_pv.tracks.baselines.run import run_baselines
 
-    request = benchmark_request(benchmark, drawing, sizes, trials=models.trials, seed=models.seed)
+    request = grid_request(benchmark, drawing, sizes, trials=models.trials, seed=models.seed)
     return run_baselines(
         request,
         models.models,

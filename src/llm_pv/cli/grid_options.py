@@ -1,7 +1,7 @@
 """Options common to every track over the benchmark."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -94,27 +94,6 @@ class DataSetOptions(StrictDrawingOptions):
 DEFAULT_DATA_SET_OPTIONS = DataSetOptions()
 
 
-def grid_request(grid: GridOptions, data: DataSetOptions) -> "GridRequest":
-    """Return the request that these options make."""
-    from llm_pv.tracks.grid import GridRequest
-
-    return GridRequest(
-        functions=grid.functions,
-        lengths=grid.lengths,
-        trials=grid.trials,
-        same_data=grid.same_data,
-        sampler=data.sampler,
-        train_size=data.train_size,
-        validation_size=data.validation_size,
-        test_size=data.test_size,
-        test_lengths=data.test_lengths,
-        seed=grid.seed,
-        strict_sizes=data.strict_sizes,
-        table=data.table,
-        raw_tables=data.raw_tables,
-    )
-
-
 @Parameter(name="*", group=_SPLITS)
 @dataclass(frozen=True)
 class SizeOptions:
@@ -145,34 +124,27 @@ class BenchmarkOptions(TaskOptions):
 DEFAULT_BENCHMARK_OPTIONS = BenchmarkOptions()
 
 
-def benchmark_request(
-    benchmark: BenchmarkOptions,
-    data: StrictDrawingOptions,
-    sizes: SizeOptions,
-    *,
-    trials: int | None,
-    seed: int | None,
-) -> "GridRequest":
-    """Return the request that these options make; what is None keeps the request's default."""
+def grid_request(*options: Any, **given: Any) -> "GridRequest":
+    """Return the request of some groups of options; what is None keeps the request's default.
+
+    Parameters
+    ----------
+    *options
+        Groups of options: of their fields, those that a request has under the same name.
+    **given
+        Fields of the request that take precedence.
+    """
     from llm_pv.tracks.grid import GridRequest
 
-    wanted: dict[str, Any] = {
-        "trials": trials,
-        "seed": seed,
-        "train_size": sizes.train_size,
-        "validation_size": sizes.validation_size,
-        "test_size": sizes.test_size,
+    names = {field.name for field in fields(GridRequest)}
+    values = {
+        field.name: getattr(group, field.name)
+        for group in options
+        for field in fields(group)
+        if field.name in names
     }
-    return GridRequest(
-        functions=benchmark.functions,
-        lengths=benchmark.lengths,
-        same_data=benchmark.same_data,
-        sampler=data.sampler,
-        strict_sizes=data.strict_sizes,
-        table=data.table,
-        raw_tables=data.raw_tables,
-        **{name: value for name, value in wanted.items() if value is not None},
-    )
+    wanted = {name: value for name, value in (values | given).items() if value is not None}
+    return GridRequest(**wanted)
 
 
 def refuse_options(options: Sequence[str], why: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
-from llm_pv.cli.grid_options import DEFAULT_DRAWING_OPTIONS, DrawingOptions
+from llm_pv.cli.grid_options import DEFAULT_DRAWING_OPTIONS, DrawingOptions, grid_request
 from llm_pv.cli.icl_options import (
     DEFAULT_ANSWERING_OPTIONS,
     DEFAULT_QUESTION_OPTIONS,
@@ -113,20 +113,9 @@ def task_problems_of(
     tasks: RepeatedTaskOptions, drawing: DrawingOptions, question: QuestionOptions, seed: int
 ) -> tuple[list["DataSet"], dict[str, Any]]:
     """Return the data sets of the requested tasks, and their identity."""
-    from llm_pv.tracks.grid import GridRequest
     from llm_pv.tracks.icl.planning import task_problems
 
-    request = GridRequest(
-        functions=tasks.functions,
-        lengths=tasks.lengths or None,
-        trials=tasks.trials,
-        sampler=drawing.sampler,
-        train_size=question.train_size,
-        test_size=question.test_size,
-        seed=seed,
-        table=drawing.table,
-        raw_tables=drawing.raw_tables,
-    )
+    request = grid_request(tasks, drawing, question, lengths=tasks.lengths or None, seed=seed)
     problems = task_problems(request, drawing.dataset_dir)
     return problems, {"request": request.record() | {"validation_size": 0}}
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Group, Parameter
 
 from llm_pv.cli.compat import RUNNER, translated, with_variables
+from llm_pv.cli.grid_options import grid_request
 from llm_pv.cli.main import INTERRUPTED, complain, run_app
 from llm_pv.cli.model_options import AskingOptions, ModelChoice, open_proposer
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, SandboxOptions
@@ -228,17 +229,7 @@ def synthesize(
 
 def requested(grid: SeedGrid, data: SeedData) -> "GridRequest":
     """Return the request that these options make, checked."""
-    from llm_pv.tracks.grid import GridRequest
-
-    request = GridRequest(
-        functions=grid.functions,
-        lengths=grid.lengths or None,
-        trials=grid.num_trials,
-        train_size=data.train_size,
-        validation_size=data.validation_size,
-        test_size=data.test_size,
-        seed=data.seed,
-    )
+    request = grid_request(grid, data, lengths=grid.lengths or None, trials=grid.num_trials)
     request.plan()
     return request
 
