@@ -1,22 +1,26 @@
 """Tables of what success takes: attempts at a program, time a row, tokens and dollars."""
 
 from collections.abc import Sequence
+from itertools import product
 
 from llm_pv.report.comparison import Comparison
 from llm_pv.report.curves import complete_attempts
 from llm_pv.report.records import TrialRecord
 from llm_pv.report.tables import Column, Table, Value, setting_columns, setting_values, share
-from llm_pv.report.text import money
+from llm_pv.report.text import money, percent
 from llm_pv.report.transfer import SOLVED
 from llm_pv.stats import binomial_interval
+
+_ERRORS = (0.0, 0.05)
+"""The validation errors up to which an attempt is good."""
 
 
 def attempts_table(comparison: Comparison) -> Table:
     """Return the table of the chance that one attempt succeeds, where none was cut short."""
     rows = []
-    for setting, method, _, tries in complete_attempts(comparison):
+    for (setting, method, _, tries), error in product(complete_attempts(comparison), _ERRORS):
         made = sum(map(len, tries))
-        right = sum(value == 1.0 for values in tries for value in values)
+        right = sum(value >= 1 - error for values in tries for value in values)
         low, high = binomial_interval(right, made) or (0.0, 1.0)
         size = f"{made / right:.1f}" if right else ""
         above = f"{1 / low:.1f}" if low else "no limit"
@@ -24,6 +28,7 @@ def attempts_table(comparison: Comparison) -> Table:
             (
                 *setting_values(setting),
                 Value(method),
+                Value(percent(error), error),
                 Value(str(len(tries)), len(tries)),
                 Value(str(made), made),
                 Value(str(right), right),
@@ -34,13 +39,14 @@ def attempts_table(comparison: Comparison) -> Table:
     columns = (
         *setting_columns(),
         Column("method", numeric=False),
-        *map(Column, ("trials", "attempts", "without a validation error")),
+        *map(Column, ("error at most", "trials", "attempts", "good attempts")),
         *(Column(name, "measured") for name in ("chance p", "p from", "p to", "1 / p")),
     )
     return Table(
         "attempts-needed",
         "The chance that one attempt succeeds",
-        "An attempt succeeds if its program has no validation error; p, in percent, is estimated "
+        "An attempt is good if its program errs on at most so many percent of the validation rows; "
+        "the chance p of a good one, in percent, is estimated "
         "from all attempts of all trials together, with exact binomial 95% limits that take them "
         "as independent, which those of the built-in search are not: there p is the share of its "
         "programs. 1 / p is about how many attempts are needed: the effective size of the search.",
