@@ -16,7 +16,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 Emit = Callable[[object], None]
-"""Takes an event of a cell, such as a verified attempt, for whoever watches the run."""
+"""Takes an event of a cell, such as a verified attempt, for the observer of the run."""
 
 
 class Processes:

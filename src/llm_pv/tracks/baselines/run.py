@@ -100,7 +100,7 @@ def run_baselines(
     observer
         Watches the run; its events are `SettingsTried`.
     cluster
-        Machines that fit in place of this one; let go when the run is interrupted.
+        Machines that fit in place of this one; released when the run is interrupted.
     """
     chosen = chosen_baselines(models)
     check_search(search)

@@ -204,7 +204,7 @@ class RemoteJobs:
         Raises
         ------
         WorkerLostError
-            If its machine was lost, and so was each one that began anew, or the cluster was let go.
+            If its machine and those that started over were lost, or the cluster was released.
         LLMPVError
             The error that ended the job.
         """

@@ -73,7 +73,7 @@ def run_grid(
         Watches the run; its events are the verified attempts.
     cluster
         Machines that compute whole trials, as many as they can at once, in place of this one;
-        trials that ask a model stay here, with the key. It is let go when the grid is interrupted.
+        trials that ask a model stay here, with the key. Released when the grid is interrupted.
     """
     trials = request.plan()
     search = search or Search()

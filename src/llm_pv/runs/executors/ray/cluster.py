@@ -1,4 +1,4 @@
-"""A Ray cluster that exists already: reached, looked over, given tasks, and left as it was."""
+"""An existing Ray cluster: connect to it, inspect its machines, start tasks, leave it running."""
 
 import logging
 import os
@@ -25,7 +25,7 @@ Task = Any
 class Cluster:
     """A Ray cluster to hand tasks to; use it as a context manager.
 
-    Every machine that could take a task is looked over first: it must have the same versions and,
+    Every machine that could take a task is inspected first: it must have the same versions and,
     where candidates run, confine them.
 
     Raise MissingExtraError if Ray is not installed. Raise ClusterError if there is no cluster, or
@@ -75,7 +75,7 @@ class Cluster:
 
     @property
     def closed(self) -> bool:
-        """Whether it was let go, so that nothing is lost but what was not wanted any more."""
+        """Whether it was released, so that a lost task is no failure."""
         return self._closed
 
     def share(self, value: object) -> Any:
@@ -115,7 +115,7 @@ class Cluster:
             options["max_calls"] = 1
         with self._lock:
             if self._closed:
-                raise ExecutorClosedError("the cluster was let go")
+                raise ExecutorClosedError("the cluster was released")
             task = self._ray.remote(**options)(function).remote(self.versions, *args)
             self._under_way[id(task)] = task
         return task
@@ -133,7 +133,7 @@ class Cluster:
         """
         with self._lock:
             if self._closed:
-                raise ExecutorClosedError("the cluster was let go")
+                raise ExecutorClosedError("the cluster was released")
             actor = self._ray.remote(**self._resources())(kind).remote(self.versions, *args)
             self._actors.add(actor)
         return actor
@@ -180,14 +180,14 @@ class Cluster:
             self.forget(generator)
 
     def forget(self, task: Task, *, cancel: bool = False) -> None:
-        """Let go of a task, and end it if it is still under way and shall be."""
+        """Drop a task; with ``cancel``, end it if it is still running."""
         with self._lock:
             known = self._under_way.pop(id(task), None)
         if cancel and known is not None and self._ray.is_initialized():
             self._ray.cancel(known, force=True)
 
     def close(self) -> None:
-        """End every task under way; whoever waits for one gets a WorkerLostError."""
+        """End every running task; callers that wait for one get a WorkerLostError."""
         with self._lock:
             self._closed = True
             tasks, actors = list(self._under_way.values()), list(self._actors)

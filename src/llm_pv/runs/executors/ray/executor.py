@@ -170,7 +170,7 @@ class _ModelProcesses:
                 self._put(process)
 
     def wake(self) -> None:
-        """Let everyone who waits for a process see that the cluster was let go."""
+        """Wake all threads that wait for a process, because the cluster was released."""
         with self._changed:
             self._changed.notify_all()
 
@@ -184,7 +184,7 @@ class _ModelProcesses:
             self._changed.wait_for(lambda: self._free or self._cluster.closed)
             self._waiting -= 1
             if self._cluster.closed:
-                raise ExecutorClosedError("the cluster was let go")
+                raise ExecutorClosedError("the cluster was released")
             free = self._free.popleft()
         if isinstance(free, Exception):
             raise free
@@ -202,7 +202,7 @@ class _ModelProcesses:
             process = self._cluster.keep(ModelProcess, self._make)
             self._cluster.result(process.open.remote())
             opened = process
-        except Exception as error:  # noqa: BLE001 - whoever takes it raises it
+        except Exception as error:  # noqa: BLE001 - raised by the thread that takes it
             self._cluster.end(process)
             opened = error
         with self._changed:

@@ -19,7 +19,7 @@ EVERY_SECONDS = 2.0
 """How often the head is looked for."""
 
 LOST_SECONDS = 40.0
-"""How long the head may not answer; after 60 s Ray ends the process with words of its own."""
+"""How long the head may not answer; after 60 s Ray ends the process with its own message."""
 
 ENDING_SECONDS = 10.0
 """How long the process has to end by itself once the head is lost."""
