@@ -1,19 +1,17 @@
 """Propose the programs of another run first, then those of a proposer."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError
-from llm_pv.proposers.base import Context, Proposal, Proposer
-from llm_pv.proposers.spending import Spending
+from llm_pv.proposers.base import Context, Proposal, Proposer, WrappedProposer
 from llm_pv.runs.reading import read_attempts, read_run
 
 
-class WarmStart(Proposer):
+class WarmStart(WrappedProposer):
     """Proposes the programs of another run in its order, then those of a proposer.
 
     Raise ConfigurationError if the run holds no program. Raise RunError if it cannot be read.
@@ -27,7 +25,7 @@ class WarmStart(Proposer):
     """
 
     def __init__(self, run: Path, proposer: Proposer) -> None:
-        self._proposer = proposer
+        self.proposer = proposer
         records = [one for one in read_attempts(run) if one.get("kind") == "attempt"]
         # In the order of verification, all of them: their shares of delta may depend neither on
         # validation rows nor on how many programs turned out good.
@@ -41,44 +39,15 @@ class WarmStart(Proposer):
         "Attempts that the other run planned beyond its programs; the certificate counts them."
 
     @property
-    def name(self) -> str:
-        """The name of the following proposer."""
-        return self._proposer.name
-
-    @property
-    def free(self) -> bool:
-        """Whether proposals of the following proposer cost nothing."""
-        return self._proposer.free
-
-    @property
-    def about(self) -> str:
-        """What the user wrote about the rows."""
-        return self._proposer.about
-
-    @property
-    def weighted(self) -> bool:
-        """Whether it uses weights of rows."""
-        return self._proposer.weighted
-
-    @property
-    def interleaved(self) -> bool:
-        """Whether attempts of several cells are scheduled round robin."""
-        return self._proposer.interleaved
-
-    def training_rows(self, train: Examples) -> Examples:
-        """Return the rows as the proposer takes them."""
-        return self._proposer.training_rows(train)
-
-    @property
     def default_attempts(self) -> int:
         """The number of programs taken over plus the proposer's default."""
-        return len(self._programs) + self._proposer.default_attempts
+        return len(self._programs) + self.proposer.default_attempts
 
     @property
     def identity(self) -> str:
         """The identity of the proposer and of the programs."""
         digest = hashlib.sha256("\0".join(self._programs).encode()).hexdigest()[:16]
-        return f"{self._proposer.identity} after {len(self._programs)} programs {digest}"
+        return f"{self.proposer.identity} after {len(self._programs)} programs {digest}"
 
     def propose(
         self, train: Examples, classes: Classes, *, seed: int, start: int = 0
@@ -103,26 +72,8 @@ class WarmStart(Proposer):
             known=context.known[taken:],
             attempts=None if context.attempts is None else max(0, context.attempts - taken),
         )
-        yield from self._proposer.propose_in(train, classes, seed=seed, context=rest)
+        yield from self.proposer.propose_in(train, classes, seed=seed, context=rest)
 
     def plan_attempts(self, requested: int | None) -> int:
         """Return how many attempts are planned, including the programs taken over."""
-        return len(self._programs) + self._proposer.plan_attempts(requested)
-
-    def open(self, turns: Iterable[Mapping[str, Any]]) -> None:
-        """Prepare the proposer."""
-        self._proposer.open(turns)
-
-    def stop(self, context: Context) -> bool:
-        """Stop the proposer."""
-        return self._proposer.stop(context)
-
-    def spending(
-        self, proposals: Iterable[Proposal], turns: Iterable[Mapping[str, Any]]
-    ) -> Spending:
-        """Return the proposer's spending; the programs cost nothing."""
-        return self._proposer.spending(proposals, turns)
-
-    def close(self) -> None:
-        """Close the proposer."""
-        self._proposer.close()
+        return len(self._programs) + self.proposer.plan_attempts(requested)

@@ -306,3 +306,67 @@ class Proposer(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class WrappedProposer(Proposer):
+    """Base class of proposers that run another one; whatever they do not override is its own."""
+
+    proposer: Proposer
+    "The other one."
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.proposer.name
+
+    @property
+    def free(self) -> bool:
+        """Whether its proposals cost nothing."""
+        return self.proposer.free
+
+    @property
+    def about(self) -> str:
+        """What the user wrote about the rows."""
+        return self.proposer.about
+
+    @property
+    def weighted(self) -> bool:
+        """Whether it uses weights of rows."""
+        return self.proposer.weighted
+
+    @property
+    def interleaved(self) -> bool:
+        """Whether attempts of several cells are scheduled round robin."""
+        return self.proposer.interleaved
+
+    @property
+    def default_attempts(self) -> int:
+        """How many proposals a run requests by default."""
+        return self.proposer.default_attempts
+
+    @property
+    def identity(self) -> str:
+        """The settings that decide its proposals."""
+        return self.proposer.identity
+
+    def training_rows(self, train: Examples) -> Examples:
+        """Return the rows as it takes them."""
+        return self.proposer.training_rows(train)
+
+    def open(self, turns: Iterable[Mapping[str, Any]]) -> None:
+        """Prepare it for a run."""
+        self.proposer.open(turns)
+
+    def stop(self, context: Context) -> bool:
+        """Stop it."""
+        return self.proposer.stop(context)
+
+    def spending(
+        self, proposals: Iterable[Proposal], turns: Iterable[Mapping[str, Any]]
+    ) -> Spending:
+        """Return its spending."""
+        return self.proposer.spending(proposals, turns)
+
+    def close(self) -> None:
+        """Close it."""
+        self.proposer.close()

@@ -23,7 +23,7 @@ from llm_pv import child_process
 from llm_pv.child_process import Process
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import LLMPVError
-from llm_pv.proposers.base import Proposal, Proposer
+from llm_pv.proposers.base import Proposal, Proposer, WrappedProposer
 
 Progress = Callable[[str, int], None]
 
@@ -58,7 +58,7 @@ class _SearchRequest:
     megabytes: int | None
 
 
-class OwnProcess(Proposer):
+class OwnProcess(WrappedProposer):
     """Runs a free proposer in a process of its own; see `llm_pv.proposers.base.Proposer`.
 
     Proposals are the same as in this process, unless a limit ends the search. Then those found so
@@ -104,26 +104,6 @@ class OwnProcess(Proposer):
         self.megabytes = megabytes
         self.progress = progress
         self._cut = ""
-
-    @property
-    def name(self) -> str:
-        """The proposer's name."""
-        return self.proposer.name
-
-    @property
-    def identity(self) -> str:
-        """The proposer's identity: the process it runs in does not affect proposals."""
-        return self.proposer.identity
-
-    @property
-    def default_attempts(self) -> int:
-        """How many proposals a run requests by default."""
-        return self.proposer.default_attempts
-
-    @property
-    def free(self) -> bool:
-        """Whether proposals cost nothing."""
-        return self.proposer.free
 
     def computed_by(self, wrap: Callable[[Proposer], Proposer]) -> Proposer:
         """Return the wrapped proposer: a search takes a core and its memory."""

@@ -12,7 +12,7 @@ from llm_pv.erm.selection import Plan
 from llm_pv.erm.verification import first_error, read_predictions
 from llm_pv.erm.write_results import Destination
 from llm_pv.errors import ConfigurationError, DataError
-from llm_pv.proposers.base import Admission, Proposal, Proposer
+from llm_pv.proposers.base import Admission, Proposal, Proposer, WrappedProposer
 from llm_pv.runs.executors.base import CellContext, Processes
 from llm_pv.runs.remote_records import Results
 from llm_pv.sandbox import Sandbox
@@ -36,27 +36,12 @@ class GridWork:
 
 
 @dataclass(frozen=True)
-class InProcess(Proposer):
+class InProcess(WrappedProposer):
     """A proposer, free of charge, whose proposals are all computed in a process of their own."""
 
     proposer: Proposer
     "The proposer, which can be pickled."
     processes: Processes
-
-    @property
-    def name(self) -> str:
-        """The proposer's name."""
-        return self.proposer.name
-
-    @property
-    def identity(self) -> str:
-        """The proposer's identity."""
-        return self.proposer.identity
-
-    @property
-    def default_attempts(self) -> int:
-        """The proposer's default."""
-        return self.proposer.default_attempts
 
     def propose(
         self, train: Examples, classes: Classes, *, seed: int, start: int = 0
