@@ -142,10 +142,37 @@ def test_a_phone_need_not_scroll_sideways(opened: "Page", pages: dict[str, str],
     opened.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
     assert opened.evaluate("document.documentElement.scrollWidth") == 360
     smallest = opened.evaluate(
-        "Math.min(...[...document.querySelectorAll('.plot text:not(.inside)')]"
-        ".map((e) => parseFloat(getComputedStyle(e).fontSize) * e.getScreenCTM().a))"
+        "Math.min(...[...document.querySelectorAll('.plot text, .bars th')]"
+        ".map((e) => parseFloat(getComputedStyle(e).fontSize) * (e.getScreenCTM?.().a ?? 1)))"
     )
     assert smallest >= 11
+
+
+@pytest.mark.parametrize(
+    "opened", [{"viewport": {"width": 390, "height": 800}, "is_mobile": True}], indirect=True
+)
+@pytest.mark.parametrize(("name", "table"), [("many", "#table-comparison"), ("one", "#attempts")])
+def test_the_first_column_stays_while_a_phone_scrolls_a_table(
+    opened: "Page", pages: dict[str, str], name: str, table: str
+) -> None:
+    opened.goto(pages[name])
+    first, second = (
+        opened.locator(f"{table} tbody tr:first-child > :nth-child({n})") for n in (1, 2)
+    )
+    before = [cell.evaluate("e => e.getBoundingClientRect().x") for cell in (first, second)]
+    opened.evaluate(f"document.querySelector('{table} tbody').closest('.scroll').scrollLeft = 60")
+    after = [cell.evaluate("e => e.getBoundingClientRect().x") for cell in (first, second)]
+    assert after == [before[0], before[1] - 60]
+
+
+def test_names_and_figures_stand_beside_their_bars(opened: "Page", pages: dict[str, str]) -> None:
+    opened.goto(pages["many"])
+    row = opened.locator(".bars tr:has(svg)").first
+    name, bar, figure = (row.locator(f":scope > {part}") for part in ("th", "td >> svg", ".number"))
+    boxes = [part.bounding_box() for part in (name, bar, figure)]
+    assert name.inner_text() == "LLM-PV length-first"
+    ends = [(box["x"], box["x"] + box["width"]) for box in boxes if box]
+    assert ends[0][1] <= ends[1][0] < ends[1][1] <= ends[2][0]
 
 
 @pytest.mark.parametrize(
@@ -232,11 +259,11 @@ def test_every_program_unfolds_for_print_and_by_its_button(
 ) -> None:
     opened.goto(pages["many"])
     closed = opened.locator("#programs details:not([open])")
-    assert closed.count() == 36
+    assert closed.count() == 54  # 36 trials, in 18 cells of two
     opened.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert closed.count() == 0
     opened.evaluate("window.dispatchEvent(new Event('afterprint'))")
-    assert closed.count() == 36
+    assert closed.count() == 54  # 36 trials, in 18 cells of two
     opened.get_by_role("button", name="Open all").click()
     assert closed.count() == 0
     assert opened.locator("#programs pre.code").first.inner_text().startswith("def f(x):")

@@ -172,3 +172,12 @@ def test_a_trial_that_was_skipped_makes_no_column_of_its_own(tmp_path: Path) -> 
 
 def test_the_first_32_series_differ_in_colour_or_shape() -> None:
     assert len({(n % len(COLOURS), shape_of(n)) for n in range(32)}) == 32
+
+
+def test_a_method_without_any_figure_does_not_lead(tmp_path: Path) -> None:
+    for method, accuracy in (("tabpfn", None), ("svm", 0.5)):
+        row = {} if accuracy else {"status": "skipped", "reason": "it is not installed"}
+        with RunDirectory(tmp_path / method, {"command": "baselines"}) as run:
+            cell = Cell("fn_a", 20, "paper")
+            write_trial(run, cell, accuracy, track="baselines", method=method, row=row)
+    assert compared(tmp_path / "tabpfn", tmp_path / "svm").methods == ("svm", "tabpfn")

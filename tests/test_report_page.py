@@ -12,6 +12,7 @@ import pytest
 from llm_pv.errors import MissingExtraError, RunError
 from llm_pv.programs.shown import highlight_python
 from llm_pv.report import page as pages
+from llm_pv.report.charts import Panel, Point, Series
 from llm_pv.report.comparison import compare_methods
 from llm_pv.report.page import LARGEST_PAGE, build_page, command_line
 from llm_pv.report.records import load_runs
@@ -187,6 +188,27 @@ def test_a_page_of_very_many_trials_stays_small_and_shows_every_one(tmp_path: Pa
     assert len(text.encode()) <= LARGEST_PAGE
     assert len(re.findall(r'<span class="trial">Trial', text)) == len(cells)
     assert text.count(f"of {len(program):,} characters") == len(cells)
+
+
+def test_no_page_is_larger_than_the_most_whatever_a_run_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run"
+    with RunDirectory(path, {"command": "icl"}) as run:
+        for number in range(60):
+            cell = Cell(f"fn_{number % 20}", 20, "paper", number)
+            write_trial(run, cell, 0.5, track="icl", method="icl")
+    monkeypatch.setattr(pages, "LARGEST_PAGE", 63_000)
+    text = page_of(path)
+    assert len(text.encode()) <= 63_000
+    assert "it shows no trials" in text
+    assert len(re.findall(r'class="alone"', text)) == 20
+
+
+def test_two_points_are_a_sentence_and_three_a_chart() -> None:
+    points = (Point(1, 0.5, note="one: 50.0%"), Point(2, 0.75, note="two: 75.0%"))
+    assert Panel("", "rows", (Series("a", points, 0),)).words == "one: 50.0%; two: 75.0%"
+    assert Panel("", "rows", (Series("a", (*points, Point(3, 1.0)), 0),)).words == ""
 
 
 def test_what_does_not_fit_is_cut_and_said_to_be(

@@ -173,7 +173,15 @@ def test_methods_are_summed_up_over_the_settings_they_share(comparison: Comparis
     line = lines(methods_table(comparison))[0]
     assert line["method"] == "LLM-PV length-first"
     assert float(line["mean over 3 shared settings"]) == pytest.approx((1 + 1 + 0.515) / 3)
-    assert line["trials"] == "12"
+    assert line["trials with a figure"] == "12"
+
+
+def test_the_page_drops_columns_that_are_empty_everywhere() -> None:
+    columns = (Column("method", numeric=False), Column("cost"), Column("time"))
+    rows = ((Value("a"), Value(""), Value("1 s")), (Value("b"), Value(""), Value("")))
+    short = Table("t", "t", "t", columns, rows).without_constants()
+    assert [column.heading for column in short.columns] == ["method", "time"]
+    assert [[value.text for value in row] for row in short.rows] == [["a", "1 s"], ["b", ""]]
 
 
 def test_columns_that_say_the_same_everywhere_are_said_once(comparison: Comparison) -> None:
@@ -259,5 +267,7 @@ def test_a_sum_of_costs_one_of_which_is_unknown_is_unknown(tmp_path: Path) -> No
                 cell = Cell("fn_a", 20, "paper", trial)
                 write_trial(run, cell, 1.0, track="agent", method="agent", row=row)
     comparison = compare_methods(load_runs([tmp_path / "known", tmp_path / "unknown"]))
-    costs = {line["method"]: line["cost"] for line in lines(methods_table(comparison))}
+    costs = {
+        line["method"]: line["cost of all trials"] for line in lines(methods_table(comparison))
+    }
     assert costs == {"Agent known": "0.75", "Agent unknown": ""}

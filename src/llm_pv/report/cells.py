@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from llm_pv.programs.shown import shorten
-from llm_pv.report.comparison import Comparison
+from llm_pv.report.comparison import Cell, Comparison
 from llm_pv.report.conversations import (
     Conversations,
     conversation_characters,
@@ -13,7 +13,7 @@ from llm_pv.report.conversations import (
 from llm_pv.report.figures import setting_label
 from llm_pv.report.journals import AttemptRecord
 from llm_pv.report.records import TrialRecord
-from llm_pv.report.text import count, percent
+from llm_pv.report.text import count, interval, percent
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,10 @@ class Detail:
     "Characters shown of one program."
     conversations: int
     "Characters shown of all conversations with models together."
+    trials: bool = True
+    "Whether each trial has a line; otherwise only the means over trials have."
+    figures: bool = True
+    "Whether figures and further tables are shown."
 
 
 DETAILS = (
@@ -36,6 +40,8 @@ DETAILS = (
     Detail(3, 3_000, 0),
     Detail(0, 1_500, 0),
     Detail(0, 400, 0),
+    Detail(0, 0, 0, trials=False),
+    Detail(0, 0, 0, trials=False, figures=False),
 )
 """From all details to the fewest; a page uses the first that fits."""
 
@@ -85,34 +91,63 @@ class TrialEntry:
 
 
 @dataclass(frozen=True)
-class CellEntry:
+class MethodEntry:
     """One method in one setting, with every trial."""
 
-    title: str
     method: str
+    summary: str
+    "The mean over trials, or why there is none."
     trials: tuple[TrialEntry, ...]
+    "Empty where the trials hold no more than the summary."
 
 
-def cell_entries(comparison: Comparison, detail: Detail) -> list[CellEntry]:
-    """Return every cell with every trial, in the order of the settings."""
+@dataclass(frozen=True)
+class SettingEntry:
+    """One setting with every method."""
+
+    title: str
+    methods: tuple[MethodEntry, ...]
+
+
+def setting_entries(comparison: Comparison, detail: Detail) -> list[SettingEntry]:
+    """Return every setting with every method and trial, in order."""
     several_runs = len(comparison.runs) > 1
     entries = []
     for setting in comparison.settings:
+        methods = []
         for method in comparison.methods:
             cell = comparison.cells.get((setting, method))
             if cell is None:
                 continue
-            sampler = f", {setting.sampler} sampler" if setting.sampler else ""
             runs = ", ".join(dict.fromkeys(trial.run for trial in cell.trials))
             label = f"{method}; run {runs}" if several_runs and runs not in method else method
-            trials = tuple(trial_entry(trial, detail) for trial in cell.trials)
-            entries.append(CellEntry(setting_label(setting) + sampler, label, trials))
+            shown = detail.trials and any(
+                t.accuracy is not None or t.selection or t.attempts or t.conversations
+                for t in cell.trials
+            )
+            trials = tuple(trial_entry(t, detail) for t in cell.trials) if shown else ()
+            methods.append(MethodEntry(label, _cell_summary(cell, shown), trials))
+        sampler = f", {setting.sampler} sampler" if setting.sampler else ""
+        entries.append(SettingEntry(setting_label(setting) + sampler, tuple(methods)))
     return entries
+
+
+def _cell_summary(cell: Cell, shown: bool) -> str:
+    """Return the mean over trials with its limits, and how many trials have none and why."""
+    parts = []
+    if cell.test is not None:
+        found = f"{percent(cell.test.mean)}% test {interval(cell.test)}".strip()
+        parts.append(f"{found}, {count(cell.test.trials, 'trial')}")
+    parts += [f"{count(number, 'trial')} {status}" for status, number in cell.open.items()]
+    reasons = dict.fromkeys(trial.reason for trial in cell.trials if trial.reason)
+    return "; ".join(parts) + (f": {'; '.join(reasons)}" if reasons and not shown else "")
 
 
 def estimated_size(trials: Sequence[TrialRecord], detail: Detail) -> int:
     """Return the approximate bytes of the programs and attempts of trials in a page."""
     size = 0
+    if not detail.trials:
+        return size
     for trial in trials:
         program = trial.selection.program if trial.selection else ""
         size += _TRIAL_BYTES + _COLOURED * min(len(program), detail.characters)

@@ -73,6 +73,15 @@ class Panel:
     "What the vertical axis shows."
 
     @property
+    def words(self) -> str:
+        """Its points as a sentence where there are two at most; empty where it is worth drawing."""
+        points = [(series.label, point) for series in self.series for point in series.points]
+        if len(points) > 2:
+            return ""
+        said = [p.note or f"{label}: {p.y:.3g} at {p.x:,.4g}" for label, p in points]
+        return "; ".join(said)
+
+    @property
     def top(self) -> float:
         """The end of the vertical axis: 1, or the largest loss."""
         if self.unit == "accuracy":

@@ -251,9 +251,17 @@ def compare_methods(runs: Sequence[RunRecord]) -> Comparison:
         label = labels.get((method, trial.run), method)
         groups.setdefault((setting, label), []).append(trial)
     settings = sorted({setting for setting, _ in trials}, key=lambda setting: setting.order)
+    measured = {
+        method
+        for (_, method), group in groups.items()
+        if any(t.accuracy is not None for t in group)
+    }
+    methods = sorted(
+        dict.fromkeys(method for _, method in groups), key=lambda method: method not in measured
+    )
     return Comparison(
         settings=tuple(settings),
-        methods=tuple(dict.fromkeys(method for _, method in groups)),
+        methods=tuple(methods),
         cells={
             key: Cell(
                 tuple(sorted(group, key=lambda trial: trial.cell.trial)),
@@ -262,7 +270,9 @@ def compare_methods(runs: Sequence[RunRecord]) -> Comparison:
                     shared_rows=any(trial.shared_rows for trial in group),
                 ),
             )
-            for key, group in groups.items()
+            for setting in settings
+            for method in methods
+            if (group := groups.get(key := (setting, method))) is not None
         },
         baselines=_baselines(trials),
         published={setting: figures for setting in settings if (figures := _published(setting))},

@@ -8,13 +8,13 @@ import math
 from xml.etree import ElementTree as ET
 
 from llm_pv.programs.shown import visible
-from llm_pv.report.charts import COLOURS, BarRow, Bars, Panel, Point, Series, shape_of
+from llm_pv.report.charts import COLOURS, Bar, Panel, Point, Series, shape_of
 from llm_pv.report.comparison import Estimate
 from llm_pv.report.text import percent
 
 _HEIGHT = 150.0
 _TOP = 8.0
-_BAR = 11.0
+_BAR = 12.0
 _MANY = 30
 SHAPES = (
     "M-3.6 0a3.6 3.6 0 1 0 7.2 0a3.6 3.6 0 1 0 -7.2 0",
@@ -25,14 +25,9 @@ SHAPES = (
 """Marks, so that series differ in shape as well as in colour."""
 
 
-def draw(chart: Panel | Bars) -> str:
-    """Draw a chart of a page as one ``svg`` element."""
-    return draw_bars(chart) if isinstance(chart, Bars) else draw_panel(chart)
-
-
 def draw_panel(panel: Panel) -> str:
     """Draw accuracy over something."""
-    svg = _svg(_TOP + _HEIGHT + 38, f"{panel.title}: {panel.unit} by {panel.x_label}")
+    svg = _svg(_TOP + _HEIGHT + 38, _description(panel))
     for value, text in panel.heights:
         y = _y(panel, value)
         _line(svg, ("0%", y), ("100%", y), "axis" if value == panel.floor else "grid")
@@ -49,42 +44,21 @@ def draw_panel(panel: Panel) -> str:
     return _finished(svg)
 
 
-def draw_bars(bars: Bars) -> str:
-    """Draw accuracies by setting and method, a group of bars for each setting."""
-    height = sum(_row_height(row) for row in bars.rows) + 18
-    svg = _svg(height, f"{bars.title}: accuracy by task and method")
-    top = 0.0
-    for row in bars.rows:
-        _text(svg, "0%", top + 12, row.label, "row")
-        y = top + 19
-        for bar in row.bars:
-            kind = "published" if bar.published else f"s{bar.colour % len(COLOURS)}"
-            shape = ET.SubElement(
-                svg,
-                "rect",
-                {
-                    "x": "0%",
-                    "y": _n(y),
-                    "width": _p(bar.value),
-                    "height": _n(_BAR),
-                    "class": f"bar {kind}",
-                },
-            )
-            limits = "" if bar.low is None else f" [{percent(bar.low)}, {percent(bar.high)}]"
-            _tip(shape, f"{bar.label}: {percent(bar.value)}%{limits}")
-            if bar.low is not None and bar.high is not None:
-                _line(svg, (_p(bar.low), y + _BAR / 2), (_p(bar.high), y + _BAR / 2), "limits")
-            _text(svg, "100%", y + 9, percent(bar.value), "value", dx=6)
-            kind = "inside" if bar.published else "inside own"
-            _text(svg, "0%", y + 8.7, bar.label, kind, dx=5)
-            y += _BAR + 3
-        if row.baseline is not None:
-            line = _line(svg, (_p(row.baseline), top + 17), (_p(row.baseline), y), "baseline")
-            _tip(line, f"majority baseline: {percent(row.baseline)}%")
-        top += _row_height(row)
-    _line(svg, ("0%", top), ("100%", top), "axis")
-    for share in (0.0, 0.5, 1.0):
-        _text(svg, _p(share), top + 14, f"{100 * share:.0f}%", "tick middle")
+def draw_bar(bar: Bar, baseline: float | None) -> str:
+    """Draw one accuracy with its limits and the majority baseline, without any text."""
+    limits = "" if bar.low is None else f", 95% limits {percent(bar.low)} to {percent(bar.high)}"
+    svg = _svg(_BAR + 8, f"{percent(bar.value)}%{limits}")
+    whole = {"x": "0%", "y": "0", "width": "100%", "height": _n(_BAR + 8), "class": "track"}
+    ET.SubElement(svg, "rect", whole)
+    kind = "published" if bar.published else f"s{bar.colour % len(COLOURS)}"
+    place = {"x": "0%", "y": "4", "width": _p(bar.value), "height": _n(_BAR)}
+    ET.SubElement(svg, "rect", place | {"class": f"bar {kind}"})
+    if bar.low is not None and bar.high is not None:
+        middle = 4 + _BAR / 2
+        _line(svg, (_p(bar.low), middle), (_p(bar.high), middle), "limits")
+    if baseline is not None:
+        line = _line(svg, (_p(baseline), 0), (_p(baseline), _BAR + 8), "baseline")
+        _tip(line, f"majority baseline: {percent(baseline)}%")
     return _finished(svg)
 
 
@@ -100,38 +74,48 @@ def draw_strip(
     floor
         The certified accuracy, one less the error bound.
     """
-    crowded = test is not None and baseline is not None and abs(test.mean - baseline) < 0.25
-    svg = _svg(78, "test accuracy with its limits, the majority baseline, and what is certified")
+    svg = _svg(94, _strip_description(test, validation, baseline, floor))
     ET.SubElement(
-        svg, "rect", {"x": "0%", "y": "30", "width": "100%", "height": "14", "class": "track"}
+        svg, "rect", {"x": "0%", "y": "26", "width": "100%", "height": "14", "class": "track"}
     )
     if floor is not None:
-        certified = ET.SubElement(
-            svg,
-            "rect",
-            {"x": _p(floor), "y": "30", "width": _p(1 - floor), "height": "14", "class": "sure"},
-        )
-        _tip(certified, f"certified: right on at least {percent(floor)}% of new inputs")
-        _line(svg, (_p(floor), 26), (_p(floor), 56), "sure-edge")
-        if (
-            test is None or not crowded or abs(floor - test.mean) >= 0.3
-        ):  # otherwise the texts would overlap
-            _label(svg, floor, 70, f"certified ≥ {percent(floor)}%", "small")
+        place = {"x": _p(floor), "y": "26", "width": _p(1 - floor), "height": "14"}
+        ET.SubElement(svg, "rect", place | {"class": "sure"})
+        _line(svg, (_p(floor), 22), (_p(floor), 74), "sure-edge")
+        _label(svg, floor, 88, f"certified ≥ {percent(floor)}%", "small")
     if baseline is not None:
-        _line(svg, (_p(baseline), 22), (_p(baseline), 48), "baseline strong")
-        _label(svg, baseline, 14, f"baseline {percent(baseline)}%", "small")
-    if test is not None:
-        if test.low is not None and test.high is not None:
-            _line(svg, (_p(test.low), 37), (_p(test.high), 37), "range")
-        mark = ET.SubElement(svg, "circle", {"cx": _p(test.mean), "cy": "37", "r": "6.5"})
-        mark.set("class", "mark s0")
-        _tip(mark, f"test: {percent(test.mean)}%")
-        _label(svg, test.mean, 14 if not crowded else 70, f"test {percent(test.mean)}%", "strong")
-    elif validation is not None:
-        mark = ET.SubElement(svg, "circle", {"cx": _p(validation), "cy": "37", "r": "6.5"})
-        mark.set("class", "mark s0")
-        _label(svg, validation, 14, f"validation {percent(validation)}%", "strong")
+        _line(svg, (_p(baseline), 22), (_p(baseline), 50), "baseline strong")
+        _label(svg, baseline, 64, f"baseline {percent(baseline)}%", "small")
+    name, value = ("validation", validation) if test is None else ("test", test.mean)
+    if test is not None and test.low is not None and test.high is not None:
+        _line(svg, (_p(test.low), 33), (_p(test.high), 33), "range")
+    if value is not None:
+        ET.SubElement(svg, "circle", {"cx": _p(value), "cy": "33", "r": "6.5", "class": "mark s0"})
+        _label(svg, value, 14, f"{name} {percent(value)}%", "strong")
     return _finished(svg)
+
+
+def _strip_description(
+    test: Estimate | None, validation: float | None, baseline: float | None, floor: float | None
+) -> str:
+    figures = {
+        "test accuracy": test.mean if test else None,
+        "validation accuracy": validation if test is None else None,
+        "majority baseline": baseline,
+        "certified accuracy at least": floor,
+    }
+    return ", ".join(f"{name} {percent(v)}%" for name, v in figures.items() if v is not None)
+
+
+def _description(panel: Panel) -> str:
+    """Return what a panel shows, with the last value of each series."""
+    ends = [
+        f"{series.label} {percent(series.points[-1].y)}% at {_tick_text(series.points[-1].x)}"
+        for series in panel.series
+        if panel.unit == "accuracy" and series.kind != "points"
+    ]
+    title = f"{panel.title}: " if panel.title else ""
+    return f"{title}{panel.unit} by {panel.x_label}" + (f"; {', '.join(ends)}" if ends else "")
 
 
 def _draw_series(svg: ET.Element, panel: Panel, series: Series) -> None:
@@ -172,10 +156,6 @@ def _x(panel: Panel, value: float) -> str:
 
 def _y(panel: Panel, share: float) -> float:
     return _TOP + (panel.top - share) / (panel.top - panel.floor) * _HEIGHT
-
-
-def _row_height(row: BarRow) -> float:
-    return 26 + len(row.bars) * (_BAR + 3)
 
 
 def _tick_text(value: float) -> str:

@@ -75,8 +75,8 @@ def effort_table(comparison: Comparison) -> Table:
         rows.append(
             (
                 Value(method),
-                Value("" if learned is None else f"{learned:.4g}", learned),
-                Value("" if tested is None else f"{tested:.4g}", tested),
+                Value(_few_digits(learned), learned),
+                Value(_few_digits(tested), tested),
                 Value(f"{solved} of {len(trials)}", solved),
                 Value(f"{tokens / solved:,.0f}" if tokens and solved else "",
                       tokens / solved if tokens and solved else None),
@@ -100,6 +100,11 @@ def effort_table(comparison: Comparison) -> Table:
         columns,
         tuple(rows),
     )
+
+
+def _few_digits(seconds: float | None) -> str:
+    """Write seconds with two digits and without an exponent."""
+    return "" if seconds is None else f"{float(f'{seconds:.2g}'):.9f}".rstrip("0").rstrip(".")
 
 
 def _seconds_a_row(trials: Sequence[TrialRecord], *, learning: bool) -> float | None:

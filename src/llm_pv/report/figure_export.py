@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Plate
 
-_COLUMNS = 3
-_WIDTH, _HEIGHT = 3.6, 2.5
+_COLUMNS, _BAR_COLUMNS = 3, 2
+_WIDTH, _BAR_WIDTH, _HEIGHT = 3.6, 6.0, 2.5
 _MARKERS = ("o", "s", "^", "D")
 _STYLE: Any = {
     "svg.hashsalt": "llm-pv",
@@ -61,10 +61,12 @@ def _plate(figure: Figure) -> "Plate":
     from matplotlib.figure import Figure as Plate
     from matplotlib.lines import Line2D
 
-    rows = math.ceil(len(figure.panels) / _COLUMNS)
+    has_bars = any(isinstance(panel, Bars) for panel in figure.panels)
+    rows = math.ceil(len(figure.panels) / (_BAR_COLUMNS if has_bars else _COLUMNS))
     columns = math.ceil(len(figure.panels) / rows)
     tall = max(_bars_height(panel) for panel in figure.panels)
-    plate = Plate(figsize=(_WIDTH * columns, tall * rows), layout="constrained")
+    width = (_BAR_WIDTH if has_bars else _WIDTH) * columns
+    plate = Plate(figsize=(width, tall * rows), layout="constrained")
     grid = plate.subplots(rows, columns, squeeze=False)
     for number, axes in enumerate(grid.flat):
         if number < len(figure.panels):
@@ -80,7 +82,8 @@ def _plate(figure: Figure) -> "Plate":
         Line2D([], [], color=_colour(number), marker=_marker(number), label=_label(label))
         for label, number in figure.legend
     ]
-    plate.legend(handles=handles, loc="outside lower left", ncols=3, frameon=False)
+    if not has_bars:  # names are beside the bars
+        plate.legend(handles=handles, loc="outside lower left", ncols=3, frameon=False)
     plate.draw_without_rendering()
     plate.set_layout_engine("none")  # laid out once, for both files
     return plate
@@ -136,8 +139,8 @@ def _draw_bars(axes: "Axes", bars: Bars) -> None:
     axes.set_title(visible(bars.title, 60))
     axes.set_xlim(0, 1.12)
     axes.set_xticks([0, 0.5, 1], ["0%", "50%", "100%"])
-    axes.set_yticks([])
     axes.spines["left"].set_visible(False)
+    names: dict[float, str] = {}
     y = 0.0
     for row in bars.rows:
         axes.text(0, y, _label(row.label, 60), va="center", fontsize=7.5)
@@ -148,15 +151,7 @@ def _draw_bars(axes: "Axes", bars: Bars) -> None:
             face = "none" if bar.published else colour
             style = "--" if bar.published else "-"
             axes.barh(y, bar.value, 0.8, color=face, edgecolor=colour, linestyle=style)
-            axes.text(
-                0.01,
-                y,
-                _label(bar.label),
-                va="center",
-                fontsize=6,
-                style="italic" if bar.published else "normal",
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85},
-            )
+            names[y] = _label(bar.label)
             if bar.low is not None and bar.high is not None:
                 axes.hlines(y, bar.low, bar.high, color="#1d2125", linewidth=0.9)
             axes.text(1.02, y, percent(bar.value), va="center", fontsize=7)
@@ -164,6 +159,8 @@ def _draw_bars(axes: "Axes", bars: Bars) -> None:
         if row.baseline is not None:
             axes.vlines(row.baseline, top, y - 0.5, color="#6b7178", linestyle="--", linewidth=0.8)
         y += 0.5
+    axes.set_yticks(list(names), list(names.values()), fontsize=6.5)
+    axes.tick_params(axis="y", length=0)
     axes.set_ylim(y, -0.8)
 
 

@@ -155,8 +155,8 @@ def attempts_of(trial: TrialRecord) -> Figure | None:
         for attempt in trial.attempts
         if attempt.validation_accuracy is not None
     ]
-    if len(tried) < 2:
-        return None
+    if len(tried) < 3:
+        return None  # the table says it
     best, steps, points = 0.0, [], []
     for attempt, validation in tried:
         best = max(best, validation)

@@ -20,14 +20,14 @@ from llm_pv.programs.shown import highlight_python, visible, visible_code
 from llm_pv.report.cells import (
     DETAILS,
     Detail,
-    cell_entries,
     estimated_size,
     of_one_trial,
+    setting_entries,
     trial_entry,
 )
 from llm_pv.report.charts import COLOURS, Figure, shape_of
 from llm_pv.report.comparison import Comparison
-from llm_pv.report.drawing import SHAPES, draw
+from llm_pv.report.drawing import SHAPES, draw_bar, draw_panel
 from llm_pv.report.effort_tables import attempts_table, effort_table
 from llm_pv.report.figures import attempts_of, figures
 from llm_pv.report.records import RunRecord, TrialRecord
@@ -68,11 +68,11 @@ def _context(comparison: Comparison) -> dict[str, Any]:
         groups.setdefault(figure.name.rstrip("-0123456789"), []).append(figure)
     tables = {
         "comparison": comparison_table(comparison).without_constants(),
-        "methods": methods_table(comparison),
+        "methods": methods_table(comparison).without_constants(),
         "lengths": lengths_table(comparison).without_constants(),
         "shortcuts": shortcuts_table(comparison).without_constants(),
         "attempts-needed": attempts_table(comparison).without_constants(),
-        "effort": effort_table(comparison),
+        "effort": effort_table(comparison).without_constants(),
     }
     hero = trial_summary(alone) if alone else grid_summary(comparison, runs)
     return {
@@ -97,10 +97,15 @@ def _details(comparison: Comparison, detail: Detail) -> dict[str, Any]:
             f"To keep the page small it shows at most {count(detail.attempts, 'attempt')} of a "
             f"trial and {detail.characters:,} characters of a program."
         )
+    if not detail.trials:
+        note = "To keep the page small it shows no trials; summary.csv of each run holds them."
+    if not detail.figures:
+        note += " Figures are left out; llm-pv report writes them as files."
     each = of_one_trial(detail, trials)
     return {
         "alone": trial_entry(trials[0], each) if alone else None,
-        "cells": [] if alone else cell_entries(comparison, each),
+        "cells": [] if alone else setting_entries(comparison, each),
+        "with_figures": detail.figures,
         "open_trials": len(trials) <= _OPEN_TRIALS,
         "detail_note": note,
     }
@@ -151,8 +156,9 @@ def _environment() -> Any:
         "code": visible_code,
         "percent": percent,
         "sentence": lambda text: text[:1].upper() + text[1:] + ("" if text.endswith(".") else "."),
-        # Both are written by serialisers that escape their input.
-        "draw": lambda panel: Markup(draw(panel)),  # noqa: S704
+        # All are written by serialisers that escape their input.
+        "draw": lambda panel: Markup(draw_panel(panel)),  # noqa: S704
+        "draw_bar": lambda bar, baseline: Markup(draw_bar(bar, baseline)),  # noqa: S704
         "highlight": lambda source: Markup(_highlighted(source)),  # noqa: S704
     }
     return environment

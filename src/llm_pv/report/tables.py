@@ -67,16 +67,18 @@ class Table:
         return tuple((group, len(list(columns))) for group, columns in runs)
 
     def without_constants(self) -> "Table":
-        """Return the table without setting columns that are equal in every row.
+        """Return the table without empty columns and setting columns equal in every row.
 
-        The caption gives their values. CSV and LaTeX keep them.
+        The caption gives the values of the latter. CSV and LaTeX keep all columns.
         """
         said, kept = [], []
         for number, column in enumerate(self.columns):
             texts = {row[number].text for row in self.rows}
+            if texts == {""}:
+                continue
             if column.heading in _OF_A_SETTING and len(texts) == 1:
                 text = texts.pop()
-                said += [f"{column.heading} {text}"] if text else []
+                said.append(f"{column.heading} {text}")
             else:
                 kept.append(number)
         caption = f"{self.caption} Everywhere: {', '.join(said)}." if said else self.caption
@@ -235,10 +237,9 @@ def methods_table(comparison: Comparison) -> Table:
                 share(mean(common) if common else None),
                 Value(f"{len(solved)} of {len(means)}", len(solved)),
                 Value(f"{sound} of {len(means)}", sound),
-                Value(str(len(trials)), len(trials)),
                 Value(f"{measured} of {len(trials)}", measured, alarm=measured < len(trials)),
                 Value(money(spent), spent),
-                Value(seconds(took), took),
+                Value(seconds(took) if measured else "", took),
             )
         )
     columns: tuple[Column, ...] = (
@@ -247,17 +248,16 @@ def methods_table(comparison: Comparison) -> Table:
         Column(f"mean over {count(len(shared), 'shared setting')}"),
         Column(f"settings at {SOLVED:.0%} or more"),
         Column("the same without shortcuts"),
-        Column("trials"),
         Column("trials with a figure"),
-        Column("cost"),
-        Column("time to learn"),
+        Column("cost of all trials"),
+        Column("learning time of all trials"),
     )
     if len(comparison.methods) == 1:
         columns = (*columns[:2], *columns[3:])
         rows = [(*row[:2], *row[3:]) for row in rows]
     note = (
         "Means are in percent, over settings (a task at a length, a sampler and a size), and over "
-        "the trials with a figure."
+        "the trials with a figure. Cost and time are sums over all trials of a method."
     )
     return Table("methods", "Methods", note, columns, tuple(rows))
 
