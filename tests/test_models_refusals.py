@@ -12,7 +12,7 @@ from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import BudgetError, ModelError
 from llm_pv.models import ModelOptions, ToolOffer, UserMessage, make_model
 from llm_pv.models.refusals import Refusal, ToolRefusedError, refusal_of
-from llm_pv.proposers.base import Context, Proposal
+from llm_pv.proposers.base import AtOnce, Context, Proposal
 from llm_pv.proposers.llm import LLM, LLMSettings
 from llm_pv.proposers.llm.turns import TURN
 from llm_pv.proposers.round_robin import RoundRobin, StoppedError
@@ -158,7 +158,7 @@ def test_a_tool_that_was_asked_for_is_not_dropped() -> None:
         proposals(TOOLS[0], "local")
 
 
-class Stopped:
+class Stopped(AtOnce):
     """An admission that is stopped while its second attempt waits."""
 
     def __init__(self) -> None:
@@ -170,9 +170,6 @@ class Stopped:
 
     def release(self) -> None:
         self.left += 1
-
-    def close(self) -> None:
-        pass
 
 
 def test_a_stop_while_waiting_for_admission_ends_the_cell_after_what_had_begun() -> None:
