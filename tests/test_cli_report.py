@@ -31,7 +31,7 @@ def test_a_report_is_written_and_its_page_is_named(
     ("words", "message"),
     [
         (["nowhere"], "nowhere is no run directory: it holds no run.json"),
-        ([], "llm-pv --help lists"),
+        ([], "llm-pv report --help lists"),
         (["svm", "--out", "file"], "cannot write file"),
     ],
 )
