@@ -31,7 +31,7 @@ from llm_pv.sandbox.execution import Limits, Outcome
 from llm_pv.sandbox.linux import LinuxWorker, Zygote, ZygoteGoneError
 from llm_pv.sandbox.modules import SUPPORT
 from llm_pv.sandbox.result_page import page_bytes
-from llm_pv.sandbox.zygote import ForkJob, Layers, Setting
+from llm_pv.sandbox.zygote import ForkJob, ForkSetting, Layers
 
 
 class Recorder:
@@ -238,7 +238,7 @@ def served(steps: list[str]) -> Iterator[socket.socket]:
     """The owner's end of a socket that a zygote serves in a thread, confining nothing."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     owner, alive = os.pipe()
-    setting = Setting(frozenset({"math"}), 1 << 40, None, 0)
+    setting = ForkSetting(frozenset({"math"}), 1 << 40, None, 0)
     thread = threading.Thread(target=zygote.serve, args=(theirs, owner, setting))
     thread.start()
     yield ours
@@ -305,9 +305,11 @@ def test_a_forked_job_takes_its_data_confines_itself_and_answers(
     ):
         files = [file.fileno() for file in (inputs, source, page)]
         with pytest.raises(EndedError):
-            zygote.run_job(ForkJob(1, 1, 1, 10), Setting(frozenset({"math"}), 0, None, 7), files)
+            zygote.run_job(
+                ForkJob(1, 1, 1, 10), ForkSetting(frozenset({"math"}), 0, None, 7), files
+            )
         with pytest.raises(EndedError):
-            zygote.run_job(ForkJob(1, 1, 1, 10), Setting(frozenset(), 0, None, 0), [0, 0, -1])
+            zygote.run_job(ForkJob(1, 1, 1, 10), ForkSetting(frozenset(), 0, None, 0), [0, 0, -1])
     ((text, rows, shared, room, allowed, seed),) = seen
     assert text == "é = 1"
     assert isinstance(rows, Iterable)
@@ -457,7 +459,7 @@ def test_the_outer_process_holds_no_file_and_waits_for_the_inner_one(
 
 def test_a_zygote_says_what_it_has_before_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    served: list[tuple[int, Setting]] = []
+    served: list[tuple[int, ForkSetting]] = []
     order: list[str] = []
 
     def seal(layers: Layers, *, enclosed: bool) -> None:
@@ -465,7 +467,7 @@ def test_a_zygote_says_what_it_has_before_it_serves(monkeypatch: pytest.MonkeyPa
         layers.active.append("Landlock")
         layers.missing["seccomp"] = "not here"
 
-    def serve(control: socket.socket, owner: int, setting: Setting) -> None:
+    def serve(control: socket.socket, owner: int, setting: ForkSetting) -> None:
         served.append((owner, setting))
         control.close()
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from llm_pv.programs.shown import shorten
-from llm_pv.report.comparison import Cell, Comparison
+from llm_pv.report.comparison import Comparison, MethodCell
 from llm_pv.report.conversations import (
     Conversations,
     conversation_characters,
@@ -132,7 +132,7 @@ def setting_entries(comparison: Comparison, detail: Detail) -> list[SettingEntry
     return entries
 
 
-def _cell_summary(cell: Cell, shown: bool) -> str:
+def _cell_summary(cell: MethodCell, shown: bool) -> str:
     """Return the mean over trials with its limits, and how many trials have none and why."""
     parts = []
     if cell.test is not None:

@@ -124,7 +124,7 @@ def estimate(
 
 
 @dataclass(frozen=True)
-class Cell:
+class MethodCell:
     """One method in one setting: all its trials."""
 
     trials: tuple[TrialRecord, ...]
@@ -153,7 +153,7 @@ class Comparison:
     methods: tuple[str, ...]
     """The lines and columns, in order. A method is named by its track, its name and its model;
     where two runs measured the same setting with it, by its run as well."""
-    cells: dict[tuple[Setting, str], Cell]
+    cells: dict[tuple[Setting, str], MethodCell]
     "What was measured, by setting and method."
     baselines: dict[Setting, float]
     "The majority baseline's accuracy on the same test rows, where it is known."
@@ -263,7 +263,7 @@ def compare_methods(runs: Sequence[RunRecord]) -> Comparison:
         settings=tuple(settings),
         methods=tuple(methods),
         cells={
-            key: Cell(
+            key: MethodCell(
                 tuple(sorted(group, key=lambda trial: trial.cell.trial)),
                 estimate(
                     [(t.accuracy, t.test_size) for t in group if t.accuracy is not None],

@@ -6,7 +6,7 @@ from itertools import groupby
 from statistics import mean
 from typing import Literal
 
-from llm_pv.report.comparison import Cell, Comparison, Setting
+from llm_pv.report.comparison import Comparison, MethodCell, Setting
 from llm_pv.report.records import TrialRecord
 from llm_pv.report.text import count, interval, money, percent, seconds
 from llm_pv.report.transfer import SOLVED, shortcuts
@@ -325,7 +325,7 @@ def setting_values(setting: Setting, *, sampler: bool = True) -> tuple[Value, ..
     )
 
 
-def _cell_value(cell: Cell | None, *, best: bool, doubted: bool) -> Value:
+def _cell_value(cell: MethodCell | None, *, best: bool, doubted: bool) -> Value:
     if cell is None:
         return Value("")
     if cell.test is None:

@@ -1,6 +1,6 @@
 """Tables of selected programs on other data: harder inputs, and other lengths."""
 
-from llm_pv.report.comparison import Cell, Comparison, Estimate, Setting, method_name
+from llm_pv.report.comparison import Comparison, Estimate, MethodCell, Setting, method_name
 from llm_pv.report.tables import (
     Column,
     Table,
@@ -92,7 +92,7 @@ def lengths_table(comparison: Comparison) -> Table:
     return Table("lengths", "Other lengths", note, columns, tuple(rows))
 
 
-def _learned_hard(comparison: Comparison, setting: Setting, cell: Cell) -> Estimate | None:
+def _learned_hard(comparison: Comparison, setting: Setting, cell: MethodCell) -> Estimate | None:
     """Return the accuracy of the same method learned on hard data, in this run or another."""
     name = method_name(cell.trials[0])
     for (other, _), candidate in comparison.cells.items():
@@ -109,7 +109,7 @@ def _learned_hard(comparison: Comparison, setting: Setting, cell: Cell) -> Estim
 def _shortcut_row(
     setting: Setting,
     method: str,
-    cell: Cell,
+    cell: MethodCell,
     there: Estimate | None,
     learned: Estimate | None,
 ) -> tuple[Value, ...]:

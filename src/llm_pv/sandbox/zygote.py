@@ -50,7 +50,7 @@ class ForkJob:
 
 
 @dataclass(frozen=True)
-class Setting:
+class ForkSetting:
     """The state of a zygote after its setup."""
 
     allowed: frozenset[str]
@@ -81,7 +81,7 @@ def main(arguments: list[str]) -> None:
     control.send(json.dumps(state).encode())
     gc.collect()
     gc.freeze()  # a collection in a fork would touch, and so copy, every page shared with this one
-    setting = Setting(frozenset(plan["allowed"]), size, call_filter, plan["seed"])
+    setting = ForkSetting(frozenset(plan["allowed"]), size, call_filter, plan["seed"])
     serve(control, plan["owner"], setting)
 
 
@@ -201,7 +201,7 @@ def rehearse_call_filter() -> None:
     try_in_a_copy(attempt)
 
 
-def serve(control: socket.socket, owner: int, setting: Setting) -> None:
+def serve(control: socket.socket, owner: int, setting: ForkSetting) -> None:
     """Run one job after another until the socket is closed or the owner ends."""
     idle = select.poll()
     idle.register(control, select.POLLIN)
@@ -246,7 +246,7 @@ def watch(pid: int, wall_seconds: float, control: socket.socket, owner: int) -> 
     }
 
 
-def run_job(job: ForkJob, setting: Setting, files: list[int]) -> NoReturn:
+def run_job(job: ForkJob, setting: ForkSetting, files: list[int]) -> NoReturn:
     """Run one job in this fork: read its data, confine, run, and exit."""
     status = NOT_STARTED
     try:
@@ -276,7 +276,7 @@ def take(files: list[int]) -> tuple[bytes, str, mmap.mmap]:
     return data, text, mmap.mmap(page, 0)
 
 
-def confine(job: ForkJob, setting: Setting, data_bytes: int) -> None:
+def confine(job: ForkJob, setting: ForkSetting, data_bytes: int) -> None:
     """Apply the layers of a single candidate: no files, the limits, the system-call filter."""
     for standard in (1, 2):
         os.dup2(0, standard)  # the null device: the owner reads the zygote's standard error

@@ -17,7 +17,7 @@ from llm_pv.tracks.finetune.tokens import CharacterTokens, Tokenizer
 from llm_pv.tracks.finetune.training import (
     ClassifierTrainer,
     MetricsCallback,
-    Plan,
+    TrainingPlan,
     make_trainer,
     tensorboard_callback,
     training_arguments,
@@ -65,7 +65,7 @@ class Assembly:
     "The tokenizer."
     sets: Sets
     "The rows."
-    plan: Plan
+    plan: TrainingPlan
     "The steps."
     checkpoint: Path | None
     "Where it goes on from; None from the start."
@@ -95,7 +95,7 @@ def assemble(
     if job.training.compile:
         model.compile()  # in place: the Trainer's own option leaves evaluation as it was
     sets = Sets.of(job, rows, tokens, prepared.positions)
-    plan = Plan(
+    plan = TrainingPlan(
         steps_an_epoch=sets.steps_an_epoch,
         steps=sets.steps_an_epoch * job.training.epochs,
         rows=prepared.share,

@@ -22,7 +22,7 @@ class TrainingObserver:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class TrainingEvaluation:
     """One evaluation."""
 
     epoch: int
@@ -53,7 +53,7 @@ class Evaluation:
 class Measures:
     """Everything measured so far; it goes into every checkpoint and comes back from there."""
 
-    evaluations: list[Evaluation] = field(default_factory=list)
+    evaluations: list[TrainingEvaluation] = field(default_factory=list)
     "The evaluations, oldest first."
     seconds: float = 0.0
     "Seconds of training, evaluations left out, over all runs of the job."
@@ -64,7 +64,7 @@ class Measures:
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> "Measures":
         """Read back what `record` wrote."""
-        evaluations = [Evaluation(**entry) for entry in record["evaluations"]]
+        evaluations = [TrainingEvaluation(**entry) for entry in record["evaluations"]]
         total, steps = record.get("losses", (0.0, 0))
         return cls(evaluations, record["seconds"], (total, steps))
 

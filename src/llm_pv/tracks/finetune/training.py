@@ -21,13 +21,13 @@ from transformers import (
 
 from llm_pv.runs.job_folder import JobFolder
 from llm_pv.tracks.finetune.batches import EncodedRows, FreshBatches, RecentRows, as_batch
-from llm_pv.tracks.finetune.measures import Evaluation, Measures, TrainingObserver, finite
+from llm_pv.tracks.finetune.measures import Measures, TrainingEvaluation, TrainingObserver, finite
 from llm_pv.tracks.finetune.preparation import ProcessGroup
 from llm_pv.tracks.finetune.request import JobContext, Precision, TrainingRequest
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """How a job is cut into steps."""
 
     steps_an_epoch: int
@@ -43,7 +43,7 @@ class Plan:
 def training_arguments(
     training: TrainingRequest,
     around: JobContext,
-    plan: Plan,
+    plan: TrainingPlan,
     *,
     device: str,
     precision: Precision,
@@ -104,7 +104,7 @@ class MetricsCallback(TrainerCallback):
     def __init__(
         self,
         training: TrainingRequest,
-        plan: Plan,
+        plan: TrainingPlan,
         *,
         world: ProcessGroup,
         measures: Measures,
@@ -182,7 +182,7 @@ class MetricsCallback(TrainerCallback):
         """Keep an evaluation."""
         total, count = self.measures.losses
         self.measures.losses = (0.0, 0)
-        entry = Evaluation(
+        entry = TrainingEvaluation(
             epoch=math.ceil(step / self._plan.steps_an_epoch),
             step=step,
             loss=finite(total / count) if count else None,
