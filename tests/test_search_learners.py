@@ -193,3 +193,15 @@ def test_programs_guard_a_column_that_only_a_row_outside_the_sample_lacks() -> N
         namespace: dict[str, Callable[[Input], str]] = {}
         exec(one.text, namespace)
         assert {namespace["f"](row) for row in rows} <= {"ill", "well"}
+
+
+def test_primes_less_a_constant_of_two_digits_are_within_reach() -> None:
+    odd = range(1001, 1400, 2)
+    primes = [n for n in odd if all(n % d for d in range(3, 38, 2))][::3]
+    composite = [n for n in odd if not all(n % d for d in range(3, 38, 2))][::8]
+    rows: list[Input] = [str(n + 47) for n in primes + composite]
+    examples = Examples(rows, ["1"] * len(primes) + ["0"] * len(composite))
+    bank = Bank(Problem.of(examples, ["0", "1"], probes=0))
+    fill(bank, read_leaves(bank)[0])
+    codes = [bank.truths.expression(index).code for index in range(len(bank.truths))]
+    assert "is_prime(int(x) - 47)" in codes

@@ -17,6 +17,9 @@ BITS_OF_DOUBLING = 0.5
 """What twice the budget of candidates adds: values double about twice with each bit."""
 MOST = {Type.TEXT: 40, Type.TEXTS: 8, Type.NUMBERS: 24, Type.WHOLE: 60, Type.CATEGORY: 60}
 """Values of a type that operators are applied to, the cheapest."""
+MOST_TESTED, TESTED = 150, 2.0
+"""Whole numbers that are tested (for primes, squares), and the bits they may have beyond the top:
+what is tested ends there, and a number less a constant of two digits is within reach."""
 MOST_ARGUMENTS = 120
 """Values of any other type that operators of one argument are applied to."""
 MOST_PAIRED = 16
@@ -97,10 +100,13 @@ def _arguments(
     if len(operator.arguments) == 1:
         kind = operator.arguments[0]
         most = int(MOST.get(kind, MOST_ARGUMENTS) * scale)
+        top = top_of(bank.problem.scale)
+        if kind is Type.WHOLE and operator.result is Type.TRUTH:
+            most, top = int(MOST_TESTED * scale), top + TESTED
         if kind is Type.TEXT:
             most = max(8, int(most * min(1.0, USUAL_CHARACTERS / bank.characters)))
         for one in sorted(bank.of(kind), key=lambda one: one.bits)[:most]:
-            if id(one) in fresh and level + operator.bits <= top_of(bank.problem.scale):
+            if id(one) in fresh and level + operator.bits <= top:
                 yield (one,)
         return
     options = []
