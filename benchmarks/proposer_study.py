@@ -32,7 +32,7 @@ from llm_pv.data.examples import Classes, Splits
 from llm_pv.errors import ConfigurationError, CredentialError, LLMPVError
 from llm_pv.models.base import LanguageModel, ModelOptions
 from llm_pv.models.registry import make_model
-from llm_pv.proposers.llm import LLM, MOST_PROGRAMS, LLMSettings
+from llm_pv.proposers.llm import LEARN_SETTINGS, LLM, LLMSettings
 from llm_pv.proposers.spending import Budget
 from llm_pv.runs.cells import Cell
 from llm_pv.sandbox import Sandbox
@@ -109,7 +109,7 @@ def settings_of(aids: frozenset[str], *, tool: str | None, tool_calls: int) -> L
         refinements=int("refine" in aids),
         prompt_rows="auto",
         answer_format="python",
-        programs_per_reply=MOST_PROGRAMS if "candidates" in aids else 1,
+        programs_per_reply=LEARN_SETTINGS.programs_per_reply if "candidates" in aids else 1,
         facts="facts" in aids,
         explore="explore" in aids,
         tool_calls=tool_calls,

@@ -47,6 +47,13 @@ def test_an_error_names_the_line_of_the_program_it_came_from(sandbox: Sandbox) -
     ]
 
 
+def test_a_crash_of_many_rows_is_an_error_in_each(sandbox: Sandbox) -> None:
+    rows = Examples([f"{number:04b}" for number in range(16)], ["0", "1"] * 8)
+    found = training_mistakes("def f(x):\n    return {}[1]\n", rows, BITS, sandbox)
+    assert len(found) == 16
+    assert {each.got for each in found} == {"KeyError: 1 (line 2)", "an error"}
+
+
 def test_a_program_that_fails_when_it_is_loaded_is_wrong_on_every_row(sandbox: Sandbox) -> None:
     found = training_mistakes("import numby\nf = len\n", ROWS, BITS, sandbox)
     assert [each.input for each in found] == ["00", "01", "10", "11"]

@@ -99,6 +99,12 @@ def test_the_facts_of_strings_are_their_counts_lengths_and_characters() -> None:
     ]
 
 
+def test_labels_are_written_alike_in_facts_and_rows() -> None:
+    rows = Examples(["a", "b"], ["yes, sure", "no"])
+    first = facts(rows, Classes.of(["no", "yes, sure"])).splitlines()[0]
+    assert first.endswith(': 1 with label "no", 1 with label "yes, sure".')
+
+
 def test_the_facts_of_tables_are_types_ranges_and_missing_values() -> None:
     rows = Examples(
         [

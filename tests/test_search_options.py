@@ -5,11 +5,15 @@ import random
 import pytest
 
 from llm_pv.api import Search
+from llm_pv.cli.model_options import AskingOptions, ModelChoice, open_proposer
+from llm_pv.cli.options import SandboxOptions
 from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.errors import ConfigurationError
 from llm_pv.proposers.length_first import Budget, LengthFirst
 from llm_pv.proposers.own_process import OwnProcess
 from llm_pv.proposers.registry import BuiltIn, make_proposer
+
+SERVED = "openai-compatible:m@http://127.0.0.1:9/v1"
 
 
 @pytest.mark.parametrize(
@@ -31,6 +35,30 @@ def test_an_option_that_cannot_be_is_named(options: dict[str, float], message: s
 def test_options_of_the_search_are_refused_for_saved_replies() -> None:
     with pytest.raises(ConfigurationError, match="--noise are for the built-in search, not for"):
         make_proposer("replay:replies.jsonl", built_in=BuiltIn(noise=0.01))
+
+
+def test_a_model_named_in_python_is_prompted_as_by_the_command() -> None:
+    choice, sandbox = ModelChoice(model=SERVED), SandboxOptions()
+    limits: dict[str, None] = {"attempts": None, "budget_seconds": None}
+    command = open_proposer(choice, AskingOptions(), sandbox, thorough=True, noise=0.05, **limits)
+    named, plan = Search(SERVED, built_in=BuiltIn(noise=0.05)).resolve()
+    with command, named:
+        assert named.identity == command.identity
+    assert plan.attempts == 50  # five attempts and their refinements, five programs each
+
+
+def test_noise_reaches_every_member_of_a_pool_and_the_searchs_limits_the_search_alone() -> None:
+    built_in = BuiltIn(candidates=123_456, noise=0.05)
+    pool, _ = Search(["length-first", SERVED], built_in=built_in).resolve()
+    search = make_proposer("length-first", built_in=built_in)
+    llm = make_proposer(SERVED, built_in=BuiltIn(noise=0.05))
+    with pool, search, llm:
+        assert search.identity in pool.identity
+        assert llm.identity in pool.identity
+    with pytest.raises(ConfigurationError, match="--budget-mb are for the built-in search, not"):
+        Search(SERVED, built_in=built_in).resolve()
+    with pytest.raises(ConfigurationError, match="length-first among them"):
+        Search([SERVED, "replay:replies.jsonl"], built_in=built_in).resolve()
 
 
 def test_options_reach_the_search_and_decide_what_a_resumed_run_needs() -> None:

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -275,7 +275,7 @@ def open_proposer(
         The budget that it shares with others; None for one of its own.
     """
     from llm_pv.models.registry import make_model
-    from llm_pv.proposers.llm import DEFAULT_ATTEMPTS, LLM, MOST_PROGRAMS, LLMSettings
+    from llm_pv.proposers.llm import DEFAULT_ATTEMPTS, DEFAULT_SETTINGS, LEARN_SETTINGS, LLM
     from llm_pv.proposers.llm.prompt import parse_variant
     from llm_pv.proposers.spending import Budget
     from llm_pv.runs.reading import batch_record
@@ -284,21 +284,22 @@ def open_proposer(
     assert model.model is not None
     if asking.explore and model.batch:
         raise ConfigurationError("attempts of a --batch see nothing of each other; omit --explore")
-    several = thorough and asking.answer_format == "python"
-    settings = LLMSettings(
+    usual = DEFAULT_SETTINGS if published else LEARN_SETTINGS
+    again = LEARN_SETTINGS if thorough else DEFAULT_SETTINGS
+    several = again.programs_per_reply if asking.answer_format == "python" else 1
+    settings = replace(
+        usual,
         tool=asking.tool,
-        refinements=int(thorough) if asking.refine is None else asking.refine,
-        programs_per_reply=asking.programs_per_reply or (MOST_PROGRAMS if several else 1),
+        refinements=again.refinements if asking.refine is None else asking.refine,
+        programs_per_reply=asking.programs_per_reply or several,
         prompt_variant=parse_variant(asking.prompt_variant),
         samples_per_call=asking.samples_per_call,
         prompt_rows=asking.prompt_rows or (None if published else "auto"),
         answer_format="json" if published else asking.answer_format,
-        facts=not published,
         explore=asking.explore,
         noise=noise,
         about=_said(asking.about),
         tool_calls=asking.tool_calls,
-        tool_functions=() if published else ("check", "survey"),
         tool_limits=ToolLimits(
             cpu_seconds=asking.tool_cpu_seconds,
             memory_bytes=asking.tool_memory_mb * 1024 * 1024,

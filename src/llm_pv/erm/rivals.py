@@ -96,11 +96,12 @@ def _tried(
     probes = make_probes(splits.train.inputs, random.Random("rivals"), PROBES)  # noqa: S311
     sources = [selected.program.source, *(program.source for program, _ in near)]
     mine, *theirs = (one.predictions for one in sandbox.predict_many(sources, Batch(probes)))
-    found = 0
+    told: set[tuple[str | None, ...]] = set()
     for (program, validation), answers in zip(near, theirs, strict=True):
         apart = [i for i, (a, b) in enumerate(zip(mine, answers, strict=True)) if a != b]
-        if len(apart) >= LEAST_DISAGREEMENT * len(probes) and found < MOST_NAMED:
-            found += 1
+        is_new = tuple(answers) not in told and len(told) < MOST_NAMED
+        if len(apart) >= LEAST_DISAGREEMENT * len(probes) and is_new:
+            told.add(tuple(answers))
             example = min(apart, key=lambda i: (len(str(probes[i])), i))
             rival = Rival(
                 text=program.source,

@@ -118,7 +118,7 @@ def training_mistakes(
     ):
         if guess != label:
             raw = execution.predictions[row]
-            error = execution.errors.get(row) or execution.reason or "no answer"
+            error = execution.errors.get(row) or execution.reason or "an error"
             got = raw if raw is not None else located.get(error, error)
             mistakes.append(Mistake(item, label, got, failed=guess is None))
     return mistakes

@@ -1,7 +1,7 @@
 """Open proposers by name."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -21,7 +21,7 @@ class BuiltIn:
     megabytes: int | None = None
     "Memory for its tables, beyond some 150 MB for Python and numpy."
     noise: float = 0.0
-    "The share of labels that may be wrong, below 0.5."
+    "The share of labels that may be wrong, below 0.5; models take it too."
 
     def __post_init__(self) -> None:
         for name, value, least in (
@@ -35,6 +35,13 @@ class BuiltIn:
 
 
 USUAL = BuiltIn()
+
+
+def _taken(name: str, built_in: BuiltIn) -> BuiltIn:
+    """Return those of the options that the proposer of a name takes."""
+    if name == "length-first":
+        return built_in
+    return USUAL if name.startswith("replay:") else BuiltIn(noise=built_in.noise)
 
 
 def make_proposer(
@@ -54,7 +61,7 @@ def make_proposer(
     ----------
     name
         ``"length-first"``, the built-in search; ``"replay:PATH"``, saved replies; or a model such
-        as ``"openai:gpt-5.4"``, asked with the defaults of `LLMSettings`.
+        as ``"openai:gpt-5.4"``, prompted as `LEARN_SETTINGS` says.
     attempts
         How many attempts a model gets in each cell; None for its default.
     budget_seconds
@@ -82,11 +89,10 @@ def make_proposer(
         budget = SearchBudget(**{name: int(n) for name, n in wanted.items() if n is not None})
         search = LengthFirst(seconds, budget=budget, noise=float(built_in.noise))
         return OwnProcess(search, seconds=seconds, megabytes=budget.megabytes, progress=progress)
-    if built_in != USUAL:
-        raise ConfigurationError(
-            "--budget-candidates, --budget-mb and --noise are for the built-in search, not for "
-            f"{name}"
-        )
+    if _taken(name, built_in) != built_in:
+        both = "--budget-candidates, --budget-mb and --noise"
+        named = both if kind == "replay" else "--budget-candidates and --budget-mb"
+        raise ConfigurationError(f"{named} are for the built-in search, not for {name}")
     if kind == "replay":
         if not rest:
             raise ConfigurationError("replay needs saved replies: replay:FILE or replay:FOLDER")
@@ -95,11 +101,12 @@ def make_proposer(
         return Replay(Path(rest))
     if rest:
         from llm_pv.models.registry import make_model
-        from llm_pv.proposers.llm import DEFAULT_ATTEMPTS, LLM
+        from llm_pv.proposers.llm import DEFAULT_ATTEMPTS, LEARN_SETTINGS, LLM
 
         count = DEFAULT_ATTEMPTS if attempts is None else attempts
         budget_of_calls = tracker or Budget(seconds=budget_seconds)
-        return LLM(make_model(name), attempts=count, budget=budget_of_calls)
+        settings = replace(LEARN_SETTINGS, noise=float(built_in.noise))
+        return LLM(make_model(name), attempts=count, settings=settings, budget=budget_of_calls)
     raise ConfigurationError(
         f"no proposer is called {name!r}; give length-first, replay:FILE, replay:FOLDER, or a "
         "model such as openai:gpt-5.4"
@@ -123,13 +130,14 @@ def join_proposers(
     chosen
         Names, as for `make_proposer`, and open proposers, which the pool leaves open.
     attempts, budget_seconds, built_in, progress
-        As for `make_proposer`; ``built_in`` and ``progress`` are for the built-in search alone.
+        As for `make_proposer`; each takes what it can of ``built_in``.
     """
     from llm_pv.proposers.pool import Pool
 
     members: dict[str, Proposer] = {}
     tracker = BudgetTracker(Budget(seconds=budget_seconds))
-    if not chosen or (built_in != USUAL and "length-first" not in chosen):
+    taken = {one: _taken(one, built_in) for one in chosen if isinstance(one, str)}
+    if not chosen or built_in not in {USUAL, *taken.values()}:
         named = ", ".join(map(str, chosen)) or "none"
         raise ConfigurationError(
             f"proposers: {named}; give one or more, length-first among them for its options"
@@ -146,7 +154,7 @@ def join_proposers(
                     one,
                     attempts=attempts,
                     budget_seconds=budget_seconds,
-                    built_in=built_in if one == "length-first" else USUAL,
+                    built_in=taken[one],
                     progress=progress,
                     tracker=tracker,
                 )

@@ -3,12 +3,18 @@
 from llm_pv.proposers.llm.local_tool import labelled_rows
 from llm_pv.proposers.llm.prompt import alphabet_of
 from llm_pv.proposers.llm.proposer import LLM
-from llm_pv.proposers.llm.settings import DEFAULT_ATTEMPTS, MOST_PROGRAMS, LLMSettings
+from llm_pv.proposers.llm.settings import (
+    DEFAULT_ATTEMPTS,
+    DEFAULT_SETTINGS,
+    LEARN_SETTINGS,
+    LLMSettings,
+)
 
 __all__ = [
     "DEFAULT_ATTEMPTS",
+    "DEFAULT_SETTINGS",
+    "LEARN_SETTINGS",
     "LLM",
-    "MOST_PROGRAMS",
     "LLMSettings",
     "alphabet_of",
     "labelled_rows",

@@ -11,8 +11,6 @@ from llm_pv.proposers.llm.prompt import MOST_ROWS, AnswerFormat
 from llm_pv.sandbox import ToolFunction, ToolLimits
 
 DEFAULT_ATTEMPTS = 5
-MOST_PROGRAMS = 5
-"""The number of programs verified per reply if several are requested."""
 
 
 @dataclass(frozen=True)
@@ -149,3 +147,13 @@ class LLMSettings:
 
 
 DEFAULT_SETTINGS = LLMSettings()
+"""Prompts as the paper does."""
+LEARN_SETTINGS = LLMSettings(
+    refinements=1,
+    prompt_rows="auto",
+    answer_format="python",
+    programs_per_reply=5,
+    facts=True,
+    tool_functions=("check", "survey"),
+)
+"""How `llm_pv.learn` and ``llm-pv learn`` prompt unless options say otherwise."""

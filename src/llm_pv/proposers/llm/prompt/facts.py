@@ -6,7 +6,7 @@ from numbers import Real
 from typing import Any
 
 from llm_pv.data.examples import Classes, Examples
-from llm_pv.proposers.llm.prompt.notation import as_json
+from llm_pv.proposers.llm.prompt.notation import Notation, as_json
 
 _MOST_COLUMNS = 50
 _MOST_VALUES = 12
@@ -69,9 +69,9 @@ def about_noise(noise: float) -> str:
 
 
 def _about_counts(train: Examples) -> str:
-    counts = Counter(train.labels)
+    counts, notation = Counter(train.labels), Notation.of(train)
     listed = [
-        f"{count:,} with label {_shown(label)}" for label, count in sorted(counts.items())
+        f"{count:,} with label {notation.label(label)}" for label, count in sorted(counts.items())
     ]  # by label, so that the order of rows has no effect
     rest = len(listed) - _MOST_CLASSES
     text = ", ".join(listed[:_MOST_CLASSES]) + (f", and {rest:,} labels more" if rest > 0 else "")
