@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from llm_pv import Search, learn
+from llm_pv.data.examples import Classes, Examples, Splits
 from llm_pv.erm.certificate import Certificate
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
+from llm_pv.sandbox import Sandbox
+from rows import Scripted
 
 PARITY = "def f(x):\n    return x.count('1') % 2\n"
 HOSTILE = "</script><img src=x onerror=alert(1)>\u202etxt\x07 {{7*7}} =1+1"
@@ -218,3 +222,30 @@ def _many_methods(folder: Path) -> list[Path]:
                                  "validation_size": 0, "cost_usd": 0.02 * (track == "icl")},
                         )  # fmt: skip
     return [pv, svm, icl, model]
+
+
+AGES = """
+def f(x):
+    if x["age"] >= 40:
+        return "old"
+    return "young"
+"""
+
+
+def learn_ages(path: Path, sandbox: Sandbox, program: str = AGES) -> Path:
+    """Learn a program for a table of ages, and return the run directory."""
+
+    def rows(**labels: str) -> Examples:
+        ages = [int(name.removeprefix("age")) for name in labels]
+        return Examples([{"age": age, "zone": HOSTILE} for age in ages], list(labels.values()))
+
+    splits = Splits(
+        rows(age10="young", age20="young", age50="old", age60="old"),
+        rows(age15="young", age30="old", age45="old", age50="young", age55="old"),
+        rows(age20="young", age70="young", age80="old"),
+        Classes(("old", "young"), ("old", "young")),
+        columns=("age", "zone"),
+        types={"age": "int", "zone": "str"},
+    )
+    learn(splits, search=Search(Scripted([program])), sandbox=sandbox, out=path, name="ages.csv")
+    return path

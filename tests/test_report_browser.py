@@ -11,7 +11,8 @@ from llm_pv.report.page import build_page
 from llm_pv.report.records import load_runs
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
-from report_runs import HOSTILE, many_methods, write_trial
+from llm_pv.sandbox import Sandbox
+from report_runs import HOSTILE, learn_ages, many_methods, write_trial
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -71,8 +72,8 @@ def browser() -> "Iterator[Browser]":
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Three pages by name: many methods, one program, hostile text everywhere."""
+def pages(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> dict[str, str]:
+    """Four pages by name: many methods, one program, hostile text everywhere, a table's program."""
     folder = tmp_path_factory.mktemp("pages")
     runs = {"many": many_methods(folder)}
     program = f"def f(x):\n    return {HOSTILE!r}  # {HOSTILE} {'long ' * 200}\n"
@@ -90,6 +91,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
                 labels=(text, "b"),
                 warnings=[text] if name == "hostile" else [],
             )
+    runs["table"] = [learn_ages(folder / "table", sandbox)]
     runs["hostile and others"] = [*runs["hostile"], *runs["many"]]
     addresses = {}
     for name, paths in runs.items():
@@ -117,7 +119,7 @@ def opened(browser: "Browser", request: pytest.FixtureRequest) -> "Iterator[Page
     assert len(loads) == 1
 
 
-PAGES = ["many", "one", "hostile", "hostile and others"]
+PAGES = ["many", "one", "hostile", "hostile and others", "table"]
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -179,7 +181,7 @@ def test_names_and_figures_stand_beside_their_bars(opened: "Page", pages: dict[s
     "opened", [{"color_scheme": "light"}, {"color_scheme": "dark"}], indirect=True,
     ids=["light", "dark"],
 )  # fmt: skip
-@pytest.mark.parametrize("name", ["many", "one"])
+@pytest.mark.parametrize("name", ["many", "one", "table"])
 def test_every_text_stands_out_by_day_and_by_night(
     opened: "Page", pages: dict[str, str], name: str
 ) -> None:
@@ -267,6 +269,21 @@ def test_every_program_unfolds_for_print_and_by_its_button(
     opened.get_by_role("button", name="Open all").click()
     assert closed.count() == 0
     assert opened.locator("#programs pre.code").first.inner_text().startswith("def f(x):")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_drawings_regions_tables_and_buttons_have_names_for_a_screen_reader(
+    opened: "Page", pages: dict[str, str], name: str
+) -> None:
+    opened.goto(pages[name])
+    nameless = opened.evaluate(
+        """() => [...document.querySelectorAll(
+            "[role=img], [role=region], nav, table, button, [tabindex='0']")]
+          .filter((e) => !(e.getAttribute("aria-label") || e.caption?.textContent
+            || (e.matches("button") && e.textContent)))
+          .map((e) => e.outerHTML.slice(0, 120))"""
+    )
+    assert nameless == []
 
 
 @pytest.mark.parametrize("opened", [{"java_script_enabled": False}], indirect=True)

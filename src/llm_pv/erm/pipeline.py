@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from llm_pv.data.examples import Examples, Input, Splits
 from llm_pv.erm.attempts import Attempt
+from llm_pv.erm.explanation import explain
 from llm_pv.erm.loop import select_program
 from llm_pv.erm.result import UNBALANCED, LearnedProgram, MajorityBaseline, exact_interval
 from llm_pv.erm.rivals import standing_rivals
@@ -108,7 +109,10 @@ def learn_splits(
         already_finished=finished,
     )
     if destination is not None and not result.already_finished:
-        write_results(result, splits, predictions, destination, log)
+        explained = {}
+        if destination.cell.length == "":  # rows of a user; a grid has too many cells
+            explained = explain(selection, splits, predictions, sandbox)
+        write_results(result, splits, predictions, destination, log, explained=explained)
     return result
 
 

@@ -30,6 +30,8 @@ def write_results(
     predictions: Sequence[str | None],
     destination: Destination,
     log: CellLog,
+    *,
+    explained: Mapping[str, Any],
 ) -> None:
     """Write the program, the predictions and the records; the cell's summary row comes last.
 
@@ -39,6 +41,8 @@ def write_results(
         The selected program's predictions on the test rows; empty if there are none.
     log
         The cell's log, which gets a record of kind ``selected``.
+    explained
+        What a page shows of the program, recorded with it.
     """
     run, cell = destination.run, destination.cell
     if result.program is not None:
@@ -62,6 +66,7 @@ def write_results(
                 "kind": "selected",
                 "test_accuracy": score.accuracy if score else None,
                 "ranges": input_ranges(splits.train.inputs),
+                "explanation": dict(explained),
                 "result": result.record(),
             }
         )

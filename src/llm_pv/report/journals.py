@@ -1,7 +1,7 @@
 """Attempts and the selected program of a trial, read from its journals, with its transfer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from llm_pv.report.text import percent
@@ -45,6 +45,8 @@ class SelectionRecord:
     train_accuracy: float | None
     warnings: tuple[str, ...]
     remarks: Mapping[int, str]
+    explanation: Mapping[str, Any] = field(default_factory=dict)
+    "What `llm_pv.report.explained` reads; empty for old runs and for rows that are no table."
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def read_selection(record: Record) -> SelectionRecord:
         train_accuracy=_share(record.get("train_accuracy")),
         warnings=tuple(map(str, result["warnings"])),
         remarks={int(row["attempt"]): str(row["remark"]) for row in result["candidates"]},
+        explanation=dict(record.get("explanation") or {}),
     )
 
 

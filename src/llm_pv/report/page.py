@@ -29,6 +29,7 @@ from llm_pv.report.charts import COLOURS, Figure, shape_of
 from llm_pv.report.comparison import Comparison
 from llm_pv.report.drawing import SHAPES, draw_bar, draw_panel
 from llm_pv.report.effort_tables import attempts_table, effort_table
+from llm_pv.report.explained import Explanation, draw_shape, read_explanation
 from llm_pv.report.figures import attempts_of, figures
 from llm_pv.report.records import RunRecord, TrialRecord
 from llm_pv.report.summary import grid_summary, trial_summary
@@ -62,6 +63,7 @@ def _context(comparison: Comparison) -> dict[str, Any]:
     """Return the content of a page that does not depend on the level of detail."""
     runs, trials = comparison.runs, comparison.trials()
     alone = trials[0] if len(trials) == 1 and len(runs) == 1 else None
+    explained = read_explanation(alone.selection.explanation) if alone and alone.selection else None
     found = [] if alone else figures(comparison)
     groups: dict[str, list[Figure]] = {}
     for figure in found:
@@ -79,11 +81,12 @@ def _context(comparison: Comparison) -> dict[str, Any]:
         "title": hero.headline,
         "hero": hero,
         "figure_groups": list(groups.items()),
+        "explained": explained,
         "attempts_figure": attempts_of(alone) if alone else None,
         "tables": tables,
         "runs": [_run(run) for run in runs],
         "missing": [] if alone else _missing(groups, tables),
-        "sections": _sections_of_one(alone) if alone else _sections(groups, tables),
+        "sections": _sections_of_one(alone, explained) if alone else _sections(groups, tables),
         "version": __version__,
     }
 
@@ -158,6 +161,7 @@ def _environment() -> Any:
         "sentence": lambda text: text[:1].upper() + text[1:] + ("" if text.endswith(".") else "."),
         # All are written by serialisers that escape their input.
         "draw": lambda panel: Markup(draw_panel(panel)),  # noqa: S704
+        "draw_shape": lambda shape, classes: Markup(draw_shape(shape, classes)),  # noqa: S704
         "draw_bar": lambda bar, baseline: Markup(draw_bar(bar, baseline)),  # noqa: S704
         "highlight": lambda source: Markup(_highlighted(source)),  # noqa: S704
     }
@@ -251,8 +255,13 @@ def _sections(groups: dict[str, list[Figure]], tables: dict[str, Table]) -> list
     return [*sections, ("programs", "Programs"), ("runs", "Runs")]
 
 
-def _sections_of_one(trial: TrialRecord) -> list[tuple[str, str]]:
-    middle = [("attempts", "Attempts")] if trial.attempts else []
+def _sections_of_one(trial: TrialRecord, found: Explanation | None) -> list[tuple[str, str]]:
+    middle = []
+    if found:
+        parts = {"rule": found.lines, "mistakes": found.confusion or found.mistakes,
+                 "columns": found.shapes}  # fmt: skip
+        middle += [(name, name.capitalize()) for name, part in parts.items() if part]
+    middle += [("attempts", "Attempts")] if trial.attempts else []
     middle += [("conversations", "Conversations")] if trial.conversations else []
     return [("result", "Result"), *middle, ("runs", "Run")]
 

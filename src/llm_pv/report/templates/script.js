@@ -13,7 +13,10 @@
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : dark.matches);
   const toggle = document.getElementById("theme");
-  const named = () => { toggle.textContent = isDark() ? "Light" : "Dark"; };
+  const named = () => {
+    toggle.textContent = isDark() ? "Light" : "Dark";
+    toggle.setAttribute("aria-label", `${toggle.textContent} theme`);
+  };
   const stored = remembered();
   if (stored === "light" || stored === "dark") root.dataset.theme = stored;
   toggle.hidden = false;

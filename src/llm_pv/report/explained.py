@@ -1,0 +1,208 @@
+"""How a program for a table decides: its conditions, its mistakes, and the columns it reads."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from llm_pv.errors import RunError
+from llm_pv.programs.shown import visible
+from llm_pv.report.charts import COLOURS
+from llm_pv.report.tables import Column, Table, Value
+
+_DEEPEST = 8
+_HEIGHT = 84.0
+_TOP = 16.0
+
+
+@dataclass(frozen=True)
+class Line:
+    """A condition or an answer of a program, with the validation rows that reach it."""
+
+    depth: int
+    text: str
+    is_answer: bool
+    rows: int | None
+    "None for a statement that decides nothing."
+    right: int
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A column: the training rows of each class in bins of equal width, and the cuts."""
+
+    name: str
+    low: float
+    high: float
+    bins: Mapping[str, tuple[int, ...]]
+    cuts: tuple[float, ...]
+
+    @property
+    def words(self) -> str:
+        """The range and the cuts in words."""
+        cuts = f", compared with {', '.join(map(_plain, self.cuts))}" if self.cuts else ""
+        return f"{_plain(self.low)} to {_plain(self.high)} in training{cuts}"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What was recorded of a selected program for a table."""
+
+    lines: tuple[Line, ...]
+    "Empty for a program that is no chain of conditions."
+    confusion: Table | None
+    mistakes: Table | None
+    shapes: tuple[Shape, ...]
+    classes: tuple[str, ...]
+    "In the order of their colours."
+
+
+def read_explanation(found: Mapping[str, Any]) -> Explanation | None:
+    """Return the explanation of a selected program; None if none was recorded.
+
+    Raise RunError if the record is damaged.
+    """
+    try:
+        return _read(found) if found else None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise RunError(
+            f"the explanation in results_attempts.jsonl is damaged ({error!r}); restore the file"
+        ) from error
+
+
+def _read(found: Mapping[str, Any]) -> Explanation:
+    shapes = tuple(
+        Shape(
+            name=str(shape["name"]),
+            low=float(shape["low"]),
+            high=float(shape["high"]),
+            bins={str(label): tuple(map(int, bins)) for label, bins in shape["bins"].items()},
+            cuts=tuple(map(float, shape["cuts"])),
+        )
+        for shape in found["columns"]
+    )
+    return Explanation(
+        lines=_lines(found["lines"], found["leaves"]),
+        confusion=_confusion(found["confusion"]) if found["confusion"] else None,
+        mistakes=_mistakes(found["mistakes"]) if found["mistakes"] else None,
+        shapes=shapes,
+        classes=tuple(dict.fromkeys(label for shape in shapes for label in shape.bins)),
+    )
+
+
+def _lines(lines: Sequence[Sequence[Any]], leaves: Sequence[Mapping[str, int]]) -> tuple[Line, ...]:
+    """Return lines with their rows; a condition has those of the leaves below it."""
+    shown = []
+    for place, (depth, text, leaf) in enumerate(lines):
+        below = [leaf] if leaf is not None else []
+        for deeper, _, other in lines[place + 1 :]:
+            if leaf is not None or deeper <= depth:
+                break
+            below += [other] if other is not None else []
+        rows = sum(leaves[number]["rows"] for number in below) if below else None
+        right = sum(leaves[number]["right"] for number in below)
+        shown.append(Line(min(int(depth), _DEEPEST), str(text), leaf is not None, rows, right))
+    return tuple(shown)
+
+
+def _confusion(found: Mapping[str, Any]) -> Table:
+    columns = (
+        Column("label", numeric=False),
+        *(
+            Column("no answer" if answer is None else f"answered {answer}")
+            for answer in found["answers"]
+        ),
+    )
+    rows = tuple(
+        (
+            Value(str(label)),
+            *(
+                Value(f"{number:,}", number, alarm=bool(number) and answer != label)
+                for answer, number in zip(found["answers"], numbers, strict=True)
+            ),
+        )
+        for label, numbers in zip(found["labels"], found["counts"], strict=True)
+    )
+    caption = f"The {found['split']} rows of each class, by the program's answer."
+    return Table("confusion", "Answers by class", caption, columns, rows)
+
+
+def _mistakes(found: Sequence[Mapping[str, Any]]) -> Table:
+    names = list(dict.fromkeys(name for one in found for name in one["input"]))
+    columns = (
+        Column("row", numeric=False),
+        Column("label", numeric=False),
+        Column("answer", numeric=False),
+        *(Column(name, numeric=False) for name in names),
+    )
+    rows = tuple(
+        (
+            Value(f"{one['split']} {one['row']}"),
+            Value(str(one["label"])),
+            Value("none" if one["prediction"] is None else str(one["prediction"]), alarm=True),
+            *(_cell(one["input"].get(name)) for name in names),
+        )
+        for one in found
+    )
+    caption = (
+        "Rows that the program answers wrongly, at most 20, numbered from 0 within validation or "
+        "test; the columns that it reads come first."
+    )
+    return Table("mistakes", "Mistakes", caption, columns, rows)
+
+
+def _cell(value: object) -> Value:
+    text = "" if value is None else str(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Value(text, float(value))
+    return Value(text)
+
+
+def draw_shape(shape: Shape, classes: Sequence[str]) -> str:
+    """Draw the training rows of a column as stacked bars, with the cuts as lines."""
+    size = max(map(len, shape.bins.values()), default=1)
+    totals = [sum(bins[place] for bins in shape.bins.values()) for place in range(size)]
+    tallest = max(totals, default=0) or 1
+    label = f"{shape.name}: {shape.words}"
+    svg = ET.Element(
+        "svg",
+        {"class": "plot", "height": f"{_TOP + _HEIGHT + 20:g}", "role": "img",
+         "aria-label": visible(label)},
+    )  # fmt: skip
+    for place in range(size):
+        below = 0.0
+        for number, name in enumerate(classes):
+            count = shape.bins[name][place] if name in shape.bins else 0
+            height = _HEIGHT * count / tallest
+            if count:
+                below += height
+                bar = {
+                    "x": f"{100 * place / size:.2f}%",
+                    "width": f"{94 / size:.2f}%",
+                    "y": f"{_TOP + _HEIGHT - below:.2f}",
+                    "height": f"{height:.2f}",
+                    "class": f"bar s{number % len(COLOURS)}",
+                }
+                ET.SubElement(svg, "rect", bar)
+    bottom = f"{_TOP + _HEIGHT:g}"
+    ET.SubElement(svg, "line", {"x1": "0%", "x2": "100%", "y1": bottom, "y2": bottom,
+                                "class": "axis"})  # fmt: skip
+    for cut in shape.cuts:
+        share = (cut - shape.low) / (shape.high - shape.low)
+        if 0 <= share <= 1:
+            x = f"{100 * share:.2f}%"
+            line = {"x1": x, "x2": x, "y1": f"{_TOP - 2:g}", "y2": bottom, "class": "cut"}
+            ET.SubElement(svg, "line", line)
+            side = "start" if share < 0.15 else "end" if share > 0.85 else "middle"
+            _text(svg, x, _TOP - 5, _plain(cut), f"small {side}")
+    _text(svg, "0%", _TOP + _HEIGHT + 15, _plain(shape.low), "tick")
+    _text(svg, "100%", _TOP + _HEIGHT + 15, _plain(shape.high), "tick end")
+    return ET.tostring(svg, encoding="unicode")
+
+
+def _text(svg: ET.Element, x: str, y: float, text: str, kind: str) -> None:
+    ET.SubElement(svg, "text", {"x": x, "y": f"{y:g}", "class": kind}).text = text
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"

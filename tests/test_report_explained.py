@@ -1,0 +1,85 @@
+"""The page of a program for a table: rows by condition, mistakes, and the columns it reads."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_pv.errors import RunError
+from llm_pv.report.comparison import compare_methods
+from llm_pv.report.explained import read_explanation
+from llm_pv.report.page import build_page
+from llm_pv.report.records import load_runs
+from llm_pv.sandbox import Sandbox
+from report_runs import learn_ages
+
+
+def recorded(path: Path) -> dict[str, Any]:
+    lines = (path / "results_attempts.jsonl").read_text("utf-8").splitlines()
+    (found,) = [r["explanation"] for r in map(json.loads, lines) if r["kind"] == "selected"]
+    return dict(found)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, sandbox: Sandbox) -> Path:
+    return learn_ages(tmp_path_factory.mktemp("ages") / "run", sandbox)
+
+
+def test_conditions_have_the_validation_rows_that_meet_them(run: Path) -> None:
+    found = read_explanation(recorded(run))
+    assert found is not None
+    # Ages 45, 50 and 55 are called old, one of them wrongly; 15 and 30 young, one wrongly.
+    assert [(line.text, line.rows, line.right) for line in found.lines] == [
+        ("if age >= 40", 3, 2), ("old", 3, 2), ("young", 2, 1),
+    ]  # fmt: skip
+
+
+def test_mistakes_are_rows_to_look_at_and_classes_are_counted_by_answer(run: Path) -> None:
+    found = recorded(run)
+    assert [(m["split"], m["row"], m["label"], m["input"]["age"]) for m in found["mistakes"]] == [
+        ("validation", 1, "old", 30), ("validation", 3, "young", 50), ("test", 1, "young", 70),
+    ]  # fmt: skip
+    assert found["confusion"]["split"] == "test"
+    assert found["confusion"]["counts"] == [[1, 0], [1, 1]]
+
+
+def test_columns_that_are_read_have_their_training_rows_and_cuts(run: Path) -> None:
+    (age,) = recorded(run)["columns"]
+    assert (age["low"], age["high"], age["cuts"]) == (10, 60, [40])
+    # 24 bins of 50 / 24 years from 10 on
+    full = {
+        label: [n for n, rows in enumerate(bins) if rows] for label, bins in age["bins"].items()
+    }
+    assert full == {"young": [0, 4], "old": [19, 23]}
+
+
+def test_a_program_without_conditions_has_no_tree_but_its_mistakes(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    program = "def f(x):\n    return ['young', 'old'][x['age'] >= 40]\n"
+    found = recorded(learn_ages(tmp_path / "run", sandbox, program))
+    assert (found["lines"], found["leaves"]) == ([], [])
+    assert len(found["mistakes"]) == 3
+
+
+def test_a_run_from_before_explanations_has_its_page_without_them(
+    tmp_path: Path, run: Path, sandbox: Sandbox
+) -> None:
+    old = learn_ages(tmp_path / "run", sandbox)
+    journal = old / "results_attempts.jsonl"
+    records = [json.loads(line) for line in journal.read_text("utf-8").splitlines()]
+    for record in records:
+        record.pop("explanation", None)
+    journal.write_text("".join(json.dumps(record) + "\n" for record in records))
+    text, new = (build_page(compare_methods(load_runs([path]))) for path in (old, run))
+    for section in ("rule", "mistakes", "columns"):
+        assert f'<section id="{section}">' not in text
+        assert f'<section id="{section}">' in new
+    assert "old" in re.sub(r"<[^>]*>", "", text)
+
+
+def test_a_damaged_explanation_is_named(run: Path) -> None:
+    with pytest.raises(RunError, match="explanation"):
+        read_explanation(recorded(run) | {"leaves": []})
