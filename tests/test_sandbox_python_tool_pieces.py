@@ -7,6 +7,7 @@ import struct
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -178,6 +179,8 @@ def test_a_run_that_was_cut_off_shows_what_it_came_to() -> None:
     execution = conclude_exploration(cut, io.BytesIO(page), LIMITS)
     assert (execution.outcome, execution.output) == (Outcome.TIMED_OUT, "so far")
     assert execution.reason == "stopped after 60 s"
+    odd = replace(LIMITS, wall_seconds=14.17684)
+    assert conclude_exploration(cut, io.BytesIO(page), odd).reason == "stopped after 14.18 s"
 
 
 @given(st.binary(max_size=200))

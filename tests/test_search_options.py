@@ -39,12 +39,33 @@ def test_options_of_the_search_are_refused_for_saved_replies() -> None:
 
 def test_a_model_named_in_python_is_prompted_as_by_the_command() -> None:
     choice, sandbox = ModelChoice(model=SERVED), SandboxOptions()
-    limits: dict[str, None] = {"attempts": None, "budget_seconds": None}
-    command = open_proposer(choice, AskingOptions(), sandbox, thorough=True, noise=0.05, **limits)
+    command = open_proposer(
+        choice,
+        AskingOptions(),
+        sandbox,
+        attempts=None,
+        budget_seconds=None,
+        thorough=True,
+        noise=0.05,
+    )
     named, plan = Search(SERVED, built_in=BuiltIn(noise=0.05)).resolve()
     with command, named:
         assert named.identity == command.identity
     assert plan.attempts == 50  # five attempts and their refinements, five programs each
+
+
+@pytest.mark.parametrize(
+    ("asking", "option"),
+    [
+        (AskingOptions(programs_per_reply=0), "programs-per-reply"),
+        (AskingOptions(prompt_rows=0), "prompt-rows"),
+    ],
+)
+def test_zero_is_refused_and_not_taken_for_the_default(asking: AskingOptions, option: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{option} is 0; give 1 or more"):
+        open_proposer(
+            ModelChoice(model=SERVED), asking, SandboxOptions(), attempts=1, budget_seconds=None
+        )
 
 
 def test_noise_reaches_every_member_of_a_pool_and_the_searchs_limits_the_search_alone() -> None:

@@ -284,17 +284,17 @@ def open_proposer(
     assert model.model is not None
     if asking.explore and model.batch:
         raise ConfigurationError("attempts of a --batch see nothing of each other; omit --explore")
-    usual = DEFAULT_SETTINGS if published else LEARN_SETTINGS
+    usual = replace(DEFAULT_SETTINGS, prompt_rows=None) if published else LEARN_SETTINGS
     again = LEARN_SETTINGS if thorough else DEFAULT_SETTINGS
-    several = again.programs_per_reply if asking.answer_format == "python" else 1
+    most = again.programs_per_reply if asking.answer_format == "python" else 1
     settings = replace(
         usual,
         tool=asking.tool,
         refinements=again.refinements if asking.refine is None else asking.refine,
-        programs_per_reply=asking.programs_per_reply or several,
+        programs_per_reply=most if asking.programs_per_reply is None else asking.programs_per_reply,
         prompt_variant=parse_variant(asking.prompt_variant),
         samples_per_call=asking.samples_per_call,
-        prompt_rows=asking.prompt_rows or (None if published else "auto"),
+        prompt_rows=usual.prompt_rows if asking.prompt_rows is None else asking.prompt_rows,
         answer_format="json" if published else asking.answer_format,
         explore=asking.explore,
         noise=noise,

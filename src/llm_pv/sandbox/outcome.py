@@ -97,7 +97,7 @@ def _outcome(
     if content.end:
         return _ENDINGS[content.end], content.reason
     if ending.cut_off:
-        return Outcome.TIMED_OUT, f"stopped after {limits.wall_limit(rows):g} s"
+        return Outcome.TIMED_OUT, f"stopped after {round(limits.wall_limit(rows), 2):g} s"
     # The kernel ends a process at its hard CPU limit by SIGKILL, as it does when memory is short:
     # only the CPU time used tells the two apart.
     allowed = limits.cpu_limit(rows)
