@@ -125,7 +125,7 @@ def terminal_offers(bank: Bank) -> Iterator[Offer]:
     names = {kind: code for code, kind in enumerate(dict.fromkeys(kinds))}
     codes = np.array([names[kind] for kind in kinds])
     unlike = np.array([[prices.unlike_bits(one, two) for two in names] for one in names])
-    columns = np.array([kind.startswith("column") for kind in kinds])
+    columns = np.array([kind.startswith("column") for kind in kinds], bool)
     texts = bank.of(Type.TEXT)
     natural = isinstance(problem.frame.rows[0], dict) or any(one.kind == "prose" for one in texts)
     train, bits, kind_of = numbers.values[some, :size], numbers.bits[some], (codes, unlike)
