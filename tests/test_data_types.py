@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from llm_pv.data.columns import written_type
 from llm_pv.data.readers import read_table, table_from
+from llm_pv.data.reading import Reading
 from llm_pv.data.table import make_table
 from llm_pv.errors import ConfigurationError, DataError
 
@@ -167,6 +168,23 @@ def test_a_single_column_of_text_that_is_declared_text_stays_a_string(tmp_path: 
     read = read_table(path, target="label", types={"digits": "str"})
     assert read.inputs() == ["0110", "007"]
     assert table_from(["a", "b"], ["0", "1"], types={"input": "str"}).inputs() == ["a", "b"]
+
+
+def test_columns_are_found_in_either_unicode_form() -> None:
+    # "\u00e4" is "a\u0308" decomposed, as some file systems and spreadsheets write it.
+    frame = pd.DataFrame({"a\u0308": ["1", "3"], "o\u0308": ["p", "q"], "u\u0308": ["x", "y"]})
+    table = make_table(
+        frame,
+        target="\u00fc",
+        types={"\u00e4": "float"},
+        reading=Reading(groups="\u00f6"),
+        learning=True,
+        written=True,
+    )
+    assert table.inputs() == [{"\u00e4": 1.0}, {"\u00e4": 3.0}]
+    assert table.labels is not None
+    assert table.labels.tolist() == ["x", "y"]
+    assert table.apart["groups"].tolist() == ["p", "q"]
 
 
 def test_the_types_of_one_reading_make_another_look_the_same(tmp_path: Path) -> None:

@@ -52,6 +52,11 @@ def test_costs_are_those_of_the_mistake_and_1_where_none_is_named() -> None:
     assert metric.row_weights(labels) == [5.0, 5.0, 1.0, 1.0, 1.0]
 
 
+def test_a_class_whose_name_holds_the_word_between_classes_is_quoted() -> None:
+    costs = parse_costs(['"sick as a dog" as well=5', 'a=b as "sick as a dog"=2'])
+    assert costs == {("sick as a dog", "well"): 5.0, ("a=b", "sick as a dog"): 2.0}
+
+
 def test_costs_are_recorded_by_mistake() -> None:
     assert Metric("cost", {("sick", "well"): 5.0}).record() == {
         "name": "cost",
@@ -78,6 +83,7 @@ def test_balanced_weights_make_classes_equal() -> None:
         (lambda: Metric("cost", {("a", "b"): math.nan}), "a number from 0 on"),
         (lambda: Metric("cost", {("a", "b"): math.inf}), "a number from 0 on"),
         (lambda: parse_costs(["a=5"]), "write 'A as B=NUMBER'"),
+        (lambda: parse_costs(["sick as a dog as well=5"]), "' as ' in double quotes"),
         (lambda: Metric("cost", {("a", "x"): 1.0}).check(["a", "b"]), "names the class 'x'"),
     ],
 )

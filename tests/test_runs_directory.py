@@ -39,6 +39,22 @@ def test_the_same_configuration_resumes_and_another_is_refused_by_name(tmp_path:
         RunDirectory(tmp_path, {"seed": 4, "sizes": (1, 2)})
 
 
+def test_a_run_of_an_earlier_version_resumes_and_gets_what_is_recorded_now(tmp_path: Path) -> None:
+    limits = "tool_limits=ToolLimits(cpu_seconds=10.0, wall_seconds={}, memory_bytes=1)"
+    before = "m; tool_calls=20; " + limits.format(20.0) + "; programs=5"
+    now = "m; tool_calls=20; " + limits.format(None) + "; programs=5; tool_functions=check,survey"
+    RunDirectory(tmp_path, {"seed": 3, "proposer": before}).close()
+    added = {"about": "ages in years", "odd_cells": {"age": ["12%"]}}
+    with RunDirectory(tmp_path, {"seed": 3, "proposer": now, **added}):
+        pass
+    assert read_run(tmp_path)["configuration"] == {"seed": 3, "proposer": before, **added}
+    for other in (now.replace("calls=20", "calls=5"), now.replace("10.0", "9.0")):
+        with pytest.raises(RunError, match="proposer is"):
+            RunDirectory(tmp_path, {"seed": 3, "proposer": other, **added})
+    with pytest.raises(RunError, match=r"odd_cells is .*12%.* there and null here"):
+        RunDirectory(tmp_path, {"seed": 3, "proposer": now, "about": "ages in years"})
+
+
 def test_a_difference_deep_within_long_values_is_shown(tmp_path: Path) -> None:
     agent = "agent: " + 30 * "{model} " + "; tool_calls={}; seconds=1800"
     first = {

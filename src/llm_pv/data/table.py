@@ -18,6 +18,7 @@ from llm_pv.data.columns import (
     written_type,
 )
 from llm_pv.data.examples import Input
+from llm_pv.data.new_rows import matching_columns
 from llm_pv.data.reading import DEFAULT_READING, Reading
 from llm_pv.errors import ConfigurationError, DataError
 
@@ -108,6 +109,8 @@ def make_table(
     """
     declared = dict(types or {})
     check_types(declared)
+    asked = (target, *declared, *(columns or ()), *reading.keep, *reading.apart.values())
+    frame = _spelled_as(frame, [column for column in asked if column is not None])
     if target is not None:
         _check_columns([target], list(frame.columns), name, "target")
         labels = frame[target]
@@ -153,6 +156,12 @@ def make_table(
         if (missed := read[key].isna() & frame[key].notna()).any()
     }
     return Table(read, labels, False, tuple(notes), resolved, name, written, apart, odd)
+
+
+def _spelled_as(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Return a frame whose columns have the Unicode form of these names."""
+    there = matching_columns(frame, names)
+    return frame.rename(columns={found: name for name, found in there.items() if found != name})
 
 
 def _set_apart(

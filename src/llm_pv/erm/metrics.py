@@ -1,6 +1,7 @@
 """The metrics of selection: accuracy, balanced accuracy, F1 or the cost of mistakes."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +9,9 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from llm_pv.errors import ConfigurationError
+
+_NAME = r'(\s*"[^"]*"\s*|.*?)'
+_COST = re.compile(f"{_NAME} as {_NAME}=([^=]*)")
 
 MetricName = Literal["accuracy", "balanced-accuracy", "f1", "cost"]
 
@@ -132,23 +136,30 @@ def _macro_f1(counts: Mapping[tuple[str, str | None], float]) -> float:
 def parse_costs(items: Sequence[str]) -> dict[tuple[str, str], float]:
     """Parse options such as ``"ill as well=5"``.
 
-    Raise ConfigurationError if one has another form.
+    A class may be in double quotes, and must be if its name holds `` as ``. Raise
+    ConfigurationError if an option has another form.
 
     Examples
     --------
-    >>> parse_costs(["ill as well=5"])
-    {('ill', 'well'): 5.0}
+    >>> parse_costs(["ill as well=5", '"sick as a dog" as well=9'])
+    {('ill', 'well'): 5.0, ('sick as a dog', 'well'): 9.0}
     """
     costs = {}
     for item in items:
-        pair, equals, number = item.rpartition("=")
-        label, word, guess = pair.partition(" as ")
+        found = _COST.fullmatch(item)
+        names = [part.strip() for part in found.groups()[:2]] if found else []
         try:
-            if not (equals and word):
+            if not found or any(" as " in name and not _quoted(name) for name in names):
                 raise ValueError(item)
-            costs[label.strip(), guess.strip()] = float(number)
+            label, guess = (name[1:-1] if _quoted(name) else name for name in names)
+            costs[label, guess] = float(found[3])
         except ValueError:
             raise ConfigurationError(
-                f"--cost {item!r}: write 'A as B=NUMBER', what it costs to take an A for a B"
+                f"--cost {item!r}: write 'A as B=NUMBER', what it costs to take an A for a B, with "
+                "a name that holds ' as ' in double quotes"
             ) from None
     return costs
+
+
+def _quoted(name: str) -> bool:
+    return len(name) > 1 and name[0] == name[-1] == '"'

@@ -29,7 +29,7 @@ from llm_pv.data.databases import without_password
 from llm_pv.errors import RepairWarning, RunError
 from llm_pv.group_commit import GroupCommit
 from llm_pv.runs.cells import Cell, CellLog, Key, by_cell, key_of, named, place_of, way_of
-from llm_pv.runs.config_diff import differences
+from llm_pv.runs.config_diff import differences, later_names
 from llm_pv.runs.consistency import (
     cells_without_reply,
     consistent_records,
@@ -320,12 +320,15 @@ class RunDirectory:
 
     def _check_same_run(self) -> Record:
         record = read_run(self.path)
-        old, new = record["configuration"], self.configuration
-        if different := list(differences(old, new)):
+        later = later_names(record["configuration"], self.configuration)
+        record["configuration"] |= later
+        if different := list(differences(record["configuration"], self.configuration)):
             raise RunError(
                 f"{self.path} holds another run: {'; '.join(different)}. "
                 "Give the same options to resume it, or another --out"
             )
+        if later:
+            write_atomically(self.path / "run.json", json.dumps(record, indent=2) + "\n")
         return record
 
     def _note_confinement(self, record: Record) -> None:
