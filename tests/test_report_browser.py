@@ -1,11 +1,16 @@
 """The page in a real browser: no errors, sortable, readable in the dark and on a phone."""
 
 import shutil
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
+from llm_pv.cli.watch import LivePage
+from llm_pv.erm.attempts import Attempt
+from llm_pv.erm.scoring import Score
+from llm_pv.proposers.base import Proposal
 from llm_pv.report.comparison import compare_methods
 from llm_pv.report.page import build_page
 from llm_pv.report.records import load_runs
@@ -293,3 +298,24 @@ def test_without_scripts_everything_is_there_but_the_buttons(
     opened.goto(pages["many"])
     assert opened.locator("button:visible").count() == 0
     assert "palindrome" in opened.locator("#table-comparison").inner_text()
+
+
+def test_a_run_at_work_shows_its_attempts_and_is_stopped_by_its_button(browser: "Browser") -> None:
+    stopped = threading.Event()
+    context = browser.new_context()
+    page = context.new_page()
+    heard: list[str] = []
+    page.on("console", lambda message: heard.append(message.text))
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    with LivePage(stopped.set) as live:
+        score = Score(rows=4, errors=1, failed=0, balanced_accuracy=0.5)
+        live.attempt(Attempt(1, Proposal("", cost_usd=0.5), error=HOSTILE, validation=score))
+        page.goto(live.url)
+        page.get_by_role("cell", name="75.0").wait_for()
+        assert "right on 75.0%" in page.locator("h1").inner_text()
+        assert "<img src=x" in page.locator("#attempts").inner_text()
+        page.get_by_role("button", name="Stop the run").click()
+        assert stopped.wait(5)
+        assert page.locator("img").count() == 0
+    assert heard == []
+    context.close()

@@ -129,6 +129,7 @@ def learn(
     format: Annotated[Format, Parameter(group=FIRST)] = "table",  # noqa: A002
     track: Annotated[Track | None, Parameter(group=OUTPUT)] = None,
     explain: Annotated[bool, Parameter(group=OUTPUT, negative="")] = False,
+    watch: Annotated[bool, Parameter(group=OUTPUT, negative="")] = False,
     sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
     cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
@@ -152,6 +153,8 @@ def learn(
         Send figures to this experiment tracker as they come.
     explain
         Show the certificate with all that it assumes.
+    watch
+        Serve a page on 127.0.0.1 that shows the run while it works, with a button to stop it.
     """
     from llm_pv.api import SplitSizes
 
@@ -194,6 +197,7 @@ def learn(
                 out=out or new_folder(_slug(name)),
                 format=format,
                 explain=explain,
+                watch=watch,
                 track=track,
                 on_start=partial(_begin, models, splits, search),
             )
@@ -228,6 +232,7 @@ def learn_and_show(
     out: Path,
     format: Format,  # noqa: A002
     explain: bool = False,
+    watch: bool = False,
     track: Track | None = None,
     on_start: Callable[[], object] | None = None,
 ) -> int:
@@ -249,6 +254,8 @@ def learn_and_show(
         How the result is shown.
     explain
         Whether the certificate is shown with all its assumptions.
+    watch
+        Whether a page shows the run while it works.
     track
         Where figures are sent.
     on_start
@@ -257,13 +264,19 @@ def learn_and_show(
     from llm_pv import api
     from llm_pv.cli.progress import learn_progress
     from llm_pv.cli.tracking import tracking
+    from llm_pv.cli.watch import live_page
     from llm_pv.runs.cells import Cell
 
     try:
-        with learn_progress() as progress, tracking(track, out) as observer:
+        with (
+            live_page(watch) as show,
+            learn_progress() as progress,
+            tracking(track, out) as observer,
+        ):
 
             def on_attempt(attempt: "Attempt") -> None:
                 progress.attempt(attempt)
+                show(attempt)
                 observer.on_event(Cell("learn"), attempt)
 
             learned = api.learn(

@@ -1,0 +1,172 @@
+"""A page on 127.0.0.1 that shows a run of ``llm-pv learn`` while it works."""
+
+import json
+import secrets
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from types import TracebackType
+from typing import Any
+
+from llm_pv.cli.main import complain
+from llm_pv.cli.progress import AttemptDetails
+from llm_pv.erm.attempts import Attempt
+from llm_pv.programs.shown import visible
+from llm_pv.runs.cells import Cell
+
+_MOST_SHOWN = 100
+_POLICY = (
+    "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; "
+    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def interrupt() -> None:
+    """Interrupt the main thread as one Ctrl-C does."""
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+class LivePage:
+    """Serve the state of one run until it is closed; no other machine can reach it.
+
+    The address holds a token, so that other users and pages of this machine cannot read it.
+
+    Parameters
+    ----------
+    stop
+        Called, in another thread, by the page's button.
+    """
+
+    def __init__(self, stop: Callable[[], None] = interrupt) -> None:
+        self._stop = stop
+        self._token, self._nonce = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+        self.policy = _POLICY.format(nonce=self._nonce)
+        "What the page may load: its own style and script alone."
+        self._lock = threading.Lock()
+        self._details = AttemptDetails()
+        self._made = 0
+        self._latest: deque[dict[str, Any]] = deque(maxlen=_MOST_SHOWN)
+        self._best = -1.0
+        self._start = time.monotonic()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
+        self._host = f"127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"http://{self._host}/{self._token}/"
+        "Where the page is."
+
+    def __enter__(self) -> "LivePage":
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def attempt(self, attempt: Attempt) -> None:
+        """Add an attempt; called after each verified one."""
+        from llm_pv.report.cells import gist
+        from llm_pv.report.text import percent
+
+        validation, train = attempt.validation, attempt.train
+        shown = gist(attempt.program.source) if attempt.program else attempt.error
+        line = {
+            "number": attempt.number,
+            "validation": percent(validation.accuracy) if validation else "",
+            "train": percent(train.accuracy) if train else "",
+            "program": visible(shown, 200),
+        }
+        with self._lock:
+            self._details.of_event(Cell(""), attempt)
+            self._made += 1
+            self._latest.appendleft(line)
+            if validation is not None:
+                self._best = max(self._best, validation.accuracy)
+
+    def answer(self, path: str, host: str, *, post: bool) -> tuple[int, str, str]:
+        """Return the status, the type and the text for a request."""
+        token, _, name = path.removeprefix("/").partition("/")
+        # A page of another name that resolves to this machine has another host.
+        if host != self._host or not secrets.compare_digest(token.encode(), self._token.encode()):
+            return 404, "text/plain", "not found\n"
+        if post and name == "stop":
+            self._stop()
+            return 200, "text/plain", "stopping\n"
+        if not post and name == "state":
+            return 200, "application/json", json.dumps(self._state())
+        if not post and name == "":
+            folder = files("llm_pv.report").joinpath("templates")
+            style = folder.joinpath("style.css").read_text("utf-8")
+            page = folder.joinpath("watch.html").read_text("utf-8")
+            return 200, "text/html", page.replace("NONCE", self._nonce).replace("STYLE", style)
+        return 404, "text/plain", "not found\n"
+
+    def _state(self) -> dict[str, Any]:
+        from llm_pv.report.text import percent
+
+        with self._lock:
+            best = f"Best so far: right on {percent(self._best)}% of the validation rows"
+            return {
+                "made": self._made,
+                "seconds": round(time.monotonic() - self._start),
+                "best": best if self._best >= 0 else "No program yet",
+                "spent": self._details.of_run(),
+                "attempts": list(self._latest),
+            }
+
+
+@contextmanager
+def live_page(wanted: bool) -> Iterator[Callable[[Attempt], None]]:
+    """Serve the page of a run while the block runs, and yield what takes its attempts."""
+    if not wanted:
+        yield lambda _: None
+        return
+    with LivePage() as live:
+        complain(f"this run can be watched at {live.url}")
+        yield live.attempt
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers of a `LivePage`, never kept and never shown inside another page."""
+
+    def __init__(self, page: LivePage, *args: Any) -> None:
+        self._page = page
+        super().__init__(*args)
+
+    def do_GET(self) -> None:
+        """Answer with the page or the state."""
+        self._answer(post=False)
+
+    def do_POST(self) -> None:
+        """Stop the run."""
+        self._answer(post=True)
+
+    def _answer(self, *, post: bool) -> None:
+        host = self.headers.get("Host", "")
+        status, kind, text = self._page.answer(self.path, host, post=post)
+        data = text.encode()
+        self.send_response(status)
+        headers = {
+            "Content-Type": f"{kind}; charset=utf-8",
+            "Content-Length": str(len(data)),
+            "Cache-Control": "no-store",
+            "Content-Security-Policy": self._page.policy,
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+        }
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Keep the terminal free of requests."""
