@@ -187,6 +187,16 @@ def test_columns_are_found_in_either_unicode_form() -> None:
     assert table.apart["groups"].tolist() == ["p", "q"]
 
 
+def test_strings_of_a_frame_that_are_mostly_numbers_stay_strings_with_a_notice() -> None:
+    frame = pd.DataFrame({"sum": [*map(str, range(30)), "-", "12%"], "zip": ["10115"] * 32})
+    table = make_table(frame)
+    assert table.types == {"sum": "str", "zip": "str"}
+    (warning,) = table.warnings
+    assert warning.startswith(
+        "the rows: column 'sum' is text, but all cells except '-', '12%' are numbers; convert it"
+    )
+
+
 def test_the_types_of_one_reading_make_another_look_the_same(tmp_path: Path) -> None:
     learned, new = tmp_path / "learned.csv", tmp_path / "new.csv"
     learned.write_text("size,code,label\n1.5,007,a\n2,008,b\n")

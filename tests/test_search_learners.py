@@ -179,6 +179,15 @@ def test_probes_have_no_class_and_do_not_count_as_training_rows() -> None:
     assert np.bincount(problem.codes).sum() == 50
 
 
+def test_of_classes_that_weigh_the_same_the_most_frequent_is_the_constant_answer() -> None:
+    rows = Examples(tuple("abcdefghij"), ("rare",) * 3 + ("usual",) * 7)
+    balanced = np.array([1 / 3] * 3 + [1 / 7] * 7)
+    problem = Problem.of(rows, ("rare", "usual"), weights=balanced)
+    assert problem.classes[problem.majority] == "usual"
+    dearer = Problem.of(rows, ("rare", "usual"), weights=np.where(balanced > 0.2, 4.0, 1.0))
+    assert dearer.classes[dearer.majority] == "rare"
+
+
 def test_programs_guard_a_column_that_only_a_row_outside_the_sample_lacks() -> None:
     rows: list[Input] = [{"bp": 90 + n % 100} for n in range(400)]
     labels = ["ill" if n % 100 >= 70 else "well" for n in range(400)]

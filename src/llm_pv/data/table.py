@@ -276,7 +276,9 @@ def _told_type(
 ) -> tuple["pd.Series[Any]", ColumnType]:
     """Return a column's type, and its cells with odd ones in a column of numbers as missing."""
     if not written:
-        return cells, value_type(cells)
+        if (kind := value_type(cells)) == "str":
+            notes.extend(_note_on_numbers(cells, name))
+        return cells, kind
     kind, spelled, odd = told_type(cells.dropna().tolist())
     if odd and not odd_as_missing:
         return cells, "str"
@@ -288,6 +290,20 @@ def _told_type(
             f"{name}: cells read as missing in column {cells.name!r}: {count:,} ({listed}{more})"
         )
     return cells.mask(cells.isin(list(odd))) if odd else cells, kind
+
+
+def _note_on_numbers(cells: "pd.Series[Any]", name: str) -> list[str]:
+    """Return a note if a column of strings, which stay strings, would be numbers in a file."""
+    texts = cells.dropna().tolist()
+    if not all(isinstance(text, str) for text in texts):
+        return []
+    kind, spelled, odd = told_type(texts)
+    if kind not in ("int", "float") or not (others := sorted(map(repr, spelled | odd))):
+        return []
+    return [
+        f"{name}: column {cells.name!r} is text, but all cells except {', '.join(others[:8])} are "
+        "numbers; convert it to use them as numbers, as pandas.to_numeric(errors='coerce') does"
+    ]
 
 
 def _rows(count: int) -> str:

@@ -150,9 +150,10 @@ class Problem:
 
     @property
     def majority(self) -> int:
-        """The class that weighs most."""
+        """The class that weighs most; of classes that weigh the same, the one with most rows."""
         counts = np.bincount(self.codes, self.weights, minlength=len(self.classes))
-        return int(counts.argmax())
+        rows = np.bincount(self.codes, minlength=len(self.classes))
+        return int(np.where(np.isclose(counts, counts.max()), rows, -1).argmax())
 
     def mistakes(self, answers: NDArray[np.int64]) -> float:
         """Return the weight of the training rows that answers get wrong."""
