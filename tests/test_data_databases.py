@@ -82,6 +82,13 @@ def test_a_database_is_opened_for_reading_alone(kind: str, request: pytest.Fixtu
     assert len(read_query("SELECT age FROM people", database)) == len(ROWS)
 
 
+@pytest.mark.parametrize("query", ["COPY (SELECT 1) TO '{}'", "SELECT 1; EXPORT DATABASE '{}'"])
+def test_a_query_writes_no_file(query: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"refuses the query: (COPY|EXPORT) writes"):
+        read_query(query.format(tmp_path / "stolen"), "duckdb:")
+    assert not (tmp_path / "stolen").exists()
+
+
 @pytest.mark.parametrize(
     ("query", "database", "message"),
     [

@@ -22,6 +22,7 @@ from llm_pv.sandbox import Sandbox
 duckdb = pytest.importorskip("duckdb", reason="the extra sql is not installed")
 pytest.importorskip("sqlglot", reason="the extra sql is not installed")
 
+from llm_pv.export.rows import recorded_rows  # noqa: E402
 from llm_pv.export.sql import export_sql  # noqa: E402
 
 TYPES = {"n": "int", "m": "int", "r": "float", "s": "str", "b": "bool"}
@@ -302,6 +303,15 @@ def test_the_command_writes_a_view_that_a_database_runs(
         connection.execute(told.out)
         wrong = "SELECT count(*) FROM aged WHERE prediction IS DISTINCT FROM old"
         assert connection.execute(wrong).fetchall() == [(0,)]
+
+
+def test_a_database_is_no_file_of_rows(learned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (learned / "rows.db").touch()
+    database = ["--database", str(learned / "rows.db")]
+    for words in (database, ["=".join(database)]):
+        command = {"command": ["llm-pv", "learn", "SELECT 1", *words]}
+        monkeypatch.setattr("llm_pv.export.rows.read_run", lambda _, made=command: made)
+        assert recorded_rows(learned / "run") is None
 
 
 def test_the_module_stands_alone_and_its_examples_hold(learned: Path) -> None:

@@ -1,5 +1,6 @@
 """The server for assistants, with the protocol's own client over every transport."""
 
+import gzip
 import json
 import sys
 import threading
@@ -355,6 +356,35 @@ def test_impossible_requests_are_answered_by_what_to_do(workspace: Workspace) ->
         assert "target 'odd'" in another
         inside = await refused(client, "open_file", path=f"runs/{run}/replies.jsonl")
         assert "file of a run" in inside
+
+    converse(build_server(workspace), conversation)
+
+
+def test_rows_are_split_once_also_by_calls_at_once_and_in_a_copy(
+    workspace: Workspace, folder: Path
+) -> None:
+    columns = ["a", "b", "c", "d"]
+    lines = [",".join(str(number >> bit & 1) for bit in range(4)) for number in range(16)] * 4
+    text = "\n".join([",".join(columns), *lines]) + "\n"
+    (folder / "bits.csv").write_text(text)
+    (folder / "copy.csv").write_text(text)
+    (folder / "copy.csv.gz").write_bytes(gzip.compress(text.encode()))
+
+    async def conversation(client: Client) -> None:
+        answers = []
+
+        async def open_bits(target: str) -> None:
+            arguments = {"path": "bits.csv", "target": target}
+            answers.append((await client.call_tool("open_file", arguments)).is_error)
+
+        # An error of a call that opens nothing binds the file to nothing.
+        await refused(client, "open_file", path="bits.csv", target="a", run="../mine")
+        async with anyio.create_task_group() as calls:
+            for target in ("b", "c", "d"):
+                calls.start_soon(open_bits, target)
+        assert sorted(answers) == [False, True, True]
+        for path in ("copy.csv", "copy.csv.gz"):
+            assert "held back" in await refused(client, "open_file", path=path, target="a")
 
     converse(build_server(workspace), conversation)
 

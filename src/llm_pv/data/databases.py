@@ -22,6 +22,7 @@ HUB = "hf://"
 FILES = "duckdb:"
 """The database of a query that names files."""
 _PASSWORD = re.compile(r"(://[^:/@\s]*):[^@/\s]+@")
+_WRITES = frozenset({"COPY", "EXPORT", "INSERT", "UPDATE", "DELETE", "MERGE_INTO", "DROP", "ALTER"})
 _LONGEST_REASON = 300
 
 
@@ -65,6 +66,8 @@ def read_query(query: str, database: str) -> "pd.DataFrame":
     failures, connection = _opened(database)
     try:
         try:
+            if hasattr(connection, "extract_statements"):  # DuckDB, which writes files too
+                _check_reads(connection, query, database)
             cursor = connection.execute(query)
             names = [column[0] for column in cursor.description or ()]
             rows = cursor.fetchall() if names else []
@@ -77,6 +80,17 @@ def read_query(query: str, database: str) -> "pd.DataFrame":
     if not names:
         raise DataError("the query gives no rows: write a SELECT")
     return _frame(names, zip(*rows, strict=True) if rows else [[]] * len(names), "the query")
+
+
+def _check_reads(connection: Any, query: str, database: str) -> None:
+    """Raise DataError if a statement writes: to a file, or to a database that another attached."""
+    for statement in connection.extract_statements(query):
+        kind = statement.type.name
+        if kind in _WRITES:
+            raise DataError(
+                f"{without_password(database)} refuses the query: {kind} writes, and rows are only "
+                "read; write a SELECT"
+            )
 
 
 def _opened(database: str) -> tuple[type[Exception], Any]:

@@ -179,11 +179,14 @@ def _around(number: float, kind: str) -> list[Scalar]:
 
 
 def recorded_rows(run: Path) -> str | None:
-    """Return the data file named by the command that made a run, if it is still there."""
+    """Return the data file named by the command that made a run, if it is still there.
+
+    There is none if the rows are the answer to a query.
+    """
     folder = run if run.is_dir() else run.parent.parent
     command: Any = read_run(folder).get("command", [])
     words = [str(word) for word in command] if isinstance(command, list) else []
-    if "learn" not in words:
+    if "learn" not in words or any(word.partition("=")[0] == "--database" for word in words):
         return None
     after = words[words.index("learn") + 1 :]
     return next((word for word in after if word != "-" and Path(word).is_file()), None)

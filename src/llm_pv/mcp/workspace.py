@@ -5,6 +5,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +14,7 @@ from mcp.shared.path_security import PathEscapeError, safe_join
 
 from llm_pv import api
 from llm_pv.data.examples import Splits
+from llm_pv.data.formats import unpacked
 from llm_pv.data.reading import Reading
 from llm_pv.errors import ConfigurationError
 from llm_pv.mcp.open_run import OpenRun, Problem
@@ -56,7 +58,8 @@ class Workspace:
     """The open runs of a server; several can be worked on at once, from several threads.
 
     A file is split in one way only while the server runs: opened again with another target or
-    another grouping, its training rows would include validation rows of the first run.
+    another grouping, its training rows would include validation rows of the first run. A copy of
+    the file, gzipped or not, is the same file.
 
     Parameters
     ----------
@@ -72,7 +75,8 @@ class Workspace:
         self._lock = threading.Lock()
         self._runs: dict[str, OpenRun] = {}
         self._opening: set[str] = set()
-        self._readings: dict[Path, dict[str, Any]] = {}
+        self._one_file = threading.Lock()
+        self._readings: dict[str, dict[str, Any]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -118,27 +122,28 @@ class Workspace:
         """
         file = self._file(path)
         options = {"target": target, "types": dict(types), "groups": groups}
-        with self._lock:
-            known = self._readings.get(file, options)
-        if known != options:
-            given = ", ".join(f"{name} {value!r}" for name, value in known.items() if value)
-            raise ConfigurationError(
-                f"{path} was opened with {given or 'no options'} before; another split would show "
-                "rows that are held back there: give the same options"
-            )
         reading = Reading(groups=groups)
-        splits = api.read_splits(
-            file,
-            target=target,
-            types=types,
-            reading=reading,
-            sizes=self.settings.sizes,
-            seed=self.settings.seed,
-        )
-        with self._lock:
-            self._readings[file] = options
-        problem = Problem(file.name, splits, programs, self.settings.seed, target, reading)
-        return self._open(problem, name or self._free(file.stem), note)
+        with self._one_file:  # two calls at once could open a file with two targets
+            content = sha256(unpacked(file.read_bytes(), path)).hexdigest()
+            known = self._readings.get(content, options)
+            if known != options:
+                given = ", ".join(f"{name} {value!r}" for name, value in known.items() if value)
+                raise ConfigurationError(
+                    f"{path} was opened with {given or 'no options'} before; another split would "
+                    "show rows that are held back there: give the same options"
+                )
+            splits = api.read_splits(
+                file,
+                target=target,
+                types=types,
+                reading=reading,
+                sizes=self.settings.sizes,
+                seed=self.settings.seed,
+            )
+            problem = Problem(file.name, splits, programs, self.settings.seed, target, reading)
+            run = self._open(problem, name or self._free(file.stem), note)
+            self._readings[content] = options
+        return run
 
     def open_task(
         self,
