@@ -13,7 +13,7 @@ from llm_pv.api import read_splits
 from llm_pv.cli.main import run as command
 from llm_pv.data.reading import Reading
 from llm_pv.erm.queries import Hypothesis, hypotheses_of_run, most_telling, possible
-from llm_pv.errors import RunError
+from llm_pv.errors import DataError, RunError
 from llm_pv.runs.reading import read_run
 
 PROGRAMS = [
@@ -145,6 +145,16 @@ def test_added_rows_leave_validation_and_test_as_they_were(folder: Path, distinc
     assert len(after.train) == len(before.train) + len(added)
     assert all(row in after.train.inputs for row in added)
     assert any("training rows added: 2" in warning for warning in after.warnings)
+
+
+def test_a_mistyped_cell_of_added_rows_makes_no_column_text(folder: Path) -> None:
+    (folder / "ask.csv").write_text("age,zone,y\nforty,0,no\n42,0,yes\n")
+    with pytest.raises(DataError, match=r"ask.csv: column 'age' is str, and int in .*age=str"):
+        read_splits("rows.csv", target="y", added=["ask.csv"])
+    as_text = read_splits("rows.csv", target="y", added=["ask.csv"], types={"age": "str"})
+    assert as_text.types["age"] == "str"
+    (folder / "ask.csv").write_text("age,zone,y\n41.5,,yes\n")
+    assert read_splits("rows.csv", target="y", added=["ask.csv"]).types["age"] == "float"
 
 
 def test_a_classifier_asks_for_the_rows_that_divide_its_programs(folder: Path) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from llm_pv.data.allocation import allocate, split_sizes
-from llm_pv.data.columns import joint_type, read_cells
+from llm_pv.data.columns import ColumnType, joint_type, read_cells
 from llm_pv.data.examples import Classes, Examples, Splits
 from llm_pv.data.reading import DEFAULT_READING, Reading, binned, target_edges, target_numbers
 from llm_pv.data.roles import moments, present_cells, role_column, row_weights
@@ -184,12 +184,8 @@ def _pooled(given: Sequence[Table], sources: Sequence[int], reading: Reading) ->
     first = given[0]
     tables = [_like(table, first) for table in given]
     labels = [_labels(table) for table in tables]
-    types = {
-        name: joint_type(
-            table.types[name] for table in tables if bool(table.frame[name].notna().any())
-        )
-        for name in first.types
-    }
+    types = _joint_types(tables)
+    _check_added(types, tables, sources)
     if len(tables) == 1:
         joined = tables[0]
     else:
@@ -218,6 +214,30 @@ def _pooled(given: Sequence[Table], sources: Sequence[int], reading: Reading) ->
     if "weights" in apart:
         pool = replace(pool, weights=row_weights(present_cells(apart["weights"], "weights")))
     return pool
+
+
+def _joint_types(tables: Sequence[Table]) -> dict[str, ColumnType]:
+    return {
+        name: joint_type(
+            table.types[name] for table in tables if bool(table.frame[name].notna().any())
+        )
+        for name in tables[0].types
+    }
+
+
+def _check_added(
+    types: dict[str, ColumnType], tables: Sequence[Table], sources: Sequence[int]
+) -> None:
+    """Raise DataError if added rows turn a column of the other tables into text."""
+    others = [table for table, source in zip(tables, sources, strict=True) if source != _ADDED]
+    for name, before in _joint_types(others).items():
+        if before != types[name] == "str":
+            at = next(table for table in tables if joint_type([before, table.types[name]]) == "str")
+            raise DataError(
+                f"{at.name}: column {name!r} is {at.types[name]}, and {before} in "
+                f"{tables[0].name}; correct its cells, or make it text in both with "
+                f"--types {name}=str"
+            )
 
 
 def _like(table: Table, first: Table) -> Table:
