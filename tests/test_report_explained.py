@@ -32,7 +32,7 @@ def test_conditions_have_the_validation_rows_that_meet_them(run: Path) -> None:
     assert found is not None
     # Ages 45, 50 and 55 are called old, one of them wrongly; 15 and 30 young, one wrongly.
     assert [(line.text, line.rows, line.right) for line in found.lines] == [
-        ("if age >= 40", 3, 2), ("old", 3, 2), ("young", 2, 1),
+        ("if age >= 40", 3, 2), ("old", 3, 2), ("otherwise", 2, 1), ("young", 2, 1),
     ]  # fmt: skip
 
 

@@ -68,6 +68,9 @@ class _Numbered:
         for place, statement in enumerate(statements):
             if isinstance(statement, ast.Return):
                 value = statement.value or ast.Constant(None)
+                if not isinstance(value, ast.IfExp) and _is_left_only_by_returning(done[-1:]):
+                    self.line(depth, "otherwise")
+                    depth += 1
                 return [*done, ast.Return(self.expression(value, depth))]
             if isinstance(statement, ast.If) and _has_return(statement):
                 done.append(self.condition(statement, depth))
@@ -148,6 +151,14 @@ def _returns(statements: list[ast.stmt]) -> bool:
             return True
         case [ast.If(body=body, orelse=[_, *_] as rest)]:
             return _returns(body) and _returns(rest)
+    return False
+
+
+def _is_left_only_by_returning(last: list[ast.stmt]) -> bool:
+    """Return whether what follows a statement is reached only if its condition is false."""
+    match last:
+        case [ast.If(body=body, orelse=[])]:
+            return _returns(body)
     return False
 
 
