@@ -274,6 +274,9 @@ def test_a_run_that_was_left_goes_on_with_its_programs_and_calls(
 
     async def go_on(client: Client) -> None:
         words = {"path": "words.csv", "target": "odd", "run": "mine"}
+        another = await refused(client, "open_file", path="words.csv", target="word")
+        assert "target 'odd' before" in another
+        assert "remove runs/opened-files.json" in another
         assert "programs=3" in await refused(client, "open_file", **words, programs=4)
         answer = await call(client, "open_file", **words, programs=3)
         assert answer["submitted"] == 1

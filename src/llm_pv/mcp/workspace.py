@@ -1,5 +1,6 @@
 """The folder that a server works in, and the runs that its clients have opened."""
 
+import json
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -20,12 +21,14 @@ from llm_pv.errors import ConfigurationError
 from llm_pv.mcp.open_run import OpenRun, Problem
 from llm_pv.proposers.llm.local_tool import LocalTool
 from llm_pv.runs.cells import Cell
+from llm_pv.runs.files import write_atomically
 from llm_pv.sandbox import Sandbox
 from llm_pv.tasks import SamplerName
 from llm_pv.tasks.loading import load_task
 from llm_pv.tasks.registry import task
 
 _MOST_OPEN = 32
+_OPENED = "opened-files.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
 
 
@@ -57,9 +60,9 @@ class WorkspaceSettings:
 class Workspace:
     """The open runs of a server; several can be worked on at once, from several threads.
 
-    A file is split in one way only while the server runs: opened again with another target or
-    another grouping, its training rows would include validation rows of the first run. A copy of
-    the file, gzipped or not, is the same file.
+    A file is split in one way only, also by later servers with the same run directories: opened
+    again with another target or another grouping, its training rows would include validation rows
+    of the first run. A copy of the file, gzipped or not, is the same file.
 
     Parameters
     ----------
@@ -76,7 +79,6 @@ class Workspace:
         self._runs: dict[str, OpenRun] = {}
         self._opening: set[str] = set()
         self._one_file = threading.Lock()
-        self._readings: dict[str, dict[str, Any]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -125,12 +127,14 @@ class Workspace:
         reading = Reading(groups=groups)
         with self._one_file:  # two calls at once could open a file with two targets
             content = sha256(unpacked(file.read_bytes(), path)).hexdigest()
-            known = self._readings.get(content, options)
+            readings = self._readings()
+            known = readings.get(content, options)
             if known != options:
                 given = ", ".join(f"{name} {value!r}" for name, value in known.items() if value)
                 raise ConfigurationError(
                     f"{path} was opened with {given or 'no options'} before; another split would "
-                    "show rows that are held back there: give the same options"
+                    "show rows that are held back there: give the same options, or ask the user, "
+                    f"who can remove {self.shown(self.settings.out / _OPENED)} and those runs"
                 )
             splits = api.read_splits(
                 file,
@@ -142,8 +146,21 @@ class Workspace:
             )
             problem = Problem(file.name, splits, programs, self.settings.seed, target, reading)
             run = self._open(problem, name or self._free(file.stem), note)
-            self._readings[content] = options
+            text = json.dumps(readings | {content: options}, indent=1)
+            write_atomically(self.settings.out / _OPENED, text + "\n")
         return run
+
+    def _readings(self) -> dict[str, Any]:
+        """Return with what options each file was opened, by the digest of its content."""
+        path = self.settings.out / _OPENED
+        try:
+            return dict(json.loads(path.read_text("utf-8")))
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise ConfigurationError(
+                f"{self.shown(path)} is damaged ({error}): remove it and the runs beside it"
+            ) from error
 
     def open_task(
         self,
