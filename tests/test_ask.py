@@ -124,6 +124,16 @@ def test_no_row_is_asked_for_where_the_programs_agree(
     assert not (folder / "ask.csv").exists()
 
 
+def test_a_pool_needs_the_columns_that_added_rows_need(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "pool.csv").write_text("age,note\n37,a\n42,b\n")
+    assert command(["ask", "run", "pool.csv"]) == 2
+    error = capsys.readouterr().err
+    assert "pool.csv lacks 'zone'" in error
+    assert error.count("\n") == 1
+
+
 def test_added_rows_need_the_run_whose_place_they_take(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,10 +7,10 @@ from cyclopts import Parameter
 
 from llm_pv.cli.main import complain
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, Format, Rows, SandboxOptions
-from llm_pv.errors import ConfigurationError
+from llm_pv.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from llm_pv.data.table import Table
     from llm_pv.erm.queries import Query
@@ -64,6 +64,8 @@ def ask(
         raise ConfigurationError(f"{run} is no run directory: give one")
     likely = possible(hypotheses_of_run(run), read_run(run)["configuration"]["sizes"][0])
     table = read_rows(rows, saved, data_format=data_format)
+    if saved.types:
+        _check_columns(table, saved.types)
     inputs = rows_for(saved, table, target=saved.target).inputs(0, _MOST_ROWS)
     with sandbox.open() as opened:
         queries = choose_queries(likely, inputs.inputs, saved.classes, opened, n=n)
@@ -78,14 +80,29 @@ def ask(
     else:
         _print(queries, places, table, len(likely))
     if not queries:
-        complain(
+        agree = (
             f"the {len(likely)} programs still possible agree on every row: no label would tell "
-            "one from another; learn with --no-early-stop, which keeps more"
+            "one from another"
+            if len(likely) > 1
+            else "only one program is still possible"
         )
+        complain(f"{agree}; learn with --no-early-stop, which keeps more")
         return 1
     if out is not None:
         complain(f"fill in column {label!r} of {out}; then: learn as before, with --add {out}")
     return 0
+
+
+def _check_columns(table: "Table", columns: "Collection[str]") -> None:
+    """Raise DataError if a column of the run is missing, without which rows cannot be added."""
+    from llm_pv.data.new_rows import matching_columns
+
+    there = matching_columns(table.frame, list(columns))
+    if missing := [repr(column) for column in columns if column not in there]:
+        raise DataError(
+            f"{table.name} lacks {', '.join(missing)}: programs of the run may read them, and "
+            "--add takes rows with every column of the run"
+        )
 
 
 def _records(
