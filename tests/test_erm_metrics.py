@@ -68,6 +68,9 @@ def test_costs_are_recorded_by_mistake() -> None:
 def test_balanced_weights_make_classes_equal() -> None:
     weights = Metric("balanced-accuracy").row_weights(["a", "a", "a", "b"])
     assert weights == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2])
+    # The rows of a weigh 4 and those of b 1: 4 of 5 in one, so each class gets 2.5.
+    weights = Metric("balanced-accuracy").row_weights(["a", "a", "b"], [3.0, 1.0, 1.0])
+    assert weights == pytest.approx([2.5 / 4, 2.5 / 4, 2.5])
     assert Metric().row_weights(["a", "b"]) is None
 
 

@@ -171,7 +171,7 @@ class Search:
         if of_class:
             train = train.weighted([of_class[label] for label in train.labels])
             validation = validation.weighted([of_class[label] for label in validation.labels])
-        if (more := self.metric.row_weights(train.labels)) is not None:
+        if (more := self.metric.row_weights(train.labels, train.weights)) is not None:
             train = train.weighted(more)
         return replace(splits, train=train, validation=validation)
 

@@ -84,19 +84,31 @@ class Metric:
             return max([1.0, *(cost for (of, _), cost in self.costs.items() if of == label)])
         return self.costs.get((label, guess), 1.0)
 
-    def row_weights(self, labels: Sequence[str]) -> list[float] | None:
-        """Return row weights such that the weight of mistakes is the loss; None for equal weights.
+    def row_weights(
+        self, labels: Sequence[str], weights: Sequence[float] | None = None
+    ) -> list[float] | None:
+        """Return factors of row weights that make the weight of mistakes the loss; None for 1 each.
 
-        Proposers that look for rules with few mistakes get them with the training rows.
+        Proposers that look for rules with few mistakes get them with the training rows. F1 is no
+        sum over rows: its factors are those of balanced accuracy.
+
+        Parameters
+        ----------
+        labels
+            The label of each row.
+        weights
+            The weight of each row, 1 if not given. Under balanced accuracy those of a whole class
+            cancel, as in the metric itself.
         """
-        counts = Counter(labels)
         if self.name == "accuracy":
             return None
         if self.name == "cost":
-            of_class = {label: self._cost(label, None) for label in counts}
-        else:
-            of_class = {label: len(labels) / (len(counts) * n) for label, n in counts.items()}
-        return [of_class[label] for label in labels]
+            return [self._cost(label, None) for label in labels]
+        of_class: Counter[str] = Counter()
+        for label, weight in zip(labels, weights or [1.0] * len(labels), strict=True):
+            of_class[label] += weight  # type: ignore[assignment]
+        total = sum(of_class.values()) / len(of_class)
+        return [total / (of_class[label] or 1.0) for label in labels]
 
     def share(self, loss: float, weight: float) -> float:
         """Return a loss as a score, of which 1 is the best."""
