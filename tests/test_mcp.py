@@ -258,6 +258,10 @@ def test_a_finished_run_takes_nothing_more(
     async def reopen(client: Client) -> None:
         path = {"path": "words.csv", "target": "odd", "run": "words-1"}
         assert "finished run" in await refused(client, "open_file", **path)
+        run = await opened(client)
+        await call(client, "submit", run=run, programs=[PARITY])
+        warnings = (await call(client, "finish", run=run))["warnings"]
+        assert any("1 other run" in warning for warning in warnings), "of the server before"
 
     for one in (conversation, reopen):
         with open_workspace() as workspace:

@@ -4,7 +4,7 @@ import json
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import count
@@ -17,11 +17,12 @@ from llm_pv import api
 from llm_pv.data.examples import Splits
 from llm_pv.data.formats import unpacked
 from llm_pv.data.reading import Reading
-from llm_pv.errors import ConfigurationError
+from llm_pv.errors import ConfigurationError, LLMPVError
 from llm_pv.mcp.open_run import OpenRun, Problem
 from llm_pv.proposers.llm.local_tool import LocalTool
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.files import write_atomically
+from llm_pv.runs.reading import find_runs, read_run, read_summary
 from llm_pv.sandbox import Sandbox
 from llm_pv.tasks import SamplerName
 from llm_pv.tasks.loading import load_task
@@ -277,13 +278,20 @@ class Workspace:
         return str(whole.relative_to(folder) if whole.is_relative_to(folder) else whole)
 
     def earlier_runs(self, run: OpenRun) -> int:
-        """Return how many other runs on the same rows are finished."""
-        digest = run.problem.splits.validation.digest()
-        return sum(
-            other.finished and other.problem.splits.validation.digest() == digest
+        """Return how many other runs on the same rows are finished, also by earlier servers."""
+        splits = run.problem.splits
+        held, digest = splits.validation.digest(), splits.digest()
+        finished = {
+            other.path.name
             for other in self.runs()
-            if other is not run
-        )
+            if other.finished and other.problem.splits.validation.digest() == held
+        }
+        for path in find_runs([self.settings.out]):
+            with suppress(LLMPVError):  # another run that is damaged does not end this one
+                known = read_run(path)["configuration"].get("rows_digest")
+                if known == digest and read_summary(path):
+                    finished.add(path.name)
+        return len(finished - {run.path.name})
 
 
 def held_back(splits: Splits) -> str:
