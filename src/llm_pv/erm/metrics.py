@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -104,9 +104,9 @@ class Metric:
             return None
         if self.name == "cost":
             return [self._cost(label, None) for label in labels]
-        of_class: Counter[str] = Counter()
+        of_class: defaultdict[str, float] = defaultdict(float)
         for label, weight in zip(labels, weights or [1.0] * len(labels), strict=True):
-            of_class[label] += weight  # type: ignore[assignment]
+            of_class[label] += weight
         total = sum(of_class.values()) / len(of_class)
         return [total / (of_class[label] or 1.0) for label in labels]
 
@@ -126,9 +126,9 @@ ACCURACY = Metric()
 
 
 def _balanced(counts: Mapping[tuple[str, str | None], float]) -> float:
-    total: Counter[str] = Counter()
+    total: defaultdict[str, float] = defaultdict(float)
     for (label, _), weight in counts.items():
-        total[label] += weight  # type: ignore[assignment]
+        total[label] += weight
     recalls = [counts.get((label, label), 0) / weight for label, weight in total.items() if weight]
     return sum(recalls) / len(recalls) if recalls else 0.0
 
