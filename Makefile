@@ -61,11 +61,13 @@ paper: $(VENV)/.all-installed
 	OMP_NUM_THREADS=1 $(BIN)/llm-pv paper --results docs/results $(PAPER_FLAGS) \
 		--model $(MODEL) $(if $(YES),--yes)
 
+# Tests wait for servers and processes a part of their time, so three fit on two cores, and mypy too.
 test: $(VENV)/.test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/mypy & types=$$!; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal; tests=$$?; \
+	wait $$types && exit $$tests
 
 test-wasm: $(VENV)/.all-installed
 	$(BIN)/python -m pytest tests/test_sandbox_wasm*.py

@@ -101,6 +101,7 @@ def test_clone_and_set_params_keep_every_parameter() -> None:
         "class_weight": "balanced",
         "bins": None,
         "threshold": None,
+        "early_stop": False,
         "distinct_inputs": True,
         "keep": (),
         "limits": Limits(cpu_seconds=1),

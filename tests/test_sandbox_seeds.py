@@ -148,11 +148,11 @@ def test_packages_are_loaded_for_imports_and_not_for_words() -> None:
 def test_the_processes_of_packages_and_seeds_are_few_and_hold_little_memory() -> None:
     sources = [
         f"import {names}\ndef f(x): return 1\n"
-        for names in ("numpy", "sympy", "networkx", "numpy, sympy", "sympy, networkx")
+        for names in ("numpy", "networkx", "numpy, networkx", "sympy")
     ]
     before = zygotes()
     with Sandbox(workers=2) as sandbox:
-        for seed in range(3):
+        for seed in range(2):  # two times four, one more than are kept
             for source in sources:
                 assert sandbox.predict(source, ["a"], seed=seed).predictions == ("1",)
         kept = [pid for pid in zygotes() - before if not parses(pid)]
