@@ -1,5 +1,6 @@
 # make demo   set up the environment and run the main job on real rows
 # make test   install what the tests need and run them
+# make test-slow   run the tests that take long, most of them on a Ray cluster
 # make test-wasm   run the tests of the WebAssembly sandbox alone, which run on macOS too
 # make mutation   plant 300 faults drawn by seed 0 and count those noticed, about 5 s for each
 #                 (MUTANTS="NUMBER SEED PACKAGE ...": another sample, in these packages alone)
@@ -27,7 +28,7 @@ COMPILE_PACKAGES = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib/python*/site
 INSTALL_PACKAGE = $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "LLM-PV needs Python 3.11 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 
-.PHONY: demo paper-offline paper test test-environment test-wasm mutation test-latest coverage docs lint format clean
+.PHONY: demo paper-offline paper test test-environment test-slow test-wasm mutation test-latest coverage docs lint format clean
 
 $(VENV)/.installed: pyproject.toml requirements-demo.lock
 	$(CHECK_PYTHON)
@@ -61,12 +62,12 @@ paper: $(VENV)/.all-installed
 	OMP_NUM_THREADS=1 $(BIN)/llm-pv paper --results docs/results $(PAPER_FLAGS) \
 		--model $(MODEL) $(if $(YES),--yes)
 
-# Tests wait for servers and processes a part of their time, so three fit on two cores, and mypy too.
+# Tests wait for servers and processes a part of their time, so mypy fits beside them on two cores.
 test: $(VENV)/.test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy & types=$$!; \
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal; tests=$$?; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal; tests=$$?; \
 	wait $$types && exit $$tests
 
 test-wasm: $(VENV)/.all-installed
@@ -84,10 +85,13 @@ test-latest:
 	.venv-latest/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	.venv-latest/bin/python -m pip install --quiet "$(TORCH)"
 	.venv-latest/bin/python -m pip install --quiet --editable ".[all]" --group test
-	OMP_NUM_THREADS=1 .venv-latest/bin/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 .venv-latest/bin/python -m pytest -n 2 --dist worksteal --slow
+
+test-slow: $(VENV)/.test-installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --slow -m slow
 
 coverage: $(VENV)/.test-installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term --cov-fail-under=90
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --slow -n 2 --dist worksteal --cov --cov-report=term --cov-fail-under=90
 
 docs: $(VENV)/.all-installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

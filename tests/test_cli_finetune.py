@@ -233,6 +233,7 @@ def in_two_processes(words: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_rows_of_one(tmp_path: Path) -> None:
     assert run_seed([*SEED, "--results-path", "one", "--device", "cpu"]) == 0
     result = in_two_processes([*SEED, "--results-path", "two", "--device", "cpu"])

@@ -341,6 +341,7 @@ def test_computing_activations_again_changes_no_loss(tmp_path: Path) -> None:
     assert again["loss"] == pytest.approx(plain["loss"], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_compiled_model_trains_and_is_evaluated_compiled_with_equal_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

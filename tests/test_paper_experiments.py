@@ -60,6 +60,7 @@ def test_the_plan_lists_commands_and_does_nothing(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_small_experiment_leaves_runs_and_a_page_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -43,6 +43,7 @@ def ask(server: FakeOpenAI, *more: str) -> list[str]:
     return [*SMALL, "--model", "openai-compatible:tiny", "--base-url", server.base_url, *more]
 
 
+@pytest.mark.slow
 def test_the_models_columns_stand_beside_the_others_and_are_asked_for_once(
     server: FakeOpenAI, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -68,6 +68,7 @@ def fail() -> None:
     raise DataError("no rows")
 
 
+@pytest.mark.slow
 class TestOneConnection:
     """Tests in this order: the last one interrupts."""
 

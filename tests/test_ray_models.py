@@ -26,7 +26,10 @@ from test_icl_run import problem
 pytest.importorskip("ray", reason="ray is not installed")
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # Ray's own files
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # Ray's own files
+    pytest.mark.slow,
+]
 
 TWO_CELLS = Settings(modes=("constrained", "likelihood"), max_new_tokens=20)
 TIMES = {"seconds", "learn_seconds", "test_seconds", "learn_seconds_a_sample", "memory",

@@ -10,6 +10,7 @@ from llm_pv.erm.pipeline import learn_splits
 from llm_pv.erm.selection import Plan
 from llm_pv.proposers.base import Proposal, Proposer
 from llm_pv.proposers.length_first import Budget, LengthFirst
+from llm_pv.proposers.own_process import OwnProcess
 from llm_pv.sandbox import Sandbox
 from llm_pv.search.pool import Offer
 from llm_pv.search.predicates import pool_of
@@ -52,7 +53,8 @@ def test_two_rules_that_fit_are_each_others_rivals() -> None:
 def test_the_user_is_told_of_a_rival_that_validation_does_not_refute(sandbox: Sandbox) -> None:
     train, validation = palindromes(60, seed=0), palindromes(60, seed=1)
     splits = Splits(train, validation, palindromes(10, seed=2), Classes.of(train.labels))
-    learned = learn_splits(splits, LengthFirst(budget=SMALL), sandbox, Plan(50))
+    search = OwnProcess(LengthFirst(budget=SMALL), seconds=60.0)  # as it runs everywhere
+    learned = learn_splits(splits, search, sandbox, Plan(50))
     assert any("% 2" in standing.rival.text for standing in learned.rivals)
     assert any("do not tell this program from another" in text for text in learned.warnings)
     record = learned.record()
@@ -138,7 +140,8 @@ def test_random_labels_end_with_a_marked_fallback(sandbox: Sandbox) -> None:
         return Examples(rows, [chance.choice("01") for _ in rows])
 
     splits = Splits(drawn(80), drawn(80), drawn(20), Classes.of(["0", "1"]))
-    learned = learn_splits(splits, LengthFirst(budget=SMALL), sandbox, Plan(50))
+    search = OwnProcess(LengthFirst(budget=SMALL), seconds=60.0)  # as it runs everywhere
+    learned = learn_splits(splits, search, sandbox, Plan(50))
     assert all(attempt.proposal.fallback for attempt in learned.selection.attempts)
     assert learned.verdict.startswith("nothing found that beats a baseline")
     assert learned.record()["fallback"] is True
