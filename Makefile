@@ -62,12 +62,12 @@ paper: $(VENV)/.all-installed
 	OMP_NUM_THREADS=1 $(BIN)/llm-pv paper --results docs/results $(PAPER_FLAGS) \
 		--model $(MODEL) $(if $(YES),--yes)
 
-# Tests wait for servers and processes a part of their time, so mypy fits beside them on two cores.
+# Tests wait for servers and processes a part of their time, so three fit on two cores, and mypy too.
 test: $(VENV)/.test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy & types=$$!; \
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal; tests=$$?; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal; tests=$$?; \
 	wait $$types && exit $$tests
 
 test-wasm: $(VENV)/.all-installed

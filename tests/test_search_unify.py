@@ -1,5 +1,6 @@
 """Unifiers recover rules planted in made-up rows, and stop when time is over."""
 
+import math
 import random
 import time
 from collections import Counter
@@ -157,6 +158,16 @@ def test_a_scorecard_tells_many_classes_by_their_points() -> None:
 
 def test_a_tree_recovers_nested_questions() -> None:
     assert best(tree, nested, rows=600) >= 0.98
+
+
+def test_numbers_beyond_single_precision_are_learned_from() -> None:
+    def make(chance: random.Random) -> dict[str, Any]:
+        row = draw(chance)
+        return row | {"m": chance.choice([1e300, -1e300, math.nan, row["m"]])}
+
+    problem = make_problem(lambda x: int(x["n"] >= 50), rows=200, make=make)
+    for unify in (tree, scorecard):
+        assert min(one.mistakes for one in unify(make_pool(problem))) == 0
 
 
 def test_trees_of_every_size_are_offered_and_grow_deeper_than_four() -> None:

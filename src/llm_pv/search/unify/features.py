@@ -18,6 +18,8 @@ LEAST_ROWS = 3
 """A level of a category is a feature if so many training rows have it."""
 MOST_LEVELS = 40
 MOST_NUMBERS = 30
+LARGEST = float(np.finfo(np.float32).max) / 4
+"""The largest number that learners are given; a larger one counts as this one."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,8 @@ def matrix(
     chosen = np.arange(problem.size) if rows is None else rows
     columns = np.zeros((len(chosen), len(expressions)), dtype=np.float32)
     for index, one in enumerate(expressions):
-        columns[:, index] = np.nan_to_num(np.asarray(one.values[: problem.size])[chosen])
+        values = np.nan_to_num(np.asarray(one.values[: problem.size])[chosen])
+        columns[:, index] = np.clip(values, -LARGEST, LARGEST)
     return columns
 
 

@@ -16,7 +16,7 @@ from llm_pv.search.pool import Pool
 from llm_pv.search.problem import Problem
 from llm_pv.search.program import Answer, Branch, Candidate, Node, candidate
 from llm_pv.search.types import Expression
-from llm_pv.search.unify.features import Features, features_of, matrix, reaches
+from llm_pv.search.unify.features import LARGEST, Features, features_of, matrix, reaches
 
 SIZES = (
     2,
@@ -105,7 +105,7 @@ def _filled(
         values = np.asarray(one.values[: problem.size])
         missing = np.isnan(values) if values.dtype.kind == "f" else None
         if missing is not None and missing.any() and not missing.all():
-            least = float(np.nanmin(values))
+            least = max(float(np.nanmin(values)), -LARGEST)
             columns[missing[rows], index] = least - max(1.0, abs(least))
     return columns
 
