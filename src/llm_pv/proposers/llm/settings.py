@@ -21,7 +21,7 @@ class LLMSettings:
     ----------
     tool
         Where the model's own code runs: ``"local"``, in a sandbox of ours; ``"hosted"``, at the
-        vendor; ``"none"``; ``"any"``, hosted where the model has that, local elsewhere. None takes
+        vendor; ``"none"``; ``"any"``, hosted where the model has that, else local. None takes
         what suits the model.
     refinements
         How often a model is shown its mistakes on training rows and asked again.
