@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from llm_pv.cli.progress import learn_progress
 from llm_pv.cli.watch import LivePage
 from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.scoring import Score
@@ -307,13 +308,14 @@ def test_a_run_at_work_shows_its_attempts_and_is_stopped_by_its_button(browser: 
     heard: list[str] = []
     page.on("console", lambda message: heard.append(message.text))
     page.on("pageerror", lambda error: heard.append(str(error)))
-    with LivePage(stopped.set) as live:
+    with learn_progress() as progress, LivePage(progress.view, stopped.set) as live:
         score = Score(rows=4, errors=1, failed=0, balanced_accuracy=0.5)
-        live.attempt(Attempt(1, Proposal("", cost_usd=0.5), error=HOSTILE, validation=score))
+        progress.attempt(Attempt(1, Proposal("", cost_usd=0.5), error=HOSTILE, validation=score))
         page.goto(live.url)
         page.get_by_role("cell", name="75.0").wait_for()
-        assert "right on 75.0%" in page.locator("h1").inner_text()
-        assert "<img src=x" in page.locator("#attempts").inner_text()
+        assert page.locator("h1").inner_text() == "best validation 75.0%"
+        assert page.get_by_role("columnheader", name="train %").count() == 1
+        assert "<img src=x" in page.locator("#rows").inner_text()
         page.get_by_role("button", name="Stop the run").click()
         assert stopped.wait(5)
         assert page.locator("img").count() == 0

@@ -30,7 +30,7 @@ from llm_pv.cli.options import (
     given,
 )
 from llm_pv.cli.output import free_folder, write_json
-from llm_pv.cli.progress import Details, cell_progress
+from llm_pv.cli.progress import Details, cell_progress, describe
 from llm_pv.cli.report import leave_page
 from llm_pv.errors import ConfigurationError, LLMPVError
 from llm_pv.runs.cells import Cell
@@ -65,15 +65,22 @@ class FitDetails(Details):
     def __init__(self) -> None:
         super().__init__("data and search")
         self._jobs: Counter[Cell] = Counter()
+        self._best: tuple[float, str] | None = None
 
     def of_event(self, cell: Cell, event: object) -> str:
         """Count the finished jobs of its search."""
         self._jobs[cell] += getattr(event, "jobs", 0)
         return f"{self._jobs[cell]} searches done"
 
-    def of_end(self, cell: Cell, row: Mapping[str, str]) -> str:  # noqa: ARG002
+    def of_end(self, cell: Cell, row: Mapping[str, str]) -> str:
         """Return the validation accuracy."""
-        return f"validation accuracy {float(row['validation_accuracy']):.1%}"
+        accuracy = float(row["validation_accuracy"])
+        self._best = max(self._best or (0.0, ""), (accuracy, describe(cell)))
+        return f"validation accuracy {accuracy:.1%}"
+
+    def best(self) -> str:
+        """Return the best validation accuracy and whose it is."""
+        return f"best validation {self._best[0]:.1%}, {self._best[1]}" if self._best else ""
 
 
 def baselines(
@@ -88,6 +95,7 @@ def baselines(
     out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     format: Annotated[Format, Parameter(group=OUTPUT)] = "table",  # noqa: A002
     track: Annotated[Track | None, Parameter(group=OUTPUT)] = None,
+    watch: Annotated[bool, Parameter(group=OUTPUT, negative="")] = False,
     cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
     """Fit classical learners on the benchmark's data sets, or on a file with rows.
@@ -107,6 +115,8 @@ def baselines(
         How the results are shown: table, or one JSON object.
     track
         Send figures to this experiment tracker as they come.
+    watch
+        Serve a page on 127.0.0.1 that shows the run while it works, with a button to stop it.
     """
     from llm_pv.cli.tracking import tracking
 
@@ -115,7 +125,7 @@ def baselines(
     try:
         with (
             cluster.connect() as connected,
-            cell_progress(FitDetails()) as progress,
+            cell_progress(FitDetails(), watch=watch) as progress,
             tracking(track, path, progress) as observer,
         ):
             where: dict[str, Any] = {"path": path, "observer": observer, "cluster": connected}

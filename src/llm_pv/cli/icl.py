@@ -56,6 +56,7 @@ def icl(
     out_csv: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     format: Annotated[Format, Parameter(group=OUTPUT)] = "table",  # noqa: A002
     track: Annotated[Track | None, Parameter(group=OUTPUT)] = None,
+    watch: Annotated[bool, Parameter(group=OUTPUT, negative="")] = False,
     cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
     """Prompt a model with labelled examples for the labels of test inputs, one at a time.
@@ -81,6 +82,8 @@ def icl(
         How the results are shown: table, or one JSON object.
     track
         Send figures to this experiment tracker as they come.
+    watch
+        Serve a page on 127.0.0.1 that shows the run while it works, with a button to stop it.
     """
     cluster.check_model(model)
     seed = question.seed_of(own_rows=data is not None)
@@ -102,6 +105,7 @@ def icl(
             out_csv=out_csv,
             format=format,
             track=track,
+            watch=watch,
             cluster=cluster.connect(),
             opening=partial(open_model, model, answering, question),
         )
@@ -158,6 +162,7 @@ def run_and_report(
     format: Format = "table",  # noqa: A002
     quiet: bool = False,
     track: Track | None = None,
+    watch: bool = False,
     published: bool = False,
     cluster: "AbstractContextManager[Cluster | None] | None" = None,
     opening: "Callable[[], AnsweringModel] | None" = None,
@@ -180,10 +185,11 @@ def run_and_report(
         print_dry_run(planned, model)
         return 0
     path = out or free_folder("icl")
+    details = AnswerDetails(_disclosure(planned, model))
     try:
         with (
             cluster or nullcontext() as connected,
-            cell_progress(AnswerDetails(_disclosure(planned, model)), quiet=quiet) as progress,
+            cell_progress(details, quiet=quiet, watch=watch) as progress,
             tracking(track, path, progress) as observer,
         ):
             try:

@@ -100,6 +100,7 @@ class AnswerDetails(Details):
         self._disclosure = disclosure
         self._count: Counter[Cell] = Counter()
         self._right: Counter[Cell] = Counter()
+        self._cost: float | None = 0.0
 
     def of_plan(self, cells: int, done: int) -> str:
         """Write which rows leave this machine, unless all prompts are answered."""
@@ -111,7 +112,17 @@ class AnswerDetails(Details):
         """Count answers."""
         self._count[cell] += getattr(event, "count", 0)
         self._right[cell] += getattr(event, "right", 0)
+        cost = getattr(event, "cost_usd", 0.0)
+        self._cost = None if self._cost is None or cost is None else self._cost + cost
         return f"{self._right[cell]} of {self._count[cell]} right"
+
+    def best(self) -> str:
+        """Return how many answers of all cells were right."""
+        return f"{self._right.total():,} of {self._count.total():,} answers right"
+
+    def spent(self) -> str:
+        """Return the money spent."""
+        return "price unknown" if self._cost is None else f"${self._cost:.2f}" if self._cost else ""
 
 
 def report(results: Sequence["AnsweredCell"], path: Path, format: Format) -> int:  # noqa: A002

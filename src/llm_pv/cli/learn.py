@@ -264,19 +264,16 @@ def learn_and_show(
     from llm_pv import api
     from llm_pv.cli.progress import learn_progress
     from llm_pv.cli.tracking import tracking
-    from llm_pv.cli.watch import live_page
     from llm_pv.runs.cells import Cell
 
     try:
         with (
-            live_page(watch) as show,
-            learn_progress() as progress,
+            learn_progress(watch=watch) as progress,
             tracking(track, out) as observer,
         ):
 
             def on_attempt(attempt: "Attempt") -> None:
                 progress.attempt(attempt)
-                show(attempt)
                 observer.on_event(Cell("learn"), attempt)
 
             learned = api.learn(

@@ -1,6 +1,7 @@
 """Live progress on standard error: of a learning run, the cells of a run, a training job."""
 
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -21,12 +22,17 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
+from llm_pv.cli.watch import View, live_page
 from llm_pv.erm.attempts import Attempt
+from llm_pv.programs.shown import visible
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.runner import Observer
 
 if TYPE_CHECKING:
     from llm_pv.tracks.finetune.measures import TrainingObserver
+
+
+_MOST_SHOWN = 100
 
 
 class Details:
@@ -53,8 +59,12 @@ class Details:
         """Return what is shown of a cell that has ended well."""
         return f"accuracy {float(row['accuracy']):.1%}" if row.get("accuracy") else ""
 
-    def of_run(self) -> str:
-        """Return what is shown of the run as a whole, empty for nothing."""
+    def best(self) -> str:
+        """Return the best so far, or how good the run is as a whole; empty for nothing."""
+        return ""
+
+    def spent(self) -> str:
+        """Return the money spent, empty for none."""
         return ""
 
 
@@ -65,7 +75,8 @@ class AttemptDetails(Details):
         super().__init__("data and proposals")
         self._attempts: dict[Cell, int] = {}
         self._best: dict[Cell, float] = {}
-        self._spent: float | None = 0.0
+        self._tokens = 0
+        self._cost: float | None = 0.0
 
     def of_event(self, cell: Cell, event: object) -> str:
         """Count an attempt and its cost."""
@@ -73,10 +84,11 @@ class AttemptDetails(Details):
             return ""
         self._attempts[cell] = self._attempts.get(cell, 0) + 1
         proposal = event.proposal
+        self._tokens += proposal.usage.total_tokens
         if proposal.usage.total_tokens and proposal.cost_usd is None:
-            self._spent = None
-        elif self._spent is not None:
-            self._spent += proposal.cost_usd or 0.0
+            self._cost = None
+        elif self._cost is not None:
+            self._cost += proposal.cost_usd or 0.0
         if event.validation is not None:
             self._best[cell] = max(self._best.get(cell, 0.0), event.validation.accuracy)
         return self._of(cell)
@@ -85,14 +97,21 @@ class AttemptDetails(Details):
         """Return how many attempts there were, and how good the best is."""
         return self._of(cell)
 
-    def of_run(self) -> str:
-        """Return the mean of the best programs and the money spent."""
-        spent = "price unknown" if self._spent is None else f"${self._spent:.2f}"
+    def best(self) -> str:
+        """Return the mean of the best programs."""
         if not self._best:
-            return spent
+            return ""
+        count = len(self._best)
+        shown = f"best validation {sum(self._best.values()) / count:.1%}"
         perfect = sum(best == 1.0 for best in self._best.values())
-        mean = sum(self._best.values()) / len(self._best)
-        return f"best validation {mean:.1%} ({perfect} perfect), {spent}"
+        return f"{shown} (mean of {count}, {perfect} perfect)" if count > 1 else shown
+
+    def spent(self) -> str:
+        """Return the tokens and the money spent."""
+        if not self._tokens and self._cost == 0:
+            return ""
+        price = "price unknown" if self._cost is None else f"${self._cost:.2f}"
+        return f"{self._tokens:,} tokens, {price}"
 
     def _of(self, cell: Cell) -> str:
         best = self._best.get(cell)
@@ -130,6 +149,7 @@ class CellProgress(Observer):
         self._lock = threading.Lock()
         self._overall: TaskID | None = None
         self._lines: dict[Cell, TaskID] = {}
+        self._ended: deque[tuple[str, str, str]] = deque(maxlen=_MOST_SHOWN)
         self._cells = self._done = 0
         self.begun = self.resumed_all = False
 
@@ -167,14 +187,30 @@ class CellProgress(Observer):
             self._done += 1
             self._progress.remove_task(self._lines.pop(cell))
             self._update_overall()
+            what = row["reason"] or self._details.of_end(cell, row)
+            self._ended.appendleft((describe(cell), row["status"], what))
             if self._console is not None:
                 place = f"{self._done}/{self._cells} {describe(cell)}"
-                what = row["reason"] or self._details.of_end(cell, row)
                 _print(self._console, f"{place}: {row['status']}, {what}")
+
+    def view(self) -> View:
+        """Return what a page shows of the run at this moment."""
+        with self._lock:
+            shown = {task.id: task.fields["detail"] for task in self._progress.tasks}
+            running = [
+                (describe(cell), "running", shown[line]) for cell, line in self._lines.items()
+            ]
+            return View(
+                state=f"{self._done} of {self._cells} done",
+                best=self._details.best() or "Nothing yet",
+                spent=self._details.spent(),
+                columns=("what", "state", "so far"),
+                rows=[*reversed(running), *self._ended],
+            )
 
     def _update_overall(self) -> None:
         assert self._overall is not None
-        parts = [f"{self._done}/{self._cells} done", self._details.of_run()]
+        parts = [f"{self._done}/{self._cells} done", self._details.best(), self._details.spent()]
         detail = ", ".join(filter(None, parts))
         self._progress.update(self._overall, completed=self._done, detail=detail)
 
@@ -186,30 +222,46 @@ class LearnProgress:
         self._progress = progress
         self._task = progress.add_task("proposing", total=None, detail="")
         self._details = AttemptDetails()
-        self._tokens = 0
-        self._spent: float | None = 0.0
+        self._lock = threading.Lock()
+        self._state, self._detail = "proposing", ""
+        self._latest: deque[Attempt] = deque(maxlen=_MOST_SHOWN)
 
     def attempt(self, attempt: Attempt) -> None:
         """Count one verified attempt."""
-        proposal = attempt.proposal
-        if proposal.usage.total_tokens:
-            self._tokens += proposal.usage.total_tokens
-            if self._spent is None or proposal.cost_usd is None:
-                self._spent = None
-            else:
-                self._spent += proposal.cost_usd
-        detail = self._details.of_event(Cell("learn"), attempt) + self._spending()
-        self._progress.update(self._task, description="verifying", detail=detail)
+        with self._lock:
+            detail = self._details.of_event(Cell("learn"), attempt)
+            self._latest.appendleft(attempt)
+            self._detail = ", ".join(filter(None, (detail, self._details.spent())))
+            self._show("verifying")
 
     def search(self, stage: str, tried: int) -> None:
         """Show the progress of the built-in search."""
-        self._progress.update(self._task, description=f"searching: {stage}, {tried:,} tried")
+        self._show(f"searching: {stage}, {tried:,} tried")
 
-    def _spending(self) -> str:
-        if not self._tokens:
-            return ""
-        price = "" if self._spent is None else f", ${self._spent:.2f}"
-        return f", {self._tokens:,} tokens{price}"
+    def view(self) -> View:
+        """Return what a page shows of the run at this moment."""
+        with self._lock:
+            return View(
+                state=self._state,
+                best=self._details.best() or "No program yet",
+                spent=self._details.spent(),
+                columns=("attempt", "validation %", "train %", "program"),
+                rows=[_line(attempt) for attempt in self._latest],
+            )
+
+    def _show(self, state: str) -> None:
+        self._state = state
+        self._progress.update(self._task, description=state, detail=self._detail)
+
+
+def _line(attempt: Attempt) -> list[str]:
+    """Return an attempt as a row of the page."""
+    from llm_pv.report.cells import gist
+
+    shown = gist(attempt.program.source) if attempt.program else attempt.error
+    scores = (attempt.validation, attempt.train)
+    right = [f"{100 * score.accuracy:.1f}" if score else "" for score in scores]
+    return [str(attempt.number), *right, visible(shown, 200)]
 
 
 def describe(cell: Cell) -> str:
@@ -226,20 +278,26 @@ def describe(cell: Cell) -> str:
 
 
 @contextmanager
-def cell_progress(details: Details, *, quiet: bool = False) -> Iterator[CellProgress]:
-    """Show the cells of a run while the block runs."""
+def cell_progress(
+    details: Details, *, quiet: bool = False, watch: bool = False
+) -> Iterator[CellProgress]:
+    """Show the cells of a run while the block runs, on a page too if it is watched."""
     console = Console(stderr=True)
     live = console.is_terminal and not quiet
     with _display(console, _DETAIL, _TimeLeft(), live=live) as progress:
-        yield CellProgress(progress, None if live or quiet else console, details)
+        shown = CellProgress(progress, None if live or quiet else console, details)
+        with live_page(shown.view, wanted=watch):
+            yield shown
 
 
 @contextmanager
-def learn_progress() -> Iterator[LearnProgress]:
-    """Show a learning run while the block runs, if standard error is a terminal."""
+def learn_progress(*, watch: bool = False) -> Iterator[LearnProgress]:
+    """Show a learning run while the block runs, on a terminal and, if it is watched, a page."""
     console = Console(stderr=True)
     with _display(console, _DETAIL, live=console.is_terminal) as progress:
-        yield LearnProgress(progress)
+        shown = LearnProgress(progress)
+        with live_page(shown.view, wanted=watch):
+            yield shown
 
 
 @contextmanager

@@ -58,6 +58,7 @@ def synthesize(
     out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     format: Annotated[Format, Parameter(group=OUTPUT)] = "table",  # noqa: A002
     track: Annotated[Track | None, Parameter(group=OUTPUT)] = None,
+    watch: Annotated[bool, Parameter(group=OUTPUT, negative="")] = False,
     sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
     cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
@@ -75,6 +76,8 @@ def synthesize(
         How the results are shown: table, or one JSON object.
     track
         Send figures to this experiment tracker as they come.
+    watch
+        Serve a page on 127.0.0.1 that shows the run while it works, with a button to stop it.
     """
     choices = model.each()
     search_for = search.resolve(model, asking)
@@ -111,6 +114,7 @@ def synthesize(
             out=out or free_folder("synthesize"),
             format=format,
             track=track,
+            watch=watch,
         )
 
 
@@ -155,6 +159,7 @@ def run_and_report(
     out: Path,
     format: Format,  # noqa: A002
     track: Track | None = None,
+    watch: bool = False,
 ) -> int:
     """Run a grid, show its results, and return the exit status.
 
@@ -176,6 +181,8 @@ def run_and_report(
         How the results are shown.
     track
         Where figures are sent.
+    watch
+        Whether a page shows the run while it works.
     """
     from llm_pv.cli.progress import AttemptDetails, cell_progress
     from llm_pv.cli.tracking import tracking
@@ -184,7 +191,7 @@ def run_and_report(
     try:
         with (
             cluster.candidates(sandbox) as (opened, connected),
-            cell_progress(AttemptDetails()) as progress,
+            cell_progress(AttemptDetails(), watch=watch) as progress,
             tracking(track, out, progress) as observer,
         ):
             result = run_grid(

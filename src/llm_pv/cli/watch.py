@@ -1,13 +1,13 @@
-"""A page on 127.0.0.1 that shows a run of ``llm-pv learn`` while it works."""
+"""``--watch``: a page on 127.0.0.1 that shows a run while it works."""
 
 import json
 import secrets
 import signal
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -15,12 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from llm_pv.cli.main import complain
-from llm_pv.cli.progress import AttemptDetails
-from llm_pv.erm.attempts import Attempt
-from llm_pv.programs.shown import visible
-from llm_pv.runs.cells import Cell
 
-_MOST_SHOWN = 100
 _POLICY = (
     "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; "
     "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -32,6 +27,18 @@ def interrupt() -> None:
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
+@dataclass(frozen=True)
+class View:
+    """What the page shows of a run at one moment."""
+
+    state: str
+    best: str
+    spent: str
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+    "The latest first."
+
+
 class LivePage:
     """Serve the state of one run until it is closed; no other machine can reach it.
 
@@ -39,20 +46,17 @@ class LivePage:
 
     Parameters
     ----------
+    view
+        Returns what the page shows; called in other threads.
     stop
         Called, in another thread, by the page's button.
     """
 
-    def __init__(self, stop: Callable[[], None] = interrupt) -> None:
-        self._stop = stop
+    def __init__(self, view: Callable[[], View], stop: Callable[[], None] = interrupt) -> None:
+        self._view, self._stop = view, stop
         self._token, self._nonce = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
         self.policy = _POLICY.format(nonce=self._nonce)
         "What the page may load: its own style and script alone."
-        self._lock = threading.Lock()
-        self._details = AttemptDetails()
-        self._made = 0
-        self._latest: deque[dict[str, Any]] = deque(maxlen=_MOST_SHOWN)
-        self._best = -1.0
         self._start = time.monotonic()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
         self._host = f"127.0.0.1:{self._server.server_address[1]}"
@@ -71,26 +75,6 @@ class LivePage:
     ) -> None:
         self._server.shutdown()
         self._server.server_close()
-
-    def attempt(self, attempt: Attempt) -> None:
-        """Add an attempt; called after each verified one."""
-        from llm_pv.report.cells import gist
-        from llm_pv.report.text import percent
-
-        validation, train = attempt.validation, attempt.train
-        shown = gist(attempt.program.source) if attempt.program else attempt.error
-        line = {
-            "number": attempt.number,
-            "validation": percent(validation.accuracy) if validation else "",
-            "train": percent(train.accuracy) if train else "",
-            "program": visible(shown, 200),
-        }
-        with self._lock:
-            self._details.of_event(Cell(""), attempt)
-            self._made += 1
-            self._latest.appendleft(line)
-            if validation is not None:
-                self._best = max(self._best, validation.accuracy)
 
     def answer(self, path: str, host: str, *, post: bool) -> tuple[int, str, str]:
         """Return the status, the type and the text for a request."""
@@ -111,28 +95,18 @@ class LivePage:
         return 404, "text/plain", "not found\n"
 
     def _state(self) -> dict[str, Any]:
-        from llm_pv.report.text import percent
-
-        with self._lock:
-            best = f"Best so far: right on {percent(self._best)}% of the validation rows"
-            return {
-                "made": self._made,
-                "seconds": round(time.monotonic() - self._start),
-                "best": best if self._best >= 0 else "No program yet",
-                "spent": self._details.of_run(),
-                "attempts": list(self._latest),
-            }
+        return {"seconds": round(time.monotonic() - self._start)} | asdict(self._view())
 
 
 @contextmanager
-def live_page(wanted: bool) -> Iterator[Callable[[Attempt], None]]:
-    """Serve the page of a run while the block runs, and yield what takes its attempts."""
+def live_page(view: Callable[[], View], *, wanted: bool) -> Iterator[None]:
+    """Serve the page of a run while the block runs, if it is wanted."""
     if not wanted:
-        yield lambda _: None
+        yield
         return
-    with LivePage() as live:
+    with LivePage(view) as live:
         complain(f"this run can be watched at {live.url}")
-        yield live.attempt
+        yield
 
 
 class _Handler(BaseHTTPRequestHandler):

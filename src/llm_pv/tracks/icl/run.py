@@ -35,6 +35,8 @@ class Answered:
     count: int
     right: int
     "How many, and how many of them were right."
+    cost_usd: float | None = 0.0
+    "Their price; None if it is unknown."
 
 
 @dataclass(frozen=True)
@@ -224,7 +226,9 @@ def _answer_order(work: PlannedCell, order: int, settings: Settings, context: Ce
         ]
         log.append_replies(records)
         right = sum(record["predicted"] == test.labels[record["example"]] for record in records)
-        context.emit(Answered(len(records), right))
+        prices = [record["cost_usd"] for record in records]
+        cost = None if None in prices else sum(prices)
+        context.emit(Answered(len(records), right, cost))
 
 
 def _why_no_label(replies: Sequence[Record], max_new_tokens: int) -> str:
