@@ -29,8 +29,6 @@ from llm_pv.sandbox.execution import Execution, Limits, Outcome, ToolLimits
 from llm_pv.sandbox.outcome import Ending, conclude, conclude_exploration
 from llm_pv.sandbox.result_page import ERRORS_KEPT, LABEL_CHARACTERS, page_bytes
 from llm_pv.sandbox.transcript import transcript_bytes
-from llm_pv.sandbox.wasm import _Reader
-from llm_pv.sandbox.wasm_process import REPLY
 
 FORMATS = ("csv", "tsv", "jsonl", "text", "parquet", None)
 ROWS = 5
@@ -149,15 +147,6 @@ def transcripts(data: bytes) -> None:
     assert all(c.isprintable() or c in "\n\t" or ord(c) > 159 for c in execution.output)
 
 
-def frames(data: bytes) -> None:
-    """Whatever a WebAssembly program hands over as its results, the run comes to an end."""
-    reader = _Reader(ROWS, LIMITS)
-    for payload in data.split(b"\0"):
-        reader.take(REPLY, payload)
-    reader.lose(1, 1.0, timed_out=False)
-    _check(reader.execution(0.0), ROWS)
-
-
 def journals(data: bytes) -> None:
     """A log is read as whole lines or refused; opened, it takes further lines behind them."""
     import warnings
@@ -183,7 +172,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         stored_rows,
         pages,
         transcripts,
-        frames,
         journals,
     )
 }
@@ -215,7 +203,6 @@ SEEDS: dict[str, list[bytes]] = {
     "stored-rows": [b"01\0a -> b\0\0%,:", "\u2028\x85\0\u00e9".encode()],
     "pages": [bytes(72) + b'"1",\nnull,\n["e"],\n{"finished": ""},\n'],
     "transcripts": [b"\xff" * 8 + b"\x10" + bytes(7) + b"some text"],
-    "frames": [b'["1", null, ["e"]]\0[]', b'{"a": [1e999]}'],
     "journals": [b'{"a": 1}\n{"b": NaN}\n{"torn'],
 }
 """What coverage guidance starts from."""

@@ -4,15 +4,15 @@ import io
 import json
 import random
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from llm_pv.sandbox import wasm_build, wasm_process
+from llm_pv.sandbox import frames, wasm_build, wasm_process
 from llm_pv.sandbox.execution import Execution, Limits, Outcome
 from llm_pv.sandbox.modules import STANDARD_LIBRARY
+from llm_pv.sandbox.result_page import page_bytes, read_page
 from llm_pv.sandbox.wasm import WasmWorker, wasm_available
 
 _MISSING = wasm_available()
@@ -137,7 +137,7 @@ def test_what_never_ends_is_interrupted_at_the_cpu_limit(worker: WasmWorker, sou
     process = worker._process
     execution = run(worker, source, SHORT)
     assert execution.outcome is Outcome.TIMED_OUT
-    assert execution.reason == "the CPU limit of 0.3 s was reached"
+    assert execution.reason == "stopped after 0.3 s of CPU time"
     assert execution.unreached == (0, 1, 2)
     assert len(execution.output.encode()) <= 1_000
     assert worker._process is process
@@ -149,7 +149,7 @@ def test_what_sleeps_is_killed_at_the_wall_limit(worker: WasmWorker) -> None:
     source = "import time\ndef f(x): time.sleep(1e9)"
     execution = run(worker, source, Limits(cpu_seconds=30, wall_seconds=0.3))
     assert execution.outcome is Outcome.TIMED_OUT
-    assert execution.reason == "the wall-clock limit of 0.3 s was reached"
+    assert execution.reason == "stopped after 0.3 s"
     assert process is not None
     assert process.returncode is not None
 
@@ -275,8 +275,8 @@ FORGERIES = {
     "nested beyond reason": "json.dumps = lambda value: '[' * 10000",
     "too long": "json.dumps = lambda value: 'x' * 10 ** 7",
     "no JSON": "json.dumps = lambda value: '\\x00'",
-    "another outcome": "guest = sys.modules['llm_pv.sandbox.wasm_guest']\n"
-    "sys.modules['program_guest'].WitWorld.step = lambda self, rows: ('won', '[]')",
+    "another outcome": "won = lambda self, rows: ('won', '[]')\n"
+    "sys.modules['program_guest'].WitWorld.step = won",
 }
 
 
@@ -292,7 +292,7 @@ def test_patches_of_builtins_and_modules_do_not_outlive_the_program(worker: Wasm
         "import json, sys\n"
         "sys.modules['builtins'].sum = None\n"
         "json.loads = None\n"
-        "sys.modules['llm_pv.sandbox.wasm_guest'].label_text = lambda value: 'patched'\n"
+        "sys.modules['llm_pv.sandbox.job'].label_text = lambda value: 'patched'\n"
         "def f(x): return 0"
     )
     assert run(worker, source).predictions == ("patched",) * 3
@@ -355,34 +355,37 @@ def test_random_numbers_start_from_the_seed_and_hashing_does_not(worker: WasmWor
     assert len(set(hashes)) == 1
 
 
-def test_the_host_ends_with_its_owner_even_in_the_middle_of_a_program() -> None:
-    host = [
-        *(sys.executable, "-I", "-S", wasm_process.__file__, "serve"),
-        *(wasm_build.wasmtime_directory(), str(wasm_build.built_component())),
-    ]
+def header_for(tmp_path: Path, rows: int, cpu_seconds: float) -> bytes:
+    page = tmp_path / "page"
+    page.write_bytes(bytes(page_bytes(rows, 10)))
+    limits = {"cpu_seconds": cpu_seconds, "memory_bytes": 1 << 24, "output_bytes": 10}
+    return json.dumps({"page": str(page), "rows": rows, "exploring": False, **limits}).encode()
+
+
+def test_the_host_ends_with_its_owner_even_in_the_middle_of_a_program(tmp_path: Path) -> None:
+    component = wasm_build.built_component()
+    host = wasm_build.host_command("serve", wasm_build.wasmtime_directory(), component)
     with subprocess.Popen(host, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={}) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        assert wasm_process.read_frame(process.stdout) == (wasm_process.READY, b"")
-        header = {"rows": 1, "cpu_seconds": 1e6, "memory_bytes": 1 << 20, "output_bytes": 10}
+        assert frames.read_frame(process.stdout) == (wasm_process.READY, b"")
         job = {"source": "import time\nwhile True: time.sleep(1000)", "inputs": ["a"], "seed": 0}
-        for payload in (header, job):
-            wasm_process.write_frame(process.stdin, b"J", json.dumps(payload).encode())
+        for payload in (header_for(tmp_path, 1, 1e6), json.dumps(job).encode()):
+            frames.write_frame(process.stdin, b"J", payload)
         process.stdin.close()
         assert process.wait(timeout=60) == 0
 
 
-def test_the_host_runs_programs_in_process_as_well() -> None:
+def test_the_host_runs_programs_in_process_as_well(tmp_path: Path) -> None:
     host = wasm_process.Host(str(wasm_build.built_component()))
-    header = {"rows": 2, "cpu_seconds": 9, "memory_bytes": 1 << 24, "output_bytes": 10}
     ends = []
     for body in ("return x", "sys.modules['os']._exit(1)", "sys.modules['os'].abort()"):
-        stream = io.BytesIO()
         job = {"source": f"import sys\ndef f(x): {body}", "inputs": ["a", "b"], "seed": 0}
-        host.run(json.dumps(header).encode(), json.dumps(job).encode(), stream)
-        stream.seek(0)
-        frames = []
-        while (frame := wasm_process.read_frame(stream)) is not None:
-            frames.append(frame)
-        ends.append((len(frames), json.loads(frames[-1][1])["outcome"]))
-    assert ends == [(2, "finished"), (1, "crashed"), (1, "crashed")]
+        said = host.run(header_for(tmp_path, 2, 9), json.dumps(job).encode())
+        content = read_page(io.BytesIO((tmp_path / "page").read_bytes()), 2, 10)
+        ends.append((said["interrupted"], content.answers, content.end))
+    assert ends == [
+        (False, ["a", "b"], "finished"),
+        (False, [], "crashed"),
+        (False, [], "crashed"),
+    ]

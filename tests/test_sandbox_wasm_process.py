@@ -13,17 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_pv.sandbox import wasm_process
+from llm_pv.sandbox import frames, wasm_build, wasm_process
+from llm_pv.sandbox.result_page import ResultWriter, page_bytes
 
 
 @given(st.lists(st.tuples(st.sampled_from([b"R", b"E", b"J"]), st.binary())))
-def test_frames_are_read_as_they_were_written(frames: list[tuple[bytes, bytes]]) -> None:
+def test_frames_are_read_as_they_were_written(sent: list[tuple[bytes, bytes]]) -> None:
     stream = io.BytesIO()
-    for kind, payload in frames:
-        wasm_process.write_frame(stream, kind, payload)
+    for kind, payload in sent:
+        frames.write_frame(stream, kind, payload)
     stream.seek(0)
-    assert [wasm_process.read_frame(stream) for _ in frames] == frames
-    assert wasm_process.read_frame(stream) is None
+    assert [frames.read_frame(stream) for _ in sent] == sent
+    assert frames.read_frame(stream) is None
 
 
 class FakeInstance:
@@ -36,15 +37,14 @@ class FakeInstance:
         return self._functions[name]
 
 
-def drive(instance: FakeInstance, rows: int) -> tuple[tuple[str, str], list[bytes]]:
-    stream = io.BytesIO()
-    ended = wasm_process._drive(None, instance, rows, b"{}", stream)  # type: ignore[arg-type]
-    stream.seek(0)
-    replies = []
-    while (frame := wasm_process.read_frame(stream)) is not None:
-        assert frame[0] == wasm_process.REPLY
-        replies.append(frame[1])
-    return ended, replies
+ROOM = 10
+
+
+def drive(instance: FakeInstance, rows: int) -> tuple[tuple[str, str], list[str]]:
+    page = bytearray(page_bytes(rows, ROOM))
+    results = ResultWriter(page, ROOM)
+    ended = wasm_process._drive(None, instance, rows, b"{}", results)  # type: ignore[arg-type]
+    return ended, bytes(page[8 + ROOM :]).rstrip(b"\0").decode().split(",\n")[:-1]
 
 
 def test_the_host_steps_through_every_row_once() -> None:
@@ -52,37 +52,44 @@ def test_the_host_steps_through_every_row_once() -> None:
 
     def step(rows: int) -> tuple[str, str]:
         sizes.append(rows)
-        return "", json.dumps(["1"] * rows)
+        return "", '"1",\n' * rows
 
-    ended, replies = drive(FakeInstance(("", ""), step), 100)
+    ended, records = drive(FakeInstance(("", ""), step), 100)
     assert ended == ("finished", "")
     assert sum(sizes) == 100
-    assert [len(json.loads(reply)) for reply in replies] == sizes
+    assert records == ['"1"'] * 100
 
 
 def test_the_host_passes_on_why_a_program_did_not_load() -> None:
-    instance = FakeInstance(("failed to load", "x" * 2000), lambda rows: ("", "[]"))
-    assert drive(instance, 5) == (("failed to load", "x" * 1000), [])
+    instance = FakeInstance(("load", "it fails"), lambda rows: ("", ""))
+    assert drive(instance, 5) == (("load", "it fails"), [])
 
 
 def test_the_host_ends_a_run_that_is_out_of_memory_with_the_rows_it_got() -> None:
-    instance = FakeInstance(("", ""), lambda rows: ("out of memory", '["1"]'))
+    instance = FakeInstance(("", ""), lambda rows: ("memory", '"1",\n'))
     assert drive(instance, 5) == (
-        ("out of memory", "the program asked for more memory than its limit"),
-        [b'["1"]'],
+        ("memory", "the program asked for more memory than its limit"),
+        ['"1"'],
     )
 
 
-def test_the_host_refuses_a_reply_longer_than_its_rows_allow() -> None:
-    instance = FakeInstance(("", ""), lambda rows: ("", "x" * 1_000_000))
-    ended, replies = drive(instance, 2)
-    assert ended == ("malformed result", "a reply was longer than its rows allow")
-    assert replies == []
+@pytest.mark.parametrize("reply", ["x" * 1_000_000, "\0"])
+def test_the_host_refuses_a_reply_longer_than_its_rows_allow(reply: str) -> None:
+    ended, records = drive(FakeInstance(("", ""), lambda rows: ("", reply)), 2)
+    assert ended == ("full", "a reply was longer than its rows allow")
+    assert records == []
+
+
+def test_answers_beyond_the_page_end_the_run() -> None:
+    long = json.dumps("x" * 1_000) + ",\n"
+    ended, records = drive(FakeInstance(("", ""), lambda rows: ("", long * rows)), 5_000)
+    assert ended == ("full", "the answers are too long in all")
+    assert 1_000 < len(records) < 5_000
 
 
 def test_the_longest_honest_reply_is_within_the_limit() -> None:
-    reply = json.dumps(["\U0001f600" * 1000, ["\U0001f600" * 300], None])
-    assert len(reply) <= wasm_process._reply_limit(3)
+    records = [json.dumps(one) for one in ("\U0001f600" * 1000, ["\U0001f600" * 300], None)]
+    assert len(",\n".join(records)) + 2 <= wasm_process._reply_limit(3)
 
 
 class FakeEngine:
@@ -119,16 +126,18 @@ def test_a_trap_is_told_in_one_line() -> None:
     assert wasm_process._trap_text(Exception("gone")) == "the interpreter stopped"
 
 
-def test_the_host_process_runs_without_this_package_and_its_environment(tmp_path: Path) -> None:
+def test_the_host_process_runs_without_the_whole_package(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "wasmtime.py").write_text("raise ImportError('this wasmtime is broken')")
     completed = subprocess.run(
-        [sys.executable, "-I", "-S", wasm_process.__file__, "serve", str(tmp_path), "none"],
+        wasm_build.host_command("serve", tmp_path, "none"),
         env={},
         capture_output=True,
         check=True,
         timeout=60,
     )
-    assert wasm_process.read_frame(io.BytesIO(completed.stdout)) == (
+    assert frames.read_frame(io.BytesIO(completed.stdout)) == (
         wasm_process.FAILED,
         b"this wasmtime is broken",
     )
@@ -142,15 +151,15 @@ def test_the_host_answers_jobs_in_turn_and_ends_with_its_requests(
 
     class FakeHost:
         def __init__(self, path: str) -> None:
+            self.path = path
             self.left = 2
 
-        def run(self, header: bytes, job: bytes, replies: io.BytesIO) -> None:
-            wasm_process.write_frame(replies, wasm_process.END, path + header + job)
-            self.left -= 1
+        def run(self, header: bytes, job: bytes) -> list[str]:
             if not self.left:
                 raise EnoughError
+            self.left -= 1
+            return [self.path, header.decode(), job.decode()]
 
-    path = b"component"
     statuses: list[int] = []
     ended = threading.Event()
 
@@ -161,17 +170,17 @@ def test_the_host_answers_jobs_in_turn_and_ends_with_its_requests(
     monkeypatch.setattr(wasm_process, "Host", FakeHost)
     monkeypatch.setattr(os, "_exit", leave)
     requests, replies = io.BytesIO(), io.BytesIO()
-    for payload in (b"1", b"2", b"3", b"4"):
-        wasm_process.write_frame(requests, wasm_process.JOB, payload)
+    for payload in (b"1", b"2", b"3", b"4", b"5", b"6"):
+        frames.write_frame(requests, wasm_process.JOB, payload)
     requests.seek(0)
     with pytest.raises(EnoughError):
         wasm_process.serve("component", requests, replies)
     assert ended.wait(60)
     replies.seek(0)
-    assert [wasm_process.read_frame(replies) for _ in range(3)] == [
+    assert [frames.read_frame(replies) for _ in range(3)] == [
         (wasm_process.READY, b""),
-        (wasm_process.END, b"component12"),
-        (wasm_process.END, b"component34"),
+        (wasm_process.END, b'["component", "1", "2"]'),
+        (wasm_process.END, b'["component", "3", "4"]'),
     ]
     assert statuses == [0]
 

@@ -1,18 +1,15 @@
 """What the owner of a WebAssembly worker makes of the bytes it gets, with a host made for each."""
 
-import json
 import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from llm_pv.data.examples import Input
 from llm_pv.errors import ConfinementError, SandboxError
-from llm_pv.sandbox import wasm, wasm_build, wasm_process
+from llm_pv.sandbox import frames, wasm, wasm_build
 from llm_pv.sandbox.execution import Execution, Limits, Outcome
 from llm_pv.sandbox.wasm import WasmWorker
 
@@ -26,9 +23,14 @@ def send(kind, payload):
 def receive():
     head = sys.stdin.buffer.read(5)
     return sys.stdin.buffer.read(struct.unpack("<I", head[1:])[0]) if head else sys.exit()
-def end(outcome, **more):
-    values = dict(outcome=outcome, reason="", output="", cpu_seconds=0.5) | more
-    send(b"E", json.dumps(values).encode())
+def write(*records, output=b""):
+    with open(header["page"], "r+b") as page:
+        page.write(struct.pack("=Q", len(output)) + output)
+        page.seek(8 + header["output_bytes"])
+        page.write(b"".join(record + b",\\n" for record in records))
+def end(**more):
+    send(b"E", json.dumps({"interrupted": False, "cpu_seconds": 0.5} | more).encode())
+FINISHED = b'{"finished": ""}'
 """
 SERVE = (
     "send(b'+', b'')\nwhile True:\n    header, job = json.loads(receive()), json.loads(receive())\n"
@@ -46,7 +48,7 @@ def scripted(
     def make(answer: str, *, whole: bool = False) -> WasmWorker:
         script = HOST + (answer if whole else SERVE + textwrap.indent(answer, "    "))
         command = [sys.executable, "-I", "-S", "-c", script]
-        monkeypatch.setattr(wasm, "_host_command", lambda component: command)
+        monkeypatch.setattr(wasm_build, "host_command", lambda *arguments: command)
         worker = WasmWorker()
         request.addfinalizer(worker.close)
         return worker
@@ -58,11 +60,11 @@ def run(worker: WasmWorker, *inputs: Input, wall_seconds: float = 60) -> Executi
     return worker.run("def f(x): ...", inputs, Limits(wall_seconds=wall_seconds))
 
 
-def test_results_arrive_in_order_with_errors_at_their_positions(scripted: ScriptedWorker) -> None:
+def test_results_are_read_from_the_page_with_errors_at_their_positions(
+    scripted: ScriptedWorker,
+) -> None:
     worker = scripted(
-        'send(b"R", b\'["1", ["E: no"]]\')\n'
-        'send(b"R", b\'[null, "spam"]\')\n'
-        'end("finished", output="hello")'
+        """write(b'"1"', b'["E: no"]', b'null', b'"spam"', FINISHED, output=b"hello")\nend()"""
     )
     execution = run(worker, *"abcd")
     assert execution.outcome is Outcome.FINISHED
@@ -74,113 +76,58 @@ def test_results_arrive_in_order_with_errors_at_their_positions(scripted: Script
 
 def test_the_host_gets_the_program_the_inputs_and_the_limits(scripted: ScriptedWorker) -> None:
     worker = scripted(
-        "names = ('cpu_seconds', 'memory_bytes', 'output_bytes', 'rows')\n"
-        "send(b'R', json.dumps([str([header[n] for n in names]), job['source'], None]).encode())\n"
+        "names = ('cpu_seconds', 'memory_bytes', 'output_bytes', 'rows', 'exploring')\n"
+        "said = [str([header[n] for n in names]), job['source'], None]\n"
         "right = job['inputs'][1:] == ['\\ud800', {'n': None}] and job['seed'] == 6\n"
-        "end('finished' if right else 'crashed')"
+        "write(*(json.dumps(one).encode() for one in said), *[FINISHED] * right)\nend()"
     )
     limits = Limits(cpu_seconds=7, memory_bytes=8, output_bytes=9)
     execution = worker.run("source", ["a", "\ud800", {"n": None}], limits, seed=6)
     assert execution.outcome is Outcome.FINISHED
-    assert execution.predictions == ("[7, 8, 9, 3]", "source", None)
+    assert execution.predictions == ("[7, 8, 9, 3, False]", "source", None)
 
 
-FORGED = [
-    b"",
-    b"not json",
-    b"\xff",
-    b'{"0": "1"}',
-    b"3",
-    b'"11"',
-    b"[1]",
-    b"[true]",
-    b'[["a", "b"]]',
-    b"[[1]]",
-    b"[[]]",
-    b'["1", "1", "1"]',
-    b'["' + b"x" * 1001 + b'"]',
-    b'[["' + b"x" * 301 + b'"]]',
-    b"[" * 100_000,
-    b"[" + b"9" * 5_000 + b"]",
-]
-
-
-@pytest.mark.parametrize("reply", FORGED, ids=[repr(reply[:20]) for reply in FORGED])
-def test_a_reply_of_another_form_makes_the_whole_run_malformed(reply: bytes) -> None:
-    reader = wasm._Reader(rows=2, limits=Limits())
-    reader.take(wasm_process.REPLY, b'["1"]')
-    reader.take(wasm_process.REPLY, reply)
-    execution = reader.execution(1.0)
-    assert execution.outcome is Outcome.MALFORMED
-    assert execution.predictions == (None, None)
-    assert execution.unreached == (0, 1)
-    assert execution.reason == "the program's results are not in the form the sandbox writes"
-
-
-@given(st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda values: st.lists(values) | st.dictionaries(st.text(), values),
-))  # fmt: skip
-def test_whatever_json_a_program_sends_the_run_is_a_valid_execution(value: object) -> None:
-    reader = wasm._Reader(rows=3, limits=Limits())
-    reader.take(wasm_process.REPLY, json.dumps(value).encode())
-    execution = reader.execution(1.0)
-    assert execution.outcome is Outcome.MALFORMED
-    assert len(execution.predictions) == 3
-    assert all(label is None or type(label) is str for label in execution.predictions)
-
-
-def test_a_run_that_claims_to_be_finished_but_left_rows_out_is_malformed(
+def test_a_program_interrupted_at_its_cpu_limit_keeps_the_rows_before(
     scripted: ScriptedWorker,
 ) -> None:
-    execution = run(scripted("send(b'R', b'[\"1\"]')\nend('finished')"), "a", "b")
-    assert execution.outcome is Outcome.MALFORMED
-
-
-@pytest.mark.parametrize("answer", ["send(b'?', b'')\nend('finished')", "end('won')"])
-def test_unknown_frames_and_outcomes_are_malformed(scripted: ScriptedWorker, answer: str) -> None:
-    assert run(scripted(answer)).outcome is Outcome.MALFORMED
-
-
-def test_rows_before_the_end_are_kept_and_the_others_reported(scripted: ScriptedWorker) -> None:
-    worker = scripted("send(b'R', b'[\"1\"]')\nend('out of memory', reason='used\\n up')")
-    execution = run(worker, "a", "b", "c")
-    assert execution.outcome is Outcome.OUT_OF_MEMORY
+    execution = run(scripted("write(b'\"1\"')\nend(interrupted=True)"), "a", "b", "c")
+    assert execution.outcome is Outcome.TIMED_OUT
     assert execution.predictions == ("1", None, None)
     assert execution.unreached == (1, 2)
-    assert execution.reason == "used up"
 
 
-def test_output_is_cut_at_its_limit_and_holds_no_surrogates() -> None:
-    reader = wasm._Reader(rows=0, limits=Limits(output_bytes=10))
-    end = {"outcome": "finished", "reason": "", "output": "\ud800abcdefgh", "cpu_seconds": 0}
-    reader.take(wasm_process.END, json.dumps(end).encode())
-    assert reader.execution(0).output == "\\ud800abcd"
+@pytest.mark.parametrize("records", ["b'[1]', FINISHED", "FINISHED", 'b\'{"won": ""}\''])
+def test_a_page_of_another_form_makes_the_whole_run_malformed(
+    scripted: ScriptedWorker, records: str
+) -> None:
+    execution = run(scripted(f"write({records})\nend()"), "a")
+    assert execution.outcome is Outcome.MALFORMED
+    assert execution.predictions == (None,)
+    assert execution.unreached == (0,)
 
 
 def test_a_host_that_hangs_is_killed_at_the_wall_limit_and_replaced(
     scripted: ScriptedWorker,
 ) -> None:
     worker = scripted(
-        "if job['inputs'] == ['hang']:\n    time.sleep(1000)\n"
-        "send(b'R', b'[\"1\"]')\nend('finished')"
+        "if job['inputs'] == ['hang']:\n    time.sleep(1000)\nwrite(b'\"1\"', FINISHED)\nend()"
     )
     execution = run(worker, "hang", wall_seconds=0.2)
     assert execution.outcome is Outcome.TIMED_OUT
-    assert execution.reason == "the wall-clock limit of 0.2 s was reached"
+    assert execution.reason == "stopped after 0.2 s"
     assert execution.unreached == (0,)
     assert run(worker, "a").predictions == ("1",)
 
 
 def test_a_host_that_dies_is_a_crash_and_is_replaced(scripted: ScriptedWorker) -> None:
-    worker = scripted("if job['inputs'] == ['die']:\n    sys.exit(3)\nend('finished')")
+    worker = scripted("if job['inputs'] == ['die']:\n    sys.exit(3)\nwrite(FINISHED)\nend()")
     execution = run(worker, "die")
     assert execution.outcome is Outcome.CRASHED
     assert run(worker).outcome is Outcome.FINISHED
 
 
 def test_a_host_that_died_between_two_runs_is_replaced(scripted: ScriptedWorker) -> None:
-    worker = scripted("end('finished')")
+    worker = scripted("write(FINISHED)\nend()")
     run(worker)
     assert worker._process is not None
     worker._process.kill()
@@ -191,17 +138,15 @@ def test_a_host_that_died_between_two_runs_is_replaced(scripted: ScriptedWorker)
 def test_a_frame_that_is_cut_or_too_long_counts_as_the_end_of_the_host(
     scripted: ScriptedWorker,
 ) -> None:
-    for answer in ("send(b'R', b'[')\nsys.stdout.buffer.write(b'R\\xff')", "send(b'R', b'')"):
-        worker = scripted(
-            answer + "\nsys.stdout.buffer.write(b'E\\xff\\xff\\xff\\xff')\nsys.exit()"
-        )
-        assert run(worker).outcome is Outcome.MALFORMED
+    for cut in ("E", "E\\xff\\xff\\xff\\xff"):
+        worker = scripted(f"sys.stdout.buffer.write(b'{cut}')\nsys.exit()")
+        assert run(worker).outcome is Outcome.CRASHED
 
 
 def test_an_interrupted_run_leaves_no_process(
     scripted: ScriptedWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker = scripted("end('finished')")
+    worker = scripted("write(FINISHED)\nend()")
     run(worker)
     process = worker._process
 
@@ -209,7 +154,7 @@ def test_an_interrupted_run_leaves_no_process(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(wasm._Reader, "take", interrupt)
+        patch.setattr(wasm, "_exchange", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run(worker)
     assert process is not None
@@ -218,7 +163,7 @@ def test_an_interrupted_run_leaves_no_process(
 
 
 def test_a_worker_that_is_dropped_ends_its_process(scripted: ScriptedWorker) -> None:
-    worker = scripted("end('finished')")
+    worker = scripted("write(FINISHED)\nend()")
     run(worker)
     process, finalizer = worker._process, worker._finalizer
     assert process is not None
@@ -250,8 +195,8 @@ def test_a_component_that_does_not_load_is_built_again(
 ) -> None:
     component = tmp_path / "component"
     component.write_text("damaged")
-    worker = scripted("end('finished')")
-    good = wasm._host_command(component)
+    worker = scripted("write(FINISHED)\nend()")
+    good = wasm_build.host_command()
     bad = [*good[:-1], HOST + "send(b'X', b'made for another processor')"]
 
     def build() -> Path:
@@ -261,7 +206,9 @@ def test_a_component_that_does_not_load_is_built_again(
 
     monkeypatch.setattr(wasm_build, "built_component", build)
     monkeypatch.setattr(
-        wasm, "_host_command", lambda path: good if path.read_text() == "built" else bad
+        wasm_build,
+        "host_command",
+        lambda *arguments: good if arguments[-1].read_text() == "built" else bad,
     )
     assert run(worker).outcome is Outcome.FINISHED
 
@@ -275,6 +222,6 @@ def test_inputs_that_are_no_plain_values_are_refused(value: Input) -> None:
 
 
 def test_inputs_too_large_for_one_frame_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wasm_process, "FRAME_BYTES", 20)
+    monkeypatch.setattr(frames, "FRAME_BYTES", 20)
     with pytest.raises(SandboxError, match="fewer rows at a time"):
         WasmWorker().run("f = len", ["a"], Limits())

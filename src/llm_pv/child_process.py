@@ -11,7 +11,9 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import llm_pv
 from llm_pv.errors import LLMPVError
@@ -41,16 +43,21 @@ def start(code: str, environment: Mapping[str, str]) -> Process:
     )
 
 
+def pipes(process: Process) -> tuple[IO[bytes], IO[bytes]]:
+    """Return the standard input and output of a process that was started with pipes to both."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    return process.stdin, process.stdout
+
+
 def end(process: Process) -> None:
     """Kill a process and close its pipes."""
     process.kill()
     process.wait()
     for pipe in (process.stdin, process.stdout):
-        try:
-            if pipe is not None:
+        if pipe is not None:
+            with suppress(OSError):  # what was left to write has no reader any more
                 pipe.close()
-        except BrokenPipeError:
-            continue  # what was left to write has no reader any more
 
 
 def told(error: BaseException) -> Told:

@@ -97,7 +97,7 @@ def explore(
         for part in _compile(script.code):
             exec(part, namespace)  # noqa: S102
     except MemoryError as error:
-        return "memory", "the code asked for more memory than its limit" + _line_of(error)
+        return "memory", "the code asked for more memory than its limit" + line_of(error, CODE_FILE)
     except SystemExit as error:
         if error.code is None or error.code == 0:
             return "finished", ""
@@ -172,11 +172,11 @@ def _report(error: BaseException, complain: Callable[[str], object]) -> tuple[st
     return "raised", "".join(trace.format_exception_only()).strip().rpartition("\n")[2]
 
 
-def _line_of(error: BaseException) -> str:
-    """Return where in the code an exception passed last."""
+def line_of(error: BaseException, file: str) -> str:
+    """Return where in a file an exception passed last."""
     line, trace = 0, error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == CODE_FILE:
+        if trace.tb_frame.f_code.co_filename == file:
             line = trace.tb_lineno
         trace = trace.tb_next
     return f" (line {line})" if line else ""

@@ -9,10 +9,11 @@ import io
 import random
 import sys
 from collections.abc import Callable, Iterable
-from types import CodeType, ModuleType, TracebackType
+from types import CodeType, ModuleType
+from typing import TypeAlias
 
 from llm_pv.data.labels import label_text
-from llm_pv.sandbox.exploration import Script, explore
+from llm_pv.sandbox.exploration import Script, explore, line_of
 from llm_pv.sandbox.result_page import (
     LABEL_CHARACTERS,
     OutputCapture,
@@ -31,7 +32,11 @@ SOURCE_CHARACTERS = 1_000_000
 # Functions written in C import these in the name of the program that calls them.
 _INTERNAL = frozenset({"_strptime", "copyreg", "linecache", "locale", "tracemalloc"})
 
+OUT_OF_MEMORY = "the program asked for more memory than its limit"
+
 _FILE = f"<{PROGRAM_NAME}>"
+
+Function: TypeAlias = Callable[[object], object]
 
 
 class LoadError(Exception):
@@ -66,12 +71,14 @@ def run_program(
     _capture_output(OutputCapture(page, output_bytes))
     random.seed(seed)  # forking has seeded it from the system
     try:
-        _answer(_load(source, allowed), inputs, results)
+        function = load(source, _guarded_import(allowed))
+        for row in inputs:
+            answer(function, row, results)
         results.end("finished")
     except LoadError as error:
         results.end("load", str(error))
     except MemoryError:
-        results.end("memory", "the program asked for more memory than its limit")
+        results.end("memory", OUT_OF_MEMORY)
     except PageFullError:
         results.end("full", "the answers are too long in all")
 
@@ -110,35 +117,41 @@ def _capture_output(capture: io.BufferedIOBase) -> None:
     )
 
 
-def _answer(
-    function: Callable[[object], object], inputs: Iterable[object], results: ResultWriter
-) -> None:
-    for row in inputs:
-        try:
-            text = label_text(function(row))
-        except MemoryError:
-            raise
-        except BaseException as error:  # noqa: BLE001  (SystemExit counts as a mistake as well)
-            results.error(describe(error))
-            continue
-        if len(text) <= LABEL_CHARACTERS:
-            results.label(text)
-        else:
-            results.error(f"ValueError: a label of {len(text):,} characters")
+def answer(function: Function, row: object, results: ResultWriter) -> None:
+    """Write the answer of a program for one row, or its error; running out of memory is raised."""
+    try:
+        text = label_text(function(row))
+    except MemoryError:
+        raise
+    except BaseException as error:  # noqa: BLE001  (SystemExit counts as a mistake as well)
+        results.error(describe(error))
+        return
+    if len(text) <= LABEL_CHARACTERS:
+        results.label(text)
+    else:
+        results.error(f"ValueError: a label of {len(text):,} characters")
 
 
-def _load(source: str, allowed: frozenset[str]) -> Callable[[object], object]:
-    """Run the program as a module and return its ``f``."""
+def load(source: str, import_module: Callable[..., ModuleType]) -> Function:
+    """Run a program as a module and return its ``f``.
+
+    Raise LoadError if it fails or defines none.
+
+    Parameters
+    ----------
+    import_module
+        What ``import`` calls in the program.
+    """
     module = ModuleType(PROGRAM_NAME)
     sys.modules[PROGRAM_NAME] = module
     namespace = vars(module)
-    namespace["__builtins__"] = {**vars(builtins), "__import__": _guarded_import(allowed)}
+    namespace["__builtins__"] = {**vars(builtins), "__import__": import_module}
     try:
         exec(_compile(source), namespace)  # noqa: S102
     except (LoadError, MemoryError):
         raise
     except BaseException as error:  # noqa: BLE001  (a program may raise anything)
-        raise LoadError(describe(error) + _line_of(error.__traceback__)) from None
+        raise LoadError(describe(error) + line_of(error, _FILE)) from None
     function = namespace.get("f")
     if not callable(function):
         raise LoadError("the program defines no function f")
@@ -183,13 +196,3 @@ def describe(error: BaseException) -> str:
         raise
     except BaseException:  # noqa: BLE001  (the program's own __str__ may raise anything)
         return "an exception that cannot be described"
-
-
-def _line_of(trace: TracebackType | None) -> str:
-    """Return the last line of the program itself in the traceback."""
-    line = 0
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == _FILE:
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return f" (line {line})" if line else ""

@@ -33,3 +33,14 @@ SUPPORT: dict[str, tuple[str, ...]] = {
     ),
 }
 """What the packages import only when some function of theirs is called."""
+
+NEEDED_LATE: tuple[str, ...] = (
+    "_strptime", "collections.abc", "copyreg", "encodings.ascii",
+    "encodings.cp1252", "encodings.cp437",
+    "encodings.hex_codec", "encodings.idna", "encodings.latin_1", "encodings.punycode",
+    "encodings.raw_unicode_escape", "encodings.rot_13", "encodings.unicode_escape",
+    "encodings.utf_16", "encodings.utf_16_be", "encodings.utf_16_le", "encodings.utf_32",
+    "encodings.utf_8_sig", "html.entities", "html.parser", "json.tool", "linecache", "locale",
+    "opcode", "traceback", "tracemalloc",
+)  # fmt: skip
+"""What the modules a candidate may import only import when some function of theirs is called."""

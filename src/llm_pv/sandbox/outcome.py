@@ -21,9 +21,10 @@ _ENDINGS = {
     "memory": Outcome.OUT_OF_MEMORY,
     "full": Outcome.MALFORMED,
     "raised": Outcome.RAISED,
+    "crashed": Outcome.CRASHED,
 }
 # By number: not every system has these signals.
-_SIGKILL, _SIGXCPU, _SIGPROF = 9, 24, 27
+_SIGKILL, _SIGXCPU, SIGPROF = 9, 24, 27
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _outcome(
     # only the CPU time used tells the two apart.
     allowed = limits.cpu_limit(rows)
     spent = ending.cpu_seconds >= allowed
-    if -ending.status in {_SIGPROF, _SIGXCPU} or (ending.status == -_SIGKILL and spent):
+    if -ending.status in {SIGPROF, _SIGXCPU} or (ending.status == -_SIGKILL and spent):
         return Outcome.TIMED_OUT, f"stopped after {allowed:g} s of CPU time"
     if ending.status == -_SIGKILL:
         return Outcome.OUT_OF_MEMORY, "killed by the system, which was short of memory"

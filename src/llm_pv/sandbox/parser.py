@@ -13,7 +13,6 @@ import json
 import math
 import os
 import signal
-import struct
 import subprocess
 import sys
 import threading
@@ -22,9 +21,11 @@ import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import Any, TypeAlias
 
+from llm_pv import child_process
 from llm_pv.errors import ProgramError, SandboxError
+from llm_pv.sandbox.frames import read_frame, write_frame
 
 CPU_SECONDS = 2.0
 """The CPU time to parse one source or reply; operations that parse it several times have more."""
@@ -39,7 +40,6 @@ TEXT_CHARACTERS = 2_000_000
 _WALL_SECONDS = 30.0 if hasattr(signal, "setitimer") else 2 * CPU_SECONDS
 _MOST_BATCH_CHARACTERS = 4_000_000
 _REPLY_BYTES = 64 * 1024 * 1024
-_LENGTH = struct.Struct("<I")
 _PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
 # By number: not every system has these signals.
 _MORE_CPU_SECONDS = {"escaped": 4 * CPU_SECONDS, "sql": 4 * CPU_SECONDS}
@@ -135,9 +135,9 @@ class Parser:
             self._finalizer.detach()
         if self._process is not None:
             self._process.returncode = 0  # not ours to wait for
-            for stream in (self._process.stdin, self._process.stdout):
+            for stream in child_process.pipes(self._process):
                 with suppress(OSError):
-                    stream.close()  # type: ignore[union-attr]
+                    stream.close()
         self._lock = threading.Lock()
         self._process = self._finalizer = None
 
@@ -159,7 +159,8 @@ class Parser:
             process = self._ready()
             with _Watchdog(process, deadline) as watchdog:
                 try:
-                    _send(process, [operation, seconds, batch])
+                    message = json.dumps([operation, seconds, batch]).encode("ascii")
+                    write_frame(child_process.pipes(process)[0], b"?", message)
                     goes_on = True
                     while goes_on and len(answers) < len(batch):
                         watchdog.restart()
@@ -206,7 +207,7 @@ class Parser:
                 error
             )
         self._process = process
-        self._finalizer = weakref.finalize(self, _end, process)
+        self._finalizer = weakref.finalize(self, child_process.end, process)
         with _Watchdog(process) as watchdog:
             watchdog.restart()
             try:
@@ -256,23 +257,11 @@ def _characters(request: Request) -> int:
     return sum(len(value) for value in request if isinstance(value, str))
 
 
-def _send(process: subprocess.Popen[bytes], message: object) -> None:
-    data = json.dumps(message).encode("ascii")
-    stream = _stream(process.stdin)
-    stream.write(_LENGTH.pack(len(data)) + data)
-    stream.flush()
-
-
 def _receive(process: subprocess.Popen[bytes]) -> bytes:
-    stream = _stream(process.stdout)
-    head = stream.read(_LENGTH.size)
-    if len(head) == _LENGTH.size:
-        (length,) = _LENGTH.unpack(head)
-        if length <= _REPLY_BYTES:
-            data = stream.read(length)
-            if len(data) == length:
-                return data
-    raise _EndedError
+    frame = read_frame(child_process.pipes(process)[1], _REPLY_BYTES)
+    if frame is None:
+        raise _EndedError
+    return frame[1]
 
 
 def _answer(data: bytes) -> tuple[Any, bool]:
@@ -309,19 +298,6 @@ def _environment() -> dict[str, str]:
     # Windows starts no process without the second.
     kept = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
     return {"LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", **kept}
-
-
-def _stream(stream: IO[bytes] | None) -> IO[bytes]:
-    assert stream is not None
-    return stream
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
-    for stream in (process.stdin, process.stdout):
-        with suppress(OSError):  # what could not be sent any more
-            _stream(stream).close()
 
 
 _parser = Parser()

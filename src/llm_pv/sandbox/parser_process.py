@@ -9,14 +9,14 @@ import gc
 import json
 import os
 import signal
-import struct
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import IO, Any
 
-_LENGTH = struct.Struct("<I")
+from llm_pv.sandbox.frames import read_frame, write_frame
+
 _LARGE_BYTES = 96 * 1024 * 1024
 _TEXTS_BETWEEN_COLLECTIONS = 200
 _TIMER_CALL = "setitimer"
@@ -50,8 +50,8 @@ def main(arguments: list[str]) -> None:
     _write(replies, [True, None, True])
     start = peak.bytes()
     texts = 0
-    while (message := _read(requests)) is not None:
-        operation, cpu_seconds, batch = json.loads(message)
+    while (message := read_frame(requests)) is not None:
+        operation, cpu_seconds, batch = json.loads(message[1])
         for request in batch:
             sound, value = answer(operations[operation], request, cpu_seconds)
             taken = peak.bytes() - start
@@ -143,16 +143,5 @@ def _limit_cpu(seconds: float) -> None:
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
-def _read(stream: IO[bytes]) -> bytes | None:
-    head = stream.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    (length,) = _LENGTH.unpack(head)
-    data = stream.read(length)
-    return data if len(data) == length else None
-
-
 def _write(stream: IO[bytes], answer: object) -> None:
-    data = json.dumps(answer).encode("ascii")
-    stream.write(_LENGTH.pack(len(data)) + data)
-    stream.flush()
+    write_frame(stream, b"!", json.dumps(answer).encode("ascii"))

@@ -11,20 +11,13 @@ from collections.abc import Iterable
 from importlib import import_module
 from types import ModuleType
 
+from llm_pv.sandbox.modules import NEEDED_LATE
+
 _NOT_FOR_PROGRAMS = frozenset(
     {
         "_examples", "_pyinstaller", "benchmarks", "conftest", "distutils", "f2py", "galgebra",
         "interactive", "pyinstaller", "setup", "testing", "tests", "this",
     }
-)  # fmt: skip
-_LAZY_IN_THE_STANDARD_LIBRARY = (
-    "_strptime", "collections.abc", "copyreg", "encodings.ascii",
-    "encodings.cp1252", "encodings.cp437",
-    "encodings.hex_codec", "encodings.idna", "encodings.latin_1", "encodings.punycode",
-    "encodings.raw_unicode_escape", "encodings.rot_13", "encodings.unicode_escape",
-    "encodings.utf_16", "encodings.utf_16_be", "encodings.utf_16_le", "encodings.utf_32",
-    "encodings.utf_8_sig", "html.entities", "html.parser", "json.tool", "linecache", "locale",
-    "opcode", "traceback", "tracemalloc",
 )  # fmt: skip
 
 
@@ -35,7 +28,7 @@ def preload(
 
     Packages that are not installed are skipped. The random numbers of numpy start from the seed.
     """
-    for name in (*modules, *_LAZY_IN_THE_STANDARD_LIBRARY):
+    for name in (*modules, *NEEDED_LATE):
         import_module(name)
     hashlib.new("sha256", b"").digest()  # OpenSSL reads its configuration at first use
     with warnings.catch_warnings():

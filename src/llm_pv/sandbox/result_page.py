@@ -40,7 +40,7 @@ _BYTES_PER_ROW = 64
 _BYTES_SPARE = 1 << 20
 _CHUNK = 1 << 16
 _RECORD_BYTES = 12 * max(LABEL_CHARACTERS, REASON_CHARACTERS) + 100  # escaped, twelve a character
-_ENDS = frozenset({"finished", "load", "memory", "full", "raised"})
+_ENDS = frozenset({"finished", "load", "memory", "full", "raised", "crashed"})
 
 _Record: TypeAlias = str | list[str] | dict[str, str] | None
 
@@ -99,27 +99,24 @@ class ResultWriter:
             record = json.dumps(text).encode() + _CLOSE
             if len(self._known) < 1000:
                 self._known[text] = record
-        following = self._next + len(record)
-        if following > len(self._page):
-            raise PageFullError
-        self._page[self._next : following] = record
-        self._next = following
+        self.add(record)
 
     def error(self, text: str) -> None:
         """Record that the next row failed."""
         self._errors += 1
-        self._append([text[:ERROR_CHARACTERS]] if self._errors <= ERRORS_KEPT else None)
+        kept = [text[:ERROR_CHARACTERS]] if self._errors <= ERRORS_KEPT else None
+        self.add(json.dumps(kept).encode() + _CLOSE)
 
     def end(self, how: str, reason: str = "") -> None:
         """Record how the run ended."""
-        self._append({how: reason[:REASON_CHARACTERS]})
+        self.add(json.dumps({how: reason[:REASON_CHARACTERS]}).encode() + _CLOSE)
 
-    def _append(self, record: object) -> None:
-        data = json.dumps(record).encode() + _CLOSE
-        following = self._next + len(data)
+    def add(self, records: bytes) -> None:
+        """Append records as they are written here; raise PageFullError if they do not fit."""
+        following = self._next + len(records)
         if following > len(self._page):
             raise PageFullError
-        self._page[self._next : following] = data
+        self._page[self._next : following] = records
         self._next = following
 
 

@@ -7,32 +7,32 @@ and with them the order of sets, are seeded when it is built (componentize-py of
 seed): they are the same in every run on this machine, for every seed, but differ between machines.
 """
 
-import contextlib
+import io
 import json
 import subprocess
-import sys
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from tempfile import TemporaryDirectory
+from typing import Any
 
+from llm_pv import child_process
 from llm_pv.data.examples import Input
 from llm_pv.errors import ConfinementError, SandboxError
-from llm_pv.sandbox import wasm_build, wasm_process
+from llm_pv.sandbox import frames, wasm_build, wasm_process
 from llm_pv.sandbox.batch import LabelledRows
-from llm_pv.sandbox.execution import Execution, Limits, Outcome, ToolLimits
+from llm_pv.sandbox.execution import Execution, Limits, ToolLimits
 from llm_pv.sandbox.exploration import Script
-from llm_pv.sandbox.transcript import shown, side_bytes
+from llm_pv.sandbox.outcome import SIGPROF, Ending, conclude, conclude_exploration
+from llm_pv.sandbox.result_page import page_bytes
 from llm_pv.sandbox.wasm_build import wasm_available
-from llm_pv.sandbox.wasm_guest import ERROR_CHARACTERS, ERRORS_TOLD, LABEL_CHARACTERS
 
 __all__ = ["WasmWorker", "wasm_available"]
 
 _START_SECONDS = 60.0
-_REASON_CHARACTERS = 1_000
 
 
 class WasmWorker:
@@ -74,47 +74,65 @@ class WasmWorker:
             Failures of the program are recorded here, never raised.
         """
         rows = len(inputs)
-        reader = _Reader(rows, limits)
         task = {"source": source, "inputs": list(inputs), "seed": seed}
-        took = self._converse(_header(limits, rows), _encode_job(task), reader)
-        return reader.execution(took)
+        with self._ended(task, limits, rows) as (ending, page):
+            return conclude(ending, page, rows, limits)
 
     def explore(
         self, script: Script, rows: LabelledRows, limits: ToolLimits, seed: int = 0
     ) -> Execution:
-        """Run code that explores labelled rows (see `llm_pv.sandbox.worker_pool.Worker`).
-
-        When it has to be killed, as it sleeps past its wall-clock limit, the beginning of what it
-        printed is kept, not the end.
-        """
-        plain = limits.plain()
-        reader = _Reader(0, plain)
+        """Run code that explores labelled rows (see `llm_pv.sandbox.worker_pool.Worker`)."""
         inputs, labels = list(rows.inputs), rows.labels
         task = {"source": script.encoded(), "inputs": inputs, "labels": labels, "seed": seed}
-        room = {"exploring": True, "output_bytes": side_bytes(limits.output_characters)}
-        took = self._converse(_header(plain, 0) | room, _encode_job(task), reader)
-        return replace(reader.execution(took), output=reader.transcript(limits.output_characters))
+        with self._ended(task, limits.plain(), 0) as (ending, page):
+            return conclude_exploration(ending, page, limits)
 
-    def _converse(self, header: Mapping[str, float], job: bytes, reader: "_Reader") -> float:
-        """Run a job within its wall-clock limit, and return the seconds it took."""
-        wall_seconds = reader.limits.wall_limit(reader.rows)
+    @contextmanager
+    def _ended(
+        self, task: Mapping[str, object], limits: Limits, rows: int
+    ) -> Iterator[tuple[Ending, io.BufferedIOBase]]:
+        """Run a job within its wall-clock limit; give how it ended, and its page."""
+        job = _encode_job(task)
+        with TemporaryDirectory(prefix="llm-pv-") as folder:
+            path = Path(folder, "page")
+            with path.open("wb") as page:
+                page.truncate(page_bytes(rows, limits.output_bytes))
+            header = {
+                "page": str(path),
+                "rows": rows,
+                "exploring": "labels" in task,
+                "cpu_seconds": limits.cpu_limit(rows),
+                "memory_bytes": limits.memory_bytes,
+                "output_bytes": limits.output_bytes,
+            }
+            ending = self._converse(json.dumps(header).encode(), job, limits.wall_limit(rows))
+            with path.open("rb") as page:
+                yield ending, page
+
+    def _converse(self, header: bytes, job: bytes, wall_seconds: float) -> Ending:
+        """Run a job and return how it ended; end the process if it does not say so in time."""
         process = self._ready_process()
         started = time.monotonic()
         expired = threading.Event()
         timer = threading.Timer(wall_seconds, _expire, (process, expired))
         timer.start()
         try:
-            _exchange(process, json.dumps(header).encode(), job, reader)
+            end = _exchange(process, header, job)
         except BaseException:
             self.close()
             raise
         finally:
             timer.cancel()
             timer.join()
-        if expired.is_set() or not reader.ended:
+        took = time.monotonic() - started
+        if end is None or expired.is_set():
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(1.0)
+            status = 1 if process.returncode is None else process.returncode
             self.close()
-            reader.lose(process.returncode, wall_seconds, timed_out=expired.is_set())
-        return time.monotonic() - started
+            return Ending(status, expired.is_set(), 0.0, took)
+        # As the timer of the other sandboxes ends a program at its CPU limit.
+        return Ending(-SIGPROF if end["interrupted"] else 0, False, end["cpu_seconds"], took)
 
     def close(self) -> None:
         """End the process; the next program starts another."""
@@ -136,18 +154,18 @@ class WasmWorker:
 
     def _start(self, component: Path) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(  # noqa: S603
-            _host_command(component),
+            wasm_build.host_command("serve", wasm_build.wasmtime_directory(), component),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=wasm_build.bare_environment(),
         )
         self._process = process
-        self._finalizer = weakref.finalize(self, _end, process)
+        self._finalizer = weakref.finalize(self, child_process.end, process)
         timer = threading.Timer(_START_SECONDS, process.kill)
         timer.start()
         try:
-            frame = wasm_process.read_frame(_replies(process))
+            frame = frames.read_frame(child_process.pipes(process)[1])
         finally:
             timer.cancel()
             timer.join()
@@ -158,173 +176,28 @@ class WasmWorker:
         return process
 
 
-@dataclass
-class _Reader:
-    """Collects the frames of one run, which are untrusted, and checks each."""
-
-    rows: int
-    limits: Limits
-    ended: bool = False
-    outcome: Outcome = Outcome.MALFORMED
-    reason: str = ""
-    output: str = ""
-    cpu_seconds: float = 0.0
-    predictions: list[str | None] = field(default_factory=list)
-    errors: dict[int, str] = field(default_factory=dict)
-    forged: bool = False
-    first: bytes = b""
-    last: bytes = b""
-    printed: tuple[int, int] = (0, 0)
-
-    def take(self, kind: bytes, payload: bytes) -> None:
-        """Read one frame."""
-        if kind == wasm_process.REPLY:
-            self.forged = self.forged or not self._take_results(payload)
-        elif kind == wasm_process.PRINTED:
-            self.first += payload
-        elif kind == wasm_process.PRINTED_LAST:
-            self.printed = wasm_process.COUNTS.unpack_from(payload)
-            self.last = payload[wasm_process.COUNTS.size :]
-        elif kind == wasm_process.END:
-            self._take_end(payload)
-        else:
-            self.forged = True
-
-    def _take_results(self, payload: bytes) -> bool:
-        try:
-            results = json.loads(payload)
-        except (ValueError, RecursionError):
-            return False
-        if type(results) is not list or len(self.predictions) + len(results) > self.rows:
-            return False
-        for result in results:
-            if type(result) is str and len(result) <= LABEL_CHARACTERS:
-                self.predictions.append(result)
-            elif result is None or _is_error(result):
-                if result is not None and len(self.errors) < ERRORS_TOLD:
-                    self.errors[len(self.predictions)] = _printable(result[0])
-                self.predictions.append(None)
-            else:
-                return False
-        return True
-
-    def _take_end(self, payload: bytes) -> None:
-        end = json.loads(payload)  # written by the host process, not by the program
-        self.ended = True
-        self.outcome = Outcome(end["outcome"]) if end["outcome"] in set(Outcome) else self.outcome
-        self.reason = _printable(end["reason"][:_REASON_CHARACTERS])
-        self.output = _first_bytes(end["output"], self.limits.output_bytes)
-        self.cpu_seconds = end["cpu_seconds"]
-        if self.outcome is Outcome.FINISHED and len(self.predictions) != self.rows:
-            self.forged = True
-        if self.outcome is Outcome.MALFORMED:
-            self.forged = True
-
-    def lose(self, status: int | None, wall_seconds: float, *, timed_out: bool) -> None:
-        """Record that the process ended without an end frame."""
-        if timed_out:
-            self.outcome = Outcome.TIMED_OUT
-            self.reason = f"the wall-clock limit of {wall_seconds:g} s was reached"
-        else:
-            self.outcome = Outcome.CRASHED
-            self.reason = f"the sandbox's process ended with status {status}"
-
-    def transcript(self, characters: int) -> str:
-        """Return what exploring code printed, cut to this many characters."""
-        size, total = self.printed
-        lost = size > len(self.first) + len(self.last)
-        return shown(self.first, self.last, total if lost else None, characters)
-
-    def execution(self, wall_seconds: float) -> Execution:
-        """Return the run as a value."""
-        if self.forged:
-            self.outcome = Outcome.MALFORMED
-            self.reason = "the program's results are not in the form the sandbox writes"
-            self.predictions, self.errors = [], {}
-        reached = len(self.predictions)
-        return Execution(
-            outcome=self.outcome,
-            predictions=(*self.predictions, *[None] * (self.rows - reached)),
-            unreached=tuple(range(reached, self.rows)),
-            errors=self.errors,
-            reason=self.reason,
-            output=self.output,
-            wall_seconds=wall_seconds,
-            cpu_seconds=self.cpu_seconds,
-        )
-
-
-def _header(limits: Limits, rows: int) -> dict[str, float]:
-    return {
-        "rows": rows,
-        "cpu_seconds": limits.cpu_limit(rows),
-        "memory_bytes": limits.memory_bytes,
-        "output_bytes": limits.output_bytes,
-    }
-
-
 def _encode_job(task: Mapping[str, object]) -> bytes:
     try:
         job = json.dumps(task).encode("ascii")
     except (TypeError, ValueError) as error:
         raise SandboxError(f"these inputs cannot enter the sandbox: {error}") from error
-    if len(job) > wasm_process.FRAME_BYTES:
+    if len(job) > frames.FRAME_BYTES:
         raise SandboxError("the inputs take over 256 MiB: run the program on fewer rows at a time")
     return job
 
 
-def _exchange(process: subprocess.Popen[bytes], header: bytes, job: bytes, reader: _Reader) -> None:
-    """Send a job and read its frames until the end frame, or until the process ends."""
-    assert process.stdin is not None
+def _exchange(process: subprocess.Popen[bytes], header: bytes, job: bytes) -> dict[str, Any] | None:
+    """Send a job and return how the host ended it; None if the host itself ends before."""
+    requests, replies = child_process.pipes(process)
     try:
         for payload in (header, job):
-            wasm_process.write_frame(process.stdin, wasm_process.JOB, payload)
+            frames.write_frame(requests, wasm_process.JOB, payload)
     except OSError:
-        return
-    while not reader.ended:
-        frame = wasm_process.read_frame(_replies(process))
-        if frame is None:
-            return
-        reader.take(*frame)
-
-
-def _host_command(component: Path) -> list[str]:
-    # By path and without `site`: the process imports wasmtime and the standard library alone.
-    host = [sys.executable, "-I", "-S", wasm_process.__file__, "serve"]
-    return [*host, wasm_build.wasmtime_directory(), str(component)]
-
-
-def _replies(process: subprocess.Popen[bytes]) -> IO[bytes]:
-    assert process.stdout is not None
-    return process.stdout
+        return None
+    frame = frames.read_frame(replies)
+    return json.loads(frame[1]) if frame is not None and frame[0] == wasm_process.END else None
 
 
 def _expire(process: subprocess.Popen[bytes], expired: threading.Event) -> None:
     expired.set()
     process.kill()
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            with contextlib.suppress(OSError):
-                stream.close()
-
-
-def _is_error(result: object) -> bool:
-    return (
-        type(result) is list
-        and len(result) == 1
-        and type(result[0]) is str
-        and len(result[0]) <= ERROR_CHARACTERS
-    )
-
-
-def _printable(text: str) -> str:
-    return " ".join(text.encode("utf-8", "backslashreplace").decode("utf-8").split())
-
-
-def _first_bytes(text: str, count: int) -> str:
-    return text.encode("utf-8", "backslashreplace")[:count].decode("utf-8", "ignore")

@@ -24,13 +24,17 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _EMBEDDED = (
     "data/labels.py",
     "sandbox/modules.py",
-    "sandbox/wasm_modules.py",
+    "sandbox/result_page.py",
+    "sandbox/transcript.py",
+    "sandbox/job.py",
     "sandbox/checking.py",
     "sandbox/exploration.py",
     "sandbox/wasm_guest.py",
 )
 _WIT = _PACKAGE / "sandbox" / "wasm_guest.wit"
 _PROCESS = _PACKAGE / "sandbox" / "wasm_process.py"
+_PYTHON = (sys.executable, "-I", "-S")
+_BOOT = _PACKAGE / "sandbox" / "boot.py"
 _NEEDED = {"wasmtime": "wasmtime", "componentize_py": "componentize-py"}
 _APP = "program_guest"
 # componentize-py makes a new WitWorld for every call: the state lives beside it.
@@ -89,6 +93,11 @@ def wasmtime_directory() -> str:
     return _directory("wasmtime")
 
 
+def host_command(*arguments: str | Path) -> list[str]:
+    """Return the command of `wasm_process`, which runs without `site` and the environment."""
+    return [*_PYTHON, *map(str, (_BOOT, _PACKAGE, "wasm_process", *arguments))]
+
+
 def bare_environment() -> dict[str, str]:
     """Return the environment for the sandbox's processes: nothing of this process's own."""
     # Windows starts no process without it.
@@ -131,8 +140,9 @@ def _build(target: Path) -> None:
             "import componentize_py; sys.exit(componentize_py.script())"
         )
         options = ["--quiet", "--wit-path", str(_WIT), "--world", "program", "componentize", _APP]
-        _call(folder, "-c", command, *options, "-p", str(app), "-o", str(component))
-        _call(folder, str(_PROCESS), "compile", runtime, str(component), str(compiled))
+        embed = [*_PYTHON, "-c", command, *options, "-p", str(app), "-o", str(component)]
+        _call(folder, *embed)
+        _call(folder, *host_command("compile", runtime, component, compiled))
         compiled.replace(target)
 
 
@@ -147,12 +157,12 @@ def _write_app(app: Path) -> None:
     (app / f"{_APP}.py").write_text(_APP_SOURCE, encoding="utf-8")
 
 
-def _call(folder: Path, *arguments: str) -> None:
+def _call(folder: Path, *command: str) -> None:
     # An empty VIRTUAL_ENV keeps installed packages out of the component.
     scratch = {name: str(folder) for name in ("TMPDIR", "TMP", "TEMP", "VIRTUAL_ENV")}
     try:
         subprocess.run(  # noqa: S603
-            [sys.executable, "-I", "-S", *arguments],
+            command,
             env=bare_environment() | scratch,
             cwd=folder,
             check=True,

@@ -1,12 +1,11 @@
 """The inner side of the WebAssembly sandbox: runs one program, row by row, or explores rows.
 
-CPython compiled to WebAssembly runs this file (`wasm_build` adds it, with the label rule and the
-list of modules). Nothing here is a protection: the boundary is the WebAssembly machine around it.
-A program may replace anything here without effect on others, because each program has its own
-interpreter and every reply is checked outside.
+CPython compiled to WebAssembly runs this file (`wasm_build` adds it, with what it imports). Nothing
+here is a protection: the boundary is the WebAssembly machine around it. A program may replace
+anything here without effect on others, because each program has its own interpreter and every reply
+is checked outside.
 """
 
-import builtins
 import contextlib
 import importlib
 import io
@@ -14,26 +13,37 @@ import json
 import random
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from llm_pv.data.labels import label_text
 from llm_pv.sandbox.exploration import Script, explore
-from llm_pv.sandbox.modules import STANDARD_LIBRARY
-from llm_pv.sandbox.wasm_modules import NEEDED_LATE
+from llm_pv.sandbox.job import OUT_OF_MEMORY, Function, LoadError, answer, load
+from llm_pv.sandbox.modules import NEEDED_LATE, STANDARD_LIBRARY
+from llm_pv.sandbox.result_page import ResultWriter
 
-LABEL_CHARACTERS = 1_000
-ERROR_CHARACTERS = 300
-ERRORS_TOLD = 10
-
-_FILE = "<program>"
-_ENDINGS = {"finished": "finished", "raised": "raised an error", "memory": "out of memory"}
-_OUT_OF_MEMORY = "the program asked for more memory than its limit"
-
-for _name in (*STANDARD_LIBRARY, *NEEDED_LATE):
+# There are no files to import from later: what is not imported now is not there.
+_ALSO = ("_pylong", "annotationlib", "importlib.resources", "inspect", "json.decoder")
+for _name in (*STANDARD_LIBRARY, *NEEDED_LATE, *_ALSO):
     with contextlib.suppress(ImportError):
         importlib.import_module(_name)
+
+
+class _Records(ResultWriter):
+    """The records of the rows since they were last taken."""
+
+    def __init__(self) -> None:
+        super().__init__(bytearray(), 0)
+        self._kept = bytearray()
+
+    def add(self, records: bytes) -> None:
+        """Keep the records."""
+        self._kept += records
+
+    def take(self) -> str:
+        """Return the records and forget them."""
+        records, self._kept = self._kept, bytearray()
+        return records.decode("ascii")
 
 
 class Guest:
@@ -41,11 +51,11 @@ class Guest:
 
     def __init__(self) -> None:
         self._inputs: Iterator[object] = iter(())
-        self._program: Callable[[object], object] = label_text
-        self._errors_left = ERRORS_TOLD
+        self._program: Function = repr
+        self._records = _Records()
 
     def load(self, job: str) -> tuple[str, str]:
-        """Run a program's module body; return ``("", "")``, or the outcome and its reason.
+        """Run a program's module body; return ``("", "")``, or the run's end and its reason.
 
         A job that holds labels is code to explore them with: it is run to its end at once.
         """
@@ -56,45 +66,27 @@ class Guest:
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         random.seed(task["seed"])
         self._inputs = iter(task["inputs"])
-        module = types.ModuleType("program")
-        module.__dict__["__builtins__"] = {**vars(builtins), "__import__": _import}
-        sys.modules["program"] = module
         try:
-            exec(compile(task["source"], _FILE, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+            self._program = load(task["source"], _import)
         except MemoryError:
-            return "out of memory", _OUT_OF_MEMORY
-        except BaseException as error:  # noqa: BLE001
-            return "failed to load", _describe(error) + _line_of(error)
-        program = module.__dict__.get("f")
-        if not callable(program):
-            return "failed to load", "the program defines no function f"
-        self._program = program
+            return "memory", OUT_OF_MEMORY
+        except LoadError as error:
+            return "load", str(error)
         return "", ""
 
     def step(self, rows: int) -> tuple[str, str]:
-        """Run the next rows; return ``""`` or the outcome that ends the run, and the results.
-
-        The results are a JSON list: a label's text, or for a row without one a list of one error
-        text, or null once `ERRORS_TOLD` error texts were sent.
-        """
-        results: list[str | list[str] | None] = []
-        outcome = ""
-        for value in islice(self._inputs, rows):
+        """Run the next rows; return ``""`` or the run's end, and the records of `result_page`."""
+        end = ""
+        for row in islice(self._inputs, rows):
             try:
-                label = label_text(self._program(value))
-                if len(label) > LABEL_CHARACTERS:
-                    raise ValueError(f"a label of {len(label)} characters")
-                results.append(label)
+                answer(self._program, row, self._records)
             except MemoryError:
-                outcome = "out of memory"
+                end = "memory"
                 break
-            except BaseException as error:  # noqa: BLE001
-                self._errors_left -= 1
-                results.append([_describe(error)] if self._errors_left >= 0 else None)
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()
-        return outcome, json.dumps(results)
+        return end, self._records.take()
 
 
 class _Unbuffered(io.RawIOBase):
@@ -130,8 +122,7 @@ def _explore(task: dict[str, Any]) -> tuple[str, str]:
 
     rows = list(zip(task["inputs"], task["labels"], strict=True))
     script = Script.decoded(task["source"])
-    ending, reason = explore(script, rows, _import, complain, seed=task["seed"])
-    return _ENDINGS[ending], reason
+    return explore(script, rows, _import, complain, seed=task["seed"])
 
 
 def _import(
@@ -153,22 +144,3 @@ def _import(
         f"{name} is not available: programs in the WebAssembly sandbox may import "
         "the listed standard-library modules only"
     )
-
-
-def _describe(error: BaseException) -> str:
-    try:
-        message = str(error.msg if isinstance(error, SyntaxError) else error)
-        return f"{type(error).__name__}{': ' * bool(message)}{message}"[:ERROR_CHARACTERS]
-    except BaseException:  # noqa: BLE001
-        return "an exception that cannot be described"
-
-
-def _line_of(error: BaseException) -> str:
-    """Return the last line of the program itself in the traceback."""
-    line = error.lineno if isinstance(error, SyntaxError) else None
-    trace = error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == _FILE:
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return f" (line {line})" if line else ""

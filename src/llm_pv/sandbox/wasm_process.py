@@ -6,22 +6,26 @@ interrupted at its CPU limit; a call into the host that blocks (a long `time.sle
 interrupted, so the owner kills this process at the wall-clock limit. The protection is only as
 good as wasmtime: a flaw in its compiler or runtime is a way out.
 
-It runs by path, ``python -I -S wasm_process.py serve DIRECTORY COMPONENT``, with DIRECTORY holding
-the wasmtime package, and imports nothing of this package. Frames go both ways: one byte of kind,
-four of length (little-endian), the payload.
+`boot` starts it with the arguments ``serve DIRECTORY COMPONENT``, DIRECTORY holding the wasmtime
+package. Frames go both ways (see `frames`); answers and printed text go onto a page, as in the
+other sandboxes (see `result_page`).
 """
 
 import json
+import mmap
 import os
 import queue
-import struct
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+
+from llm_pv.sandbox.frames import read_frame, write_frame
+from llm_pv.sandbox.result_page import OutputCapture, PageFullError, ResultWriter
+from llm_pv.sandbox.transcript import Transcript
 
 if TYPE_CHECKING:
     import wasmtime
@@ -29,43 +33,17 @@ if TYPE_CHECKING:
 
 READY = b"+"
 JOB = b"J"
-REPLY = b"R"
 END = b"E"
 FAILED = b"X"
-PRINTED = b"O"
-PRINTED_LAST = b"T"
-COUNTS = struct.Struct("<QQ")
-FRAME_BYTES = 1 << 28
-"""No frame is longer."""
-
 # Memory in use before a program allocates any: the interpreter itself (12 to 16 MiB), and the
 # inputs (their text twice, and the objects made of it).
 _INTERPRETER_BYTES = 16 << 20
 _BYTES_AN_INPUT_BYTE = 8
 _MOST_MEMORY = 1 << 32
-_CONTINUATIONS = bytes(range(0x80, 0xC0))  # the bytes of UTF-8 that begin no character
 
 _FIRST_ROWS = 16
 _MOST_ROWS = 4_096
 _STEP_SECONDS = 0.02
-
-
-def write_frame(stream: IO[bytes], kind: bytes, payload: bytes) -> None:
-    """Write one frame and flush it."""
-    stream.write(kind + struct.pack("<I", len(payload)) + payload)
-    stream.flush()
-
-
-def read_frame(stream: IO[bytes]) -> tuple[bytes, bytes] | None:
-    """Read one frame as its kind and payload; None at the end of the stream, or if it is cut."""
-    head = stream.read(5)
-    if len(head) < 5:
-        return None
-    (length,) = struct.unpack("<I", head[1:])
-    if length > FRAME_BYTES:
-        return None
-    payload = stream.read(length)
-    return (head[:1], payload) if len(payload) == length else None
 
 
 def engine() -> "wasmtime.Engine":
@@ -96,51 +74,47 @@ class Host:
         self._linker = component.Linker(self._engine)
         self._linker.add_wasip2()
 
-    def run(self, header: bytes, job: bytes, replies: IO[bytes]) -> None:
-        """Run one program: reply frames as rows are done, then one end frame.
+    def run(self, header: bytes, job: bytes) -> dict[str, float]:
+        """Run one program, whose answers and printed text go onto a page.
 
-        Code that explores rows has no replies: what it prints first is sent as it comes, what it
-        prints last before the end frame.
+        Return whether it was interrupted at its CPU limit, and the CPU seconds it took.
         """
         import wasmtime
 
         task = json.loads(header)
-        exploring = task.get("exploring", False)
-        printed = Printed(task["output_bytes"], replies if exploring else None)
         started = time.process_time()
-        with _cpu_limit(self._engine, task["cpu_seconds"]) as interrupted:
+        with (
+            Path(task["page"]).open("r+b") as file,
+            mmap.mmap(file.fileno(), 0) as page,
+            _cpu_limit(self._engine, task["cpu_seconds"]) as interrupted,
+        ):
+            printed = (Transcript if task["exploring"] else OutputCapture)(
+                page, task["output_bytes"]
+            )
+            results = ResultWriter(page, task["output_bytes"])
             try:
-                inputs_bytes = _BYTES_AN_INPUT_BYTE * len(job)
-                memory = _INTERPRETER_BYTES + inputs_bytes + task["memory_bytes"]
-                store = self._store(min(memory, _MOST_MEMORY), printed)
+                memory = _INTERPRETER_BYTES + _BYTES_AN_INPUT_BYTE * len(job) + task["memory_bytes"]
+                store = self._store(min(memory, _MOST_MEMORY), printed.write)
                 try:
                     instance = self._linker.instantiate(store, self._component)
-                    outcome, reason = _drive(store, instance, task["rows"], job, replies)
+                    end, reason = _drive(store, instance, task["rows"], job, results)
                 finally:
                     store.close()
             except wasmtime.ExitTrap:
-                outcome, reason = "crashed", "the program ended its interpreter"
+                end, reason = "crashed", "the program ended its interpreter"
             except (wasmtime.WasmtimeError, wasmtime.Trap) as error:
-                outcome, reason = "crashed", _trap_text(error)
-        if interrupted.is_set() and outcome != "finished":
-            outcome = "timed out"
-            reason = f"the CPU limit of {task['cpu_seconds']:g} s was reached"
-        if exploring:
-            write_frame(replies, PRINTED_LAST, printed.rest())
-        end = {
-            "outcome": outcome,
-            "reason": reason,
-            "output": printed.first.decode("utf-8", "replace"),
-            "cpu_seconds": time.process_time() - started,
-        }
-        write_frame(replies, END, json.dumps(end).encode())
+                end, reason = "crashed", _trap_text(error)
+            is_cut = interrupted.is_set() and end != "finished"
+            if not is_cut:
+                results.end(end, reason)
+        return {"interrupted": is_cut, "cpu_seconds": time.process_time() - started}
 
-    def _store(self, memory_bytes: int, printed: "Printed") -> "wasmtime.Store":
+    def _store(self, memory_bytes: int, keep: Callable[[bytes], int]) -> "wasmtime.Store":
         import wasmtime
 
         capabilities = wasmtime.WasiConfig()
-        capabilities.stdout_custom = printed.keep
-        capabilities.stderr_custom = printed.keep
+        capabilities.stdout_custom = keep
+        capabilities.stderr_custom = keep
         store = wasmtime.Store(self._engine)
         store.set_epoch_deadline(1)
         store.set_limits(memory_size=memory_bytes)
@@ -148,66 +122,33 @@ class Host:
         return store
 
 
-class Printed:
-    """What a program prints: the first bytes of it, and of exploring code the last too.
-
-    Parameters
-    ----------
-    room
-        The bytes kept of either.
-    stream
-        Where the first bytes are sent as they come; None for a program that explores nothing.
-    """
-
-    def __init__(self, room: int, stream: IO[bytes] | None) -> None:
-        self.first, self.last = bytearray(), bytearray()
-        self.bytes = self.characters = 0
-        self._room = room
-        self._stream = stream
-
-    def rest(self) -> bytes:
-        """Return the numbers of bytes and of characters in all, and the last bytes."""
-        return COUNTS.pack(self.bytes, self.characters) + self.last[-self._room :]
-
-    def keep(self, data: bytes) -> int:
-        """Keep the bytes that are among the first or the last; return how many were given."""
-        first = data[: max(self._room - len(self.first), 0)]
-        self.first += first
-        if self._stream is not None:
-            if first:
-                write_frame(self._stream, PRINTED, first)
-            self.last += data[len(first) :][-self._room :]
-            if len(self.last) > 2 * self._room:
-                del self.last[: -self._room]
-            self.bytes += len(data)
-            self.characters += len(data.translate(None, _CONTINUATIONS))
-        return len(data)
-
-
 def _drive(
     store: "wasmtime.Store",
     instance: "component.Instance",
     rows: int,
     job: bytes,
-    replies: IO[bytes],
+    results: ResultWriter,
 ) -> tuple[str, str]:
     """Load the program and step through its rows, in steps short enough to lose little."""
     load, step = instance.get_func(store, "load"), instance.get_func(store, "step")
     assert load is not None
     assert step is not None
-    outcome, reason = load(store, job.decode("ascii"))
-    if outcome:
-        return outcome, reason[:1_000]
+    end, reason = load(store, job.decode("ascii"))
+    if end:
+        return end, reason
     done, size = 0, _FIRST_ROWS
     while done < rows:
         size = min(size, rows - done)
         started = time.perf_counter()
-        outcome, results = step(store, size)
-        if len(results) > _reply_limit(size):
-            return "malformed result", "a reply was longer than its rows allow"
-        write_frame(replies, REPLY, results.encode())
-        if outcome:
-            return outcome, "the program asked for more memory than its limit"
+        end, records = step(store, size)
+        if len(records) > _reply_limit(size) or "\0" in records:
+            return "full", "a reply was longer than its rows allow"
+        try:
+            results.add(records.encode())
+        except PageFullError:
+            return "full", "the answers are too long in all"
+        if end:
+            return end, "the program asked for more memory than its limit"
         done += size
         took = time.perf_counter() - started
         if took < _STEP_SECONDS:
@@ -272,7 +213,7 @@ def serve(path: str, requests: IO[bytes], replies: IO[bytes]) -> None:
     write_frame(replies, READY, b"")
     while True:
         header = jobs.get()
-        host.run(header, jobs.get(), replies)
+        write_frame(replies, END, json.dumps(host.run(header, jobs.get())).encode())
 
 
 def main(arguments: list[str]) -> None:
@@ -286,7 +227,3 @@ def main(arguments: list[str]) -> None:
         serve(paths[0], sys.stdin.buffer, replies)
     else:
         compile_component(*paths)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
