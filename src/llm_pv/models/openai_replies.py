@@ -11,8 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from llm_pv.models.openai_streams import joined_chunks
-from llm_pv.models.vendor_streams import joined_stream
+from llm_pv.models.streams import Reply, joined_chunks, joined_stream
 from llm_pv.models.wire_text import UnreadableReplyError, json_values
 
 PASSING_WORDS = {"rate": 429, "overload": 503, "unavailable": 503}
@@ -29,8 +28,6 @@ _TOOL_NAME = "run_python"  # of a call that names no tool: there is one
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks")
 _TEXTS = ("text", "content", "thinking", "reasoning", "summary", "value")
 _MOST_TOKENS = 10**12
-
-Reply = dict[str, Any]
 
 
 def readable_reply(path: str, body: bytes) -> tuple[bytes, int]:
