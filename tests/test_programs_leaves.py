@@ -1,10 +1,13 @@
 """A program's leaves: every answer has a number, and lines say how it is reached."""
 
+import io
 import textwrap
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from llm_pv.cli.tables import shown_program
 from llm_pv.errors import ProgramError
 from llm_pv.programs.leaves import leaves
 
@@ -86,3 +89,58 @@ def test_a_function_inside_may_return_anywhere() -> None:
     inner = "def g(y):\n        for c in y:\n            return c\n"
     source = f"def f(x):\n    {inner}    return 'a' if g(x['s']) == 'q' else 'b'\n"
     assert number_of(source, {"s": "qr"}) == 0
+
+
+def test_a_long_condition_and_a_long_sum_have_their_parts_below_them() -> None:
+    tests = " and ".join(f"x['column_{n}'] > {n}" for n in range(4))
+    points = " + ".join(f"{n} * (x['column_{n}'] > {n})" for n in (1, 2, 3))
+    source = (
+        f"def f(x):\n    points = {points} - x['c'] * 2\n    return 1 if not ({tests}) else 0\n"
+    )
+    found = leaves(source)
+    assert found["lines"] == [
+        (0, "points = the sum of:", None),
+        *((1, f"{n} * (column_{n} > {n})", None) for n in (1, 2, 3)),
+        (1, "minus c * 2", None),
+        (0, "if not all of:", None),
+        *((1, f"column_{n} > {n}", None) for n in range(4)),
+        (1, "1", 0),
+        (0, "otherwise", None),
+        (1, "0", 1),
+    ]
+    assert found["whole"]
+
+
+def test_a_program_with_a_function_beside_f_is_not_whole_in_its_lines() -> None:
+    helper = "import math\ndef g(x):\n    return x\n"
+    rule = "def f(x):\n    return 1 if x else 0\n"
+    assert not leaves(helper + rule)["whole"]
+    assert leaves("import math\n" + rule)["whole"]
+
+
+def shown(source: str) -> list[str]:
+    console = Console(width=60, record=True, file=io.StringIO())
+    console.print(shown_program(source, 60))
+    return [line.rstrip() for line in console.export_text().splitlines()]
+
+
+def test_the_terminal_shows_conditions_as_a_tree_where_lines_are_too_wide() -> None:
+    tests = " or ".join(f"x.count('{n}') > {n}" for n in range(4))
+    assert shown(f"def f(x):\n    return 'odd' if {tests} else 'even'\n") == [
+        "if any of:",
+        "   x.count('0') > 0",
+        "   x.count('1') > 1",
+        "   x.count('2') > 2",
+        "   x.count('3') > 3",
+        "   → odd",
+        "otherwise",
+        "   → even",
+        "(in words, as its lines are long; the file has the code)",
+    ]
+
+
+def test_the_terminal_shows_a_narrow_program_and_one_that_is_no_tree_as_code() -> None:
+    narrow = "def f(x):\n    return 1 if x else 0\n"
+    assert shown(narrow) == narrow.splitlines()
+    loop = f"def f(x):\n    for c in x:\n        return c in {'a' * 80!r}\n"
+    assert shown(loop)[:2] == loop.splitlines()[:2]

@@ -36,6 +36,29 @@ def test_conditions_have_the_validation_rows_that_meet_them(run: Path) -> None:
     ]  # fmt: skip
 
 
+def test_each_condition_has_the_answers_it_changes_and_the_rows_right_without_it(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    program = "def f(x):\n    return 'old' if x['age'] >= 40 and x['age'] < 52 else 'young'\n"
+    run = learn_ages(tmp_path / "run", sandbox, program)
+    # Of the ages 15 (young), 30 (old), 45 (old), 50 (young) and 55 (old), 15 and 45 are right.
+    assert recorded(run)["conditions"] == {
+        "rows": 5,
+        "right": 2,
+        "without": [
+            {"text": "age >= 40", "changed": 2, "right": 2},  # 15 and 30 become old
+            {"text": "age < 52", "changed": 1, "right": 3},  # 55 becomes old
+        ],
+    }
+    found = read_explanation(recorded(run))
+    assert found is not None
+    assert found.conditions is not None
+    assert [[value.text for value in row] for row in found.conditions.rows] == [
+        ["age >= 40", "2", "40.0", "0.0"],
+        ["age < 52", "1", "60.0", "-20.0"],
+    ]
+
+
 def test_mistakes_are_rows_to_look_at_and_classes_are_counted_by_answer(run: Path) -> None:
     found = recorded(run)
     assert [(m["split"], m["row"], m["label"], m["input"]["age"]) for m in found["mistakes"]] == [

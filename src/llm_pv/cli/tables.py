@@ -35,7 +35,7 @@ def print_learned(record: Mapping[str, Any], console: Console, *, explain: bool 
         chosen: Mapping[str, Any] = next((row for row in record["candidates"] if row["pick"]), {})
         by = f", proposed by {printable(chosen['proposer'])}" if chosen.get("proposer") else ""
         console.print(Text(f"The selected program{by}", style="bold"))
-        console.print(Padding(Syntax(_shown(record["program"]), "python", word_wrap=True), 1))
+        console.print(Padding(shown_program(record["program"], console.width), 1))
         console.print(scores_table(record))
     console.print(_closing(record, explain=explain))
     console.print(candidates_table(record, console.width))
@@ -152,14 +152,33 @@ def printable(text: str) -> str:
     )
 
 
-def _shown(program: str) -> str:
-    """Return a program for the terminal, with a line of data shortened."""
+def shown_program(program: str, width: int) -> RenderableType:
+    """Return a program for the terminal: its conditions as a tree where its lines are too wide.
+
+    A program that is no such tree stays as it is, with a line of data shortened.
+    """
     lines = printable(program.rstrip("\n")).split("\n")
-    return "\n".join(
+    if max(map(len, lines)) > width - 2:
+        try:
+            found = ask_one("leaves", program, 1)
+        except ProgramError:
+            found = {"whole": False}
+        if found["whole"]:
+            tree = [
+                Padding(
+                    Text(printable(f"→ {text}" if leaf is not None else text)), (0, 0, 0, 3 * depth)
+                )
+                for depth, text, leaf in found["lines"]
+            ]
+            return Group(
+                *tree, Text("(in words, as its lines are long; the file has the code)", "dim")
+            )
+    shown = "\n".join(
         line if len(line) <= _LONGEST_LINE
         else f"{line[:100]}... # {len(line):,} characters, whole in the file"
         for line in lines
     )  # fmt: skip
+    return Syntax(shown, "python", word_wrap=True)
 
 
 def _gist(row: Mapping[str, Any]) -> str:

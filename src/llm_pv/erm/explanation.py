@@ -1,6 +1,7 @@
-"""What a page shows of a program for a table: rows by leaf, mistakes, and the columns it reads."""
+"""What a page shows of a program for a table: its leaves, conditions, mistakes and columns."""
 
 import math
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +15,9 @@ from llm_pv.sandbox.parser import ask_one
 _MOST_MISTAKES = 20
 _MOST_CELLS = 40
 """Columns of a row with a mistake; those that the program reads come first."""
-_MOST_CHARACTERS = 200
+_MOST_CHARACTERS = 300
+_SECONDS = 5.0
+"""For the program without each of its conditions; those that come later are left out."""
 _MOST_CLASSES = 12
 _MOST_COLUMNS = 12
 _BINS = 24
@@ -44,8 +47,9 @@ def explain(
     if test:
         parts["test"] = (splits.test, test)
     return {
-        "lines": found["lines"],
+        "lines": [(depth, text[:_MOST_CHARACTERS], leaf) for depth, text, leaf in found["lines"]],
         "leaves": _by_leaf(found, splits.validation, selection.predictions, sandbox),
+        "conditions": _contributions(source, splits.validation, selection.predictions, sandbox),
         "confusion": _confusion(parts, splits),
         "mistakes": _mistakes(parts, list(found["columns"])),
         "columns": _shapes(found["columns"], splits.train),
@@ -65,6 +69,28 @@ def _by_leaf(
             counts[int(leaf)]["rows"] += 1
             counts[int(leaf)]["right"] += answer == label
     return counts
+
+
+def _contributions(
+    source: str, rows: Examples, answers: Sequence[str | None], sandbox: Sandbox
+) -> dict[str, Any]:
+    """Return, for each condition, what the program without it answers on the validation rows."""
+    try:
+        variants = ask_one("conditions", source)
+    except ProgramError:
+        variants = []
+    without = []
+    sources = [variant for _, variant in variants]
+    runs = sandbox.predict_many(sources, rows.inputs, deadline=time.monotonic() + _SECONDS)
+    for (text, _), run in zip(variants, runs, strict=True):
+        if len(run.predictions) != len(answers):
+            break
+        pairs = list(zip(run.predictions, answers, rows.labels, strict=True))
+        changed = sum(other != answer for other, answer, _ in pairs)
+        right = sum(other == label for other, _, label in pairs)
+        without.append({"text": text[:_MOST_CHARACTERS], "changed": changed, "right": right})
+    right = sum(answer == label for answer, label in zip(answers, rows.labels, strict=True))
+    return {"rows": len(answers), "right": right, "without": without}
 
 
 def _confusion(

@@ -9,21 +9,23 @@ from llm_pv.errors import ProgramError
 from llm_pv.programs.syntax import parse_source
 
 _MOST_LEAVES = 40
-_MOST_CHARACTERS = 300
-"""Of a condition or an answer in a line."""
+_LONG = 60
+"""Characters of a condition or a sum from which its parts have lines of their own."""
 
 
-def leaves(source: str) -> dict[str, Any]:
+def leaves(source: str, fewest: int = 2) -> dict[str, Any]:
     r"""Return a variant of a program that answers with the number of its leaf, and its lines.
 
     A leaf is a returned value, or an arm of a returned conditional expression. Raise ProgramError
-    if ``f`` returns inside a loop or a similar block, or has fewer than 2 leaves or very many.
+    if ``f`` returns inside a loop or a similar block, or has fewer leaves than ``fewest`` or very
+    many.
 
     Returns
     -------
     dict
-        ``source`` of the variant; ``lines`` of depth, text and the leaf's number or None;
-        ``columns`` with the numbers that each is compared with.
+        ``source`` of the variant; ``lines`` of depth, text and the leaf's number or None; whether
+        they are the ``whole`` program, imports apart; ``columns`` with the numbers that each is
+        compared with.
 
     Examples
     --------
@@ -36,22 +38,35 @@ def leaves(source: str) -> dict[str, Any]:
     {'n': [3]}
     """
     tree = parse_source(source)
-    functions = [
-        part for part in tree.body if isinstance(part, ast.FunctionDef) and part.name == "f"
-    ]
-    if not functions or not functions[-1].args.args:
-        raise ProgramError("the program is no function f of one input")
-    function = functions[-1]
-    argument = function.args.args[0].arg
+    function, argument = entry(tree)
     columns = _columns(function, argument)
     numbered = _Numbered(argument)
     function.body = numbered.block(function.body, 0)
     if not _returns(function.body):
         function.body.append(ast.Return(numbered.leaf("no answer", 0)))
-    if not 2 <= numbered.number <= _MOST_LEAVES:
+    if not fewest <= numbered.number <= _MOST_LEAVES:
         raise ProgramError(f"the program has {numbered.number} leaves")
     variant = ast.unparse(ast.fix_missing_locations(tree)) + "\n"
-    return {"source": variant, "lines": numbered.lines, "columns": columns}
+    others = [part for part in tree.body if part is not function and not _is_text(part)]
+    whole = all(isinstance(part, ast.Import | ast.ImportFrom) for part in others)
+    return {"source": variant, "lines": numbered.lines, "whole": whole, "columns": columns}
+
+
+def entry(tree: ast.Module) -> tuple[ast.FunctionDef, str]:
+    """Return the function f of a program and the name of its input.
+
+    Raise ProgramError if there is none.
+    """
+    for part in reversed(tree.body):
+        match part:
+            case ast.FunctionDef(name="f", args=ast.arguments(args=[argument, *_])):
+                return part, argument.arg
+    raise ProgramError("the program is no function f of one input")
+
+
+def shown(node: ast.AST, argument: str) -> str:
+    """Return code with the input's columns by their names alone."""
+    return re.sub(rf"\b{re.escape(argument)}\['(\w+)'\]", r"\1", ast.unparse(node))
 
 
 class _Numbered:
@@ -60,7 +75,7 @@ class _Numbered:
     def __init__(self, argument: str) -> None:
         self.lines: list[tuple[int, str, int | None]] = []
         self.number = 0
-        self._cell = re.compile(rf"\b{re.escape(argument)}\['(\w+)'\]")
+        self._argument = argument
 
     def block(self, statements: list[ast.stmt], depth: int) -> list[ast.stmt]:
         """Return statements with numbered leaves; those after a return are dropped."""
@@ -77,15 +92,17 @@ class _Numbered:
             elif _has_return(statement):
                 raise ProgramError("the program returns inside a loop or a similar block")
             else:
-                documents = place == 0 and _is_text(statement)
-                if not documents:
-                    self.line(depth, ast.unparse(statement))
+                match statement:
+                    case ast.Assign(targets=[target], value=value):
+                        self.part(f"{shown(target, self._argument)} =", value, depth)
+                    case _ if place or not _is_text(statement):  # else it is the docstring
+                        self.line(depth, shown(statement, self._argument))
                 done.append(statement)
         return done
 
     def condition(self, statement: ast.If, depth: int, word: str = "if") -> ast.If:
         """Return an if statement with numbered leaves."""
-        self.line(depth, f"{word} {ast.unparse(statement.test)}")
+        self.part(word, statement.test, depth)
         body = self.block(statement.body, depth + 1)
         match statement.orelse:
             case []:
@@ -103,8 +120,10 @@ class _Numbered:
             match value:
                 case ast.Constant(value=str(text)):
                     return self.leaf(text, depth)
-            return self.leaf(ast.unparse(value), depth)
-        self.line(depth, f"{word} {ast.unparse(value.test)}")
+            self.part("", value, depth, self.number)
+            self.number += 1
+            return ast.Constant(self.number - 1)
+        self.part(word, value.test, depth)
         body = self.expression(value.body, depth + 1)
         if isinstance(value.orelse, ast.IfExp):
             rest = self.expression(value.orelse, depth, "otherwise, if")
@@ -119,9 +138,33 @@ class _Numbered:
         self.number += 1
         return ast.Constant(self.number - 1)
 
+    def part(self, word: str, value: ast.expr, depth: int, leaf: int | None = None) -> None:
+        """Add a condition or a value in one line, or the parts of a long one below each other."""
+        text = shown(value, self._argument)
+        joined, parts = _parts(value) if len(text) > _LONG else ("", [])
+        self.line(depth, f"{word} {joined or text}".strip(), leaf)
+        for sign, part in parts:
+            self.part(sign, part, depth + 1)
+
     def line(self, depth: int, text: str, leaf: int | None = None) -> None:
-        """Add a line with the columns by their names alone."""
-        self.lines.append((depth, self._cell.sub(r"\1", text)[:_MOST_CHARACTERS], leaf))
+        """Add a line."""
+        self.lines.append((depth, text, leaf))
+
+
+def _parts(value: ast.expr) -> tuple[str, list[tuple[str, ast.expr]]]:
+    """Return how an expression joins its parts, and these; no parts if it joins none."""
+    match value:
+        case ast.BoolOp(op=op, values=values):
+            return "all of:" if isinstance(op, ast.And) else "any of:", [("", v) for v in values]
+        case ast.UnaryOp(op=ast.Not(), operand=ast.BoolOp(op=op, values=values)):
+            return "not all of:" if isinstance(op, ast.And) else "none of:", [
+                ("", v) for v in values
+            ]
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() as op, right=right):
+            summands = _parts(left)[1] if isinstance(left, ast.BinOp) else []
+            sign = "minus" if isinstance(op, ast.Sub) else ""
+            return "the sum of:", [*(summands or [("", left)]), (sign, right)]
+    return "", []
 
 
 def _is_text(statement: ast.stmt) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from llm_pv.programs.conditions import conditions
 from llm_pv.programs.leaves import leaves
 from llm_pv.programs.normalise import canonical_text
 from llm_pv.programs.program import parse_here
@@ -138,7 +139,7 @@ def gist(source: str) -> str:
 OPERATIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         function.__name__: function
-        for function in (program, reply, several, imports, escaped, gist, leaves, sql)
+        for function in (program, reply, several, imports, escaped, gist, leaves, conditions, sql)
     }
 )
 """Every operation by its name; arguments and values are JSON."""

@@ -9,6 +9,7 @@ from llm_pv.errors import RunError
 from llm_pv.programs.shown import visible
 from llm_pv.report.charts import COLOURS
 from llm_pv.report.tables import Column, Table, Value
+from llm_pv.report.text import percent
 
 _DEEPEST = 8
 _HEIGHT = 84.0
@@ -50,6 +51,7 @@ class Explanation:
 
     lines: tuple[Line, ...]
     "Empty for a program that is no chain of conditions."
+    conditions: Table | None
     confusion: Table | None
     mistakes: Table | None
     shapes: tuple[Shape, ...]
@@ -83,6 +85,7 @@ def _read(found: Mapping[str, Any]) -> Explanation:
     )
     return Explanation(
         lines=_lines(found["lines"], found["leaves"]),
+        conditions=_conditions(found.get("conditions")),
         confusion=_confusion(found["confusion"]) if found["confusion"] else None,
         mistakes=_mistakes(found["mistakes"]) if found["mistakes"] else None,
         shapes=shapes,
@@ -103,6 +106,34 @@ def _lines(lines: Sequence[Sequence[Any]], leaves: Sequence[Mapping[str, int]]) 
         right = sum(leaves[number]["right"] for number in below)
         shown.append(Line(min(int(depth), _DEEPEST), str(text), leaf is not None, rows, right))
     return tuple(shown)
+
+
+def _conditions(found: Mapping[str, Any] | None) -> Table | None:
+    """Return what the program does without each condition; None in older runs, or with none."""
+    if not found or not found["without"]:
+        return None
+    rows, right = int(found["rows"]), int(found["right"])
+    columns = (
+        Column("condition", numeric=False),
+        Column("answers it changes"),
+        Column("right without it, %"),
+        Column("it adds, points"),
+    )
+    lines = []
+    for one in found["without"]:
+        changed, without = int(one["changed"]), int(one["right"])
+        adds = 100 * (right - without) / rows
+        lines.append((
+            Value(str(one["text"])),
+            Value(f"{changed:,}", changed),
+            Value(percent(without / rows), without),
+            Value(f"{adds:+.1f}" if adds else "0.0", adds, alarm=adds < 0),
+        ))  # fmt: skip
+    caption = (
+        f"Each condition left out alone, on the {rows:,} validation rows: how many answers change, "
+        f"and how many are right then; with all of them {percent(right / rows)}% are."
+    )
+    return Table("conditions", "What each condition adds", caption, columns, tuple(lines))
 
 
 def _confusion(found: Mapping[str, Any]) -> Table:

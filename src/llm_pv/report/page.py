@@ -258,8 +258,11 @@ def _sections(groups: dict[str, list[Figure]], tables: dict[str, Table]) -> list
 def _sections_of_one(trial: TrialRecord, found: Explanation | None) -> list[tuple[str, str]]:
     middle = []
     if found:
-        parts = {"rule": found.lines, "mistakes": found.confusion or found.mistakes,
-                 "columns": found.shapes}  # fmt: skip
+        parts = {
+            "rule": found.lines or found.conditions,
+            "mistakes": found.confusion or found.mistakes,
+            "columns": found.shapes,
+        }
         middle += [(name, name.capitalize()) for name, part in parts.items() if part]
     middle += [("attempts", "Attempts")] if trial.attempts else []
     middle += [("conversations", "Conversations")] if trial.conversations else []
