@@ -165,5 +165,16 @@ class Figure:
     "What it shows, and how to read it."
     panels: tuple[Panel | Bars, ...]
     "What is drawn."
-    legend: tuple[tuple[str, int], ...]
-    "Each series' name and colour, in order."
+
+    @property
+    def legend(self) -> tuple[tuple[str, int], ...]:
+        """Each series' name and colour, what was measured before what was not."""
+        drawn: dict[tuple[bool, int, str], None] = {}
+        for panel in self.panels:
+            if isinstance(panel, Bars):
+                bars = (bar for row in panel.rows for bar in row.bars if not bar.published)
+                drawn |= {(False, bar.colour, bar.label): None for bar in bars}
+            else:
+                drawn |= {(line.reference, line.colour, line.label): None for line in panel.series}
+        ordered = sorted(drawn, key=lambda key: (key[0], 0 if key[0] else key[1]))
+        return tuple((label, colour) for _, colour, label in ordered)

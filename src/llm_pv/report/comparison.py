@@ -1,5 +1,6 @@
 """Compare the trials of all runs: settings by methods, with confidence limits."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import mean
@@ -138,11 +139,7 @@ class MethodCell:
     @property
     def open(self) -> dict[str, int]:
         """The number of trials without a figure, by status."""
-        counts: dict[str, int] = {}
-        for trial in self.trials:
-            if trial.accuracy is None:
-                counts[trial.status] = counts.get(trial.status, 0) + 1
-        return counts
+        return Counter(trial.status for trial in self.trials if trial.accuracy is None)
 
 
 @dataclass(frozen=True)
@@ -154,7 +151,7 @@ class Comparison:
     """The lines and columns, in order. A method is named by its track, its name and its model;
     where two runs measured the same setting with it, by its run as well."""
     cells: dict[tuple[Setting, str], MethodCell]
-    "What was measured, by setting and method."
+    "What was measured, by setting and method, in their order."
     baselines: dict[Setting, float]
     "The majority baseline's accuracy on the same test rows, where it is known."
     published: dict[Setting, dict[str, float]]
@@ -208,13 +205,7 @@ class Comparison:
 
     def trials(self) -> list[TrialRecord]:
         """Return every trial, in the order of the settings."""
-        return [
-            trial
-            for setting in self.settings
-            for method in self.methods
-            if (setting, method) in self.cells
-            for trial in self.cells[setting, method].trials
-        ]
+        return [trial for cell in self.cells.values() for trial in cell.trials]
 
 
 def method_name(trial: TrialRecord) -> str:

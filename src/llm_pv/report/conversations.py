@@ -92,7 +92,9 @@ def conversation_entries(
         for text in prompts.values()
     ]
     entries += [
-        ConversationEntry(_title(one, made.get(place, [])), _messages(one, run))
+        ConversationEntry(
+            _title(one, made.get(place, [])), tuple(_entry(each, run) for each in one.messages)
+        )
         for place, one in sorted(conversations.items())
         if place in chosen
     ]
@@ -103,20 +105,16 @@ def _size(one: Conversation) -> int:
     return sum(min(len(message.text), LONGEST_MESSAGE) + 100 for message in one.messages)
 
 
-def _messages(one: Conversation, run: str) -> tuple[MessageEntry, ...]:
-    return tuple(_entry(message, run) for message in one.messages)
-
-
 def _entry(message: Message, run: str) -> MessageEntry:
     took = "" if message.seconds is None else f", {message.seconds:.1f} s"
     length = len(message.text)
-    cut = f"; the first {LONGEST_MESSAGE:,} of {length:,} characters" if _is_cut(message) else ""
+    cut = (
+        f"; the first {LONGEST_MESSAGE:,} of {length:,} characters"
+        if length > LONGEST_MESSAGE
+        else ""
+    )
     whole = f" (llm-pv show {run} ATTEMPT prints all)" if cut else ""
     return MessageEntry(TITLES[message.role] + took + cut + whole, message.text[:LONGEST_MESSAGE])
-
-
-def _is_cut(message: Message) -> bool:
-    return len(message.text) > LONGEST_MESSAGE
 
 
 def _title(one: Conversation, attempts: Sequence[int]) -> str:

@@ -52,7 +52,7 @@ def training_size(comparison: Comparison) -> Figure:
         "programs of so many ASCII characters that finds one without a training error. That is "
         "the classical bound (L ln 128 + ln(2 L\N{SUPERSCRIPT TWO} / 0.05)) / m, with L of the "
         "shortest program here that is right on 99% of the test rows.",
-        *_size_panels(comparison, "training rows", lambda t: (t.train_size, t.validation_size)),
+        _size_panels(comparison, "training rows", lambda t: (t.train_size, t.validation_size)),
     )
 
 
@@ -62,7 +62,7 @@ def validation_size(comparison: Comparison) -> Figure:
         "validation-size",
         "Accuracy against the number of validation rows",
         "Validation rows select the program. On a logarithmic scale; bars are 95% limits.",
-        *_size_panels(comparison, "validation rows", lambda t: (t.validation_size, t.train_size)),
+        _size_panels(comparison, "validation rows", lambda t: (t.validation_size, t.train_size)),
     )
 
 
@@ -91,7 +91,6 @@ def attempts_needed(comparison: Comparison) -> Figure:
         "the best, which is the one selected. Test rows are looked at for the program selected "
         "after all attempts alone. Runs with --no-early-stop.",
         tuple(panels),
-        _legend(panels),
     )
 
 
@@ -113,7 +112,6 @@ def dynamics(comparison: Comparison) -> Figure:
         "Training by step",
         "Means over seeds; bars are 95% limits by Student's t, where there are several seeds.",
         tuple(panels),
-        _legend(panels),
     )
 
 
@@ -146,8 +144,8 @@ def _size_panels(
     comparison: Comparison,
     x_label: str,
     sizes: Callable[[TrialRecord], tuple[int | None, int | None]],
-) -> tuple[tuple[Panel, ...], tuple[tuple[str, int], ...]]:
-    """Return a panel for each task in which several sizes were tried, and their legend."""
+) -> tuple[Panel, ...]:
+    """Return a panel for each task in which several sizes were tried."""
     panels = []
     cells = dict.fromkeys((s.function, s.title, s.length, s.sampler) for s in comparison.settings)
     for function, title, length, sampler in cells:
@@ -178,7 +176,7 @@ def _size_panels(
                     baseline=mean(baselines) if baselines else None,
                 )
             )
-    return tuple(panels), _legend(panels)
+    return tuple(panels)
 
 
 def _size_series(
@@ -284,7 +282,3 @@ def _title(setting: Setting) -> str:
     rows = f", {count(setting.labelled, 'labelled row')}" if setting.labelled else ""
     sampler = f", {setting.sampler}" if setting.sampler else ""
     return f"{setting.title}{length}{sampler}{rows}"
-
-
-def _legend(panels: Sequence[Panel]) -> tuple[tuple[str, int], ...]:
-    return tuple(dict.fromkeys((s.label, s.colour) for panel in panels for s in panel.series))

@@ -1,7 +1,7 @@
 """The figures of a report, from measured results."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from math import ceil
 
 from llm_pv.report import curves
@@ -17,15 +17,16 @@ _PANELS_IN_A_FIGURE = 24
 
 def figures(comparison: Comparison) -> list[Figure]:
     """Return every figure that is not empty."""
-    found = [
-        *_parts(accuracy(comparison)),
-        *_parts(length_generalisation(comparison)),
-        *_parts(curves.training_size(comparison)),
-        *_parts(curves.validation_size(comparison)),
-        *_parts(curves.attempts_needed(comparison)),
-        *_parts(curves.dynamics(comparison)),
-        *_parts(effort(comparison)),
-    ]
+    makers = (
+        accuracy,
+        length_generalisation,
+        curves.training_size,
+        curves.validation_size,
+        curves.attempts_needed,
+        curves.dynamics,
+        effort,
+    )
+    found = [part for make in makers for part in _parts(make(comparison))]
     return [figure for figure in found if figure.panels]
 
 
@@ -50,7 +51,6 @@ def accuracy(comparison: Comparison) -> Figure:
         "measured here."
         + (" The dashed line is the majority baseline." if comparison.baselines else ""),
         tuple(panels),
-        _legend(comparison, panels),
     )
 
 
@@ -89,39 +89,21 @@ def length_generalisation(comparison: Comparison) -> Figure:
         "longer inputs than it was learned from. Otherwise each point is learned afresh. Dashed: "
         "published curves, not measured here.",
         tuple(panels),
-        _legend(comparison, panels),
     )
 
 
-@dataclass(frozen=True)
-class _Effort:
-    """A cost of a trial, to be plotted against its accuracy."""
-
-    title: str
-    x_label: str
-    unit: str
-
-    def of(self, trial: TrialRecord) -> float | None:
-        """Return the cost of a trial; None if unknown or zero."""
-        amounts = {
-            "attempts": float(len(trial.attempts)),
-            "dollars": trial.cost_usd,
-            "seconds": trial.learn_seconds,
-        }
-        return amounts[self.unit] or None
-
-
-_EFFORTS = (
-    _Effort("Attempts", "attempts verified in a trial", "attempts"),
-    _Effort("Cost", "cost of a trial in dollars", "dollars"),
-    _Effort("Time", "seconds to learn in a trial", "seconds"),
+_EFFORTS: tuple[tuple[str, str, Callable[[TrialRecord], float | None]], ...] = (
+    ("Attempts", "attempts verified in a trial", lambda trial: float(len(trial.attempts))),
+    ("Cost", "cost of a trial in dollars", lambda trial: trial.cost_usd),
+    ("Time", "seconds to learn in a trial", lambda trial: trial.learn_seconds),
 )
+"""A title, a label, and the cost of a trial, which is left out if unknown or zero."""
 
 
 def effort(comparison: Comparison) -> Figure:
     """Show the cost of each trial against its test accuracy."""
     panels: list[Panel | Bars] = []
-    for kind in _EFFORTS:
+    for title, label, cost in _EFFORTS:
         series = []
         for number, method in enumerate(comparison.methods):
             trials = [
@@ -133,18 +115,17 @@ def effort(comparison: Comparison) -> Figure:
             points = tuple(
                 Point(amount, trial.accuracy, note=_trial_note(trial, method))
                 for trial in trials
-                if trial.accuracy is not None and (amount := kind.of(trial)) is not None
+                if trial.accuracy is not None and (amount := cost(trial))
             )
             if points:
                 series.append(Series(method, _thinned(points), number, "points"))
         if series:
-            panels.append(Panel(kind.title, kind.x_label, tuple(series), logarithmic=True))
+            panels.append(Panel(title, label, tuple(series), logarithmic=True))
     return Figure(
         "effort",
         "Attempts, cost and time against accuracy",
         "One mark for each trial. What cost nothing, or is not known, is left out.",
         tuple(panels),
-        _legend(comparison, panels),
     )
 
 
@@ -176,7 +157,6 @@ def attempts_of(trial: TrialRecord) -> Figure | None:
         "Validation accuracy, attempt by attempt",
         "Each dot is a program; the line is the best so far.",
         (panel,),
-        (("each program", 0), ("best so far", 1)),
     )
 
 
@@ -210,7 +190,7 @@ def _length_lines(
     comparison: Comparison, settings: Sequence[Setting], method: str, colour: int
 ) -> list[Series]:
     """Return a method's lines: one for each learned length with other lengths, else one in all."""
-    own = _points(comparison, settings, method, lambda s: float(s.length or 0))
+    own = _points(comparison, settings, method)
     lines = []
     for setting in settings:
         cell = comparison.cells.get((setting, method))
@@ -263,17 +243,12 @@ def _transfer_points(trials: Iterable[TrialRecord], learned_at: int) -> list[Poi
     return points
 
 
-def _points(
-    comparison: Comparison,
-    settings: Sequence[Setting],
-    method: str,
-    place: Callable[[Setting], float],
-) -> tuple[Point, ...]:
+def _points(comparison: Comparison, settings: Sequence[Setting], method: str) -> tuple[Point, ...]:
     points = []
     for setting in settings:
         cell = comparison.cells.get((setting, method))
-        x = place(setting) if isinstance(setting.length, int) or setting.length == "" else 0.0
-        if cell is None or cell.test is None or x <= 0:
+        x = setting.length
+        if cell is None or cell.test is None or not isinstance(x, int) or x <= 0:
             continue
         test = cell.test
         note = f"{method}, {setting_label(setting)}: {percent(test.mean)}% {interval(test)}"
@@ -300,31 +275,16 @@ def _thinned(points: tuple[Point, ...]) -> tuple[Point, ...]:
     return tuple(sorted(different.values(), key=lambda point: (point.x, point.y)))
 
 
-def _legend(comparison: Comparison, panels: Sequence[Panel | Bars]) -> tuple[tuple[str, int], ...]:
-    """Return the methods that occur in some panels, and the lines that were not measured here."""
-    shown: set[str] = set()
-    others: dict[tuple[str, int], None] = {}
-    for panel in panels:
-        if isinstance(panel, Bars):
-            shown.update(bar.label for row in panel.rows for bar in row.bars)
-        else:
-            shown.update(series.label for series in panel.series)
-            others |= {(s.label, s.colour): None for s in panel.series if s.reference}
-    methods = tuple((m, number) for number, m in enumerate(comparison.methods) if m in shown)
-    return (*methods, *others)
-
-
 def _parts(figure: Figure) -> list[Figure]:
     """Split a figure of very many panels into several."""
     if len(figure.panels) <= _PANELS_IN_A_FIGURE:
         return [figure]
+    starts = range(0, len(figure.panels), _PANELS_IN_A_FIGURE)
     return [
-        Figure(
-            f"{figure.name}-{start // _PANELS_IN_A_FIGURE + 1}",
-            figure.title,
-            figure.caption,
-            figure.panels[start : start + _PANELS_IN_A_FIGURE],
-            figure.legend,
+        replace(
+            figure,
+            name=f"{figure.name}-{number}",
+            panels=figure.panels[start : start + _PANELS_IN_A_FIGURE],
         )
-        for start in range(0, len(figure.panels), _PANELS_IN_A_FIGURE)
+        for number, start in enumerate(starts, 1)
     ]

@@ -34,17 +34,17 @@ class AttemptRecord:
 class SelectionRecord:
     """The result of a trial: the selected program, if there is one, and its scores."""
 
-    attempt: int | None
-    program: str
     verdict: str
-    certificate: str
-    error_bound: float | None
-    delta: float | None
     baseline_label: str
     baseline_accuracy: float | None
     train_accuracy: float | None
     warnings: tuple[str, ...]
-    remarks: Mapping[int, str]
+    attempt: int | None = None
+    program: str = ""
+    certificate: str = ""
+    error_bound: float | None = None
+    delta: float | None = None
+    remarks: Mapping[int, str] = field(default_factory=dict)
     explanation: Mapping[str, Any] = field(default_factory=dict)
     "What `llm_pv.report.explained` reads; empty for old runs and for rows that are no table."
 
@@ -109,17 +109,11 @@ def read_fit(record: Record) -> SelectionRecord:
     if result["unbalanced"] and result["test"]:
         said += f"; balanced test accuracy {percent(_share(result['test']['balanced_accuracy']))}%"
     return SelectionRecord(
-        attempt=None,
-        program="",
         verdict=f"{said}; this method makes no program and has no certificate",
-        certificate="",
-        error_bound=None,
-        delta=None,
         baseline_label=str(result["baseline"]["label"]),
         baseline_accuracy=_share(result["baseline"]["test_accuracy"]),
         train_accuracy=_share(result["train"]["accuracy"]),
         warnings=tuple(map(str, result["warnings"])),
-        remarks={},
     )
 
 

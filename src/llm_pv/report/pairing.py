@@ -5,7 +5,7 @@ trial; a smaller test split is a prefix of a larger one. Predictions are therefo
 number, on the rows of the smaller split.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
@@ -23,21 +23,15 @@ ALPHA = 0.05
 
 
 @dataclass(frozen=True)
-class TrialPair:
-    """One trial of either run on the same test rows, or why they cannot be paired."""
+class Pair:
+    """What two predictors did on the same rows."""
 
-    trial: int
-    "The number of the trial, from 1."
-    rows: int = 0
-    "Test rows with predictions of both."
+    accuracy_a: float | None = None
+    accuracy_b: float | None = None
+    "Accuracies on those rows; of several trials their means."
     only_a: int = 0
     only_b: int = 0
     "Rows that only one of them predicted correctly."
-    accuracy_a: float | None = None
-    accuracy_b: float | None = None
-    "Accuracies on those rows."
-    reason: str = ""
-    "Why there is no pair; empty if there is one."
 
     @property
     def difference(self) -> float | None:
@@ -48,12 +42,35 @@ class TrialPair:
 
     @property
     def p_value(self) -> float | None:
-        """McNemar's exact test of this trial's pair of predictors."""
-        return None if self.reason else mcnemar(self.only_a, self.only_b)
+        """McNemar's exact test over all rows."""
+        return None if self.accuracy_a is None else mcnemar(self.only_a, self.only_b)
+
+    def figures(self) -> dict[str, Any]:
+        """Return the figures as plain JSON values."""
+        return {
+            "accuracy_a": self.accuracy_a,
+            "accuracy_b": self.accuracy_b,
+            "difference": self.difference,
+            "only_a_right": self.only_a,
+            "only_b_right": self.only_b,
+            "mcnemar_p": self.p_value,
+        }
 
 
-@dataclass(frozen=True)
-class CellPair:
+@dataclass(frozen=True, kw_only=True)
+class TrialPair(Pair):
+    """One trial of either run on the same test rows, or why they cannot be paired."""
+
+    trial: int
+    "The number of the trial, from 1."
+    rows: int = 0
+    "Test rows with predictions of both."
+    reason: str = ""
+    "Why there is no pair; empty if there is one."
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellPair(Pair):
     """One cell of either run: all its trials together.
 
     ``holm`` is the p-value adjusted by Holm's method for the number of cells compared.
@@ -64,40 +81,23 @@ class CellPair:
     trials: tuple[TrialPair, ...]
     holm: float | None = None
 
+    @classmethod
+    def of(cls, cell: Cell, name: str, trials: Sequence[TrialPair]) -> "CellPair":
+        """Return the cell of these trials, with the figures of those that are paired."""
+        return cls(
+            _mean(trial.accuracy_a for trial in trials),
+            _mean(trial.accuracy_b for trial in trials),
+            sum(trial.only_a for trial in trials),
+            sum(trial.only_b for trial in trials),
+            cell=cell,
+            name=name,
+            trials=tuple(trials),
+        )
+
     @property
     def paired(self) -> tuple[TrialPair, ...]:
         """The paired trials."""
         return tuple(trial for trial in self.trials if not trial.reason)
-
-    @property
-    def accuracy_a(self) -> float | None:
-        """The mean accuracy of a over the paired trials."""
-        return _mean([trial.accuracy_a for trial in self.paired])
-
-    @property
-    def accuracy_b(self) -> float | None:
-        """The mean accuracy of b over the paired trials."""
-        return _mean([trial.accuracy_b for trial in self.paired])
-
-    @property
-    def difference(self) -> float | None:
-        """The mean difference, b less a."""
-        return _mean([trial.difference for trial in self.paired])
-
-    @property
-    def only_a(self) -> int:
-        """Rows that only a predicted correctly, over all paired trials."""
-        return sum(trial.only_a for trial in self.paired)
-
-    @property
-    def only_b(self) -> int:
-        """Rows that only b predicted correctly, over all paired trials."""
-        return sum(trial.only_b for trial in self.paired)
-
-    @property
-    def p_value(self) -> float | None:
-        """McNemar's exact test over the rows of all paired trials."""
-        return mcnemar(self.only_a, self.only_b) if self.paired else None
 
 
 @dataclass(frozen=True)
@@ -174,12 +174,10 @@ def compare_runs(
     for cell in common:
         groups.setdefault((cell.function, cell.length, cell.sampler), []).append(cell)
     cells = [
-        CellPair(
+        CellPair.of(
             Cell(*key),
             sides[0][group[0]].name,
-            tuple(
-                pair_trials((runs[0], sides[0][cell]), (runs[1], sides[1][cell])) for cell in group
-            ),
+            [pair_trials((runs[0], sides[0][cell]), (runs[1], sides[1][cell])) for cell in group],
         )
         for key, group in groups.items()
     ]
@@ -201,12 +199,12 @@ def pair_trials(a: tuple[RunRecord, TrialRecord], b: tuple[RunRecord, TrialRecor
     number = a[1].cell.trial + 1
     reason = _why_other_rows(a, b)
     if reason:
-        return TrialPair(number, reason=reason)
+        return TrialPair(trial=number, reason=reason)
     rights = []
     labels = []
     for run, trial in (a, b):
         if trial.accuracy is None:
-            return TrialPair(number, reason=f"{run.label}: {trial.status}")
+            return TrialPair(trial=number, reason=f"{run.label}: {trial.status}")
         named = replace(trial.cell, method=trial.method, model=trial.model if trial.method else "")
         rows = read_test_predictions(run.path, named)
         try:
@@ -218,13 +216,13 @@ def pair_trials(a: tuple[RunRecord, TrialRecord], b: tuple[RunRecord, TrialRecor
                 f"column {error}; restore the file"
             ) from error
         if not rows:
-            return TrialPair(number, reason=f"{run.label} holds no predictions of it")
+            return TrialPair(trial=number, reason=f"{run.label} holds no predictions of it")
     rows_in_both = min(map(len, rights))
     if labels[0][:rows_in_both] != labels[1][:rows_in_both]:
-        return TrialPair(number, reason="the labels of the test rows differ: other rows")
+        return TrialPair(trial=number, reason="the labels of the test rows differ: other rows")
     pairs = list(zip(*rights, strict=False))
     return TrialPair(
-        number,
+        trial=number,
         rows=rows_in_both,
         only_a=sum(right_a and not right_b for right_a, right_b in pairs),
         only_b=sum(right_b and not right_a for right_a, right_b in pairs),
@@ -236,12 +234,7 @@ def pair_trials(a: tuple[RunRecord, TrialRecord], b: tuple[RunRecord, TrialRecor
 def _with_holm(cells: Sequence[CellPair]) -> list[CellPair]:
     tested = [cell.p_value for cell in cells if cell.p_value is not None]
     adjusted = iter(holm(tested))
-    return [
-        CellPair(
-            cell.cell, cell.name, cell.trials, None if cell.p_value is None else next(adjusted)
-        )
-        for cell in cells
-    ]
+    return [cell if cell.p_value is None else replace(cell, holm=next(adjusted)) for cell in cells]
 
 
 def _why_other_rows(a: tuple[RunRecord, TrialRecord], b: tuple[RunRecord, TrialRecord]) -> str:
@@ -299,30 +292,15 @@ def _cell_record(cell: CellPair) -> dict[str, Any]:
         "name": cell.name,
         "length": cell.cell.length,
         "sampler": cell.cell.sampler,
-        "accuracy_a": cell.accuracy_a,
-        "accuracy_b": cell.accuracy_b,
-        "difference": cell.difference,
-        "only_a_right": cell.only_a,
-        "only_b_right": cell.only_b,
-        "mcnemar_p": cell.p_value,
+        **cell.figures(),
         "mcnemar_p_holm": cell.holm,
         "trials": [
-            {
-                "trial": trial.trial,
-                "rows": trial.rows,
-                "accuracy_a": trial.accuracy_a,
-                "accuracy_b": trial.accuracy_b,
-                "difference": trial.difference,
-                "only_a_right": trial.only_a,
-                "only_b_right": trial.only_b,
-                "mcnemar_p": trial.p_value,
-                "reason": trial.reason,
-            }
+            {"trial": trial.trial, "rows": trial.rows, **trial.figures(), "reason": trial.reason}
             for trial in cell.trials
         ],
     }
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return mean(known) if known else None

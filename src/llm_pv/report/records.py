@@ -30,6 +30,14 @@ _JOURNALED = ("llm-pv", "agent", "baselines")
 
 _TOOL, _WORDING = re.compile(r"\btool=(\w+)"), re.compile(r"\bprompt=(\w+)")
 
+_TEXTS = ("track", "method", "model", "name", "seed", "status", "reason")
+_SHARES = ("accuracy", "low", "high", "validation_accuracy", "majority_accuracy")
+_FIGURES: dict[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("train_size", "validation_size", "test_size"), int),
+    **dict.fromkeys((*_SHARES, "learn_seconds", "test_seconds", "cost_usd"), float),
+}
+"""The columns of ``summary.csv`` that a trial takes as they are."""
+
 _Number = TypeVar("_Number", int, float)
 
 
@@ -173,36 +181,16 @@ def load_run(path: Path, label: str | None = None) -> RunRecord:
 
 def _trial(run: str, row: Mapping[str, str], place: str) -> TrialRecord:
     values = {column: row[column] for column in SUMMARY_COLUMNS}
-
-    def share(name: str) -> float | None:
-        figure = _number(values, name, float, place)
-        if figure is not None and figure > 1:
-            raise RunError(f"{place}: {name} {figure} is no share between 0 and 1")
-        return figure
-
+    texts: dict[str, Any] = {name: values[name] for name in _TEXTS}
+    figures: dict[str, Any] = {
+        name: _number(values, name, kind, place) for name, kind in _FIGURES.items()
+    }
+    for name in _SHARES:
+        if (figures[name] or 0) > 1:
+            raise RunError(f"{place}: {name} {figures[name]} is no share between 0 and 1")
     number = _number(values, "trial", int, place) or 0
-    return TrialRecord(
-        run=run,
-        track=values["track"],
-        method=values["method"],
-        model=values["model"],
-        cell=Cell(values["function"], read_length(values["length"]), values["sampler"], number),
-        name=values["name"],
-        seed=values["seed"],
-        status=values["status"],
-        reason=values["reason"],
-        train_size=_number(values, "train_size", int, place),
-        validation_size=_number(values, "validation_size", int, place),
-        test_size=_number(values, "test_size", int, place),
-        accuracy=share("accuracy"),
-        low=share("low"),
-        high=share("high"),
-        validation_accuracy=share("validation_accuracy"),
-        learn_seconds=_number(values, "learn_seconds", float, place),
-        test_seconds=_number(values, "test_seconds", float, place),
-        cost_usd=_number(values, "cost_usd", float, place),
-        majority_accuracy=share("majority_accuracy"),
-    )
+    cell = Cell(values["function"], read_length(values["length"]), values["sampler"], number)
+    return TrialRecord(run=run, cell=cell, **texts, **figures)
 
 
 def _number(

@@ -16,14 +16,12 @@ from llm_pv.report.transfer import loses, transfer_estimate, verdict
 def shortcuts_table(comparison: Comparison) -> Table:
     """Return the table of programs learned on the paper's data and scored on harder data."""
     rows = []
-    for setting in comparison.settings:
-        for method in comparison.methods:
-            cell = comparison.cells.get((setting, method))
-            if setting.sampler == "paper" and cell is not None and cell.test is not None:
-                there = transfer_estimate(cell.trials, "hard", setting.length)
-                learned = _learned_hard(comparison, setting, cell)
-                if there is not None or learned is not None:
-                    rows.append(_shortcut_row(setting, method, cell, there, learned))
+    for (setting, method), cell in comparison.cells.items():
+        if setting.sampler == "paper" and cell.test is not None:
+            there = transfer_estimate(cell.trials, "hard", setting.length)
+            learned = _learned_hard(comparison, setting, cell)
+            if there is not None or learned is not None:
+                rows.append(_shortcut_row(setting, method, cell.test, there, learned))
     columns = (
         *setting_columns(sampler=False),
         Column("method", numeric=False),
@@ -47,35 +45,24 @@ def shortcuts_table(comparison: Comparison) -> Table:
 def lengths_table(comparison: Comparison) -> Table:
     """Return the table of selected programs at other lengths; empty without any."""
     rows = []
-    for setting in comparison.settings:
-        for method in comparison.methods:
-            cell = comparison.cells.get((setting, method))
-            if cell is None or cell.test is None:
-                continue
-            lengths = sorted(
-                {
-                    there.length
-                    for trial in cell.trials
-                    for there in trial.transfer
-                    if isinstance(there.length, int) and there.length != setting.length
-                }
-            )
-            for length in lengths:
-                found = transfer_estimate(cell.trials, setting.sampler, length)
-                if found is not None:
-                    rows.append(
-                        (
-                            *setting_values(setting),
-                            Value(method),
-                            share(cell.test.mean, detail=interval(cell.test)),
-                            Value(str(length), length),
-                            share(found.mean, detail=interval(found)),
-                            Value(
-                                verdict(cell.test, found, lost="lost"),
-                                alarm=loses(cell.test, found),
-                            ),
-                        )
+    for (setting, method), cell in comparison.cells.items():
+        there = [one.length for trial in cell.trials for one in trial.transfer]
+        lengths = {length for length in there if isinstance(length, int)} - {setting.length}
+        for length in sorted(lengths) if cell.test is not None else ():
+            found = transfer_estimate(cell.trials, setting.sampler, length)
+            if cell.test is not None and found is not None:
+                rows.append(
+                    (
+                        *setting_values(setting),
+                        Value(method),
+                        share(cell.test.mean, detail=interval(cell.test)),
+                        Value(str(length), length),
+                        share(found.mean, detail=interval(found)),
+                        Value(
+                            verdict(cell.test, found, lost="lost"), alarm=loses(cell.test, found)
+                        ),
                     )
+                )
     columns = (
         *setting_columns(),
         Column("method", numeric=False),
@@ -109,12 +96,10 @@ def _learned_hard(comparison: Comparison, setting: Setting, cell: MethodCell) ->
 def _shortcut_row(
     setting: Setting,
     method: str,
-    cell: MethodCell,
+    test: Estimate,
     there: Estimate | None,
     learned: Estimate | None,
 ) -> tuple[Value, ...]:
-    test = cell.test
-    assert test is not None
     drop = None if there is None else test.mean - there.mean
     is_shortcut = loses(test, there)
     return (
