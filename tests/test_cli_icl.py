@@ -4,8 +4,10 @@ import csv
 import json
 import os
 import random
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -382,6 +384,60 @@ def test_a_refused_run_leaves_the_files_of_an_earlier_one(tmp_path: Path) -> Non
 
         assert len(server.bodies) == 9
     assert (Path("e.jsonl").read_bytes(), Path("c.csv").read_bytes()) == before
+
+
+def test_examples_of_one_length_are_asked_about_inputs_of_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--functions", "fn_g", "fn_f", "--lengths", "10", "--test-lengths", "20", "10", "30",
+             "--train-size", "8", "--test-size", "6", "--out", "run", "--out-jsonl", "e.jsonl",
+             "--concurrency", "2"]  # fmt: skip
+    with CopyingServer() as server:
+        assert run(served(server, *words)) == 0
+        prompts = [body["messages"][0]["content"] for body in server.bodies]
+        assert run(served(server, *words)) == 0, "the finished run is found again"
+        assert len(server.bodies) == len(prompts)
+
+    said = capsys.readouterr().err
+    assert "--test-lengths 20 10 30: left out of parity_rand_10" in said
+    rows = [json.loads(line) for line in Path("e.jsonl").read_text().splitlines()]
+    mine = [row for row in rows if row["fn"] == "fn_g"]
+    assert Counter(row["test_length"] for row in mine) == {10: 6, 20: 6, 30: 6}
+    assert all(row["test_length"] == 10 for row in rows if row["fn"] == "fn_f")
+    heads = {row["prompt"].rpartition("Input: ")[0] for row in mine}
+    assert len(heads) == 1, "the same examples"
+    for row in mine:
+        (asked,) = re.findall(r"Input: (\d+)$", row["prompt"])
+        assert len(asked) == row["test_length"]
+        assert int(row["true_label"]) == (asked == asked[::-1])
+    assert sorted(prompts) == sorted(row["prompt"] for row in rows)
+    (summary,) = [row for row in rows_of(Path("run/summary.csv")) if row["function"] == "fn_g"]
+    right = {n: sum(r["correct"] for r in mine if r["test_length"] == n) for n in (10, 20, 30)}
+    assert (float(summary["accuracy"]), summary["test_size"]) == (right[10] / 6, "6")
+    there = [json.loads(line) for line in Path("run/transfer.jsonl").read_text().splitlines()]
+    assert {
+        one["length_there"]: (one["rows"], one["accuracy"], one["errors"]) for one in there
+    } == {n: (6, right[n] / 6, 6 - right[n]) for n in (20, 30)}
+    assert len(rows_of(next(Path("run/predictions").glob("fn_g*")))) == 6
+
+    assert run(["report", "run", "--out", "page"]) == 0
+    lengths = rows_of(Path("page/tables/lengths.csv"))
+    assert [row["other length"] for row in lengths] == ["20", "30"]
+
+
+def test_tokens_and_dollars_of_answers_are_in_the_table_of_effort(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.txt")
+    words = ["--answer", "generate", "constrained", "--test-size", "5", "--out", "run"]
+    with CopyingServer() as server:
+        assert run(served(server, str(rows), *words)) == 0
+    assert run(["report", "run", "--out", "page"]) == 0
+
+    spent = [json.loads(line) for line in Path("run/replies.jsonl").read_text().splitlines()]
+    for row in rows_of(Path("page/tables/effort.csv")):
+        mine = [reply for reply in spent if reply["method"] in row["method"]]
+        tokens = sum(reply["input_tokens"] + reply["output_tokens"] for reply in mine)
+        assert len(mine) == 5
+        assert (row["trials at 99% or more"], float(row["tokens a solved trial"])) == ("1", tokens)
 
 
 def test_cells_that_did_not_end_stand_in_the_file_as_unfinished(tmp_path: Path) -> None:

@@ -70,3 +70,24 @@ def test_an_invalid_value_ends_the_grid(
     assert run([*words, "--out", "g"]) == 2
     assert "train21" in capsys.readouterr().err
     assert not (tmp_path / "g").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["icl", "--val_size", "20", "50", "--model", "hf:x"], "nothing is selected here"),
+        (["finetune", "--prompt-variant=2"], "prompts that ask for a program"),
+        (["baselines", "--test-lengths", "20"], "a feature for each position"),
+    ],
+)
+def test_an_option_of_another_track_is_refused_with_the_reason(
+    words: list[str], why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert run(words) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"means nothing for {words[0]}" in said
+    assert why in said
+    assert list(tmp_path.iterdir()) == []

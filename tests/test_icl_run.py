@@ -111,6 +111,26 @@ def test_a_perfect_parrot_scores_one_with_its_interval_and_what_it_used(tmp_path
     assert (result.score.cost_usd, result.score.seconds) == (2.5, 5.0)
 
 
+def test_other_lengths_are_scored_apart_and_asked_about_once(tmp_path: Path) -> None:
+    wrong = replace(last_bit(4, 60), labels=["0"] * 4)  # a copied last bit is right on two of them
+    both = replace(problem(), others=lambda: {16: wrong, 4: last_bit(3, 30)})
+    with pytest.raises(ModelError):
+        run(Parrot(dies_after=12), tmp_path / "run", problems=[both])
+    parrot = Parrot()
+    (result,) = run(parrot, tmp_path / "run", problems=[both])
+
+    assert len(parrot.asked) == 10 + 4 + 3 - 12
+    assert result.score is not None
+    assert (result.score.accuracy, result.score.seconds) == (1.0, 5.0), "of the test rows alone"
+    assert (result.score.input_tokens, result.score.cost_usd) == (170, 4.25), "of everything"
+    assert result.record()["other_lengths"]["16"]["accuracy"] == 0.5
+    there = [json.loads(line) for line in (tmp_path / "run/transfer.jsonl").read_text().split("\n")
+             if line]  # fmt: skip
+    assert [(one["length_there"], one["rows"], one["errors"]) for one in there] == [
+        (16, 4, 2), (4, 3, 0),
+    ]  # fmt: skip
+
+
 def test_an_answer_without_a_label_is_wrong_and_counted(tmp_path: Path) -> None:
     (result,) = run(Parrot(says="I don't know."), tmp_path / "run")
 

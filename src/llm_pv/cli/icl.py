@@ -119,7 +119,16 @@ def task_problems_of(
     """Return the data sets of the requested tasks, and their identity."""
     from llm_pv.tracks.icl.planning import task_problems
 
-    request = grid_request(tasks, drawing, question, lengths=tasks.lengths or None, seed=seed)
+    request = grid_request(
+        tasks,
+        drawing,
+        question,
+        lengths=tasks.lengths or None,
+        test_lengths=tasks.test_lengths or None,
+        seed=seed,
+    )
+    for reason in request.untested():
+        complain(reason)
     problems = task_problems(request, drawing.dataset_dir)
     return problems, {"request": request.record() | {"validation_size": 0}}
 
@@ -244,14 +253,14 @@ def _disclosure(planned: "Sequence[PlannedCell | AnsweredCell]", model: "Answeri
         return ""
     # Every answer mode uses the same rows.
     problems = {
-        replace(work.cell, method="", model=""): work.splits
+        replace(work.cell, method="", model=""): work
         for work in planned
         if isinstance(work, PlannedCell)
     }
-    names = dict.fromkeys(name for splits in problems.values() for name in splits.columns)
+    names = dict.fromkeys(name for work in problems.values() for name in work.splits.columns)
     return (
         f"sending to {model.name} at {model.destination}: "
-        f"{sum(len(splits.train) for splits in problems.values()):,} training rows with their "
-        f"labels, and the inputs of {sum(len(splits.test) for splits in problems.values()):,} "
+        f"{sum(len(work.splits.train) for work in problems.values()):,} training rows with their "
+        f"labels, and the inputs of {sum(len(work.asked) for work in problems.values()):,} "
         f"test rows without theirs; columns: {', '.join(names) or 'the whole text'}"
     )

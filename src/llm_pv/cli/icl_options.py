@@ -38,6 +38,8 @@ class RepeatedTaskOptions(TaskOptions):
 
     trials: int = 1
     "Independent repetitions of each cell, each on its own data set."
+    test_lengths: Annotated[tuple[int, ...], Parameter(consume_multiple=True, negative="")] = ()
+    "Further lengths of inputs to label, --test-size of them each, with the same examples."
 
 
 DEFAULT_REPEATED_TASK_OPTIONS = RepeatedTaskOptions()

@@ -42,6 +42,7 @@ EXAMPLE_COLUMNS = (
     "cached_tokens",
     "duration_ms",
     "cost_usd",
+    "test_length",
 )
 """A row for each example."""
 
@@ -174,6 +175,8 @@ def _table(results: Sequence["AnsweredCell"]) -> "Table":
             f"{100 * score.unparsable_share:.1f}",
             f"{score.seconds:.1f}",
         )
+        for there, other in result.others.items():
+            table.add_row(f"  at {there}", cell.method, _accuracy(other), "", "", "")
     return table
 
 
@@ -250,10 +253,12 @@ def example_rows(
 ) -> Iterator[dict[str, Any]]:
     """Return a row for each example that was answered."""
     for work in works:
-        cell = work.cell.record()
+        cell, labels = work.cell.record(), work.asked.labels
+        lengths = [work.cell.length] * len(work.splits.test)
+        lengths += [length for length, rows in work.others.items() for _ in rows.labels]
         mine = [reply for reply in replies if reply.items() >= cell.items()]
         for record in sorted(mine, key=lambda one: (one["order"], one["example"])):
-            row, label = record["example"], work.splits.test.labels[record["example"]]
+            row, label = record["example"], labels[record["example"]]
             yield {
                 "fn": work.cell.function,
                 "length": work.cell.length,
@@ -274,6 +279,7 @@ def example_rows(
                 "cached_tokens": record["cached_tokens"],
                 "duration_ms": round(1000 * record["seconds"], 3),
                 "cost_usd": record["cost_usd"],
+                "test_length": lengths[row],
             }
 
 

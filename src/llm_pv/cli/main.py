@@ -64,8 +64,11 @@ for _heading, _commands in (("Work with rows", COMMANDS), ("Benchmark and tracks
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line of `llm-pv` and return its exit status."""
-    from llm_pv.cli.variations import combinations, run_all
+    from llm_pv.cli.variations import combinations, refused, run_all
 
+    if why := refused(arguments):
+        complain(why)
+        return USAGE_ERROR
     if (several := combinations(arguments)) is not None:
         return run_all(*several, lambda words: run_app(app, words))
     return run_app(app, arguments)

@@ -172,7 +172,7 @@ def plan_steps(
 
 def show_steps(steps: Sequence[Step]) -> None:
     """Write to standard error each command and about how long it takes, and what a model costs."""
-    from llm_pv.report.text import seconds
+    from llm_pv.report.text import count, seconds
     from llm_pv.runs.executors.local import usable_cores
 
     cores = usable_cores()
@@ -184,7 +184,9 @@ def show_steps(steps: Sequence[Step]) -> None:
                 for words in _lines(step.words):
                     run([*words, "--dry-run"])
     total = sum(step.seconds for step in steps) / cores
-    complain(f"about {seconds(total)} in all on {cores} cores, within a factor of two or three")
+    complain(
+        f"about {seconds(total)} in all on {count(cores, 'core')}, within a factor of two or three"
+    )
 
 
 def run_steps(steps: Sequence[Step], results: Path) -> int:

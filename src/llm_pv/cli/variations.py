@@ -9,22 +9,18 @@ from llm_pv.cli.main import INTERRUPTED, USAGE_ERROR, complain
 from llm_pv.errors import LLMPVError
 
 _NUMBER, _NAME = r"\d+", r"[A-Za-z]\w*"
-_SIZES = {
-    "--train-size": ("train", _NUMBER),
-    "--val-size": ("val", _NUMBER),
-    "--validation-size": ("val", _NUMBER),
-    "--sampler": ("", "paper|hard"),
-}
+_TRAINING = {"--train-size": ("train", _NUMBER), "--sampler": ("", "paper|hard")}
+_SIZES = _TRAINING | {"--val-size": ("val", _NUMBER), "--validation-size": ("val", _NUMBER)}
 VARYING: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "synthesize": _SIZES
     | {
         "--prompt-variant": ("wording", r"[^-].*"),
         "--tool": ("tool-", "local|hosted|none|any"),
     },
-    "icl": _SIZES,
+    "icl": _TRAINING,
     "baselines": _SIZES,
     "agent": _SIZES,
-    "finetune": _SIZES
+    "finetune": _TRAINING
     | {
         "--train-set-size": ("train", _NUMBER),
         "--function": ("", _NAME),
@@ -38,7 +34,41 @@ VARYING: Mapping[str, Mapping[str, tuple[str, str]]] = {
 """For each command the options that take several values: how a value is named in a folder's name,
 and what a value looks like, so that a file of rows after the option is not taken for one."""
 
+_NO_PROGRAM = dict.fromkeys(
+    ("--prompt-variant", "--tool"),
+    "it belongs to prompts that ask for a program: see synthesize and learn",
+)
+_NOTHING_SELECTED = dict.fromkeys(
+    ("--val-size", "--validation-size"),
+    "validation rows select a program, and nothing is selected here; --train-size alone counts",
+)
+MEANINGLESS: Mapping[str, Mapping[str, str]] = {
+    "icl": _NO_PROGRAM | _NOTHING_SELECTED,
+    "baselines": _NO_PROGRAM
+    | {
+        "--test-lengths": "a baseline has a feature for each position of its training inputs, "
+        "and none for the positions of longer ones"
+    },
+    "finetune": _NO_PROGRAM | _NOTHING_SELECTED,
+}
+"""For each command the options of the other tracks that mean nothing in it, and why."""
+
 _OUT = ("--out", "--results-path")
+
+
+def refused(arguments: Sequence[str]) -> str:
+    """Return why a command line has an option that means nothing in its command, or nothing.
+
+    Examples
+    --------
+    >>> refused(["icl", "--model", "hf:x", "--tool", "none"])[:30]
+    '--tool means nothing for icl: '
+    """
+    reasons = MEANINGLESS.get(arguments[0] if arguments else "", {})
+    for option in map(_option, arguments):
+        if option in reasons:
+            return f"{option} means nothing for {arguments[0]}: {reasons[option]}"
+    return ""
 
 
 def combinations(arguments: Sequence[str]) -> tuple[Path, dict[str, list[str]]] | None:
@@ -60,8 +90,7 @@ def combinations(arguments: Sequence[str]) -> tuple[Path, dict[str, list[str]]] 
     left = list(arguments)
     while left:
         word = left.pop(0)
-        option, equals, first = word.partition("=")
-        option = option.lower().replace("_", "-")
+        option, (_, equals, first) = _option(word), word.partition("=")
         if option in _OUT and (equals or left):
             out = first if equals else left.pop(0)
         elif option in varying:
@@ -118,3 +147,7 @@ def run_all(
         except LLMPVError as error:
             complain(f"no report: {error}")
     return status
+
+
+def _option(word: str) -> str:
+    return word.partition("=")[0].lower().replace("_", "-")

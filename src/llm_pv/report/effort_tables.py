@@ -67,7 +67,10 @@ def effort_table(comparison: Comparison) -> Table:
             if trial.accuracy is not None
         ]
         solved = sum((trial.accuracy or 0.0) >= SOLVED for trial in trials)
-        tokens = sum(attempt.tokens for trial in trials for attempt in trial.attempts)
+        tokens = sum(
+            trial.answer_tokens + sum(attempt.tokens for attempt in trial.attempts)
+            for trial in trials
+        )
         costs = [trial.cost_usd for trial in trials if trial.cost_usd is not None]
         cost = sum(costs) if len(costs) == len(trials) else None
         learned = _seconds_a_row(trials, learning=True)
@@ -96,7 +99,7 @@ def effort_table(comparison: Comparison) -> Table:
         "Time, tokens and dollars",
         "Wall-clock seconds of learning over training and validation rows, and of testing over "
         "test rows, over all trials with a figure. Tokens and dollars of all trials, those that "
-        "were not solved too, over the solved ones. Tokens are those of attempts at programs.",
+        "were not solved too, over the solved ones.",
         columns,
         tuple(rows),
     )

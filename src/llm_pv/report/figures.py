@@ -85,7 +85,7 @@ def length_generalisation(comparison: Comparison) -> Figure:
     return Figure(
         "lengths",
         "Accuracy at other lengths",
-        "A line of several points from one length on: one selected program per trial, scored at "
+        "A line of several points from one length on: what a trial learned, scored at "
         "longer inputs than it was learned from. Otherwise each point is learned afresh. Dashed: "
         "published curves, not measured here.",
         tuple(panels),

@@ -17,6 +17,7 @@ from llm_pv.runs.journal import Record
 from llm_pv.runs.reading import (
     SUMMARY_COLUMNS,
     read_attempts,
+    read_replies,
     read_run,
     read_summary,
     read_transfer,
@@ -87,6 +88,8 @@ class TrialRecord:
     "The selected program on other data."
     conversations: Mapping[Place, Conversation] = field(default_factory=dict)
     "Those with models, by proposer and number."
+    answer_tokens: int = 0
+    "Tokens read and written, of in-context learning."
     evaluations: tuple[Evaluation, ...] = ()
     "What was evaluated while a model was trained."
     rows_digest: str = ""
@@ -153,7 +156,8 @@ def load_run(path: Path, label: str | None = None) -> RunRecord:
     """
     header = _checked(read_run(path), path)
     label = label or path.resolve().name
-    attempts = _grouped(path, read_attempts(path))
+    asks = header["configuration"].get("command") == "icl"
+    attempts = _grouped(path, read_replies(path) if asks else read_attempts(path))
     transfer = _grouped(path, read_transfer(path))
     said = read_conversations(path)
     rows = [
@@ -322,7 +326,8 @@ def _with_journals(
         if trial.track == "finetune":
             return replace(trial, transfer=there, evaluations=_evaluations(path))
         if trial.track not in _JOURNALED:  # the other tracks have records of another kind
-            return replace(trial, transfer=there)
+            tokens = sum(r["input_tokens"] + r["output_tokens"] for r in mine)
+            return replace(trial, transfer=there, answer_tokens=tokens)
         chosen = [record for record in mine if record["kind"] == "selected"]
         if trial.track == "baselines":
             fit = journals.read_fit(chosen[-1]) if chosen else None

@@ -72,9 +72,9 @@ def lengths_table(comparison: Comparison) -> Table:
         Column("verdict", numeric=False),
     )
     note = (
-        "The selected programs on 1,000 fresh rows a trial, without learning again. Lost: the "
-        "limits there lie wholly below those at the length they were learned at, or 5 points or "
-        "more are missing; such a program is right at one length alone."
+        "What was learned, on fresh rows of other lengths, without learning again. Lost: the "
+        "limits there lie wholly below those at the length it was learned at, or 5 points or "
+        "more are missing; it is right at one length alone."
     )
     return Table("lengths", "Other lengths", note, columns, tuple(rows))
 

@@ -224,6 +224,10 @@ class Task:
                 f"not {length}: take a longer one or the other sampler"
             )
 
+    def tested_at(self, length: int) -> bool:
+        """Return whether what is learned at one length can be tested at this one."""
+        return self.length_generalising and self.lengths.allows(length)
+
     def other_lengths(self, length: int) -> tuple[int, ...]:
         """Return the lengths a program learnt at this one is also judged at.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from llm_pv.data.examples import Splits
+from llm_pv.data.examples import Examples, Splits
 from llm_pv.errors import ConfigurationError
 from llm_pv.runs.cells import Cell
 from llm_pv.tasks import TASKS, SamplerName, Task, task
@@ -31,6 +31,11 @@ class Trial:
     skipped: str = ""
     "Why it cannot be done; empty if it can."
 
+    def other_lengths(self, lengths: Sequence[int]) -> list[int]:
+        """Return those of the lengths that what is learned in this trial can be tested at."""
+        others = (length for length in dict.fromkeys(lengths) if length != self.length)
+        return [length for length in others if self.task.tested_at(length)]
+
 
 @dataclass(frozen=True)
 class DataSet:
@@ -48,6 +53,8 @@ class DataSet:
     "What its inputs are written in, if known."
     skipped: str = ""
     "Why it cannot be drawn; empty if it can."
+    others: Callable[[], dict[int, Examples]] = dict
+    "Returns test rows of other lengths, by length."
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ class GridRequest:
     raw_tables: bool = False
     "Whether tables keep their names and values."
     test_lengths: tuple[int, ...] | None = None
-    "Lengths that selected programs are also scored at; None for the task's own."
+    "Lengths that what was learned is also scored at; None leaves them to the track."
 
     def plan(self) -> list[Trial]:
         """Return every trial, those that cannot be with the reason.
@@ -126,6 +133,19 @@ class GridRequest:
         """Draw test rows of a trial's task at another length, or by another sampler."""
         return self._load(trial, length, sampler, Sizes(0, 0, rows), None)
 
+    def untested(self) -> list[str]:
+        """Return for each task why what is learned is not tested at some of the `test_lengths`."""
+        reasons = []
+        for task_ in self.tasks() if self.test_lengths else ():
+            why = f"which has {task_.lengths.describe()}"
+            if not task_.length_generalising:
+                why = "which is another task at each length"
+            left = [length for length in self.test_lengths or () if not task_.tested_at(length)]
+            if left:
+                lengths = " ".join(map(str, left))
+                reasons.append(f"--test-lengths {lengths}: left out of {task_.name}, {why}")
+        return reasons
+
     def data_sets(
         self, dataset_dir: Path | None, *, validation: bool = True, remote: bool = False
     ) -> list[DataSet]:
@@ -163,6 +183,7 @@ class GridRequest:
                 columns | {"name": trial.task.name},
                 trial.task.alphabet,
                 trial.skipped,
+                partial(drawn._others, trial) if self.test_lengths else dict,
             )
             for trial in self.plan()
         ]
@@ -181,6 +202,12 @@ class GridRequest:
             "functions": [known.id or known.name for known in self.tasks()],
             "lengths": lengths,
             "table": None if self.table is None else sha256(self.table.read_bytes()).hexdigest(),
+        }
+
+    def _others(self, trial: Trial) -> dict[int, Examples]:
+        return {
+            length: self.other_splits(trial, length, self.sampler, self.test_size).test
+            for length in trial.other_lengths(self.test_lengths or ())
         }
 
     def _load(

@@ -1,8 +1,8 @@
 """The cells of a run: data sets, settings, and prompts, written and counted before any call."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -147,9 +147,16 @@ class PlannedCell:
     asking: Asking
     "How labels are asked for."
     prompts: Sequence[Sequence[str]]
-    "For each order of the examples, a prompt for each test row."
+    "For each order of the examples, a prompt for each row of `asked`."
     learn_seconds: float
     "Time that rows and prompts took."
+    others: Mapping[int, Examples] = field(default_factory=dict)
+    "Test rows of other lengths, which are asked about after those of `splits`, by length."
+
+    @property
+    def asked(self) -> Examples:
+        """All rows asked about."""
+        return _joined([self.splits.test, *self.others.values()])
 
     @property
     def answers(self) -> int:
@@ -184,7 +191,8 @@ def plan_cell(
         return AnsweredCell(cell, problem.name, SKIPPED, problem.skipped)
     start = time.perf_counter()
     try:
-        splits = problem.load()
+        splits, others = problem.load(), problem.others()
+        inputs = _joined([splits.test, *others.values()]).inputs
         asking = settings.asking(mode, splits.classes.texts, served=model.destination is not None)
         write = partial(
             write_prompts, form=asking.form, alphabet=problem.alphabet, classes=splits.classes
@@ -192,11 +200,11 @@ def plan_cell(
         prompts = [
             write(
                 examples=example_order(splits.train, order, settings.seed),
-                inputs=splits.test.inputs,
+                inputs=inputs,
             )
             for order in range(settings.orders)
         ]
-        bare = write(examples=splits.train.take([]), inputs=splits.test.inputs)
+        bare = write(examples=splits.train.take([]), inputs=inputs)
         learn_seconds = time.perf_counter() - start
         check_context(
             model,
@@ -208,7 +216,12 @@ def plan_cell(
         )
     except (ConfigurationError, DataError) as error:
         return AnsweredCell(cell, problem.name, SKIPPED, str(error))
-    return PlannedCell(problem.name, cell, splits, asking, prompts, learn_seconds)
+    return PlannedCell(problem.name, cell, splits, asking, prompts, learn_seconds, others)
+
+
+def _joined(parts: Sequence[Examples]) -> Examples:
+    inputs = [item for part in parts for item in part.inputs]
+    return Examples(inputs, [label for part in parts for label in part.labels])
 
 
 def check_context(

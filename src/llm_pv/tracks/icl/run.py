@@ -17,7 +17,7 @@ from llm_pv.runs.runner import Observer, run_cells
 from llm_pv.tracks.grid import spawned_seed
 from llm_pv.tracks.icl.planning import PlannedCell, Settings
 from llm_pv.tracks.icl.reading import read_label
-from llm_pv.tracks.icl.scores import AnsweredCell, score_cell
+from llm_pv.tracks.icl.scores import AnsweredCell, CellScore, score_cell
 
 if TYPE_CHECKING:
     from llm_pv.runs.executors.ray import Cluster
@@ -161,8 +161,11 @@ def result_of(
     train, test = work.splits.train, work.splits.test
     score = score_cell(replies, train, test)
     reason = _why_no_label(replies, settings.max_new_tokens)
-    name = work.name
-    return AnsweredCell(work.cell, name, "done", reason, score, len(train), len(test))
+    others, first = {}, len(test)
+    for length, rows in work.others.items():
+        others[length] = score_cell(replies, train, rows, first)
+        first += len(rows)
+    return AnsweredCell(work.cell, work.name, "done", reason, score, len(train), len(test), others)
 
 
 def _task(work: PlannedCell | AnsweredCell, settings: Settings) -> CellTask:
@@ -206,12 +209,14 @@ def answer_cell(inputs: tuple[PlannedCell, Settings], context: CellContext) -> N
         raise ending from error
     result = result_of(work, {"status": "done"}, log.replies, settings)
     _write_predictions(work, context)
+    for length, there in result.others.items():
+        _add_transfer(work, length, there, context)
     context.results.finish(work.cell, _summary_row(result, settings, work.learn_seconds))
 
 
 def _answer_order(work: PlannedCell, order: int, settings: Settings, context: CellContext) -> None:
     """Get the answers to the prompts with one order of the examples."""
-    prompts, test = work.prompts[order], work.splits.test
+    prompts, labels = work.prompts[order], work.asked.labels
     log = context.results.cell_log(work.cell)
     known = {record["example"] for record in log.replies if record["order"] == order}
     missing = [row for row in range(len(prompts)) if row not in known]
@@ -225,7 +230,7 @@ def _answer_order(work: PlannedCell, order: int, settings: Settings, context: Ce
             _record(order, missing[position], answer, work.asking) for position, answer in group
         ]
         log.append_replies(records)
-        right = sum(record["predicted"] == test.labels[record["example"]] for record in records)
+        right = sum(record["predicted"] == labels[record["example"]] for record in records)
         prices = [record["cost_usd"] for record in records]
         cost = None if None in prices else sum(prices)
         context.emit(Answered(len(records), right, cost))
@@ -270,8 +275,27 @@ def _write_predictions(work: PlannedCell, context: CellContext) -> None:
             "text": record["text"],
         }
         for record in sorted(replies, key=lambda one: (one["order"], one["example"]))
+        if record["example"] < len(test)
     ]
     context.results.write_predictions(work.cell, list(rows[0]), rows)
+
+
+def _add_transfer(work: PlannedCell, length: int, score: CellScore, context: CellContext) -> None:
+    """Write how the answers at another length did, unless that is known."""
+    known = {there["length_there"] for there in context.results.transfer(work.cell)}
+    if length in known:
+        return
+    rows = len(work.others[length])
+    record = {
+        "sampler_there": work.cell.sampler,
+        "length_there": length,
+        "rows": rows,
+        "errors": round(rows * (1 - score.accuracy)),
+        "accuracy": score.accuracy,
+        "status": "done",
+        "reason": "",
+    }
+    context.results.add_transfer(work.cell, record)
 
 
 def _summary_row(result: AnsweredCell, settings: Settings, learn_seconds: float) -> Record:

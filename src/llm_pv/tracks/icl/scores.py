@@ -1,7 +1,7 @@
 """Scores of the answers of one cell."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from statistics import mean
 from typing import Any
 
@@ -62,6 +62,8 @@ class AnsweredCell:
     train_size: int = 0
     test_size: int = 0
     "Rows shown, and rows asked about."
+    others: Mapping[int, CellScore] = field(default_factory=dict)
+    "How the answers to inputs of other lengths did, by length."
 
     def record(self) -> dict[str, Any]:
         """Return the result as plain JSON values."""
@@ -73,25 +75,35 @@ class AnsweredCell:
             "train_size": self.train_size,
             "test_size": self.test_size,
             **(self.score.record() if self.score else {}),
+            "other_lengths": {
+                str(length): {name: getattr(score, name) for name in ("accuracy", "low", "high")}
+                for length, score in self.others.items()
+            },
         }
 
 
-def score_cell(records: Sequence[Record], train: Examples, test: Examples) -> CellScore:
+def score_cell(
+    records: Sequence[Record], train: Examples, test: Examples, first: int = 0
+) -> CellScore:
     """Score the answers to every test row in every order.
 
     Parameters
     ----------
     records
         One for each order and example: ``order``, ``example``, ``predicted``, ``finish``, tokens,
-        seconds and cost.
+        seconds and cost. Tokens and cost are those of all of them.
     train, test
         The rows shown, and those asked about.
+    first
+        The ``example`` of the first of these test rows.
     """
+    everything, rows = records, range(first, first + len(test))
+    records = [record for record in everything if record["example"] in rows]
     by_order: dict[int, dict[int, str | None]] = {}
     for record in records:
         by_order.setdefault(record["order"], {})[record["example"]] = record["predicted"]
     scores = [
-        score_predictions([found[row] for row in range(len(test))], test.labels)
+        score_predictions([found[row] for row in rows], test.labels)
         for _, found in sorted(by_order.items())
     ]
     accuracies = tuple(score.accuracy for score in scores)
@@ -100,7 +112,7 @@ def score_cell(records: Sequence[Record], train: Examples, test: Examples) -> Ce
     accuracy = over_orders.mean
     low, high = binomial_interval(accuracy * len(test), len(test)) or (0.0, 1.0)
     majority = majority_label(train.labels)
-    costs = [record["cost_usd"] for record in records]
+    costs = [record["cost_usd"] for record in everything]
     return CellScore(
         accuracy,
         low,
@@ -112,8 +124,8 @@ def score_cell(records: Sequence[Record], train: Examples, test: Examples) -> Ce
         unparsable_share=sum(record["predicted"] is None for record in records) / len(records),
         cut_share=sum(record["finish"] == "length" for record in records) / len(records),
         seconds=sum(record["seconds"] for record in records),
-        input_tokens=sum(record["input_tokens"] for record in records),
-        output_tokens=sum(record["output_tokens"] for record in records),
-        cached_tokens=sum(record["cached_tokens"] for record in records),
+        input_tokens=sum(record["input_tokens"] for record in everything),
+        output_tokens=sum(record["output_tokens"] for record in everything),
+        cached_tokens=sum(record["cached_tokens"] for record in everything),
         cost_usd=None if None in costs else sum(costs),
     )

@@ -125,23 +125,14 @@ def transfer_targets(
     out.
     """
     sampler: SamplerName = "hard" if trial.cell.sampler == "hard" else "paper"
+    if lengths is None:
+        lengths = trial.task.other_lengths(trial.length)
     targets: list[tuple[SamplerName, int]] = [
-        (sampler, length) for length in _other_lengths(trial, lengths)
+        (sampler, length) for length in trial.other_lengths(lengths)
     ]
     if sampler == "paper" and "hard" in trial.task.samplers:
         targets.insert(0, ("hard", trial.length))
     return targets
-
-
-def _other_lengths(trial: Trial, lengths: tuple[int, ...] | None) -> list[int]:
-    task = trial.task
-    if lengths is None:
-        return list(task.other_lengths(trial.length))
-    return [
-        length
-        for length in dict.fromkeys(lengths)
-        if length != trial.length and task.length_generalising and task.lengths.allows(length)
-    ]
 
 
 def missing_transfer(
