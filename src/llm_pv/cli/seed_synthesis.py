@@ -213,8 +213,9 @@ def synthesize(
         return run_searches(request, {"": search}, data, run, sandbox)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
+        choice = model.choice(run.timeout)
         proposers = {
-            name: stack.enter_context(_proposer(model, variant, grid, run, sandbox))
+            name: stack.enter_context(_proposer(choice, model.asking(run, variant), grid, sandbox))
             for name, variant in wordings.named(folder).items()
         }
         if run.dry_run:
@@ -235,12 +236,12 @@ def requested(grid: SeedGrid, data: SeedData) -> "GridRequest":
 
 
 def _proposer(
-    model: SeedModel, variant: str, grid: SeedGrid, run: SeedRun, sandbox: SandboxOptions
+    choice: ModelChoice, asking: AskingOptions, grid: SeedGrid, sandbox: SandboxOptions
 ) -> "LLM":
     try:
         return open_proposer(
-            model.choice(run.timeout),
-            model.asking(run, variant),
+            choice,
+            asking,
             sandbox,
             attempts=grid.attempts,
             budget_seconds=None,
