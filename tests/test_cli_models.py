@@ -153,7 +153,7 @@ def test_a_dry_run_needs_no_key(rows: Path, capfd: pytest.CaptureFixture[str]) -
         (["--model", "openai:gpt-5.4", "--dry-run", "--prompt-variant", "none.txt"], "none.txt"),
         (["--model", "openai:gpt-5.4", "--dry-run", "--model-option", "x"], "NAME=JSON"),
         (["--model", "openai:gpt-5.4", "--dry-run", "--model-option", "x=a"], "no JSON"),
-        (["--model", "openai:gpt-5.4", "--dry-run", "--refine", "-1"], "refinements is -1"),
+        (["--model", "openai:gpt-5.4", "--dry-run", "--refine", "-1"], "--refine is -1"),
         (["--model", "openai:gpt-5.4", "--dry-run", "--top-p", "2"], "--top-p is 2"),
         (["--model", "openai:gpt-5.4", "--dry-run", "--price-in", "1"], "give both --price-in and"),
         (["--model", "openai:gpt-5.4", "--dry-run", "--price-in", "-1", "--price-out", "1"],
@@ -243,6 +243,18 @@ def test_several_models_and_the_search_propose_into_one_run(
     }  # fmt: skip
     assert "5 planned" in " ".join(shown.out.split())
     assert names[1] in (out / "report.html").read_text("utf-8")
+
+
+def test_what_is_sent_is_told_under_the_condition_that_a_free_program_may_save_it(
+    rows: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "reply.txt").write_text(GOOD)
+    replay = ["--proposer", f"replay:{tmp_path / 'reply.txt'}", "--tool", "none"]
+    with FakeOpenAI([{"text": GOOD}]) as server:
+        assert run(["learn", str(rows), *ask(server, *replay), "--out", str(tmp_path / "run")]) == 0
+        assert not server.bodies
+    [told] = [line for line in capfd.readouterr().err.splitlines() if "training rows" in line]
+    assert told.startswith(f"llm-pv: unless a program of replay:{tmp_path / 'reply.txt'} has no ")
 
 
 def test_an_attempt_without_a_reply_is_told_beside_the_result(

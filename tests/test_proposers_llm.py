@@ -95,6 +95,24 @@ def test_no_more_attempts_are_under_way_than_are_admitted() -> None:
     rounds.acquire("other", 2)  # both slots are free again
 
 
+@pytest.mark.parametrize("early_stop", [True, False])
+def test_a_slot_waits_for_the_verification_only_where_it_may_end_the_run(early_stop: bool) -> None:
+    second = threading.Event()
+
+    def script(conversation: Sequence[Message], seed: int) -> Turn:
+        if len(model.asked) == 2:
+            second.set()
+        return Turn(PARITY)
+
+    llm, model = asking(script, attempts=2)
+    admission = RoundRobin({"cell": 0}, slots=1).cell("cell")
+    context = Kept().context(admission=admission, early_stop=early_stop)
+    stream = llm.propose_in(SPLITS.train, SPLITS.classes, seed=7, context=context)
+    next(stream)  # and it is being verified
+    assert second.wait(0.3 if early_stop else 20) is not early_stop
+    assert len(list(stream)) == 1
+
+
 def test_after_an_early_stop_what_has_begun_is_still_read_and_nothing_else_begins() -> None:
     third = threading.Event()
     stopping = threading.Event()
@@ -603,7 +621,7 @@ def test_a_money_budget_needs_a_known_price() -> None:
     [
         ({"tool": "hosted"}, "cannot use --tool hosted; give one of local, none"),
         ({"samples_per_call": 2}, "returns at most 1 answer a call"),
-        ({"refinements": -1}, "refinements is -1"),
+        ({"refinements": -1}, "--refine is -1"),
         ({"tool_calls": 0}, "tool-calls is 0"),
         ({"prompt_rows": 0}, "prompt-rows is 0"),
     ],

@@ -103,21 +103,18 @@ def disclose(proposers: "Iterable[LLM]", splits: "Splits", seed: int, *, after: 
     """
     from llm_pv.proposers.llm.prompt import disclosure
 
-    proposers = list(proposers)
-    if after and proposers:
-        complain(f"no model is called if a program of {after} has no error on validation rows")
+    condition = f"unless a program of {after} has no error on validation rows, " if after else ""
     for proposer in proposers:
         if proposer.model.destination is None:
             continue
         _, shown, _ = proposer.prompt(splits.train, splits.classes, seed=seed)
-        complain(
-            disclosure(
-                shown,
-                splits.columns,
-                f"{proposer.model.name} at {proposer.model.destination}",
-                tool_rows=len(splits.train) if proposer.tool_place == "local" else 0,
-            )
+        told = disclosure(
+            shown,
+            splits.columns,
+            f"{proposer.model.name} at {proposer.model.destination}",
+            tool_rows=len(splits.train) if proposer.tool_place == "local" else 0,
         )
+        complain(condition + told)
 
 
 def disclose_tasks(*proposers: "LLM") -> None:

@@ -78,6 +78,7 @@ def select_program(
         warn=warnings.append,
         mistakes=partial(training_mistakes, train=train, classes=classes, sandbox=sandbox),
         admission=admission or AtOnce(),
+        early_stop=plan.early_stop,
     )
 
     # Nothing is requested before the recorded replies are used up: requests may cost money.

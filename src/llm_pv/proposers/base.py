@@ -164,6 +164,8 @@ class Context:
     "Decides when the next attempt may start."
     stopping: threading.Event = field(default_factory=threading.Event)
     "Set when no further attempt should start; those already started are still read."
+    early_stop: bool = True
+    "Whether a verified program may set ``stopping``."
 
     @property
     def start(self) -> int:

@@ -137,7 +137,8 @@ def load_libraries() -> None:
     from llm_pv.stats import binomial_interval
 
     binomial_interval(1, 1)
-    _environment().get_template("page.html")
+    for name in ("parts.html", "page.html"):
+        _environment().get_template(name)
     highlight_python("")
 
 

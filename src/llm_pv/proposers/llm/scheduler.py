@@ -120,10 +120,10 @@ class Scheduler:
     def _wait_for_reader(self, group: "list[StartedAttempt]") -> None:
         """Keep the slot of a call until its reply is verified, which may make others unnecessary.
 
-        Return immediately if an earlier attempt is still running: replies are read in order, so
-        this one would keep its slot without being verified.
+        Return immediately if no program ends the run early, or if an earlier attempt is still
+        running: replies are read in order, so this one would keep its slot without being verified.
         """
-        if all(earlier.ended.is_set() for earlier in group[0].earlier):
+        if self._context.early_stop and all(each.ended.is_set() for each in group[0].earlier):
             while not (group[-1].read.wait(_READING_SECONDS) or self._halted.is_set()):
                 pass
 
