@@ -156,6 +156,18 @@ def test_a_scorecard_tells_many_classes_by_their_points() -> None:
     assert best(scorecard, lambda x: KINDS.index(x["kind"])) == 1.0
 
 
+def test_a_scorecard_weighs_the_words_of_a_text() -> None:
+    def make(chance: random.Random) -> str:
+        return " ".join(chance.choices(vocabulary, k=12))
+
+    def rule(text: str) -> int:
+        kinds = [vocabulary.index(word) % 10 for word in set(text.split())]
+        return int(kinds.count(0) >= kinds.count(1))
+
+    vocabulary = [a + b for a in WORDS for b in ("ish", "er", "ly", "some", "less")]
+    assert best(scorecard, rule, make, rows=800) >= 0.95
+
+
 def test_a_tree_recovers_nested_questions() -> None:
     assert best(tree, nested, rows=600) >= 0.98
 

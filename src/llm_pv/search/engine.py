@@ -20,6 +20,7 @@ from llm_pv.search.rivals import variants
 from llm_pv.search.terminal import terminal_offers
 from llm_pv.search.types import Expression, Frame, Type
 from llm_pv.search.unify import UNIFIERS
+from llm_pv.search.unify.features import richest
 
 MOST_CONDITIONS = 30_000
 MOST_REFITTED = 400
@@ -231,7 +232,7 @@ def refitted(pool: Pool, problem: Problem) -> Pool:
         on_all(pool.numbers[:40]),
         on_all(pool.categories[:20]),
         on_all(pool.texts[:3]),
-        on_all(pool.words[:2]),
+        on_all(richest(pool.words, pool.problem)),
     )
 
 

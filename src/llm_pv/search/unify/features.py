@@ -1,23 +1,27 @@
 """What fitted models look at: numbers and flags of a pool, cut and spelt out as conditions."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.search import prices
+from llm_pv.search.emit import literal
 from llm_pv.search.mining import round_number
 from llm_pv.search.pool import Pool
 from llm_pv.search.predicates import compared, equals
 from llm_pv.search.problem import Problem
-from llm_pv.search.types import Expression, Type
+from llm_pv.search.ragged import Ragged
+from llm_pv.search.types import Expression, Frame, Level, Truths, Type
 
 LEAST_ROWS = 3
 """A level of a category is a feature if so many training rows have it."""
 MOST_LEVELS = 40
 MOST_NUMBERS = 30
+MOST_WORDS, LEAST_VOCABULARY = 120, 40
+"""Words of a text that are features, and how many must recur for any to be."""
 LARGEST = float(np.finfo(np.float32).max) / 4
 """The largest number that learners are given; a larger one counts as this one."""
 
@@ -31,7 +35,7 @@ class Features:
     numbers
         Columns of a table, or the cheapest numbers of a text.
     flags
-        Truth columns, levels of categories, and for texts the most telling conditions.
+        Truth columns, levels of categories, and for texts words and the most telling conditions.
     """
 
     numbers: list[Expression]
@@ -57,6 +61,8 @@ def features_of(pool: Pool, most_conditions: int = 0) -> Features:
             flags += levels(column, problem)
     if not pool.columns:
         numbers = pool.numbers[:MOST_NUMBERS]
+    for texts in richest(pool.words, problem):
+        flags += words_of(texts, problem)
     targets = problem.targets()
     each = most_conditions // len(targets)
     chosen = dict.fromkeys(
@@ -64,6 +70,73 @@ def features_of(pool: Pool, most_conditions: int = 0) -> Features:
     )
     flags += [pool.conditions.expression(index) for index in chosen]
     return Features(numbers, _distinct(flags, problem))
+
+
+def richest(lists: Sequence[Expression], problem: Problem) -> list[Expression]:
+    """Return the list of words of which most recur in other rows, if there are enough of them."""
+    found = []
+    for one in lists:
+        _, code = _occurrences(one, problem)
+        items = one.values.items or ()
+        count = np.bincount(code, minlength=len(items)).tolist()
+        often = [
+            n for n, text in zip(count, items, strict=True) if n >= LEAST_ROWS and len(text) > 2
+        ]
+        if len(often) >= LEAST_VOCABULARY:
+            found.append((sum(often), one))
+    return [max(found, key=lambda pair: pair[0])[1]] if found else []
+
+
+def _occurrences(lists: Expression, problem: Problem) -> tuple[NDArray[np.int64], ...]:
+    """Return the training rows and the words of all that occur in them, each once a row."""
+    ragged = lists.values
+    if ragged.items is None:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    row = np.repeat(np.arange(len(ragged.layout.lengths)), ragged.layout.lengths)
+    inside = row < problem.size
+    pairs = np.unique(row[inside] * len(ragged.items) + ragged.flat[inside])
+    return np.divmod(pairs, len(ragged.items))
+
+
+def words_of(lists: Expression, problem: Problem) -> Iterator[Expression]:
+    """Yield whether a text has each of the words that tell most of a class."""
+    rows, code = _occurrences(lists, problem)
+    items = lists.values.items
+    held = np.bincount(code, minlength=len(items))
+    known = np.flatnonzero(held >= LEAST_ROWS)
+    bits = lists.bits + 2.0 + prices.choice_bits(len(known)) / 2
+    targets = problem.targets()
+    chosen: dict[int, None] = {}
+    for _, members in targets:
+        inside = np.bincount(code[members[rows]], minlength=len(items))
+        # How far from what chance gives, in standard deviations.
+        apart = np.abs(inside - members.mean() * held)[known] / np.sqrt(held[known])
+        order = known[np.argsort(-apart, kind="stable")]
+        chosen |= dict.fromkeys(order[: MOST_WORDS // len(targets)].tolist())
+    for place in chosen:
+        problem.guard.check()
+        yield _contains(lists, items[place], bits)
+
+
+def _contains(lists: Expression, word: str, bits: float) -> Expression:
+    def recipe(frame: Frame) -> Truths:
+        return has_word(frame.values(lists))
+
+    def has_word(values: Ragged) -> Truths:
+        place = values.items.index(word) if values.items and word in values.items else -1
+        return np.asarray(values.layout.counts(values.flat == place) > 0)
+
+    text = literal(word)
+    return Expression(
+        f"{text} in {lists.code}",
+        Type.TRUTH,
+        bits,
+        has_word(lists.values),
+        Level.COMPARISON,
+        lists.needs,
+        f"{text} not in {lists.code}",
+        recipe,
+    )
 
 
 def levels(column: Expression, problem: Problem) -> Iterator[Expression]:

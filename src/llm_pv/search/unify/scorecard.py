@@ -1,7 +1,7 @@
 """Scorecards: a few terms with integer points, against a cut or against each other.
 
 Terms are chosen on the path of an L1-penalised logistic regression, one class against the rest,
-refitted without the penalty, and rounded to points of at most ten. The path is followed by proximal
+refitted with an L2 penalty, and rounded to points of at most ten. The path is followed by proximal
 gradient steps with momentum (Beck and Teboulle, FISTA, 2009).
 """
 
@@ -27,6 +27,8 @@ MOST_FEATURES = 250
 FITTING_ROWS = 4000
 """Terms are chosen on so many rows at most, spread evenly."""
 REFITTING_ROWS = 20_000
+SHRINKAGE = 40.0
+"""L2 penalty of a refit times the root of its rows: few rows ask for more of it."""
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
@@ -168,13 +170,13 @@ def _refit(
     problem: Problem,
     rows: NDArray[np.int64],
 ) -> Floats:
-    """Fit a logistic regression with a slight L2 penalty; return constant and coefficients."""
+    """Fit a logistic regression with an L2 penalty; return constant and coefficients."""
     design = np.ones((len(rows), len(terms) + 1))
     design[:, 1:] = matrix(terms, problem, rows) / scale
     middle = np.concatenate([[0.0], design[:, 1:].mean(axis=0)])
     design -= middle
     target, weights = members[rows], problem.weights[rows]
-    ridge = np.full(len(terms) + 1, 1.0)
+    ridge = np.full(len(terms) + 1, SHRINKAGE / len(rows) ** 0.5)
     ridge[0] = 1e-6
     fitted = np.zeros(len(terms) + 1)
     for _ in range(15):
