@@ -71,4 +71,7 @@ def test_what_cannot_be_compared_is_one_line(
 ) -> None:
     assert run(["compare", runs[0], "nowhere"]) == 2
     shown = capfd.readouterr()
-    assert shown.err == "llm-pv: nowhere is no run directory: it holds no run.json\n"
+    assert (
+        shown.err
+        == "llm-pv: nowhere is no run directory: there is no such folder; check the path\n"
+    )

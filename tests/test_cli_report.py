@@ -30,7 +30,7 @@ def test_a_report_is_written_and_its_page_is_named(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nowhere"], "nowhere is no run directory: it holds no run.json"),
+        (["nowhere"], "nowhere is no run directory: there is no such folder; check the path"),
         ([], "llm-pv report --help lists"),
         (["svm", "--out", "file"], "cannot write file"),
     ],

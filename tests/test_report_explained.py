@@ -54,9 +54,10 @@ def test_each_condition_has_the_answers_it_changes_and_the_rows_right_without_it
     assert found is not None
     assert found.conditions is not None
     assert [[value.text for value in row] for row in found.conditions.rows] == [
-        ["age >= 40", "2", "40.0", "0.0"],
-        ["age < 52", "1", "60.0", "-20.0"],
+        ["age >= 40", "2", "40.0"],
+        ["age < 52", "1", "60.0"],
     ]
+    assert [row[2].detail for row in found.conditions.rows] == ["", "+20.0 points"]
 
 
 def test_mistakes_are_rows_to_look_at_and_classes_are_counted_by_answer(run: Path) -> None:

@@ -155,6 +155,7 @@ def report(result: "BaselineResults", format: Format) -> int:  # noqa: A002
     """
     if not result.count("done"):
         raise LLMPVError(f"no baseline could be fitted: {'; '.join(result.reasons()[:3])}")
+    leave_page(result.path)
     if format == "json":
         write_json(result.record())
     else:
@@ -162,7 +163,6 @@ def report(result: "BaselineResults", format: Format) -> int:  # noqa: A002
         from llm_pv.cli.output import Terminal
 
         print_baselines(result, Terminal())
-    leave_page(result.path)
     return 1 if result.count("failed") else 0
 
 

@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from llm_pv.cli.grid_tables import in_percent
-from llm_pv.cli.output import make_table
+from llm_pv.cli.output import make_table, places
 from llm_pv.cli.tables import printable
 from llm_pv.report.text import percent
 from llm_pv.tracks.baselines.results import (
@@ -105,14 +105,14 @@ def _footnotes(result: BaselineResults) -> Text:
             for status in model.statuses:
                 if status != "done":
                     key = (status, "; ".join(model.reasons))
-                    models, places = missing.setdefault(key, ([], []))
+                    models, where = missing.setdefault(key, ([], []))
                     models.append(model.model)
-                    places.append(place)
-    for (status, reason), (models, places) in missing.items():
-        what, where = ", ".join(dict.fromkeys(models)), list(dict.fromkeys(places))
+                    where.append(place)
+    for (status, reason), (models, cells) in missing.items():
+        what, where = ", ".join(dict.fromkeys(models)), list(dict.fromkeys(cells))
         place = where[0] if len(where) == 1 else f"{len(where)} cells"
         text.append(f"\n{status}: {what} on {printable(place)}: ", style="yellow")
         text.append(printable(reason), style="not dim")
     for warning in dict.fromkeys(text for cell in result.cells for text in cell.warnings):
         text.append("\nNote: ", style="yellow").append(printable(warning), style="not dim")
-    return text.append(f"\nEverything else: {result.path}", style="not dim")
+    return text.append(f"\n{places(result.path)}", style="not dim")

@@ -4,8 +4,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from llm_pv.cli.output import make_table
-from llm_pv.report.text import percent
+from llm_pv.cli.output import make_table, places
+from llm_pv.report.text import count, percent
 from llm_pv.stats import MeanStd
 from llm_pv.tracks.published import LLM_PV_METHODS, OTHER_METHODS, SOURCE
 from llm_pv.tracks.synthesis.results import CellResult, GridResult
@@ -93,12 +93,13 @@ def _footnotes(result: GridResult) -> Text:
             if status != "done":
                 label = f"{status} ({number}): {cell.function} at length {cell.length}: "
                 text.append("\n" + label, style="yellow").append("; ".join(cell.reasons))
-        label = f"\n{cell.function} at length {cell.length}: "
+    notes: dict[str, list[str]] = {}
+    for cell in result.cells:
         for warning in cell.warnings[:_MOST_WARNINGS]:
-            text.append(label, style="yellow").append(warning)
-        if (more := len(cell.warnings) - _MOST_WARNINGS) > 0:
-            text.append(label, style="yellow").append(
-                f"{more} more notes, in results_attempts.jsonl"
-            )
-    text.append(f"\nEverything else: {result.path}")
-    return text
+            notes.setdefault(warning, []).append(f"{cell.function} at length {cell.length}")
+    for warning, settings in notes.items():
+        where = settings[0] if len(settings) == 1 else f"{len(settings)} settings"
+        text.append(f"\n{where}: ", style="yellow").append(warning)
+    more = sum(max(0, len(cell.warnings) - _MOST_WARNINGS) for cell in result.cells)
+    text.append(f"\n{count(more, 'more note')}, in results_attempts.jsonl" if more else "", "dim")
+    return text.append(f"\n{places(result.path)}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_pv.cli.main import complain
 from llm_pv.cli.options import Format
-from llm_pv.cli.output import make_table, write_json, write_table
+from llm_pv.cli.output import make_table, places, write_json, write_table
 from llm_pv.cli.progress import Details
 from llm_pv.cli.report import leave_page
 from llm_pv.errors import LLMPVError
@@ -139,6 +139,7 @@ def report(results: Sequence["AnsweredCell"], path: Path, format: Format) -> int
             f"no cell could be done: {'; '.join(list(reasons)[:3])}; answers are kept, and the "
             f"same command with --out {path} tries the rest again"
         )
+    leave_page(path)
     if format == "json":
         record = {"run": str(path), "cells": [result.record() for result in results]}
         write_json(record)
@@ -147,9 +148,8 @@ def report(results: Sequence["AnsweredCell"], path: Path, format: Format) -> int
 
         reasons = dict.fromkeys(result.reason for result in results if result.reason)
         write_table(
-            _table(results), *(Text(reason, style="dim") for reason in reasons), f"run: {path}"
+            _table(results), *(Text(reason, style="dim") for reason in reasons), places(path)
         )
-    leave_page(path)
     return 1 if any(result.status == FAILED for result in results) else 0
 
 

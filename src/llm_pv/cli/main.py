@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 
-from cyclopts import App, CycloptsError, Group
+from cyclopts import App, CycloptsError, Group, UnusedCliTokensError
 
 from llm_pv import __version__
 from llm_pv.errors import LLMPVError, RepairWarning
@@ -96,7 +96,7 @@ def _run_app(application: App, arguments: Sequence[str]) -> int:
         if debug:
             raise
         command = " ".join([application.name[0], *(error.command_chain or ())])
-        complain(f"{' '.join(str(error).split())} ({command} --help lists what there is)")
+        complain(f"{_in_plain_words(error)} ({command} --help lists what there is)")
         return USAGE_ERROR
     except LLMPVError as error:
         if debug:
@@ -116,6 +116,17 @@ def _run_app(application: App, arguments: Sequence[str]) -> int:
         _give_up_output()
         return USAGE_ERROR
     return status if isinstance(status, int) else 0
+
+
+def _in_plain_words(error: CycloptsError) -> str:
+    """Return what is wrong with a command line, without the names of types of Python."""
+    if isinstance(error, UnusedCliTokensError):
+        words = ", ".join(map(repr, error.unused_tokens or ()))
+        return f"{words} is not expected here: quote a value that holds spaces, or leave it out"
+    text = " ".join(str(error).split())
+    return text.replace(" into int.", " into a whole number.").replace(
+        " into float.", " into a number."
+    )
 
 
 def main() -> None:

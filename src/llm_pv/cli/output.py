@@ -83,6 +83,12 @@ class Terminal(Console):
         raise BrokenPipeError
 
 
+def places(run: Path | str) -> str:
+    """Return where a run's page, if it has one, and its other files are."""
+    page = Path(run) / "report.html"
+    return (f"Page: {page}\n" if page.exists() else "") + f"Everything else: {run}"
+
+
 def write_json(record: Any) -> None:
     """Write plain JSON values to standard output."""
     sys.stdout.write(json.dumps(record, indent=2) + "\n")

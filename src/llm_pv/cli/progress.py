@@ -98,13 +98,13 @@ class AttemptDetails(Details):
         return self._of(cell)
 
     def best(self) -> str:
-        """Return the mean of the best programs."""
+        """Return the accuracy of the best program, of several cells the mean."""
         if not self._best:
             return ""
         count = len(self._best)
         shown = f"best validation {sum(self._best.values()) / count:.1%}"
         perfect = sum(best == 1.0 for best in self._best.values())
-        return f"{shown} (mean of {count}, {perfect} perfect)" if count > 1 else shown
+        return f"{shown} ({perfect} of {count} perfect)" if count > 1 else shown
 
     def spent(self) -> str:
         """Return the tokens and the money spent."""
@@ -116,7 +116,7 @@ class AttemptDetails(Details):
     def _of(self, cell: Cell) -> str:
         best = self._best.get(cell)
         shown = "no program yet" if best is None else f"best validation accuracy {best:.1%}"
-        return f"{self._attempts.get(cell, 0)} verified, {shown}"
+        return f"{self._attempts.get(cell, 0)} tried, {shown}"
 
 
 class CellProgress(Observer):

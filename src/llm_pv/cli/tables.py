@@ -10,7 +10,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from llm_pv.cli.output import make_table
+from llm_pv.cli.output import make_table, places
 from llm_pv.errors import ProgramError
 from llm_pv.sandbox.parser import ask_one
 
@@ -37,13 +37,15 @@ def print_learned(record: Mapping[str, Any], console: Console, *, explain: bool 
         console.print(Text(f"The selected program{by}", style="bold"))
         console.print(Padding(shown_program(record["program"], console.width), 1))
         console.print(scores_table(record))
+        console.print(Text(_words(record), style="dim"))
     console.print(_closing(record, explain=explain))
     console.print(candidates_table(record, console.width))
     if record["usage"]["input_tokens"] or record["doubtful_tokens"]:
         console.print(Text(f"Spent: {spending(record)}"), soft_wrap=True)
-    for what, path in (("Program", record["program_file"]), ("Everything else", record["run"])):
-        if path:
-            console.print(Text(f"{what}: {path}"), soft_wrap=True)
+    if record["program_file"]:
+        console.print(Text(f"Program: {record['program_file']}"), soft_wrap=True)
+    if record["run"]:
+        console.print(Text(places(record["run"])), soft_wrap=True)
 
 
 def spending(record: Mapping[str, Any]) -> str:
@@ -96,11 +98,12 @@ def candidates_table(record: Mapping[str, Any], width: int) -> RenderableType:
             gist,
             style="bold" if row["pick"] else ("dim" if row["program"] is None else ""),
         )
-    below = [f"{letter}: {printable(proposer)}" for proposer, letter in letters.items()]
+    below = ["bits: the size of a program; of equally good ones the smallest is chosen"]
+    below += [f"{letter}: {printable(proposer)}" for proposer, letter in letters.items()]
     hidden = len(rows) - _MOST_CANDIDATES
     if hidden > 0:
         below.append(f"and {hidden} more, in results_attempts.csv")
-    return Group(table, *(Text(line, style="dim") for line in below)) if below else table
+    return Group(table, *(Text(line, style="dim") for line in below))
 
 
 def scores_table(record: Mapping[str, Any]) -> Table:
@@ -125,6 +128,15 @@ def scores_table(record: Mapping[str, Any]) -> Table:
             cells.append(percent(score["balanced_accuracy"]))
         table.add_row(*cells)
     return table
+
+
+def _words(record: Mapping[str, Any]) -> str:
+    """Return what the words of the table of scores mean."""
+    words = (
+        "Programs are made from the train rows and chosen by the validation rows; the test rows "
+        f"are used once. The majority baseline always answers {record['baseline']['label']!r}."
+    )
+    return printable(words) + (" Balanced: mean over classes." if record["unbalanced"] else "")
 
 
 def percent(share: float | None) -> str:

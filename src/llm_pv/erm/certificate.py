@@ -261,7 +261,7 @@ class Certificate:
     def sentence(self) -> str:
         """Return the bound in one sentence."""
         mistakes = f"{self.errors} mistake{'' if self.errors == 1 else 's'}"
-        count = f"program {self.position} of {self.verified} verified, {self.planned} planned"
+        count = f"program {self.position} of {self.verified} tried, {self.planned} planned"
         among = f" of {self.groups} groups" if self.groups else ""
         units = (
             "new inputs"

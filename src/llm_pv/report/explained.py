@@ -117,17 +117,15 @@ def _conditions(found: Mapping[str, Any] | None) -> Table | None:
         Column("condition", numeric=False),
         Column("answers it changes"),
         Column("right without it, %"),
-        Column("it adds, points"),
     )
     lines = []
     for one in found["without"]:
         changed, without = int(one["changed"]), int(one["right"])
-        adds = 100 * (right - without) / rows
+        less = 100 * (without - right) / rows
         lines.append((
             Value(str(one["text"])),
             Value(f"{changed:,}", changed),
-            Value(percent(without / rows), without),
-            Value(f"{adds:+.1f}" if adds else "0.0", adds, alarm=adds < 0),
+            Value(percent(without / rows), without, detail=f"{less:+.1f} points" if less else ""),
         ))  # fmt: skip
     caption = (
         f"Each condition left out alone, on the {rows:,} validation rows: how many answers change, "

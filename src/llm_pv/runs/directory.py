@@ -114,9 +114,9 @@ class RunDirectory:
                 f"{path} is in use by another process; wait for it or choose another --out"
             ) from error
         except OSError as error:
+            why = "it is a file" if path.is_file() else error.strerror or error
             raise RunError(
-                f"cannot use {path} as a run directory: {error.strerror or error}; "
-                "choose another --out"
+                f"cannot use {path} as a run directory: {why}; choose another --out"
             ) from error
         try:
             remove_leftovers(path)

@@ -62,7 +62,8 @@ def read_run(path: Path) -> Record:
         version = record["format"]
         record["configuration"].keys()
     except FileNotFoundError:
-        raise RunError(f"{path} is no run directory: it holds no run.json") from None
+        why = "it holds no run.json" if path.exists() else "there is no such folder; check the path"
+        raise RunError(f"{path} is no run directory: {why}") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{path / 'run.json'} cannot be read: {error!r}") from error
     if version != FORMAT:

@@ -97,14 +97,17 @@ def _read_yaml(path: Path) -> Mapping[Any, Any]:
 
     try:
         record = yaml.safe_load(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path}: there is no such file; check the path") from None
     except OSError as error:
-        raise ConfigurationError(f"cannot read {path}: {error.strerror or error}") from error
+        why = "it is a folder" if path.is_dir() else error.strerror or error
+        raise ConfigurationError(f"cannot read {path}: {why}; give a YAML file") from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
-        place = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = " ".join(str(getattr(error, "problem", None) or error).split())
+        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ConfigurationError(
-            f"{path} cannot be read as a sweep: it is no valid YAML{place}: {problem}"
+            f"{path} cannot be read as a sweep: it is no valid YAML{place}; check the brackets, "
+            "colons and indentation there"
         ) from error
     if not isinstance(record, dict):
         raise ConfigurationError(
