@@ -14,6 +14,8 @@ from pages import PAGES, ROOT, SHOWN, Block, blocks, commands, name_of
 
 WITH_PYTHON = [page for page in PAGES if any(b.language == "python" for b in blocks(page))]
 WITH_SHELL = [page for page in PAGES if any(b.language == "bash" for b in blocks(page))]
+BOX = 84
+"""Characters of code that the built site shows without scrolling, at a width of 1280."""
 LINK = re.compile(r"\]\(([^)#]+?)(?:#[^)]*)?\)")
 
 
@@ -30,6 +32,15 @@ def assert_shown(printed: str, block: Block, page: Path) -> None:
         assert shown_in(printed, line), (
             f"{name_of(page)}:{block.line + number} shows {line!r}, which is not in\n{printed}"
         )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_comment_runs_off_the_box_of_its_code(page: Path) -> None:
+    for block in blocks(page):
+        if block.language in ("bash", "python"):
+            for number, line in enumerate(block.text.splitlines()):
+                is_commented = re.search(r"(^|\s)# (?!noqa)", line)
+                assert not is_commented or len(line) <= BOX, f"{page}:{block.line + number}"
 
 
 @pytest.fixture
