@@ -8,9 +8,11 @@ changed, nor is code that mutmut leaves alone, such as properties.
 mutmut makes the faults. Its own runner chooses among them by an environment variable, which the
 confined processes that parse and run programs do not have; here a fault is written into the file.
 The tests of a package run once with coverage, which shows the tests of each line and what they
-take; a fault is tried with those of its lines, the quickest first, up to a minute of them.
+take; a fault is tried with those of its lines, or of its file where a process without coverage
+runs the line, the quickest first, up to a minute of them.
 """
 
+import ast
 import difflib
 import json
 import os
@@ -37,13 +39,17 @@ COPY = ROOT / "build" / "mutation"
 TESTS = {
     "erm": ("erm", "api", "invariants"),
     "proposers": ("proposers", "agent", "models_refusals", "search_learners", "search_rivals"),
-    "programs": ("programs", "sandbox_parser", "export"),
-    "runs": ("runs", "executors", "faults_disk", "faults_logs"),
+    "programs": ("programs", "sandbox_parser", "export", "models_lenient"),
+    "runs": (
+        *("runs", "executors", "faults_", "synthesis_run", "group_commit", "tracks_grid"),
+        *("report_records", "report_curves", "cli_show", "cli_tracking", "baselines_run"),
+        *("ray_refusals", "ray_head", "ray_cluster", "ray_losses", "finetune_sweep"),
+    ),
 }
 """By package, how the names of the files of tests begin that should notice its faults."""
 
 UNSEEN = ("programs",)
-"""Packages that run in processes without coverage: all their tests are tried."""
+"""Packages that run in processes without coverage: all their tests are tried, other lines' last."""
 
 LIBRARIES = ("hypothesis", "numpy", "pandas", "scipy.stats", "sklearn.base", "pydantic_ai")
 """Imported once, before the forks in which the tests run."""
@@ -81,13 +87,23 @@ class Package:
 
     def tests(self, path: Path, line: int) -> list[str]:
         """Return the tests that run a line, the quickest first, up to `MOST_SECONDS`."""
-        known = self._seen.contexts_by_lineno(str(path))
-        while line and not any(known.get(line, ())):
-            line -= 1  # a statement of several lines may be seen on its first alone
-        found = {context.partition("|")[0].partition("[")[0] for context in known.get(line, ())}
+        known = {
+            number: {context.partition("|")[0].partition("[")[0] for context in contexts}
+            & self.seconds.keys()
+            for number, contexts in self._seen.contexts_by_lineno(str(path)).items()
+        }
+        statements = [
+            node.lineno
+            for node in ast.walk(ast.parse(path.read_text("utf-8")))
+            if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or line)
+        ]
+        seen = [known.get(number, set()) for number in range(max(statements), line)]
+        found = known.get(line) or set().union(*seen) or set().union(*known.values())
         chosen: list[str] = []
         left = MOST_SECONDS
-        for test in sorted(found & self.seconds.keys() | self._all, key=self.seconds.__getitem__):
+        for test in sorted(
+            found | self._all, key=lambda test: (test not in found, self.seconds[test])
+        ):
             left -= self.seconds[test]
             if left > 0 or not chosen:
                 chosen.append(test)
