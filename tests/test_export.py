@@ -16,6 +16,7 @@ from llm_pv.cli.main import run
 from llm_pv.data.examples import Classes, Input
 from llm_pv.errors import ConfigurationError, ProgramError
 from llm_pv.programs.program import Program
+from llm_pv.programs.sql import sql
 from llm_pv.runs.saved_program import SavedProgram
 from llm_pv.sandbox import Sandbox
 
@@ -226,6 +227,87 @@ def test_sqlite_gives_the_same_answers_by_its_own_dialect(sandbox: Sandbox) -> N
 def test_a_program_over_a_text_uses_the_one_column(sandbox: Sandbox) -> None:
     text = export_sql(saved("def f(x): return x.count('1') % 2", {}), ["0110", "1"], sandbox).text
     assert in_duckdb(text, "text VARCHAR", [("0110",), ("0111",), ("",)]) == [0, 1, 0]
+
+
+ROWS = [
+    (7, 3, 2.5, "banana a", True),
+    (-7, 2, -1.5, "Ab", False),
+    (0, 0, 0.0, "", True),
+    (None, None, None, None, None),
+]
+ANSWERS: dict[str, list[object]] = {  # None where Python raises an error
+    "(x['n'] % 4) ** 2": [9, 1, 0, None],
+    "x['n'] ** 0": [1, 1, 1, None],
+    "(x['m'] % 4) ** 3": [27, 8, 0, None],
+    "abs(x['n'])": [7, 7, 0, None],
+    "-x['n']": [-7, 7, 0, None],
+    "x['n'] - x['m']": [4, -9, 0, None],
+    "x['n'] % 10 * 3 + 1": [22, 10, 1, None],
+    "max(x['n'], x['m'], 1)": [7, 2, 1, None],
+    "min(x['n'], x['m'])": [3, -7, 0, None],
+    "x['n'] % 4": [3, 1, 0, None],
+    "x['n'] % -4": [-1, -3, 0, None],
+    "x['n'] // 2": [3, -4, 0, None],
+    "x['n'] // -2": [-4, 3, 0, None],
+    "len(x['s']) % 3": [2, 2, 0, None],
+    "len(x['s']) // 3": [2, 0, 0, None],
+    "x['n'] / 2 > 3": [True, False, False, None],
+    "int(x['r'])": [2, -1, 0, None],
+    "round(x['r'])": [2, -2, 0, None],
+    "round(x['n'])": [7, -7, 0, None],
+    "x['b'] + 1": [2, 1, 2, None],
+    "str(x['n'])": ["7", "-7", "0", "None"],
+    "str(x['b'])": ["True", "False", "True", "None"],
+    "x['s'] + '!'": ["banana a!", "Ab!", "!", None],
+    "x['s'].replace('an', 'X')": ["bXXa a", "Ab", "", None],
+    "x['s'].strip('a')": ["banana ", "Ab", "", None],
+    "x['s'].count('a')": [4, 0, 0, None],
+    "x['s'].count('an')": [2, 0, 0, None],
+    "x['s'].find('a')": [1, -1, -1, None],
+    "x['s'][0]": ["b", "A", None, None],
+    "x['s'][-1]": ["a", "b", None, None],
+    "x['s'][x['n']]": ["a", None, None, None],
+    "x['s'][1:3]": ["an", "b", "", None],
+    "x['s'][-3:-1]": ["a ", "A", "", None],
+    "x['s'][x['s'].count('a') :]": ["na a", "Ab", "", None],
+    "x['s'][: x['s'].count('an')]": ["ba", "", "", None],
+    "x['s'][-(len(x['s']) // 2) :]": ["na a", "b", "", None],
+    "x['s'][x['s'].find('a') :]": ["anana a", "b", "", None],
+    "'an' in x['s']": [True, False, False, None],
+    "'' in x['s']": [True, True, True, None],
+    "x['s'] in 'banana a'": [True, False, True, None],
+    "x['s'] in {'Ab': 1, '': 2}": [False, True, True, False],
+    "x['s'].startswith(('b', 'A'))": [True, True, False, None],
+    "x['s'].endswith('a')": [True, False, False, None],
+    "x['s'].endswith('')": [True, True, True, None],
+    "x['n'] in (7, 0)": [True, False, True, False],
+    "x['n'] not in (7, x['m'])": [False, True, False, False],
+    "x['n'] == x['m']": [False, False, True, True],
+    "x['n'] is None": [False, False, False, True],
+    "x['s'][0] in ('b', 'q') or x['n'] == 0": [True, False, None, None],
+    "x['s'].find('a') == 1 or x['n'] is None": [True, False, False, None],
+    "x['n'] or 5": [7, -7, 5, 5],
+    "not x['s']": [False, False, True, True],
+    "1 if x['b'] else 0": [1, 0, 1, 0],
+    "-3 < x['n'] < 8": [True, False, True, None],
+    "any(c in x['s'] for c in 'xb')": [True, True, False, None],
+    "all(c in x['s'] for c in 'ab')": [True, False, False, None],
+}
+
+
+def test_each_operation_gives_what_python_gives() -> None:
+    parts: list[str] = []
+    for expression, answers in ANSWERS.items():
+        classes = list(dict.fromkeys(answer for answer in answers if answer is not None))
+        texts = [str(int(each)) if isinstance(each, bool) else str(each) for each in classes]
+        parts.append(sql(body(expression), list(TYPES), TYPES, texts, classes)["sql"])
+    columns = "n BIGINT, m BIGINT, r DOUBLE, s VARCHAR, b BOOLEAN"
+    rows = in_duckdb(f"[{', '.join(f'CAST({part} AS VARCHAR)' for part in parts)}]", columns, ROWS)
+    for place, (expression, answers) in enumerate(ANSWERS.items()):
+        # DuckDB writes its truth values in small letters.
+        expected = [str(each).lower() if isinstance(each, bool) else each for each in answers]
+        expected = [None if each is None else str(each) for each in expected]
+        assert [row[place] for row in rows] == expected, expression
 
 
 @pytest.mark.parametrize("dialect", ["postgres", "bigquery", "snowflake", "spark"])
