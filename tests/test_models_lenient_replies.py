@@ -1,5 +1,6 @@
 """Complete programs in replies of odd servers: over HTTP, from the bytes to the program."""
 
+import gzip
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -154,6 +155,36 @@ ODD_REPLIES: dict[str, Any] = {
         "event: message\n" + events(*deltas(*HALVES)).body.replace("\n\n", "\n\nevent: message\n")
     ),
     "values one a line": "\n".join(map(json.dumps, deltas(*HALVES))),
+    "choices by their index": {"choices": {"0": chat(FENCED)["choices"][0]}},
+    "a message alone": {"message": {"role": "assistant", "content": FENCED}, "done": True},
+    "a message in Anthropic's form": {
+        "type": "message", "content": [{"type": "text", "text": FENCED}], "stop_reason": "end_turn"
+    },
+    "candidates in Google's form": {"candidates": [{"content": {"parts": [{"text": FENCED}]}}]},
+    "output in the form of responses": {
+        "output": [
+            {"type": "reasoning", "summary": [{"text": "f = 1"}]},
+            {"type": "message", "content": [{"type": "output_text", "text": FENCED}]},
+        ]
+    },
+    "a generated text": [{"generated_text": FENCED}],
+    "a reply in a gateway's object": {"code": 0, "message": "ok", "data": reply()},
+    "a reply written in a gateway's object": {"statusCode": 200, "body": json.dumps(reply())},
+    "a reply written as a string": json.dumps(json.dumps(reply())),
+    "a message written as a string": chat(message=json.dumps({"content": FENCED})),
+    "content written as a string": message(content=json.dumps(FENCED)),
+    "an answer in JSON that is the message": chat(message=json.dumps({"code": PARITY})),
+    "an answer that was parsed": message(content=None, parsed={"code": PARITY}),
+    "thoughts beside the message": choice(message={"content": None}, reasoning_content=FENCED),
+    "text beside the message": {"choices": [{"message": {"content": None}, "text": FENCED}]},
+    "a guard before": ")]}'\n" + json.dumps(reply()),
+    "a comment before": "/* served */ " + json.dumps(reply()),
+    "packed, and not said so": gzip.compress(json.dumps(reply()).encode()),
+    "not packed as it says": Wire(reply(), headers={"Content-Encoding": "gzip"}),
+    "a character set for a packing": Wire(reply(), headers={"Content-Encoding": "utf-8"}),
+    "a call of a tool that was not offered": chat(
+        message=chat_call(json.dumps({"answer": PARITY}), "submit")["choices"][0]["message"]
+    ),
 }  # fmt: skip
 
 
@@ -177,8 +208,14 @@ def source_of(proposal: Proposal) -> str:
 @pytest.mark.parametrize("form", ODD_REPLIES)
 def test_the_program_is_read_from(form: str) -> None:
     odd = ODD_REPLIES[form]
-    proposal, _ = first_proposal([odd if isinstance(odd, Wire) else Wire(odd)])
+    proposal, bodies = first_proposal([odd if isinstance(odd, Wire) else Wire(odd)])
     assert source_of(proposal) == Program.parse(PARITY).source
+    assert len(bodies) == 1
+
+
+def test_an_error_without_a_choice_is_no_reply() -> None:
+    with pytest.raises(UnreadableReplyError, match="lacks a list of choices"):
+        first_proposal([Wire({"code": 500, "message": "def f(x): is being loaded"})])
 
 
 CODE = "print(len(rows))"

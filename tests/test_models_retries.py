@@ -20,7 +20,7 @@ from pydantic_ai.exceptions import (
 )
 
 from llm_pv.errors import BudgetError, CredentialError, ModelError
-from llm_pv.models import LanguageModel, ModelOptions, UserMessage
+from llm_pv.models import LanguageModel, ModelOptions, ToolOffer, UserMessage
 from llm_pv.models.connection import LONGEST_REPLY
 from llm_pv.models.retrying import Backoff, passes
 from llm_pv.models.vendors import make_vendor_model
@@ -70,12 +70,16 @@ def model_at(server: WireServer, provider: str, backoff: Backoff, **options: Any
 
 
 def ask(
-    replies: Sequence[Wire], provider: str, backoff: Backoff, **options: Any
+    replies: Sequence[Wire],
+    provider: str,
+    backoff: Backoff,
+    tool: ToolOffer | None = None,
+    **options: Any,
 ) -> tuple[Any, WireServer]:
     with WireServer(replies) as server:
         model = model_at(server, provider, backoff, **options)
         try:
-            [turn] = model.answer([UserMessage("hi")])
+            [turn] = model.answer([UserMessage("hi")], tool=tool)
             return turn, server
         finally:
             model.close()
@@ -177,12 +181,14 @@ def test_a_key_gets_into_no_name_of_a_reply(backoff: Backoff) -> None:
     ]
     message = {"role": "assistant", "content": KEY, "tool_calls": calls}
     reply = {**chat(message=message), "model": f"m-{KEY}"}
-    turn, _ = ask([Wire(reply)], "openai-compatible", backoff)
-    shown = repr(turn)
-    assert KEY not in shown
-    assert escaped not in shown.replace("\\\\", "\\")
+    turn, _ = ask([Wire(reply)], "openai-compatible", backoff, tool=ToolOffer())
+    said, _ = ask([Wire(reply)], "openai-compatible", backoff)  # no tool, so the calls are text
+    for shown in (repr(turn), repr(said)):
+        assert KEY not in shown
+        assert escaped not in shown.replace("\\\\", "\\")
     assert turn.model == "m-[redacted]"
     assert [call.id for call in turn.calls] == [f"id_[redacted]_{number}" for number in range(3)]
+    assert said.calls == ()
 
 
 def test_tries_that_may_have_been_paid_are_counted(backoff: Backoff) -> None:
@@ -467,6 +473,15 @@ def test_a_packed_reply_that_cannot_be_unpacked_says_so(
     garbled = Wire(b"\x1f\x8bgarbled", headers={"Content-Encoding": encoding})
     with pytest.raises(ModelError, match=said):
         ask([garbled], "openai-compatible", backoff, retries=0)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_request_is_sent_to_no_other_server(status: int, backoff: Backoff) -> None:
+    with WireServer([Wire(chat())]) as other:
+        address = f"{other.url}/v1/chat/completions"
+        with pytest.raises(ModelError, match=f"sends requests on to '{address}'.* as --base-url"):
+            ask([Wire("", status, {"Location": address})], "openai-compatible", backoff)
+    assert other.seen == []
 
 
 def test_closing_ends_calls_under_way(backoff: Backoff) -> None:

@@ -1,5 +1,7 @@
 """Replies whose program has another entry point, an odd fence, thoughts around it, or no end."""
 
+import json
+
 import pytest
 
 from llm_pv.errors import ProgramError
@@ -144,6 +146,23 @@ MARKED = {
         '<|channel|>analysis<|message|>{"code": "f = len"}<|end|><|start|>assistant<|channel|>'
         f"final<|message|>```python\n{RULE}```<|return|>"
     ),
+    "JSON under any key": json.dumps({"why": "f = 0", "final answer": RULE, "sure": True}),
+    "JSON under a key of a key": json.dumps({"code": {"language": "python", "content": RULE}}),
+    "a fence in JSON": json.dumps({"response": f"So:\n```python\n{RULE}```"}),
+    "lines in JSON under any key": json.dumps({"lines": RULE.splitlines(), "sure": ["yes", "0"]}),
+    "a reply written as a string": json.dumps(f"So:\n```python\n{RULE}```\n"),
+    "a session of IPython": "In [1]: {}   ...: ".format(RULE.replace("\n", "\n   ...: ", 1)),
+    "parameters in tags": f'<invoke name="run"><parameter name="code">{RULE}</parameter></invoke>',
+    "labels of a chat window": f"python\nCopy\nEdit\n{RULE}",
+    "labels in the block": f"```\npython\nCopyEdit\n{RULE}```",
+    "colours of a terminal": f"\x1b[1;32m{RULE}\x1b[0m",
+    "control characters": f"```python\n{RULE}\x00\x0b```",
+    "escapes of Markdown": "def f(x):\n    a\\_b = x.count('1')\n    return a\\_b \\* 1 % 2\n",
+    "entities written as entities": RULE.replace("'", "&amp;#39;"),
+    "next lines": f"```python\n{RULE}```".replace("\n", "\x85"),
+    "code within a line": "Use `def f(x): return x.count('1') % 2`, as `f(x)` shows.",
+    "code in a table": "| rule |\n|---|\n| `f = lambda x: x.count('1') % 2` |",
+    "an output that looks like a program": f"```python\n{RULE}```\nOutput:\n```\nf = 0\n```",
 }
 
 
@@ -163,6 +182,8 @@ THOUGHTS = {
     ),
     "thoughts twice": f"<think>{DECOY}</think>{RULE}<think>{DECOY}</think>",
     "thoughts of another name": f"<thought>```\n{DECOY}```</thought>\n{RULE}",
+    "a draft on paper after it": f"{RULE}<scratchpad>\n```\n{DECOY}```\n</scratchpad>",
+    "an analysis before it": f"<analysis>```\n{DECOY}```</analysis>\n{RULE}",
     "thoughts in square brackets": f"[THINK]```\n{DECOY}```[/THINK]\n{RULE}",
 }
 

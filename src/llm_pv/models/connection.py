@@ -17,7 +17,7 @@ from llm_pv.errors import ModelError
 from llm_pv.models.base import BeforeRetry
 from llm_pv.models.openai_replies import readable_reply
 from llm_pv.models.proxies import RoutedTransport
-from llm_pv.models.wire_text import UNPACKED, unpacked
+from llm_pv.models.wire_text import ENCODINGS, unpacked
 
 Result = TypeVar("Result")
 
@@ -100,6 +100,10 @@ async def _before(request: httpx2.Request) -> None:
     watch.received.clear()
 
 
+_PACKED = (b"\x1f", b"x\x01", b"x^", b"x\x9c", b"x\xda")
+"""How gzip and zlib begin, and no text."""
+
+
 class _CappedStream(httpx2.AsyncByteStream):
     def __init__(self, stream: httpx2.AsyncByteStream, watch: Watch) -> None:
         self._stream = stream
@@ -122,15 +126,20 @@ class _CappedStream(httpx2.AsyncByteStream):
 
 
 class _UnpackedStream(httpx2.AsyncByteStream):
-    """A compressed body, decompressed in pieces so that the reader can bound its size."""
+    """A body, decompressed in pieces where it is compressed so that the reader can bound its size.
+
+    Its first bytes decide: gateways decompress a body, or compress it, and leave its header.
+    """
 
     def __init__(self, stream: httpx2.AsyncByteStream) -> None:
         self._stream = stream
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by the header
+        is_packed: bool | None = None
         async for chunk in self._stream:
-            for piece in unpacked(chunk, decoder):
+            is_packed = chunk.startswith(_PACKED) if is_packed is None else is_packed
+            for piece in unpacked(chunk, decoder) if is_packed else (chunk,):
                 yield piece
 
     async def aclose(self) -> None:
@@ -159,13 +168,19 @@ class _ReadableStream(httpx2.AsyncByteStream):
 async def _after(response: httpx2.Response) -> None:
     assert isinstance(response.stream, httpx2.AsyncByteStream)
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    if encoding in UNPACKED:
+    if encoding in ENCODINGS:
         response.stream = _UnpackedStream(response.stream)
-        del response.headers["content-encoding"]
-    elif encoding not in ("identity", ""):
+        response.headers.pop("content-encoding", None)
+    else:
         # Only plain bodies were requested: a few compressed bytes can expand to any size.
         message = f"a reply packed as {encoding!r}, which was not asked for"
         raise ReplyTooLongError(message, maybe_paid=True)
+    if response.request.method == "POST" and response.has_redirect_location:
+        # Followed, one call could become many, and the rows could go to another server.
+        raise ModelError(
+            f"the server sends requests on to {response.headers['location']!r}, which are not "
+            "followed; give that server's address as --base-url"
+        )
     response.stream = _CappedStream(response.stream, _watch.get() or Watch())
     if response.request.method == "POST" and response.is_success:
         response.stream = readable = _ReadableStream(response.stream, response.request.url.path)

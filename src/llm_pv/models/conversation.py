@@ -11,6 +11,7 @@ from pydantic_ai import (
     ModelRequest,
     ModelRequestPart,
     ModelResponse,
+    ModelResponsePart,
     NativeToolCallPart,
     TextPart,
     ThinkingPart,
@@ -122,19 +123,22 @@ def calls_of(response: ModelResponse) -> tuple[ToolCall, ...]:
     )
 
 
-def as_said(response: ModelResponse, turn: int, *, tools: bool) -> ModelResponse:
+def as_said(response: ModelResponse, turn: int, *, tools: bool | None) -> ModelResponse:
     """Return a response with the parts that its server did not separate.
 
     If there is only reasoning, it becomes the text, because some servers return the whole reply as
-    reasoning. A tool call within the text becomes a call.
+    reasoning. A tool call within the text becomes a call, and a call where no tool was offered
+    becomes text: it cannot be answered, and its arguments may hold the program.
 
     Parameters
     ----------
     turn
         The number of messages before it, which makes the names of its calls unique.
     tools
-        Whether a tool of ours may be called.
+        Whether a tool of ours may be called; None if there is none.
     """
+    if tools is None:
+        response = replace(response, parts=[_unoffered(part) for part in response.parts])
     asked = [part for part in response.parts if isinstance(part, ToolCallPart | NativeToolCallPart)]
     if asked or (response.provider_details or {}).get("refusal"):
         return response
@@ -152,6 +156,10 @@ def as_said(response: ModelResponse, turn: int, *, tools: bool) -> ModelResponse
             for call in calls
         ]
     return replace(response, parts=parts)
+
+
+def _unoffered(part: ModelResponsePart) -> ModelResponsePart:
+    return TextPart(part.args_as_json_str()) if isinstance(part, ToolCallPart) else part
 
 
 def finish_of(response: ModelResponse, calls: Sequence[ToolCall]) -> FinishReason:

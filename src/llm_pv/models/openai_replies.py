@@ -4,11 +4,13 @@ A reply is read for what is needed (what was said and thought, the tool calls, w
 tokens), and written anew in OpenAI's own form; every other field may be missing, of another type or
 nonsense. What is read besides the published form: a stream where none was asked for, content as
 parts or as a JSON object, thoughts under any of their names, tool arguments as objects,
-``function_call``, tool calls among the parts, and finish reasons of other vendors.
+``function_call``, tool calls among the parts, finish reasons of other vendors, their single replies
+where a gateway passes these on, and a reply in a gateway's own object.
 """
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from llm_pv.models.streams import Reply, joined_chunks, joined_stream
@@ -26,7 +28,16 @@ FINISH_REASONS = {
 
 _TOOL_NAME = "run_python"  # of a call that names no tool: there is one
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks")
-_TEXTS = ("text", "content", "thinking", "reasoning", "summary", "value")
+_TEXTS = ("text", "content", "parts", "thinking", "reasoning", "summary", "value")
+_ANSWERS = (
+    *("message", "messages", "content", "text", "output", "output_text", "response"),
+    *("generated_text", "completion"),
+)
+"""Where servers put what was said, the likeliest first."""
+_REASONS = ("finish_reason", "stop_reason", "finishReason", "done_reason")
+_WRAPPERS = ("data", "result", "body")
+_OF_REPLIES = {"choices", "candidates", "error", *_ANSWERS, *_WRAPPERS}
+_MOST_WRAPPERS = 3
 _MOST_TOKENS = 10**12
 
 
@@ -42,7 +53,7 @@ def readable_reply(path: str, body: bytes) -> tuple[bytes, int]:
     if read is None and not path.endswith(_OTHERS):
         return body, 200
     try:
-        values = [value for value in _flat(json_values(body)) if isinstance(value, dict)]
+        values = [each for each in map(_object, _flat(json_values(body))) if isinstance(each, dict)]
         if read is not None:
             reply = read(values)
         elif not values or body.lstrip().startswith(b"{"):
@@ -83,11 +94,9 @@ def _read_chat(values: list[Reply]) -> Reply | _Failure:
     """Return a chat completion of the values in a body."""
     if not values:
         raise UnreadableReplyError("the reply is no JSON object")
-    reply = joined_chunks(values)
+    reply = _unwrapped(joined_chunks(values))
     error = reply.get("error") or (reply if reply.get("object") == "error" else None)
-    choices = reply.get("choices")
-    if isinstance(choices, dict):
-        choices = [choices]
+    choices = _choices(reply)
     if error and not choices:
         return _Failure(error)
     if not isinstance(choices, list):
@@ -119,6 +128,35 @@ def _read_chat(values: list[Reply]) -> Reply | _Failure:
     }
 
 
+def _choices(reply: Reply) -> Any:
+    """Return the choices of a reply, itself if it is one; None if there are none."""
+    choices = reply.get("choices", reply.get("candidates"))
+    if isinstance(choices, dict):
+        return [choices] if _ANSWERS[0] in choices else list(choices.values())
+    is_report = isinstance(reply.get("message"), str)  # as errors are
+    if choices is None and not is_report and any(reply.get(name) for name in _ANSWERS):
+        return [reply]
+    return choices
+
+
+def _unwrapped(reply: Reply) -> Reply:
+    """Return the reply within a gateway's own object, which may be written as text."""
+    for _ in range(_MOST_WRAPPERS):
+        inner = _object(next((reply[name] for name in _WRAPPERS if reply.get(name)), None))
+        if "choices" in reply or not isinstance(inner, dict) or not inner.keys() & _OF_REPLIES:
+            break
+        reply = inner
+    return reply
+
+
+def _object(value: Any) -> Any:
+    """Return the JSON object that is written in a text; any other value as it is."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        with suppress(UnreadableReplyError):
+            return json_values(value.encode("utf-8", "replace"))[0]
+    return value
+
+
 def _says_something(message: Reply) -> bool:
     return any(message.get(name) for name in ("content", "tool_calls", "refusal", *_THOUGHTS[:2]))
 
@@ -126,14 +164,16 @@ def _says_something(message: Reply) -> bool:
 def _read_choice(number: int, choice: Any) -> Reply:
     if not isinstance(choice, dict):
         raise UnreadableReplyError("the reply lacks a message")
-    message = choice.get("message")
-    if message is None and (choice.keys() & {"text", "content"}):
-        message = choice.get("text", choice.get("content"))
+    message = next((choice[name] for name in _ANSWERS if choice.get(name)), choice.get("message"))
+    if isinstance(written := _object(message), dict) and "content" in written:
+        message = written
     if not isinstance(message, dict):
         if not isinstance(message, str | list):
             raise UnreadableReplyError("the reply lacks a message")
         message = {"content": message}
-    said, thought, calls = _parts(message.get("content"))
+    message = {name: choice[name] for name in (*_THOUGHTS, "text") if choice.get(name)} | message
+    content = message.get("content") or message.get("parsed") or message.get("text")
+    said, thought, calls = _parts(message if message.get("parts") else content)
     thoughts = [name for name in _THOUGHTS if _text_of(message.get(name))]
     name = "reasoning" if thoughts[:1] == ["reasoning"] else "reasoning_content"
     calls = _calls(number, message, calls)
@@ -145,7 +185,7 @@ def _read_choice(number: int, choice: Any) -> Reply:
             name: thought or next((_text_of(message[each]) for each in thoughts), None),
             "tool_calls": calls or None,
         },
-        "finish_reason": _finish(choice.get("finish_reason"), calls),
+        "finish_reason": _finish(next(filter(None, map(choice.get, _REASONS)), None), calls),
         "logprobs": _logprobs(choice.get("logprobs")),
     }
 

@@ -34,7 +34,7 @@ def to_turns(
     prices: PriceList,
     redact: Redactor,
     *,
-    tools: bool = False,
+    tools: bool | None = None,
     seconds: float,
     tries: int,
     possibly_billed: int = 0,

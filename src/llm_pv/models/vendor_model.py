@@ -280,7 +280,7 @@ class VendorModel:
             prepared.conversation,
             self._endpoint.prices,
             self._redact,
-            tools=bool(prepared.parameters.function_tools) and not prepared.forbids_tools,
+            tools=not prepared.forbids_tools if prepared.parameters.function_tools else None,
             seconds=time.perf_counter() - started,
             tries=watch.sent,
             possibly_billed=watch.doubtful,

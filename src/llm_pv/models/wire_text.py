@@ -7,8 +7,8 @@ from typing import Any
 
 from llm_pv.errors import ModelError
 
-UNPACKED = frozenset({"gzip", "x-gzip", "deflate"})
-"""Content encodings that are decoded although none was requested."""
+ENCODINGS = frozenset({"gzip", "x-gzip", "deflate", "", "identity", "none", "utf-8", "utf8"})
+"""Content encodings that are read although none was requested; some name a character set here."""
 
 _PIECE = 65_536
 _MOST_DIGITS = 18
@@ -27,8 +27,9 @@ class UnreadableReplyError(ModelError):
 def json_values(body: bytes) -> list[Any]:
     r"""Return the JSON values in a body: one of a plain reply, one per event of a stream.
 
-    A byte order mark, line breaks within strings, numbers of any size, and text after the last
-    value are accepted. Events are recognised by their form, not by the content type.
+    A byte order mark, line breaks within strings, numbers of any size, and text before the first
+    value and after the last are accepted. Events are recognised by their form, not by the content
+    type.
 
     Raise UnreadableReplyError if there is none.
 
@@ -42,6 +43,7 @@ def json_values(body: bytes) -> list[Any]:
     wide = body.startswith((b"\xff\xfe", b"\xfe\xff"))
     text = body.decode("utf-16" if wide else "utf-8-sig", "replace").strip()
     values = _events(text) if text.startswith(_EVENT_STARTS) else _plain(text)
+    values = values or _plain(text[text.find("{") :])  # behind a comment or a guard of a gateway
     if not values:
         raise UnreadableReplyError("a reply that cannot be read: it is no JSON")
     return values

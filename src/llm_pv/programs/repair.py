@@ -13,12 +13,17 @@ from collections.abc import Iterator
 from functools import partial
 
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#[0-9]{1,6}|#x[0-9a-fA-F]{1,6});")
-_TAG = re.compile(r"</?(?:pre|code|answer|program|python|output|final|p|div|span|br)\b[^<>\n]*>")
+_TAG = re.compile(
+    r"</?(?:pre|code|answer|program|python|output|final|invoke|function|parameter|p|div|span|br)"
+    r"\b[^<>\n]*>"
+)
+_CONTROLS = re.compile(r"\x1b\[[\d;]*+m|[\x00-\x08\x0b\x0e-\x1f\x7f]")
+_MARKDOWN_ESCAPE = re.compile(r"\\([][_*`#<>~])")
 _CONTROL_TOKEN = re.compile(
     r"<\|(?:start|im_start|start_header_id)\|>(?:assistant|model)?|<\|channel\|>(?:final)?"
     r"|<\|[a-z_]{1,20}\|>"
 )
-_LINE_PREFIX = re.compile(r"^(?:[ \t]*(?:>>>|\.\.\.)(?: |$)|(?:> ?)+)", re.MULTILINE)
+_LINE_PREFIX = re.compile(r"^(?:[ \t]*(?:>>>|\.\.\.:?|In \[\d++\]:)(?: |$)|(?:> ?)+)", re.MULTILINE)
 _LINE_NUMBER = re.compile(r"^[ \t]*+\d{1,4}(?:[ \t]*+[:|.)])?(?:[ \t]|$)", re.MULTILINE)
 _TABS = re.compile(r"^[ \t]++", re.MULTILINE)
 _ADDED = re.compile(r"^\+", re.MULTILINE)
@@ -30,6 +35,7 @@ _TYPOGRAPHY = str.maketrans(
     | dict.fromkeys(map(chr, range(0x2000, 0x200B)), " ")
     | dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad", "")
     | {
+        "\x85": "\n",
         "\u2028": "\n",
         "\u2029": "\n",
         "\uff1a": ":",
@@ -47,7 +53,11 @@ OTHER_KEY = re.compile(
 )
 """A key other than ``"code"`` that may hold a program."""
 
-_LINES_KEY = re.compile(rf"""["']{_NAMES}["']\s*+:\s*+(?=\[)""", re.IGNORECASE)
+ANY_KEY = re.compile(r"""(["'])[\w -]{1,40}+\1\s*+:\s*+(?P<quote>")""")
+"""Any key of a JSON object; one that is named after a program is preferred."""
+
+_LINES_KEY = re.compile(r"""["'][\w -]{1,40}+["']\s*+:\s*+(?=\[)""")
+_CODE_SPAN = re.compile(r"(?<!`)`([^`\n]++)`(?!`)")
 _MOST_LISTS = 5
 
 _CODE_LINE = re.compile(
@@ -66,7 +76,9 @@ def repaired(reply: str) -> Iterator[str]:
     >>> list(repaired("{“code”: “def f(x): return x &lt; 1”}"))
     ['{"code": "def f(x): return x < 1"}']
     """
-    text = html.unescape(reply) if _ENTITY.search(reply) else reply
+    text = _CONTROLS.sub("", reply)
+    for _ in range(2):  # entities may be escaped themselves
+        text = html.unescape(text) if _ENTITY.search(text) else text
     text = _CONTROL_TOKEN.sub("\n", _TAG.sub("\n", text)).translate(_TYPOGRAPHY)
     if text != reply:
         yield text
@@ -74,6 +86,7 @@ def repaired(reply: str) -> Iterator[str]:
         partial(_LINE_PREFIX.sub, ""),
         _patched,
         partial(_LINE_NUMBER.sub, ""),
+        partial(_MARKDOWN_ESCAPE.sub, r"\1"),
         _expanded,
     ):
         stripped = strip(text)
@@ -125,7 +138,7 @@ def line_lists(text: str) -> Iterator[str]:
 
 
 def code_blocks(text: str) -> Iterator[str]:
-    r"""Yield consecutive lines that look like code, the last first, then functions ``f`` alone.
+    r"""Yield consecutive lines that look like code, the last first, functions ``f``, code in lines.
 
     Examples
     --------
@@ -135,6 +148,7 @@ def code_blocks(text: str) -> Iterator[str]:
     for run, _, _ in reversed(code_runs(text)):
         yield run
     yield from reversed(_FUNCTION.findall(text))
+    yield from reversed(_CODE_SPAN.findall(text))
 
 
 def code_runs(text: str, start: int = 0) -> list[tuple[str, int, bool]]:

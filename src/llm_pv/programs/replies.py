@@ -24,7 +24,7 @@ from llm_pv.errors import ProgramError
 from llm_pv.programs.entry_points import binds_entry_point, with_entry_point
 from llm_pv.programs.fences import block_readings, fenced_blocks
 from llm_pv.programs.program import ENTRY_POINT, Program, parse_here
-from llm_pv.programs.repair import OTHER_KEY, code_blocks, code_runs, line_lists, repaired
+from llm_pv.programs.repair import ANY_KEY, OTHER_KEY, code_blocks, code_runs, line_lists, repaired
 from llm_pv.programs.split_programs import joined_source
 from llm_pv.programs.syntax import MAX_SOURCE_CHARACTERS, clean_source
 from llm_pv.sandbox.parser import ask
@@ -42,7 +42,8 @@ _MAX_VALUES = 100
 _MAX_HELPERS = 10
 
 _THINKING = re.compile(
-    r"<(/?)(?:think(?:ing)?|thoughts?|reasoning)>|\[(/?)THINK\]|\u25c1(/?)think\u25b7",
+    r"<(/?)(?:think(?:ing)?|thoughts?|reasoning|analysis|reflection|scratchpad)>"
+    r"|\[(/?)THINK\]|\u25c1(/?)think\u25b7",
     re.IGNORECASE,
 )
 _CHANNEL = re.compile(
@@ -56,9 +57,12 @@ _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([nrtbf\"'/\\]))
 _PLAIN = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _STRING_BODY = {quote: re.compile(rf"(?:[^{quote}\\]++|\\.?)*+", re.DOTALL) for quote in "\"'`"}
 _STRING_END = {quote: re.compile(rf"{quote}\s*+[,}}]") for quote in "\"'`"}
-_HEADER = re.compile(r"\s*+(?:(?:python3?|py|code|copy(?: code)?)[ \t]*+\n\s*?)++", re.IGNORECASE)
+_HEADER = re.compile(
+    r"\s*+(?:(?:python3?|py|copy|(?:copy ?)?(?:code|edit))[ \t]*+\n\s*?)++", re.IGNORECASE
+)
 _LANGUAGE = re.compile(r"\s*+(?:python3?|py)[ \t]++(?=(?:def|import|from|lambda|f)\b)")
 _DEFINES = re.compile(r"\bdef\b|\blambda\b")
+_CONSTANT = re.compile(rf"""\s*+{ENTRY_POINT} = (?:[-+\d.]++|"[^"\n]*+"|'[^'\n]*+')\s*+\Z""")
 _MENTIONS_ENTRY_POINT = re.compile(rf"\b{ENTRY_POINT}\b")
 
 
@@ -228,7 +232,7 @@ class _Search:
             if text in self._seen:
                 continue
             self._seen.add(text)
-            if not self._mention.search(text):
+            if not self._mention.search(text) or _CONSTANT.match(text):
                 self._remember(text)
                 continue
             if self._tries == _MAX_TRIES:
@@ -306,10 +310,13 @@ def _plain_text(reply: str) -> str:
 def _spoiled(text: str) -> Iterator[str]:
     """Yield possible programs in a text that was damaged, or in which none is marked."""
     readings = [text, *repaired(text)]
+    if "\\n" in text and "\n" not in text.strip():  # a text written as a string
+        readings.append(_unescape(text))
     for reading in readings[1:]:
         yield from _marked(reading)
     for reading in readings:
         yield from _code_values(reading, OTHER_KEY)
+        yield from filter(_DEFINES.search, _code_values(reading, ANY_KEY))
         yield from line_lists(reading)
         for block in code_blocks(reading):
             yield _dedented(block)
