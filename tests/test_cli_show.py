@@ -129,6 +129,16 @@ def test_a_run_of_an_earlier_version_is_read(asked: Path, tmp_path: Path) -> Non
     assert sorted(conversations) == [("", 1), ("", 2)]
 
 
+def test_the_thoughts_of_a_model_in_this_process_are_read(asked: Path, tmp_path: Path) -> None:
+    with (tmp_path / "replies.jsonl").open("w", encoding="utf-8") as file:
+        for record in map(json.loads, (asked / "replies.jsonl").read_text("utf-8").splitlines()):
+            thoughts = {"raw": {"thoughts": "Count the ones."}} if record.get("raw") else {}
+            file.write(json.dumps(record | thoughts) + "\n")
+    (conversations,) = read_conversations(tmp_path).values()
+    first = conversations["", 1].messages[0]
+    assert (first.role, first.text) == ("thoughts", "Count the ones.")
+
+
 def test_many_long_conversations_leave_the_page_small_and_name_the_command(
     asked: Path, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from llm_pv.errors import RepairWarning, RunError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.files import write_atomically
+from llm_pv.runs.job_folder import JobFolder
 from llm_pv.runs.reading import SUMMARY_COLUMNS, read_run, read_summary
 
 CELL = Cell("fn_a", 100, "paper", 0)
@@ -211,6 +212,21 @@ def test_a_torn_journal_is_mended_and_logged(tmp_path: Path) -> None:
     ]
 
 
+def test_an_attempt_whose_reply_was_torn_is_made_again(tmp_path: Path) -> None:
+    with RunDirectory(tmp_path, {}) as run:
+        for number in (1, 2):
+            run.cell_log(CELL).append_reply({"attempt": number, "text": "x"})
+            run.cell_log(CELL).append_attempt({"kind": "attempt", "attempt": number})
+    replies = tmp_path / "replies.jsonl"
+    replies.write_bytes(replies.read_bytes()[:-5])
+    with pytest.warns(RepairWarning, match="incomplete"):
+        run = RunDirectory(tmp_path, {})
+    with run:
+        log = run.cell_log(CELL)
+    assert [record["attempt"] for record in log.replies] == [1]
+    assert [record["attempt"] for record in log.attempts] == [1]
+
+
 def test_finishing_a_cell_writes_its_row_once(tmp_path: Path) -> None:
     other = Cell("fn_b", 50, "hard", 1)
     with RunDirectory(tmp_path, {}) as run:
@@ -293,3 +309,12 @@ def test_an_atomic_write_into_a_file_as_folder_is_a_clear_error(tmp_path: Path) 
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot write"):
         write_atomically(tmp_path / "file" / "inner", "text")
+
+
+def test_a_complete_checkpoint_replaces_the_others(tmp_path: Path) -> None:
+    folder = JobFolder(tmp_path)
+    for step in (20, 30, 40):
+        (folder.checkpoints / f"checkpoint-{step}").mkdir(parents=True)
+    folder.complete(30, {"seconds": 1.5})
+    assert folder.last_checkpoint() == (folder.checkpoints / "checkpoint-30", {"seconds": 1.5})
+    assert [path.name for path in folder.checkpoints.iterdir()] == ["checkpoint-30"]
