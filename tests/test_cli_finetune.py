@@ -171,6 +171,24 @@ def test_the_published_sweep_file_is_a_sweep() -> None:
     assert (job.training.learning_rate, job.training.epochs) == (1e-5, 200)
 
 
+def test_jobs_that_differ_in_many_options_fit_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    names = ["batch_size", "n_epochs", "eval_every", "n_layer", "n_head", "n_embd", "clip", "lr"]
+    for number in (1, 2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        options = {"model": "tiny", "target_func": "fn_a", "sequence_length": 20}
+        options |= dict.fromkeys(names, number)
+        (folder / "config.json").write_text(json.dumps(options))
+        (folder / "metrics.json").write_text('{"status": "done", "test_accuracy": 0.5}')
+    assert run_app(metrics_app, [str(tmp_path)]) == 0
+    shown = capfd.readouterr().out
+    assert "1   tiny    fn_a   20" in shown
+    assert "2: batch size 2, n epochs 2, eval every 2, n layer 2" in shown
+
+
 @pytest.mark.parametrize("door", ["main.py", "sweep.py", "metrics.py"])
 def test_the_doors_open_from_any_directory(door: str, tmp_path: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}

@@ -26,12 +26,18 @@ if TYPE_CHECKING:
 LAUNCHER = (sys.executable, "-P", "-m", "llm_pv.cli.sweep_job")
 
 _HEADINGS = {
+    "number": "",
+    "model": "model",
+    "data": "data",
     "target_func": "task",
     "sequence_length": "length",
+    "jobs": "jobs",
+    "done": "done",
     "train_accuracy": "train",
     "test_accuracy": "test",
     "seconds_to_train_accuracy_1": "s to fit",
 }
+"""Columns of the table, those that no job has left out."""
 _JSON_ALONE = {"learn_seconds_a_sample", "test_seconds_a_sample"}
 
 sweep_app = App(
@@ -221,14 +227,29 @@ def _spread(values: list[float | None]) -> dict[str, Any] | None:
 
 
 def _show(records: list[dict[str, Any]]) -> None:
-    columns = list(
-        dict.fromkeys(name for record in records for name in record if name not in _JSON_ALONE)
-    )
-    headers = [_HEADINGS.get(column, column.replace("_", " ")) for column in columns]
+    from rich.text import Text
+
+    notes = [_other_options(record) for record in records]
+    rows = [
+        record | {"number": number if any(notes) else None}
+        for number, record in enumerate(records, start=1)
+    ]
+    columns = [name for name in _HEADINGS if any(row.get(name) is not None for row in rows)]
+    headers = [_HEADINGS[name] for name in columns]
     table = make_table(headers, left=headers)
-    for record in records:
-        table.add_row(*(_cell(column, record.get(column)) for column in columns))
-    write_table(table)
+    for row in rows:
+        table.add_row(*(_cell(column, row.get(column)) for column in columns))
+    below = [f"{number}: {note}" for number, note in enumerate(notes, start=1) if note]
+    write_table(table, *(Text(line, style="dim") for line in below))
+
+
+def _other_options(record: dict[str, Any]) -> str:
+    """Return the options that have no column: with one each a table would not fit a terminal."""
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in record.items()
+        if name not in _HEADINGS and name not in _JSON_ALONE and value is not None
+    )
 
 
 def _cell(column: str, value: Any) -> str:
