@@ -14,6 +14,7 @@ import pytest
 from llm_pv.data.examples import Examples, Input
 from llm_pv.search.emit import source_of
 from llm_pv.search.engine import ranked
+from llm_pv.search.mining import substrings
 from llm_pv.search.pool import Conditions, Pool, conditions_of
 from llm_pv.search.predicates import compared, equals
 from llm_pv.search.problem import Expired, Guard, Problem
@@ -306,6 +307,12 @@ def test_an_expired_deadline_stops_a_unifier_at_once(unify: Unify) -> None:
         list(unify(pool))
     assert time.process_time() - started < 0.5
     assert problem.guard.stopped
+
+
+def test_an_expired_deadline_stops_the_mining_of_long_texts() -> None:
+    texts = [" ".join(WORDS) * 50] * 20
+    with pytest.raises(Expired):
+        substrings(texts, check=Guard(deadline=time.monotonic() - 1).check)
 
 
 @pytest.mark.parametrize("unify", ALL, ids=lambda unify: unify.__name__)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -235,23 +235,42 @@ def words_of(text: str) -> list[str]:
     return WORD.findall(text.lower())
 
 
-def substrings(values: Sequence[str], longest: int = 12, most: int = 4000) -> list[str]:
-    """Return strings that some training rows contain and others do not."""
+def substrings(
+    values: Sequence[str],
+    longest: int = 12,
+    most: int = 4000,
+    *,
+    characters: int = 1_000_000,
+    check: Callable[[], object] = lambda: None,
+) -> list[str]:
+    """Return strings that some training rows contain and others do not.
+
+    Parameters
+    ----------
+    characters
+        How many characters of all rows are looked at: of long texts the beginnings.
+    check
+        Called again and again; it may raise to end the search.
+
+    Examples
+    --------
+    >>> rows = ["abz", "abz", "cdz"]
+    >>> substrings(rows), substrings(rows, characters=3)
+    (['abz', 'a', 'b', 'ab', 'bz'], ['a'])
+    """
     rows = training(values)
+    cut = max(1, characters // max(1, len(rows)))
+    rows = [row[:cut] for row in rows]
     alphabet = len(set("".join(rows)))
     least = 2 if len(rows) < 300 else 3
     counts: Counter[str] = Counter()
-    current = {row: {row[i : i + 1] for i in range(len(row))} for row in set(rows)}
     frequency = Counter(rows)
     for length in range(1, longest + 1):
-        if length > 1:
-            current = {
-                row: {row[i : i + length] for i in range(len(row) - length + 1)} for row in current
-            }
         level: Counter[str] = Counter()
-        for row, parts in current.items():
-            for part in parts:
-                level[part] += frequency[row]
+        for row, times in frequency.items():
+            check()
+            for part in {row[i : i + length] for i in range(len(row) - length + 1)}:
+                level[part] += times
         telling = {s: n for s, n in level.items() if least <= n < len(rows)}
         counts.update(telling)
         if max(level.values(), default=0) < least or len(counts) > 4 * most:

@@ -418,7 +418,9 @@ def _of_substrings(text: Expression, problem: Problem, most: int) -> Iterator[Of
     natural = alphabet > 12
     starts = Counter(row[:length] for row in rows for length in range(1, 7))
     ends = Counter(row[-length:] for row in rows for length in range(1, 7))
-    for string in mining.substrings(rows, most=most):
+    guard = problem.guard
+    characters = guard.most(150, 0.2)
+    for string in mining.substrings(rows, most=most, characters=characters, check=guard.check):
         problem.guard.check()
         length = len(string)
         price = text.bits + 1.5 + length * prices.choice_bits(min(alphabet, 26)) / 1.5

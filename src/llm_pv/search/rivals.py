@@ -52,6 +52,7 @@ def rivals_of(found: Sequence[Candidate], problem: Problem) -> Mapping[int, list
     answers = np.stack([one.answers[problem.size :] for one in found])
     bits, cost = (np.array([getattr(one, name) for one in found]) for name in ("bits", "cost"))
     exact = np.array([one.mistakes == 0 for one in found])
+    lengths = [len(str(row)) for row in problem.frame.rows[problem.size :]]
     rivals = {}
     for place, one in enumerate(found):
         if exact[place]:
@@ -62,7 +63,7 @@ def rivals_of(found: Sequence[Candidate], problem: Problem) -> Mapping[int, list
         others = np.flatnonzero(fits & (apart >= LEAST_DISAGREEMENT))
         most = MOST_RIVALS if one.is_rule else MOST_OF_FALLBACK
         rivals[place] = [
-            _difference(one, found[other], float(apart[other]), problem)
+            _difference(one, found[other], float(apart[other]), lengths, problem)
             for other in _unlike(answers, others.tolist(), most)
         ]
     return rivals
@@ -79,11 +80,13 @@ def _unlike(answers: NDArray[np.int64], others: Sequence[int], most: int) -> Ite
             return
 
 
-def _difference(one: Candidate, rival: Candidate, share: float, problem: Problem) -> Difference:
+def _difference(
+    one: Candidate, rival: Candidate, share: float, lengths: Sequence[int], problem: Problem
+) -> Difference:
     """Return where two programs differ, with the shortest of these probes."""
     rows = problem.frame.rows
-    differing = problem.size + np.flatnonzero((one.answers != rival.answers)[problem.size :])
-    example = min(differing.tolist(), key=lambda i: (len(str(rows[i])), i))
+    differing = np.flatnonzero((one.answers != rival.answers)[problem.size :])
+    example = problem.size + min(differing.tolist(), key=lambda i: (lengths[i], i))
     answer, other = (problem.classes[of.answers[example]] for of in (one, rival))
     return Difference(rival, share, rows[example], answer, other)
 
