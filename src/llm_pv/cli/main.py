@@ -48,7 +48,10 @@ TRACKS = {
 
 app = App(
     name="llm-pv",
-    help="Learn a readable, certified program from labelled examples.",
+    help=(
+        "Learn a readable, certified program from labelled examples.\n\n"
+        "Try first: llm-pv learn rows.csv --target COLUMN"
+    ),
     help_epilogue="Every command takes --debug, which shows the traceback of an error.",
     version=__version__,
     suppress_keyboard_interrupt=False,
