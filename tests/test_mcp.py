@@ -367,6 +367,19 @@ def test_impossible_requests_are_answered_by_what_to_do(workspace: Workspace) ->
     converse(build_server(workspace), conversation)
 
 
+def test_an_argument_that_a_tool_does_not_have_is_refused_and_its_own_are_named(
+    workspace: Workspace,
+) -> None:
+    async def conversation(client: Client) -> None:
+        sentence = await refused(client, "open_file", path="words.csv", label="odd")
+        assert sentence.startswith("open_file has no argument 'label': it takes path, target, ")
+        tools = (await client.list_tools()).tools
+        assert all(tool.input_schema["additionalProperties"] is False for tool in tools)
+        assert all("context" not in tool.input_schema["properties"] for tool in tools)
+
+    converse(build_server(workspace), conversation)
+
+
 def test_rows_are_split_once_also_by_calls_at_once_and_in_a_copy(
     workspace: Workspace, folder: Path
 ) -> None:

@@ -24,7 +24,7 @@ def ask(
     rows: Rows,
     /,
     *,
-    n: Annotated[int, Parameter(name=["--number", "-n"])] = 10,
+    n: Annotated[int, Parameter(name=["--number", "-n"])] = 5,
     out: Path | None = None,
     data_format: str | None = None,
     format: Format = "table",  # noqa: A002

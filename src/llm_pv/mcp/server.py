@@ -17,6 +17,7 @@ from llm_pv import __version__
 from llm_pv.erm.result import LearnedProgram
 from llm_pv.errors import LLMPVError
 from llm_pv.mcp.open_run import MOST_ROWS, Answer, OpenRun, Page
+from llm_pv.mcp.strict_server import StrictServer
 from llm_pv.mcp.workspace import Workspace, held_back
 from llm_pv.proposers.llm.prompt.statement import MODULE
 
@@ -102,7 +103,7 @@ def build_server(workspace: Workspace, **options: Any) -> MCPServer[Any]:
     options
         Further options of `MCPServer`, such as those of authentication.
     """
-    server: MCPServer[Any] = MCPServer(
+    server = StrictServer(
         "llm-pv",
         title="LLM-PV",
         description="Learn a certified program from labelled rows.",
