@@ -62,6 +62,16 @@ PROGRAMS: list[Node] = [
     Scorecard(Points(((-1.0, remainder()), (2.0, remainder()))), 1.0, 2, 0),
     Scorecard(Points(((-1.0, remainder()),)), 0.0, 2, 0),
     Ranking((0, 2), (Points(((1.0, column("a")),)), Points(((1.0, at_least("b", 5)),), 2.0))),
+    # Ties but for the last digit, which depends on the order of adding.
+    Scorecard(Points(((0.3, column("a")),)), 0.1 + 0.2, 2, 0),
+    Ranking(
+        (0, 2),
+        (
+            Points(((0.3, column("a")),)),
+            Points(((0.1, column("a")), (0.2, column("a")))),
+        ),
+    ),
+    Ranking((0, 2), (Points((), 0.6), Points(((0.1, column("a")), (0.2, column("a"))), 0.3))),
     Bands(column("a"), (2.0, 4.0), (1, 2, 0)),
     Lookup(key(), ((1, 1), (2, 2)), 0),
 ]

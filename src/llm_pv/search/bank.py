@@ -142,14 +142,15 @@ class Bank:
         The rows.
     names
         Gives local names away.
-    megabytes
-        Memory for numbers; truth values take a fraction of it.
+    telling
+        The places of numbers whose cuts tell most of the classes, the best first.
     """
 
     problem: Problem
     names: Names = field(default_factory=Names)
     report: dict[str, Count] = field(default_factory=dict)
     fresh: list[Expression] = field(default_factory=list)
+    telling: list[int] = field(default_factory=list)
     _kept: dict[Type, list[Expression]] = field(default_factory=dict)
     _seen: set[tuple[Type, Any]] = field(default_factory=set)
 
@@ -305,7 +306,7 @@ def evaluate(operator: Operator, columns: Sequence[Column], constant: Any, size:
             if not (np.isfinite(values) | missing)[:size].all():
                 return None
             values = np.where(np.isfinite(values), values, np.nan)
-        return values
+        return values if operator.result is not Type.NUMBER or is_exact(values[:size]) else None
     function = compiled(operator)
     inputs = [_python(column) for column in columns]
     results: list[Any] = []
@@ -323,7 +324,12 @@ def evaluate(operator: Operator, columns: Sequence[Column], constant: Any, size:
                 if index < size:
                     return None
                 results.append(FAILED)
-    return as_column(results, operator.result)
+    return as_column(results, operator.result, size)
+
+
+def is_exact(values: NDArray[Any]) -> bool:
+    """Tell whether floats that are whole numbers are those that Python computes with."""
+    return not (np.abs(values) >= LARGEST_EXACT).any()
 
 
 def _python(column: Column) -> Sequence[Any]:
@@ -337,22 +343,26 @@ def _python(column: Column) -> Sequence[Any]:
     return column  # type: ignore[no-any-return]
 
 
-def as_column(results: Sequence[Any], kind: Type) -> Column:
-    """Return values as a column of a type; None where numbers are too large to be exact."""
+def as_column(results: Sequence[Any], kind: Type, size: int) -> Column:
+    """Return values as a column; None where one of the first ``size`` is too large to be exact."""
     if kind is Type.NUMBER:
-        try:
-            numbers = np.array([np.nan if v is FAILED else float(v) for v in results])
-        except OverflowError:
-            return None
-        return numbers if not (np.abs(numbers) >= LARGEST_EXACT).any() else None
+        numbers = np.array([np.nan if v is FAILED else _float(v) for v in results])
+        return numbers if is_exact(numbers[:size]) else None
     if kind is Type.TRUTH:
         return np.array([v is not FAILED and bool(v) for v in results])
-    if kind in (Type.NUMBERS, Type.TEXTS):
-        try:
-            return Ragged.of([[] if v is FAILED else v for v in results])
-        except OverflowError:
-            return None
+    if kind is Type.NUMBERS:
+        lists = Ragged.of([[] if v is FAILED else list(map(_float, v)) for v in results])
+        return lists if is_exact(lists.flat[: lists.layout.lengths[:size].sum()]) else None
+    if kind is Type.TEXTS:
+        return Ragged.of([[] if v is FAILED else v for v in results])
     return [DEFAULTS.get(kind) if v is FAILED else v for v in results]
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf")
 
 
 def _key(kind: Type, values: Column, size: int) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_pv.search.bank import ITEM_NAMES, Bank, compiled
+from llm_pv.search.bank import ITEM_NAMES, Bank, compiled, is_exact
 from llm_pv.search.emit import literal
 from llm_pv.search.operators import Operator
 from llm_pv.search.prices import WRITTEN
@@ -284,6 +284,9 @@ class _Loop:
     ) -> None:
         """Add one fold of several items to the bank."""
         store = self.bank.truths if kind is Type.TRUTH else self.bank.numbers
+        if kind is Type.NUMBER and not is_exact(values):
+            kept = [index for index, row in enumerate(values) if is_exact(row)]
+            values, items = values[kept], [items[index] for index in kept]
         over, whole, clause = self.way.over, self.whole, self.clause
         count = self.whole.kind or "count"
 

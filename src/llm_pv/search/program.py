@@ -75,8 +75,6 @@ class Lookup:
     default: int
 
 
-LARGEST_ROUNDED = 1e9
-"""Sums beyond are not rounded before they are compared: they have no such digits."""
 Node: TypeAlias = Answer | Branch | Scorecard | Ranking | Bands | Lookup
 
 
@@ -93,12 +91,13 @@ def answers_of(node: Node, frame: Frame | None = None) -> NDArray[np.int64]:
         return expression.values if frame is None else frame.values(expression)
 
     def points(one: Points) -> NDArray[np.float64]:
-        total: NDArray[np.float64] | float = float(one.constant)
+        # In the order in which the program adds them: sums of fractions depend on it.
+        total: NDArray[np.float64] = np.zeros(())
         for weight, term in one.terms:
-            values = np.nan_to_num(np.asarray(read(term), dtype=np.float64))
+            values = np.asarray(read(term), dtype=np.float64)
             with np.errstate(over="ignore", invalid="ignore"):
-                total = total + weight * values
-        return np.asarray(total)
+                total = total + weight * np.where(np.isnan(values), 0.0, values)
+        return total + one.constant
 
     match node:
         case Answer(code):
@@ -106,14 +105,12 @@ def answers_of(node: Node, frame: Frame | None = None) -> NDArray[np.int64]:
         case Branch(condition, yes, no):
             return np.where(read(condition), answers_of(yes, frame), answers_of(no, frame))
         case Scorecard(card, cut, yes_code, no_code):
-            return np.where(points(card) >= cut - 1e-9, yes_code, no_code)
+            return np.where(points(card) >= cut, yes_code, no_code)
         case Ranking(codes, cards):
-            columns = np.broadcast_arrays(*(points(card) for card in cards))
-            stacked = np.stack(columns)
-            with np.errstate(over="ignore"):
-                rounded = np.where(np.abs(stacked) < LARGEST_ROUNDED, np.round(stacked, 9), stacked)
-            best = rounded.argmax(axis=0)
-            return np.asarray(np.array(codes)[best])
+            columns = np.stack(np.broadcast_arrays(*(points(card) for card in cards)))
+            # What is no number is never more than another.
+            best = np.where(np.isnan(columns), -np.inf, columns).argmax(axis=0)
+            return np.asarray(np.array(codes)[np.where(np.isnan(columns[0]), 0, best)])
         case Bands(number, cuts, codes):
             values = np.asarray(read(number), dtype=np.float64)
             return np.asarray(np.array(codes)[np.searchsorted(np.array(cuts), values, "right")])

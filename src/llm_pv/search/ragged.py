@@ -43,6 +43,14 @@ class Layout:
 
     def fold(self, function: np.ufunc, flat: NDArray[Any], default: float) -> NDArray[Any]:
         """Reduce each row's items, along the last axis; rows without items have the default."""
+        if function is np.add and flat.dtype == np.float64 and (flat != np.floor(flat)).any():
+            # Sums of fractions depend on how they are added: as the program does it.
+            ends = list(
+                zip(self.starts.tolist(), (self.starts + self.lengths).tolist(), strict=True)
+            )
+            rows = flat.reshape(-1, flat.shape[-1]).tolist()
+            sums = [[sum(row[start:end]) for start, end in ends] for row in rows]
+            return np.array(sums, dtype=np.float64).reshape(*flat.shape[:-1], len(ends))
         dtype = np.result_type(flat.dtype, type(default))
         folded = np.full((*flat.shape[:-1], len(self.lengths)), default, dtype=dtype)
         if not self.empty.all():

@@ -69,8 +69,11 @@ def _groups(names: Sequence[str], bank: Bank) -> list[Expression]:
     truths = [name for name in names if {type(cell) for cell in cells[name]} == {bool}]
     found = []
     for stem, members in [*stems.items(), ("flags", truths)]:
-        kinds = {type(cell) for name in members for cell in cells[name]} - {type(None)}
-        if len(members) >= 3 and kinds and kinds <= {int, float, bool}:
+        listed = [cell for name in members for cell in cells[name] if cell is not None]
+        numbers = all(
+            isinstance(cell, int | float) and abs(cell) < LARGEST_EXACT for cell in listed
+        )
+        if len(members) >= 3 and listed and numbers:
             found.append(_listed(stem, members, bank))
     return found
 
