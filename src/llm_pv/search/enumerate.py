@@ -1,7 +1,7 @@
 """Enumeration: operators applied to what the bank holds, in order of total bits."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
 from llm_pv.search import prices
@@ -83,20 +83,24 @@ def _applied(
 ) -> Iterator[Expression]:
     """Apply every operator where the last of its arguments has become ready."""
     fresh = set(map(id, ready))
-    scale = max(1.0, bank.problem.scale) ** 0.5
+    cheapest = {kind: sorted(bank.of(kind), key=lambda one: one.bits) for kind in Type}
+    kinds = {one.type for one in ready}
     for operator in operators:
+        if kinds.isdisjoint(operator.arguments):
+            continue
         bank.problem.guard.check()
-        for arguments in _arguments(bank, operator, fresh, level, scale):
+        for arguments in _arguments(bank, operator, cheapest, fresh, level):
             yield from _made(bank, operator, arguments)
 
 
 def _arguments(
     bank: Bank,
     operator: Operator,
+    cheapest: Mapping[Type, Sequence[Expression]],
     fresh: set[int],
     level: float,
-    scale: float,
 ) -> Iterator[tuple[Expression, ...]]:
+    scale = max(1.0, bank.problem.scale) ** 0.5
     if len(operator.arguments) == 1:
         kind = operator.arguments[0]
         most = int(MOST.get(kind, MOST_ARGUMENTS) * scale)
@@ -105,15 +109,13 @@ def _arguments(
             most, top = int(MOST_TESTED * scale), top + TESTED
         if kind is Type.TEXT:
             most = max(8, int(most * min(1.0, USUAL_CHARACTERS / bank.characters)))
-        for one in sorted(bank.of(kind), key=lambda one: one.bits)[:most]:
-            if id(one) in fresh and level + operator.bits <= top:
-                yield (one,)
+        if level + operator.bits <= top:
+            yield from ((one,) for one in cheapest[kind][:most] if id(one) in fresh)
         return
-    options = []
-    for kind in operator.arguments:
-        some = [one for one in bank.of(kind) if one.bits <= level]
-        some.sort(key=lambda one: one.bits)
-        options.append(some[: int(MOST_PAIRED * scale)])
+    most = int(MOST_PAIRED * scale)
+    options = [
+        [one for one in cheapest[kind][:most] if one.bits <= level] for kind in operator.arguments
+    ]
     for arguments in product(*options):
         if len(set(map(id, arguments))) == len(arguments) and fresh & set(map(id, arguments)):
             yield arguments
