@@ -7,8 +7,10 @@ import numpy as np
 
 from llm_pv.data.examples import Classes, Examples, Input, Splits
 from llm_pv.erm.pipeline import learn_splits
+from llm_pv.erm.rivals import StandingRival
+from llm_pv.erm.scoring import score_predictions
 from llm_pv.erm.selection import Plan
-from llm_pv.proposers.base import Proposal, Proposer
+from llm_pv.proposers.base import Proposal, Proposer, Rival
 from llm_pv.proposers.length_first import Budget, LengthFirst
 from llm_pv.proposers.own_process import OwnProcess
 from llm_pv.sandbox import Sandbox
@@ -56,10 +58,21 @@ def test_the_user_is_told_of_a_rival_that_validation_does_not_refute(sandbox: Sa
     search = OwnProcess(LengthFirst(budget=SMALL), seconds=60.0)  # as it runs everywhere
     learned = learn_splits(splits, search, sandbox, Plan(50))
     assert any("% 2" in standing.rival.text for standing in learned.rivals)
-    assert any("do not tell this program from another" in text for text in learned.warnings)
+    assert any("another program fits the rows as well" in text for text in learned.warnings)
     record = learned.record()
     assert record["rivals"][0]["validation_accuracy"] == 1.0
     assert record["fallback"] is False
+
+
+def test_a_rival_is_told_by_what_it_does_and_by_the_columns_that_either_program_reads() -> None:
+    mine = 'def f(x):\n    if x["age"] > 30:\n        return "ill"\n    return "well"\n'
+    text = 'def f(x):\n    n = x["size"]\n    return "ill" if n > 9 else "well"\n'
+    row: Input = {"id": 3, "age": 31, "name": "Ada", "size": 2.5}
+    rival = Rival(text, 3.0, 0.1, row, "ill", "well")
+    sentence = StandingRival(rival, score_predictions(["ill"], ["ill"]), mine).sentence()
+    assert "(n = size; if n > 9: ill; otherwise: well)" in sentence
+    assert "for age = 31, size = 2.5 this one answers ill, the other well" in sentence
+    assert "Ada" not in sentence
 
 
 def test_conditions_that_differ_on_probes_alone_are_kept_as_alternatives() -> None:

@@ -2,7 +2,8 @@
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,12 +12,14 @@ from llm_pv.erm.attempts import Attempt, programs_of
 from llm_pv.erm.scoring import Score
 from llm_pv.erm.selection import Selection
 from llm_pv.erm.verification import verification_inputs, verify_programs
+from llm_pv.errors import ProgramError
 from llm_pv.proposers.base import Proposal, Rival
 from llm_pv.sandbox import Batch, Sandbox
+from llm_pv.sandbox.parser import ask_one
 from llm_pv.search.probes import make_probes
 
-LONGEST_EXAMPLE = 120
-"""The most characters of an example row in a warning."""
+LONGEST_SHOWN = 240
+"""The most characters of an example, and of a program, in a warning."""
 PROBES = 80
 MOST_COMPARED, MOST_NAMED = 30, 2
 """Attempts that are run on probes, and rivals among them that the user gets to see."""
@@ -32,6 +35,8 @@ class StandingRival:
     "The program, and an input for which it differs."
     validation: Score
     "Its score on the validation rows."
+    selected: str
+    "The source of the selected program."
 
     def record(self) -> dict[str, Any]:
         """Return the rival as plain JSON values."""
@@ -40,14 +45,36 @@ class StandingRival:
     def sentence(self) -> str:
         """Return a warning for the user about it."""
         rival = self.rival
+        columns, mine = _reading(self.selected)
+        others, gist = _reading(rival.text)
         shown = repr(rival.example)
-        if len(shown) > LONGEST_EXAMPLE:
-            shown = shown[:LONGEST_EXAMPLE] + "..."
-        gist = rival.text.rstrip().splitlines()[-1].strip()
+        if isinstance(rival.example, Mapping):
+            read = {name: rival.example[name] for name in columns | others if name in rival.example}
+            shown = ", ".join(f"{name} = {value!r}" for name, value in read.items())
+        answers = f"this one answers {rival.answer}, the other {rival.rival_answer}"
+        if _cut(gist) == _cut(mine):
+            gist = "one like it"
         return (
-            f"the rows do not tell this program from another, `{gist}`: for {shown} this one "
-            f"answers {rival.answer}, the other {rival.rival_answer}; label such a row to decide"
+            f"another program fits the rows as well ({_cut(gist)}): for {_cut(shown)} {answers}; "
+            "label a row like this one to decide between them"
         )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "..."
+
+
+def _reading(source: str) -> tuple[dict[str, None], str]:
+    """Return the columns that a program reads, and how it decides in a line."""
+    try:
+        found = ask_one("leaves", source)
+    except ProgramError:
+        names = re.findall(r"""\bx(?:\.get\(|\[)(?:"([^"]+)"|'([^']+)')""", source)
+        gist = str(ask_one("gist", source)).removeprefix("return ")
+        return dict.fromkeys(first or second for first, second in names), gist
+    lines = [f"{text};" if leaf is not None else f"{text}:" for _, text, leaf in found["lines"]]
+    steps = " ".join(re.sub(r"^(\w+ = .*):$", r"\1;", line) for line in lines)
+    return dict.fromkeys(found["columns"]), steps.removesuffix(";")
 
 
 def standing_rivals(
@@ -60,7 +87,7 @@ def standing_rivals(
     an attempt by being named here: the selection and the certificate do not change.
     """
     selected = selection.selected
-    if selected is None or selected.validation is None:
+    if selected is None or selected.validation is None or selected.program is None:
         return ()
     if selected.validation.errors:
         return tuple(_tried(selection.attempts, selected, selected.validation, splits, sandbox))
@@ -74,7 +101,7 @@ def standing_rivals(
         [program for _, program in known], splits, verification_inputs(splits), sandbox
     )
     return tuple(
-        StandingRival(rival, verification.validation)
+        StandingRival(rival, verification.validation, selected.program.source)
         for (rival, _), verification in zip(known, verified, strict=True)
         if verification.validation.errors == 0
     )
@@ -111,4 +138,4 @@ def _tried(
                 answer=mine[example] or "none",
                 rival_answer=answers[example] or "none",
             )
-            yield StandingRival(rival, validation)
+            yield StandingRival(rival, validation, selected.program.source)
