@@ -1,11 +1,12 @@
 """What the built-in search makes of published lists of rules.
 
-Run ``python -m benchmarks.search_rules round1 [round2 ...] [--every 4] [--seeds 1] [--only NAME]
-[--jobs 2] [--programs]``: 100 training, 100 validation and 2,000 test rows a rule. A line for each
-rule: test accuracy, what the verdict says (``rule``, ``false`` for a rule claimed without a
-validation mistake that is under 99% on the test rows, ``fallback``), whether a rival warning is
-shown (``R``), probes answered rightly, CPU seconds of the search and peak memory. ``--wrong 0.05``
-gives so many training and validation rows another label.
+Run ``python -m benchmarks.search_rules round1 [round2 ...] [--every 4 [--first 1]] [--seeds 1]
+[--only NAME ...] [--jobs 2] [--programs] [--budget-candidates 500000000]``: 100 training, 100
+validation and 2,000 test rows a rule. A line for each rule: test accuracy, what the verdict says
+(``rule``, ``false`` for a rule claimed without a validation mistake that is under 99% on the test
+rows, ``fallback``), whether a rival warning is shown (``R``), probes answered rightly, CPU seconds
+of the search and peak memory. ``--wrong 0.05`` gives so many training and validation rows another
+label.
 """
 
 import argparse
@@ -101,7 +102,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("lists", nargs="*", help=f"by default all: {', '.join(lists())}")
     parser.add_argument("--every", type=int, default=1)
-    parser.add_argument("--only", default="", help="a part of the name")
+    parser.add_argument("--first", type=int, default=0, help="of every so many, the first taken")
+    parser.add_argument("--only", nargs="+", default=[""], help="parts of names")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--wrong", type=float, default=0.0, help="share of wrong labels")
@@ -112,7 +114,8 @@ def main() -> None:
         Task(name, position, arguments.first_seed + seed)
         for name in arguments.lists or lists()
         for position, rule in enumerate(load(name))
-        if arguments.only in rule.name and position % arguments.every == 0
+        if any(part in rule.name for part in arguments.only)
+        and position % arguments.every == arguments.first
         for seed in range(arguments.seeds)
     ]
     work = functools.partial(measure, settings=settings_of(arguments), wrong=arguments.wrong)

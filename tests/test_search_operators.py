@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llm_pv.search.bank import ITEM_NAMES, as_column, compiled, evaluate
+from llm_pv.search.bank import ITEM_NAMES, as_column, compiled, evaluate, written
 from llm_pv.search.loops import WALKS, applied, characters, view_of
+from llm_pv.search.mining import boundary, places_of_list
 from llm_pv.search.operators import Operator, load
 from llm_pv.search.ragged import Ragged
-from llm_pv.search.types import Type
+from llm_pv.search.types import Expression, Level, Type
 
 WITH_COLUMNS = [one for one in load() if one.column is not None]
 
@@ -142,5 +143,55 @@ def test_a_text_is_a_list_of_its_characters() -> None:
     assert characters(["ab", "", "b"]).rows == [["a", "b"], [], ["b"]]
 
 
+def test_brackets_are_balanced_where_each_is_closed_by_its_own_partner() -> None:
+    operator = next(one for one in load() if one.template == "balanced({0}, {c})")
+    assert operator.constants is not None
+    partners = next(iter(operator.constants(["([]{})", "a"])))[0]
+    texts = ["", "([]{})", "(a)[b]", "([)]", ")(", "(", "]"]
+    answers = [compiled(operator)(text, c=partners) for text in texts]
+    assert answers == [True, True, True, False, False, False, False]
+
+
 def test_a_number_too_large_to_be_exact_is_no_number() -> None:
-    assert as_column([1, 2**60], Type.NUMBER) is None
+    assert as_column([1, 2**60], Type.NUMBER, 2) is None
+    assert as_column([1, 10**400], Type.NUMBER, 2) is None
+    assert as_column([[1, 2**53], [2]], Type.NUMBERS, 2) is None
+    # What further rows have does not make it fail there: they are no training rows.
+    later = as_column([1, 10**400], Type.NUMBER, 1)
+    assert later.tolist() == [1.0, float("inf")]
+
+
+def test_a_number_is_never_compared_with_one_that_has_no_source() -> None:
+    assert boundary(float("-inf"), 1234.5)[0] == ">="
+    assert boundary(1e300, float("inf"))[1] < float("inf")
+
+
+def test_what_probes_lack_does_not_keep_a_place_of_a_list_from_being_read() -> None:
+    listed = Ragged.of([[1, 2], [3, 4], [5]])
+    assert [place for place, _ in places_of_list(listed[:2])] == [0, 1]
+    assert listed[:2].rows == [[1, 2], [3, 4]]
+
+
+def test_a_quotient_is_squared_as_a_whole() -> None:
+    quotient = Expression("a / b", Type.NUMBER, 1.0, np.ones(2), Level.PRODUCT)
+    codes = {
+        one.template: written(one, [quotient], 10)
+        for one in load()
+        if one.template in {"{0} ** 2", "{0} % {c}"}
+    }
+    assert codes == {"{0} ** 2": "(a / b) ** 2", "{0} % {c}": "a / b % 10"}
+
+
+def test_a_sum_or_product_too_large_to_be_exact_is_not_offered() -> None:
+    half = np.array([2.0**52, 1.0])
+    add = next(one for one in load() if one.template == "{0} + {1}")
+    assert evaluate(add, [half, half], None, 2) is None
+    assert evaluate(add, [half, -half], None, 2).tolist() == [0.0, 0.0]
+
+
+def test_fractions_are_added_in_the_order_of_the_program() -> None:
+    rows = [[0.1] * 3, [1e16, 1.0, -1e16, 0.5], [], [0.1] * 20]
+    listed = Ragged.of(rows)
+    sums = listed.layout.fold(np.add, listed.flat, 0.0)
+    assert sums.tolist() == [sum(row) for row in rows]
+    assert listed.layout.fold(np.add, listed.flat[None, :], 0.0).tolist() == [sums.tolist()]

@@ -115,6 +115,10 @@ class Store:
             new.append(place)
         return new
 
+    def written(self) -> dict[int, Expression]:
+        """Return those that have a source already, what is offered to operators among them."""
+        return self._written
+
     def expression(self, index: int) -> Expression:
         """Return one of them with its source."""
         index = int(index)
@@ -253,7 +257,8 @@ def written(
         # Inside brackets of its own an argument needs none.
         for inside in (f"({{{index}}})", f"[{{{index}}}]", f"({{{index}}},", f", {{{index}}})"):
             template = template.replace(inside, inside.replace(f"{{{index}}}", f"{{w{index}}}"))
-        if one.level >= Level.PRODUCT and template.startswith(f"{{{index}}} "):
+        opens = template.startswith(f"{{{index}}} ") and "**" not in template
+        if one.level >= Level.PRODUCT and opens:
             template = template.replace(f"{{{index}}} ", f"{{w{index}}} ", 1)
     whole = {f"w{index}": one.code for index, one in enumerate(arguments)}
     return template.format(*pieces, c=literal(constant), **whole)
@@ -346,7 +351,7 @@ def _python(column: Column) -> Sequence[Any]:
 def as_column(results: Sequence[Any], kind: Type, size: int) -> Column:
     """Return values as a column; None where one of the first ``size`` is too large to be exact."""
     if kind is Type.NUMBER:
-        numbers = np.array([np.nan if v is FAILED else _float(v) for v in results])
+        numbers = np.array([0.0 if v is FAILED else _float(v) for v in results])
         return numbers if is_exact(numbers[:size]) else None
     if kind is Type.TRUTH:
         return np.array([v is not FAILED and bool(v) for v in results])

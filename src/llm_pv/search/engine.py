@@ -205,6 +205,7 @@ def _pool(bank: Bank, columns: list[Expression], conditions: Conditions) -> Pool
         of(Type.TEXTS),
         of(Type.NUMBERS),
         of(Type.WHOLE),
+        [store.expression(i) for i in bank.telling],
     )
 
 
@@ -233,6 +234,7 @@ def refitted(pool: Pool, problem: Problem) -> Pool:
         on_all(pool.categories[:20]),
         on_all(pool.texts[:3]),
         on_all(richest(pool.words, pool.problem)),
+        telling_numbers=on_all(pool.telling_numbers[:40]),
     )
 
 

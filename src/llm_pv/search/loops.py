@@ -4,7 +4,7 @@ Lists of answers are folded as soon as they are made and never kept: they would 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -288,6 +288,8 @@ class _Loop:
             kept = [index for index, row in enumerate(values) if is_exact(row)]
             values, items = values[kept], [items[index] for index in kept]
         over, whole, clause = self.way.over, self.whole, self.clause
+        letter = self.letter
+        first = clause.replace(f"for {letter} in ", f"for i, {letter} in enumerate(") + ")"
         count = self.whole.kind or "count"
 
         def writer(index: int) -> Callable[[], Expression]:
@@ -300,7 +302,8 @@ class _Loop:
                     view = view_of(ragged, over)
                     return fold(view, item.make(view))
 
-                code = template.format(t=item.code, clause=clause, s=whole.at(Level.ATOM))
+                source = whole.at(Level.ATOM)
+                code = template.format(t=item.code, clause=clause, s=source, first=first)
                 total = self.bits + item.bits + bits
                 needs = (*self.needs, *item.needs)
                 return Expression(code, kind, total, None, level_of(code), needs, "", recipe, count)
@@ -313,8 +316,10 @@ class _Loop:
                 self.bank.keep(store.expression(place))
 
     def _fold_tests(self, tests: Sequence[Item]) -> None:
-        layout = self.view.layout
-        lengths = np.maximum(layout.lengths, 1).astype(np.float64)
+        layout, over = self.view.layout, self.way.over
+        folds = OF_TESTS if over == "each" else OF_TESTS[:4] if over == "pairs" else OF_TESTS[:3]
+        if over == "each" and layout.empty.any():
+            folds = tuple(fold for fold in folds if "/" not in fold[1])
         block = max(1, 2_000_000 // max(1, len(self.view.variables[0])))
         for start in range(0, len(tests), block):
             self.bank.problem.guard.check()
@@ -322,26 +327,15 @@ class _Loop:
             truths = np.array([test.flat for test in some])
             counts = layout.counts(truths)
             self.bank.problem.count(6 * len(some))
-            self._put(Type.NUMBER, counts, some, "sum({t} {clause})", 1.0, _count)
-            self._put(Type.TRUTH, counts > 0, some, "any({t} {clause})", 1.0, _any)
-            self._put(Type.TRUTH, counts == layout.lengths, some, "all({t} {clause})", 1.0, _all)
-            if self.way.over not in ("each", "pairs"):
-                continue
-            share = f"sum({{t}} {{clause}}) / len({self.whole.code})"
-            if self.way.over == "each" and not layout.empty.any():
-                self._put(Type.NUMBER, counts / lengths, some, share, 2.5, _share)
-            helper = (LONGEST_RUN,)
-            longest = [_with(test, helper) for test in some]
-            code = "longest_run({t} {clause})"
-            self._put(Type.NUMBER, layout.longest_run(truths), longest, code, 2.5, _longest)
-            if self.way.over == "each":
-                letter = self.letter
-                first = self.clause.replace(f"for {letter} in ", f"for i, {letter} in enumerate(")
-                first += ")"
-                code = f"next((i {first} if {{t}}), -1)"
-                self._put(Type.NUMBER, layout.first_place(truths), some, code, 3.0, _first)
-                code = f"max((i {first} if {{t}}), default=-1)"
-                self._put(Type.NUMBER, layout.last_place(truths), some, code, 3.5, _last)
+            for kind, template, bits, fold in folds:
+
+                def of_view(view: View, flat: Flat, fold: Any = fold) -> Flat:
+                    return np.asarray(fold(view.layout, flat, view.layout.counts(flat)))
+
+                items = some
+                if "longest_run" in template:
+                    items = [replace(one, needs=(*one.needs, LONGEST_RUN)) for one in some]
+                self._put(kind, fold(layout, truths, counts), items, template, bits, of_view)
 
     def _fold_terms(self, terms: Sequence[Item]) -> None:
         layout, plain = self.view.layout, self.way.over == "each"
@@ -351,19 +345,23 @@ class _Loop:
             inner = "{s}" if is_plain else "{t} {clause}"
             flat = one.flat.astype(np.float64)[None, :]
             self._put(
-                Type.NUMBER, layout.fold(np.add, flat, 0.0), [one], f"sum({inner})", 1.0, _sum
+                Type.NUMBER,
+                layout.fold(np.add, flat, 0.0),
+                [one],
+                f"sum({inner})",
+                1.0,
+                _folded(np.add),
             )
             default = ", default=0" if layout.empty.any() else ""
             bracketed = inner if is_plain or not default else f"({inner})"
-            for word, function, fold in (("max", np.maximum, _max), ("min", np.minimum, _min)):
-                values = layout.fold(function, flat, 0.0)
-                self._put(Type.NUMBER, values, [one], f"{word}({bracketed}{default})", 1.5, fold)
+            for word, function in (("max", np.maximum), ("min", np.minimum)):
+                values, code = layout.fold(function, flat, 0.0), f"{word}({bracketed}{default})"
+                self._put(Type.NUMBER, values, [one], code, 1.5, _folded(function))
             values = _distinct_count(self.view, one.flat)[None, :]
             code = "len(set({s}))" if is_plain else "len({{{t} {clause}}})"
             self._put(Type.NUMBER, values, [one], code, 2.5, _distinct_count)
 
     def _fold_filtered(self, item: Item, tests: Sequence[Item]) -> None:
-        layout = self.view.layout
         for word, function in (("sum", np.add), ("max", np.maximum), ("min", np.minimum)):
             if word != "sum" and self.way.over == "indexed":
                 continue
@@ -385,7 +383,6 @@ class _Loop:
                 some = tests[start : start + 8]
                 values = np.array([fold(self.view, test.flat) for test in some])
                 self._put(Type.NUMBER, values, some, template, 2.0, fold)
-        del layout
 
 
 def applied(operator: Operator, view: View, arguments: Sequence[Flat], constant: Any) -> Flat:
@@ -449,10 +446,6 @@ def _both(tests: Sequence[Item]) -> Iterator[Item]:
             yield Item(code, Type.TRUTH, bits, one.flat & two.flat, make, one.needs + two.needs)
 
 
-def _with(item: Item, needs: tuple[Definition, ...]) -> Item:
-    return Item(item.code, item.type, item.bits, item.flat, item.make, item.needs + needs)
-
-
 LONGEST_RUN = Definition(
     '''def longest_run(truths):
     """Return how many in succession are true, at most."""
@@ -465,44 +458,23 @@ LONGEST_RUN = Definition(
 )
 
 
-def _count(view: View, flat: Flat) -> Flat:
-    return view.layout.counts(flat)
+NUMBER, TRUTH = Type.NUMBER, Type.TRUTH
+OF_TESTS: tuple[tuple[Type, str, float, Callable[[Layout, Flat, Flat], Flat]], ...] = (
+    (NUMBER, "sum({t} {clause})", 1.0, lambda _at, _, counts: counts),
+    (TRUTH, "any({t} {clause})", 1.0, lambda _at, _, counts: counts > 0),
+    (TRUTH, "all({t} {clause})", 1.0, lambda at, _, counts: counts == at.lengths),
+    (NUMBER, "longest_run({t} {clause})", 2.5, lambda at, held, _: at.longest_run(held)),
+    (NUMBER, "sum({t} {clause}) / len({s})", 2.5, lambda at, _, n: n / np.maximum(at.lengths, 1)),
+    (NUMBER, "next((i {first} if {t}), -1)", 3.0, lambda at, held, _: at.first_place(held)),
+    (NUMBER, "max((i {first} if {t}), default=-1)", 3.5, lambda at, held, _: at.last_place(held)),
+)
+"""What truth values are folded to, by where they hold and how often: the first three of every walk,
+the fourth of neighbours too, all of single items."""
 
 
-def _any(view: View, flat: Flat) -> Flat:
-    return view.layout.counts(flat) > 0
-
-
-def _all(view: View, flat: Flat) -> Flat:
-    return np.asarray(view.layout.counts(flat) == view.layout.lengths)
-
-
-def _share(view: View, flat: Flat) -> Flat:
-    return view.layout.counts(flat) / np.maximum(view.layout.lengths, 1)
-
-
-def _longest(view: View, flat: Flat) -> Flat:
-    return view.layout.longest_run(flat)
-
-
-def _first(view: View, flat: Flat) -> Flat:
-    return view.layout.first_place(flat)
-
-
-def _last(view: View, flat: Flat) -> Flat:
-    return view.layout.last_place(flat)
-
-
-def _sum(view: View, flat: Flat) -> Flat:
-    return view.layout.fold(np.add, flat.astype(np.float64), 0.0)
-
-
-def _max(view: View, flat: Flat) -> Flat:
-    return view.layout.fold(np.maximum, flat.astype(np.float64), 0.0)
-
-
-def _min(view: View, flat: Flat) -> Flat:
-    return view.layout.fold(np.minimum, flat.astype(np.float64), 0.0)
+def _folded(function: np.ufunc) -> Callable[[View, Flat], Flat]:
+    """Return what reduces numbers, rows without any to 0."""
+    return lambda view, flat: view.layout.fold(function, flat.astype(np.float64), 0.0)
 
 
 def _distinct_count(view: View, flat: Flat) -> Flat:

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,22 @@ def symbols(values: Sequence[str]) -> Iterator[tuple[str, float]]:
     for c, bits in characters(values):
         if len(alphabet) <= 12 or not c.isalnum():
             yield c, bits
+
+
+def pairs_of_symbols(values: Sequence[str]) -> Iterator[tuple[str, float]]:
+    """Yield every two of a few characters."""
+    alphabet = sorted(set("".join(training(values))))
+    if 4 <= len(alphabet) <= 6 and all(len(value) == 1 for value in values):
+        for pair in combinations(alphabet, 2):
+            yield "".join(pair), 2.0
+
+
+def symbols_of_pieces(values: Sequence[str]) -> Iterator[tuple[str, float]]:
+    """Yield the characters that pieces of a few symbols are made of."""
+    alphabet = sorted(set("".join(training(values))))
+    if 2 <= len(alphabet) <= 4 and min(map(len, values)) > 1:
+        for symbol in alphabet:
+            yield symbol, grid(choice_bits(len(alphabet)) / 2)
 
 
 def separators(values: Sequence[str]) -> Iterator[tuple[str, float]]:
@@ -201,6 +217,41 @@ def round_number(low: float, high: float, kind: str = "") -> float:
     units = UNITS.get(kind, ()) if np.isfinite(high) else ()
     whole = [high // unit * unit for unit in units if low < high // unit * unit]
     return float(whole[0]) if whole else _roundest(low, high)
+
+
+def boundary(low: float, high: float, kind: str = "") -> tuple[str, float]:
+    """Return the sign and constant that tell numbers from ``high`` on from those up to ``low``.
+
+    Examples
+    --------
+    >>> boundary(17.3, 18.2), boundary(0.5, 0.52), boundary(475.0, 485.0, "minutes")
+    (('>=', 18.0), ('>', 0.5), ('>=', 480.0))
+    >>> boundary(480.0, 495.0, "minutes")
+    ('>', 480.0)
+    """
+    constant = round_number(low, high, kind)
+    if not np.isfinite(low):
+        return ">=", constant
+    units = UNITS.get(kind, ())
+
+    def roughness(value: float) -> float:
+        whole = [place for place, unit in enumerate(units) if value % unit == 0]
+        return 10.0 * min(whole, default=len(units)) + constant_bits(value)
+
+    # What is no rounder by half a digit is left: people mostly write the number that is reached.
+    return (">", low) if roughness(low) + 0.5 < roughness(constant) else (">=", constant)
+
+
+def written_bits(value: float, kind: str = "") -> float:
+    """Return the bits of a constant to compare numbers of a kind with: whole hours are cheap.
+
+    Examples
+    --------
+    >>> round(written_bits(540.0), 1), round(written_bits(540.0, "minutes"), 1)
+    (2.7, 1.7)
+    """
+    units = [unit for unit in UNITS.get(kind, ())[:1] if value % unit == 0]
+    return min([constant_bits(value), *(constant_bits(value / unit) + 0.5 for unit in units)])
 
 
 def _roundest(low: float, high: float) -> float:

@@ -106,6 +106,8 @@ class Pool:
         Lists of numbers: values are `Ragged`.
     wholes
         Whole numbers of any size: lists of int.
+    telling_numbers
+        Numbers whose cuts tell most of the classes, the best first.
     """
 
     problem: Problem
@@ -117,6 +119,7 @@ class Pool:
     words: list[Expression] = field(default_factory=list)
     lists: list[Expression] = field(default_factory=list)
     wholes: list[Expression] = field(default_factory=list)
+    telling_numbers: list[Expression] = field(default_factory=list)
 
     def telling(self, members: Truths, most: int) -> NDArray[np.int64]:
         """Return positions of the conditions worth combining for a class.

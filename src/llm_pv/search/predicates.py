@@ -6,10 +6,11 @@ that training rows have.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from operator import eq, lt
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,14 @@ EVERYWHERE = 40
 CUTS_EVERYWHERE = 20
 MOST_BEST_CUTS = 2
 MOST_CUT = 6000
+MOST_STRICT = 200
+"""The most telling cuts, of which what lies at the cut itself is tried on either side."""
 MOST_INTERVALS = 1500
 MOST_VALUES = 40
 """Distinct values of what is compared with sets of values."""
 MOST_EQUALLED = 4000
-MOST_OTHERS = 6
-"""Conditions kept beside the shortest of those that hold on the same training rows."""
+MOST_IN_ORDER = 24
+"""Strings of which any two are looked for, the one after the other."""
 MOST_OTHERS = 12
 """Conditions kept beside the shortest of those that hold on the same training rows."""
 
@@ -41,10 +44,17 @@ def _ready(condition: Expression) -> Offer:
     return Offer(condition.values, condition.bits, lambda: condition)
 
 
+SIGNS: dict[str, tuple[Any, str]] = {
+    ">=": (np.greater_equal, "<"),
+    ">": (np.greater, "<="),
+    "==": (np.equal, "!="),
+}
+"""Comparisons: the function of whole columns, and the sign of the opposite."""
+
+
 def compared(number: Expression, sign: str, constant: float, bits: float) -> Expression:
     """Compare a number with a constant; a missing number is never more, less or equal."""
-    function: Any = {">=": np.greater_equal, "<": np.less, "==": np.equal, "!=": np.not_equal}[sign]
-    mirrored = {">=": "<", "<": ">=", "==": "!=", "!=": "=="}[sign]
+    function, mirrored = SIGNS[sign]
     missing = bool(np.isnan(number.values).any())
     code, value = number.at(Level.SUM), literal(float(constant))
     opposite = f"{code} {mirrored} {value}" if sign in ("==", "!=") or not missing else ""
@@ -93,8 +103,9 @@ def text_test(text: Expression, template: str, constant: str, bits: float) -> Ex
 
     values = np.array([function(value, constant) for value in text.values], dtype=bool)
     code = template.format(text.at(Level.ATOM), c=literal(constant))
-    inside = " in " in template
-    opposite = code.replace(" in ", " not in ", 1) if inside else ""
+    inside = template.startswith("{c} in ")
+    opposed = template.replace("{c} in ", "{c} not in ", 1)
+    opposite = opposed.format(text.at(Level.ATOM), c=literal(constant)) if inside else ""
     level = Level.COMPARISON if inside else Level.ATOM
     return Expression(code, Type.TRUTH, bits, values, level, text.needs, opposite, recipe)
 
@@ -169,34 +180,39 @@ def _of_numbers(bank: Bank) -> Iterator[Offer]:  # noqa: C901
     order = np.argsort(bits, kind="stable")
     cheap = set(order[: int(EVERYWHERE * max(1.0, problem.scale**0.5))].tolist())
 
-    timed = any(one.kind in mining.UNITS for one in bank.of(Type.NUMBERS))
+    timed = _timed(bank)
 
-    def cut(row: int, low: float, high: float) -> Offer:
-        constant = mining.round_number(low, high, numbers.expression(row).kind if timed else "")
-        price = bits[row] + prices.THRESHOLD + prices.constant_bits(constant)
-        return Offer(
-            numbers.values[row] >= constant,
-            price,
-            lambda: compared(numbers.expression(row), ">=", constant, price),
-        )
+    def written(row: int, sign: str, constant: float, price: float) -> Expression:
+        return compared(numbers.expression(row), sign, constant, price)
+
+    def cut(row: int, low: float, high: float, *, strict: bool = False) -> Iterator[Offer]:
+        kind = numbers.expression(row).kind if timed else ""
+        sign, constant = mining.boundary(low, high, kind)
+        price = bits[row] + prices.THRESHOLD + mining.written_bits(constant, kind)
+        # No training row has the constant itself: which side it is on, validation tells.
+        both = strict and sign == ">=" and constant < high
+        for other, more in ((sign, 0.0), (">", 0.5))[: 1 + both]:
+            truth = SIGNS[other][0](numbers.values[row], constant)
+            yield Offer(truth, price + more, partial(written, row, other, constant, price + more))
 
     def equal(row: int, value: float) -> Offer:
         price = bits[row] + prices.EQUALITY + prices.constant_bits(value)
         return Offer(
             numbers.values[row] == value,
             price,
-            lambda: compared(numbers.expression(row), "==", value, price),
+            partial(written, row, "==", value, price),
         )
 
     best = best_cuts(train, problem, MOST_BEST_CUTS)
     # What tells least for its length is not worth a place; cheap numbers are cut everywhere.
     worth = np.where(np.isfinite(best.gain), best.gain - bits[:, None], -np.inf).ravel()
-    for place in np.argsort(-worth, kind="stable")[
-        : int(MOST_CUT * max(0.2, problem.scale))
-    ].tolist():
+    most_telling = np.argsort(-worth, kind="stable")
+    bank.telling = list(dict.fromkeys((most_telling[:200] // best.gain.shape[1]).tolist()))
+    for rank, place in enumerate(most_telling[: int(MOST_CUT * max(0.2, problem.scale))].tolist()):
         row, which = divmod(place, best.gain.shape[1])
         if np.isfinite(worth[place]):
-            yield cut(row, float(best.low[row, which]), float(best.high[row, which]))
+            low, high = float(best.low[row, which]), float(best.high[row, which])
+            yield from cut(row, low, high, strict=rank < MOST_STRICT)
     for row in cheap:
         known = np.unique(train[row][np.isfinite(train[row])])
         if len(known) > CUTS_EVERYWHERE:
@@ -206,7 +222,7 @@ def _of_numbers(bank: Bank) -> Iterator[Offer]:  # noqa: C901
             pairs = list(zip(known[:-1].tolist(), known[1:].tolist(), strict=True))
         for low, high in pairs:
             if low < high:
-                yield cut(row, low, high)
+                yield from cut(row, low, high)
     for row in order[: int(MOST_EQUALLED * max(0.2, problem.scale))].tolist():
         problem.guard.check()
         if (train[row] != np.floor(train[row])).any():
@@ -215,6 +231,11 @@ def _of_numbers(bank: Bank) -> Iterator[Offer]:  # noqa: C901
         for value, count in counts.most_common(12 if row in cheap else 4):
             if 2 <= count < size and len(counts) > 2:
                 yield equal(row, value)
+
+
+def _timed(bank: Bank) -> bool:
+    """Tell whether numbers may be of a unit: only then are all written to find out."""
+    return any(one.kind in mining.UNITS for one in bank.of(Type.NUMBERS))
 
 
 def _intervals(bank: Bank) -> Iterator[Offer]:
@@ -235,7 +256,7 @@ def _intervals(bank: Bank) -> Iterator[Offer]:
     ordered = np.take_along_axis(values, order, axis=1)
     with np.errstate(invalid="ignore"):
         changes = ordered[:, :-1] < ordered[:, 1:]
-    least = np.log2(size)
+    least, timed = np.log2(size), _timed(bank)
     for sign in (1.0, -1.0):
         problem.guard.check()
         signs = np.where(problem.codes == 1, sign, -sign) * problem.weights
@@ -252,31 +273,39 @@ def _intervals(bank: Bank) -> Iterator[Offer]:
             lowest[lower], start[lower] = total[lower], column
         for row in np.flatnonzero((best > 0) & (high > low)).tolist():
             first, last = int(low[row]), int(high[row])
+            kind = numbers.expression(places[row]).kind if timed else ""
             cuts = [
-                mining.round_number(float(ordered[row, i]), float(ordered[row, i + 1]))
+                mining.boundary(float(ordered[row, i]), float(ordered[row, i + 1]), kind)
                 for i in (first, last)
             ]
-            price = bits[row] + 2 * prices.THRESHOLD + sum(map(prices.constant_bits, cuts))
+            constants = [mining.written_bits(constant, kind) for _, constant in cuts]
+            price = bits[row] + 2 * prices.THRESHOLD + sum(constants)
             if best[row] > least:
                 yield _between(numbers, int(places[row]), cuts[0], cuts[1], price)
 
 
-def _between(numbers: Store, place: int, low: float, high: float, bits: float) -> Offer:
-    values = numbers.values[place]
-    truth = (low <= values) & (values < high)
+def _between(
+    numbers: Store, place: int, low: tuple[str, float], high: tuple[str, float], bits: float
+) -> Offer:
+    (above, bottom), (beyond, top) = low, high
+
+    def held(values: NDArray[np.float64]) -> Truths:
+        return np.asarray(SIGNS[above][0](values, bottom) & ~SIGNS[beyond][0](values, top))
+
+    truth = held(numbers.values[place])
 
     def write() -> Expression:
         number = numbers.expression(place)
-        top, sign = high, "<"
-        whole = bool((number.values == np.floor(number.values)).all()) and high == np.floor(high)
-        if whole and prices.constant_bits(high - 1) <= prices.constant_bits(high):
-            top, sign = high - 1, "<="
+        last, sign = top, SIGNS[beyond][1]
+        whole = bool((number.values == np.floor(number.values)).all()) and top == np.floor(top)
+        if whole and sign == "<" and prices.constant_bits(top - 1) <= prices.constant_bits(top):
+            last, sign = top - 1, "<="
 
         def recipe(frame: Frame) -> Truths:
-            values = frame.values(number)
-            return np.asarray((low <= values) & (values < high))
+            return held(frame.values(number))
 
-        code = f"{literal(low)} <= {number.at(Level.SUM)} {sign} {literal(top)}"
+        below = {">=": "<=", ">": "<"}[above]
+        code = f"{literal(bottom)} {below} {number.at(Level.SUM)} {sign} {literal(last)}"
         needs = number.needs
         return Expression(code, Type.TRUTH, bits, truth, Level.COMPARISON, needs, "", recipe)
 
@@ -338,32 +367,9 @@ def _of_categories(bank: Bank) -> Iterator[Offer]:
             yield from _sets(value, counts, problem)
     for index, one in enumerate(categories[:40]):
         for two in categories[:index]:
-            alike = same(one, two)
+            alike = related(two, "==", one)
             if alike is not None:
                 yield _ready(alike)
-
-
-def same(one: Expression, two: Expression) -> Expression | None:
-    """Compare two categories or texts; None where that never varies."""
-    values = np.array([a == b for a, b in zip(one.values, two.values, strict=True)], dtype=bool)
-    if values.all() or not values.any():
-        return None
-
-    def recipe(frame: Frame) -> Truths:
-        pairs = zip(frame.values(one), frame.values(two), strict=True)
-        return np.array([a == b for a, b in pairs], dtype=bool)
-
-    left, right = two.at(Level.SUM), one.at(Level.SUM)
-    return Expression(
-        f"{left} == {right}",
-        Type.TRUTH,
-        one.bits + two.bits + 2.0,
-        values,
-        Level.COMPARISON,
-        two.needs + one.needs,
-        f"{left} != {right}",
-        recipe,
-    )
 
 
 def _of_texts(bank: Bank) -> Iterator[Offer]:
@@ -385,28 +391,32 @@ def _of_texts(bank: Bank) -> Iterator[Offer]:
             yield from _of_substrings(text, problem, 2000 if index == 0 else 300)
         for other in texts[:index] if index < 30 else ():
             for sign in ("==", "<"):
-                comparison = ordered(other, sign, text)
+                comparison = related(other, sign, text)
                 if comparison is not None:
                     yield _ready(comparison)
 
 
-def ordered(one: Expression, sign: str, two: Expression) -> Expression | None:
-    """Compare two texts; None where that never varies."""
-    if sign == "==":
-        return same(two, one)
-    values = np.array([a < b for a, b in zip(one.values, two.values, strict=True)], dtype=bool)
+def related(one: Expression, sign: str, two: Expression) -> Expression | None:
+    """Compare two texts by ``==`` or ``<``, or two categories; None where that never varies."""
+    compare, opposite, bits = {"==": (eq, "!=", 2.0), "<": (lt, ">=", 2.5)}[sign]
+
+    def of(left: Sequence[Any], right: Sequence[Any]) -> Truths:
+        return np.array(list(map(compare, left, right)), dtype=bool)
+
+    values = of(one.values, two.values)
     if values.all() or not values.any():
         return None
-
-    def recipe(frame: Frame) -> Truths:
-        pairs = zip(frame.values(one), frame.values(two), strict=True)
-        return np.array([a < b for a, b in pairs], dtype=bool)
-
     left, right = one.at(Level.SUM), two.at(Level.SUM)
-    bits = one.bits + two.bits + 2.5
-    needs = one.needs + two.needs
-    code, opposite = f"{left} < {right}", f"{left} >= {right}"
-    return Expression(code, Type.TRUTH, bits, values, Level.COMPARISON, needs, opposite, recipe)
+    return Expression(
+        f"{left} {sign} {right}",
+        Type.TRUTH,
+        one.bits + two.bits + bits,
+        values,
+        Level.COMPARISON,
+        one.needs + two.needs,
+        f"{left} {opposite} {right}",
+        lambda frame: of(frame.values(one), frame.values(two)),
+    )
 
 
 def _of_substrings(text: Expression, problem: Problem, most: int) -> Iterator[Offer]:
@@ -418,6 +428,7 @@ def _of_substrings(text: Expression, problem: Problem, most: int) -> Iterator[Of
     natural = alphabet > 12
     starts = Counter(row[:length] for row in rows for length in range(1, 7))
     ends = Counter(row[-length:] for row in rows for length in range(1, 7))
+    contained: list[tuple[str, Truths, float]] = []
     guard = problem.guard
     characters = guard.most(150, 0.2)
     for string in mining.substrings(rows, most=most, characters=characters, check=guard.check):
@@ -430,6 +441,8 @@ def _of_substrings(text: Expression, problem: Problem, most: int) -> Iterator[Of
             price += prices.PIECE
         held = np.array([string in row for row in text.values], dtype=bool)
         yield _asked(text, "{c} in {0}", string, held, price)
+        if length > 1:
+            contained.append((string, held, price))
         if starts[string] > 1 or ends[string] > 1:
             for template, truth in (
                 ("{0}.startswith({c})", [row.startswith(string) for row in text.values]),
@@ -437,6 +450,29 @@ def _of_substrings(text: Expression, problem: Problem, most: int) -> Iterator[Of
             ):
                 if 1 < sum(truth[:size]) < size:
                     yield _asked(text, template, string, np.array(truth, dtype=bool), price)
+    if contained and text.kind != "slice":
+        yield from _in_order(text, contained, problem)
+
+
+def _in_order(
+    text: Expression, strings: Sequence[tuple[str, Truths, float]], problem: Problem
+) -> Iterator[Offer]:
+    """Yield whether a text contains one string and after it another, of those that tell most."""
+    held = np.array([truth[: problem.size] for _, truth, _ in strings], dtype=np.float32)
+    counts = (held @ problem.onehot.astype(np.float32)).astype(np.float64)
+    left = bits_of_groups(counts) + bits_of_groups(problem.onehot.sum(axis=0) - counts)
+    some = [strings[i] for i in np.argsort(left, kind="stable")[:MOST_IN_ORDER].tolist()]
+    for first, there, price in some:
+        problem.guard.check()
+        rests = [row.partition(first)[2] for row in text.values]
+        before = literal(first).replace("{", "{{").replace("}", "}}")
+        for second, also, other in some:
+            problem.guard.check()
+            if not (there & also)[: problem.size].any():
+                continue
+            truth = np.array([second in rest for rest in rests], dtype=bool)
+            template = f"{{c}} in {{0}}.partition({before})[2]"
+            yield _asked(text, template, second, truth, price + other - text.bits + 1.0)
 
 
 def _asked(text: Expression, template: str, string: str, held: Truths, price: float) -> Offer:

@@ -132,6 +132,11 @@ class Ragged:
         starts, lengths = self.layout.starts.tolist(), self.layout.lengths.tolist()
         return [flat[s : s + n] for s, n in zip(starts, lengths, strict=True)]
 
+    def __getitem__(self, rows: slice) -> "Ragged":
+        """Return the lists of the first rows."""
+        layout = Layout(self.layout.lengths[rows])
+        return Ragged(self.flat[: int(layout.lengths.sum())], layout, self.items)
+
     def key(self) -> bytes:
         """Return bytes that are equal for equal lists."""
         return self.flat.tobytes() + self.layout.lengths.tobytes()

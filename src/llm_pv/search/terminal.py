@@ -12,15 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.search import mining, prices
-from llm_pv.search.bank import Bank
+from llm_pv.search.bank import LARGEST_EXACT, Bank
 from llm_pv.search.pool import Offer
-from llm_pv.search.predicates import best_cuts, bits_of_groups, compared
+from llm_pv.search.predicates import SIGNS, best_cuts, bits_of_groups, compared
 from llm_pv.search.problem import Problem
 from llm_pv.search.types import Expression, Frame, Level, Type, level_of
 
 Floats: TypeAlias = NDArray[np.float64]
 MOST_COMPARED = 700
 MOST_COMBINED = 70
+MOST_OF_TIME = 60
+OF_TIME = {"months", "days", "years", "year", "month", "day", "minutes", "seconds"}
+"""Kinds of numbers that are compared with each other, however long they are."""
 BLOCK = 4000
 """Combinations of numbers that are computed and sorted at once."""
 KEPT = 400
@@ -29,7 +32,7 @@ Kinds: TypeAlias = tuple[NDArray[np.int64], Floats]
 """The kind of each number, and what it costs to add or compare two kinds."""
 MODULI = {2: 2.5, 3: 3.5, 4: 4.0, 5: 4.0, 6: 4.5, 7: 4.5, 8: 4.5, 9: 4.5, 10: 3.5, 11: 5.0, 12: 4.5}
 """Moduli of remainders, with their bits, the comparison included."""
-SIGNS: tuple[tuple[Any, str, str, float], ...] = (
+COMPARISONS: tuple[tuple[Any, str, str, float], ...] = (
     (np.less, "{} < {}", "{} >= {}", 2.0),
     (np.equal, "{} == {}", "{} != {}", 2.0),
     (lambda a, b: 2 * a < b, "2 * {} < {}", "2 * {} >= {}", 3.5),
@@ -90,6 +93,16 @@ OF_COLUMNS = (
 )
 """Forms of two or three raw columns of a table."""
 MOST_COLUMNS = 8
+EQUALITIES = (
+    Form("{} + {}", np.add, 2.0, symmetric=2),
+    Form("{} * {}", np.multiply, 3.0, additive=False, symmetric=2),
+    Form("{} * (100 + {}) / 100", lambda a, b: a * (100 + b) / 100, 5.0, additive=False),
+    Form("{} * (100 - {}) / 100", lambda a, b: a * (100 - b) / 100, 5.0, additive=False),
+)
+"""Arithmetic on two numbers that may give a third."""
+MOST_EQUATED, KEPT_EQUATIONS = 36, 40
+CENT = 0.006
+"""What numbers with fractions may differ by and be equal: half a cent, and what floats err by."""
 
 
 class Best:
@@ -121,6 +134,10 @@ def terminal_offers(bank: Bank) -> Iterator[Offer]:
     root = max(0.3, problem.scale**0.5) * min(1.0, (USUAL_ROWS / size) ** 0.5)
     memory = problem.guard.most(8 * size, 0.02)
     some = order[: min(int(MOST_COMPARED * root), memory)]
+    # Dates and times are long, and compared with each other.
+    of_time = [i for i, one in numbers.written().items() if one.kind in OF_TIME]
+    of_time.sort(key=numbers.shortness)
+    some = np.array(list(dict.fromkeys([*some.tolist(), *of_time[:MOST_OF_TIME]])), dtype=np.int64)
     kinds = [numbers.expression(i).kind for i in some.tolist()]
     names = {kind: code for code, kind in enumerate(dict.fromkeys(kinds))}
     codes = np.array([names[kind] for kind in kinds])
@@ -136,6 +153,7 @@ def terminal_offers(bank: Bank) -> Iterator[Offer]:
         yield _remainder(bank, int(some[int(note[0])]), int(note[1]), int(note[2]), note[3])
     few = some[: int(MOST_COMBINED * root)]
     yield from _formed(bank, few, train, bits, kind_of, FORMS)
+    yield from _equated(bank, some[: int(MOST_EQUATED * root)])
     raw = np.flatnonzero(columns)[:MOST_COLUMNS]
     yield from _formed(bank, some[raw], train[raw], bits[raw], (codes[raw], unlike), OF_COLUMNS)
 
@@ -169,7 +187,7 @@ def _compared(
     block = max(1, 3_000_000 // max(1, values.size))
     for start in range(0, len(values), block):
         problem.guard.check()
-        for code, (function, source, _, bits_of_sign) in enumerate(SIGNS):
+        for code, (function, source, _, bits_of_sign) in enumerate(COMPARISONS):
             right = index[:MOST_DOUBLED] if "2" in source else index
             left = right[start : start + block]
             truth = function(values[left, None, :], values[None, right, :])
@@ -231,7 +249,7 @@ def _remainder(bank: Bank, place: int, modulus: int, remainder: int, bits: float
 
 
 def _comparison(bank: Bank, left: int, sign: int, right: int, bits: float) -> Offer:
-    function, source, opposite, _ = SIGNS[sign]
+    function, source, opposite, _ = COMPARISONS[sign]
     values = bank.numbers.values
     truth = function(values[left], values[right])
 
@@ -272,7 +290,7 @@ def _combined(
             places = chosen[start : start + BLOCK]
             with np.errstate(all="ignore"):
                 made = form.function(*(values[column] for column in places.T))
-            made[~np.isfinite(made).all(axis=1)] = 0.0
+            made[~(np.abs(made) < LARGEST_EXACT).all(axis=1)] = 0.0
             cuts = best_cuts(made, problem, 1)
             gain, low, high = cuts.gain[:, 0], cuts.low[:, 0], cuts.high[:, 0]
             price = bits[places].sum(axis=1) + form.bits + prices.THRESHOLD + 1.0
@@ -297,8 +315,64 @@ def _places(count: int, form: Form) -> Iterator[tuple[int, ...]]:
             yield places
 
 
+def _equated(bank: Bank, places: NDArray[np.int64]) -> Iterator[Offer]:
+    """Yield whether two numbers give a third: a total that is right, a price with its tax."""
+    problem = bank.problem
+    values = bank.numbers.values[places, : problem.size]
+    values = np.where(np.abs(values) < LARGEST_EXACT, values, np.nan)
+    bits = bank.numbers.bits[places]
+    onehot = problem.onehot.astype(np.float32)
+    total = problem.onehot.sum(axis=0)
+    before = float(bits_of_groups(total))
+    best = Best(KEPT_EQUATIONS)
+    for code, form in enumerate(EQUALITIES):
+        pairs = np.argwhere(~np.eye(len(places), dtype=bool))
+        pairs = pairs[pairs[:, 0] < pairs[:, 1]] if form.symmetric else pairs
+        made = form.function(values[pairs[:, 0]], values[pairs[:, 1]])
+        for third in range(len(places)):
+            problem.guard.check()
+            held = (np.abs(made - values[third]) < CENT).astype(np.float32) @ onehot
+            gain = before - bits_of_groups(held) - bits_of_groups(total - held)
+            price = bits[pairs].sum(axis=1) + bits[third] + form.bits + prices.EQUALITY
+            columns = [pairs, np.full(len(pairs), third), np.full(len(pairs), code), price]
+            valid = (pairs != third).all(axis=1)
+            best.add(np.where(valid, gain - price, -1.0), np.column_stack(columns))
+            problem.count(len(pairs))
+    for note in best:
+        numbers = [bank.numbers.expression(places[int(n)]) for n in note[:3]]
+        yield _equation(EQUALITIES[int(note[3])], numbers, note[4])
+
+
+def _equation(form: Form, numbers: Sequence[Expression], bits: float) -> Offer:
+    def recipe(frame: Frame) -> Any:
+        one, two, three = (frame.values(number) for number in numbers)
+        with np.errstate(all="ignore"):
+            return np.abs(form.function(one, two) - three) < CENT
+
+    one, two, three = (number.values for number in numbers)
+    whole = all(bool((one.values == np.floor(one.values)).all()) for one in numbers)
+    missing = any(bool(np.isnan(one.values).any()) for one in numbers)
+    with np.errstate(all="ignore"):
+        truth = np.abs(form.function(one, two) - three) < CENT
+    level = Level.SUM if form.template == "{} + {}" else Level.ATOM
+    code = form.template.format(*(number.at(level) for number in numbers[:2]))
+    last = numbers[2].at(Level.ATOM)
+    exact = whole and "/" not in form.template
+    text = f"{code} == {last}" if exact else f"abs({code} - {last}) < {CENT}"
+    opposed = f"{code} != {last}" if exact else f"abs({code} - {last}) >= {CENT}"
+    opposite = "" if missing and not exact else opposed
+    needs = tuple(need for number in numbers for need in number.needs)
+    return Offer(
+        truth,
+        bits,
+        lambda: Expression(
+            text, Type.TRUTH, bits, truth, Level.COMPARISON, needs, opposite, recipe
+        ),
+    )
+
+
 def _cut(form: Form, numbers: Sequence[Expression], low: float, high: float) -> Offer:
-    constant = mining.round_number(low, high, numbers[0].kind if form.additive else "")
+    sign, constant = mining.boundary(low, high, numbers[0].kind if form.additive else "")
     with np.errstate(all="ignore"):
         values = form.function(*(one.values for one in numbers))
     alien = sum(prices.unlike_bits(numbers[0].kind, one.kind) for one in numbers[1:])
@@ -320,4 +394,6 @@ def _cut(form: Form, numbers: Sequence[Expression], low: float, high: float) -> 
         recipe=recipe,
     )
     price = number.bits + prices.THRESHOLD + prices.constant_bits(constant)
-    return Offer(values >= constant, price, lambda: compared(number, ">=", constant, price))
+    return Offer(
+        SIGNS[sign][0](values, constant), price, lambda: compared(number, sign, constant, price)
+    )

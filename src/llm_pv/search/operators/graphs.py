@@ -86,13 +86,13 @@ DISTANCE = '''def distance(edges, start, end):
         reached |= border
         steps += 1
     return -1'''
-BALANCED = '''def balanced(symbols, closing):
+BALANCED = '''def balanced(symbols, partner):
     """Tell whether every opening symbol is closed by its own partner, in order."""
     waiting = []
     for symbol in symbols:
-        if symbol in closing:
-            waiting.append(closing[symbol])
-        elif symbol in closing.values() and (not waiting or waiting.pop() != symbol):
+        if symbol in partner.values():
+            waiting.append(symbol)
+        elif symbol in partner and (not waiting or waiting.pop() != partner[symbol]):
             return False
     return not waiting'''
 BETWEEN_DEPTHS = '''def between_depths(text, low, high=1000):
@@ -140,7 +140,7 @@ def are_edges(token: str) -> Any:
             inner.update(gaps[1:-1:2])
             outer.update(gaps[2:-1:2])
             longest = max(longest, len(gaps) // 2)
-        return longest >= 2 and len(inner) <= 2 and not inner & outer and len(outer) <= 2
+        return longest >= 2 and len(inner) <= 2 and not inner & outer and len(outer) <= 1
 
     return is_graph
 

@@ -50,7 +50,7 @@ op("len(set({0}))", "texts -> number", 2.0, kind="count")
 op("sum({0}) / len({0})", "numbers -> number", 2.0)
 op("statistics.median({0})", "numbers -> number", 3.0, imports=STATISTICS)
 op("sorted({0})[1]", "numbers -> number", 4.0)
-op("sorted({0})[-2]", "numbers -> number", 4.0)
+op("sorted({0})[-2]", "numbers -> number", 3.0)
 op("max({0}) - min({0})", "numbers -> number", 3.0)
 op("{0}.index(max({0}))", "numbers -> number", 3.0, kind="place")
 op("{0}.index(min({0}))", "numbers -> number", 3.0, kind="place")
@@ -136,11 +136,10 @@ each("abs({a})", "number -> number", 1.0, column=np.abs, when=lambda v: v.min() 
 each("{a} * {a}", "number -> number", 2.0, column=np.square)
 each("{a} % 10", "number -> number", 1.5, column=lambda a: a % 10, when=lambda v: v.max() > 20)
 
-each("{a} < {b}", "number, number -> truth", 1.0, over="pairs", column=np.less)
-each("{a} > {b}", "number, number -> truth", 1.0, over="pairs", column=np.greater)
-each("{a} <= {b}", "number, number -> truth", 1.0, over="pairs", column=np.less_equal)
-each("{a} >= {b}", "number, number -> truth", 1.0, over="pairs", column=np.greater_equal)
-each("{a} == {b}", "number, number -> truth", 1.0, over="pairs", column=np.equal)
+SIGNS = {"<": np.less, ">": np.greater, "<=": np.less_equal, ">=": np.greater_equal, "==": np.equal}
+for sign, compare in SIGNS.items():
+    code = f"{{a}} {sign} {{b}}"
+    each(code, "number, number -> truth", 1.0, over="pairs", column=compare)
 each("{a} + 1 == {b}", "number, number -> truth", 1.5, over="pairs", column=lambda a, b: a + 1 == b)
 each("{a} * {b} < 0", "number, number -> truth", 2.5, over="pairs", column=lambda a, b: a * b < 0)
 each(
@@ -161,34 +160,14 @@ each(
 each("{a} + {b}", "number, number -> number", 1.0, over="pairs", column=np.add)
 each("{a} == {b}", "number, number -> truth", 1.0, over="apart", column=np.equal)
 each("{a} < {b}", "number, number -> truth", 1.0, over="apart", column=np.less)
-each(
-    "{a} < {b} > {d}",
-    "number, number, number -> truth",
-    1.0,
-    over="triples",
-    column=lambda a, b, d: (a < b) & (b > d),
-)
-each(
-    "{a} > {b} < {d}",
-    "number, number, number -> truth",
-    1.0,
-    over="triples",
-    column=lambda a, b, d: (a > b) & (b < d),
-)
-each(
-    "{a} < {b} < {d}",
-    "number, number, number -> truth",
-    1.0,
-    over="triples",
-    column=lambda a, b, d: (a < b) & (b < d),
-)
-each(
-    "{a} > {b} > {d}",
-    "number, number, number -> truth",
-    1.0,
-    over="triples",
-    column=lambda a, b, d: (a > b) & (b > d),
-)
+for one, two in (("<", ">"), (">", "<"), ("<", "<"), (">", ">")):
+    each(
+        f"{{a}} {one} {{b}} {two} {{d}}",
+        "number, number, number -> truth",
+        1.0,
+        over="triples",
+        column=lambda a, b, d, one=SIGNS[one], two=SIGNS[two]: one(a, b) & two(b, d),
+    )
 each(
     "({a} < {b}) != ({b} < {d})",
     "number, number, number -> truth",
@@ -208,6 +187,13 @@ each(
 )
 each("{b} - {a}", "number, number -> number", 1.0, over="combined", column=lambda a, b: b - a)
 each("{i} * {a}", "number, number -> number", 1.5, over="indexed", column=np.multiply)
+each(
+    "{a} * (-1) ** {i}",
+    "number, number -> number",
+    2.0,
+    over="indexed",
+    column=lambda i, a: a * (-1) ** i,
+)
 each("{a} == {i}", "number, number -> truth", 2.0, over="indexed", column=np.equal)
 each("{a} > {i}", "number, number -> truth", 2.5, over="indexed", column=lambda i, a: a > i)
 each("{a} == {b}", "number, number -> truth", 1.0, over="mirrored", column=np.equal)

@@ -39,34 +39,13 @@ op("{0} % {1}", "number, number -> number", 3.5, column=np.mod, kind="remainder"
 # Whole numbers, whose digits, factors and powers matter.
 op("int({0})", "text -> whole", 1.0)
 op("int({0}, 2)", "text -> whole", 2.5, when=lambda v: set("".join(v[:50])) <= set("01"))
+MODULI = ((1.0, [2]), (1.5, [3, 4, 10]), (2.0, [5, 6, 7, 8, 9]), (2.5, [11, 12, 100]))
+LARGER = ((3.0, [13, 15, 16, 20, 25]), (3.5, [17, 19]))
 op(
     "{0} % {c}",
     "whole -> number",
     1.0,
-    constants=lambda _: [
-        (m, b)
-        for m, b in (
-            (2, 1.0),
-            (3, 1.5),
-            (4, 1.5),
-            (5, 2.0),
-            (6, 2.0),
-            (7, 2.0),
-            (8, 2.0),
-            (9, 2.0),
-            (10, 1.5),
-            (11, 2.5),
-            (12, 2.5),
-            (13, 3.0),
-            (15, 3.0),
-            (16, 3.0),
-            (17, 3.5),
-            (19, 3.5),
-            (20, 3.0),
-            (25, 3.0),
-            (100, 2.5),
-        )
-    ],
+    constants=lambda _: [(m, bits) for bits, some in (*MODULI, *LARGER) for m in some],
     kind="remainder",
 )
 op(

@@ -58,12 +58,20 @@ op("{0}.split({c})[1]", "text -> text", 1.5, constants=mining.separators)
 op("{0}.split({c})[2]", "text -> text", 2.0, constants=mining.separators)
 op("{0}.split({c})[-1]", "text -> text", 1.5, constants=mining.separators)
 op("{0}.split({c})[-2]", "text -> text", 2.5, constants=mining.separators)
+op(
+    '{0}.replace({c}, "")',
+    "text -> text",
+    1.5,
+    constants=mining.separators,
+    when=lambda v: not _natural(v),
+)
 op("{0}[:{c}]", "text -> text", 2.0, kind="slice", constants=mining.prefix_lengths)
 op("{0}[-{c}:]", "text -> text", 2.0, kind="slice", constants=mining.prefix_lengths)
 op("{0}[{c}:]", "text -> text", 3.0, kind="slice", constants=mining.prefix_lengths)
 op("{0}[:-{c}]", "text -> text", 3.5, kind="slice", constants=mining.prefix_lengths)
 op("{0}[: len({0}) // 2]", "text -> text", 3.0, kind="slice", when=_symbols)
 op("{0}[len({0}) // 2 :]", "text -> text", 3.0, kind="slice", when=_symbols)
+op("{0}[-(len({0}) // 2) :]", "text -> text", 3.5, kind="slice", when=_symbols)
 op("{0}[::2]", "text -> text", 3.0, kind="slice", when=_symbols)
 op("{0}[1::2]", "text -> text", 3.0, kind="slice", when=_symbols)
 op("{0}[-(len({0}) // 3) :]", "text -> text", 5.0, kind="slice", when=_symbols)
@@ -244,6 +252,8 @@ op(
 
 # Characters and words, one at a time.
 each("{a} == {c}", "text -> truth", 1.0, constants=mining.item_values)
+each("{a} in {c}", "text -> truth", 1.0, constants=mining.pairs_of_symbols)
+each("{a}.count({c})", "text -> number", 1.5, constants=mining.symbols_of_pieces)
 each("{a}.isdigit()", "text -> truth", 1.0)
 each("{a}.isalpha()", "text -> truth", 1.0)
 each("{a}.isupper()", "text -> truth", 1.0)

@@ -56,7 +56,8 @@ def bands(pool: Pool) -> Iterator[Candidate]:
     rows = np.zeros(problem.size, dtype=bool)
     rows[np.linspace(0, problem.size - 1, min(problem.size, FITTING_ROWS)).astype(np.int64)] = True
     found: list[Fit] = []
-    numbers = list(dict.fromkeys([*_numbers(pool), *pool.numbers]))[:NUMBERS]
+    some = [*_numbers(pool), *pool.telling_numbers[: NUMBERS // 2], *pool.numbers]
+    numbers = list(dict.fromkeys(some))[:NUMBERS]
     for number in numbers:
         fit = banded(number, rows, problem, MOST_STEPS)
         if isinstance(fit.program, Bands) and (len(fit.program.cuts) > 1 or not problem.binary):

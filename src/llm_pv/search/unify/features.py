@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from llm_pv.search import prices
 from llm_pv.search.emit import literal
-from llm_pv.search.mining import round_number
+from llm_pv.search.mining import boundary, written_bits
 from llm_pv.search.pool import Pool
 from llm_pv.search.predicates import compared, equals
 from llm_pv.search.problem import Problem
@@ -164,10 +164,10 @@ def steps(number: Expression, problem: Problem, most: int) -> Iterator[Expressio
 
 
 def reaches(number: Expression, low: float, high: float) -> Expression:
-    """Return whether a number is above ``low``, which means at least ``high`` on training rows."""
-    constant = round_number(low, high)
-    bits = number.bits + prices.THRESHOLD + prices.constant_bits(constant)
-    return compared(number, ">=", constant, bits)
+    """Return whether a number is above ``low``: on training rows, at least ``high``."""
+    sign, constant = boundary(low, high, number.kind)
+    bits = number.bits + prices.THRESHOLD + written_bits(constant, number.kind)
+    return compared(number, sign, constant, bits)
 
 
 def matrix(

@@ -18,36 +18,11 @@ from llm_pv.search.program import Candidate, candidate, two_way
 from llm_pv.search.ragged import Ragged
 from llm_pv.search.types import Expression, Frame, Level, Type
 
-PRIMES = (
-    2,
-    3,
-    5,
-    7,
-    11,
-    13,
-    17,
-    19,
-    23,
-    29,
-    31,
-    37,
-    41,
-    43,
-    47,
-    53,
-    59,
-    61,
-    67,
-    71,
-    73,
-    79,
-    83,
-    89,
-    97,
-    101,
-)
+PRIMES = tuple(p for p in range(2, 102) if all(p % d for d in range(2, p)))
 PRODUCTS = ((2, 3), (2, 5), (2, 7), (3, 5), (2, 11), (2, 13))
 MOST_COLUMNS = 30
+MOST_SOURCES = 6
+"""Texts, and lists, whose digits or numbers are columns."""
 SPARE_ROWS = 6
 """Rows beyond the columns, so that weights that solve the equations do not do so by chance."""
 WEIGHTED_SUM = 5.0
@@ -92,12 +67,20 @@ def modular(pool: Pool) -> Iterator[Candidate]:
     problem = pool.problem
     if not problem.binary:
         return
-    for source in (*pool.texts[:6], *pool.lists[:6]):
+    size = problem.size
+    texts = [one for one in pool.texts if all(map(_is_digits, one.values[:size]))]
+    # What is whole says more than its parts.
+    texts.sort(key=lambda one: -len(one.values[0]))
+    for source in (*texts[:MOST_SOURCES], *pool.lists[:MOST_SOURCES]):
         for columns in _columns_of(source, problem.size):
             rows = columns.read(source.values)
             for code in (0, 1):
                 problem.guard.check()
                 yield from _of_class(columns, rows, code, problem)
+
+
+def _is_digits(row: str) -> bool:
+    return row.isdecimal() and row.isascii()
 
 
 def _columns_of(source: Expression, size: int) -> Iterator[Columns]:
@@ -109,8 +92,6 @@ def _columns_of(source: Expression, size: int) -> Iterator[Columns]:
         if (whole != np.floor(whole)).any() or np.abs(whole).max(initial=0) > 10**6:
             return
     else:
-        if not all(row.isdecimal() and row.isascii() for row in values[:size]):
-            return
         lengths = set(map(len, values[:size]))
     if len(lengths) == 1 and 2 <= max(lengths) <= MOST_COLUMNS:
         width = max(lengths)

@@ -1,0 +1,77 @@
+"""Conditions looked for as wholes: equations of three numbers, one string after another."""
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import pytest
+
+from llm_pv.data.examples import Examples, Input
+from llm_pv.search.bank import Bank
+from llm_pv.search.pool import Offer
+from llm_pv.search.predicates import offers
+from llm_pv.search.problem import Problem
+from llm_pv.search.reading import read_leaves
+from llm_pv.search.terminal import terminal_offers
+
+
+def bank_of(rows: Sequence[Input], held: Sequence[bool]) -> Bank:
+    """Return a bank of the leaves of rows, whose class is whether something holds."""
+    examples = Examples(rows, [str(int(one)) for one in held])
+    bank = Bank(Problem.of(examples, ["0", "1"], probes=0))
+    for leaf in read_leaves(bank)[0]:
+        bank.put(leaf)
+    return bank
+
+
+def sources(found: Iterable[Offer], held: Sequence[bool]) -> list[str]:
+    """Return the sources of the conditions that hold on the rows wanted and on no others."""
+    return [offer.write().code for offer in found if offer.truth.tolist() == list(held)]
+
+
+@pytest.mark.parametrize(
+    ("third", "source"),
+    [
+        (lambda net, rate: net + rate, 'x["net"] + x["rate"] == x["total"]'),
+        (lambda net, rate: net * rate, 'x["net"] * x["rate"] == x["total"]'),
+        (
+            lambda net, rate: round(net * (100 + rate) / 100, 2),
+            'abs(x["net"] * (100 + x["rate"]) / 100 - x["total"]) < 0.006',
+        ),
+        (
+            lambda net, rate: round(net * (100 - rate) / 100, 2),
+            'abs(x["net"] * (100 - x["rate"]) / 100 - x["total"]) < 0.006',
+        ),
+    ],
+)
+def test_a_third_number_that_two_give_is_found(
+    third: Callable[[int, int], float], source: str
+) -> None:
+    chance = random.Random(source)
+    rows: list[Input] = []
+    held = [index % 2 == 0 for index in range(40)]
+    for is_right in held:
+        net, rate = chance.randint(20, 900), chance.choice([3, 5, 7, 19])
+        wrong = 0 if is_right else chance.choice([-30, -1, 1, 25])
+        rows.append({"net": net, "rate": rate, "total": third(net, rate) + wrong})
+    assert source in sources(terminal_offers(bank_of(rows, held)), held)
+
+
+def test_a_string_after_another_is_found_and_not_before_it() -> None:
+    chance = random.Random(0)
+    rows: list[Input] = []
+    for index in range(40):
+        parts = (("ab", "cd"), ("cd", "ab"), ("ab", ""), ("", "cd"))[index % 4]
+        filling = ["".join(chance.choices("xyz", k=chance.randint(0, 4))) for _ in range(3)]
+        rows.append(filling[0] + parts[0] + filling[1] + parts[1] + filling[2])
+    held = ["ab" in str(row) and str(row).find("cd") > str(row).find("ab") for row in rows]
+    assert np.any(held)
+    assert '"cd" in x.partition("ab")[2]' in sources(offers(bank_of(rows, held)), held)
+
+
+def test_what_is_looked_for_may_hold_the_words_that_join_a_condition() -> None:
+    rows: list[Input] = ["a in b", "a or b", "c in b", "c or b"] * 5
+    held = [" in " in str(row) for row in rows]
+    found = [offer.write() for offer in offers(bank_of(rows, held))]
+    opposites = {one.opposite for one in found if one.values.tolist() == held}
+    assert '" in b" not in x' in opposites
