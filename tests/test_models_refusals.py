@@ -12,7 +12,7 @@ from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import BudgetError, ModelError
 from llm_pv.models import ModelOptions, ToolOffer, UserMessage, make_model
 from llm_pv.models.refusals import Refusal, ToolRefusedError, refusal_of
-from llm_pv.proposers.base import AtOnce, Context, Proposal
+from llm_pv.proposers.base import Admission, Context, Proposal
 from llm_pv.proposers.llm import LLM, LLMSettings
 from llm_pv.proposers.llm.turns import TURN
 from llm_pv.proposers.round_robin import RoundRobin, StoppedError
@@ -158,10 +158,11 @@ def test_a_tool_that_was_asked_for_is_not_dropped() -> None:
         proposals(TOOLS[0], "local")
 
 
-class Stopped(AtOnce):
+class Stopped(Admission):
     """An admission that is stopped while its second attempt waits."""
 
     def __init__(self) -> None:
+        super().__init__(RoundRobin({}, slots=9), "cell")
         self.left = 0
 
     def acquire(self, number: int) -> None:

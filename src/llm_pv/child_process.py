@@ -24,6 +24,13 @@ Told = tuple[type[Exception], str, str]
 """An error of another process: its class, its message, its traceback."""
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def start(code: str, environment: Mapping[str, str]) -> Process:
     """Start an interpreter with pipes to its standard input and output.
 

@@ -222,8 +222,8 @@ def _remake(table: PaperTableOptions, *, asks: bool) -> str:
 
 def _show(parts: "list[Part]") -> None:
     """Write to standard error the parts to be done, and about how long they take here."""
+    from llm_pv.child_process import usable_cores
     from llm_pv.report.text import count, seconds
-    from llm_pv.runs.executors.local import usable_cores
     from llm_pv.runs.reading import FAILED, read_summary
 
     cores = usable_cores()
@@ -269,9 +269,9 @@ def _run(part: "Part", dataset_dir: Path, sandbox: SandboxOptions) -> int:
 
 
 def _write(runs: list[Path], folder: Path, remake: str) -> Path:
+    from llm_pv.child_process import usable_cores
     from llm_pv.cli.report import leave_page
     from llm_pv.report.results_page import Occasion, write_results
-    from llm_pv.runs.executors.local import usable_cores
 
     for run in runs:
         leave_page(run)

@@ -172,8 +172,8 @@ def plan_steps(
 
 def show_steps(steps: Sequence[Step]) -> None:
     """Write to standard error each command and about how long it takes, and what a model costs."""
+    from llm_pv.child_process import usable_cores
     from llm_pv.report.text import count, seconds
-    from llm_pv.runs.executors.local import usable_cores
 
     cores = usable_cores()
     for step in steps:
@@ -209,8 +209,8 @@ def run_steps(steps: Sequence[Step], results: Path) -> int:
 
 
 def _write_page(name: str, steps: Sequence[Step], folder: Path) -> Path:
+    from llm_pv.child_process import usable_cores
     from llm_pv.report.results_page import Occasion, write_results
-    from llm_pv.runs.executors.local import usable_cores
     from llm_pv.runs.reading import find_runs
 
     runs = [path for step in steps for path in find_runs([step.folder])]

@@ -20,7 +20,7 @@ from llm_pv.erm.history import History
 from llm_pv.erm.selection import Plan, Selection
 from llm_pv.erm.verification import read_predictions, training_mistakes
 from llm_pv.erm.verifier import Verifier
-from llm_pv.proposers.base import Admission, AtOnce, Context, Proposer
+from llm_pv.proposers.base import Admission, Context, Proposer, at_once
 from llm_pv.runs.cells import CellLog
 from llm_pv.sandbox import Sandbox
 
@@ -77,7 +77,7 @@ def select_program(
         write_failure=on_failure,
         warn=warnings.append,
         mistakes=partial(training_mistakes, train=train, classes=classes, sandbox=sandbox),
-        admission=admission or AtOnce(),
+        admission=admission or at_once(),
         early_stop=plan.early_stop,
     )
 

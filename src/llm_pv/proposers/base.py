@@ -4,10 +4,11 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from llm_pv.data.examples import Classes, Examples, Input, resampled
 from llm_pv.models.base import NO_USAGE, Usage
+from llm_pv.proposers.round_robin import Admission, at_once
 from llm_pv.proposers.spending import Spending
 
 
@@ -96,46 +97,6 @@ class Mistake:
     "Whether that is not a label."
 
 
-class Admission(Protocol):
-    """Decides when the next attempt of a cell may start."""
-
-    def acquire(self, number: int) -> None:
-        """Block until attempt ``number``, from 1, may start.
-
-        Raise StoppedError if no further attempt may start.
-        """
-        ...
-
-    def release(self) -> None:
-        """Report that an attempt has ended."""
-        ...
-
-    def close(self) -> None:
-        """Report that no further attempt will start."""
-        ...
-
-    def divide(self, names: Sequence[str]) -> "Sequence[Admission]":
-        """Return the admissions of several proposers, which share that of the cell."""
-        ...
-
-
-class AtOnce:
-    """Lets every attempt start immediately."""
-
-    def acquire(self, number: int) -> None:
-        """Return immediately."""
-
-    def release(self) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-    def divide(self, names: Sequence[str]) -> Sequence[Admission]:
-        """Return this for each."""
-        return [self] * len(names)
-
-
 def _forget(*_: object) -> None:
     return None
 
@@ -160,7 +121,7 @@ class Context:
     "Called with a sentence to show to the user with the result."
     mistakes: Callable[[str], list[Mistake]] | None = None
     "Runs a program, confined, on the training rows only, and returns those it gets wrong."
-    admission: Admission = field(default_factory=AtOnce)
+    admission: Admission = field(default_factory=at_once)
     "Decides when the next attempt may start."
     stopping: threading.Event = field(default_factory=threading.Event)
     "Set when no further attempt should start; those already started are still read."
@@ -291,10 +252,6 @@ class Proposer(ABC):
         costs = [proposal.cost_usd for proposal in proposals]
         known = [cost for cost in costs if cost is not None]
         return Spending(cost_usd=sum(known) if len(known) == len(costs) else None)
-
-    def computed_by(self, wrap: "Callable[[Proposer], Proposer]") -> "Proposer":  # noqa: ARG002
-        """Return the proposer with heavy computations wrapped, for a grid that bounds them."""
-        return self
 
     def portable(self) -> "Proposer":
         """Return an equivalent proposer that needs no files of this machine."""

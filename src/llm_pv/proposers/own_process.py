@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from llm_pv import child_process
-from llm_pv.child_process import Process
+from llm_pv.child_process import Process, usable_cores
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import LLMPVError
 from llm_pv.proposers.base import Proposal, Proposer, WrappedProposer
+from llm_pv.proposers.round_robin import StoppedError
 
 Progress = Callable[[str, int], None]
 
@@ -80,6 +81,11 @@ class OwnProcess(WrappedProposer):
     progress
         Called with the progress that the proposer reports.
 
+    Attributes
+    ----------
+    hit_time_cap
+        Whether the last search reached a limit.
+
     Examples
     --------
     >>> from llm_pv.proposers.length_first import LengthFirst
@@ -103,16 +109,7 @@ class OwnProcess(WrappedProposer):
         self.seconds = seconds
         self.megabytes = megabytes
         self.progress = progress
-        self._cut = ""
-
-    def computed_by(self, wrap: Callable[[Proposer], Proposer]) -> Proposer:
-        """Return the wrapped proposer: a search takes a core and its memory."""
-        return wrap(self)
-
-    @property
-    def hit_time_cap(self) -> bool:
-        """Whether the last search reached a limit."""
-        return bool(self._cut)
+        self.hit_time_cap = False
 
     def propose(
         self, train: Examples, classes: Classes, *, seed: int, start: int = 0
@@ -121,27 +118,32 @@ class OwnProcess(WrappedProposer):
 
         Raise SearchProcessError if the process ended by itself during the search.
         """
-        self._cut = ""
         request = _SearchRequest(self.proposer, train, classes, seed, start, self.megabytes)
         # The import paths first: unpickling the request imports the proposer's module.
         paths = [str(Path(path).absolute()) for path in sys.path]
         parts = [pickle.dumps(part, pickle.HIGHEST_PROTOCOL) for part in (paths, request)]
-        search = _Search(b"".join(parts), self.seconds)
+        search = _Search(b"".join(parts), self.seconds, owner=self)
         began = time.monotonic()
+        cut = False
         yielded: set[str] = set()
         interim: list[Proposal] = []
         try:
             for kind, *values in search.messages():
                 if kind == "proposal":
                     [proposal] = values
-                    self._cut = self._cut or ("time" if proposal.capped else "")
+                    cut = cut or proposal.capped
                     yielded.add(proposal.text)
                     yield proposal
-                else:
-                    interim = self._handle(kind, values) or interim
+                elif kind == "interim":
+                    [interim] = values
+                elif kind == "cut":
+                    cut = True
+                elif self.progress is not None:
+                    self.progress(*values)
         finally:
             search.end()
-        if not self._cut:
+            self.hit_time_cap = cut
+        if not cut:
             return
         if not yielded:
             interim = interim[start:] if interim or start else [_most_frequent(train, classes)]
@@ -151,22 +153,23 @@ class OwnProcess(WrappedProposer):
                 yield replace(proposal, capped=True, seconds=0.0 if yielded else seconds)
                 yielded.add(proposal.text)
 
-    def _handle(self, kind: str, values: list[Any]) -> list[Proposal]:
-        """Handle a message other than a proposal; return interim proposals if it holds them."""
-        if kind == "interim":
-            [proposals] = values
-            return list(proposals)
-        if kind == "cut":
-            [self._cut] = values
-        elif kind == "progress" and self.progress is not None:
-            self.progress(*values)
-        return []
+    def close(self) -> None:
+        """End the searches in progress; their readers get a StoppedError."""
+        for search in list(_running):
+            if search.owner is self:
+                search.close()
+
+
+_running: set["_Search"] = set()
+_cores = threading.BoundedSemaphore(usable_cores())
+"""Bounds the searches that compute at the same time in threads of this process."""
 
 
 class _Search:
     """One running request in a process, ended by its time limit or its reader."""
 
-    def __init__(self, request: bytes, seconds: float) -> None:
+    def __init__(self, request: bytes, seconds: float, owner: OwnProcess) -> None:
+        self.owner = owner
         self._request = request
         self._seconds = seconds
         self._process: Process | None = None
@@ -175,18 +178,30 @@ class _Search:
         self._timer: threading.Timer | None = None
         self._finished = False
         self._late = False
+        self._closed = False
 
     def messages(self) -> Iterator[tuple[Any, ...]]:
         """Yield the messages of the process."""
-        self._begin()
-        threading.Thread(target=self._read, daemon=True).start()
+        _running.add(self)
+        _cores.acquire()  # until the process has sent everything, not until it was read
+        try:
+            if self._closed:  # while it waited
+                raise StoppedError
+            self._begin()
+            threading.Thread(target=self._read, daemon=True).start()
+        except BaseException:
+            _cores.release()
+            raise
         while (message := self._messages.get())[0] != "done":
             if message[0] == "error":
                 raise child_process.error_of(*message[1])
             yield message
+        if self._closed:
+            raise StoppedError
 
     def end(self) -> None:
         """Keep the process if it has finished its search, else kill it."""
+        _running.discard(self)
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()
@@ -216,20 +231,30 @@ class _Search:
             )
         if answer[0] == "error":
             raise child_process.error_of(*answer[1])
-        self._timer = threading.Timer(self._seconds + HAND_OVER_SECONDS, self._stop)
+        self._timer = threading.Timer(self._seconds + HAND_OVER_SECONDS, self.stop)
         self._timer.daemon = True
         self._timer.start()
 
-    def _stop(self) -> None:
+    def close(self) -> None:
+        """End the search without a result."""
+        self._closed = True
+        self.stop()
+
+    def stop(self) -> None:
+        """End the search; what it has found is kept."""
         with self._lock:  # `end` may be keeping the process for the next search
             self._late = True
             if self._process is not None:
                 self._process.kill()
 
     def _read(self) -> None:
-        process = self._process
-        if process is None:
-            return
+        try:
+            if (process := self._process) is not None:
+                self._read_from(process)
+        finally:
+            _cores.release()
+
+    def _read_from(self, process: Process) -> None:
         whole = True
         try:
             while True:

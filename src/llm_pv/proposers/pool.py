@@ -173,11 +173,6 @@ class Pool(Proposer):
         )
         return reduce(Spending.plus, parts, Spending())
 
-    def computed_by(self, wrap: Callable[[Proposer], Proposer]) -> Proposer:
-        """Return a pool whose members' heavy computations are wrapped."""
-        members = {name: one.computed_by(wrap) for name, one in self._members.items()}
-        return Pool(members, self._left_open)
-
     def portable(self) -> Proposer:
         """Return a pool of equivalent members that need no files of this machine."""
         return Pool({name: one.portable() for name, one in self._members.items()})

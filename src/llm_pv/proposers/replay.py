@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -39,6 +39,8 @@ class Replay(Proposer):
 
     path: Path
     "The file or folder."
+    loaded: tuple[Proposal, ...] = ()
+    "The replies if they were read already, for a machine without the files."
 
     @property
     def name(self) -> str:
@@ -56,9 +58,9 @@ class Replay(Proposer):
         """The number of replies."""
         return max(1, len(self.replies()))
 
-    def portable(self) -> "SavedReplies":
+    def portable(self) -> Proposer:
         """Return the replies in memory, for another machine."""
-        return SavedReplies(self.name, self.identity, self.replies())
+        return replace(self, loaded=tuple(self.replies()))
 
     def replies(self) -> list[Proposal]:
         """Read every saved reply.
@@ -66,6 +68,8 @@ class Replay(Proposer):
         Raise ConfigurationError if the file or folder is missing, empty, or not readable as
         replies.
         """
+        if self.loaded:
+            return list(self.loaded)
         try:
             if self.path.is_dir():
                 files = sorted(
@@ -144,44 +148,3 @@ def _piece(read: Callable[[int], str], file: Path) -> str:
             f"{file}: a reply of more than {_MOST_CHARACTERS:,} characters is not read"
         )
     return piece
-
-
-class SavedReplies(Proposer):
-    """Saved replies held in memory, so that machines without the files can read them.
-
-    Parameters
-    ----------
-    name, identity
-        Those of the proposer that read the replies.
-    """
-
-    def __init__(self, name: str, identity: str, proposals: Sequence[Proposal]) -> None:
-        self._name = name
-        self._identity = identity
-        self._proposals = tuple(proposals)
-
-    @property
-    def name(self) -> str:
-        """The name a run records."""
-        return self._name
-
-    @property
-    def identity(self) -> str:
-        """A digest of the replies."""
-        return self._identity
-
-    @property
-    def default_attempts(self) -> int:
-        """The number of replies."""
-        return len(self._proposals)
-
-    def propose(
-        self,
-        train: Examples,  # noqa: ARG002 - the replies are there already
-        classes: Classes,  # noqa: ARG002
-        *,
-        seed: int,  # noqa: ARG002
-        start: int = 0,
-    ) -> Iterator[Proposal]:
-        """Yield the saved replies in order."""
-        return islice(self._proposals, start, None)

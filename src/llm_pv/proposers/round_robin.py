@@ -4,9 +4,9 @@ If attempts cost money, cells that stop early free their share for the others, a
 for all its attempts while another has none.
 """
 
+import sys
 import threading
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 
 
 class StoppedError(Exception):
@@ -40,9 +40,9 @@ class RoundRobin:
         self._changed = threading.Condition()
         self._stopped = False
 
-    def cell(self, key: Hashable) -> "CellTurns":
-        """Return the turns of one cell."""
-        return CellTurns(self, key)
+    def cell(self, key: Hashable) -> "Admission":
+        """Return the admission of one cell."""
+        return Admission(self, key)
 
     def acquire(self, key: Hashable, number: int) -> None:
         """Block until every open cell has started attempt ``number - 1`` and a slot is free.
@@ -74,7 +74,7 @@ class RoundRobin:
             self._started.pop(key, None)
             self._changed.notify_all()
 
-    def divide(self, key: Hashable, names: Sequence[str]) -> "list[CellTurns]":
+    def divide(self, key: Hashable, names: Sequence[str]) -> "list[Admission]":
         """Replace a cell by several, which take turns like cells of their own."""
         with self._changed:
             started = self._started.pop(key, 0)
@@ -89,26 +89,39 @@ class RoundRobin:
             self._changed.notify_all()
 
 
-@dataclass(frozen=True)
-class CellTurns:
-    """The turns of one cell in a round robin."""
+class Admission:
+    """Decides when the next attempt of a cell may start.
 
-    rounds: RoundRobin
-    key: Hashable
-    "The round robin, and the cell's key in it."
+    Parameters
+    ----------
+    rounds, key
+        The round robin, and the cell's key in it.
+    """
+
+    def __init__(self, rounds: RoundRobin, key: Hashable) -> None:
+        self._rounds = rounds
+        self._key = key
 
     def acquire(self, number: int) -> None:
-        """Block until attempt ``number`` may start."""
-        self.rounds.acquire(self.key, number)
+        """Block until attempt ``number``, from 1, may start.
+
+        Raise StoppedError if no further attempt may start.
+        """
+        self._rounds.acquire(self._key, number)
 
     def release(self) -> None:
         """Report that an attempt has ended."""
-        self.rounds.release()
+        self._rounds.release()
 
     def close(self) -> None:
         """Report that no further attempt will start."""
-        self.rounds.close(self.key)
+        self._rounds.close(self._key)
 
-    def divide(self, names: Sequence[str]) -> "Sequence[CellTurns]":
-        """Replace the cell by one for each name."""
-        return self.rounds.divide(self.key, names)
+    def divide(self, names: Sequence[str]) -> "Sequence[Admission]":
+        """Return the admissions of several proposers, which share that of the cell."""
+        return self._rounds.divide(self._key, names)
+
+
+def at_once() -> Admission:
+    """Return the admission of a cell that lets every attempt start immediately."""
+    return RoundRobin({}, sys.maxsize).cell("")

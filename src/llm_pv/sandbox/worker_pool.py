@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
+from llm_pv.child_process import usable_cores
 from llm_pv.errors import ConfigurationError, ConfinementError, SandboxError
 from llm_pv.sandbox.batch import Batch, LabelledRows
 from llm_pv.sandbox.confinement import Confinement
@@ -164,7 +165,7 @@ def assemble(
     if workers is not None and workers < 1:
         raise ConfigurationError(f"{workers} workers run nothing: give 1 or more")
     make, first, confinement = _choose(backend, allow_unconfined=allow_unconfined)
-    return WorkerPool(make, first, workers or _usable_cores()), confinement
+    return WorkerPool(make, first, workers or usable_cores()), confinement
 
 
 def program_task(
@@ -240,9 +241,3 @@ def usable_seed(seed: int) -> int:
     if not 0 <= number < 2**32:
         raise ConfigurationError(f"seed {seed!r}: give a whole number from 0 to 4,294,967,295")
     return number
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -37,13 +37,6 @@ _Result = TypeVar("_Result")
 _OWNER_SECONDS = 1.0
 
 
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 class LocalExecutor:
     """Computes cells in threads of this process.
 

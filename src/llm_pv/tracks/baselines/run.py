@@ -9,12 +9,13 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from llm_pv.child_process import usable_cores
 from llm_pv.data.examples import Splits
 from llm_pv.errors import ConfigurationError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.executors.base import CellContext, CellFunction, CellTask, Executor
-from llm_pv.runs.executors.local import LocalExecutor, WorkerProcesses, usable_cores
+from llm_pv.runs.executors.local import LocalExecutor, WorkerProcesses
 from llm_pv.runs.reading import FAILED
 from llm_pv.runs.runner import SKIPPED, Observer, require_writable, run_cells
 from llm_pv.tracks.baselines.base import Baseline, SearchName

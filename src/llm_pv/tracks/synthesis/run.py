@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_pv.api import Search
+from llm_pv.child_process import usable_cores
 from llm_pv.data.examples import Splits
 from llm_pv.erm.write_results import method_of, model_of, track_of
 from llm_pv.errors import ConfigurationError
@@ -13,14 +14,13 @@ from llm_pv.proposers.round_robin import RoundRobin
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.executors.base import CellContext, CellFunction, CellTask, Executor
-from llm_pv.runs.executors.local import LocalExecutor, WorkerProcesses, usable_cores
+from llm_pv.runs.executors.local import LocalExecutor, WorkerProcesses
 from llm_pv.runs.runner import Observer, require_writable, run_cells
 from llm_pv.sandbox import Sandbox
 from llm_pv.tracks.grid import GridRequest, Trial
 from llm_pv.tracks.synthesis.results import GridResult, collect
 from llm_pv.tracks.synthesis.trials import (
     GridWork,
-    InProcess,
     compute_trial,
     missing_transfer,
 )
@@ -140,15 +140,14 @@ def _local(  # noqa: PLR0917 - what run_grid has at hand
     sandbox: Sandbox,
     dataset_dir: Path | None,
 ) -> tuple[CellFunction, Executor]:
-    """Return how trials are computed here: in threads, the built-in search in processes."""
+    """Return how trials are computed here: in threads, data sets drawn in processes."""
     rounds, at_once = None, concurrency
-    on_close: tuple[Callable[[], object], ...] = ()
+    on_close: list[Callable[[], object]] = [work.proposer.close]
     if work.proposer.interleaved:
         # All cells are open at once; what is bounded is the number of attempts under way.
         rounds = RoundRobin(dict.fromkeys(waiting, 0), concurrency)
-        on_close, at_once = (rounds.stop, work.proposer.close), max(1, len(waiting))
-    proposer = work.proposer.computed_by(lambda search: InProcess(search, processes))
-    work = replace(work, proposer=proposer)
+        on_close.insert(0, rounds.stop)
+        at_once = max(1, len(waiting))
 
     def function(trial: Trial, context: CellContext) -> None:
         admission = None if rounds is None else rounds.cell(trial.cell)

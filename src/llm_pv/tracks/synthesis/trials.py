@@ -1,19 +1,18 @@
 """One trial of a cell: its data set, the program learned from it, and that on other data."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llm_pv.data.examples import Classes, Examples, Splits
+from llm_pv.data.examples import Splits
 from llm_pv.erm.pipeline import learn_splits
 from llm_pv.erm.scoring import Score, score_predictions
 from llm_pv.erm.selection import Plan
 from llm_pv.erm.verification import first_error, read_predictions
 from llm_pv.erm.write_results import Destination
 from llm_pv.errors import ConfigurationError, DataError
-from llm_pv.proposers.base import Admission, Proposal, Proposer, WrappedProposer
-from llm_pv.runs.executors.base import CellContext, Processes
+from llm_pv.proposers.base import Admission, Proposer
+from llm_pv.runs.executors.base import CellContext
 from llm_pv.runs.remote_records import Results
 from llm_pv.sandbox import Sandbox
 from llm_pv.tasks import SamplerName
@@ -33,30 +32,6 @@ class GridWork:
     "What was asked for."
     transfer: bool = True
     "Whether selected programs are scored on other data too."
-
-
-@dataclass(frozen=True)
-class InProcess(WrappedProposer):
-    """A proposer, free of charge, whose proposals are all computed in a process of their own."""
-
-    proposer: Proposer
-    "The proposer, which can be pickled."
-    processes: Processes
-
-    def propose(
-        self, train: Examples, classes: Classes, *, seed: int, start: int = 0
-    ) -> Iterator[Proposal]:
-        """Yield the proposer's proposals."""
-        yield from self.processes.call(
-            all_proposals, self.proposer, train, classes, seed=seed, start=start
-        )
-
-
-def all_proposals(
-    proposer: Proposer, train: Examples, classes: Classes, *, seed: int, start: int
-) -> list[Proposal]:
-    """Return every proposal of a proposer."""
-    return list(proposer.propose(train, classes, seed=seed, start=start))
 
 
 def compute_trial(
