@@ -360,8 +360,10 @@ def test_inputs_longer_than_the_context_are_refused_before_anything_is_built(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(ConfigurationError, match=r"has 17 tokens .* --context-length is 9"):
-        run(tmp_path, ModelRequest("tiny", context_length=9), test_length=16)
-    assert run(tmp_path, ModelRequest("tiny", context_length=17), test_length=16)["other_length"]
+        run(tmp_path, ModelRequest("tiny", context_length=9), test_lengths=(16,))
+    assert run(tmp_path, ModelRequest("tiny", context_length=17), test_lengths=(16,))[
+        "other_length"
+    ]
 
 
 def test_a_vocabulary_too_small_for_the_rows_is_refused(tmp_path: Path) -> None:

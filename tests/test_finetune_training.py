@@ -148,7 +148,7 @@ def test_a_tiny_model_learns_the_first_character(tmp_path: Path) -> None:
 
 
 def test_a_job_leaves_the_files_of_the_seed_and_a_row_of_the_common_summary(tmp_path: Path) -> None:
-    asked = job(tmp_path, report_to="tensorboard", test_length=16)
+    asked = job(tmp_path, report_to="tensorboard", test_lengths=(16,))
     run_job(asked)
     names = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}
     assert names >= {"run.json", "config.json", "stdout.log", "logs.log", "metrics.json",
@@ -256,7 +256,7 @@ def test_testing_at_another_length_is_no_time_of_training(
 
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(clock)))
     monkeypatch.setattr(ClassifierTrainer, "predict", slow)
-    assert run_job(job(tmp_path, test_length=16))["learn_seconds"] < 1_000_000
+    assert run_job(job(tmp_path, test_lengths=(16,)))["learn_seconds"] < 1_000_000
 
 
 def test_a_job_resumed_after_kill_9_equals_one_that_was_not_killed(tmp_path: Path) -> None:

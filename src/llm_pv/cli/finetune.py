@@ -2,19 +2,26 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
-from llm_pv.cli.grid_options import DrawingOptions
 from llm_pv.cli.main import INTERRUPTED, USAGE_ERROR, complain, run_app
 from llm_pv.cli.options import DEFAULT_READING_OPTIONS, Format, ReadingOptions, Rows
 from llm_pv.cli.output import free_folder, make_table, write_json, write_table
 from llm_pv.errors import ConfigurationError
-from llm_pv.tracks.finetune.request import DEFAULT_TRAINING_REQUEST, TrainingRequest
+from llm_pv.tracks.finetune.request import (
+    DEFAULT_JOB_CONTEXT,
+    DEFAULT_MODEL_REQUEST,
+    DEFAULT_TRAINING_REQUEST,
+    JobContext,
+    ModelRequest,
+    TrainingRequest,
+)
+from llm_pv.tracks.finetune.rows import TaskRows
 
 if TYPE_CHECKING:
     from llm_pv.data.examples import Splits
@@ -27,54 +34,13 @@ _TRAINING = Group("Training", sort_key=4)
 _RUN = Group("Run", sort_key=5)
 
 
-@Parameter(name="*", group=_MODEL)
-@dataclass(frozen=True)
-class TrainedModelOptions:
-    """Which model is trained, and which part of it."""
-
-    model: str | None = None
-    "tiny, qwen0.6B, qwen1.7B, llama3, deepseek, bloom (from scratch); qwen3_finetune, \
-llama3_finetune, deepseek_finetune or hf:FOLDER_OR_NAME (pretrained). Default qwen1.7B."
-    config: Path | None = None
-    "A transformers config.json for a model from scratch."
-    vocab_size: int | None = None
-    "Tokens of a model from scratch; default what the rows need."
-    context_length: int | None = None
-    "Positions of a model from scratch; default what the rows need."
-    n_layer: int | None = None
-    "Layers of a model from scratch; default its own."
-    n_head: int | None = None
-    "Attention heads of a model from scratch; default its own."
-    n_embd: int | None = None
-    "Width of a model from scratch; default its own."
-    num_layers_to_finetune: Literal["all"] | int | None = None
-    "Train this many top layers, the last norm and the head; default all."
-    symbols: Literal["contiguous", "spaced"] = "contiguous"
-    "Whether a pretrained model reads a text as it is, or its symbols separated by spaces."
-    lora_rank: int | None = None
-    "Train low-rank adapters of this rank in place of the weights."
-
-
 @Parameter(name="*", group=_TASK)
 @dataclass(frozen=True)
-class TrainingTaskOptions(DrawingOptions):
+class TrainingTaskOptions(TaskRows):
     """Rows of a benchmark task."""
 
-    target_func: Annotated[str | None, Parameter(name=["--target-func", "--function"])] = None
-    "A task's id or name; to try things out, first_character or majority."
-    sequence_length: Annotated[int | None, Parameter(name=["--sequence-length", "--length"])] = None
-    "Length of the inputs; default the task's own."
-    test_sequence_length: Annotated[
-        tuple[int, ...],
-        Parameter(
-            name=["--test-sequence-length", "--test-lengths"], consume_multiple=True, negative=""
-        ),
-    ] = ()
-    "Other lengths to test at as well."
-    online: Annotated[bool, Parameter(negative="")] = False
-    "Draw fresh rows for each step; an epoch is then --train-set-size of them."
-    trial: int = 0
-    "Which independent repetition under the seed."
+    dataset_dir: Path | None = Path("datasets")
+    "Folder of stored data sets."
 
 
 @Parameter(name="*", group=_TRAINING)
@@ -90,29 +56,10 @@ class TrainingSizes:
     "Test rows; default 10,000 of a task, 20 percent of a file."
 
 
+Model = Annotated[ModelRequest, Parameter(name="*", group=_MODEL)]
 Training = Annotated[TrainingRequest, Parameter(name="*", group=_TRAINING)]
-"""How a model is trained, as options."""
-
-
-@Parameter(name="*", group=_RUN)
-@dataclass(frozen=True)
-class JobOptions:
-    """Where the job runs, and what it leaves."""
-
-    results_path: Annotated[Path | None, Parameter(name=["--results-path", "--out"])] = None
-    "Results folder; default a new one under runs/."
-    device: str = "auto"
-    "auto, cpu, cuda, or one GPU such as cuda:1."
-    eval_batch_size: int | None = None
-    "Rows evaluated at once; default what fits."
-    checkpoint_minutes: float = 10.0
-    "Least time between two checkpoints; 0 for one at every evaluation."
-    save_model: Annotated[bool, Parameter(negative="")] = False
-    "Keep the trained model in model/ of the results folder."
-    report_to: Literal["tensorboard", "wandb", "mlflow", "none"] = "tensorboard"
-    "Where curves go."
-    format: Format = "table"
-    "How the result is shown: table, or one JSON object."
+Run = Annotated[JobContext, Parameter(name="*", group=_RUN)]
+"""What a job is made of, as options."""
 
 
 seed_app = App(
@@ -128,12 +75,13 @@ def finetune(
     data: Rows = "",
     /,
     *,
-    model: TrainedModelOptions = TrainedModelOptions(),
+    model: Model = DEFAULT_MODEL_REQUEST,
     task: TrainingTaskOptions = TrainingTaskOptions(),
     rows: ReadingOptions = DEFAULT_READING_OPTIONS,
     sizes: TrainingSizes = TrainingSizes(),
     training: Training = DEFAULT_TRAINING_REQUEST,
-    run: JobOptions = JobOptions(),
+    run: Run = DEFAULT_JOB_CONTEXT,
+    format: Annotated[Format, Parameter(group=_RUN)] = "table",  # noqa: A002
     cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
     """Train a language model, from scratch or pretrained, on a benchmark task or your own rows.
@@ -145,20 +93,22 @@ def finetune(
     ----------
     data
         CSV, TSV, Parquet, JSONL, or text lines `input -> label`, in place of --target-func.
+    format
+        How the result is shown: table, or one JSON object.
     """
     from llm_pv.cli.progress import training_progress
     from llm_pv.runs.job_folder import JobFolder
     from llm_pv.tracks.finetune.job import run_job
     from llm_pv.tracks.finetune.preparation import ProcessGroup
 
-    if ProcessGroup.here().size > 1 and run.results_path is None:
+    if ProcessGroup.here().size > 1 and run.out is None:
         raise ConfigurationError(
             "several processes share one results folder: give --results-path FOLDER"
         )
     if ProcessGroup.here().size > 1 and cluster.ray is not None:
         raise ConfigurationError("--ray gives a job to one process: start it without torchrun")
     job = make_job(data, model=model, task=task, rows=rows, sizes=sizes, training=training, run=run)
-    out, first = job.around.out, ProcessGroup.here().first
+    out, first = job.out, ProcessGroup.here().first
     try:
         with cluster.connect() as connected, training_progress(quiet=not first) as progress:
             if connected is None:
@@ -176,7 +126,7 @@ def finetune(
         return 0
     if metrics.get("already_finished"):
         complain(f"{out} is a finished job; this is its result, give another --results-path")
-    if run.format == "json":
+    if format == "json":
         write_json(metrics | {"results_path": str(out)})
     else:
         _print(job.rows.name, metrics, out)
@@ -224,43 +174,23 @@ def parse_job(arguments: Sequence[str]) -> "Job":
 def make_job(
     data: str,
     *,
-    model: TrainedModelOptions = TrainedModelOptions(),
+    model: Model = DEFAULT_MODEL_REQUEST,
     task: TrainingTaskOptions = TrainingTaskOptions(),
     rows: ReadingOptions = DEFAULT_READING_OPTIONS,
     sizes: TrainingSizes = TrainingSizes(),
     training: Training = DEFAULT_TRAINING_REQUEST,
-    run: JobOptions = JobOptions(),
+    run: Run = DEFAULT_JOB_CONTEXT,
 ) -> "Job":
     """Return the job of these options, after all checks that need no rows.
 
     Raise ConfigurationError if options cannot work, or do not go together.
     """
-    from llm_pv.tracks.finetune.request import Job, JobContext, ModelRequest
+    from llm_pv.tracks.finetune.request import Job
 
-    name = model.model or ("" if model.config else ModelRequest.name)
-    asked = ModelRequest(
-        name or (model.config.stem if model.config else ""),
-        config_file=model.config,
-        vocab_size=model.vocab_size,
-        context_length=model.context_length,
-        layers=None if model.num_layers_to_finetune == "all" else model.num_layers_to_finetune,
-        lora_rank=model.lora_rank,
-        spaced=model.symbols == "spaced",
-        n_layer=model.n_layer,
-        n_head=model.n_head,
-        n_embd=model.n_embd,
-    )
-    asked.architecture()
+    model.architecture()
     source = _source(data, task, rows, sizes, training)
-    around = JobContext(
-        run.results_path or free_folder(f"finetune-{source.cell.slug}"),
-        device=run.device,
-        report_to=run.report_to,
-        checkpoint_minutes=run.checkpoint_minutes,
-        eval_batch_size=run.eval_batch_size,
-        save_model=run.save_model,
-    )
-    return Job(asked, source, training, around)
+    out = run.out or free_folder(f"finetune-{source.cell.slug}")
+    return Job(model, source, training, replace(run, out=out))
 
 
 def _source(
@@ -270,11 +200,9 @@ def _source(
     sizes: TrainingSizes,
     training: TrainingRequest,
 ) -> "RowSource":
-    from llm_pv.tracks.finetune.rows import TaskRows
-
     if data:
         return _file_rows(data, task, rows, sizes, training.seed)
-    if task.target_func is None:
+    if not task.function:
         raise ConfigurationError(
             "nothing to train on: give --target-func, such as fn_a, or a file with rows"
         )
@@ -282,27 +210,14 @@ def _source(
         raise ConfigurationError(
             "options for rows of a file need a file; give it, or leave them out"
         )
-    source = TaskRows(
-        task.target_func,
-        length=task.sequence_length,
-        sampler=task.sampler,
+    source = replace(
+        task,
         train_size=200 if sizes.train_set_size is None else sizes.train_set_size,
         test_size=10_000 if sizes.test_set_size is None else sizes.test_set_size,
-        test_length=_one_or_several(task.test_sequence_length),
-        online=task.online,
         seed=training.seed,
-        trial=task.trial,
-        dataset_dir=task.dataset_dir,
-        table=task.table,
-        raw_tables=task.raw_tables,
     )
     source.check(training.batch_size)
     return source
-
-
-def _one_or_several(lengths: tuple[int, ...]) -> int | tuple[int, ...] | None:
-    """Return one length as jobs of earlier versions record it."""
-    return lengths if len(lengths) > 1 else next(iter(lengths), None)
 
 
 def _file_rows(

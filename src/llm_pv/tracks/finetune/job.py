@@ -41,9 +41,9 @@ _SMALL = 2_000_000
 
 def is_finished(job: Job) -> bool:
     """Tell whether the folder of a job holds its results already."""
-    if finished_row(job.around.out) is None:
+    if finished_row(job.out) is None:
         return False
-    options, _ = read_job(job.around.out)
+    options, _ = read_job(job.out)
     asked = job.options()
     # What "automatic" resolved to is known to the job that ran.
     asked["precision"] = asked["precision"] or options.get("precision")
@@ -64,7 +64,7 @@ def run_job(job: Job, observer: TrainingObserver | None = None) -> dict[str, Any
     """
     world = ProcessGroup.here()
     prepared = prepare(job, world)
-    out = job.around.out
+    out = job.out
     if not world.first:
         if finished_row(out) is None:
             _train(job, prepared, None, TrainingObserver())
@@ -87,7 +87,7 @@ def do_job(
     run
         Where the results go, besides the files of the job's folder.
     """
-    folder = JobFolder(job.around.out)
+    folder = JobFolder(job.out)
     folder.write_config(prepared.options)
     try:
         with _library_messages(folder.log_file):
@@ -111,11 +111,11 @@ def _train(
     from llm_pv.tracks.finetune.assembly import assemble
 
     rows = prepared.rows or job.rows.load(job.training.batch_size)
-    folder = JobFolder(job.around.out)
+    folder = JobFolder(job.out)
     recorder = Recorder(job, prepared, observer, folder if run is not None else None)
     for warning in rows.warnings:
         recorder.on_line(warning)
-    out = job.around.out if run is None else run.path
+    out = job.out if run is None else run.path
     with _errors_in_one_line(job, out), _threads(prepared):
         assembly = assemble(job, prepared, rows, folder, recorder)
         recorder.on_begin(assembly)
@@ -133,7 +133,7 @@ def _finish(
     job: Job, rows: Rows, assembly: "Assembly", metrics: dict[str, Any], run: Results
 ) -> None:
     """Write everything a finished job leaves."""
-    folder, predictions = JobFolder(job.around.out), assembly.trainer.predictions
+    folder, predictions = JobFolder(job.out), assembly.trainer.predictions
     assert predictions is not None
     folder.write_metrics(metrics)
     write_predictions(job, rows, predictions, run)

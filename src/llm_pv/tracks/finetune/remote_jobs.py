@@ -88,7 +88,7 @@ class RemoteJob:
             model = replace(model, config_file=file)
         # No other machine could go on from a checkpoint.
         around = replace(self.job.around, out=folder / "job", checkpoint_minutes=math.inf)
-        around.out.mkdir()
+        (folder / "job").mkdir()
         return replace(self.job, model=model, around=around)
 
 
@@ -123,7 +123,7 @@ def train_job(remote: RemoteJob, context: CellContext) -> None:
         job = remote.there(Path(folder))
         prepared = prepare(job, ProcessGroup())
         results.send("begin", prepared.options)
-        files = JobFolder(job.around.out)
+        files = JobFolder(job.out)
         try:
             do_job(job, prepared, results, _Events(context))
         finally:
@@ -140,7 +140,7 @@ class JobResults(Relay):
     """
 
     def __init__(self, job: Job) -> None:
-        out = job.around.out
+        out = job.out
         self._last: list[Message] = []
         super().__init__(Known(job.rows.cell, False, out, out), self._last.append)
         self._job = job
@@ -214,7 +214,7 @@ class RemoteJobs:
                 "1 alone"
             )
         if is_finished(job):
-            return read_job(job.around.out)[1] | {"already_finished": True}
+            return read_job(job.out)[1] | {"already_finished": True}
         watching, results = observer or TrainingObserver(), JobResults(job)
 
         def emit(event: object) -> None:
@@ -232,7 +232,7 @@ class RemoteJobs:
             except WorkerLostError as error:
                 results.fail(error)
                 raise
-        return read_job(job.around.out)[1]
+        return read_job(job.out)[1]
 
     def close(self) -> None:
         """End every job under way."""

@@ -1,11 +1,12 @@
 """What a user asks for: a model, rows, and how it is trained."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.hub import fingerprint
@@ -19,28 +20,48 @@ Precision = Literal["bf16", "fp16", "fp32"]
 PRECISIONS = ("bf16", "fp16", "fp32")
 
 
+def _layers(_: object, tokens: Sequence[Token]) -> int | None:
+    """Read a number of layers; ``all`` is None."""
+    return None if tokens[0].value == "all" else int(tokens[0].value)
+
+
 @dataclass(frozen=True)
 class ModelRequest:
-    """Which model is trained, and which part of it."""
+    """Which model is trained, and which part of it, as options of the command line too."""
 
-    name: str = "qwen1.7B"
-    "As for `architecture`."
-    config_file: Path | None = None
-    "A transformers ``config.json`` for a model from scratch."
+    name: Annotated[str, Parameter(name="--model", show_default=False)] = ""
+    "tiny, qwen0.6B, qwen1.7B, llama3, deepseek, bloom (from scratch); qwen3_finetune, \
+llama3_finetune, deepseek_finetune or hf:FOLDER_OR_NAME (pretrained). Default qwen1.7B."
+    config_file: Annotated[Path | None, Parameter(name="--config")] = None
+    "A transformers config.json for a model from scratch."
     vocab_size: int | None = None
+    "Tokens of a model from scratch; default what the rows need."
     context_length: int | None = None
-    "Tokens and positions of a model from scratch; None for what the rows need."
-    layers: int | None = None
-    """How many of the top layers are trained, besides the last norm and the head; None for all
-    parameters."""
-    lora_rank: int | None = None
-    "The rank of low-rank adapters, trained in place of the weights; None for none."
-    spaced: bool = False
-    "Whether a pretrained model reads the symbols of a text separated by spaces."
+    "Positions of a model from scratch; default what the rows need."
     n_layer: int | None = None
+    "Layers of a model from scratch; default its own."
     n_head: int | None = None
+    "Attention heads of a model from scratch; default its own."
     n_embd: int | None = None
-    "Layers, attention heads and width of a model from scratch; None for its own."
+    "Width of a model from scratch; default its own."
+    layers: Annotated[int | None, Parameter(name="--num-layers-to-finetune", converter=_layers)] = (
+        None
+    )
+    "Train this many top layers, the last norm and the head; default all."
+    symbols: Literal["contiguous", "spaced"] = "contiguous"
+    "Whether a pretrained model reads a text as it is, or its symbols separated by spaces."
+    lora_rank: int | None = None
+    "Train low-rank adapters of this rank in place of the weights."
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            name = self.config_file.stem if self.config_file else "qwen1.7B"
+            object.__setattr__(self, "name", name)
+
+    @property
+    def spaced(self) -> bool:
+        """Whether a pretrained model reads the symbols of a text separated by spaces."""
+        return self.symbols == "spaced"
 
     def architecture(self) -> Architecture:
         """Return the model asked for.
@@ -186,25 +207,26 @@ class TrainingRequest:
         return {names.get(key, key): value for key, value in asdict(self).items()}
 
 
+DEFAULT_MODEL_REQUEST = ModelRequest()
 DEFAULT_TRAINING_REQUEST = TrainingRequest()
 
 
 @dataclass(frozen=True)
 class JobContext:
-    """Where a job runs and what it leaves behind; nothing here decides its figures."""
+    """Where a job runs and what it leaves, as options too; nothing here decides its figures."""
 
-    out: Path
-    "The results folder."
+    out: Annotated[Path | None, Parameter(name=["--results-path", "--out"])] = None
+    "Results folder; default a new one under runs/."
     device: str = "auto"
-    "``auto``, ``cpu`` or ``cuda``, the latter perhaps with a number."
-    report_to: Literal["tensorboard", "wandb", "mlflow", "none"] = "tensorboard"
-    "``tensorboard``, ``wandb``, ``mlflow`` or ``none``."
-    checkpoint_minutes: float = 10.0
-    "The least time between two checkpoints; 0 for one at every evaluation."
+    "auto, cpu, cuda, or one GPU such as cuda:1."
     eval_batch_size: int | None = None
-    "Rows of a step of evaluation; None for what fits."
-    save_model: bool = False
-    "Whether the trained model is kept."
+    "Rows evaluated at once; default what fits."
+    checkpoint_minutes: float = 10.0
+    "Least time between two checkpoints; 0 for one at every evaluation."
+    save_model: Annotated[bool, Parameter(negative="")] = False
+    "Keep the trained model in model/ of the results folder."
+    report_to: Literal["tensorboard", "wandb", "mlflow", "none"] = "tensorboard"
+    "Where curves go."
 
     def __post_init__(self) -> None:
         if not (self.device in {"auto", "cpu", "cuda"} or self.device.startswith("cuda:")):
@@ -219,6 +241,9 @@ class JobContext:
             raise ConfigurationError(f"--eval-batch-size is {self.eval_batch_size}; give 1 or more")
 
 
+DEFAULT_JOB_CONTEXT = JobContext()
+
+
 @dataclass(frozen=True)
 class Job:
     """A model, rows, and how the one is trained on the other."""
@@ -229,6 +254,12 @@ class Job:
     "What was asked for."
     around: JobContext
     "Where it runs."
+
+    @property
+    def out(self) -> Path:
+        """The results folder."""
+        assert self.around.out is not None, "the command names a new folder"
+        return self.around.out
 
     def options(self) -> dict[str, Any]:
         """Return everything that decides the results, as plain JSON values."""

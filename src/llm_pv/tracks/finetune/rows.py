@@ -5,13 +5,15 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
+
+from cyclopts import Parameter
 
 from llm_pv.data.examples import Classes, Examples, Input, Splits
 from llm_pv.data.store import row_text
 from llm_pv.errors import ConfigurationError
 from llm_pv.runs.cells import Cell
-from llm_pv.tasks import SamplerName, Task
+from llm_pv.tasks import Task
 from llm_pv.tasks.drawing import Sizes, Source, draw
 from llm_pv.tasks.loading import load_task
 from llm_pv.tasks.task import CHARACTERS
@@ -82,30 +84,36 @@ class RowSource(Protocol):
 
 @dataclass(frozen=True)
 class TaskRows:
-    """Rows of a benchmark task."""
+    """Rows of a benchmark task, as options of the command line too."""
 
-    function: str
-    "The task's id or name."
-    length: int | None = None
-    "The length of the inputs; None for the task's own."
-    sampler: SamplerName = "paper"
-    """``"paper"`` or ``"hard"``."""
-    train_size: int = 200
-    test_size: int = 10_000
+    function: Annotated[str, Parameter(name=["--target-func", "--function"])] = ""
+    "A task's id or name; to try things out, first_character or majority."
+    length: Annotated[int | None, Parameter(name=["--sequence-length", "--length"])] = None
+    "Length of the inputs; default the task's own."
+    sampler: Literal["paper", "hard"] = "paper"
+    "As in the paper, or with classes that agree in every cheap statistic."
+    train_size: Annotated[int, Parameter(parse=False)] = 200
+    test_size: Annotated[int, Parameter(parse=False)] = 10_000
     """Even numbers of rows, half of each class; the published comparison trains on 200, the rows
     that other methods split into 100 training and 100 validation rows."""
-    test_length: int | tuple[int, ...] | None = None
-    "Another length to test at as well, or several."
-    online: bool = False
-    "Whether each step draws fresh rows; `train_size` is then what an epoch counts."
-    seed: int = 42
+    test_lengths: Annotated[
+        tuple[int, ...],
+        Parameter(
+            name=["--test-sequence-length", "--test-lengths"], consume_multiple=True, negative=""
+        ),
+    ] = ()
+    "Other lengths to test at as well."
+    online: Annotated[bool, Parameter(negative="")] = False
+    "Draw fresh rows for each step; an epoch is then --train-set-size of them."
+    seed: Annotated[int, Parameter(parse=False)] = 42
     trial: int = 0
-    "The seed, and the independent repetition under it."
+    "Which independent repetition under the seed."
     dataset_dir: Path | None = None
-    "Where data sets are stored and found again; None stores none."
+    "Folder of stored data sets."
     table: Path | None = None
-    raw_tables: bool = False
-    "As for `load_task`."
+    "CSV file with the rows of the one requested table task, instead of fetching them."
+    raw_tables: Annotated[bool, Parameter(negative="")] = False
+    "Keep the original names and values of tables."
 
     def check(self, batch_size: int) -> None:
         """Refuse what cannot be drawn, before anything is.
@@ -189,13 +197,15 @@ class TaskRows:
             "length": "sequence_length",
             "train_size": "train_set_size",
             "test_size": "test_set_size",
-            "test_length": "test_sequence_length",
         }
         values: dict[str, Any] = asdict(self) | {
             "function": self.task.id or self.task.name,
             "length": self._length,
             "table": None if self.table is None else sha256(self.table.read_bytes()).hexdigest(),
         }
+        lengths = values.pop("test_lengths")
+        # One length or none as jobs of earlier versions record it.
+        values["test_sequence_length"] = lengths if len(lengths) > 1 else next(iter(lengths), None)
         del values["dataset_dir"]
         return {names.get(key, key): value for key, value in values.items()}
 
@@ -205,10 +215,7 @@ class TaskRows:
 
     @property
     def _test_lengths(self) -> tuple[int, ...]:
-        if self.test_length is None:
-            return ()
-        lengths = self.test_length if isinstance(self.test_length, tuple) else (self.test_length,)
-        return tuple(dict.fromkeys(lengths))
+        return tuple(dict.fromkeys(self.test_lengths))
 
     @property
     def _is_table(self) -> bool:
