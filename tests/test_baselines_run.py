@@ -86,14 +86,14 @@ def test_a_run_writes_a_row_and_predictions_for_each_baseline_and_trial(tmp_path
     assert listener.plans == [(16, 4)]
     assert listener.jobs > 0
     tree = result.cells[0].models[0]
-    assert tree.test is not None
-    assert tree.test.trials == 2
-    assert tree.test.mean == pytest.approx(
+    assert tree.test_accuracy is not None
+    assert tree.test_accuracy.trials == 2
+    assert tree.test_accuracy.mean == pytest.approx(
         sum(float(r["accuracy"]) for r in done if r["function"] == "fn_a" and r["length"] == "20"
             and r["model"] == "decision_tree") / 2
     )  # fmt: skip
-    assert result.cells[0].majority is not None
-    assert result.cells[0].majority.mean == 0.5
+    assert result.cells[0].majority_test_accuracy is not None
+    assert result.cells[0].majority_test_accuracy.mean == 0.5
     assert json.loads(json.dumps(result.record())) == result.record()
 
 
@@ -134,7 +134,7 @@ def test_the_number_of_threads_and_the_company_change_no_result(
     monkeypatch.setattr("llm_pv.tracks.baselines.run.usable_cores", lambda: 1)
     alone = run(tmp_path / "b", "decision_tree", request=request)
     assert together.cells[0].models[1].settings == alone.cells[0].models[0].settings
-    assert together.cells[0].models[1].test == alone.cells[0].models[0].test
+    assert together.cells[0].models[1].test_accuracy == alone.cells[0].models[0].test_accuracy
 
 
 def test_a_data_set_that_cannot_be_had_is_recorded_and_tried_again(tmp_path: Path) -> None:
@@ -215,11 +215,11 @@ def test_what_is_planned_is_known_to_a_report_of_a_run_that_was_stopped(tmp_path
 def test_a_page_about_one_fit_has_its_figures_settings_and_the_majority(tmp_path: Path) -> None:
     result = run_baselines_on_rows("bits.csv", parity_rows, ["decision_tree"], out=tmp_path / "run")
     tree = result.cells[0].models[0]
-    assert tree.test is not None
+    assert tree.test_accuracy is not None
     page = build_page(compare_methods([load_run(tmp_path / "run")]))
     shown = " ".join(page.split())
     assert "decision_tree on bits.csv" in shown
-    assert f"Right on {percent(tree.test.mean)}% of" in shown
+    assert f"Right on {percent(tree.test_accuracy.mean)}% of" in shown
     assert f"max_depth {tree.settings[0]['max_depth']}" in shown
     assert "Majority baseline" in shown
     assert "No program was found" not in shown

@@ -134,8 +134,8 @@ class TestOneConnection:
             transfer=False,
             cluster=cluster,
         )
-        assert result.cells[0].test is not None
-        assert result.cells[0].test.mean == 1.0
+        assert result.cells[0].test_accuracy is not None
+        assert result.cells[0].test_accuracy.mean == 1.0
         with pytest.raises(DataError, match="no rows"):
             RayExecutor(cluster).call(fail)
         run_baselines(request, models, out=tmp_path / "there", cluster=cluster)
@@ -169,8 +169,8 @@ class TestOneConnection:
             cluster=cluster,
         )
         assert result.cells[0].reasons == ()
-        assert result.cells[0].test is not None
-        assert result.cells[0].test.mean == 0.5, "half of the rows are of each class"
+        assert result.cells[0].test_accuracy is not None
+        assert result.cells[0].test_accuracy.mean == 0.5, "half of the rows are of each class"
 
     def test_a_node_that_is_killed_costs_what_its_trial_had_not_sent(
         self, nodes: Any, cluster: Cluster, sandbox: Sandbox, tmp_path: Path

@@ -21,6 +21,7 @@ from llm_pv.runs.cells import Cell
 from llm_pv.runs.executors.base import portable
 from llm_pv.runs.reading import read_summary
 from llm_pv.sandbox import Limits, Sandbox
+from llm_pv.stats import MeanStd
 from llm_pv.tasks.loading import load_task
 from llm_pv.tracks.synthesis import GridRequest, Observer, run_grid
 from rows import ALWAYS_ONE, PARITY
@@ -77,11 +78,11 @@ def test_a_grid_learns_every_cell_and_says_what_could_not_be(
     )
     by_cell = {(cell.function, cell.length): cell for cell in result.cells}
     parity = by_cell["fn_a", 50]
-    assert parity.test is not None
-    assert (parity.test.mean, parity.test.deviation, parity.test.trials) == (1.0, 0.0, 2)
+    assert parity.test_accuracy is not None
+    assert parity.test_accuracy == MeanStd(1.0, 0.0, 2)
     assert parity.attempts == (2, 2), "the first program is always half right"
-    assert parity.hard is not None
-    assert parity.hard.mean == 1.0
+    assert parity.hard_accuracy is not None
+    assert parity.hard_accuracy.mean == 1.0
     assert {length: s.mean for length, s in parity.other_lengths.items()} == {100: 1.0, 200: 1.0}
     assert by_cell["fn_h", 50].statuses == {"skipped": 2}
     assert "multiples of 4" in by_cell["fn_h", 50].reasons[0]
@@ -112,12 +113,12 @@ def test_test_accuracy_and_its_deviation_are_those_of_the_data_sets(
         accuracies.append(right / 200)
     low, high = sorted(accuracies)
     (cell,) = result.cells
-    assert cell.test is not None
-    assert cell.test.deviation is not None
-    assert cell.test.mean == pytest.approx((low + high) / 2)
-    assert cell.test.deviation == pytest.approx((high - low) / 2**0.5)
+    assert cell.test_accuracy is not None
+    assert cell.test_accuracy.deviation is not None
+    assert cell.test_accuracy.mean == pytest.approx((low + high) / 2)
+    assert cell.test_accuracy.deviation == pytest.approx((high - low) / 2**0.5)
     assert low < high, "two data sets, or the deviation would hold no data variance"
-    assert cell.hard is None
+    assert cell.hard_accuracy is None
     assert cell.other_lengths == {}
 
 
@@ -129,8 +130,8 @@ def test_the_built_in_search_finds_parity_in_worker_processes(
     )
     result = run_grid(request, Search(budget_seconds=20), sandbox=sandbox, out=tmp_path / "run")
     (cell,) = result.cells
-    assert cell.test is not None
-    assert cell.test.mean == 1.0
+    assert cell.test_accuracy is not None
+    assert cell.test_accuracy.mean == 1.0
     (row,) = read_summary(tmp_path / "run")
     assert row["method"] == "length-first"
 

@@ -2,8 +2,8 @@
 
 import math
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from statistics import mean, stdev
 from typing import Any
 
@@ -118,9 +118,21 @@ class MeanStd:
         return {"mean": self.mean, "standard_deviation": self.deviation, number: self.trials}
 
 
-def record_of(figure: MeanStd | None) -> dict[str, Any] | None:
-    """Return the record of a figure, None where there is none."""
-    return None if figure is None else figure.record()
+def record_of(value: Any) -> Any:
+    """Return a value as plain JSON values: a dataclass as an object, a figure as its record.
+
+    Examples
+    --------
+    >>> record_of((MeanStd(0.5, None, 1), None))
+    [{'mean': 0.5, 'standard_deviation': None, 'trials': 1}, None]
+    """
+    if isinstance(value, MeanStd):
+        return value.record()
+    if is_dataclass(value):
+        return {field.name: record_of(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): record_of(item) for key, item in value.items()}
+    return list(map(record_of, value)) if isinstance(value, tuple | list) else value
 
 
 def pass_at_k(attempts: int, successes: int, k: int) -> float:

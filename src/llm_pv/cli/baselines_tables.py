@@ -30,7 +30,7 @@ def print_baselines(result: BaselineResults, console: Console) -> None:
 def grid_table(result: BaselineResults) -> Table:
     """Return a table with a line for each cell and a column for each baseline, the best in bold."""
     shown = [model.model for model in result.cells[0].models if _occurs(result, model.model)]
-    has_published = any(cell.published for cell in result.cells)
+    has_published = any(cell.published_test_accuracy for cell in result.cells)
     published = ["published:\n" + ",\n".join(PUBLISHED_METHODS)] if has_published else []
     table = make_table(
         ["task", *(name.replace("_", "\n") for name in shown), *published],
@@ -39,15 +39,15 @@ def grid_table(result: BaselineResults) -> Table:
         italic=published,
     )
     for cell in result.cells:
-        best = max((model.test.mean for model in cell.models if model.test), default=None)
+        best = _best(cell)
         name = cell.name if cell.name != cell.function else ""
         row: list[str | Text] = [f"{cell.function} L={cell.length}\n{name}"]
         for model in cell.models:
             if model.model in shown:
-                is_best = model.test is not None and model.test.mean == best
-                row.append(Text(in_percent(model.test), style="bold" if is_best else ""))
+                text, is_best = in_percent(model.test_accuracy), _mean(model) == best is not None
+                row.append(Text(text, style="bold" if is_best else ""))
         if has_published:
-            figures = (cell.published.get(method) for method in PUBLISHED_METHODS)
+            figures = (cell.published_test_accuracy.get(method) for method in PUBLISHED_METHODS)
             row.append("\n".join("-" if f is None else f"{100 * f:.1f}" for f in figures))
         table.add_row(*row)
     return table
@@ -61,27 +61,34 @@ def rows_table(cell: BaselinesCell) -> Table:
         title=printable(f"Baselines on {cell.name}"),
         boxed=True,
     )
-    best = max((model.test.mean for model in cell.models if model.test), default=None)
-    for model in (model for model in cell.models if model.validation):
+    best = _best(cell)
+    for model in (model for model in cell.models if model.validation_accuracy):
         row = [
             model.model.replace("_", " "),
-            in_percent(model.test),
+            in_percent(model.test_accuracy),
             _interval(model),
-            in_percent(model.validation),
-            in_percent(model.cross_validation),
+            in_percent(model.validation_accuracy),
+            in_percent(model.cross_validation_accuracy),
         ]
         if cell.unbalanced:
-            row.append(in_percent(model.balanced))
-        is_best = model.test is not None and model.test.mean == best
-        table.add_row(*row, style="bold" if is_best else "")
-    table.add_row("majority class", in_percent(cell.majority), style="italic")
+            row.append(in_percent(model.balanced_test_accuracy))
+        table.add_row(*row, style="bold" if _mean(model) == best is not None else "")
+    table.add_row("majority class", in_percent(cell.majority_test_accuracy), style="italic")
     return table
 
 
+def _mean(model: ModelResult) -> float | None:
+    return model.test_accuracy and model.test_accuracy.mean
+
+
+def _best(cell: BaselinesCell) -> float | None:
+    return max(filter(None, map(_mean, cell.models)), default=None)
+
+
 def _interval(model: ModelResult) -> str:
-    if len(model.intervals) != 1:
+    if len(model.test_intervals) != 1:
         return ""
-    low, high = model.intervals[0]
+    low, high = model.test_intervals[0]
     return f"{percent(low)} to {percent(high)}"
 
 
@@ -93,9 +100,10 @@ def _occurs(result: BaselineResults, name: str) -> bool:
 
 def _footnotes(result: BaselineResults) -> Text:
     notes = "Settings are chosen by cross-validation on the training rows alone."
-    if any(model.test and model.test.deviation for cell in result.cells for model in cell.models):
+    figures = [model.test_accuracy for cell in result.cells for model in cell.models]
+    if any(figure and figure.deviation for figure in figures):
         notes += " ± is the standard deviation over trials (ddof=1)."
-    if any(cell.published for cell in result.cells):
+    if any(cell.published_test_accuracy for cell in result.cells):
         notes += f"\nPublished: {SOURCE}."
     text = Text(notes + "\n", style="dim")
     missing: dict[tuple[str, str], tuple[list[str], list[str]]] = {}

@@ -23,25 +23,25 @@ def print_grid(result: GridResult, console: Console) -> None:
 def grid_table(result: GridResult) -> Table:
     """Return a table with a line for each cell, in percent, within 80 columns if names allow."""
     columns = ["task", "test", "attempts", "hard", "other\nlengths"]
-    has_published = any(cell.published for cell in result.cells)
+    has_published = any(cell.published_test_accuracy for cell in result.cells)
     published = ["published: LLM-PV,\nand best other"] if has_published else []
     title = f"Test accuracy in percent, {result.sampler} sampler"
     table = make_table([*columns, *published], title=title, left=published, italic=published)
     for cell in result.cells:
-        trials = sum(cell.statuses.values())
+        done = cell.test_accuracy.trials if cell.test_accuracy else 0
         row = [
             f"{cell.function} L={cell.length}\n{cell.name if cell.name != cell.function else ''}",
-            f"{in_percent(cell.test)}\n{cell.test.trials if cell.test else 0}/{trials} trials",
+            f"{in_percent(cell.test_accuracy)}\n{done}/{sum(cell.statuses.values())} trials",
             _attempts(cell),
-            in_percent(cell.hard and MeanStd(cell.hard.mean, None, 0)),
+            in_percent(cell.hard_accuracy and MeanStd(cell.hard_accuracy.mean, None, 0)),
             "\n".join(
                 f"{length}: {in_percent(MeanStd(spread.mean, None, 0))}"
                 for length, spread in cell.other_lengths.items()
             ),
         ]
         if has_published:
-            row.append(_published(cell.published))
-        table.add_row(*row, style="" if cell.test else "dim")
+            row.append(_published(cell.published_test_accuracy))
+        table.add_row(*row, style="" if cell.test_accuracy else "dim")
     return table
 
 
@@ -84,7 +84,7 @@ def _footnotes(result: GridResult) -> Text:
         "programs on 1,000 rows of the hard sampler, and at twice the length and so on.\n",
         style="dim",
     )
-    if any(cell.published for cell in result.cells):
+    if any(cell.published_test_accuracy for cell in result.cells):
         text.append(
             f"Published: the best LLM-PV figure and the best other one of {SOURCE}.\n", style="dim"
         )

@@ -27,33 +27,18 @@ class ModelResult:
     "How many trials ended in each way."
     reasons: tuple[str, ...]
     "Why trials were skipped or failed, each reason once."
-    test: MeanStd | None
-    validation: MeanStd | None
-    cross_validation: MeanStd | None
-    balanced: MeanStd | None
+    test_accuracy: MeanStd | None
+    validation_accuracy: MeanStd | None
+    cross_validation_accuracy: MeanStd | None
+    balanced_test_accuracy: MeanStd | None
     """Accuracy on the test rows, on the validation rows, in cross-validation on the training rows,
     and balanced accuracy on the test rows; None where there is none."""
-    intervals: tuple[tuple[float, float], ...]
+    test_intervals: tuple[tuple[float, float], ...]
     "The 95% limits of each trial's test accuracy."
     settings: tuple[dict[str, Any], ...]
     "The settings chosen in each trial."
     learn_seconds: float
     "The sum over the trials."
-
-    def record(self) -> dict[str, Any]:
-        """Return the result as plain JSON values."""
-        return {
-            "model": self.model,
-            "statuses": self.statuses,
-            "reasons": list(self.reasons),
-            "test_accuracy": record_of(self.test),
-            "validation_accuracy": record_of(self.validation),
-            "cross_validation_accuracy": record_of(self.cross_validation),
-            "balanced_test_accuracy": record_of(self.balanced),
-            "test_intervals": [list(limits) for limits in self.intervals],
-            "settings": list(self.settings),
-            "learn_seconds": self.learn_seconds,
-        }
 
 
 @dataclass(frozen=True)
@@ -67,28 +52,14 @@ class BaselinesCell:
     "The cell."
     models: tuple[ModelResult, ...]
     "A result for each baseline."
-    majority: MeanStd | None
+    majority_test_accuracy: MeanStd | None
     "Test accuracy of always answering the training rows' most frequent class."
     unbalanced: bool
     "Whether the classes are unequal in some trial, so that balanced accuracy matters."
     warnings: tuple[str, ...]
     "What the user should know of the rows, each warning once."
-    published: dict[str, float]
+    published_test_accuracy: dict[str, float]
     "Published test accuracies of baselines, as shares; not measured here."
-
-    def record(self) -> dict[str, Any]:
-        """Return the result as plain JSON values."""
-        return {
-            "function": self.function,
-            "name": self.name,
-            "length": self.length,
-            "sampler": self.sampler,
-            "models": [model.record() for model in self.models],
-            "majority_test_accuracy": record_of(self.majority),
-            "unbalanced": self.unbalanced,
-            "warnings": list(self.warnings),
-            "published_test_accuracy": self.published,
-        }
 
 
 @dataclass(frozen=True)
@@ -114,7 +85,7 @@ class BaselineResults:
         return {
             "run": str(self.path),
             "published_source": SOURCE,
-            "cells": [cell.record() for cell in self.cells],
+            "cells": record_of(self.cells),
         }
 
 
@@ -140,17 +111,20 @@ def _cell_result(
     known = [outcome for of_model in outcomes.values() for outcome in of_model]
     # The majority class is the data set's affair: any one baseline's records will do.
     longest: list[dict[str, Any]] = max(outcomes.values(), key=len, default=[])
-    figures = published(first.function, int(first.length or 0), first.sampler)
+    known_before = published(first.function, int(first.length or 0), first.sampler)
+    majority = _present(outcome["baseline"]["test_accuracy"] for outcome in longest)
     return BaselinesCell(
         function=first.function,
         name=name,
         length=first.length,
         sampler=first.sampler,
         models=tuple(_model_result(run, trials, model, outcomes[model]) for model in models),
-        majority=MeanStd.of(_present(o["baseline"]["test_accuracy"] for o in longest)),
+        majority_test_accuracy=MeanStd.of(majority),
         unbalanced=any(outcome["unbalanced"] for outcome in known),
         warnings=tuple(dict.fromkeys(text for o in known for text in o["warnings"])),
-        published={method: figures[method] for method in PUBLISHED_METHODS if method in figures},
+        published_test_accuracy={
+            method: known_before[method] for method in PUBLISHED_METHODS if method in known_before
+        },
     )
 
 
@@ -159,15 +133,16 @@ def _model_result(
 ) -> ModelResult:
     rows = [row for trial in trials if (row := run.row(of_model(trial, model))) is not None]
     scored = [outcome["test"] for outcome in outcomes if outcome["test"]]
+    cross_validated = _present(outcome["cross_validation_accuracy"] for outcome in outcomes)
     return ModelResult(
         model=model,
         statuses=dict(Counter(row["status"] for row in rows)),
         reasons=tuple(dict.fromkeys(row["reason"] for row in rows if row["reason"])),
-        test=MeanStd.of([score["accuracy"] for score in scored]),
-        validation=MeanStd.of([outcome["validation"]["accuracy"] for outcome in outcomes]),
-        cross_validation=MeanStd.of(_present(o["cross_validation_accuracy"] for o in outcomes)),
-        balanced=MeanStd.of([score["balanced_accuracy"] for score in scored]),
-        intervals=tuple(
+        test_accuracy=MeanStd.of([score["accuracy"] for score in scored]),
+        validation_accuracy=MeanStd.of([outcome["validation"]["accuracy"] for outcome in outcomes]),
+        cross_validation_accuracy=MeanStd.of(cross_validated),
+        balanced_test_accuracy=MeanStd.of([score["balanced_accuracy"] for score in scored]),
+        test_intervals=tuple(
             (o["test_interval"][0], o["test_interval"][1]) for o in outcomes if o["test"]
         ),
         settings=tuple(outcome["settings"] for outcome in outcomes),

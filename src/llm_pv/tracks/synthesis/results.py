@@ -29,42 +29,20 @@ class CellResult:
     "Why trials were skipped, failed or found nothing, each reason once."
     warnings: tuple[str, ...]
     "What the user should know of data sets and searches, each warning once."
-    test: MeanStd | None
-    validation: MeanStd | None
+    test_accuracy: MeanStd | None
+    validation_accuracy: MeanStd | None
     "Accuracy of the selected programs; None without any."
     attempts: tuple[int, ...]
     "Attempts used, a number for each trial that ended with a selection."
-    hard: MeanStd | None
+    hard_accuracy: MeanStd | None
     "Accuracy of the selected programs on data of the hard sampler; None if not measured."
     other_lengths: dict[int, MeanStd]
     "Accuracy of the selected programs at other lengths."
-    published: dict[str, float]
+    published_test_accuracy: dict[str, float]
     "Published test accuracies by method, as shares; not measured here."
     learn_seconds: float
     cost_usd: float | None
     "Sums over the trials; the cost is None where a price is not known."
-
-    def record(self) -> dict[str, Any]:
-        """Return the result as plain JSON values."""
-        return {
-            "function": self.function,
-            "name": self.name,
-            "length": self.length,
-            "sampler": self.sampler,
-            "statuses": self.statuses,
-            "reasons": list(self.reasons),
-            "warnings": list(self.warnings),
-            "test_accuracy": record_of(self.test),
-            "validation_accuracy": record_of(self.validation),
-            "attempts": list(self.attempts),
-            "hard_accuracy": record_of(self.hard),
-            "other_lengths": {
-                str(length): spread.record() for length, spread in self.other_lengths.items()
-            },
-            "published_test_accuracy": self.published,
-            "learn_seconds": self.learn_seconds,
-            "cost_usd": self.cost_usd,
-        }
 
 
 @dataclass(frozen=True)
@@ -88,7 +66,7 @@ class GridResult:
             "run": str(self.path),
             "sampler": self.sampler,
             "published_source": SOURCE,
-            "cells": [cell.record() for cell in self.cells],
+            "cells": record_of(self.cells),
         }
 
 
@@ -133,16 +111,16 @@ def _cell_result(
         statuses=dict(Counter(row["status"] for row in rows)),
         reasons=tuple(dict.fromkeys(row["reason"] for row in rows if row["reason"])),
         warnings=tuple(dict.fromkeys(text for trial in trials for text in _warnings(run, trial))),
-        test=MeanStd.of(_numbers(rows, "accuracy")),
-        validation=MeanStd.of(_numbers(rows, "validation_accuracy")),
+        test_accuracy=MeanStd.of(_numbers(rows, "accuracy")),
+        validation_accuracy=MeanStd.of(_numbers(rows, "validation_accuracy")),
         attempts=tuple(n for trial in trials if (n := attempts_used(run, trial))),
-        hard=spreads.get(("hard", first.length)),
+        hard_accuracy=spreads.get(("hard", first.length)),
         other_lengths={
             length: spread
             for (_, length), spread in spreads.items()
             if spread is not None and length != first.length
         },
-        published=published(first.cell.function, first.length, first.cell.sampler),
+        published_test_accuracy=published(first.cell.function, first.length, first.cell.sampler),
         learn_seconds=sum(_numbers(rows, "learn_seconds")),
         cost_usd=_total_cost(rows),
     )
