@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
@@ -19,10 +18,10 @@ from llm_pv.cli.grid_options import (
 )
 from llm_pv.cli.model_options import DEFAULT_MODEL_CHOICE, ModelChoice
 from llm_pv.cli.options import (
+    DEFAULT_OUTPUT_OPTIONS,
     DEFAULT_SANDBOX_OPTIONS,
     DEFAULT_VALIDATED_READING_OPTIONS,
-    OUTPUT,
-    Format,
+    OutputOptions,
     Rows,
     SandboxOptions,
     ValidatedReadingOptions,
@@ -82,8 +81,7 @@ def agent(
     benchmark: BenchmarkOptions = DEFAULT_BENCHMARK_OPTIONS,
     drawing: StrictDrawingOptions = DEFAULT_STRICT_DRAWING_OPTIONS,
     rows: ValidatedReadingOptions = DEFAULT_VALIDATED_READING_OPTIONS,
-    out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
-    format: Annotated[Format, Parameter(group=OUTPUT)] = "table",  # noqa: A002
+    output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
     sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
     """Let a model explore training rows with a Python tool and submit a program or a model.
@@ -97,10 +95,6 @@ def agent(
     data
         CSV, TSV, Parquet, JSONL, or text lines `input -> label`; - for standard input. Without it
         the benchmark's tasks are explored.
-    out
-        Run directory; default a new folder under runs/.
-    format
-        How the results are shown: table, or one JSON object.
     """
     if model.model is None:
         raise ConfigurationError("an agent is a model: name it with --model PROVIDER:NAME")
@@ -123,13 +117,9 @@ def agent(
             raise ConfigurationError("--trials is for the benchmark: rows of yours have one trial")
     with open_agent(model, agent, sandbox) as opened:
         if request is not None:
-            return _explore_tasks(
-                opened, request, agent, drawing, sandbox=sandbox, out=out, format=format
-            )
+            return _explore_tasks(opened, request, agent, drawing, sandbox=sandbox, output=output)
         assert data is not None
-        return _explore_rows(
-            opened, data, agent, sizes, rows, sandbox=sandbox, out=out, format=format
-        )
+        return _explore_rows(opened, data, agent, sizes, rows, sandbox=sandbox, output=output)
 
 
 def open_agent(model: ModelChoice, options: AgentOptions, sandbox: SandboxOptions) -> "Agent":
@@ -173,24 +163,24 @@ def _explore_tasks(
     drawing: StrictDrawingOptions,
     *,
     sandbox: SandboxOptions,
-    out: Path | None,
-    format: Format,  # noqa: A002
+    output: OutputOptions,
 ) -> int:
     from llm_pv.api import Search
-    from llm_pv.cli.synthesize import preview_grid, run_and_report
+    from llm_pv.cli.synthesize import preview_grid, report, run_shown
 
     if options.dry_run:
-        return preview_grid([agent], request, format)
+        return preview_grid([agent], request, output.format)
     disclose_tasks(agent)
-    return run_and_report(
+    result = run_shown(
         request,
         Search(agent, concurrency=options.concurrency),
         dataset_dir=drawing.dataset_dir,
         sandbox=sandbox,
         transfer=options.transfer,
-        out=out or free_folder("agent"),
-        format=format,
+        out=output.out or free_folder("agent"),
+        output=output,
     )
+    return report(result, output)
 
 
 def _explore_rows(
@@ -201,8 +191,7 @@ def _explore_rows(
     rows: ValidatedReadingOptions,
     *,
     sandbox: SandboxOptions,
-    out: Path | None,
-    format: Format,  # noqa: A002
+    output: OutputOptions,
 ) -> int:
     from llm_pv import api
     from llm_pv.cli.learn import learn_and_show
@@ -212,7 +201,7 @@ def _explore_rows(
     splits = rows.splits(data, wanted, seed, rows.validation)
     name = rows.name_of(data)
     if options.dry_run:
-        print_preview(preview_record(agent, splits, seed)[0], name, format)
+        print_preview(preview_record(agent, splits, seed)[0], name, output.format)
         return 0
     with sandbox.open() as opened:
         return learn_and_show(
@@ -222,7 +211,7 @@ def _explore_rows(
             reading=rows.reading(),
             sandbox=opened,
             name=name,
-            out=out or new_folder("agent"),
-            format=format,
+            out=output.out or new_folder("agent"),
+            output=output,
             on_start=partial(disclose, [agent], splits, seed),
         )

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,20 +20,18 @@ from llm_pv.cli.grid_options import (
     grid_request,
     refuse_options,
 )
-from llm_pv.cli.main import INTERRUPTED, complain
 from llm_pv.cli.options import (
+    DEFAULT_OUTPUT_OPTIONS,
     DEFAULT_VALIDATED_READING_OPTIONS,
-    OUTPUT,
-    Format,
+    OutputOptions,
     Rows,
-    Track,
     ValidatedReadingOptions,
     given,
 )
-from llm_pv.cli.output import free_folder, write_json
-from llm_pv.cli.progress import Details, cell_progress, describe
-from llm_pv.cli.report import leave_page
-from llm_pv.errors import ConfigurationError, LLMPVError
+from llm_pv.cli.output import free_folder
+from llm_pv.cli.progress import Details, describe, run_progress
+from llm_pv.cli.report import show_results
+from llm_pv.errors import ConfigurationError
 from llm_pv.runs.cells import Cell
 
 if TYPE_CHECKING:
@@ -92,10 +91,7 @@ def baselines(
     benchmark: BenchmarkOptions = DEFAULT_BENCHMARK_OPTIONS,
     drawing: StrictDrawingOptions = DEFAULT_STRICT_DRAWING_OPTIONS,
     rows: ValidatedReadingOptions = DEFAULT_VALIDATED_READING_OPTIONS,
-    out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
-    format: Annotated[Format, Parameter(group=OUTPUT)] = "table",  # noqa: A002
-    track: Annotated[Track | None, Parameter(group=OUTPUT)] = None,
-    watch: Annotated[bool, Parameter(group=OUTPUT, negative="")] = False,
+    output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
     cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
     """Fit classical learners on the benchmark's data sets, or on a file with rows.
@@ -109,61 +105,29 @@ def baselines(
     data
         CSV, TSV, Parquet, JSONL, or text lines `input -> label`; - for standard input. Without it
         the benchmark's tasks are fitted.
-    out
-        Run directory; default a new folder under runs/.
-    format
-        How the results are shown: table, or one JSON object.
-    track
-        Send figures to this experiment tracker as they come.
-    watch
-        Serve a page on 127.0.0.1 that shows the run while it works, with a button to stop it.
     """
-    from llm_pv.cli.tracking import tracking
+    from llm_pv.cli.baselines_tables import print_baselines
+    from llm_pv.cli.output import Terminal
 
-    path = out or free_folder("baselines")
-    is_resumed = path.is_dir() and any(path.iterdir())
-    try:
-        with (
-            cluster.connect() as connected,
-            cell_progress(FitDetails(), watch=watch) as progress,
-            tracking(track, path, progress) as observer,
-        ):
-            where: dict[str, Any] = {"path": path, "observer": observer, "cluster": connected}
-            if data is None:
-                refuse_options(
-                    given(rows), "with a file of rows alone: name the file, or leave the option out"
-                )
-                result = _on_benchmark(models, sizes, benchmark, drawing, **where)
-            else:
-                refuse_options(
-                    given(benchmark) + given(drawing),
-                    "with the benchmark alone: leave the option out, or the file",
-                )
-                result = _on_rows(data, models, sizes, rows, **where)
-    except KeyboardInterrupt:
-        complain(f"interrupted; the same command with --out {path} continues from here")
-        return INTERRUPTED
-    if is_resumed and progress.resumed_all:
-        complain(f"{path} is a finished run; this is its result, give another --out to run anew")
-    return report(result, format)
-
-
-def report(result: "BaselineResults", format: Format) -> int:  # noqa: A002
-    """Show the results of a run and return the exit status.
-
-    Raise LLMPVError if no baseline could be fitted.
-    """
-    if not result.count("done"):
-        raise LLMPVError(f"no baseline could be fitted: {'; '.join(result.reasons()[:3])}")
-    leave_page(result.path)
-    if format == "json":
-        write_json(result.record())
-    else:
-        from llm_pv.cli.baselines_tables import print_baselines
-        from llm_pv.cli.output import Terminal
-
-        print_baselines(result, Terminal())
-    return 1 if result.count("failed") else 0
+    path = output.out or free_folder("baselines")
+    with (
+        cluster.connect() as connected,
+        run_progress(FitDetails(), path, output) as (_, observer),
+    ):
+        where: dict[str, Any] = {"path": path, "observer": observer, "cluster": connected}
+        if data is None:
+            refuse_options(
+                given(rows), "with a file of rows alone: name the file, or leave the option out"
+            )
+            result = _on_benchmark(models, sizes, benchmark, drawing, **where)
+        else:
+            refuse_options(
+                given(benchmark) + given(drawing),
+                "with the benchmark alone: leave the option out, or the file",
+            )
+            result = _on_rows(data, models, sizes, rows, **where)
+    show = partial(print_baselines, result, Terminal())
+    return show_results(result, output, show, "no baseline could be fitted")
 
 
 def _on_benchmark(

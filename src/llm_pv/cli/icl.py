@@ -20,14 +20,14 @@ from llm_pv.cli.icl_options import (
     RepeatedTaskOptions,
     open_model,
 )
-from llm_pv.cli.main import INTERRUPTED, complain
+from llm_pv.cli.main import complain
 from llm_pv.cli.options import (
+    DEFAULT_OUTPUT_OPTIONS,
     DEFAULT_READING_OPTIONS,
     OUTPUT,
-    Format,
+    OutputOptions,
     ReadingOptions,
     Rows,
-    Track,
     given,
 )
 from llm_pv.cli.output import free_folder
@@ -51,12 +51,9 @@ def icl(
     rows: ReadingOptions = DEFAULT_READING_OPTIONS,
     answering: AnsweringOptions = DEFAULT_ANSWERING_OPTIONS,
     question: QuestionOptions = DEFAULT_QUESTION_OPTIONS,
-    out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
+    output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
     out_jsonl: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     out_csv: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
-    format: Annotated[Format, Parameter(group=OUTPUT)] = "table",  # noqa: A002
-    track: Annotated[Track | None, Parameter(group=OUTPUT)] = None,
-    watch: Annotated[bool, Parameter(group=OUTPUT, negative="")] = False,
     cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
     """Prompt a model with labelled examples for the labels of test inputs, one at a time.
@@ -72,18 +69,10 @@ def icl(
     model
         PROVIDER:MODEL; hf (transformers in this process), vllm, openai-compatible, openai,
         anthropic, google.
-    out
-        Run directory; default a new folder under runs/.
     out_jsonl
         Write a row for each example here, its prompt and answer included.
     out_csv
         Write a row for each cell here.
-    format
-        How the results are shown: table, or one JSON object.
-    track
-        Send figures to this experiment tracker as they come.
-    watch
-        Serve a page on 127.0.0.1 that shows the run while it works, with a button to stop it.
     """
     cluster.check_model(model)
     seed = question.seed_of(own_rows=data is not None)
@@ -100,12 +89,10 @@ def icl(
             opened,
             question.settings(seed),
             dry_run=question.dry_run,
-            out=out,
+            out=output.out or free_folder("icl"),
+            output=output,
             out_jsonl=out_jsonl,
             out_csv=out_csv,
-            format=format,
-            track=track,
-            watch=watch,
             cluster=cluster.connect(),
             opening=partial(open_model, model, answering, question),
         )
@@ -165,21 +152,18 @@ def run_and_report(
     settings: "Settings",
     *,
     dry_run: bool = False,
-    out: Path | None,
+    out: Path,
+    output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
     out_jsonl: Path | None = None,
     out_csv: Path | None = None,
-    format: Format = "table",  # noqa: A002
     quiet: bool = False,
-    track: Track | None = None,
-    watch: bool = False,
     published: bool = False,
     cluster: "AbstractContextManager[Cluster | None] | None" = None,
     opening: "Callable[[], AnsweringModel] | None" = None,
 ) -> int:
     """Query the model, write the requested files and show the results; return the exit status."""
     from llm_pv.cli.icl_output import AnswerDetails, print_dry_run, report, write_files
-    from llm_pv.cli.progress import cell_progress
-    from llm_pv.cli.tracking import tracking
+    from llm_pv.cli.progress import run_progress
     from llm_pv.runs.runner import require_writable, require_writable_file
     from llm_pv.tracks.icl.planning import plan_cells
     from llm_pv.tracks.icl.run import Opening, run_icl
@@ -193,42 +177,34 @@ def run_and_report(
     if dry_run:
         print_dry_run(planned, model)
         return 0
-    path = out or free_folder("icl")
     details = AnswerDetails(_disclosure(planned, model))
-    try:
-        with (
-            cluster or nullcontext() as connected,
-            cell_progress(details, quiet=quiet, watch=watch) as progress,
-            tracking(track, path, progress) as observer,
-        ):
-            try:
-                results = run_icl(
+    with (
+        cluster or nullcontext() as connected,
+        run_progress(details, out, output, quiet=quiet) as (progress, observer),
+    ):
+        try:
+            results = run_icl(
+                planned,
+                model,
+                settings,
+                out=out,
+                configuration=configuration,
+                observer=observer,
+                cluster=connected,
+                opening=opening and Opening(opening, model.identity, Path.cwd()),
+            )
+        finally:
+            if progress.begun:  # else the folder may hold another run's answers
+                write_files(
                     planned,
-                    model,
                     settings,
-                    out=path,
-                    configuration=configuration,
-                    observer=observer,
-                    cluster=connected,
-                    opening=opening and Opening(opening, model.identity, Path.cwd()),
+                    out,
+                    jsonl=out_jsonl,
+                    csv=out_csv,
+                    under_way=progress.under_way,
+                    published=published,
                 )
-            finally:
-                if progress.begun:  # else the folder may hold another run's answers
-                    write_files(
-                        planned,
-                        settings,
-                        path,
-                        jsonl=out_jsonl,
-                        csv=out_csv,
-                        under_way=progress.under_way,
-                        published=published,
-                    )
-    except KeyboardInterrupt:
-        complain(f"interrupted; the same command with --out {path} continues from here")
-        return INTERRUPTED
-    if progress.resumed_all:
-        complain(f"{path} is a finished run; this is its result, give another --out to run anew")
-    return report(results, path, format)
+    return report(results, out, output.format)
 
 
 def _warnings(planned: "Sequence[PlannedCell | AnsweredCell]") -> list[str]:

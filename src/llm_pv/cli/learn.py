@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
-from llm_pv.cli.main import INTERRUPTED, complain
+from llm_pv.cli.main import complain, resumable
 from llm_pv.cli.model_options import (
     DEFAULT_ASKING_OPTIONS,
     DEFAULT_MODEL_CHOICES,
@@ -19,14 +19,14 @@ from llm_pv.cli.model_options import (
     open_proposers,
 )
 from llm_pv.cli.options import (
+    DEFAULT_OUTPUT_OPTIONS,
     DEFAULT_SANDBOX_OPTIONS,
     FIRST,
     OUTPUT,
     ROWS,
-    Format,
+    OutputOptions,
     Rows,
     SandboxOptions,
-    Track,
     ValidatedReadingOptions,
 )
 from llm_pv.cli.output import new_folder, set_aside, write_json
@@ -125,11 +125,8 @@ def learn(
     search: SeededSearchOptions = SeededSearchOptions(),
     model: ModelChoices = DEFAULT_MODEL_CHOICES,
     asking: AskingOptions = DEFAULT_ASKING_OPTIONS,
-    out: Annotated[Path | None, Parameter(group=FIRST)] = None,
-    format: Annotated[Format, Parameter(group=FIRST)] = "table",  # noqa: A002
-    track: Annotated[Track | None, Parameter(group=OUTPUT)] = None,
+    output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
     explain: Annotated[bool, Parameter(group=OUTPUT, negative="")] = False,
-    watch: Annotated[bool, Parameter(group=OUTPUT, negative="")] = False,
     sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
     cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
@@ -145,20 +142,12 @@ def learn(
     data
         CSV, TSV, Parquet, JSONL, or text lines `input -> label`; - for standard input;
         hf://OWNER/NAME; or a query, with --database.
-    out
-        Run directory; default a new folder under runs/.
-    format
-        How the result is shown: table, or one JSON object.
-    track
-        Send figures to this experiment tracker as they come.
     explain
         Show the certificate with all that it assumes.
-    watch
-        Serve a page on 127.0.0.1 that shows the run while it works, with a button to stop it.
     """
     from llm_pv.api import SplitSizes
 
-    choices = model.each()
+    choices, out = model.each(), output.out
     search_for = replace(search.resolve(model, asking, seed=search.seed), **search.judging())
     name = rows.name_of(data)
     with ExitStack() as stack:
@@ -184,7 +173,7 @@ def learn(
         if rows.add and not asking.dry_run:
             _begin_anew(out, search_for.weigh(splits).digest())
         if asking.dry_run:
-            preview_models(models, splits, search.seed, name, format)
+            preview_models(models, splits, search.seed, name, output.format)
             return 0
         with cluster.candidates(sandbox) as (opened, _):
             return learn_and_show(
@@ -195,10 +184,8 @@ def learn(
                 sandbox=opened,
                 name=name,
                 out=out or new_folder(_slug(name)),
-                format=format,
+                output=output,
                 explain=explain,
-                watch=watch,
-                track=track,
                 on_start=partial(_begin, models, splits, search),
             )
 
@@ -230,10 +217,8 @@ def learn_and_show(
     reading: "Reading",
     name: str,
     out: Path,
-    format: Format,  # noqa: A002
+    output: OutputOptions,
     explain: bool = False,
-    watch: bool = False,
-    track: Track | None = None,
     on_start: Callable[[], object] | None = None,
 ) -> int:
     """Learn, show what was learned, and return the exit status.
@@ -250,14 +235,10 @@ def learn_and_show(
         Where programs run.
     out
         The run directory.
-    format
-        How the result is shown.
+    output
+        How the run and its result are shown.
     explain
         Whether the certificate is shown with all its assumptions.
-    watch
-        Whether a page shows the run while it works.
-    track
-        Where figures are sent.
     on_start
         Called before the first proposal, once the run directory is open.
     """
@@ -266,35 +247,32 @@ def learn_and_show(
     from llm_pv.cli.tracking import tracking
     from llm_pv.runs.cells import Cell
 
-    try:
-        with (
-            learn_progress(watch=watch) as progress,
-            tracking(track, out) as observer,
-        ):
+    with (
+        resumable(f"the same command with --out {out} continues from here"),
+        learn_progress(watch=output.watch) as progress,
+        tracking(output.track, out) as observer,
+    ):
 
-            def on_attempt(attempt: "Attempt") -> None:
-                progress.attempt(attempt)
-                observer.on_event(Cell("learn"), attempt)
+        def on_attempt(attempt: "Attempt") -> None:
+            progress.attempt(attempt)
+            observer.on_event(Cell("learn"), attempt)
 
-            learned = api.learn(
-                splits,
-                target=target,
-                reading=reading,
-                search=replace(search, progress=progress.search),
-                sandbox=sandbox,
-                out=out,
-                name=name,
-                on_start=on_start,
-                on_attempt=on_attempt,
-            )
-    except KeyboardInterrupt:
-        complain(f"interrupted; the same command with --out {out} continues from here")
-        return INTERRUPTED
+        learned = api.learn(
+            splits,
+            target=target,
+            reading=reading,
+            search=replace(search, progress=progress.search),
+            sandbox=sandbox,
+            out=out,
+            name=name,
+            on_start=on_start,
+            on_attempt=on_attempt,
+        )
     leave_page(out)
     if learned.already_finished:
         complain(f"{out} is a finished run; this is its result, give another --out to learn anew")
     record = learned.record()
-    if format == "json":
+    if output.format == "json":
         write_json(record)
     else:
         from llm_pv.cli.output import Terminal

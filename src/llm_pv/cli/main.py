@@ -109,8 +109,8 @@ def _run_app(application: App, arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         _give_up_output()  # the reader of a pipe has closed it, which is no error
         return 0
-    except KeyboardInterrupt:
-        complain("interrupted")
+    except KeyboardInterrupt as interrupt:
+        complain("; ".join(["interrupted", *map(str, interrupt.args)]))
         return INTERRUPTED
     except OSError as error:
         if debug:
@@ -130,6 +130,15 @@ def _in_plain_words(error: CycloptsError) -> str:
     return text.replace(" into int.", " into a whole number.").replace(
         " into float.", " into a number."
     )
+
+
+@contextmanager
+def resumable(how: str) -> Iterator[None]:
+    """Show a user who interrupts the block how to continue."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(how) from None
 
 
 def main() -> None:

@@ -36,6 +36,24 @@ OUTPUT = Group("Output", sort_key=5)
 _SANDBOX = Group("Sandbox", sort_key=10)
 
 
+@Parameter(name="*", group=OUTPUT)
+@dataclass(frozen=True)
+class OutputOptions:
+    """Where a run goes, and how it is shown."""
+
+    out: Annotated[Path | None, Parameter(group=FIRST)] = None
+    "Run directory; default a new folder under runs/."
+    format: Annotated[Format, Parameter(group=FIRST)] = "table"
+    "How the results are shown: table, or one JSON object."
+    track: Track | None = None
+    "Send figures to this experiment tracker as they come."
+    watch: Annotated[bool, Parameter(negative="")] = False
+    "Serve a page on 127.0.0.1 that shows the run while it works, with a button to stop it."
+
+
+DEFAULT_OUTPUT_OPTIONS = OutputOptions()
+
+
 @Parameter(name="*", group=ROWS)
 @dataclass(frozen=True)
 class ReadingOptions:

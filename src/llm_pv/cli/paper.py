@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 
-from llm_pv.cli.main import INTERRUPTED, complain
+from llm_pv.cli.main import complain, resumable
 from llm_pv.cli.model_options import DEFAULT_MODEL_CHOICE, ModelChoice
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, OUTPUT, SandboxOptions
 from llm_pv.cli.paper_experiments import Name
@@ -125,11 +125,8 @@ def paper(
     if asking and not confirmed(yes=columns.yes):
         complain("no model was called and nothing was done; without --model there is no price")
         return 1
-    try:
+    with resumable("the same command continues from here"):
         failed = _measure(parts, asking, dataset_dir, sandbox)
-    except KeyboardInterrupt:
-        complain("interrupted; the same command continues from here")
-        return INTERRUPTED
     runs = [*(part.folder for part in parts), *(part.folder for part in asking)]
     page = _write(runs, results or folder / "results", _remake(table, asks=bool(asking)))
     sys.stdout.write(f"{page}\n")

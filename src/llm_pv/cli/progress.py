@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -22,6 +23,9 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
+from llm_pv.cli.main import complain, resumable
+from llm_pv.cli.options import DEFAULT_OUTPUT_OPTIONS, OutputOptions
+from llm_pv.cli.tracking import tracking
 from llm_pv.cli.watch import View, live_page
 from llm_pv.erm.attempts import Attempt
 from llm_pv.programs.shown import visible
@@ -288,6 +292,41 @@ def cell_progress(
         shown = CellProgress(progress, None if live or quiet else console, details)
         with live_page(shown.view, wanted=watch):
             yield shown
+
+
+@contextmanager
+def run_progress(
+    details: Details,
+    out: Path,
+    output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
+    *,
+    again: str = "",
+    quiet: bool = False,
+) -> Iterator[tuple[CellProgress, Observer]]:
+    """Show the cells of a resumable run while the block runs, and track their figures.
+
+    Parameters
+    ----------
+    details
+        What is shown of cells.
+    out
+        The run directory.
+    output
+        Whether there is a page, and a tracker.
+    again
+        How an interrupted run continues; default by the same command.
+    quiet
+        Whether the terminal shows nothing.
+    """
+    is_resumed = out.is_dir() and any(out.iterdir())
+    with (
+        resumable(again or f"the same command with --out {out} continues from here"),
+        cell_progress(details, quiet=quiet, watch=output.watch) as progress,
+        tracking(output.track, out, progress) as observer,
+    ):
+        yield progress, observer
+    if is_resumed and progress.resumed_all:
+        complain(f"{out} is a finished run; this is its result, give another --out to run anew")
 
 
 @contextmanager

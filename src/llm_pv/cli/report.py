@@ -2,13 +2,16 @@
 
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Protocol
 
 from cyclopts import Parameter
 
 from llm_pv.cli.main import complain
+from llm_pv.cli.options import OutputOptions
+from llm_pv.cli.output import write_json
 from llm_pv.errors import LLMPVError
 
 
@@ -37,6 +40,51 @@ def report(
     written = write_report(find_runs(runs), out)
     sys.stdout.write(f"{written[0]}\n")
     return 0
+
+
+class RunResults(Protocol):
+    """The results of a run of cells."""
+
+    @property
+    def path(self) -> Path:
+        """The run directory."""
+
+    def count(self, status: str) -> int:
+        """Return how many cells ended in this way."""
+
+    def reasons(self) -> list[str]:
+        """Return why cells were skipped or failed, each reason once."""
+
+    def record(self) -> dict[str, Any]:
+        """Return everything as plain JSON values."""
+
+
+def show_results(
+    results: RunResults, output: OutputOptions, show: Callable[[], object], none: str
+) -> int:
+    """Leave the page of a run in its directory, show its results and return the exit status.
+
+    Raise LLMPVError if no cell succeeded.
+
+    Parameters
+    ----------
+    results
+        The results.
+    output
+        How they are shown.
+    show
+        Prints them as a table.
+    none
+        The error if no cell succeeded; the reasons follow.
+    """
+    leave_page(results.path)
+    if not results.count("done") + results.count("nothing found"):
+        raise LLMPVError(f"{none}: {'; '.join(results.reasons()[:3])}")
+    if output.format == "json":
+        write_json(results.record())
+    else:
+        show()
+    return 1 if results.count("failed") else 0
 
 
 def prepare_while_waiting() -> None:

@@ -15,11 +15,11 @@ from cyclopts import App, Group, Parameter
 
 from llm_pv.cli.compat import RUNNER, translated, with_variables
 from llm_pv.cli.grid_options import grid_request
-from llm_pv.cli.main import INTERRUPTED, complain, run_app
+from llm_pv.cli.main import complain, run_app
 from llm_pv.cli.model_options import AskingOptions, ModelChoice, open_proposer
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, SandboxOptions
 from llm_pv.cli.previews import disclose_tasks
-from llm_pv.cli.synthesize import preview_grid, report
+from llm_pv.cli.synthesize import preview_grid, report, run_shown
 from llm_pv.cli.wordings import DEFAULT_WORDINGS, SeedWordings
 from llm_pv.errors import ConfigurationError, CredentialError
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from llm_pv.api import Search
     from llm_pv.proposers.llm import LLM
     from llm_pv.tracks.grid import GridRequest
-    from llm_pv.tracks.synthesis.results import GridResult
 
 Provider = Literal[
     "auto",
@@ -289,47 +288,21 @@ def run_searches(
     status = 0
     for name, search in searches.items():
         path = _run_directory(request, search, sandbox)
-        result = _run_grid(path, request, search, data, run, sandbox)
-        if result is None:
-            return INTERRUPTED
+        result = run_shown(
+            request,
+            search,
+            dataset_dir=data.dataset_dir,
+            sandbox=sandbox,
+            out=path,
+            again=f"{path} keeps everything, the same command continues from here",
+            quiet=run.log_level in {"WARNING", "ERROR"},
+        )
         rows += seed_rows(request, path, data.dataset_dir, prompt_variant=name)
         write_seed_rows(rows, run.out_jsonl, run.out_csv)
         if name:
             complain(f"prompt wording {name}:")
-        status = max(status, report(result, "table"))
+        status = max(status, report(result))
     return status
-
-
-def _run_grid(  # noqa: PLR0917 - what run_searches has at hand
-    path: Path,
-    request: "GridRequest",
-    search: "Search",
-    data: SeedData,
-    run: SeedRun,
-    sandbox: SandboxOptions,
-) -> "GridResult | None":
-    """Run the grid in a run directory; None if it was interrupted."""
-    from llm_pv.cli.progress import AttemptDetails, cell_progress
-    from llm_pv.tracks.synthesis.run import run_grid
-
-    try:
-        quiet = run.log_level in {"WARNING", "ERROR"}
-        with (
-            sandbox.open() as opened,
-            cell_progress(AttemptDetails(), quiet=quiet) as progress,
-        ):
-            return run_grid(
-                request,
-                search,
-                sandbox=opened,
-                out=path,
-                dataset_dir=data.dataset_dir,
-                concurrency=search.concurrency,
-                observer=progress,
-            )
-    except KeyboardInterrupt:
-        complain(f"interrupted; {path} keeps everything, the same command continues from here")
-        return None
 
 
 def _run_directory(request: "GridRequest", search: "Search", sandbox: SandboxOptions) -> Path:

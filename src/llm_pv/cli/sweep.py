@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.finetune import parse_job
-from llm_pv.cli.main import INTERRUPTED, complain, run_app
+from llm_pv.cli.main import resumable, run_app
 from llm_pv.cli.options import Format
 from llm_pv.cli.output import make_table, write_json, write_table
 from llm_pv.cli.progress import Details, cell_progress
@@ -103,21 +103,21 @@ def sweep(
             out = asked.folder / job.name
             sys.stdout.write(f"llm-pv finetune {' '.join(job.arguments)} --results-path={out}\n")
         return 0
-    try:
-        with cluster.connect() as connected, cell_progress(JobDetails()) as progress:
-            rows = run_sweep(
-                asked,
-                LAUNCHER,
-                finished=lambda job: is_finished(checked[job.name]),
-                impossible=impossible,
-                concurrency=concurrency,
-                observer=progress,
-                cluster=connected,
-                jobs=checked,
-            )
-    except KeyboardInterrupt:
-        complain(f"interrupted; the same command continues {asked.folder}")
-        return INTERRUPTED
+    with (
+        resumable(f"the same command continues {asked.folder}"),
+        cluster.connect() as connected,
+        cell_progress(JobDetails()) as progress,
+    ):
+        rows = run_sweep(
+            asked,
+            LAUNCHER,
+            finished=lambda job: is_finished(checked[job.name]),
+            impossible=impossible,
+            concurrency=concurrency,
+            observer=progress,
+            cluster=connected,
+            jobs=checked,
+        )
     _show_jobs(asked, rows, format)
     return 1 if any(row["status"] == FAILED for row in rows.values()) else 0
 

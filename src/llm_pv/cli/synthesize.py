@@ -2,8 +2,9 @@
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from cyclopts import Parameter
 
@@ -15,7 +16,7 @@ from llm_pv.cli.grid_options import (
     GridOptions,
     grid_request,
 )
-from llm_pv.cli.main import INTERRUPTED, complain
+from llm_pv.cli.main import complain
 from llm_pv.cli.model_options import (
     DEFAULT_ASKING_OPTIONS,
     DEFAULT_MODEL_CHOICES,
@@ -23,12 +24,18 @@ from llm_pv.cli.model_options import (
     ModelChoices,
     open_proposers,
 )
-from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, OUTPUT, Format, SandboxOptions, Track
-from llm_pv.cli.output import free_folder, write_json
+from llm_pv.cli.options import (
+    DEFAULT_OUTPUT_OPTIONS,
+    DEFAULT_SANDBOX_OPTIONS,
+    Format,
+    OutputOptions,
+    SandboxOptions,
+)
+from llm_pv.cli.output import free_folder
 from llm_pv.cli.previews import disclose_tasks, preview_record, print_preview
-from llm_pv.cli.report import leave_page
+from llm_pv.cli.report import show_results
 from llm_pv.cli.search_options import SEARCH, SearchOptions
-from llm_pv.errors import DataError, LLMPVError
+from llm_pv.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,10 +62,7 @@ def synthesize(
     search: GridSearchOptions = GridSearchOptions(),
     model: ModelChoices = DEFAULT_MODEL_CHOICES,
     asking: AskingOptions = DEFAULT_ASKING_OPTIONS,
-    out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
-    format: Annotated[Format, Parameter(group=OUTPUT)] = "table",  # noqa: A002
-    track: Annotated[Track | None, Parameter(group=OUTPUT)] = None,
-    watch: Annotated[bool, Parameter(group=OUTPUT, negative="")] = False,
+    output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
     sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
     cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:
@@ -67,25 +71,13 @@ def synthesize(
     Every trial draws a data set, selects a program by its validation errors and scores it once on
     the test rows; then on hard data and at other lengths. An impossible trial is recorded with
     the reason. The same command with the same --out resumes a grid that was interrupted.
-
-    Parameters
-    ----------
-    out
-        Run directory; default a new folder under runs/.
-    format
-        How the results are shown: table, or one JSON object.
-    track
-        Send figures to this experiment tracker as they come.
-    watch
-        Serve a page on 127.0.0.1 that shows the run while it works, with a button to stop it.
     """
     choices = model.each()
     search_for = search.resolve(model, asking)
     request = grid_request(grid, data)
     request.plan()  # report an invalid request before a sandbox starts
+    out = output.out or free_folder("synthesize")
     with ExitStack() as stack:
-        if model.batch and out is None and not asking.dry_run:
-            out = free_folder("synthesize")
         models = open_proposers(
             choices,
             asking,
@@ -98,24 +90,23 @@ def synthesize(
         for one in models:
             stack.enter_context(one)
         if asking.dry_run:
-            return preview_grid(models, request, format)
+            return preview_grid(models, request, output.format)
         disclose_tasks(*models)
         search_for = search.joined(search_for, models)
         if model.batch:  # only concurrent calls share a batch
             most = len(request.plan()) * models[0].attempts
             search_for = replace(search_for, concurrency=most)
-        return run_and_report(
+        result = run_shown(
             request,
             search_for,
             dataset_dir=data.dataset_dir,
             sandbox=sandbox,
             cluster=cluster,
             transfer=search.transfer,
-            out=out or free_folder("synthesize"),
-            format=format,
-            track=track,
-            watch=watch,
+            out=out,
+            output=output,
         )
+        return report(result, output)
 
 
 def preview_grid(
@@ -148,86 +139,58 @@ def preview_grid(
     return 0
 
 
-def run_and_report(
+def run_shown(
     request: "GridRequest",
     search: "Search",
     *,
     dataset_dir: Path,
     sandbox: SandboxOptions,
     cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
-    transfer: bool,
+    transfer: bool = True,
     out: Path,
-    format: Format,  # noqa: A002
-    track: Track | None = None,
-    watch: bool = False,
-) -> int:
-    """Run a grid, show its results, and return the exit status.
+    output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
+    again: str = "",
+    quiet: bool = False,
+) -> "GridResult":
+    """Run a grid while its progress is shown, and return its results.
 
     Parameters
     ----------
-    request
-        The tasks, lengths and trials.
-    search
-        Where programs come from.
-    dataset_dir
-        Where data sets are kept.
+    request, search, dataset_dir, transfer, out
+        As for `run_grid`.
     sandbox, cluster
         Where programs run.
-    transfer
-        Whether they are scored on other data too.
-    out
-        The run directory.
-    format
-        How the results are shown.
-    track
-        Where figures are sent.
-    watch
-        Whether a page shows the run while it works.
+    output, again, quiet
+        As for `run_progress`.
     """
-    from llm_pv.cli.progress import AttemptDetails, cell_progress
-    from llm_pv.cli.tracking import tracking
+    from llm_pv.cli.progress import AttemptDetails, run_progress
     from llm_pv.tracks.synthesis.run import run_grid
 
-    try:
-        with (
-            cluster.candidates(sandbox) as (opened, connected),
-            cell_progress(AttemptDetails(), watch=watch) as progress,
-            tracking(track, out, progress) as observer,
-        ):
-            result = run_grid(
-                request,
-                search,
-                sandbox=opened,
-                out=out,
-                dataset_dir=dataset_dir,
-                concurrency=search.concurrency,
-                transfer=transfer,
-                observer=observer,
-                cluster=connected,
-            )
-    except KeyboardInterrupt:
-        complain(f"interrupted; the same command with --out {out} continues from here")
-        return INTERRUPTED
-    if progress.resumed_all:
-        complain(f"{out} is a finished run; this is its result, give another --out to run anew")
-    return report(result, format)
+    with (
+        cluster.candidates(sandbox) as (opened, connected),
+        run_progress(AttemptDetails(), out, output, again=again, quiet=quiet) as (_, observer),
+    ):
+        return run_grid(
+            request,
+            search,
+            sandbox=opened,
+            out=out,
+            dataset_dir=dataset_dir,
+            concurrency=search.concurrency,
+            transfer=transfer,
+            observer=observer,
+            cluster=connected,
+        )
 
 
-def report(result: "GridResult", format: Format) -> int:  # noqa: A002
+def report(result: "GridResult", output: OutputOptions = DEFAULT_OUTPUT_OPTIONS) -> int:
     """Show the results of a grid, leave its page in its directory, and return the exit status.
 
     Raise LLMPVError if no trial succeeded.
     """
-    leave_page(result.path)
-    if not result.count("done") + result.count("nothing found"):
-        reasons = dict.fromkeys(reason for cell in result.cells for reason in cell.reasons)
-        raise LLMPVError(f"no trial could be done: {'; '.join(list(reasons)[:3])}")
-    if format == "json":
-        write_json(result.record())
-    else:
-        from rich.console import Console
+    from rich.console import Console
 
-        from llm_pv.cli.grid_tables import print_grid
+    from llm_pv.cli.grid_tables import print_grid
 
-        print_grid(result, Console())
-    return 1 if result.count("failed") else 0
+    show = partial(print_grid, result, Console())
+    return show_results(result, output, show, "no trial could be done")

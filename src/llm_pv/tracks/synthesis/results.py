@@ -60,6 +60,10 @@ class GridResult:
         """Return how many trials ended in this way."""
         return sum(cell.statuses.get(status, 0) for cell in self.cells)
 
+    def reasons(self) -> list[str]:
+        """Return why something was skipped, failed or found nothing, each reason once."""
+        return list(dict.fromkeys(text for cell in self.cells for text in cell.reasons))
+
     def record(self) -> dict[str, Any]:
         """Return everything as plain JSON values."""
         return {
