@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from cyclopts import Group, Parameter
 
@@ -16,7 +16,7 @@ from llm_pv.cli.grid_options import (
     grid_request,
     refuse_options,
 )
-from llm_pv.cli.model_options import DEFAULT_MODEL_CHOICE, ModelChoice
+from llm_pv.cli.model_options import DEFAULT_MODEL_CHOICE, LimitOptions, ModelChoice
 from llm_pv.cli.options import (
     DEFAULT_OUTPUT_OPTIONS,
     DEFAULT_SANDBOX_OPTIONS,
@@ -40,7 +40,7 @@ _AGENT = Group("Agent", sort_key=1)
 
 @Parameter(name="*", group=_AGENT)
 @dataclass(frozen=True)
-class AgentOptions:
+class AgentOptions(LimitOptions):
     """What the agent may do in each trial, and what all trials may cost."""
 
     steps: int = 30
@@ -53,22 +53,8 @@ class AgentOptions:
     "Independent repetitions on the benchmark; default 5."
     seed: int | None = None
     "Seed of all random choices; default 42 on the benchmark, 0 on rows."
-    tool_cpu_seconds: float = 10.0
-    "CPU seconds of one step."
-    tool_memory_mb: int = 1024
-    "Memory of one step, in MB."
-    tool_output: int = 10_000
-    "Most characters that a step returns."
-    budget_usd: float | None = None
-    "Stop before calls cost more than this in US dollars."
-    budget_tokens: int | None = None
-    "Stop before calls take more tokens than this."
-    concurrency: int = 5
-    "Trials run concurrently."
     transfer: bool = True
     "Score the submission on hard data and at other lengths too."
-    dry_run: Annotated[bool, Parameter(negative="")] = False
-    "Show the exact first request, its tokens and what it may cost, without sending it."
 
 
 def agent(
@@ -129,16 +115,8 @@ def open_agent(model: ModelChoice, options: AgentOptions, sandbox: SandboxOption
     """
     from llm_pv.models.registry import make_model
     from llm_pv.proposers.agent import Agent
-    from llm_pv.proposers.spending import Budget
-    from llm_pv.sandbox import ToolLimits
 
     assert model.model is not None
-    limits = ToolLimits(
-        cpu_seconds=options.tool_cpu_seconds,
-        memory_bytes=options.tool_memory_mb * 1024 * 1024,
-        output_characters=options.tool_output,
-    )
-    budget = Budget(options.budget_usd, options.budget_tokens)
     opened = make_model(model.model, model.options(offline=options.dry_run))
     try:
         return Agent(
@@ -146,10 +124,10 @@ def open_agent(model: ModelChoice, options: AgentOptions, sandbox: SandboxOption
             steps=options.steps,
             seconds=options.seconds,
             prompt_rows=options.prompt_rows,
-            tool_limits=limits,
+            tool_limits=options.tool_limits,
             allow_unconfined=sandbox.allow_unconfined,
             backend=sandbox.sandbox,
-            budget=budget,
+            budget=options.budget(),
         )
     except BaseException:
         opened.close()
@@ -173,7 +151,7 @@ def _explore_tasks(
     disclose_tasks(agent)
     result = run_shown(
         request,
-        Search(agent, concurrency=options.concurrency),
+        Search(agent, concurrency=options.concurrency or 5),
         dataset_dir=drawing.dataset_dir,
         sandbox=sandbox,
         transfer=options.transfer,
@@ -197,8 +175,7 @@ def _explore_rows(
     from llm_pv.cli.learn import learn_and_show
 
     seed = options.seed or 0
-    wanted = api.SplitSizes(sizes.train_size, sizes.validation_size, sizes.test_size)
-    splits = rows.splits(data, wanted, seed, rows.validation)
+    splits = rows.splits(data, sizes.split, seed, rows.validation)
     name = rows.name_of(data)
     if options.dry_run:
         print_preview(preview_record(agent, splits, seed)[0], name, output.format)

@@ -164,7 +164,6 @@ def _on_rows(
     observer: "Observer",
     cluster: "Cluster | None",
 ) -> "BaselineResults":
-    from llm_pv.api import SplitSizes
     from llm_pv.tracks.baselines.run import run_baselines_on_rows
 
     trials = 1 if models.trials is None else models.trials
@@ -175,8 +174,7 @@ def _on_rows(
         )
 
     def split(seed: int) -> "Splits":
-        wanted = SplitSizes(sizes.train_size, sizes.validation_size, sizes.test_size)
-        return rows.splits(data, wanted, seed, rows.validation)
+        return rows.splits(data, sizes.split, seed, rows.validation)
 
     return run_baselines_on_rows(
         rows.name_of(data),

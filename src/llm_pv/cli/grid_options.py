@@ -10,11 +10,12 @@ from cyclopts import Group, Parameter
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from llm_pv.api import SplitSizes
     from llm_pv.tracks.grid import GridRequest
 
 TASKS = Group("Tasks", sort_key=1)
 _DATA = Group("Data sets", sort_key=2)
-_SPLITS = Group("Splits", sort_key=3)
+SPLITS = Group("Splits", sort_key=3)
 
 
 @Parameter(name="*", group=TASKS)
@@ -94,7 +95,7 @@ class DataSetOptions(StrictDrawingOptions):
 DEFAULT_DATA_SET_OPTIONS = DataSetOptions()
 
 
-@Parameter(name="*", group=_SPLITS)
+@Parameter(name="*", group=SPLITS)
 @dataclass(frozen=True)
 class SizeOptions:
     """How many rows each split gets."""
@@ -107,6 +108,13 @@ class SizeOptions:
     "Validation rows, never used to fit or choose; default as for training rows (at most 10,000)."
     test_size: int | None = None
     "Test rows; default 10,000 on the benchmark, 20 percent of a user's rows (at most 10,000)."
+
+    @property
+    def split(self) -> "SplitSizes":
+        """The sizes, as splits are drawn by them."""
+        from llm_pv.api import SplitSizes
+
+        return SplitSizes(self.train_size, self.validation_size, self.test_size)
 
 
 DEFAULT_SIZE_OPTIONS = SizeOptions()

@@ -1,7 +1,6 @@
 """``llm-pv learn``: from labelled rows to a certified program in a file."""
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,6 @@ from llm_pv.cli.model_options import (
     DEFAULT_MODEL_CHOICES,
     AskingOptions,
     ModelChoices,
-    open_proposers,
 )
 from llm_pv.cli.options import (
     DEFAULT_OUTPUT_OPTIONS,
@@ -147,24 +145,12 @@ def learn(
     """
     from llm_pv.api import SplitSizes
 
-    choices, out = model.each(), output.out
+    out = output.out
     search_for = replace(search.resolve(model, asking, seed=search.seed), **search.judging())
     name = rows.name_of(data)
-    with ExitStack() as stack:
-        if model.batch and out is None and not asking.dry_run:
-            out = new_folder(_slug(name))
-        models = open_proposers(
-            choices,
-            asking,
-            sandbox,
-            attempts=search.attempts,
-            budget_seconds=search.budget_seconds,
-            noise=search.noise,
-            thorough=True,
-            out=out,
-        )
-        for one in models:
-            stack.enter_context(one)
+    if model.batch and out is None and not asking.dry_run:
+        out = new_folder(_slug(name))
+    with search.models(model, asking, sandbox, thorough=True, out=out) as models:
         search_for = search.joined(search_for, models)
         if model.batch:  # only concurrent calls share a batch
             search_for = replace(search_for, concurrency=models[0].attempts)

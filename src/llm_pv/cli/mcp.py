@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
+from llm_pv.cli.grid_options import DEFAULT_SIZE_OPTIONS, SPLITS, SizeOptions
 from llm_pv.cli.main import complain
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, SandboxOptions
 from llm_pv.errors import MissingExtraError
@@ -15,27 +16,18 @@ if TYPE_CHECKING:
     from llm_pv.mcp.workspace import Workspace
 
 _BUDGETS = Group("Budgets", sort_key=1)
-_SPLITS = Group("Splits", sort_key=2)
 
 
 @Parameter(name="*", group=_BUDGETS)
 @dataclass(frozen=True)
 class ServerOptions:
-    """What a run of a client may use, and how its rows are split."""
+    """What a run of a client may use."""
 
     programs: int = 200
     "The largest K a client may choose: the most programs it can submit in a run."
     python_calls: int = 100
     "Calls of the Python tool in a run."
-    train_size: Annotated[int | None, Parameter(group=_SPLITS)] = None
-    "Training rows; default 100 on the benchmark, 40 percent of a file (at most 10,000)."
-    validation_size: Annotated[
-        int | None, Parameter(name=["--validation-size", "--val-size"], group=_SPLITS)
-    ] = None
-    "Validation rows; default as for training rows."
-    test_size: Annotated[int | None, Parameter(group=_SPLITS)] = None
-    "Test rows; default 10,000 on the benchmark, 20 percent of a file (at most 10,000)."
-    seed: Annotated[int, Parameter(group=_SPLITS)] = 0
+    seed: Annotated[int, Parameter(group=SPLITS)] = 0
     "Seed of the splits."
 
 
@@ -46,6 +38,7 @@ def mcp(
     http: int | None = None,
     out: Path | None = None,
     options: ServerOptions = ServerOptions(),
+    sizes: SizeOptions = DEFAULT_SIZE_OPTIONS,
     sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
     """Serve the verified loop to an assistant (Model Context Protocol): it writes the programs.
@@ -68,7 +61,6 @@ def mcp(
         from llm_pv.mcp.workspace import Workspace, WorkspaceSettings
     except ModuleNotFoundError as error:
         raise MissingExtraError("mcp", "mcp", "serve an assistant") from error
-    from llm_pv.api import SplitSizes
     from llm_pv.proposers.llm import LLMSettings
     from llm_pv.proposers.llm.local_tool import LocalTool
 
@@ -77,7 +69,7 @@ def mcp(
         folder / "runs" if out is None else out,
         programs=options.programs,
         python_calls=options.python_calls,
-        sizes=SplitSizes(options.train_size, options.validation_size, options.test_size),
+        sizes=sizes.split,
         seed=options.seed,
     )
     tool_settings = LLMSettings(

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from llm_pv.cli.options import SandboxOptions
     from llm_pv.models.base import ModelOptions
     from llm_pv.proposers.llm import LLM
-    from llm_pv.proposers.spending import BudgetTracker
+    from llm_pv.proposers.spending import Budget, BudgetTracker
+    from llm_pv.sandbox import ToolLimits
 
 _MODEL = Group("Model", sort_key=3)
 _ASKING = Group("How the model is asked", sort_key=4)
+_LIMITS = Group("Limits of calls and tools", sort_key=4.5)
 
 
 @Parameter(name="*", group=_MODEL)
@@ -175,9 +177,53 @@ def _is_compatible(model: str) -> bool:
     return model.startswith("openai-compatible:")
 
 
+@dataclass(frozen=True)
+class LimitOptions:
+    """The limits of a model's own Python, and of what its calls may cost."""
+
+    tool_cpu_seconds: Annotated[float, Parameter(group=_LIMITS)] = 10.0
+    "CPU seconds of one tool call."
+    tool_memory_mb: Annotated[int, Parameter(group=_LIMITS)] = 1024
+    "Memory of one tool call, in MB."
+    tool_output: Annotated[int, Parameter(group=_LIMITS)] = 10_000
+    "Most characters that a tool call returns."
+    budget_usd: Annotated[float | None, Parameter(group=FIRST)] = None
+    "Stop before calls cost more than this in US dollars."
+    budget_tokens: Annotated[int | None, Parameter(group=_LIMITS)] = None
+    "Stop before calls take more tokens than this."
+    concurrency: Annotated[int | None, Parameter(group=_LIMITS)] = None
+    "Attempts, or trials of a grid, run concurrently; default 5."
+    dry_run: Annotated[bool, Parameter(negative="", group=FIRST)] = False
+    "Show the exact request, its tokens and what it may cost, without sending it."
+
+    def __post_init__(self) -> None:
+        for name in ("concurrency", "tool_cpu_seconds", "tool_memory_mb", "tool_output"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                option = name.replace("_", "-")
+                raise ConfigurationError(f"--{option} is {value}; give 1 or more")
+
+    @property
+    def tool_limits(self) -> "ToolLimits":
+        """The limits of one tool call."""
+        from llm_pv.sandbox import ToolLimits
+
+        return ToolLimits(
+            cpu_seconds=self.tool_cpu_seconds,
+            memory_bytes=self.tool_memory_mb * 1024 * 1024,
+            output_characters=self.tool_output,
+        )
+
+    def budget(self, seconds: float | None = None) -> "Budget":
+        """Return what all calls may cost, and how long they may take."""
+        from llm_pv.proposers.spending import Budget
+
+        return Budget(self.budget_usd, self.budget_tokens, seconds)
+
+
 @Parameter(name="*", group=_ASKING)
 @dataclass(frozen=True)
-class AskingOptions:
+class AskingOptions(LimitOptions):
     """How the model is prompted, how often, and its budget."""
 
     tool: Literal["local", "hosted", "none", "any"] | None = None
@@ -202,29 +248,9 @@ paper."
     "Answers per call, if the server supports several."
     tool_calls: int = 20
     "Most calls of the tool in one attempt."
-    tool_cpu_seconds: float = 10.0
-    "CPU seconds of one tool call."
-    tool_memory_mb: int = 1024
-    "Memory of one tool call, in MB."
-    tool_output: int = 10_000
-    "Most characters that a tool call returns."
-    budget_usd: Annotated[float | None, Parameter(group=FIRST)] = None
-    "Stop before calls cost more than this in US dollars."
-    budget_tokens: int | None = None
-    "Stop before calls take more tokens than this."
     explore: Annotated[bool, Parameter(negative="")] = False
-    "Show attempts the programs of earlier ones, with their training accuracy, and ask for others."
-    concurrency: int | None = None
-    "Attempts, or trials of a grid, run concurrently; default 5, or 1 with --explore."
-    dry_run: Annotated[bool, Parameter(negative="", group=FIRST)] = False
-    "Show the exact request, its tokens and what it may cost, without sending it."
-
-    def __post_init__(self) -> None:
-        for name in ("concurrency", "tool_cpu_seconds", "tool_memory_mb", "tool_output"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                option = name.replace("_", "-")
-                raise ConfigurationError(f"--{option} is {value}; give 1 or more")
+    "Show attempts the programs of earlier ones, with their training accuracy, and ask for others; \
+the default --concurrency is then 1."
 
     @property
     def slots(self) -> int:
@@ -277,9 +303,7 @@ def open_proposer(
     from llm_pv.models.registry import make_model
     from llm_pv.proposers.llm import DEFAULT_ATTEMPTS, DEFAULT_SETTINGS, LEARN_SETTINGS, LLM
     from llm_pv.proposers.llm.prompt import parse_variant
-    from llm_pv.proposers.spending import Budget
     from llm_pv.runs.reading import batch_record
-    from llm_pv.sandbox import ToolLimits
 
     assert model.model is not None
     if asking.explore and model.batch:
@@ -300,15 +324,10 @@ def open_proposer(
         noise=noise,
         about=_said(asking.about),
         tool_calls=asking.tool_calls,
-        tool_limits=ToolLimits(
-            cpu_seconds=asking.tool_cpu_seconds,
-            memory_bytes=asking.tool_memory_mb * 1024 * 1024,
-            output_characters=asking.tool_output,
-        ),
+        tool_limits=asking.tool_limits,
         allow_unconfined=sandbox.allow_unconfined,
         backend=sandbox.sandbox,
     )
-    budget = Budget(asking.budget_usd, asking.budget_tokens, budget_seconds)
     record = batch_record(out) if model.batch and out is not None else None
     opened = make_model(model.model, model.options(offline=asking.dry_run, batch_record=record))
     try:
@@ -316,45 +335,11 @@ def open_proposer(
             opened,
             attempts=DEFAULT_ATTEMPTS if attempts is None else attempts,
             settings=settings,
-            budget=tracker or budget,
+            budget=tracker or asking.budget(budget_seconds),
         )
     except BaseException:
         opened.close()
         raise
-
-
-def open_proposers(
-    choices: Sequence[ModelChoice],
-    asking: AskingOptions,
-    sandbox: "SandboxOptions",
-    *,
-    budget_seconds: float | None,
-    **options: Any,
-) -> "list[LLM]":
-    """Return a proposer for each model; they share one budget.
-
-    Parameters
-    ----------
-    choices
-        The models.
-    asking, sandbox, budget_seconds, options
-        As for `open_proposer`.
-    """
-    from llm_pv.proposers.spending import Budget, BudgetTracker
-
-    tracker = BudgetTracker(Budget(asking.budget_usd, asking.budget_tokens, budget_seconds))
-    opened: list[LLM] = []
-    try:
-        for choice in choices:
-            llm = open_proposer(
-                choice, asking, sandbox, budget_seconds=budget_seconds, tracker=tracker, **options
-            )
-            opened.append(llm)
-    except BaseException:
-        for llm in opened:
-            llm.close()
-        raise
-    return opened
 
 
 def refuse_without_model(model: CallOptions, asking: AskingOptions) -> None:

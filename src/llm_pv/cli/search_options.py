@@ -1,6 +1,8 @@
 """Options of every command that searches for programs, and the search they define."""
 
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
@@ -8,13 +10,14 @@ from cyclopts import Group, Parameter
 from llm_pv.cli.model_options import (
     AskingOptions,
     ModelChoices,
+    open_proposer,
     refuse_without_model,
 )
-from llm_pv.cli.options import FIRST
+from llm_pv.cli.options import FIRST, SandboxOptions
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from llm_pv.api import Search
     from llm_pv.proposers.llm import LLM
@@ -76,6 +79,44 @@ proposers, attempts of each model."
         if not model.model:
             search.resolve()
         return search
+
+    @contextmanager
+    def models(
+        self,
+        model: ModelChoices,
+        asking: AskingOptions,
+        sandbox: SandboxOptions,
+        *,
+        thorough: bool = False,
+        out: Path | None = None,
+    ) -> "Iterator[list[LLM]]":
+        """Open a proposer for each model while the block runs; they share one budget.
+
+        Parameters
+        ----------
+        model, asking, sandbox, thorough, out
+            As for `open_proposer`.
+        """
+        from llm_pv.proposers.spending import BudgetTracker
+
+        tracker = BudgetTracker(asking.budget(self.budget_seconds))
+        with ExitStack() as stack:
+            yield [
+                stack.enter_context(
+                    open_proposer(
+                        choice,
+                        asking,
+                        sandbox,
+                        attempts=self.attempts,
+                        budget_seconds=self.budget_seconds,
+                        thorough=thorough,
+                        noise=self.noise,
+                        out=out,
+                        tracker=tracker,
+                    )
+                )
+                for choice in model.each()
+            ]
 
     @property
     def stops_before(self) -> str:

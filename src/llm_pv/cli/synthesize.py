@@ -1,6 +1,5 @@
 """``llm-pv synthesize``: learn programs for a grid of benchmark tasks."""
 
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,6 @@ from llm_pv.cli.model_options import (
     DEFAULT_MODEL_CHOICES,
     AskingOptions,
     ModelChoices,
-    open_proposers,
 )
 from llm_pv.cli.options import (
     DEFAULT_OUTPUT_OPTIONS,
@@ -72,23 +70,11 @@ def synthesize(
     the test rows; then on hard data and at other lengths. An impossible trial is recorded with
     the reason. The same command with the same --out resumes a grid that was interrupted.
     """
-    choices = model.each()
     search_for = search.resolve(model, asking)
     request = grid_request(grid, data)
     request.plan()  # report an invalid request before a sandbox starts
     out = output.out or free_folder("synthesize")
-    with ExitStack() as stack:
-        models = open_proposers(
-            choices,
-            asking,
-            sandbox,
-            attempts=search.attempts,
-            budget_seconds=search.budget_seconds,
-            noise=search.noise,
-            out=out,
-        )
-        for one in models:
-            stack.enter_context(one)
+    with search.models(model, asking, sandbox, out=out) as models:
         if asking.dry_run:
             return preview_grid(models, request, output.format)
         disclose_tasks(*models)
