@@ -20,7 +20,7 @@ from llm_pv.runs.reading import SUMMARY_COLUMNS, read_summary
 from llm_pv.runs.runner import Observer
 from llm_pv.tracks.baselines.base import Baseline
 from llm_pv.tracks.baselines.results import BaselineResults
-from llm_pv.tracks.baselines.run import SettingsTried, run_baselines, run_baselines_on_rows
+from llm_pv.tracks.baselines.run import RowTrials, SettingsTried, run_baselines
 from llm_pv.tracks.baselines.search import Choice, choose_settings
 from llm_pv.tracks.grid import GridRequest
 from rows import parity_splits
@@ -184,21 +184,19 @@ def test_rows_are_split_by_the_seed_first_and_by_spawned_ones_after(tmp_path: Pa
         seeds.append(seed)
         return parity_splits(seed=seed)
 
-    result = run_baselines_on_rows(
-        "bits.csv", split, ["decision_tree"], trials=3, seed=7, out=tmp_path / "run"
-    )
+    rows = RowTrials("bits.csv", split, trials=3, seed=7)
+    result = run_baselines(rows, ["decision_tree"], out=tmp_path / "run")
     assert seeds[0] == 7
     assert len(set(seeds)) == 3
     assert 8 not in seeds
     (cell,) = result.cells
     assert (cell.function, cell.name, cell.length) == ("bits", "bits.csv", "")
     assert [row["seed"] for row in read_summary(tmp_path / "run")]
+    other = RowTrials("bits.csv", partial(parity_splits, 20, 30, 39), seed=7)
     with pytest.raises(RunError, match="rows_digest"):
-        run_baselines_on_rows(
-            "bits.csv", partial(parity_splits, 20, 30, 39), ["svm"], seed=7, out=tmp_path / "run"
-        )
+        run_baselines(other, ["svm"], out=tmp_path / "run")
     with pytest.raises(ConfigurationError, match="at least 1"):
-        run_baselines_on_rows("x", split, trials=0, out=tmp_path / "none")
+        run_baselines(RowTrials("x", split, trials=0), out=tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 
@@ -213,7 +211,8 @@ def test_what_is_planned_is_known_to_a_report_of_a_run_that_was_stopped(tmp_path
 
 
 def test_a_page_about_one_fit_has_its_figures_settings_and_the_majority(tmp_path: Path) -> None:
-    result = run_baselines_on_rows("bits.csv", parity_rows, ["decision_tree"], out=tmp_path / "run")
+    rows = RowTrials("bits.csv", parity_rows)
+    result = run_baselines(rows, ["decision_tree"], out=tmp_path / "run")
     tree = result.cells[0].models[0]
     assert tree.test_accuracy is not None
     page = build_page(compare_methods([load_run(tmp_path / "run")]))

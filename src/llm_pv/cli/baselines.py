@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 
@@ -36,9 +35,8 @@ from llm_pv.runs.cells import Cell
 
 if TYPE_CHECKING:
     from llm_pv.data.examples import Splits
-    from llm_pv.runs.executors.ray import Cluster
-    from llm_pv.runs.runner import Observer
-    from llm_pv.tracks.baselines.results import BaselineResults
+    from llm_pv.tracks.baselines.run import RowTrials
+    from llm_pv.tracks.grid import GridRequest
 
 _MODELS = Group("Baselines", sort_key=1)
 
@@ -108,63 +106,42 @@ def baselines(
     """
     from llm_pv.cli.baselines_tables import print_baselines
     from llm_pv.cli.output import Terminal
+    from llm_pv.tracks.baselines.run import run_baselines
 
+    request: GridRequest | RowTrials
+    if data is None:
+        refuse_options(
+            given(rows), "with a file of rows alone: name the file, or leave the option out"
+        )
+        request = grid_request(benchmark, drawing, sizes, trials=models.trials, seed=models.seed)
+    else:
+        refuse_options(
+            given(benchmark) + given(drawing),
+            "with the benchmark alone: leave the option out, or the file",
+        )
+        request = _on_rows(data, models, sizes, rows)
     path = output.out or free_folder("baselines")
     with (
         cluster.connect() as connected,
         run_progress(FitDetails(), path, output) as (_, observer),
     ):
-        where: dict[str, Any] = {"path": path, "observer": observer, "cluster": connected}
-        if data is None:
-            refuse_options(
-                given(rows), "with a file of rows alone: name the file, or leave the option out"
-            )
-            result = _on_benchmark(models, sizes, benchmark, drawing, **where)
-        else:
-            refuse_options(
-                given(benchmark) + given(drawing),
-                "with the benchmark alone: leave the option out, or the file",
-            )
-            result = _on_rows(data, models, sizes, rows, **where)
+        result = run_baselines(
+            request,
+            models.models,
+            search=models.search,
+            out=path,
+            dataset_dir=drawing.dataset_dir if data is None else None,
+            observer=observer,
+            cluster=connected,
+        )
     show = partial(print_baselines, result, Terminal())
     return show_results(result, output, show, "no baseline could be fitted")
 
 
-def _on_benchmark(
-    models: BaselineOptions,
-    sizes: SizeOptions,
-    benchmark: BenchmarkOptions,
-    drawing: StrictDrawingOptions,
-    *,
-    path: Path,
-    observer: "Observer",
-    cluster: "Cluster | None",
-) -> "BaselineResults":
-    from llm_pv.tracks.baselines.run import run_baselines
-
-    request = grid_request(benchmark, drawing, sizes, trials=models.trials, seed=models.seed)
-    return run_baselines(
-        request,
-        models.models,
-        search=models.search,
-        out=path,
-        dataset_dir=drawing.dataset_dir,
-        observer=observer,
-        cluster=cluster,
-    )
-
-
 def _on_rows(
-    data: str,
-    models: BaselineOptions,
-    sizes: SizeOptions,
-    rows: ValidatedReadingOptions,
-    *,
-    path: Path,
-    observer: "Observer",
-    cluster: "Cluster | None",
-) -> "BaselineResults":
-    from llm_pv.tracks.baselines.run import run_baselines_on_rows
+    data: str, models: BaselineOptions, sizes: SizeOptions, rows: ValidatedReadingOptions
+) -> "RowTrials":
+    from llm_pv.tracks.baselines.run import RowTrials
 
     trials = 1 if models.trials is None else models.trials
     if data == "-" and trials > 1:
@@ -176,14 +153,4 @@ def _on_rows(
     def split(seed: int) -> "Splits":
         return rows.splits(data, sizes.split, seed, rows.validation)
 
-    return run_baselines_on_rows(
-        rows.name_of(data),
-        split,
-        models.models,
-        trials=trials,
-        seed=models.seed or 0,
-        search=models.search,
-        out=path,
-        observer=observer,
-        cluster=cluster,
-    )
+    return RowTrials(rows.name_of(data), split, trials, models.seed or 0)

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llm_pv.child_process import usable_cores
 from llm_pv.data.examples import Splits
@@ -66,8 +66,44 @@ class FitTask:
         return of_model(self.data_set.cell, self.baseline.name)
 
 
+@dataclass(frozen=True)
+class RowTrials:
+    """A user's rows, split anew for each trial, in place of the request for a grid."""
+
+    name: str
+    "The name of the rows, such as that of their file."
+    split: Callable[[int], Splits]
+    "Splits the rows by a seed."
+    trials: int = 1
+    seed: int = 0
+    """The first trial's seed, which gives the split that `learn` makes; those of the others are
+    spawned from it."""
+
+    def data_sets(self) -> list[DataSet]:
+        """Return the splits, one a trial.
+
+        Raise ConfigurationError if there is no trial. Raise DataError if rows cannot be split.
+        """
+        if self.trials < 1:
+            raise ConfigurationError(f"trials is {self.trials}; at least 1 is needed")
+        data_sets = []
+        for trial in range(self.trials):
+            seed = self.seed if trial == 0 else spawned_seed(self.seed, trial)
+            splits = self.split(seed)
+            columns = {
+                "name": self.name,
+                "seed": seed,
+                "train_size": len(splits.train),
+                "validation_size": len(splits.validation),
+                "test_size": len(splits.test),
+            }
+            cell = Cell(Path(self.name).stem, trial=trial)
+            data_sets.append(DataSet(cell, self.name, partial(given, splits), seed, columns))
+        return data_sets
+
+
 def run_baselines(
-    request: GridRequest,
+    request: GridRequest | RowTrials,
     models: Sequence[str] = (),
     *,
     search: SearchName = "halving",
@@ -76,20 +112,20 @@ def run_baselines(
     observer: Observer | None = None,
     cluster: "Cluster | None" = None,
 ) -> BaselineResults:
-    """Fit baselines on the data sets of a grid, the same ones that `run_grid` learns from.
+    """Fit baselines on the data sets of a grid, those that `run_grid` learns from, or on rows.
 
     What cannot be is recorded as skipped, what ends in an error as failed, each with its reason,
     and the run goes on. The same call resumes a run that was interrupted; other models may be
     added to it.
 
     Raise ConfigurationError if the request is invalid as a whole; nothing was written then. Raise
-    RunError if a directory cannot be used. Raise KeyboardInterrupt if it is interrupted; everything
-    done so far is kept.
+    RunError if a directory cannot be used. Raise DataError if rows cannot be split. Raise
+    KeyboardInterrupt if it is interrupted; everything done so far is kept.
 
     Parameters
     ----------
     request
-        The tasks, lengths and trials.
+        The tasks, lengths and trials, or a user's rows.
     models
         Names of baselines; empty for all.
     search
@@ -105,109 +141,27 @@ def run_baselines(
     """
     chosen = chosen_baselines(models)
     check_search(search)
-    data_sets = request.data_sets(dataset_dir, remote=cluster is not None)
+    if isinstance(request, RowTrials):
+        data_sets = request.data_sets()
+        digests = [data_set.load().digest() for data_set in data_sets]
+        identity: dict[str, Any] = {"seed": request.seed, "rows_digest": digests}
+    else:
+        data_sets = request.data_sets(dataset_dir, remote=cluster is not None)
+        identity = {"request": request.record()}
     for place, option in ((out, "--out"), (dataset_dir, "--dataset-dir")):
         require_writable(place, option)
-    configuration = {"command": TRACK, "search": search, "request": request.record()}
-    with RunDirectory(out, configuration) as run:
-        return _run(run, data_sets, chosen, search, observer=observer, cluster=cluster)
-
-
-def run_baselines_on_rows(
-    name: str,
-    split: Callable[[int], Splits],
-    models: Sequence[str] = (),
-    *,
-    trials: int = 1,
-    seed: int = 0,
-    search: SearchName = "halving",
-    out: Path,
-    observer: Observer | None = None,
-    cluster: "Cluster | None" = None,
-) -> BaselineResults:
-    """Fit baselines on a user's rows, as `run_baselines` does on those of a grid.
-
-    Raise ConfigurationError, DataError, RunError or KeyboardInterrupt as for `run_baselines`, and
-    if rows cannot be read or split.
-
-    Parameters
-    ----------
-    split
-        Splits the rows by a seed.
-    trials
-        How many splits, the first by `seed` itself.
-    seed
-        Draws splits, folds and whatever is random in a fit.
-    """
-    chosen = chosen_baselines(models)
-    check_search(search)
-    if trials < 1:
-        raise ConfigurationError(f"trials is {trials}; at least 1 is needed")
-    data_sets = row_data_sets(name, split, trials, seed)
-    require_writable(out, "--out")
-    configuration = {
-        "command": TRACK,
-        "search": search,
-        "seed": seed,
-        "rows_digest": [data_set.load().digest() for data_set in data_sets],
-    }
-    with RunDirectory(out, configuration) as run:
-        return _run(run, data_sets, chosen, search, observer=observer, cluster=cluster)
-
-
-def row_data_sets(
-    name: str, split: Callable[[int], Splits], trials: int, seed: int
-) -> list[DataSet]:
-    """Return splits of a user's rows, one a trial; the first is the one that `learn` makes.
-
-    Parameters
-    ----------
-    split
-        Splits the rows by a seed.
-    seed
-        The first trial's seed; those of the others are spawned from it.
-    """
-    data_sets = []
-    for trial in range(trials):
-        own = seed if trial == 0 else spawned_seed(seed, trial)
-        splits = split(own)
-        sizes = {
-            "train_size": len(splits.train),
-            "validation_size": len(splits.validation),
-            "test_size": len(splits.test),
-        }
-        cell = Cell(Path(name).stem, trial=trial)
-        columns = {"name": name, "seed": own} | sizes
-        data_sets.append(DataSet(cell, name, partial(given, splits), own, columns))
-    return data_sets
-
-
-def chosen_baselines(models: Sequence[str]) -> list[Baseline]:
-    """Return baselines by name, each once; all of them for no names."""
-    names = dict.fromkeys(models or BASELINES)
-    return [baseline_named(name) for name in names]
-
-
-def _run(
-    run: RunDirectory,
-    data_sets: Sequence[DataSet],
-    baselines: Sequence[Baseline],
-    search: SearchName,
-    *,
-    observer: Observer | None,
-    cluster: "Cluster | None",
-) -> BaselineResults:
-    with WorkerProcesses(usable_cores()) as processes:
+    configuration = {"command": TRACK, "search": search, **identity}
+    with RunDirectory(out, configuration) as run, WorkerProcesses(usable_cores()) as processes:
         executor: Executor
         if cluster is not None:
             from llm_pv.runs.executors.ray import RayExecutor
 
             executor = remote = RayExecutor(cluster)
-            obstacles = {one.name: remote.call(one.obstacle) for one in baselines}
+            obstacles = {one.name: remote.call(one.obstacle) for one in chosen}
             function: CellFunction = fit_cell
         else:
             executor = LocalExecutor(processes.size, processes=processes)
-            obstacles = {one.name: processes.call(one.obstacle) for one in baselines}
+            obstacles = {one.name: processes.call(one.obstacle) for one in chosen}
             function = partial(fit_cell, prepared=prepare_once(processes))
         tasks = [
             CellTask(
@@ -217,7 +171,7 @@ def _run(
                 data_set.skipped or obstacles[baseline.name],
             )
             for data_set in data_sets
-            for baseline in baselines
+            for baseline in chosen
             for fit in (FitTask(data_set, baseline, search),)
         ]
         tasks = [replace(task, skipped="") if _done(run, task) else task for task in tasks]
@@ -225,7 +179,13 @@ def _run(
             if not _done(run, task):
                 _note(run, task.cell)
         run_cells(tasks, function, executor, run, done=partial(_done, run), observer=observer)
-        return collect(run, data_sets, [baseline.name for baseline in baselines])
+        return collect(run, data_sets, [baseline.name for baseline in chosen])
+
+
+def chosen_baselines(models: Sequence[str]) -> list[Baseline]:
+    """Return baselines by name, each once; all of them for no names."""
+    names = dict.fromkeys(models or BASELINES)
+    return [baseline_named(name) for name in names]
 
 
 def _note(run: RunDirectory, cell: Cell) -> None:
