@@ -8,7 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Literal, TypeAlias
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,11 @@ class Fitted:
     predict: Callable[[Features, Settings], Codes]
     covers: Callable[[Settings], bool] = lambda _: False
 
+    @classmethod
+    def by(cls, model: Any, covers: Callable[[Settings], bool] = lambda _: False) -> "Fitted":
+        """Return a model with scikit-learn's ``predict``, which takes the matrix of features."""
+        return cls(lambda rows, _: np.asarray(model.predict(rows.matrix), dtype=np.intp), covers)
+
 
 class Baseline(ABC):
     """One way to learn; a file of this room each, and a line in the registry.
@@ -51,6 +57,8 @@ class Baseline(ABC):
     ----------
     name
         What it is called in commands and files.
+    choices
+        The values of each setting; the first point is kept where none does better.
     shared
         Settings that one model may serve several values of: the smaller forest is part of the
         larger one. Such models are fitted with the largest value first.
@@ -60,12 +68,13 @@ class Baseline(ABC):
     """
 
     name: str
+    choices: Mapping[str, Sequence[Setting]] = MappingProxyType({})
     shared: tuple[str, ...] = ()
     grid_by_validation: bool = False
 
-    @abstractmethod
-    def grid(self, search: SearchName) -> Mapping[str, Sequence[Setting]]:
-        """Return the values of each setting; the first point is kept where none does better."""
+    def grid(self, search: SearchName) -> Mapping[str, Sequence[Setting]]:  # noqa: ARG002
+        """Return the values of each setting: its choices, unless they depend on the search."""
+        return self.choices
 
     @abstractmethod
     def fit(self, features: Features, codes: Codes, settings: Settings, seed: int) -> Fitted:

@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from llm_pv.tracks.baselines.base import Baseline, Codes, Fitted, SearchName, Setting, Settings
+from llm_pv.tracks.baselines.base import Baseline, Codes, Fitted, Setting, Settings
 from llm_pv.tracks.baselines.features import Features
 
 
@@ -13,16 +11,13 @@ class DecisionTree(Baseline):
     """scikit-learn's decision tree."""
 
     name = "decision_tree"
+    choices: Mapping[str, Sequence[Setting]] = {  # as published
+        "max_depth": (5, 10, 15, None),
+        "min_samples_split": (2, 5, 10),
+        "min_samples_leaf": (1, 2, 4),
+        "criterion": ("gini", "entropy"),
+    }
     shared = ("max_depth",)
-
-    def grid(self, search: SearchName) -> Mapping[str, Sequence[Setting]]:  # noqa: ARG002
-        """Return the published grid."""
-        return {
-            "max_depth": (5, 10, 15, None),
-            "min_samples_split": (2, 5, 10),
-            "min_samples_leaf": (1, 2, 4),
-            "criterion": ("gini", "entropy"),
-        }
 
     def fit(self, features: Features, codes: Codes, settings: Settings, seed: int) -> Fitted:
         """Grow it."""
@@ -31,11 +26,8 @@ class DecisionTree(Baseline):
         values: Any = settings
         model = DecisionTreeClassifier(**values, random_state=seed).fit(features.matrix, codes)
 
-        def predict(rows: Features, _: Settings) -> Codes:
-            return np.asarray(model.predict(rows.matrix), dtype=np.intp)
-
         deepest = model.get_depth()
-        return Fitted(predict, lambda other: same_trees(deepest, settings, other))
+        return Fitted.by(model, lambda other: same_trees(deepest, settings, other))
 
 
 def same_trees(deepest: int, fitted_with: Settings, other: Settings) -> bool:

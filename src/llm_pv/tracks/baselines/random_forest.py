@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from llm_pv.tracks.baselines.base import Baseline, Codes, Fitted, SearchName, Setting, Settings
+from llm_pv.tracks.baselines.base import Baseline, Codes, Fitted, Setting, Settings
 from llm_pv.tracks.baselines.decision_tree import same_trees
 from llm_pv.tracks.baselines.features import Features
 
@@ -19,15 +19,12 @@ class RandomForest(Baseline):
     """
 
     name = "random_forest"
+    choices: Mapping[str, Sequence[Setting]] = {  # as published
+        "n_estimators": (64, 128, 256),
+        "max_depth": (5, 10, 15, None),
+        "min_samples_split": (2, 5, 10),
+    }
     shared = ("n_estimators", "max_depth")
-
-    def grid(self, search: SearchName) -> Mapping[str, Sequence[Setting]]:  # noqa: ARG002
-        """Return the published grid."""
-        return {
-            "n_estimators": (64, 128, 256),
-            "max_depth": (5, 10, 15, None),
-            "min_samples_split": (2, 5, 10),
-        }
 
     def fit(self, features: Features, codes: Codes, settings: Settings, seed: int) -> Fitted:
         """Grow the trees."""

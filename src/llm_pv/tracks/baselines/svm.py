@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from llm_pv.tracks.baselines.base import Baseline, Codes, Fitted, SearchName, Setting, Settings
+from llm_pv.tracks.baselines.base import Baseline, Codes, Fitted, Setting, Settings
 from llm_pv.tracks.baselines.features import Features
 
 
@@ -14,14 +14,11 @@ class SupportVectors(Baseline):
     """scikit-learn's SVC. Quantities are standardised, characters and flags stay as they are."""
 
     name = "svm"
-
-    def grid(self, search: SearchName) -> Mapping[str, Sequence[Setting]]:  # noqa: ARG002
-        """Return the published grid."""
-        return {
-            "C": (0.1, 1, 10, 100),
-            "gamma": ("scale", "auto", 0.001, 0.01, 0.1),
-            "kernel": ("rbf", "sigmoid"),
-        }
+    choices: Mapping[str, Sequence[Setting]] = {  # as published
+        "C": (0.1, 1, 10, 100),
+        "gamma": ("scale", "auto", 0.001, 0.01, 0.1),
+        "kernel": ("rbf", "sigmoid"),
+    }
 
     def fit(self, features: Features, codes: Codes, settings: Settings, seed: int) -> Fitted:
         """Fit it on standardised features."""

@@ -4,13 +4,10 @@ Its package and weights are got by hand: the weights are under a licence that ha
 """
 
 import os
-from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-
-from llm_pv.tracks.baselines.base import Baseline, Codes, Fitted, SearchName, Setting, Settings
+from llm_pv.tracks.baselines.base import Baseline, Codes, Fitted, Settings
 from llm_pv.tracks.baselines.features import Features
 
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TABPFN_DISABLE_TELEMETRY": "1"}
@@ -20,10 +17,6 @@ class TabPFN(Baseline):
     """TabPFN as it comes: it has no grid."""
 
     name = "tabpfn"
-
-    def grid(self, search: SearchName) -> Mapping[str, Sequence[Setting]]:  # noqa: ARG002
-        """Return no settings."""
-        return {}
 
     def obstacle(self) -> str:
         """Return what is lacking: the package, or its weights on this machine."""
@@ -48,10 +41,7 @@ class TabPFN(Baseline):
         model = TabPFNClassifier(model_path=_weights(), random_state=seed % 2**31)
         model.fit(features.matrix, codes)
 
-        def predict(rows: Features, _: Settings) -> Codes:
-            return np.asarray(model.predict(rows.matrix), dtype=np.intp)
-
-        return Fitted(predict)
+        return Fitted.by(model)
 
 
 def _weights() -> Path:

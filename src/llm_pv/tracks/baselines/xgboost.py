@@ -9,7 +9,6 @@ from llm_pv.tracks.baselines.base import (
     Baseline,
     Codes,
     Fitted,
-    SearchName,
     Setting,
     Settings,
     missing_package,
@@ -21,17 +20,14 @@ class XGBoost(Baseline):
     """XGBoost's classifier, on one thread: the cores are shared out among fits instead."""
 
     name = "xgboost"
+    choices: Mapping[str, Sequence[Setting]] = {  # as published
+        "n_estimators": (100, 128, 256),
+        "max_depth": (5, 6, 7),
+        "learning_rate": (0.1, 0.3),
+        "subsample": (0.8, 1.0),
+        "colsample_bytree": (0.8, 1.0),
+    }
     shared = ("n_estimators",)
-
-    def grid(self, search: SearchName) -> Mapping[str, Sequence[Setting]]:  # noqa: ARG002
-        """Return the published grid."""
-        return {
-            "n_estimators": (100, 128, 256),
-            "max_depth": (5, 6, 7),
-            "learning_rate": (0.1, 0.3),
-            "subsample": (0.8, 1.0),
-            "colsample_bytree": (0.8, 1.0),
-        }
 
     def obstacle(self) -> str:
         """Return what to install."""
