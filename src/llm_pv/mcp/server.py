@@ -120,12 +120,14 @@ def build_server(workspace: Workspace, **options: Any) -> MCPServer[Any]:
 
 
 def _add_opening_tools(server: MCPServer[Any], workspace: Workspace) -> None:
-    async def begin(context: Context[Any, Any], opening: Callable[..., OpenRun]) -> Opened:
+    async def begin(
+        context: Context[Any, Any], open_: Callable[..., OpenRun], what: Any, **options: Any
+    ) -> Opened:
         client = context.session.client_params
         told = client and f"from {client.client_info.name} {client.client_info.version}"
         note = (told or "")[:_NOTE_CHARACTERS]
         await context.report_progress(0, 1, "reading and splitting the rows")
-        run = await _in_thread(partial(opening, note=note))
+        run = await _in_thread(partial(open_, what, note=note, **options))
         await context.report_progress(1, 1, f"run {run.path.name} is open")
         return _opened(run)
 
@@ -144,16 +146,10 @@ def _add_opening_tools(server: MCPServer[Any], workspace: Workspace) -> None:
         run: RunName = None,
     ) -> Opened:
         """Open a file of labelled rows under the server's folder, and start or resume a run."""
-        opening = partial(
-            workspace.open_file,
-            path,
-            target=target,
-            types=types or {},
-            groups=groups,
-            programs=programs,
-            name=run,
+        options = {"target": target, "types": types or {}, "groups": groups}
+        return await begin(
+            context, workspace.open_file, path, **options, programs=programs, name=run
         )
-        return await begin(context, opening)
 
     @server.tool(annotations=_WRITES)
     async def open_task(
@@ -166,15 +162,10 @@ def _add_opening_tools(server: MCPServer[Any], workspace: Workspace) -> None:
         run: RunName = None,
     ) -> Opened:
         """Open a data set of the benchmark, and start or resume a run."""
-        opening = partial(
-            workspace.open_task,
-            task,
-            length=length,
-            sampler=sampler,
-            programs=programs,
-            name=run,
+        options = {"length": length, "sampler": sampler}
+        return await begin(
+            context, workspace.open_task, task, **options, programs=programs, name=run
         )
-        return await begin(context, opening)
 
     @server.tool(annotations=_WRITES)
     async def open_rows(
@@ -186,8 +177,8 @@ def _add_opening_tools(server: MCPServer[Any], workspace: Workspace) -> None:
         run: RunName = None,
     ) -> Opened:
         """Open rows given here, and start or resume a run. Prefer open_file: you know no label."""
-        opening = partial(workspace.open_rows, rows, target=target, programs=programs, name=run)
-        return await begin(context, opening)
+        options = {"target": target, "programs": programs, "name": run}
+        return await begin(context, workspace.open_rows, rows, **options)
 
 
 def _add_tools(server: MCPServer[Any], workspace: Workspace) -> None:
@@ -198,14 +189,14 @@ def _add_tools(server: MCPServer[Any], workspace: Workspace) -> None:
         count: Annotated[int, Field(description="how many rows", ge=1, le=MOST_ROWS)] = 50,
     ) -> Page:
         """Read a page of training rows, written input -> label."""
-        with _as_tool_error():
+        with _errors_as(ToolError):
             return workspace.run(run).rows(start, count)
 
     @server.tool(description=workspace.tool.description, annotations=_WRITES)
     async def run_python(
         run: Run, code: Annotated[str, Field(description="a script that prints what you want")]
     ) -> str:
-        with _as_tool_error():
+        with _errors_as(ToolError):
             opened = workspace.run(run)
         return await _in_thread(partial(opened.run_python, code))
 
@@ -221,7 +212,7 @@ def _add_tools(server: MCPServer[Any], workspace: Workspace) -> None:
         context: Context[Any, Any],
     ) -> list[Answer]:
         """Submit programs; each counts towards K and is answered by its training mistakes."""
-        with _as_tool_error():
+        with _errors_as(ToolError):
             opened = workspace.run(run)
             if len(programs) > opened.remaining > 0:
                 raise ToolError(
@@ -237,7 +228,7 @@ def _add_tools(server: MCPServer[Any], workspace: Workspace) -> None:
     @server.tool(annotations=_WRITES)
     async def finish(run: Run, context: Context[Any, Any]) -> Finished:
         """Select by validation, certify, score the test rows once, and save. Cannot be undone."""
-        with _as_tool_error():
+        with _errors_as(ToolError):
             opened = workspace.run(run)
         await context.report_progress(0, 1, "selecting by validation, then scoring the test rows")
         await _in_thread(opened.finish)
@@ -271,13 +262,13 @@ def _add_resources(server: MCPServer[Any], workspace: Workspace) -> None:
     @server.resource("llm-pv://runs/{run}/facts")
     def facts(run: str) -> str:
         """Return facts about the training rows of a run."""
-        with _as_resource_error():
+        with _errors_as(ResourceError):
             return workspace.run(run).facts()
 
     @server.resource("llm-pv://runs/{run}/program", mime_type="text/x-python")
     def program(run: str) -> str:
         """Return the program that a finished run selected, as its file holds it."""
-        with _as_resource_error():
+        with _errors_as(ResourceError):
             path = _result(workspace.run(run)).program_path
             if path is None:
                 raise ResourceError(f"run {run} has selected no program")
@@ -286,7 +277,7 @@ def _add_resources(server: MCPServer[Any], workspace: Workspace) -> None:
     @server.resource("llm-pv://runs/{run}/report", mime_type="text/html")
     def report(run: str) -> str:
         """Return the page of a finished run."""
-        with _as_resource_error():
+        with _errors_as(ResourceError):
             opened = workspace.run(run)
             _result(opened)
             return (opened.path / "report.html").read_text("utf-8")
@@ -369,21 +360,13 @@ def _result(run: OpenRun) -> LearnedProgram:
 
 async def _in_thread(work: Callable[[], T]) -> T:
     """Do something that blocks in a thread, so that the server goes on answering."""
-    with _as_tool_error():
+    with _errors_as(ToolError):
         return await anyio.to_thread.run_sync(work)
 
 
 @contextmanager
-def _as_tool_error() -> Iterator[None]:
+def _errors_as(kind: type[ToolError | ResourceError]) -> Iterator[None]:
     try:
         yield
     except (LLMPVError, OSError) as error:
-        raise ToolError(str(error)) from error
-
-
-@contextmanager
-def _as_resource_error() -> Iterator[None]:
-    try:
-        yield
-    except (LLMPVError, OSError) as error:
-        raise ResourceError(str(error)) from error
+        raise kind(str(error)) from error
