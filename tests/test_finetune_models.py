@@ -285,15 +285,15 @@ def test_a_configuration_file_of_another_family_is_built_and_trained(tmp_path: P
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ({"name": "qwen2B"}, "no model 'qwen2B': did you mean qwen1.7B"),
-        ({"name": "gpt-5.4"}, r"choose tiny, qwen0\.6B"),
-        ({"name": "hf:"}, "names nothing"),
-        ({"name": "hf:./nowhere"}, "there is no folder ./nowhere"),
-        ({"name": "tiny", "layers": 3}, "is 3, tiny has 2 layers"),
-        ({"name": "tiny", "layers": 1, "lora_rank": 2}, "give one of them"),
-        ({"name": "tiny", "lora_rank": 0}, "--lora-rank is 0; give 1 or more"),
-        ({"name": "qwen3_finetune", "vocab_size": 9}, "brings its own vocabulary"),
-        ({"name": "qwen3_finetune", "context_length": 9}, "brings its own positions"),
+        ({"model": "qwen2B"}, "no model 'qwen2B': did you mean qwen1.7B"),
+        ({"model": "gpt-5.4"}, r"choose tiny, qwen0\.6B"),
+        ({"model": "hf:"}, "names nothing"),
+        ({"model": "hf:./nowhere"}, "there is no folder ./nowhere"),
+        ({"model": "tiny", "layers": 3}, "is 3, tiny has 2 layers"),
+        ({"model": "tiny", "layers": 1, "lora_rank": 2}, "give one of them"),
+        ({"model": "tiny", "lora_rank": 0}, "--lora-rank is 0; give 1 or more"),
+        ({"model": "qwen3_finetune", "vocab_size": 9}, "brings its own vocabulary"),
+        ({"model": "qwen3_finetune", "context_length": 9}, "brings its own positions"),
     ],
 )
 def test_models_that_cannot_be_are_refused_in_one_line(model: dict[str, Any], message: str) -> None:

@@ -202,7 +202,7 @@ def _source(
 ) -> "RowSource":
     if data:
         return _file_rows(data, task, rows, sizes, training.seed)
-    if not task.function:
+    if task.function is None:
         raise ConfigurationError(
             "nothing to train on: give --target-func, such as fn_a, or a file with rows"
         )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from llm_pv.tracks.grid import GridRequest
 
 TASKS = Group("Tasks", sort_key=1)
-_DATA = Group("Data sets", sort_key=2)
+DATA = Group("Data sets", sort_key=2)
 SPLITS = Group("Splits", sort_key=3)
 
 
@@ -29,23 +29,7 @@ class TaskOptions:
     "Lengths of the inputs; default each task's own. Tables have one length each."
 
 
-@Parameter(name="*", group=TASKS)
-@dataclass(frozen=True)
-class GridOptions(TaskOptions):
-    """Tasks by lengths by trials."""
-
-    trials: int = 5
-    "Independent repetitions of each cell, each on its own data set."
-    same_data: Annotated[bool, Parameter(negative="")] = False
-    "Repeat all trials on one data set."
-    seed: int = 42
-    "Seed of data sets and searches."
-
-
-DEFAULT_GRID_OPTIONS = GridOptions()
-
-
-@Parameter(name="*", group=_DATA)
+@Parameter(name="*", group=DATA)
 @dataclass(frozen=True)
 class DrawingOptions:
     """How data sets are drawn, and where they are kept."""
@@ -63,7 +47,7 @@ class DrawingOptions:
 DEFAULT_DRAWING_OPTIONS = DrawingOptions()
 
 
-@Parameter(name="*", group=_DATA)
+@Parameter(name="*", group=DATA)
 @dataclass(frozen=True)
 class StrictDrawingOptions(DrawingOptions):
     """How data sets are drawn, if their sizes may have to be reduced."""
@@ -73,26 +57,6 @@ class StrictDrawingOptions(DrawingOptions):
 
 
 DEFAULT_STRICT_DRAWING_OPTIONS = StrictDrawingOptions()
-
-
-@Parameter(name="*", group=_DATA)
-@dataclass(frozen=True)
-class DataSetOptions(StrictDrawingOptions):
-    """How data sets are drawn, and of which sizes."""
-
-    train_size: int = 100
-    "Training rows, half of each class."
-    validation_size: Annotated[int, Parameter(name=["--val-size", "--validation-size"])] = 100
-    "Validation rows, half of each class."
-    test_size: int = 10_000
-    "Test rows, half of each class."
-    test_lengths: Annotated[
-        tuple[int, ...] | None, Parameter(consume_multiple=True, negative="")
-    ] = None
-    "Lengths that selected programs are also scored at; default two and four times their own."
-
-
-DEFAULT_DATA_SET_OPTIONS = DataSetOptions()
 
 
 @Parameter(name="*", group=SPLITS)

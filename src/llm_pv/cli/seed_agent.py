@@ -14,18 +14,13 @@ from llm_pv.cli.main import run_app
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, SandboxOptions
 from llm_pv.cli.previews import disclose_tasks
 from llm_pv.cli.seed_synthesis import (
-    DEFAULT_DATA,
-    DEFAULT_GRID,
     DEFAULT_MODEL,
     DEFAULT_RUN,
-    SeedData,
-    SeedGrid,
     SeedModel,
     SeedRun,
-    requested,
     run_searches,
 )
-from llm_pv.cli.synthesize import preview_grid
+from llm_pv.cli.synthesize import DEFAULT_GRID, Grid, preview_grid
 
 
 @Parameter(name="*", group=Group("Agent", sort_key=2.5))
@@ -50,29 +45,28 @@ app = App(
 @app.default
 def explore(
     *,
-    grid: SeedGrid = DEFAULT_GRID,
+    request: Grid = DEFAULT_GRID,
     model: SeedModel = DEFAULT_MODEL,
     agent: SeedAgent = SeedAgent(),
-    data: SeedData = DEFAULT_DATA,
     run: SeedRun = DEFAULT_RUN,
     sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
     """Run the grid of the published agent baseline; each trial is one conversation."""
     from llm_pv.api import Search
 
-    request = requested(grid, data)
+    request.plan()  # report an invalid request before a sandbox starts
     options = AgentOptions(
         steps=agent.max_steps,
         seconds=agent.max_seconds,
         budget_usd=run.budget_usd,
         dry_run=run.dry_run,
     )
-    with open_agent(model.choice(run.timeout), options, sandbox) as opened:
+    with open_agent(model.choice, options, sandbox) as opened:
         if run.dry_run:
             return preview_grid([opened], request, "table")
         disclose_tasks(opened)
         search = Search(opened, concurrency=run.concurrency)
-        return run_searches(request, {"": search}, data, run, sandbox)
+        return run_searches(request, {"": search}, run, sandbox)
 
 
 def main() -> None:

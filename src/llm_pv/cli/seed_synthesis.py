@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Group, Parameter
 
 from llm_pv.cli.compat import RUNNER, translated, with_variables
-from llm_pv.cli.grid_options import grid_request
 from llm_pv.cli.main import complain, run_app
-from llm_pv.cli.model_options import AskingOptions, ModelChoice, open_proposer
+from llm_pv.cli.model_options import AskingOptions, CallOptions, ModelChoice, open_proposer
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, SandboxOptions
 from llm_pv.cli.previews import disclose_tasks
-from llm_pv.cli.synthesize import preview_grid, report, run_shown
+from llm_pv.cli.synthesize import DEFAULT_GRID, Grid, preview_grid, report, run_shown
 from llm_pv.cli.wordings import DEFAULT_WORDINGS, SeedWordings
 from llm_pv.errors import ConfigurationError, CredentialError
 
@@ -41,50 +40,22 @@ Provider = Literal[
     "length-first",
 ]
 
-_GRID = Group("Grid", sort_key=1)
 _MODEL = Group("Model", sort_key=2)
-_DATA = Group("Data sets", sort_key=3)
 _RUN = Group("Run", sort_key=4)
-
-
-@Parameter(name="*", group=_GRID)
-@dataclass(frozen=True)
-class SeedGrid:
-    """Tasks by lengths by trials."""
-
-    functions: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = ()
-    "Tasks by id or name; default all published ids."
-    lengths: Annotated[tuple[int, ...] | None, Parameter(consume_multiple=True, negative="")] = None
-    "Lengths of the inputs; default each task's own, mostly 100 50 30 25 20."
-    attempts: int | None = None
-    "Attempts in each trial; default 5, and 200 for the built-in search."
-    num_trials: int = 5
-    "Trials of each function and length, each on its own data set."
 
 
 @Parameter(name="*", group=_MODEL)
 @dataclass(frozen=True)
-class SeedModel:
+class SeedModel(CallOptions):
     """Which model is called, and how."""
 
     model: str = "gpt-5.4"
     "Model name."
     provider: Provider = "auto"
     "The model's provider; auto goes by its name; length-first, the built-in search, needs none."
-    base_url: str | None = None
-    "Address of an openai-compatible server."
-    max_output_tokens: int = 20_000
-    "Most tokens of a reply, including reasoning."
-    reasoning_effort: Literal["minimal", "low", "medium", "high"] = "high"
-    "How long the model reasons."
     thinking_level: Literal["minimal", "low", "medium", "high"] | None = None
-    "The same for Gemini models."
-    verbosity: Literal["low", "medium", "high"] = "low"
-    "How much the model writes besides its reasoning."
-    temperature: float | None = None
-    "Sampling temperature; default the provider's."
-    top_p: float | None = None
-    "Nucleus sampling; default the provider's."
+    "The same as --reasoning-effort for Gemini models."
+    batch: Annotated[bool, Parameter(parse=False)] = False
     enable_code_interpreter: Annotated[bool, Parameter(negative="")] = False
     "Let the model run Python: the vendor's where it has one, else here, confined, on the training \
 rows."
@@ -97,19 +68,14 @@ rows."
     hf_attn_implementation: str | None = None
     "Its attention, such as sdpa or flash_attention_2."
 
-    def choice(self, timeout: float) -> ModelChoice:
-        """Return the model as the other commands name it."""
-        return ModelChoice(
-            model=f"{self.provider}:{self.model}",
-            base_url=self.base_url,
-            reasoning_effort=self.thinking_level or self.reasoning_effort,
-            verbosity=self.verbosity,
-            max_output_tokens=self.max_output_tokens,
-            temperature=self.temperature,
-            top_p=self.top_p,
-            timeout=timeout,
-            model_option=self._engine(),
-        )
+    @property
+    def choice(self) -> ModelChoice:
+        """The model as the other commands name it."""
+        shared = {field.name: getattr(self, field.name) for field in fields(CallOptions)}
+        if self.thinking_level is not None:
+            shared["reasoning_effort"] = self.thinking_level
+        shared["model_option"] = (*self.model_option, *self._engine())
+        return ModelChoice(**shared, model=f"{self.provider}:{self.model}")
 
     def _engine(self) -> tuple[str, ...]:
         """Return what a model in this process is made with, as other commands write it."""
@@ -140,32 +106,17 @@ rows."
         )
 
 
-@Parameter(name="*", group=_DATA)
-@dataclass(frozen=True)
-class SeedData:
-    """How data sets are drawn, and where they are kept."""
-
-    train_size: int = 100
-    "Training rows."
-    validation_size: Annotated[int, Parameter(name=["--val-size", "--validation-size"])] = 100
-    "Validation rows."
-    test_size: int = 10_000
-    "Test rows."
-    seed: int = 42
-    "Seed of data sets and searches."
-    dataset_dir: Path = Path("datasets")
-    "Folder of stored data sets."
-
-
 @Parameter(name="*", group=_RUN)
 @dataclass(frozen=True)
 class SeedRun:
     """How the run goes, and where results are written."""
 
+    attempts: int | None = None
+    "Attempts in each trial; default 5, and 200 for the built-in search."
+    dataset_dir: Path = Path("datasets")
+    "Folder of stored data sets."
     concurrency: int = 5
     "Attempts of a model, or trials of the built-in search, run concurrently."
-    timeout: float = 1200.0
-    "Most seconds of a call to a model."
     budget_usd: float | None = None
     "Stop before calls cost more than this in US dollars."
     out_jsonl: Path = Path("results_attempts.jsonl")
@@ -178,9 +129,7 @@ class SeedRun:
     "Print the exact request of each cell, its tokens and what it may cost, without sending it."
 
 
-DEFAULT_GRID = SeedGrid()
 DEFAULT_MODEL = SeedModel()
-DEFAULT_DATA = SeedData()
 DEFAULT_RUN = SeedRun()
 
 app = App(
@@ -194,27 +143,28 @@ app = App(
 @app.default
 def synthesize(
     *,
-    grid: SeedGrid = DEFAULT_GRID,
+    request: Grid = DEFAULT_GRID,
     model: SeedModel = DEFAULT_MODEL,
-    data: SeedData = DEFAULT_DATA,
     run: SeedRun = DEFAULT_RUN,
     wordings: SeedWordings = DEFAULT_WORDINGS,
     sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
     """Run the grid of the first version's command."""
-    request = requested(grid, data)
+    request.plan()  # report an invalid request before a sandbox starts
     from llm_pv.api import Search
 
     if model.provider == "length-first":
         if run.dry_run:
             raise ConfigurationError("--dry-run shows requests to a model; length-first sends none")
-        search = Search("length-first", attempts=grid.attempts, concurrency=run.concurrency)
-        return run_searches(request, {"": search}, data, run, sandbox)
+        search = Search("length-first", attempts=run.attempts, concurrency=run.concurrency)
+        return run_searches(request, {"": search}, run, sandbox)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        choice = model.choice(run.timeout)
+        choice = model.choice
         proposers = {
-            name: stack.enter_context(_proposer(choice, model.asking(run, variant), grid, sandbox))
+            name: stack.enter_context(
+                _proposer(choice, model.asking(run, variant), run.attempts, sandbox)
+            )
             for name, variant in wordings.named(folder).items()
         }
         if run.dry_run:
@@ -224,25 +174,18 @@ def synthesize(
             name if len(proposers) > 1 else "": Search(llm, concurrency=run.concurrency)
             for name, llm in proposers.items()
         }
-        return run_searches(request, searches, data, run, sandbox)
-
-
-def requested(grid: SeedGrid, data: SeedData) -> "GridRequest":
-    """Return the request that these options make, checked."""
-    request = grid_request(grid, data, lengths=grid.lengths or None, trials=grid.num_trials)
-    request.plan()
-    return request
+        return run_searches(request, searches, run, sandbox)
 
 
 def _proposer(
-    choice: ModelChoice, asking: AskingOptions, grid: SeedGrid, sandbox: SandboxOptions
+    choice: ModelChoice, asking: AskingOptions, attempts: int | None, sandbox: SandboxOptions
 ) -> "LLM":
     try:
         return open_proposer(
             choice,
             asking,
             sandbox,
-            attempts=grid.attempts,
+            attempts=attempts,
             budget_seconds=None,
             published=True,
         )
@@ -266,7 +209,6 @@ def run_seed(arguments: Sequence[str], environment: Mapping[str, str] = os.envir
 def run_searches(
     request: "GridRequest",
     searches: "Mapping[str, Search]",
-    data: SeedData,
     run: SeedRun,
     sandbox: SandboxOptions,
 ) -> int:
@@ -274,7 +216,7 @@ def run_searches(
 
     Parameters
     ----------
-    request, data, run, sandbox
+    request, run, sandbox
         What was asked for.
     searches
         Where programs come from, by the wording of the prompt; one without a name is alone.
@@ -291,13 +233,13 @@ def run_searches(
         result = run_shown(
             request,
             search,
-            dataset_dir=data.dataset_dir,
+            dataset_dir=run.dataset_dir,
             sandbox=sandbox,
             out=path,
             again=f"{path} keeps everything, the same command continues from here",
             quiet=run.log_level in {"WARNING", "ERROR"},
         )
-        rows += seed_rows(request, path, data.dataset_dir, prompt_variant=name)
+        rows += seed_rows(request, path, run.dataset_dir, prompt_variant=name)
         write_seed_rows(rows, run.out_jsonl, run.out_csv)
         if name:
             complain(f"prompt wording {name}:")

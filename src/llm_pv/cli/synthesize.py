@@ -3,18 +3,12 @@
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
-from llm_pv.cli.grid_options import (
-    DEFAULT_DATA_SET_OPTIONS,
-    DEFAULT_GRID_OPTIONS,
-    DataSetOptions,
-    GridOptions,
-    grid_request,
-)
+from llm_pv.cli.grid_options import DATA, TASKS
 from llm_pv.cli.main import complain
 from llm_pv.cli.model_options import (
     DEFAULT_ASKING_OPTIONS,
@@ -34,13 +28,13 @@ from llm_pv.cli.previews import disclose_tasks, preview_record, print_preview
 from llm_pv.cli.report import show_results
 from llm_pv.cli.search_options import SEARCH, SearchOptions
 from llm_pv.errors import DataError
+from llm_pv.tracks.grid import GridRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llm_pv.api import Search
     from llm_pv.proposers.llm import LLM
-    from llm_pv.tracks.grid import GridRequest
     from llm_pv.tracks.synthesis.results import GridResult
 
 
@@ -53,10 +47,16 @@ class GridSearchOptions(SearchOptions):
     "Score selected programs on hard data and at other lengths too."
 
 
+Grid = Annotated[GridRequest, Parameter(name="*", group=TASKS)]
+"""Tasks by lengths by trials, as options."""
+
+DEFAULT_GRID = GridRequest()
+
+
 def synthesize(
     *,
-    grid: GridOptions = DEFAULT_GRID_OPTIONS,
-    data: DataSetOptions = DEFAULT_DATA_SET_OPTIONS,
+    request: Grid = DEFAULT_GRID,
+    dataset_dir: Annotated[Path, Parameter(group=DATA)] = Path("datasets"),
     search: GridSearchOptions = GridSearchOptions(),
     model: ModelChoices = DEFAULT_MODEL_CHOICES,
     asking: AskingOptions = DEFAULT_ASKING_OPTIONS,
@@ -69,9 +69,13 @@ def synthesize(
     Every trial draws a data set, selects a program by its validation errors and scores it once on
     the test rows; then on hard data and at other lengths. An impossible trial is recorded with
     the reason. The same command with the same --out resumes a grid that was interrupted.
+
+    Parameters
+    ----------
+    dataset_dir
+        Folder of stored data sets.
     """
     search_for = search.resolve(model, asking)
-    request = grid_request(grid, data)
     request.plan()  # report an invalid request before a sandbox starts
     out = output.out or free_folder("synthesize")
     with search.models(model, asking, sandbox, out=out) as models:
@@ -85,7 +89,7 @@ def synthesize(
         result = run_shown(
             request,
             search_for,
-            dataset_dir=data.dataset_dir,
+            dataset_dir=dataset_dir,
             sandbox=sandbox,
             cluster=cluster,
             transfer=search.transfer,

@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from cyclopts import Parameter
 
 from llm_pv.data.examples import Examples, Splits
 from llm_pv.errors import ConfigurationError
@@ -57,9 +58,14 @@ class DataSet:
     "Returns test rows of other lengths, by length."
 
 
+SEVERAL = Parameter(consume_multiple=True, negative="")
+SWITCH = Parameter(negative="")
+"""Options that take several values, and those that take none."""
+
+
 @dataclass(frozen=True)
 class GridRequest:
-    """Tasks by lengths by trials, and how their data sets are drawn.
+    """Tasks by lengths by trials, and how their data sets are drawn, as options too.
 
     Examples
     --------
@@ -69,30 +75,32 @@ class GridRequest:
 ('fn_h-L50-paper', 'dyck2 has no inputs of length ')]
     """
 
-    functions: tuple[str, ...] = ()
-    "Tasks by id or name; empty for every published id."
-    lengths: tuple[int, ...] | None = None
-    "Lengths for every task but tables; None for each task's own."
-    trials: int = 5
-    "Independent repetitions of each cell, each on a data set of its own."
-    same_data: bool = False
-    "Whether all trials use the first one's data set."
+    functions: Annotated[tuple[str, ...], SEVERAL] = ()
+    "Tasks by id or name; default every published id."
+    lengths: Annotated[tuple[int, ...] | None, SEVERAL] = None
+    "Lengths of the inputs; default each task's own. Tables have one length each."
+    trials: Annotated[int, Parameter(name=["--trials", "--num-trials"])] = 5
+    "Independent repetitions of each cell, each on its own data set."
+    same_data: Annotated[bool, SWITCH] = False
+    "Repeat all trials on one data set."
     sampler: SamplerName = "paper"
-    """``"paper"`` or ``"hard"``."""
+    "As in the paper, or with classes that agree in every cheap statistic."
     train_size: int = 100
-    validation_size: int = 100
+    "Training rows, half of each class."
+    validation_size: Annotated[int, Parameter(name=["--val-size", "--validation-size"])] = 100
+    "Validation rows, half of each class."
     test_size: int = 10_000
-    "Rows of each split, even numbers."
+    "Test rows, half of each class."
     seed: int = 42
-    "What everything random is spawned from."
-    strict_sizes: bool = False
-    "Whether a task with too few inputs for these sizes fails, instead of shrinking them."
+    "Seed of data sets and searches."
+    strict_sizes: Annotated[bool, SWITCH] = False
+    "Fail if a task has too few inputs for these sizes, instead of reducing them."
     table: Path | None = None
-    "A CSV file with the rows of the one table task of the grid."
-    raw_tables: bool = False
-    "Whether tables keep their names and values."
-    test_lengths: tuple[int, ...] | None = None
-    "Lengths that what was learned is also scored at; None leaves them to the track."
+    "CSV file with the rows of the one requested table task, instead of fetching them."
+    raw_tables: Annotated[bool, SWITCH] = False
+    "Keep the original names and values of tables."
+    test_lengths: Annotated[tuple[int, ...] | None, SEVERAL] = None
+    "Lengths that what was learned is also scored at; default two and four times a program's own."
 
     def plan(self) -> list[Trial]:
         """Return every trial, those that cannot be with the reason.

@@ -29,7 +29,7 @@ def _layers(_: object, tokens: Sequence[Token]) -> int | None:
 class ModelRequest:
     """Which model is trained, and which part of it, as options of the command line too."""
 
-    name: Annotated[str, Parameter(name="--model", show_default=False)] = ""
+    model: str | None = None
     "tiny, qwen0.6B, qwen1.7B, llama3, deepseek, bloom (from scratch); qwen3_finetune, \
 llama3_finetune, deepseek_finetune or hf:FOLDER_OR_NAME (pretrained). Default qwen1.7B."
     config_file: Annotated[Path | None, Parameter(name="--config")] = None
@@ -53,10 +53,10 @@ llama3_finetune, deepseek_finetune or hf:FOLDER_OR_NAME (pretrained). Default qw
     lora_rank: int | None = None
     "Train low-rank adapters of this rank in place of the weights."
 
-    def __post_init__(self) -> None:
-        if not self.name:
-            name = self.config_file.stem if self.config_file else "qwen1.7B"
-            object.__setattr__(self, "name", name)
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.model or (self.config_file.stem if self.config_file else "qwen1.7B")
 
     @property
     def spaced(self) -> bool:

@@ -86,7 +86,7 @@ class RowSource(Protocol):
 class TaskRows:
     """Rows of a benchmark task, as options of the command line too."""
 
-    function: Annotated[str, Parameter(name=["--target-func", "--function"])] = ""
+    function: Annotated[str | None, Parameter(name=["--target-func", "--function"])] = None
     "A task's id or name; to try things out, first_character or majority."
     length: Annotated[int | None, Parameter(name=["--sequence-length", "--length"])] = None
     "Length of the inputs; default the task's own."
@@ -151,7 +151,7 @@ class TaskRows:
     @cached_property
     def task(self) -> Task:
         """The task itself."""
-        return known_task(self.function)
+        return known_task(self.function or "")
 
     @property
     def name(self) -> str:
