@@ -12,10 +12,10 @@ from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import BudgetError, ModelError
 from llm_pv.models import ModelOptions, ToolOffer, UserMessage, make_model
 from llm_pv.models.refusals import Refusal, ToolRefusedError, refusal_of
-from llm_pv.proposers.base import Admission, Context, Proposal
+from llm_pv.proposers.base import Context, Proposal
 from llm_pv.proposers.llm import LLM, LLMSettings
 from llm_pv.proposers.llm.turns import TURN
-from llm_pv.proposers.round_robin import RoundRobin, StoppedError
+from llm_pv.proposers.round_robin import Admission, RoundRobin, StoppedError
 from llm_pv.proposers.spending import Budget
 from scripted_model import ScriptedModel, says
 from wire_servers import Wire, WireServer, chat

@@ -20,7 +20,8 @@ from llm_pv.erm.history import History
 from llm_pv.erm.selection import Plan, Selection
 from llm_pv.erm.verification import read_predictions, training_mistakes
 from llm_pv.erm.verifier import Verifier
-from llm_pv.proposers.base import Admission, Context, Proposer, at_once
+from llm_pv.proposers.base import Context, Proposer
+from llm_pv.proposers.round_robin import Admission, at_once
 from llm_pv.runs.cells import CellLog
 from llm_pv.sandbox import Sandbox
 

@@ -16,7 +16,8 @@ from llm_pv.erm.selection import Plan, Selection
 from llm_pv.erm.verification import read_predictions
 from llm_pv.erm.write_results import Destination, write_results
 from llm_pv.errors import DataError
-from llm_pv.proposers.base import Admission, Proposer
+from llm_pv.proposers.base import Proposer
+from llm_pv.proposers.round_robin import Admission
 from llm_pv.runs.cells import Cell, CellLog
 from llm_pv.sandbox import Execution, Outcome, Sandbox
 

@@ -11,7 +11,8 @@ from llm_pv.erm.selection import Plan
 from llm_pv.erm.verification import first_error, read_predictions
 from llm_pv.erm.write_results import Destination
 from llm_pv.errors import ConfigurationError, DataError
-from llm_pv.proposers.base import Admission, Proposer
+from llm_pv.proposers.base import Proposer
+from llm_pv.proposers.round_robin import Admission
 from llm_pv.runs.executors.base import CellContext
 from llm_pv.runs.remote_records import Results
 from llm_pv.sandbox import Sandbox
