@@ -17,7 +17,7 @@ from typing import TypeVar
 from llm_pv import Search, learn
 from llm_pv.data.examples import Classes, Examples, Input, Splits
 from llm_pv.proposers.base import Proposal, Proposer
-from llm_pv.proposers.length_first import Budget, LengthFirst
+from llm_pv.proposers.length_first import LengthFirst
 from llm_pv.proposers.registry import BuiltIn, make_proposer
 from llm_pv.sandbox import Sandbox
 
@@ -66,11 +66,9 @@ class Found:
 
 def proposer_of(settings: Settings) -> Proposer:
     """Return the proposer, in this process, where its seconds are measured."""
-    if settings.proposer == "length-first":
-        wanted = {"candidates": settings.candidates, "megabytes": settings.megabytes}
-        budget = Budget(**{name: n for name, n in wanted.items() if n is not None})
-        return LengthFirst(settings.seconds, budget=budget, noise=settings.noise)
     built_in = BuiltIn(settings.candidates, settings.megabytes, settings.noise)
+    if settings.proposer == "length-first":
+        return LengthFirst(settings.seconds, built_in=built_in)
     return make_proposer(settings.proposer, budget_seconds=settings.seconds, built_in=built_in)
 
 

@@ -21,7 +21,8 @@ from sklearn.utils import Tags
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from llm_pv import Limits, ProgramClassifier
-from llm_pv.proposers.length_first import Budget, LengthFirst
+from llm_pv.proposers.length_first import LengthFirst
+from llm_pv.proposers.registry import BuiltIn
 from rows import ALWAYS_ONE, FIRST_BIT, PARITY, Scripted
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +41,7 @@ def name_of(check: Any) -> str:
 
 
 # Counted, not timed: the same programs on every machine, sooner.
-SMALL_SEARCH = LengthFirst(budget=Budget(candidates=150_000))
+SMALL_SEARCH = LengthFirst(built_in=BuiltIn(candidates=150_000))
 CHECKS = list(
     estimator_checks_generator(
         ProgramClassifier(proposer=SMALL_SEARCH, attempts=5, random_state=0), mark=None

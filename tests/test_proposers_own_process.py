@@ -16,9 +16,9 @@ import pytest
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError
 from llm_pv.proposers.base import Proposal, Proposer
-from llm_pv.proposers.length_first import Budget, LengthFirst
+from llm_pv.proposers.length_first import LengthFirst
 from llm_pv.proposers.own_process import OwnProcess, SearchProcessError
-from llm_pv.proposers.registry import make_proposer
+from llm_pv.proposers.registry import BuiltIn, make_proposer
 
 ROWS = Examples(["00", "01", "10", "11"], ["b", "a", "a", "a"])
 CLASSES = Classes.of(ROWS.labels)
@@ -111,10 +111,10 @@ def wait_until(holds: Callable[[], bool]) -> None:
 def test_the_built_in_search_proposes_the_same_as_in_this_process() -> None:
     words = [f"{number:06b}" for number in range(64)]
     rows = Examples(words, [str(int(word[:3].count("1") % 2)) for word in words])
-    classes, budget = Classes.of(["0", "1"]), Budget(candidates=200_000)
-    here = list(LengthFirst(3600.0, budget=budget).propose(rows, classes, seed=3))
+    classes, budget = Classes.of(["0", "1"]), BuiltIn(candidates=200_000)
+    here = list(LengthFirst(3600.0, built_in=budget).propose(rows, classes, seed=3))
     there = list(
-        OwnProcess(LengthFirst(3600.0, budget=budget), seconds=3600.0).propose(
+        OwnProcess(LengthFirst(3600.0, built_in=budget), seconds=3600.0).propose(
             rows, classes, seed=3
         )
     )

@@ -11,7 +11,8 @@ import pytest
 
 from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.data.labels import label_text
-from llm_pv.proposers.length_first import Budget, LengthFirst
+from llm_pv.proposers.length_first import LengthFirst
+from llm_pv.proposers.registry import BuiltIn
 from llm_pv.search.bank import Bank
 from llm_pv.search.emit import source_of
 from llm_pv.search.enumerate import fill
@@ -134,7 +135,7 @@ def test_a_search_ends_when_its_seconds_are_over_with_what_it_has() -> None:
 
 def test_a_search_finds_a_rule_and_says_what_it_did() -> None:
     rows = words(80)
-    search = LengthFirst(600.0, budget=Budget(candidates=5_000_000))
+    search = LengthFirst(600.0, built_in=BuiltIn(candidates=5_000_000))
     first = next(search.propose(rows, Classes.of(rows.labels), seed=0))
     namespace: dict[str, Callable[[str], Any]] = {}
     exec(first.text, namespace)
@@ -149,10 +150,10 @@ def test_a_search_finds_a_rule_and_says_what_it_did() -> None:
 
 def test_the_same_rows_give_the_same_programs() -> None:
     rows = words(60)
-    budget = Budget(candidates=2_000_000)
+    budget = BuiltIn(candidates=2_000_000)
 
     def texts_of() -> list[str]:
-        search = LengthFirst(600.0, budget=budget)
+        search = LengthFirst(600.0, built_in=budget)
         return [one.text for one in search.propose(rows, Classes.of(rows.labels), seed=3)]
 
     assert texts_of() == texts_of()
@@ -162,7 +163,7 @@ def test_labels_without_a_rule_give_no_rule() -> None:
     rows = texts("01", 30, 60)
     chance = random.Random(1)
     examples = Examples(rows, [str(chance.randrange(2)) for _ in rows])
-    search = LengthFirst(600.0, budget=Budget(candidates=5_000_000))
+    search = LengthFirst(600.0, built_in=BuiltIn(candidates=5_000_000))
     proposals = list(search.propose(examples, Classes.of(["0", "1"]), seed=0))
     assert all(proposal.fallback for proposal in proposals)
 
@@ -193,7 +194,7 @@ def test_programs_guard_a_column_that_only_a_row_outside_the_sample_lacks() -> N
     labels = ["ill" if n % 100 >= 70 else "well" for n in range(400)]
     rows[317] = {"bp": None}
     found = list(
-        LengthFirst(600.0, budget=Budget(candidates=200_000)).propose(
+        LengthFirst(600.0, built_in=BuiltIn(candidates=200_000)).propose(
             Examples(rows, labels), Classes.of(labels), seed=0
         )
     )

@@ -1,6 +1,7 @@
 """Budgets and noise: what the user may set, and what is refused in one line."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from llm_pv.cli.model_options import AskingOptions, ModelChoice, open_proposer
 from llm_pv.cli.options import SandboxOptions
 from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.errors import ConfigurationError
-from llm_pv.proposers.length_first import Budget, LengthFirst
+from llm_pv.proposers.length_first import LengthFirst
 from llm_pv.proposers.own_process import OwnProcess
 from llm_pv.proposers.registry import BuiltIn, make_proposer
 
@@ -83,15 +84,15 @@ def test_noise_reaches_every_member_of_a_pool_and_the_searchs_limits_the_search_
 
 
 def test_options_reach_the_search_and_decide_what_a_resumed_run_needs() -> None:
-    search = Search(built_in=BuiltIn(candidates=123_456, megabytes=77, noise=0.03))
+    asked = BuiltIn(candidates=123_456, megabytes=77, noise=0.03)
+    search = Search(built_in=asked)
     proposer, _ = search.resolve()
     assert isinstance(proposer, OwnProcess)
     assert (proposer.seconds, proposer.megabytes) == (30.0, 77)
     proposer = proposer.proposer
     assert isinstance(proposer, LengthFirst)
-    assert proposer.budget == Budget(candidates=123_456, megabytes=77)
-    assert proposer.noise == 0.03
-    assert proposer.identity != LengthFirst(budget=proposer.budget).identity
+    assert proposer.built_in == asked
+    assert proposer.identity != LengthFirst(built_in=replace(asked, noise=0.0)).identity
 
 
 def test_the_candidates_tried_grow_with_the_budget_and_not_with_the_clock() -> None:
@@ -105,7 +106,7 @@ def test_the_candidates_tried_grow_with_the_budget_and_not_with_the_clock() -> N
         def progress(_stage: str, number: int, counts: list[int] = counts) -> None:
             counts.append(number)
 
-        search = LengthFirst(3600.0, budget=Budget(candidates=candidates), progress=progress)
+        search = LengthFirst(3600.0, built_in=BuiltIn(candidates=candidates), progress=progress)
         list(search.propose(Examples(rows, labels), Classes.of(labels), 0))
         tried.append(counts[-1])
     assert tried[0] == tried[1] < tried[2]

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,8 +12,9 @@ from llm_pv.erm.rivals import StandingRival
 from llm_pv.erm.scoring import score_predictions
 from llm_pv.erm.selection import Plan
 from llm_pv.proposers.base import Proposal, Proposer, Rival
-from llm_pv.proposers.length_first import Budget, LengthFirst
+from llm_pv.proposers.length_first import LengthFirst
 from llm_pv.proposers.own_process import OwnProcess
+from llm_pv.proposers.registry import BuiltIn
 from llm_pv.sandbox import Sandbox
 from llm_pv.search.pool import Offer
 from llm_pv.search.predicates import pool_of
@@ -21,7 +23,7 @@ from llm_pv.search.program import Answer, Branch
 from llm_pv.search.rivals import variants
 from llm_pv.search.types import Expression, Level, Type, joined
 
-SMALL = Budget(candidates=500_000)
+SMALL = BuiltIn(candidates=500_000)
 
 
 def palindromes(number: int, seed: int) -> Examples:
@@ -42,7 +44,7 @@ def palindromes(number: int, seed: int) -> Examples:
 
 def test_two_rules_that_fit_are_each_others_rivals() -> None:
     train = palindromes(60, seed=0)
-    found = list(LengthFirst(budget=SMALL).propose(train, Classes.of(train.labels), seed=0))
+    found = list(LengthFirst(built_in=SMALL).propose(train, Classes.of(train.labels), seed=0))
     first = found[0]
     assert "return int(x == x[::-1])" in first.text
     rival = next(r for r in first.rivals if ".count(" in r.text and "% 2" in r.text)
@@ -55,7 +57,7 @@ def test_two_rules_that_fit_are_each_others_rivals() -> None:
 def test_the_user_is_told_of_a_rival_that_validation_does_not_refute(sandbox: Sandbox) -> None:
     train, validation = palindromes(60, seed=0), palindromes(60, seed=1)
     splits = Splits(train, validation, palindromes(10, seed=2), Classes.of(train.labels))
-    search = OwnProcess(LengthFirst(budget=SMALL), seconds=60.0)  # as it runs everywhere
+    search = OwnProcess(LengthFirst(built_in=SMALL), seconds=60.0)  # as it runs everywhere
     learned = learn_splits(splits, search, sandbox, Plan(50))
     assert any("% 2" in standing.rival.text for standing in learned.rivals)
     assert any("another program fits the rows as well" in text for text in learned.warnings)
@@ -141,7 +143,7 @@ def test_a_rule_without_rivals_has_none() -> None:
     chance = random.Random(4)
     rows: list[Input] = ["".join(chance.choices("01", k=20)) for _ in range(120)]
     labels = [str(str(row).count("1") % 2) for row in rows]
-    first = next(LengthFirst(budget=SMALL).propose(Examples(rows, labels), Classes.of(labels), 0))
+    first = next(LengthFirst(built_in=SMALL).propose(Examples(rows, labels), Classes.of(labels), 0))
     assert first.rivals == ()
 
 
@@ -153,7 +155,7 @@ def test_random_labels_end_with_a_marked_fallback(sandbox: Sandbox) -> None:
         return Examples(rows, [chance.choice("01") for _ in rows])
 
     splits = Splits(drawn(80), drawn(80), drawn(20), Classes.of(["0", "1"]))
-    search = OwnProcess(LengthFirst(budget=SMALL), seconds=60.0)  # as it runs everywhere
+    search = OwnProcess(LengthFirst(built_in=SMALL), seconds=60.0)  # as it runs everywhere
     learned = learn_splits(splits, search, sandbox, Plan(50))
     assert all(attempt.proposal.fallback for attempt in learned.selection.attempts)
     assert learned.verdict.startswith("nothing found that beats a baseline")
@@ -166,7 +168,7 @@ def test_with_noise_the_rule_comes_first() -> None:
     labels = [str(int(str(row).count("1") >= 10)) for row in rows]
     for index in (3, 30, 60, 90):
         labels[index] = str(1 - int(labels[index]))
-    search = LengthFirst(budget=SMALL, noise=0.05)
+    search = LengthFirst(built_in=replace(SMALL, noise=0.05))
     first = next(search.propose(Examples(rows, labels), Classes.of(labels), seed=0))
     assert ", 4 training mistakes; searched " in first.note
     assert 'x.count("1") >= 10' in first.text or 'x.count("0")' in first.text

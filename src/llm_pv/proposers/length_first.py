@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.proposers.base import Proposal, Proposer, Rival
+from llm_pv.proposers.registry import USUAL, BuiltIn
 from llm_pv.search.emit import source_of
 from llm_pv.search.engine import Account, ranked, search
 from llm_pv.search.problem import Guard, Problem
@@ -17,37 +18,6 @@ Progress = Callable[[str, int], None]
 HAND_OVER_SECONDS = 2.0
 """How often what was found is handed over, in case the search is stopped from outside."""
 MOST_HANDED_OVER = 40
-USUAL_CANDIDATES = 50_000_000
-USUAL_MEGABYTES = 1000
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What bounds a search: candidates decide what is found, megabytes what is kept.
-
-    Parameters
-    ----------
-    candidates
-        About how many conditions and programs it compares with the training rows.
-    megabytes
-        Memory for what it keeps.
-
-    Examples
-    --------
-    >>> Budget(candidates=500_000_000).scale
-    10.0
-    """
-
-    candidates: int = USUAL_CANDIDATES
-    megabytes: int = USUAL_MEGABYTES
-
-    @property
-    def scale(self) -> float:
-        """The budget of candidates beside the usual one."""
-        return self.candidates / USUAL_CANDIDATES
-
-
-DEFAULT_BUDGET = Budget()
 
 
 class LengthFirst(Proposer):
@@ -58,10 +28,11 @@ class LengthFirst(Proposer):
 
     Parameters
     ----------
-    budget
-        What the search may try and keep.
-    noise
-        The share of training labels that may be wrong, 0 for what is to be found out.
+    budget_seconds
+        Cap on its time.
+    built_in
+        What it may try and keep, and the share of training labels that may be wrong, 0 for what is
+        to be found out.
     progress
         Called with the name of a stage and the number of candidates tried so far.
 
@@ -82,13 +53,11 @@ class LengthFirst(Proposer):
         self,
         budget_seconds: float = 30.0,
         *,
-        budget: Budget = DEFAULT_BUDGET,
-        noise: float = 0.0,
+        built_in: BuiltIn = USUAL,
         progress: Progress | None = None,
     ) -> None:
         self.budget_seconds = budget_seconds
-        self.noise = noise
-        self.budget = budget
+        self.built_in = built_in
         self.progress = progress
         self.interim: Callable[[Sequence[Proposal]], None] | None = None
         self.account = Account()
@@ -105,8 +74,9 @@ class LengthFirst(Proposer):
     @property
     def identity(self) -> str:
         """The budgets, which decide what is tried."""
-        noise = f", noise {self.noise:g}" if self.noise else ""
-        return f"length-first within {self.budget_seconds:g} s and {self.budget}{noise}"
+        noise = f", noise {self.built_in.noise:g}" if self.built_in.noise else ""
+        budget = self.built_in.identity
+        return f"length-first within {self.budget_seconds:g} s and {budget}{noise}"
 
     @property
     def hit_time_cap(self) -> bool:
@@ -118,9 +88,10 @@ class LengthFirst(Proposer):
     ) -> Iterator[Proposal]:
         """Search, then yield programs, best first, fallbacks and the majority class last."""
         started = time.monotonic()
-        guard = Guard(started + 0.95 * self.budget_seconds, self.budget.megabytes)
-        problem = Problem.of(train, classes.texts, seed=seed, noise=self.noise, guard=guard)
-        problem.scale = self.budget.scale
+        guard = Guard(started + 0.95 * self.budget_seconds, self.built_in.memory)
+        noise = float(self.built_in.noise)
+        problem = Problem.of(train, classes.texts, seed=seed, noise=noise, guard=guard)
+        problem.scale = self.built_in.scale
         handed_over = started
 
         def on_stage(stage: str, account: Account, found: Sequence[Candidate]) -> None:

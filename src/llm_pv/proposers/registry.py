@@ -12,9 +12,19 @@ from llm_pv.proposers.spending import Budget, BudgetTracker
 DEFAULT_BUDGET_SECONDS = 30.0
 
 
+USUAL_CANDIDATES = 50_000_000
+USUAL_MEGABYTES = 1000
+
+
 @dataclass(frozen=True)
 class BuiltIn:
-    """Options of the built-in search only; None for the defaults."""
+    """Options of the built-in search only; None for the defaults.
+
+    Examples
+    --------
+    >>> BuiltIn(candidates=500_000_000).scale
+    10.0
+    """
 
     candidates: int | None = None
     "The approximate number of conditions compared with the training rows; decides the result."
@@ -32,6 +42,22 @@ class BuiltIn:
                 raise ConfigurationError(f"{name} is {value!r}; give {least:,} or more")
         if not (isinstance(self.noise, Real) and 0 <= self.noise < 0.5):
             raise ConfigurationError(f"noise is {self.noise!r}; give a share from 0 to below 0.5")
+
+    @property
+    def memory(self) -> int:
+        """The megabytes for its tables."""
+        return USUAL_MEGABYTES if self.megabytes is None else int(self.megabytes)
+
+    @property
+    def scale(self) -> float:
+        """The budget of candidates beside the usual one."""
+        return 1.0 if self.candidates is None else self.candidates / USUAL_CANDIDATES
+
+    @property
+    def identity(self) -> str:
+        """Its budgets as runs record them."""
+        candidates = USUAL_CANDIDATES if self.candidates is None else int(self.candidates)
+        return f"Budget(candidates={candidates}, megabytes={self.memory})"
 
 
 USUAL = BuiltIn()
@@ -80,15 +106,12 @@ def make_proposer(
         raise ConfigurationError(f"budget-seconds is {budget_seconds}; give a positive number")
     kind, _, rest = name.partition(":")
     if name == "length-first":
-        from llm_pv.proposers.length_first import Budget as SearchBudget
         from llm_pv.proposers.length_first import LengthFirst
         from llm_pv.proposers.own_process import OwnProcess
 
         seconds = DEFAULT_BUDGET_SECONDS if budget_seconds is None else budget_seconds
-        wanted = {"candidates": built_in.candidates, "megabytes": built_in.megabytes}
-        budget = SearchBudget(**{name: int(n) for name, n in wanted.items() if n is not None})
-        search = LengthFirst(seconds, budget=budget, noise=float(built_in.noise))
-        return OwnProcess(search, seconds=seconds, megabytes=budget.megabytes, progress=progress)
+        search = LengthFirst(seconds, built_in=built_in)
+        return OwnProcess(search, seconds=seconds, megabytes=built_in.memory, progress=progress)
     if _taken(name, built_in) != built_in:
         both = "--budget-candidates, --budget-mb and --noise"
         named = both if kind == "replay" else "--budget-candidates and --budget-mb"
