@@ -19,9 +19,9 @@ from llm_pv.tracks.finetune.request import (
     DEFAULT_TRAINING_REQUEST,
     JobContext,
     ModelRequest,
+    TaskRequest,
     TrainingRequest,
 )
-from llm_pv.tracks.finetune.rows import TaskRows
 
 if TYPE_CHECKING:
     from llm_pv.data.examples import Splits
@@ -36,7 +36,7 @@ _RUN = Group("Run", sort_key=5)
 
 @Parameter(name="*", group=_TASK)
 @dataclass(frozen=True)
-class TrainingTaskOptions(TaskRows):
+class TrainingTaskOptions(TaskRequest):
     """Rows of a benchmark task."""
 
     dataset_dir: Path | None = Path("datasets")
@@ -210,12 +210,15 @@ def _source(
         raise ConfigurationError(
             "options for rows of a file need a file; give it, or leave them out"
         )
-    source = replace(
+    from llm_pv.tracks.finetune.rows import TaskRows
+
+    asked = replace(
         task,
         train_size=200 if sizes.train_set_size is None else sizes.train_set_size,
         test_size=10_000 if sizes.test_set_size is None else sizes.test_set_size,
         seed=training.seed,
     )
+    source = TaskRows(**vars(asked))
     source.check(training.batch_size)
     return source
 

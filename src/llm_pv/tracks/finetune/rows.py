@@ -5,9 +5,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
-
-from cyclopts import Parameter
+from typing import Any, Protocol
 
 from llm_pv.data.examples import Classes, Examples, Input, Splits
 from llm_pv.data.store import row_text
@@ -19,6 +17,7 @@ from llm_pv.tasks.loading import load_task
 from llm_pv.tasks.task import CHARACTERS
 from llm_pv.tracks.finetune.memory import GIB, free_memory
 from llm_pv.tracks.finetune.online_rows import FreshRows
+from llm_pv.tracks.finetune.request import TaskRequest
 from llm_pv.tracks.finetune.warmup import WARM_UP, known_task
 
 _ROW_BYTES = 250
@@ -83,37 +82,8 @@ class RowSource(Protocol):
 
 
 @dataclass(frozen=True)
-class TaskRows:
-    """Rows of a benchmark task, as options of the command line too."""
-
-    function: Annotated[str | None, Parameter(name=["--target-func", "--function"])] = None
-    "A task's id or name; to try things out, first_character or majority."
-    length: Annotated[int | None, Parameter(name=["--sequence-length", "--length"])] = None
-    "Length of the inputs; default the task's own."
-    sampler: Literal["paper", "hard"] = "paper"
-    "As in the paper, or with classes that agree in every cheap statistic."
-    train_size: Annotated[int, Parameter(parse=False)] = 200
-    test_size: Annotated[int, Parameter(parse=False)] = 10_000
-    """Even numbers of rows, half of each class; the published comparison trains on 200, the rows
-    that other methods split into 100 training and 100 validation rows."""
-    test_lengths: Annotated[
-        tuple[int, ...],
-        Parameter(
-            name=["--test-sequence-length", "--test-lengths"], consume_multiple=True, negative=""
-        ),
-    ] = ()
-    "Other lengths to test at as well."
-    online: Annotated[bool, Parameter(negative="")] = False
-    "Draw fresh rows for each step; an epoch is then --train-set-size of them."
-    seed: Annotated[int, Parameter(parse=False)] = 42
-    trial: int = 0
-    "Which independent repetition under the seed."
-    dataset_dir: Path | None = None
-    "Folder of stored data sets."
-    table: Path | None = None
-    "CSV file with the rows of the one requested table task, instead of fetching them."
-    raw_tables: Annotated[bool, Parameter(negative="")] = False
-    "Keep the original names and values of tables."
+class TaskRows(TaskRequest):
+    """Rows of a benchmark task."""
 
     def check(self, batch_size: int) -> None:
         """Refuse what cannot be drawn, before anything is.
