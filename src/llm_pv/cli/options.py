@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
+from llm_pv.data.reading import Reading
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from llm_pv.api import SplitSizes
     from llm_pv.data.examples import Splits
-    from llm_pv.data.reading import Reading
     from llm_pv.sandbox import Limits, Sandbox
 
 Format = Literal["table", "json"]
@@ -56,7 +56,7 @@ DEFAULT_OUTPUT_OPTIONS = OutputOptions()
 
 @Parameter(name="*", group=ROWS)
 @dataclass(frozen=True)
-class ReadingOptions:
+class ReadingOptions(Reading):
     """How a user's rows are read."""
 
     target: Annotated[str | None, Parameter(group=FIRST)] = None
@@ -69,40 +69,14 @@ class ReadingOptions:
     "Take DATA as a query to this DuckDB or SQLite file, postgresql://..., or duckdb: (over files)."
     test: Annotated[Path | None, Parameter(group=FIRST)] = None
     "File with ready-made test rows."
-    groups: str | None = None
-    "Column that groups rows, such as a patient: a group is in one split. No input unless kept."
-    time: str | None = None
-    "Column to split by: train on the earlier rows, test on the latest. No input unless kept."
-    weights: str | None = None
-    "Column with each row's weight. No input."
     keep: Annotated[tuple[str, ...], Parameter(negative="")] = ()
-    "Column to take as an input although it looks like an identifier, or has another use."
     distinct_inputs: Annotated[bool, Parameter(negative="")] = False
-    "Count every input once instead of every row."
-    bins: int | None = None
-    "Divide a numeric target into this many classes of about equal size."
-    threshold: float | None = None
-    "Divide a numeric target in two: below this number, and from it on."
     missing: Annotated[tuple[str, ...], Parameter(negative="", allow_leading_hyphen=True)] = ()
-    "Further spelling of a missing cell."
-    decimal: str = "."
-    "Decimal separator: . or ,"
-    thousands: str | None = None
-    "Thousands separator, such as ,"
-    delimiter: str | None = None
-    "Separator of cells; default inferred from the header."
-    encoding: str = "utf-8"
-    "Encoding of a text file, such as latin-1."
+    thousands: Annotated[str, Parameter(show_default=False)] = ""
 
-    def reading(self) -> "Reading":
-        """Return these options for reading rows.
-
-        Raise ConfigurationError if they contradict each other.
-        """
-        from llm_pv.data.reading import Reading
-
-        options = {field.name: getattr(self, field.name) for field in fields(Reading)}
-        return Reading(**options | {"thousands": self.thousands or ""})
+    def reading(self) -> Reading:
+        """Return these options for reading rows, without those that say which."""
+        return Reading(**{field.name: getattr(self, field.name) for field in fields(Reading)})
 
     def name_of(self, data: str) -> str:
         """Return what rows are called, in files and tables."""

@@ -5,19 +5,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from llm_pv.errors import ConfigurationError, DataError
+
+if TYPE_CHECKING:  # the help of a command needs neither
+    import numpy as np
+    import pandas as pd
 
 _SIGNS = (".", ",", "'", " ", "")
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The options for reading and splitting a user's rows.
+    """The options for reading and splitting a user's rows, which the command line shows too.
 
     Examples
     --------
@@ -26,29 +27,29 @@ class Reading:
     """
 
     groups: str | None = None
-    """A column that groups rows, such as a patient or a document: all rows of a group are in the
-    same split. It is no input unless `keep` names it."""
+    "Column that groups rows, such as a patient: a group is in one split. No input unless kept."
     time: str | None = None
-    """A column to order rows by, numbers or dates: training rows are the earliest, test rows the
-    latest. It is no input unless `keep` names it."""
+    "Column to split by: train on the earlier rows, test on the latest. No input unless kept."
     weights: str | None = None
-    "A column with a weight for each row, not negative. It is no input."
+    "Column with each row's weight. No input."
     keep: tuple[str, ...] = ()
-    "Columns that are inputs although they look like identifiers or have another use."
+    "Column to take as an input although it looks like an identifier, or has another use."
     distinct_inputs: bool = False
-    "Whether only one of several rows with equal inputs is kept."
+    "Count every input once instead of every row."
     bins: int | None = None
     "Divide a numeric target into this many classes of about equal size."
     threshold: float | None = None
-    "Divide a numeric target into two classes, below this number and from it on."
+    "Divide a numeric target in two: below this number, and from it on."
     missing: tuple[str, ...] = ()
-    "Further spellings of a missing value."
+    "Further spelling of a missing cell."
     decimal: str = "."
+    "Decimal separator: . or ,"
     thousands: str = ""
-    "The decimal and thousands separators of a text file."
+    "Thousands separator, such as ,"
     delimiter: str | None = None
+    "Separator of cells; default inferred from the header."
     encoding: str = "utf-8"
-    "Of a text file; a delimiter of None is inferred from the header."
+    "Encoding of a text file, such as latin-1."
 
     def __post_init__(self) -> None:
         if self.groups is not None and self.time is not None:
@@ -129,6 +130,8 @@ def target_edges(numbers: Sequence["np.ndarray[Any, Any]"], reading: Reading) ->
 
     Raise DataError if there are fewer different values than bins.
     """
+    import numpy as np
+
     if reading.threshold is not None:
         return (float(reading.threshold),)
     assert reading.bins is not None
@@ -151,11 +154,14 @@ def binned(numbers: "np.ndarray[Any, Any]", edges: Sequence[float]) -> list[str]
 
     Examples
     --------
+    >>> import numpy as np
     >>> binned(np.array([1.0, 2.0, 7.5]), (2.0, 5.0))
     ['< 2', '>= 2 and < 5', '>= 5']
     >>> binned(np.array([1.0, 2.0]), (1.0, 1.00000000001))
     ['>= 1.0 and < 1.00000000001', '>= 1.00000000001']
     """
+    import numpy as np
+
     written = [f"{edge:.10g}" for edge in edges]
     if len(set(written)) < len(written):
         written = [repr(float(edge)) for edge in edges]
@@ -169,6 +175,9 @@ def target_numbers(cells: "pd.Series[Any]", reading: Reading) -> "np.ndarray[Any
 
     Raise DataError if a cell is not a number.
     """
+    import numpy as np
+    import pandas as pd
+
     if cells.dtype == object or pd.api.types.is_string_dtype(cells.dtype):
         cells = reading.cells(cells)
     numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
