@@ -72,7 +72,6 @@ class ReadingOptions(Reading):
     keep: Annotated[tuple[str, ...], Parameter(negative="")] = ()
     distinct_inputs: Annotated[bool, Parameter(negative="")] = False
     missing: Annotated[tuple[str, ...], Parameter(negative="", allow_leading_hyphen=True)] = ()
-    thousands: Annotated[str, Parameter(show_default=False)] = ""
 
     def reading(self) -> Reading:
         """Return these options for reading rows, without those that say which."""

@@ -44,7 +44,7 @@ class Reading:
     "Further spelling of a missing cell."
     decimal: str = "."
     "Decimal separator: . or ,"
-    thousands: str = ""
+    thousands: str | None = None
     "Thousands separator, such as ,"
     delimiter: str | None = None
     "Separator of cells; default inferred from the header."
@@ -62,7 +62,7 @@ class Reading:
             raise ConfigurationError(f"--bins {self.bins}: give a number from 2 to 20")
         if self.threshold is not None and not math.isfinite(self.threshold):
             raise ConfigurationError(f"--threshold {self.threshold}: give a number")
-        for option, sign in (("decimal", self.decimal), ("thousands", self.thousands)):
+        for option, sign in (("decimal", self.decimal), ("thousands", self.thousands or "")):
             if sign not in _SIGNS:
                 raise ConfigurationError(f"--{option} {sign!r}: give one of . , ' or a blank")
         if self.decimal not in (".", ",") or self.decimal == self.thousands:
@@ -109,7 +109,7 @@ class Reading:
             cells = cells.mask(cells.str.strip().isin(self.missing))
         if self.decimal == "." and not self.thousands:
             return cells
-        sign, point = re.escape(self.thousands), re.escape(self.decimal)
+        sign, point = re.escape(self.thousands or ""), re.escape(self.decimal)
         whole = rf"[0-9]{{1,3}}(?:{sign}[0-9]{{3}})+|[0-9]+" if sign else "[0-9]+"
         number = re.compile(rf"\s*[+-]?(?:{whole})?(?:{point}[0-9]*)?(?:[eE][+-]?[0-9]+)?\s*")
 
