@@ -22,30 +22,6 @@ if TYPE_CHECKING:
     from llm_pv.tracks.icl.planning import PlannedCell, Settings
     from llm_pv.tracks.icl.scores import AnsweredCell, CellScore
 
-EXAMPLE_COLUMNS = (
-    "fn",
-    "length",
-    "trial",
-    "model",
-    "answer",
-    "order",
-    "example",
-    "prompt",
-    "text",
-    "true_label",
-    "predicted_label",
-    "correct",
-    "finish",
-    "probabilities",
-    "prompt_tokens",
-    "completion_tokens",
-    "cached_tokens",
-    "duration_ms",
-    "cost_usd",
-    "test_length",
-)
-"""A row for each example."""
-
 CELL_COLUMNS = (
     "fn",
     "name",

@@ -61,7 +61,7 @@ def explore(
         budget_usd=run.budget_usd,
         dry_run=run.dry_run,
     )
-    with open_agent(model.choice, options, sandbox) as opened:
+    with open_agent(model.choice(), options, sandbox) as opened:
         if run.dry_run:
             return preview_grid([opened], request, "table")
         disclose_tasks(opened)

@@ -68,9 +68,8 @@ rows."
     hf_attn_implementation: str | None = None
     "Its attention, such as sdpa or flash_attention_2."
 
-    @property
     def choice(self) -> ModelChoice:
-        """The model as the other commands name it."""
+        """Return the model as the other commands name it."""
         shared = {field.name: getattr(self, field.name) for field in fields(CallOptions)}
         if self.thinking_level is not None:
             shared["reasoning_effort"] = self.thinking_level
@@ -160,7 +159,7 @@ def synthesize(
         return run_searches(request, {"": search}, run, sandbox)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        choice = model.choice
+        choice = model.choice()
         proposers = {
             name: stack.enter_context(
                 _proposer(choice, model.asking(run, variant), run.attempts, sandbox)
