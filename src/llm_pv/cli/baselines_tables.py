@@ -78,11 +78,11 @@ def rows_table(cell: BaselinesCell) -> Table:
 
 
 def _mean(model: ModelResult) -> float | None:
-    return model.test_accuracy and model.test_accuracy.mean
+    return model.test_accuracy.mean if model.test_accuracy else None
 
 
 def _best(cell: BaselinesCell) -> float | None:
-    return max(filter(None, map(_mean, cell.models)), default=None)
+    return max((mean for mean in map(_mean, cell.models) if mean is not None), default=None)
 
 
 def _interval(model: ModelResult) -> str:
