@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from llm_pv.programs.sql_values import (
+    NAN,
     Untranslatable,
     Value,
     constant,
@@ -42,6 +43,8 @@ def attribute(owner: Value, name: str) -> Value:
         return replace(owner, kind="int")
     if owner.extra == "datetime" and name == "date":
         return replace(owner, extra="date")
+    if owner.extra == "math" and name == "nan":
+        return NAN
     raise Untranslatable(f"the attribute {name!r} of a {owner.kind}")
 
 

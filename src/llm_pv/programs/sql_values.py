@@ -1,8 +1,9 @@
 """Python values as SQL expressions in DuckDB's dialect: operators and built-in functions.
 
 SQL's NULL stands for None where a value is `nullable`, and for an error (None < 3, a division by
-zero) where it is `fallible`. No expression raises: what fails in Python is NULL here. What this
-does not cover: NaN and infinities, and the case of letters that change their number of characters.
+zero) where it is `fallible`, and for NaN where the kind is `GAPPED`, which only choices, `abs` and
+comparisons take. No expression raises: what fails in Python is NULL here. What this does not cover:
+NaN of a column, infinities, and the case of letters that change their number of characters.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +18,7 @@ COLUMN_BITS = 32
 _SQL_TYPES = {"int": "BIGINT", "float": "DOUBLE", "str": "VARCHAR", "bool": "BOOLEAN"}
 _NOTHING = object()
 _NUMBERS = ("int", "float", "bool")
+GAPPED = "number or NaN"
 _MOST_CHARACTERS = 200_000
 _BLANKS = " || ".join(["' '", *(f"CHR({code})" for code in (9, 10, 11, 12, 13, 28, 29, 30, 31))])
 
@@ -95,6 +97,7 @@ def quoted(text: str, quote: str) -> str:
 
 
 FAILURE = Value("NULL", "bool", fallible=True)
+NAN = Value("CAST(NULL AS DOUBLE)", GAPPED)
 TRUE, FALSE = constant(True), constant(False)
 
 
@@ -182,7 +185,13 @@ def choice(test: Value, then: Value, other: Value) -> Value:
         return eager(then, [test])
     if kinds == {"int", "float"}:
         kinds = {"float"}
-    if len(kinds) > 1 or not kinds <= {"int", "float", "str", "bool", "label"}:
+    if (
+        GAPPED in kinds
+        and kinds <= {GAPPED, "int", "float"}
+        and not (then.can_fail or other.can_fail)
+    ):
+        kinds = {GAPPED}
+    if len(kinds) > 1 or not kinds <= {"int", "float", "str", "bool", "label", GAPPED}:
         raise Untranslatable(f"a choice between a {then.kind} and a {other.kind}")
     last = f"WHEN NOT {test} THEN" if test.fallible else "ELSE"
     return Value(
@@ -221,6 +230,8 @@ def equal(a: Value, b: Value) -> Value:
     """Return ``a == b``."""
     if a.kind == "none" or b.kind == "none":
         return is_none(b if a.kind == "none" else a)
+    if GAPPED in (a.kind, b.kind):
+        return _with_gaps(a, "=", b)
     if a.kind in _NUMBERS and b.kind in _NUMBERS:
         if a.kind != b.kind:
             a, b = number(a), number(b)
@@ -242,11 +253,21 @@ def equal(a: Value, b: Value) -> Value:
 
 def ordered(a: Value, operator: str, b: Value) -> Value:
     """Return the comparison of two values by ``<``, ``<=``, ``>`` or ``>=``."""
+    if GAPPED in (a.kind, b.kind):
+        return _with_gaps(a, operator, b)
     if a.kind in _NUMBERS and b.kind in _NUMBERS:
         a, b = number(a), number(b)
     elif not a.kind == b.kind == "str":
         return FAILURE
     return Value(f"{a} {operator} {b}", "bool", fallible=a.can_fail or b.can_fail, whole=False)
+
+
+def _with_gaps(a: Value, operator: str, b: Value) -> Value:
+    """Return a comparison with a number that can be NaN, which is then false."""
+    for one in (a, b):
+        if one.kind not in (*_NUMBERS, GAPPED) or one.can_fail:
+            raise Untranslatable(f"`{operator}` between a {a.kind} and a {b.kind}")
+    return Value(f"COALESCE({number(a)} {operator} {number(b)}, FALSE)", "bool")
 
 
 def member(value: Value, container: Value) -> Value:
@@ -401,6 +422,8 @@ def rounded(a: Value) -> Value:
     """Return ``round(a)``: halves go to the even neighbour."""
     if a.kind in ("int", "bool"):
         return replace(number(a), nullable=False, fallible=a.can_fail)
+    if a.kind != "float":
+        raise Untranslatable(f"round() of a {a.kind}")
     floor = f"FLOOR({a.sql})"
     part = f"{a} - {floor}"
     odd = f"{floor} - 2e0 * FLOOR({floor} / 2e0)"
