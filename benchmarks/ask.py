@@ -189,7 +189,8 @@ def summary(pairs: Sequence[tuple[float | None, float | None]], most: int) -> st
     """Return the figures over all rules, each with its labels when chosen and at random."""
     lines = []
     for column, how in enumerate(("chosen", "random")):
-        found = sum(pair[column] is not None and pair[column] <= most for pair in pairs)
+        counts = [pair[column] for pair in pairs]
+        found = sum(count is not None and count <= most for count in counts)
         lines.append(f"{how}: {found} of {len(pairs)} rules within {most} labels")
     both = [(one, other) for one, other in pairs if one is not None and other is not None]
     if both:
