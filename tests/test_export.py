@@ -136,7 +136,7 @@ def test_duckdb_answers_every_edge_row_as_python_does(source: str, sandbox: Sand
 
 @pytest.mark.parametrize(
     "condition",
-    ["v >= 2", "not v < 2", "v == 2 or v != 1", "-1 < v <= 5", "abs(v) > 1", "max(v, 1) < 3",
+    ["v >= 2", "not v < 2", "v == 2 or v != 1", "-1 < v <= 5", "max(v, 1) < 3",
      "max(1, v) < 3", "v in (0, 1.5)", "v > w", "v == v"],
 )  # fmt: skip
 def test_a_missing_number_as_nan_compares_as_in_python(condition: str, sandbox: Sandbox) -> None:
@@ -147,13 +147,15 @@ def test_a_missing_number_as_nan_compares_as_in_python(condition: str, sandbox: 
     assert "COALESCE" in export_sql(saved(source), [], sandbox).text  # checked on edge rows
 
 
-@pytest.mark.parametrize("use", ["round(v) > 1", "int(v) > 1", "v", "v + 1 > 1", "v > x['n']"])
+@pytest.mark.parametrize(
+    "use", ["round(v) > 1", "int(v) > 1", "abs(v) > 1", "v", "v + 1 > 1", "v > x['n']"]
+)
 def test_other_uses_of_a_number_that_can_be_nan_are_refused(use: str, sandbox: Sandbox) -> None:
     source = (
         "import math\n\n\ndef f(x):\n    v = math.nan if x['r'] is None else x['r']\n"
         f"    return {use}\n"
     )
-    with pytest.raises(ProgramError, match=r"number or NaN.* has no translation into SQL"):
+    with pytest.raises(ProgramError, match=r"line 6: .* has no translation into SQL"):
         export_sql(saved(source), [], sandbox)
 
 

@@ -1,7 +1,7 @@
 """Python values as SQL expressions in DuckDB's dialect: operators and built-in functions.
 
 SQL's NULL stands for None where a value is `nullable`, and for an error (None < 3, a division by
-zero) where it is `fallible`, and for NaN where the kind is `GAPPED`, which only choices, `abs` and
+zero) where it is `fallible`, and for NaN where the kind is `GAPPED`, which only choices and
 comparisons take. No expression raises: what fails in Python is NULL here. What this does not cover:
 NaN of a column, infinities, and the case of letters that change their number of characters.
 """
