@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from llm_pv.errors import ConfigurationError, CredentialError, MissingExtraError, ModelError
 from llm_pv.models import LanguageModel, ModelOptions, UserMessage, make_model
-from llm_pv.models.credentials import Redactor, find_key
+from llm_pv.models.credentials import Redactor, find_key, with_texts
 from wire_servers import Wire, WireServer, chat
 
 VARIABLES = ("OPENAI", "ANTHROPIC", "GOOGLE", "GEMINI", "OPENAI_COMPATIBLE")
@@ -251,7 +251,7 @@ def test_a_word_that_is_no_secret_is_left_everywhere(word: str) -> None:
     text = f"def f({word}): return {word}"
     redact = Redactor(word)
     assert redact(text) == redact.reply(text) == text
-    assert redact.everything({word: [word]}) == {word: [word]}
+    assert with_texts({word: [word]}, redact.reply) == {word: [word]}
     assert redact.has_key
 
 

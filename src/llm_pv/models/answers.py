@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import Literal, Protocol, TypeAlias, get_args
 
 from llm_pv.models.base import FinishReason, Usage
@@ -136,16 +135,3 @@ class AnsweringModel(Protocol):
 def write_label(label: str, form: LabelForm) -> str:
     """Return a label as an answer writes it."""
     return label if form == "plain" else json.dumps({"label": label}, ensure_ascii=False)
-
-
-def shared_text(prompts: Sequence[str]) -> str:
-    """Return the common prefix of all prompts.
-
-    Examples
-    --------
-    >>> shared_text(["Input: 01", "Input: 00"])
-    'Input: 0'
-    """
-    first, last = min(prompts), max(prompts)  # in sorted order all others share the prefix of these
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
-    return first[: sum(1 for _ in same)]

@@ -8,11 +8,11 @@ from dataclasses import replace
 from itertools import groupby
 
 from llm_pv.errors import ConfigurationError, ModelError
-from llm_pv.models.answers import Answer, AnswerMode, Asking, shared_text
+from llm_pv.models.answers import Answer, AnswerMode, Asking
 from llm_pv.models.base import Usage, UserMessage
 from llm_pv.models.chat import Chat
 from llm_pv.models.in_process import InProcessModel
-from llm_pv.models.label_tokens import LabelTokens
+from llm_pv.models.label_tokens import LabelTokens, common_length
 
 LINE_END = "\n"
 """The text that ends an answer which continues a text."""
@@ -125,7 +125,7 @@ class LocalAnswers(ABC):
         chat = self._chat(asking)
         for _, group in groupby(prompts, lambda prompt: prompt[: prompt.rfind(LINE_END) + 1]):
             texts = [self._rendered(prompt, asking) for prompt in group]
-            cut = shared_text(texts).rfind(LINE_END) + 1
+            cut = texts[0][: common_length(texts)].rfind(LINE_END) + 1
             if len(texts) > 2 and cut:
                 rests = chat.encode_continuations([text[cut:] for text in texts])
                 whole = chat.encode(texts[0])
@@ -175,7 +175,7 @@ class LocalAnswers(ABC):
             both = chat.encode_continuations([prompt[cut:] + text for text in texts])
         else:
             rest, both = whole, [chat.encode(prompt + text) for text in texts]
-        kept = min(_agreement(rest, one) for one in both)
+        kept = min(common_length([rest, one]) for one in both)
         return len(rest) - kept, [one[kept:] for one in both]
 
     def _check_room(self, encoded: Sequence[Sequence[int]], labels: LabelTokens) -> None:
@@ -204,13 +204,4 @@ def answer_of_scores(asking: Asking, scores: Sequence[float]) -> Answer:
     shares = [weight / sum(weights) for weight in weights]
     return Answer(
         asking.written()[best], probabilities=dict(zip(asking.labels, shares, strict=True))
-    )
-
-
-def _agreement(one: Sequence[int], other: Sequence[int]) -> int:
-    """Return the length of the common prefix of two token sequences."""
-    pairs = zip(one, other, strict=False)
-    return next(
-        (number for number, (left, right) in enumerate(pairs) if left != right),
-        min(len(one), len(other)),
     )

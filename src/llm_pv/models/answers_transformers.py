@@ -10,7 +10,7 @@ import inspect
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from llm_pv.errors import ModelError
@@ -188,16 +188,11 @@ class TransformersAnswers(LocalAnswers):
                 continue
             seconds = begun + (time.perf_counter() - start) / len(rows)
             yield [
-                (row, self._finished(answer, len(encoded[row]), shared.length, seconds))
+                (row, replace(answer, usage=usage, seconds=seconds))
                 for row, answer in zip(rows, answers, strict=True)
+                for usage in (Usage(len(encoded[row]), answer.usage.output_tokens, shared.length),)
             ]
             position = rows.stop
-
-    def _finished(self, answer: Answer, tokens: int, shared: int, seconds: float) -> Answer:
-        usage = Usage(tokens, answer.usage.output_tokens, cached_tokens=shared)
-        return Answer(
-            answer.text, answer.finish, answer.probabilities, usage, cost_usd=0.0, seconds=seconds
-        )
 
     def _share(self, encoded: Sequence[Sequence[int]]) -> _Shared:
         length = shared_length(encoded)

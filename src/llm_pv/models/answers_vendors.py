@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 from llm_pv.errors import ConfigurationError, ModelError
-from llm_pv.models.answers import Answer, Asking, shared_text
+from llm_pv.models.answers import Answer, Asking
 from llm_pv.models.answers_local import answer_of_scores
 from llm_pv.models.base import LanguageModel, ModelOptions, Turn, Usage, UserMessage
+from llm_pv.models.label_tokens import common_length
 from llm_pv.models.registry import make_model, split_name
 from llm_pv.models.tokens import estimate_tokens
 
@@ -98,7 +99,7 @@ class VendorAnswers:
         self.check(asking)
         if not prompts:
             return
-        model = self._open(asking, shared_text(prompts))
+        model = self._open(asking, prompts[0][: common_length(prompts)])
         read = _of_scores if asking.mode == "likelihood" else _of_turn
 
         def ask(position: int) -> tuple[int, Answer]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from llm_pv.errors import ConfigurationError
@@ -57,7 +58,8 @@ class VLLMAnswers(LocalAnswers):
                 answers = self._write(batch, asking, [seeds[row] for row in rows])
             seconds = (time.perf_counter() - start) / len(rows)
             yield [
-                (row, _timed(answer, seconds)) for row, answer in zip(rows, answers, strict=True)
+                (row, replace(answer, seconds=seconds))
+                for row, answer in zip(rows, answers, strict=True)
             ]
             position, size = rows.stop, self._batch_size
 
@@ -134,11 +136,10 @@ class VLLMAnswers(LocalAnswers):
                 place: {token: one.logprob for token, one in output.outputs[0].logprobs[0].items()}
                 for place, output in zip(places, group, strict=True)
             }
-            answer = answer_of_scores(asking, labels.scores(seen))
             # The places share the prompt: it is counted once.
             cached = min(group[0].num_cached_tokens or 0, len(tokens))
             usage = Usage(len(tokens), len(places), cached_tokens=cached)
-            answers.append(Answer(answer.text, probabilities=answer.probabilities, usage=usage))
+            answers.append(replace(answer_of_scores(asking, labels.scores(seen)), usage=usage))
         return answers
 
     def _following(self, labels: LabelTokens, place: tuple[int, ...]) -> list[int]:
@@ -149,17 +150,6 @@ class VLLMAnswers(LocalAnswers):
                 f"{len(following)}: take --answer constrained, or hf:"
             )
         return following
-
-
-def _timed(answer: Answer, seconds: float) -> Answer:
-    return Answer(
-        answer.text,
-        answer.finish,
-        answer.probabilities,
-        answer.usage,
-        cost_usd=0.0,
-        seconds=seconds,
-    )
 
 
 def _usage(output: Any, written: int) -> Usage:

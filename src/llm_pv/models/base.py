@@ -1,7 +1,8 @@
 """The types and the protocol common to all language models, independent of the vendor."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from operator import add
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -48,13 +49,7 @@ reasoning_tokens=0)
 
     def __add__(self, other: "Usage") -> "Usage":
         """Sum two usages."""
-        return Usage(
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.cached_tokens + other.cached_tokens,
-            self.cache_write_tokens + other.cache_write_tokens,
-            self.reasoning_tokens + other.reasoning_tokens,
-        )
+        return Usage(*map(add, astuple(self), astuple(other)))
 
     @property
     def total_tokens(self) -> int:

@@ -5,7 +5,7 @@ import contextlib
 import json
 import threading
 import zlib
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -104,89 +104,69 @@ _PACKED = (b"\x1f", b"x\x01", b"x^", b"x\x9c", b"x\xda")
 """How gzip and zlib begin, and no text."""
 
 
-class _CappedStream(httpx2.AsyncByteStream):
-    def __init__(self, stream: httpx2.AsyncByteStream, watch: Watch) -> None:
-        self._stream = stream
-        self._longest = watch.longest_reply
-        self._kept = watch.received
+class _Pieces(httpx2.AsyncByteStream):
+    """A body whose pieces are checked or changed on their way."""
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        received = 0
-        async for chunk in self._stream:
-            received += len(chunk)
-            if received > self._longest:
-                raise ReplyTooLongError(
-                    f"a reply of more than {self._longest // 2**20} MiB", maybe_paid=True
-                )
-            self._kept += chunk[: MOST_KEPT + SPARE - len(self._kept)]
-            yield chunk
+    def __init__(self, stream: httpx2.AsyncByteStream, pieces: AsyncIterator[bytes]) -> None:
+        self._stream = stream
+        self._pieces = pieces
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._pieces
 
     async def aclose(self) -> None:
         await self._stream.aclose()
 
 
-class _UnpackedStream(httpx2.AsyncByteStream):
-    """A body, decompressed in pieces where it is compressed so that the reader can bound its size.
+async def _capped(stream: AsyncIterable[bytes], watch: Watch) -> AsyncIterator[bytes]:
+    received = 0
+    async for chunk in stream:
+        received += len(chunk)
+        if received > watch.longest_reply:
+            message = f"a reply of more than {watch.longest_reply // 2**20} MiB"
+            raise ReplyTooLongError(message, maybe_paid=True)
+        watch.received += chunk[: MOST_KEPT + SPARE - len(watch.received)]
+        yield chunk
+
+
+async def _unpacked(stream: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """Yield a body, decompressed in pieces where it is compressed so that its size can be bounded.
 
     Its first bytes decide: gateways decompress a body, or compress it, and leave its header.
     """
-
-    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
-        self._stream = stream
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by the header
-        is_packed: bool | None = None
-        async for chunk in self._stream:
-            is_packed = chunk.startswith(_PACKED) if is_packed is None else is_packed
-            for piece in unpacked(chunk, decoder) if is_packed else (chunk,):
-                yield piece
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-
-class _ReadableStream(httpx2.AsyncByteStream):
-    """A whole reply at once, as OpenAI would have written it."""
-
-    def __init__(self, stream: httpx2.AsyncByteStream, path: str) -> None:
-        self._stream = stream
-        self._path = path
-        self.status = 200
-        self.rewritten = False
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        body = b"".join([chunk async for chunk in self._stream])
-        readable, self.status = readable_reply(self._path, body)
-        self.rewritten = readable is not body
-        yield readable
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
+    decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by the header
+    is_packed: bool | None = None
+    async for chunk in stream:
+        is_packed = chunk.startswith(_PACKED) if is_packed is None else is_packed
+        for piece in unpacked(chunk, decoder) if is_packed else (chunk,):
+            yield piece
 
 
 async def _after(response: httpx2.Response) -> None:
-    assert isinstance(response.stream, httpx2.AsyncByteStream)
+    stream = response.stream
+    assert isinstance(stream, httpx2.AsyncByteStream)
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    if encoding in ENCODINGS:
-        response.stream = _UnpackedStream(response.stream)
-        response.headers.pop("content-encoding", None)
-    else:
+    if encoding not in ENCODINGS:
         # Only plain bodies were requested: a few compressed bytes can expand to any size.
         message = f"a reply packed as {encoding!r}, which was not asked for"
         raise ReplyTooLongError(message, maybe_paid=True)
+    response.headers.pop("content-encoding", None)
     if response.request.method == "POST" and response.has_redirect_location:
         # Followed, one call could become many, and the rows could go to another server.
         raise ModelError(
             f"the server sends requests on to {response.headers['location']!r}, which are not "
             "followed; give that server's address as --base-url"
         )
-    response.stream = _CappedStream(response.stream, _watch.get() or Watch())
+    capped = _capped(_unpacked(stream), _watch.get() or Watch())
+    response.stream = stream = _Pieces(stream, capped)
     if response.request.method == "POST" and response.is_success:
-        response.stream = readable = _ReadableStream(response.stream, response.request.url.path)
+        # The whole reply at once, as OpenAI would have written it.
+        body = b"".join([piece async for piece in stream])
+        await stream.aclose()
+        readable, response.status_code = readable_reply(response.request.url.path, body)
+        response.stream = httpx2.ByteStream(readable)
         await response.aread()
-        response.status_code = readable.status
-        if readable.rewritten:  # clients parse only bodies of the type JSON
+        if readable is not body:  # clients parse only bodies of the type JSON
             response.headers["content-type"] = "application/json"
 
 

@@ -86,11 +86,11 @@ def _response(turn: Turn) -> ModelResponse:
         [read] = ModelMessagesTypeAdapter.validate_python([turn.raw])
         assert isinstance(read, ModelResponse)
         return read
-    calls = [
-        ToolCallPart(call.name, {"code": call.code or ""}, tool_call_id=call.id)
-        for call in turn.calls
-    ]
-    return ModelResponse(parts=[TextPart(turn.text), *calls])
+    return ModelResponse(parts=[TextPart(turn.text), *map(_call_part, turn.calls)])
+
+
+def _call_part(call: ToolCall) -> ToolCallPart:
+    return ToolCallPart(call.name, {"code": call.code or ""}, tool_call_id=call.id)
 
 
 def to_parameters(tool: ToolOffer | None) -> ModelRequestParameters:
@@ -151,10 +151,7 @@ def as_said(response: ModelResponse, turn: int, *, tools: bool | None) -> ModelR
     if any(call.code is not None for call in calls):
         parts = [part for part in parts if not isinstance(part, TextPart)]
         parts += [TextPart(text)] if text.strip() else []
-        parts += [
-            ToolCallPart(call.name, {"code": call.code or ""}, tool_call_id=call.id)
-            for call in calls
-        ]
+        parts += map(_call_part, calls)
     return replace(response, parts=parts)
 
 

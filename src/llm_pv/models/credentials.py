@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,18 +127,22 @@ class Redactor:
         leaked = [fragment for fragment in found if not any(fragment in each for each in sent)]
         return _without(leaked, plain) if leaked else text
 
-    def everything(self, value: Any, sent: Sequence[str] = ()) -> Any:
-        """Return a JSON value with every string and name in it as `reply` returns it."""
-        if isinstance(value, str):
-            return self.reply(value, sent)
-        if isinstance(value, Mapping):
-            return {
-                self.reply(str(name), sent): self.everything(entry, sent)
-                for name, entry in value.items()
-            }
-        if isinstance(value, list | tuple):
-            return [self.everything(entry, sent) for entry in value]
-        return value
+
+def with_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a JSON value with every string and name in it changed.
+
+    Examples
+    --------
+    >>> with_texts({"a": ["b", 1]}, str.upper)
+    {'A': ['B', 1]}
+    """
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {change(str(name)): with_texts(entry, change) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [with_texts(entry, change) for entry in value]
+    return value
 
 
 def _without(fragments: Sequence[str], text: str) -> str:

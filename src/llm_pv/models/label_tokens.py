@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
 
 from llm_pv.errors import ConfigurationError
 
@@ -133,10 +135,17 @@ def shared_length(prompts: Sequence[Sequence[int]]) -> int:
     >>> shared_length([[1, 2, 3, 4], [1, 2, 5]]), shared_length([[1, 2]])
     (2, 1)
     """
-    # In sorted order all others share the prefix of these.
-    shortest, longest = min(map(list, prompts)), max(map(list, prompts))
     most = min(len(prompt) for prompt in prompts) - 1
-    for position in range(most):
-        if shortest[position] != longest[position]:
-            return position
-    return max(most, 0)
+    return max(min(common_length(list(map(list, prompts))), most), 0)
+
+
+def common_length(sequences: Sequence[Any]) -> int:
+    """Return the length of the common prefix of all strings, or of all lists of tokens.
+
+    Examples
+    --------
+    >>> common_length(["Input: 01", "Input: 00"])
+    8
+    """
+    pairs = zip(min(sequences), max(sequences), strict=False)  # in order all others are between
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from pydantic_ai import ModelResponse, RequestUsage
 
@@ -17,7 +16,7 @@ from llm_pv.models.conversation import (
     to_raw,
     usage_of,
 )
-from llm_pv.models.credentials import Redactor
+from llm_pv.models.credentials import Redactor, with_texts
 from llm_pv.models.prices import PriceList
 from llm_pv.models.tokens import estimate_tokens
 
@@ -85,7 +84,7 @@ def _turn(response: ModelResponse, redact: Redactor, sent: Sequence[str]) -> Tur
         finish=finish_of(response, calls),
         hosted_calls=hosted_calls_of(response),
         model=clean(response.model_name or ""),
-        raw=redact.everything(_mended(to_raw(response)), sent),
+        raw=with_texts(to_raw(response), clean),
         redacted=text != said,
     )
 
@@ -98,17 +97,6 @@ def _cleaned(call: ToolCall, clean: Callable[[str], str]) -> ToolCall:
     return ToolCall(
         clean(call.id), None if code is None else repaired(code), clean(call.name), problem
     )
-
-
-def _mended(value: Any) -> Any:
-    """Return a JSON value whose strings and names UTF-8 can hold."""
-    if isinstance(value, str):
-        return repaired(value)
-    if isinstance(value, dict):
-        return {repaired(str(name)): _mended(entry) for name, entry in value.items()}
-    if isinstance(value, list):
-        return [_mended(entry) for entry in value]
-    return value
 
 
 def _tokens(entry: Message) -> int:
