@@ -1,9 +1,9 @@
 """How often the bounds of the certificate fail, over repeated draws of rows and their splits.
 
 Run ``python -m benchmarks.bounds [--runs 2000] [--seed 1]``. Rows are drawn from distributions
-with known error rates, split by `split_table`, and the program with the fewest validation errors is
-certified with delta = 0.3. A bound fails if the selected program's true rate is above it; the share
-of failures must not exceed delta.
+with known error rates, split by `split_tables`, and the program with the fewest validation errors
+is certified with delta = 0.3. A bound fails if the selected program's true rate is above it; the
+share of failures must not exceed delta.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from llm_pv.data.readers import table_from
 from llm_pv.data.reading import DEFAULT_READING, Reading
-from llm_pv.data.splits import split_table
+from llm_pv.data.splits import split_tables
 from llm_pv.erm.certificate import Certificate, count_classes, mean_of_groups
 
 DELTA = 0.3
@@ -72,7 +72,7 @@ def failures(draw: Draw, seed: int) -> tuple[bool, bool] | None:
     if draw.frame["y"].nunique() < 2:
         return None
     table = table_from(draw.frame, target="y", reading=draw.reading, learning=True)
-    splits = split_table(table, seed=seed, reading=draw.reading)
+    splits = split_tables(table, seed=seed, reading=draw.reading)
     validation = splits.validation
     codes = [int(str(row["x"])) for row in validation.inputs if isinstance(row, dict)]
     wrong = [

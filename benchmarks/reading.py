@@ -16,7 +16,7 @@ import pandas as pd
 _CHILD = """
 import json, re, sys, time
 from llm_pv.data.readers import read_table
-from llm_pv.data.splits import split_table
+from llm_pv.data.splits import split_tables
 
 def peak_mb():
     # Not ru_maxrss, which counts what the parent held before the child's exec.
@@ -26,7 +26,7 @@ before, start, cpu_start = peak_mb(), time.perf_counter(), time.process_time()
 table = read_table(sys.argv[1], target="target")
 read, read_mb = time.perf_counter() - start, peak_mb()
 read_cpu = time.process_time() - cpu_start
-splits = split_table(table, seed=0)
+splits = split_tables(table, seed=0)
 split = time.perf_counter() - start - read
 print(json.dumps({
     "rows": len(table), "read_s": round(read, 2),

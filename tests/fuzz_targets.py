@@ -19,7 +19,7 @@ from typing import Any
 from llm_pv.data import store
 from llm_pv.data.examples import Classes, Examples, Splits
 from llm_pv.data.readers import read_table
-from llm_pv.data.splits import split_table
+from llm_pv.data.splits import split_tables
 from llm_pv.errors import DataError, LLMPVError, ProgramError, RepairWarning, RunError
 from llm_pv.programs.program import Program
 from llm_pv.programs.replies import read_program
@@ -81,7 +81,7 @@ def readers(data: bytes) -> None:
         return
     assert table.labels is None or len(table.labels) == len(inputs)
     with suppress(DataError):
-        splits = split_table(table, seed=0)
+        splits = split_tables(table, seed=0)
         assert len(splits.train) + len(splits.validation) + len(splits.test) <= len(inputs)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from llm_pv.data.readers import read_table
-from llm_pv.data.splits import split_table
+from llm_pv.data.splits import split_tables
 from llm_pv.errors import ConfigurationError, DataError, LLMPVError
 
 
@@ -189,5 +189,5 @@ def test_rows_without_any_label_cannot_be_split(
     path = tmp_path / "rows.csv"
     path.write_text(content)
     with pytest.raises(DataError) as caught:
-        split_table(read_table(path, target=target), seed=0)
+        split_tables(read_table(path, target=target), seed=0)
     assert str(caught.value) == f"{path}{message}"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from llm_pv.data.readers import read_table, table_from
 from llm_pv.data.reading import Reading
-from llm_pv.data.splits import split_table
+from llm_pv.data.splits import split_tables
 from llm_pv.data.table import Table
 from llm_pv.errors import DataError, MissingExtraError
 
@@ -309,4 +309,4 @@ def test_labels_in_memory_must_be_as_many_as_rows_and_single_values() -> None:
         table_from(["a", "b"], ["x"])
     nested = table_from(list("abcdef"), [["x"], ["y"]] * 3)
     with pytest.raises(DataError, match="labels must be single values"):
-        split_table(nested, seed=0)
+        split_tables(nested, seed=0)

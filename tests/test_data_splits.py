@@ -15,7 +15,7 @@ from llm_pv.data.allocation import allocate, split_sizes
 from llm_pv.data.examples import Examples, Splits
 from llm_pv.data.readers import table_from
 from llm_pv.data.reading import Reading
-from llm_pv.data.splits import split_table, splits_from_tables
+from llm_pv.data.splits import split_tables
 from llm_pv.data.table import Table, make_table
 from llm_pv.errors import ConfigurationError, DataError
 
@@ -56,7 +56,7 @@ def test_every_input_is_in_one_split_once_with_one_of_its_labels(
     inputs, labels = [row[0] for row in rows], [row[1] for row in rows]
     if len(set(labels)) < 2 or len(set(inputs)) < 5:
         return
-    splits = split_table(table_from(inputs, labels), seed=seed, reading=DISTINCT)
+    splits = split_tables(table_from(inputs, labels), seed=seed, reading=DISTINCT)
     drawn = [text for part in parts_of(splits) for text in part.inputs]
     assert sorted(str(text) for text in drawn) == sorted(set(inputs))
     for part in parts_of(splits):
@@ -80,7 +80,7 @@ def test_inputs_are_equal_when_a_program_cannot_tell_them_apart(
     if len(distinct) < 5:
         return
     labels = pd.Series([str(n % 2) for n in range(len(frame))])
-    splits = split_table(
+    splits = split_tables(
         make_table(frame, labels=labels, written=True), seed=seed, reading=DISTINCT
     )
     drawn = [
@@ -98,7 +98,8 @@ def test_sizes_asked_for_are_kept(rows: int, data: st.DataObject, seed: int) -> 
     train = data.draw(st.integers(1, rows - 2))
     validation = data.draw(st.integers(1, rows - 1 - train))
     test = data.draw(st.integers(0, rows - train - validation))
-    splits = split_table(numbers(rows, 3), train=train, validation=validation, test=test, seed=seed)
+    sizes = {"train": train, "validation": validation, "test": test}
+    splits = split_tables(numbers(rows, 3), sizes=sizes, seed=seed)
     assert sizes_of(splits) == (train, validation, test)
 
 
@@ -113,16 +114,16 @@ def test_sizes_asked_for_are_kept(rows: int, data: st.DataObject, seed: int) -> 
     ],
 )
 def test_the_default_is_40_40_20_up_to_the_limits(rows: int, sizes: tuple[int, int, int]) -> None:
-    assert sizes_of(split_table(numbers(rows), seed=0)) == sizes
+    assert sizes_of(split_tables(numbers(rows), seed=0)) == sizes
 
 
 def test_larger_splits_can_be_asked_for_and_rows_not_used_are_told() -> None:
-    default = split_table(numbers(40_000), seed=0)
+    default = split_tables(numbers(40_000), seed=0)
     assert default.warnings == (
         "the rows: 10,000 train, 10,000 validation, 8,000 test rows drawn of 40,000; ask for "
         "larger splits to use more",
     )
-    larger = split_table(numbers(40_000), train=25_000, seed=0)
+    larger = split_tables(numbers(40_000), sizes={"train": 25_000}, seed=0)
     assert sizes_of(larger) == (25_000, 10_000, 5_000)
     assert larger.warnings == ()
 
@@ -131,17 +132,17 @@ def test_larger_splits_can_be_asked_for_and_rows_not_used_are_told() -> None:
 @given(seed=SEEDS)
 def test_the_seed_decides_and_nothing_else(seed: int) -> None:
     table = numbers(40)
-    first, again = (split_table(table, seed=seed) for _ in range(2))
+    first, again = (split_tables(table, seed=seed) for _ in range(2))
     assert first == again
-    assert split_table(table, seed=seed + 1) != first
+    assert split_tables(table, seed=seed + 1) != first
 
 
 def test_another_process_and_hash_seed_give_the_same_split() -> None:
     script = (
         "from llm_pv.data.readers import table_from\n"
-        "from llm_pv.data.splits import split_table\n"
+        "from llm_pv.data.splits import split_tables\n"
         "rows = [f'{n:03b}' for n in range(300)]\n"
-        "print(split_table(table_from(rows, [n % 3 for n in range(300)]), seed=7).test.digest())"
+        "print(split_tables(table_from(rows, [n % 3 for n in range(300)]), seed=7).test.digest())"
     )
     digests = {
         subprocess.run(
@@ -154,7 +155,7 @@ def test_another_process_and_hash_seed_give_the_same_split() -> None:
         for hash_seed in ("1", "2")
     }
     table = table_from([f"{n:03b}" for n in range(300)], [n % 3 for n in range(300)])
-    assert digests == {split_table(table, seed=7).test.digest() + "\n"}
+    assert digests == {split_tables(table, seed=7).test.digest() + "\n"}
 
 
 COUNTS = st.lists(st.integers(1, 200), min_size=2, max_size=8).map(np.array)
@@ -183,8 +184,8 @@ def test_classes_are_shared_in_proportion(counts: np.ndarray, data: st.DataObjec
 def test_a_class_too_rare_for_both_is_told() -> None:
     table = table_from([f"{n}" for n in range(20)], ["common"] * 18 + ["twice", "rare"])
     twice = table_from([f"{n}" for n in range(20)], ["common"] * 18 + ["twice"] * 2)
-    assert split_table(twice, seed=3).warnings == ()
-    splits = split_table(table, seed=3)
+    assert split_tables(twice, seed=3).warnings == ()
+    splits = split_tables(table, seed=3)
     assert {"rare", "twice"} <= set(splits.train.labels)
     assert splits.warnings == (
         "classes without a validation row: 'rare' (1 in all), 'twice' (1 in all)",
@@ -194,7 +195,7 @@ def test_a_class_too_rare_for_both_is_told() -> None:
 def test_repeated_and_conflicting_rows_are_counted() -> None:
     inputs = ["a", "a", "a", "b", "b", "c", "d", "e", "f"]
     labels = [0, 0, 1, 1, 1, 0, 1, 0, 1]
-    splits = split_table(table_from(inputs, labels), seed=0, reading=DISTINCT)
+    splits = split_tables(table_from(inputs, labels), seed=0, reading=DISTINCT)
     assert sum(sizes_of(splits)) == 6
     assert splits.warnings == (
         "rows that repeat the input of another row: 3 left out, so that every input counts once",
@@ -208,7 +209,7 @@ def test_the_label_of_a_conflicting_input_is_drawn_as_often_as_it_occurs() -> No
     drawn = Counter(
         dict(zip(part.inputs, part.labels, strict=True)).get("a")
         for seed in range(600)
-        for part in parts_of(split_table(table, seed=seed, reading=DISTINCT))
+        for part in parts_of(split_tables(table, seed=seed, reading=DISTINCT))
     )
     # 600 draws with odds 2 to 1: four standard deviations are 46.
     assert abs(drawn["1"] - 200) < 46
@@ -217,7 +218,7 @@ def test_the_label_of_a_conflicting_input_is_drawn_as_often_as_it_occurs() -> No
 def test_every_row_counts_and_goes_to_one_split() -> None:
     inputs = ["a"] * 6 + ["b"] * 3 + ["c"]
     labels = [0, 0, 0, 0, 1, 1, 1, 1, 1, 0]
-    splits = split_table(table_from(inputs, labels), seed=3)
+    splits = split_tables(table_from(inputs, labels), seed=3)
     assert sizes_of(splits) == (4, 4, 2)
     drawn = Counter(
         pair for part in parts_of(splits) for pair in zip(part.inputs, part.labels, strict=True)
@@ -246,7 +247,7 @@ def with_columns(**columns: list[Any]) -> Table:
 def test_all_rows_of_a_group_go_to_one_split(groups: list[int], seed: int) -> None:
     if len(set(groups)) < 3:
         return
-    splits = split_table(with_columns(groups=groups), seed=seed, reading=Reading(groups="groups"))
+    splits = split_tables(with_columns(groups=groups), seed=seed, reading=Reading(groups="groups"))
     homes = [set(part.groups or ()) for part in parts_of(splits)]
     assert all(homes)
     assert sum(map(len, homes)) == len(set().union(*homes))
@@ -256,8 +257,8 @@ def test_all_rows_of_a_group_go_to_one_split(groups: list[int], seed: int) -> No
 def test_as_many_groups_as_splits_are_needed() -> None:
     table = with_columns(groups=[n % 2 for n in range(30)])
     with pytest.raises(DataError, match="has 2 groups, fewer than the 3 splits"):
-        split_table(table, seed=0, reading=Reading(groups="groups"))
-    two = split_table(table, seed=0, test=0, reading=Reading(groups="groups"))
+        split_tables(table, seed=0, reading=Reading(groups="groups"))
+    two = split_tables(table, seed=0, sizes={"test": 0}, reading=Reading(groups="groups"))
     assert sizes_of(two) == (15, 15, 0)
 
 
@@ -270,7 +271,7 @@ def test_training_rows_are_earlier_than_validation_rows_and_these_than_test_rows
     if dates:
         cells = [f"2024-{1 + n // 28:02d}-{1 + n % 28:02d}" for n in order]
     table = with_columns(time=cells, mark=[f"m{n}" for n in order])
-    splits = split_table(table, seed=0, reading=Reading(time="time"))
+    splits = split_tables(table, seed=0, reading=Reading(time="time"))
     marks = [
         {int(str(row["mark"])[1:]) for row in part.inputs if isinstance(row, dict)}
         for part in parts_of(splits)
@@ -281,78 +282,80 @@ def test_training_rows_are_earlier_than_validation_rows_and_these_than_test_rows
 
 def test_rows_of_one_time_stay_together() -> None:
     table = with_columns(time=[1] * 14 + [2] * 8 + [3] * 8)
-    splits = split_table(table, seed=0, reading=Reading(time="time"))
+    splits = split_tables(table, seed=0, reading=Reading(time="time"))
     assert sizes_of(splits) == (14, 8, 8)
     one = with_columns(time=[1] * 30)
     with pytest.raises(DataError, match="same time"):
-        split_table(one, seed=0, reading=Reading(time="time"))
+        split_tables(one, seed=0, reading=Reading(time="time"))
 
 
 def test_files_that_share_groups_or_overlap_in_time_are_warned_of() -> None:
     early, late = with_columns(time=list(range(30))), with_columns(time=list(range(29, 59)))
     reading = Reading(time="time")
-    assert splits_from_tables(early, late, seed=0, reading=reading).by_time
-    swapped = splits_from_tables(late, early, seed=0, reading=reading)
+    assert split_tables(early, late, seed=0, reading=reading).by_time
+    swapped = split_tables(late, early, seed=0, reading=reading)
     assert not swapped.by_time
     assert "--time: validation rows are not all later than the training rows" in swapped.warnings
     one = with_columns(groups=[n // 3 for n in range(30)])  # groups 0 to 9
     other = with_columns(groups=[8 + n // 3 for n in range(30)])  # groups 8 to 17
-    shared = splits_from_tables(one, other, seed=0, reading=Reading(groups="groups")).warnings
+    shared = split_tables(one, other, seed=0, reading=Reading(groups="groups")).warnings
     assert any(warning.startswith("groups found in two files: 2;") for warning in shared)
 
 
 def test_weights_go_with_their_rows_and_are_no_input() -> None:
     table = with_columns(weights=[float(n) for n in range(30)], mark=[f"m{n}" for n in range(30)])
-    splits = split_table(table, seed=0, reading=Reading(weights="weights"))
+    splits = split_tables(table, seed=0, reading=Reading(weights="weights"))
     for part in parts_of(splits):
         marks = [float(str(row["mark"])[1:]) for row in part.inputs if isinstance(row, dict)]
         assert part.weights == marks
     with pytest.raises(DataError, match="row 2: -1 is no weight"):
-        split_table(with_columns(weights=[1, -1] * 15), seed=0, reading=Reading(weights="weights"))
+        split_tables(with_columns(weights=[1, -1] * 15), seed=0, reading=Reading(weights="weights"))
 
 
 def test_a_numeric_target_is_cut_by_a_threshold_or_into_bins() -> None:
     table = table_from([f"t{n}" for n in range(12)], [1.5 * n for n in range(12)])
-    cut = split_table(table, seed=0, reading=Reading(threshold=6))
+    cut = split_tables(table, seed=0, reading=Reading(threshold=6))
     assert (cut.classes.texts, cut.edges) == (("< 6", ">= 6"), (6.0,))
     labels = dict(pair for p in parts_of(cut) for pair in zip(p.inputs, p.labels, strict=True))
     assert [labels[f"t{n}"] for n in range(12)] == ["< 6"] * 4 + [">= 6"] * 8
-    bins = split_table(table, seed=0, reading=Reading(bins=3))
+    bins = split_tables(table, seed=0, reading=Reading(bins=3))
     counts = Counter(label for part in parts_of(bins) for label in part.labels)
     assert set(counts) == {"< 4.5", ">= 4.5 and < 10.5", ">= 10.5"}
     assert sorted(counts.values()) == [3, 4, 5]
     mostly_0 = table_from([f"t{n}" for n in range(12)], [0] * 9 + [3, 4, 5])
-    two = split_table(mostly_0, seed=0, reading=Reading(bins=2))
+    two = split_tables(mostly_0, seed=0, reading=Reading(bins=2))
     counts = Counter(label for part in parts_of(two) for label in part.labels)
     assert counts == {"< 3": 9, ">= 3": 3}
     with pytest.raises(DataError, match=r"--bins 3: .* only 2 are possible"):
-        split_table(mostly_0, seed=0, reading=Reading(bins=3))
+        split_tables(mostly_0, seed=0, reading=Reading(bins=3))
     with pytest.raises(ConfigurationError, match="--threshold nan: give a number"):
         Reading(threshold=float("nan"))
     with pytest.raises(DataError, match="--threshold cuts a numeric target, and row 1 has 'a'"):
-        split_table(table_from(["x"] * 6, ["a", "b"] * 3), seed=0, reading=Reading(threshold=1))
+        split_tables(table_from(["x"] * 6, ["a", "b"] * 3), seed=0, reading=Reading(threshold=1))
 
 
 def test_labels_from_a_file_are_read_by_what_they_spell() -> None:
     inputs = [f"{n}" for n in range(10)]
-    by_number = split_table(written(inputs, ["1.0", "1", "0", "2", "0.0"] * 2), seed=0)
+    by_number = split_tables(written(inputs, ["1.0", "1", "0", "2", "0.0"] * 2), seed=0)
     assert by_number.classes.texts == ("0", "1", "2")
     assert by_number.classes.values == (0, 1, 2)
-    by_truth = split_table(written(inputs, ["True", "false"] * 5), seed=0)
+    by_truth = split_tables(written(inputs, ["True", "false"] * 5), seed=0)
     assert (by_truth.classes.texts, by_truth.classes.values) == (("0", "1"), (False, True))
-    by_word = split_table(written(inputs, ["1", "01"] * 5), seed=0)
+    by_word = split_tables(written(inputs, ["1", "01"] * 5), seed=0)
     assert by_word.classes.values == ("01", "1")
-    halves = split_table(written(inputs, ["0.5", "1"] * 5), seed=0)
+    halves = split_tables(written(inputs, ["0.5", "1"] * 5), seed=0)
     assert halves.classes.values == (0.5, 1.0)
 
 
 def test_labels_in_memory_stay_the_values_they_are() -> None:
     inputs = [f"{n}" for n in range(10)]
-    strings = split_table(table_from(inputs, np.array(["1", "0"] * 5)), seed=0)
+    strings = split_tables(table_from(inputs, np.array(["1", "0"] * 5)), seed=0)
     assert strings.classes.values == ("0", "1")
-    scalars = split_table(table_from(inputs, np.array([1, 0] * 5)), seed=0)
+    scalars = split_tables(table_from(inputs, np.array([1, 0] * 5)), seed=0)
     assert [type(value) for value in scalars.classes.values] == [int, int]
-    days = split_table(table_from(inputs, pd.to_datetime(["2024-01-31", "2024-02-01"] * 5)), seed=0)
+    days = split_tables(
+        table_from(inputs, pd.to_datetime(["2024-01-31", "2024-02-01"] * 5)), seed=0
+    )
     assert days.classes.values == ("2024-01-31T00:00:00", "2024-02-01T00:00:00")
 
 
@@ -366,18 +369,18 @@ def test_labels_in_memory_stay_the_values_they_are() -> None:
 )
 def test_labels_that_cannot_be_classes_are_refused(labels: list[object], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        split_table(table_from([f"{n}" for n in range(10)], labels), seed=0)
+        split_tables(table_from([f"{n}" for n in range(10)], labels), seed=0)
 
 
 def test_a_measurement_or_identifier_as_target_is_refused_or_told() -> None:
     inputs = [f"{n}" for n in range(300)]
     with pytest.raises(DataError, match=r"^300 rows have 300 different labels, such as .*; cut it"):
-        split_table(table_from(inputs, list(range(300))), seed=0)
-    few_each = split_table(table_from(inputs, [n % 60 for n in range(300)]), seed=0)
+        split_tables(table_from(inputs, list(range(300))), seed=0)
+    few_each = split_tables(table_from(inputs, [n % 60 for n in range(300)]), seed=0)
     assert few_each.warnings[0].startswith("300 rows have 60 different labels; unless that")
     with pytest.raises(DataError, match=r"learns classes; cut it with --bins 3 or --threshold 6,"):
-        split_table(table_from(inputs, [n % 25 / 2 for n in range(300)]), seed=0)
-    plain = split_table(table_from(inputs, [n % 25 for n in range(300)]), seed=0)
+        split_tables(table_from(inputs, [n % 25 / 2 for n in range(300)]), seed=0)
+    plain = split_tables(table_from(inputs, [n % 25 for n in range(300)]), seed=0)
     assert plain.warnings == ()
 
 
@@ -395,16 +398,16 @@ def test_a_measurement_or_identifier_as_target_is_refused_or_told() -> None:
 )
 def test_too_few_rows_are_refused(rows: int, sizes: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        split_table(numbers(rows), seed=0, **sizes)
+        split_tables(numbers(rows), seed=0, sizes=sizes)
 
 
 def test_sizes_and_seeds_that_cannot_be_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="validation size 0: give at least 1"):
-        split_table(numbers(10), validation=0, seed=0)
+        split_tables(numbers(10), sizes={"validation": 0}, seed=0)
     with pytest.raises(ConfigurationError, match="test size -1: give at least 0"):
         split_sizes(10, {"test": -1}, "rows")
     with pytest.raises(ConfigurationError, match="seed -1: give a whole number from 0 on"):
-        split_table(numbers(10), seed=-1)
+        split_tables(numbers(10), seed=-1)
 
 
 def test_ready_made_tables_are_kept_apart() -> None:
@@ -413,7 +416,7 @@ def test_ready_made_tables_are_kept_apart() -> None:
         table_from(whole.inputs(range(first, first + 10)), [n % 2 for n in range(10)])
         for first in (0, 10, 20)
     ]
-    splits = splits_from_tables(*tables, seed=0)
+    splits = split_tables(*tables, seed=0)
     for part, first in zip(parts_of(splits), (0, 10, 20), strict=True):
         assert sorted(part.inputs) == whole.inputs(range(first, first + 10))  # type: ignore[type-var]
     assert splits.warnings == ()
@@ -421,11 +424,11 @@ def test_ready_made_tables_are_kept_apart() -> None:
 
 def test_what_has_no_table_of_its_own_comes_from_the_training_rows() -> None:
     own = table_from(["x", "y", "z"], [0, 1, 0], name="own.csv")
-    assert sizes_of(splits_from_tables(numbers(20), None, own, seed=0)) == (10, 10, 3)
-    assert sizes_of(splits_from_tables(numbers(20), own, None, seed=0)) == (20, 3, 0)
-    with_test = splits_from_tables(numbers(20), own, None, test_size=4, seed=0)
+    assert sizes_of(split_tables(numbers(20), None, own, seed=0)) == (10, 10, 3)
+    assert sizes_of(split_tables(numbers(20), own, None, seed=0)) == (20, 3, 0)
+    with_test = split_tables(numbers(20), own, None, sizes={"test": 4}, seed=0)
     assert sizes_of(with_test) == (16, 3, 4)
-    fewer = splits_from_tables(numbers(20), own, None, validation_size=1, seed=0)
+    fewer = split_tables(numbers(20), own, None, sizes={"validation": 1}, seed=0)
     assert sizes_of(fewer) == (20, 1, 0)
 
 
@@ -433,7 +436,7 @@ def test_an_input_in_two_files_stays_in_the_later_one() -> None:
     train = table_from(["a", "b", "c", "d", "e"], [0, 1, 0, 1, 0])
     validation = table_from(["a", "f", "g"], [0, 1, 1])
     test = table_from(["f", "b"], [1, 1])
-    splits = splits_from_tables(train, validation, test, seed=0, reading=DISTINCT)
+    splits = split_tables(train, validation, test, seed=0, reading=DISTINCT)
     assert [sorted(map(str, part.inputs)) for part in parts_of(splits)] == [
         ["c", "d", "e"],
         ["a", "g"],
@@ -446,7 +449,7 @@ def test_an_input_in_two_files_stays_in_the_later_one() -> None:
 
 def test_the_same_file_given_twice_leaves_nothing_to_train_on() -> None:
     with pytest.raises(DataError, match="has 0 labelled rows of its own"):
-        splits_from_tables(numbers(10), numbers(10), seed=0, reading=DISTINCT)
+        split_tables(numbers(10), numbers(10), seed=0, reading=DISTINCT)
 
 
 def test_types_and_classes_are_told_from_all_files_together() -> None:
@@ -456,14 +459,14 @@ def test_types_and_classes_are_told_from_all_files_together() -> None:
 
     train = file(["1", "2", "3"], ["1.0", "0", "1"])
     decimals = file(["0.5", "NA"], ["1", "0"])
-    splits = splits_from_tables(train, decimals, seed=0)
+    splits = split_tables(train, decimals, seed=0)
     assert splits.classes.values == (0, 1)
     values = [row["n"] for row in splits.train.inputs if isinstance(row, dict)]
     assert sorted(values) == [1.0, 2.0, 3.0]  # type: ignore[type-var]
     assert all(type(value) is float for value in values)
 
     words = file(["007", "NA"], ["1", "unknown"])
-    splits = splits_from_tables(train, words, seed=0)
+    splits = split_tables(train, words, seed=0)
     assert splits.classes.texts == ("0", "1", "1.0", "unknown")
     cells = [row["n"] for row in splits.validation.inputs if isinstance(row, dict)]
     assert sorted(map(str, cells)) == ["007", "NA"]
@@ -472,11 +475,11 @@ def test_types_and_classes_are_told_from_all_files_together() -> None:
 def test_files_of_different_kinds_go_together() -> None:
     from_csv = written([f"{n}" for n in range(6)], ["1", "0"] * 3)
     from_json = table_from([{"text": "a", "x": "7"}, {"text": "b", "x": "8"}], [1, 0])
-    splits = splits_from_tables(from_csv, from_json, seed=0)
+    splits = split_tables(from_csv, from_json, seed=0)
     assert splits.classes.values == (0, 1)
     assert sorted(map(str, splits.validation.inputs)) == ["7", "8"]
     lines = table_from(["p", "q"], [0, 1])
-    assert len(splits_from_tables(from_csv, lines, seed=0).validation) == 2
+    assert len(split_tables(from_csv, lines, seed=0).validation) == 2
 
 
 @pytest.mark.parametrize("other", [[{"a": 1, "c": 2}, {"a": 2, "c": 3}], ["x", "y"]])
@@ -486,4 +489,4 @@ def test_a_file_that_lacks_a_column_is_refused(other: list[object]) -> None:
     with pytest.raises(
         DataError, match=r"two\.csv has not the columns of one\.csv: .*'b' are missing"
     ):
-        splits_from_tables(first, second, seed=0)
+        split_tables(first, second, seed=0)

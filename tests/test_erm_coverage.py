@@ -8,7 +8,7 @@ import pandas as pd
 from llm_pv.data.examples import Splits
 from llm_pv.data.readers import table_from
 from llm_pv.data.reading import Reading
-from llm_pv.data.splits import split_table
+from llm_pv.data.splits import split_tables
 from llm_pv.erm.certificate import Certificate, count_classes, mean_of_groups
 
 DELTA = 0.3
@@ -55,7 +55,7 @@ def test_bounds_cover_where_few_inputs_repeat_often() -> None:
     for seed in range(RUNS):
         drawn = random.choice(len(INPUTS), size=150, p=shares)
         labels = (random.random(150) < ones[drawn]).astype(int).tolist()
-        splits = split_table(table_from([INPUTS[i] for i in drawn], labels), seed=seed)
+        splits = split_tables(table_from([INPUTS[i] for i in drawn], labels), seed=seed)
         best, found = certificate(splits, programs)
         failed["overall"] += found.error_bound < errors[best]
         bounds = found.class_bounds
@@ -79,7 +79,7 @@ def test_bounds_cover_where_rows_of_a_group_are_alike() -> None:
         frame = pd.DataFrame({"p": patient, "x": "x", "y": labels})
         reading = Reading(groups="p")
         table = table_from(frame, target="y", reading=reading, learning=True)
-        splits = split_table(table, seed=seed, reading=reading)
+        splits = split_tables(table, seed=seed, reading=reading)
         best, found = certificate(splits, programs)
         error = mean if best == 0 else 1 - mean
         failed["groups"] += found.error_bound < error

@@ -254,7 +254,7 @@ def read_splits(
     if isinstance(data, Splits):
         return data
     from llm_pv.data.readers import read_table, table_from
-    from llm_pv.data.splits import splits_from_tables
+    from llm_pv.data.splits import split_tables
 
     def table(rows: object, known: object = None, named: str | None = target) -> "Table":
         if isinstance(rows, str | Path):
@@ -274,14 +274,12 @@ def read_splits(
         data = read_query(str(data), database)
     first = table(data, labels)
     label = target if target or first.labels is None else str(first.labels.name)
-    return splits_from_tables(
+    return split_tables(
         first,
         None if validation is None else table(validation),
         None if test is None else table(test),
         added=[table(rows, named=label) for rows in added],
-        train_size=sizes.train,
-        validation_size=sizes.validation,
-        test_size=sizes.test,
+        sizes=asdict(sizes),
         seed=seed,
         reading=reading,
     )

@@ -33,7 +33,7 @@ from llm_pv.data.labels import label_text
 from llm_pv.data.new_rows import Inputs, columns_read, matching_columns, new_rows
 from llm_pv.data.readers import pandas_frame, plain_frame, table_from
 from llm_pv.data.reading import Reading, binned
-from llm_pv.data.splits import split_table
+from llm_pv.data.splits import split_tables
 from llm_pv.erm.metrics import Metric, MetricName
 from llm_pv.erm.queries import choose_queries, hypotheses_of, possible
 from llm_pv.erm.verification import first_error, read_predictions
@@ -257,9 +257,8 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, rows, ensure_non_negative=True)
             apart["weights"] = pd.Series(weights, name="sample_weight")
-        splits = split_table(
-            replace(table, apart=apart), **asdict(sizes), seed=seed, reading=reading
-        )
+        table = replace(table, apart=apart)
+        splits = split_tables(table, sizes=asdict(sizes), seed=seed, reading=reading)
         learned = learn(splits, search=search, sandbox=self._sandbox())
         if learned.program is None or learned.certificate is None:
             raise ProgramError(f"{learned.verdict}; give more attempts or another proposer")

@@ -10,10 +10,11 @@ shuffles, whose stream may change; scikit-learn's splitters use those, have no l
 of rows and fail for a class with one row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from reprlib import repr as short
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -32,29 +33,39 @@ _PARTS = ("train", "validation", "test")
 _ADDED = len(_PARTS)  # the source of rows that are training rows besides
 
 
-def split_table(
-    table: Table,
+def split_tables(
+    train: Table,
+    validation: Table | None = None,
+    test: Table | None = None,
     *,
-    train: int | None = None,
-    validation: int | None = None,
-    test: int | None = None,
+    added: Sequence[Table] = (),
+    sizes: Mapping[str, int | None] = MappingProxyType({}),
     seed: int,
     reading: Reading = DEFAULT_READING,
 ) -> Splits:
-    """Split the rows of one table, stratified by class.
+    """Split the rows of a table, or of tables that are split already, stratified by class.
 
-    Raise DataError if there are no labels, one class only, or fewer rows or groups than asked for.
-    Raise ConfigurationError if a size or the seed is invalid.
+    Types and classes are inferred from all tables together. Splits without a table are taken from
+    the training table: validation rows always, test rows if there is no validation table either
+    or their size is given.
+
+    Raise DataError if there are no labels, one class only, fewer rows or groups than asked for, or
+    a table lacks a column of the training table. Raise ConfigurationError if a size or the seed is
+    invalid.
 
     Parameters
     ----------
-    train, validation, test
-        The size of each split. Sizes not given divide the remaining rows 40 to 40 to 20, up to
-        10,000 rows each.
+    added
+        Further training rows. The splits of the other tables are the same as without them.
+    sizes
+        The size of each split, by ``"train"``, ``"validation"`` and ``"test"``. Sizes not given
+        divide the remaining rows 40 to 40 to 20, up to 10,000 rows each; separate tables are used
+        up to the same limits.
     seed
         Decides the split of each row, equally on every machine. Not negative.
     reading
-        Options on groups, time and distinct inputs.
+        Options on groups, time and distinct inputs. If inputs must be distinct, one that occurs in
+        two tables is kept in the test table, or else in the validation table.
 
     Returns
     -------
@@ -65,51 +76,9 @@ def split_table(
     --------
     >>> from llm_pv.data.readers import table_from
     >>> table = table_from([f"{n:04b}" for n in range(10)], [n % 2 for n in range(10)])
-    >>> splits = split_table(table, seed=0)
+    >>> splits = split_tables(table, seed=0)
     >>> len(splits.train), len(splits.validation), len(splits.test), splits.classes.texts
     (4, 4, 2, ('0', '1'))
-    """
-    return splits_from_tables(
-        table,
-        train_size=train,
-        validation_size=validation,
-        test_size=test,
-        seed=seed,
-        reading=reading,
-    )
-
-
-def splits_from_tables(
-    train: Table,
-    validation: Table | None = None,
-    test: Table | None = None,
-    *,
-    added: Sequence[Table] = (),
-    train_size: int | None = None,
-    validation_size: int | None = None,
-    test_size: int | None = None,
-    seed: int,
-    reading: Reading = DEFAULT_READING,
-) -> Splits:
-    """Return splits of tables that are split already, wholly or in part.
-
-    Types and classes are inferred from all tables together. Splits without a table are taken from
-    the training table: validation rows always, test rows if there is no validation table either
-    or `test_size` is given.
-
-    Raise DataError as in `split_table`, or if a table lacks a column of the training table. Raise
-    ConfigurationError as in `split_table`.
-
-    Parameters
-    ----------
-    added
-        Further training rows. The splits of the other tables are the same as without them.
-    train_size, validation_size, test_size
-        The size of each split, as in `split_table`; separate tables are used up to the same
-        default limits.
-    seed, reading
-        As in `split_table`. If inputs must be distinct, one that occurs in two tables is kept in
-        the test table, or else in the validation table.
     """
     tables = {"train": train, "validation": validation, "test": test}
     given = {part: table for part, table in tables.items() if table is not None}
@@ -119,10 +88,8 @@ def splits_from_tables(
     pool = _pooled([*given.values(), *added], sources, reading)
     deal = _one_row_an_input if reading.distinct_inputs else _every_row
     kept, warnings = deal(pool, seed)
-    asked: dict[str, int | None] = dict(
-        zip(_PARTS, (train_size, validation_size, test_size), strict=True)
-    )
-    if "validation" in given and "test" not in given and test_size is None:
+    asked = {part: sizes.get(part) for part in _PARTS}
+    if "validation" in given and "test" not in given and asked["test"] is None:
         asked["test"] = 0
     if not pool.edges:
         warnings += check_class_count(pool.classes, len(kept))
@@ -165,7 +132,7 @@ def splits_from_tables(
 
 
 @dataclass(frozen=True, eq=False)
-class _Pool:
+class _Rows:
     """All rows together, with the table, the input and the class of each."""
 
     table: Table
@@ -180,7 +147,7 @@ class _Pool:
     weights: "np.ndarray[Any, Any] | None" = None
 
 
-def _pooled(given: Sequence[Table], sources: Sequence[int], reading: Reading) -> _Pool:
+def _pooled(given: Sequence[Table], sources: Sequence[int], reading: Reading) -> _Rows:
     first = given[0]
     tables = [_like(table, first) for table in given]
     labels = [_labels(table) for table in tables]
@@ -204,7 +171,7 @@ def _pooled(given: Sequence[Table], sources: Sequence[int], reading: Reading) ->
         written = [False] * len(tables)
     codes, classes = read_classes(labels, written)
     source = np.repeat(sources, [len(table) for table in tables])
-    pool = _Pool(joined, source, _input_groups(joined), codes, classes, edges)
+    pool = _Rows(joined, source, _input_groups(joined), codes, classes, edges)
     apart = {use: role_column(tables, use) for use in reading.apart}
     if "groups" in apart:
         units, names = pd.factorize(present_cells(apart["groups"], "groups").astype(str))
@@ -280,65 +247,61 @@ def _input_groups(table: Table) -> "np.ndarray[Any, Any]":
     return groups
 
 
-def _every_row(pool: _Pool, seed: int) -> tuple["np.ndarray[Any, Any]", list[str]]:
+def _every_row(pool: _Rows, seed: int) -> tuple["np.ndarray[Any, Any]", list[str]]:
     """Return all rows in random order; warn of repeated inputs with different labels."""
-    keys = np.random.PCG64(np.random.SeedSequence(seed)).random_raw(len(pool.groups))
-    conflicting, _, in_tables = _repeats(pool)
+    keys, in_tables, conflicts = _repeats(pool, seed)
     warnings: list[str] = []
-    if shared := len(in_tables) - len(np.unique(pool.groups)):
+    if shared := in_tables - len(np.unique(pool.groups)):
         warnings.append(
             f"inputs found in two files: {shared:,}; they stay in both, and scores on inputs that "
             "training lacks are shown apart"
         )
-    if conflicts := int(conflicting.sum()):
-        rows = int(conflicting[pool.groups].sum())
-        warnings.append(
-            f"inputs with conflicting labels: {conflicts:,} ({rows:,} rows); no program can be "
-            "right on all of these"
-        )
+    if conflicts:
+        warnings.append(f"{conflicts}; no program can be right on all of these")
     return np.argsort(keys, kind="stable"), warnings
 
 
-def _repeats(
-    pool: _Pool,
-) -> tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]:
-    """Return whether each input's labels differ, its labels, and its occurrences in tables."""
-    in_tables = pd.unique(pool.groups * (len(_PARTS) + 1) + pool.source)
-    labelled = pd.unique(pool.groups * len(pool.classes) + pool.codes)
-    return np.bincount(labelled // len(pool.classes)) > 1, labelled, in_tables
-
-
-def _one_row_an_input(pool: _Pool, seed: int) -> tuple["np.ndarray[Any, Any]", list[str]]:
-    """Return one row for each input, in random order; warn of rows left out."""
+def _repeats(pool: _Rows, seed: int) -> tuple["np.ndarray[Any, Any]", int, str]:
+    """Return random keys of rows, how many inputs the tables hold, and conflicts of labels."""
     keys = np.random.PCG64(np.random.SeedSequence(seed)).random_raw(len(pool.groups))
+    in_tables = len(pd.unique(pool.groups * (len(_PARTS) + 1) + pool.source))
+    labelled = pd.unique(pool.groups * len(pool.classes) + pool.codes)
+    conflicting = np.bincount(labelled // len(pool.classes)) > 1
+    said = (
+        f"inputs with conflicting labels: {int(conflicting.sum()):,} "
+        f"({int(conflicting[pool.groups].sum()):,} rows)"
+    )
+    return keys, in_tables, said if conflicting.any() else ""
+
+
+def _one_row_an_input(pool: _Rows, seed: int) -> tuple["np.ndarray[Any, Any]", list[str]]:
+    """Return one row for each input, in random order; warn of rows left out."""
+    keys, in_tables, conflicts = _repeats(pool, seed)
     # The test table first, so that it keeps all its rows; added rows take none from any split.
     rank = np.where(pool.source == _ADDED, 1, -pool.source)
     order = np.lexsort((keys, rank))
     kept = order[~pd.Series(pool.groups[order]).duplicated().to_numpy()]
     kept = kept[np.argsort(keys[kept], kind="stable")]
 
-    conflicting, _, in_tables = _repeats(pool)
     warnings: list[str] = []
-    if repeated := len(pool.groups) - len(in_tables):
+    if repeated := len(pool.groups) - in_tables:
         warnings.append(
             f"rows that repeat the input of another row: {repeated:,} left out, so that every "
             "input counts once"
         )
-    if shared := len(in_tables) - len(kept):
+    if shared := in_tables - len(kept):
         warnings.append(
             f"inputs found in two files: {shared:,}, kept in the test or else the validation file"
         )
-    if conflicts := int(conflicting.sum()):
-        rows = int(conflicting[pool.groups].sum())
+    if conflicts:
         warnings.append(
-            f"inputs with conflicting labels: {conflicts:,} ({rows:,} rows); the label that "
-            "counts is drawn by the seed, and no program can know it"
+            f"{conflicts}; the label that counts is drawn by the seed, and no program can know it"
         )
     return kept, warnings
 
 
 def _chosen(
-    pool: _Pool,
+    pool: _Rows,
     kept: "np.ndarray[Any, Any]",
     asked: dict[str, int | None],
     names: dict[str, str],
@@ -370,7 +333,7 @@ def _chosen(
 
 
 def _drawn(
-    pool: _Pool, rows: "np.ndarray[Any, Any]", sizes: dict[str, int]
+    pool: _Rows, rows: "np.ndarray[Any, Any]", sizes: dict[str, int]
 ) -> "list[np.ndarray[Any, Any]]":
     """Assign rows in random order to splits, by the allocation of each class."""
     codes = pool.codes[rows]
@@ -385,7 +348,7 @@ def _drawn(
 
 
 def _drawn_by_group(
-    pool: _Pool,
+    pool: _Rows,
     units: "np.ndarray[Any, Any]",
     rows: "np.ndarray[Any, Any]",
     sizes: dict[str, int],
@@ -446,7 +409,7 @@ def _drawn_by_time(
     return dealt[::-1]
 
 
-def _shared_groups(pool: _Pool, chosen: dict[str, list[int]]) -> list[str]:
+def _shared_groups(pool: _Rows, chosen: dict[str, list[int]]) -> list[str]:
     """Return a warning about groups with rows in two splits, which ready-made files can have."""
     if pool.units is None:
         return []
@@ -466,7 +429,7 @@ def _in_order(times: "np.ndarray[Any, Any]", chosen: dict[str, list[int]]) -> bo
 
 
 def _missing_classes(
-    pool: _Pool, kept: "np.ndarray[Any, Any]", chosen: dict[str, list[int]]
+    pool: _Rows, kept: "np.ndarray[Any, Any]", chosen: dict[str, list[int]]
 ) -> list[str]:
     """Return warnings about classes missing in training or validation."""
     counts = np.bincount(pool.codes[kept], minlength=len(pool.classes))
