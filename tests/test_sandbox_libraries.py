@@ -15,7 +15,7 @@ if sys.platform != "linux":
 from llm_pv.sandbox import ALLOWED_MODULES, Limits, Outcome
 from llm_pv.sandbox.linux import LinuxWorker
 from llm_pv.sandbox.modules import PACKAGES, STANDARD_LIBRARY
-from llm_pv.sandbox.packages import packages_imported
+from llm_pv.sandbox.parser import packages_imported
 
 LIMITS = Limits(cpu_seconds=20, wall_seconds=60)
 

@@ -17,8 +17,7 @@ from llm_pv.programs.program import Program, parse_here
 from llm_pv.programs.replies import read_program, read_programs
 from llm_pv.proposers.base import Proposal
 from llm_pv.sandbox import parser
-from llm_pv.sandbox.packages import packages_imported
-from llm_pv.sandbox.parser import ask, ask_one
+from llm_pv.sandbox.parser import ask, ask_one, packages_imported
 
 if sys.platform != "linux":
     pytest.skip("counts the parent's memory as Linux does", allow_module_level=True)

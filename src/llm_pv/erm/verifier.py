@@ -174,11 +174,7 @@ class Verifier:
                 proposal,
                 program,
                 position=len(self._by_digest) + 1,
-                train=verification.train,
-                validation=verification.validation,
-                outcome=verification.outcome,
-                error=verification.error,
-                seconds=verification.seconds,
+                **vars(verification),
             )
             self._remember(attempt)
             yield attempt

@@ -7,7 +7,8 @@ untrusted source: the databases it runs in have no files and no network, and a l
 
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -220,15 +221,13 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-class _interrupted:  # noqa: N801 - a context manager
-    """Ends a query that takes too long."""
-
-    def __init__(self, interrupt: Callable[[], None]) -> None:
-        self._timer = threading.Timer(_SECONDS, interrupt)
-        self._timer.daemon = True
-
-    def __enter__(self) -> None:
-        self._timer.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
+@contextmanager
+def _interrupted(interrupt: Callable[[], None]) -> Iterator[None]:
+    """End a query in the block that takes too long."""
+    timer = threading.Timer(_SECONDS, interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

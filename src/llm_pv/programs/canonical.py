@@ -40,7 +40,7 @@ class Construct:
 
 
 @dataclass(frozen=True)
-class Count:
+class Length:
     """The length of a list, or a small number of the grammar such as an import's level."""
 
     number: int
@@ -67,7 +67,7 @@ class Literal:
     value: object
 
 
-Symbol = Construct | Count | Presence | Word | Literal
+Symbol = Construct | Length | Presence | Word | Literal
 
 
 def symbols(tree: ast.AST) -> Iterator[Symbol]:
@@ -93,7 +93,7 @@ def text_of(symbol: Symbol) -> str:
     match symbol:
         case Construct(name=name):
             return name
-        case Count(number=number):
+        case Length(number=number):
             return f"#{number}"
         case Presence(present=present):
             return "+" if present else "-"
@@ -130,13 +130,13 @@ def _fields(node: ast.AST) -> Iterator[ast.AST | Symbol]:
         elif isinstance(node, ast.Constant | ast.MatchSingleton):
             yield Literal(value)
         elif name == "conversion":
-            yield Count(value + 1)  # -1 means none
+            yield Length(value + 1)  # -1 means none
         else:
             yield from _item(value, optional=optional)
 
 
 def _items(values: list[object], *, optional: bool) -> Iterator[ast.AST | Symbol]:
-    yield Count(len(values))
+    yield Length(len(values))
     for value in values:
         yield from _item(value, optional=optional)
 
@@ -152,4 +152,4 @@ def _item(value: object, *, optional: bool) -> Iterator[ast.AST | Symbol]:
         yield Word(value)
     else:
         assert isinstance(value, int), f"{value!r} in a syntax tree"
-        yield Count(value)
+        yield Length(value)

@@ -27,7 +27,7 @@ References
 
 import ast
 
-from llm_pv.programs.canonical import Construct, Count, Literal, Presence, Word, symbols
+from llm_pv.programs.canonical import Construct, Length, Literal, Presence, Word, symbols
 
 _CATEGORY_BITS = {
     "stmt": 5,
@@ -113,7 +113,7 @@ def description_length(tree: ast.AST) -> int:
         match symbol:
             case Construct(category=category):
                 total += _CATEGORY_BITS.get(category, 0)
-            case Count(number=number):
+            case Length(number=number):
                 total += number_bits(number)
             case Presence():
                 total += 1

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from llm_pv.programs import shown
 from llm_pv.programs.conditions import conditions
 from llm_pv.programs.leaves import leaves
 from llm_pv.programs.normalise import canonical_text
@@ -98,17 +99,8 @@ def _escaped(source: str, *, strings: bool) -> str:
                 line = lines[number]
                 left = start if number == row - 1 else 0
                 right = end if number == last - 1 else len(line)
-                lines[number] = line[:left] + _printable(line[left:right]) + line[right:]
+                lines[number] = line[:left] + shown.escaped(line[left:right], "\t") + line[right:]
     return "\n".join(lines)
-
-
-def _printable(text: str) -> str:
-    return "".join(
-        character
-        if character.isprintable() or character == "\t"
-        else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
 
 
 def gist(source: str) -> str:

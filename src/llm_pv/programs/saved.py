@@ -8,6 +8,7 @@ the program look like another one.
 
 from llm_pv.errors import ProgramError
 from llm_pv.programs.program import Program
+from llm_pv.programs.shown import escaped
 from llm_pv.programs.syntax import clean_source
 from llm_pv.sandbox.parser import ask_one
 
@@ -39,7 +40,7 @@ def write_program(program: Program, header: str) -> str:
     # Python 3.13.0 cannot compile a docstring with half a surrogate pair: escape it.
     header = header.encode("utf-8", "backslashreplace").decode("utf-8").strip("\n")
     blocks = f"{_TITLE}\n\n{header}\n\n{_WARNING}"
-    lines = [_printable(line) for line in blocks.split("\n")]
+    lines = [escaped(line.replace("\\", "\\\\")) for line in blocks.split("\n")]
     try:
         source, documented = ask_one("escaped", program.source)
     except ProgramError:  # over the time limit here, on a slower machine than it was parsed on
@@ -63,12 +64,3 @@ def read_saved(text: str) -> Program:
         _, mark, source = text.partition(f"\n{_MARK}\n")
         return Program.parse(source if mark else text)
     return Program.parse(text)
-
-
-def _printable(line: str) -> str:
-    return "".join(
-        character
-        if character.isprintable() and character != "\\"
-        else character.encode("unicode_escape").decode("ascii")
-        for character in line
-    )

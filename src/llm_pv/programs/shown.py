@@ -19,12 +19,12 @@ def visible(text: object, longest: int = 200) -> str:
     >>> visible("yes\u202eon\x07"), visible("abcdef", 4)
     ('yes\\u202eon\\x07', 'abc…')
     """
-    return shorten(_escaped(" ".join(str(text).split()), ""), longest)
+    return shorten(escaped(" ".join(str(text).split()), ""), longest)
 
 
 def visible_code(source: str, longest: int = 20_000) -> str:
     """Return a source with non-printing characters escaped, cut to a length."""
-    return shorten(_escaped(source, "\n\t"), longest)
+    return shorten(escaped(source, "\n\t"), longest)
 
 
 def shorten(text: str, longest: int) -> str:
@@ -55,7 +55,8 @@ def highlight_python(source: str, *, inline: bool = False) -> str:
     return str(highlight(visible_code(source), lexer, HtmlFormatter(nowrap=True, noclasses=inline)))
 
 
-def _escaped(text: str, kept: str) -> str:
+def escaped(text: str, kept: str = "") -> str:
+    """Return text with non-printing characters escaped, other than those that are kept."""
     bare = text
     for letter in kept:
         bare = bare.replace(letter, "")

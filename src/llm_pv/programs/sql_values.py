@@ -15,7 +15,6 @@ from llm_pv.errors import ProgramError
 COLUMN_BITS = 32
 """The size of whole numbers in a column, beyond which arithmetic is not checked."""
 
-_SQL_TYPES = {"int": "BIGINT", "float": "DOUBLE", "str": "VARCHAR", "bool": "BOOLEAN"}
 _NOTHING = object()
 _NUMBERS = ("int", "float", "bool")
 GAPPED = "number or NaN"

@@ -189,18 +189,8 @@ def measurements_table(comparison: Comparison) -> Table:
                 )
             )
         for method, figure in comparison.published.get(setting, {}).items():
-            empty = (Value(""),) * 3
-            rows.append(
-                (
-                    *start,
-                    Value("published"),
-                    Value(method),
-                    share(figure),
-                    *empty,
-                    Value(""),
-                    Value(""),
-                )
-            )
+            empty = (Value(""),) * 5
+            rows.append((*start, Value("published"), Value(method), share(figure), *empty))
     return Table("measurements", "Every figure", "One line a figure.", columns, tuple(rows))
 
 

@@ -17,8 +17,8 @@ from llm_pv.sandbox.exploration import Script, explore, line_of
 from llm_pv.sandbox.result_page import (
     LABEL_CHARACTERS,
     OutputCapture,
-    Page,
     PageFullError,
+    PageMemory,
     ResultWriter,
 )
 from llm_pv.sandbox.transcript import Transcript
@@ -46,7 +46,7 @@ class LoadError(Exception):
 def run_program(
     source: str,
     inputs: Iterable[object],
-    page: Page,
+    page: PageMemory,
     output_bytes: int,
     allowed: frozenset[str],
     *,
@@ -86,7 +86,7 @@ def run_program(
 def run_exploration(
     script: Script,
     rows: list[tuple[object, object]],
-    page: Page,
+    page: PageMemory,
     output_bytes: int,
     allowed: frozenset[str],
     *,

@@ -29,7 +29,7 @@ from llm_pv.sandbox.modules import (
     SUPPORT,
 )
 from llm_pv.sandbox.outcome import Ending, conclude, conclude_exploration
-from llm_pv.sandbox.packages import packages_imported
+from llm_pv.sandbox.parser import packages_imported
 from llm_pv.sandbox.result_page import page_bytes
 from llm_pv.sandbox.zygote import MESSAGE_BYTES, ForkJob
 

@@ -20,12 +20,14 @@ import time
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from llm_pv import child_process
 from llm_pv.errors import ProgramError, SandboxError
 from llm_pv.sandbox.frames import read_frame, write_frame
+from llm_pv.sandbox.modules import PACKAGES
 
 CPU_SECONDS = 2.0
 """The CPU time to parse one source or reply; operations that parse it several times have more."""
@@ -92,6 +94,31 @@ def ask_one(operation: str, *request: object) -> Any:
     if isinstance(answer, ProgramError):
         raise answer
     return answer
+
+
+def packages_imported(*sources: str) -> tuple[str, ...]:
+    """Return the packages that sources import, to be loaded before they are confined.
+
+    The confined parser reads only sources that contain the name of a package; a source that it
+    cannot read imports nothing.
+
+    Examples
+    --------
+    >>> packages_imported("import networkx as nx, numpy  # not sympy")
+    ('numpy', 'networkx')
+    """
+    imported = frozenset[str]().union(*map(_imported, sources))
+    return tuple(name for name in PACKAGES if name in imported)
+
+
+@lru_cache(maxsize=64)
+def _imported(source: str) -> frozenset[str]:
+    if not any(name in source for name in PACKAGES):
+        return frozenset()
+    try:
+        return frozenset(ask_one("imports", source))
+    except ProgramError:
+        return frozenset()
 
 
 class Parser:

@@ -45,7 +45,7 @@ _ENDS = frozenset({"finished", "load", "memory", "full", "raised", "crashed"})
 _Record: TypeAlias = str | list[str] | dict[str, str] | None
 
 
-class Page(Protocol):
+class PageMemory(Protocol):
     """Memory that slices of bytes can be written to: an ``mmap`` or a ``bytearray``."""
 
     def __setitem__(self, where: slice, data: bytes) -> None: ...
@@ -86,7 +86,7 @@ class ResultWriter:
     ['spam']
     """
 
-    def __init__(self, page: Page, output_bytes: int) -> None:
+    def __init__(self, page: PageMemory, output_bytes: int) -> None:
         self._page = page
         self._next = _COUNT.size + output_bytes
         self._known: dict[str, bytes] = {}
@@ -123,7 +123,7 @@ class ResultWriter:
 class OutputCapture(io.BufferedIOBase):
     """A stream that keeps the beginning of its input on the page and discards the rest."""
 
-    def __init__(self, page: Page, output_bytes: int) -> None:
+    def __init__(self, page: PageMemory, output_bytes: int) -> None:
         self._page = page
         self._room = output_bytes
         self._used = 0

@@ -9,7 +9,7 @@ standard library only.
 import io
 import struct
 
-from llm_pv.sandbox.result_page import OUTPUT_START, Page
+from llm_pv.sandbox.result_page import OUTPUT_START, PageMemory
 
 _HEADER = struct.Struct("=QQ")
 _CHUNK = 1 << 16
@@ -54,7 +54,7 @@ class Transcript(io.BufferedIOBase):
     'spama\n[... 7,994 characters not shown ...]\n eggs'
     """
 
-    def __init__(self, page: Page, room: int) -> None:
+    def __init__(self, page: PageMemory, room: int) -> None:
         self._page = page
         self._side = (room - _HEADER.size) // 2
         self._used = 0

@@ -27,7 +27,7 @@ from llm_pv.sandbox.exploration import Script
 from llm_pv.sandbox.job import run_exploration, run_program
 from llm_pv.sandbox.modules import ALLOWED_MODULES
 from llm_pv.sandbox.outcome import Ending, conclude, conclude_exploration
-from llm_pv.sandbox.packages import packages_imported
+from llm_pv.sandbox.parser import packages_imported
 from llm_pv.sandbox.preload import preload
 from llm_pv.sandbox.result_page import page_bytes
 
