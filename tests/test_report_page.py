@@ -2,6 +2,7 @@
 
 import base64
 import re
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,6 +17,7 @@ from llm_pv.report.charts import Panel, Point, Series
 from llm_pv.report.comparison import compare_methods
 from llm_pv.report.page import LARGEST_PAGE, build_page, command_line
 from llm_pv.report.records import load_runs
+from llm_pv.report.summary import trial_summary
 from llm_pv.report.write import write_report, write_run_page
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
@@ -254,6 +256,24 @@ def test_a_trial_that_found_nothing_or_failed_has_a_page_too(tmp_path: Path) -> 
         row = {"status": "failed", "reason": "the disk is full"}
         write_trial(run, Cell("rows"), None, track="other", row=row)
     assert "the disk is full" in page_of(path)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "headline"),
+    [("no short rule was found that explains the rows; a fallback is offered", "No short rule was"),
+     ("a program better than any constant answer: F1 0.9", "A program for rows.csv better than"),
+     ("a program better, but its bound does not rule out chance", "but chance is not ruled out")],
+)  # fmt: skip
+def test_the_headline_says_no_more_and_no_less_than_the_verdict(
+    tmp_path: Path, verdict: str, headline: str
+) -> None:
+    path = tmp_path / "run"
+    with RunDirectory(path, {"command": "learn"}) as run:
+        write_trial(run, Cell("rows"), 0.93, row={"name": "rows.csv"})
+    (trial,) = load_runs([path])[0].trials
+    assert trial.selection is not None
+    of_verdict = replace(trial, selection=replace(trial.selection, verdict=verdict))
+    assert headline in trial_summary(of_verdict).headline
 
 
 def test_the_first_screen_of_one_program_says_how_sure_it_is(tmp_path: Path) -> None:

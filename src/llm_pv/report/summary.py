@@ -125,7 +125,11 @@ def _headline(trial: TrialRecord, name: str) -> str:
         return f"A rule was found for {name}"
     if selection.verdict.startswith("nothing found"):
         return f"Nothing found for {name} that beats a baseline"
-    return f"A program for {name}, but chance is not ruled out"
+    if selection.verdict.startswith("no short rule"):
+        return f"No short rule was found for {name}, and a fallback is offered"
+    if "does not rule out chance" in selection.verdict:
+        return f"A program for {name}, but chance is not ruled out"
+    return f"A program for {name} better than any constant answer"
 
 
 def grid_summary(comparison: Comparison, runs: Sequence[RunRecord]) -> Summary:
