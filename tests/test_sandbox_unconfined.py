@@ -11,6 +11,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from llm_pv.child_process import usable_cores
 from llm_pv.errors import ConfinementError, SandboxError
 from llm_pv.sandbox import (
     Batch,
@@ -163,7 +164,7 @@ def test_the_number_of_workers_is_that_of_the_usable_cores(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5})
-    assert worker_pool._usable_cores() == 3
+    assert usable_cores() == 3
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert worker_pool._usable_cores() == 1
+    assert usable_cores() == 1
