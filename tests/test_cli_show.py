@@ -10,6 +10,7 @@ import pytest
 
 from llm_pv.api import Search, learn
 from llm_pv.cli.main import run
+from llm_pv.errors import RunError
 from llm_pv.proposers.llm import LLM, LLMSettings
 from llm_pv.report.page import LARGEST_PAGE
 from llm_pv.report.write import write_run_page
@@ -137,6 +138,12 @@ def test_the_thoughts_of_a_model_in_this_process_are_read(asked: Path, tmp_path:
     (conversations,) = read_conversations(tmp_path).values()
     first = conversations["", 1].messages[0]
     assert (first.role, first.text) == ("thoughts", "Count the ones.")
+
+
+def test_a_damaged_conversation_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "replies.jsonl").write_text('{"kind": "turn", "conversation": "first"}\n')
+    with pytest.raises(RunError, match=r"replies\.jsonl: a record of a conversation is damaged"):
+        read_conversations(tmp_path)
 
 
 def test_many_long_conversations_leave_the_page_small_and_name_the_command(

@@ -302,6 +302,8 @@ ANSWERS: dict[str, list[object]] = {  # None where Python raises an error
     "'' in x['s']": [True, True, True, None],
     "x['s'] in 'banana a'": [True, False, True, None],
     "x['s'] in {'Ab': 1, '': 2}": [False, True, True, False],
+    "{'Ab': 1, '': 2}.get(x['s'], 5)": [5, 1, 2, 5],
+    "{'Ab': 1, '': 2}[x['s']]": [None, 1, 2, None],
     "x['s'].startswith(('b', 'A'))": [True, True, False, None],
     "x['s'].endswith('a')": [True, False, False, None],
     "x['s'].endswith('')": [True, True, True, None],
@@ -316,6 +318,7 @@ ANSWERS: dict[str, list[object]] = {  # None where Python raises an error
     "1 if x['b'] else 0": [1, 0, 1, 0],
     "-3 < x['n'] < 8": [True, False, True, None],
     "any(c in x['s'] for c in 'xb')": [True, True, False, None],
+    "any(a == x['n'] for a, b in [(7, 1), (0, 2)])": [True, False, True, False],
     "all(c in x['s'] for c in 'ab')": [True, False, False, None],
 }
 

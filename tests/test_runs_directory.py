@@ -318,3 +318,9 @@ def test_a_complete_checkpoint_replaces_the_others(tmp_path: Path) -> None:
     folder.complete(30, {"seconds": 1.5})
     assert folder.last_checkpoint() == (folder.checkpoints / "checkpoint-30", {"seconds": 1.5})
     assert [path.name for path in folder.checkpoints.iterdir()] == ["checkpoint-30"]
+
+
+def test_measurements_that_json_does_not_know_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        JobFolder(tmp_path).write_metrics({"loss": float("nan")})
+    assert not (tmp_path / "metrics.json").exists()

@@ -68,6 +68,18 @@ def test_what_the_run_recorded_is_plain_json(run: Path) -> None:
     assert configuration["sizes"] == [20, 30, 40]
 
 
+def test_the_ranges_of_the_one_selected_program_are_read(run: Path) -> None:
+    journal = run / "results_attempts.jsonl"
+    records = [json.loads(line) for line in journal.read_text().splitlines()]
+    (selected,) = (record for record in records if record["kind"] == "selected")
+    ranges = {"age": [20, 59]}
+    for times, expected in ((1, ranges), (2, {})):
+        written = [*records, *[selected | {"ranges": ranges}] * times]
+        written.remove(selected)
+        journal.write_text("".join(json.dumps(record) + "\n" for record in written))
+        assert load_program(run).ranges == expected
+
+
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs a file without end")
 def test_a_file_without_end_holds_no_program() -> None:
     with pytest.raises(ProgramError, match="it has more than 2,000,000 characters"):
