@@ -17,6 +17,7 @@ from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.files import write_atomically
 from llm_pv.runs.job_folder import JobFolder
 from llm_pv.runs.reading import SUMMARY_COLUMNS, read_run, read_summary
+from llm_pv.runs.remote_records import Known, Relay, write_records
 
 CELL = Cell("fn_a", 100, "paper", 0)
 
@@ -324,3 +325,18 @@ def test_measurements_that_json_does_not_know_are_refused(tmp_path: Path) -> Non
     with pytest.raises(ValueError, match="JSON"):
         JobFolder(tmp_path).write_metrics({"loss": float("nan")})
     assert not (tmp_path / "metrics.json").exists()
+
+
+def test_another_machine_knows_what_is_recorded_and_sends_its_log_with_facts(
+    tmp_path: Path,
+) -> None:
+    with RunDirectory(tmp_path, {}) as run:
+        log = run.cell_log(CELL)
+        log.append_reply({"attempt": 1, "text": "x"})
+        log.append_turns([{"kind": "turn", "conversation": 1, "turn": 1}])
+        there = Relay(Known.of(run, CELL), lambda _: None).cell_log(CELL)
+        assert [record["text"] for record in there.replies] == ["x"]
+        assert [record["turn"] for record in there.turns] == [1]
+        write_records([("log", ("warning", "slow", {"wall": 3}))], CELL, run)
+    (line,) = map(json.loads, (tmp_path / "runner.log").read_text().splitlines())
+    assert (line["level"], line["message"], line["wall"]) == ("warning", "slow", 3)
