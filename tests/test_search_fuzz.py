@@ -3,7 +3,6 @@
 import math
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -112,8 +111,7 @@ def disagreement(rows: list[Input], labels: list[str]) -> str:
     return ""
 
 
-@pytest.mark.slow
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(STRINGS | tables(), st.data())
 def test_no_kind_of_row_makes_the_search_fail_warn_or_believe_wrongly(
     rows: list[Input], data: st.DataObject
