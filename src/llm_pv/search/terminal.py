@@ -3,7 +3,7 @@
 There are hundreds of thousands: they are scored in blocks against the classes, and the best kept.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Any, TypeAlias
@@ -19,8 +19,7 @@ from llm_pv.search.problem import Problem
 from llm_pv.search.types import Expression, Frame, Level, Type, level_of
 
 Floats: TypeAlias = NDArray[np.float64]
-MOST_COMPARED = 700
-MOST_COMBINED = 70
+MOST_COMPARED, MOST_COMBINED = 700, 70
 MOST_OF_TIME = 60
 OF_TIME = {"months", "days", "years", "year", "month", "day", "minutes", "seconds"}
 """Kinds of numbers that are compared with each other, however long they are."""
@@ -30,7 +29,8 @@ KEPT = 400
 USUAL_ROWS = 120
 Kinds: TypeAlias = tuple[NDArray[np.int64], Floats]
 """The kind of each number, and what it costs to add or compare two kinds."""
-MODULI = {2: 2.5, 3: 3.5, 4: 4.0, 5: 4.0, 6: 4.5, 7: 4.5, 8: 4.5, 9: 4.5, 10: 3.5, 11: 5.0, 12: 4.5}
+ODD = {2: 2.5}
+MODULI = {3: 3.5, 4: 4.0, 5: 4.0, 6: 4.5, 7: 4.5, 8: 4.5, 9: 4.5, 10: 3.5, 11: 5.0, 12: 4.5}
 """Moduli of remainders, with their bits, the comparison included."""
 COMPARISONS: tuple[tuple[Any, str, str, float], ...] = (
     (np.less, "{} < {}", "{} >= {}", 2.0),
@@ -149,8 +149,12 @@ def terminal_offers(bank: Bank) -> Iterator[Offer]:
     for note in _compared(train, bits, kind_of, problem):
         left, right, sign = int(some[int(note[0])]), int(some[int(note[1])]), int(note[2])
         yield _comparison(bank, left, sign, right, note[3])
-    for note in _remainders(train, bits + prices.NATURAL * (columns | natural), problem):
+    for note in _remainders(train, bits + prices.NATURAL * (columns | natural), problem, MODULI):
         yield _remainder(bank, int(some[int(note[0])]), int(note[1]), int(note[2]), note[3])
+    # Odd or even may be what is counted at any length.
+    everywhere = numbers.bits + prices.NATURAL * natural
+    for note in _remainders(numbers.values[:, :size], everywhere, problem, ODD):
+        yield _remainder(bank, int(note[0]), 2, int(note[2]), note[3])
     few = some[: int(MOST_COMBINED * root)]
     yield from _formed(bank, few, train, bits, kind_of, FORMS)
     yield from _equated(bank, some[: int(MOST_EQUATED * root)])
@@ -204,14 +208,16 @@ def _compared(
     return best
 
 
-def _remainders(values: Floats, bits: Floats, problem: Problem) -> Best:
+def _remainders(
+    values: Floats, bits: Floats, problem: Problem, moduli: Mapping[int, float]
+) -> Best:
     onehot = problem.onehot.astype(np.float32)
     total = problem.onehot.sum(axis=0)
     before = float(bits_of_groups(total))
     best = Best(KEPT)
     whole = np.flatnonzero((values == np.floor(values)).all(axis=1))
     spread = np.ptp(values[whole], axis=1)
-    for modulus, bits_of_modulus in MODULI.items():
+    for modulus, bits_of_modulus in moduli.items():
         problem.guard.check()
         chosen = whole[spread >= modulus]
         rest = values[chosen] % modulus
@@ -344,31 +350,26 @@ def _equated(bank: Bank, places: NDArray[np.int64]) -> Iterator[Offer]:
 
 
 def _equation(form: Form, numbers: Sequence[Expression], bits: float) -> Offer:
-    def recipe(frame: Frame) -> Any:
-        one, two, three = (frame.values(number) for number in numbers)
+    def holds(one: Floats, two: Floats, three: Floats) -> Any:
         with np.errstate(all="ignore"):
             return np.abs(form.function(one, two) - three) < CENT
 
-    one, two, three = (number.values for number in numbers)
-    whole = all(bool((one.values == np.floor(one.values)).all()) for one in numbers)
-    missing = any(bool(np.isnan(one.values).any()) for one in numbers)
-    with np.errstate(all="ignore"):
-        truth = np.abs(form.function(one, two) - three) < CENT
+    columns = [number.values for number in numbers]
+    exact = "/" not in form.template and all(bool((v == np.floor(v)).all()) for v in columns)
     level = Level.SUM if form.template == "{} + {}" else Level.ATOM
     code = form.template.format(*(number.at(level) for number in numbers[:2]))
     last = numbers[2].at(Level.ATOM)
-    exact = whole and "/" not in form.template
-    text = f"{code} == {last}" if exact else f"abs({code} - {last}) < {CENT}"
-    opposed = f"{code} != {last}" if exact else f"abs({code} - {last}) >= {CENT}"
-    opposite = "" if missing and not exact else opposed
+    text, opposite = f"{code} == {last}", f"{code} != {last}"
+    if not exact:
+        missing = any(bool(np.isnan(v).any()) for v in columns)
+        text = f"abs({code} - {last}) < {CENT}"
+        opposite = "" if missing else f"abs({code} - {last}) >= {CENT}"
     needs = tuple(need for number in numbers for need in number.needs)
-    return Offer(
-        truth,
-        bits,
-        lambda: Expression(
-            text, Type.TRUTH, bits, truth, Level.COMPARISON, needs, opposite, recipe
-        ),
-    )
+    made = Expression(
+        text, Type.TRUTH, bits, holds(*columns), Level.COMPARISON, needs, opposite,
+        lambda frame: holds(*(frame.values(number) for number in numbers)),
+    )  # fmt: skip
+    return Offer(made.values, bits, lambda: made)
 
 
 def _cut(form: Form, numbers: Sequence[Expression], low: float, high: float) -> Offer:
