@@ -111,7 +111,7 @@ def disagreement(rows: list[Input], labels: list[str]) -> str:
     return ""
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(STRINGS | tables(), st.data())
 def test_no_kind_of_row_makes_the_search_fail_warn_or_believe_wrongly(
     rows: list[Input], data: st.DataObject
