@@ -26,6 +26,8 @@ MOST_CONDITIONS = 30_000
 MOST_REFITTED = 400
 """Conditions that a search on a sample hands to what is fitted on all rows."""
 MOST_PROPOSED = 200
+RESCORED_ROWS, LEAST_RESCORED = 120_000, 12
+"""Rows that the programs which a unifier found on a sample are run on, and how many at least."""
 MOST_VARIED = 30
 """Programs whose conditions are exchanged for others that fit the training rows as well."""
 MOST_FITTED, MOST_WEAK = 40, 5
@@ -123,12 +125,15 @@ def search(problem: Problem, on_stage: OnStage) -> tuple[list[Candidate], Accoun
     for unifier in UNIFIERS:
         stage(unifier.name)
         guard.allot(0.5)
+        made: list[Candidate] = []
         with suppress(Expired):
             if unifier.fits_all and whole is None:
                 whole = refitted(pool, problem)
-            for one in unifier.find(whole if unifier.fits_all and whole else pool):
-                found.append(_on(one, problem, sample))
-                account.found[unifier.name] = account.found.get(unifier.name, 0) + 1
+            made += unifier.find(whole if unifier.fits_all and whole else pool)
+        account.found |= {unifier.name: len(made)} if made else {}
+        guard.allot(0.5)
+        with suppress(Expired):
+            found += _rescored(made, problem)
     stage("alternatives")
     with suppress(Expired):
         found += _alternatives(found, pool, problem)
@@ -146,7 +151,7 @@ def _alternatives(found: Sequence[Candidate], pool: Pool, problem: Problem) -> I
     for one in varied[:MOST_VARIED]:
         for program in variants(one.program, pool.conditions):
             problem.guard.check()
-            yield _on(candidate(program, pool.problem, one.stage), problem, pool.problem)
+            yield _on(candidate(program, pool.problem, one.stage), problem)
 
 
 def _sampled(problem: Problem) -> Problem:
@@ -238,9 +243,20 @@ def refitted(pool: Pool, problem: Problem) -> Pool:
     )
 
 
-def _on(one: Candidate, problem: Problem, sample: Problem) -> Candidate:
+def _rescored(made: list[Candidate], problem: Problem) -> Iterator[Candidate]:
+    """Yield programs with their mistakes on all rows: of many rows, those of the cheapest."""
+    rows = len(problem.frame.rows)
+    yield from (one for one in made if len(one.answers) == rows)
+    most = max(LEAST_RESCORED, RESCORED_ROWS // problem.size)
+    others = [one for one in made if len(one.answers) != rows]
+    for one in sorted(others, key=lambda one: one.cost)[:most]:
+        problem.guard.check()
+        yield _on(one, problem)
+
+
+def _on(one: Candidate, problem: Problem) -> Candidate:
     """Return a candidate with its mistakes on all training rows."""
-    if problem is sample or len(one.answers) == len(problem.frame.rows):
+    if len(one.answers) == len(problem.frame.rows):
         return one
     answers = np.broadcast_to(answers_of(one.program, problem.frame), (len(problem.frame.rows),))
     mistakes = problem.mistakes(answers)
