@@ -193,7 +193,8 @@ def test_a_server_may_say_little(opened: OpenModels, usage: object) -> None:
     message = {"content": "hello", "tool_calls": [{"function": function}]}
     reply = {"choices": [{"message": message}], "usage": usage}
     with WireServer([Wire(reply)]) as server:
-        [turn] = opened.at("openai-compatible:tiny", server.url).answer([UserMessage("bbbb")])
+        model = opened.at("openai-compatible:tiny", server.url)
+        [turn] = model.answer([UserMessage("bbbb")], tool=ToolOffer())
     assert (turn.text, turn.finish, turn.model) == ("hello", "tools", "")
     assert [call.code for call in turn.calls] == ["1"]
     # Two letters a token; the code is one digit.
@@ -211,7 +212,7 @@ def test_a_server_may_say_little_in_a_response_too(opened: OpenModels) -> None:
     options = ModelOptions(api="responses")
     with WireServer([Wire(reply)]) as server:
         [turn] = opened.at("openai-compatible:tiny", server.url, options).answer(
-            [UserMessage("hi")]
+            [UserMessage("hi")], tool=ToolOffer()
         )
     assert (turn.text, turn.finish) == ("hello", "tools")
     assert [call.code for call in turn.calls] == ["1"]
