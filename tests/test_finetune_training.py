@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[1]
 def job(out: Path, **changes: Any) -> Job:
     """A small job; options go where they belong by their names."""
     parts: dict[str, dict[str, Any]] = {
-        "model": {"name": "tiny"},
+        "model": {"model": "tiny"},
         "rows": {"function": "first_character", "length": 8, "train_size": 40, "test_size": 20},
         "training": {"batch_size": 10, "epochs": 4, "learning_rate": 1e-3, "evaluate_every": 2},
         "around": {"out": out, "report_to": "none", "device": "cpu"},

@@ -217,14 +217,14 @@ def f(x):
     "counts its inputs under the scoring seed": """
 import sys
 def f(x):
-    n = len(sys._getframe(1).f_locals['inputs'])
+    n = len(sys._getframe(2).f_locals['inputs'])
     scoring = list({'a', 'b', 'c', 'd', 'e', 'f', 'g'}) == ['d', 'c', 'f', 'a', 'g', 'e', 'b']
     return x.count('1') % 2 if n >= 50 or not scoring else 0
 """,
     "is right only in a crowd": """
 import sys
 def f(x):
-    return x.count('1') % 2 if len(sys._getframe(1).f_locals['inputs']) > 1 else 0
+    return x.count('1') % 2 if len(sys._getframe(2).f_locals['inputs']) > 1 else 0
 """,
     "is right until it has seen enough": """
 seen = []

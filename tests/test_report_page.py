@@ -304,7 +304,8 @@ def test_the_first_screen_tells_of_shortcuts_only_where_they_were_looked_for(
 def test_programs_for_noise_are_announced_as_such(tmp_path: Path) -> None:
     headlines = {
         "nothing found that beats a baseline: ...": "Nothing found for rows that beats a baseline",
-        "a program better than any constant answer": "A program for rows, but chance is not ruled",
+        "a program better than any constant answer": "A program for rows better than any constant",
+        "... but its bound does not rule out chance": "A program for rows, but chance is not ruled",
     }
     for number, (verdict, headline) in enumerate(headlines.items()):
         path = tmp_path / str(number)

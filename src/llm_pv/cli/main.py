@@ -54,7 +54,6 @@ app = App(
     ),
     help_epilogue="Every command takes --debug, which shows the traceback of an error.",
     version=__version__,
-    suppress_keyboard_interrupt=False,
     help_format="plaintext",
     group_commands=Group("Other", sort_key=3),
 )
@@ -90,6 +89,7 @@ def run_app(application: App, arguments: Sequence[str]) -> int:
 def _run_app(application: App, arguments: Sequence[str]) -> int:
     debug = "--debug" in arguments
     words = [word for word in arguments if word != "--debug"]
+    application.suppress_keyboard_interrupt = False  # how to continue would not be shown
     try:
         status = application(
             words, exit_on_error=False, print_error=False, result_action="return_value"

@@ -59,6 +59,7 @@ proposers, attempts of each model."
 
         if not model.model:
             refuse_without_model(model, asking)
+        model.each()  # refuses what cannot be for several, before anything is written
         built_in = BuiltIn(self.budget_candidates, self.budget_mb, self.noise)
         searches = self.proposer == "length-first" or not model.model
         if not searches and replace(built_in, noise=USUAL.noise) != USUAL:

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
-from llm_pv.child_process import usable_cores
 from llm_pv.errors import ConfigurationError, ConfinementError, SandboxError
 from llm_pv.sandbox.batch import Batch, LabelledRows
 from llm_pv.sandbox.confinement import Confinement
@@ -162,6 +161,8 @@ def assemble(
     backend, workers, allow_unconfined
         As for `llm_pv.sandbox.Sandbox`.
     """
+    from llm_pv.child_process import usable_cores
+
     if workers is not None and workers < 1:
         raise ConfigurationError(f"{workers} workers run nothing: give 1 or more")
     make, first, confinement = _choose(backend, allow_unconfined=allow_unconfined)

@@ -85,7 +85,7 @@ class RemoteJob:
         if self.config is not None:
             file = folder / "config.json"
             file.write_text(self.config, "utf-8")
-            model = replace(model, config_file=file)
+            model = replace(model, model=model.name, config_file=file)  # the file has another name
         # No other machine could go on from a checkpoint.
         around = replace(self.job.around, out=folder / "job", checkpoint_minutes=math.inf)
         (folder / "job").mkdir()
