@@ -18,8 +18,8 @@ from llm_pv.sandbox import Batch, Sandbox
 from llm_pv.sandbox.parser import ask_one
 from llm_pv.search.probes import make_probes
 
-LONGEST_SHOWN = 240
-"""The most characters of an example, and of a program, in a warning."""
+LONGEST_EXAMPLE, LONGEST_GIST = 160, 100
+"""The most characters of an example, and of what a program does, in a warning."""
 PROBES = 80
 MOST_COMPARED, MOST_NAMED = 30, 2
 """Attempts that are run on probes, and rivals among them that the user gets to see."""
@@ -52,16 +52,16 @@ class StandingRival:
             read = {name: rival.example[name] for name in columns | others if name in rival.example}
             shown = ", ".join(f"{name} = {value!r}" for name, value in read.items())
         answers = f"this one answers {rival.answer}, the other {rival.rival_answer}"
-        if _cut(gist) == _cut(mine):
-            gist = "one like it"
+        gist = "one like it" if _cut(gist, LONGEST_GIST) == _cut(mine, LONGEST_GIST) else gist
+        does, example = _cut(gist, LONGEST_GIST), _cut(shown, LONGEST_EXAMPLE)
         return (
-            f"another program fits the rows as well ({_cut(gist)}): for {_cut(shown)} {answers}; "
+            f"another program fits the rows as well ({does}): for {example} {answers}; "
             "label a row like this one to decide between them"
         )
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "..."
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[:most] + "..."
 
 
 def _reading(source: str) -> tuple[dict[str, None], str]:
@@ -72,7 +72,10 @@ def _reading(source: str) -> tuple[dict[str, None], str]:
         names = re.findall(r"""\bx(?:\.get\(|\[)(?:"([^"]+)"|'([^']+)')""", source)
         gist = str(ask_one("gist", source)).removeprefix("return ")
         return dict.fromkeys(first or second for first, second in names), gist
-    lines = [f"{text};" if leaf is not None else f"{text}:" for _, text, leaf in found["lines"]]
+    lines = [
+        f"{text};" if leaf is not None else f"{text.removesuffix(':')}:"
+        for _, text, leaf in found["lines"]
+    ]
     steps = " ".join(re.sub(r"^(\w+ = .*):$", r"\1;", line) for line in lines)
     return dict.fromkeys(found["columns"]), steps.removesuffix(";")
 
