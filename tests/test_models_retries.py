@@ -336,7 +336,7 @@ def test_a_server_that_is_not_there_is_said_to_be_so(provider: str, backoff: Bac
 
 def test_a_server_that_says_nothing_runs_into_the_limit(provider: str, backoff: Backoff) -> None:
     with WireServer([Wire(silent=True)]) as server:
-        model = model_at(server, provider, backoff, retries=1, timeout_seconds=0.2)
+        model = model_at(server, provider, backoff, retries=1, timeout_seconds=0.8)
         with pytest.raises(ModelError, match=r"after 2 tries") as caught:
             model.answer([UserMessage("hi")])
         model.close()
