@@ -1,7 +1,7 @@
 """Several proposers in one run: who proposes when, who pays, and what a resumed run reads."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -46,12 +46,16 @@ def asked(llm: LLM) -> int:
 
 
 def run(
-    sandbox: Sandbox, proposer: Proposer, log: CellLog | None = None, early_stop: bool = True
+    sandbox: Sandbox,
+    proposer: Proposer,
+    log: CellLog | None = None,
+    early_stop: bool = True,
+    rounds: RoundRobin | None = None,
 ) -> Selection:
     plan = Plan(proposer.plan_attempts(None), early_stop=early_stop)
     log = log or CellLog(Cell("rows"))
     proposer.open(log.turns)
-    rounds = RoundRobin({"cell": 0}, slots=2)
+    rounds = rounds or RoundRobin({"cell": 0}, slots=2)
     return select_program(
         SPLITS, proposer, sandbox, plan, seed=0, log=log, admission=rounds.cell("cell")
     )
@@ -80,21 +84,28 @@ def test_without_early_stop_everyone_proposes_and_k_is_the_sum(sandbox: Sandbox)
     assert found.usage.input_tokens == 5 * 100
 
 
+class Noting(RoundRobin):
+    """Notes the members in the order in which their attempts are admitted."""
+
+    def __init__(self) -> None:
+        super().__init__({"cell": 0}, slots=2)
+        self.order: list[Hashable] = []
+
+    def acquire(self, key: Hashable, number: int) -> None:
+        with self._changed:  # nothing is admitted between the admission and the note
+            super().acquire(key, number)
+            self.order.append(key)
+
+
 def test_attempts_go_round_among_models(sandbox: Sandbox) -> None:
-    order: list[str] = []
-
-    def noting(name: str) -> Script:
-        def script(conversation: Sequence[Message], seed: int) -> Turn:
-            order.append(name)
-            return Turn(ALWAYS_ONE, cost_usd=0.0)
-
-        return script
-
-    pool = Pool({name: asking(name, noting(name), attempts=3) for name in "ab"})
-    run(sandbox, pool, early_stop=False)
+    rounds = Noting()
+    pool = Pool({name: asking(name, says(ALWAYS_ONE), attempts=3) for name in "ab"})
+    run(sandbox, pool, early_stop=False, rounds=rounds)
+    members = set(rounds.order)
+    assert len(members) == 2
     for number in (1, 2, 3):  # attempt i + 1 of one starts only when the other has its i-th
-        assert set(order[: 2 * number]) == {"a", "b"}
-        assert abs(order[: 2 * number].count("a") - number) <= 1
+        assert set(rounds.order[: 2 * number]) == members
+        assert all(abs(rounds.order[: 2 * number].count(one) - number) <= 1 for one in members)
 
 
 def test_a_fast_model_is_read_while_a_slow_one_thinks(sandbox: Sandbox) -> None:
