@@ -49,13 +49,6 @@ class WarmStart(WrappedProposer):
         digest = hashlib.sha256("\0".join(self._programs).encode()).hexdigest()[:16]
         return f"{self.proposer.identity} after {len(self._programs)} programs {digest}"
 
-    def propose(
-        self, train: Examples, classes: Classes, *, seed: int, start: int = 0
-    ) -> Iterator[Proposal]:
-        """Yield the programs, then the proposer's proposals."""
-        context = Context(known=(("", ""),) * start)
-        yield from self.propose_in(train, classes, seed=seed, context=context)
-
     def propose_in(
         self, train: Examples, classes: Classes, *, seed: int, context: Context
     ) -> Iterator[Proposal]:

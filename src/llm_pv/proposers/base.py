@@ -4,6 +4,8 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from operator import attrgetter
 from typing import Any, Self
 
 from llm_pv.data.examples import Classes, Examples, Input, resampled
@@ -201,14 +203,16 @@ class Proposer(ABC):
         """The settings, besides rows and seed, that decide proposals; fixed when resuming."""
         return self.name
 
-    @abstractmethod
     def propose(
         self, train: Examples, classes: Classes, *, seed: int, start: int = 0
     ) -> Iterator[Proposal]:
         """Yield proposals until there are no more, without the first ``start``.
 
-        A resumed run has those on disk already and must not pay for them again.
+        A resumed run has those on disk already and must not pay for them again. A subclass
+        overrides this method or `propose_in`.
         """
+        proposals = self.propose_in(train, classes, seed=seed, context=Context())
+        return islice(proposals, start, None)
 
     def propose_in(
         self, train: Examples, classes: Classes, *, seed: int, context: Context
@@ -267,65 +271,25 @@ class Proposer(ABC):
         self.close()
 
 
+def _delegated(name: str) -> Any:
+    return property(attrgetter(f"proposer.{name}"))
+
+
 class WrappedProposer(Proposer):
     """Base class of proposers that run another one; whatever they do not override is its own."""
 
     proposer: Proposer
     "The other one."
 
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self.proposer.name
-
-    @property
-    def free(self) -> bool:
-        """Whether its proposals cost nothing."""
-        return self.proposer.free
-
-    @property
-    def about(self) -> str:
-        """What the user wrote about the rows."""
-        return self.proposer.about
-
-    @property
-    def weighted(self) -> bool:
-        """Whether it uses weights of rows."""
-        return self.proposer.weighted
-
-    @property
-    def interleaved(self) -> bool:
-        """Whether attempts of several cells are scheduled round robin."""
-        return self.proposer.interleaved
-
-    @property
-    def default_attempts(self) -> int:
-        """How many proposals a run requests by default."""
-        return self.proposer.default_attempts
-
-    @property
-    def identity(self) -> str:
-        """The settings that decide its proposals."""
-        return self.proposer.identity
-
-    def training_rows(self, train: Examples) -> Examples:
-        """Return the rows as it takes them."""
-        return self.proposer.training_rows(train)
-
-    def open(self, turns: Iterable[Mapping[str, Any]]) -> None:
-        """Prepare it for a run."""
-        self.proposer.open(turns)
-
-    def stop(self, context: Context) -> bool:
-        """Stop it."""
-        return self.proposer.stop(context)
-
-    def spending(
-        self, proposals: Iterable[Proposal], turns: Iterable[Mapping[str, Any]]
-    ) -> Spending:
-        """Return its spending."""
-        return self.proposer.spending(proposals, turns)
-
-    def close(self) -> None:
-        """Close it."""
-        self.proposer.close()
+    name = _delegated("name")
+    free = _delegated("free")
+    about = _delegated("about")
+    weighted = _delegated("weighted")
+    interleaved = _delegated("interleaved")
+    default_attempts = _delegated("default_attempts")
+    identity = _delegated("identity")
+    training_rows = _delegated("training_rows")
+    open = _delegated("open")
+    stop = _delegated("stop")
+    spending = _delegated("spending")
+    close = _delegated("close")

@@ -78,12 +78,6 @@ class Pool(Proposer):
         """Return the sum of what the members plan; a requested number is for each that costs."""
         return sum(self._planned(name, requested) for name in self._members)
 
-    def propose(
-        self, train: Examples, classes: Classes, *, seed: int, start: int = 0
-    ) -> Iterator[Proposal]:
-        """Yield proposals outside of a run; see `propose_in`."""
-        return islice(self.propose_in(train, classes, seed=seed, context=Context()), start, None)
-
     def propose_in(
         self, train: Examples, classes: Classes, *, seed: int, context: Context
     ) -> Iterator[Proposal]:

@@ -53,14 +53,6 @@ class Submitted(Proposer):
         """End the run without a selection; it can be resumed."""
         self._programs.put(StoppedError())
 
-    def propose(
-        self, train: Examples, classes: Classes, *, seed: int, start: int = 0
-    ) -> Iterator[Proposal]:
-        """Yield what is submitted from now on."""
-        yield from self.propose_in(
-            train, classes, seed=seed, context=Context(known=(("", ""),) * start)
-        )
-
     def propose_in(
         self,
         train: Examples,  # noqa: ARG002 - the client has seen them

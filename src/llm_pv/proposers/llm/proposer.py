@@ -8,7 +8,6 @@ sandbox of its own; nothing else is within reach of that tool.
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from llm_pv.data.examples import Classes, Examples
@@ -247,13 +246,6 @@ class LLM(Proposer):
             max_output_tokens=call.limit,
         )
         return preview, call
-
-    def propose(
-        self, train: Examples, classes: Classes, *, seed: int, start: int = 0
-    ) -> Iterator[Proposal]:
-        """Yield proposals outside of a run; see `propose_in`."""
-        proposals = self.propose_in(train, classes, seed=seed, context=Context())
-        return islice(proposals, start, None)
 
     def propose_in(
         self, train: Examples, classes: Classes, *, seed: int, context: Context
