@@ -6,7 +6,7 @@ from pathlib import Path
 # The package beside this file, so that a checkout runs without being installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from llm_pv.cli.seed_icl import main
+from llm_pv.cli.seed_icl import run_seed
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_seed(sys.argv[1:]))

@@ -476,6 +476,8 @@ BAD = {
     "no command like it": (["lern", "x.csv"], "lern"),
     "no such option": (["learn", "{rows}", "--atempts", "3"], "--atempts"),
     "no number": (["learn", "{rows}", "--attempts", "many"], "many"),
+    "a part of a row": (["learn", "{rows}", "--train-size", "7.5"], '"7.5" into a whole number'),
+    "a part of a length": (["synthesize", "--lengths", "9", "7.5"], '"7.5" into a whole number'),
     "no attempts": (["learn", "{rows}", "--attempts", "0"], "attempts is 0"),
     "no such file": (["learn", "{folder}/none.csv"], "none.csv"),
     "a folder": (["learn", "{folder}"], "directory"),

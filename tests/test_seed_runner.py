@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -234,9 +235,11 @@ def test_the_agent_has_a_command_of_its_own_with_the_same_files(
     look: Reply = {"code": "print(len(rows))"}
     with FakeOpenAI([look, ANSWER], by_turn=True) as server:
         words = [*SMALL, *served(server), "--max-steps", "3", "--attempts", "5", "--allow-tools"]
+        words += ["--prompt-rows", "5"]
         assert seed_agent.run_seed([*words, "--seed", "7"]) == 0
     assert "--attempts has no effect: a trial of the agent is one" in capfd.readouterr().err
     rows = read_lines(tmp_path / "results_attempts.jsonl")
     assert [row["kind"] for row in rows] == ["attempt", "selected", "summary"]
     assert rows[0]["tool_uses"] == 1
+    assert len(re.findall(r"[01]{20} -> ", rows[0]["prompt"])) == 5  # of 8 training rows
     assert rows[1]["test_acc"] == 1.0

@@ -1,15 +1,14 @@
 """``llm-pv finetune``, and the first version's ``finetuning/main.py``: train a language model."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import CycloptsError, Group, Parameter
 
 from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
-from llm_pv.cli.main import INTERRUPTED, USAGE_ERROR, complain, run_app
+from llm_pv.cli.main import INTERRUPTED, USAGE_ERROR, complain, published_app, run_app
 from llm_pv.cli.options import DEFAULT_READING_OPTIONS, Format, ReadingOptions, Rows
 from llm_pv.cli.output import free_folder, make_table, write_json, write_table
 from llm_pv.errors import ConfigurationError
@@ -62,11 +61,8 @@ Run = Annotated[JobContext, Parameter(name="*", group=_RUN)]
 """What a job is made of, as options."""
 
 
-seed_app = App(
-    name="main.py",
-    help="Train a language model on a benchmark task, or on rows of your own.",
-    help_format="plaintext",
-    version_flags=[],
+seed_app = published_app(
+    "main.py", "Train a language model on a benchmark task, or on rows of your own."
 )
 
 
@@ -131,11 +127,6 @@ def finetune(
     else:
         _print(job.rows.name, metrics, out)
     return 0
-
-
-def main() -> None:
-    """Run the command line of this process."""
-    sys.exit(run_seed(sys.argv[1:]))
 
 
 def run_seed(arguments: Sequence[str]) -> int:

@@ -9,8 +9,16 @@ import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
+from typing import get_args
 
-from cyclopts import App, CycloptsError, Group, UnusedCliTokensError
+from cyclopts import (
+    App,
+    ArgumentCollection,
+    CoercionError,
+    CycloptsError,
+    Group,
+    UnusedCliTokensError,
+)
 
 from llm_pv import __version__
 from llm_pv.errors import LLMPVError, RepairWarning
@@ -46,6 +54,24 @@ TRACKS = {
 }
 """The commands for the benchmark and the methods compared on it."""
 
+
+def _refuse_fractions(_app: App, _commands: Sequence[str], arguments: ArgumentCollection) -> None:
+    """Refuse 7.5 as a whole number; cyclopts would round it."""
+    for argument in arguments:
+        kinds = set(_kinds(argument.hint))
+        for token in argument.tokens if int in kinds and float not in kinds else ():
+            _, _, fraction = token.value.partition(".")
+            if fraction.strip("0"):
+                raise CoercionError(argument=argument, token=token, target_type=int)
+
+
+def _kinds(hint: object) -> Iterator[object]:
+    """Yield a type and those it is made of."""
+    yield hint
+    for part in get_args(hint):
+        yield from _kinds(part)
+
+
 app = App(
     name="llm-pv",
     help=(
@@ -55,6 +81,7 @@ app = App(
     help_epilogue="Every command takes --debug, which shows the traceback of an error.",
     version=__version__,
     help_format="plaintext",
+    config=_refuse_fractions,
     group_commands=Group("Other", sort_key=3),
 )
 for _heading, _commands in (("Work with rows", COMMANDS), ("Benchmark and tracks", TRACKS)):
@@ -62,6 +89,17 @@ for _heading, _commands in (("Work with rows", COMMANDS), ("Benchmark and tracks
     for _place, (_name, _help) in enumerate(_commands.items()):
         _target = f"llm_pv.cli.{_name}:{_name}"
         app.command(_target, name=_name, help=_help, group=_group, sort_key=_place)
+
+
+def published_app(name: str, summary: str) -> App:
+    """Return the application of a command of the first version, to which its function is added."""
+    return App(
+        name=name,
+        help=summary,
+        help_format="plaintext",
+        config=_refuse_fractions,
+        version_flags=[],
+    )
 
 
 def run(arguments: Sequence[str]) -> int:

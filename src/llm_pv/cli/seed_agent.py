@@ -1,16 +1,15 @@
 """The published command ``agent_baseline_runner.py``, on top of `agent`."""
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from cyclopts import App, Group, Parameter
+from cyclopts import Group, Parameter
 
 from llm_pv.cli.agent import AgentOptions, open_agent
 from llm_pv.cli.compat import AGENT, translated, with_variables
-from llm_pv.cli.main import run_app
+from llm_pv.cli.main import published_app, run_app
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, SandboxOptions
 from llm_pv.cli.previews import disclose_tasks
 from llm_pv.cli.seed_synthesis import (
@@ -32,13 +31,13 @@ class SeedAgent:
     "Calls of the Python tool."
     max_seconds: Annotated[float, Parameter(name=["--max-seconds", "--seconds"])] = 1_800.0
     "Seconds of the model and its tool; then it has to submit."
+    prompt_rows: int = 10
+    "Training rows in the prompt; the tool holds all."
 
 
-app = App(
-    name="agent_baseline_runner.py",
-    help="Let a model explore the training rows with a Python tool and submit a program.",
-    help_format="plaintext",
-    version_flags=[],
+app = published_app(
+    "agent_baseline_runner.py",
+    "Let a model explore the training rows with a Python tool and submit a program.",
 )
 
 
@@ -58,6 +57,7 @@ def explore(
     options = AgentOptions(
         steps=agent.max_steps,
         seconds=agent.max_seconds,
+        prompt_rows=agent.prompt_rows,
         budget_usd=run.budget_usd,
         dry_run=run.dry_run,
     )
@@ -67,11 +67,6 @@ def explore(
         disclose_tasks(opened)
         search = Search(opened, concurrency=run.concurrency)
         return run_searches(request, {"": search}, run, sandbox)
-
-
-def main() -> None:
-    """Run the command line of this process."""
-    sys.exit(run_seed(sys.argv[1:]))
 
 
 def run_seed(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:

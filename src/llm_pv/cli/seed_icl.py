@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from llm_pv.cli.compat import ICL, translated
 from llm_pv.cli.grid_options import DEFAULT_DRAWING_OPTIONS, DrawingOptions
@@ -24,7 +23,7 @@ from llm_pv.cli.icl_options import (
     local_provider,
     open_model,
 )
-from llm_pv.cli.main import complain, run_app
+from llm_pv.cli.main import complain, published_app, run_app
 from llm_pv.cli.options import OUTPUT
 from llm_pv.models.registry import ALIASES, ENGINES, VENDORS
 
@@ -47,11 +46,8 @@ class SeedOutput:
     "From WARNING on, progress is not shown."
 
 
-app = App(
-    name="vllm_incontext.py",
-    help="Show a model labelled examples and ask it for the labels of test inputs.",
-    help_format="plaintext",
-    version_flags=[],
+app = published_app(
+    "vllm_incontext.py", "Show a model labelled examples and ask it for the labels of test inputs."
 )
 
 
@@ -111,11 +107,6 @@ def incontext(
         )
     finally:
         opened.close()
-
-
-def main() -> None:
-    """Run the command line of this process."""
-    sys.exit(run_seed(sys.argv[1:]))
 
 
 def run_seed(arguments: Sequence[str]) -> int:

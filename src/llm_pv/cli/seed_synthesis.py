@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
@@ -11,10 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import App, Group, Parameter
+from cyclopts import Group, Parameter
 
 from llm_pv.cli.compat import RUNNER, translated, with_variables
-from llm_pv.cli.main import complain, run_app
+from llm_pv.cli.main import complain, published_app, run_app
 from llm_pv.cli.model_options import AskingOptions, CallOptions, ModelChoice, open_proposer
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, SandboxOptions
 from llm_pv.cli.previews import disclose_tasks
@@ -131,11 +130,8 @@ class SeedRun:
 DEFAULT_MODEL = SeedModel()
 DEFAULT_RUN = SeedRun()
 
-app = App(
-    name="runner.py",
-    help="Ask for programs for benchmark tasks, verify them, and keep the best.",
-    help_format="plaintext",
-    version_flags=[],
+app = published_app(
+    "runner.py", "Ask for programs for benchmark tasks, verify them, and keep the best."
 )
 
 
@@ -193,11 +189,6 @@ def _proposer(
             f"{error}; or give --provider length-first, which needs no key, or --dry-run to see "
             "the requests"
         ) from error
-
-
-def main() -> None:
-    """Run the command line of this process."""
-    sys.exit(run_seed(sys.argv[1:]))
 
 
 def run_seed(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.finetune import parse_job
-from llm_pv.cli.main import resumable, run_app
+from llm_pv.cli.main import published_app, resumable
 from llm_pv.cli.options import Format
 from llm_pv.cli.output import make_table, write_json, write_table
 from llm_pv.cli.progress import Details, cell_progress
@@ -40,18 +40,8 @@ _HEADINGS = {
 """Columns of the table, those that no job has left out."""
 _JSON_ALONE = {"learn_seconds_a_sample", "test_seconds_a_sample"}
 
-sweep_app = App(
-    name="sweep.py",
-    help="Train language models over a grid of options.",
-    help_format="plaintext",
-    version_flags=[],
-)
-metrics_app = App(
-    name="metrics.py",
-    help="Show what the jobs of a results folder measured.",
-    help_format="plaintext",
-    version_flags=[],
-)
+sweep_app = published_app("sweep.py", "Train language models over a grid of options.")
+metrics_app = published_app("metrics.py", "Show what the jobs of a results folder measured.")
 
 
 class JobDetails(Details):
@@ -146,16 +136,6 @@ def metrics(results: Path, /, *, format: Format = "table") -> int:  # noqa: A002
     else:
         _show(records)
     return 0
-
-
-def main() -> None:
-    """Run the command line of ``sweep.py``."""
-    sys.exit(run_app(sweep_app, sys.argv[1:]))
-
-
-def metrics_main() -> None:
-    """Run the command line of ``metrics.py``."""
-    sys.exit(run_app(metrics_app, sys.argv[1:]))
 
 
 def _checked(asked: "Sweep") -> "tuple[dict[str, Job], dict[str, str]]":
