@@ -77,6 +77,16 @@ def test_a_rival_is_told_by_what_it_does_and_by_the_columns_that_either_program_
     assert "Ada" not in sentence
 
 
+def test_a_long_rival_is_told_by_its_columns() -> None:
+    mine = 'def f(x):\n    return "ill" if x["age"] > 30 else "well"\n'
+    row: Input = {"age": 31, "size": 1, "weight": 2, "heart_rate": 60, "systolic": 1}
+    points = " + ".join(f'{number}25 * x["{name}"]' for number, name in enumerate(row) if number)
+    text = f'def f(x):\n    points = {points}\n    return "ill" if points >= 9 else "well"\n'
+    rival = Rival(text, 3.0, 0.1, row, "ill", "well")
+    sentence = StandingRival(rival, score_predictions(["ill"], ["ill"]), mine).sentence()
+    assert "(one that reads size, weight, heart_rate, systolic): for" in sentence
+
+
 def test_conditions_that_differ_on_probes_alone_are_kept_as_alternatives() -> None:
     # Rows 0 to 3 are training rows, 4 to 6 probes; of the last two one is shorter.
     truths = ["1100 000", "1100 011", "0011 101", "1010 000", "1100 011"]

@@ -52,7 +52,10 @@ class StandingRival:
             read = {name: rival.example[name] for name in columns | others if name in rival.example}
             shown = ", ".join(f"{name} = {value!r}" for name, value in read.items())
         answers = f"this one answers {rival.answer}, the other {rival.rival_answer}"
-        gist = "one like it" if _cut(gist, LONGEST_GIST) == _cut(mine, LONGEST_GIST) else gist
+        if _cut(gist, LONGEST_GIST) == _cut(mine, LONGEST_GIST):
+            gist = "one like it"
+        elif others and (len(gist) > LONGEST_GIST or " of: " in gist):  # a group without its end
+            gist = f"one that reads {', '.join(others)}"
         does, example = _cut(gist, LONGEST_GIST), _cut(shown, LONGEST_EXAMPLE)
         return (
             f"another program fits the rows as well ({does}): for {example} {answers}; "

@@ -208,7 +208,7 @@ def _is_left_only_by_returning(last: list[ast.stmt]) -> bool:
 def _columns(function: ast.FunctionDef, argument: str) -> dict[str, list[float]]:
     """Return the columns that a function reads, with the numbers they are compared with."""
     columns: dict[str, list[float]] = {}
-    nodes = list(ast.walk(function))
+    nodes = sorted(ast.walk(function), key=_place)
     for node in nodes:
         if (name := _column(node, argument)) is not None:
             columns.setdefault(name, [])
@@ -222,6 +222,10 @@ def _columns(function: ast.FunctionDef, argument: str) -> dict[str, list[float]]
                 if name is not None and number is not None and number not in columns[name]:
                     columns[name].append(number)
     return columns
+
+
+def _place(node: ast.AST) -> tuple[int, int]:
+    return getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
 
 
 def _column(node: ast.AST, argument: str) -> str | None:
