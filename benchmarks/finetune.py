@@ -79,7 +79,7 @@ class Plain:
             self.model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
         )
         self._scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(
-            self._optimizer, assembly.plan.steps, training.final_learning_rate
+            self._optimizer, assembly.sets.steps, training.final_learning_rate
         )
 
     def train(self, rows: EncodedRows, epoch: int, seed: int) -> None:
@@ -134,7 +134,7 @@ def speed(model: str, length: int, device: str, *, compiled: bool, autocast: boo
         assert isinstance(train, EncodedRows)
         plain = Plain(job, assembly, device, autocast=autocast)
         trainer, rows_of_plain = assembly.trainer, train
-        steps = assembly.plan.steps_an_epoch
+        steps = assembly.sets.steps_an_epoch
         marks: list[float] = []
         learning = Speed([], [])
 
@@ -154,7 +154,7 @@ def speed(model: str, length: int, device: str, *, compiled: bool, autocast: boo
                     learning.plain.append(len(train) / seconds)
                 marks.append(time.perf_counter())
 
-        trainer.watch.observe(Alternating())
+        trainer.watch.observer = Alternating()
         trainer.train()
         testing = Speed([], [])
         for number in range(3):

@@ -8,7 +8,7 @@ from torch import nn
 
 from llm_pv.runs.job_folder import JobFolder
 from llm_pv.tracks.finetune import building
-from llm_pv.tracks.finetune.batches import EncodedRows, FreshBatches, RecentRows
+from llm_pv.tracks.finetune.batches import Sets
 from llm_pv.tracks.finetune.measures import Measures, TrainingObserver
 from llm_pv.tracks.finetune.preparation import Preparation
 from llm_pv.tracks.finetune.request import Job
@@ -17,7 +17,6 @@ from llm_pv.tracks.finetune.tokens import CharacterTokens, Tokenizer
 from llm_pv.tracks.finetune.training import (
     ClassifierTrainer,
     MetricsCallback,
-    TrainingPlan,
     make_trainer,
     tensorboard_callback,
     training_arguments,
@@ -25,34 +24,6 @@ from llm_pv.tracks.finetune.training import (
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
-
-
-@dataclass(frozen=True)
-class Sets:
-    """The rows as a trainer takes them."""
-
-    train: EncodedRows | FreshBatches
-    test: EncodedRows
-    "What is trained on, and tested."
-    longer: tuple[EncodedRows, ...]
-    "Test rows of other lengths."
-    recent: RecentRows | None
-    "The training rows last seen, where they are fresh."
-    steps_an_epoch: int
-    "Steps of an epoch."
-
-    @classmethod
-    def of(cls, job: Job, rows: Rows, tokens: Tokenizer, positions: int | None) -> "Sets":
-        """Tokenise the rows of a job."""
-        batch, classes = job.training.batch_size, rows.classes
-        test = EncodedRows(rows.test, classes, tokens, positions)
-        longer = tuple(EncodedRows(part, classes, tokens, positions) for part in rows.longer)
-        if rows.fresh is None:
-            train = EncodedRows(rows.train, classes, tokens, positions)
-            return cls(train, test, longer, None, -(-len(train) // batch))
-        an_epoch = (job.rows.train_size or batch) // batch
-        fresh = FreshBatches(rows.fresh, an_epoch * job.training.epochs, classes, tokens, positions)
-        return cls(fresh, test, longer, RecentRows(fresh, an_epoch * batch), an_epoch)
 
 
 @dataclass(frozen=True)
@@ -64,9 +35,7 @@ class Assembly:
     tokens: Tokenizer
     "The tokenizer."
     sets: Sets
-    "The rows."
-    plan: TrainingPlan
-    "The steps."
+    "The rows, and how many steps they take."
     checkpoint: Path | None
     "Where it goes on from; None from the start."
 
@@ -95,47 +64,17 @@ def assemble(
     if job.training.compile:
         model.compile()  # in place: the Trainer's own option leaves evaluation as it was
     sets = Sets.of(job, rows, tokens, prepared.positions)
-    plan = TrainingPlan(
-        steps_an_epoch=sets.steps_an_epoch,
-        steps=sets.steps_an_epoch * job.training.epochs,
-        rows=prepared.share,
-        eval_rows=job.around.eval_batch_size or prepared.eval_rows(sets.test.longest),
-        checkpointing=prepared.load.checkpointing,
-    )
     found = folder.last_checkpoint()
+    measures = Measures() if found is None else Measures.of_record(found[1])
     watch = MetricsCallback(
-        job.training,
-        plan,
-        world=prepared.world,
-        measures=Measures() if found is None else Measures.of_record(found[1]),
-        folder=folder,
-        observer=observer,
-        recent=sets.recent,
-        checkpoint_minutes=job.around.checkpoint_minutes,
+        job, prepared, sets, measures=measures, folder=folder, observer=observer
     )
-    arguments = training_arguments(
-        job.training,
-        job.around,
-        plan,
-        device=prepared.device,
-        precision=prepared.precision,
-        processes=prepared.world.size,
-        folder=folder,
-        fresh=rows.fresh is not None,
-    )
-    callbacks: list[TrainerCallback] = []
+    callbacks: list[TrainerCallback] = [watch]
     if prepared.world.first and job.around.report_to == "tensorboard":
         callbacks.append(tensorboard_callback(folder))
-    trainer = make_trainer(
-        model,
-        arguments,
-        watch,
-        train=sets.train,
-        test=sets.test,
-        recent=sets.recent,
-        callbacks=callbacks,
-    )
-    return Assembly(trainer, tokens, sets, plan, None if found is None else found[0])
+    arguments = training_arguments(job, prepared, sets, folder)
+    trainer = make_trainer(model, arguments, watch, sets, callbacks)
+    return Assembly(trainer, tokens, sets, None if found is None else found[0])
 
 
 def _model(job: Job, prepared: Preparation, rows: Rows) -> tuple[nn.Module, Tokenizer]:

@@ -1,6 +1,7 @@
 """Tokenised rows as torch wants them: a whole batch in one call."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from torch.utils.data import Dataset
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError
 from llm_pv.tracks.finetune.online_rows import FreshRows
+from llm_pv.tracks.finetune.request import Job
+from llm_pv.tracks.finetune.rows import Rows
 from llm_pv.tracks.finetune.tokens import Tokenizer
 
 Batch = dict[str, torch.Tensor]
@@ -130,6 +133,39 @@ class RecentRows(Dataset[Batch]):
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         return self._source.__getitems__([self.first + index for index in indices])
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The rows of a job as a trainer takes them."""
+
+    train: EncodedRows | FreshBatches
+    test: EncodedRows
+    "What is trained on, and tested."
+    longer: tuple[EncodedRows, ...]
+    "Test rows of other lengths."
+    recent: RecentRows | None
+    "The training rows last seen, where they are fresh."
+    steps_an_epoch: int
+    steps: int
+    "Steps of an epoch, and of the whole training."
+
+    @classmethod
+    def of(cls, job: Job, rows: Rows, tokens: Tokenizer, positions: int | None) -> "Sets":
+        """Tokenise the rows."""
+        batch, epochs = job.training.batch_size, job.training.epochs
+        test, *longer = (
+            EncodedRows(part, rows.classes, tokens, positions) for part in (rows.test, *rows.longer)
+        )
+        train: EncodedRows | FreshBatches
+        if rows.fresh is None:
+            train = EncodedRows(rows.train, rows.classes, tokens, positions)
+            recent, an_epoch = None, -(-len(train) // batch)
+        else:
+            an_epoch = (job.rows.train_size or batch) // batch
+            train = FreshBatches(rows.fresh, an_epoch * epochs, rows.classes, tokens, positions)
+            recent = RecentRows(train, an_epoch * batch)
+        return cls(train, test, tuple(longer), recent, an_epoch, an_epoch * epochs)
 
 
 def as_batch(batch: Any) -> Batch:

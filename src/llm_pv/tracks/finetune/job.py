@@ -168,7 +168,7 @@ def _take_no_folder_for_a_package() -> None:
 def _fit(assembly: "Assembly") -> None:
     trainer, checkpoint = assembly.trainer, assembly.checkpoint
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    if trainer.watch.stop and trainer.state.global_step < assembly.plan.steps:
+    if trainer.watch.stop and trainer.state.global_step < assembly.sets.steps:
         raise KeyboardInterrupt
 
 

@@ -14,7 +14,6 @@ from llm_pv.tracks.finetune.request import Job, ModelRequest, Precision
 from llm_pv.tracks.finetune.rows import Rows
 
 _GPU_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
-_REPORTERS = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
 
 
 @dataclass(frozen=True)
@@ -68,10 +67,9 @@ def require_packages(report_to: str, *, adapters: bool) -> None:
     for package in ("torch", "transformers", "accelerate", *(("peft",) if adapters else ())):
         if find_spec(package) is None:
             raise MissingExtraError(package, "finetune", "train language models")
-    package = _REPORTERS.get(report_to, "")
-    if package and find_spec(package) is None:
+    if report_to != "none" and find_spec(report_to) is None:
         raise ConfigurationError(
-            f"--report-to {report_to}: {package} is not installed: pip install {package}, "
+            f"--report-to {report_to}: it is not installed: pip install {report_to}, "
             "or give --report-to none"
         )
 

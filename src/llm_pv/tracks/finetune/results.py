@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 TRACK = "finetune"
 
+_LAST = (
+    "epoch", "step", "loss", "train_loss", "train_accuracy", "test_loss", "test_accuracy",
+)  # fmt: skip
+"""What of the last evaluation stands beside them all."""
+
 
 class Recorder(TrainingObserver):
     """Forwards the progress of a job, logs it, and keeps ``metrics.json`` up to date.
@@ -46,16 +51,16 @@ class Recorder(TrainingObserver):
         """Log what begins."""
         self._measures = assembly.trainer.watch.measures
         parameters, trained = assembly.parameters
-        prepared, plan = self._prepared, assembly.plan
+        prepared, steps = self._prepared, assembly.sets.steps
         self.on_line(
             f"{prepared.architecture.name}: {parameters:,} parameters, {trained:,} trained, "
             f"{prepared.precision} on {prepared.device}"
-            + (", activations computed again" if plan.checkpointing else "")
+            + (", activations computed again" if prepared.load.checkpointing else "")
             + f"; about {prepared.load.text()}"
         )
         if assembly.done:
-            self.on_line(f"going on after step {assembly.done:,} of {plan.steps:,}")
-        self._observer.on_start(self._job.rows.name, plan.steps, assembly.done)
+            self.on_line(f"going on after step {assembly.done:,} of {steps:,}")
+        self._observer.on_start(self._job.rows.name, steps, assembly.done)
 
     def on_step(self, step: int) -> None:
         """Forward it."""
@@ -63,11 +68,9 @@ class Recorder(TrainingObserver):
 
     def on_line(self, line: str) -> None:
         """Forward and log a line, and write the measures so far."""
-        self._observer.on_line(line)
-        if self._folder is not None:
-            self._folder.tell(line)
-            if self._measures is not None and self._measures.evaluations:
-                self._folder.write_metrics(_so_far(self._measures) | {"status": "running"})
+        self.log(line)
+        if self._folder and self._measures and self._measures.evaluations:
+            self._folder.write_metrics(_so_far(self._measures) | {"status": "running"})
 
     def on_end(self, metrics: dict[str, Any]) -> None:
         """Log the result."""
@@ -174,25 +177,16 @@ def _texts(predictions: npt.NDArray[np.int64], rows: Rows) -> list[str]:
 
 
 def _so_far(measures: "Measures") -> dict[str, Any]:
-    last = measures.evaluations[-1]
-    return {
-        "status": "",
-        "epoch": last.epoch,
-        "step": last.step,
-        "loss": last.loss,
-        "train_loss": last.train_loss,
-        "train_accuracy": last.train_accuracy,
-        "test_loss": last.test_loss,
-        "test_accuracy": last.test_accuracy,
-        "seconds_to_train_accuracy_1": measures.seconds_to_fit(),
-        "evaluations": measures.record()["evaluations"],
-    }
+    evaluations = measures.record()["evaluations"]
+    last = {name: evaluations[-1][name] for name in _LAST}
+    fitted = {"seconds_to_train_accuracy_1": measures.seconds_to_fit()}
+    return {"status": "", **last, **fitted, "evaluations": evaluations}
 
 
 def _times(job: Job, rows: Rows, assembly: "Assembly") -> dict[str, Any]:
     measures = assembly.trainer.watch.measures
     learn, test = measures.elapsed(), measures.evaluations[-1].test_seconds
-    learned = assembly.plan.steps * job.training.batch_size if rows.fresh else len(rows.train)
+    learned = assembly.sets.steps * job.training.batch_size if rows.fresh else len(rows.train)
     return {
         "train_rows": learned,
         "test_rows": len(rows.test),

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,43 +19,24 @@ from transformers import (
 )
 
 from llm_pv.runs.job_folder import JobFolder
-from llm_pv.tracks.finetune.batches import EncodedRows, FreshBatches, RecentRows, as_batch
+from llm_pv.tracks.finetune.batches import Sets, as_batch
 from llm_pv.tracks.finetune.measures import Measures, TrainingEvaluation, TrainingObserver, finite
-from llm_pv.tracks.finetune.preparation import ProcessGroup
-from llm_pv.tracks.finetune.request import JobContext, Precision, TrainingRequest
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """How a job is cut into steps."""
-
-    steps_an_epoch: int
-    steps: int
-    "Steps of an epoch, and of the whole training."
-    rows: int
-    eval_rows: int
-    "Rows a process has in a step of training and of evaluation."
-    checkpointing: bool
-    "Whether activations are computed again instead of kept."
+from llm_pv.tracks.finetune.preparation import Preparation
+from llm_pv.tracks.finetune.request import Job
 
 
 def training_arguments(
-    training: TrainingRequest,
-    around: JobContext,
-    plan: TrainingPlan,
-    *,
-    device: str,
-    precision: Precision,
-    processes: int,
-    folder: JobFolder,
-    fresh: bool,
+    job: Job, prepared: Preparation, sets: Sets, folder: JobFolder
 ) -> TrainingArguments:
     """Return the Trainer's arguments for a job."""
-    on_cpu = device == "cpu"
+    training, around, fresh = job.training, job.around, sets.recent is not None
+    on_cpu = prepared.device == "cpu"
     return TrainingArguments(
         output_dir=str(folder.checkpoints),
-        per_device_train_batch_size=plan.rows,
-        per_device_eval_batch_size=plan.eval_rows,
+        per_device_train_batch_size=prepared.share,
+        per_device_eval_batch_size=(
+            around.eval_batch_size or prepared.eval_rows(sets.test.longest)
+        ),
         # Fresh rows are one long pass, so that row and step number go together.
         num_train_epochs=1 if fresh else training.epochs,
         train_sampling_strategy="sequential" if fresh else "random",
@@ -66,11 +46,11 @@ def training_arguments(
         weight_decay=training.weight_decay,
         max_grad_norm=training.clip,
         optim="adamw_torch_fused",
-        bf16=precision == "bf16",
-        fp16=precision == "fp16",
-        activation_checkpointing=plan.checkpointing,
+        bf16=prepared.precision == "bf16",
+        fp16=prepared.precision == "fp16",
+        activation_checkpointing=prepared.load.checkpointing,
         use_cpu=on_cpu,
-        ddp_backend="gloo" if on_cpu and processes > 1 else None,
+        ddp_backend="gloo" if on_cpu and prepared.world.size > 1 else None,
         ddp_find_unused_parameters=False,
         # Classification heads return a mean over rows; this would multiply it by the processes.
         average_tokens_across_devices=False,
@@ -95,39 +75,30 @@ class MetricsCallback(TrainerCallback):
     ----------
     measures
         What earlier runs of the job measured.
-    recent
-        The training rows last seen, where they are fresh.
-    checkpoint_minutes
-        The least time between two checkpoints; 0 for one at every evaluation.
+    observer
+        Receives steps and lines of the log.
     """
 
     def __init__(
         self,
-        training: TrainingRequest,
-        plan: TrainingPlan,
+        job: Job,
+        prepared: Preparation,
+        sets: Sets,
         *,
-        world: ProcessGroup,
         measures: Measures,
         folder: JobFolder,
         observer: TrainingObserver,
-        recent: RecentRows | None,
-        checkpoint_minutes: float,
     ) -> None:
         self.measures = measures
+        self.observer = observer
         self.stop = False
-        self._training = training
-        self._between_saves = 60.0 * checkpoint_minutes
-        self._plan = plan
-        self._world = world
+        self._training = job.training
+        self._between_saves = 60.0 * job.around.checkpoint_minutes
+        self._sets = sets
+        self._world = prepared.world
         self._folder = folder
-        self._observer = observer
-        self._recent = recent
         self._saved = time.monotonic()
         self._logged = 0
-
-    def observe(self, observer: TrainingObserver) -> None:
-        """Pass progress to another observer."""
-        self._observer = observer
 
     def on_train_begin(self, *arguments: Any, **_: Any) -> None:
         """Start the clock."""
@@ -144,16 +115,16 @@ class MetricsCallback(TrainerCallback):
         state: TrainerState
         control: TrainerControl
         _, state, control = arguments
-        step, plan = state.global_step, self._plan
-        self._observer.on_step(step)
-        last = step == plan.steps
-        epoch_ends = step % plan.steps_an_epoch == 0
+        step, sets = state.global_step, self._sets
+        self.observer.on_step(step)
+        last = step == sets.steps
+        epoch_ends = step % sets.steps_an_epoch == 0
         control.should_evaluate = last or (
-            epoch_ends and step // plan.steps_an_epoch % self._training.evaluate_every == 0
+            epoch_ends and step // sets.steps_an_epoch % self._training.evaluate_every == 0
         )
-        if self._recent is not None and control.should_evaluate:
-            first = (step - plan.steps_an_epoch) * self._training.batch_size
-            self._recent.first = max(0, first)
+        if sets.recent is not None and control.should_evaluate:
+            first = (step - sets.steps_an_epoch) * self._training.batch_size
+            sets.recent.first = max(0, first)
         control.should_save = not last and (
             self._due(step, evaluating=control.should_evaluate) or self.stop
         )
@@ -183,7 +154,7 @@ class MetricsCallback(TrainerCallback):
         total, count = self.measures.losses
         self.measures.losses = (0.0, 0)
         entry = TrainingEvaluation(
-            epoch=math.ceil(step / self._plan.steps_an_epoch),
+            epoch=math.ceil(step / self._sets.steps_an_epoch),
             step=step,
             loss=finite(total / count) if count else None,
             train_loss=finite(metrics["eval_train_loss"]),
@@ -194,7 +165,7 @@ class MetricsCallback(TrainerCallback):
             test_seconds=metrics["eval_test_runtime"],
         )
         self.measures.evaluations.append(entry)
-        self._observer.on_line(entry.text(self._training.epochs))
+        self.observer.on_line(entry.text(self._training.epochs))
 
     def _due(self, step: int, *, evaluating: bool) -> bool:
         """Return whether it is time to save; the answer is the same in all processes."""
@@ -254,14 +225,11 @@ def make_trainer(
     model: nn.Module,
     arguments: TrainingArguments,
     watch: MetricsCallback,
-    *,
-    train: EncodedRows | FreshBatches,
-    test: EncodedRows,
-    recent: RecentRows | None,
+    sets: Sets,
     callbacks: list[TrainerCallback],
 ) -> ClassifierTrainer:
     """Return a trainer that evaluates on training and test rows, in this order."""
-    evaluated: dict[str, Any] = {"train": recent or train, "test": test}
+    evaluated: dict[str, Any] = {"train": sets.recent or sets.train, "test": sets.test}
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1  # a process drives one GPU; several are torchrun's business
     collate: Callable[[list[Any]], dict[str, Any]] = as_batch
@@ -282,11 +250,11 @@ def make_trainer(
         model=model,
         args=arguments,
         data_collator=collate,
-        train_dataset=train,
+        train_dataset=sets.train,
         eval_dataset=evaluated,
         compute_metrics=measured,
         preprocess_logits_for_metrics=_classes_and_losses,
-        callbacks=[watch, *callbacks],
+        callbacks=callbacks,
     )
     trainer.watch = watch
     trainer.remove_callback(PrinterCallback)
