@@ -69,7 +69,7 @@ def require_packages(report_to: str, *, adapters: bool) -> None:
             raise MissingExtraError(package, "finetune", "train language models")
     if report_to != "none" and find_spec(report_to) is None:
         raise ConfigurationError(
-            f"--report-to {report_to}: it is not installed: pip install {report_to}, "
+            f"--report-to {report_to}: {report_to} is not installed: pip install {report_to}, "
             "or give --report-to none"
         )
 
