@@ -11,6 +11,7 @@ from llm_pv.data.examples import Classes, Examples, Splits
 from llm_pv.erm.certificate import Certificate
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
+from llm_pv.runs.files import predictions_csv
 from llm_pv.sandbox import Sandbox
 from rows import Scripted
 
@@ -110,18 +111,9 @@ def write_predictions(
 ) -> None:
     """Write predictions of which so many are right, the wrong ones first or last."""
     mistakes = set(range(rows - right) if wrong_first else range(right, rows))
-    run.write_predictions(
-        cell,
-        ("row", "label", "prediction"),
-        (
-            {
-                "row": number,
-                "label": labels[number % 2],
-                "prediction": labels[(number + (number in mistakes)) % 2],
-            }
-            for number in range(rows)
-        ),
-    )
+    given = [labels[number % 2] for number in range(rows)]
+    guesses = [labels[(number + (number in mistakes)) % 2] for number in range(rows)]
+    run.write_predictions(cell, predictions_csv(given, guesses))
 
 
 def attempt_record(number: int, **fields: Any) -> dict[str, Any]:

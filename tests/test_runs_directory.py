@@ -14,7 +14,7 @@ import pytest
 from llm_pv.errors import RepairWarning, RunError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
-from llm_pv.runs.files import write_atomically
+from llm_pv.runs.files import predictions_csv, write_atomically
 from llm_pv.runs.job_folder import JobFolder
 from llm_pv.runs.reading import SUMMARY_COLUMNS, read_run, read_summary
 from llm_pv.runs.remote_records import Known, Relay, write_records
@@ -266,11 +266,11 @@ def test_a_summary_of_before_there_were_majority_accuracies_is_read_and_goes_on(
 def test_programs_predictions_and_prompts_have_their_places(tmp_path: Path) -> None:
     with RunDirectory(tmp_path, {}) as run:
         program = run.write_program(CELL, "def f(x): return 1\n")
-        predictions = run.write_predictions(CELL, ["row"], [{"row": 0}])
+        predictions = run.write_predictions(CELL, predictions_csv(["1"], [None]))
         prompt = run.write_prompt("abc", "why?")
         assert run.write_prompt("abc", "another text under one digest is not written") == prompt
     assert program.relative_to(tmp_path).as_posix() == "programs/fn_a-L100-paper-t0.py"
-    assert predictions.read_text() == "row\n0\n"
+    assert predictions.read_text() == "row,label,prediction\n0,1,\n"
     assert prompt.read_text() == "why?"
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
+from llm_pv.runs.files import predictions_csv
 from llm_pv.runs.reading import FORMAT, SUMMARY_COLUMNS, read_summary
 
 FOREST = Cell("fn_a", 50, "paper", 0, "random_forest", "random_forest")
@@ -108,7 +109,7 @@ def test_predictions_of_methods_and_models_lie_in_files_of_their_own(tmp_path: P
     alike = [Cell("fn_a", 50, "paper", 0, "icl", name) for name in ("m:1", "m_1")]
     with RunDirectory(tmp_path, {}) as run:
         paths = [
-            run.write_predictions(cell, ["row"], [])
+            run.write_predictions(cell, predictions_csv([], []))
             for cell in (UNNAMED, FOREST, SMALL, LARGE, *long, *alike)
         ]
     assert len(set(paths)) == 8

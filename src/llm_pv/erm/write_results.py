@@ -9,6 +9,7 @@ from llm_pv.data.ranges import input_ranges
 from llm_pv.erm.result import LearnedProgram
 from llm_pv.programs.saved import write_program
 from llm_pv.runs.cells import Cell, CellLog
+from llm_pv.runs.files import predictions_csv
 from llm_pv.runs.remote_records import Results
 
 
@@ -48,15 +49,7 @@ def write_results(
     if result.program is not None:
         run.write_program(cell, write_program(result.program, program_header(result)))
     if predictions:
-        rows = zip(predictions, splits.test.labels, strict=True)
-        run.write_predictions(
-            cell,
-            ("row", "label", "prediction"),
-            (
-                {"row": number, "label": label, "prediction": guess}
-                for number, (guess, label) in enumerate(rows)
-            ),
-        )
+        run.write_predictions(cell, predictions_csv(splits.test.labels, predictions))
     selected, score = result.selection.selected, result.test
     if not any(record["kind"] == "selected" for record in log.attempts):
         row = selected.record() if selected else {}

@@ -1,21 +1,20 @@
 """Read the records of a run directory into typed, checked values."""
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from llm_pv.errors import LLMPVError, RunError
 from llm_pv.report import journals
 from llm_pv.report.journals import AttemptRecord, SelectionRecord, TransferRecord, read_length
 from llm_pv.runs.cells import Cell
+from llm_pv.runs.consistency import NUMBERS, SIZES
 from llm_pv.runs.conversations import Conversation, Place, read_conversations
 from llm_pv.runs.job_folder import read_job
 from llm_pv.runs.journal import Record
 from llm_pv.runs.reading import (
-    SUMMARY_COLUMNS,
     read_attempts,
     read_replies,
     read_run,
@@ -32,14 +31,10 @@ _JOURNALED = ("llm-pv", "agent", "baselines")
 _TOOL, _WORDING = re.compile(r"\btool=(\w+)"), re.compile(r"\bprompt=(\w+)")
 
 _TEXTS = ("track", "method", "model", "name", "seed", "status", "reason")
-_SHARES = ("accuracy", "low", "high", "validation_accuracy", "majority_accuracy")
-_FIGURES: dict[str, Callable[[str], Any]] = {
-    **dict.fromkeys(("train_size", "validation_size", "test_size"), int),
-    **dict.fromkeys((*_SHARES, "learn_seconds", "test_seconds", "cost_usd"), float),
-}
+_FIGURES: dict[str, Callable[[str], Any]] = dict.fromkeys(SIZES, int) | dict.fromkeys(
+    NUMBERS, float
+)
 """The columns of ``summary.csv`` that a trial takes as they are."""
-
-_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(frozen=True)
@@ -160,10 +155,7 @@ def load_run(path: Path, label: str | None = None) -> RunRecord:
     attempts = _grouped(path, read_replies(path) if asks else read_attempts(path))
     transfer = _grouped(path, read_transfer(path))
     said = read_conversations(path)
-    rows = [
-        _trial(label, row, f"{path}: summary.csv, line {number}")
-        for number, row in enumerate(read_summary(path), start=2)
-    ]
+    rows = [_trial(label, row) for row in read_summary(path)]
     trials = [*rows, *_unfinished(label, header, attempts, rows)]
     complete = tuple(
         _with_journals(
@@ -183,33 +175,13 @@ def load_run(path: Path, label: str | None = None) -> RunRecord:
     return RunRecord(path, label, header, complete)
 
 
-def _trial(run: str, row: Mapping[str, str], place: str) -> TrialRecord:
-    values = {column: row[column] for column in SUMMARY_COLUMNS}
-    texts: dict[str, Any] = {name: values[name] for name in _TEXTS}
+def _trial(run: str, row: Mapping[str, str]) -> TrialRecord:
+    texts: dict[str, Any] = {name: row[name] for name in _TEXTS}
     figures: dict[str, Any] = {
-        name: _number(values, name, kind, place) for name, kind in _FIGURES.items()
+        name: kind(row[name]) if row[name] else None for name, kind in _FIGURES.items()
     }
-    for name in _SHARES:
-        if (figures[name] or 0) > 1:
-            raise RunError(f"{place}: {name} {figures[name]} is no share between 0 and 1")
-    number = _number(values, "trial", int, place) or 0
-    cell = Cell(values["function"], read_length(values["length"]), values["sampler"], number)
+    cell = Cell(row["function"], read_length(row["length"]), row["sampler"], int(row["trial"]))
     return TrialRecord(run=run, cell=cell, **texts, **figures)
-
-
-def _number(
-    values: Mapping[str, str], name: str, kind: Callable[[str], _Number], place: str
-) -> _Number | None:
-    text = values[name]
-    if not text:
-        return None
-    try:
-        number = kind(text)
-    except ValueError:
-        raise RunError(f"{place}: {name} {text[:40]!r} is no number; restore the file") from None
-    if not 0 <= number < math.inf:
-        raise RunError(f"{place}: {name} {text[:40]!r} is no figure from 0 on; restore the file")
-    return number
 
 
 def _unfinished(

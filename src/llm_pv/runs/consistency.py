@@ -1,5 +1,6 @@
 """Check that finished cells have their files and records, and which records are valid."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,10 @@ Row = dict[str, str]
 _FINISHED = ("done", "nothing found")
 
 
-_NUMBERS = (
-    "accuracy",
-    "low",
-    "high",
-    "validation_accuracy",
-    "learn_seconds",
-    "test_seconds",
-    "cost_usd",
-    "majority_accuracy",
-)
+SHARES = ("accuracy", "low", "high", "validation_accuracy", "majority_accuracy")
+SIZES = ("train_size", "validation_size", "test_size")
+NUMBERS = (*SHARES, "learn_seconds", "test_seconds", "cost_usd")
+"""Columns of ``summary.csv`` with shares, with whole numbers, and with shares and decimals."""
 
 
 def inconsistent_rows(
@@ -148,11 +143,16 @@ def malformed(row: Mapping[Any, Any], columns: Sequence[str]) -> str:
         return f"no value for {', '.join(missing[:3])}"
     if None in row or any("\0" in value for value in row.values()):
         return "it is malformed"
-    for column in _NUMBERS:
+    for column in (*SIZES, *NUMBERS):
+        text = row[column][:40]
         try:
-            float(row[column] or 0)
+            number = (int if column in SIZES else float)(row[column] or 0)
         except ValueError:
-            return f"{column} {row[column][:40]!r} is no number"
+            return f"{column} {text!r} is no number"
+        if not 0 <= number < math.inf:
+            return f"{column} {text!r} is no figure from 0 on"
+        if column in SHARES and number > 1:
+            return f"{column} {text} is no share between 0 and 1"
     if not row["trial"].isdecimal():
         return f"trial {row['trial'][:40]!r} is no number"
     return ""

@@ -16,7 +16,7 @@ import platform
 import sys
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -35,7 +35,7 @@ from llm_pv.runs.consistency import (
     consistent_records,
     inconsistent_rows,
 )
-from llm_pv.runs.files import csv_text, remove_leftovers, write_atomically, write_csv
+from llm_pv.runs.files import remove_leftovers, write_atomically, write_csv
 from llm_pv.runs.journal import Journal, Record
 from llm_pv.runs.reading import FAILED, FORMAT, SUMMARY_COLUMNS, read_run, read_summary
 
@@ -240,14 +240,8 @@ class RunDirectory:
         name = f"{cell.slug}-t{cell.trial}"
         return self.path / "programs" / f"{name}.py", self.path / "predictions" / f"{name}.csv"
 
-    def write_predictions(
-        self, cell: Cell, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]
-    ) -> Path:
-        """Write the per-example predictions on the test rows and return their path."""
-        return self.write_prediction_text(cell, csv_text(list(columns), rows))
-
-    def write_prediction_text(self, cell: Cell, text: str) -> Path:
-        """Write predictions that are CSV already and return their path."""
+    def write_predictions(self, cell: Cell, text: str) -> Path:
+        """Write the predictions on the test rows, as CSV, and return their path."""
         path = self._files(cell)[1]
         write_atomically(path, text)
         return path

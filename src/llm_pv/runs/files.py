@@ -106,6 +106,13 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     return buffer.getvalue()
 
 
+def predictions_csv(labels: Sequence[str], predictions: Sequence[str | None]) -> str:
+    """Return the label and the prediction of each test row as CSV."""
+    pairs = enumerate(zip(labels, predictions, strict=True))
+    rows = ({"row": n, "label": label, "prediction": guess} for n, (label, guess) in pairs)
+    return csv_text(("row", "label", "prediction"), rows)
+
+
 def trial_file(jsonl: Path, function: str, length: int | str, trial: int, more: str = "") -> Path:
     """Return the file of one trial's rows beside the file of all rows.
 

@@ -4,7 +4,7 @@ The remote process gets the cell's records, and sends new ones as messages, in o
 with the directory writes them, so that the run is the same as if the cell were computed there.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 
 from llm_pv.runs.cells import Cell, CellLog, named
 from llm_pv.runs.directory import RunDirectory
-from llm_pv.runs.files import csv_text
 from llm_pv.runs.journal import Record
 from llm_pv.runs.reading import FAILED
 
@@ -112,15 +111,9 @@ class Relay:
         assert cell == self._known.cell
         return self._known.program_path
 
-    def write_predictions(
-        self, cell: Cell, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]
-    ) -> Path:
-        """Send the predictions on the test rows, formatted as CSV here."""
-        return self.write_prediction_text(cell, csv_text(list(columns), rows))
-
-    def write_prediction_text(self, cell: Cell, text: str) -> Path:
-        """Send predictions that are CSV already."""
-        self.send("write_prediction_text", cell, text)
+    def write_predictions(self, cell: Cell, text: str) -> Path:
+        """Send the predictions on the test rows, as CSV."""
+        self.send("write_predictions", cell, text)
         return self.path
 
     def log(self, level: str, message: str, **facts: Any) -> None:

@@ -10,6 +10,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias, cast
 
@@ -79,32 +80,32 @@ def run_cells(
     KeyboardInterrupt
         If it is interrupted; everything recorded is kept.
     """
-    _Run(tasks, function, executor, book, done, results, observer or Observer()).all()
+    run = _Run(
+        tasks,
+        function,
+        executor,
+        book,
+        done or (lambda task: book.finished(task.cell)),
+        results or (lambda _: cast("Results", book)),
+        observer or Observer(),
+    )
+    run.all()
 
 
+@dataclass(eq=False)
 class _Run:
     """One run: the waiting cells, and the error that stopped them."""
 
-    def __init__(  # noqa: PLR0917 - as run_cells has them
-        self,
-        tasks: Sequence[CellTask],
-        function: CellFunction,
-        executor: Executor,
-        book: Book,
-        done: Callable[[CellTask], bool] | None,
-        results: Callable[[CellTask], Results] | None,
-        observer: Observer,
-    ) -> None:
-        self._tasks = tasks
-        self._function = function
-        self._executor = executor
-        self._book = book
-        self._done = done or (lambda task: book.finished(task.cell))
-        self._results = results or (lambda _: cast("Results", book))
-        self._observer = observer
-        self._waiting: deque[CellTask] = deque()
-        self._stopping = threading.Event()
-        self._fatal: Exception | None = None
+    _tasks: Sequence[CellTask]
+    _function: CellFunction
+    _executor: Executor
+    _book: Book
+    _done: Callable[[CellTask], bool]
+    _results: Callable[[CellTask], Results]
+    _observer: Observer
+    _waiting: deque[CellTask] = field(default_factory=deque)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _fatal: Exception | None = None
 
     def all(self) -> None:
         """Record skipped cells, and compute those not done."""

@@ -16,6 +16,7 @@ from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.executors.base import CellContext, CellFunction, CellTask, Executor
 from llm_pv.runs.executors.local import LocalExecutor, WorkerProcesses
+from llm_pv.runs.files import predictions_csv
 from llm_pv.runs.reading import FAILED
 from llm_pv.runs.runner import SKIPPED, Observer, require_writable, run_cells
 from llm_pv.tracks.baselines.base import Baseline, SearchName
@@ -279,15 +280,7 @@ def _write(fit: FitTask, splits: Splits, result: BaselineResult, context: CellCo
     """Write predictions and records; the row of the summary comes last."""
     run, cell = context.results, fit.cell
     if result.predictions:
-        pairs = zip(splits.test.labels, result.predictions, strict=True)
-        run.write_predictions(
-            cell,
-            ("row", "label", "prediction"),
-            (
-                {"row": number, "label": label, "prediction": guess}
-                for number, (label, guess) in enumerate(pairs)
-            ),
-        )
+        run.write_predictions(cell, predictions_csv(splits.test.labels, result.predictions))
     if outcome_of(run, cell) is None:
         run.cell_log(cell).append_attempt({"kind": "selected", "result": result.record()})
     low, high = result.interval or ("", "")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from llm_pv.errors import LLMPVError, RunError
 from llm_pv.models.hub import is_out_of_memory
 from llm_pv.runs.directory import RunDirectory
+from llm_pv.runs.files import predictions_csv
 from llm_pv.runs.job_folder import JobFolder, finished_row, read_job
 from llm_pv.runs.remote_records import Results
 from llm_pv.tracks.finetune.measures import TrainingObserver
@@ -24,9 +25,9 @@ from llm_pv.tracks.finetune.results import (
     Recorder,
     failure_row,
     metrics_of,
+    predicted_labels,
     summary_row,
     transfer_records,
-    write_predictions,
 )
 from llm_pv.tracks.finetune.rows import Rows
 
@@ -136,7 +137,8 @@ def _finish(
     folder, predictions = JobFolder(job.out), assembly.trainer.predictions
     assert predictions is not None
     folder.write_metrics(metrics)
-    write_predictions(job, rows, predictions, run)
+    guesses = predicted_labels(predictions, rows)
+    run.write_predictions(job.rows.cell, predictions_csv(rows.test.labels, guesses))
     if job.around.save_model:
         _keep_model(assembly, folder)
     for transfer in transfer_records(metrics):

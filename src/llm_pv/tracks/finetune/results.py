@@ -9,7 +9,6 @@ from llm_pv.erm.result import exact_interval
 from llm_pv.erm.scoring import majority_label, score_predictions
 from llm_pv.runs.job_folder import JobFolder
 from llm_pv.runs.reading import FAILED
-from llm_pv.runs.remote_records import Results
 from llm_pv.tracks.finetune.measures import TrainingObserver
 from llm_pv.tracks.finetune.preparation import Preparation
 from llm_pv.tracks.finetune.request import Job
@@ -95,7 +94,7 @@ def metrics_of(job: Job, prepared: Preparation, rows: Rows, assembly: "Assembly"
     """Return everything a finished job measured, as plain JSON values."""
     trainer, measures = assembly.trainer, assembly.trainer.watch.measures
     assert trainer.predictions is not None
-    score = score_predictions(_texts(trainer.predictions, rows), rows.test.labels)
+    score = score_predictions(predicted_labels(trainer.predictions, rows), rows.test.labels)
     majority = majority_label(rows.train.labels or rows.test.labels)
     low, high = exact_interval(score) or (None, None)
     parameters, trained = assembly.parameters
@@ -156,23 +155,8 @@ def failure_row(job: Job, reason: str) -> dict[str, Any]:
     return _naming_columns(job) | {"status": FAILED, "reason": reason}
 
 
-def write_predictions(
-    job: Job, rows: Rows, predictions: npt.NDArray[np.int64], run: Results
-) -> None:
-    """Write what was predicted for each test row."""
-    run.write_predictions(
-        job.rows.cell,
-        ("row", "label", "prediction"),
-        (
-            {"row": number, "label": label, "prediction": guess}
-            for number, (label, guess) in enumerate(
-                zip(rows.test.labels, _texts(predictions, rows), strict=True)
-            )
-        ),
-    )
-
-
-def _texts(predictions: npt.NDArray[np.int64], rows: Rows) -> list[str]:
+def predicted_labels(predictions: npt.NDArray[np.int64], rows: Rows) -> list[str]:
+    """Return the label of each test row's predicted class."""
     return [rows.classes.texts[number] for number in predictions.tolist()]
 
 

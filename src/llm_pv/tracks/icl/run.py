@@ -11,6 +11,7 @@ from llm_pv.runs.cells import Cell, by_cell, key_of, place_of, way_of
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.executors.base import CellContext, CellTask, Executor
 from llm_pv.runs.executors.local import LocalExecutor
+from llm_pv.runs.files import csv_text
 from llm_pv.runs.journal import Record
 from llm_pv.runs.reading import FAILED, read_replies, read_summary
 from llm_pv.runs.runner import Observer, run_cells
@@ -277,7 +278,7 @@ def _write_predictions(work: PlannedCell, context: CellContext) -> None:
         for record in sorted(replies, key=lambda one: (one["order"], one["example"]))
         if record["example"] < len(test)
     ]
-    context.results.write_predictions(work.cell, list(rows[0]), rows)
+    context.results.write_predictions(work.cell, csv_text(list(rows[0]), rows))
 
 
 def _add_transfer(work: PlannedCell, length: int, score: CellScore, context: CellContext) -> None:

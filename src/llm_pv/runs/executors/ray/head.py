@@ -114,7 +114,7 @@ def _watch(address: str, over: threading.Event, lost: threading.Event) -> None:
             seen = time.monotonic()
     lost.set()
     # A signal, since nothing else wakes a thread that waits for a lock.
-    signal.pthread_kill(_main_thread(), signal.SIGINT)
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
     if not over.wait(ENDING_SECONDS):
         _end(_lost(address))  # what Ray waits for without its head may never come
 
@@ -132,12 +132,6 @@ def _end(message: str) -> None:
     sys.stderr.write(f"{cursor}llm-pv: {message}\n")
     sys.stderr.flush()
     os._exit(2)
-
-
-def _main_thread() -> int:
-    identifier = threading.main_thread().ident
-    assert identifier is not None, "it runs"
-    return identifier
 
 
 def _parts(address: str) -> tuple[str, str]:
