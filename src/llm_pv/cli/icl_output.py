@@ -22,31 +22,23 @@ if TYPE_CHECKING:
     from llm_pv.tracks.icl.planning import PlannedCell, Settings
     from llm_pv.tracks.icl.scores import AnsweredCell, CellScore
 
+_SAME = ("low", "high", "balanced_accuracy", "majority_accuracy", "unparsable_share", "cut_share",
+         "seconds")  # fmt: skip
+_SCORES = {
+    "accuracy": "accuracy",
+    "accuracy_std": "deviation",
+    **dict(zip(_SAME, _SAME, strict=True)),
+    "prompt_tokens": "input_tokens",
+    "completion_tokens": "output_tokens",
+    "cached_tokens": "cached_tokens",
+    "cost_usd": "cost_usd",
+}
+"""Columns of a cell that was scored, and what of its score each has."""
+
 CELL_COLUMNS = (
-    "fn",
-    "name",
-    "length",
-    "trial",
-    "model",
-    "answer",
-    "train_size",
-    "test_size",
-    "example_orders",
-    "accuracy",
-    "accuracy_std",
-    "low",
-    "high",
-    "balanced_accuracy",
-    "majority_accuracy",
-    "unparsable_share",
-    "cut_share",
-    "seconds",
-    "prompt_tokens",
-    "completion_tokens",
-    "cached_tokens",
-    "cost_usd",
-    "status",
-    "reason",
+    *("fn", "name", "length", "trial", "model", "answer"),
+    *("train_size", "test_size", "example_orders", *_SCORES),
+    *("status", "reason"),
 )
 """A row for each cell."""
 
@@ -263,38 +255,30 @@ def cell_rows(results: Sequence["AnsweredCell"]) -> Iterator[dict[str, Any]]:
     """Return a row for each cell."""
     for result in results:
         score = result.score
-        yield dict.fromkeys(CELL_COLUMNS) | {
-            "fn": result.cell.function,
-            "name": result.name,
-            "length": result.cell.length,
-            "trial": result.cell.trial + 1,
-            "model": result.cell.model,
-            "answer": result.cell.method,
-            "status": result.status,
-            "reason": result.reason,
-            **(_scored(result, score) if score is not None else {}),
-        }
-
-
-def _scored(result: "AnsweredCell", score: "CellScore") -> dict[str, Any]:
-    return {
-        "train_size": result.train_size,
-        "test_size": result.test_size,
-        "example_orders": len(score.accuracies),
-        "accuracy": score.accuracy,
-        "accuracy_std": score.deviation,
-        "low": score.low,
-        "high": score.high,
-        "balanced_accuracy": score.balanced_accuracy,
-        "majority_accuracy": score.majority_accuracy,
-        "unparsable_share": score.unparsable_share,
-        "cut_share": score.cut_share,
-        "seconds": score.seconds,
-        "prompt_tokens": score.input_tokens,
-        "completion_tokens": score.output_tokens,
-        "cached_tokens": score.cached_tokens,
-        "cost_usd": score.cost_usd,
-    }
+        scored = (
+            {}
+            if score is None
+            else {
+                "train_size": result.train_size,
+                "test_size": result.test_size,
+                "example_orders": len(score.accuracies),
+                **{column: getattr(score, name) for column, name in _SCORES.items()},
+            }
+        )
+        yield (
+            dict.fromkeys(CELL_COLUMNS)
+            | {
+                "fn": result.cell.function,
+                "name": result.name,
+                "length": result.cell.length,
+                "trial": result.cell.trial + 1,
+                "model": result.cell.model,
+                "answer": result.cell.method,
+                "status": result.status,
+                "reason": result.reason,
+            }
+            | scored
+        )
 
 
 def print_dry_run(works: Sequence["PlannedCell | AnsweredCell"], model: "AnsweringModel") -> None:

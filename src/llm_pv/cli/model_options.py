@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from llm_pv.cli.options import FIRST
+from llm_pv.cli.options import FIRST, given
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -347,14 +347,8 @@ def refuse_without_model(model: CallOptions, asking: AskingOptions) -> None:
 
     Raise ConfigurationError if so.
     """
-    given = [
-        name.replace("_", "-")
-        for chosen, default in ((model, type(model)()), (asking, AskingOptions()))
-        for name in chosen.__dataclass_fields__
-        if name != "concurrency" and getattr(chosen, name) != getattr(default, name)
-    ]
-    if given:
-        raise ConfigurationError(f"--{given[0]} is for a model; name it with --model PROVIDER:NAME")
+    if found := [name for name in given(model) + given(asking) if name != "--concurrency"]:
+        raise ConfigurationError(f"{found[0]} is for a model; name it with --model PROVIDER:NAME")
 
 
 def _said(about: str) -> str:

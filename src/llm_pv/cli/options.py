@@ -142,6 +142,22 @@ def given(options: Any) -> list[str]:
     ]
 
 
+def as_words(options: Any) -> list[str]:
+    """Return the options in a group that differ from their defaults, as they are typed.
+
+    Examples
+    --------
+    >>> as_words(ReadingOptions(keep=("id", "day"), distinct_inputs=True))
+    ['--keep', 'id', '--keep', 'day', '--distinct-inputs']
+    """
+    words = []
+    for option in given(options):
+        value = getattr(options, option.removeprefix("--").replace("-", "_"))
+        for item in value if isinstance(value, tuple) else (value,):
+            words += [option] if item is True else [option, str(item)]
+    return words
+
+
 @Parameter(name="*", group=_SANDBOX)
 @dataclass(frozen=True)
 class SandboxOptions:

@@ -4,12 +4,13 @@ import io
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from llm_pv.cli.main import INTERRUPTED, USAGE_ERROR, complain, run
-from llm_pv.cli.model_options import DEFAULT_MODEL_CHOICE, ModelChoice
+from llm_pv.cli.model_options import ModelChoice
+from llm_pv.cli.options import as_words
 from llm_pv.cli.paper_plan import PAPER_TASKS
 from llm_pv.cli.variations import combinations
 from llm_pv.tracks.published import WALL_CLOCK, WORDINGS
@@ -162,7 +163,7 @@ def plan_steps(
         for number, (command, asks) in enumerate(commands, start=1):
             words = command.line(tasks, trials, test_size)
             if asks:
-                words = [*words, *_as_words(model), *budget]
+                words = [*words, *as_words(model), *budget]
             folder = out / name / f"{number}-{command.words[0]}"
             words += ["--dataset-dir", str(dataset_dir), "--out", str(folder)]
             seconds = 0.0 if asks else _seconds(command, words, folder, len(tasks or command.tasks))
@@ -235,17 +236,3 @@ def _seconds(command: Command, words: Sequence[str], folder: Path, tasks: int) -
         trials *= tasks * int(words[words.index("--trials") + 1])
     done = sum(row["status"] != FAILED for run in find_runs([folder]) for row in read_summary(run))
     return command.seconds * max(0.0, trials - done / command.rows)
-
-
-def _as_words(model: ModelChoice) -> list[str]:
-    """Return the options of a model as they are typed."""
-    words = []
-    for field in fields(model):
-        value = getattr(model, field.name)
-        if value == getattr(DEFAULT_MODEL_CHOICE, field.name):
-            continue
-        option = f"--{field.name.replace('_', '-')}"
-        values = value if isinstance(value, tuple) else (value,)
-        for one in values:
-            words += [option] if one is True else [option, str(one)]
-    return words

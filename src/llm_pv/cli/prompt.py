@@ -4,13 +4,13 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.learn import DEFAULT_ROW_OPTIONS, RowOptions
 from llm_pv.cli.main import complain
-from llm_pv.cli.options import Rows, given
+from llm_pv.cli.options import Rows, as_words, given
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _from_rows(
         raise ConfigurationError(f"{misplaced[0]} is for a benchmark task, and {data} is none")
     sizes = SplitSizes(rows.train_size, rows.validation_size, rows.test_size)
     splits = rows.splits(data, sizes, seed, rows.validation, rows.add)
-    return splits, _command("learn", data, *_options(rows), "--seed", seed)
+    return splits, _command("learn", data, *as_words(rows), "--seed", seed)
 
 
 def _from_task(
@@ -163,7 +163,7 @@ def _from_task(
     for name in given(rows):
         if name not in sizes:
             raise ConfigurationError(f"{name} is for a file, and {function} is a benchmark task")
-        sizes[name] = _value(rows, name)
+        sizes[name] = getattr(rows, name.removeprefix("--").replace("-", "_"))
     found = find_task(function)
     length = found.lengths.default[0] if task.length is None else task.length
     sampler = task.sampler or "paper"
@@ -187,20 +187,6 @@ def _from_task(
     for name in given(rows):
         options += [name, sizes[name]]
     return splits, _command("synthesize", *options, "--trials", 1, "--seed", seed)
-
-
-def _options(rows: RowOptions) -> list[object]:
-    """Return row options as words of a command line."""
-    words: list[object] = []
-    for name in given(rows):
-        value = _value(rows, name)
-        for item in value if isinstance(value, tuple) else (value,):
-            words += [name] if item is True else [name, item]
-    return words
-
-
-def _value(rows: RowOptions, option: str) -> Any:
-    return getattr(rows, option.removeprefix("--").replace("-", "_"))
 
 
 def _command(*words: object) -> str:

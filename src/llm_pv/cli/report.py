@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -13,6 +13,10 @@ from llm_pv.cli.main import complain
 from llm_pv.cli.options import OutputOptions
 from llm_pv.cli.output import write_json
 from llm_pv.errors import LLMPVError
+
+if TYPE_CHECKING:
+    from llm_pv.tracks.baselines.results import BaselineResults
+    from llm_pv.tracks.synthesis.results import GridResult
 
 
 def report(
@@ -42,25 +46,11 @@ def report(
     return 0
 
 
-class RunResults(Protocol):
-    """The results of a run of cells."""
-
-    @property
-    def path(self) -> Path:
-        """The run directory."""
-
-    def count(self, status: str) -> int:
-        """Return how many cells ended in this way."""
-
-    def reasons(self) -> list[str]:
-        """Return why cells were skipped or failed, each reason once."""
-
-    def record(self) -> dict[str, Any]:
-        """Return everything as plain JSON values."""
-
-
 def show_results(
-    results: RunResults, output: OutputOptions, show: Callable[[], object], none: str
+    results: "GridResult | BaselineResults",
+    output: OutputOptions,
+    show: Callable[[], object],
+    none: str,
 ) -> int:
     """Leave the page of a run in its directory, show its results and return the exit status.
 
