@@ -211,6 +211,19 @@ def test_two_points_are_a_sentence_and_three_a_chart() -> None:
     points = (Point(1, 0.5, note="one: 50.0%"), Point(2, 0.75, note="two: 75.0%"))
     assert Panel("", "rows", (Series("a", points, 0),)).words == "one: 50.0%; two: 75.0%"
     assert Panel("", "rows", (Series("a", (*points, Point(3, 1.0)), 0),)).words == ""
+    bound = Series("bound", (Point(1, 0.0), Point(2, 0.25)), 1, reference=True)  # not measured
+    said = Panel("", "rows", (Series("a", points, 0), bound)).words
+    assert said == "one: 50.0%; two: 75.0%; bound: 0 at 1; bound: 0.25 at 2"
+
+
+def test_ticks_are_far_enough_apart_to_be_read() -> None:
+    def ticks(*values: float, logarithmic: bool = False) -> tuple[float, ...]:
+        points = tuple(Point(value, 1.0) for value in values)
+        return Panel("", "attempts", (Series("a", points, 0),), logarithmic).ticks
+
+    assert ticks(1, 3, 4, 5, 25, 27) == (1, 4, 27)  # 2 of 26 is 7.7% of the axis
+    assert ticks(1, 2, 4, 50, 100, logarithmic=True) == (1, 2, 4, 50, 100)
+    assert ticks(5) == (5,)
 
 
 def test_what_does_not_fit_is_cut_and_said_to_be(

@@ -4,6 +4,7 @@ Every bar, and every vertical axis but that of a loss, is an accuracy. Bars star
 accuracies starts at one half if no value is below it.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -20,6 +21,9 @@ COLOURS = (
 """The colours of series, the same in files and on a light page; reused for further series."""
 
 _SHAPES = 4
+
+_TICKS_APART = 0.08
+"""The least distance of two ticks that were measured, as a share of the axis."""
 
 Unit: TypeAlias = Literal["accuracy", "loss"]
 
@@ -74,10 +78,10 @@ class Panel:
 
     @property
     def words(self) -> str:
-        """Its points as a sentence where there are two at most; empty where it is worth drawing."""
-        points = [(series.label, point) for series in self.series for point in series.points]
-        if len(points) > 2:
+        """Its points as a sentence where two at most were measured; else empty, and it is drawn."""
+        if sum(len(series.points) for series in self.series if not series.reference) > 2:
             return ""
+        points = [(series.label, point) for series in self.series for point in series.points]
         said = [p.note or f"{label}: {p.y:.3g} at {p.x:,.4g}" for label, p in points]
         return "; ".join(said)
 
@@ -101,6 +105,15 @@ class Panel:
         values = [point.x for series in self.series for point in series.points]
         return min(values), max(values)
 
+    def place(self, x: float) -> float:
+        """Return where x lies between the ends of the horizontal axis, from 0 to 1."""
+        low, high = self.span
+        if low == high:
+            return 0.5
+        if self.logarithmic:
+            low, high, x = math.log(low), math.log(high), math.log(x)
+        return (x - low) / (high - low)
+
     @property
     def floor(self) -> float:
         """The start of the vertical axis: 0, or one half if no value is less."""
@@ -116,7 +129,13 @@ class Panel:
         """The tick values of x: few, and values that occur if possible."""
         values = sorted({point.x for series in self.series for point in series.points})
         if len(values) <= 6:
-            return tuple(values)
+            last = values.pop()
+            apart: list[float] = []
+            for value in values:
+                before = self.place(apart[-1]) if apart else -1.0
+                if min(self.place(value) - before, 1 - self.place(value)) >= _TICKS_APART:
+                    apart.append(value)
+            return (*apart, last)
         if self.logarithmic:
             return (values[0], values[len(values) // 2], values[-1])
         low, high = self.span

@@ -238,7 +238,7 @@ def _references(
 
 def reference(label: str, points: Sequence[tuple[float, float]], number: int) -> Series:
     """Return a line that was not measured here, each of a panel in a colour of its own."""
-    marks = tuple(Point(x, y, note=f"{label}: {percent(y)}%") for x, y in points)
+    marks = tuple(Point(x, y, note=f"{label}: {percent(y)}% at {x:,g}") for x, y in points)
     return Series(label, marks, _REFERENCE + number, reference=True)
 
 

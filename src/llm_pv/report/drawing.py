@@ -4,7 +4,6 @@ Horizontal places are percentages of the drawing's width, so that text keeps its
 The drawings are built as a tree and serialised, so text in them cannot become markup.
 """
 
-import math
 from xml.etree import ElementTree as ET
 
 from llm_pv.programs.shown import visible
@@ -148,10 +147,7 @@ def _draw_series(svg: ET.Element, panel: Panel, series: Series) -> None:
 
 
 def _x(panel: Panel, value: float) -> str:
-    low, high = panel.span
-    if panel.logarithmic:
-        low, high, value = math.log(low), math.log(high), math.log(value)
-    return _p(0.5 if high == low else 0.02 + 0.96 * (value - low) / (high - low))
+    return _p(0.02 + 0.96 * panel.place(value))
 
 
 def _y(panel: Panel, share: float) -> float:
