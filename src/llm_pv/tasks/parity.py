@@ -35,33 +35,21 @@ def coordinates(length: int) -> Integers:
     """Return the fixed order of coordinates whose first 3 or 10 make the random parities.
 
     They are those of the published code, ``torch.randperm(length)`` after
-    ``torch.manual_seed(42)``: a Fisher-Yates shuffle driven by MT19937, which is written out here
-    so that the targets stay the published ones without torch.
+    ``torch.manual_seed(42)``: a Fisher-Yates shuffle driven by MT19937, which numpy's legacy
+    generator seeds as torch does, so that the targets stay the published ones without torch.
 
     Examples
     --------
     >>> coordinates(100)[:3].tolist()
     [42, 96, 62]
     """
-    words = _mersenne_twister(_COORDINATE_SEED).random_raw(length)
+    state = np.random.RandomState(_COORDINATE_SEED)  # its stream is frozen
+    words = state.randint(0, 2**32, length, dtype=np.uint32)
     order = np.arange(length)
     for i in range(length - 1):
         j = i + int(words[i]) % (length - i)
         order[[i, j]] = order[[j, i]]
     return order
-
-
-def _mersenne_twister(seed: int) -> np.random.MT19937:
-    """Return an MT19937 seeded by its authors' ``init_genrand``, as torch does."""
-    key = [seed]
-    for i in range(1, 624):
-        key.append((1812433253 * (key[-1] ^ (key[-1] >> 30)) + i) & 0xFFFFFFFF)
-    generator = np.random.MT19937()
-    generator.state = {
-        "bit_generator": "MT19937",
-        "state": {"key": np.array(key, dtype=np.uint32), "pos": 624},
-    }
-    return generator
 
 
 TASKS = (
