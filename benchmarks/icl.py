@@ -61,8 +61,8 @@ def main() -> None:
 
 def _measure(arguments: argparse.Namespace) -> dict[str, object]:
     from llm_pv.models import ModelOptions
-    from llm_pv.models.answers import AnswerMode, Asking
-    from llm_pv.models.registry import open_answering_model
+    from llm_pv.models.label_queries import AnswerMode, LabelQuery
+    from llm_pv.models.registry import make_model
 
     way = arguments.way
     engine: dict[str, object] = {"dtype": "float32"}
@@ -77,19 +77,19 @@ def _measure(arguments: argparse.Namespace) -> dict[str, object]:
     options = ModelOptions(
         reasoning_effort=None, temperature=0.2, top_p=0.95, context_tokens=25_000, extra=extra
     )
-    model = open_answering_model(f"{arguments.engine}:{arguments.model}", options)
+    model = make_model(f"{arguments.engine}:{arguments.model}", options)
     mode: AnswerMode = "generate"
     if way in ("constrained", "likelihood"):
         mode = way
-    asking = Asking(("0", "1"), mode, max_new_tokens=new_tokens)
+    query = LabelQuery(("0", "1"), mode, max_new_tokens=new_tokens)
     alone = way == "alone-uncached"
     count = arguments.prompts_alone if alone else arguments.prompts
-    _answer(model, _prompts(arguments.examples, 2, 1), asking, alone=alone)
+    _answer(model, _prompts(arguments.examples, 2, 1), query, alone=alone)
     prompts = _prompts(arguments.examples, count, 2)
     start = time.perf_counter()
-    _answer(model, prompts, asking, alone=alone)
+    _answer(model, prompts, query, alone=alone)
     seconds = time.perf_counter() - start
-    tokens = model.count(prompts[:1], asking)[0]
+    tokens = model.count_prompts(prompts[:1], query)[0]
     model.close()
     return {
         "way": way,
@@ -100,11 +100,11 @@ def _measure(arguments: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def _answer(model: object, prompts: Sequence[str], asking: object, *, alone: bool) -> None:
+def _answer(model: object, prompts: Sequence[str], query: object, *, alone: bool) -> None:
     """Have every answer, all prompts handed over together or each by itself."""
     groups = [[prompt] for prompt in prompts] if alone else [prompts]
     for group in groups:
-        for _ in model.answers(group, asking, seeds=range(len(group))):  # type: ignore[attr-defined]
+        for _ in model.choose(group, query, seeds=range(len(group))):  # type: ignore[attr-defined]
             pass
 
 

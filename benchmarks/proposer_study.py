@@ -30,7 +30,7 @@ from benchmarks.rules import draw, load
 from llm_pv import Search, learn
 from llm_pv.data.examples import Classes, Splits
 from llm_pv.errors import ConfigurationError, CredentialError, LLMPVError
-from llm_pv.models.base import LanguageModel, ModelOptions
+from llm_pv.models.base import ModelOptions
 from llm_pv.models.registry import make_model
 from llm_pv.proposers.llm import LEARN_SETTINGS, LLM, LLMSettings
 from llm_pv.proposers.spending import Budget
@@ -39,6 +39,7 @@ from llm_pv.sandbox import Sandbox
 from llm_pv.stats import binomial_interval, mcnemar, mean_limits
 
 if TYPE_CHECKING:
+    from llm_pv.models.language_model import LanguageModel
     from llm_pv.proposers.base import Proposer
 
 AIDS = ("facts", "check", "survey", "refine", "candidates", "pool", "explore")

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from llm_pv.data.examples import Classes, Examples
-from llm_pv.models.answers import AnsweringModel, Asking
 from llm_pv.models.base import ModelOptions
-from llm_pv.models.registry import open_answering_model
+from llm_pv.models.label_queries import LabelQuery
+from llm_pv.models.language_model import LanguageModel
+from llm_pv.models.registry import make_model
 from llm_pv.proposers.base import Proposal, Proposer
 
 _PATHS = (Path(__file__).parents[1] / "src", Path(__file__).parent)
@@ -95,18 +96,18 @@ class WaitingModel:
 
     def __call__(self) -> Any:
         model: Any = small_model(self.folder)
-        whole = model.answers
+        whole = model.choose
 
-        def answers(prompts: Sequence[str], asking: Asking, *, seeds: Sequence[int]) -> Any:
-            for number, group in enumerate(whole(prompts, asking, seeds=seeds)):
+        def choose(prompts: Sequence[str], query: LabelQuery, *, seeds: Sequence[int]) -> Any:
+            for number, group in enumerate(whole(prompts, query, seeds=seeds)):
                 while number and not self.gate.exists():
                     time.sleep(0.05)
                 yield group
 
-        model.answers = answers
+        model.choose = choose
         return model
 
 
-def small_model(folder: Path) -> AnsweringModel:
+def small_model(folder: Path) -> LanguageModel:
     """Return a model of this machine that answers four prompts at a time."""
-    return open_answering_model(f"hf:{folder}", ModelOptions(), batch_size=4)
+    return make_model(f"hf:{folder}", ModelOptions(batch_size=4))

@@ -14,6 +14,7 @@ from llm_pv.models.base import (
     Turn,
     Usage,
 )
+from llm_pv.models.language_model import LanguageModel
 
 Script = Callable[[Sequence[Message], int], Turn]
 """The next turn, given the conversation and the seed."""
@@ -41,7 +42,7 @@ def wants(code: str | None, problem: str = "") -> Turn:
 
 
 @dataclass
-class ScriptedModel:
+class ScriptedModel(LanguageModel):
     """Answers by a script; prices are 1 dollar a thousand tokens unless none is known."""
 
     script: Script
@@ -61,14 +62,11 @@ class ScriptedModel:
     closed: bool = False
 
     def __post_init__(self) -> None:
+        self.identity = self.name
         self._lock = threading.Lock()
         self._at_once = 0
 
-    @property
-    def identity(self) -> str:
-        return self.name
-
-    def answer(
+    def complete(
         self,
         conversation: Sequence[Message],
         *,

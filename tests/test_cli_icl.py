@@ -361,14 +361,14 @@ def test_without_vllm_transformers_takes_its_place_and_says_so(
 def test_an_interrupted_run_says_how_to_go_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llm_pv.models.answers_vendors import VendorAnswers
+    from llm_pv.models.vendor_model import VendorModel
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     rows = write_rows(tmp_path / "rows.txt")
     with CopyingServer() as server:
-        monkeypatch.setattr(VendorAnswers, "answers", interrupted)
+        monkeypatch.setattr(VendorModel, "choose", interrupted)
         assert run(served(server, str(rows), "--out", "run")) == 130
     assert "the same command with --out run continues from here" in capsys.readouterr().err
 

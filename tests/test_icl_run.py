@@ -1,7 +1,7 @@
 """Runs of in-context learning: what is asked, what is kept, what is scored."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ import pytest
 
 from llm_pv.data.examples import Classes, Examples, Splits
 from llm_pv.errors import ConfigurationError, CredentialError, ModelError, RunError
-from llm_pv.models.answers import Answer, Asking
-from llm_pv.models.base import Usage
+from llm_pv.models.base import Message, Preview, Turn, Usage
+from llm_pv.models.label_queries import LabelQuery
+from llm_pv.models.language_model import LanguageModel
 from llm_pv.runs.cells import Cell
 from llm_pv.stats import binomial_interval
 from llm_pv.tracks.grid import DataSet, GridRequest
@@ -32,7 +33,7 @@ CLASSES = Classes(("0", "1"), (0, 1))
 
 
 @dataclass
-class Parrot:
+class Parrot(LanguageModel):
     """Answers with the last character of a prompt, or as it is told, and remembers prompts."""
 
     says: Any = None
@@ -47,33 +48,26 @@ class Parrot:
     destination = None
     counts_exactly = True
 
-    def check(self, asking: Asking) -> None:
-        if asking.mode == "likelihood":
+    def check_query(self, query: LabelQuery) -> None:
+        if query.mode == "likelihood":
             raise ConfigurationError("a parrot knows no probabilities")
 
-    def count(self, prompts: Sequence[str], asking: Asking) -> list[int]:
+    def count_prompts(self, prompts: Sequence[str], query: LabelQuery) -> list[int]:
         return [len(prompt) for prompt in prompts]
 
-    def show(self, prompt: str, asking: Asking) -> str:
-        return prompt
+    def complete(
+        self, conversation: Sequence[Message], *, seed: int = 0, **_: object
+    ) -> list[Turn]:
+        (message,) = conversation
+        if self.dies_after is not None and len(self.asked) >= self.dies_after:
+            raise ModelError("the server went away", transient=self.goes_away)
+        self.asked.append(message.text)
+        self.seeds.append(seed)
+        text = message.text[-1] if self.says is None else self.says
+        return [Turn(text, usage=Usage(10, 2, cached_tokens=5), cost_usd=0.25, seconds=0.5)]
 
-    def price(self, usage: Usage) -> float | None:
-        return None
-
-    def answers(
-        self, prompts: Sequence[str], asking: Asking, *, seeds: Sequence[int]
-    ) -> Iterator[list[tuple[int, Answer]]]:
-        for position, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
-            if self.dies_after is not None and len(self.asked) >= self.dies_after:
-                raise ModelError("the server went away", transient=self.goes_away)
-            self.asked.append(prompt)
-            self.seeds.append(seed)
-            text = prompt[-1] if self.says is None else self.says
-            usage = Usage(10, 2, cached_tokens=5)
-            yield [(position, Answer(text, usage=usage, cost_usd=0.25, seconds=0.5))]
-
-    def close(self) -> None:
-        pass
+    def preview(self, conversation: Sequence[Message], **_: object) -> Preview:
+        raise AssertionError("nothing is previewed")
 
 
 def last_bit(count: int, start: int = 0) -> Examples:
@@ -192,8 +186,8 @@ def test_a_killed_run_goes_on_without_asking_again(tmp_path: Path) -> None:
 
 def test_a_refused_prompt_fails_its_cell_alone(tmp_path: Path) -> None:
     class Refusing(Parrot):
-        def answers(self, prompts: Any, asking: Any, *, seeds: Any) -> Any:
-            for group in super().answers(prompts, asking, seeds=seeds):
+        def choose(self, prompts: Any, query: Any, *, seeds: Any) -> Any:
+            for group in super().choose(prompts, query, seeds=seeds):
                 if len(self.asked) == 4:
                     raise ModelError("HTTP 400: filtered")
                 yield group
@@ -214,7 +208,7 @@ def test_a_refused_prompt_fails_its_cell_alone(tmp_path: Path) -> None:
 
 def test_a_refused_key_ends_the_run(tmp_path: Path) -> None:
     class Locked(Parrot):
-        def answers(self, prompts: Any, asking: Any, *, seeds: Any) -> Any:
+        def choose(self, prompts: Any, query: Any, *, seeds: Any) -> Any:
             self.asked += prompts[:1]
             raise CredentialError("the key is refused")
 
@@ -227,8 +221,8 @@ def test_a_refused_key_ends_the_run(tmp_path: Path) -> None:
 
 def test_an_answer_is_on_disk_before_the_next_is_asked(tmp_path: Path) -> None:
     class Watching(Parrot):
-        def answers(self, prompts: Any, asking: Any, *, seeds: Any) -> Any:
-            for number, group in enumerate(super().answers(prompts, asking, seeds=seeds)):
+        def choose(self, prompts: Any, query: Any, *, seeds: Any) -> Any:
+            for number, group in enumerate(super().choose(prompts, query, seeds=seeds)):
                 file = tmp_path / "run" / "replies.jsonl"
                 lines = file.read_text().splitlines() if file.exists() else []
                 assert len(lines) == number
@@ -263,10 +257,10 @@ def test_orders_differ_are_averaged_and_repeat_themselves(tmp_path: Path) -> Non
     class OrderSensitive(Parrot):
         """Right only where the first example is the one drawn first."""
 
-        def answers(self, prompts: Any, asking: Any, *, seeds: Any) -> Any:
+        def choose(self, prompts: Any, query: Any, *, seeds: Any) -> Any:
             drawn_first = "\n\n00000000 -> 0\n" in prompts[0]
             self.says = None if drawn_first else "nothing"
-            yield from super().answers(prompts, asking, seeds=seeds)
+            yield from super().choose(prompts, query, seeds=seeds)
 
     settings = Settings(orders=4)
     first, second = OrderSensitive(), OrderSensitive()
@@ -425,7 +419,7 @@ def test_every_prompt_of_every_order_is_counted_against_the_context(tmp_path: Pa
     class Crowded(Parrot):
         """Counts the last prompt of the second order, which is not the longest, as too long."""
 
-        def count(self, prompts: Sequence[str], asking: Asking) -> list[int]:
+        def count_prompts(self, prompts: Sequence[str], query: LabelQuery) -> list[int]:
             return [900 if number == 19 else 10 for number, _ in enumerate(prompts)]
 
     settings = Settings(orders=2)
@@ -436,8 +430,8 @@ def test_every_prompt_of_every_order_is_counted_against_the_context(tmp_path: Pa
 
 def test_answers_cut_off_are_told_apart_from_those_without_a_label(tmp_path: Path) -> None:
     class Cut(Parrot):
-        def answers(self, prompts: Any, asking: Any, *, seeds: Any) -> Any:
-            for ((position, answer),) in super().answers(prompts, asking, seeds=seeds):
+        def choose(self, prompts: Any, query: Any, *, seeds: Any) -> Any:
+            for ((position, answer),) in super().choose(prompts, query, seeds=seeds):
                 yield [(position, replace(answer, finish="length" if position < 3 else "stop"))]
 
     (result,) = run(Cut(says="perhaps"), tmp_path / "run")

@@ -13,15 +13,15 @@ from llm_pv.tracks.icl.planning import Settings
 def test_only_the_likelihoods_of_a_server_are_of_bare_labels() -> None:
     settings = Settings()
 
-    assert settings.asking("likelihood", served=True).form == "plain"
-    assert settings.asking("constrained", served=True).form == "json"
-    assert settings.asking("generate", served=True).form == "json"
-    assert settings.asking("likelihood").form == "json"
+    assert settings.query("likelihood", served=True).form == "plain"
+    assert settings.query("constrained", served=True).form == "json"
+    assert settings.query("generate", served=True).form == "json"
+    assert settings.query("likelihood").form == "json"
 
 
 def test_a_form_that_was_chosen_holds_for_every_way() -> None:
-    assert Settings(form="json").asking("likelihood", served=True).form == "json"
-    assert Settings(form="plain").asking("generate").form == "plain"
+    assert Settings(form="json").query("likelihood", served=True).form == "json"
+    assert Settings(form="plain").query("generate").form == "plain"
 
 
 def test_a_server_is_asked_in_all_three_ways_in_one_run(

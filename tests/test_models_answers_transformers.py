@@ -4,6 +4,7 @@ import math
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,8 @@ import tiny_models
 from llm_pv.data.examples import Classes
 from llm_pv.errors import ConfigurationError, ModelError
 from llm_pv.models import ModelOptions
-from llm_pv.models.answers import Answer, AnswerMode, Asking, ChatUse, LabelForm
-from llm_pv.models.answers_transformers import TransformersAnswers
 from llm_pv.models.chat import Chat
+from llm_pv.models.label_queries import AnswerMode, ChatUse, LabelAnswer, LabelForm, LabelQuery
 from llm_pv.models.transformers_engine import TransformersModel
 from llm_pv.tracks.icl.prompt import write_prompts
 from llm_pv.tracks.icl.reading import read_label
@@ -28,13 +28,13 @@ RAGGED = [f"Some rows.\nInput: {'01' * count}" for count in (1, 9, 4, 2, 7)]
 def ask(
     folder: Path,
     prompts: Sequence[str],
-    asking: Asking,
+    query: LabelQuery,
     *,
     batch_size: int | None = None,
     options: ModelOptions = PUBLISHED,
-) -> list[Answer]:
-    model = TransformersAnswers(TransformersModel(str(folder), options), batch_size=batch_size)
-    groups = list(model.answers(prompts, asking, seeds=list(range(len(prompts)))))
+) -> list[LabelAnswer]:
+    model = TransformersModel(str(folder), replace(options, batch_size=batch_size))
+    groups = list(model.choose(prompts, query, seeds=list(range(len(prompts)))))
     model.close()
     answers = dict(answer for group in groups for answer in group)
     return [answers[position] for position in range(len(prompts))]
@@ -63,7 +63,7 @@ def test_a_model_that_learned_to_copy_scores_in_every_way_of_asking(
     shown, asked = rows.take(range(12)), rows.take(range(12, 60))
     prompts = write_prompts(shown, Classes(LABELS, (0, 1)), asked.inputs, form=form)
 
-    answers = ask(copier, prompts, Asking(LABELS, mode, form, chat, 32))
+    answers = ask(copier, prompts, LabelQuery(LABELS, mode, form, chat, 32))
 
     found = [read_label(answer.text, LABELS) for answer in answers]
     right = sum(one == label for one, label in zip(found, asked.labels, strict=True))
@@ -87,9 +87,9 @@ def test_likelihoods_are_those_of_a_plain_forward_pass(
 ) -> None:
     folder = request.getfixturevalue(which)
     labels = ("1", "10", "2", "yes")
-    asking = Asking(labels, "likelihood", "plain", "on")
+    query = LabelQuery(labels, "likelihood", "plain", "on")
 
-    answers = ask(folder, RAGGED, asking)
+    answers = ask(folder, RAGGED, query)
 
     chat = TransformersModel(str(folder), PUBLISHED).chat
     for prompt, answer in zip(RAGGED, answers, strict=True):
@@ -112,30 +112,30 @@ def test_answers_do_not_depend_on_what_is_answered_beside_them(
     which: str, mode: AnswerMode, request: pytest.FixtureRequest
 ) -> None:
     folder = request.getfixturevalue(which)
-    asking = Asking(("no", "yes"), mode, max_new_tokens=12)
+    query = LabelQuery(("no", "yes"), mode, max_new_tokens=12)
 
-    together = ask(folder, RAGGED, asking)
-    in_twos = ask(folder, RAGGED, asking, batch_size=2)
+    together = ask(folder, RAGGED, query)
+    in_twos = ask(folder, RAGGED, query, batch_size=2)
 
     assert [answer.text for answer in together] == [answer.text for answer in in_twos]
 
 
 def test_drawing_at_a_temperature_differs_by_seed_and_the_likeliest_does_not(folder: Path) -> None:
-    asking = Asking(LABELS, max_new_tokens=12)
+    query = LabelQuery(LABELS, max_new_tokens=12)
     same = [RAGGED[0]] * 4
 
-    drawn = ask(folder, same, asking, options=ModelOptions(temperature=1.0))
-    likeliest = ask(folder, same, asking, options=ModelOptions(temperature=0.0))
+    drawn = ask(folder, same, query, options=ModelOptions(temperature=1.0))
+    likeliest = ask(folder, same, query, options=ModelOptions(temperature=0.0))
 
     assert len({answer.text for answer in drawn}) == 4
     assert len({answer.text for answer in likeliest}) == 1
 
 
 def test_many_drawn_tokens_come_as_often_as_their_probabilities_say(folder: Path) -> None:
-    asking = Asking(("0", "1"), "constrained", "plain", "on")
-    (likelihood,) = ask(folder, RAGGED[:1], Asking(LABELS, "likelihood", "plain", "on"))
+    query = LabelQuery(("0", "1"), "constrained", "plain", "on")
+    (likelihood,) = ask(folder, RAGGED[:1], LabelQuery(LABELS, "likelihood", "plain", "on"))
 
-    answers = ask(folder, RAGGED[:1] * 600, asking, options=ModelOptions(temperature=1.0))
+    answers = ask(folder, RAGGED[:1] * 600, query, options=ModelOptions(temperature=1.0))
 
     ones = sum(answer.text == "1" for answer in answers)
     share = likelihood.probabilities["1"]
@@ -146,14 +146,14 @@ def test_many_drawn_tokens_come_as_often_as_their_probabilities_say(folder: Path
 def test_constrained_answers_are_labels_of_any_length(folder: Path) -> None:
     labels = ("a", "ab", "abc, d", 'with "quotes"', "Zürich", "10", "1")
     for form in tiny_models.FORMS:
-        asking = Asking(labels, "constrained", form, "on")
-        answers = ask(folder, RAGGED * 4, asking, options=ModelOptions(temperature=1.0))
-        assert {answer.text for answer in answers} <= set(asking.written())
+        query = LabelQuery(labels, "constrained", form, "on")
+        answers = ask(folder, RAGGED * 4, query, options=ModelOptions(temperature=1.0))
+        assert {answer.text for answer in answers} <= set(query.written())
         assert len({answer.text for answer in answers}) > 1
 
 
 def test_shared_tokens_count_as_cached(folder: Path) -> None:
-    answers = ask(folder, RAGGED, Asking(LABELS, "likelihood"))
+    answers = ask(folder, RAGGED, LabelQuery(LABELS, "likelihood"))
 
     chat = TransformersModel(str(folder), PUBLISHED).chat
     shared = len(chat.encode("<|im_start|>user\nSome rows.\nInput: 01"))
@@ -162,8 +162,8 @@ def test_shared_tokens_count_as_cached(folder: Path) -> None:
 
 
 def test_one_prompt_alone_and_none_at_all_are_answered(folder: Path) -> None:
-    assert len(ask(folder, RAGGED[:1], Asking(LABELS, "likelihood"))) == 1
-    assert ask(folder, [], Asking(LABELS)) == []
+    assert len(ask(folder, RAGGED[:1], LabelQuery(LABELS, "likelihood"))) == 1
+    assert ask(folder, [], LabelQuery(LABELS)) == []
 
 
 def test_a_batch_that_does_not_fit_into_memory_is_halved(
@@ -172,18 +172,18 @@ def test_a_batch_that_does_not_fit_into_memory_is_halved(
     import torch
 
     sizes: list[int] = []
-    original = TransformersAnswers._log_probabilities
+    original = TransformersModel._log_probabilities
 
     def cramped(
-        self: TransformersAnswers, torch_: Any, model: Any, rows: Any, shared: Any, *, places: int
+        self: TransformersModel, torch_: Any, model: Any, rows: Any, shared: Any, *, places: int
     ) -> Any:
         sizes.append(len(rows))
         if len(rows) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return original(self, torch_, model, rows, shared, places=places)
 
-    monkeypatch.setattr(TransformersAnswers, "_log_probabilities", cramped)
-    answers = ask(folder, RAGGED, Asking(LABELS, "likelihood"))
+    monkeypatch.setattr(TransformersModel, "_log_probabilities", cramped)
+    answers = ask(folder, RAGGED, LabelQuery(LABELS, "likelihood"))
 
     assert len(answers) == 5
     assert sizes[-7:] == [5, 2, 1, 1, 1, 1, 1]
@@ -191,27 +191,27 @@ def test_a_batch_that_does_not_fit_into_memory_is_halved(
     def full(*_: object, **__: object) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(TransformersAnswers, "_log_probabilities", full)
+    monkeypatch.setattr(TransformersModel, "_log_probabilities", full)
     with pytest.raises(ModelError, match="out of memory in hf:"):
-        ask(folder, RAGGED, Asking(LABELS, "likelihood"))
+        ask(folder, RAGGED, LabelQuery(LABELS, "likelihood"))
 
 
 def test_the_parts_of_many_labels_are_split_where_they_do_not_fit_together(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     labels = tuple(f"{one}{other}" for one in "012345" for other in "01")
-    asking = Asking(labels, "likelihood", "plain", "on")
-    whole = ask(folder, RAGGED, asking)
+    query = LabelQuery(labels, "likelihood", "plain", "on")
+    whole = ask(folder, RAGGED, query)
     sizes: list[int] = []
-    original = TransformersAnswers._log_probabilities
+    original = TransformersModel._log_probabilities
 
-    def counted(self: TransformersAnswers, *given: Any, places: int) -> Any:
+    def counted(self: TransformersModel, *given: Any, places: int) -> Any:
         sizes.append(len(given[2]))
         return original(self, *given, places=places)
 
-    monkeypatch.setattr(TransformersAnswers, "_log_probabilities", counted)
-    monkeypatch.setattr("llm_pv.models.answers_transformers._MOST_AT_ONCE", 4)
-    split = ask(folder, RAGGED, asking)
+    monkeypatch.setattr(TransformersModel, "_log_probabilities", counted)
+    monkeypatch.setattr("llm_pv.models.transformers_engine._MOST_AT_ONCE", 4)
+    split = ask(folder, RAGGED, query)
 
     # Six first digits for each prompt, four rows at once.
     assert sizes[-10:] == [4, 2] * 5
@@ -229,7 +229,7 @@ def two_ends(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_token_that_ends_a_turn_counts_for_the_end_of_a_label(two_ends: Path) -> None:
-    (answer,) = ask(two_ends, RAGGED[:1], Asking(("1", "10"), "likelihood", "plain", "on"))
+    (answer,) = ask(two_ends, RAGGED[:1], LabelQuery(("1", "10"), "likelihood", "plain", "on"))
 
     chat = TransformersModel(str(two_ends), PUBLISHED).chat
     start = chat.encode(f"<|im_start|>user\n{RAGGED[0]}<|im_end|>\n<|im_start|>assistant\n")
@@ -242,10 +242,10 @@ def test_every_token_that_ends_a_turn_counts_for_the_end_of_a_label(two_ends: Pa
 def test_constrained_answers_come_as_often_with_two_ends_as_their_probabilities_say(
     two_ends: Path,
 ) -> None:
-    asking = Asking(("1", "10"), "constrained", "plain", "on")
-    (likelihood,) = ask(two_ends, RAGGED[:1], Asking(("1", "10"), "likelihood", "plain", "on"))
+    query = LabelQuery(("1", "10"), "constrained", "plain", "on")
+    (likelihood,) = ask(two_ends, RAGGED[:1], LabelQuery(("1", "10"), "likelihood", "plain", "on"))
 
-    answers = ask(two_ends, RAGGED[:1] * 300, asking, options=ModelOptions(temperature=1.0))
+    answers = ask(two_ends, RAGGED[:1] * 300, query, options=ModelOptions(temperature=1.0))
 
     assert {answer.text for answer in answers} == {"1", "10"}
     share = likelihood.probabilities["1"]
@@ -268,14 +268,14 @@ def test_loading_and_the_first_answer_are_in_no_answers_seconds(
         return loaded(self, torch)
 
     monkeypatch.setattr(TransformersModel, "_loaded", slowly)
-    asking = Asking(LABELS, "likelihood")
-    answers = ask(folder, RAGGED, asking)
+    query = LabelQuery(LABELS, "likelihood")
+    answers = ask(folder, RAGGED, query)
     assert late == [10_000]
     assert sum(answer.seconds for answer in answers) < 10_000
 
-    model = TransformersAnswers(TransformersModel(str(folder), PUBLISHED))
-    assert model.prepare(asking) >= 10_000
-    assert model.prepare(asking) == 0
+    model = TransformersModel(str(folder), PUBLISHED)
+    assert model.prepare(query) >= 10_000
+    assert model.prepare(query) == 0
     model.close()
 
 
@@ -284,12 +284,12 @@ def test_a_label_that_the_context_does_not_hold_is_refused(folder: Path, mode: A
     chat = TransformersModel(str(folder), PUBLISHED).chat
     start = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
     longest = max(len(chat.encode(start.format(prompt))) for prompt in RAGGED)
-    asking = Asking(("0", "1"), mode, "plain", "on")  # one token and the end of the turn
+    query = LabelQuery(("0", "1"), mode, "plain", "on")  # one token and the end of the turn
 
     fits = ModelOptions(context_tokens=longest + 2)
-    assert len(ask(folder, RAGGED, asking, options=fits)) == 5
+    assert len(ask(folder, RAGGED, query, options=fits)) == 5
     with pytest.raises(ModelError, match=f"a prompt has {longest} tokens and a label up to 2"):
-        ask(folder, RAGGED, asking, options=ModelOptions(context_tokens=longest + 1))
+        ask(folder, RAGGED, query, options=ModelOptions(context_tokens=longest + 1))
 
 
 @pytest.fixture
@@ -315,28 +315,28 @@ def merging(tmp_path: Path) -> Path:
 def test_labels_are_the_tokens_that_the_tokenizer_writes_after_the_prompt(
     merging: Path, form: LabelForm
 ) -> None:
-    model = TransformersAnswers(TransformersModel(str(merging), PUBLISHED))
-    asking = Asking(("0", "1", "yes"), "likelihood", form)
-    encoded, labels = model._with_labels(RAGGED, asking, [2])
+    model = TransformersModel(str(merging), PUBLISHED)
+    query = LabelQuery(("0", "1", "yes"), "likelihood", form)
+    encoded, labels = model._with_labels(RAGGED, query, [2])
 
-    tokenizer = model._model.chat.tokenizer
+    tokenizer = model.chat.tokenizer
     for prompt, start in zip(RAGGED, encoded, strict=True):
-        for written, tokens in zip(asking.written(), labels.tokens, strict=True):
+        for written, tokens in zip(query.written(), labels.tokens, strict=True):
             text = f"{prompt}\nAnswer: {written}\n"
             assert [*start, *tokens] == tokenizer(text, add_special_tokens=False)["input_ids"]
     # The end of the prompt is merged with what follows, which the labels begin with instead.
     assert len(encoded[0]) < len(tokenizer(f"{RAGGED[0]}\nAnswer:")["input_ids"])
     for mode in ("constrained", "likelihood"):
-        for answer in ask(merging, RAGGED, Asking(asking.labels, mode, form)):
-            assert answer.text in asking.written()
+        for answer in ask(merging, RAGGED, LabelQuery(query.labels, mode, form)):
+            assert answer.text in query.written()
 
 
 def test_a_label_of_two_lines_can_be_written_without_a_template(folder: Path) -> None:
-    asking = Asking(("one\ntwo", "one\nthree"), "constrained", "plain", "off")
+    query = LabelQuery(("one\ntwo", "one\nthree"), "constrained", "plain", "off")
 
-    answers = ask(folder, RAGGED, asking)
+    answers = ask(folder, RAGGED, query)
 
-    assert {answer.text for answer in answers} <= set(asking.labels)
+    assert {answer.text for answer in answers} <= set(query.labels)
 
 
 @pytest.mark.parametrize("chat", ["on", "off"])
@@ -345,9 +345,9 @@ def test_prompts_of_several_beginnings_are_counted_with_each_read_once(
 ) -> None:
     heads = ["0110 -> 1\n0111 -> 0\n", "0111 -> 0\n0110 -> 1\n", "1 -> 1\n"]
     prompts = [f"{head}Input: {'01' * n}" for head in heads for n in range(1, 21)]
-    asking = Asking(LABELS, chat=chat)
-    model = TransformersAnswers(TransformersModel(str(folder), PUBLISHED))
-    alone = [model.count([prompt], asking)[0] for prompt in prompts]
+    query = LabelQuery(LABELS, chat=chat)
+    model = TransformersModel(str(folder), PUBLISHED)
+    alone = [model.count_prompts([prompt], query)[0] for prompt in prompts]
     read: list[str] = []
     encode = Chat.encode
 
@@ -356,24 +356,24 @@ def test_prompts_of_several_beginnings_are_counted_with_each_read_once(
         return encode(self, text)
 
     monkeypatch.setattr(Chat, "encode", noted)
-    assert model.count(prompts, asking) == alone
+    assert model.count_prompts(prompts, query) == alone
     assert len(read) == len(heads)  # the first prompt of each as a whole
 
 
 def test_a_chat_that_the_tokenizer_does_not_have_is_refused(tmp_path: Path) -> None:
     folder = tiny_models.random_model(tmp_path, template=None)
     with pytest.raises(ConfigurationError, match="no chat template"):
-        ask(folder, RAGGED, Asking(LABELS, chat="on"))
-    assert len(ask(folder, RAGGED, Asking(LABELS, "likelihood", chat="auto"))) == 5
+        ask(folder, RAGGED, LabelQuery(LABELS, chat="on"))
+    assert len(ask(folder, RAGGED, LabelQuery(LABELS, "likelihood", chat="auto"))) == 5
 
 
 def test_what_would_be_sent_is_shown_and_counted(folder: Path) -> None:
-    model = TransformersAnswers(TransformersModel(str(folder), PUBLISHED))
+    model = TransformersModel(str(folder), PUBLISHED)
 
-    assert model.show("Hi", Asking(LABELS)) == (
+    assert model.show_prompt("Hi", LabelQuery(LABELS)) == (
         "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
     )
-    assert model.show("Hi", Asking(LABELS, chat="off")) == "Hi\nAnswer:"
-    assert model.count(["01", "0101"], Asking(LABELS, chat="off"))[1] == (
-        model.count(["01"], Asking(LABELS, chat="off"))[0] + 2
+    assert model.show_prompt("Hi", LabelQuery(LABELS, chat="off")) == "Hi\nAnswer:"
+    assert model.count_prompts(["01", "0101"], LabelQuery(LABELS, chat="off"))[1] == (
+        model.count_prompts(["01"], LabelQuery(LABELS, chat="off"))[0] + 2
     )

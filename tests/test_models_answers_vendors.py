@@ -10,23 +10,29 @@ import pytest
 from copying_server import CopyingServer
 from llm_pv.errors import ConfigurationError, ModelError
 from llm_pv.models import ModelOptions
-from llm_pv.models.answers import Answer, AnsweringModel, AnswerMode, Asking, ChatUse, LabelForm
-from llm_pv.models.registry import open_answering_model
+from llm_pv.models.label_queries import AnswerMode, ChatUse, LabelAnswer, LabelForm, LabelQuery
+from llm_pv.models.language_model import LanguageModel
+from llm_pv.models.registry import make_model
 
 LABELS = ("0", "1")
 PROMPTS = [f"Answer with one JSON object.\nInput: {number:04b}" for number in range(16)]
 BARE = [f"Input: {number:04b}" for number in range(16)]
 
 
-def opened(server: CopyingServer, **more: Any) -> AnsweringModel:
+def opened(server: CopyingServer, **more: Any) -> LanguageModel:
     options = ModelOptions(
-        reasoning_effort=None, verbosity=None, base_url=server.base_url, retries=0, **more
+        reasoning_effort=None,
+        verbosity=None,
+        base_url=server.base_url,
+        retries=0,
+        concurrency=4,
+        **more,
     )
-    return open_answering_model("openai-compatible:copier", options, concurrency=4)
+    return make_model("openai-compatible:copier", options)
 
 
-def ask(model: AnsweringModel, prompts: Sequence[str], asking: Asking) -> list[Answer]:
-    groups = model.answers(prompts, asking, seeds=range(100, 100 + len(prompts)))
+def ask(model: LanguageModel, prompts: Sequence[str], query: LabelQuery) -> list[LabelAnswer]:
+    groups = model.choose(prompts, query, seeds=range(100, 100 + len(prompts)))
     answers = dict(answer for group in groups for answer in group)
     model.close()
     return [answers[position] for position in range(len(prompts))]
@@ -34,7 +40,7 @@ def ask(model: AnsweringModel, prompts: Sequence[str], asking: Asking) -> list[A
 
 def test_free_answers_come_in_order_one_request_each() -> None:
     with CopyingServer() as server:
-        answers = ask(opened(server, temperature=0.2, top_p=0.95), PROMPTS, Asking(LABELS))
+        answers = ask(opened(server, temperature=0.2, top_p=0.95), PROMPTS, LabelQuery(LABELS))
 
     assert [answer.text for answer in answers] == [
         json.dumps({"label": prompt[-1]}) for prompt in PROMPTS
@@ -48,7 +54,7 @@ def test_free_answers_come_in_order_one_request_each() -> None:
 
 def test_constrained_answers_are_asked_for_by_a_schema_of_the_labels() -> None:
     with CopyingServer() as server:
-        ask(opened(server), BARE, Asking(("0", "1", "2"), "constrained"))
+        ask(opened(server), BARE, LabelQuery(("0", "1", "2"), "constrained"))
 
     schema = server.bodies[5]["response_format"]["json_schema"]
     assert schema["strict"] is True
@@ -58,7 +64,7 @@ def test_constrained_answers_are_asked_for_by_a_schema_of_the_labels() -> None:
 
 def test_likelihoods_are_read_off_the_likeliest_first_tokens() -> None:
     with CopyingServer() as server:
-        answers = ask(opened(server), BARE, Asking(LABELS, "likelihood", "plain"))
+        answers = ask(opened(server), BARE, LabelQuery(LABELS, "likelihood", "plain"))
 
     assert [answer.text for answer in answers] == [prompt[-1] for prompt in BARE]
     # The other label is not among the likeliest tokens and gets next to nothing.
@@ -69,14 +75,14 @@ def test_likelihoods_are_read_off_the_likeliest_first_tokens() -> None:
 
 
 def test_tokens_that_no_label_begins_with_give_no_label() -> None:
-    from llm_pv.models.answers_vendors import _of_scores
     from llm_pv.models.base import Turn
+    from llm_pv.models.vendor_choosing import answer_of_logprobs
 
-    def scored(labels: tuple[str, ...], *tokens: tuple[str, float]) -> Answer:
+    def scored(labels: tuple[str, ...], *tokens: tuple[str, float]) -> LabelAnswer:
         told = [{"token": token, "logprob": log} for token, log in tokens]
         first = {**told[0], "top_logprobs": told}
         turn = Turn("said", raw={"provider_details": {"logprobs": [first]}})
-        return _of_scores(turn, Asking(labels, "likelihood", "plain"))
+        return answer_of_logprobs(turn, LabelQuery(labels, "likelihood", "plain"))
 
     assert scored(LABELS, ("I", -0.1)).text == "said"
     assert scored(LABELS, ("I", -0.1), (" 1", -2.0), ("0", -3.0)).text == "1"
@@ -98,14 +104,14 @@ def test_a_server_that_tells_no_probabilities_is_told_so() -> None:
         CopyingServer(tells_logprobs=False) as server,
         pytest.raises(ModelError, match="returned no probabilities"),
     ):
-        ask(opened(server), BARE, Asking(LABELS, "likelihood", "plain"))
+        ask(opened(server), BARE, LabelQuery(LABELS, "likelihood", "plain"))
 
 
 def test_a_server_that_goes_away_ends_the_answers_and_keeps_those_it_gave() -> None:
     with CopyingServer(goes_away_after=6) as server:
         model = opened(server)
         kept: list[int] = []
-        groups = model.answers(PROMPTS, Asking(LABELS), seeds=range(16))
+        groups = model.choose(PROMPTS, LabelQuery(LABELS), seeds=range(16))
         with pytest.raises(ModelError) as caught:
             kept.extend(position for group in groups for position, _ in group)
         model.close()
@@ -131,9 +137,9 @@ def test_what_a_model_cannot_do_is_refused_before_any_call(
 ) -> None:
     url = "http://127.0.0.1:9/v1" if name.startswith("openai-compatible") else None
     options = ModelOptions(reasoning_effort=None, verbosity=None, base_url=url, offline=True)
-    model = open_answering_model(name, options)
+    model = make_model(name, options)
     with pytest.raises(ConfigurationError, match=message):
-        model.check(Asking(LABELS, mode, form, chat))
+        model.check_query(LabelQuery(LABELS, mode, form, chat))
     model.close()
 
 
@@ -147,8 +153,8 @@ def test_what_a_model_cannot_do_is_refused_before_any_call(
 )
 def test_every_vendor_is_sent_the_labels_in_its_own_way(name: str, where: Sequence[str]) -> None:
     options = ModelOptions(reasoning_effort=None, verbosity=None, offline=True)
-    model = open_answering_model(name, options)
-    shown = model.show("Input: 01", Asking(("a", "b"), "constrained"))
+    model = make_model(name, options)
+    shown = model.show_prompt("Input: 01", LabelQuery(("a", "b"), "constrained"))
     model.close()
 
     value = json.loads(shown.split("\n", 1)[1])
@@ -162,12 +168,12 @@ def test_the_context_comes_from_the_server_and_tokens_are_estimated() -> None:
         model = opened(server)
         assert model.context_tokens == 4_000
         assert not model.counts_exactly
-        assert model.count(["0101"], Asking(LABELS)) == [4]
+        assert model.count_prompts(["0101"], LabelQuery(LABELS)) == [4]
         assert model.destination == f"127.0.0.1:{server.base_url.split(':')[2].split('/')[0]}"
         model.close()
 
 
 @pytest.mark.parametrize("option", [{"concurrency": 0}, {"batch_size": 0}])
-def test_numbers_that_cannot_be_are_refused(option: dict[str, int]) -> None:
+def test_numbers_that_cannot_be_are_refused(option: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="give 1 or more"):
-        open_answering_model("hf:x", ModelOptions(), **option)
+        make_model("hf:x", ModelOptions(**option))

@@ -49,7 +49,7 @@ def test_no_key_is_needed_to_look_at_a_request() -> None:
             {"role": "user", "content": "hi"}
         ]
         with pytest.raises(ModelError, match="cannot be called"):
-            model.answer([UserMessage("hi")])
+            model.complete([UserMessage("hi")])
     finally:
         model.close()
 
@@ -97,7 +97,7 @@ def test_a_vendors_key_does_not_go_to_a_server_of_ones_own(
 
 def _ask(model: LanguageModel) -> None:
     try:
-        model.answer([UserMessage("hi")])
+        model.complete([UserMessage("hi")])
     finally:
         model.close()
 

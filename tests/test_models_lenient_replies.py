@@ -283,7 +283,7 @@ def test_a_call_is_put_together_from_the_pieces_of_a_stream() -> None:
         model = make_model(
             "openai-compatible:tiny", ModelOptions(base_url=f"{server.url}/v1", retries=0)
         )
-        [turn] = model.answer([UserMessage("hi")], tool=OFFER)
+        [turn] = model.complete([UserMessage("hi")], tool=OFFER)
         model.close()
     assert [(call.id, call.code) for call in turn.calls] == [
         ("a", "print(1)"),
@@ -366,8 +366,8 @@ def test_a_server_that_refuses_several_answers_is_asked_for_one(
     with WireServer([refused, Wire(chat("1")), Wire(chat("2"))]) as server:
         options = ModelOptions(retries=0)
         model = opened.at("openai-compatible:tiny", server.url, options)
-        assert [turn.text for turn in model.answer([UserMessage("hi")], samples=2)] == ["1"]
-        assert [turn.text for turn in model.answer([UserMessage("hi")], samples=2)] == ["2"]
+        assert [turn.text for turn in model.complete([UserMessage("hi")], samples=2)] == ["1"]
+        assert [turn.text for turn in model.complete([UserMessage("hi")], samples=2)] == ["2"]
     assert [body.get("n", 1) for body in server.bodies] == [2, 1, 1]
 
 
@@ -456,10 +456,10 @@ def test_a_call_in_the_text_is_left_alone_where_no_tool_is_offered(opened: OpenM
     text = '<tool_call>{"name": "run_python", "arguments": {"code": "1"}}</tool_call>'
     with WireServer([Wire(chat(text))]) as server:
         model = opened.at("openai-compatible:tiny", server.url)
-        [plain] = model.answer([UserMessage("hi")])
-        [turn] = model.answer([UserMessage("hi")], tool=OFFER)
+        [plain] = model.complete([UserMessage("hi")])
+        [turn] = model.complete([UserMessage("hi")], tool=OFFER)
         late = ToolOffer(description="Runs Python.", forbidden=True)
-        [end] = model.answer([UserMessage("hi"), turn, ToolAnswer(turn.calls[0], "1")], tool=late)
+        [end] = model.complete([UserMessage("hi"), turn, ToolAnswer(turn.calls[0], "1")], tool=late)
     assert (plain.text, plain.calls, end.text, end.calls) == (text, (), text, ())
     assert [call.code for call in turn.calls] == ["1"]
 

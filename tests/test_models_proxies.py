@@ -30,7 +30,7 @@ def ask(url: str) -> str:
     options = ModelOptions(base_url=url, retries=0, timeout_seconds=5.0)
     model = make_model("openai-compatible:tiny", options)
     try:
-        return model.answer([UserMessage("hi")])[0].text
+        return model.complete([UserMessage("hi")])[0].text
     finally:
         model.close()
 

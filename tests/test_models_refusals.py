@@ -88,7 +88,7 @@ def ask(said: str, calls: int = 2, status: int = 400) -> tuple[list[Any], list[t
     refused = Wire({"error": {"message": said}}, status)
     with WireServer([refused, GOOD], NO_MODELS) as server:
         model = make_model("openai-compatible:m", ModelOptions(base_url=server.url + "/v1"))
-        notices = [model.answer([UserMessage("hi")])[0].notices for _ in range(calls)]
+        notices = [model.complete([UserMessage("hi")])[0].notices for _ in range(calls)]
         model.close()
         return bodies(server), notices
 
@@ -220,7 +220,7 @@ def test_a_server_that_only_streams_is_asked_for_a_stream() -> None:
     with WireServer([refused, stream, stream], routes=NO_MODELS) as server:
         options = ModelOptions(base_url=f"{server.url}/v1", retries=0)
         model = make_model("openai-compatible:tiny", options)
-        turns = [model.answer([UserMessage("hi")])[0] for _ in range(2)]
+        turns = [model.complete([UserMessage("hi")])[0] for _ in range(2)]
         model.close()
     assert [turn.text for turn in turns] == ["hello", "hello"]
     assert [turn.usage.total_tokens for turn in turns] == [18, 18]
@@ -235,7 +235,7 @@ def test_a_server_that_lets_no_tool_be_forbidden_is_asked_without_it() -> None:
     with WireServer([refused, Wire(chat("f = len"))], routes=NO_MODELS) as server:
         options = ModelOptions(base_url=f"{server.url}/v1", retries=0)
         model = make_model("openai-compatible:tiny", options)
-        [turn] = model.answer([UserMessage("hi")], tool=offer)
+        [turn] = model.complete([UserMessage("hi")], tool=offer)
         model.close()
     assert (turn.text, turn.calls) == ("f = len", ())
     assert [body.get("tool_choice") for body in server.bodies] == ["none", "auto"]
@@ -245,7 +245,7 @@ def test_own_prices_let_a_budget_in_dollars_hold_at_any_server() -> None:
     with WireServer([Wire(chat("f = len"))], routes=NO_MODELS) as server:
         options = ModelOptions(base_url=f"{server.url}/v1", retries=0, prices=(1_000.0, 2_000.0))
         model = make_model("openai-compatible:tiny", options)
-        [turn] = model.answer([UserMessage("hi")])
+        [turn] = model.complete([UserMessage("hi")])
         # A token sent costs a tenth of a cent, one written a fifth: 11 and 7 of them.
         assert turn.cost_usd == pytest.approx(0.025)
         llm = LLM(model, attempts=2, settings=LLMSettings(tool="none"), budget=Budget(0.5))
@@ -266,7 +266,7 @@ def test_calls_that_are_refused_together_all_go_on(said: str) -> None:
         options = ModelOptions(base_url=f"{server.url}/v1", retries=0)
         model = make_model("openai-compatible:tiny", options)
         with ThreadPoolExecutor(4) as threads:
-            turns = list(threads.map(lambda _: model.answer([UserMessage("hi")])[0], range(4)))
+            turns = list(threads.map(lambda _: model.complete([UserMessage("hi")])[0], range(4)))
         model.close()
     assert [turn.text for turn in turns] == ["f = len"] * 4
     assert len({notice for turn in turns for notice in turn.notices}) == 1

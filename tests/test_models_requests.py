@@ -49,7 +49,7 @@ def test_a_preview_is_what_is_then_sent(
         assert server.seen == []
         # A chat completion is no answer to a request for a response, which is not in question.
         with contextlib.suppress(ModelError):
-            model.answer([UserMessage("Classify 0101.")], tool=tool)
+            model.complete([UserMessage("Classify 0101.")], tool=tool)
     [seen] = server.seen
     assert preview.body == seen.body
     assert preview.url == server.url + seen.path

@@ -109,12 +109,12 @@ def test_a_served_model_says_what_it_says_in_this_process(
     folder: Path, base_url: str, api: str
 ) -> None:
     model = served(folder, base_url, api=api)
-    (turn,) = model.answer(HELLO)
+    (turn,) = model.complete(HELLO)
     model.close()
 
     (here,) = make_model(
         f"hf:{folder}", ModelOptions(temperature=0.0, max_output_tokens=150)
-    ).answer(HELLO)
+    ).complete(HELLO)
     assert turn.text == here.text == PLAIN
     assert turn.finish == "stop"
     assert turn.usage.input_tokens == here.usage.input_tokens
@@ -124,10 +124,10 @@ def test_a_served_model_says_what_it_says_in_this_process(
 
 def test_a_served_model_calls_the_tool_and_is_given_its_answer(folder: Path, base_url: str) -> None:
     model = served(folder, base_url)
-    (turn,) = model.answer(HELLO, tool=OFFER)
+    (turn,) = model.complete(HELLO, tool=OFFER)
 
     assert turn.finish == "tools"
     assert [(call.name, call.code) for call in turn.calls] == [("run_python", "print(1)")]
-    (after,) = model.answer([*HELLO, turn, ToolAnswer(turn.calls[0], "1\n")], tool=OFFER)
+    (after,) = model.complete([*HELLO, turn, ToolAnswer(turn.calls[0], "1\n")], tool=OFFER)
     model.close()
     assert after.usage.input_tokens > turn.usage.input_tokens

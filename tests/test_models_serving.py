@@ -37,7 +37,7 @@ def test_an_interrupt_ends_a_call_that_waits() -> None:
     with WireServer([Wire(silent=True)]) as server:
         code = ASK.format(base=f"{server.url}/v1")
         code += (
-            "try:\n    model.answer([UserMessage('hi')])\n"
+            "try:\n    model.complete([UserMessage('hi')])\n"
             "except KeyboardInterrupt:\n    model.close()\n"
             "    print('interrupted')"
         )

@@ -19,7 +19,7 @@ from llm_pv.models import (
     Turn,
     UserMessage,
 )
-from llm_pv.models.conversation import calls_of
+from llm_pv.models.vendor_messages import calls_of
 from wire_servers import OpenModels, Wire, WireServer, anthropic, chat, chat_call, google
 
 # A vendor may retire the models named here at any time.
@@ -83,13 +83,13 @@ def second_bodies(
     """Go on after a tool call, once in this process and once as another would from disk."""
     with WireServer(replies) as server:
         model = opened.at(name, server.url)
-        [turn] = model.answer([UserMessage("Add.")], tool=LOCAL)
-        model.answer([UserMessage("Add."), turn, ToolAnswer(turn.calls[0], "45\n")], tool=LOCAL)
+        [turn] = model.complete([UserMessage("Add.")], tool=LOCAL)
+        model.complete([UserMessage("Add."), turn, ToolAnswer(turn.calls[0], "45\n")], tool=LOCAL)
 
         read = json.loads(json.dumps({"raw": turn.raw, "call": vars(turn.calls[0])}))
         later = opened.at(name, server.url)
         resumed = Turn("", (ToolCall(**read["call"]),), raw=read["raw"])
-        later.answer(
+        later.complete(
             [UserMessage("Add."), resumed, ToolAnswer(resumed.calls[0], "45\n")], tool=LOCAL
         )
         return turn, server.bodies[1], server.bodies[2]
@@ -99,11 +99,11 @@ def test_openai_goes_on_with_its_sealed_thoughts(opened: OpenModels) -> None:
     with FakeOpenAI([{"output": OPENAI_CALL["output"]}, {"text": "45"}]) as server:
         url = server.base_url.removesuffix("/v1")
         model = opened.at("openai:gpt-5.4", url)
-        [turn] = model.answer([UserMessage("Add.")], tool=LOCAL)
+        [turn] = model.complete([UserMessage("Add.")], tool=LOCAL)
         conversation: list[Message] = [UserMessage("Add."), turn, ToolAnswer(turn.calls[0], "45\n")]
-        [end] = model.answer(conversation, tool=LOCAL)
+        [end] = model.complete(conversation, tool=LOCAL)
         resumed = Turn("", turn.calls, raw=json.loads(json.dumps(turn.raw)))
-        opened.at("openai:gpt-5.4", url).answer(
+        opened.at("openai:gpt-5.4", url).complete(
             [UserMessage("Add."), resumed, ToolAnswer(turn.calls[0], "45\n")], tool=LOCAL
         )
     assert turn.finish == "tools"
@@ -167,11 +167,12 @@ def test_a_broken_tool_call_says_what_is_wrong_and_can_be_answered(
 ) -> None:
     with WireServer([Wire(chat_call(arguments, name)), Wire(chat())]) as server:
         model = opened.at("openai-compatible:tiny", server.url)
-        [turn] = model.answer([UserMessage("hi")], tool=LOCAL)
+        [turn] = model.complete([UserMessage("hi")], tool=LOCAL)
         [call] = turn.calls
         assert call.code is None
         assert problem in call.problem
-        [end] = model.answer([UserMessage("hi"), turn, ToolAnswer(call, call.problem)], tool=LOCAL)
+        said: list[Message] = [UserMessage("hi"), turn, ToolAnswer(call, call.problem)]
+        [end] = model.complete(said, tool=LOCAL)
     assert end.text == "hello"
     sent = server.bodies[1]["messages"]
     assert sent[2] == {"role": "tool", "tool_call_id": "call_1", "content": call.problem}
@@ -190,7 +191,7 @@ def test_a_hosted_tool_is_refused_where_there_is_none(opened: OpenModels) -> Non
     model = opened.at("openai-compatible:tiny", "http://127.0.0.1:9")
     assert model.tool_places == {"none", "local"}
     with pytest.raises(ConfigurationError, match="has no hosted tool"):
-        model.answer([UserMessage("hi")], tool=HOSTED)
+        model.complete([UserMessage("hi")], tool=HOSTED)
 
 
 def test_openai_runs_code_itself(opened: OpenModels) -> None:
@@ -204,7 +205,7 @@ def test_openai_runs_code_itself(opened: OpenModels) -> None:
     }
     with FakeOpenAI([{"text": "45", "output": [ran, {**ran, "id": "ci_2"}]}]) as server:
         url = server.base_url.removesuffix("/v1")
-        [turn] = opened.at("openai:gpt-5.4", url).answer([UserMessage("Add.")], tool=HOSTED)
+        [turn] = opened.at("openai:gpt-5.4", url).complete([UserMessage("Add.")], tool=HOSTED)
     assert turn.hosted_calls == 2
     assert (turn.text, turn.calls, turn.finish) == ("45", (), "stop")
     assert server.bodies[0]["tools"] == [
@@ -238,7 +239,7 @@ def test_anthropic_runs_code_itself_over_a_pause(opened: OpenModels) -> None:
     paused = anthropic(*ANTHROPIC_RAN, stop_reason="pause_turn", container=container)
     ended = anthropic({"type": "text", "text": "45"}, id="msg_2", container=container)
     with WireServer([Wire(paused), Wire(ended)]) as server:
-        [turn] = opened.at("anthropic:claude-opus-4-8", server.url).answer(
+        [turn] = opened.at("anthropic:claude-opus-4-8", server.url).complete(
             [UserMessage("Add.")], tool=HOSTED
         )
     assert (turn.text, turn.finish, turn.hosted_calls, turn.tries) == ("45", "stop", 1, 2)
@@ -252,7 +253,7 @@ def test_a_turn_that_never_ends_is_given_up(opened: OpenModels) -> None:
     with WireServer([Wire(paused)]) as server:
         model = opened.at("anthropic:claude-opus-4-8", server.url)
         with pytest.raises(ModelError, match="paused the turn 10 times"):
-            model.answer([UserMessage("Add.")], tool=HOSTED)
+            model.complete([UserMessage("Add.")], tool=HOSTED)
     assert len(server.seen) == 10
 
 
@@ -263,7 +264,7 @@ def test_google_runs_code_itself(opened: OpenModels) -> None:
         {"text": "45"},
     ]
     with WireServer([Wire(google(*parts))]) as server:
-        [turn] = opened.at("google:gemini-3.5-flash", server.url).answer(
+        [turn] = opened.at("google:gemini-3.5-flash", server.url).complete(
             [UserMessage("Add.")], tool=HOSTED
         )
     assert (turn.text, turn.hosted_calls) == ("45", 1)
@@ -284,9 +285,9 @@ def test_half_a_character_can_be_read_written_and_sent(
 ) -> None:
     with WireServer([Wire(reply)]) as server:
         model = opened.at(name, server.url)
-        [turn] = model.answer([UserMessage("hi")], tool=LOCAL)
+        [turn] = model.complete([UserMessage("hi")], tool=LOCAL)
         answers = [ToolAnswer(call, "half \ud83d") for call in turn.calls]
-        model.answer([UserMessage("hi"), turn, *answers, UserMessage("half \ud83d")], tool=LOCAL)
+        model.complete([UserMessage("hi"), turn, *answers, UserMessage("half \ud83d")], tool=LOCAL)
     assert (turn.calls[0].code if turn.calls else turn.text) == "half \ufffd"
     json.dumps(turn.raw, ensure_ascii=False).encode()
 
@@ -300,6 +301,6 @@ def test_turns_of_other_models_can_be_gone_on_from(opened: OpenModels) -> None:
         UserMessage("Now the program."),
     ]
     with WireServer([Wire(chat())]) as server:
-        opened.at("openai-compatible:tiny", server.url).answer(conversation)
+        opened.at("openai-compatible:tiny", server.url).complete(conversation)
     roles = [message["role"] for message in server.bodies[0]["messages"]]
     assert roles == ["user", "assistant", "tool", "user"]

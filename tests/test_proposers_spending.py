@@ -139,7 +139,7 @@ def test_a_call_under_way_is_given_up_when_the_seconds_are_over() -> None:
         model = make_model("openai-compatible:slow", options)
         try:
             with pytest.raises(ModelError, match="cancelled after 1 seconds") as raised:
-                model.answer([UserMessage("hello")], within=0.6)
+                model.complete([UserMessage("hello")], within=0.6)
         finally:
             model.close()
     assert raised.value.maybe_paid

@@ -10,7 +10,7 @@ import pytest
 
 from llm_pv.cli.finetune import parse_job
 from llm_pv.cli.main import run as llm_pv
-from llm_pv.models.answers_transformers import TransformersAnswers
+from llm_pv.models.transformers_engine import TransformersModel
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.executors.ray import Cluster
 from llm_pv.runs.reading import read_replies, read_summary
@@ -73,7 +73,7 @@ def test_icl_takes_the_address_of_a_cluster(
              "8", "--answer", "likelihood", "--model", f"hf:{copier.name}", "--trials", "2",
              "--format", "json", "--out-csv", str(tmp_path / "cells.csv")]  # fmt: skip
     with monkeypatch.context() as patch:
-        patch.setattr(TransformersAnswers, "_load", lambda _: pytest.fail("the model is used here"))
+        patch.setattr(TransformersModel, "load", lambda _: pytest.fail("the model is used here"))
         assert llm_pv([*words, "--out", str(tmp_path / "there"), "--ray", nodes.address]) == 0
     far = json.loads(capfd.readouterr().out)["cells"]
     with (tmp_path / "cells.csv").open(newline="") as file:

@@ -28,9 +28,9 @@ from llm_pv.telemetry import span
 model = make_model("openai-compatible:tiny", ModelOptions(base_url=BASE, retries=0))
 with span("attempt", number=3) as recording:
     recording.note(verified=True, nothing=None)
-    model.answer([UserMessage("the secret rows")])
+    model.complete([UserMessage("the secret rows")])
     try:
-        model.answer([UserMessage("the secret rows")])
+        model.complete([UserMessage("the secret rows")])
     except ModelError:
         pass
 model.close()

@@ -34,7 +34,7 @@ from llm_pv.cli.output import free_folder
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from llm_pv.models.answers import AnsweringModel
+    from llm_pv.models.language_model import LanguageModel
     from llm_pv.runs.executors.ray import Cluster
     from llm_pv.tracks.grid import DataSet
     from llm_pv.tracks.icl.planning import PlannedCell, Settings
@@ -148,7 +148,7 @@ def _rows_of(
 def run_and_report(
     problems: Sequence["DataSet"],
     configuration: dict[str, Any],
-    model: "AnsweringModel",
+    model: "LanguageModel",
     settings: "Settings",
     *,
     dry_run: bool = False,
@@ -159,7 +159,7 @@ def run_and_report(
     quiet: bool = False,
     published: bool = False,
     cluster: "AbstractContextManager[Cluster | None] | None" = None,
-    opening: "Callable[[], AnsweringModel] | None" = None,
+    opening: "Callable[[], LanguageModel] | None" = None,
 ) -> int:
     """Query the model, write the requested files and show the results; return the exit status."""
     from llm_pv.cli.icl_output import AnswerDetails, print_dry_run, report, write_files
@@ -221,7 +221,7 @@ def _warnings(planned: "Sequence[PlannedCell | AnsweredCell]") -> list[str]:
     return list(dict.fromkeys(warnings))
 
 
-def _disclosure(planned: "Sequence[PlannedCell | AnsweredCell]", model: "AnsweringModel") -> str:
+def _disclosure(planned: "Sequence[PlannedCell | AnsweredCell]", model: "LanguageModel") -> str:
     """Return which rows leave this machine, each data set once; nothing if none do."""
     from llm_pv.tracks.icl.planning import PlannedCell
 

@@ -10,8 +10,8 @@ from llm_pv.cli.grid_options import TASKS, TaskOptions
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from llm_pv.models.answers import AnsweringModel
     from llm_pv.models.base import ModelOptions
+    from llm_pv.models.language_model import LanguageModel
     from llm_pv.tracks.icl.planning import Settings
 
 _MODEL = Group("Model", sort_key=3)
@@ -142,7 +142,7 @@ DEFAULT_QUESTION_OPTIONS = QuestionOptions()
 
 def open_model(
     name: str, options: AnsweringOptions, question: QuestionOptions, *, capped: bool = True
-) -> "AnsweringModel":
+) -> "LanguageModel":
     """Return the model; close it after use. Without `capped` no limit of an answer is sent.
 
     Raise ConfigurationError, CredentialError or MissingExtraError if the model does not support
@@ -150,14 +150,15 @@ def open_model(
     """
     from dataclasses import replace
 
-    from llm_pv.models.registry import open_answering_model
+    from llm_pv.models.registry import make_model
 
-    return open_answering_model(
-        name,
-        replace(model_options(name, options, question), capped=capped),
+    made = replace(
+        model_options(name, options, question),
+        capped=capped,
         concurrency=options.concurrency,
         batch_size=options.batch_size,
     )
+    return make_model(name, made)
 
 
 def model_options(

@@ -17,7 +17,7 @@ from llm_pv.runs.cells import Cell
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from llm_pv.models.answers import AnsweringModel
+    from llm_pv.models.language_model import LanguageModel
     from llm_pv.runs.journal import Record
     from llm_pv.tracks.icl.planning import PlannedCell, Settings
     from llm_pv.tracks.icl.scores import AnsweredCell, CellScore
@@ -281,7 +281,7 @@ def cell_rows(results: Sequence["AnsweredCell"]) -> Iterator[dict[str, Any]]:
         )
 
 
-def print_dry_run(works: Sequence["PlannedCell | AnsweredCell"], model: "AnsweringModel") -> None:
+def print_dry_run(works: Sequence["PlannedCell | AnsweredCell"], model: "LanguageModel") -> None:
     """Show each cell's first prompt as it would be sent, and the cost of all of them."""
     from llm_pv.cli.main import complain
     from llm_pv.cli.progress import describe
@@ -293,14 +293,15 @@ def print_dry_run(works: Sequence["PlannedCell | AnsweredCell"], model: "Answeri
         if not isinstance(work, PlannedCell):
             complain(f"{describe(work.cell)}: {work.reason}")
             continue
-        counts = model.count(work.prompts[0], work.asking)
+        counts = model.count_prompts(work.prompts[0], work.query)
         sent = sum(counts) * len(work.prompts)
-        written = work.answers * work.asking.max_new_tokens
-        written = written if work.asking.mode == "generate" else work.answers
+        written = work.answers * work.query.max_new_tokens
+        written = written if work.query.mode == "generate" else work.answers
         price = model.price(Usage(sent, written))
         cost = "price unknown" if price is None else f"at most ${price:.4g}"
+        shown = model.show_prompt(work.prompts[0][0], work.query)
         sys.stdout.write(
-            f"=== prompt: {describe(work.cell)}\n{model.show(work.prompts[0][0], work.asking)}\n"
+            f"=== prompt: {describe(work.cell)}\n{shown}\n"
             f"=== estimate: {work.answers:,} prompts of up to {about}{max(counts):,} tokens, "
             f"{about}{sent:,} in all; {cost}\n\n"
         )

@@ -14,7 +14,7 @@ from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from llm_pv.cli.icl_options import QuestionOptions
-    from llm_pv.models.answers import AnsweringModel
+    from llm_pv.models.language_model import LanguageModel
     from llm_pv.proposers.llm import LLM
     from llm_pv.proposers.llm.estimates import CostEstimate
     from llm_pv.tracks.grid import GridRequest
@@ -149,7 +149,7 @@ class ModelPart:
     @contextmanager
     def _answering(
         self, *, offline: bool = False
-    ) -> "Iterator[tuple[AnsweringModel, QuestionOptions]]":
+    ) -> "Iterator[tuple[LanguageModel, QuestionOptions]]":
         from llm_pv.cli.icl_options import AnsweringOptions, QuestionOptions, open_model
 
         choice = self.asked.model
@@ -173,7 +173,7 @@ class ModelPart:
             model.close()
 
     def _works(
-        self, request: "GridRequest", model: "AnsweringModel", question: "QuestionOptions"
+        self, request: "GridRequest", model: "LanguageModel", question: "QuestionOptions"
     ) -> "list[PlannedCell | AnsweredCell]":
         from llm_pv.tracks.icl.planning import plan_cells, task_problems
 
@@ -257,17 +257,15 @@ def confirmed(*, yes: bool) -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-def _price_of_answers(
-    work: "PlannedCell | AnsweredCell", model: "AnsweringModel"
-) -> "CostEstimate":
+def _price_of_answers(work: "PlannedCell | AnsweredCell", model: "LanguageModel") -> "CostEstimate":
     from llm_pv.models.base import Usage
     from llm_pv.proposers.llm.estimates import LIKELY_WRITTEN, CostEstimate
     from llm_pv.tracks.icl.planning import PlannedCell
 
     if not isinstance(work, PlannedCell):
         return CostEstimate.total([])
-    sent = sum(model.count(work.prompts[0], work.asking)) * len(work.prompts)
-    longest = work.asking.max_new_tokens
+    sent = sum(model.count_prompts(work.prompts[0], work.query)) * len(work.prompts)
+    longest = work.query.max_new_tokens
     most = model.price(Usage(sent, work.answers * longest))
     likely = model.price(Usage(sent, work.answers * min(LIKELY_WRITTEN, longest)))
     return CostEstimate(most, likely, most)

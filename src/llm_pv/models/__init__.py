@@ -1,8 +1,7 @@
-"""Every language-model client and engine, each behind one small protocol."""
+"""Every language-model client and engine, each behind one small interface."""
 
 from llm_pv.models.base import (
     FinishReason,
-    LanguageModel,
     Message,
     ModelOptions,
     Preview,
@@ -14,6 +13,7 @@ from llm_pv.models.base import (
     Usage,
     UserMessage,
 )
+from llm_pv.models.language_model import LanguageModel
 from llm_pv.models.registry import make_model
 
 __all__ = [

@@ -11,11 +11,12 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.openai import OpenAIChatModel
 
 from llm_pv.errors import ModelError
-from llm_pv.models.base import Message
+from llm_pv.models.base import Message, ModelOptions, ToolOffer, UserMessage
 from llm_pv.models.endpoint import Endpoint
 from llm_pv.models.refusals import LIMIT_NAMES, Refusal, ToolRefusedError, refusal_of
 from llm_pv.models.retrying import explanation
 from llm_pv.models.tokens import estimate_tokens
+from llm_pv.models.vendor_messages import to_messages, to_parameters
 
 ADAPTABLE = (400, 413, 422, 500, 501)
 """Statuses of servers that do not support a request."""
@@ -32,6 +33,40 @@ class Prepared:
     messages: list[ModelMessage]
     settings: Mapping[str, Any]
     parameters: ModelRequestParameters
+
+    @classmethod
+    def of(
+        cls,
+        endpoint: Endpoint,
+        options: ModelOptions,
+        conversation: Sequence[Message],
+        *,
+        tool: ToolOffer | None,
+        samples: int,
+        seed: int,
+        limit: int | None,
+    ) -> "Prepared":
+        """Return a call that writes at most ``limit`` tokens; None for the limit of the options."""
+        most = options.max_output_tokens if limit is None else min(limit, options.max_output_tokens)
+        first = conversation[0]
+        assert isinstance(first, UserMessage)
+        given = endpoint.per_call(first.text, samples, seed)
+        settings: dict[str, Any] = {
+            "max_tokens": most if options.capped else None,
+            "request_timeout": options.timeout_seconds,
+            "cache": True,
+            "thinking": options.reasoning_effort,
+            "temperature": options.temperature,
+            "top_p": options.top_p,
+            "tool_choice": "none" if tool is not None and tool.forbidden else None,
+            **endpoint.settings,
+            **endpoint.per_limit(most),
+            **given,
+        }
+        if endpoint.extra_in_settings:
+            settings["extra_body"] = {**given.get("extra_body", {}), **options.extra} or None
+        wanted = {name: value for name, value in settings.items() if value is not None}
+        return cls(conversation, to_messages(conversation), wanted, to_parameters(tool))
 
     @property
     def forbids_tools(self) -> bool:

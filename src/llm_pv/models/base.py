@@ -1,10 +1,10 @@
-"""The types and the protocol common to all language models, independent of the vendor."""
+"""The types common to all language models, independent of the vendor."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import astuple, dataclass, field
 from operator import add
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 FinishReason: TypeAlias = Literal["stop", "tools", "length", "refused", "error"]
 """Why a turn ended: complete, tool calls, token limit, refused by a filter, or error."""
@@ -173,122 +173,6 @@ class Preview:
     "Estimated tokens of it, rounded up."
 
 
-class LanguageModel(Protocol):
-    """A model that answers one conversation at a time; safe to use from several threads.
-
-    Use it as a context manager, or call `close`.
-    """
-
-    @property
-    def name(self) -> str:
-        """What the user asked for, such as ``"openai:gpt-5.4"``."""
-        ...
-
-    @property
-    def destination(self) -> str | None:
-        """The host that conversations are sent to, None if they stay in this process."""
-        ...
-
-    @property
-    def identity(self) -> str:
-        """Everything that decides its answers, as one line without secrets."""
-        ...
-
-    @property
-    def tool_places(self) -> frozenset[ToolPlace]:
-        """The places where its code can run; always includes ``"none"``."""
-        ...
-
-    @property
-    def default_tool(self) -> ToolPlace:
-        """``"local"`` where the model can call tools, else ``"none"``."""
-        ...
-
-    @property
-    def context_tokens(self) -> int | None:
-        """Tokens of input and output together that fit, None where it is not known."""
-        ...
-
-    @property
-    def max_output_tokens(self) -> int:
-        """The most tokens of one turn, including reasoning."""
-        ...
-
-    @property
-    def most_samples(self) -> int:
-        """The most answers that one call can return."""
-        ...
-
-    def answer(
-        self,
-        conversation: Sequence[Message],
-        *,
-        tool: ToolOffer | None = None,
-        samples: int = 1,
-        seed: int = 0,
-        within: float | None = None,
-        max_output_tokens: int | None = None,
-        before_retry: BeforeRetry | None = None,
-    ) -> list[Turn]:
-        """Return the next turn, or up to ``samples`` alternatives; the usage is on the first.
-
-        Parameters
-        ----------
-        conversation
-            The messages so far.
-        tool
-            The tool on offer, None for none.
-        samples
-            How many alternatives; at most ``most_samples``. A server may return fewer.
-        seed
-            Passed to engines and servers that accept a seed.
-        within
-            Seconds after which an API call is cancelled, retries included; a model in this
-            process completes a turn that it has started.
-        max_output_tokens
-            The most tokens of this turn, if less than the model's ``max_output_tokens``.
-        before_retry
-            Awaited before another request is sent after one that may be billed.
-
-        Raises
-        ------
-        CredentialError
-            If the key is missing or rejected, as it would be for every other call.
-        ModelError
-            If the call failed finally, after its retries.
-        BudgetError
-            If ``before_retry`` refuses another request.
-        """
-        ...
-
-    def preview(
-        self,
-        conversation: Sequence[Message],
-        *,
-        tool: ToolOffer | None = None,
-        samples: int = 1,
-        seed: int = 0,
-        max_output_tokens: int | None = None,
-    ) -> Preview:
-        """Return what `answer` would send, without sending it."""
-        ...
-
-    def count_tokens(self, text: str) -> int:
-        """Return how many tokens a text has; an upper estimate if it cannot be counted."""
-        ...
-
-    def price(self, usage: Usage) -> float | None:
-        """Return the price of a usage in US dollars, None where it is not known.
-
-        A model that runs in this process costs 0.
-        """
-        ...
-
-    def close(self) -> None:
-        """Release connections or memory."""
-        ...
-
-
 @dataclass(frozen=True)
 class ModelOptions:
     """How a model is called.
@@ -325,8 +209,12 @@ class ModelOptions:
         Options passed through to the vendor's request body.
     context_tokens
         The context window, for a server that does not report it.
+    concurrency
+        Concurrent calls of `LanguageModel.choose`, for a model behind an API.
+    batch_size
+        Prompts that a model in this process answers together there; None for what memory holds.
     offline
-        Whether the model is only inspected: no key is needed, and `answer` raises.
+        Whether the model is only inspected: no key is needed, and `complete` raises.
     prices
         US dollars for a million tokens sent and for a million written, in place of the list's, for
         a model behind an API.
@@ -347,5 +235,7 @@ class ModelOptions:
     batch_record: Path | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     context_tokens: int | None = None
+    concurrency: int = 5
+    batch_size: int | None = None
     offline: bool = False
     prices: tuple[float, float] | None = None

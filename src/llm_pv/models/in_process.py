@@ -1,10 +1,11 @@
-"""The common part of in-process engines: generation, token counts and the context limit."""
+"""The common part of in-process engines: generation, labels, token counts and the context limit."""
 
 import json
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 from llm_pv.errors import ConfigurationError, ModelError
@@ -14,26 +15,26 @@ from llm_pv.models.base import (
     ModelOptions,
     Preview,
     ToolOffer,
-    ToolPlace,
     Turn,
     Usage,
+    UserMessage,
 )
 from llm_pv.models.chat import Chat
 from llm_pv.models.hub import fingerprint, load_tokenizer
+from llm_pv.models.label_queries import AnswerMode, LabelAnswer, LabelQuery
+from llm_pv.models.label_tokens import LabelTokens, common_length
+from llm_pv.models.language_model import LanguageModel
+
+LINE_END = "\n"
+"""The text that ends an answer which continues a text."""
+
+_END_OF_PROMPT = 200
+"""Characters at a prompt's end that labels are read after, where that is as after all of it."""
+
+_WARMING = ("Ready?", "Set?")
 
 MOST_SAMPLES = 16
 """The most answers generated side by side; each needs memory for its tokens."""
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How tokens are sampled."""
-
-    temperature: float | None = None
-    top_p: float | None = None
-    "0 takes the likeliest token; None leaves it to the model's own settings."
-    extra: Mapping[str, Any] | None = None
-    "Further settings, by the engine's names."
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Continuation:
     "The number of tokens, including the one that ends a turn."
 
 
-class InProcessModel(ABC):
+class InProcessModel(LanguageModel):
     """A model in this process; its weights are loaded when they are first needed.
 
     Raise ConfigurationError if there is no such model, or an option does not fit.
@@ -65,6 +66,10 @@ class InProcessModel(ABC):
         are drawn, by the engine's own names.
     """
 
+    context_tokens: int | None = None
+    most_samples = MOST_SAMPLES
+    counts_exactly = True
+
     def __init__(self, provider: str, model: str, options: ModelOptions) -> None:
         if options.base_url is not None or options.batch:
             raise ConfigurationError(f"--base-url and --batch are not for {provider}: models")
@@ -75,14 +80,17 @@ class InProcessModel(ABC):
             variables = {"reasoning_effort": options.reasoning_effort, **variables}
         self.folder_or_name = model
         self.options = options
-        self.sampling = Sampling(options.temperature, options.top_p, extra)
+        self.sampling_options = extra
         self.name = f"{provider}:{model}"
-        self.destination = None
         self.config, tokenizer = load_tokenizer(model)
         self.chat = Chat(tokenizer, variables)
+        self._plain = Chat(tokenizer, plain=True)
+        self._ready: set[AnswerMode] = set()
         self.context_tokens = _context(self.config, options.context_tokens)
         self.max_output_tokens = options.max_output_tokens
-        self.most_samples = MOST_SAMPLES
+        takes_tools = self.chat.takes_tools
+        self.tool_places = frozenset({"none", "local"} if takes_tools else {"none"})
+        self.default_tool = "local" if takes_tools else "none"
         self.identity = json.dumps(
             {
                 "model": self.name,
@@ -97,17 +105,7 @@ class InProcessModel(ABC):
             sort_keys=True,
         )
 
-    @property
-    def tool_places(self) -> frozenset[ToolPlace]:
-        """``"local"`` where the chat template shows tools to the model, and ``"none"``."""
-        return frozenset({"none", "local"} if self.chat.takes_tools else {"none"})
-
-    @property
-    def default_tool(self) -> ToolPlace:
-        """``"local"`` where the model can call tools."""
-        return "local" if self.chat.takes_tools else "none"
-
-    def answer(
+    def complete(
         self,
         conversation: Sequence[Message],
         *,
@@ -159,9 +157,9 @@ class InProcessModel(ABC):
             "max_new_tokens": self._new_tokens(tokens, max_output_tokens),
             "samples": samples,
             "seed": seed,
-            "temperature": self.sampling.temperature,
-            "top_p": self.sampling.top_p,
-            **(self.sampling.extra or {}),
+            "temperature": self.options.temperature,
+            "top_p": self.options.top_p,
+            **self.sampling_options,
         }
         return Preview("generate", "in-process", body, tokens)
 
@@ -187,6 +185,53 @@ class InProcessModel(ABC):
             )
         return self.context_tokens - prompt_tokens
 
+    def check_query(self, query: LabelQuery) -> None:
+        """Raise ConfigurationError if a chat template is required and the model has none."""
+        if query.chat == "on" and not self.chat.has_template:
+            raise ConfigurationError(
+                f"--chat on: the tokenizer of {self.name} has no chat template; leave the option "
+                "out, or give --chat off"
+            )
+
+    def count_prompts(self, prompts: Sequence[str], query: LabelQuery) -> list[int]:
+        """Return how many tokens each prompt has; prefixes of consecutive prompts are read once."""
+        return [
+            len(start) + len(rest)
+            for start, rests in self._pieces(prompts, query)
+            for rest in rests
+        ]
+
+    def prepare(self, query: LabelQuery) -> float:
+        """Load the model and generate one answer, so that measured times exclude loading.
+
+        Returns
+        -------
+        float
+            Seconds it took; 0 if the model was already warm for this query.
+        """
+        if query.mode in self._ready:
+            return 0.0
+        start = time.perf_counter()
+        self.load()
+        for _ in self._answered(_WARMING, replace(query, max_new_tokens=2), seeds=(0, 1)):
+            pass
+        self._ready.add(query.mode)
+        return time.perf_counter() - start
+
+    def choose(
+        self, prompts: Sequence[str], query: LabelQuery, *, seeds: Sequence[int]
+    ) -> Iterator[list[tuple[int, LabelAnswer]]]:
+        """Yield the answers batch by batch; see `LanguageModel.choose`."""
+        if not prompts:
+            return
+        self.check_query(query)
+        self.prepare(query)
+        yield from self._answered(prompts, query, seeds=seeds)
+
+    def show_prompt(self, prompt: str, query: LabelQuery) -> str:
+        """Return the text that the model would continue."""
+        return self._rendered(prompt, query)
+
     @abstractmethod
     def continue_tokens(
         self, tokens: Sequence[int], *, samples: int, seed: int, new_tokens: int
@@ -194,8 +239,14 @@ class InProcessModel(ABC):
         """Return sampled continuations of a prompt."""
 
     @abstractmethod
-    def close(self) -> None:
-        """Release the weights."""
+    def load(self) -> None:
+        """Load the weights into memory now, before the first prompt."""
+
+    @abstractmethod
+    def _answered(
+        self, prompts: Sequence[str], query: LabelQuery, *, seeds: Sequence[int]
+    ) -> Iterator[list[tuple[int, LabelAnswer]]]:
+        """Yield the answers to at least one prompt."""
 
     def _new_tokens(self, prompt_tokens: int, limit: int | None) -> int:
         wanted = self.max_output_tokens if limit is None else min(limit, self.max_output_tokens)
@@ -228,6 +279,100 @@ class InProcessModel(ABC):
                 "calls": [{"name": call.name, "code": call.code} for call in reply.calls],
             },
         )
+
+    def _chat(self, query: LabelQuery) -> Chat:
+        return self._plain if query.chat == "off" else self.chat
+
+    def _rendered(self, prompt: str, query: LabelQuery) -> str:
+        chat = self._chat(query)
+        # The prompt of a model without chat ends where its answer begins.
+        return chat.render([UserMessage(prompt if chat.has_template else f"{prompt}\nAnswer:")])
+
+    def _encoded(self, prompts: Sequence[str], query: LabelQuery) -> list[list[int]]:
+        """Return the tokens of prompts."""
+        pieces = self._pieces(prompts, query)
+        return [start + rest for start, rests in pieces for rest in rests]
+
+    def _pieces(
+        self, prompts: Sequence[str], query: LabelQuery
+    ) -> Iterator[tuple[list[int], list[list[int]]]]:
+        """Yield, for neighbours alike up to their last line, the beginning's tokens and the rests'.
+
+        They are cut at the end of a line. That the tokenizer reads the parts as it reads the whole
+        is seen by the first prompt; the others are the same on both sides of the cut.
+        """
+        chat = self._chat(query)
+        for _, group in groupby(prompts, lambda prompt: prompt[: prompt.rfind(LINE_END) + 1]):
+            texts = [self._rendered(prompt, query) for prompt in group]
+            cut = texts[0][: common_length(texts)].rfind(LINE_END) + 1
+            if len(texts) > 2 and cut:
+                rests = chat.encode_continuations([text[cut:] for text in texts])
+                whole = chat.encode(texts[0])
+                start = whole[: len(whole) - len(rests[0])]
+                if start + rests[0] == whole:
+                    yield start, rests
+                    continue
+            yield [], [chat.encode(text) for text in texts]
+
+    def _with_labels(
+        self, prompts: Sequence[str], query: LabelQuery, ends: Sequence[int]
+    ) -> tuple[list[list[int]], LabelTokens]:
+        """Return the tokens of prompts and of the labels after them, as the tokenizer writes both.
+
+        Where the end of a prompt and a label become one token, the prompts end before it and every
+        label begins with it.
+
+        Raise ModelError if a prompt and the longest label exceed the context.
+
+        Parameters
+        ----------
+        ends
+            The tokens that end a turn.
+        """
+        encoded = self._encoded(prompts, query)
+        in_turn = self._chat(query).has_template and bool(ends)
+        last = [ends[0]] if in_turn else []
+        texts = [one if in_turn else f" {one}{LINE_END}" for one in query.written()]
+        merged, written = self._after(self._rendered(prompts[0], query), texts, query)
+        ending = encoded[0][len(encoded[0]) - merged :]
+        if any(tokens[len(tokens) - merged :] != ending for tokens in encoded):
+            # Prompts that end in their inputs: each may merge with the labels differently.
+            merged, written = 0, self._chat(query).encode_continuations(texts)
+        labels = LabelTokens.of([[*one, *last] for one in written], ends if in_turn else ())
+        encoded = [tokens[: len(tokens) - merged] for tokens in encoded]
+        self._check_room(encoded, labels)
+        return encoded, labels
+
+    def _after(
+        self, prompt: str, texts: Sequence[str], query: LabelQuery
+    ) -> tuple[int, list[list[int]]]:
+        """Return the tokens of texts after a prompt, and how many prompt tokens they change."""
+        chat = self._chat(query)
+        cut = prompt.rfind(LINE_END, 0, max(0, len(prompt) - _END_OF_PROMPT)) + 1
+        whole, rest = chat.encode(prompt), chat.encode_continuation(prompt[cut:])
+        if cut and chat.encode(prompt[:cut]) + rest == whole:
+            both = chat.encode_continuations([prompt[cut:] + text for text in texts])
+        else:
+            rest, both = whole, [chat.encode(prompt + text) for text in texts]
+        kept = min(common_length([rest, one]) for one in both)
+        return len(rest) - kept, [one[kept:] for one in both]
+
+    def _check_room(self, encoded: Sequence[Sequence[int]], labels: LabelTokens) -> None:
+        longest = max(map(len, encoded))
+        label = max(map(len, labels.tokens))
+        if self.context_tokens is not None and longest + label > self.context_tokens:
+            raise ModelError(
+                f"a prompt has {longest:,} tokens and a label up to {label}, but the context of "
+                f"{self.name} holds {self.context_tokens:,}: give fewer training rows or shorter "
+                "ones"
+            )
+
+    def _said(self, tokens: Sequence[int], query: LabelQuery) -> str:
+        """Return the text of an answer; one that continues a text ends with its line."""
+        chat = self._chat(query)
+        if not chat.has_template:
+            return chat.decode(tokens).strip().split(LINE_END)[0]
+        return chat.read(tokens, "", tool=None, turn=1).text
 
 
 def ordered_ends(tokenizer: Any, generation_config: Any) -> list[int]:

@@ -2,13 +2,10 @@
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from llm_pv.errors import ConfigurationError
-from llm_pv.models.base import LanguageModel, ModelOptions
-
-if TYPE_CHECKING:
-    from llm_pv.models.answers import AnsweringModel
+from llm_pv.models.base import ModelOptions
+from llm_pv.models.language_model import LanguageModel
 
 VENDORS = ("openai", "anthropic", "google", "openai-compatible")
 """Providers behind an API: the part of a name before the colon."""
@@ -41,6 +38,9 @@ def make_model(name: str, options: ModelOptions | None = None) -> LanguageModel:
     name, url = split_address(name)
     provider, model = split_name(name)
     options = options or ModelOptions()
+    for option, value in (("concurrency", options.concurrency), ("batch-size", options.batch_size)):
+        if value is not None and value < 1:
+            raise ConfigurationError(f"--{option} is {value}; give 1 or more")
     if url:
         if provider not in VENDORS:
             raise ConfigurationError(f"{name} runs in this process; leave out @{url}")
@@ -56,39 +56,6 @@ def make_model(name: str, options: ModelOptions | None = None) -> LanguageModel:
     from llm_pv.models.vllm_engine import VLLMModel
 
     return VLLMModel(model, options)
-
-
-def open_answering_model(
-    name: str, options: ModelOptions, *, concurrency: int = 5, batch_size: int | None = None
-) -> "AnsweringModel":
-    """Return the model of a name, ready to be asked for labels.
-
-    Raise ConfigurationError if there is no such model, or an option does not fit it.
-
-    Parameters
-    ----------
-    name
-        ``PROVIDER:MODEL``, as for `make_model`.
-    batch_size
-        Prompts answered together by a model in this process; None for what memory holds.
-    """
-    for option, value in (("concurrency", concurrency), ("batch-size", batch_size)):
-        if value is not None and value < 1:
-            raise ConfigurationError(f"--{option} is {value}; give 1 or more")
-    provider, model = split_name(name)
-    if provider not in ENGINES:
-        from llm_pv.models.answers_vendors import VendorAnswers
-
-        return VendorAnswers(name, options, concurrency=concurrency)
-    if provider == "hf":
-        from llm_pv.models.answers_transformers import TransformersAnswers
-        from llm_pv.models.transformers_engine import TransformersModel
-
-        return TransformersAnswers(TransformersModel(model, options), batch_size=batch_size)
-    from llm_pv.models.answers_vllm import VLLMAnswers
-    from llm_pv.models.vllm_engine import VLLMModel
-
-    return VLLMAnswers(VLLMModel(model, options), batch_size=batch_size)
 
 
 def split_name(name: str) -> tuple[str, str]:

@@ -6,10 +6,10 @@ import re
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from pydantic_ai import ModelMessage, ModelResponse, UsageExtractionFailedWarning
@@ -25,16 +25,16 @@ from llm_pv.models.base import (
     ModelOptions,
     Preview,
     ToolOffer,
-    ToolPlace,
     Turn,
     Usage,
-    UserMessage,
 )
 from llm_pv.models.batches import BatchQueue, Pace
 from llm_pv.models.connection import CapturedRequest, Connection, Watch, watched
-from llm_pv.models.conversation import to_messages, to_parameters
 from llm_pv.models.credentials import Redactor
 from llm_pv.models.endpoint import Endpoint
+from llm_pv.models.label_queries import LabelAnswer, LabelQuery
+from llm_pv.models.label_tokens import common_length
+from llm_pv.models.language_model import LanguageModel
 from llm_pv.models.retrying import (
     Backoff,
     call_with_retries,
@@ -44,7 +44,8 @@ from llm_pv.models.retrying import (
     translate,
 )
 from llm_pv.models.tokens import estimate_tokens
-from llm_pv.models.turns import to_turns
+from llm_pv.models.vendor_choosing import answers_of, check_query, options_for
+from llm_pv.models.vendor_messages import joined_responses, texts_of, to_turns
 from llm_pv.telemetry import span
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ MOST_SEGMENTS = 10
 """The most requests of one turn, for a vendor that pauses long turns."""
 
 
-class VendorModel:
-    """A model behind an API; see `llm_pv.models.base.LanguageModel`.
+class VendorModel(LanguageModel):
+    """A model behind an API; see `llm_pv.models.language_model.LanguageModel`.
 
     Parameters
     ----------
@@ -78,6 +79,8 @@ class VendorModel:
         How long to wait between tries.
     pace
         How long to wait for batches; None for the default.
+    reopen
+        Returns the same model with other options.
     """
 
     def __init__(
@@ -91,11 +94,13 @@ class VendorModel:
         variable: str,
         backoff: Backoff,
         pace: Pace | None = None,
+        reopen: "Callable[[ModelOptions], VendorModel]",
     ) -> None:
         self.name = name
+        self.identity = redact.reply(_identity(name, options))
         self.destination = urlsplit(endpoint.model.base_url or "").netloc or name.partition(":")[0]
         self.tool_places = endpoint.tool_places
-        self.default_tool: ToolPlace = "local"  # every model behind an API is taken to call tools
+        self.default_tool = "local"  # every model behind an API is taken to call tools
         self.max_output_tokens = options.max_output_tokens
         self.most_samples = endpoint.most_samples
         self._options = options
@@ -104,59 +109,31 @@ class VendorModel:
         self._redact = redact
         self._variable = variable
         self._backoff = backoff
-        self._asking = threading.Lock()
+        self._opening = threading.Lock()
+        self._opened: dict[str, VendorModel] = {}
+        "Models with the settings of queries, by these."
+        self._reopen = reopen
         self._refuses_samples = False
         self._noticed: set[str] = set()
-        self._context: tuple[int | None] | None = None
-        """The context that the server reported; None before it was asked."""
         self._adaptation = Adaptation(name, endpoint, options.max_output_tokens)
         self._batches: BatchQueue | None = None
         if options.batch:
             record, retries = options.batch_record, options.retries
             self._batches = BatchQueue(endpoint.model, record, retries, backoff, pace)
 
-    def __enter__(self) -> "VendorModel":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 
-    @property
-    def identity(self) -> str:
-        """Everything that decides its answers, as one line without secrets."""
-        options = self._options
-        fields = {
-            "model": self.name,
-            "base_url": options.base_url,
-            "api": options.api,
-            "reasoning_effort": options.reasoning_effort,
-            "verbosity": options.verbosity,
-            "max_output_tokens": options.max_output_tokens if options.capped else None,
-            "temperature": options.temperature,
-            "top_p": options.top_p,
-            "extra": dict(options.extra),
-        }
-        line = json.dumps(
-            {name: value for name, value in fields.items() if value not in (None, {})}
-        )
-        return self._redact.reply(line)
-
-    @property
+    @cached_property
     def context_tokens(self) -> int | None:
         """Tokens of input and output together that fit, None where it is not known."""
         known = self._options.context_tokens or self._endpoint.model.context_window
         ask = self._endpoint.ask_context
         if known is not None or ask is None or self._options.offline:
             return known
-        with self._asking:
-            if self._context is None:
-                self._context = (self._connection.run(ask()),)
-        return self._context[0]
+        return self._connection.run(ask())
 
-    def answer(
+    def complete(
         self,
         conversation: Sequence[Message],
         *,
@@ -167,7 +144,7 @@ class VendorModel:
         max_output_tokens: int | None = None,
         before_retry: BeforeRetry | None = None,
     ) -> list[Turn]:
-        """Return the next turn, or alternatives of it; see `LanguageModel.answer`.
+        """Return the next turn, or alternatives of it; see `LanguageModel.complete`.
 
         After a server rejects a request for several, all later requests are for one.
         """
@@ -214,14 +191,10 @@ class VendorModel:
         seed: int = 0,
         max_output_tokens: int | None = None,
     ) -> Preview:
-        """Return what `answer` would send, without sending it."""
+        """Return what `complete` would send, without sending it."""
         self._check_call(tool, samples)
         prepared = self._prepared(conversation, tool, samples, seed, max_output_tokens)
         return self._connection.run(self._preview(prepared))
-
-    def count_tokens(self, text: str) -> int:
-        """Return an upper estimate of a text's tokens."""
-        return estimate_tokens(text)
 
     def price(self, usage: Usage) -> float | None:
         """Return the price of a usage in US dollars, None where it is not known."""
@@ -230,6 +203,36 @@ class VendorModel:
     def close(self) -> None:
         """Close the connections; running calls fail."""
         self._connection.close()
+        for model in self._opened.values():
+            model.close()
+
+    def choose(
+        self, prompts: Sequence[str], query: LabelQuery, *, seeds: Sequence[int]
+    ) -> Iterator[list[tuple[int, LabelAnswer]]]:
+        """Yield each answer as it arrives; see `LanguageModel.choose`."""
+        self.check_query(query)
+        if prompts:
+            model = self._with(query, prompts[0][: common_length(prompts)])
+            yield from answers_of(model, prompts, query, seeds, self._options.concurrency)
+
+    def check_query(self, query: LabelQuery) -> None:
+        """Raise ConfigurationError, with the reason, if the model does not support this query."""
+        check_query(self.name, self._options, query)
+
+    def show_prompt(self, prompt: str, query: LabelQuery) -> str:
+        """Return the request that would be sent."""
+        return LanguageModel.show_prompt(self._with(query), prompt, query)
+
+    def _with(self, query: LabelQuery, shared: str = "") -> "VendorModel":
+        """Return this model with the settings of a query in every request."""
+        options = options_for(query, self.name.partition(":")[0], self._options, shared)
+        if options == self._options:
+            return self
+        key = json.dumps(options.extra, sort_keys=True)
+        with self._opening:
+            if key not in self._opened:
+                self._opened[key] = self._reopen(options)
+            return self._opened[key]
 
     def _check_call(self, tool: ToolOffer | None, samples: int) -> None:
         if tool is not None and tool.place not in self.tool_places:
@@ -244,7 +247,7 @@ class VendorModel:
             try:
                 await self._live(prepared, prepared.messages)
             except CapturedRequest as captured:
-                tokens = sum(estimate_tokens(text) for text in _texts(captured.body))
+                tokens = sum(estimate_tokens(text) for text in texts_of(captured.body))
                 return Preview(captured.method, captured.url, captured.body, tokens)
         raise AssertionError("a request went past its preview")
 
@@ -321,7 +324,7 @@ class VendorModel:
                 self._backoff,
                 lambda error: passes(error) and self._adaptation.refusal(error, prepared) is None,
             )
-            whole = _joined(whole, response) if whole else response
+            whole = joined_responses(whole, response) if whole else response
             if whole.state != "suspended":
                 watch.doubtful -= paused
                 return whole
@@ -342,27 +345,16 @@ class VendorModel:
         seed: int,
         limit: int | None,
     ) -> Prepared:
-        options = self._options
-        most = options.max_output_tokens if limit is None else min(limit, options.max_output_tokens)
-        first = conversation[0]
-        assert isinstance(first, UserMessage)
-        given = self._endpoint.per_call(first.text, samples, seed)
-        settings: dict[str, Any] = {
-            "max_tokens": most if options.capped else None,
-            "request_timeout": options.timeout_seconds,
-            "cache": True,
-            "thinking": options.reasoning_effort,
-            "temperature": options.temperature,
-            "top_p": options.top_p,
-            "tool_choice": "none" if tool is not None and tool.forbidden else None,
-            **self._endpoint.settings,
-            **self._endpoint.per_limit(most),
-            **given,
-        }
-        if self._endpoint.extra_in_settings:
-            settings["extra_body"] = {**given.get("extra_body", {}), **options.extra} or None
-        wanted = self._adaptation.adapted({k: v for k, v in settings.items() if v is not None})
-        return Prepared(conversation, to_messages(conversation), wanted, to_parameters(tool))
+        prepared = Prepared.of(
+            self._endpoint,
+            self._options,
+            conversation,
+            tool=tool,
+            samples=samples,
+            seed=seed,
+            limit=limit,
+        )
+        return replace(prepared, settings=self._adaptation.adapted(prepared.settings))
 
     async def _try(
         self, prepared: Prepared, messages: list[ModelMessage], seed: int, watch: Watch
@@ -410,24 +402,16 @@ def _may_refuse_samples(error: ModelError) -> bool:
     return not error.transient or bool(_ABOUT_SAMPLES.search(str(error)))
 
 
-def _joined(first: ModelResponse, second: ModelResponse) -> ModelResponse:
-    """Return two parts of one turn as one response, in the form the vendor requires back."""
-    return replace(
-        second,
-        parts=[*first.parts, *second.parts],
-        usage=first.usage + second.usage,
-        provider_details={**(first.provider_details or {}), **(second.provider_details or {})},
-    )
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Yield the names and strings of a JSON value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for name, entry in value.items():
-            yield name
-            yield from _texts(entry)
-    elif isinstance(value, list):
-        for entry in value:
-            yield from _texts(entry)
+def _identity(name: str, options: ModelOptions) -> str:
+    fields = {
+        "model": name,
+        "base_url": options.base_url,
+        "api": options.api,
+        "reasoning_effort": options.reasoning_effort,
+        "verbosity": options.verbosity,
+        "max_output_tokens": options.max_output_tokens if options.capped else None,
+        "temperature": options.temperature,
+        "top_p": options.top_p,
+        "extra": dict(options.extra),
+    }
+    return json.dumps({name: value for name, value in fields.items() if value not in (None, {})})

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from llm_pv.errors import ConfigurationError, CredentialError, MissingExtraError
-from llm_pv.models.base import LanguageModel, ModelOptions
+from llm_pv.models.base import ModelOptions
 from llm_pv.models.credentials import Redactor, find_key
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from llm_pv.models.batches import Pace
     from llm_pv.models.endpoint import Endpoint
     from llm_pv.models.retrying import Backoff
+    from llm_pv.models.vendor_model import VendorModel
 
 KEYS = {
     "openai": ("OPENAI_API_KEY",),
@@ -59,7 +61,7 @@ def make_vendor_model(
     *,
     backoff: "Backoff | None" = None,
     pace: "Pace | None" = None,
-) -> LanguageModel:
+) -> "VendorModel":
     """Return a model behind an API, ready to be called.
 
     Raise ConfigurationError if an option does not fit the provider. Raise CredentialError if a key
@@ -113,7 +115,7 @@ def _connected(
     *,
     backoff: "Backoff | None",
     pace: "Pace | None",
-) -> LanguageModel:
+) -> "VendorModel":
     from llm_pv.models.connection import Connection
     from llm_pv.models.proxies import check_connection
     from llm_pv.models.retrying import Backoff
@@ -135,6 +137,7 @@ def _connected(
             variable=KEYS[provider][0],
             backoff=backoff or Backoff(),
             pace=pace,
+            reopen=partial(make_vendor_model, provider, model, backoff=backoff, pace=pace),
         )
     except BaseException:
         connection.close()

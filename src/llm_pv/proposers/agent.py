@@ -14,7 +14,7 @@ from typing import Literal
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError, ProgramError
-from llm_pv.models.base import LanguageModel
+from llm_pv.models.language_model import LanguageModel
 from llm_pv.programs.program import NO_ENTRY_POINT
 from llm_pv.programs.replies import NOTHING_DEFINED, read_program
 from llm_pv.programs.syntax import DATA_NAME

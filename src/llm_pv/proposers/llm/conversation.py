@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from llm_pv.errors import BudgetError, CredentialError, ModelError, ProgramError
 from llm_pv.models.base import (
     NO_USAGE,
-    LanguageModel,
     Message,
     ToolAnswer,
     ToolCall,
@@ -16,6 +15,7 @@ from llm_pv.models.base import (
     UserMessage,
 )
 from llm_pv.models.base import Turn as ModelTurn
+from llm_pv.models.language_model import LanguageModel
 from llm_pv.programs.program import Program
 from llm_pv.programs.replies import read_several
 from llm_pv.proposers.base import Context, Mistake, Proposal
@@ -134,7 +134,7 @@ class Dialogue:
                 raise ModelError("the run is being stopped", transient=True)
             record_call(False)
             with span("llm_pv.turn", conversation=conversation, turn=number):
-                turns = self.model.answer(
+                turns = self.model.complete(
                     messages,
                     tool=replace(self.tool, forbidden=True)
                     if self.tool and forbid_tool

@@ -12,7 +12,8 @@ from typing import Any
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError
-from llm_pv.models.base import LanguageModel, Preview, ToolOffer, Usage, UserMessage
+from llm_pv.models.base import Preview, ToolOffer, Usage, UserMessage
+from llm_pv.models.language_model import LanguageModel
 from llm_pv.models.refusals import ToolRefusedError
 from llm_pv.proposers.base import Context, Proposal, Proposer
 from llm_pv.proposers.llm.conversation import Dialogue

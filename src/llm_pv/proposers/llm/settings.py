@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from llm_pv.errors import ConfigurationError
-from llm_pv.models.base import LanguageModel, ToolPlace
+from llm_pv.models.base import ToolPlace
+from llm_pv.models.language_model import LanguageModel
 from llm_pv.proposers.llm.prompt import MOST_ROWS, AnswerFormat
 from llm_pv.sandbox import ToolFunction, ToolLimits
 

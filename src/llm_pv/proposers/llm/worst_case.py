@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llm_pv.models.base import LanguageModel, Message, ToolOffer, ToolPlace, Usage
+from llm_pv.models.base import Message, ToolOffer, ToolPlace, Usage
 from llm_pv.models.base import Turn as ModelTurn
+from llm_pv.models.language_model import LanguageModel
 from llm_pv.proposers.spending import Amount
 
 HOSTED_ROUNDS = 10

@@ -11,7 +11,8 @@ import numpy as np
 
 from llm_pv.data.examples import Examples, Splits
 from llm_pv.errors import ConfigurationError, DataError
-from llm_pv.models.answers import MODES, AnsweringModel, AnswerMode, Asking, ChatUse, LabelForm
+from llm_pv.models.label_queries import MODES, AnswerMode, ChatUse, LabelForm, LabelQuery
+from llm_pv.models.language_model import LanguageModel
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.runner import SKIPPED
 from llm_pv.tracks.grid import DataSet, GridRequest
@@ -91,7 +92,7 @@ class Settings:
     probabilities of an answer's first token alone, and JSON else."""
     chat: ChatUse = "auto"
     max_new_tokens: int = 1_024
-    "As in `llm_pv.models.answers.Asking`."
+    "As in `llm_pv.models.label_queries.LabelQuery`."
     orders: int = 1
     "Over how many orders of the examples accuracy is averaged."
     seed: int = 42
@@ -110,9 +111,9 @@ class Settings:
         if self.seed < 0:
             raise ConfigurationError(f"seed {self.seed} is negative: give 0 or more")
 
-    def asking(
+    def query(
         self, mode: AnswerMode, labels: tuple[str, ...] = (), *, served: bool = False
-    ) -> Asking:
+    ) -> LabelQuery:
         """Return how labels are asked for in one of the ways.
 
         Parameters
@@ -122,13 +123,13 @@ class Settings:
 
         Examples
         --------
-        >>> [Settings().asking(mode, served=True).form for mode in ("generate", "likelihood")]
+        >>> [Settings().query(mode, served=True).form for mode in ("generate", "likelihood")]
         ['json', 'plain']
         """
         form: LabelForm = "plain" if served and mode == "likelihood" else "json"
         if self.form != "auto":
             form = self.form
-        return Asking(labels, mode, form, self.chat, self.max_new_tokens)
+        return LabelQuery(labels, mode, form, self.chat, self.max_new_tokens)
 
 
 LEAST_ROOM = 16
@@ -144,7 +145,7 @@ class PlannedCell:
     "What its data set is called, and the cell."
     splits: Splits
     "Its rows."
-    asking: Asking
+    query: LabelQuery
     "How labels are asked for."
     prompts: Sequence[Sequence[str]]
     "For each order of the examples, a prompt for each row of `asked`."
@@ -165,14 +166,14 @@ class PlannedCell:
 
 
 def plan_cells(
-    problems: Sequence[DataSet], model: AnsweringModel, settings: Settings
+    problems: Sequence[DataSet], model: LanguageModel, settings: Settings
 ) -> list[PlannedCell | AnsweredCell]:
     """Write and count every prompt; a cell that cannot be done becomes its result.
 
     Raise ConfigurationError if no cell can be done.
     """
     for mode in settings.modes:
-        model.check(settings.asking(mode, served=model.destination is not None))
+        model.check_query(settings.query(mode, served=model.destination is not None))
     planned = [
         plan_cell(problem, mode, model, settings) for problem in problems for mode in settings.modes
     ]
@@ -183,7 +184,7 @@ def plan_cells(
 
 
 def plan_cell(
-    problem: DataSet, mode: AnswerMode, model: AnsweringModel, settings: Settings
+    problem: DataSet, mode: AnswerMode, model: LanguageModel, settings: Settings
 ) -> PlannedCell | AnsweredCell:
     """Write and count the prompts of a cell, or say why it cannot be done."""
     cell = replace(problem.cell, method=mode, model=model.name)
@@ -193,9 +194,9 @@ def plan_cell(
     try:
         splits, others = problem.load(), problem.others()
         inputs = _joined([splits.test, *others.values()]).inputs
-        asking = settings.asking(mode, splits.classes.texts, served=model.destination is not None)
+        query = settings.query(mode, splits.classes.texts, served=model.destination is not None)
         write = partial(
-            write_prompts, form=asking.form, alphabet=problem.alphabet, classes=splits.classes
+            write_prompts, form=query.form, alphabet=problem.alphabet, classes=splits.classes
         )
         prompts = [
             write(
@@ -210,13 +211,13 @@ def plan_cell(
             model,
             [prompt for order in prompts for prompt in order],
             bare,
-            asking,
+            query,
             examples=len(splits.train),
             lengths_vary=problem.cell.length != "" and problem.alphabet != "table",
         )
     except (ConfigurationError, DataError) as error:
         return AnsweredCell(cell, problem.name, SKIPPED, str(error))
-    return PlannedCell(problem.name, cell, splits, asking, prompts, learn_seconds, others)
+    return PlannedCell(problem.name, cell, splits, query, prompts, learn_seconds, others)
 
 
 def _joined(parts: Sequence[Examples]) -> Examples:
@@ -225,10 +226,10 @@ def _joined(parts: Sequence[Examples]) -> Examples:
 
 
 def check_context(
-    model: AnsweringModel,
+    model: LanguageModel,
     prompts: Sequence[str],
     bare: Sequence[str],
-    asking: Asking,
+    query: LabelQuery,
     *,
     examples: int,
     lengths_vary: bool = True,
@@ -250,13 +251,13 @@ def check_context(
     context = model.context_tokens
     if context is None:
         return
-    longest = max(model.count(prompts, asking))
-    needed = min(asking.max_new_tokens, LEAST_ROOM)
-    if asking.mode != "generate":  # a token holds a byte at least
-        needed = max(needed, *(len(label.encode("utf-8", "replace")) for label in asking.labels))
+    longest = max(model.count_prompts(prompts, query))
+    needed = min(query.max_new_tokens, LEAST_ROOM)
+    if query.mode != "generate":  # a token holds a byte at least
+        needed = max(needed, *(len(label.encode("utf-8", "replace")) for label in query.labels))
     if longest + needed <= context:
         return
-    without = max(model.count(bare, asking))
+    without = max(model.count_prompts(bare, query))
     room = context - needed - without
     fitting = int(0.98 * examples * room / max(1, longest - without))
     about = "" if model.counts_exactly else "(an upper estimate, as its tokenizer is not here) "

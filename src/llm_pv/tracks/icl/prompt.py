@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.data.store import row_text
-from llm_pv.models.answers import LabelForm
+from llm_pv.models.label_queries import LabelForm
 
 _INPUTS = {
     "binary": " Each input is a string of the characters 0 and 1.",

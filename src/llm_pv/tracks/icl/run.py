@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_pv.errors import ClusterError, CredentialError, ModelError
-from llm_pv.models.answers import Answer, AnsweringModel, Asking
+from llm_pv.models.label_queries import LabelAnswer, LabelQuery
+from llm_pv.models.language_model import LanguageModel
 from llm_pv.runs.cells import Cell, by_cell, key_of, place_of, way_of
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.executors.base import CellContext, CellTask, Executor
@@ -44,14 +45,14 @@ class Answered:
 class Opening:
     """Opens the model on a machine of a cluster."""
 
-    make: Callable[[], AnsweringModel]
+    make: Callable[[], LanguageModel]
     "Opens it; it can be pickled."
     identity: str
     "What the driver's model is, which the machine's must be too."
     folder: Path
     "Where the driver runs; a model in a relative folder is looked for from there."
 
-    def __call__(self) -> AnsweringModel:
+    def __call__(self) -> LanguageModel:
         """Return the model.
 
         Raise ClusterError if it is another one here.
@@ -70,7 +71,7 @@ class Opening:
 
 def run_icl(
     planned: Sequence[PlannedCell | AnsweredCell],
-    model: AnsweringModel,
+    model: LanguageModel,
     settings: Settings,
     *,
     out: Path,
@@ -223,12 +224,12 @@ def _answer_order(work: PlannedCell, order: int, settings: Settings, context: Ce
     missing = [row for row in range(len(prompts)) if row not in known]
     if not missing:
         return
-    model: AnsweringModel = context.opened
+    model: LanguageModel = context.opened
     seeds = [spawned_seed(settings.seed, work.cell.trial, order, row) for row in missing]
-    groups = model.answers([prompts[row] for row in missing], work.asking, seeds=seeds)
+    groups = model.choose([prompts[row] for row in missing], work.query, seeds=seeds)
     for group in groups:
         records = [
-            _record(order, missing[position], answer, work.asking) for position, answer in group
+            _record(order, missing[position], answer, work.query) for position, answer in group
         ]
         log.append_replies(records)
         right = sum(record["predicted"] == labels[record["example"]] for record in records)
@@ -247,12 +248,12 @@ def _why_no_label(replies: Sequence[Record], max_new_tokens: int) -> str:
     return f"{len(without)} of {len(replies)} answers held no label{at_length}"
 
 
-def _record(order: int, example: int, answer: Answer, asking: Asking) -> Record:
+def _record(order: int, example: int, answer: LabelAnswer, query: LabelQuery) -> Record:
     return {
         "order": order,
         "example": example,
         "text": answer.text,
-        "predicted": read_label(answer.text, asking.labels),
+        "predicted": read_label(answer.text, query.labels),
         "finish": answer.finish,
         "probabilities": dict(answer.probabilities),
         "input_tokens": answer.usage.input_tokens,

@@ -1,7 +1,7 @@
-"""Convert conversations to the library's types, and its responses to ours."""
+"""Convert conversations to the library's types, and its responses to turns with their cost."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from pydantic_ai import (
     ModelResponse,
     ModelResponsePart,
     NativeToolCallPart,
+    RequestUsage,
     TextPart,
     ThinkingPart,
     ToolCallPart,
@@ -33,6 +34,9 @@ from llm_pv.models.base import (
     Usage,
     UserMessage,
 )
+from llm_pv.models.credentials import Redactor, with_texts
+from llm_pv.models.prices import PriceList
+from llm_pv.models.tokens import estimate_tokens
 from llm_pv.models.tool_calls import TOOL_NAME, split_calls, tool_call
 
 ARGUMENTS = {
@@ -48,6 +52,11 @@ FINISH: dict[str, FinishReason] = {
     "error": "error",
 }
 
+ALTERNATIVES = "alternatives"
+"""The key in a response's metadata for its alternatives."""
+
+ESTIMATED = "estimated"
+"""The note in the metadata of a usage that the server did not report."""
 
 _HALF = re.compile("[\ud800-\udfff]")
 
@@ -194,3 +203,105 @@ def hosted_calls_of(response: ModelResponse) -> int:
         isinstance(part, NativeToolCallPart) and part.tool_name == CodeExecutionTool.kind
         for part in response.parts
     )
+
+
+def to_turns(
+    response: ModelResponse,
+    conversation: Sequence[Message],
+    prices: PriceList,
+    redact: Redactor,
+    *,
+    tools: bool | None = None,
+    seconds: float,
+    tries: int,
+    possibly_billed: int = 0,
+) -> list[Turn]:
+    """Return a response and the alternatives in it as turns; the first holds the whole usage.
+
+    If a server does not report tokens, an upper estimate is used, so that budgets still apply;
+    ``raw`` notes that in ``metadata.usage``.
+    """
+    rest: list[ModelResponse] = (response.metadata or {}).get(ALTERNATIVES, [])
+    response.metadata = {
+        name: value for name, value in (response.metadata or {}).items() if name != ALTERNATIVES
+    } or None
+    for alternative in rest:
+        alternative.usage = RequestUsage()
+    sent = [entry.text for entry in conversation if not isinstance(entry, Turn)]
+    said = [as_said(each, len(conversation), tools=tools) for each in (response, *rest)]
+    first, *others = [_turn(each, redact, sent) for each in said]
+    written = sum(_tokens(turn) for turn in (first, *others))
+    usage = usage_of(response)
+    if usage is None or not usage.input_tokens or (written and not usage.output_tokens):
+        usage = Usage(sum(_tokens(entry) for entry in conversation), written)
+        noted = {**(first.raw.get("metadata") or {}), "usage": ESTIMATED}
+        first = replace(first, raw={**first.raw, "metadata": noted})
+    first = replace(
+        first,
+        usage=usage,
+        cost_usd=prices.price(usage, response.model_name or ""),
+        seconds=seconds,
+        tries=tries,
+        possibly_billed=possibly_billed,
+    )
+    return [first, *(replace(turn, cost_usd=0.0, tries=0) for turn in others)]
+
+
+def _turn(response: ModelResponse, redact: Redactor, sent: Sequence[str]) -> Turn:
+    """Return a response as a turn, with the key removed from all its texts."""
+
+    def clean(text: str) -> str:
+        return redact.reply(repaired(text), sent)
+
+    calls = tuple(_cleaned(call, clean) for call in calls_of(response))
+    said = repaired(text_of(response))
+    text = clean(said)
+    return Turn(
+        text=text,
+        calls=calls,
+        finish=finish_of(response, calls),
+        hosted_calls=hosted_calls_of(response),
+        model=clean(response.model_name or ""),
+        raw=with_texts(to_raw(response), clean),
+        redacted=text != said,
+    )
+
+
+def _cleaned(call: ToolCall, clean: Callable[[str], str]) -> ToolCall:
+    """Return a call without the key; code that contained fragments of it is not run."""
+    code, problem = call.code, clean(call.problem)
+    if code is not None and clean(code) != repaired(code):
+        code, problem = None, "The code contained fragments of the API key, so it was not run."
+    return ToolCall(
+        clean(call.id), None if code is None else repaired(code), clean(call.name), problem
+    )
+
+
+def _tokens(entry: Message) -> int:
+    """Return an upper estimate of what a message and its calls have."""
+    assert isinstance(entry, UserMessage | ToolAnswer | Turn)
+    calls = entry.calls if isinstance(entry, Turn) else ()
+    return estimate_tokens(entry.text) + sum(estimate_tokens(call.code or "") for call in calls)
+
+
+def joined_responses(first: ModelResponse, second: ModelResponse) -> ModelResponse:
+    """Return two parts of one turn as one response, in the form the vendor requires back."""
+    return replace(
+        second,
+        parts=[*first.parts, *second.parts],
+        usage=first.usage + second.usage,
+        provider_details={**(first.provider_details or {}), **(second.provider_details or {})},
+    )
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """Yield the names and strings of a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, entry in value.items():
+            yield name
+            yield from texts_of(entry)
+    elif isinstance(value, list):
+        for entry in value:
+            yield from texts_of(entry)
