@@ -74,6 +74,8 @@ def mean_upper_limit(mean: float, units: int, share: float) -> float:
         return 1.0
     allowed = math.log(1 / share) / units
     low, high = mean, 1.0
+    # The divergence grows with the supposed mean, so halving finds the largest that is allowed; 60
+    # halvings reach double precision, and `high`, the side that is safe, is returned.
     for _ in range(60):
         middle = (low + high) / 2
         inside = 0.0 if not mean else mean * math.log(mean / middle)
@@ -141,6 +143,7 @@ class AnswerCount:
 
     def limits(self, share: float) -> tuple[float, float]:
         """Return the exact confidence limits of the class's share among rows with the answer."""
+        # Both sides may fail, each with half; the lower limit is the upper one of the other rows.
         return (
             1 - binomial_upper_limit(self.rows - self.count, self.rows, share / 2),
             binomial_upper_limit(self.count, self.rows, share / 2),
@@ -231,6 +234,7 @@ class Certificate:
     @property
     def class_bounds(self) -> dict[str, float]:
         """The error rate of each class is at most this, all with probability ``1 - delta``."""
+        # A union bound: the classes divide what the selected program has of delta.
         share = self.share / max(1, len(self.classes))
         return {found.label: found.bound(share) for found in self.classes}
 

@@ -138,6 +138,7 @@ class BudgetTracker:
         self._clock = clock
         self._began: float | None = None
         self._closed = False
+        # Reentrant, since `reserve` holds it while it calls `try_to_reserve`.
         self._changed = threading.Condition(threading.RLock())
 
     @property
@@ -171,6 +172,7 @@ class BudgetTracker:
                 self._began = self._clock()
             obstacle = self._obstacle(worst)
             if obstacle is not None:
+                # Where no call holds anything, none can release anything: waiting would not end.
                 if self._closed or not (self._held_usd or self._held_tokens):
                     raise BudgetError(obstacle)
                 return False
