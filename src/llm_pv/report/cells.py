@@ -58,20 +58,6 @@ _NO_PROGRAM = dict.fromkeys(
 
 
 @dataclass(frozen=True)
-class AttemptLine:
-    """One attempt in a table: a program in one line, and its error."""
-
-    number: int
-    picked: bool
-    validation: float | None
-    train: float | None
-    bits: float | None
-    gist: str
-    reason: str
-    proposer: str
-
-
-@dataclass(frozen=True)
 class TrialEntry:
     """One trial: a summary line, and the details that unfold below it."""
 
@@ -85,7 +71,9 @@ class TrialEntry:
     warnings: tuple[str, ...]
     reason: str
     search: str
-    attempts: tuple[AttemptLine, ...]
+    attempts: tuple[AttemptRecord, ...]
+    picked: int | None
+    "The shown attempts, and the number of the selected one."
     hidden: int
     conversations: Conversations
 
@@ -173,7 +161,7 @@ def trial_entry(trial: TrialRecord, detail: Detail) -> TrialEntry:
             "is in the run's folder programs."
         )
     picked = selection.attempt if selection else None
-    shown = attempt_lines(trial.attempts, picked, detail.attempts)
+    shown = shown_attempts(trial.attempts, picked, detail.attempts)
     return TrialEntry(
         number=trial.cell.trial + 1,
         status=trial.status,
@@ -186,6 +174,7 @@ def trial_entry(trial: TrialRecord, detail: Detail) -> TrialEntry:
         reason=trial.reason if not selection or trial.reason != selection.verdict else "",
         search=trial.attempts[0].note.partition("; searched ")[2] if trial.attempts else "",
         attempts=shown,
+        picked=picked,
         hidden=len(trial.attempts) - len(shown),
         conversations=conversation_entries(
             trial.conversations, trial.attempts, picked, detail.conversations, trial.run
@@ -195,9 +184,9 @@ def trial_entry(trial: TrialRecord, detail: Detail) -> TrialEntry:
     )
 
 
-def attempt_lines(
+def shown_attempts(
     attempts: Sequence[AttemptRecord], picked: int | None, most: int
-) -> tuple[AttemptLine, ...]:
+) -> tuple[AttemptRecord, ...]:
     """Return at most this many attempts, in order.
 
     The selected one comes before the first of each kind of failure, these before the best by
@@ -218,20 +207,7 @@ def attempt_lines(
             )
         )
     ranked = sorted(zip(ranks, attempts, strict=True), key=lambda pair: pair[0])[:most]
-    chosen = sorted((attempt for _, attempt in ranked), key=lambda attempt: attempt.number)
-    return tuple(
-        AttemptLine(
-            number=attempt.number,
-            picked=attempt.number == picked,
-            validation=attempt.validation_accuracy,
-            train=attempt.train_accuracy,
-            bits=attempt.bits,
-            gist=gist(attempt.program),
-            reason=_what_went_wrong(attempt),
-            proposer=attempt.proposer,
-        )
-        for attempt in chosen
-    )
+    return tuple(sorted((attempt for _, attempt in ranked), key=lambda attempt: attempt.number))
 
 
 def gist(program: str) -> str:
@@ -250,12 +226,6 @@ def gist(program: str) -> str:
     starts = [number for number, line in enumerate(lines) if line.startswith(_DECISIONS)]
     first = starts[0] if starts else 0
     return shorten("; ".join(lines[first:]).replace(":; ", ": "), _GIST)
-
-
-def _what_went_wrong(attempt: AttemptRecord) -> str:
-    if attempt.reason:
-        return attempt.reason
-    return "" if attempt.outcome in ("finished", "") else attempt.outcome
 
 
 def _summary(trial: TrialRecord) -> str:

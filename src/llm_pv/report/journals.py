@@ -29,6 +29,11 @@ class AttemptRecord:
     proposer: str = ""
     origin: str = ""
 
+    @property
+    def trouble(self) -> str:
+        """What went wrong: the error, or how the program ended."""
+        return self.reason or ("" if self.outcome == "finished" else self.outcome)
+
 
 @dataclass(frozen=True)
 class SelectionRecord:

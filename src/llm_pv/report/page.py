@@ -21,6 +21,7 @@ from llm_pv.report.cells import (
     DETAILS,
     Detail,
     estimated_size,
+    gist,
     of_one_trial,
     setting_entries,
     trial_entry,
@@ -159,6 +160,7 @@ def _environment() -> Any:
         "visible": visible,
         "code": visible_code,
         "percent": percent,
+        "gist": gist,
         "sentence": lambda text: text[:1].upper() + text[1:] + ("" if text.endswith(".") else "."),
         # All are written by serialisers that escape their input.
         "draw": lambda panel: Markup(draw_panel(panel)),  # noqa: S704
