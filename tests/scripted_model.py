@@ -8,6 +8,7 @@ from llm_pv.models.base import (
     BeforeRetry,
     Message,
     Preview,
+    Request,
     ToolCall,
     ToolOffer,
     ToolPlace,
@@ -66,40 +67,33 @@ class ScriptedModel(LanguageModel):
         self._lock = threading.Lock()
         self._at_once = 0
 
-    def complete(
+    def respond(
         self,
-        conversation: Sequence[Message],
+        request: Request,
         *,
-        tool: ToolOffer | None = None,
-        samples: int = 1,
-        seed: int = 0,
         within: float | None = None,
-        max_output_tokens: int | None = None,
         before_retry: BeforeRetry | None = None,
     ) -> list[Turn]:
+        conversation = request.conversation
         with self._lock:
             self.asked.append(tuple(conversation))
-            self.offers.append(tool)
-            self.seeds.append(seed)
-            self.limits.append(max_output_tokens)
+            self.offers.append(request.tool)
+            self.seeds.append(request.seed)
+            self.limits.append(request.max_output_tokens)
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
         try:
-            return [self.script(conversation, seed + number) for number in range(samples)]
+            return [
+                self.script(conversation, request.seed + number)
+                for number in range(request.samples)
+            ]
         finally:
             with self._lock:
                 self._at_once -= 1
 
-    def preview(
-        self,
-        conversation: Sequence[Message],
-        *,
-        tool: ToolOffer | None = None,
-        samples: int = 1,
-        seed: int = 0,
-        max_output_tokens: int | None = None,
-    ) -> Preview:
-        return Preview("POST", "http://api.example/v1", {"messages": len(conversation)}, 100)
+    def show(self, request: Request) -> Preview:
+        body = {"messages": len(request.conversation)}
+        return Preview("POST", "http://api.example/v1", body, 100)
 
     def count_tokens(self, text: str) -> int:
         return len(text)

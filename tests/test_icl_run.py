@@ -10,7 +10,7 @@ import pytest
 
 from llm_pv.data.examples import Classes, Examples, Splits
 from llm_pv.errors import ConfigurationError, CredentialError, ModelError, RunError
-from llm_pv.models.base import Message, Preview, Turn, Usage
+from llm_pv.models.base import Preview, Request, Turn, Usage
 from llm_pv.models.label_queries import LabelQuery
 from llm_pv.models.language_model import LanguageModel
 from llm_pv.runs.cells import Cell
@@ -55,18 +55,16 @@ class Parrot(LanguageModel):
     def count_prompts(self, prompts: Sequence[str], query: LabelQuery) -> list[int]:
         return [len(prompt) for prompt in prompts]
 
-    def complete(
-        self, conversation: Sequence[Message], *, seed: int = 0, **_: object
-    ) -> list[Turn]:
-        (message,) = conversation
+    def respond(self, request: Request, **_: object) -> list[Turn]:
+        (message,) = request.conversation
         if self.dies_after is not None and len(self.asked) >= self.dies_after:
             raise ModelError("the server went away", transient=self.goes_away)
         self.asked.append(message.text)
-        self.seeds.append(seed)
+        self.seeds.append(request.seed)
         text = message.text[-1] if self.says is None else self.says
         return [Turn(text, usage=Usage(10, 2, cached_tokens=5), cost_usd=0.25, seconds=0.5)]
 
-    def preview(self, conversation: Sequence[Message], **_: object) -> Preview:
+    def show(self, request: Request) -> Preview:
         raise AssertionError("nothing is previewed")
 
 

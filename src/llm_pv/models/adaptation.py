@@ -11,7 +11,7 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.models.openai import OpenAIChatModel
 
 from llm_pv.errors import ModelError
-from llm_pv.models.base import Message, ModelOptions, ToolOffer, UserMessage
+from llm_pv.models.base import Message, ModelOptions, Request, UserMessage
 from llm_pv.models.endpoint import Endpoint
 from llm_pv.models.refusals import LIMIT_NAMES, Refusal, ToolRefusedError, refusal_of
 from llm_pv.models.retrying import explanation
@@ -35,22 +35,14 @@ class Prepared:
     parameters: ModelRequestParameters
 
     @classmethod
-    def of(
-        cls,
-        endpoint: Endpoint,
-        options: ModelOptions,
-        conversation: Sequence[Message],
-        *,
-        tool: ToolOffer | None,
-        samples: int,
-        seed: int,
-        limit: int | None,
-    ) -> "Prepared":
-        """Return a call that writes at most ``limit`` tokens; None for the limit of the options."""
-        most = options.max_output_tokens if limit is None else min(limit, options.max_output_tokens)
-        first = conversation[0]
+    def of(cls, endpoint: Endpoint, options: ModelOptions, request: Request) -> "Prepared":
+        """Return a request as it is sent to an endpoint."""
+        most = options.max_output_tokens
+        if request.max_output_tokens is not None:
+            most = min(most, request.max_output_tokens)
+        tool, first = request.tool, request.conversation[0]
         assert isinstance(first, UserMessage)
-        given = endpoint.per_call(first.text, samples, seed)
+        given = endpoint.per_call(first.text, request.samples, request.seed)
         settings: dict[str, Any] = {
             "max_tokens": most if options.capped else None,
             "request_timeout": options.timeout_seconds,
@@ -66,7 +58,8 @@ class Prepared:
         if endpoint.extra_in_settings:
             settings["extra_body"] = {**given.get("extra_body", {}), **options.extra} or None
         wanted = {name: value for name, value in settings.items() if value is not None}
-        return cls(conversation, to_messages(conversation), wanted, to_parameters(tool))
+        said = request.conversation
+        return cls(said, to_messages(said), wanted, to_parameters(tool))
 
     @property
     def forbids_tools(self) -> bool:

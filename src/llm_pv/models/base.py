@@ -1,6 +1,6 @@
 """The types common to all language models, independent of the vendor."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from operator import add
 from pathlib import Path
@@ -158,6 +158,17 @@ class ToolOffer:
     forbidden: bool = False
     """Whether it may not be called in this turn. It is still part of the request, because vendors
     require it in a conversation that used it; text that looks like a call is text."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call of a model; the fields are the arguments of `LanguageModel.complete`."""
+
+    conversation: Sequence[Message]
+    tool: ToolOffer | None = None
+    samples: int = 1
+    seed: int = 0
+    max_output_tokens: int | None = None
 
 
 @dataclass(frozen=True)

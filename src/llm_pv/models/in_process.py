@@ -11,10 +11,9 @@ from typing import Any
 from llm_pv.errors import ConfigurationError, ModelError
 from llm_pv.models.base import (
     BeforeRetry,
-    Message,
     ModelOptions,
     Preview,
-    ToolOffer,
+    Request,
     Turn,
     Usage,
     UserMessage,
@@ -105,58 +104,46 @@ class InProcessModel(LanguageModel):
             sort_keys=True,
         )
 
-    def complete(
+    def respond(
         self,
-        conversation: Sequence[Message],
+        request: Request,
         *,
-        tool: ToolOffer | None = None,
-        samples: int = 1,
-        seed: int = 0,
         within: float | None = None,  # noqa: ARG002 - a turn that was begun is ended
-        max_output_tokens: int | None = None,
         before_retry: BeforeRetry | None = None,  # noqa: ARG002 - nothing is tried again
     ) -> list[Turn]:
         """Return the next turn, or several alternatives of it; the same seed gives the same."""
         if self.options.offline:
             raise ModelError(f"{self.name} was opened for inspection only and cannot be called")
-        self._check(tool, samples)
-        start = time.perf_counter()
-        prompt = self.chat.render(conversation, tool)
+        self._check(request)
+        start, turn = time.perf_counter(), len(request.conversation)
+        prompt = self.chat.render(request.conversation, request.tool)
         tokens = self.chat.encode(prompt)
-        new_tokens = self._new_tokens(len(tokens), max_output_tokens)
+        new_tokens = self._new_tokens(len(tokens), request.max_output_tokens)
         continuations = self.continue_tokens(
-            tokens, samples=samples, seed=seed, new_tokens=new_tokens
+            tokens, samples=request.samples, seed=request.seed, new_tokens=new_tokens
         )
         seconds = time.perf_counter() - start
         written = sum(continuation.written for continuation in continuations)
         return [
             self._turn(
                 continuation,
-                self.chat.read(continuation.tokens, prompt, tool=tool, turn=len(conversation)),
+                self.chat.read(continuation.tokens, prompt, tool=request.tool, turn=turn),
                 usage=Usage() if number else Usage(len(tokens), written),
                 seconds=seconds,
             )
             for number, continuation in enumerate(continuations)
         ]
 
-    def preview(
-        self,
-        conversation: Sequence[Message],
-        *,
-        tool: ToolOffer | None = None,
-        samples: int = 1,
-        seed: int = 0,
-        max_output_tokens: int | None = None,
-    ) -> Preview:
+    def show(self, request: Request) -> Preview:
         """Return the rendered prompt and the sampling settings; no weights are loaded."""
-        self._check(tool, samples)
-        prompt = self.chat.render(conversation, tool)
+        self._check(request)
+        prompt = self.chat.render(request.conversation, request.tool)
         tokens = len(self.chat.encode(prompt))
         body = {
             "prompt": prompt,
-            "max_new_tokens": self._new_tokens(tokens, max_output_tokens),
-            "samples": samples,
-            "seed": seed,
+            "max_new_tokens": self._new_tokens(tokens, request.max_output_tokens),
+            "samples": request.samples,
+            "seed": request.seed,
             "temperature": self.options.temperature,
             "top_p": self.options.top_p,
             **self.sampling_options,
@@ -252,7 +239,8 @@ class InProcessModel(LanguageModel):
         wanted = self.max_output_tokens if limit is None else min(limit, self.max_output_tokens)
         return min(wanted, self.room(prompt_tokens))
 
-    def _check(self, tool: ToolOffer | None, samples: int) -> None:
+    def _check(self, request: Request) -> None:
+        tool, samples = request.tool, request.samples
         if tool is not None and tool.place not in self.tool_places:
             raise ConfigurationError(
                 f"{self.name} cannot use a {tool.place} tool"

@@ -10,6 +10,7 @@ from llm_pv.models.base import (
     BeforeRetry,
     Message,
     Preview,
+    Request,
     ToolOffer,
     ToolPlace,
     Turn,
@@ -23,8 +24,8 @@ from llm_pv.models.tokens import estimate_tokens
 class LanguageModel(ABC):
     """Base class of models; safe to use from several threads.
 
-    A subclass sets ``name`` and ``identity`` and defines `complete` and `preview`; everything else
-    has a default. Use it as a context manager, or call `close`.
+    A subclass sets ``name`` and ``identity`` and defines `respond` and `show`; everything else has
+    a default. Use it as a context manager, or call `close`.
     """
 
     name: str
@@ -50,6 +51,19 @@ class LanguageModel(ABC):
         return None
 
     @abstractmethod
+    def respond(
+        self,
+        request: Request,
+        *,
+        within: float | None = None,
+        before_retry: BeforeRetry | None = None,
+    ) -> list[Turn]:
+        """Do what `complete` says, with its arguments put together."""
+
+    @abstractmethod
+    def show(self, request: Request) -> Preview:
+        """Do what `preview` says, with its arguments put together."""
+
     def complete(
         self,
         conversation: Sequence[Message],
@@ -57,8 +71,8 @@ class LanguageModel(ABC):
         tool: ToolOffer | None = None,
         samples: int = 1,
         seed: int = 0,
-        within: float | None = None,
         max_output_tokens: int | None = None,
+        within: float | None = None,
         before_retry: BeforeRetry | None = None,
     ) -> list[Turn]:
         """Return the next turn, or up to ``samples`` alternatives; the usage is on the first.
@@ -73,11 +87,11 @@ class LanguageModel(ABC):
             How many alternatives; at most ``most_samples``. A server may return fewer.
         seed
             Passed to engines and servers that accept a seed.
+        max_output_tokens
+            The most tokens of this turn, if less than the model's ``max_output_tokens``.
         within
             Seconds after which an API call is cancelled, retries included; a model in this
             process completes a turn that it has started.
-        max_output_tokens
-            The most tokens of this turn, if less than the model's ``max_output_tokens``.
         before_retry
             Awaited before another request is sent after one that may be billed.
 
@@ -90,8 +104,9 @@ class LanguageModel(ABC):
         BudgetError
             If ``before_retry`` refuses another request.
         """
+        request = Request(conversation, tool, samples, seed, max_output_tokens)
+        return self.respond(request, within=within, before_retry=before_retry)
 
-    @abstractmethod
     def preview(
         self,
         conversation: Sequence[Message],
@@ -102,6 +117,7 @@ class LanguageModel(ABC):
         max_output_tokens: int | None = None,
     ) -> Preview:
         """Return what `complete` would send, without sending it."""
+        return self.show(Request(conversation, tool, samples, seed, max_output_tokens))
 
     def choose(
         self, prompts: Sequence[str], query: LabelQuery, *, seeds: Sequence[int]

@@ -21,10 +21,9 @@ from llm_pv.errors import BudgetError, ConfigurationError, CredentialError, Mode
 from llm_pv.models.adaptation import Adaptation, Prepared
 from llm_pv.models.base import (
     BeforeRetry,
-    Message,
     ModelOptions,
     Preview,
-    ToolOffer,
+    Request,
     Turn,
     Usage,
 )
@@ -133,15 +132,11 @@ class VendorModel(LanguageModel):
             return known
         return self._connection.run(ask())
 
-    def complete(
+    def respond(
         self,
-        conversation: Sequence[Message],
+        request: Request,
         *,
-        tool: ToolOffer | None = None,
-        samples: int = 1,
-        seed: int = 0,
         within: float | None = None,
-        max_output_tokens: int | None = None,
         before_retry: BeforeRetry | None = None,
     ) -> list[Turn]:
         """Return the next turn, or alternatives of it; see `LanguageModel.complete`.
@@ -150,10 +145,11 @@ class VendorModel(LanguageModel):
         """
         if self._options.offline:
             raise ModelError(f"{self.name} was opened for inspection only and cannot be called")
-        self._check_call(tool, samples)
+        self._check(request)
+        seed = request.seed
         if self._refuses_samples:
-            samples = 1
-        prepared = self._prepared(conversation, tool, samples, seed, max_output_tokens)
+            request = replace(request, samples=1)
+        prepared = self._prepared(request)
         provider, _, model = self.name.partition(":")
         attributes: dict[str, str | int | None] = {
             "gen_ai.operation.name": "chat",
@@ -165,12 +161,12 @@ class VendorModel(LanguageModel):
             try:
                 turns = self._connection.run(self._answer(prepared, seed, within, before_retry))
             except ModelError as error:
-                if samples == 1 or not _may_refuse_samples(error):
+                if request.samples == 1 or not _may_refuse_samples(error):
                     raise
-                alone = self._prepared(conversation, tool, 1, seed, max_output_tokens)
+                alone = self._prepared(replace(request, samples=1))
                 turns = self._connection.run(self._answer(alone, seed, within, before_retry))
                 self._refuses_samples = True  # one answer at a time is given
-            turns = turns[:samples]  # a server may return more than requested
+            turns = turns[: request.samples]  # a server may return more than requested
             usage = turns[0].usage
             outcome: dict[str, str | int | float | None] = {
                 "gen_ai.response.model": turns[0].model,
@@ -182,19 +178,10 @@ class VendorModel(LanguageModel):
             recording.note(**outcome)
         return turns
 
-    def preview(
-        self,
-        conversation: Sequence[Message],
-        *,
-        tool: ToolOffer | None = None,
-        samples: int = 1,
-        seed: int = 0,
-        max_output_tokens: int | None = None,
-    ) -> Preview:
-        """Return what `complete` would send, without sending it."""
-        self._check_call(tool, samples)
-        prepared = self._prepared(conversation, tool, samples, seed, max_output_tokens)
-        return self._connection.run(self._preview(prepared))
+    def show(self, request: Request) -> Preview:
+        """Return what would be sent."""
+        self._check(request)
+        return self._connection.run(self._preview(self._prepared(request)))
 
     def price(self, usage: Usage) -> float | None:
         """Return the price of a usage in US dollars, None where it is not known."""
@@ -234,7 +221,8 @@ class VendorModel(LanguageModel):
                 self._opened[key] = self._reopen(options)
             return self._opened[key]
 
-    def _check_call(self, tool: ToolOffer | None, samples: int) -> None:
+    def _check(self, request: Request) -> None:
+        tool, samples = request.tool, request.samples
         if tool is not None and tool.place not in self.tool_places:
             raise ConfigurationError(f"{self.name} has no {tool.place} tool; take another --tool")
         if not 1 <= samples <= self.most_samples:
@@ -337,23 +325,8 @@ class VendorModel(LanguageModel):
             maybe_paid=True,
         )
 
-    def _prepared(
-        self,
-        conversation: Sequence[Message],
-        tool: ToolOffer | None,
-        samples: int,
-        seed: int,
-        limit: int | None,
-    ) -> Prepared:
-        prepared = Prepared.of(
-            self._endpoint,
-            self._options,
-            conversation,
-            tool=tool,
-            samples=samples,
-            seed=seed,
-            limit=limit,
-        )
+    def _prepared(self, request: Request) -> Prepared:
+        prepared = Prepared.of(self._endpoint, self._options, request)
         return replace(prepared, settings=self._adaptation.adapted(prepared.settings))
 
     async def _try(
