@@ -15,8 +15,8 @@ from llm_pv.report.records import load_runs
 from llm_pv.report.summary import grid_summary, trial_summary
 from llm_pv.report.tables import (
     Column,
-    Table,
-    Value,
+    Entry,
+    ReportTable,
     comparison_table,
     measurements_table,
     methods_table,
@@ -42,7 +42,7 @@ def comparison(runs: list[Path]) -> Comparison:
     return compare_methods(load_runs(runs))
 
 
-def lines(table: Table) -> list[dict[str, str]]:
+def lines(table: ReportTable) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(to_csv(table))))
 
 
@@ -178,8 +178,8 @@ def test_methods_are_summed_up_over_the_settings_they_share(comparison: Comparis
 
 def test_the_page_drops_columns_that_are_empty_everywhere() -> None:
     columns = (Column("method", numeric=False), Column("cost"), Column("time"))
-    rows = ((Value("a"), Value(""), Value("1 s")), (Value("b"), Value(""), Value("")))
-    short = Table("t", "t", "t", columns, rows).without_constants()
+    rows = ((Entry("a"), Entry(""), Entry("1 s")), (Entry("b"), Entry(""), Entry("")))
+    short = ReportTable("t", "t", "t", columns, rows).without_constants()
     assert [column.heading for column in short.columns] == ["method", "time"]
     assert [[value.text for value in row] for row in short.rows] == [["a", "1 s"], ["b", ""]]
 
@@ -231,8 +231,8 @@ def test_only_certainty_reads_as_certainty(share: float) -> None:
 
 def test_a_row_that_begins_with_a_bracket_or_a_star_is_no_option_of_the_line_before() -> None:
     columns = (Column("[a]", numeric=False),) + (Column("b"),) * 10
-    rows = tuple((Value(text),) + (Value("-"),) * 10 for text in ("[x]", "*x", "x"))
-    table = Table("t", "t", "t", columns, rows)
+    rows = tuple((Entry(text),) + (Entry("-"),) * 10 for text in ("[x]", "*x", "x"))
+    table = ReportTable("t", "t", "t", columns, rows)
     lines = to_latex(table).splitlines()
     assert [line.split(" & ")[0] for line in lines if " & " in line] == [
         "{}[a]", "{}[x]", "{}*x", "x",

@@ -10,7 +10,7 @@ import pytest
 
 from llm_pv.cli.main import app
 from llm_pv.cli.progress import AttemptDetails, cell_progress, learn_progress
-from llm_pv.cli.watch import LivePage, View
+from llm_pv.cli.watch import LivePage, RunView
 from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.scoring import Score
 from llm_pv.proposers.base import Proposal
@@ -32,8 +32,8 @@ def ask(url: str, name: str = "", method: str = "GET", host: str = "") -> tuple[
     return reply.status, text
 
 
-def nothing() -> View:
-    return View("", "", "", (), ())
+def nothing() -> RunView:
+    return RunView("", "", "", (), ())
 
 
 def test_the_state_of_learning_has_the_attempts_latest_first_with_the_best_and_the_cost() -> None:

@@ -26,7 +26,7 @@ from rich.text import Text
 from llm_pv.cli.main import complain, resumable
 from llm_pv.cli.options import DEFAULT_OUTPUT_OPTIONS, OutputOptions
 from llm_pv.cli.tracking import tracking
-from llm_pv.cli.watch import View, live_page
+from llm_pv.cli.watch import RunView, live_page
 from llm_pv.erm.attempts import Attempt
 from llm_pv.programs.shown import visible
 from llm_pv.runs.cells import Cell
@@ -197,14 +197,14 @@ class CellProgress(Observer):
                 place = f"{self._done}/{self._cells} {describe(cell)}"
                 _print(self._console, f"{place}: {row['status']}, {what}")
 
-    def view(self) -> View:
+    def view(self) -> RunView:
         """Return what a page shows of the run at this moment."""
         with self._lock:
             shown = {task.id: task.fields["detail"] for task in self._progress.tasks}
             running = [
                 (describe(cell), "running", shown[line]) for cell, line in self._lines.items()
             ]
-            return View(
+            return RunView(
                 state=f"{self._done} of {self._cells} done",
                 best=self._details.best() or "Nothing yet",
                 spent=self._details.spent(),
@@ -242,10 +242,10 @@ class LearnProgress:
         """Show the progress of the built-in search."""
         self._show(f"searching: {stage}, {tried:,} tried")
 
-    def view(self) -> View:
+    def view(self) -> RunView:
         """Return what a page shows of the run at this moment."""
         with self._lock:
-            return View(
+            return RunView(
                 state=self._state,
                 best=self._details.best() or "No program yet",
                 spent=self._details.spent(),

@@ -12,7 +12,7 @@ from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from llm_pv.runs.cells import Key
-    from llm_pv.runs.conversations import Conversation
+    from llm_pv.runs.conversations import RecordedConversation
 
 _MOST_NAMED = 8
 
@@ -85,10 +85,10 @@ def _attempts(run: Path, name: str | None) -> "tuple[Key, dict[int, dict[str, An
     return key, {int(record["attempt"]): record for record in records}
 
 
-def _reply_alone(run: Path, key: "Key", record: Mapping[str, Any]) -> "Conversation | None":
+def _reply_alone(run: Path, key: "Key", record: Mapping[str, Any]) -> "RecordedConversation | None":
     """Return the reply of a proposer without conversations, if it is more than a program."""
     from llm_pv.runs.cells import key_of
-    from llm_pv.runs.conversations import Conversation, Message
+    from llm_pv.runs.conversations import Message, RecordedConversation
     from llm_pv.runs.reading import read_replies
 
     for reply in read_replies(run):
@@ -96,7 +96,7 @@ def _reply_alone(run: Path, key: "Key", record: Mapping[str, Any]) -> "Conversat
             text = str(reply.get("text", ""))
             if text.strip() == str(record["program"]).strip():
                 return None
-            return Conversation(
+            return RecordedConversation(
                 str(record.get("proposer", "")), 0, messages=[Message("reply", text)]
             )
     return None
@@ -137,7 +137,7 @@ def _row(number: int, record: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _write(record: Mapping[str, Any], conversation: "Conversation | None") -> None:
+def _write(record: Mapping[str, Any], conversation: "RecordedConversation | None") -> None:
     """Write an attempt in the order of its making: headings in bold on a terminal."""
     from rich.rule import Rule
     from rich.syntax import Syntax
@@ -159,7 +159,7 @@ def _write(record: Mapping[str, Any], conversation: "Conversation | None") -> No
 
 
 def _parts(
-    record: Mapping[str, Any], conversation: "Conversation | None"
+    record: Mapping[str, Any], conversation: "RecordedConversation | None"
 ) -> Iterator[tuple[str, str, bool]]:
     """Yield the headings and texts of an attempt, and whether a text is code."""
     from llm_pv.runs.conversations import TITLES
@@ -174,7 +174,9 @@ def _parts(
     yield f"attempt {record['attempt']}", "\n".join(_scores(record, conversation)), False
 
 
-def _scores(record: Mapping[str, Any], conversation: "Conversation | None") -> Iterator[str]:
+def _scores(
+    record: Mapping[str, Any], conversation: "RecordedConversation | None"
+) -> Iterator[str]:
     from llm_pv.cli.tables import percent
 
     if record.get("proposer"):

@@ -28,7 +28,7 @@ def interrupt() -> None:
 
 
 @dataclass(frozen=True)
-class View:
+class RunView:
     """What the page shows of a run at one moment."""
 
     state: str
@@ -52,7 +52,7 @@ class LivePage:
         Called, in another thread, by the page's button.
     """
 
-    def __init__(self, view: Callable[[], View], stop: Callable[[], None] = interrupt) -> None:
+    def __init__(self, view: Callable[[], RunView], stop: Callable[[], None] = interrupt) -> None:
         self._view, self._stop = view, stop
         self._token, self._nonce = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
         self.policy = _POLICY.format(nonce=self._nonce)
@@ -99,7 +99,7 @@ class LivePage:
 
 
 @contextmanager
-def live_page(view: Callable[[], View], *, wanted: bool) -> Iterator[None]:
+def live_page(view: Callable[[], RunView], *, wanted: bool) -> Iterator[None]:
     """Serve the page of a run while the block runs, if it is wanted."""
     if not wanted:
         yield

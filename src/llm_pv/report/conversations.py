@@ -7,9 +7,9 @@ from llm_pv.report.journals import AttemptRecord
 from llm_pv.report.text import count
 from llm_pv.runs.conversations import (
     TITLES,
-    Conversation,
     Message,
     Place,
+    RecordedConversation,
     place_of_origin,
 )
 
@@ -42,7 +42,7 @@ class Conversations:
     "What is left out, empty if nothing is."
 
 
-def conversation_characters(conversations: Mapping[Place, Conversation]) -> int:
+def conversation_characters(conversations: Mapping[Place, RecordedConversation]) -> int:
     """Return how many characters `conversation_entries` shows without a limit."""
     prompts = {one.digest: one.prompt for one in conversations.values()}
     return sum(min(len(text), LONGEST_MESSAGE) for text in prompts.values()) + sum(
@@ -51,7 +51,7 @@ def conversation_characters(conversations: Mapping[Place, Conversation]) -> int:
 
 
 def conversation_entries(
-    conversations: Mapping[Place, Conversation],
+    conversations: Mapping[Place, RecordedConversation],
     attempts: Sequence[AttemptRecord],
     picked: int | None,
     most: int,
@@ -101,7 +101,7 @@ def conversation_entries(
     return Conversations(tuple(entries), _left_out(len(conversations), len(chosen), run))
 
 
-def _size(one: Conversation) -> int:
+def _size(one: RecordedConversation) -> int:
     return sum(min(len(message.text), LONGEST_MESSAGE) + 100 for message in one.messages)
 
 
@@ -117,7 +117,7 @@ def _entry(message: Message, run: str) -> MessageEntry:
     return MessageEntry(TITLES[message.role] + took + cut + whole, message.text[:LONGEST_MESSAGE])
 
 
-def _title(one: Conversation, attempts: Sequence[int]) -> str:
+def _title(one: RecordedConversation, attempts: Sequence[int]) -> str:
     which = f"Attempt{'s' * (len(attempts) > 1)} {', '.join(map(str, attempts))}"
     price = "price unknown" if one.cost_usd is None else f"${one.cost_usd:.4g}"
     facts = [

@@ -4,16 +4,19 @@ Horizontal places are percentages of the drawing's width, so that text keeps its
 The drawings are built as a tree and serialised, so text in them cannot become markup.
 """
 
+from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from llm_pv.programs.shown import visible
 from llm_pv.report.charts import COLOURS, Bar, Panel, Point, Series, shape_of
 from llm_pv.report.comparison import Estimate
+from llm_pv.report.explained import Shape, plain
 from llm_pv.report.text import percent
 
 _HEIGHT = 150.0
 _TOP = 8.0
 _BAR = 12.0
+_SHAPE_TOP, _SHAPE_HEIGHT = 16.0, 84.0
 _MANY = 30
 SHAPES = (
     "M-3.6 0a3.6 3.6 0 1 0 7.2 0a3.6 3.6 0 1 0 -7.2 0",
@@ -58,6 +61,35 @@ def draw_bar(bar: Bar, baseline: float | None) -> str:
     if baseline is not None:
         line = _line(svg, (_p(baseline), 0), (_p(baseline), _BAR + 8), "baseline")
         _tip(line, f"majority baseline: {percent(baseline)}%")
+    return _finished(svg)
+
+
+def draw_shape(shape: Shape, classes: Sequence[str]) -> str:
+    """Draw the training rows of a column as stacked bars, with the cuts as lines."""
+    size = max(map(len, shape.bins.values()), default=1)
+    totals = [sum(bins[place] for bins in shape.bins.values()) for place in range(size)]
+    tallest = max(totals, default=0) or 1
+    bottom = _SHAPE_TOP + _SHAPE_HEIGHT
+    svg = _svg(bottom + 20, f"{shape.name}: {shape.words}")
+    for place in range(size):
+        top = bottom
+        for number, name in enumerate(classes):
+            rows = shape.bins[name][place] if name in shape.bins else 0
+            height = _SHAPE_HEIGHT * rows / tallest
+            if rows:
+                top -= height
+                where = {"x": _p(place / size), "y": _n(top)}
+                extent = {"width": _p(0.94 / size), "height": _n(height)}
+                kind = {"class": f"bar s{number % len(COLOURS)}"}
+                ET.SubElement(svg, "rect", where | extent | kind)
+    _line(svg, ("0%", bottom), ("100%", bottom), "axis")
+    for cut in shape.cuts:
+        share = (cut - shape.low) / (shape.high - shape.low)
+        if 0 <= share <= 1:
+            _line(svg, (_p(share), _SHAPE_TOP - 2), (_p(share), bottom), "cut")
+            _label(svg, share, _SHAPE_TOP - 5, plain(cut), "small")
+    _text(svg, "0%", bottom + 15, plain(shape.low), "tick")
+    _text(svg, "100%", bottom + 15, plain(shape.high), "tick end")
     return _finished(svg)
 
 

@@ -6,7 +6,7 @@ from itertools import product
 from llm_pv.report.comparison import Comparison
 from llm_pv.report.curves import complete_attempts
 from llm_pv.report.records import TrialRecord
-from llm_pv.report.tables import Column, Table, Value, setting_columns, setting_values, share
+from llm_pv.report.tables import Column, Entry, ReportTable, setting_columns, setting_values, share
 from llm_pv.report.text import money, percent
 from llm_pv.report.transfer import SOLVED
 from llm_pv.stats import binomial_interval
@@ -15,7 +15,7 @@ _ERRORS = (0.0, 0.05)
 """The validation errors up to which an attempt is good."""
 
 
-def attempts_table(comparison: Comparison) -> Table:
+def attempts_table(comparison: Comparison) -> ReportTable:
     """Return the table of the chance that one attempt succeeds, where none was cut short."""
     rows = []
     for (setting, method, _, tries), error in product(complete_attempts(comparison), _ERRORS):
@@ -27,13 +27,13 @@ def attempts_table(comparison: Comparison) -> Table:
         rows.append(
             (
                 *setting_values(setting),
-                Value(method),
-                Value(percent(error), error),
-                Value(str(len(tries)), len(tries)),
-                Value(str(made), made),
-                Value(str(right), right),
+                Entry(method),
+                Entry(percent(error), error),
+                Entry(str(len(tries)), len(tries)),
+                Entry(str(made), made),
+                Entry(str(right), right),
                 *map(share, (right / made, low, high)),
-                Value(size, made / right if right else None, f"[{1 / high:.1f}, {above}]"),
+                Entry(size, made / right if right else None, f"[{1 / high:.1f}, {above}]"),
             )
         )
     columns = (
@@ -42,7 +42,7 @@ def attempts_table(comparison: Comparison) -> Table:
         *map(Column, ("error at most", "trials", "attempts", "good attempts")),
         *(Column(name, "measured") for name in ("chance p", "p from", "p to", "1 / p")),
     )
-    return Table(
+    return ReportTable(
         "attempts-needed",
         "The chance that one attempt succeeds",
         "An attempt is good if its program errs on at most so many percent of the validation rows; "
@@ -55,7 +55,7 @@ def attempts_table(comparison: Comparison) -> Table:
     )
 
 
-def effort_table(comparison: Comparison) -> Table:
+def effort_table(comparison: Comparison) -> ReportTable:
     """Return the table of time a row, and of tokens and dollars a solved trial."""
     rows = []
     for method in comparison.measured:
@@ -77,13 +77,13 @@ def effort_table(comparison: Comparison) -> Table:
         tested = _seconds_a_row(trials, learning=False)
         rows.append(
             (
-                Value(method),
-                Value(_few_digits(learned), learned),
-                Value(_few_digits(tested), tested),
-                Value(f"{solved} of {len(trials)}", solved),
-                Value(f"{tokens / solved:,.0f}" if tokens and solved else "",
+                Entry(method),
+                Entry(_few_digits(learned), learned),
+                Entry(_few_digits(tested), tested),
+                Entry(f"{solved} of {len(trials)}", solved),
+                Entry(f"{tokens / solved:,.0f}" if tokens and solved else "",
                       tokens / solved if tokens and solved else None),
-                Value(money(cost / solved) if cost and solved else "",
+                Entry(money(cost / solved) if cost and solved else "",
                       cost / solved if cost and solved else None),
             )
         )  # fmt: skip
@@ -94,7 +94,7 @@ def effort_table(comparison: Comparison) -> Table:
             f"trials at {SOLVED:.0%} or more", "tokens a solved trial", "dollars a solved trial",
         )),
     )  # fmt: skip
-    return Table(
+    return ReportTable(
         "effort",
         "Time, tokens and dollars",
         "Wall-clock seconds of learning over training and validation rows, and of testing over "

@@ -3,17 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from xml.etree import ElementTree as ET
 
 from llm_pv.errors import RunError
-from llm_pv.programs.shown import visible
-from llm_pv.report.charts import COLOURS
-from llm_pv.report.tables import Column, Table, Value
+from llm_pv.report.tables import Column, Entry, ReportTable
 from llm_pv.report.text import percent
 
 _DEEPEST = 8
-_HEIGHT = 84.0
-_TOP = 16.0
 
 
 @dataclass(frozen=True)
@@ -41,8 +36,8 @@ class Shape:
     @property
     def words(self) -> str:
         """The range and the cuts in words."""
-        cuts = f", compared with {', '.join(map(_plain, self.cuts))}" if self.cuts else ""
-        return f"{_plain(self.low)} to {_plain(self.high)} in training{cuts}"
+        cuts = f", compared with {', '.join(map(plain, self.cuts))}" if self.cuts else ""
+        return f"{plain(self.low)} to {plain(self.high)} in training{cuts}"
 
 
 @dataclass(frozen=True)
@@ -51,9 +46,9 @@ class Explanation:
 
     lines: tuple[Line, ...]
     "Empty for a program that is no chain of conditions."
-    conditions: Table | None
-    confusion: Table | None
-    mistakes: Table | None
+    conditions: ReportTable | None
+    confusion: ReportTable | None
+    mistakes: ReportTable | None
     shapes: tuple[Shape, ...]
     classes: tuple[str, ...]
     "In the order of their colours."
@@ -108,7 +103,7 @@ def _lines(lines: Sequence[Sequence[Any]], leaves: Sequence[Mapping[str, int]]) 
     return tuple(shown)
 
 
-def _conditions(found: Mapping[str, Any] | None) -> Table | None:
+def _conditions(found: Mapping[str, Any] | None) -> ReportTable | None:
     """Return what the program does without each condition; None in older runs, or with none."""
     if not found or not found["without"]:
         return None
@@ -123,18 +118,18 @@ def _conditions(found: Mapping[str, Any] | None) -> Table | None:
         changed, without = int(one["changed"]), int(one["right"])
         less = 100 * (without - right) / rows
         lines.append((
-            Value(str(one["text"])),
-            Value(f"{changed:,}", changed),
-            Value(percent(without / rows), without, detail=f"{less:+.1f} points" if less else ""),
+            Entry(str(one["text"])),
+            Entry(f"{changed:,}", changed),
+            Entry(percent(without / rows), without, detail=f"{less:+.1f} points" if less else ""),
         ))  # fmt: skip
     caption = (
         f"Each condition left out alone, on the {rows:,} validation rows: how many answers change, "
         f"and how many are right then; with all of them {percent(right / rows)}% are."
     )
-    return Table("conditions", "What each condition adds", caption, columns, tuple(lines))
+    return ReportTable("conditions", "What each condition adds", caption, columns, tuple(lines))
 
 
-def _confusion(found: Mapping[str, Any]) -> Table:
+def _confusion(found: Mapping[str, Any]) -> ReportTable:
     columns = (
         Column("label", numeric=False),
         *(
@@ -144,19 +139,19 @@ def _confusion(found: Mapping[str, Any]) -> Table:
     )
     rows = tuple(
         (
-            Value(str(label)),
+            Entry(str(label)),
             *(
-                Value(f"{number:,}", number, alarm=bool(number) and answer != label)
+                Entry(f"{number:,}", number, alarm=bool(number) and answer != label)
                 for answer, number in zip(found["answers"], numbers, strict=True)
             ),
         )
         for label, numbers in zip(found["labels"], found["counts"], strict=True)
     )
     caption = f"The {found['split']} rows of each class, by the program's answer."
-    return Table("confusion", "Answers by class", caption, columns, rows)
+    return ReportTable("confusion", "Answers by class", caption, columns, rows)
 
 
-def _mistakes(found: Sequence[Mapping[str, Any]]) -> Table:
+def _mistakes(found: Sequence[Mapping[str, Any]]) -> ReportTable:
     names = list(dict.fromkeys(name for one in found for name in one["input"]))
     columns = (
         Column("row", numeric=False),
@@ -166,9 +161,9 @@ def _mistakes(found: Sequence[Mapping[str, Any]]) -> Table:
     )
     rows = tuple(
         (
-            Value(f"{one['split']} {one['row']}"),
-            Value(str(one["label"])),
-            Value("none" if one["prediction"] is None else str(one["prediction"]), alarm=True),
+            Entry(f"{one['split']} {one['row']}"),
+            Entry(str(one["label"])),
+            Entry("none" if one["prediction"] is None else str(one["prediction"]), alarm=True),
             *(_cell(one["input"].get(name)) for name in names),
         )
         for one in found
@@ -177,61 +172,16 @@ def _mistakes(found: Sequence[Mapping[str, Any]]) -> Table:
         "Rows that the program answers wrongly, at most 20, numbered from 0 within validation or "
         "test; the columns that it reads come first."
     )
-    return Table("mistakes", "Mistakes", caption, columns, rows)
+    return ReportTable("mistakes", "Mistakes", caption, columns, rows)
 
 
-def _cell(value: object) -> Value:
+def _cell(value: object) -> Entry:
     text = "" if value is None else str(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return Value(text, float(value))
-    return Value(text)
+        return Entry(text, float(value))
+    return Entry(text)
 
 
-def draw_shape(shape: Shape, classes: Sequence[str]) -> str:
-    """Draw the training rows of a column as stacked bars, with the cuts as lines."""
-    size = max(map(len, shape.bins.values()), default=1)
-    totals = [sum(bins[place] for bins in shape.bins.values()) for place in range(size)]
-    tallest = max(totals, default=0) or 1
-    label = f"{shape.name}: {shape.words}"
-    svg = ET.Element(
-        "svg",
-        {"class": "plot", "height": f"{_TOP + _HEIGHT + 20:g}", "role": "img",
-         "aria-label": visible(label)},
-    )  # fmt: skip
-    for place in range(size):
-        below = 0.0
-        for number, name in enumerate(classes):
-            count = shape.bins[name][place] if name in shape.bins else 0
-            height = _HEIGHT * count / tallest
-            if count:
-                below += height
-                bar = {
-                    "x": f"{100 * place / size:.2f}%",
-                    "width": f"{94 / size:.2f}%",
-                    "y": f"{_TOP + _HEIGHT - below:.2f}",
-                    "height": f"{height:.2f}",
-                    "class": f"bar s{number % len(COLOURS)}",
-                }
-                ET.SubElement(svg, "rect", bar)
-    bottom = f"{_TOP + _HEIGHT:g}"
-    ET.SubElement(svg, "line", {"x1": "0%", "x2": "100%", "y1": bottom, "y2": bottom,
-                                "class": "axis"})  # fmt: skip
-    for cut in shape.cuts:
-        share = (cut - shape.low) / (shape.high - shape.low)
-        if 0 <= share <= 1:
-            x = f"{100 * share:.2f}%"
-            line = {"x1": x, "x2": x, "y1": f"{_TOP - 2:g}", "y2": bottom, "class": "cut"}
-            ET.SubElement(svg, "line", line)
-            side = "start" if share < 0.15 else "end" if share > 0.85 else "middle"
-            _text(svg, x, _TOP - 5, _plain(cut), f"small {side}")
-    _text(svg, "0%", _TOP + _HEIGHT + 15, _plain(shape.low), "tick")
-    _text(svg, "100%", _TOP + _HEIGHT + 15, _plain(shape.high), "tick end")
-    return ET.tostring(svg, encoding="unicode")
-
-
-def _text(svg: ET.Element, x: str, y: float, text: str, kind: str) -> None:
-    ET.SubElement(svg, "text", {"x": x, "y": f"{y:g}", "class": kind}).text = text
-
-
-def _plain(value: float) -> str:
+def plain(value: float) -> str:
+    """Write a number of a column with four digits."""
     return f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"

@@ -28,13 +28,13 @@ from llm_pv.report.cells import (
 )
 from llm_pv.report.charts import COLOURS, Figure, shape_of
 from llm_pv.report.comparison import Comparison
-from llm_pv.report.drawing import SHAPES, draw_bar, draw_panel
+from llm_pv.report.drawing import SHAPES, draw_bar, draw_panel, draw_shape
 from llm_pv.report.effort_tables import attempts_table, effort_table
-from llm_pv.report.explained import Explanation, draw_shape, read_explanation
+from llm_pv.report.explained import Explanation, read_explanation
 from llm_pv.report.figures import attempts_of, figures
 from llm_pv.report.records import RunRecord, TrialRecord
 from llm_pv.report.summary import grid_summary, trial_summary
-from llm_pv.report.tables import Table, comparison_table, methods_table
+from llm_pv.report.tables import ReportTable, comparison_table, methods_table
 from llm_pv.report.text import count, percent
 from llm_pv.report.transfer_tables import lengths_table, shortcuts_table
 
@@ -241,7 +241,9 @@ def command_line(words: Sequence[object]) -> str:
     return shlex.join([shown, *map(str, words[1:])])
 
 
-def _sections(groups: dict[str, list[Figure]], tables: dict[str, Table]) -> list[tuple[str, str]]:
+def _sections(
+    groups: dict[str, list[Figure]], tables: dict[str, ReportTable]
+) -> list[tuple[str, str]]:
     names = {
         "accuracy": "Accuracy",
         "lengths": "Lengths",
@@ -272,7 +274,7 @@ def _sections_of_one(trial: TrialRecord, found: Explanation | None) -> list[tupl
     return [("result", "Result"), *middle, ("runs", "Run")]
 
 
-def _missing(groups: dict[str, list[Figure]], tables: dict[str, Table]) -> list[str]:
+def _missing(groups: dict[str, list[Figure]], tables: dict[str, ReportTable]) -> list[str]:
     """Return which figures are empty, and which runs would provide them."""
     lines = []
     if "lengths" not in groups:

@@ -11,7 +11,7 @@ from llm_pv.report import journals
 from llm_pv.report.journals import AttemptRecord, SelectionRecord, TransferRecord, read_length
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.consistency import NUMBERS, SIZES
-from llm_pv.runs.conversations import Conversation, Place, read_conversations
+from llm_pv.runs.conversations import Place, RecordedConversation, read_conversations
 from llm_pv.runs.job_folder import read_job
 from llm_pv.runs.journal import Record
 from llm_pv.runs.reading import (
@@ -81,7 +81,7 @@ class TrialRecord:
     "Its result; None while it has none."
     transfer: tuple[TransferRecord, ...] = ()
     "The selected program on other data."
-    conversations: Mapping[Place, Conversation] = field(default_factory=dict)
+    conversations: Mapping[Place, RecordedConversation] = field(default_factory=dict)
     "Those with models, by proposer and number."
     answer_tokens: int = 0
     "Tokens read and written, of in-context learning."

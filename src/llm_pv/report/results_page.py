@@ -3,8 +3,6 @@
 The page marks measured and published figures, and explains how to reproduce and check them.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +13,11 @@ from llm_pv.report.comparison import Comparison, compare_methods, method_name
 from llm_pv.report.effort_tables import attempts_table, effort_table
 from llm_pv.report.page import command_line, confinement_text
 from llm_pv.report.records import RunRecord, load_runs
-from llm_pv.report.tables import Table, comparison_table, methods_table
+from llm_pv.report.tables import ReportTable, comparison_table, methods_table
 from llm_pv.report.text import count
 from llm_pv.report.transfer_tables import lengths_table, shortcuts_table
 from llm_pv.report.write import write_report
-from llm_pv.runs.files import write_atomically, write_bytes_atomically
+from llm_pv.runs.files import csv_text, write_atomically, write_bytes_atomically
 from llm_pv.runs.reading import SUMMARY_COLUMNS, read_summary
 from llm_pv.tracks.published import LLM_PV_METHODS, OTHER_METHODS, ROWS
 
@@ -109,15 +107,15 @@ def results_page(runs: Sequence[RunRecord], figures: Sequence[Path], occasion: O
     return text.replace("](../", f"]({'../' * occasion.folders_up}")
 
 
-def markdown(table: Table) -> str:
+def markdown(table: ReportTable) -> str:
     r"""Write a table in Markdown; published figures are in italics under headings that say so.
 
     Examples
     --------
-    >>> from llm_pv.report.tables import Column, Value
+    >>> from llm_pv.report.tables import Column, Entry
     >>> columns = (Column("task"), Column("svm", "measured"), Column("XGBoost", "published"))
-    >>> row = (Value("a|b"), Value("51.0", 0.51, "[50.0, 52.0]", best=True), Value("49.9", 0.499))
-    >>> print(markdown(Table("t", "", "", columns, (row,))))
+    >>> row = (Entry("a|b"), Entry("51.0", 0.51, "[50.0, 52.0]", best=True), Entry("49.9", 0.499))
+    >>> print(markdown(ReportTable("t", "", "", columns, (row,))))
     | task | svm | *XGBoost, published* |
     |---|---|---|
     | a\|b | **51.0** [50.0, 52.0] | *49.9* |
@@ -198,13 +196,13 @@ def _of_sampler(comparison: Comparison, sampler: str) -> list[str]:
     return [f"## Tasks by methods, {sampler} sampler", table.caption, markdown(table)]
 
 
-def _of_programs(table: Table) -> Table:
+def _of_programs(table: ReportTable) -> ReportTable:
     """Return the lines of methods whose programs were also scored on hard data."""
     place = [column.heading for column in table.columns].index("same programs on hard data")
     return replace(table, rows=tuple(row for row in table.rows if row[place].number is not None))
 
 
-def _published_table(comparison: Comparison) -> Table:
+def _published_table(comparison: Comparison) -> ReportTable:
     """Return the published figures of these settings only."""
     chosen = replace(
         comparison, settings=tuple(comparison.published), methods=(), cells={}, baselines={},
@@ -274,12 +272,11 @@ def _provenance(runs: Sequence[RunRecord], occasion: Occasion) -> list[str]:
 
 def _summary(runs: Sequence[RunRecord]) -> str:
     """Return the unchanged rows of every run, in a fixed order."""
-    rows = [{"run": run.label} | row for run in runs for row in read_summary(run.path)]
+    rows = [
+        {"run": run.label} | {name: row[name] for name in SUMMARY_COLUMNS}
+        for run in runs
+        for row in read_summary(run.path)
+    ]
     names = ("track", "method", "model", "function", "length", "sampler", "trial", "run")
-    rows.sort(key=lambda row: tuple(str(row[name]).zfill(4) for name in names))
-    buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, ["run", *SUMMARY_COLUMNS], lineterminator="\n",
-                            extrasaction="ignore")  # fmt: skip
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
+    rows.sort(key=lambda row: tuple(row[name].zfill(4) for name in names))
+    return csv_text(("run", *SUMMARY_COLUMNS), rows)

@@ -23,7 +23,7 @@ SHORTCUT = "\u2020"
 
 
 @dataclass(frozen=True)
-class Value:
+class Entry:
     """One entry of a table."""
 
     text: str
@@ -48,7 +48,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """A table."""
 
     name: str
@@ -57,7 +57,7 @@ class Table:
     caption: str
     "What it shows, and how to read it."
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Value, ...], ...]
+    rows: tuple[tuple[Entry, ...], ...]
     "The headings and the entries, as many in every row."
 
     @property
@@ -66,7 +66,7 @@ class Table:
         runs = groupby(self.columns, key=lambda column: column.group)
         return tuple((group, len(list(columns))) for group, columns in runs)
 
-    def without_constants(self) -> "Table":
+    def without_constants(self) -> "ReportTable":
         """Return the table without empty columns and setting columns equal in every row.
 
         The caption gives the values of the latter. CSV and LaTeX keep all columns.
@@ -95,7 +95,7 @@ class Table:
         return any(column.group == "published" for column in self.columns)
 
 
-def comparison_table(comparison: Comparison) -> Table:
+def comparison_table(comparison: Comparison) -> ReportTable:
     """Return the table of settings by methods, with separate groups of measured and published."""
     settings = comparison.settings
     has_baseline = bool(comparison.baselines)
@@ -123,7 +123,7 @@ def comparison_table(comparison: Comparison) -> Table:
         row += [share(figures.get(m), best=figures.get(m) == top) for m in published]
         rows.append(tuple(row))
     note = _comparison_note(comparison)
-    return Table("comparison", "Tasks by methods", note, tuple(columns), tuple(rows))
+    return ReportTable("comparison", "Tasks by methods", note, tuple(columns), tuple(rows))
 
 
 def _comparison_note(comparison: Comparison) -> str:
@@ -159,7 +159,7 @@ def _comparison_note(comparison: Comparison) -> str:
     return note + "Means whose limits overlap may not differ: llm-pv compare tests it."
 
 
-def measurements_table(comparison: Comparison) -> Table:
+def measurements_table(comparison: Comparison) -> ReportTable:
     """Return the table with one line for every measured and every published figure."""
     columns = (
         *setting_columns(),
@@ -181,17 +181,17 @@ def measurements_table(comparison: Comparison) -> Table:
             rows.append(
                 (
                     *start,
-                    Value("measured"),
-                    Value(method),
+                    Entry("measured"),
+                    Entry(method),
                     *map(share, figures),
-                    Value(str(trials), trials),
-                    Value(_statuses(cell.open)),
+                    Entry(str(trials), trials),
+                    Entry(_statuses(cell.open)),
                 )
             )
         for method, figure in comparison.published.get(setting, {}).items():
-            empty = (Value(""),) * 5
-            rows.append((*start, Value("published"), Value(method), share(figure), *empty))
-    return Table("measurements", "Every figure", "One line a figure.", columns, tuple(rows))
+            empty = (Entry(""),) * 5
+            rows.append((*start, Entry("published"), Entry(method), share(figure), *empty))
+    return ReportTable("measurements", "Every figure", "One line a figure.", columns, tuple(rows))
 
 
 def _spent(trials: Sequence[TrialRecord]) -> float | None:
@@ -201,10 +201,10 @@ def _spent(trials: Sequence[TrialRecord]) -> float | None:
     return sum(trial.cost_usd or 0.0 for trial in trials)
 
 
-def methods_table(comparison: Comparison) -> Table:
+def methods_table(comparison: Comparison) -> ReportTable:
     """Return the table of methods over the settings that all methods share."""
     shared, resting = comparison.shared, shortcuts(comparison)
-    rows: list[tuple[Value, ...]] = []
+    rows: list[tuple[Entry, ...]] = []
     for method in comparison.methods:
         cells = [cell for (_, name), cell in comparison.cells.items() if name == method]
         means = [cell.test.mean for cell in cells if cell.test is not None]
@@ -222,14 +222,14 @@ def methods_table(comparison: Comparison) -> Table:
         took = sum(trial.learn_seconds or 0.0 for trial in trials)
         rows.append(
             (
-                Value(method),
+                Entry(method),
                 share(mean(means) if means else None),
                 share(mean(common) if common else None),
-                Value(f"{len(solved)} of {len(means)}", len(solved)),
-                Value(f"{sound} of {len(means)}", sound),
-                Value(f"{measured} of {len(trials)}", measured, alarm=measured < len(trials)),
-                Value(money(spent), spent),
-                Value(seconds(took) if measured else "", took),
+                Entry(f"{len(solved)} of {len(means)}", len(solved)),
+                Entry(f"{sound} of {len(means)}", sound),
+                Entry(f"{measured} of {len(trials)}", measured, alarm=measured < len(trials)),
+                Entry(money(spent), spent),
+                Entry(seconds(took) if measured else "", took),
             )
         )
     columns: tuple[Column, ...] = (
@@ -249,10 +249,10 @@ def methods_table(comparison: Comparison) -> Table:
         "Means are in percent, over settings (a task at a length, a sampler and a size), and over "
         "the trials with a figure. Cost and time are sums over all trials of a method."
     )
-    return Table("methods", "Methods", note, columns, tuple(rows))
+    return ReportTable("methods", "Methods", note, columns, tuple(rows))
 
 
-def trials_table(comparison: Comparison) -> Table:
+def trials_table(comparison: Comparison) -> ReportTable:
     """Return the table of every trial."""
     columns = (
         *setting_columns(),
@@ -272,22 +272,22 @@ def trials_table(comparison: Comparison) -> Table:
             rows.append(
                 (
                     *setting_values(setting),
-                    Value(trial.run),
-                    Value(method),
-                    Value(str(trial.cell.trial + 1), trial.cell.trial + 1),
-                    Value(trial.seed),
-                    Value(trial.status, alarm=trial.status != "done"),
+                    Entry(trial.run),
+                    Entry(method),
+                    Entry(str(trial.cell.trial + 1), trial.cell.trial + 1),
+                    Entry(trial.seed),
+                    Entry(trial.status, alarm=trial.status != "done"),
                     share(trial.accuracy, detail=limits),
                     share(trial.validation_accuracy),
                     share(selection.train_accuracy if selection else None),
                     share(selection.error_bound if selection else None),
-                    Value(str(len(trial.attempts)), len(trial.attempts)),
-                    Value(money(trial.cost_usd), trial.cost_usd),
-                    Value(seconds(trial.learn_seconds), trial.learn_seconds),
-                    Value(trial.reason),
+                    Entry(str(len(trial.attempts)), len(trial.attempts)),
+                    Entry(money(trial.cost_usd), trial.cost_usd),
+                    Entry(seconds(trial.learn_seconds), trial.learn_seconds),
+                    Entry(trial.reason),
                 )
             )
-    return Table("trials", "Every trial", "Accuracies in percent.", columns, tuple(rows))
+    return ReportTable("trials", "Every trial", "Accuracies in percent.", columns, tuple(rows))
 
 
 def setting_columns(*, sampler: bool = True) -> tuple[Column, ...]:
@@ -300,14 +300,14 @@ def setting_columns(*, sampler: bool = True) -> tuple[Column, ...]:
     )
 
 
-def setting_values(setting: Setting, *, sampler: bool = True) -> tuple[Value, ...]:
+def setting_values(setting: Setting, *, sampler: bool = True) -> tuple[Entry, ...]:
     """Return the entries of the columns of a setting."""
     length = setting.length if isinstance(setting.length, int) else None
     return (
-        Value(setting.title),
-        Value(str(setting.length), length),
-        *([Value(setting.sampler)] if sampler else []),
-        Value(
+        Entry(setting.title),
+        Entry(str(setting.length), length),
+        *([Entry(setting.sampler)] if sampler else []),
+        Entry(
             f"{setting.labelled:,}" if setting.labelled else "",
             setting.labelled,
             detail=setting.split,
@@ -315,15 +315,15 @@ def setting_values(setting: Setting, *, sampler: bool = True) -> tuple[Value, ..
     )
 
 
-def _cell_value(cell: MethodCell | None, *, best: bool, doubted: bool) -> Value:
+def _cell_value(cell: MethodCell | None, *, best: bool, doubted: bool) -> Entry:
     if cell is None:
-        return Value("")
+        return Entry("")
     if cell.test is None:
-        return Value("-", detail=_statuses(cell.open), alarm=True)
+        return Entry("-", detail=_statuses(cell.open), alarm=True)
     some = "" if cell.complete else f"{cell.test.trials} of {len(cell.trials)} trials"
     limits = f"{interval(cell.test)} {SHORTCUT if doubted else ''}".strip()
     details = [limits, some, _statuses(cell.open)]
-    return Value(
+    return Entry(
         percent(cell.test.mean),
         cell.test.mean,
         "; ".join(text for text in details if text),
@@ -331,9 +331,9 @@ def _cell_value(cell: MethodCell | None, *, best: bool, doubted: bool) -> Value:
     )
 
 
-def share(value: float | None, *, detail: str = "", best: bool = False) -> Value:
+def share(value: float | None, *, detail: str = "", best: bool = False) -> Entry:
     """Return a share as an entry in percent."""
-    return Value(percent(value), value, detail, best=best and value is not None)
+    return Entry(percent(value), value, detail, best=best and value is not None)
 
 
 def _statuses(counts: dict[str, int]) -> str:

@@ -3,8 +3,8 @@
 from llm_pv.report.comparison import Comparison, Estimate, MethodCell, Setting, method_name
 from llm_pv.report.tables import (
     Column,
-    Table,
-    Value,
+    Entry,
+    ReportTable,
     setting_columns,
     setting_values,
     share,
@@ -13,7 +13,7 @@ from llm_pv.report.text import interval
 from llm_pv.report.transfer import loses, transfer_estimate, verdict
 
 
-def shortcuts_table(comparison: Comparison) -> Table:
+def shortcuts_table(comparison: Comparison) -> ReportTable:
     """Return the table of programs learned on the paper's data and scored on harder data."""
     rows = []
     for (setting, method), cell in comparison.cells.items():
@@ -31,7 +31,7 @@ def shortcuts_table(comparison: Comparison) -> Table:
         Column("learned on hard data", "measured"),
         Column("verdict", numeric=False),
     )
-    return Table(
+    return ReportTable(
         "paper-against-hard",
         "Shortcuts: the paper's data against hard data",
         "Hard data has classes that agree on every cheap statistic. A program that is right on the "
@@ -42,7 +42,7 @@ def shortcuts_table(comparison: Comparison) -> Table:
     )
 
 
-def lengths_table(comparison: Comparison) -> Table:
+def lengths_table(comparison: Comparison) -> ReportTable:
     """Return the table of selected programs at other lengths; empty without any."""
     rows = []
     for (setting, method), cell in comparison.cells.items():
@@ -54,11 +54,11 @@ def lengths_table(comparison: Comparison) -> Table:
                 rows.append(
                     (
                         *setting_values(setting),
-                        Value(method),
+                        Entry(method),
                         share(cell.test.mean, detail=interval(cell.test)),
-                        Value(str(length), length),
+                        Entry(str(length), length),
                         share(found.mean, detail=interval(found)),
-                        Value(
+                        Entry(
                             verdict(cell.test, found, lost="lost"), alarm=loses(cell.test, found)
                         ),
                     )
@@ -76,7 +76,7 @@ def lengths_table(comparison: Comparison) -> Table:
         "limits there lie wholly below those at the length it was learned at, or 5 points or "
         "more are missing; it is right at one length alone."
     )
-    return Table("lengths", "Other lengths", note, columns, tuple(rows))
+    return ReportTable("lengths", "Other lengths", note, columns, tuple(rows))
 
 
 def _learned_hard(comparison: Comparison, setting: Setting, cell: MethodCell) -> Estimate | None:
@@ -99,15 +99,15 @@ def _shortcut_row(
     test: Estimate,
     there: Estimate | None,
     learned: Estimate | None,
-) -> tuple[Value, ...]:
+) -> tuple[Entry, ...]:
     drop = None if there is None else test.mean - there.mean
     is_shortcut = loses(test, there)
     return (
         *setting_values(setting, sampler=False),
-        Value(method),
+        Entry(method),
         share(test.mean, detail=interval(test)),
         share(there.mean if there else None, detail=interval(there)),
-        Value("" if drop is None else f"{100 * drop:.1f}", drop, alarm=is_shortcut),
+        Entry("" if drop is None else f"{100 * drop:.1f}", drop, alarm=is_shortcut),
         share(learned.mean if learned else None, detail=interval(learned)),
-        Value(verdict(test, there, lost="shortcut"), alarm=is_shortcut),
+        Entry(verdict(test, there, lost="shortcut"), alarm=is_shortcut),
     )

@@ -17,8 +17,8 @@ from llm_pv.report.page import build_page
 from llm_pv.report.records import load_run, load_runs
 from llm_pv.report.tables import (
     Column,
-    Table,
-    Value,
+    Entry,
+    ReportTable,
     comparison_table,
     measurements_table,
     methods_table,
@@ -52,7 +52,7 @@ _WIDEST = 10
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def to_csv(table: Table) -> str:
+def to_csv(table: ReportTable) -> str:
     """Return a table as CSV: figures in full precision, shares between 0 and 1.
 
     Texts that a spreadsheet would evaluate as a formula get an apostrophe in front.
@@ -65,13 +65,13 @@ def to_csv(table: Table) -> str:
     return buffer.getvalue()
 
 
-def _csv_entry(value: Value) -> str:
+def _csv_entry(value: Entry) -> str:
     if value.number is not None:
         return _figure(value.number)
     return "" if value.text == "-" else csv_word(value.text)  # it means no figure
 
 
-def to_latex(table: Table) -> str:
+def to_latex(table: ReportTable) -> str:
     """Return a table as a LaTeX ``tabular`` that needs the package booktabs.
 
     A wide one is shrunk to the width of the text, which needs graphicx.
@@ -132,7 +132,7 @@ def _figure(number: float) -> str:
     return str(number) if isinstance(number, int) else repr(float(number))
 
 
-def _latex_entry(column: Column, value: Value) -> str:
+def _latex_entry(column: Column, value: Entry) -> str:
     text = latex_text(value.text)
     if value.detail and value.number is not None:
         text += rf" {{\scriptsize {latex_text(value.detail.split(';')[0])}}}"

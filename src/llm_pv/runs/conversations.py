@@ -39,7 +39,7 @@ class Message:
 
 
 @dataclass
-class Conversation:
+class RecordedConversation:
     """One conversation with a model, from its prompt to its last refinement."""
 
     proposer: str
@@ -63,7 +63,7 @@ Place = tuple[str, int]
 """The proposer and the number of a conversation in a cell."""
 
 
-Conversations = dict[Key, dict[Place, Conversation]]
+Conversations = dict[Key, dict[Place, RecordedConversation]]
 """The conversations of every cell of a run."""
 
 
@@ -136,8 +136,8 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _conversation(proposer: str, number: int, records: Iterable[Record]) -> Conversation:
-    found = Conversation(proposer, number)
+def _conversation(proposer: str, number: int, records: Iterable[Record]) -> RecordedConversation:
+    found = RecordedConversation(proposer, number)
     turns: dict[int, Record] = {}
     results: dict[tuple[int, int], Record] = {}
     failures: dict[int, Record] = {}
@@ -158,7 +158,10 @@ def _conversation(proposer: str, number: int, records: Iterable[Record]) -> Conv
 
 
 def _add_turn(
-    found: Conversation, record: Record, results: Mapping[tuple[int, int], Record], turn: int
+    found: RecordedConversation,
+    record: Record,
+    results: Mapping[tuple[int, int], Record],
+    turn: int,
 ) -> None:
     found.digest = str(record["prompt_digest"])
     found.turns += 1
