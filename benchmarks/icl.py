@@ -111,7 +111,7 @@ def _answer(model: object, prompts: Sequence[str], query: object, *, alone: bool
 def _prompts(examples: int, queries: int, seed: int) -> list[str]:
     """Return prompts of a data set of their own, so that no cache knows them."""
     from llm_pv.data.examples import Classes, Examples
-    from llm_pv.tracks.icl.prompt import write_prompts
+    from llm_pv.tracks.icl.texts import write_prompts
 
     draw = random.Random(seed)
     inputs = [f"{draw.getrandbits(_BITS):0{_BITS}b}" for _ in range(examples + queries)]

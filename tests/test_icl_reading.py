@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_pv.tracks.icl.reading import read_label
+from llm_pv.tracks.icl.texts import read_label
 
 BITS = ("0", "1")
 

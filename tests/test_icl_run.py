@@ -24,9 +24,9 @@ from llm_pv.tracks.icl.planning import (
     rows_problem,
     task_problems,
 )
-from llm_pv.tracks.icl.prompt import write_prompts
 from llm_pv.tracks.icl.run import run_icl
 from llm_pv.tracks.icl.scores import AnsweredCell, score_cell
+from llm_pv.tracks.icl.texts import write_prompts
 from rows import parity_splits
 
 CLASSES = Classes(("0", "1"), (0, 1))

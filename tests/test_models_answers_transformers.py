@@ -17,8 +17,7 @@ from llm_pv.models import ModelOptions
 from llm_pv.models.chat import Chat
 from llm_pv.models.label_queries import AnswerMode, ChatUse, LabelAnswer, LabelForm, LabelQuery
 from llm_pv.models.transformers_engine import TransformersModel
-from llm_pv.tracks.icl.prompt import write_prompts
-from llm_pv.tracks.icl.reading import read_label
+from llm_pv.tracks.icl.texts import read_label, write_prompts
 
 LABELS = ("0", "1")
 PUBLISHED = ModelOptions(temperature=0.2, top_p=0.95, max_output_tokens=32)

@@ -13,8 +13,7 @@ from llm_pv.models import ModelOptions
 from llm_pv.models.label_queries import AnswerMode, ChatUse, LabelAnswer, LabelForm, LabelQuery
 from llm_pv.models.language_model import LanguageModel
 from llm_pv.models.registry import make_model
-from llm_pv.tracks.icl.prompt import write_prompts
-from llm_pv.tracks.icl.reading import read_label
+from llm_pv.tracks.icl.texts import read_label, write_prompts
 
 pytestmark = [
     pytest.mark.timeout(300),

@@ -18,7 +18,7 @@ from pydantic_ai.models.openai import OpenAIResponsesModel
 from fake_openai_server import response
 from llm_pv.errors import ConfigurationError, CredentialError, ModelError, RepairWarning
 from llm_pv.models import LanguageModel, ModelOptions, Turn, Usage, UserMessage
-from llm_pv.models.batches import Pace
+from llm_pv.models.batch_queue import Pace
 from llm_pv.models.retrying import Backoff
 from llm_pv.models.vendor_model import VendorModel
 from llm_pv.models.vendors import make_vendor_model

@@ -15,7 +15,7 @@ from llm_pv.errors import BudgetError, CredentialError, ModelError
 from llm_pv.models.base import Message, Turn
 from llm_pv.proposers.base import Proposer
 from llm_pv.proposers.llm import LLM, LLMSettings
-from llm_pv.proposers.pool import Pool
+from llm_pv.proposers.proposer_pool import ProposerPool
 from llm_pv.proposers.registry import BuiltIn
 from llm_pv.proposers.round_robin import RoundRobin
 from llm_pv.proposers.spending import Budget, BudgetTracker
@@ -63,7 +63,7 @@ def run(
 
 def test_a_rule_of_the_free_member_costs_nothing(sandbox: Sandbox) -> None:
     search, llm = Scripted([FIRST_BIT, PARITY, ALWAYS_ONE], free=True), asking("a", says(PARITY))
-    found = run(sandbox, Pool({"a": llm, "search": search}))
+    found = run(sandbox, ProposerPool({"a": llm, "search": search}))
     assert [one.proposal.proposer for one in found.attempts] == ["search", "search"]
     assert asked(llm) == 0
     assert found.selected == found.attempts[1]
@@ -73,7 +73,7 @@ def test_a_rule_of_the_free_member_costs_nothing(sandbox: Sandbox) -> None:
 def test_without_early_stop_everyone_proposes_and_k_is_the_sum(sandbox: Sandbox) -> None:
     search = Scripted([FIRST_BIT, PARITY], free=True)
     llms = {"a": asking("a", says(ALWAYS_ONE)), "b": asking("b", says(ALWAYS_ZERO), attempts=3)}
-    pool = Pool({**llms, "search": search})
+    pool = ProposerPool({**llms, "search": search})
     found = run(sandbox, pool, early_stop=False)
     who = [one.proposal.proposer for one in found.attempts]
     assert who[:2] == ["search", "search"]
@@ -99,7 +99,7 @@ class Noting(RoundRobin):
 
 def test_attempts_go_round_among_models(sandbox: Sandbox) -> None:
     rounds = Noting()
-    pool = Pool({name: asking(name, says(ALWAYS_ONE), attempts=3) for name in "ab"})
+    pool = ProposerPool({name: asking(name, says(ALWAYS_ONE), attempts=3) for name in "ab"})
     run(sandbox, pool, early_stop=False, rounds=rounds)
     members = set(rounds.order)
     assert len(members) == 2
@@ -115,7 +115,9 @@ def test_a_fast_model_is_read_while_a_slow_one_thinks(sandbox: Sandbox) -> None:
         assert read.wait(20), "the other model's reply was not read"
         return Turn(ALWAYS_ONE)
 
-    pool = Pool({"slow": asking("slow", slow, 1), "fast": asking("fast", says(FIRST_BIT), 1)})
+    pool = ProposerPool(
+        {"slow": asking("slow", slow, 1), "fast": asking("fast", says(FIRST_BIT), 1)}
+    )
     plan = Plan(pool.plan_attempts(None))
     found = select_program(
         SPLITS, pool, sandbox, plan, seed=0, log=CellLog(Cell("rows")),
@@ -128,7 +130,9 @@ def test_a_fast_model_is_read_while_a_slow_one_thinks(sandbox: Sandbox) -> None:
     "error", [CredentialError("bad:model: 401"), ModelError("bad:model: HTTP 400")]
 )
 def test_a_model_that_fails_is_left_out_and_said(sandbox: Sandbox, error: ModelError) -> None:
-    pool = Pool({"bad": asking("bad", fails(error)), "good": asking("good", says(FIRST_BIT))})
+    pool = ProposerPool(
+        {"bad": asking("bad", fails(error)), "good": asking("good", says(FIRST_BIT))}
+    )
     found = run(sandbox, pool, early_stop=False)
     assert {one.proposal.proposer for one in found.attempts} == {"good"}
     assert len(found.attempts) == 2
@@ -138,10 +142,10 @@ def test_a_model_that_fails_is_left_out_and_said(sandbox: Sandbox, error: ModelE
 def test_if_no_model_is_answered_the_run_stops_and_goes_on_later(sandbox: Sandbox) -> None:
     search = Scripted([FIRST_BIT, ALWAYS_ONE], free=True)
     log = CellLog(Cell("rows"))
-    broken = Pool({"search": search, "a": asking("a", fails(CredentialError("no key")))})
+    broken = ProposerPool({"search": search, "a": asking("a", fails(CredentialError("no key")))})
     with pytest.raises(CredentialError, match="no key"):
         run(sandbox, broken, log)
-    mended = Pool({"search": search, "a": asking("a", says(PARITY), 1)})
+    mended = ProposerPool({"search": search, "a": asking("a", says(PARITY), 1)})
     found = run(sandbox, mended, log)
     assert [one.proposal.proposer for one in found.attempts] == ["search", "search", "a"]
     assert search.calls == [(SPLITS.train, SPLITS.classes, 0, 0)], "it had proposed everything"
@@ -150,7 +154,7 @@ def test_if_no_model_is_answered_the_run_stops_and_goes_on_later(sandbox: Sandbo
 def test_a_shared_budget_bounds_the_sum(sandbox: Sandbox) -> None:
     tracker = BudgetTracker(Budget(usd=5.0))  # a call costs at most 2 dollars and does cost 0.5
     llms = {name: asking(name, says(ALWAYS_ONE), attempts=9, budget=tracker) for name in ("a", "b")}
-    found = run(sandbox, Pool(llms), early_stop=False)
+    found = run(sandbox, ProposerPool(llms), early_stop=False)
     assert found.cost_usd is not None
     assert found.cost_usd <= 5.0
     assert tracker.spent_usd == found.cost_usd
@@ -162,16 +166,16 @@ def test_a_budget_too_small_for_any_call_is_an_error(sandbox: Sandbox) -> None:
     tracker = BudgetTracker(Budget(usd=0.001))
     llms = {name: asking(name, says(PARITY), budget=tracker) for name in ("a", "b")}
     with pytest.raises(BudgetError):
-        run(sandbox, Pool(llms))
+        run(sandbox, ProposerPool(llms))
 
 
 def test_a_resumed_run_reads_what_is_recorded_and_pays_for_the_rest(sandbox: Sandbox) -> None:
     """Cut off after every number of records; the turns of one model are not read as another's."""
     whole = CellLog(Cell("rows"))
 
-    def pool() -> tuple[Pool, dict[str, LLM]]:
+    def pool() -> tuple[ProposerPool, dict[str, LLM]]:
         llms = {"a": asking("a", says(ALWAYS_ONE)), "b": asking("b", says(FIRST_BIT))}
-        return Pool({"search": Scripted([ALWAYS_ZERO], free=True), **llms}), llms
+        return ProposerPool({"search": Scripted([ALWAYS_ZERO], free=True), **llms}), llms
 
     first = run(sandbox, pool()[0], whole, early_stop=False)
     programs = {(one.proposal.proposer, one.proposal.origin): one.program for one in first.attempts}
@@ -204,14 +208,14 @@ def test_names_and_models_join_in_python(sandbox: Sandbox) -> None:
 
 def test_a_paid_proposer_of_ones_own_is_not_read_beyond_an_early_stop(sandbox: Sandbox) -> None:
     own = Scripted([PARITY, FIRST_BIT, ALWAYS_ONE])
-    found = run(sandbox, Pool({"own": own}))
+    found = run(sandbox, ProposerPool({"own": own}))
     assert len(found.attempts) == own.paid == 1
 
 
 def test_rows_of_more_weight_are_repeated_for_the_free_member_alone(sandbox: Sandbox) -> None:
     weighted = replace(SPLITS, train=SPLITS.train.weighted([2.0] + [1.0] * 19))
     free, paid = Scripted([ALWAYS_ONE], free=True), Scripted([ALWAYS_ZERO])
-    pool = Pool({"free": free, "paid": paid})
+    pool = ProposerPool({"free": free, "paid": paid})
     plan = Plan(pool.plan_attempts(None))
     select_program(weighted, pool, sandbox, plan, seed=0, log=CellLog(Cell("rows")))
     assert len(free.calls[0][0]) == 21

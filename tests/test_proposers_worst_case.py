@@ -14,7 +14,7 @@ from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import BudgetError, ModelError
 from llm_pv.models.base import ModelOptions, ToolCall, ToolOffer, Turn, Usage, UserMessage
 from llm_pv.models.retrying import Backoff
-from llm_pv.models.tokens import estimate_tokens
+from llm_pv.models.token_estimate import estimate_tokens
 from llm_pv.models.vendors import make_vendor_model
 from llm_pv.proposers.base import Context
 from llm_pv.proposers.llm import LLM, LLMSettings

@@ -20,7 +20,7 @@ from llm_pv.sandbox import (
     Limits,
     Outcome,
     Sandbox,
-    pool,
+    program_sandbox,
     worker_pool,
 )
 from llm_pv.sandbox.job import PROGRAM_NAME
@@ -142,8 +142,8 @@ def test_a_probe_reports_a_sandbox_that_does_not_start(monkeypatch: pytest.Monke
     def fail(**named: object) -> None:
         raise SandboxError("no process")
 
-    monkeypatch.setattr(pool, "Sandbox", fail)
-    found = pool.probe_confinement()
+    monkeypatch.setattr(program_sandbox, "Sandbox", fail)
+    found = program_sandbox.probe_confinement()
     assert not found.sufficient
     assert found.missing == {"process": "no process"}
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from llm_pv.data.examples import Classes, Examples, Input, Splits
 from llm_pv.erm.pipeline import learn_splits
-from llm_pv.erm.rivals import StandingRival
 from llm_pv.erm.scoring import score_predictions
 from llm_pv.erm.selection import Plan
+from llm_pv.erm.standing_rivals import StandingRival
 from llm_pv.proposers.base import Proposal, Proposer, Rival
 from llm_pv.proposers.length_first import LengthFirst
 from llm_pv.proposers.own_process import OwnProcess

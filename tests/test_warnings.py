@@ -8,7 +8,9 @@ WARN = "import warnings\nwarnings.warn('old', DeprecationWarning, stacklevel=1)"
 USE = "import warnings\ndef use(): warnings.warn('old', DeprecationWarning, stacklevel=2)"
 
 
-@pytest.mark.parametrize("module", ["llm_pv.models.prices", "tests.test_labels", "benchmarks.soak"])
+@pytest.mark.parametrize(
+    "module", ["llm_pv.models.price_list", "tests.test_labels", "benchmarks.soak"]
+)
 def test_a_warning_of_our_own_is_an_error(module: str) -> None:
     with pytest.raises(DeprecationWarning, match="old"):
         exec(WARN, {"__name__": module})

@@ -10,7 +10,7 @@ from llm_pv.data.examples import Classes, Examples
 from llm_pv.models import UserMessage
 from llm_pv.models.chat import Chat
 from llm_pv.models.label_queries import LabelForm, write_label
-from llm_pv.tracks.icl.prompt import write_prompts
+from llm_pv.tracks.icl.texts import write_prompts
 
 Pair: TypeAlias = tuple[Sequence[int], Sequence[int]]
 """The tokens of a prompt and of its answer."""

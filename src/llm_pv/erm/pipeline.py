@@ -9,10 +9,10 @@ from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.explanation import explain
 from llm_pv.erm.loop import select_program
 from llm_pv.erm.result import UNBALANCED, LearnedProgram, MajorityBaseline, exact_interval
-from llm_pv.erm.rivals import standing_rivals
 from llm_pv.erm.row_independence import changed_answers
 from llm_pv.erm.scoring import Score, score_predictions
 from llm_pv.erm.selection import Plan, Selection
+from llm_pv.erm.standing_rivals import standing_rivals
 from llm_pv.erm.verification import read_predictions
 from llm_pv.erm.write_results import Destination, write_results
 from llm_pv.errors import DataError

@@ -18,7 +18,7 @@ from llm_pv.stats import binomial_interval
 if TYPE_CHECKING:
     import pandas as pd
 
-    from llm_pv.erm.rivals import StandingRival
+    from llm_pv.erm.standing_rivals import StandingRival
 
 PICK = ">>>>"
 """The mark of the selected program in a table of candidates."""

@@ -30,7 +30,7 @@ MOST_ROWS = 200
 
 
 @dataclass(frozen=True)
-class Problem:
+class RunProblem:
     """The rows of a run, and what else decides it."""
 
     name: str
@@ -47,7 +47,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Answer:
+class SubmitResult:
     """The answer to a submitted program: how it does on the training rows, and nothing else."""
 
     number: int
@@ -95,7 +95,7 @@ class OpenRun:
 
     def __init__(
         self,
-        problem: Problem,
+        problem: RunProblem,
         out: Path,
         *,
         sandbox: Sandbox,
@@ -220,7 +220,7 @@ class OpenRun:
         self._context.write_turns([record])
         return output
 
-    def submit(self, text: str) -> Answer:
+    def submit(self, text: str) -> SubmitResult:
         """Verify a program, and return how it does on the training rows.
 
         Raise ConfigurationError if the run takes no more. Raise RunError if its files cannot be
@@ -246,14 +246,14 @@ class OpenRun:
             self._ended()
         return self._answer(verified.result())
 
-    def _answer(self, attempt: Attempt) -> Answer:
+    def _answer(self, attempt: Attempt) -> SubmitResult:
         """Run the program on the training rows alone: nothing else decides the answer."""
         total, remaining = len(self._train), self.problem.programs - attempt.number
         if attempt.program is None:
-            return Answer(attempt.number, remaining, total, None, None, [], attempt.error)
+            return SubmitResult(attempt.number, remaining, total, None, None, [], attempt.error)
         assert self._context.mistakes is not None
         mistakes = self._context.mistakes(attempt.program.source)
-        return Answer(
+        return SubmitResult(
             attempt.number,
             remaining,
             total,

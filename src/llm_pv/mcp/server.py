@@ -16,7 +16,7 @@ from pydantic import Field
 from llm_pv import __version__
 from llm_pv.erm.result import LearnedProgram
 from llm_pv.errors import LLMPVError
-from llm_pv.mcp.open_run import MOST_ROWS, Answer, OpenRun, Page
+from llm_pv.mcp.open_run import MOST_ROWS, OpenRun, Page, SubmitResult
 from llm_pv.mcp.strict_server import StrictServer
 from llm_pv.mcp.workspace import Workspace, held_back
 from llm_pv.proposers.llm.prompt.statement import MODULE
@@ -210,7 +210,7 @@ def _add_tools(server: MCPServer[Any], workspace: Workspace) -> None:
             ),
         ],
         context: Context[Any, Any],
-    ) -> list[Answer]:
+    ) -> list[SubmitResult]:
         """Submit programs; each counts towards K and is answered by its training mistakes."""
         with _errors_as(ToolError):
             opened = workspace.run(run)
@@ -218,7 +218,7 @@ def _add_tools(server: MCPServer[Any], workspace: Workspace) -> None:
                 raise ToolError(
                     f"{len(programs)} programs, but only {opened.remaining} can still be submitted"
                 )
-        answers: list[Answer] = []
+        answers: list[SubmitResult] = []
         for program in programs:
             answers.append(await _in_thread(partial(opened.submit, program)))
             done = f"program {answers[-1].number} is verified"

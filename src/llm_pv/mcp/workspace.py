@@ -18,7 +18,7 @@ from llm_pv.data.examples import Splits
 from llm_pv.data.formats import unpacked
 from llm_pv.data.reading import Reading
 from llm_pv.errors import ConfigurationError, LLMPVError
-from llm_pv.mcp.open_run import OpenRun, Problem
+from llm_pv.mcp.open_run import OpenRun, RunProblem
 from llm_pv.proposers.llm.local_tool import LocalTool
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.files import write_atomically
@@ -145,7 +145,7 @@ class Workspace:
                 sizes=self.settings.sizes,
                 seed=self.settings.seed,
             )
-            problem = Problem(file.name, splits, programs, self.settings.seed, target, reading)
+            problem = RunProblem(file.name, splits, programs, self.settings.seed, target, reading)
             run = self._open(problem, name or self._free(file.stem), note)
             text = json.dumps(readings | {content: options}, indent=1)
             write_atomically(self.settings.out / _OPENED, text + "\n")
@@ -190,7 +190,7 @@ class Workspace:
             seed=self.settings.seed,
         )
         known_as = chosen.id or chosen.name
-        problem = Problem(known_as, splits, programs, self.settings.seed)
+        problem = RunProblem(known_as, splits, programs, self.settings.seed)
         return self._open(problem, name or self._free(known_as), note)
 
     def open_rows(
@@ -215,7 +215,7 @@ class Workspace:
             "certificate holds only if no program was written with the held-back rows in view"
         )
         splits = replace(splits, warnings=(*splits.warnings, warning))
-        problem = Problem("rows", splits, programs, self.settings.seed, target)
+        problem = RunProblem("rows", splits, programs, self.settings.seed, target)
         return self._open(problem, name or self._free("rows"), note)
 
     def _file(self, path: str) -> Path:
@@ -239,7 +239,7 @@ class Workspace:
         names = (f"{slug}-{number}" for number in count(1))
         return next(n for n in names if n not in taken and not (self.settings.out / n).exists())
 
-    def _open(self, problem: Problem, name: str, note: str) -> OpenRun:
+    def _open(self, problem: RunProblem, name: str, note: str) -> OpenRun:
         """Open a run of this name, or resume it."""
         if not _NAME.fullmatch(name):
             raise ConfigurationError(

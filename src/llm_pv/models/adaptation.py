@@ -15,7 +15,7 @@ from llm_pv.models.base import Message, ModelOptions, Request, UserMessage
 from llm_pv.models.endpoint import Endpoint
 from llm_pv.models.refusals import LIMIT_NAMES, Refusal, ToolRefusedError, refusal_of
 from llm_pv.models.retrying import explanation
-from llm_pv.models.tokens import estimate_tokens
+from llm_pv.models.token_estimate import estimate_tokens
 from llm_pv.models.vendor_messages import to_messages, to_parameters
 
 ADAPTABLE = (400, 413, 422, 500, 501)

@@ -12,7 +12,7 @@ from pydantic_ai.providers.anthropic import AnthropicProvider
 
 from llm_pv.models.base import ModelOptions
 from llm_pv.models.endpoint import Endpoint
-from llm_pv.models.prices import PriceList
+from llm_pv.models.price_list import PriceList
 
 ADDRESS = "https://api.anthropic.com"
 """Explicit, so that no environment variable can redirect the key and the rows."""

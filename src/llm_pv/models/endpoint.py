@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from pydantic_ai.models import Model
 
 from llm_pv.models.base import ToolPlace
-from llm_pv.models.prices import PriceList
+from llm_pv.models.price_list import PriceList
 
 CallSettings: TypeAlias = Callable[[str, int, int], Mapping[str, Any]]
 """The settings of one call, given the first message, the number of samples and the seed."""

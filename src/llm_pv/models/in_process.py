@@ -277,7 +277,6 @@ class InProcessModel(LanguageModel):
         return chat.render([UserMessage(prompt if chat.has_template else f"{prompt}\nAnswer:")])
 
     def _encoded(self, prompts: Sequence[str], query: LabelQuery) -> list[list[int]]:
-        """Return the tokens of prompts."""
         pieces = self._pieces(prompts, query)
         return [start + rest for start, rests in pieces for rest in rests]
 

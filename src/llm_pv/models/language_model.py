@@ -18,7 +18,7 @@ from llm_pv.models.base import (
     UserMessage,
 )
 from llm_pv.models.label_queries import LabelAnswer, LabelQuery
-from llm_pv.models.tokens import estimate_tokens
+from llm_pv.models.token_estimate import estimate_tokens
 
 
 class LanguageModel(ABC):

@@ -17,7 +17,7 @@ from pydantic_ai.providers.openai import OpenAIProvider
 
 from llm_pv.models.base import ModelOptions
 from llm_pv.models.endpoint import Endpoint
-from llm_pv.models.prices import PriceList
+from llm_pv.models.price_list import PriceList
 from llm_pv.models.vendor_messages import ALTERNATIVES
 
 ADDRESS = "https://api.openai.com/v1"

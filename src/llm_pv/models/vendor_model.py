@@ -27,7 +27,7 @@ from llm_pv.models.base import (
     Turn,
     Usage,
 )
-from llm_pv.models.batches import BatchQueue, Pace
+from llm_pv.models.batch_queue import BatchQueue, Pace
 from llm_pv.models.connection import CapturedRequest, Connection, Watch, watched
 from llm_pv.models.credentials import Redactor
 from llm_pv.models.endpoint import Endpoint
@@ -42,7 +42,7 @@ from llm_pv.models.retrying import (
     passes,
     translate,
 )
-from llm_pv.models.tokens import estimate_tokens
+from llm_pv.models.token_estimate import estimate_tokens
 from llm_pv.models.vendor_choosing import answers_of, check_query, options_for
 from llm_pv.models.vendor_messages import joined_responses, texts_of, to_turns
 from llm_pv.telemetry import span

@@ -13,7 +13,7 @@ from llm_pv.models.credentials import Redactor, find_key
 if TYPE_CHECKING:
     from httpx2 import AsyncClient
 
-    from llm_pv.models.batches import Pace
+    from llm_pv.models.batch_queue import Pace
     from llm_pv.models.endpoint import Endpoint
     from llm_pv.models.retrying import Backoff
     from llm_pv.models.vendor_model import VendorModel

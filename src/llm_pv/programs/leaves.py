@@ -1,4 +1,4 @@
-"""Number the leaves of a program that is a chain of conditions, to count rows by leaf."""
+"""Number the leaves of a program to count rows by leaf; leave its conditions out one by one."""
 
 import ast
 import re
@@ -9,6 +9,7 @@ from llm_pv.errors import ProgramError
 from llm_pv.programs.syntax import parse_source
 
 _MOST_LEAVES = 40
+_MOST_CONDITIONS = 24
 _LONG = 60
 """Characters of a condition or a sum from which its parts have lines of their own."""
 
@@ -50,6 +51,35 @@ def leaves(source: str, fewest: int = 2) -> dict[str, Any]:
     others = [part for part in tree.body if part is not function and not _is_text(part)]
     whole = all(isinstance(part, ast.Import | ast.ImportFrom) for part in others)
     return {"source": variant, "lines": numbered.lines, "whole": whole, "columns": columns}
+
+
+def conditions(source: str) -> list[tuple[str, str]]:
+    r"""Return each condition of a program, and the program without it, in their order.
+
+    Conditions are what ``and`` and ``or`` join, what an ``if`` tests, and comparisons that count in
+    a calculation. One is left out as the others then decide: as true within ``and`` and in the
+    filter of a comprehension, otherwise as false. Of many, the first are taken. Raise ProgramError
+    if there is no function ``f``.
+
+    Examples
+    --------
+    >>> for text, rest in conditions("def f(x): return 2 * (x > 1) if x > 0 and x < 9 else 0"):
+    ...     print(text, "|", rest.splitlines()[1].strip())
+    x > 1 | return 2 * False if x > 0 and x < 9 else 0
+    x > 0 | return 2 * (x > 1) if True and x < 9 else 0
+    x < 9 | return 2 * (x > 1) if x > 0 and True else 0
+    """
+    tree = parse_source(source)
+    _, argument = entry(tree)
+    found = [place for node in ast.walk(tree) for place in _places(node)]
+    found.sort(key=lambda place: (place[0].lineno, place[0].col_offset))
+    variants = []
+    for condition, holder, place, value in found[:_MOST_CONDITIONS]:
+        without = ast.copy_location(ast.Constant(value), condition)
+        _put(holder, place, without)
+        variants.append((shown(condition, argument), ast.unparse(tree) + "\n"))
+        _put(holder, place, condition)
+    return variants
 
 
 def entry(tree: ast.Module) -> tuple[ast.FunctionDef, str]:
@@ -101,7 +131,6 @@ class _Numbered:
         return done
 
     def condition(self, statement: ast.If, depth: int, word: str = "if") -> ast.If:
-        """Return an if statement with numbered leaves."""
         self.part(word, statement.test, depth)
         body = self.block(statement.body, depth + 1)
         match statement.orelse:
@@ -115,7 +144,6 @@ class _Numbered:
         return ast.If(statement.test, body or [ast.Pass()], rest)
 
     def expression(self, value: ast.expr, depth: int, word: str = "if") -> ast.expr:
-        """Return a returned expression with numbered leaves."""
         if not isinstance(value, ast.IfExp):
             match value:
                 case ast.Constant(value=str(text)):
@@ -147,7 +175,6 @@ class _Numbered:
             self.part(sign, part, depth + 1)
 
     def line(self, depth: int, text: str, leaf: int | None = None) -> None:
-        """Add a line."""
         self.lines.append((depth, text, leaf))
 
 
@@ -246,3 +273,27 @@ def _number(node: ast.expr) -> float | None:
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _places(node: ast.AST) -> list[tuple[ast.expr, Any, Any, bool]]:
+    """Return the conditions directly in a node, where each stands, and what leaves it out."""
+    found: list[tuple[ast.expr, Any, Any, bool]] = []
+    match node:
+        case ast.BoolOp(op=op, values=values):
+            found = [(v, values, place, isinstance(op, ast.And)) for place, v in enumerate(values)]
+        case ast.comprehension(ifs=ifs):
+            found = [(v, ifs, place, True) for place, v in enumerate(ifs)]
+        case ast.If(test=test) | ast.IfExp(test=test):
+            found = [(test, node, "test", False)]
+        case ast.BinOp(left=left, right=right):
+            sides = ((left, "left"), (right, "right"))
+            found = [(v, node, name, False) for v, name in sides if isinstance(v, ast.Compare)]
+    # What joins conditions is none itself.
+    return [place for place in found if not isinstance(place[0], ast.BoolOp)]
+
+
+def _put(holder: Any, place: Any, value: ast.expr) -> None:
+    if isinstance(holder, list):
+        holder[place] = value
+    else:
+        setattr(holder, place, value)

@@ -13,8 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from llm_pv.programs import shown
-from llm_pv.programs.conditions import conditions
-from llm_pv.programs.leaves import leaves
+from llm_pv.programs.leaves import conditions, leaves
 from llm_pv.programs.normalise import canonical_text
 from llm_pv.programs.program import parse_here
 from llm_pv.programs.replies import find_program, find_programs

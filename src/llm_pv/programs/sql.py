@@ -1,6 +1,6 @@
 """From a program to one SQL expression in DuckDB's dialect, where it lies within what translates.
 
-A small abstract interpreter: every name has a `Value`, conditions become CASE, local names and
+A small abstract interpreter: every name has a `SqlValue`, conditions become CASE, local names and
 functions of the program are put in place, loops over constants are written out. What this does not
 cover raises `Untranslatable` with the construct and its line. This reads a syntax tree, so it runs
 in the process that parses (see `operations`).
@@ -13,7 +13,7 @@ from typing import Any
 
 from llm_pv.programs import sql_values as values
 from llm_pv.programs.sql_expressions import NO_VALUE, At, Expressions, Given, SqlScope, named
-from llm_pv.programs.sql_values import Untranslatable, Value, constant
+from llm_pv.programs.sql_values import SqlValue, Untranslatable, constant
 from llm_pv.programs.syntax import parse_source
 
 _MOST_CONSTANTS = 200
@@ -75,15 +75,15 @@ class _Translator(Expressions):
         if types:
             quoted = {name: values.quoted(name, '"') for name in columns}
             super().__init__(
-                {name: Value(quoted[name], types[name], nullable=True) for name in columns}
+                {name: SqlValue(quoted[name], types[name], nullable=True) for name in columns}
             )
-            self.input = Value("NULL", "row")
+            self.input = SqlValue("NULL", "row")
         else:
             super().__init__({})
             name = values.quoted(columns[0] if columns else "text", '"')
-            self.input = Value(f"COALESCE({name}, '')", "str")
+            self.input = SqlValue(f"COALESCE({name}, '')", "str")
 
-    def program(self, tree: ast.Module) -> Value:
+    def program(self, tree: ast.Module) -> SqlValue:
         """Return the label of the program's ``f``."""
         for statement in tree.body:
             try:
@@ -92,7 +92,7 @@ class _Translator(Expressions):
                 # What f does not use does not matter; a name it uses says what is wrong with it.
                 for name in ast.walk(statement):
                     if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
-                        self.module.names[name.id] = Value("NULL", "unknown", extra=error)
+                        self.module.names[name.id] = SqlValue("NULL", "unknown", extra=error)
         if self.module.evaluated:
             raise Untranslatable("code outside functions that can fail")
         return self.call(self.module.names["f"], [self.input], self.module, self.label)
@@ -101,11 +101,11 @@ class _Translator(Expressions):
 
     def call(
         self,
-        function: Value,
-        arguments: Sequence[Value],
+        function: SqlValue,
+        arguments: Sequence[SqlValue],
         scope: SqlScope,
-        finish: Callable[[Value], Value],
-    ) -> Value:
+        finish: Callable[[SqlValue], SqlValue],
+    ) -> SqlValue:
         """Return the value of a call of one of the program's functions."""
         node = function.extra
         if not isinstance(node, ast.FunctionDef | ast.Lambda):
@@ -128,8 +128,11 @@ class _Translator(Expressions):
         return values.eager(self.block(node.body, inner, finish), arguments)
 
     def block(
-        self, statements: Sequence[ast.stmt], scope: SqlScope, finish: Callable[[Value], Value]
-    ) -> Value:
+        self,
+        statements: Sequence[ast.stmt],
+        scope: SqlScope,
+        finish: Callable[[SqlValue], SqlValue],
+    ) -> SqlValue:
         """Return what a block of statements returns."""
         for place, statement in enumerate(statements):
             rest = list(statements[place + 1 :])
@@ -189,11 +192,11 @@ class _Translator(Expressions):
             case ast.FunctionDef(name=name):
                 if scope is not self.module:
                     raise named(statement, "a function inside a function")
-                scope.names[name] = Value("NULL", "function", extra=statement)
+                scope.names[name] = SqlValue("NULL", "function", extra=statement)
             case ast.Import() | ast.ImportFrom():
                 for alias in statement.names:
                     name = alias.asname or alias.name
-                    scope.names[name] = Value("NULL", "module", extra=alias.name)
+                    scope.names[name] = SqlValue("NULL", "module", extra=alias.name)
             case ast.If():
                 self.merge(statement, scope)
             case ast.For():
@@ -204,7 +207,7 @@ class _Translator(Expressions):
             case _:
                 raise named(statement, f"`{type(statement).__name__.lower()}`")
 
-    def evaluated(self, node: ast.expr, scope: SqlScope) -> Value:
+    def evaluated(self, node: ast.expr, scope: SqlScope) -> SqlValue:
         """Return a value that is computed here, whether or not it is used.
 
         If it fails, all that follows does, so that what follows need not ask again.
@@ -236,7 +239,7 @@ class _Translator(Expressions):
             first, second = then.names.get(name), other.names.get(name)
             if first is None or second is None:
                 error = Untranslatable(f"the name {name!r}, which may have no value")
-                scope.names[name] = Value("NULL", "unknown", extra=error)
+                scope.names[name] = SqlValue("NULL", "unknown", extra=error)
             elif first != second:
                 scope.names[name] = values.choice(test, first, second)
 
@@ -256,7 +259,7 @@ class _Translator(Expressions):
 
     # The answer
 
-    def label(self, value: Value) -> Value:
+    def label(self, value: SqlValue) -> SqlValue:
         """Return the class value that an answer means; NULL where it is no class."""
         if value.kind == "none":
             return replace(value, kind="label")
@@ -270,16 +273,16 @@ class _Translator(Expressions):
                 continue
             if value.known:
                 if known == value.const:
-                    return Value(literal, "label")
+                    return SqlValue(literal, "label")
             elif value.kind == "bool":
                 arms.append(f"WHEN {value if known else 'NOT ' + str(value)} THEN {literal}")
             else:
                 arms.append(f"WHEN {value} = {constant(known)} THEN {literal}")
         if value.known or not arms:
-            return Value("NULL", "label", nullable=True)
+            return SqlValue("NULL", "label", nullable=True)
         if value.kind == "bool" and len(arms) == 2:
             arms.sort(key=lambda arm: arm.startswith("WHEN NOT "))
-        return Value(f"CASE {' '.join(arms)} END", "label", nullable=True)
+        return SqlValue(f"CASE {' '.join(arms)} END", "label", nullable=True)
 
 
 def _as_kind(text: str, kind: str) -> Any:

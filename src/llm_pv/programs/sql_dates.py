@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from llm_pv.programs.sql_values import (
     NAN,
+    SqlValue,
     Untranslatable,
-    Value,
     constant,
     eager,
     floor_quotient,
@@ -21,7 +21,7 @@ from llm_pv.programs.sql_values import (
 )
 
 
-def called(owner: Value, name: str, arguments: Sequence[Value]) -> Value:
+def called(owner: SqlValue, name: str, arguments: Sequence[SqlValue]) -> SqlValue:
     """Return the value of a method of a date, of a class of dates or of a module."""
     if owner.kind == "date" and not arguments:
         if name == "weekday":
@@ -35,7 +35,7 @@ def called(owner: Value, name: str, arguments: Sequence[Value]) -> Value:
     raise Untranslatable(f"the call {name}()")
 
 
-def attribute(owner: Value, name: str) -> Value:
+def attribute(owner: SqlValue, name: str) -> SqlValue:
     """Return an attribute of a date or of a module."""
     if owner.kind == "date" and name in ("year", "month", "day"):
         return _where_sound(owner.items[("year", "month", "day").index(name)], owner)
@@ -48,12 +48,12 @@ def attribute(owner: Value, name: str) -> Value:
     raise Untranslatable(f"the attribute {name!r} of a {owner.kind}")
 
 
-def difference(a: Value, b: Value) -> Value:
+def difference(a: SqlValue, b: SqlValue) -> SqlValue:
     """Return ``a - b`` of two dates."""
     return replace(minus(_ordinal(a), _ordinal(b)), kind="days")
 
 
-def _date(text: Value) -> Value:
+def _date(text: SqlValue) -> SqlValue:
     if text.kind != "str":
         raise Untranslatable(f"a date from a {text.kind}")
     places = ((1, 4, 14), (6, 2, 7), (9, 2, 6))
@@ -75,21 +75,21 @@ def _date(text: Value) -> Value:
     )
     # The parts as they are where the text is a date, which `_where_sound` sees to.
     parts = tuple(
-        Value(f"TRY_CAST({digits} AS BIGINT)", "int", bits=bits, counts=True)
+        SqlValue(f"TRY_CAST({digits} AS BIGINT)", "int", bits=bits, counts=True)
         for digits, (_, _, bits) in zip((year, month, day), places, strict=True)
     )
-    return Value(f"CASE WHEN {sound} THEN TRUE END", "date", fallible=True, items=parts)
+    return SqlValue(f"CASE WHEN {sound} THEN TRUE END", "date", fallible=True, items=parts)
 
 
-def _where_sound(part: Value, *dates: Value) -> Value:
+def _where_sound(part: SqlValue, *dates: SqlValue) -> SqlValue:
     return eager(part, [replace(date, nullable=False) for date in dates])
 
 
-def _ordinal(date: Value) -> Value:
+def _ordinal(date: SqlValue) -> SqlValue:
     """Return the days since 31 December of the year 0, counting years from March."""
     year, month, day = date.items
     months = remainder(plus(month, constant(9)), constant(12))
-    early = Value(f"CASE WHEN {month} <= 2 THEN 1 ELSE 0 END", "int", bits=1, counts=True)
+    early = SqlValue(f"CASE WHEN {month} <= 2 THEN 1 ELSE 0 END", "int", bits=1, counts=True)
     years = replace(minus(year, early), counts=True)
     total = times(constant(365), years)
     for size, sign in ((4, 1), (100, -1), (400, 1)):

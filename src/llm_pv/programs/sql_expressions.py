@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from llm_pv.programs import sql_dates, sql_texts
 from llm_pv.programs import sql_values as values
-from llm_pv.programs.sql_values import Untranslatable, Value, constant
+from llm_pv.programs.sql_values import SqlValue, Untranslatable, constant
 
 _MOST_ITEMS = 200
-_BINARY: Mapping[type, Callable[[Value, Value], Value]] = {
+_BINARY: Mapping[type, Callable[[SqlValue, SqlValue], SqlValue]] = {
     ast.Add: values.plus,
     ast.Sub: values.minus,
     ast.Mult: values.times,
@@ -34,9 +34,9 @@ _CONVERSIONS = {
 class SqlScope:
     """What names mean at one place: their values, and what is known or has been evaluated there."""
 
-    names: dict[str, Value]
+    names: dict[str, SqlValue]
     present: frozenset[str] = frozenset()
-    evaluated: list[Value] = field(default_factory=list)
+    evaluated: list[SqlValue] = field(default_factory=list)
     depth: int = 0
 
     def branch(self, present: frozenset[str] = frozenset()) -> "SqlScope":
@@ -51,21 +51,21 @@ class Given(ast.Constant):
 class Expressions:
     """Translates expressions in a scope."""
 
-    def __init__(self, columns: Mapping[str, Value]) -> None:
+    def __init__(self, columns: Mapping[str, SqlValue]) -> None:
         self.columns = columns
         self.orders_text = False
 
     def call(
         self,
-        function: Value,
-        arguments: Sequence[Value],
+        function: SqlValue,
+        arguments: Sequence[SqlValue],
         scope: SqlScope,
-        finish: Callable[[Value], Value],
-    ) -> Value:
+        finish: Callable[[SqlValue], SqlValue],
+    ) -> SqlValue:
         """Return the value of a call of one of the program's functions."""
         raise NotImplementedError
 
-    def assign(self, target: ast.expr, value: Value, scope: SqlScope) -> None:
+    def assign(self, target: ast.expr, value: SqlValue, scope: SqlScope) -> None:
         """Give a name, or each of several, its value."""
         match target:
             case ast.Name(id=name):
@@ -78,7 +78,7 @@ class Expressions:
             case _:
                 raise named(target, "an assignment to other than a name")
 
-    def iterated(self, node: ast.expr, scope: SqlScope) -> list[Value]:
+    def iterated(self, node: ast.expr, scope: SqlScope) -> list[SqlValue]:
         """Return the items of what is iterated over."""
         value = self.value(node, scope)
         if value.kind == "dict":
@@ -95,7 +95,7 @@ class Expressions:
 
     # Conditions
 
-    def test(self, node: ast.expr, scope: SqlScope) -> Value:
+    def test(self, node: ast.expr, scope: SqlScope) -> SqlValue:
         """Return a condition."""
         match node:
             case ast.BoolOp(op=operator, values=parts):
@@ -109,8 +109,8 @@ class Expressions:
             return values.truth(self.value(node, scope))
 
     def joined(
-        self, parts: Sequence[ast.expr], scope: SqlScope, join: Callable[..., Value], truth: bool
-    ) -> Value:
+        self, parts: Sequence[ast.expr], scope: SqlScope, join: Callable[..., SqlValue], truth: bool
+    ) -> SqlValue:
         """Return conditions joined by ``and`` or ``or``, each asked where those before let it."""
         first, *others = parts
         if not others:
@@ -138,11 +138,11 @@ class Expressions:
                 return frozenset({value.sql} if value.nullable else ())
         return frozenset()
 
-    def comparison(self, node: ast.Compare, scope: SqlScope) -> Value:
+    def comparison(self, node: ast.Compare, scope: SqlScope) -> SqlValue:
         """Return a comparison, chained or not."""
         operands = [self.value(part, scope) for part in (node.left, *node.comparators)]
 
-        def link(place: int) -> Value:
+        def link(place: int) -> SqlValue:
             one = self.compared(operands[place], node.ops[place], operands[place + 1])
             if place + 1 == len(node.ops):
                 return one
@@ -150,7 +150,7 @@ class Expressions:
 
         return link(0)
 
-    def compared(self, a: Value, operator: ast.cmpop, b: Value) -> Value:
+    def compared(self, a: SqlValue, operator: ast.cmpop, b: SqlValue) -> SqlValue:
         """Return one link of a comparison."""
         match operator:
             case ast.Eq():
@@ -172,15 +172,15 @@ class Expressions:
 
     # Expressions
 
-    def value(self, node: ast.expr, scope: SqlScope) -> Value:
+    def value(self, node: ast.expr, scope: SqlScope) -> SqlValue:
         """Return the value of an expression."""
         with At(node):
             value = self._value(node, scope)
         return replace(value, nullable=False) if value.sql in scope.present else value
 
-    def _value(self, node: ast.expr, scope: SqlScope) -> Value:  # noqa: C901, PLR0912 - one case a form
+    def _value(self, node: ast.expr, scope: SqlScope) -> SqlValue:  # noqa: C901, PLR0912 - one case a form
         match node:
-            case Given(value=Value() as given):
+            case Given(value=SqlValue() as given):
                 return given
             case ast.Constant(value=literal):
                 return constant(literal)
@@ -218,13 +218,15 @@ class Expressions:
                 items = tuple(self.value(element, scope) for element in elements)
                 if any(item.fallible for item in items):
                     raise Untranslatable("a list of what can fail")
-                return Value("NULL", "list", items=items)
+                return SqlValue("NULL", "list", items=items)
             case ast.Dict(keys=keys, values=parts) if None not in keys:
                 pairs = zip(keys, parts, strict=True)
                 nodes = [one for pair in pairs for one in pair if one is not None]
-                return Value("NULL", "dict", items=tuple(self.value(one, scope) for one in nodes))
+                return SqlValue(
+                    "NULL", "dict", items=tuple(self.value(one, scope) for one in nodes)
+                )
             case ast.Lambda():
-                return Value("NULL", "function", extra=node)
+                return SqlValue("NULL", "function", extra=node)
             case ast.Subscript(value=holder, slice=index):
                 return self.subscript(self.value(holder, scope), index, scope)
             case ast.Attribute(value=holder, attr=name):
@@ -233,7 +235,7 @@ class Expressions:
                 return self.called(function, arguments, scope)
         raise Untranslatable(f"`{ast.unparse(node)[:40]}`")
 
-    def subscript(self, holder: Value, index: ast.expr, scope: SqlScope) -> Value:
+    def subscript(self, holder: SqlValue, index: ast.expr, scope: SqlScope) -> SqlValue:
         """Return a column, an item, a character or a slice."""
         if holder.kind == "str":
             if isinstance(index, ast.Slice):
@@ -258,7 +260,7 @@ class Expressions:
             return self.looked_up(holder, key, values.FAILURE)
         raise Untranslatable(f"an index into a {holder.kind}")
 
-    def looked_up(self, table: Value, key: Value, default: Value) -> Value:
+    def looked_up(self, table: SqlValue, key: SqlValue, default: SqlValue) -> SqlValue:
         """Return the value of a key in a dict, or the default."""
         found = default
         pairs = list(zip(table.items[::2], table.items[1::2], strict=True))
@@ -268,7 +270,7 @@ class Expressions:
             found = values.choice(values.equal(key, known), value, found)
         return found
 
-    def called(self, function: ast.expr, nodes: Sequence[ast.expr], scope: SqlScope) -> Value:
+    def called(self, function: ast.expr, nodes: Sequence[ast.expr], scope: SqlScope) -> SqlValue:
         """Return the value of a call."""
         match function:
             case ast.Attribute(value=holder, attr=name):
@@ -294,7 +296,7 @@ class Expressions:
 
     def builtin(  # noqa: C901 - one case a function
         self, name: str, nodes: Sequence[ast.expr], scope: SqlScope
-    ) -> Value:
+    ) -> SqlValue:
         """Return the value of a call of one of Python's own functions."""
         if name in ("any", "all", "sum", "min", "max") and len(nodes) == 1:
             return self.folded(name, nodes[0], scope)
@@ -303,27 +305,27 @@ class Expressions:
             return values.extreme(arguments, "<" if name == "min" else ">")
         if name == "range" and all(isinstance(a.const, int) for a in arguments):
             numbers = range(*(int(str(a.const)) for a in arguments))[: _MOST_ITEMS + 1]
-            return Value("NULL", "list", items=tuple(map(constant, numbers)))
+            return SqlValue("NULL", "list", items=tuple(map(constant, numbers)))
         match name, arguments:
-            case "len", [Value(kind="str") as text]:
+            case "len", [SqlValue(kind="str") as text]:
                 return sql_texts.length(text)
-            case "len", [Value(kind="list") as items]:
+            case "len", [SqlValue(kind="list") as items]:
                 return constant(len(items.items))
             case "bool", [argument]:
                 return values.truth(argument)
-            case "abs", [Value(kind="int" | "float" | "bool") as argument]:
+            case "abs", [SqlValue(kind="int" | "float" | "bool") as argument]:
                 return values.absolute(argument)
             case (("int" | "float" | "str" | "round"), [argument]):
                 return _CONVERSIONS[name](argument)
             case (
                 ("set" | "frozenset" | "tuple" | "list" | "sorted"),
-                [Value(kind="list") as items],
+                [SqlValue(kind="list") as items],
             ):
                 if name != "sorted":
                     return items
         raise Untranslatable(f"the call {name}(), with these arguments")
 
-    def folded(self, name: str, node: ast.expr, scope: SqlScope) -> Value:
+    def folded(self, name: str, node: ast.expr, scope: SqlScope) -> SqlValue:
         """Return any, all, sum, min or max over items that are written out."""
         items, tests = self.comprehended(node, scope)
         if name in ("any", "all"):
@@ -349,7 +351,9 @@ class Expressions:
         kept = [item for item, test in zip(items, tests, strict=True) if test.const]
         return values.extreme(kept, "<" if name == "min" else ">")
 
-    def comprehended(self, node: ast.expr, scope: SqlScope) -> tuple[list[Value], list[Value]]:
+    def comprehended(
+        self, node: ast.expr, scope: SqlScope
+    ) -> tuple[list[SqlValue], list[SqlValue]]:
         """Return the items of a list or comprehension, and for each whether it is one."""
         if not isinstance(node, ast.GeneratorExp | ast.ListComp):
             items = self.iterated(node, scope)
@@ -370,11 +374,11 @@ class Expressions:
         return items, tests
 
 
-def _given(test: Value, one: Value) -> Value:
+def _given(test: SqlValue, one: SqlValue) -> SqlValue:
     return values.both(test, lambda: one)
 
 
-def _known(names: Mapping[str, Value], name: str) -> Value:
+def _known(names: Mapping[str, SqlValue], name: str) -> SqlValue:
     if name not in names:
         raise Untranslatable(f"the name {name!r}")
     value = names[name]

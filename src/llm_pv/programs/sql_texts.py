@@ -6,49 +6,49 @@ from llm_pv.programs.sql_values import (
     _BLANKS,
     FAILURE,
     FALSE,
+    SqlValue,
     Untranslatable,
-    Value,
     constant,
     either,
 )
 
 
-def length(text: Value) -> Value:
+def length(text: SqlValue) -> SqlValue:
     """Return ``len(text)``."""
-    return Value(f"LENGTH({text.sql})", "int", fallible=text.can_fail, counts=True)
+    return SqlValue(f"LENGTH({text.sql})", "int", fallible=text.can_fail, counts=True)
 
 
-def method(text: Value, name: str, arguments: Sequence[Value]) -> Value:
+def method(text: SqlValue, name: str, arguments: Sequence[SqlValue]) -> SqlValue:
     """Return ``text.name(*arguments)``."""
     if name in ("startswith", "endswith") and len(arguments) == 1:
         return _at_end(text, arguments[0], name)
     failing = text.can_fail or any(argument.can_fail for argument in arguments)
     match name, arguments:
         case (("lower" | "upper"), []):
-            return Value(f"{name.upper()}({text.sql})", "str", fallible=failing)
-        case (("strip" | "lstrip" | "rstrip"), ([] | [Value(kind="str")])):
+            return SqlValue(f"{name.upper()}({text.sql})", "str", fallible=failing)
+        case (("strip" | "lstrip" | "rstrip"), ([] | [SqlValue(kind="str")])):
             blanks = arguments[0].sql if arguments else _BLANKS
             side = name.removesuffix("strip").upper()
-            return Value(f"{side}TRIM({text.sql}, {blanks})", "str", fallible=failing)
-        case "replace", [Value(const=str(old)), Value(kind="str") as new] if old:
+            return SqlValue(f"{side}TRIM({text.sql}, {blanks})", "str", fallible=failing)
+        case "replace", [SqlValue(const=str(old)), SqlValue(kind="str") as new] if old:
             sql = f"REPLACE({text.sql}, {arguments[0].sql}, {new.sql})"
-            return Value(sql, "str", fallible=failing)
-        case "count", [Value(const=str(part))] if part:
+            return SqlValue(sql, "str", fallible=failing)
+        case "count", [SqlValue(const=str(part))] if part:
             gone = f"LENGTH({text.sql}) - LENGTH(REPLACE({text.sql}, {arguments[0].sql}, ''))"
             if len(part) == 1:
-                return Value(gone, "int", fallible=failing, whole=False, counts=True)
+                return SqlValue(gone, "int", fallible=failing, whole=False, counts=True)
             sql = f"CAST(CAST(({gone}) AS DOUBLE) / {len(part)} AS BIGINT)"
-            return Value(sql, "int", fallible=failing, counts=True)
-        case "find", [Value(const=str(part))] if part:
+            return SqlValue(sql, "int", fallible=failing, counts=True)
+        case "find", [SqlValue(const=str(part))] if part:
             sql = f"STRPOS({text.sql}, {arguments[0].sql}) - 1"
-            return Value(sql, "int", fallible=failing, whole=False)
+            return SqlValue(sql, "int", fallible=failing, whole=False)
         case "isdigit", []:
             sql = f"{text} <> '' AND TRIM({text.sql}, '0123456789') = ''"
-            return Value(sql, "bool", fallible=failing, whole=False)
+            return SqlValue(sql, "bool", fallible=failing, whole=False)
     raise Untranslatable(f"the method {name}() of a text, with these arguments")
 
 
-def _at_end(text: Value, part: Value, name: str) -> Value:
+def _at_end(text: SqlValue, part: SqlValue, name: str) -> SqlValue:
     if part.kind == "list":
         found = FALSE
         for item in part.items:
@@ -64,10 +64,10 @@ def _at_end(text: Value, part: Value, name: str) -> Value:
         end = f"SUBSTR({text.sql}, LENGTH({text.sql}) - {size} + 1, {size}) = {part}"
         sql = f"CASE WHEN LENGTH({text.sql}) >= {size} THEN {end} "
         sql += f"WHEN LENGTH({text.sql}) < {size} THEN FALSE END"
-    return Value(sql, "bool", fallible=failing, whole=name == "endswith")
+    return SqlValue(sql, "bool", fallible=failing, whole=name == "endswith")
 
 
-def character(text: Value, place: Value) -> Value:
+def character(text: SqlValue, place: SqlValue) -> SqlValue:
     """Return ``text[place]``."""
     if place.kind != "int":
         raise Untranslatable(f"a text indexed by a {place.kind}")
@@ -83,31 +83,31 @@ def character(text: Value, place: Value) -> Value:
     sql = f"NULLIF(SUBSTR({text.sql}, {start}, 1), '')"
     if not place.counts:
         sql = f"CASE WHEN {start} >= 1 THEN {sql} END"
-    return Value(sql, "str", fallible=True)
+    return SqlValue(sql, "str", fallible=True)
 
 
-def part(text: Value, start: Value, stop: Value) -> Value:
+def part(text: SqlValue, start: SqlValue, stop: SqlValue) -> SqlValue:
     """Return ``text[start:stop]``; a constant None stands for an end left out."""
     failing = text.can_fail or any(end.kind != "none" and end.can_fail for end in (start, stop))
     low = _clamped(text, start, constant(0).sql)
     if stop.kind == "none":
-        return Value(f"SUBSTR({text.sql}, {_plus_one(low)})", "str", fallible=failing)
+        return SqlValue(f"SUBSTR({text.sql}, {_plus_one(low)})", "str", fallible=failing)
     if _is_size(start) and _is_size(stop):
         size = max(int(str(stop.const)) - int(str(start.const or 0)), 0)
-        return Value(f"SUBSTR({text.sql}, {_plus_one(low)}, {size})", "str", fallible=failing)
+        return SqlValue(f"SUBSTR({text.sql}, {_plus_one(low)}, {size})", "str", fallible=failing)
     high = _clamped(text, stop, "")
     sql = (
         f"CASE WHEN {high} > {low} THEN SUBSTR({text.sql}, {_plus_one(low)}, {high} - {low}) "
         f"WHEN {high} <= {low} THEN '' END"
     )
-    return Value(sql, "str", fallible=failing)
+    return SqlValue(sql, "str", fallible=failing)
 
 
-def _is_size(end: Value) -> bool:
+def _is_size(end: SqlValue) -> bool:
     return end.kind == "none" or (isinstance(end.const, int) and end.const >= 0)
 
 
-def _clamped(text: Value, end: Value, left_out: str) -> str:
+def _clamped(text: SqlValue, end: SqlValue, left_out: str) -> str:
     """Return an end of a slice, counted from the left and not below 0."""
     if end.kind == "none":
         return left_out

@@ -27,7 +27,7 @@ class Untranslatable(ProgramError):  # noqa: N818 - an answer rather than a faul
 
 
 @dataclass(frozen=True)
-class Value:
+class SqlValue:
     """A value of the program as SQL."""
 
     sql: str
@@ -39,7 +39,7 @@ class Value:
     "Whether NULL stands for None, for an error."
     const: object = _NOTHING
     "The Python value, where it is known."
-    items: tuple["Value", ...] = ()
+    items: tuple["SqlValue", ...] = ()
     "The items of a list, or the keys and values of a dict, one after the other."
     bits: int = COLUMN_BITS
     "The most binary digits of a whole number."
@@ -68,25 +68,27 @@ class Value:
         return self.sql if self.whole else f"({self.sql})"
 
 
-def constant(value: object) -> Value:
+def constant(value: object) -> SqlValue:
     """Return a constant: text, number, truth value or None."""
     if value is None:
-        return Value("NULL", "none", nullable=True, const=None)
+        return SqlValue("NULL", "none", nullable=True, const=None)
     if isinstance(value, bool):
-        return Value("TRUE" if value else "FALSE", "bool", const=value, bits=1)
+        return SqlValue("TRUE" if value else "FALSE", "bool", const=value, bits=1)
     if isinstance(value, int):
         if value.bit_length() > 63:
             raise Untranslatable("a whole number of more than 63 bits")
         bits = max(value.bit_length(), 1)
-        return Value(str(value), "int", const=value, bits=bits, whole=value >= 0, counts=value >= 0)
+        return SqlValue(
+            str(value), "int", const=value, bits=bits, whole=value >= 0, counts=value >= 0
+        )
     if isinstance(value, float) and abs(value) < float("inf"):
         text = repr(value)
         text += "" if "e" in text else "e0"
-        return Value(text, "float", const=value, whole=value >= 0)
+        return SqlValue(text, "float", const=value, whole=value >= 0)
     if isinstance(value, str):
         if "\0" in value:
             raise Untranslatable("a text with a NUL character")
-        return Value(quoted(value, "'"), "str", const=value)
+        return SqlValue(quoted(value, "'"), "str", const=value)
     raise Untranslatable(f"a constant of type {type(value).__name__}")
 
 
@@ -95,19 +97,19 @@ def quoted(text: str, quote: str) -> str:
     return quote + text.replace(quote, quote * 2) + quote
 
 
-FAILURE = Value("NULL", "bool", fallible=True)
-NAN = Value("CAST(NULL AS DOUBLE)", GAPPED)
+FAILURE = SqlValue("NULL", "bool", fallible=True)
+NAN = SqlValue("CAST(NULL AS DOUBLE)", GAPPED)
 TRUE, FALSE = constant(True), constant(False)
 
 
-def settled(value: Value, what: str) -> Value:
+def settled(value: SqlValue, what: str) -> SqlValue:
     """Return a value of which NULL means one thing only."""
     if value.nullable and value.fallible:
         raise Untranslatable(f"{what} of a value that can be missing or fail")
     return value
 
 
-def eager(result: Value, parts: Iterable[Value]) -> Value:
+def eager(result: SqlValue, parts: Iterable[SqlValue]) -> SqlValue:
     """Return a value that fails where one of the parts does, although it may not use them."""
     failing = [part for part in parts if part.fallible]
     for part in failing:
@@ -120,7 +122,7 @@ def eager(result: Value, parts: Iterable[Value]) -> Value:
     )
 
 
-def truth(value: Value) -> Value:
+def truth(value: SqlValue) -> SqlValue:
     """Return whether a value is true in a condition."""
     if value.kind in ("list", "dict"):
         return constant(bool(value.items))
@@ -131,25 +133,25 @@ def truth(value: Value) -> Value:
         case "bool":
             test = value
         case "int" | "float":
-            test = Value(f"{value} <> 0", "bool", fallible=value.fallible, whole=False)
+            test = SqlValue(f"{value} <> 0", "bool", fallible=value.fallible, whole=False)
         case "str":
-            test = Value(f"{value} <> ''", "bool", fallible=value.fallible, whole=False)
+            test = SqlValue(f"{value} <> ''", "bool", fallible=value.fallible, whole=False)
         case _:
             raise Untranslatable(f"the truth of a {value.kind}")
     if value.nullable:
-        return Value(f"COALESCE({test.sql}, FALSE)", "bool")
+        return SqlValue(f"COALESCE({test.sql}, FALSE)", "bool")
     return test
 
 
-def negation(value: Value) -> Value:
+def negation(value: SqlValue) -> SqlValue:
     """Return ``not value``."""
     test = truth(value)
     if test.known:
         return constant(not test.const)
-    return Value(f"NOT {test}", "bool", fallible=test.fallible, whole=False)
+    return SqlValue(f"NOT {test}", "bool", fallible=test.fallible, whole=False)
 
 
-def both(a: Value, b: Callable[[], Value]) -> Value:
+def both(a: SqlValue, b: Callable[[], SqlValue]) -> SqlValue:
     """Return ``a and b`` as a condition."""
     if a.known:
         return b() if a.const else FALSE
@@ -157,11 +159,11 @@ def both(a: Value, b: Callable[[], Value]) -> Value:
     fallible = a.fallible or second.fallible
     if a.fallible:
         sql = f"CASE WHEN {a} THEN {second} WHEN NOT {a} THEN FALSE END"
-        return Value(sql, "bool", fallible=fallible)
-    return Value(f"{a} AND {second}", "bool", fallible=fallible, whole=False)
+        return SqlValue(sql, "bool", fallible=fallible)
+    return SqlValue(f"{a} AND {second}", "bool", fallible=fallible, whole=False)
 
 
-def either(a: Value, b: Callable[[], Value]) -> Value:
+def either(a: SqlValue, b: Callable[[], SqlValue]) -> SqlValue:
     """Return ``a or b`` as a condition."""
     if a.known:
         return TRUE if a.const else b()
@@ -169,11 +171,11 @@ def either(a: Value, b: Callable[[], Value]) -> Value:
     fallible = a.fallible or second.fallible
     if a.fallible:
         sql = f"CASE WHEN {a} THEN TRUE WHEN NOT {a} THEN {second} END"
-        return Value(sql, "bool", fallible=fallible)
-    return Value(f"{a} OR {second}", "bool", fallible=fallible, whole=False)
+        return SqlValue(sql, "bool", fallible=fallible)
+    return SqlValue(f"{a} OR {second}", "bool", fallible=fallible, whole=False)
 
 
-def choice(test: Value, then: Value, other: Value) -> Value:
+def choice(test: SqlValue, then: SqlValue, other: SqlValue) -> SqlValue:
     """Return ``then if test else other``; the test is a condition."""
     if test.known:
         return then if test.const else other
@@ -193,7 +195,7 @@ def choice(test: Value, then: Value, other: Value) -> Value:
     if len(kinds) > 1 or not kinds <= {"int", "float", "str", "bool", "label", GAPPED}:
         raise Untranslatable(f"a choice between a {then.kind} and a {other.kind}")
     last = f"WHEN NOT {test} THEN" if test.fallible else "ELSE"
-    return Value(
+    return SqlValue(
         f"CASE WHEN {test.sql} THEN {then} {last} {other} END",
         kinds.pop(),
         nullable=then.nullable or other.nullable,
@@ -203,17 +205,17 @@ def choice(test: Value, then: Value, other: Value) -> Value:
     )
 
 
-def is_none(value: Value) -> Value:
+def is_none(value: SqlValue) -> SqlValue:
     """Return ``value is None``."""
     settled(value, "the test for None")
     if value.kind == "none":
         return TRUE
     if value.nullable:
-        return Value(f"{value} IS NULL", "bool", whole=False)
+        return SqlValue(f"{value} IS NULL", "bool", whole=False)
     return eager(FALSE, [value])
 
 
-def number(value: Value) -> Value:
+def number(value: SqlValue) -> SqlValue:
     """Return a number; 0 and 1 for a truth value."""
     if value.kind == "bool":
         if value.known:
@@ -225,7 +227,7 @@ def number(value: Value) -> Value:
     return value
 
 
-def equal(a: Value, b: Value) -> Value:
+def equal(a: SqlValue, b: SqlValue) -> SqlValue:
     """Return ``a == b``."""
     if a.kind == "none" or b.kind == "none":
         return is_none(b if a.kind == "none" else a)
@@ -246,11 +248,11 @@ def equal(a: Value, b: Value) -> Value:
     if a.nullable or b.nullable:
         settled(a, "==")
         settled(b, "==")
-        return eager(Value(f"{a} IS NOT DISTINCT FROM {b}", "bool", whole=False), [a, b])
-    return Value(f"{a} = {b}", "bool", fallible=a.fallible or b.fallible, whole=False)
+        return eager(SqlValue(f"{a} IS NOT DISTINCT FROM {b}", "bool", whole=False), [a, b])
+    return SqlValue(f"{a} = {b}", "bool", fallible=a.fallible or b.fallible, whole=False)
 
 
-def ordered(a: Value, operator: str, b: Value) -> Value:
+def ordered(a: SqlValue, operator: str, b: SqlValue) -> SqlValue:
     """Return the comparison of two values by ``<``, ``<=``, ``>`` or ``>=``."""
     if GAPPED in (a.kind, b.kind):
         return _with_gaps(a, operator, b)
@@ -258,24 +260,24 @@ def ordered(a: Value, operator: str, b: Value) -> Value:
         a, b = number(a), number(b)
     elif not a.kind == b.kind == "str":
         return FAILURE
-    return Value(f"{a} {operator} {b}", "bool", fallible=a.can_fail or b.can_fail, whole=False)
+    return SqlValue(f"{a} {operator} {b}", "bool", fallible=a.can_fail or b.can_fail, whole=False)
 
 
-def _with_gaps(a: Value, operator: str, b: Value) -> Value:
+def _with_gaps(a: SqlValue, operator: str, b: SqlValue) -> SqlValue:
     """Return a comparison with a number that can be NaN, which is then false."""
     for one in (a, b):
         if one.kind not in (*_NUMBERS, GAPPED) or one.can_fail:
             raise Untranslatable(f"`{operator}` between a {a.kind} and a {b.kind}")
-    return Value(f"COALESCE({number(a)} {operator} {number(b)}, FALSE)", "bool")
+    return SqlValue(f"COALESCE({number(a)} {operator} {number(b)}, FALSE)", "bool")
 
 
-def member(value: Value, container: Value) -> Value:
+def member(value: SqlValue, container: SqlValue) -> SqlValue:
     """Return ``value in container``."""
     if container.kind == "str":
         if value.kind != "str":
             return FAILURE
         failing = value.can_fail or container.can_fail
-        found = Value(
+        found = SqlValue(
             f"STRPOS({container.sql}, {value.sql}) > 0", "bool", fallible=failing, whole=False
         )
         if value.known:
@@ -285,7 +287,7 @@ def member(value: Value, container: Value) -> Value:
                 else eager(TRUE, [replace(container, nullable=False, fallible=failing)])
             )
         empty = f"{value} = '' AND {container} IS NOT NULL"
-        return Value(f"CASE WHEN {empty} THEN TRUE ELSE {found} END", "bool", fallible=failing)
+        return SqlValue(f"CASE WHEN {empty} THEN TRUE ELSE {found} END", "bool", fallible=failing)
     if container.kind not in ("list", "dict"):
         raise Untranslatable(f"`in` a {container.kind}")
     items = container.items[:: 2 if container.kind == "dict" else 1]
@@ -293,38 +295,40 @@ def member(value: Value, container: Value) -> Value:
     if alike and len(items) > 1 and value.kind in ("str", "int", "float"):
         listed = ", ".join(dict.fromkeys(item.sql for item in items))
         settled(value, "`in`")
-        test = Value(f"{value} IN ({listed})", "bool", fallible=value.fallible, whole=False)
-        return Value(f"COALESCE({test.sql}, FALSE)", "bool") if value.nullable else test
+        test = SqlValue(f"{value} IN ({listed})", "bool", fallible=value.fallible, whole=False)
+        return SqlValue(f"COALESCE({test.sql}, FALSE)", "bool") if value.nullable else test
     found = FALSE
     for item in items:
         found = either(found, lambda item=item: equal(value, item))  # type: ignore[misc]
     return eager(found, [value, *items])
 
 
-def plus(a: Value, b: Value) -> Value:
+def plus(a: SqlValue, b: SqlValue) -> SqlValue:
     """Return ``a + b``."""
     if a.kind == b.kind == "str":
-        return Value(f"{a} || {b}", "str", fallible=a.can_fail or b.can_fail, whole=False)
+        return SqlValue(f"{a} || {b}", "str", fallible=a.can_fail or b.can_fail, whole=False)
     return _arithmetic(a, "+", b, lambda x, y: max(x, y) + 1)
 
 
-def minus(a: Value, b: Value) -> Value:
+def minus(a: SqlValue, b: SqlValue) -> SqlValue:
     """Return ``a - b``."""
     return _arithmetic(a, "-", b, lambda x, y: max(x, y) + 1)
 
 
-def times(a: Value, b: Value) -> Value:
+def times(a: SqlValue, b: SqlValue) -> SqlValue:
     """Return ``a * b``."""
     return _arithmetic(a, "*", b, lambda x, y: x + y)
 
 
-def _operands(a: Value, b: Value, operator: str) -> tuple[Value, Value]:
+def _operands(a: SqlValue, b: SqlValue, operator: str) -> tuple[SqlValue, SqlValue]:
     if a.kind not in _NUMBERS or b.kind not in _NUMBERS:
         raise Untranslatable(f"`{operator}` between a {a.kind} and a {b.kind}")
     return number(a), number(b)
 
 
-def _arithmetic(a: Value, operator: str, b: Value, size: Callable[[int, int], int]) -> Value:
+def _arithmetic(
+    a: SqlValue, operator: str, b: SqlValue, size: Callable[[int, int], int]
+) -> SqlValue:
     a, b = _operands(a, b, operator)
     kind = "float" if "float" in (a.kind, b.kind) else "int"
     bits = size(a.bits, b.bits) if kind == "int" else COLUMN_BITS
@@ -334,21 +338,21 @@ def _arithmetic(a: Value, operator: str, b: Value, size: Callable[[int, int], in
     # The first operand as BIGINT: literals are numbers of 32 bits otherwise.
     left = f"CAST({a.sql} AS BIGINT)" if kind == "int" and a.known and bits > 30 else str(a)
     counts = kind == "int" and operator != "-" and a.counts and b.counts
-    return Value(
+    return SqlValue(
         f"{left} {operator} {b}", kind, fallible=failing, bits=bits, whole=False, counts=counts
     )
 
 
-def quotient(a: Value, b: Value) -> Value:
+def quotient(a: SqlValue, b: SqlValue) -> SqlValue:
     """Return ``a / b``."""
     a, b = _operands(a, b, "/")
     if max(a.bits, b.bits) > 53:
         raise Untranslatable("`/` of whole numbers of more than 53 bits")
     top = str(a) if a.kind == "float" else f"CAST({a.sql} AS DOUBLE)"
-    return Value(f"{top} / {_divisor(b)}", "float", fallible=_fails(a, b), whole=False)
+    return SqlValue(f"{top} / {_divisor(b)}", "float", fallible=_fails(a, b), whole=False)
 
 
-def remainder(a: Value, b: Value) -> Value:
+def remainder(a: SqlValue, b: SqlValue) -> SqlValue:
     """Return ``a % b`` of whole numbers, which has the sign of b."""
     a, b = _operands(a, b, "%")
     if "float" in (a.kind, b.kind):
@@ -356,10 +360,10 @@ def remainder(a: Value, b: Value) -> Value:
     divisor = _divisor(b)
     counts = a.counts and b.counts
     sql = f"{a} % {divisor}" if counts else f"(({a} % {divisor}) + {b}) % {divisor}"
-    return Value(sql, "int", fallible=_fails(a, b), bits=b.bits, whole=False, counts=b.counts)
+    return SqlValue(sql, "int", fallible=_fails(a, b), bits=b.bits, whole=False, counts=b.counts)
 
 
-def floor_quotient(a: Value, b: Value) -> Value:
+def floor_quotient(a: SqlValue, b: SqlValue) -> SqlValue:
     """Return ``a // b`` of whole numbers, rounded down."""
     a, b = _operands(a, b, "//")
     if "float" in (a.kind, b.kind):
@@ -367,7 +371,7 @@ def floor_quotient(a: Value, b: Value) -> Value:
     if max(a.bits, b.bits) > 52:
         raise Untranslatable("`//` of whole numbers of more than 52 bits")
     exact = f"({a} - {remainder(a, b)})"
-    return Value(
+    return SqlValue(
         f"CAST(CAST({exact} AS DOUBLE) / {_divisor(b)} AS BIGINT)",
         "int",
         fallible=_fails(a, b),
@@ -376,15 +380,15 @@ def floor_quotient(a: Value, b: Value) -> Value:
     )
 
 
-def _divisor(b: Value) -> str:
+def _divisor(b: SqlValue) -> str:
     return str(b) if b.known and b.const else f"NULLIF({b.sql}, 0)"
 
 
-def _fails(a: Value, b: Value) -> bool:
+def _fails(a: SqlValue, b: SqlValue) -> bool:
     return a.can_fail or b.can_fail or not (b.known and bool(b.const))
 
 
-def power(a: Value, b: Value) -> Value:
+def power(a: SqlValue, b: SqlValue) -> SqlValue:
     """Return ``a ** b`` for a whole number and a small constant."""
     if a.kind != "int" or b.kind != "int" or not b.known or not 0 <= int(str(b.const)) <= 4:
         raise Untranslatable("`**` other than of whole numbers with an exponent from 0 to 4")
@@ -392,24 +396,24 @@ def power(a: Value, b: Value) -> Value:
     return eager(result, [replace(a, nullable=False, fallible=a.can_fail)])
 
 
-def opposite(a: Value) -> Value:
+def opposite(a: SqlValue) -> SqlValue:
     """Return ``-a``."""
     if a.known and isinstance(a.const, int | float):
         return constant(-a.const)
     if a.kind not in _NUMBERS:
         raise Untranslatable(f"`-` of a {a.kind}")
     a = number(a)
-    return Value(f"-{a}", a.kind, fallible=a.can_fail, bits=a.bits, whole=False)
+    return SqlValue(f"-{a}", a.kind, fallible=a.can_fail, bits=a.bits, whole=False)
 
 
-def absolute(a: Value) -> Value:
+def absolute(a: SqlValue) -> SqlValue:
     """Return ``abs(a)``."""
     a = number(a)
     sql = f"ABS({a.sql})"
-    return Value(sql, a.kind, fallible=a.can_fail, bits=a.bits, counts=a.kind == "int")
+    return SqlValue(sql, a.kind, fallible=a.can_fail, bits=a.bits, counts=a.kind == "int")
 
 
-def extreme(values: Sequence[Value], operator: str) -> Value:
+def extreme(values: Sequence[SqlValue], operator: str) -> SqlValue:
     """Return the first greatest (``>``) or smallest (``<``) of some values."""
     best, *others = values
     for other in others:
@@ -417,7 +421,7 @@ def extreme(values: Sequence[Value], operator: str) -> Value:
     return best
 
 
-def rounded(a: Value) -> Value:
+def rounded(a: SqlValue) -> SqlValue:
     """Return ``round(a)``: halves go to the even neighbour."""
     if a.kind in ("int", "bool"):
         return replace(number(a), nullable=False, fallible=a.can_fail)
@@ -430,16 +434,16 @@ def rounded(a: Value) -> Value:
         f"CASE WHEN {part} < 0.5e0 THEN {floor} WHEN {part} > 0.5e0 THEN {floor} + 1e0 "
         f"ELSE {floor} + {odd} END"
     )
-    return Value(sql, "float", fallible=a.can_fail)
+    return SqlValue(sql, "float", fallible=a.can_fail)
 
 
-def whole_number(a: Value) -> Value:
+def whole_number(a: SqlValue) -> SqlValue:
     """Return ``int(a)``; of a text with at most 15 digits and no underscores."""
     if a.kind in ("int", "bool"):
         return replace(number(a), nullable=False, fallible=a.can_fail)
     if a.kind == "float":
         sql = f"CASE WHEN {a} < 0 THEN CEIL({a.sql}) ELSE FLOOR({a.sql}) END"
-        return Value(sql, "float", fallible=a.can_fail)
+        return SqlValue(sql, "float", fallible=a.can_fail)
     if a.kind != "str":
         raise Untranslatable(f"int() of a {a.kind}")
     text = f"TRIM({a.sql}, {_BLANKS})"
@@ -448,17 +452,17 @@ def whole_number(a: Value) -> Value:
         f"CASE WHEN LENGTH({digits}) BETWEEN 1 AND 15 AND TRIM({digits}, '0123456789') = '' "
         f"THEN TRY_CAST({text} AS BIGINT) END"
     )
-    return Value(sql, "int", fallible=True, bits=50)
+    return SqlValue(sql, "int", fallible=True, bits=50)
 
 
-def decimal(a: Value) -> Value:
+def decimal(a: SqlValue) -> SqlValue:
     """Return ``float(a)`` of a number."""
     if a.kind not in _NUMBERS:
         raise Untranslatable(f"float() of a {a.kind}")
-    return Value(f"CAST({number(a).sql} AS DOUBLE)", "float", fallible=a.can_fail)
+    return SqlValue(f"CAST({number(a).sql} AS DOUBLE)", "float", fallible=a.can_fail)
 
 
-def written(a: Value) -> Value:
+def written(a: SqlValue) -> SqlValue:
     """Return ``str(a)``."""
     if a.kind == "none":
         return constant("None")
@@ -470,5 +474,5 @@ def written(a: Value) -> Value:
     else:
         raise Untranslatable(f"str() of a {a.kind}")
     if a.nullable:
-        return Value(f"COALESCE({text}, 'None')", "str")
-    return Value(text, "str", fallible=a.fallible, whole=a.kind != "str" or a.whole)
+        return SqlValue(f"COALESCE({text}, 'None')", "str")
+    return SqlValue(text, "str", fallible=a.fallible, whole=a.kind != "str" or a.whole)

@@ -122,7 +122,7 @@ class OwnProcess(WrappedProposer):
         # The import paths first: unpickling the request imports the proposer's module.
         paths = [str(Path(path).absolute()) for path in sys.path]
         parts = [pickle.dumps(part, pickle.HIGHEST_PROTOCOL) for part in (paths, request)]
-        search = _Search(b"".join(parts), self.seconds, owner=self)
+        search = _RunningSearch(b"".join(parts), self.seconds, owner=self)
         began = time.monotonic()
         cut = False
         yielded: set[str] = set()
@@ -160,12 +160,12 @@ class OwnProcess(WrappedProposer):
                 search.close()
 
 
-_running: set["_Search"] = set()
+_running: set["_RunningSearch"] = set()
 _cores = threading.BoundedSemaphore(usable_cores())
 """Bounds the searches that compute at the same time in threads of this process."""
 
 
-class _Search:
+class _RunningSearch:
     """One running request in a process, ended by its time limit or its reader."""
 
     def __init__(self, request: bytes, seconds: float, owner: OwnProcess) -> None:
@@ -181,7 +181,6 @@ class _Search:
         self._closed = False
 
     def messages(self) -> Iterator[tuple[Any, ...]]:
-        """Yield the messages of the process."""
         _running.add(self)
         _cores.acquire()  # until the process has sent everything, not until it was read
         try:
@@ -311,7 +310,6 @@ class _Idle:
         child_process.end(process)
 
     def close(self) -> None:
-        """End every idle process."""
         with self._lock:
             processes = self._processes if self._owner == os.getpid() else []
             self._processes = []
@@ -341,7 +339,6 @@ class _Sender:
         self._last = 0.0
 
     def send(self, *message: object) -> None:
-        """Send one message."""
         self._answers.write(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
         self._answers.flush()
 

@@ -155,7 +155,7 @@ def join_proposers(
     attempts, budget_seconds, built_in, progress
         As for `make_proposer`; each takes what it can of ``built_in``.
     """
-    from llm_pv.proposers.pool import Pool
+    from llm_pv.proposers.proposer_pool import ProposerPool
 
     members: dict[str, Proposer] = {}
     tracker = BudgetTracker(Budget(seconds=budget_seconds))
@@ -187,4 +187,4 @@ def join_proposers(
             members[name].close()
         raise
     given = {name for name, one in members.items() if any(one is other for other in chosen)}
-    return Pool(members, left_open=given)
+    return ProposerPool(members, left_open=given)

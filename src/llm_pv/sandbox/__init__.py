@@ -7,7 +7,7 @@ from llm_pv.sandbox.batch import Batch, LabelledRows
 from llm_pv.sandbox.confinement import Confinement
 from llm_pv.sandbox.execution import Execution, Limits, Outcome, ToolLimits
 from llm_pv.sandbox.modules import ALLOWED_MODULES
-from llm_pv.sandbox.pool import Sandbox, probe_confinement
+from llm_pv.sandbox.program_sandbox import Sandbox, probe_confinement
 from llm_pv.sandbox.tool import PythonTool, ToolFunction, ToolResult
 
 __all__ = [

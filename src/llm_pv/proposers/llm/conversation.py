@@ -367,7 +367,6 @@ class Conversation:
             )
 
     def _mistakes(self, programs: Sequence[Program]) -> list[list[Mistake]]:
-        """Return the training rows that each program gets wrong."""
         find = self._dialogue.context.mistakes
         assert find is not None
         return [find(program.source) for program in programs]

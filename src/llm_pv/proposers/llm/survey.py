@@ -14,8 +14,8 @@ import numpy as np
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import LLMPVError
 from llm_pv.proposers.base import Proposal, Proposer
-from llm_pv.proposers.llm.prompt.fitting import subsample
 from llm_pv.proposers.llm.prompt.notation import as_json
+from llm_pv.proposers.llm.prompt.row_choice import subsample
 from llm_pv.search.bank import Bank
 from llm_pv.search.enumerate import fill
 from llm_pv.search.pool import Conditions, information

@@ -16,8 +16,8 @@ from llm_pv.models.language_model import LanguageModel
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.runner import SKIPPED
 from llm_pv.tracks.grid import DataSet, GridRequest
-from llm_pv.tracks.icl.prompt import write_prompts
 from llm_pv.tracks.icl.scores import AnsweredCell
+from llm_pv.tracks.icl.texts import write_prompts
 
 
 def task_problems(request: GridRequest, dataset_dir: Path | None) -> list[DataSet]:

@@ -18,8 +18,8 @@ from llm_pv.runs.reading import FAILED, read_replies, read_summary
 from llm_pv.runs.runner import Observer, run_cells
 from llm_pv.tracks.grid import spawned_seed
 from llm_pv.tracks.icl.planning import PlannedCell, Settings
-from llm_pv.tracks.icl.reading import read_label
 from llm_pv.tracks.icl.scores import AnsweredCell, CellScore, score_cell
+from llm_pv.tracks.icl.texts import read_label
 
 if TYPE_CHECKING:
     from llm_pv.runs.executors.ray import Cluster
@@ -301,7 +301,6 @@ def _add_transfer(work: PlannedCell, length: int, score: CellScore, context: Cel
 
 
 def _summary_row(result: AnsweredCell, settings: Settings, learn_seconds: float) -> Record:
-    """Return the row of a finished cell."""
     score = result.score
     assert score is not None
     return _columns(result.name, settings) | {

@@ -5,7 +5,13 @@ template the user names.
 """
 
 from llm_pv.proposers.llm.prompt.facts import facts
-from llm_pv.proposers.llm.prompt.fitting import (
+from llm_pv.proposers.llm.prompt.messages import (
+    disclosure,
+    no_program_message,
+    refinement_message,
+)
+from llm_pv.proposers.llm.prompt.notation import alphabet_of
+from llm_pv.proposers.llm.prompt.row_choice import (
     MOST_PROMPT_TOKENS,
     MOST_ROWS,
     TELLING_ROWS,
@@ -13,12 +19,6 @@ from llm_pv.proposers.llm.prompt.fitting import (
     subsample,
     telling_rows,
 )
-from llm_pv.proposers.llm.prompt.messages import (
-    disclosure,
-    no_program_message,
-    refinement_message,
-)
-from llm_pv.proposers.llm.prompt.notation import alphabet_of
 from llm_pv.proposers.llm.prompt.statement import (
     AnswerFormat,
     ToolKind,

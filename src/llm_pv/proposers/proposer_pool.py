@@ -15,7 +15,7 @@ from llm_pv.proposers.base import Context, Proposal, Proposer
 from llm_pv.proposers.spending import Spending
 
 
-class Pool(Proposer):
+class ProposerPool(Proposer):
     """Joins proposers, whose programs are candidates of one run under one certificate.
 
     The free ones propose first, one after another; then the attempts of the others go round among
@@ -34,7 +34,7 @@ class Pool(Proposer):
     Examples
     --------
     >>> from llm_pv.proposers.length_first import LengthFirst
-    >>> Pool({"search": LengthFirst()}).plan_attempts(None)
+    >>> ProposerPool({"search": LengthFirst()}).plan_attempts(None)
     200
     """
 
@@ -169,7 +169,7 @@ class Pool(Proposer):
 
     def portable(self) -> Proposer:
         """Return a pool of equivalent members that need no files of this machine."""
-        return Pool({name: one.portable() for name, one in self._members.items()})
+        return ProposerPool({name: one.portable() for name, one in self._members.items()})
 
     def close(self) -> None:
         """Close every member."""
