@@ -8,7 +8,7 @@ each frequent value of a text column. Everything is derived from the training in
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -49,20 +49,7 @@ class Features:
         return replace(self, matrix=np.concatenate([self.matrix, others.matrix]))
 
 
-class Encoder(Protocol):
-    """Turns inputs into features, as learned from training inputs."""
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What the user should know of how inputs were read, one sentence each."""
-        ...
-
-    def encode(self, inputs: Sequence[Input]) -> Features:
-        """Return the features of some inputs."""
-        ...
-
-
-def fit_encoder(inputs: Sequence[Input]) -> Encoder:
+def fit_encoder(inputs: Sequence[Input]) -> "Encoder":
     """Learn from training inputs how to turn inputs like them into features.
 
     Parameters
@@ -183,6 +170,10 @@ class TableEncoder:
         if not parts:
             parts, kinds = [np.zeros(len(inputs))], ["number"]
         return Features(np.column_stack(parts).astype(np.float64), tuple(kinds))
+
+
+Encoder: TypeAlias = StringEncoder | TableEncoder
+"""Turns inputs into features, as learned from training inputs."""
 
 
 def _column(name: str, cells: Sequence[Scalar]) -> _Column:

@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from llm_pv.errors import ClusterError, ConfigurationError, ExecutorClosedError, WorkerLostError
-from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.executors.base import CellContext, CellTask
 from llm_pv.runs.executors.ray import Cluster, MachineLost, RayExecutor
@@ -20,41 +19,7 @@ from llm_pv.tracks.finetune.job import do_job, is_finished, record_failure
 from llm_pv.tracks.finetune.measures import TrainingObserver
 from llm_pv.tracks.finetune.preparation import ProcessGroup, prepare
 from llm_pv.tracks.finetune.request import Job
-from llm_pv.tracks.finetune.rows import Rows, RowSource, TaskRows
-
-
-@dataclass(frozen=True)
-class CarriedRows:
-    """Rows read here, for machines that do not have the file; see `RowSource`."""
-
-    name: str
-    cell: Cell
-    seed: int
-    train_size: int | None
-    recorded: Mapping[str, Any]
-    "Those of the rows' source."
-    rows: Rows
-    longest: int | None = None
-
-    @classmethod
-    def of(cls, source: RowSource, batch_size: int) -> "CarriedRows":
-        """Read the rows."""
-        return cls(
-            source.name,
-            source.cell,
-            source.seed,
-            source.train_size,
-            source.record(),
-            source.load(batch_size),
-        )
-
-    def load(self, _: int) -> Rows:
-        """Return the rows."""
-        return self.rows
-
-    def record(self) -> dict[str, Any]:
-        """Return everything the rows depend on."""
-        return dict(self.recorded)
+from llm_pv.tracks.finetune.rows import CarriedRows, TaskRows
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from llm_pv.data.examples import Classes, Examples, Input, Splits
 from llm_pv.data.store import row_text
@@ -49,36 +49,6 @@ class Rows:
         """The most characters of any row."""
         parts = [self.train, self.test, *self.longer]
         return max((len(text) for part in parts for text in part.inputs), default=0)
-
-
-class RowSource(Protocol):
-    """Where rows come from: a benchmark task, or a user's file."""
-
-    @property
-    def name(self) -> str:
-        """What the rows are called."""
-
-    @property
-    def cell(self) -> Cell:
-        """The cell of the summary."""
-
-    @property
-    def seed(self) -> int:
-        """The seed of the summary."""
-
-    @property
-    def train_size(self) -> int | None:
-        """Training rows asked for, which are an epoch; None for as many as there are."""
-
-    @property
-    def longest(self) -> int | None:
-        """The most characters of any row, None if that shows only once they are read."""
-
-    def load(self, batch_size: int) -> Rows:
-        """Draw or read the rows."""
-
-    def record(self) -> dict[str, Any]:
-        """Return everything the rows depend on, as plain JSON values."""
 
 
 @dataclass(frozen=True)
@@ -294,6 +264,48 @@ class FileRows:
             classes=splits.classes,
             warnings=splits.warnings,
         )
+
+
+@dataclass(frozen=True)
+class CarriedRows:
+    """Rows read here, for machines that do not have the file."""
+
+    name: str
+    cell: Cell
+    seed: int
+    train_size: int | None
+    recorded: Mapping[str, Any]
+    "Those of the rows' source."
+    rows: Rows
+    longest: int | None = None
+
+    @classmethod
+    def of(cls, source: "RowSource", batch_size: int) -> "CarriedRows":
+        """Read the rows."""
+        return cls(
+            source.name,
+            source.cell,
+            source.seed,
+            source.train_size,
+            source.record(),
+            source.load(batch_size),
+        )
+
+    def load(self, _: int) -> Rows:
+        """Return the rows."""
+        return self.rows
+
+    def record(self) -> dict[str, Any]:
+        """Return everything the rows depend on."""
+        return dict(self.recorded)
+
+
+RowSource: TypeAlias = TaskRows | FileRows | CarriedRows
+"""Where rows come from: a benchmark task, a user's file, or another machine.
+
+`train_size` are the training rows asked for, which are an epoch, None for as many as there are;
+`longest` the most characters of any row, None if that shows only once they are read.
+"""
 
 
 def as_texts(examples: Examples) -> Examples:
