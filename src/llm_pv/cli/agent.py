@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
@@ -53,7 +53,7 @@ class AgentOptions(LimitOptions):
     "Independent repetitions on the benchmark; default 5."
     seed: int | None = None
     "Seed of all random choices; default 42 on the benchmark, 0 on rows."
-    transfer: bool = True
+    transfer: Annotated[bool, Parameter(negative="--no-transfer")] = True
     "Score the submission on hard data and at other lengths too."
 
 

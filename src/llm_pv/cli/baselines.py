@@ -46,7 +46,7 @@ _MODELS = Group("Baselines", sort_key=1)
 class BaselineOptions:
     """Which baselines, and how their settings are chosen."""
 
-    models: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = ()
+    models: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = ()
     "svm, random_forest, decision_tree, xgboost, tabpfn, genetic_programming; default all."
     search: Literal["halving", "grid"] = "halving"
     "Try settings on one fold and drop the worse half at each further one, or all on every fold."

@@ -26,9 +26,9 @@ def data(
     test_size: int = 10_000,
     seed: int = 42,
     trial: int = 0,
-    strict_sizes: Annotated[bool, Parameter(negative="")] = False,
+    strict_sizes: bool = False,
     table: Path | None = None,
-    raw_tables: Annotated[bool, Parameter(negative="")] = False,
+    raw_tables: bool = False,
     format: Format = "table",  # noqa: A002
 ) -> int:
     """Write the data set of a benchmark task, the same bytes for the same options anywhere.

@@ -23,9 +23,9 @@ SPLITS = Group("Splits", sort_key=3)
 class TaskOptions:
     """Tasks by lengths."""
 
-    functions: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = ()
+    functions: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = ()
     "Tasks by id or name; default every published id."
-    lengths: Annotated[tuple[int, ...] | None, Parameter(consume_multiple=True, negative="")] = None
+    lengths: Annotated[tuple[int, ...] | None, Parameter(consume_multiple=True)] = None
     "Lengths of the inputs; default each task's own. Tables have one length each."
 
 
@@ -40,7 +40,7 @@ class DrawingOptions:
     "Folder of stored data sets."
     table: Path | None = None
     "CSV file with the rows of the one requested table task, instead of fetching them."
-    raw_tables: Annotated[bool, Parameter(negative="")] = False
+    raw_tables: bool = False
     "Keep the original names and values of tables."
 
 
@@ -52,7 +52,7 @@ DEFAULT_DRAWING_OPTIONS = DrawingOptions()
 class StrictDrawingOptions(DrawingOptions):
     """How data sets are drawn, if their sizes may have to be reduced."""
 
-    strict_sizes: Annotated[bool, Parameter(negative="")] = False
+    strict_sizes: bool = False
     "Fail if a task has too few inputs for these sizes, instead of reducing them."
 
 
@@ -89,7 +89,7 @@ DEFAULT_SIZE_OPTIONS = SizeOptions()
 class BenchmarkOptions(TaskOptions):
     """Tasks by lengths, as for `synthesize`."""
 
-    same_data: Annotated[bool, Parameter(negative="")] = False
+    same_data: bool = False
     "Repeat all trials on one data set."
 
 

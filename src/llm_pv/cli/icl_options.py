@@ -38,7 +38,7 @@ class RepeatedTaskOptions(TaskOptions):
 
     trials: int = 1
     "Independent repetitions of each cell, each on its own data set."
-    test_lengths: Annotated[tuple[int, ...], Parameter(consume_multiple=True, negative="")] = ()
+    test_lengths: Annotated[tuple[int, ...], Parameter(consume_multiple=True)] = ()
     "Further lengths of inputs to label, --test-size of them each, with the same examples."
 
 
@@ -74,7 +74,7 @@ class AnsweringOptions:
     "Concurrent calls, for a model behind an API."
     batch_size: int | None = None
     "Prompts answered together by a model in this process; default as many as memory holds."
-    model_option: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    model_option: tuple[str, ...] = ()
     "NAME=JSON passed on to the server or engine; repeat for several."
 
 
@@ -92,7 +92,7 @@ class QuestionOptions:
     "Inputs to label, one prompt each."
     answer: Annotated[
         tuple[Literal["generate", "constrained", "likelihood"], ...],
-        Parameter(consume_multiple=True, negative=""),
+        Parameter(consume_multiple=True),
     ] = ()
     "How a label is read: free text (the default), text restricted to the labels, or the labels' \
 probabilities; several are compared."
@@ -109,7 +109,7 @@ likelihoods of a server.'
     "Orders of the examples that accuracy is averaged over."
     seed: int | None = None
     "Seed of data sets, orders and answers; default 42 for tasks, 0 for own rows."
-    dry_run: Annotated[bool, Parameter(negative="")] = False
+    dry_run: bool = False
     "Show the first prompt and the cost of all of them, without sending any."
 
     def seed_of(self, *, own_rows: bool) -> int:

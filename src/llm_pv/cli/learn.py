@@ -56,7 +56,7 @@ class RowOptions(ValidatedReadingOptions):
     "Validation rows; default 40 percent, at most 10,000."
     test_size: int | None = None
     "Test rows; default 20 percent, at most 10,000."
-    add: Annotated[tuple[Path, ...], Parameter(negative="")] = ()
+    add: tuple[Path, ...] = ()
     "File with further training rows, such as that of llm-pv ask, for a new run in place of --out."
 
 
@@ -72,9 +72,9 @@ class SeededSearchOptions(SearchOptions):
     "Seed of the split."
     metric: MetricName = "accuracy"
     "The metric that selects among programs."
-    cost: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    cost: tuple[str, ...] = ()
     "'A as B=5', for --metric cost: the cost of predicting B for A; 1 if not given."
-    class_weight: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    class_weight: tuple[str, ...] = ()
     "balanced, or CLASS=NUMBER for each class: how much its rows count."
     warm_start: Path | None = None
     "Run directory whose programs are tried first, before --attempts others."
@@ -124,7 +124,7 @@ def learn(
     model: ModelChoices = DEFAULT_MODEL_CHOICES,
     asking: AskingOptions = DEFAULT_ASKING_OPTIONS,
     output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
-    explain: Annotated[bool, Parameter(group=OUTPUT, negative="")] = False,
+    explain: Annotated[bool, Parameter(group=OUTPUT)] = False,
     sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
     cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:

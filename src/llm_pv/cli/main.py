@@ -17,6 +17,7 @@ from cyclopts import (
     CoercionError,
     CycloptsError,
     Group,
+    Parameter,
     UnusedCliTokensError,
 )
 
@@ -65,6 +66,10 @@ def _refuse_fractions(_app: App, _commands: Sequence[str], arguments: ArgumentCo
                 raise CoercionError(argument=argument, token=token, target_type=int)
 
 
+_NO_NEGATIVES = Parameter(negative="")
+"""No option has a --no-... or an --empty-... beside it, unless it asks for one."""
+
+
 def _kinds(hint: object) -> Iterator[object]:
     """Yield a type and those it is made of."""
     yield hint
@@ -82,6 +87,7 @@ app = App(
     version=__version__,
     help_format="plaintext",
     config=_refuse_fractions,
+    default_parameter=_NO_NEGATIVES,
     group_commands=Group("Other", sort_key=3),
 )
 for _heading, _commands in (("Work with rows", COMMANDS), ("Benchmark and tracks", TRACKS)):
@@ -98,6 +104,7 @@ def published_app(name: str, summary: str) -> App:
         help=summary,
         help_format="plaintext",
         config=_refuse_fractions,
+        default_parameter=_NO_NEGATIVES,
         version_flags=[],
     )
 

@@ -53,9 +53,9 @@ class CallOptions:
     "US dollars a million tokens sent cost, for a server without a list price."
     price_out: float | None = None
     "US dollars a million tokens written cost."
-    model_option: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    model_option: tuple[str, ...] = ()
     "NAME=JSON passed on in the request body; repeat for several."
-    batch: Annotated[bool, Parameter(negative="")] = False
+    batch: bool = False
     "Use the vendor's batch interface: slower, and cheaper."
 
     def options(self, *, offline: bool = False, batch_record: Path | None = None) -> "ModelOptions":
@@ -138,7 +138,7 @@ DEFAULT_MODEL_CHOICE = ModelChoice()
 class ModelChoices(CallOptions):
     """Which models are called, and how."""
 
-    model: Annotated[tuple[str, ...], Parameter(group=FIRST, negative="")] = ()
+    model: Annotated[tuple[str, ...], Parameter(group=FIRST)] = ()
     "PROVIDER:MODEL; openai, anthropic, google, openai-compatible, hf, vllm, or auto; repeat for \
 several, a server of your own as openai-compatible:MODEL@URL."
 
@@ -193,7 +193,7 @@ class LimitOptions:
     "Stop before calls take more tokens than this."
     concurrency: Annotated[int | None, Parameter(group=_LIMITS)] = None
     "Attempts, or trials of a grid, run concurrently; default 5."
-    dry_run: Annotated[bool, Parameter(negative="", group=FIRST)] = False
+    dry_run: Annotated[bool, Parameter(group=FIRST)] = False
     "Show the exact request, its tokens and what it may cost, without sending it."
 
     def __post_init__(self) -> None:
@@ -248,7 +248,7 @@ paper."
     "Answers per call, if the server supports several."
     tool_calls: int = 20
     "Most calls of the tool in one attempt."
-    explore: Annotated[bool, Parameter(negative="")] = False
+    explore: bool = False
     "Show attempts the programs of earlier ones, with their training accuracy, and ask for others; \
 the default --concurrency is then 1."
 

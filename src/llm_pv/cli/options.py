@@ -47,7 +47,7 @@ class OutputOptions:
     "How the results are shown: table, or one JSON object."
     track: Track | None = None
     "Send figures to this experiment tracker as they come."
-    watch: Annotated[bool, Parameter(negative="")] = False
+    watch: bool = False
     "Serve a page on 127.0.0.1 that shows the run while it works, with a button to stop it."
 
 
@@ -61,7 +61,7 @@ class ReadingOptions(Reading):
 
     target: Annotated[str | None, Parameter(group=FIRST)] = None
     "Column that holds the label."
-    types: Annotated[tuple[str, ...], Parameter(negative="", group=FIRST)] = ()
+    types: Annotated[tuple[str, ...], Parameter(group=FIRST)] = ()
     "NAME=TYPE (str, int, float, bool): how a column is read; repeat for several."
     data_format: str | None = None
     "csv, tsv, parquet, jsonl or text; default by the file's name."
@@ -69,9 +69,7 @@ class ReadingOptions(Reading):
     "Take DATA as a query to this DuckDB or SQLite file, postgresql://..., or duckdb: (over files)."
     test: Annotated[Path | None, Parameter(group=FIRST)] = None
     "File with ready-made test rows."
-    keep: Annotated[tuple[str, ...], Parameter(negative="")] = ()
-    distinct_inputs: Annotated[bool, Parameter(negative="")] = False
-    missing: Annotated[tuple[str, ...], Parameter(negative="", allow_leading_hyphen=True)] = ()
+    missing: Annotated[tuple[str, ...], Parameter(allow_leading_hyphen=True)] = ()
 
     def reading(self) -> Reading:
         """Return these options for reading rows, without those that say which."""
@@ -173,7 +171,7 @@ class SandboxOptions:
     "Candidates run concurrently; default the number of cores."
     sandbox: Literal["auto", "linux", "wasm"] = "auto"
     "How candidates are confined; auto takes the best that this machine supports."
-    allow_unconfined: Annotated[bool, Parameter(negative="")] = False
+    allow_unconfined: bool = False
     "Run code from a model or a file even if it cannot be confined."
 
     def __post_init__(self) -> None:

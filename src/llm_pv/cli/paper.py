@@ -26,23 +26,22 @@ _MODEL = Group("Columns of a model", sort_key=4)
 class PaperTableOptions:
     """How much of the table is measured."""
 
-    experiments: Annotated[tuple[Name, ...], Parameter(consume_multiple=True, negative="")] = (
-        "table",
-    )
+    experiments: Annotated[tuple[Name, ...], Parameter(consume_multiple=True)] = ("table",)
     "The table, and curves: scaling, lengths, k, wordings, validation, dynamics, wallclock."
-    tasks: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = ()
+    tasks: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = ()
     "Tasks by id or name; default the 13 of the published table."
-    samplers: Annotated[
-        tuple[Literal["paper", "hard"], ...], Parameter(consume_multiple=True, negative="")
-    ] = ("paper", "hard")
+    samplers: Annotated[tuple[Literal["paper", "hard"], ...], Parameter(consume_multiple=True)] = (
+        "paper",
+        "hard",
+    )
     "How inputs are drawn."
     trials: int | None = None
     "Independent repetitions; default 3, with --full 10."
     test_size: int = 10_000
     "Test rows; training and validation have 100 each."
-    models: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = ()
+    models: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = ()
     "Baselines; default all."
-    full: Annotated[bool, Parameter(negative="")] = False
+    full: bool = False
     "Every published length, and every setting of the baselines on every fold: many hours."
 
 
@@ -53,12 +52,12 @@ class ColumnOptions:
 
     columns: Annotated[
         tuple[Literal["program", "agent", "icl"], ...],
-        Parameter(consume_multiple=True, negative=""),
+        Parameter(consume_multiple=True),
     ] = ("program", "agent", "icl")
     "LLM-PV's programs, the agent, in-context learning."
     budget_usd: float | None = None
     "Stop before a run directory of programs or of the agent costs more than this in US dollars."
-    yes: Annotated[bool, Parameter(negative="")] = False
+    yes: bool = False
     "Call the model without asking first whether to pay the price shown."
 
 
@@ -70,7 +69,7 @@ def paper(
     out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     results: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     dataset_dir: Annotated[Path, Parameter(group=OUTPUT)] = Path("datasets"),
-    plan: Annotated[bool, Parameter(group=OUTPUT, negative="")] = False,
+    plan: Annotated[bool, Parameter(group=OUTPUT)] = False,
     sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
     """Measure the paper's table: the built-in search and every baseline on the same data sets.

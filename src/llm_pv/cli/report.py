@@ -5,9 +5,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from llm_pv.cli.main import complain
 from llm_pv.cli.options import OutputOptions
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def report(
-    runs: Annotated[tuple[Path, ...], Parameter(negative="")],
+    runs: tuple[Path, ...],
     /,
     *,
     out: Path = Path("report"),

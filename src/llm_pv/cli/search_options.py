@@ -44,7 +44,7 @@ proposers, attempts of each model."
     "Memory of the built-in search's tables, in MB (default 1,000)."
     noise: Annotated[float, Parameter(group=FIRST)] = 0.0
     "Share of labels that may be wrong, such as 0.05."
-    early_stop: bool = True
+    early_stop: Annotated[bool, Parameter(negative="--no-early-stop")] = True
     "Stop at the first program without a validation error."
     delta: float = 0.05
     "Probability with which a certificate may fail."

@@ -55,7 +55,7 @@ class SeedModel(CallOptions):
     thinking_level: Literal["minimal", "low", "medium", "high"] | None = None
     "The same as --reasoning-effort for Gemini models."
     batch: Annotated[bool, Parameter(parse=False)] = False
-    enable_code_interpreter: Annotated[bool, Parameter(negative="")] = False
+    enable_code_interpreter: bool = False
     "Let the model run Python: the vendor's where it has one, else here, confined, on the training \
 rows."
     tool_choice: Literal["auto", "none"] = "auto"
@@ -123,7 +123,7 @@ class SeedRun:
     "The same as CSV."
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     "From WARNING on, progress is not shown."
-    dry_run: Annotated[bool, Parameter(negative="")] = False
+    dry_run: bool = False
     "Print the exact request of each cell, its tokens and what it may cost, without sending it."
 
 

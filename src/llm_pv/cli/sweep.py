@@ -4,9 +4,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any
 
 from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.finetune import parse_job
@@ -62,7 +60,7 @@ def sweep(
     /,
     *,
     concurrency: int | None = None,
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    dry_run: bool = False,
     format: Format = "table",  # noqa: A002
     cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
 ) -> int:

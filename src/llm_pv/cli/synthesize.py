@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 class GridSearchOptions(SearchOptions):
     """The proposer, the number of attempts, and further data for scoring."""
 
-    transfer: bool = True
+    transfer: Annotated[bool, Parameter(negative="--no-transfer")] = True
     "Score selected programs on hard data and at other lengths too."
 
 

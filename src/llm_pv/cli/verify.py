@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from cyclopts import Group, Parameter
@@ -28,7 +28,7 @@ class GateOptions:
     "Least accuracy, such as 0.95."
     max_error: float | None = None
     "Greatest share of wrong rows, such as 0.05."
-    min_class_accuracy: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    min_class_accuracy: tuple[str, ...] = ()
     "CLASS=SHARE: the least share of a class's rows that are right; repeat for several."
     junit: Path | None = None
     "Write the checks as JUnit XML here."

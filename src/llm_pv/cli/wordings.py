@@ -19,9 +19,7 @@ _MODEL = Group("Model", sort_key=2)
 class SeedWordings:
     """Wordings of the prompt, tried one after another on the same data sets."""
 
-    prompt_variant: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = (
-        "1",
-    )
+    prompt_variant: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = ("1",)
     "Wordings: 1 to 4, or files."
     prompt_variants_json: Path | None = None
     "JSON file with wordings: an object of names and texts, or a list of texts."

@@ -58,9 +58,8 @@ class DataSet:
     "Returns test rows of other lengths, by length."
 
 
-SEVERAL = Parameter(consume_multiple=True, negative="")
-SWITCH = Parameter(negative="")
-"""Options that take several values, and those that take none."""
+SEVERAL = Parameter(consume_multiple=True)
+"""Options that take several values, one after another."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class GridRequest:
     "Lengths of the inputs; default each task's own. Tables have one length each."
     trials: Annotated[int, Parameter(name=["--trials", "--num-trials"])] = 5
     "Independent repetitions of each cell, each on its own data set."
-    same_data: Annotated[bool, SWITCH] = False
+    same_data: bool = False
     "Repeat all trials on one data set."
     sampler: SamplerName = "paper"
     "As in the paper, or with classes that agree in every cheap statistic."
@@ -93,11 +92,11 @@ class GridRequest:
     "Test rows, half of each class."
     seed: int = 42
     "Seed of data sets and searches."
-    strict_sizes: Annotated[bool, SWITCH] = False
+    strict_sizes: bool = False
     "Fail if a task has too few inputs for these sizes, instead of reducing them."
     table: Path | None = None
     "CSV file with the rows of the one requested table task, instead of fetching them."
-    raw_tables: Annotated[bool, SWITCH] = False
+    raw_tables: bool = False
     "Keep the original names and values of tables."
     test_lengths: Annotated[tuple[int, ...] | None, SEVERAL] = None
     "Lengths that what was learned is also scored at; default two and four times a program's own."

@@ -155,12 +155,10 @@ class TaskRequest:
     that other methods split into 100 training and 100 validation rows."""
     test_lengths: Annotated[
         tuple[int, ...],
-        Parameter(
-            name=["--test-sequence-length", "--test-lengths"], consume_multiple=True, negative=""
-        ),
+        Parameter(name=["--test-sequence-length", "--test-lengths"], consume_multiple=True),
     ] = ()
     "Other lengths to test at as well."
-    online: Annotated[bool, Parameter(negative="")] = False
+    online: bool = False
     "Draw fresh rows for each step; an epoch is then --train-set-size of them."
     seed: Annotated[int, Parameter(parse=False)] = 42
     trial: int = 0
@@ -169,7 +167,7 @@ class TaskRequest:
     "Folder of stored data sets."
     table: Path | None = None
     "CSV file with the rows of the one requested table task, instead of fetching them."
-    raw_tables: Annotated[bool, Parameter(negative="")] = False
+    raw_tables: bool = False
     "Keep the original names and values of tables."
 
 
@@ -199,7 +197,7 @@ class TrainingRequest:
     "Epochs from one evaluation to the next."
     seed: int = 42
     "Draws rows, initial weights and the order of training."
-    compile: Annotated[bool, Parameter(negative="")] = False
+    compile: bool = False
     "Use torch.compile."
     checkpointing: Literal["auto", "on", "off"] = "auto"
     "Recompute activations instead of keeping them; auto only if memory requires it."
@@ -257,7 +255,7 @@ class JobContext:
     "Rows evaluated at once; default what fits."
     checkpoint_minutes: float = 10.0
     "Least time between two checkpoints; 0 for one at every evaluation."
-    save_model: Annotated[bool, Parameter(negative="")] = False
+    save_model: bool = False
     "Keep the trained model in model/ of the results folder."
     report_to: Literal["tensorboard", "wandb", "mlflow", "none"] = "tensorboard"
     "Where curves go."
