@@ -9,7 +9,7 @@ mutmut makes the faults. Its own runner chooses among them by an environment var
 confined processes that parse and run programs do not have; here a fault is written into the file.
 The tests of a package run once with coverage, which shows the tests of each line and what they
 take; a fault is tried with those of its lines, or of its file where a process without coverage
-runs the line, the quickest first, up to a minute of them.
+runs the line, the quickest first, up to a minute of them, and with the examples in its docstrings.
 """
 
 import ast
@@ -188,7 +188,8 @@ def tried(package: Package, fault: Fault) -> str:
     try:
         outcome = "no test"
         if tests:
-            status = in_fork(lambda: int(pytest.main([*OPTIONS, "-x", *tests])), allowed)
+            args = [*OPTIONS, "--doctest-modules", "-x", *tests, str(path)]
+            status = in_fork(lambda: int(pytest.main(args)), allowed)
             outcome = OUTCOMES.get(status, f"status {status}")
     finally:
         path.write_text(original, "utf-8")

@@ -1,6 +1,7 @@
 """Runs on a Ray cluster of two nodes: the same results as here, and losses that cost little."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 from _thread import interrupt_main
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +21,22 @@ from llm_pv.api import Search, learn
 from llm_pv.cli.main import INTERRUPTED
 from llm_pv.cli.main import run as llm_pv
 from llm_pv.erm.attempts import Attempt
-from llm_pv.errors import ClusterError, DataError
+from llm_pv.errors import ClusterError, ConfigurationError, ExecutorClosedError, WorkerLostError
 from llm_pv.models.base import Message, Turn
 from llm_pv.proposers.llm import LLM
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.executors.ray import Cluster, Confining, RayExecutor, RaySandbox
+from llm_pv.runs.executors.ray import (
+    Cluster,
+    Confining,
+    RayExecutor,
+    RaySandbox,
+    Requirements,
+)
+from llm_pv.runs.executors.ray.remote import ModelProcess, answer
 from llm_pv.runs.executors.ray.requirements import Versions
 from llm_pv.runs.reading import read_attempts, read_replies, read_summary
-from llm_pv.sandbox import Limits, Sandbox
+from llm_pv.sandbox import Limits, Sandbox, probe_confinement
+from llm_pv.tasks import task
 from llm_pv.tracks.baselines.run import run_baselines
 from llm_pv.tracks.synthesis import GridRequest, run_grid
 from ray_cluster import Waiting, add_node, two_nodes
@@ -62,10 +72,6 @@ def timeless(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def model_here(conversation: Sequence[Message], seed: int) -> Turn:
     return Turn(PARITY)
-
-
-def fail() -> None:
-    raise DataError("no rows")
 
 
 @pytest.mark.slow
@@ -136,8 +142,6 @@ class TestOneConnection:
         )
         assert result.cells[0].test_accuracy is not None
         assert result.cells[0].test_accuracy.mean == 1.0
-        with pytest.raises(DataError, match="no rows"):
-            RayExecutor(cluster).call(fail)
         run_baselines(request, models, out=tmp_path / "there", cluster=cluster)
         run_baselines(request, models, out=tmp_path / "here")
         assert timeless(read_summary(tmp_path / "there")) == timeless(
@@ -271,6 +275,59 @@ def test_a_cluster_that_cannot_do_what_is_asked_is_refused_in_one_line(
     assert "(and 1 more machines)" in err, "both nodes stand at one address"
     assert err.count("llm-pv:") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_one_connection_takes_calls_programs_and_objects_until_it_is_released(nodes: Any) -> None:
+    inputs = [f"{number:04b}" for number in range(16)]
+    places = [number % 4 for number in range(11)]
+    programs = [f"def f(x):\n    return int(x[{place}])\n" for place in places]
+    with Cluster(nodes.address, confining=Confining(LIMITS)) as cluster:
+        executor, far = RayExecutor(cluster), RaySandbox(cluster)
+        assert executor.call(math.comb, 5, 2) == 10
+        assert executor.call(sorted, [3, 1, 2], reverse=True) == [3, 2, 1]
+        with pytest.raises(ConfigurationError, match="did you mean"):
+            executor.call(task, "parity_al")
+        assert far.confinement == probe_confinement()
+        assert far.ahead == 16, "two tasks of four programs for each of two cores"
+        executions = list(far.predict_many(iter(programs), inputs))
+        columns = [tuple(text[place] for text in inputs) for place in places]
+        assert [one.predictions for one in executions] == columns
+        assert far.predict(programs[2], inputs).predictions == columns[2]
+        endless = "def f(x):\n    while True:\n        pass\n"
+        late = far.predict(endless, inputs, deadline=time.monotonic() + 0.2)
+        assert late.reason == "ended because the time for all programs together was over"
+
+        process = cluster.keep(ModelProcess, partial(int, "7"))
+        assert cluster.result(process.open.remote()) is None
+        cluster.end(process)
+        with pytest.raises(WorkerLostError):
+            cluster.result(process.open.remote())
+        kept = cluster.keep(ModelProcess, partial(int, "no number"))
+        with pytest.raises(RuntimeError, match="ValueError: invalid literal"):
+            cluster.result(kept.open.remote())
+        asleep = cluster.start(answer, {}, time.sleep, 600)
+        cluster.close()
+        with pytest.raises(WorkerLostError):
+            cluster.result(asleep, seconds=30)
+        with pytest.raises(WorkerLostError):
+            cluster.result(kept.open.remote())
+        for begin in (lambda: executor.call(math.comb, 5, 2), lambda: cluster.keep(ModelProcess)):
+            with pytest.raises(ExecutorClosedError, match="released"):
+                begin()
+
+
+def test_one_machine_that_cannot_be_used_is_named_alone(nodes: Any) -> None:
+    node = nodes.add_node(num_cpus=1, num_gpus=1, object_store_memory=80_000_000)
+    try:
+        needs = Requirements(gpus=0.5)
+        with Cluster(nodes.address, needs=needs) as cluster:
+            assert cluster.slots == 1, "it has one core for two halves of a GPU"
+            assert cluster.confinement is None
+        alone = r"[\d.]+ \(node [0-9a-f]{8}\) of the cluster cannot be used: .*--allow-unconfined"
+        with pytest.raises(ClusterError, match=f"^{alone}"):
+            Cluster(nodes.address, needs=needs, confining=Confining(backend="unconfined"))
+    finally:
+        nodes.remove_node(node)
 
 
 def test_sigterm_stops_a_command_on_a_cluster_with_one_line(nodes: Any, tmp_path: Path) -> None:

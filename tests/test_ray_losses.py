@@ -54,6 +54,7 @@ class ThisProcess:
 
     def __init__(self, *losses: int) -> None:
         self.losses = list(losses)
+        self.kept: list[Any] = []
         self.ended: list[Any] = []
         self.closed = False
 
@@ -66,6 +67,7 @@ class ThisProcess:
     def keep(self, kind: Any, *args: Any) -> Any:
         desk = kind(HERE, *args)
         desk.open, desk.compute = Method(desk.open), Method(desk.compute)
+        self.kept.append(desk)
         return desk
 
     def result(self, value: Any) -> Any:
@@ -127,6 +129,7 @@ def test_a_cell_goes_on_from_the_answers_it_had(
     assert [result.score.accuracy for result in results] == [1.0, 1.0]
     assert len(read_replies(tmp_path / "run")) == 20
     assert len(process.ended) == 2, "a lost machine is not asked again"
+    assert len(process.kept) == 3, "the second cell is computed where the first one ended"
     # Four results: that it began, an answer, its event, an answer. The machine had all ten by then.
     assert len(parrot.asked) == 10 + 8 + 10, "the answers that it had not sent are had again"
 

@@ -20,7 +20,7 @@ from llm_pv.runs.executors.ray.cluster import connect
 from llm_pv.runs.executors.ray.requirements import Versions
 from llm_pv.runs.reading import read_attempts, read_summary
 from llm_pv.runs.remote_records import Known
-from llm_pv.sandbox import Batch
+from llm_pv.sandbox import Batch, Confinement
 from llm_pv.tracks.synthesis.trials import GridWork, compute_trial
 from rows import ALWAYS_ONE, PARITY
 from test_synthesis_run import SMALL, replies
@@ -161,8 +161,9 @@ def test_a_machine_of_another_version_does_nothing(
 ) -> None:
     other = Versions("0", "3.11", "2.60.0")
     obstacle = remote.inspect(other, warm)
-    assert "llm_pv is 1 there and 0 here" in obstacle
-    assert socket.gethostname() in obstacle
+    assert isinstance(obstacle, remote.Failed)
+    assert "llm_pv is 1 there and 0 here" in str(obstacle.error)
+    assert socket.gethostname() in str(obstacle.error)
     failed = remote.answer(other, {}, len, "abc")
     assert isinstance(failed, remote.Failed)
     assert isinstance(remote.execute(other, warm, Batch([]), []), remote.Failed)
@@ -170,7 +171,10 @@ def test_a_machine_of_another_version_does_nothing(
 
 
 def test_a_machine_runs_programs_and_functions_and_tells_errors(warm: Confining) -> None:
-    assert remote.inspect(HERE, warm) == ""
+    confinement = remote.inspect(HERE, warm)
+    assert isinstance(confinement, Confinement)
+    assert confinement.sufficient
+    assert remote.inspect(HERE, None) is None
     assert remote.answer(HERE, {"key": len}, max, ["a", "bbb", "cc"]) == "bbb"
     failed = remote.answer(HERE, {}, Replay(Path("/nowhere")).replies)
     assert isinstance(failed, remote.Failed)
@@ -180,7 +184,9 @@ def test_a_machine_runs_programs_and_functions_and_tells_errors(warm: Confining)
     assert isinstance(executions, list)
     assert [one.predictions for one in executions] == [("1", "0"), ("1", "1")]
     unconfined = Confining(backend="unconfined")
-    assert "--allow-unconfined" in remote.inspect(HERE, unconfined)
+    obstacle = remote.inspect(HERE, unconfined)
+    assert isinstance(obstacle, remote.Failed)
+    assert "--allow-unconfined" in str(obstacle.error)
     (refused,) = remote.compute(HERE, *no_work(unconfined))
     assert isinstance(refused, remote.Failed)
 

@@ -15,7 +15,7 @@ from llm_pv.errors import RepairWarning, RunError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.files import predictions_csv, write_atomically
-from llm_pv.runs.job_folder import JobFolder
+from llm_pv.runs.job_folder import JobFolder, SweepFolder
 from llm_pv.runs.reading import SUMMARY_COLUMNS, read_run, read_summary
 from llm_pv.runs.remote_records import Known, Relay, write_records
 
@@ -55,6 +55,33 @@ def test_a_run_of_an_earlier_version_resumes_and_gets_what_is_recorded_now(tmp_p
             RunDirectory(tmp_path, {"seed": 3, "proposer": other, **added})
     with pytest.raises(RunError, match=r"odd_cells is .*12%.* there and null here"):
         RunDirectory(tmp_path, {"seed": 3, "proposer": now, "about": "ages in years"})
+
+
+def test_a_run_that_is_resumed_elsewhere_records_both_confinements_as_readable_json(
+    tmp_path: Path,
+) -> None:
+    for layers in (["seccomp"], ["seccomp"], ["wasm"]):
+        RunDirectory(tmp_path, {}, {"layers": layers}).close()
+    record = read_run(tmp_path)
+    assert record["confinement"] == [{"layers": ["seccomp"]}, {"layers": ["wasm"]}]
+    assert '\n  "configuration": {},\n' in (tmp_path / "run.json").read_text()
+    assert (tmp_path / "run.json").read_text().endswith("}\n")
+
+
+def test_a_reopened_cell_keeps_its_attempts_and_loses_its_selection_and_row(tmp_path: Path) -> None:
+    other = Cell("fn_b", 100, "paper", 0)
+    with RunDirectory(tmp_path, {}) as run:
+        for cell in (CELL, other):
+            run.cell_log(cell).append_reply({"attempt": 1, "text": "x"})
+            run.cell_log(cell).append_attempt({"kind": "attempt", "attempt": 1})
+            run.cell_log(cell).append_attempt({"kind": "selected", "attempt": 1})
+            run.finish(cell, {"accuracy": 0.5, "status": "done"})
+        run.reopen(CELL)
+        assert [run.finished(cell) for cell in (CELL, other)] == [False, True]
+        kinds = [
+            [record["kind"] for record in run.cell_log(cell).attempts] for cell in (CELL, other)
+        ]
+        assert kinds == [["attempt"], ["attempt", "selected"]]
 
 
 def test_a_difference_deep_within_long_values_is_shown(tmp_path: Path) -> None:
@@ -228,6 +255,25 @@ def test_an_attempt_whose_reply_was_torn_is_made_again(tmp_path: Path) -> None:
     assert [record["attempt"] for record in log.attempts] == [1]
 
 
+def test_a_torn_reply_and_a_cell_without_its_second_attempt_are_both_mended(tmp_path: Path) -> None:
+    torn = Cell("fn_b", 100, "paper", 0)
+    with RunDirectory(tmp_path, {}) as run:
+        for cell, numbers in ((CELL, (1, 3)), (torn, (1, 2))):
+            run.cell_log(cell).append_replies([{"attempt": n, "text": "x"} for n in (1, 2, 3)])
+            run.cell_log(cell).append_attempts([{"kind": "attempt", "attempt": n} for n in numbers])
+        run.cell_log(CELL).append_attempt({"kind": "selected", "attempt": 1})
+        run.finish(CELL, {"track": "llm-pv", "status": "done"})
+        run.cell_log(torn).append_attempt({"kind": "attempt", "attempt": 3})
+    replies = tmp_path / "replies.jsonl"
+    replies.write_bytes(replies.read_bytes()[:-5])
+    with pytest.warns(RepairWarning):
+        run = RunDirectory(tmp_path, {})
+    with run:
+        assert not run.finished(CELL)
+        kept = [[one["attempt"] for one in run.cell_log(c).attempts] for c in (CELL, torn)]
+    assert kept == [[1], [1, 2]]
+
+
 def test_finishing_a_cell_writes_its_row_once(tmp_path: Path) -> None:
     other = Cell("fn_b", 50, "hard", 1)
     with RunDirectory(tmp_path, {}) as run:
@@ -320,6 +366,16 @@ def test_a_complete_checkpoint_replaces_the_others(tmp_path: Path) -> None:
     folder.complete(30, {"seconds": 1.5})
     assert folder.last_checkpoint() == (folder.checkpoints / "checkpoint-30", {"seconds": 1.5})
     assert [path.name for path in folder.checkpoints.iterdir()] == ["checkpoint-30"]
+
+
+def test_a_sweep_over_a_file_says_what_is_in_the_way_and_names_it_once(tmp_path: Path) -> None:
+    path = tmp_path / "file" / "sweep"
+    path.parent.write_text("")
+    with pytest.raises(RunError) as refused:
+        SweepFolder(path)
+    assert str(refused.value) == (
+        f"cannot use {path} for a sweep: Not a directory; choose another results_root"
+    )
 
 
 def test_measurements_that_json_does_not_know_are_refused(tmp_path: Path) -> None:

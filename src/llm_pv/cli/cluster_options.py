@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cyclopts import Group, Parameter
 
-from llm_pv.cli.options import SandboxOptions
+from llm_pv.cli.options import SandboxOptions, warn_if_weak
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class ClusterOptions:
             from llm_pv.runs.executors.ray import RaySandbox
 
             with RaySandbox(cluster) as opened:
+                warn_if_weak(opened.confinement)
                 yield opened, cluster
 
 

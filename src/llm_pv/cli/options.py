@@ -13,7 +13,7 @@ from llm_pv.errors import ConfigurationError
 if TYPE_CHECKING:
     from llm_pv.api import SplitSizes
     from llm_pv.data.examples import Splits
-    from llm_pv.sandbox import Limits, Sandbox
+    from llm_pv.sandbox import Confinement, Limits, Sandbox
 
 Format = Literal["table", "json"]
 Track = Literal["mlflow", "wandb"]
@@ -199,7 +199,6 @@ class SandboxOptions:
         Raise ConfinementError if code cannot be confined here and the options do not allow running
         it unconfined.
         """
-        from llm_pv.cli.main import complain
         from llm_pv.sandbox import Sandbox
 
         opened = Sandbox(
@@ -208,9 +207,16 @@ class SandboxOptions:
             allow_unconfined=self.allow_unconfined,
             backend=self.sandbox,
         )
-        if warning := opened.confinement.warning():
-            complain(f"{warning}; see llm-pv doctor")
+        warn_if_weak(opened.confinement)
         return opened
+
+
+def warn_if_weak(confinement: "Confinement") -> None:
+    """Show a warning if programs are confined less than, or otherwise than, as usual."""
+    from llm_pv.cli.main import complain
+
+    if warning := confinement.warning():
+        complain(f"{warning}; see llm-pv doctor")
 
 
 DEFAULT_SANDBOX_OPTIONS = SandboxOptions()

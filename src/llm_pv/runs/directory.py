@@ -123,7 +123,7 @@ class RunDirectory:
             if (path / "run.json").exists():
                 self._note_confinement(self._check_same_run())
             else:
-                self._write_run_json()
+                self._write_run(self._new_record())
             self._replies = Journal(path / "replies.jsonl", sync=True)
             self._attempts = Journal(path / "results_attempts.jsonl", sync=False)
             self._transfer = Journal(path / "transfer.jsonl", sync=False)
@@ -322,7 +322,7 @@ class RunDirectory:
                 "Give the same options to resume it, or another --out"
             )
         if later:
-            write_atomically(self.path / "run.json", json.dumps(record, indent=2) + "\n")
+            self._write_run(record)
         return record
 
     def _note_confinement(self, record: Record) -> None:
@@ -331,10 +331,10 @@ class RunDirectory:
         known = known if isinstance(known, list) else []
         if any(one not in known for one in self._confinement):
             record["confinement"] = [*known, *self._confinement]
-            write_atomically(self.path / "run.json", json.dumps(record, indent=2) + "\n")
+            self._write_run(record)
 
-    def _write_run_json(self) -> None:
-        record = {
+    def _new_record(self) -> Record:
+        return {
             "format": FORMAT,
             "configuration": self.configuration,
             "versions": versions(),
@@ -343,4 +343,6 @@ class RunDirectory:
             "command": [without_password(word) for word in sys.argv],
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
+
+    def _write_run(self, record: Record) -> None:
         write_atomically(self.path / "run.json", json.dumps(record, indent=2) + "\n")

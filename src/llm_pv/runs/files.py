@@ -89,7 +89,7 @@ def remove_leftovers(folder: Path) -> None:
     """Remove temporary files that killed processes left below a folder."""
     for path in folder.rglob(".*"):
         if _TEMPORARY.fullmatch(path.name):
-            path.unlink(missing_ok=True)
+            path.unlink()
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

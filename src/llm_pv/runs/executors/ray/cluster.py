@@ -12,6 +12,7 @@ from llm_pv.errors import ClusterError, ExecutorClosedError, MissingExtraError, 
 from llm_pv.runs.executors.ray.head import refuse_unreachable
 from llm_pv.runs.executors.ray.remote import Failed, inspect
 from llm_pv.runs.executors.ray.requirements import Confining, Requirements, Versions
+from llm_pv.sandbox import Confinement
 
 RETRIES = 3
 """How often a task is run again whose process or machine was lost."""
@@ -44,6 +45,8 @@ class Cluster:
     ----------
     slots
         How many tasks run at once on the machines there are now.
+    confinement
+        How programs are confined on the machine that confines them least; None where none run.
     """
 
     def __init__(
@@ -63,7 +66,7 @@ class Cluster:
         try:
             self.versions = Versions.here()
             self.slots = self._count_slots()
-            self._inspect_machines()
+            self.confinement = self._inspect_machines()
         except BaseException:
             self._ray.shutdown()
             raise
@@ -243,8 +246,8 @@ class Cluster:
     def _nodes(self) -> list[dict[str, Any]]:
         return [node for node in self._ray.nodes() if node["Alive"]]
 
-    def _inspect_machines(self) -> None:
-        """Refuse the cluster if a machine of it could not do its part."""
+    def _inspect_machines(self) -> Confinement | None:
+        """Refuse the cluster if a machine of it could not do its part; return the confinement."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         asked = []  # several nodes may have one address
@@ -254,10 +257,12 @@ class Cluster:
                 task = self._ray.remote(num_cpus=0, scheduling_strategy=there)(inspect)
                 place = f"{node['NodeManagerAddress']} (node {node['NodeID'][:8]})"
                 asked.append((place, task.remote(self.versions, self.confining)))
-        obstacles = []
+        obstacles, confinements = [], []
         for place, task in asked:
             try:
-                obstacle = self._ray.get(task, timeout=INSPECT_SECONDS)
+                found = self._ray.get(task, timeout=INSPECT_SECONDS)
+                obstacle = str(found.error) if isinstance(found, Failed) else ""
+                confinements += [found] if isinstance(found, Confinement) else []
             except self._ray.exceptions.GetTimeoutError:
                 obstacle = f"it did not answer within {INSPECT_SECONDS:g} seconds"
             except self._ray.exceptions.TaskUnschedulableError:
@@ -270,6 +275,8 @@ class Cluster:
             place, obstacle = obstacles[0]
             more = f" (and {len(obstacles) - 1} more machines)" if len(obstacles) > 1 else ""
             raise ClusterError(f"{place}{more} of the cluster cannot be used: {obstacle}")
+        least = sorted(confinements, key=lambda one: (one.sufficient, len(one.active)))
+        return least[0] if least else None
 
 
 def connect(address: str) -> Any:

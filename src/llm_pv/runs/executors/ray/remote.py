@@ -16,7 +16,7 @@ from llm_pv.runs.cells import Cell
 from llm_pv.runs.executors.base import CellContext, CellFunction, portable
 from llm_pv.runs.executors.ray.requirements import Confining, Versions
 from llm_pv.runs.remote_records import Known, Message, Relay, Results, write_records
-from llm_pv.sandbox import Batch, Execution, Sandbox
+from llm_pv.sandbox import Batch, Confinement, Execution, Sandbox
 
 _Result = TypeVar("_Result")
 
@@ -59,15 +59,13 @@ class Failed:
     error: Exception
 
 
-def inspect(driver: Versions, confining: Confining | None) -> str:
-    """Say why this machine cannot be used, ``""`` if it can."""
+def inspect(driver: Versions, confining: Confining | None) -> Confinement | Failed | None:
+    """Return how this machine confines programs, None where none run, or why it cannot be used."""
     try:
         require_same(driver)
-        if confining is not None:
-            warm_sandbox(confining)
+        return None if confining is None else warm_sandbox(confining).confinement
     except Exception as error:  # noqa: BLE001 - whatever it is, this machine cannot be used
-        return str(error)
-    return ""
+        return Failed(portable(error))
 
 
 def answer(

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from llm_pv.data.examples import Input
 from llm_pv.runs.executors.ray.cluster import Cluster, Task
 from llm_pv.runs.executors.ray.remote import execute
-from llm_pv.sandbox import Batch, Confinement, Execution, Sandbox
+from llm_pv.sandbox import Batch, Execution, Sandbox
 from llm_pv.sandbox.outcome import not_run
 
 TOGETHER = 4
@@ -29,8 +29,9 @@ class RaySandbox(Sandbox):
 
     def __init__(self, cluster: Cluster) -> None:
         assert cluster.confining is not None, "its machines were inspected for it"
+        assert cluster.confinement is not None
         self.limits = cluster.confining.limits
-        self.confinement = Confinement("that of each machine of the cluster")
+        self.confinement = cluster.confinement
         self._cluster = cluster
         self._sent: WeakKeyDictionary[Batch, Any] = WeakKeyDictionary()
 
