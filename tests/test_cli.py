@@ -278,8 +278,58 @@ def test_predict_answers_tomorrow_s_rows_as_far_as_they_can_be_read(
     assert run(["predict", str(over_fifty), str(new)]) == 0
     shown = capfd.readouterr()
     assert shown.out == ("zip,more,a,prediction\nunseen,1,60,1\nc0,2,sixty,\nc1,3,40,0\nc2,4,,\n")
-    assert "2 of 4 rows got no prediction, 1 of them for a cell that cannot be read" in shown.err
+    assert (
+        "2 of 4 rows got no prediction, 1 of them for a line or a cell that cannot be read"
+        in shown.err
+    )
     assert "column 'a', row 2: 'sixty' is no int" in shown.err
+
+
+@pytest.mark.parametrize("learned", [True, False])
+def test_a_line_with_other_cells_than_the_header_has_a_row_without_a_prediction(
+    learned: bool, tmp_path: Path, over_fifty: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program = over_fifty if learned else tmp_path / "program.py"
+    if not learned:
+        program.write_text("def f(row):\n    return int(row['a'] > 50)\n")
+    new = tmp_path / "new.csv"
+    new.write_text(",zip,b,a\n0,c0,2\n1,c1,1,60\n\n2,c,0,1,70\n3,c1,3,40\n")
+    assert run(["predict", str(program), str(new)]) == 0
+    shown = capfd.readouterr()
+    assert shown.out == "zip,b,a,prediction\n,,,\nc1,1,60,1\n,,,\nc1,3,40,0\n"
+    assert "2 of 4 rows got no prediction, 2 of them for a line or a cell" in shown.err
+    assert "new.csv, line 2: 3 cells where the header has 4; fix the line" in shown.err
+    assert run(["predict", str(program), str(new), "--out", str(tmp_path / "out.jsonl")]) == 0
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["a"] for row in rows] == [None, 60, None, 40]
+    answers = [None, 1, None, 0] if learned else [None, "1", None, "0"]
+    assert [row["prediction"] for row in rows] == answers
+    assert [type(row["a"]) for row in rows[1::2]] == [int, int]
+
+
+def test_json_lines_that_are_none_have_rows_without_a_prediction(
+    tmp_path: Path, over_fifty: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    new = tmp_path / "new.jsonl"
+    new.write_text('{"zip": "c", "a": 60}\n{"zip": "c", "a": 4\n[60]\n{"zip": "c", "a": 40}\n')
+    assert run(["predict", str(over_fifty), str(new)]) == 0
+    shown = capfd.readouterr()
+    assert shown.out == "zip,a,prediction\nc,60,1\n,,\n,,\nc,40,0\n"
+    assert "2 of 4 rows got no prediction, 2 of them for a line or a cell" in shown.err
+    assert "new.jsonl, line 2: no JSON" in shown.err
+
+
+def test_a_file_of_which_no_line_can_be_read_is_refused_and_so_are_rows_to_learn_from(
+    tmp_path: Path, over_fifty: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    new = tmp_path / "new.csv"
+    new.write_text("zip,b,a\nc0,2\nc1\n")
+    assert run(["predict", str(over_fifty), str(new)]) == 2
+    assert "new.csv, line 2: 2 cells where the header has 3" in capfd.readouterr().err
+    new.write_text("zip,b,a,y\nc0,2,60,1\nc1,3,40\n")
+    for command in (["verify", str(over_fifty), str(new)], ["learn", str(new), "--target", "y"]):
+        assert run(command) == 2
+        assert "new.csv, line 3: 3 cells where the header has 4" in capfd.readouterr().err
 
 
 def test_the_answer_to_a_row_does_not_depend_on_the_other_rows_of_the_file(

@@ -27,6 +27,8 @@ def predict(
     """Add a prediction column to rows, the program confined.
 
     Rows for which the program gives no label get an empty cell and are counted on standard error.
+    So are lines with too many or too few cells, and JSON lines that are none; their other cells
+    stay empty too.
 
     Parameters
     ----------
@@ -51,7 +53,7 @@ def predict(
 
     check_writable(out)
     saved = load_program(program)
-    table = read_rows(rows, saved, data_format=data_format)
+    table = read_rows(rows, saved, data_format=data_format, lenient=True)
     inputs = rows_for(saved, table, target=target)
     frame = table.frame.copy(deep=False)
     if table.labels is not None:
@@ -78,6 +80,10 @@ def predict(
     write_rows(frame, out)
     failed = sum(value is None for value in predictions)
     if failed:
-        cells = f", {unreadable:,} of them for a cell that cannot be read" if unreadable else ""
+        cells = (
+            f", {unreadable:,} of them for a line or a cell that cannot be read"
+            if unreadable
+            else ""
+        )
         complain(f"{failed:,} of {len(predictions):,} rows got no prediction{cells} ({reason})")
     return 0

@@ -36,11 +36,15 @@ class Block:
     "The first error; empty if there was none."
 
 
-def read_rows(path: str, saved: SavedProgram, *, data_format: str | None) -> "Table":
+def read_rows(
+    path: str, saved: SavedProgram, *, data_format: str | None, lenient: bool = False
+) -> "Table":
     """Read every column of a file unchanged, with the encoding and delimiter of the program's."""
     from llm_pv.data.readers import read_table
 
-    return read_table(path, format=data_format, reading=saved.reading, odd_as_missing=False)
+    return read_table(
+        path, format=data_format, reading=saved.reading, odd_as_missing=False, lenient=lenient
+    )
 
 
 def labelled_rows(rows: "Table", target: str | None) -> "Table":
@@ -79,10 +83,11 @@ def rows_for(saved: SavedProgram, rows: "Table", *, target: str | None) -> "NewR
             reading=saved.reading if rows.written else None,
             odd=saved.odd if rows.written else {},
             name=rows.name,
+            unreadable=rows.unreadable,
         )
     columns = [name for name in rows.frame.columns if name != target]
     table = make_table(rows.frame, columns=columns, written=rows.written, name=rows.name)
-    return NewRows(table.frame, table.types, frozenset(columns), rows.name)
+    return NewRows(table.frame, table.types, frozenset(columns), rows.name, rows.unreadable)
 
 
 def run_blocks(saved: SavedProgram, rows: "NewRows", sandbox: Sandbox) -> Iterator[Block]:

@@ -2,7 +2,8 @@
 
 Delimited text is read by the standard library's strict `csv` reader and not by pandas', which
 silently pads short rows; here every row has as many cells as the header, or an error names its
-line.
+line. New rows for a program may be read leniently: such a line, or one that is no JSON object, is
+then a row of missing cells, and the error is kept.
 """
 
 import codecs
@@ -12,9 +13,9 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from reprlib import repr as short
 from typing import Any
@@ -25,6 +26,9 @@ from llm_pv.errors import ConfigurationError, DataError, MissingExtraError
 
 ARROW = " -> "
 """The separator of input and label in a text line; the last one counts."""
+
+FORMATS = ("csv", "tsv", "jsonl", "text", "parquet")
+"""Every format that can be read."""
 
 _CHUNK_ROWS = 50_000  # cells wait as Python strings for so many rows before pandas packs them
 _SAVE_AS_UTF8 = "save it as UTF-8, or learn with --encoding {}"
@@ -42,6 +46,8 @@ class Content:
     "The column of the labels if the format defines it (text lines)."
     warnings: tuple[str, ...] = ()
     "Warnings from reading them."
+    unreadable: Mapping[int, str] = field(default_factory=dict)
+    "Rows whose line could not be read, their cells missing, and why."
 
 
 def unpacked(data: bytes, name: str) -> bytes:
@@ -84,6 +90,7 @@ def parsed(
     *,
     delimiter: str | None = None,
     encoding: str = "utf-8",
+    lenient: bool = False,
 ) -> Content:
     """Parse uncompressed bytes of a known format.
 
@@ -98,6 +105,9 @@ def parsed(
         The separator of CSV cells; inferred from the header if not given.
     encoding
         Of text without a UTF-8 byte order mark.
+    lenient
+        Whether a line of another number of cells, or of no JSON object, is kept as a row of
+        missing cells instead; not if every line is.
     """
     if file_format not in FORMATS:
         raise ConfigurationError(f"format {file_format!r}: give one of {', '.join(FORMATS)}")
@@ -110,9 +120,12 @@ def parsed(
                     f"{name} is not {encoding} text (byte {error.start:,}); give another --encoding"
                 ) from None
         _check_text(data, name)
-    if delimiter is not None and file_format in ("csv", "tsv"):
-        return _read_delimited(data, name, delimiter)
-    return FORMATS[file_format](data, name)
+    if file_format in ("csv", "tsv"):
+        sign = "\t" if file_format == "tsv" else _delimiter_of(data)
+        return _read_delimited(data, name, delimiter or sign, lenient)
+    if file_format == "jsonl":
+        return _read_json_lines(data, name, lenient)
+    return (_read_text_lines if file_format == "text" else _read_parquet)(data, name)
 
 
 def _check_text(data: bytes, name: str) -> None:
@@ -153,18 +166,14 @@ def _unlimited_fields() -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-def _read_csv(data: bytes, name: str) -> Content:
+def _delimiter_of(data: bytes) -> str:
     header = re.sub(rb'"[^"]*"', b"", _first_line(data))
-    delimiter = next((sign for sign in (b",", b"\t", b";") if sign in header), b",")
-    return _read_delimited(data, name, delimiter.decode())
+    return next((sign for sign in (",", "\t", ";") if sign.encode() in header), ",")
 
 
-def _read_tsv(data: bytes, name: str) -> Content:
-    return _read_delimited(data, name, "\t")
-
-
-def _read_delimited(data: bytes, name: str, delimiter: str) -> Content:
+def _read_delimited(data: bytes, name: str, delimiter: str, lenient: bool) -> Content:
     pieces: list[pd.DataFrame] = []
+    unreadable: dict[int, str] = {}
     with _text_stream(data, name) as stream, _unlimited_fields():
         reader = csv.reader(stream, delimiter=delimiter, strict=True)
         try:
@@ -172,14 +181,16 @@ def _read_delimited(data: bytes, name: str, delimiter: str) -> Content:
             if not header:  # half a byte order mark
                 raise DataError(f"{name} holds no text: it needs a header and rows")
             chunk: list[list[str]] = []
-            for row in reader:
+            for row in filter(None, reader):
                 if len(row) != len(header):
-                    if not row:
-                        continue
-                    raise DataError(
+                    fault = (
                         f"{name}, line {reader.line_num:,}: {len(row)} cells where the header has "
                         f"{len(header)}; fix the line, or quote cells that hold {delimiter!r}"
                     )
+                    if not lenient:
+                        raise DataError(fault)
+                    unreadable[len(pieces) * _CHUNK_ROWS + len(chunk)] = fault
+                    row = [""] * len(header)  # noqa: PLW2901
                 chunk.append(row)
                 if len(chunk) == _CHUNK_ROWS:
                     pieces.append(_packed(chunk, len(header)))
@@ -194,8 +205,14 @@ def _read_delimited(data: bytes, name: str, delimiter: str) -> Content:
     if not pieces:
         raise DataError(f"{name} has a header and no rows: add rows under it")
     frame = pd.concat(pieces, ignore_index=True) if len(pieces) > 1 else pieces[0]
-    frame, warnings = _named(frame, header, name)
-    return Content(frame, written=True, warnings=warnings)
+    _refuse_if_all(unreadable, frame)
+    frame, warnings = _named(frame, header, name, unreadable)
+    return Content(frame, written=True, warnings=warnings, unreadable=unreadable)
+
+
+def _refuse_if_all(unreadable: Mapping[int, str], frame: pd.DataFrame) -> None:
+    if len(unreadable) == len(frame):
+        raise DataError(unreadable[0])
 
 
 def _packed(rows: list[list[str]], width: int) -> pd.DataFrame:
@@ -204,7 +221,7 @@ def _packed(rows: list[list[str]], width: int) -> pd.DataFrame:
 
 
 def _named(
-    frame: pd.DataFrame, header: list[str], name: str
+    frame: pd.DataFrame, header: list[str], name: str, unreadable: Mapping[int, str]
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Name the columns; drop unnamed ones that an export added."""
     kept: list[int] = []
@@ -212,7 +229,7 @@ def _named(
     for position, column in enumerate(header):
         if column:
             kept.append(position)
-        elif position == 0 and _counts_rows(frame[0]):
+        elif position == 0 and _counts_rows(frame[0].drop(list(unreadable))):
             warnings.append(f"{name}: the unnamed first column only counts the rows; left out")
         elif not (frame[position] == "").all():
             raise DataError(f"{name}: column {position + 1} has no name; name it in the header")
@@ -224,10 +241,8 @@ def _named(
 
 
 def _counts_rows(cells: "pd.Series[Any]") -> bool:
-    texts = cells.tolist()
-    return texts[0] in ("0", "1") and all(
-        text == str(number) for number, text in enumerate(texts, start=int(texts[0]))
-    )
+    rows, texts = cells.index.to_numpy(), cells.tolist()
+    return any((rows + start).astype(str).tolist() == texts for start in (0, 1))
 
 
 def check_distinct(names: list[str], name: str) -> None:
@@ -244,16 +259,30 @@ def check_distinct(names: list[str], name: str) -> None:
         seen.add(column)
 
 
-def _read_json_lines(data: bytes, name: str) -> Content:
+def _read_json_lines(data: bytes, name: str, lenient: bool) -> Content:
     pieces: list[pd.DataFrame] = []
-    with _text_stream(data, name) as stream:
+    unreadable: dict[int, str] = {}
+
+    def objects(stream: io.TextIOWrapper) -> Iterator[dict[str, Any]]:
         lines = ((n, line) for n, line in enumerate(stream, start=1) if not line.isspace())
-        objects = (_json_object(line, number, name) for number, line in lines)
-        while chunk := list(islice(objects, _CHUNK_ROWS)):
+        for row, (number, line) in enumerate(lines):
+            try:
+                value = _json_object(line, number, name)
+            except DataError as error:
+                if not lenient:
+                    raise
+                unreadable[row], value = str(error), {}
+            yield value
+
+    with _text_stream(data, name) as stream:
+        records = objects(stream)
+        while chunk := list(islice(records, _CHUNK_ROWS)):
             pieces.append(frame_of_records(chunk))
     if not pieces:
         raise DataError(f"{name} holds nothing but blank lines; give one JSON object a line")
-    return Content(pd.concat(pieces, ignore_index=True), written=False)
+    frame = pd.concat(pieces, ignore_index=True)
+    _refuse_if_all(unreadable, frame)
+    return Content(frame, written=False, unreadable=unreadable)
 
 
 def _json_object(line: str, number: int, name: str) -> dict[str, Any]:
@@ -319,13 +348,3 @@ def _read_parquet(data: bytes, name: str) -> Content:
         reason = " ".join(str(error).split())
         raise DataError(f"{name} cannot be read as Parquet: {reason}; write it again") from None
     return Content(frame, written=False)
-
-
-FORMATS: dict[str, Callable[[bytes, str], Content]] = {
-    "csv": _read_csv,
-    "tsv": _read_tsv,
-    "jsonl": _read_json_lines,
-    "text": _read_text_lines,
-    "parquet": _read_parquet,
-}
-"""Every format that can be read, by name."""

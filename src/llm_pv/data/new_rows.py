@@ -8,7 +8,7 @@ reads has no input, and the other rows are not affected.
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -35,6 +35,8 @@ class NewRows:
     "The columns that the program requires."
     name: str = "the rows"
     "The name of the rows, for messages."
+    unreadable: Mapping[int, str] = field(default_factory=dict)
+    "Rows whose line could not be read, by number, and why."
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -42,24 +44,27 @@ class NewRows:
     def inputs(self, start: int = 0, stop: int | None = None) -> "Inputs":
         """Return the inputs of those rows that can be read."""
         frame = self.frame.iloc[start:stop]
+        numbers = range(start, start + len(frame))
+        unreadable = {n - start: self.unreadable[n] for n in numbers if n in self.unreadable}
+        every: Sequence[Input]
         if not self.types:
-            texts = [str(text) for text in frame.iloc[:, 0].tolist()]
-            return Inputs(texts, range(len(texts)), len(texts))
-        columns: dict[str, list[Any]] = {}
-        unreadable: dict[int, str] = {}
-        for name in frame.columns:
-            values, faults = read_new_cells(frame[name], self.types[name])
-            columns[name] = values
-            if name in self.needed:
-                for row, fault in faults.items():
-                    unreadable.setdefault(row, fault)
-        # An invalid cell in a column that is not needed is a missing value.
+            every = [str(text) for text in frame.iloc[:, 0].tolist()]
+        else:
+            every = self._dicts(frame, unreadable)
         rows = [row for row in range(len(frame)) if row not in unreadable]
-        inputs: list[Input] = [
-            {name: cells[row] for name, cells in columns.items()} for row in rows
-        ]
+        inputs = [every[row] for row in rows]
         fault = unreadable[min(unreadable)] if unreadable else ""
         return Inputs(inputs, rows, len(frame), fault)
+
+    def _dicts(self, frame: pd.DataFrame, unreadable: dict[int, str]) -> list[dict[str, Any]]:
+        """Return a dict for each row; add rows with an invalid cell that the program needs."""
+        columns: list[list[Any]] = []
+        for name in frame.columns:
+            values, faults = read_new_cells(frame[name], self.types[name])
+            columns.append(values)  # an invalid cell that is not needed is a missing value
+            if name in self.needed:
+                unreadable |= faults | unreadable  # the first fault of a row counts
+        return [dict(zip(frame.columns, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,7 @@ def new_rows(
     reading: Reading | None = None,
     odd: Mapping[str, Sequence[str]] = MappingProxyType({}),
     name: str = "the rows",
+    unreadable: Mapping[int, str] = MappingProxyType({}),
 ) -> NewRows:
     r"""Return rows as the inputs of a program.
 
@@ -113,6 +119,8 @@ def new_rows(
         Cells that are missing as well, by column.
     name
         What messages call the rows.
+    unreadable
+        Rows whose line could not be read, by number, and why.
 
     Examples
     --------
@@ -146,7 +154,7 @@ def new_rows(
         cells = cells.where(cells != "")
         for column in cells.columns.intersection(list(odd)):
             cells[column] = cells[column].mask(cells[column].isin(list(odd[column])))
-    return NewRows(cells, types, needed, name)
+    return NewRows(cells, types, needed, name, unreadable)
 
 
 def matching_columns(frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ def read_table(
     reading: Reading = DEFAULT_READING,
     learning: bool = False,
     odd_as_missing: bool = True,
+    lenient: bool = False,
 ) -> Table:
     """Read the rows of a file.
 
@@ -64,6 +66,8 @@ def read_table(
         name if not given, or else from its first bytes.
     reading, learning, odd_as_missing
         As in `make_table`; `reading` also sets the encoding and the delimiter of a text file.
+    lenient
+        Whether a line that cannot be read is a row of missing cells, in `Table.unreadable`.
 
     Returns
     -------
@@ -96,9 +100,16 @@ def read_table(
     if format is None:
         suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() != ".gz"]
         format = _FORMAT_OF_SUFFIX.get(suffixes[-1] if suffixes else "") or sniffed(data)  # noqa: A001
-    content = parsed(data, format, name, delimiter=reading.delimiter, encoding=reading.encoding)
+    content = parsed(
+        data,
+        format,
+        name,
+        delimiter=reading.delimiter,
+        encoding=reading.encoding,
+        lenient=lenient,
+    )
     del data
-    return make_table(
+    table = make_table(
         content.frame if content.written else plain_frame(content.frame, name),
         target=target or content.target,
         columns=columns,
@@ -110,6 +121,7 @@ def read_table(
         learning=learning,
         odd_as_missing=odd_as_missing,
     )
+    return replace(table, unreadable=content.unreadable)
 
 
 def _bytes_of(path: str | Path) -> bytes:

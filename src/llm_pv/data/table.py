@@ -54,6 +54,8 @@ class Table:
     "Columns with a special role (groups, time, weights), with the same index."
     odd: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     "The odd cells that columns of numbers read as missing; new rows are read alike."
+    unreadable: Mapping[int, str] = field(default_factory=dict)
+    "Rows, by their number as read, whose line could not be read, their cells missing, and why."
 
     def __len__(self) -> int:
         return len(self.frame)
