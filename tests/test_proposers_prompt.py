@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError
+from llm_pv.models.base import ToolPlace
 from llm_pv.programs.replies import read_program
 from llm_pv.proposers.base import Mistake
 from llm_pv.proposers.llm.prompt import (
-    ToolKind,
     disclosure,
     facts,
     fit_to_tokens,
@@ -160,7 +160,7 @@ def test_the_wordings_differ() -> None:
     assert len({prompt.partition("\n\n")[0] for prompt in prompts}) == 4
 
 
-TOOLS: list[tuple[ToolKind, str]] = [
+TOOLS: list[tuple[ToolPlace, str]] = [
     ("none", "cannot run code"),
     ("local", "`rows`, a list of (input, label) pairs"),
     ("hosted", "paste the lines above"),
@@ -169,20 +169,17 @@ TOOLS: list[tuple[ToolKind, str]] = [
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(("tool", "says"), TOOLS)
-def test_a_sentence_fits_the_tool_at_hand(variant: int, tool: ToolKind, says: str) -> None:
+def test_a_sentence_fits_the_tool_at_hand(variant: int, tool: ToolPlace, says: str) -> None:
     splits = parity_splits()
     prompt = problem_statement(splits.train, splits.classes, variant=variant, tool=tool)
     assert [other for _, other in TOOLS if other in prompt] == [says]
     assert ("run_python" in prompt) is (tool == "local")
 
 
-def test_the_sentence_on_the_tool_tells_of_rows_not_shown_and_of_limits() -> None:
+def test_the_sentence_on_the_tool_tells_of_rows_not_shown() -> None:
     rows = parity_splits().train
-    prompt = problem_statement(
-        rows, BITS, tool="local", tool_rows=1_000, tool_note="A call may take 10 s."
-    )
+    prompt = problem_statement(rows, BITS, tool="local", tool_rows=1_000)
     assert "all 1,000 training examples, of which those above are a sample" in prompt
-    assert "before you answer. A call may take 10 s.\n" in prompt
     assert "a sample" not in problem_statement(rows, BITS, tool="local", tool_rows=20)
 
 

@@ -343,7 +343,8 @@ def test_forgetting_the_import_paths_ends_every_further_import(
 def test_a_zygote_that_cannot_start_says_why(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(linux, "BOOT", tmp_path / "nowhere.py")
+    missing = tmp_path / "nowhere.py"
+    monkeypatch.setattr(linux, "boot_command", lambda *_: [sys.executable, missing])
     with pytest.raises(SandboxError, match="nowhere"):
         Zygote((), 0)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))

@@ -20,7 +20,7 @@ from llm_pv.erm.selection import Plan
 from llm_pv.erm.write_results import Destination
 from llm_pv.errors import ConfigurationError
 from llm_pv.proposers.base import Proposer
-from llm_pv.proposers.registry import USUAL, BuiltIn, join_proposers, make_proposer
+from llm_pv.proposers.registry import USUAL, BuiltIn, make_proposer
 from llm_pv.proposers.round_robin import RoundRobin
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
@@ -125,10 +125,7 @@ class Search:
         if not isinstance(self.concurrency, Integral) or self.concurrency < 1:
             raise ConfigurationError(f"concurrency is {self.concurrency!r}; give 1 or more")
         if isinstance(proposer, str | Sequence):
-            make: Callable[..., Proposer] = (
-                make_proposer if isinstance(proposer, str) else join_proposers
-            )
-            proposer = make(
+            proposer = make_proposer(
                 proposer,
                 attempts=attempts,
                 budget_seconds=self.budget_seconds,

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -48,6 +48,29 @@ def start(code: str, environment: Mapping[str, str]) -> Process:
         env={**environment, "PYTHONPATH": paths},
         start_new_session=True,  # Ctrl-C is for the owner, who ends this one
     )
+
+
+def boot_command(
+    entry: str, *arguments: object, options: Sequence[str] = ("-s", "-P", "-S")
+) -> list[str]:
+    """Return the command that runs a module of the sandbox, importing nothing else of the package.
+
+    Parameters
+    ----------
+    entry
+        The module, whose ``main`` gets the arguments.
+    options
+        Those of the interpreter: no user site, no script folder, no site packages. Not -I, which
+        would ignore PYTHONHASHSEED.
+    """
+    package = Path(__file__).resolve().parent
+    boot = package / "sandbox" / "boot.py"
+    return [sys.executable, *options, *map(str, (boot, package, entry, *arguments))]
+
+
+def bare_environment() -> dict[str, str]:
+    """Return an environment with nothing of this process's own but what Windows needs."""
+    return {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
 
 
 def pipes(process: Process) -> tuple[IO[bytes], IO[bytes]]:

@@ -1,6 +1,6 @@
 """The types common to all language models, independent of the vendor."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from operator import add
 from pathlib import Path
@@ -55,6 +55,22 @@ reasoning_tokens=0)
     def total_tokens(self) -> int:
         """Tokens sent and generated."""
         return self.input_tokens + self.output_tokens
+
+
+def total_cost(costs: Iterable[float | None]) -> float | None:
+    """Return the sum of costs; None if one of them is unknown.
+
+    Examples
+    --------
+    >>> total_cost([0.5, 0.25]), total_cost([0.5, None])
+    (0.75, None)
+    """
+    known: list[float] = []
+    for cost in costs:
+        if cost is None:
+            return None
+        known.append(cost)
+    return sum(known)
 
 
 NO_USAGE = Usage()

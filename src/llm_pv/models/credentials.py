@@ -31,8 +31,8 @@ alone, without a leading ``sk-``."""
 REDACTED = "[redacted]"
 
 
-def find_key(variables: Sequence[str], folder: Path | None = None) -> str | None:
-    """Return the first of these variables that is set, in the environment or in ``.env``.
+def find_key(variables: Sequence[str]) -> str | None:
+    """Return the first of these variables that is set, in the environment or in ``./.env``.
 
     The environment wins over the file. The file's values never become part of the environment,
     which other processes inherit.
@@ -43,11 +43,9 @@ def find_key(variables: Sequence[str], folder: Path | None = None) -> str | None
     ----------
     variables
         Names, in the order of preference.
-    folder
-        The folder of ``.env``; None for the working directory.
     """
     file: dict[str, str | None] = {}
-    path = (folder or Path.cwd()) / ".env"
+    path = Path.cwd() / ".env"
     if path.is_file():
         try:
             from dotenv import dotenv_values

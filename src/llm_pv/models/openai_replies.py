@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from llm_pv.models.streams import Reply, joined_chunks, joined_stream
+from llm_pv.models.streams import Reply, dict_of, joined_chunks, joined_stream
 from llm_pv.models.wire_text import UnreadableReplyError, json_values
 
 PASSING_WORDS = {"rate": 429, "overload": 503, "unavailable": 503}
@@ -114,7 +114,7 @@ def _read_chat(values: list[Reply]) -> Reply | _Failure:
         assert unreadable is not None
         raise unreadable
     read.sort(key=lambda choice: not _says_something(choice["message"]))
-    failed = next((each["error"] for each in choices if _dict(each).get("error")), error)
+    failed = next((each["error"] for each in choices if dict_of(each).get("error")), error)
     if failed and not _says_something(read[0]["message"]):
         return _Failure(failed)
     return {
@@ -208,7 +208,7 @@ def _parts(content: Any) -> tuple[str, str, list[Reply]]:
     thought: list[str] = []
     calls: list[Reply] = []
     for part in content if isinstance(content, list) else [content]:
-        kind = _word(_dict(part).get("type")).lower()
+        kind = _word(dict_of(part).get("type")).lower()
         if kind == "tool_use":
             calls.append({**part, "arguments": part.get("input")})
         else:
@@ -267,7 +267,7 @@ def _logprobs(value: Any) -> Reply | None:
     """Return the likeliest tokens, if they are in the published form."""
 
     def entry(token: Any) -> Reply | None:
-        token = _dict(token)
+        token = dict_of(token)
         log = token.get("logprob")
         if not isinstance(token.get("token"), str) or not isinstance(log, int | float):
             return None
@@ -278,7 +278,7 @@ def _logprobs(value: Any) -> Reply | None:
             "top_logprobs": _entries(likely, entry),
         }
 
-    content = _entries(_dict(value).get("content"), entry)
+    content = _entries(dict_of(value).get("content"), entry)
     return {"content": content} if content else None
 
 
@@ -316,7 +316,7 @@ def _read_response(values: list[Reply]) -> Reply | _Failure:
 
 def _streamed_response(values: list[Reply]) -> Reply:
     """Return the whole response of a body; of a stream, the one in its last event."""
-    whole = [_dict(value.get("response")) for value in values]
+    whole = [dict_of(value.get("response")) for value in values]
     reply = next((each for each in reversed(whole) if each), values[0])
     if not reply.get("output"):
         done = [value["item"] for value in values if isinstance(value.get("item"), dict)]
@@ -359,7 +359,7 @@ def _read_part(part: Any) -> Reply:
 
 def _usage(usage: Any, sent: str, written: str) -> Reply | None:
     """Return the counts of a usage; None where tokens sent and written are both unknown."""
-    counts = _counts(_dict(usage))
+    counts = _counts(dict_of(usage))
     total = counts.get("total_tokens")
     found = [
         next((counts[name] for name in names if isinstance(counts.get(name), int)), None)
@@ -392,10 +392,6 @@ def _count(value: Any, most: int) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
         return None
     return int(value)
-
-
-def _dict(value: Any) -> Reply:
-    return value if isinstance(value, dict) else {}
 
 
 def _word(value: Any) -> str:

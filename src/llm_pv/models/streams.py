@@ -176,8 +176,8 @@ def _message(values: Sequence[Reply]) -> Reply:
             case {"type": "content_block_delta", "delta": dict(delta)}:
                 blocks.setdefault(event.get("index"), _Block({"type": "text"})).add(delta)
             case {"type": "message_delta"}:
-                usage = _dict(message.get("usage")) | _dict(event.get("usage"))
-                message |= _dict(event.get("delta")) | {"usage": usage}
+                usage = dict_of(message.get("usage")) | dict_of(event.get("usage"))
+                message |= dict_of(event.get("delta")) | {"usage": usage}
             case {"type": "error"} if not blocks:
                 return event
             case {"type": "message"}:  # the whole, which some send last
@@ -193,9 +193,9 @@ def _answer(values: Sequence[Reply]) -> Reply:
     for chunk in values:
         answer |= chunk
         for piece in (chunk.get("candidates") or [])[:1]:
-            content = _dict(_dict(piece).get("content"))
+            content = dict_of(dict_of(piece).get("content"))
             parts += content.get("parts") or []
-            candidate |= _dict(piece) | {"content": content | {"parts": parts}}
+            candidate |= dict_of(piece) | {"content": content | {"parts": parts}}
     return answer | ({"candidates": [candidate]} if candidate else {})
 
 
@@ -222,5 +222,6 @@ class _Block:
         return block
 
 
-def _dict(value: Any) -> Reply:
+def dict_of(value: Any) -> Reply:
+    """Return an object of JSON; an empty one for any other value."""
     return value if isinstance(value, dict) else {}

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any, Self
 
 from llm_pv.data.examples import Classes, Examples, Input, resampled
-from llm_pv.models.base import NO_USAGE, Usage
+from llm_pv.models.base import NO_USAGE, Usage, total_cost
 from llm_pv.proposers.round_robin import Admission, at_once
 from llm_pv.proposers.spending import Spending
 
@@ -253,9 +253,7 @@ class Proposer(ABC):
         del turns  # of a proposer that calls models
         if self.free:
             return Spending()
-        costs = [proposal.cost_usd for proposal in proposals]
-        known = [cost for cost in costs if cost is not None]
-        return Spending(cost_usd=sum(known) if len(known) == len(costs) else None)
+        return Spending(cost_usd=total_cost(proposal.cost_usd for proposal in proposals))
 
     def portable(self) -> "Proposer":
         """Return an equivalent proposer that needs no files of this machine."""

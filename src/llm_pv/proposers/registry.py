@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def _taken(name: str, built_in: BuiltIn) -> BuiltIn:
 
 
 def make_proposer(
-    name: str,
+    chosen: str | Sequence[str | Proposer],
     *,
     attempts: int | None = None,
     budget_seconds: float | None = None,
@@ -79,15 +80,17 @@ def make_proposer(
     progress: Callable[[str, int], None] | None = None,
     tracker: BudgetTracker | None = None,
 ) -> Proposer:
-    """Return the proposer of a name.
+    """Return the proposer of a name, or the pool of several, whose models share one budget.
 
-    Raise ConfigurationError if there is no such proposer, or the budget is not positive.
+    Raise ConfigurationError if there is no such proposer, one is given twice, or the budget is not
+    positive.
 
     Parameters
     ----------
-    name
-        ``"length-first"``, the built-in search; ``"replay:PATH"``, saved replies; or a model such
-        as ``"openai:gpt-5.4"``, prompted as `LEARN_SETTINGS` says.
+    chosen
+        ``"length-first"``, the built-in search; ``"replay:PATH"``, saved replies; a model such as
+        ``"openai:gpt-5.4"``, prompted as `LEARN_SETTINGS` says; or several of these and of open
+        proposers, which the pool leaves open. Each takes what it can of ``built_in``.
     attempts
         How many attempts a model gets in each cell; None for its default.
     budget_seconds
@@ -104,6 +107,13 @@ def make_proposer(
     """
     if budget_seconds is not None and not budget_seconds > 0:
         raise ConfigurationError(f"budget-seconds is {budget_seconds}; give a positive number")
+    if not isinstance(chosen, str):
+        make = partial(
+            make_proposer, attempts=attempts, budget_seconds=budget_seconds, progress=progress
+        )
+        shared = tracker or BudgetTracker(Budget(seconds=budget_seconds))
+        return _joined(chosen, partial(make, tracker=shared), built_in)
+    name = chosen
     kind, _, rest = name.partition(":")
     if name == "length-first":
         from llm_pv.proposers.length_first import LengthFirst
@@ -136,29 +146,14 @@ def make_proposer(
     )
 
 
-def join_proposers(
+def _joined(
     chosen: Sequence[str | Proposer],
-    *,
-    attempts: int | None = None,
-    budget_seconds: float | None = None,
-    built_in: BuiltIn = USUAL,
-    progress: Callable[[str, int], None] | None = None,
+    make: Callable[..., Proposer],
+    built_in: BuiltIn,
 ) -> Proposer:
-    """Return the pool of some proposers; models named here share one budget.
-
-    Raise ConfigurationError if one is given twice, or cannot be opened.
-
-    Parameters
-    ----------
-    chosen
-        Names, as for `make_proposer`, and open proposers, which the pool leaves open.
-    attempts, budget_seconds, built_in, progress
-        As for `make_proposer`; each takes what it can of ``built_in``.
-    """
     from llm_pv.proposers.proposer_pool import ProposerPool
 
     members: dict[str, Proposer] = {}
-    tracker = BudgetTracker(Budget(seconds=budget_seconds))
     taken = {one: _taken(one, built_in) for one in chosen if isinstance(one, str)}
     if not chosen or built_in not in {USUAL, *taken.values()}:
         named = ", ".join(map(str, chosen)) or "none"
@@ -170,18 +165,7 @@ def join_proposers(
             name = one if isinstance(one, str) else one.name.removeprefix("llm:")
             if name in members:
                 raise ConfigurationError(f"the proposer {name} is given twice; give each once")
-            members[name] = (
-                one
-                if isinstance(one, Proposer)
-                else make_proposer(
-                    one,
-                    attempts=attempts,
-                    budget_seconds=budget_seconds,
-                    built_in=taken[one],
-                    progress=progress,
-                    tracker=tracker,
-                )
-            )
+            members[name] = one if isinstance(one, Proposer) else make(one, built_in=taken[one])
     except BaseException:
         for name in members.keys() & {one for one in chosen if isinstance(one, str)}:
             members[name].close()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import reduce
 
 from llm_pv.errors import BudgetError, ConfigurationError
-from llm_pv.models.base import NO_USAGE, Usage
+from llm_pv.models.base import NO_USAGE, Usage, total_cost
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,7 @@ class Amount:
 
     def plus(self, other: "Amount") -> "Amount":
         """Return the sum of two amounts."""
-        known = self.usd is not None and other.usd is not None
-        return Amount(
-            (self.usd or 0.0) + (other.usd or 0.0) if known else None, self.tokens + other.tokens
-        )
+        return Amount(total_cost((self.usd, other.usd)), self.tokens + other.tokens)
 
     @classmethod
     def of(cls, usage: Usage, usd: float | None) -> "Amount":
@@ -89,10 +86,9 @@ class Spending:
 
     def plus(self, other: "Spending") -> "Spending":
         """Return the sum of two; its cost is unknown if one of theirs is."""
-        known = self.cost_usd is not None and other.cost_usd is not None
         return Spending(
             self.usage + other.usage,
-            (self.cost_usd or 0.0) + (other.cost_usd or 0.0) if known else None,
+            total_cost((self.cost_usd, other.cost_usd)),
             self.paid + other.paid,
             self.doubtful + other.doubtful,
         )

@@ -7,7 +7,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from llm_pv.child_process import boot_command
 from llm_pv.errors import SandboxError
 from llm_pv.sandbox.batch import Batch, LabelledRows
 from llm_pv.sandbox.confinement import Confinement, remedy
@@ -37,11 +37,6 @@ if TYPE_CHECKING:  # that file imports numpy
     from collections.abc import Sequence
 
     from llm_pv.data.examples import Input
-
-PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
-BOOT = PACKAGE_FOLDER / "sandbox" / "boot.py"
-INTERPRETER_OPTIONS = ("-s", "-P", "-S")
-"""No user site, no script folder, no site packages. Not -I, which would ignore PYTHONHASHSEED."""
 
 _MOST_KEPT = 6
 """The most idle zygotes kept for later programs, beyond one per worker, over all workers."""
@@ -104,14 +99,7 @@ class Zygote:
         with _memory_file() as complaints:
             try:
                 self._process = subprocess.Popen(  # noqa: S603  (this package's own script)
-                    [
-                        sys.executable,
-                        *INTERPRETER_OPTIONS,
-                        BOOT,
-                        PACKAGE_FOLDER,
-                        "zygote",
-                        json.dumps(plan),
-                    ],
+                    boot_command("zygote", json.dumps(plan)),
                     env={**_ENVIRONMENT, "PYTHONHASHSEED": str(seed)},
                     cwd="/",
                     stdin=subprocess.DEVNULL,

@@ -14,7 +14,6 @@ import math
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 import weakref
@@ -42,7 +41,6 @@ TEXT_CHARACTERS = 2_000_000
 _WALL_SECONDS = 30.0 if hasattr(signal, "setitimer") else 2 * CPU_SECONDS
 _MOST_BATCH_CHARACTERS = 4_000_000
 _REPLY_BYTES = 64 * 1024 * 1024
-_PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
 # By number: not every system has these signals.
 _MORE_CPU_SECONDS = {"escaped": 4 * CPU_SECONDS, "sql": 4 * CPU_SECONDS}
 _OUT_OF_TIME = frozenset({9, 24, 27})  # SIGKILL, SIGXCPU, SIGPROF
@@ -214,16 +212,13 @@ class Parser:
         self.close()
         try:
             process = subprocess.Popen(  # noqa: S603  (this package's own script)
-                [
-                    sys.executable,
-                    *("-s", "-P", "-S"),
-                    _PACKAGE_FOLDER / "sandbox" / "boot.py",
-                    _PACKAGE_FOLDER,
-                    "parser_process",
-                    str(MEMORY_BYTES),
-                ],
-                env=_environment(),
-                cwd=_PACKAGE_FOLDER.anchor,
+                child_process.boot_command("parser_process", MEMORY_BYTES),
+                env={
+                    "LC_ALL": "C.UTF-8",
+                    "PYTHONHASHSEED": "0",
+                    **child_process.bare_environment(),
+                },
+                cwd=Path(__file__).anchor,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -319,12 +314,6 @@ def _reason(process: subprocess.Popen[bytes], seconds: float, *, expired: bool) 
     if -status in _OUT_OF_TIME:
         return f"it took too long to parse: stopped after {seconds:g} s of CPU time"
     return "it ended the process that parses it, as a too large or too deep source does"
-
-
-def _environment() -> dict[str, str]:
-    # Windows starts no process without the second.
-    kept = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
-    return {"LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", **kept}
 
 
 _parser = Parser()

@@ -10,7 +10,6 @@ import marshal
 import mmap
 import os
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -20,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from llm_pv.child_process import boot_command
 from llm_pv.errors import SandboxError
 from llm_pv.sandbox.batch import Batch, LabelledRows, decode_labelled, decode_rows
 from llm_pv.sandbox.execution import Execution, Limits, ToolLimits
@@ -36,13 +36,7 @@ if TYPE_CHECKING:  # that file imports numpy
 
     from llm_pv.data.examples import Input
 
-_PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
-_KEPT_VARIABLES = (
-    "SYSTEMROOT",
-    "TEMP",
-    "TMP",
-    "TMPDIR",
-)  # Windows starts nothing without the first
+_KEPT_VARIABLES = ("SYSTEMROOT", "TEMP", "TMP", "TMPDIR")  # Windows needs the first
 
 
 class _Job(NamedTuple):
@@ -108,15 +102,9 @@ class UnconfinedWorker:
         cut_off = False
         try:
             self._process = subprocess.Popen(  # noqa: S603  (this package's own script)
-                [
-                    sys.executable,
-                    "-s",
-                    "-P",
-                    _PACKAGE_FOLDER / "sandbox" / "boot.py",
-                    _PACKAGE_FOLDER,
-                    "unconfined",
-                    json.dumps([folder, ALLOWED_MODULES]),
-                ],
+                boot_command(
+                    "unconfined", json.dumps([folder, ALLOWED_MODULES]), options=("-s", "-P")
+                ),
                 env={**kept, "PYTHONHASHSEED": str(seed)},
                 cwd=folder,
                 stdin=subprocess.PIPE,  # the process exits when this is closed (`_end_with_owner`)

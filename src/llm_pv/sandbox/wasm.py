@@ -158,7 +158,7 @@ class WasmWorker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=wasm_build.bare_environment(),
+            env=child_process.bare_environment(),
         )
         self._process = process
         self._finalizer = weakref.finalize(self, child_process.end, process)

@@ -9,7 +9,6 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import logging
-import os
 import platform
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from llm_pv.child_process import bare_environment, boot_command
 from llm_pv.errors import ConfinementError, MissingExtraError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -33,8 +33,7 @@ _EMBEDDED = (
 )
 _WIT = _PACKAGE / "sandbox" / "wasm_guest.wit"
 _PROCESS = _PACKAGE / "sandbox" / "wasm_process.py"
-_PYTHON = (sys.executable, "-I", "-S")
-_BOOT = _PACKAGE / "sandbox" / "boot.py"
+_ISOLATED = ("-I", "-S")
 _NEEDED = {"wasmtime": "wasmtime", "componentize_py": "componentize-py"}
 _APP = "program_guest"
 # componentize-py makes a new WitWorld for every call: the state lives beside it.
@@ -95,13 +94,7 @@ def wasmtime_directory() -> str:
 
 def host_command(*arguments: str | Path) -> list[str]:
     """Return the command of `wasm_process`, which runs without `site` and the environment."""
-    return [*_PYTHON, *map(str, (_BOOT, _PACKAGE, "wasm_process", *arguments))]
-
-
-def bare_environment() -> dict[str, str]:
-    """Return the environment for the sandbox's processes: nothing of this process's own."""
-    # Windows starts no process without it.
-    return {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
+    return boot_command("wasm_process", *arguments, options=_ISOLATED)
 
 
 def built_component() -> Path:
@@ -140,7 +133,17 @@ def _build(target: Path) -> None:
             "import componentize_py; sys.exit(componentize_py.script())"
         )
         options = ["--quiet", "--wit-path", str(_WIT), "--world", "program", "componentize", _APP]
-        embed = [*_PYTHON, "-c", command, *options, "-p", str(app), "-o", str(component)]
+        embed = [
+            sys.executable,
+            *_ISOLATED,
+            "-c",
+            command,
+            *options,
+            "-p",
+            str(app),
+            "-o",
+            str(component),
+        ]
         _call(folder, *embed)
         _call(folder, *host_command("compile", runtime, component, compiled))
         compiled.replace(target)

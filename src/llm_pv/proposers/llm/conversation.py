@@ -13,6 +13,7 @@ from llm_pv.models.base import (
     ToolCall,
     ToolOffer,
     UserMessage,
+    total_cost,
 )
 from llm_pv.models.base import Turn as ModelTurn
 from llm_pv.models.language_model import LanguageModel
@@ -145,7 +146,7 @@ class Dialogue:
                     max_output_tokens=call.limit,
                     before_retry=before_retry,
                 )
-            cost = _sum_costs(turns)
+            cost = total_cost(turn.cost_usd for turn in turns)
             # An unknown price must not count as zero.
             paid = Amount.of(
                 sum((turn.usage for turn in turns), NO_USAGE), worst.usd if cost is None else cost
@@ -269,7 +270,7 @@ class Conversation:
         return Proposal(
             text=ending.text,
             seconds=seconds,
-            cost_usd=_sum_costs(turns),
+            cost_usd=total_cost(turn.cost_usd for turn in turns),
             prompt_digest=self._digest,
             origin=str(self._number) + (f".{refinement}" if refinement else ""),
             usage=sum((turn.usage for turn in turns), NO_USAGE),
@@ -393,8 +394,3 @@ class Conversation:
         return self._dialogue.refinement_message(
             mistakes[best], repeated=repeated, alike=known[best]
         )
-
-
-def _sum_costs(turns: Sequence[ModelTurn]) -> float | None:
-    costs = [turn.cost_usd for turn in turns]
-    return sum(cost for cost in costs if cost is not None) if None not in costs else None

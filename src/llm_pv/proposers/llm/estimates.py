@@ -1,14 +1,15 @@
 """Estimate the cost of calling a model before it is called."""
 
-from collections.abc import Iterable
 from dataclasses import astuple, dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING
 
-from llm_pv.models.base import Usage
+from llm_pv.models.base import Usage, total_cost
 from llm_pv.proposers.llm.worst_case import HOSTED_ROUNDS, most_of_conversations
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from llm_pv.models.base import Preview, ToolPlace
     from llm_pv.proposers.llm.proposer import LLM
     from llm_pv.proposers.llm.settings import LLMSettings
@@ -54,7 +55,7 @@ class CostEstimate:
     def total(cls, estimates: "Iterable[CostEstimate]") -> "CostEstimate":
         """Return the sum of some estimates."""
         rows = [astuple(estimate) for estimate in estimates]
-        return cls(*(_sum(row[place] for row in rows) for place in range(3)))
+        return cls(*(total_cost(row[place] for row in rows) for place in range(3)))
 
     def times(self, number: int) -> "CostEstimate":
         """Return the estimate multiplied by a number."""
@@ -89,11 +90,11 @@ def estimate_of(proposer: "LLM", preview: "Preview", first: "Call") -> CostEstim
     )
     one = CostEstimate(
         every[0].worst(model).usd,
-        _sum(
+        total_cost(
             model.price(Usage(sent + turn * (written + shown), written * samples))
             for turn in range(ceil(calls / 2) + 1)
         ),
-        _sum(call.worst(model).usd for call in every),
+        total_cost(call.worst(model).usd for call in every),
     )
     return one.times(ceil(proposer.attempts / samples))
 
@@ -102,9 +103,3 @@ def most_tool_calls(settings: "LLMSettings", tool: "ToolPlace") -> int:
     """Return the most tool calls of one attempt, as the upper cost counts them."""
     most = {"none": 0, "local": settings.tool_calls, "hosted": HOSTED_ROUNDS}[tool]
     return most * (1 + settings.refinements)
-
-
-def _sum(amounts: Iterable[float | None]) -> float | None:
-    every = list(amounts)
-    known = [amount for amount in every if amount is not None]
-    return sum(known) if len(known) == len(every) else None

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from llm_pv.errors import BudgetError, ModelError, RunError
-from llm_pv.models.base import NO_USAGE, ToolCall, Turn, Usage
+from llm_pv.models.base import NO_USAGE, ToolCall, Turn, Usage, total_cost
 from llm_pv.proposers.spending import Amount, Spending
 
 Record = dict[str, Any]
@@ -248,9 +248,7 @@ def spent(records: Iterable[Mapping[str, Any]]) -> Spending:
         except (KeyError, TypeError, ValueError) as error:
             raise _damaged(record, error) from error
     doubtful += [worst for tries in under_way.values() for _, worst in tries]
-    known = [cost for cost in costs if cost is not None]
-    total = sum(known) if len(known) == len(costs) else None
-    return Spending(usage, total, tuple(paid), tuple(doubtful))
+    return Spending(usage, total_cost(costs), tuple(paid), tuple(doubtful))
 
 
 _PLACE = ("function", "length", "sampler", "trial", "proposer", "conversation", "turn")

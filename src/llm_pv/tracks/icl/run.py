@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_pv.errors import ClusterError, CredentialError, ModelError
+from llm_pv.models.base import total_cost
 from llm_pv.models.label_queries import LabelAnswer, LabelQuery
 from llm_pv.models.language_model import LanguageModel
 from llm_pv.runs.cells import Cell, by_cell, key_of, place_of, way_of
@@ -233,8 +234,7 @@ def _answer_order(work: PlannedCell, order: int, settings: Settings, context: Ce
         ]
         log.append_replies(records)
         right = sum(record["predicted"] == labels[record["example"]] for record in records)
-        prices = [record["cost_usd"] for record in records]
-        cost = None if None in prices else sum(prices)
+        cost = total_cost(record["cost_usd"] for record in records)
         context.emit(Answered(len(records), right, cost))
 
 

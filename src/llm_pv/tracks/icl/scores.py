@@ -7,6 +7,7 @@ from typing import Any
 
 from llm_pv.data.examples import Examples
 from llm_pv.erm.scoring import majority_label, score_predictions
+from llm_pv.models.base import total_cost
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.journal import Record
 from llm_pv.stats import MeanStd, binomial_interval
@@ -112,7 +113,6 @@ def score_cell(
     accuracy = over_orders.mean
     low, high = binomial_interval(accuracy * len(test), len(test)) or (0.0, 1.0)
     majority = majority_label(train.labels)
-    costs = [record["cost_usd"] for record in everything]
     return CellScore(
         accuracy,
         low,
@@ -127,5 +127,5 @@ def score_cell(
         input_tokens=sum(record["input_tokens"] for record in everything),
         output_tokens=sum(record["output_tokens"] for record in everything),
         cached_tokens=sum(record["cached_tokens"] for record in everything),
-        cost_usd=None if None in costs else sum(costs),
+        cost_usd=total_cost(record["cost_usd"] for record in everything),
     )

@@ -21,7 +21,6 @@ from llm_pv.proposers.llm.prompt.row_choice import (
 )
 from llm_pv.proposers.llm.prompt.statement import (
     AnswerFormat,
-    ToolKind,
     Variant,
     problem_statement,
     prompt_digest,
@@ -33,7 +32,6 @@ __all__ = [
     "MOST_ROWS",
     "TELLING_ROWS",
     "AnswerFormat",
-    "ToolKind",
     "Variant",
     "alphabet_of",
     "disclosure",

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from llm_pv.data.examples import Classes, Examples
+from llm_pv.models.base import ToolPlace
 from llm_pv.proposers.llm.prompt.notation import Notation
 from llm_pv.proposers.llm.prompt.variants import render
 from llm_pv.sandbox import ToolFunction
-
-ToolKind: TypeAlias = Literal["none", "local", "hosted"]
-"""What runs Python for the model: nothing, this package's tool, or its vendor."""
 
 Variant: TypeAlias = int | Path
 """The number of a built-in wording, or the file of a template."""
@@ -59,7 +57,7 @@ def contract(answer_format: AnswerFormat, programs: int = 1) -> str:
     return _CONTRACTS[answer_format] + more
 
 
-_TOOLS: dict[ToolKind, str] = {
+_TOOLS: dict[ToolPlace, str] = {
     "none": "You cannot run code here: check the rule against the examples before you answer.",
     "local": (
         "With the tool run_python you can run Python on {rows}: your code finds them as `rows`, a "
@@ -88,10 +86,9 @@ def problem_statement(
     *,
     alphabet: str = "",
     variant: Variant = 1,
-    tool: ToolKind = "none",
+    tool: ToolPlace = "none",
     tool_rows: int | None = None,
     tool_functions: Collection[ToolFunction] = (),
-    tool_note: str = "",
     answer_format: AnswerFormat = "json",
     programs: int = 1,
     facts: str = "",
@@ -122,8 +119,6 @@ def problem_statement(
         How many training rows the local tool holds; None for those shown.
     tool_functions
         The functions that code finds besides the rows.
-    tool_note
-        A sentence more on the tool, on its limits for one.
     answer_format
         How the program is to be written down.
     programs
@@ -154,7 +149,7 @@ def problem_statement(
         "count": f"{len(train):,}",
         "contract": contract(answer_format, programs),
         "facts": f"\n{facts}\n\n" if facts else "",
-        "tool": _about_tool(tool, len(train), tool_rows, tool_functions, tool_note),
+        "tool": _about_tool(tool, len(train), tool_rows, tool_functions),
     }
     return render(variant, values)
 
@@ -165,11 +160,7 @@ def prompt_digest(prompt: str) -> str:
 
 
 def _about_tool(
-    tool: ToolKind,
-    shown: int,
-    held: int | None,
-    functions: Collection[ToolFunction],
-    note: str,
+    tool: ToolPlace, shown: int, held: int | None, functions: Collection[ToolFunction]
 ) -> str:
     rows = "these examples"
     if held is not None and held > shown:
@@ -177,4 +168,4 @@ def _about_tool(
     sentences = _TOOLS[tool].format(rows=rows)
     if tool == "local":
         sentences += "".join(_FUNCTIONS[name] for name in _FUNCTIONS if name in functions)
-    return f"{sentences} {note}" if note else sentences
+    return sentences
