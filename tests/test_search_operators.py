@@ -195,3 +195,9 @@ def test_fractions_are_added_in_the_order_of_the_program() -> None:
     sums = listed.layout.fold(np.add, listed.flat, 0.0)
     assert sums.tolist() == [sum(row) for row in rows]
     assert listed.layout.fold(np.add, listed.flat[None, :], 0.0).tolist() == [sums.tolist()]
+
+
+def test_an_item_outside_the_sample_on_which_a_question_fails_ends_nothing() -> None:
+    first = next(one for one in load() if one.template == "{a}[0].isupper()")
+    view = view_of(Ragged.of([["Ada", "bob"], ["", "Eve"]]), "each")
+    assert applied(first, view, view.variables, None).tolist() == [True, False, False, True]

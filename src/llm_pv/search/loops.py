@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_pv.search.bank import ITEM_NAMES, Bank, compiled, is_exact
+from llm_pv.search.bank import ERRORS, ITEM_NAMES, Bank, compiled, is_exact
 from llm_pv.search.emit import literal
 from llm_pv.search.operators import Operator
 from llm_pv.search.prices import WRITTEN
@@ -394,7 +394,7 @@ def applied(operator: Operator, view: View, arguments: Sequence[Flat], constant:
     function = compiled(operator)
     dtype = np.bool_ if operator.result is Type.TRUTH else np.float64
     if len(arguments) == 1 and view.items is not None and operator.arguments[0] is Type.TEXT:
-        answers: Flat = np.array([function(item, *extra) for item in view.items], dtype=dtype)
+        answers: Flat = np.array([_answer(function, item, *extra) for item in view.items], dtype)
         return np.asarray(answers[arguments[0]])
     columns: list[list[Any]] = []
     for flat, kind in zip(arguments, operator.arguments, strict=True):
@@ -406,9 +406,17 @@ def applied(operator: Operator, view: View, arguments: Sequence[Flat], constant:
     answers_list = []
     for values in zip(*columns, strict=True):
         if values not in known:
-            known[values] = function(*values, *extra)
+            known[values] = _answer(function, *values, *extra)
         answers_list.append(known[values])
     return np.array(answers_list, dtype=dtype)
+
+
+def _answer(function: Callable[..., Any], *values: Any) -> Any:
+    """Return what a function gives, 0 where it fails: on rows outside the sample it may."""
+    try:
+        return function(*values)
+    except ERRORS:
+        return 0
 
 
 @cache
