@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from llm_pv.search.bank import evaluate
-from llm_pv.search.loops import WALKS, View, applied, characters, view_of
 from llm_pv.search.operators import Operator, load
 from llm_pv.search.ragged import Ragged
 from llm_pv.search.types import Type
+from llm_pv.search.walks import WALKS, View, applied, characters, view_of
 
 CHANCE = random.Random(3)
 ROWS = 30

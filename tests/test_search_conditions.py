@@ -2,15 +2,18 @@
 
 import random
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from llm_pv.data.examples import Examples, Input
 from llm_pv.search.bank import Bank
+from llm_pv.search.engine import ranked
 from llm_pv.search.pool import Offer
-from llm_pv.search.predicates import offers
+from llm_pv.search.predicates import offers, pool_of
 from llm_pv.search.problem import Problem
+from llm_pv.search.program import candidate, two_way
 from llm_pv.search.reading import read_leaves
 from llm_pv.search.terminal import terminal_offers
 
@@ -75,3 +78,20 @@ def test_what_is_looked_for_may_hold_the_words_that_join_a_condition() -> None:
     found = [offer.write() for offer in offers(bank_of(rows, held))]
     opposites = {one.opposite for one in found if one.values.tolist() == held}
     assert '" in b" not in x' in opposites
+
+
+def test_of_numbers_that_are_never_equal_both_sides_are_proposed() -> None:
+    chance = random.Random(0)
+    pairs = [(chance.randint(0, 9999), chance.randint(0, 9999)) for _ in range(40)]
+    held = [paid < due for due, paid in pairs]
+    bank = bank_of([{"due": due, "paid": paid} for due, paid in pairs], held)
+    conditions = pool_of(terminal_offers(bank), bank.problem, 1000)
+    agree = (conditions.truth == held).mean(axis=1)
+    first = conditions.expression(int(np.flatnonzero((agree == 0) | (agree == 1))[0]))
+    equal = {"x": {"due": 5, "paid": 5}}
+    found = [first, *conditions.alternatives(first)]
+    assert {eval(one.code, equal) for one in found} == {False, True}
+
+    one = candidate(two_way(first, 1), bank.problem, "single")
+    kept = ranked([one, one, replace(one, edge=True)], bank.problem)
+    assert [other.edge for other in kept] == [False, True, False]

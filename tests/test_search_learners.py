@@ -1,9 +1,11 @@
 """Each exact learner recovers a planted rule of its own, and the engine proposes and stops."""
 
+import datetime as dt
 import itertools
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -215,3 +217,34 @@ def test_primes_less_a_constant_of_two_digits_are_within_reach() -> None:
     fill(bank, read_leaves(bank)[0])
     codes = [bank.truths.expression(index).code for index in range(len(bank.truths))]
     assert "is_prime(int(x) - 47)" in codes
+
+
+def answers(rows: list[Input], labels: list[str], new: Sequence[Input]) -> list[tuple[str, ...]]:
+    """Return what the programs that a search proposes answer, but for those that divide by 0."""
+    proposer = LengthFirst(600.0, built_in=BuiltIn(candidates=200_000))
+    found = []
+    for one in proposer.propose(Examples(rows, labels), Classes.of(labels), seed=0):
+        namespace: dict[str, Callable[[Input], str]] = {}
+        exec(one.text, namespace)
+        with suppress(ZeroDivisionError):
+            found.append(tuple(namespace["f"](row) for row in new))
+    return found
+
+
+def test_days_between_dates_of_which_some_are_missing_are_counted() -> None:
+    chance = random.Random(1)
+    start = dt.date(2024, 1, 1)
+    rows: list[Input] = []
+    labels: list[str] = []
+    for _ in range(120):
+        sent = start + dt.timedelta(chance.randint(0, 600))
+        days = chance.choice([None, chance.randint(0, 9), chance.randint(10, 20)])
+        back = None if days is None else str(sent + dt.timedelta(days))
+        rows.append({"sent": str(sent), "back": back})
+        labels.append("lost" if days is None else "late" if days > 9 else "soon")
+    new: list[Input] = [
+        {"sent": "2023-12-30", "back": "2024-01-08"},
+        {"sent": "2023-12-30", "back": "2024-01-09"},
+        {"sent": "2031-05-05", "back": None},
+    ]
+    assert ("soon", "late", "lost") in answers(rows, labels, new)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from llm_pv.search.bank import ITEM_NAMES, as_column, compiled, evaluate, written
-from llm_pv.search.loops import WALKS, applied, characters, view_of
 from llm_pv.search.mining import boundary, places_of_list
 from llm_pv.search.operators import Operator, load
 from llm_pv.search.ragged import Ragged
 from llm_pv.search.types import Expression, Level, Type
+from llm_pv.search.walks import WALKS, applied, characters, view_of
 
 WITH_COLUMNS = [one for one in load() if one.column is not None]
 

@@ -12,26 +12,29 @@ import numpy as np
 import pytest
 
 from llm_pv.data.examples import Examples, Input
+from llm_pv.search.cuts import compared
 from llm_pv.search.emit import source_of
 from llm_pv.search.engine import ranked
 from llm_pv.search.mining import substrings
 from llm_pv.search.pool import Conditions, Pool, conditions_of
-from llm_pv.search.predicates import compared, equals
+from llm_pv.search.predicates import equals
 from llm_pv.search.problem import Expired, Guard, Problem
 from llm_pv.search.program import Candidate, candidate, two_way
 from llm_pv.search.ragged import Ragged
 from llm_pv.search.types import Expression, Frame, Type
 from llm_pv.search.unify.bands import bands
 from llm_pv.search.unify.decision_list import decision_list
+from llm_pv.search.unify.features import features_of
 from llm_pv.search.unify.joins import joins
 from llm_pv.search.unify.rule_set import rule_set
 from llm_pv.search.unify.scorecard import scorecard
 from llm_pv.search.unify.tree import tree
+from llm_pv.search.unify.votes import votes
 from llm_pv.search.unify.word_set import word_set
 
 Unify = Callable[[Pool], Iterator[Candidate]]
 Rule = Callable[[Any], object]
-ALL = [scorecard, tree, rule_set, decision_list, joins, bands, word_set]
+ALL = [scorecard, tree, rule_set, decision_list, joins, bands, word_set, votes]
 KINDS = ["red", "green", "blue", "grey"]
 WORDS = (
     *("ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen"),
@@ -225,6 +228,18 @@ def test_joins_recover_two_to_four_conditions(rule: Rule) -> None:
 
 def test_joins_recover_three_classes_with_an_or() -> None:
     assert best(joins, tiered) >= 0.99
+
+
+def test_votes_recover_two_of_three_conditions_one_of_them_turned() -> None:
+    assert best(votes, lambda x: int(x["a"] + (x["n"] < 50) + (x["kind"] == "red") >= 2)) == 1.0
+
+
+def test_numbers_of_a_time_are_cut_by_trees_beside_columns() -> None:
+    problem = make_problem(nested)
+    pool = make_pool(problem)
+    minutes = replace(pool.columns[0], code="minutes[0]", kind="minutes", values=np.arange(300.0))
+    pool.numbers.append(minutes)
+    assert minutes in features_of(pool).numbers
 
 
 def test_bands_recover_three_bands_of_a_number_with_two_classes() -> None:

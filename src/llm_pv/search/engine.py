@@ -151,7 +151,8 @@ def _alternatives(found: Sequence[Candidate], pool: Pool, problem: Problem) -> I
     for one in varied[:MOST_VARIED]:
         for program in variants(one.program, pool.conditions):
             problem.guard.check()
-            yield _on(candidate(program, pool.problem, one.stage), problem)
+            made = _on(candidate(program, pool.problem, one.stage), problem)
+            yield replace(made, edge=bool((made.answers == one.answers).all()))
 
 
 def _sampled(problem: Problem) -> Problem:
@@ -283,9 +284,9 @@ def ranked(found: list[Candidate], problem: Problem) -> list[Candidate]:
         return one.cost < lower
 
     distinct: list[Candidate] = []
-    known = {baseline.answers.tobytes()}
+    known = {(baseline.answers.tobytes(), False)}
     for one in sorted(found, key=lambda one: one.cost):
-        key = one.answers.tobytes()
+        key = one.answers.tobytes(), one.edge
         if key not in known:
             known.add(key)
             distinct.append(replace(one, is_rule=explains(one)))

@@ -12,11 +12,15 @@ from llm_pv.search.types import Expression, Truths, negation
 
 @dataclass(frozen=True, eq=False)
 class Offer:
-    """A condition not written yet, with its truth on all rows, probes included."""
+    """A condition not written yet, with its truth on all rows, probes included.
+
+    Of numbers compared, ``edge`` tells conditions apart that differ only where the two are equal.
+    """
 
     truth: Truths
     bits: float
     write: Callable[[], Expression]
+    edge: bytes = b""
 
 
 def mask_of(truth: Truths) -> bytes:
@@ -61,7 +65,7 @@ class Conditions:
         values = np.asarray(condition.values)
         found = []
         for offer in self.others.get(mask_of(values[: self.truth.shape[1]]), ()):
-            if mask_of(offer.truth) != mask_of(values):
+            if offer.edge or mask_of(offer.truth) != mask_of(values):
                 made = offer.write()
                 found.append(made if offer.truth[0] == values[0] else negation(made))
         return found

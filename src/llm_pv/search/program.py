@@ -201,6 +201,8 @@ class Candidate:
         The unifier that found it.
     is_rule
         Whether it explains the rows; otherwise it is offered for want of a rule.
+    edge
+        Whether it differs from another program only where two numbers are equal.
     """
 
     program: Node
@@ -210,6 +212,7 @@ class Candidate:
     cost: float
     stage: str = ""
     is_rule: bool = True
+    edge: bool = False
 
 
 def candidate(program: Node, problem: Problem, stage: str, surcharge: float = 0.0) -> Candidate:

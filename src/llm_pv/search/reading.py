@@ -191,12 +191,15 @@ def _texts(name: str, code: str, bits: float, cells: Sequence[Any], size: int) -
             Expression(code, Type.CATEGORY, bits, list(cells), recipe=lambda f: _cells(name, f))
         )
     if kept and (not few or (len(distinct) > 6 and any(not str(v).isalpha() for v in distinct))):
-        text = f'({code} or "")' if None in train else code
+        # A missing date is before all others, so that the others can be read as dates.
+        dates = all(value is None or ISO_DATE.match(value) for value in distinct)
+        default = "0001-01-01" if dates else ""
+        text = f"({code} or {literal(default)})" if None in train else code
 
         def recipe(frame: Frame) -> Column:
-            return [value if isinstance(value, str) else "" for value in _cells(name, frame)]
+            return [value if isinstance(value, str) else default for value in _cells(name, frame)]
 
-        texts = [value if isinstance(value, str) else "" for value in cells]
+        texts = [value if isinstance(value, str) else default for value in cells]
         # The characters of what is compared as a whole rarely matter.
         found.append(
             Expression(

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from llm_pv.search import mining, prices
 from llm_pv.search.bank import LARGEST_EXACT, Bank
+from llm_pv.search.cuts import SIGNS, best_cuts, bits_of_groups, compared
 from llm_pv.search.pool import Offer
-from llm_pv.search.predicates import SIGNS, best_cuts, bits_of_groups, compared
 from llm_pv.search.problem import Problem
 from llm_pv.search.types import Expression, Frame, Level, Type, level_of
 
@@ -279,7 +279,8 @@ def _comparison(bank: Bank, left: int, sign: int, right: int, bits: float) -> Of
             recipe,
         )
 
-    return Offer(truth, bits, write)
+    # Where the two are equal neither is less: no row need show which side that is on.
+    return Offer(truth, bits, write, truth[:1].tobytes() if "<" in source else b"")
 
 
 def _combined(

@@ -32,7 +32,6 @@ class Type(Enum):
     DATE = "date"
     TEXTS = "list of texts"
     NUMBERS = "list of numbers"
-    TRUTHS = "list of truth values"
     EDGES = "list of pairs"
 
 

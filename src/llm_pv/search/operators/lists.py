@@ -77,6 +77,7 @@ for code in ("sum(switched({0}, *{c}))", "switched({0}, *{c})[-1]"):
         kind="count",
         when=lambda v: v.layout.lengths.mean() >= 6,
     )
+op("sum(a * b for a, b in zip({0}[::2], {0}[1::2]))", "numbers -> number", 3.5, when=_varied)
 op("math.gcd(*{0})", "numbers -> number", 4.0, imports=MATH, when=_whole)
 op("max(Counter({0}).values(), default=0)", "numbers -> number", 3.0, imports=COUNTER, kind="count")
 op("max(Counter({0}).values(), default=0)", "texts -> number", 3.0, imports=COUNTER, kind="count")

@@ -22,6 +22,7 @@ from llm_pv.search.unify.rule_set import rule_set
 from llm_pv.search.unify.scorecard import scorecard
 from llm_pv.search.unify.single import single
 from llm_pv.search.unify.tree import tree
+from llm_pv.search.unify.votes import votes
 from llm_pv.search.unify.word_set import word_set
 
 
@@ -55,6 +56,7 @@ UNIFIERS: tuple[Unifier, ...] = (
     Unifier("modular", modular),
     Unifier("automaton", automaton),
     Unifier("joins", joins),
+    Unifier("votes", votes),
     Unifier("word_set", word_set),
     Unifier("scorecard", scorecard, fits_all=True, fallback=True),
     Unifier("tree", tree, fits_all=True, fallback=True),

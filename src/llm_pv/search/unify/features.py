@@ -8,18 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.search import prices
+from llm_pv.search.cuts import compared
 from llm_pv.search.emit import literal
 from llm_pv.search.mining import boundary, written_bits
 from llm_pv.search.pool import Pool
-from llm_pv.search.predicates import compared, equals
+from llm_pv.search.predicates import equals
 from llm_pv.search.problem import Problem
 from llm_pv.search.ragged import Ragged
+from llm_pv.search.terminal import OF_TIME
 from llm_pv.search.types import Expression, Frame, Level, Truths, Type
 
 LEAST_ROWS = 3
 """A level of a category is a feature if so many training rows have it."""
 MOST_LEVELS = 40
 MOST_NUMBERS = 30
+MOST_TIMES = 6
+"""Numbers read off dates and times that are features beside a table's columns."""
 MOST_WORDS, LEAST_VOCABULARY = 120, 40
 """Words of a text that are features, and how many must recur for any to be."""
 LARGEST = float(np.finfo(np.float32).max) / 4
@@ -55,6 +59,8 @@ def features_of(pool: Pool, most_conditions: int = 0) -> Features:
     if not pool.columns:
         most_conditions = max(150, most_conditions)
     numbers = [one for one in pool.columns if one.type is Type.NUMBER]
+    if pool.columns:
+        numbers += [one for one in pool.numbers if one.kind in OF_TIME][:MOST_TIMES]
     flags = [one for one in pool.columns if one.type is Type.TRUTH]
     for column in pool.columns:
         if column.type is Type.CATEGORY:

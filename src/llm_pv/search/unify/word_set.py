@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.search import prices
+from llm_pv.search.cuts import compared
 from llm_pv.search.emit import literal
 from llm_pv.search.mining import round_number
 from llm_pv.search.pool import Pool
-from llm_pv.search.predicates import compared
 from llm_pv.search.problem import Problem
 from llm_pv.search.program import Answer, Branch, Candidate, Node, candidate, two_way
 from llm_pv.search.types import Expression, Frame, Level, Truths, Type

@@ -1,0 +1,118 @@
+"""Walks over the lists of all rows, and what an item operator answers at each turn."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_pv.search.bank import ERRORS, compiled
+from llm_pv.search.operators import Operator
+from llm_pv.search.ragged import Layout, Ragged
+from llm_pv.search.types import Definition, Type
+
+Flat: TypeAlias = NDArray[Any]
+PAIRWISE = (Definition("from itertools import pairwise", "import"),)
+COMBINATIONS = (Definition("from itertools import combinations", "import"),)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A way to walk over a list: its clause, its bits, and what it needs."""
+
+    over: str
+    clause: str
+    bits: float
+    needs: tuple[Definition, ...] = ()
+
+
+WALKS = (
+    Walk("each", "for {a} in {s}", 0.5),
+    Walk("pairs", "for a, b in pairwise({s})", 1.5, PAIRWISE),
+    Walk("indexed", "for i, {a} in enumerate({s})", 2.5),
+    Walk("apart", "for a, b in zip({s}, {s}[2:])", 4.0),
+    Walk("triples", "for a, b, d in zip({s}, {s}[1:], {s}[2:])", 3.0),
+    Walk("mirrored", "for a, b in zip({s}[: len({s}) // 2], {s}[::-1])", 4.5),
+    Walk("combined", "for a, b in combinations({s}, 2)", 3.0, COMBINATIONS),
+)
+
+
+@dataclass(eq=False)
+class View:
+    """A walk over the lists of all rows.
+
+    Parameters
+    ----------
+    layout
+        How many turns each row takes.
+    variables
+        Each variable's value at each turn.
+    items
+        For texts, what the values are positions in.
+    """
+
+    layout: Layout
+    variables: tuple[Flat, ...]
+    items: tuple[str, ...] | None
+    source: Ragged
+
+
+def view_of(ragged: Ragged, over: str) -> View:
+    """Walk over lists in one of the ways of `WALKS`."""
+    layout, flat = ragged.layout, ragged.flat
+    if over == "indexed":
+        return View(layout, (layout.places.astype(np.float64), flat), ragged.items, ragged)
+    if over == "mirrored":
+        half = layout.lengths // 2
+        here = np.flatnonzero(layout.places < np.repeat(half, layout.lengths))
+        return View(Layout(half), (flat[here], flat[layout.mirrored[here]]), ragged.items, ragged)
+    if over == "combined":
+        shapes = {n: np.triu_indices(n, 1) for n in set(layout.lengths.tolist())}
+        rows = list(zip(layout.starts.tolist(), layout.lengths.tolist(), strict=True))
+        first, second = (np.concatenate([s + shapes[n][side] for s, n in rows]) for side in (0, 1))
+        counts = layout.lengths * (layout.lengths - 1) // 2
+        return View(Layout(counts), (flat[first], flat[second]), ragged.items, ragged)
+    by = {"each": 0, "pairs": 1, "apart": 2, "triples": 2}[over]
+    short, here = layout.shifted(by)
+    places = {"each": (0,), "pairs": (0, 1), "apart": (0, 2), "triples": (0, 1, 2)}[over]
+    return View(short, tuple(flat[here + place] for place in places), ragged.items, ragged)
+
+
+def characters(values: Sequence[str]) -> Ragged:
+    """Return texts as lists of characters."""
+    return Ragged.of(values)
+
+
+def applied(operator: Operator, view: View, arguments: Sequence[Flat], constant: Any) -> Flat:
+    """Return an item operator's value at each turn."""
+    extra = [] if constant is None else [constant]
+    if operator.column is not None:
+        with np.errstate(all="ignore"):
+            return np.asarray(operator.column(*arguments, *extra))
+    function = compiled(operator)
+    dtype = np.bool_ if operator.result is Type.TRUTH else np.float64
+    if len(arguments) == 1 and view.items is not None and operator.arguments[0] is Type.TEXT:
+        answers: Flat = np.array([_answer(function, item, *extra) for item in view.items], dtype)
+        return np.asarray(answers[arguments[0]])
+    columns: list[list[Any]] = []
+    for flat, kind in zip(arguments, operator.arguments, strict=True):
+        if kind is Type.TEXT and view.items is not None:
+            columns.append([view.items[place] for place in flat.tolist()])
+        else:
+            columns.append([int(v) if v.is_integer() else v for v in flat.tolist()])
+    known: dict[Any, Any] = {}
+    answers_list = []
+    for values in zip(*columns, strict=True):
+        if values not in known:
+            known[values] = _answer(function, *values, *extra)
+        answers_list.append(known[values])
+    return np.array(answers_list, dtype=dtype)
+
+
+def _answer(function: Callable[..., Any], *values: Any) -> Any:
+    """Return what a function gives, 0 where it fails: on rows outside the sample it may."""
+    try:
+        return function(*values)
+    except ERRORS:
+        return 0
