@@ -137,11 +137,7 @@ def _cuts(bank: Bank) -> Iterator[Offer]:  # noqa: C901
 
     def equal(row: int, value: float) -> Offer:
         price = bits[row] + prices.EQUALITY + prices.constant_bits(value)
-        return Offer(
-            numbers.values[row] == value,
-            price,
-            partial(written, row, "==", value, price),
-        )
+        return Offer(numbers.values[row] == value, price, partial(written, row, "==", value, price))
 
     best = best_cuts(train, problem, MOST_BEST_CUTS)
     # What tells least for its length is not worth a place; cheap numbers are cut everywhere.

@@ -177,12 +177,7 @@ def _formed(  # noqa: PLR0917
         yield _cut(form, numbers, note[4], note[5])
 
 
-def _compared(
-    values: Floats,
-    bits: Floats,
-    kinds: Kinds,
-    problem: Problem,
-) -> Best:
+def _compared(values: Floats, bits: Floats, kinds: Kinds, problem: Problem) -> Best:
     onehot = problem.onehot.astype(np.float32)
     total = problem.onehot.sum(axis=0)
     before = float(bits_of_groups(total))

@@ -138,10 +138,4 @@ def _gcd(a: Any, b: Any) -> Any:
     return np.gcd(a.astype(np.int64), b.astype(np.int64)).astype(np.float64)
 
 
-op(
-    "math.gcd(int({0}), int({1}))",
-    "number, number -> number",
-    4.0,
-    imports=MATH,
-    column=_gcd,
-)
+op("math.gcd(int({0}), int({1}))", "number, number -> number", 4.0, imports=MATH, column=_gcd)

@@ -14,16 +14,7 @@ from llm_pv.search.mining import round_number
 from llm_pv.search.pool import Pool
 from llm_pv.search.predicates import equals
 from llm_pv.search.problem import Problem
-from llm_pv.search.program import (
-    Answer,
-    Bands,
-    Branch,
-    Candidate,
-    Lookup,
-    Node,
-    bits_of,
-    candidate,
-)
+from llm_pv.search.program import Answer, Bands, Branch, Candidate, Lookup, Node, bits_of, candidate
 from llm_pv.search.types import Expression, Truths
 
 MOST_BANDS = 6

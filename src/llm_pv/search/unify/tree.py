@@ -19,29 +19,8 @@ from llm_pv.search.types import Expression
 from llm_pv.search.unify.features import LARGEST, Features, features_of, matrix, reaches
 
 SIZES = (
-    2,
-    3,
-    4,
-    5,
-    6,
-    8,
-    10,
-    13,
-    16,
-    20,
-    25,
-    32,
-    40,
-    50,
-    64,
-    80,
-    100,
-    128,
-    160,
-    200,
-    256,
-    320,
-    400,
+    *(2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40, 50, 64, 80, 100),
+    *(128, 160, 200, 256, 320, 400),
 )
 """Leaves of the trees that are yielded, or the next smaller size on the path."""
 MOST_LEAVES = 1000
