@@ -23,6 +23,7 @@ from llm_pv.proposers.base import Context, Mistake, Proposal
 from llm_pv.proposers.llm.earlier_programs import EarlierPrograms
 from llm_pv.proposers.llm.endings import ending_of, holds_program
 from llm_pv.proposers.llm.prompt import prompt_digest
+from llm_pv.proposers.llm.settings import LLMSettings
 from llm_pv.proposers.llm.turns import (
     Recorded,
     call_record,
@@ -55,10 +56,8 @@ class Dialogue:
     run_code: Callable[[str, int, Sequence[str]], tuple[str, float]]
     """Runs the code of one call with a seed, after the definitions of earlier calls; returns the
     output for the model and the seconds."""
-    most_calls: int
-    "Tool calls in one conversation."
-    refinements: int
-    "How often a model is asked again after mistakes on training rows."
+    settings: LLMSettings
+    "How it is prompted; its ``most_seconds`` end with the call that was started by then."
     refinement_message: Callable[..., str]
     no_program_message: Callable[[str], str]
     "Return the message to the model about its program's mistakes, or about a missing program."
@@ -70,11 +69,6 @@ class Dialogue:
     "Its turns that are on disk already."
     cancelled: threading.Event
     "Set to end all conversations immediately."
-    most_seconds: float | None = None
-    """Seconds for the model and its tool in one conversation before it has to answer; calls started
-    by then are completed. None for no limit."""
-    programs_per_reply: int = 1
-    "The most programs of one reply that become proposals."
     tolerated: int = 0
     "A program with at most this many wrong training rows is not sent back."
     earlier: EarlierPrograms | None = None
@@ -229,7 +223,7 @@ class Conversation:
         Raise ModelError if a call fails finally. Raise BudgetError if the budget does not cover the
         next call.
         """
-        refinements = self._dialogue.refinements
+        refinements = self._dialogue.settings.refinements
         for refinement in range(refinements + 1):
             proposal = self._reply(refinement)
             programs, reason = self._programs(proposal)
@@ -274,7 +268,7 @@ class Conversation:
             prompt_digest=self._digest,
             origin=str(self._number) + (f".{refinement}" if refinement else ""),
             usage=sum((turn.usage for turn in turns), NO_USAGE),
-            tool_calls=min(self._calls, self._dialogue.most_calls)
+            tool_calls=min(self._calls, self._dialogue.settings.tool_calls)
             + sum(turn.hosted_calls for turn in turns),
             failure=ending.failure,
             redacted=ending.redacted,
@@ -298,7 +292,8 @@ class Conversation:
         """Answer every call of a turn; note when calls, seconds or context are used up."""
         seconds = 0.0
         room = self._room(turn)
-        limit, most_seconds = self._dialogue.most_calls, self._dialogue.most_seconds
+        settings = self._dialogue.settings
+        limit, most_seconds = settings.tool_calls, settings.most_seconds
         for place, call in enumerate(turn.calls, start=1):
             self._calls += 1
             if self._calls > limit:
@@ -348,11 +343,12 @@ class Conversation:
         if proposal.failure or proposal.redacted:
             return [], proposal.failure
         dialogue = self._dialogue
-        is_single = dialogue.programs_per_reply == dialogue.refinements + 1 == 1
+        most = dialogue.settings.programs_per_reply
+        is_single = most == dialogue.settings.refinements + 1 == 1
         if is_single and dialogue.earlier is None:
             return [], ""  # the verifier reads the reply itself
         try:
-            return read_several(proposal.text, self._dialogue.programs_per_reply), ""
+            return read_several(proposal.text, most), ""
         except ProgramError as error:
             return [], str(error)
 

@@ -7,6 +7,7 @@ sandbox of its own; nothing else is within reach of that tool.
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -301,9 +302,7 @@ class LLM(Proposer):
             digest=digest,
             tool=self._offer(),
             run_code=self._tool.on(train, classes, seed=seed),
-            most_calls=self.settings.tool_calls,
-            refinements=self.settings.refinements if context.mistakes is not None else 0,
-            programs_per_reply=settings.programs_per_reply,
+            settings=settings if context.mistakes else replace(settings, refinements=0),
             refinement_message=partial(
                 refinement_message,
                 train=train,
@@ -318,13 +317,12 @@ class LLM(Proposer):
             context=context,
             recorded=Recorded(context.turns, digest),
             cancelled=self._cancelled,
-            most_seconds=self.settings.most_seconds,
             earlier=self._earlier(context, len(train)),
         )
         wanted = self.attempts
         if context.attempts is not None:
             wanted = min(wanted, context.attempts)
-        return Scheduler(dialogue, wanted, self.settings.samples_per_call, seed)
+        return Scheduler(dialogue, wanted, seed)
 
     def _earlier(self, context: Context, rows: int) -> EarlierPrograms | None:
         if not self.settings.explore or context.mistakes is None:

@@ -26,16 +26,14 @@ class Scheduler:
 
     Parameters
     ----------
-    samples
-        The number of attempts that one call starts.
     seed
         The seed from which theirs are derived.
     """
 
-    def __init__(self, dialogue: Dialogue, attempts: int, samples: int, seed: int) -> None:
+    def __init__(self, dialogue: Dialogue, attempts: int, seed: int) -> None:
         self._dialogue = dialogue
         self._attempts = attempts
-        self._samples = samples
+        self._samples = dialogue.settings.samples_per_call
         self._seed = seed
         self._context = dialogue.context
         self._begun: queue.Queue[StartedAttempt | None] = queue.Queue()
