@@ -202,7 +202,9 @@ def test_the_doors_open_from_any_directory(door: str, tmp_path: Path) -> None:
 def test_a_folder_of_data_sets_beside_the_script_is_no_package(tmp_path: Path) -> None:
     (tmp_path / "scripts" / "datasets").mkdir(parents=True)
     script = tmp_path / "scripts" / "main.py"
-    script.write_text("from llm_pv.cli.finetune import main\nmain()\n")
+    script.write_text(
+        "import sys\nfrom llm_pv.cli.finetune import run_seed\nsys.exit(run_seed(sys.argv[1:]))\n"
+    )
     result = subprocess.run(
         [sys.executable, str(script), *SEED, "--results-path", "run"], capture_output=True,
         text=True, check=False, env=os.environ | {"PYTHONPATH": str(ROOT / "src")},

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from statistics import mean, stdev
 from typing import Any
@@ -107,11 +107,12 @@ class MeanStd:
     "How many values there are."
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> "MeanStd | None":
-        """Return the mean and deviation of some values, None of none."""
-        if not values:
+    def of(cls, values: Iterable[float | None]) -> "MeanStd | None":
+        """Return the mean and deviation of the values that are known, None of none."""
+        known = [value for value in values if value is not None]
+        if not known:
             return None
-        return cls(mean(values), stdev(values) if len(values) > 1 else None, len(values))
+        return cls(mean(known), stdev(known) if len(known) > 1 else None, len(known))
 
     def record(self, number: str = "trials") -> dict[str, Any]:
         """Return both as plain JSON values, the number of values under a name."""

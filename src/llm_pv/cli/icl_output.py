@@ -186,7 +186,8 @@ def write_files(
         works = [work for work in planned if isinstance(work, PlannedCell)]
         rows = list(example_rows(works, read_replies(run)))
         if published:
-            rows = [_published_example(row) for row in rows]
+            columns_of_ours = PUBLISHED_EXAMPLE_COLUMNS.items()
+            rows = [{name: row[own] for name, own in columns_of_ours} | row for row in rows]
             write_trials(jsonl, rows, "answer")
         write_json_lines(jsonl, rows)
     if csv is not None:
@@ -202,10 +203,6 @@ def write_files(
                 for row, result in zip(cells, results, strict=True)
             ]
         write_csv(csv, columns, cells)
-
-
-def _published_example(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: row[own] for name, own in PUBLISHED_EXAMPLE_COLUMNS.items()} | row
 
 
 def _published_cell(row: dict[str, Any], learn_seconds: float | None) -> dict[str, Any]:

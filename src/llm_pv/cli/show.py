@@ -190,12 +190,8 @@ def _scores(
         yield f"note: {record['note']}"
     if conversation and conversation.turns:
         one = conversation
+        price = "price unknown" if one.cost_usd is None else f"${one.cost_usd:.4g}"
         yield (
             f"conversation {one.number}: {one.turns} turns, {one.tool_calls} tool calls, "
-            f"{one.input_tokens:,} tokens sent, {one.output_tokens:,} written; "
-            f"{_price(one.cost_usd)}"
+            f"{one.input_tokens:,} tokens sent, {one.output_tokens:,} written; {price}"
         )
-
-
-def _price(usd: float | None) -> str:
-    return "price unknown" if usd is None else f"${usd:.4g}"

@@ -200,7 +200,7 @@ def grouped(jobs: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[dict[str,
 
 
 def _spread(values: list[float | None]) -> dict[str, Any] | None:
-    figure = MeanStd.of([value for value in values if value is not None])
+    figure = MeanStd.of(values)
     return None if figure is None else figure.record("jobs")
 
 

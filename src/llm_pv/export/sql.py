@@ -26,6 +26,7 @@ Dialect = Literal["duckdb", "postgres", "sqlite", "bigquery", "snowflake", "spar
 _SECONDS = 60.0
 _MOST_CHARACTERS = 300_000
 _TYPES = {"int": "BIGINT", "float": "DOUBLE", "bool": "BOOLEAN", "str": "VARCHAR"}
+_DTYPES = {"BIGINT": "Int64", "DOUBLE": "Float64", "BOOLEAN": "boolean"}
 _WIDEST = 2**63
 
 
@@ -165,7 +166,7 @@ def _in_duckdb(expression: str, saved: SavedProgram, rows: CheckedRows) -> list[
     columns = _columns(saved, rows)
     frame = pd.DataFrame(
         {
-            f"c{place}": pd.Series(cells, dtype=_dtype(kind))
+            f"c{place}": pd.Series(cells, dtype=_DTYPES.get(kind, "object"))
             for place, (kind, cells) in enumerate(columns.values())
         }
     )
@@ -211,10 +212,6 @@ def _in_sqlite(expression: str, saved: SavedProgram, rows: CheckedRows) -> list[
     if {type(value) for value in saved.classes.values} == {bool}:
         return [None if answer is None else bool(answer) for answer in answers]
     return answers
-
-
-def _dtype(kind: str) -> str:
-    return {"BIGINT": "Int64", "DOUBLE": "Float64", "BOOLEAN": "boolean"}.get(kind, "object")
 
 
 def _first_line(error: Exception) -> str:

@@ -59,7 +59,9 @@ def to_csv(table: ReportTable) -> str:
     """
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(csv_word(_heading(column)) for column in table.columns)
+    writer.writerow(
+        csv_word(c.heading + " (published)" * (c.group == "published")) for c in table.columns
+    )
     for row in table.rows:
         writer.writerow(_csv_entry(value) for value in row)
     return buffer.getvalue()
@@ -67,7 +69,7 @@ def to_csv(table: ReportTable) -> str:
 
 def _csv_entry(value: Entry) -> str:
     if value.number is not None:
-        return _figure(value.number)
+        return str(value.number) if isinstance(value.number, int) else repr(float(value.number))
     return "" if value.text == "-" else csv_word(value.text)  # it means no figure
 
 
@@ -122,14 +124,6 @@ def csv_word(text: str) -> str:
     """
     text = visible(text, 2_000)
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
-
-
-def _heading(column: Column) -> str:
-    return f"{column.heading} (published)" if column.group == "published" else column.heading
-
-
-def _figure(number: float) -> str:
-    return str(number) if isinstance(number, int) else repr(float(number))
 
 
 def _latex_entry(column: Column, value: Entry) -> str:

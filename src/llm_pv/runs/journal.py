@@ -103,14 +103,11 @@ class Journal:
 
         Raise RunError if a line is not a JSON object; the message names the line.
         """
-        return _records(self.path, self._bytes())
-
-    def _bytes(self) -> bytes:
-        return _bytes(self.path)
+        return _records(self.path, _bytes(self.path))
 
     def _cut_torn_line(self) -> None:
         # The line break is the last byte of a record, so a line without one is incomplete.
-        data = self._bytes()
+        data = _bytes(self.path)
         whole = data.rfind(b"\n") + 1
         if whole < len(data):
             try:

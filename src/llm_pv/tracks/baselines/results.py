@@ -1,7 +1,7 @@
 """What a run of baselines ends with: for each task, length and sampler, each baseline's trials."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -112,14 +112,13 @@ def _cell_result(
     # The majority class is the data set's affair: any one baseline's records will do.
     longest: list[dict[str, Any]] = max(outcomes.values(), key=len, default=[])
     known_before = published(first.function, int(first.length or 0), first.sampler)
-    majority = _present(outcome["baseline"]["test_accuracy"] for outcome in longest)
     return BaselinesCell(
         function=first.function,
         name=name,
         length=first.length,
         sampler=first.sampler,
         models=tuple(_model_result(run, trials, model, outcomes[model]) for model in models),
-        majority_test_accuracy=MeanStd.of(majority),
+        majority_test_accuracy=MeanStd.of(o["baseline"]["test_accuracy"] for o in longest),
         unbalanced=any(outcome["unbalanced"] for outcome in known),
         warnings=tuple(dict.fromkeys(text for o in known for text in o["warnings"])),
         published_test_accuracy={
@@ -133,14 +132,13 @@ def _model_result(
 ) -> ModelResult:
     rows = [row for trial in trials if (row := run.row(of_model(trial, model))) is not None]
     scored = [outcome["test"] for outcome in outcomes if outcome["test"]]
-    cross_validated = _present(outcome["cross_validation_accuracy"] for outcome in outcomes)
     return ModelResult(
         model=model,
         statuses=dict(Counter(row["status"] for row in rows)),
         reasons=tuple(dict.fromkeys(row["reason"] for row in rows if row["reason"])),
         test_accuracy=MeanStd.of([score["accuracy"] for score in scored]),
         validation_accuracy=MeanStd.of([outcome["validation"]["accuracy"] for outcome in outcomes]),
-        cross_validation_accuracy=MeanStd.of(cross_validated),
+        cross_validation_accuracy=MeanStd.of(o["cross_validation_accuracy"] for o in outcomes),
         balanced_test_accuracy=MeanStd.of([score["balanced_accuracy"] for score in scored]),
         test_intervals=tuple(
             (o["test_interval"][0], o["test_interval"][1]) for o in outcomes if o["test"]
@@ -167,7 +165,3 @@ def _outcomes(run: RunDirectory, trials: Sequence[Cell], model: str) -> list[dic
     cells = [of_model(trial, model) for trial in trials]
     found = [outcome_of(run, cell) for cell in cells if run.finished(cell)]
     return [outcome for outcome in found if outcome is not None]
-
-
-def _present(values: Iterable[float | None]) -> list[float]:
-    return [value for value in values if value is not None]

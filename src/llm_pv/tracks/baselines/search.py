@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from math import inf
 from typing import Any, Protocol, TypeVar
@@ -125,7 +126,7 @@ def choose_settings(
         folds = [Fold(np.arange(train), np.arange(train, len(codes)))]
     elif len(points) > 1:
         # Where the fits are: this process then need not import scikit-learn.
-        folds = map_jobs(_folds, [(codes, seed)])[0]
+        folds = map_jobs(partial(make_folds, seed=seed), [codes])[0]
     if not folds:
         return Choice(points[0])
     right = np.zeros(len(points), dtype=int)
@@ -176,10 +177,6 @@ def make_folds(codes: Codes, seed: int) -> list[Fold]:
     splitter = StratifiedKFold(number, shuffle=True, random_state=seed % 2**32)
     with _quiet():  # it warns of a class with a single row, which is in one fold alone
         return [Fold(train, held) for train, held in splitter.split(codes, codes)]
-
-
-def _folds(codes_and_seed: tuple[Codes, int]) -> list[Fold]:
-    return make_folds(*codes_and_seed)
 
 
 def try_points(job: FoldTask) -> list[int]:

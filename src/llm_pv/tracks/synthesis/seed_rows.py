@@ -165,8 +165,7 @@ def _summary(trial: Trial, selected: list[Record]) -> dict[str, Any]:
         "is_summary": True,
     }
     for column, name in (("val_acc", "validation_accuracy"), ("test_acc", "test_accuracy")):
-        values = [record[name] for record in selected if record.get(name) is not None]
-        spread = MeanStd.of(values)
+        spread = MeanStd.of(record.get(name) for record in selected)
         if spread is not None:
             row |= {column: spread.mean, f"{column}_std": spread.deviation}
     return row
