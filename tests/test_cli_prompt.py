@@ -9,7 +9,9 @@ import pytest
 from llm_pv import api
 from llm_pv.cli.main import run
 from llm_pv.data.examples import Splits
-from llm_pv.proposers.llm.prompt import facts, problem_statement, subsample
+from llm_pv.proposers.llm.prompt.facts import facts
+from llm_pv.proposers.llm.prompt.row_choice import subsample
+from llm_pv.proposers.llm.prompt.statement import problem_statement
 from llm_pv.tasks.loading import load_task
 
 REPLY = """\

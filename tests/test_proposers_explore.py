@@ -14,7 +14,7 @@ from llm_pv.programs.program import Program
 from llm_pv.proposers.base import Mistake
 from llm_pv.proposers.llm import LLM, LLMSettings
 from llm_pv.proposers.llm.earlier_programs import EarlierPrograms
-from llm_pv.proposers.llm.prompt import prompt_digest
+from llm_pv.proposers.llm.prompt.statement import prompt_digest
 from llm_pv.proposers.round_robin import RoundRobin
 from llm_pv.sandbox import Sandbox
 from rows import ALWAYS_ONE, FIRST_BIT, PARITY

@@ -91,8 +91,8 @@ def test_no_more_attempts_are_under_way_than_are_admitted() -> None:
     rounds = RoundRobin({"cell": 0}, slots=2)
     proposals(llm, admission=rounds.cell("cell"))
     assert 1 <= model.most_at_once <= 2
-    rounds.acquire("other", 1)
-    rounds.acquire("other", 2)  # both slots are free again
+    rounds.cell("other").acquire(1)
+    rounds.cell("other").acquire(2)  # both slots are free again
 
 
 @pytest.mark.parametrize("early_stop", [True, False])

@@ -17,7 +17,7 @@ from llm_pv.proposers.base import Proposer
 from llm_pv.proposers.llm import LLM, LLMSettings
 from llm_pv.proposers.proposer_pool import ProposerPool
 from llm_pv.proposers.registry import BuiltIn
-from llm_pv.proposers.round_robin import RoundRobin
+from llm_pv.proposers.round_robin import Admission, RoundRobin
 from llm_pv.proposers.spending import Budget, BudgetTracker
 from llm_pv.runs.cells import Cell, CellLog
 from llm_pv.sandbox import Sandbox
@@ -91,10 +91,19 @@ class Noting(RoundRobin):
         super().__init__({"cell": 0}, slots=2)
         self.order: list[Hashable] = []
 
-    def acquire(self, key: Hashable, number: int) -> None:
-        with self._changed:  # nothing is admitted between the admission and the note
-            super().acquire(key, number)
-            self.order.append(key)
+    def cell(self, key: Hashable) -> Admission:
+        return NotingAdmission(self, key)
+
+
+class NotingAdmission(Admission):
+    def __init__(self, rounds: Noting, key: Hashable) -> None:
+        super().__init__(rounds, key)
+        self.rounds, self.key = rounds, key
+
+    def acquire(self, number: int) -> None:
+        with self.rounds.changed:  # nothing is admitted between the admission and the note
+            super().acquire(number)
+            self.rounds.order.append(self.key)
 
 
 def test_attempts_go_round_among_models(sandbox: Sandbox) -> None:

@@ -13,18 +13,11 @@ from llm_pv.errors import ConfigurationError
 from llm_pv.models.base import ToolPlace
 from llm_pv.programs.replies import read_program
 from llm_pv.proposers.base import Mistake
-from llm_pv.proposers.llm.prompt import (
-    disclosure,
-    facts,
-    fit_to_tokens,
-    no_program_message,
-    parse_variant,
-    problem_statement,
-    prompt_digest,
-    refinement_message,
-    subsample,
-    telling_rows,
-)
+from llm_pv.proposers.llm.prompt.facts import facts
+from llm_pv.proposers.llm.prompt.messages import disclosure, no_program_message, refinement_message
+from llm_pv.proposers.llm.prompt.row_choice import fit_to_tokens, subsample, telling_rows
+from llm_pv.proposers.llm.prompt.statement import problem_statement, prompt_digest
+from llm_pv.proposers.llm.prompt.variants import parse_variant
 from rows import parity_splits
 
 BITS = Classes(("0", "1"), (0, 1))

@@ -211,7 +211,7 @@ def test_a_recorded_turn_is_read_as_it_was() -> None:
         raw={"a": 1},
         redacted=True,
     )
-    assert Recorded([turn_record(2, 7, "d", turn)], "d").turn(2, 7) == turn
+    assert Recorded([turn_record(2, 7, "d", turn)], "d").turns[2, 7] == turn
 
 
 def test_the_rows_of_a_prompt_are_drawn_by_the_seed() -> None:

@@ -302,7 +302,7 @@ def open_proposer(
     """
     from llm_pv.models.registry import make_model
     from llm_pv.proposers.llm import DEFAULT_ATTEMPTS, DEFAULT_SETTINGS, LEARN_SETTINGS, LLM
-    from llm_pv.proposers.llm.prompt import parse_variant
+    from llm_pv.proposers.llm.prompt.variants import parse_variant
     from llm_pv.runs.reading import batch_record
 
     assert model.model is not None

@@ -101,7 +101,7 @@ def disclose(proposers: "Iterable[LLM]", splits: "Splits", seed: int, *, after: 
     after
         A free proposer that may make the calls unnecessary, empty for none.
     """
-    from llm_pv.proposers.llm.prompt import disclosure
+    from llm_pv.proposers.llm.prompt.messages import disclosure
 
     condition = f"unless a program of {after} has no error on validation rows, " if after else ""
     for proposer in proposers:

@@ -89,13 +89,11 @@ def prompt(
         Draws the split; default 0, as for learn, and 42 for a benchmark task, as for synthesize.
     """
     from llm_pv.proposers.llm import alphabet_of
-    from llm_pv.proposers.llm.prompt import (
-        disclosure,
-        facts,
-        parse_variant,
-        problem_statement,
-        subsample,
-    )
+    from llm_pv.proposers.llm.prompt.facts import facts
+    from llm_pv.proposers.llm.prompt.messages import disclosure
+    from llm_pv.proposers.llm.prompt.row_choice import subsample
+    from llm_pv.proposers.llm.prompt.statement import problem_statement
+    from llm_pv.proposers.llm.prompt.variants import parse_variant
     from llm_pv.runs.files import write_atomically
 
     variant = parse_variant(wording.prompt_variant)

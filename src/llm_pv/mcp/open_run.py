@@ -16,7 +16,7 @@ from llm_pv.errors import ConfigurationError, LLMPVError, RunError
 from llm_pv.proposers.base import Context
 from llm_pv.proposers.llm import alphabet_of
 from llm_pv.proposers.llm.local_tool import LocalTool
-from llm_pv.proposers.llm.prompt import facts
+from llm_pv.proposers.llm.prompt.facts import facts
 from llm_pv.proposers.llm.prompt.messages import mistake_lines
 from llm_pv.proposers.llm.prompt.notation import Notation
 from llm_pv.proposers.llm.turns import TOOL, tool_record

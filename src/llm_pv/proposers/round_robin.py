@@ -35,58 +35,20 @@ class RoundRobin:
     """
 
     def __init__(self, started: Mapping[Hashable, int], slots: int) -> None:
-        self._started = dict(started)
-        self._free = slots
-        self._changed = threading.Condition()
-        self._stopped = False
+        self.started = dict(started)
+        self.free = slots
+        self.changed = threading.Condition()
+        self.stopped = False
 
     def cell(self, key: Hashable) -> "Admission":
         """Return the admission of one cell."""
         return Admission(self, key)
 
-    def acquire(self, key: Hashable, number: int) -> None:
-        """Block until every open cell has started attempt ``number - 1`` and a slot is free.
-
-        The attempts of a cell must be requested in ascending order.
-        """
-        with self._changed:
-            self._started[key] = max(self._started.get(key, 0), number - 1)
-            self._changed.notify_all()
-            while not self._free or min(self._started.values(), default=number) < number - 1:
-                if self._stopped:
-                    raise StoppedError
-                self._changed.wait()
-            if self._stopped:
-                raise StoppedError
-            self._free -= 1
-            self._started[key] = number
-            self._changed.notify_all()
-
-    def release(self) -> None:
-        """Free the slot of an attempt that has ended."""
-        with self._changed:
-            self._free += 1
-            self._changed.notify_all()
-
-    def close(self, key: Hashable) -> None:
-        """Remove a cell, so that the others no longer wait for it."""
-        with self._changed:
-            self._started.pop(key, None)
-            self._changed.notify_all()
-
-    def divide(self, key: Hashable, names: Sequence[str]) -> "list[Admission]":
-        """Replace a cell by several, which take turns like cells of their own."""
-        with self._changed:
-            started = self._started.pop(key, 0)
-            self._started.update({(key, name): started for name in names})
-            self._changed.notify_all()
-        return [self.cell((key, name)) for name in names]
-
     def stop(self) -> None:
         """Admit no further attempt; waiting calls raise StoppedError."""
-        with self._changed:
-            self._stopped = True
-            self._changed.notify_all()
+        with self.changed:
+            self.stopped = True
+            self.changed.notify_all()
 
 
 class Admission:
@@ -103,23 +65,45 @@ class Admission:
         self._key = key
 
     def acquire(self, number: int) -> None:
-        """Block until attempt ``number``, from 1, may start.
+        """Block until attempt ``number``, from 1, may start and a slot is free.
 
-        Raise StoppedError if no further attempt may start.
+        That is when every open cell has started attempt ``number - 1``. The attempts of a cell must
+        be requested in ascending order. Raise StoppedError if no further attempt may start.
         """
-        self._rounds.acquire(self._key, number)
+        rounds = self._rounds
+        with rounds.changed:
+            rounds.started[self._key] = max(rounds.started.get(self._key, 0), number - 1)
+            rounds.changed.notify_all()
+            while not rounds.free or min(rounds.started.values(), default=number) < number - 1:
+                if rounds.stopped:
+                    raise StoppedError
+                rounds.changed.wait()
+            if rounds.stopped:
+                raise StoppedError
+            rounds.free -= 1
+            rounds.started[self._key] = number
+            rounds.changed.notify_all()
 
     def release(self) -> None:
-        """Report that an attempt has ended."""
-        self._rounds.release()
+        """Free the slot of an attempt that has ended."""
+        with self._rounds.changed:
+            self._rounds.free += 1
+            self._rounds.changed.notify_all()
 
     def close(self) -> None:
-        """Report that no further attempt will start."""
-        self._rounds.close(self._key)
+        """Report that no further attempt will start, so that others do not wait for it."""
+        with self._rounds.changed:
+            self._rounds.started.pop(self._key, None)
+            self._rounds.changed.notify_all()
 
-    def divide(self, names: Sequence[str]) -> "Sequence[Admission]":
-        """Return the admissions of several proposers, which share that of the cell."""
-        return self._rounds.divide(self._key, names)
+    def divide(self, names: Sequence[str]) -> "list[Admission]":
+        """Return the admissions of several proposers, which take turns like cells of their own."""
+        rounds, key = self._rounds, self._key
+        with rounds.changed:
+            started = rounds.started.pop(key, 0)
+            rounds.started.update({(key, name): started for name in names})
+            rounds.changed.notify_all()
+        return [rounds.cell((key, name)) for name in names]
 
 
 def at_once() -> Admission:

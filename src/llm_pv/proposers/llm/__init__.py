@@ -1,7 +1,7 @@
 """Proposals from a language model: conversations, their scheduling, their cost."""
 
 from llm_pv.proposers.llm.local_tool import labelled_rows
-from llm_pv.proposers.llm.prompt import alphabet_of
+from llm_pv.proposers.llm.prompt.notation import alphabet_of
 from llm_pv.proposers.llm.proposer import LLM
 from llm_pv.proposers.llm.settings import (
     DEFAULT_ATTEMPTS,

@@ -22,7 +22,7 @@ from llm_pv.programs.replies import read_several
 from llm_pv.proposers.base import Context, Mistake, Proposal
 from llm_pv.proposers.llm.earlier_programs import EarlierPrograms
 from llm_pv.proposers.llm.endings import ending_of, holds_program
-from llm_pv.proposers.llm.prompt import prompt_digest
+from llm_pv.proposers.llm.prompt.statement import prompt_digest
 from llm_pv.proposers.llm.settings import LLMSettings
 from llm_pv.proposers.llm.turns import (
     Recorded,
@@ -81,14 +81,14 @@ class Dialogue:
         """
         if self.earlier is None:
             return self.prompt, self.digest
-        known = self.recorded.shown(conversation)
+        known = self.recorded.shown.get(conversation)
         text = self.earlier.note() if known is None else known
         prompt = self.prompt + text
         digest = prompt_digest(prompt)
         if known is None:
             self.context.write_prompt(digest, prompt)
             self.context.write_turns([shown_record(conversation, self.digest, digest, text)])
-            self.recorded.add_shown(conversation, text)
+            self.recorded.shown[conversation] = text
         return prompt, digest
 
     def ask(
@@ -107,7 +107,7 @@ class Dialogue:
         With more than one sample, the further ones are recorded as the same turn of the following
         conversations, which then read them from disk.
         """
-        known = self.recorded.turn(conversation, number)
+        known = self.recorded.turns.get((conversation, number))
         if known is not None:
             return known
         call = next_call(self.model, self.tool, messages, samples)
@@ -164,14 +164,14 @@ class Dialogue:
         for notice in turns[0].notices:
             self.context.warn(notice)
         for offset, turn in enumerate(turns):
-            self.recorded.add(conversation + offset, number, turn)
+            self.recorded.turns[conversation + offset, number] = turn
         return turns[0]
 
     def run_tool(
         self, conversation: int, number: int, place: int, call: ToolCall, earlier: Sequence[str]
     ) -> tuple[str, float]:
         """Return the output of a tool call and its seconds, from disk if it was recorded."""
-        known = self.recorded.tool(conversation, number, place)
+        known = self.recorded.tools.get((conversation, number, place))
         if known is not None:
             return known
         seconds = 0.0

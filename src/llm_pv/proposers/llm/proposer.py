@@ -20,19 +20,17 @@ from llm_pv.proposers.base import Context, Proposal, Proposer
 from llm_pv.proposers.llm.conversation import Dialogue
 from llm_pv.proposers.llm.earlier_programs import MOST_TOKENS, EarlierPrograms
 from llm_pv.proposers.llm.local_tool import LocalTool
-from llm_pv.proposers.llm.prompt import (
+from llm_pv.proposers.llm.prompt.facts import facts
+from llm_pv.proposers.llm.prompt.messages import no_program_message, refinement_message
+from llm_pv.proposers.llm.prompt.notation import alphabet_of
+from llm_pv.proposers.llm.prompt.row_choice import (
     MOST_PROMPT_TOKENS,
     TELLING_ROWS,
-    alphabet_of,
-    facts,
     fit_to_tokens,
-    no_program_message,
-    problem_statement,
-    prompt_digest,
-    refinement_message,
     subsample,
     telling_rows,
 )
+from llm_pv.proposers.llm.prompt.statement import problem_statement, prompt_digest
 from llm_pv.proposers.llm.scheduler import Scheduler, attempt_seed
 from llm_pv.proposers.llm.settings import DEFAULT_ATTEMPTS, DEFAULT_SETTINGS, LLMSettings
 from llm_pv.proposers.llm.turns import TURN, Recorded, amounts, spent

@@ -112,7 +112,7 @@ class Scheduler:
         """Return whether to start an attempt: after an early stop only if it was paid for."""
         if self._halted.is_set():
             return False
-        paid = self._dialogue.recorded.turn(number, 1) is not None
+        paid = (number, 1) in self._dialogue.recorded.turns
         return paid or not self._context.stopping.is_set()
 
     def _wait_for_reader(self, group: "list[StartedAttempt]") -> None:

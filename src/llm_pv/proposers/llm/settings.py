@@ -8,7 +8,8 @@ from typing import Literal
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.base import ToolPlace
 from llm_pv.models.language_model import LanguageModel
-from llm_pv.proposers.llm.prompt import MOST_ROWS, AnswerFormat
+from llm_pv.proposers.llm.prompt.row_choice import MOST_ROWS
+from llm_pv.proposers.llm.prompt.statement import AnswerFormat
 from llm_pv.sandbox import ToolFunction, ToolLimits
 
 DEFAULT_ATTEMPTS = 5

@@ -151,27 +151,36 @@ class Recorded:
     digest
         Of the prompt the conversations begin with.
 
+    Attributes
+    ----------
+    turns
+        The turns by conversation and number; those written since are added.
+    tools
+        The output of each tool call and its seconds, by conversation, turn and position.
+    shown
+        What each conversation was shown of earlier ones.
+
     Examples
     --------
     >>> said = [turn_record(1, 1, "d", Turn("hello")), tool_record(1, 1, 1, "7", 0)]
     >>> recorded = Recorded(said, "d")
-    >>> recorded.turn(1, 1).text, recorded.tool(1, 1, 1), recorded.turn(2, 1)
-    ('hello', ('7', 0.0), None)
+    >>> recorded.turns[1, 1].text, recorded.tools[1, 1, 1], (2, 1) in recorded.turns
+    ('hello', ('7', 0.0), False)
     """
 
     def __init__(self, records: Iterable[Mapping[str, Any]], digest: str) -> None:
-        self._turns: dict[tuple[int, int], Turn] = {}
-        self._tools: dict[tuple[int, int, int], tuple[str, float]] = {}
-        self._shown: dict[int, str] = {}
+        self.turns: dict[tuple[int, int], Turn] = {}
+        self.tools: dict[tuple[int, int, int], tuple[str, float]] = {}
+        self.shown: dict[int, str] = {}
         digests = {digest}
         for record in records:
             try:
                 place = int(record["conversation"]), int(record["turn"])
                 if record["kind"] == SHOWN and record["base_digest"] == digest:
                     digests.add(record["prompt_digest"])
-                    self._shown[place[0]] = str(record["text"])
+                    self.shown[place[0]] = str(record["text"])
                 if record["kind"] == TURN:
-                    self._turns[place] = _turn_of(record)
+                    self.turns[place] = _turn_of(record)
                     if record["prompt_digest"] not in digests:
                         raise RunError(
                             "the run began with another prompt: the model's context, or what "
@@ -180,29 +189,9 @@ class Recorded:
                         )
                 elif record["kind"] == TOOL:
                     answer = str(record["text"]), float(record["seconds"])
-                    self._tools[*place, int(record["call"])] = answer
+                    self.tools[*place, int(record["call"])] = answer
             except (KeyError, TypeError, ValueError) as error:
                 raise _damaged(record, error) from error
-
-    def turn(self, conversation: int, number: int) -> Turn | None:
-        """Return a recorded turn, None if there is none."""
-        return self._turns.get((conversation, number))
-
-    def tool(self, conversation: int, number: int, call: int) -> tuple[str, float] | None:
-        """Return the output of a recorded tool call and its seconds, None if there is none."""
-        return self._tools.get((conversation, number, call))
-
-    def shown(self, conversation: int) -> str | None:
-        """Return what a conversation was shown of earlier ones, None if that is not recorded."""
-        return self._shown.get(conversation)
-
-    def add_shown(self, conversation: int, text: str) -> None:
-        """Add what was written since."""
-        self._shown[conversation] = text
-
-    def add(self, conversation: int, number: int, turn: Turn) -> None:
-        """Add a turn that was written since."""
-        self._turns[conversation, number] = turn
 
 
 def amounts(records: Iterable[Mapping[str, Any]]) -> list[Amount]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from llm_pv.data.examples import Splits
 from llm_pv.errors import LLMPVError
-from llm_pv.proposers.llm.prompt import problem_statement
+from llm_pv.proposers.llm.prompt.statement import problem_statement
 from llm_pv.runs.files import write_csv, write_json_lines, write_trials
 from llm_pv.runs.journal import Record
 from llm_pv.runs.reading import read_attempts, read_prompt, read_replies, read_summary
