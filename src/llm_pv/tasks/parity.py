@@ -1,9 +1,10 @@
-"""Parities of ones: of all of them, of the first half, of a few fixed coordinates.
+"""Parities of ones: of a string, its first half, a few coordinates, its next step, its digest.
 
 ``0110`` has an even number of ones and label 0, ``0111`` an odd number and label 1.
 """
 
 from functools import cache, partial
+from hashlib import sha256
 
 import numpy as np
 
@@ -52,6 +53,30 @@ def coordinates(length: int) -> Integers:
     return order
 
 
+def odd_after_step(symbols: Symbols) -> Labels:
+    """Label strings by the parity of the cells that are on after one step of an automaton.
+
+    A cell turns on by the table [0, 1, 1, 1, 1, 0, 0, 0] at 4*left + 2*self + right, cells beyond
+    the ends being 0: it is on when the left cell differs from "self or right" (Wolfram's rule 30).
+    ``0001`` gives ``0011``, label 0; ``0100`` gives ``1110``, label 1.
+    """
+    left = np.zeros_like(symbols)
+    left[:, 1:] = symbols[:, :-1] & 1
+    right = np.zeros_like(symbols)
+    right[:, :-1] = symbols[:, 1:] & 1
+    return odd_ones(left ^ ((symbols & 1) | right))
+
+
+def odd_digest(symbols: Symbols) -> Labels:
+    """Label strings by the parity of their SHA-256 digests: no learner is expected to find it.
+
+    The digest of ``0000`` has an odd number of one bits, that of ``0011`` an even number.
+    """
+    digests = b"".join(sha256(row.tobytes()).digest() for row in symbols)
+    octets = np.frombuffer(digests, dtype=np.uint8).reshape(len(symbols), 32)
+    return odd_ones(np.unpackbits(octets, axis=1))
+
+
 TASKS = (
     Task(
         id="fn_a",
@@ -91,6 +116,24 @@ TASKS = (
         samplers=UNIFORM_BINARY,
         lengths=Lengths(smallest=10, reason="it has 10 coordinates"),
         length_generalising=False,
+    ),
+    Task(
+        id="fn_j",
+        name="automata_parity",
+        description="one step of the automaton [0,1,1,1,1,0,0,0] leaves an odd number of cells on",
+        alphabet="binary",
+        examples=("0001", "0100"),
+        target_function=odd_after_step,
+        samplers=UNIFORM_BINARY,
+    ),
+    Task(
+        id="fn_l",
+        name="sha256_parity",
+        description="the SHA-256 digest of the ASCII string has an odd number of one bits",
+        alphabet="binary",
+        examples=("0011", "0000"),
+        target_function=odd_digest,
+        samplers=UNIFORM_BINARY,
     ),
 )
 """The parity tasks."""

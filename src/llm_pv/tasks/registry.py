@@ -5,7 +5,6 @@ from types import MappingProxyType
 
 from llm_pv.errors import ConfigurationError
 from llm_pv.tasks import (
-    automata,
     decimals,
     dyck,
     graphs,
@@ -14,7 +13,6 @@ from llm_pv.tasks import (
     patterns,
     polynomial,
     primes,
-    sha,
     tables,
 )
 from llm_pv.tasks.task import Task
@@ -24,8 +22,6 @@ _ALL: tuple[Task, ...] = (
     *patterns.TASKS,
     *palindrome.TASKS,
     *dyck.TASKS,
-    *automata.TASKS,
-    *sha.TASKS,
     *primes.TASKS,
     *decimals.TASKS,
     *graphs.TASKS,
