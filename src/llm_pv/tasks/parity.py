@@ -64,7 +64,8 @@ def odd_after_step(symbols: Symbols) -> Labels:
     left[:, 1:] = symbols[:, :-1] & 1
     right = np.zeros_like(symbols)
     right[:, :-1] = symbols[:, 1:] & 1
-    return odd_ones(left ^ ((symbols & 1) | right))
+    after: Symbols = left ^ (symbols & np.uint8(1) | right)
+    return odd_ones(after)
 
 
 def odd_digest(symbols: Symbols) -> Labels:
