@@ -78,25 +78,20 @@ class History:
             self._log.append_attempt(record)
 
 
+_ALWAYS = ("text", "seconds", "cost_usd", "prompt_digest", "capped", "note")
+_LATER = ("origin", "tool_calls", "failure", "fallback", "redacted", "proposer")
+"""The keys of every reply, and those that early versions did not write."""
+
+
 def _proposal_of(reply: Record, number: int) -> Proposal:
     try:
         if reply["attempt"] != number:
             raise ValueError(f"it is the reply of attempt {reply['attempt']}")
         return Proposal(
-            text=reply["text"],
-            seconds=reply["seconds"],
-            cost_usd=reply["cost_usd"],
-            prompt_digest=reply["prompt_digest"],
-            capped=reply["capped"],
-            note=reply["note"],
-            origin=reply.get("origin", ""),
+            **{name: reply[name] for name in _ALWAYS},
+            **{name: reply[name] for name in _LATER if name in reply},
             usage=Usage(**reply.get("usage", {})),
-            tool_calls=reply.get("tool_calls", 0),
-            failure=reply.get("failure", ""),
-            fallback=reply.get("fallback", False),
             rivals=tuple(Rival(**rival) for rival in reply.get("rivals", ())),
-            redacted=reply.get("redacted", False),
-            proposer=reply.get("proposer", ""),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(

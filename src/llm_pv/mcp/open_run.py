@@ -91,6 +91,13 @@ class OpenRun:
         How often it may.
     note
         What to record with each program.
+
+    Attributes
+    ----------
+    finished
+        Whether the run takes no more programs.
+    submitted
+        The number of programs so far, those of an earlier part of the run included.
     """
 
     def __init__(
@@ -113,8 +120,8 @@ class OpenRun:
         self._lock = threading.Lock()
         self._attempts: list[Attempt] = []
         self._waiting: deque[Future[Attempt]] = deque()
-        self._requested = 0
-        self._finishing = False
+        self.submitted = 0
+        self.finished = False
         self._result: Future[LearnedProgram] = Future()
         threading.Thread(target=self._learn, name=f"llm-pv-{out.name}", daemon=True).start()
         opened = self._proposer.opened
@@ -124,7 +131,7 @@ class OpenRun:
             self._context = opened.result()
         elif self._result.exception() is not None:
             self._result.result()
-        self._requested = self.resumed = len(self._attempts)
+        self.submitted = self.resumed = len(self._attempts)
         calls = [turn for turn in self._context.turns if turn.get("kind") == TOOL]
         self._code = [str(turn["code"]) for turn in calls]
 
@@ -158,19 +165,9 @@ class OpenRun:
             self._waiting.popleft().set_result(attempt)
 
     @property
-    def finished(self) -> bool:
-        """Whether the run takes no more programs."""
-        return self._finishing
-
-    @property
-    def submitted(self) -> int:
-        """The number of programs so far, those of an earlier part of the run included."""
-        return self._requested
-
-    @property
     def remaining(self) -> int:
         """How many more programs can be submitted."""
-        return 0 if self._finishing else self.problem.programs - self._requested
+        return 0 if self.finished else self.problem.programs - self.submitted
 
     def facts(self) -> str:
         """Return what can be computed of the training rows."""
@@ -234,11 +231,11 @@ class OpenRun:
         verified: Future[Attempt] = Future()
         with self._lock:
             self._require_open()
-            if self._requested >= self.problem.programs:
+            if self.submitted >= self.problem.programs:
                 raise ConfigurationError(
                     f"all {self.problem.programs} programs are submitted: call finish"
                 )
-            self._requested += 1
+            self.submitted += 1
             self._waiting.append(verified)
             self._proposer.submit(text)
         _wait_for_first(verified, self._result)
@@ -269,9 +266,9 @@ class OpenRun:
         Raise ConfigurationError if no program was submitted yet.
         """
         with self._lock:
-            if not self._requested:
+            if not self.submitted:
                 raise ConfigurationError("no program was submitted: submit one before you finish")
-            first, self._finishing = not self._finishing, True
+            first, self.finished = not self.finished, True
             if first:
                 self._proposer.end()
         learned = self._ended()
@@ -282,14 +279,14 @@ class OpenRun:
     def close(self) -> None:
         """Leave an unfinished run as it is on disk, so that it can be resumed."""
         with self._lock:
-            self._finishing = True
+            self.finished = True
         self._proposer.abandon()
         wait([self._result])
 
     def _require_open(self) -> None:
         if self._result.done() and self._result.exception() is not None:
             self._ended()
-        if self._finishing:
+        if self.finished:
             raise ConfigurationError(
                 f"run {self.path.name} is finished and takes no more: open another"
             )

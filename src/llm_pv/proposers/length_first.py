@@ -36,6 +36,11 @@ class LengthFirst(Proposer):
     progress
         Called with the name of a stage and the number of candidates tried so far.
 
+    Attributes
+    ----------
+    hit_time_cap
+        Whether the last search was cut short, so that another run may propose otherwise.
+
     Examples
     --------
     >>> from llm_pv.data.examples import Classes, Examples
@@ -61,12 +66,12 @@ class LengthFirst(Proposer):
         self.progress = progress
         self.interim: Callable[[Sequence[Proposal]], None] | None = None
         self.account = Account()
-        self._hit_time_cap = False
+        self.hit_time_cap = False
 
     def __getstate__(self) -> dict[str, Any]:
         # What the last search did is no part of the proposer: scikit-learn compares an estimator's
         # parameters before and after `fit` by what is pickled.
-        return {**vars(self), "account": None, "_hit_time_cap": False}
+        return {**vars(self), "account": None, "hit_time_cap": False}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, account=Account())
@@ -77,11 +82,6 @@ class LengthFirst(Proposer):
         noise = f", noise {self.built_in.noise:g}" if self.built_in.noise else ""
         budget = self.built_in.identity
         return f"length-first within {self.budget_seconds:g} s and {budget}{noise}"
-
-    @property
-    def hit_time_cap(self) -> bool:
-        """Whether the last search was cut short, so that another run may propose otherwise."""
-        return self._hit_time_cap
 
     def propose(
         self, train: Examples, classes: Classes, seed: int, start: int = 0
@@ -106,7 +106,7 @@ class LengthFirst(Proposer):
                 handed_over = time.monotonic()
 
         found, self.account = search(problem, on_stage)
-        self._hit_time_cap = guard.stopped
+        self.hit_time_cap = guard.stopped
         rivals = rivals_of(found[:-1], problem)
         seconds = time.monotonic() - started
         for place, proposal in enumerate(_proposals(found, problem)):
@@ -115,7 +115,7 @@ class LengthFirst(Proposer):
                     proposal,
                     note=proposal.note if place else f"{proposal.note}; {self.account.text()}",
                     seconds=seconds,
-                    capped=self._hit_time_cap,
+                    capped=self.hit_time_cap,
                     rivals=tuple(_rival(one, problem) for one in rivals.get(place, ())),
                 )
                 seconds = 0.0

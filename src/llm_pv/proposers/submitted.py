@@ -26,20 +26,14 @@ class Submitted(Proposer):
         Gets the run's context when the run waits for its first new program.
     """
 
+    name = "mcp"
+    free = False
+    "Nothing can be requested ahead."
+
     def __init__(self, note: str = "") -> None:
         self.opened: Future[Context] = Future()
         self._note = note
         self._programs: SimpleQueue[str | StoppedError | None] = SimpleQueue()
-
-    @property
-    def name(self) -> str:
-        """The name a run records."""
-        return "mcp"
-
-    @property
-    def free(self) -> bool:
-        """False: nothing can be requested ahead."""
-        return False
 
     def submit(self, text: str) -> None:
         """Propose a reply with a program."""

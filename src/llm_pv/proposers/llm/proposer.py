@@ -68,6 +68,10 @@ class LLM(Proposer):
         If the settings do not fit the model, or a budget in US dollars meets an unknown price.
     """
 
+    free = False
+    interleaved = True
+    "A reply costs money, or waits for a server."
+
     def __init__(
         self,
         model: LanguageModel,
@@ -116,16 +120,6 @@ class LLM(Proposer):
         """The most programs of its attempts and their refinements."""
         settings = self.settings
         return self.attempts * (1 + settings.refinements) * settings.programs_per_reply
-
-    @property
-    def free(self) -> bool:
-        """False: a reply costs money or time."""
-        return False
-
-    @property
-    def interleaved(self) -> bool:
-        """True: attempts cost money or wait for a server."""
-        return True
 
     def plan_attempts(self, requested: int | None) -> int:
         """Return the most programs of the attempts and their refinements.
