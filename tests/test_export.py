@@ -23,7 +23,7 @@ from llm_pv.sandbox import Sandbox
 duckdb = pytest.importorskip("duckdb", reason="the extra sql is not installed")
 pytest.importorskip("sqlglot", reason="the extra sql is not installed")
 
-from llm_pv.export.rows import recorded_rows  # noqa: E402
+from llm_pv.export.checked_rows import recorded_rows  # noqa: E402
 from llm_pv.export.sql import export_sql  # noqa: E402
 
 TYPES = {"n": "int", "m": "int", "r": "float", "s": "str", "b": "bool"}
@@ -420,7 +420,7 @@ def test_a_database_is_no_file_of_rows(learned: Path, monkeypatch: pytest.Monkey
     database = ["--database", str(learned / "rows.db")]
     for words in (database, ["=".join(database)]):
         command = {"command": ["llm-pv", "learn", "SELECT 1", *words]}
-        monkeypatch.setattr("llm_pv.export.rows.read_run", lambda _, made=command: made)
+        monkeypatch.setattr("llm_pv.export.checked_rows.read_run", lambda _, made=command: made)
         assert recorded_rows(learned / "run") is None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from llm_pv.cli.tables import shown_program
+from llm_pv.cli.learned_tables import shown_program
 from llm_pv.errors import ProgramError
 from llm_pv.programs.leaves import leaves
 

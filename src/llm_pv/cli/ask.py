@@ -51,7 +51,7 @@ def ask(
         How the rows are shown: table, or a JSON array.
     """
     from llm_pv.cli.output import write_json
-    from llm_pv.cli.rows import check_writable, read_rows, rows_for, write_rows
+    from llm_pv.cli.program_rows import check_writable, read_rows, rows_for, write_rows
     from llm_pv.erm.queries import choose_queries, hypotheses_of_run, possible
     from llm_pv.runs.reading import read_run
     from llm_pv.runs.saved_program import load_program
@@ -125,8 +125,8 @@ def _print(
 ) -> None:
     from rich.text import Text
 
+    from llm_pv.cli.learned_tables import printable
     from llm_pv.cli.output import make_table, write_table
-    from llm_pv.cli.tables import printable
 
     shown = make_table(
         ["row", "disagreement", "programs by answer", "cells"],

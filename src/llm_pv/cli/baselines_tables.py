@@ -5,8 +5,8 @@ from rich.table import Table
 from rich.text import Text
 
 from llm_pv.cli.grid_tables import in_percent
+from llm_pv.cli.learned_tables import printable
 from llm_pv.cli.output import make_table, places
-from llm_pv.cli.tables import printable
 from llm_pv.report.text import percent
 from llm_pv.tracks.baselines.results import (
     PUBLISHED_METHODS,

@@ -46,7 +46,7 @@ def comparison_table(pair: "RunPair") -> "Table":
     """Return a table with a line for each cell: accuracies, differences, McNemar's test."""
     from rich.text import Text
 
-    from llm_pv.cli.tables import printable
+    from llm_pv.cli.learned_tables import printable
     from llm_pv.report.text import percent
 
     table = make_table(
@@ -128,7 +128,7 @@ def p_text(p_value: float | None) -> str:
 
 
 def _left_out(cells: "tuple[CellPair, ...]") -> list[str]:
-    from llm_pv.cli.tables import printable
+    from llm_pv.cli.learned_tables import printable
 
     reasons: dict[str, list[str]] = {}
     for cell in cells:

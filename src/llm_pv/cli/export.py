@@ -97,8 +97,8 @@ def export(
 def _rows(
     saved: "SavedProgram", run: Path, rows: str | None, data_format: str | None
 ) -> "tuple[str, list[Input]]":
-    from llm_pv.cli.rows import read_rows, rows_for
-    from llm_pv.export.rows import recorded_rows, require_run
+    from llm_pv.cli.program_rows import read_rows, rows_for
+    from llm_pv.export.checked_rows import recorded_rows, require_run
 
     require_run(saved)
     path = rows or recorded_rows(run)

@@ -261,8 +261,8 @@ def learn_and_show(
     if output.format == "json":
         write_json(record)
     else:
+        from llm_pv.cli.learned_tables import print_learned
         from llm_pv.cli.output import Terminal
-        from llm_pv.cli.tables import print_learned
 
         print_learned(record, Terminal(), explain=explain)
     return 0 if learned.program is not None else 1

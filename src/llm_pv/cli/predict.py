@@ -47,7 +47,7 @@ def predict(
     """
     import pandas as pd
 
-    from llm_pv.cli.rows import check_writable, read_rows, rows_for, run_blocks, write_rows
+    from llm_pv.cli.program_rows import check_writable, read_rows, rows_for, run_blocks, write_rows
     from llm_pv.data.columns import python_values, read_cells
     from llm_pv.runs.saved_program import load_program
 

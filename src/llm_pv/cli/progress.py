@@ -260,7 +260,7 @@ class LearnProgress:
 
 def _line(attempt: Attempt) -> list[str]:
     """Return an attempt as a row of the page."""
-    from llm_pv.report.cells import gist
+    from llm_pv.report.trial_entries import gist
 
     shown = gist(attempt.program.source) if attempt.program else attempt.error
     scores = (attempt.validation, attempt.train)

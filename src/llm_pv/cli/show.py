@@ -121,7 +121,7 @@ def _list(records: Mapping[int, Mapping[str, Any]], format: Format) -> None:  # 
 
 def _row(number: int, record: Mapping[str, Any]) -> list[str]:
     """Return the cells of an attempt in the list."""
-    from llm_pv.cli.tables import percent, printable
+    from llm_pv.cli.learned_tables import percent, printable
 
     tokens = int(record.get("input_tokens") or 0) + int(record.get("output_tokens") or 0)
     return [
@@ -143,8 +143,8 @@ def _write(record: Mapping[str, Any], conversation: "RecordedConversation | None
     from rich.syntax import Syntax
     from rich.text import Text
 
+    from llm_pv.cli.learned_tables import printable
     from llm_pv.cli.output import Terminal
-    from llm_pv.cli.tables import printable
 
     terminal = Terminal()
     for heading, text, is_code in _parts(record, conversation):
@@ -177,7 +177,7 @@ def _parts(
 def _scores(
     record: Mapping[str, Any], conversation: "RecordedConversation | None"
 ) -> Iterator[str]:
-    from llm_pv.cli.tables import percent
+    from llm_pv.cli.learned_tables import percent
 
     if record.get("proposer"):
         yield f"proposed by: {record['proposer']}"

@@ -9,10 +9,10 @@ from xml.etree import ElementTree as ET
 
 from cyclopts import Group, Parameter
 
+from llm_pv.cli.learned_tables import percent, printable
 from llm_pv.cli.main import complain
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, Format, Rows, SandboxOptions
 from llm_pv.cli.output import write_json
-from llm_pv.cli.tables import percent, printable
 from llm_pv.erm.scoring import Score
 from llm_pv.errors import ConfigurationError, DataError
 
@@ -175,8 +175,8 @@ def verify(
     seed
         Seed of the halves on which the program is run again.
     """
-    from llm_pv.cli.rows import labelled_rows, read_rows, rows_for, run_blocks
-    from llm_pv.cli.tables import printable
+    from llm_pv.cli.learned_tables import printable
+    from llm_pv.cli.program_rows import labelled_rows, read_rows, rows_for, run_blocks
     from llm_pv.data.ranges import drift
     from llm_pv.data.reading import binned, target_numbers
     from llm_pv.data.targets import label_texts
@@ -247,8 +247,8 @@ def _print(record: Mapping[str, Any], title: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from llm_pv.cli.learned_tables import percent, printable
     from llm_pv.cli.output import Terminal
-    from llm_pv.cli.tables import percent, printable
 
     table = Table("", "", title=Text(title), title_justify="left", show_header=False)
     low, high = record["interval"]

@@ -13,7 +13,7 @@ from llm_pv.data.examples import Classes, Input
 from llm_pv.data.new_rows import new_rows
 from llm_pv.data.readers import plain_frame
 from llm_pv.errors import ConfigurationError
-from llm_pv.export.rows import CheckedRows, checked_rows, require_run
+from llm_pv.export.checked_rows import CheckedRows, checked_rows, require_run
 from llm_pv.runs.saved_program import SavedProgram
 from llm_pv.sandbox import Sandbox
 

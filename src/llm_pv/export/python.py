@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from llm_pv.data.examples import Input
 from llm_pv.errors import ProgramError
-from llm_pv.export.rows import CheckedRows, checked_rows, require_run
+from llm_pv.export.checked_rows import CheckedRows, checked_rows, require_run
 from llm_pv.programs.saved import write_program
 from llm_pv.runs.saved_program import SavedProgram
 from llm_pv.sandbox.modules import PACKAGES

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from llm_pv.data.examples import Input, Scalar
 from llm_pv.errors import ConfigurationError, ProgramError
-from llm_pv.export.rows import CheckedRows, checked_rows, require_run
+from llm_pv.export.checked_rows import CheckedRows, checked_rows, require_run
 from llm_pv.runs.saved_program import SavedProgram
 from llm_pv.sandbox.parser import ask_one
 

@@ -17,7 +17,18 @@ from typing import Any
 
 from llm_pv import __version__
 from llm_pv.programs.shown import highlight_python, visible, visible_code
-from llm_pv.report.cells import (
+from llm_pv.report.charts import COLOURS, Figure, shape_of
+from llm_pv.report.comparison import Comparison
+from llm_pv.report.effort_tables import attempts_table, effort_table
+from llm_pv.report.explained import Explanation, read_explanation
+from llm_pv.report.figures import attempts_of, figures
+from llm_pv.report.records import RunRecord, TrialRecord
+from llm_pv.report.summary import grid_summary, trial_summary
+from llm_pv.report.svg import SHAPES, draw_bar, draw_panel, draw_shape
+from llm_pv.report.tables import ReportTable, comparison_table, methods_table
+from llm_pv.report.text import count, percent
+from llm_pv.report.transfer_tables import lengths_table, shortcuts_table
+from llm_pv.report.trial_entries import (
     DETAILS,
     Detail,
     estimated_size,
@@ -26,17 +37,6 @@ from llm_pv.report.cells import (
     setting_entries,
     trial_entry,
 )
-from llm_pv.report.charts import COLOURS, Figure, shape_of
-from llm_pv.report.comparison import Comparison
-from llm_pv.report.drawing import SHAPES, draw_bar, draw_panel, draw_shape
-from llm_pv.report.effort_tables import attempts_table, effort_table
-from llm_pv.report.explained import Explanation, read_explanation
-from llm_pv.report.figures import attempts_of, figures
-from llm_pv.report.records import RunRecord, TrialRecord
-from llm_pv.report.summary import grid_summary, trial_summary
-from llm_pv.report.tables import ReportTable, comparison_table, methods_table
-from llm_pv.report.text import count, percent
-from llm_pv.report.transfer_tables import lengths_table, shortcuts_table
 
 LARGEST_PAGE = 3_000_000
 """The most bytes of a page; programs and attempts are cut to fit."""

@@ -6,8 +6,8 @@ from statistics import mean
 
 from llm_pv.programs.shown import visible
 from llm_pv.report.comparison import Comparison, Estimate, Setting, method_name
-from llm_pv.report.drawing import draw_strip
 from llm_pv.report.records import RunRecord, TrialRecord
+from llm_pv.report.svg import draw_strip
 from llm_pv.report.text import count, percent
 from llm_pv.report.transfer import SOLVED, shortcuts
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from llm_pv.programs.shown import shorten
 from llm_pv.report.comparison import Comparison, MethodCell
-from llm_pv.report.conversations import (
+from llm_pv.report.conversation_entries import (
     Conversations,
     conversation_characters,
     conversation_entries,
