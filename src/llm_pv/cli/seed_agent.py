@@ -3,18 +3,18 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.agent import AgentOptions, open_agent
-from llm_pv.cli.compat import AGENT, translated, with_variables
+from llm_pv.cli.compat import AGENT, AGENT_VARIABLES, translated, with_variables
 from llm_pv.cli.main import published_app, run_app
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, SandboxOptions
 from llm_pv.cli.previews import disclose_tasks
 from llm_pv.cli.seed_synthesis import (
     DEFAULT_MODEL,
-    DEFAULT_RUN,
     SeedModel,
     SeedRun,
     run_searches,
@@ -35,6 +35,17 @@ class SeedAgent:
     "Training rows in the prompt; the tool holds all."
 
 
+@Parameter(name="*", group=Group("Run", sort_key=4))
+@dataclass(frozen=True)
+class SeedAgentRun(SeedRun):
+    """How the run goes, and where results are written."""
+
+    out_jsonl: Path = Path("agent_baseline_results.jsonl")
+    "Rows of all trials as JSON lines."
+    out_csv: Path = Path("agent_baseline_results.csv")
+    "The same as CSV."
+
+
 app = published_app(
     "agent_baseline_runner.py",
     "Let a model explore the training rows with a Python tool and submit a program.",
@@ -47,7 +58,7 @@ def explore(
     request: Grid = DEFAULT_GRID,
     model: SeedModel = DEFAULT_MODEL,
     agent: SeedAgent = SeedAgent(),
-    run: SeedRun = DEFAULT_RUN,
+    run: SeedAgentRun = SeedAgentRun(),
     sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
 ) -> int:
     """Run the grid of the published agent baseline; each trial is one conversation."""
@@ -71,4 +82,4 @@ def explore(
 
 def run_seed(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
     """Run one command line of the published command and return its exit status."""
-    return run_app(app, translated(with_variables(arguments, environment), AGENT))
+    return run_app(app, with_variables(translated(arguments, AGENT), environment, AGENT_VARIABLES))
