@@ -3,19 +3,26 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.main import complain, resumable
 from llm_pv.cli.model_options import DEFAULT_MODEL_CHOICE, ModelChoice
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, OUTPUT, SandboxOptions
-from llm_pv.cli.paper_experiments import Name
-from llm_pv.cli.paper_models import ModelPart, ModelSpec
+from llm_pv.cli.paper_experiments import Name, Step, plan_steps, run_steps, show_steps
+from llm_pv.cli.paper_models import (
+    ModelPart,
+    ModelSpec,
+    check_model,
+    confirmed,
+    model_parts,
+    show_prices,
+)
+from llm_pv.cli.paper_plan import Part, plan_parts
 from llm_pv.errors import ConfigurationError
 
-if TYPE_CHECKING:
-    from llm_pv.cli.paper_plan import Part
+_DECLINED = "no model was called and nothing was done; without --model there is no price"
 
 _TABLE = Group("Table", sort_key=1)
 _MODEL = Group("Columns of a model", sort_key=4)
@@ -90,17 +97,28 @@ def paper(
     plan
         Show what would be done and how long it takes, and do nothing.
     """
-    from llm_pv.cli.paper_models import confirmed, show_prices
-    from llm_pv.cli.paper_plan import plan_parts
+    from llm_pv.runs.runner import require_writable
 
     folder = out or Path("runs", "paper-full" if table.full else "paper")
-    _require_writable(folder, results, dataset_dir)
+    places = ((folder, "--out"), (results, "--results"), (dataset_dir, "--dataset-dir"))
+    for place, option in places:
+        require_writable(place, option)
+    results = results or folder / "results"
     if model.model is None and columns != ColumnOptions():
         raise ConfigurationError("these options are for a model: name it with --model")
     others = tuple(name for name in dict.fromkeys(table.experiments) if name != "table")
     if others:
-        places = (folder, results or folder / "results", dataset_dir)
-        status = _experiments(others, table, model, columns, *places, plan=plan)
+        steps = plan_steps(
+            others,
+            tasks=table.tasks,
+            trials=table.trials if table.trials is not None else (10 if table.full else 3),
+            test_size=table.test_size,
+            model=model,
+            budget_usd=columns.budget_usd,
+            dataset_dir=dataset_dir,
+            out=folder,
+        )
+        status = _run_experiments(steps, results, plan=plan, yes=columns.yes)
         if status or others == table.experiments:
             return status
     parts = plan_parts(
@@ -122,12 +140,12 @@ def paper(
     if plan:
         return 0
     if asking and not confirmed(yes=columns.yes):
-        complain("no model was called and nothing was done; without --model there is no price")
+        complain(_DECLINED)
         return 1
     with resumable("the same command continues from here"):
         failed = _measure(parts, asking, dataset_dir, sandbox)
     runs = [*(part.folder for part in parts), *(part.folder for part in asking)]
-    page = _write(runs, results or folder / "results", _remake(table, asks=bool(asking)))
+    page = _write(runs, results, _remake(table, asks=bool(asking)))
     sys.stdout.write(f"{page}\n")
     if failed:
         from llm_pv.report.text import count
@@ -138,55 +156,19 @@ def paper(
     return 1 if failed else 0
 
 
-def _experiments(  # noqa: PLR0917 - what paper has at hand
-    names: tuple[Name, ...],
-    table: PaperTableOptions,
-    model: ModelChoice,
-    columns: ColumnOptions,
-    folder: Path,
-    results: Path,
-    dataset_dir: Path,
-    *,
-    plan: bool,
-) -> int:
+def _run_experiments(steps: list[Step], results: Path, *, plan: bool, yes: bool) -> int:
     """Run the experiments besides the table; a model is asked once its price is agreed to."""
-    from llm_pv.cli.paper_experiments import plan_steps, run_steps, show_steps
-    from llm_pv.cli.paper_models import confirmed
-
-    trials = table.trials if table.trials is not None else (10 if table.full else 3)
-    steps = plan_steps(
-        names,
-        tasks=table.tasks,
-        trials=trials,
-        test_size=table.test_size,
-        model=model,
-        budget_usd=columns.budget_usd,
-        dataset_dir=dataset_dir,
-        out=folder,
-    )
     show_steps(steps)
     if plan or not steps:
         return 0
-    if any(step.asks for step in steps) and not confirmed(yes=columns.yes):
-        complain("no model was called and nothing was done; without --model there is no price")
+    if any(step.asks for step in steps) and not confirmed(yes=yes):
+        complain(_DECLINED)
         return 1
     return run_steps(steps, results)
 
 
-def _require_writable(folder: Path, results: Path | None, dataset_dir: Path) -> None:
-    from llm_pv.runs.runner import require_writable
-
-    require_writable(folder, "--out")
-    require_writable(results, "--results")
-    require_writable(dataset_dir, "--dataset-dir")
-
-
-def _asking(
-    asked: ModelSpec, parts: "list[Part]", folder: Path, *, offline: bool
-) -> list[ModelPart]:
+def _asking(asked: ModelSpec, parts: list[Part], folder: Path, *, offline: bool) -> list[ModelPart]:
     """Return what a model is asked, on the first of the samplers; look for its key before."""
-    from llm_pv.cli.paper_models import check_model, model_parts
-
     if not offline:
         check_model(asked)
     requests = [part.request for part in parts if part.track == "synthesize"]
@@ -195,7 +177,7 @@ def _asking(
 
 
 def _measure(
-    parts: "list[Part]", asking: list[ModelPart], dataset_dir: Path, sandbox: SandboxOptions
+    parts: list[Part], asking: list[ModelPart], dataset_dir: Path, sandbox: SandboxOptions
 ) -> int:
     """Run the unfinished parts, the model's last, and return how many trials failed."""
     failed, steps = 0, len(parts) + len(asking)
@@ -216,7 +198,7 @@ def _remake(table: PaperTableOptions, *, asks: bool) -> str:
     return f"make {'paper' if asks else 'paper-offline'}{known[table]}"
 
 
-def _show(parts: "list[Part]") -> None:
+def _show(parts: list[Part]) -> None:
     """Write to standard error the parts to be done, and about how long they take here."""
     from llm_pv.child_process import usable_cores
     from llm_pv.report.text import count, seconds
@@ -235,7 +217,7 @@ def _show(parts: "list[Part]") -> None:
     )
 
 
-def _run(part: "Part", dataset_dir: Path, sandbox: SandboxOptions) -> int:
+def _run(part: Part, dataset_dir: Path, sandbox: SandboxOptions) -> int:
     """Run one part, or the rest of it, and return how many trials failed."""
     from llm_pv.cli.progress import AttemptDetails, cell_progress
 
