@@ -27,7 +27,7 @@ from llm_pv.cli.options import (
     ValidatedReadingOptions,
     given,
 )
-from llm_pv.cli.output import free_folder
+from llm_pv.cli.output import Terminal, free_folder
 from llm_pv.cli.progress import Details, describe, run_progress
 from llm_pv.cli.report import show_results
 from llm_pv.errors import ConfigurationError
@@ -105,7 +105,6 @@ def baselines(
         the benchmark's tasks are fitted.
     """
     from llm_pv.cli.baselines_tables import print_baselines
-    from llm_pv.cli.output import Terminal
     from llm_pv.tracks.baselines.run import run_baselines
 
     request: GridRequest | RowTrials

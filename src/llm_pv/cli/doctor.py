@@ -6,7 +6,7 @@ from importlib import metadata
 from typing import Any
 
 from llm_pv.cli.options import Format
-from llm_pv.cli.output import write_json
+from llm_pv.cli.output import Terminal, write_json
 
 EXTRAS = {
     "programs": ("sympy", "networkx"),
@@ -78,8 +78,6 @@ def _installed(package: str) -> bool:
 def _print(findings: dict[str, Any]) -> None:
     from rich.markup import escape
     from rich.table import Table
-
-    from llm_pv.cli.output import Terminal
 
     console = Terminal()
     console.print(

@@ -16,6 +16,7 @@ from llm_pv.tracks.finetune.request import (
     DEFAULT_JOB_CONTEXT,
     DEFAULT_MODEL_REQUEST,
     DEFAULT_TRAINING_REQUEST,
+    Job,
     JobContext,
     ModelRequest,
     TaskRequest,
@@ -24,7 +25,6 @@ from llm_pv.tracks.finetune.request import (
 
 if TYPE_CHECKING:
     from llm_pv.data.examples import Splits
-    from llm_pv.tracks.finetune.request import Job
     from llm_pv.tracks.finetune.rows import RowSource
 
 _MODEL = Group("Model", sort_key=1)
@@ -150,7 +150,7 @@ def run_seed(arguments: Sequence[str]) -> int:
     return status
 
 
-def parse_job(arguments: Sequence[str]) -> "Job":
+def parse_job(arguments: Sequence[str]) -> Job:
     """Return the job of a command line, without running it.
 
     Raise ConfigurationError if the job is impossible.
@@ -171,13 +171,11 @@ def make_job(
     sizes: TrainingSizes = TrainingSizes(),
     training: Training = DEFAULT_TRAINING_REQUEST,
     run: Run = DEFAULT_JOB_CONTEXT,
-) -> "Job":
+) -> Job:
     """Return the job of these options, after all checks that need no rows.
 
     Raise ConfigurationError if options cannot work, or do not go together.
     """
-    from llm_pv.tracks.finetune.request import Job
-
     model.architecture()
     source = _source(data, task, rows, sizes, training)
     out = run.out or free_folder(f"finetune-{source.cell.slug}")

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 from llm_pv.cli.main import complain
 from llm_pv.cli.options import Format
 from llm_pv.cli.output import make_table, places, write_json, write_table
-from llm_pv.cli.progress import Details
+from llm_pv.cli.progress import Details, describe
 from llm_pv.cli.report import leave_page
 from llm_pv.errors import LLMPVError
+from llm_pv.models.base import Usage
 from llm_pv.runs.cells import Cell
+from llm_pv.runs.files import write_csv, write_json_lines, write_trials
+from llm_pv.runs.reading import FAILED, read_replies
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -113,8 +116,6 @@ def report(results: Sequence["AnsweredCell"], path: Path, format: Format) -> int
 
     Raise LLMPVError if no cell succeeded.
     """
-    from llm_pv.runs.reading import FAILED
-
     if not any(result.score for result in results):
         reasons = dict.fromkeys(result.reason for result in results)
         raise LLMPVError(
@@ -191,8 +192,6 @@ def write_files(
         Whether the published command's columns come first, and each trial's examples are in a file
         of their own as well.
     """
-    from llm_pv.runs.files import write_csv, write_json_lines, write_trials
-    from llm_pv.runs.reading import read_replies
     from llm_pv.tracks.icl.planning import PlannedCell
     from llm_pv.tracks.icl.run import read_results
 
@@ -310,9 +309,6 @@ def cell_rows(results: Sequence["AnsweredCell"]) -> Iterator[dict[str, Any]]:
 
 def print_dry_run(works: Sequence["PlannedCell | AnsweredCell"], model: "LanguageModel") -> None:
     """Show each cell's first prompt as it would be sent, and the cost of all of them."""
-    from llm_pv.cli.main import complain
-    from llm_pv.cli.progress import describe
-    from llm_pv.models.base import Usage
     from llm_pv.tracks.icl.planning import PlannedCell
 
     about = "" if model.counts_exactly else "about "

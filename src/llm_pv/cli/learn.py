@@ -27,11 +27,11 @@ from llm_pv.cli.options import (
     SandboxOptions,
     ValidatedReadingOptions,
 )
-from llm_pv.cli.output import new_folder, set_aside, write_json
+from llm_pv.cli.output import Terminal, new_folder, set_aside, write_json
 from llm_pv.cli.previews import disclose, preview_models
 from llm_pv.cli.report import leave_page, prepare_while_waiting
 from llm_pv.cli.search_options import SEARCH, SearchOptions
-from llm_pv.erm.metrics import MetricName
+from llm_pv.erm.metrics import Metric, MetricName, parse_costs
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -86,8 +86,6 @@ class SeededSearchOptions(SearchOptions):
 
         Raise ConfigurationError if a cost or a weight cannot be read.
         """
-        from llm_pv.erm.metrics import Metric, parse_costs
-
         weights: dict[object, float] | str | None = None
         if self.class_weight == ("balanced",):
             weights = "balanced"
@@ -262,7 +260,6 @@ def learn_and_show(
         write_json(record)
     else:
         from llm_pv.cli.learned_tables import print_learned
-        from llm_pv.cli.output import Terminal
 
         print_learned(record, Terminal(), explain=explain)
     return 0 if learned.program is not None else 1

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Group, Parameter
 
+from llm_pv.child_process import usable_cores
 from llm_pv.cli.main import complain, resumable
 from llm_pv.cli.model_options import DEFAULT_MODEL_CHOICE, ModelChoice
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, OUTPUT, SandboxOptions
@@ -21,6 +22,9 @@ from llm_pv.cli.paper_models import (
 )
 from llm_pv.cli.paper_plan import Part, plan_parts
 from llm_pv.errors import ConfigurationError
+from llm_pv.report.text import count, seconds
+from llm_pv.runs.reading import FAILED, read_summary
+from llm_pv.runs.runner import require_writable
 
 _DECLINED = "no model was called and nothing was done; without --model there is no price"
 
@@ -97,8 +101,6 @@ def paper(
     plan
         Show what would be done and how long it takes, and do nothing.
     """
-    from llm_pv.runs.runner import require_writable
-
     folder = out or Path("runs", "paper-full" if table.full else "paper")
     places = ((folder, "--out"), (results, "--results"), (dataset_dir, "--dataset-dir"))
     for place, option in places:
@@ -148,8 +150,6 @@ def paper(
     page = _write(runs, results, _remake(table, asks=bool(asking)))
     sys.stdout.write(f"{page}\n")
     if failed:
-        from llm_pv.report.text import count
-
         complain(
             f"{count(failed, 'trial')} failed: the page says why, the same command tries again"
         )
@@ -200,10 +200,6 @@ def _remake(table: PaperTableOptions, *, asks: bool) -> str:
 
 def _show(parts: list[Part]) -> None:
     """Write to standard error the parts to be done, and about how long they take here."""
-    from llm_pv.child_process import usable_cores
-    from llm_pv.report.text import count, seconds
-    from llm_pv.runs.reading import FAILED, read_summary
-
     cores = usable_cores()
     total = 0.0
     for part in parts:
@@ -247,7 +243,6 @@ def _run(part: Part, dataset_dir: Path, sandbox: SandboxOptions) -> int:
 
 
 def _write(runs: list[Path], folder: Path, remake: str) -> Path:
-    from llm_pv.child_process import usable_cores
     from llm_pv.cli.report import leave_page
     from llm_pv.report.results_page import Occasion, write_results
 

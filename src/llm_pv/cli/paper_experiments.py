@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from llm_pv.child_process import usable_cores
 from llm_pv.cli.main import INTERRUPTED, USAGE_ERROR, complain, run
 from llm_pv.cli.model_options import ModelChoice
 from llm_pv.cli.options import as_words
 from llm_pv.cli.paper_plan import PAPER_TASKS
 from llm_pv.cli.variations import combinations
+from llm_pv.report.text import count, seconds
+from llm_pv.runs.reading import FAILED, find_runs, read_summary
 from llm_pv.tracks.published import WALL_CLOCK, WORDINGS
 
 Name: TypeAlias = Literal[
@@ -173,9 +176,6 @@ def plan_steps(
 
 def show_steps(steps: Sequence[Step]) -> None:
     """Write to standard error each command and about how long it takes, and what a model costs."""
-    from llm_pv.child_process import usable_cores
-    from llm_pv.report.text import count, seconds
-
     cores = usable_cores()
     for step in steps:
         left = "" if step.asks else f": about {seconds(step.seconds / cores)}"
@@ -210,9 +210,7 @@ def run_steps(steps: Sequence[Step], results: Path) -> int:
 
 
 def _write_page(name: str, steps: Sequence[Step], folder: Path) -> Path:
-    from llm_pv.child_process import usable_cores
     from llm_pv.report.results_page import Occasion, write_results
-    from llm_pv.runs.reading import find_runs
 
     runs = [path for step in steps for path in find_runs([step.folder])]
     commands = "; ".join(step.text.rpartition(" --dataset-dir ")[0] for step in steps)
@@ -228,8 +226,6 @@ def _lines(words: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def _seconds(command: Command, words: Sequence[str], folder: Path, tasks: int) -> float:
     """Return the CPU seconds of the trials of a command that are not done."""
-    from llm_pv.runs.reading import FAILED, find_runs, read_summary
-
     lines = list(_lines(words))
     trials = len(lines)
     if words[0] != "finetune":

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_pv.cli.options import Format
-from llm_pv.cli.output import make_table, write_json, write_table
+from llm_pv.cli.output import Terminal, make_table, write_json, write_table
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -144,7 +144,6 @@ def _write(record: Mapping[str, Any], conversation: "RecordedConversation | None
     from rich.text import Text
 
     from llm_pv.cli.learned_tables import printable
-    from llm_pv.cli.output import Terminal
 
     terminal = Terminal()
     for heading, text, is_code in _parts(record, conversation):

@@ -14,6 +14,7 @@ from llm_pv.cli.output import make_table, write_json, write_table
 from llm_pv.cli.progress import Details, cell_progress
 from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.runs.cells import Cell
+from llm_pv.runs.job_folder import find_jobs, read_job
 from llm_pv.runs.reading import FAILED
 from llm_pv.stats import MeanStd
 
@@ -121,8 +122,6 @@ def metrics(results: Path, /, *, format: Format = "table") -> int:  # noqa: A002
     format
         How it is shown: table, or one JSON array.
     """
-    from llm_pv.runs.job_folder import find_jobs, read_job
-
     if not results.is_dir():
         raise RunError(f"there is no folder {results}")
     jobs = [read_job(path) for path in find_jobs(results)]

@@ -12,8 +12,9 @@ from cyclopts import Group, Parameter
 from llm_pv.cli.learned_tables import percent, printable
 from llm_pv.cli.main import complain
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, Format, Rows, SandboxOptions
-from llm_pv.cli.output import write_json
-from llm_pv.erm.scoring import Score
+from llm_pv.cli.output import Terminal, write_json
+from llm_pv.data.reading import binned, target_numbers
+from llm_pv.erm.scoring import Score, majority_label, score_predictions
 from llm_pv.errors import ConfigurationError, DataError
 
 _GATE = Group("Gate", sort_key=3)
@@ -175,14 +176,11 @@ def verify(
     seed
         Seed of the halves on which the program is run again.
     """
-    from llm_pv.cli.learned_tables import printable
     from llm_pv.cli.program_rows import labelled_rows, read_rows, rows_for, run_blocks
     from llm_pv.data.ranges import drift
-    from llm_pv.data.reading import binned, target_numbers
     from llm_pv.data.targets import label_texts
     from llm_pv.erm.result import exact_interval
     from llm_pv.erm.row_independence import NOT_COMPARED, row_dependence
-    from llm_pv.erm.scoring import majority_label, score_predictions
     from llm_pv.runs.files import write_atomically
     from llm_pv.runs.saved_program import load_program
 
@@ -246,9 +244,6 @@ def verify(
 def _print(record: Mapping[str, Any], title: str) -> None:
     from rich.table import Table
     from rich.text import Text
-
-    from llm_pv.cli.learned_tables import percent, printable
-    from llm_pv.cli.output import Terminal
 
     table = Table("", "", title=Text(title), title_justify="left", show_header=False)
     low, high = record["interval"]
