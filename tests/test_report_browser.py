@@ -320,4 +320,6 @@ def test_a_run_at_work_shows_its_attempts_and_is_stopped_by_its_button(browser: 
         assert stopped.wait(5)
         assert page.locator("img").count() == 0
     assert heard == []
+    page.get_by_text("The run has ended").wait_for(timeout=20_000)
+    assert page.locator("button:visible").count() == 0
     context.close()

@@ -141,6 +141,7 @@ def test_success_by_attempts_is_the_share_of_all_choices_of_attempts(
         expected = sum(sum(map(max, some)) / len(some) for some in picks) / 2
         assert success.points[k - 1].y == pytest.approx(chance)
         assert best.points[k - 1].y == pytest.approx(expected)
+    assert [line.label for line in panel.series] == [comparison.methods[0]] * 2
     # By hand: one of four and two of four at k = 1; at k = 2, 1/2 and 1 - 1/6.
     assert [point.y for point in success.points[:2]] == [0.375, pytest.approx(2 / 3)]
 
@@ -183,6 +184,13 @@ def test_wordings_tell_the_columns_of_one_model_apart(tmp_path: Path) -> None:
     comparison = compare_methods(load_runs(paths))
     assert comparison.methods == ("LLM-PV gpt (wording 2)", "LLM-PV gpt (wording 4)")
     assert "LLM-PV gpt (wording 4)" in build_page(comparison)
+    figure = attempts_needed(comparison)
+    (panel,) = figure.panels
+    assert isinstance(panel, Panel)
+    assert [(line.label, line.kind) for line in panel.series] == [
+        (method, kind) for method in comparison.methods for kind in ("line", "steps")
+    ]
+    assert [label for label, _ in figure.legend] == list(comparison.methods)
 
 
 def test_training_is_shown_by_step_over_seeds(tmp_path: Path) -> None:

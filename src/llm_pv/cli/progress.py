@@ -106,9 +106,11 @@ class AttemptDetails(Details):
         if not self._best:
             return ""
         count = len(self._best)
-        shown = f"best validation {sum(self._best.values()) / count:.1%}"
+        mean = f"{sum(self._best.values()) / count:.1%}"
         perfect = sum(best == 1.0 for best in self._best.values())
-        return f"{shown} ({perfect} of {count} perfect)" if count > 1 else shown
+        if count == 1:
+            return f"best validation {mean}"
+        return f"validation {mean} on average, {perfect} of {count} perfect"
 
     def spent(self) -> str:
         """Return the tokens and the money spent."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from statistics import mean
 
 from llm_pv.report.charts import Figure, Panel, Point, Series
@@ -69,29 +70,34 @@ def validation_size(comparison: Comparison) -> Figure:
 def attempts_needed(comparison: Comparison) -> Figure:
     """Show the chance of success against the number of attempts, where none was cut short."""
     panels = []
-    for setting, method, number, tries in complete_attempts(comparison):
-        longest = min(len(validations) for validations in tries)
-        ks = sorted({*range(1, min(longest, 10) + 1), longest, *_doubling(longest)})
-        success, best = [], []
-        for k in ks:
-            chance = mean(pass_at_k(len(v), sum(x == 1.0 for x in v), k) for v in tries)
-            success.append(Point(k, chance, note=f"pass@{k}: {percent(chance)}%"))
-            expected = mean(_best_of(v, k) for v in tries)
-            best.append(Point(k, expected, note=f"best of {k}: {percent(expected)}%"))
-        series = (
-            Series(f"{method}: finds a program without a validation error", tuple(success), number),
-            Series(f"{method}: validation accuracy of the best", tuple(best), number, "steps"),
-        )
-        panels.append(Panel(_title(setting), "attempts k", series, logarithmic=True))
+    for setting, found in groupby(complete_attempts(comparison), lambda one: one[0]):
+        series: list[Series] = []
+        for _, method, number, tries in found:
+            series += _success_series(method, number, tries)
+        panels.append(Panel(_title(setting), "attempts k", tuple(series), logarithmic=True))
     return Figure(
         "attempts-needed",
         "Success against the number of attempts",
-        "Unbiased estimates over all choices of k of a trial's attempts, the mean over trials: the "
-        "chance that one of them has no validation error (pass@k), and the validation accuracy of "
-        "the best, which is the one selected. Test rows are looked at for the program selected "
-        "after all attempts alone. Runs with --no-early-stop.",
+        "Unbiased estimates over all choices of k of a trial's attempts, the mean over trials. "
+        "Marks: the chance that one of them has no validation error (pass@k). Steps: the "
+        "validation accuracy of the best, which is the one selected. Test rows are looked at for "
+        "the program selected after all attempts alone. Runs with --no-early-stop.",
         tuple(panels),
     )
+
+
+def _success_series(
+    method: str, number: int, tries: Sequence[Sequence[float]]
+) -> tuple[Series, Series]:
+    """Return one method's chance of success, and the accuracy of its best, by attempts."""
+    longest = min(len(validations) for validations in tries)
+    success, best = [], []
+    for k in sorted({*range(1, min(longest, 10) + 1), longest, *_doubling(longest)}):
+        chance = mean(pass_at_k(len(v), sum(x == 1.0 for x in v), k) for v in tries)
+        success.append(Point(k, chance, note=f"{method}, pass@{k}: {percent(chance)}%"))
+        expected = mean(_best_of(v, k) for v in tries)
+        best.append(Point(k, expected, note=f"{method}, best of {k}: {percent(expected)}%"))
+    return Series(method, tuple(success), number), Series(method, tuple(best), number, "steps")
 
 
 def dynamics(comparison: Comparison) -> Figure:
@@ -127,8 +133,8 @@ def complete_attempts(
         for run in comparison.runs
         if run.header["configuration"].get("early_stop") is False
     }
-    for number, method in enumerate(comparison.methods):
-        for setting in comparison.settings:
+    for setting in comparison.settings:
+        for number, method in enumerate(comparison.methods):
             cell = comparison.cells.get((setting, method))
             trials = [] if cell is None else [t for t in cell.trials if t.run in complete]
             tries = [

@@ -141,7 +141,8 @@ def _strip_description(
 def _description(panel: Panel) -> str:
     """Return what a panel shows, with the last value of each series."""
     ends = [
-        f"{series.label} {percent(series.points[-1].y)}% at {_tick_text(series.points[-1].x)}"
+        f"{series.label}{', best' if series.kind == 'steps' else ''} "
+        f"{percent(series.points[-1].y)}% at {_tick_text(series.points[-1].x)}"
         for series in panel.series
         if panel.unit == "accuracy" and series.kind != "points"
     ]
