@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from llm_pv.tracks.finetune.measures import TrainingObserver
 from llm_pv.tracks.finetune.remote_jobs import RemoteJobs
 from llm_pv.tracks.finetune.sweep import Sweep, SweepJob, run_sweep
 from llm_pv.tracks.icl.planning import Settings, plan_cells
-from llm_pv.tracks.icl.run import Opening, run_icl
+from llm_pv.tracks.icl.run import open_same, run_icl
 from test_icl_run import Parrot, problem
 
 HERE = Versions("1", "3.11", "2.60.0")
@@ -115,7 +116,7 @@ def ask(tmp_path: Path, cluster: Cluster, asked: Parrot, identity: str = "parrot
         out=tmp_path / "run",
         configuration={},
         cluster=cluster,
-        opening=Opening(lambda: asked, identity, tmp_path),
+        opening=partial(open_same, lambda: asked, identity, tmp_path),
     )
 
 
@@ -164,7 +165,7 @@ def test_a_machine_with_another_model_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    process = ModelProcess(HERE, Opening(Parrot, "another", tmp_path / "nowhere"))
+    process = ModelProcess(HERE, partial(open_same, Parrot, "another", tmp_path / "nowhere"))
     failed = process.open()
     assert isinstance(failed, Failed)
     assert "parrot:1 has other files" in str(failed.error)

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from llm_pv.tracks.finetune.job import run_job
 from llm_pv.tracks.finetune.measures import TrainingObserver
 from llm_pv.tracks.finetune.remote_jobs import RemoteJobs
 from llm_pv.tracks.icl.planning import Settings, plan_cells
-from llm_pv.tracks.icl.run import Answered, Opening, run_icl
+from llm_pv.tracks.icl.run import Answered, open_same, run_icl
 from ray_cluster import WaitingModel, add_node, small_model, two_nodes
 from test_icl_run import problem
 
@@ -188,7 +189,7 @@ def test_a_node_that_is_killed_costs_the_answers_it_had_not_sent(
 
     watching, there, here = Killing(), tmp_path / "there", tmp_path / "here"
     with Cluster(nodes.address) as cluster:
-        opening = Opening(WaitingModel(copier, gate), model.identity, tmp_path)
+        opening = partial(open_same, WaitingModel(copier, gate), model.identity, tmp_path)
         results = run_icl(
             planned,
             model,

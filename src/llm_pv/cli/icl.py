@@ -166,7 +166,7 @@ def run_and_report(
     from llm_pv.cli.progress import run_progress
     from llm_pv.runs.runner import require_writable, require_writable_file
     from llm_pv.tracks.icl.planning import plan_cells
-    from llm_pv.tracks.icl.run import Opening, run_icl
+    from llm_pv.tracks.icl.run import open_same, run_icl
 
     require_writable(out, "--out")
     for file, option in ((out_jsonl, "--out-jsonl"), (out_csv, "--out-csv")):
@@ -191,7 +191,7 @@ def run_and_report(
                 configuration=configuration,
                 observer=observer,
                 cluster=connected,
-                opening=opening and Opening(opening, model.identity, Path.cwd()),
+                opening=opening and partial(open_same, opening, model.identity, Path.cwd()),
             )
         finally:
             if progress.begun:  # else the folder may hold another run's answers

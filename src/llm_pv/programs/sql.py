@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from llm_pv.programs import sql_values as values
-from llm_pv.programs.sql_expressions import NO_VALUE, At, Expressions, Given, SqlScope, named
+from llm_pv.programs.sql_expressions import NO_VALUE, Expressions, Given, SqlScope, at, named
 from llm_pv.programs.sql_values import SqlValue, Untranslatable, constant
 from llm_pv.programs.syntax import parse_source
 
@@ -136,7 +136,7 @@ class _Translator(Expressions):
         """Return what a block of statements returns."""
         for place, statement in enumerate(statements):
             rest = list(statements[place + 1 :])
-            with At(statement):
+            with at(statement):
                 match statement:
                     case ast.Return(value=None):
                         return values.eager(finish(NO_VALUE), scope.evaluated)
@@ -214,7 +214,7 @@ class _Translator(Expressions):
         """
         value = self.value(node, scope)
         if value.fallible:
-            with At(node):
+            with at(node):
                 scope.evaluated.append(values.settled(value, "the assignment"))
         return replace(value, fallible=False)
 

@@ -1,7 +1,8 @@
 """Python's expressions as SQL: the half of `llm_pv.programs.sql` that knows no statement."""
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from llm_pv.programs import sql_dates, sql_texts
@@ -105,7 +106,7 @@ class Expressions:
                 return self.joined(parts, scope, joined, truth)
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return values.negation(self.test(operand, scope))
-        with At(node):
+        with at(node):
             return values.truth(self.value(node, scope))
 
     def joined(
@@ -174,7 +175,7 @@ class Expressions:
 
     def value(self, node: ast.expr, scope: SqlScope) -> SqlValue:
         """Return the value of an expression."""
-        with At(node):
+        with at(node):
             value = self._value(node, scope)
         return replace(value, nullable=False) if value.sql in scope.present else value
 
@@ -396,15 +397,12 @@ class _Located(Untranslatable):
     """One whose message names the line already."""
 
 
-class At:
-    """Names the line of a node in what is raised inside."""
-
-    def __init__(self, node: ast.expr | ast.stmt) -> None:
-        self._node = node
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Untranslatable) and not isinstance(error, _Located):
-            raise named(self._node, str(error)) from None
+@contextmanager
+def at(node: ast.expr | ast.stmt) -> Iterator[None]:
+    """Name the line of a node in what is raised inside."""
+    try:
+        yield
+    except _Located:
+        raise
+    except Untranslatable as error:
+        raise named(node, str(error)) from None

@@ -42,32 +42,30 @@ class Answered:
     "Their price; None if it is unknown."
 
 
-@dataclass(frozen=True)
-class Opening:
-    """Opens the model on a machine of a cluster."""
+def open_same(make: Callable[[], LanguageModel], identity: str, folder: Path) -> LanguageModel:
+    """Open the model on a machine of a cluster.
 
-    make: Callable[[], LanguageModel]
-    "Opens it; it can be pickled."
-    identity: str
-    "What the driver's model is, which the machine's must be too."
-    folder: Path
-    "Where the driver runs; a model in a relative folder is looked for from there."
+    Raise ClusterError if it is another one there.
 
-    def __call__(self) -> LanguageModel:
-        """Return the model.
+    Parameters
+    ----------
+    make
+        Opens it; it can be pickled.
+    identity
+        What the driver's model is.
+    folder
+        Where the driver runs; a model in a relative folder is looked for from there.
+    """
+    from llm_pv.runs.executors.ray.remote import enter_folder
 
-        Raise ClusterError if it is another one here.
-        """
-        from llm_pv.runs.executors.ray.remote import enter_folder
-
-        enter_folder(self.folder)
-        model = self.make()
-        if model.identity != self.identity:
-            raise ClusterError(
-                f"{model.name} has other files on a machine of the cluster than here; "
-                "give all machines the same"
-            )
-        return model
+    enter_folder(folder)
+    model = make()
+    if model.identity != identity:
+        raise ClusterError(
+            f"{model.name} has other files on a machine of the cluster than here; "
+            "give all machines the same"
+        )
+    return model
 
 
 def run_icl(
@@ -79,7 +77,7 @@ def run_icl(
     configuration: Mapping[str, Any],
     observer: Observer | None = None,
     cluster: "Cluster | None" = None,
-    opening: Opening | None = None,
+    opening: Callable[[], LanguageModel] | None = None,
 ) -> list[AnsweredCell]:
     """Have a model label every test row of every cell.
 
