@@ -9,7 +9,8 @@ mutmut makes the faults. Its own runner chooses among them by an environment var
 confined processes that parse and run programs do not have; here a fault is written into the file.
 The tests of a package run once with coverage, which shows the tests of each line and what they
 take; a fault is tried with those of its lines, or of its file where a process without coverage
-runs the line, the quickest first, up to a minute of them, and with the examples in its docstrings.
+runs the line, the quickest first, up to three minutes of them, and with the examples in the file's
+docstrings.
 """
 
 import ast
@@ -37,9 +38,9 @@ from mutmut.mutation.file_mutation import create_mutations
 ROOT = Path(__file__).parent.parent
 COPY = ROOT / "build" / "mutation"
 TESTS = {
-    "erm": ("erm", "api", "invariants"),
+    "erm": ("erm", "api", "invariants", "report_explained"),
     "proposers": ("proposers", "agent", "models_refusals", "search_learners", "search_rivals"),
-    "programs": ("programs", "sandbox_parser", "export", "models_lenient"),
+    "programs": ("programs", "sandbox_parser", "export", "models_lenient", "agent"),
     "runs": (
         *("runs", "executors", "faults_", "synthesis_run", "group_commit", "tracks_grid"),
         *("report_records", "report_curves", "cli_show", "cli_tracking", "baselines_run"),
@@ -55,7 +56,7 @@ LIBRARIES = ("hypothesis", "numpy", "pandas", "scipy.stats", "sklearn.base", "py
 """Imported once, before the forks in which the tests run."""
 
 OPTIONS = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0"]
-MOST_SECONDS = 60.0
+MOST_SECONDS = 180.0
 OUTCOMES = {0: "unnoticed", 1: "failed", 2: "failed", -signal.SIGKILL: "too slow"}
 
 

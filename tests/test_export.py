@@ -216,6 +216,34 @@ def test_a_weekday_is_computed_from_the_text_of_a_date(sandbox: Sandbox) -> None
     # 29 February 2024 was a Thursday, 1 January 1900 a Monday; 2023 had no such day.
     rows = [("2024-02-29T10:00",), ("1900-01-01",), ("2023-02-29",), ("soon",), (None,)]
     assert in_duckdb(text, "s VARCHAR", rows) == [3, 0, None, None, None]
+    iso = saved(
+        program.program.source.replace("weekday", "isoweekday"), {"s": "str"}, tuple(range(1, 8))
+    )
+    rows = [("2024-02-29",), ("1900-01-01",), ("2024-03-03",)]
+    assert in_duckdb(export_sql(iso, [], sandbox).text, "s VARCHAR", rows) == [4, 1, 7]
+
+
+def test_a_branch_that_is_never_taken_need_not_be_translated(sandbox: Sandbox) -> None:
+    source = (
+        "SIDE = {}\ndef f(x):\n    if SIDE {} 'left':\n        return x['n'] + 1\n"
+        "    return x['s'][::-1]\n"
+    )
+    for side, sign in (("'left'", "=="), ("'right'", "!=")):
+        text = export_sql(saved(source.format(side, sign), values=(1, 2)), [], sandbox).text
+        assert in_duckdb(text, "n BIGINT, s VARCHAR", [(0, "a"), (1, "a")]) == [1, 2]
+    with pytest.raises(ProgramError, match="line 5: a slice with a step"):
+        export_sql(saved(source.format("'right'", "==")), [], sandbox)
+
+
+def test_products_of_whole_numbers_are_translated_as_far_as_64_bits_hold_them(
+    sandbox: Sandbox,
+) -> None:
+    # A column holds 32 bits; another 31 make 63, beside the sign.
+    program = saved(body("x['n'] * 2147483647 == 15032385529"), {"n": "int"}, (False, True))
+    text = export_sql(program, [], sandbox).text
+    assert in_duckdb(text, "n BIGINT", [(7,), (8,), (2**32 - 1,)]) == [True, False, False]
+    with pytest.raises(ProgramError, match="line 2: arithmetic that can go beyond"):
+        export_sql(saved(body("x['n'] * 4294967295 > 0"), {"n": "int"}), [], sandbox)
 
 
 def test_loops_tables_and_functions_of_the_program_are_put_in_place(sandbox: Sandbox) -> None:
@@ -355,6 +383,11 @@ def test_other_dialects_are_written(dialect: Any, sandbox: Sandbox) -> None:
         ("import re\ndef f(x):\n    return re.match('a', x['s'])", "line 3: the call match"),
         ("def f(x):\n    return x['n'] ** 9 > 3", "line 2: `**` other than"),
         ("def f(x):\n    return x['r'] % 2 > 1", "line 2: `%` of decimals"),
+        (
+            "def f(x):\n    for c in 'ab':\n        if c in x['s']:\n            break\n"
+            "        return 1\n    return 0",
+            "line 4: `break`",
+        ),
         ("def f(x):\n    return f(x)", "line 2: functions that call each other"),
     ],
 )

@@ -35,6 +35,11 @@ def test_records_come_back_as_they_went_in(
     assert Journal(path, sync=False).read() == records
 
 
+def test_a_record_of_half_a_surrogate_pair_is_written_in_ascii(tmp_path: Path) -> None:
+    Journal(tmp_path / "j.jsonl", sync=False).append({"text": "é\ud83d"})
+    assert (tmp_path / "j.jsonl").read_bytes() == b'{"text": "\\u00e9\\ud83d"}\n'
+
+
 def test_a_torn_last_line_is_cut_off_wherever_it_tore(tmp_path: Path) -> None:
     lines = [json.dumps({"attempt": n, "text": "ä\n" * n}) + "\n" for n in range(3)]
     whole = "".join(lines).encode()
