@@ -177,6 +177,37 @@ ODD_REPLIES: dict[str, Any] = {
     "an answer that was parsed": message(content=None, parsed={"code": PARITY}),
     "thoughts beside the message": choice(message={"content": None}, reasoning_content=FENCED),
     "text beside the message": {"choices": [{"message": {"content": None}, "text": FENCED}]},
+    "a reply in an object of any name": {"completion": reply(), "success": True},
+    "output that holds a message": {
+        "output": {"message": {"role": "assistant", "content": [{"text": FENCED}]}},
+        "stopReason": "end_turn",
+    },
+    "a list of outputs": {"outputs": [{"text": FENCED}]},
+    "a response in the form of responses": {
+        "response": {"output": [{"type": "message", "content": [{"text": FENCED}]}]}
+    },
+    "messages one a line": "\n".join(
+        json.dumps({"message": {"role": "assistant", **each}, "done": False}) for each in HALVES
+    ),
+    "responses one a line": "\n".join(
+        json.dumps({"response": each["content"], "done": False}) for each in HALVES
+    ),
+    "a stream of Anthropic's": events(
+        {"type": "message_start", "message": {"role": "assistant", "content": []}},
+        *(
+            {"type": "content_block_delta", "delta": {"text": each["content"]}}
+            for each in HALVES
+        ),
+    ),
+    "a stream of Google's": events(
+        {"candidates": [{"content": {"parts": [{"text": "f = 1", "thought": True}]}}]},
+        *({"candidates": [{"content": {"parts": [{"text": each["content"]}]}}]} for each in HALVES),
+    ),
+    "a stream of responses": events(
+        *({"type": "response.output_text.delta", "delta": each["content"]} for each in HALVES)
+    ),
+    "UTF-32": json.dumps(reply()).encode("utf-32"),
+    "UTF-16 without a mark": json.dumps(reply()).encode("utf-16-be"),
     "a guard before": ")]}'\n" + json.dumps(reply()),
     "a comment before": "/* served */ " + json.dumps(reply()),
     "packed, and not said so": gzip.compress(json.dumps(reply()).encode()),

@@ -36,7 +36,8 @@ _ANSWERS = (
 """Where servers put what was said, the likeliest first."""
 _REASONS = ("finish_reason", "stop_reason", "finishReason", "done_reason")
 _WRAPPERS = ("data", "result", "body")
-_OF_REPLIES = {"choices", "candidates", "error", *_ANSWERS, *_WRAPPERS}
+_CHOICES = ("choices", "candidates", "outputs", "results", "generations")
+_OF_REPLIES = {*_CHOICES, "error", *_ANSWERS, *_WRAPPERS}
 _MOST_WRAPPERS = 3
 _MOST_TOKENS = 10**12
 
@@ -130,7 +131,7 @@ def _read_chat(values: list[Reply]) -> Reply | _Failure:
 
 def _choices(reply: Reply) -> Any:
     """Return the choices of a reply, itself if it is one; None if there are none."""
-    choices = reply.get("choices", reply.get("candidates"))
+    choices = next((reply[name] for name in _CHOICES if name in reply), None)
     if isinstance(choices, dict):
         return [choices] if _ANSWERS[0] in choices else list(choices.values())
     is_report = isinstance(reply.get("message"), str)  # as errors are
@@ -142,11 +143,20 @@ def _choices(reply: Reply) -> Any:
 def _unwrapped(reply: Reply) -> Reply:
     """Return the reply within a gateway's own object, which may be written as text."""
     for _ in range(_MOST_WRAPPERS):
-        inner = _object(next((reply[name] for name in _WRAPPERS if reply.get(name)), None))
+        inner = next(filter(_is_whole, reply.values()), None)
+        inner = _object(inner or next(filter(None, map(reply.get, _WRAPPERS)), None))
         if "choices" in reply or not isinstance(inner, dict) or not inner.keys() & _OF_REPLIES:
             break
         reply = inner
     return reply
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether a value within a reply is a reply of its own."""
+    inner = dict_of(value)
+    return any(
+        isinstance(inner.get(name), dict | list) for name in ("choices", "message", "output")
+    )
 
 
 def _object(value: Any) -> Any:

@@ -32,13 +32,26 @@ def joined_chunks(values: Sequence[dict[str, Any]]) -> dict[str, Any]:
         for name in ("id", "model", "created", "usage", "service_tier", "error"):
             if chunk.get(name):
                 whole[name] = chunk[name]
-        for position, piece in enumerate(_dicts(chunk.get("choices"))):
+        pieces = _dicts(chunk.get("choices")) or _other_pieces(chunk)
+        for position, piece in enumerate(pieces):
             index = piece.get("index")
             place = index if isinstance(index, int) else position
             choices.setdefault(place, _Choice()).add(piece)
     if choices:
         whole["choices"] = [choices[place].whole() for place in sorted(choices)]
     return whole
+
+
+def _other_pieces(chunk: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what a chunk in another vendor's form adds to the reply."""
+    said = chunk.get("delta") or chunk.get("message")
+    for candidate in _dicts(chunk.get("candidates"))[:1]:
+        parts = _dicts((*_dicts(candidate.get("content")), {})[0].get("parts"))
+        said = "".join(str(part.get("text") or "") for part in parts if not part.get("thought"))
+    if isinstance(said, dict):
+        return [{"delta": said}]
+    said = said if said and "message" not in chunk else chunk.get("response")
+    return [{"delta": {"content": said}}] if isinstance(said, str) else []
 
 
 def _has_delta(value: Mapping[str, Any]) -> bool:

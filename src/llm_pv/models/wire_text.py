@@ -40,8 +40,7 @@ def json_values(body: bytes) -> list[Any]:
     >>> json_values(b': comment\n\ndata: {"a": 1}\n\ndata: {"a": 2}\n\ndata: [DONE]\n\n')
     [{'a': 1}, {'a': 2}]
     """
-    wide = body.startswith((b"\xff\xfe", b"\xfe\xff"))
-    text = body.decode("utf-16" if wide else "utf-8-sig", "replace").strip()
+    text = body.decode(json.detect_encoding(body), "replace").strip()
     values = _events(text) if text.startswith(_EVENT_STARTS) else _plain(text)
     values = values or _plain(text[text.find("{") :])  # behind a comment or a guard of a gateway
     if not values:
