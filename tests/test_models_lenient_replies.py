@@ -14,8 +14,9 @@ from llm_pv.models import ModelOptions, ToolAnswer, ToolOffer, UserMessage, make
 from llm_pv.models.openai_replies import readable_reply
 from llm_pv.models.wire_text import UnreadableReplyError
 from llm_pv.programs.program import Program
-from llm_pv.proposers.base import Proposal
+from llm_pv.proposers.base import Context, Proposal
 from llm_pv.proposers.llm import LLM, LLMSettings
+from llm_pv.proposers.round_robin import RoundRobin
 from rows import PARITY, parity_splits
 from wire_servers import OpenModels, Wire, WireServer, chat, chat_call
 
@@ -409,8 +410,10 @@ def test_attempts_of_a_server_that_refuses_several_answers_all_get_theirs() -> N
         options = ModelOptions(base_url=f"{server.url}/v1", retries=0)
         model = make_model("openai-compatible:tiny", options)
         settings = LLMSettings(tool="none", samples_per_call=2)
+        # One call after the other: the call for a single answer must not be the one refused.
+        context = Context(admission=RoundRobin({"cell": 0}, slots=1).cell("cell"))
         with LLM(model, attempts=3, settings=settings) as llm:
-            found = list(llm.propose(SPLITS.train, SPLITS.classes, seed=0))
+            found = list(llm.propose_in(SPLITS.train, SPLITS.classes, seed=0, context=context))
     assert [each.origin for each in found] == ["1", "2", "3"]
     assert sorted(each.text for each in found) == [FENCED, "none", "none"]
 
