@@ -3,6 +3,8 @@
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -196,6 +198,22 @@ def test_a_class_of_one_row_is_no_error_for_any_baseline() -> None:
     splits = Splits(rows, rows, rows, Classes.of(labels))
     for name in ("svm", "decision_tree"):
         assert fit_baseline(name, splits).result.train.rows == 21
+
+
+def test_importing_a_library_is_no_part_of_the_time_of_learning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow_library.py").write_text("import time\ntime.sleep(3)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    class Slow(Dial):
+        modules = ("slow_library",)
+
+        def fit(self, features: Features, codes: Codes, settings: Settings, seed: int) -> Fitted:
+            import_module("slow_library")
+            return super().fit(features, codes, settings, seed)
+
+    assert 0 < fit_baseline(Slow([1.0]), numbered_splits()).result.learn_seconds < 3
 
 
 class ByValidation(Baseline):

@@ -7,6 +7,7 @@ strings and tables, cross-validation, several cores, files) is done around it.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
@@ -65,12 +66,20 @@ class Baseline(ABC):
     grid_by_validation
         Whether the published search of the whole grid chooses by the validation rows, in place of
         cross-validation.
+    modules
+        What fitting imports, so that loading it is no part of the time of a fit.
     """
 
     name: str
     choices: Mapping[str, Sequence[Setting]] = MappingProxyType({})
     shared: tuple[str, ...] = ()
     grid_by_validation: bool = False
+    modules: tuple[str, ...] = ()
+
+    def load(self) -> None:
+        """Import the modules of fitting and of cross-validation."""
+        for module in ("sklearn.model_selection", *self.modules):
+            import_module(module)
 
     def grid(self, search: SearchName) -> Mapping[str, Sequence[Setting]]:  # noqa: ARG002
         """Return the values of each setting: its choices, unless they depend on the search."""

@@ -11,6 +11,7 @@ class DecisionTree(Baseline):
     """scikit-learn's decision tree."""
 
     name = "decision_tree"
+    modules = ("sklearn.tree",)
     choices: Mapping[str, Sequence[Setting]] = {  # as published
         "max_depth": (5, 10, 15, None),
         "min_samples_split": (2, 5, 10),

@@ -186,6 +186,7 @@ def fit_baseline(
     if obstacle := chosen.obstacle():
         raise ConfigurationError(f"{chosen.name} cannot be used here: {obstacle}")
     problem = EncodedSplits.of(splits)
+    chosen.load()
     start = time.perf_counter()
     choice = choose_settings(
         chosen,
@@ -213,6 +214,7 @@ def fit_and_predict(
     baseline: Baseline, problem: EncodedSplits, settings: Settings, seed: int
 ) -> Predictions:
     """Fit on all training rows and predict every split."""
+    baseline.load()
     start = time.perf_counter()
     model = fit_quietly(baseline, problem.train, problem.codes, settings, seed)
     return _predict(model, problem, settings, start)

@@ -121,6 +121,7 @@ class GeneticProgramming(Baseline):
     """Boolean expressions, evolved; of several classes, one against the rest."""
 
     name = "genetic_programming"
+    modules = ("llm_pv.tracks.baselines.evolution",)
     grid_by_validation = True
 
     def grid(self, search: SearchName) -> Mapping[str, Sequence[Setting]]:

@@ -19,6 +19,7 @@ class RandomForest(Baseline):
     """
 
     name = "random_forest"
+    modules = ("sklearn.ensemble",)
     choices: Mapping[str, Sequence[Setting]] = {  # as published
         "n_estimators": (64, 128, 256),
         "max_depth": (5, 10, 15, None),

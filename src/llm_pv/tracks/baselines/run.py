@@ -246,7 +246,7 @@ def fit_cell(
 
     def map_jobs(function: Callable[[_Item], _Result], jobs: Sequence[_Item], /) -> list[_Result]:
         """Run the jobs of the search, and note the seconds of each."""
-        timed = context.processes.map(partial(_timed, function), jobs)
+        timed = context.processes.map(partial(_timed, baseline, function), jobs)
         spent.extend(seconds for seconds, _ in timed)
         context.emit(SettingsTried(len(jobs)))
         return [result for _, result in timed]
@@ -269,8 +269,11 @@ def fit_cell(
     _write(fit, splits, result, context)
 
 
-def _timed(function: Callable[[_Item], _Result], job: _Item) -> tuple[float, _Result]:
-    """Run a job and time it where it runs: time spent waiting for a core is not its own."""
+def _timed(
+    baseline: Baseline, function: Callable[[_Item], _Result], job: _Item
+) -> tuple[float, _Result]:
+    """Run a job and time it where it runs: waiting for a core, and imports, are not its own."""
+    baseline.load()
     start = time.perf_counter()
     result = function(job)
     return time.perf_counter() - start, result
@@ -297,7 +300,7 @@ def _write(fit: FitTask, splits: Splits, result: BaselineResult, context: CellCo
             "high": high,
             "validation_accuracy": result.validation.accuracy,
             "learn_seconds": round(result.learn_seconds, 3),
-            "test_seconds": round(result.test_seconds, 3),
+            "test_seconds": round(result.test_seconds, 6),
             "cost_usd": 0.0,
             "majority_accuracy": result.majority.test_accuracy,
             "status": "done",

@@ -14,6 +14,7 @@ class SupportVectors(Baseline):
     """scikit-learn's SVC. Quantities are standardised, characters and flags stay as they are."""
 
     name = "svm"
+    modules = ("sklearn.svm",)
     choices: Mapping[str, Sequence[Setting]] = {  # as published
         "C": (0.1, 1, 10, 100),
         "gamma": ("scale", "auto", 0.001, 0.01, 0.1),

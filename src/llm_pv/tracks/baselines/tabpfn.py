@@ -17,6 +17,7 @@ class TabPFN(Baseline):
     """TabPFN as it comes: it has no grid."""
 
     name = "tabpfn"
+    modules = ("tabpfn",)
 
     def obstacle(self) -> str:
         """Return what is lacking: the package, or its weights on this machine."""

@@ -20,6 +20,7 @@ class XGBoost(Baseline):
     """XGBoost's classifier, on one thread: the cores are shared out among fits instead."""
 
     name = "xgboost"
+    modules = ("xgboost",)
     choices: Mapping[str, Sequence[Setting]] = {  # as published
         "n_estimators": (100, 128, 256),
         "max_depth": (5, 6, 7),

@@ -77,12 +77,10 @@ class TaskRows(TaskRequest):
             if value < 0:
                 raise ConfigurationError(f"{option} {value} is negative: give 0 or more")
         if self._test_lengths and self._is_table:
-            raise ConfigurationError(
-                f"--test-sequence-length: {self.name} is a table, of one length"
-            )
+            raise ConfigurationError(f"--test-lengths: {self.name} is a table, of one length")
         if self._test_lengths and not self.task.length_generalising:
             raise ConfigurationError(
-                f"--test-sequence-length: {self.name} is another function at each length; "
+                f"--test-lengths: {self.name} is another function at each length; "
                 "choose a task that means the same at all of them"
             )
         if self.online:
