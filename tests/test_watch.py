@@ -45,7 +45,7 @@ def test_the_state_of_learning_has_the_attempts_latest_first_with_the_best_and_t
         status, text = ask(live.url, "state")
     state = json.loads(text)
     assert status == 200
-    assert (before["state"], before["rows"]) == ("searching: sums, 1,200 tried", [])
+    assert (before["state"], before["rows"]) == ("searching: sums, 1,200 compared", [])
     assert [(number, validation) for number, validation, *_ in state["rows"]] == [
         ("2", "50.0"),
         ("1", "75.0"),

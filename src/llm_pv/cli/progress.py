@@ -241,8 +241,8 @@ class LearnProgress:
             self._show("verifying")
 
     def search(self, stage: str, tried: int) -> None:
-        """Show the progress of the built-in search."""
-        self._show(f"searching: {stage}, {tried:,} tried")
+        """Show the progress of the built-in search; few of its candidates become attempts."""
+        self._show(f"searching: {stage.replace('_', ' ')}, {tried:,} compared")
 
     def view(self) -> RunView:
         """Return what a page shows of the run at this moment."""
@@ -376,7 +376,9 @@ _DETAIL = TextColumn("{task.fields[detail]}")
 
 def _display(console: Console, *columns: ProgressColumn, live: bool) -> Progress:
     """Return the progress display of all commands: description, progress, time."""
-    what = TextColumn("{task.description}", table_column=Column(no_wrap=True), markup=False)
+    # A long description is cut, not the time beside it.
+    column = Column(no_wrap=True, max_width=max(20, console.width - 12))
+    what = TextColumn("{task.description}", table_column=column, markup=False)
     shown = (SpinnerColumn(), what, *columns, TimeElapsedColumn())
     return Progress(*shown, console=console, transient=True, disable=not live)
 

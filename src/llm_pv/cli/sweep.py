@@ -225,7 +225,7 @@ def _other_options(record: dict[str, Any]) -> str:
     return ", ".join(
         f"{name.replace('_', ' ')} {value}"
         for name, value in record.items()
-        if name not in _HEADINGS and name not in _JSON_ALONE and value is not None
+        if name not in _HEADINGS and name not in _JSON_ALONE and value not in (None, "")
     )
 
 

@@ -98,7 +98,7 @@ class LengthFirst(Proposer):
             nonlocal handed_over
             if self.progress is not None:
                 first = min(found, key=lambda one: one.cost, default=None)
-                so_far = f" (best so far {first.mistakes:g} training mistakes)" if first else ""
+                so_far = f" (best: {first.mistakes:g} training mistakes)" if first else ""
                 self.progress(stage + so_far, account.tried)
             if self.interim is not None and time.monotonic() - handed_over > HAND_OVER_SECONDS:
                 best = ranked(list(found), problem)
