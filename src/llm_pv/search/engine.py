@@ -14,7 +14,13 @@ from llm_pv.search.enumerate import fill
 from llm_pv.search.pool import Conditions, Pool, conditions_of
 from llm_pv.search.predicates import offers, pool_of
 from llm_pv.search.problem import SAMPLE_ROWS, Expired, Problem
-from llm_pv.search.program import Candidate, answers_of, candidate, constant_program
+from llm_pv.search.program import (
+    Candidate,
+    answers_of,
+    candidate,
+    constant_program,
+    expressions_of,
+)
 from llm_pv.search.reading import read_leaves
 from llm_pv.search.rivals import variants
 from llm_pv.search.terminal import terminal_offers
@@ -152,7 +158,7 @@ def _alternatives(found: Sequence[Candidate], pool: Pool, problem: Problem) -> I
         for program in variants(one.program, pool.conditions):
             problem.guard.check()
             made = _on(candidate(program, pool.problem, one.stage), problem)
-            yield replace(made, edge=bool((made.answers == one.answers).all()))
+            yield replace(made, edge=any(e.kind == "edge" for e in expressions_of(program)))
 
 
 def _sampled(problem: Problem) -> Problem:

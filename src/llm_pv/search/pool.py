@@ -1,7 +1,7 @@
 """What unifiers choose from: conditions as one matrix, and values, all on the same rows."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,9 +65,11 @@ class Conditions:
         values = np.asarray(condition.values)
         found = []
         for offer in self.others.get(mask_of(values[: self.truth.shape[1]]), ()):
-            if offer.edge or mask_of(offer.truth) != mask_of(values):
+            is_same = mask_of(offer.truth) == mask_of(values)
+            if offer.edge or not is_same:
                 made = offer.write()
-                found.append(made if offer.truth[0] == values[0] else negation(made))
+                made = made if offer.truth[0] == values[0] else negation(made)
+                found.append(replace(made, kind="edge" if is_same else made.kind))
         return found
 
     def chosen(self, indices: Sequence[int] | NDArray[np.int64]) -> "Conditions":

@@ -111,4 +111,5 @@ def _exchanged(condition: Expression, conditions: Conditions) -> Iterator[Expres
     for index, part in enumerate(parts):
         for other in _exchanged(part, conditions):
             bits = condition.bits + other.bits - part.bits
-            yield joined(word, [*parts[:index], other, *parts[index + 1 :]], bits)
+            made = joined(word, [*parts[:index], other, *parts[index + 1 :]], bits)
+            yield replace(made, kind=other.kind)

@@ -275,7 +275,8 @@ def _comparison(bank: Bank, left: int, sign: int, right: int, bits: float) -> Of
         )
 
     # Where the two are equal neither is less: no row need show which side that is on.
-    return Offer(truth, bits, write, truth[:1].tobytes() if "<" in source else b"")
+    may_be_equal = sign == 0 and len(np.intersect1d(values[left], values[right])) > 0
+    return Offer(truth, bits, write, truth[:1].tobytes() if may_be_equal else b"")
 
 
 def _combined(

@@ -56,7 +56,7 @@ UNIFIERS: tuple[Unifier, ...] = (
     Unifier("modular", modular),
     Unifier("automaton", automaton),
     Unifier("joins", joins),
-    Unifier("votes", votes),
+    Unifier("votes", votes, fallback=True),
     Unifier("word_set", word_set),
     Unifier("scorecard", scorecard, fits_all=True, fallback=True),
     Unifier("tree", tree, fits_all=True, fallback=True),

@@ -8,7 +8,7 @@ from llm_pv.search.pool import Pool
 from llm_pv.search.program import Candidate, Points, Scorecard, candidate
 from llm_pv.search.types import negation
 
-MOST, KEPT, YIELDED = 120, 3, 20
+MOST, KEPT, YIELDED = 120, 3, 5
 """Conditions that are combined, threes kept for each first one, and those that are yielded."""
 
 
