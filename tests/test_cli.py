@@ -623,6 +623,24 @@ def test_an_interruption_keeps_the_run_and_says_how_to_go_on(
     (slow / "2.py").write_text(FIRST_HALF)
 
 
+def test_an_interruption_while_the_page_is_written_says_that_the_result_is_kept(
+    rows: Path, replies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def interrupted(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("llm_pv.report.write.write_run_page", interrupted)
+    words = ["learn", str(rows), "--out", str(tmp_path / "run"), "--proposer", f"replay:{replies}"]
+    assert run(words) == INTERRUPTED
+    kept = tmp_path / "run"
+    said = f"{kept} keeps the result, and the same command with --out {kept} shows it"
+    assert said in capfd.readouterr().err
+    monkeypatch.undo()
+    assert run(words) == 0
+    assert f"{kept} is a finished run; this is its result" in capfd.readouterr().err
+
+
 def test_an_interrupted_command_and_a_reader_gone_away_end_quietly(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llm_pv.cli.main import complain
+from llm_pv.cli.main import complain, resumable
 from llm_pv.cli.options import OutputOptions
 from llm_pv.cli.output import write_json
 from llm_pv.errors import LLMPVError
@@ -94,7 +94,8 @@ def leave_page(run: Path) -> None:
     try:
         from llm_pv.report.write import write_run_page
 
-        write_run_page(run)
+        with resumable(f"{run} keeps the result, and the same command with --out {run} shows it"):
+            write_run_page(run)
     except LLMPVError as error:
         complain(f"no report.html: {error}")
     except Exception as error:  # noqa: BLE001 - the run is complete without its page
