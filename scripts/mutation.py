@@ -38,8 +38,11 @@ from mutmut.mutation.file_mutation import create_mutations
 ROOT = Path(__file__).parent.parent
 COPY = ROOT / "build" / "mutation"
 TESTS = {
-    "erm": ("erm", "api", "invariants", "report_explained"),
-    "proposers": ("proposers", "agent", "models_refusals", "search_learners", "search_rivals"),
+    "erm": ("erm", "api", "invariants", "report_explained", "search_rivals"),
+    "proposers": (
+        *("proposers", "agent", "models_refusals"),
+        *("search_learners", "search_options", "search_rivals"),
+    ),
     "programs": ("programs", "sandbox_parser", "export", "models_lenient", "agent"),
     "runs": (
         *("runs", "executors", "faults_", "synthesis_run", "group_commit", "tracks_grid"),

@@ -16,7 +16,7 @@ from llm_pv.erm.selection import Plan, Selection
 from llm_pv.erm.warm_start import WarmStart
 from llm_pv.erm.write_results import Destination
 from llm_pv.errors import ConfigurationError, DataError, RunError
-from llm_pv.proposers.base import Proposal
+from llm_pv.proposers.base import Context, Proposal
 from llm_pv.runs.cells import Cell, CellLog
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.sandbox import Limits, Sandbox
@@ -315,6 +315,30 @@ def test_a_warm_start_takes_over_programs_alone_in_their_order(
         found = warm.propose(train, Classes(("0", "1"), (0, 1)), seed=0, start=start)
         assert [proposal.text for proposal in found] == texts
     assert warm.plan_attempts(None) == 2 + 5
+
+
+def test_the_proposer_after_a_warm_start_knows_how_many_attempts_are_left(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    with RunDirectory(tmp_path, {}) as run:
+        destination = Destination(run, Cell("test"))
+        both = Scripted([ALWAYS_ONE, PARITY])
+        learn_splits(parity_splits(), both, sandbox, Plan(2), destination=destination)
+    given: list[int | None] = []
+
+    class Noting(Scripted):
+        def propose_in(
+            self, train: Examples, classes: Classes, *, seed: int, context: Context
+        ) -> Iterator[Proposal]:
+            given.append(context.attempts)
+            return super().propose_in(train, classes, seed=seed, context=context)
+
+    splits = parity_splits()
+    for attempts in (None, 7, 1):
+        context = Context(attempts=attempts)
+        warm = WarmStart(tmp_path, Noting([FIRST_BIT]))
+        list(warm.propose_in(splits.train, splits.classes, seed=0, context=context))
+    assert given == [None, 5, 0]
 
 
 def test_the_table_of_candidates_marks_the_pick(sandbox: Sandbox) -> None:

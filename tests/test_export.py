@@ -338,6 +338,8 @@ ANSWERS: dict[str, list[object]] = {  # None where Python raises an error
     "x['n'] in (7, 0)": [True, False, True, False],
     "x['n'] not in (7, x['m'])": [False, True, False, False],
     "x['n'] == x['m']": [False, False, True, True],
+    "x['r'] > 1e-20": [True, False, False, None],
+    "x['r'] < 1.5": [False, True, True, None],
     "x['n'] is None": [False, False, False, True],
     "x['s'][0] in ('b', 'q') or x['n'] == 0": [True, False, None, None],
     "x['s'].find('a') == 1 or x['n'] is None": [True, False, False, None],

@@ -146,6 +146,7 @@ MARKED = {
         '<|channel|>analysis<|message|>{"code": "f = len"}<|end|><|start|>assistant<|channel|>'
         f"final<|message|>```python\n{RULE}```<|return|>"
     ),
+    "three quotes that are not closed": '{"code": """' + RULE.rstrip(),
     "JSON under any key": json.dumps({"why": "f = 0", "final answer": RULE, "sure": True}),
     "JSON under a key of a key": json.dumps({"code": {"language": "python", "content": RULE}}),
     "a fence in JSON": json.dumps({"response": f"So:\n```python\n{RULE}```"}),

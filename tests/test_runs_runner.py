@@ -1,6 +1,7 @@
 """The runner of cells: what it leaves out, records, passes on, and ends with."""
 
 import errno
+import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -89,7 +90,11 @@ def test_a_cell_that_fails_is_recorded_with_its_reason_and_computed_again(tmp_pa
         listener = Listener()
         run_cells(tasks(), finish, LocalExecutor(2), run, observer=listener)
     assert listener.heard == [("plan", 3, 2), ("start", 2), ("end", 2, "done", "")]
-    assert "Traceback" in (tmp_path / "run" / "runner.log").read_text()
+    log = map(json.loads, (tmp_path / "run" / "runner.log").read_text().splitlines())
+    (failure,) = [line for line in log if line["level"] == "error"]
+    assert failure["message"] == "no rows\nof length 2"
+    assert failure["cell"] == CELLS[1].record()
+    assert failure["traceback"].startswith("Traceback")
 
 
 @pytest.mark.parametrize("at_once", [1, 2])
