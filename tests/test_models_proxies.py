@@ -5,8 +5,10 @@ import socket
 import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 
 from llm_pv.errors import ConfigurationError, MissingExtraError, ModelError
@@ -59,6 +61,11 @@ def test_no_proxy_is_honoured(
     assert proxy_for(url) == ("socks5h://proxy.example:1080" if proxied else None)
 
 
+def test_a_blank_proxy_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", " ")
+    assert proxy_for("https://api.example/v1") is None
+
+
 def test_a_proxy_without_a_scheme_is_one_of_http(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "proxy.example:3128")
     assert proxy_for("https://api.example/v1") == "http://proxy.example:3128"
@@ -76,7 +83,11 @@ def test_a_proxy_disturbs_no_server_that_no_proxy_covers(
 
 
 @pytest.mark.parametrize(
-    "proxy", ["socks4://me:secret@p.example:1080", "ftp://p.example", "http://"]
+    "proxy",
+    [
+        *("socks4://me:secret@p.example:1080", "ftp://p.example", "http://"),
+        *("socks5://me:secret@[::1", "http://p.example:99999", "p.example:port", "http://p:0"),
+    ],
 )
 def test_a_proxy_that_cannot_be_used_is_one_line(
     proxy: str, monkeypatch: pytest.MonkeyPatch
@@ -164,6 +175,19 @@ def test_certificates_that_are_not_there_are_named(
     monkeypatch.setenv(name, "/no/such/place")
     with pytest.raises(ConfigurationError, match=f"{name} is /no/such/place, which does not exist"):
         check_connection("https://api.example/v1")
+
+
+def test_what_holds_no_certificates_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "none.pem").write_text("no certificate\n")
+    for path, fault in ((tmp_path, "is no file"), (tmp_path / "none.pem", "holds no certificates")):
+        monkeypatch.setenv("SSL_CERT_FILE", str(path))
+        with pytest.raises(ConfigurationError, match=f"SSL_CERT_FILE is {path}, which {fault}"):
+            check_connection("https://api.example/v1")
+    monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    check_connection("https://api.example/v1")
 
 
 @pytest.mark.parametrize(

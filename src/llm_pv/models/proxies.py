@@ -6,6 +6,7 @@ The proxy is looked up for each request, so that an unusable one does not affect
 
 import ipaddress
 import os
+import ssl
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,7 +24,7 @@ def proxy_for(url: str) -> str | None:
     proxies = getproxies()
     address = urlsplit(url)
     host = address.hostname or ""
-    proxy = proxies.get(address.scheme) or proxies.get("all")
+    proxy = (proxies.get(address.scheme) or proxies.get("all") or "").strip()
     if not proxy or proxy_bypass(address.netloc) or _excepted(host, proxies):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
@@ -47,25 +48,39 @@ def _excepted(host: str, proxies: dict[str, str]) -> bool:
 def check_connection(url: str) -> None:
     """Raise an error if the environment's proxy or certificates cannot be used.
 
-    Raise ConfigurationError if the proxy is of an unknown kind, or the file of certificates is not
-    there. Raise MissingExtraError if the proxy needs a package that is not installed.
+    Raise ConfigurationError if the proxy is of an unknown kind or no address, or the file of
+    certificates is not there or holds none. Raise MissingExtraError if the proxy needs a package
+    that is not installed.
     """
     proxy = proxy_for(url)
     if proxy is not None:
         _check(proxy)
-    for name, is_there in (("SSL_CERT_FILE", Path.is_file), ("SSL_CERT_DIR", Path.is_dir)):
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         path = os.environ.get(name)
-        if path and not is_there(Path(path)):
+        if path and (fault := _certificate_fault(Path(path), is_file=name.endswith("FILE"))):
             raise ConfigurationError(
-                f"{name} is {path}, which does not exist; name the certificates, or unset {name}"
+                f"{name} is {path}, which {fault}; name the certificates, or unset {name}"
             )
 
 
-def _check(proxy: str) -> None:
-    scheme = urlsplit(proxy).scheme
+def _certificate_fault(path: Path, *, is_file: bool) -> str:
+    if not path.exists():
+        return "does not exist"
+    if not (path.is_file() if is_file else path.is_dir()):
+        return "is no file" if is_file else "is no folder"
     try:
-        usable = scheme in SCHEMES and bool(httpx2.URL(proxy).host)
-    except httpx2.InvalidURL:
+        if is_file:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except OSError as error:
+        return f"holds no certificates that can be read ({error.strerror or error})"
+    return ""
+
+
+def _check(proxy: str) -> None:
+    scheme = proxy.partition(":")[0].lower()
+    try:
+        usable = scheme in SCHEMES and bool(httpx2.URL(proxy).host) and urlsplit(proxy).port != 0
+    except (httpx2.InvalidURL, ValueError):  # brackets that do not match, a port above 65,535
         usable = False
     if not usable:
         raise ConfigurationError(
