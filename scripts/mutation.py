@@ -38,7 +38,7 @@ from mutmut.mutation.file_mutation import create_mutations
 ROOT = Path(__file__).parent.parent
 COPY = ROOT / "build" / "mutation"
 TESTS = {
-    "erm": ("erm", "api", "invariants", "report_explained", "search_rivals"),
+    "erm": ("erm", "api", "invariants", "report_explained", "search_rivals", "ask"),
     "proposers": (
         *("proposers", "agent", "models_refusals"),
         *("search_learners", "search_options", "search_rivals"),
@@ -46,7 +46,14 @@ TESTS = {
     "programs": ("programs", "sandbox_parser", "export", "models_lenient", "agent"),
     "runs": (
         *("runs", "executors", "faults_", "synthesis_run", "group_commit", "tracks_grid"),
-        *("report_records", "report_curves", "cli_show", "cli_tracking", "baselines_run"),
+        *(
+            "report_records",
+            "report_curves",
+            "cli_show",
+            "cli_icl",
+            "cli_tracking",
+            "baselines_run",
+        ),
         *("ray_refusals", "ray_head", "ray_cluster", "ray_losses", "finetune_sweep"),
     ),
 }
