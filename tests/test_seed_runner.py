@@ -176,11 +176,9 @@ def test_flags_of_the_published_command_alone_are_taken_with_a_notice_where_they
 ) -> None:
     assert run_seed(["--functions", "fn_a", "--lengths", "20", *PUBLISHED_ONLY, "--dry-run"]) == 0
     shown = capfd.readouterr()
-    assert '"code_interpreter"' not in shown.out, "it allows a tool, and adds none"
+    assert '"code_interpreter"' in shown.out, "--allow-tools lets the model run Python"
     assert [line for line in shown.err.splitlines() if "no effect" in line] == [
-        "llm-pv: --allow-tools has no effect: tools are allowed anyway, and "
-        "--enable-code-interpreter adds one",
-        "llm-pv: --hf-... options have no effect: the model does not run in this process",
+        "llm-pv: --hf-... options have no effect: the model does not run in this process"
     ]
     words = ["--functions", "fn_a", "--lengths", "20", "--no-tools", "--hf-trust-remote-code"]
     assert run_seed([*words, "--enable-code-interpreter", "--dry-run"]) == 0
@@ -194,19 +192,31 @@ def test_the_environment_sets_what_the_command_line_does_not(
 ) -> None:
     environment = {
         "OPENAI_MODEL": "gpt-5.4", "ATTEMPTS": "4", "FUNCTIONS": "fn_a,fn_h", "SEED": "",
-        "TEXT_VERBOSITY": "high", "PER_CALL_TIMEOUT_S": "7", "DRY_RUN": "1", "NUM_TRIALS": "9",
-        "GLOBAL_SEED": "7",
+        "NUM_TRIALS": "9", "DRY_RUN": "1",
     }  # fmt: skip
     words = ["--lengths", "20", "--attempts", "2", "--trials", "1"]
-    assert run_seed(words, environment) == 0
+    assert run_seed(words, environment) == 0  # calls no model, since it is a dry run
     shown = capfd.readouterr()
-    assert "from the environment: OPENAI_MODEL=gpt-5.4, TEXT_VERBOSITY=high" in shown.err
+    assert "DRY_RUN=1" in shown.err
     assert "NUM_TRIALS" not in shown.err, "--trials is another name of its option"
+    assert "from the environment: OPENAI_MODEL=gpt-5.4, FUNCTIONS=fn_a,fn_h" in shown.err
     assert '"model": "gpt-5.4"' in shown.out
-    assert '"verbosity": "high"' in shown.out
-    for text in load_task("fn_a", length=20, seed=7).train.inputs:
-        assert f"\\n{text} -> " in shown.out
     assert shown.out.count("attempts: 2,") == 2, "two tasks, and the attempts of the command line"
+
+
+def test_wordings_are_json_or_a_file_of_it(capfd: pytest.CaptureFixture[str]) -> None:
+    wordings = json.dumps({"short": "Find f.\n{data_examples}"})
+    assert run_seed([*SMALL, "--prompt-variants-json", wordings, "--dry-run"]) == 0
+    assert "Find f." in capfd.readouterr().out
+    for wrong, said in (
+        ("[", "no JSON at line 1, column 2"),
+        ("none.json", "none.json: No such file or directory; give JSON, or a file of it"),
+        ('{"a": 1}', "holds no wordings"),
+    ):
+        assert run_seed([*SMALL, "--prompt-variants-json", wrong, "--dry-run"]) == 2
+        complaint = capfd.readouterr().err
+        assert said in complaint
+        assert complaint.count("\n") == 1
 
 
 def test_wordings_of_a_json_file_are_tried_in_one_run_into_one_table(
@@ -239,47 +249,16 @@ def test_wordings_of_a_json_file_are_tried_in_one_run_into_one_table(
     assert "holds no wordings" in capfd.readouterr().err
 
 
-def test_wordings_are_taken_as_the_published_command_takes_them(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    wordings = [
-        "Vectors ({data_mode}, length {seq_len}).",
-        {"id": "short", "problem_statement": "Find f."},
-        {"instructions": "{seq_len} symbols."},
-    ]
-    words = [*SMALL, "--prompt-variants-json", json.dumps(wordings), "--dry-run"]
-    assert run_seed(words) == 0
-    shown = capfd.readouterr().out
-    for statement in ("Vectors (binary, length 20).", "Find f.", "20 symbols."):
-        assert f"**Problem Statement:**\\n{statement}\\n**Data Examples:**\\n```\\n" in shown
-    for wrong, said in (
-        ("[", "is no valid JSON at line 1, column 2"),
-        ("none.json", "none.json: No such file or directory; give JSON, or a file of it"),
-        ('[{"id": "a"}]', "holds no wordings"),
-    ):
-        assert run_seed([*SMALL, "--prompt-variants-json", wrong, "--dry-run"]) == 2
-        complaint = capfd.readouterr().err
-        assert said in complaint
-        assert complaint.count("\n") == 1
-
-
 def test_the_agent_has_a_command_of_its_own_with_the_same_files(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     look: Reply = {"code": "print(len(rows))"}
     with FakeOpenAI([look, ANSWER], by_turn=True) as server:
-        words = [*SMALL, *served(server)[:2], "--base-url", server.base_url]
-        words += ["--mlab-max-steps", "3", "--attempts", "5", "--allow-tools", "--runs-dir", "x"]
-        words += ["--prompt-rows", "5", "--timeout-s", "60", "--seed", "7"]
-        environment = {"MLAB_LLM": "m", "MLAB_MAX_STEPS": "1", "AGENT_TIMEOUT_S": "1"}
-        assert seed_agent.run_seed(words, environment) == 0
-        (model,) = {body["model"] for body in server.bodies}
-        assert model == "m"
-    complaint = capfd.readouterr().err
-    assert "--attempts has no effect: a trial of the agent is one" in complaint
-    assert "--runs-dir has no effect: run directories are made in runs/" in complaint
-    assert "from the environment: MLAB_LLM=m\n" in complaint
-    rows = read_lines(tmp_path / "agent_baseline_results.jsonl")
+        words = [*SMALL, *served(server), "--max-steps", "3", "--attempts", "5", "--allow-tools"]
+        words += ["--prompt-rows", "5"]
+        assert seed_agent.run_seed([*words, "--seed", "7"]) == 0
+    assert "--attempts has no effect: a trial of the agent is one" in capfd.readouterr().err
+    rows = read_lines(tmp_path / "agent_attempts.jsonl")
     assert [row["kind"] for row in rows] == ["attempt", "selected", "summary"]
     assert rows[0]["tool_uses"] == 1
     assert len(re.findall(r"[01]{20} -> ", rows[0]["prompt"])) == 5  # of 8 training rows

@@ -21,9 +21,7 @@ class Flag:
 
 
 RUNNER: Mapping[str, Flag] = {
-    "--allow-tools": Flag(
-        notice="tools are allowed anyway, and --enable-code-interpreter adds one"
-    ),
+    "--allow-tools": Flag(("--enable-code-interpreter",)),
     "--no-tools": Flag(("--tool-choice", "none")),
     "--hf-trust-remote-code": Flag(notice="code of a model's repository is never run"),
     "--no-hf-trust-remote-code": Flag(),
@@ -37,10 +35,6 @@ AGENT: Mapping[str, Flag] = {
     "--no-tools": Flag(notice="the agent works with its tool"),
     "--allow-tools": Flag(),
     "--enable-code-interpreter": Flag(),
-    "--mlab-llm": Flag(("--model", "VALUE"), takes=True),
-    "--mlab-max-steps": Flag(("--max-steps", "VALUE"), takes=True),
-    "--timeout-s": Flag(("--max-seconds", "VALUE"), takes=True),
-    "--runs-dir": Flag(takes=True, notice="run directories are made in runs/ here"),
 }
 """Flags of ``program_synthesis/agent_baseline_runner.py``."""
 
@@ -70,9 +64,6 @@ FINETUNE: Mapping[str, Flag] = {
 VARIABLES: Mapping[str, str] = {
     "OPENAI_MODEL": "--model",
     "GEMINI_MODEL": "--model",
-    "TEXT_VERBOSITY": "--verbosity",
-    "PER_CALL_TIMEOUT_S": "--timeout",
-    "GLOBAL_SEED": "--seed",
     **{
         option.removeprefix("--").replace("-", "_").upper(): option
         for option in (
@@ -87,22 +78,10 @@ VARIABLES: Mapping[str, str] = {
 }  # fmt: skip
 """Environment variables of ``program_synthesis/runner.py``, by the option each one sets."""
 
-AGENT_VARIABLES: Mapping[str, str] = {
-    "MLAB_LLM": "--model",
-    "MLAB_MAX_STEPS": "--max-steps",
-    "AGENT_TIMEOUT_S": "--max-seconds",
-    **VARIABLES,
-}
-"""Environment variables of ``program_synthesis/agent_baseline_runner.py``."""
-
-_ALIASES = {
-    "--trials": "--num-trials",
-    "--validation-size": "--val-size",
-    "--steps": "--max-steps",
-    "--seconds": "--max-seconds",
-}
 _SEVERAL = ("--functions", "--lengths")
 _SWITCHES = ("--enable-code-interpreter", "--dry-run")
+_SHORTER = {"--trials": "--num-trials", "--validation-size": "--val-size"}
+"""Other names of options that a variable sets."""
 
 
 def translated(words: Sequence[str], flags: Mapping[str, Flag]) -> list[str]:
@@ -129,11 +108,7 @@ def translated(words: Sequence[str], flags: Mapping[str, Flag]) -> list[str]:
     return result
 
 
-def with_variables(
-    words: Sequence[str],
-    environment: Mapping[str, str],
-    variables: Mapping[str, str] = VARIABLES,
-) -> list[str]:
+def with_variables(words: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     """Return a command line with what the environment sets and the command line does not.
 
     Examples
@@ -141,9 +116,9 @@ def with_variables(
     >>> with_variables(["--attempts", "2"], {"ATTEMPTS": "3"})
     ['--attempts', '2']
     """
-    given = {_ALIASES.get(option, option) for option in map(_option, words)}
+    given = {_SHORTER.get(option, option) for option in map(_option, words)}
     result, taken = list(words), []
-    for variable, option in variables.items():
+    for variable, option in VARIABLES.items():
         value = environment.get(variable, "").strip()
         if not value or option in given:
             continue

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,30 +46,16 @@ CELL_COLUMNS = (
 """A row for each cell."""
 
 
-DURATIONS = ("adaptation_duration_ms", "test_duration_ms", "total_wall_clock_duration_ms")
-"""Columns of the published command: learning, testing and both, of a cell, in milliseconds."""
-
-_DURATIONS = dict(zip(DURATIONS, DURATIONS, strict=True))
-
 PUBLISHED_EXAMPLE_COLUMNS = {
-    **{name: name for name in ("prompt", "true_label", "fn", "length")},
-    "model_output": "text",
-    "duration_ms": "duration_ms",
-    **_DURATIONS,
-    "predicted_label": "predicted_label",
-    "is_correct": "correct",
     "function": "fn",
+    "model_output": "text",
+    "is_correct": "correct",
+    "test_duration_ms": "duration_ms",
 }
 """Columns of the published command's rows of examples, and which of ours has the value."""
 
-PUBLISHED_CELL_COLUMNS = {
-    "function": "fn",
-    "length": "length",
-    "accuracy": "accuracy",
-    "duration_ms": "total_wall_clock_duration_ms",
-    **_DURATIONS,
-}
-"""The same for its rows of cells."""
+DURATIONS = ("adaptation_duration_ms", "test_duration_ms", "total_wall_clock_duration_ms")
+"""Columns of the published command's rows of cells: learning, testing, both, in milliseconds."""
 
 
 class AnswerDetails(Details):
@@ -195,54 +181,41 @@ def write_files(
     from llm_pv.tracks.icl.planning import PlannedCell
     from llm_pv.tracks.icl.run import read_results
 
-    works = [work for work in planned if isinstance(work, PlannedCell)]
-    results = read_results(planned, run, settings, under_way)
-    durations = _durations(works, results) if published else {}
-    unknown = dict.fromkeys(DURATIONS) if published else {}
     if jsonl is not None:
-        rows = [
-            row | durations.get(cell, unknown)
-            for cell, row in example_rows(works, read_replies(run))
-        ]
+        works = [work for work in planned if isinstance(work, PlannedCell)]
+        rows = list(example_rows(works, read_replies(run)))
         if published:
-            rows = [_in_front(PUBLISHED_EXAMPLE_COLUMNS, row) for row in rows]
+            columns_of_ours = PUBLISHED_EXAMPLE_COLUMNS.items()
+            rows = [{name: row[own] for name, own in columns_of_ours} | row for row in rows]
             write_trials(jsonl, rows, "answer")
         write_json_lines(jsonl, rows)
     if csv is not None:
+        results = read_results(planned, run, settings, under_way)
         cells = list(cell_rows(results))
         columns: tuple[str, ...] = CELL_COLUMNS
         if published:
-            columns = tuple(dict.fromkeys((*PUBLISHED_CELL_COLUMNS, *CELL_COLUMNS)))
+            columns = ("function", *DURATIONS, *CELL_COLUMNS)
+            seconds = {work.cell: work.learn_seconds for work in planned
+                       if isinstance(work, PlannedCell)}  # fmt: skip
             cells = [
-                _in_front(PUBLISHED_CELL_COLUMNS, row | durations.get(result.cell, unknown))
+                _published_cell(row, seconds.get(result.cell))
                 for row, result in zip(cells, results, strict=True)
             ]
         write_csv(csv, columns, cells)
 
 
-def _in_front(columns: Mapping[str, str], row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with these columns first, each with the value of the one it names."""
-    return {name: row[own] for name, own in columns.items()} | row
-
-
-def _durations(
-    works: Sequence["PlannedCell"], results: Sequence["AnsweredCell"]
-) -> dict[Cell, dict[str, float]]:
-    """Return `DURATIONS` of each cell that was scored."""
-    learning = {work.cell: work.learn_seconds for work in works}
-    found = {}
-    for result in results:
-        if result.score is not None and result.cell in learning:
-            seconds = (learning[result.cell], result.score.seconds)
-            spent = [round(1000 * value, 3) for value in (*seconds, sum(seconds))]
-            found[result.cell] = dict(zip(DURATIONS, spent, strict=True))
-    return found
+def _published_cell(row: dict[str, Any], learn_seconds: float | None) -> dict[str, Any]:
+    durations: tuple[float | None, ...] = (None, None, None)
+    if learn_seconds is not None and row["seconds"] is not None:
+        learning, testing = 1000 * learn_seconds, 1000 * row["seconds"]
+        durations = (round(learning, 3), round(testing, 3), round(learning + testing, 3))
+    return {"function": row["fn"], **dict(zip(DURATIONS, durations, strict=True))} | row
 
 
 def example_rows(
     works: Sequence["PlannedCell"], replies: Sequence["Record"]
-) -> Iterator[tuple[Cell, dict[str, Any]]]:
-    """Yield a cell and a row for each example that was answered."""
+) -> Iterator[dict[str, Any]]:
+    """Return a row for each example that was answered."""
     for work in works:
         cell, labels = work.cell.record(), work.asked.labels
         lengths = [work.cell.length] * len(work.splits.test)
@@ -250,31 +223,28 @@ def example_rows(
         mine = [reply for reply in replies if reply.items() >= cell.items()]
         for record in sorted(mine, key=lambda one: (one["order"], one["example"])):
             row, label = record["example"], labels[record["example"]]
-            yield (
-                work.cell,
-                {
-                    "fn": work.cell.function,
-                    "length": work.cell.length,
-                    "trial": work.cell.trial + 1,
-                    "model": work.cell.model,
-                    "answer": work.cell.method,
-                    "order": record["order"],
-                    "example": row,
-                    "prompt": work.prompts[record["order"]][row],
-                    "text": record["text"],
-                    "true_label": label,
-                    "predicted_label": record["predicted"],
-                    "correct": record["predicted"] == label,
-                    "finish": record["finish"],
-                    "probabilities": record["probabilities"],
-                    "prompt_tokens": record["input_tokens"],
-                    "completion_tokens": record["output_tokens"],
-                    "cached_tokens": record["cached_tokens"],
-                    "duration_ms": round(1000 * record["seconds"], 3),
-                    "cost_usd": record["cost_usd"],
-                    "test_length": lengths[row],
-                },
-            )
+            yield {
+                "fn": work.cell.function,
+                "length": work.cell.length,
+                "trial": work.cell.trial + 1,
+                "model": work.cell.model,
+                "answer": work.cell.method,
+                "order": record["order"],
+                "example": row,
+                "prompt": work.prompts[record["order"]][row],
+                "text": record["text"],
+                "true_label": label,
+                "predicted_label": record["predicted"],
+                "correct": record["predicted"] == label,
+                "finish": record["finish"],
+                "probabilities": record["probabilities"],
+                "prompt_tokens": record["input_tokens"],
+                "completion_tokens": record["output_tokens"],
+                "cached_tokens": record["cached_tokens"],
+                "duration_ms": round(1000 * record["seconds"], 3),
+                "cost_usd": record["cost_usd"],
+                "test_length": lengths[row],
+            }
 
 
 def cell_rows(results: Sequence["AnsweredCell"]) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.agent import AgentOptions, open_agent
-from llm_pv.cli.compat import AGENT, AGENT_VARIABLES, translated, with_variables
+from llm_pv.cli.compat import AGENT, translated, with_variables
 from llm_pv.cli.main import published_app, run_app
 from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, SandboxOptions
 from llm_pv.cli.previews import disclose_tasks
@@ -38,11 +38,11 @@ class SeedAgent:
 @Parameter(name="*", group=Group("Run", sort_key=4))
 @dataclass(frozen=True)
 class SeedAgentRun(SeedRun):
-    """How the run goes, and where results are written."""
+    """How the run goes, and where results are written: not over those of ``runner.py``."""
 
-    out_jsonl: Path = Path("agent_baseline_results.jsonl")
+    out_jsonl: Path = Path("agent_attempts.jsonl")
     "Rows of all trials as JSON lines."
-    out_csv: Path = Path("agent_baseline_results.csv")
+    out_csv: Path = Path("agent_attempts.csv")
     "The same as CSV."
 
 
@@ -82,4 +82,4 @@ def explore(
 
 def run_seed(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
     """Run one command line of the published command and return its exit status."""
-    return run_app(app, with_variables(translated(arguments, AGENT), environment, AGENT_VARIABLES))
+    return run_app(app, translated(with_variables(arguments, environment), AGENT))

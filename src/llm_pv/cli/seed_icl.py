@@ -28,7 +28,7 @@ from llm_pv.cli.options import OUTPUT
 from llm_pv.models.registry import ALIASES, ENGINES, VENDORS
 
 FUNCTIONS = (
-    "fn_a", "fn_b", "fn_c", "fn_d", "fn_e", "fn_f", "fn_g", "fn_h", "fn_i", "fn_j", "fn_k", "fn_l",
+    "fn_a", "fn_b", "fn_c", "fn_d", "fn_e", "fn_f", "fn_g", "fn_h", "fn_j", "fn_k", "fn_l", "fn_v",
 )  # fmt: skip
 """The tasks of the published command unless others are named."""
 

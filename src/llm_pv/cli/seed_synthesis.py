@@ -193,7 +193,7 @@ def _proposer(
 
 def run_seed(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
     """Run one command line of the seed command and return its exit status."""
-    return run_app(app, with_variables(translated(arguments, RUNNER), environment))
+    return run_app(app, translated(with_variables(arguments, environment), RUNNER))
 
 
 def run_searches(

@@ -22,7 +22,7 @@ class SeedWordings:
     prompt_variant: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = ("1",)
     "Wordings: 1 to 4, or files."
     prompt_variants_json: str | None = None
-    "Wordings as JSON, or a file of it: an object of names and texts, or a list."
+    "Wordings as JSON, or a file of it: an object of names and texts, or a list of texts."
 
     def named(self, folder: Path) -> dict[str, str]:
         """Return each wording by name, as `parse_variant` reads it; texts become files.
@@ -42,27 +42,14 @@ class SeedWordings:
 DEFAULT_WORDINGS = SeedWordings()
 
 
-_FRAME = """\
-**Problem Statement:**
-{statement}
-**Data Examples:**
-```
-{{data_examples}}
-```
-
-You must output ONLY a single JSON object: {{"code": "<python function>"}}.
-"""
-"""What the published command puts around a wording, which has no place for the examples there."""
-
-
 def _read_wordings(given: str) -> dict[str, str]:
     """Return the texts of JSON, or of a JSON file, by name; those of a list are numbered."""
+    is_json = given.lstrip().startswith(("[", "{"))
     try:
-        inline = given.lstrip()[:1] in {"[", "{"}
-        found: Any = json.loads(given if inline else Path(given).read_text("utf-8"))
+        found: Any = json.loads(given if is_json else Path(given).read_text("utf-8"))
     except json.JSONDecodeError as error:
         raise ConfigurationError(
-            f"--prompt-variants-json is no valid JSON at line {error.lineno}, column {error.colno}"
+            f"--prompt-variants-json: no JSON at line {error.lineno}, column {error.colno}"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -70,29 +57,17 @@ def _read_wordings(given: str) -> dict[str, str]:
             f"--prompt-variants-json {given}: {reason}; give JSON, or a file of it"
         ) from error
     if isinstance(found, list):
-        found = {_first(item, "id", "name") or place: item for place, item in enumerate(found, 1)}
-    items = found.items() if isinstance(found, dict) else ()
-    texts = {
-        str(name): _first(item, "problem_statement", "instructions", "prompt", "template")
-        if isinstance(item, dict)
-        else item
-        for name, item in items
-    }
+        items = {str(number): item for number, item in enumerate(found, start=1)}
+        found = {
+            str(item.get("name", number)) if isinstance(item, dict) else number: item
+            for number, item in items.items()
+        }
+    texts: dict[str, Any] = {}
+    for name, item in found.items() if isinstance(found, dict) else ():
+        texts[name] = item.get("prompt", item.get("template")) if isinstance(item, dict) else item
     if not texts or not all(isinstance(text, str) for text in texts.values()):
         raise ConfigurationError(
             "--prompt-variants-json holds no wordings: give an object of names and texts, "
-            'or a list of texts or of {"id": ..., "problem_statement": ...}'
+            'or a list of texts or of {"name": ..., "prompt": ...}'
         )
-    return {name: _whole(text) for name, text in texts.items()}
-
-
-def _first(item: Any, *keys: str) -> Any:
-    """Return the first of these entries that is there; None if it is no object, or has none."""
-    return next((item[key] for key in keys if isinstance(item, dict) and item.get(key)), None)
-
-
-def _whole(text: str) -> str:
-    """Return a wording as a template; one without the examples is a problem statement alone."""
-    if "{examples}" in text or "{data_examples}" in text:
-        return text
-    return _FRAME.format(statement=text.strip())
+    return texts

@@ -139,14 +139,11 @@ def problem_statement(
     lines = map(notation.line, train.inputs, train.labels)
     examples = "\n".join(lines)
     longest = max((len(item) for item in train.inputs if isinstance(item, str)), default=0)
-    kind, dimension = alphabet or "text", str(longest or len(train.inputs[0]))
     values = {
         "examples": examples,
         "data_examples": examples,
-        "sequence_type": kind,
-        "data_mode": kind,
-        "sequence_dimension": dimension,
-        "seq_len": dimension,
+        "sequence_type": alphabet or "text",
+        "sequence_dimension": str(longest or len(train.inputs[0])),
         "labels": notation.about_labels(labels, classes),
         "inputs": notation.about_inputs(),
         "count": f"{len(train):,}",

@@ -11,9 +11,8 @@ from pathlib import Path
 from llm_pv.errors import ConfigurationError
 
 PLACEHOLDERS = ("examples", "labels", "inputs", "count", "contract", "tool", "facts")
-PUBLISHED = ("data_examples", "sequence_type", "sequence_dimension", "data_mode", "seq_len")
-"""Placeholders of the paper's prompt and of the published command: the same examples, the kind of
-the inputs, their length."""
+PUBLISHED = ("data_examples", "sequence_type", "sequence_dimension")
+"""Placeholders of the paper's prompt: the same examples, the kind of the inputs, their length."""
 
 _PLACEHOLDER = re.compile(r"\{\{(?P<kept>[A-Za-z_]+)\}\}|\{(?P<name>[A-Za-z_]+)\}")
 _BLANK_LINES = re.compile(r"\n{3,}")
