@@ -119,9 +119,9 @@ def offer(text: str, bits: float) -> Offer:
 def test_an_imperfect_program_is_shown_with_another_that_does_as_well_once(
     sandbox: Sandbox,
 ) -> None:
-    """Label: starts with 1 or ends with 1; each proposal sees one end, two of them the same."""
+    """Label: the majority of three bits; each proposal sees one end, two of them the same."""
     rows: list[Input] = [f"{number:06b}" for number in range(64)]
-    labels = [str(int(str(row)[0] == "1" or str(row)[-1] == "1")) for row in rows]
+    labels = [str(int(sum(int(str(row)[place]) for place in (0, 2, -1)) > 1)) for row in rows]
     examples = Examples(rows, labels)
     splits = Splits(examples, examples, examples, Classes.of(["0", "1"]))
     ends = [f"def f(x):\n    return int(x[{place}] == '1')\n" for place in (0, -1)]
@@ -132,6 +132,16 @@ def test_an_imperfect_program_is_shown_with_another_that_does_as_well_once(
     row = str(standing.rival.example)
     assert row[0] != row[-1]
     assert (standing.rival.answer, standing.rival.rival_answer) == (row[0], row[-1])
+
+
+def test_a_program_no_better_than_a_constant_answer_has_no_rivals(sandbox: Sandbox) -> None:
+    rows: list[Input] = [f"{number:06b}" for number in range(64)]
+    examples = Examples(rows, [str(row)[3] for row in rows])  # either end is right on half of them
+    splits = Splits(examples, examples, examples, Classes.of(["0", "1"]))
+    ends = [f"def f(x):\n    return int(x[{place}] == '1')\n" for place in (0, -1)]
+    learned = learn_splits(splits, Fixed(ends), sandbox, Plan(2))
+    assert learned.rivals == ()
+    assert not any("fits the rows" in text for text in learned.warnings)
 
 
 class Fixed(Proposer):

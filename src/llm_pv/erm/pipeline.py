@@ -66,7 +66,14 @@ def learn_splits(
         on_attempt=on_attempt,
         admission=admission,
     )
-    rivals = standing_rivals(selection, splits, sandbox)
+    baseline = MajorityBaseline.of(splits, plan.metric)
+    weight = sum(splits.validation.weights or ())
+    score = selection.selected.validation if selection.selected else None
+    # What is no better than a constant answer has no rule that another could rival.
+    is_better = score is not None and (
+        plan.metric.share(score.loss, weight or score.rows) > (baseline.validation_share or 0.0)
+    )
+    rivals = standing_rivals(selection, splits, sandbox) if is_better else ()
     learned = time.perf_counter()
     execution = _run_test(selection, splits, sandbox)
     predictions = read_predictions(execution, splits.classes) if execution else []
@@ -83,9 +90,9 @@ def learn_splits(
         seed=seed,
         classes=splits.classes,
         selection=selection,
-        baseline=MajorityBaseline.of(splits, plan.metric),
+        baseline=baseline,
         metric=plan.metric,
-        validation_weight=sum(splits.validation.weights or ()),
+        validation_weight=weight,
         unseen=unseen,
         test=test,
         interval=exact_interval(test) if test else None,

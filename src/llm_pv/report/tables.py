@@ -112,7 +112,6 @@ def comparison_table(comparison: Comparison) -> ReportTable:
         doubted = {method for where, method in resting if where == setting}
         best = comparison.best(setting, but=doubted)
         figures = comparison.published.get(setting, {})
-        top = max(figures.values(), default=None)
         row = list(setting_values(setting))
         for method in comparison.methods:
             cell = comparison.cells.get((setting, method))
@@ -120,7 +119,7 @@ def comparison_table(comparison: Comparison) -> ReportTable:
             row.append(_cell_value(cell, best=is_best, doubted=method in doubted))
         if has_baseline:
             row.append(share(comparison.baselines.get(setting)))
-        row += [share(figures.get(m), best=figures.get(m) == top) for m in published]
+        row += [share(figures.get(method)) for method in published]
         rows.append(tuple(row))
     note = _comparison_note(comparison)
     return ReportTable("comparison", "Tasks by methods", note, tuple(columns), tuple(rows))
@@ -147,10 +146,7 @@ def _comparison_note(comparison: Comparison) -> str:
             f"{SHORTCUT}: the programs rest on a shortcut, see the table of shortcuts; never bold. "
         )
     if comparison.published_methods:
-        note += (
-            "Published figures (arXiv 2510.14331 and its repository) were not measured here; the "
-            "best of them is bold too. "
-        )
+        note += "Published figures (arXiv 2510.14331 and its repository) were not measured here. "
     numbers = {cell.test.trials for cell in shown if cell.test is not None}
     if numbers:
         most, least = max(numbers), min(numbers)
