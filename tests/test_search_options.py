@@ -13,6 +13,9 @@ from llm_pv.errors import ConfigurationError
 from llm_pv.proposers.length_first import LengthFirst
 from llm_pv.proposers.own_process import OwnProcess
 from llm_pv.proposers.registry import BuiltIn, make_proposer
+from llm_pv.search.engine import search
+from llm_pv.search.problem import Problem
+from llm_pv.search.program import Candidate
 
 SERVED = "openai-compatible:m@http://127.0.0.1:9/v1"
 
@@ -110,3 +113,20 @@ def test_the_candidates_tried_grow_with_the_budget_and_not_with_the_clock() -> N
         list(search.propose(Examples(rows, labels), Classes.of(labels), 0))
         tried.append(counts[-1])
     assert tried[0] == tried[1] < tried[2]
+
+
+def test_programs_of_a_sample_are_handed_over_before_all_rows_are_computed() -> None:
+    chance = random.Random(0)
+    rows: list[Input] = ["".join(chance.choices("01", k=12)) for _ in range(900)]
+    labels = [str(int(str(row).count("1") % 2)) for row in rows]
+    for place in (3, 400, 700):  # wrong labels
+        labels[place] = str(1 - int(labels[place]))
+    problem = Problem.of(Examples(rows, labels), ("0", "1"), probes=0)
+    handed: list[list[Candidate]] = []
+    search(problem, lambda _stage, _account, found: handed.append(list(found)))
+    on_sample = [[one for one in found if len(one.answers) == 300] for found in handed]
+    first = next(found for found in on_sample if found)
+    best = min(first, key=lambda one: one.cost)
+    assert best.mistakes in {0, 3, 6, 9}, "three times those on a third of the rows"
+    assert best.cost == pytest.approx(best.bits + float(problem.price(best.mistakes)))
+    assert on_sample[-1] == [], "in the end all are computed on all rows"

@@ -137,6 +137,9 @@ def search(problem: Problem, on_stage: OnStage) -> tuple[list[Candidate], Accoun
                 whole = refitted(pool, problem)
             made += unifier.find(whole if unifier.fits_all and whole else pool)
         account.found |= {unifier.name: len(made)} if made else {}
+        if sample is not problem and made:
+            # Costly operators on many rows may take all the time that is left.
+            on_stage(unifier.name, account, [*found, *_estimated(made, sample, problem)])
         guard.allot(0.5)
         with suppress(Expired):
             found += _rescored(made, problem)
@@ -259,6 +262,15 @@ def _rescored(made: list[Candidate], problem: Problem) -> Iterator[Candidate]:
     for one in sorted(others, key=lambda one: one.cost)[:most]:
         problem.guard.check()
         yield _on(one, problem)
+
+
+def _estimated(made: Sequence[Candidate], sample: Problem, problem: Problem) -> Iterator[Candidate]:
+    """Yield programs with the mistakes on all rows that those on the sample suggest."""
+    for one in made:
+        if len(one.answers) == len(sample.frame.rows):
+            mistakes = round(one.mistakes * problem.size / sample.size)
+            cost = one.bits + float(problem.price(np.array(mistakes)))
+            yield replace(one, mistakes=mistakes, cost=cost)
 
 
 def _on(one: Candidate, problem: Problem) -> Candidate:
