@@ -10,6 +10,7 @@ from llm_pv.cli.model_options import AskingOptions, ModelChoice, open_proposer
 from llm_pv.cli.options import SandboxOptions
 from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.errors import ConfigurationError
+from llm_pv.proposers.base import Proposal
 from llm_pv.proposers.length_first import LengthFirst
 from llm_pv.proposers.own_process import OwnProcess
 from llm_pv.proposers.registry import BuiltIn, make_proposer
@@ -130,3 +131,13 @@ def test_programs_of_a_sample_are_handed_over_before_all_rows_are_computed() -> 
     assert best.mistakes in {0, 3, 6, 9}, "three times those on a third of the rows"
     assert best.cost == pytest.approx(best.bits + float(problem.price(best.mistakes)))
     assert on_sample[-1] == [], "in the end all are computed on all rows"
+
+
+def test_the_first_programs_are_handed_over_at_once() -> None:
+    rows: list[Input] = [f"{number:07b}" for number in range(128)]
+    labels = [str(row)[2] for row in rows]
+    proposer = LengthFirst()
+    handed: list[list[Proposal]] = []
+    proposer.interim = lambda proposals: handed.append(list(proposals))
+    next(proposer.propose(Examples(rows, labels), Classes.of(["0", "1"]), seed=0))
+    assert not handed[0][0].fallback, "a rule, though it was found within two seconds"

@@ -1,5 +1,6 @@
 """The built-in search as a proposer: budgets, progress, and programs as proposals."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -92,7 +93,7 @@ class LengthFirst(Proposer):
         noise = float(self.built_in.noise)
         problem = Problem.of(train, classes.texts, seed=seed, noise=noise, guard=guard)
         problem.scale = self.built_in.scale
-        handed_over = started
+        handed_over = -math.inf  # the first programs are handed over at once
 
         def on_stage(stage: str, account: Account, found: Sequence[Candidate]) -> None:
             nonlocal handed_over
@@ -100,7 +101,8 @@ class LengthFirst(Proposer):
                 first = min(found, key=lambda one: one.cost, default=None)
                 so_far = f" (best: {first.mistakes:g} training mistakes)" if first else ""
                 self.progress(stage + so_far, account.tried)
-            if self.interim is not None and time.monotonic() - handed_over > HAND_OVER_SECONDS:
+            is_due = time.monotonic() - handed_over > HAND_OVER_SECONDS
+            if self.interim is not None and found and is_due:
                 best = ranked(list(found), problem)
                 self.interim(list(_proposals(best[:MOST_HANDED_OVER], problem)))
                 handed_over = time.monotonic()
