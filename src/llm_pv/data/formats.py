@@ -190,8 +190,7 @@ def _read_delimited(data: bytes, name: str, delimiter: str, lenient: bool) -> Co
                     if not lenient:
                         raise DataError(fault)
                     unreadable[len(pieces) * _CHUNK_ROWS + len(chunk)] = fault
-                    row = [""] * len(header)  # noqa: PLW2901
-                chunk.append(row)
+                chunk.append(row if len(row) == len(header) else [""] * len(header))
                 if len(chunk) == _CHUNK_ROWS:
                     pieces.append(_packed(chunk, len(header)))
                     chunk = []
