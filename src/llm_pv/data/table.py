@@ -130,9 +130,8 @@ def make_table(
     _check_columns(declared, list(columns), name, "input column")
     frame = frame[list(columns)]
     if not columns:
-        raise DataError(
-            f"{name} has no column besides the target {target!r}: nothing to learn from"
-        )
+        besides = "" if target is None else f" besides the target {target!r}"
+        raise DataError(f"{name} has no column{besides}: nothing to learn from")
     if labels is not None:
         labels = _present_labels(labels, written)
         if lost := len(frame) - len(labels):
