@@ -72,7 +72,7 @@ def conditions(source: str) -> list[tuple[str, str]]:
     tree = parse_source(source)
     _, argument = entry(tree)
     found = [place for node in ast.walk(tree) for place in _places(node)]
-    found.sort(key=lambda place: (place[0].lineno, place[0].col_offset))
+    found.sort(key=lambda condition: _place(condition[0]))
     variants = []
     for condition, holder, place, value in found[:_MOST_CONDITIONS]:
         without = ast.copy_location(ast.Constant(value), condition)
