@@ -18,7 +18,7 @@ from llm_pv.proposers.base import Context, Proposal
 from llm_pv.proposers.llm import LLM, LLMSettings
 from llm_pv.proposers.round_robin import RoundRobin
 from rows import PARITY, parity_splits
-from wire_servers import OpenModels, Wire, WireServer, chat, chat_call
+from wire_servers import OpenModels, Wire, WireServer, anthropic, chat, chat_call, google
 
 SPLITS = parity_splits()
 FENCED = f"The rule:\n\n```python\n{PARITY}```\n"
@@ -214,6 +214,38 @@ ODD_REPLIES: dict[str, Any] = {
     "packed, and not said so": gzip.compress(json.dumps(reply()).encode()),
     "not packed as it says": Wire(reply(), headers={"Content-Encoding": "gzip"}),
     "a character set for a packing": Wire(reply(), headers={"Content-Encoding": "utf-8"}),
+    "packed as brotli by its header alone": Wire(reply(), headers={"Content-Encoding": "br"}),
+    "two packings by its header alone": Wire(reply(), headers={"Content-Encoding": "gzip, br"}),
+    "commas too many": json.dumps(reply())[:-1].replace("}], ", "},], ") + ",}",
+    "brackets too few": json.dumps({"choices": [{"message": {"content": FENCED}}]}).rstrip("}]"),
+    "the printed form of Python": repr(reply(error=None, ok=True)),
+    "comments": json.dumps(reply()).replace("{", "{ // served\n", 1),
+    "events with commas too many": Wire(
+        "".join(f"data: {json.dumps(each)[:-1]},}}\n\n" for each in deltas(*HALVES))
+    ),
+    "keys in capitals": {"Choices": [{"Message": {"Content": FENCED}, "FinishReason": "Stop"}]},
+    "a message in capitals": {"choices": [{"Message": {"Content": FENCED}}]},
+    "a text of another vendor": {"results": [{"outputText": FENCED, "completionReason": "FINISH"}]},
+    "one key of any name": {"answer": PARITY},
+    "one key in capitals": {"Code": PARITY},
+    "a list under a key of any name": {"predictions": [{"rule": PARITY}]},
+    "choices that are texts": {"choices": [FENCED]},
+    "choices in choices": {"choices": [[{"message": {"content": FENCED}}]]},
+    "a string": json.dumps(PARITY),
+    "a plain text": Wire(FENCED, headers={"Content-Type": "text/plain"}),
+    "content in parts of another kind": message(content=[{"type": "json", "json": {"a": PARITY}}]),
+    "a program among the parts": message(content=[{"code": PARITY}]),
+    "a transcript": message(content=None, audio={"transcript": FENCED}),
+    "what was asked beside the answer": {"prompt": "def f(x): return 0", "generation": FENCED},
+    "code for an interpreter": message(
+        tool_calls=[{"type": "code_interpreter", "code_interpreter": {"input": PARITY}}]
+    ),
+    "arguments in capitals": chat(
+        message=chat_call(json.dumps({"Code": PARITY}), "submit")["choices"][0]["message"]
+    ),
+    "arguments as Python prints them": chat(
+        message=chat_call(repr({"code": PARITY}), "submit")["choices"][0]["message"]
+    ),
     "a call of a tool that was not offered": chat(
         message=chat_call(json.dumps({"answer": PARITY}), "submit")["choices"][0]["message"]
     ),
@@ -245,9 +277,45 @@ def test_the_program_is_read_from(form: str) -> None:
     assert len(bodies) == 1
 
 
-def test_an_error_without_a_choice_is_no_reply() -> None:
-    with pytest.raises(UnreadableReplyError, match="lacks a list of choices"):
-        first_proposal([Wire({"code": 500, "message": "def f(x): is being loaded"})])
+WHOLE = {
+    "anthropic:claude-opus-4-8": anthropic({"type": "text", "text": FENCED}),
+    "google:gemini-3.5-flash": google({"text": FENCED}),
+    "openai:gpt-5": {
+        "id": "resp_1", "object": "response", "created_at": 1, "status": "completed",
+        "output": [{"type": "message", "content": [{"type": "output_text", "text": FENCED}]}],
+    },
+}  # fmt: skip
+DAMAGES: dict[str, Any] = {
+    "commas too many": lambda value: json.dumps(value).replace("}", ",}"),
+    "the printed form of Python": lambda value: repr({**value, "error": None}),
+    "a bracket too few": lambda value: json.dumps(value)[:-1],
+    "another packing in its header": lambda value: Wire(value, headers={"Content-Encoding": "br"}),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_reply_of_any_vendor_is_read(name: str, damage: str, opened: OpenModels) -> None:
+    sent = DAMAGES[damage](WHOLE[name])
+    with WireServer([sent if isinstance(sent, Wire) else Wire(sent)]) as server:
+        [turn] = opened.at(name, server.url, ModelOptions(retries=0)).complete([UserMessage("hi")])
+    assert turn.text == FENCED
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": 500, "message": "def f(x): is being loaded"},
+        {"status": "busy", "request": {"prompt": "Write def f(x)"}, "detail": ["lambda x"]},
+        {"choices": []},
+        '{"choices": [{"message": {"content": "def f(x):\\n    return x.cou',
+        "<p>def f(x): is being loaded</p>",
+        "the gateway is busy",
+    ],
+)
+def test_what_answers_nothing_is_no_reply(body: Any) -> None:
+    with pytest.raises(UnreadableReplyError):
+        first_proposal([Wire(body)])
 
 
 CODE = "print(len(rows))"

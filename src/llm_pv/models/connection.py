@@ -17,7 +17,7 @@ from llm_pv.errors import ModelError
 from llm_pv.models.base import BeforeRetry
 from llm_pv.models.openai_replies import readable_reply
 from llm_pv.models.proxies import RoutedTransport
-from llm_pv.models.wire_text import ENCODINGS, unpacked
+from llm_pv.models.wire_text import ENCODINGS, UnreadableReplyError, unpacked
 
 Result = TypeVar("Result")
 
@@ -146,10 +146,6 @@ async def _after(response: httpx2.Response) -> None:
     stream = response.stream
     assert isinstance(stream, httpx2.AsyncByteStream)
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ENCODINGS:
-        # Only plain bodies were requested: a few compressed bytes can expand to any size.
-        message = f"a reply packed as {encoding!r}, which was not asked for"
-        raise ReplyTooLongError(message, maybe_paid=True)
     response.headers.pop("content-encoding", None)
     if response.request.method == "POST" and response.has_redirect_location:
         # Followed, one call could become many, and the rows could go to another server.
@@ -161,9 +157,15 @@ async def _after(response: httpx2.Response) -> None:
     response.stream = stream = _Pieces(stream, capped)
     if response.request.method == "POST" and response.is_success:
         # The whole reply at once, as OpenAI would have written it.
-        body = b"".join([piece async for piece in stream])
-        await stream.aclose()
-        readable, response.status_code = readable_reply(response.request.url.path, body)
+        try:
+            body = b"".join([piece async for piece in stream])
+            await stream.aclose()
+            readable, response.status_code = readable_reply(response.request.url.path, body)
+        except UnreadableReplyError as error:
+            if encoding in ENCODINGS:
+                raise
+            message = f"a reply packed as {encoding!r}, which was not asked for"
+            raise ReplyTooLongError(message, maybe_paid=True) from error
         response.stream = httpx2.ByteStream(readable)
         await response.aread()
         if readable is not body:  # clients parse only bodies of the type JSON

@@ -13,7 +13,19 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from llm_pv.models.openai_responses import read_response
+from llm_pv.models.reply_fields import (
+    Failure,
+    arguments_of,
+    count_of,
+    program_text,
+    renamed,
+    text_of,
+    usage_of,
+    word_of,
+)
 from llm_pv.models.streams import Reply, dict_of, joined_chunks, joined_stream
+from llm_pv.models.tool_calls import TOOL_NAME
 from llm_pv.models.wire_text import UnreadableReplyError, json_values
 
 PASSING_WORDS = {"rate": 429, "overload": 503, "unavailable": 503}
@@ -26,27 +38,25 @@ FINISH_REASONS = {
 }
 """Our finish reasons and the servers' names for them; any other reason means a normal end."""
 
-_TOOL_NAME = "run_python"  # of a call that names no tool: there is one
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks")
-_TEXTS = ("text", "content", "parts", "thinking", "reasoning", "summary", "value")
 _ANSWERS = (
     *("message", "messages", "content", "text", "output", "output_text", "response"),
     *("generated_text", "completion"),
 )
 """Where servers put what was said, the likeliest first."""
+_CALL_KINDS = ("function", "custom", "code_interpreter")
 _REASONS = ("finish_reason", "stop_reason", "finishReason", "done_reason")
 _WRAPPERS = ("data", "result", "body")
 _CHOICES = ("choices", "candidates", "outputs", "results", "generations")
 _OF_REPLIES = {*_CHOICES, "error", *_ANSWERS, *_WRAPPERS}
 _MOST_WRAPPERS = 3
-_MOST_TOKENS = 10**12
 
 
 def readable_reply(path: str, body: bytes) -> tuple[bytes, int]:
     """Return a reply to a request of this path as OpenAI would have written it, and its status.
 
-    An error sent with a success status gets the status it should have. A stream of another vendor
-    is joined; its other replies, and answers to other questions, are returned as they are.
+    An error sent with a success status gets the status it should have. The replies of other vendors
+    are returned as they are, but streams are joined; so are answers to other questions.
 
     Raise UnreadableReplyError if the reply holds no answer or is not JSON, for any vendor.
     """
@@ -54,26 +64,48 @@ def readable_reply(path: str, body: bytes) -> tuple[bytes, int]:
     if read is None and not path.endswith(_OTHERS):
         return body, 200
     try:
-        values = [each for each in map(_object, _flat(json_values(body))) if isinstance(each, dict)]
+        values = list(map(_object, _flat(_json_or_program(body))))
+        objects = [each for each in values if isinstance(each, dict)]
         if read is not None:
-            reply = read(values)
-        elif not values or body.lstrip().startswith(b"{"):
+            reply = _read(read, objects, values)
+        elif not objects:
             return body, 200
         else:
-            whole = joined_stream(path, values)
-            reply = _Failure(whole["error"]) if whole.get("error") else whole
+            whole = joined_stream(path, objects) if len(objects) > 1 else objects[0]
+            reply = Failure(whole["error"]) if whole.get("error") else whole
     except RecursionError as error:
         raise UnreadableReplyError("a reply that cannot be read: nested too deeply") from error
-    if isinstance(reply, _Failure):
+    if isinstance(reply, Failure):
         return json.dumps({"error": reply.error}).encode(), _status(reply.error)
     return json.dumps(reply).encode(), 200
 
 
-class _Failure:
-    """An error sent with a success status."""
+def _json_or_program(body: bytes) -> list[Any]:
+    """Return the JSON values in a body, or the text of a plain one that may define a function."""
+    try:
+        return json_values(body)
+    except UnreadableReplyError:
+        if body.lstrip()[:1] in (b"<", b"{", b"[", b""):  # a page, or JSON that was cut off
+            raise
+        said = program_text(body.decode("utf-8", "replace"))
+        if not said:
+            raise
+        return [said]
 
-    def __init__(self, error: Any) -> None:
-        self.error = error
+
+def _read(read: "_Reader", objects: list[Reply], values: list[Any]) -> Reply | Failure:
+    """Read the values in a body: in their form, with other names, or for a program anywhere."""
+    try:
+        return read(objects)
+    except UnreadableReplyError:
+        others = [renamed(each) for each in objects]
+        with suppress(UnreadableReplyError):
+            return read(others)
+        said = program_text(values)
+        if not said:
+            raise
+        known = others[-1] if others else {}
+        return read([{"usage": known.get("usage"), "content": said, "output_text": said}])
 
 
 def _flat(values: Iterable[Any]) -> Iterable[Any]:
@@ -86,12 +118,13 @@ def _status(error: Any) -> int:
     fields = error if isinstance(error, dict) else {"message": error}
     for code in map(str, (fields.get("code"), fields.get("status"))):
         if len(code) == 3 and code.isdecimal() and 400 <= int(code) < 600:
-            return int(code)
+            # The gateway knows here that there was no answer: it did not break off.
+            return 500 if code in {"502", "520"} else int(code)
     words = " ".join(str(fields.get(name, "")) for name in ("code", "type", "status")).lower()
     return next((status for word, status in PASSING_WORDS.items() if word in words), 400)
 
 
-def _read_chat(values: list[Reply]) -> Reply | _Failure:
+def _read_chat(values: list[Reply]) -> Reply | Failure:
     """Return a chat completion of the values in a body."""
     if not values:
         raise UnreadableReplyError("the reply is no JSON object")
@@ -99,7 +132,7 @@ def _read_chat(values: list[Reply]) -> Reply | _Failure:
     error = reply.get("error") or (reply if reply.get("object") == "error" else None)
     choices = _choices(reply)
     if error and not choices:
-        return _Failure(error)
+        return Failure(error)
     if not isinstance(choices, list):
         raise UnreadableReplyError("the reply lacks a list of choices")
     if not choices:
@@ -117,15 +150,15 @@ def _read_chat(values: list[Reply]) -> Reply | _Failure:
     read.sort(key=lambda choice: not _says_something(choice["message"]))
     failed = next((each["error"] for each in choices if dict_of(each).get("error")), error)
     if failed and not _says_something(read[0]["message"]):
-        return _Failure(failed)
+        return Failure(failed)
     return {
-        "id": _word(reply.get("id")),
+        "id": word_of(reply.get("id")),
         "object": "chat.completion",
-        "created": _count(reply.get("created"), 2**32) or 0,
-        "model": _word(reply.get("model")),
+        "created": count_of(reply.get("created"), 2**32) or 0,
+        "model": word_of(reply.get("model")),
         "choices": [{**choice, "index": index} for index, choice in enumerate(read)],
-        "usage": _usage(reply.get("usage"), "prompt_tokens", "completion_tokens"),
-        "service_tier": _word(reply.get("service_tier")) or None,
+        "usage": usage_of(reply.get("usage"), "prompt_tokens", "completion_tokens"),
+        "service_tier": word_of(reply.get("service_tier")) or None,
     }
 
 
@@ -172,8 +205,9 @@ def _says_something(message: Reply) -> bool:
 
 
 def _read_choice(number: int, choice: Any) -> Reply:
-    if not isinstance(choice, dict):
+    if not isinstance(choice, dict | str):
         raise UnreadableReplyError("the reply lacks a message")
+    choice = {"text": choice} if isinstance(choice, str) else choice
     message = next((choice[name] for name in _ANSWERS if choice.get(name)), choice.get("message"))
     if isinstance(written := _object(message), dict) and "content" in written:
         message = written
@@ -184,15 +218,17 @@ def _read_choice(number: int, choice: Any) -> Reply:
     message = {name: choice[name] for name in (*_THOUGHTS, "text") if choice.get(name)} | message
     content = message.get("content") or message.get("parsed") or message.get("text")
     said, thought, calls = _parts(message if message.get("parts") else content)
-    thoughts = [name for name in _THOUGHTS if _text_of(message.get(name))]
+    thoughts = [name for name in _THOUGHTS if text_of(message.get(name))]
     name = "reasoning" if thoughts[:1] == ["reasoning"] else "reasoning_content"
     calls = _calls(number, message, calls)
+    if not (said or thought or thoughts or calls or message.get("refusal")):
+        said = program_text(message)
     return {
         "message": {
             "role": "assistant",
             "content": said or None,
-            "refusal": None if said or calls else _word(message.get("refusal")) or None,
-            name: thought or next((_text_of(message[each]) for each in thoughts), None),
+            "refusal": None if said or calls else word_of(message.get("refusal")) or None,
+            name: thought or next((text_of(message[each]) for each in thoughts), None),
             "tool_calls": calls or None,
         },
         "finish_reason": _finish(next(filter(None, map(choice.get, _REASONS)), None), calls),
@@ -201,7 +237,7 @@ def _read_choice(number: int, choice: Any) -> Reply:
 
 
 def _finish(reason: Any, calls: list[Reply]) -> str:
-    word = _word(reason).lower()
+    word = word_of(reason).lower()
     known = next((ours for ours, theirs in FINISH_REASONS.items() if word in theirs), None)
     return known or ("tool_calls" if calls else "stop")
 
@@ -210,7 +246,7 @@ def _parts(content: Any) -> tuple[str, str, list[Reply]]:
     """Return the text, the reasoning and the tool calls of content."""
     if content is None or isinstance(content, str):
         return content or "", "", []
-    if isinstance(content, dict) and not _text_of(content):
+    if isinstance(content, dict) and not text_of(content):
         return json.dumps(content, ensure_ascii=False), "", []  # an answer in JSON, already parsed
     if not isinstance(content, dict | list):
         raise UnreadableReplyError("the reply's content is no text")
@@ -218,24 +254,13 @@ def _parts(content: Any) -> tuple[str, str, list[Reply]]:
     thought: list[str] = []
     calls: list[Reply] = []
     for part in content if isinstance(content, list) else [content]:
-        kind = _word(dict_of(part).get("type")).lower()
+        kind = word_of(dict_of(part).get("type")).lower()
         if kind == "tool_use":
             calls.append({**part, "arguments": part.get("input")})
         else:
             is_thought = "think" in kind or "reason" in kind
-            (thought if is_thought else said).append(_text_of(part))
+            (thought if is_thought else said).append(text_of(part))
     return "".join(said), "".join(thought), calls
-
-
-def _text_of(value: Any) -> str:
-    """Return the text in a string, a part, or a list of parts."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return "".join(map(_text_of, value))
-    if isinstance(value, dict):
-        return next((text for name in _TEXTS if (text := _text_of(value.get(name)))), "")
-    return ""
 
 
 def _calls(number: int, message: Mapping[str, Any], among_parts: list[Reply]) -> list[Reply]:
@@ -250,27 +275,22 @@ def _calls(number: int, message: Mapping[str, Any], among_parts: list[Reply]) ->
     taken: set[str] = set()
     for position, entry in enumerate(entries):
         function = next(
-            (entry[name] for name in ("function", "custom") if isinstance(entry.get(name), dict)),
+            (entry[name] for name in _CALL_KINDS if isinstance(entry.get(name), dict)),
             entry,
         )
         given = function.get("arguments", function.get("parameters", function.get("input")))
-        own = _word(entry.get("id"))
+        own = word_of(entry.get("id"))
         own = own if own and own not in taken else f"call_{number}_{position}"
         taken.add(own)
         call = {
             "id": own,
             "type": "function",
-            "function": {"name": _word(function.get("name")) or _TOOL_NAME, **_arguments(given)},
+            "function": {"name": word_of(function.get("name")) or TOOL_NAME, **arguments_of(given)},
         }
         if isinstance(entry.get("extra_content"), dict):  # a signature, to be sent back as it is
             call["extra_content"] = entry["extra_content"]
         calls.append(call)
     return calls
-
-
-def _arguments(given: Any) -> dict[str, str]:
-    text = given if isinstance(given, str) else "" if given is None else json.dumps(given)
-    return {"arguments": text}
 
 
 def _logprobs(value: Any) -> Reply | None:
@@ -298,127 +318,13 @@ def _entries(values: Any, read: Callable[[Any], Reply | None]) -> list[Reply]:
     return [entry for value in values if (entry := read(value)) is not None]
 
 
-def _read_response(values: list[Reply]) -> Reply | _Failure:
-    """Return a response of the values in a body, its own fields kept where they can be."""
-    if not values:
-        raise UnreadableReplyError("the reply is no JSON object")
-    reply = _streamed_response(values)
-    if reply.get("error") and not reply.get("output") and "status" not in reply:
-        return _Failure(reply["error"])
-    output = reply.get("output")
-    if output is None and isinstance(reply.get("output_text"), str):
-        output = [{"content": reply["output_text"]}]
-    if not isinstance(output, list):
-        raise UnreadableReplyError("the reply lacks a list of output")
-    items = [item for item in output if isinstance(item, dict)]
-    _fill(reply, parallel_tool_calls=False, tool_choice="auto", tools=[])
-    return {
-        **reply,
-        "id": _word(reply.get("id")),
-        "model": _word(reply.get("model")),
-        "object": "response",
-        "created_at": _count(reply.get("created_at"), 2**32) or 0,
-        "status": _word(reply.get("status")) or "completed",
-        "usage": _usage(reply.get("usage"), "input_tokens", "output_tokens"),
-        "output": [_read_item(number, item) for number, item in enumerate(items)],
-    }
-
-
-def _streamed_response(values: list[Reply]) -> Reply:
-    """Return the whole response of a body; of a stream, the one in its last event."""
-    whole = [dict_of(value.get("response")) for value in values]
-    reply = next((each for each in reversed(whole) if each), values[0])
-    if not reply.get("output"):
-        done = [value["item"] for value in values if isinstance(value.get("item"), dict)]
-        finished = [item for item in done if item.get("status") != "in_progress"]
-        reply = {**reply, "output": finished} if finished else reply
-    return reply
-
-
-def _read_item(number: int, item: Reply) -> Reply:
-    item = {**item, "type": _word(item.get("type")) or "message"}
-    if item["type"] == "message":
-        content = item.get("content")
-        parts = content if isinstance(content, list) else [content]
-        item["content"] = [_read_part(part) for part in parts if part is not None]
-        _fill(item, id=f"msg_{number}", role="assistant", status="completed")
-    elif item["type"] == "function_call":
-        item |= _arguments(item.get("arguments"))
-        _fill(item, call_id=item.get("id") or f"call_{number}", name=_TOOL_NAME)
-    elif item["type"] == "reasoning":
-        summary = item.get("summary")
-        if not isinstance(summary, list):
-            text = _text_of(summary)
-            item["summary"] = [{"type": "summary_text", "text": text}] if text else []
-        _fill(item, id=f"rs_{number}")
-    return item
-
-
-def _read_part(part: Any) -> Reply:
-    if isinstance(part, dict) and part.get("type") == "refusal":
-        return part
-    kept = part if isinstance(part, dict) else {}
-    annotations = kept.get("annotations")
-    return {
-        **kept,
-        "type": "output_text",
-        "text": _text_of(part),
-        "annotations": annotations if isinstance(annotations, list) else [],
-    }
-
-
-def _usage(usage: Any, sent: str, written: str) -> Reply | None:
-    """Return the counts of a usage; None where tokens sent and written are both unknown."""
-    counts = _counts(dict_of(usage))
-    total = counts.get("total_tokens")
-    found = [
-        next((counts[name] for name in names if isinstance(counts.get(name), int)), None)
-        for names in (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens"))
-    ]
-    if found == [None, None]:
-        return None
-    if isinstance(total, int):  # the missing count is the difference
-        known = sum(count or 0 for count in found)
-        found = [max(total - known, 0) if count is None else count for count in found]
-    first, second = (count or 0 for count in found)
-    return {**counts, sent: first, written: second, "total_tokens": first + second}
-
-
-def _counts(usage: Mapping[str, Any]) -> Reply:
-    """Return the entries of a usage that are counts, and the objects that hold such."""
-    counts: Reply = {}
-    for name, value in usage.items():
-        if isinstance(value, dict):
-            counts[name] = _counts(value)
-        elif (count := _count(value, _MOST_TOKENS)) is not None:
-            counts[name] = count
-    return counts
-
-
-def _count(value: Any, most: int) -> int | None:
-    """Return a non-negative whole number, as a number or text; None for anything else."""
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 16:
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-        return None
-    return int(value)
-
-
-def _word(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _fill(entry: Reply, **defaults: Any) -> None:
-    for name, default in defaults.items():
-        if entry.get(name) is None:
-            entry[name] = default
-
-
 _OTHERS = ("/messages", ":generateContent")
 """Where Anthropic and Google are asked."""
 
-_READERS: dict[str, Callable[[list[Reply]], Reply | _Failure]] = {
+_Reader = Callable[[list[Reply]], Reply | Failure]
+
+_READERS: dict[str, _Reader] = {
     "/chat/completions": _read_chat,
-    "/responses": _read_response,
+    "/responses": read_response,
 }
 """OpenAI, over responses or chat completions, and every server that speaks the latter."""

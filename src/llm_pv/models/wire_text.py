@@ -3,9 +3,11 @@
 import json
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
-from llm_pv.errors import ModelError
+from llm_pv.errors import ModelError, ProgramError
+from llm_pv.sandbox.parser import ask_one
 
 ENCODINGS = frozenset({"gzip", "x-gzip", "deflate", "", "identity", "none", "utf-8", "utf8"})
 """Content encodings that are read although none was requested; some name a character set here."""
@@ -28,7 +30,8 @@ def json_values(body: bytes) -> list[Any]:
     r"""Return the JSON values in a body: one of a plain reply, one per event of a stream.
 
     A byte order mark, line breaks within strings, numbers of any size, and text before the first
-    value and after the last are accepted. Events are recognised by their form, not by the content
+    value and after the last are accepted; so is almost JSON (see `llm_pv.programs.literals`), which
+    the confined process reads. Events are recognised by their form, not by the content
     type.
 
     Raise UnreadableReplyError if there is none.
@@ -39,10 +42,15 @@ def json_values(body: bytes) -> list[Any]:
     [{'a': nan}]
     >>> json_values(b': comment\n\ndata: {"a": 1}\n\ndata: {"a": 2}\n\ndata: [DONE]\n\n')
     [{'a': 1}, {'a': 2}]
+    >>> json_values(b"{'a': None, 'b': [1, 2,],}")
+    [{'a': None, 'b': [1, 2]}]
     """
     text = body.decode(json.detect_encoding(body), "replace").strip()
     values = _events(text) if text.startswith(_EVENT_STARTS) else _plain(text)
     values = values or _plain(text[text.find("{") :])  # behind a comment or a guard of a gateway
+    if not values and "{" in text:
+        with suppress(ProgramError):
+            values = ask_one("objects", text)
     if not values:
         raise UnreadableReplyError("a reply that cannot be read: it is no JSON")
     return values

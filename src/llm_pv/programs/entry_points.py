@@ -10,6 +10,9 @@ from collections.abc import Iterator
 
 from llm_pv.programs.program import ENTRY_POINT
 
+DEFINES = re.compile(r"\bdef\b|\blambda\b")
+"""The words without which no text defines a function."""
+
 _ASYNC = re.compile(r"^([ \t]*+)async[ \t]++(?=def\b|for\b|with\b)", re.MULTILINE)
 _AWAIT = re.compile(r"\bawait[ \t]++(?=[\w(\[{])")
 _LAMBDA = re.compile(r"\(*+lambda\b")

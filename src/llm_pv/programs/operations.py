@@ -14,6 +14,7 @@ from typing import Any
 
 from llm_pv.programs import shown
 from llm_pv.programs.leaves import conditions, leaves
+from llm_pv.programs.literals import objects
 from llm_pv.programs.normalise import canonical_text
 from llm_pv.programs.program import parse_here
 from llm_pv.programs.replies import find_program, find_programs
@@ -130,7 +131,9 @@ def gist(source: str) -> str:
 OPERATIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         function.__name__: function
-        for function in (program, reply, several, imports, escaped, gist, leaves, conditions, sql)
+        for function in (
+            *(program, reply, several, objects, imports, escaped, gist, leaves, conditions, sql),
+        )
     }
 )
 """Every operation by its name; arguments and values are JSON."""

@@ -1,22 +1,23 @@
 r"""Repair replies that were damaged by copying, and find programs that are not marked.
 
 Chat windows copy code with typographic quotes, HTML entities, non-breaking spaces, or ``>``, ``+``
-or a number before each line; models use another key, write a list of lines, or omit the fence.
+or a number before each line, and models omit the fence.
 These repairs are tried only if the unchanged reply holds no program, so that they cannot damage a
 correct one.
 """
 
 import html
-import json
 import re
 from collections.abc import Iterator
 from functools import partial
 
 _ENTITY = re.compile(r"&(?:[a-zA-Z]{2,8}|#[0-9]{1,6}|#x[0-9a-fA-F]{1,6});")
 _TAG = re.compile(
-    r"</?(?:pre|code|answer|program|python|output|final|invoke|function|parameter|p|div|span|br)"
-    r"\b[^<>\n]*>"
+    r"</?(?:pre|code|answer|program|python|output|final|invoke|function|parameter|p|div|br)"
+    r"\b[^<>\n]*>|<!\[CDATA\[|\]\]>|\[/?(?:code|python|py)\]|\{code(?::\w+)?\}",
+    re.IGNORECASE,
 )
+_SPAN = re.compile(r"</?(?:span|[bi]|em|strong|font|var)\b[^<>\n]*>")
 _CONTROLS = re.compile(r"\x1b\[[\d;]*+m|[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _MARKDOWN_ESCAPE = re.compile(r"\\([][_*`#<>~])")
 _CONTROL_TOKEN = re.compile(
@@ -47,25 +48,16 @@ _TYPOGRAPHY = str.maketrans(
     | {"\uff08": "(", "\uff09": ")", "\u2264": "<=", "\u2265": ">="}
 )
 
-_NAMES = r"(?:python_?)?(?:code|program|solution|function|source|implementation|script)"
-OTHER_KEY = re.compile(
-    rf"""(["'`]?+)\b{_NAMES}\1\s*+[:=]\s*+(?P<quote>\"{{3}}|'{{3}}|"|'|`)""", re.IGNORECASE
-)
-"""A key other than ``"code"`` that may hold a program."""
-
-ANY_KEY = re.compile(r"""(["'])[\w -]{1,40}+\1\s*+:\s*+(?P<quote>")""")
-"""Any key of a JSON object; one that is named after a program is preferred."""
-
-_LINES_KEY = re.compile(r"""["'][\w -]{1,40}+["']\s*+:\s*+(?=\[)""")
 _CODE_SPAN = re.compile(r"(?<!`)`([^`\n]++)`(?!`)")
-_MOST_LISTS = 5
 
 _CODE_LINE = re.compile(
     r"[ \t]|\s*$|[#@)\]}\"']|"
     r"(?:def|class|async|lambda|import|from|if|elif|else|for|while|try|except|finally|with|return|global|assert)"
     r"\b|[A-Za-z_]\w*+(?:\[[^\]\n]*+\]|\.\w++)*+[ \t]*+(?:\*\*|//|>>|<<|[-+*/%|&^])?=(?!=)"
 )
-_FUNCTION = re.compile(r"^def f\b[^\n]*+(?:\n(?:[ \t][^\n]*+|[ \t]*+(?=\n)))*+", re.MULTILINE)
+_FUNCTION = re.compile(
+    r"(?:^|(?<=: ))def f\b[^\n]*+(?:\n(?:[ \t][^\n]*+|[ \t]*+(?=\n)))*+", re.MULTILINE
+)
 
 
 def repaired(reply: str) -> Iterator[str]:
@@ -79,7 +71,7 @@ def repaired(reply: str) -> Iterator[str]:
     text = _CONTROLS.sub("", reply)
     for _ in range(2):  # entities may be escaped themselves
         text = html.unescape(text) if _ENTITY.search(text) else text
-    text = _CONTROL_TOKEN.sub("\n", _TAG.sub("\n", text)).translate(_TYPOGRAPHY)
+    text = _CONTROL_TOKEN.sub("\n", _TAG.sub("\n", _SPAN.sub("", text))).translate(_TYPOGRAPHY)
     if text != reply:
         yield text
     for strip in (
@@ -117,24 +109,6 @@ def _patched(text: str) -> str:
             in_diff = in_diff and not line
             lines.append(line)
     return "\n".join(lines)
-
-
-def line_lists(text: str) -> Iterator[str]:
-    r"""Yield programs written as JSON lists of lines, the last first.
-
-    Examples
-    --------
-    >>> list(line_lists('{"code": ["def f(x):", "    return 1"]}'))
-    ['def f(x):\n    return 1']
-    """
-    decoder = json.JSONDecoder(strict=False)
-    for key in list(_LINES_KEY.finditer(text))[: -_MOST_LISTS - 1 : -1]:
-        try:
-            lines, _ = decoder.raw_decode(text, key.end())
-        except (ValueError, RecursionError):
-            continue
-        if all(isinstance(line, str) for line in lines):
-            yield "\n".join(line.removesuffix("\n") for line in lines)
 
 
 def code_blocks(text: str) -> Iterator[str]:

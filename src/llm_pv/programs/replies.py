@@ -5,10 +5,9 @@ of one kind, the last comes first. Text in ``<think>`` tags is used only if the 
 no program: the final answer counts, but a reply cut off in its reasoning may still hold a program,
 and every program is verified anyway.
 
-JSON is read leniently: keys and values are found by their quotes, so braces need not balance.
-Unescaped or doubly escaped line breaks and quotes, Python's quotes, and a missing end are accepted.
-Damaged text, other keys, lists of lines and code without a fence are tried next (see `repair`),
-and last programs whose entry point has another name (see `entry_points`). Nothing is evaluated.
+Strings are read leniently (see `literals`). Damaged text, other keys and strings, lists of lines
+and code without a fence are tried next (see `repair`), and last programs whose entry point has
+another name (see `entry_points`). Nothing is evaluated.
 The work is linear in the length of the reply, and the number of candidates is capped.
 """
 
@@ -16,15 +15,23 @@ import contextlib
 import math
 import re
 import textwrap
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 
 from llm_pv.errors import ProgramError
-from llm_pv.programs.entry_points import binds_entry_point, with_entry_point
+from llm_pv.programs.entry_points import DEFINES, binds_entry_point, with_entry_point
 from llm_pv.programs.fences import block_readings, fenced_blocks
+from llm_pv.programs.literals import (
+    ANY_STRING,
+    CODE_KEY,
+    OTHER_KEY,
+    likely_values,
+    strings,
+    unescape,
+    values,
+)
 from llm_pv.programs.program import ENTRY_POINT, Program, parse_here
-from llm_pv.programs.repair import ANY_KEY, OTHER_KEY, code_blocks, code_runs, line_lists, repaired
+from llm_pv.programs.repair import code_blocks, code_runs, repaired
 from llm_pv.programs.split_programs import joined_source
 from llm_pv.programs.syntax import MAX_SOURCE_CHARACTERS, clean_source
 from llm_pv.sandbox.parser import ask
@@ -36,9 +43,7 @@ NOTHING_DEFINED = f"nothing in it defines a function {ENTRY_POINT}"
 
 _MAX_TRIES = 40
 _MAX_CHARACTERS_TRIED = 300_000
-_MAX_LATER_ENDS = 4
 _MAX_CANDIDATES = 2_000
-_MAX_VALUES = 100
 _MAX_HELPERS = 10
 
 _THINKING = re.compile(
@@ -51,17 +56,11 @@ _CHANNEL = re.compile(
     r"(?:<\|end\|>|<\|start\|>|(?=<\|channel\|>)|\Z)",
     re.DOTALL,
 )
-_CODE_KEY = re.compile(r"""(["'])code\1\s*+:\s*+(?P<quote>\"{3}|'{3}|"|')""")
 _ESCAPED_KEY = re.compile(r"""\\["']code\\["']""")
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([nrtbf\"'/\\]))")
-_PLAIN = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
-_STRING_BODY = {quote: re.compile(rf"(?:[^{quote}\\]++|\\.?)*+", re.DOTALL) for quote in "\"'`"}
-_STRING_END = {quote: re.compile(rf"{quote}\s*+[,}}]") for quote in "\"'`"}
 _HEADER = re.compile(
     r"\s*+(?:(?:python3?|py|copy|(?:copy ?)?(?:code|edit))[ \t]*+\n\s*?)++", re.IGNORECASE
 )
 _LANGUAGE = re.compile(r"\s*+(?:python3?|py)[ \t]++(?=(?:def|import|from|lambda|f)\b)")
-_DEFINES = re.compile(r"\bdef\b|\blambda\b")
 _CONSTANT = re.compile(rf"""\s*+{ENTRY_POINT} = (?:[-+\d.]++|"[^"\n]*+"|'[^'\n]*+')\s*+\Z""")
 _MENTIONS_ENTRY_POINT = re.compile(rf"\b{ENTRY_POINT}\b")
 
@@ -187,7 +186,7 @@ def find_programs(reply: str, most: int) -> list[Program]:
     found = {first.digest: first}
     said = _without_thoughts(_plain_text(reply))
     blocks = (said[block.start : block.end] for block in reversed(fenced_blocks(said)))
-    marked = chain(_code_values(said, _CODE_KEY), map(_dedented, blocks))
+    marked = chain(_code_values(said, CODE_KEY), map(_dedented, blocks))
     candidates = (text for text in marked if binds_entry_point(text))
     for text in islice(candidates, 2 * most):
         if len(found) == most:
@@ -261,7 +260,7 @@ class _Search:
         return None
 
     def _remember(self, text: str) -> None:
-        if len(self._others) < _MAX_TRIES and _DEFINES.search(text):
+        if len(self._others) < _MAX_TRIES and DEFINES.search(text):
             self._others.append(text)
 
     def _fits(self, text: str) -> bool:
@@ -289,14 +288,16 @@ def complete_part(reply: str) -> str:
     text = _plain_text(reply[:MAX_REPLY_CHARACTERS])
     end = 0
     for block in fenced_blocks(text):
-        if block.closed and _DEFINES.search(text, block.start, block.end):
+        if block.closed and DEFINES.search(text, block.start, block.end):
             line_end = text.find("\n", block.end)
             end = line_end if line_end >= 0 else len(text)
-    for key, value_end in _values(text, _CODE_KEY):
-        quote = key["quote"]
-        is_closed = text.startswith(quote, value_end)
-        if is_closed and _DEFINES.search(text, key.end(), value_end):
-            end = max(end, value_end + len(quote))
+    for opening, value_end in chain(strings(text, CODE_KEY), strings(text, ANY_STRING)):
+        value = text[opening.end() : value_end]
+        is_program = DEFINES.search(value) and (
+            opening.re is CODE_KEY or binds_entry_point(unescape(value))
+        )
+        if is_program and text.startswith(opening["quote"], value_end):
+            end = max(end, value_end + len(opening["quote"]))
     unfenced = [run for run in code_runs(text, end) if binds_entry_point(run[0]) and not run[2]]
     return text[: unfenced[-1][1] if unfenced else end]
 
@@ -311,13 +312,12 @@ def _spoiled(text: str) -> Iterator[str]:
     """Yield possible programs in a text that was damaged, or in which none is marked."""
     readings = [text, *repaired(text)]
     if "\\n" in text and "\n" not in text.strip():  # a text written as a string
-        readings.append(_unescape(text))
+        readings.append(unescape(text))
     for reading in readings[1:]:
         yield from _marked(reading)
     for reading in readings:
         yield from _code_values(reading, OTHER_KEY)
-        yield from filter(_DEFINES.search, _code_values(reading, ANY_KEY))
-        yield from line_lists(reading)
+        yield from _unwrapped(likely_values(reading))
         for block in code_blocks(reading):
             yield _dedented(block)
 
@@ -326,9 +326,9 @@ def _marked(text: str) -> Iterator[str]:
     """Yield the texts marked as programs by a key or a fence, and the whole text."""
     readings = [text]
     if _ESCAPED_KEY.search(text):  # a JSON object written as a string
-        readings.append(_unescape(text))
+        readings.append(unescape(text))
     for reading in readings:
-        yield from _code_values(reading, _CODE_KEY)
+        yield from _code_values(reading, CODE_KEY)
     yield from map(_dedented, block_readings(text))
 
 
@@ -350,63 +350,17 @@ def _without_thoughts(reply: str) -> str:
     return "\n".join(said)
 
 
-def _values(text: str, pattern: re.Pattern[str]) -> list[tuple[re.Match[str], int]]:
-    """Return the last values of a key, each with the position where its string ends."""
-    values: deque[tuple[re.Match[str], int]] = deque(maxlen=_MAX_VALUES)
-    key = pattern.search(text)
-    while key:
-        end = _string_end(text, key.end(), key["quote"])
-        values.append((key, end))
-        key = pattern.search(text, end)
-    return list(values)
-
-
 def _code_values(text: str, pattern: re.Pattern[str]) -> Iterator[str]:
-    """Yield the readings of the values of a key, ``"code"`` as a rule, the last value first."""
-    following = len(text)
-    for key, end in reversed(_values(text, pattern)):
-        yield from _readings(text[key.end() : end])
-        # An unescaped quote may have ended the string early: try later ends.
-        closing = _STRING_END[key["quote"][0]].finditer(text, end, following)
-        ends = [match.start() for match in closing if match.start() > end]
-        for later in ends[-1:] + ends[:-1][:_MAX_LATER_ENDS]:
-            yield from _readings(text[key.end() : later])
-        following = key.start()
+    """Yield the values of a key, ``"code"`` as a rule, the last value first."""
+    return _unwrapped(values(text, pattern))
 
 
-def _string_end(text: str, start: int, quote: str) -> int:
-    if len(quote) == 3:
-        end = text.find(quote, start)
-        return end if end >= 0 else len(text)
-    body = _STRING_BODY[quote].match(text, start)
-    return body.end() if body else start
-
-
-def _readings(body: str) -> Iterator[str]:
-    r"""Yield the possible values of the body of a string, likeliest first.
-
-    If it contains real line breaks and no doubled backslash, a ``\n`` belongs to the program.
-    """
-    unescaped = _unescape(body)
-    unquoted = body.replace('\\"', '"')
-    twice = _unescape(unescaped) if "\n" not in unescaped else unescaped
-    is_raw = "\n" in body.strip() and "\\\\" not in body
-    for text in (unquoted, unescaped) if is_raw else (unescaped, unquoted, twice):
+def _unwrapped(texts: Iterable[str]) -> Iterator[str]:
+    """Yield texts, each followed by the contents of the fences in it."""
+    for text in texts:
         yield _dedented(text)
         if "```" in text:
             yield from map(_dedented, block_readings(text))
-
-
-def _unescape(body: str) -> str:
-    r"""Resolve the escapes that JSON and Python share; keep other backslashes, as in ``\d``."""
-
-    def character(escape: re.Match[str]) -> str:
-        code, letter = escape[1] or escape[2], escape[3]
-        return chr(int(code, 16)) if code else _PLAIN.get(letter, letter)
-
-    text = _ESCAPE.sub(character, body)
-    # JSON writes a character beyond U+FFFF as a pair of surrogates.
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def _dedented(text: str) -> str:

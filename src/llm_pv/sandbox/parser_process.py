@@ -26,6 +26,7 @@ _WARM_UP: tuple[list[Any], ...] = (
     ["imports", "import re"],
     ["reply", '{"code": "def f(x): return \\\\ud83d"} &amp; {"lines": ["f"]}'],
     ["reply", "```python\n(\n```"],
+    ["objects", "{'a': None, # none\n}"],
     ["escaped", "f = '\x1b' # \x1b\n"],
     ["gist", "def f(x): return 1"],
     ["sql", "def f(x): return len(x)", [], {}, [], []],
