@@ -371,7 +371,10 @@ def test_a_reply_without_choices_fails_at_once(backoff: Backoff, waits: list[flo
     assert (caught.value.transient, caught.value.possibly_billed, waits) == (True, 1, [])
 
 
-@pytest.mark.parametrize(("status", "charged"), [(504, 2), (524, 2), (408, 2), (503, 0), (429, 0)])
+@pytest.mark.parametrize(
+    ("status", "charged"),
+    [(504, 2), (524, 2), (408, 2), (502, 2), (520, 2), (500, 0), (503, 0), (429, 0)],
+)
 def test_a_gateway_that_gave_up_waiting_may_have_cost_the_answer(
     status: int, charged: int, backoff: Backoff
 ) -> None:

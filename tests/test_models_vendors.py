@@ -186,6 +186,23 @@ def test_tokens_nobody_counted_are_estimated_and_priced(
 
 
 @pytest.mark.parametrize(
+    ("usage", "counted"),
+    [
+        ({"prompt_tokens": 9}, Usage(9, 2)),
+        ({"completion_tokens": 70}, Usage(3, 70)),
+        ({"total_tokens": 80}, Usage(3, 80)),
+        ({"prompt_tokens": 9, "total_tokens": 80}, Usage(9, 71)),
+    ],
+)
+def test_only_what_a_server_does_not_count_is_estimated(
+    usage: dict[str, int], counted: Usage, opened: OpenModels
+) -> None:
+    with WireServer([Wire({**chat("aaaa"), "usage": usage})]) as server:
+        [turn] = opened.at("openai-compatible:tiny", server.url).complete([UserMessage("bbbbbb")])
+    assert turn.usage == counted  # two letters a token
+
+
+@pytest.mark.parametrize(
     "usage", [None, {"prompt_tokens": -5, "completion_tokens": 3}, {"prompt_tokens": "many"}, 7]
 )
 def test_a_server_may_say_little(opened: OpenModels, usage: object) -> None:

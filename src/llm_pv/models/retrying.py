@@ -35,8 +35,8 @@ Result = TypeVar("Result")
 PASSING = (408, 409, 429)
 """HTTP statuses under 500 after which the same request may succeed."""
 
-GAVE_UP = (408, 504, 524)
-"""Statuses of a gateway that timed out: the model may have continued, and the call be billed."""
+GAVE_UP = (408, 502, 504, 520, 524)
+"""Statuses of a gateway that got no answer, or half of one: the model may have given it, billed."""
 
 UNREACHED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 """Failures before the request was sent."""

@@ -25,6 +25,7 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.native_tools import CodeExecutionTool
 
 from llm_pv.models.base import (
+    NO_USAGE,
     FinishReason,
     Message,
     ToolAnswer,
@@ -218,8 +219,8 @@ def to_turns(
 ) -> list[Turn]:
     """Return a response and the alternatives in it as turns; the first holds the whole usage.
 
-    If a server does not report tokens, an upper estimate is used, so that budgets still apply;
-    ``raw`` notes that in ``metadata.usage``.
+    Where a server does not report the tokens sent or written, an upper estimate is used, so that
+    budgets still apply; ``raw`` notes that in ``metadata.usage``.
     """
     rest: list[ModelResponse] = (response.metadata or {}).get(ALTERNATIVES, [])
     response.metadata = {
@@ -231,9 +232,13 @@ def to_turns(
     said = [as_said(each, len(conversation), tools=tools) for each in (response, *rest)]
     first, *others = [_turn(each, redact, sent) for each in said]
     written = sum(_tokens(turn) for turn in (first, *others))
-    usage = usage_of(response)
-    if usage is None or not usage.input_tokens or (written and not usage.output_tokens):
-        usage = Usage(sum(_tokens(entry) for entry in conversation), written)
+    usage = usage_of(response) or NO_USAGE
+    if not usage.input_tokens or (written and not usage.output_tokens):
+        usage = replace(
+            usage,
+            input_tokens=max(usage.input_tokens, sum(_tokens(entry) for entry in conversation)),
+            output_tokens=max(usage.output_tokens, written),
+        )
         noted = {**(first.raw.get("metadata") or {}), "usage": ESTIMATED}
         first = replace(first, raw={**first.raw, "metadata": noted})
     first = replace(
