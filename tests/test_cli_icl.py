@@ -267,19 +267,17 @@ def test_a_dry_run_asks_nobody_and_shows_the_request(
 
 
 def test_vendors_are_left_their_own_temperature_and_servers_get_the_published_one() -> None:
-    from llm_pv.cli.icl_options import AnsweringOptions, QuestionOptions, model_options
+    from llm_pv.cli.icl_options import AnsweringOptions, model_options
 
     own, vendor, local = (
-        model_options(name, AnsweringOptions(), QuestionOptions())
+        model_options(name, AnsweringOptions(), 1_024)
         for name in ("openai-compatible:m", "openai:gpt-5.4", "hf:m")
     )
     assert (own.temperature, own.top_p, own.context_tokens) == (0.2, 0.95, None)
     assert (vendor.temperature, vendor.top_p) == (None, None)
     assert (local.temperature, local.context_tokens, local.max_output_tokens) == (0.2, 25_000, 1024)
     wide = AnsweringOptions(tensor_parallel_size=2)
-    assert model_options("vllm:m", wide, QuestionOptions()).extra == {
-        "engine": {"tensor_parallel_size": 2}
-    }
+    assert model_options("vllm:m", wide, 1_024).extra == {"engine": {"tensor_parallel_size": 2}}
 
 
 @pytest.mark.parametrize(

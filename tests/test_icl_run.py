@@ -18,7 +18,6 @@ from llm_pv.stats import binomial_interval
 from llm_pv.tracks.grid import DataSet, GridRequest
 from llm_pv.tracks.icl.planning import (
     PlannedCell,
-    Settings,
     example_order,
     plan_cells,
     rows_problem,
@@ -26,6 +25,7 @@ from llm_pv.tracks.icl.planning import (
 )
 from llm_pv.tracks.icl.run import run_icl
 from llm_pv.tracks.icl.scores import AnsweredCell, score_cell
+from llm_pv.tracks.icl.settings import Settings
 from llm_pv.tracks.icl.texts import write_prompts
 from rows import parity_splits
 

@@ -7,7 +7,7 @@ import pytest
 
 from copying_server import CopyingServer
 from llm_pv.cli.main import run
-from llm_pv.tracks.icl.planning import Settings
+from llm_pv.tracks.icl.settings import Settings
 
 
 def test_only_the_likelihoods_of_a_server_are_of_bare_labels() -> None:

@@ -18,8 +18,9 @@ from llm_pv.runs.reading import read_replies, read_summary
 from llm_pv.tracks.finetune.measures import TrainingObserver
 from llm_pv.tracks.finetune.remote_jobs import RemoteJobs
 from llm_pv.tracks.finetune.sweep import Sweep, SweepJob, run_sweep
-from llm_pv.tracks.icl.planning import Settings, plan_cells
+from llm_pv.tracks.icl.planning import plan_cells
 from llm_pv.tracks.icl.run import open_same, run_icl
+from llm_pv.tracks.icl.settings import Settings
 from test_icl_run import Parrot, problem
 
 HERE = Versions("1", "3.11", "2.60.0")

@@ -19,8 +19,9 @@ from llm_pv.runs.runner import Observer
 from llm_pv.tracks.finetune.job import run_job
 from llm_pv.tracks.finetune.measures import TrainingObserver
 from llm_pv.tracks.finetune.remote_jobs import RemoteJobs
-from llm_pv.tracks.icl.planning import Settings, plan_cells
+from llm_pv.tracks.icl.planning import plan_cells
 from llm_pv.tracks.icl.run import Answered, open_same, run_icl
+from llm_pv.tracks.icl.settings import Settings
 from ray_cluster import WaitingModel, add_node, small_model, two_nodes
 from test_icl_run import problem
 

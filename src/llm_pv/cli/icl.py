@@ -13,11 +13,13 @@ from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
 from llm_pv.cli.grid_options import DEFAULT_DRAWING_OPTIONS, DrawingOptions, grid_request
 from llm_pv.cli.icl_options import (
     DEFAULT_ANSWERING_OPTIONS,
-    DEFAULT_QUESTION_OPTIONS,
+    DEFAULT_QUESTIONS,
     DEFAULT_REPEATED_TASK_OPTIONS,
+    DEFAULT_SAMPLE_OPTIONS,
     AnsweringOptions,
-    QuestionOptions,
+    Questions,
     RepeatedTaskOptions,
+    SampleOptions,
     open_model,
 )
 from llm_pv.cli.main import complain
@@ -37,8 +39,9 @@ if TYPE_CHECKING:
     from llm_pv.models.language_model import LanguageModel
     from llm_pv.runs.executors.ray import Cluster
     from llm_pv.tracks.grid import DataSet
-    from llm_pv.tracks.icl.planning import PlannedCell, Settings
+    from llm_pv.tracks.icl.planning import PlannedCell
     from llm_pv.tracks.icl.scores import AnsweredCell
+    from llm_pv.tracks.icl.settings import Settings
 
 
 def icl(
@@ -50,7 +53,8 @@ def icl(
     drawing: DrawingOptions = DEFAULT_DRAWING_OPTIONS,
     rows: ReadingOptions = DEFAULT_READING_OPTIONS,
     answering: AnsweringOptions = DEFAULT_ANSWERING_OPTIONS,
-    question: QuestionOptions = DEFAULT_QUESTION_OPTIONS,
+    sample: SampleOptions = DEFAULT_SAMPLE_OPTIONS,
+    questions: Questions = DEFAULT_QUESTIONS,
     output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
     out_jsonl: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     out_csv: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
@@ -75,33 +79,36 @@ def icl(
         Write a row for each cell here.
     """
     cluster.check_model(model)
-    seed = question.seed_of(own_rows=data is not None)
+    if data is not None and questions.seed is None:
+        questions = replace(questions, seed=0)  # as for `learn`
+    seed = questions.drawn_by
     problems, configuration = (
-        task_problems_of(tasks, drawing, question, seed)
+        task_problems_of(tasks, drawing, sample, seed)
         if data is None
-        else _rows_of(data, rows, question, seed, misplaced=given(tasks) + given(drawing))
+        else _rows_of(data, rows, sample, seed, misplaced=given(tasks) + given(drawing))
     )
-    opened = open_model(model, answering, question)
+    opening = partial(open_model, model, answering, questions.token_limit, offline=sample.dry_run)
+    opened = opening()
     try:
         return run_and_report(
             problems,
             configuration,
             opened,
-            question.settings(seed),
-            dry_run=question.dry_run,
+            questions.filled(),
+            dry_run=sample.dry_run,
             out=output.out or free_folder("icl"),
             output=output,
             out_jsonl=out_jsonl,
             out_csv=out_csv,
             cluster=cluster.connect(),
-            opening=partial(open_model, model, answering, question),
+            opening=opening,
         )
     finally:
         opened.close()
 
 
 def task_problems_of(
-    tasks: RepeatedTaskOptions, drawing: DrawingOptions, question: QuestionOptions, seed: int
+    tasks: RepeatedTaskOptions, drawing: DrawingOptions, sample: SampleOptions, seed: int
 ) -> tuple[list["DataSet"], dict[str, Any]]:
     """Return the data sets of the requested tasks, and their identity."""
     from llm_pv.tracks.icl.planning import task_problems
@@ -109,7 +116,7 @@ def task_problems_of(
     request = grid_request(
         tasks,
         drawing,
-        question,
+        sample,
         lengths=tasks.lengths or None,
         test_lengths=tasks.test_lengths or None,
         seed=seed,
@@ -121,7 +128,7 @@ def task_problems_of(
 
 
 def _rows_of(
-    data: str, rows: ReadingOptions, question: QuestionOptions, seed: int, *, misplaced: list[str]
+    data: str, rows: ReadingOptions, sample: SampleOptions, seed: int, *, misplaced: list[str]
 ) -> tuple[list["DataSet"], dict[str, Any]]:
     """Return the user's rows, and their identity."""
     from llm_pv.api import SplitSizes
@@ -134,8 +141,8 @@ def _rows_of(
     problem = rows_problem(
         splits,
         name,
-        train_size=question.train_size,
-        test_size=question.test_size,
+        train_size=sample.train_size,
+        test_size=sample.test_size,
         seed=seed,
     )
     drawn = problem.load()

@@ -8,11 +8,11 @@ from cyclopts import Group, Parameter
 
 from llm_pv.cli.grid_options import TASKS, TaskOptions
 from llm_pv.errors import ConfigurationError
+from llm_pv.tracks.icl.settings import Settings
 
 if TYPE_CHECKING:
     from llm_pv.models.base import ModelOptions
     from llm_pv.models.language_model import LanguageModel
-    from llm_pv.tracks.icl.planning import Settings
 
 _MODEL = Group("Model", sort_key=3)
 _ASKING = Group("How the model is asked", sort_key=4)
@@ -21,9 +21,6 @@ TEMPERATURE, TOP_P = 0.2, 0.95
 """Sampling settings, unless set by the user or by the vendor of a model."""
 
 MAX_MODEL_LENGTH = 25_000
-
-MAX_NEW_TOKENS = 1_024
-"""The default limit of a free answer."""
 
 UNCAPPED_TOKENS = 128_000
 """Tokens that an answer without a limit is counted as: the most that OpenAI's models write."""
@@ -81,67 +78,33 @@ class AnsweringOptions:
 DEFAULT_ANSWERING_OPTIONS = AnsweringOptions()
 
 
+Questions = Annotated[Settings, Parameter(name="*", group=_ASKING)]
+DEFAULT_QUESTIONS = Settings()
+
+
 @Parameter(name="*", group=_ASKING)
 @dataclass(frozen=True)
-class QuestionOptions:
-    """The examples, the inputs, and how an answer is read."""
+class SampleOptions:
+    """How many examples and inputs there are, and whether they are sent."""
 
     train_size: int = 200
     "Labelled examples in the prompt."
     test_size: int = 100
     "Inputs to label, one prompt each."
-    answer: Annotated[
-        tuple[Literal["generate", "constrained", "likelihood"], ...],
-        Parameter(consume_multiple=True),
-    ] = ()
-    "How a label is read: free text (the default), text restricted to the labels, or the labels' \
-probabilities; several are compared."
-    label_form: Literal["auto", "json", "plain"] = "auto"
-    'Whether an answer is {"label": ...} or the bare label; auto takes the former but for the \
-likelihoods of a server.'
-    chat: Literal["auto", "on", "off"] = "auto"
-    "Whether prompts go into the model's chat template: where it has one, always, never."
-    max_new_tokens: Annotated[
-        int | None, Parameter(name=["--max-new-tokens", "--max-output-tokens"])
-    ] = None
-    "Most tokens of a free answer; default 1,024."
-    example_orders: int = 1
-    "Orders of the examples that accuracy is averaged over."
-    seed: int | None = None
-    "Seed of data sets, orders and answers; default 42 for tasks, 0 for own rows."
     dry_run: bool = False
     "Show the first prompt and the cost of all of them, without sending any."
 
-    def seed_of(self, *, own_rows: bool) -> int:
-        """Return the seed; by default that of `learn` or of the benchmark."""
-        if self.seed is not None:
-            return self.seed
-        return 0 if own_rows else 42
 
-    @property
-    def most_tokens(self) -> int:
-        """The limit of a free answer."""
-        return MAX_NEW_TOKENS if self.max_new_tokens is None else self.max_new_tokens
-
-    def settings(self, seed: int) -> "Settings":
-        """Return the settings of a run."""
-        from llm_pv.tracks.icl.planning import Settings
-
-        return Settings(
-            modes=self.answer or ("generate",),
-            form=self.label_form,
-            chat=self.chat,
-            max_new_tokens=self.most_tokens,
-            orders=self.example_orders,
-            seed=seed,
-        )
-
-
-DEFAULT_QUESTION_OPTIONS = QuestionOptions()
+DEFAULT_SAMPLE_OPTIONS = SampleOptions()
 
 
 def open_model(
-    name: str, options: AnsweringOptions, question: QuestionOptions, *, capped: bool = True
+    name: str,
+    options: AnsweringOptions,
+    max_tokens: int,
+    *,
+    offline: bool = False,
+    capped: bool = True,
 ) -> "LanguageModel":
     """Return the model; close it after use. Without `capped` no limit of an answer is sent.
 
@@ -153,7 +116,7 @@ def open_model(
     from llm_pv.models.registry import make_model
 
     made = replace(
-        model_options(name, options, question),
+        model_options(name, options, max_tokens, offline=offline),
         capped=capped,
         concurrency=options.concurrency,
         batch_size=options.batch_size,
@@ -162,7 +125,7 @@ def open_model(
 
 
 def model_options(
-    name: str, options: AnsweringOptions, question: QuestionOptions
+    name: str, options: AnsweringOptions, max_tokens: int, *, offline: bool = False
 ) -> "ModelOptions":
     """Return the options of a model.
 
@@ -182,7 +145,7 @@ def model_options(
         api=options.api,
         reasoning_effort=options.reasoning_effort or "none",
         verbosity=options.verbosity,
-        max_output_tokens=question.most_tokens,
+        max_output_tokens=max_tokens,
         temperature=TEMPERATURE if own and temperature is None else temperature,
         top_p=TOP_P if own and top_p is None else top_p,
         timeout=options.timeout,
@@ -190,7 +153,7 @@ def model_options(
         context_tokens=MAX_MODEL_LENGTH if is_local and length is None else length,
         model_option=options.model_option,
     )
-    made = choice.options(offline=question.dry_run)
+    made = choice.options(offline=offline)
     if options.tensor_parallel_size == 1:
         return made
     return _parallel(made, provider, options.tensor_parallel_size)

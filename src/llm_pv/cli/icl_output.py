@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from llm_pv.models.language_model import LanguageModel
     from llm_pv.runs.journal import Record
-    from llm_pv.tracks.icl.planning import PlannedCell, Settings
+    from llm_pv.tracks.icl.planning import PlannedCell
     from llm_pv.tracks.icl.scores import AnsweredCell, CellScore
+    from llm_pv.tracks.icl.settings import Settings
 
 _SAME = ("low", "high", "balanced_accuracy", "majority_accuracy", "unparsable_share", "cut_share",
          "seconds")  # fmt: skip

@@ -13,13 +13,13 @@ from llm_pv.cli.options import SandboxOptions
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from llm_pv.cli.icl_options import QuestionOptions
     from llm_pv.models.language_model import LanguageModel
     from llm_pv.proposers.llm import LLM
     from llm_pv.proposers.llm.estimates import CostEstimate
     from llm_pv.tracks.grid import GridRequest
     from llm_pv.tracks.icl.planning import PlannedCell
     from llm_pv.tracks.icl.scores import AnsweredCell
+    from llm_pv.tracks.icl.settings import Settings
 
 Column = Literal["program", "agent", "icl"]
 
@@ -68,8 +68,8 @@ class ModelPart:
 
         first = replace(self.request, trials=1)
         if self.column == "icl":
-            with self._answering(offline=True) as (model, question):
-                works = self._works(first, model, question)
+            with self._answering(offline=True) as (model, settings):
+                works = self._works(first, model, settings)
                 estimates = [_price_of_answers(work, model) for work in works]
         else:
             with self._proposer(offline=True) as proposer:
@@ -112,13 +112,13 @@ class ModelPart:
         from llm_pv.tracks.icl.run import run_icl
 
         with (
-            self._answering() as (model, question),
+            self._answering() as (model, settings),
             cell_progress(AnswerDetails()) as progress,
         ):
             results = run_icl(
-                self._works(self.request, model, question),
+                self._works(self.request, model, settings),
                 model,
-                question.settings(self.request.seed),
+                replace(settings, seed=self.request.seed),
                 out=self.folder,
                 configuration={"request": self._icl_request(self.request).record()},
                 observer=progress,
@@ -147,14 +147,13 @@ class ModelPart:
             yield proposer
 
     @contextmanager
-    def _answering(
-        self, *, offline: bool = False
-    ) -> "Iterator[tuple[LanguageModel, QuestionOptions]]":
-        from llm_pv.cli.icl_options import AnsweringOptions, QuestionOptions, open_model
+    def _answering(self, *, offline: bool = False) -> "Iterator[tuple[LanguageModel, Settings]]":
+        from llm_pv.cli.icl_options import AnsweringOptions, open_model
+        from llm_pv.tracks.icl.settings import Settings
 
         choice = self.asked.model
         assert choice.model is not None
-        question = QuestionOptions(max_new_tokens=choice.max_output_tokens, dry_run=offline)
+        settings = Settings(max_new_tokens=choice.max_output_tokens).filled()
         options = AnsweringOptions(
             base_url=choice.base_url,
             api=choice.api,
@@ -166,19 +165,19 @@ class ModelPart:
             retries=choice.retries,
             model_option=choice.model_option,
         )
-        model = open_model(choice.model, options, question)
+        model = open_model(choice.model, options, settings.token_limit, offline=offline)
         try:
-            yield model, question
+            yield model, settings
         finally:
             model.close()
 
     def _works(
-        self, request: "GridRequest", model: "LanguageModel", question: "QuestionOptions"
+        self, request: "GridRequest", model: "LanguageModel", settings: "Settings"
     ) -> "list[PlannedCell | AnsweredCell]":
         from llm_pv.tracks.icl.planning import plan_cells, task_problems
 
         problems = task_problems(self._icl_request(request), self.asked.dataset_dir)
-        return plan_cells(problems, model, question.settings(request.seed))
+        return plan_cells(problems, model, replace(settings, seed=request.seed))
 
     def _icl_request(self, request: "GridRequest") -> "GridRequest":
         """Return a request for the rows in a prompt, as many as a program has with validation."""

@@ -14,12 +14,14 @@ from llm_pv.cli.grid_options import DEFAULT_DRAWING_OPTIONS, DrawingOptions
 from llm_pv.cli.icl import run_and_report, task_problems_of
 from llm_pv.cli.icl_options import (
     DEFAULT_ANSWERING_OPTIONS,
-    DEFAULT_QUESTION_OPTIONS,
+    DEFAULT_QUESTIONS,
     DEFAULT_REPEATED_TASK_OPTIONS,
+    DEFAULT_SAMPLE_OPTIONS,
     UNCAPPED_TOKENS,
     AnsweringOptions,
-    QuestionOptions,
+    Questions,
     RepeatedTaskOptions,
+    SampleOptions,
     local_provider,
     open_model,
 )
@@ -62,7 +64,8 @@ def incontext(
     tasks: RepeatedTaskOptions = DEFAULT_REPEATED_TASK_OPTIONS,
     drawing: DrawingOptions = DEFAULT_DRAWING_OPTIONS,
     answering: AnsweringOptions = DEFAULT_ANSWERING_OPTIONS,
-    question: QuestionOptions = DEFAULT_QUESTION_OPTIONS,
+    sample: SampleOptions = DEFAULT_SAMPLE_OPTIONS,
+    questions: Questions = DEFAULT_QUESTIONS,
     output: SeedOutput = SeedOutput(),
 ) -> int:
     """Query a model about benchmark tasks, as the first version's command does.
@@ -78,18 +81,19 @@ def incontext(
     if not tasks.functions:
         tasks = replace(tasks, functions=FUNCTIONS)
     name = _full_name(model, provider, answering.base_url)
-    capped = not name.startswith("openai:") or question.max_new_tokens is not None
+    capped = not name.startswith("openai:") or questions.max_new_tokens is not None
     if name.startswith("openai:"):
         answering = replace(answering, reasoning_effort=answering.reasoning_effort or "high")
-        question = replace(
-            question,
-            answer=question.answer or ("constrained",),
-            max_new_tokens=question.max_new_tokens or UNCAPPED_TOKENS,
+        questions = replace(
+            questions,
+            modes=questions.modes or ("constrained",),
+            max_new_tokens=questions.max_new_tokens or UNCAPPED_TOKENS,
         )
-    seed = question.seed_of(own_rows=False)
-    settings = question.settings(seed)
-    problems, configuration = task_problems_of(tasks, drawing, question, seed)
-    opened = open_model(name, answering, question, capped=capped)
+    settings = questions.filled()
+    problems, configuration = task_problems_of(tasks, drawing, sample, settings.drawn_by)
+    opened = open_model(
+        name, answering, settings.token_limit, offline=sample.dry_run, capped=capped
+    )
     try:
         facts = [opened.identity, repr(settings), configuration]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
@@ -98,7 +102,7 @@ def incontext(
             configuration,
             opened,
             settings,
-            dry_run=question.dry_run,
+            dry_run=sample.dry_run,
             out=Path("runs") / f"in_context_learning-{digest[:12]}",
             out_jsonl=output.out_jsonl,
             out_csv=output.out_csv,

@@ -5,18 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import numpy as np
 
 from llm_pv.data.examples import Examples, Splits
 from llm_pv.errors import ConfigurationError, DataError
-from llm_pv.models.label_queries import MODES, AnswerMode, ChatUse, LabelForm, LabelQuery
+from llm_pv.models.label_queries import AnswerMode, LabelQuery
 from llm_pv.models.language_model import LanguageModel
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.runner import SKIPPED
 from llm_pv.tracks.grid import DataSet, GridRequest
 from llm_pv.tracks.icl.scores import AnsweredCell
+from llm_pv.tracks.icl.settings import Settings
 from llm_pv.tracks.icl.texts import write_prompts
 
 
@@ -77,61 +77,6 @@ def _permutation(count: int, entropy: Sequence[int]) -> "np.ndarray[tuple[int], 
     return np.argsort(keys, kind="stable")
 
 
-FormChoice: TypeAlias = Literal["auto", "json", "plain"]
-"""How a label is written; ``"auto"`` for the way that fits both the model and how one is had."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How labels are asked for."""
-
-    modes: tuple[AnswerMode, ...] = ("generate",)
-    "The ways to have them, each a cell of its own."
-    form: FormChoice = "auto"
-    """How a label is written; ``"auto"`` is plain for the likelihoods of a server, which tells the
-    probabilities of an answer's first token alone, and JSON else."""
-    chat: ChatUse = "auto"
-    max_new_tokens: int = 1_024
-    "As in `llm_pv.models.label_queries.LabelQuery`."
-    orders: int = 1
-    "Over how many orders of the examples accuracy is averaged."
-    seed: int = 42
-    "Draws orders and answers."
-
-    def __post_init__(self) -> None:
-        unknown = [mode for mode in self.modes if mode not in MODES]
-        if unknown or not self.modes or len(set(self.modes)) < len(self.modes):
-            raise ConfigurationError(f"--answer: give one or several of {', '.join(MODES)}")
-        for option, value in (
-            ("example-orders", self.orders),
-            ("max-new-tokens", self.max_new_tokens),
-        ):
-            if value < 1:
-                raise ConfigurationError(f"--{option} is {value}; give 1 or more")
-        if self.seed < 0:
-            raise ConfigurationError(f"seed {self.seed} is negative: give 0 or more")
-
-    def query(
-        self, mode: AnswerMode, labels: tuple[str, ...] = (), *, served: bool = False
-    ) -> LabelQuery:
-        """Return how labels are asked for in one of the ways.
-
-        Parameters
-        ----------
-        served
-            Whether the model is behind an API.
-
-        Examples
-        --------
-        >>> [Settings().query(mode, served=True).form for mode in ("generate", "likelihood")]
-        ['json', 'plain']
-        """
-        form: LabelForm = "plain" if served and mode == "likelihood" else "json"
-        if self.form != "auto":
-            form = self.form
-        return LabelQuery(labels, mode, form, self.chat, self.max_new_tokens)
-
-
 LEAST_ROOM = 16
 """Tokens a free answer needs at least: the context must hold them after the prompt."""
 
@@ -172,10 +117,10 @@ def plan_cells(
 
     Raise ConfigurationError if no cell can be done.
     """
-    for mode in settings.modes:
+    for mode in settings.ways:
         model.check_query(settings.query(mode, served=model.destination is not None))
     planned = [
-        plan_cell(problem, mode, model, settings) for problem in problems for mode in settings.modes
+        plan_cell(problem, mode, model, settings) for problem in problems for mode in settings.ways
     ]
     if not any(isinstance(work, PlannedCell) for work in planned):
         reasons = dict.fromkeys(work.reason for work in planned if isinstance(work, AnsweredCell))
@@ -200,7 +145,7 @@ def plan_cell(
         )
         prompts = [
             write(
-                examples=example_order(splits.train, order, settings.seed),
+                examples=example_order(splits.train, order, settings.drawn_by),
                 inputs=inputs,
             )
             for order in range(settings.orders)

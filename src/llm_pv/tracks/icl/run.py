@@ -1,7 +1,7 @@
 """Running in-context learning: every answer goes to disk before it counts, and a run resumes."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,9 @@ from llm_pv.runs.journal import Record
 from llm_pv.runs.reading import FAILED, read_replies, read_summary
 from llm_pv.runs.runner import Observer, run_cells
 from llm_pv.tracks.grid import spawned_seed
-from llm_pv.tracks.icl.planning import PlannedCell, Settings
+from llm_pv.tracks.icl.planning import PlannedCell
 from llm_pv.tracks.icl.scores import AnsweredCell, CellScore, score_cell
+from llm_pv.tracks.icl.settings import Settings
 from llm_pv.tracks.icl.texts import read_label
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def run_icl(
     whole = {
         "command": "icl",
         "model": model.identity,
-        "settings": asdict(settings) | {"modes": list(settings.modes)},
+        "settings": settings.record(),
         **configuration,
     }
     works = {work.cell: work for work in planned if isinstance(work, PlannedCell)}
@@ -161,7 +162,7 @@ def result_of(
         return AnsweredCell(work.cell, work.name, row["status"], row["reason"])
     train, test = work.splits.train, work.splits.test
     score = score_cell(replies, train, test)
-    reason = _why_no_label(replies, settings.max_new_tokens)
+    reason = _why_no_label(replies, settings.token_limit)
     others, first = {}, len(test)
     for length, rows in work.others.items():
         others[length] = score_cell(replies, train, rows, first)
@@ -177,7 +178,7 @@ def _task(work: PlannedCell | AnsweredCell, settings: Settings) -> CellTask:
 
 
 def _columns(name: str, settings: Settings) -> Record:
-    return {"track": TRACK, "name": name, "seed": settings.seed, "validation_size": 0}
+    return {"track": TRACK, "name": name, "seed": settings.drawn_by, "validation_size": 0}
 
 
 def answer_cell(inputs: tuple[PlannedCell, Settings], context: CellContext) -> None:
@@ -224,7 +225,7 @@ def _answer_order(work: PlannedCell, order: int, settings: Settings, context: Ce
     if not missing:
         return
     model: LanguageModel = context.opened
-    seeds = [spawned_seed(settings.seed, work.cell.trial, order, row) for row in missing]
+    seeds = [spawned_seed(settings.drawn_by, work.cell.trial, order, row) for row in missing]
     groups = model.choose([prompts[row] for row in missing], work.query, seeds=seeds)
     for group in groups:
         records = [

@@ -1,0 +1,92 @@
+"""The settings of in-context learning, which are options of the command line too."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Any, Literal, TypeAlias
+
+from cyclopts import Parameter
+
+from llm_pv.errors import ConfigurationError
+from llm_pv.models.label_queries import MODES, AnswerMode, ChatUse, LabelForm, LabelQuery
+
+FormChoice: TypeAlias = Literal["auto", "json", "plain"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How labels are asked for, and how an answer is read."""
+
+    modes: Annotated[
+        tuple[AnswerMode, ...] | None, Parameter(name="--answer", consume_multiple=True)
+    ] = None
+    "How a label is read: free text (the default), text restricted to the labels, or the labels' \
+probabilities; several are compared."
+    form: Annotated[FormChoice, Parameter(name="--label-form")] = "auto"
+    'Whether an answer is {"label": ...} or the bare label; auto takes the former but for the \
+likelihoods of a server.'
+    chat: ChatUse = "auto"
+    "Whether prompts go into the model's chat template: where it has one, always, never."
+    max_new_tokens: Annotated[
+        int | None, Parameter(name=["--max-new-tokens", "--max-output-tokens"])
+    ] = None
+    "Most tokens of a free answer; default 1,024."
+    orders: Annotated[int, Parameter(name="--example-orders")] = 1
+    "Orders of the examples that accuracy is averaged over."
+    seed: int | None = None
+    "Seed of data sets, orders and answers; default 42 for tasks, 0 for own rows."
+
+    def __post_init__(self) -> None:
+        unknown = [mode for mode in self.ways if mode not in MODES]
+        if unknown or not self.ways or len(set(self.ways)) < len(self.ways):
+            raise ConfigurationError(f"--answer: give one or several of {', '.join(MODES)}")
+        for option, value in (
+            ("example-orders", self.orders),
+            ("max-new-tokens", self.token_limit),
+        ):
+            if value < 1:
+                raise ConfigurationError(f"--{option} is {value}; give 1 or more")
+        if self.drawn_by < 0:
+            raise ConfigurationError(f"seed {self.seed} is negative: give 0 or more")
+
+    @property
+    def ways(self) -> tuple[AnswerMode, ...]:
+        """The modes, each a cell of its own."""
+        return ("generate",) if self.modes is None else self.modes
+
+    @property
+    def token_limit(self) -> int:
+        """The most tokens of a free answer."""
+        return 1_024 if self.max_new_tokens is None else self.max_new_tokens
+
+    @property
+    def drawn_by(self) -> int:
+        """The seed of orders and answers."""
+        return 42 if self.seed is None else self.seed
+
+    def filled(self) -> "Settings":
+        """Return these settings with a value for each that has none."""
+        return replace(self, modes=self.ways, max_new_tokens=self.token_limit, seed=self.drawn_by)
+
+    def record(self) -> dict[str, Any]:
+        """Return what identifies a run with these settings."""
+        return asdict(self.filled()) | {"modes": list(self.ways)}
+
+    def query(
+        self, mode: AnswerMode, labels: tuple[str, ...] = (), *, served: bool = False
+    ) -> LabelQuery:
+        """Return how labels are asked for in one of the ways.
+
+        Parameters
+        ----------
+        served
+            Whether the model is behind an API, which tells the probabilities of an answer's first
+            token alone: its likelihoods are of bare labels.
+
+        Examples
+        --------
+        >>> [Settings().query(mode, served=True).form for mode in ("generate", "likelihood")]
+        ['json', 'plain']
+        """
+        form: LabelForm = "plain" if served and mode == "likelihood" else "json"
+        if self.form != "auto":
+            form = self.form
+        return LabelQuery(labels, mode, form, self.chat, self.token_limit)
