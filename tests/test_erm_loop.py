@@ -1,9 +1,11 @@
 """The loop: what is selected, when it stops, what it asks for, what it counts."""
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,7 @@ from llm_pv.erm.warm_start import WarmStart
 from llm_pv.erm.write_results import Destination
 from llm_pv.errors import ConfigurationError, DataError, RunError
 from llm_pv.proposers.base import Context, Proposal
+from llm_pv.proposers.round_robin import at_once
 from llm_pv.runs.cells import Cell, CellLog
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.sandbox import Limits, Sandbox
@@ -349,3 +352,230 @@ def test_the_table_of_candidates_marks_the_pick(sandbox: Sandbox) -> None:
     assert frame["pick"].tolist() == [">>>>", "", ""]
     assert frame["attempt"].tolist() == [3, 2, 1]
     assert frame["program"].iloc[0] == PARITY
+
+
+def test_a_proposer_gets_what_the_run_offers_and_its_words_are_kept(sandbox: Sandbox) -> None:
+    splits = parity_splits()
+    contexts: list[Context] = []
+
+    class Speaking(Scripted):
+        def propose_in(
+            self, train: Examples, classes: Classes, *, seed: int, context: Context
+        ) -> Iterator[Proposal]:
+            contexts.append(context)
+            assert (seed, classes) == (6, splits.classes)
+            assert train == splits.train
+            context.write_prompt("abc", "the prompt")
+            context.write_turns([{"kind": "tool"}])
+            context.write_failure(7, "no key")
+            context.warn("be warned")
+            return super().propose_in(train, classes, seed=seed, context=context)
+
+    prompts: list[tuple[str, str]] = []
+    reply = {
+        "attempt": 1, "text": FIRST_BIT, "seconds": 0.0, "cost_usd": 0.25, "prompt_digest": "",
+        "capped": False, "note": "", "origin": "1", "proposer": "p",
+    }  # fmt: skip
+    log = CellLog(
+        Cell("test"), [reply], turns=[{"kind": "turn"}],
+        write_prompt=lambda *prompt: prompts.append(prompt),
+    )  # fmt: skip
+    told: list[Attempt] = []
+    admission = at_once()
+    selection = select_program(
+        splits, Speaking(["unread", ALWAYS_ONE]), sandbox, Plan(2, early_stop=False), seed=6,
+        log=log, on_attempt=told.append, admission=admission,
+    )  # fmt: skip
+    [context] = contexts
+    assert context.known == (("p", "1"),)
+    assert (context.attempts, context.early_stop, context.start) == (2, False, 1)
+    assert context.turns == ({"kind": "turn"},)
+    assert context.admission is admission
+    assert context.mistakes is not None
+    assert [(one.input, one.got) for one in context.mistakes(ALWAYS_ONE)] == [
+        (row, "1")
+        for row, label in zip(splits.train.inputs, splits.train.labels, strict=True)
+        if label == "0"
+    ]
+    assert prompts == [("abc", "the prompt")]
+    assert log.turns == [{"kind": "turn"}, {"kind": "tool"}]
+    assert selection.warnings == ("be warned",)
+    assert selection.unanswered == ("no key",)
+    assert {"kind": "unanswered", "attempt": 7, "error": "no key"} in log.attempts
+    assert [attempt.proposal.text for attempt in told] == [FIRST_BIT, ALWAYS_ONE]
+    assert selection.cost_usd == 0.25 + 0.5
+    chosen = selection.selected
+    assert chosen is not None
+    assert chosen.validation is not None
+    wrong = sum(
+        guess != label
+        for guess, label in zip(selection.predictions, splits.validation.labels, strict=True)
+    )
+    assert wrong == chosen.validation.errors
+    certificate = selection.certificate
+    assert certificate is not None
+    assert (certificate.errors, certificate.rows, certificate.delta) == (wrong, 30, 0.05)
+    assert (certificate.planned, certificate.verified, certificate.position) == (
+        2,
+        2,
+        chosen.position,
+    )
+    assert sum(found.errors for found in certificate.classes) == wrong
+    assert sum(found.count for found in certificate.answers) == 30
+    assert certificate.group_error is None
+
+
+COUNTING = """
+calls = []
+def f(x):
+    calls.append(x)
+    return x.count("1") % 2 ^ (len(calls) > 9)
+"""
+
+
+def test_what_a_run_warns_of_is_counted(tmp_path: Path, sandbox: Sandbox) -> None:
+    train, later = Examples(list("ab"), list("01")), Examples(list("acde"), list("0111"))
+    splits = Splits(
+        train, later, Examples(list("ab"), list("01")), Classes(("0", "1"), (0, 1)),
+        warnings=("of the rows",),
+    )  # fmt: skip
+    program = "def f(x):\n    return int(x in 'bcd')\n"
+    noted: list[str] = []
+
+    class Failing(Scripted):
+        def propose_in(
+            self, train: Examples, classes: Classes, *, seed: int, context: Context
+        ) -> Iterator[Proposal]:
+            noted.append("asked")
+            for number in (1, 2, 3):
+                context.write_failure(number, "no key" if number < 3 else "no money")
+            context.warn("of the proposer")
+            yield Proposal(program, capped=True)
+
+    cell = Cell("test")
+    with RunDirectory(tmp_path, {}) as run:
+        destination = Destination(run, cell)
+        learned = learn_splits(splits, Failing([]), sandbox, Plan(1), destination=destination)
+        again = learn_splits(splits, Failing([]), sandbox, Plan(1), destination=destination)
+    # Of c, d and e, which training lacks, e is wrong; of the test rows none is new.
+    assert learned.unseen == {"validation": (3, 1), "test": (0, 0)}
+    assert learned.warnings == (
+        "of the rows",
+        "validation rows whose input also occurs in training: 1 of 4; the program is right on "
+        "66.7% of the other 3",
+        "test rows whose input also occurs in training: 2 of 2; none is new",
+        "of the proposer",
+        "attempts without a reply: 2; no key",
+        "attempts without a reply: 1; no money",
+        f"{CUT_SHORT}: another machine, or this one at another time, may propose other programs, "
+        "or verify more of them; a larger --budget-seconds or --budget-mb makes it reproducible",
+    )
+    assert again.already_finished
+    assert again.warnings == learned.warnings
+    assert noted == ["asked"]
+    assert (learned.name, learned.seed, learned.path) == ("data", 0, tmp_path)
+    assert learned.program_path == tmp_path / "programs" / "test-t0.py"
+
+
+def test_programs_that_ran_out_of_time_or_were_rejected_are_counted(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    splits, cell = parity_splits(), Cell("test")
+    with RunDirectory(tmp_path / "first", {}) as run:
+        first = run.cell_log(cell)
+        select_program(
+            splits, Scripted([COUNTING, PARITY]), sandbox, Plan(2, early_stop=False), seed=0,
+            log=first,
+        )  # fmt: skip
+        attempts = [one for one in first.attempts if one["kind"] == "attempt"]
+        replies = list(first.replies)
+    attempts[0] |= {"validation_errors": 0, "validation_loss": 0.0}
+    attempts[1] |= {"validation_errors": 1, "validation_loss": 1.0, "outcome": "out of memory"}
+    with RunDirectory(tmp_path / "second", {}) as run:
+        log = run.cell_log(cell)
+        log.append_replies(replies)
+        log.append_attempts(attempts)
+        destination = Destination(run, cell)
+        learned = learn_splits(splits, Scripted([]), sandbox, Plan(2), destination=destination)
+    assert learned.selection.selected is not None
+    assert learned.selection.selected.number == 2
+    assert learned.warnings == (
+        "programs that ran out of time or memory: 1; their scores may differ elsewhere",
+        "programs rejected although they scored well: 1; run again on part of the rows, they did "
+        "not give the same answers",
+    )
+
+
+def test_test_rows_that_contradict_the_certificate_are_a_warning(sandbox: Sandbox) -> None:
+    splits = parity_splits(validation=60)
+    turned = [str(1 - int(label)) for label in splits.test.labels]
+    other = Splits(splits.train, splits.validation, Examples(splits.test.inputs, turned),
+                   splits.classes)  # fmt: skip
+    learned = learn_splits(other, Scripted([PARITY]), sandbox, Plan(1))
+    # 1 - 0.025 ** (1 / 60) = 6.0%
+    assert learned.warnings == (
+        "THE TEST ROWS CONTRADICT THE CERTIFICATE: 100.0% of them are wrong, where at most 6.0% is "
+        "certified; they are drawn otherwise than the validation rows, or the program behaves "
+        "otherwise on them",
+    )
+
+
+def test_classes_are_unbalanced_from_three_to_two_on(sandbox: Sandbox) -> None:
+    for labels, unbalanced in (("00011", True), ("0001111", False)):
+        rows = Examples([f"{n:03b}" for n in range(len(labels))], list(labels))
+        splits = Splits(rows, rows, rows, Classes(("0", "1"), (0, 1)))
+        learned = learn_splits(splits, Scripted([ALWAYS_ONE]), sandbox, Plan(1))
+        assert learned.unbalanced is unbalanced
+
+
+def test_a_perfect_score_of_a_metric_or_a_share_of_it_ends_the_search(sandbox: Sandbox) -> None:
+    inputs, labels = ["11", "10", "01", "00"], ["1", "1", "0", "1"]  # the first bit: wrong on 00
+    rows = Examples(inputs, labels, weights=[1.0, 1.0, 1.0, 0.25])
+    splits = Splits(rows, rows, rows, Classes(("0", "1"), (0, 1)))
+
+    def attempts(**plan: Any) -> int:
+        search = Scripted([FIRST_BIT, ALWAYS_ONE, ALWAYS_ONE])
+        log = CellLog(Cell("test"))
+        selection = select_program(splits, search, sandbox, Plan(3, **plan), seed=0, log=log)
+        return len(selection.attempts)
+
+    # 3 of 3.25 in weight is right: 0.923.
+    assert attempts(stop_at=0.92) == 1
+    assert attempts(stop_at=0.93) == 3
+    # Recalls of 2.0 / 2.25 and of 1: 0.944 on average.
+    assert attempts(metric=Metric("balanced-accuracy"), stop_at=0.94) == 1
+    assert attempts(metric=Metric("balanced-accuracy"), stop_at=0.95) == 3
+
+
+def test_a_warm_start_says_what_it_took_over(tmp_path: Path, sandbox: Sandbox) -> None:
+    splits = parity_splits()
+    with RunDirectory(tmp_path, {"planned_attempts": 7}) as run:
+        both = Scripted([ALWAYS_ONE, PARITY, ALWAYS_ONE])
+        log = run.cell_log(Cell("test"))
+        select_program(splits, both, sandbox, Plan(3, early_stop=False), seed=0, log=log)
+    contexts: list[Context] = []
+
+    class Noting(Scripted):
+        def propose_in(
+            self, train: Examples, classes: Classes, *, seed: int, context: Context
+        ) -> Iterator[Proposal]:
+            contexts.append(context)
+            assert (train, seed) == (splits.train, 5)
+            return iter(())
+
+    warm = WarmStart(tmp_path, Noting([]))
+    assert (warm.default_attempts, warm.plan_attempts(3), warm.not_made) == (2 + 5, 2 + 3, 5)
+    digest = hashlib.sha256(f"{ALWAYS_ONE}\0{PARITY}".encode()).hexdigest()[:16]
+    assert warm.identity == f"scripted after 2 programs {digest}"
+    told: list[str] = []
+    known = (("", "1"), ("", "2"), ("", "3"))
+    for context in (Context(warn=told.append), Context(known=known, attempts=4)):
+        found = list(warm.propose_in(splits.train, splits.classes, seed=5, context=context))
+        noted = [(one.text, one.note) for one in found]
+        note = "of the run that was given as a warm start"
+        assert noted == ([] if context.known else [(ALWAYS_ONE, note), (PARITY, note)])
+    assert told == [
+        "2 programs of another run were candidates first and count in the certificate; it holds if "
+        "that run had the same training rows, or none of these validation rows"
+    ]
+    assert [(one.known, one.attempts) for one in contexts] == [((), None), ((("", "3"),), 2)]
