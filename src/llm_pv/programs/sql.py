@@ -221,15 +221,18 @@ class _Translator(Expressions):
     def merge(self, statement: ast.If, scope: SqlScope) -> None:
         """Carry out an ``if`` without a return: each name it assigns becomes a choice."""
         test = self.test(statement.test, scope)
+        if test.known:
+            for one in statement.body if test.const else statement.orelse:
+                self.statement(one, scope)
+            return
         if test.fallible:
             scope.evaluated.append(test)
             test = replace(test, fallible=False)
         sides = []
         for body, truth in ((statement.body, True), (statement.orelse, False)):
             side = scope.branch(self.present(statement.test, truth, scope))
-            if not (test.known and bool(test.const) is not truth):
-                for one in body:
-                    self.statement(one, side)
+            for one in body:
+                self.statement(one, side)
             sides.append(side)
         then, other = sides
         fine = [values.eager(values.TRUE, side.evaluated) for side in sides]
