@@ -1,6 +1,7 @@
 """Each operation as SQL gives in DuckDB what Python gives on the same rows, errors being NULL."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -108,6 +109,10 @@ x['s'] == x['s'].strip('a')
 x['n'] == x['s'].find('a')
 x['n'] == x['n'] // 1
 x['s'] == x['s'][0]
+(1 if x['n'] == 7 and x['s'][0] == 'b' else 0) + 1
+(1 if x['s'][0] == 'b' and x['n'] == 7 else 0) + 1
+(1 if x['n'] == 7 or x['s'][0] == 'b' else 0) + 1
+(1 if x['s'][0] == 'b' or x['n'] == 7 else 0) + 1
 x['s'] < 'b'
 x['s'] >= x['s'].lower()
 x['b'] < x['n']
@@ -471,6 +476,58 @@ def test_each_expression_gives_what_python_gives() -> None:
     hold([f"def f(x):\n    return {one}\n" for one in EXPRESSIONS], TYPES, ROWS)
 
 
+@pytest.mark.parametrize("use", ["(1 if {} else 2) - 1", "({}) is None"])
+def test_what_fails_or_is_missing_does_so_in_every_use(use: str) -> None:
+    sources = [f"def f(x):\n    return {use.format(one)}\n" for one in EXPRESSIONS]
+    translated = []
+    for source in sources:
+        with suppress(ProgramError):
+            sql(source, list(TYPES), TYPES, ["0", "1"], [0, 1])
+            translated.append(source)
+    assert len(translated) > len(sources) / 2
+    hold(translated, TYPES, ROWS)
+
+
+# What is shown to a person: no parentheses and no tests that nothing asks for.
+WRITTEN = {
+    "len(x['s']) % 3": 'LENGTH("s") % 3',
+    "x['n'] % 3": '(("n" % 3) + 3) % 3',
+    "len(x['s']) // 3": 'CAST(CAST((LENGTH("s") - (LENGTH("s") % 3)) AS DOUBLE) / 3 AS BIGINT)',
+    "(len(x['s']) + 1) % 3": '(LENGTH("s") + 1) % 3',
+    "len(x['s']) * 2 % 3": '(LENGTH("s") * 2) % 3',
+    "x['s'].count('a') % 3": "(LENGTH(\"s\") - LENGTH(REPLACE(\"s\", 'a', ''))) % 3",
+    "x['b'] % 3": 'CASE WHEN "b" THEN 1 WHEN NOT "b" THEN 0 END % 3',
+    "len(x['s']) % 5 % 3": '(LENGTH("s") % 5) % 3',
+    "len(x['s']) // 5 % 3": (
+        'CAST(CAST((LENGTH("s") - (LENGTH("s") % 5)) AS DOUBLE) / 5 AS BIGINT) % 3'
+    ),
+    "abs(x['n']) % 3": 'ABS("n") % 3',
+    "(x['n'] is None) % 3": 'CASE WHEN "n" IS NULL THEN 1 ELSE 0 END % 3',
+    "(1 if x['n'] is None else 2) % 3": 'CASE WHEN "n" IS NULL THEN 1 ELSE 2 END % 3',
+    "2 ** 2 % 3": "((1 * 2) * 2) % 3",
+    "x['n'] + 1": '"n" + 1',
+    "x['n'] + -1": '"n" + (-1)',
+    "-x['n'] + 1": '(-"n") + 1',
+    "x['n'] - 1": '"n" - 1',
+    "str(x['s'] + 'a') + 'b'": "(\"s\" || 'a') || 'b'",
+    "str(x['n'] - 1) + 'b'": "CAST(\"n\" - 1 AS VARCHAR) || 'b'",
+    "int(x['n']) + 1": '"n" + 1',
+    "max(len(x['s']), 2) % 3": (
+        'CASE WHEN 2 > LENGTH("s") THEN 2 WHEN NOT (2 > LENGTH("s")) THEN LENGTH("s") END % 3'
+    ),
+}
+
+
+def test_sql_has_no_needless_parentheses_or_tests() -> None:
+    for expression, written in WRITTEN.items():
+        source = f"def f(x):\n    return {expression}\n"
+        found = sql(source, list(TYPES), TYPES, ["1"], [1])["sql"]
+        shown = written if written.startswith("C") and written.endswith(("END", ")")) else None
+        shown = shown or f"({written})"
+        one = "'1'" if "||" in written else "1"
+        assert found == f"CASE WHEN {shown} = {one} THEN 1 END", expression
+
+
 def test_statements_and_functions_give_what_python_gives() -> None:
     hold(FUNCTIONS, TYPES, ROWS)
 
@@ -539,6 +596,22 @@ REFUSED = {
     "max(x['n'])": "a loop over other than constants",
     "x['n'] * 1073741824 + x['m'] * 1073741824": "arithmetic that can go beyond whole numbers of "
     "64 bits",
+    "abs(x['n']) * 4294967295": "arithmetic that can go beyond whole numbers of 64 bits",
+    "-x['n'] * 4294967295": "arithmetic that can go beyond whole numbers of 64 bits",
+    "x['b'] * 9223372036854775807": "arithmetic that can go beyond whole numbers of 64 bits",
+    "x['n'] // 2 * 2147483647": "arithmetic that can go beyond whole numbers of 64 bits",
+    "x['n'] % 8 * 1152921504606846975": "arithmetic that can go beyond whole numbers of 64 bits",
+    "int(x['s']) * 16383": "arithmetic that can go beyond whole numbers of 64 bits",
+    "(x['n'] if x['b'] else 1) * 4294967295": "arithmetic that can go beyond whole numbers of 64 "
+    "bits",
+    "x['s'] == (1 if x['s'][0] == 'b' else None)": "== of a value that can be missing or fail",
+    "(1 if x['s'][0] == 'b' else None) == x['s']": "== of a value that can be missing or fail",
+    "x['n'] == (1 if x['s'][0] == 'b' else None)": "== of a value that can be missing or fail",
+    "(1 if x['s'][0] == 'b' else None) in (1, 2)": "`in` of a value that can be missing or fail",
+    "not (1 if x['s'][0] == 'b' else None)": "the truth of a value that can be missing or fail",
+    "{}.get(x['s'][0] if x['b'] else None)": "the evaluation of a value that can be missing or "
+    "fail",
+    "not (lambda a: a)": "the truth of a function",
     "x['n'] ** 2": "arithmetic that can go beyond whole numbers of 64 bits",
     "(x['n'] > 2) ** 1": "`**` other than of whole numbers with an exponent from 0 to 4",
     "([1] if x['b'] else [2]) == 1": "a choice between a list and a list",
@@ -566,6 +639,14 @@ REFUSED = {
 }  # fmt: skip
 
 FITTING = [
+    "abs(x['n']) * 2147483647 > 0",
+    "-x['n'] * 2147483647 > 0",
+    "x['b'] * 4611686018427387903 > 0",
+    "x['n'] // 2 * 1073741823 > 0",
+    "x['n'] % 8 * 576460752303423487 > 0",
+    "int(x['s']) * 8191 > 0",
+    "(x['n'] if x['b'] else 1) * 2147483647 > 0",
+    "len(x['s']) * 2147483647 > 0",
     "x['n'] * 2147483647 > 0",
     "x['n'] * 1073741823 + x['m'] * 1073741823 > 0",
     "x['n'] / 9007199254740991 > 0",
@@ -618,6 +699,9 @@ def test_a_statement_without_a_translation_is_named_with_its_line(
     ("source", "reason"),
     [
         ("A = 1 // x\ndef f(x):\n    return A", "line 1: the name 'x' has no translation into SQL"),
+        ("import math as m\ndef f(x):\n    v = m.nan if x['b'] is None else 1\n"
+         "    return v > x['n']",
+         "line 4: `>` between a number or NaN and a int has no translation into SQL"),
         ("A = {1: 2}[3]\ndef f(x):\n    return 1", "code outside functions that can fail"),
         ("@staticmethod\ndef g(a):\n    return a\ndef f(x):\n    return g(1)",
          "line 5: a function with such parameters has no translation into SQL"),

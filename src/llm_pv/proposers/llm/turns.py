@@ -226,7 +226,7 @@ def spent(records: Iterable[Mapping[str, Any]]) -> Spending:
                 took, cost = Usage(**record["usage"]), record["cost_usd"]
                 usage += took
                 costs.append(cost)
-                most = (record.get("worst") or {}).get("usd")
+                most = record["worst"]["usd"]
                 paid.append(Amount.of(took, most if cost is None else cost))
             if record["kind"] in {TURN, FAILED}:
                 doubtful += [Amount(**record["worst"])] * record["doubtful_tries"]
