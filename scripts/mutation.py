@@ -7,7 +7,7 @@ changed, nor is code that mutmut leaves alone, such as properties.
 
 mutmut makes the faults. Its own runner chooses among them by an environment variable, which the
 confined processes that parse and run programs do not have; here a fault is written into the file.
-The tests of a package run once with coverage, which shows the tests of each line and what they
+The tests of all packages run once with coverage, which shows the tests of each line and what they
 take; a fault is tried with those of its lines, or of its file where a process without coverage
 runs the line, the quickest first, up to three minutes of them, and with the examples in the file's
 docstrings.
@@ -26,6 +26,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,7 +39,10 @@ from mutmut.mutation.file_mutation import create_mutations
 ROOT = Path(__file__).parent.parent
 COPY = ROOT / "build" / "mutation"
 TESTS = {
-    "erm": ("erm", "api", "invariants", "report_explained", "search_rivals", "ask"),
+    "erm": (
+        *("erm", "api", "invariants", "report_explained", "search_rivals", "ask"),
+        *("notebook_html", "mcp", "telemetry"),
+    ),
     "proposers": (
         *("proposers", "agent", "models_refusals"),
         *("search_learners", "search_options", "search_rivals"),
@@ -57,7 +61,8 @@ TESTS = {
         *("ray_refusals", "ray_head", "ray_cluster", "ray_losses", "finetune_sweep"),
     ),
 }
-"""By package, how the names of the files of tests begin that should notice its faults."""
+"""By package, how the names of the files of tests begin that should notice its faults; those of
+other packages are tried too where they run the line."""
 
 UNSEEN = ("programs",)
 """Packages that run in processes without coverage: all their tests are tried, other lines' last."""
@@ -84,25 +89,30 @@ class Times:
         self.failed |= {test} if report.failed else set()
 
 
-class Package:
-    """The tests of a package, as a run without a fault showed them."""
+class Suite:
+    """The tests of all packages, as runs without a fault showed them."""
 
-    def __init__(self, name: str) -> None:
-        data, times = COPY / f"{name}.coverage", COPY / f"{name}.json"
-        if not times.exists() and in_fork(lambda: _measure(name, data, times), 3_600):
-            sys.exit(f"the tests of {name} cannot run without a fault; see {COPY / 'log'}")
-        self.seconds: dict[str, float] = json.loads(times.read_text("utf-8"))
-        self._seen = CoverageData(str(data))
-        self._seen.read()
-        self._all = set(self.seconds) if name in UNSEEN else set()
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._own: dict[str, set[str]] = {}
+        self._seen: list[CoverageData] = []
+        for name in TESTS:
+            data, times = COPY / f"{name}.coverage", COPY / f"{name}.json"
+            if not times.exists() and in_fork(partial(_measure, name, data, times), 3_600):
+                sys.exit(f"the tests of {name} cannot run without a fault; see {COPY / 'log'}")
+            took: dict[str, float] = json.loads(times.read_text("utf-8"))
+            self.seconds |= took
+            self._own[name] = set(took) if name in UNSEEN else set()
+            self._seen.append(CoverageData(str(data)))
+            self._seen[-1].read()
 
-    def tests(self, path: Path, line: int) -> list[str]:
+    def tests(self, package: str, path: Path, line: int) -> list[str]:
         """Return the tests that run a line, the quickest first, up to `MOST_SECONDS`."""
-        known = {
-            number: {context.partition("|")[0].partition("[")[0] for context in contexts}
-            & self.seconds.keys()
-            for number, contexts in self._seen.contexts_by_lineno(str(path)).items()
-        }
+        known: defaultdict[int, set[str]] = defaultdict(set)
+        for data in self._seen:
+            for number, contexts in data.contexts_by_lineno(str(path)).items():
+                names = {context.partition("|")[0].partition("[")[0] for context in contexts}
+                known[number] |= names & self.seconds.keys()
         statements = [
             node.lineno
             for node in ast.walk(ast.parse(path.read_text("utf-8")))
@@ -113,7 +123,7 @@ class Package:
         chosen: list[str] = []
         left = MOST_SECONDS
         for test in sorted(
-            found | self._all, key=lambda test: (test not in found, self.seconds[test])
+            found | self._own[package], key=lambda test: (test not in found, self.seconds[test])
         ):
             left -= self.seconds[test]
             if left > 0 or not chosen:
@@ -187,14 +197,14 @@ def faults(package: str) -> list[Fault]:
     return found
 
 
-def tried(package: Package, fault: Fault) -> str:
+def tried(suite: Suite, fault: Fault) -> str:
     """Try a fault; return the outcome, and print its change if no test noticed it."""
     path, source = fault.path, fault.source()
     original = path.read_text("utf-8")
     pairs = zip(original.splitlines(), source.splitlines(), strict=False)
     line = next((number for number, (old, new) in enumerate(pairs, 1) if old != new), 1)
-    tests = package.tests(path, line)
-    allowed = 60 + 10 * sum(package.seconds[test] for test in tests)
+    tests = suite.tests(fault.package, path, line)
+    allowed = 60 + 10 * sum(suite.seconds[test] for test in tests)
     path.write_text(source, "utf-8")
     try:
         outcome = "no test"
@@ -224,10 +234,10 @@ def main(number: int, seed: int, names: list[str]) -> None:
         import_module(library)
     planted = [fault for name in names for fault in faults(name)]
     sample = random.Random(seed).sample(planted, min(number, len(planted)))
-    packages = {name: Package(name) for name in names}
+    suite = Suite()
     counts: dict[str, Counter[str]] = {name: Counter() for name in names}
     for fault in sample:
-        counts[fault.package][tried(packages[fault.package], fault)] += 1
+        counts[fault.package][tried(suite, fault)] += 1
     for name, outcomes in [*counts.items(), ("all", sum(counts.values(), Counter()))]:
         noticed = outcomes["failed"] + outcomes["too slow"]
         share = noticed / max(1, outcomes.total())
