@@ -2,12 +2,20 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llm_pv.data.examples import Classes, Examples, Input, Splits
+from llm_pv.erm.attempts import Attempt
+from llm_pv.erm.explanation import explain
+from llm_pv.erm.scoring import Score
+from llm_pv.erm.selection import Selection
 from llm_pv.errors import RunError
+from llm_pv.programs.program import Program
+from llm_pv.proposers.base import Proposal
 from llm_pv.report.comparison import compare_methods
 from llm_pv.report.explained import read_explanation
 from llm_pv.report.page import build_page
@@ -107,3 +115,65 @@ def test_a_run_from_before_explanations_has_its_page_without_them(
 def test_a_damaged_explanation_is_named(run: Path) -> None:
     with pytest.raises(RunError, match="explanation"):
         read_explanation(recorded(run) | {"leaves": []})
+
+
+def table(label: str, *lasts: float | None) -> Examples:
+    """Return rows of 42 columns, of which the program reads the last two."""
+    odd: dict[str, Any] = {"c0": True, "c1": None, "c2": float("inf"), "c3": "x" * 301, "c4": 1.5}
+    rows: list[Input] = [
+        odd | {f"c{n}": n for n in range(5, 40)} | {"same": 7, "last": last} for last in lasts
+    ]
+    return Examples(rows, [label] * len(rows))
+
+
+def test_what_is_shown_of_a_table_is_bounded_and_plain(sandbox: Sandbox) -> None:
+    source = (
+        "def f(x):\n    if x['last'] > 1 and x['same'] > 2:\n        return 'b'\n    return 'a'\n"
+    )
+    train = Examples(
+        [*table("a", 0.0, 12.0, None).inputs, *table("b", 24.0, 23.0).inputs],
+        ["a", "a", "a", "b", "b"],
+    )
+    validation, test = table("a", *[2.0] * 25), table("b", 0.0, 2.0, 0.0, 0.0)
+    splits = Splits(train, validation, test, Classes(("a", "b"), ("a", "b")))
+    program = Program.parse(source)
+    attempt = Attempt(1, Proposal(source), program, validation=Score(25, 25, 0, 0.0))
+    chosen = Selection((attempt,), attempt, None, predictions=("b",) * 25)
+    found = explain(chosen, splits, ["a", "b", "a", "a"], sandbox)
+    # By turns: three of test, and 17 of the 25 of validation.
+    assert [(one["split"], one["row"]) for one in found["mistakes"]] == [
+        *(("validation", row) for row in range(17)), ("test", 0), ("test", 2), ("test", 3),
+    ]  # fmt: skip
+    first = found["mistakes"][0]
+    assert (first["label"], first["prediction"]) == ("a", "b")
+    shown = first["input"]
+    assert list(shown) == ["last", "same", *(f"c{n}" for n in range(38))]
+    assert [shown[f"c{n}"] for n in range(5)] == [True, None, "inf", "x" * 300, 1.5]
+    # The column that never varies has no shape; 24 bins of width 1, the greatest in the last.
+    [column] = found["columns"]
+    assert (column["name"], column["low"], column["high"], column["cuts"]) == ("last", 0, 24, [1])
+    bins = {label: [n for n, rows in enumerate(each) if rows]
+            for label, each in column["bins"].items()}  # fmt: skip
+    assert bins == {"a": [0, 12], "b": [23]}
+    assert column["bins"]["b"][23] == 2
+    assert found["confusion"] == {
+        "split": "test", "answers": ["a", "b"], "labels": ["a", "b"], "counts": [[0, 0], [3, 1]],
+    }  # fmt: skip
+    assert found["conditions"]["rows"] == 25
+    assert [one["changed"] for one in found["conditions"]["without"]] == [0, 0]
+    without = explain(replace(chosen, predictions=(None, *["b"] * 24)), splits, [], sandbox)
+    assert without["confusion"] == {
+        "split": "validation", "answers": ["a", "b", None], "labels": ["a", "b"],
+        "counts": [[0, 24, 1], [0, 0, 0]],
+    }  # fmt: skip
+    assert {one["split"] for one in without["mistakes"]} == {"validation"}
+    assert len(without["mistakes"]) == 20
+    many = tuple(f"k{n:02}" for n in range(13))
+    wide = replace(splits, classes=Classes(many, many))
+    assert explain(chosen, wide, [], sandbox)["confusion"] is None
+    twelve = replace(splits, classes=Classes(many[:12], many[:12]))
+    assert explain(chosen, twelve, [], sandbox)["confusion"]["labels"] == list(many[:12])
+    assert explain(replace(chosen, selected=None), splits, [], sandbox) == {}
+    assert explain(replace(chosen, predictions=()), splits, [], sandbox) == {}
+    texts = Examples(["a"], ["a"])
+    assert explain(chosen, replace(splits, train=texts), [], sandbox) == {}

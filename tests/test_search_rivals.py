@@ -11,6 +11,7 @@ from llm_pv.erm.pipeline import learn_splits
 from llm_pv.erm.scoring import score_predictions
 from llm_pv.erm.selection import Plan
 from llm_pv.erm.standing_rivals import StandingRival
+from llm_pv.programs.program import Program
 from llm_pv.proposers.base import Proposal, Proposer, Rival
 from llm_pv.proposers.length_first import LengthFirst
 from llm_pv.proposers.own_process import OwnProcess
@@ -18,6 +19,7 @@ from llm_pv.proposers.registry import BuiltIn
 from llm_pv.sandbox import Sandbox
 from llm_pv.search.pool import Offer
 from llm_pv.search.predicates import pool_of
+from llm_pv.search.probes import make_probes
 from llm_pv.search.problem import Problem
 from llm_pv.search.program import Answer, Branch
 from llm_pv.search.rivals import variants
@@ -132,6 +134,20 @@ def test_an_imperfect_program_is_shown_with_another_that_does_as_well_once(
     row = str(standing.rival.example)
     assert row[0] != row[-1]
     assert (standing.rival.answer, standing.rival.rival_answer) == (row[0], row[-1])
+    # The shortest of the probes on which they differ, the first of those.
+    probes = [str(one) for one in make_probes(rows, random.Random("rivals"), 80)]
+    apart = [probe for probe in probes if probe[:1] != probe[-1:]]
+    assert row == min(apart, key=len)
+    assert standing.rival.disagreement == len(apart) / len(probes)
+    assert standing.rival.bits == Program.parse(ends[1]).bits
+    assert standing.record() == {
+        "text": ends[1], "bits": standing.rival.bits, "disagreement": standing.rival.disagreement,
+        "example": row, "answer": row[0], "rival_answer": row[-1], "validation_accuracy": 0.75,
+    }  # fmt: skip
+    assert standing.sentence() == (
+        f"another program fits the rows as well (int(x[-1] == '1')): for {row!r} this one answers "
+        f"{row[0]}, the other {row[-1]}; label a row like this one to decide between them"
+    )
 
 
 def test_a_program_no_better_than_a_constant_answer_has_no_rivals(sandbox: Sandbox) -> None:
