@@ -6,6 +6,7 @@ import pytest
 
 from llm_pv.errors import ProgramError
 from llm_pv.programs.entry_points import with_entry_point
+from llm_pv.programs.repair import code_blocks, code_runs, repaired
 from llm_pv.programs.replies import complete_part, find_program, read_program, read_several
 
 RULE = "def f(x):\n    return x.count('1') % 2\n"
@@ -295,3 +296,37 @@ CUT = {
 def test_of_a_reply_that_was_cut_off_what_is_complete_is_kept(form: str) -> None:
     kept, lost, expected = CUT[form]
     assert complete_part(kept + lost) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "original"),
+    [
+        ("@@ -1,2 +1,2 @@\n def f(x):\n-    return 1\n+    return 2", "def f(x):\n    return 2"),
+        ("-import os\n def f(x):\n+    return 1", "def f(x):\n    return 1"),
+        ("+import os\n def f(x):\n     return 1", "import os\ndef f(x):\n    return 1"),
+        ("diff --git a b\nindex 1\n--- a\n+++ b\n def f(x):\n+    return 1",
+         "def f(x):\n    return 1"),
+        ("+a = 1\n\n b = 2", "a = 1\n\nb = 2"),
+        ("+a = 1\nSo it goes.\n b = 2", "a = 1\nSo it goes.\n b = 2"),
+        (" a = 1\n+b = 2", " a = 1\nb = 2"),
+    ],
+)  # fmt: skip
+def test_of_a_diff_the_new_side_is_read_with_the_lines_around_it(text: str, original: str) -> None:
+    assert original in list(repaired(text))
+
+
+def test_undamaged_text_has_no_other_original() -> None:
+    assert list(repaired("def f(x):\n    return 1")) == []
+    assert list(repaired("a &amp;lt; b")) == ["a < b"]
+    assert list(repaired("def f(x):\n\treturn 1")) == ["def f(x):\n    return 1"]
+    assert list(repaired("a = b\tc")) == []
+
+
+def test_lines_that_look_like_code_are_read_with_where_they_end() -> None:
+    text = "So:\nx = 1\n\ny += 2\nand\nprint(x)\nz: so\n[a] = b\nw.v[0] //= 3"
+    assert code_runs(text) == [("x = 1\n\ny += 2", 18, False), ("w.v[0] //= 3", len(text), True)]
+    assert code_runs(text, 19) == [("w.v[0] //= 3", len(text), True)]
+    assert code_runs("words") == []
+    assert list(code_blocks("See `a` and\nx = 1\nso:\ndef f(x):\n    return 1\nno `b`.")) == [
+        "def f(x):\n    return 1", "x = 1", "def f(x):\n    return 1", "b", "a",
+    ]  # fmt: skip

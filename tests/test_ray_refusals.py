@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from llm_pv.proposers.replay import Replay
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.executors.ray import Confining, Requirements, remote
-from llm_pv.runs.executors.ray.cluster import connect
+from llm_pv.runs.executors.ray.cluster import Cluster, connect
 from llm_pv.runs.executors.ray.requirements import Versions
 from llm_pv.runs.reading import read_attempts, read_summary
 from llm_pv.runs.remote_records import Known
@@ -233,3 +234,84 @@ def test_a_trial_that_fails_elsewhere_is_told_as_its_error(warm: Confining) -> N
     assert isinstance(failed, remote.Failed)
     with pytest.raises(ConfigurationError, match="cannot read replies"):
         raise failed.error
+
+
+def node_id(name: str) -> str:
+    return name.encode().hex().ljust(56, "0")
+
+
+class Machines:
+    """In place of Ray: machines by their names, and what their inspection comes to."""
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        self.exceptions = pytest.importorskip("ray").exceptions
+        self.answers = answers
+        self.asked: list[dict[str, Any]] = []
+        self.waited: list[float] = []
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [
+            {"NodeID": node_id(name), "NodeManagerAddress": f"10.0.0.{n}", "Alive": name != "dead",
+             "Resources": {"CPU": 0.5 if name == "small" else 2.0}}
+            for n, name in enumerate(self.answers)
+        ]  # fmt: skip
+
+    def remote(self, **options: Any) -> Any:
+        self.asked.append(options)
+        name = options["scheduling_strategy"].node_id
+
+        def of(function: Any) -> Any:
+            assert function is remote.inspect
+            return SimpleNamespace(remote=lambda *arguments: (name, arguments))
+
+        return of
+
+    def get(self, task: tuple[str, Any], timeout: float) -> Any:
+        self.waited.append(timeout)
+        name, arguments = task
+        assert arguments == (HERE, None)
+        answer = next(answer for each, answer in self.answers.items() if node_id(each) == name)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def inspected(machines: Machines) -> Confinement | None:
+    cluster = Cluster.__new__(Cluster)
+    cluster.needs, cluster.confining, cluster.versions = Requirements(), None, HERE
+    cluster._ray = machines
+    return cluster._inspect_machines()
+
+
+def test_every_machine_that_could_take_a_task_is_inspected_on_itself() -> None:
+    full = ("seccomp", "no_new_privs", "rlimits", "Landlock")
+    best, least = Confinement("linux", (*full, "mount namespace")), Confinement("linux", full)
+    machines = Machines({"one": best, "dead": None, "two": least, "small": None})
+    assert inspected(machines) == least
+    assert [options["num_cpus"] for options in machines.asked] == [0, 0]
+    strategies = [options["scheduling_strategy"] for options in machines.asked]
+    assert [(each.node_id, each.soft) for each in strategies] == [
+        (node_id("one"), False), (node_id("two"), False),
+    ]  # fmt: skip
+    assert machines.waited == [120.0, 120.0]
+    weak = Confinement("linux", (*full[1:], "a", "b", "c"))
+    assert inspected(Machines({"one": best, "two": weak})) == weak, "what is not enough is least"
+    assert inspected(Machines({"one": None})) is None
+
+
+def test_what_is_wrong_with_machines_is_said_of_the_first() -> None:
+    errors = pytest.importorskip("ray").exceptions
+    gone = errors.TaskUnschedulableError("gone")
+    assert inspected(Machines({"gone": gone, "one": None})) is None
+    late = errors.GetTimeoutError("late")
+    for answers, message in (
+        ({"one": None, "two": late}, "10.0.0.1 (node 74776f00) of the cluster cannot be used: it "
+         "did not answer within 120 seconds"),
+        ({"one": errors.RayError("so\n it is \n"), "two": late}, "10.0.0.0 (node 6f6e6500) (and 1 "
+         "more machines) of the cluster cannot be used: it cannot run this package: it is"),
+        ({"one": remote.Failed(ClusterError("other versions"))}, "10.0.0.0 (node 6f6e6500) of the "
+         "cluster cannot be used: other versions"),
+    ):  # fmt: skip
+        with pytest.raises(ClusterError) as caught:
+            inspected(Machines(answers))
+        assert str(caught.value) == message
