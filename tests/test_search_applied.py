@@ -81,11 +81,10 @@ def is_new(values: Any) -> bool:
 
 def results(operator: Operator, columns: Sequence[Any]) -> list[Any]:
     """Return the columns that an operator makes of others, none that fail or never vary."""
-    if operator.when is not None and not operator.when(columns[0]):
-        return []
-    constants = operator.constants(columns[0]) if operator.constants else [(None, 0.0)]
     size = len(columns[0].rows if isinstance(columns[0], Ragged) else columns[0])
-    made = [evaluate(operator, columns, constant, size) for constant, _ in constants]
+    made = [
+        evaluate(operator, columns, constant, size) for constant, _ in operator.choices(columns[0])
+    ]
     return [column for column in made if is_new(column)]
 
 
@@ -144,7 +143,6 @@ def _answers(operator: Operator, view: View) -> bool:
     if (view.items is None) == (operator.arguments[-1] is Type.TEXT):
         return False
     known = view.variables[-1] if view.items is None else list(view.items)
-    if operator.when is not None and not operator.when(known):
-        return False
-    constants = operator.constants(known) if operator.constants else [(None, 0.0)]
-    return any(is_new(applied(operator, view, view.variables, one)) for one, _ in constants)
+    return any(
+        is_new(applied(operator, view, view.variables, one)) for one, _ in operator.choices(known)
+    )

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llm_pv.search.bank import ITEM_NAMES, as_column, compiled, evaluate, written
+from llm_pv.search.bank import as_column, compiled, evaluate, written
 from llm_pv.search.mining import boundary, places_of_list
-from llm_pv.search.operators import Operator, load
+from llm_pv.search.operators import ITEM_NAMES, Operator, load
 from llm_pv.search.ragged import Ragged
-from llm_pv.search.types import Expression, Level, Type
+from llm_pv.search.types import Expression, Type
 from llm_pv.search.walks import WALKS, applied, characters, view_of
 
 WITH_COLUMNS = [one for one in load() if one.column is not None]
@@ -58,14 +58,7 @@ def test_a_template_gives_what_its_column_function_gives(operator: Operator) -> 
     chance = random.Random(operator.template)
     for _ in range(6):
         columns = [MAKE[kind](chance, 30) for kind in operator.arguments]
-        if operator.when is not None and not operator.when(columns[0]):
-            continue
-        constants = (
-            [constant for constant, _ in operator.constants(columns[0])]
-            if (operator.constants)
-            else [None]
-        )
-        for constant in constants:
+        for constant, _ in operator.choices(columns[0]):
             values = evaluate(operator, columns, constant, 0)
             rows = zip(*(_rows(column) for column in columns), strict=True)
             for row, value in zip(rows, values, strict=True):
@@ -173,7 +166,7 @@ def test_what_probes_lack_does_not_keep_a_place_of_a_list_from_being_read() -> N
 
 
 def test_a_quotient_is_squared_as_a_whole() -> None:
-    quotient = Expression("a / b", Type.NUMBER, 1.0, np.ones(2), Level.PRODUCT)
+    quotient = Expression("a / b", Type.NUMBER, 1.0, np.ones(2))
     codes = {
         one.template: written(one, [quotient], 10)
         for one in load()

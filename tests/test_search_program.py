@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from llm_pv.data.examples import Examples
-from llm_pv.search.emit import source_of
+from llm_pv.search.cuts import compared
+from llm_pv.search.emit import filled, source_of
+from llm_pv.search.library import relied_on
 from llm_pv.search.pool import Pool, conditions_of
 from llm_pv.search.problem import Expired, Guard, Problem
 from llm_pv.search.program import (
@@ -23,7 +25,7 @@ from llm_pv.search.program import (
     candidate,
     two_way,
 )
-from llm_pv.search.types import Expression, Level, Type, negation
+from llm_pv.search.types import Expression, Type, negation
 from llm_pv.search.unify.single import single
 
 ROWS: list[dict[str, Any]] = [{"a": a, "b": b} for a in (1, 2, 3, 4) for b in (0, 5)]
@@ -39,13 +41,12 @@ def column(name: str) -> Expression:
 def at_least(name: str, cut: int) -> Expression:
     """Return a cut of a column."""
     values = column(name).values >= cut
-    code, opposite = f'x["{name}"] >= {cut}', f'x["{name}"] < {cut}'
-    return Expression(code, Type.TRUTH, 4.0, values, Level.COMPARISON, (), opposite)
+    return Expression(f'x["{name}"] >= {cut}', Type.TRUTH, 4.0, values)
 
 
 def remainder() -> Expression:
     """Return the remainder of a column, which binds no tighter than a sign before it."""
-    return Expression('x["a"] % 3', Type.NUMBER, 4.0, column("a").values % 3, Level.PRODUCT)
+    return Expression('x["a"] % 3', Type.NUMBER, 4.0, column("a").values % 3)
 
 
 def key() -> Expression:
@@ -114,3 +115,38 @@ def test_mistakes_count_by_their_weight() -> None:
     wrong = candidate(two_way(negation(at_least("b", 1)), 1), problem, "")
     # Wrong: row 0 (weight 3), and rows 3, 5 and 7, of a total of 10 for eight rows.
     assert wrong.mistakes == pytest.approx(6 * 8 / 10)
+
+
+def test_a_program_gets_the_imports_and_helpers_that_its_code_names() -> None:
+    imports, helpers = relied_on('def f(x):\n    return is_prime(len(re.findall("math", x)))')
+    assert imports == ["import re"]
+    assert [text.splitlines()[0] for text in helpers] == ["def is_prime(n):"]
+    # A local name is no helper, whatever it is called.
+    own = "def f(x):\n    distance = x['distance']\n    return distance > 3"
+    assert relied_on(own) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("template", "code"),
+    [
+        ("{0} - {1}", "a - b - (a - b)"),
+        ("{0} * {1}", "(a - b) * (a - b)"),
+        ("max({0}, x[{1}])", "max(a - b, x[a - b])"),
+        ("{0} < {c} and {1}.real == 0", "a - b < 3 and (a - b).real == 0"),
+    ],
+)
+def test_an_argument_is_in_brackets_where_it_binds_looser(template: str, code: str) -> None:
+    difference = Expression("a - b", Type.NUMBER, 1.0, np.zeros(2))
+    assert filled(template, {"0": difference, "1": difference}, 3) == code
+
+
+def test_what_may_be_missing_is_neither_less_nor_more() -> None:
+    number = Expression("a", Type.NUMBER, 1.0, np.array([1.0, np.nan]))
+    assert negation(compared(number, ">=", 2.0, 3.0)).code == "not a >= 2"
+    assert negation(compared(number, "==", 2.0, 3.0)).code == "a != 2"
+    known = Expression("a % 2", Type.NUMBER, 1.0, np.array([1.0, 0.0]))
+    assert negation(compared(known, ">", 0.5, 3.0)).code == "a % 2 <= 0.5"
+    assert negation(compared(known, "==", 0.0, 3.0)).code == "a % 2 == 1"
+    odd = negation(compared(known, "==", 0.0, 3.0))
+    assert odd.values.tolist() == [True, False]
+    assert negation(odd).code == "a % 2 == 0"

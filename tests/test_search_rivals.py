@@ -23,7 +23,7 @@ from llm_pv.search.probes import make_probes
 from llm_pv.search.problem import Problem
 from llm_pv.search.program import Answer, Branch
 from llm_pv.search.rivals import variants
-from llm_pv.search.types import Expression, Level, Type, joined
+from llm_pv.search.types import Expression, Type, joined
 
 SMALL = BuiltIn(candidates=500_000)
 
@@ -99,22 +99,22 @@ def test_conditions_that_differ_on_probes_alone_are_kept_as_alternatives() -> No
     conditions = pool_of(iter(offers), problem, 10)
     assert conditions.bits[:1].tolist() == [1.0]
     shortest = conditions.expression(1)
-    assert shortest.code == "1100 000"
+    assert shortest.code == 'x["1100 000"]'
     found = conditions.alternatives(shortest)
     # 0011 101 is turned round to hold where the other holds, and so differs on the middle probe.
-    assert [one.code for one in found] == ["not 0011 101", "1100 011"]
+    assert [one.code for one in found] == ['not x["0011 101"]', 'x["1100 011"]']
     whole = joined("and", [shortest, conditions.expression(0)], 6.0)
     programs = list(variants(Branch(whole, Answer(0), Answer(1)), conditions))
     assert len(programs) == 2
     for program, part in zip(programs, found, strict=True):
         assert isinstance(program, Branch)
-        assert program.condition.code == f"{part.code} and 1010 000"
+        assert program.condition.code == f'{part.code} and x["1010 000"]'
         assert program.condition.bits == 6.0 + part.bits - shortest.bits
 
 
 def offer(text: str, bits: float) -> Offer:
     values = np.array([c == "1" for c in text.replace(" ", "")])
-    made = Expression(text, Type.TRUTH, bits, values, Level.COMPARISON)
+    made = Expression(f'x["{text}"]', Type.TRUTH, bits, values)
     return Offer(values, bits, lambda: made)
 
 

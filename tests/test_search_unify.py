@@ -23,10 +23,9 @@ from llm_pv.search.program import Candidate, candidate, two_way
 from llm_pv.search.ragged import Ragged
 from llm_pv.search.types import Expression, Frame, Type
 from llm_pv.search.unify.bands import bands
-from llm_pv.search.unify.decision_list import decision_list
 from llm_pv.search.unify.features import features_of
 from llm_pv.search.unify.joins import joins
-from llm_pv.search.unify.rule_set import rule_set
+from llm_pv.search.unify.rule_set import decision_list, rule_set
 from llm_pv.search.unify.scorecard import scorecard
 from llm_pv.search.unify.tree import tree
 from llm_pv.search.unify.votes import votes

@@ -1,21 +1,22 @@
 """The bank: values in order of bits, each kept once, with what made it."""
 
-import builtins
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.search import prices
-from llm_pv.search.emit import literal
+from llm_pv.search.emit import filled
+from llm_pv.search.library import function_of
 from llm_pv.search.names import Names
 from llm_pv.search.operators import Operator
 from llm_pv.search.problem import Problem
 from llm_pv.search.ragged import Ragged
-from llm_pv.search.types import Column, Definition, Expression, Frame, Level, Type, level_of
+from llm_pv.search.types import Column, Expression, Frame, Local, Type
 
 LARGEST_EXACT = 2**53
 FAILED = object()
@@ -128,32 +129,16 @@ class Store:
         return self._written[index]
 
 
-@dataclass
-class Count:
-    """What one operator did: applications tried, and values that were new."""
-
-    tried: int = 0
-    new: int = 0
-
-
 @dataclass(eq=False)
 class Bank:
-    """Values of every type.
+    """Values of every type."""
 
-    Parameters
-    ----------
-    problem
-        The rows.
-    names
-        Gives local names away.
-    telling
-        The places of numbers whose cuts tell most of the classes, the best first.
-    """
-
-    problem: Problem
-    names: Names = field(default_factory=Names)
-    report: dict[str, Count] = field(default_factory=dict)
+    problem: Problem  # the rows
+    names: Names = field(default_factory=Names)  # gives local names away
+    # how often each operator was tried, and how often that gave something new
+    report: dict[str, tuple[int, int]] = field(default_factory=dict)
     fresh: list[Expression] = field(default_factory=list)
+    # the places of numbers whose cuts tell most of the classes, the best first
     telling: list[int] = field(default_factory=list)
     _kept: dict[Type, list[Expression]] = field(default_factory=dict)
     _seen: set[tuple[Type, Any]] = field(default_factory=set)
@@ -206,9 +191,8 @@ class Bank:
 
     def count(self, operator: Operator, tried: int, new: int) -> None:
         """Record what an operator did."""
-        count = self.report.setdefault(operator.template, Count())
-        count.tried += tried
-        count.new += new
+        before = self.report.get(operator.template, (0, 0))
+        self.report[operator.template] = before[0] + tried, before[1] + new
 
     def apply(
         self, operator: Operator, arguments: Sequence[Expression], constant: Any, bits: float
@@ -225,76 +209,27 @@ class Bank:
 
         def write() -> Expression:
             code = written(operator, arguments, constant)
-            needs = tuple(need for one in arguments for need in one.needs) + operator.needs
-            opposite = written(operator, arguments, constant, operator.opposite)
-            level = _level(operator)
+            needs = tuple(need for one in arguments for need in one.needs)
             if operator.name:
                 name = self.names.fresh(operator.name)
-                needs = (Definition(f"{name} = {code}", "local", needs),)
-                code, level = name, Level.ATOM
+                needs = (Local(f"{name} = {code}", needs),)
+                code = name
             kind = operator.kind or (arguments[0].kind if operator.result is Type.NUMBER else "")
-            return Expression(
-                code, operator.result, total, values, level, needs, opposite, recipe, kind
-            )
+            return Expression(code, operator.result, total, values, needs, recipe, kind)
 
         return self.offer(operator.result, values, total, write)
 
 
-@cache
-def _level(operator: Operator) -> Level:
-    return level_of(operator.template.format("s", "t", c="c"))
-
-
-def written(
-    operator: Operator, arguments: Sequence[Expression], constant: Any, template: str | None = None
-) -> str:
-    """Return the source of an operator applied; arguments in brackets where they bind looser."""
-    template = operator.template if template is None else template
-    if not template:
-        return ""
-    pieces = [one.at(Level.ATOM) for one in arguments]
-    for index, one in enumerate(arguments):
-        # Inside brackets of its own an argument needs none.
-        for inside in (f"({{{index}}})", f"[{{{index}}}]", f"({{{index}}},", f", {{{index}}})"):
-            template = template.replace(inside, inside.replace(f"{{{index}}}", f"{{w{index}}}"))
-        opens = template.startswith(f"{{{index}}} ") and "**" not in template
-        if one.level >= Level.PRODUCT and opens:
-            template = template.replace(f"{{{index}}} ", f"{{w{index}}} ", 1)
-    whole = {f"w{index}": one.code for index, one in enumerate(arguments)}
-    return template.format(*pieces, c=literal(constant), **whole)
+def written(operator: Operator, arguments: Sequence[Expression], constant: Any) -> str:
+    """Return the source of an operator applied."""
+    pieces = {str(index): one for index, one in enumerate(arguments)}
+    return filled(operator.template, pieces, constant)
 
 
 @cache
 def compiled(operator: Operator) -> Callable[..., Any]:
     """Return an operator's template as a Python function of its arguments and constant."""
-    namespace: dict[str, Any] = {"__builtins__": builtins}
-    for definition in _in_order(operator.needs):
-        exec(definition.text, namespace)  # noqa: S102 - source of this package
-    if operator.over:
-        source = operator.template.format(a="a", b="b", d="d", i="i", c="k")
-        variables = ", ".join(ITEM_NAMES[operator.over])
-        return eval(f"lambda {variables}, k=None: {source}", namespace)  # type: ignore[no-any-return]  # noqa: S307
-    names = [f"a{index}" for index in range(len(operator.arguments))]
-    source = operator.template.format(*names, c="c")
-    return eval(f"lambda {', '.join(names)}, c=None: {source}", namespace)  # type: ignore[no-any-return]  # noqa: S307
-
-
-ITEM_NAMES = {
-    "each": "a",
-    "pairs": "ab",
-    "apart": "ab",
-    "mirrored": "ab",
-    "combined": "ab",
-    "triples": "abd",
-    "indexed": "ia",
-}
-"""The variables of item operators."""
-
-
-def _in_order(needs: Sequence[Definition]) -> Iterator[Definition]:
-    for definition in needs:
-        yield from _in_order(definition.needs)
-        yield definition
+    return function_of(operator.template, operator.names)
 
 
 def evaluate(operator: Operator, columns: Sequence[Column], constant: Any, size: int) -> Column:
@@ -312,19 +247,21 @@ def evaluate(operator: Operator, columns: Sequence[Column], constant: Any, size:
                 return None
             values = np.where(np.isfinite(values), values, np.nan)
         return values if operator.result is not Type.NUMBER or is_exact(values[:size]) else None
+    return called(operator, [listed(column) for column in columns], constant, size)
+
+
+def called(
+    operator: Operator, columns: Sequence[Sequence[Any]], constant: Any, size: int
+) -> Column:
+    """Return an operator's values by its template, as `evaluate` does."""
     function = compiled(operator)
-    inputs = [_python(column) for column in columns]
     results: list[Any] = []
     try:
-        if len(inputs) == 1:
-            results = [function(value, constant) for value in inputs[0]]
-        else:
-            results = [function(*row, c=constant) for row in zip(*inputs, strict=True)]
+        results = list(map(function, *columns, repeat(constant)))
     except ERRORS:
-        results = []
-        for index, row in enumerate(zip(*inputs, strict=True)):
+        for index, row in enumerate(zip(*columns, strict=True)):
             try:
-                results.append(function(*row, c=constant))
+                results.append(function(*row, constant))
             except ERRORS:
                 if index < size:
                     return None
@@ -337,15 +274,18 @@ def is_exact(values: NDArray[Any]) -> bool:
     return not (np.abs(values) >= LARGEST_EXACT).any()
 
 
-def _python(column: Column) -> Sequence[Any]:
+def listed(column: Column) -> list[Any]:
+    """Return a column's values as Python's; whole numbers as int, missing ones as None."""
     if isinstance(column, Ragged):
         return column.rows
-    if isinstance(column, np.ndarray):
-        listed: list[Any] = column.tolist()
-        if column.dtype == np.float64:
-            listed = [int(v) if v.is_integer() else None if v != v else v for v in listed]  # noqa: PLR0124
-        return listed
-    return column  # type: ignore[no-any-return]
+    if not isinstance(column, np.ndarray):
+        return list(column)
+    values: list[Any] = column.tolist()
+    if column.dtype == np.float64:
+        values = [int(v) if v.is_integer() else v for v in column.tolist()]
+        for place in np.flatnonzero(np.isnan(column)).tolist():
+            values[place] = None
+    return values
 
 
 def as_column(results: Sequence[Any], kind: Type, size: int) -> Column:

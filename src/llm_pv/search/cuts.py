@@ -5,21 +5,25 @@ numbers are cut everywhere, for what joins conditions.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from itertools import pairwise
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.search import mining, prices
 from llm_pv.search.bank import Bank, Store
-from llm_pv.search.emit import literal
+from llm_pv.search.emit import filled, literal
+from llm_pv.search.library import arithmetic
 from llm_pv.search.pool import Offer
 from llm_pv.search.problem import Problem
-from llm_pv.search.types import Expression, Frame, Level, Truths, Type
+from llm_pv.search.types import Expression, Truths, Type, condition
 
+Floats: TypeAlias = NDArray[np.float64]
+Test: TypeAlias = Callable[..., Truths]
+"""A condition on whole columns of numbers."""
 EVERYWHERE = 40
 """The cheapest numbers are cut at every level worth it, the others only where it tells most."""
 CUTS_EVERYWHERE = 20
@@ -29,30 +33,51 @@ MOST_STRICT = 200
 """The most telling cuts, of which what lies at the cut itself is tried on either side."""
 MOST_INTERVALS = 1500
 MOST_EQUALLED = 4000
-SIGNS: dict[str, tuple[Any, str]] = {
-    ">=": (np.greater_equal, "<"),
-    ">": (np.greater, "<="),
-    "==": (np.equal, "!="),
-}
-"""Comparisons: the function of whole columns, and the sign of the opposite."""
+SIGNS: dict[str, Any] = {">=": np.greater_equal, ">": np.greater, "==": np.equal}
+"""Comparisons as functions of whole columns."""
+
+
+def on_numbers(
+    numbers: Sequence[Expression], template: str, bits: float, function: Test | None = None
+) -> Expression:
+    """Return a condition on numbers; one that is missing is never more, less or equal."""
+    code = filled(template, {str(place): one for place, one in enumerate(numbers)})
+    ordered = not any(np.isnan(one.values).any() for one in numbers)
+    function = function or arithmetic(template, len(numbers))
+    return condition(code, bits, function, *numbers, ordered=ordered)
+
+
+def offered(
+    numbers: Store,
+    places: Sequence[int],
+    template: str,
+    bits: float,
+    function: Test | None = None,
+) -> Offer:
+    """Return a condition on numbers of a bank, written when it is asked for.
+
+    Parameters
+    ----------
+    function
+        What the template says, for whole columns, where it is not to be compiled.
+    """
+
+    def write() -> Expression:
+        return on_numbers([numbers.expression(place) for place in places], template, bits, function)
+
+    made = function or arithmetic(template, len(places))
+    return Offer(made(*numbers.values[list(places)]), bits, write)
 
 
 def compared(number: Expression, sign: str, constant: float, bits: float) -> Expression:
-    """Compare a number with a constant; a missing number is never more, less or equal."""
-    function, mirrored = SIGNS[sign]
-    missing = bool(np.isnan(number.values).any())
-    code, value = number.at(Level.SUM), literal(float(constant))
-    opposite = f"{code} {mirrored} {value}" if sign in ("==", "!=") or not missing else ""
-    return Expression(
-        f"{code} {sign} {value}",
-        Type.TRUTH,
-        bits,
-        function(number.values, constant),
-        Level.COMPARISON,
-        number.needs,
-        opposite,
-        lambda frame: function(frame.values(number), constant),
+    """Compare a number with a constant."""
+    return on_numbers(
+        [number], f"{{0}} {sign} {literal(float(constant))}", bits, _than(sign, constant)
     )
+
+
+def _than(sign: str, constant: float) -> Test:
+    return lambda values: SIGNS[sign](values, constant)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +87,12 @@ class Cuts:
     All of shape (numbers, cuts); the gain is -inf where there is no cut.
     """
 
-    gain: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
+    gain: Floats
+    low: Floats
+    high: Floats
 
 
-def best_cuts(values: NDArray[np.float64], problem: Problem, most: int) -> Cuts:
+def best_cuts(values: Floats, problem: Problem, most: int) -> Cuts:
     """Return the cuts of numbers that tell most of the classes.
 
     Parameters
@@ -99,7 +124,21 @@ def best_cuts(values: NDArray[np.float64], problem: Problem, most: int) -> Cuts:
     return Cuts(*(np.concatenate([part[i] for part in parts] or [empty]) for i in range(3)))
 
 
-def bits_of_groups(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+def best_cut(total: NDArray[Any], members: Truths, problem: Problem) -> tuple[float, float]:
+    """Return the cut with the fewest mistakes for a class at or above it, and their weight.
+
+    It is the roundest number of its gap; all rows are at or above one, where no other is better.
+    """
+    known, place = np.unique(total, return_inverse=True)
+    signs = np.where(members, problem.weights, -problem.weights)
+    saved = np.concatenate([[0.0], np.cumsum(np.bincount(place, signs))])
+    wrong = saved + problem.weights[~members].sum()
+    index = int(wrong[1:-1].argmin()) + 1 if len(known) > 1 else 0
+    low = float(known[index - 1]) if index else float(known[0]) - 1
+    return mining.round_number(low, float(known[index])), float(wrong[index])
+
+
+def bits_of_groups(counts: Floats) -> Floats:
     """Return the bits that the classes of each group take; the last axis is the classes."""
     total = counts @ np.ones(counts.shape[-1], dtype=counts.dtype)  # faster than a sum along it
     inner = np.einsum("...c,...c->...", counts, np.log2(np.maximum(counts, 1e-12)))
@@ -112,7 +151,7 @@ def of_numbers(bank: Bank) -> Iterator[Offer]:
     yield from _intervals(bank)
 
 
-def _cuts(bank: Bank) -> Iterator[Offer]:  # noqa: C901
+def _cuts(bank: Bank) -> Iterator[Offer]:
     problem, numbers = bank.problem, bank.numbers
     size = problem.size
     train = numbers.values[:, :size]
@@ -122,9 +161,6 @@ def _cuts(bank: Bank) -> Iterator[Offer]:  # noqa: C901
 
     timed = _timed(bank)
 
-    def written(row: int, sign: str, constant: float, price: float) -> Expression:
-        return compared(numbers.expression(row), sign, constant, price)
-
     def cut(row: int, low: float, high: float, *, strict: bool = False) -> Iterator[Offer]:
         kind = numbers.expression(row).kind if timed else ""
         sign, constant = mining.boundary(low, high, kind)
@@ -132,12 +168,8 @@ def _cuts(bank: Bank) -> Iterator[Offer]:  # noqa: C901
         # No training row has the constant itself: which side it is on, validation tells.
         both = strict and sign == ">=" and constant < high
         for other, more in ((sign, 0.0), (">", 0.5))[: 1 + both]:
-            truth = SIGNS[other][0](numbers.values[row], constant)
-            yield Offer(truth, price + more, partial(written, row, other, constant, price + more))
-
-    def equal(row: int, value: float) -> Offer:
-        price = bits[row] + prices.EQUALITY + prices.constant_bits(value)
-        return Offer(numbers.values[row] == value, price, partial(written, row, "==", value, price))
+            template = f"{{0}} {other} {literal(constant)}"
+            yield offered(numbers, [row], template, price + more, _than(other, constant))
 
     best = best_cuts(train, problem, MOST_BEST_CUTS)
     # What tells least for its length is not worth a place; cheap numbers are cut everywhere.
@@ -150,15 +182,18 @@ def _cuts(bank: Bank) -> Iterator[Offer]:  # noqa: C901
             low, high = float(best.low[row, which]), float(best.high[row, which])
             yield from cut(row, low, high, strict=rank < MOST_STRICT)
     for row in cheap:
-        known = np.unique(train[row][np.isfinite(train[row])])
-        if len(known) > CUTS_EVERYWHERE:
-            levels = np.quantile(known, np.linspace(0, 1, CUTS_EVERYWHERE + 2))
-            pairs = list(zip(levels[:-1].tolist(), levels[1:].tolist(), strict=True))
-        else:
-            pairs = list(zip(known[:-1].tolist(), known[1:].tolist(), strict=True))
-        for low, high in pairs:
-            if low < high:
-                yield from cut(row, low, high)
+        levels = np.unique(train[row][np.isfinite(train[row])])
+        if len(levels) > CUTS_EVERYWHERE:
+            levels = np.unique(np.quantile(levels, np.linspace(0, 1, CUTS_EVERYWHERE + 2)))
+        for low, high in pairwise(levels.tolist()):
+            yield from cut(row, low, high)
+    yield from _equalities(bank, order, cheap)
+
+
+def _equalities(bank: Bank, order: NDArray[np.int64], cheap: set[int]) -> Iterator[Offer]:
+    problem, numbers = bank.problem, bank.numbers
+    size = problem.size
+    train, bits = numbers.values[:, :size], numbers.bits
     for row in order[: int(MOST_EQUALLED * max(0.2, problem.scale))].tolist():
         problem.guard.check()
         if (train[row] != np.floor(train[row])).any():
@@ -166,7 +201,10 @@ def _cuts(bank: Bank) -> Iterator[Offer]:  # noqa: C901
         counts = Counter(train[row].tolist())
         for value, count in counts.most_common(12 if row in cheap else 4):
             if 2 <= count < size and len(counts) > 2:
-                yield equal(row, value)
+                price = bits[row] + prices.EQUALITY + prices.constant_bits(value)
+                yield offered(
+                    numbers, [row], f"{{0}} == {literal(value)}", price, _than("==", value)
+                )
 
 
 def _timed(bank: Bank) -> bool:
@@ -217,32 +255,18 @@ def _intervals(bank: Bank) -> Iterator[Offer]:
             constants = [mining.written_bits(constant, kind) for _, constant in cuts]
             price = bits[row] + 2 * prices.THRESHOLD + sum(constants)
             if best[row] > least:
-                yield _between(numbers, int(places[row]), cuts[0], cuts[1], price)
+                held = numbers.values[places[row]]
+                whole = bool((held == np.floor(held)).all())
+                template, between = _interval(cuts[0], cuts[1], whole=whole)
+                yield offered(numbers, [int(places[row])], template, price, between)
 
 
-def _between(
-    numbers: Store, place: int, low: tuple[str, float], high: tuple[str, float], bits: float
-) -> Offer:
+def _interval(low: tuple[str, float], high: tuple[str, float], *, whole: bool) -> tuple[str, Test]:
     (above, bottom), (beyond, top) = low, high
-
-    def held(values: NDArray[np.float64]) -> Truths:
-        return np.asarray(SIGNS[above][0](values, bottom) & ~SIGNS[beyond][0](values, top))
-
-    truth = held(numbers.values[place])
-
-    def write() -> Expression:
-        number = numbers.expression(place)
-        last, sign = top, SIGNS[beyond][1]
-        whole = bool((number.values == np.floor(number.values)).all()) and top == np.floor(top)
-        if whole and sign == "<" and prices.constant_bits(top - 1) <= prices.constant_bits(top):
-            last, sign = top - 1, "<="
-
-        def recipe(frame: Frame) -> Truths:
-            return held(frame.values(number))
-
-        below = {">=": "<=", ">": "<"}[above]
-        code = f"{literal(bottom)} {below} {number.at(Level.SUM)} {sign} {literal(last)}"
-        needs = number.needs
-        return Expression(code, Type.TRUTH, bits, truth, Level.COMPARISON, needs, "", recipe)
-
-    return Offer(truth, bits, write)
+    last, sign = top, {">=": "<", ">": "<="}[beyond]
+    is_shorter = prices.constant_bits(top - 1) <= prices.constant_bits(top)
+    if whole and top == np.floor(top) and sign == "<" and is_shorter:
+        last, sign = top - 1, "<="
+    below = {">=": "<=", ">": "<"}[above]
+    template = f"{literal(bottom)} {below} {{0}} {sign} {literal(last)}"
+    return template, lambda values: SIGNS[above](values, bottom) & ~SIGNS[beyond](values, top)

@@ -1,10 +1,15 @@
 """The source of a program: imports, helpers, local names, then a body written to be read."""
 
+import ast
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from string import Formatter
+from typing import Protocol
 
 import numpy as np
 
+from llm_pv.search.library import relied_on
 from llm_pv.search.program import (
     Answer,
     Bands,
@@ -16,9 +21,16 @@ from llm_pv.search.program import (
     Scorecard,
     expressions_of,
 )
-from llm_pv.search.types import Definition, Expression, Level, Type, negation
+from llm_pv.search.types import Expression, Level, Local, Type, level_of, negation
 
 WIDEST = 88
+
+
+class Part(Protocol):
+    """What can be an argument of a template."""
+
+    def at(self, level: Level, /) -> str:
+        """Return its source, in parentheses if it binds looser than a level."""
 
 
 def literal(value: object) -> str:
@@ -41,6 +53,56 @@ def literal(value: object) -> str:
     return repr(value)
 
 
+@lru_cache(maxsize=10_000)
+def _pieces(template: str) -> tuple[tuple[str, str, Level], ...]:
+    """Return a template's texts, the argument after each, and how tightly that has to bind."""
+    pieces = [(text, field or "") for text, field, *_ in Formatter().parse(template)]
+    source = "".join(
+        text + (f"_{place}_" if field else "") for place, (text, field) in enumerate(pieces)
+    )
+    levels: dict[str, Level] = {}
+    for node in ast.walk(ast.parse(source, mode="eval")):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Name):
+                levels[child.id] = _room(node, child)
+    return tuple(
+        (text, field, levels.get(f"_{place}_", Level.ATOM))
+        for place, (text, field) in enumerate(pieces)
+    )
+
+
+def _room(node: ast.AST, child: ast.AST) -> Level:
+    """Return how tightly a part of an expression has to bind to need no parentheses."""
+    match node:
+        case ast.BinOp(op=ast.Pow()):
+            return Level.ATOM
+        case ast.BinOp(right=right):
+            return Level(min(Level.ATOM, level_of(ast.unparse(node)) + (child is right)))
+        case ast.Compare():
+            return Level.SUM
+        case ast.BoolOp():
+            return Level(level_of(ast.unparse(node)) + 1)
+        case ast.Call(args=arguments) if child in arguments:
+            return Level.CHOICE
+        case ast.Subscript(slice=inner) if child is inner:
+            return Level.CHOICE
+    return Level.ATOM
+
+
+def filled(template: str, parts: Mapping[str, Part], constant: object = None) -> str:
+    """Return a template with arguments in their places, in parentheses where they bind looser.
+
+    Parameters
+    ----------
+    parts
+        By the names in the template; ``{c}`` is the constant.
+    """
+    return "".join(
+        text + (literal(constant) if field == "c" else parts[field].at(level) if field else "")
+        for text, field, level in _pieces(template)
+    )
+
+
 def label_literal(text: str) -> str:
     """Return the source of a class: a number where the text is exactly that number's.
 
@@ -58,17 +120,12 @@ def label_literal(text: str) -> str:
 def source_of(program: Node, classes: Sequence[str], docstring: str = "") -> str:
     """Return the source of ``f`` with what it needs."""
     needs = [need for expression in expressions_of(program) for need in expression.needs]
-    definitions = list(_ordered(needs))
-    blocks = []
-    imports = sorted({one.text for one in definitions if one.kind == "import"})
-    if imports:
-        blocks.append("\n".join(imports))
-    blocks += [one.text for one in definitions if one.kind == "helper"]
     body = [f'"""{docstring}"""'] if docstring else []
-    body += [one.text for one in definitions if one.kind == "local"]
-    body += _lines(program, [label_literal(text) for text in classes])
-    blocks.append(_renamed("\n".join(["def f(x):", *(f"    {line}" for line in body)])))
-    return "\n\n\n".join(blocks) + "\n"
+    body += [*assignments(needs), *_lines(program, [label_literal(text) for text in classes])]
+    function = _renamed("\n".join(["def f(x):", *(f"    {line}" for line in body)]))
+    imports, helpers = relied_on(function)
+    blocks = ["\n".join(imports)] if imports else []
+    return "\n\n\n".join([*blocks, *helpers, function]) + "\n"
 
 
 def _renamed(function: str) -> str:
@@ -80,17 +137,11 @@ def _renamed(function: str) -> str:
     return function
 
 
-def _ordered(needs: Iterable[Definition]) -> Iterable[Definition]:
-    """Return each definition once, after those it relies on."""
-    known: dict[Definition, None] = {}
-
-    def visit(definition: Definition) -> None:
-        for inner in definition.needs:
-            visit(inner)
-        known.setdefault(definition)
-
-    for definition in needs:
-        visit(definition)
+def assignments(needs: Iterable[Local]) -> Iterable[str]:
+    """Return each assignment once, after those it relies on."""
+    known: dict[str, None] = {}
+    for one in needs:
+        known |= dict.fromkeys([*assignments(one.needs), one.text])
     return known
 
 
@@ -135,7 +186,7 @@ def _branch(node: Branch, labels: Sequence[str]) -> list[str]:
         yes, no = labels[first.code], labels[second.code]
         if (yes, no) == ("1", "0"):
             return [f"return int({condition.code})"]
-        if (yes, no) == ("0", "1") and condition.opposite:
+        if (yes, no) == ("0", "1") and not condition.opposite.startswith("not "):
             return [f"return int({condition.opposite})"]
         line = f"return {yes} if {condition.code} else {no}"
         if len(line) <= WIDEST:

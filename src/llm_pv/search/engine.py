@@ -42,30 +42,16 @@ MOST_FITTED, MOST_WEAK = 40, 5
 
 @dataclass
 class Account:
-    """What a search did, for the report.
+    """What a search did, for the report."""
 
-    Parameters
-    ----------
-    tried
-        The candidates tried so far.
-    stages
-        Each stage with the candidates tried when it began.
-    operators
-        Each operator with how often it was applied, and how often that gave something new.
-    found
-        The programs that each unifier found.
-    cut
-        The stages that time ended.
-    dropped
-        The values for which the bank had no place.
-    """
-
-    tried: int = 0
+    tried: int = 0  # the candidates tried so far
+    # each stage with the candidates tried when it began
     stages: dict[str, int] = field(default_factory=dict)
+    # each operator with how often it was applied, and how often that gave something new
     operators: dict[str, tuple[int, int]] = field(default_factory=dict)
-    found: dict[str, int] = field(default_factory=dict)
-    cut: list[str] = field(default_factory=list)
-    dropped: int = 0
+    found: dict[str, int] = field(default_factory=dict)  # the programs that each unifier found
+    cut: list[str] = field(default_factory=list)  # the stages that time ended
+    dropped: int = 0  # the values for which the bank had no place
 
     def text(self) -> str:
         """Return it in a line.
@@ -149,7 +135,7 @@ def search(problem: Problem, on_stage: OnStage) -> tuple[list[Candidate], Accoun
     stage("done")
     account.cut = list(guard.cut)
     account.dropped = bank.numbers.dropped + bank.truths.dropped
-    account.operators = {name: (one.tried, one.new) for name, one in bank.report.items()}
+    account.operators = bank.report
     return ranked(found, problem), account
 
 
@@ -219,7 +205,6 @@ def _pool(bank: Bank, columns: list[Expression], conditions: Conditions) -> Pool
         of(Type.TEXT),
         of(Type.TEXTS),
         of(Type.NUMBERS),
-        of(Type.WHOLE),
         [store.expression(i) for i in bank.telling],
     )
 

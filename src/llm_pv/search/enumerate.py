@@ -22,8 +22,9 @@ MOST_TESTED, TESTED = 150, 2.0
 what is tested ends there, and a number less a constant of two digits is within reach."""
 MOST_ARGUMENTS = 120
 """Values of any other type that operators of one argument are applied to."""
-MOST_PAIRED = 16
-"""The cheapest numbers that operators of two arguments are applied to; raw columns are all."""
+MOST_PAIRED = {Type.TEXT: 30, Type.CATEGORY: 40}
+MOST_NUMBERS_PAIRED = 16
+"""Values that operators of two arguments are applied to, the cheapest."""
 LISTS = (Type.TEXT, Type.TEXTS, Type.NUMBERS)
 WALKED = {Type.TEXT: 6, Type.TEXTS: 4, Type.NUMBERS: 16}
 READ = {
@@ -112,7 +113,7 @@ def _arguments(
         if level + operator.bits <= top:
             yield from ((one,) for one in cheapest[kind][:most] if id(one) in fresh)
         return
-    most = int(MOST_PAIRED * scale)
+    most = int(MOST_PAIRED.get(operator.arguments[0], MOST_NUMBERS_PAIRED) * scale)
     options = [
         [one for one in cheapest[kind][:most] if one.bits <= level] for kind in operator.arguments
     ]
@@ -128,36 +129,31 @@ def _made(
     first = arguments[0].values[: bank.problem.size]
     if operator.kind == "slice" and arguments[0].kind == "slice":
         return
-    if operator.when is not None and not operator.when(first):
-        return
-    constants = [(None, 0.0)]
-    if operator.constants is not None:
-        constants = list(operator.constants(first))
-    if operator.template.startswith(("{0} +", "{0} *", "abs({0} -", "max(", "min(")) and (
+    if operator.template.startswith(("{0} +", "{0} *", "{0} ==", "abs({0} -", "max(", "min(")) and (
         len(arguments) == 2 and arguments[0].code > arguments[1].code
     ):
         return  # it is the same the other way round
+    is_compared = len(arguments) > 1 and operator.result is Type.TRUTH  # nothing is made of it
     own = operator.bits + _surcharge(operator, arguments)
     inner = sum(one.bits for one in arguments)
     tried = new = 0
-    for constant, extra in constants:
-        if inner + own + extra > top_of(bank.problem.scale) + 2.0:
+    for constant, extra in operator.choices(first):
+        if not is_compared and inner + own + extra > top_of(bank.problem.scale) + 2.0:
             continue
         bank.problem.guard.check()
         tried += 1
-        made = bank.apply(
-            operator, arguments, constant, operator.bits + extra + _surcharge(operator, arguments)
-        )
+        made = bank.apply(operator, arguments, constant, own + extra)
         if made is not None:
             new += 1
             yield made
     bank.problem.count(tried)
-    bank.count(operator, tried, new)
+    if tried:
+        bank.count(operator, tried, new)
 
 
 def _surcharge(operator: Operator, arguments: Sequence[Expression]) -> float:
     """Return bits for what is rarely meant: unlike numbers added, remainders of table columns."""
-    if arguments[0].kind in READ and arguments[0].type is Type.TEXT:
+    if arguments[0].kind in READ and operator.arguments == (Type.TEXT,):
         return 0.0 if operator.result in READ[arguments[0].kind] else WRITTEN
     if operator.result is not Type.NUMBER or arguments[0].type is not Type.NUMBER:
         return 0.0

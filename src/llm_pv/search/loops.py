@@ -4,57 +4,119 @@ Lists of answers are folded as soon as they are made and never kept: they would 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_pv.search.bank import ITEM_NAMES, Bank, is_exact
-from llm_pv.search.emit import literal
-from llm_pv.search.operators import Operator
+from llm_pv.search.bank import Bank, is_exact
+from llm_pv.search.emit import filled
+from llm_pv.search.operators import ITEM_NAMES, Operator, load
 from llm_pv.search.prices import WRITTEN
-from llm_pv.search.ragged import Layout, Ragged
-from llm_pv.search.types import Definition, Expression, Frame, Level, Type, level_of
+from llm_pv.search.ragged import Ragged
+from llm_pv.search.types import Expression, Frame, Level, Type, level_of
 from llm_pv.search.walks import WALKS, Flat, View, Walk, applied, characters, view_of
 
 ARGUMENT_BITS = 5.5
 """Folds up to this length are arguments of other operators."""
 LONGEST_COMBINED = 16
 """Items up to which every two of a list are compared."""
-COMPARISONS = ("{a} > {c}", "{a} < {c}", "{a} == {c}")
 STATISTICS = (
-    ("sum({s}) / len({s})", 2.5, lambda flat, at: at.fold(np.add, flat, 0.0) / at.lengths),
-    ("max({s})", 2.5, lambda flat, at: at.fold(np.maximum, flat, 0.0)),
-    ("{s}[0]", 2.5, lambda flat, at: flat[np.minimum(at.starts, len(flat) - 1)]),
-    ("{s}[-1]", 2.5, lambda flat, at: flat[at.starts + at.lengths - 1]),
+    ("sum({s}) / len({s})", lambda flat, at: at.fold(np.add, flat, 0.0) / at.lengths),
+    ("max({s})", lambda flat, at: at.fold(np.maximum, flat, 0.0)),
+    ("{s}[0]", lambda flat, at: flat[np.minimum(at.starts, len(flat) - 1)]),
+    ("{s}[-1]", lambda flat, at: flat[at.starts + at.lengths - 1]),
 )
-"""Numbers of a whole list that its items are compared with."""
+"""Numbers of a whole list that its items are compared with, for 3.5 bits."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What the answers at all turns are reduced to."""
+
+    result: Type
+    # its source: ``{t}`` an answer, ``{clause}`` the loop, ``{all}`` both or the list itself,
+    # ``{extreme}`` the same for what fails on nothing, ``{set}`` the same as a set, ``{s}`` the
+    # list, ``{v}`` an item, ``{first}`` a loop that counts
+    template: str
+    bits: float
+    # from the view, the answers, and how many hold in each row, to a column
+    function: Callable[[View, Flat, Flat], Flat]
+
+    def of(self, view: View, flat: Flat) -> Flat:
+        """Return the column."""
+        counts = view.layout.counts(flat) if flat.dtype == np.bool_ else flat
+        return np.asarray(self.function(view, flat, counts))
+
+
+def _reduced(function: np.ufunc) -> Callable[[View, Flat, Flat], Flat]:
+    """Return what reduces numbers, rows without any to 0."""
+    return lambda view, flat, _: view.layout.fold(function, flat.astype(np.float64), 0.0)
+
+
+def _extreme(function: np.ufunc, far: float) -> Callable[[View, Flat, Flat], Flat]:
+    """Return what reduces the items of which a test holds, rows without any to 0."""
+
+    def fold(view: View, held: Flat, _: Flat) -> Flat:
+        folded = view.layout.fold(function, np.where(held, view.variables[-1], far), far)
+        return np.where(np.isfinite(folded), folded, 0.0)
+
+    return fold
+
+
+def _distinct_count(view: View, flat: Flat, _: Flat) -> Flat:
+    """Return how many different values each row's turns have."""
+    rows = np.repeat(np.arange(len(view.layout.lengths)), view.layout.lengths)
+    order = np.lexsort((flat, rows))
+    values, owners = flat[order], rows[order]
+    fresh = np.ones(len(flat), dtype=bool)
+    fresh[1:] = (values[1:] != values[:-1]) | (owners[1:] != owners[:-1])
+    return np.bincount(owners[fresh], minlength=len(view.layout.lengths)).astype(np.float64)
+
+
+NUMBER, TRUTH = Type.NUMBER, Type.TRUTH
+COUNT = Fold(NUMBER, "sum({t} {clause})", 1.0, lambda _, __, counts: counts)
+ANY = Fold(TRUTH, "any({t} {clause})", 1.0, lambda _, __, counts: counts > 0)
+ALL = Fold(TRUTH, "all({t} {clause})", 1.0, lambda v, _, counts: counts == v.layout.lengths)
+RUN = Fold(NUMBER, "longest_run({t} {clause})", 2.5, lambda v, held, _: v.layout.longest_run(held))
+SHARE = Fold(
+    NUMBER, "sum({t} {clause}) / len({s})", 2.5, lambda v, _, n: n / np.maximum(v.layout.lengths, 1)
+)
+FIRST = Fold(
+    NUMBER, "next((i {first} if {t}), -1)", 3.0, lambda v, held, _: v.layout.first_place(held)
+)
+LAST = Fold(
+    NUMBER, "max((i {first} if {t}), default=-1)", 3.5, lambda v, held, _: v.layout.last_place(held)
+)
+OF_TESTS = {"each": (COUNT, ANY, ALL, RUN, SHARE, FIRST, LAST), "pairs": (COUNT, ANY, ALL, RUN)}
+"""What truth values are folded to; over other walks as the first three."""
+OF_TERMS = (
+    Fold(NUMBER, "sum({all})", 1.0, _reduced(np.add)),
+    Fold(NUMBER, "max({extreme})", 1.5, _reduced(np.maximum)),
+    Fold(NUMBER, "min({extreme})", 1.5, _reduced(np.minimum)),
+    Fold(NUMBER, "len({set})", 2.5, _distinct_count),
+)
+"""What numbers are folded to."""
+OF_FILTERED = (
+    Fold(NUMBER, "sum({v} {clause} if {t})", 2.0, _extreme(np.add, 0.0)),
+    Fold(NUMBER, "max(({v} {clause} if {t}), default=0)", 2.0, _extreme(np.maximum, -np.inf)),
+    Fold(NUMBER, "min(({v} {clause} if {t}), default=0)", 2.0, _extreme(np.minimum, np.inf)),
+)
+"""What the numbers are folded to of which a test holds."""
 
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """A number, a text or a truth value for every turn of a walk.
+    """A number, a text or a truth value for every turn of a walk."""
 
-    Parameters
-    ----------
-    code
-        Its source, over the variables of the walk.
-    flat
-        Its value at each turn.
-    make
-        Computes it on another view.
-    """
-
-    code: str
+    code: str  # its source, over the variables of the walk
     type: Type
     bits: float
-    flat: Flat
-    make: Callable[[View], Flat]
-    needs: tuple[Definition, ...] = ()
+    flat: Flat  # its value at each turn
+    make: Callable[[View], Flat]  # computes it on another view
 
-    def at(self, level: Level) -> str:
+    def at(self, level: Level, /) -> str:
         """Return the code, in brackets if it binds looser than this level."""
         return self.code if level_of(self.code) >= level else f"({self.code})"
 
@@ -71,8 +133,7 @@ def walk(bank: Bank, whole: Expression, operators: Sequence[Operator], cells: fl
     cells
         Questions times items that may be answered.
     """
-    ragged = characters(whole.values) if whole.type is Type.TEXT else whole.values
-    assert isinstance(ragged, Ragged)
+    ragged = _listed(whole, whole.values)
     if not len(ragged.flat) or ragged.layout.lengths.max() < 2:
         return
     for way in WALKS:
@@ -81,85 +142,87 @@ def walk(bank: Bank, whole: Expression, operators: Sequence[Operator], cells: fl
         if way.over == "indexed" and ragged.items is not None and len(ragged.items) > 40:
             continue
         some = [one for one in operators if one.over == way.over]
-        if some:
-            _Loop(bank, whole, ragged, way).run(some, cells * (0.5 if way.over == "each" else 0.1))
+        view = view_of(ragged, way.over)
+        if some and len(view.variables[0]):
+            _Loop(bank, whole, view, way).run(some, cells * (0.5 if way.over == "each" else 0.1))
+
+
+def _variable(place: int) -> Callable[[View], Flat]:
+    return lambda view: view.variables[place]
+
+
+def _listed(whole: Expression, values: Any) -> Ragged:
+    ragged: Ragged = characters(values) if whole.type is Type.TEXT else values
+    return ragged
 
 
 class _Loop:
     """One walk over one list."""
 
-    def __init__(self, bank: Bank, whole: Expression, ragged: Ragged, way: Walk) -> None:
-        self.bank, self.whole, self.way = bank, whole, way
-        self.view = view_of(ragged, way.over)
+    def __init__(self, bank: Bank, whole: Expression, view: View, way: Walk) -> None:
+        self.bank, self.whole, self.view, self.way = bank, whole, view, way
         self.letter = "a"
-        if ragged.items is not None and way.over in ("each", "indexed"):
+        if view.items is not None and way.over in ("each", "indexed"):
             self.letter = "k" if whole.type is Type.TEXT else "w"
-        self.clause = way.clause.format(s=whole.at(Level.ATOM), a=self.letter)
         characters_of = whole.type is Type.TEXT and whole.kind not in ("", "slice")
-        written = WRITTEN if characters_of else 0.0
-        self.bits = whole.bits + way.bits + written
-        self.needs = (*whole.needs, *way.needs)
+        self.bits = whole.bits + way.bits + (WRITTEN if characters_of else 0.0)
+        self.gaps = bool(view.layout.empty.any())
 
     def run(self, operators: Sequence[Operator], cells: float) -> None:
         """Ask, and fold the answers."""
-        view = self.view
-        if not len(view.variables[0]):
-            return
-        turns = len(view.variables[0])
-        kind = Type.NUMBER if view.items is None else Type.TEXT
-        names = tuple(self.letter if n == "a" else n for n in ITEM_NAMES[self.way.over])
-        base = [self._variable(index, name, kind) for index, name in enumerate(names)]
-        if self.way.over == "indexed":
-            base[0] = self._variable(0, "i", Type.NUMBER)
+        over, turns = self.way.over, len(self.view.variables[0])
+        kind = NUMBER if self.view.items is None else Type.TEXT
+        names = [self.letter if name == "a" else name for name in ITEM_NAMES[over]]
+        base = [
+            Item(name, NUMBER if name == "i" else kind, 0.0, self.view.variables[n], _variable(n))
+            for n, name in enumerate(names)
+        ]
         terms, tests = self._asked(operators, base)
-        if self.way.over == "each" and kind is Type.NUMBER:
+        if over == "each" and kind is NUMBER and not self.gaps:
             tests += self._against_statistics(base[0])
         tests = _distinct(tests)[: max(8, int(cells * 0.7 / turns))]
-        if self.way.over in ("each", "pairs"):
+        if over in ("each", "pairs"):
             tests = _distinct([*tests, *_both(tests[:14])])
-        plain = base[:1] if kind is Type.NUMBER and self.way.over == "each" else []
+        plain = base[:1] if kind is NUMBER and over == "each" else []
         terms = _distinct([*plain, *terms])
-        self._fold_tests(tests)
-        self._fold_terms(terms[: max(2, int(cells * 0.1 / turns))])
-        if self.way.over in ("each", "indexed") and kind is Type.NUMBER:
-            self._fold_filtered(base[-1], tests[: max(2, min(20, int(cells * 0.2 / turns)))])
-
-    def _variable(self, index: int, name: str, kind: Type) -> Item:
-        return Item(name, kind, 0.0, self.view.variables[index], lambda v: v.variables[index])
+        folds = OF_TESTS.get(over, OF_TESTS["each"][:3])
+        folds = tuple(one for one in folds if one is not SHARE or not self.gaps)
+        self.bank.problem.count(6 * len(tests))
+        block = max(1, 2_000_000 // turns)
+        self._fold(
+            folds if not self.gaps else [one for one in folds if one is not SHARE], tests, block
+        )
+        self._fold(OF_TERMS, terms[: max(2, int(cells * 0.1 / turns))], 1)
+        if over in ("each", "indexed") and kind is NUMBER:
+            filtered = OF_FILTERED if over == "each" else OF_FILTERED[:1]
+            self._fold(filtered, tests[: max(2, min(20, int(cells * 0.2 / turns)))], block)
 
     def _asked(
         self, operators: Sequence[Operator], base: list[Item]
     ) -> tuple[list[Item], list[Item]]:
         """Return the numbers and the truth values that operators give, two deep for numbers."""
-        terms: list[Item] = []
-        tests: list[Item] = []
-        for depth in (0, 1):
-            sources = base if depth == 0 else [term for term in terms if term.bits <= 2.5]
-            single = [one for one in operators if len(one.arguments) == 1]
-            many = [one for one in operators if len(one.arguments) > 1] if depth == 0 else []
-            if depth == 1 and self.way.over != "each":
-                single = [one for one in _tests_of_numbers() if one not in single]
-            made: list[Item] = []
-            for source in sources:
-                for one in single:
-                    if one.arguments[0] is source.type:
-                        made += self._applied(one, [source])
-            for one in many:
-                if [argument.type for argument in base] == list(one.arguments):
-                    made += self._applied(one, base)
-            terms += [one for one in made if one.type is Type.NUMBER]
-            tests += [one for one in made if one.type is Type.TRUTH]
-        return terms, tests
+        single = [one for one in operators if len(one.arguments) == 1]
+        made = [item for source in base for one in single for item in self._applied(one, [source])]
+        many = [one for one in operators if len(one.arguments) > 1]
+        made += [item for one in many for item in self._applied(one, base)]
+        if self.way.over != "each":
+            single = [
+                one
+                for one in load()
+                if (one.over, one.arguments, one.result) == ("each", (NUMBER,), TRUTH)
+            ]
+        for source in [one for one in made if one.type is NUMBER and one.bits <= 2.5]:
+            made += [item for one in single for item in self._applied(one, [source])]
+        return [one for one in made if one.type is NUMBER], [
+            one for one in made if one.type is TRUTH
+        ]
 
     def _applied(self, operator: Operator, arguments: list[Item]) -> Iterator[Item]:
-        flat = arguments[0].flat
-        if operator.when is not None and not operator.when(self._python_values(arguments[0])):
+        if [one.type for one in arguments] != list(operator.arguments):
             return
-        constants: Any = [(None, 0.0)]
-        if operator.constants is not None:
-            constants = operator.constants(self._python_values(arguments[0]))
+        pieces = dict(zip(operator.names, arguments, strict=True))
         tried = new = 0
-        for constant, extra in constants:
+        for constant, extra in operator.choices(self._looked_at(arguments[0])):
             tried += 1
             self.bank.problem.guard.check()
 
@@ -167,31 +230,24 @@ class _Loop:
                 return applied(operator, view, [one.make(view) for one in arguments], constant)
 
             flat = make(self.view)
-            if operator.result is Type.NUMBER and not np.isfinite(flat).all():
+            if operator.result is NUMBER and not np.isfinite(flat).all():
                 continue
             new += 1
-            # What is compared as a whole needs no brackets.
-            plain = operator.template in COMPARISONS
-            codes = [one.at(Level.SUM if plain else Level.ATOM) for one in arguments]
-            pieces = dict(zip(ITEM_NAMES[operator.over], codes, strict=True))
-            code = operator.template.format(**pieces, c=literal(constant))
+            code = filled(operator.template, pieces, constant)
             bits = operator.bits + extra + sum(one.bits for one in arguments)
-            needs = tuple(need for one in arguments for need in one.needs) + operator.needs
-            yield Item(code, operator.result, bits, flat, make, needs)
+            yield Item(code, operator.result, bits, flat, make)
         self.bank.count(operator, tried, new)
 
-    def _python_values(self, item: Item) -> Any:
+    def _looked_at(self, item: Item) -> Any:
         """Return what a miner looks at: an array of numbers, or texts, most frequent first."""
-        if item.type is Type.NUMBER:
+        if item.type is NUMBER:
             return item.flat
         assert self.view.items is not None
         counts = np.bincount(item.flat, minlength=len(self.view.items))
         return [self.view.items[i] for i in np.argsort(-counts, kind="stable")]
 
     def _against_statistics(self, item: Item) -> Iterator[Item]:
-        if self.view.layout.empty.any():
-            return
-        for template, bits, function in STATISTICS:
+        for template, function in STATISTICS:
             code = template.format(s=self.whole.at(Level.ATOM))
             for sign, compare in ((">", np.greater), ("<", np.less), ("==", np.equal)):
 
@@ -201,130 +257,52 @@ class _Loop:
                         compare(view.variables[-1], np.repeat(whole, view.layout.lengths))
                     )
 
-                text = f"{item.code} {sign} {code}"
-                yield Item(text, Type.TRUTH, bits + 1.0, make(self.view), make)
+                yield Item(f"{item.code} {sign} {code}", TRUTH, 3.5, make(self.view), make)
 
-    def _put(  # noqa: PLR0917
-        self,
-        kind: Type,
-        values: NDArray[Any],
-        items: Sequence[Item],
-        template: str,
-        bits: float,
-        fold: Callable[[View, Flat], Flat],
-    ) -> None:
-        """Add one fold of several items to the bank."""
-        store = self.bank.truths if kind is Type.TRUTH else self.bank.numbers
-        if kind is Type.NUMBER and not is_exact(values):
+    def _fold(self, folds: Sequence[Fold], items: Sequence[Item], block: int) -> None:
+        """Put every fold of items into the bank."""
+        for start in range(0, len(items), block):
+            self.bank.problem.guard.check()
+            some = items[start : start + block]
+            flat = some[0].flat if block == 1 else np.array([one.flat for one in some])
+            for fold in folds:
+                self._put(fold, np.atleast_2d(fold.of(self.view, flat)), some)
+
+    def _put(self, fold: Fold, values: NDArray[Any], items: Sequence[Item]) -> None:
+        store = self.bank.truths if fold.result is TRUTH else self.bank.numbers
+        if fold.result is NUMBER and not is_exact(values):
             kept = [index for index, row in enumerate(values) if is_exact(row)]
             values, items = values[kept], [items[index] for index in kept]
-        over, whole, clause = self.way.over, self.whole, self.clause
-        letter = self.letter
-        first = clause.replace(f"for {letter} in ", f"for i, {letter} in enumerate(") + ")"
-        count = self.whole.kind or "count"
-
-        def writer(index: int) -> Callable[[], Expression]:
-            def write() -> Expression:
-                item = items[index]
-
-                def recipe(frame: Frame) -> Any:
-                    listed = frame.values(whole)
-                    ragged = characters(listed) if whole.type is Type.TEXT else listed
-                    view = view_of(ragged, over)
-                    return fold(view, item.make(view))
-
-                source = whole.at(Level.ATOM)
-                code = template.format(t=item.code, clause=clause, s=source, first=first)
-                total = self.bits + item.bits + bits
-                needs = (*self.needs, *item.needs)
-                return Expression(code, kind, total, None, level_of(code), needs, "", recipe, count)
-
-            return write
-
-        totals = [self.bits + item.bits + bits for item in items]
-        for place in store.add(values, totals, writer):
+        totals = [self.bits + item.bits + fold.bits for item in items]
+        writers = [lambda item=item: self._written(fold, item) for item in items]
+        for place in store.add(values, totals, writers.__getitem__):
             if store.shortness(place) <= ARGUMENT_BITS:
                 self.bank.keep(store.expression(place))
 
-    def _fold_tests(self, tests: Sequence[Item]) -> None:
-        layout, over = self.view.layout, self.way.over
-        folds = OF_TESTS if over == "each" else OF_TESTS[:4] if over == "pairs" else OF_TESTS[:3]
-        if over == "each" and layout.empty.any():
-            folds = tuple(fold for fold in folds if "/" not in fold[1])
-        block = max(1, 2_000_000 // max(1, len(self.view.variables[0])))
-        for start in range(0, len(tests), block):
-            self.bank.problem.guard.check()
-            some = tests[start : start + block]
-            truths = np.array([test.flat for test in some])
-            counts = layout.counts(truths)
-            self.bank.problem.count(6 * len(some))
-            for kind, template, bits, fold in folds:
+    def _written(self, fold: Fold, item: Item) -> Expression:
+        whole, over, letter = self.whole, self.way.over, self.letter
+        source = whole.at(Level.ATOM)
+        clause = self.way.clause.format(s=source, a=letter)
+        plain = over == "each" and item.code == letter
+        every = source if plain else f"{item.code} {clause}"
+        default = f"{every if plain else f'({every})'}, default=0" if self.gaps else every
+        code = fold.template.format(
+            t=item.code,
+            clause=clause,
+            s=source,
+            all=every,
+            extreme=default,
+            set=f"set({source})" if plain else f"{{{every}}}",
+            v=letter,
+            first=f"for i, {letter} in enumerate({source})",
+        )
 
-                def of_view(view: View, flat: Flat, fold: Any = fold) -> Flat:
-                    return np.asarray(fold(view.layout, flat, view.layout.counts(flat)))
+        def recipe(frame: Frame) -> Any:
+            view = view_of(_listed(whole, frame.values(whole)), over)
+            return fold.of(view, item.make(view))
 
-                items = some
-                if "longest_run" in template:
-                    items = [replace(one, needs=(*one.needs, LONGEST_RUN)) for one in some]
-                self._put(kind, fold(layout, truths, counts), items, template, bits, of_view)
-
-    def _fold_terms(self, terms: Sequence[Item]) -> None:
-        layout, plain = self.view.layout, self.way.over == "each"
-        for one in terms:
-            self.bank.problem.guard.check()
-            is_plain = plain and one.code == self.letter
-            inner = "{s}" if is_plain else "{t} {clause}"
-            flat = one.flat.astype(np.float64)[None, :]
-            self._put(
-                Type.NUMBER,
-                layout.fold(np.add, flat, 0.0),
-                [one],
-                f"sum({inner})",
-                1.0,
-                _folded(np.add),
-            )
-            default = ", default=0" if layout.empty.any() else ""
-            bracketed = inner if is_plain or not default else f"({inner})"
-            for word, function in (("max", np.maximum), ("min", np.minimum)):
-                values, code = layout.fold(function, flat, 0.0), f"{word}({bracketed}{default})"
-                self._put(Type.NUMBER, values, [one], code, 1.5, _folded(function))
-            values = _distinct_count(self.view, one.flat)[None, :]
-            code = "len(set({s}))" if is_plain else "len({{{t} {clause}}})"
-            self._put(Type.NUMBER, values, [one], code, 2.5, _distinct_count)
-
-    def _fold_filtered(self, item: Item, tests: Sequence[Item]) -> None:
-        for word, function in (("sum", np.add), ("max", np.maximum), ("min", np.minimum)):
-            if word != "sum" and self.way.over == "indexed":
-                continue
-            code = f"({item.code} {{clause}} if {{t}})"
-            template = f"sum{code}" if word == "sum" else f"{word}({code}, default=0)"
-
-            def fold(
-                view: View, flat: Flat, function: np.ufunc = function, word: str = word
-            ) -> Flat:
-                values = view.variables[-1].astype(np.float64)
-                if word == "sum":
-                    return view.layout.fold(function, np.where(flat, values, 0.0), 0.0)
-                far = -np.inf if word == "max" else np.inf
-                folded = view.layout.fold(function, np.where(flat, values, far), far)
-                return np.where(np.isfinite(folded), folded, 0.0)
-
-            for start in range(0, len(tests), 8):
-                self.bank.problem.guard.check()
-                some = tests[start : start + 8]
-                values = np.array([fold(self.view, test.flat) for test in some])
-                self._put(Type.NUMBER, values, some, template, 2.0, fold)
-
-
-@cache
-def _tests_of_numbers() -> tuple[Operator, ...]:
-    from llm_pv.search.operators import load
-
-    return tuple(
-        one
-        for one in load()
-        if one.over == "each" and one.arguments == (Type.NUMBER,) and one.result is Type.TRUTH
-    )
+        bits = self.bits + item.bits + fold.bits
+        return Expression(code, fold.result, bits, None, whole.needs, recipe, whole.kind or "count")
 
 
 def _distinct(items: Sequence[Item]) -> list[Item]:
@@ -348,43 +326,4 @@ def _both(tests: Sequence[Item]) -> Iterator[Item]:
 
             code = f"{two.at(Level.AND)} and {one.at(Level.AND)}"
             bits = one.bits + two.bits + 1.5
-            yield Item(code, Type.TRUTH, bits, one.flat & two.flat, make, one.needs + two.needs)
-
-
-LONGEST_RUN = Definition(
-    '''def longest_run(truths):
-    """Return how many in succession are true, at most."""
-    longest = run = 0
-    for truth in truths:
-        run = run + 1 if truth else 0
-        longest = max(longest, run)
-    return longest''',
-    "helper",
-)
-NUMBER, TRUTH = Type.NUMBER, Type.TRUTH
-OF_TESTS: tuple[tuple[Type, str, float, Callable[[Layout, Flat, Flat], Flat]], ...] = (
-    (NUMBER, "sum({t} {clause})", 1.0, lambda _at, _, counts: counts),
-    (TRUTH, "any({t} {clause})", 1.0, lambda _at, _, counts: counts > 0),
-    (TRUTH, "all({t} {clause})", 1.0, lambda at, _, counts: counts == at.lengths),
-    (NUMBER, "longest_run({t} {clause})", 2.5, lambda at, held, _: at.longest_run(held)),
-    (NUMBER, "sum({t} {clause}) / len({s})", 2.5, lambda at, _, n: n / np.maximum(at.lengths, 1)),
-    (NUMBER, "next((i {first} if {t}), -1)", 3.0, lambda at, held, _: at.first_place(held)),
-    (NUMBER, "max((i {first} if {t}), default=-1)", 3.5, lambda at, held, _: at.last_place(held)),
-)
-"""What truth values are folded to, by where they hold and how often: the first three of every walk,
-the fourth of neighbours too, all of single items."""
-
-
-def _folded(function: np.ufunc) -> Callable[[View, Flat], Flat]:
-    """Return what reduces numbers, rows without any to 0."""
-    return lambda view, flat: view.layout.fold(function, flat.astype(np.float64), 0.0)
-
-
-def _distinct_count(view: View, flat: Flat) -> Flat:
-    """Return how many different values each row's turns have."""
-    rows = np.repeat(np.arange(len(view.layout.lengths)), view.layout.lengths)
-    order = np.lexsort((flat, rows))
-    values, owners = flat[order], rows[order]
-    fresh = np.ones(len(flat), dtype=bool)
-    fresh[1:] = (values[1:] != values[:-1]) | (owners[1:] != owners[:-1])
-    return np.bincount(owners[fresh], minlength=len(view.layout.lengths)).astype(np.float64)
+            yield Item(code, TRUTH, bits, one.flat & two.flat, make)

@@ -30,23 +30,13 @@ def mask_of(truth: Truths) -> bytes:
 
 @dataclass(eq=False)
 class Conditions:
-    """Truth values on the training rows, with their prices; source is written when asked for.
+    """Truth values on the training rows, with their prices; source is written when asked for."""
 
-    Parameters
-    ----------
-    truth
-        Of shape (conditions, training rows).
-    bits
-        Their lengths, of shape (conditions,), the floor by rank among all tried included.
-    writer
-        Returns the expression of a condition by its position.
-    others
-        By the `mask_of` a condition's training rows, what splits these alike, but not the probes.
-    """
-
-    truth: Truths
+    truth: Truths  # of shape (conditions, training rows)
+    # their lengths, of shape (conditions,), the floor by rank among all tried included
     bits: NDArray[np.float64]
-    writer: Callable[[int], Expression]
+    writer: Callable[[int], Expression]  # returns the expression of a condition by its position
+    # by the `mask_of` a condition's training rows, what splits these alike, but not the probes
     others: Mapping[bytes, Sequence["Offer"]] = field(default_factory=dict)
     _written: dict[int, Expression] = field(default_factory=dict)
 
@@ -89,42 +79,22 @@ def conditions_of(expressions: Sequence[Expression], problem: Problem) -> Condit
 
 @dataclass(eq=False)
 class Pool:
-    """What is offered to unifiers.
+    """What is offered to unifiers."""
 
-    Parameters
-    ----------
-    problem
-        The rows, which all values here are on.
-    conditions
-        Conditions, cheapest first; `telling` chooses among them.
-    columns
-        Raw columns of a table: numbers (float64, NaN where missing), truth values, and categories
-        (a list of Python values). Always complete.
-    numbers
-        Numbers of every origin, raw columns among them, cheapest first.
-    categories
-        Values compared for equality only, of every origin: lists of Python values.
-    texts
-        Strings, cheapest first: the row itself, fields, text columns.
-    words
-        Lists of words.
-    lists
-        Lists of numbers: values are `Ragged`.
-    wholes
-        Whole numbers of any size: lists of int.
-    telling_numbers
-        Numbers whose cuts tell most of the classes, the best first.
-    """
-
-    problem: Problem
-    conditions: Conditions
+    problem: Problem  # the rows, which all values here are on
+    conditions: Conditions  # conditions, cheapest first; `telling` chooses among them
+    # raw columns of a table: numbers (float64, NaN where missing), truth values, and categories (a
+    # list of Python values). Always complete.
     columns: list[Expression] = field(default_factory=list)
+    # numbers of every origin, raw columns among them, cheapest first
     numbers: list[Expression] = field(default_factory=list)
+    # values compared for equality only, of every origin: lists of Python values
     categories: list[Expression] = field(default_factory=list)
+    # strings, cheapest first: the row itself, fields, text columns
     texts: list[Expression] = field(default_factory=list)
-    words: list[Expression] = field(default_factory=list)
-    lists: list[Expression] = field(default_factory=list)
-    wholes: list[Expression] = field(default_factory=list)
+    words: list[Expression] = field(default_factory=list)  # lists of words
+    lists: list[Expression] = field(default_factory=list)  # lists of numbers: values are `Ragged`
+    # numbers whose cuts tell most of the classes, the best first
     telling_numbers: list[Expression] = field(default_factory=list)
 
     def telling(self, members: Truths, most: int) -> NDArray[np.int64]:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from operator import eq, lt
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from llm_pv.search.cuts import bits_of_groups, of_numbers
 from llm_pv.search.emit import literal
 from llm_pv.search.pool import Conditions, Offer, mask_of
 from llm_pv.search.problem import Expired, Problem
-from llm_pv.search.types import Expression, Frame, Level, Truths, Type
+from llm_pv.search.types import Expression, Level, Truths, Type, condition
 
 MOST_VALUES = 40
 """Distinct values of what is compared with sets of values."""
@@ -34,42 +33,35 @@ def _ready(condition: Expression) -> Offer:
 
 def equals(value: Expression, constant: object, bits: float) -> Expression:
     """Compare a category or text with a constant."""
-
-    def recipe(frame: Frame) -> Truths:
-        return _equal(frame.values(value), constant)
-
-    code, text = value.at(Level.SUM), literal(constant)
-    sign, unlike = ("is", "is not") if constant is None else ("==", "!=")
-    return Expression(
-        f"{code} {sign} {text}",
-        Type.TRUTH,
+    sign = "is" if constant is None else "=="
+    return condition(
+        f"{value.at(Level.SUM)} {sign} {literal(constant)}",
         bits,
-        _equal(value.values, constant),
-        Level.COMPARISON,
-        value.needs,
-        f"{code} {unlike} {text}",
-        recipe,
+        lambda column: np.array([one == constant for one in column], dtype=bool),
+        value,
     )
 
 
-def _equal(column: Any, constant: object) -> Truths:
-    return np.array([value == constant for value in column], dtype=bool)
+def one_of(value: Expression, chosen: Sequence[Any], bits: float) -> Expression:
+    """Ask whether a category or text is one of some values."""
+    known = frozenset(chosen)
+    return condition(
+        f"{value.at(Level.SUM)} in {literal(tuple(chosen))}",
+        bits,
+        lambda column: np.array([one in known for one in column], dtype=bool),
+        value,
+    )
 
 
 def text_test(text: Expression, template: str, constant: str, bits: float) -> Expression:
     """Ask a text for a constant: ``{0}`` is the text, ``{c}`` the constant."""
     function = eval(f"lambda t, c: {template.format('t', c='c')}")  # noqa: S307 - of this module
-
-    def recipe(frame: Frame) -> Truths:
-        return np.array([function(value, constant) for value in frame.values(text)], dtype=bool)
-
-    values = np.array([function(value, constant) for value in text.values], dtype=bool)
-    code = template.format(text.at(Level.ATOM), c=literal(constant))
-    inside = template.startswith("{c} in ")
-    opposed = template.replace("{c} in ", "{c} not in ", 1)
-    opposite = opposed.format(text.at(Level.ATOM), c=literal(constant)) if inside else ""
-    level = Level.COMPARISON if inside else Level.ATOM
-    return Expression(code, Type.TRUTH, bits, values, level, text.needs, opposite, recipe)
+    return condition(
+        template.format(text.at(Level.ATOM), c=literal(constant)),
+        bits,
+        lambda column: np.array([function(value, constant) for value in column], dtype=bool),
+        text,
+    )
 
 
 def offers(bank: Bank) -> Iterator[Offer]:
@@ -98,35 +90,15 @@ def _sets(value: Expression, counts: Counter[Any], problem: Problem) -> Iterator
             if len(chosen) > len(places) / 2:
                 chosen = [constant for constant in places if constant not in chosen]
             if 2 <= len(chosen) <= 12 and None not in chosen:
-                yield _ready(_one_of(value, chosen, len(places)))
-
-
-def _one_of(value: Expression, chosen: list[Any], known: int) -> Expression:
-    chosen = sorted(chosen, key=lambda one: (str(type(one)), one))
-    texts = literal(tuple(chosen))
-
-    def recipe(frame: Frame) -> Truths:
-        return np.array([one in chosen for one in frame.values(value)], dtype=bool)
-
-    code = value.at(Level.SUM)
-    bits = value.bits + 1.5 + len(chosen) * (1.0 + prices.choice_bits(known) / 2)
-    return Expression(
-        f"{code} in {texts}",
-        Type.TRUTH,
-        bits,
-        np.array([one in chosen for one in value.values], dtype=bool),
-        Level.COMPARISON,
-        value.needs,
-        f"{code} not in {texts}",
-        recipe,
-    )
+                chosen.sort(key=lambda one: (str(type(one)), one))
+                bits = 1.5 + len(chosen) * (1.0 + prices.choice_bits(len(places)) / 2)
+                yield _ready(one_of(value, chosen, value.bits + bits))
 
 
 def _of_categories(bank: Bank) -> Iterator[Offer]:
     problem = bank.problem
     size = problem.size
-    categories = bank.of(Type.CATEGORY)
-    for value in categories:
+    for value in bank.of(Type.CATEGORY):
         problem.guard.check()
         counts = Counter(value.values[:size])
         choice = value.bits + 1.0 + prices.choice_bits(len(counts)) / 2
@@ -135,11 +107,6 @@ def _of_categories(bank: Bank) -> Iterator[Offer]:
                 yield _ready(equals(value, constant, choice))
         if 3 <= len(counts) <= MOST_VALUES:
             yield from _sets(value, counts, problem)
-    for index, one in enumerate(categories[:40]):
-        for two in categories[:index]:
-            alike = related(two, "==", one)
-            if alike is not None:
-                yield _ready(alike)
 
 
 def _of_texts(bank: Bank) -> Iterator[Offer]:
@@ -159,34 +126,6 @@ def _of_texts(bank: Bank) -> Iterator[Offer]:
                 yield from _sets(text, counts, problem)
         if index < 6:
             yield from _of_substrings(text, problem, 2000 if index == 0 else 300)
-        for other in texts[:index] if index < 30 else ():
-            for sign in ("==", "<"):
-                comparison = related(other, sign, text)
-                if comparison is not None:
-                    yield _ready(comparison)
-
-
-def related(one: Expression, sign: str, two: Expression) -> Expression | None:
-    """Compare two texts by ``==`` or ``<``, or two categories; None where that never varies."""
-    compare, opposite, bits = {"==": (eq, "!=", 2.0), "<": (lt, ">=", 2.5)}[sign]
-
-    def of(left: Sequence[Any], right: Sequence[Any]) -> Truths:
-        return np.array(list(map(compare, left, right)), dtype=bool)
-
-    values = of(one.values, two.values)
-    if values.all() or not values.any():
-        return None
-    left, right = one.at(Level.SUM), two.at(Level.SUM)
-    return Expression(
-        f"{left} {sign} {right}",
-        Type.TRUTH,
-        one.bits + two.bits + bits,
-        values,
-        Level.COMPARISON,
-        one.needs + two.needs,
-        f"{left} {opposite} {right}",
-        lambda frame: of(frame.values(one), frame.values(two)),
-    )
 
 
 def _of_substrings(text: Expression, problem: Problem, most: int) -> Iterator[Offer]:

@@ -26,26 +26,13 @@ class Expired(Exception):  # noqa: N818 - not an error: the search hands over wh
 
 @dataclass
 class Guard:
-    """The deadline and the memory of one search.
+    """The deadline and the memory of one search."""
 
-    Parameters
-    ----------
-    deadline
-        When to stop, on the clock of `time.monotonic`.
-    megabytes
-        Memory for what the search keeps.
-    limit
-        When the stage under way has to stop, at the latest.
-    stage
-        Its name.
-    cut
-        The names of the stages that were cut short.
-    """
-
-    deadline: float = float("inf")
-    megabytes: float = 1000.0
-    limit: float = float("inf")
-    stage: str = ""
+    deadline: float = float("inf")  # when to stop, on the clock of `time.monotonic`
+    megabytes: float = 1000.0  # memory for what the search keeps
+    limit: float = float("inf")  # when the stage under way has to stop, at the latest
+    stage: str = ""  # its name
+    # the names of the stages that were cut short
     cut: dict[str, None] = field(default_factory=dict)
 
     @property
@@ -77,39 +64,20 @@ class Guard:
 
 @dataclass(eq=False)
 class Problem:
-    """Rows with their classes; the first `size` rows of the frame, probes follow.
+    """Rows with their classes; the first `size` rows of the frame, probes follow."""
 
-    Parameters
-    ----------
-    frame
-        The inputs: training rows, then probes, which have no class.
-    size
-        How many are training rows.
-    codes
-        The class of each training row, as a position in ``classes``; of shape (size,).
-    classes
-        The label texts.
-    weights
-        What a mistake on each training row counts, 1 on average; of shape (size,).
-    noise
-        The share of training labels expected to be wrong, 0 where unknown.
-    guard
-        The deadline and the memory.
-    scale
-        The budget of candidates beside the usual one: stages try so many times more.
-    count
-        Adds to the candidates tried.
-    """
-
-    frame: Frame
-    size: int
+    frame: Frame  # the inputs: training rows, then probes, which have no class
+    size: int  # how many are training rows
+    # the class of each training row, as a position in ``classes``; of shape (size,)
     codes: NDArray[np.int64]
-    classes: tuple[str, ...]
+    classes: tuple[str, ...]  # the label texts
+    # what a mistake on each training row counts, 1 on average; of shape (size,)
     weights: NDArray[np.float64]
-    noise: float = 0.0
-    guard: Guard = field(default_factory=Guard)
+    noise: float = 0.0  # the share of training labels expected to be wrong, 0 where unknown
+    guard: Guard = field(default_factory=Guard)  # the deadline and the memory
+    # the budget of candidates beside the usual one: stages try so many times more
     scale: float = 1.0
-    count: Callable[[int], Any] = lambda _: None
+    count: Callable[[int], Any] = lambda _: None  # adds to the candidates tried
 
     def __post_init__(self) -> None:
         self._prices = prices.mistake_bits(self.size, len(self.classes), self.noise)
@@ -135,6 +103,10 @@ class Problem:
         weight = np.ones(len(train)) if weights is None else weights / weights.mean()
         rows: list[Input] = [*train.inputs, *added]
         return cls(Frame(rows), len(train), codes, present, weight, noise, guard or Guard())
+
+    def spread(self, most: int) -> NDArray[np.int64]:
+        """Return so many training rows at most, spread evenly."""
+        return np.unique(np.linspace(0, self.size - 1, min(self.size, most)).astype(np.int64))
 
     @property
     def binary(self) -> bool:

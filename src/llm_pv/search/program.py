@@ -183,36 +183,16 @@ def expressions_of(node: Node) -> Iterator[Expression]:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A program found, with what it costs.
+    """A program found, with what it costs."""
 
-    Parameters
-    ----------
-    program
-        The program.
-    bits
-        Its length.
-    answers
-        Its class on every row of the problem, probes included.
-    mistakes
-        The weight of the training rows it gets wrong.
-    cost
-        Its length and the bits of its mistakes: candidates are ordered by it.
-    stage
-        The unifier that found it.
-    is_rule
-        Whether it explains the rows; otherwise it is offered for want of a rule.
-    edge
-        Whether it differs from another program only where two numbers are equal.
-    """
-
-    program: Node
-    bits: float
-    answers: NDArray[np.int64]
-    mistakes: float
-    cost: float
-    stage: str = ""
-    is_rule: bool = True
-    edge: bool = False
+    program: Node  # the program
+    bits: float  # its length
+    answers: NDArray[np.int64]  # its class on every row of the problem, probes included
+    mistakes: float  # the weight of the training rows it gets wrong
+    cost: float  # its length and the bits of its mistakes: candidates are ordered by it
+    stage: str = ""  # the unifier that found it
+    is_rule: bool = True  # whether it explains the rows; otherwise it is offered for want of a rule
+    edge: bool = False  # whether it differs from another program only where two numbers are equal
 
 
 def candidate(program: Node, problem: Problem, stage: str, surcharge: float = 0.0) -> Candidate:

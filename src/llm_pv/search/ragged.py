@@ -11,15 +11,9 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """How many items each row has.
+    """How many items each row has."""
 
-    Parameters
-    ----------
-    lengths
-        Of shape (rows,).
-    """
-
-    lengths: NDArray[np.int64]
+    lengths: NDArray[np.int64]  # of shape (rows,)
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
@@ -94,20 +88,11 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class Ragged:
-    """A list for every row.
+    """A list for every row."""
 
-    Parameters
-    ----------
-    flat
-        All items: float64, bool, or positions in ``items``.
-    layout
-        How many each row has.
-    items
-        For texts, the distinct ones, sorted, so that positions compare as the texts do.
-    """
-
-    flat: NDArray[Any]
-    layout: Layout
+    flat: NDArray[Any]  # all items: float64, bool, or positions in ``items``
+    layout: Layout  # how many each row has
+    # for texts, the distinct ones, sorted, so that positions compare as the texts do
     items: tuple[str, ...] | None = None
 
     @classmethod

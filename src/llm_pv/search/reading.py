@@ -14,13 +14,12 @@ from llm_pv.search.mining import grid
 from llm_pv.search.operators.graphs import TOKENS, are_edges
 from llm_pv.search.prices import choice_bits
 from llm_pv.search.ragged import Ragged
-from llm_pv.search.types import Column, Definition, Expression, Frame, Level, Type
+from llm_pv.search.types import Column, Expression, Frame, Local, Type
 
 COLUMN = 0.5
 MOST_CATEGORIES = 40
 LIST_OF_NUMBERS = re.compile(r"\s*[\[({]?\s*-?[\d.]+(?:\s*[-,;|:/\s]\s*-?[\d.]+)+\s*[\])}]?\s*")
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
-MATH = (Definition("import math", "import"),)
 
 
 def read_leaves(bank: Bank) -> tuple[list[Expression], list[Expression]]:
@@ -52,9 +51,7 @@ def _missing(bank: Bank) -> list[Expression]:
     if len({name for row in rows for name, value in row.items() if value is None}) < 2:
         return []
     values = recipe(bank.problem.frame)
-    opposite = "None not in x.values()"
-    code = "None in x.values()"
-    return [Expression(code, Type.TRUTH, 2.0, values, Level.COMPARISON, (), opposite, recipe)]
+    return [Expression("None in x.values()", Type.TRUTH, 2.0, values, recipe=recipe)]
 
 
 def _groups(names: Sequence[str], bank: Bank) -> list[Expression]:
@@ -90,8 +87,8 @@ def _listed(stem: str, names: Sequence[str], bank: Bank) -> Expression:
     is_full = bool((values.layout.lengths[: bank.problem.size] == len(names)).all())
     code = f"[{items}]" if is_full else f"[v for v in ({items}) if v is not None]"
     local = bank.names.fresh(stem)
-    needs = (Definition(f"{local} = {code}", "local"),)
-    return Expression(local, Type.NUMBERS, 2.0, values, Level.ATOM, needs, recipe=recipe)
+    needs = (Local(f"{local} = {code}"),)
+    return Expression(local, Type.NUMBERS, 2.0, values, needs, recipe)
 
 
 def _kind_of_texts(texts: Sequence[str]) -> str:
@@ -119,25 +116,18 @@ def _column(name: str, bits: float, bank: Bank) -> list[Expression]:
         return []
     missing = len(present) < size
     found = []
+
+    def asked(code: str, constant: bool | None, bits: float) -> Expression:
+        def recipe(frame: Frame) -> Column:
+            return np.array([value is constant for value in _cells(name, frame)])
+
+        return Expression(code, Type.TRUTH, bits, recipe(bank.problem.frame), recipe=recipe)
+
     if missing:
-        absent = np.array([value is None for value in cells])
-        found.append(
-            Expression(
-                f"{code} is None", Type.TRUTH, bits + 1, absent, Level.COMPARISON, (),
-                f"{code} is not None",
-                lambda frame: np.array([v is None for v in _cells(name, frame)]),
-            )
-        )  # fmt: skip
+        found.append(asked(f"{code} is None", None, bits + 1))
     kinds = {bool if isinstance(v, bool) else type(v) for v in present}
     if kinds == {bool}:
-        true = np.array([value is True for value in cells])
-        level = Level.COMPARISON if missing else Level.ATOM
-        found.append(
-            Expression(
-                f"{code} is True" if missing else code, Type.TRUTH, bits, true, level, (), "",
-                lambda frame: np.array([v is True for v in _cells(name, frame)]),
-            )
-        )  # fmt: skip
+        found.append(asked(f"{code} is True" if missing else code, True, bits))
     elif kinds <= {int, float}:
         if not (_is_identifier(name, present, size)):
             found.append(_number(name, code, bits, missing, cells, bank))
@@ -159,11 +149,11 @@ def _number(  # noqa: PLR0917
 ) -> Expression:
     large = any(v is not None and abs(v) >= LARGEST_EXACT for v in cells)
     number = f"float({code})" if large else code
-    needs: tuple[Definition, ...] = ()
+    needs: tuple[Local, ...] = ()
     if missing:
         local = bank.names.fresh(name)
-        assignment = f"{local} = math.nan if {code} is None else {number}"
-        needs, number = (Definition(assignment, "local", MATH),), local
+        needs = (Local(f"{local} = math.nan if {code} is None else {number}"),)
+        number = local
 
     values = _floats(cells)
     scale = math.floor(math.log10(max(1e-9, float(np.nanmedian(np.abs(values))))))
@@ -171,9 +161,7 @@ def _number(  # noqa: PLR0917
     def recipe(frame: Frame) -> Column:
         return _floats(_cells(name, frame))
 
-    return Expression(
-        number, Type.NUMBER, bits, values, Level.ATOM, needs, "", recipe, f"column {scale}"
-    )
+    return Expression(number, Type.NUMBER, bits, values, needs, recipe, f"column {scale}")
 
 
 def _floats(cells: Sequence[Any]) -> Column:
@@ -201,16 +189,9 @@ def _texts(name: str, code: str, bits: float, cells: Sequence[Any], size: int) -
 
         texts = [value if isinstance(value, str) else default for value in cells]
         # The characters of what is compared as a whole rarely matter.
-        found.append(
-            Expression(
-                text,
-                Type.TEXT,
-                bits + (3.0 if few else 0.5),
-                texts,
-                recipe=recipe,
-                kind=_kind_of_texts(texts[:size]),
-            )
-        )
+        bits += 3.0 if few else 0.5
+        kind = _kind_of_texts(texts[:size])
+        found.append(Expression(text, Type.TEXT, bits, texts, recipe=recipe, kind=kind))
     return found
 
 

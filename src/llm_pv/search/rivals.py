@@ -20,24 +20,12 @@ LEAST_DISAGREEMENT = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Difference:
-    """Another program that fits as well, and where it differs.
+    """Another program that fits as well, and where it differs."""
 
-    Parameters
-    ----------
-    rival
-        The other program.
-    share
-        The share of probes on which the two answer differently.
-    example
-        The shortest of these probes.
-    answer, rival_answer
-        What the one and what the other answers there.
-    """
-
-    rival: Candidate
-    share: float
-    example: Input
-    answer: str
+    rival: Candidate  # the other program
+    share: float  # the share of probes on which the two answer differently
+    example: Input  # the shortest of these probes
+    answer: str  # what the one and what the other answers there
     rival_answer: str
 
 

@@ -8,7 +8,7 @@ import ast
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, IntEnum
-from functools import cache
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -28,11 +28,11 @@ class Type(Enum):
     NUMBER = "number"  # float64, NaN where missing
     TRUTH = "truth"
     CATEGORY = "category"  # one of a few values, compared for equality only
-    WHOLE = "whole number of any size"
+    WHOLE = "whole"  # an integer of any size
     DATE = "date"
-    TEXTS = "list of texts"
-    NUMBERS = "list of numbers"
-    EDGES = "list of pairs"
+    TEXTS = "texts"  # a list of texts
+    NUMBERS = "numbers"
+    EDGES = "edges"  # pairs of texts
 
 
 class Level(IntEnum):
@@ -61,7 +61,11 @@ _LEVELS: dict[type[ast.AST], Level] = {
 }
 
 
-@cache
+_OPPOSITES = {"==": "!=", "in": "not in", "is": "is not", "<": ">=", ">": "<="}
+_OPPOSITES |= {other: sign for sign, other in _OPPOSITES.items()}
+
+
+@lru_cache(maxsize=20_000)
 def level_of(code: str) -> Level:
     """Return how tightly the outermost operator of a piece of source binds.
 
@@ -78,63 +82,72 @@ def level_of(code: str) -> Level:
     return _LEVELS.get(type(operator), Level.ATOM)
 
 
-@dataclass(frozen=True)
-class Definition:
-    """Something an expression relies on.
+@lru_cache(maxsize=20_000)
+def opposite_of(code: str, *, ordered: bool = True) -> str:
+    """Return source that is true where other source is false.
 
     Parameters
     ----------
-    text
-        Its source; for a local name the assignment.
-    kind
-        ``"import"``, ``"helper"`` (a function) or ``"local"`` (an assignment inside ``f``).
-    needs
-        What it relies on itself.
+    ordered
+        Whether what is compared is always less, equal or more: not where a number may be missing.
+
+    Examples
+    --------
+    >>> opposite_of("a >= 6"), opposite_of("a % 2 == 0"), opposite_of("a in b and c")
+    ('a < 6', 'a % 2 == 1', 'not (a in b and c)')
+    >>> opposite_of("not a"), opposite_of("a >= 6", ordered=False)
+    ('a', 'not a >= 6')
     """
+    node, encoded = ast.parse(code, mode="eval").body, code.encode()
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        return encoded[node.operand.col_offset : node.operand.end_col_offset].decode()
+    if isinstance(node, ast.Compare) and len(node.ops) == 1:
+        if ordered and code.endswith(("% 2 == 0", "% 2 == 1")):  # not != 0
+            return f"{code[:-1]}{1 - int(code[-1])}"
+        end, start = node.left.end_col_offset, node.comparators[0].col_offset
+        between = encoded[end:start].decode()
+        sign = between.strip("() ")
+        if ordered or sign[0] not in "<>":
+            between = between.replace(f" {sign} ", f" {_OPPOSITES[sign]} ")
+            return f"{encoded[:end].decode()}{between}{encoded[start:].decode()}"
+    return f"not {code}" if level_of(code) >= Level.NOT else f"not ({code})"
+
+
+@dataclass(frozen=True)
+class Local:
+    """An assignment inside ``f`` that an expression relies on, with those it relies on itself."""
 
     text: str
-    kind: str
-    needs: tuple["Definition", ...] = ()
+    needs: tuple["Local", ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Expression:
-    """A value for each row, with the source that computes it.
+    """A value for each row, with the source that computes it."""
 
-    Parameters
-    ----------
-    code
-        A Python expression over ``x`` and local names.
-    type
-        What the values are.
-    bits
-        Its length: what the program pays for it.
-    values
-        Its values on the rows of the problem, training rows first, then probes.
-    level
-        The outermost operator of the code.
-    needs
-        Imports, helpers and local names that the code relies on.
-    opposite
-        For a truth value, source that is true where this is false; empty for the plain ``not``.
-    recipe
-        A function from a frame to the values on that frame's rows.
-    kind
-        A word for the unit or kind of a number ("count", "price"); like with like is cheaper.
-    parts
-        For conditions joined by a word, that word and the conditions.
-    """
-
-    code: str
-    type: Type
-    bits: float
-    values: Column
-    level: Level = Level.ATOM
-    needs: tuple[Definition, ...] = ()
-    opposite: str = ""
+    code: str  # a Python expression over ``x`` and local names
+    type: Type  # what the values are
+    bits: float  # its length: what the program pays for it
+    values: Column  # its values on the rows of the problem, training rows first, then probes
+    needs: tuple[Local, ...] = ()  # local names that the code relies on
+    # a function from a frame to the values on that frame's rows
     recipe: Callable[["Frame"], Column] | None = None
+    # a word for the unit or kind of a number ("count", "price"); like with like is cheaper
     kind: str = ""
+    # for conditions joined by a word, that word and the conditions
     parts: tuple[str, tuple["Expression", ...]] = ("", ())
+    # for a comparison, whether one value is always less, equal or more than the other
+    ordered: bool = True
+
+    @property
+    def level(self) -> Level:
+        """How tightly the code binds."""
+        return level_of(self.code)
+
+    @property
+    def opposite(self) -> str:
+        """Source that is true where this is false."""
+        return opposite_of(self.code, ordered=self.ordered)
 
     def at(self, level: Level) -> str:
         """Return the code, in parentheses if it binds looser than this level."""
@@ -145,17 +158,49 @@ class Expression:
         return replace(self, bits=bits)
 
 
-@dataclass
-class Frame:
-    """Rows to compute expressions on, and what has been computed.
+def derived(
+    code: str,
+    type: Type,  # noqa: A002
+    bits: float,
+    function: Callable[..., Column],
+    sources: Sequence[Expression],
+    **options: Any,
+) -> Expression:
+    """Return what a function makes of the values of other expressions.
 
     Parameters
     ----------
-    rows
-        The inputs.
+    code
+        The source of the whole.
+    function
+        From the others' columns to a column, whatever the rows.
+    options
+        Further fields of the expression; ``values`` where they are known already.
     """
+    values = options.pop("values", None)
+    return Expression(
+        code,
+        type,
+        bits,
+        function(*(one.values for one in sources)) if values is None else values,
+        tuple(need for one in sources for need in one.needs),
+        lambda frame: function(*(frame.values(one) for one in sources)),
+        **options,
+    )
 
-    rows: Sequence[Input]
+
+def condition(
+    code: str, bits: float, function: Callable[..., Column], *parts: Expression, **options: Any
+) -> Expression:
+    """Return a truth value that a function makes of other values: see `derived`."""
+    return derived(code, Type.TRUTH, bits, function, parts, **options)
+
+
+@dataclass
+class Frame:
+    """Rows to compute expressions on, and what has been computed."""
+
+    rows: Sequence[Input]  # the inputs
     _known: dict[int, tuple[Expression, Column]] = field(default_factory=dict)
 
     def values(self, expression: Expression) -> Column:
@@ -172,21 +217,16 @@ class Frame:
         self._known.clear()
 
 
-def negation(condition: Expression) -> Expression:
+def negation(one: Expression) -> Expression:
     """Return the opposite of a condition, at the same price."""
-    code, level = condition.opposite, condition.level
-    if not code:
-        code, level = f"not {condition.at(Level.NOT)}", Level.NOT
-    return Expression(
-        code,
-        Type.TRUTH,
-        condition.bits,
-        np.logical_not(condition.values),
-        level,
-        condition.needs,
-        condition.code,
-        lambda frame: np.logical_not(frame.values(condition)),
-    )
+    return condition(one.opposite, one.bits, np.logical_not, one, ordered=one.ordered)
+
+
+_JOINED: dict[str, tuple[np.ufunc, Level]] = {
+    "and": (np.logical_and, Level.AND),
+    "or": (np.logical_or, Level.OR),
+    "!=": (np.logical_xor, Level.SUM),
+}
 
 
 def joined(word: str, conditions: Sequence[Expression], bits: float) -> Expression:
@@ -199,22 +239,7 @@ def joined(word: str, conditions: Sequence[Expression], bits: float) -> Expressi
     """
     if len(conditions) == 1:
         return conditions[0].priced(bits)
-    function: Any
-    function, level = {
-        "and": (np.logical_and, Level.AND),
-        "or": (np.logical_or, Level.OR),
-        "!=": (np.logical_xor, Level.COMPARISON),
-    }[word]
-    inner = Level.SUM if word == "!=" else level
-    parts = [condition.at(inner) for condition in conditions]
-    return Expression(
-        f" {word} ".join(parts),
-        Type.TRUTH,
-        bits,
-        function.reduce([condition.values for condition in conditions]),
-        level,
-        tuple(need for condition in conditions for need in condition.needs),
-        " == ".join(parts) if word == "!=" else "",
-        lambda frame: function.reduce([frame.values(condition) for condition in conditions]),
-        parts=(word, tuple(conditions)),
-    )
+    function, level = _JOINED[word]
+    code = f" {word} ".join(one.at(level) for one in conditions)
+    parts = word, tuple(conditions)
+    return condition(code, bits, lambda *all: function.reduce(all), *conditions, parts=parts)

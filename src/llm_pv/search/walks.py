@@ -1,60 +1,47 @@
 """Walks over the lists of all rows, and what an item operator answers at each turn."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_pv.search.bank import ERRORS, compiled
+from llm_pv.search.bank import called, listed
 from llm_pv.search.operators import Operator
 from llm_pv.search.ragged import Layout, Ragged
-from llm_pv.search.types import Definition, Type
+from llm_pv.search.types import Type
 
 Flat: TypeAlias = NDArray[Any]
-PAIRWISE = (Definition("from itertools import pairwise", "import"),)
-COMBINATIONS = (Definition("from itertools import combinations", "import"),)
 
 
 @dataclass(frozen=True)
 class Walk:
-    """A way to walk over a list: its clause, its bits, and what it needs."""
+    """A way to walk over a list: its clause and its bits."""
 
     over: str
     clause: str
     bits: float
-    needs: tuple[Definition, ...] = ()
 
 
 WALKS = (
     Walk("each", "for {a} in {s}", 0.5),
-    Walk("pairs", "for a, b in pairwise({s})", 1.5, PAIRWISE),
+    Walk("pairs", "for a, b in pairwise({s})", 1.5),
     Walk("indexed", "for i, {a} in enumerate({s})", 2.5),
     Walk("apart", "for a, b in zip({s}, {s}[2:])", 4.0),
     Walk("triples", "for a, b, d in zip({s}, {s}[1:], {s}[2:])", 3.0),
     Walk("mirrored", "for a, b in zip({s}[: len({s}) // 2], {s}[::-1])", 4.5),
-    Walk("combined", "for a, b in combinations({s}, 2)", 3.0, COMBINATIONS),
+    Walk("combined", "for a, b in combinations({s}, 2)", 3.0),
 )
 
 
 @dataclass(eq=False)
 class View:
-    """A walk over the lists of all rows.
+    """A walk over the lists of all rows."""
 
-    Parameters
-    ----------
-    layout
-        How many turns each row takes.
-    variables
-        Each variable's value at each turn.
-    items
-        For texts, what the values are positions in.
-    """
-
-    layout: Layout
-    variables: tuple[Flat, ...]
-    items: tuple[str, ...] | None
+    layout: Layout  # how many turns each row takes
+    variables: tuple[Flat, ...]  # each variable's value at each turn
+    items: tuple[str, ...] | None  # for texts, what the values are positions in
     source: Ragged
 
 
@@ -85,34 +72,20 @@ def characters(values: Sequence[str]) -> Ragged:
 
 
 def applied(operator: Operator, view: View, arguments: Sequence[Flat], constant: Any) -> Flat:
-    """Return an item operator's value at each turn."""
+    """Return an item operator's value at each turn, 0 where it fails outside the sample."""
     extra = [] if constant is None else [constant]
     if operator.column is not None:
         with np.errstate(all="ignore"):
             return np.asarray(operator.column(*arguments, *extra))
-    function = compiled(operator)
-    dtype = np.bool_ if operator.result is Type.TRUTH else np.float64
     if len(arguments) == 1 and view.items is not None and operator.arguments[0] is Type.TEXT:
-        answers: Flat = np.array([_answer(function, item, *extra) for item in view.items], dtype)
-        return np.asarray(answers[arguments[0]])
-    columns: list[list[Any]] = []
-    for flat, kind in zip(arguments, operator.arguments, strict=True):
-        if kind is Type.TEXT and view.items is not None:
-            columns.append([view.items[place] for place in flat.tolist()])
-        else:
-            columns.append([int(v) if v.is_integer() else v for v in flat.tolist()])
-    known: dict[Any, Any] = {}
-    answers_list = []
-    for values in zip(*columns, strict=True):
-        if values not in known:
-            known[values] = _answer(function, *values, *extra)
-        answers_list.append(known[values])
-    return np.array(answers_list, dtype=dtype)
-
-
-def _answer(function: Callable[..., Any], *values: Any) -> Any:
-    """Return what a function gives, 0 where it fails: on rows outside the sample it may."""
-    try:
-        return function(*values)
-    except ERRORS:
-        return 0
+        return np.asarray(called(operator, [view.items], constant, 0)[arguments[0]])
+    columns = [
+        [view.items[place] for place in flat.tolist()]
+        if kind is Type.TEXT and view.items is not None
+        else listed(flat)
+        for flat, kind in zip(arguments, operator.arguments, strict=True)
+    ]
+    rows = list(zip(*columns, strict=True))
+    known = {row: place for place, row in enumerate(dict.fromkeys(rows))}
+    answers = called(operator, list(zip(*known, strict=True)), constant, 0)
+    return np.asarray(answers[[known[row] for row in rows]])

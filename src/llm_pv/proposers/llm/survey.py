@@ -4,7 +4,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import takewhile
 from typing import Any, TypeAlias
@@ -17,12 +17,14 @@ from llm_pv.proposers.base import Proposal, Proposer
 from llm_pv.proposers.llm.prompt.notation import as_json
 from llm_pv.proposers.llm.prompt.row_choice import subsample
 from llm_pv.search.bank import Bank
+from llm_pv.search.emit import assignments
 from llm_pv.search.enumerate import fill
+from llm_pv.search.library import relied_on
 from llm_pv.search.pool import Conditions, information
 from llm_pv.search.predicates import offers, pool_of
 from llm_pv.search.problem import SAMPLE_ROWS, Expired, Guard, Problem
 from llm_pv.search.reading import read_leaves
-from llm_pv.search.types import Definition, Truths
+from llm_pv.search.types import Expression, Truths
 
 SECONDS = 20.0
 MEGABYTES = 600
@@ -246,7 +248,7 @@ def telling_conditions(problem: Problem) -> list[str]:
 
     def line(place: int, gain: float) -> str:
         expression, truth = pool.expression(place), pool.truth[place]
-        needs.update(dict.fromkeys(_definitions(expression.needs)))
+        needs.update(dict.fromkeys(_definitions(expression)))
         holds, rest = _counts(problem, truth), _counts(problem, ~truth)
         return f"  {expression.code}   [{gain:.0f} bits]  {holds} | {rest}"
 
@@ -261,7 +263,7 @@ def telling_conditions(problem: Problem) -> list[str]:
     if others:
         lines.append(" columns that these leave out:")
         lines += [line(place, best[place]) for place in others]
-    return [*lines, *(["where:", *(f"  {text}" for text in needs)] if needs else [])]
+    return [*lines, *(["where:", *needs] if needs else [])]
 
 
 def _of_other_columns(
@@ -283,7 +285,7 @@ def _of_other_columns(
 def _columns_of(pool: Conditions, place: int, names: Sequence[str]) -> set[str]:
     """Return the columns that the source of a condition reads."""
     expression = pool.expression(place)
-    source = "\n".join([expression.code, *_definitions(expression.needs)])
+    source = "\n".join([expression.code, *assignments(expression.needs)])
     return {name for name in names if f"[{as_json(name)}]" in source}
 
 
@@ -311,12 +313,11 @@ def _counts(problem: Problem, rows: Truths) -> str:
     return ", ".join(listed[:MOST_COUNTS]) + (f", and {rest} labels more" if rest > 0 else "")
 
 
-def _definitions(needs: Iterable[Definition]) -> Iterator[str]:
-    """Yield the sources that a condition relies on, those it builds on first."""
-    for one in needs:
-        yield from _definitions(one.needs)
-        if one.kind != "import":
-            yield one.text.replace("\n", "\n  ")
+def _definitions(expression: Expression) -> Iterator[str]:
+    """Yield the assignments and helpers that a condition relies on, those it builds on first."""
+    texts = list(assignments(expression.needs))
+    for text in [*relied_on("\n".join([*texts, expression.code]))[1], *texts]:
+        yield "  " + text.replace("\n", "\n  ")
 
 
 def _cut(text: str, most: int = 80) -> str:

@@ -6,12 +6,14 @@ domain::
 
     op("len({0})", "text -> number", 2)
     op("{0}.count({c})", "text -> number", 2, constants=mining.characters)
-    op("{0} % {c}", "number -> number", 2, constants=mining.moduli, column=np.mod)
+    op("{0} % {c}", "number -> number", 2, constants=mining.moduli)
 
 ``{0}`` and ``{1}`` are the arguments, ``{c}`` a constant that a miner supplies: a function from the
 first argument's values to pairs of a constant and its bits. ``column`` is a faster
-function on whole columns (numpy arrays, or lists of Python values). ``when`` restricts an operator
-to columns it makes sense of: a function from the first argument's values to a bool.
+function on whole columns (numpy arrays, or lists of Python values); of numbers compared or
+computed with it is made of the template. ``when`` restricts an operator
+to columns it makes sense of: a function from the first argument's values to a bool. What the
+template imports or calls is in `llm_pv.search.library`, and programs get what they use of it.
 
 Types: text, number, truth, whole (an integer of any size), date, category, texts (a list of texts),
 numbers (a list of numbers), edges. What is a list is walked too, whatever operator made it.
@@ -24,35 +26,25 @@ folded as soon as it is made: truth values by count, any, all, longest run, firs
 numbers by sum, largest and smallest::
 
     each("{a}.isdigit()", "text -> truth", 2)
-    each("{a} > {c}", "number -> truth", 1.5, constants=mining.cuts, column=np.greater)
-    each("{a} < {b}", "numbers -> truth", 1.5, over="pairs", column=np.less)
+    each("{a} > {c}", "number -> truth", 1.5, constants=mining.cuts)
+    each("{a} < {b}", "numbers -> truth", 1.5, over="pairs")
 
 One property test runs every template in Python against its column function on random inputs
 (tests/test_search_operators.py); a new operator needs no other test.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from typing import Any, TypeAlias
 
-from llm_pv.search.types import Definition, Type
+from llm_pv.search.library import column_of
+from llm_pv.search.types import Type
 
 Miner: TypeAlias = Callable[[Any], Iterable[tuple[Any, float]]]
 """From the values of the first argument to constants with their bits."""
-
-_TYPES = {
-    "text": Type.TEXT,
-    "number": Type.NUMBER,
-    "truth": Type.TRUTH,
-    "whole": Type.WHOLE,
-    "date": Type.DATE,
-    "category": Type.CATEGORY,
-    "texts": Type.TEXTS,
-    "numbers": Type.NUMBERS,
-    "edges": Type.EDGES,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,14 +57,33 @@ class Operator:
     bits: float
     constants: Miner | None = None
     column: Callable[..., Any] | None = None
-    needs: tuple[Definition, ...] = ()
     when: Callable[[Any], bool] | None = None
-    opposite: str = ""
     over: str = ""
     name: str = ""
     kind: str = ""
 
+    @property
+    def names(self) -> Sequence[str]:
+        """Its arguments' names in a function."""
+        return ITEM_NAMES.get(self.over) or [f"a{place}" for place in range(len(self.arguments))]
 
+    def choices(self, values: Any) -> Iterable[tuple[Any, float]]:
+        """Return the constants for a first argument with their bits: None where it takes none."""
+        if self.when is not None and not self.when(values):
+            return []
+        return [(None, 0.0)] if self.constants is None else self.constants(values)
+
+
+ITEM_NAMES = {
+    "each": "a",
+    "pairs": "ab",
+    "apart": "ab",
+    "mirrored": "ab",
+    "combined": "ab",
+    "triples": "abd",
+    "indexed": "ia",
+}
+"""The variables of item operators."""
 OPERATORS: list[Operator] = []
 """All operators, in order of declaration."""
 
@@ -89,16 +100,16 @@ def op(template: str, signature: str, bits: float, **options: Any) -> Operator:
     bits
         Its price, a multiple of `prices.STEP`.
     options
-        ``constants``, ``column``, ``when``, ``imports`` (lines), ``helper`` (source of functions it
-        calls), ``name`` (a local name for its value, for lists and dates), ``opposite`` (a template
-        that is true where this is false), ``kind``.
+        ``constants``, ``column``, ``when``, ``name`` (a local name for its value, for lists and
+        dates), ``kind``.
     """
     left, _, right = signature.partition(" -> ")
-    arguments = tuple(_TYPES[word] for word in left.split(", "))
-    imports = tuple(Definition(line, "import") for line in options.pop("imports", ()))
-    helper = options.pop("helper", "")
-    needs = (Definition(helper, "helper", imports),) if helper else imports
-    made = Operator(template, arguments, _TYPES[right], bits, needs=needs, **options)
+    arguments = tuple(map(Type, left.split(", ")))
+    made = Operator(template, arguments, Type(right), bits, **options)
+    # Items of texts are positions in order: all that can be done with them is to compare.
+    plain = re.fullmatch(r"\{\w\}( [<>=!]=? \{[abd]\})+", template) and made.over
+    if made.column is None and (plain or set(arguments) == {Type.NUMBER}):
+        made = replace(made, column=column_of(template, made.names))
     OPERATORS.append(made)
     return made
 

@@ -32,13 +32,11 @@ for width in (2, 3, 4, 8):
         name="tokens",
     )
 op("[int(k) for k in {0}]", "text -> numbers", 3.0, when=_bits, name="digits")
-ACCUMULATE = ("from itertools import accumulate",)
 op(
     'list(accumulate(1 if k == "1" else -1 for k in {0}))',
     "text -> numbers",
     4.0,
     when=_bits,
-    imports=ACCUMULATE,
     name="heights",
 )
 op('[i for i, k in enumerate({0}) if k == "1"]', "text -> numbers", 4.0, when=_bits, name="places")
@@ -47,7 +45,6 @@ op(
     "text -> numbers",
     2.5,
     when=_bits,
-    imports=("import re",),
     name="runs",
     constants=lambda _: [("1+", 0.5), ("0+", 0.5)],
 )

@@ -5,10 +5,6 @@ from typing import Any
 
 from llm_pv.search.operators import op
 
-DATE = ("from datetime import date",)
-DATETIME = ("from datetime import datetime",)
-CALENDAR = ("import calendar",)
-REGEX = ("import re",)
 ISO = r"\d{4}-\d\d-\d\d"
 
 
@@ -20,7 +16,6 @@ op(
     "date.fromisoformat({0}[:10])",
     "text -> date",
     1.0,
-    imports=DATE,
     name="day",
     when=lambda v: re.match(ISO, v[0]) is not None,
 )
@@ -28,7 +23,6 @@ op(
     f'date.fromisoformat(re.search(r"{ISO}", {{0}})[0])'.replace("{4}", "{{4}}"),
     "text -> date",
     2.0,
-    imports=(*DATE, *REGEX),
     name="day",
     when=lambda v: not re.match(ISO, v[0]) and _count(ISO, 1)(v),
 )
@@ -36,7 +30,6 @@ op(
     f'date.fromisoformat(re.findall(r"{ISO}", {{0}})[-1])'.replace("{4}", "{{4}}"),
     "text -> date",
     2.0,
-    imports=(*DATE, *REGEX),
     name="last_day",
     when=_count(ISO, 2),
 )
@@ -54,7 +47,6 @@ for form in (
         f'datetime.strptime({{0}}, "{form}").date()',
         "text -> date",
         1.0,
-        imports=DATETIME,
         name="day",
         when=lambda v: any(c.isdigit() for c in v[0]) and 8 <= len(v[0]) <= 20,
     )
@@ -63,7 +55,6 @@ for form in ("%d/%m/%Y", "%m/%d/%Y"):
         f'datetime.strptime({{0}}[:10], "{form}").date()',
         "text -> date",
         1.5,
-        imports=DATETIME,
         name="day",
         when=lambda v: re.match(r"\d\d/\d\d/\d{4}.", v[0]) is not None,
     )
@@ -72,7 +63,6 @@ for form in ("%m/%y", "%m/%Y"):
         f'datetime.strptime({{0}}, "{form}").date()',
         "text -> date",
         1.0,
-        imports=DATETIME,
         name="month",
         when=lambda v: re.fullmatch(r"\d?\d/(\d\d)?\d\d", v[0]) is not None,
     )
@@ -84,7 +74,7 @@ op("{0}.weekday()", "date -> number", 0.5, kind="weekday")
 op("({0}.month - 1) // 3", "date -> number", 2.0, kind="quarter")
 op("{0}.timetuple().tm_yday", "date -> number", 3.0, kind="day of the year")
 op("{0}.toordinal()", "date -> number", 4.0, kind="day")
-op("calendar.isleap({0}.year)", "date -> truth", 2.5, imports=CALENDAR)
+op("calendar.isleap({0}.year)", "date -> truth", 2.5)
 op("({1} - {0}).days", "date, date -> number", 1.0, kind="days")
 op(
     "{1}.year - {0}.year - (({1}.month, {1}.day) < ({0}.month, {0}.day))",
@@ -92,18 +82,11 @@ op(
     2.5,
     kind="years",
 )
-op(
-    "calendar.monthrange({0}.year, {0}.month)[1] - {0}.day",
-    "date -> number",
-    3.5,
-    imports=CALENDAR,
-    kind="days",
-)
+op("calendar.monthrange({0}.year, {0}.month)[1] - {0}.day", "date -> number", 3.5, kind="days")
 op(
     '[60 * int(h) + int(m) for h, m in re.findall(r"(\\d?\\d):(\\d\\d)", {0})]',
     "text -> numbers",
     1.5,
-    imports=REGEX,
     name="minutes",
     kind="minutes",
     when=_count(r"\d:\d\d", 1),
@@ -113,7 +96,6 @@ op(
     'for h, m, half in re.findall(r"(\\d?\\d):(\\d\\d) ?([AaPp])[Mm]", {0})]',
     "text -> numbers",
     1.5,
-    imports=REGEX,
     name="minutes",
     kind="minutes",
     when=_count(r"\d:\d\d ?[AaPp][Mm]", 1),
@@ -145,7 +127,6 @@ op(
     r'[3600 * int(h) + 60 * int(m) + int(s) for h, m, s in re.findall(r"(\d+):(\d+):(\d+)", {0})]',
     "text -> numbers",
     2.0,
-    imports=REGEX,
     name="seconds",
     kind="seconds",
     when=_count(r"\d:\d\d:\d\d", 1),

@@ -11,4 +11,4 @@ def _measured(values: Any) -> bool:
     return bool(np.nanmax(values) < 1000 and (values != np.floor(values)).any())
 
 
-op("{0} ** 2", "number -> number", 2.5, column=np.square, when=_measured)
+op("{0} ** 2", "number -> number", 2.5, when=_measured)

@@ -8,15 +8,8 @@ import numpy as np
 from llm_pv.search import mining
 from llm_pv.search.operators import each, op
 
-REGEX = ("import re",)
 SIGNED = re.compile(r"(^|[\[( ,])-\d")
 """A number below zero, not a range or a part of a date."""
-COUNTER = ("from collections import Counter",)
-GROUPBY = ("from itertools import groupby",)
-
-LINES = """# The rows, columns and diagonals of a board of three by three.
-ROWS, COLUMNS = ((0, 1, 2), (3, 4, 5), (6, 7, 8)), ((0, 3, 6), (1, 4, 7), (2, 5, 8))
-LINES = (*ROWS, *COLUMNS, (0, 4, 8), (2, 4, 6))"""
 
 
 def _mixed_case(values: Any) -> bool:
@@ -111,7 +104,6 @@ op(
     "int(re.search({c}, {0})[1])",
     "text -> number",
     2.0,
-    imports=REGEX,
     constants=mining.beside_numbers,
     kind="number",
 )
@@ -119,7 +111,7 @@ op("int({0})", "text -> number", 1.0, kind="number")
 op("float({0})", "text -> number", 2.0, kind="number")
 op("int({0}, 2)", "text -> number", 2.5, when=lambda v: set("".join(v[:50])) <= set("01"))
 op("int({0}, 16)", "text -> number", 4.0, when=lambda v: set("".join(v[:50])) & set("abcdefABCDEF"))
-op("max(Counter({0}).values(), default=0)", "text -> number", 4.0, imports=COUNTER, kind="count")
+op("max(Counter({0}).values(), default=0)", "text -> number", 4.0, kind="count")
 op("len({0}.split())", "text -> number", 1.5, when=_has_words, kind="count")
 
 
@@ -145,12 +137,14 @@ op(
     "text -> truth",
     3.0,
     constants=mining.characters,
-    helper=LINES,
     when=lambda v: all(len(row) == 9 for row in v) and len(set("".join(v))) <= 4,
 )
-op("{0} == {0}[::-1]", "text -> truth", 3.0, opposite="{0} != {0}[::-1]")
-op("{0}[0] == {0}[-1]", "text -> truth", 3.0, opposite="{0}[0] != {0}[-1]")
-op("list({0}) == sorted({0})", "text -> truth", 4.0, opposite="list({0}) != sorted({0})")
+op("{0} == {0}[::-1]", "text -> truth", 3.0)
+op("{0}[0] == {0}[-1]", "text -> truth", 3.0)
+op("{0} == {1}", "text, text -> truth", 2.0)
+op("{0} < {1}", "text, text -> truth", 2.5)
+op("{0} == {1}", "category, category -> truth", 2.0)
+op("list({0}) == sorted({0})", "text -> truth", 4.0)
 op("{0}.isdigit()", "text -> truth", 2.0)
 op("{0}.isalpha()", "text -> truth", 2.0)
 op("{0}.isalnum()", "text -> truth", 3.0)
@@ -164,19 +158,11 @@ op("{0}[0].isupper()", "text -> truth", 2.5, when=_mixed_case)
 # Lists.
 op("{0}.split()", "text -> texts", 1.0, when=_has_words, name="words")
 op("{0}.split({c})", "text -> texts", 1.5, constants=mining.split_places, name="parts")
-op(
-    're.findall(r"[a-z]+", {0}.lower())',
-    "text -> texts",
-    2.5,
-    imports=REGEX,
-    name="words",
-    when=_natural,
-)
+op('re.findall(r"[a-z]+", {0}.lower())', "text -> texts", 2.5, name="words", when=_natural)
 op(
     '[int(n) for n in re.findall(r"\\d+", {0})]',
     "text -> numbers",
     1.5,
-    imports=REGEX,
     name="numbers",
     when=lambda v: any(not row.isdecimal() for row in v) and not any("." in row for row in v[:0]),
 )
@@ -184,7 +170,6 @@ op(
     '[int(n) for n in re.findall(r"-?\\d+", {0})]',
     "text -> numbers",
     1.5,
-    imports=REGEX,
     name="numbers",
     when=lambda v: any(map(SIGNED.search, v)),
 )
@@ -193,7 +178,6 @@ for sign, signed in (("", False), ("-?", True)):
         f'[float(n) for n in re.findall(r"{sign}\\d+(?:\\.\\d+)?", {{0}})]',
         "text -> numbers",
         1.5,
-        imports=REGEX,
         name="numbers",
         when=lambda v, signed=signed: (
             sum(bool(re.search(r"\d\.\d", row)) for row in v) > len(v) / 2
@@ -204,7 +188,6 @@ op(
     '[int(k, 16) for k in re.findall("[0-9A-Fa-f]{{2}}", {0})]',
     "text -> numbers",
     2.5,
-    imports=REGEX,
     name="bytes",
     when=lambda v: (
         all(re.fullmatch(r"\W*([0-9A-Fa-f]{2}\W*)+", row) for row in v)
@@ -229,7 +212,6 @@ op(
     "[len(list(run)) for _, run in groupby({0})]",
     "text -> numbers",
     2.5,
-    imports=GROUPBY,
     name="runs",
     when=lambda v: len(set("".join(v[:100]))) <= 6,
 )
@@ -237,7 +219,6 @@ op(
     "list(Counter({0}).values())",
     "text -> numbers",
     3.0,
-    imports=COUNTER,
     name="counts",
     when=lambda v: len(set("".join(v[:100]))) > 2,
 )
@@ -274,23 +255,17 @@ each(
     when=lambda v: all(item.isdecimal() for item in v) and max(map(len, v)) > 1,
 )
 
-each("{a} == {b}", "text, text -> truth", 1.0, over="pairs", column=lambda a, b: a == b)
-each("{a} < {b}", "text, text -> truth", 1.5, over="pairs", column=lambda a, b: a < b)
-each("{a} <= {b}", "text, text -> truth", 1.5, over="pairs", column=lambda a, b: a <= b)
-each("{a} > {b}", "text, text -> truth", 1.5, over="pairs", column=lambda a, b: a > b)
+each("{a} == {b}", "text, text -> truth", 1.0, over="pairs")
+each("{a} < {b}", "text, text -> truth", 1.5, over="pairs")
+each("{a} <= {b}", "text, text -> truth", 1.5, over="pairs")
+each("{a} > {b}", "text, text -> truth", 1.5, over="pairs")
 each("{a}[-1:] == {b}[:1]", "text, text -> truth", 2.5, over="pairs")
 each("{a}[:1] == {b}[:1]", "text, text -> truth", 2.0, over="pairs")
 each("{a}.lower() == {b}.lower()", "text, text -> truth", 2.0, over="pairs")
 each('{a} in "aeiou" and {b} in "aeiou"', "text, text -> truth", 3.0, over="pairs")
 each("len({a}) < len({b})", "text, text -> truth", 2.0, over="pairs")
-each("{a} == {b}", "text, text -> truth", 1.0, over="apart", column=lambda a, b: a == b)
-each("{a} != {b}", "text, text -> truth", 1.0, over="mirrored", column=lambda a, b: a != b)
-each("{a} == {b}", "text, text -> truth", 1.0, over="combined", column=lambda a, b: a == b)
+each("{a} == {b}", "text, text -> truth", 1.0, over="apart")
+each("{a} != {b}", "text, text -> truth", 1.0, over="mirrored")
+each("{a} == {b}", "text, text -> truth", 1.0, over="combined")
 each("{a}[:1] == {b}[:1]", "text, text -> truth", 2.0, over="combined")
-each(
-    "{a} == {b} == {d}",
-    "text, text, text -> truth",
-    1.0,
-    over="triples",
-    column=lambda a, b, d: (a == b) & (b == d),
-)
+each("{a} == {b} == {d}", "text, text, text -> truth", 1.0, over="triples")

@@ -14,11 +14,10 @@ from llm_pv.search.pool import Pool
 from llm_pv.search.program import Candidate
 from llm_pv.search.unify.automaton import automaton
 from llm_pv.search.unify.bands import bands
-from llm_pv.search.unify.decision_list import decision_list
 from llm_pv.search.unify.joins import joins
 from llm_pv.search.unify.modular import modular
 from llm_pv.search.unify.parity import parity
-from llm_pv.search.unify.rule_set import rule_set
+from llm_pv.search.unify.rule_set import decision_list, rule_set
 from llm_pv.search.unify.scorecard import scorecard
 from llm_pv.search.unify.single import single
 from llm_pv.search.unify.tree import tree
@@ -28,25 +27,15 @@ from llm_pv.search.unify.word_set import word_set
 
 @dataclass(frozen=True)
 class Unifier:
-    """A named way to make programs.
+    """A named way to make programs."""
 
-    Parameters
-    ----------
-    name
-        What reports call it.
-    find
-        The generator function.
-    fits_all
-        Whether it is run on all training rows with the conditions that a search on the sample
-        found telling; otherwise it is run on the sample, with everything.
-    fallback
-        Whether what it yields explains nothing by itself (a large tree, a scorecard with mistakes):
-        such programs are offered after rules.
-    """
-
-    name: str
-    find: Callable[[Pool], Iterator[Candidate]]
+    name: str  # what reports call it
+    find: Callable[[Pool], Iterator[Candidate]]  # the generator function
+    # whether it is run on all training rows with the conditions that a search on the sample found
+    # telling; otherwise it is run on the sample, with everything
     fits_all: bool = False
+    # whether what it yields explains nothing by itself (a large tree, a scorecard with mistakes):
+    # such programs are offered after rules
     fallback: bool = False
 
 

@@ -19,7 +19,7 @@ from llm_pv.search.pool import Pool
 from llm_pv.search.prices import choice_bits, leaf_bits
 from llm_pv.search.problem import Problem
 from llm_pv.search.program import Candidate, Lookup, candidate
-from llm_pv.search.types import Definition, Expression, Frame, Level, Type
+from llm_pv.search.types import Expression, Type, derived
 
 MOST_STATES = {2: 4, 3: 3}
 """The most states by the number of symbols."""
@@ -31,16 +31,6 @@ FIRST_ROWS = 24
 """Rows that decide which automata are run on all of them."""
 KEPT = 20
 AUTOMATON = 4.0
-LAST_STATE = Definition(
-    '''def last_state(symbols, moves):
-    """Return the state that symbols lead to from state 0; a symbol without a move changes none."""
-    state = 0
-    for symbol in symbols:
-        if symbol in moves:
-            state = moves[symbol][state]
-    return state''',
-    "helper",
-)
 Tables = NDArray[np.int8]
 
 
@@ -107,19 +97,13 @@ def _candidate(  # noqa: PLR0917
     moves = dict(zip(alphabet, map(tuple, table.tolist()), strict=True))
     written = ", ".join(f"{literal(symbol)}: {literal(row)}" for symbol, row in moves.items())
 
-    def recipe(frame: Frame) -> list[int]:
-        ends: list[int] = _run(table[None], _padded(frame.values(text), alphabet))[0].tolist()
+    def last_states(rows: Sequence[str]) -> list[int]:
+        ends: list[int] = _run(table[None], _padded(rows, alphabet))[0].tolist()
         return ends
 
-    state = Expression(
-        f"last_state({text.code}, {{{written}}})",
-        Type.CATEGORY,
-        text.bits + AUTOMATON + extra + table.size * choice_bits(states),
-        _run(table[None], _padded(text.values, alphabet))[0].tolist(),
-        Level.ATOM,
-        (*text.needs, LAST_STATE),
-        recipe=recipe,
-    )
+    bits = text.bits + AUTOMATON + extra + table.size * choice_bits(states)
+    code = f"last_state({text.code}, {{{written}}})"
+    state = derived(code, Type.CATEGORY, bits, last_states, [text])
     default = max(set(answers), key=answers.count)
     entries = tuple((place, code) for place, code in enumerate(answers) if code != default)
     # A state's answer is one of the classes: what a table of other values would cost is not paid.

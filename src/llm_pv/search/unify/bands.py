@@ -45,7 +45,7 @@ def bands(pool: Pool) -> Iterator[Candidate]:
     """
     problem = pool.problem
     rows = np.zeros(problem.size, dtype=bool)
-    rows[np.linspace(0, problem.size - 1, min(problem.size, FITTING_ROWS)).astype(np.int64)] = True
+    rows[problem.spread(FITTING_ROWS)] = True
     found: list[Fit] = []
     some = [*_numbers(pool), *pool.telling_numbers[: NUMBERS // 2], *pool.numbers]
     numbers = list(dict.fromkeys(some))[:NUMBERS]

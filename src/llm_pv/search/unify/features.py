@@ -16,7 +16,7 @@ from llm_pv.search.predicates import equals
 from llm_pv.search.problem import Problem
 from llm_pv.search.ragged import Ragged
 from llm_pv.search.terminal import OF_TIME
-from llm_pv.search.types import Expression, Frame, Level, Truths, Type
+from llm_pv.search.types import Expression, Truths, Type, condition
 
 LEAST_ROWS = 3
 """A level of a category is a feature if so many training rows have it."""
@@ -32,17 +32,10 @@ LARGEST = float(np.finfo(np.float32).max) / 4
 
 @dataclass(frozen=True)
 class Features:
-    """Numbers, and conditions that need no fitting.
+    """Numbers, and conditions that need no fitting."""
 
-    Parameters
-    ----------
-    numbers
-        Columns of a table, or the cheapest numbers of a text.
-    flags
-        Truth columns, levels of categories, and for texts words and the most telling conditions.
-    """
-
-    numbers: list[Expression]
+    numbers: list[Expression]  # columns of a table, or the cheapest numbers of a text
+    # truth columns, levels of categories, and for texts words and the most telling conditions
     flags: list[Expression]
 
 
@@ -125,24 +118,11 @@ def words_of(lists: Expression, problem: Problem) -> Iterator[Expression]:
 
 
 def _contains(lists: Expression, word: str, bits: float) -> Expression:
-    def recipe(frame: Frame) -> Truths:
-        return has_word(frame.values(lists))
-
     def has_word(values: Ragged) -> Truths:
         place = values.items.index(word) if values.items and word in values.items else -1
         return np.asarray(values.layout.counts(values.flat == place) > 0)
 
-    text = literal(word)
-    return Expression(
-        f"{text} in {lists.code}",
-        Type.TRUTH,
-        bits,
-        has_word(lists.values),
-        Level.COMPARISON,
-        lists.needs,
-        f"{text} not in {lists.code}",
-        recipe,
-    )
+    return condition(f"{literal(word)} in {lists.code}", bits, has_word, lists)
 
 
 def levels(column: Expression, problem: Problem) -> Iterator[Expression]:

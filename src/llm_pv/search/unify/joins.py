@@ -4,14 +4,15 @@ For each pair the rows where both hold are counted by one matrix product; from t
 mistakes of the pair joined in ten ways, with either part negated and either answer.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.search import prices
-from llm_pv.search.pool import Pool, conditions_of, information
+from llm_pv.search.pool import Conditions, Pool, conditions_of, information
 from llm_pv.search.problem import Problem
 from llm_pv.search.program import Answer, Branch, Candidate, Node, candidate, two_way
 from llm_pv.search.types import Expression, Truths, joined, negation
@@ -29,30 +30,24 @@ MOST_BRANCHES = 8
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class Terms:
-    """Conditions to be joined: truth on training rows, bits, and how to write one."""
-
-    truth: Truths
-    bits: Floats
-    write: Callable[[int], Expression]
-
-    def chosen(self, most: int) -> "Terms":
-        """Return the first so many."""
-        return Terms(self.truth[:most], self.bits[:most], self.write)
+WAYS = np.array([(True, True), (True, False), (False, True), (False, False)])
+"""The truth that each part is to have; the way after the last one is that the two differ."""
+DIFFER = len(WAYS)
 
 
-@dataclass(frozen=True)
-class Join:
-    """A pair: where each part has the wanted truth, or where the two differ."""
+class Join(NamedTuple):
+    """A pair joined in one of the ways, or the opposite of it."""
 
     cost: float
     left: int
     right: int
-    left_true: bool
-    right_true: bool
-    differ: bool
+    way: int
     flipped: bool
+
+    @property
+    def bits(self) -> float:
+        """What joining costs."""
+        return prices.DIFFER if self.way == DIFFER else prices.JOIN
 
 
 def joins(pool: Pool) -> Iterator[Candidate]:
@@ -70,7 +65,7 @@ def joins(pool: Pool) -> Iterator[Candidate]:
     pairs, kept = _level(singles, singles, goal)
     yield from _written(pairs, singles, singles, problem)
     two = _terms_of(kept, singles, singles)
-    triples, _ = _level(two, singles.chosen(int(JOINED_WITH * root)), goal)
+    triples, _ = _level(two, singles.chosen(range(len(singles))[: int(JOINED_WITH * root)]), goal)
     yield from _written(triples, two, singles, problem)
     fours, _ = _level(two, two, goal)
     yield from _written(fours, two, two, problem)
@@ -106,19 +101,18 @@ def _of_many(pool: Pool) -> Iterator[Candidate]:
             break
 
 
-def _telling(pool: Pool, members: Truths, most: int) -> Terms:
+def _telling(pool: Pool, members: Truths, most: int) -> Conditions:
     """Return the conditions worth joining and learnt sets, the most telling first."""
     sets = conditions_of(list(learnt_sets(pool, members)), pool.problem)
     chosen = pool.conditions.chosen(pool.telling(members, most))
     truth = np.concatenate([sets.truth, chosen.truth])
     bits = np.concatenate([sets.bits, chosen.bits])
-    order = np.argsort(bits - information(truth, members, pool.problem.weights), kind="stable")
 
-    def write(index: int) -> Expression:
-        place = int(order[index])
+    def write(place: int) -> Expression:
         return sets.expression(place) if place < len(sets) else chosen.expression(place - len(sets))
 
-    return Terms(truth[order], bits[order], write)
+    order = np.argsort(bits - information(truth, members, pool.problem.weights), kind="stable")
+    return Conditions(truth, bits, write).chosen(order)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,57 +125,47 @@ class Goal:
 
 
 def _level(
-    left: Terms, right: Terms, goal: Goal, most: int = YIELDED
+    left: Conditions, right: Conditions, goal: Goal, most: int = YIELDED
 ) -> tuple[list[Join], list[Join]]:
     """Return the cheapest joins of two lists of terms, and joins worth joining further."""
     problem, members, weights = goal.problem, goal.members, goal.weights
     kept = int(KEPT_PAIRS * max(1.0, problem.scale) ** 0.5)
-    symmetric = left is right
     inside = np.where(members, weights, 0.0)
     total, total_inside = float(weights.sum()), float(inside.sum())
     columns = right.truth.T.astype(np.float32)
-    held_right: list[Floats] = [weights @ right.truth.T, inside @ right.truth.T]
     cheapest: list[Join] = []
     telling: list[Join] = []
     for start in range(0, len(left.bits), BLOCK):
         problem.guard.check()
         rows = left.truth[start : start + BLOCK]
-        both = (rows * weights).astype(np.float32) @ columns
-        both_inside = (rows * inside).astype(np.float32) @ columns
-        counts = _quadrants(
-            both.astype(np.float64),
-            (rows * weights).sum(axis=1)[:, None],
-            held_right[0][None, :],
-            total,
-        )
-        counts_inside = _quadrants(
-            both_inside.astype(np.float64),
-            (rows * inside).sum(axis=1)[:, None],
-            held_right[1][None, :],
-            total_inside,
+        counts, counts_inside = (
+            _quadrants(
+                ((rows * of).astype(np.float32) @ columns).astype(np.float64),
+                (rows * of).sum(axis=1)[:, None],
+                (of @ right.truth.T)[None, :],
+                float(of.sum()),
+            )
+            for of in (weights, inside)
         )
         bits = left.bits[start : start + BLOCK, None] + right.bits[None, :]
-        idle = None
-        if symmetric:
-            idle = np.arange(start, start + len(rows))[:, None] <= np.arange(len(right.bits))
+        later = np.arange(start, start + len(rows))[:, None] <= np.arange(len(right.bits))
+        idle = np.where(later & (left is right), np.inf, 0.0)  # each pair once
         problem.count(10 * bits.size)
         for way, (held, held_inside) in enumerate(zip(counts, counts_inside, strict=True)):
             wrong = total_inside + held - 2 * held_inside
-            price = bits + (prices.DIFFER if way == 4 else prices.JOIN)
+            price = bits + (prices.DIFFER if way == DIFFER else prices.JOIN)
             costs = price + problem.price(np.minimum(wrong, total - wrong))
-            if idle is not None:
-                costs[idle] = np.inf
-            cheapest += _best(costs, wrong > total / 2, start, way, most)
+            cheapest += _best(costs + idle, wrong > total / 2, start, way, most)
             with np.errstate(divide="ignore", invalid="ignore"):
                 spread = held * (total - held) * total_inside * (total - total_inside) / total
                 told = 0.72 * (held_inside * total - held * total_inside) ** 2 / spread / total
-            value = price - np.nan_to_num(told)
-            if idle is not None:
-                value[idle] = np.inf
+            value = price - np.nan_to_num(told) + idle
             telling += _best(value, np.zeros_like(wrong, dtype=bool), start, way, kept // 5)
-    cheapest.sort(key=lambda join: join.cost)
-    telling.sort(key=lambda join: join.cost)
-    return cheapest[:most], telling[:kept]
+    return sorted(cheapest, key=_cost)[:most], sorted(telling, key=_cost)[:kept]
+
+
+def _cost(join: Join) -> float:
+    return join.cost
 
 
 def _quadrants(both: Floats, left: Floats, right: Floats, total: float) -> list[Floats]:
@@ -193,53 +177,42 @@ def _quadrants(both: Floats, left: Floats, right: Floats, total: float) -> list[
 def _best(costs: Floats, flipped: Truths, start: int, way: int, most: int) -> Iterator[Join]:
     """Yield the cheapest joins of a block."""
     flat = costs.ravel()
-    chosen = np.argpartition(flat, min(most, flat.size - 1))[:most] if flat.size > most else None
-    order = np.arange(flat.size) if chosen is None else np.sort(chosen)
+    order = np.arange(flat.size)
+    if flat.size > most:
+        order = np.sort(np.argpartition(flat, most)[:most])
     for index in order[np.argsort(flat[order], kind="stable")].tolist():
         if np.isfinite(flat[index]):
             row, column = divmod(index, costs.shape[1])
-            yield Join(
-                float(flat[index]),
-                start + row,
-                column,
-                way in {0, 1},
-                way in {0, 2},
-                way == 4,
-                bool(flipped[row, column]),
-            )
+            yield Join(float(flat[index]), start + row, column, way, bool(flipped[row, column]))
 
 
-def _terms_of(found: list[Join], left: Terms, right: Terms) -> Terms:
+def _terms_of(found: list[Join], left: Conditions, right: Conditions) -> Conditions:
     """Return joins as terms for further joins."""
-    width = left.truth.shape[1]
-    truth = np.zeros((len(found), width), dtype=bool)
-    bits = np.zeros(len(found))
-    for index, join in enumerate(found):
-        one, two = left.truth[join.left], right.truth[join.right]
-        if join.differ:
-            truth[index] = one ^ two
-        else:
-            truth[index] = (one == join.left_true) & (two == join.right_true)
-        extra = prices.DIFFER if join.differ else prices.JOIN
-        bits[index] = left.bits[join.left] + right.bits[join.right] + extra
-    return Terms(truth, bits, lambda index: _expression(found[index], left, right))
+    places = np.array([join[1:4] for join in found], dtype=np.int64).reshape(-1, 3)
+    one, two = left.truth[places[:, 0]], right.truth[places[:, 1]]
+    wanted = WAYS[places[:, 2] % DIFFER]
+    truth = (one == wanted[:, :1]) & (two == wanted[:, 1:])
+    truth = np.where(places[:, 2:] == DIFFER, one ^ two, truth)
+    extra = [join.bits for join in found]
+    bits = left.bits[places[:, 0]] + right.bits[places[:, 1]] + extra
+    return Conditions(truth, bits, lambda index: _expression(found[index], left, right))
 
 
-def _expression(join: Join, left: Terms, right: Terms) -> Expression:
+def _expression(join: Join, left: Conditions, right: Conditions) -> Expression:
     """Write a join as a condition."""
-    one, two = left.write(join.left), right.write(join.right)
-    bits = one.bits + two.bits + (prices.DIFFER if join.differ else prices.JOIN)
-    if join.differ:
-        made = joined("!=", [one, two], bits)
+    both = left.expression(join.left), right.expression(join.right)
+    bits = sum(one.bits for one in both) + join.bits
+    if join.way == DIFFER:
+        made = joined("!=", both, bits)
         return negation(made) if join.flipped else made
-    parts = [
-        part if wanted != join.flipped else negation(part)
-        for part, wanted in ((one, join.left_true), (two, join.right_true))
-    ]
+    wanted = WAYS[join.way] ^ join.flipped
+    parts = [one if true else negation(one) for one, true in zip(both, wanted, strict=True)]
     return joined("or" if join.flipped else "and", parts, bits)
 
 
-def _written(found: list[Join], left: Terms, right: Terms, problem: Problem) -> Iterator[Candidate]:
+def _written(
+    found: list[Join], left: Conditions, right: Conditions, problem: Problem
+) -> Iterator[Candidate]:
     size = problem.size
     for join in found:
         condition = _expression(join, left, right)

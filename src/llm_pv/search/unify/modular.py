@@ -16,7 +16,7 @@ from llm_pv.search.prices import choice_bits
 from llm_pv.search.problem import Problem
 from llm_pv.search.program import Candidate, candidate, two_way
 from llm_pv.search.ragged import Ragged
-from llm_pv.search.types import Expression, Frame, Level, Type
+from llm_pv.search.types import Expression, Level, condition
 
 PRIMES = tuple(p for p in range(2, 102) if all(p % d for d in range(2, p)))
 PRODUCTS = ((2, 3), (2, 5), (2, 7), (3, 5), (2, 11), (2, 13))
@@ -31,27 +31,13 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Integers for each row, and how to write a weighted sum of them.
+    """Integers for each row, and how to write a weighted sum of them."""
 
-    Parameters
-    ----------
-    source
-        The text or list they are read off.
-    read
-        From the source's values to an array of shape (rows, columns).
-    template
-        The weighted sum, ``{w}`` standing for the weights.
-    bits
-        The price of the sum, weights not included.
-    width
-        How many weights make one group of the written tuple; 0 for a plain tuple.
-    """
-
-    source: Expression
-    read: Callable[[object], Rows]
-    template: str
-    bits: float
-    width: int = 0
+    source: Expression  # the text or list they are read off
+    read: Callable[[object], Rows]  # from the source's values to an array of shape (rows, columns)
+    template: str  # the weighted sum, ``{w}`` standing for the weights
+    bits: float  # the price of the sum, weights not included
+    width: int = 0  # how many weights make one group of the written tuple; 0 for a plain tuple
 
     def written(self, chosen: Sequence[int]) -> str:
         """Return the weighted sum's source."""
@@ -140,32 +126,18 @@ def _of_class(columns: Columns, rows: Rows, code: int, problem: Problem) -> Iter
                 for a, b in both
             ]
     for modulus, solution in solutions.items():
-        condition = _condition(columns, solution, modulus)
-        yield candidate(two_way(condition, code), problem, "modular")
+        yield candidate(two_way(_condition(columns, solution, modulus), code), problem, "modular")
 
 
 def _condition(columns: Columns, solution: Sequence[int], modulus: int) -> Expression:
     *chosen, remainder = solution
     factors = np.array(chosen)
     varied = sum(weight != 0 for weight in chosen)
-    bits = columns.bits + 2 * choice_bits(modulus) + choice_bits(modulus) * (1 + varied)
-    code = f"{columns.written(chosen)} % {modulus}"
-
-    def truth(values: object) -> NDArray[np.bool_]:
-        return np.asarray(columns.read(values) @ factors % modulus == remainder)
-
-    def recipe(frame: Frame) -> NDArray[np.bool_]:
-        return truth(frame.values(columns.source))
-
-    return Expression(
-        f"{code} == {remainder}",
-        Type.TRUTH,
-        bits,
-        truth(columns.source.values),
-        Level.COMPARISON,
-        columns.source.needs,
-        f"{code} != {remainder}",
-        recipe,
+    return condition(
+        f"{columns.written(chosen)} % {modulus} == {remainder}",
+        columns.bits + 2 * choice_bits(modulus) + choice_bits(modulus) * (1 + varied),
+        lambda values: columns.read(values) @ factors % modulus == remainder,
+        columns.source,
     )
 
 
@@ -176,13 +148,13 @@ def _solved(members: Rows, rows: Rows, prime: int) -> list[int] | None:
         return None
     ones = np.full((len(members), 1), -1)
     matrix = np.concatenate([members[:, free], ones], axis=1) % prime
-    reduced, pivots = _reduced(matrix, prime)
+    solved, pivots = reduced(matrix, prime)
     if len(pivots) != len(free):
         return None
     (unknown,) = set(range(len(free) + 1)) - set(pivots)
     solution = np.zeros(len(free) + 1, dtype=np.int64)
     solution[unknown] = 1
-    for row, pivot in zip(reduced, pivots, strict=False):
+    for row, pivot in zip(solved, pivots, strict=False):
         solution[pivot] = -row[unknown] % prime
     if not solution[:-1].any():
         return None
@@ -196,11 +168,11 @@ def _solved(members: Rows, rows: Rows, prime: int) -> list[int] | None:
 def _independent(rows: Rows, prime: int) -> list[int]:
     """Return columns that neither are constant nor depend on others, on any row at all."""
     matrix = np.concatenate([np.ones((len(rows), 1), np.int64), rows], axis=1) % prime
-    _, pivots = _reduced(matrix, prime)
+    _, pivots = reduced(matrix, prime)
     return [pivot - 1 for pivot in pivots if pivot > 0]
 
 
-def _reduced(matrix: Rows, prime: int) -> tuple[Rows, list[int]]:
+def reduced(matrix: Rows, prime: int) -> tuple[Rows, list[int]]:
     """Return the reduced echelon form modulo a prime, and its pivot columns."""
     matrix = matrix.copy()
     pivots: list[int] = []

@@ -16,7 +16,8 @@ from llm_pv.search.emit import literal
 from llm_pv.search.pool import Pool
 from llm_pv.search.problem import Problem
 from llm_pv.search.program import Candidate, candidate, two_way
-from llm_pv.search.types import Expression, Frame, Level, Type, negation
+from llm_pv.search.types import Expression, Level, condition, negation
+from llm_pv.search.unify.modular import reduced
 
 MOST_POSITIONS = 300
 MOST_TRIPLED = 160
@@ -55,25 +56,13 @@ def _of_positions(text: Expression, problem: Problem) -> Iterator[Candidate]:
     def ones(values: Sequence[str]) -> NDArray[np.bool_]:
         return np.array([[c in odd for c in row[:length].ljust(length)] for row in values])
 
-    def sums(values: Sequence[str], chosen: Sequence[int]) -> NDArray[np.bool_]:
-        return np.asarray(ones(values)[:, list(chosen)].sum(axis=1) % 2 == 1)
-
     def written(chosen: tuple[int, ...]) -> Expression:
-        code = f"sum({item} for i in {literal(chosen)}) % 2"
         named = 1.0 + 2 * math.log2(1 + len(chosen)) + math.log2(math.comb(length, len(chosen)))
-
-        def recipe(frame: Frame) -> NDArray[np.bool_]:
-            return sums(frame.values(text), chosen)
-
-        return Expression(
-            f"{code} == 1",
-            Type.TRUTH,
+        return condition(
+            f"sum({item} for i in {literal(chosen)}) % 2 == 1",
             text.bits + PARITY + named,
-            sums(text.values, chosen),
-            Level.COMPARISON,
-            text.needs,
-            f"{code} == 0",
-            recipe,
+            lambda values: ones(values)[:, list(chosen)].sum(axis=1) % 2 == 1,
+            text,
         )
 
     columns = ones(rows).T
@@ -110,25 +99,12 @@ def _of_numbers(pool: Pool) -> Iterator[Candidate]:
 def _sum_is_odd(members: Sequence[Expression], bits: float) -> Expression:
     code = " + ".join(member.at(Level.SUM) for member in members)
     code = f"({code}) % 2" if len(members) > 1 else f"{members[0].at(Level.PRODUCT)} % 2"
-
-    def recipe(frame: Frame) -> NDArray[np.bool_]:
-        return np.asarray(sum(frame.values(member) for member in members) % 2 == 1)
-
-    return Expression(
-        f"{code} == 1",
-        Type.TRUTH,
-        bits + sum(member.bits for member in members),
-        np.asarray(sum(member.values for member in members) % 2 == 1),
-        Level.COMPARISON,
-        tuple(need for member in members for need in member.needs),
-        f"{code} == 0",
-        recipe,
-    )
+    bits += sum(member.bits for member in members)
+    return condition(f"{code} == 1", bits, lambda *values: sum(values) % 2 == 1, *members)
 
 
-def _better(condition: Expression, problem: Problem) -> Candidate:
-    both = (condition, negation(condition))
-    made = [candidate(two_way(one, 1), problem, "parity") for one in both]
+def _better(one: Expression, problem: Problem) -> Candidate:
+    made = [candidate(two_way(e, 1), problem, "parity") for e in (one, negation(one))]
     return min(made, key=lambda one: one.mistakes)
 
 
@@ -198,43 +174,20 @@ def _allowed(problem: Problem, bits: float) -> int:
 def _eliminated(columns: NDArray[np.bool_], members: NDArray[np.bool_]) -> Sets:
     """Return the sets of columns whose sum is odd for the members exactly, the smallest few.
 
-    Every row is an equation over GF(2), kept as an integer: bit 0 the constant, bits 1 to n the
-    unknowns, bit n + 1 the right side.
+    Every row is an equation over GF(2): a constant and the columns on the left, the class right.
     """
-    unknowns = len(columns)
-    right = 1 << (unknowns + 1)
-    equations = [
-        1 + sum(2 << int(i) for i in np.flatnonzero(row)) + (right if member else 0)
-        for row, member in zip(columns.T, members, strict=True)
-    ]
-    pivots = _reduced(equations, right)
-    if pivots is None or unknowns + 1 - len(pivots) > LARGEST_NULL_SPACE:
+    unknowns = len(columns) + 1
+    ones = np.ones((len(members), 1), dtype=np.int64)
+    matrix, pivots = reduced(np.hstack([ones, columns.T, members[:, None]]).astype(np.int64), 2)
+    if unknowns in pivots or unknowns - len(pivots) > LARGEST_NULL_SPACE:
         return []
-    free = [bit for bit in range(unknowns + 1) if bit not in pivots]
+    free = [place for place in range(unknowns) if place not in pivots]
     solutions = []
     for values in itertools.product((0, 1), repeat=len(free)):
-        chosen = [bit for bit, value in zip(free, values, strict=True) if value]
-        setting = sum(1 << bit for bit in chosen)
-        for bit, equation in pivots.items():
-            if ((equation & setting).bit_count() + bool(equation & right)) % 2:
-                chosen.append(bit)
-        solutions.append(tuple(sorted(bit - 1 for bit in chosen if bit > 0)))
-    return sorted((s for s in solutions if s), key=lambda s: (len(s), s))[:5]
-
-
-def _reduced(equations: Sequence[int], right: int) -> dict[int, int] | None:
-    """Return one fully reduced equation for each pivot, None if they contradict each other."""
-    pivots: dict[int, int] = {}
-    for equation in equations:
-        rest = equation
-        for bit, pivot in pivots.items():
-            if rest >> bit & 1:
-                rest ^= pivot
-        left = rest & (right - 1)
-        if left:
-            bit = left.bit_length() - 1
-            pivots = {b: p ^ rest if p >> bit & 1 else p for b, p in pivots.items()}
-            pivots[bit] = rest
-        elif rest:
-            return None
-    return pivots
+        setting = np.zeros(unknowns + 1, dtype=np.int64)
+        setting[[*free, unknowns]] = *values, 1
+        setting[pivots] = matrix[: len(pivots)] @ setting % 2
+        chosen = np.flatnonzero(setting[1:unknowns]).tolist()
+        if chosen:
+            solutions.append(tuple(chosen))
+    return sorted(solutions, key=lambda s: (len(s), s))[:5]

@@ -2,7 +2,8 @@
 
 The scheme of RIPPER (Cohen, Fast Effective Rule Induction, 1995) priced by description length: a
 rule grows by the condition with the most information about its class (FOIL's gain) until it covers
-no other class, and is cut back to the prefix that makes the whole program cheapest.
+no other class, and is cut back to the prefix that makes the whole program cheapest. A rule set
+takes one class after another, a decision list at each step the class that a rule tells most of.
 """
 
 from collections.abc import Iterator
@@ -42,8 +43,7 @@ class Covering:
     def __init__(self, pool: Pool) -> None:
         self.problem = pool.problem
         self.conditions = self._conditions(pool)
-        size = self.problem.size
-        self.rows = np.unique(np.linspace(0, size - 1, min(size, GROWING_ROWS)).astype(np.int64))
+        self.rows = self.problem.spread(GROWING_ROWS)
         self._truth = self.conditions.truth[:, self.rows]
         self._bits = np.concatenate([self.conditions.bits, self.conditions.bits])
 
@@ -212,3 +212,42 @@ def program_of(covering: Covering, rules: list[Rule], default: int) -> Node:
     for rule in reversed(rules):
         program = Branch(covering.expression(rule), Answer(rule.code), program)
     return program
+
+
+def decision_list(pool: Pool) -> Iterator[Candidate]:
+    """Yield decision lists of increasing length."""
+    problem = pool.problem
+    covering = Covering(pool)
+    if not len(covering.conditions):
+        return
+    open_rows = np.ones(problem.size, dtype=bool)
+    rules: list[Rule] = []
+    default = problem.majority
+    while len(rules) < MOST_RULES:
+        found = _best_rule(covering, open_rows)
+        if found is None:
+            break
+        rules.append(found)
+        open_rows &= ~covering.holds(found)
+        left = np.bincount(
+            problem.codes[open_rows], problem.weights[open_rows], minlength=len(problem.classes)
+        )
+        default = int(left.argmax()) if left.any() else default
+        if len(rules) in YIELDED:
+            yield candidate(program_of(covering, rules, default), problem, "decision_list")
+        if np.count_nonzero(left) < 2:
+            break
+    shorter = without_idle(covering, rules, default)
+    if shorter:
+        yield candidate(program_of(covering, shorter, default), problem, "decision_list")
+
+
+def _best_rule(covering: Covering, open_rows: Truths) -> Rule | None:
+    """Return the rule that tells most for its length, for any class."""
+    problem = covering.problem
+    best: tuple[float, Rule] | None = None
+    for code in np.unique(problem.codes[open_rows]).tolist():
+        rule, value = cut_back(covering, covering.grow(code, open_rows), open_rows)
+        if rule is not None and (best is None or value > best[0]):
+            best = value, rule
+    return None if best is None else best[1]

@@ -6,15 +6,16 @@ gradient steps with momentum (Beck and Teboulle, FISTA, 2009).
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_pv.search.mining import round_number
+from llm_pv.search.cuts import best_cut
 from llm_pv.search.pool import Pool
 from llm_pv.search.problem import Problem
 from llm_pv.search.program import Candidate, Node, Points, Ranking, Scorecard, candidate
-from llm_pv.search.types import Expression, Type
+from llm_pv.search.types import Expression, Truths, Type
 from llm_pv.search.unify.features import Features, features_of, matrix, steps
 
 TERMS = (3, 5, 10, 20, 30)
@@ -31,6 +32,7 @@ SHRINKAGE = 40.0
 """L2 penalty of a refit times the root of its rows: few rows ask for more of it."""
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
+Places = NDArray[np.int64]
 
 
 def scorecard(pool: Pool) -> Iterator[Candidate]:
@@ -56,13 +58,13 @@ def _stepped(features: Features, problem: Problem) -> list[Expression]:
 
 def _cards(terms: list[Expression], problem: Problem) -> Iterator[Candidate]:
     targets = problem.targets()
-    rows = _spread(problem.size, FITTING_ROWS)
+    rows = problem.spread(FITTING_ROWS)
     design, scale = _standardised(matrix(terms, problem, rows))
     problem.guard.check()
     signs = np.stack([np.where(members[rows], 1.0, -1.0) for _, members in targets], axis=1)
     supports = _supports(design, signs.astype(np.float32), problem, problem.weights[rows])
     del design
-    rows = _spread(problem.size, REFITTING_ROWS)
+    rows = problem.spread(REFITTING_ROWS)
     known: set[tuple[tuple[int, ...], ...]] = set()
     for most in TERMS:
         chosen = tuple(tuple(support[:most]) for support in supports)
@@ -73,45 +75,19 @@ def _cards(terms: list[Expression], problem: Problem) -> Iterator[Candidate]:
             _refit([terms[i] for i in support], scale[list(support)], members, problem, rows)
             for support, (_, members) in zip(chosen, targets, strict=True)
         ]
-        if not any(len(fit) > 1 and fit[1:].any() for fit in fits):
-            continue
-        cards = _points(
-            [[terms[i] for i in support] for support in chosen],
-            fits,
-            [scale[list(support)] for support in chosen],
-        )
-        yield candidate(_program(cards, problem), problem, "scorecard")
+        if any(fit.weights.any() for fit in fits):
+            yield candidate(_program(_points(fits), problem), problem, "scorecard")
 
 
-def _program(cards: Sequence[Points], problem: Problem) -> Node:
+def _program(cards: Iterator[Points], problem: Problem) -> Node:
     """Return the points of one class against the best cut, or of all classes against each other."""
     if not problem.binary:
         return Ranking(tuple(code for code, _ in problem.targets()), tuple(cards))
-    card = Points(cards[0].terms)
+    card = Points(next(cards).terms)
     total = np.zeros(problem.size)
     for weight, term in card.terms:
         total += weight * np.nan_to_num(np.asarray(term.values[: problem.size], dtype=np.float64))
-    return Scorecard(card, _best_cut(np.round(total, 9), problem), 1, 0)
-
-
-def _best_cut(total: Floats, problem: Problem) -> float:
-    """Return the cut with the fewest mistakes, the roundest number of its gap."""
-    order = np.argsort(total, kind="stable")
-    ordered = total[order]
-    signs = np.where(problem.codes == 1, problem.weights, -problem.weights)[order]
-    # Mistakes when everything from a place on is answered 1, less those of answering 1 always.
-    saved = np.concatenate([[0.0], np.cumsum(signs)])
-    allowed = np.concatenate([[True], ordered[1:] > ordered[:-1], [True]])
-    place = int(np.where(allowed, saved, np.inf).argmin())
-    if place == 0:
-        return float(np.floor(ordered[0]))
-    if place == len(ordered):
-        return float(np.floor(ordered[-1]) + 1)
-    return round_number(float(ordered[place - 1]), float(ordered[place]))
-
-
-def _spread(size: int, most: int) -> NDArray[np.int64]:
-    return np.unique(np.linspace(0, size - 1, min(size, most)).astype(np.int64))
+    return Scorecard(card, best_cut(np.round(total, 9), problem.codes == 1, problem)[0], 1, 0)
 
 
 def _standardised(design: Singles) -> tuple[Singles, Floats]:
@@ -163,51 +139,48 @@ def _supports(
     return [list(support) for support in supports]
 
 
+@dataclass(frozen=True)
+class Fit:
+    """A logistic regression: weights of terms in units of their own, and a constant."""
+
+    terms: list[Expression]
+    units: Floats
+    weights: Floats
+    constant: float
+
+    @property
+    def flags(self) -> Truths:
+        """Which terms are truth values."""
+        return np.array([term.type is Type.TRUTH for term in self.terms], dtype=bool)
+
+    @property
+    def sizes(self) -> Floats:
+        """What each term weighs: that of a number is by its standard deviation."""
+        return np.where(self.flags, self.weights / self.units, self.weights)
+
+
 def _refit(
-    terms: list[Expression],
-    scale: Floats,
-    members: NDArray[np.bool_],
-    problem: Problem,
-    rows: NDArray[np.int64],
-) -> Floats:
-    """Fit a logistic regression with an L2 penalty; return constant and coefficients."""
-    design = np.ones((len(rows), len(terms) + 1))
-    design[:, 1:] = matrix(terms, problem, rows) / scale
-    middle = np.concatenate([[0.0], design[:, 1:].mean(axis=0)])
-    design -= middle
-    target, weights = members[rows], problem.weights[rows]
-    ridge = np.full(len(terms) + 1, SHRINKAGE / len(rows) ** 0.5)
-    ridge[0] = 1e-6
-    fitted = np.zeros(len(terms) + 1)
-    for _ in range(15):
-        problem.guard.check()
-        chance = 1 / (1 + np.exp(-np.clip(design @ fitted, -30, 30)))
-        slope = design.T @ (weights * (chance - target)) + ridge * fitted
-        bend = np.maximum(weights * chance * (1 - chance), 1e-6)
-        change = np.linalg.solve(design.T @ (design * bend[:, None]) + np.diag(ridge), slope)
-        fitted -= change
-        if np.abs(change).max() < 1e-4:
-            break
-    fitted[0] -= fitted @ middle
-    return fitted
+    terms: list[Expression], units: Floats, members: Truths, problem: Problem, rows: Places
+) -> Fit:
+    """Fit a logistic regression with an L2 penalty."""
+    from sklearn.linear_model import LogisticRegression
+
+    problem.guard.check()
+    if not terms or members[rows].all() or not members[rows].any():
+        return Fit(terms, units, np.zeros(len(terms)), 0.0)
+    model = LogisticRegression(C=len(rows) ** 0.5 / SHRINKAGE, solver="newton-cholesky")
+    design = matrix(terms, problem, rows) / units
+    middle = design.mean(axis=0)
+    model.fit(design - middle, members[rows], problem.weights[rows])
+    (weights,) = model.coef_
+    return Fit(terms, units, weights, float(model.intercept_[0] - weights @ middle))
 
 
-def _points(terms: list[list[Expression]], fits: list[Floats], units: list[Floats]) -> list[Points]:
-    """Return integer points on one scale; those of a number are by its standard deviation."""
-    flags = [np.array([term.type is Type.TRUTH for term in one], dtype=bool) for one in terms]
-    sizes = [
-        np.where(flag, fit[1:] / unit, fit[1:])
-        for flag, fit, unit in zip(flags, fits, units, strict=True)
-    ]
-    factor = POINTS / max(float(np.abs(size).max(initial=0.0)) for size in sizes)
-    cards = []
-    for one, fit, unit, flag, size in zip(terms, fits, units, flags, sizes, strict=True):
-        points = np.round(size * factor)
-        weights = np.where(flag, points, points / unit)
-        kept = tuple(
-            (float(f"{weight:.2g}"), term)
-            for weight, term in zip(weights.tolist(), one, strict=True)
-            if weight
-        )
-        cards.append(Points(kept, float(np.round(fit[0] * factor))))
-    return cards
+def _points(fits: Sequence[Fit]) -> Iterator[Points]:
+    """Yield integer points on one scale."""
+    factor = POINTS / max(float(np.abs(fit.sizes).max(initial=0.0)) for fit in fits)
+    for fit in fits:
+        points = np.round(fit.sizes * factor)
+        weights = [float(f"{w:.2g}") for w in np.where(fit.flags, points, points / fit.units)]
+        terms = tuple((w, term) for w, term in zip(weights, fit.terms, strict=True) if w)
+        yield Points(terms, float(np.round(fit.constant * factor)))

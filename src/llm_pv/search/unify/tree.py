@@ -49,8 +49,7 @@ def _path(features: Features, problem: Problem, stage: str) -> Iterator[Candidat
 
     expressions = [*features.numbers, *features.flags]
     expressions = expressions[: MOST_CELLS // LEAST_ROWS]
-    kept = min(problem.size, max(LEAST_ROWS, MOST_CELLS // len(expressions)))
-    rows = np.linspace(0, problem.size - 1, kept).astype(np.int64)
+    rows = problem.spread(max(LEAST_ROWS, MOST_CELLS // len(expressions)))
     most = max(2, min(MOST_LEAVES, problem.size // 2))
     model = DecisionTreeClassifier(random_state=0, max_leaf_nodes=most)
     design = _filled(expressions, problem, rows)

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.search import prices
-from llm_pv.search.cuts import compared
+from llm_pv.search.cuts import best_cut, compared
 from llm_pv.search.emit import literal
-from llm_pv.search.mining import round_number
 from llm_pv.search.pool import Pool
+from llm_pv.search.predicates import one_of
 from llm_pv.search.problem import Problem
 from llm_pv.search.program import Answer, Branch, Candidate, Node, candidate, two_way
-from llm_pv.search.types import Expression, Frame, Level, Truths, Type
+from llm_pv.search.types import Expression, Truths, Type, derived
 
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24)
 LEAST_ROWS = 2
@@ -92,27 +92,7 @@ def _of_values(key: Expression, members: Truths, problem: Problem) -> Iterator[E
         if 2 <= len(chosen) < len(often):
             chosen.sort(key=lambda value: (-inside[value], str(value)))
             bits = key.bits + len(chosen) * (WORD + prices.choice_bits(len(often)) / 2)
-            yield _member(key, tuple(chosen), bits)
-
-
-def _member(key: Expression, chosen: tuple[Any, ...], bits: float) -> Expression:
-    known = frozenset(chosen)
-
-    def recipe(frame: Frame) -> Truths:
-        return np.array([value in known for value in frame.values(key)], dtype=bool)
-
-    values = np.array([value in known for value in key.values], dtype=bool)
-    code, text = key.at(Level.SUM), literal(chosen)
-    return Expression(
-        f"{code} in {text}",
-        Type.TRUTH,
-        bits,
-        values,
-        Level.COMPARISON,
-        key.needs,
-        f"{code} not in {text}",
-        recipe,
-    )
+            yield one_of(key, chosen, bits)
 
 
 def _of_words(words: Expression, members: Truths, problem: Problem) -> Iterator[Expression]:
@@ -176,9 +156,6 @@ def _count(words: Expression, plus: list[str], minus: list[str], bits: float) ->
     """Return how many words are of one set, less those of another."""
     weight = dict.fromkeys(plus, 1.0) | dict.fromkeys(minus, -1.0)
 
-    def recipe(frame: Frame) -> NDArray[np.float64]:
-        return tally(frame.values(words))
-
     def tally(values: Any) -> NDArray[np.float64]:
         return np.array([sum(weight.get(w, 0.0) for w in row) for row in values.rows], dtype=float)
 
@@ -188,18 +165,4 @@ def _count(words: Expression, plus: list[str], minus: list[str], bits: float) ->
         if one
     ]
     code = " - ".join(parts) if plus else f"-{parts[0]}"
-    level = Level.ATOM if len(parts) == 1 and plus else Level.SUM
-    return Expression(
-        code, Type.NUMBER, bits, tally(words.values), level, words.needs, "", recipe, "count"
-    )
-
-
-def best_cut(total: NDArray[np.float32], members: Truths, problem: Problem) -> tuple[float, float]:
-    """Return the cut with the fewest mistakes for a class at or above it, and their weight."""
-    known, place = np.unique(total, return_inverse=True)
-    signs = np.where(members, problem.weights, -problem.weights)
-    saved = np.concatenate([[0.0], np.cumsum(np.bincount(place, signs))])
-    wrong = saved + problem.weights[~members].sum()
-    index = int(wrong[1:-1].argmin()) + 1 if len(known) > 1 else 0
-    low = float(known[index - 1]) if index else float(known[0]) - 1
-    return round_number(low, float(known[index])), float(wrong[index])
+    return derived(code, Type.NUMBER, bits, tally, [words], kind="count")
