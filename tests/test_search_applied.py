@@ -13,7 +13,7 @@ from llm_pv.search.bank import evaluate
 from llm_pv.search.operators import Operator, load
 from llm_pv.search.ragged import Ragged
 from llm_pv.search.types import Type
-from llm_pv.search.walks import WALKS, View, applied, characters, view_of
+from llm_pv.search.walks import WALKS, View, applied, view_of
 
 CHANCE = random.Random(3)
 ROWS = 30
@@ -123,7 +123,7 @@ def test_an_operator_gives_something_new(operator: Operator, values: dict[Type, 
 def views(values: dict[Type, list[Any]]) -> dict[str, list[View]]:
     """Return walks over the lists, and over the texts as lists of characters."""
     lists = [*values[Type.NUMBERS][:40], *values[Type.TEXTS][:60], values[Type.NUMBERS][-1]]
-    lists += [characters(column) for column in values[Type.TEXT][:12]]
+    lists += [Ragged.of(column) for column in values[Type.TEXT][:12]]
     return {
         way.over: [v for one in lists if len((v := view_of(one, way.over)).variables[0])]
         for way in WALKS

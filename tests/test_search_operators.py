@@ -12,7 +12,7 @@ from llm_pv.search.mining import boundary, places_of_list
 from llm_pv.search.operators import ITEM_NAMES, Operator, load
 from llm_pv.search.ragged import Ragged
 from llm_pv.search.types import Expression, Type
-from llm_pv.search.walks import WALKS, applied, characters, view_of
+from llm_pv.search.walks import WALKS, applied, view_of
 
 WITH_COLUMNS = [one for one in load() if one.column is not None]
 
@@ -133,7 +133,7 @@ def test_folds_agree_with_python() -> None:
 
 
 def test_a_text_is_a_list_of_its_characters() -> None:
-    assert characters(["ab", "", "b"]).rows == [["a", "b"], [], ["b"]]
+    assert Ragged.of(["ab", "", "b"]).rows == [["a", "b"], [], ["b"]]
 
 
 def test_brackets_are_balanced_where_each_is_closed_by_its_own_partner() -> None:

@@ -65,19 +65,20 @@ def offered(
     def write() -> Expression:
         return on_numbers([numbers.expression(place) for place in places], template, bits, function)
 
-    made = function or arithmetic(template, len(places))
-    return Offer(made(*numbers.values[list(places)]), bits, write)
+    made, values = function or arithmetic(template, len(places)), numbers.values
+    return Offer(made(*[values[place] for place in places]), bits, write)
 
 
 def compared(number: Expression, sign: str, constant: float, bits: float) -> Expression:
     """Compare a number with a constant."""
-    return on_numbers(
-        [number], f"{{0}} {sign} {literal(float(constant))}", bits, _than(sign, constant)
-    )
+    template = f"{{0}} {sign} {literal(float(constant))}"
+    return on_numbers([number], template, bits, lambda values: SIGNS[sign](values, constant))
 
 
-def _than(sign: str, constant: float) -> Test:
-    return lambda values: SIGNS[sign](values, constant)
+def _at(numbers: Store, place: int, sign: str, constant: float, bits: float) -> Offer:
+    """Return a comparison of a number of a bank: there are too many to write each template."""
+    truth = SIGNS[sign](numbers.values[place], constant)
+    return Offer(truth, bits, lambda: compared(numbers.expression(place), sign, constant, bits))
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,8 +169,7 @@ def _cuts(bank: Bank) -> Iterator[Offer]:
         # No training row has the constant itself: which side it is on, validation tells.
         both = strict and sign == ">=" and constant < high
         for other, more in ((sign, 0.0), (">", 0.5))[: 1 + both]:
-            template = f"{{0}} {other} {literal(constant)}"
-            yield offered(numbers, [row], template, price + more, _than(other, constant))
+            yield _at(numbers, row, other, constant, price + more)
 
     best = best_cuts(train, problem, MOST_BEST_CUTS)
     # What tells least for its length is not worth a place; cheap numbers are cut everywhere.
@@ -202,9 +202,7 @@ def _equalities(bank: Bank, order: NDArray[np.int64], cheap: set[int]) -> Iterat
         for value, count in counts.most_common(12 if row in cheap else 4):
             if 2 <= count < size and len(counts) > 2:
                 price = bits[row] + prices.EQUALITY + prices.constant_bits(value)
-                yield offered(
-                    numbers, [row], f"{{0}} == {literal(value)}", price, _than("==", value)
-                )
+                yield _at(numbers, row, "==", value, price)
 
 
 def _timed(bank: Bank) -> bool:

@@ -240,11 +240,13 @@ def column_of(template: str, names: Sequence[str]) -> Callable[..., Any] | None:
     """
     source = template.format(*names, **{name: name for name in names}, c="c")
     tree = ast.parse(f"lambda {', '.join(names)}, c=None: {source}", mode="eval")
-    called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    known = all(isinstance(node, _ARITHMETIC) for node in ast.walk(tree))
-    if not known or {ast.unparse(one) for one in called} - set(_COLUMNS):
+    nodes = list(ast.walk(tree))
+    called = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
+    if called - set(_COLUMNS) or not all(isinstance(node, _ARITHMETIC) for node in nodes):
         return None
-    code = compile(ast.fix_missing_locations(_Chains().visit(tree)), template, "eval")
+    if any(isinstance(node, ast.Compare) and len(node.ops) > 1 for node in nodes):
+        tree = ast.fix_missing_locations(_Chains().visit(tree))
+    code = compile(tree, template, "eval")
     function: Callable[..., Any] = eval(code, dict(_COLUMNS))  # noqa: S307
     return np.errstate(all="ignore")(function)
 

@@ -16,7 +16,7 @@ from llm_pv.search.operators import ITEM_NAMES, Operator, load
 from llm_pv.search.prices import WRITTEN
 from llm_pv.search.ragged import Ragged
 from llm_pv.search.types import Expression, Frame, Level, Type, level_of
-from llm_pv.search.walks import WALKS, Flat, View, Walk, applied, characters, view_of
+from llm_pv.search.walks import WALKS, Flat, View, Walk, applied, view_of
 
 ARGUMENT_BITS = 5.5
 """Folds up to this length are arguments of other operators."""
@@ -151,9 +151,9 @@ def _variable(place: int) -> Callable[[View], Flat]:
     return lambda view: view.variables[place]
 
 
-def _listed(whole: Expression, values: Any) -> Ragged:
-    ragged: Ragged = characters(values) if whole.type is Type.TEXT else values
-    return ragged
+def _listed(whole: Expression, values: Any) -> Any:
+    """Return a list for every row, of its characters where it is a text."""
+    return Ragged.of(values) if whole.type is Type.TEXT else values
 
 
 class _Loop:
@@ -189,9 +189,7 @@ class _Loop:
         folds = tuple(one for one in folds if one is not SHARE or not self.gaps)
         self.bank.problem.count(6 * len(tests))
         block = max(1, 2_000_000 // turns)
-        self._fold(
-            folds if not self.gaps else [one for one in folds if one is not SHARE], tests, block
-        )
+        self._fold(folds, tests, block)
         self._fold(OF_TERMS, terms[: max(2, int(cells * 0.1 / turns))], 1)
         if over in ("each", "indexed") and kind is NUMBER:
             filtered = OF_FILTERED if over == "each" else OF_FILTERED[:1]
@@ -213,9 +211,8 @@ class _Loop:
             ]
         for source in [one for one in made if one.type is NUMBER and one.bits <= 2.5]:
             made += [item for one in single for item in self._applied(one, [source])]
-        return [one for one in made if one.type is NUMBER], [
-            one for one in made if one.type is TRUTH
-        ]
+        tests = [one for one in made if one.type is TRUTH]
+        return [one for one in made if one.type is NUMBER], tests
 
     def _applied(self, operator: Operator, arguments: list[Item]) -> Iterator[Item]:
         if [one.type for one in arguments] != list(operator.arguments):

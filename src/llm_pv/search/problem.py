@@ -123,9 +123,13 @@ class Problem:
     @property
     def majority(self) -> int:
         """The class that weighs most; of classes that weigh the same, the one with most rows."""
-        counts = np.bincount(self.codes, self.weights, minlength=len(self.classes))
+        counts = self.shares(self.weights)
         rows = np.bincount(self.codes, minlength=len(self.classes))
         return int(np.where(np.isclose(counts, counts.max()), rows, -1).argmax())
+
+    def shares(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the training rows of each class weigh."""
+        return np.bincount(self.codes, weights, len(self.classes)).astype(np.float64)
 
     def mistakes(self, answers: NDArray[np.int64]) -> float:
         """Return the weight of the training rows that answers get wrong."""

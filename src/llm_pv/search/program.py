@@ -1,6 +1,6 @@
 """Programs as small trees: what unifiers return, priced and run on the rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -219,3 +219,10 @@ def constant_program(problem: Problem) -> Candidate:
 def two_way(condition: Expression, code: int) -> Node:
     """Return the program that answers one of two classes where a condition holds."""
     return Branch(condition, Answer(code), Answer(1 - code))
+
+
+def first_of(rules: Sequence[tuple[Expression, Node]], default: Node) -> Node:
+    """Return the program of the first condition that holds."""
+    for condition, program in reversed(rules):
+        default = Branch(condition, program, default)
+    return default

@@ -95,14 +95,15 @@ def opposite_of(code: str, *, ordered: bool = True) -> str:
     --------
     >>> opposite_of("a >= 6"), opposite_of("a % 2 == 0"), opposite_of("a in b and c")
     ('a < 6', 'a % 2 == 1', 'not (a in b and c)')
-    >>> opposite_of("not a"), opposite_of("a >= 6", ordered=False)
-    ('a', 'not a >= 6')
+    >>> opposite_of("not a"), opposite_of("a >= 6", ordered=False), opposite_of("a + b % 2 == 0")
+    ('a', 'not a >= 6', 'a + b % 2 != 0')
     """
     node, encoded = ast.parse(code, mode="eval").body, code.encode()
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         return encoded[node.operand.col_offset : node.operand.end_col_offset].decode()
     if isinstance(node, ast.Compare) and len(node.ops) == 1:
-        if ordered and code.endswith(("% 2 == 0", "% 2 == 1")):  # not != 0
+        parity = ordered and isinstance(getattr(node.left, "op", None), ast.Mod)
+        if parity and code.endswith((" % 2 == 0", " % 2 == 1")):  # what is odd is == 1, not != 0
             return f"{code[:-1]}{1 - int(code[-1])}"
         end, start = node.left.end_col_offset, node.comparators[0].col_offset
         between = encoded[end:start].decode()

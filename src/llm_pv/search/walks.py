@@ -66,11 +66,6 @@ def view_of(ragged: Ragged, over: str) -> View:
     return View(short, tuple(flat[here + place] for place in places), ragged.items, ragged)
 
 
-def characters(values: Sequence[str]) -> Ragged:
-    """Return texts as lists of characters."""
-    return Ragged.of(values)
-
-
 def applied(operator: Operator, view: View, arguments: Sequence[Flat], constant: Any) -> Flat:
     """Return an item operator's value at each turn, 0 where it fails outside the sample."""
     extra = [] if constant is None else [constant]

@@ -38,6 +38,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
+from itertools import product
 from typing import Any, TypeAlias
 
 from llm_pv.search.library import column_of
@@ -88,7 +89,7 @@ OPERATORS: list[Operator] = []
 """All operators, in order of declaration."""
 
 
-def op(template: str, signature: str, bits: float, **options: Any) -> Operator:
+def op(template: str, signature: str, bits: float, *, over: str = "", **options: Any) -> None:
     """Declare an operator.
 
     Parameters
@@ -96,34 +97,36 @@ def op(template: str, signature: str, bits: float, **options: Any) -> Operator:
     template
         Its Python source.
     signature
-        Such as ``"text -> number"`` or ``"number, number -> number"``.
+        Such as ``"text -> number"`` or ``"number, number -> number"``; several first sides are
+        several operators: ``"numbers | texts -> truth"``.
     bits
         Its price, a multiple of `prices.STEP`.
+    over
+        For item operators the walks, such as ``"pairs, apart"``.
     options
         ``constants``, ``column``, ``when``, ``name`` (a local name for its value, for lists and
         dates), ``kind``.
     """
     left, _, right = signature.partition(" -> ")
-    arguments = tuple(map(Type, left.split(", ")))
-    made = Operator(template, arguments, Type(right), bits, **options)
-    # Items of texts are positions in order: all that can be done with them is to compare.
-    plain = re.fullmatch(r"\{\w\}( [<>=!]=? \{[abd]\})+", template) and made.over
-    if made.column is None and (plain or set(arguments) == {Type.NUMBER}):
-        made = replace(made, column=column_of(template, made.names))
-    OPERATORS.append(made)
-    return made
+    for words, walk in product(left.split(" | "), over.split(", ")):
+        arguments = tuple(map(Type, words.split(", ")))
+        made = Operator(template, arguments, Type(right), bits, over=walk, **options)
+        # Items of texts are positions in order: all that can be done with them is to compare.
+        plain = re.fullmatch(r"\{\w\}( [<>=!]=? \{[abd]\})+", template) and walk
+        if made.column is None and (plain or set(arguments) == {Type.NUMBER}):
+            made = replace(made, column=column_of(template, made.names))
+        OPERATORS.append(made)
 
 
-def each(template: str, signature: str, bits: float, **options: Any) -> Operator:
+def each(template: str, signature: str, bits: float, *, over: str = "each", **options: Any) -> None:
     """Declare an item operator; its arguments are items, ``over`` says which."""
-    options.setdefault("over", "each")
-    return op(template, signature, bits, **options)
+    op(template, signature, bits, over=over, **options)
 
 
 @cache
 def load() -> tuple[Operator, ...]:
     """Return every operator, from every domain."""
-    for domain in ("text", "numbers", "lists", "bits", "dates", "tables", "graphs"):
+    for domain in ("text", "numbers", "lists", "bits", "dates", "graphs"):
         import_module(f"llm_pv.search.operators.{domain}")
 
     return tuple(OPERATORS)

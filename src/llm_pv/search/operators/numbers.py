@@ -17,6 +17,10 @@ def _large(values: Any) -> bool:
     return _whole(values) and bool(np.nanmax(np.abs(values)) > 20)
 
 
+def _measured(values: Any) -> bool:
+    return bool(np.nanmax(values) < 1000 and (values != np.floor(values)).any())
+
+
 def _signed(values: Any) -> bool:
     return bool(np.nanmin(values) < 0 < np.nanmax(values))
 
@@ -25,6 +29,7 @@ op("{0} % {c}", "number -> number", 2.0, constants=mining.moduli, kind="remainde
 op("{0} // 10", "number -> number", 2.5, when=_large)
 op("{0} // 100", "number -> number", 3.0, when=_large)
 op("abs({0})", "number -> number", 1.0, when=_signed)
+op("{0} ** 2", "number -> number", 2.5, when=_measured)
 op("{0} + {1}", "number, number -> number", 2.0)
 op("{0} - {1}", "number, number -> number", 2.0)
 op("{0} * {1}", "number, number -> number", 2.5)

@@ -255,17 +255,13 @@ each(
     when=lambda v: all(item.isdecimal() for item in v) and max(map(len, v)) > 1,
 )
 
-each("{a} == {b}", "text, text -> truth", 1.0, over="pairs")
-each("{a} < {b}", "text, text -> truth", 1.5, over="pairs")
-each("{a} <= {b}", "text, text -> truth", 1.5, over="pairs")
-each("{a} > {b}", "text, text -> truth", 1.5, over="pairs")
+each("{a} == {b}", "text, text -> truth", 1.0, over="pairs, apart, combined")
+for sign in ("<", "<=", ">"):
+    each(f"{{a}} {sign} {{b}}", "text, text -> truth", 1.5, over="pairs")
 each("{a}[-1:] == {b}[:1]", "text, text -> truth", 2.5, over="pairs")
-each("{a}[:1] == {b}[:1]", "text, text -> truth", 2.0, over="pairs")
+each("{a}[:1] == {b}[:1]", "text, text -> truth", 2.0, over="pairs, combined")
 each("{a}.lower() == {b}.lower()", "text, text -> truth", 2.0, over="pairs")
 each('{a} in "aeiou" and {b} in "aeiou"', "text, text -> truth", 3.0, over="pairs")
 each("len({a}) < len({b})", "text, text -> truth", 2.0, over="pairs")
-each("{a} == {b}", "text, text -> truth", 1.0, over="apart")
 each("{a} != {b}", "text, text -> truth", 1.0, over="mirrored")
-each("{a} == {b}", "text, text -> truth", 1.0, over="combined")
-each("{a}[:1] == {b}[:1]", "text, text -> truth", 2.0, over="combined")
 each("{a} == {b} == {d}", "text, text, text -> truth", 1.0, over="triples")

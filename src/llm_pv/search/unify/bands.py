@@ -14,7 +14,16 @@ from llm_pv.search.mining import round_number
 from llm_pv.search.pool import Pool
 from llm_pv.search.predicates import equals
 from llm_pv.search.problem import Problem
-from llm_pv.search.program import Answer, Bands, Branch, Candidate, Lookup, Node, bits_of, candidate
+from llm_pv.search.program import (
+    Answer,
+    Bands,
+    Candidate,
+    Lookup,
+    Node,
+    bits_of,
+    candidate,
+    first_of,
+)
 from llm_pv.search.types import Expression, Truths
 
 MOST_BANDS = 6
@@ -155,7 +164,7 @@ def _read_back(
 
 def _constant(rows: Truths, problem: Problem) -> Fit:
     """Return the most frequent answer."""
-    shares = np.bincount(problem.codes[rows], problem.weights[rows], minlength=len(problem.classes))
+    shares = problem.shares(problem.weights * rows)
     code = int(shares.argmax()) if shares.any() else problem.majority
     return Fit(Answer(code), float(shares.sum() - shares.max()))
 
@@ -199,7 +208,6 @@ class _Values:
     def each(self, fit: Callable[..., Fit], rows: Truths) -> Fit:
         """Return a program for each value, the most frequent value last."""
         made = [fit(rows=rows & (self._codes == c)) for c in range(len(self._conditions) + 1)]
-        program = made[0].program
-        for condition, one in zip(self._conditions, made[1:], strict=True):
-            program = Branch(condition, one.program, program)
-        return Fit(program, sum(one.wrong for one in made))
+        programs = [one.program for one in made]
+        rules = list(zip(self._conditions, programs[1:], strict=True))
+        return Fit(first_of(rules[::-1], programs[0]), sum(one.wrong for one in made))

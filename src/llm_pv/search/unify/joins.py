@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from llm_pv.search import prices
 from llm_pv.search.pool import Conditions, Pool, conditions_of, information
 from llm_pv.search.problem import Problem
-from llm_pv.search.program import Answer, Branch, Candidate, Node, candidate, two_way
+from llm_pv.search.program import Answer, Candidate, Node, candidate, first_of, two_way
 from llm_pv.search.types import Expression, Truths, joined, negation
 from llm_pv.search.unify.word_set import learnt_sets
 
@@ -76,7 +76,7 @@ def _of_many(pool: Pool) -> Iterator[Candidate]:
     problem = pool.problem
     weights = problem.weights.copy()
     most = max(60, PAIRED_OF_MANY // len(problem.classes))
-    chain: list[tuple[Expression, int]] = []
+    chain: list[tuple[Expression, Node]] = []
     singles = {code: _telling(pool, members, most) for code, members in problem.targets()}
     while len(chain) < min(MOST_BRANCHES, len(problem.classes)):
         best: tuple[float, Expression, int] | None = None
@@ -90,13 +90,11 @@ def _of_many(pool: Pool) -> Iterator[Candidate]:
                     best = value, written, code
         if best is None:
             break
-        chain.append((best[1], best[2]))
+        chain.append((best[1], Answer(best[2])))
         weights[np.asarray(best[1].values[: problem.size], dtype=bool)] = 0
-        left = np.bincount(problem.codes, weights, minlength=len(problem.classes))
-        program: Node = Answer(int(left.argmax()) if left.any() else problem.majority)
-        for condition, code in reversed(chain):
-            program = Branch(condition, Answer(code), program)
-        yield candidate(program, problem, "joins")
+        left = problem.shares(weights)
+        default = Answer(int(left.argmax()) if left.any() else problem.majority)
+        yield candidate(first_of(chain, default), problem, "joins")
         if np.count_nonzero(left) < 2:
             break
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from llm_pv.search import prices
 from llm_pv.search.pool import Conditions, Pool, conditions_of
-from llm_pv.search.program import Answer, Branch, Candidate, Node, candidate
+from llm_pv.search.program import Answer, Candidate, Node, candidate, first_of
 from llm_pv.search.types import Expression, Truths, joined, negation
 from llm_pv.search.unify.features import features_of, steps
 
@@ -131,8 +131,7 @@ def rule_set(pool: Pool) -> Iterator[Candidate]:
     covering = Covering(pool)
     if not len(covering.conditions):
         return
-    counts = np.bincount(problem.codes, problem.weights, minlength=len(problem.classes))
-    order = np.argsort(counts, kind="stable").tolist()
+    order = np.argsort(problem.shares(problem.weights), kind="stable").tolist()
     for targets in [order[:-1], order[1:]] if problem.binary else [order[:-1]]:
         default = next(code for code in reversed(order) if code not in targets)
         yield from _cover(covering, targets, default)
@@ -208,10 +207,8 @@ def without_idle(covering: Covering, rules: list[Rule], default: int) -> list[Ru
 
 def program_of(covering: Covering, rules: list[Rule], default: int) -> Node:
     """Return the program of a list of rules."""
-    program: Node = Answer(default)
-    for rule in reversed(rules):
-        program = Branch(covering.expression(rule), Answer(rule.code), program)
-    return program
+    listed = [(covering.expression(rule), Answer(rule.code)) for rule in rules]
+    return first_of(listed, Answer(default))
 
 
 def decision_list(pool: Pool) -> Iterator[Candidate]:
@@ -229,9 +226,7 @@ def decision_list(pool: Pool) -> Iterator[Candidate]:
             break
         rules.append(found)
         open_rows &= ~covering.holds(found)
-        left = np.bincount(
-            problem.codes[open_rows], problem.weights[open_rows], minlength=len(problem.classes)
-        )
+        left = problem.shares(problem.weights * open_rows)
         default = int(left.argmax()) if left.any() else default
         if len(rules) in YIELDED:
             yield candidate(program_of(covering, rules, default), problem, "decision_list")

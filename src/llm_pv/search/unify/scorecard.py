@@ -162,18 +162,25 @@ class Fit:
 def _refit(
     terms: list[Expression], units: Floats, members: Truths, problem: Problem, rows: Places
 ) -> Fit:
-    """Fit a logistic regression with an L2 penalty."""
-    from sklearn.linear_model import LogisticRegression
-
-    problem.guard.check()
-    if not terms or members[rows].all() or not members[rows].any():
-        return Fit(terms, units, np.zeros(len(terms)), 0.0)
-    model = LogisticRegression(C=len(rows) ** 0.5 / SHRINKAGE, solver="newton-cholesky")
-    design = matrix(terms, problem, rows) / units
-    middle = design.mean(axis=0)
-    model.fit(design - middle, members[rows], problem.weights[rows])
-    (weights,) = model.coef_
-    return Fit(terms, units, weights, float(model.intercept_[0] - weights @ middle))
+    """Fit a logistic regression with an L2 penalty, by Newton's steps."""
+    design = np.ones((len(rows), len(terms) + 1))
+    design[:, 1:] = matrix(terms, problem, rows) / units
+    middle = np.concatenate([[0.0], design[:, 1:].mean(axis=0)])
+    design -= middle
+    target, weights = members[rows], problem.weights[rows]
+    ridge = np.full(len(terms) + 1, SHRINKAGE / len(rows) ** 0.5)
+    ridge[0] = 1e-6
+    fitted = np.zeros(len(terms) + 1)
+    for _ in range(15):
+        problem.guard.check()
+        chance = 1 / (1 + np.exp(-np.clip(design @ fitted, -30, 30)))
+        slope = design.T @ (weights * (chance - target)) + ridge * fitted
+        bend = np.maximum(weights * chance * (1 - chance), 1e-6)
+        change = np.linalg.solve(design.T @ (design * bend[:, None]) + np.diag(ridge), slope)
+        fitted -= change
+        if np.abs(change).max() < 1e-4:
+            break
+    return Fit(terms, units, fitted[1:], float(fitted[0] - fitted @ middle))
 
 
 def _points(fits: Sequence[Fit]) -> Iterator[Points]:

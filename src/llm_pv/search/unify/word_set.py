@@ -13,7 +13,7 @@ from llm_pv.search.emit import literal
 from llm_pv.search.pool import Pool
 from llm_pv.search.predicates import one_of
 from llm_pv.search.problem import Problem
-from llm_pv.search.program import Answer, Branch, Candidate, Node, candidate, two_way
+from llm_pv.search.program import Answer, Candidate, candidate, first_of, two_way
 from llm_pv.search.types import Expression, Truths, Type, derived
 
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24)
@@ -51,12 +51,10 @@ def _by_class(found: Sequence[tuple[Expression, int]], problem: Problem) -> Iter
         if code not in best or cost < best[code][0]:
             best[code] = cost, condition
     order = sorted(best, key=lambda code: best[code][0])
-    for default in problem.targets():
-        program: Node = Answer(default[0])
-        for code in reversed([code for code in order if code != default[0]]):
-            program = Branch(best[code][1], Answer(code), program)
-        if isinstance(program, Branch):
-            yield candidate(program, problem, "word_set")
+    for default, _ in problem.targets():
+        rules = [(best[code][1], Answer(code)) for code in order if code != default]
+        if rules:
+            yield candidate(first_of(rules, Answer(default)), problem, "word_set")
 
 
 def learnt_sets(pool: Pool, members: Truths) -> Iterator[Expression]:
