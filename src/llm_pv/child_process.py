@@ -32,13 +32,7 @@ def usable_cores() -> int:
 
 
 def start(code: str, environment: Mapping[str, str]) -> Process:
-    """Start an interpreter with pipes to its standard input and output.
-
-    Parameters
-    ----------
-    code
-        What it runs, with this package importable.
-    """
+    """Start an interpreter with pipes to its standard input and output."""
     root = str(Path(llm_pv.__file__).parents[1])
     paths = os.pathsep.join(filter(None, (root, environment.get("PYTHONPATH"))))
     return subprocess.Popen(  # noqa: S603 - this interpreter, and code of this package
@@ -57,8 +51,6 @@ def boot_command(
 
     Parameters
     ----------
-    entry
-        The module, whose ``main`` gets the arguments.
     options
         Those of the interpreter: no user site, no script folder, no site packages. Not -I, which
         would ignore PYTHONHASHSEED.

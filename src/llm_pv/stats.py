@@ -102,7 +102,6 @@ class MeanStd:
 
     mean: float
     deviation: float | None
-    "The standard deviation with ``ddof=1``; None for a single value."
     trials: int
     "How many values there are."
 

@@ -22,13 +22,7 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 
 
 class Recording:
-    """The current span; a no-op if nothing is recorded.
-
-    Parameters
-    ----------
-    span
-        OpenTelemetry's span, None if nothing is recorded.
-    """
+    """The current span; a no-op if nothing is recorded."""
 
     def __init__(self, span: "Span | None" = None) -> None:
         self._span = span
@@ -50,8 +44,6 @@ def span(name: str, /, **attributes: Attribute) -> Iterator[Recording]:
 
     Parameters
     ----------
-    name
-        The operation, such as ``"verify"``.
     **attributes
         The initial attributes; names with dots are passed as ``**{"gen_ai.system": "openai"}``.
 

@@ -47,11 +47,6 @@ class ClusterOptions:
     def connect(self, sandbox: SandboxOptions | None = None) -> "Iterator[Cluster | None]":
         """Connect to the cluster while the block runs, which ends if the cluster's head is lost.
 
-        Parameters
-        ----------
-        sandbox
-            How candidates are confined on its machines; None where none run.
-
         Returns
         -------
         Cluster or None

@@ -26,7 +26,6 @@ EXTRAS = {
     "mcp": ("mcp",),
     "ray": ("ray",),
 }
-"""The packages of each optional extra."""
 
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY")
 """Environment variables that hold keys; only whether they are set is read."""

@@ -58,7 +58,6 @@ class TrainingSizes:
 Model = Annotated[ModelRequest, Parameter(name="*", group=_MODEL)]
 Training = Annotated[TrainingRequest, Parameter(name="*", group=_TRAINING)]
 Run = Annotated[JobContext, Parameter(name="*", group=_RUN)]
-"""What a job is made of, as options."""
 
 
 seed_app = published_app(

@@ -172,13 +172,7 @@ def _parallel(made: "ModelOptions", provider: str, size: int) -> "ModelOptions":
 
 
 def local_provider(say: Callable[[str], None]) -> str:
-    """Return the engine for models in this process: vLLM where it is installed, else transformers.
-
-    Parameters
-    ----------
-    say
-        Called with a message if it is not vLLM.
-    """
+    """Return the engine for models in this process: vLLM if it is installed, else transformers."""
     from importlib.util import find_spec
 
     if find_spec("vllm") is not None:

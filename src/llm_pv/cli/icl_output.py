@@ -44,7 +44,6 @@ CELL_COLUMNS = (
     *("train_size", "test_size", "example_orders", *_SCORES),
     *("status", "reason"),
 )
-"""A row for each cell."""
 
 
 PUBLISHED_EXAMPLE_COLUMNS = {
@@ -169,12 +168,6 @@ def write_files(
 
     Parameters
     ----------
-    planned, settings, run
-        The cells, how labels are asked for, and the run directory.
-    jsonl, csv
-        Where the rows of examples and of cells go; None for nowhere.
-    under_way
-        Cells that were interrupted.
     published
         Whether the published command's columns come first, and each trial's examples are in a file
         of their own as well.

@@ -209,20 +209,8 @@ def learn_and_show(
 
     Parameters
     ----------
-    splits, name
-        The rows, and their name.
-    search
-        The search for programs.
     target, reading
         The column of the label, and what else is known of the rows; saved programs need both.
-    sandbox
-        Where programs run.
-    out
-        The run directory.
-    output
-        How the run and its result are shown.
-    explain
-        Whether the certificate is shown with all its assumptions.
     on_start
         Called before the first proposal, once the run directory is open.
     """

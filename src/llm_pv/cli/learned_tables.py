@@ -20,17 +20,7 @@ _OTHER_COLUMNS = 52  # what the columns beside the program take, borders include
 
 
 def print_learned(record: Mapping[str, Any], console: Console, *, explain: bool = False) -> None:
-    """Print the record of a learned program: source, scores, certificate, candidates, files.
-
-    Parameters
-    ----------
-    record
-        What `LearnedProgram.record` returns.
-    console
-        Where it is printed.
-    explain
-        Whether the certificate is printed with all its assumptions.
-    """
+    """Print the record of a learned program: source, scores, certificate, candidates, files."""
     if record["program"] is not None:
         chosen: Mapping[str, Any] = next((row for row in record["candidates"] if row["pick"]), {})
         by = f", proposed by {printable(chosen['proposer'])}" if chosen.get("proposer") else ""

@@ -67,8 +67,6 @@ class CallOptions:
         ----------
         offline
             Whether it is only inspected, and not called.
-        batch_record
-            The file that records submitted batches.
         """
         from llm_pv.models.base import ModelOptions
 
@@ -281,8 +279,6 @@ def open_proposer(
 
     Parameters
     ----------
-    model, asking, sandbox
-        The options.
     attempts
         Attempts in each cell; None for 5.
     budget_seconds
@@ -293,10 +289,6 @@ def open_proposer(
     thorough
         Whether a reply may hold several programs and is sent back once, unless options say
         otherwise.
-    noise
-        The share of labels that may be wrong.
-    out
-        The run directory, in which batches are recorded.
     tracker
         The budget that it shares with others; None for one of its own.
     """

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 Format = Literal["table", "json"]
 Track = Literal["mlflow", "wandb"]
-"""The experiment trackers that figures of a run can be sent to."""
 
 
 def _no_option(_: object, word: str | None) -> None:

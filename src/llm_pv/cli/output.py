@@ -18,13 +18,7 @@ if TYPE_CHECKING:
 
 
 def free_folder(what: str) -> Path:
-    """Return a folder under ``runs/`` that does not exist yet.
-
-    Parameters
-    ----------
-    what
-        What its name begins with.
-    """
+    """Return a folder under ``runs/`` that does not exist yet."""
     return next(path for path in _names(what) if not path.exists())
 
 
@@ -49,13 +43,6 @@ def set_aside(run: Path, rows_digest: str) -> Path | None:
 
     Return None if the run is already one of these rows. Raise RunError if there is no run, or it
     cannot be renamed.
-
-    Parameters
-    ----------
-    run
-        The run directory.
-    rows_digest
-        The digest of the new run's rows.
     """
     from llm_pv.runs.reading import read_run
 

@@ -31,15 +31,11 @@ class ModelSpec:
     """The model, and the columns to measure with it."""
 
     model: ModelChoice
-    "The model and how it is called."
     columns: tuple[Column, ...]
-    "LLM-PV's programs, the agent, in-context learning."
     budget_usd: float | None
     "The most that each run directory of programs or of the agent may cost."
     sandbox: SandboxOptions
-    "How code is confined."
     dataset_dir: Path
-    "Where data sets are kept."
 
 
 @dataclass(frozen=True)

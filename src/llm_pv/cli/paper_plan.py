@@ -16,7 +16,6 @@ PAPER_TASKS = (
     "fn_a", "fn_b", "fn_c", "fn_d", "fn_e", "fn_f", "fn_g", "fn_h", "fn_j", "fn_k", "fn_v",
     "fn_l", "fn_aa",
 )  # fmt: skip
-"""The tasks of the published table."""
 
 Track = Literal["synthesize", "baselines"]
 SearchName = Literal["halving", "grid"]
@@ -31,15 +30,10 @@ class Part:
     """One run directory of the table: a track on some tasks with one sampler."""
 
     track: Track
-    "Which command does it."
     request: GridRequest
-    "The tasks, lengths and trials."
     models: tuple[str, ...]
-    "Which baselines."
     search: SearchName
-    "How they choose their settings."
     folder: Path
-    "Where it goes."
 
     @property
     def title(self) -> str:
@@ -95,19 +89,13 @@ def plan_parts(
     ----------
     tasks
         Tasks by id or name; none for those of the published table.
-    samplers
-        How inputs are drawn.
     trials
         Repetitions; None for 3, or the published 10 of the full table.
-    test_size
-        Test rows.
     models
         Baselines; none for all.
     full
         Every published length and the published grids of the baselines, instead of the longest
         length of each task and successive halving.
-    out
-        The folder that run directories are made in.
     """
     if not samplers:
         raise ConfigurationError("no samplers: give paper, hard or both")

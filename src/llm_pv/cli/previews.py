@@ -94,10 +94,6 @@ def disclose(proposers: "Iterable[LLM]", splits: "Splits", seed: int, *, after: 
 
     Parameters
     ----------
-    proposers
-        The models.
-    splits, seed
-        The rows.
     after
         A free proposer that may make the calls unnecessary, empty for none.
     """

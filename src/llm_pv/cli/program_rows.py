@@ -65,8 +65,6 @@ def rows_for(saved: SavedProgram, rows: "Table", *, target: str | None) -> "NewR
     ----------
     saved
         The program; the record of its run decides columns and types.
-    rows
-        The rows with every column.
     target
         The column of labels, excluded from the inputs of a program without a run.
     """

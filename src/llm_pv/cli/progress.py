@@ -40,13 +40,7 @@ _MOST_SHOWN = 100
 
 
 class Details:
-    """The details shown beside cells; a track overrides the methods for its own.
-
-    Parameters
-    ----------
-    beginning
-        What is shown of a cell before its first event.
-    """
+    """The details shown beside cells; a track overrides the methods for its own."""
 
     def __init__(self, beginning: str = "") -> None:
         self.beginning = beginning
@@ -133,12 +127,8 @@ class CellProgress(Observer):
 
     Parameters
     ----------
-    progress
-        The display.
     console
         Where lines go if there is no display; None for nowhere.
-    details
-        What is shown of cells.
 
     Attributes
     ----------
@@ -309,16 +299,10 @@ def run_progress(
 
     Parameters
     ----------
-    details
-        What is shown of cells.
-    out
-        The run directory.
     output
         Whether there is a page, and a tracker.
     again
         How an interrupted run continues; default by the same command.
-    quiet
-        Whether the terminal shows nothing.
     """
     is_resumed = out.is_dir() and any(out.iterdir())
     with (

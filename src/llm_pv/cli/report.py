@@ -56,12 +56,6 @@ def show_results(
 
     Parameters
     ----------
-    results
-        The results.
-    output
-        How they are shown.
-    show
-        Prints them as a table.
     none
         The error if no cell succeeded; the reasons follow.
     """

@@ -91,13 +91,7 @@ proposers, attempts of each model."
         thorough: bool = False,
         out: Path | None = None,
     ) -> "Iterator[list[LLM]]":
-        """Open a proposer for each model while the block runs; they share one budget.
-
-        Parameters
-        ----------
-        model, asking, sandbox, thorough, out
-            As for `open_proposer`.
-        """
+        """Open a proposer for each model while the block runs; they share one budget."""
         from llm_pv.proposers.spending import BudgetTracker
 
         tracker = BudgetTracker(asking.budget(self.budget_seconds))

@@ -206,8 +206,6 @@ def run_searches(
 
     Parameters
     ----------
-    request, run, sandbox
-        What was asked for.
     searches
         Where programs come from, by the wording of the prompt; one without a name is alone.
     """

@@ -154,13 +154,7 @@ def _checked(asked: "Sweep") -> "tuple[dict[str, Job], dict[str, str]]":
 
 
 def grouped(jobs: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Return one record for all jobs that differ only in seed and trial.
-
-    Parameters
-    ----------
-    jobs
-        The options and the measurements of each job.
-    """
+    """Return one record for all jobs that differ only in seed and trial."""
     groups: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {}
     for options, measured in jobs:
         key = {name: value for name, value in options.items() if name not in {"seed", "trial"}}

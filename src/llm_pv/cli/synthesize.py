@@ -48,7 +48,6 @@ class GridSearchOptions(SearchOptions):
 
 
 Grid = Annotated[GridRequest, Parameter(name="*", group=TASKS)]
-"""Tasks by lengths by trials, as options."""
 
 DEFAULT_GRID = GridRequest()
 
@@ -142,17 +141,7 @@ def run_shown(
     again: str = "",
     quiet: bool = False,
 ) -> "GridResult":
-    """Run a grid while its progress is shown, and return its results.
-
-    Parameters
-    ----------
-    request, search, dataset_dir, transfer, out
-        As for `run_grid`.
-    sandbox, cluster
-        Where programs run.
-    output, again, quiet
-        As for `run_progress`.
-    """
+    """Run a grid while its progress is shown, and return its results."""
     from llm_pv.cli.progress import AttemptDetails, run_progress
     from llm_pv.tracks.synthesis.run import run_grid
 

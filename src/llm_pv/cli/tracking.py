@@ -98,13 +98,6 @@ class TrackingObserver(Observer):
     """Passes the events of a run to another observer, and its figures to a tracker.
 
     A tracker that fails is left out from then on, with one line; the run goes on.
-
-    Parameters
-    ----------
-    tracker
-        The tracker's run.
-    shown
-        The other observer.
     """
 
     def __init__(self, tracker: Tracker, shown: Observer) -> None:

@@ -27,8 +27,6 @@ def split_sizes(rows: int, asked: Mapping[str, int | None], name: str) -> dict[s
     ----------
     asked
         The splits to draw, each with the size asked for or None.
-    name
-        The source of the rows, for messages.
 
     Examples
     --------

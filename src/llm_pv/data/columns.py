@@ -77,8 +77,6 @@ def written_type(
 
     Parameters
     ----------
-    texts
-        The cells; repeated and empty ones are allowed.
     missing
         The spellings of missing values, in lower case.
 

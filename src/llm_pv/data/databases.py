@@ -46,8 +46,6 @@ def read_query(query: str, database: str) -> "pd.DataFrame":
 
     Parameters
     ----------
-    query
-        A SELECT.
     database
         The path of a DuckDB or SQLite file; ``duckdb:`` for a query that names files;
         ``postgresql://USER@HOST/NAME``.

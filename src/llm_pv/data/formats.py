@@ -28,7 +28,6 @@ ARROW = " -> "
 """The separator of input and label in a text line; the last one counts."""
 
 FORMATS = ("csv", "tsv", "jsonl", "text", "parquet")
-"""Every format that can be read."""
 
 _CHUNK_ROWS = 50_000  # cells wait as Python strings for so many rows before pandas packs them
 _SAVE_AS_UTF8 = "save it as UTF-8, or learn with --encoding {}"
@@ -45,7 +44,6 @@ class Content:
     target: str | None = None
     "The column of the labels if the format defines it (text lines)."
     warnings: tuple[str, ...] = ()
-    "Warnings from reading them."
     unreadable: Mapping[int, str] = field(default_factory=dict)
     "Rows whose line could not be read, their cells missing, and why."
 
@@ -99,8 +97,6 @@ def parsed(
 
     Parameters
     ----------
-    name
-        The source of the bytes, for messages.
     delimiter
         The separator of CSV cells; inferred from the header if not given.
     encoding

@@ -16,11 +16,6 @@ def label_text(value: object) -> str:
     Raise TypeError if the value is of any other type (None, a list, ...). Raise ValueError if it is
     a NaN, or an integer too long to print.
 
-    Parameters
-    ----------
-    value
-        A string, bool, int, float or numpy scalar of these.
-
     Examples
     --------
     >>> [label_text(value) for value in (True, 1.0, "1", 0.5, "spam")]

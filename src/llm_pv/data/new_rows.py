@@ -34,7 +34,6 @@ class NewRows:
     needed: frozenset[str]
     "The columns that the program requires."
     name: str = "the rows"
-    "The name of the rows, for messages."
     unreadable: Mapping[int, str] = field(default_factory=dict)
     "Rows whose line could not be read, by number, and why."
 
@@ -76,7 +75,6 @@ class Inputs:
     rows: Sequence[int]
     "Those rows' numbers, from 0."
     total: int
-    "The number of rows."
     fault: str = ""
     "Why the first unreadable row cannot be read; empty if all can."
 
@@ -105,8 +103,6 @@ def new_rows(
 
     Parameters
     ----------
-    frame
-        All columns, named by strings.
     columns, types
         The columns the program was learned from, and their types; no types if its input is the
         text of the one column.
@@ -117,8 +113,6 @@ def new_rows(
         None for other rows.
     odd
         Cells that are missing as well, by column.
-    name
-        What messages call the rows.
     unreadable
         Rows whose line could not be read, by number, and why.
 

@@ -32,11 +32,8 @@ class DataSetKey:
     """The key of a stored data set; data sets with equal keys have equal bytes."""
 
     name: str
-    "The task's name."
     length: int
-    "The length of its inputs."
     sampler: str
-    "How inputs were drawn."
     seed: int
     trial: int
     "The seed and the independent repetition."
@@ -99,8 +96,6 @@ def save(root: Path, key: DataSetKey, splits: Splits) -> Path:
 
     Parameters
     ----------
-    root
-        The folder that holds all data sets; made where it does not exist.
     splits
         Its rows; inputs without line breaks, or table rows.
 

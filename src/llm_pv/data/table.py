@@ -47,7 +47,6 @@ class Table:
     """The type of every column; empty when `single`. Passed as ``types`` when reading other rows,
     it gives programs the same types there."""
     name: str = "the rows"
-    "The source of the rows, for messages."
     written: bool = False
     "Whether the cells are text whose types are inferred."
     apart: Mapping[str, "pd.Series[Any]"] = field(default_factory=dict)
@@ -94,14 +93,8 @@ def make_table(
     ----------
     frame
         All columns, named by strings, with an index that counts from 0.
-    target
-        The column that holds the labels, if one of them does.
-    types
-        The types of columns that are not to be inferred.
     written
         Whether the cells are text from a file, an empty cell being missing.
-    name
-        The source of the rows, for messages.
     learning
         Whether these are training rows: then columns with a special role and identifiers are no
         inputs, and numbers are read according to `reading`.

@@ -29,8 +29,6 @@ def read_classes(
 
     Parameters
     ----------
-    columns
-        The target cells of each table, without missing ones.
     written
         For each table, whether its cells are text from a file.
 
@@ -120,8 +118,6 @@ def label_texts(cells: "pd.Series[Any]", *, written: bool, known: Sequence[str] 
 
     Parameters
     ----------
-    cells
-        The target's cells, without missing ones.
     written
         Whether they are text from a file.
     known

@@ -23,7 +23,6 @@ class Attempt:
     number: int
     "Its position in the order of proposals, from 1."
     proposal: Proposal
-    "The reply, with its cost."
     program: Program | None = None
     "The program in the reply, None if there was none."
     position: int = 0

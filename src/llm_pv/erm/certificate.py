@@ -101,10 +101,8 @@ class ClassErrors:
     """The selected program's mistakes on the validation rows of one class."""
 
     label: str
-    "The class."
     errors: int
     rows: int
-    "Mistakes, and rows of the class."
     groups: int = 0
     group_error: float = 0.0
     "How many groups have rows of it, and the mean of their shares of mistakes; 0 without groups."

@@ -26,13 +26,7 @@ _BINS = 24
 def explain(
     selection: Selection, splits: Splits, test: Sequence[str | None], sandbox: Sandbox
 ) -> dict[str, Any]:
-    """Return plain JSON values for the page; empty if there is no program or no table.
-
-    Parameters
-    ----------
-    test
-        The selected program's predictions on the test rows; empty without them.
-    """
+    """Return plain JSON values for the page; empty if there is no program or no table."""
     selected = selection.selected
     is_table = isinstance(next(iter(splits.train.inputs), None), Mapping)
     if selected is None or selected.program is None or not selection.predictions or not is_table:

@@ -42,11 +42,6 @@ class History:
         """Yield recorded replies without an attempt, then new ones, each written before it is used.
 
         A finished cell yields nothing.
-
-        Parameters
-        ----------
-        request
-            Called for new proposals when the recorded ones are used up.
         """
         if any(record.get("kind") == "selected" for record in self._log.attempts):
             return

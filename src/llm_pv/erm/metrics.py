@@ -94,8 +94,6 @@ class Metric:
 
         Parameters
         ----------
-        labels
-            The label of each row.
         weights
             The weight of each row, 1 if not given. Under balanced accuracy those of a whole class
             cancel, as in the metric itself.

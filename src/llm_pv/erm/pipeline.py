@@ -45,12 +45,6 @@ def learn_splits(
     ----------
     splits
         The rows. The test rows are scored once, for the selected program.
-    proposer, sandbox, plan, seed, on_attempt, admission
-        As for `select_program`.
-    name
-        The name of the data, in files and tables.
-    destination
-        Where the results are written; None writes nothing.
     """
     if not len(splits.train) or not len(splits.validation):
         raise DataError("learning needs training rows and validation rows; give more rows")

@@ -132,21 +132,7 @@ def choose_queries(
     *,
     n: int,
 ) -> list[Query]:
-    """Return the rows to label, the most telling first; fewer if the programs agree on the rest.
-
-    Parameters
-    ----------
-    likely
-        The result of `possible`.
-    inputs
-        The unlabelled rows.
-    classes
-        The labels a program may answer with.
-    sandbox
-        Runs the programs.
-    n
-        The number of rows.
-    """
+    """Return the rows to label, the most telling first; fewer if the programs agree on the rest."""
     if not likely or not inputs:
         return []
     runs = sandbox.predict_many(list(likely), Batch(inputs))
@@ -181,10 +167,6 @@ def most_telling(
     ----------
     answers
         The answers of each hypothesis, one a row.
-    weights
-        How likely each hypothesis is.
-    n
-        The most rows.
 
     Examples
     --------

@@ -50,15 +50,9 @@ def row_dependence(
 
     Parameters
     ----------
-    inputs
-        The inputs to run it on; no labels are needed.
     judged
         The number of first inputs that count towards its score, all of which must be compared;
         None for all.
-    seed
-        Draws halves and orders.
-    deadline
-        As for `Sandbox.predict`.
 
     Returns
     -------
@@ -97,10 +91,6 @@ def changed_answers(
     ----------
     inputs, first
         The test inputs, and the program's execution on them; a sample of them is run again.
-    company
-        Other inputs to run them among.
-    seed
-        Draws the sample and the order.
 
     Returns
     -------

@@ -19,7 +19,6 @@ class Score:
     """
 
     rows: int
-    "The number of rows."
     errors: int
     "Rows without the correct label, including those without any."
     failed: int
@@ -46,15 +45,7 @@ def score_predictions(
     metric: Metric = ACCURACY,
     weights: Sequence[float] | None = None,
 ) -> Score:
-    """Count mistakes; a row without a prediction (None) is one.
-
-    Parameters
-    ----------
-    predictions, labels
-        Label texts, one of each for a row.
-    metric, weights
-        The definition of the loss, and the weight of each row.
-    """
+    """Count mistakes; a row without a prediction (None) is one."""
     total = Counter(labels)
     right = Counter(
         label for guess, label in zip(predictions, labels, strict=True) if guess == label

@@ -21,7 +21,6 @@ class Plan:
     early_stop: bool = True
     "Whether to stop at the first program without a validation error."
     metric: Metric = ACCURACY
-    "The metric of selection."
     stop_at: float = 1.0
     "Also stop at the first program with this score of the metric on the validation rows."
     planned: int = 0

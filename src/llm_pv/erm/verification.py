@@ -22,7 +22,6 @@ class Verification:
     validation: Score
     "The scores on the two splits."
     outcome: Outcome
-    "How the run ended."
     error: str
     "Why the run ended early, or the first error of a row; empty if there was none."
     seconds: float
@@ -69,15 +68,7 @@ def verify_programs(
     metric: Metric = ACCURACY,
     deadline: float = math.inf,
 ) -> Iterator[Verification]:
-    """Run each program on the validation and training inputs; labels stay outside.
-
-    Parameters
-    ----------
-    inputs
-        The result of `verification_inputs` for the splits.
-    deadline
-        As for `Sandbox.predict`.
-    """
+    """Run each program on the validation and training inputs; labels stay outside."""
     validation, train = splits.validation, splits.train
     sources = [program.source for program in programs]
     for execution in sandbox.predict_many(sources, inputs, deadline=deadline):

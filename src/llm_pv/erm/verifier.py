@@ -28,10 +28,6 @@ class Verifier:
 
     Parameters
     ----------
-    splits
-        The rows; the test rows are not touched.
-    seed
-        The seed of the orders in the check of row independence.
     seconds
         The cap on the time of reading and running programs, to which waiting for proposals does
         not count; None for none.
@@ -99,13 +95,7 @@ class Verifier:
                 batch = min(2 * batch, max(_LEAST_AHEAD, self._sandbox.ahead))
 
     def is_perfect(self, attempt: Attempt, *, stop_at: float = 1.0) -> bool:
-        """Whether an attempt is good enough to end the search and may be selected.
-
-        Parameters
-        ----------
-        stop_at
-            The least figure of the metric on the validation rows; 1 for no mistake.
-        """
+        """Whether an attempt is good enough to end the search and may be selected."""
         score, weights = attempt.validation, self._splits.validation.weights
         return (
             score is not None

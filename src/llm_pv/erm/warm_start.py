@@ -15,13 +15,6 @@ class WarmStart(WrappedProposer):
     """Proposes the programs of another run in its order, then those of a proposer.
 
     Raise ConfigurationError if the run holds no program. Raise RunError if it cannot be read.
-
-    Parameters
-    ----------
-    run
-        The other run's directory.
-    proposer
-        The proposer of the following programs.
     """
 
     def __init__(self, run: Path, proposer: Proposer) -> None:

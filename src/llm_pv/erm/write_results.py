@@ -18,9 +18,7 @@ class Destination:
     """The destination of a cell's results: a run directory and the cell in it."""
 
     run: Results
-    "The open run directory, or a relay to one."
     cell: Cell
-    "The cell of it."
     columns: Mapping[str, Any] = field(default_factory=dict)
     "Further columns of the cell's row in ``summary.csv``."
 
@@ -40,10 +38,6 @@ def write_results(
     ----------
     predictions
         The selected program's predictions on the test rows; empty if there are none.
-    log
-        The cell's log, which gets a record of kind ``selected``.
-    explained
-        What a page shows of the program, recorded with it.
     """
     run, cell = destination.run, destination.cell
     if result.program is not None:

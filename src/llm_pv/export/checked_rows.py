@@ -46,7 +46,6 @@ class CheckedRows:
     """Rows with the value that the confined program gives for each."""
 
     inputs: Sequence[Input]
-    "The rows."
     expected: Sequence[object]
     "The class values; None where the program gives none."
     given: int
@@ -101,8 +100,6 @@ def checked_rows(
     ----------
     constants
         The program's constants, around which edge rows lie.
-    used
-        Whether the program reads a column.
     """
     rows = [*inputs, *edge_rows(saved, inputs[:_BASES], constants, used)]
     execution = sandbox.predict(saved.program.source, rows)

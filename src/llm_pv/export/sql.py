@@ -38,7 +38,6 @@ class ExportedSQL:
     "The expression, or the view."
     rows: int
     edge_rows: int
-    "How many rows it was checked on."
     checked_in: tuple[str, ...]
     "The databases that ran it."
 

@@ -19,13 +19,7 @@ _HOST = "127.0.0.1"
 
 
 class OneToken:
-    """Accepts one bearer token.
-
-    Parameters
-    ----------
-    token
-        The token.
-    """
+    """Accepts one bearer token."""
 
     def __init__(self, token: str) -> None:
         self._token = token.encode()
@@ -53,15 +47,7 @@ def token_from_environment() -> tuple[str, bool]:
 
 
 def http_server(workspace: Workspace, token: str) -> uvicorn.Server:
-    """Return a server for a socket of this machine.
-
-    Parameters
-    ----------
-    workspace
-        The folder and its runs.
-    token
-        The bearer token that each request must carry.
-    """
+    """Return a server for a socket of this machine."""
     # The issuer is required but not used: the token is given out here, not by an OAuth server.
     auth = AuthSettings(issuer_url=AnyHttpUrl(f"http://{_HOST}"), resource_server_url=None)
     server = build_server(workspace, auth=auth, token_verifier=OneToken(token))
@@ -73,11 +59,6 @@ def loopback_socket(port: int) -> tuple[socket.socket, str]:
     """Return a socket that this machine alone can connect to, and the address of the server.
 
     Raise ConfigurationError if the port cannot be used.
-
-    Parameters
-    ----------
-    port
-        The port; 0 for a free one.
     """
     try:
         opened = socket.create_server((_HOST, port))

@@ -34,16 +34,13 @@ class RunProblem:
     """The rows of a run, and what else decides it."""
 
     name: str
-    "The name of the rows."
     splits: Splits
     "The rows; a client sees training rows only, until the run is finished."
     programs: int
     "K, the most programs that can be submitted."
     seed: int
-    "The seed of the split."
     target: str | None = None
     reading: Reading = DEFAULT_READING
-    "The column of the label, and how the rows were read."
 
 
 @dataclass(frozen=True)
@@ -79,18 +76,8 @@ class OpenRun:
 
     Parameters
     ----------
-    problem
-        The rows and K.
     out
         The run directory; an unfinished run of the same rows and options there is resumed.
-    sandbox
-        Where programs run.
-    tool
-        Where the client's own code runs.
-    python_calls
-        How often it may.
-    note
-        What to record with each program.
 
     Attributes
     ----------

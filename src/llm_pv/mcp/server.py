@@ -94,15 +94,7 @@ class Finished:
 
 
 def build_server(workspace: Workspace, **options: Any) -> MCPServer[Any]:
-    """Return the server over a workspace.
-
-    Parameters
-    ----------
-    workspace
-        The folder and its runs.
-    options
-        Further options of `MCPServer`, such as those of authentication.
-    """
+    """Return the server over a workspace."""
     server = StrictServer(
         "llm-pv",
         title="LLM-PV",

@@ -38,17 +38,13 @@ class WorkspaceSettings:
     """What a server's clients may use; the split is no choice of theirs."""
 
     folder: Path
-    "The folder whose files can be opened."
     out: Path
-    "The folder of the run directories."
     programs: int = 200
     "The largest K of a run."
     python_calls: int = 100
     "The most calls of the Python tool in a run."
     sizes: api.SplitSizes = field(default_factory=api.SplitSizes)
-    "The sizes of the splits."
     seed: int = 0
-    "The seed of the splits."
 
     def __post_init__(self) -> None:
         if not self.folder.is_dir():
@@ -67,8 +63,6 @@ class Workspace:
 
     Parameters
     ----------
-    settings
-        The folder, the budgets and the split.
     sandbox, tool
         Where programs and the clients' own code run; they are left open.
     """

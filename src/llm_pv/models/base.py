@@ -74,7 +74,6 @@ def total_cost(costs: Iterable[float | None]) -> float | None:
 
 
 NO_USAGE = Usage()
-"""The usage of zero tokens."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,6 @@ class UserMessage:
     """A message to the model."""
 
     text: str
-    "The message."
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,6 @@ class ToolCall:
     code: str | None
     "The Python code; None if the arguments held none, which ``problem`` explains."
     name: str = "run_python"
-    "The name of the tool."
     problem: str = ""
     "The error in the call, as a message to the model; empty if there is none."
 
@@ -105,7 +102,6 @@ class ToolAnswer:
 
     call: ToolCall
     text: str
-    "What the model is shown."
 
 
 @dataclass(frozen=True)
@@ -170,7 +166,6 @@ class ToolOffer:
     """``"local"``: the function ``run_python(code)``, whose calls come back in `Turn.calls`;
     ``"hosted"``: the vendor's own code execution, which happens within the turn."""
     description: str = ""
-    "The description of a local tool for the model."
     forbidden: bool = False
     """Whether it may not be called in this turn. It is still part of the request, because vendors
     require it in a conversation that used it; text that looks like a call is text."""

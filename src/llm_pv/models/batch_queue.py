@@ -49,7 +49,6 @@ class Pace:
     longest_look: float = 600.0
     "The first and the longest wait between status requests; each wait is half as long again."
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    "Does the waiting."
 
 
 @dataclass
@@ -71,8 +70,6 @@ class BatchQueue:
         The file that records batches; None to record none.
     retries, backoff
         For the requests that create and poll a batch.
-    pace
-        The timing of batches.
     """
 
     def __init__(

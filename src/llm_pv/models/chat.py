@@ -15,8 +15,6 @@ class Chat:
 
     Parameters
     ----------
-    tokenizer
-        A tokenizer of transformers.
     arguments
         Further variables of the chat template, such as ``enable_thinking``.
     plain

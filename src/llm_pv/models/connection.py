@@ -54,11 +54,9 @@ class Watch:
     """Monitors the requests of one call."""
 
     sent: int = 0
-    "Requests so far."
     doubtful: int = 0
     "Tries so far that failed and may be billed."
     received: bytearray = field(default_factory=bytearray)
-    "The beginning of the last reply's body."
     hold: bool = False
     "Whether the first request is intercepted before it is sent."
     longest_reply: int = LONGEST_REPLY

@@ -38,11 +38,6 @@ def find_key(variables: Sequence[str]) -> str | None:
     which other processes inherit.
 
     Raise CredentialError if a value holds characters that no header allows.
-
-    Parameters
-    ----------
-    variables
-        Names, in the order of preference.
     """
     file: dict[str, str | None] = {}
     path = Path.cwd() / ".env"
@@ -109,8 +104,6 @@ class Redactor:
 
         Parameters
         ----------
-        text
-            The words.
         sent
             The text sent to the server: a fragment that is part of it, such as of a training
             row, reveals nothing.

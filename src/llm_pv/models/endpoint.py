@@ -18,13 +18,9 @@ class Endpoint:
     """A model behind an API."""
 
     model: Model[Any]
-    "The library's client for it."
     settings: Mapping[str, Any]
-    "The settings of every call."
     prices: PriceList
-    "What calls cost."
     tool_places: frozenset[ToolPlace]
-    "Where its code can run."
     per_call: CallSettings = lambda _prompt, _samples, _seed: {}
     "Settings that differ from call to call."
     per_limit: Callable[[int], Mapping[str, Any]] = lambda _tokens: {}

@@ -55,10 +55,6 @@ class InProcessModel(LanguageModel):
 
     Parameters
     ----------
-    provider
-        ``"hf"`` or ``"vllm"``.
-    model
-        A folder, or a name on the hub.
     options
         How it is called. Of ``extra``, ``engine`` holds what the engine is made with,
         ``chat_template_kwargs`` variables of the chat template, and everything else how tokens
@@ -310,11 +306,6 @@ class InProcessModel(LanguageModel):
         label begins with it.
 
         Raise ModelError if a prompt and the longest label exceed the context.
-
-        Parameters
-        ----------
-        ends
-            The tokens that end a turn.
         """
         encoded = self._encoded(prompts, query)
         in_turn = self._chat(query).has_template and bool(ends)

@@ -26,13 +26,9 @@ class LabelQuery:
     """The settings of a query for labels."""
 
     labels: tuple[str, ...]
-    "The possible labels."
     mode: AnswerMode = "generate"
-    "How a label is obtained."
     form: LabelForm = "json"
-    "How it is written."
     chat: ChatUse = "auto"
-    "Whether prompts go into a chat template."
     max_new_tokens: int = 1_024
     "The most tokens of a free answer."
 
@@ -55,7 +51,6 @@ class LabelAnswer:
     """The text without reasoning; under ``likelihood`` the likeliest label as an answer would write
     it."""
     finish: FinishReason = "stop"
-    "Why it ended."
     probabilities: Mapping[str, float] = field(default_factory=dict)
     "Under ``likelihood`` the probability of each label, without the share of other texts."
     usage: Usage = field(default_factory=Usage)

@@ -10,7 +10,6 @@ class PriceList:
     """The prices of one model."""
 
     model: str
-    "The vendor's name of the model."
     provider: str | None = None
     "The vendor's name in genai-prices; None to find it by the address."
     url: str | None = None

@@ -84,18 +84,12 @@ def refusal_of(
 
     Parameters
     ----------
-    asked
-        Output tokens requested.
     sent
         An upper estimate of the tokens sent, for a server that does not report them.
     limit_name
         The name of the limit on output tokens in the request.
-    tools
-        Whether the request held a tool.
     forbids
         Whether it said that the tool may not be called.
-    streams
-        Whether it wanted a stream.
 
     Examples
     --------

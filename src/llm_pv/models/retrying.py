@@ -58,7 +58,6 @@ class Backoff:
     longest_asked: float = 300.0
     "The longest delay that a server can request (``Retry-After``)."
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    "Does the waiting."
 
     def wait(self, state: RetryCallState) -> float:
         """Return the seconds before the next try."""
@@ -115,12 +114,6 @@ def translate(
 
     Parameters
     ----------
-    error
-        The error of the call.
-    name
-        The model, as the user named it.
-    redact
-        Removes the key from the server's message.
     variable
         The environment variable of the key, for the message.
     """

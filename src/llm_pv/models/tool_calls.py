@@ -38,11 +38,8 @@ class Reply:
     """A parsed reply."""
 
     text: str
-    "The text of the answer."
     thoughts: str = ""
-    "The reasoning before it."
     calls: tuple[ToolCall, ...] = ()
-    "The tool calls."
 
 
 def read_reply(reply: str, *, tools: bool = False, thinking: bool = False, turn: int = 0) -> Reply:
@@ -50,8 +47,6 @@ def read_reply(reply: str, *, tools: bool = False, thinking: bool = False, turn:
 
     Parameters
     ----------
-    reply
-        The reply, special tokens included.
     tools
         Whether a tool was offered; if not, text that looks like a call is text.
     thinking
@@ -75,13 +70,7 @@ def read_reply(reply: str, *, tools: bool = False, thinking: bool = False, turn:
 
 
 def split_calls(said: str, turn: int) -> tuple[str, tuple[ToolCall, ...]]:
-    """Return the text before the first call, and the calls.
-
-    Parameters
-    ----------
-    turn
-        As for `read_reply`.
-    """
+    """Return the text before the first call, and the calls."""
     text, wishes = _split_calls(said)
     calls = tuple(
         tool_call(f"call{turn % 1000:03d}{number % 100:02d}", name, arguments)
@@ -172,8 +161,6 @@ def tool_call(call_id: str, name: str, arguments: Any) -> ToolCall:
 
     Parameters
     ----------
-    call_id, name
-        As the model or its server named it.
     arguments
         An object with the code, or that object written as JSON, once or twice; an error where it
         could not be read. Further arguments are ignored.

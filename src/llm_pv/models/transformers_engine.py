@@ -59,8 +59,6 @@ class TransformersModel(InProcessModel):
 
     Parameters
     ----------
-    folder_or_name
-        A folder, or a name on the hub.
     options
         How it is called. Of ``extra``, ``engine`` goes to ``from_pretrained`` and the rest is
         part of a `transformers.GenerationConfig`.

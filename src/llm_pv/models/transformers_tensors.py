@@ -35,8 +35,6 @@ def choices(
 
     Parameters
     ----------
-    torch
-        The library.
     config
         A `transformers.GenerationConfig`; its temperature, top_k, top_p and min_p count.
     labels

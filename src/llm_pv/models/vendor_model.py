@@ -66,18 +66,10 @@ class VendorModel(LanguageModel):
 
     Parameters
     ----------
-    name
-        What the user asked for, ``PROVIDER:MODEL``.
     connection
         The connection; the model closes it.
-    redact
-        Removes the key from all texts.
     variable
         The environment variable of the key, for error messages.
-    backoff
-        How long to wait between tries.
-    pace
-        How long to wait for batches; None for the default.
     reopen
         Returns the same model with other options.
     """

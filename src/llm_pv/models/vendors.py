@@ -66,13 +66,6 @@ def make_vendor_model(
 
     Raise ConfigurationError if an option does not fit the provider. Raise CredentialError if a key
     is needed and there is none. Raise MissingExtraError if the extra ``llm`` is not installed.
-
-    Parameters
-    ----------
-    provider
-        One of `llm_pv.models.registry.VENDORS`.
-    backoff, pace
-        How long to wait between tries, and for batches; None for the defaults.
     """
     _check(provider, model, options)
     variables = KEYS[provider]

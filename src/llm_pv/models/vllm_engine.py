@@ -51,8 +51,6 @@ class VLLMModel(InProcessModel):
 
     Parameters
     ----------
-    folder_or_name
-        A folder, or a name on the hub.
     options
         How it is called. Of ``extra``, ``engine`` goes to `vllm.LLM`, such as
         ``{"tensor_parallel_size": 2}``, and the rest to `vllm.SamplingParams`.

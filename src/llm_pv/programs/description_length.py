@@ -75,11 +75,6 @@ VOCABULARY = frozenset(_FREQUENT_NAMES.split())
 def number_bits(number: int) -> int:
     """Return the length of the Elias delta code of ``number + 1``, in bits.
 
-    Parameters
-    ----------
-    number
-        A whole number, 0 or more.
-
     Examples
     --------
     >>> [number_bits(number) for number in (0, 1, 2, 3, 7, 1000)]

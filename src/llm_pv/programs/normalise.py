@@ -41,11 +41,6 @@ _MAX_DEPTH = 20
 class Annotations:
     """The annotations of one module, and which of them can be removed.
 
-    Parameters
-    ----------
-    tree
-        The syntax tree of a module; `remove` changes it.
-
     Examples
     --------
     >>> tree = ast.parse("def f(x: str) -> int: return len(x)")

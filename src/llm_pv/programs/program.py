@@ -16,7 +16,6 @@ from llm_pv.programs.syntax import checked_length, clean_source, parse_source
 from llm_pv.sandbox.parser import ask
 
 ENTRY_POINT = "f"
-"""The name of the function every program defines."""
 
 NO_ENTRY_POINT = f"the program defines no function {ENTRY_POINT}: write `def {ENTRY_POINT}(x): ...`"
 

@@ -126,13 +126,7 @@ def code_blocks(text: str) -> Iterator[str]:
 
 
 def code_runs(text: str, start: int = 0) -> list[tuple[str, int, bool]]:
-    """Return groups of lines that look like code, with their ends and whether the text ends there.
-
-    Parameters
-    ----------
-    start
-        The position to start from.
-    """
+    """Return groups of lines that look like code, their ends, and whether the text ends there."""
     runs: list[tuple[str, int, bool]] = []
     lines: list[str] = []
     position = start

@@ -133,8 +133,6 @@ def read_several(reply: str, most: int) -> list[Program]:
 
     Parameters
     ----------
-    reply
-        The reply as it came.
     most
         So many are returned at most; those said last go before those said first.
     """

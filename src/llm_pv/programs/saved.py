@@ -26,11 +26,6 @@ def write_program(program: Program, header: str) -> str:
     The header becomes the module's docstring, or comments if the program has a docstring of its
     own or reads ``__doc__``. Non-printing characters are written as escapes in both.
 
-    Parameters
-    ----------
-    header
-        Any text, such as a certificate.
-
     Examples
     --------
     >>> text = write_program(Program.parse("f = len"), "Exact on 100 rows.")

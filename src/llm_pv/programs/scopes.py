@@ -232,11 +232,6 @@ def rename_locals(tree: ast.Module) -> None:
     from the same number. Names that are visible outside are kept: parameters that a call may name,
     local classes, ``import a.b``, and names starting with two underscores.
 
-    Parameters
-    ----------
-    tree
-        The syntax tree of a module.
-
     Examples
     --------
     >>> tree = ast.parse("def f(text):\n    return len(text)\n")

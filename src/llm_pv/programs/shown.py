@@ -9,8 +9,6 @@ def visible(text: object, longest: int = 200) -> str:
 
     Parameters
     ----------
-    text
-        Any text of a run: a label, a path, a message.
     longest
         The most characters to keep; longer text ends in an ellipsis.
 

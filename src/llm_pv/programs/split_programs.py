@@ -14,8 +14,6 @@ def joined_source(source: str, earlier: Sequence[str]) -> str:
 
     Parameters
     ----------
-    source
-        A module that compiles.
     earlier
         The blocks before it, in their order; those that do not parse are left out.
 

@@ -31,7 +31,6 @@ class SqlValue:
     """A value of the program as SQL."""
 
     sql: str
-    "The expression."
     kind: str
     "int, float, str, bool, none, label, list, dict, row or function."
     nullable: bool = False

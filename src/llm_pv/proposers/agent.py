@@ -92,17 +92,9 @@ class Agent(LLM):
     ----------
     model
         The agent's language model; it must be able to call tools.
-    steps
-        The most calls of the Python tool.
     seconds
         Time for the model and its tool in one trial. After it the tool no longer runs and the
         model has one turn to submit; calls started in time are completed.
-    prompt_rows
-        Training rows in the prompt; the tool holds all.
-    tool_limits, allow_unconfined, backend
-        As for `LLMSettings`.
-    budget
-        The budget for all trials together.
     """
 
     def __init__(

@@ -19,13 +19,11 @@ class Rival:
     """Another program that fits the training examples as well as a proposal does."""
 
     text: str
-    "Its source."
     bits: float
     "Its length in the proposer's own measure."
     disagreement: float
     "The share of slightly changed training inputs on which the two differ."
     example: Input
-    "One of these inputs."
     answer: str
     rival_answer: str
     "The predictions of the proposal and of the rival for it."
@@ -90,9 +88,7 @@ class Mistake:
     """A training row that a program got wrong."""
 
     input: Input
-    "The row."
     expected: str
-    "Its label."
     got: str
     "The program's prediction, or the error it raised."
     failed: bool = False
@@ -116,7 +112,6 @@ class Context:
     write_turns: Callable[[Sequence[Mapping[str, Any]]], object] = _forget
     "Writes such records to disk, all of one call or none, before it returns."
     write_prompt: Callable[[str, str], object] = _forget
-    "Saves a prompt under its digest."
     write_failure: Callable[[int, str], object] = _forget
     "Records the number of a conversation that ended without a reply, and the reason."
     warn: Callable[[str], object] = _forget
@@ -277,7 +272,6 @@ class WrappedProposer(Proposer):
     """Base class of proposers that run another one; whatever they do not override is its own."""
 
     proposer: Proposer
-    "The other one."
 
     name = _delegated("name")
     free = _delegated("free")

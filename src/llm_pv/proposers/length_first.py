@@ -29,8 +29,6 @@ class LengthFirst(Proposer):
 
     Parameters
     ----------
-    budget_seconds
-        Cap on its time.
     built_in
         What it may try and keep, and the share of training labels that may be wrong, 0 for what is
         to be found out.

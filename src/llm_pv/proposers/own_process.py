@@ -78,8 +78,6 @@ class OwnProcess(WrappedProposer):
         more to send its results.
     megabytes
         The memory limit beyond the interpreter and its libraries; None for no limit.
-    progress
-        Called with the progress that the proposer reports.
 
     Attributes
     ----------

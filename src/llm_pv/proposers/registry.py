@@ -91,14 +91,6 @@ def make_proposer(
         ``"length-first"``, the built-in search; ``"replay:PATH"``, saved replies; a model such as
         ``"openai:gpt-5.4"``, prompted as `LEARN_SETTINGS` says; or several of these and of open
         proposers, which the pool leaves open. Each takes what it can of ``built_in``.
-    attempts
-        How many attempts a model gets in each cell; None for its default.
-    budget_seconds
-        Cap on the time the built-in search takes, or a model is asked; None for the default.
-    progress
-        Called by the built-in search with its stage and the number of programs tried.
-    tracker
-        The budget that a model shares with others; None for one of its own.
 
     Examples
     --------

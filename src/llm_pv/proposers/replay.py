@@ -38,7 +38,6 @@ class Replay(Proposer):
     """
 
     path: Path
-    "The file or folder."
     loaded: tuple[Proposal, ...] = ()
     "The replies if they were read already, for a machine without the files."
 

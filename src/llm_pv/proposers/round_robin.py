@@ -20,8 +20,6 @@ class RoundRobin:
     ----------
     started
         The attempts that each open cell has started, including those of an earlier run.
-    slots
-        The most concurrent attempts.
 
     Examples
     --------
@@ -52,13 +50,7 @@ class RoundRobin:
 
 
 class Admission:
-    """Decides when the next attempt of a cell may start.
-
-    Parameters
-    ----------
-    rounds, key
-        The round robin, and the cell's key in it.
-    """
+    """Decides when the next attempt of a cell may start."""
 
     def __init__(self, rounds: RoundRobin, key: Hashable) -> None:
         self._rounds = rounds

@@ -51,9 +51,7 @@ class Amount:
     """Money and tokens of one call, reserved or spent."""
 
     usd: float | None
-    "US dollars, None if the price is unknown."
     tokens: int
-    "Tokens sent and generated."
 
     def times(self, tries: int) -> "Amount":
         """Return the amount of several tries."""
@@ -105,11 +103,6 @@ _LOOK_SECONDS = 0.05
 
 class BudgetTracker:
     """Tracks spending and reservations of a budget; safe to use from several threads.
-
-    Parameters
-    ----------
-    clock
-        A function that returns seconds, as `time.monotonic`.
 
     Examples
     --------

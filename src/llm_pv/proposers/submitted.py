@@ -15,11 +15,6 @@ class Submitted(Proposer):
     A run blocks while it waits for the next one. The cost of a program is unknown: its author
     works outside this package.
 
-    Parameters
-    ----------
-    note
-        What to record with each proposal, such as the client's name.
-
     Attributes
     ----------
     opened

@@ -49,9 +49,7 @@ class Series:
     """Points of one method in one colour."""
 
     label: str
-    "Its name in the legend."
     points: tuple[Point, ...]
-    "The points, by x."
     colour: int
     "Its number among the colours."
     kind: Literal["line", "points", "steps"] = "line"
@@ -66,7 +64,6 @@ class Panel:
 
     title: str
     x_label: str
-    "What it shows."
     series: tuple[Series, ...]
     "The series, at least one with a point."
     logarithmic: bool = False
@@ -74,7 +71,6 @@ class Panel:
     baseline: float | None = None
     "The majority baseline's accuracy, drawn as a dashed line; None for none."
     unit: Unit = "accuracy"
-    "What the vertical axis shows."
 
     @property
     def words(self) -> str:
@@ -181,9 +177,7 @@ class Figure:
     "The stem of its files' names."
     title: str
     caption: str
-    "What it shows, and how to read it."
     panels: tuple[Panel | Bars, ...]
-    "What is drawn."
 
     @property
     def legend(self) -> tuple[tuple[str, int], ...]:

@@ -32,7 +32,6 @@ class Setting:
     name: str
     length: int | str
     sampler: str
-    "The cell, without the trial."
     labelled: int | None
     """Rows a method may learn from, training and validation together: 100 and 100 for LLM-PV are
     compared with 200 examples in a prompt."""
@@ -151,7 +150,6 @@ class Comparison:
     """The lines and columns, in order. A method is named by its track, its name and its model;
     where two runs measured the same setting with it, by its run as well."""
     cells: dict[tuple[Setting, str], MethodCell]
-    "What was measured, by setting and method, in their order."
     baselines: dict[Setting, float]
     "The majority baseline's accuracy on the same test rows, where it is known."
     published: dict[Setting, dict[str, float]]

@@ -57,19 +57,7 @@ def conversation_entries(
     most: int,
     run: str,
 ) -> Conversations:
-    """Return the conversations of a trial, the selected attempt's first if not all fit.
-
-    Parameters
-    ----------
-    conversations
-        All of them.
-    attempts, picked
-        The attempts, and the number of the selected one.
-    most
-        The most characters together.
-    run
-        The run's name in the report.
-    """
+    """Return the conversations of a trial, the selected attempt's first if not all fit."""
     made: dict[Place, list[int]] = {}
     for attempt in attempts:
         place = place_of_origin(attempt.proposer, attempt.origin)

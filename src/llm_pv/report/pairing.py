@@ -108,12 +108,10 @@ class RunPair:
     b: str
     "The names of both: run and method."
     cells: tuple[CellPair, ...]
-    "Every cell in both runs."
     wilcoxon: float | None
     """The p-value of Wilcoxon's signed-rank test over the cells' mean differences; None where no
     cell differs or none could be paired."""
     differing: int
-    "The number of cells with a difference, which Wilcoxon's test uses."
     unmatched: int
     "Trials in only one of the runs."
 

@@ -76,11 +76,9 @@ class TrialRecord:
     majority_accuracy: float | None = None
     "As in ``summary.csv``; None for an empty cell."
     attempts: tuple[AttemptRecord, ...] = ()
-    "Verified attempts, in order."
     selection: SelectionRecord | None = None
     "Its result; None while it has none."
     transfer: tuple[TransferRecord, ...] = ()
-    "The selected program on other data."
     conversations: Mapping[Place, RecordedConversation] = field(default_factory=dict)
     "Those with models, by proposer and number."
     answer_tokens: int = 0
@@ -105,11 +103,9 @@ class RunRecord:
     """One run directory."""
 
     path: Path
-    "The directory."
     label: str
     "Its name in a report, different for every run."
     header: Record
-    "The content of ``run.json``."
     trials: tuple[TrialRecord, ...]
     "Every trial, including running ones and those not started."
 

@@ -51,8 +51,6 @@ def write_results(runs: Sequence[Path], out: Path, occasion: Occasion) -> Path:
     ----------
     out
         The folder; files of an earlier page with the same names are replaced.
-    occasion
-        Information besides the records of the runs.
     """
     figures = []
     with TemporaryDirectory() as name:
@@ -75,8 +73,6 @@ def results_page(runs: Sequence[RunRecord], figures: Sequence[Path], occasion: O
     ----------
     figures
         Drawn figures, by their paths relative to the page.
-    occasion
-        Information besides the records of the runs.
     """
     comparison = compare_methods(runs)
     parts = [f"# {occasion.title}", *_opening(comparison)]

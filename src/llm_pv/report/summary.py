@@ -31,9 +31,7 @@ class Summary:
     lead: str
     "The source, the result, and one further sentence."
     facts: tuple[Fact, ...]
-    "A few figures."
     notices: tuple[str, ...] = ()
-    "Warnings."
     strip: str = ""
     "A drawing of the accuracy and its limits; empty for none."
 

@@ -100,8 +100,6 @@ def draw_strip(
 
     Parameters
     ----------
-    baseline
-        The majority baseline's accuracy on the test rows.
     floor
         The certified accuracy, one less the error bound.
     """

@@ -27,15 +27,12 @@ class Entry:
     """One entry of a table."""
 
     text: str
-    "The displayed text."
     number: float | None = None
     "The number for sorting and for CSV; None for words."
     detail: str = ""
     "A smaller text below it, such as limits."
     best: bool = False
-    "Whether it is the best of its line."
     alarm: bool = False
-    "Whether it is highlighted."
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,6 @@ class ReportTable:
     "The stem of its files' names."
     title: str
     caption: str
-    "What it shows, and how to read it."
     columns: tuple[Column, ...]
     rows: tuple[tuple[Entry, ...], ...]
     "The headings and the entries, as many in every row."

@@ -21,15 +21,12 @@ class Detail:
     """How much of each trial a page shows, so that it stays small."""
 
     attempts: int
-    "Attempts shown for one trial."
     characters: int
-    "Characters shown of one program."
     conversations: int
     "Characters shown of all conversations with models together."
     trials: bool = True
     "Whether each trial has a line; otherwise only the means over trials have."
     figures: bool = True
-    "Whether figures and further tables are shown."
 
 
 DETAILS = (

@@ -29,11 +29,6 @@ def later_names(there: Mapping[str, Any], here: Mapping[str, Any]) -> dict[str, 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
     """Yield each field that differs, also in nested mappings, with both values.
 
-    Parameters
-    ----------
-    there, here
-        The recorded configuration and the requested one; JSON values.
-
     Examples
     --------
     >>> list(differences({"request": {"trials": 1, "seed": 4}}, {"request": {"trials": 2}}))

@@ -33,10 +33,6 @@ def inconsistent_rows(
 
     Parameters
     ----------
-    rows
-        The rows of the summary.
-    attempts, replies
-        The records in the journals, by cell.
     files
         Returns the paths of a cell's program and predictions.
 

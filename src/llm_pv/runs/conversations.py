@@ -22,7 +22,6 @@ TITLES: Mapping[Role, str] = {
     "answer": "answer to the model",
     "error": "no answer",
 }
-"""The heading of each kind of message."""
 
 _KINDS = ("turn", "tool", "failed")
 _MARKS = tuple(f'"kind": "{kind}"'.encode() for kind in _KINDS)
@@ -47,7 +46,6 @@ class RecordedConversation:
     number: int
     "Its number in its cell, as the origin of an attempt names it."
     digest: str = ""
-    "The digest of its prompt."
     prompt: str = ""
     messages: list[Message] = field(default_factory=list)
     "What follows the prompt."

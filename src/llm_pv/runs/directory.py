@@ -76,8 +76,6 @@ class RunDirectory:
 
     Parameters
     ----------
-    path
-        The folder; made if it does not exist.
     configuration
         Everything that decides the results, as plain JSON values. An existing run is resumed
         only if its own configuration is the same.

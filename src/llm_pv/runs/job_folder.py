@@ -34,9 +34,7 @@ class Piece:
     name: str
     "The file, within the job's folder."
     start: int
-    "The offset of the part in the file."
     data: bytes
-    "The bytes."
 
 
 class JobFolder:
@@ -93,13 +91,7 @@ class JobFolder:
             raise RunError(f"cannot write {self.path / 'stdout.log'}: {error}") from error
 
     def complete(self, step: int, state: Mapping[str, Any]) -> None:
-        """Mark the checkpoint of a step as complete, and remove the others.
-
-        Parameters
-        ----------
-        state
-            The measurements up to that step.
-        """
+        """Mark the checkpoint of a step as complete, and remove the others."""
         newest = self.checkpoints / f"{_CHECKPOINT}{step}"
         write_atomically(newest / _COMPLETE, json.dumps(dict(state)) + "\n")
         for other in self._checkpoints():
@@ -185,11 +177,6 @@ class SweepFolder:
     It stores the rows of the jobs for the runner; each job is a cell of the same name.
 
     Raise RunError if it is in use, or cannot be written.
-
-    Parameters
-    ----------
-    path
-        The folder; made if it does not exist.
     """
 
     def __init__(self, path: Path, jobs: Sequence[str] = ()) -> None:

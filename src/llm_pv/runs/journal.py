@@ -23,8 +23,6 @@ class Journal:
 
     Parameters
     ----------
-    path
-        The file; made on the first append.
     sync
         Whether an append returns only after the line is on the disk (fsync).
 

@@ -121,13 +121,7 @@ class Relay:
         self.send("log", level, message, facts)
 
     def send(self, what: str, *arguments: Any) -> None:
-        """Send one message.
-
-        Parameters
-        ----------
-        what
-            The name of a method of the results that are written to.
-        """
+        """Send one message."""
         self._send((what, arguments))
 
 

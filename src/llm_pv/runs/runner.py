@@ -64,8 +64,6 @@ def run_cells(
 
     Parameters
     ----------
-    tasks
-        The cells. Those that are skipped are recorded with their reason.
     executor
         Runs the function; closed if the run ends early, else left open.
     done

@@ -22,7 +22,6 @@ class SavedProgram:
 
     program: Program
     path: Path
-    "Its file."
     columns: tuple[str, ...] | None = None
     types: Mapping[str, str] | None = None
     """The input columns it was learned from and their types (no types for plain strings); None if
@@ -32,7 +31,6 @@ class SavedProgram:
     classes: Classes | None = None
     "The classes it was learned for; None if the file is not part of a run."
     reading: Reading = DEFAULT_READING
-    "Further options for reading rows."
     edges: tuple[float, ...] = ()
     "The boundaries between the classes of a numeric target; empty for other targets."
     ranges: Mapping[str, Any] = field(default_factory=dict)

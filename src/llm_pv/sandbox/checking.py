@@ -25,8 +25,6 @@ def make_check(rows: Sequence[tuple[object, object]], is_own_file: Callable[[str
 
     Parameters
     ----------
-    rows
-        Pairs of an input and its label.
     is_own_file
         Whether a file name in a traceback is one of the code's.
 

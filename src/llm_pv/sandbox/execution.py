@@ -94,7 +94,6 @@ class ToolLimits:
     """
 
     cpu_seconds: float = 10.0
-    "CPU time."
     wall_seconds: float | None = None
     """Wall-clock time; None for six times the CPU limit, and more on a busy machine, so that it
     cuts no code that computes."""

@@ -30,7 +30,6 @@ class Script:
     """Code that explores labelled rows, and what it finds besides them."""
 
     code: str
-    "The source."
     earlier: tuple[str, ...] = ()
     "The sources of earlier calls, whose functions, classes and imports are defined again."
     check: bool = False
@@ -63,14 +62,10 @@ def explore(
 
     Parameters
     ----------
-    rows
-        Pairs of an input and its label.
     import_module
         What ``import`` calls in the script.
     complain
         Takes the traceback of an error, with the script's own lines alone.
-    seed
-        Where the numbers of `random` and ``numpy.random`` start.
 
     Returns
     -------

@@ -24,7 +24,6 @@ from llm_pv.sandbox.result_page import (
 from llm_pv.sandbox.transcript import Transcript
 
 PROGRAM_NAME = "program"
-"""The name of the module a program runs as."""
 
 SOURCE_CHARACTERS = 1_000_000
 """A longer source is no program."""
@@ -56,16 +55,10 @@ def run_program(
 
     Parameters
     ----------
-    source
-        The program, a module that defines ``f``.
     inputs
         What ``f`` is called with, one by one, each its own object.
     page, output_bytes
         Where answers and printed text go (see `llm_pv.sandbox.result_page`).
-    allowed
-        The top-level modules the program may import.
-    seed
-        Where the numbers of `random` start.
     """
     results = ResultWriter(page, output_bytes)
     _capture_output(OutputCapture(page, output_bytes))
@@ -92,15 +85,7 @@ def run_exploration(
     *,
     seed: int = 0,
 ) -> None:
-    """Run a script over labelled rows and write what it prints onto the page (see `transcript`).
-
-    Parameters
-    ----------
-    rows
-        Pairs of an input and its label.
-    page, output_bytes, allowed, seed
-        As for `run_program`.
-    """
+    """Run a script over labelled rows and write what it prints onto the page (see `transcript`)."""
     printed = Transcript(page, output_bytes)
     _capture_output(printed)
 
@@ -136,11 +121,6 @@ def load(source: str, import_module: Callable[..., ModuleType]) -> Function:
     """Run a program as a module and return its ``f``.
 
     Raise LoadError if it fails or defines none.
-
-    Parameters
-    ----------
-    import_module
-        What ``import`` calls in the program.
     """
     module = ModuleType(PROGRAM_NAME)
     sys.modules[PROGRAM_NAME] = module

@@ -8,7 +8,6 @@ STANDARD_LIBRARY: tuple[str, ...] = (
     "pprint", "random", "re", "statistics", "string", "struct", "sys", "textwrap", "time", "types",
     "typing", "unicodedata", "warnings", "zlib",
 )  # fmt: skip
-"""Modules of the standard library that a candidate may import."""
 
 PACKAGES: tuple[str, ...] = ("numpy", "sympy", "networkx")
 """Packages a candidate may import where they are installed."""

@@ -37,17 +37,10 @@ class Ending:
     "Whether it was killed for the wall-clock limit."
     cpu_seconds: float
     wall_seconds: float
-    "What it took."
 
 
 def conclude(ending: Ending, page: io.BufferedIOBase, rows: int, limits: Limits) -> Execution:
-    """Return the result of a process that has ended; a candidate cannot make this raise.
-
-    Parameters
-    ----------
-    page
-        Its page, as a file positioned at the start.
-    """
+    """Return the result of a process that has ended; a candidate cannot make this raise."""
     try:
         content = read_page(page, rows, limits.output_bytes)
         outcome, reason = _outcome(content, ending, rows, limits)
@@ -68,13 +61,7 @@ def conclude(ending: Ending, page: io.BufferedIOBase, rows: int, limits: Limits)
 
 
 def conclude_exploration(ending: Ending, page: io.BufferedIOBase, limits: ToolLimits) -> Execution:
-    """Return what exploring code printed, after its process ended; it cannot make this raise.
-
-    Parameters
-    ----------
-    ending, page
-        As for `conclude`.
-    """
+    """Return what exploring code printed, after its process ended; it cannot make this raise."""
     plain = limits.plain()
     execution = conclude(ending, page, 0, plain)
     page.seek(OUTPUT_START)

@@ -60,10 +60,6 @@ def ask(operation: str, requests: Iterable[Request], *, deadline: float = math.i
 
     Parameters
     ----------
-    operation
-        The name of the operation.
-    requests
-        Its arguments, once for each result.
     deadline
         A time of `time.monotonic`; what has no answer by then is left out of the result.
 

@@ -156,7 +156,6 @@ class PageContent:
     reason: str
     "How the run ended by its own account and why; both empty when it was cut off."
     output: str
-    "The beginning of what the program printed."
 
 
 def read_page(page: io.BufferedIOBase, rows: int, output_bytes: int) -> PageContent:
@@ -164,13 +163,6 @@ def read_page(page: io.BufferedIOBase, rows: int, output_bytes: int) -> PageCont
 
     Raise MalformedError if the page is not what `ResultWriter` writes for a run over this many
     rows.
-
-    Parameters
-    ----------
-    page
-        The page, as a file positioned at its start.
-    output_bytes
-        The room that was kept for what it printed.
     """
     head = page.read(_COUNT.size + output_bytes)
     printed = min(_COUNT.unpack_from(head)[0], output_bytes)

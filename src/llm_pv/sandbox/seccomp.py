@@ -59,8 +59,6 @@ def build_filter(machine: str, more: tuple[str, ...] = ()) -> bytes:
     ----------
     machine
         ``"x86_64"`` or ``"aarch64"``.
-    more
-        Names of further calls to allow, as ``"setitimer"``.
     """
     calls = dict(_CALLS[machine]) | {name: _MORE_CALLS[machine][name] for name in more}
     memory = [calls.pop("mmap"), calls.pop("mprotect")]

@@ -54,9 +54,7 @@ class ToolResult:
     an error among them, cut in the middle to the limit; then, in brackets, why the code was ended
     early, or that it printed nothing. Control characters are shown by pictures."""
     outcome: Outcome
-    "How the run ended."
     seconds: float
-    "Wall-clock seconds it took."
 
 
 class PythonTool:

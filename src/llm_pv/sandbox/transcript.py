@@ -39,8 +39,6 @@ class Transcript(io.BufferedIOBase):
 
     Parameters
     ----------
-    page
-        The shared memory, all zeros.
     room
         The bytes of it to use (see `transcript_bytes`).
 
@@ -102,15 +100,7 @@ class Transcript(io.BufferedIOBase):
 
 
 def read_transcript(region: bytes, characters: int) -> str:
-    """Return at most this many characters of what a process printed, and a note if some are cut.
-
-    Parameters
-    ----------
-    region
-        The part of the page that `Transcript` wrote.
-    characters
-        As for `shown`.
-    """
+    """Return at most this many characters of what a process printed, and a note if some are cut."""
     used, total = _HEADER.unpack_from(region)
     side = (len(region) - _HEADER.size) // 2
     first = region[_HEADER.size :][: min(used, side)]

@@ -155,11 +155,6 @@ def assemble(
 
     Raise ConfigurationError if the number of workers is not positive. Raise ConfinementError if
     programs cannot be confined here and `allow_unconfined` is not set.
-
-    Parameters
-    ----------
-    backend, workers, allow_unconfined
-        As for `llm_pv.sandbox.Sandbox`.
     """
     from llm_pv.child_process import usable_cores
 

@@ -152,8 +152,6 @@ def seal(layers: Layers, *, enclosed: bool) -> kernel.CallFilter | None:
 
     Parameters
     ----------
-    layers
-        Records which steps worked.
     enclosed
         Whether this process is in namespaces of its own.
 

@@ -129,4 +129,3 @@ TASKS = (
         apart_from=30,
     ),
 )
-"""The other decimal tasks."""

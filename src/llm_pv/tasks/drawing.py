@@ -171,13 +171,7 @@ def draw(source: Source, sizes: Sizes) -> Drawn[bytes]:
 
 
 def deal(source: Source, sizes: Sizes, members: Sequence[Sequence[Row]]) -> Drawn[Row]:
-    """Draw the three splits of a data set from all members of either class.
-
-    Parameters
-    ----------
-    members
-        The distinct rows of class 0 and of class 1.
-    """
+    """Draw the three splits of a data set from all members of either class."""
     return _assembled(
         source, sizes, [_dealt(source, sizes, label, members[label]) for label in (0, 1)]
     )

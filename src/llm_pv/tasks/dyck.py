@@ -185,4 +185,3 @@ TASKS = (
         ),
     ),
 )
-"""The bracket task."""

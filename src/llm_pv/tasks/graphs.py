@@ -180,4 +180,3 @@ TASKS = (
         apart_from=60,
     ),
 )
-"""The graph tasks."""

@@ -80,4 +80,3 @@ TASKS = (
         },
     ),
 )
-"""The palindrome task."""

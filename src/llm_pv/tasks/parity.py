@@ -137,4 +137,3 @@ TASKS = (
         samplers=UNIFORM_BINARY,
     ),
 )
-"""The parity tasks."""

@@ -149,4 +149,3 @@ TASKS = (
     # Breaking the run of ones would change the longest run.
     _task("fn_d", "patternmatch2", "00111111", breakable=2),
 )
-"""The pattern tasks."""

@@ -54,4 +54,3 @@ TASKS = (
         length_generalising=False,
     ),
 )
-"""The polynomial task."""

@@ -121,13 +121,7 @@ def _moved(symbols: Symbols, offset: int, length: int) -> Symbols:
 
 
 def draw_two(words: Words, length: int, others: Callable[[Words, int], Symbols]) -> Candidates:
-    """Draw pairs of numbers: both prime or both composite, and one of each.
-
-    Parameters
-    ----------
-    words, length
-        The stream and the digits of each number.
-    """
+    """Draw pairs of numbers: both prime or both composite, and one of each."""
     drawn = maybe_primes(words, length, 2 * _block(length))
     primes = drawn[is_prime(drawn) == 1]
     composites = others(words, length)
@@ -199,4 +193,3 @@ TASKS = (
         apart_from=30,
     ),
 )
-"""The prime tasks."""

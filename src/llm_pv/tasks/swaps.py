@@ -95,11 +95,6 @@ def unequal_pairs_alike_around(
 def equally_many(first: Integers, second: Integers) -> tuple[Integers, Integers]:
     """Choose rows so that every value of a statistic is as frequent in one class as in the other.
 
-    Parameters
-    ----------
-    first, second
-        The statistic of each row of either class.
-
     Returns
     -------
     tuple of numpy.ndarray

@@ -19,15 +19,12 @@ class TableSource:
     """One published table."""
 
     name: str
-    "The task's name."
     uci_id: int
     "Its number in the UCI repository; 0 for scikit-learn's copy of breast_cancer."
     target: str
-    "The column that holds the label."
     positive: str
     "The target's value for class 1; a full stop at its end does not count."
     features: int
-    "How many features there are."
     revision: int = 1
     """Counts changes of what the labels mean, so that stored rows of an earlier one are not taken
     for these."""
@@ -38,7 +35,6 @@ class RawTable:
     """A table as text: what its columns are called, its rows, and their labels."""
 
     columns: list[str]
-    "The features' names."
     rows: list[list[str | None]]
     "Values as text, None where one is missing; one list a row."
     labels: list[int]

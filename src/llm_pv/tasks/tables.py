@@ -38,11 +38,9 @@ class TableOptions:
     """Which table to draw from, and how it is shown."""
 
     name: str
-    "The task's name."
     path: Path | None = None
     "A CSV file to read it from, None to fetch it."
     raw: bool = False
-    "Whether names and values stay as they are."
 
     def variant(self) -> str:
         """Return the options that differ from the default data set; empty for the default."""
@@ -92,10 +90,6 @@ def anonymous(
     ----------
     name
         The task's name, on which the maps depend.
-    numeric
-        Which of its columns hold numbers.
-    seed
-        The seed of the maps.
     """
     columns: list[list[Scalar]] = []
     for i in range(len(table.columns)):
@@ -181,4 +175,3 @@ TASKS = (
     _task("fn_q", "chess", "white can win (UCI 22, 35 features)"),
     _task("", "breast_cancer", "the tumour is benign (scikit-learn's copy, 30 features)"),
 )
-"""The table tasks."""

@@ -17,7 +17,6 @@ Symbols = npt.NDArray[np.uint8]
 """Inputs of one length as a matrix of ASCII codes, one input a row."""
 
 Labels = npt.NDArray[np.uint8]
-"""The label of each row, 0 or 1."""
 
 STANDARD_LENGTHS = (100, 50, 30, 25, 20)
 

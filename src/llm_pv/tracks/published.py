@@ -39,13 +39,11 @@ WALL_CLOCK = (
     "0.016, the same fine-tuned 0.345 and 0.017, LLM-PV with GPT-5 2.091 and 0.224, in-context "
     "learning with GPT-5 0.001 and 53.961, with Qwen3-30B 0.001 and 0.139."
 )
-"""The published times."""
 
 WORDINGS = (
     "with each of four wordings GPT-5 reaches 100% on Pattern 2, 10-parity, IsPrime and CA parity; "
     "on IsPrime+47 it reaches 81.8, 77.9, 86.7 and 83.0%."
 )
-"""The published figures of wordings."""
 
 OTHER_METHODS = (
     "XGBoost",

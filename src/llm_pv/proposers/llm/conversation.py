@@ -47,7 +47,6 @@ class Dialogue:
     """The settings and services common to all conversations of one cell."""
 
     model: LanguageModel
-    "The language model."
     prompt: str
     digest: str
     "The first message of every conversation, without what it is shown of others; its digest."
@@ -62,9 +61,7 @@ class Dialogue:
     no_program_message: Callable[[str], str]
     "Return the message to the model about its program's mistakes, or about a missing program."
     tracker: BudgetTracker
-    "The budget of the calls."
     context: Context
-    "The services of the run."
     recorded: Recorded
     "Its turns that are on disk already."
     cancelled: threading.Event
@@ -189,12 +186,8 @@ class Conversation:
 
     Parameters
     ----------
-    seed
-        The seed, for engines that accept one.
     samples
         The number of conversations that its first call starts, including this one.
-    opening
-        Its first message, and the digest of that.
 
     Attributes
     ----------

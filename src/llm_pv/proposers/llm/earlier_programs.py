@@ -23,17 +23,7 @@ class _Group:
 
 
 class EarlierPrograms:
-    """The programs of one cell so far, grouped by what they answer on training rows.
-
-    Parameters
-    ----------
-    rows
-        The number of training rows.
-    count_tokens
-        Counts the tokens of a text.
-    most_tokens
-        What `note` may take.
-    """
+    """The programs of one cell so far, grouped by what they answer on training rows."""
 
     def __init__(
         self, rows: int, count_tokens: Callable[[str], int], most_tokens: int = MOST_TOKENS

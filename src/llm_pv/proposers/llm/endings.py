@@ -17,7 +17,6 @@ class ReplyEnding:
     text: str
     "The text from which the program is read."
     failure: str
-    "Why it does not count; empty if it does."
     redacted: bool
     "Whether it contained fragments of the API key."
 
@@ -31,8 +30,6 @@ def ending_of(turns: Sequence[Turn], warned: str = "") -> ReplyEnding:
 
     Parameters
     ----------
-    turns
-        The model's turns, including those with tool calls; at least one.
     warned
         What was used up, if the last turn requested the tool after a notice of that.
 

@@ -16,13 +16,7 @@ RunCode = Callable[[str, int, Sequence[str]], tuple[str, float]]
 
 
 class LocalTool:
-    """Runs a model's code, confined, on the training rows of any cell.
-
-    Parameters
-    ----------
-    settings
-        The limits and functions of the tool, and how it is confined.
-    """
+    """Runs a model's code, confined, on the training rows of any cell."""
 
     def __init__(self, settings: LLMSettings) -> None:
         self._settings = settings

@@ -22,13 +22,7 @@ def attempt_seed(seed: int, number: int) -> int:
 
 
 class Scheduler:
-    """The attempts of one cell, started when admitted and read in order.
-
-    Parameters
-    ----------
-    seed
-        The seed from which theirs are derived.
-    """
+    """The attempts of one cell, started when admitted and read in order."""
 
     def __init__(self, dialogue: Dialogue, attempts: int, seed: int) -> None:
         self._dialogue = dialogue

@@ -53,10 +53,6 @@ class Survey:
 
     Parameters
     ----------
-    train, classes
-        The training rows, and no others.
-    seed
-        Draws a sample of many rows.
     seconds
         What it may take; what was found by then is returned.
     """
@@ -102,8 +98,6 @@ class Surveyor(Proposer):
     ----------
     of
         The number of training rows that the rows are a sample of.
-    seconds
-        When to stop looking for conditions.
     """
 
     name = "survey"

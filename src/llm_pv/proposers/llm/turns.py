@@ -21,8 +21,6 @@ def call_record(conversation: int, number: int, worst: Amount, again: bool = Fal
 
     Parameters
     ----------
-    conversation, number
-        The turn it is for.
     again
         Whether an earlier try of the same call may be billed too.
     """
@@ -37,8 +35,6 @@ def failed_record(
 
     Parameters
     ----------
-    worst
-        The worst-case amount of one try.
     tries
         The number of its tries that may be billed.
     """
@@ -106,8 +102,6 @@ def tool_record(conversation: int, number: int, call: int, text: str, seconds: f
         The turn that requested it.
     call
         Its position among the calls of that turn, from 1.
-    seconds
-        Wall-clock seconds the code ran.
     """
     return {
         "kind": TOOL,

@@ -24,7 +24,6 @@ class Call:
     limit: int
     "The most tokens of one answer."
     samples: int = 1
-    "The most answers that it returns."
     tool: ToolPlace = "none"
     "Where the model's own code runs."
 

@@ -56,7 +56,6 @@ class CellContext:
     results: Results
     "Where its results go: the run directory, or a relay to it."
     emit: Emit
-    "Takes the cell's events."
     processes: Processes = field(default_factory=Processes)
     "Where heavy functions are computed."
     sandbox: Sandbox | None = None

@@ -121,8 +121,6 @@ class WorkerProcesses(Processes):
         ----------
         function
             A function of a module, or a method of a value that can be pickled.
-        *args, **kwargs
-            Its arguments, which can be pickled.
         """
         pool = self._idle.get()
         try:

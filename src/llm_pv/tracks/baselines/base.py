@@ -19,7 +19,6 @@ from llm_pv.errors import MissingExtraError
 from llm_pv.tracks.baselines.features import Features
 
 Codes: TypeAlias = npt.NDArray[np.intp]
-"""The class of each row, counted from 0."""
 
 Setting: TypeAlias = str | int | float | bool | None
 Settings: TypeAlias = Mapping[str, Setting]

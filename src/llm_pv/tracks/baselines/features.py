@@ -35,7 +35,6 @@ class Features:
     matrix: npt.NDArray[np.floating[Any]]
     "The numbers, of shape (rows, features), none missing."
     kinds: tuple[Kind, ...]
-    "What each feature is."
 
     def __len__(self) -> int:
         return len(self.matrix)
@@ -51,11 +50,6 @@ class Features:
 
 def fit_encoder(inputs: Sequence[Input]) -> "Encoder":
     """Learn from training inputs how to turn inputs like them into features.
-
-    Parameters
-    ----------
-    inputs
-        Strings, or dicts from column name to value; at least one.
 
     Examples
     --------
@@ -82,7 +76,6 @@ class StringEncoder:
     has_length: bool
     "Whether training strings differ in length, which makes the length a feature."
     warnings: tuple[str, ...] = ()
-    "What the user should know."
 
     @classmethod
     def fit(cls, inputs: Sequence[str]) -> "StringEncoder":
@@ -137,9 +130,7 @@ class TableEncoder:
     """Numbers as they are, text as flags; a flag for missing where training rows miss a value."""
 
     columns: tuple[_Column, ...]
-    "What was learned of each column."
     warnings: tuple[str, ...] = ()
-    "What the user should know."
 
     @classmethod
     def fit(cls, inputs: Sequence[dict[str, Scalar]]) -> "TableEncoder":

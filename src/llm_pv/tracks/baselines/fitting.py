@@ -25,12 +25,10 @@ class EncodedSplits:
     train: Features
     validation: Features
     test: Features
-    "The features of each split."
     codes: Codes
     validation_codes: Codes
     "The classes of training and validation rows, as positions among the classes of the splits."
     encoder: Encoder
-    "What made the features."
 
     @classmethod
     def of(cls, splits: Splits) -> "EncodedSplits":

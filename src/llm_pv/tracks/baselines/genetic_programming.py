@@ -43,7 +43,6 @@ class Bit:
     """One bit of a row: whether a feature is above a threshold, or equal to a symbol."""
 
     feature: int
-    "The position of the feature."
     value: float
     "The threshold, or the symbol."
     is_threshold: bool

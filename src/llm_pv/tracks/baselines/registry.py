@@ -22,7 +22,6 @@ BASELINES: dict[str, Baseline] = {
         GeneticProgramming(),
     )
 }
-"""The baselines, in the order of tables."""
 
 
 def baseline_named(name: str) -> Baseline:

@@ -22,9 +22,7 @@ class ModelResult:
     """One baseline on one cell, its trials taken together."""
 
     model: str
-    "Its name."
     statuses: dict[str, int]
-    "How many trials ended in each way."
     reasons: tuple[str, ...]
     "Why trials were skipped or failed, each reason once."
     test_accuracy: MeanStd | None
@@ -49,9 +47,7 @@ class BaselinesCell:
     name: str
     length: int | str
     sampler: str
-    "The cell."
     models: tuple[ModelResult, ...]
-    "A result for each baseline."
     majority_test_accuracy: MeanStd | None
     "Test accuracy of always answering the training rows' most frequent class."
     unbalanced: bool
@@ -67,7 +63,6 @@ class BaselineResults:
     """The outcome of a run of baselines."""
 
     path: Path
-    "The run directory."
     cells: tuple[BaselinesCell, ...]
     "One result for each task, length and sampler, in the order asked for."
 

@@ -72,9 +72,7 @@ class RowTrials:
     """A user's rows, split anew for each trial, in place of the request for a grid."""
 
     name: str
-    "The name of the rows, such as that of their file."
     split: Callable[[int], Splits]
-    "Splits the rows by a seed."
     trials: int = 1
     seed: int = 0
     """The first trial's seed, which gives the split that `learn` makes; those of the others are
@@ -131,8 +129,6 @@ def run_baselines(
         Names of baselines; empty for all.
     search
         How settings are chosen: ``"halving"``, or ``"grid"``.
-    out
-        The run directory.
     dataset_dir
         Where data sets are stored and found again; None stores none.
     observer

@@ -49,11 +49,9 @@ class Tried:
     """How one point of the grid did."""
 
     settings: Settings
-    "The point."
     accuracy: float
     "The share of held-out training rows it was right on."
     folds: int
-    "The number of folds it was tried on."
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,6 @@ class Choice:
     """The settings that cross-validation chose."""
 
     settings: Settings
-    "The point chosen."
     accuracy: float | None = None
     "Its cross-validated accuracy; None if there was nothing to choose, or no rows to hold out."
     tried: tuple[Tried, ...] = ()
@@ -105,16 +102,10 @@ def choose_settings(
 
     Parameters
     ----------
-    baseline
-        What is fitted.
-    features, codes
-        The training rows and their classes.
     search
         ``"halving"`` or ``"grid"``.
     seed
         Draws the folds, and whatever is random in a fit.
-    validation
-        The validation rows and their classes.
     """
     grid = baseline.grid(search)
     points = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]

@@ -128,7 +128,6 @@ class Architecture:
     """A model before it is built."""
 
     name: str
-    "What the user calls it."
     pretrained: str
     "The folder or hub name its weights come from; empty for a model from scratch."
     config: Config

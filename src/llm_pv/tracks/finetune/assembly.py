@@ -33,7 +33,6 @@ class Assembly:
     trainer: ClassifierTrainer
     "The trainer; its ``watch`` has the measures."
     tokens: Tokenizer
-    "The tokenizer."
     sets: Sets
     "The rows, and how many steps they take."
     checkpoint: Path | None

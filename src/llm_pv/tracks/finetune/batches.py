@@ -29,8 +29,6 @@ class EncodedRows(Dataset[Batch]):
 
     Parameters
     ----------
-    examples
-        Texts with labels.
     positions
         The most tokens the model takes; None for no limit.
     """
@@ -76,13 +74,7 @@ class EncodedRows(Dataset[Batch]):
 
 
 class FreshBatches(Dataset[Batch]):
-    """Rows that each step draws afresh; row ``index`` belongs to step ``index // batch_size``.
-
-    Parameters
-    ----------
-    classes, tokens, positions
-        As for `EncodedRows`.
-    """
+    """Rows that each step draws afresh; row ``index`` belongs to step ``index // batch_size``."""
 
     def __init__(
         self,

@@ -135,8 +135,6 @@ def pretrained(
 
     Parameters
     ----------
-    source
-        A folder, or a name on the hub.
     seed
         Draws the head.
     """

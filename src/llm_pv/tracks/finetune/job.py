@@ -82,11 +82,6 @@ def do_job(
     """Train and test a model that is not finished; the error that ends the job is recorded.
 
     Raise DataError or RunError as for `run_job`.
-
-    Parameters
-    ----------
-    run
-        Where the results go, besides the files of the job's folder.
     """
     folder = JobFolder(job.out)
     folder.write_config(prepared.options)

@@ -27,7 +27,6 @@ class TrainingEvaluation:
 
     epoch: int
     step: int
-    "When it was made."
     loss: float | None
     "The mean training loss since the one before."
     train_loss: float | None
@@ -38,7 +37,6 @@ class TrainingEvaluation:
     seconds: float
     "Seconds of training until then, evaluations left out."
     test_seconds: float
-    "Seconds the test rows took."
 
     def text(self, epochs: int) -> str:
         """Return the evaluation as a line."""
@@ -54,7 +52,6 @@ class Measures:
     """Everything measured so far; it goes into every checkpoint and comes back from there."""
 
     evaluations: list[TrainingEvaluation] = field(default_factory=list)
-    "The evaluations, oldest first."
     seconds: float = 0.0
     "Seconds of training, evaluations left out, over all runs of the job."
     losses: tuple[float, int] = (0.0, 0)

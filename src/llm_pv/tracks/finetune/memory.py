@@ -36,11 +36,8 @@ class Size:
     """The parameters of a model, by where they are."""
 
     embedding: int
-    "The token table."
     layer: int
-    "One layer."
     layers: int
-    "How many layers there are."
     rest: int
     "The last norm and the classification head."
 
@@ -56,11 +53,6 @@ class Size:
 
 def decoder_size(config: Config, vocabulary: int, classes: int) -> Size | None:
     """Count the parameters of a decoder with a classification head.
-
-    Parameters
-    ----------
-    vocabulary, classes
-        Tokens and classes it is built for.
 
     Returns
     -------
@@ -222,17 +214,6 @@ def fitted(load: Load, free: int, *, name: str, device: str, checkpointing: str)
     """Return the load with checkpointing where memory asks for it.
 
     Raise ConfigurationError if it does not fit; the message has the numbers and ways out.
-
-    Parameters
-    ----------
-    load
-        The estimate without checkpointing.
-    free
-        Bytes there are.
-    name, device
-        The model and the place, for the message.
-    checkpointing
-        ``auto``, ``on`` or ``off``.
     """
     choices = {
         "auto": (load, replace(load, checkpointing=True)),

@@ -21,9 +21,7 @@ class ProcessGroup:
     """The processes of one job, as torchrun and accelerate launch tell them."""
 
     rank: int = 0
-    "This process's number."
     size: int = 1
-    "How many there are."
     local_size: int = 1
     "How many of them share this machine."
 
@@ -137,12 +135,9 @@ class Preparation:
     """What is settled about a job before anything is built."""
 
     world: ProcessGroup
-    "The processes."
     architecture: Architecture
-    "The model, its configuration known."
     device: str
     precision: Precision
-    "Where and how it computes."
     options: dict[str, Any]
     "Everything that decides the results, as plain JSON values."
     rows: Rows | None

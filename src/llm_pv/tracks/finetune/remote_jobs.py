@@ -74,13 +74,7 @@ class _Events(TrainingObserver):
 
 
 def train_job(remote: RemoteJob, context: CellContext) -> None:
-    """Do a job in a folder that is gone afterwards, and send everything it leaves.
-
-    Parameters
-    ----------
-    context
-        Where; its results are a `JobResults`.
-    """
+    """Do a job in a folder that is gone afterwards, and send everything it leaves."""
     results = context.results
     assert isinstance(results, FlushingRelay), "it is sent to a machine of a cluster"
     with TemporaryDirectory(prefix="llm-pv-") as folder:
@@ -150,13 +144,7 @@ MOST_JOBS = 1_000
 
 
 class RemoteJobs:
-    """Does training jobs on a cluster.
-
-    Parameters
-    ----------
-    cluster
-        The cluster; it is left open.
-    """
+    """Does training jobs on a cluster."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._executor = RayExecutor(cluster, prepare=RemoteJob.of, alone=True)

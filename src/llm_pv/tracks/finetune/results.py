@@ -31,8 +31,6 @@ class Recorder(TrainingObserver):
 
     Parameters
     ----------
-    observer
-        Receives the same calls.
     folder
         The folder of the log; None in all processes but the first.
     """

@@ -32,7 +32,6 @@ class Rows:
     test: Examples
     "Texts with their labels; there are no training rows where each step draws fresh ones."
     classes: Classes
-    "The classes of both."
     alphabet: str = ""
     "Characters known to occur beyond those of the training rows."
     longer: tuple[Examples, ...] = ()
@@ -208,13 +207,11 @@ class FileRows:
     """A user's rows, read as ``llm-pv learn`` reads them."""
 
     path: str
-    "The file."
     read: Callable[[], Splits] = field(compare=False)
     """Reads and splits it. The model trains on training and validation rows together, as the
     published comparison does, because nothing is selected on validation rows here; the test rows
     are those of ``learn`` with the same options and seed."""
     seed: int = 42
-    "Drew the split."
     train_size: int | None = None
     longest: int | None = None
 

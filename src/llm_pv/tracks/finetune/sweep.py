@@ -49,7 +49,6 @@ class Sweep:
     folder: Path
     "``results_root/experiment_name``."
     jobs: tuple[SweepJob, ...]
-    "Every combination of the grid, in its order."
 
 
 def read_sweep(path: Path) -> Sweep:
@@ -235,13 +234,7 @@ def _take(folder: SweepFolder, job: SweepJob, status: int = 0, complaint: str = 
 
 
 class _JobProcesses:
-    """The processes of a sweep's jobs.
-
-    Parameters
-    ----------
-    folder, launcher
-        As for `run_sweep`.
-    """
+    """The processes of a sweep's jobs."""
 
     def __init__(self, folder: SweepFolder, launcher: Sequence[str], concurrency: int) -> None:
         self._folder = folder

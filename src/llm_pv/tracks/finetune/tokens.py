@@ -10,7 +10,6 @@ import numpy.typing as npt
 from llm_pv.errors import ConfigurationError
 
 Tokens = npt.NDArray[np.int32]
-"""The token numbers of one text."""
 
 PAD, BOS, UNKNOWN = range(3)
 _SPECIAL = 3
@@ -41,7 +40,6 @@ class CharacterTokens:
     alphabet: str
     "The known characters, sorted; any other becomes one and the same unknown token."
     size: int
-    "How many tokens the model has."
     pad: int = PAD
 
     @classmethod
@@ -54,8 +52,6 @@ class CharacterTokens:
 
         Parameters
         ----------
-        texts
-            The training rows.
         alphabet
             Characters known to occur beside theirs.
         size

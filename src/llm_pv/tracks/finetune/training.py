@@ -69,15 +69,7 @@ def training_arguments(
 
 
 class MetricsCallback(TrainerCallback):
-    """Decides when to log, evaluate and save, and keeps the measures.
-
-    Parameters
-    ----------
-    measures
-        What earlier runs of the job measured.
-    observer
-        Receives steps and lines of the log.
-    """
+    """Decides when to log, evaluate and save, and keeps the measures."""
 
     def __init__(
         self,

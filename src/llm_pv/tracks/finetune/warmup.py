@@ -51,7 +51,6 @@ WARM_UP = MappingProxyType(
         )
     }
 )
-"""The rules by name."""
 
 
 def known_task(name_or_id: str) -> Task:

@@ -87,15 +87,11 @@ class PlannedCell:
 
     name: str
     cell: Cell
-    "What its data set is called, and the cell."
     splits: Splits
-    "Its rows."
     query: LabelQuery
-    "How labels are asked for."
     prompts: Sequence[Sequence[str]]
     "For each order of the examples, a prompt for each row of `asked`."
     learn_seconds: float
-    "Time that rows and prompts took."
     others: Mapping[int, Examples] = field(default_factory=dict)
     "Test rows of other lengths, which are asked about after those of `splits`, by length."
 

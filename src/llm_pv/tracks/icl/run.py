@@ -38,7 +38,6 @@ class Answered:
 
     count: int
     right: int
-    "How many, and how many of them were right."
     cost_usd: float | None = 0.0
     "Their price; None if it is unknown."
 
@@ -52,8 +51,6 @@ def open_same(make: Callable[[], LanguageModel], identity: str, folder: Path) ->
     ----------
     make
         Opens it; it can be pickled.
-    identity
-        What the driver's model is.
     folder
         Where the driver runs; a model in a relative folder is looked for from there.
     """
@@ -133,13 +130,7 @@ def read_results(
     settings: Settings,
     under_way: Collection[Cell] = (),
 ) -> list[AnsweredCell]:
-    """Return the results of a run's cells as far as it has come, in order.
-
-    Parameters
-    ----------
-    under_way
-        Cells that were under way when the run ended early.
-    """
+    """Return the results of a run's cells as far as it has come, in order."""
     rows = {place_of(row) + way_of(row): row for row in read_summary(out)}
     replies = by_cell(read_replies(out))
     results = []

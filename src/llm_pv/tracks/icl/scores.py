@@ -24,7 +24,6 @@ class CellScore:
     high: float
     "Its exact binomial (Clopper-Pearson) interval over the test rows, at 95%."
     accuracies: tuple[float, ...]
-    "The accuracy of each order."
     deviation: float | None
     "Their standard deviation with ``ddof=1``; None for one order."
     balanced_accuracy: float
@@ -35,7 +34,6 @@ class CellScore:
     cut_share: float
     "The share of answers without a label, and of those cut off at their limit."
     seconds: float
-    "Time spent answering."
     input_tokens: int
     output_tokens: int
     cached_tokens: int
@@ -54,7 +52,6 @@ class AnsweredCell:
 
     cell: Cell
     name: str
-    "The cell, and what its data set is called."
     status: str
     reason: str
     "How it ended, and why if it was not done."
@@ -62,7 +59,6 @@ class AnsweredCell:
     "How its answers did; None if it was not done."
     train_size: int = 0
     test_size: int = 0
-    "Rows shown, and rows asked about."
     others: Mapping[int, CellScore] = field(default_factory=dict)
     "How the answers to inputs of other lengths did, by length."
 
@@ -93,8 +89,6 @@ def score_cell(
     records
         One for each order and example: ``order``, ``example``, ``predicted``, ``finish``, tokens,
         seconds and cost. Tokens and cost are those of all of them.
-    train, test
-        The rows shown, and those asked about.
     first
         The ``example`` of the first of these test rows.
     """

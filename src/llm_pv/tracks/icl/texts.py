@@ -61,10 +61,6 @@ def write_prompts(
 
     Parameters
     ----------
-    examples
-        The training rows shown, each on one line ``input -> label``.
-    form
-        How the label is to be written.
     alphabet
         ``"binary"``, ``"decimal"``, ``"graph"`` or ``"table"``, where the inputs' kind is known.
 

@@ -22,7 +22,6 @@ class CellResult:
     name: str
     length: int
     sampler: str
-    "The cell."
     statuses: dict[str, int]
     "How many trials ended in each way."
     reasons: tuple[str, ...]
@@ -50,9 +49,7 @@ class GridResult:
     """The outcome of a grid."""
 
     path: Path
-    "The run directory."
     sampler: str
-    "How inputs were drawn."
     cells: tuple[CellResult, ...]
     "One result for each task, length and sampler, in the order asked for."
 
@@ -77,15 +74,7 @@ class GridResult:
 def collect(
     run: RunDirectory, trials: Sequence[Trial], test_lengths: tuple[int, ...] | None = None
 ) -> GridResult:
-    """Gather the results of a run's trials.
-
-    Parameters
-    ----------
-    trials
-        Its trials, at least one.
-    test_lengths
-        As in the request.
-    """
+    """Gather the results of a run's trials."""
     groups: dict[tuple[str, int], list[Trial]] = {}
     for trial in trials:
         groups.setdefault((trial.cell.function, trial.length), []).append(trial)

@@ -30,9 +30,7 @@ class GridWork:
     request: GridRequest
     plan: Plan
     proposer: Proposer
-    "What was asked for."
     transfer: bool = True
-    "Whether selected programs are scored on other data too."
 
 
 def compute_trial(
@@ -49,10 +47,6 @@ def compute_trial(
         What all trials share, the trial, and its rows; None to draw them.
     context
         Where it is computed; its events are the verified attempts.
-    dataset_dir
-        Where data sets are stored and found again; None stores none.
-    admission
-        Says when attempts at a model may begin.
     """
     work, (trial, splits) = inputs
     results, request = context.results, work.request

@@ -30,10 +30,6 @@ def facts(
         All training rows, those that a prompt does not show included.
     tool_calls
         How often a local tool may be called; 0 without one.
-    noise
-        The share of labels that may be wrong.
-    about
-        What the user says of the rows.
 
     Examples
     --------

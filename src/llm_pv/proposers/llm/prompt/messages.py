@@ -38,16 +38,8 @@ def refinement_message(
         The training rows it got wrong, none of any other split.
     train
         The training rows it was tried on, whose notation is kept; None if unknown.
-    alphabet
-        As in the problem statement.
-    most
-        So many mistakes are shown, the first ones.
-    answer_format, programs
-        As in the problem statement.
     labels
         The labels there are, said where the program answered with something else.
-    noise
-        The share of labels that may be wrong.
     repeated
         Whether it gave this program before.
     alike
@@ -99,13 +91,7 @@ def mistake_lines(
 
 
 def no_program_message(reason: str, answer_format: AnswerFormat = "json", programs: int = 1) -> str:
-    """Tell a model that its reply held no program, why, and ask again.
-
-    Parameters
-    ----------
-    answer_format, programs
-        As in the problem statement.
-    """
+    """Tell a model that its reply held no program, why, and ask again."""
     told = _one_line(reason.removeprefix("the reply holds no program: "))
     wanted = contract(answer_format, programs)
     return f"Your reply held no program that can be run: {told}.\n\n{wanted}\n"
@@ -118,12 +104,8 @@ def disclosure(
 
     Parameters
     ----------
-    train
-        The training rows in the prompt.
     columns
         The names of the input columns; none where an input is a plain string.
-    model_name
-        Where they go.
     tool_rows
         How many training rows a Python tool holds for the model; 0 without one.
 

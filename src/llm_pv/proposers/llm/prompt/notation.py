@@ -97,8 +97,6 @@ class Notation:
 
         Parameters
         ----------
-        labels
-            The different labels of the rows.
         classes
             The labels there are in all; those that no row here has are counted only.
         """

@@ -26,11 +26,6 @@ def subsample(train: Examples, rows: int, seed: int) -> Examples:
 
     Raise ConfigurationError if no row would be left.
 
-    Parameters
-    ----------
-    rows
-        How many to keep; with as many or more than there are, all are.
-
     Examples
     --------
     >>> rows = Examples([str(n) for n in range(1000)], ["0"] * 900 + ["1"] * 100)
@@ -62,11 +57,6 @@ def telling_rows(train: Examples, rows: int, seed: int) -> Examples:
     A third of the rows are pairs of rows that are much alike and have different labels; each class
     has its shortest and its longest string, or rows as far as can be; the rest is drawn by the
     seed from the class that has the fewest so far. The order of the rows is kept.
-
-    Parameters
-    ----------
-    rows
-        How many to keep; with as many or more than there are, all are.
 
     Examples
     --------

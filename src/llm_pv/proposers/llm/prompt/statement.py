@@ -48,8 +48,6 @@ def contract(answer_format: AnswerFormat, programs: int = 1) -> str:
 
     Parameters
     ----------
-    answer_format
-        How a program is to be written down.
     programs
         How many a reply may hold; more than one only in Python.
     """
@@ -103,10 +101,6 @@ def problem_statement(
 
     Parameters
     ----------
-    train
-        The training rows, each shown on one line ``input -> label``.
-    classes
-        The labels a program may answer with.
     alphabet
         ``"binary"``, ``"decimal"``, ``"graph"`` or ``"table"``, where the inputs' kind is known.
     variant
@@ -117,12 +111,6 @@ def problem_statement(
         ``"hosted"``, the vendor's.
     tool_rows
         How many training rows the local tool holds; None for those shown.
-    tool_functions
-        The functions that code finds besides the rows.
-    answer_format
-        How the program is to be written down.
-    programs
-        How many programs a reply may hold.
     facts
         Lines about all training rows; see `llm_pv.proposers.llm.prompt.facts`.
 

@@ -129,8 +129,6 @@ def render(variant: int | Path, values: Mapping[str, str]) -> str:
 
     Parameters
     ----------
-    variant
-        The number of a built-in wording, or the file of a template.
     values
         A text for each of `PLACEHOLDERS`.
     """

@@ -99,8 +99,6 @@ class Cluster:
 
         Parameters
         ----------
-        function
-            A function of a module.
         retries
             How often Ray runs it again if its process or machine is lost.
         streaming

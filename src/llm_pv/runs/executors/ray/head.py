@@ -33,11 +33,6 @@ def refuse_unreachable(address: str) -> None:
 
     Raise ConfigurationError if it is no address. Raise ClusterError if nothing answers there, or
     something that is not the head of a cluster.
-
-    Parameters
-    ----------
-    address
-        As for `llm_pv.runs.executors.ray.Cluster`.
     """
     if "://" in address:
         raise ConfigurationError(
@@ -83,11 +78,6 @@ def ended_with_its_head(address: str) -> Iterator[None]:
     """End what the main thread does if the head is lost meanwhile.
 
     Raise ClusterError if the head was lost.
-
-    Parameters
-    ----------
-    address
-        The ``HOST:PORT`` of the head.
     """
     over, lost = threading.Event(), threading.Event()
     watch = threading.Thread(target=_watch, args=(address, over, lost), daemon=True)

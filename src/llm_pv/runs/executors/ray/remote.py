@@ -28,7 +28,6 @@ class RemoteCell:
     """A cell as it is sent to a machine."""
 
     function: CellFunction
-    "The track's function."
     known: Known
     "What the run directory holds of the cell."
     every: float

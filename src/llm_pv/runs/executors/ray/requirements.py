@@ -55,10 +55,8 @@ class Confining:
     """How candidates are confined on every machine."""
 
     limits: Limits = field(default_factory=Limits)
-    "What one candidate may use."
     allow_unconfined: bool = False
     backend: Backend = "auto"
-    "As for `llm_pv.sandbox.Sandbox`."
 
 
 @dataclass(frozen=True)
