@@ -280,6 +280,7 @@ def test_without_a_rule_the_verdict_says_so(sandbox: Sandbox) -> None:
     row, label = parity_splits().train.inputs[0], int(parity_splits().train.labels[0])
     refuted = f"def f(x):\n    return {1 - label} if x == {row!r} else x.count('1') % 2\n"
     verdict = learn_splits(parity_splits(), Scripted([refuted]), sandbox, Plan(1)).verdict
+    assert verdict.startswith("an approximate rule was found: right on 100.0%")
     assert verdict.endswith("; of the training rows it is wrong on 1")
     few = parity_splits(validation=4)
     assert (

@@ -274,6 +274,7 @@ def test_a_trial_that_found_nothing_or_failed_has_a_page_too(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("verdict", "headline"),
     [("no short rule was found that explains the rows; a fallback is offered", "No short rule was"),
+     ("an approximate rule was found: right on 98.0%", "An approximate rule was found for"),
      ("a program better than any constant answer: F1 0.9", "A program for rows.csv better than"),
      ("a program better, but its bound does not rule out chance", "but chance is not ruled out")],
 )  # fmt: skip

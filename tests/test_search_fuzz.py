@@ -65,8 +65,12 @@ CELLS: tuple[st.SearchStrategy[Scalar], ...] = (
     *(NUMERALS, EDGES, LISTS, st.dates().map(str), st.sampled_from(("red", "it's", "{s}", ""))),
     *(st.sampled_from((1, 1.0, True, "1", None, math.inf, "a")), st.floats()),
 )
-COLUMN_NAMES = st.text(max_size=4) | st.sampled_from(
-    ("", "x", "f", "math", "class", "numbers", "\n", "a\"b'c", "\\", "{s}", "__class__", "None")
+COLUMN_NAMES = (
+    st.text(max_size=4)
+    | st.sampled_from(
+        ("", "x", "f", "math", "class", "numbers", "\n", "a\"b'c", "\\", "{s}", "__class__", "None")
+    )
+    | st.sampled_from(("count_1", "count_2", "If 2"))
 )
 LABELS = st.sampled_from(
     ("0", "1", "no", "yes", "it's", 'say "no"', "a\nb", "é😀", "", "-1", "-0", "007", "{}", "\\")

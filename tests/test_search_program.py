@@ -25,7 +25,7 @@ from llm_pv.search.program import (
     candidate,
     two_way,
 )
-from llm_pv.search.types import Expression, Type, negation
+from llm_pv.search.types import Expression, Local, Type, negation
 from llm_pv.search.unify.single import single
 
 ROWS: list[dict[str, Any]] = [{"a": a, "b": b} for a in (1, 2, 3, 4) for b in (0, 5)]
@@ -85,6 +85,25 @@ def test_the_source_of_a_program_answers_what_the_program_answers(program: Node)
     exec(source_of(program, classes), namespace)
     expected = np.broadcast_to(answers_of(program), (len(ROWS),))
     assert [namespace["f"](row) for row in ROWS] == [classes[code] for code in expected]
+
+
+def test_local_names_lose_the_number_that_nothing_needs_and_columns_keep_theirs() -> None:
+    def local(name: str, column: str) -> Expression:
+        needs = (Local(f'{name} = x["{column}"] or 0'),)
+        return Expression(name, Type.NUMBER, 2.0, np.zeros(len(ROWS)), needs=needs)
+
+    for name, column_name, kept in (
+        ("count_1", "count_1", "count_1"),
+        ("total_2", "Total", "total"),
+        ("if_2", "If 2", "if_2"),
+        ("max_2", "Max 2", "max_2"),
+    ):
+        source = source_of(Bands(local(name, column_name), (3.0,), (0, 1)), ("low", "high"))
+        namespace: dict[str, Callable[[Any], Any]] = {}
+        exec(source, namespace)
+        assert namespace["f"]({column_name: 2}) == "low"
+        assert namespace["f"]({column_name: 3}) == "high"
+        assert f'    {kept} = x["{column_name}"] or 0\n' in source
 
 
 def test_bands_answer_the_class_of_the_first_cut_a_number_is_below() -> None:

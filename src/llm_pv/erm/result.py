@@ -237,9 +237,10 @@ def verdict(
             f"against {reference:.1%}), but its bound does not rule out chance"
         )
     refuting = selected.train.errors if selected.train else 0
+    found = "an approximate rule was found" if refuting else "a rule was found"
     but = f"; of the training rows it is wrong on {refuting}" if refuting else ""
     return (
-        f"a rule was found: right on {accuracy:.1%} of the validation rows, the best constant "
+        f"{found}: right on {accuracy:.1%} of the validation rows, the best constant "
         f"answer on {reference:.1%}{but}"
     )
 

@@ -144,5 +144,6 @@ def _rival(one: Difference, problem: Problem) -> Rival:
 
 def _docstring(one: Candidate) -> str:
     wrong = f"; {one.mistakes:g} training rows answered wrongly" if one.mistakes else ""
-    what = "A rule of " if one.is_rule else "A fallback, not a rule: "
+    rule = "An approximate rule of " if one.mistakes else "A rule of "
+    what = rule if one.is_rule else "A fallback, not a rule: "
     return f"{what}{one.bits:.1f} bits{wrong}."

@@ -121,6 +121,8 @@ def _headline(trial: TrialRecord, name: str) -> str:
         return f"No program was found for {name}"
     if selection.verdict.startswith("a rule was found"):
         return f"A rule was found for {name}"
+    if selection.verdict.startswith("an approximate rule was found"):
+        return f"An approximate rule was found for {name}"
     if selection.verdict.startswith("nothing found"):
         return f"Nothing found for {name} that beats a baseline"
     if selection.verdict.startswith("no short rule"):

@@ -4,12 +4,16 @@ import ast
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from io import StringIO
+from keyword import iskeyword
 from string import Formatter
+from tokenize import NAME, STRING, generate_tokens
 from typing import Protocol
 
 import numpy as np
 
 from llm_pv.search.library import relied_on
+from llm_pv.search.names import RESERVED
 from llm_pv.search.program import (
     Answer,
     Bands,
@@ -129,12 +133,26 @@ def source_of(program: Node, classes: Sequence[str], docstring: str = "") -> str
 
 
 def _renamed(function: str) -> str:
-    """Return a function whose local names have no number that nothing needs: ``words_2``."""
-    for name in dict.fromkeys(re.findall(r"^    (\w+)_\d+ = ", function, re.MULTILINE)):
-        if not re.search(rf"\b{name}\b", function):
-            numbered = re.findall(rf"\b{name}_\d+\b", function)
-            function = re.sub(rf"\b{numbered[0]}\b", name, function)
-    return function
+    """Return a function whose local names have no number that nothing needs: ``words_2``.
+
+    Strings are left as they are, and so is a name that one of them holds, as that of a column.
+    """
+    tokens = list(generate_tokens(StringIO(function).readline))
+    names = {token.string for token in tokens if token.type == NAME}
+    strings = {token.string[1:-1] for token in tokens if token.type == STRING}
+    new: dict[str, str] = {}
+    for name in re.findall(r"^    (\w+_\d+) = ", function, re.MULTILINE):
+        base = name.rpartition("_")[0]
+        if not (name in strings or base in names or base in RESERVED or iskeyword(base)):
+            new[name] = base
+            names.add(base)
+    lines = function.split("\n")
+    for token in reversed(tokens):
+        if token.type == NAME and token.string in new:
+            (row, start), (_, end) = token.start, token.end
+            line = lines[row - 1]
+            lines[row - 1] = f"{line[:start]}{new[token.string]}{line[end:]}"
+    return "\n".join(lines)
 
 
 def assignments(needs: Iterable[Local]) -> Iterable[str]:
