@@ -13,8 +13,9 @@ from llm_pv.errors import ConfigurationError, ProgramError
 from llm_pv.models.base import Message, ToolAnswer, ToolCall, Turn, Usage, UserMessage
 from llm_pv.programs.program import Program
 from llm_pv.proposers.agent import Agent, handed_in
+from llm_pv.proposers.llm import LLMSettings
 from llm_pv.runs.reading import read_attempts, read_summary
-from llm_pv.sandbox import Sandbox
+from llm_pv.sandbox import Sandbox, ToolLimits
 from rows import parity_splits
 from scripted_model import ScriptedModel, says, wants
 
@@ -237,3 +238,37 @@ def test_what_an_agent_cannot_do_without_is_said() -> None:
         Agent(ScriptedModel(says(PROGRAM)), steps=0)
     with pytest.raises(ConfigurationError, match="seconds is nan"):
         Agent(ScriptedModel(says(PROGRAM)), seconds=float("nan"))
+
+
+def test_the_prompt_lists_the_labels_of_the_training_rows_alone() -> None:
+    with Agent(ScriptedModel(says(PROGRAM))) as agent:
+        prompt, shown, _ = agent.prompt(ROWS, Classes.of(["maybe", "no", "yes"]), seed=0)
+        assert agent.identity.startswith("agent: scripted:model; tool=local; refinements=0; ")
+        assert agent.identity.endswith("; seconds=1800")
+        assert (agent.name, agent.default_attempts) == ("agent:scripted:model", 1)
+    assert shown == ROWS
+    assert "Each label is one of: no, yes (and 1 that no example shows).\n3 of the 3" in prompt
+    assert "000 -> no\n111 -> yes\n110 -> yes\n\nYou have at most 30 steps and 1,800 s" in prompt
+    limits = ToolLimits(memory_bytes=2**28)
+    settings = Agent(
+        ScriptedModel(says(PROGRAM)), steps=1, tool_limits=limits, allow_unconfined=True,
+        backend="wasm", prompt_rows=2, seconds=0.5,
+    ).settings  # fmt: skip
+    assert settings == LLMSettings(
+        tool="local", prompt_rows=2, tool_calls=1, tool_limits=limits, most_seconds=0.5,
+        allow_unconfined=True, backend="wasm",
+    )  # fmt: skip
+    for seconds in (0.0, float("inf")):
+        with pytest.raises(ConfigurationError, match=f"seconds is {seconds}; give a positive"):
+            Agent(ScriptedModel(says(PROGRAM)), seconds=seconds)
+
+
+def test_a_reply_that_failed_or_holds_nothing_is_a_failed_attempt() -> None:
+    for reply, text, failure in (
+        (Turn("", finish="refused"), "", "the model refused to answer"),
+        (Turn("I give up."), "I give up.", "the reply holds no program: it defines neither f nor "
+         "fit"),
+    ):  # fmt: skip
+        with Agent(ScriptedModel(says(reply))) as agent:
+            [found] = agent.propose(ROWS, Classes.of(["no", "yes"]), seed=0)
+        assert (found.text, found.failure) == (text, failure)

@@ -1,7 +1,9 @@
 """A proposer in a process of its own: the same proposals, and limits that hold."""
 
+import io
 import itertools
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -9,12 +11,16 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from llm_pv import child_process
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError
+from llm_pv.proposers import own_process
 from llm_pv.proposers.base import Proposal, Proposer
 from llm_pv.proposers.length_first import LengthFirst
 from llm_pv.proposers.own_process import OwnProcess, SearchProcessError
@@ -142,8 +148,6 @@ def test_rows_seed_and_start_reach_the_process_and_reports_come_back() -> None:
 
 
 def test_no_key_of_the_environment_is_inherited(monkeypatch: pytest.MonkeyPatch) -> None:
-    from llm_pv.proposers import own_process
-
     monkeypatch.setattr(own_process, "_idle", own_process._Idle())
     for name in ("OPENAI_API_KEY", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "sk-secret")
@@ -233,3 +237,116 @@ def test_the_registry_puts_the_built_in_search_into_a_process() -> None:
     assert (proposer.seconds, proposer.megabytes) == (3.0, 1000)
     assert (proposer.name, proposer.default_attempts, proposer.free) == ("length-first", 200, True)
     assert proposer.identity == LengthFirst(3.0).identity
+
+
+def test_memory_may_grow_by_its_limit_and_a_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource")
+    status = SimpleNamespace(
+        read_text=lambda encoding: "Name:\tx\nVmData:\t 1000 kB\nVmExe:\t 7 kB\n"
+    )
+    monkeypatch.setattr(own_process, "Path", lambda path: status)
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda what, limits: given.append(limits))
+    unlimited = resource.RLIM_INFINITY
+    for hard, megabytes in ((unlimited, 100), (2**40, 100), (5_000_000, 100), (2**40, None)):
+        monkeypatch.setattr(resource, "getrlimit", lambda what, hard=hard: (123, hard))
+        own_process._limit_memory(megabytes)
+    soft = 1_000 * 1_024 + 110 * 2**20  # kilobytes in use, and 100 MB and a tenth
+    assert given == [(soft, unlimited), (soft, 2**40), (5_000_000, 5_000_000), (2**40, 2**40)]
+
+
+def sent(stream: io.BytesIO) -> list[tuple[object, ...]]:
+    stream.seek(0)
+    found = []
+    while stream.tell() < len(stream.getvalue()):
+        found.append(pickle.load(stream))
+    return found
+
+
+def test_progress_is_sent_twenty_times_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.BytesIO()
+    sender = own_process._Sender(stream)
+    for now, tried in ((0.04, 1), (0.06, 2), (0.10, 3), (0.12, 4)):
+        monkeypatch.setattr(time, "monotonic", lambda now=now: now)
+        sender.progress("stage", tried)
+    sender.interim((Proposal("one"),))
+    assert sent(stream) == [
+        ("progress", "stage", 2), ("progress", "stage", 4), ("interim", [Proposal("one")]),
+    ]  # fmt: skip
+
+
+@dataclass
+class Ending(Proposer):
+    """Ends with an error after a proposal."""
+
+    error: BaseException | None = None
+    interim: Callable[[Sequence[Proposal]], None] | None = None
+    name: str = "ending"
+
+    def propose(
+        self, train: Examples, classes: Classes, *, seed: int, start: int = 0
+    ) -> Iterator[Proposal]:
+        assert self.interim is not None
+        self.interim([Proposal("interim")])
+        yield Proposal(f"{seed} {start} {len(train)} {classes.texts}")
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "ending"),
+    [(None, ["done"]), (MemoryError(), ["cut", "done"]), (ConfigurationError("no"), ["error"])],
+)
+def test_a_process_says_how_its_search_ended(
+    error: BaseException | None, ending: list[str]
+) -> None:
+    stream = io.BytesIO()
+    proposer = Ending(error)
+    request = own_process._SearchRequest(proposer, ROWS, CLASSES, 5, 2, None)
+    own_process.serve(request, own_process._Sender(stream))
+    interim, proposal, *rest = sent(stream)
+    assert interim == ("interim", [Proposal("interim")])
+    assert proposal == ("proposal", Proposal("5 2 4 ('a', 'b')"))
+    assert [message[0] for message in rest] == ending
+    assert not hasattr(proposer, "progress")
+    if ending[0] == "cut":
+        assert rest[0] == ("cut", "memory")
+
+
+def test_two_idle_processes_are_kept_and_only_by_their_owner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended: list[object] = []
+    started: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(child_process, "end", ended.append)
+
+    def start(*arguments: Any) -> str:
+        started.append(arguments)
+        return "new"
+
+    monkeypatch.setattr(child_process, "start", start)
+    environment = {"PATH": "p", "OMP_NUM_THREADS": "1", "LC_ALL": "C", "API_KEY": "k", "PATHS": "q"}
+    monkeypatch.setattr(os, "environ", environment)
+    idle: Any = own_process._Idle()
+    for process in ("one", "two", "three"):
+        idle.keep(process)
+    assert ended == ["three"]
+    assert [idle.take(), idle.take()] == ["two", "one"]
+    assert started == []
+    assert idle.take() == "new"
+    [(code, kept)] = started
+    assert code == "from llm_pv.proposers.own_process import main; main()"
+    assert kept == {"PATH": "p", "OMP_NUM_THREADS": "1", "LC_ALL": "C"}
+    idle.keep("four")
+    owner = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: owner + 1)
+    assert idle.take() == "new", "in a fork the processes are another's"
+    idle.keep("five")
+    monkeypatch.setattr(os, "getpid", lambda: owner)
+    idle.close()
+    assert ended == ["three"]
+    own: Any = own_process._Idle()
+    own.keep("six")
+    own.close()
+    own.close()
+    assert ended == ["three", "six"]

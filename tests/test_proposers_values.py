@@ -709,6 +709,22 @@ def test_facts_at_their_limits() -> None:
     assert more[4:] == ["- Of the data it is said: of my"]
 
 
+def test_labels_are_listed_up_to_fifty_with_what_is_to_know_of_them() -> None:
+    def about(shown: Sequence[str], values: Sequence[object]) -> str:
+        rows = Examples(["a"] * len(shown), list(shown))
+        return Notation.of(rows).about_labels(shown, Classes.of(values))
+
+    many = [f"c{n:02}" for n in range(53)]
+    assert about(many[:50], many[:50]) == ", ".join(many[:50])
+    assert about(many[:52], many) == (
+        f"{', '.join(many[:50])} (and 2 more that the examples show; and 1 that no example shows)"
+    )
+    assert about(["0", "1"], [True, False]) == "0, 1 (1 is True, 0 is False)"
+    assert about(["a, b"], ["a, b"]) == (
+        '"a, b" (written as JSON strings; return the string itself)'
+    )
+
+
 def test_facts_of_columns() -> None:
     rows: list[Input] = [
         {"n": 1, "r": 0.5, "b": True, "s": "x", "m": None, "mix": 1, "long": "l" * 40, "w": "0"},
