@@ -654,7 +654,9 @@ def test_of_equal_programs_the_first_is_possible_and_at_most_a_hundred_are() -> 
 
 
 def test_programs_that_answer_alike_count_as_the_likeliest_of_them() -> None:
-    found = rank_rows([("a", "b"), ("b", "b"), ("a", "b"), ("a", "a")], [0.5, 0.25, 1.0, 0.5], 1)
+    answers = [("a", "b"), ("b", "b"), ("a", "b"), ("a", "a")]
+    found = rank_rows(answers, [0.5, 0.25, 1.0, 0.5], 1)
+    assert rank_rows(answers, [1.0, 0.25, 0.5, 0.5], 1) == found
     # ab weighs 1, bb 1/4 and aa 1/2, of 7/4: row 1 parts 5/7 from 2/7, row 0 parts 6/7 from 1/7.
     [query] = found
     assert (query.row, query.answers) == (1, {"b": 3, "a": 1})

@@ -87,6 +87,10 @@ DIFFERENT = {
         "def g(k): return k\nf = lambda x: g(**x)",
         "def g(j): return j\nf = lambda x: g(**x)",
     ),
+    "deferred annotations of a class": (
+        "from __future__ import annotations\nclass A:\n  x: int\nf = A",
+        "class A:\n  x: int\nf = A",
+    ),
     "class attributes": ("class A:\n  a = 1\nf = A", "class A:\n  b = 1\nf = A"),
     "names of local classes": (
         "def f(x):\n  class A: pass\n  return repr(A)",

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ from llm_pv.proposers.base import Context, Mistake, Proposal, Proposer
 from llm_pv.proposers.length_first import LengthFirst
 from llm_pv.proposers.llm import LLM, LLMSettings
 from llm_pv.proposers.llm.endings import ReplyEnding, ending_of
-from llm_pv.proposers.llm.estimates import CostEstimate
+from llm_pv.proposers.llm.estimates import CostEstimate, estimate_of
 from llm_pv.proposers.llm.prompt.facts import facts
 from llm_pv.proposers.llm.prompt.messages import disclosure, refinement_message
 from llm_pv.proposers.llm.prompt.notation import Notation
@@ -52,12 +53,14 @@ from llm_pv.proposers.replay import Replay
 from llm_pv.proposers.round_robin import RoundRobin, StoppedError
 from llm_pv.proposers.spending import Amount, Budget, BudgetTracker, Spending
 from llm_pv.proposers.submitted import Submitted
+from llm_pv.sandbox import ToolLimits
 from llm_pv.search.engine import Account
-from rows import FIRST_BIT, PARITY, Scripted
+from rows import FIRST_BIT, PARITY, Scripted, parity_splits
 from scripted_model import ScriptedModel, says, wants
 from test_proposers_llm import SPLITS, Kept, asking, failing, proposals, tool_texts
 from test_proposers_own_process import CLASSES, MAJORITY, ROWS
 from test_proposers_own_process import Scripted as Apart
+from test_proposers_worst_case import Priced
 
 WORST = Amount(2.0, 30)
 CALL = ToolCall("id", "print(1)", "run_python", "")
@@ -318,6 +321,142 @@ def test_the_cost_of_a_conversation_counts_every_turn_and_refinement() -> None:
     assert most_of_conversations(model, plain, tool_calls=9, shown=300, refinements=1) == [
         plain, Call(2_200, 3_000, 1, "none"),
     ]  # fmt: skip
+
+
+def test_prices_shown_before_are_those_of_so_many_calls() -> None:
+    limits = ToolLimits(output_characters=100)
+    preview = Preview("POST", "", {}, 100)
+
+    def estimate(attempts: int, first: Call, **more: Any) -> CostEstimate:
+        model = Priced(says(""), most_samples=2)
+        settings = LLMSettings(tool_calls=3, tool_limits=limits, **more)
+        with LLM(model, attempts=attempts, settings=settings) as llm:
+            return estimate_of(llm, preview, first)
+
+    # Likely: 100 tokens and 1,100 more each time are read and 1,000 written, in two calls of the
+    # tool and an answer: 21 + 32 + 43 dollars. At most: the first of 150 tokens and 50 written is
+    # 5 * 1.5 + 1; nine more, of 150 tokens more each, are 7.5 * (2 + ... + 10) + 9 * 20.
+    found = estimate(3, Call(150, 50, 1, "local"), tool="local", refinements=1)
+    assert found == CostEstimate(3 * 8.5, 3 * 96.0, 3 * (8.5 + 405.0 + 180.0))
+    # Two samples are written of one call, so that three attempts are two calls.
+    found = estimate(3, Call(150, 50, 2), tool="none", samples_per_call=2)
+    assert found == CostEstimate(2 * 9.5, 2 * 41.0, 2 * 9.5)
+    # What later attempts are shown, 3,000 tokens at most, and the larger of two counts of tokens.
+    found = estimate(1, Call(50, 50), tool="none", explore=True)
+    assert found.first_calls == (5 * 3_100 + 2 * 50) / 100
+
+
+def test_the_room_for_rows_is_what_answer_and_tool_leave_of_the_context() -> None:
+    many = parity_splits(train=300).train
+
+    def warned(window: int, **more: Any) -> list[str]:
+        model = ScriptedModel(says(PARITY), context_tokens=window, max_output_tokens=3_000)
+        settings = LLMSettings(**{"prompt_rows": None, **more})
+        with LLM(model, settings=settings) as llm:
+            return llm.prompt(many, SPLITS.classes, seed=0)[2]
+
+    # 3,000 tokens of answer and 200 around; with a tool 1,000 more; a quarter at least.
+    [fits] = warned(6_000)
+    assert "which may take 2,800 tokens" in fits
+    less, fits = warned(5_998)
+    assert less == (
+        "the model's context of 5,998 tokens leaves an answer less than the 3,000 tokens of "
+        "--max-output-tokens"
+    )
+    assert "which may take 2,799 tokens" in fits
+    assert "which may take 2,900 tokens" in warned(7_100, tool="local")[-1]
+    assert "which may take 2,900 tokens" in warned(6_100, prompt_rows="auto")[-1]
+    assert "which may take 1,300 tokens" in warned(5_000, tool="local")[-1]
+    assert "which may take 1,000 tokens" in warned(4_000, tool="local")[-1]
+    assert warned(100_000, prompt_rows="auto") == []
+
+
+def test_what_an_attempt_is_shown_of_others_is_bounded_by_the_context() -> None:
+    for window, explore, most in ((None, True, 3_000), (8_000, True, 1_000), (80_000, True, 3_000),
+                                  (8_000, False, 0)):  # fmt: skip
+        model = ScriptedModel(says(PARITY), context_tokens=window)
+        with LLM(model, settings=LLMSettings(explore=explore)) as llm:
+            assert llm.most_shown == most
+
+
+def test_facts_of_a_prompt_follow_its_settings() -> None:
+    more: dict[str, Any] = {"facts": True, "noise": 0.1, "about": "coins", "tool_calls": 7}
+    for tool in ("local", "none"):
+        llm, _ = asking(says(PARITY), tool=tool, **more)
+        with llm:
+            prompt, _, _ = llm.prompt(SPLITS.train, SPLITS.classes, seed=0)
+        assert "About 10.0% of the labels" in prompt
+        assert "Of the data it is said: coins" in prompt
+        assert ("The tool can be called 7 times." in prompt) is (tool == "local")
+        assert llm.about == "coins"
+        with pytest.raises(ConfigurationError, match="attempts is 2, the proposer's is 1"):
+            llm.plan_attempts(2)
+        assert (llm.plan_attempts(1), llm.plan_attempts(None)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("destination", "budget", "recorded"),
+    [(None, Budget(), 0), ("api.example", Budget(), 1), (None, Budget(tokens=10**6), 1),
+     (None, Budget(usd=100.0), 1), (None, Budget(seconds=60.0), 0)],
+)  # fmt: skip
+def test_calls_that_may_cost_something_are_recorded_before_they_are_made(
+    destination: str | None, budget: Budget, recorded: int
+) -> None:
+    kept, within = Kept(), []
+
+    class Timed(ScriptedModel):
+        def respond(self, request: Request, **more: Any) -> list[Turn]:
+            within.append(more["within"])
+            return super().respond(request, **more)
+
+    model = Timed(says(PARITY), destination=destination)
+    with LLM(model, attempts=1, budget=budget) as llm:
+        proposals(llm, kept)
+    assert sum(record["kind"] == "call" for record in kept.turns) == recorded
+    [seconds] = within
+    assert (seconds is None) if budget.seconds is None else 0 < seconds <= 60
+
+
+def test_the_tool_is_opened_once_with_the_settings_and_runs_each_call_by_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[dict[str, Any]] = []
+    ran: list[tuple[Any, ...]] = []
+
+    class Tool:
+        description = "a tool"
+
+        def __init__(self, **options: Any) -> None:
+            opened.append(options)
+
+        def run(self, code: str, rows: Any, *, seed: int, earlier: Any, survey: str) -> Any:
+            ran.append((code, seed, tuple(earlier), survey[:6]))
+            return SimpleNamespace(output=f"ran {code}", seconds=0.5)
+
+        def close(self) -> None:
+            opened.append({"closed": True})
+
+    monkeypatch.setattr("llm_pv.proposers.llm.local_tool.PythonTool", Tool)
+    monkeypatch.setattr(Survey, "text", lambda self: "Survey of rows")
+    limits = ToolLimits(output_characters=200)
+    twice = Turn("", (ToolCall("1", "a"), ToolCall("2", None, problem="no code"),
+                      ToolCall("3", "survey()")), "tools")  # fmt: skip
+    llm, model = asking(
+        says(twice, wants("b"), PARITY), attempts=2, tool="local", tool_limits=limits,
+        tool_functions=("survey",), allow_unconfined=True, backend="linux",
+    )  # fmt: skip
+    with llm:
+        first, second = proposals(llm, admission=RoundRobin({"c": 0}, slots=1).cell("c"))
+    assert opened == [
+        {"limits": limits, "functions": ("survey",), "allow_unconfined": True, "backend": "linux"},
+        {"closed": True},
+    ]  # fmt: skip
+    calls = [("a", 1, (), ""), ("survey()", 3, ("a",), "Survey"),
+             ("b", 1, ("a", "survey()"), "Survey")]  # fmt: skip
+    assert ran == calls * 2
+    assert tool_texts(model) == ["ran a", "no code", "ran survey()", "ran b"]
+    assert first.seconds == second.seconds == 1.5
+    assert (first.tool_calls, second.origin) == (4, "2")
 
 
 def test_a_search_is_pickled_without_what_it_did() -> None:
@@ -848,7 +987,9 @@ def test_a_survey_has_conditions_for_each_of_several_labels_and_definitions() ->
     # Six labels at most, in the order of the classes; a holds in 10 rows of 70.
     labels = [line for line in lines if line.startswith(" label ")]
     assert len(labels) == 6
-    assert ' label "a":' in labels or " label a:" in labels
+    assert labels[0] == ' label "a":'
+    first, second = (lines.index(label) for label in labels[:2])
+    assert second - first == 1 + 3, "three conditions for each"
     [best] = [line for line in lines if line.startswith('  x[0] == "a"')]
     assert "a: 10 | b: 10, c: 10, d: 10, e: 10, and 2 labels more" in best
     # -60/70 log2(60/70) - 10/70 log2(10/70) = 0.592 bits a row, of 70 rows

@@ -145,7 +145,9 @@ class Annotations:
         unused = self._typing - {
             node.id for node in ast.walk(self._tree) if isinstance(node, ast.Name)
         }
-        future = set() if _has_annotation(self._tree) else {"annotations"}
+        # Of annotations those of a class are left, which a program may look at.
+        annotated = any(isinstance(node, ast.AnnAssign) for node in ast.walk(self._tree))
+        future = set() if annotated else {"annotations"}
         for statement in self._imports:
             removable = future if statement.module == "__future__" else unused
             statement.names = [alias for alias in statement.names if alias.name not in removable]
@@ -156,13 +158,6 @@ class Annotations:
 def _is_import_or_docstring(node: ast.stmt) -> bool:
     return isinstance(node, ast.Import | ast.ImportFrom) or (
         isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    )
-
-
-def _has_annotation(tree: ast.Module) -> bool:
-    return any(
-        getattr(node, "annotation", None) is not None or getattr(node, "returns", None) is not None
-        for node in ast.walk(tree)
     )
 
 
