@@ -1,8 +1,10 @@
 """The runner of cells: what it leaves out, records, passes on, and ends with."""
 
+import _thread
 import errno
 import json
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,6 +152,29 @@ def test_an_interruption_closes_the_executor_and_keeps_what_is_recorded(tmp_path
         run_cells(tasks(), interrupt, executor, run)
     assert closed
     assert [row["length"] for row in read_summary(tmp_path / "run")] == ["1"]
+
+
+def test_an_interrupted_run_waits_only_so_long_for_a_cell_that_does_not_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llm_pv.runs.runner._PATIENCE_SECONDS", 0.2)
+    begun, end = threading.Event(), threading.Event()
+
+    def stuck(length: int, context: CellContext) -> None:
+        begun.set()
+        end.wait(60)
+
+    def interrupt() -> None:
+        begun.wait(60)
+        _thread.interrupt_main()
+
+    start = time.monotonic()
+    with RunDirectory(tmp_path / "run", {}) as run:
+        threading.Thread(target=interrupt, daemon=True).start()
+        with pytest.raises(KeyboardInterrupt):
+            run_cells(tasks(), stuck, LocalExecutor(2), run)
+        assert time.monotonic() - start < 30
+        end.set()
 
 
 def test_a_row_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
