@@ -143,7 +143,39 @@ class LearnedProgram:
     @property
     def verdict(self) -> str:
         """One sentence on whether a rule was found."""
-        return verdict(self.selection, self.baseline, self.metric, weight=self.validation_weight)
+        selected, certificate = self.selection.selected, self.selection.certificate
+        if selected is None or selected.validation is None or certificate is None:
+            if len(self.selection.attempts) == 1:
+                (attempt,) = self.selection.attempts
+                if reason := attempt.rejected or attempt.error:
+                    return f"no program found: {' '.join(reason.split())}"
+            return "no program found: no proposal held a program that runs and answers by its input"
+        if self.metric.name != "accuracy" or self.validation_weight:
+            loss, rows = selected.validation.loss, selected.validation.rows
+            share = self.metric.share(loss, self.validation_weight or rows)
+            return _verdict_by_metric(self.metric, share, self.baseline.validation_share or 0.0)
+        accuracy, reference = selected.validation.accuracy, self.baseline.validation_accuracy or 0.0
+        if accuracy <= reference:
+            return (
+                f"nothing found that beats a baseline: always answering {self.baseline.label!r} is "
+                f"right on {reference:.1%} of the validation rows, the best program on "
+                f"{accuracy:.1%}"
+            )
+        unsure = certificate.error_bound >= 1 - reference
+        if selected.proposal.fallback:
+            return _verdict_on_fallback(accuracy, reference, unsure=unsure)
+        if unsure:
+            return (
+                f"a program better than any constant answer on the validation rows ({accuracy:.1%} "
+                f"against {reference:.1%}), but its bound does not rule out chance"
+            )
+        refuting = selected.train.errors if selected.train else 0
+        found = "an approximate rule was found" if refuting else "a rule was found"
+        but = f"; of the training rows it is wrong on {refuting}" if refuting else ""
+        return (
+            f"{found}: right on {accuracy:.1%} of the validation rows, the best constant "
+            f"answer on {reference:.1%}{but}"
+        )
 
     def to_frame(self) -> "pd.DataFrame":
         """Return the candidates, best first, as a table with the pick marked ``>>>>``."""
@@ -194,55 +226,6 @@ class LearnedProgram:
             "run": str(self.path) if self.path else None,
             "program_file": str(self.program_path) if self.program_path else None,
         }
-
-
-def verdict(
-    selection: Selection,
-    baseline: MajorityBaseline,
-    metric: Metric = ACCURACY,
-    *,
-    weight: float = 0.0,
-) -> str:
-    """Return one sentence on whether a rule was found.
-
-    Parameters
-    ----------
-    selection, baseline
-        The selected program, and what it must beat.
-    metric, weight
-        What selected it, and what the validation rows weigh together; 0 for 1 each.
-    """
-    selected, certificate = selection.selected, selection.certificate
-    if selected is None or selected.validation is None or certificate is None:
-        if len(selection.attempts) == 1:
-            (attempt,) = selection.attempts
-            if reason := attempt.rejected or attempt.error:
-                return f"no program found: {' '.join(reason.split())}"
-        return "no program found: no proposal held a program that runs and answers by its input"
-    if metric.name != "accuracy" or weight:
-        share = metric.share(selected.validation.loss, weight or selected.validation.rows)
-        return _verdict_by_metric(metric, share, baseline.validation_share or 0.0)
-    accuracy, reference = selected.validation.accuracy, baseline.validation_accuracy or 0.0
-    if accuracy <= reference:
-        return (
-            f"nothing found that beats a baseline: always answering {baseline.label!r} is "
-            f"right on {reference:.1%} of the validation rows, the best program on {accuracy:.1%}"
-        )
-    unsure = certificate.error_bound >= 1 - reference
-    if selected.proposal.fallback:
-        return _verdict_on_fallback(accuracy, reference, unsure=unsure)
-    if unsure:
-        return (
-            f"a program better than any constant answer on the validation rows ({accuracy:.1%} "
-            f"against {reference:.1%}), but its bound does not rule out chance"
-        )
-    refuting = selected.train.errors if selected.train else 0
-    found = "an approximate rule was found" if refuting else "a rule was found"
-    but = f"; of the training rows it is wrong on {refuting}" if refuting else ""
-    return (
-        f"{found}: right on {accuracy:.1%} of the validation rows, the best constant "
-        f"answer on {reference:.1%}{but}"
-    )
 
 
 def _verdict_by_metric(metric: Metric, share: float, reference: float) -> str:
