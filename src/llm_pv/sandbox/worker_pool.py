@@ -87,7 +87,7 @@ class WorkerPool:
             return task(worker)
         finally:
             if self._closed:
-                worker.close()
+                worker.close()  # the run may have started a process after `close`
             with self._lock:
                 busy.discard(worker)
                 if worker not in self._workers:  # `several` closed it during its run
