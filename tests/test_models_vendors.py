@@ -15,6 +15,7 @@ from llm_pv.models import (
     Usage,
     UserMessage,
 )
+from llm_pv.models.price_list import PriceList
 from wire_servers import OpenModels, Wire, WireServer, anthropic, chat, google
 
 # A vendor may retire the models named here at any time.
@@ -192,6 +193,9 @@ def test_tokens_nobody_counted_are_estimated_and_priced(
         ({"completion_tokens": 70}, Usage(3, 70)),
         ({"total_tokens": 80}, Usage(3, 80)),
         ({"prompt_tokens": 9, "total_tokens": 80}, Usage(9, 71)),
+        # Some servers count reasoning in the total alone.
+        ({"prompt_tokens": 9, "completion_tokens": 7, "total_tokens": 80}, Usage(9, 71)),
+        ({"prompt_tokens": 9, "completion_tokens": 70, "total_tokens": 8}, Usage(9, 70)),
     ],
 )
 def test_only_what_a_server_does_not_count_is_estimated(
@@ -200,6 +204,59 @@ def test_only_what_a_server_does_not_count_is_estimated(
     with WireServer([Wire({**chat("aaaa"), "usage": usage})]) as server:
         [turn] = opened.at("openai-compatible:tiny", server.url).complete([UserMessage("bbbbbb")])
     assert turn.usage == counted  # two letters a token
+
+
+@pytest.mark.parametrize(
+    ("usage", "counted"),
+    [
+        (None, (3, 2)),
+        ({"input_tokens": "50", "output_tokens": 400}, (50, 400)),
+        ({"input_tokens": -5, "output_tokens": None}, (3, 2)),
+    ],
+)
+def test_a_message_without_sound_counts_is_read(
+    usage: object, counted: tuple[int, int], opened: OpenModels
+) -> None:
+    reply = {**anthropic({"type": "text", "text": "aaaa"}), "usage": usage}
+    with WireServer([Wire(reply)]) as server:
+        model = opened.at("anthropic:claude-opus-4-8", server.url)
+        [turn] = model.complete([UserMessage("bbbbbb")])
+    assert (turn.text, turn.usage.input_tokens, turn.usage.output_tokens) == ("aaaa", *counted)
+
+
+@pytest.mark.parametrize(
+    ("counts", "counted"),
+    [
+        ({"promptTokenCount": 50, "candidatesTokenCount": 100, "totalTokenCount": 450}, (50, 400)),
+        ({"promptTokenCount": 50, "thoughtsTokenCount": 9, "totalTokenCount": 80}, (50, 30)),
+        ({"promptTokenCount": 50, "toolUsePromptTokenCount": 20, "candidatesTokenCount": 10,
+          "totalTokenCount": 80}, (70, 10)),
+    ],
+)  # fmt: skip
+def test_what_a_total_holds_beside_its_parts_are_thoughts(
+    counts: dict[str, int], counted: tuple[int, int], opened: OpenModels
+) -> None:
+    reply = {**google({"text": "aaaa"}), "usageMetadata": counts}
+    with WireServer([Wire(reply)]) as server:
+        [turn] = opened.at("google:gemini-3.5-flash", server.url).complete([UserMessage("bb")])
+    assert (turn.usage.input_tokens, turn.usage.output_tokens) == counted
+
+
+def test_once_a_costlier_model_has_answered_calls_are_reserved_at_its_price(
+    opened: OpenModels,
+) -> None:
+    served = [{**chat("a"), "model": name} for name in ("gpt-5.4", "gpt-5.4-mini")]
+    with WireServer([Wire(reply) for reply in served]) as server:
+        model = opened.at("openai:gpt-5.4-mini", server.url, ModelOptions(api="chat"))
+        before = model.price(Usage(1_000_000, 1_000_000))
+        for _ in served:
+            model.complete([UserMessage("bb")])
+        after = model.price(Usage(1_000_000, 1_000_000))
+    # 75 cents in and 4.5 dollars out, then 2.5 and 15; a million tokens are no short prompt.
+    assert before == 5.25
+    assert after == PriceList("gpt-5.4", "openai").price(Usage(1_000_000, 1_000_000))
+    assert after is not None
+    assert after >= 17.5
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from llm_pv.models.reply_fields import (
     renamed,
     text_of,
     usage_of,
+    vendor_usage,
     word_of,
 )
 from llm_pv.models.streams import Reply, dict_of, joined_chunks, joined_stream
@@ -72,7 +73,7 @@ def readable_reply(path: str, body: bytes) -> tuple[bytes, int]:
             return body, 200
         else:
             whole = joined_stream(path, objects) if len(objects) > 1 else objects[0]
-            reply = Failure(whole["error"]) if whole.get("error") else whole
+            reply = Failure(whole["error"]) if whole.get("error") else vendor_usage(whole)
     except RecursionError as error:
         raise UnreadableReplyError("a reply that cannot be read: nested too deeply") from error
     if isinstance(reply, Failure):

@@ -14,6 +14,9 @@ _NO_ANSWERS = {
     *("input", "inputs", "instructions", "messages", "prompt", "request", "tools"),
 }
 """Keys of errors, and of what was asked."""
+_GOOGLE_PARTS = (
+    *("thoughtsTokenCount", "promptTokenCount", "candidatesTokenCount", "toolUsePromptTokenCount"),
+)
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _MOST_TOKENS = 10**12
 
@@ -84,23 +87,47 @@ def arguments_of(given: Any) -> dict[str, str]:
 def usage_of(usage: Any, sent: str, written: str) -> Reply | None:
     """Return the counts of a usage, None where there is none.
 
-    If only the total is known, all of it counts as written, which costs the most.
+    Whatever the total holds beside the tokens sent counts as written, which costs the most: some
+    servers count reasoning there alone.
     """
     counts = _counts(dict_of(usage))
-    total = counts.get("total_tokens")
     found = [
         next((counts[name] for name in names if isinstance(counts.get(name), int)), None)
         for names in (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens"))
     ]
-    if found == [None, None]:
-        if not total:
-            return None
-        found[1] = total
-    elif isinstance(total, int):  # the missing count is the difference
-        known = sum(count or 0 for count in found)
-        found = [max(total - known, 0) if count is None else count for count in found]
-    first, second = (count or 0 for count in found)
+    total = counts.get("total_tokens") or 0
+    if found == [None, None] and not total:
+        return None
+    first, second = found
+    if first is None:
+        first = max(total - second, 0) if second else 0
+    second = max(second or 0, total - first)
     return {**counts, sent: first, written: second, "total_tokens": first + second}
+
+
+def vendor_usage(reply: Reply) -> Reply:
+    """Return a reply of Anthropic or Google with its counts alone, and all of them.
+
+    What Google's total holds beside its parts counts as thoughts.
+
+    Examples
+    --------
+    >>> vendor_usage({"content": [], "usage": {"input_tokens": "7", "service_tier": "batch"}})
+    {'content': [], 'usage': {'input_tokens': 7, 'output_tokens': 0}}
+    >>> vendor_usage({"usageMetadata": {"promptTokenCount": 5, "totalTokenCount": 9}})
+    {'usageMetadata': {'promptTokenCount': 5, 'totalTokenCount': 9, 'thoughtsTokenCount': 4}}
+    """
+    if "content" in reply:
+        counts = _counts(dict_of(reply.get("usage")))
+        return {**reply, "usage": {"input_tokens": 0, "output_tokens": 0} | counts}
+    if "usageMetadata" not in reply:
+        return reply
+    counts = _counts(dict_of(reply["usageMetadata"]))
+    parts = sum(counts.get(name) or 0 for name in _GOOGLE_PARTS)
+    if parts < (counts.get("totalTokenCount") or 0):
+        thoughts = counts.get(_GOOGLE_PARTS[0]) or 0
+        counts[_GOOGLE_PARTS[0]] = thoughts + counts["totalTokenCount"] - parts
+    return {**reply, "usageMetadata": counts}
 
 
 def _counts(usage: Mapping[str, Any]) -> Reply:

@@ -88,6 +88,7 @@ class VendorModel(LanguageModel):
         reopen: "Callable[[ModelOptions], VendorModel]",
     ) -> None:
         self.name = name
+        self._costliest = ""
         self.identity = redact.reply(_identity(name, options))
         self.destination = urlsplit(endpoint.model.base_url or "").netloc or name.partition(":")[0]
         self.tool_places = endpoint.tool_places
@@ -176,8 +177,12 @@ class VendorModel(LanguageModel):
         return self._connection.run(self._preview(self._prepared(request)))
 
     def price(self, usage: Usage) -> float | None:
-        """Return the price of a usage in US dollars, None where it is not known."""
-        return self._endpoint.prices.price(usage)
+        """Return the price of a usage in US dollars, None where it is not known.
+
+        It is that of the costliest model that the vendor has answered with.
+        """
+        prices = [self._endpoint.prices.price(usage, name) for name in ("", self._costliest)]
+        return max((price for price in prices if price is not None), default=None)
 
     def close(self) -> None:
         """Close the connections; running calls fail."""
@@ -268,7 +273,8 @@ class VendorModel(LanguageModel):
             tries=watch.sent,
             possibly_billed=watch.doubtful,
         )
-
+        rate = partial(self._endpoint.prices.price, Usage(1_000, 1_000))
+        self._costliest = max(self._costliest, first.model, key=lambda name: rate(name) or 0.0)
         return [replace(first, notices=notices), *rest]
 
     async def _adapted_turn(
