@@ -694,3 +694,30 @@ def test_what_confined_the_programs_is_told_recorded_and_reported(
     assert first == record
     assert second["sufficient"]
     assert "programs run" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["--attempts", "0"], "--attempts is 0; at least 1 is needed"),
+        (["--delta=2.0"], "--delta is 2.0; give a probability between 0 and 1"),
+        (["--stop-at", "7"], "--stop-at is 7.0; give a share above 0, up to 1"),
+        (["--budget-seconds", "-1"], "--budget-seconds is -1.0; give a positive number"),
+        (["--noise", "0.7"], "--noise is 0.7; give a share from 0 to below 0.5"),
+        (["--budget-mb", "1"], "--budget-mb is 1; give 50 or more"),
+    ],
+)
+def test_an_error_names_the_option_as_it_was_given(
+    words: list[str], shown: str, rows: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["learn", str(rows), *words]) == 2
+    assert f"llm-pv: {shown}" in capfd.readouterr().err
+
+
+def test_a_run_resumed_with_another_budget_names_it(
+    rows: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = ["learn", str(rows), "--out", str(tmp_path / "run"), "--budget-candidates", "5000"]
+    assert run([*command, "--budget-seconds", "20"]) in {0, 1}
+    assert run([*command, "--budget-seconds", "40"]) == 2
+    assert "another run: --budget-seconds is 20 there and 40 here." in capfd.readouterr().err

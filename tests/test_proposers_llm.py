@@ -621,9 +621,9 @@ def test_a_money_budget_needs_a_known_price() -> None:
     [
         ({"tool": "hosted"}, "cannot use --tool hosted; give one of local, none"),
         ({"samples_per_call": 2}, "returns at most 1 answer a call"),
-        ({"refinements": -1}, "--refine is -1"),
-        ({"tool_calls": 0}, "tool-calls is 0"),
-        ({"prompt_rows": 0}, "prompt-rows is 0"),
+        ({"refinements": -1}, "^refinements is -1"),
+        ({"tool_calls": 0}, "^tool_calls is 0"),
+        ({"prompt_rows": 0}, "^prompt_rows is 0"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], message: str) -> None:

@@ -62,8 +62,8 @@ def test_a_model_named_in_python_is_prompted_as_by_the_command() -> None:
 @pytest.mark.parametrize(
     ("asking", "option"),
     [
-        (AskingOptions(programs_per_reply=0), "programs-per-reply"),
-        (AskingOptions(prompt_rows=0), "prompt-rows"),
+        (AskingOptions(programs_per_reply=0), "programs_per_reply"),
+        (AskingOptions(prompt_rows=0), "prompt_rows"),
     ],
 )
 def test_zero_is_refused_and_not_taken_for_the_default(asking: AskingOptions, option: str) -> None:

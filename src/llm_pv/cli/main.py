@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import signal
 import sys
 import threading
@@ -149,7 +150,7 @@ def _run_app(application: App, arguments: Sequence[str]) -> int:
     except LLMPVError as error:
         if debug:
             raise
-        complain(str(error))
+        complain(_with_options(str(error), words))
         return USAGE_ERROR
     except BrokenPipeError:
         _give_up_output()  # the reader of a pipe has closed it, which is no error
@@ -175,6 +176,22 @@ def _in_plain_words(error: CycloptsError) -> str:
     return text.replace(" into int.", " into a whole number.").replace(
         " into float.", " into a number."
     )
+
+
+_NAMED = re.compile(r"(?:^|(?<=: )|(?<=; ))(?P<name>[a-z]\w*(?:-\w+)*) is ")
+_OPTIONS = {"refinements": "refine", "workers": "concurrency"}
+"""The options whose parameters in Python have other names."""
+
+
+def _with_options(message: str, words: Sequence[str]) -> str:
+    """Return a message that names parameters by the options given on the command line."""
+    given = {word.partition("=")[0].replace("_", "-") for word in words if word.startswith("--")}
+
+    def option(named: re.Match[str]) -> str:
+        flag = "--" + _OPTIONS.get(named["name"], named["name"]).replace("_", "-")
+        return f"{flag} is " if flag in given else named[0]
+
+    return _NAMED.sub(option, message)
 
 
 @contextmanager

@@ -98,7 +98,7 @@ def make_proposer(
     'length-first'
     """
     if budget_seconds is not None and not budget_seconds > 0:
-        raise ConfigurationError(f"budget-seconds is {budget_seconds}; give a positive number")
+        raise ConfigurationError(f"budget_seconds is {budget_seconds}; give a positive number")
     if not isinstance(chosen, str):
         make = partial(
             make_proposer, attempts=attempts, budget_seconds=budget_seconds, progress=progress

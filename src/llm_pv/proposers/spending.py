@@ -39,7 +39,7 @@ class Budget:
         for name in ("usd", "tokens", "seconds"):
             limit = getattr(self, name)
             if limit is not None and not limit > 0:
-                raise ConfigurationError(f"budget-{name} is {limit}; give a positive number")
+                raise ConfigurationError(f"budget_{name} is {limit}; give a positive number")
 
 
 UNLIMITED = Budget()

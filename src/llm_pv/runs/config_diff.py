@@ -9,6 +9,17 @@ _LONGEST = 60
 _BEFORE = 40
 _LATER = ("about", "odd_cells")
 _WALL_LIMIT = re.compile(r"wall_seconds=[\w.]+, ")
+_PROPOSER_OPTION = re.compile(
+    r"""(?P<name>\w+)(?:=|": )(?P<value>"(?:[^"\\]|\\.)*+"|[^\s,;(){}]++(?=[,;)}]|$))"""
+    r"|within (?P<budget_seconds>[\d.e+-]++) s\b|, noise (?P<noise>[\d.e+-]++)"
+)
+_OPTIONS = {
+    "candidates": "budget_candidates", "megabytes": "budget_mb", "refinements": "refine",
+    "prompt": "prompt_variant", "samples": "samples_per_call", "programs": "programs_per_reply",
+    "answer": "answer_format", "cpu_seconds": "tool_cpu_seconds",
+    "output_characters": "tool_output",
+}  # fmt: skip
+"""The options behind the names in a proposer's text, where they differ."""
 _TOOL_FUNCTIONS = re.compile(r"; tool_functions=[^;]*")
 
 
@@ -35,17 +46,38 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[s
     ['seed is 4 there and null here', 'trials is 1 there and 2 here']
     >>> text = "a long text that says many things; tool_calls="
     >>> list(differences({"proposer": text + "30; seconds=9"}, {"proposer": text + "5; seconds=9"}))
-    ['proposer is "...tool_calls=30; seconds=9" there and "...tool_calls=5; seconds=9" here']
+    ['tool_calls is 30 there and 5 here']
+    >>> text = "a long text that says so many other things: "
+    >>> list(differences({"proposer": text + "this"}, {"proposer": text + "that"}))
+    ['proposer is "...this" there and "...that" here']
     """
     for name in sorted(there.keys() | here.keys()):
         old, new = there.get(name), here.get(name)
         if old == new or (name == "proposer" and _same_proposer(old, new)):
             continue
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
+        if name == "proposer" and (options := list(_proposer_options(old, new))):
+            yield from options
+        elif isinstance(old, Mapping) and isinstance(new, Mapping):
             yield from differences(old, new)
         else:
             start = _start(old, new)
             yield f"{name} is {_short(old, start)} there and {_short(new, start)} here"
+
+
+def _proposer_options(old: object, new: object) -> Iterator[str]:
+    """Yield the options that differ between two texts, if nothing else does."""
+    texts = str(old), str(new)
+    if len({_PROPOSER_OPTION.sub(_without_value, text) for text in texts}) > 1:
+        return
+    for one, other in zip(*map(_PROPOSER_OPTION.finditer, texts), strict=True):
+        name = one["name"] or one.lastgroup or ""
+        before, after = (each["value"] or each[each.lastgroup or 0] for each in (one, other))
+        if before != after:
+            yield f"{_OPTIONS.get(name, name)} is {before} there and {after} here"
+
+
+def _without_value(option: re.Match[str]) -> str:
+    return f"{option['name'] or option.lastgroup}="
 
 
 def _same_proposer(old: object, new: object) -> bool:

@@ -88,8 +88,7 @@ class LLMSettings:
         ):
             value = getattr(self, name)
             if isinstance(value, int) and value < least:
-                option = "refine" if name == "refinements" else name.replace("_", "-")
-                raise ConfigurationError(f"--{option} is {value}; give {least} or more")
+                raise ConfigurationError(f"{name} is {value}; give {least} or more")
 
     def identity(self, place: ToolPlace) -> str:
         """Return what decides proposals besides the model, its tool running at ``place``."""
