@@ -1,11 +1,17 @@
 """``llm-pv report``, and the page every run ends with."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from llm_pv.cli import report as command
 from llm_pv.cli.main import run
+from llm_pv.errors import ModelError
+from llm_pv.models.base import Turn, Usage
+from llm_pv.proposers.llm.turns import failed_record, turn_record
+from llm_pv.proposers.spending import Amount
 from report_runs import many_methods
 
 
@@ -80,3 +86,54 @@ def test_a_page_that_fails_is_one_line_and_loses_nothing(
 def test_a_page_of_no_run_is_one_line(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
     command.leave_page(work)
     assert "no report.html: " in capfd.readouterr().err
+
+
+PLACE = {"function": "fn_a", "length": 100, "sampler": "paper", "trial": 0}
+
+
+def journal(run: Path, *records: dict[str, Any]) -> None:
+    """Add records to the replies of a run."""
+    with (run / "replies.jsonl").open("a") as file:
+        file.writelines(json.dumps({**PLACE, **record}) + "\n" for record in records)
+
+
+def answer(conversation: int, usd: float | None, sent: int, written: int) -> dict[str, Any]:
+    turn = Turn("hi", usage=Usage(sent, written), cost_usd=usd)
+    return turn_record(conversation, 1, "digest", turn, Amount(0.5, 9_000))
+
+
+def test_what_a_folder_of_runs_spent_is_summed_and_unknown_prices_are_not_zero(
+    work: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pv, _, icl, _ = many_methods(work)
+    gone = failed_record(3, 1, ModelError("gone"), Amount(0.5, 900), 1)
+    journal(pv, answer(1, 0.25, 1_000, 100), answer(2, None, 2_000, 200), gone)
+    in_context = {"method": "icl", "model": "Qwen3-30B-A3B-Instruct"}
+    journal(
+        icl,
+        {**in_context, "input_tokens": 30, "output_tokens": 4, "cost_usd": 0.125},
+        {**in_context, "input_tokens": 50, "output_tokens": 6, "cost_usd": None},
+    )
+    assert run(["report", "."]) == 0
+    assert capfd.readouterr().out.splitlines()[1:] == [
+        "Spent: 3,080 tokens sent, 310 written; $0.375 and 2 answers of unknown price; "
+        "unanswered calls: up to 900 tokens, $0.5"
+    ]
+    lines = (work / "report" / "tables" / "spending.csv").read_text().splitlines()
+    assert lines[1:] == [
+        "icl,80,10,$0.125 and 1 answer of unknown price,1,0,0.0",
+        "pv,3000,300,$0.25 and 1 answer of unknown price,1,900,0.5",
+        "all runs,3080,310,$0.375 and 2 answers of unknown price,2,900,0.5",
+    ]
+    page = (work / "report" / "index.html").read_text()
+    assert "What models took" in page
+    assert "$0.375 and 2 answers of unknown price" in page
+
+
+def test_a_folder_without_models_has_no_spending(
+    work: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    many_methods(work)
+    assert run(["report", "pv", "svm"]) == 0
+    assert "Spent" not in capfd.readouterr().out
+    assert "What models took" not in (work / "report" / "index.html").read_text()

@@ -36,11 +36,16 @@ def report(
     out
         Folder for index.html, figures/ and tables/; files of an earlier report are replaced.
     """
+    from llm_pv.report.spending import NOTHING_SPENT, total_spending
     from llm_pv.report.write import write_report
     from llm_pv.runs.reading import find_runs
 
-    written = write_report(find_runs(runs), out)
+    found = find_runs(runs)
+    written = write_report(found, out)
     sys.stdout.write(f"{written[0]}\n")
+    spent = total_spending(found)
+    if spent != NOTHING_SPENT:
+        sys.stdout.write(f"Spent: {spent}\n")
     return 0
 
 

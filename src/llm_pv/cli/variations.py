@@ -139,11 +139,15 @@ def run_all(
         if ended in (INTERRUPTED, USAGE_ERROR):
             return ended
     if any((folder / name / "run.json").is_file() for name in lines):
+        from llm_pv.report.spending import NOTHING_SPENT, total_spending
         from llm_pv.report.write import write_report
         from llm_pv.runs.reading import find_runs
 
         try:
-            complain(f"report on all: {write_report(find_runs([folder]), folder / 'report')[0]}")
+            runs = find_runs([folder])
+            complain(f"report on all: {write_report(runs, folder / 'report')[0]}")
+            if (spent := total_spending(runs)) != NOTHING_SPENT:
+                complain(f"spent on all: {spent}")
         except LLMPVError as error:
             complain(f"no report: {error}")
     return status

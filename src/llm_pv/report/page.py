@@ -23,6 +23,7 @@ from llm_pv.report.effort_tables import attempts_table, effort_table
 from llm_pv.report.explained import Explanation, read_explanation
 from llm_pv.report.figures import attempts_of, figures
 from llm_pv.report.records import RunRecord, TrialRecord
+from llm_pv.report.spending import spending_table
 from llm_pv.report.summary import grid_summary, trial_summary
 from llm_pv.report.svg import SHAPES, draw_bar, draw_panel, draw_shape
 from llm_pv.report.tables import ReportTable, comparison_table, methods_table
@@ -76,6 +77,7 @@ def _context(comparison: Comparison) -> dict[str, Any]:
         "shortcuts": shortcuts_table(comparison).without_constants(),
         "attempts-needed": attempts_table(comparison).without_constants(),
         "effort": effort_table(comparison).without_constants(),
+        "spending": spending_table(runs),
     }
     hero = trial_summary(alone) if alone else grid_summary(comparison, runs)
     return {

@@ -15,6 +15,7 @@ from llm_pv.report.effort_tables import attempts_table, effort_table
 from llm_pv.report.figures import figures
 from llm_pv.report.page import build_page
 from llm_pv.report.records import load_run, load_runs
+from llm_pv.report.spending import spending_table
 from llm_pv.report.tables import (
     Column,
     Entry,
@@ -183,8 +184,8 @@ def write_report(runs: Sequence[Path], out: Path) -> list[Path]:
     for path, data in drawn:
         write_bytes_atomically(path, data)
         written.append(path)
-    for make in _TABLES:
-        table = make(comparison)
+    tables = [*(make(comparison) for make in _TABLES), spending_table(comparison.runs)]
+    for table in tables:
         if table.rows:
             for ending, text in (("csv", to_csv(table)), ("tex", to_latex(table))):
                 path = out / "tables" / f"{table.name}.{ending}"

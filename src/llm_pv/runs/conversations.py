@@ -25,6 +25,8 @@ TITLES: Mapping[Role, str] = {
 
 _KINDS = ("turn", "tool", "failed")
 _MARKS = tuple(f'"kind": "{kind}"'.encode() for kind in _KINDS)
+_CALL_KINDS = ("call", "turn", "failed")
+_CALL_MARKS = tuple(f'"kind": "{kind}"'.encode() for kind in _CALL_KINDS)
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,22 @@ def read_conversations(path: Path) -> Conversations:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise _damaged(path, error) from error
     return found
+
+
+def iterate_calls(path: Path, *, in_context: bool = False) -> Iterator[Record]:
+    """Yield the records of calls of models of a run directory: tries, answers and failures.
+
+    Raise RunError if a line is no JSON.
+
+    Parameters
+    ----------
+    in_context
+        Whether it is a run of in-context learning, which records answers alone.
+    """
+    marks = (b'"input_tokens": ',) if in_context else _CALL_MARKS
+    for record in iterate_journal(path / "replies.jsonl", containing=marks):
+        if in_context or record.get("kind") in _CALL_KINDS:
+            yield record
 
 
 def place_of_origin(proposer: str, origin: str) -> Place | None:
