@@ -191,3 +191,20 @@ def test_rows_without_any_label_cannot_be_split(
     with pytest.raises(DataError) as caught:
         split_tables(read_table(path, target=target), seed=0)
     assert str(caught.value) == f"{path}{message}"
+
+
+@pytest.mark.skipif(not Path("/dev/zero").is_char_device(), reason="no such devices here")
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/full", "/dev/urandom"])
+def test_a_device_without_an_end_is_not_read(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match=rf"^{device} is a device, which has no end; give a file$"):
+        read_table(device)
+    with Path(device).open() as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        with pytest.raises(DataError, match=r"^standard input is a device, which has no end"):
+            read_table("-")
+
+
+@pytest.mark.skipif(not Path("/dev/null").is_char_device(), reason="no such device here")
+def test_the_empty_device_is_an_empty_file() -> None:
+    with pytest.raises(DataError, match="/dev/null is empty"):
+        read_table("/dev/null")

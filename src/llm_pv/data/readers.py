@@ -1,10 +1,14 @@
 """Read a user's rows: files of five formats, standard input, frames, arrays and lists."""
 
+import os
+import stat
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from io import UnsupportedOperation
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -128,15 +132,26 @@ def _bytes_of(path: str | Path) -> bytes:
     if str(path) == "-":
         if sys.stdin is None:
             raise DataError("standard input is closed; give a file")
-        return sys.stdin.buffer.read()
+        return _to_the_end(sys.stdin.buffer, "standard input")
     try:
-        return Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            return _to_the_end(file, str(path))
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file; check the path") from None
     except IsADirectoryError:
         raise DataError(f"{path} is a directory; give a file in it") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _to_the_end(file: BinaryIO, name: str) -> bytes:
+    """Return the bytes of a file; raise DataError for a device without an end, as /dev/zero."""
+    with suppress(UnsupportedOperation):  # a stream in memory
+        found = os.fstat(file.fileno())
+        is_device = stat.S_ISCHR(found.st_mode) and not file.isatty()
+        if is_device and not os.path.samestat(found, Path(os.devnull).stat()):
+            raise DataError(f"{name} is a device, which has no end; give a file")
+    return file.read()
 
 
 def table_from(
