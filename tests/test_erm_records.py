@@ -453,8 +453,8 @@ SURE = MajorityBaseline("1", 0.2, None, 0.2)
         (made(1, 0), {"baseline": SURE}, "a rule was found: right on 100.0% of the validation "
          "rows, the best constant answer on 20.0%"),
         (made(1, 0, train=Score(20, 3, 0, 0.85)), {"baseline": SURE}, "an approximate rule was "
-         "found: right on 100.0% of the validation rows, the best constant answer on 20.0%; of the training rows "
-         "it is wrong on 3"),
+         "found: right on 100.0% of the validation rows, the best constant answer on 20.0%; of the "
+         "training rows it is wrong on 3"),
         (made(1, 0, train=None), {"baseline": SURE}, "a rule was found: right on 100.0% of the "
          "validation rows, the best constant answer on 20.0%"),
         (replace(made(1, 0), proposal=FALLBACK), {}, AS_GOOD.removesuffix(": ") + " for sure: no "
