@@ -10,14 +10,13 @@ from typing import Annotated, Any, Literal, TypeVar
 import anyio
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ToolError
-from mcp_types import ToolAnnotations
+from mcp_types import CallToolResult, InputRequiredResult, Tool, ToolAnnotations
 from pydantic import Field
 
 from llm_pv import __version__
 from llm_pv.erm.result import LearnedProgram
 from llm_pv.errors import LLMPVError
 from llm_pv.mcp.open_run import MOST_ROWS, OpenRun, Page, SubmitResult
-from llm_pv.mcp.strict_server import StrictServer
 from llm_pv.mcp.workspace import Workspace, held_back
 from llm_pv.proposers.llm.prompt.statement import MODULE
 
@@ -95,7 +94,7 @@ class Finished:
 
 def build_server(workspace: Workspace, **options: Any) -> MCPServer[Any]:
     """Return the server over a workspace."""
-    server = StrictServer(
+    server = _StrictServer(
         "llm-pv",
         title="LLM-PV",
         description="Learn a certified program from labelled rows.",
@@ -362,3 +361,31 @@ def _errors_as(kind: type[ToolError | ResourceError]) -> Iterator[None]:
         yield
     except (LLMPVError, OSError) as error:
         raise kind(str(error)) from error
+
+
+class _StrictServer(MCPServer[Any]):
+    """A server whose tools take their own arguments alone; the SDK's ignores others."""
+
+    async def list_tools(self) -> list[Tool]:
+        """Return the tools; their schemas allow no further arguments."""
+        tools = await super().list_tools()
+        for tool in tools:
+            tool.input_schema = {**tool.input_schema, "additionalProperties": False}
+        return tools
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Call a tool.
+
+        Raise ToolError if it has no argument of one of the names.
+        """
+        known = {
+            tool.name: list(tool.input_schema["properties"]) for tool in await self.list_tools()
+        }
+        for argument in arguments:
+            if name in known and argument not in known[name]:
+                raise ToolError(
+                    f"{name} has no argument {argument!r}: it takes {', '.join(known[name])}"
+                )
+        return await super().call_tool(name, arguments, context)
