@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.grid_options import TASKS, TaskOptions
+from llm_pv.cli.model_options import ConnectionOptions, ModelChoice
 from llm_pv.errors import ConfigurationError
 from llm_pv.tracks.icl.settings import Settings
 
@@ -44,13 +45,9 @@ DEFAULT_REPEATED_TASK_OPTIONS = RepeatedTaskOptions()
 
 @Parameter(name="*", group=_MODEL)
 @dataclass(frozen=True)
-class AnsweringOptions:
+class AnsweringOptions(ConnectionOptions):
     """Which model is called, and how."""
 
-    base_url: str | None = None
-    "Address of an openai-compatible server, such as http://localhost:8000/v1."
-    api: Literal["responses", "chat"] | None = None
-    "Which of OpenAI's interfaces is used."
     temperature: float | None = None
     "Sampling temperature; default 0.2, and the vendor's own for openai, anthropic and google."
     top_p: float | None = None
@@ -63,16 +60,10 @@ class AnsweringOptions:
     "How long the model reasons; default none, which leaves it to the vendor."
     verbosity: Literal["low", "medium", "high", "none"] = "none"
     "How much it writes besides its reasoning; none leaves it to the vendor."
-    timeout: float = 1200.0
-    "Most seconds of one call."
-    retries: int = 5
-    "Retries of a call after a transient error."
     concurrency: int = 5
     "Concurrent calls, for a model behind an API."
     batch_size: int | None = None
     "Prompts answered together by a model in this process; default as many as memory holds."
-    model_option: tuple[str, ...] = ()
-    "NAME=JSON passed on to the server or engine; repeat for several."
 
 
 DEFAULT_ANSWERING_OPTIONS = AnsweringOptions()
@@ -131,7 +122,6 @@ def model_options(
 
     Raise ConfigurationError if an option has a value no model takes, or does not fit this one.
     """
-    from llm_pv.cli.model_options import ModelChoice
     from llm_pv.models.registry import split_name
 
     provider, _ = split_name(name)
@@ -139,19 +129,17 @@ def model_options(
     own = is_local or provider == "openai-compatible"
     temperature, top_p = options.temperature, options.top_p
     length = options.max_model_len
+    drawing = {
+        "temperature": TEMPERATURE if own and temperature is None else temperature,
+        "top_p": TOP_P if own and top_p is None else top_p,
+    }
     choice = ModelChoice(
+        **options.connection() | drawing,
         model=name,
-        base_url=options.base_url,
-        api=options.api,
         reasoning_effort=options.reasoning_effort or "none",
         verbosity=options.verbosity,
         max_output_tokens=max_tokens,
-        temperature=TEMPERATURE if own and temperature is None else temperature,
-        top_p=TOP_P if own and top_p is None else top_p,
-        timeout=options.timeout,
-        retries=options.retries,
         context_tokens=MAX_MODEL_LENGTH if is_local and length is None else length,
-        model_option=options.model_option,
     )
     made = choice.options(offline=offline)
     if options.tensor_parallel_size == 1:

@@ -151,15 +151,9 @@ class ModelPart:
         assert choice.model is not None
         settings = Settings(max_new_tokens=choice.max_output_tokens).filled()
         options = AnsweringOptions(
-            base_url=choice.base_url,
-            api=choice.api,
-            temperature=choice.temperature,
-            top_p=choice.top_p,
+            **choice.connection(),
             max_model_len=choice.context_tokens,
             reasoning_effort=choice.reasoning_effort,
-            timeout=choice.timeout,
-            retries=choice.retries,
-            model_option=choice.model_option,
         )
         model = open_model(choice.model, options, settings.token_limit, offline=offline)
         try:
