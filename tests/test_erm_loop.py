@@ -543,6 +543,13 @@ def test_a_perfect_score_of_a_metric_or_a_share_of_it_ends_the_search(sandbox: S
     # 3 of 3.25 in weight is right: 0.923.
     assert attempts(stop_at=0.92) == 1
     assert attempts(stop_at=0.93) == 3
+    learned = learn_splits(splits, Scripted([FIRST_BIT]), sandbox, Plan(1))
+    assert (learned.validation_weight, learned.metric) == (3.25, Metric())
+    # Always 1 is right on 2.25 of 3.25, which is 69.2%.
+    assert learned.verdict == (
+        "a program better than any constant answer: weighted accuracy 92.3% on the validation rows "
+        "against 69.2%"
+    )
     # Recalls of 2.0 / 2.25 and of 1: 0.944 on average.
     assert attempts(metric=Metric("balanced-accuracy"), stop_at=0.94) == 1
     assert attempts(metric=Metric("balanced-accuracy"), stop_at=0.95) == 3

@@ -87,6 +87,10 @@ DIFFERENT = {
         "def g(k): return k\nf = lambda x: g(**x)",
         "def g(j): return j\nf = lambda x: g(**x)",
     ),
+    "names of a function and of one inside it": (
+        "def f(x):\n  def g(p, q, r, s): return (p, q, r, s)\n  return g",
+        "def f(x):\n  def g(p, q, r, s): return (p, q, x, s)\n  return g",
+    ),
     "deferred annotations of a class": (
         "from __future__ import annotations\nclass A:\n  x: int\nf = A",
         "class A:\n  x: int\nf = A",
