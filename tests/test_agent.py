@@ -263,6 +263,21 @@ def test_the_prompt_lists_the_labels_of_the_training_rows_alone() -> None:
             Agent(ScriptedModel(says(PROGRAM)), seconds=seconds)
 
 
+def test_rows_that_just_fit_into_a_program_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The text that a program carries of these rows, which stands between quotes in its ending.
+    size = len(handed_in(NEAREST, ROWS, Classes.of(["no", "yes"])).split('_training_rows = "')[1]
+               .split('"')[0])  # fmt: skip
+    for most, fits in ((size, True), (size - 1, False)):
+        monkeypatch.setattr("llm_pv.proposers.agent.MAX_ROWS_CHARACTERS", most)
+        with Agent(ScriptedModel(says(PROGRAM))) as agent:
+            found = agent.propose(ROWS, Classes.of(["no", "yes"]), seed=0)
+            if fits:
+                assert next(found).text == PROGRAM
+            else:
+                with pytest.raises(ConfigurationError, match=f"are {size} characters, compressed"):
+                    next(found)
+
+
 def test_a_reply_that_failed_or_holds_nothing_is_a_failed_attempt() -> None:
     for reply, text, failure in (
         (Turn("", finish="refused"), "", "the model refused to answer"),

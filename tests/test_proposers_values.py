@@ -445,8 +445,17 @@ def test_the_tool_is_opened_once_with_the_settings_and_runs_each_call_by_its_pla
         says(twice, wants("b"), PARITY), attempts=2, tool="local", tool_limits=limits,
         tool_functions=("survey",), allow_unconfined=True, backend="linux",
     )  # fmt: skip
+    kept = Kept()
     with llm:
-        first, second = proposals(llm, admission=RoundRobin({"c": 0}, slots=1).cell("c"))
+        first, second = proposals(llm, kept, admission=RoundRobin({"c": 0}, slots=1).cell("c"))
+    places = [tuple(record[name] for name in ("conversation", "turn", "call", "text"))
+              for record in kept.turns if record["kind"] == "tool"]  # fmt: skip
+    assert places == [
+        (number, *each)
+        for number in (1, 2)
+        for each in ((1, 1, "ran a"), (1, 2, "no code"), (1, 3, "ran survey()"), (2, 1, "ran b"))
+    ]
+    assert {first.prompt_digest, second.prompt_digest} == set(kept.prompts)
     assert opened == [
         {"limits": limits, "functions": ("survey",), "allow_unconfined": True, "backend": "linux"},
         {"closed": True},
