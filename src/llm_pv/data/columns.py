@@ -246,8 +246,9 @@ def read_cells(cells: "pd.Series[Any]", kind: ColumnType) -> "np.ndarray[Any, An
         return cells.to_numpy(dtype=np.float64, na_value=np.nan)
     if kind == "int" and cells.dtype in (np.int64, np.int32, np.int16, np.int8):
         return cells.to_numpy(dtype=np.int64)
-    there = np.flatnonzero(cells.notna().to_numpy())
-    values = cells.iloc[there].tolist()
+    present = ~np.asarray(pd.isna(cells.array))
+    there = np.flatnonzero(present)
+    values = (cells if present.all() else cells.iloc[there]).tolist()
     texts_only = set(map(type, values)) <= {str}
     read = _read_texts(values, kind) if texts_only else None
     if read is None:

@@ -58,10 +58,10 @@ class NewRows:
     def _dicts(self, frame: pd.DataFrame, unreadable: dict[int, str]) -> list[dict[str, Any]]:
         """Return a dict for each row; add rows with an invalid cell that the program needs."""
         columns: list[list[Any]] = []
-        for name in frame.columns:
-            values, faults = read_new_cells(frame[name], self.types[name])
+        for name, cells in frame.items():
+            values, faults = read_new_cells(cells, self.types[str(name)])
             columns.append(values)  # an invalid cell that is not needed is a missing value
-            if name in self.needed:
+            if faults and name in self.needed:
                 unreadable |= faults | unreadable  # the first fault of a row counts
         return [dict(zip(frame.columns, row, strict=True)) for row in zip(*columns, strict=True)]
 

@@ -1,10 +1,11 @@
 """A table: the rows of one file or frame before they are split, stored by column."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 
 from llm_pv.data.columns import (
@@ -65,7 +66,7 @@ class Table:
         if self.single:
             return [str(text) for text in frame.iloc[:, 0].tolist()]
         columns = [
-            python_values(read_cells(frame[name], self.types[name])) for name in frame.columns
+            python_values(read_cells(cells, self.types[str(name)])) for name, cells in frame.items()
         ]
         return [dict(zip(frame.columns, row, strict=True)) for row in zip(*columns, strict=True)]
 
@@ -141,14 +142,9 @@ def make_table(
     if written:
         how = reading if learning else Reading()
         frame = pd.DataFrame(
-            {key: _empty_as_missing(_canonical(frame[key], how)) for key in frame.columns}
+            {key: _empty_as_missing(_canonical(cells, how)) for key, cells in frame.items()}
         )
-    read, resolved = _resolved_types(frame, declared, written, odd_as_missing, name, notes)
-    odd = {
-        key: tuple(sorted(set(frame[key][missed].tolist())))
-        for key in frame.columns
-        if (missed := read[key].isna() & frame[key].notna()).any()
-    }
+    read, resolved, odd = _resolved_types(frame, declared, written, odd_as_missing, name, notes)
     return Table(read, labels, False, tuple(notes), resolved, name, written, apart, odd)
 
 
@@ -181,13 +177,16 @@ def _inputs_among(
 ) -> list[str]:
     """Return the columns that are inputs; add notes on those left out."""
     columns = list(frame.columns)
-    left = [column for column in columns if column in {*reading.apart.values()} - {*kept}]
+    special = {*reading.apart.values()} - {*kept}
+    left = [column for column in columns if column in special]
     if left:
         notes.append(f"{name}: columns {_listed(left)} are no inputs; --keep takes them in")
-    rest = [column for column in columns if column not in left]
-    identifiers = [
-        column for column in rest if column not in kept and is_identifier(frame[column], written)
-    ]
+    rest = [column for column in columns if column not in special]
+    identifiers = {
+        column: None
+        for column in rest
+        if column not in kept and is_identifier(frame[column], written)
+    }
     if not identifiers or len(identifiers) == len(rest):
         return rest
     notes.append(
@@ -197,14 +196,14 @@ def _inputs_among(
     return [column for column in rest if column not in identifiers]
 
 
-def _listed(names: Sequence[str]) -> str:
+def _listed(names: Iterable[str]) -> str:
     return ", ".join(map(repr, names))
 
 
 def _canonical(cells: "pd.Series[Any]", reading: Reading) -> "pd.Series[Any]":
     """Return a file's cells with what `reading` says of them, numbers only if all are some."""
     read = reading.cells(cells)
-    if read.dropna().equals(cells[read.notna()]):
+    if read is cells or read.dropna().equals(cells[read.notna()]):
         return read
     kind, _, _ = told_type(read.dropna().tolist())
     return cells.where(read.notna()) if kind == "str" else read
@@ -217,25 +216,33 @@ def _resolved_types(  # noqa: PLR0917
     odd_as_missing: bool,
     name: str,
     notes: list[str],
-) -> tuple[pd.DataFrame, dict[str, ColumnType]]:
-    """Return the type of every column; add spellings read as missing to `notes`."""
+) -> tuple[pd.DataFrame, dict[str, ColumnType], dict[str, tuple[str, ...]]]:
+    """Return the frame, its odd cells missing; the type of every column; the odd cells by column.
+
+    Add spellings read as missing to `notes`.
+    """
     resolved: dict[str, ColumnType] = {}
-    frame = frame.copy(deep=False)
-    for column in frame.columns:
-        if column in declared:
-            resolved[column] = cast("ColumnType", declared[column])
-            read_cells(frame[column], resolved[column])  # raises if a cell is not of that type
-        else:
-            cells, kind = _told_type(frame[column], written, odd_as_missing, name, notes)
-            frame[column], resolved[column] = cells, kind
-    return frame, resolved
+    odd: dict[str, tuple[str, ...]] = {}
+    read = frame.copy(deep=False)
+    for column, cells in frame.items():
+        key = str(column)
+        if key in declared:
+            resolved[key] = cast("ColumnType", declared[key])
+            read_cells(cells, resolved[key])  # raises if a cell is not of that type
+            continue
+        resolved[key], others = _told_type(cells, written, odd_as_missing, name, notes)
+        if others:
+            odd[key] = tuple(sorted(others))
+            read[key] = cells.mask(cells.isin(odd[key]))
+    return read, resolved, odd
 
 
 def _check_columns(
     wanted: Sequence[str] | Mapping[str, str], there: list[str], name: str, role: str
 ) -> None:
+    known = set(there)
     for column in wanted:
-        if column not in there:
+        if column not in known:
             folded = {other.casefold(): other for other in there}
             close = get_close_matches(column.casefold(), folded, n=1)
             hint = f" (did you mean {folded[close[0]]!r}?)" if close else ""
@@ -262,20 +269,21 @@ def _all_strings(cells: "pd.Series[Any]", written: bool) -> bool:
 
 
 def _empty_as_missing(cells: "pd.Series[Any]") -> "pd.Series[Any]":
-    return cells.where(cells != "")
+    empty = np.asarray(cells.array == "")
+    return cells.mask(empty) if empty.any() else cells
 
 
 def _told_type(
     cells: "pd.Series[Any]", written: bool, odd_as_missing: bool, name: str, notes: list[str]
-) -> tuple["pd.Series[Any]", ColumnType]:
-    """Return a column's type, and its cells with odd ones in a column of numbers as missing."""
+) -> tuple[ColumnType, frozenset[str]]:
+    """Return a column's type, and the odd cells that a column of numbers reads as missing."""
     if not written:
         if (kind := value_type(cells)) == "str":
             notes.extend(_note_on_numbers(cells, name))
-        return cells, kind
-    kind, spelled, odd = told_type(cells.dropna().tolist())
+        return kind, frozenset()
+    kind, spelled, odd = told_type([text for text in cells.tolist() if isinstance(text, str)])
     if odd and not odd_as_missing:
-        return cells, "str"
+        return "str", frozenset()
     if read_as_missing := [*spelled, *odd]:
         count = int(cells.isin(read_as_missing).sum())
         listed = ", ".join(sorted(map(repr, read_as_missing))[:8])
@@ -283,7 +291,7 @@ def _told_type(
         notes.append(
             f"{name}: cells read as missing in column {cells.name!r}: {count:,} ({listed}{more})"
         )
-    return cells.mask(cells.isin(list(odd))) if odd else cells, kind
+    return kind, odd
 
 
 def _note_on_numbers(cells: "pd.Series[Any]", name: str) -> list[str]:
