@@ -1,7 +1,9 @@
 """Every way in which a file can be wrong ends in one line that says where and what to do."""
 
 import gzip
+import os
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -208,3 +210,38 @@ def test_a_device_without_an_end_is_not_read(device: str, monkeypatch: pytest.Mo
 def test_the_empty_device_is_an_empty_file() -> None:
     with pytest.raises(DataError, match="/dev/null is empty"):
         read_table("/dev/null")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_named_pipe_without_a_writer_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "rows.csv"
+    os.mkfifo(pipe)
+    with pytest.raises(DataError, match=r"rows\.csv is a pipe that no program writes to"):
+        read_table(pipe)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_named_pipe_with_a_writer_is_read_to_its_end(tmp_path: Path, is_first: bool) -> None:
+    pipe = tmp_path / "rows.csv"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(pipe, os.O_WRONLY)
+    text = b"a,b\n" + b"1,2\n" * 10_000
+
+    def write() -> None:
+        if is_first:
+            os.write(writer, text[:4])
+        started.set()
+        with os.fdopen(writer, "wb") as stream:
+            stream.write(text[4:] if is_first else text)
+
+    started = threading.Event()
+    thread = threading.Thread(target=write)
+    thread.start()
+    started.wait()
+    table = read_table(pipe)
+    thread.join()
+    os.close(reader)
+    assert len(table) == 10_000
+    assert table.inputs()[0] == {"a": 1, "b": 2}

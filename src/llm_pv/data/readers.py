@@ -134,7 +134,7 @@ def _bytes_of(path: str | Path) -> bytes:
             raise DataError("standard input is closed; give a file")
         return _to_the_end(sys.stdin.buffer, "standard input")
     try:
-        with Path(path).open("rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
             return _to_the_end(file, str(path))
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file; check the path") from None
@@ -144,14 +144,29 @@ def _bytes_of(path: str | Path) -> bytes:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def _to_the_end(file: BinaryIO, name: str) -> bytes:
-    """Return the bytes of a file; raise DataError for a device without an end, as /dev/zero."""
+    """Return the bytes of a file.
+
+    Raise DataError for a device without an end, as /dev/zero, and for a named pipe that no program
+    has opened to write, which would be waited for.
+    """
+    first = b""
     with suppress(UnsupportedOperation):  # a stream in memory
         found = os.fstat(file.fileno())
         is_device = stat.S_ISCHR(found.st_mode) and not file.isatty()
         if is_device and not os.path.samestat(found, Path(os.devnull).stat()):
             raise DataError(f"{name} is a device, which has no end; give a file")
-    return file.read()
+        if stat.S_ISFIFO(found.st_mode) and not os.get_blocking(file.fileno()):
+            with suppress(BlockingIOError):  # raised where there is a writer
+                if not (first := os.read(file.fileno(), 1)):
+                    raise DataError(f"{name} is a pipe that no program writes to; give a file")
+        if os.name == "posix":
+            os.set_blocking(file.fileno(), True)
+    return first + file.read() if first else file.read()
 
 
 def table_from(
