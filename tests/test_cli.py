@@ -1,5 +1,6 @@
 """The command line as a user meets it: results, one-line errors, statuses."""
 
+import errno
 import json
 import signal
 import subprocess
@@ -207,6 +208,39 @@ def test_predict_writes_files_of_each_kind(
         out = tmp_path / "deep" / name
         assert run(["predict", str(program), str(table), "--out", str(out)]) == 0
         assert read(out)["prediction"].tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet"])
+def test_predict_leaves_the_old_file_as_it_was_where_the_disk_is_full(
+    name: str,
+    tmp_path: Path,
+    finished: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    table = tmp_path / "new.csv"
+    table.write_text("input\n00000001\n")
+    out = tmp_path / "out" / name
+    out.parent.mkdir()
+    out.write_text("kept")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    assert run(["predict", str(finished), str(table), "--out", str(out)]) == 2
+    assert f"cannot write {out}: No space left on device" in capfd.readouterr().err
+    assert out.read_text() == "kept"
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_predict_writes_the_file_that_a_link_points_to(tmp_path: Path, finished: Path) -> None:
+    table, out, link = tmp_path / "new.csv", tmp_path / "out.csv", tmp_path / "link.csv"
+    table.write_text("input\n00000001\n")
+    link.symlink_to(out)
+    assert run(["predict", str(finished), str(table), "--out", str(link)]) == 0
+    assert link.is_symlink()
+    assert out.read_text() == "input,prediction\n00000001,1\n"
 
 
 def test_predict_counts_rows_without_an_answer(

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from llm_pv.erm.verification import first_error
-from llm_pv.errors import ConfigurationError, RunError
+from llm_pv.errors import ConfigurationError
+from llm_pv.runs.files import write_bytes_atomically
 from llm_pv.runs.saved_program import SavedProgram
 from llm_pv.sandbox import Sandbox
 
@@ -107,17 +108,18 @@ def check_writable(out: Path | None) -> None:
 
 
 def write_rows(frame: "pd.DataFrame", out: Path | None) -> None:
-    """Write rows to a file, in the format of its name, or as CSV to standard output."""
+    """Write rows to a file, in the format of its name, or as CSV to standard output.
+
+    Raise RunError if the file cannot be written; the old file is then unchanged.
+    """
     if out is None:
         frame.to_csv(sys.stdout, index=False)
         return
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if out.suffix.lower() == ".parquet":
-            frame.to_parquet(out, index=False)
-        elif out.suffix.lower() == ".jsonl":
-            frame.to_json(out, orient="records", lines=True, force_ascii=False)
-        else:
-            frame.to_csv(out, index=False, sep="\t" if out.suffix.lower() == ".tsv" else ",")
-    except OSError as error:
-        raise RunError(f"cannot write {out}: {error.strerror or error}") from error
+    suffix = out.suffix.lower()
+    if suffix == ".parquet":
+        data = frame.to_parquet(None, index=False)
+    elif suffix == ".jsonl":
+        data = frame.to_json(orient="records", lines=True, force_ascii=False).encode()
+    else:
+        data = frame.to_csv(index=False, sep="\t" if suffix == ".tsv" else ",").encode()
+    write_bytes_atomically(out.resolve(), data)  # a link goes on pointing to the file
