@@ -243,6 +243,19 @@ def test_predict_writes_the_file_that_a_link_points_to(tmp_path: Path, finished:
     assert out.read_text() == "input,prediction\n00000001,1\n"
 
 
+@pytest.mark.parametrize("cells", [(1, '"z"'), (10**30, 1)])
+def test_predict_names_the_way_out_of_what_parquet_cannot_hold(
+    cells: tuple[Any, Any], tmp_path: Path, finished: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    table, out = tmp_path / "new.jsonl", tmp_path / "out.parquet"
+    table.write_text("".join(f'{{"input": "00000001", "b": {cell}}}\n' for cell in cells))
+    assert run(["predict", str(finished), str(table), "--out", str(out)]) == 2
+    said = capfd.readouterr().err
+    assert f"cannot write {out} as Parquet: " in said
+    assert "give a .jsonl name" in said
+    assert not out.exists()
+
+
 def test_predict_counts_rows_without_an_answer(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

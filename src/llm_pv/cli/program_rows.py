@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from llm_pv.erm.verification import first_error
-from llm_pv.errors import ConfigurationError
+from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.runs.files import write_bytes_atomically
 from llm_pv.runs.saved_program import SavedProgram
 from llm_pv.sandbox import Sandbox
@@ -117,7 +117,11 @@ def write_rows(frame: "pd.DataFrame", out: Path | None) -> None:
         return
     suffix = out.suffix.lower()
     if suffix == ".parquet":
-        data = frame.to_parquet(None, index=False)
+        try:
+            data = frame.to_parquet(None, index=False)
+        except (ValueError, TypeError, OverflowError) as error:  # a column of several types
+            reason = " ".join(map(str, error.args))
+            raise RunError(f"cannot write {out} as Parquet: {reason}; give a .jsonl name") from None
     elif suffix == ".jsonl":
         data = frame.to_json(orient="records", lines=True, force_ascii=False).encode()
     else:
