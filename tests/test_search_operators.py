@@ -1,5 +1,6 @@
 """Every operator's written code gives what its column function gives."""
 
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from llm_pv.search.bank import as_column, compiled, evaluate, written
+from llm_pv.search.library import arithmetic
 from llm_pv.search.mining import boundary, places_of_list
 from llm_pv.search.operators import ITEM_NAMES, Operator, load
 from llm_pv.search.ragged import Ragged
@@ -163,6 +165,17 @@ def test_what_probes_lack_does_not_keep_a_place_of_a_list_from_being_read() -> N
     listed = Ragged.of([[1, 2], [3, 4], [5]])
     assert [place for place, _ in places_of_list(listed[:2])] == [0, 1]
     assert listed[:2].rows == [[1, 2], [3, 4]]
+
+
+def test_of_a_number_and_a_missing_one_columns_take_what_python_takes() -> None:
+    nan = math.nan
+    pairs = [(3.0, nan), (nan, 3.0), (2.0, 3.0), (3.0, 2.0), (nan, nan)]
+    first, second = np.array(pairs).T
+    for name, expected in (("max", [3.0, nan, 3.0, 3.0, nan]), ("min", [3.0, nan, 2.0, 2.0, nan])):
+        column = arithmetic(f"{name}({{0}}, {{1}})", 2)(first, second)
+        np.testing.assert_array_equal(column, expected)
+        python = {"max": max, "min": min}[name]
+        np.testing.assert_array_equal([python(*pair) for pair in pairs], expected)
 
 
 def test_a_quotient_is_squared_as_a_whole() -> None:

@@ -19,7 +19,7 @@ from llm_pv.search.mining import substrings
 from llm_pv.search.pool import Conditions, Pool, conditions_of
 from llm_pv.search.predicates import equals
 from llm_pv.search.problem import Expired, Guard, Problem
-from llm_pv.search.program import Candidate, candidate, two_way
+from llm_pv.search.program import Bands, Candidate, candidate, two_way
 from llm_pv.search.ragged import Ragged
 from llm_pv.search.types import Expression, Frame, Type
 from llm_pv.search.unify.bands import bands
@@ -231,6 +231,32 @@ def test_joins_recover_three_classes_with_an_or() -> None:
 
 def test_votes_recover_two_of_three_conditions_one_of_them_turned() -> None:
     assert best(votes, lambda x: int(x["a"] + (x["n"] < 50) + (x["kind"] == "red") >= 2)) == 1.0
+
+
+def test_votes_recover_the_class_of_each_count_of_four_conditions() -> None:
+    def counted(x: Any) -> str:
+        return ("none", "one", "many", "many", "many")[
+            x["a"] + (x["n"] < 50) + (x["kind"] == "red") + x["d"]
+        ]
+
+    assert best(votes, counted) == 1.0
+
+
+def test_votes_recover_exactly_one_of_three_conditions() -> None:
+    assert best(votes, lambda x: int(x["a"] + x["b"] + (x["n"] < 50) == 1)) == 1.0
+
+
+def test_a_long_count_is_written_on_lines_of_its_own() -> None:
+    terms = [f'(x["a column with a long name {place}"] > 3)' for place in range(3)]
+    values = np.zeros(1)
+    program = Bands(Expression(" + ".join(terms), Type.NUMBER, 1.0, values), (1.0, 2.0), (0, 1, 0))
+    assert source_of(program, ("no", "yes")).splitlines()[1:6] == [
+        "    value = (",
+        f"        {terms[0]}",
+        f"        + {terms[1]}",
+        f"        + {terms[2]}",
+        "    )",
+    ]
 
 
 def test_numbers_of_a_time_are_cut_by_trees_beside_columns() -> None:

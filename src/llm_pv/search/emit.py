@@ -191,10 +191,37 @@ def _lines(node: Node, labels: Sequence[str]) -> list[str]:
 def _bands(node: Bands, labels: Sequence[str]) -> list[str]:
     lines, name = [], node.number.at(Level.SUM)
     if len(name) > 20 and len(node.cuts) > 1:
-        lines, name = [f"value = {node.number.code}"], "value"
+        lines, name = _assigned("value", _summands(node.number.code)), "value"
     for cut, code in zip(node.cuts, node.codes, strict=False):
         lines += [f"if {name} < {literal(cut)}:", f"    return {labels[code]}"]
     return [*lines, f"return {labels[node.codes[-1]]}"]
+
+
+def _summands(code: str) -> list[str]:
+    """Return the parts of a sum, each with its sign.
+
+    Examples
+    --------
+    >>> _summands("(a > 1) + b")
+    ['+ (a > 1)', '+ b']
+    """
+    node, parts = ast.parse(code, mode="eval").body, []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        part = ast.get_source_segment(code, node.right) or ""
+        parts.append(f"+ {part}" if level_of(part) > Level.SUM else f"+ ({part})")
+        node = node.left
+    first = ast.get_source_segment(code, node) or ""
+    parts.append(f"+ {first}" if level_of(first) >= Level.SUM else f"+ ({first})")
+    return parts[::-1]
+
+
+def _assigned(name: str, summands: list[str]) -> list[str]:
+    """Write a sum into a local name, on a line for each summand where one is too short."""
+    summands[0] = summands[0].removeprefix("+ ").replace("- ", "-", 1)
+    line = f"{name} = {' '.join(summands)}"
+    if len(line) <= WIDEST:
+        return [line]
+    return [f"{name} = (", *(f"    {text}" for text in summands), ")"]
 
 
 def _branch(node: Branch, labels: Sequence[str]) -> list[str]:
@@ -220,11 +247,7 @@ def _points(name: str, card: Points) -> list[str]:
     if card.constant or not parts:
         parts.append((card.constant < 0, literal(abs(card.constant))))
     texts = [f"{'- ' if minus else '+ '}{text}" for minus, text in parts]
-    texts[0] = texts[0].removeprefix("+ ").replace("- ", "-", 1)
-    line = f"{name} = {' '.join(texts)}"
-    if len(line) <= WIDEST:
-        return [line]
-    return [f"{name} = (", *(f"    {text}" for text in texts), ")"]
+    return _assigned(name, texts)
 
 
 def _term(weight: float, term: Expression) -> tuple[bool, str]:

@@ -259,7 +259,12 @@ def arithmetic(template: str, places: int) -> Callable[..., Any]:
     return function
 
 
-_COLUMNS = {"abs": np.abs, "max": np.maximum, "min": np.minimum}
+_COLUMNS: dict[str, Callable[..., Any]] = {
+    "abs": np.abs,
+    # As Python compares them: of a number and a missing one (NaN), the first.
+    "max": lambda a, b: np.where(b > a, b, a),
+    "min": lambda a, b: np.where(b < a, b, a),
+}
 _ARITHMETIC = (
     *(ast.Expression, ast.Lambda, ast.arguments, ast.arg, ast.Name, ast.expr_context, ast.Constant),
     *(ast.BinOp, ast.operator, ast.UnaryOp, ast.USub, ast.Compare, ast.Call),

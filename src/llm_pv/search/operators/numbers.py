@@ -37,6 +37,7 @@ op("{0} / {1}", "number, number -> number", 2.5)
 op("abs({0} - {1})", "number, number -> number", 3.0)
 op("max({0}, {1})", "number, number -> number", 3.5)
 op("min({0}, {1})", "number, number -> number", 3.5)
+op("min({0}, {1}) / max({0}, {1})", "number, number -> number", 4.0)
 op("{0} % {1}", "number, number -> number", 3.5, kind="remainder")
 
 # Whole numbers, whose digits, factors and powers matter.
