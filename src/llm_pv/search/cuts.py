@@ -96,6 +96,9 @@ class Cuts:
 def best_cuts(values: Floats, problem: Problem, most: int) -> Cuts:
     """Return the cuts of numbers that tell most of the classes.
 
+    Each further cut of a number is the one that adds most to those before it: the second best by
+    itself would lie beside the best.
+
     Parameters
     ----------
     values
@@ -114,13 +117,24 @@ def best_cuts(values: Floats, problem: Problem, most: int) -> Cuts:
         order = np.argsort(some, axis=1, kind="stable")
         ordered = np.take_along_axis(some, order, axis=1)
         below = np.cumsum(onehot[order], axis=1)[:, :-1]
-        gain = before - bits_of_groups(below) - bits_of_groups(total - below)
         with np.errstate(invalid="ignore"):
-            gain[~(ordered[:, :-1] < ordered[:, 1:])] = -np.inf  # NaN is last and never a cut
-        chosen = np.argsort(-gain, axis=1, kind="stable")[:, :most]
-        parts.append(
-            [np.take_along_axis(one, chosen, axis=1) for one in (gain, ordered, ordered[:, 1:])]
-        )
+            is_cut = ordered[:, :-1] < ordered[:, 1:]  # NaN is last and never a cut
+        low, high, whole = np.zeros(len(total)), total, np.asarray(before)
+        found = []
+        for _ in range(most):
+            gain = whole - bits_of_groups(below - low) - bits_of_groups(high - below)
+            gain[~is_cut] = -np.inf
+            place = gain.argmax(axis=1)[:, None]
+            found.append(
+                [np.take_along_axis(one, place, 1) for one in (gain, ordered, ordered[:, 1:])]
+            )
+            if len(found) < most:
+                edge = np.take_along_axis(below, place[:, :, None], axis=1)
+                is_after = (np.arange(below.shape[1]) >= place)[:, :, None]
+                low = np.where(is_after, np.maximum(edge, low), low)
+                high = np.where(is_after, high, np.minimum(edge, high))
+                whole = bits_of_groups(high - low)
+        parts.append([np.concatenate(columns, axis=1) for columns in zip(*found, strict=True)])
     empty = np.zeros((0, most))
     return Cuts(*(np.concatenate([part[i] for part in parts] or [empty]) for i in range(3)))
 
