@@ -246,6 +246,14 @@ def test_votes_recover_exactly_one_of_three_conditions() -> None:
     assert best(votes, lambda x: int(x["a"] + x["b"] + (x["n"] < 50) == 1)) == 1.0
 
 
+@pytest.mark.parametrize("conditions", [0, 1, 2, 3])
+def test_votes_count_no_more_conditions_than_there_are(conditions: int) -> None:
+    pool = make_pool(make_problem(lambda x: int(x["a"] + x["b"] + x["c"] >= 2)))
+    flags = [one for one in pool.columns if one.code in {'x["a"]', 'x["b"]', 'x["c"]'}]
+    few = replace(pool, conditions=conditions_of(flags[:conditions], pool.problem))
+    assert [one.mistakes for one in votes(few)] == [0.0] * (conditions == 3)
+
+
 def test_a_long_count_is_written_on_lines_of_its_own() -> None:
     terms = [f'(x["a column with a long name {place}"] > 3)' for place in range(3)]
     values = np.zeros(1)

@@ -27,12 +27,10 @@ def votes(pool: Pool) -> Iterator[Candidate]:
     for _, members in problem.targets():
         conditions = pool.conditions.chosen(pool.telling(members, MOST))
         truth = conditions.truth
-        if not len(truth) > 0 or members.all():
-            continue
         flipped = truth[:, members].mean(axis=1) < truth[:, ~members].mean(axis=1)
         held = truth ^ flipped[:, None]
         found: Sets = [(place,) for place in range(len(held))]
-        for size in range(2, LARGEST + 1):
+        for size in range(2, min(LARGEST, len(held)) + 1):
             found = _extended(found, held, conditions.bits, problem)
             for chosen in found[:YIELDED] if size > 2 else ():
                 yield candidate(_program(chosen, conditions, flipped, problem), problem, "votes")
