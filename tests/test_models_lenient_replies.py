@@ -280,7 +280,7 @@ def test_the_program_is_read_from(form: str) -> None:
 WHOLE = {
     "anthropic:claude-opus-4-8": anthropic({"type": "text", "text": FENCED}),
     "google:gemini-3.5-flash": google({"text": FENCED}),
-    "openai:gpt-5": {
+    "openai:gpt-5.4": {
         "id": "resp_1", "object": "response", "created_at": 1, "status": "completed",
         "output": [{"type": "message", "content": [{"type": "output_text", "text": FENCED}]}],
     },
