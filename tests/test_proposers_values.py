@@ -506,7 +506,7 @@ def test_a_search_reports_its_stages_and_hands_over_what_it_has() -> None:
     assert first.note.endswith(f"; {search.account.text()}")
     assert not any("searched" in one.note for one in others)
     assert " 1 training mistakes" in first.note
-    assert "1 training rows answered wrongly." in first.text
+    assert "1 training row answered wrongly." in first.text
     last = found[-1]
     assert last.fallback
     assert last.note.startswith("fallback: ")

@@ -143,7 +143,8 @@ def _rival(one: Difference, problem: Problem) -> Rival:
 
 
 def _docstring(one: Candidate) -> str:
-    wrong = f"; {one.mistakes:g} training rows answered wrongly" if one.mistakes else ""
+    rows = "row" if one.mistakes == 1 else "rows"
+    wrong = f"; {one.mistakes:g} training {rows} answered wrongly" if one.mistakes else ""
     rule = "An approximate rule of " if one.mistakes else "A rule of "
     what = rule if one.is_rule else "A fallback, not a rule: "
     return f"{what}{one.bits:.1f} bits{wrong}."
