@@ -74,7 +74,7 @@ def test_an_unknown_proposer_is_refused_with_the_known_ones(name: str) -> None:
 
 
 def test_a_budget_must_be_positive() -> None:
-    with pytest.raises(ConfigurationError, match="budget-seconds"):
+    with pytest.raises(ConfigurationError, match="budget_seconds is 0; give a positive number"):
         make_proposer("length-first", budget_seconds=0)
 
 
