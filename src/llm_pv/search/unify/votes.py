@@ -17,15 +17,18 @@ from llm_pv.search.types import Truths, Type, derived, negation
 
 MOST, KEPT, YIELDED = 300, 60, 3
 """Conditions that are counted, sets kept of each size, and those of each that are yielded."""
+LEAST = 60
+"""Conditions for a class where there are many classes."""
 LARGEST = 5
 Sets = list[tuple[int, ...]]
 
 
 def votes(pool: Pool) -> Iterator[Candidate]:
     """Yield the cheapest programs that count conditions, each turned towards one class."""
-    problem = pool.problem
-    for _, members in problem.targets():
-        conditions = pool.conditions.chosen(pool.telling(members, MOST))
+    problem, targets = pool.problem, pool.problem.targets()
+    most = max(LEAST, 3 * MOST // max(3, len(targets)))
+    for _, members in targets:
+        conditions = pool.conditions.chosen(pool.telling(members, most))
         truth = conditions.truth
         flipped = truth[:, members].mean(axis=1) < truth[:, ~members].mean(axis=1)
         held = truth ^ flipped[:, None]
