@@ -501,7 +501,7 @@ def test_programs_that_ran_out_of_time_or_were_rejected_are_counted(
     assert learned.selection.selected is not None
     assert learned.selection.selected.number == 2
     assert learned.warnings == (
-        "programs that ran out of time or memory: 1; their scores may differ elsewhere",
+        "programs that ran out of time or memory: 1; their scores may differ on another machine",
         "programs rejected although they scored well: 1; run again on part of the rows, they did "
         "not give the same answers",
     )

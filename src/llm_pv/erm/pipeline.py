@@ -209,7 +209,8 @@ def _run_warnings(selection: Selection) -> list[str]:
     slow = sum(attempt.outcome in limited for attempt in selection.attempts)
     if slow:
         warnings.append(
-            f"programs that ran out of time or memory: {slow}; their scores may differ elsewhere"
+            f"programs that ran out of time or memory: {slow}; their scores may differ on another "
+            "machine"
         )
     impure = sum(bool(attempt.rejected) for attempt in selection.attempts)
     if impure:
