@@ -141,7 +141,7 @@ class _Numbered:
             case other_statements:
                 self.line(depth, "otherwise")
                 rest = self.block(other_statements, depth + 1)
-        return ast.If(statement.test, body or [ast.Pass()], rest)
+        return ast.If(statement.test, body, rest)
 
     def expression(self, value: ast.expr, depth: int, word: str = "if") -> ast.expr:
         if not isinstance(value, ast.IfExp):
@@ -200,17 +200,13 @@ def _is_text(statement: ast.stmt) -> bool:
 
 def _has_return(statement: ast.stmt) -> bool:
     """Return whether a statement returns from its function; nested functions do not count."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return False
-    if isinstance(statement, ast.Return):
-        return True
     parts: list[ast.AST] = [statement]
     while parts:
-        for child in ast.iter_child_nodes(parts.pop()):
-            if isinstance(child, ast.Return):
-                return True
-            if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                parts.append(child)
+        part = parts.pop()
+        if isinstance(part, ast.Return):
+            return True
+        if not isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            parts += ast.iter_child_nodes(part)
     return False
 
 
@@ -235,7 +231,7 @@ def _is_left_only_by_returning(last: list[ast.stmt]) -> bool:
 def _columns(function: ast.FunctionDef, argument: str) -> dict[str, list[float]]:
     """Return the columns that a function reads, with the numbers they are compared with."""
     columns: dict[str, list[float]] = {}
-    nodes = sorted(ast.walk(function), key=_place)
+    nodes = sorted((n for n in ast.walk(function) if isinstance(n, ast.expr)), key=_place)
     for node in nodes:
         if (name := _column(node, argument)) is not None:
             columns.setdefault(name, [])
@@ -251,11 +247,11 @@ def _columns(function: ast.FunctionDef, argument: str) -> dict[str, list[float]]
     return columns
 
 
-def _place(node: ast.AST) -> tuple[int, int]:
-    return getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
+def _place(node: ast.expr) -> tuple[int, int]:
+    return node.lineno, node.col_offset
 
 
-def _column(node: ast.AST, argument: str) -> str | None:
+def _column(node: ast.expr, argument: str) -> str | None:
     match node:
         case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(column))):
             return column if name == argument else None

@@ -49,7 +49,7 @@ def highlight_python(source: str, *, inline: bool = False) -> str:
     from pygments.formatters.html import HtmlFormatter
     from pygments.lexers.python import PythonLexer
 
-    lexer = PythonLexer(stripnl=False, ensurenl=False)
+    lexer = PythonLexer(stripnl=False)
     return str(highlight(visible_code(source), lexer, HtmlFormatter(nowrap=True, noclasses=inline)))
 
 
