@@ -41,11 +41,18 @@ def test_the_shares_of_any_number_of_programs_stay_within_delta(planned: int) ->
     assert 0.0499 < total <= 0.05
 
 
-@pytest.mark.parametrize(("delta", "planned", "position"), [(0, 5, 1), (1, 5, 1), (0.1, 0, 1)])
+@pytest.mark.parametrize(
+    ("delta", "planned", "position", "message"),
+    [
+        (0, 5, 1, "delta is 0; it is a probability"),
+        (1, 5, 1, "delta is 1; it is a probability"),
+        (0.1, 0, 1, "0 planned attempts, position 1: both start at 1"),
+    ],
+)
 def test_shares_refuse_what_is_no_probability_or_no_plan(
-    delta: float, planned: int, position: int
+    delta: float, planned: int, position: int, message: str
 ) -> None:
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError, match=message):
         error_share(delta, planned, position)
 
 

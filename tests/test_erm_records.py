@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -123,23 +124,27 @@ def test_an_attempt_without_a_program_is_recorded_and_read_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "value"),
+    ("column", "value", "why"),
     [
-        ("validation_failed", 4),  # more than its 3 mistakes
-        ("validation_errors", 6),  # more than its 5 rows
-        ("train_errors", 5),
-        ("train_failed", -1),
-        ("digest", "another"),
-        ("outcome", "lost"),
-        ("validation_balanced_accuracy", None),
+        ("validation_failed", 4, "ValueError('3 validation errors and 4 failures on 5 rows')"),
+        ("validation_errors", 6, "ValueError('6 validation errors and 2 failures on 5 rows')"),
+        ("train_errors", 5, "ValueError('5 train errors and 0 failures on 4 rows')"),
+        ("train_failed", -1, "ValueError('1 train errors and -1 failures on 4 rows')"),
+        ("digest", "another", "ValueError('the program is not the one that was verified')"),
+        ("outcome", "lost", "ValueError(\"'lost' is not a valid Outcome\")"),
+        ("validation_balanced_accuracy", None, "TypeError("),
     ],
 )
 def test_a_record_that_cannot_be_is_refused_by_attempt_and_task(
-    verified: Attempt, column: str, value: object
+    verified: Attempt, column: str, value: object, why: str
 ) -> None:
     record = verified.record() | {"function": "task", column: value}
-    with pytest.raises(RunError, match=r"the record of attempt 2 of 'task' is damaged"):
+    with pytest.raises(RunError) as raised:
         attempt_from_record(record, PROPOSAL, 4, 5)
+    assert str(raised.value).startswith(
+        "results_attempts.jsonl: the record of attempt 2 of 'task' is damaged or of another "
+        f"version ({why}"
+    )
 
 
 def test_a_program_that_fails_on_every_row_is_read_back(verified: Attempt) -> None:
@@ -312,7 +317,7 @@ def test_metrics_at_their_ends() -> None:
     with pytest.raises(ConfigurationError, match=r"'x'; the classes are c0, .*, c11$"):
         Metric("cost", {("c0", "x"): 1.0}).check(classes)
     free.check(["a", "b", "c"])
-    assert parse_costs(['" as b=1']) == {('"', "b"): 1.0}
+    assert parse_costs(['" as b=1', '"" as b=2']) == {('"', "b"): 1.0, ("", "b"): 2.0}
     with pytest.raises(ConfigurationError, match="write 'A as B=NUMBER'"):
         parse_costs(["a as b=much"])
 
@@ -587,7 +592,8 @@ def test_replies_without_an_attempt_come_before_new_ones() -> None:
     replies = [reply_of(1), reply_of(2), reply_of(3) | later | {
         "usage": {"input_tokens": 7}, "rivals": [rival]}]  # fmt: skip
     failed = Attempt(1, Proposal("reply 1"), error="no").record()
-    log = CellLog(Cell("task"), replies, [failed, {"kind": "unanswered", "attempt": 2}])
+    others = [{"kind": kind, "attempt": 1} for kind in ("unanswered", "rejected")]
+    log = CellLog(Cell("task"), replies, [failed, *others])
     history = History(log, parity_splits())
     assert [one.error for one in history.attempts()] == ["no"]
 
@@ -607,13 +613,23 @@ def test_replies_without_an_attempt_come_before_new_ones() -> None:
 
 def test_replies_of_other_attempts_are_refused() -> None:
     log = CellLog(Cell("task"), [reply_of(2)])
-    with pytest.raises(RunError, match=r"reply 1 is damaged or missing \(ValueError\("):
+    why = "reply 1 is damaged or missing (ValueError('it is the reply of attempt 2')); restore"
+    with pytest.raises(RunError, match=re.escape(why)):
         next(History(log, parity_splits()).proposals(lambda: iter(())))
     attempts = [{"kind": "attempt", "attempt": number} for number in (2, 3, 4, 5, 6, 7)]
     log = CellLog(Cell("task", 5), [reply_of(1)], attempts)
     message = r"attempts \[2, 3, 4, 5, 6\]\.\.\. and 1 replies of task-L5; restore"
     with pytest.raises(RunError, match=message):
         History(log, parity_splits()).attempts()
+    for numbers, replied in (((2,), 3), ((1, 2), 1)):
+        replies = [reply_of(number) for number in range(1, replied + 1)]
+        log = CellLog(
+            Cell("task"), replies, [Attempt(number, Proposal("")).record() for number in numbers]
+        )
+        with pytest.raises(
+            RunError, match=r"results_attempts\.jsonl and replies\.jsonl do not bel"
+        ):
+            History(log, parity_splits()).attempts()
 
 
 def test_a_rejection_is_recorded_once() -> None:

@@ -69,3 +69,4 @@ def test_equal_classes_of_validation_are_told_apart_by_training_then_by_order() 
     assert MajorityBaseline.of(splits_of("011", "01", "")) == MajorityBaseline("1", 0.5, None, 0.5)
     assert MajorityBaseline.of(splits_of("01", "10", "")).label == "0"
     assert MajorityBaseline.of(splits_of("110", "", "0")) == MajorityBaseline("1", None, 0.0)
+    assert MajorityBaseline.of(splits_of("00", "1", "")).label == "1", "training need not hold it"

@@ -3,32 +3,55 @@
 import csv
 import json
 import os
+import platform
+import re
 import shutil
 import stat
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+from llm_pv import __version__
 from llm_pv.errors import RepairWarning, RunError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.files import predictions_csv, write_atomically
 from llm_pv.runs.job_folder import JobFolder, SweepFolder
-from llm_pv.runs.reading import SUMMARY_COLUMNS, read_run, read_summary
+from llm_pv.runs.reading import SUMMARY_COLUMNS, read_attempts, read_run, read_summary
 from llm_pv.runs.remote_records import Known, Relay, write_records
 
 CELL = Cell("fn_a", 100, "paper", 0)
 
 
-def test_a_new_run_records_configuration_versions_and_command(tmp_path: Path) -> None:
+def test_a_new_run_records_configuration_versions_and_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def version(package: str) -> str:
+        if package in ("scipy", "xgboost", "tabpfn"):
+            raise metadata.PackageNotFoundError(package)
+        return f"one of {package}"
+
+    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setattr(sys, "argv", ["llm-pv", "learn", "postgresql://me:secret@host/db"])
     with RunDirectory(tmp_path / "deep" / "run", {"seed": 3}):
         record = read_run(tmp_path / "deep" / "run")
-    assert record["format"] == 1
-    assert record["configuration"] == {"seed": 3}
-    assert record["command"] == sys.argv
-    assert record["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", record.pop("created"))
+    installed = ("numpy", "pandas", "scikit-learn", "sympy", "networkx", "deap", "torch",
+                 "transformers", "vllm")  # fmt: skip
+    assert record == {
+        "format": 1,
+        "configuration": {"seed": 3},
+        "versions": {
+            "llm_pv": __version__,
+            "python": ".".join(map(str, sys.version_info[:3])),
+            **{name: f"one of {name}" for name in installed},
+        },
+        "platform": f"{sys.platform} {platform.machine()}",
+        "command": ["llm-pv", "learn", "postgresql://me:***@host/db"],
+    }
 
 
 def test_the_same_configuration_resumes_and_another_is_refused_by_name(tmp_path: Path) -> None:
@@ -66,6 +89,11 @@ def test_a_run_that_is_resumed_elsewhere_records_both_confinements_as_readable_j
     assert record["confinement"] == [{"layers": ["seccomp"]}, {"layers": ["wasm"]}]
     assert '\n  "configuration": {},\n' in (tmp_path / "run.json").read_text()
     assert (tmp_path / "run.json").read_text().endswith("}\n")
+    (tmp_path / "run.json").write_text(json.dumps(record | {"confinement": {"earlier": "form"}}))
+    RunDirectory(tmp_path, {}).close()
+    assert read_run(tmp_path)["confinement"] == {"earlier": "form"}
+    RunDirectory(tmp_path, {}, {"layers": []}).close()
+    assert read_run(tmp_path)["confinement"] == [{"layers": []}]
 
 
 def test_a_reopened_cell_keeps_its_attempts_and_loses_its_selection_and_row(tmp_path: Path) -> None:
@@ -76,12 +104,16 @@ def test_a_reopened_cell_keeps_its_attempts_and_loses_its_selection_and_row(tmp_
             run.cell_log(cell).append_attempt({"kind": "attempt", "attempt": 1})
             run.cell_log(cell).append_attempt({"kind": "selected", "attempt": 1})
             run.finish(cell, {"accuracy": 0.5, "status": "done"})
+    with RunDirectory(tmp_path, {}) as run:
         run.reopen(CELL)
         assert [run.finished(cell) for cell in (CELL, other)] == [False, True]
         kinds = [
             [record["kind"] for record in run.cell_log(cell).attempts] for cell in (CELL, other)
         ]
         assert kinds == [["attempt"], ["attempt", "selected"]]
+        run.reopen(CELL)
+    written = [(record["function"], record["kind"]) for record in read_attempts(tmp_path)]
+    assert written == [("fn_a", "attempt"), ("fn_b", "attempt"), ("fn_b", "selected")]
 
 
 def test_a_difference_deep_within_long_values_is_shown(tmp_path: Path) -> None:
@@ -172,6 +204,95 @@ def test_a_summary_is_written_only_when_what_it_stands_on_is_on_the_disk(
     assert synced[2].startswith(".summary.csv.")
 
 
+def test_replies_alone_are_synced_as_they_come_and_log_lines_have_their_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RunDirectory(tmp_path, {}) as run:
+        synced: list[str] = []
+        monkeypatch.setattr(
+            os, "fsync", lambda file: synced.append(Path(f"/proc/self/fd/{file}").readlink().name)
+        )
+        run.cell_log(CELL).append_attempt({"kind": "attempt"})
+        run.add_transfer(CELL, {"accuracy": 1.0})
+        run.log("info", "begun", cells=3)
+        assert synced == []
+        run.cell_log(CELL).append_reply({"text": "x"})
+        assert synced == ["replies.jsonl"]
+        run.cell_log(CELL).write_prompt("abc", "why?")
+        assert (tmp_path / "prompts" / "abc.txt").read_text() == "why?"
+    (line,) = map(json.loads, (tmp_path / "runner.log").read_text().splitlines())
+    assert re.fullmatch(r"[\d-]{10}T[\d:]{8}\.\d{3}\+00:00", line.pop("time"))
+    assert line == {"level": "info", "message": "begun", "cells": 3}
+
+
+def test_what_is_known_of_cells_is_given_out(tmp_path: Path) -> None:
+    other = Cell("fn_b", 100, "paper", 0)
+    with RunDirectory(tmp_path, {}) as run:
+        for number, cell in enumerate((CELL, other), 1):
+            run.cell_log(cell).append_turns([{"kind": "turn", "turn": number}])
+    with RunDirectory(tmp_path, {}) as run:
+        assert [record["turn"] for record in run.turns()] == [1, 2]
+        assert (run.transfer(CELL), run.row(CELL), run.finished(CELL)) == ([], None, False)
+        run.add_transfer(CELL, {"accuracy": 0.5})
+        given = run.transfer(CELL)
+        assert [record["accuracy"] for record in given] == [0.5]
+        given.clear()
+        assert len(run.transfer(CELL)) == 1
+        run.finish(CELL, {"accuracy": 0.5, "cost_usd": None, "status": "done"})
+        row = dict.fromkeys(SUMMARY_COLUMNS, "") | {
+            "function": "fn_a", "length": "100", "sampler": "paper", "trial": "0",
+            "accuracy": "0.5", "status": "done",
+        }  # fmt: skip
+        assert run.row(CELL) == row
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_cells_without_their_records_are_told_with_the_first_s_fault(
+    tmp_path: Path, more: int
+) -> None:
+    whole, *torn = cells = [Cell(f"fn_{n}", 100, "paper", 4) for n in "abc"[: 2 + more]]
+    with RunDirectory(tmp_path, {}) as run:
+        for cell in cells:
+            run.cell_log(cell).append_reply({"attempt": 1, "text": "x"})
+            run.cell_log(cell).append_attempt({"kind": "attempt", "attempt": 1})
+            run.finish(cell, {"track": "llm-pv", "status": "done"})
+        run.cell_log(whole).append_attempt({"kind": "selected", "attempt": 1})
+        run.write_program(whole, "f = len\n")
+    with pytest.warns(RepairWarning) as caught:
+        run = RunDirectory(tmp_path, {})
+    with run:
+        assert [run.finished(cell) for cell in cells] == [True, *[False] * len(torn)]
+    fault = "trial 4 of fn_b: its selection is missing in results_attempts.jsonl" + (
+        " (and 1 more)" if more else ""
+    )
+    [warning] = caught
+    assert str(warning.message) == f"{tmp_path}: {fault}; what is missing is done again"
+    assert warning.filename == __file__, "it points at the caller"
+    (line,) = map(json.loads, (tmp_path / "runner.log").read_text().splitlines())
+    assert (line["level"], line["message"]) == ("warning", fault)
+
+
+def test_a_run_that_cannot_be_closed_says_so_unless_it_ended_with_an_error(tmp_path: Path) -> None:
+    (tmp_path / "results_attempts.csv").mkdir()
+    (tmp_path / "run.json").write_text('{"format": 1, "configuration": {}}')
+    with (
+        pytest.raises(RunError, match=r"cannot write .*results_attempts\.csv"),
+        RunDirectory(tmp_path, {}) as run,
+    ):
+        run.cell_log(CELL).append_attempt({"kind": "attempt", "b": 1})
+    with pytest.raises(ValueError, match="of the run"), RunDirectory(tmp_path, {}) as run:
+        raise ValueError("of the run")
+    (tmp_path / "results_attempts.csv").rmdir()
+    with RunDirectory(tmp_path, {}) as run:
+        run.cell_log(CELL).append_attempt({"kind": "attempt", "a": 2})
+    lines = (tmp_path / "results_attempts.csv").read_text().splitlines()
+    assert lines == [
+        "function,length,sampler,trial,kind,b,a",
+        "fn_a,100,paper,0,attempt,1,",
+        "fn_a,100,paper,0,attempt,,2",
+    ]
+
+
 def test_a_run_whose_folder_is_gone_says_so(tmp_path: Path) -> None:
     with RunDirectory(tmp_path / "run", {}) as run:
         shutil.rmtree(tmp_path / "run")
@@ -223,8 +344,14 @@ def test_two_processes_cannot_use_one_run(tmp_path: Path) -> None:
 
 def test_a_file_in_the_way_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="cannot use"):
-        RunDirectory(tmp_path / "file" / "run", {})
+    for path, why in (
+        (tmp_path / "file", "it is a file"),
+        (tmp_path / "file" / "run", "Not a dir"),
+    ):
+        with pytest.raises(RunError) as raised:
+            RunDirectory(path, {})
+        assert str(raised.value).startswith(f"cannot use {path} as a run directory: {why}")
+        assert str(raised.value).endswith("; choose another --out")
 
 
 def test_a_torn_journal_is_mended_and_logged(tmp_path: Path) -> None:

@@ -2,12 +2,16 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from llm_pv.api import Search, learn
+from llm_pv.data.examples import Classes
+from llm_pv.data.reading import Reading
 from llm_pv.errors import ProgramError, RunError
-from llm_pv.runs.saved_program import load_program
+from llm_pv.programs.program import Program
+from llm_pv.runs.saved_program import SavedProgram, load_program
 from rows import PARITY, parity_splits
 
 
@@ -46,19 +50,85 @@ def test_a_run_with_several_programs_asks_which(run: Path) -> None:
 
 def test_a_run_without_a_program_says_so(run: Path) -> None:
     (run / "programs" / "bits-t0.py").unlink()
-    with pytest.raises(RunError, match="holds no program"):
+    with pytest.raises(RunError, match=r"run holds no program: no program was found$"):
         load_program(run)
+    (run / "summary.csv").unlink()
+    with pytest.raises(RunError, match=r"run holds no program: it is not finished$"):
+        load_program(run)
+    for name in "edcbaf":
+        (run / "programs" / f"{name}.py").touch()
+    with pytest.raises(RunError) as raised:
+        load_program(run)
+    assert str(raised.value) == (
+        f"{run} holds 6 programs; name one of programs/: a.py, b.py, c.py, d.py, e.py"
+    )
 
 
 def test_files_that_hold_no_program_are_named(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"none\.py"):
+    with pytest.raises(RunError) as raised:
         load_program(tmp_path / "none.py")
+    assert str(raised.value) == (
+        f"cannot read {tmp_path / 'none.py'}: No such file or directory; give a run directory or a "
+        "program's file"
+    )
     (tmp_path / "bytes.py").write_bytes(b"\xff\xfe")
-    with pytest.raises(RunError, match=r"bytes\.py"):
+    with pytest.raises(RunError, match=r"bytes\.py: 'utf-8' codec can't decode byte 0xff"):
         load_program(tmp_path / "bytes.py")
     (tmp_path / "other.py").write_text("print('hello')\n")
-    with pytest.raises(ProgramError, match=r"other\.py"):
+    with pytest.raises(ProgramError, match=r"other\.py holds no program: "):
         load_program(tmp_path / "other.py")
+
+
+def test_a_file_may_have_as_many_characters_as_the_limit_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "program.py"
+    path.write_text(f"# é\n{PARITY}", "utf-8")
+    most = len(PARITY) + 4
+    monkeypatch.setattr("llm_pv.runs.saved_program._MOST_CHARACTERS", most)
+    assert "# é" in load_program(path).program.source
+    monkeypatch.setattr("llm_pv.runs.saved_program._MOST_CHARACTERS", most - 1)
+    with pytest.raises(ProgramError, match=rf"program\.py holds no .* more than {most - 1} charac"):
+        load_program(path)
+
+
+def test_a_program_comes_with_all_that_its_run_recorded(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    path = run / "programs" / "rows-t0.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(PARITY)
+    configuration: dict[str, Any] = {
+        "columns": ["age", "size"], "types": {"age": "int", "size": "float"}, "target": "ill",
+        "classes": ["low", "high"], "class_values": [0, 1],
+    }  # fmt: skip
+    more: dict[str, Any] = {
+        "reading": {"missing": ["?"], "bins": 2}, "edges": [7.5], "odd_cells": {"age": ["x"]},
+    }  # fmt: skip
+    read: dict[str, Any] = {
+        "reading": Reading(missing=("?",), bins=2), "edges": (7.5,), "odd": {"age": ["x"]},
+    }  # fmt: skip
+    for recorded, expected in (({}, {}), (more, read)):
+        record = {"format": 1, "configuration": configuration | recorded}
+        (run / "run.json").write_text(json.dumps(record))
+        loaded = SavedProgram(
+            Program.parse(PARITY), path, ("age", "size"), {"age": "int", "size": "float"}, "ill",
+            Classes(("low", "high"), (0, 1)), **expected,
+        )  # fmt: skip
+        assert load_program(path) == load_program(run) == loaded
+        # A copy outside the run knows nothing of it, wherever it lies.
+        for copy in (run / "copy" / "p.py", tmp_path / "programs" / "p.py"):
+            copy.parent.mkdir(exist_ok=True)
+            copy.write_text(PARITY)
+            assert load_program(copy) == SavedProgram(Program.parse(PARITY), copy)
+    ranges = {"age": [1, 2]}
+    for line, known in (
+        ({"kind": "selected", "ranges": ranges}, True),
+        ({"kind": "attempt", "ranges": ranges}, False),
+        ({"ranges": ranges}, False),
+        ({"kind": "selected", "ranges": [1, 2]}, False),
+    ):
+        (run / "results_attempts.jsonl").write_text(json.dumps(line) + "\n")
+        assert load_program(run).ranges == (ranges if known else {})
 
 
 def test_what_the_run_recorded_is_plain_json(run: Path) -> None:

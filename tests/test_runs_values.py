@@ -1,11 +1,14 @@
 """What runs record and read, value by value: rows, cells, conversations, journals, jobs."""
 
+import errno
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from llm_pv.errors import ExecutorClosedError, RepairWarning, RunError
 from llm_pv.runs.cells import Cell, CellLog, by_cell, cell_of, key_of, named, place_of, way_of
@@ -18,7 +21,13 @@ from llm_pv.runs.consistency import (
     missing_files,
     missing_records,
 )
-from llm_pv.runs.conversations import Message, place_of_origin, read_conversations
+from llm_pv.runs.conversations import (
+    Message,
+    iterate_calls,
+    place_of_origin,
+    read_conversations,
+)
+from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.executors.base import CellContext, CellTask, Processes, portable
 from llm_pv.runs.executors.local import LocalExecutor, WorkerProcesses
 from llm_pv.runs.files import (
@@ -27,9 +36,17 @@ from llm_pv.runs.files import (
     read_csv,
     remove_leftovers,
     write_atomically,
+    write_csv,
     write_trials,
 )
-from llm_pv.runs.job_folder import JobFolder, Piece, SweepFolder, find_jobs, read_job
+from llm_pv.runs.job_folder import (
+    JobFolder,
+    Piece,
+    SweepFolder,
+    find_jobs,
+    finished_row,
+    read_job,
+)
 from llm_pv.runs.journal import Journal, iterate_journal, read_journal
 from llm_pv.runs.reading import (
     SUMMARY_COLUMNS,
@@ -276,7 +293,7 @@ def test_a_conversation_is_read_in_the_order_in_which_it_went(tmp_path: Path) ->
         {"part_kind": "thinking", "content": "hm"}, {"part_kind": "thinking", "content": ""},
         {"part_kind": "builtin-tool-call", "args": {"code": "print(1)"}},
         {"part_kind": "builtin-tool-return", "content": {"a": 1, "b": 2}},
-        {"part_kind": "text", "content": "no"},
+        {"part_kind": "text", "content": "no"}, {"content": "of no kind"},
     ]  # fmt: skip
     calls = [{"code": "print(2)", "problem": ""}, {"code": None, "problem": "no code"}]
     place = {"function": "f", "length": "", "sampler": "", "trial": 0, "conversation": 1}
@@ -308,14 +325,31 @@ def test_a_conversation_is_read_in_the_order_in_which_it_went(tmp_path: Path) ->
     assert (one.prompt, one.digest, one.proposer, one.number) == ("the prompt", "abc", "", 1)
     other = found["f", "", "", "1"]["p", 2]
     assert (other.cost_usd, other.prompt, other.turns) == (None, "", 2)
-    damages: list[dict[str, Any]] = [{"conversation": "x"}, {"usage": {}}, {"calls": [{}]}]
-    for damage in (*damages, {"turn": None}):
+    damages: list[tuple[dict[str, Any], str]] = [
+        ({"conversation": "x"}, "ValueError("), ({"usage": {}}, "KeyError("),
+        ({"calls": [{}]}, "KeyError("), ({"turn": None}, "TypeError("),
+    ]  # fmt: skip
+    for damage, why in damages:
         path.write_text(json.dumps(turn(1) | damage) + "\n")
-        with pytest.raises(RunError, match="a record of a conversation is damaged"):
+        with pytest.raises(RunError) as raised:
             read_conversations(tmp_path)
-    assert place_of_origin("p", "12.1/2") == ("p", 12)
+        assert str(raised.value).startswith(
+            f"{path}: a record of a conversation is damaged or of another version ({why}"
+        )
+    assert place_of_origin("p", "12.1/2/3") == ("p", 12)
     assert place_of_origin("p", "7/2") == ("p", 7)
     assert place_of_origin("p", "x1") is None
+
+
+def test_the_calls_of_a_run_are_those_that_cost_something(tmp_path: Path) -> None:
+    kinds = ("turn", "tool", "call", "failed", "batch")
+    lines = [{"kind": kind, "input_tokens": 3} for kind in kinds]
+    lines += [{"text": 'as "kind": "turn"'}, {"text": "x", "input_tokens": 5}]
+    for line in lines:
+        Journal(tmp_path / "replies.jsonl").append(line)
+    assert [call["kind"] for call in iterate_calls(tmp_path)] == ["turn", "call", "failed"]
+    answers = list(iterate_calls(tmp_path, in_context=True))
+    assert answers == [line for line in lines if "input_tokens" in line]
 
 
 def test_journals_append_all_or_nothing_and_cut_what_is_torn(tmp_path: Path) -> None:
@@ -367,12 +401,29 @@ def test_files_are_written_whole_with_the_usual_rights(tmp_path: Path) -> None:
     assert [json.loads(line) for line in first.read_text().splitlines()] == rows[:2]
     assert (tmp_path / "rows_trials" / "f_L5_trial1_w.jsonl").exists()
     assert read_csv(tmp_path / "none.csv") == read_csv(plain / "none.csv") == []
+    cells: list[dict[str, Any]] = [{"a": "é\r\nb\rc", "b": '"'}, {"a": None, "b": "\u2028,"}]
+    write_csv(plain, ("a", "b"), cells)
+    assert plain.read_bytes().startswith(b"a,b\n")
+    assert read_csv(plain) == [cells[0], {"a": "", "b": "\u2028,"}]
     plain.write_bytes(b"a\n\xff\n")
     with pytest.raises(RunError, match=r"cannot be read: .*utf-8"):
         read_csv(plain)
-    assert disk_error(OSError(28, "No space left")) is not None
+    full = disk_error(OSError(28, "No space left"))
+    assert str(full) == "[Errno 28] No space left; free the disk, or choose other directories"
     assert disk_error(OSError(2, "No such file")) is None
     assert disk_error(ValueError("no")) is None
+
+
+def test_a_file_that_cannot_be_written_is_told_by_its_first_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def vanish(descriptor: int) -> None:
+        Path(f"/proc/self/fd/{descriptor}").readlink().unlink()
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", vanish)
+    with pytest.raises(RunError, match=r"cannot write .*file: Input/output error; free the disk"):
+        write_atomically(tmp_path / "file", "text")
 
 
 def test_the_files_of_a_job_are_written_moved_and_read(tmp_path: Path) -> None:
@@ -386,8 +437,9 @@ def test_the_files_of_a_job_are_written_moved_and_read(tmp_path: Path) -> None:
     here.tell("sécond")
     (here.path / "empty.txt").touch()
     assert (here.path / "config.json").read_text() == '{\n  "b": 1,\n  "a": "\\u00e9"\n}\n'
+    assert (here.path / "metrics.json").read_text() == '{\n  "accuracy": 0.5\n}\n'
     assert (here.path / "stdout.log").read_text("utf-8") == "first\nsécond\n"
-    assert json.loads((here.model / "alphabet.json").read_text()) == {"alphabet": "01"}
+    assert (here.model / "alphabet.json").read_text() == '{"alphabet": "01"}\n'
     assert (here.log_file, here.tensorboard) == (here.path / "logs.log", here.path / "tensorboard")
     with pytest.raises(ValueError, match="Out of range"):
         here.write_metrics({"loss": float("nan")})
@@ -395,8 +447,12 @@ def test_the_files_of_a_job_are_written_moved_and_read(tmp_path: Path) -> None:
         (here.checkpoints / f"checkpoint-{step}").mkdir(parents=True)
         (here.checkpoints / f"checkpoint-{step}" / "w.bin").write_bytes(b"w")
     assert here.last_checkpoint() is None
+    (here.checkpoints / "checkpoint-8").touch()  # no folder, which nothing here removes
     here.complete(10, {"step": 10})
-    assert [path.name for path in here.checkpoints.iterdir()] == ["checkpoint-10"]
+    left = sorted(path.name for path in here.checkpoints.iterdir())
+    assert left == ["checkpoint-10", "checkpoint-8"]
+    complete = here.checkpoints / "checkpoint-10" / "complete.json"
+    assert complete.read_text() == '{"step": 10}\n'
     (here.checkpoints / "checkpoint-9").mkdir()
     write_atomically(here.checkpoints / "checkpoint-9" / "complete.json", '{"step": 9}')
     write_atomically(here.checkpoints / "checkpoint-11" / "complete.json", '{"step"')
@@ -423,26 +479,71 @@ def test_the_files_of_a_job_are_written_moved_and_read(tmp_path: Path) -> None:
         read_job(there.path)
     with pytest.raises(RunError, match=r"cannot write .*empty.txt/more"):
         there.put(Piece("empty.txt/more", 0, b""))
-    here.remove_checkpoints()
-    assert not here.checkpoints.exists()
+    for _ in range(2):
+        here.remove_checkpoints()
+        assert not here.checkpoints.exists()
+    with pytest.raises(RunError, match=r"cannot write .*none/stdout\.log: .*No such file"):
+        JobFolder(tmp_path / "none").tell("line")
 
 
-def test_a_sweep_is_one_process_s_and_writes_the_rows_of_its_jobs(tmp_path: Path) -> None:
+def test_a_long_file_of_a_job_moves_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llm_pv.runs.job_folder._PIECE", 4)
+    (tmp_path / "a.bin").write_bytes(b"0123")
+    (tmp_path / "b.bin").write_bytes(b"0123456789")
+    assert list(JobFolder(tmp_path).pieces()) == [
+        Piece("a.bin", 0, b"0123"), Piece("b.bin", 0, b"0123"), Piece("b.bin", 4, b"4567"),
+        Piece("b.bin", 8, b"89"),
+    ]  # fmt: skip
+
+
+def test_a_job_is_finished_by_a_row_that_does_not_fail(tmp_path: Path) -> None:
+    assert finished_row(tmp_path) is None
+    row = dict.fromkeys(SUMMARY_COLUMNS, "") | {"trial": "0", "status": "failed"}
+    write_csv(tmp_path / "summary.csv", SUMMARY_COLUMNS, [row])
+    assert finished_row(tmp_path) is None
+    done = [row | {"status": "done", "name": name} for name in "ab"]
+    write_csv(tmp_path / "summary.csv", SUMMARY_COLUMNS, [row, *done])
+    assert finished_row(tmp_path) == done[0]
+
+
+def test_a_sweep_is_one_process_s_and_writes_the_rows_of_its_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one, two = Cell("one"), Cell("two")
-    with SweepFolder(tmp_path / "sweep", ["one", "two"]) as sweep:
+    folder = tmp_path / "deep" / "sweep"
+    timeouts: list[float] = []
+    acquire = FileLock.acquire
+
+    def noting(lock: FileLock, timeout: float) -> Any:
+        timeouts.append(timeout)
+        return acquire(lock, timeout)
+
+    monkeypatch.setattr(FileLock, "acquire", noting)
+    with SweepFolder(folder, ["one", "two", "three"]) as sweep:
         with pytest.raises(RunError, match="is in use by another sweep"):
-            SweepFolder(tmp_path / "sweep")
+            SweepFolder(folder)
+        with RunDirectory(tmp_path / "run", {}), pytest.raises(RunError, match="is in use by ano"):
+            RunDirectory(tmp_path / "run", {})
+        assert timeouts == [0] * 4, "nothing waits for a lock"
         assert sweep.row(one) is None
         assert not sweep.finished(one)
-        assert sweep.job("one") == tmp_path / "sweep" / "one"
+        assert sweep.job("one") == folder / "one"
+        row = dict.fromkeys(SUMMARY_COLUMNS, "") | {"trial": "0", "name": "two's", "low": "0.25"}
+        write_csv(folder / "two" / "summary.csv", SUMMARY_COLUMNS, [row])
         sweep.finish(one, {"status": "done", "accuracy": "0.5"})
         sweep.finish(two, {"status": "failed", "reason": "why"})
         assert (sweep.finished(one), sweep.finished(two)) == (True, False)
         assert sweep.row(one) == {"reason": "", "status": "done", "accuracy": "0.5"}
-        rows = read_csv(tmp_path / "sweep" / "sweep.csv")
-    assert [(row["job"], row["status"], row["reason"]) for row in rows] == [
-        ("one", "done", ""), ("two", "failed", "why"),
+        rows = read_csv(folder / "sweep.csv")
+    assert tuple(rows[0]) == ("job", *SUMMARY_COLUMNS)
+    columns = ("job", "status", "reason", "name", "low", "trial")
+    assert [tuple(row[name] for name in columns) for row in rows] == [
+        ("one", "done", "", "", "", ""), ("two", "failed", "why", "two's", "0.25", "0"),
     ]  # fmt: skip
+    with SweepFolder(folder):
+        pass
     (tmp_path / "file").touch()
     with pytest.raises(
         RunError, match=r"cannot use .* for a sweep: .*; choose another results_root"
@@ -455,6 +556,8 @@ def test_runs_are_found_and_read_where_they_are(tmp_path: Path) -> None:
         write_atomically(tmp_path / "all" / name / "run.json", '{"format": 1, "configuration": {}}')
     a, b = tmp_path / "all" / "a", tmp_path / "all" / "b"
     assert find_runs([tmp_path / "all", b, tmp_path / "none"]) == [a, b, b, tmp_path / "none"]
+    write_atomically(b / "within" / "run.json", "{}")
+    assert find_runs([b]) == [b]
     assert read_run(a) == {"format": 1, "configuration": {}}
     assert batch_record(a) == a / "batches.jsonl"
     assert read_prompt(a, "abc") == ""
@@ -469,18 +572,25 @@ def test_runs_are_found_and_read_where_they_are(tmp_path: Path) -> None:
         read_run(tmp_path)
     with pytest.raises(RunError, match="there is no such folder"):
         read_run(tmp_path / "none")
-    cell = Cell("f", method="icl", model="m")
+    cell = Cell("f", 5, "hard", 2, "icl", "m")
     assert read_test_predictions(a, cell) == []
-    write_atomically(a / "predictions" / "f-t0.csv", "row,label,prediction\n0,1,0\n")
+    write_atomically(a / "predictions" / "f-L5-hard-t2.csv", "row,label,prediction\n0,1,0\n")
     assert read_test_predictions(a, cell) == [{"row": "0", "label": "1", "prediction": "0"}]
-    write_atomically(a / "predictions" / f"{cell.slug}-t0.csv", "row,label,prediction\n0,1,1\n")
+    write_atomically(a / "predictions" / f"{cell.slug}-t2.csv", "row,label,prediction\n0,1,1\n")
     assert read_test_predictions(a, cell)[0]["prediction"] == "1"
+    write_csv(a / "summary.csv", SUMMARY_COLUMNS, [ROW, ROW | {"trial": "x"}])
+    with pytest.raises(RunError, match=r"summary.csv, line 3: trial 'x' is no number; restore the"):
+        read_summary(a)
     (a / "summary.csv").write_text("track\nx\n")
     with pytest.raises(RunError, match=r"summary.csv, line 2: no value for method"):
         read_summary(a)
+    named = Cell("g", method="icl")
+    assert read_test_predictions(a, named) == []
 
 
-def test_where_nothing_can_be_written_is_said_before(tmp_path: Path) -> None:
+def test_where_nothing_can_be_written_is_said_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     require_writable(None, "--out")
     require_writable_file(None, "--csv")
     require_writable(tmp_path / "a" / "b", "--out")
@@ -490,6 +600,19 @@ def test_where_nothing_can_be_written_is_said_before(tmp_path: Path) -> None:
         require_writable(tmp_path / "file" / "a", "--out")
     with pytest.raises(RunError, match=r"--csv .* is a directory; give a file"):
         require_writable_file(tmp_path, "--csv")
+    asked: list[tuple[Path, int]] = []
+
+    def access(*what: Any) -> bool:
+        asked.append(what)
+        return False
+
+    monkeypatch.setattr(os, "access", access)
+    with pytest.raises(RunError) as raised:
+        require_writable(tmp_path / "a" / "b", "--out")
+    assert str(raised.value) == (
+        f"--out {tmp_path}/a/b: {tmp_path} cannot be written; choose another directory"
+    )
+    assert asked == [(tmp_path, os.W_OK | os.X_OK)]
 
 
 def test_a_local_executor_gives_a_cell_what_it_was_made_with() -> None:

@@ -160,7 +160,7 @@ def parse_costs(items: Sequence[str]) -> dict[tuple[str, str], float]:
         names = [part.strip() for part in found.groups()[:2]] if found else []
         try:
             if not found or any(" as " in name and not _quoted(name) for name in names):
-                raise ValueError(item)
+                raise ValueError
             label, guess = (name[1:-1] if _quoted(name) else name for name in names)
             costs[label, guess] = float(found[3])
         except ValueError:

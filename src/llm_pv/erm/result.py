@@ -54,7 +54,7 @@ class MajorityBaseline:
             text: metric.loss([text] * len(validation), validation.labels, validation.weights)
             for text in known
         }
-        label = min(known, key=lambda text: (losses[text], -train[text]), default="")
+        label = min(known, key=lambda text: (losses[text], -train[text]))
 
         def accuracy(labels: Sequence[str]) -> float | None:
             return sum(text == label for text in labels) / len(labels) if labels else None

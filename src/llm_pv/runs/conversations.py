@@ -130,7 +130,7 @@ def _damaged(path: Path, error: Exception) -> RunError:
 def _without_what_is_not_read(record: Record) -> Record:
     """Return a record with the thoughts in place of the raw turn, which may be long."""
     raw = record.pop("raw", None) or {}
-    return record | {"heard": list(_parts(raw))} if record["kind"] == "turn" else record
+    return record | {"heard": list(_parts(raw))}
 
 
 def _parts(raw: Mapping[str, Any]) -> Iterator[Message]:
@@ -168,7 +168,7 @@ def _conversation(proposer: str, number: int, records: Iterable[Record]) -> Reco
     for turn in sorted(turns.keys() | failures.keys()):
         if turn in turns:
             _add_turn(found, turns[turn], results, turn)
-        elif turn in failures:
+        else:
             found.messages.append(Message("error", str(failures[turn]["error"])))
     return found
 

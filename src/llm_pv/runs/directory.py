@@ -123,9 +123,9 @@ class RunDirectory:
             else:
                 self._write_run(self._new_record())
             self._replies = Journal(path / "replies.jsonl", sync=True)
-            self._attempts = Journal(path / "results_attempts.jsonl", sync=False)
-            self._transfer = Journal(path / "transfer.jsonl", sync=False)
-            self._log = Journal(path / "runner.log", sync=False)
+            self._attempts = Journal(path / "results_attempts.jsonl")
+            self._transfer = Journal(path / "transfer.jsonl")
+            self._log = Journal(path / "runner.log")
             for journal in (self._replies, self._attempts, self._transfer, self._log):
                 if journal.repaired:
                     self.log("warning", f"{journal.path.name}: cut off a torn last line")

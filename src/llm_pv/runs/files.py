@@ -99,7 +99,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """Return rows as CSV with these columns; None is an empty cell."""
-    buffer = io.StringIO(newline="")
+    buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
@@ -147,8 +147,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     Raise RunError if it cannot be read.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+        return list(csv.DictReader(io.StringIO(path.read_bytes().decode())))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, ValueError, csv.Error) as error:

@@ -103,7 +103,7 @@ class JobFolder:
         found = []
         for folder in self._checkpoints():
             try:
-                state = json.loads((folder / _COMPLETE).read_text("utf-8"))
+                state = json.loads((folder / _COMPLETE).read_bytes())
             except (OSError, ValueError):
                 continue  # a kill cut it short
             found.append((int(folder.name.removeprefix(_CHECKPOINT)), folder, state))
@@ -120,11 +120,11 @@ class JobFolder:
         """Yield all files but checkpoints, each in parts that memory holds."""
         for path in sorted(self.path.rglob("*")):
             if path.is_file() and self.checkpoints not in path.parents:
-                name, start = path.relative_to(self.path).as_posix(), 0
+                name = path.relative_to(self.path).as_posix()
                 with path.open("rb") as file:
-                    while (data := file.read(_PIECE)) or not start:
-                        yield Piece(name, start, data)
-                        start += len(data) or 1
+                    yield Piece(name, 0, file.read(_PIECE))
+                    while data := file.read(_PIECE):
+                        yield Piece(name, file.tell() - len(data), data)
 
     def put(self, piece: Piece) -> None:
         """Write a part; those of a file come in order, and the first replaces the file.
@@ -151,7 +151,7 @@ def read_job(path: Path) -> tuple[Record, Record]:
     records = []
     for name in ("config.json", "metrics.json"):
         try:
-            record = json.loads((path / name).read_text("utf-8"))
+            record = json.loads((path / name).read_bytes())
         except FileNotFoundError:
             record = {}
         except (OSError, ValueError) as error:

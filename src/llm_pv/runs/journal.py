@@ -9,7 +9,7 @@ from typing import Any
 
 from llm_pv.errors import RepairWarning, RunError
 from llm_pv.group_commit import GroupCommit
-from llm_pv.runs.files import cannot_write, write_atomically
+from llm_pv.runs.files import cannot_write, write_bytes_atomically
 
 Record = dict[str, Any]
 """One line: plain JSON values by name."""
@@ -36,7 +36,7 @@ class Journal:
     [{'attempt': 1}]
     """
 
-    def __init__(self, path: Path, *, sync: bool) -> None:
+    def __init__(self, path: Path, *, sync: bool = False) -> None:
         self.path = path
         self.repaired = False
         self._sync = sync
@@ -49,12 +49,7 @@ class Journal:
 
         Raise RunError if the file cannot be written: a full disk, a read-only directory.
         """
-        self._write(
-            b"".join(
-                json.dumps(record, ensure_ascii=True, allow_nan=False).encode() + b"\n"
-                for record in records
-            )
-        )
+        self._write(b"".join(map(_line, records)))
 
     def _append_bytes(self, parts: Sequence[bytes]) -> None:
         data = b"".join(parts)
@@ -93,8 +88,7 @@ class Journal:
 
     def replace(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Replace all records, to repair a run before anything is appended."""
-        lines = [json.dumps(record, ensure_ascii=True, allow_nan=False) for record in records]
-        write_atomically(self.path, "".join(line + "\n" for line in lines))
+        write_bytes_atomically(self.path, b"".join(map(_line, records)))
 
     def read(self) -> list[Record]:
         """Return every record, oldest first.
@@ -146,6 +140,10 @@ def iterate_journal(path: Path, *, containing: Sequence[bytes]) -> Iterator[Reco
         return
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record, allow_nan=False).encode() + b"\n"
 
 
 def _bytes(path: Path) -> bytes:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from llm_pv.errors import RunError
@@ -58,7 +57,7 @@ def read_run(path: Path) -> Record:
     Raise RunError if it does not exist, cannot be read, or has another format version.
     """
     try:
-        record = json.loads((path / "run.json").read_text("utf-8"))
+        record = json.loads((path / "run.json").read_bytes())
         version = record["format"]
         record["configuration"].keys()
     except FileNotFoundError:
@@ -99,7 +98,7 @@ def read_replies(path: Path) -> list[Record]:
 def read_prompt(path: Path, digest: str) -> str:
     """Return the prompt of a digest in a run directory, ``""`` if there is none."""
     try:
-        return (path / "prompts" / f"{digest}.txt").read_text("utf-8")
+        return (path / "prompts" / f"{digest}.txt").read_bytes().decode()
     except OSError:
         return ""
 
@@ -134,7 +133,7 @@ def read_test_predictions(path: Path, cell: Cell) -> list[dict[str, str]]:
 
     Raise RunError if the file cannot be read.
     """
-    unnamed = replace(cell, method="", model="")
+    unnamed = Cell(cell.function, cell.length, cell.sampler, cell.trial)
     for known in (cell, unnamed):
         rows = read_csv(path / "predictions" / f"{known.slug}-t{known.trial}.csv")
         if rows:
