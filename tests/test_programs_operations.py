@@ -1,11 +1,14 @@
 r"""What is read of a source besides its program: imports, gist, escapes, and how it is shown."""
 
+import json
+
 import pytest
 
 from llm_pv.errors import ProgramError
-from llm_pv.programs import saved
+from llm_pv.programs import replies, saved
 from llm_pv.programs.operations import escaped, gist, imports, reply, several
 from llm_pv.programs.program import Program
+from llm_pv.programs.replies import complete_part, find_program, read_program, read_several
 from llm_pv.programs.saved import write_program
 from llm_pv.programs.shown import highlight_python, shorten, visible, visible_code
 
@@ -65,12 +68,123 @@ def test_replies_are_read_with_what_a_candidate_mentions_and_how_it_ends() -> No
     ending = "\nf = learn(1)\n"
     found = Program.parse(learn.strip() + ending)
     assert reply(text, r"^def learn\b", ending) == (found.source, found.digest, found.bits)
+    assert read_program(text, mention=r"^def learn\b", ending=ending) == found
     with pytest.raises(ProgramError, match="nothing in it defines a function f"):
         reply(f"```\n{learn}```", any_name=False)
     assert reply(f"```\n{learn}```")[0] == f"{learn}\nf = learn\n"
     one, two = (Program.parse(f"f = {name}\n") for name in ("min", "max"))
     blocks = "".join(f"```\n{each.source}```\n" for each in (one, two))
     assert several(blocks, 2) == [(each.source, each.digest, each.bits) for each in (two, one)]
+
+
+def fenced(*blocks: str) -> str:
+    return "\n".join(f"```\n{block}\n```" for block in blocks)
+
+
+FITS, BROKEN = f"f = [{'1' * 44}]", [f"f = ({digit * 45}" for digit in "234"]  # 50 characters each
+SHORT = [f"f = ({digit * 25}" for digit in "78"]  # 30
+LONG = [f"f = ({digit * 46}" for digit in "56"]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "found"),
+    [
+        ([FITS, BROKEN[0]], FITS),  # 100 in all
+        ([FITS + " ", BROKEN[0]], FITS + " "),  # longer ones are refused at once and count nothing
+        ([FITS, *BROKEN[:2]], None),  # 150
+        ([FITS, *LONG], FITS),
+        ([FITS, BROKEN[0], LONG[0]], FITS),
+        # One that no longer fits is passed over: 50, 80, 110, and 100.
+        (["f = [" + "1" * 15 + "]", *SHORT, BROKEN[0]], None),  # 21
+        (["f = [" + "1" * 14 + "]", *SHORT, BROKEN[0]], "f = [" + "1" * 14 + "]"),
+        (["h=lambda x:1", "def g(x): return 1", SHORT[0], BROKEN[0]], "h=lambda x:1\n\nf = h"),
+    ],
+)  # fmt: skip
+def test_so_many_characters_of_candidates_are_tried(
+    blocks: list[str], found: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replies, "_MAX_CHARACTERS_TRIED", 100)
+    monkeypatch.setattr(replies, "MAX_SOURCE_CHARACTERS", 50)
+    if found is None:
+        with pytest.raises(ProgramError, match="the reply holds no program: syntax error"):
+            find_program(fenced(*blocks))
+    else:
+        assert find_program(fenced(*blocks)).source == found + "\n"
+
+
+def test_what_was_tried_counts_once_and_forty_tries_are_made() -> None:
+    broken = [f"f = ({number}" for number in range(40)]
+    assert find_program(fenced("f = len", *broken[:1] * 45)).source == "f = len\n"
+    named = "def g(x): return 1"
+    assert find_program(fenced(named, *broken[:39])).source == f"{named}\n\nf = g\n"
+    with pytest.raises(ProgramError, match="holds no program: syntax error on line 1"):
+        find_program(fenced(named, *broken))
+    without_input = [f"def g{number}(): pass" for number in range(40)]
+    assert find_program(fenced(named, *without_input[:39])).source == f"{named}\n\nf = g\n"
+    with pytest.raises(ProgramError, match="nothing in it defines a function f"):
+        find_program("\n".join(f'{{"code": "{one}"}}' for one in [named, *without_input]))
+
+
+def test_helpers_come_from_the_blocks_before_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = fenced("g = 1", "f = g")
+    assert find_program(text).source == "g = 1\n\nf = g\n"
+    # A program beside the blocks has none before it; nor has one of a reply that is too long.
+    assert find_program('{"code": "f = g"}\n' + fenced("g = 1", "x = 2")).source == "f = g\n"
+    many = [f"g{number} = 1" for number in range(11)]
+    for used, joined in (("g0", ""), ("g1", "g1 = 1\n\n")):
+        found = find_program(fenced(*many, f"f = {used}"))
+        assert found.source == f"{joined}f = {used}\n"
+    monkeypatch.setattr(replies, "_MAX_CHARACTERS_TRIED", len(text))
+    assert find_program(text).source == "g = 1\n\nf = g\n"
+    assert find_program(f"{text} ").source == "f = g\n"
+
+
+def test_damaged_code_in_thoughts_is_read_if_there_is_nothing_else() -> None:
+    text = "<think>\n> def f(x):\n>     return 1\n</think>I do not know."
+    assert find_program(text).source == "def f(x):\n    return 1\n"
+
+
+def test_a_program_in_a_fence_is_kept_to_the_blank() -> None:
+    source = "f = '''a\n   \n  b'''\n"
+    assert find_program(f"```\n{source}```").source == source
+    assert find_program(f"```\n  {source}```").source == "f = '''a\n\nb'''\n"
+
+
+def test_several_programs_are_read_from_keys_too_and_so_many_candidates_are_tried() -> None:
+    def sources(text: str, most: int) -> list[str]:
+        return [source for source, _, _ in several(text, most)]
+
+    keys = '{"code": "f = min"} {"code": "def f(x) return"} {"code": "f = max"}'
+    assert sources(keys, 3) == ["f = max\n", "f = min\n"]
+    programs = [f"f = lambda x: {number}\n" for number in range(5)]
+    assert sources(json.dumps([{"code": one} for one in programs]), 5) == programs[::-1]
+    comments = [f"f = max  # {number}" for number in range(4)]
+    assert sources(fenced("f = min", *comments[1:]), 2) == ["f = max  # 3\n", "f = min\n"]
+    assert sources(fenced("f = min", *comments), 2) == ["f = max  # 3\n"]
+
+
+def test_a_reply_is_read_up_to_the_longest_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = fenced("f = len")
+    monkeypatch.setattr(replies, "MAX_REPLY_CHARACTERS", len(text))
+    assert read_program(text).source == "f = len\n"
+    assert [each.source for each in read_several(text, 2)] == ["f = len\n"]
+    for read in (lambda: read_program(f"{text} "), lambda: read_several(f"{text} ", 2)):
+        with pytest.raises(ProgramError) as caught:
+            read()
+        assert str(caught.value) == "the reply has 16 characters, at most 15 are read"
+
+
+@pytest.mark.parametrize(
+    ("text", "complete"),
+    [
+        ("```\nf = lambda x: 1\n```", "```\nf = lambda x: 1\n```"),
+        ("```\n0 1\n```\nA lambda", ""),
+        ('{"code": "def g(x): return 1", "why": "', '{"code": "def g(x): return 1"'),
+        ('{"rule": "def g(x): return 1", "why": "', ""),
+    ],
+)
+def test_of_a_reply_that_was_cut_off_the_complete_part_is(text: str, complete: str) -> None:
+    assert complete_part(text) == complete
 
 
 HEAD = "A program learned by LLM-PV; call f(x)."

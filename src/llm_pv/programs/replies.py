@@ -185,8 +185,8 @@ def find_programs(reply: str, most: int) -> list[Program]:
     said = _without_thoughts(_plain_text(reply))
     blocks = (said[block.start : block.end] for block in reversed(fenced_blocks(said)))
     marked = chain(_code_values(said, CODE_KEY), map(_dedented, blocks))
-    candidates = (text for text in marked if binds_entry_point(text))
-    for text in islice(candidates, 2 * most):
+    bound = (text for text in islice(marked, _MAX_CANDIDATES) if binds_entry_point(text))
+    for text in islice(dict.fromkeys(bound), 2 * most):  # several readings can be one text
         if len(found) == most:
             break
         with contextlib.suppress(ProgramError):
