@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_pv.programs.normalise import Annotations, normalise
+from llm_pv.programs.normalise import Annotations, canonical_text, normalise, normalise_tree
 
 SAME = {
     "formatting": ("def f(x):\n  return (x+ 1)\n", "def f( x ) :\n\n      return x + 1"),
@@ -73,6 +73,7 @@ SAME = {
         "def f(x): return x",
     ),
     "module annotations": ("LIMIT: int = 3\ntotal: int\nf = len", "LIMIT = 3\nf = len"),
+    "declarations alone": ("if a:\n  x: int\nf = 1", "if a: pass\nf = 1"),
     "f-string pieces": ("f = f'a{b}' 'c' f'd'", 'f = "a" f"{b}cd"'),
 }
 DIFFERENT = {
@@ -123,6 +124,21 @@ DIFFERENT = {
         "def f(x: List): pass\nfrom typing import List",
         "def f(x): pass\nfrom typing import List",
     ),
+    "annotations of a return that may fail": ("def f(x) -> g(): pass", "def f(x): pass"),
+    "annotations of a value that may fail": ("x: g() = 1\nf = 1", "x = 1\nf = 1"),
+    "annotations of an attribute": ("def f(x):\n  x.a: g() = 1", "def f(x):\n  x.a = 1"),
+    "annotations after another import of that name": (
+        "from m import annotations\ndef f(x: g()): pass",
+        "from m import annotations\ndef f(x): pass",
+    ),
+    "annotations after another future": (
+        "from __future__ import division\ndef f(x: g()): pass",
+        "from __future__ import division\ndef f(x): pass",
+    ),
+    "annotations by a name bound twice": (
+        "from typing import List\nList = 3\ndef f(x: List): pass",
+        "from typing import List\nList = 3\ndef f(x): pass",
+    ),
     "an import nobody checked": ("from typing import Lisst\nf = 1", "f = 1"),
     "fields of a dataclass": ("class A:\n  a: int = 1\nf = A", "class A:\n  a = 1\nf = A"),
     "a declaration that makes a local": (
@@ -141,6 +157,18 @@ DIFFERENT = {
     "names seen through inspect": (
         "from inspect import signature\ndef f(x): return str(signature(f))",
         "from inspect import signature\ndef f(y): return str(signature(f))",
+    ),
+    "names seen through a module of a package": (
+        "import m.inspect as i\ndef f(x): return i",
+        "import m.inspect as i\ndef f(y): return i",
+    ),
+    "names seen through what a module of a package holds": (
+        "from m.inspect import i\ndef f(x): return i",
+        "from m.inspect import i\ndef f(y): return i",
+    ),
+    "names seen through an attribute": (
+        "def f(x): return x.__code__",
+        "def f(y): return y.__code__",
     ),
     "names of functions that are read": (
         "def f(x):\n  def g(): pass\n  return g.__name__",
@@ -222,7 +250,8 @@ MutableSet[int] | OrderedDict
 KEPT = """
 List[int, int]; Optional[int, str]; Dict[int]; Union[()]; int[str]; Optional; Missing; List['a b']
 x.y; f(); 'a' | int; None | None; List[3]; Tuple[...]; Callable[int]; [int]; (int,); lambda: 0
-Any[int]; Hashable[int]; int + str; int | 3; list[list[missing]]
+Any[int]; Hashable[int]; int + str; int | 3; list[list[missing]]; tuple[int, missing]; tuple[int, 3]
+dict[str, ...]; List[int, ...]
 """
 
 
@@ -232,6 +261,10 @@ def listed(text: str) -> list[str]:
         for annotation in text.replace("\n", ";").split(";")
         if annotation.strip()
     ]
+
+
+def nested(depth: int) -> str:
+    return "list[" * depth + "int" + "]" * depth
 
 
 def removable(annotation: str) -> bool:
@@ -246,11 +279,21 @@ def removable(annotation: str) -> bool:
     return gone
 
 
-@pytest.mark.parametrize("annotation", listed(REMOVABLE))
+@pytest.mark.parametrize("annotation", [*listed(REMOVABLE), nested(19), " | ".join(["int"] * 20)])
 def test_an_annotation_that_is_sure_to_evaluate_goes(annotation: str) -> None:
     assert removable(annotation)
 
 
-@pytest.mark.parametrize("annotation", listed(KEPT))
+@pytest.mark.parametrize("annotation", [*listed(KEPT), nested(20), " | ".join(["int"] * 21)])
 def test_an_annotation_that_may_fail_stays(annotation: str) -> None:
     assert not removable(annotation)
+
+
+def test_empty_pieces_of_f_strings_are_none_on_any_python() -> None:
+    tree = ast.parse("f = lambda x: f'a{x}'")
+    [pieces] = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
+    [value] = [node for node in ast.walk(tree) if isinstance(node, ast.FormattedValue)]
+    value.format_spec = ast.JoinedStr([])
+    pieces.values = [ast.Constant(""), *pieces.values, ast.Constant("")]
+    normalise_tree(tree)
+    assert canonical_text(tree) == normalise("f = lambda x: f'a{x}'")

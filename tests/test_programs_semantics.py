@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from llm_pv.programs.normalise import canonical_text, normalise, normalise_tree
-from llm_pv.programs.scopes import Scopes
+from llm_pv.programs.scopes import Scopes, rename_locals
 
 CORPUS = {
     "closures": """
@@ -352,3 +352,105 @@ def test_scopes_and_their_locals_are_those_of_the_compiler(name: str) -> None:
         names = (scope.bound | scope.declared) - scope.outer - scope.module_wide
         ours[kind, frozenset(names)] += 1
     assert ours == compiler_scopes(CORPUS[name])
+
+
+RENAMED = {
+    "def f(x):\n y = x\n return lambda z, x=y: [x for x in z if y]": """\
+def f(%0):
+    %1 = %0
+    return lambda %2, %3=%1: [%4 for %4 in %2 if %1]""",
+    "def f(x):\n global g, h\n g = x\n k = 1\n def i(j):\n  nonlocal k, x\n  k = j\n return i": """\
+def f(%0):
+    global g, h
+    g = %0
+    %1 = 1
+
+    def %2(%3):
+        nonlocal %1, %0
+        %1 = %3
+    return %2""",
+    "def f(x):\n import a.b, c.d as e, g\n from h import i as j, k\n try:\n  with x as l: pass\n"
+    " except E as m: del m\n match x:\n  case {'n': o, **p}: pass\n  case [q, *r] as s: pass\n"
+    "  case Point(t=u): pass\n  case _: pass": """\
+def f(%0):
+    import a.b, c.d as %1, g as %2
+    from h import i as %3, k as %4
+    try:
+        with %0 as %5:
+            pass
+    except E as %6:
+        del %6
+    match %0:
+        case {'n': %8, **%7}:
+            pass
+        case [%10, *%11] as %9:
+            pass
+        case Point(t=%12):
+            pass
+        case _:
+            pass""",
+    "def f(x):\n class A(x):\n  y = x\n  def m(self, __p): return y, __p\n return A": """\
+def f(%0):
+
+    class A(%0):
+        y = %0
+
+        def m(%1, __p):
+            return (y, __p)
+    return A""",
+    "def g(k, v, w): return k, v, w\nf = lambda x: g(x, v=x, w=1)": """\
+def g(%0, v, w):
+    return (%0, v, w)
+f = lambda %0: g(%0, v=%0, w=1)""",
+    "def g(k):\n y = k\n return y\nf = lambda x: g(**x)": """\
+def g(k):
+    %0 = k
+    return %0
+f = lambda x: g(**x)""",
+    "f = lambda x: g(kwargs=x)": "f = lambda x: g(kwargs=x)",
+    "def f(x):\n y: int\n (z): int\n w: int = x\n return y, z": """\
+def f(%0):
+    %1: int
+    (z): int
+    %2: int = %0
+    return (%1, z)""",
+    "def f(x):\n return [(y := i) for i in x if y], {k: v for k, v in x for v in k}": """\
+def f(%0):
+    return ([(%1 := %2) for %2 in %0 if %1], {%2: %3 for %2, %3 in %0 for %3 in %2})""",
+    "def f(x):\n return [[(y := i) for i in j] for j in x], y": """\
+def f(%0):
+    return ([[(%1 := %3) for %3 in %2] for %2 in %0], %1)""",
+    "def f(x, y=1, *a, z=2, **b):\n @x\n def g(p: y, /, q=z, *r: x, s=a, **t: b) -> y:\n"
+    "  return p, q, r, s, t\n return g": """\
+def f(%0, %1=1, *%3, %2=2, **%4):
+
+    @%0
+    def %5(%6: %1, /, %7=%2, *%9: %0, %8=%3, **%10: %4) -> %1:
+        return (%6, %7, %9, %8, %10)
+    return %5""",
+    "async def f(x):\n async for y in x: y += x": """\
+async def f(%0):
+    async for %1 in %0:
+        %1 += %0""",
+}
+
+
+@pytest.mark.parametrize("source", RENAMED)
+def test_locals_are_numbered_as_they_appear(source: str) -> None:
+    tree = ast.parse(source)
+    rename_locals(tree)
+    assert ast.unparse(tree) == RENAMED[source]
+
+
+def test_names_are_counted_by_their_scopes() -> None:
+    source = "def g():\n global a\n a = 1\n b: int\n (c): int\n"
+    source += "class A:\n b = d = 1\nimport e.f, h.i as j"
+    scopes = Scopes(ast.parse(source))
+    assert scopes.module_names() == {"g", "A", "e", "j", "a"}
+    assert dict(scopes.bindings) == {"g": 1, "a": 1, "b": 2, "A": 1, "d": 1, "e": 1, "j": 1}
+    assert [(name, scope.kind) for _, name, scope in scopes.declarations] == [("b", "function")]
+    module, function, body = scopes.scopes
+    assert (module.fixed, body.fixed) == ({"A", "e"}, set())
+    assert (function.bound, function.declared, function.module_wide) == ({"a"}, {"b"}, {"a"})
+    assert (function.parent, body.parent, module.parent) == (module, module, None)
+    assert [scope.home() for scope in scopes.scopes] == scopes.scopes

@@ -11,7 +11,7 @@ from fake_openai_server import FakeOpenAI
 from llm_pv.errors import BudgetError, ConfigurationError, ModelError
 from llm_pv.models import make_model
 from llm_pv.models.base import ModelOptions, Usage, UserMessage
-from llm_pv.proposers.spending import Amount, Budget, BudgetTracker, Reservation
+from llm_pv.proposers.spending import Amount, Budget, BudgetTracker, Reservation, Spending
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.floats(0, 1)), max_size=30), st.integers(1, 200))
@@ -155,3 +155,46 @@ def test_an_unknown_price_is_remembered() -> None:
 def test_a_budget_of_nothing_is_refused(budget: dict[str, int]) -> None:
     with pytest.raises(ConfigurationError, match="give a positive number"):
         Budget(**budget)
+
+
+def test_spending_is_added_part_by_part() -> None:
+    one = Spending(Usage(1, 2), 0.5, (Amount(0.5, 3),), (Amount(1.0, 4),))
+    other = Spending(Usage(10, 20), 0.25, (Amount(0.25, 30),), (Amount(2.0, 5), Amount(None, 6)))
+    assert one.plus(other) == Spending(
+        Usage(11, 22), 0.75, (Amount(0.5, 3), Amount(0.25, 30)),
+        (Amount(1.0, 4), Amount(2.0, 5), Amount(None, 6)),
+    )  # fmt: skip
+    assert one.plus(Spending(cost_usd=None)).cost_usd is None
+    assert one.most_doubtful == Amount(1.0, 4)
+    assert other.most_doubtful == Amount(None, 11)
+    assert Amount(0.5, 3).times(4) == Amount(2.0, 12)
+    assert Amount(None, 3).times(0) == Amount(None, 0)
+
+
+def test_what_a_budget_does_not_cover_is_said_with_the_way_out() -> None:
+    def refusal(budget: Budget, spent: Amount, worst: Amount) -> str:
+        tracker = BudgetTracker(budget)
+        tracker.spend(spent)
+        with pytest.raises(BudgetError) as caught:
+            tracker.reserve(worst)
+        return str(caught.value)
+
+    way_out = ": raise the budget, or lower --max-output-tokens"
+    assert refusal(Budget(tokens=1_000), Amount(0.0, 0), Amount(None, 1_001)) == (
+        f"0 of 1,000 tokens are spent, and the next call may take up to 1,001{way_out}"
+    )
+    assert refusal(Budget(tokens=1_000), Amount(0.0, 1), Amount(None, 1_000)) == (
+        "1 of 1,000 tokens are spent, and the next call may take up to 1,000"
+    )
+    assert refusal(Budget(usd=2.5), Amount(0.0, 0), Amount(2.51, 1)) == (
+        f"$0 of $2.5 is spent, and the next call may cost up to $2.51{way_out}"
+    )
+    assert refusal(Budget(usd=2.5), Amount(0.123456, 1), Amount(2.4, 1)) == (
+        "$0.1235 of $2.5 is spent, and the next call may cost up to $2.4"
+    )
+    tracker = BudgetTracker(Budget(usd=1.0, tokens=10))
+    tracker.reserve(Amount(1.0, 10))
+    tracker.settle(Amount(1.0, 10), Amount(1.0, 9))
+    tracker.reserve(Amount(None, 1))  # what costs nothing fits as far as tokens go
+    assert tracker.is_limited
+    assert not BudgetTracker(Budget(seconds=1.0)).is_limited

@@ -132,9 +132,7 @@ def _name_bits(name: str, spelled: dict[str, int]) -> int:
 
 def _constant_bits(value: object) -> int:
     match value:
-        case bool() | None:
-            return 2
-        case int():
+        case int() if not isinstance(value, bool):
             return number_bits(value)
         case str():
             return _text_bits(value.encode("utf-8", "surrogatepass"))
@@ -143,8 +141,7 @@ def _constant_bits(value: object) -> int:
         case float() | complex():
             text = repr(value)
             return number_bits(len(text)) + 4 * len(text)
-        case _:  # the ellipsis
-            return 2
+    return 2  # None, True, False and the ellipsis
 
 
 def _text_bits(text: bytes) -> int:

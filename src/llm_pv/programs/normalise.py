@@ -135,8 +135,7 @@ class Annotations:
             case ast.BinOp(left=left, op=ast.BitOr(), right=right):
                 sides = [side for side in (left, right) if not _is_none(side)]
                 return bool(sides) and all(self._is_type(side, depth - 1) for side in sides)
-            case _:
-                return False
+        return False
 
     def _is_part(self, node: ast.expr, depth: int) -> bool:
         return _is_none(node) or self._is_type(node, depth)
@@ -242,8 +241,6 @@ def _inspects_itself(nodes: list[ast.AST]) -> bool:
                 words.update(re.findall(r"\w+", text))
             case _ if getattr(node, "type_params", None) or type(node).__name__ == "TypeAlias":
                 return True  # scopes of their own, on Python 3.12 and later
-            case _:
-                pass
     return not words.isdisjoint(_OBSERVERS.split())
 
 
@@ -275,8 +272,6 @@ def _unify_f_strings(nodes: list[ast.AST]) -> None:
                 node.values = [piece for piece in node.values if not _is_empty(piece)]
             case ast.FormattedValue(format_spec=ast.JoinedStr(values=[])):
                 node.format_spec = None
-            case _:
-                pass
 
 
 def _is_empty(piece: ast.expr) -> bool:

@@ -184,14 +184,10 @@ class Scopes:
                     Occurrence(node, "names", name, scope, index)
                     for index, name in enumerate(node.names)
                 ]
-            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
-                self._bind(node, "name", name, scope)
-            case ast.MatchStar(name=str(name)):
-                self._bind(node, "name", name, scope)
+            case ast.ExceptHandler() | ast.MatchAs() | ast.MatchStar() if node.name:
+                self._bind(node, "name", node.name, scope)
             case ast.MatchMapping(rest=str(name)):
                 self._bind(node, "rest", name, scope)
-            case _:
-                pass
 
     def _function(
         self, node: FunctionNode | ast.Lambda, scope: Scope
