@@ -72,6 +72,7 @@ def test_strings_begin_at_the_pattern_and_none_is_within_another() -> None:
     text = '{"code": "a\\"b", "x": "\'code\': \'c\'", \'code\': \'d\\\'e\', "code": """f"g"""h'
     assert spans(text, CODE_KEY) == ['a\\"b', "c", "d\\'e", 'f"g']
     assert spans('"code": """a"b', CODE_KEY) == ['a"b']
+    assert spans('"code": """a""" and """b"""', CODE_KEY) == ["a"]
     assert spans('"code": "a', CODE_KEY) == ["a"]
     assert spans("['a', \"'b'\", `c`, '''d'e''']", ANY_STRING) == ["a", "'b'", "c", "d'e"]
 
@@ -116,6 +117,8 @@ LIKELY = {
     '("f = lambda x: " + ("1 +"\n" x"))': (
         ["f = lambda x: 1 + x"] + ["f = lambda x: "] * 3 + ['f = lambda x: " + ("1 +"\n" x'] * 2
     ),
+    # A function may follow an escaped line break at once.
+    r'{"rule": "import a\ndef f"}': ["import a\ndef f", r"import a\ndef f", "import a\ndef f"],
     # Neither without a function, nor after prose, nor of one string; a key is no value.
     '["import a", "b = 1"]': [],
     '["so", "def f(x): 1"]': ["def f(x): 1"] * 3,

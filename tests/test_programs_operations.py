@@ -144,6 +144,13 @@ def test_damaged_code_in_thoughts_is_read_if_there_is_nothing_else() -> None:
     assert find_program(text).source == "def f(x):\n    return 1\n"
 
 
+@pytest.mark.parametrize("key", ["code", "rule", "final answer"])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_program_in_json_may_begin_with_imports(key: str, indent: int | None) -> None:
+    source = "import math\n\ndef f(x):\n    return math.floor(x)\n"
+    assert find_program(json.dumps({"why": "a", key: source}, indent=indent)).source == source
+
+
 def test_a_program_in_a_fence_is_kept_to_the_blank() -> None:
     source = "f = '''a\n   \n  b'''\n"
     assert find_program(f"```\n{source}```").source == source
@@ -180,6 +187,7 @@ def test_a_reply_is_read_up_to_the_longest_length(monkeypatch: pytest.MonkeyPatc
         ("```\nf = lambda x: 1\n```", "```\nf = lambda x: 1\n```"),
         ("```\n0 1\n```\nA lambda", ""),
         ('{"code": "def g(x): return 1", "why": "', '{"code": "def g(x): return 1"'),
+        (r'{"code": "import a\ndef f(x): 1", "', r'{"code": "import a\ndef f(x): 1"'),
         ('{"rule": "def g(x): return 1", "why": "', ""),
     ],
 )

@@ -156,6 +156,11 @@ def test_spending_adds_up_answers_failures_and_calls_that_were_cut_off() -> None
         ([Turn("f = len", redacted=True)], "", ReplyEnding("f = len", "", True)),
         ([Turn("f = len")], "", ReplyEnding("f = len", "", False)),
         ([Turn("no", redacted=True)], "", ReplyEnding("no", "", True)),
+        # A program may follow an escaped line break at once.
+        ([Turn(r'{"code": "import a\ndef f(x): 1"}', finish="length")], "",
+         ReplyEnding(r'{"code": "import a\ndef f(x): 1"', "", False)),
+        ([Turn(r'"import a\nf = a.b"', finish="tools"), Turn("no")], "",
+         ReplyEnding(r'"import a\nf = a.b"', "", False)),
         ([Turn("", finish="error")], "", ReplyEnding("", "the reply broke off", False)),
         ([Turn("f = len", finish="tools", redacted=True), Turn("no")], "",
          ReplyEnding("f = len", "", True)),

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 
 from llm_pv.programs.program import ENTRY_POINT
 
-DEFINES = re.compile(r"\bdef\b|\blambda\b")
+WORD_BEGINS = r"(?:\b|(?<=\\[nrt]))"
+"""Where a word may begin, in a string whose line breaks are escaped too."""
+
+DEFINES = re.compile(rf"{WORD_BEGINS}(?:def|lambda)\b")
 """The words without which no text defines a function."""
 
 _ASYNC = re.compile(r"^([ \t]*+)async[ \t]++(?=def\b|for\b|with\b)", re.MULTILINE)

@@ -52,10 +52,15 @@ def strings(text: str, pattern: re.Pattern[str]) -> Iterator[Found]:
             end = text.find(quote, start)
             end = end if end >= 0 else len(text)
         else:
-            body = _BODY[quote].match(text, start)
-            end = body.end() if body else start
+            end = _end(text, quote, start)
         yield opening, end
         opening = pattern.search(text, end + len(quote))
+
+
+def _end(text: str, quote: str, start: int) -> int:
+    """Return where the body of a string ends that begins at a place."""
+    body = _BODY[quote].match(text, start)
+    return body.end() if body else start
 
 
 def values(text: str, pattern: re.Pattern[str]) -> Iterator[str]:
@@ -194,8 +199,7 @@ def _strict_part(text: str, token: re.Match[str]) -> tuple[str, int]:
     """Return a token in strict JSON, and its end; ``""`` for blanks and comments."""
     start = token.end()
     if token["quote"]:
-        body = _BODY[token["quote"]].match(text, start)
-        end = body.end() if body else start
+        end = _end(text, token["quote"], start)
         if end == len(text):
             raise ValueError("a string without an end")
         return json.dumps(unescape(text[start:end])), end + 1

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llm_pv.models.base import Turn
+from llm_pv.programs.entry_points import DEFINES, WORD_BEGINS
 from llm_pv.programs.replies import complete_part
 
-_PROGRAM = re.compile(r"\bdef\b|\blambda\b|\bf\s*=[^=]")
+_PROGRAM = re.compile(rf"{DEFINES.pattern}|{WORD_BEGINS}f\s*=[^=]")
 
 
 @dataclass(frozen=True)
