@@ -16,6 +16,7 @@ from llm_pv.programs.literals import (
     unescape,
     values,
 )
+from llm_pv.programs.repair import code_runs, repaired
 from llm_pv.programs.split_programs import joined_source
 
 OBJECTS: dict[str, list[Any]] = {
@@ -177,6 +178,8 @@ def test_a_block_is_read_to_a_later_fence_where_it_ends_within_a_string() -> Non
     between = ["\nb", '\n"""\n', "\nx\n", '\ns = """\n', "a\n"]
     assert list(block_readings(text)) == ['"""\n', parts[0], whole, *between * 2]
     assert list(block_readings("```\na\n```\nb")) == ["a\n", *["\nb", "\na\n", ""] * 2]
+    both = ["", "\nb\n", "\n", "\na\n", ""]
+    assert list(block_readings("```\na\n```\n```\nb\n```")) == ["b\n", "a\n", *both * 2]
     assert list(block_readings("So `a` ```py b``` c")) == [
         "So `a` ```py b``` c", " c", "py b", "So `a` ",
     ]  # fmt: skip
@@ -249,3 +252,25 @@ def test_a_source_gets_the_blocks_before_it_that_define_what_it_lacks(
     source: str, earlier: list[str], joined: str
 ) -> None:
     assert joined_source(source, earlier) == joined
+
+
+@pytest.mark.parametrize(
+    ("text", "originals"),
+    [
+        ("a &amp;amp;lt; b", ["a &lt; b"]),
+        ("a &not b", []),
+        ("if a:\n \tb\t\n\t\tc", ["if a:\n    b\t\n        c"]),
+        ("\x1b[1ma", ["a"]),
+        ("\u201ca\u201d", ['"a"']),
+        ("> 1 a\n> 2 b", ["1 a\n2 b"]),
+        ("1 a\n2 b", ["a\nb"]),
+        ("a\\_b", ["a_b"]),
+    ],
+)
+def test_a_damaged_text_has_these_originals(text: str, originals: list[str]) -> None:
+    assert list(repaired(text)) == originals
+
+
+def test_lines_that_look_like_code_are_grouped_from_a_place_on() -> None:
+    assert code_runs("x = 1") == [("x = 1", 5, True)]
+    assert code_runs("ab\nx = 1", 3) == [("x = 1", 8, True)]

@@ -26,7 +26,7 @@ _CONTROL_TOKEN = re.compile(
 )
 _LINE_PREFIX = re.compile(r"^(?:[ \t]*(?:>>>|\.\.\.:?|In \[\d++\]:)(?: |$)|(?:> ?)+)", re.MULTILINE)
 _LINE_NUMBER = re.compile(r"^[ \t]*+\d{1,4}(?:[ \t]*+[:|.)])?(?:[ \t]|$)", re.MULTILINE)
-_TABS = re.compile(r"^[ \t]++", re.MULTILINE)
+_TABS = re.compile(r"^ *+\t[ \t]*+", re.MULTILINE)
 _ADDED = re.compile(r"^\+", re.MULTILINE)
 _DIFF_HEADS = ("+++ ", "@@", "diff --git ", "index ")
 _TYPOGRAPHY = str.maketrans(
@@ -79,16 +79,11 @@ def repaired(reply: str) -> Iterator[str]:
         _patched,
         partial(_LINE_NUMBER.sub, ""),
         partial(_MARKDOWN_ESCAPE.sub, r"\1"),
-        _expanded,
+        partial(_TABS.sub, lambda tabs: tabs[0].expandtabs(4)),
     ):
         stripped = strip(text)
         if stripped != text:
             yield stripped
-
-
-def _expanded(text: str) -> str:
-    """Return a text whose tabs at the beginning of lines are blanks."""
-    return _TABS.sub(lambda tabs: tabs[0].expandtabs(4), text) if "\t" in text else text
 
 
 def _patched(text: str) -> str:
