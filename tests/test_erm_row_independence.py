@@ -78,6 +78,10 @@ def test_a_program_runs_on_halves_on_repeated_judged_rows_and_on_single_rows() -
     row_dependence(PROGRAM, ROWS, zero, judged=20, seed=0)
     assert by_default.runs == zero.runs
     assert len(by_default.runs[3][0]) == 40
+    single = Noting()
+    row_dependence(PROGRAM, ROWS, single, judged=1)
+    assert single.runs[3][0] == [ROWS[0]] * 40
+    row_dependence(PROGRAM, ROWS, single, judged=0)  # nothing to repeat, and nothing amiss
 
 
 def test_one_changed_answer_in_any_run_is_found_and_ends_the_check() -> None:
@@ -96,14 +100,14 @@ def test_one_changed_answer_in_any_run_is_found_and_ends_the_check() -> None:
 
 def test_judged_rows_that_a_limit_cut_off_run_once_more_by_themselves() -> None:
     def cut(run: int, inputs: Sequence[Input]) -> tuple[list[str | None], tuple[int, ...]]:
-        """Reach rows 03 and 15 in the first run only, and 07 not even there."""
-        late = ("07",) if run == 0 else ("03", "07", "15") if run < 12 else ()
+        """Reach rows 03, 09 and 15 in the first run only, and 07 not even there."""
+        late = ("07",) if run == 0 else ("03", "07", "09", "15") if run < 12 else ()
         places = tuple(place for place, item in enumerate(inputs) if item in late)
         return [None if item in late else str(item) for item in inputs], places
 
     noting = Noting(cut)
     assert row_dependence(PROGRAM, ROWS, noting, judged=9) == ""
-    assert noting.runs[-1] == (["03"], 3, math.inf), "15 is not judged, and 07 has no answer"
+    assert noting.runs[-1] == (["03"], 3, math.inf), "09 and 15 are not judged, 07 has no answer"
 
     def always_cut(run: int, inputs: Sequence[Input]) -> tuple[list[str | None], tuple[int, ...]]:
         return cut(min(run, 1), inputs)
@@ -138,5 +142,8 @@ def test_answers_among_other_rows_are_compared_on_a_sample() -> None:
     # Rows that a limit cut off then or now say nothing.
     cut = Execution(Outcome.OUT_OF_MEMORY, (None, "t1"), unreached=(0,))
     assert changed_answers(PROGRAM, ["t0", "t1"], cut, ["c0"], Noting()) == 0
+    # What the program itself ended is an answer of its own.
+    crashed = Execution(Outcome.CRASHED, (None, "t1"), unreached=(0,))
+    assert changed_answers(PROGRAM, ["t0", "t1"], crashed, ["c0"], Noting()) == 1
     assert changed_answers(PROGRAM, ["t0", "t7"], Execution(Outcome.FINISHED, ("t0", "t7")), [],
                            Noting(lambda run, inputs: ([None, None], (0, 1)))) == 0  # fmt: skip

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -524,3 +525,78 @@ def test_another_machine_knows_what_is_recorded_and_sends_its_log_with_facts(
         write_records([("log", ("warning", "slow", {"wall": 3}))], CELL, run)
     (line,) = map(json.loads, (tmp_path / "runner.log").read_text().splitlines())
     assert (line["level"], line["message"], line["wall"]) == ("warning", "slow", 3)
+
+
+def test_what_a_relay_sends_is_written_as_if_the_cell_were_computed_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = CELL.record()
+    with RunDirectory(tmp_path / "there", {}) as there:
+        log = there.cell_log(CELL)
+        log.append_reply({"text": "x"})
+        log.append_attempt({"kind": "attempt"})
+        log.append_turns([{"kind": "turn"}])
+        there.add_transfer(CELL, {"accuracy": 0.5})
+        known = Known.of(there, CELL)
+        program = tmp_path / "there" / "programs" / "fn_a-L100-paper-t0.py"
+        assert known == Known(
+            CELL, False, tmp_path / "there", program, ({"text": "x"},), ({"kind": "attempt"},),
+            ({"kind": "turn"},), (place | {"accuracy": 0.5},),
+        )  # fmt: skip
+        there.finish(CELL, {"status": "done"})
+        assert Known.of(there, CELL).finished
+    sent: list[Any] = []
+    relay = Relay(known, sent.append)
+    assert (relay.path, relay.program_path(CELL)) == (tmp_path / "there", program)
+    assert relay.finished(CELL) is False
+    assert Relay(Known(CELL, True, relay.path, program), sent.append).finished(CELL)
+    log = relay.cell_log(CELL)
+    assert (log.cell, log.replies, log.attempts, log.turns) == (
+        CELL, [{"text": "x"}], [{"kind": "attempt"}], [{"kind": "turn"}],
+    )  # fmt: skip
+    log.write_prompt("abc", "why?")
+    log.append_attempts([{"kind": "attempt", "attempt": 1}, {"kind": "attempt", "attempt": 2}])
+    log.append_reply({"text": "y"})
+    log.append_turns([{"kind": "tool"}])
+    log.append_attempt({"kind": "selected"})
+    relay.add_transfer(CELL, {"accuracy": 0.25})
+    assert [record["accuracy"] for record in relay.transfer(CELL)] == [0.5, 0.25]
+    assert relay.write_program(CELL, "f = len\n") == program
+    assert relay.write_predictions(CELL, "row\n") == tmp_path / "there"
+    relay.log("info", "said", wall=3)
+    relay.finish(CELL, {"status": "failed"})
+    assert relay.finished(CELL) is False
+    relay.finish(CELL, {"status": "done"})
+    assert relay.finished(CELL) is True
+    assert sent == [
+        ("write_prompt", ("abc", "why?")),
+        ("append_attempts", ([place | {"kind": "attempt", "attempt": n} for n in (1, 2)],)),
+        ("append_replies", ([place | {"text": "y"}],)),
+        ("append_replies", ([place | {"kind": "tool"}],)),
+        ("append_attempts", ([place | {"kind": "selected"}],)),
+        ("add_transfer", (CELL, {"accuracy": 0.25})),
+        ("write_program", (CELL, "f = len\n")),
+        ("write_predictions", (CELL, "row\n")),
+        ("log", ("info", "said", {"wall": 3})),
+        ("finish", (CELL, {"status": "failed"})),
+        ("finish", (CELL, {"status": "done"})),
+    ]
+    here = tmp_path / "here"
+    with RunDirectory(here, {}) as run:
+        synced: list[str] = []
+        monkeypatch.setattr(
+            os, "fsync", lambda file: synced.append(Path(f"/proc/self/fd/{file}").readlink().name)
+        )
+        write_records(sent, CELL, run)
+        assert synced[0] == "replies.jsonl"
+        assert synced.count("replies.jsonl") == 1, "all replies of a batch are synced at once"
+        assert run.finished(CELL)
+        assert [record["accuracy"] for record in run.transfer(CELL)] == [0.25]
+    replies = [json.loads(line) for line in (here / "replies.jsonl").read_text().splitlines()]
+    assert replies == [place | {"text": "y"}, place | {"kind": "tool"}]
+    assert [record.get("attempt") for record in read_attempts(here)] == [1, 2, None]
+    for name, text in (
+        ("prompts/abc.txt", "why?"), ("programs/fn_a-L100-paper-t0.py", "f = len\n"),
+        ("predictions/fn_a-L100-paper-t0.csv", "row\n"),
+    ):  # fmt: skip
+        assert (here / name).read_text() == text
