@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,7 +26,14 @@ from llm_pv.erm.certificate import (
 )
 from llm_pv.erm.history import History
 from llm_pv.erm.metrics import Metric, parse_costs
-from llm_pv.erm.queries import Hypothesis, hypotheses_of, possible, rank_rows
+from llm_pv.erm.queries import (
+    Hypothesis,
+    choose_queries,
+    hypotheses_of,
+    hypotheses_of_run,
+    possible,
+    rank_rows,
+)
 from llm_pv.erm.result import LearnedProgram, MajorityBaseline
 from llm_pv.erm.scoring import Score
 from llm_pv.erm.selection import Selection
@@ -38,7 +46,8 @@ from llm_pv.proposers.base import Proposal, Rival
 from llm_pv.proposers.spending import Amount
 from llm_pv.runs.cells import Cell, CellLog
 from llm_pv.runs.directory import RunDirectory
-from llm_pv.sandbox import Outcome
+from llm_pv.runs.journal import Journal
+from llm_pv.sandbox import Execution, Outcome
 from rows import PARITY, parity_splits
 
 BITS = Classes(("0", "1"), (0, 1))
@@ -655,6 +664,32 @@ def test_the_programs_of_a_result_are_its_attempts_and_their_rivals() -> None:
     ]  # fmt: skip
 
 
+def test_the_programs_of_a_journal_are_its_attempts_and_their_rivals(tmp_path: Path) -> None:
+    attempts = [
+        {"kind": kind, "attempt": number, "program": program, "train_errors": mistakes, "trial": 0}
+        for kind, number, program, mistakes in (
+            ("attempt", 1, "f = len", 0), ("attempt", 2, "", None), ("attempt", 3, "f = max", 4),
+            ("rejected", 3, "", None), ("unanswered", 5, "f = id", 0), ("attempt", 4, "f = min", 2),
+            ("selected", 4, "f = min", 2),
+        )
+    ]  # fmt: skip
+    rivals = {1: ["f = abs", "f = hex"], 3: ["f = oct"], 4: ["f = str"]}
+    replies: list[dict[str, Any]] = [{"attempt": 2}]
+    replies += [{"attempt": n, "rivals": [{"text": t} for t in rivals[n]]} for n in rivals]
+    Journal(tmp_path / "replies.jsonl").append(*replies)
+    journal = Journal(tmp_path / "results_attempts.jsonl")
+    journal.append(*attempts)
+    assert hypotheses_of_run(tmp_path) == [
+        Hypothesis("f = len", 0), Hypothesis("f = abs", 0), Hypothesis("f = hex", 0),
+        Hypothesis("f = min", 2), Hypothesis("f = str", 2),
+    ]  # fmt: skip
+    for other in ({"function": "g", "trial": 0}, {"trial": 1}):
+        journal.replace([*attempts, other])
+        with pytest.raises(RunError) as raised:
+            hypotheses_of_run(tmp_path)
+        assert str(raised.value) == f"{tmp_path} is a run over several data sets: give a run of one"
+
+
 def test_of_equal_programs_the_first_is_possible_and_at_most_a_hundred_are() -> None:
     same = [Hypothesis("f", 1), Hypothesis("f", 0), Hypothesis("g", 1)]
     # The best has 1 mistake of 10 rows: a rate of 2 / 12, odds of 1 to 5.
@@ -667,6 +702,23 @@ def test_of_equal_programs_the_first_is_possible_and_at_most_a_hundred_are() -> 
     likely = possible(many, 100)
     assert len(likely) == 100
     assert list(likely.values()) == [1.0] * 75 + [pytest.approx(1 / 101)] * 25
+
+
+def test_rows_are_chosen_by_what_the_likely_programs_answer() -> None:
+    asked: list[Any] = []
+
+    def predict_many(sources: list[str], inputs: Any) -> Any:
+        asked.append((sources, list(inputs)))
+        return [Execution(Outcome.FINISHED, answers) for answers in (("0", "odd"), ("0", "1"))]
+
+    sandbox: Any = SimpleNamespace(predict_many=predict_many)
+    likely = {"f": 1.0, "g": 1.0}
+    [query] = choose_queries(likely, ["a", "b"], BITS, sandbox, n=2)
+    assert asked == [(["f", "g"], ["a", "b"])]
+    assert (query.row, query.disagreement, query.answers) == (1, 0.5, {"": 1, "1": 1})
+    assert choose_queries({}, ["a"], BITS, sandbox, n=2) == []
+    assert choose_queries(likely, [], BITS, sandbox, n=2) == []
+    assert len(asked) == 1, "nothing is run for nothing"
 
 
 def test_programs_that_answer_alike_count_as_the_likeliest_of_them() -> None:

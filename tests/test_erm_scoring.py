@@ -30,6 +30,7 @@ def test_scores_agree_with_scikit_learn(pairs: list[tuple[str, str]]) -> None:
 def test_no_rows_score_nothing() -> None:
     assert score_predictions([], []) == Score(0, 0, 0, 0.0)
     assert Score(0, 0, 0, 0.0).accuracy == 0.0
+    assert [Score(3, 2, 0, 0.5, *loss).loss for loss in ((), (0.0,), (0.5,))] == [2.0, 0.0, 0.5]
     assert exact_interval(Score(0, 0, 0, 0.0)) is None
 
 

@@ -1,10 +1,15 @@
 """Which training rows a program gets wrong, and which error is told first."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from llm_pv.data.examples import Classes, Examples, Splits
+from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.metrics import Metric
 from llm_pv.erm.scoring import Score
 from llm_pv.erm.verification import (
@@ -15,9 +20,10 @@ from llm_pv.erm.verification import (
     verification_inputs,
     verify_programs,
 )
+from llm_pv.erm.verifier import Verifier
 from llm_pv.programs.program import Program
-from llm_pv.proposers.base import Mistake
-from llm_pv.sandbox import Execution, Outcome, Sandbox
+from llm_pv.proposers.base import Mistake, Proposal
+from llm_pv.sandbox import Execution, Limits, Outcome, Sandbox
 
 CLASSES = Classes(("0", "1"), (0, 1))
 PROGRAM = """
@@ -121,3 +127,114 @@ def test_each_split_is_scored_by_its_own_answers_labels_and_weights() -> None:
         assert sandbox.asked.pop() == (
             ["f = len\n"], ["v1", "v2", "v3", "t1", "t2"], {"deadline": deadline},
         )  # fmt: skip
+
+
+@dataclass
+class Clocked(Sandbox):
+    """Takes ten seconds of its own clock for a program, and notes how many come together."""
+
+    together: int = 3
+    outcome: Outcome = Outcome.FINISHED
+    now: float = 100.0
+    asked: list[tuple[int, float]] = field(default_factory=list)
+
+    @property
+    def ahead(self) -> int:
+        return self.together
+
+    def predict_many(self, sources: Any, inputs: Any, *, deadline: float = math.inf) -> Any:
+        self.asked.append((len(sources), deadline))
+        for _ in sources:
+            self.now += 10.0
+            yield Execution(self.outcome, ("1",) * len(inputs), wall_seconds=10.0)
+
+
+ONE_ROW = Examples(["a"], ["1"])
+SPLITS = Splits(ONE_ROW, Examples(["v", "w"], ["1", "0"]), ONE_ROW, CLASSES)
+
+
+def proposals(number: int) -> list[Proposal]:
+    return [Proposal(f"def f(x):\n    return x + {n!r}\n") for n in range(number)]
+
+
+@pytest.mark.parametrize(
+    ("together", "ahead", "sizes"),
+    [(3, False, [1] * 6), (3, True, [1, 2, 4, 8, 8, 7]), (12, True, [1, 2, 4, 8, 12, 3])],
+)
+def test_free_programs_are_verified_more_and_more_together(
+    together: int, ahead: bool, sizes: list[int]
+) -> None:
+    sandbox = Clocked(together=together)
+    verifier = Verifier(SPLITS, sandbox, seed=0)
+    made = proposals(40)
+    after = [Attempt(1, Proposal("no")), Attempt(2, Proposal("no"))]
+    found = list(verifier.verify(iter(made), after=after, limit=2 + sum(sizes), ahead=ahead))
+    assert [size for size, _ in sandbox.asked] == sizes
+    assert [attempt.number for attempt in found] == list(range(3, 3 + sum(sizes)))
+    assert [attempt.position for attempt in found] == list(range(1, 1 + sum(sizes)))
+    assert found[0].validation == Score(2, 1, 0, 0.5)
+    assert (found[0].seconds, found[0].outcome, found[0].error) == (10.0, Outcome.FINISHED, "")
+    assert not verifier.cut_short
+    again = Verifier(SPLITS, sandbox, seed=0)
+    known = list(again.verify(iter(made), after=found, limit=40, ahead=False))
+    assert [one.seconds for one in known[: len(found)]] == [0.0] * min(len(known), len(found))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "seconds", "numbers", "cut_short"),
+    [
+        (Outcome.FINISHED, 20.0, [1, 2], True),
+        (Outcome.TIMED_OUT, 20.0, [1], True),  # the second ended because the time was over
+        (Outcome.TIMED_OUT, 20.5, [1, 2], True),  # the first two ended before
+        (Outcome.FINISHED, 35.0, [1, 2, 3], False),
+        (Outcome.FINISHED, None, [1, 2, 3], False),
+    ],
+)
+def test_the_cap_ends_verification_on_the_second(
+    outcome: Outcome, seconds: float | None, numbers: list[int], cut_short: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    sandbox = Clocked(outcome=outcome)
+    monkeypatch.setattr("llm_pv.erm.verifier.time", SimpleNamespace(monotonic=lambda: sandbox.now))
+    monkeypatch.setattr("llm_pv.erm.verifier.programs_of", lambda made, deadline: [
+        (Program(one.text, one.text, 1), "") for one in made
+    ])  # fmt: skip
+    verifier = Verifier(SPLITS, sandbox, seed=0, seconds=seconds)
+
+    def waited() -> Iterator[Proposal]:
+        for one in proposals(3):
+            sandbox.now += 1_000.0  # which takes nothing of the cap
+            yield one
+
+    found = list(verifier.verify(waited(), limit=4, ahead=False))
+    assert ([attempt.number for attempt in found], verifier.cut_short) == (numbers, cut_short)
+    ends = [1_100.0, 2_100.0] if seconds == 20 else [1_100.0]
+    if seconds is not None:
+        assert [end for _, end in sandbox.asked][: len(ends)] == [end + seconds for end in ends]
+
+
+def test_row_dependence_is_checked_once_a_program_in_as_long_as_one_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sandbox = Clocked()
+    sandbox.limits = Limits(cpu_seconds=3.0)
+    monkeypatch.setattr("llm_pv.erm.verifier.time", SimpleNamespace(monotonic=lambda: sandbox.now))
+    given: list[Any] = []
+
+    def check(program: Program, inputs: Any, where: Sandbox, **more: Any) -> str:
+        assert where is sandbox
+        given.append((program, list(inputs), more))
+        return "by chance"
+
+    monkeypatch.setattr("llm_pv.erm.verifier.row_dependence", check)
+    program = Program("f = len\n", "digest", 1)
+    verifier = Verifier(SPLITS, sandbox, seed=7, seconds=20.0)
+    attempt = Attempt(1, Proposal(""), program, validation=Score(2, 0, 0, 1.0))
+    for _ in range(2):
+        assert verifier.row_dependence(attempt) == "by chance"
+    assert not verifier.is_perfect(attempt)
+    assert given == [(program, ["v", "w", "a"], {"judged": 2, "seed": 7, "deadline": 123.0})]
+    sandbox.limits = Limits()  # two seconds, and a hundredth for each row
+    other = Attempt(2, Proposal(""), Program("f = max\n", "other", 1))
+    verifier.row_dependence(other)
+    assert given[1][2]["deadline"] == pytest.approx(120 + 2 + 3 / 100)
