@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -587,3 +588,127 @@ def test_a_warm_start_says_what_it_took_over(tmp_path: Path, sandbox: Sandbox) -
         "that run had the same training rows, or none of these validation rows"
     ]
     assert [(one.known, one.attempts) for one in contexts] == [((), None), ((("", "3"),), 2)]
+
+
+def test_proposals_under_way_are_still_read_where_the_proposer_asks_for_it(
+    sandbox: Sandbox,
+) -> None:
+    @dataclass
+    class Paid(Scripted):
+        """Has further replies under way when it is stopped."""
+
+        under_way: bool = True
+        stops: int = 0
+
+        def stop(self, context: Context) -> bool:
+            self.stops += 1
+            context.stopping.set()
+            return self.under_way
+
+    for under_way, attempts in ((True, 4), (False, 2)):
+        proposer = Paid([FIRST_BIT, PARITY, PARITY, ALWAYS_ONE], under_way=under_way)
+        selection = select_program(
+            parity_splits(), proposer, sandbox, Plan(9), seed=0, log=CellLog(Cell("test"))
+        )
+        assert (len(selection.attempts), proposer.stops) == (attempts, 1)
+    proposer = Paid([PARITY, PARITY])
+    plan = Plan(2, early_stop=False)
+    select_program(parity_splits(), proposer, sandbox, plan, seed=0, log=CellLog(Cell("test")))
+    assert proposer.stops == 0
+    plan = Plan(2, seconds=1e-9)
+    ended = select_program(
+        parity_splits(), proposer, sandbox, plan, seed=0, log=CellLog(Cell("test"))
+    )
+    assert (ended.attempts, ended.cut_short, proposer.stops) == ((), True, 1)
+
+
+def test_what_was_planned_and_how_rows_were_split_is_in_the_certificate(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Any] = []
+
+    def check(*_: object, **more: Any) -> str:
+        given.append(more)
+        return ""
+
+    monkeypatch.setattr("llm_pv.erm.verifier.row_dependence", check)
+    splits = replace(parity_splits(), repeated=5, by_time=True)
+    metric = Metric("balanced-accuracy")
+    plan = Plan(3, delta=0.1, planned=7, metric=metric, early_stop=False)
+    replies = ["no program", ALWAYS_ONE, FIRST_BIT, ALWAYS_ONE]
+    log = CellLog(Cell("test"))
+    selection = select_program(splits, Scripted(replies), sandbox, plan, seed=4, log=log)
+    found = selection.certificate
+    assert found is not None
+    assert (found.planned, found.verified, found.delta) == (7, 2, 0.1)
+    assert (found.repeated, found.by_time, found.metric) == (5, True, "balanced-accuracy")
+    assert (found.groups, found.group_error) == (0, None)
+    assert {(more["seed"], more["judged"]) for more in given} == {(4, 30)}
+
+
+def test_answers_that_change_among_other_rows_are_counted_in_a_warning(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    splits = parity_splits()
+    asked: list[tuple[Any, ...]] = []
+
+    def changed(*what: Any) -> int:
+        asked.append(what)
+        return 2
+
+    monkeypatch.setattr("llm_pv.erm.pipeline.changed_answers", changed)
+    rivals: list[tuple[Any, ...]] = []
+
+    def none(*what: Any) -> tuple[()]:
+        rivals.append(what)
+        return ()
+
+    monkeypatch.setattr("llm_pv.erm.pipeline.standing_rivals", none)
+    learned = learn_splits(splits, Scripted([PARITY]), sandbox, Plan(1), name="bits", seed=3)
+    assert learned.warnings == (
+        "DO NOT TRUST THIS PROGRAM: 2 test rows got another answer when they were run among other "
+        "rows",
+    )
+    [(program, inputs, execution, company, where)] = asked
+    assert (program, inputs, company) == (
+        learned.program, splits.test.inputs, splits.validation.inputs,
+    )  # fmt: skip
+    assert list(execution.predictions) == splits.test.labels
+    assert where is sandbox
+    assert rivals == [(learned.selection, splits, sandbox)]
+    assert (learned.name, learned.seed, learned.proposer) == ("bits", 3, "scripted")
+    assert (learned.path, learned.program_path) == (None, None)
+    # What is no better than the constant has no rivals, and without test rows nothing is run.
+    learned = learn_splits(
+        replace(splits, test=Examples([], [])), Scripted([ALWAYS_ONE]), sandbox, Plan(1)
+    )
+    assert (learned.test, learned.interval) == (None, None)
+    assert (len(asked), len(rivals)) == (1, 1)
+
+
+def test_rows_of_a_table_are_explained_where_they_are_a_user_s_and_repeats_are_counted(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    def rows(*ages: int) -> Examples:
+        return Examples(
+            [{"age": age, "zone": "a"} for age in ages], [str(int(age > 40)) for age in ages]
+        )
+
+    splits = Splits(
+        rows(10, 20, 60, 70), rows(10, 50, 41, 30), rows(60, 35), Classes(("0", "1"), (0, 1))
+    )
+    program = "def f(x):\n    return int(x['age'] > 45)\n"
+    for cell, explained in ((Cell("mine"), True), (Cell("grid", 12), False)):
+        with RunDirectory(tmp_path / cell.slug, {}) as run:
+            destination = Destination(run, cell)
+            learned = learn_splits(
+                splits, Scripted([program]), sandbox, Plan(1), destination=destination
+            )
+            [selected] = [one for one in run.cell_log(cell).attempts if one["kind"] == "selected"]
+        assert bool(selected["explanation"]) is explained
+        # Of validation 50, 41 and 30 are new, of which 41 is wrong; of test 35.
+        assert learned.unseen == {"validation": (3, 1), "test": (1, 0)}
+        assert learned.warnings[1] == (
+            "test rows whose input also occurs in training: 1 of 2; the program is right on 100.0% "
+            "of the other 1"
+        )

@@ -37,7 +37,7 @@ from llm_pv.erm.queries import (
 from llm_pv.erm.result import LearnedProgram, MajorityBaseline
 from llm_pv.erm.scoring import Score
 from llm_pv.erm.selection import Selection
-from llm_pv.erm.write_results import Destination, write_results
+from llm_pv.erm.write_results import Destination, model_of, program_header, write_results
 from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.models.base import Usage
 from llm_pv.models.credentials import REDACTED
@@ -563,6 +563,22 @@ def test_results_are_written_with_their_summary_row(tmp_path: Path) -> None:
         {"time": None, "level": "info", "message": "finished", "cell": cell.record(),
          "verdict": learned.verdict}
     ]  # fmt: skip
+
+
+def test_the_header_of_a_program_tells_what_there_is_to_tell() -> None:
+    chosen = made(1, 0, train=Score(0, 0, 0, 0.0))
+    learned = learned_of(
+        selection_of(chosen), test=None, unbalanced=False, proposer="replay:saved.jsonl",
+        baseline=MajorityBaseline("1", None, None),
+    )  # fmt: skip
+    assert learned.certificate is not None
+    assert program_header(learned) == (
+        "Learned from rows.csv by llm-pv (replay:saved.jsonl).\n\n"
+        "validation: 100.0% of 10 rows right\n"
+        "majority baseline on validation: 0.0% (always '1')\n\n"
+        f"Certificate: {learned.certificate.text()}"
+    )
+    assert [model_of(name) for name in ("replay:saved", "agent:a:b", "pool:a")] == ["", "a:b", "a"]
 
 
 def test_a_cell_without_a_program_has_its_row_too(tmp_path: Path) -> None:

@@ -168,6 +168,13 @@ def test_rows_without_their_records_or_files_are_told_by_cell(tmp_path: Path) ->
     ]
     assert torn == {place["torn"]}
     assert asked == [Cell("whole"), Cell("gone"), Cell("way", method="llm", model="m")]
+    for known, lack in (
+        ({}, "its selection is missing in results_attempts.jsonl"),
+        (records, "replies are missing or out of order in replies.jsonl"),
+    ):
+        assert inconsistent_rows(rows[:1], known, {}, files) == (
+            [(rows[0], lack)], {place["whole"]},
+        )  # fmt: skip
     assert cells_without_reply({("a",): attempts(1, 2), ("b",): attempts(1)}, {}) == {
         ("a",),
         ("b",),
@@ -204,6 +211,15 @@ def test_differences_of_configurations_are_shown_around_the_change() -> None:
     ]
     assert of("b" * 50 + "1", "b" * 50 + "2") == [
         f'a is "...{"b" * 40}1" there and "...{"b" * 40}2" here'
+    ]
+    assert of(f"{'b' * 40} cc dd 1", f"{'b' * 40} cc dd 2") == ['a is "...1" there and "...2" here']
+    search = "search; candidates={}; within {} s, noise {}; tool_calls=7"
+    assert of(search.format(5, 60, 0.1), search.format(6, 9.5, 0.2), "proposer") == [
+        "budget_candidates is 5 there and 6 here", "budget_seconds is 60 there and 9.5 here",
+        "noise is 0.1 there and 0.2 here",
+    ]  # fmt: skip
+    assert of("m; alpha=1", "m; beta=1", "proposer") == [
+        'proposer is "m; alpha=1" there and "m; beta=1" here'
     ]
     assert of(7, "7") == ['a is 7 there and "7" here']
     assert of({"b": 1, "c": 2}, {"b": 1, "c": 3}) == ["c is 2 there and 3 here"]
@@ -265,18 +281,21 @@ def test_a_log_writes_before_it_adds_and_is_shortened_when_finished() -> None:
     place = Cell("f").record()
     log.append_replies([{"text": "a"}, {"text": "b"}])
     log.append_turns([{"kind": "turn"}])
-    log.shorten()
-    assert log.replies, "without an attempt it is no finished cell of programs"
-    log.append_attempts([{"kind": "attempt", "attempt": 1, "program": "p"}, {"kind": "selected"}])
+    other = CellLog(Cell("f"), [{"text": "a"}], [{"kind": "selected"}])
+    for each in (log, other):
+        each.shorten()
+        assert each.replies, "without an attempt it is no finished cell of programs"
+    selected = {"kind": "selected", "result": {}}
+    log.append_attempts([{"kind": "attempt", "attempt": 1, "program": "p"}, selected])
     assert written == [
         ("replies", [place | {"text": "a"}, place | {"text": "b"}]),
         ("replies", [place | {"kind": "turn"}]),
         ("attempts", [place | {"kind": "attempt", "attempt": 1, "program": "p"},
-                      place | {"kind": "selected"}]),
+                      place | selected]),
     ]  # fmt: skip
     log.shorten()
     assert (log.replies, log.turns) == ([], [])
-    assert log.attempts == [{"kind": "attempt", "attempt": 1}, {"kind": "selected"}]
+    assert log.attempts == [{"kind": "attempt", "attempt": 1}, selected]
 
 
 def turn(number: int, **more: Any) -> dict[str, Any]:

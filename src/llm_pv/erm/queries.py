@@ -173,17 +173,17 @@ def most_telling(
     >>> [row for row, _ in most_telling(["aaab", "abba", "abab"], [1, 1, 1], 4)]
     [1, 2, 3]
     """
-    share = np.array(weights, dtype=np.float64) / sum(weights)
+    share = np.array(weights) / sum(weights)
     _, codes = np.unique(np.array([list(given) for given in answers]), return_inverse=True)
     votes = codes.reshape(len(answers), -1)
-    alone = _pairs_separated(votes, share, np.zeros(len(share), dtype=np.int64))
+    alone = _pairs_separated(votes, share, np.zeros(len(share)))
     left = [row for row in range(votes.shape[1]) if alone[row] > 1e-12]
-    together = np.zeros(len(share), dtype=np.int64)
+    together: np.ndarray[Any, Any] = np.zeros(len(share))
     found: list[tuple[int, float]] = []
     while left and len(found) < n:
         gains = _pairs_separated(votes[:, left], share, together)
         if gains.max() <= 1e-12:
-            together = np.zeros(len(share), dtype=np.int64)
+            together = np.zeros(len(share))
             gains = alone[left]
         row = left.pop(int(np.argmax(np.round(gains, 12))))
         found.append((row, float(alone[row])))

@@ -106,7 +106,7 @@ def method_of(proposer: str) -> str:
     >>> method_of("llm:openai:gpt-5.4"), method_of("replay:saved.jsonl")
     ('llm', 'replay')
     """
-    return proposer.split(":", maxsplit=1)[0]
+    return proposer.partition(":")[0]
 
 
 def model_of(proposer: str) -> str:
