@@ -490,3 +490,37 @@ def test_a_file_that_lacks_a_column_is_refused(other: list[object]) -> None:
         DataError, match=r"two\.csv has not the columns of one\.csv: .*'b' are missing"
     ):
         split_tables(first, second, seed=0)
+
+
+def test_a_column_is_converted_once_for_all_splits(monkeypatch: pytest.MonkeyPatch) -> None:
+    from llm_pv.data import table as tables
+
+    converted: list[str] = []
+
+    def counted(cells: Any, kind: Any) -> Any:
+        converted.append(str(cells.name))
+        return read_cells(cells, kind)
+
+    read_cells = tables.read_cells
+    rows = table_from([{"a": n, "b": n % 3} for n in range(40)], [n % 2 for n in range(40)])
+    monkeypatch.setattr(tables, "read_cells", counted)
+    splits = split_tables(rows, seed=0)
+    assert converted == ["a", "b"]
+    for part in (splits.train, splits.validation, splits.test):
+        assert all(
+            str(row["a"] % 2) == label for row, label in zip(part.inputs, part.labels, strict=True)
+        )
+
+
+def test_rows_that_only_the_last_column_tells_apart_are_no_repeats() -> None:
+    rows = [{"a": n // 2, "b": n % 2} for n in range(20)]
+    splits = split_tables(
+        table_from(rows, [n % 2 for n in range(20)]), seed=0, reading=Reading(distinct_inputs=True)
+    )
+    assert splits.repeated == 0
+    twice = split_tables(
+        table_from(rows + rows[:3], [n % 2 for n in range(20)] + [0, 1, 0]),
+        seed=0,
+        reading=Reading(distinct_inputs=True),
+    )
+    assert twice.repeated == 3

@@ -1,7 +1,9 @@
 """Finding saved programs: in a run, in a run's folder, alone."""
 
 import json
+import os
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -9,8 +11,9 @@ import pytest
 from llm_pv.api import Search, learn
 from llm_pv.data.examples import Classes
 from llm_pv.data.reading import Reading
-from llm_pv.errors import ProgramError, RunError
+from llm_pv.errors import ConfigurationError, ProgramError, RunError
 from llm_pv.programs.program import Program
+from llm_pv.proposers.replay import Replay
 from llm_pv.runs.saved_program import SavedProgram, load_program
 from rows import PARITY, parity_splits
 
@@ -151,6 +154,35 @@ def test_the_ranges_of_the_one_selected_program_are_read(run: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs a file without end")
-def test_a_file_without_end_holds_no_program() -> None:
-    with pytest.raises(ProgramError, match="it has more than 2,000,000 characters"):
+def test_a_device_without_an_end_is_no_program() -> None:
+    with pytest.raises(RunError, match="cannot read /dev/zero: is a device, which has no end"):
         load_program(Path("/dev/zero"))
+
+
+def test_a_file_of_more_characters_than_any_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "long.py"
+    path.write_text(PARITY + "#" * 2_000_000)
+    with pytest.raises(ProgramError, match="it has more than 2,000,000 characters"):
+        load_program(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_named_pipe_is_a_program_s_file_where_a_program_writes_to_it(tmp_path: Path) -> None:
+    pipe = tmp_path / "program.py"
+    os.mkfifo(pipe)
+    with pytest.raises(RunError, match=r"program\.py: is a pipe that no program writes to; give"):
+        load_program(pipe)
+    # The pipe is not empty at first, and its other writer is open until both ends are.
+    reader, writer = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), os.open(pipe, os.O_WRONLY)
+    os.write(writer, PARITY.encode().replace(b"\n", b"\r\n"))
+    Timer(0.1, os.close, [writer]).start()
+    assert load_program(pipe).program.source == PARITY
+    os.close(reader)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_replies_are_not_waited_for_in_a_named_pipe(tmp_path: Path) -> None:
+    for name in ("replies.jsonl", "reply.txt"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(ConfigurationError, match="is a pipe that no program writes to"):
+            Replay(tmp_path / name).replies()

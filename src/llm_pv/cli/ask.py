@@ -12,7 +12,7 @@ from llm_pv.errors import ConfigurationError, DataError
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from llm_pv.data.table import Table
+    from llm_pv.data.formats import Content
     from llm_pv.erm.queries import Query
 
 _MOST_ROWS = 50_000
@@ -93,7 +93,7 @@ def ask(
     return 0
 
 
-def _check_columns(table: "Table", columns: "Collection[str]") -> None:
+def _check_columns(table: "Content", columns: "Collection[str]") -> None:
     """Raise DataError if a column of the run is missing, without which rows cannot be added."""
     from llm_pv.data.new_rows import matching_columns
 
@@ -106,7 +106,7 @@ def _check_columns(table: "Table", columns: "Collection[str]") -> None:
 
 
 def _records(
-    queries: "Sequence[Query]", places: "Sequence[int]", table: "Table"
+    queries: "Sequence[Query]", places: "Sequence[int]", table: "Content"
 ) -> list[dict[str, Any]]:
     cells = table.frame.astype(object).where(table.frame.notna(), None).to_dict("records")
     return [
@@ -121,7 +121,7 @@ def _records(
 
 
 def _print(
-    queries: "Sequence[Query]", places: "Sequence[int]", table: "Table", programs: int
+    queries: "Sequence[Query]", places: "Sequence[int]", table: "Content", programs: int
 ) -> None:
     from rich.text import Text
 

@@ -49,6 +49,7 @@ def predict(
 
     from llm_pv.cli.program_rows import check_writable, read_rows, rows_for, run_blocks, write_rows
     from llm_pv.data.columns import python_values, read_cells
+    from llm_pv.data.table import make_table
     from llm_pv.runs.saved_program import load_program
 
     check_writable(out)
@@ -56,8 +57,6 @@ def predict(
     table = read_rows(rows, saved, data_format=data_format, lenient=True)
     inputs = rows_for(saved, table, target=target)
     frame = table.frame.copy(deep=False)
-    if table.labels is not None:
-        frame[table.labels.name] = table.labels
     if column in frame.columns:
         raise ConfigurationError(f"{table.name} has a column {column!r} already; give --column")
     predictions: list[Any] = []
@@ -74,7 +73,8 @@ def predict(
         return pd.Series(cells, index=frame.index, dtype=object)
 
     if table.written and out is not None and out.suffix.lower() in _TYPED:
-        for name, kind in table.types.items():
+        typed = make_table(frame, target=table.target, written=True, odd_as_missing=False)
+        for name, kind in typed.types.items():
             frame[name] = values(python_values(read_cells(frame[name], kind)))
     frame[column] = values(predictions)
     write_rows(frame, out)

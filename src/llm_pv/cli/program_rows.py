@@ -1,7 +1,7 @@
 """Read rows for a saved program, with the options it was learned with, and write rows."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from llm_pv.data.columns import ColumnType
+    from llm_pv.data.examples import Input
+    from llm_pv.data.formats import Content
     from llm_pv.data.new_rows import NewRows
-    from llm_pv.data.table import Table
 
 BLOCK = 50_000
 """Rows converted and run together, so that memory does not grow with the file."""
@@ -29,6 +30,8 @@ _WRITERS = (".csv", ".tsv", ".jsonl", ".parquet")
 class Block:
     """The answers of a program on some rows."""
 
+    inputs: "Sequence[Input]"
+    "Those that can be read."
     answers: list[str | None]
     "The answer to each row as text; None without one."
     unreadable: int
@@ -39,27 +42,14 @@ class Block:
 
 def read_rows(
     path: str, saved: SavedProgram, *, data_format: str | None, lenient: bool = False
-) -> "Table":
+) -> "Content":
     """Read every column of a file unchanged, with the encoding and delimiter of the program's."""
-    from llm_pv.data.readers import read_table
+    from llm_pv.data.readers import read_content
 
-    return read_table(
-        path, format=data_format, reading=saved.reading, odd_as_missing=False, lenient=lenient
-    )
+    return read_content(path, format=data_format, reading=saved.reading, lenient=lenient)
 
 
-def labelled_rows(rows: "Table", target: str | None) -> "Table":
-    """Return the rows that have a label, with all their other columns."""
-    from llm_pv.data.table import make_table
-
-    if rows.labels is not None:
-        return rows
-    return make_table(
-        rows.frame, target=target, written=rows.written, name=rows.name, odd_as_missing=False
-    )
-
-
-def rows_for(saved: SavedProgram, rows: "Table", *, target: str | None) -> "NewRows":
+def rows_for(saved: SavedProgram, rows: "Content", *, target: str | None) -> "NewRows":
     """Return the same rows as the program's inputs.
 
     Parameters
@@ -84,7 +74,7 @@ def rows_for(saved: SavedProgram, rows: "Table", *, target: str | None) -> "NewR
             name=rows.name,
             unreadable=rows.unreadable,
         )
-    columns = [name for name in rows.frame.columns if name != target]
+    columns = [name for name in rows.frame.columns if name not in (target, rows.target)]
     table = make_table(rows.frame, columns=columns, written=rows.written, name=rows.name)
     return NewRows(table.frame, table.types, frozenset(columns), rows.name, rows.unreadable)
 
@@ -95,6 +85,7 @@ def run_blocks(saved: SavedProgram, rows: "NewRows", sandbox: Sandbox) -> Iterat
         block = rows.inputs(start, min(start + BLOCK, len(rows)))
         execution = sandbox.predict(saved.program.source, block.inputs)
         yield Block(
+            block.inputs,
             block.spread(execution.predictions),
             block.total - len(block.rows),
             block.fault or first_error(execution, saved.classes),

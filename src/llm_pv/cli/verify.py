@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from cyclopts import Group, Parameter
@@ -16,6 +16,9 @@ from llm_pv.cli.output import Terminal, write_json
 from llm_pv.data.reading import binned, target_numbers
 from llm_pv.erm.scoring import Score, majority_label, score_predictions
 from llm_pv.errors import ConfigurationError, DataError
+
+if TYPE_CHECKING:
+    from llm_pv.data.examples import Input
 
 _GATE = Group("Gate", sort_key=3)
 
@@ -140,6 +143,8 @@ def _class_share(item: str) -> tuple[str, float]:
 
 _ROWS_RUN_AGAIN = 2_000
 """The most rows for the check whether answers depend on other rows."""
+_MOST_NOTES = 10
+"""The most columns outside their range that are named on the terminal."""
 
 
 def verify(
@@ -176,8 +181,9 @@ def verify(
     seed
         Seed of the halves on which the program is run again.
     """
-    from llm_pv.cli.program_rows import labelled_rows, read_rows, rows_for, run_blocks
+    from llm_pv.cli.program_rows import read_rows, rows_for, run_blocks
     from llm_pv.data.ranges import drift
+    from llm_pv.data.table import labelled
     from llm_pv.data.targets import label_texts
     from llm_pv.erm.result import exact_interval
     from llm_pv.erm.row_independence import NOT_COMPARED, row_dependence
@@ -185,35 +191,35 @@ def verify(
     from llm_pv.runs.saved_program import load_program
 
     saved = load_program(program)
-    rows_read = read_rows(rows, saved, data_format=data_format)
     target = target or saved.target
-    if rows_read.labels is None and target is None:
-        raise ConfigurationError("name the column that holds the label with --target")
-    table = labelled_rows(rows_read, target)
-    assert table.labels is not None
-    if not len(table):
+    table, known_labels = labelled(read_rows(rows, saved, data_format=data_format), target)
+    if not len(known_labels):
         raise DataError(f"{table.name}: no row has a label, so there is nothing to verify")
     for warning in table.warnings:
         complain(warning)
     inputs = rows_for(saved, table, target=target)
     known = saved.classes.texts if saved.classes else ()
     if saved.edges:
-        labels = binned(target_numbers(table.labels, saved.reading), saved.edges)
+        labels = binned(target_numbers(known_labels, saved.reading), saved.edges)
     else:
-        labels = label_texts(table.labels, written=table.written, known=known)
+        labels = label_texts(known_labels, written=table.written, known=known)
     predictions: list[str | None] = []
+    readable: list[Input] = []
     errors: list[str] = []
     with sandbox.open() as opened:
         for block in run_blocks(saved, inputs, opened):
             predictions += block.answers
             errors.append(block.error)
-        sample = inputs.inputs(0, _ROWS_RUN_AGAIN).inputs
-        notes = drift(saved.ranges, inputs.inputs().inputs) if saved.ranges else []
-        doubt = row_dependence(saved.program, sample, opened, seed=seed)
+            wanted = None if saved.ranges else max(0, _ROWS_RUN_AGAIN - len(readable))
+            readable += block.inputs[:wanted]
+        notes = drift(saved.ranges, readable)
+        doubt = row_dependence(saved.program, readable[:_ROWS_RUN_AGAIN], opened, seed=seed)
     score = score_predictions(predictions, labels)
     checks = gate.checks(score, predictions, labels)
-    for note in notes:
+    for note in notes[:_MOST_NOTES]:
         complain(f"drift: {note}")
+    if len(notes) > _MOST_NOTES:
+        complain(f"drift: {len(notes) - _MOST_NOTES:,} more columns; --format json lists them")
     majority = majority_label(labels)
     record = {
         "rows": score.rows,

@@ -22,7 +22,7 @@ from uuid import UUID
 import numpy as np
 import pandas as pd
 
-from llm_pv.data.examples import Scalar
+from llm_pv.data.examples import Input, Scalar
 from llm_pv.errors import ConfigurationError, DataError
 
 ColumnType: TypeAlias = Literal["str", "int", "float", "bool"]
@@ -343,6 +343,17 @@ def python_values(values: "np.ndarray[Any, Any]") -> list[Scalar]:
     if values.dtype == np.float64:
         return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124
     return list(values.tolist())
+
+
+def dict_rows(columns: "dict[str, list[Scalar]]") -> list[Input]:
+    """Return the rows of columns of equal length.
+
+    Examples
+    --------
+    >>> dict_rows({"age": [41, 18], "zone": ["north", None]})
+    [{'age': 41, 'zone': 'north'}, {'age': 18, 'zone': None}]
+    """
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _read_text(value: Any) -> str:

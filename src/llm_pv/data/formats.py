@@ -38,7 +38,7 @@ class Content:
     """The columns of one file."""
 
     frame: pd.DataFrame
-    "All columns, the target included."
+    "All columns, the target included. Missing cells are null."
     written: bool
     "Whether the cells are text whose types have to be inferred."
     target: str | None = None
@@ -46,6 +46,7 @@ class Content:
     warnings: tuple[str, ...] = ()
     unreadable: Mapping[int, str] = field(default_factory=dict)
     "Rows whose line could not be read, their cells missing, and why."
+    name: str = "the rows"
 
 
 def unpacked(data: bytes, name: str) -> bytes:
@@ -212,7 +213,9 @@ def _refuse_if_all(unreadable: Mapping[int, str], frame: pd.DataFrame) -> None:
 
 def _packed(rows: list[list[str]], width: int) -> pd.DataFrame:
     columns = zip(*rows, strict=True)
-    return pd.DataFrame({i: list(next(columns)) for i in range(width)}, dtype="str")
+    return pd.DataFrame(
+        {i: [cell or None for cell in next(columns)] for i in range(width)}, dtype="str"
+    )
 
 
 def _named(
@@ -226,7 +229,7 @@ def _named(
             kept.append(position)
         elif position == 0 and _counts_rows(frame[0].drop(list(unreadable))):
             warnings.append(f"{name}: the unnamed first column only counts the rows; left out")
-        elif not (frame[position] == "").all():
+        elif frame[position].notna().any():
             raise DataError(f"{name}: column {position + 1} has no name; name it in the header")
     names = [header[position] for position in kept]
     check_distinct(names, name)
@@ -324,7 +327,8 @@ def _read_text_lines(data: bytes, name: str) -> Content:
     if bare is None:
         pairs = [line.rsplit(ARROW, 1) for _, line in lines]
         frame = pd.DataFrame(
-            {"input": [p[0] for p in pairs], "label": [p[1] for p in pairs]}, dtype="str"
+            {"input": [p[0] or None for p in pairs], "label": [p[1] or None for p in pairs]},
+            dtype="str",
         )
         return Content(frame, written=True, target="label")
     if any(ARROW in line for _, line in lines):

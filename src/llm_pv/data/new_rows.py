@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from llm_pv.data.columns import ColumnType, read_new_cells
+from llm_pv.data.columns import ColumnType, dict_rows, read_new_cells
 from llm_pv.data.examples import Input
 from llm_pv.data.reading import Reading
 from llm_pv.errors import DataError
@@ -55,15 +55,15 @@ class NewRows:
         fault = unreadable[min(unreadable)] if unreadable else ""
         return Inputs(inputs, rows, len(frame), fault)
 
-    def _dicts(self, frame: pd.DataFrame, unreadable: dict[int, str]) -> list[dict[str, Any]]:
+    def _dicts(self, frame: pd.DataFrame, unreadable: dict[int, str]) -> list[Input]:
         """Return a dict for each row; add rows with an invalid cell that the program needs."""
-        columns: list[list[Any]] = []
+        columns: dict[str, list[Any]] = {}
         for name, cells in frame.items():
             values, faults = read_new_cells(cells, self.types[str(name)])
-            columns.append(values)  # an invalid cell that is not needed is a missing value
+            columns[str(name)] = values  # an invalid cell that is not needed is a missing value
             if faults and name in self.needed:
                 unreadable |= faults | unreadable  # the first fault of a row counts
-        return [dict(zip(frame.columns, row, strict=True)) for row in zip(*columns, strict=True)]
+        return dict_rows(columns)
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,7 @@ def new_rows(
     source
         The program's text, from which the columns that it reads are found.
     reading
-        How text cells of a file are written, an empty cell being missing;
-        None for other rows.
+        How text cells of a file are written; None for other rows.
     odd
         Cells that are missing as well, by column.
     unreadable
@@ -140,12 +139,11 @@ def new_rows(
     if not types:
         cells = cells.astype(object).fillna("")
     elif reading is not None:
-        for column, kind in types.items():
+        for column, kind in types.items() if reading.rewrites else ():
             if column in cells and kind in ("int", "float"):
                 cells[column] = reading.cells(cells[column])
             elif column in cells and reading.missing:
                 cells[column] = cells[column].mask(cells[column].str.strip().isin(reading.missing))
-        cells = cells.where(cells != "")
         for column in cells.columns.intersection(list(odd)):
             cells[column] = cells[column].mask(cells[column].isin(list(odd[column])))
     return NewRows(cells, types, needed, name, unreadable)

@@ -1,20 +1,18 @@
 """Read a user's rows: files of five formats, standard input, frames, arrays and lists."""
 
-import os
-import stat
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
-from io import UnsupportedOperation
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from llm_pv.data.databases import HUB, read_hub
+from llm_pv.data.file_bytes import NotAFileError, file_bytes, stream_bytes
 from llm_pv.data.formats import (
+    Content,
     check_distinct,
     frame_of_columns,
     frame_of_records,
@@ -47,10 +45,8 @@ def read_table(
     format: str | None = None,  # noqa: A002 -- the word users know from every reader
     reading: Reading = DEFAULT_READING,
     learning: bool = False,
-    odd_as_missing: bool = True,
-    lenient: bool = False,
 ) -> Table:
-    """Read the rows of a file.
+    """Read the rows of a file, infer the types of its columns, separate its labels.
 
     Parameters
     ----------
@@ -68,10 +64,8 @@ def read_table(
     format
         ``"csv"``, ``"tsv"``, ``"jsonl"``, ``"text"`` or ``"parquet"``; inferred from the file's
         name if not given, or else from its first bytes.
-    reading, learning, odd_as_missing
+    reading, learning
         As in `make_table`; `reading` also sets the encoding and the delimiter of a text file.
-    lenient
-        Whether a line that cannot be read is a row of missing cells, in `Table.unreadable`.
 
     Returns
     -------
@@ -87,18 +81,39 @@ def read_table(
     MissingExtraError
         If it is Parquet and pyarrow is not installed.
     """
+    content = read_content(path, format=format, reading=reading)
+    return make_table(
+        content.frame,
+        target=target or content.target,
+        columns=columns,
+        types=types,
+        written=content.written,
+        name=content.name,
+        warnings=content.warnings,
+        reading=reading,
+        learning=learning,
+    )
+
+
+def read_content(
+    path: str | Path,
+    *,
+    format: str | None = None,  # noqa: A002
+    reading: Reading = DEFAULT_READING,
+    lenient: bool = False,
+) -> Content:
+    """Read every column of a file unchanged, as for `read_table`.
+
+    Parameters
+    ----------
+    lenient
+        Whether a line that cannot be read is a row of missing cells, in `Content.unreadable`.
+    """
     if str(path).startswith("hf:/"):  # a Path holds one of the two slashes
         address = HUB + str(path).removeprefix("hf:").lstrip("/")
-        rows = read_hub(address)
-        return table_from(
-            rows,
-            target=target,
-            columns=columns,
-            types=types,
-            name=address,
-            reading=reading,
-            learning=learning,
-        )
+        frame = plain_frame(_frame_of(read_hub(address), address), address)
+        _check_rows(frame, address)
+        return Content(frame, written=False, name=address)
     name = "standard input" if str(path) == "-" else str(path)
     data = unpacked(_bytes_of(path), name)
     if format is None:
@@ -112,61 +127,27 @@ def read_table(
         encoding=reading.encoding,
         lenient=lenient,
     )
-    del data
-    table = make_table(
-        content.frame if content.written else plain_frame(content.frame, name),
-        target=target or content.target,
-        columns=columns,
-        types=types,
-        written=content.written,
-        name=name,
-        warnings=content.warnings,
-        reading=reading,
-        learning=learning,
-        odd_as_missing=odd_as_missing,
-    )
-    return replace(table, unreadable=content.unreadable)
+    frame = content.frame if content.written else plain_frame(content.frame, name)
+    return replace(content, frame=frame, name=name)
 
 
 def _bytes_of(path: str | Path) -> bytes:
-    if str(path) == "-":
+    name = path
+    try:
+        if str(path) != "-":
+            return file_bytes(path)
         if sys.stdin is None:
             raise DataError("standard input is closed; give a file")
-        return _to_the_end(sys.stdin.buffer, "standard input")
-    try:
-        with open(path, "rb", opener=_without_waiting) as file:
-            return _to_the_end(file, str(path))
+        name = "standard input"
+        return stream_bytes(sys.stdin.buffer)
     except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file; check the path") from None
+        raise DataError(f"{name}: there is no such file; check the path") from None
     except IsADirectoryError:
-        raise DataError(f"{path} is a directory; give a file in it") from None
+        raise DataError(f"{name} is a directory; give a file in it") from None
+    except NotAFileError as error:
+        raise DataError(f"{name} {error.strerror}; give a file") from None
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-def _to_the_end(file: BinaryIO, name: str) -> bytes:
-    """Return the bytes of a file.
-
-    Raise DataError for a device without an end, as /dev/zero, and for a named pipe that no program
-    has opened to write, which would be waited for.
-    """
-    first = b""
-    with suppress(UnsupportedOperation):  # a stream in memory
-        found = os.fstat(file.fileno())
-        is_device = stat.S_ISCHR(found.st_mode) and not file.isatty()
-        if is_device and not os.path.samestat(found, Path(os.devnull).stat()):
-            raise DataError(f"{name} is a device, which has no end; give a file")
-        if stat.S_ISFIFO(found.st_mode) and not os.get_blocking(file.fileno()):
-            with suppress(BlockingIOError):  # raised where there is a writer
-                if not (first := os.read(file.fileno(), 1)):
-                    raise DataError(f"{name} is a pipe that no program writes to; give a file")
-        if os.name == "posix":
-            os.set_blocking(file.fileno(), True)
-    return first + file.read() if first else file.read()
+        raise DataError(f"{name} cannot be read: {error.strerror or error}") from None
 
 
 def table_from(
@@ -210,8 +191,7 @@ def table_from(
     ['0110', '1001']
     """
     frame = plain_frame(_frame_of(rows, name), name)
-    if not len(frame):
-        raise DataError(f"{name}: there are none; give at least five")
+    _check_rows(frame, name)
     cells = None if labels is None else _labels_of(labels, len(frame), name)
     return make_table(
         frame,
@@ -223,6 +203,11 @@ def table_from(
         reading=reading,
         learning=learning,
     )
+
+
+def _check_rows(frame: pd.DataFrame, name: str) -> None:
+    if not len(frame):
+        raise DataError(f"{name}: there are none; give at least five")
 
 
 def pandas_frame(rows: Any) -> Any:

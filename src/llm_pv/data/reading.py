@@ -103,6 +103,11 @@ class Reading:
         }
         return cls(**values)
 
+    @property
+    def rewrites(self) -> bool:
+        """Whether `cells` changes any."""
+        return bool(self.missing or self.decimal != "." or self.thousands)
+
     def cells(self, cells: "pd.Series[Any]") -> "pd.Series[Any]":
         """Return a text file's cells with missing ones null and numbers written as Python does."""
         if self.missing:

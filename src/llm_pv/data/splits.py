@@ -12,7 +12,7 @@ of rows and fail for a class with one row.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from reprlib import repr as short
 from types import MappingProxyType
 from typing import Any
@@ -106,9 +106,11 @@ def split_tables(
     if pool.times is not None and not by_time:
         warnings.append("--time: validation rows are not all later than the training rows")
     texts = pool.classes.texts
+    # All at once: converting a column has a price of its own, however few its rows are.
+    inputs = iter(pool.table.inputs([row for rows in chosen.values() for row in rows]))
     examples = {
         part: Examples(
-            pool.table.inputs(rows),
+            list(islice(inputs, len(rows))),
             [texts[pool.codes[row]] for row in rows],
             None if pool.weights is None else [float(pool.weights[row]) for row in rows],
             None if pool.units is None else [str(pool.unit_names[pool.units[row]]) for row in rows],
@@ -152,7 +154,8 @@ def _pooled(given: Sequence[Table], sources: Sequence[int], reading: Reading) ->
     tables = [_like(table, first) for table in given]
     labels = [_labels(table) for table in tables]
     types = _joint_types(tables)
-    _check_added(types, tables, sources)
+    if _ADDED in sources:
+        _check_added(types, tables, sources)
     if len(tables) == 1:
         joined = tables[0]
     else:
@@ -184,9 +187,10 @@ def _pooled(given: Sequence[Table], sources: Sequence[int], reading: Reading) ->
 
 
 def _joint_types(tables: Sequence[Table]) -> dict[str, ColumnType]:
+    filled = [set(table.frame.columns[table.frame.notna().any()]) for table in tables]
     return {
         name: joint_type(
-            table.types[name] for table in tables if bool(table.frame[name].notna().any())
+            table.types[name] for table, there in zip(tables, filled, strict=True) if name in there
         )
         for name in tables[0].types
     }
@@ -243,7 +247,9 @@ def _input_groups(table: Table) -> "np.ndarray[Any, Any]":
         cells = table.frame[name]
         values = cells.to_numpy() if table.single else read_cells(cells, table.types[name])
         codes, distinct = pd.factorize(values)  # a missing value has the code -1
-        groups, _ = pd.factorize(groups * (len(distinct) + 1) + codes + 1)
+        groups, different = pd.factorize(groups * (len(distinct) + 1) + codes + 1)
+        if len(different) == len(table):
+            break  # the other columns tell no more rows apart
     return groups
 
 

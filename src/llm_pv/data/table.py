@@ -1,16 +1,16 @@
 """A table: the rows of one file or frame before they are split, stored by column."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, cast
 
-import numpy as np
 import pandas as pd
 
 from llm_pv.data.columns import (
     ColumnType,
     check_types,
+    dict_rows,
     is_identifier,
     python_values,
     read_cells,
@@ -19,6 +19,7 @@ from llm_pv.data.columns import (
     written_type,
 )
 from llm_pv.data.examples import Input
+from llm_pv.data.formats import Content
 from llm_pv.data.new_rows import matching_columns
 from llm_pv.data.reading import DEFAULT_READING, Reading
 from llm_pv.errors import ConfigurationError, DataError
@@ -54,8 +55,6 @@ class Table:
     "Columns with a special role (groups, time, weights), with the same index."
     odd: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     "The odd cells that columns of numbers read as missing; new rows are read alike."
-    unreadable: Mapping[int, str] = field(default_factory=dict)
-    "Rows, by their number as read, whose line could not be read, their cells missing, and why."
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -65,10 +64,12 @@ class Table:
         frame = self.frame if rows is None else self.frame.iloc[list(rows)]
         if self.single:
             return [str(text) for text in frame.iloc[:, 0].tolist()]
-        columns = [
-            python_values(read_cells(cells, self.types[str(name)])) for name, cells in frame.items()
-        ]
-        return [dict(zip(frame.columns, row, strict=True)) for row in zip(*columns, strict=True)]
+        return dict_rows(
+            {
+                str(name): python_values(read_cells(cells, self.types[str(name)]))
+                for name, cells in frame.items()
+            }
+        )
 
 
 def make_table(
@@ -127,9 +128,8 @@ def make_table(
         besides = "" if target is None else f" besides the target {target!r}"
         raise DataError(f"{name} has no column{besides}: nothing to learn from")
     if labels is not None:
-        labels = _present_labels(labels, written)
-        if lost := len(frame) - len(labels):
-            notes.append(f"{name}: {_rows(lost)} without a label left out")
+        labels = _present_labels(labels, written, name, notes)
+        if len(labels) < len(frame):
             frame = frame.loc[labels.index]
             apart = {use: cells.loc[labels.index] for use, cells in apart.items()}
     text = all(kind == "str" for kind in declared.values())
@@ -139,13 +139,26 @@ def make_table(
             notes.append(f"{name}: {_rows(empty)} without an input read as the empty string")
         texts = cells.fillna("").to_frame()
         return Table(texts, labels, True, tuple(notes), {}, name, written, apart)
-    if written:
-        how = reading if learning else Reading()
-        frame = pd.DataFrame(
-            {key: _empty_as_missing(_canonical(cells, how)) for key, cells in frame.items()}
-        )
+    if written and learning and reading.rewrites:
+        frame = pd.DataFrame({key: _canonical(cells, reading) for key, cells in frame.items()})
     read, resolved, odd = _resolved_types(frame, declared, written, odd_as_missing, name, notes)
     return Table(read, labels, False, tuple(notes), resolved, name, written, apart, odd)
+
+
+def labelled(content: Content, target: str | None) -> tuple[Content, "pd.Series[Any]"]:
+    """Return the rows of a file that have a label, with all their columns, and the labels.
+
+    Raise ConfigurationError if no column holds labels, DataError if there is no such column.
+    """
+    target = content.target or target
+    if target is None:
+        raise ConfigurationError("name the column that holds the label with --target")
+    frame = _spelled_as(content.frame, [target])
+    _check_columns([target], list(frame.columns), content.name, "target")
+    notes = list(content.warnings)
+    labels = _present_labels(frame[target], content.written, content.name, notes)
+    frame = frame.loc[labels.index]
+    return replace(content, frame=frame, target=target, warnings=tuple(notes)), labels
 
 
 def _spelled_as(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
@@ -223,9 +236,11 @@ def _resolved_types(  # noqa: PLR0917
     """
     resolved: dict[str, ColumnType] = {}
     odd: dict[str, tuple[str, ...]] = {}
-    read = frame.copy(deep=False)
-    for column, cells in frame.items():
-        key = str(column)
+    masked: dict[str, pd.Series[Any]] = {}
+    for column, given in frame.items():
+        key, cells = str(column), given
+        if written and "" in given.tolist():
+            cells = masked[key] = given.mask(given == "")
         if key in declared:
             resolved[key] = cast("ColumnType", declared[key])
             read_cells(cells, resolved[key])  # raises if a cell is not of that type
@@ -233,8 +248,8 @@ def _resolved_types(  # noqa: PLR0917
         resolved[key], others = _told_type(cells, written, odd_as_missing, name, notes)
         if others:
             odd[key] = tuple(sorted(others))
-            read[key] = cells.mask(cells.isin(odd[key]))
-    return read, resolved, odd
+            masked[key] = cells.mask(cells.isin(odd[key]))
+    return frame.assign(**masked), resolved, odd
 
 
 def _check_columns(
@@ -253,24 +268,26 @@ def _check_columns(
             )
 
 
-def _present_labels(labels: "pd.Series[Any]", written: bool) -> "pd.Series[Any]":
-    """Return the labels that are not missing, those from a file without surrounding spaces."""
-    labels = labels.dropna()
-    if not written:
-        return labels
-    stripped = labels.str.strip()
-    _, spelled = written_type(stripped.tolist())
-    return stripped[~stripped.isin(["", *spelled])]
+def _present_labels(
+    labels: "pd.Series[Any]", written: bool, name: str, notes: list[str]
+) -> "pd.Series[Any]":
+    """Return the labels that are not missing, those from a file without surrounding spaces.
+
+    Add a note on rows without one.
+    """
+    present = labels.dropna()
+    if written:
+        present = present.str.strip()
+        _, spelled = written_type(present.tolist())
+        present = present[~present.isin(["", *spelled])]
+    if lost := len(labels) - len(present):
+        notes.append(f"{name}: {_rows(lost)} without a label left out")
+    return present
 
 
 def _all_strings(cells: "pd.Series[Any]", written: bool) -> bool:
     kinds = set(map(type, cells.dropna().tolist()))
     return written or (bool(kinds) and all(issubclass(kind, str) for kind in kinds))
-
-
-def _empty_as_missing(cells: "pd.Series[Any]") -> "pd.Series[Any]":
-    empty = np.asarray(cells.array == "")
-    return cells.mask(empty) if empty.any() else cells
 
 
 def _told_type(

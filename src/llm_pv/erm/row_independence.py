@@ -7,7 +7,7 @@ import numpy as np
 
 from llm_pv.data.examples import Input
 from llm_pv.programs.program import Program
-from llm_pv.sandbox import Execution, Outcome, Sandbox
+from llm_pv.sandbox import Batch, Execution, Outcome, Sandbox
 
 ROW_DEPENDENT = "its answer for an input depends on the other inputs, their order, or chance"
 NOT_COMPARED = (
@@ -118,18 +118,17 @@ class _Check:
         self, program: Program, inputs: Sequence[Input], sandbox: Sandbox, deadline: float
     ) -> None:
         self._source = program.source
-        self._inputs = inputs
+        self._inputs = Batch.of(inputs)
         self._sandbox = sandbox
         self._deadline = deadline
-        execution = sandbox.predict(self._source, inputs, deadline=deadline)
+        execution = sandbox.predict(self._source, self._inputs, deadline=deadline)
         self._known = dict(_answers(execution, range(len(inputs))))
         self._compared: set[int] = set()
 
     def differs(self, rows: Sequence[int], chance: int) -> bool:
         """Run the program on these rows in this order; return whether an answer has changed."""
-        inputs = [self._inputs[row] for row in rows]
         execution = self._sandbox.predict(
-            self._source, inputs, seed=chance, deadline=self._deadline
+            self._source, self._inputs.take(rows), seed=chance, deadline=self._deadline
         )
         for row, answer in _answers(execution, rows):
             if row in self._known:

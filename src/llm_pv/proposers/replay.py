@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from llm_pv.data.examples import Classes, Examples
+from llm_pv.data.file_bytes import file_bytes, file_text
 from llm_pv.errors import ConfigurationError
 from llm_pv.proposers.base import Proposal, Proposer
 from llm_pv.proposers.llm.turns import ON_THE_WAY
@@ -103,12 +103,11 @@ class Replay(Proposer):
 
     def _read_lines(self) -> list[str]:
         texts = []
-        with self.path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
-            following = partial(_piece, lines.readline, self.path)
-            for number, line in enumerate(iter(following, ""), start=1):
-                if line.strip():
-                    reply = self._reply_of(line.removesuffix("\n"), number)
-                    texts += [] if reply is None else [reply]
+        lines = file_bytes(self.path).decode("utf-8", "replace").split("\n")
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                reply = self._reply_of(_short_enough(line, self.path), number)
+                texts += [] if reply is None else [reply]
         return texts
 
     def _reply_of(self, line: str, number: int) -> str | None:
@@ -135,15 +134,12 @@ class Replay(Proposer):
 
 
 def _whole(file: Path) -> str:
-    with file.open(encoding="utf-8", errors="replace") as stream:
-        return _piece(stream.read, file)
+    return _short_enough(file_text(file, 4 * _MOST_CHARACTERS + 1, errors="replace"), file)
 
 
-def _piece(read: Callable[[int], str], file: Path) -> str:
-    """Return a reply that is read from a file, which may be endless."""
-    piece = read(_MOST_CHARACTERS + 1)
-    if len(piece) > _MOST_CHARACTERS:
+def _short_enough(reply: str, file: Path) -> str:
+    if len(reply) > _MOST_CHARACTERS:
         raise ConfigurationError(
             f"{file}: a reply of more than {_MOST_CHARACTERS:,} characters is not read"
         )
-    return piece
+    return reply

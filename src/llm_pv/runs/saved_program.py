@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_pv.data.examples import Classes
+from llm_pv.data.file_bytes import file_text
 from llm_pv.data.reading import DEFAULT_READING, Reading
 from llm_pv.errors import ProgramError, RunError
 from llm_pv.programs.program import Program
@@ -74,8 +75,7 @@ def load_program(path: Path) -> SavedProgram:
 
 def _load(path: Path, configuration: Mapping[str, Any], run: Path) -> SavedProgram:
     try:
-        with path.open(encoding="utf-8") as stream:  # of a device without end only so much
-            text = stream.read(_MOST_CHARACTERS + 1)
+        text = file_text(path, 4 * _MOST_CHARACTERS + 1)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise RunError(

@@ -71,6 +71,10 @@ class Batch(Sequence["Input"]):
             ]
         return self._parts[parts]
 
+    def take(self, rows: Iterable[int]) -> "Batch":
+        """Return the inputs at these positions, in this order."""
+        return self._of_plain([self._rows[row] for row in rows])
+
     def encoded(self) -> bytes:
         """Return the rows in the form that `decode_rows` reads."""
         if self._encoded is None:

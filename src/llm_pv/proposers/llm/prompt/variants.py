@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from llm_pv.data.file_bytes import file_text
 from llm_pv.errors import ConfigurationError
 
 PLACEHOLDERS = ("examples", "labels", "inputs", "count", "contract", "tool", "facts")
@@ -159,7 +160,7 @@ def _fill(template: str, values: Mapping[str, str]) -> str:
 
 def _read_template(path: Path) -> str:
     try:
-        template = path.read_text("utf-8-sig")
+        template = file_text(path, encoding="utf-8-sig")
     except OSError as error:
         raise ConfigurationError(
             f"cannot read the prompt template {path}: {error.strerror or error}; give 1 to "
