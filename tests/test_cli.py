@@ -461,6 +461,29 @@ def test_verify_scores_a_program_on_other_rows(
     assert "75.0% of 4 rows" in capfd.readouterr().out
 
 
+def test_verify_infers_the_type_of_a_column_once_and_of_none_that_a_run_recorded(
+    tmp_path: Path, over_fifty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llm_pv.data import table as tables
+
+    inferred: list[list[str]] = []
+
+    def counted(texts: list[str]) -> Any:
+        inferred.append(texts)
+        return told_type(texts)
+
+    told_type = tables.told_type
+    monkeypatch.setattr(tables, "told_type", counted)
+    labelled = tmp_path / "labelled.csv"
+    labelled.write_text("a,b,y\n60,1,1\n40,2,0\n")
+    (tmp_path / "program.py").write_text("def f(row):\n    return int(row['a'] > 50)\n")
+    assert run(["verify", str(tmp_path / "program.py"), str(labelled), "--target", "y"]) == 0
+    assert inferred == [["60", "40"], ["1", "2"]]
+    labelled.write_text("a,b,zip,y\n60,1,c0,1\n40,2,c1,0\n")
+    assert run(["verify", str(over_fifty), str(labelled)]) == 0
+    assert len(inferred) == 2
+
+
 @pytest.mark.parametrize("labels", [("yes ", "no "), ("a\n", " b"), ("[/a]", "[red]"), ("é", "1")])
 def test_verify_on_a_run_s_own_rows_agrees_with_the_run(
     labels: tuple[str, str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -741,6 +764,15 @@ def test_what_confined_the_programs_is_told_recorded_and_reported(
     assert first == record
     assert second["sufficient"]
     assert "programs run" not in capsys.readouterr().err
+
+
+def test_only_an_argument_is_named_by_its_option_and_no_word_of_a_message(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["learn", "seed is here.csv", "--target", "y", "--seed", "3"]) == 2
+    assert capfd.readouterr().err == (
+        "llm-pv: seed is here.csv: there is no such file; check the path\n"
+    )
 
 
 @pytest.mark.parametrize(

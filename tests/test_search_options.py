@@ -24,9 +24,9 @@ SERVED = "openai-compatible:m@http://127.0.0.1:9/v1"
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"candidates": 10}, "budget-candidates is 10; give 1,000 or more"),
-        ({"candidates": 1e6}, "budget-candidates is 1000000.0"),
-        ({"megabytes": 0}, "budget-mb is 0; give 50 or more"),
+        ({"candidates": 10}, "candidates is 10; give 1,000 or more"),
+        ({"candidates": 1e6}, "candidates is 1000000.0"),
+        ({"megabytes": 0}, "megabytes is 0; give 50 or more"),
         ({"noise": 0.5}, "noise is 0.5; give a share from 0 to below 0.5"),
         ({"noise": -0.1}, "noise is -0.1"),
         ({"noise": float("nan")}, "noise is nan"),

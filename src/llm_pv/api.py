@@ -96,13 +96,13 @@ class Search:
         proposer: Any = self.proposer
         attempts: Any = self.attempts
         if attempts is not None and not isinstance(attempts, Integral):
-            raise ConfigurationError(f"attempts is {attempts!r}; give a whole number or None")
+            raise ConfigurationError(f"is {attempts!r}; give a whole number or None", "attempts")
         for name in ("budget_seconds", "delta"):
             value = getattr(self, name)
             if not isinstance(value, Real) and not (name == "budget_seconds" and value is None):
-                raise ConfigurationError(f"{name} is {value!r}; give a number")
+                raise ConfigurationError(f"is {value!r}; give a number", name)
         if not isinstance(self.concurrency, Integral) or self.concurrency < 1:
-            raise ConfigurationError(f"concurrency is {self.concurrency!r}; give 1 or more")
+            raise ConfigurationError(f"is {self.concurrency!r}; give 1 or more", "concurrency")
         if isinstance(proposer, str | Sequence):
             proposer = make_proposer(
                 proposer,
@@ -113,8 +113,9 @@ class Search:
             )
         if not isinstance(proposer, Proposer):
             raise ConfigurationError(
-                f"proposer is {proposer!r}; give 'length-first', 'replay:PATH', a model such as "
-                "'openai:gpt-5.4', a Proposer, or several"
+                f"is {proposer!r}; give 'length-first', 'replay:PATH', a model such as "
+                "'openai:gpt-5.4', a Proposer, or several",
+                "proposer",
             )
         not_made = 0
         if self.warm_start is not None:
@@ -162,7 +163,7 @@ class Search:
             return {text: total / max(1, counts[text]) for text in texts}
         if not isinstance(chosen, Mapping):
             raise ConfigurationError(
-                f"class_weight is {chosen!r}; give 'balanced' or a weight for each class"
+                f"is {chosen!r}; give 'balanced' or a weight for each class", "class_weight"
             )
         weights = dict.fromkeys(texts, 1.0)
         for label, weight in chosen.items():

@@ -50,7 +50,25 @@ class DataError(LLMPVError, ValueError):
 
 
 class ConfigurationError(LLMPVError, ValueError):
-    """Raised for an invalid option or combination of options."""
+    """Raised for an invalid option or combination of options.
+
+    Parameters
+    ----------
+    reason
+        The message; without its first word, the argument, where one is named.
+    argument
+        The argument that is invalid; the command line shows its option instead.
+
+    Examples
+    --------
+    >>> str(ConfigurationError("is 0; give 1 or more", "attempts"))
+    'attempts is 0; give 1 or more'
+    """
+
+    def __init__(self, reason: str, argument: str = "") -> None:
+        super().__init__(f"{argument} {reason}" if argument else reason)
+        self.reason = reason
+        self.argument = argument
 
 
 class ProgramError(LLMPVError, ValueError):

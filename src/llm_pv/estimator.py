@@ -489,7 +489,7 @@ class ProgramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _sandbox(self) -> Sandbox:
         limits = Limits() if self.limits is None else self.limits
         if not isinstance(limits, Limits):
-            raise ConfigurationError(f"limits is {limits!r}: give llm_pv.Limits(...) or None")
+            raise ConfigurationError(f"is {limits!r}: give llm_pv.Limits(...) or None", "limits")
         return _warm_sandbox(limits, bool(self.allow_unconfined))
 
 
@@ -511,7 +511,7 @@ def _costs(costs: Any) -> dict[tuple[str, str], float]:
         }
     except (TypeError, ValueError):
         raise ConfigurationError(
-            f"costs is {costs!r}; give a dict such as {{('ill', 'well'): 5}}"
+            f"is {costs!r}; give a dict such as {{('ill', 'well'): 5}}", "costs"
         ) from None
 
 

@@ -2,7 +2,6 @@
 
 import gc
 import os
-import re
 import signal
 import sys
 import threading
@@ -23,7 +22,7 @@ from cyclopts import (
 )
 
 from llm_pv import __version__
-from llm_pv.errors import LLMPVError, RepairWarning
+from llm_pv.errors import ConfigurationError, LLMPVError, RepairWarning
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -150,7 +149,7 @@ def _run_app(application: App, arguments: Sequence[str]) -> int:
     except LLMPVError as error:
         if debug:
             raise
-        complain(_with_options(str(error), words))
+        complain(_with_option(error, words))
         return USAGE_ERROR
     except BrokenPipeError:
         _give_up_output()  # the reader of a pipe has closed it, which is no error
@@ -178,20 +177,21 @@ def _in_plain_words(error: CycloptsError) -> str:
     )
 
 
-_NAMED = re.compile(r"(?:^|(?<=: )|(?<=; ))(?P<name>[a-z]\w*(?:-\w+)*) is ")
-_OPTIONS = {"refinements": "refine", "workers": "concurrency"}
+_OPTIONS = {
+    "refinements": "refine",
+    "megabytes": "budget-mb",
+    "candidates": "budget-candidates",
+}
 """The options whose parameters in Python have other names."""
 
 
-def _with_options(message: str, words: Sequence[str]) -> str:
-    """Return a message that names parameters by the options given on the command line."""
-    given = {word.partition("=")[0].replace("_", "-") for word in words if word.startswith("--")}
-
-    def option(named: re.Match[str]) -> str:
-        flag = "--" + _OPTIONS.get(named["name"], named["name"]).replace("_", "-")
-        return f"{flag} is " if flag in given else named[0]
-
-    return _NAMED.sub(option, message)
+def _with_option(error: LLMPVError, words: Sequence[str]) -> str:
+    """Return an error's message, which names an argument by its option if that is given."""
+    if not isinstance(error, ConfigurationError):
+        return str(error)
+    option = "--" + _OPTIONS.get(error.argument, error.argument).replace("_", "-")
+    given = {word.partition("=")[0].replace("_", "-") for word in words}
+    return f"{option} {error.reason}" if option in given else str(error)
 
 
 @contextmanager

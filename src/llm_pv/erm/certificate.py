@@ -38,7 +38,9 @@ def error_share(delta: float, planned: int, position: int) -> float:
     0.004167
     """
     if not 0 < delta < 1:
-        raise ConfigurationError(f"delta is {delta}; it is a probability: give one between 0 and 1")
+        raise ConfigurationError(
+            f"is {delta}; it is a probability: give one between 0 and 1", "delta"
+        )
     if planned < 1 or position < 1:
         raise ConfigurationError(
             f"{planned} planned attempts, position {position}: both start at 1"

@@ -36,11 +36,13 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
-            raise ConfigurationError(f"attempts is {self.attempts}; at least 1 is needed")
+            raise ConfigurationError(f"is {self.attempts}; at least 1 is needed", "attempts")
         if not 0 < self.delta < 1:
-            raise ConfigurationError(f"delta is {self.delta}; give a probability between 0 and 1")
+            raise ConfigurationError(
+                f"is {self.delta}; give a probability between 0 and 1", "delta"
+            )
         if not 0 < self.stop_at <= 1:
-            raise ConfigurationError(f"stop_at is {self.stop_at}; give a share above 0, up to 1")
+            raise ConfigurationError(f"is {self.stop_at}; give a share above 0, up to 1", "stop_at")
 
 
 @dataclass(frozen=True)

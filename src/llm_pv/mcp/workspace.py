@@ -15,6 +15,7 @@ from mcp.shared.path_security import PathEscapeError, safe_join
 
 from llm_pv import api
 from llm_pv.data.examples import Splits
+from llm_pv.data.file_bytes import file_bytes
 from llm_pv.data.formats import unpacked
 from llm_pv.data.reading import Reading
 from llm_pv.errors import ConfigurationError, LLMPVError
@@ -51,7 +52,7 @@ class WorkspaceSettings:
             raise ConfigurationError(f"{self.folder} is no folder: name one whose files are opened")
         for name in ("programs", "python_calls"):
             if getattr(self, name) < 1:
-                raise ConfigurationError(f"{name} is {getattr(self, name)}; give 1 or more")
+                raise ConfigurationError(f"is {getattr(self, name)}; give 1 or more", name)
 
 
 class Workspace:
@@ -121,7 +122,7 @@ class Workspace:
         options = {"target": target, "types": dict(types), "groups": groups}
         reading = Reading(groups=groups)
         with self._one_file:  # two calls at once could open a file with two targets
-            content = sha256(unpacked(file.read_bytes(), path)).hexdigest()
+            content = sha256(unpacked(file_bytes(file), path)).hexdigest()
             readings = self._readings()
             known = readings.get(content, options)
             if known != options:

@@ -243,7 +243,9 @@ class InProcessModel(LanguageModel):
                 + ("" if self.chat.takes_tools else ": its chat template shows it none")
             )
         if not 1 <= samples <= MOST_SAMPLES:
-            raise ConfigurationError(f"samples is {samples}; {self.name} gives 1 to {MOST_SAMPLES}")
+            raise ConfigurationError(
+                f"is {samples}; {self.name} gives 1 to {MOST_SAMPLES}", "samples"
+            )
 
     def _turn(
         self, continuation: Continuation, reply: Any, *, usage: Usage, seconds: float

@@ -110,9 +110,9 @@ class Agent(LLM):
         budget: Budget = UNLIMITED,
     ) -> None:
         if steps < 1:
-            raise ConfigurationError(f"steps is {steps}; give 1 or more")
+            raise ConfigurationError(f"is {steps}; give 1 or more", "steps")
         if not 0 < seconds < float("inf"):
-            raise ConfigurationError(f"seconds is {seconds}; give a positive number")
+            raise ConfigurationError(f"is {seconds}; give a positive number", "seconds")
         if "local" not in model.tool_places:
             raise ConfigurationError(
                 f"{model.name} cannot call tools, which an agent needs: name another model"

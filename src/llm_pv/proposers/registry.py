@@ -36,13 +36,15 @@ class BuiltIn:
 
     def __post_init__(self) -> None:
         for name, value, least in (
-            ("budget-candidates", self.candidates, 1000),
-            ("budget-mb", self.megabytes, 50),
+            ("candidates", self.candidates, 1000),
+            ("megabytes", self.megabytes, 50),
         ):
             if value is not None and not (isinstance(value, Integral) and value >= least):
-                raise ConfigurationError(f"{name} is {value!r}; give {least:,} or more")
+                raise ConfigurationError(f"is {value!r}; give {least:,} or more", name)
         if not (isinstance(self.noise, Real) and 0 <= self.noise < 0.5):
-            raise ConfigurationError(f"noise is {self.noise!r}; give a share from 0 to below 0.5")
+            raise ConfigurationError(
+                f"is {self.noise!r}; give a share from 0 to below 0.5", "noise"
+            )
 
     @property
     def memory(self) -> int:
@@ -98,7 +100,7 @@ def make_proposer(
     'length-first'
     """
     if budget_seconds is not None and not budget_seconds > 0:
-        raise ConfigurationError(f"budget_seconds is {budget_seconds}; give a positive number")
+        raise ConfigurationError(f"is {budget_seconds}; give a positive number", "budget_seconds")
     if not isinstance(chosen, str):
         make = partial(
             make_proposer, attempts=attempts, budget_seconds=budget_seconds, progress=progress

@@ -249,7 +249,7 @@ class GridRequest:
                     f"--{name}-size 0: learning needs {name} rows; give at least 1"
                 )
         if self.trials < 1:
-            raise ConfigurationError(f"trials is {self.trials}; at least 1 is needed")
+            raise ConfigurationError(f"is {self.trials}; at least 1 is needed", "trials")
         if self.seed < 0:
             raise ConfigurationError(f"seed {self.seed} is negative: give 0 or more")
         if self.sampler not in ("paper", "hard"):

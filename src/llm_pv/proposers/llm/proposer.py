@@ -81,7 +81,7 @@ class LLM(Proposer):
         budget: Budget | BudgetTracker = UNLIMITED,
     ) -> None:
         if attempts < 1:
-            raise ConfigurationError(f"attempts is {attempts}; at least 1 is needed")
+            raise ConfigurationError(f"is {attempts}; at least 1 is needed", "attempts")
         self.model = model
         self.attempts = attempts
         self.settings = settings
@@ -131,7 +131,7 @@ class LLM(Proposer):
         """
         if requested not in {None, self.attempts}:
             raise ConfigurationError(
-                f"attempts is {requested}, the proposer's is {self.attempts}; give it there"
+                f"is {requested}, the proposer's is {self.attempts}; give it there", "attempts"
             )
         return self.default_attempts
 

@@ -88,7 +88,7 @@ class LLMSettings:
         ):
             value = getattr(self, name)
             if isinstance(value, int) and value < least:
-                raise ConfigurationError(f"{name} is {value}; give {least} or more")
+                raise ConfigurationError(f"is {value}; give {least} or more", name)
 
     def identity(self, place: ToolPlace) -> str:
         """Return what decides proposals besides the model, its tool running at ``place``."""

@@ -84,7 +84,7 @@ class RowTrials:
         Raise ConfigurationError if there is no trial. Raise DataError if rows cannot be split.
         """
         if self.trials < 1:
-            raise ConfigurationError(f"trials is {self.trials}; at least 1 is needed")
+            raise ConfigurationError(f"is {self.trials}; at least 1 is needed", "trials")
         data_sets = []
         for trial in range(self.trials):
             seed = self.seed if trial == 0 else spawned_seed(self.seed, trial)

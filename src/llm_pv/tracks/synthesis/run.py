@@ -79,7 +79,7 @@ def run_grid(
     search = search or Search()
     proposer, plan = search.resolve()
     if concurrency < 1:
-        raise ConfigurationError(f"concurrency is {concurrency}; give 1 or more")
+        raise ConfigurationError(f"is {concurrency}; give 1 or more", "concurrency")
     for place, option in ((out, "--out"), (dataset_dir, "--dataset-dir")):
         require_writable(place, option)
     configuration = {
