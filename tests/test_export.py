@@ -333,6 +333,8 @@ ANSWERS: dict[str, list[object]] = {  # None where Python raises an error
     "{'Ab': 1, '': 2}.get(x['s'], 5)": [5, 1, 2, 5],
     "{'Ab': 1, '': 2}[x['s']]": [None, 1, 2, None],
     "x['s'].startswith(('b', 'A'))": [True, True, False, None],
+    "x['s'].startswith(())": [False, False, False, None],
+    "x['s'].endswith(()) or x['n'] is None": [False, False, False, None],
     "x['s'].endswith('a')": [True, False, False, None],
     "x['s'].endswith('')": [True, True, True, None],
     "x['n'] in (7, 0)": [True, False, True, False],

@@ -51,6 +51,8 @@ def method(text: SqlValue, name: str, arguments: Sequence[SqlValue]) -> SqlValue
 def _at_end(text: SqlValue, part: SqlValue, name: str) -> SqlValue:
     if part.kind == "list":
         found = FALSE
+        if not part.items and text.can_fail:  # the method of a missing text fails all the same
+            return SqlValue(f"CASE WHEN {text} IS NOT NULL THEN FALSE END", "bool", fallible=True)
         for item in part.items:
             found = either(found, lambda item=item: _at_end(text, item, name))  # type: ignore[misc]
         return found
