@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,8 @@ REPLIES = {
     "broken": Wire({"error": {"message": "oh"}}, 500),
     "late": Wire({"error": {"message": "gateway"}}, 504),
 }
+BOAST = {"prompt_tokens": 11, "completion_tokens": 1_000_000, "total_tokens": 1_000_011}
+ALL_REPLIES = REPLIES | {"boastful": Wire(GOOD | {"usage": BOAST})}
 UNCHARGED = {"busy", "broken"}
 
 
@@ -46,11 +48,16 @@ async def _no_wait(_seconds: float) -> None:
     await asyncio.sleep(0)
 
 
-def run(replies: Sequence[str], budget: int, attempts: int) -> tuple[LLM, list[Seen], list[Any]]:
+def run(
+    replies: Sequence[str],
+    budget: int,
+    attempts: int,
+    warn: Callable[[str], None] = lambda _: None,
+) -> tuple[LLM, list[Seen], list[Any]]:
     """Ask a server that gives these replies in order, the last for ever, within so many tokens."""
     records: list[Any] = []
     told_nothing = {"GET": [Wire({}, 404)]}
-    with WireServer([REPLIES[name] for name in replies], told_nothing) as server:
+    with WireServer([ALL_REPLIES[name] for name in replies], told_nothing) as server:
         options = ModelOptions(
             base_url=server.url + "/v1",
             timeout_seconds=0.15 if "slow" in replies else 60.0,
@@ -62,7 +69,7 @@ def run(replies: Sequence[str], budget: int, attempts: int) -> tuple[LLM, list[S
         )
         chosen = LLMSettings(tool="none")
         with LLM(model, attempts=attempts, settings=chosen, budget=Budget(tokens=budget)) as llm:
-            context = Context(write_turns=records.extend)
+            context = Context(write_turns=records.extend, warn=warn)
             with contextlib.suppress(ModelError, BudgetError):
                 list(llm.propose_in(TRAIN, CLASSES, seed=0, context=context))
     return llm, [seen for seen in server.seen if seen.method == "POST"], records
@@ -97,6 +104,42 @@ def test_no_run_can_be_charged_more_than_its_budget(
     doubtful = spent(records).doubtful
     # A good reply that comes too late on a busy machine is among them too.
     assert sum(amount.tokens for amount in doubtful) >= charged - 18 * given_out.count("good")
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.sampled_from([*REPLIES, "boastful"]), min_size=1, max_size=6), st.data())
+def test_a_budget_is_exceeded_only_by_what_a_server_reports_beyond_its_limit(
+    replies: list[str], data: st.DataObject
+) -> None:
+    most = most_of_a_call()
+    budget = data.draw(st.integers(300, 6 * most))
+    llm, _, records = run(replies, budget, attempts=3)
+    answers = [record for record in records if record["kind"] == "turn"]
+    # A boastful reply says that it took 1,000,000 tokens, where 500 were allowed to be written.
+    beyond = [record for record in answers if record["exceeded"]]
+    assert all(record["usage"]["output_tokens"] == 1_000_000 for record in beyond)
+    assert sum(record["usage"]["output_tokens"] == 1_000_000 for record in answers) == len(beyond)
+    excess = sum(1_000_011 - record["worst"]["tokens"] for record in beyond)
+    assert llm.tracker.spent_tokens <= budget + excess
+    assert sum(record["worst"]["tokens"] for record in beyond) <= budget  # sent together at most
+
+
+def test_a_reply_that_took_more_than_it_was_allowed_is_named_and_ends_the_run() -> None:
+    said: list[str] = []
+    budget = most_of_a_call() * 3 // 2  # for one call at a time
+    llm, requests, records = run(["boastful"], budget, attempts=3, warn=said.append)
+    assert len(requests) == 1
+    (answer,) = (record for record in records if record["kind"] == "turn")
+    assert answer["exceeded"]
+    assert answer["usage"]["output_tokens"] == 1_000_000
+    assert llm.tracker.spent_tokens == 1_000_011
+    allowed = answer["worst"]["tokens"]
+    assert [line for line in said if "the server reports" in line] == [
+        f"the server reports 1,000,011 tokens for turn 1 of conversation 1, which was allowed "
+        f"{allowed:,}; all of them count, so that this report alone can exceed the budget"
+    ]
+    _, _, honest = run(["good"], 5_000, attempts=1)
+    assert [record["exceeded"] for record in honest if record["kind"] == "turn"] == [False]
 
 
 def test_a_server_that_always_answers_unreadably_is_asked_once_an_attempt() -> None:

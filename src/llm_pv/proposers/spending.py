@@ -39,7 +39,7 @@ class Budget:
         for name in ("usd", "tokens", "seconds"):
             limit = getattr(self, name)
             if limit is not None and not limit > 0:
-                raise ConfigurationError(f"budget_{name} is {limit}; give a positive number")
+                raise ConfigurationError(f"is {limit}; give a positive number", f"budget_{name}")
 
 
 UNLIMITED = Budget()
@@ -60,6 +60,17 @@ class Amount:
     def plus(self, other: "Amount") -> "Amount":
         """Return the sum of two amounts."""
         return Amount(total_cost((self.usd, other.usd)), self.tokens + other.tokens)
+
+    def exceeds(self, other: "Amount") -> bool:
+        """Whether it is more tokens, or more money where both prices are known.
+
+        Examples
+        --------
+        >>> Amount(0.2, 100).exceeds(Amount(0.3, 99)), Amount(None, 100).exceeds(Amount(0.3, 100))
+        (True, False)
+        """
+        dearer = None not in (self.usd, other.usd) and (self.usd or 0) > (other.usd or 0)
+        return dearer or self.tokens > other.tokens
 
     @classmethod
     def of(cls, usage: Usage, usd: float | None) -> "Amount":

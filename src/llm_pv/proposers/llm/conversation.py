@@ -143,11 +143,12 @@ class Dialogue:
                 sum((turn.usage for turn in turns), NO_USAGE), worst.usd if cost is None else cost
             )
             charge = worst.times(turns[0].possibly_billed).plus(paid)
+            exceeded = paid.exceeds(worst)
             last = messages[-1]
             asked = last.text if number > 1 and isinstance(last, UserMessage) else ""
             self.context.write_turns(
                 [
-                    turn_record(place, number, digest, turn, worst, asked=asked)
+                    turn_record(place, number, digest, turn, worst, exceeded=exceeded, asked=asked)
                     for place, turn in enumerate(turns, start=conversation)
                 ]
             )
@@ -158,6 +159,12 @@ class Dialogue:
             raise
         finally:
             reservation.settle(charge)
+        if exceeded:
+            self.context.warn(
+                f"the server reports {paid.tokens:,} tokens for turn {number} of conversation "
+                f"{conversation}, which was allowed {worst.tokens:,}; all of them count, so that "
+                "this report alone can exceed the budget"
+            )
         for notice in turns[0].notices:
             self.context.warn(notice)
         for offset, turn in enumerate(turns):

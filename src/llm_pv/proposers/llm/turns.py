@@ -56,6 +56,7 @@ def turn_record(
     turn: Turn,
     worst: Amount | None = None,
     *,
+    exceeded: bool = False,
     asked: str = "",
 ) -> Record:
     """Return one answer of a model as a record.
@@ -67,7 +68,9 @@ def turn_record(
     digest
         Of the prompt the conversation began with.
     worst
-        The worst-case amount of a failed try that may be billed; None if there was none.
+        The worst-case amount of a try, for those that failed and may be billed; None if unknown.
+    exceeded
+        Whether the answer took more than this worst case, by the server's own report.
     asked
         The message that it answers, if that is neither the prompt nor the output of a tool.
     """
@@ -86,6 +89,7 @@ def turn_record(
         "tries": turn.tries,
         "doubtful_tries": turn.possibly_billed,
         "worst": asdict(worst) if worst else None,
+        "exceeded": exceeded,
         "hosted_calls": turn.hosted_calls,
         "server_model": turn.model,
         "raw": dict(turn.raw),
