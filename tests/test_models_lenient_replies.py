@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -212,6 +213,18 @@ ODD_REPLIES: dict[str, Any] = {
     "a guard before": ")]}'\n" + json.dumps(reply()),
     "a comment before": "/* served */ " + json.dumps(reply()),
     "packed, and not said so": gzip.compress(json.dumps(reply()).encode()),
+    "packed twice": Wire(
+        gzip.compress(gzip.compress(json.dumps(reply()).encode())),
+        headers={"Content-Encoding": "gzip"},
+    ),
+    "deflated without a header": Wire(
+        zlib.compress(json.dumps(reply()).encode(), wbits=-15),
+        headers={"Content-Encoding": "deflate"},
+    ),
+    "choices written as a string": reply(choices=json.dumps(reply()["choices"])),
+    "cut within a text, after a closed block": json.dumps(chat(FENCED + "It is the par")).partition(
+        " the par"
+    )[0],
     "not packed as it says": Wire(reply(), headers={"Content-Encoding": "gzip"}),
     "a character set for a packing": Wire(reply(), headers={"Content-Encoding": "utf-8"}),
     "packed as brotli by its header alone": Wire(reply(), headers={"Content-Encoding": "br"}),
@@ -267,6 +280,15 @@ def source_of(proposal: Proposal) -> str:
     [(program, error)] = programs_of([proposal])
     assert program is not None, error
     return program.source
+
+
+def test_of_a_body_that_ends_within_a_program_no_program_is_made() -> None:
+    whole = json.dumps(chat(FENCED))
+    cut = whole[: whole.index("count(") + 6]  # def f(x): return x.count(
+    proposal, _ = first_proposal([Wire(cut)])
+    [(program, error)] = programs_of([proposal])
+    assert program is None
+    assert "cut off" in error
 
 
 @pytest.mark.parametrize("form", ODD_REPLIES)

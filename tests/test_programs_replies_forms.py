@@ -200,12 +200,65 @@ MARKED = {
     "code within a line": "Use `def f(x): return x.count('1') % 2`, as `f(x)` shows.",
     "code in a table": "| rule |\n|---|\n| `f = lambda x: x.count('1') % 2` |",
     "an output that looks like a program": f"```python\n{RULE}```\nOutput:\n```\nf = 0\n```",
+    "TeX's listing": f"\\begin{{lstlisting}}[language=Python]\n{RULE}\\end{{lstlisting}}\n",
+    "a wiki's marks": f"{{noformat}}\n{RULE}{{noformat}}\n",
+    "a here document": f"```bash\ncat > f.py <<'EOF'\n{RULE}EOF\npython f.py\n```",
+    "a session with its output": (
+        "In [1]: def f(x):\n   ...:     return x.count('1') % 2\n   ...: \n\n"
+        "In [2]: f('0111')\nOut[2]: 1\n"
+    ),
+    "a tag and entities": "<solution>def f(x):\n    return x.count(&#x27;1&#x27;) % 2\n</solution>",
+    "keys of a keyboard": "<kbd>def f(x): return x.count('1') % 2</kbd>",
+    "a heading": f"It counts.\n#### {RULE}",
+    "lines with their places": "f.py:1:def f(x):\nf.py:2:    return x.count('1') % 2\n",
+    "lines called L": "L1: def f(x):\nL2:     return x.count('1') % 2\n",
+    "numbers in brackets": "[1] def f(x):\n[2]     return x.count('1') % 2\n",
+    "bullets": "- def f(x):\n    - return x.count('1') % 2\n",
+    "bullets before blanks": "* def f(x):\n*     return x.count('1') % 2\n",
+    "wide signs": ("```python\ndef f\uff08x\uff09\uff1a\n    return x.count('1') \uff05 2\n```"),
+    "a form of a page": "code=def%20f%28x%29%3A%0A%20%20return%20x.count%28%271%27%29%20%25%202",
+    "an event": 'data: {"text": "```python\\ndef f(x):\\n    return x.count(\'1\') % 2\\n```"}\n\n',
+    "a block of YAML": (
+        "answer:\n  code: |-\n    def f(x):\n        return x.count('1') % 2\n  sure: true\n"
+    ),
+    "two backticks": "So: ``f = lambda x: x.count('1') % 2``",
+    "octal escapes": '{"code": "def f(x):\\012    return x.count(\\0471\\047) % 2"}',
+    "a box": "\\boxed{def f(x): return x.count('1') % 2}",
+    "a value in a box": "So $\\boxed{\\texttt{x.count('1') \\% 2}}$.",
+    "a value in a block": "The answer:\n```python\nx.count('1') % 2\n```",
+    "an equation": "f(x) = x.count('1') % 2",
+    "a body": "```python\nn = x.count('1')\nreturn n % 2\n```",
+    "a lambda in a sentence": "I propose lambda x: x.count('1') % 2, which counts ones. So it is.",
+    "a lambda in quotes": "The function is \"lambda x: x.count('1') % 2\".",
+    "the option that is called final": (
+        f"Option A:\n```python\n{RULE}```\nOption B:\n```python\n{DECOY}```\n"
+        "Final answer: option A."
+    ),
+    "a final answer before a draft": (
+        f"## Final answer\n```python\n{RULE}```\n## Draft\n```python\n{DECOY}```\n"
+    ),
 }
 
 
 @pytest.mark.parametrize("form", MARKED)
 def test_a_program_is_read_from(form: str) -> None:
     assert answer(MARKED[form]) == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "```python\nlen(x) % 2\n```\nor\n```python\nlen(x) % 3\n```",
+        "Either lambda x: x[0] or lambda x: x[1].",
+        "```\nx is even\n```",
+        "```python\nprint(x)\n```",
+        "```\nx\n```",
+        "The value of x.",
+    ],
+)
+def test_no_program_is_made_of_what_may_mean_several_or_none(reply: str) -> None:
+    with pytest.raises(ProgramError, match="holds no program"):
+        read_program(reply)
 
 
 THOUGHTS = {

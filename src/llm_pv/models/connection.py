@@ -140,6 +140,15 @@ async def _unpacked(stream: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
             yield piece
 
 
+def _inflated(body: bytes, most: int) -> bytes:
+    """Return a body that was deflated without a header to recognise it by, others as they are."""
+    decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+    with contextlib.suppress(zlib.error):
+        inflated = decoder.decompress(body, most)
+        return inflated if decoder.eof and not decoder.unused_data else body
+    return body
+
+
 async def _after(response: httpx2.Response) -> None:
     stream = response.stream
     assert isinstance(stream, httpx2.AsyncByteStream)
@@ -151,13 +160,15 @@ async def _after(response: httpx2.Response) -> None:
             f"the server sends requests on to {response.headers['location']!r}, which are not "
             "followed; give that server's address as --base-url"
         )
-    capped = _capped(_unpacked(stream), _watch.get() or Watch())
+    watch = _watch.get() or Watch()
+    capped = _capped(_unpacked(_unpacked(stream)), watch)  # a gateway compresses once more
     response.stream = stream = _Pieces(stream, capped)
     if response.request.method == "POST" and response.is_success:
         # The whole reply at once, as OpenAI would have written it.
         try:
             body = b"".join([piece async for piece in stream])
             await stream.aclose()
+            body = _inflated(body, watch.longest_reply) if encoding == "deflate" else body
             readable, response.status_code = readable_reply(response.request.url.path, body)
         except UnreadableReplyError as error:
             if encoding in ENCODINGS:

@@ -86,12 +86,25 @@ def _json_or_program(body: bytes) -> list[Any]:
     try:
         return json_values(body)
     except UnreadableReplyError:
+        if body.lstrip().startswith(b"{") and (values := _cut_off(body)):
+            return values
         if body.lstrip()[:1] in (b"<", b"{", b"[", b""):  # a page, or JSON that was cut off
             raise
         said = program_text(body.decode("utf-8", "replace"))
         if not said:
             raise
         return [said]
+
+
+def _cut_off(body: bytes) -> list[Any]:
+    """Return the reply in a body that ends within a text, which is marked as cut off."""
+    with suppress(UnreadableReplyError):
+        reply = json_values(body.rstrip(b"\\") + b'"')[-1]
+        last = (reply.get("choices") or [None])[-1] if isinstance(reply, dict) else None
+        if isinstance(last, dict):
+            last["finish_reason"] = "length"
+            return [reply]
+    return []
 
 
 def _read(read: "_Reader", objects: list[Reply], values: list[Any]) -> Reply | Failure:
@@ -165,7 +178,7 @@ def _read_chat(values: list[Reply]) -> Reply | Failure:
 
 def _choices(reply: Reply) -> Any:
     """Return the choices of a reply, itself if it is one; None if there are none."""
-    choices = next((reply[name] for name in _CHOICES if name in reply), None)
+    choices = _object(next((reply[name] for name in _CHOICES if name in reply), None))
     if isinstance(choices, dict):
         return [choices] if _ANSWERS[0] in choices else list(choices.values())
     is_report = isinstance(reply.get("message"), str)  # as errors are
@@ -194,8 +207,8 @@ def _is_whole(value: Any) -> bool:
 
 
 def _object(value: Any) -> Any:
-    """Return the JSON object that is written in a text; any other value as it is."""
-    if isinstance(value, str) and value.lstrip().startswith("{"):
+    """Return the JSON object or list that is written in a text; any other value as it is."""
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
         with suppress(UnreadableReplyError):
             return json_values(value.encode("utf-8", "replace"))[0]
     return value

@@ -5,7 +5,10 @@ and functions of other names, of which the last one that takes an input is used.
 kept; a line appended to it defines the entry point.
 """
 
+import ast
+import builtins
 import re
+import textwrap
 from collections.abc import Iterator
 
 from llm_pv.programs.program import ENTRY_POINT
@@ -26,6 +29,14 @@ _TOP = re.compile(
     r"|[ \t]++def[ \t]++(?P<method>\w++)[ \t]*+\()",
     re.MULTILINE,
 )
+_SPOKEN_LAMBDA = re.compile(r"\blambda[ \t]++\w++[ \t]*+:[^\n]++")
+_SENTENCE_ENDS = re.compile(r"[ \t]*+(?:[,.;:!?][ \t]|[.!?\"'`*$]++$|\.$)")
+_MOST_ENDS = 6
+_MOST_SPOKEN = 10
+_LONGEST_BODY = 10_000
+_DEFINITION = re.compile(r"^[ \t]*+(?:def|class|async)\b", re.MULTILINE)
+_NAMED_RESULT = re.compile(rf"{ENTRY_POINT}\(x\)[ \t]*+=(?!=)")
+_NO_ANSWER = {"print", "input", "exec", "eval", "open", "help", "exit", "quit"}
 _ASIDE = re.compile(r"_|main\b|test|check|assert|verify\b|evaluate\b|run\b")
 _BINDS_F = re.compile(
     rf"^(?:async[ \t]++)?def[ \t]++{ENTRY_POINT}[ \t]*+\("
@@ -82,3 +93,62 @@ def _entries(source: str) -> list[str]:
             if not _ASIDE.match(name) and (top["name"] or top["parameters"].strip()):
                 found.append(name)
     return [*named[-1:], *found[:-3:-1]]
+
+
+def with_body(text: str) -> str | None:
+    r"""Return the function of which a text is the body, or whose value for ``x`` it is.
+
+    None if it is neither: it reads ``x`` and no other name that it does not define.
+
+    Examples
+    --------
+    >>> with_body("f(x) = len(x) % 2")
+    'def f(x):\n    return (\n        len(x) % 2\n    )\n'
+    >>> with_body("The length of x") is None
+    True
+    """
+    text = text.strip()
+    named = _NAMED_RESULT.match(text)
+    text = text[named.end() :].strip() if named else text
+    if len(text) > _LONGEST_BODY or _DEFINITION.search(text):
+        return None
+    body = text if re.search(r"^[ \t]*return\b", text, re.MULTILINE) else _returned(text)
+    source = f"def {ENTRY_POINT}(x):\n{textwrap.indent(body, '    ')}\n"
+    return source if _reads_only_x(source) else None
+
+
+def _returned(expression: str) -> str:
+    return f"return (\n{textwrap.indent(expression, '    ')}\n)"
+
+
+def spoken_lambdas(text: str) -> Iterator[str]:
+    """Yield programs of lambda expressions within sentences, each different one once."""
+    found: dict[str, None] = {}
+    for spoken in list(_SPOKEN_LAMBDA.finditer(text))[:_MOST_SPOKEN]:
+        words = spoken[0][:_LONGEST_BODY]
+        ends = [len(words), *(e.start() for e in reversed([*_SENTENCE_ENDS.finditer(words)]))]
+        for end in ends[:_MOST_ENDS]:
+            source = f"{ENTRY_POINT} = {words[:end].strip()}\n"
+            if _reads_only_x(source):
+                found.setdefault(source)
+                break
+    yield from found
+
+
+def _reads_only_x(source: str) -> bool:
+    """Whether a source is a function of its input that reads no name it does not define."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    inputs = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    loaded = {name.id for name in names if isinstance(name.ctx, ast.Load)}
+    known = {name.id for name in names if isinstance(name.ctx, ast.Store)} | inputs
+    returns = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return)]
+    is_bare = any(isinstance(value, ast.Name | ast.Constant | ast.Tuple) for value in returns[:1])
+    return (
+        bool(loaded & inputs)
+        and loaded <= (known | set(dir(builtins))) - _NO_ANSWER
+        and not (is_bare and len(loaded | known) < 2)
+    )

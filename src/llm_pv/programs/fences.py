@@ -9,6 +9,16 @@ _FENCE_LINE = re.compile(r"^[ \t]*+(?P<mark>`{3,}|~{3,})(?P<info>[^\n]*+)$", re.
 _FENCE = re.compile(r"`{3,}(?:[\w+-]++[ \t]*+(?=\n))?")
 _TRIPLE_QUOTES = ('"""', "'''")
 _MOST_LATER_ENDS = 20
+_KINDS = r"(?:option|candidate|version|program|solution|approach|attempt|variant)"
+_LABEL = re.compile(rf"\b{_KINDS}[ \t]++(\w{{1,8}})\b", re.IGNORECASE)
+_CHOSEN = re.compile(
+    r"\b(?:final|answer is|choose|chosen|select(?:ed)?|submit|best)\b[^\n.]{0,30}?"
+    + _LABEL.pattern,
+    re.IGNORECASE,
+)
+_FINAL = re.compile(
+    r"\bfinal (?:answer|version|program|code|solution|rule)\b|^\W*final\W*$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -57,13 +67,28 @@ def block_readings(text: str) -> Iterator[str]:
     blocks from the prose between them, because prose does not compile.
     """
     ends: list[int] | None = None
-    for block in reversed(fenced_blocks(text)):
+    for block in _by_rank(text, fenced_blocks(text)):
         yield text[block.start : block.end]
         if block.closed and _open_string(text[block.start : block.end]):
             ends = [match.start() for match in _FENCE_LINE.finditer(text)] if ends is None else ends
             yield from _longer(text, block, ends)
     for fence in (_FENCE_LINE, _FENCE):
         yield from reversed(_split(fence, text))
+
+
+def _by_rank(text: str, blocks: list[CodeBlock]) -> list[CodeBlock]:
+    """Return the blocks, the last first, but before them those that the text calls final."""
+    named = {label[1].lower() for label in _CHOSEN.finditer(text)}
+    ranks: dict[int, int] = {}
+    before = 0
+    for block in blocks:
+        lines = text[before : block.start].rstrip().split("\n")[:-1]  # without the fence
+        heading = next((line for line in reversed(lines) if line.strip()), "")
+        labels = {label[1].lower() for label in _LABEL.finditer(heading)}
+        is_chosen = len(named) == 1 and labels == named
+        ranks[block.start] = 2 * is_chosen + bool(_FINAL.search(heading))
+        before = block.end
+    return sorted(blocks, key=lambda block: (ranks[block.start], block.start), reverse=True)
 
 
 def _closes(fence: re.Match[str], opened: re.Match[str]) -> bool:

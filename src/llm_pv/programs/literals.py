@@ -34,7 +34,9 @@ _MOST_STRINGS = 100
 _MOST_LISTS = 5
 _MOST_LATER_ENDS = 4
 
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([nrtbf\"'/\\]))")
+_ESCAPE = re.compile(
+    r"""\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([nrtbf\"'/\\])|([0-3][0-7]{2}))"""
+)
 _PLAIN = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _BODY = {quote: re.compile(rf"(?:[^{quote}\\]++|\\.?)*+", re.DOTALL) for quote in "\"'`"}
 _END = {quote: re.compile(rf"{quote}\s*+[,}}\])]") for quote in "\"'`"}
@@ -94,7 +96,7 @@ def likely_values(text: str) -> Iterator[str]:
             separator = "\n"
         if value:
             parts.append(unescape(text[value.end() : end]))
-            if DEFINES.search(text, value.end(), end):
+            if DEFINES.search(parts[-1]):
                 singles.append((value, end))
         last_end = after
     yield from reversed(lists)
@@ -105,7 +107,9 @@ def unescape(body: str) -> str:
     r"""Resolve the escapes that JSON and Python share; keep other backslashes, as in ``\d``."""
 
     def character(escape: re.Match[str]) -> str:
-        code, letter = escape[1] or escape[2], escape[3]
+        code, letter, octal = escape[1] or escape[2], escape[3], escape[4]
+        if octal:
+            return chr(int(octal, 8))
         return chr(int(code, 16)) if code else _PLAIN.get(letter, letter)
 
     text = _ESCAPE.sub(character, body)

@@ -19,7 +19,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 
 from llm_pv.errors import ProgramError
-from llm_pv.programs.entry_points import DEFINES, binds_entry_point, with_entry_point
+from llm_pv.programs.entry_points import (
+    DEFINES,
+    binds_entry_point,
+    spoken_lambdas,
+    with_body,
+    with_entry_point,
+)
 from llm_pv.programs.fences import block_readings, fenced_blocks
 from llm_pv.programs.literals import (
     ANY_STRING,
@@ -31,7 +37,7 @@ from llm_pv.programs.literals import (
     values,
 )
 from llm_pv.programs.program import ENTRY_POINT, Program, parse_here
-from llm_pv.programs.repair import code_blocks, code_runs, repaired
+from llm_pv.programs.repair import boxed, code_blocks, code_runs, repaired
 from llm_pv.programs.split_programs import joined_source
 from llm_pv.programs.syntax import MAX_SOURCE_CHARACTERS, clean_source
 from llm_pv.sandbox.parser import ask
@@ -45,6 +51,7 @@ _MAX_TRIES = 40
 _MAX_CHARACTERS_TRIED = 300_000
 _MAX_CANDIDATES = 2_000
 _MAX_HELPERS = 10
+_MOST_LATER = 10
 
 _THINKING = re.compile(
     r"<(/?)(?:think(?:ing)?|thoughts?|reasoning|analysis|reflection|scratchpad)>"
@@ -62,6 +69,11 @@ _HEADER = re.compile(
 )
 _LANGUAGE = re.compile(r"\s*+(?:python3?|py)[ \t]++(?=(?:def|import|from|lambda|f)\b)")
 _CONSTANT = re.compile(rf"""\s*+{ENTRY_POINT} = (?:[-+\d.]++|"[^"\n]*+"|'[^'\n]*+')\s*+\Z""")
+_HERE_DOCUMENT = re.compile(
+    r"<<-?[ \t]*+(['\"]?)(?P<end>\w++)\1[^\n]*+\n(?P<text>.*?\n)[ \t]*+(?P=end)\b", re.DOTALL
+)
+_WIKI_FENCE = re.compile(r"^[ \t]*+\{(?:noformat|code)(?::[\w=|.-]*+)?\}[ \t]*+$", re.MULTILINE)
+_SESSION_OUTPUT = re.compile(r"^Out\[\d++\]:[^\n]*+$", re.MULTILINE)
 _MENTIONS_ENTRY_POINT = re.compile(rf"\b{ENTRY_POINT}\b")
 
 
@@ -175,7 +187,21 @@ def find_program(
     program = search.renamed() if any_name else None
     if program is not None:
         return _with_helpers(program, said)
+    if any_name and (program := _implied(said)):
+        return program
     raise ProgramError(f"the reply holds no program: {search.reason}")
+
+
+def _implied(said: str) -> Program | None:
+    """Return the program of which a reply has only the body, or which is a lambda in a sentence.
+
+    None if several differ: which one is meant cannot be known.
+    """
+    blocks = [said[block.start : block.end] for block in fenced_blocks(said)]
+    marked = [*blocks, *islice(_code_values(said, CODE_KEY), _MOST_LATER), *boxed(said)]
+    sources = [with_body(_dedented(text)) for text in (marked or [said])[:_MAX_HELPERS]]
+    found = list(dict.fromkeys(filter(None, sources))) or list(spoken_lambdas(said))
+    return parse_here(found[0]) if len(found) == 1 else None
 
 
 def find_programs(reply: str, most: int) -> list[Program]:
@@ -303,6 +329,7 @@ def complete_part(reply: str) -> str:
 def _plain_text(reply: str) -> str:
     """Return a reply with uniform line ends, and its reasoning in tags."""
     text = reply.replace("\r\n", "\n").replace("\r", "\n")
+    text = _SESSION_OUTPUT.sub("", _WIKI_FENCE.sub("```", text))
     return _CHANNEL.sub(r"<think>\g<thoughts></think>", text) if "<|channel|>" in text else text
 
 
@@ -316,6 +343,7 @@ def _spoiled(text: str) -> Iterator[str]:
     for reading in readings:
         yield from _code_values(reading, OTHER_KEY)
         yield from _unwrapped(likely_values(reading))
+        yield from boxed(reading)
         for block in code_blocks(reading):
             yield _dedented(block)
 
@@ -327,6 +355,7 @@ def _marked(text: str) -> Iterator[str]:
         readings.append(unescape(text))
     for reading in readings:
         yield from _code_values(reading, CODE_KEY)
+    yield from (written["text"] for written in _HERE_DOCUMENT.finditer(text))
     yield from map(_dedented, block_readings(text))
 
 
