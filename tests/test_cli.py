@@ -465,6 +465,7 @@ def test_verify_infers_the_type_of_a_column_once_and_of_none_that_a_run_recorded
     tmp_path: Path, over_fifty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from llm_pv.data import table as tables
+    from llm_pv.data.columns import told_type
 
     inferred: list[list[str]] = []
 
@@ -472,7 +473,6 @@ def test_verify_infers_the_type_of_a_column_once_and_of_none_that_a_run_recorded
         inferred.append(texts)
         return told_type(texts)
 
-    told_type = tables.told_type
     monkeypatch.setattr(tables, "told_type", counted)
     labelled = tmp_path / "labelled.csv"
     labelled.write_text("a,b,y\n60,1,1\n40,2,0\n")

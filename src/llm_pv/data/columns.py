@@ -152,14 +152,12 @@ def is_identifier(cells: "pd.Series[Any]", written: bool) -> bool:
     Every cell is there and differs from the others, and they are whole numbers that count up from
     row to row, or whole numbers or short codes in a column called an id, or codes of one form.
     """
-    if len(cells) < _FEWEST_NUMBERS or cells.isna().any():
-        return False
+    values = cells.tolist()
     try:
-        if cells.duplicated().any():
+        if len(cells) < _FEWEST_NUMBERS or len(set(values)) < len(values) or cells.isna().any():
             return False
     except TypeError:
         return False
-    values = cells.tolist()
     kind = written_type(values)[0] if written else value_type(cells)
     if kind == "int":
         numbers = [int(value) for value in values]
