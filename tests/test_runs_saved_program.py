@@ -1,5 +1,7 @@
 """Finding saved programs: in a run, in a run's folder, alone."""
 
+import errno
+import io
 import json
 import os
 from pathlib import Path
@@ -186,3 +188,34 @@ def test_replies_are_not_waited_for_in_a_named_pipe(tmp_path: Path) -> None:
         os.mkfifo(tmp_path / name)
         with pytest.raises(ConfigurationError, match="is a pipe that no program writes to"):
             Replay(tmp_path / name).replies()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+@pytest.mark.parametrize(
+    ("locked", "named", "said"),
+    [
+        ("run", "run/programs/bits-t0.py", "cannot read .*bits-t0.py: Permission denied"),
+        ("run", "run", r"run.run\.json cannot be read: Permission denied"),
+        ("run/programs", "run", "programs cannot be read: Permission denied"),
+        ("run/run.json", "run", r"run\.json cannot be read: Permission denied"),
+    ],
+)
+def test_what_may_not_be_read_is_named(
+    locked: str, named: str, said: str, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = run.parent / locked
+
+    def checked(call: Any, *, of_content: bool) -> Any:
+        def checks(path: Any, *more: Any, **options: Any) -> Any:
+            at = Path(str(path))
+            inside = refused in at.parents or (of_content and at == refused)
+            if inside:  # as an ordinary user gets it; these tests may run as root
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return call(path, *more, **options)
+
+        return checks
+
+    for owner, name in ((os, "stat"), (os, "open"), (os, "listdir"), (os, "scandir"), (io, "open")):
+        monkeypatch.setattr(owner, name, checked(getattr(owner, name), of_content=name != "stat"))
+    with pytest.raises(RunError, match=said):
+        load_program(run.parent / named)

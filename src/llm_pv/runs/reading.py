@@ -64,7 +64,8 @@ def read_run(path: Path) -> Record:
         why = "it holds no run.json" if path.exists() else "there is no such folder; check the path"
         raise RunError(f"{path} is no run directory: {why}") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"{path / 'run.json'} cannot be read: {error!r}") from error
+        reason = getattr(error, "strerror", None) or repr(error)
+        raise RunError(f"{path / 'run.json'} cannot be read: {reason}") from error
     if version != FORMAT:
         raise RunError(
             f"{path} is a run of format {version!r}, this version of llm-pv reads {FORMAT}"

@@ -1,6 +1,6 @@
 """Load a saved program, with its run's record of inputs and classes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,9 +58,9 @@ def load_program(path: Path) -> SavedProgram:
         A run directory that selected one program, or a Python file with a program. A file in the
         ``programs`` folder of a run is loaded with what that run recorded.
     """
-    if path.is_dir():
+    if _is(path.is_dir):
         configuration = read_run(path)["configuration"]
-        found = sorted((path / "programs").glob("*.py"))
+        found = _programs(path / "programs")
         if not found:
             state = "no program was found" if read_summary(path) else "it is not finished"
             raise RunError(f"{path} holds no program: {state}")
@@ -69,8 +69,25 @@ def load_program(path: Path) -> SavedProgram:
             raise RunError(f"{path} holds {len(found)} programs; name one of programs/: {names}")
         return _load(found[0], configuration, path)
     run = path.parent.parent
-    recorded = path.parent.name == "programs" and (run / "run.json").exists()
+    recorded = path.parent.name == "programs" and _is((run / "run.json").is_file)
     return _load(path, read_run(run)["configuration"] if recorded else {}, run)
+
+
+def _is(asked: Callable[[], bool]) -> bool:
+    """Return an answer about a path; False if a folder above it may not be read."""
+    try:
+        return asked()
+    except PermissionError:
+        return False
+
+
+def _programs(folder: Path) -> list[Path]:
+    try:
+        return sorted(file for file in folder.iterdir() if file.suffix == ".py")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RunError(f"{folder} cannot be read: {error.strerror or error}") from error
 
 
 def _load(path: Path, configuration: Mapping[str, Any], run: Path) -> SavedProgram:
