@@ -282,15 +282,6 @@ def source_of(proposal: Proposal) -> str:
     return program.source
 
 
-def test_of_a_body_that_ends_within_a_program_no_program_is_made() -> None:
-    whole = json.dumps(chat(FENCED))
-    cut = whole[: whole.index("count(") + 6]  # def f(x): return x.count(
-    proposal, _ = first_proposal([Wire(cut)])
-    [(program, error)] = programs_of([proposal])
-    assert program is None
-    assert "cut off" in error
-
-
 @pytest.mark.parametrize("form", ODD_REPLIES)
 def test_the_program_is_read_from(form: str) -> None:
     odd = ODD_REPLIES[form]

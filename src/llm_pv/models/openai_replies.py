@@ -28,6 +28,7 @@ from llm_pv.models.reply_fields import (
 from llm_pv.models.streams import Reply, dict_of, joined_chunks, joined_stream
 from llm_pv.models.tool_calls import TOOL_NAME
 from llm_pv.models.wire_text import UnreadableReplyError, json_values
+from llm_pv.programs.replies import complete_part
 
 PASSING_WORDS = {"rate": 429, "overload": 503, "unavailable": 503}
 """Words in transient errors without a status, and the statuses they correspond to."""
@@ -97,11 +98,14 @@ def _json_or_program(body: bytes) -> list[Any]:
 
 
 def _cut_off(body: bytes) -> list[Any]:
-    """Return the reply in a body that ends within a text, which is marked as cut off."""
+    """Return the reply in a body that ends within a text but holds a complete program.
+
+    It is marked as cut off.
+    """
     with suppress(UnreadableReplyError):
         reply = json_values(body.rstrip(b"\\") + b'"')[-1]
         last = (reply.get("choices") or [None])[-1] if isinstance(reply, dict) else None
-        if isinstance(last, dict):
+        if isinstance(last, dict) and complete_part(program_text(last)):
             last["finish_reason"] = "length"
             return [reply]
     return []
