@@ -30,10 +30,11 @@ _TOP = re.compile(
     re.MULTILINE,
 )
 _SPOKEN_LAMBDA = re.compile(r"\blambda[ \t]++\w++[ \t]*+:[^\n]++")
-_SENTENCE_ENDS = re.compile(r"[ \t]*+(?:[,.;:!?][ \t]|[.!?\"'`*$]++$|\.$)")
+_SENTENCE_ENDS = re.compile(r"(?:[,.;:!?][ \t]|[.!?\"'`*$]++$|\.$)")
 _MOST_ENDS = 6
 _MOST_SPOKEN = 10
 _LONGEST_BODY = 10_000
+_LONGEST_SENTENCE = 1_000
 _DEFINITION = re.compile(r"^[ \t]*+(?:def|class|async)\b", re.MULTILINE)
 _NAMED_RESULT = re.compile(rf"{ENTRY_POINT}\(x\)[ \t]*+=(?!=)")
 _NO_ANSWER = {"print", "input", "exec", "eval", "open", "help", "exit", "quit"}
@@ -125,7 +126,7 @@ def spoken_lambdas(text: str) -> Iterator[str]:
     """Yield programs of lambda expressions within sentences, each different one once."""
     found: dict[str, None] = {}
     for spoken in list(_SPOKEN_LAMBDA.finditer(text))[:_MOST_SPOKEN]:
-        words = spoken[0][:_LONGEST_BODY]
+        words = spoken[0][:_LONGEST_SENTENCE]
         ends = [len(words), *(e.start() for e in reversed([*_SENTENCE_ENDS.finditer(words)]))]
         for end in ends[:_MOST_ENDS]:
             source = f"{ENTRY_POINT} = {words[:end].strip()}\n"

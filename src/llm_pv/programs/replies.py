@@ -52,6 +52,7 @@ _MAX_CHARACTERS_TRIED = 300_000
 _MAX_CANDIDATES = 2_000
 _MAX_HELPERS = 10
 _MOST_LATER = 10
+_MOST_DOCUMENTS = 10
 
 _THINKING = re.compile(
     r"<(/?)(?:think(?:ing)?|thoughts?|reasoning|analysis|reflection|scratchpad)>"
@@ -355,7 +356,8 @@ def _marked(text: str) -> Iterator[str]:
         readings.append(unescape(text))
     for reading in readings:
         yield from _code_values(reading, CODE_KEY)
-    yield from (written["text"] for written in _HERE_DOCUMENT.finditer(text))
+    if text.count("<<") <= _MOST_DOCUMENTS:  # each is looked for to the end of the text
+        yield from (written["text"] for written in _HERE_DOCUMENT.finditer(text))
     yield from map(_dedented, block_readings(text))
 
 
