@@ -319,7 +319,7 @@ def test_a_warm_start_takes_over_programs_alone_in_their_order(
     for start, texts in enumerate([[ALWAYS_ONE, PARITY, FIRST_BIT], [PARITY, FIRST_BIT]]):
         found = warm.propose(train, Classes(("0", "1"), (0, 1)), seed=0, start=start)
         assert [proposal.text for proposal in found] == texts
-    assert warm.plan_attempts(None) == 2 + 5
+    assert (warm.plan_attempts(None), warm.not_made) == (2 + 5, 0)
 
 
 def test_the_proposer_after_a_warm_start_knows_how_many_attempts_are_left(

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +27,7 @@ from llm_pv.erm.certificate import (
 )
 from llm_pv.erm.history import History
 from llm_pv.erm.metrics import Metric, parse_costs
+from llm_pv.erm.notebook import result_html
 from llm_pv.erm.queries import (
     Hypothesis,
     choose_queries,
@@ -42,6 +44,7 @@ from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.models.base import Usage
 from llm_pv.models.credentials import REDACTED
 from llm_pv.programs.program import Program
+from llm_pv.programs.shown import highlight_python, visible
 from llm_pv.proposers.base import Proposal, Rival
 from llm_pv.proposers.spending import Amount
 from llm_pv.runs.cells import Cell, CellLog
@@ -449,6 +452,47 @@ def test_a_result_without_a_program_is_recorded_as_none() -> None:
 )  # fmt: skip
 def test_the_reason_of_an_only_attempt_is_the_verdict(attempt: Attempt, verdict: str) -> None:
     assert learned_of(selection_of(attempt, selected=None)).verdict == verdict
+
+
+def test_a_result_in_a_notebook_tag_by_tag() -> None:
+    source = "\nimport re\nf = len # <b> \n\n"
+    chosen = made(1, 0, source=source, bits=41, train=Score(0, 0, 0, 0.0))
+    failed = Attempt(2, Proposal("no"), error="no <program>")
+    learned = learned_of(selection_of(chosen, failed), interval=None, warnings=("ends.", "a & b"))
+    certificate = learned.certificate
+    assert certificate is not None
+    shown = highlight_python("\nimport re\nf = len # <b> ", inline=True)
+    assert result_html(learned) == (
+        '<div class="llm-pv"><p><strong>A program better than any constant answer on the '
+        "validation rows (100.0% against 60.0%), but its bound does not rule out chance.</strong>"
+        "</p>"
+        f"<pre>{shown}</pre><table><thead><tr><th>rows</th><th>number</th><th>right</th>"
+        "<th>majority baseline</th></tr></thead><tbody>"
+        "<tr><td>validation</td><td>10</td><td>100.0%</td><td>60.0%</td></tr>"
+        "<tr><td>test</td><td>8</td><td>75.0%</td><td>55.0%</td></tr></tbody></table>"
+        f"<p><strong>Certificate:</strong> {escape(certificate.text())}</p>"
+        "<p>Note: Ends.</p><p>Note: A &amp; b.</p>"
+        "<details open><summary>2 candidates</summary><table><thead><tr><th></th><th>attempt</th>"
+        "<th>validation</th><th>train</th><th>bits</th><th>program</th></tr></thead><tbody>"
+        "<tr><td>&gt;&gt;&gt;&gt;</td><td>1</td><td>100.0%</td><td>0.0%</td><td>41</td>"
+        "<td>f = len # &lt;b&gt;</td></tr>"
+        "<tr><td></td><td>2</td><td></td><td></td><td></td><td>no &lt;program&gt;</td></tr>"
+        "</tbody></table></details></div>"
+    )
+    long = learned_of(
+        selection_of(*(made(n, n, source="x" * 91) for n in range(13)), selected=None),
+        test=None, interval=None, unbalanced=False, warnings=("y" * 2_001,),
+    )  # fmt: skip
+    html = result_html(long)
+    assert "<summary>13 candidates, 1 of them not shown</summary>" in html
+    assert html.count("<tr><td>") == 12
+    assert f"<td>{escape(visible('x' * 91, 90))}</td>" in html
+    assert f"<p>Note: Y{visible('y' * 2_001, 2_000)[1:]}" in html
+    assert "<pre>" not in html
+    alone = result_html(learned_of(selection_of(chosen)))
+    assert "<summary>1 candidate</summary>" in alone
+    assert "<td>75.0% [25.0%, 90.0%]</td>" in alone
+    assert "<td>100.0% [" not in alone, "the interval is that of the test rows"
 
 
 AS_GOOD = "nothing found that beats a baseline: "

@@ -269,7 +269,7 @@ class Machines:
     def get(self, task: tuple[str, Any], timeout: float) -> Any:
         self.waited.append(timeout)
         name, arguments = task
-        assert arguments == (HERE, None)
+        assert arguments == (HERE, Confining(allow_unconfined=True))
         answer = next(answer for each, answer in self.answers.items() if node_id(each) == name)
         if isinstance(answer, Exception):
             raise answer
@@ -278,7 +278,8 @@ class Machines:
 
 def inspected(machines: Machines) -> Confinement | None:
     cluster = Cluster.__new__(Cluster)
-    cluster.needs, cluster.confining, cluster.versions = Requirements(), None, HERE
+    cluster.needs, cluster.versions = Requirements(), HERE
+    cluster.confining = Confining(allow_unconfined=True)
     cluster._ray = machines
     return cluster._inspect_machines()
 
@@ -288,6 +289,7 @@ def test_every_machine_that_could_take_a_task_is_inspected_on_itself() -> None:
     best, least = Confinement("linux", (*full, "mount namespace")), Confinement("linux", full)
     machines = Machines({"one": best, "dead": None, "two": least, "small": None})
     assert inspected(machines) == least
+    assert inspected(Machines({"one": least, "two": best})) == least
     assert [options["num_cpus"] for options in machines.asked] == [0, 0]
     strategies = [options["scheduling_strategy"] for options in machines.asked]
     assert [(each.node_id, each.soft) for each in strategies] == [
@@ -307,8 +309,11 @@ def test_what_is_wrong_with_machines_is_said_of_the_first() -> None:
     for answers, message in (
         ({"one": None, "two": late}, "10.0.0.1 (node 74776f00) of the cluster cannot be used: it "
          "did not answer within 120 seconds"),
-        ({"one": errors.RayError("so\n it is \n"), "two": late}, "10.0.0.0 (node 6f6e6500) (and 1 "
-         "more machines) of the cluster cannot be used: it cannot run this package: it is"),
+        ({"one": gone, "two": errors.RayError(" ")}, "10.0.0.1 (node 74776f00) of the cluster "
+         "cannot be used: it cannot run this package: RayError"),
+        ({"one": errors.RayError("so\n\n it \n it is \n"), "two": late}, "10.0.0.0 (node "
+         "6f6e6500) (and 1 more machines) of the cluster cannot be used: it cannot run this "
+         "package: it is"),
         ({"one": remote.Failed(ClusterError("other versions"))}, "10.0.0.0 (node 6f6e6500) of the "
          "cluster cannot be used: other versions"),
     ):  # fmt: skip

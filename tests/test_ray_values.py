@@ -257,8 +257,10 @@ def test_a_process_with_a_model_computes_cell_after_cell_until_it_is_lost(tmp_pa
         if lost:
             lost.pop()
             raise WorkerLostError("lost")
+        computed.append(task)
         return [RecordBatch()]
 
+    computed: list[Any] = []
     machines: Any = Machines(answer)
     executor = RayExecutor(machines, make=dict, shared="all")
     heard: list[Any] = []
@@ -267,6 +269,10 @@ def test_a_process_with_a_model_computes_cell_after_cell_until_it_is_lost(tmp_pa
             executor.run(compute, TASK, run, heard.append)
         assert machines.kept == [(remote.ModelProcess, dict)]
         assert machines.started == []
+        sent = RemoteCell(compute, Known.of(run, CELL), 1.0, machines.confining)
+        assert computed == [
+            ({"num_returns": "streaming"}, (sent, f"shared {n}", "shared 1")) for n in (2, 3)
+        ]
         lost.append(True)
         executor.run(compute, TASK, run, heard.append)
         assert len(machines.kept) == 2, "another is opened in place of the one that was lost"

@@ -4,13 +4,14 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from llm_pv.data.examples import Classes, Examples, Input, Splits
 from llm_pv.erm.attempts import Attempt
-from llm_pv.erm.explanation import explain
+from llm_pv.erm.explanation import _by_leaf, _contributions, _shapes, explain
 from llm_pv.erm.scoring import Score
 from llm_pv.erm.selection import Selection
 from llm_pv.errors import RunError
@@ -20,7 +21,7 @@ from llm_pv.report.comparison import compare_methods
 from llm_pv.report.explained import read_explanation
 from llm_pv.report.page import build_page
 from llm_pv.report.records import load_runs
-from llm_pv.sandbox import Sandbox
+from llm_pv.sandbox import Execution, Outcome, Sandbox
 from report_runs import learn_ages
 
 
@@ -177,3 +178,64 @@ def test_what_is_shown_of_a_table_is_bounded_and_plain(sandbox: Sandbox) -> None
     assert explain(replace(chosen, predictions=()), splits, [], sandbox) == {}
     texts = Examples(["a"], ["a"])
     assert explain(chosen, replace(splits, train=texts), [], sandbox) == {}
+
+
+class Answering:
+    """In place of a sandbox: gives answers made before, and notes what it is asked to run."""
+
+    def __init__(self, *answers: tuple[str | None, ...]) -> None:
+        self.answers = answers
+        self.asked: list[Any] = []
+
+    def predict(self, source: str, inputs: Any) -> Execution:
+        self.asked.append((source, inputs))
+        return Execution(Outcome.FINISHED, self.answers[0])
+
+    def predict_many(self, sources: list[str], inputs: Any, deadline: float) -> list[Execution]:
+        self.asked.append((len(sources), inputs, deadline))
+        return [Execution(Outcome.FINISHED, answers) for answers in self.answers]
+
+
+def test_rows_are_counted_at_the_leaf_that_they_reach() -> None:
+    rows = Examples([{"n": n} for n in range(6)], list("aabbab"))
+    found = {"source": "f", "lines": [(0, "if", None), (1, "a", 0), (0, "else", None), (1, "b", 1)]}
+    sandbox: Any = Answering(("0", "1", "1", "2", None, "x"))
+    assert _by_leaf(found, rows, list("abbaab"), sandbox) == [
+        {"rows": 1, "right": 1}, {"rows": 2, "right": 1},
+    ]  # fmt: skip
+    assert sandbox.asked == [("f", rows.inputs)]
+    assert _by_leaf({"lines": []}, rows, [], sandbox) == []
+
+
+def test_conditions_are_taken_away_as_long_as_there_is_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parts = " and ".join(f"x['n{'m' * 300}{n}'] > {n}" for n in range(3))
+    source = f"def f(x):\n    return 'a' if {parts} else 'b'\n"
+    rows = Examples([{"n": n} for n in range(3)], list("aab"))
+    monkeypatch.setattr("llm_pv.erm.explanation.time", SimpleNamespace(monotonic=lambda: 100.0))
+    sandbox: Any = Answering(("a", "b", "b"), (), ("a", "a", "b"))
+    found = _contributions(source, rows, list("aaa"), sandbox)
+    assert sandbox.asked == [(3, rows.inputs, 105.0)]
+    [without] = found.pop("without")
+    assert found == {"rows": 3, "right": 2}
+    assert (without["changed"], without["right"], len(without["text"])) == (2, 2, 300)
+
+
+def test_columns_are_shown_by_the_most_frequent_classes() -> None:
+    classes = [f"k{n:02}" for n in range(13)]
+    labels = [*classes[1:], *classes]  # the first is the rarest
+    rows = Examples(
+        [{"n": float(n), "none": None, "text": "x", "same": 1} for n in range(25)], labels
+    )
+    columns: dict[str, Any] = {"none": [], "text": [], "same": [1.0], "n": [3.5]}
+    columns |= {f"n{n}": [] for n in range(12)}
+    [shape] = _shapes(columns, rows)
+    assert (shape["name"], shape["low"], shape["high"]) == ("n", 0.0, 24.0)
+    assert list(shape["bins"]) == classes[1:]
+    # Each row lies in a bin of its own, but the last two of 24; k00 is row 12 and not shown.
+    assert shape["bins"]["k12"] == [int(n in (11,)) + int(n == 23) for n in range(24)]
+    assert sum(sum(bins) for bins in shape["bins"].values()) == 24
+    twelve = {f"c{n:02}": [0.5] for n in range(13)}
+    wide = Examples([dict.fromkeys(twelve, n) for n in range(2)], ["a", "b"])
+    assert [each["name"] for each in _shapes(twelve, wide)] == list(twelve)[:12]

@@ -89,6 +89,33 @@ def test_a_long_rival_is_told_by_its_columns() -> None:
     assert "(one that reads size, weight, heart_rate, systolic): for" in sentence
 
 
+def test_a_rival_like_the_program_is_told_as_one_and_long_examples_are_cut() -> None:
+    mine = "def f(x):\n    return ['a', 'b'][x['n'] > x.get(\"m\", 0)]\n"
+    row: Input = {"k": 1, "m": "y" * 200, "n": 3}
+    score = score_predictions(["a"], ["a"])
+
+    def told(text: str, example: Input = row) -> str:
+        sentence = StandingRival(Rival(text, 3.0, 0.1, example, "a", "b"), score, mine).sentence()
+        prefix, suffix = (
+            "another program fits the rows as well (",
+            (" this one answers a, the other b; label a row like this one to decide between them"),
+        )
+        assert sentence.startswith(prefix)
+        assert sentence.endswith(suffix)
+        return sentence.removeprefix(prefix).removesuffix(suffix)
+
+    # A program that is no table of conditions is told by its last line and the columns in it.
+    assert told(mine) == f"one like it): for n = 3, m = '{'y' * 148}..."
+    other = "def f(x):\n    return len(x['k'])\n"
+    assert told(other, {"k": 1, "m": 2}) == "len(x['k'])): for m = 2, k = 1"
+    assert told(other, "01" * 79).endswith(f"): for '{'01' * 79}'"), "160 characters are shown"
+    assert told(other, "01" * 80).endswith(f"): for '{('01' * 80)[:159]}...")
+    for digits, gist in ((100, "1" * 100), (101, "1" * 100 + "...")):
+        assert told(f"def f(x):\n    return {'1' * digits}\n", "0") == f"{gist}): for '0'"
+    long = "def f(x):\n    return x['k'] + " + "1" * 92 + "\n"
+    assert told(long, "0") == "one that reads k): for '0'"
+
+
 def test_conditions_that_differ_on_probes_alone_are_kept_as_alternatives() -> None:
     # Rows 0 to 3 are training rows, 4 to 6 probes; of the last two one is shorter.
     truths = ["1100 000", "1100 011", "0011 101", "1010 000", "1100 011"]
