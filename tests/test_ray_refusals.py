@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from llm_pv import __version__
 from llm_pv.cli.main import run as llm_pv
 from llm_pv.erm.selection import Plan
 from llm_pv.errors import ClusterError, ConfigurationError
@@ -150,6 +151,9 @@ def test_machines_are_counted_by_what_runs_short_first() -> None:
 
 
 def test_a_machine_with_another_version_is_told_apart() -> None:
+    ray = pytest.importorskip("ray")
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert Versions.here() == Versions(__version__, python, ray.__version__)
     there = Versions("2", "3.12", "2.60.0")
     assert HERE.difference(HERE) == ""
     assert (

@@ -63,6 +63,7 @@ class Machines:
         self.shared: list[Any] = []
         self.started: list[Any] = []
         self.kept: list[Any] = []
+        self.processes: list[Any] = []
         self.asked: list[Any] = []
         self.dropped: list[Any] = []
         self.ended: list[Any] = []
@@ -90,7 +91,9 @@ class Machines:
         compute = SimpleNamespace(options=lambda **given: SimpleNamespace(
             remote=lambda *arguments: (given, arguments)
         ))  # fmt: skip
-        return SimpleNamespace(open=SimpleNamespace(remote=lambda: "opening"), compute=compute)
+        opening = SimpleNamespace(remote=lambda: "opening")
+        self.processes.append(SimpleNamespace(open=opening, compute=compute))
+        return self.processes[-1]
 
     def end(self, process: Any) -> None:
         self.ended.append(process)
@@ -248,7 +251,9 @@ def test_a_cell_that_is_stopped_ends_its_task(tmp_path: Path) -> None:
     assert machines.dropped == [(1, True)]
 
 
-def test_a_process_with_a_model_computes_cell_after_cell_until_it_is_lost(tmp_path: Path) -> None:
+def test_a_process_with_a_model_computes_cell_after_cell_until_it_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lost: list[bool] = []
 
     def answer(task: Any) -> Any:
@@ -276,9 +281,10 @@ def test_a_process_with_a_model_computes_cell_after_cell_until_it_is_lost(tmp_pa
         lost.append(True)
         executor.run(compute, TASK, run, heard.append)
         assert len(machines.kept) == 2, "another is opened in place of the one that was lost"
-        assert len(machines.ended) == 1
+        assert machines.ended == machines.processes[:1]
         executor.run(compute, TASK, run, heard.append)
         assert len(machines.kept) == 2
+        assert machines.asked == [("opening", None)] * 2
         assert executor._processes is not None
         cell = RemoteCell(compute, Known.of(run, CELL), 1.0)
         machines.answer = lambda task: None if task == "opening" else [task]
@@ -295,6 +301,17 @@ def test_a_process_with_a_model_computes_cell_after_cell_until_it_is_lost(tmp_pa
             with pytest.raises(DataError, match="no such model"):
                 broken.run(compute, TASK, run, heard.append)
             assert len(machines.ended) == 1 + times, "each error is told once"
+
+        def full(*_: object) -> Any:
+            raise WorkerLostError("no room")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(machines, "keep", full)
+            broken = RayExecutor(machines, make=dict)
+            assert broken._processes is not None
+            with pytest.raises(WorkerLostError, match="no room"):
+                broken._processes._take()
+        assert machines.ended[-1] is None
         machines.answer = answer
         taken = executor._processes._take()
         executor._processes._put(taken)
@@ -305,10 +322,11 @@ def test_a_process_with_a_model_computes_cell_after_cell_until_it_is_lost(tmp_pa
 
 
 def test_a_thread_that_waits_for_a_process_is_woken_when_the_cluster_is_released() -> None:
-    opening = threading.Event()
+    opening = threading.Barrier(3)
 
     def wait(_: Any) -> Any:
-        opening.set()
+        assert threading.current_thread().daemon
+        opening.wait(60)
         threading.Event().wait(60)
 
     machines: Any = Machines(wait)
@@ -325,11 +343,46 @@ def test_a_thread_that_waits_for_a_process_is_woken_when_the_cluster_is_released
     threads = [threading.Thread(target=take, daemon=True) for _ in range(2)]
     for thread in threads:
         thread.start()
-    assert opening.wait(60)
+    opening.wait(60)  # a process for each of the two
     executor.close()
     for thread in threads:
         thread.join(60)
     assert len(ended) == 2
+
+
+def test_as_many_processes_are_opened_as_threads_wait_for_one() -> None:
+    begun, together = threading.Semaphore(0), threading.Event()
+
+    def wait(_: Any) -> None:
+        begun.release()
+        assert together.wait(60)
+
+    machines: Any = Machines(wait)
+    processes = RayExecutor(machines, make=dict)._processes
+    assert processes is not None
+    taken: list[Any] = []
+    threads = [threading.Thread(target=lambda: taken.append(processes._take())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in threads:
+        assert begun.acquire(timeout=60)
+    # The third waits for one that is being opened and that no other thread needs any more.
+    processes._put("free")
+    while not taken:
+        time.sleep(0.01)
+    threads.append(threading.Thread(target=lambda: taken.append(processes._take())))
+    threads[-1].start()
+    while processes._waiting < 2:
+        time.sleep(0.01)
+    together.set()
+    for thread in threads:
+        thread.join(60)
+    assert len(taken) == 3
+    assert len(machines.kept) == 2
+    for one in taken[:2]:
+        processes._put(one)
+    assert [processes._take() for _ in range(2)] == taken[:2]
+    assert len(machines.kept) == 2
 
 
 class Ray:

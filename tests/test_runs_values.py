@@ -76,6 +76,7 @@ ROW = dict.fromkeys(SUMMARY_COLUMNS, "") | {"trial": "0", "accuracy": "0.5", "tr
         ({"train_size": "3.5"}, "train_size '3.5' is no number"),
         ({"test_seconds": "x" * 50}, f"test_seconds '{'x' * 40}' is no number"),
         ({"trial": ""}, "trial '' is no number"),
+        ({"trial": "x" * 41}, f"trial '{'x' * 40}' is no number"),
         ({"trial": "-1"}, "trial '-1' is no number"),
         ({"name": "a\0b"}, "it is malformed"),
         ({None: ["more"]}, "it is malformed"),
