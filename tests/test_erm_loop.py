@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,10 @@ from llm_pv.erm.selection import Plan, Selection
 from llm_pv.erm.warm_start import WarmStart
 from llm_pv.erm.write_results import Destination
 from llm_pv.errors import ConfigurationError, DataError, RunError
+from llm_pv.models.base import Usage
 from llm_pv.proposers.base import Context, Proposal
 from llm_pv.proposers.round_robin import at_once
+from llm_pv.proposers.spending import Amount, Spending
 from llm_pv.runs.cells import Cell, CellLog
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.sandbox import Limits, Sandbox
@@ -605,11 +607,19 @@ def test_proposals_under_way_are_still_read_where_the_proposer_asks_for_it(
             context.stopping.set()
             return self.under_way
 
+        def spending(
+            self, proposals: Iterable[Proposal], turns: Iterable[Mapping[str, Any]]
+        ) -> Spending:
+            number = len(list(proposals))
+            doubtful = Amount(0.75, len(list(turns)))
+            return Spending(Usage(number, 20), 0.25, doubtful=(doubtful,))
+
     for under_way, attempts in ((True, 4), (False, 2)):
         proposer = Paid([FIRST_BIT, PARITY, PARITY, ALWAYS_ONE], under_way=under_way)
-        selection = select_program(
-            parity_splits(), proposer, sandbox, Plan(9), seed=0, log=CellLog(Cell("test"))
-        )
+        log = CellLog(Cell("test"), turns=[{"kind": "turn"}] * 3)
+        selection = select_program(parity_splits(), proposer, sandbox, Plan(9), seed=0, log=log)
+        assert (selection.usage, selection.cost_usd) == (Usage(attempts, 20), 0.25)
+        assert selection.doubtful == Amount(0.75, 3)
         assert (len(selection.attempts), proposer.stops) == (attempts, 1)
     proposer = Paid([PARITY, PARITY])
     plan = Plan(2, early_stop=False)

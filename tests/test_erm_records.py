@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 import re
 import time
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ from llm_pv.erm.queries import (
 from llm_pv.erm.result import LearnedProgram, MajorityBaseline
 from llm_pv.erm.scoring import Score
 from llm_pv.erm.selection import Selection
+from llm_pv.erm.standing_rivals import standing_rivals
 from llm_pv.erm.write_results import Destination, model_of, program_header, write_results
 from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.models.base import Usage
@@ -50,8 +52,9 @@ from llm_pv.proposers.spending import Amount
 from llm_pv.runs.cells import Cell, CellLog
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.journal import Journal
-from llm_pv.sandbox import Execution, Outcome
-from rows import PARITY, parity_splits
+from llm_pv.sandbox import Execution, Outcome, Sandbox
+from llm_pv.search.probes import make_probes
+from rows import FIRST_BIT, PARITY, parity_splits
 
 BITS = Classes(("0", "1"), (0, 1))
 RIVAL = Rival("f = len\n", 9.5, 0.25, "01", "1", "0")
@@ -317,6 +320,10 @@ def test_metrics_at_their_ends() -> None:
     assert free.loss([None, None], ["a", "b"]) == (1 + 7) / 2
     assert free.loss([], []) == 0.0
     assert Metric("f1").loss([], []) == Metric("balanced-accuracy").loss([], []) == 1.0
+    assert Metric("f1").loss(["a", "b"], ["a", "b"], [1.0, 0.0]) == 0.5
+    # F1 of a is 2 / 3, and c is never right.
+    assert Metric("f1").loss(["a", "c"], ["a", "a"]) == pytest.approx(1 - (2 / 3 + 0) / 2)
+    assert Metric("balanced-accuracy").loss(["b", "c", "c"], ["b", "b", "c"]) == (0.5 + 0) / 2
     with pytest.raises(ConfigurationError, match="give two classes"):
         Metric("cost", {("a", "a"): 1.0})
     # A class without weight does not count, in the metric and in the weights for proposers.
@@ -748,6 +755,61 @@ def test_the_programs_of_a_journal_are_its_attempts_and_their_rivals(tmp_path: P
         with pytest.raises(RunError) as raised:
             hypotheses_of_run(tmp_path)
         assert str(raised.value) == f"{tmp_path} is a run over several data sets: give a run of one"
+
+
+def test_attempts_about_as_good_are_rivals_where_they_answer_otherwise() -> None:
+    rows = [f"{number:06b}" for number in range(64)]
+    examples = Examples(rows, [row[0] for row in rows])
+    splits = Splits(examples, examples, examples, BITS)
+    probes = make_probes(examples.inputs, random.Random("rivals"), 80)
+    assert len(probes) == 80
+    # The selected one has 4 mistakes of 10, so that up to 4 + 2 are chance.
+    tried = [
+        made(1, 4, source="s1"), made(2, 6, source="s2"), made(3, 7, source="s3"),
+        made(4, 5, source="s4").reject("by chance"), made(5, 4, source="s5"),
+        made(6, 4, source="s6", bits=90), made(7, 4, source="s7", bits=91),
+        made(8, 5, source="s8"), made(9, 6, source="s9"), Attempt(10, Proposal("no")),
+    ]  # fmt: skip
+    apart = {"s1": 0, "s2": 30, "s5": 3, "s6": 4, "s7": 4, "s8": 5, "s9": 40}
+    asked: list[Any] = []
+
+    def predict_many(sources: list[str], inputs: Any) -> Any:
+        asked.append((sources, list(inputs)))
+        for source in sources:
+            other: str | None = "1" if source == "s8" else None
+            answers = [other if n < apart[source] else "0" for n in range(80)]
+            yield Execution(Outcome.FINISHED, tuple(answers))
+
+    sandbox: Any = SimpleNamespace(predict_many=predict_many)
+    first, second = standing_rivals(selection_of(*tried), splits, sandbox)
+    assert asked == [(["s1", "s5", "s6", "s7", "s8", "s2", "s9"], probes)]
+    shortest = [min(range(n), key=lambda at: (len(str(probes[at])), at)) for n in (4, 5)]
+    assert [first.rival, second.rival] == [
+        Rival("s6", 90, 4 / 80, probes[shortest[0]], "0", "none"),
+        Rival("s8", 40, 5 / 80, probes[shortest[1]], "0", "1"),
+    ]
+    assert (first.validation.errors, second.validation.errors) == (4, 5)
+    assert {first.selected, second.selected} == {"s1"}
+    assert standing_rivals(selection_of(*tried[:1]), splits, sandbox) == ()
+    assert standing_rivals(selection_of(*tried, selected=None), splits, sandbox) == ()
+    many = [made(n, 4, source="s1") for n in range(1, 41)]
+    assert standing_rivals(selection_of(*many), splits, sandbox) == ()
+    assert [len(sources) for sources, _ in asked[1:]] == [1 + 30]
+
+
+def test_rivals_that_a_proposer_named_stand_unless_validation_refutes_them(
+    sandbox: Sandbox,
+) -> None:
+    splits = parity_splits()
+    other = "def f(x):\n    return sum(c == '1' for c in x) % 2\n"
+    named = tuple(
+        replace(RIVAL, text=text) for text in ("no program", FIRST_BIT, other, "f = lambda x: 1")
+    )
+    perfect = replace(made(1, 0), proposal=Proposal(PARITY, rivals=named))
+    [found] = standing_rivals(selection_of(perfect), splits, sandbox)
+    assert (found.rival, found.selected) == (named[2], PARITY)
+    assert (found.validation.rows, found.validation.errors) == (30, 0)
+    assert standing_rivals(selection_of(made(1, 0)), splits, sandbox) == ()
 
 
 def test_of_equal_programs_the_first_is_possible_and_at_most_a_hundred_are() -> None:
