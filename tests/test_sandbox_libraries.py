@@ -14,7 +14,7 @@ if sys.platform != "linux":
 
 from llm_pv.sandbox import ALLOWED_MODULES, Limits, Outcome
 from llm_pv.sandbox.linux import LinuxWorker
-from llm_pv.sandbox.modules import PACKAGES, STANDARD_LIBRARY
+from llm_pv.sandbox.modules import PACKAGES, STANDARD_LIBRARY, USED_BY_PACKAGES
 from llm_pv.sandbox.parser import packages_imported
 
 LIMITS = Limits(cpu_seconds=20, wall_seconds=60)
@@ -206,7 +206,7 @@ def test_every_allowed_module_can_be_imported(worker: LinuxWorker) -> None:
 
 # What the packages import when called and do without, or what has no place in a program.
 ELSEWHERE = re.compile(
-    r"(matplotlib|pandas|pytest|IPython|ipywidgets|pyglet|antlr4|pydot|pygraphviz|lxml|PIL|flint|"
+    r"(matplotlib|mypy|pandas|pytest|IPython|ipywidgets|pyglet|antlr4|pydot|pygraphviz|lxml|PIL|flint|"
     r"osgeo|cupy|jax|tensorflow|torch|aesara|pytensor|theano|numexpr|llvmlite|clang|lfortran|"
     r"gmpy2|requests|sage|pysat|pycosat|z3|hypothesis|wurlitzer|nx_|readline|symengine|py|Cython|pyximport|"
     r"setuptools|distutils|numba|psutil|sphinx|docutils|charset_normalizer|code|pdb|webbrowser|"
@@ -254,3 +254,16 @@ def test_the_packages_a_source_names_are_found_without_reading_it() -> None:
     assert packages_imported("import math") == ()
     assert packages_imported("from sympy import isprime") == ("sympy",)
     assert packages_imported("import networkx as nx, numpy") == ("numpy", "networkx")
+
+
+def test_a_package_brings_no_other_than_those_it_needs(worker: LinuxWorker) -> None:
+    if importlib.util.find_spec("sympy") is None:
+        pytest.skip("sympy is not installed")
+    # Of what lies beside it, sympy imports PyTorch and Matplotlib where they are installed.
+    known = {*sys.stdlib_module_names, *PACKAGES, *USED_BY_PACKAGES, "cython_runtime"}
+    source = f"""import sympy, sys
+def f(x):
+    roots = {{name.partition(".")[0] for name in sys.modules if name[0] != "_"}}
+    return str("mpmath" in roots) + str(sorted(roots - {known} - {{"llm_pv", __name__}}))
+"""
+    assert worker.run(source, ["x"], LIMITS).predictions == ("True[]",)

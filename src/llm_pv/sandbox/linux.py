@@ -27,6 +27,7 @@ from llm_pv.sandbox.modules import (
     PACKAGES,
     STANDARD_LIBRARY,
     SUPPORT,
+    USED_BY_PACKAGES,
 )
 from llm_pv.sandbox.outcome import Ending, conclude, conclude_exploration
 from llm_pv.sandbox.parser import packages_imported
@@ -348,7 +349,7 @@ os.register_at_fork(after_in_child=_abandon_all)
 def _import_folders() -> list[str]:
     """Return the folders that hold the packages a program may use, and what those use."""
     folders: dict[str, None] = {}
-    for name in (*PACKAGES, "mpmath", "scipy", "gmpy2", "typing_extensions"):
+    for name in (*PACKAGES, *USED_BY_PACKAGES):
         found = None
         with suppress(ValueError):  # a module without a spec, as tests and notebooks insert
             found = importlib.util.find_spec(name)

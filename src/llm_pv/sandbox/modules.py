@@ -12,6 +12,9 @@ STANDARD_LIBRARY: tuple[str, ...] = (
 PACKAGES: tuple[str, ...] = ("numpy", "sympy", "networkx")
 """Packages a candidate may import where they are installed."""
 
+USED_BY_PACKAGES: tuple[str, ...] = ("mpmath", "scipy", "gmpy2", "typing_extensions")
+"""Everything that these packages may use besides the standard library and each other."""
+
 ALLOWED_MODULES: tuple[str, ...] = (*STANDARD_LIBRARY, *PACKAGES)
 """Everything a candidate may import; submodules of these included."""
 
