@@ -14,7 +14,7 @@ from llm_pv.data.examples import Classes, Examples, Splits
 from llm_pv.erm.attempts import Attempt
 from llm_pv.erm.loop import select_program
 from llm_pv.erm.metrics import Metric
-from llm_pv.erm.pipeline import CUT_SHORT, learn_splits
+from llm_pv.erm.pipeline import CUT_SHORT, _recorded_warnings, learn_splits
 from llm_pv.erm.selection import Plan, Selection
 from llm_pv.erm.warm_start import WarmStart
 from llm_pv.erm.write_results import Destination
@@ -722,3 +722,27 @@ def test_rows_of_a_table_are_explained_where_they_are_a_user_s_and_repeats_are_c
             "test rows whose input also occurs in training: 1 of 2; the program is right on 100.0% "
             "of the other 1"
         )
+
+
+def test_replies_and_results_of_early_versions_are_taken_as_they_are(sandbox: Sandbox) -> None:
+    contexts: list[Context] = []
+
+    class Noting(Scripted):
+        def propose_in(
+            self, train: Examples, classes: Classes, *, seed: int, context: Context
+        ) -> Iterator[Proposal]:
+            contexts.append(context)
+            return iter(())
+
+    early = {
+        "attempt": 1, "text": "no program", "seconds": 0.5, "cost_usd": None, "prompt_digest": "",
+        "capped": False, "note": "",
+    }  # fmt: skip
+    log = CellLog(Cell("test"), [early])
+    selection = select_program(parity_splits(), Noting([]), sandbox, Plan(2), seed=0, log=log)
+    assert contexts[0].known == (("", ""),)
+    assert [attempt.proposal.seconds for attempt in selection.attempts] == [0.5]
+    old: list[dict[str, Any]] = [{"kind": "selected"}, {"result": {"warnings": ["no"]}}]
+    new = [{"kind": "selected", "result": {"warnings": [text]}} for text in ("first", "last")]
+    for records, warnings in ((old, ()), ([], ()), ([*new, *old[1:]], ("last",))):
+        assert _recorded_warnings(CellLog(Cell("test"), attempts=records)) == warnings
