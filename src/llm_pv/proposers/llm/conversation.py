@@ -122,7 +122,6 @@ class Dialogue:
 
         try:
             if self.cancelled.is_set():
-                charge = Amount(0.0, 0)
                 raise ModelError("the run is being stopped", transient=True)
             record_call(False)
             with span("llm_pv.turn", conversation=conversation, turn=number):
