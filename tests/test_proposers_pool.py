@@ -1,24 +1,26 @@
 """Several proposers in one run: who proposes when, who pays, and what a resumed run reads."""
 
 import threading
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from llm_pv.api import Search, learn
+from llm_pv.data.examples import Classes, Examples
 from llm_pv.erm.loop import select_program
 from llm_pv.erm.result import LearnedProgram
 from llm_pv.erm.selection import Plan, Selection
 from llm_pv.errors import BudgetError, CredentialError, ModelError
-from llm_pv.models.base import Message, Turn
-from llm_pv.proposers.base import Proposer
+from llm_pv.models.base import Message, Turn, Usage
+from llm_pv.proposers.base import Context, Proposal, Proposer
 from llm_pv.proposers.llm import LLM, LLMSettings
+from llm_pv.proposers.llm.turns import turn_record
 from llm_pv.proposers.proposer_pool import ProposerPool
 from llm_pv.proposers.registry import BuiltIn
 from llm_pv.proposers.round_robin import Admission, RoundRobin
-from llm_pv.proposers.spending import Budget, BudgetTracker
+from llm_pv.proposers.spending import Amount, Budget, BudgetTracker, Spending
 from llm_pv.runs.cells import Cell, CellLog
 from llm_pv.sandbox import Sandbox
 from rows import ALWAYS_ONE, FIRST_BIT, PARITY, Scripted, parity_splits
@@ -229,3 +231,90 @@ def test_rows_of_more_weight_are_repeated_for_the_free_member_alone(sandbox: San
     select_program(weighted, pool, sandbox, plan, seed=0, log=CellLog(Cell("rows")))
     assert len(free.calls[0][0]) == 21
     assert len(paid.calls[0][0]) == 20
+
+
+class Failing(Scripted):
+    """Fails after its replies."""
+
+    error: Exception
+
+    def propose(
+        self, train: Examples, classes: Classes, *, seed: int, start: int = 0
+    ) -> Iterator[Proposal]:
+        yield from super().propose(train, classes, seed=seed, start=start)
+        raise self.error
+
+
+def failing(error: Exception, *replies: str) -> Failing:
+    member = Failing(replies)
+    member.error = error
+    return member
+
+
+def proposed(pool: ProposerPool, **context: Any) -> list[tuple[str, str]]:
+    found = pool.propose_in(SPLITS.train, SPLITS.classes, seed=0, context=Context(**context))
+    return [(one.proposer, one.text) for one in found]
+
+
+def test_free_members_propose_what_they_plan_and_go_on_where_they_were() -> None:
+    def pool() -> ProposerPool:
+        return ProposerPool({"free": Scripted([f"f = {n}" for n in range(7)], free=True),
+                             "paid": Scripted([PARITY])})  # fmt: skip
+
+    first = [("free", f"f = {n}") for n in range(5)]
+    known = tuple(("free", str(n)) for n in range(1, 8))
+    assert proposed(pool()) == [*first, ("paid", PARITY)]
+    assert proposed(pool(), known=known[:2]) == [*first[2:], ("paid", PARITY)]
+    for done in (5, 7):
+        resumed = pool()
+        assert proposed(resumed, known=known[:done]) == [("paid", PARITY)]
+        assert resumed._members["free"].calls == []  # type: ignore[attr-defined]
+    # Once a model was asked, the free ones are done.
+    assert proposed(pool(), known=(*known[:2], ("paid", "1"))) == []
+    assert proposed(pool(), turns=[{"proposer": "paid"}]) == [("paid", PARITY)]
+    stopped = threading.Event()
+    stopped.set()
+    assert proposed(pool(), stopping=stopped) == []
+    assert proposed(pool(), stopping=stopped, turns=[{}]) == [("paid", PARITY)]
+
+
+def test_an_error_is_raised_only_if_no_model_answered() -> None:
+    one, two = ModelError("HTTP 500"), BudgetError("spent")
+    ends = CredentialError("the key is wrong")
+    warnings: list[str] = []
+
+    def raised(first: Exception, second: Exception, **context: Any) -> Exception | None:
+        pool = ProposerPool({"a": failing(first), "b": failing(second)})
+        try:
+            proposed(pool, warn=warnings.append, **context)
+        except (ModelError, BudgetError) as error:
+            return error
+        return None
+
+    assert raised(one, one) is one
+    assert raised(one, ends) is ends
+    assert raised(ends, two) is ends
+    assert warnings == []
+    assert raised(one, one, known=(("c", "1"),)) is one
+    assert raised(one, two, known=(("a", "1"),)) is None
+    went_on = "; the run went on without it"
+    assert sorted(warnings) == [f"HTTP 500{went_on}", f"spent{went_on}"]
+    pool = ProposerPool({"a": failing(one, PARITY), "b": failing(two)})
+    assert proposed(pool, warn=warnings.append) == [("a", PARITY)]
+
+
+def test_a_pool_stops_and_spends_as_its_members_do() -> None:
+    free, paid, other = Scripted([], free=True), Scripted([]), Scripted([])
+    for members, reads_on in (({"free": free}, False), ({"free": free, "paid": paid}, True)):
+        context = Context()
+        assert ProposerPool(members).stop(context) is reads_on
+        assert context.stopping.is_set()
+    pool = ProposerPool({"free": free, "paid": paid, "other": other})
+    costs = [("free", 8.0), ("paid", 1.0), ("other", 0.5), ("other", 0.25)]
+    made = [Proposal("", cost_usd=cost, proposer=name) for name, cost in costs]
+    assert pool.spending(iter(made), iter([])) == Spending(cost_usd=1.75)
+    with asking("one", says(PARITY)) as one, asking("two", says(PARITY)) as two:
+        turn = turn_record(1, 1, "D", Turn("", usage=Usage(1, 2), cost_usd=0.5), Amount(1.0, 3))
+        turns = [{"proposer": "a", **turn}] * 2 + [{"proposer": "c", **turn}]
+        pool = ProposerPool({"a": one, "b": two})
+        assert pool.spending([], turns) == Spending(Usage(2, 4), 1.0, (Amount(0.5, 3),) * 2)

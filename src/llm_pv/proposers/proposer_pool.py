@@ -137,7 +137,7 @@ class ProposerPool(Proposer):
             for reader in readers:
                 reader.stop()
         if failures and not answered:
-            raise next((one for one in failures if getattr(one, "ends_run", False)), failures[0])
+            raise next((one for one in failures if one.ends_run), failures[0])
         for error in failures:
             context.warn(f"{error}; the run went on without it")
 
