@@ -215,3 +215,49 @@ def test_one_attempt_at_a_time_unless_more_are_asked_for_and_none_in_a_batch() -
         open_proposer(
             choice, AskingOptions(explore=True), SandboxOptions(), attempts=2, budget_seconds=None
         )
+
+
+def programs(*sources: str) -> list[Program]:
+    return [Program(source, "", 0) for source in sources]
+
+
+def test_what_is_shown_is_written_line_by_line() -> None:
+    earlier = EarlierPrograms(1_000, len)
+    assert earlier.note() == ""
+    failed = [Mistake("0", "1", "ValueError", failed=True), Mistake("1", "1", "0")]
+    other = [Mistake("0", "1", "KeyError", failed=True), Mistake("1", "1", "0")]
+    assert earlier.add(programs("f = lambda x: len(x)\n"), [failed]) == [False]
+    assert earlier.add(programs("f = len\n", "f = max\n"), [other, []]) == [True, False]
+    assert earlier.add(programs("f = min\n", "f = min \n"), [other[:1]] * 2) == [False, False]
+    assert earlier.note() == (
+        "\nEarlier attempts gave 5 programs. 2 of them answered every training example as another "
+        "one did: other words for the same rule are no new rule. Those that differ, with their "
+        "accuracy on the training examples:\n\n"
+        "Right on 1,000 of 1,000 training examples:\n```python\nf = max\n```\n\n"
+        "Right on 999 of 1,000 training examples, given 2 times:\n```python\nf = min\n```\n\n"
+        "Right on 998 of 1,000 training examples, given 2 times:\n```python\nf = len\n```\n\n"
+        "Find something else: another kind of rule, not one of these with a small change. "
+        "A program that is right on all of them can still be wrong on other inputs.\n"
+    )
+
+
+def test_programs_are_shown_as_far_as_tokens_allow_the_best_first() -> None:
+    def noted(most: int) -> str:
+        earlier = EarlierPrograms(10, len, most_tokens=most)
+        for number, source in enumerate(("f = 1", f"f = '{'2' * 90}'", "f = 3")):
+            earlier.add(programs(source), [[Mistake("", "1", "0")] * (number + 1)])
+        return earlier.note()
+
+    whole = noted(10_000)
+    assert whole.count("```python") == 3
+    # A sentence is counted that is said only if a program is right on all of them.
+    perfect = " A program that is right on all of them can still be wrong on other inputs."
+    size = len(whole) + len(perfect)
+    assert noted(size) == whole
+    less = noted(size - 1)
+    assert ("f = 1" in less, "222" in less, "f = 3" in less) == (True, True, False)
+    without = noted(size - 40)
+    assert ("f = 1" in without, "222" in without, "f = 3" in without) == (True, True, False)
+    assert "The best of those that differ, with" in without
+    least = noted(size - 100)
+    assert ("f = 1" in least, "222" in least, "f = 3" in least) == (True, False, True)

@@ -3,6 +3,7 @@
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from llm_pv.errors import ConfigurationError
 from llm_pv.models.base import ToolPlace
 from llm_pv.programs.replies import read_program
 from llm_pv.proposers.base import Mistake
+from llm_pv.proposers.llm.prompt import row_choice
 from llm_pv.proposers.llm.prompt.facts import facts
 from llm_pv.proposers.llm.prompt.messages import disclosure, no_program_message, refinement_message
 from llm_pv.proposers.llm.prompt.row_choice import fit_to_tokens, subsample, telling_rows
@@ -481,3 +483,50 @@ def test_no_row_of_another_split_is_in_any_text(tmp_path: Path) -> None:
     ]
     others = [*splits.validation.inputs, *splits.test.inputs]
     assert not any(str(item) in text for text in texts for item in others)
+
+
+def test_as_many_rows_as_fit_are_shown() -> None:
+    rows = Examples([str(number) for number in range(1_500)], ["0", "1"] * 750)
+    counted: list[str] = []
+
+    def fitted(most: int) -> tuple[int, str]:
+        def count(text: str) -> int:
+            counted.append(text)
+            return len(text)
+
+        shown, warning = fit_to_tokens(rows, lambda some: "x" * len(some), count, most, seed=7)
+        return len(shown), warning
+
+    assert fitted(1_500) == (1_500, "")
+    told = "of 1,500 training rows fit into the prompt, which may take"
+    assert fitted(1_499) == (1_499, f"only 1,499 {told} 1,499 tokens (seed 7)")
+    assert fitted(1) == (1, f"only 1 {told} 1 tokens (seed 7)")
+    assert len(counted) < 3 * 15
+    with pytest.raises(ConfigurationError) as caught:
+        fitted(0)
+    assert str(caught.value) == (
+        "not one training row fits into the prompt, which may take 0 tokens: take a model with a "
+        "larger context, or shorter inputs"
+    )
+
+
+def test_pairs_of_rows_with_different_labels_come_most_alike_first() -> None:
+    rows = Examples(["000", "001", "111", "110", "0000111"], ["0", "1", "0", "1", "0"])
+    pairs = row_choice._contrasts(rows, random.Random(3))
+    # 000 and 001, 111 and 110 differ in one place; 001 and 0000111 in one and four characters.
+    assert [set(pair) for pair in pairs[:2]] in ([{0, 1}, {2, 3}], [{2, 3}, {0, 1}])
+    assert {frozenset(pair) for pair in pairs[2:4]} == {frozenset({0, 3}), frozenset({1, 2})}
+    assert [set(pair) for pair in pairs[4:]] == [{1, 4}, {3, 4}]
+    many = Examples([str(number) for number in range(200)], ["0", "1"] * 100)
+    assert len(row_choice._contrasts(many, random.Random(3))) == 150
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "differ"),
+    [
+        ("abc", "abd", 1), ("ab", "abcd", 2), ("abcd", "b", 4), ("", "", 0),
+        ({"a": 1, "b": 2}, {"a": 1, "c": 3}, 2), ({"a": None}, {}, 0), ({"a": 1}, {"a": 2}, 1),
+    ],
+)  # fmt: skip
+def test_two_inputs_differ_in_so_many_places(one: Any, other: Any, differ: int) -> None:
+    assert row_choice._difference(one, other) == differ

@@ -1,10 +1,14 @@
 """The survey of training rows: formats, what is constant, telling conditions, its deadline."""
 
 import time
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from llm_pv.data.examples import Classes, Examples
+from llm_pv.proposers.llm import survey
 from llm_pv.proposers.llm.survey import Survey, formats, telling_conditions
 from llm_pv.search.problem import Problem
 
@@ -82,3 +86,60 @@ def test_a_deadline_cuts_the_survey_and_what_was_found_is_kept() -> None:
     assert time.monotonic() - began < 60
     assert text.startswith(("Survey of 300 training rows.", "There was no time"))
     assert text.endswith("It was cut short by its limit on time or memory.")
+
+
+def test_labels_are_counted_the_most_frequent_first_and_up_to_four() -> None:
+    problem: Any = SimpleNamespace(
+        codes=np.array([5, 0, 0, 1, 1, 1, 2, 3, 4, 4, 4, 4]),
+        classes=("a", "b", "c" * 41, "d", "e", "f"),
+    )
+    every = np.ones(12, dtype=bool)
+    assert survey._counts(problem, every) == "e: 4, b: 3, a: 2, f: 1, and 2 labels more"
+    assert survey._counts(problem, every & (problem.codes != 5)) == (
+        f"e: 4, b: 3, a: 2, {'c' * 40}...: 1, and 1 labels more"
+    )
+    assert survey._counts(problem, problem.codes < 2) == "b: 3, a: 2"
+
+
+def conditions(*codes: str, truth: Any = None) -> Any:
+    """Conditions as a pool has them, each of one bit, on 100 rows."""
+    rows = np.arange(100)
+    truths = [rows < 10 * (place + 1) for place in range(len(codes))] if truth is None else truth
+    expressions = [SimpleNamespace(code=code, needs=()) for code in codes]
+    return SimpleNamespace(
+        truth=np.array(truths), bits=np.ones(len(codes)), expression=expressions.__getitem__
+    )
+
+
+def test_conditions_that_agree_with_a_better_one_are_left_out() -> None:
+    rows = np.arange(100)
+    truth = [rows < 50, rows < 58, rows >= 50, rows < 59, rows % 2 == 0, rows % 3 == 0, rows < 30]
+    pool = conditions("a", "b", "c", "d", "e" * 161, "f" * 160, "g", truth=truth)
+    gain = np.array([9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 0.0])
+    shown: list[int] = []
+    # b agrees with a on 92 rows, c on none, d on 91; e is too long, g tells nothing.
+    assert list(survey._different(pool, gain, 9, shown)) == [0, 3, 5]
+    assert shown == [0, 3, 5]
+    assert list(survey._different(pool, gain, 2, [])) == [0, 3]
+    assert list(survey._different(pool, gain[::-1], 1, [])) == [6]
+    pool.bits = np.array([9.0, 1, 1, 1, 1, 1, 1])  # a costs as much as it tells
+    assert list(survey._different(pool, gain, 1, [])) == [1]
+
+
+def test_columns_of_no_shown_condition_have_their_best_one() -> None:
+    pool = conditions(
+        'x["a"] > 1', 'x["b"] > 1', 'x["c"] > x["d"]', 'x["b"] > 2', 'x["d"] > 1', "y"
+    )
+    problem: Any = SimpleNamespace(
+        frame=SimpleNamespace(rows=[{"a": 1, "b": 2}, "text", {"c": 3, "d": 4}])
+    )
+    gain = np.array([9.0, 5.0, 8.0, 6.0, 1.0, 7.0])
+    assert list(survey._of_other_columns(pool, gain, problem, [0])) == [3, 4]
+    assert list(survey._of_other_columns(pool, gain, problem, [0, 1, 2])) == []
+    assert list(survey._of_other_columns(pool, gain, problem, [2])) == [0, 3]
+    assert survey._columns_of(pool, 2, ["a", "b", "c", "d"]) == {"c", "d"}
+    names = [f"c{number}" for number in range(32)]
+    many = conditions(*(f'x["{name}"] > 1' for name in names))
+    problem.frame.rows = [dict.fromkeys(names, 0)]
+    # Beyond thirty columns no further ones are looked for.
+    assert len(list(survey._of_other_columns(many, np.ones(32), problem, []))) == 31

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import BudgetError, ModelError
-from llm_pv.models.base import ModelOptions, ToolCall, ToolOffer, Turn, Usage, UserMessage
+from llm_pv.models.base import (
+    ModelOptions,
+    ToolAnswer,
+    ToolCall,
+    ToolOffer,
+    ToolPlace,
+    Turn,
+    Usage,
+    UserMessage,
+)
 from llm_pv.models.retrying import Backoff
 from llm_pv.models.token_estimate import estimate_tokens
 from llm_pv.models.vendors import make_vendor_model
@@ -20,7 +29,13 @@ from llm_pv.proposers.base import Context
 from llm_pv.proposers.llm import LLM, LLMSettings
 from llm_pv.proposers.llm.estimates import estimate_of, most_tool_calls
 from llm_pv.proposers.llm.turns import Recorded, call_record, failed_record, spent, turn_record
-from llm_pv.proposers.llm.worst_case import Call, most_of_conversations, next_call
+from llm_pv.proposers.llm.worst_case import (
+    Call,
+    most_of_conversations,
+    next_call,
+    output_limit,
+    tokens_sent,
+)
 from llm_pv.proposers.spending import Amount, Budget
 from scripted_model import ScriptedModel, says
 from wire_servers import Seen, Wire, WireServer, chat
@@ -264,3 +279,40 @@ def test_the_rows_of_a_prompt_are_drawn_by_the_seed() -> None:
         first, again, other = [llm.prompt(rows, CLASSES, seed=seed)[1] for seed in (3, 3, 4)]
     assert first.inputs == again.inputs != other.inputs
     assert len(first) == 10
+
+
+def test_tokens_sent_are_counted_message_by_message() -> None:
+    model = ScriptedModel(says(""))
+    call = ToolCall("1", "xy")
+    turn = Turn("abc", (call, ToolCall("2", None)), usage=Usage(0, 4))
+    messages: list[Any] = [UserMessage("12345"), turn, ToolAnswer(call, "out")]
+    # 200, and 20 beside each: 5 of the prompt, 3 + 2 of the turn, 3 of the output.
+    assert tokens_sent(model, None, messages) == 200 + 25 + 25 + 23
+    assert tokens_sent(model, ToolOffer("local", "TT"), messages) == 202 + 25 + 25 + 23
+    messages[1] = replace(turn, usage=Usage(0, 9))
+    assert tokens_sent(model, None, messages) == 200 + 25 + 29 + 23
+    assert next_call(model, None, messages, 2) == Call(277, 1_000, 2, "none")
+    assert next_call(model, ToolOffer("hosted"), messages, 1) == Call(277, 1_000, 1, "hosted")
+    model.context_tokens = 3
+    assert output_limit(model, 10) == 1
+
+
+def test_the_worst_case_of_a_call_counts_caches_samples_and_hosted_rounds() -> None:
+    model = Priced(says(""))
+    assert Call(100, 50, 2).worst(model) == Amount((5 * 100 + 2 * 100) / 100, 200)
+    assert Call(100, 50, 1, "hosted").worst(model) == Amount((5 * 1_000 + 2 * 50) / 100, 1_050)
+    assert Call(100, 50, 1, "local").worst(ScriptedModel(says(""), priced=False)) == Amount(
+        None, 150
+    )
+
+    class Plain(Priced):
+        def price(self, usage: Usage) -> float | None:
+            return None if usage.cache_write_tokens else 3.0
+
+    assert Call(100, 50).worst(Plain(says(""))) == Amount(3.0, 150)
+
+
+def test_the_most_tool_calls_of_an_attempt_are_those_of_all_its_refinements() -> None:
+    settings = LLMSettings(tool_calls=3, refinements=2)
+    places: tuple[ToolPlace, ...] = ("none", "local", "hosted")
+    assert [most_tool_calls(settings, place) for place in places] == [0, 9, 30]
