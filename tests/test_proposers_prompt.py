@@ -17,6 +17,7 @@ from llm_pv.proposers.base import Mistake
 from llm_pv.proposers.llm.prompt import row_choice
 from llm_pv.proposers.llm.prompt.facts import facts
 from llm_pv.proposers.llm.prompt.messages import disclosure, no_program_message, refinement_message
+from llm_pv.proposers.llm.prompt.notation import Notation
 from llm_pv.proposers.llm.prompt.row_choice import fit_to_tokens, subsample, telling_rows
 from llm_pv.proposers.llm.prompt.statement import problem_statement, prompt_digest
 from llm_pv.proposers.llm.prompt.variants import parse_variant
@@ -530,3 +531,107 @@ def test_pairs_of_rows_with_different_labels_come_most_alike_first() -> None:
 )  # fmt: skip
 def test_two_inputs_differ_in_so_many_places(one: Any, other: Any, differ: int) -> None:
     assert row_choice._difference(one, other) == differ
+
+
+EVERY = (
+    "{sequence_type}|{sequence_dimension}|{count}|{labels}|{inputs}|{facts}|{data_examples}|{tool}"
+)
+
+
+def filled(folder: Path, rows: Examples, classes: Classes, **more: Any) -> list[str]:
+    path = template(folder, EVERY)
+    return problem_statement(rows, classes, variant=path, **more).split("|")
+
+
+def test_every_placeholder_stands_for_its_text(tmp_path: Path) -> None:
+    none = "You cannot run code here: check the rule against the examples before you answer."
+    assert filled(tmp_path, Examples(["01", "0"], ["0", "1"]), BITS, alphabet="binary") == [
+        "binary", "2", "2", "0, 1", "Each input is a string of the characters 0 and 1.", "",
+        "01 -> 0\n0 -> 1", none,
+    ]  # fmt: skip
+    rows = Examples(["a b"] * 1_000, ["x"] * 1_000)
+    kind, size, count, labels, inputs, facts_, *_ = filled(
+        tmp_path, rows, Classes.of(["w", "x", "y"]), facts="- F."
+    )
+    assert (kind, size, count, facts_) == ("text", "3", "1,000", "\n- F.\n\n")
+    assert (labels, inputs) == ("x (and 2 that no example shows)", "Each input is a string.")
+    table = Examples([{"a": 1, "b": None}], ["0"])
+    kind, size, *_, inputs, _, line, _ = filled(tmp_path, table, BITS)
+    assert (kind, size, line) == ("text", "2", '{"a": 1, "b": null} -> 0')
+    assert inputs.startswith("Each input is a row of a table, written as a JSON object.")
+
+
+@pytest.mark.parametrize(
+    ("held", "functions", "rows", "more"),
+    [
+        (None, (), "these examples", ""),
+        (2, (), "these examples", ""),
+        (3, (), "all 3 training examples, of which those above are a sample", ""),
+        (1_000, ("check",), "all 1,000 training examples, of which those above are a sample",
+         " `check(f)` prints the accuracy of a function f on all of them, and its mistakes."),
+        (2, ("check", "survey"), "these examples",
+         " `survey()` prints what a search saw in them, such as conditions that tell much of the "
+         "label: clues, not the rule."
+         " `check(f)` prints the accuracy of a function f on all of them, and its mistakes."),
+    ],
+)  # fmt: skip
+def test_a_local_tool_is_described_with_its_rows_and_functions(
+    held: int | None, functions: tuple[Any, ...], rows: str, more: str, tmp_path: Path
+) -> None:
+    two = Examples(["01", "0"], ["0", "1"])
+    *_, tool = filled(tmp_path, two, BITS, tool="local", tool_rows=held, tool_functions=functions)
+    assert tool == (
+        f"With the tool run_python you can run Python on {rows}: your code finds them as `rows`, a "
+        "list of (input, label) pairs. Test every rule on all of them there before you answer."
+        + more
+    )
+    *_, tool = filled(tmp_path, two, BITS, tool="hosted", tool_functions=functions)
+    assert tool.endswith("on all of them before you answer.")
+
+
+def test_what_is_wrong_with_a_template_is_said(tmp_path: Path) -> None:
+    known = "{examples}, {labels}, {inputs}, {count}, {contract}, {tool}, {facts}"
+    path = tmp_path / "template.txt"
+    for text, message in (
+        ("{b} {examples} {a}",
+         f"the prompt template {path} holds {{a}}, which stands for nothing: there are {known}; "
+         "write {{a}} to keep it"),
+        ("{labels}",
+         f"the prompt template {path} has no {{examples}}: put it where the training rows are to "
+         f"stand (there are {known})"),
+    ):  # fmt: skip
+        path.write_text(text)
+        with pytest.raises(ConfigurationError) as caught:
+            parse_variant(str(path))
+        assert str(caught.value) == message
+    path.unlink()
+    for name, message in (
+        (str(path), f"cannot read the prompt template {path}: No such file or directory; give 1 to "
+                    "4, or a file"),
+        ("5", "there is no prompt variant 5: give 1 to 4, or a file"),
+    ):  # fmt: skip
+        with pytest.raises(ConfigurationError) as caught:
+            parse_variant(name)
+        assert str(caught.value) == message
+    path.write_bytes(b"\xef\xbb\xbf{examples}")
+    assert problem_statement(Examples(["a"], ["0"]), BITS, variant=path) == "a -> 0"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "labels", "alphabet", "line"),
+    [
+        (["a"], ["b"], "", "a -> b"),
+        (["a"], ["b, c"], "", 'a -> "b, c"'),
+        (["a\n"], ["b"], "", '"a\\n" -> b'),
+        ([{"a": 1.5, "b": None}], ["0"], "table", "a:1.5,b: -> 0"),
+        ([{"a": 1, "b": None}], ["0"], "table", '{"a": 1, "b": null} -> 0'),
+        ([{"a": 1.5}], ["0"], "", '{"a": 1.5} -> 0'),
+        (["a", {"a": 1.5}], ["0", "1"], "table", '"a" -> 0'),
+        ([{"a": "nan"}], ["0"], "table", '{"a": "nan"} -> 0'),
+        (["\u00e9", "\u00a0"], ["0", "1"], "", '"\u00e9" -> 0'),
+    ],
+)
+def test_a_row_is_written_so_that_it_can_be_read_in_one_way(
+    inputs: list[Any], labels: list[str], alphabet: str, line: str
+) -> None:
+    assert Notation.of(Examples(inputs, labels), alphabet).line(inputs[0], labels[0]) == line
