@@ -2,6 +2,8 @@
 
 import random
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,8 @@ from llm_pv.cli.model_options import AskingOptions, ModelChoice, open_proposer
 from llm_pv.cli.options import SandboxOptions
 from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.errors import ConfigurationError
-from llm_pv.proposers.base import Proposal
+from llm_pv.proposers import length_first
+from llm_pv.proposers.base import Proposal, Rival
 from llm_pv.proposers.length_first import LengthFirst
 from llm_pv.proposers.own_process import OwnProcess
 from llm_pv.proposers.registry import BuiltIn, make_proposer
@@ -141,3 +144,101 @@ def test_the_first_programs_are_handed_over_at_once() -> None:
     proposer.interim = lambda proposals: handed.append(list(proposals))
     next(proposer.propose(Examples(rows, labels), Classes.of(["0", "1"]), seed=0))
     assert not handed[0][0].fallback, "a rule, though it was found within two seconds"
+
+
+def test_what_a_search_finds_becomes_proposals_and_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search is a stand-in: what is asked of it, handed over and proposed, value by value."""
+    clock = [100.0]
+    made: dict[str, Any] = {}
+    guard = SimpleNamespace(stopped=True)
+    problem = SimpleNamespace(classes=("0", "1"), scale=1.0)
+
+    def problem_of(train: Any, classes: Any, **more: Any) -> Any:
+        made.update(train=train, classes=classes, **more)
+        return problem
+
+    def guarded(*limits: float) -> Any:
+        made["limits"] = limits
+        return guard
+
+    def candidate(
+        name: str, bits: float, mistakes: float, cost: float, is_rule: bool = True
+    ) -> Any:
+        return SimpleNamespace(
+            program=name, bits=bits, mistakes=mistakes, cost=cost, is_rule=is_rule
+        )
+
+    best = candidate("best", 10.04, 0.0, 1.0)
+    near = candidate("near", 20.0, 1.0, 2.0)
+    weighed = candidate("weighed", 21.25, 2.5, 3.0)
+    constant = candidate("constant", 5.0, 12.0, 9.0, is_rule=False)
+    account: Any = SimpleNamespace(tried=7, text=lambda: "7 tried")
+
+    def searched(given: Any, on_stage: Any) -> Any:
+        assert given is problem
+        on_stage("nothing yet", SimpleNamespace(tried=1), [])
+        for seconds, tried, found in ((0.0, 2, [near, best]), (2.0, 3, [best]), (2.5, 4, [near])):
+            clock[0] = 101.0 + seconds
+            on_stage("stage", SimpleNamespace(tried=tried), found)
+        clock[0] = 104.0
+        return [best, near, weighed, constant], account
+
+    def rivals_of(found: Any, given: Any) -> Any:
+        assert (found, given) == ([best, near, weighed], problem)
+        return {1: [SimpleNamespace(rival=weighed, share=0.25, example="01", answer="0",
+                                    rival_answer="1")]}  # fmt: skip
+
+    def written(program: str, classes: Any, docstring: str = "") -> str:
+        assert classes == ("0", "1")
+        return f"{program}: {docstring}"
+
+    monkeypatch.setattr(length_first, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(length_first, "Guard", guarded)
+    monkeypatch.setattr(length_first, "Problem", SimpleNamespace(of=problem_of))
+    monkeypatch.setattr(length_first, "search", searched)
+    monkeypatch.setattr(length_first, "ranked", lambda found, given: found * 30)
+    monkeypatch.setattr(length_first, "rivals_of", rivals_of)
+    monkeypatch.setattr(length_first, "source_of", written)
+    reports: list[tuple[str, int]] = []
+    handed: list[list[Proposal]] = []
+    chosen = BuiltIn(candidates=100_000_000, megabytes=60, noise=0.25)
+    proposer = LengthFirst(40.0, built_in=chosen, progress=lambda *each: reports.append(each))
+    proposer.interim = lambda found: handed.append(list(found))
+    rows, classes = Examples(["0"], ["0"]), Classes.of(["0", "1"])
+    first, second, third, last = proposer.propose(rows, classes, seed=5)
+    assert made == {
+        "train": rows, "classes": classes.texts, "seed": 5, "noise": 0.25, "guard": guard,
+        "limits": (138.0, 60),
+    }  # fmt: skip
+    assert problem.scale == 2.0
+    assert (proposer.hit_time_cap, proposer.account) == (True, account)
+    assert reports == [
+        ("nothing yet", 1), ("stage (best: 0 training mistakes)", 2),
+        ("stage (best: 0 training mistakes)", 3), ("stage (best: 1 training mistakes)", 4),
+    ]  # fmt: skip
+    # What was found is handed over at once, then after more than two seconds.
+    assert [len(found) for found in handed] == [40, 30]
+    assert handed[0][:2] == [
+        Proposal("near: An approximate rule of 20.0 bits; 1 training row answered wrongly.",
+                 note="20.0 bits, 1 training mistakes"),
+        Proposal("best: A rule of 10.0 bits.", note="10.0 bits, 0 training mistakes"),
+    ]  # fmt: skip
+    assert first == replace(
+        handed[0][1], note="10.0 bits, 0 training mistakes; 7 tried", seconds=4.0, capped=True
+    )
+    rival = Rival("weighed: ", 21.2, 0.25, "01", "0", "1")
+    assert second == replace(handed[0][0], capped=True, rivals=(rival,))
+    assert third == Proposal(
+        "weighed: An approximate rule of 21.2 bits; 2.5 training rows answered wrongly.",
+        note="21.2 bits, 2.5 training mistakes", capped=True,
+    )  # fmt: skip
+    assert last == Proposal(
+        "constant: A fallback, not a rule: 5.0 bits; 12 training rows answered wrongly.",
+        note="fallback: 5.0 bits, 12 training mistakes", capped=True, fallback=True,
+    )  # fmt: skip
+    clock[0] = 100.0
+    plain = LengthFirst(40.0)
+    resumed = list(plain.propose(rows, classes, seed=5, start=1))
+    assert resumed == [replace(second, seconds=4.0), third, last]
+    assert made["limits"] == (138.0, 1_000)
+    assert problem.scale == 1.0
