@@ -376,6 +376,12 @@ x['s'] and x['s'] + '!'
 x['b'] and not x['s']
 x['n'] is None or x['n'] + 1 > 2
 (x['n'] or 0) + 1
+(x['n'] and x['n'] + 1) is None
+(x['n'] and x['m'] and x['n'] + x['m']) is None
+(x['n'] is None or x['n'] > 2) == x['b']
+(x['n'] is None or x['n'] + 1 > 2) == (x['m'] is None)
+(x['n'] is not None and x['n'] + 1 > 2) == (x['m'] is None)
+((x['n'] or 0) and x['m']) is None
 (x['n'] or x['m']) is None
 x['n'] + 1 if x['n'] is not None else 0
 0 if x['n'] is None else x['n'] + 1
@@ -537,6 +543,13 @@ WRITTEN = {
     "(x['n'] is None) % 3": 'CASE WHEN "n" IS NULL THEN 1 ELSE 0 END % 3',
     "(1 if x['n'] is None else 2) % 3": 'CASE WHEN "n" IS NULL THEN 1 ELSE 2 END % 3',
     "2 ** 2 % 3": "((1 * 2) * 2) % 3",
+    # What is asked before says that it is there.
+    "((x['n'] is None or x['n'] + 1 > 2) == True) % 3": (
+        'CASE WHEN (("n" IS NULL) OR (("n" + 1) > 2)) = TRUE THEN 1 ELSE 0 END % 3'
+    ),
+    "((x['n'] is not None and x['n'] + 1 > 2) == True) % 3": (
+        'CASE WHEN ((NOT ("n" IS NULL)) AND (("n" + 1) > 2)) = TRUE THEN 1 ELSE 0 END % 3'
+    ),
     "x['n'] + 1": '"n" + 1',
     "x['n'] + -1": '"n" + (-1)',
     "-x['n'] + 1": '(-"n") + 1',

@@ -153,13 +153,13 @@ class Agent(LLM):
                 f"hands in carries at most {MAX_ROWS_CHARACTERS:,}: give fewer --train-size"
             )
         for proposal in super().propose_in(train, classes, seed=seed, context=context):
-            if proposal.failure:
-                yield proposal
-                continue
-            try:
-                yield replace(proposal, text=handed_in(proposal.text, train, classes))
-            except ProgramError as error:
-                yield replace(proposal, failure=str(error))
+            found = proposal
+            if not proposal.failure:
+                try:
+                    found = replace(proposal, text=handed_in(proposal.text, train, classes))
+                except ProgramError as error:
+                    found = replace(proposal, failure=str(error))
+            yield found
 
     def _statement(
         self,
