@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,31 +26,41 @@ SHUFFLED = [37 * n % 100 for n in range(100)]
 """A column of numbers that does not count its rows, which would make it an identifier."""
 
 
-@pytest.fixture
-def rows(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose files the tests only read."""
+    return tmp_path_factory.mktemp("cli")
+
+
+@pytest.fixture(scope="module")
+def rows(folder: Path) -> Path:
     """All strings of 8 bits with the parity of their ones, as text lines."""
-    path = tmp_path / "rows.txt"
+    path = folder / "rows.txt"
     texts = [f"{number:08b}" for number in range(256)]
     path.write_text("".join(f"{text} -> {text.count('1') % 2}\n" for text in texts))
     return path
 
 
-@pytest.fixture
-def replies(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def replies(folder: Path) -> Path:
     """Three saved replies, the second of which holds the rule."""
-    path = tmp_path / "replies.jsonl"
+    path = folder / "replies.jsonl"
     texts = [ALWAYS_ONE, json.dumps({"code": PARITY}), "no code"]
     path.write_text("".join(json.dumps(text) + "\n" for text in texts))
     return path
 
 
-@pytest.fixture
-def finished(tmp_path: Path, rows: Path, replies: Path, capfd: pytest.CaptureFixture[str]) -> Path:
-    """A finished run."""
-    out = tmp_path / "run"
+@pytest.fixture(scope="module")
+def learned_once(folder: Path, rows: Path, replies: Path) -> Path:
+    out = folder / "run"
     assert run(["learn", str(rows), "--proposer", f"replay:{replies}", "--out", str(out)]) == 0
-    capfd.readouterr()
     return out
+
+
+@pytest.fixture
+def finished(tmp_path: Path, learned_once: Path) -> Path:
+    """A finished run, a copy for each test."""
+    return shutil.copytree(learned_once, tmp_path / "run")
 
 
 def test_help_and_version_come_without_work(capfd: pytest.CaptureFixture[str]) -> None:
@@ -303,17 +314,22 @@ def test_predict_takes_decimals_in_a_column_that_held_whole_numbers(
     assert capfd.readouterr().out == "a,b,prediction\n50.5,3,1\n49,3,0\n"
 
 
-@pytest.fixture
-def over_fifty(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Path:
-    """A run whose program compares column a and reads neither b nor zip."""
+@pytest.fixture(scope="module")
+def compared_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("over_fifty")
     lines = [f"{n},{n % 7},c{n % 3},{int(n > 50)}\n" for n in SHUFFLED]
-    table = tmp_path / "rows.csv"
+    table = folder / "rows.csv"
     table.write_text("a,b,zip,y\n" + "".join(lines))
-    (tmp_path / "reply.txt").write_text("def f(row):\n    return int(row['a'] > 50)\n")
-    command = ["learn", str(table), "--target", "y", "--out", str(tmp_path / "run")]
-    assert run([*command, "--proposer", f"replay:{tmp_path / 'reply.txt'}"]) == 0
-    capfd.readouterr()
-    return tmp_path / "run"
+    (folder / "reply.txt").write_text("def f(row):\n    return int(row['a'] > 50)\n")
+    command = ["learn", str(table), "--target", "y", "--out", str(folder / "run")]
+    assert run([*command, "--proposer", f"replay:{folder / 'reply.txt'}"]) == 0
+    return folder / "run"
+
+
+@pytest.fixture
+def over_fifty(tmp_path: Path, compared_once: Path) -> Path:
+    """A run whose program compares column a and reads neither b nor zip, a copy for each test."""
+    return shutil.copytree(compared_once, tmp_path / "run")
 
 
 def test_predict_answers_tomorrow_s_rows_as_far_as_they_can_be_read(
