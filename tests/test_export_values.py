@@ -50,6 +50,13 @@ def never() -> SqlValue:
     raise AssertionError("what is not needed is not translated")
 
 
+BLANKS = " || ".join(["' '", *(f"CHR({code})" for code in (9, 10, 11, 12, 13, 28, 29, 30, 31))])
+TRIMMED = f"TRIM(s, {BLANKS})"
+DIGITS = (
+    f"CASE WHEN SUBSTR({TRIMMED}, 1, 1) IN ('-', '+') THEN SUBSTR({TRIMMED}, 2) ELSE {TRIMMED} END"
+)
+
+
 CASES: dict[str, tuple[Callable[[], SqlValue], Shape]] = {
     "None": (lambda: none, ("NULL", "none", "n", 32)),
     "True": (lambda: TRUE, ("TRUE", "bool", "", 1)),
@@ -298,6 +305,11 @@ CASES: dict[str, tuple[Callable[[], SqlValue], Shape]] = {
     "int n": (lambda: values.whole_number(n), ("n", "int", "f", 32)),
     "int r": (lambda: values.whole_number(r),
               ("CASE WHEN r < 0 THEN CEIL(r) ELSE FLOOR(r) END", "float", "", 32)),
+    "int y": (lambda: values.whole_number(SqlValue("y", "float", fallible=True)),
+              ("CASE WHEN y < 0 THEN CEIL(y) ELSE FLOOR(y) END", "float", "f", 32)),
+    "int s": (lambda: values.whole_number(s),
+              (f"CASE WHEN LENGTH({DIGITS}) BETWEEN 1 AND 15 AND TRIM({DIGITS}, '0123456789') = '' "
+               f"THEN TRY_CAST({TRIMMED} AS BIGINT) END", "int", "f", 50)),
     "float m": (lambda: values.decimal(m), ("CAST(m AS DOUBLE)", "float", "", 32)),
     "float d": (lambda: values.decimal(d), ("CAST(a - b AS DOUBLE)", "float", "f", 32)),
     "float p": (lambda: values.decimal(p),
@@ -331,6 +343,8 @@ CASES: dict[str, tuple[Callable[[], SqlValue], Shape]] = {
                        "AS BIGINT)", "int", "fc", 32)),
     "s.find('a')": (lambda: texts.method(s, "find", [constant("a")]),
                     ("STRPOS(s, 'a') - 1", "int", "p", 32)),
+    "o.find('a')": (lambda: texts.method(o, "find", [constant("a")]),
+                    ("STRPOS(o, 'a') - 1", "int", "fp", 32)),
     "w.isdigit()": (lambda: texts.method(w, "isdigit", []),
                     ("(s || v) <> '' AND TRIM(s || v, '0123456789') = ''", "bool", "fp", 32)),
     "s.startswith('ab')": (lambda: texts.method(s, "startswith", [constant("ab")]),
@@ -346,6 +360,9 @@ CASES: dict[str, tuple[Callable[[], SqlValue], Shape]] = {
     "s.startswith((v, 'a'))": (lambda: texts.method(s, "startswith", [listed(v, constant("a"))]),
                                ("(SUBSTR(s, 1, LENGTH(v)) = v) OR (SUBSTR(s, 1, 1) = 'a')", "bool",
                                 "p", 32)),
+    "o.startswith(())": (lambda: texts.method(o, "startswith", [listed()]),
+                         ("CASE WHEN o IS NOT NULL THEN FALSE END", "bool", "f", 32)),
+    "s.endswith(())": (lambda: texts.method(s, "endswith", [listed()]), ("FALSE", "bool", "", 1)),
     "s.endswith(3)": (lambda: texts.method(s, "endswith", [three]), ("NULL", "bool", "f", 32)),
     "s[2]": (lambda: texts.character(s, two), ("NULLIF(SUBSTR(s, 3, 1), '')", "str", "f", 32)),
     "s[0]": (lambda: texts.character(s, constant(0)),

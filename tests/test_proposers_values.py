@@ -1056,3 +1056,131 @@ def test_seconds_of_a_waiting_reader_pass() -> None:
     answer: Message = model.asked[-1][-1]
     assert isinstance(answer, ToolAnswer)
     assert answer == ToolAnswer(ToolCall("call", "print(7)"), "7\n")
+
+
+def test_the_identity_of_settings_names_what_decides_programs(tmp_path: Path) -> None:
+    limits = ToolLimits(output_characters=200)
+    assert LLMSettings(tool_limits=limits).identity("none") == (
+        "tool=none; refinements=0; prompt=1; samples=1; prompt_rows=100; tool_calls=20; "
+        f"tool_limits={limits}"
+    )
+    wording = tmp_path / "w.txt"
+    wording.write_bytes(b"abc")
+    every = LLMSettings(
+        refinements=2, prompt_variant=wording, samples_per_call=3, prompt_rows=None, tool_calls=4,
+        tool_limits=limits, answer_format="python", programs_per_reply=5, facts=True, noise=0.5,
+        about="it's", tool_functions=("check", "survey"), explore=True, most_seconds=9.0,
+    )  # fmt: skip
+    # From `printf abc | sha256sum`.
+    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert every.identity("local") == (
+        f"tool=local; refinements=2; prompt={digest}; samples=3; prompt_rows=None; tool_calls=4; "
+        f'tool_limits={limits}; answer=python; programs=5; facts: noise=0.5, about="it\'s"; '
+        "tool_functions=check,survey; explore"
+    )
+    wording.unlink()
+    with pytest.raises(ConfigurationError) as caught:
+        every.identity("local")
+    assert str(caught.value) == (
+        f"cannot read the prompt {wording}: No such file or directory; give 1 to 4 or a file"
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "places", "usual", "found"),
+    [
+        (None, {"none", "local"}, "none", "none"),
+        (None, {"none", "local", "hosted"}, "hosted", "hosted"),
+        ("any", {"none", "local"}, "local", "local"),
+        ("any", {"none", "local", "hosted"}, "none", "hosted"),
+        ("local", {"none", "local"}, "none", "local"),
+        (
+            "hosted",
+            {"none", "local"},
+            "none",
+            "m cannot use --tool hosted; give one of local, none",
+        ),
+    ],
+)
+def test_a_tool_runs_where_the_model_has_one(
+    wanted: Any, places: set[Any], usual: Any, found: str
+) -> None:
+    model = ScriptedModel(says(""), "m", tool_places=frozenset(places), default_tool=usual)
+    if " " in found:
+        with pytest.raises(ConfigurationError) as caught:
+            LLMSettings(tool=wanted).tool_place(model)
+        assert str(caught.value) == found
+    else:
+        assert LLMSettings(tool=wanted).tool_place(model) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [("refinements", 0), ("samples_per_call", 1), ("tool_calls", 1), ("prompt_rows", 1),
+     ("programs_per_reply", 1)],
+)  # fmt: skip
+def test_the_least_settings_are_taken_and_less_is_refused(name: str, least: int) -> None:
+    fewest: dict[str, Any] = {name: least}
+    assert getattr(LLMSettings(**fewest), name) == least
+    fewest[name] = least - 1
+    with pytest.raises(ConfigurationError) as caught:
+        LLMSettings(**fewest)
+    assert str(caught.value) == f"{name} is {least - 1}; give {least} or more"
+
+
+def test_what_is_wrong_with_saved_replies_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, folder = tmp_path / "r.jsonl", tmp_path / "folder"
+    folder.mkdir()
+    keys = "text, reply, response, output, content, completion or code"
+    for text, reason in (
+        ("\n[1]\n", f"{path}, line 2: no reply under any of {keys}"),
+        ('{"text": 3}', f"{path}, line 1: no reply under any of {keys}"),
+        ('"a"\n"b\n', f"{path}, line 2: not JSON (Unterminated string starting at: line 1 column 1 "
+         "(char 0)); one reply a line is expected"),
+        (" \n", f"{path} holds no replies"),
+    ):  # fmt: skip
+        path.write_text(text)
+        with pytest.raises(ConfigurationError) as caught:
+            Replay(path).replies()
+        assert str(caught.value) == reason
+    for where, reason in (
+        (folder, f"{folder} holds no replies"),
+        (tmp_path / "none", f"cannot read replies from {tmp_path / 'none'}: No such file or "
+         "directory; give replay: a JSONL file or a folder of saved replies"),
+    ):  # fmt: skip
+        with pytest.raises(ConfigurationError) as caught:
+            Replay(where).replies()
+        assert str(caught.value) == reason
+    monkeypatch.setattr("llm_pv.proposers.replay._MOST_CHARACTERS", 6)
+    path.write_text('"abc"\n"defg"\n')
+    assert [one.text for one in Replay(path).replies()] == ["abc", "defg"]
+    whole = folder / "r.txt"
+    whole.write_text("f = 12")
+    assert [one.text for one in Replay(folder).replies()] == ["f = 12"]
+    for longer, text in ((path, '"abc"\n"defgh"\n'), (whole, "f = 123")):
+        longer.write_text(text)
+        with pytest.raises(ConfigurationError) as caught:
+            Replay(longer).replies()
+        assert str(caught.value) == f"{longer}: a reply of more than 6 characters is not read"
+
+
+def test_names_that_are_no_proposer_are_refused() -> None:
+    for name, reason in (
+        ("best", "no proposer is called 'best'; give length-first, replay:FILE, replay:FOLDER, or "
+                 "a model such as openai:gpt-5.4"),
+        ("replay:", "replay needs saved replies: replay:FILE or replay:FOLDER"),
+    ):  # fmt: skip
+        with pytest.raises(ConfigurationError) as caught:
+            make_proposer(name)
+        assert str(caught.value) == reason
+    with pytest.raises(ConfigurationError) as caught:
+        make_proposer("length-first", budget_seconds=0.0)
+    assert str(caught.value) == "budget_seconds is 0.0; give a positive number"
+    search = make_proposer("length-first")
+    assert isinstance(search, OwnProcess)
+    assert (search.seconds, search.megabytes) == (30.0, 1_000)
+    least = make_proposer("length-first", budget_seconds=0.5)
+    assert isinstance(least, OwnProcess)
+    assert least.seconds == 0.5
