@@ -58,7 +58,7 @@ TESTS = {
             "cli_tracking",
             "baselines_run",
         ),
-        *("ray_refusals", "ray_head", "ray_cluster", "ray_losses", "finetune_sweep"),
+        *("ray_values", "ray_refusals", "ray_head", "ray_cluster", "ray_losses", "finetune_sweep"),
     ),
 }
 """By package, how the names of the files of tests begin that should notice its faults; those of
