@@ -36,7 +36,7 @@ _MOST_SPOKEN = 10
 _LONGEST_BODY = 10_000
 _LONGEST_SENTENCE = 1_000
 _DEFINITION = re.compile(r"^[ \t]*+(?:def|class|async)\b", re.MULTILINE)
-_NAMED_RESULT = re.compile(rf"{ENTRY_POINT}\(x\)[ \t]*+=(?!=)")
+_NAMED_RESULT = re.compile(rf"{ENTRY_POINT}\(x\)[ \t]*+(?::?=(?!=)|:)")
 _NO_ANSWER = {"print", "input", "exec", "eval", "open", "help", "exit", "quit"}
 _ASIDE = re.compile(r"_|main\b|test|check|assert|verify\b|evaluate\b|run\b")
 _BINDS_F = re.compile(
@@ -147,7 +147,7 @@ def _reads_only_x(source: str) -> bool:
     loaded = {name.id for name in names if isinstance(name.ctx, ast.Load)}
     known = {name.id for name in names if isinstance(name.ctx, ast.Store)} | inputs
     returns = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return)]
-    is_bare = any(isinstance(value, ast.Name | ast.Constant | ast.Tuple) for value in returns[:1])
+    is_bare = len(returns) == 1 and isinstance(returns[0], ast.Name | ast.Constant | ast.Tuple)
     return (
         bool(loaded & inputs)
         and loaded <= (known | set(dir(builtins))) - _NO_ANSWER

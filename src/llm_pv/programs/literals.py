@@ -24,7 +24,9 @@ CODE_KEY = re.compile(rf"""(["'])code\1\s*+:\s*+{_QUOTE}""")
 OTHER_KEY = re.compile(rf"""(["'`]?+)\b{_NAMES}\1\s*+[:=]\s*+{_PREFIX}{_QUOTE}""", re.IGNORECASE)
 """Another key that is named after a program."""
 
-ANY_STRING = re.compile(rf"(?:^|[\[{{(:=,+])\s*+{_PREFIX}{_QUOTE}", re.IGNORECASE | re.MULTILINE)
+ANY_STRING = re.compile(
+    rf"(?:^|[\[{{(:=,+]|\breturn\b)\s*+{_PREFIX}{_QUOTE}", re.IGNORECASE | re.MULTILINE
+)
 """Where a string may begin: as a value, an argument or an entry, or on a line of its own."""
 
 _BETWEEN = re.compile(rf"[\s+()]*+(?P<comma>,?+)[\s+()]*+{_PREFIX}", re.IGNORECASE)

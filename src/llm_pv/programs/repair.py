@@ -28,12 +28,12 @@ _CONTROL_TOKEN = re.compile(
     r"|<\|[a-z_]{1,20}\|>"
 )
 _LINE_PREFIX = re.compile(
-    r"^(?:[ \t]*(?:>>>|\.\.\.:?|In \[\d++\]:)(?: |$)|(?:> ?)+|#{2,6} (?=def\b|lambda\b|f =))",
+    r"^(?:[ \t]*(?:>>>|\.\.\.:?|In \[\d++\]:)(?:[ \t]|$)|(?:> ?)+|#{2,6} (?=def\b|lambda\b|f =))",
     re.MULTILINE,
 )
 _LINE_NUMBER = re.compile(
     r"^(?:[\w/-]++\.py:\d{1,4}:"
-    r"|[ \t]*+(?:L(?:ine )?+|\[)?\d{1,4}(?:\]|[ \t]*+[:|.)])?(?:[ \t]|$))",
+    r"|[ \t]*+(?:L(?:ine )?+|[\[(#])?\d{1,4}(?:\]|\u2192|[ \t]*+[:|.)])?(?:[ \t]|$|(?<=\u2192)))",
     re.MULTILINE | re.IGNORECASE,
 )
 _BULLET = re.compile(r"^([ \t]*+)[-*\u2022][ \t]", re.MULTILINE)
@@ -46,7 +46,7 @@ _TYPOGRAPHY = str.maketrans(
     | dict.fromkeys("\u2018\u2019\u201a\u201b\u2032", "'")
     | dict.fromkeys("\u00a0\u1680\u2007\u202f\u205f\u3000", " ")
     | dict.fromkeys(map(chr, range(0x2000, 0x200B)), " ")
-    | dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad", "")
+    | dict.fromkeys("\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad", "")
     | {
         "\x85": "\n",
         "\u2028": "\n",
@@ -54,6 +54,7 @@ _TYPOGRAPHY = str.maketrans(
         "\u2212": "-",
         "\u2013": "-",
         "\u2260": "!=",
+        "\u00d7": "*",
     }
     | {"\u2264": "<=", "\u2265": ">="}
     | {0xFEE0 + code: chr(code) for code in range(0x21, 0x7F)}
@@ -65,6 +66,7 @@ _YAML_BLOCK = re.compile(
     re.MULTILINE,
 )
 _BOX = re.compile(r"\\boxed\{")
+_FORMULA = re.compile(r"\$\$?(f\(x\)[^$\n]{1,1000})\$")
 _MOST_BOXES = 10
 _LONGEST_BOX = 10_000
 _TEX_STYLE = re.compile(r"^\s*\\(text\w*|math\w*|verb)\{(.*)\}\s*$", re.DOTALL)
@@ -145,7 +147,7 @@ def code_blocks(text: str) -> Iterator[str]:
 
 
 def boxed(text: str) -> Iterator[str]:
-    r"""Yield the contents of TeX boxes, the last first.
+    r"""Yield the contents of TeX boxes, then its formulas of ``f(x)``, each the last first.
 
     Examples
     --------
@@ -158,8 +160,8 @@ def boxed(text: str) -> Iterator[str]:
             depth += (text[end] == "{") - (text[end] == "}")
             if not depth:
                 break
-        inner = _TEX_STYLE.sub(r"\2", text[box.end() : end])
-        yield _TEX_ESCAPE.sub(r"\1", inner)
+        yield _TEX_ESCAPE.sub(r"\1", _TEX_STYLE.sub(r"\2", text[box.end() : end]))
+    yield from (_TEX_ESCAPE.sub(r"\1", formula) for formula in reversed(_FORMULA.findall(text)))
 
 
 def code_runs(text: str, start: int = 0) -> list[tuple[str, int, bool]]:
