@@ -76,7 +76,8 @@ TURN_RECORD = {
     "usage": {"input_tokens": 10, "output_tokens": 20, "cached_tokens": 3,
               "cache_write_tokens": 4, "reasoning_tokens": 5},
     "cost_usd": 0.25, "seconds": 1.234568, "tries": 3, "doubtful_tries": 2,
-    "worst": {"usd": 2.0, "tokens": 30}, "hosted_calls": 1, "server_model": "server",
+    "worst": {"usd": 2.0, "tokens": 30}, "exceeded": False, "hosted_calls": 1,
+    "server_model": "server",
     "raw": {"raw": 1}, "redacted": True,
 }  # fmt: skip
 
@@ -644,9 +645,9 @@ def test_an_error_of_a_member_that_is_none_of_a_model_ends_the_run() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"candidates": 999}, "budget-candidates is 999; give 1,000 or more"),
-        ({"candidates": 1e4}, "budget-candidates is 10000.0; give 1,000 or more"),
-        ({"megabytes": 49}, "budget-mb is 49; give 50 or more"),
+        ({"candidates": 999}, "candidates is 999; give 1,000 or more"),
+        ({"candidates": 1e4}, "candidates is 10000.0; give 1,000 or more"),
+        ({"megabytes": 49}, "megabytes is 49; give 50 or more"),
         ({"noise": -0.1}, "noise is -0.1; give a share from 0 to below 0.5"),
         ({"noise": 0.5}, "noise is 0.5; give a share"),
         ({"noise": "much"}, "noise is 'much'; give a share"),
