@@ -1,6 +1,29 @@
 """The errors of this package; each message includes the remedy."""
 
-from typing import Any
+from typing import Any, Self
+
+
+class ArgumentText(str):
+    """A part of a message that begins with the name of an argument.
+
+    Examples
+    --------
+    >>> ArgumentText("attempts", "is 0; give 1 or more")
+    'attempts is 0; give 1 or more'
+    """
+
+    __slots__ = ("argument", "rest")
+    argument: str
+    rest: str
+
+    def __new__(cls, argument: str, rest: str) -> Self:
+        """Return the text of both, with a blank between."""
+        text = super().__new__(cls, f"{argument} {rest}")
+        text.argument, text.rest = argument, rest
+        return text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ArgumentText, (self.argument, self.rest)
 
 
 class LLMPVError(Exception):
@@ -13,6 +36,9 @@ class LLMPVError(Exception):
     ----------
     ends_run
         Whether every other cell would fail too, so that the whole run ends with this error.
+    parts
+        The parts of its message, if some of them name an argument, of which the command line shows
+        the option instead.
 
     Examples
     --------
@@ -22,6 +48,14 @@ class LLMPVError(Exception):
     """
 
     ends_run = False
+    parts: tuple[str, ...] = ()
+
+    @classmethod
+    def of_parts(cls, *parts: str) -> Self:
+        """Return the error of a message with these parts."""
+        error = cls("".join(parts))
+        error.parts = parts
+        return error
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Not through __init__, which may take other arguments than the finished message.
@@ -66,9 +100,9 @@ class ConfigurationError(LLMPVError, ValueError):
     """
 
     def __init__(self, reason: str, argument: str = "") -> None:
-        super().__init__(f"{argument} {reason}" if argument else reason)
-        self.reason = reason
-        self.argument = argument
+        text = ArgumentText(argument, reason) if argument else reason
+        super().__init__(str(text))
+        self.parts = (text,)
 
 
 class ProgramError(LLMPVError, ValueError):

@@ -22,7 +22,7 @@ from cyclopts import (
 )
 
 from llm_pv import __version__
-from llm_pv.errors import ConfigurationError, LLMPVError, RepairWarning
+from llm_pv.errors import ArgumentText, LLMPVError, RepairWarning
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -149,7 +149,7 @@ def _run_app(application: App, arguments: Sequence[str]) -> int:
     except LLMPVError as error:
         if debug:
             raise
-        complain(_with_option(error, words))
+        complain(_with_options(error, words))
         return USAGE_ERROR
     except BrokenPipeError:
         _give_up_output()  # the reader of a pipe has closed it, which is no error
@@ -185,13 +185,17 @@ _OPTIONS = {
 """The options whose parameters in Python have other names."""
 
 
-def _with_option(error: LLMPVError, words: Sequence[str]) -> str:
-    """Return an error's message, which names an argument by its option if that is given."""
-    if not isinstance(error, ConfigurationError):
-        return str(error)
-    option = "--" + _OPTIONS.get(error.argument, error.argument).replace("_", "-")
+def _with_options(error: LLMPVError, words: Sequence[str]) -> str:
+    """Return an error's message, which names arguments by the options that are given."""
     given = {word.partition("=")[0].replace("_", "-") for word in words}
-    return f"{option} {error.reason}" if option in given else str(error)
+
+    def shown(part: str) -> str:
+        if not isinstance(part, ArgumentText):
+            return part
+        option = "--" + _OPTIONS.get(part.argument, part.argument).replace("_", "-")
+        return f"{option} {part.rest}" if option in given else part
+
+    return "".join(map(shown, error.parts or (str(error),)))
 
 
 @contextmanager

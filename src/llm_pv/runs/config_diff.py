@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from llm_pv.errors import ArgumentText
+
 _LONGEST = 60
 _BEFORE = 40
 _LATER = ("about", "odd_cells")
@@ -61,7 +63,8 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[s
             yield from differences(old, new)
         else:
             start = _start(old, new)
-            yield f"{name} is {_short(old, start)} there and {_short(new, start)} here"
+            what = f"is {_short(old, start)} there and {_short(new, start)} here"
+            yield ArgumentText(name, what)
 
 
 def _proposer_options(old: object, new: object) -> Iterator[str]:
@@ -73,7 +76,7 @@ def _proposer_options(old: object, new: object) -> Iterator[str]:
         name = one["name"] or one.lastgroup or ""
         before, after = (each["value"] or each[each.lastgroup or 0] for each in (one, other))
         if before != after:
-            yield f"{_OPTIONS.get(name, name)} is {before} there and {after} here"
+            yield ArgumentText(_OPTIONS.get(name, name), f"is {before} there and {after} here")
 
 
 def _without_value(option: re.Match[str]) -> str:

@@ -315,10 +315,9 @@ class RunDirectory:
         later = later_names(record["configuration"], self.configuration)
         record["configuration"] |= later
         if different := list(differences(record["configuration"], self.configuration)):
-            raise RunError(
-                f"{self.path} holds another run: {'; '.join(different)}. "
-                "Give the same options to resume it, or another --out"
-            )
+            between = [part for each in different for part in (each, "; ")][:-1]
+            after = ". Give the same options to resume it, or another --out"
+            raise RunError.of_parts(f"{self.path} holds another run: ", *between, after)
         if later:
             self._write_run(record)
         return record
