@@ -377,6 +377,8 @@ x['b'] and not x['s']
 x['n'] is None or x['n'] + 1 > 2
 (x['n'] or 0) + 1
 (x['n'] and x['n'] + 1) is None
+(x['n'] + 1 if x['n'] is not None else None) is None
+(None if x['n'] is None else x['n'] + 1) is None
 (x['n'] and x['m'] and x['n'] + x['m']) is None
 (x['n'] is None or x['n'] > 2) == x['b']
 (x['n'] is None or x['n'] + 1 > 2) == (x['m'] is None)
@@ -435,6 +437,10 @@ FUNCTIONS = [
     "g = lambda a: a + 1\ndef f(x):\n    return g(g(x['n']))",
     "def g(a):\n    return 1\ndef f(x):\n    return g(x['s'][5])",
     "def g(a):\n    return a is None\ndef f(x):\n    return g(x['n']) or x['n'] > 2",
+    "def g(a):\n    if a is not None:\n        return a + 1\n    return None\n"
+    "def f(x):\n    return g(x['n']) is None",
+    "def g(a):\n    if a is None:\n        return None\n    return a + 1\n"
+    "def f(x):\n    return g(x['n']) is None",
     "def f(x):\n    g = lambda a: a + 1\n    return g(x['n'])",
     "K = 3\nL = (1, 7)\nimport os\nM = os.environ\ndef f(x):\n    return x['n'] + K in L",
     "K = 3 if 1 else 4\nif K == 3:\n    L = 1\nelse:\n    L = 2\ndef f(x): return x['n'] + L",
@@ -571,6 +577,18 @@ def test_sql_has_no_needless_parentheses_or_tests() -> None:
         shown = shown or f"({written})"
         one = "'1'" if "||" in written else "1"
         assert found == f"CASE WHEN {shown} = {one} THEN 1 END", expression
+
+
+def test_sides_of_a_statement_know_what_is_there() -> None:
+    given = 'CASE WHEN "n" IS NULL THEN NULL ELSE ("n" + 1) END'
+    other = 'CASE WHEN NOT ("n" IS NULL) THEN ("n" + 1) ELSE NULL END'
+    for source, value in (
+        ("if x['n'] is None:\n        a = None\n    else:\n        a = x['n'] + 1", given),
+        ("a = None\n    if x['n'] is not None:\n        a = x['n'] + 1", other),
+    ):
+        program = f"def f(x):\n    {source}\n    return a is None\n"
+        found = sql(program, list(TYPES), TYPES, ["0", "1"], [0, 1])["sql"]
+        assert found == f"CASE WHEN ({value} IS NULL) THEN 1 WHEN NOT ({value} IS NULL) THEN 0 END"
 
 
 def test_statements_and_functions_give_what_python_gives() -> None:
