@@ -458,7 +458,8 @@ DATES = ["2024-02-29", "1900-03-01", "1900-02-28", "2000-02-29", "1900-02-29", "
          "2023-09-31", "2023-11-31", "2023-12-31", "2023-10-31", "0001-01-01", "0000-01-01",
          "9999-12-31", "1970-01-01", "2024-2-29", "2024-13-01", "2024-00-10", "2024-01-00",
          "2024-01-32", "abcd-ef-gh", "2024/02/29", "2024-02/29", "2024-12-311", "2024-12-3", "",
-         "2024-01-1x", None]  # fmt: skip
+         "2024-01-1x", "2000-03-01", "0400-03-01", "0399-12-31", "2400-03-01", "1600-12-31",
+         "0004-03-01", None]  # fmt: skip
 OF_DATES = [
     "d.year", "d.month", "d.day", "d.weekday()", "d.isoweekday()", "d.toordinal() % 1000",
     "d.toordinal() // 1000", "(d - date.fromisoformat('1999-12-31')).days",
@@ -694,6 +695,7 @@ REFUSED = {
     "(lambda a: 1)(1, 2)": "a function with such parameters",
     "x['n']()": "a call of what is no function of the program",
     "x['n'].real": "the attribute 'real' of a int",
+    "x['n'].year": "the attribute 'year' of a int",
     "{**x}": "`{**x}`",
     "str((x['s'][0] if x['b'] else None))": "str() of a value that can be missing or fail",
     "(x['s'][0] if x['b'] else None) is None": "the test for None of a value that can be missing "
@@ -765,6 +767,12 @@ def test_a_statement_without_a_translation_is_named_with_its_line(
         ("import math as m\ndef f(x):\n    v = m.nan if x['b'] is None else 1\n"
          "    return v > x['n']",
          "line 4: `>` between a number or NaN and a int has no translation into SQL"),
+        ("from datetime import date\ndef f(x):\n    return date.fromisoformat(x['s']).hour",
+         "line 3: the attribute 'hour' of a date has no translation into SQL"),
+        ("from datetime import date\ndef f(x):\n    return date.fromisoformat(x['n'])",
+         "line 3: a date from a int has no translation into SQL"),
+        ("from datetime import date\ndef f(x):\n    return date.fromisoformat(x['s']).weekday(1)",
+         "line 3: the call weekday() has no translation into SQL"),
         ("A = {1: 2}[3]\ndef f(x):\n    return 1", "code outside functions that can fail"),
         ("@staticmethod\ndef g(a):\n    return a\ndef f(x):\n    return g(1)",
          "line 5: a function with such parameters has no translation into SQL"),

@@ -38,7 +38,7 @@ def called(owner: SqlValue, name: str, arguments: Sequence[SqlValue]) -> SqlValu
 def attribute(owner: SqlValue, name: str) -> SqlValue:
     """Return an attribute of a date or of a module."""
     if owner.kind == "date" and name in ("year", "month", "day"):
-        return _where_sound(owner.items[("year", "month", "day").index(name)], owner)
+        return eager(owner.items[("year", "month", "day").index(name)], [owner])
     if owner.kind == "days" and name == "days":
         return replace(owner, kind="int")
     if owner.extra == "datetime" and name == "date":
@@ -73,7 +73,7 @@ def _date(text: SqlValue) -> SqlValue:
         f"{shaped} AND {year} >= '0001' AND {month} BETWEEN '01' AND '12' "
         f"AND {day} BETWEEN '01' AND {last}"
     )
-    # The parts as they are where the text is a date, which `_where_sound` sees to.
+    # The parts as they are where the text is a date: elsewhere the date itself is NULL.
     parts = tuple(
         SqlValue(f"TRY_CAST({digits} AS BIGINT)", "int", bits=bits, counts=True)
         for digits, (_, _, bits) in zip((year, month, day), places, strict=True)
@@ -81,15 +81,11 @@ def _date(text: SqlValue) -> SqlValue:
     return SqlValue(f"CASE WHEN {sound} THEN TRUE END", "date", fallible=True, items=parts)
 
 
-def _where_sound(part: SqlValue, *dates: SqlValue) -> SqlValue:
-    return eager(part, [replace(date, nullable=False) for date in dates])
-
-
 def _ordinal(date: SqlValue) -> SqlValue:
     """Return the days since 31 December of the year 0, counting years from March."""
     year, month, day = date.items
     months = remainder(plus(month, constant(9)), constant(12))
-    early = SqlValue(f"CASE WHEN {month} <= 2 THEN 1 ELSE 0 END", "int", bits=1, counts=True)
+    early = SqlValue(f"CASE WHEN {month} <= 2 THEN 1 ELSE 0 END", "int", bits=1)
     years = replace(minus(year, early), counts=True)
     total = times(constant(365), years)
     for size, sign in ((4, 1), (100, -1), (400, 1)):
@@ -97,4 +93,4 @@ def _ordinal(date: SqlValue) -> SqlValue:
         total = plus(total, leap) if sign > 0 else minus(total, leap)
     before = floor_quotient(plus(times(constant(153), months), constant(2)), constant(5))
     days = minus(plus(plus(total, before), day), constant(306))
-    return replace(_where_sound(days, date), counts=True)
+    return replace(eager(days, [date]), counts=True)
