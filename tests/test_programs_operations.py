@@ -16,7 +16,7 @@ from llm_pv.programs.shown import highlight_python, shorten, visible, visible_co
 @pytest.mark.parametrize(
     ("source", "modules"),
     [
-        ("import d, a.b as c\nfrom e.f import g\nfrom . import h\nfrom .i import j\nx = 'k l'",
+        ("import d, a.b as c\nfrom e.f.g import g\nfrom . import h\nfrom .i import j\nx = 'k l'",
          ["a", "d", "e"]),
         ("import a\n__import__('k')\nx = 'm n'", ["a", "k", "m", "n"]),
         ("import importlib\nimportlib.import_module('k.m')", ["importlib", "k", "m"]),
@@ -54,6 +54,7 @@ def test_the_gist_of_a_source_is(source: str, said: str) -> None:
         ("f = r'\x1b', '\x1b'  # \x1b\n", "f = r'\x1b', '\\x1b'  # \\x1b\n"),
         ("f = '\\\x1b', '\x1b'  # \x1b\n", "f = '\\\x1b', '\x1b'  # \\x1b\n"),
         ("f = 'a\t'\n", "f = 'a\t'\n"),
+        ("f = '\x1b' \f\n", "f = '\\x1b' \f\n"),
     ],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore:.*invalid escape sequence")
@@ -63,7 +64,7 @@ def test_what_does_not_print_is_escaped_where_it_may_be(source: str, written: st
 
 
 def test_replies_are_read_with_what_a_candidate_mentions_and_how_it_ends() -> None:
-    learn = "def learn(rows):\n    return 1\n"
+    learn = "import re\n\ndef learn(rows):\n    return 1\n"
     text = f"```\n{learn}```\n```\ndef f(x):\n    return 2\n```"
     ending = "\nf = learn(1)\n"
     found = Program.parse(learn.strip() + ending)
@@ -204,8 +205,8 @@ MARK = "#--- the program, exactly as proposed ---"
 
 
 def test_a_saved_program_is_written_line_by_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    header = '\n# said """ \\ \x1b\n \nmore\n'
-    lines = [HEAD, "", '\\x23 said \\"\\"\\" \\\\ \\x1b', " ", "more", "", *WARNING]
+    header = '\n# said """ \\ \x1b\n \nmore \n'
+    lines = [HEAD, "", '\\x23 said \\"\\"\\" \\\\ \\x1b', " ", "more ", "", *WARNING]
     plain = write_program(Program.parse("f = len"), header)
     assert plain == "\n".join(['"""' + lines[0], *lines[1:], '"""', "", MARK, "f = len\n"])
     lines[2] = '# said """ \\\\ \\x1b'

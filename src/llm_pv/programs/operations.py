@@ -78,7 +78,7 @@ def escaped(source: str) -> tuple[str, bool]:
     >>> escaped("f = '\u202e' # \x1b[31m")
     ("f = '\\u202e' # \\x1b[31m", False)
     """
-    documented = ast.get_docstring(parse_source(source), clean=False) is not None
+    documented = ast.get_docstring(parse_source(source)) is not None
     if all(line.isprintable() for line in source.replace("\t", " ").split("\n")):
         return source, documented
     meaning = canonical_text(parse_source(source))
@@ -91,7 +91,7 @@ def escaped(source: str) -> tuple[str, bool]:
 
 def _escaped(source: str, *, strings: bool) -> str:
     lines = source.split("\n")
-    for token in reversed(list(tokenize.generate_tokens(io.StringIO(source, "\n").readline))):
+    for token in reversed(list(tokenize.generate_tokens(io.StringIO(source).readline))):
         (row, start), (last, end) = token.start, token.end
         is_string = token.type == tokenize.STRING and _PREFIX_AND_QUOTE.match(token.string)
         if token.type == tokenize.COMMENT or (strings and is_string):

@@ -17,7 +17,7 @@ def visible(text: object, longest: int = 200) -> str:
     >>> visible("yes\u202eon\x07"), visible("abcdef", 4)
     ('yes\\u202eon\\x07', 'abc…')
     """
-    return shorten(escaped(" ".join(str(text).split()), ""), longest)
+    return shorten(escaped(" ".join(str(text).split())), longest)
 
 
 def visible_code(source: str, longest: int = 20_000) -> str:
