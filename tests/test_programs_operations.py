@@ -5,7 +5,7 @@ import json
 import pytest
 
 from llm_pv.errors import ProgramError
-from llm_pv.programs import replies, saved
+from llm_pv.programs import replies, saved, syntax
 from llm_pv.programs.operations import escaped, gist, imports, reply, several
 from llm_pv.programs.program import Program
 from llm_pv.programs.replies import complete_part, find_program, read_program, read_several
@@ -194,6 +194,43 @@ def test_a_reply_is_read_up_to_the_longest_length(monkeypatch: pytest.MonkeyPatc
 )
 def test_of_a_reply_that_was_cut_off_the_complete_part_is(text: str, complete: str) -> None:
     assert complete_part(text) == complete
+
+
+def test_a_source_is_read_with_one_kind_of_line_ends_and_up_to_its_longest() -> None:
+    assert syntax.clean_source("\ufeffa\r\nb\rc\ufeff") == "a\nb\nc\ufeff\n"
+    # The line of the training rows counts as its end alone.
+    rows = f'_training_rows = "{"A" * 60_000}"\n'
+    for comment, fits in ((49_998, True), (49_999, True), (50_000, False)):
+        source = f"{rows}#{'x' * (comment - 1)}"
+        if fits:
+            assert syntax.checked_length(source) is source
+        else:
+            with pytest.raises(ProgramError) as caught:
+                syntax.checked_length(source)
+            assert str(caught.value) == "the source has 50,001 characters, at most 50,000 are read"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RecursionError("deep"), "the source is nested too deeply to compile"),
+        (MemoryError(), "the source is nested too deeply to compile"),
+        (ValueError("too\n  long"), "the source does not compile: too long"),
+        (OverflowError("big"), "the source does not compile: big"),
+        (SyntaxError("odd"), "syntax error on line 1: odd"),
+        (SyntaxError("odd\n one", ("", 7, 1, "")), "syntax error on line 7: odd one"),
+    ],
+)
+def test_what_the_compiler_says_is_one_line(
+    error: Exception, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compiled(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(syntax, "compile", compiled, raising=False)
+    with pytest.raises(ProgramError) as caught:
+        syntax.parse_source("f = 1")
+    assert str(caught.value) == reason
 
 
 HEAD = "A program learned by LLM-PV; call f(x)."
