@@ -1185,3 +1185,31 @@ def test_names_that_are_no_proposer_are_refused() -> None:
     least = make_proposer("length-first", budget_seconds=0.5)
     assert isinstance(least, OwnProcess)
     assert least.seconds == 0.5
+
+
+def test_the_seed_decides_which_rows_prompts_and_previews_show() -> None:
+    many = parity_splits(train=300).train
+    model = Shown(says(PARITY))
+    with LLM(model, settings=LLMSettings(tool="local", prompt_rows="auto", facts=True)) as llm:
+        prompt, shown, _ = llm.prompt(many, SPLITS.classes, seed=3)
+        assert shown == telling_rows(many, 24, 3)
+        llm.preview(many, SPLITS.classes, seed=3)
+    assert [request.conversation for request in model.requests] == [[UserMessage(prompt)]]
+    assert "all 300 training examples, of which those above are a sample" in prompt
+    small = ScriptedModel(says(PARITY), context_tokens=6_000)
+    with LLM(small, settings=LLMSettings(tool="none", prompt_rows=None, facts=True)) as llm:
+        prompt, shown, [warning] = llm.prompt(many, SPLITS.classes, seed=3)
+    assert shown == subsample(many, len(shown), 3)
+    assert len(shown) < 300
+    assert warning.endswith(" (seed 3)")
+    assert "The tool can be called" not in prompt
+
+
+def test_a_model_that_answers_with_no_label_is_told_those_of_the_training_rows() -> None:
+    classes = Classes.of(["0", "1", "2"])
+    llm, model = asking(says("f = len", PARITY), refinements=1)
+    wrong = [Mistake("0", "1", "an error", failed=True)]
+    context = Kept().context(mistakes=lambda source: wrong)
+    with llm:
+        list(llm.propose_in(SPLITS.train, classes, seed=7, context=context))
+    assert "The labels there are: 0, 1." in model.asked[-1][-1].text
