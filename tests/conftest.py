@@ -2,7 +2,9 @@
 
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -37,6 +39,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(Limits(cpu_seconds=2, wall_seconds=2)) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def spare_processes() -> Iterator[list[Any]]:
+    """Idle worker processes of a file's tests, ended with its last test."""
+    from llm_pv.runs.executors.local import WorkerProcesses
+
+    spare: list[Any] = []
+    yield spare
+    for pool in spare:
+        WorkerProcesses(1)._end(pool)
+
+
+@pytest.fixture
+def warm_processes(monkeypatch: pytest.MonkeyPatch, spare_processes: list[Any]) -> None:
+    """Let runs of baselines and of synthesis go on in the processes of an earlier test.
+
+    To import scikit-learn takes such a process longer than what most tests let it compute.
+    """
+    from warm_processes import WarmProcesses
+
+    for track in ("baselines", "synthesis"):
+        name = f"llm_pv.tracks.{track}.run.WorkerProcesses"
+        monkeypatch.setattr(name, partial(WarmProcesses, spare_processes))
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,8 @@ from llm_pv.tracks.baselines.search import Choice, choose_settings
 from llm_pv.tracks.grid import GridRequest
 from rows import parity_splits
 
+pytestmark = pytest.mark.usefixtures("warm_processes")
+pytestmark = pytest.mark.usefixtures("warm_processes")
 REQUEST = GridRequest(("fn_a", "fn_h"), (20, 50), trials=2, test_size=100)
 
 

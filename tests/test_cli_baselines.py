@@ -53,6 +53,7 @@ def test_a_grid_is_shown_with_published_figures_and_what_was_skipped(
     assert "Warning" not in shown.err
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_a_finished_run_says_so_and_is_shown_again(
     work: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -65,6 +66,7 @@ def test_a_finished_run_says_so_and_is_shown_again(
     assert again.err.startswith("llm-pv: run is a finished run")
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_rows_are_shown_with_intervals_balanced_accuracy_and_the_majority(
     rows: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -82,6 +84,7 @@ def test_rows_are_shown_with_intervals_balanced_accuracy_and_the_majority(
     assert "svm" in (Path("run") / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_the_first_split_of_rows_is_that_of_learn(
     rows: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,6 +98,7 @@ def test_the_first_split_of_rows_is_that_of_learn(
     assert [line.split(",")[1] for line in lines] == list(test.labels)
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_a_hostile_name_and_label_stay_text(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = work / "[red]x.csv"
     labels = ("\x1b[31m[bold]", "no")

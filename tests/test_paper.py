@@ -130,6 +130,7 @@ def test_the_plan_tells_the_time_and_does_nothing(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_a_small_table_agrees_with_its_raw_records_and_is_not_done_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,6 +28,7 @@ from rows import ALWAYS_ONE, PARITY
 from scripted_model import ScriptedModel
 
 FIRST_HALF = "def f(x):\n    return x[: len(x) // 2].count('1') % 2\n"
+pytestmark = pytest.mark.usefixtures("warm_processes")
 SMALL = GridRequest(functions=("fn_a",), lengths=(20,), trials=2, test_size=200)
 
 
