@@ -1,7 +1,10 @@
 """The way to a server: proxies of the environment, certificates, and modules that are missing."""
 
 import builtins
+import os
+import shutil
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -9,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import certifi
+import httpx2
 import pytest
 
 from llm_pv.errors import ConfigurationError, MissingExtraError, ModelError
@@ -188,6 +192,26 @@ def test_what_holds_no_certificates_is_named(
     monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
     check_connection("https://api.example/v1")
+
+
+def test_certificates_are_read_once_for_all_models_and_again_where_others_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    read = httpx2.create_ssl_context
+
+    def reading(*args: Any, **options: Any) -> ssl.SSLContext:
+        if not (args or "verify" in options):
+            made.append(os.environ["SSL_CERT_FILE"])
+        return read(*args, **options)
+
+    monkeypatch.setattr("httpx2.create_ssl_context", reading)
+    files = [shutil.copy(certifi.where(), tmp_path / name) for name in ("a.pem", "b.pem")]
+    with WireServer([Wire(chat())]) as server:
+        for file in (files[0], files[0], files[1]):
+            monkeypatch.setenv("SSL_CERT_FILE", str(file))
+            assert ask(server.url + "/v1") == "hello"
+    assert made == [str(file) for file in files]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ The proxy is looked up for each request, so that an unusable one does not affect
 import ipaddress
 import os
 import ssl
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -103,6 +104,12 @@ def shown(proxy: str) -> str:
     return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
+@lru_cache(maxsize=4)
+def _trusted(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    """Return the certificates of the environment; reading them takes 30 ms, so all models share."""
+    return httpx2.create_ssl_context()
+
+
 class RoutedTransport(httpx2.AsyncBaseTransport):
     """Sends each request directly or through its proxy."""
 
@@ -116,7 +123,8 @@ class RoutedTransport(httpx2.AsyncBaseTransport):
         transport = self._transports.get(proxy)
         if transport is None:
             check_connection(str(request.url))
-            transport = httpx2.AsyncHTTPTransport(limits=self._limits, proxy=proxy)
+            trusted = _trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+            transport = httpx2.AsyncHTTPTransport(trusted, limits=self._limits, proxy=proxy)
             self._transports[proxy] = transport
         try:
             return await transport.handle_async_request(request)
