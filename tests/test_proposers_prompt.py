@@ -635,3 +635,19 @@ def test_a_row_is_written_so_that_it_can_be_read_in_one_way(
     inputs: list[Any], labels: list[str], alphabet: str, line: str
 ) -> None:
     assert Notation.of(Examples(inputs, labels), alphabet).line(inputs[0], labels[0]) == line
+
+
+def test_mistakes_are_written_as_the_prompt_writes_rows() -> None:
+    wrong = [Mistake({"a": 1.5}, "0", "1")]
+    for alphabet, row in (("table", "a:1.5"), ("", '{"a": 1.5}')):
+        text = refinement_message(wrong, alphabet=alphabet)
+        assert f"\n{row} -> 0, your program: 1\n" in text
+
+
+def test_facts_of_a_column_too_many_and_of_long_whole_numbers() -> None:
+    wide: Any = {f"c{number}": 0 for number in range(51)}
+    told = facts(Examples([wide], ["0"]), BITS).splitlines()
+    assert told[-2] == "- 1 columns more, not listed here."
+    number = "1" * 301
+    told = facts(Examples(["a"], [number]), Classes((number,), (number,))).splitlines()
+    assert told[1].startswith("- A label is an int;")
