@@ -71,10 +71,15 @@ def _certificate_fault(path: Path, *, is_file: bool) -> str:
         return "is no file" if is_file else "is no folder"
     try:
         if is_file:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+            _read(path, path.stat().st_mtime_ns)
     except OSError as error:
         return f"holds no certificates that can be read ({error.strerror or error})"
     return ""
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, _changed: int) -> None:
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
 
 
 def _check(proxy: str) -> None:
