@@ -219,8 +219,8 @@ def test_differences_of_configurations_are_shown_around_the_change() -> None:
         "budget_candidates is 5 there and 6 here", "budget_seconds is 60 there and 9.5 here",
         "noise is 0.1 there and 0.2 here",
     ]  # fmt: skip
-    assert of("m; alpha=1", "m; beta=1", "proposer") == [
-        'proposer is "m; alpha=1" there and "m; beta=1" here'
+    assert of("m; alpha=1", "m; beta=2", "proposer") == [
+        'proposer is "m; alpha=1" there and "m; beta=2" here'
     ]
     assert of(7, "7") == ['a is 7 there and "7" here']
     assert of({"b": 1, "c": 2}, {"b": 1, "c": 3}) == ["c is 2 there and 3 here"]
@@ -357,13 +357,14 @@ def test_a_conversation_is_read_in_the_order_in_which_it_went(tmp_path: Path) ->
             f"{path}: a record of a conversation is damaged or of another version ({why}"
         )
     assert place_of_origin("p", "12.1/2/3") == ("p", 12)
-    assert place_of_origin("p", "7/2") == ("p", 7)
+    assert place_of_origin("p", "7/2/3") == ("p", 7)
     assert place_of_origin("p", "x1") is None
 
 
 def test_the_calls_of_a_run_are_those_that_cost_something(tmp_path: Path) -> None:
     kinds = ("turn", "tool", "call", "failed", "batch")
-    lines = [{"kind": kind, "input_tokens": 3} for kind in kinds]
+    lines: list[dict[str, Any]] = [{"kind": kind, "input_tokens": 3} for kind in kinds]
+    lines[3] = {"kind": "failed", "error": "no answer"}
     lines += [{"text": 'as "kind": "turn"'}, {"text": "x", "input_tokens": 5}]
     for line in lines:
         Journal(tmp_path / "replies.jsonl").append(line)
@@ -438,7 +439,10 @@ def test_a_file_that_cannot_be_written_is_told_by_its_first_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def vanish(descriptor: int) -> None:
-        Path(f"/proc/self/fd/{descriptor}").readlink().unlink()
+        temporary = Path(f"/proc/self/fd/{descriptor}").readlink()
+        assert temporary.parent == tmp_path, "it is renamed within its folder"
+        assert temporary.name.startswith(".file.")
+        temporary.unlink()
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "fsync", vanish)
@@ -475,7 +479,8 @@ def test_the_files_of_a_job_are_written_moved_and_read(tmp_path: Path) -> None:
     assert complete.read_text() == '{"step": 10}\n'
     (here.checkpoints / "checkpoint-9").mkdir()
     write_atomically(here.checkpoints / "checkpoint-9" / "complete.json", '{"step": 9}')
-    write_atomically(here.checkpoints / "checkpoint-11" / "complete.json", '{"step"')
+    for step in (1, 11):
+        write_atomically(here.checkpoints / f"checkpoint-{step}" / "complete.json", '{"step"')
     write_atomically(here.checkpoints / "checkpoint-x" / "complete.json", '{"step": 99}')
     assert here.last_checkpoint() == (here.checkpoints / "checkpoint-10", {"step": 10})
     pieces = list(here.pieces())
@@ -485,6 +490,8 @@ def test_the_files_of_a_job_are_written_moved_and_read(tmp_path: Path) -> None:
     ]  # fmt: skip
     for piece in pieces:
         there.put(piece)
+    JobFolder(tmp_path / "new").put(Piece("a/b.bin", 0, b"b"))
+    assert (tmp_path / "new" / "a" / "b.bin").read_bytes() == b"b"
     there.put(Piece("stdout.log", 14, b"third\n"))
     assert (there.path / "stdout.log").read_text("utf-8") == "first\nsécond\nthird\n"
     there.put(Piece("stdout.log", 0, b"anew\n"))

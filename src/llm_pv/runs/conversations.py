@@ -138,7 +138,7 @@ def _parts(raw: Mapping[str, Any]) -> Iterator[Message]:
     if raw.get("thoughts"):
         yield Message("thoughts", str(raw["thoughts"]))
     for part in raw.get("parts", ()):
-        kind, content = str(part.get("part_kind", "")), part.get("content")
+        kind, content = str(part.get("part_kind")), part.get("content")
         if kind == "thinking" and content:
             yield Message("thoughts", str(content))
         elif kind.startswith("builtin-tool"):
