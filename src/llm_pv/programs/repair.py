@@ -151,7 +151,7 @@ def boxed(text: str) -> Iterator[str]:
 
     Examples
     --------
-    >>> list(boxed(r"$\\boxed{\\texttt{len(x) \\% 2}}$"))
+    >>> list(boxed(r"$\boxed{\texttt{len(x) \% 2}}$"))
     ['len(x) % 2']
     """
     for box in reversed(list(islice(_BOX.finditer(text), _MOST_BOXES))):
