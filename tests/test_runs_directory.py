@@ -233,6 +233,7 @@ def test_what_is_known_of_cells_is_given_out(tmp_path: Path) -> None:
             run.cell_log(cell).append_turns([{"kind": "turn", "turn": number}])
     with RunDirectory(tmp_path, {}) as run:
         assert [record["turn"] for record in run.turns()] == [1, 2]
+        assert [record["turn"] for record in run.cell_log(other).turns] == [2]
         assert (run.transfer(CELL), run.row(CELL), run.finished(CELL)) == ([], None, False)
         run.add_transfer(CELL, {"accuracy": 0.5})
         given = run.transfer(CELL)
@@ -271,6 +272,17 @@ def test_cells_without_their_records_are_told_with_the_first_s_fault(
     assert warning.filename == __file__, "it points at the caller"
     (line,) = map(json.loads, (tmp_path / "runner.log").read_text().splitlines())
     assert (line["level"], line["message"]) == ("warning", fault)
+
+
+def test_attempts_of_which_no_reply_is_left_are_made_again(tmp_path: Path) -> None:
+    with RunDirectory(tmp_path, {}) as run:
+        for kind in ("attempt", "selected"):
+            run.cell_log(CELL).append_attempt({"kind": kind, "attempt": 1})
+        run.finish(CELL, {"track": "llm-pv", "status": "done"})
+    with pytest.warns(RepairWarning, match="replies are missing"):
+        run = RunDirectory(tmp_path, {})
+    with run:
+        assert run.cell_log(CELL).attempts == []
 
 
 def test_a_run_that_cannot_be_closed_says_so_unless_it_ended_with_an_error(tmp_path: Path) -> None:
