@@ -20,7 +20,7 @@ import pytest
 from llm_pv import child_process
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError
-from llm_pv.proposers import own_process
+from llm_pv.proposers import own_process, search_process
 from llm_pv.proposers.base import Proposal, Proposer
 from llm_pv.proposers.length_first import LengthFirst
 from llm_pv.proposers.own_process import OwnProcess, SearchProcessError
@@ -244,13 +244,13 @@ def test_memory_may_grow_by_its_limit_and_a_tenth(monkeypatch: pytest.MonkeyPatc
     status = SimpleNamespace(
         read_text=lambda encoding: "Name:\tx\nVmData:\t 1000 kB\nVmExe:\t 7 kB\n"
     )
-    monkeypatch.setattr(own_process, "Path", lambda path: status)
+    monkeypatch.setattr(search_process, "Path", lambda path: status)
     given: list[tuple[int, int]] = []
     monkeypatch.setattr(resource, "setrlimit", lambda what, limits: given.append(limits))
     unlimited = resource.RLIM_INFINITY
     for hard, megabytes in ((unlimited, 100), (2**40, 100), (5_000_000, 100), (2**40, None)):
         monkeypatch.setattr(resource, "getrlimit", lambda what, hard=hard: (123, hard))
-        own_process._limit_memory(megabytes)
+        search_process._limit_memory(megabytes)
     soft = 1_000 * 1_024 + 110 * 2**20  # kilobytes in use, and 100 MB and a tenth
     assert given == [(soft, unlimited), (soft, 2**40), (5_000_000, 5_000_000), (2**40, 2**40)]
 
@@ -265,7 +265,7 @@ def sent(stream: io.BytesIO) -> list[tuple[object, ...]]:
 
 def test_progress_is_sent_twenty_times_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.BytesIO()
-    sender = own_process._Sender(stream)
+    sender = search_process.Sender(stream)
     for now, tried in ((0.04, 1), (0.06, 2), (0.10, 3), (0.12, 4)):
         monkeypatch.setattr(time, "monotonic", lambda now=now: now)
         sender.progress("stage", tried)
@@ -302,8 +302,8 @@ def test_a_process_says_how_its_search_ended(
 ) -> None:
     stream = io.BytesIO()
     proposer = Ending(error)
-    request = own_process._SearchRequest(proposer, ROWS, CLASSES, 5, 2, None)
-    own_process.serve(request, own_process._Sender(stream))
+    request = search_process.SearchRequest(proposer, ROWS, CLASSES, 5, 2, None)
+    search_process.serve(request, search_process.Sender(stream))
     interim, proposal, *rest = sent(stream)
     assert interim == ("interim", [Proposal("interim")])
     assert proposal == ("proposal", Proposal("5 2 4 ('a', 'b')"))
@@ -335,7 +335,7 @@ def test_two_idle_processes_are_kept_and_only_by_their_owner(
     assert started == []
     assert idle.take() == "new"
     [(code, kept)] = started
-    assert code == "from llm_pv.proposers.own_process import main; main()"
+    assert code == "from llm_pv.proposers.search_process import main; main()"
     assert kept == {"PATH": "p", "OMP_NUM_THREADS": "1", "LC_ALL": "C"}
     idle.keep("four")
     owner = os.getpid()

@@ -8,14 +8,13 @@ import atexit
 import os
 import pickle
 import queue
-import select
 import signal
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -25,14 +24,12 @@ from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import LLMPVError
 from llm_pv.proposers.base import Proposal, Proposer, WrappedProposer
 from llm_pv.proposers.round_robin import StoppedError
+from llm_pv.proposers.search_process import SearchRequest
 
 Progress = Callable[[str, int], None]
 
 HAND_OVER_SECONDS = 0.75
 """Extra time for a proposer that stops at its cap by itself to send its results."""
-
-IDLE_SECONDS = 60.0
-"""An idle process that is kept for the next search exits after this time."""
 
 MOST_IDLE = 2
 
@@ -45,18 +42,6 @@ PASSED_ON_GROUPS = (
 
 class SearchProcessError(LLMPVError, RuntimeError):
     """Raised if the process of a search ended before the search did."""
-
-
-@dataclass(frozen=True)
-class _SearchRequest:
-    """One search, in the form sent to the process."""
-
-    proposer: Proposer
-    train: Examples
-    classes: Classes
-    seed: int
-    start: int
-    megabytes: int | None
 
 
 class OwnProcess(WrappedProposer):
@@ -116,7 +101,7 @@ class OwnProcess(WrappedProposer):
 
         Raise SearchProcessError if the process ended by itself during the search.
         """
-        request = _SearchRequest(self.proposer, train, classes, seed, start, self.megabytes)
+        request = SearchRequest(self.proposer, train, classes, seed, start, self.megabytes)
         # The import paths first: unpickling the request imports the proposer's module.
         paths = [str(Path(path).absolute()) for path in sys.path]
         parts = [pickle.dumps(part, pickle.HIGHEST_PROTOCOL) for part in (paths, request)]
@@ -297,7 +282,7 @@ class _Idle:
             for name, value in os.environ.items()
             if name in PASSED_ON or name.startswith(PASSED_ON_GROUPS)
         }
-        return child_process.start(f"from {__name__} import main; main()", kept)
+        return child_process.start(f"from {SearchRequest.__module__} import main; main()", kept)
 
     def keep(self, process: Process) -> None:
         """Add an idle process, or end it if there are enough."""
@@ -324,92 +309,3 @@ def _most_frequent(train: Examples, classes: Classes) -> Proposal:
     value = dict(zip(classes.texts, classes.values, strict=True)).get(label, label)
     plain = value if isinstance(value, str | int | float | bool) else label
     return Proposal(f"def f(x):\n    return {plain!r}\n", fallback=True)
-
-
-# The code below runs in the child process.
-
-
-class _Sender:
-    """Writes messages to the owner."""
-
-    def __init__(self, answers: BinaryIO) -> None:
-        self._answers = answers
-        self._last = 0.0
-
-    def send(self, *message: object) -> None:
-        self._answers.write(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
-        self._answers.flush()
-
-    def progress(self, stage: str, tried: int) -> None:
-        """Send the progress of the search, at most 20 times a second."""
-        now = time.monotonic()
-        if now - self._last > 0.05:
-            self._last = now
-            self.send("progress", stage, tried)
-
-    def interim(self, proposals: Sequence[Proposal]) -> None:
-        """Send the proposals to use if the proposer has to stop."""
-        self.send("interim", list(proposals))
-
-
-def serve(request: _SearchRequest, sender: _Sender) -> None:
-    """Run one search and send its proposals."""
-    _limit_memory(request.megabytes)
-    proposer = request.proposer
-    for name in ("progress", "interim"):
-        if hasattr(proposer, name):
-            setattr(proposer, name, getattr(sender, name))
-    try:
-        for proposal in proposer.propose(
-            request.train, request.classes, seed=request.seed, start=request.start
-        ):
-            sender.send("proposal", proposal)
-    except MemoryError:
-        sender.send("cut", "memory")
-    except Exception as error:  # noqa: BLE001 - any error is sent to the owner
-        sender.send("error", child_process.told(error))
-        return
-    sender.send("done")
-
-
-def _limit_memory(megabytes: int | None) -> None:
-    """Limit the growth of memory to this size and a tenth; beyond it a MemoryError is raised."""
-    try:
-        import resource
-
-        status = Path("/proc/self/status").read_text("ascii")
-    except (ImportError, OSError):
-        return  # only Linux reports the size of private data
-    # RLIMIT_DATA and not RLIMIT_AS: mapped libraries do not count. Only the soft limit is lowered,
-    # so that the next search in this process can have another.
-    [used] = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmData:")]
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    soft = hard
-    if megabytes is not None:
-        soft = used * 1024 + int(megabytes * 1.1 * 2**20)
-        soft = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
-
-
-def main() -> None:
-    """Serve searches until the owner ends or the idle time is over."""
-    # Answers go to a copy of standard output; anything printed goes to standard error instead.
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the owner, which gets it too, ends this
-    child_process.end_with_owner()
-    calls = sys.stdin.buffer
-    try:
-        while select.select([calls], [], [], IDLE_SECONDS)[0]:
-            sender = _Sender(answers)
-            try:
-                paths = pickle.load(calls)  # noqa: S301 - from the process that began this one
-                sys.path += [path for path in paths if path not in sys.path]
-                request = pickle.load(calls)  # noqa: S301
-            except (ImportError, AttributeError, MemoryError) as error:
-                sender.send("error", child_process.told(error))
-                return
-            sender.send("begun")
-            serve(request, sender)
-    except (EOFError, BrokenPipeError):
-        os._exit(0)  # the owner has ended
