@@ -7,18 +7,8 @@ dialect reads the same. Its year, month, day, weekday and number are whole numbe
 from collections.abc import Sequence
 from dataclasses import replace
 
-from llm_pv.programs.sql_values import (
-    NAN,
-    SqlValue,
-    Untranslatable,
-    constant,
-    eager,
-    floor_quotient,
-    minus,
-    plus,
-    remainder,
-    times,
-)
+from llm_pv.programs.sql_numbers import floor_quotient, minus, plus, remainder, times
+from llm_pv.programs.sql_values import NAN, SqlValue, Untranslatable, constant, eager
 
 
 def called(owner: SqlValue, name: str, arguments: Sequence[SqlValue]) -> SqlValue:

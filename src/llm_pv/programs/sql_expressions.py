@@ -6,28 +6,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from llm_pv.programs import sql_dates, sql_texts
+from llm_pv.programs import sql_numbers as numbers
 from llm_pv.programs import sql_values as values
 from llm_pv.programs.sql_values import SqlValue, Untranslatable, constant
 
 _MOST_ITEMS = 200
 _BINARY: Mapping[type, Callable[[SqlValue, SqlValue], SqlValue]] = {
-    ast.Add: values.plus,
-    ast.Sub: values.minus,
-    ast.Mult: values.times,
-    ast.Div: values.quotient,
-    ast.FloorDiv: values.floor_quotient,
-    ast.Mod: values.remainder,
-    ast.Pow: values.power,
+    ast.Add: numbers.plus,
+    ast.Sub: numbers.minus,
+    ast.Mult: numbers.times,
+    ast.Div: numbers.quotient,
+    ast.FloorDiv: numbers.floor_quotient,
+    ast.Mod: numbers.remainder,
+    ast.Pow: numbers.power,
 }
 _ORDER = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 NO_VALUE = constant(None)
 
-
 _CONVERSIONS = {
-    "int": values.whole_number,
-    "float": values.decimal,
+    "int": numbers.whole_number,
+    "float": numbers.decimal,
     "str": values.written,
-    "round": values.rounded,
+    "round": numbers.rounded,
 }
 
 
@@ -100,24 +100,20 @@ class Expressions:
         """Return a condition."""
         match node:
             case ast.BoolOp(op=operator, values=parts):
-                joined, truth = (
-                    (values.both, True) if isinstance(operator, ast.And) else (values.either, False)
-                )
-                return self.joined(parts, scope, joined, truth)
+                return self.joined(parts, scope, isinstance(operator, ast.And))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return values.negation(self.test(operand, scope))
         with at(node):
             return values.truth(self.value(node, scope))
 
-    def joined(
-        self, parts: Sequence[ast.expr], scope: SqlScope, join: Callable[..., SqlValue], truth: bool
-    ) -> SqlValue:
+    def joined(self, parts: Sequence[ast.expr], scope: SqlScope, truth: bool) -> SqlValue:
         """Return conditions joined by ``and`` or ``or``, each asked where those before let it."""
         first, *others = parts
         if not others:
             return self.test(first, scope)
         known = scope.branch(self.present(first, truth, scope))
-        return join(self.test(first, scope), lambda: self.joined(others, known, join, truth))
+        join = values.both if truth else values.either
+        return join(self.test(first, scope), lambda: self.joined(others, known, truth))
 
     def present(self, node: ast.expr, truth: bool, scope: SqlScope) -> frozenset[str]:
         """Return what is not None where a condition has this truth."""
@@ -202,7 +198,7 @@ class Expressions:
             case ast.UnaryOp(op=ast.Not()):
                 return self.test(node, scope)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
-                return values.opposite(self.value(operand, scope))
+                return numbers.opposite(self.value(operand, scope))
             case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _BINARY:
                 a, b = self.value(left, scope), self.value(right, scope)
                 if a.kind == b.kind == "date" and isinstance(operator, ast.Sub):
@@ -221,11 +217,9 @@ class Expressions:
                     raise Untranslatable("a list of what can fail")
                 return SqlValue("NULL", "list", items=items)
             case ast.Dict(keys=keys, values=parts) if None not in keys:
-                pairs = zip(keys, parts, strict=True)
-                nodes = [one for pair in pairs for one in pair if one is not None]
-                return SqlValue(
-                    "NULL", "dict", items=tuple(self.value(one, scope) for one in nodes)
-                )
+                nodes = [one for pair in zip(keys, parts, strict=True) for one in pair if one]
+                items = tuple(self.value(node, scope) for node in nodes)
+                return SqlValue("NULL", "dict", items=items)
             case ast.Lambda():
                 return SqlValue("NULL", "function", extra=node)
             case ast.Subscript(value=holder, slice=index):
@@ -264,8 +258,7 @@ class Expressions:
     def looked_up(self, table: SqlValue, key: SqlValue, default: SqlValue) -> SqlValue:
         """Return the value of a key in a dict, or the default."""
         found = default
-        pairs = list(zip(table.items[::2], table.items[1::2], strict=True))
-        for known, value in pairs:
+        for known, value in zip(table.items[::2], table.items[1::2], strict=True):
             if found is values.FAILURE:
                 found = replace(found, kind=value.kind)
             found = values.choice(values.equal(key, known), value, found)
@@ -295,18 +288,16 @@ class Expressions:
         arguments = [self.value(node, scope) for node in nodes]
         return self.call(self.value(function, scope), arguments, scope, lambda value: value)
 
-    def builtin(  # noqa: C901 - one case a function
-        self, name: str, nodes: Sequence[ast.expr], scope: SqlScope
-    ) -> SqlValue:
+    def builtin(self, name: str, nodes: Sequence[ast.expr], scope: SqlScope) -> SqlValue:
         """Return the value of a call of one of Python's own functions."""
         if name in ("any", "all", "sum", "min", "max") and len(nodes) == 1:
             return self.folded(name, nodes[0], scope)
         arguments = [self.value(node, scope) for node in nodes]
         if name in ("min", "max") and arguments:
-            return values.extreme(arguments, "<" if name == "min" else ">")
+            return numbers.extreme(arguments, "<" if name == "min" else ">")
         if name == "range" and all(isinstance(a.const, int) for a in arguments):
-            numbers = range(*(int(str(a.const)) for a in arguments))[: _MOST_ITEMS + 1]
-            return SqlValue("NULL", "list", items=tuple(map(constant, numbers)))
+            span = range(*(int(str(a.const)) for a in arguments))[: _MOST_ITEMS + 1]
+            return SqlValue("NULL", "list", items=tuple(map(constant, span)))
         match name, arguments:
             case "len", [SqlValue(kind="str") as text]:
                 return sql_texts.length(text)
@@ -315,15 +306,11 @@ class Expressions:
             case "bool", [argument]:
                 return values.truth(argument)
             case "abs", [SqlValue(kind="int" | "float" | "bool") as argument]:
-                return values.absolute(argument)
+                return numbers.absolute(argument)
             case (("int" | "float" | "str" | "round"), [argument]):
                 return _CONVERSIONS[name](argument)
-            case (
-                ("set" | "frozenset" | "tuple" | "list" | "sorted"),
-                [SqlValue(kind="list") as items],
-            ):
-                if name != "sorted":
-                    return items
+            case (("set" | "frozenset" | "tuple" | "list"), [SqlValue(kind="list") as items]):
+                return items
         raise Untranslatable(f"the call {name}(), with these arguments")
 
     def folded(self, name: str, node: ast.expr, scope: SqlScope) -> SqlValue:
@@ -345,12 +332,12 @@ class Expressions:
             for item, test in zip(items, tests, strict=True):
                 if item.kind == "float":
                     raise Untranslatable("sum() of decimals, which depends on Python's version,")
-                total = values.plus(total, values.choice(test, values.number(item), constant(0)))
+                total = numbers.plus(total, values.choice(test, values.number(item), constant(0)))
             return total
         if not items or any(not test.known for test in tests):
             raise Untranslatable(f"{name}() of what may be empty")
         kept = [item for item, test in zip(items, tests, strict=True) if test.const]
-        return values.extreme(kept, "<" if name == "min" else ">")
+        return numbers.extreme(kept, "<" if name == "min" else ">")
 
     def comprehended(
         self, node: ast.expr, scope: SqlScope

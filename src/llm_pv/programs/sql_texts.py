@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from llm_pv.programs.sql_values import (
-    _BLANKS,
+    BLANKS,
     FAILURE,
     FALSE,
     SqlValue,
@@ -27,7 +27,7 @@ def method(text: SqlValue, name: str, arguments: Sequence[SqlValue]) -> SqlValue
         case (("lower" | "upper"), []):
             return SqlValue(f"{name.upper()}({text.sql})", "str", fallible=failing)
         case (("strip" | "lstrip" | "rstrip"), ([] | [SqlValue(kind="str")])):
-            blanks = arguments[0].sql if arguments else _BLANKS
+            blanks = arguments[0].sql if arguments else BLANKS
             side = name.removesuffix("strip").upper()
             return SqlValue(f"{side}TRIM({text.sql}, {blanks})", "str", fallible=failing)
         case "replace", [SqlValue(const=str(old)), SqlValue(kind="str") as new] if old:
