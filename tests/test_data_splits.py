@@ -328,7 +328,7 @@ def test_a_numeric_target_is_cut_by_a_threshold_or_into_bins() -> None:
     assert counts == {"< 3": 9, ">= 3": 3}
     with pytest.raises(DataError, match=r"--bins 3: .* only 2 are possible"):
         split_tables(mostly_0, seed=0, reading=Reading(bins=3))
-    with pytest.raises(ConfigurationError, match="--threshold nan: give a number"):
+    with pytest.raises(ConfigurationError, match="threshold is nan; give a number"):
         Reading(threshold=float("nan"))
     with pytest.raises(DataError, match="--threshold cuts a numeric target, and row 1 has 'a'"):
         split_tables(table_from(["x"] * 6, ["a", "b"] * 3), seed=0, reading=Reading(threshold=1))

@@ -291,7 +291,7 @@ def test_a_configuration_file_of_another_family_is_built_and_trained(tmp_path: P
         ({"model": "hf:./nowhere"}, "there is no folder ./nowhere"),
         ({"model": "tiny", "layers": 3}, "is 3, tiny has 2 layers"),
         ({"model": "tiny", "layers": 1, "lora_rank": 2}, "give one of them"),
-        ({"model": "tiny", "lora_rank": 0}, "--lora-rank is 0; give 1 or more"),
+        ({"model": "tiny", "lora_rank": 0}, "lora_rank is 0; give 1 or more"),
         ({"model": "qwen3_finetune", "vocab_size": 9}, "brings its own vocabulary"),
         ({"model": "qwen3_finetune", "context_length": 9}, "brings its own positions"),
     ],

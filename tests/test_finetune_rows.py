@@ -152,15 +152,15 @@ def test_fresh_rows_need_an_even_batch() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"learning_rate": 0.0}, "--lr is 0.0; give a number above 0"),
-        ({"learning_rate": float("nan")}, "--lr is nan"),
-        ({"final_learning_rate": 1.0}, r"--eta-min is 1\.0; give a number from 0 to --lr"),
-        ({"batch_size": 0}, "--batch-size is 0"),
-        ({"epochs": -1}, "--n-epochs is -1"),
-        ({"weight_decay": -1.0}, "--weight-decay is -1.0; give a number 0 or more"),
-        ({"evaluate_every": 0}, "--eval-every is 0"),
-        ({"seed": -5}, "--seed is -5"),
-        ({"precision": "fp8"}, "--precision is 'fp8'; choose bf16, fp16, fp32"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0; give a number above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"final_learning_rate": 1.0}, r"final_learning_rate is 1\.0; give a number from 0 to"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"epochs": -1}, "epochs is -1"),
+        ({"weight_decay": -1.0}, "weight_decay is -1.0; give a number 0 or more"),
+        ({"evaluate_every": 0}, "evaluate_every is 0"),
+        ({"seed": -5}, "seed is -5"),
+        ({"precision": "fp8"}, "precision is 'fp8'; choose bf16, fp16, fp32"),
     ],
 )
 def test_training_that_cannot_be_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -171,9 +171,9 @@ def test_training_that_cannot_be_is_refused(changes: dict[str, Any], message: st
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"device": "tpu"}, "--device is 'tpu'"),
-        ({"checkpoint_minutes": -1.0}, "--checkpoint-minutes is -1.0"),
-        ({"eval_batch_size": 0}, "--eval-batch-size is 0"),
+        ({"device": "tpu"}, "device is 'tpu'"),
+        ({"checkpoint_minutes": -1.0}, "checkpoint_minutes is -1.0"),
+        ({"eval_batch_size": 0}, "eval_batch_size is 0"),
     ],
 )
 def test_surroundings_that_cannot_be_are_refused(changes: dict[str, Any], message: str) -> None:

@@ -169,7 +169,7 @@ def test_a_folder_is_held_by_one_sweep_at_a_time(tmp_path: Path, stub: list[str]
         pytest.raises(RunError, match="in use by another sweep"),
     ):
         run_sweep(sweep, stub, finished=is_done(sweep.folder))
-    with pytest.raises(ConfigurationError, match="--concurrency is 0"):
+    with pytest.raises(ConfigurationError, match="concurrency is 0"):
         run_sweep(sweep, stub, finished=is_done(sweep.folder), concurrency=0)
 
 

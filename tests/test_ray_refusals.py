@@ -89,18 +89,18 @@ def test_without_ray_the_extra_is_named(
 def test_a_task_that_takes_nothing_or_less_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
     assert llm_pv([*GRID, "--ray", "auto", "--ray-cpus", "0"]) == 2
     assert "--ray-cpus is 0.0; give a positive number" in capfd.readouterr().err
-    with pytest.raises(ConfigurationError, match="--ray-gpus is -1"):
+    with pytest.raises(ConfigurationError, match="gpus is -1"):
         Requirements(gpus=-1)
 
 
 @pytest.mark.parametrize(
     ("needs", "message"),
     [
-        ({"cpus": float("nan")}, "--ray-cpus is nan; give a positive number"),
-        ({"cpus": float("inf")}, "--ray-cpus is inf; give a positive number"),
-        ({"cpus": 0.00001}, "--ray-cpus is 1e-05; give a multiple of 0.0001"),
-        ({"gpus": 0.00001}, "--ray-gpus is 1e-05; give a multiple of 0.0001"),
-        ({"gpus": 1.5}, "--ray-gpus is 1.5; give a whole number above 1"),
+        ({"cpus": float("nan")}, "cpus is nan; give a positive number"),
+        ({"cpus": float("inf")}, "cpus is inf; give a positive number"),
+        ({"cpus": 0.00001}, "cpus is 1e-05; give a multiple of 0.0001"),
+        ({"gpus": 0.00001}, "gpus is 1e-05; give a multiple of 0.0001"),
+        ({"gpus": 1.5}, "gpus is 1.5; give a whole number above 1"),
     ],
 )
 def test_shares_that_ray_does_not_know_are_refused(needs: dict[str, float], message: str) -> None:

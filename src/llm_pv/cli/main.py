@@ -149,7 +149,7 @@ def _run_app(application: App, arguments: Sequence[str]) -> int:
     except LLMPVError as error:
         if debug:
             raise
-        complain(_with_options(error, words))
+        complain(with_options(error, words))
         return USAGE_ERROR
     except BrokenPipeError:
         _give_up_output()  # the reader of a pipe has closed it, which is no error
@@ -178,22 +178,25 @@ def _in_plain_words(error: CycloptsError) -> str:
 
 
 _OPTIONS = {
-    "refinements": "refine",
-    "megabytes": "budget-mb",
-    "candidates": "budget-candidates",
-}
+    "refinements": "--refine", "megabytes": "--budget-mb", "candidates": "--budget-candidates",
+    "modes": "--answer", "orders": "--example-orders", "cpus": "--ray-cpus", "gpus": "--ray-gpus",
+    "layers": "--num-layers-to-finetune", "learning_rate": "--lr", "epochs": "--n-epochs",
+    "final_learning_rate": "--eta-min", "evaluate_every": "--eval-every",
+    "max_new_tokens": "--max-new-tokens",
+}  # fmt: skip
 """The options whose parameters in Python have other names."""
 
 
-def _with_options(error: LLMPVError, words: Sequence[str]) -> str:
-    """Return an error's message, which names arguments by the options that are given."""
+def with_options(error: LLMPVError, words: Sequence[str]) -> str:
+    """Return an error's message, which names arguments by the options of a command line."""
     given = {word.partition("=")[0].replace("_", "-") for word in words}
 
     def shown(part: str) -> str:
         if not isinstance(part, ArgumentText):
             return part
-        option = "--" + _OPTIONS.get(part.argument, part.argument).replace("_", "-")
-        return f"{option} {part.rest}" if option in given else part
+        own = "--" + part.argument.replace("_", "-")
+        option = own if own in given else _OPTIONS.get(part.argument)
+        return f"{option} {part.rest}" if option else part
 
     return "".join(map(shown, error.parts or (str(error),)))
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:  # the help of a command needs neither
     import numpy as np
     import pandas as pd
 
-_SIGNS = (".", ",", "'", " ", "")
-
 
 @dataclass(frozen=True)
 class Reading:
@@ -53,30 +51,27 @@ class Reading:
 
     def __post_init__(self) -> None:
         if self.groups is not None and self.time is not None:
-            raise ConfigurationError(
-                "rows are split by groups or by time: give one of --groups and --time"
-            )
+            raise ConfigurationError("rows are split by groups or by time: give one of the two")
         if self.bins is not None and self.threshold is not None:
-            raise ConfigurationError("give one of --bins and --threshold, not both")
+            raise ConfigurationError("a target is cut by bins or a threshold: give one of the two")
         if self.bins is not None and not 2 <= self.bins <= 20:
-            raise ConfigurationError(f"--bins {self.bins}: give a number from 2 to 20")
+            raise ConfigurationError(f"is {self.bins}; give a number from 2 to 20", "bins")
         if self.threshold is not None and not math.isfinite(self.threshold):
-            raise ConfigurationError(f"--threshold {self.threshold}: give a number")
-        for option, sign in (("decimal", self.decimal), ("thousands", self.thousands or "")):
-            if sign not in _SIGNS:
-                raise ConfigurationError(f"--{option} {sign!r}: give one of . , ' or a blank")
-        if self.decimal not in (".", ",") or self.decimal == self.thousands:
+            raise ConfigurationError(f"is {self.threshold}; give a number", "threshold")
+        if self.decimal not in (".", ","):
+            raise ConfigurationError(f"is {self.decimal!r}; give . or ,", "decimal")
+        if self.thousands not in {None, ".", ",", "'", " ", ""} - {self.decimal}:
             raise ConfigurationError(
-                f"--decimal {self.decimal!r} with --thousands {self.thousands!r}: give . or , for "
-                "decimals, and another sign for thousands"
+                f"is {self.thousands!r}; give another of . , ' or a blank than for decimals",
+                "thousands",
             )
         if self.delimiter is not None and len(self.delimiter) != 1:
-            raise ConfigurationError(f"--delimiter {self.delimiter!r}: give one character")
+            raise ConfigurationError(f"is {self.delimiter!r}; give one character", "delimiter")
         try:
             "".encode(self.encoding)
         except LookupError:
             raise ConfigurationError(
-                f"--encoding {self.encoding!r} is not known; give utf-8, latin-1, cp1252, ..."
+                f"is {self.encoding!r}; give a known one: utf-8, latin-1, cp1252, ...", "encoding"
             ) from None
 
     @property

@@ -1,6 +1,7 @@
 """What a user asks for: a model, rows, and how it is trained."""
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -69,41 +70,33 @@ llama3_finetune, deepseek_finetune or hf:FOLDER_OR_NAME (pretrained). Default qw
         Raise ConfigurationError if there is none, or an option does not go with it.
         """
         found = architecture(self.name, self.config_file)
-        sizes = (("--n-layer", self.n_layer), ("--n-head", self.n_head), ("--n-embd", self.n_embd))
-        for option, size, least in (
-            *((option, size, 1) for option, size in sizes),
-            ("--vocab-size", self.vocab_size, 1),
-            ("--context-length", self.context_length, 1),
-            ("--num-layers-to-finetune", self.layers, 0),
-            ("--lora-rank", self.lora_rank, 1),
-        ):
+        owned = {"vocab_size": "vocabulary", "context_length": "positions",
+                 "n_layer": "size", "n_head": "size", "n_embd": "size"}  # fmt: skip
+        for name in (*owned, "lora_rank", "layers"):
+            size, least = getattr(self, name), int(name != "layers")
             if size is not None and size < least:
-                raise ConfigurationError(f"{option} is {size}; give {least} or more")
+                raise ConfigurationError(f"is {size}; give {least} or more", name)
         if self.lora_rank is not None and self.layers is not None:
             raise ConfigurationError(
                 "--lora-rank adapts every layer and --num-layers-to-finetune unfreezes some: "
                 "give one of them"
             )
-        for option, size, own in (
-            ("--vocab-size", self.vocab_size, "vocabulary"),
-            ("--context-length", self.context_length, "positions"),
-            *((option, size, "size") for option, size in sizes),
-        ):
-            if found.pretrained and size is not None:
+        for name, own in owned.items():
+            if found.pretrained and (size := getattr(self, name)) is not None:
                 raise ConfigurationError(
-                    f"{option}: {found.name} is pretrained and brings its own {own}; leave it out"
+                    f"is {size}; {found.name} is pretrained and brings its own {own}: leave it out",
+                    name,
                 )
         if self.spaced and not found.pretrained:
             raise ConfigurationError(
-                f"--symbols spaced: {found.name} is trained from scratch and has a token for each "
-                "character; leave it out"
+                f"is 'spaced'; {found.name} is trained from scratch and has a token for each "
+                "character: leave it out",
+                "symbols",
             )
         found = resized(found, self.n_layer, self.n_head, self.n_embd)
         total = found.config.get("num_hidden_layers")
         if self.layers is not None and isinstance(total, int) and self.layers > total:
-            raise ConfigurationError(
-                f"--num-layers-to-finetune is {self.layers}, {found.name} has {total} layers"
-            )
+            raise ConfigurationError(f"is {self.layers}, {found.name} has {total} layers", "layers")
         return found
 
     @property
@@ -203,33 +196,23 @@ class TrainingRequest:
     "Recompute activations instead of keeping them; auto only if memory requires it."
 
     def __post_init__(self) -> None:
-        numbers = {
-            "--lr": (self.learning_rate, self.learning_rate > 0),
-            "--eta-min": (
-                self.final_learning_rate,
-                0 <= self.final_learning_rate <= self.learning_rate,
+        for name in ("learning_rate", "batch_size", "epochs", "clip", "evaluate_every"):
+            if not 0 < (value := getattr(self, name)) < math.inf:
+                raise ConfigurationError(f"is {value}; give a number above 0", name)
+        for name, most, limit in (
+            (
+                "final_learning_rate",
+                self.learning_rate,
+                f"from 0 to the learning rate ({self.learning_rate})",
             ),
-            "--weight-decay": (self.weight_decay, self.weight_decay >= 0),
-            "--batch-size": (self.batch_size, self.batch_size > 0),
-            "--n-epochs": (self.epochs, self.epochs > 0),
-            "--clip": (self.clip, self.clip > 0),
-            "--eval-every": (self.evaluate_every, self.evaluate_every > 0),
-            "--seed": (self.seed, 0 <= self.seed < 2**32),
-        }
-        for option, (value, fine) in numbers.items():
-            if not fine or not math.isfinite(value):
-                least = (
-                    f"from 0 to --lr ({self.learning_rate})"
-                    if option == "--eta-min"
-                    else {
-                        "--weight-decay": "0 or more",
-                        "--seed": f"from 0 to {2**32 - 1}",
-                    }.get(option, "above 0")
-                )
-                raise ConfigurationError(f"{option} is {value}; give a number {least}")
+            ("weight_decay", sys.float_info.max, "0 or more"),
+            ("seed", 2**32 - 1, f"from 0 to {2**32 - 1}"),
+        ):
+            if not 0 <= (value := getattr(self, name)) <= most:
+                raise ConfigurationError(f"is {value}; give a number {limit}", name)
         if self.precision is not None and self.precision not in PRECISIONS:
             raise ConfigurationError(
-                f"--precision is {self.precision!r}; choose {', '.join(PRECISIONS)}"
+                f"is {self.precision!r}; choose {', '.join(PRECISIONS)}", "precision"
             )
 
     def record(self) -> dict[str, Any]:
@@ -263,14 +246,16 @@ class JobContext:
     def __post_init__(self) -> None:
         if not (self.device in {"auto", "cpu", "cuda"} or self.device.startswith("cuda:")):
             raise ConfigurationError(
-                f"--device is {self.device!r}; choose auto, cpu, cuda or cuda:0"
+                f"is {self.device!r}; choose auto, cpu, cuda or cuda:0", "device"
             )
         if not self.checkpoint_minutes >= 0:
             raise ConfigurationError(
-                f"--checkpoint-minutes is {self.checkpoint_minutes}; give 0 or more"
+                f"is {self.checkpoint_minutes}; give 0 or more", "checkpoint_minutes"
             )
         if self.eval_batch_size is not None and self.eval_batch_size < 1:
-            raise ConfigurationError(f"--eval-batch-size is {self.eval_batch_size}; give 1 or more")
+            raise ConfigurationError(
+                f"is {self.eval_batch_size}; give 1 or more", "eval_batch_size"
+            )
 
 
 DEFAULT_JOB_CONTEXT = JobContext()

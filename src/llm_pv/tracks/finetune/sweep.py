@@ -196,7 +196,7 @@ def run_sweep(
         The row of each job by name, in order, with its ``status`` and ``reason``.
     """
     if concurrency is not None and concurrency < 1:
-        raise ConfigurationError(f"--concurrency is {concurrency}; give 1 or more")
+        raise ConfigurationError(f"is {concurrency}; give 1 or more", "concurrency")
     with SweepFolder(sweep.folder, [job.name for job in sweep.jobs]) as folder:
         tasks = [
             CellTask(Cell(job.name), job, skipped=impossible.get(job.name, ""))

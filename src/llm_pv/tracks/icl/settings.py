@@ -37,13 +37,12 @@ likelihoods of a server.'
     def __post_init__(self) -> None:
         unknown = [mode for mode in self.ways if mode not in MODES]
         if unknown or not self.ways or len(set(self.ways)) < len(self.ways):
-            raise ConfigurationError(f"--answer: give one or several of {', '.join(MODES)}")
-        for option, value in (
-            ("example-orders", self.orders),
-            ("max-new-tokens", self.token_limit),
-        ):
+            raise ConfigurationError(
+                f"is {self.modes}; give one or several of {', '.join(MODES)}", "modes"
+            )
+        for name, value in (("orders", self.orders), ("max_new_tokens", self.token_limit)):
             if value < 1:
-                raise ConfigurationError(f"--{option} is {value}; give 1 or more")
+                raise ConfigurationError(f"is {value}; give 1 or more", name)
         if self.drawn_by < 0:
             raise ConfigurationError(f"seed {self.seed} is negative: give 0 or more")
 

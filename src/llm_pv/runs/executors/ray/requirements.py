@@ -25,17 +25,17 @@ class Requirements:
     "Cores and GPUs; a fraction lets several tasks share one."
 
     def __post_init__(self) -> None:
-        for option, value, least in (
-            ("--ray-cpus", self.cpus, "a positive number"),
-            ("--ray-gpus", self.gpus, "0 or more"),
+        for name, value, least in (
+            ("cpus", self.cpus, "a positive number"),
+            ("gpus", self.gpus, "0 or more"),
         ):
-            if not 0 <= value < math.inf or (not value and option == "--ray-cpus"):
-                raise ConfigurationError(f"{option} is {value}; give {least}")
+            if not 0 <= value < math.inf or (not value and name == "cpus"):
+                raise ConfigurationError(f"is {value}; give {least}", name)
             if abs(value - round(value, 4)) > 1e-9:
-                raise ConfigurationError(f"{option} is {value}; give a multiple of 0.0001")
+                raise ConfigurationError(f"is {value}; give a multiple of 0.0001", name)
         if self.gpus > 1 and self.gpus != int(self.gpus):
             raise ConfigurationError(
-                f"--ray-gpus is {self.gpus}; give a whole number above 1, or a fraction below"
+                f"is {self.gpus}; give a whole number above 1, or a fraction below", "gpus"
             )
 
     def fitting(self, resources: dict[str, float]) -> int:
