@@ -11,7 +11,6 @@ of rows and fail for a class with one row.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from reprlib import repr as short
 from types import MappingProxyType
@@ -21,16 +20,12 @@ import numpy as np
 import pandas as pd
 
 from llm_pv.data.allocation import allocate, split_sizes
-from llm_pv.data.columns import ColumnType, joint_type, read_cells
-from llm_pv.data.examples import Classes, Examples, Splits
-from llm_pv.data.reading import DEFAULT_READING, Reading, binned, target_edges, target_numbers
-from llm_pv.data.roles import moments, present_cells, role_column, row_weights
+from llm_pv.data.examples import Examples, Splits
+from llm_pv.data.pooling import ADDED, PARTS, Rows, pooled
+from llm_pv.data.reading import DEFAULT_READING, Reading
 from llm_pv.data.table import Table
-from llm_pv.data.targets import check_class_count, read_classes
+from llm_pv.data.targets import check_class_count
 from llm_pv.errors import ConfigurationError, DataError
-
-_PARTS = ("train", "validation", "test")
-_ADDED = len(_PARTS)  # the source of rows that are training rows besides
 
 
 def split_tables(
@@ -84,11 +79,11 @@ def split_tables(
     given = {part: table for part, table in tables.items() if table is not None}
     if seed < 0:
         raise ConfigurationError(f"seed {seed}: give a whole number from 0 on")
-    sources = [*map(_PARTS.index, given), *[_ADDED] * len(added)]
-    pool = _pooled([*given.values(), *added], sources, reading)
+    sources = [*map(PARTS.index, given), *[ADDED] * len(added)]
+    pool = pooled([*given.values(), *added], sources, reading)
     deal = _one_row_an_input if reading.distinct_inputs else _every_row
     kept, warnings = deal(pool, seed)
-    asked = {part: sizes.get(part) for part in _PARTS}
+    asked = {part: sizes.get(part) for part in PARTS}
     if "validation" in given and "test" not in given and asked["test"] is None:
         asked["test"] = 0
     if not pool.edges:
@@ -96,7 +91,7 @@ def split_tables(
     names = {part: table.name for part, table in given.items()}
     chosen = _chosen(pool, kept, asked, names, warnings, seed=seed)
     if added:
-        chosen["train"] += kept[pool.source[kept] == _ADDED].tolist()
+        chosen["train"] += kept[pool.source[kept] == ADDED].tolist()
         warnings.append(
             f"training rows added: {sum(map(len, added)):,} of "
             f"{', '.join(table.name for table in added)}; they are not drawn like the other rows"
@@ -133,127 +128,7 @@ def split_tables(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """All rows together, with the table, the input and the class of each."""
-
-    table: Table
-    source: "np.ndarray[Any, Any]"
-    groups: "np.ndarray[Any, Any]"
-    codes: "np.ndarray[Any, Any]"
-    classes: Classes
-    edges: tuple[float, ...] = ()
-    units: "np.ndarray[Any, Any] | None" = None
-    unit_names: Sequence[object] = ()
-    times: "np.ndarray[Any, Any] | None" = None
-    weights: "np.ndarray[Any, Any] | None" = None
-
-
-def _pooled(given: Sequence[Table], sources: Sequence[int], reading: Reading) -> _Rows:
-    first = given[0]
-    tables = [_like(table, first) for table in given]
-    labels = [_labels(table) for table in tables]
-    types = _joint_types(tables)
-    if _ADDED in sources:
-        _check_added(types, tables, sources)
-    if len(tables) == 1:
-        joined = tables[0]
-    else:
-        frame = pd.concat([table.frame.astype(object) for table in tables], ignore_index=True)
-        odd = {
-            name: tuple(sorted({cell for table in tables for cell in table.odd.get(name, ())}))
-            for name in {name for table in tables for name in table.odd}
-        }
-        joined = replace(first, frame=frame, labels=None, types=types, odd=odd)
-    written = [table.written for table in tables]
-    edges: tuple[float, ...] = ()
-    if reading.bins is not None or reading.threshold is not None:
-        numbers = [target_numbers(column, reading) for column in labels]
-        edges = target_edges(numbers, reading)
-        labels = [pd.Series(binned(column, edges), dtype=object) for column in numbers]
-        written = [False] * len(tables)
-    codes, classes = read_classes(labels, written)
-    source = np.repeat(sources, [len(table) for table in tables])
-    pool = _Rows(joined, source, _input_groups(joined), codes, classes, edges)
-    apart = {use: role_column(tables, use) for use in reading.apart}
-    if "groups" in apart:
-        units, names = pd.factorize(present_cells(apart["groups"], "groups").astype(str))
-        pool = replace(pool, units=units, unit_names=list(names))
-    if "time" in apart:
-        pool = replace(pool, times=moments(present_cells(apart["time"], "time")))
-    if "weights" in apart:
-        pool = replace(pool, weights=row_weights(present_cells(apart["weights"], "weights")))
-    return pool
-
-
-def _joint_types(tables: Sequence[Table]) -> dict[str, ColumnType]:
-    filled = [set(table.frame.columns[table.frame.notna().any()]) for table in tables]
-    return {
-        name: joint_type(
-            table.types[name] for table, there in zip(tables, filled, strict=True) if name in there
-        )
-        for name in tables[0].types
-    }
-
-
-def _check_added(
-    types: dict[str, ColumnType], tables: Sequence[Table], sources: Sequence[int]
-) -> None:
-    """Raise DataError if added rows turn a column of the other tables into text."""
-    others = [table for table, source in zip(tables, sources, strict=True) if source != _ADDED]
-    for name, before in _joint_types(others).items():
-        if before != types[name] == "str":
-            at = next(table for table in tables if joint_type([before, table.types[name]]) == "str")
-            raise DataError(
-                f"{at.name}: column {name!r} is {at.types[name]}, and {before} in "
-                f"{tables[0].name}; correct its cells, or make it text in both with "
-                f"--types {name}=str"
-            )
-
-
-def _like(table: Table, first: Table) -> Table:
-    """Return the table with the columns of the first one; raise DataError if one is missing."""
-    if table is first:
-        return table
-    if first.single and table.single:
-        frame = table.frame.set_axis(list(first.frame.columns), axis=1)
-        return replace(table, frame=frame)
-    missing = [name for name in first.frame.columns if name not in table.frame.columns]
-    if missing or table.single:
-        raise DataError(
-            f"{table.name} has not the columns of {first.name}: "
-            f"{', '.join(map(repr, missing or first.frame.columns))} are missing; give both alike"
-        )
-    frame = table.frame[list(first.frame.columns)]
-    return replace(table, frame=frame.fillna("") if first.single else frame)
-
-
-def _labels(table: Table) -> "pd.Series[Any]":
-    if table.labels is None:
-        columns = ", ".join(repr(name) for name in table.frame.columns[:12])
-        raise DataError(
-            f"{table.name} has no labels: name the target (--target), one of its columns "
-            f"{columns}, or write lines 'input -> label'"
-        )
-    if not len(table.labels):
-        raise DataError(f"{table.name} has no row with a label: fill in the target column")
-    return table.labels
-
-
-def _input_groups(table: Table) -> "np.ndarray[Any, Any]":
-    """Return a number for each row, equal for equal inputs only."""
-    groups = np.zeros(len(table), dtype=np.int64)
-    for name in table.frame.columns:
-        cells = table.frame[name]
-        values = cells.to_numpy() if table.single else read_cells(cells, table.types[name])
-        codes, distinct = pd.factorize(values)  # a missing value has the code -1
-        groups, different = pd.factorize(groups * (len(distinct) + 1) + codes + 1)
-        if len(different) == len(table):
-            break  # the other columns tell no more rows apart
-    return groups
-
-
-def _every_row(pool: _Rows, seed: int) -> tuple["np.ndarray[Any, Any]", list[str]]:
+def _every_row(pool: Rows, seed: int) -> tuple["np.ndarray[Any, Any]", list[str]]:
     """Return all rows in random order; warn of repeated inputs with different labels."""
     keys, in_tables, conflicts = _repeats(pool, seed)
     warnings: list[str] = []
@@ -267,10 +142,10 @@ def _every_row(pool: _Rows, seed: int) -> tuple["np.ndarray[Any, Any]", list[str
     return np.argsort(keys, kind="stable"), warnings
 
 
-def _repeats(pool: _Rows, seed: int) -> tuple["np.ndarray[Any, Any]", int, str]:
+def _repeats(pool: Rows, seed: int) -> tuple["np.ndarray[Any, Any]", int, str]:
     """Return random keys of rows, how many inputs the tables hold, and conflicts of labels."""
     keys = np.random.PCG64(np.random.SeedSequence(seed)).random_raw(len(pool.groups))
-    in_tables = len(pd.unique(pool.groups * (len(_PARTS) + 1) + pool.source))
+    in_tables = len(pd.unique(pool.groups * (len(PARTS) + 1) + pool.source))
     labelled = pd.unique(pool.groups * len(pool.classes) + pool.codes)
     conflicting = np.bincount(labelled // len(pool.classes)) > 1
     said = (
@@ -280,11 +155,11 @@ def _repeats(pool: _Rows, seed: int) -> tuple["np.ndarray[Any, Any]", int, str]:
     return keys, in_tables, said if conflicting.any() else ""
 
 
-def _one_row_an_input(pool: _Rows, seed: int) -> tuple["np.ndarray[Any, Any]", list[str]]:
+def _one_row_an_input(pool: Rows, seed: int) -> tuple["np.ndarray[Any, Any]", list[str]]:
     """Return one row for each input, in random order; warn of rows left out."""
     keys, in_tables, conflicts = _repeats(pool, seed)
     # The test table first, so that it keeps all its rows; added rows take none from any split.
-    rank = np.where(pool.source == _ADDED, 1, -pool.source)
+    rank = np.where(pool.source == ADDED, 1, -pool.source)
     order = np.lexsort((keys, rank))
     kept = order[~pd.Series(pool.groups[order]).duplicated().to_numpy()]
     kept = kept[np.argsort(keys[kept], kind="stable")]
@@ -307,7 +182,7 @@ def _one_row_an_input(pool: _Rows, seed: int) -> tuple["np.ndarray[Any, Any]", l
 
 
 def _chosen(
-    pool: _Rows,
+    pool: Rows,
     kept: "np.ndarray[Any, Any]",
     asked: dict[str, int | None],
     names: dict[str, str],
@@ -318,8 +193,8 @@ def _chosen(
     """Draw the rows of each split from its table."""
     chosen: dict[str, list[int]] = {}
     for origin, name in names.items():
-        rows = kept[pool.source[kept] == _PARTS.index(origin)]
-        parts = [p for p in _PARTS if p == origin or (origin == "train" and p not in names)]
+        rows = kept[pool.source[kept] == PARTS.index(origin)]
+        parts = [p for p in PARTS if p == origin or (origin == "train" and p not in names)]
         sizes = split_sizes(len(rows), {part: asked[part] for part in parts}, name)
         if pool.units is not None:
             dealt = _drawn_by_group(pool, pool.units, rows, sizes, name=name, seed=seed)
@@ -335,11 +210,11 @@ def _chosen(
             warnings.append(
                 f"{name}: {listed} rows drawn of {len(rows):,}; ask for larger splits to use more"
             )
-    return {part: chosen[part] for part in _PARTS}
+    return {part: chosen[part] for part in PARTS}
 
 
 def _drawn(
-    pool: _Rows, rows: "np.ndarray[Any, Any]", sizes: dict[str, int]
+    pool: Rows, rows: "np.ndarray[Any, Any]", sizes: dict[str, int]
 ) -> "list[np.ndarray[Any, Any]]":
     """Assign rows in random order to splits, by the allocation of each class."""
     codes = pool.codes[rows]
@@ -354,7 +229,7 @@ def _drawn(
 
 
 def _drawn_by_group(
-    pool: _Rows,
+    pool: Rows,
     units: "np.ndarray[Any, Any]",
     rows: "np.ndarray[Any, Any]",
     sizes: dict[str, int],
@@ -415,7 +290,7 @@ def _drawn_by_time(
     return dealt[::-1]
 
 
-def _shared_groups(pool: _Rows, chosen: dict[str, list[int]]) -> list[str]:
+def _shared_groups(pool: Rows, chosen: dict[str, list[int]]) -> list[str]:
     """Return a warning about groups with rows in two splits, which ready-made files can have."""
     if pool.units is None:
         return []
@@ -435,7 +310,7 @@ def _in_order(times: "np.ndarray[Any, Any]", chosen: dict[str, list[int]]) -> bo
 
 
 def _missing_classes(
-    pool: _Rows, kept: "np.ndarray[Any, Any]", chosen: dict[str, list[int]]
+    pool: Rows, kept: "np.ndarray[Any, Any]", chosen: dict[str, list[int]]
 ) -> list[str]:
     """Return warnings about classes missing in training or validation."""
     counts = np.bincount(pool.codes[kept], minlength=len(pool.classes))
