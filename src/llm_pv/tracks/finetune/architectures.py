@@ -19,67 +19,33 @@ from llm_pv.errors import ConfigurationError
 Config = Mapping[str, Any]
 """What a ``config.json`` holds."""
 
+_SIZES = (
+    "model_type", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+    "num_key_value_heads", "head_dim", "rms_norm_eps", "rope_theta", "tie_word_embeddings",
+)  # fmt: skip
+
+
+def _config(*sizes: str | float) -> Config:
+    return dict(zip(_SIZES, sizes, strict=True))
+
+
 PUBLIC: Mapping[str, tuple[str, Config]] = MappingProxyType(
     {
         "qwen0.6B": (
             "Qwen/Qwen3-0.6B",
-            {
-                "model_type": "qwen3",
-                "hidden_size": 1024,
-                "intermediate_size": 3072,
-                "num_hidden_layers": 28,
-                "num_attention_heads": 16,
-                "num_key_value_heads": 8,
-                "head_dim": 128,
-                "rms_norm_eps": 1e-6,
-                "rope_theta": 1_000_000.0,
-                "tie_word_embeddings": True,
-            },
+            _config("qwen3", 1024, 3072, 28, 16, 8, 128, 1e-6, 1_000_000.0, True),
         ),
         "qwen1.7B": (
             "Qwen/Qwen3-1.7B",
-            {
-                "model_type": "qwen3",
-                "hidden_size": 2048,
-                "intermediate_size": 6144,
-                "num_hidden_layers": 28,
-                "num_attention_heads": 16,
-                "num_key_value_heads": 8,
-                "head_dim": 128,
-                "rms_norm_eps": 1e-6,
-                "rope_theta": 1_000_000.0,
-                "tie_word_embeddings": True,
-            },
+            _config("qwen3", 2048, 6144, 28, 16, 8, 128, 1e-6, 1_000_000.0, True),
         ),
         "llama3": (
             "meta-llama/Llama-3.2-1B",
-            {
-                "model_type": "llama",
-                "hidden_size": 2048,
-                "intermediate_size": 8192,
-                "num_hidden_layers": 16,
-                "num_attention_heads": 32,
-                "num_key_value_heads": 8,
-                "head_dim": 64,
-                "rms_norm_eps": 1e-5,
-                "rope_theta": 500_000.0,
-                "tie_word_embeddings": True,
-            },
+            _config("llama", 2048, 8192, 16, 32, 8, 64, 1e-5, 500_000.0, True),
         ),
         "deepseek": (
             "deepseek-ai/deepseek-coder-1.3b-base",
-            {
-                "model_type": "llama",
-                "hidden_size": 2048,
-                "intermediate_size": 5504,
-                "num_hidden_layers": 24,
-                "num_attention_heads": 16,
-                "num_key_value_heads": 16,
-                "head_dim": 128,
-                "rms_norm_eps": 1e-6,
-                "rope_theta": 100_000.0,
-                "tie_word_embeddings": False,
-            },
+            _config("llama", 2048, 5504, 24, 16, 16, 128, 1e-6, 100_000.0, False),
         ),
         "bloom": (
             "bigscience/bloom-560m",
@@ -95,20 +61,7 @@ PUBLIC: Mapping[str, tuple[str, Config]] = MappingProxyType(
 )
 """The published models: the repository whose ``config.json`` was read, and its dimensions."""
 
-TINY: Config = MappingProxyType(
-    {
-        "model_type": "qwen3",
-        "hidden_size": 64,
-        "intermediate_size": 192,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "head_dim": 16,
-        "rms_norm_eps": 1e-6,
-        "rope_theta": 10_000.0,
-        "tie_word_embeddings": True,
-    }
-)
+TINY = MappingProxyType(_config("qwen3", 64, 192, 2, 4, 2, 16, 1e-6, 10_000.0, True))
 """A model of our own for trying things out on a CPU."""
 
 PRETRAINED: Mapping[str, str] = MappingProxyType(
