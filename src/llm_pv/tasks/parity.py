@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from llm_pv.tasks.task import UNIFORM_BINARY, Labels, Lengths, Symbols, Task
+from llm_pv.tasks.task import Labels, Lengths, Symbols, binary_task
 from llm_pv.tasks.words import Integers
 
 _COORDINATE_SEED = 42
@@ -79,61 +79,49 @@ def odd_digest(symbols: Symbols) -> Labels:
 
 
 TASKS = (
-    Task(
+    binary_task(
         id="fn_a",
         name="parity_all",
         description="the number of ones is odd",
-        alphabet="binary",
         examples=("0110", "0111"),
         target_function=odd_ones,
-        samplers=UNIFORM_BINARY,
     ),
-    Task(
+    binary_task(
         id="fn_b",
         name="parity_first_half",
         description="the number of ones in the first half, x[:L//2], is odd",
-        alphabet="binary",
         examples=("110001", "100011"),
         target_function=odd_ones_of_first_half,
-        samplers=UNIFORM_BINARY,
     ),
-    Task(
+    binary_task(
         id="fn_e",
         name="parity_rand_3",
         description="the number of ones on 3 fixed coordinates, which depend on L, is odd",
-        alphabet="binary",
         examples=("0000", "1111"),
         target_function=partial(odd_ones_of_coordinates, count=3),
-        samplers=UNIFORM_BINARY,
         length_generalising=False,
     ),
-    Task(
+    binary_task(
         id="fn_f",
         name="parity_rand_10",
         description="the number of ones on 10 fixed coordinates, which depend on L, is odd",
-        alphabet="binary",
         examples=("0000000000", "1000000000"),
         target_function=partial(odd_ones_of_coordinates, count=10),
-        samplers=UNIFORM_BINARY,
         lengths=Lengths(smallest=10, reason="it has 10 coordinates"),
         length_generalising=False,
     ),
-    Task(
+    binary_task(
         id="fn_j",
         name="automata_parity",
         description="one step of the automaton [0,1,1,1,1,0,0,0] leaves an odd number of cells on",
-        alphabet="binary",
         examples=("0001", "0100"),
         target_function=odd_after_step,
-        samplers=UNIFORM_BINARY,
     ),
-    Task(
+    binary_task(
         id="fn_l",
         name="sha256_parity",
         description="the SHA-256 digest of the ASCII string has an odd number of one bits",
-        alphabet="binary",
         examples=("0011", "0000"),
         target_function=odd_digest,
-        samplers=UNIFORM_BINARY,
     ),
 )

@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
-from llm_pv.tasks.task import UNIFORM_BINARY, Labels, Lengths, Symbols, Task
+from llm_pv.tasks.task import Labels, Lengths, Symbols, binary_task
 from llm_pv.tasks.words import Words
 
 _MONOMIALS = 3
@@ -42,14 +42,12 @@ def polynomial(symbols: Symbols) -> Labels:
 
 
 TASKS = (
-    Task(
+    binary_task(
         id="",
         name="poly_f2_deg3",
         description="a fixed polynomial over GF(2), 3 monomials of degree at most 3, is 1",
-        alphabet="binary",
         examples=("00000", "11000"),
         target_function=polynomial,
-        samplers=UNIFORM_BINARY,
         lengths=Lengths(smallest=5, reason="it has 5 relevant coordinates or more"),
         length_generalising=False,
     ),

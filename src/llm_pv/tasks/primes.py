@@ -142,10 +142,6 @@ def _paper_composites(words: Words, length: int) -> Symbols:
     return written(kept, length)
 
 
-def _hard_composites(words: Words, length: int) -> Symbols:
-    return rough_composites(words, length, 8_192)
-
-
 def _task(
     task_id: str,
     name: str,
@@ -186,7 +182,9 @@ TASKS = (
         target_function=halves_agree,
         samplers={
             "paper": Sampler(partial(draw_two, others=_paper_composites)),
-            "hard": Sampler(partial(draw_two, others=_hard_composites), smallest=8),
+            "hard": Sampler(
+                partial(draw_two, others=partial(rough_composites, rows=8_192)), smallest=8
+            ),
         },
         lengths=_PRIME_LENGTHS,
         growth=(2,),

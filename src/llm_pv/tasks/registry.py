@@ -30,11 +30,9 @@ _ALL: tuple[Task, ...] = (
 )
 
 
-def _published_order(task: Task) -> tuple[bool, int, str, str]:
-    return (not task.id, len(task.id), task.id, task.name)
+_ORDERED = sorted(_ALL, key=lambda task: (not task.id, len(task.id), task.id, task.name))
 
-
-TASKS = MappingProxyType({task.name: task for task in sorted(_ALL, key=_published_order)})
+TASKS = MappingProxyType({task.name: task for task in _ORDERED})
 """All tasks by name, those with a published id first, in the order of their ids."""
 
 _BY_ID = {task.id: task for task in _ALL if task.id}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -256,3 +257,6 @@ UNIFORM_BINARY: Mapping[str, Sampler] = {
     "hard": Sampler(uniform_binary),
 }
 """For targets that no cheap statistic gives away on uniform strings, `hard` is uniform as well."""
+
+binary_task = partial(Task, alphabet="binary", samplers=UNIFORM_BINARY)
+"""A task on uniform binary strings."""

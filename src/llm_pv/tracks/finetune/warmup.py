@@ -10,7 +10,7 @@ import numpy as np
 
 from llm_pv.errors import ConfigurationError
 from llm_pv.tasks import Task, task
-from llm_pv.tasks.task import UNIFORM_BINARY, Labels, Lengths, Symbols
+from llm_pv.tasks.task import Labels, Lengths, Symbols, binary_task
 
 _ONE = np.uint8(ord("1"))
 
@@ -28,24 +28,20 @@ WARM_UP = MappingProxyType(
     {
         rule.name: rule
         for rule in (
-            Task(
+            binary_task(
                 id="",
                 name="first_character",
                 description="the first character is 1",
-                alphabet="binary",
                 examples=("0110", "1001"),
                 target_function=_first_character,
-                samplers=UNIFORM_BINARY,
                 lengths=Lengths(default=(20,)),
             ),
-            Task(
+            binary_task(
                 id="",
                 name="majority",
                 description="more than half of the characters are 1",
-                alphabet="binary",
                 examples=("00101", "10101"),
                 target_function=_majority,
-                samplers=UNIFORM_BINARY,
                 lengths=Lengths(default=(9,)),
             ),
         )
