@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -151,9 +152,10 @@ def new_rows(
 
 def matching_columns(frame: pd.DataFrame, columns: Sequence[str]) -> dict[str, str]:
     """Return those columns that a frame has, each with its name there, in any Unicode form."""
-    composed = {unicodedata.normalize("NFC", column): column for column in frame.columns}
+    composed = partial(unicodedata.normalize, "NFC")
+    known = {composed(column): column for column in frame.columns}
     there = {
-        column: column if column in frame.columns else composed.get(_composed(column))
+        column: column if column in frame.columns else known.get(composed(column))
         for column in columns
     }
     return {column: other for column, other in there.items() if other is not None}
@@ -183,7 +185,3 @@ def columns_read(source: str, columns: Sequence[str]) -> frozenset[str]:
     if names <= spellings.keys():
         return frozenset(spellings[name] for name in names)
     return frozenset(name for spelling, name in spellings.items() if spelling in body)
-
-
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)

@@ -9,8 +9,9 @@ where a gateway passes these on, and a reply in a gateway's own object.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 from llm_pv.models.openai_responses import read_response
@@ -66,7 +67,9 @@ def readable_reply(path: str, body: bytes) -> tuple[bytes, int]:
     if read is None and not path.endswith(_OTHERS):
         return body, 200
     try:
-        values = list(map(_object, _flat(_json_or_program(body))))
+        read_values = _json_or_program(body)
+        flat = (each if isinstance(each, list) else [each] for each in read_values)
+        values = list(map(_object, chain.from_iterable(flat)))
         objects = [each for each in values if isinstance(each, dict)]
         if read is not None:
             reply = _read(read, objects, values)
@@ -124,11 +127,6 @@ def _read(read: "_Reader", objects: list[Reply], values: list[Any]) -> Reply | F
             raise
         known = others[-1] if others else {}
         return read([{"usage": known.get("usage"), "content": said, "output_text": said}])
-
-
-def _flat(values: Iterable[Any]) -> Iterable[Any]:
-    for value in values:
-        yield from value if isinstance(value, list) else [value]
 
 
 def _status(error: Any) -> int:

@@ -24,7 +24,7 @@ def joined_chunks(values: Sequence[dict[str, Any]]) -> dict[str, Any]:
     [{'message': {'content': 'def'}}]
     """
     first = values[0]
-    if len(values) == 1 and not _has_delta(first):
+    if len(values) == 1 and not any("delta" in choice for choice in _dicts(first.get("choices"))):
         return first
     whole: dict[str, Any] = {}
     choices: dict[int, _Choice] = {}
@@ -52,10 +52,6 @@ def _other_pieces(chunk: Mapping[str, Any]) -> list[dict[str, Any]]:
         return [{"delta": said}]
     said = said if said and "message" not in chunk else chunk.get("response")
     return [{"delta": {"content": said}}] if isinstance(said, str) else []
-
-
-def _has_delta(value: Mapping[str, Any]) -> bool:
-    return any("delta" in choice for choice in _dicts(value.get("choices")))
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:

@@ -113,13 +113,10 @@ def with_body(text: str) -> str | None:
     text = text[named.end() :].strip() if named else text
     if len(text) > _LONGEST_BODY or _DEFINITION.search(text):
         return None
-    body = text if re.search(r"^[ \t]*return\b", text, re.MULTILINE) else _returned(text)
-    source = f"def {ENTRY_POINT}(x):\n{textwrap.indent(body, '    ')}\n"
+    if not re.search(r"^[ \t]*return\b", text, re.MULTILINE):
+        text = f"return (\n{textwrap.indent(text, '    ')}\n)"
+    source = f"def {ENTRY_POINT}(x):\n{textwrap.indent(text, '    ')}\n"
     return source if _reads_only_x(source) else None
-
-
-def _returned(expression: str) -> str:
-    return f"return (\n{textwrap.indent(expression, '    ')}\n)"
 
 
 def spoken_lambdas(text: str) -> Iterator[str]:

@@ -49,7 +49,7 @@ def fenced_blocks(text: str) -> list[CodeBlock]:
     for fence in _FENCE_LINE.finditer(text):
         if opened is None:
             opened = fence
-        elif _closes(fence, opened):
+        elif fence["mark"].startswith(opened["mark"]) and not fence["info"].strip():
             blocks.append(
                 CodeBlock(min(opened.end() + 1, fence.start()), fence.start(), closed=True)
             )
@@ -89,10 +89,6 @@ def _by_rank(text: str, blocks: list[CodeBlock]) -> list[CodeBlock]:
         ranks[block.start] = 2 * is_chosen + bool(_FINAL.search(heading))
         before = block.end
     return sorted(blocks, key=lambda block: (ranks[block.start], block.start), reverse=True)
-
-
-def _closes(fence: re.Match[str], opened: re.Match[str]) -> bool:
-    return fence["mark"].startswith(opened["mark"]) and not fence["info"].strip()
 
 
 def _longer(text: str, block: CodeBlock, ends: list[int]) -> Iterator[str]:

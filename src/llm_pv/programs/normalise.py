@@ -126,8 +126,9 @@ class Annotations:
                 return name in self._builtins or plain
             case ast.Subscript(value=ast.Name(id=name), slice=arguments):
                 parts = arguments.elts if isinstance(arguments, ast.Tuple) else [arguments]
-                if name in {"tuple", "Tuple"} and len(parts) == 2 and _is_dots(parts[1]):
-                    parts = parts[:1]
+                match name, parts:
+                    case (("tuple" | "Tuple"), [_, ast.Constant(value=last)]) if last is ...:
+                        parts = parts[:1]
                 known = name in self._builtins and name in _GENERIC_BUILTINS
                 if not known and name in self._typing:
                     known = _ARGUMENTS[name] in {None, len(parts)}
@@ -162,10 +163,6 @@ def _is_import_or_docstring(node: ast.stmt) -> bool:
 
 def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
-
-
-def _is_dots(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is ...
 
 
 _OBSERVERS = """eval exec locals vars dir globals help inspect traceback f_locals _getframe
@@ -269,10 +266,6 @@ def _unify_f_strings(nodes: list[ast.AST]) -> None:
     for node in nodes:
         match node:
             case ast.JoinedStr():
-                node.values = [piece for piece in node.values if not _is_empty(piece)]
+                node.values = [part for part in node.values if getattr(part, "value", None) != ""]
             case ast.FormattedValue(format_spec=ast.JoinedStr(values=[])):
                 node.format_spec = None
-
-
-def _is_empty(piece: ast.expr) -> bool:
-    return isinstance(piece, ast.Constant) and not piece.value

@@ -367,9 +367,8 @@ def _without_thoughts(reply: str) -> str:
     position = 0
     for tag in _THINKING.finditer(reply):
         closes = any(tag.groups())
-        if closes:
-            if not thinking:  # the opening tag was in the prompt
-                said.clear()
+        if closes and not thinking:  # the opening tag was in the prompt
+            said.clear()
         elif not thinking:
             said.append(reply[position : tag.start()])
         thinking = not closes

@@ -121,7 +121,8 @@ class PythonTool:
     def description(self) -> str:
         """The description for a model: what the tool runs, the modules to import, the limits."""
         limits = self.limits
-        packages = () if self.confinement.backend == "wasm" else _installed_packages()
+        wasm = self.confinement.backend == "wasm"
+        packages = [name for name in PACKAGES if not wasm and find_spec(name) is not None]
         lacking = [name for name in PACKAGES if name not in packages]
         without = f" (there is no {' and no '.join(lacking)})" if lacking else ""
         return (
@@ -199,10 +200,6 @@ class PythonTool:
 def _load() -> float:
     """Return how many processes want each core of the machine, 0 where that is not known."""
     return os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 0.0
-
-
-def _installed_packages() -> tuple[str, ...]:
-    return tuple(name for name in PACKAGES if find_spec(name) is not None)
 
 
 def _output(execution: Execution, limits: ToolLimits) -> str:

@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from llm_pv.data.examples import Classes, Examples, Input, Splits
+from llm_pv.data.examples import Classes, Examples, Splits
 from llm_pv.data.store import row_text
 from llm_pv.errors import ConfigurationError
 from llm_pv.runs.cells import Cell
@@ -311,8 +311,5 @@ def as_texts(examples: Examples) -> Examples:
     >>> as_texts(Examples([{"age": 39.0, "job": "clerk"}], ["1"])).inputs
     ['age:39,job:clerk']
     """
-    return Examples([_text(item) for item in examples.inputs], examples.labels)
-
-
-def _text(item: Input) -> str:
-    return row_text(item) if isinstance(item, Mapping) else item
+    inputs = [item if isinstance(item, str) else row_text(item) for item in examples.inputs]
+    return Examples(inputs, examples.labels)
