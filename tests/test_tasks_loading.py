@@ -1,3 +1,4 @@
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -114,6 +115,11 @@ def test_table_options_are_for_tables() -> None:
         load_task("fn_a", raw_tables=True)
 
 
+@functools.cache
+def six_hundred_rows(name: str) -> Splits:
+    return load_task(name, length=20, train_size=100, validation_size=100, test_size=400)
+
+
 @settings(max_examples=8, deadline=None)
 @given(
     name=st.sampled_from(["fn_a", "fn_g", "fn_h"]),
@@ -124,7 +130,7 @@ def test_table_options_are_for_tables() -> None:
 def test_smaller_sizes_are_prefixes_of_larger_ones(
     name: str, train: int, validation: int, test: int
 ) -> None:
-    large = load_task(name, length=20, train_size=100, validation_size=100, test_size=400)
+    large = six_hundred_rows(name)
     small = load_task(
         name, length=20, train_size=2 * train, validation_size=2 * validation, test_size=2 * test
     )
