@@ -151,26 +151,25 @@ def negation(value: SqlValue) -> SqlValue:
 
 def both(a: SqlValue, b: Callable[[], SqlValue]) -> SqlValue:
     """Return ``a and b`` as a condition."""
-    if a.known:
-        return b() if a.const else FALSE
-    second = b()
-    fallible = a.fallible or second.fallible
-    if a.fallible:
-        sql = f"CASE WHEN {a} THEN {second} WHEN NOT {a} THEN FALSE END"
-        return SqlValue(sql, "bool", fallible=fallible)
-    return SqlValue(f"{a} AND {second}", "bool", fallible=fallible, whole=False)
+    return _joined(a, "AND", b, FALSE)
 
 
 def either(a: SqlValue, b: Callable[[], SqlValue]) -> SqlValue:
     """Return ``a or b`` as a condition."""
+    return _joined(a, "OR", b, TRUE)
+
+
+def _joined(a: SqlValue, word: str, b: Callable[[], SqlValue], decided: SqlValue) -> SqlValue:
+    """Return two conditions joined; where the first has the decided value, it is the result."""
     if a.known:
-        return TRUE if a.const else b()
+        return decided if bool(a.const) is decided.const else b()
     second = b()
     fallible = a.fallible or second.fallible
     if a.fallible:
-        sql = f"CASE WHEN {a} THEN TRUE WHEN NOT {a} THEN {second} END"
+        then, other = (decided, second) if decided.const else (second, decided)
+        sql = f"CASE WHEN {a} THEN {then} WHEN NOT {a} THEN {other} END"
         return SqlValue(sql, "bool", fallible=fallible)
-    return SqlValue(f"{a} OR {second}", "bool", fallible=fallible, whole=False)
+    return SqlValue(f"{a} {word} {second}", "bool", fallible=fallible, whole=False)
 
 
 def choice(test: SqlValue, then: SqlValue, other: SqlValue) -> SqlValue:
