@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -62,15 +62,18 @@ def data(
     from llm_pv.tasks import task
     from llm_pv.tasks.loading import load_task, table_options
 
+    drawn: dict[str, Any] = {
+        "sampler": sampler,
+        "train_size": train_size,
+        "validation_size": validation_size,
+        "test_size": test_size,
+        "seed": seed,
+        "trial": trial,
+    }
     splits = load_task(
         function,
         length=length,
-        sampler=sampler,
-        train_size=train_size,
-        validation_size=validation_size,
-        test_size=test_size,
-        seed=seed,
-        trial=trial,
+        **drawn,
         dataset_dir=out,
         strict_sizes=strict_sizes,
         table=table,
@@ -81,12 +84,7 @@ def data(
     key = DataSetKey(
         name=found.name,
         length=found.lengths.default[0] if length is None else length,
-        sampler=sampler,
-        seed=seed,
-        trial=trial,
-        train_size=train_size,
-        validation_size=validation_size,
-        test_size=test_size,
+        **drawn,
         variant="" if options is None else options.variant(),
     )
     _tell(splits, key.directory(out), format)
