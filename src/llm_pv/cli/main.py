@@ -8,6 +8,7 @@ import threading
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from io import TextIOWrapper
 from typing import get_args
 
@@ -77,7 +78,11 @@ def _kinds(hint: object) -> Iterator[object]:
         yield from _kinds(part)
 
 
-app = App(
+_app = partial(
+    App, help_format="plaintext", config=_refuse_fractions, default_parameter=_NO_NEGATIVES
+)
+
+app = _app(
     name="llm-pv",
     help=(
         "Learn a readable, certified program from labelled examples.\n\n"
@@ -85,9 +90,6 @@ app = App(
     ),
     help_epilogue="Every command takes --debug, which shows the traceback of an error.",
     version=__version__,
-    help_format="plaintext",
-    config=_refuse_fractions,
-    default_parameter=_NO_NEGATIVES,
     group_commands=Group("Other", sort_key=3),
 )
 for _heading, _commands in (("Work with rows", COMMANDS), ("Benchmark and tracks", TRACKS)):
@@ -99,14 +101,7 @@ for _heading, _commands in (("Work with rows", COMMANDS), ("Benchmark and tracks
 
 def published_app(name: str, summary: str) -> App:
     """Return the application of a command of the first version, to which its function is added."""
-    return App(
-        name=name,
-        help=summary,
-        help_format="plaintext",
-        config=_refuse_fractions,
-        default_parameter=_NO_NEGATIVES,
-        version_flags=[],
-    )
+    return _app(name=name, help=summary, version_flags=[])
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -127,43 +122,33 @@ def run_app(application: App, arguments: Sequence[str]) -> int:
     0 is success, 1 a negative answer (no program found), 2 an impossible request, explained in
     one line, and 130 an interruption by Ctrl-C or SIGTERM.
     """
-    with _stopped_by_signals(), _warnings_in_one_line():
-        return _run_app(application, arguments)
-
-
-def _run_app(application: App, arguments: Sequence[str]) -> int:
-    debug = "--debug" in arguments
     words = [word for word in arguments if word != "--debug"]
     application.suppress_keyboard_interrupt = False  # how to continue would not be shown
-    try:
-        status = application(
-            words, exit_on_error=False, print_error=False, result_action="return_value"
-        )
-        sys.stdout.flush()
-    except CycloptsError as error:
-        if debug:
-            raise
-        command = " ".join([application.name[0], *(error.command_chain or ())])
-        complain(f"{_in_plain_words(error)} ({command} --help lists what there is)")
-        return USAGE_ERROR
-    except LLMPVError as error:
-        if debug:
-            raise
-        complain(with_options(error, words))
-        return USAGE_ERROR
-    except BrokenPipeError:
-        _give_up_output()  # the reader of a pipe has closed it, which is no error
-        return 0
-    except KeyboardInterrupt as interrupt:
-        complain("; ".join(["interrupted", *map(str, interrupt.args)]))
-        return INTERRUPTED
-    except OSError as error:
-        if debug:
-            raise
-        complain(f"the system refused: {error}")
-        _give_up_output()
-        return USAGE_ERROR
-    return status if isinstance(status, int) else 0
+    with _stopped_by_signals(), _warnings_in_one_line():
+        try:
+            status = application(
+                words, exit_on_error=False, print_error=False, result_action="return_value"
+            )
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _give_up_output()  # the reader of a pipe has closed it, which is no error
+            return 0
+        except KeyboardInterrupt as interrupt:
+            complain("; ".join(["interrupted", *map(str, interrupt.args)]))
+            return INTERRUPTED
+        except (CycloptsError, LLMPVError, OSError) as error:
+            if "--debug" in arguments:
+                raise
+            if isinstance(error, CycloptsError):
+                command = " ".join([application.name[0], *(error.command_chain or ())])
+                complain(f"{_in_plain_words(error)} ({command} --help lists what there is)")
+            elif isinstance(error, LLMPVError):
+                complain(with_options(error, words))
+            else:
+                complain(f"the system refused: {error}")
+                _give_up_output()
+            return USAGE_ERROR
+        return status if isinstance(status, int) else 0
 
 
 def _in_plain_words(error: CycloptsError) -> str:
