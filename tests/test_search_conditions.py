@@ -16,6 +16,7 @@ from llm_pv.search.problem import Problem
 from llm_pv.search.program import candidate, two_way
 from llm_pv.search.reading import read_leaves
 from llm_pv.search.terminal import terminal_offers
+from llm_pv.search.types import Type
 
 
 def bank_of(rows: Sequence[Input], held: Sequence[bool]) -> Bank:
@@ -80,6 +81,41 @@ def test_what_is_looked_for_may_hold_the_words_that_join_a_condition() -> None:
     assert '" in b" not in x' in opposites
 
 
+def test_arithmetic_that_tells_most_is_cut_more_than_once_and_offered_as_a_number() -> None:
+    chance = random.Random(1)
+    ends = [(a, chance.randrange(100)) for a in range(100)]
+    held = [10 <= a - b < 30 for a, b in ends]
+    bank = bank_of([{"a": a, "b": b} for a, b in ends], held)
+    codes = {offer.write().code for offer in terminal_offers(bank)}
+    cuts = {int(code.split()[-1]) for code in codes if code.startswith('x["a"] - x["b"] >')}
+    assert any(7 <= cut <= 12 for cut in cuts), cuts
+    assert any(27 <= cut <= 32 for cut in cuts), cuts
+    assert 'x["a"] - x["b"]' in {one.code for one in bank.formed}
+
+
+@pytest.mark.parametrize(
+    ("values", "are_codes"),
+    [
+        ([22, 80, 443, 8080], True),
+        ([22, None, 80, 443], True),
+        ([0, 1, 2, 3, 4, 5], False),  # counts
+        ([22, 443], False),  # a cut says the same
+        ([22.5, 80, 443, 8080], False),
+        (range(0, 1300, 100), False),  # too many
+    ],
+)
+def test_whole_numbers_that_name_things_are_compared_as_categories_too(
+    values: Sequence[float | None], are_codes: bool
+) -> None:
+    rows: list[Input] = [{"port": value} for value in [*values] * 5]
+    bank = bank_of(rows, [index % 2 == 0 for index in range(len(rows))])
+    leaves = read_leaves(bank)[1]
+    assert [one.type for one in leaves if one.type is not Type.TRUTH] == [
+        Type.NUMBER,
+        *([Type.CATEGORY] if are_codes else []),
+    ]
+
+
 def test_of_numbers_that_are_never_equal_both_sides_are_proposed() -> None:
     chance = random.Random(0)
     pairs = [(due, paid) for due in range(0, 90, 7) if (paid := chance.randrange(0, 90, 7)) != due]
@@ -93,5 +129,6 @@ def test_of_numbers_that_are_never_equal_both_sides_are_proposed() -> None:
     assert {eval(one.code, equal) for one in found} == {False, True}
 
     one = candidate(two_way(first, 1), bank.problem, "single")
-    kept = ranked([one, one, replace(one, edge=True)], bank.problem)
-    assert [other.edge for other in kept] == [False, True, False]
+    edges = [replace(one, edge=edge) for edge in ("a > 3", "b > 5", "a > 3")]
+    kept = ranked([one, one, *edges], bank.problem)
+    assert [other.edge for other in kept] == ["", "a > 3", "b > 5", ""]

@@ -74,7 +74,7 @@ def make_pool(problem: Problem) -> Pool:
     conditions = [*flags, *(equals(kind, value, 4.0) for value in KINDS)]
     conditions += [compared(n, ">=", cut, 6.0) for n in columns for cut in range(10, 100, 10)]
     matrix = conditions_of(conditions, problem)
-    return Pool(problem, matrix, [*columns, *flags, kind], columns, [kind])
+    return Pool(problem, matrix, [*columns, *flags, kind], columns, [kind], truths=flags)
 
 
 def _column(name: str, kind: Type, frame: Frame) -> Expression:
@@ -286,6 +286,10 @@ def test_bands_recover_four_classes_of_a_number() -> None:
 def test_bands_depend_on_a_category() -> None:
     limits = {"red": 20, "green": 40, "blue": 60, "grey": 80}
     assert best(bands, lambda x: int(x["n"] >= limits[x["kind"]]), rows=600) >= 0.97
+
+
+def test_bands_depend_on_a_truth_value() -> None:
+    assert best(bands, lambda x: int(x["n"] >= (30 if x["b"] else 70)), rows=600) >= 0.97
 
 
 def test_a_table_gives_each_value_of_a_category_its_class() -> None:

@@ -140,6 +140,8 @@ class Bank:
     fresh: list[Expression] = field(default_factory=list)
     # the places of numbers whose cuts tell most of the classes, the best first
     telling: list[int] = field(default_factory=list)
+    # arithmetic on numbers that is not kept, of which cuts tell most
+    formed: list[Expression] = field(default_factory=list)
     _kept: dict[Type, list[Expression]] = field(default_factory=dict)
     _seen: set[tuple[Type, Any]] = field(default_factory=set)
 

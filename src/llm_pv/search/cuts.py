@@ -6,7 +6,7 @@ numbers are cut everywhere, for what joins conditions.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -72,7 +72,8 @@ def offered(
 def compared(number: Expression, sign: str, constant: float, bits: float) -> Expression:
     """Compare a number with a constant."""
     template = f"{{0}} {sign} {literal(float(constant))}"
-    return on_numbers([number], template, bits, lambda values: SIGNS[sign](values, constant))
+    made = on_numbers([number], template, bits, lambda values: SIGNS[sign](values, constant))
+    return replace(made, cut=(number, sign, constant))
 
 
 def _at(numbers: Store, place: int, sign: str, constant: float, bits: float) -> Offer:

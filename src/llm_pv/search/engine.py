@@ -22,6 +22,7 @@ from llm_pv.search.program import (
     expressions_of,
 )
 from llm_pv.search.reading import read_leaves
+from llm_pv.search.recut import recut
 from llm_pv.search.rivals import variants
 from llm_pv.search.terminal import terminal_offers
 from llm_pv.search.types import Expression, Frame, Type
@@ -32,6 +33,8 @@ MOST_CONDITIONS = 30_000
 MOST_REFITTED = 400
 """Conditions that a search on a sample hands to what is fitted on all rows."""
 MOST_PROPOSED = 200
+MOST_TRUTHS = 8
+"""Truth values within each of which numbers are cut."""
 RESCORED_ROWS, LEAST_RESCORED = 120_000, 12
 """Rows that the programs which a unifier found on a sample are run on, and how many at least."""
 MOST_VARIED = 30
@@ -144,10 +147,12 @@ def _alternatives(found: Sequence[Candidate], pool: Pool, problem: Problem) -> I
     on_all = {one.name for one in UNIFIERS if one.fits_all and pool.problem is not problem}
     varied = sorted((one for one in found if one.stage not in on_all), key=lambda one: one.cost)
     for one in varied[:MOST_VARIED]:
-        for program in variants(one.program, pool.conditions):
+        others = chain(recut(one.program, pool.problem), variants(one.program, pool.conditions))
+        for program in others:
             problem.guard.check()
             made = _on(candidate(program, pool.problem, one.stage), problem)
-            yield replace(made, edge=any(e.kind == "edge" for e in expressions_of(program)))
+            edges = [part.code for part in expressions_of(program) if part.kind == "edge"]
+            yield replace(made, edge=" ".join(edges))
 
 
 def _sampled(problem: Problem) -> Problem:
@@ -189,7 +194,7 @@ def _with_gaps(rows: Sequence[Input], drawn: Sequence[int]) -> Iterator[int]:
 
 
 def _pool(bank: Bank, columns: list[Expression], conditions: Conditions) -> Pool:
-    store = bank.numbers
+    store, truths = bank.numbers, bank.truths
     order = np.argsort(store.bits, kind="stable")
     numbers = [store.expression(i) for i in order[:400]]
 
@@ -205,7 +210,8 @@ def _pool(bank: Bank, columns: list[Expression], conditions: Conditions) -> Pool
         of(Type.TEXT),
         of(Type.TEXTS),
         of(Type.NUMBERS),
-        [store.expression(i) for i in bank.telling],
+        [*bank.formed, *(store.expression(i) for i in bank.telling)],
+        [truths.expression(i) for i in np.argsort(truths.bits, kind="stable")[:MOST_TRUTHS]],
     )
 
 
@@ -235,6 +241,7 @@ def refitted(pool: Pool, problem: Problem) -> Pool:
         on_all(pool.texts[:3]),
         on_all(richest(pool.words, pool.problem)),
         telling_numbers=on_all(pool.telling_numbers[:40]),
+        truths=on_all(pool.truths),
     )
 
 
@@ -287,7 +294,7 @@ def ranked(found: list[Candidate], problem: Problem) -> list[Candidate]:
         return one.cost < lower
 
     distinct: list[Candidate] = []
-    known = {(baseline.answers.tobytes(), False)}
+    known = {(baseline.answers.tobytes(), "")}
     for one in sorted(found, key=lambda one: one.cost):
         key = one.answers.tobytes(), one.edge
         if key not in known:

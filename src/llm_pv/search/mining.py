@@ -265,8 +265,6 @@ def _roundest(low: float, high: float) -> float:
     for digits in range(-6, 12):
         scale = 10.0**digits
         for step in (1.0, 0.5):
-            if digits < 0 and step != 1.0:
-                continue
             unit = step / scale
             candidate = np.ceil(low / unit + 1e-9) * unit
             if low < candidate <= high:

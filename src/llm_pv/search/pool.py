@@ -96,6 +96,8 @@ class Pool:
     lists: list[Expression] = field(default_factory=list)  # lists of numbers: values are `Ragged`
     # numbers whose cuts tell most of the classes, the best first
     telling_numbers: list[Expression] = field(default_factory=list)
+    # truth values of every origin that are no comparisons with constants, cheapest first
+    truths: list[Expression] = field(default_factory=list)
 
     def telling(self, members: Truths, most: int) -> NDArray[np.int64]:
         """Return positions of the conditions worth combining for a class.

@@ -192,7 +192,8 @@ class Candidate:
     cost: float  # its length and the bits of its mistakes: candidates are ordered by it
     stage: str = ""  # the unifier that found it
     is_rule: bool = True  # whether it explains the rows; otherwise it is offered for want of a rule
-    edge: bool = False  # whether it differs from another program only where two numbers are equal
+    # the conditions by which it differs from another program only where two numbers are equal
+    edge: str = ""
 
 
 def candidate(program: Node, problem: Problem, stage: str, surcharge: float = 0.0) -> Candidate:

@@ -4,6 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from llm_pv.search.types import Column, Expression, Frame, Local, Type
 
 COLUMN = 0.5
 MOST_CATEGORIES = 40
+MOST_CODES = 12
 LIST_OF_NUMBERS = re.compile(r"\s*[\[({]?\s*-?[\d.]+(?:\s*[-,;|:/\s]\s*-?[\d.]+)+\s*[\])}]?\s*")
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -131,6 +133,8 @@ def _column(name: str, bits: float, bank: Bank) -> list[Expression]:
     elif kinds <= {int, float}:
         if not (_is_identifier(name, present, size)):
             found.append(_number(name, code, bits, missing, cells, bank))
+        if _are_codes(present):
+            found.append(_category(name, code, bits, cells))
     else:
         found += _texts(name, code, bits, cells, size)
     return found
@@ -142,6 +146,19 @@ def _is_identifier(name: str, values: Sequence[Any], size: int) -> bool:
     named = last in ("id", "no", "number", "index", "nr", "ref", "key") or name.lower() == "id"
     whole = all(float(value).is_integer() for value in values)
     return named and whole and len(set(values)) > 0.95 * size > 20
+
+
+def _are_codes(values: Sequence[Any]) -> bool:
+    """Tell whether whole numbers name things, such as ports: a few, and far from counting."""
+    distinct = {float(value) for value in values}
+    apart = max(distinct) - min(distinct)
+    whole = all(value.is_integer() for value in distinct)
+    return whole and 2 < len(distinct) <= MOST_CODES < len(values) and apart > 4 * len(distinct)
+
+
+def _category(name: str, code: str, bits: float, cells: Sequence[Any]) -> Expression:
+    recipe = partial(_cells, name)
+    return Expression(code, Type.CATEGORY, bits, list(cells), recipe=recipe)
 
 
 def _number(  # noqa: PLR0917
@@ -175,9 +192,7 @@ def _texts(name: str, code: str, bits: float, cells: Sequence[Any], size: int) -
     few = len(distinct) <= max(12, min(MOST_CATEGORIES, size // 8))
     found = []
     if few or not kept:
-        found.append(
-            Expression(code, Type.CATEGORY, bits, list(cells), recipe=lambda f: _cells(name, f))
-        )
+        found.append(_category(name, code, bits, cells))
     if kept and (not few or (len(distinct) > 6 and any(not str(v).isalpha() for v in distinct))):
         # A missing date is before all others, so that the others can be read as dates.
         dates = all(value is None or ISO_DATE.match(value) for value in distinct)

@@ -10,7 +10,7 @@ from llm_pv.data.examples import Input
 from llm_pv.search.pool import Conditions
 from llm_pv.search.problem import Problem
 from llm_pv.search.program import Branch, Candidate, Node
-from llm_pv.search.types import Expression, joined
+from llm_pv.search.types import Expression, exchanged
 
 RIVAL_BITS = 8.0
 """A rival is at most so many bits longer than what it rivals."""
@@ -95,9 +95,6 @@ def _exchanged(condition: Expression, conditions: Conditions) -> Iterator[Expres
     """Yield a condition's alternatives, and joins of which one part is exchanged; none shorter."""
     for other in conditions.alternatives(condition):
         yield other.priced(max(other.bits, condition.bits))
-    word, parts = condition.parts
-    for index, part in enumerate(parts):
+    for part in condition.parts[1]:
         for other in _exchanged(part, conditions):
-            bits = condition.bits + other.bits - part.bits
-            made = joined(word, [*parts[:index], other, *parts[index + 1 :]], bits)
-            yield replace(made, kind=other.kind)
+            yield replace(exchanged(condition, part, other), kind=other.kind)

@@ -63,6 +63,8 @@ COMPARISONS = (
     Form("{0} < 2 * {1}", 3.5),
 )
 MOST_DOUBLED = 250
+PROMOTED, CUTS_OF_PROMOTED = 8, 4
+"""The arithmetic of which most cuts tell, by the best of them, and the cuts of each."""
 FORMS = (
     Form("{0} - {1}", 2.0, symmetric=2),
     Form("{0} + {1}", 2.0, symmetric=2),
@@ -228,10 +230,20 @@ def _formed(
             gain = np.where(np.isfinite(cuts.gain[:, 0]), cuts.gain[:, 0] - price, -1.0)
             best.add(gain, places[:, :2], third, code, cuts.low[:, 0], cuts.high[:, 0])
             problem.count(len(places) * problem.size)
-    for *notes, which, low, high in best:
+    for rank, (*notes, which, lower, upper) in enumerate(best):
         form = forms[int(which)]
         numbers = [bank.numbers.expression(some[int(n)]) for n in notes[: form.places]]
-        yield _cut(form, numbers, low, high)
+        ends = lower, upper
+        if form.template == "{0} - {1}" and upper <= 0:  # what is at least -10 is rather at most 10
+            numbers, ends = numbers[::-1], (-upper, -lower)
+        number = _made(form, numbers)
+        if rank < PROMOTED:
+            bank.formed.append(number)
+            more = best_cuts(number.values[None, : problem.size], problem, CUTS_OF_PROMOTED)
+            for place in np.flatnonzero(more.gain[0] > prices.THRESHOLD).tolist():
+                yield _cut(number, more.low[0, place], more.high[0, place])
+        else:
+            yield _cut(number, *ends)
 
 
 def _places(count: int, form: Form) -> Iterator[tuple[int, ...]]:
@@ -245,13 +257,18 @@ def _places(count: int, form: Form) -> Iterator[tuple[int, ...]]:
             yield places
 
 
-def _cut(form: Form, numbers: Sequence[Expression], low: float, high: float) -> Offer:
-    sign, constant = mining.boundary(low, high, numbers[0].kind if form.additive else "")
+def _made(form: Form, numbers: Sequence[Expression]) -> Expression:
+    """Return the arithmetic as a number, in the unit of its first where it adds."""
     alien = sum(prices.unlike_bits(numbers[0].kind, one.kind) for one in numbers[1:])
     bits = sum(one.bits for one in numbers) + form.bits + alien * form.additive
     code = filled(form.template, {str(place): one for place, one in enumerate(numbers)})
-    number = derived(code, Type.NUMBER, bits, form.function, numbers)
-    price = bits + prices.THRESHOLD + prices.constant_bits(constant)
+    kind = numbers[0].kind if form.additive else ""
+    return derived(code, Type.NUMBER, bits, form.function, numbers, kind=kind)
+
+
+def _cut(number: Expression, low: float, high: float) -> Offer:
+    sign, constant = mining.boundary(low, high, number.kind)
+    price = number.bits + prices.THRESHOLD + prices.constant_bits(constant)
     truth = SIGNS[sign](number.values, constant)
     return Offer(truth, price, lambda: compared(number, sign, constant, price))
 

@@ -135,8 +135,10 @@ class Expression:
     recipe: Callable[["Frame"], Column] | None = None
     # a word for the unit or kind of a number ("count", "price"); like with like is cheaper
     kind: str = ""
-    # for conditions joined by a word, that word and the conditions
+    # for conditions joined by a word, or the opposite of one ("not"), that word and the conditions
     parts: tuple[str, tuple["Expression", ...]] = ("", ())
+    # for a number compared with a constant, the number, the sign and the constant
+    cut: tuple["Expression", str, float] | None = None
     # for a comparison, whether one value is always less, equal or more than the other
     ordered: bool = True
 
@@ -220,7 +222,8 @@ class Frame:
 
 def negation(one: Expression) -> Expression:
     """Return the opposite of a condition, at the same price."""
-    return condition(one.opposite, one.bits, np.logical_not, one, ordered=one.ordered)
+    options = {"ordered": one.ordered, "parts": ("not", (one,))}
+    return condition(one.opposite, one.bits, np.logical_not, one, **options)
 
 
 _JOINED: dict[str, tuple[np.ufunc, Level]] = {
@@ -244,3 +247,18 @@ def joined(word: str, conditions: Sequence[Expression], bits: float) -> Expressi
     code = f" {word} ".join(one.at(level) for one in conditions)
     parts = word, tuple(conditions)
     return condition(code, bits, lambda *all: function.reduce(all), *conditions, parts=parts)
+
+
+def exchanged(whole: Expression, old: Expression, new: Expression) -> Expression:
+    """Return a condition with one that it consists of exchanged for another."""
+    if whole is old:
+        return new
+    word, parts = whole.parts
+    made = [exchanged(part, old, new) for part in parts]
+    if all(one is part for one, part in zip(made, parts, strict=True)):
+        return whole
+    if word == "not":
+        return negation(made[0])
+    return joined(
+        word, made, whole.bits + sum(one.bits for one in made) - sum(p.bits for p in parts)
+    )

@@ -24,7 +24,7 @@ from llm_pv.search.program import (
     candidate,
     first_of,
 )
-from llm_pv.search.types import Expression, Truths
+from llm_pv.search.types import Expression, Truths, Type
 
 MOST_BANDS = 6
 MOST_VALUES = 30
@@ -64,7 +64,7 @@ def bands(pool: Pool) -> Iterator[Candidate]:
             found.append(fit)
     keys = [one for one in pool.categories if _is_key(one, problem)]
     found += [_table(key, rows, problem) for key in keys[: 3 * NESTED_KEYS]]
-    for key in keys[:NESTED_KEYS]:
+    for key in [*keys[:NESTED_KEYS], *pool.truths]:
         values = _Values(key, problem)
         for number in numbers[:NESTED_NUMBERS]:
             inner = partial(banded, number, problem=problem, most_steps=NESTED_STEPS)
@@ -154,7 +154,7 @@ def _read_back(
         before = int(came[step, used, code])
         if before >= 0:
             at = int(starts[step])
-            cuts.append(round_number(float(known[at - 1]), float(known[at])))
+            cuts.append(round_number(float(known[at - 1]), float(known[at]), number.kind))
             used, code = used - 1, before
             codes.append(code)
     if not cuts:
@@ -196,6 +196,9 @@ class _Values:
 
     def __init__(self, key: Expression, problem: Problem) -> None:
         train = key.values[: problem.size]
+        if key.type is Type.TRUTH:
+            self._codes, self._conditions = train.astype(np.int64), [key]
+            return
         order = [value for value, _ in Counter(train).most_common()]
         place = {value: index for index, value in enumerate(order)}
         bits = key.bits + 1.0 + prices.choice_bits(len(order)) / 2
