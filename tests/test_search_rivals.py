@@ -133,7 +133,8 @@ def test_conditions_that_differ_on_probes_alone_are_kept_as_alternatives() -> No
     whole = joined("and", [shortest, conditions.expression(0)], 6.0)
     programs = list(variants(Branch(whole, Answer(0), Answer(1)), conditions))
     assert len(programs) == 2
-    for program, part in zip(programs, found, strict=True):
+    for (program, edge), part in zip(programs, found, strict=True):
+        assert edge == ""
         assert isinstance(program, Branch)
         assert program.condition.code == f'{part.code} and x["1010 000"]'
         assert program.condition.bits == 6.0 + part.bits - shortest.bits

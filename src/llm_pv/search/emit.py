@@ -217,7 +217,7 @@ def _summands(code: str) -> list[str]:
 
 def _assigned(name: str, summands: list[str]) -> list[str]:
     """Write a sum into a local name, on a line for each summand where one is too short."""
-    summands[0] = summands[0].removeprefix("+ ").replace("- ", "-", 1)
+    summands[0] = re.sub("^- ", "-", summands[0].removeprefix("+ "))
     line = f"{name} = {' '.join(summands)}"
     if len(line) <= WIDEST:
         return [line]

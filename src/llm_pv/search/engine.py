@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, islice
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from llm_pv.search.program import (
     answers_of,
     candidate,
     constant_program,
-    expressions_of,
 )
 from llm_pv.search.reading import read_leaves
 from llm_pv.search.recut import recut
@@ -37,8 +36,9 @@ MOST_TRUTHS = 8
 """Truth values within each of which numbers are cut."""
 RESCORED_ROWS, LEAST_RESCORED = 120_000, 12
 """Rows that the programs which a unifier found on a sample are run on, and how many at least."""
-MOST_VARIED = 30
-"""Programs whose conditions are exchanged for others that fit the training rows as well."""
+MOST_VARIED, MOST_RECUT = 30, 10
+"""Programs whose conditions are exchanged for others that fit the training rows as well, and those
+of which other constants are proposed too."""
 MOST_FITTED, MOST_WEAK = 40, 5
 """Programs of each unifier that are proposed though they are no rules, by whether it fits."""
 
@@ -146,13 +146,11 @@ def _alternatives(found: Sequence[Candidate], pool: Pool, problem: Problem) -> I
     """Yield the best programs with a condition exchanged for one that differs on probes alone."""
     on_all = {one.name for one in UNIFIERS if one.fits_all and pool.problem is not problem}
     varied = sorted((one for one in found if one.stage not in on_all), key=lambda one: one.cost)
-    for one in varied[:MOST_VARIED]:
-        others = chain(recut(one.program, pool.problem), variants(one.program, pool.conditions))
-        for program in others:
+    for rank, one in enumerate(varied[:MOST_VARIED]):
+        others = islice(recut(one.program, pool.problem), None if rank < MOST_RECUT else 1)
+        for program, edge in chain(others, variants(one.program, pool.conditions)):
             problem.guard.check()
-            made = _on(candidate(program, pool.problem, one.stage), problem)
-            edges = [part.code for part in expressions_of(program) if part.kind == "edge"]
-            yield replace(made, edge=" ".join(edges))
+            yield replace(_on(candidate(program, pool.problem, one.stage), problem), edge=edge)
 
 
 def _sampled(problem: Problem) -> Problem:

@@ -219,6 +219,47 @@ def round_number(low: float, high: float, kind: str = "") -> float:
     return float(whole[0]) if whole else _roundest(low, high)
 
 
+def reached(low: float, high: float, kind: str = "") -> float:
+    """Return the constant that numbers from ``high`` on reach and those up to ``low`` do not.
+
+    It is that of `boundary`; where that is "more than" a whole number, the next one.
+
+    Examples
+    --------
+    >>> reached(50.0, 53.0), reached(17.3, 18.2), reached(0.5, 0.52)
+    (51.0, 18.0, 0.51)
+    """
+    sign, constant = boundary(low, high, kind)
+    if sign == ">=":
+        return constant
+    is_whole = low == np.floor(low) and high == np.floor(high)
+    return low + 1 if is_whole else round_number(low, high, kind)
+
+
+MOST_ROUND = 4
+
+
+def round_numbers(low: float, high: float, kind: str = "") -> list[float]:
+    """Return the round numbers above ``low`` and up to ``high``, the roundest first.
+
+    Where a unit has more than a few, those of smaller units are not listed.
+
+    Examples
+    --------
+    >>> round_numbers(62.0, 72.0), round_numbers(16.0, 18.0), round_numbers(38.0, 50.0, "minutes")
+    ([70.0, 65.0], [17.0, 18.0], [45.0, 50.0, 40.0])
+    """
+    found: dict[float, None] = {}
+    powers = [step * 10.0**digits for digits in range(5, -5, -1) for step in (1.0, 0.5)]
+    for unit in (*UNITS.get(kind, ()), *powers):
+        first, last = np.floor(low / unit) + 1, np.floor(high / unit)
+        needless = unit < 1 and low == np.floor(low) and high == np.floor(high)
+        if needless or not last - first < MOST_ROUND:
+            break
+        found |= dict.fromkeys(round(float(n * unit), 6) for n in np.arange(first, last + 1))
+    return list(found)
+
+
 def boundary(low: float, high: float, kind: str = "") -> tuple[str, float]:
     """Return the sign and constant that tell numbers from ``high`` on from those up to ``low``.
 

@@ -1,66 +1,135 @@
-"""Programs whose comparisons are cut anew, where that suits the rows that each of them decides.
+"""Programs whose numbers are cut anew, where that suits the rows that each cut decides.
 
 A condition of a pool is cut for all rows, between two neighbouring values of a number. In a program
 other conditions decide some of these rows. Among the rest another cut may make fewer mistakes; and
 where the nearest rows are farther apart, the roundest number between them is likelier what was
-meant.
+meant. Which of the round numbers it is, training rows do not tell: the first few are all proposed.
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import combinations, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.search.cuts import SIGNS, compared
-from llm_pv.search.mining import boundary, written_bits
+from llm_pv.search.mining import boundary, reached, round_numbers, written_bits
 from llm_pv.search.problem import Problem
-from llm_pv.search.program import Branch, Node, answers_of
+from llm_pv.search.program import Answer, Bands, Branch, Node, answers_of
 from llm_pv.search.types import Expression, exchanged
 
-MOST_COMPARISONS = 30
+MOST_CUTS = 30
+"""Cuts of a program; one with more is left as it is."""
+MOST_YIELDED = 10
+ROUND = 3
+"""Round numbers of a gap that are proposed."""
 STRICT = 0.5
 """What a cut costs more that leaves out the constant itself."""
+Put = Callable[[Node], Node]
+"""Returns the whole program with another node in the place of one."""
 
 
-def recut(program: Node, problem: Problem) -> Iterator[Node]:
-    """Yield a program with its comparisons cut anew, and this with a constant on its other side.
+@dataclass(frozen=True)
+class Cut:
+    """A number compared with a constant in a program, and the program with that exchanged."""
 
-    Whether a number that equals the constant is above the cut, no training row tells there.
+    number: Expression
+    sign: str
+    constant: float
+    above: Node  # the program if the number were always above the cut
+    below: Node
+    moved: Callable[[str, float], Node]  # the program with another sign and constant
+    between: tuple[float, float] = (-np.inf, np.inf)  # the next cuts of bands
+    signs: bool = True  # whether what equals the constant may be below the cut
+
+
+def recut(program: Node, problem: Problem) -> Iterator[tuple[Node, str]]:
+    """Yield a program with its numbers cut anew, then with other constants that fit as well.
+
+    Each of the latter comes with what tells it from the first: no training row does.
     """
-    made, comparisons = program, list(dict.fromkeys(comparisons_of(program)))
-    if len(comparisons) > MOST_COMPARISONS:
+    count = sum(1 for _ in islice(cuts_of(program), MOST_CUTS + 1))
+    if not 0 < count <= MOST_CUTS:
         return
-    for condition in comparisons:
+    made = program
+    others: list[list[tuple[int, str, float]]] = []
+    for place in range(count):
         problem.guard.check()
-        number, sign, constant = _parts(condition)
-        gap = gap_of(made, condition, problem)
-        new = boundary(*gap, number.kind) if gap else (sign, constant)
-        if new != (sign, constant):
-            saved = written_bits(constant, number.kind) - written_bits(new[1], number.kind)
-            made = with_condition(made, condition, compared(number, *new, condition.bits - saved))
+        cut = _at(made, place)
+        gap = gap_of(cut, problem)
+        first, *more = _constants(cut, *gap) if gap else [(cut.sign, cut.constant)]
+        if first != (cut.sign, cut.constant):
+            made = cut.moved(*first)
+        others.append([(place, *one) for one in more])
     if made is not program:
-        yield made
-    for condition in dict.fromkeys(comparisons_of(made)):
-        problem.guard.check()
-        number, sign, constant = _parts(condition)
-        gap = gap_of(made, condition, problem)
-        if sign == ">=" and gap and gap[0] < constant < gap[1]:
-            other = compared(number, ">", constant, condition.bits + STRICT)
-            yield with_condition(made, condition, replace(other, kind="edge"))
+        yield made, ""
+    single = [[one] for several in others for one in several]
+    several = [[one[0], two[0]] for one, two in combinations(filter(None, others), 2)]
+    for moves in [*single, *several][:MOST_YIELDED]:
+        other = made
+        for place, sign, constant in moves:
+            problem.guard.check()
+            other = _at(other, place).moved(sign, constant)
+        yield other, ", ".join(f"{place} {sign} {constant}" for place, sign, constant in moves)
 
 
-def _parts(condition: Expression) -> tuple[Expression, str, float]:
-    assert condition.cut is not None
-    return condition.cut
+def _at(program: Node, place: int) -> Cut:
+    return next(islice(cuts_of(program), place, None))
 
 
-def comparisons_of(program: Node) -> Iterator[Expression]:
-    """Yield the comparisons of numbers with constants in a program's conditions."""
+def _constants(cut: Cut, low: float, high: float) -> list[tuple[str, float]]:
+    """Return the signs and constants that divide the rows of a gap, the roundest first."""
+    kind = cut.number.kind
+    first = boundary(low, high, kind) if cut.signs else (">=", reached(low, high, kind))
+    found = [first]
+    if first[0] == ">=" and first[1] < high:  # no row has the constant itself
+        if cut.signs:
+            found.append((">", first[1]))
+        elif first[1] == np.floor(first[1]) and high == np.floor(high):
+            found.append((">=", first[1] + 1))
+    found += [(">=", constant) for constant in round_numbers(low, high, kind)[:ROUND]]
+    return list(dict.fromkeys(found))
+
+
+def cuts_of(program: Node, put: Put = lambda node: node) -> Iterator[Cut]:
+    """Yield the cuts in a program, in an order that moving one does not change."""
     if isinstance(program, Branch):
-        yield from _comparisons_in(program.condition)
-        yield from comparisons_of(program.yes)
-        yield from comparisons_of(program.no)
+        for condition in _comparisons_in(program.condition):
+            yield _cut_of(condition, program, put)
+        yield from cuts_of(program.yes, lambda node: put(replace(program, yes=node)))
+        yield from cuts_of(program.no, lambda node: put(replace(program, no=node)))
+    elif isinstance(program, Bands):
+        ends = -np.inf, *program.cuts, np.inf
+        for place, constant in enumerate(program.cuts):
+            above, below = (put(Answer(program.codes[place + beyond])) for beyond in (1, 0))
+            between = ends[place], ends[place + 2]
+
+            def moved(_: str, new: float, place: int = place, bands: Bands = program) -> Node:
+                return put(
+                    replace(bands, cuts=(*bands.cuts[:place], new, *bands.cuts[place + 1 :]))
+                )
+
+            yield Cut(program.number, ">=", constant, above, below, moved, between, signs=False)
+
+
+def _cut_of(condition: Expression, branch: Branch, put: Put) -> Cut:
+    assert condition.cut is not None
+    number, sign, constant = condition.cut
+
+    def with_condition(new: Expression) -> Node:
+        return put(replace(branch, condition=exchanged(branch.condition, condition, new)))
+
+    def moved(sign: str, new: float) -> Node:
+        more = written_bits(new, number.kind) - written_bits(constant, number.kind)
+        bits = condition.bits + more + STRICT * (sign == ">")
+        return with_condition(compared(number, sign, new, bits))
+
+    always, never = (
+        with_condition(replace(condition, values=np.full(len(condition.values), truth)))
+        for truth in (True, False)
+    )
+    return Cut(number, sign, constant, always, never, moved)
 
 
 def _comparisons_in(condition: Expression) -> Iterator[Expression]:
@@ -70,41 +139,30 @@ def _comparisons_in(condition: Expression) -> Iterator[Expression]:
         yield from _comparisons_in(part)
 
 
-def gap_of(program: Node, condition: Expression, problem: Problem) -> tuple[float, float] | None:
-    """Return the neighbouring values between which a comparison makes fewest mistakes.
+def gap_of(cut: Cut, problem: Problem) -> tuple[float, float] | None:
+    """Return the neighbouring values between which a cut makes fewest mistakes.
 
-    Only rows count that the comparison decides. The present gap is kept where none is better; None
-    where no row, or only one value, is decided.
+    Only rows count that the cut decides. The present gap is kept where none is better; None where
+    no row, or only one value, is decided.
     """
-    number, sign, constant = _parts(condition)
-    size, rows = problem.size, len(problem.frame.rows)
+    size = problem.size
 
-    def rightness(*, truth: bool) -> NDArray[np.float64]:
-        fixed = replace(condition, values=np.full(rows, truth))
-        answers = answers_of(with_condition(program, condition, fixed))
-        right: NDArray[np.bool_] = np.broadcast_to(answers, (rows,))[:size] == problem.codes
-        return right.astype(np.float64)
+    def rightness(program: Node) -> NDArray[np.float64]:
+        answers = answers_of(program)  # of no dimension where all are the same
+        return np.asarray(
+            (answers if answers.ndim == 0 else answers[:size]) == problem.codes, float
+        )
 
     # What a row gains by being above the cut: nothing where that does not change the answer.
-    gains = problem.weights * (rightness(truth=True) - rightness(truth=False))
-    values = np.asarray(number.values[:size])
-    decided = (gains != 0) & ~np.isnan(values)
+    gains = problem.weights * (rightness(cut.above) - rightness(cut.below))
+    values = np.asarray(cut.number.values[:size])
+    decided = (gains != 0) & (values >= cut.between[0]) & (values < cut.between[1])
     known, place = np.unique(values[decided], return_inverse=True)
     if len(known) < 2:
         return None
     lost = np.cumsum(np.bincount(place, gains[decided]))[:-1]  # with a cut after each value
-    now, best = int((~SIGNS[sign](known, constant)).sum()) - 1, int(lost.argmin())
+    now = int((~SIGNS[cut.sign](known, cut.constant)).sum()) - 1
+    best = int(lost.argmin())
     if 0 <= now < len(lost) and lost[now] <= lost[best] + 1e-9:
         best = now
     return float(known[best]), float(known[best + 1])
-
-
-def with_condition(program: Node, old: Expression, new: Expression) -> Node:
-    """Return a program with one condition exchanged for another."""
-    if not isinstance(program, Branch):
-        return program
-    return Branch(
-        exchanged(program.condition, old, new),
-        with_condition(program.yes, old, new),
-        with_condition(program.no, old, new),
-    )

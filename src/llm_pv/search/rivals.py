@@ -79,16 +79,19 @@ def _difference(
     return Difference(rival, share, rows[example], answer, other)
 
 
-def variants(program: Node, conditions: Conditions) -> Iterator[Node]:
-    """Yield a program with one condition exchanged for another that holds on the same rows."""
+def variants(program: Node, conditions: Conditions) -> Iterator[tuple[Node, str]]:
+    """Yield a program with one condition exchanged for another that holds on the same rows.
+
+    Where the two differ only where numbers are equal, that condition's source comes with it.
+    """
     if not isinstance(program, Branch):
         return
     for other in _exchanged(program.condition, conditions):
-        yield replace(program, condition=other)
-    for yes in variants(program.yes, conditions):
-        yield replace(program, yes=yes)
-    for no in variants(program.no, conditions):
-        yield replace(program, no=no)
+        yield replace(program, condition=other), other.code if other.kind == "edge" else ""
+    for yes, edge in variants(program.yes, conditions):
+        yield replace(program, yes=yes), edge
+    for no, edge in variants(program.no, conditions):
+        yield replace(program, no=no), edge
 
 
 def _exchanged(condition: Expression, conditions: Conditions) -> Iterator[Expression]:

@@ -230,14 +230,16 @@ def _formed(
             gain = np.where(np.isfinite(cuts.gain[:, 0]), cuts.gain[:, 0] - price, -1.0)
             best.add(gain, places[:, :2], third, code, cuts.low[:, 0], cuts.high[:, 0])
             problem.count(len(places) * problem.size)
-    for rank, (*notes, which, lower, upper) in enumerate(best):
+    promoted = 0
+    for *notes, which, lower, upper in best:
         form = forms[int(which)]
         numbers = [bank.numbers.expression(some[int(n)]) for n in notes[: form.places]]
         ends = lower, upper
         if form.template == "{0} - {1}" and upper <= 0:  # what is at least -10 is rather at most 10
             numbers, ends = numbers[::-1], (-upper, -lower)
         number = _made(form, numbers)
-        if rank < PROMOTED:
+        if promoted < PROMOTED and not _is_of_one(numbers):
+            promoted += 1
             bank.formed.append(number)
             more = best_cuts(number.values[None, : problem.size], problem, CUTS_OF_PROMOTED)
             for place in np.flatnonzero(more.gain[0] > prices.THRESHOLD).tolist():
@@ -255,6 +257,11 @@ def _places(count: int, form: Form) -> Iterator[tuple[int, ...]]:
         first = places[: form.symmetric]
         if list(first) == sorted(first, reverse=form.places == 2):
             yield places
+
+
+def _is_of_one(numbers: Sequence[Expression]) -> bool:
+    """Tell whether a number is combined with itself, or with what is made of it."""
+    return any(one.code in other.code for one, other in permutations(numbers, 2))
 
 
 def _made(form: Form, numbers: Sequence[Expression]) -> Expression:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_pv.search import prices
-from llm_pv.search.mining import round_number
+from llm_pv.search.mining import reached
 from llm_pv.search.pool import Pool
 from llm_pv.search.predicates import equals
 from llm_pv.search.problem import Problem
@@ -154,7 +154,7 @@ def _read_back(
         before = int(came[step, used, code])
         if before >= 0:
             at = int(starts[step])
-            cuts.append(round_number(float(known[at - 1]), float(known[at]), number.kind))
+            cuts.append(reached(float(known[at - 1]), float(known[at]), number.kind))
             used, code = used - 1, before
             codes.append(code)
     if not cuts:
