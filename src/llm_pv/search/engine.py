@@ -32,7 +32,7 @@ MOST_CONDITIONS = 30_000
 MOST_REFITTED = 400
 """Conditions that a search on a sample hands to what is fitted on all rows."""
 MOST_PROPOSED = 200
-MOST_TRUTHS = 8
+MOST_TRUTHS = 4
 """Truth values within each of which numbers are cut."""
 RESCORED_ROWS, LEAST_RESCORED = 120_000, 12
 """Rows that the programs which a unifier found on a sample are run on, and how many at least."""
