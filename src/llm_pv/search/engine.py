@@ -36,9 +36,9 @@ MOST_TRUTHS = 4
 """Truth values within each of which numbers are cut."""
 RESCORED_ROWS, LEAST_RESCORED = 120_000, 12
 """Rows that the programs which a unifier found on a sample are run on, and how many at least."""
-MOST_VARIED, MOST_RECUT = 30, 10
-"""Programs whose conditions are exchanged for others that fit the training rows as well, and those
-of which other constants are proposed too."""
+MOST_VARIED, MOST_RECUT, MOST_OF_EXACT = 30, 10, 11
+"""Programs whose conditions are exchanged for others that fit the training rows as well, those of
+which other constants are proposed too if they make no mistakes, and how many of each."""
 MOST_FITTED, MOST_WEAK = 40, 5
 """Programs of each unifier that are proposed though they are no rules, by whether it fits."""
 
@@ -147,7 +147,10 @@ def _alternatives(found: Sequence[Candidate], pool: Pool, problem: Problem) -> I
     on_all = {one.name for one in UNIFIERS if one.fits_all and pool.problem is not problem}
     varied = sorted((one for one in found if one.stage not in on_all), key=lambda one: one.cost)
     for rank, one in enumerate(varied[:MOST_VARIED]):
-        others = islice(recut(one.program, pool.problem), None if rank < MOST_RECUT else 1)
+        # A program with mistakes is no rule yet: of many like it validation would pick by luck.
+        is_exact = not one.mistakes or problem.noise > 0
+        most = MOST_OF_EXACT if is_exact and rank < MOST_RECUT else int(one.stage != "single")
+        others = islice(recut(one.program, pool.problem), most)
         for program, edge in chain(others, variants(one.program, pool.conditions)):
             problem.guard.check()
             yield replace(_on(candidate(program, pool.problem, one.stage), problem), edge=edge)

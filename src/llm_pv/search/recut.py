@@ -21,7 +21,6 @@ from llm_pv.search.types import Expression, exchanged
 
 MOST_CUTS = 30
 """Cuts of a program; one with more is left as it is."""
-MOST_YIELDED = 10
 ROUND = 3
 """Round numbers of a gap that are proposed."""
 STRICT = 0.5
@@ -66,7 +65,7 @@ def recut(program: Node, problem: Problem) -> Iterator[tuple[Node, str]]:
         yield made, ""
     single = [[one] for several in others for one in several]
     several = [[one[0], two[0]] for one, two in combinations(filter(None, others), 2)]
-    for moves in [*single, *several][:MOST_YIELDED]:
+    for moves in [*single, *several]:
         other = made
         for place, sign, constant in moves:
             problem.guard.check()

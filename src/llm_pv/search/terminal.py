@@ -3,6 +3,7 @@
 There are hundreds of thousands: they are scored in blocks against the classes, and the best kept.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
@@ -64,7 +65,9 @@ COMPARISONS = (
 )
 MOST_DOUBLED = 250
 PROMOTED, CUTS_OF_PROMOTED = 8, 4
-"""The arithmetic of which most cuts tell, by the best of them, and the cuts of each."""
+"""The arithmetic that becomes numbers, by what its best cut tells, and the cuts of each."""
+LONGEST = 14.0
+"""Bits of arithmetic that becomes a number, at most."""
 FORMS = (
     Form("{0} - {1}", 2.0, symmetric=2),
     Form("{0} + {1}", 2.0, symmetric=2),
@@ -238,7 +241,7 @@ def _formed(
         if form.template == "{0} - {1}" and upper <= 0:  # what is at least -10 is rather at most 10
             numbers, ends = numbers[::-1], (-upper, -lower)
         number = _made(form, numbers)
-        if promoted < PROMOTED and not _is_of_one(numbers):
+        if promoted < PROMOTED and number.bits <= LONGEST and not _shared(numbers):
             promoted += 1
             bank.formed.append(number)
             more = best_cuts(number.values[None, : problem.size], problem, CUTS_OF_PROMOTED)
@@ -259,9 +262,12 @@ def _places(count: int, form: Form) -> Iterator[tuple[int, ...]]:
             yield places
 
 
-def _is_of_one(numbers: Sequence[Expression]) -> bool:
-    """Tell whether a number is combined with itself, or with what is made of it."""
-    return any(one.code in other.code for one, other in permutations(numbers, 2))
+def _shared(numbers: Sequence[Expression]) -> bool:
+    """Tell whether a number is combined with itself, or two are made of one column."""
+    if any(one.code in other.code for one, other in permutations(numbers, 2)):
+        return True
+    columns = [name for one in numbers for name in set(re.findall(r"x\[[^]]+\]", one.code))]
+    return len(columns) > len(set(columns))
 
 
 def _made(form: Form, numbers: Sequence[Expression]) -> Expression:
