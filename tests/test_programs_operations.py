@@ -196,6 +196,16 @@ def test_of_a_reply_that_was_cut_off_the_complete_part_is(text: str, complete: s
     assert complete_part(text) == complete
 
 
+@pytest.mark.parametrize("repeated", ["\n", "Out[1]: x\n", " \n", ",\n", "return\n", "```\n"])
+def test_a_reply_that_repeats_a_line_until_it_is_cut_off_is_read_in_linear_time(
+    repeated: str,
+) -> None:
+    # Work that grows with the square of the lines would take many times the limit of a test.
+    assert complete_part(repeated * (1_000_000 // len(repeated))) == ""
+    program = "```\ndef f(x):\n    return 1\n```\n"
+    assert complete_part(program + "\n" * 400_000) == program.rstrip("\n")
+
+
 def test_a_source_is_read_with_one_kind_of_line_ends_and_up_to_its_longest() -> None:
     assert syntax.clean_source("\ufeffa\r\nb\rc\ufeff") == "a\nb\nc\ufeff\n"
     # The line of the training rows counts as its end alone.

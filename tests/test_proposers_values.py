@@ -1,6 +1,7 @@
 """Proposers by value: records, prices, requests, facts, surveys, and what is passed on."""
 
 import json
+import os
 import pickle
 import threading
 import time
@@ -1165,6 +1166,17 @@ def test_what_is_wrong_with_saved_replies_is_said(
         with pytest.raises(ConfigurationError) as caught:
             Replay(longer).replies()
         assert str(caught.value) == f"{longer}: a reply of more than 6 characters is not read"
+
+
+def test_of_a_line_of_a_terabyte_no_more_than_a_reply_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llm_pv.proposers.replay._MOST_CHARACTERS", 1000)
+    path = tmp_path / "replies.jsonl"
+    path.touch()
+    os.truncate(path, 2**40)  # without a block on the disk
+    with pytest.raises(ConfigurationError, match="a reply of more than 1,000 characters"):
+        Replay(path).replies()
 
 
 def test_names_that_are_no_proposer_are_refused() -> None:

@@ -3,7 +3,9 @@
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from io import BytesIO, TextIOWrapper, UnsupportedOperation
 from pathlib import Path
 from typing import BinaryIO
@@ -38,8 +40,22 @@ def file_text(
     return TextIOWrapper(BytesIO(file_bytes(path, most)), encoding, errors).read()
 
 
+def file_lines(path: str | Path, most: int) -> Iterator[bytes]:
+    """Yield the lines of a file, read as `file_bytes` does; a longer one in pieces of ``most``."""
+    with open(path, "rb", opener=_without_waiting) as file:
+        first = _first_byte(file)
+        yield first if first == b"\n" else first + file.readline(most)
+        yield from iter(partial(file.readline, most), b"")
+
+
 def stream_bytes(file: BinaryIO, most: int = -1) -> bytes:
     """Return the bytes of an open file, as `file_bytes` does."""
+    first = _first_byte(file)
+    return first + file.read(most) if first else file.read(most)
+
+
+def _first_byte(file: BinaryIO) -> bytes:
+    """Return the byte that was read to see whether anything writes to a pipe, of others none."""
     first = b""
     with suppress(UnsupportedOperation):  # a stream in memory
         found = os.fstat(file.fileno())
@@ -52,7 +68,7 @@ def stream_bytes(file: BinaryIO, most: int = -1) -> bytes:
                     raise NotAFileError(errno.ENXIO, "is a pipe that no program writes to")
         if os.name == "posix":
             os.set_blocking(file.fileno(), True)
-    return first + file.read(most) if first else file.read(most)
+    return first
 
 
 def _without_waiting(path: str, flags: int) -> int:

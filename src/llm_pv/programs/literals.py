@@ -25,7 +25,9 @@ OTHER_KEY = re.compile(rf"""(["'`]?+)\b{_NAMES}\1\s*+[:=]\s*+{_PREFIX}{_QUOTE}""
 """Another key that is named after a program."""
 
 ANY_STRING = re.compile(
-    rf"(?:^|[\[{{(:=,+]|\breturn\b)\s*+{_PREFIX}{_QUOTE}", re.IGNORECASE | re.MULTILINE
+    # Of a blank line no more than itself: else every one would look through all that follow.
+    rf"(?:^[^\S\n]*+|(?:[\[{{(:=,+]|\breturn\b)\s*+){_PREFIX}{_QUOTE}",
+    re.IGNORECASE | re.MULTILINE,
 )
 """Where a string may begin: as a value, an argument or an entry, or on a line of its own."""
 

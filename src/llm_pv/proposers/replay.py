@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from llm_pv.data.examples import Classes, Examples
-from llm_pv.data.file_bytes import file_bytes, file_text
+from llm_pv.data.file_bytes import file_lines, file_text
 from llm_pv.errors import ConfigurationError
 from llm_pv.proposers.base import Proposal, Proposer
 from llm_pv.proposers.llm.turns import ON_THE_WAY
@@ -103,8 +103,8 @@ class Replay(Proposer):
 
     def _read_lines(self) -> list[str]:
         texts = []
-        lines = file_bytes(self.path).decode("utf-8", "replace").split("\n")
-        for number, line in enumerate(lines, start=1):
+        for number, read in enumerate(file_lines(self.path, 4 * _MOST_CHARACTERS + 1), start=1):
+            line = read.decode("utf-8", "replace").removesuffix("\n")
             if line.strip():
                 reply = self._reply_of(_short_enough(line, self.path), number)
                 texts += [] if reply is None else [reply]
