@@ -29,6 +29,7 @@ NAME = [
     "'max_completion_tokens' instead.",
     "max_tokens is deprecated, use max_completion_tokens",
     "Extra inputs are not permitted: max_tokens",
+    "property max_tokens is unsupported",
 ]
 TOOLS = [
     '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set',
@@ -38,6 +39,16 @@ TOOLS = [
     "litellm.UnsupportedParamsError: openai does not support parameters: ['tools'], for model=x",
     "No endpoints found that support tool use",
     "Tool use is not supported for this model",
+    "Function calling is not available for this model",
+    "Unrecognized request argument supplied: tools",
+    "{'type': 'extra_forbidden', 'loc': ('body', 'tools'), "
+    "'msg': 'Extra inputs are not permitted'}",
+    "tool_choice: 'auto' not permitted",
+]
+SEED = [
+    "Unrecognized request argument supplied: seed",
+    "{'type': 'extra_forbidden', 'loc': ('body', 'seed'), 'msg': 'Extra inputs are not permitted'}",
+    "seed is not supported",
 ]
 # An 8,192 token context with 1,000 sent leaves 7,192, less 16 that a template may add.
 CONTEXT = [
@@ -51,25 +62,55 @@ CONTEXT = [
     "requested a total of 21000 tokens: 1000 tokens from the input messages and 20000 for the "
     "completion.",
     "the request exceeds the available context size (8192 tokens); the prompt has 1000 tokens",
+    "input length and `max_tokens` exceed context limit: 1000 + 20000 > 8192, decrease input "
+    "length or `max_tokens` and try again",
+]
+# Limits on the output alone: nothing is subtracted.
+OUTPUT = [
+    (
+        "max_tokens is too large: 20000. This model supports at most 16384 completion tokens.",
+        16_384,
+    ),
+    (
+        "max_tokens: 20000 > 8192, which is the maximum allowed number of output tokens for it",
+        8_192,
+    ),
+    ("Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", 8_192),
+    ("Range of max_tokens should be [1, 4096]", 4_096),
+    ("max_tokens must be less than or equal to 4096", 4_096),
+    (
+        "`max_tokens` must be less than or equal to `8192`, the maximum value for `max_tokens` is "
+        "less than the `context_window` for this model",
+        8_192,
+    ),
+    ("it must be ≤ 8192, the maximum value for `max_tokens`", 8_192),
 ]
 
 
 def read(said: str, tools: bool = True) -> Refusal | None:
-    return refusal_of(said, asked=20_000, sent=3_000, limit_name="max_tokens", tools=tools)
+    return refusal_of(
+        said, asked=20_000, sent=3_000, limit_name="max_tokens", tools=tools, seeded=True
+    )
 
 
 def test_refusals_are_read_in_every_servers_words() -> None:
     assert {read(said) for said in NAME} == {Refusal("name")}
     assert {read(said) for said in TOOLS} == {Refusal("tools")}
     assert {read(said) for said in CONTEXT} == {Refusal("limit", 7_176)}
-    most = "max_tokens is too large: 20000. This model supports at most 16384 completion tokens."
-    assert read(most) == Refusal("limit", 16_384)
-    claude = "max_tokens: 20000 > 8192, which is the maximum allowed number of output tokens for it"
-    assert read(claude) == Refusal("limit", 8_192)
+    assert {read(said) for said in SEED} == {Refusal("seed")}
+    for said, most in OUTPUT:
+        assert read(said) == Refusal("limit", most), said
 
 
 @pytest.mark.parametrize(
-    "said", ["no such thing", "The model `x` does not exist", "temperature is not supported", ""]
+    "said",
+    [
+        "no such thing",
+        "The model `x` does not exist",
+        "temperature is not supported",
+        "unexpected tool_call_id: no such call",
+        "",
+    ],
 )
 def test_other_refusals_are_left_alone(said: str) -> None:
     assert read(said) is None
@@ -108,6 +149,58 @@ def test_output_tokens_are_lowered_to_what_fits_and_it_is_said(said: str) -> Non
     assert notices[1] == ()
 
 
+@pytest.mark.parametrize(("said", "most"), OUTPUT)
+def test_a_cap_on_output_tokens_is_used_exactly(said: str, most: int) -> None:
+    sent, notices = ask(said)
+    assert [body["max_tokens"] for body in sent] == [20_000, most, most]
+    assert [len(each) for each in notices] == [1, 0]
+
+
+def test_what_was_sent_and_asked_for_is_subtracted_from_the_context() -> None:
+    # 8,192 less 1,323 less 16 that a template may add.
+    said = "input length and `max_tokens` exceed context limit: 1323 + 8192 > 8192"
+    assert [body["max_tokens"] for body in ask(said)[0]] == [20_000, 6_853, 6_853]
+
+
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize("said", SEED)
+def test_a_server_without_seeds_is_asked_without_one(said: str, status: int) -> None:
+    sent, notices = ask(said, status=status)
+    assert ["seed" in body for body in sent] == [True, False, False]
+    assert [body["max_tokens"] for body in sent] == [20_000] * 3
+    assert "takes no seed" in notices[0][0]
+    assert notices[1] == ()
+
+
+def test_a_request_without_a_limit_gets_none_when_its_seed_is_refused() -> None:
+    with WireServer([Wire({"error": {"message": SEED[0]}}, 400), GOOD], NO_MODELS) as server:
+        options = ModelOptions(base_url=server.url + "/v1", capped=False)
+        model = make_model("openai-compatible:m", options)
+        model.complete([UserMessage("hi")])
+        model.close()
+        sent = bodies(server)
+    assert [("seed" in body, "max_tokens" in body) for body in sent] == [
+        (True, False),
+        (False,) * 2,
+    ]
+
+
+def test_a_server_that_refuses_both_names_of_the_limit_is_asked_without_it() -> None:
+    refused = [
+        Wire({"error": {"message": f"property {name} is unsupported"}}, 400)
+        for name in ("max_tokens", "max_completion_tokens")
+    ]
+    with WireServer([*refused, GOOD], NO_MODELS) as server:
+        model = make_model("openai-compatible:m", ModelOptions(base_url=server.url + "/v1"))
+        notices = [model.complete([UserMessage("hi")])[0].notices for _ in range(2)]
+        model.close()
+        sent = bodies(server)
+    assert [body.get("max_tokens") for body in sent] == [20_000, None, None, None]
+    assert [body.get("max_completion_tokens") for body in sent] == [None, 20_000, None, None]
+    assert "takes no limit on output tokens" in notices[0][1]
+    assert notices[1] == ()
+
+
 def test_a_conversation_that_leaves_no_room_says_what_to_do() -> None:
     full = "maximum context length is 1024 tokens, you requested 21000 (1000 in the messages)"
     with pytest.raises(ModelError, match="give fewer --prompt-rows, or --context-tokens"):
@@ -115,7 +208,7 @@ def test_a_conversation_that_leaves_no_room_says_what_to_do() -> None:
 
 
 def proposals(
-    said: str, tool: Any, status: int = 400, turns: tuple[Any, ...] = ()
+    said: Any, tool: Any, status: int = 400, turns: tuple[Any, ...] = ()
 ) -> tuple[list[Proposal], list[Any], list[str], list[Any], list[str]]:
     """Ask a server that refuses every request with a tool."""
     warnings: list[str] = []
@@ -138,8 +231,19 @@ def proposals(
         return found, bodies(server), warnings, records, failures
 
 
-@pytest.mark.parametrize(("said", "status"), [(TOOLS[0], 400), (TOOLS[3], 500)])
-def test_a_server_without_tools_is_asked_without_them(said: str, status: int) -> None:
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        (TOOLS[0], 400),
+        (TOOLS[3], 500),
+        ("No endpoints found that support tool use", 404),
+        ("Function calling is not available for this model", 422),
+        ("Unrecognized request argument supplied: tools", 400),
+        ([{"type": "extra_forbidden", "loc": ["body", "tools"], "msg": "Extra inputs"}], 422),
+        ("tool_choice: 'auto' not permitted", 400),
+    ],
+)
+def test_a_server_without_tools_is_asked_without_them(said: Any, status: int) -> None:
     found, sent, warnings, records, failures = proposals(said, None, status)
     assert len(found) == 2
     assert ["tools" in body for body in sent] == [True, False, False]

@@ -1,4 +1,4 @@
-"""Adapt requests to what a server refuses: tools, streams, the limit on output tokens."""
+"""Adapt requests to what a server refuses: tools, streams, seeds, the limit on output tokens."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,8 +18,8 @@ from llm_pv.models.retrying import explanation
 from llm_pv.models.token_estimate import estimate_tokens
 from llm_pv.models.vendor_messages import to_messages, to_parameters
 
-ADAPTABLE = (400, 413, 422, 500, 501)
-"""Statuses of servers that do not support a request."""
+ADAPTABLE = (400, 404, 413, 422, 500, 501)
+"""Statuses of servers that do not support a request; the message says what of it."""
 
 LEAST_OUTPUT = 64
 """The fewest output tokens that can hold a program."""
@@ -77,14 +77,16 @@ class Adaptation:
         self._streams = False
         self._forbids_tools = True
         self._most_output: int | None = None
-        self._first_limit_name = self._limit_name = (
+        self._takes_seed = True
+        self._refused_names: set[str] = set()
+        self._first_limit_name = (
             "max_tokens" if name.startswith("openai-compatible") else "max_completion_tokens"
         )
 
     def adapted(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the settings of a new request, changed if the server refused something before."""
-        renamed = self._limit_name != self._first_limit_name
-        if self._most_output or renamed or self._streams or not self._forbids_tools:
+        changed = self._most_output or self._refused_names or self._streams
+        if changed or not (self._forbids_tools and self._takes_seed):
             return self.limited(settings)
         return settings
 
@@ -101,6 +103,7 @@ class Adaptation:
             forbids=prepared.forbids_tools,
             streams="stream" in (prepared.settings.get("extra_body") or {})
             or not isinstance(self._model, OpenAIChatModel),
+            seeded="seed" in prepared.settings,
         )
 
     def adapt(self, refusal: Refusal, said: str, settings: Mapping[str, Any]) -> str:
@@ -113,11 +116,15 @@ class Adaptation:
         if refusal.kind == "stream":
             self._streams = True
             return f"{self._name} answers in streams alone"
+        if refusal.kind == "seed":
+            self._takes_seed = False
+            return f"{self._name} takes no seed: {said}"
         if refusal.kind == "name":
             if not isinstance(self._model, OpenAIChatModel):
                 raise ModelError(f"{self._name}: {said}")
-            sent = self._limit_name_of(settings)
-            self._limit_name = next(name for name in LIMIT_NAMES if name != sent)
+            self._refused_names.add(self._limit_name_of(settings))
+            if self._limit_name is None:
+                return f"{self._name} takes no limit on output tokens, its own applies: {said}"
             return f"{self._name} wants the limit on output tokens as {self._limit_name}"
         if refusal.limit is None or refusal.limit < LEAST_OUTPUT:
             raise ModelError(
@@ -136,19 +143,28 @@ class Adaptation:
 
     def limited(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return settings with what the server takes, as it takes it."""
-        limit = min(self.limit_of(settings), self._most_output or sys.maxsize)
-        changed = {**settings, "max_tokens": limit}
-        body = dict(settings.get("extra_body") or {})
-        for name in LIMIT_NAMES:
-            body.pop(name, None)
-        if self._limit_name != self._first_limit_name:
-            del changed["max_tokens"]
-            body[self._limit_name] = limit
+        changed = dict(settings)
+        body = dict(changed.pop("extra_body", None) or {})
+        sent = [changed.pop("max_tokens", None), *(body.pop(name, None) for name in LIMIT_NAMES)]
+        if self._limit_name and (self._most_output or any(sent)):
+            limit = min(self.limit_of(settings), self._most_output or sys.maxsize)
+            if self._limit_name == self._first_limit_name:
+                changed["max_tokens"] = limit
+            else:
+                body[self._limit_name] = limit
         if self._streams:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         if not self._forbids_tools:
             changed.pop("tool_choice", None)
+        if not self._takes_seed:
+            changed.pop("seed", None)
         return {**changed, "extra_body": body} if body else changed
+
+    @property
+    def _limit_name(self) -> str | None:
+        """The name of the limit on output tokens; None if the server refused both."""
+        names = (self._first_limit_name, *LIMIT_NAMES)
+        return next((name for name in names if name not in self._refused_names), None)
 
     def _limit_name_of(self, settings: Mapping[str, Any]) -> str:
         """Return what a request called its limit: other calls may have adapted meanwhile."""

@@ -5,6 +5,7 @@ and LiteLLM.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,18 +13,25 @@ from llm_pv.errors import ModelError
 
 LIMIT_NAMES = ("max_tokens", "max_completion_tokens")
 
+_NOT = (
+    r"(?:unsupported|unrecognized|unknown|unexpected|forbidden|extra inputs|"
+    r"(?:not|n't).{0,12}(?:support|enabl|available|allow|permit))"
+)
+
+
+def _refused(what: str) -> str:
+    """Return a pattern of sentences that refuse something."""
+    return rf"{_NOT}[^.]{{0,60}}?{what}|{what}[^.]{{0,60}}?{_NOT}"
+
+
 _TOOLS = re.compile(
-    r"tool.?(choice|call|use|s\b|\b)[^.]{0,60}(not.{0,12}(support|enabl|available|allow)|unsupported)"
-    r"|(not|n't).{0,12}support.{0,20}(tool|function)"
-    r"|enable-auto-tool-choice|tool-call-parser|requires --jinja"
+    _refused(r"\b(?:tools|functions|(?:tool|function).?(?:choice|calls?|calling|use))\b")
+    + r"|enable-auto-tool-choice|tool-call-parser|requires --jinja"
     r"|no endpoints found that support tool",
     re.IGNORECASE,
 )
-_REFUSED = re.compile(
-    r"unsupported|not supported|unrecognized|unknown|unexpected|not permitted|"
-    r"extra inputs|deprecated|instead|use ['\"`]?max_",
-    re.IGNORECASE,
-)
+_SEED = re.compile(_refused(r"\bseed\b"), re.IGNORECASE)
+_REFUSED = re.compile(rf"{_NOT}|deprecated|instead|use ['\"`]?max_", re.IGNORECASE)
 _STREAM = re.compile(
     r"\bstream\b[^.]{0,40}(must|require|should be|has to be|true|enable)"
     r"|(only|must|require)[^.]{0,40}\bstream"
@@ -31,12 +39,16 @@ _STREAM = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = r"(\d[\d,_]*)"
-_WINDOW = re.compile(
-    rf"(?:context (?:length|window|size)|n_ctx|model length|max_model_len|max_total_tokens|"
-    rf"must be (?:<=|less than or equal to))\D{{0,40}}{_NUMBER}",
-    re.IGNORECASE,
+_WINDOW = (
+    re.compile(
+        rf"(?:context (?:length|window|size)|n_ctx|model length|max_model_len|max_total_tokens|"
+        rf"must be (?:<=|less than or equal to))\D{{0,40}}{_NUMBER}",
+        re.IGNORECASE,
+    ),
+    re.compile(rf"\d \+ [\d,]+ > {_NUMBER}"),
 )
 _SENT = (
+    re.compile(rf"{_NUMBER} \+ [\d,]+ > \d"),
     re.compile(
         rf"{_NUMBER} (?:tokens )?(?:in|from|of) (?:the |your )?(?:messages|input|prompt)",
         re.IGNORECASE,
@@ -48,10 +60,23 @@ _SENT = (
         re.IGNORECASE,
     ),
 )
-_MOST = re.compile(
-    rf"(?:at most|maximum of|less than or equal to|<=|must be (?:at most|in)\D{{0,12}}|"
-    rf">)\s*{_NUMBER}[^.]{{0,40}}(?:completion|output|token)",
-    re.IGNORECASE,
+_LIMIT = (
+    re.compile(
+        # Not of a sum of it and the input.
+        r"(?<!\+ )(?<!\+ `)(?<!and )(?<!and `)"
+        r"\bmax_(?:new_|completion_|output_)?tokens\b[^+]{0,80}?"
+        r"(?:≤|<=|less than or equal to|at most|maximum of|\[\s*\d+\s*,|between \d+ and)"
+        rf"\W{{0,3}}{_NUMBER}",
+        re.IGNORECASE,
+    ),
+    re.compile(rf"{_NUMBER}\W{{1,4}}the maximum value for", re.IGNORECASE),
+)
+_MOST = (
+    re.compile(
+        rf"(?:at most|maximum of|less than or equal to|<=|must be (?:at most|in)\D{{0,12}}|"
+        rf">)\s*{_NUMBER}[^.]{{0,40}}(?:completion|output|token)",
+        re.IGNORECASE,
+    ),
 )
 
 
@@ -63,9 +88,10 @@ class ToolRefusedError(ModelError):
 class Refusal:
     """A capability that a server lacks."""
 
-    kind: Literal["tools", "choice", "stream", "name", "limit"]
+    kind: Literal["tools", "choice", "stream", "seed", "name", "limit"]
     """``"tools"``; ``"choice"``, that a tool may not be called; ``"stream"``, that the reply come
-    at once; ``"name"`` of the limit on output tokens; or ``"limit"``, which is too high."""
+    at once; ``"seed"``; ``"name"`` of the limit on output tokens; or ``"limit"``, which is too
+    high."""
     limit: int | None = None
     "Output tokens that fit; None if unknown."
 
@@ -79,6 +105,7 @@ def refusal_of(
     tools: bool,
     forbids: bool = False,
     streams: bool = False,
+    seeded: bool = False,
 ) -> Refusal | None:
     """Return the refusal in a server's message, None if it is of another kind.
 
@@ -90,6 +117,10 @@ def refusal_of(
         The name of the limit on output tokens in the request.
     forbids
         Whether it said that the tool may not be called.
+    streams
+        Whether it asked for a stream already.
+    seeded
+        Whether it has a seed.
 
     Examples
     --------
@@ -108,15 +139,21 @@ def refusal_of(
     about_name = re.search(rf"\b{limit_name}\b", said)
     if about_name and _REFUSED.search(said) and (other in said or not re.search(r"\d{3}", said)):
         return Refusal("name")
-    if (found := _WINDOW.search(said)) is not None:
-        reported = next((counted[1] for form in _SENT if (counted := form.search(said))), None)
+    if seeded and _SEED.search(said):
+        return Refusal("seed")
+    if 0 < (most := _first(_LIMIT, said) or 0) < asked:
+        return Refusal("limit", most)
+    if (window := _first(_WINDOW, said)) is not None:
+        reported = _first(_SENT, said)
         # Sixteen tokens that a template may add to what was counted.
-        fits = _number(found[1]) - (sent if reported is None else _number(reported)) - 16
+        fits = window - (sent if reported is None else reported) - 16
         return Refusal("limit", fits) if fits < asked else None
-    if "token" in said and (found := _MOST.search(said)) and 0 < _number(found[1]) < asked:
-        return Refusal("limit", _number(found[1]))
+    if "token" in said and 0 < (most := _first(_MOST, said) or 0) < asked:
+        return Refusal("limit", most)
     return None
 
 
-def _number(text: str) -> int:
-    return int(text.replace(",", "").replace("_", ""))
+def _first(forms: Iterable[re.Pattern[str]], said: str) -> int | None:
+    """Return the number in the first form that a message has."""
+    found = next((found for form in forms if (found := form.search(said))), None)
+    return None if found is None else int(found[1].replace(",", "").replace("_", ""))

@@ -55,7 +55,8 @@ if TYPE_CHECKING:
 warnings.filterwarnings("ignore", category=UsageExtractionFailedWarning)
 
 _ABOUT_SAMPLES = re.compile(r"\bn\b|choice|completions|samples|candidates")
-MOST_ADAPTATIONS = 3
+MOST_ADAPTATIONS = 6
+"""The most changes to one request that a server refuses: of each kind, and both names."""
 
 MOST_SEGMENTS = 10
 """The most requests of one turn, for a vendor that pauses long turns."""
