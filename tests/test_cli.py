@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -526,6 +527,34 @@ def test_verify_shows_a_program_that_looks_at_other_rows(
     program.write_text("n = 0\ndef f(x):\n    global n\n    n += 1\n    return n % 2\n")
     assert run(["verify", str(program), str(rows)]) == 0
     assert "NO" in capfd.readouterr().out
+
+
+def test_verify_compares_no_answers_of_a_program_that_gave_none_in_time(
+    tmp_path: Path, rows: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("def f(x):\n    while True: pass\n")
+    command = ["verify", str(program), str(rows), "--cpu-seconds", "0.2"]
+    assert run(command) == 0
+    assert "not compared: a limit came before any answer" in capfd.readouterr().out
+    assert run([*command, "--format", "json"]) == 0
+    assert json.loads(capfd.readouterr().out)["answers_by_its_input_alone"] is None
+
+
+def test_verify_runs_a_program_again_for_as_long_as_one_run_may_take(
+    tmp_path: Path, rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, ends = time.monotonic(), []
+
+    def check(*_: Any, deadline: float, **more: Any) -> str:
+        assert began + 50 <= deadline <= time.monotonic() + 50
+        ends.append(deadline)
+        return ""
+
+    monkeypatch.setattr("llm_pv.erm.row_independence.row_dependence", check)
+    (tmp_path / "program.py").write_text("def f(x):\n    return 1\n")
+    assert run(["verify", str(tmp_path / "program.py"), str(rows), "--wall-seconds", "50"]) == 0
+    assert len(ends) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,16 @@
 """Which runs a program is compared in, by a sandbox that writes down what it is asked to run."""
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
 
 from llm_pv.data.examples import Input
 from llm_pv.erm.row_independence import (
+    NOT_ANSWERED,
     NOT_COMPARED,
     ROW_DEPENDENT,
     changed_answers,
@@ -50,8 +55,8 @@ class Noting(Sandbox):
 
 
 def test_a_program_runs_on_halves_on_repeated_judged_rows_and_on_single_rows() -> None:
-    noting = Noting()
-    assert row_dependence(PROGRAM, ROWS, noting, judged=9, seed=4, deadline=7.0) == ""
+    noting, later = Noting(), time.monotonic() + 1_000
+    assert row_dependence(PROGRAM, ROWS, noting, judged=9, seed=4, deadline=later) == ""
     first, one, other, longer, *singles = [inputs for inputs, _, _ in noting.runs]
     assert first == ROWS
     assert len(one) == len(other) == 10
@@ -65,7 +70,7 @@ def test_a_program_runs_on_halves_on_repeated_judged_rows_and_on_single_rows() -
     assert len({str(inputs[0]) for inputs in singles}) == 8
     # The seed of scoring for one half and for single rows, others for the rest.
     assert [seed for _, seed, _ in noting.runs] == [0, 0, 1, 2, *[0] * 8]
-    assert {deadline for _, _, deadline in noting.runs} == {7.0}
+    assert {deadline for _, _, deadline in noting.runs} == {later}
     again, differently = Noting(), Noting()
     row_dependence(PROGRAM, ROWS, again, judged=9, seed=4)
     row_dependence(PROGRAM, ROWS, differently, judged=9, seed=5)
@@ -118,6 +123,66 @@ def test_judged_rows_that_a_limit_cut_off_run_once_more_by_themselves() -> None:
         return (["other"], ()) if run == 12 else cut(run, inputs)
 
     assert row_dependence(PROGRAM, ROWS, Noting(changed), judged=9) == ROW_DEPENDENT
+
+
+def test_a_program_that_a_limit_ended_before_its_first_answer_runs_once() -> None:
+    def never(run: int, inputs: Sequence[Input]) -> tuple[list[str | None], tuple[int, ...]]:
+        return [None] * len(inputs), tuple(range(len(inputs)))
+
+    noting = Noting(never)
+    assert row_dependence(PROGRAM, ROWS, noting) == NOT_ANSWERED
+    assert len(noting.runs) == 1
+
+    def no_judged(run: int, inputs: Sequence[Input]) -> tuple[list[str | None], tuple[int, ...]]:
+        return [None] * 9 + [str(item) for item in inputs[9:]], tuple(range(9))
+
+    noting = Noting(no_judged)
+    assert row_dependence(PROGRAM, ROWS, noting, judged=9) == NOT_ANSWERED
+    assert len(noting.runs) == 1
+
+
+def test_rows_that_a_limit_cut_off_at_first_are_not_run_again() -> None:
+    def first_five(run: int, inputs: Sequence[Input]) -> tuple[list[str | None], tuple[int, ...]]:
+        answers: list[str | None] = [str(item) if str(item) < "05" else None for item in inputs]
+        return answers, tuple(range(5, 20)) if run == 0 else ()
+
+    noting = Noting(first_five)
+    assert row_dependence(PROGRAM, ROWS, noting) == ""
+    first, one, other, longer, *singles = [inputs for inputs, *_ in noting.runs]
+    assert first == ROWS
+    assert sorted([*one, *other], key=str) == ["00", "01", "02", "03", "04"]
+    assert sorted(longer, key=str) == sorted(ROWS[:5] * 2)
+    assert sorted(singles) == [["00"], ["01"], ["02"], ["03"], ["04"]]
+
+
+@pytest.mark.parametrize(
+    ("deadline", "runs", "reason"), [(10, 1, NOT_COMPARED), (15, 2, NOT_COMPARED), (25, 3, "")]
+)
+def test_no_run_starts_after_the_deadline(
+    deadline: float, runs: int, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noting = Noting()  # each run takes 10 s; both halves, the second and third, compare every row
+    clock = SimpleNamespace(monotonic=lambda: 10.0 * len(noting.runs))
+    monkeypatch.setattr("llm_pv.erm.row_independence.time", clock)
+    assert row_dependence(PROGRAM, ROWS, noting, deadline=deadline) == reason
+    assert len(noting.runs) == runs
+
+
+def test_answers_that_are_too_long_in_all_for_a_longer_run_have_not_changed() -> None:
+    # An answer takes 900 * 6 bytes and 4 more. Of 120 rows that is 648,480, and 64 * 120 + 2**20 =
+    # 1,056,256 are allowed; of 240 rows 1,296,960, and 1,063,936 are allowed.
+    source = 'def f(x):\n    return "\\N{BULLET}" * 900\n'
+    rows = [str(number) for number in range(120)]
+    with Sandbox(workers=1) as sandbox:
+        longer = sandbox.predict(source, rows * 2)
+        assert longer.unreached
+        assert longer.cut_short
+        assert row_dependence(Program(source, "digest", 2), rows, sandbox) == ""
+    cut = Execution(Outcome.MALFORMED, (None, "t1"), (0,), reason=longer.reason)
+    assert changed_answers(PROGRAM, ["t0", "t1"], cut, ["c0"], Noting()) == 0
+    # A result that the program damaged is an answer of its own.
+    forged = Execution(Outcome.MALFORMED, (None, "t1"), (0,), reason="not JSON")
+    assert changed_answers(PROGRAM, ["t0", "t1"], forged, ["c0"], Noting()) == 1
 
 
 def test_answers_among_other_rows_are_compared_on_a_sample() -> None:

@@ -1,6 +1,7 @@
 """``llm-pv verify``: score a program on new labelled rows, confined, and hold it to a gate."""
 
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -186,7 +187,7 @@ def verify(
     from llm_pv.data.table import labelled
     from llm_pv.data.targets import label_texts
     from llm_pv.erm.result import exact_interval
-    from llm_pv.erm.row_independence import NOT_COMPARED, row_dependence
+    from llm_pv.erm.row_independence import ROW_DEPENDENT, row_dependence
     from llm_pv.runs.files import write_atomically
     from llm_pv.runs.saved_program import load_program
 
@@ -213,7 +214,9 @@ def verify(
             wanted = None if saved.ranges else max(0, _ROWS_RUN_AGAIN - len(readable))
             readable += block.inputs[:wanted]
         notes = drift(saved.ranges, readable)
-        doubt = row_dependence(saved.program, readable[:_ROWS_RUN_AGAIN], opened, seed=seed)
+        del readable[_ROWS_RUN_AGAIN:]
+        end = time.monotonic() + opened.limits.wall_limit(len(readable))
+        doubt = row_dependence(saved.program, readable, opened, seed=seed, deadline=end)
     score = score_predictions(predictions, labels)
     checks = gate.checks(score, predictions, labels)
     for note in notes[:_MOST_NOTES]:
@@ -230,7 +233,7 @@ def verify(
         "interval": exact_interval(score),
         "majority_label": majority,
         "majority_accuracy": labels.count(majority) / len(labels),
-        "answers_by_its_input_alone": None if doubt == NOT_COMPARED else not doubt,
+        "answers_by_its_input_alone": not doubt if doubt in ("", ROW_DEPENDENT) else None,
         "first_error": next((error for error in errors if error), ""),
         "drift": notes,
         "checks": [asdict(check) | {"passed": check.passed} for check in checks],
@@ -243,11 +246,11 @@ def verify(
     elif checks:
         sys.stdout.write(printable(gate_line(checks)) + "\n")
     else:
-        _print(record, f"{saved.path} on {inputs.name}")
+        _print(record, f"{saved.path} on {inputs.name}", doubt)
     return 0 if all(check.passed for check in checks) else 1
 
 
-def _print(record: Mapping[str, Any], title: str) -> None:
+def _print(record: Mapping[str, Any], title: str, doubt: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -266,9 +269,7 @@ def _print(record: Mapping[str, Any], title: str) -> None:
     table.add_row("rows without an answer", f"{record['failed']:,}")
     table.add_row(
         "answers by its input alone",
-        {True: "yes", False: "NO", None: "not known: it ran out of time"}[
-            record["answers_by_its_input_alone"]
-        ],
+        {True: "yes", False: "NO", None: doubt}[record["answers_by_its_input_alone"]],
     )
     if record["first_error"]:
         table.add_row("first error", Text(printable(record["first_error"])))

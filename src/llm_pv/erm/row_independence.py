@@ -1,18 +1,18 @@
 """Check whether a program's answer to each input depends on that input only."""
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from llm_pv.data.examples import Input
 from llm_pv.programs.program import Program
-from llm_pv.sandbox import Batch, Execution, Outcome, Sandbox
+from llm_pv.sandbox import Batch, Execution, Sandbox
 
 ROW_DEPENDENT = "its answer for an input depends on the other inputs, their order, or chance"
-NOT_COMPARED = (
-    "run again it ran out of time, so whether it answers by its input alone could not be told"
-)
+NOT_COMPARED = "not compared: run again it reached a limit"
+NOT_ANSWERED = "not compared: a limit came before any answer"
 
 _SINGLES = 8
 """The number of inputs that are run alone."""
@@ -22,9 +22,6 @@ _LONGER = 2
 
 _SAMPLE = 300
 """The number of test rows, and of other rows, that are run together."""
-
-_CUT_SHORT = (Outcome.TIMED_OUT, Outcome.OUT_OF_MEMORY)
-"""Outcomes of a run that give no evidence about the rows it did not reach."""
 
 
 def row_dependence(
@@ -38,12 +35,12 @@ def row_dependence(
 ) -> str:
     """Return why a program's answers may depend on other inputs, or an empty string.
 
-    The program runs on all inputs in order. Then it runs again in fresh processes, most of which
-    start with other random numbers and another hash seed: on random halves in another order, on
-    single inputs, and on the judged inputs alone in a pass longer than the first. Every row that
-    was answered both times must get the same answer; an error is an answer, and so is the end of a
-    process that the program brought about. Rows that a limit cut off are run once more by
-    themselves.
+    The program runs on all inputs in order. Then the inputs that a limit did not cut off run again
+    in fresh processes, most of which start with other random numbers and another hash seed: on
+    random halves in another order, on single inputs, and on the judged inputs alone in a pass
+    longer than the first. Every row that was answered both times must get the same answer; an error
+    is an answer, and so is the end of a process that the program brought about. Rows that a limit
+    cut off this time are run once more by themselves.
 
     This finds dependence on what these runs vary: the other inputs, their order and number, and
     randomness. A program designed to evade it, which behaves for longer than any run, is accepted.
@@ -53,19 +50,25 @@ def row_dependence(
     judged
         The number of first inputs that count towards its score, all of which must be compared;
         None for all.
+    deadline
+        A time of `time.monotonic` at which a run is ended, and after which none is started.
 
     Returns
     -------
     str
-        `ROW_DEPENDENT`, `NOT_COMPARED`, or an empty string for a row-independent program.
+        `ROW_DEPENDENT`, `NOT_COMPARED`, `NOT_ANSWERED` if a limit cut off every judged row of the
+        first run, or an empty string for a row-independent program.
     """
     judged = len(inputs) if judged is None else judged
     draw = np.random.Generator(np.random.PCG64(seed))
     check = _Check(program, inputs, sandbox, deadline)
-    one, other = np.array_split(draw.permutation(len(inputs)), 2)
-    repeats = _LONGER * -(-len(inputs) // max(1, judged))
-    longer = draw.permutation(np.repeat(np.arange(judged), repeats))
-    singles = draw.permutation(judged)[:_SINGLES].reshape(-1, 1)
+    answered, counted = check.answered(len(inputs)), check.answered(judged)
+    if judged and not counted:
+        return NOT_ANSWERED
+    one, other = np.array_split(draw.permutation(answered), 2)
+    repeats = _LONGER * -(-len(answered) // max(1, len(counted)))
+    longer = draw.permutation(np.repeat(counted, repeats))
+    singles = draw.permutation(counted)[:_SINGLES].reshape(-1, 1)
     # The scoring seed, 0, is among them, in case a program recognises it and behaves differently.
     runs = [(one, 0), (other, 1), (longer, 2), *((single, 0) for single in singles)]
     if any(check.differs(order.tolist(), chance) for order, chance in runs):
@@ -127,6 +130,8 @@ class _Check:
 
     def differs(self, rows: Sequence[int], chance: int) -> bool:
         """Run the program on these rows in this order; return whether an answer has changed."""
+        if time.monotonic() >= self._deadline:
+            return False
         execution = self._sandbox.predict(
             self._source, self._inputs.take(rows), seed=chance, deadline=self._deadline
         )
@@ -137,14 +142,18 @@ class _Check:
                 self._compared.add(row)
         return False
 
+    def answered(self, first: int) -> list[int]:
+        """Return those of so many first rows that were answered at first."""
+        return [row for row in self._known if row < first]
+
     def not_compared(self, judged: int) -> list[int]:
         """Return the judged rows that were answered at first and have not been compared."""
-        return sorted(row for row in self._known if row < judged and row not in self._compared)
+        return [row for row in self.answered(judged) if row not in self._compared]
 
 
 def _answers(execution: Execution, rows: Sequence[int]) -> Iterator[tuple[int, str | None]]:
     """Yield each row that the program answered, with its answer; a row may occur twice."""
-    cut = set(execution.unreached) if execution.outcome in _CUT_SHORT else set()
+    cut = set(execution.unreached) if execution.cut_short else set()
     for position, (row, answer) in enumerate(zip(rows, execution.predictions, strict=True)):
         if position not in cut:
             yield row, answer

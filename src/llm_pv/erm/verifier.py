@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from llm_pv.data.examples import Splits
 from llm_pv.erm.attempts import Attempt, programs_of
 from llm_pv.erm.metrics import ACCURACY, Metric
-from llm_pv.erm.row_independence import row_dependence
+from llm_pv.erm.row_independence import NOT_ANSWERED, row_dependence
 from llm_pv.erm.verification import verification_inputs, verify_programs
 from llm_pv.proposers.base import Proposal
 from llm_pv.sandbox import Outcome, Sandbox
@@ -115,7 +115,7 @@ class Verifier:
             # So that a program can be selected when the time is over, all checks together may take
             # one program's time more.
             more = self._sandbox.limits.cpu_limit(len(self._inputs))
-            self._dependence[program.digest] = row_dependence(
+            reason = row_dependence(
                 program,
                 self._inputs,
                 self._sandbox,
@@ -123,6 +123,8 @@ class Verifier:
                 seed=self._seed,
                 deadline=self._deadline + more,
             )
+            # Without an answer in the time left, nothing speaks against the program.
+            self._dependence[program.digest] = "" if reason == NOT_ANSWERED else reason
         return self._dependence[program.digest]
 
     def _verify_together(self, proposals: list[Proposal], first: int) -> Iterator[Attempt]:

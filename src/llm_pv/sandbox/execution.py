@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from llm_pv.errors import ConfigurationError
+from llm_pv.sandbox.result_page import ANSWERS_TOO_LONG
 from llm_pv.sandbox.transcript import transcript_bytes
 
 
@@ -172,3 +173,15 @@ class Execution:
     output: str = ""
     wall_seconds: float = 0.0
     cpu_seconds: float = 0.0
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether a limit of the run as a whole ended it: time, memory, or the answers' length.
+
+        Examples
+        --------
+        >>> Execution(Outcome.TIMED_OUT, (None,), unreached=(0,)).cut_short
+        True
+        """
+        limited = self.outcome in (Outcome.TIMED_OUT, Outcome.OUT_OF_MEMORY)
+        return limited or self.reason == ANSWERS_TOO_LONG

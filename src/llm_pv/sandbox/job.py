@@ -15,6 +15,7 @@ from typing import TypeAlias
 from llm_pv.data.labels import label_text
 from llm_pv.sandbox.exploration import Script, explore, line_of
 from llm_pv.sandbox.result_page import (
+    ANSWERS_TOO_LONG,
     LABEL_CHARACTERS,
     OutputCapture,
     PageFullError,
@@ -73,7 +74,7 @@ def run_program(
     except MemoryError:
         results.end("memory", OUT_OF_MEMORY)
     except PageFullError:
-        results.end("full", "the answers are too long in all")
+        results.end("full", ANSWERS_TOO_LONG)
 
 
 def run_exploration(

@@ -22,6 +22,9 @@ from typing import Protocol, TypeAlias
 LABEL_CHARACTERS = 1_000
 """A longer label text counts as an error of its row."""
 
+ANSWERS_TOO_LONG = "the answers are too long in all"
+"""The reason of a run that ended because the page was full."""
+
 ERROR_CHARACTERS = 300
 """The most characters kept of an error text."""
 

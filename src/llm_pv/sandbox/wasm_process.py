@@ -24,7 +24,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from llm_pv.sandbox.frames import read_frame, write_frame
-from llm_pv.sandbox.result_page import OutputCapture, PageFullError, ResultWriter
+from llm_pv.sandbox.result_page import (
+    ANSWERS_TOO_LONG,
+    OutputCapture,
+    PageFullError,
+    ResultWriter,
+)
 from llm_pv.sandbox.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -146,7 +151,7 @@ def _drive(
         try:
             results.add(records.encode())
         except PageFullError:
-            return "full", "the answers are too long in all"
+            return "full", ANSWERS_TOO_LONG
         if end:
             return end, "the program asked for more memory than its limit"
         done += size
