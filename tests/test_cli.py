@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -74,6 +75,18 @@ def test_help_and_version_come_without_work(capfd: pytest.CaptureFixture[str]) -
     for name in (*COMMANDS, *TRACKS):
         assert run([name, "--help"]) == 0
         assert "Usage" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, *TRACKS])
+def test_every_argument_and_option_is_described(
+    name: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
+    assert run([name, "--help"]) == 0
+    begun = re.findall(r"^│ (?:\*  )?((?:--|[A-Z]+ ).*?) *│$", capfd.readouterr().out, re.MULTILINE)
+    assert begun
+    # What has no description ends after its name, or only has its default beside it.
+    assert [line for line in begun if not re.search(r"\S {2,}[^\s[]", line)] == []
 
 
 def test_learn_shows_the_dozen_options_used_most_before_all_others(

@@ -41,7 +41,7 @@ def name_of(check: Any) -> str:
 
 
 # Counted, not timed: the same programs on every machine, sooner.
-SMALL_SEARCH = LengthFirst(built_in=BuiltIn(candidates=30_000))
+SMALL_SEARCH = LengthFirst(built_in=BuiltIn(candidates=150_000))
 CHECKS = list(
     estimator_checks_generator(
         ProgramClassifier(proposer=SMALL_SEARCH, attempts=5, random_state=0), mark=None

@@ -25,10 +25,14 @@ def compare(
 
     Parameters
     ----------
-    a, b
-        Run directories. Differences are b less a.
-    method_a, method_b
-        Which method of a run to compare, where it holds several.
+    a
+        A run directory.
+    b
+        Another; differences are B less A.
+    method_a
+        The method of A to compare, where it holds several.
+    method_b
+        The method of B.
     format
         How it is shown: table, or one JSON object.
     """

@@ -43,8 +43,12 @@ def data(
         As in the paper, or with classes that agree in every cheap statistic.
     out
         Folder of all data sets; this one goes into <name>/L<length>/seed<number>/ below it.
-    train_size, validation_size, test_size
-        Rows of each split, half of each class.
+    train_size
+        Training rows, half of each class.
+    validation_size
+        Validation rows, half of each class.
+    test_size
+        Test rows, half of each class.
     seed
         The seed.
     trial
