@@ -66,13 +66,12 @@ paper: $(VENV)/.all-installed
 	OMP_NUM_THREADS=1 $(BIN)/llm-pv paper --results docs/results $(PAPER_FLAGS) \
 		--model $(MODEL) $(if $(YES),--yes)
 
-# Tests wait for servers and processes a part of their time, so three fit on two cores, and mypy too.
+# Tests wait for servers and processes a part of their time, so three fit on two cores. Types take a
+# minute of both cores and are checked apart, by make lint.
 test: $(VENV)/.test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy & types=$$!; \
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal; tests=$$?; \
-	wait $$types && exit $$tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist worksteal
 
 test-wasm: $(VENV)/.all-installed
 	$(BIN)/python -m pytest tests/test_sandbox_wasm*.py
