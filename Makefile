@@ -1,5 +1,6 @@
 # make demo   set up the environment and run the main job on real rows
-# make test   install what the tests need and run them
+# make test   install what the tests need, check the style and run them
+# make lint   check style and types
 # make test-slow   run the tests that take long, most of them on a Ray cluster
 # make test-wasm   run the tests of the WebAssembly sandbox alone, which run on macOS too
 # make mutation   plant 300 faults drawn by seed 0 and count those noticed, about 5 s for each
