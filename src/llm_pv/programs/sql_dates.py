@@ -63,7 +63,7 @@ def _date(text: SqlValue) -> SqlValue:
         f"{shaped} AND {year} >= '0001' AND {month} BETWEEN '01' AND '12' "
         f"AND {day} BETWEEN '01' AND {last}"
     )
-    # The parts as they are where the text is a date: elsewhere the date itself is NULL.
+    # The parts as they are where the text is a date; otherwise the date itself is NULL.
     parts = tuple(
         SqlValue(f"TRY_CAST({digits} AS BIGINT)", "int", bits=bits, counts=True)
         for digits, (_, _, bits) in zip((year, month, day), places, strict=True)
