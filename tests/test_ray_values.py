@@ -300,7 +300,7 @@ def test_a_process_with_a_model_computes_cell_after_cell_until_it_is_lost(
         for times in (1, 2):
             with pytest.raises(DataError, match="no such model"):
                 broken.run(compute, TASK, run, heard.append)
-            assert len(machines.ended) == 1 + times, "each error is told once"
+            assert len(machines.ended) == 1 + times, "each error is shown once"
 
         def full(*_: object) -> Any:
             raise WorkerLostError("no room")

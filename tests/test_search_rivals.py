@@ -104,7 +104,7 @@ def test_a_rival_like_the_program_is_told_as_one_and_long_examples_are_cut() -> 
         assert sentence.endswith(suffix)
         return sentence.removeprefix(prefix).removesuffix(suffix)
 
-    # A program that is no table of conditions is told by its last line and the columns in it.
+    # A program that is no table of conditions is shown by its last line and the columns in it.
     assert told(mine) == f"one like it): for n = 3, m = '{'y' * 148}..."
     other = "def f(x):\n    return len(x['k'])\n"
     assert told(other, {"k": 1, "m": 2}) == "len(x['k'])): for m = 2, k = 1"
