@@ -12,7 +12,7 @@ from llm_pv.data.examples import Classes, Examples, Input
 from llm_pv.errors import ConfigurationError, ProgramError
 from llm_pv.models.base import Message, ToolAnswer, ToolCall, Turn, Usage, UserMessage
 from llm_pv.programs.program import Program
-from llm_pv.proposers.agent import Agent, handed_in
+from llm_pv.proposers.agent import Agent, submitted_source
 from llm_pv.proposers.llm import LLMSettings
 from llm_pv.runs.reading import read_attempts, read_summary
 from llm_pv.sandbox import Sandbox, ToolLimits
@@ -44,11 +44,11 @@ def run_model(source: str, inputs: Sequence[str], sandbox: Sandbox) -> tuple[str
 
 
 def test_a_program_is_handed_in_as_it_is() -> None:
-    assert handed_in(PROGRAM, ROWS, Classes.of(["no", "yes"])) == PROGRAM
+    assert submitted_source(PROGRAM, ROWS, Classes.of(["no", "yes"])) == PROGRAM
 
 
 def test_a_model_learns_from_the_training_rows_inside_of_the_sandbox(sandbox: Sandbox) -> None:
-    source = handed_in(NEAREST, ROWS, Classes.of(["no", "yes"]))
+    source = submitted_source(NEAREST, ROWS, Classes.of(["no", "yes"]))
     assert run_model(source, ["001", "111", "011"], sandbox) == ("no", "yes", "yes")
 
 
@@ -63,7 +63,7 @@ def test_a_model_may_be_an_object_that_predicts_and_learn_from_tables(sandbox: S
     )
     tall: Input = {"size": float("inf"), "note": None}
     rows = Examples([{"size": 5.0, "note": "a'\\"}, {"size": 2.0, "note": None}, tall], "101")
-    source = handed_in(json.dumps({"code": code}), rows, Classes.of([0, 1]))
+    source = submitted_source(json.dumps({"code": code}), rows, Classes.of([0, 1]))
     found = sandbox.predict(source, [{"size": 4.5, "note": ""}, {"size": 3.0, "note": ""}, tall])
     assert found.predictions == ("1", "0", "1")
 
@@ -75,7 +75,7 @@ def test_a_model_that_uses_chance_learns_the_same_each_time(sandbox: Sandbox) ->
         "    drawn = random.random() + np.random.random()\n"
         "    return lambda new: [str(drawn) for _ in new]\n"
     )
-    source = handed_in(f"```python\n{code}```", ROWS, Classes.of(["no", "yes"]))
+    source = submitted_source(f"```python\n{code}```", ROWS, Classes.of(["no", "yes"]))
     answers = {sandbox.predict(source, ["0"], seed=seed).predictions for seed in (0, 1, 2)}
     assert len(answers) == 1
     assert None not in next(iter(answers))
@@ -97,7 +97,7 @@ def test_a_model_that_uses_chance_learns_the_same_each_time(sandbox: Sandbox) ->
 )
 def test_what_is_wrong_with_a_hand_in_is_said(reply: str, reason: str) -> None:
     with pytest.raises(ProgramError, match=reason):
-        handed_in(reply, ROWS, Classes.of(["no", "yes"]))
+        submitted_source(reply, ROWS, Classes.of(["no", "yes"]))
 
 
 def test_fit_may_be_a_class_or_stand_in_a_block(sandbox: Sandbox) -> None:
@@ -106,7 +106,7 @@ def test_fit_may_be_a_class_or_stand_in_a_block(sandbox: Sandbox) -> None:
         "        def __init__(self, inputs, labels): self.label = labels[0]\n"
         "        def predict(self, new): return [self.label for _ in new]\n"
     )
-    source = handed_in(f"```python\nif True:\n{body}```", ROWS, Classes.of(["no", "yes"]))
+    source = submitted_source(f"```python\nif True:\n{body}```", ROWS, Classes.of(["no", "yes"]))
     assert run_model(source, ["1"], sandbox) == ("no",)
 
 
@@ -116,7 +116,7 @@ def test_a_model_carries_rows_far_beyond_the_longest_source(sandbox: Sandbox) ->
     code = (
         "def fit(inputs, labels):\n    table = dict(zip(inputs, labels))\n    return lambda new: "
     )
-    source = handed_in(
+    source = submitted_source(
         f"```python\n{code}[table[x] for x in new]\n```", rows, Classes.of(["a", "b"])
     )
     assert len(source) > 100_000
@@ -265,8 +265,8 @@ def test_the_prompt_lists_the_labels_of_the_training_rows_alone() -> None:
 
 def test_rows_that_just_fit_into_a_program_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     # The text that a program carries of these rows, which stands between quotes in its ending.
-    size = len(handed_in(NEAREST, ROWS, Classes.of(["no", "yes"])).split('_training_rows = "')[1]
-               .split('"')[0])  # fmt: skip
+    source = submitted_source(NEAREST, ROWS, Classes.of(["no", "yes"]))
+    size = len(source.split('_training_rows = "')[1].split('"')[0])
     for most, fits in ((size, True), (size - 1, False)):
         monkeypatch.setattr("llm_pv.proposers.agent.MAX_ROWS_CHARACTERS", most)
         with Agent(ScriptedModel(says(PROGRAM))) as agent:

@@ -495,15 +495,15 @@ def test_verify_infers_the_type_of_a_column_once_and_of_none_that_a_run_recorded
     tmp_path: Path, over_fifty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from llm_pv.data import table as tables
-    from llm_pv.data.columns import told_type
+    from llm_pv.data.columns import inferred_type
 
     inferred: list[list[str]] = []
 
     def counted(texts: list[str]) -> Any:
         inferred.append(texts)
-        return told_type(texts)
+        return inferred_type(texts)
 
-    monkeypatch.setattr(tables, "told_type", counted)
+    monkeypatch.setattr(tables, "inferred_type", counted)
     labelled = tmp_path / "labelled.csv"
     labelled.write_text("a,b,y\n60,1,1\n40,2,0\n")
     (tmp_path / "program.py").write_text("def f(row):\n    return int(row['a'] > 50)\n")

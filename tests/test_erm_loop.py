@@ -673,7 +673,7 @@ def test_answers_that_change_among_other_rows_are_counted_in_a_warning(
         rivals.append(what)
         return ()
 
-    monkeypatch.setattr("llm_pv.erm.pipeline.standing_rivals", none)
+    monkeypatch.setattr("llm_pv.erm.pipeline.verified_rivals", none)
     learned = learn_splits(splits, Scripted([PARITY]), sandbox, Plan(1), name="bits", seed=3)
     assert learned.warnings == (
         "DO NOT TRUST THIS PROGRAM: 2 test rows got another answer when they were run among other "

@@ -40,7 +40,7 @@ from llm_pv.erm.queries import (
 from llm_pv.erm.result import LearnedProgram, MajorityBaseline
 from llm_pv.erm.scoring import Score
 from llm_pv.erm.selection import Selection
-from llm_pv.erm.standing_rivals import standing_rivals
+from llm_pv.erm.verified_rivals import verified_rivals
 from llm_pv.erm.write_results import Destination, model_of, program_header, write_results
 from llm_pv.errors import ConfigurationError, RunError
 from llm_pv.models.base import Usage
@@ -781,7 +781,7 @@ def test_attempts_about_as_good_are_rivals_where_they_answer_otherwise() -> None
             yield Execution(Outcome.FINISHED, tuple(answers))
 
     sandbox: Any = SimpleNamespace(predict_many=predict_many)
-    first, second = standing_rivals(selection_of(*tried), splits, sandbox)
+    first, second = verified_rivals(selection_of(*tried), splits, sandbox)
     assert asked == [(["s1", "s5", "s6", "s7", "s8", "s2", "s9"], probes)]
     shortest = [min(range(n), key=lambda at: (len(str(probes[at])), at)) for n in (4, 5)]
     assert [first.rival, second.rival] == [
@@ -790,10 +790,10 @@ def test_attempts_about_as_good_are_rivals_where_they_answer_otherwise() -> None
     ]
     assert (first.validation.errors, second.validation.errors) == (4, 5)
     assert {first.selected, second.selected} == {"s1"}
-    assert standing_rivals(selection_of(*tried[:1]), splits, sandbox) == ()
-    assert standing_rivals(selection_of(*tried, selected=None), splits, sandbox) == ()
+    assert verified_rivals(selection_of(*tried[:1]), splits, sandbox) == ()
+    assert verified_rivals(selection_of(*tried, selected=None), splits, sandbox) == ()
     many = [made(n, 4, source="s1") for n in range(1, 41)]
-    assert standing_rivals(selection_of(*many), splits, sandbox) == ()
+    assert verified_rivals(selection_of(*many), splits, sandbox) == ()
     assert [len(sources) for sources, _ in asked[1:]] == [1 + 30]
 
 
@@ -806,10 +806,10 @@ def test_rivals_that_a_proposer_named_stand_unless_validation_refutes_them(
         replace(RIVAL, text=text) for text in ("no program", FIRST_BIT, other, "f = lambda x: 1")
     )
     perfect = replace(made(1, 0), proposal=Proposal(PARITY, rivals=named))
-    [found] = standing_rivals(selection_of(perfect), splits, sandbox)
+    [found] = verified_rivals(selection_of(perfect), splits, sandbox)
     assert (found.rival, found.selected) == (named[2], PARITY)
     assert (found.validation.rows, found.validation.errors) == (30, 0)
-    assert standing_rivals(selection_of(made(1, 0)), splits, sandbox) == ()
+    assert verified_rivals(selection_of(made(1, 0)), splits, sandbox) == ()
 
 
 def test_of_equal_programs_the_first_is_possible_and_at_most_a_hundred_are() -> None:

@@ -14,7 +14,7 @@ from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.tasks import task
 from llm_pv.tasks.drawing import Source
-from llm_pv.tracks.finetune.online_rows import FreshRows
+from llm_pv.tracks.finetune.online_rows import OnlineRows
 from llm_pv.tracks.finetune.preparation import ProcessGroup, choose_precision, require_packages
 from llm_pv.tracks.finetune.request import JobContext, TrainingRequest
 from llm_pv.tracks.finetune.rows import TaskRows
@@ -41,11 +41,11 @@ def test_known_characters_have_a_token_each_and_others_share_one(
 
 
 def test_the_rows_of_a_step_depend_on_seed_and_step_alone() -> None:
-    fresh = FreshRows(Source(task("fn_c"), 20, "paper", 3, 1), 10, frozenset())
+    fresh = OnlineRows(Source(task("fn_c"), 20, "paper", 3, 1), 10, frozenset())
     steps = [fresh.step(number) for number in (0, 5, 9)]
-    again = FreshRows(Source(task("fn_c"), 20, "paper", 3, 1), 10, frozenset())
+    again = OnlineRows(Source(task("fn_c"), 20, "paper", 3, 1), 10, frozenset())
     assert [again.step(number) for number in (9, 0, 5)] == [steps[2], steps[0], steps[1]]
-    other = FreshRows(Source(task("fn_c"), 20, "paper", 4, 1), 10, frozenset())
+    other = OnlineRows(Source(task("fn_c"), 20, "paper", 4, 1), 10, frozenset())
     assert other.step(0) != steps[0]
     assert steps[0] != steps[1]
 
@@ -64,21 +64,21 @@ def test_fresh_rows_are_balanced_right_and_never_test_rows() -> None:
 
 def test_fresh_rows_that_cannot_be_found_are_an_error() -> None:
     everything = frozenset("".join(bits) for bits in itertools.product("01", repeat=4))
-    fresh = FreshRows(Source(known_task("majority"), 4, "paper", 0, 0), 2, everything)
+    fresh = OnlineRows(Source(known_task("majority"), 4, "paper", 0, 0), 2, everything)
     with pytest.raises(DataError, match="give a smaller --test-set-size"):
         fresh.step(0)
 
 
 def test_batches_of_fresh_rows_are_the_same_in_one_process_and_in_two() -> None:
     pytest.importorskip("torch")
-    from llm_pv.tracks.finetune.batches import FreshBatches
+    from llm_pv.tracks.finetune.batches import OnlineBatches
 
-    fresh = FreshRows(Source(task("fn_a"), 8, "paper", 0, 0), 4, frozenset())
+    fresh = OnlineRows(Source(task("fn_a"), 8, "paper", 0, 0), 4, frozenset())
     tokens = CharacterTokens("01", 5)
     classes = Classes(("0", "1"), (0, 1))
 
     def batches(*parts: list[int]) -> list[Any]:
-        source = FreshBatches(fresh, 3, classes, tokens, None)
+        source = OnlineBatches(fresh, 3, classes, tokens, None)
         return [row for part in parts for row in source.__getitems__(part)["input_ids"].tolist()]
 
     assert batches([0, 1, 2, 3], [4, 5, 6, 7]) == batches([0, 1], [2, 3], [4, 5], [6, 7])

@@ -18,7 +18,7 @@ from pydantic_ai.models.openai import OpenAIResponsesModel
 from fake_openai_server import response
 from llm_pv.errors import ConfigurationError, CredentialError, ModelError, RepairWarning
 from llm_pv.models import LanguageModel, ModelOptions, Turn, Usage, UserMessage
-from llm_pv.models.batch_queue import Pace
+from llm_pv.models.batch_queue import BatchTiming
 from llm_pv.models.retrying import Backoff
 from llm_pv.models.vendor_model import VendorModel
 from llm_pv.models.vendors import make_vendor_model
@@ -128,8 +128,10 @@ def model_at(
     path = "/v1" if provider == "openai" else ""
     options = ModelOptions(base_url=url + path, batch=True, batch_record=record, retries=2)
     gate = Gate(calls)
-    pace = Pace(window=WINDOW, sleep=gate.sleep)
-    made = make_vendor_model(provider, model, options, backoff=Backoff(sleep=_no_wait), pace=pace)
+    timing = BatchTiming(window=WINDOW, sleep=gate.sleep)
+    made = make_vendor_model(
+        provider, model, options, backoff=Backoff(sleep=_no_wait), timing=timing
+    )
     assert isinstance(made, VendorModel)
     gate.model = made
     with made:

@@ -22,7 +22,7 @@ from pydantic_ai.exceptions import (
 from llm_pv.errors import BudgetError, CredentialError, ModelError
 from llm_pv.models import LanguageModel, ModelOptions, ToolOffer, UserMessage
 from llm_pv.models.connection import LONGEST_REPLY
-from llm_pv.models.retrying import Backoff, passes
+from llm_pv.models.retrying import Backoff, is_transient
 from llm_pv.models.vendors import make_vendor_model
 from wire_servers import Wire, WireServer, anthropic, chat, google
 
@@ -426,7 +426,7 @@ def test_a_try_that_the_budget_does_not_cover_is_not_made(backoff: Backoff) -> N
 def test_a_failure_without_a_status_is_transient_only_where_its_kind_says_so(
     error: Exception, transient: bool
 ) -> None:
-    assert passes(error) == transient
+    assert is_transient(error) == transient
 
 
 @pytest.mark.parametrize("body", [[], None, {}, {"choices": "many"}])

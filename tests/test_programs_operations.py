@@ -1,4 +1,4 @@
-r"""What is read of a source besides its program: imports, gist, escapes, and how it is shown."""
+r"""Read of a source besides its program: imports, summaries, escapes, and its printable form."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from llm_pv.errors import ProgramError
 from llm_pv.programs import replies, saved, syntax
-from llm_pv.programs.operations import escaped, gist, imports, reply, several
+from llm_pv.programs.operations import body_summary, escaped, imports, reply, several
 from llm_pv.programs.program import Program
 from llm_pv.programs.replies import complete_part, find_program, read_program, read_several
 from llm_pv.programs.saved import write_program
@@ -41,7 +41,7 @@ def test_the_modules_of_a_source_are(source: str, modules: list[str]) -> None:
     ],
 )  # fmt: skip
 def test_the_gist_of_a_source_is(source: str, said: str) -> None:
-    assert gist(source) == said
+    assert body_summary(source) == said
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from llm_pv.proposers.llm.prompt import row_choice
 from llm_pv.proposers.llm.prompt.facts import facts
 from llm_pv.proposers.llm.prompt.messages import disclosure, no_program_message, refinement_message
 from llm_pv.proposers.llm.prompt.notation import Notation
-from llm_pv.proposers.llm.prompt.row_choice import fit_to_tokens, subsample, telling_rows
+from llm_pv.proposers.llm.prompt.row_choice import fit_to_tokens, informative_rows, subsample
 from llm_pv.proposers.llm.prompt.statement import problem_statement, prompt_digest
 from llm_pv.proposers.llm.prompt.variants import parse_variant
 from rows import parity_splits
@@ -129,20 +129,20 @@ def test_telling_rows_are_balanced_in_order_and_hold_pairs_that_differ_in_their_
     inputs = [f"{number:08b}" for number in range(190)]
     odd = [f"{number:08b}x" for number in range(10)]
     rows = Examples([*inputs, *odd], ["0"] * 190 + ["1"] * 10)
-    few = telling_rows(rows, 12, seed=3)
-    assert few == telling_rows(rows, 12, seed=3)
-    assert few != telling_rows(rows, 12, seed=4)
+    few = informative_rows(rows, 12, seed=3)
+    assert few == informative_rows(rows, 12, seed=3)
+    assert few != informative_rows(rows, 12, seed=4)
     assert sorted(few.labels) == ["0"] * 6 + ["1"] * 6
     places = [[*inputs, *odd].index(str(text)) for text in few.inputs]
     assert places == sorted(set(places))
     close = [text for text in few.inputs if f"{text}x" in few.inputs]
     assert len(close) >= 2  # a third of the rows are two such pairs
-    assert telling_rows(rows, 200, seed=3) == rows
+    assert informative_rows(rows, 200, seed=3) == rows
 
 
 def test_telling_rows_take_what_there_is_of_each_class_and_the_extremes() -> None:
     rows = Examples(["a" * number for number in range(1, 41)], ["0"] * 38 + ["1"] * 2)
-    few = telling_rows(rows, 10, seed=0)
+    few = informative_rows(rows, 10, seed=0)
     assert len(few) == 10
     assert few.labels.count("1") == 2
     assert {"a", "a" * 38} <= set(map(str, few.inputs))

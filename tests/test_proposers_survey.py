@@ -9,7 +9,7 @@ import pytest
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.proposers.llm import survey
-from llm_pv.proposers.llm.survey import Survey, formats, telling_conditions
+from llm_pv.proposers.llm.survey import Survey, formats, informative_conditions
 from llm_pv.search.problem import Problem
 
 
@@ -51,7 +51,7 @@ def lines() -> list[str]:
     rows = [{"size": size, "colour": "red" if size % 2 else "blue"} for size in sizes]
     labels = ["large" if (size >= 50) != (size in {3, 77}) else "small" for size in sizes]
     problem = Problem.of(Examples(rows, labels), ("large", "small"))  # type: ignore[arg-type]
-    return telling_conditions(problem)
+    return informative_conditions(problem)
 
 
 def test_the_condition_that_tells_most_comes_with_its_counts(lines: list[str]) -> None:

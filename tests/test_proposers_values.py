@@ -34,7 +34,7 @@ from llm_pv.proposers.llm.estimates import CostEstimate, estimate_of
 from llm_pv.proposers.llm.prompt.facts import facts
 from llm_pv.proposers.llm.prompt.messages import disclosure, refinement_message
 from llm_pv.proposers.llm.prompt.notation import Notation
-from llm_pv.proposers.llm.prompt.row_choice import subsample, telling_rows
+from llm_pv.proposers.llm.prompt.row_choice import informative_rows, subsample
 from llm_pv.proposers.llm.scheduler import attempt_seed
 from llm_pv.proposers.llm.survey import Survey, Surveyor, formats
 from llm_pv.proposers.llm.turns import (
@@ -954,7 +954,7 @@ def test_rows_chosen_for_a_prompt_at_their_limits() -> None:
     rows = Examples([f"{n:03}" for n in range(10)], ["0"] * 5 + ["1"] * 5)
     assert subsample(rows, 10, seed=0) is rows
     assert len(subsample(rows, 9, seed=0)) == 9
-    assert telling_rows(rows, 10, seed=0) is rows
+    assert informative_rows(rows, 10, seed=0) is rows
     with pytest.raises(ConfigurationError, match="0 rows in a prompt: give 1 or more"):
         subsample(rows, 0, seed=0)
     assert subsample(rows, 1, seed=0).inputs[0] in rows.inputs
@@ -962,7 +962,7 @@ def test_rows_chosen_for_a_prompt_at_their_limits() -> None:
     near: list[Input] = [{"a": 0, "b": 0}, {"a": 1, "b": 1, "c": 1}, {"a": 0, "b": 5}]
     far: list[Input] = [{"a": 9 + n, "b": 9 - n} for n in range(9)]
     table = Examples([*near, *far], list("001010101010"))
-    few = telling_rows(table, 6, seed=0)
+    few = informative_rows(table, 6, seed=0)
     assert near[0] in few.inputs
     assert near[2] in few.inputs
     assert Notation.of(Examples(["1", ""], ["a", "b"])).quoted_inputs
@@ -1204,7 +1204,7 @@ def test_the_seed_decides_which_rows_prompts_and_previews_show() -> None:
     model = Shown(says(PARITY))
     with LLM(model, settings=LLMSettings(tool="local", prompt_rows="auto", facts=True)) as llm:
         prompt, shown, _ = llm.prompt(many, SPLITS.classes, seed=3)
-        assert shown == telling_rows(many, 24, 3)
+        assert shown == informative_rows(many, 24, 3)
         llm.preview(many, SPLITS.classes, seed=3)
     assert [request.conversation for request in model.requests] == [[UserMessage(prompt)]]
     assert "all 300 training examples, of which those above are a sample" in prompt

@@ -13,7 +13,7 @@ from llm_pv.errors import ClusterError, ConfigurationError, LLMPVError, WorkerLo
 from llm_pv.runs.executors.ray import Cluster
 from llm_pv.runs.executors.ray.remote import Failed, ModelProcess, RecordBatch
 from llm_pv.runs.executors.ray.requirements import Versions
-from llm_pv.runs.job_folder import JobFolder, Piece
+from llm_pv.runs.job_folder import FilePart, JobFolder
 from llm_pv.runs.reading import read_replies, read_summary
 from llm_pv.tracks.finetune.measures import TrainingObserver
 from llm_pv.tracks.finetune.remote_jobs import RemoteJobs
@@ -275,7 +275,7 @@ def test_files_travel_in_pieces_without_checkpoints(
     there.model.mkdir()
     (there.model / "weights").write_bytes(b"0123456789")
     (there.path / "logs.log").touch()
-    here.put(Piece("model/weights", 0, b"of an earlier run, and longer"))
+    here.put(FilePart("model/weights", 0, b"of an earlier run, and longer"))
     for piece in there.pieces():
         here.put(piece)
     assert (here.model / "weights").read_bytes() == b"0123456789"

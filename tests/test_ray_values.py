@@ -28,9 +28,9 @@ from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.executors.base import CellContext, CellTask
 from llm_pv.runs.executors.ray import (
+    CellReassigned,
     Cluster,
     Confining,
-    MachineLost,
     RayExecutor,
     RaySandbox,
     Requirements,
@@ -213,16 +213,16 @@ def test_a_cell_is_continued_from_what_it_sent_until_no_machine_is_left(tmp_path
              "shared 2", "shared 1", options)
             for n in range(4)
         ]  # fmt: skip
-        said = [type(one) if isinstance(one, MachineLost) else one for one in heard]
+        said = [type(one) if isinstance(one, CellReassigned) else one for one in heard]
         assert said == [
             None,
             None,
             "event",
-            MachineLost,
+            CellReassigned,
             None,
-            MachineLost,
+            CellReassigned,
             None,
-            MachineLost,
+            CellReassigned,
             None,
         ]
         attempts = run.cell_log(CELL)

@@ -158,9 +158,9 @@ def test_methods_without_any_figure_do_not_empty_what_the_others_share(tmp_path:
     comparison = compared(tmp_path / "run")
     assert len(comparison.methods) == 3
     assert comparison.shared == comparison.settings
-    hero = grid_summary(comparison, comparison.runs)
-    assert hero.headline == "2 methods on 1 setting"
-    assert "ICL b has the highest mean test accuracy: 75.0%" in hero.lead
+    summary = grid_summary(comparison, comparison.runs)
+    assert summary.headline == "2 methods on 1 setting"
+    assert "ICL b has the highest mean test accuracy: 75.0%" in summary.lead
 
 
 def test_a_trial_that_was_skipped_makes_no_column_of_its_own(tmp_path: Path) -> None:

@@ -40,8 +40,8 @@ from llm_pv.runs.files import (
     write_trials,
 )
 from llm_pv.runs.job_folder import (
+    FilePart,
     JobFolder,
-    Piece,
     SweepFolder,
     find_jobs,
     finished_row,
@@ -490,11 +490,11 @@ def test_the_files_of_a_job_are_written_moved_and_read(tmp_path: Path) -> None:
     ]  # fmt: skip
     for piece in pieces:
         there.put(piece)
-    JobFolder(tmp_path / "new").put(Piece("a/b.bin", 0, b"b"))
+    JobFolder(tmp_path / "new").put(FilePart("a/b.bin", 0, b"b"))
     assert (tmp_path / "new" / "a" / "b.bin").read_bytes() == b"b"
-    there.put(Piece("stdout.log", 14, b"third\n"))
+    there.put(FilePart("stdout.log", 14, b"third\n"))
     assert (there.path / "stdout.log").read_text("utf-8") == "first\nsécond\nthird\n"
-    there.put(Piece("stdout.log", 0, b"anew\n"))
+    there.put(FilePart("stdout.log", 0, b"anew\n"))
     assert (there.path / "stdout.log").read_text() == "anew\n"
     assert (there.path / "empty.txt").read_bytes() == b""
     assert read_job(there.path) == ({"b": 1, "a": "é"}, {"accuracy": 0.5})
@@ -505,7 +505,7 @@ def test_the_files_of_a_job_are_written_moved_and_read(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"config.json cannot be read"):
         read_job(there.path)
     with pytest.raises(RunError, match=r"cannot write .*empty.txt/more"):
-        there.put(Piece("empty.txt/more", 0, b""))
+        there.put(FilePart("empty.txt/more", 0, b""))
     for _ in range(2):
         here.remove_checkpoints()
         assert not here.checkpoints.exists()
@@ -520,8 +520,8 @@ def test_a_long_file_of_a_job_moves_in_pieces(
     (tmp_path / "a.bin").write_bytes(b"0123")
     (tmp_path / "b.bin").write_bytes(b"0123456789")
     assert list(JobFolder(tmp_path).pieces()) == [
-        Piece("a.bin", 0, b"0123"), Piece("b.bin", 0, b"0123"), Piece("b.bin", 4, b"4567"),
-        Piece("b.bin", 8, b"89"),
+        FilePart("a.bin", 0, b"0123"), FilePart("b.bin", 0, b"0123"), FilePart("b.bin", 4, b"4567"),
+        FilePart("b.bin", 8, b"89"),
     ]  # fmt: skip
 
 

@@ -83,7 +83,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "a reply": lambda text: read_program(f"```python\n{text}\n```"),
     "imports": lambda text: ask_one("imports", text),
     "a saved program": lambda text: ask_one("escaped", text),
-    "a summary": lambda text: ask_one("gist", text),
+    "a summary": lambda text: ask_one("body_summary", text),
 }
 
 

@@ -10,7 +10,7 @@ from llm_pv.data.examples import Classes, Examples, Input, Splits
 from llm_pv.erm.pipeline import learn_splits
 from llm_pv.erm.scoring import score_predictions
 from llm_pv.erm.selection import Plan
-from llm_pv.erm.standing_rivals import StandingRival
+from llm_pv.erm.verified_rivals import VerifiedRival
 from llm_pv.programs.program import Program
 from llm_pv.proposers.base import Proposal, Proposer, Rival
 from llm_pv.proposers.length_first import LengthFirst
@@ -73,7 +73,7 @@ def test_a_rival_is_told_by_what_it_does_and_by_the_columns_that_either_program_
     text = 'def f(x):\n    n = x["size"]\n    return "ill" if n > 9 else "well"\n'
     row: Input = {"id": 3, "age": 31, "name": "Ada", "size": 2.5}
     rival = Rival(text, 3.0, 0.1, row, "ill", "well")
-    sentence = StandingRival(rival, score_predictions(["ill"], ["ill"]), mine).sentence()
+    sentence = VerifiedRival(rival, score_predictions(["ill"], ["ill"]), mine).sentence()
     assert "(n = size; if n > 9: ill; otherwise: well)" in sentence
     assert "for age = 31, size = 2.5 this one answers ill, the other well" in sentence
     assert "Ada" not in sentence
@@ -85,7 +85,7 @@ def test_a_long_rival_is_told_by_its_columns() -> None:
     points = " + ".join(f'{number}25 * x["{name}"]' for number, name in enumerate(row) if number)
     text = f'def f(x):\n    points = {points}\n    return "ill" if points >= 9 else "well"\n'
     rival = Rival(text, 3.0, 0.1, row, "ill", "well")
-    sentence = StandingRival(rival, score_predictions(["ill"], ["ill"]), mine).sentence()
+    sentence = VerifiedRival(rival, score_predictions(["ill"], ["ill"]), mine).sentence()
     assert "(one that reads size, weight, heart_rate, systolic): for" in sentence
 
 
@@ -95,7 +95,7 @@ def test_a_rival_like_the_program_is_told_as_one_and_long_examples_are_cut() -> 
     score = score_predictions(["a"], ["a"])
 
     def told(text: str, example: Input = row) -> str:
-        sentence = StandingRival(Rival(text, 3.0, 0.1, example, "a", "b"), score, mine).sentence()
+        sentence = VerifiedRival(Rival(text, 3.0, 0.1, example, "a", "b"), score, mine).sentence()
         prefix, suffix = (
             "another program fits the rows as well (",
             (" this one answers a, the other b; label a row like this one to decide between them"),

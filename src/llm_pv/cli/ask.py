@@ -138,8 +138,8 @@ def _print(
             f"{answer or 'no answer'}: {count}" for answer, count in record["answers"].items()
         )
         cells = ", ".join(f"{name}={cell}" for name, cell in record["cells"].items())
-        gist = Text(printable(cells))
-        gist.truncate(_CELLS_WIDTH, overflow="ellipsis")
+        summary = Text(printable(cells))
+        summary.truncate(_CELLS_WIDTH, overflow="ellipsis")
         disagreement = f"{record['disagreement']:.2f}"
-        shown.add_row(str(record["row"]), disagreement, Text(printable(votes)), gist)
+        shown.add_row(str(record["row"]), disagreement, Text(printable(votes)), summary)
     write_table(shown)

@@ -155,7 +155,7 @@ def learn(
         sizes = SplitSizes(rows.train_size, rows.validation_size, rows.test_size)
         splits = rows.splits(data, sizes, search.seed, rows.validation, rows.add)
         if rows.add and not asking.dry_run:
-            _begin_anew(out, search_for.weigh(splits).digest())
+            _replace_run(out, search_for.weigh(splits).digest())
         if asking.dry_run:
             preview_models(models, splits, search.seed, name, output.format)
             return 0
@@ -174,7 +174,7 @@ def learn(
             )
 
 
-def _begin_anew(out: Path | None, rows_digest: str) -> None:
+def _replace_run(out: Path | None, rows_digest: str) -> None:
     """Set the run without the added rows aside; its certificate ends with it."""
     if out is None:
         raise ConfigurationError("--add takes the place of a run: name it with --out")

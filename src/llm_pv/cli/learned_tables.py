@@ -76,8 +76,8 @@ def candidates_table(record: Mapping[str, Any], width: int) -> RenderableType:
     table.add_column("program")
     room = max(10, width - _OTHER_COLUMNS - (5 if letters else 0))
     for row in rows[:_MOST_CANDIDATES]:
-        gist = Text(" ".join(printable(_gist(row)).split()))
-        gist.truncate(room, overflow="ellipsis")
+        line = Text(" ".join(printable(_program_line(row)).split()))
+        line.truncate(room, overflow="ellipsis")
         table.add_row(
             row["pick"],
             str(row["attempt"]),
@@ -85,7 +85,7 @@ def candidates_table(record: Mapping[str, Any], width: int) -> RenderableType:
             percent(row["train_accuracy"]),
             "" if row["bits"] is None else f"{row['bits']:.0f}",
             *([letters.get(row["proposer"], "")] if letters else []),
-            gist,
+            line,
             style="bold" if row["pick"] else ("dim" if row["program"] is None else ""),
         )
     below = ["bits: the size of a program; of equally good ones the smallest is chosen"]
@@ -183,17 +183,17 @@ def shown_program(program: str, width: int) -> RenderableType:
     return Syntax(shown, "python", word_wrap=True)
 
 
-def _gist(row: Mapping[str, Any]) -> str:
+def _program_line(row: Mapping[str, Any]) -> str:
     """Return what a program does in a line, or why there is none."""
     if row["program"] is None or row["remark"]:
         return str(row["remark"])
     mark = "fallback: " if row.get("fallback") else ""
-    return mark + _deed(row["program"])
+    return mark + _decision_line(row["program"])
 
 
-def _deed(program: str) -> str:
+def _decision_line(program: str) -> str:
     try:
-        return str(ask_one("gist", program))
+        return str(ask_one("body_summary", program))
     except ProgramError:
         return next((line.strip() for line in program.splitlines()), "")
 

@@ -244,8 +244,8 @@ def _run(part: Part, dataset_dir: Path, sandbox: SandboxOptions) -> int:
 
 def _write(runs: list[Path], folder: Path, remake: str) -> Path:
     from llm_pv.cli.report import leave_page
-    from llm_pv.report.results_page import Occasion, write_results
+    from llm_pv.report.results_page import Provenance, write_results
 
     for run in runs:
         leave_page(run)
-    return write_results(runs, folder, Occasion(usable_cores(), remake))
+    return write_results(runs, folder, Provenance(usable_cores(), remake))

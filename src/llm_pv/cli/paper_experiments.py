@@ -210,12 +210,12 @@ def run_steps(steps: Sequence[Step], results: Path) -> int:
 
 
 def _write_page(name: str, steps: Sequence[Step], folder: Path) -> Path:
-    from llm_pv.report.results_page import Occasion, write_results
+    from llm_pv.report.results_page import Provenance, write_results
 
     runs = [path for step in steps for path in find_runs([step.folder])]
     commands = "; ".join(step.text.rpartition(" --dataset-dir ")[0] for step in steps)
     found = EXPERIMENTS[name]
-    occasion = Occasion(usable_cores(), commands, found.title, found.published, folders_up=2)
+    occasion = Provenance(usable_cores(), commands, found.title, found.published, folders_up=2)
     return write_results(runs, folder, occasion)
 
 

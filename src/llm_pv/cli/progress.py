@@ -252,9 +252,9 @@ class LearnProgress:
 
 def _line(attempt: Attempt) -> list[str]:
     """Return an attempt as a row of the page."""
-    from llm_pv.report.trial_entries import gist
+    from llm_pv.report.trial_entries import program_summary
 
-    shown = gist(attempt.program.source) if attempt.program else attempt.error
+    shown = program_summary(attempt.program.source) if attempt.program else attempt.error
     scores = (attempt.validation, attempt.train)
     right = [f"{100 * score.accuracy:.1f}" if score else "" for score in scores]
     return [str(attempt.number), *right, visible(shown, 200)]

@@ -107,7 +107,7 @@ def written_type(
     return "str", frozenset()
 
 
-def told_type(texts: Sequence[str]) -> tuple[ColumnType, frozenset[str], frozenset[str]]:
+def inferred_type(texts: Sequence[str]) -> tuple[ColumnType, frozenset[str], frozenset[str]]:
     """Infer the type of a column as `written_type` does, allowing a few odd cells.
 
     Parameters
@@ -124,7 +124,7 @@ def told_type(texts: Sequence[str]) -> tuple[ColumnType, frozenset[str], frozens
 
     Examples
     --------
-    >>> told_type(["1", "2", "3", "4", "5", "12%"])
+    >>> inferred_type(["1", "2", "3", "4", "5", "12%"])
     ('int', frozenset(), frozenset({'12%'}))
     """
     kind, spelled = written_type(texts, _IN_INPUTS)

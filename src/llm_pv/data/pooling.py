@@ -20,7 +20,7 @@ ADDED = len(PARTS)  # the source of rows that are training rows besides
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class PooledRows:
     """All rows together, with the table, the input and the class of each."""
 
     table: Table
@@ -35,7 +35,7 @@ class Rows:
     weights: "np.ndarray[Any, Any] | None" = None
 
 
-def pooled(given: Sequence[Table], sources: Sequence[int], reading: Reading) -> Rows:
+def pooled(given: Sequence[Table], sources: Sequence[int], reading: Reading) -> PooledRows:
     """Return the rows of all tables; raise DataError if they do not go together."""
     first = given[0]
     tables = [_like(table, first) for table in given]
@@ -61,7 +61,7 @@ def pooled(given: Sequence[Table], sources: Sequence[int], reading: Reading) -> 
         written = [False] * len(tables)
     codes, classes = read_classes(labels, written)
     source = np.repeat(sources, [len(table) for table in tables])
-    pool = Rows(joined, source, _input_groups(joined), codes, classes, edges)
+    pool = PooledRows(joined, source, _input_groups(joined), codes, classes, edges)
     apart = {use: _role_column(tables, use) for use in reading.apart}
     if "groups" in apart:
         units, names = pd.factorize(_present_cells(apart["groups"], "groups").astype(str))

@@ -21,7 +21,7 @@ import pandas as pd
 
 from llm_pv.data.allocation import allocate, split_sizes
 from llm_pv.data.examples import Examples, Splits
-from llm_pv.data.pooling import ADDED, PARTS, Rows, pooled
+from llm_pv.data.pooling import ADDED, PARTS, PooledRows, pooled
 from llm_pv.data.reading import DEFAULT_READING, Reading
 from llm_pv.data.table import Table
 from llm_pv.data.targets import check_class_count
@@ -128,7 +128,7 @@ def split_tables(
     )
 
 
-def _every_row(pool: Rows, seed: int) -> tuple["np.ndarray[Any, Any]", list[str]]:
+def _every_row(pool: PooledRows, seed: int) -> tuple["np.ndarray[Any, Any]", list[str]]:
     """Return all rows in random order; warn of repeated inputs with different labels."""
     keys, in_tables, conflicts = _repeats(pool, seed)
     warnings: list[str] = []
@@ -142,7 +142,7 @@ def _every_row(pool: Rows, seed: int) -> tuple["np.ndarray[Any, Any]", list[str]
     return np.argsort(keys, kind="stable"), warnings
 
 
-def _repeats(pool: Rows, seed: int) -> tuple["np.ndarray[Any, Any]", int, str]:
+def _repeats(pool: PooledRows, seed: int) -> tuple["np.ndarray[Any, Any]", int, str]:
     """Return random keys of rows, how many inputs the tables hold, and conflicts of labels."""
     keys = np.random.PCG64(np.random.SeedSequence(seed)).random_raw(len(pool.groups))
     in_tables = len(pd.unique(pool.groups * (len(PARTS) + 1) + pool.source))
@@ -155,7 +155,7 @@ def _repeats(pool: Rows, seed: int) -> tuple["np.ndarray[Any, Any]", int, str]:
     return keys, in_tables, said if conflicting.any() else ""
 
 
-def _one_row_an_input(pool: Rows, seed: int) -> tuple["np.ndarray[Any, Any]", list[str]]:
+def _one_row_an_input(pool: PooledRows, seed: int) -> tuple["np.ndarray[Any, Any]", list[str]]:
     """Return one row for each input, in random order; warn of rows left out."""
     keys, in_tables, conflicts = _repeats(pool, seed)
     # The test table first, so that it keeps all its rows; added rows take none from any split.
@@ -182,7 +182,7 @@ def _one_row_an_input(pool: Rows, seed: int) -> tuple["np.ndarray[Any, Any]", li
 
 
 def _chosen(
-    pool: Rows,
+    pool: PooledRows,
     kept: "np.ndarray[Any, Any]",
     asked: dict[str, int | None],
     names: dict[str, str],
@@ -214,7 +214,7 @@ def _chosen(
 
 
 def _drawn(
-    pool: Rows, rows: "np.ndarray[Any, Any]", sizes: dict[str, int]
+    pool: PooledRows, rows: "np.ndarray[Any, Any]", sizes: dict[str, int]
 ) -> "list[np.ndarray[Any, Any]]":
     """Assign rows in random order to splits, by the allocation of each class."""
     codes = pool.codes[rows]
@@ -229,7 +229,7 @@ def _drawn(
 
 
 def _drawn_by_group(
-    pool: Rows,
+    pool: PooledRows,
     units: "np.ndarray[Any, Any]",
     rows: "np.ndarray[Any, Any]",
     sizes: dict[str, int],
@@ -290,7 +290,7 @@ def _drawn_by_time(
     return dealt[::-1]
 
 
-def _shared_groups(pool: Rows, chosen: dict[str, list[int]]) -> list[str]:
+def _shared_groups(pool: PooledRows, chosen: dict[str, list[int]]) -> list[str]:
     """Return a warning about groups with rows in two splits, which ready-made files can have."""
     if pool.units is None:
         return []
@@ -310,7 +310,7 @@ def _in_order(times: "np.ndarray[Any, Any]", chosen: dict[str, list[int]]) -> bo
 
 
 def _missing_classes(
-    pool: Rows, kept: "np.ndarray[Any, Any]", chosen: dict[str, list[int]]
+    pool: PooledRows, kept: "np.ndarray[Any, Any]", chosen: dict[str, list[int]]
 ) -> list[str]:
     """Return warnings about classes missing in training or validation."""
     counts = np.bincount(pool.codes[kept], minlength=len(pool.classes))

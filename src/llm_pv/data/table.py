@@ -11,10 +11,10 @@ from llm_pv.data.columns import (
     ColumnType,
     check_types,
     dict_rows,
+    inferred_type,
     is_identifier,
     python_values,
     read_cells,
-    told_type,
     value_type,
     written_type,
 )
@@ -218,7 +218,7 @@ def _canonical(cells: "pd.Series[Any]", reading: Reading) -> "pd.Series[Any]":
     read = reading.cells(cells)
     if read is cells or read.dropna().equals(cells[read.notna()]):
         return read
-    kind, _, _ = told_type(read.dropna().tolist())
+    kind, _, _ = inferred_type(read.dropna().tolist())
     return cells.where(read.notna()) if kind == "str" else read
 
 
@@ -245,7 +245,7 @@ def _resolved_types(  # noqa: PLR0917
             resolved[key] = cast("ColumnType", declared[key])
             read_cells(cells, resolved[key])  # raises if a cell is not of that type
             continue
-        resolved[key], others = _told_type(cells, written, odd_as_missing, name, notes)
+        resolved[key], others = _inferred_type(cells, written, odd_as_missing, name, notes)
         if others:
             odd[key] = tuple(sorted(others))
             masked[key] = cells.mask(cells.isin(odd[key]))
@@ -290,7 +290,7 @@ def _all_strings(cells: "pd.Series[Any]", written: bool) -> bool:
     return written or (bool(kinds) and all(issubclass(kind, str) for kind in kinds))
 
 
-def _told_type(
+def _inferred_type(
     cells: "pd.Series[Any]", written: bool, odd_as_missing: bool, name: str, notes: list[str]
 ) -> tuple[ColumnType, frozenset[str]]:
     """Return a column's type, and the odd cells that a column of numbers reads as missing."""
@@ -298,7 +298,7 @@ def _told_type(
         if (kind := value_type(cells)) == "str":
             notes.extend(_note_on_numbers(cells, name))
         return kind, frozenset()
-    kind, spelled, odd = told_type([text for text in cells.tolist() if isinstance(text, str)])
+    kind, spelled, odd = inferred_type([text for text in cells.tolist() if isinstance(text, str)])
     if odd and not odd_as_missing:
         return "str", frozenset()
     if read_as_missing := [*spelled, *odd]:
@@ -316,7 +316,7 @@ def _note_on_numbers(cells: "pd.Series[Any]", name: str) -> list[str]:
     texts = cells.dropna().tolist()
     if not all(isinstance(text, str) for text in texts):
         return []
-    kind, spelled, odd = told_type(texts)
+    kind, spelled, odd = inferred_type(texts)
     if kind not in ("int", "float") or not (others := sorted(map(repr, spelled | odd))):
         return []
     return [

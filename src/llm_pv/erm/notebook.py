@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from llm_pv.erm.scoring import Score
 
 _MOST_CANDIDATES = 12
-_GIST_CHARACTERS = 90
+_SUMMARY_CHARACTERS = 90
 
 
 def result_html(learned: LearnedProgram) -> str:
@@ -52,7 +52,7 @@ def _candidates(learned: LearnedProgram) -> str:
     rows = []
     for candidate in candidates[:_MOST_CANDIDATES]:
         source = candidate["program"]
-        gist = candidate["remark"] or (source.rstrip().rpartition("\n")[2] if source else "")
+        summary = candidate["remark"] or (source.rstrip().rpartition("\n")[2] if source else "")
         rows.append(
             (
                 candidate["pick"],
@@ -60,7 +60,7 @@ def _candidates(learned: LearnedProgram) -> str:
                 _percent(candidate["validation_accuracy"]),
                 _percent(candidate["train_accuracy"]),
                 "" if candidate["bits"] is None else f"{candidate['bits']:.0f}",
-                visible(gist, _GIST_CHARACTERS),
+                visible(summary, _SUMMARY_CHARACTERS),
             )
         )
     table = _table(("", "attempt", "validation", "train", "bits", "program"), rows)

@@ -12,8 +12,8 @@ from llm_pv.erm.result import UNBALANCED, LearnedProgram, MajorityBaseline, exac
 from llm_pv.erm.row_independence import changed_answers
 from llm_pv.erm.scoring import Score, score_predictions
 from llm_pv.erm.selection import Plan, Selection
-from llm_pv.erm.standing_rivals import standing_rivals
 from llm_pv.erm.verification import read_predictions
+from llm_pv.erm.verified_rivals import verified_rivals
 from llm_pv.erm.write_results import Destination, write_results
 from llm_pv.errors import DataError
 from llm_pv.proposers.base import Proposer
@@ -67,7 +67,7 @@ def learn_splits(
     is_better = score is not None and (
         plan.metric.share(score.loss, weight or score.rows) > (baseline.validation_share or 0.0)
     )
-    rivals = standing_rivals(selection, splits, sandbox) if is_better else ()
+    rivals = verified_rivals(selection, splits, sandbox) if is_better else ()
     learned = time.perf_counter()
     execution = _run_test(selection, splits, sandbox)
     predictions = read_predictions(execution, splits.classes) if execution else []

@@ -18,7 +18,7 @@ from llm_pv.stats import binomial_interval
 if TYPE_CHECKING:
     import pandas as pd
 
-    from llm_pv.erm.standing_rivals import StandingRival
+    from llm_pv.erm.verified_rivals import VerifiedRival
 
 PICK = ">>>>"
 """The mark of the selected program in a table of candidates."""
@@ -125,7 +125,7 @@ class LearnedProgram:
     path: Path | None = None
     program_path: Path | None = None
     already_finished: bool = False
-    rivals: tuple["StandingRival", ...] = ()
+    rivals: tuple["VerifiedRival", ...] = ()
     metric: Metric = ACCURACY
     validation_weight: float = 0.0
     unseen: Mapping[str, tuple[int, int]] = field(default_factory=dict)

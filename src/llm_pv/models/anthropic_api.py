@@ -20,7 +20,7 @@ ADDRESS = "https://api.anthropic.com"
 LEAST_BUDGET = 1_024
 """The token budgets of reasoning that can be requested."""
 
-_THOUGHTLESS = re.compile(r"claude-(instant|2|3-(?!7))")
+_WITHOUT_REASONING = re.compile(r"claude-(instant|2|3-(?!7))")
 """Models without reasoning, which reject a request for it."""
 
 
@@ -39,7 +39,7 @@ def anthropic_endpoint(
     known = AnthropicModel(model, provider=provider)
     settings: dict[str, Any] = {}
     budgeted: str | None = None
-    if _THOUGHTLESS.match(model):
+    if _WITHOUT_REASONING.match(model):
         settings["thinking"] = None
     elif options.reasoning_effort is not None:
         settings |= {"temperature": None, "top_p": None}

@@ -25,8 +25,8 @@ from pydantic_ai.models import Model
 from pydantic_ai.models.batch import Batch, BatchRequest, BatchResult, EncodedBatchRequest
 
 from llm_pv.errors import ModelError, RepairWarning
-from llm_pv.models.connection import Watch, watched
-from llm_pv.models.retrying import Backoff, call_with_retries, explanation, passes
+from llm_pv.models.connection import RequestMonitor, monitored
+from llm_pv.models.retrying import Backoff, call_with_retries, explanation, is_transient
 
 Result = TypeVar("Result")
 
@@ -40,7 +40,7 @@ _HANDLES = TypeAdapter(Batch)
 
 
 @dataclass(frozen=True)
-class Pace:
+class BatchTiming:
     """The timing of batches, in seconds."""
 
     window: float = 2.0
@@ -78,13 +78,13 @@ class BatchQueue:
         record: Path | None,
         retries: int,
         backoff: Backoff,
-        pace: Pace | None = None,
+        timing: BatchTiming | None = None,
     ) -> None:
         self._model = model
         self._record = record
         self._retries = retries
         self._backoff = backoff
-        self._pace = pace or Pace()
+        self._timing = timing or BatchTiming()
         self._asked: Counter[str] = Counter()
         self._waiting: list[_Item] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -114,7 +114,7 @@ class BatchQueue:
         task.add_done_callback(self._tasks.discard)
 
     async def _send_gathered(self) -> None:
-        await self._pace.sleep(self._pace.window)
+        await self._timing.sleep(self._timing.window)
         items, self._waiting = self._waiting, []
         with _failing(items):
             self._send_all(items)
@@ -149,7 +149,7 @@ class BatchQueue:
         yield chunk
 
     async def _send(self, items: list[_Item]) -> None:
-        with _failing(items), watched(Watch(longest_reply=LONGEST_RESULTS)):
+        with _failing(items), monitored(RequestMonitor(longest_reply=LONGEST_RESULTS)):
             handle = await self._create([item.encoded for item in items])
             _note(self._record, handle, [item.name for item in items])
             await self._wait_and_deliver(handle, items)
@@ -158,7 +158,7 @@ class BatchQueue:
         try:
             return await self._call(partial(self._model.batch_create, requests), _was_not_made)
         except ModelAPIError as error:
-            if passes(error) and not _was_not_made(error):
+            if is_transient(error) and not _was_not_made(error):
                 raise ModelError(
                     f"a batch failed to be made, but may have been made all the same: "
                     f"{explanation(error)}",
@@ -169,7 +169,7 @@ class BatchQueue:
 
     async def _collect(self, handle: Batch, items: list[_Item]) -> None:
         """Wait for a batch that an earlier process sent."""
-        with _failing(items), watched(Watch(longest_reply=LONGEST_RESULTS)):
+        with _failing(items), monitored(RequestMonitor(longest_reply=LONGEST_RESULTS)):
             try:
                 handle = await self._call(partial(self._model.batch_status, handle))
             except ModelHTTPError as error:
@@ -181,10 +181,10 @@ class BatchQueue:
             await self._wait_and_deliver(handle, items)
 
     async def _wait_and_deliver(self, handle: Batch, items: list[_Item]) -> None:
-        wait = self._pace.first_look
+        wait = self._timing.first_look
         while handle.status != "ended":
-            await self._pace.sleep(wait)
-            wait = min(wait * 1.5, self._pace.longest_look)
+            await self._timing.sleep(wait)
+            wait = min(wait * 1.5, self._timing.longest_look)
             handle = await self._call(partial(self._model.batch_status, handle))
         results = await self._call(partial(self._model.batch_results, handle))
         by_name = {result.custom_id: result for result in results}
@@ -206,7 +206,7 @@ class BatchQueue:
     async def _call(
         self,
         call: Callable[[], Coroutine[Any, Any, Result]],
-        retry: Callable[[BaseException], bool] = passes,
+        retry: Callable[[BaseException], bool] = is_transient,
     ) -> Result:
         return await call_with_retries(call, self._retries, self._backoff, retry)
 

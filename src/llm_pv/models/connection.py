@@ -50,11 +50,11 @@ class CapturedRequest(BaseException):
 
 
 @dataclass
-class Watch:
+class RequestMonitor:
     """Monitors the requests of one call."""
 
     sent: int = 0
-    doubtful: int = 0
+    possibly_billed: int = 0
     "Tries so far that failed and may be billed."
     received: bytearray = field(default_factory=bytearray)
     hold: bool = False
@@ -69,33 +69,33 @@ class Watch:
 
     async def make_room(self) -> None:
         """Reserve the cost of another request for each earlier one that may be billed."""
-        while self._covered < self.doubtful:
+        while self._covered < self.possibly_billed:
             if self.before_retry is not None:
                 await self.before_retry()
             self._covered += 1
 
 
-_watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
+_monitor: ContextVar[RequestMonitor | None] = ContextVar("monitor", default=None)
 
 
 @contextlib.contextmanager
-def watched(watch: Watch) -> Iterator[Watch]:
+def monitored(monitor: RequestMonitor) -> Iterator[RequestMonitor]:
     """Count the requests made within the block, or intercept the first of them."""
-    token = _watch.set(watch)
+    token = _monitor.set(monitor)
     try:
-        yield watch
+        yield monitor
     finally:
-        _watch.reset(token)
+        _monitor.reset(token)
 
 
 async def _before(request: httpx2.Request) -> None:
-    watch = _watch.get()
-    if watch is None:
+    monitor = _monitor.get()
+    if monitor is None:
         return
-    if watch.hold:
+    if monitor.hold:
         raise CapturedRequest(request)
-    watch.sent += 1
-    watch.received.clear()
+    monitor.sent += 1
+    monitor.received.clear()
 
 
 _PACKED = (b"\x1f", b"x\x01", b"x^", b"x\x9c", b"x\xda")
@@ -116,14 +116,14 @@ class _Pieces(httpx2.AsyncByteStream):
         await self._stream.aclose()
 
 
-async def _capped(stream: AsyncIterable[bytes], watch: Watch) -> AsyncIterator[bytes]:
+async def _capped(stream: AsyncIterable[bytes], monitor: RequestMonitor) -> AsyncIterator[bytes]:
     received = 0
     async for chunk in stream:
         received += len(chunk)
-        if received > watch.longest_reply:
-            message = f"a reply of more than {watch.longest_reply // 2**20} MiB"
+        if received > monitor.longest_reply:
+            message = f"a reply of more than {monitor.longest_reply // 2**20} MiB"
             raise ReplyTooLongError(message, maybe_paid=True)
-        watch.received += chunk[: MOST_KEPT + SPARE - len(watch.received)]
+        monitor.received += chunk[: MOST_KEPT + SPARE - len(monitor.received)]
         yield chunk
 
 
@@ -160,15 +160,15 @@ async def _after(response: httpx2.Response) -> None:
             f"the server sends requests on to {response.headers['location']!r}, which are not "
             "followed; give that server's address as --base-url"
         )
-    watch = _watch.get() or Watch()
-    capped = _capped(_unpacked(_unpacked(stream)), watch)  # a gateway compresses once more
+    monitor = _monitor.get() or RequestMonitor()
+    capped = _capped(_unpacked(_unpacked(stream)), monitor)  # a gateway compresses once more
     response.stream = stream = _Pieces(stream, capped)
     if response.request.method == "POST" and response.is_success:
         # The whole reply at once, as OpenAI would have written it.
         try:
             body = b"".join([piece async for piece in stream])
             await stream.aclose()
-            body = _inflated(body, watch.longest_reply) if encoding == "deflate" else body
+            body = _inflated(body, monitor.longest_reply) if encoding == "deflate" else body
             readable, response.status_code = readable_reply(response.request.url.path, body)
         except UnreadableReplyError as error:
             if encoding in ENCODINGS:

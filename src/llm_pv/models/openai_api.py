@@ -67,7 +67,7 @@ def openai_endpoint(
     settings: dict[str, Any] = {}
     if options.verbosity is not None and _VERBOSE.match(model.lower().removeprefix("ft:")):
         settings["openai_text_verbosity"] = options.verbosity
-    if _thinks(provider.model_profile(model), options):
+    if _reasons(provider.model_profile(model), options):
         settings |= {"temperature": None, "top_p": None}
     prices = PriceList(model, "openai", batch=options.batch)
     if options.api == "chat":
@@ -141,7 +141,7 @@ async def _context(model: str, provider: OpenAIProvider) -> int | None:
     return None
 
 
-def _thinks(known: ModelProfile | None, options: ModelOptions) -> bool:
+def _reasons(known: ModelProfile | None, options: ModelOptions) -> bool:
     profile: Mapping[str, Any] = known or {}
     return bool(profile.get("openai_supports_reasoning")) and (
         options.reasoning_effort is not None

@@ -5,7 +5,7 @@ tokens), and written anew in OpenAI's own form; every other field may be missing
 nonsense. What is read besides the published form: a stream where none was asked for, content as
 parts or as a JSON object, thoughts under any of their names, tool arguments as objects,
 ``function_call``, tool calls among the parts, finish reasons of other vendors, their single replies
-where a gateway passes these on, and a reply in a gateway's own object.
+where a gateway is_transient these on, and a reply in a gateway's own object.
 """
 
 import json
@@ -31,7 +31,7 @@ from llm_pv.models.tool_calls import TOOL_NAME
 from llm_pv.models.wire_text import UnreadableReplyError, json_values
 from llm_pv.programs.replies import complete_part
 
-PASSING_WORDS = {"rate": 429, "overload": 503, "unavailable": 503}
+TRANSIENT_WORDS = {"rate": 429, "overload": 503, "unavailable": 503}
 """Words in transient errors without a status, and the statuses they correspond to."""
 
 FINISH_REASONS = {
@@ -137,7 +137,7 @@ def _status(error: Any) -> int:
             # The gateway knows here that there was no answer: it did not break off.
             return 500 if code in {"502", "520"} else int(code)
     words = " ".join(str(fields.get(name, "")) for name in ("code", "type", "status")).lower()
-    return next((status for word, status in PASSING_WORDS.items() if word in words), 400)
+    return next((status for word, status in TRANSIENT_WORDS.items() if word in words), 400)
 
 
 def _read_chat(values: list[Reply]) -> Reply | Failure:

@@ -27,18 +27,18 @@ from pydantic_ai.exceptions import (
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from llm_pv.errors import CredentialError, ModelError
-from llm_pv.models.connection import MOST_KEPT, SPARE, Watch
+from llm_pv.models.connection import MOST_KEPT, SPARE, RequestMonitor
 from llm_pv.models.credentials import Redactor
 
 Result = TypeVar("Result")
 
-PASSING = (408, 409, 429)
+TRANSIENT_STATUSES = (408, 409, 429)
 """HTTP statuses under 500 after which the same request may succeed."""
 
-GAVE_UP = (408, 502, 504, 520, 524)
+GATEWAY_TIMEOUTS = (408, 502, 504, 520, 524)
 """Statuses of a gateway that got no answer, or half of one: the model may have given it, billed."""
 
-UNREACHED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 """Failures before the request was sent."""
 
 REFUSED_KEY = (401, 403)
@@ -71,12 +71,12 @@ class Backoff:
         return min(float(asked), self.longest_asked) + jitter
 
 
-def passes(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Return whether the error is transient: the same request may succeed later."""
     if isinstance(error, ModelQuotaExceededError) or own_error(error) is not None:
         return False
     if isinstance(error, ModelHTTPError):
-        return error.status_code in PASSING or error.status_code >= 500
+        return error.status_code in TRANSIENT_STATUSES or error.status_code >= 500
     return isinstance(
         error,
         ModelConnectionError
@@ -91,7 +91,7 @@ async def call_with_retries(
     call: Callable[[], Coroutine[Any, Any, Result]],
     retries: int,
     backoff: Backoff,
-    retry: Callable[[BaseException], bool] = passes,
+    retry: Callable[[BaseException], bool] = is_transient,
 ) -> Result:
     """Make a call, and retry it after transient errors."""
     retrying = AsyncRetrying(
@@ -108,7 +108,7 @@ async def call_with_retries(
 
 
 def translate(
-    error: Exception, name: str, redact: Redactor, watch: Watch, variable: str
+    error: Exception, name: str, redact: Redactor, monitor: RequestMonitor, variable: str
 ) -> ModelError:
     """Return an error of the library as one of this package, in one line without secrets.
 
@@ -117,49 +117,52 @@ def translate(
     variable
         The environment variable of the key, for the message.
     """
-    after = f" after {watch.sent} tries" if watch.sent > 1 else ""
-    body = _kept(watch, redact)
+    after = f" after {monitor.sent} tries" if monitor.sent > 1 else ""
+    body = _kept(monitor, redact)
     own = own_error(error)
     if own is not None:
         said = f"{name}: {redact(str(own))}{after}"
         return type(own)(
-            said, transient=own.transient, possibly_billed=watch.doubtful, body=own.body or body
+            said,
+            transient=own.transient,
+            possibly_billed=monitor.possibly_billed,
+            body=own.body or body,
         )
     detail = redact(explanation(error))
     if isinstance(error, ModelQuotaExceededError):
         return CredentialError(
             f"{name}: the account has no credit or quota left: {detail}",
-            possibly_billed=watch.doubtful,
+            possibly_billed=monitor.possibly_billed,
         )
     status = error.status_code if isinstance(error, ModelHTTPError) else None
     if status in REFUSED_KEY or isinstance(error, ModelAuthenticationError):
         shown = f" (HTTP {status})" if status else ""
         wrong = f"refused the key of {variable}" if redact.has_key else f"wants a key: {variable}"
         return CredentialError(
-            f"{name}: the server {wrong}{shown}: {detail}", possibly_billed=watch.doubtful
+            f"{name}: the server {wrong}{shown}: {detail}", possibly_billed=monitor.possibly_billed
         )
     if status == 404:
         detail += " (is the model's name right, and --base-url, which mostly ends with /v1?)"
     if status is not None:
         return ModelError(
             f"{name}: HTTP {status}{after}: {detail}",
-            transient=passes(error),
-            possibly_billed=watch.doubtful,
+            transient=is_transient(error),
+            possibly_billed=monitor.possibly_billed,
         )
     return ModelError(
         f"{name}: {detail}{after}",
         transient=not isinstance(error, UserError),
-        possibly_billed=watch.doubtful,
+        possibly_billed=monitor.possibly_billed,
         body=body,
     )
 
 
-def _kept(watch: Watch, redact: Redactor) -> str:
-    text = redact.reply(watch.received.decode("utf-8", "replace"))
-    return text if len(watch.received) <= MOST_KEPT else text[: min(MOST_KEPT, len(text) - SPARE)]
+def _kept(monitor: RequestMonitor, redact: Redactor) -> str:
+    text = redact.reply(monitor.received.decode("utf-8", "replace"))
+    return text if len(monitor.received) <= MOST_KEPT else text[: min(MOST_KEPT, len(text) - SPARE)]
 
 
-def doubtful(error: BaseException) -> bool:
+def possibly_billed(error: BaseException) -> bool:
     """Return whether a try that failed with this error may be billed.
 
     The vendor may have generated the answer before the connection broke, the request or a gateway
@@ -169,10 +172,10 @@ def doubtful(error: BaseException) -> bool:
     if own is not None:
         return own.maybe_paid
     if isinstance(error, ModelHTTPError):
-        return error.status_code in GAVE_UP
+        return error.status_code in GATEWAY_TIMEOUTS
     if isinstance(error, UserError):
         return False
-    return not any(isinstance(each, UNREACHED) for each in _chain(error))
+    return not any(isinstance(each, NOT_SENT) for each in _chain(error))
 
 
 def own_error(error: BaseException) -> ModelError | None:

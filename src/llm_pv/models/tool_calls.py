@@ -71,10 +71,10 @@ def read_reply(reply: str, *, tools: bool = False, thinking: bool = False, turn:
 
 def split_calls(said: str, turn: int) -> tuple[str, tuple[ToolCall, ...]]:
     """Return the text before the first call, and the calls."""
-    text, wishes = _split_calls(said)
+    text, raw_calls = _split_calls(said)
     calls = tuple(
         tool_call(f"call{turn % 1000:03d}{number % 100:02d}", name, arguments)
-        for number, (name, arguments) in enumerate(wishes)
+        for number, (name, arguments) in enumerate(raw_calls)
     )
     return text, calls
 
@@ -91,21 +91,23 @@ def _split_thoughts(reply: str, *, thinking: bool) -> tuple[str, str]:
     return _THOUGHT_START.sub("", thoughts, count=1).strip(), said
 
 
-_Wish = tuple[str, Any]
+_RawCall = tuple[str, Any]
 """The name and the arguments of a call; arguments that could not be read are an error."""
 
 
-def _split_calls(said: str) -> tuple[str, list[_Wish]]:
+def _split_calls(said: str) -> tuple[str, list[_RawCall]]:
     """Return the text before the first call, and the calls."""
     tagged = list(_CALL.finditer(said))
     if tagged:
-        wishes = [wish for call in tagged for wish in _tagged(call["body"])]
-        return said[: tagged[0].start()], wishes
+        raw_calls = [raw_call for call in tagged for raw_call in _tagged(call["body"])]
+        return said[: tagged[0].start()], raw_calls
     for mark in (_MISTRAL, _CHANNEL):
         found = list(mark.finditer(said))
         if found:
-            wishes = [wish for call in found for wish in _after(said, call.end(), call["name"])]
-            return said[: found[0].start()], wishes
+            raw_calls = [
+                raw_call for call in found for raw_call in _after(said, call.end(), call["name"])
+            ]
+            return said[: found[0].start()], raw_calls
     body = said.strip().removeprefix("<|python_tag|>").strip()
     if body.startswith("{"):
         value = _decoded(body, 0)
@@ -114,14 +116,14 @@ def _split_calls(said: str) -> tuple[str, list[_Wish]]:
             and value.keys() & {"parameters", "arguments"}
             and "name" in value
         ):
-            return "", [_wish(value)]
+            return "", [_raw_call(value)]
     return said, []
 
 
-def _tagged(body: str) -> Iterator[_Wish]:
+def _tagged(body: str) -> Iterator[_RawCall]:
     function = _FUNCTION.match(body)
     if function is None:
-        yield _wish(_decoded(body, 0))
+        yield _raw_call(_decoded(body, 0))
         return
     yield (
         function["name"].strip(),
@@ -129,13 +131,13 @@ def _tagged(body: str) -> Iterator[_Wish]:
     )
 
 
-def _after(said: str, position: int, name: str) -> Iterator[_Wish]:
+def _after(said: str, position: int, name: str) -> Iterator[_RawCall]:
     value = _decoded(said, position)
     if name:
         yield name, value
         return
     for one in value if isinstance(value, list) else [value]:
-        yield _wish(one)
+        yield _raw_call(one)
 
 
 def _decoded(text: str, position: int) -> Any:
@@ -146,7 +148,7 @@ def _decoded(text: str, position: int) -> Any:
         return error
 
 
-def _wish(value: Any) -> _Wish:
+def _raw_call(value: Any) -> _RawCall:
     if not isinstance(value, dict):
         return TOOL_NAME, value
     function = value.get("function", value)

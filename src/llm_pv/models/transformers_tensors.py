@@ -54,7 +54,7 @@ def choices(
 
     processors = LogitsProcessorList()
     if labels is not None:
-        processors.append(_AlongLabels(torch, labels, prompt_length, ends))
+        processors.append(_LabelConstraint(torch, labels, prompt_length, ends))
     if config.do_sample:
         if config.temperature is not None:
             processors.append(TemperatureLogitsWarper(float(config.temperature)))
@@ -64,11 +64,11 @@ def choices(
             processors.append(TopPLogitsWarper(config.top_p))
         if config.min_p is not None:
             processors.append(MinPLogitsWarper(config.min_p))
-        processors.append(_Drawn(torch, seeds))
+        processors.append(_GumbelNoise(torch, seeds))
     return processors
 
 
-class _AlongLabels:
+class _LabelConstraint:
     """Allows only tokens that continue some label."""
 
     def __init__(
@@ -87,7 +87,7 @@ class _AlongLabels:
         return scores + allowed
 
 
-class _Drawn:
+class _GumbelNoise:
     """Adds Gumbel noise, which makes the highest score a sample from the probabilities."""
 
     def __init__(self, torch: Any, seeds: Sequence[int]) -> None:

@@ -133,7 +133,7 @@ def calls_of(response: ModelResponse) -> tuple[ToolCall, ...]:
     )
 
 
-def as_said(response: ModelResponse, turn: int, *, tools: bool | None) -> ModelResponse:
+def normalised_response(response: ModelResponse, turn: int, *, tools: bool | None) -> ModelResponse:
     """Return a response with the parts that its server did not separate.
 
     If there is only reasoning, it becomes the text, because some servers return the whole reply as
@@ -229,7 +229,7 @@ def to_turns(
     for alternative in rest:
         alternative.usage = RequestUsage()
     sent = [entry.text for entry in conversation if not isinstance(entry, Turn)]
-    said = [as_said(each, len(conversation), tools=tools) for each in (response, *rest)]
+    said = [normalised_response(each, len(conversation), tools=tools) for each in (response, *rest)]
     first, *others = [_turn(each, redact, sent) for each in said]
     written = sum(_tokens(turn) for turn in (first, *others))
     usage = usage_of(response) or NO_USAGE

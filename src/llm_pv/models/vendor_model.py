@@ -27,8 +27,8 @@ from llm_pv.models.base import (
     Turn,
     Usage,
 )
-from llm_pv.models.batch_queue import BatchQueue, Pace
-from llm_pv.models.connection import CapturedRequest, Connection, Watch, watched
+from llm_pv.models.batch_queue import BatchQueue, BatchTiming
+from llm_pv.models.connection import CapturedRequest, Connection, RequestMonitor, monitored
 from llm_pv.models.credentials import Redactor
 from llm_pv.models.endpoint import Endpoint
 from llm_pv.models.label_queries import LabelAnswer, LabelQuery
@@ -37,9 +37,9 @@ from llm_pv.models.language_model import LanguageModel
 from llm_pv.models.retrying import (
     Backoff,
     call_with_retries,
-    doubtful,
     explanation,
-    passes,
+    is_transient,
+    possibly_billed,
     translate,
 )
 from llm_pv.models.token_estimate import estimate_tokens
@@ -85,7 +85,7 @@ class VendorModel(LanguageModel):
         redact: Redactor,
         variable: str,
         backoff: Backoff,
-        pace: Pace | None = None,
+        timing: BatchTiming | None = None,
         reopen: "Callable[[ModelOptions], VendorModel]",
     ) -> None:
         self.name = name
@@ -112,7 +112,7 @@ class VendorModel(LanguageModel):
         self._batches: BatchQueue | None = None
         if options.batch:
             record, retries = options.batch_record, options.retries
-            self._batches = BatchQueue(endpoint.model, record, retries, backoff, pace)
+            self._batches = BatchQueue(endpoint.model, record, retries, backoff, timing)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
@@ -229,7 +229,7 @@ class VendorModel(LanguageModel):
             )
 
     async def _preview(self, prepared: Prepared) -> Preview:
-        with watched(Watch(hold=True)):
+        with monitored(RequestMonitor(hold=True)):
             try:
                 await self._live(prepared, prepared.messages)
             except CapturedRequest as captured:
@@ -245,25 +245,27 @@ class VendorModel(LanguageModel):
         before_retry: BeforeRetry | None,
     ) -> list[Turn]:
         started = time.perf_counter()
-        with watched(Watch(before_retry=before_retry)) as watch:
+        with monitored(RequestMonitor(before_retry=before_retry)) as monitor:
             try:
                 async with asyncio.timeout(within) as limit:
-                    response, notices = await self._adapted_turn(prepared, seed, watch)
+                    response, notices = await self._adapted_turn(prepared, seed, monitor)
             except TimeoutError as error:
                 if not limit.expired():
-                    raise translate(error, self.name, self._redact, watch, self._variable) from None
+                    raise translate(
+                        error, self.name, self._redact, monitor, self._variable
+                    ) from None
                 raise ModelError(
                     f"{self.name}: cancelled after {within:.0f} seconds, when the time for models "
                     "was over",
                     transient=True,
-                    possibly_billed=watch.doubtful,
+                    possibly_billed=monitor.possibly_billed,
                 ) from None
             except BudgetError as error:
-                message = f"{self.name}: {watch.failure}; no further try: {error}"
+                message = f"{self.name}: {monitor.failure}; no further try: {error}"
                 raise BudgetError(self._redact(message)) from None
             except Exception as error:  # noqa: BLE001 - a strange reply breaks a client anyhow
                 # No chained error: the server's message may quote the key.
-                raise translate(error, self.name, self._redact, watch, self._variable) from None
+                raise translate(error, self.name, self._redact, monitor, self._variable) from None
         first, *rest = to_turns(
             response,
             prepared.conversation,
@@ -271,22 +273,22 @@ class VendorModel(LanguageModel):
             self._redact,
             tools=not prepared.forbids_tools if prepared.parameters.function_tools else None,
             seconds=time.perf_counter() - started,
-            tries=watch.sent,
-            possibly_billed=watch.doubtful,
+            tries=monitor.sent,
+            possibly_billed=monitor.possibly_billed,
         )
         rate = partial(self._endpoint.prices.price, Usage(1_000, 1_000))
         self._costliest = max(self._costliest, first.model, key=lambda name: rate(name) or 0.0)
         return [replace(first, notices=notices), *rest]
 
     async def _adapted_turn(
-        self, prepared: Prepared, seed: int, watch: Watch
+        self, prepared: Prepared, seed: int, monitor: RequestMonitor
     ) -> tuple[ModelResponse, tuple[str, ...]]:
         """Return a turn and notices, after reducing the request if the server rejects it."""
         notices: list[str] = []
         adapted = 0
         while True:
             try:
-                return await self._whole_turn(prepared, seed, watch), tuple(notices)
+                return await self._whole_turn(prepared, seed, monitor), tuple(notices)
             except ModelHTTPError as error:
                 refusal = self._adaptation.refusal(error, prepared)
                 if refusal is None or adapted == MOST_ADAPTATIONS:
@@ -299,25 +301,29 @@ class VendorModel(LanguageModel):
             prepared = replace(prepared, settings=self._adaptation.limited(prepared.settings))
             adapted += 1
 
-    async def _whole_turn(self, prepared: Prepared, seed: int, watch: Watch) -> ModelResponse:
+    async def _whole_turn(
+        self, prepared: Prepared, seed: int, monitor: RequestMonitor
+    ) -> ModelResponse:
         """Make a request, and its continuations if the vendor pauses a long turn."""
         whole: ModelResponse | None = None
         for paused in range(MOST_SEGMENTS):
             sent = [*prepared.messages, whole] if whole else prepared.messages
-            request = partial(self._try, prepared, sent, seed, watch)
+            request = partial(self._try, prepared, sent, seed, monitor)
             response = await call_with_retries(
                 request,
                 self._options.retries,
                 self._backoff,
-                lambda error: passes(error) and self._adaptation.refusal(error, prepared) is None,
+                lambda error: (
+                    is_transient(error) and self._adaptation.refusal(error, prepared) is None
+                ),
             )
             whole = joined_responses(whole, response) if whole else response
             if whole.state != "suspended":
-                watch.doubtful -= paused
+                monitor.possibly_billed -= paused
                 return whole
             # Billed, and lost if the rest does not arrive.
-            watch.doubtful += 1
-            watch.failure = "the vendor paused the turn"
+            monitor.possibly_billed += 1
+            monitor.failure = "the vendor paused the turn"
         raise ModelError(
             f"the vendor paused the turn {MOST_SEGMENTS} times and did not end it",
             transient=True,
@@ -329,17 +335,17 @@ class VendorModel(LanguageModel):
         return replace(prepared, settings=self._adaptation.adapted(prepared.settings))
 
     async def _try(
-        self, prepared: Prepared, messages: list[ModelMessage], seed: int, watch: Watch
+        self, prepared: Prepared, messages: list[ModelMessage], seed: int, monitor: RequestMonitor
     ) -> ModelResponse:
         """Make one try, and count it if it fails but may be billed."""
-        await watch.make_room()
+        await monitor.make_room()
         try:
             if self._batches is None:
                 return await self._live(prepared, messages)
-            return await self._batched(prepared, messages, seed, watch)
+            return await self._batched(prepared, messages, seed, monitor)
         except (Exception, asyncio.CancelledError) as error:
-            watch.doubtful += doubtful(error)
-            watch.failure = explanation(error) if isinstance(error, Exception) else ""
+            monitor.possibly_billed += possibly_billed(error)
+            monitor.failure = explanation(error) if isinstance(error, Exception) else ""
             raise
 
     async def _live(self, prepared: Prepared, messages: list[ModelMessage]) -> ModelResponse:
@@ -351,10 +357,10 @@ class VendorModel(LanguageModel):
         )
 
     async def _batched(
-        self, prepared: Prepared, messages: list[ModelMessage], seed: int, watch: Watch
+        self, prepared: Prepared, messages: list[ModelMessage], seed: int, monitor: RequestMonitor
     ) -> ModelResponse:
         assert self._batches is not None
-        watch.sent += 1
+        monitor.sent += 1
         settings = {
             name: value for name, value in prepared.settings.items() if name != "request_timeout"
         }

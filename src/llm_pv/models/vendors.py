@@ -13,7 +13,7 @@ from llm_pv.models.credentials import Redactor, find_key
 if TYPE_CHECKING:
     from httpx2 import AsyncClient
 
-    from llm_pv.models.batch_queue import Pace
+    from llm_pv.models.batch_queue import BatchTiming
     from llm_pv.models.endpoint import Endpoint
     from llm_pv.models.retrying import Backoff
     from llm_pv.models.vendor_model import VendorModel
@@ -60,7 +60,7 @@ def make_vendor_model(
     options: ModelOptions,
     *,
     backoff: "Backoff | None" = None,
-    pace: "Pace | None" = None,
+    timing: "BatchTiming | None" = None,
 ) -> "VendorModel":
     """Return a model behind an API, ready to be called.
 
@@ -77,7 +77,7 @@ def make_vendor_model(
         )
     try:
         # Importing takes three seconds, so it happens only when a model is called.
-        return _connected(provider, model, options, key, backoff=backoff, pace=pace)
+        return _connected(provider, model, options, key, backoff=backoff, timing=timing)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing == "llm_pv":
@@ -107,7 +107,7 @@ def _connected(
     key: str | None,
     *,
     backoff: "Backoff | None",
-    pace: "Pace | None",
+    timing: "BatchTiming | None",
 ) -> "VendorModel":
     from llm_pv.models.connection import Connection
     from llm_pv.models.proxies import check_connection
@@ -129,8 +129,8 @@ def _connected(
             redact=Redactor(key),
             variable=KEYS[provider][0],
             backoff=backoff or Backoff(),
-            pace=pace,
-            reopen=partial(make_vendor_model, provider, model, backoff=backoff, pace=pace),
+            timing=timing,
+            reopen=partial(make_vendor_model, provider, model, backoff=backoff, timing=timing),
         )
     except BaseException:
         connection.close()

@@ -119,7 +119,7 @@ def with_body(text: str) -> str | None:
     return source if _reads_only_x(source) else None
 
 
-def spoken_lambdas(text: str) -> Iterator[str]:
+def lambdas_in_prose(text: str) -> Iterator[str]:
     """Yield programs of lambda expressions within sentences, each different one once."""
     found: dict[str, None] = {}
     for spoken in list(_SPOKEN_LAMBDA.finditer(text))[:_MOST_SPOKEN]:

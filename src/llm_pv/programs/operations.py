@@ -103,12 +103,12 @@ def _escaped(source: str, *, strings: bool) -> str:
     return "\n".join(lines)
 
 
-def gist(source: str) -> str:
+def body_summary(source: str) -> str:
     r"""Return the lines of a program's last function other than assignments and imports.
 
     Examples
     --------
-    >>> gist("def f(x):\n    n = len(x)\n    if n > 3:\n        return 1\n    return 0")
+    >>> body_summary("def f(x):\n    n = len(x)\n    if n > 3:\n        return 1\n    return 0")
     'if n > 3: return 1 return 0'
     """
     functions = [part for part in ast.parse(source).body if isinstance(part, ast.FunctionDef)]
@@ -132,7 +132,18 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         function.__name__: function
         for function in (
-            *(program, reply, several, objects, imports, escaped, gist, leaves, conditions, sql),
+            *(
+                program,
+                reply,
+                several,
+                objects,
+                imports,
+                escaped,
+                body_summary,
+                leaves,
+                conditions,
+                sql,
+            ),
         )
     }
 )

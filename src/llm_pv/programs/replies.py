@@ -22,7 +22,7 @@ from llm_pv.errors import ProgramError
 from llm_pv.programs.entry_points import (
     DEFINES,
     binds_entry_point,
-    spoken_lambdas,
+    lambdas_in_prose,
     with_body,
     with_entry_point,
 )
@@ -201,7 +201,7 @@ def _implied(said: str) -> Program | None:
     blocks = [said[block.start : block.end] for block in fenced_blocks(said)]
     marked = [*blocks, *islice(_code_values(said, CODE_KEY), _MOST_LATER), *boxed(said)]
     sources = [with_body(_dedented(text)) for text in (marked or [said])[:_MAX_HELPERS]]
-    found = list(dict.fromkeys(filter(None, sources))) or list(spoken_lambdas(said))
+    found = list(dict.fromkeys(filter(None, sources))) or list(lambdas_in_prose(said))
     return parse_here(found[0]) if len(found) == 1 else None
 
 

@@ -12,7 +12,14 @@ from dataclasses import replace
 from typing import Any
 
 from llm_pv.programs import sql_values as values
-from llm_pv.programs.sql_expressions import NO_VALUE, Expressions, Given, SqlScope, at, named
+from llm_pv.programs.sql_expressions import (
+    NO_VALUE,
+    Expressions,
+    SqlScope,
+    TranslatedValue,
+    at,
+    named,
+)
 from llm_pv.programs.sql_values import SqlValue, Untranslatable, constant
 from llm_pv.programs.syntax import parse_source
 
@@ -255,7 +262,7 @@ class _Translator(Expressions):
             raise named(loop, "`else` of a loop")
         statements: list[ast.stmt] = []
         for item in self.iterated(loop.iter, scope):
-            given = ast.copy_location(Given(item), loop.iter)  # type: ignore[arg-type]
+            given = ast.copy_location(TranslatedValue(item), loop.iter)  # type: ignore[arg-type]
             assignment = ast.Assign([loop.target], given)
             statements += [ast.copy_location(assignment, loop), *loop.body]
         return statements

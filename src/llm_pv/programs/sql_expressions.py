@@ -45,7 +45,7 @@ class SqlScope:
         return SqlScope(dict(self.names), self.present | present, [], self.depth)
 
 
-class Given(ast.Constant):
+class TranslatedValue(ast.Constant):
     """A value already translated, in the place of an expression."""
 
 
@@ -177,7 +177,7 @@ class Expressions:
 
     def _value(self, node: ast.expr, scope: SqlScope) -> SqlValue:  # noqa: C901, PLR0912 - one case a form
         match node:
-            case Given(value=SqlValue() as given):
+            case TranslatedValue(value=SqlValue() as given):
                 return given
             case ast.Constant(value=literal):
                 return constant(literal)

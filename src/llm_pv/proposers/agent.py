@@ -156,7 +156,7 @@ class Agent(LLM):
             found = proposal
             if not proposal.failure:
                 try:
-                    found = replace(proposal, text=handed_in(proposal.text, train, classes))
+                    found = replace(proposal, text=submitted_source(proposal.text, train, classes))
                 except ProgramError as error:
                     found = replace(proposal, failure=str(error))
             yield found
@@ -182,7 +182,7 @@ class Agent(LLM):
         )
 
 
-def handed_in(reply: str, train: Examples, classes: Classes) -> str:
+def submitted_source(reply: str, train: Examples, classes: Classes) -> str:
     r"""Return an agent's final reply; a model in it is replaced by the source of a program.
 
     A model is code that defines ``fit`` and no ``f``. Its program contains the training rows and
@@ -197,7 +197,7 @@ def handed_in(reply: str, train: Examples, classes: Classes) -> str:
     --------
     >>> rows = Examples(["0", "1"], ["a", "b"])
     >>> code = "def fit(inputs, labels):\n    return lambda new: [labels[0] for _ in new]"
-    >>> source = handed_in(f"```python\n{code}\n```", rows, Classes.of(["a", "b"]))
+    >>> source = submitted_source(f"```python\n{code}\n```", rows, Classes.of(["a", "b"]))
     >>> names = {}
     >>> exec(source, names)
     >>> names["f"]("1")

@@ -12,7 +12,7 @@ from llm_pv.report.text import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Plate
+    from matplotlib.figure import Figure as MatplotlibFigure
 
 _COLUMNS, _BAR_COLUMNS = 3, 2
 _WIDTH, _BAR_WIDTH, _HEIGHT = 3.6, 6.0, 2.5
@@ -47,18 +47,18 @@ def draw_files(figure: Figure) -> Iterator[tuple[str, bytes]]:
     with mpl.rc_context():
         mpl.rcdefaults()  # a user's own style does not change what a report looks like
         mpl.rcParams.update(_STYLE)
-        plate = _plate(figure)
+        drawn = _matplotlib_figure(figure)
         for kind, metadata in (
             ("svg", {"Date": None, "Creator": "llm-pv"}),
             ("pdf", {"CreationDate": None, "Creator": "llm-pv", "Producer": "llm-pv"}),
         ):
             buffer = io.BytesIO()
-            plate.savefig(buffer, format=kind, metadata=metadata)
+            drawn.savefig(buffer, format=kind, metadata=metadata)
             yield kind, buffer.getvalue()
 
 
-def _plate(figure: Figure) -> "Plate":
-    from matplotlib.figure import Figure as Plate
+def _matplotlib_figure(figure: Figure) -> "MatplotlibFigure":
+    from matplotlib.figure import Figure as MatplotlibFigure
     from matplotlib.lines import Line2D
 
     has_bars = any(isinstance(panel, Bars) for panel in figure.panels)
@@ -66,8 +66,8 @@ def _plate(figure: Figure) -> "Plate":
     columns = math.ceil(len(figure.panels) / rows)
     tall = max(_bars_height(panel) for panel in figure.panels)
     width = (_BAR_WIDTH if has_bars else _WIDTH) * columns
-    plate = Plate(figsize=(width, tall * rows), layout="constrained")
-    grid = plate.subplots(rows, columns, squeeze=False)
+    drawn = MatplotlibFigure(figsize=(width, tall * rows), layout="constrained")
+    grid = drawn.subplots(rows, columns, squeeze=False)
     for number, axes in enumerate(grid.flat):
         if number < len(figure.panels):
             panel = figure.panels[number]
@@ -77,16 +77,16 @@ def _plate(figure: Figure) -> "Plate":
                 _draw_panel(axes, panel)
         else:
             axes.set_axis_off()
-    plate.suptitle(visible(figure.title), x=0.01, ha="left", fontsize=10, fontweight="bold")
+    drawn.suptitle(visible(figure.title), x=0.01, ha="left", fontsize=10, fontweight="bold")
     handles = [
         Line2D([], [], color=_colour(number), marker=_marker(number), label=_label(label))
         for label, number in figure.legend
     ]
     if not has_bars:  # names are beside the bars
-        plate.legend(handles=handles, loc="outside lower left", ncols=3, frameon=False)
-    plate.draw_without_rendering()
-    plate.set_layout_engine("none")  # laid out once, for both files
-    return plate
+        drawn.legend(handles=handles, loc="outside lower left", ncols=3, frameon=False)
+    drawn.draw_without_rendering()
+    drawn.set_layout_engine("none")  # laid out once, for both files
+    return drawn
 
 
 def _bars_height(panel: Panel | Bars) -> float:

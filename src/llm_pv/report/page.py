@@ -33,8 +33,8 @@ from llm_pv.report.trial_entries import (
     DETAILS,
     Detail,
     estimated_size,
-    gist,
     of_one_trial,
+    program_summary,
     setting_entries,
     trial_entry,
 )
@@ -79,10 +79,10 @@ def _context(comparison: Comparison) -> dict[str, Any]:
         "effort": effort_table(comparison).without_constants(),
         "spending": spending_table(runs),
     }
-    hero = trial_summary(alone) if alone else grid_summary(comparison, runs)
+    summary = trial_summary(alone) if alone else grid_summary(comparison, runs)
     return {
-        "title": hero.headline,
-        "hero": hero,
+        "title": summary.headline,
+        "summary": summary,
         "figure_groups": list(groups.items()),
         "explained": explained,
         "attempts_figure": attempts_of(alone) if alone else None,
@@ -126,7 +126,7 @@ def _render(context: dict[str, Any]) -> str:
         environment.get_template("page.html").render(
             context,
             # The page's own drawing and its two files, which contain no text of a run.
-            strip=Markup(context["hero"].strip),  # noqa: S704
+            strip=Markup(context["summary"].strip),  # noqa: S704
             style=Markup(style),  # noqa: S704
             script=Markup(script),  # noqa: S704
             style_hash=_digest(style),
@@ -162,7 +162,7 @@ def _environment() -> Any:
         "visible": visible,
         "code": visible_code,
         "percent": percent,
-        "gist": gist,
+        "program_summary": program_summary,
         "sentence": lambda text: text[:1].upper() + text[1:] + ("" if text.endswith(".") else "."),
         # All are written by serialisers that escape their input.
         "draw": lambda panel: Markup(draw_panel(panel)),  # noqa: S704

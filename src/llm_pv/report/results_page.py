@@ -27,7 +27,7 @@ _BESIDE = ("LLM-PV-GPT-5", "XGBoost", "TabPFN")
 
 
 @dataclass(frozen=True)
-class Occasion:
+class Provenance:
     """Information about the creation of a page, besides the records of the runs."""
 
     cores: int
@@ -41,7 +41,7 @@ class Occasion:
     "How many folders the pages that it refers to are above it."
 
 
-def write_results(runs: Sequence[Path], out: Path, occasion: Occasion) -> Path:
+def write_results(runs: Sequence[Path], out: Path, occasion: Provenance) -> Path:
     """Write ``index.md``, ``summary.csv``, ``figures/`` and ``tables/`` into a folder.
 
     Raise RunError if a run cannot be read, holds nothing, or a file cannot be written. Raise
@@ -66,7 +66,7 @@ def write_results(runs: Sequence[Path], out: Path, occasion: Occasion) -> Path:
     return page
 
 
-def results_page(runs: Sequence[RunRecord], figures: Sequence[Path], occasion: Occasion) -> str:
+def results_page(runs: Sequence[RunRecord], figures: Sequence[Path], occasion: Provenance) -> str:
     """Return the page in Markdown.
 
     Parameters
@@ -231,7 +231,7 @@ def _not_measured(comparison: Comparison) -> list[str]:
     return ["## Not measured", "\n".join(lines)]
 
 
-def _provenance(runs: Sequence[RunRecord], occasion: Occasion) -> list[str]:
+def _provenance(runs: Sequence[RunRecord], occasion: Provenance) -> list[str]:
     created = sorted(str(run.header.get("created", "")) for run in runs)
     commands = dict.fromkeys(command_line(run.header.get("command", [])) for run in runs)
     versions = dict.fromkeys(

@@ -42,7 +42,7 @@ DETAILS = (
 )
 """From all details to the fewest; a page uses the first that fits."""
 
-_GIST = 160
+_SUMMARY = 160
 _DECISIONS = ("return ", "if ", "for ", "while ", "try:", "with ", "match ")
 
 _TRIAL_BYTES, _ATTEMPT_BYTES, _COLOURED = 1_500, 400, 6
@@ -207,22 +207,22 @@ def shown_attempts(
     return tuple(sorted((attempt for _, attempt in ranked), key=lambda attempt: attempt.number))
 
 
-def gist(program: str) -> str:
+def program_summary(program: str) -> str:
     r"""Return a program in one line: its body if that is short, else from its first decision on.
 
     Examples
     --------
-    >>> gist("def f(x):\n    y = len(x)\n    return y % 2\n")
+    >>> program_summary("def f(x):\n    y = len(x)\n    return y % 2\n")
     'y = len(x); return y % 2'
     """
     lines = [line.strip() for line in shorten(program, 4_000).splitlines()]
     lines = [line for line in lines if line and line != "def f(x):" and not line.startswith('"""')]
     body = "; ".join(lines).replace(":; ", ": ")
-    if len(body) <= _GIST:
+    if len(body) <= _SUMMARY:
         return body
     starts = [number for number, line in enumerate(lines) if line.startswith(_DECISIONS)]
     first = starts[0] if starts else 0
-    return shorten("; ".join(lines[first:]).replace(":; ", ": "), _GIST)
+    return shorten("; ".join(lines[first:]).replace(":; ", ": "), _SUMMARY)
 
 
 def _summary(trial: TrialRecord) -> str:

@@ -28,7 +28,7 @@ _CHECKPOINT = "checkpoint-"
 
 
 @dataclass(frozen=True)
-class Piece:
+class FilePart:
     """A part of a file of a job on another machine."""
 
     name: str
@@ -116,17 +116,17 @@ class JobFolder:
         """Remove all checkpoints: the job is finished."""
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
-    def pieces(self) -> Iterator[Piece]:
+    def pieces(self) -> Iterator[FilePart]:
         """Yield all files but checkpoints, each in parts that memory holds."""
         for path in sorted(self.path.rglob("*")):
             if path.is_file() and self.checkpoints not in path.parents:
                 name = path.relative_to(self.path).as_posix()
                 with path.open("rb") as file:
-                    yield Piece(name, 0, file.read(_PIECE))
+                    yield FilePart(name, 0, file.read(_PIECE))
                     while data := file.read(_PIECE):
-                        yield Piece(name, file.tell() - len(data), data)
+                        yield FilePart(name, file.tell() - len(data), data)
 
-    def put(self, piece: Piece) -> None:
+    def put(self, piece: FilePart) -> None:
         """Write a part; those of a file come in order, and the first replaces the file.
 
         Raise RunError if it cannot be written.

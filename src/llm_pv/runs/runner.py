@@ -46,7 +46,7 @@ class Observer:
         """Receive a cell that has ended, with its row of the summary."""
 
 
-Book: TypeAlias = RunDirectory | SweepFolder
+RunStore: TypeAlias = RunDirectory | SweepFolder
 """Stores the rows and failures of cells."""
 
 
@@ -54,7 +54,7 @@ def run_cells(
     tasks: Sequence[CellTask],
     function: CellFunction,
     executor: Executor,
-    book: Book,
+    store: RunStore,
     *,
     done: Callable[[CellTask], bool] | None = None,
     results: Callable[[CellTask], Results] | None = None,
@@ -67,9 +67,9 @@ def run_cells(
     executor
         Runs the function; closed if the run ends early, else left open.
     done
-        Whether a cell is done; None for the finished cells of ``book``.
+        Whether a cell is done; None for the finished cells of ``store``.
     results
-        The destination of a cell's results; None for ``book``, which is then a run directory.
+        The destination of a cell's results; None for ``store``, which is then a run directory.
 
     Raises
     ------
@@ -82,9 +82,9 @@ def run_cells(
         tasks,
         function,
         executor,
-        book,
-        done or (lambda task: book.finished(task.cell)),
-        results or (lambda _: cast("Results", book)),
+        store,
+        done or (lambda task: store.finished(task.cell)),
+        results or (lambda _: cast("Results", store)),
         observer or Observer(),
     )
     run.all()
@@ -97,7 +97,7 @@ class _Run:
     _tasks: Sequence[CellTask]
     _function: CellFunction
     _executor: Executor
-    _book: Book
+    _store: RunStore
     _done: Callable[[CellTask], bool]
     _results: Callable[[CellTask], Results]
     _observer: Observer
@@ -180,22 +180,22 @@ class _Run:
                 raise fatal from error
             self._record_failure(task, error)
         emit(None)
-        row = self._book.row(task.cell)
+        row = self._store.row(task.cell)
         assert row is not None
         self._observer.on_end(task.cell, row)
 
     def _record_failure(self, task: CellTask, error: Exception) -> None:
         reason = str(error) if isinstance(error, LLMPVError) else f"{type(error).__name__}: {error}"
         trace = "".join(traceback.format_exception(error))
-        self._book.log("error", reason, cell=task.cell.record(), traceback=trace)
-        if not self._book.finished(task.cell):  # else its results are kept: a later step failed
+        self._store.log("error", reason, cell=task.cell.record(), traceback=trace)
+        if not self._store.finished(task.cell):  # else its results are kept: a later step failed
             self._record(task, FAILED, " ".join(reason.split()))
 
     def _record(self, task: CellTask, status: str, reason: str) -> None:
-        row = self._book.row(task.cell)
+        row = self._store.row(task.cell)
         if row is None or (row["status"], row["reason"]) != (status, reason):
             columns = {"status": status, "reason": reason}
-            self._book.finish(task.cell, {**task.columns, **columns})
+            self._store.finish(task.cell, {**task.columns, **columns})
 
     def _stop(self) -> None:
         self._stopping.set()

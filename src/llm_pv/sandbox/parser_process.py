@@ -28,7 +28,7 @@ _WARM_UP: tuple[list[Any], ...] = (
     ["reply", "```python\n(\n```"],
     ["objects", "{'a': None, # none\n}"],
     ["escaped", "f = '\x1b' # \x1b\n"],
-    ["gist", "def f(x): return 1"],
+    ["body_summary", "def f(x): return 1"],
     ["sql", "def f(x): return len(x)", [], {}, [], []],
 )
 

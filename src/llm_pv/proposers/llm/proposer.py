@@ -24,11 +24,11 @@ from llm_pv.proposers.llm.prompt.facts import facts
 from llm_pv.proposers.llm.prompt.messages import no_program_message, refinement_message
 from llm_pv.proposers.llm.prompt.notation import alphabet_of
 from llm_pv.proposers.llm.prompt.row_choice import (
+    INFORMATIVE_ROWS,
     MOST_PROMPT_TOKENS,
-    TELLING_ROWS,
     fit_to_tokens,
+    informative_rows,
     subsample,
-    telling_rows,
 )
 from llm_pv.proposers.llm.prompt.statement import problem_statement, prompt_digest
 from llm_pv.proposers.llm.scheduler import Scheduler, attempt_seed
@@ -193,7 +193,7 @@ class LLM(Proposer):
         if most == "auto":
             if self.tool_place != "local":
                 return train, []
-            return telling_rows(train, TELLING_ROWS, seed), []  # the tool holds the others
+            return informative_rows(train, INFORMATIVE_ROWS, seed), []  # the tool holds the others
         if most is None or len(train) <= most:
             return train, []
         shown = subsample(train, most, seed)
@@ -253,7 +253,7 @@ class LLM(Proposer):
         ModelError, BudgetError
             If no attempt of the cell was answered.
         """
-        scheduler = self._lane(train, classes, seed=seed, context=context)
+        scheduler = self._scheduler(train, classes, seed=seed, context=context)
 
         def proposals() -> Iterator[Proposal]:
             try:
@@ -263,11 +263,13 @@ class LLM(Proposer):
                     raise  # it was asked for
                 context.warn(f"{error}; it is asked without the tool")
                 self.tool_place = "none"
-                yield from self._lane(train, classes, seed=seed, context=context).proposals()
+                yield from self._scheduler(train, classes, seed=seed, context=context).proposals()
 
         return proposals()
 
-    def _lane(self, train: Examples, classes: Classes, *, seed: int, context: Context) -> Scheduler:
+    def _scheduler(
+        self, train: Examples, classes: Classes, *, seed: int, context: Context
+    ) -> Scheduler:
         """Return the attempts of one cell."""
         prompt, _, warnings = self.prompt(train, classes, seed=seed)
         recorded = {each.get("prompt_digest") for each in context.turns if each.get("kind") == TURN}

@@ -73,13 +73,13 @@ class Survey:
         with self._lock:
             if not self._text:
                 try:
-                    self._text = self._made()
+                    self._text = self._compute()
                 except (LLMPVError, RuntimeError, OSError):
                     # A conversation that is paid for does not fail for want of a survey.
                     self._text = "The survey failed: do without it."
             return self._text
 
-    def _made(self) -> str:
+    def _compute(self) -> str:
         from llm_pv.proposers.own_process import OwnProcess
 
         surveyor = Surveyor(self._of, self._seconds)
@@ -117,7 +117,7 @@ class Surveyor(Proposer):
         guard = Guard(time.monotonic() + 0.9 * self._seconds, MEGABYTES)
         problem = Problem.of(train, classes.texts, seed=seed, guard=guard)
         if len(problem.classes) > 1:
-            lines += telling_conditions(problem)
+            lines += informative_conditions(problem)
         if not start:
             yield Proposal("\n".join(lines), capped=guard.stopped)
 
@@ -216,7 +216,7 @@ def _shape(text: str, with_sizes: bool) -> str:
     return _RUNS.sub(run, text)
 
 
-def telling_conditions(problem: Problem) -> list[str]:
+def informative_conditions(problem: Problem) -> list[str]:
     """Return the conditions that tell most of the label, each with its counts by label."""
     problem.scale = SCALE
     bank = Bank(problem)

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError
-from llm_pv.tracks.finetune.online_rows import FreshRows
+from llm_pv.tracks.finetune.online_rows import OnlineRows
 from llm_pv.tracks.finetune.request import Job
 from llm_pv.tracks.finetune.rows import Rows
 from llm_pv.tracks.finetune.tokens import Tokenizer
@@ -73,12 +73,12 @@ class EncodedRows(Dataset[Batch]):
         return self._flat[start : self._ends[index]]
 
 
-class FreshBatches(Dataset[Batch]):
+class OnlineBatches(Dataset[Batch]):
     """Rows that each step draws afresh; row ``index`` belongs to step ``index // batch_size``."""
 
     def __init__(
         self,
-        fresh: FreshRows,
+        fresh: OnlineRows,
         steps: int,
         classes: Classes,
         tokens: Tokenizer,
@@ -112,7 +112,7 @@ class FreshBatches(Dataset[Batch]):
 class RecentRows(Dataset[Batch]):
     """The rows of the last epoch of fresh ones: what the model has just been trained on."""
 
-    def __init__(self, source: FreshBatches, rows: int) -> None:
+    def __init__(self, source: OnlineBatches, rows: int) -> None:
         self._source = source
         self._rows = rows
         self.first = 0
@@ -131,7 +131,7 @@ class RecentRows(Dataset[Batch]):
 class Sets:
     """The rows of a job as a trainer takes them."""
 
-    train: EncodedRows | FreshBatches
+    train: EncodedRows | OnlineBatches
     test: EncodedRows
     "What is trained on, and tested."
     longer: tuple[EncodedRows, ...]
@@ -149,13 +149,13 @@ class Sets:
         test, *longer = (
             EncodedRows(part, rows.classes, tokens, positions) for part in (rows.test, *rows.longer)
         )
-        train: EncodedRows | FreshBatches
+        train: EncodedRows | OnlineBatches
         if rows.fresh is None:
             train = EncodedRows(rows.train, rows.classes, tokens, positions)
             recent, an_epoch = None, -(-len(train) // batch)
         else:
             an_epoch = (job.rows.train_size or batch) // batch
-            train = FreshBatches(rows.fresh, an_epoch * epochs, rows.classes, tokens, positions)
+            train = OnlineBatches(rows.fresh, an_epoch * epochs, rows.classes, tokens, positions)
             recent = RecentRows(train, an_epoch * batch)
         return cls(train, test, tuple(longer), recent, an_epoch, an_epoch * epochs)
 

@@ -15,13 +15,13 @@ _BLOCKS = 512
 
 
 @dataclass(frozen=True)
-class FreshRows:
+class OnlineRows:
     """Draws the rows of any step, in any order and process.
 
     Examples
     --------
     >>> from llm_pv.tasks import task
-    >>> fresh = FreshRows(Source(task("fn_a"), 20, "paper", 0, 0), 4, frozenset())
+    >>> fresh = OnlineRows(Source(task("fn_a"), 20, "paper", 0, 0), 4, frozenset())
     >>> fresh.step(7) == fresh.step(7), fresh.step(7) == fresh.step(8), fresh.step(7).labels
     (True, False, ['0', '1', '0', '1'])
     """

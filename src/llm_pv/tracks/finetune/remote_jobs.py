@@ -11,9 +11,9 @@ from typing import Any
 from llm_pv.errors import ClusterError, ConfigurationError, ExecutorClosedError, WorkerLostError
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.executors.base import CellContext, CellTask
-from llm_pv.runs.executors.ray import Cluster, MachineLost, RayExecutor
+from llm_pv.runs.executors.ray import CellReassigned, Cluster, RayExecutor
 from llm_pv.runs.executors.ray.remote import FlushingRelay, enter_folder
-from llm_pv.runs.job_folder import JobFolder, Piece, read_job
+from llm_pv.runs.job_folder import FilePart, JobFolder, read_job
 from llm_pv.runs.remote_records import Known, Message, Relay, write_records
 from llm_pv.tracks.finetune.job import do_job, is_finished, record_failure
 from llm_pv.tracks.finetune.measures import TrainingObserver
@@ -123,7 +123,7 @@ class JobResults(Relay):
             self._run = self.open.enter_context(RunDirectory(self.path, options))
             self._folder.write_config(options)
 
-    def put(self, piece: Piece) -> None:
+    def put(self, piece: FilePart) -> None:
         """Write a part of a file."""
         self._folder.put(piece)
 
@@ -171,7 +171,7 @@ class RemoteJobs:
         watching, results = observer or TrainingObserver(), JobResults(job)
 
         def emit(event: object) -> None:
-            if isinstance(event, MachineLost):
+            if isinstance(event, CellReassigned):
                 watching.on_line("the machine was lost; the job begins anew on another one")
             elif isinstance(event, tuple):
                 what, arguments = event

@@ -16,7 +16,7 @@ from llm_pv.tasks.drawing import Sizes, Source, draw
 from llm_pv.tasks.loading import load_task
 from llm_pv.tasks.task import CHARACTERS
 from llm_pv.tracks.finetune.memory import GIB, free_memory
-from llm_pv.tracks.finetune.online_rows import FreshRows
+from llm_pv.tracks.finetune.online_rows import OnlineRows
 from llm_pv.tracks.finetune.request import TaskRequest
 from llm_pv.tracks.finetune.warmup import WARM_UP, known_task
 
@@ -38,7 +38,7 @@ class Rows:
     "Test rows of other lengths, each apart."
     sampler: str = ""
     "How rows were drawn, empty for a user's."
-    fresh: FreshRows | None = None
+    fresh: OnlineRows | None = None
     "Draws the rows of a step; None where the training rows are fixed."
     warnings: tuple[str, ...] = ()
     "What the user should know of how the rows came about."
@@ -113,7 +113,7 @@ class TaskRows(TaskRequest):
         test = as_texts(splits.test)
         fresh = None
         if self.online:
-            fresh = FreshRows(
+            fresh = OnlineRows(
                 self._source(self._length), batch_size, frozenset(map(str, test.inputs))
             )
         return Rows(

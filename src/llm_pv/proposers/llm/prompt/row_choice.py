@@ -9,7 +9,7 @@ from llm_pv.errors import ConfigurationError
 MOST_ROWS = 100
 """A prompt shows so many rows at most, unless more are asked for."""
 
-TELLING_ROWS = 24
+INFORMATIVE_ROWS = 24
 """So many rows are shown where a tool holds all of them."""
 
 MOST_PROMPT_TOKENS = 16_000
@@ -51,7 +51,7 @@ def subsample(train: Examples, rows: int, seed: int) -> Examples:
     return train.take(np.sort(np.concatenate(chosen)))
 
 
-def telling_rows(train: Examples, rows: int, seed: int) -> Examples:
+def informative_rows(train: Examples, rows: int, seed: int) -> Examples:
     """Choose informative rows: balanced classes, similar rows of different classes, extremes.
 
     A third of the rows are pairs of rows that are much alike and have different labels; each class
@@ -61,7 +61,7 @@ def telling_rows(train: Examples, rows: int, seed: int) -> Examples:
     Examples
     --------
     >>> rows = Examples(["00000000", "00000001", "1100", "111111111111"] * 5, ["0", "1"] * 10)
-    >>> few = telling_rows(rows, 4, seed=0)
+    >>> few = informative_rows(rows, 4, seed=0)
     >>> sorted(few.labels)
     ['0', '0', '1', '1']
     """

@@ -25,7 +25,7 @@ _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 
-class MachineLost:
+class CellReassigned:
     """The event that a cell's machine was lost, and that another one continues the cell."""
 
 
@@ -114,7 +114,7 @@ class RayExecutor:
                     raise ExecutorClosedError(str(error)) from error
                 if not further:
                     raise
-                emit(MachineLost())
+                emit(CellReassigned())
             else:
                 # Millions of attempts would fill the memory.
                 results.cell_log(task.cell).shorten()

@@ -18,7 +18,7 @@ from llm_pv.sandbox import Batch, Sandbox
 from llm_pv.sandbox.parser import ask_one
 from llm_pv.search.probes import make_probes
 
-LONGEST_EXAMPLE, LONGEST_GIST = 160, 100
+LONGEST_EXAMPLE, LONGEST_SUMMARY = 160, 100
 """The most characters of an example, and of what a program does, in a warning."""
 PROBES = 80
 MOST_COMPARED, MOST_NAMED = 30, 2
@@ -28,7 +28,7 @@ LEAST_DISAGREEMENT = 0.05
 
 
 @dataclass(frozen=True)
-class StandingRival:
+class VerifiedRival:
     """A rival that makes no more validation errors than the selected program."""
 
     rival: Rival
@@ -46,17 +46,19 @@ class StandingRival:
         """Return a warning for the user about it."""
         rival = self.rival
         columns, mine = _reading(self.selected)
-        others, gist = _reading(rival.text)
+        others, summary = _reading(rival.text)
         shown = repr(rival.example)
         if isinstance(rival.example, Mapping):
             read = {name: rival.example[name] for name in columns | others if name in rival.example}
             shown = ", ".join(f"{name} = {value!r}" for name, value in read.items())
         answers = f"this one answers {rival.answer}, the other {rival.rival_answer}"
-        if _cut(gist, LONGEST_GIST) == _cut(mine, LONGEST_GIST):
-            gist = "one like it"
-        elif others and (len(gist) > LONGEST_GIST or " of: " in gist):  # a group without its end
-            gist = f"one that reads {', '.join(others)}"
-        does, example = _cut(gist, LONGEST_GIST), _cut(shown, LONGEST_EXAMPLE)
+        if _cut(summary, LONGEST_SUMMARY) == _cut(mine, LONGEST_SUMMARY):
+            summary = "one like it"
+        elif others and (
+            len(summary) > LONGEST_SUMMARY or " of: " in summary
+        ):  # a group without its end
+            summary = f"one that reads {', '.join(others)}"
+        does, example = _cut(summary, LONGEST_SUMMARY), _cut(shown, LONGEST_EXAMPLE)
         return (
             f"another program fits the rows as well ({does}): for {example} {answers}; "
             "label a row like this one to decide between them"
@@ -73,8 +75,8 @@ def _reading(source: str) -> tuple[dict[str, None], str]:
         found = ask_one("leaves", source)
     except ProgramError:
         names = re.findall(r"""\bx(?:\.get\(|\[)(?:"([^"]+)"|'([^']+)')""", source)
-        gist = str(ask_one("gist", source)).removeprefix("return ")
-        return dict.fromkeys(first or second for first, second in names), gist
+        summary = str(ask_one("body_summary", source)).removeprefix("return ")
+        return dict.fromkeys(first or second for first, second in names), summary
     lines = [
         f"{text};" if leaf is not None else f"{text.removesuffix(':')}:"
         for _, text, leaf in found["lines"]
@@ -83,9 +85,9 @@ def _reading(source: str) -> tuple[dict[str, None], str]:
     return dict.fromkeys(found["columns"]), steps.removesuffix(";")
 
 
-def standing_rivals(
+def verified_rivals(
     selection: Selection, splits: Splits, sandbox: Sandbox
-) -> tuple[StandingRival, ...]:
+) -> tuple[VerifiedRival, ...]:
     """Return programs that the validation rows do not tell from the selected one.
 
     If it makes no validation error, these are the rivals that its proposer named and that make none
@@ -107,7 +109,7 @@ def standing_rivals(
         [program for _, program in known], splits, verification_inputs(splits), sandbox
     )
     return tuple(
-        StandingRival(rival, verification.validation, selected.program.source)
+        VerifiedRival(rival, verification.validation, selected.program.source)
         for (rival, _), verification in zip(known, verified, strict=True)
         if verification.validation.errors == 0
     )
@@ -115,7 +117,7 @@ def standing_rivals(
 
 def _tried(
     attempts: Sequence[Attempt], selected: Attempt, score: Score, splits: Splits, sandbox: Sandbox
-) -> Iterator[StandingRival]:
+) -> Iterator[VerifiedRival]:
     """Yield attempts with about as few validation errors that answer otherwise on probes."""
     most = score.errors + math.sqrt(score.errors)
     near = [
@@ -144,4 +146,4 @@ def _tried(
                 answer=mine[example] or "none",
                 rival_answer=answers[example] or "none",
             )
-            yield StandingRival(rival, validation, selected.program.source)
+            yield VerifiedRival(rival, validation, selected.program.source)
