@@ -7,10 +7,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from llm_pv.data.readers import read_table
+from llm_pv.data.reading import Reading
 from llm_pv.data.splits import split_tables
+from llm_pv.data.table import make_table
 from llm_pv.errors import ConfigurationError, DataError, LLMPVError
 
 
@@ -131,7 +134,10 @@ def test_what_cannot_be_opened_is_refused(tmp_path: Path) -> None:
             {"target": "Label"},
             " has no target 'Label' (did you mean 'label'?); its columns are 'a', 'b', 'label'",
         ),
-        ({"columns": ["zip"]}, " has no column 'zip'; its columns are 'a', 'b', 'label'"),
+        (
+            {"reading": Reading(keep=("zip",)), "learning": True},
+            " has no column 'zip'; its columns are 'a', 'b', 'label'",
+        ),
         (
             {"target": "label", "types": {"label": "str"}},
             " has no input column 'label'; its columns are 'a', 'b'",
@@ -159,11 +165,11 @@ def test_a_target_alone_is_nothing_to_learn_from(tmp_path: Path) -> None:
     assert message_of(path, target="label") == expected
 
 
-def test_a_target_cannot_be_an_input_too(tmp_path: Path) -> None:
-    path = tmp_path / "rows.csv"
-    path.write_text("a,label\n1,0\n")
-    message = message_of(path, ConfigurationError, target="label", columns=["a", "label"])
-    assert message == "columns a, label: name each once, and not the target 'label'"
+def test_a_target_cannot_be_an_input_too() -> None:
+    frame = pd.DataFrame({"a": [1], "label": [0]})
+    with pytest.raises(ConfigurationError) as error:
+        make_table(frame, target="label", columns=["a", "label"])
+    assert str(error.value) == "columns a, label: name each once, and not the target 'label'"
 
 
 def test_an_unknown_format_is_answered_with_the_known_ones(tmp_path: Path) -> None:

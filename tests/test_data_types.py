@@ -203,7 +203,7 @@ def test_the_types_of_one_reading_make_another_look_the_same(tmp_path: Path) -> 
     new.write_text("code,size\n9,3\n")
     types = read_table(learned, target="label").types
     assert types == {"size": "float", "code": "str"}
-    again = read_table(new, columns=list(types), types=types)
+    again = read_table(new, types=types)
     assert again.inputs() == [{"size": 3.0, "code": "9"}]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from llm_pv.data.examples import Classes, Examples, Splits
-from llm_pv.erm.attempts import KEY_IN_PROGRAM, Attempt, attempt_from_record, programs_of
+from llm_pv.erm.attempts import KEY_IN_PROGRAM, Attempt, History, attempt_from_record, programs_of
 from llm_pv.erm.certificate import (
     AnswerCount,
     Certificate,
@@ -26,7 +26,6 @@ from llm_pv.erm.certificate import (
     mean_of_groups,
     mean_upper_limit,
 )
-from llm_pv.erm.history import History
 from llm_pv.erm.metrics import Metric, parse_costs
 from llm_pv.erm.notebook import result_html
 from llm_pv.erm.queries import (

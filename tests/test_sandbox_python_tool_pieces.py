@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.sandbox.batch import LabelledRows, decode_labelled
-from llm_pv.sandbox.checking import make_check
 from llm_pv.sandbox.execution import Outcome, ToolLimits
-from llm_pv.sandbox.exploration import Script, explore
+from llm_pv.sandbox.exploration import Script, explore, make_check
 from llm_pv.sandbox.job import run_exploration
 from llm_pv.sandbox.outcome import Ending, conclude_exploration
 from llm_pv.sandbox.result_page import OUTPUT_START, page_bytes

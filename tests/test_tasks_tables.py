@@ -8,8 +8,8 @@ import pytest
 
 from llm_pv.data.examples import Scalar, Splits
 from llm_pv.errors import ConfigurationError, DataError, MissingExtraError
-from llm_pv.tasks import load_task, table_sources, tables, task
-from llm_pv.tasks.table_sources import TableSource, read_table
+from llm_pv.tasks import load_task, tables, task
+from llm_pv.tasks.tables import TableSource, read_table
 
 SMALL = Path(__file__).parent / "data" / "small_table.csv"
 SOURCE = TableSource("adult_income", 2, "income", ">50K", 4)
@@ -20,7 +20,7 @@ Row = dict[str, Scalar]
 def _small_adult(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Let adult_income have the small file's four features, and an empty cache."""
     monkeypatch.setitem(tables._SOURCES, "adult_income", SOURCE)
-    monkeypatch.setattr(table_sources, "cache_directory", lambda: tmp_path / "cache")
+    monkeypatch.setattr(tables, "cache_directory", lambda: tmp_path / "cache")
 
 
 def small(**options: object) -> Splits:

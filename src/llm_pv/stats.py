@@ -74,8 +74,8 @@ def binomial_upper_limit(count: float, rows: int, share: float) -> float:
     return float(betaincinv(count + 1, rows - count, 1 - share))
 
 
-def mean_limits(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return Student's confidence limits of the mean of at least two values.
+def mean_limits(values: Sequence[float]) -> tuple[float, float]:
+    """Return Student's 95% confidence limits of the mean of at least two values.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def mean_limits(values: Sequence[float], confidence: float = CONFIDENCE) -> tupl
     """
     from scipy.special import stdtrit
 
-    quantile = float(stdtrit(len(values) - 1, (1 + confidence) / 2))
+    quantile = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2))
     half = quantile * stdev(values) / math.sqrt(len(values))
     return mean(values) - half, mean(values) + half
 

@@ -1,7 +1,7 @@
 """Read a user's rows: files of five formats, standard input, frames, arrays and lists."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,6 @@ def read_table(
     path: str | Path,
     *,
     target: str | None = None,
-    columns: Sequence[str] | None = None,
     types: Mapping[str, str] | None = None,
     format: str | None = None,  # noqa: A002 -- the word users know from every reader
     reading: Reading = DEFAULT_READING,
@@ -56,8 +55,6 @@ def read_table(
     target
         The column that holds the labels. Without it the table has no labels, unless its lines
         read ``input -> label``.
-    columns
-        The input columns, in this order; all but the target if not given.
     types
         The type (``"str"``, ``"int"``, ``"float"``, ``"bool"``) of columns whose type is not
         inferred from their cells.
@@ -85,7 +82,6 @@ def read_table(
     return make_table(
         content.frame,
         target=target or content.target,
-        columns=columns,
         types=types,
         written=content.written,
         name=content.name,
@@ -155,7 +151,6 @@ def table_from(
     labels: Any = None,
     *,
     target: str | None = None,
-    columns: Sequence[str] | None = None,
     types: Mapping[str, str] | None = None,
     name: str = "the rows",
     reading: Reading = DEFAULT_READING,
@@ -173,7 +168,7 @@ def table_from(
         The n labels, if they are not a column of the rows.
     target
         The column that holds the labels, instead of `labels`.
-    columns, types, reading, learning
+    types, reading, learning
         As in `read_table`.
     name
         The name of these rows, for messages.
@@ -197,7 +192,6 @@ def table_from(
         frame,
         target=target,
         labels=cells,
-        columns=columns,
         types=types,
         name=name,
         reading=reading,

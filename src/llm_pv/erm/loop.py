@@ -1,6 +1,6 @@
 """The loop of the method: propose, verify, record, stop, select, certify.
 
-Source: LLM Priors for ERM over Programs, arXiv 2510.14331. `llm_pv.erm.history` reads the records
+Source: LLM Priors for ERM over Programs, arXiv 2510.14331. `llm_pv.erm.attempts` reads the records
 of a resumed run; `llm_pv.erm.verifier` runs, scores and compares programs.
 """
 
@@ -9,14 +9,13 @@ from functools import partial
 from itertools import chain
 
 from llm_pv.data.examples import Splits
-from llm_pv.erm.attempts import Attempt
+from llm_pv.erm.attempts import Attempt, History
 from llm_pv.erm.certificate import (
     Certificate,
     count_answers,
     count_classes,
     mean_of_groups,
 )
-from llm_pv.erm.history import History
 from llm_pv.erm.selection import Plan, Selection
 from llm_pv.erm.verification import read_predictions, training_mistakes
 from llm_pv.erm.verifier import Verifier

@@ -20,12 +20,12 @@ _ALPHABET = 128  # ASCII, in which the published bound counts programs
 _DELTA = 0.05
 
 
-def erm_guarantee(characters: int, rows: int, delta: float = _DELTA) -> float:
+def erm_guarantee(characters: int, rows: int) -> float:
     """Return the accuracy that empirical risk minimisation over short programs is sure to have.
 
     Of all programs of a number of ASCII characters, whichever is right on so many rows errs, with
-    probability ``1 - delta``, on a share of at most ``(L ln 128 + ln(2 L^2 / delta)) / m`` of new
-    ones. It bounds a search through all programs, not one through the few that are proposed.
+    probability ``1 - delta = 0.95``, on a share of at most ``(L ln 128 + ln(2 L^2 / delta)) / m``
+    of new ones. It bounds a search through all programs, not one through the few proposed.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def erm_guarantee(characters: int, rows: int, delta: float = _DELTA) -> float:
     >>> round(erm_guarantee(107, 1000), 3), erm_guarantee(107, 100)
     (0.468, 0.0)
     """
-    error = characters * math.log(_ALPHABET) + math.log(2 * characters**2 / delta)
+    error = characters * math.log(_ALPHABET) + math.log(2 * characters**2 / _DELTA)
     return max(0.0, 1 - error / rows)
 
 

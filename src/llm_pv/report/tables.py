@@ -323,9 +323,9 @@ def _cell_value(cell: MethodCell | None, *, best: bool, doubted: bool) -> Entry:
     )
 
 
-def share(value: float | None, *, detail: str = "", best: bool = False) -> Entry:
+def share(value: float | None, *, detail: str = "") -> Entry:
     """Return a share as an entry in percent."""
-    return Entry(percent(value), value, detail, best=best and value is not None)
+    return Entry(percent(value), value, detail)
 
 
 def _statuses(counts: dict[str, int]) -> str:

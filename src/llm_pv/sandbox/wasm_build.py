@@ -27,7 +27,6 @@ _EMBEDDED = (
     "sandbox/result_page.py",
     "sandbox/transcript.py",
     "sandbox/job.py",
-    "sandbox/checking.py",
     "sandbox/exploration.py",
     "sandbox/wasm_guest.py",
 )
