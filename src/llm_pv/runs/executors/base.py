@@ -80,6 +80,15 @@ class Executor(Protocol):
         """How many cells may be under way at the same time."""
         ...
 
+    def call(
+        self,
+        function: Callable[_Arguments, _Result],
+        *args: _Arguments.args,
+        **kwargs: _Arguments.kwargs,
+    ) -> _Result:
+        """Return what a function returns where cells are computed."""
+        ...
+
     def run(self, function: CellFunction, task: CellTask, results: Results, emit: Emit) -> None:
         """Compute a cell, or continue it; the first event is None, when it begins.
 
@@ -95,6 +104,11 @@ class Executor(Protocol):
     def close(self) -> None:
         """End every cell under way; may be called from any thread, and more than once."""
         ...
+
+
+def with_shared(shared: Any, inputs: Any) -> Any:
+    """Return what a track's function gets: the inputs, or a pair of what all share and them."""
+    return inputs if shared is None else (shared, inputs)
 
 
 def portable(error: Exception) -> LLMPVError | RuntimeError:

@@ -26,6 +26,7 @@ from llm_pv.runs.executors.base import (
     Emit,
     Processes,
     portable,
+    with_shared,
 )
 from llm_pv.runs.remote_records import Results
 from llm_pv.sandbox import Sandbox
@@ -42,6 +43,8 @@ class LocalExecutor:
 
     Parameters
     ----------
+    shared
+        What all cells share: a track's function gets a pair of it and a cell's inputs.
     processes, sandbox, opened
         As for `CellContext`; processes and sandbox are closed when a run ends early.
     on_close
@@ -52,12 +55,14 @@ class LocalExecutor:
         self,
         cells_at_once: int,
         *,
+        shared: object = None,
         processes: "WorkerProcesses | None" = None,
         sandbox: Sandbox | None = None,
         opened: object = None,
         on_close: Sequence[Callable[[], object]] = (),
     ) -> None:
         self.cells_at_once = cells_at_once
+        self._shared = shared
         self._processes = processes
         self._sandbox = sandbox
         self._opened = opened
@@ -67,7 +72,17 @@ class LocalExecutor:
         """Compute a cell in the calling thread."""
         emit(None)
         processes = self._processes or Processes()
-        function(task.inputs, CellContext(results, emit, processes, self._sandbox, self._opened))
+        context = CellContext(results, emit, processes, self._sandbox, self._opened)
+        function(with_shared(self._shared, task.inputs), context)
+
+    def call(
+        self,
+        function: Callable[_Arguments, _Result],
+        *args: _Arguments.args,
+        **kwargs: _Arguments.kwargs,
+    ) -> _Result:
+        """Return what a function returns, in one of the processes if there are any."""
+        return (self._processes or Processes()).call(function, *args, **kwargs)
 
     def close(self) -> None:
         """End what cells under way wait for."""

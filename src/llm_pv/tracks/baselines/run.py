@@ -14,8 +14,9 @@ from llm_pv.data.examples import Splits
 from llm_pv.errors import ConfigurationError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
-from llm_pv.runs.executors.base import CellContext, CellFunction, CellTask, Executor
-from llm_pv.runs.executors.local import LocalExecutor, WorkerProcesses
+from llm_pv.runs.executors import executor_for
+from llm_pv.runs.executors.base import CellContext, CellTask
+from llm_pv.runs.executors.local import WorkerProcesses
 from llm_pv.runs.files import predictions_csv
 from llm_pv.runs.reading import FAILED
 from llm_pv.runs.runner import SKIPPED, Observer, require_writable, run_cells
@@ -149,17 +150,13 @@ def run_baselines(
         require_writable(place, option)
     configuration = {"command": TRACK, "search": search, **identity}
     with RunDirectory(out, configuration) as run, WorkerProcesses(usable_cores()) as processes:
-        executor: Executor
-        if cluster is not None:
-            from llm_pv.runs.executors.ray import RayExecutor
-
-            executor = remote = RayExecutor(cluster)
-            obstacles = {one.name: remote.call(one.obstacle) for one in chosen}
-            function: CellFunction = fit_cell
-        else:
-            executor = LocalExecutor(processes.size, processes=processes)
-            obstacles = {one.name: processes.call(one.obstacle) for one in chosen}
-            function = partial(fit_cell, prepared=prepare_once(processes))
+        executor = executor_for(
+            cluster,
+            cells_at_once=processes.size,
+            processes=processes,
+            opened=prepare_once(processes),
+        )
+        obstacles = {one.name: executor.call(one.obstacle) for one in chosen}
         tasks = [
             CellTask(
                 fit.cell,
@@ -175,7 +172,7 @@ def run_baselines(
         for task in tasks:
             if not _done(run, task):
                 _note(run, task.cell)
-        run_cells(tasks, function, executor, run, done=partial(_done, run), observer=observer)
+        run_cells(tasks, fit_cell, executor, run, done=partial(_done, run), observer=observer)
         return collect(run, data_sets, [baseline.name for baseline in chosen])
 
 
@@ -222,21 +219,17 @@ def prepare_once(processes: WorkerProcesses) -> Prepare:
     return prepared
 
 
-def fit_cell(
-    fit: FitTask,
-    context: CellContext,
-    prepared: Prepare | None = None,
-) -> None:
+def fit_cell(fit: FitTask, context: CellContext) -> None:
     """Fit a baseline on a data set and write its results.
 
     Parameters
     ----------
     context
-        Where; its processes run the jobs of the search for settings.
-    prepared
-        Returns rows and features of a data set; None prepares them here.
+        Where; its processes run the jobs of the search for settings, and what it has opened
+        returns rows and features of a data set, None to prepare them here.
     """
     data_set, baseline = fit.data_set, fit.baseline
+    prepared: Prepare | None = context.opened
     splits, problem = prepare(data_set.load) if prepared is None else prepared(data_set)
     spent: list[float] = []
 

@@ -11,8 +11,8 @@ from llm_pv.models.label_queries import LabelAnswer, LabelQuery
 from llm_pv.models.language_model import LanguageModel
 from llm_pv.runs.cells import Cell, by_cell, key_of, place_of, way_of
 from llm_pv.runs.directory import RunDirectory
-from llm_pv.runs.executors.base import CellContext, CellTask, Executor
-from llm_pv.runs.executors.local import LocalExecutor
+from llm_pv.runs.executors import executor_for
+from llm_pv.runs.executors.base import CellContext, CellTask
 from llm_pv.runs.files import csv_text
 from llm_pv.runs.journal import Record
 from llm_pv.runs.reading import FAILED, read_replies, read_summary
@@ -113,13 +113,7 @@ def run_icl(
             answers = len(run.cell_log(task.cell).replies)
             return run.finished(task.cell) and answers == works[task.cell].answers
 
-        executor: Executor
-        if cluster is not None:
-            from llm_pv.runs.executors.ray import RayExecutor
-
-            executor = RayExecutor(cluster, make=opening)
-        else:
-            executor = LocalExecutor(1, opened=model)
+        executor = executor_for(cluster, cells_at_once=1, opened=model, make=opening)
         run_cells(tasks, answer_cell, executor, run, done=is_done, observer=observer)
     return read_results(planned, out, settings)
 

@@ -1,7 +1,6 @@
 """Running program synthesis over a grid: its trials are cells of the runner."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,19 +10,15 @@ from llm_pv.data.examples import Splits
 from llm_pv.erm.write_results import method_of, model_of, track_of
 from llm_pv.errors import ConfigurationError
 from llm_pv.proposers.round_robin import RoundRobin
-from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
-from llm_pv.runs.executors.base import CellContext, CellFunction, CellTask, Executor
-from llm_pv.runs.executors.local import LocalExecutor, WorkerProcesses
+from llm_pv.runs.executors import executor_for
+from llm_pv.runs.executors.base import CellTask
+from llm_pv.runs.executors.local import WorkerProcesses
 from llm_pv.runs.runner import Observer, require_writable, run_cells
 from llm_pv.sandbox import Sandbox
 from llm_pv.tracks.grid import GridRequest, Trial
 from llm_pv.tracks.synthesis.results import GridResult, collect
-from llm_pv.tracks.synthesis.trials import (
-    GridWork,
-    compute_trial,
-    missing_transfer,
-)
+from llm_pv.tracks.synthesis.trials import GridWork, compute_trial, missing_transfer
 
 if TYPE_CHECKING:
     from llm_pv.runs.executors.ray import Cluster
@@ -102,18 +97,38 @@ def run_grid(
         def is_done(task: CellTask) -> bool:
             lengths = request.test_lengths
             return run.finished(task.cell) and not (
-                transfer and missing_transfer(task.inputs, run, lengths)
+                transfer and missing_transfer(task.inputs[0], run, lengths)
             )
 
-        waiting = [task.cell for task in tasks if not (task.skipped or is_done(task))]
-        work = GridWork(request, plan, proposer, transfer)
+        at_once, rounds = concurrency, None
+        on_close = [proposer.close]
+        if proposer.interleaved:
+            # All cells are open at once; what is bounded is the number of attempts under way.
+            waiting = [task.cell for task in tasks if not (task.skipped or is_done(task))]
+            rounds = RoundRobin(dict.fromkeys(waiting, 0), concurrency)
+            on_close.insert(0, rounds.stop)
+            at_once = max(1, len(waiting))
+        work = GridWork(request, plan, proposer, transfer, dataset_dir, rounds)
         proposer.open(run.turns())
-        if cluster is not None and not proposer.interleaved:
-            function: CellFunction = compute_trial
-            executor = _remote(cluster, work, processes, dataset_dir)
-        else:
-            function, executor = _local(work, waiting, concurrency, processes, sandbox, dataset_dir)
-        run_cells(tasks, function, executor, run, done=is_done, observer=observer)
+
+        def with_table(inputs: tuple[Trial, None]) -> tuple[Trial, Splits | None]:
+            trial, _ = inputs
+            if trial.task.alphabet != "table":
+                return inputs
+            # The rows of a table may lie in a file here, or beyond a network.
+            return trial, processes.call(request.splits, trial, dataset_dir)
+
+        executor = executor_for(
+            None if proposer.interleaved else cluster,
+            cells_at_once=at_once,
+            shared=work,
+            portable=work.portable,
+            prepare=with_table,
+            processes=processes,
+            sandbox=sandbox,
+            on_close=on_close,
+        )
+        run_cells(tasks, compute_trial, executor, run, done=is_done, observer=observer)
         return collect(run, trials, request.test_lengths)
 
 
@@ -129,49 +144,4 @@ def _task(trial: Trial, request: GridRequest, proposer: str) -> CellTask:
         "validation_size": request.validation_size,
         "test_size": request.test_size,
     }
-    return CellTask(trial.cell, trial, columns, trial.skipped)
-
-
-def _local(  # noqa: PLR0917 - what run_grid has at hand
-    work: GridWork,
-    waiting: Sequence[Cell],
-    concurrency: int,
-    processes: WorkerProcesses,
-    sandbox: Sandbox,
-    dataset_dir: Path | None,
-) -> tuple[CellFunction, Executor]:
-    """Return how trials are computed here: in threads, data sets drawn in processes."""
-    rounds, at_once = None, concurrency
-    on_close: list[Callable[[], object]] = [work.proposer.close]
-    if work.proposer.interleaved:
-        # All cells are open at once; what is bounded is the number of attempts under way.
-        rounds = RoundRobin(dict.fromkeys(waiting, 0), concurrency)
-        on_close.insert(0, rounds.stop)
-        at_once = max(1, len(waiting))
-
-    def function(trial: Trial, context: CellContext) -> None:
-        admission = None if rounds is None else rounds.cell(trial.cell)
-        try:
-            compute_trial((work, (trial, None)), context, dataset_dir, admission)
-        finally:
-            if admission is not None:
-                admission.close()
-
-    executor = LocalExecutor(at_once, processes=processes, sandbox=sandbox, on_close=on_close)
-    return function, executor
-
-
-def _remote(
-    cluster: "Cluster", work: GridWork, processes: WorkerProcesses, dataset_dir: Path | None
-) -> Executor:
-    """Return the machines of a cluster, which compute whole trials."""
-    from llm_pv.runs.executors.ray import RayExecutor
-
-    def prepare(trial: Trial) -> tuple[Trial, Splits | None]:
-        if trial.task.alphabet != "table":
-            return trial, None
-        # The rows of a table may lie in a file here, or beyond a network.
-        return trial, processes.call(work.request.splits, trial, dataset_dir)
-
-    shared = replace(work, proposer=work.proposer.portable())
-    return RayExecutor(cluster, shared=shared, prepare=prepare)
+    return CellTask(trial.cell, (trial, None), columns, trial.skipped)

@@ -1,6 +1,7 @@
 """One trial of a cell: its data set, the program learned from it, and that on other data."""
 
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from llm_pv.erm.verification import first_error, read_predictions
 from llm_pv.erm.write_results import Destination
 from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.proposers.base import Proposer
-from llm_pv.proposers.round_robin import Admission
+from llm_pv.proposers.round_robin import RoundRobin, at_once
 from llm_pv.runs.executors.base import CellContext
 from llm_pv.runs.remote_records import Results
 from llm_pv.sandbox import Sandbox
@@ -31,13 +32,19 @@ class GridWork:
     plan: Plan
     proposer: Proposer
     transfer: bool = True
+    dataset_dir: Path | None = None
+    "Where data sets are stored and found again; None stores none."
+    rounds: RoundRobin | None = None
+    "The order of attempts that cost something; None starts each immediately."
+
+    def portable(self) -> "GridWork":
+        """Return it as it is sent to other machines, which have none of these files."""
+        return replace(self, proposer=self.proposer.portable(), dataset_dir=None)
 
 
 def compute_trial(
     inputs: tuple[GridWork, tuple[Trial, Splits | None]],
     context: CellContext,
-    dataset_dir: Path | None = None,
-    admission: Admission | None = None,
 ) -> None:
     """Do what is not done yet of a trial: learn, then score the program on other data.
 
@@ -51,20 +58,21 @@ def compute_trial(
     work, (trial, splits) = inputs
     results, request = context.results, work.request
     assert context.sandbox is not None, "programs are run"
-    if not results.finished(trial.cell):
-        learn_splits(
-            splits or context.processes.call(request.splits, trial, dataset_dir),
-            work.proposer,
-            context.sandbox,
-            work.plan,
-            name=trial.task.name,
-            seed=request.spawned_seed(trial),
-            destination=Destination(results, trial.cell, {"seed": request.seed}),
-            on_attempt=context.emit,
-            admission=admission,
-        )
-    if work.transfer:
-        transfer_trial(trial, request, context)
+    with closing(work.rounds.cell(trial.cell) if work.rounds else at_once()) as admission:
+        if not results.finished(trial.cell):
+            learn_splits(
+                splits or context.processes.call(request.splits, trial, work.dataset_dir),
+                work.proposer,
+                context.sandbox,
+                work.plan,
+                name=trial.task.name,
+                seed=request.spawned_seed(trial),
+                destination=Destination(results, trial.cell, {"seed": request.seed}),
+                on_attempt=context.emit,
+                admission=admission,
+            )
+        if work.transfer:
+            transfer_trial(trial, request, context)
 
 
 def transfer_trial(trial: Trial, request: GridRequest, context: CellContext) -> None:

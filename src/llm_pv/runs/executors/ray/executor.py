@@ -60,6 +60,8 @@ class RayExecutor:
         tasks that need no such thing.
     alone
         Whether a process computes one cell and ends, so that all memory it took is free again.
+    most
+        How many cells are handed over at once at most; None for as many as there is room for.
     """
 
     def __init__(
@@ -70,13 +72,14 @@ class RayExecutor:
         prepare: Callable[[Any], object] | None = None,
         make: Callable[[], object] | None = None,
         alone: bool = False,
+        most: int | None = None,
     ) -> None:
         self._cluster = cluster
         self._shared = None if shared is None else cluster.share(shared)
         self._prepare = prepare
         self._processes = None if make is None else _ModelProcesses(cluster, make)
         self._alone = alone
-        self.cells_at_once = MOST_UNDER_WAY if make is None else MOST_PROCESSES
+        self.cells_at_once = most or (MOST_UNDER_WAY if make is None else MOST_PROCESSES)
 
     def call(
         self,

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from llm_pv.errors import ClusterError
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.executors.base import CellContext, CellFunction, portable
+from llm_pv.runs.executors.base import CellContext, CellFunction, portable, with_shared
 from llm_pv.runs.executors.ray.requirements import Confining, Versions
 from llm_pv.runs.remote_records import Known, Message, Relay, Results, write_records
 from llm_pv.sandbox import Batch, Confinement, Execution, Sandbox
@@ -106,7 +106,7 @@ def compute(
     except Exception as error:  # noqa: BLE001 - the driver raises it, whatever it is
         yield Failed(portable(error))
         return
-    yield from _Outbox(remote.every).fill(remote, _both(shared, inputs), sandbox, None)
+    yield from _Outbox(remote.every).fill(remote, with_shared(shared, inputs), sandbox, None)
 
 
 class ModelProcess:
@@ -129,7 +129,7 @@ class ModelProcess:
         self, remote: RemoteCell, inputs: Any, shared: Any
     ) -> Iterator[RecordBatch | Failed]:
         """Compute a cell and yield its results, as the task `compute` does."""
-        both = _both(shared, inputs)
+        both = with_shared(shared, inputs)
         yield from _Outbox(remote.every).fill(remote, both, None, self._opened)
 
 
@@ -201,10 +201,6 @@ class FlushingRelay(Relay):
     def __init__(self, known: Known, outbox: _Outbox) -> None:
         super().__init__(known, outbox.put)
         self.flush = outbox.flush
-
-
-def _both(shared: Any, inputs: Any) -> Any:
-    return inputs if shared is None else (shared, inputs)
 
 
 def enter_folder(folder: Path) -> None:
