@@ -29,9 +29,9 @@ from llm_pv.tracks.finetune.architectures import architecture
 from llm_pv.tracks.finetune.assembly import Assembly, assemble
 from llm_pv.tracks.finetune.batches import EncodedRows
 from llm_pv.tracks.finetune.building import from_scratch
-from llm_pv.tracks.finetune.measures import TrainingObserver
 from llm_pv.tracks.finetune.preparation import ProcessGroup, prepare
 from llm_pv.tracks.finetune.request import Job, JobContext, ModelRequest, TrainingRequest
+from llm_pv.tracks.finetune.results import Recorder
 from llm_pv.tracks.finetune.rows import TaskRows
 from llm_pv.tracks.finetune.tokens import CharacterTokens
 
@@ -129,7 +129,8 @@ def speed(model: str, length: int, device: str, *, compiled: bool, autocast: boo
         job = Job(ModelRequest(model), rows, training, around)
         prepared = prepare(job, ProcessGroup())
         drawn = rows.load(BATCH)
-        assembly = assemble(job, prepared, drawn, JobFolder(Path(folder)), TrainingObserver())
+        quiet = Recorder(job, prepared, lambda _: None, None)
+        assembly = assemble(job, prepared, drawn, JobFolder(Path(folder)), quiet)
         train, test = assembly.sets.train, assembly.sets.test
         assert isinstance(train, EncodedRows)
         plain = Plain(job, assembly, device, autocast=autocast)
@@ -138,7 +139,7 @@ def speed(model: str, length: int, device: str, *, compiled: bool, autocast: boo
         marks: list[float] = []
         learning = Speed([], [])
 
-        class Alternating(TrainingObserver):
+        class Alternating(Recorder):
             """Lets the plain loop make its pass after each of ours, with ours standing still."""
 
             def on_step(self, step: int) -> None:
@@ -154,7 +155,7 @@ def speed(model: str, length: int, device: str, *, compiled: bool, autocast: boo
                     learning.plain.append(len(train) / seconds)
                 marks.append(time.perf_counter())
 
-        trainer.watch.observer = Alternating()
+        trainer.watch.recorder = Alternating(job, prepared, lambda _: None, None)
         trainer.train()
         testing = Speed([], [])
         for number in range(3):

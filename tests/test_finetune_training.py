@@ -25,9 +25,11 @@ from torch import nn
 from torch.nn import functional
 
 from llm_pv.errors import ConfigurationError, RunError
+from llm_pv.runs.cells import Cell
 from llm_pv.runs.job_folder import JobFolder
+from llm_pv.runs.runner import Observer
 from llm_pv.tracks.finetune.job import is_finished, run_job
-from llm_pv.tracks.finetune.measures import TrainingObserver
+from llm_pv.tracks.finetune.measures import StepDone
 from llm_pv.tracks.finetune.request import Job, JobContext, ModelRequest, TrainingRequest
 from llm_pv.tracks.finetune.rows import TaskRows
 from llm_pv.tracks.finetune.training import ClassifierTrainer, MetricsCallback
@@ -190,14 +192,14 @@ def test_a_finished_job_is_read_back_and_another_configuration_refused(tmp_path:
         run_job(other)
 
 
-class StopAt(TrainingObserver):
+class StopAt(Observer):
     """Interrupts a job at a step, as Ctrl-C does."""
 
     def __init__(self, step: int) -> None:
         self.step = step
 
-    def on_step(self, step: int) -> None:
-        if step == self.step:
+    def on_event(self, cell: Cell, event: object) -> None:
+        if event == StepDone(self.step):
             os.kill(os.getpid(), signal.SIGINT)
 
 
@@ -312,9 +314,9 @@ def test_memory_that_runs_out_is_one_line_and_keeps_what_was_measured(
     tmp_path: Path,
 ) -> None:
 
-    class Greedy(TrainingObserver):
-        def on_step(self, step: int) -> None:
-            if step == 10:
+    class Greedy(Observer):
+        def on_event(self, cell: Cell, event: object) -> None:
+            if event == StepDone(10):
                 torch.empty(1 << 60, dtype=torch.uint8)  # what an allocator says to too much
 
     with pytest.raises(RunError, match="memory ran out: give a smaller --batch-size") as caught:

@@ -10,13 +10,16 @@ import pytest
 
 from llm_pv.cli.finetune import parse_job
 from llm_pv.errors import ClusterError, ConfigurationError, LLMPVError, WorkerLostError
+from llm_pv.runs.cells import Cell
+from llm_pv.runs.executors.base import CellReassigned
 from llm_pv.runs.executors.ray import Cluster
 from llm_pv.runs.executors.ray.remote import Failed, ModelProcess, RecordBatch
 from llm_pv.runs.executors.ray.requirements import Versions
 from llm_pv.runs.job_folder import FilePart, JobFolder
 from llm_pv.runs.reading import read_replies, read_summary
-from llm_pv.tracks.finetune.measures import TrainingObserver
-from llm_pv.tracks.finetune.remote_jobs import RemoteJobs
+from llm_pv.runs.runner import Observer
+from llm_pv.tracks.finetune.job import run_job
+from llm_pv.tracks.finetune.measures import TrainingBegun
 from llm_pv.tracks.finetune.sweep import Sweep, SweepJob, run_sweep
 from llm_pv.tracks.icl.planning import plan_cells
 from llm_pv.tracks.icl.run import open_same, run_icl
@@ -181,17 +184,16 @@ def test_a_job_whose_machine_is_lost_begins_anew(
     monkeypatch.chdir(tmp_path)
     checkpoints = tmp_path / "run" / "checkpoints"
 
-    class Leaving(TrainingObserver):
-        """Leaves a checkpoint as of an earlier run here, and remembers lines."""
+    class Leaving(Observer):
+        """Leaves a checkpoint as of an earlier run here, and remembers events."""
 
         def __init__(self) -> None:
-            self.lines: list[str] = []
+            self.events: list[type] = []
 
-        def on_start(self, name: str, steps: int, done: int) -> None:
-            (checkpoints / "checkpoint-1").mkdir(parents=True, exist_ok=True)
-
-        def on_line(self, line: str) -> None:
-            self.lines.append(line)
+        def on_event(self, cell: Cell, event: object) -> None:
+            self.events.append(type(event))
+            if isinstance(event, TrainingBegun):
+                (checkpoints / "checkpoint-1").mkdir(parents=True, exist_ok=True)
 
     heard = Leaving()
     (tmp_path / "tiny.json").write_text(
@@ -199,13 +201,12 @@ def test_a_job_whose_machine_is_lost_begins_anew(
     )
     words = ["--config", "tiny.json", *TINY[2:], "--save-model", "--results-path=run"]
     job = parse_job(words)
-    metrics = RemoteJobs(lost_after(0, 1)[1]).run(job, heard)
+    metrics = run_job(job, heard, lost_after(0, 1)[1])
     assert metrics["status"] == "done"
-    lost = "the machine was lost; the job begins anew on another one"
-    assert heard.lines.count(lost) == 2
+    assert heard.events.count(CellReassigned) == 2
     assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
     assert not checkpoints.exists()
-    assert RemoteJobs(lost_after()[1]).run(job)["already_finished"]
+    assert run_job(job, cluster=lost_after()[1])["already_finished"]
 
 
 def test_a_job_of_a_sweep_that_is_lost_each_time_fails_and_the_others_go_on(
@@ -235,14 +236,14 @@ def test_a_job_that_cannot_be_done_there_is_told_and_leaves_no_folder(
     monkeypatch.chdir(tmp_path)
     job = parse_job([*TINY, "--context-length", "3", "--results-path=run"])
     with pytest.raises(ConfigurationError, match="--context-length is 3"):
-        RemoteJobs(lost_after()[1]).run(job)
+        run_job(job, cluster=lost_after()[1])
     assert not (tmp_path / "run").exists()
     with pytest.raises(ConfigurationError, match="--device cuda:1: on a cluster Ray chooses"):
-        RemoteJobs(lost_after()[1]).run(parse_job([*TINY, "--device", "cuda:1"]))
+        run_job(parse_job([*TINY, "--device", "cuda:1"]), cluster=lost_after()[1])
     process, cluster = lost_after(0)
     process.close()
     with pytest.raises(WorkerLostError):
-        RemoteJobs(cluster).run(parse_job([*TINY, "--results-path=run"]))
+        run_job(parse_job([*TINY, "--results-path=run"]), cluster=cluster)
 
 
 def test_a_job_for_which_a_machine_has_other_files_is_refused(
@@ -261,7 +262,7 @@ def test_a_job_for_which_a_machine_has_other_files_is_refused(
                     yield RecordBatch([(False, ("begin", (others,)))])
 
     with pytest.raises(ClusterError, match="tiny has other files on a machine of the cluster"):
-        RemoteJobs(cast("Cluster", Other())).run(parse_job([*TINY, "--results-path=run"]))
+        run_job(parse_job([*TINY, "--results-path=run"]), cluster=cast("Cluster", Other()))
     assert not (tmp_path / "run").exists()
 
 

@@ -17,8 +17,7 @@ from llm_pv.runs.executors.ray import Cluster
 from llm_pv.runs.reading import read_replies, read_summary
 from llm_pv.runs.runner import Observer
 from llm_pv.tracks.finetune.job import run_job
-from llm_pv.tracks.finetune.measures import TrainingObserver
-from llm_pv.tracks.finetune.remote_jobs import RemoteJobs
+from llm_pv.tracks.finetune.measures import LogLine, TrainingBegun
 from llm_pv.tracks.icl.planning import plan_cells
 from llm_pv.tracks.icl.run import Answered, open_same, run_icl
 from llm_pv.tracks.icl.settings import Settings
@@ -90,21 +89,23 @@ def test_a_job_on_a_cluster_leaves_what_it_leaves_here(nodes: Any, tmp_path: Pat
     here, there = tmp_path / "here", tmp_path / "there"
     near = run_job(parse_job([*TINY, "--save-model", f"--results-path={here}"]))
 
-    class Watching(TrainingObserver):
+    class Watching(Observer):
         def __init__(self) -> None:
             self.lines: list[str] = []
+            self.begun: list[tuple[int, int]] = []
 
-        def on_start(self, name: str, steps: int, done: int) -> None:
-            assert (steps, done) == (8, 0)
-
-        def on_line(self, line: str) -> None:
-            self.lines.append(line)
+        def on_event(self, cell: Cell, event: object) -> None:
+            if isinstance(event, TrainingBegun):
+                self.begun.append((event.steps, event.done))
+            elif isinstance(event, LogLine):
+                self.lines.append(event.text)
 
     watching = Watching()
     job = parse_job([*TINY, "--save-model", f"--results-path={there}"])
     with Cluster(nodes.address) as cluster:
-        far = RemoteJobs(cluster).run(job, watching)
-        again = RemoteJobs(cluster).run(job)
+        far = run_job(job, watching, cluster)
+        again = run_job(job, cluster=cluster)
+    assert watching.begun == [(8, 0)]
     assert figures(far) == figures(near)
     assert again == far | {"already_finished": True}
     assert files_of(there) == files_of(here)
@@ -159,7 +160,7 @@ def test_finetune_and_sweep_take_the_address_of_a_cluster(
     # What fails there fails here, in one line.
     wide = ["--context-length", "3", "--out", "narrow", *ray]
     monkeypatch.setattr(
-        "llm_pv.tracks.finetune.job.run_job", lambda *_: pytest.fail("trained here")
+        "llm_pv.tracks.finetune.job.train_cell", lambda *_: pytest.fail("trained here")
     )
     assert llm_pv(["finetune", *words, *wide]) == 2
     assert "--context-length is 3" in capfd.readouterr().err

@@ -26,9 +26,8 @@ from llm_pv.errors import (
 from llm_pv.proposers.round_robin import StoppedError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
-from llm_pv.runs.executors.base import CellContext, CellTask
+from llm_pv.runs.executors.base import CellContext, CellReassigned, CellTask
 from llm_pv.runs.executors.ray import (
-    CellReassigned,
     Cluster,
     Confining,
     RayExecutor,

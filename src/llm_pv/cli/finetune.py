@@ -106,12 +106,7 @@ def finetune(
     out, first = job.out, ProcessGroup.here().first
     try:
         with cluster.connect() as connected, training_progress(quiet=not first) as progress:
-            if connected is None:
-                metrics = run_job(job, progress)
-            else:
-                from llm_pv.tracks.finetune.remote_jobs import RemoteJobs
-
-                metrics = RemoteJobs(connected).run(job, progress)
+            metrics = run_job(job, progress, connected)
     except KeyboardInterrupt:
         kept = JobFolder(out).last_checkpoint() is not None
         then = "goes on from its checkpoint" if kept else "begins anew: there is no checkpoint yet"

@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import (
@@ -30,11 +29,8 @@ from llm_pv.cli.watch import RunView, live_page
 from llm_pv.erm.attempts import Attempt
 from llm_pv.programs.shown import visible
 from llm_pv.runs.cells import Cell
+from llm_pv.runs.executors.base import CellReassigned
 from llm_pv.runs.runner import Observer
-
-if TYPE_CHECKING:
-    from llm_pv.tracks.finetune.measures import TrainingObserver
-
 
 _MOST_SHOWN = 100
 
@@ -326,23 +322,25 @@ def learn_progress(*, watch: bool = False) -> Iterator[LearnProgress]:
 
 
 @contextmanager
-def training_progress(*, quiet: bool = False) -> Iterator["TrainingObserver"]:
+def training_progress(*, quiet: bool = False) -> Iterator[Observer]:
     """Show a training job while the block runs: its steps on a terminal, and every line it logs."""
-    from llm_pv.tracks.finetune.measures import TrainingObserver
+    from llm_pv.tracks.finetune.measures import LogLine, StepDone, TrainingBegun
 
     console = Console(stderr=True, quiet=quiet)
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("steps"), TimeRemainingColumn())
 
-    class Shown(TrainingObserver):
-        def on_start(self, name: str, steps: int, done: int) -> None:
-            progress.add_task(name, total=steps, completed=done)
-
-        def on_step(self, step: int) -> None:
-            for task in progress.task_ids:
-                progress.update(task, completed=step)
-
-        def on_line(self, line: str) -> None:
-            _print(console, line)
+    class Shown(Observer):
+        def on_event(self, cell: Cell, event: object) -> None:  # noqa: ARG002
+            match event:
+                case TrainingBegun(name=name, steps=steps, done=done):
+                    progress.add_task(name, total=steps, completed=done)
+                case StepDone(step=step):
+                    for task in progress.task_ids:
+                        progress.update(task, completed=step)
+                case LogLine(text=line):
+                    _print(console, line)
+                case CellReassigned():
+                    _print(console, "the machine was lost; the job begins anew on another one")
 
     with _display(console, *columns, live=console.is_terminal and not quiet) as progress:
         yield Shown()

@@ -65,6 +65,7 @@ class Relay:
         self._known = known
         self._send = send
         self._finished = known.finished
+        self._row: dict[str, str] | None = None
         self._transfer = list(known.transfer)
         self._log = CellLog(
             known.cell,
@@ -86,10 +87,16 @@ class Relay:
         assert cell == self._known.cell
         return self._finished
 
+    def row(self, cell: Cell) -> dict[str, str] | None:
+        """Return the row that was sent, None without one."""
+        assert cell == self._known.cell
+        return self._row
+
     def finish(self, cell: Cell, row: Mapping[str, Any]) -> None:
         """Send the cell's row of the summary."""
         self.send("finish", cell, dict(row))
         self._finished = row["status"] != FAILED
+        self._row = {"reason": ""} | {name: str(value) for name, value in row.items()}
 
     def transfer(self, cell: Cell) -> list[Record]:
         """Return the results of the cell's selected program on other data."""

@@ -17,7 +17,6 @@ from typing import TypeAlias, cast
 from llm_pv.errors import LLMPVError, RunError
 from llm_pv.proposers.round_robin import StoppedError
 from llm_pv.runs.cells import Cell
-from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.executors.base import CellFunction, CellTask, Executor
 from llm_pv.runs.files import disk_error
 from llm_pv.runs.job_folder import SweepFolder
@@ -46,7 +45,7 @@ class Observer:
         """Receive a cell that has ended, with its row of the summary."""
 
 
-RunStore: TypeAlias = RunDirectory | SweepFolder
+RunStore: TypeAlias = Results | SweepFolder
 """Stores the rows and failures of cells."""
 
 
@@ -59,8 +58,8 @@ def run_cells(
     done: Callable[[CellTask], bool] | None = None,
     results: Callable[[CellTask], Results] | None = None,
     observer: Observer | None = None,
-) -> None:
-    """Compute every cell that is not finished.
+) -> dict[Cell, Exception]:
+    """Compute every cell that is not finished, and return the errors of those that failed.
 
     Parameters
     ----------
@@ -69,7 +68,8 @@ def run_cells(
     done
         Whether a cell is done; None for the finished cells of ``store``.
     results
-        The destination of a cell's results; None for ``store``, which is then a run directory.
+        The destination of a cell's results, its failure too, from where they reach ``store``; None
+        for ``store``, which is then a run directory.
 
     Raises
     ------
@@ -88,6 +88,7 @@ def run_cells(
         observer or Observer(),
     )
     run.all()
+    return run.errors
 
 
 @dataclass(eq=False)
@@ -104,12 +105,13 @@ class _Run:
     _waiting: deque[CellTask] = field(default_factory=deque)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _fatal: Exception | None = None
+    errors: dict[Cell, Exception] = field(default_factory=dict)
 
     def all(self) -> None:
         """Record skipped cells, and compute those not done."""
         for task in self._tasks:
             if task.skipped:
-                self._record(task, SKIPPED, task.skipped)
+                self._record(task, SKIPPED, task.skipped, self._store)
             elif not self._done(task):
                 self._waiting.append(task)
         self._observer.on_plan(len(self._tasks), len(self._tasks) - len(self._waiting))
@@ -171,31 +173,33 @@ class _Run:
                 last = number
             self._observer.on_event(task.cell, event)
 
+        results = self._results(task)
         try:
-            self._executor.run(self._function, task, self._results(task), emit)
+            self._executor.run(self._function, task, results, emit)
         except Exception as error:
             if self._stopping.is_set():
                 return
             if (fatal := _fatal(error)) is not None:
                 raise fatal from error
-            self._record_failure(task, error)
+            self._record_failure(task, error, results)
         emit(None)
         row = self._store.row(task.cell)
         assert row is not None
         self._observer.on_end(task.cell, row)
 
-    def _record_failure(self, task: CellTask, error: Exception) -> None:
+    def _record_failure(self, task: CellTask, error: Exception, results: Results) -> None:
+        self.errors[task.cell] = error
         reason = str(error) if isinstance(error, LLMPVError) else f"{type(error).__name__}: {error}"
         trace = "".join(traceback.format_exception(error))
-        self._store.log("error", reason, cell=task.cell.record(), traceback=trace)
+        results.log("error", reason, cell=task.cell.record(), traceback=trace)
         if not self._store.finished(task.cell):  # else its results are kept: a later step failed
-            self._record(task, FAILED, " ".join(reason.split()))
+            self._record(task, FAILED, " ".join(reason.split()), results)
 
-    def _record(self, task: CellTask, status: str, reason: str) -> None:
+    def _record(self, task: CellTask, status: str, reason: str, place: RunStore | Results) -> None:
         row = self._store.row(task.cell)
         if row is None or (row["status"], row["reason"]) != (status, reason):
             columns = {"status": status, "reason": reason}
-            self._store.finish(task.cell, {**task.columns, **columns})
+            place.finish(task.cell, {**task.columns, **columns})
 
     def _stop(self) -> None:
         self._stopping.set()

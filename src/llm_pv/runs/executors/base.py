@@ -19,6 +19,10 @@ Emit = Callable[[object], None]
 """Takes an event of a cell, such as a verified attempt, for the observer of the run."""
 
 
+class CellReassigned:
+    """The event that a cell's machine was lost, and that another one continues the cell."""
+
+
 class Processes:
     """Computes functions of a module: this class in the calling thread, subclasses in processes."""
 

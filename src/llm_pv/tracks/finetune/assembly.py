@@ -9,9 +9,10 @@ from torch import nn
 from llm_pv.runs.job_folder import JobFolder
 from llm_pv.tracks.finetune import building
 from llm_pv.tracks.finetune.batches import Sets
-from llm_pv.tracks.finetune.measures import Measures, TrainingObserver
+from llm_pv.tracks.finetune.measures import Measures
 from llm_pv.tracks.finetune.preparation import Preparation
 from llm_pv.tracks.finetune.request import Job
+from llm_pv.tracks.finetune.results import Recorder
 from llm_pv.tracks.finetune.rows import Rows
 from llm_pv.tracks.finetune.tokens import CharacterTokens, Tokenizer
 from llm_pv.tracks.finetune.training import (
@@ -52,7 +53,7 @@ class Assembly:
 
 
 def assemble(
-    job: Job, prepared: Preparation, rows: Rows, folder: JobFolder, observer: TrainingObserver
+    job: Job, prepared: Preparation, rows: Rows, folder: JobFolder, recorder: Recorder
 ) -> Assembly:
     """Build the model and everything it is trained with.
 
@@ -66,7 +67,7 @@ def assemble(
     found = folder.last_checkpoint()
     measures = Measures() if found is None else Measures.of_record(found[1])
     watch = MetricsCallback(
-        job, prepared, sets, measures=measures, folder=folder, observer=observer
+        job, prepared, sets, measures=measures, folder=folder, recorder=recorder
     )
     callbacks: list[TrainerCallback] = [watch]
     if prepared.world.first and job.around.report_to == "tensorboard":

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING, Any
 from llm_pv.errors import LLMPVError, RunError
 from llm_pv.models.hub import is_out_of_memory
 from llm_pv.runs.directory import RunDirectory
+from llm_pv.runs.executors import executor_for
+from llm_pv.runs.executors.base import CellContext, CellFunction, CellTask, Emit
 from llm_pv.runs.files import predictions_csv
 from llm_pv.runs.job_folder import JobFolder, finished_row, read_job
 from llm_pv.runs.remote_records import Results
-from llm_pv.tracks.finetune.measures import TrainingObserver
+from llm_pv.runs.runner import Observer, run_cells
 from llm_pv.tracks.finetune.preparation import Preparation, ProcessGroup, prepare
 from llm_pv.tracks.finetune.request import Job
 from llm_pv.tracks.finetune.results import (
     Recorder,
-    failure_row,
     metrics_of,
+    naming_columns,
     predicted_labels,
     summary_row,
     transfer_records,
@@ -32,12 +34,19 @@ from llm_pv.tracks.finetune.results import (
 from llm_pv.tracks.finetune.rows import Rows
 
 if TYPE_CHECKING:
+    from llm_pv.runs.executors.ray import Cluster
     from llm_pv.tracks.finetune.assembly import Assembly
     from llm_pv.tracks.finetune.training import MetricsCallback
 
 _LIBRARIES = ("transformers", "accelerate", "peft", "huggingface_hub", "torch")
 
 _SMALL = 2_000_000
+
+
+class JobFailedError(RunError):
+    """Raised if a job fails; other jobs of its sweep may do better."""
+
+    ends_run = False
 
 
 def is_finished(job: Job) -> bool:
@@ -51,64 +60,71 @@ def is_finished(job: Job) -> bool:
     return options == asked
 
 
-def run_job(job: Job, observer: TrainingObserver | None = None) -> dict[str, Any]:
+def run_job(
+    job: Job, observer: Observer | None = None, cluster: "Cluster | None" = None
+) -> dict[str, Any]:
     """Train and test a model, continuing where an earlier run of the job ended.
 
     Raise ConfigurationError if an option cannot work, or the model does not fit in memory. Raise
     DataError if rows cannot be drawn or read. Raise RunError if the folder cannot be used, or
-    memory ran out during training.
+    memory ran out during training. Raise WorkerLostError if a cluster's machines were lost.
+
+    Parameters
+    ----------
+    observer
+        Watches the run of this one cell; its events are those of `measures`.
+    cluster
+        Machines, one of which does the job; one that is lost begins it anew on another.
 
     Returns
     -------
     dict
         What ``metrics.json`` holds, with ``already_finished`` where an earlier run did it all.
     """
-    world = ProcessGroup.here()
-    prepared = prepare(job, world)
-    out = job.out
-    if not world.first:
-        if finished_row(out) is None:
-            _train(job, prepared, None, TrainingObserver())
-        return read_job(out)[1]
-    with RunDirectory(out, prepared.options) as run:
-        if run.finished(job.rows.cell):
-            return read_job(out)[1] | {"already_finished": True}
-        return do_job(job, prepared, run, observer or TrainingObserver())
+    world, out, cell = ProcessGroup.here(), job.out, job.rows.cell
+    with ExitStack() as opened:
+        if cluster is None:
+            prepared = prepare(job, world)
+            if not world.first:
+                if finished_row(out) is None:
+                    _train(job, prepared, None, lambda _: None)
+                return read_job(out)[1]
+            run: Results = opened.enter_context(RunDirectory(out, prepared.options))
+            task = CellTask(cell, (job, prepared), naming_columns(job))
+            function: CellFunction = train_cell
+            send = None
+        else:
+            from llm_pv.tracks.finetune.remote_jobs import JobResults, RemoteJob, train_remotely
+
+            run, task = opened.enter_context(closing(JobResults(job, cell))), CellTask(cell, job)
+            function, send = train_remotely, RemoteJob.of
+        already = {"already_finished": True} if run.finished(cell) else {}
+        executor = executor_for(cluster, cells_at_once=1, prepare=send, alone=True)
+        errors = run_cells([task], function, executor, run, observer=observer)
+    for error in errors.values():
+        raise error
+    return read_job(out)[1] | already
 
 
-def do_job(
-    job: Job, prepared: Preparation, run: Results, observer: TrainingObserver
-) -> dict[str, Any]:
-    """Train and test a model that is not finished; the error that ends the job is recorded.
+def train_cell(inputs: tuple[Job, Preparation], context: CellContext) -> None:
+    """Train and test a model that is not finished.
 
     Raise DataError or RunError as for `run_job`.
     """
+    job, prepared = inputs
     folder = JobFolder(job.out)
     folder.write_config(prepared.options)
-    try:
-        with _library_messages(folder.log_file):
-            return _train(job, prepared, run, observer)
-    except Exception as error:
-        record_failure(job, error, run)
-        raise
+    with _library_messages(folder.log_file):
+        _train(job, prepared, context.results, context.emit)
 
 
-def record_failure(job: Job, error: Exception, run: Results) -> None:
-    """Write the row of a job that an error ended."""
-    known = isinstance(error, LLMPVError)
-    reason = str(error) if known else f"{type(error).__name__}: {error}"
-    run.finish(job.rows.cell, failure_row(job, " ".join(reason.split())))
-
-
-def _train(
-    job: Job, prepared: Preparation, run: Results | None, observer: TrainingObserver
-) -> dict[str, Any]:
+def _train(job: Job, prepared: Preparation, run: Results | None, emit: Emit) -> None:
     _take_no_folder_for_a_package()
     from llm_pv.tracks.finetune.assembly import assemble
 
     rows = prepared.rows or job.rows.load(job.training.batch_size)
     folder = JobFolder(job.out)
-    recorder = Recorder(job, prepared, observer, folder if run is not None else None)
+    recorder = Recorder(job, prepared, emit, folder if run is not None else None)
     for warning in rows.warnings:
         recorder.on_line(warning)
     out = job.out if run is None else run.path
@@ -122,7 +138,6 @@ def _train(
                 _finish(job, rows, assembly, metrics, run)
     if run is not None:
         recorder.on_end(metrics)
-    return metrics
 
 
 def _finish(
@@ -195,13 +210,13 @@ def _errors_in_one_line(job: Job, out: Path) -> Iterator[None]:
         raise
     except Exception as error:
         if job.training.compile and _is_of_compiler(error):
-            raise RunError(
+            raise JobFailedError(
                 f"torch.compile failed ({str(error).strip().splitlines()[0][:200]}): install what "
                 "it asks for, or leave --compile out"
             ) from error
         if not is_out_of_memory(error):
             raise
-        raise RunError(
+        raise JobFailedError(
             "memory ran out: give a smaller --batch-size or --eval-batch-size, --checkpointing on, "
             f"or a smaller model; {out} keeps what was measured until then"
         ) from error

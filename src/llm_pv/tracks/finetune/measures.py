@@ -8,17 +8,29 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
-class TrainingObserver:
-    """Watches a training job; the methods do nothing."""
+@dataclass(frozen=True)
+class TrainingBegun:
+    """The event that a job begins."""
 
-    def on_start(self, name: str, steps: int, done: int) -> None:
-        """Receive what is trained, the steps of the job, and those that an earlier run did."""
+    name: str
+    "What is trained on."
+    steps: int
+    done: int
+    "The steps of the job, and those that an earlier run did."
 
-    def on_step(self, step: int) -> None:
-        """Receive the number of a finished step."""
 
-    def on_line(self, line: str) -> None:
-        """Receive a line of the job's log."""
+@dataclass(frozen=True)
+class StepDone:
+    """The event that a step of training is finished."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """The event that a line was added to the job's log."""
+
+    text: str
 
 
 @dataclass(frozen=True)

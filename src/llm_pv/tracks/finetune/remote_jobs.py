@@ -1,24 +1,25 @@
 """Language models trained on the machines of a cluster, with all files brought here."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from llm_pv.errors import ClusterError, ConfigurationError, ExecutorClosedError, WorkerLostError
+from llm_pv.errors import ClusterError, ConfigurationError
+from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
-from llm_pv.runs.executors.base import CellContext, CellTask
-from llm_pv.runs.executors.ray import CellReassigned, Cluster, RayExecutor
+from llm_pv.runs.executors.base import CellContext
 from llm_pv.runs.executors.ray.remote import FlushingRelay, enter_folder
-from llm_pv.runs.job_folder import FilePart, JobFolder, read_job
+from llm_pv.runs.job_folder import FilePart, JobFolder
+from llm_pv.runs.reading import FAILED
 from llm_pv.runs.remote_records import Known, Message, Relay, write_records
-from llm_pv.tracks.finetune.job import do_job, is_finished, record_failure
-from llm_pv.tracks.finetune.measures import TrainingObserver
+from llm_pv.tracks.finetune.job import is_finished, train_cell
 from llm_pv.tracks.finetune.preparation import ProcessGroup, prepare
 from llm_pv.tracks.finetune.request import Job
+from llm_pv.tracks.finetune.results import naming_columns
 from llm_pv.tracks.finetune.rows import CarriedRows, TaskRows
 
 
@@ -35,7 +36,15 @@ class RemoteJob:
 
     @classmethod
     def of(cls, job: Job) -> "RemoteJob":
-        """Return what a job needs on another machine."""
+        """Return what a job needs on another machine.
+
+        Raise ConfigurationError if it names a GPU, which Ray chooses.
+        """
+        if job.around.device.startswith("cuda:"):
+            raise ConfigurationError(
+                f"--device {job.around.device}: on a cluster Ray chooses the GPU; give --ray-gpus "
+                "1 alone"
+            )
         rows, file = job.rows, job.model.config_file
         if isinstance(rows, TaskRows) and rows.longest is not None:
             rows = replace(rows, dataset_dir=None)  # drawn there, as it would be here
@@ -57,55 +66,52 @@ class RemoteJob:
         return replace(self.job, model=model, around=around)
 
 
-class _Events(TrainingObserver):
-    """Passes on the calls of an observer as events: the method's name and its arguments."""
+def train_remotely(remote: RemoteJob, context: CellContext) -> None:
+    """Do a job in a folder that is gone afterwards, and send everything it leaves.
 
-    def __init__(self, context: CellContext) -> None:
-        self._context = context
-
-    def on_start(self, name: str, steps: int, done: int) -> None:
-        self._context.emit(("on_start", (name, steps, done)))
-
-    def on_step(self, step: int) -> None:
-        self._context.emit(("on_step", (step,)))
-
-    def on_line(self, line: str) -> None:
-        self._context.emit(("on_line", (line,)))
-
-
-def train_job(remote: RemoteJob, context: CellContext) -> None:
-    """Do a job in a folder that is gone afterwards, and send everything it leaves."""
+    Predictions and the row of the summary, which marks the job as finished, follow all files.
+    """
     results = context.results
     assert isinstance(results, FlushingRelay), "it is sent to a machine of a cluster"
+    last: list[Message] = []
     with TemporaryDirectory(prefix="llm-pv-") as folder:
         enter_folder(remote.folder)
         job = remote.there(Path(folder))
         prepared = prepare(job, ProcessGroup())
         results.send("begin", prepared.options)
-        files = JobFolder(job.out)
+        held = Relay(Known(job.rows.cell, False, job.out, job.out), last.append)
         try:
-            do_job(job, prepared, results, _Events(context))
+            train_cell((job, prepared), replace(context, results=held))
         finally:
-            for piece in files.pieces():
+            for piece in JobFolder(job.out).pieces():
                 results.send("put", piece)
                 results.flush()  # a trained model is larger than what should wait in memory
-            results.send("close")
+        for what, arguments in last:
+            results.send(what, *arguments)
 
 
 class JobResults(Relay):
     """A job's folder here, while the job is done on another machine.
 
-    Files are written as they come; predictions and the row of the summary follow at the end.
+    Parameters
+    ----------
+    cell
+        The cell of the job in its run, which may be a sweep.
+    on_row
+        Called with the row of the job, or no columns where it is in the folder's summary.
     """
 
-    def __init__(self, job: Job) -> None:
-        out = job.out
-        self._last: list[Message] = []
-        super().__init__(Known(job.rows.cell, False, out, out), self._last.append)
+    def __init__(
+        self,
+        job: Job,
+        cell: Cell,
+        on_row: Callable[[Mapping[str, Any]], object] = lambda _: None,
+    ) -> None:
+        super().__init__(Known(cell, is_finished(job), job.out, job.out), self._write)
         self._job = job
-        self._folder = JobFolder(out)
+        self._on_row = on_row
         self._run: RunDirectory | None = None
-        self.open = ExitStack()
+        self._open = ExitStack()
 
     def begin(self, options: Mapping[str, Any]) -> None:
         """Open the run directory, once everything that decides the results is known.
@@ -113,80 +119,32 @@ class JobResults(Relay):
         Raise ClusterError if the machine has another model. Raise RunError if the directory cannot
         be used.
         """
-        self._last.clear()
         if self._job.options() | {"precision": options["precision"]} != options:
             raise ClusterError(
                 f"{self._job.model.name} has other files on a machine of the cluster than here; "
                 "give all machines the same"
             )
-        if self._run is None:
-            self._run = self.open.enter_context(RunDirectory(self.path, options))
-            self._folder.write_config(options)
+        self.close()  # of a machine that was lost
+        self._run = self._open.enter_context(RunDirectory(self.path, options))
+        JobFolder(self.path).write_config(options)
 
     def put(self, piece: FilePart) -> None:
         """Write a part of a file."""
-        self._folder.put(piece)
+        JobFolder(self.path).put(piece)
+
+    def finish(self, cell: Cell, row: Mapping[str, Any]) -> None:
+        """Write the row of the summary, the last of what the job leaves."""
+        assert cell in {self._known.cell, self._job.rows.cell}
+        super().finish(self._job.rows.cell, naming_columns(self._job) | dict(row))
+        if row["status"] != FAILED:
+            JobFolder(self.path).remove_checkpoints()
+        self._on_row({} if self._run else row)
+        self.close()
 
     def close(self) -> None:
-        """Write what waited for the files, the row of the summary among it."""
-        assert self._run is not None
-        write_records(self._last, self._job.rows.cell, self._run)
-        self._folder.remove_checkpoints()
+        """Close the run directory."""
+        self._open.close()
 
-    def fail(self, error: Exception) -> None:
-        """Record that the job failed, if it ever began."""
+    def _write(self, message: Message) -> None:
         if self._run is not None:
-            record_failure(self._job, error, self._run)
-
-
-MOST_JOBS = 1_000
-"""Jobs handed to the cluster at the same time; each has a thread here that waits for it."""
-
-
-class RemoteJobs:
-    """Does training jobs on a cluster."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._executor = RayExecutor(cluster, prepare=RemoteJob.of, alone=True)
-
-    def run(self, job: Job, observer: TrainingObserver | None = None) -> dict[str, Any]:
-        """Do a job, and leave in its folder what `llm_pv.tracks.finetune.job.run_job` leaves there.
-
-        A job whose machine is lost begins anew on another.
-
-        Raises
-        ------
-        WorkerLostError
-            If its machine and those that started over were lost, or the cluster was released.
-        LLMPVError
-            The error that ended the job.
-        """
-        if job.around.device.startswith("cuda:"):
-            raise ConfigurationError(
-                f"--device {job.around.device}: on a cluster Ray chooses the GPU; give --ray-gpus "
-                "1 alone"
-            )
-        if is_finished(job):
-            return read_job(job.out)[1] | {"already_finished": True}
-        watching, results = observer or TrainingObserver(), JobResults(job)
-
-        def emit(event: object) -> None:
-            if isinstance(event, CellReassigned):
-                watching.on_line("the machine was lost; the job begins anew on another one")
-            elif isinstance(event, tuple):
-                what, arguments = event
-                getattr(watching, what)(*arguments)
-
-        with results.open:
-            try:
-                self._executor.run(train_job, CellTask(job.rows.cell, job), results, emit)
-            except ExecutorClosedError:
-                raise
-            except WorkerLostError as error:
-                results.fail(error)
-                raise
-        return read_job(job.out)[1]
-
-    def close(self) -> None:
-        """End every job under way."""
-        self._executor.close()
+            write_records([message], self._job.rows.cell, self._run)

@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from llm_pv.erm.result import exact_interval
 from llm_pv.erm.scoring import majority_label, score_predictions
+from llm_pv.runs.executors.base import Emit
 from llm_pv.runs.job_folder import JobFolder
-from llm_pv.runs.reading import FAILED
-from llm_pv.tracks.finetune.measures import TrainingObserver
+from llm_pv.tracks.finetune.measures import LogLine, StepDone, TrainingBegun
 from llm_pv.tracks.finetune.preparation import Preparation
 from llm_pv.tracks.finetune.request import Job
 from llm_pv.tracks.finetune.rows import Rows
@@ -26,8 +26,8 @@ _LAST = (
 """What of the last evaluation stands beside them all."""
 
 
-class Recorder(TrainingObserver):
-    """Forwards the progress of a job, logs it, and keeps ``metrics.json`` up to date.
+class Recorder:
+    """Emits the progress of a job as events, logs it, and keeps ``metrics.json`` up to date.
 
     Parameters
     ----------
@@ -36,11 +36,11 @@ class Recorder(TrainingObserver):
     """
 
     def __init__(
-        self, job: Job, prepared: Preparation, observer: TrainingObserver, folder: JobFolder | None
+        self, job: Job, prepared: Preparation, emit: Emit, folder: JobFolder | None
     ) -> None:
         self._job = job
         self._prepared = prepared
-        self._observer = observer
+        self._emit = emit
         self._folder = folder
         self._measures: Measures | None = None
 
@@ -57,14 +57,14 @@ class Recorder(TrainingObserver):
         )
         if assembly.done:
             self.on_line(f"going on after step {assembly.done:,} of {steps:,}")
-        self._observer.on_start(self._job.rows.name, steps, assembly.done)
+        self._emit(TrainingBegun(self._job.rows.name, steps, assembly.done))
 
     def on_step(self, step: int) -> None:
-        """Forward it."""
-        self._observer.on_step(step)
+        """Emit the number of a finished step."""
+        self._emit(StepDone(step))
 
     def on_line(self, line: str) -> None:
-        """Forward and log a line, and write the measures so far."""
+        """Emit and log a line, and write the measures so far."""
         self.log(line)
         if self._folder and self._measures and self._measures.evaluations:
             self._folder.write_metrics(_so_far(self._measures) | {"status": "running"})
@@ -82,8 +82,8 @@ class Recorder(TrainingObserver):
         )
 
     def log(self, line: str) -> None:
-        """Forward and log a line; the metrics are final."""
-        self._observer.on_line(line)
+        """Emit and log a line; the metrics are final."""
+        self._emit(LogLine(line))
         if self._folder is not None:
             self._folder.tell(line)
 
@@ -133,7 +133,7 @@ def transfer_records(metrics: dict[str, Any]) -> list[dict[str, Any]]:
 
 def summary_row(job: Job, rows: Rows, metrics: dict[str, Any]) -> dict[str, Any]:
     """Return the row of a finished job in the summary that all tracks share."""
-    return _naming_columns(job) | {
+    return naming_columns(job) | {
         "train_size": metrics["train_rows"],
         "validation_size": 0,
         "test_size": len(rows.test),
@@ -146,11 +146,6 @@ def summary_row(job: Job, rows: Rows, metrics: dict[str, Any]) -> dict[str, Any]
         "majority_accuracy": metrics["majority_accuracy"],
         "status": "done",
     }
-
-
-def failure_row(job: Job, reason: str) -> dict[str, Any]:
-    """Return the row of a job that an error ended."""
-    return _naming_columns(job) | {"status": FAILED, "reason": reason}
 
 
 def predicted_labels(predictions: npt.NDArray[np.int64], rows: Rows) -> list[str]:
@@ -195,7 +190,8 @@ def _other_lengths(rows: Rows, assembly: "Assembly") -> dict[str, Any]:
     return {"other_length": found[0] if found else None, "other_lengths": found}
 
 
-def _naming_columns(job: Job) -> dict[str, Any]:
+def naming_columns(job: Job) -> dict[str, Any]:
+    """Return the columns of the summary that a job's row has however it ends."""
     return {
         "track": TRACK,
         "method": job.model.method,

@@ -10,18 +10,21 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
 
-from llm_pv.errors import ConfigurationError, LLMPVError
+from llm_pv.errors import ConfigurationError
 from llm_pv.proposers.round_robin import StoppedError
 from llm_pv.runs.cells import Cell
+from llm_pv.runs.executors import executor_for
 from llm_pv.runs.executors.base import CellContext, CellTask
-from llm_pv.runs.executors.local import LocalExecutor
 from llm_pv.runs.job_folder import SweepFolder
 from llm_pv.runs.reading import FAILED, read_summary
 from llm_pv.runs.runner import Observer, run_cells
+from llm_pv.tracks.finetune.job import JobFailedError
+from llm_pv.tracks.finetune.remote_jobs import JobResults, RemoteJob, train_remotely
 
 if TYPE_CHECKING:
     from llm_pv.runs.executors.ray import Cluster
@@ -154,10 +157,6 @@ _PATIENCE_SECONDS = 60.0
 Row = Mapping[str, str]
 
 
-class JobFailedError(LLMPVError, RuntimeError):
-    """A job of a sweep that failed."""
-
-
 def run_sweep(
     sweep: Sweep,
     launcher: Sequence[str],
@@ -205,22 +204,21 @@ def run_sweep(
         for task in tasks:
             if not task.skipped and finished(task.inputs):
                 _take(folder, task.inputs)
-        if cluster is None:
-            processes = _JobProcesses(folder, launcher, concurrency or 1)
-            do, on_close = processes.run, processes.end
-        else:
-            from llm_pv.tracks.finetune.remote_jobs import MOST_JOBS, RemoteJobs
+        processes = _JobProcesses(folder, launcher, concurrency or 1)
+        executor = executor_for(
+            cluster,
+            cells_at_once=concurrency or 1,
+            most=concurrency,
+            on_close=[processes.end],
+            prepare=lambda job: RemoteJob.of(jobs[job.name]),
+            alone=True,
+        )
 
-            remote = RemoteJobs(cluster)
-            concurrency = concurrency or MOST_JOBS
-            on_close = remote.close
+        def there(task: CellTask) -> JobResults:
+            return JobResults(jobs[task.inputs.name], task.cell, partial(folder.finish, task.cell))
 
-            def do(job: SweepJob, _: CellContext) -> None:
-                remote.run(jobs[job.name])
-                _take(folder, job)
-
-        executor = LocalExecutor(concurrency or 1, on_close=[on_close])
-        run_cells(tasks, do, executor, folder, observer=observer)
+        function, results = (processes.run, None) if cluster is None else (train_remotely, there)
+        run_cells(tasks, function, executor, folder, results=results, observer=observer)
         rows = {task.cell.function: folder.row(task.cell) for task in tasks}
         return {name: row for name, row in rows.items() if row is not None}
 

@@ -20,9 +20,10 @@ from transformers import (
 
 from llm_pv.runs.job_folder import JobFolder
 from llm_pv.tracks.finetune.batches import Sets, as_batch
-from llm_pv.tracks.finetune.measures import Measures, TrainingEvaluation, TrainingObserver, finite
+from llm_pv.tracks.finetune.measures import Measures, TrainingEvaluation, finite
 from llm_pv.tracks.finetune.preparation import Preparation
 from llm_pv.tracks.finetune.request import Job
+from llm_pv.tracks.finetune.results import Recorder
 
 
 def training_arguments(
@@ -79,10 +80,10 @@ class MetricsCallback(TrainerCallback):
         *,
         measures: Measures,
         folder: JobFolder,
-        observer: TrainingObserver,
+        recorder: Recorder,
     ) -> None:
         self.measures = measures
-        self.observer = observer
+        self.recorder = recorder
         self.stop = False
         self._training = job.training
         self._between_saves = 60.0 * job.around.checkpoint_minutes
@@ -108,7 +109,7 @@ class MetricsCallback(TrainerCallback):
         control: TrainerControl
         _, state, control = arguments
         step, sets = state.global_step, self._sets
-        self.observer.on_step(step)
+        self.recorder.on_step(step)
         last = step == sets.steps
         epoch_ends = step % sets.steps_an_epoch == 0
         control.should_evaluate = last or (
@@ -157,7 +158,7 @@ class MetricsCallback(TrainerCallback):
             test_seconds=metrics["eval_test_runtime"],
         )
         self.measures.evaluations.append(entry)
-        self.observer.on_line(entry.text(self._training.epochs))
+        self.recorder.on_line(entry.text(self._training.epochs))
 
     def _due(self, step: int, *, evaluating: bool) -> bool:
         """Return whether it is time to save; the answer is the same in all processes."""

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Any, ParamSpec, TypeVar
 
 from llm_pv.errors import ExecutorClosedError, WorkerLostError
-from llm_pv.runs.executors.base import CellFunction, CellTask, Emit
+from llm_pv.runs.executors.base import CellFunction, CellReassigned, CellTask, Emit
 from llm_pv.runs.executors.ray.cluster import RETRIES, Cluster
 from llm_pv.runs.executors.ray.remote import ModelProcess, RemoteCell, answer, compute
 from llm_pv.runs.remote_records import Known, Results
@@ -23,10 +23,6 @@ BATCHES_A_SECOND = 100
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
-
-
-class CellReassigned:
-    """The event that a cell's machine was lost, and that another one continues the cell."""
 
 
 def batch_seconds(slots: int) -> float:
