@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +16,12 @@ from llm_pv.erm.selection import Plan, Selection
 from llm_pv.errors import BudgetError, CredentialError, ModelError
 from llm_pv.models.base import Message, Turn, Usage
 from llm_pv.proposers.base import Context, Proposal, Proposer
+from llm_pv.proposers.length_first import LengthFirst
 from llm_pv.proposers.llm import LLM, LLMSettings
 from llm_pv.proposers.llm.turns import turn_record
 from llm_pv.proposers.proposer_pool import ProposerPool
 from llm_pv.proposers.registry import BuiltIn
+from llm_pv.proposers.replay import Replay
 from llm_pv.proposers.round_robin import Admission, RoundRobin
 from llm_pv.proposers.spending import Amount, Budget, BudgetTracker, Spending
 from llm_pv.runs.cells import Cell, CellLog
@@ -318,3 +321,15 @@ def test_a_pool_stops_and_spends_as_its_members_do() -> None:
         turns = [{"proposer": "a", **turn}] * 2 + [{"proposer": "c", **turn}]
         pool = ProposerPool({"a": one, "b": two})
         assert pool.spending([], turns) == Spending(Usage(2, 4), 1.0, (Amount(0.5, 3),) * 2)
+
+
+def test_proposers_say_the_columns_of_their_trials() -> None:
+    llm, replay = asking("a", says(PARITY)), Replay(Path("saved:1.jsonl"))
+    model = llm.model.name
+    assert llm.columns == {"track": "llm-pv", "method": "llm", "model": model}
+    assert replay.columns == {"track": "llm-pv", "method": "replay", "model": ""}
+    pool = ProposerPool({"length-first": replay, model: llm})
+    assert pool.columns == {
+        "track": "llm-pv", "method": "pool", "model": f"length-first + {model}",
+    }  # fmt: skip
+    assert LengthFirst(1.0).columns == {"track": "llm-pv", "method": "length-first", "model": ""}

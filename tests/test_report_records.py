@@ -44,6 +44,19 @@ def test_trials_begun_and_planned_are_shown_as_unfinished(run: Path) -> None:
     assert {trial.method for trial in record.trials} == {"length-first"}
 
 
+def test_a_run_says_the_method_of_trials_without_a_row(tmp_path: Path) -> None:
+    configuration = grid_configuration(["fn_a"], [20], 2) | {"proposer": "agent: openai:gpt; tool"}
+    method = {"track": "agent", "method": "agent", "model": "openai:gpt"}
+    for name, kept in (("now", method), ("earlier", None)):
+        with RunDirectory(tmp_path / name, configuration, None, kept):
+            pass
+    for name, model in (("now", "openai:gpt"), ("earlier", "")):
+        trials = load_run(tmp_path / name).trials
+        assert {(trial.track, trial.method, trial.model) for trial in trials} == {
+            ("agent", "agent", model)
+        }
+
+
 def test_reading_leaves_a_torn_last_line_where_it_is(run: Path) -> None:
     journal = run / "results_attempts.jsonl"
     with journal.open("a") as file:
@@ -145,7 +158,7 @@ def test_a_request_of_another_version_plans_nothing(run: Path) -> None:
     assert load_run(run).unfinished == 1
 
 
-@pytest.mark.parametrize("name", ["versions", "command"])
+@pytest.mark.parametrize("name", ["versions", "command", "method"])
 def test_a_damaged_header_is_named(run: Path, name: str) -> None:
     header = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps(header | {name: 3}))

@@ -275,10 +275,11 @@ def learn(
             asked, plan = plan, _continued(plan, Path(out))
             configuration = _configuration(splits, proposer, plan, sandbox.limits, search.seed)
             configuration |= {"target": target} | _unusual(splits, proposer, plan, reading)
+            confined = sandbox.confinement.record()
             run = stack.enter_context(
-                RunDirectory(Path(out), configuration, sandbox.confinement.record())
+                RunDirectory(Path(out), configuration, confined, proposer.columns)
             )
-            destination = Destination(run, cell)
+            destination = Destination(run, cell, proposer.columns)
             made = sum(r.get("kind") == "attempt" for r in run.cell_log(cell).attempts)
             if plan != asked and run.finished(cell) and made < plan.attempts:
                 run.reopen(cell)

@@ -20,7 +20,7 @@ class Destination:
     run: Results
     cell: Cell
     columns: Mapping[str, Any] = field(default_factory=dict)
-    "Further columns of the cell's row in ``summary.csv``."
+    "Further columns of the cell's row in ``summary.csv``, such as `Proposer.columns`."
 
 
 def write_results(
@@ -61,9 +61,6 @@ def write_results(
     run.finish(
         cell,
         {
-            "track": track_of(result.proposer),
-            "method": method_of(result.proposer),
-            "model": model_of(result.proposer),
             "name": result.name,
             "seed": result.seed,
             "train_size": len(splits.train),
@@ -85,42 +82,6 @@ def write_results(
         | dict(destination.columns),
     )
     run.log("info", "finished", cell=cell.record(), verdict=result.verdict)
-
-
-def track_of(proposer: str) -> str:
-    """Return the track of a proposer: the agent is a baseline.
-
-    Examples
-    --------
-    >>> track_of("llm:openai:gpt-5.4"), track_of("agent:openai:gpt-5.4")
-    ('llm-pv', 'agent')
-    """
-    return "agent" if method_of(proposer) == "agent" else "llm-pv"
-
-
-def method_of(proposer: str) -> str:
-    """Return the method in a proposer's name, without model or path.
-
-    Examples
-    --------
-    >>> method_of("llm:openai:gpt-5.4"), method_of("replay:saved.jsonl")
-    ('llm', 'replay')
-    """
-    return proposer.partition(":")[0]
-
-
-def model_of(proposer: str) -> str:
-    """Return the model in a proposer's name, ``""`` if there is none.
-
-    Examples
-    --------
-    >>> model_of("llm:openai:gpt-5.4"), model_of("length-first")
-    ('openai:gpt-5.4', '')
-    >>> model_of("pool:length-first + openai:gpt-5.4")
-    'length-first + openai:gpt-5.4'
-    """
-    method, _, model = proposer.partition(":")
-    return model if method in ("llm", "agent", "pool") else ""
 
 
 def program_header(result: LearnedProgram) -> str:

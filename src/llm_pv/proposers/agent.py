@@ -134,6 +134,11 @@ class Agent(LLM):
         return f"agent:{self.model.name}"
 
     @property
+    def columns(self) -> dict[str, str]:
+        """The agent's own track, since it is a baseline, and the model."""
+        return {"track": "agent", "method": "agent", "model": self.model.name}
+
+    @property
     def identity(self) -> str:
         """The model with its options, and what the agent may do."""
         return f"agent: {super().identity}; seconds={self.settings.most_seconds:g}"

@@ -161,6 +161,11 @@ class Proposer(ABC):
         """The name a run records, such as ``"length-first"``."""
 
     @property
+    def columns(self) -> dict[str, str]:
+        """The track, the method and the model of its trials, as ``summary.csv`` has them."""
+        return {"track": "llm-pv", "method": self.name, "model": ""}
+
+    @property
     def free(self) -> bool:
         """Whether proposals cost nothing, so that some may be requested and discarded."""
         return True
@@ -274,6 +279,7 @@ class WrappedProposer(Proposer):
     proposer: Proposer
 
     name = _delegated("name")
+    columns = _delegated("columns")
     free = _delegated("free")
     about = _delegated("about")
     weighted = _delegated("weighted")

@@ -50,6 +50,11 @@ class ProposerPool(Proposer):
         return f"pool:{' + '.join(self._members)}"
 
     @property
+    def columns(self) -> dict[str, str]:
+        """The method ``pool``, with all members as its model."""
+        return super().columns | {"method": "pool", "model": " + ".join(self._members)}
+
+    @property
     def free(self) -> bool:
         """Whether all members are free."""
         return not self._paid

@@ -47,6 +47,11 @@ class Replay(Proposer):
         return f"replay:{self.path}"
 
     @property
+    def columns(self) -> dict[str, str]:
+        """The method ``replay``, whatever the path."""
+        return super().columns | {"method": "replay"}
+
+    @property
     def identity(self) -> str:
         """A digest of the replies, independent of their path."""
         texts = json.dumps([reply.text for reply in self.replies()])

@@ -91,6 +91,11 @@ class TrialRecord:
     "Whether other trials of the run may share test rows."
 
     @property
+    def asks_model(self) -> bool:
+        """Whether a language model was asked, rather than searched without or trained."""
+        return bool(self.model) and self.track in {"llm-pv", "icl", "agent"}
+
+    @property
     def baseline_accuracy(self) -> float | None:
         """The majority baseline's accuracy on the test rows; rows of old runs do not have it."""
         if self.selection is not None and self.selection.baseline_accuracy is not None:
@@ -188,13 +193,10 @@ def _unfinished(
 ) -> list[TrialRecord]:
     """Return the trials that were started or planned and have no row."""
     configuration = header["configuration"]
-    command = str(configuration.get("command", ""))
-    proposer = str(configuration.get("proposer", "")).split(" ", maxsplit=1)[0].split(":")[0]
     ways = {(row.track, row.method, row.model) for row in rows}
-    track = "llm-pv" if command in ("learn", "synthesize") else command
-    track = "agent" if proposer == "agent" else track
     # In a run of one method, the rows give the method of the trials without one.
-    way = ways.pop() if len(ways) == 1 else (track, proposer, "")
+    way = ways.pop() if len(ways) == 1 else _method(header)
+    track = _method(header)[0]
     request = configuration.get("request")
     sizes = request if isinstance(request, dict) else {}
     names = {row.cell.function: row.name for row in rows}
@@ -220,7 +222,7 @@ def _unfinished(
     for cell in planned:
         key = _key(cell.record())
         # The baselines come from the configuration, because the cells do not name them.
-        if command != "baselines" and key not in seen_cells and key not in attempts:
+        if track != "baselines" and key not in seen_cells and key not in attempts:
             cells[key,] = (cell, way)
     return [
         TrialRecord(
@@ -241,6 +243,23 @@ def _unfinished(
     ]
 
 
+def _method(header: Record) -> tuple[str, str, str]:
+    """Return the track, the method and the model of a run's header.
+
+    Headers of earlier versions, and those of several methods, have only the text of the proposer,
+    if there is one.
+    """
+    if known := header.get("method"):
+        track, method, model = (str(known.get(name, "")) for name in ("track", "method", "model"))
+        return track, method, model
+    configuration = header["configuration"]
+    track = str(configuration.get("command", ""))
+    method = str(configuration.get("proposer", "")).split(" ", maxsplit=1)[0].split(":")[0]
+    if track in ("learn", "synthesize"):
+        track = "agent" if method == "agent" else "llm-pv"
+    return track, method, ""
+
+
 def _planned(header: Record) -> list[tuple[Cell, str]]:
     """Return the requested cells of a grid; empty if the request is of another version."""
     request = header["configuration"].get("request")
@@ -259,7 +278,8 @@ def _planned(header: Record) -> list[tuple[Cell, str]]:
 
 def _checked(header: Record, path: Path) -> Record:
     """Return the header if the values that a page shows have the right types."""
-    kinds = {"versions": dict, "command": list, "configuration": dict, "confinement": list}
+    kinds = {"versions": dict, "command": list, "configuration": dict, "confinement": list,
+             "method": dict}  # fmt: skip
     for name, kind in kinds.items():
         if not isinstance(header.get(name, kind()), kind):
             raise RunError(

@@ -144,7 +144,9 @@ def _cell(text: str) -> str:
 
 
 def _opening(comparison: Comparison) -> list[str]:
-    models = [name for name in comparison.measured if _asks_a_model(comparison, name)]
+    asked = {name for (_, name), cell in comparison.cells.items()
+             if any(trial.asks_model for trial in cell.trials)}  # fmt: skip
+    models = [name for name in comparison.measured if name in asked]
     said = (
         "Models were asked by whoever ran the command below: " + ", ".join(models) + "."
         if models
@@ -164,15 +166,6 @@ def _opening(comparison: Comparison) -> list[str]:
         f"none of them was measured here. {said}",
         *search,
     ]
-
-
-def _asks_a_model(comparison: Comparison, method: str) -> bool:
-    trials = [trial for (_, name), cell in comparison.cells.items() if name == method
-              for trial in cell.trials]  # fmt: skip
-    return any(
-        trial.track in ("icl", "agent") or (trial.track, trial.method) == ("llm-pv", "llm")
-        for trial in trials
-    )
 
 
 def _of_sampler(comparison: Comparison, sampler: str) -> list[str]:

@@ -82,6 +82,9 @@ class RunDirectory:
     confinement
         The confinement of the run's programs, as plain JSON values (`Confinement.record`); None
         for a run without programs. A run that is resumed with another confinement records both.
+    method
+        The track, the method and the model of a run of one method, for reports on cells that have
+        no row yet.
 
     Examples
     --------
@@ -97,8 +100,10 @@ class RunDirectory:
         path: Path,
         configuration: Mapping[str, Any],
         confinement: Mapping[str, Any] | None = None,
+        method: Mapping[str, str] | None = None,
     ) -> None:
         self.path = path
+        self._method = {} if method is None else dict(method)
         self._confinement: list[Record] = [] if confinement is None else [dict(confinement)]
         # Through JSON, so that a new configuration compares equal to one read from a file.
         self.configuration: Record = json.loads(json.dumps(configuration))
@@ -337,6 +342,7 @@ class RunDirectory:
             "versions": versions(),
             "platform": f"{sys.platform} {platform.machine()}",
             **({"confinement": self._confinement} if self._confinement else {}),
+            **({"method": self._method} if self._method else {}),
             "command": [without_password(word) for word in sys.argv],
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }

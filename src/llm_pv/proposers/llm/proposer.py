@@ -106,6 +106,11 @@ class LLM(Proposer):
         return f"llm:{self.model.name}"
 
     @property
+    def columns(self) -> dict[str, str]:
+        """The method ``llm`` and the model."""
+        return {"track": "llm-pv", "method": "llm", "model": self.model.name}
+
+    @property
     def identity(self) -> str:
         """The model with its options, and the settings."""
         return f"{self.model.identity}; {self.settings.identity(self.tool_place)}"

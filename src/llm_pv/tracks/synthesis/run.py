@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from llm_pv.api import Search
 from llm_pv.child_process import usable_cores
 from llm_pv.data.examples import Splits
-from llm_pv.erm.write_results import method_of, model_of, track_of
 from llm_pv.errors import ConfigurationError
+from llm_pv.proposers.base import Proposer
 from llm_pv.proposers.round_robin import RoundRobin
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.executors import executor_for
@@ -87,10 +87,10 @@ def run_grid(
         "transfer": transfer,
         "request": request.record(),
     }
-    tasks = [_task(trial, request, proposer.name) for trial in trials]
+    tasks = [_task(trial, request, proposer) for trial in trials]
     confinement = sandbox.confinement.record()
     with (
-        RunDirectory(out, configuration, confinement) as run,
+        RunDirectory(out, configuration, confinement, proposer.columns) as run,
         WorkerProcesses(min(concurrency, usable_cores())) as processes,
     ):
 
@@ -132,12 +132,10 @@ def run_grid(
         return collect(run, trials, request.test_lengths)
 
 
-def _task(trial: Trial, request: GridRequest, proposer: str) -> CellTask:
+def _task(trial: Trial, request: GridRequest, proposer: Proposer) -> CellTask:
     """Return a trial as a cell of the runner."""
     columns = {
-        "track": track_of(proposer),
-        "method": method_of(proposer),
-        "model": model_of(proposer),
+        **proposer.columns,
         "name": trial.task.name,
         "seed": request.seed,
         "train_size": request.train_size,

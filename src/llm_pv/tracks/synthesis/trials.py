@@ -67,7 +67,9 @@ def compute_trial(
                 work.plan,
                 name=trial.task.name,
                 seed=request.spawned_seed(trial),
-                destination=Destination(results, trial.cell, {"seed": request.seed}),
+                destination=Destination(
+                    results, trial.cell, work.proposer.columns | {"seed": request.seed}
+                ),
                 on_attempt=context.emit,
                 admission=admission,
             )
