@@ -1,5 +1,6 @@
 """Conditions looked for as wholes: equations of three numbers, one string after another."""
 
+import math
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -10,8 +11,10 @@ import pytest
 from llm_pv.data.examples import Examples, Input
 from llm_pv.search.bank import Bank
 from llm_pv.search.engine import ranked
+from llm_pv.search.enumerate import fill
 from llm_pv.search.pool import Offer
 from llm_pv.search.predicates import offers, pool_of
+from llm_pv.search.prices import WRITTEN
 from llm_pv.search.problem import Problem
 from llm_pv.search.program import candidate, two_way
 from llm_pv.search.reading import read_leaves
@@ -132,3 +135,55 @@ def test_of_numbers_that_are_never_equal_both_sides_are_proposed() -> None:
     edges = [replace(one, edge=edge) for edge in ("a > 3", "b > 5", "a > 3")]
     kept = ranked([one, one, *edges], bank.problem)
     assert [other.edge for other in kept] == ["", "a > 3", "b > 5", ""]
+
+
+def test_a_sum_of_a_product_and_a_column_is_compared_with_a_fourth_column() -> None:
+    chance = random.Random(5)
+    rows: list[Input] = []
+    held = [index % 2 == 0 for index in range(120)]
+    for is_right in held:
+        row = {"pieces": chance.randint(1, 20), "price": chance.randint(3, 40)}
+        row["fee"] = chance.randint(0, 40)
+        total = row["pieces"] * row["price"] + row["fee"]
+        off = chance.choice([0, 1]) if is_right else chance.randint(4, 30)
+        rows.append({**row, "total": total - off})
+    bank = bank_of(rows, held)
+    made = sources(terminal_offers(bank), [not one for one in held])
+    arithmetic = 'x["pieces"] * x["price"] + x["fee"] - x["total"]'
+    assert any(code.startswith(f"{arithmetic} >") for code in made), made
+    assert arithmetic in {one.code for one in bank.formed}
+
+
+SENTENCES = [
+    f"{first} the {what} {last}"
+    for first in ("I saw", "please send", "we lost", "she kept")
+    for what in ("garden", "letter", "window", "kettle")
+    for last in ("today", "again")
+]
+CODES = [f"{a}{b}-{c}" for a in "abcd" for b in "efgh" for c in "ij"]
+
+
+def bits_of_values(rows: Sequence[str]) -> dict[str, float]:
+    """Return the sources of the numbers that are enumerated for texts, with their bits."""
+    labels = [str(index % 2) for index in range(len(rows))]
+    bank = Bank(Problem.of(Examples(rows, labels), ["0", "1"], probes=0))
+    fill(bank, read_leaves(bank)[0])
+    numbers = map(bank.numbers.expression, range(len(bank.numbers)))
+    return {one.code: one.bits for one in numbers}
+
+
+def test_lengths_and_characters_of_parts_of_sentences_cost_more_than_of_codes() -> None:
+    in_sentences, in_codes = bits_of_values(SENTENCES), bits_of_values(["ab " + c for c in CODES])
+    part = 'len(x.split(" ")[1])'
+    count = 'sum(k in "aeiouAEIOU" for k in x.split(" ")[1])'
+    assert in_sentences.keys() >= {part}
+    assert count in in_codes
+    assert in_sentences.get(count, math.inf) >= in_codes[count] + WRITTEN
+
+
+@pytest.mark.parametrize(("row", "is_code"), [("07{:03d} {}1", True), ("7{:03d} {}1", False)])
+def test_digits_that_begin_with_a_zero_are_not_read_as_a_number(row: str, is_code: bool) -> None:
+    bits = bits_of_values([row.format(7 * index, index % 9) for index in range(40)])
+    first = {'int(x.split(" ")[0])', 'float(x.split(" ")[0])', "numbers[0]"}
+    (shortest,) = first & bits.keys()  # of equal values one is kept
+    assert (bits[shortest] >= 4.0) == is_code

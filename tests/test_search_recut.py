@@ -1,15 +1,18 @@
 """Numbers in programs found are cut anew for the rows that each cut decides."""
 
+from dataclasses import replace
+
 import pytest
 
 from llm_pv.data.examples import Examples, Input
 from llm_pv.search.bank import Bank
 from llm_pv.search.cuts import compared
 from llm_pv.search.emit import source_of
+from llm_pv.search.pool import conditions_of
 from llm_pv.search.problem import Problem
-from llm_pv.search.program import Answer, Bands, Branch, Node
+from llm_pv.search.program import Answer, Bands, Branch, Node, answers_of
 from llm_pv.search.reading import read_leaves
-from llm_pv.search.recut import MOST_CUTS, cuts_of, gap_of, recut
+from llm_pv.search.recut import LEAST_DECIDED, MOST_CUTS, cuts_of, gap_of, recut, reworded
 from llm_pv.search.types import Expression, Type, joined, negation
 
 DECIDED = ((10, "0"), (30, "0"), (52, "0"), (67, "1"), (80, "1"))
@@ -100,3 +103,30 @@ def test_nothing_is_yielded_where_nothing_is_free_or_cuts_are_many() -> None:
     for constant in range(MOST_CUTS + 1):
         many = Branch(compared(number, ">=", 53.0 + constant / 100, 9.0), Answer(1), many)
     assert list(recut(many, problem)) == []
+
+
+def test_a_condition_gives_way_to_a_shorter_one_that_decides_alike() -> None:
+    rows: list[Input] = [{"flag": False, "n": n} for n in range(5)]
+    rows += [{"flag": True, "n": n} for n in range(10)]
+    labels = ["0"] * 5 + ["1"] * 5 + ["2"] * 5
+    problem, flag, number = leaves(rows, labels)
+    # Of rows with the flag it tells five from five; of those without it nothing is asked.
+    odd = replace(flag, code="odd(x)", bits=9.0, values=number.values < 5)
+    shorter = compared(number, ">=", 5, 3.0)
+    short_but_wrong = compared(number, ">=", 6, 2.0)
+    conditions = conditions_of([short_but_wrong, shorter], problem)
+    program = Branch(flag, Branch(odd, Answer(1), Answer(2)), Answer(0))
+    source = source_of(reworded(program, conditions, problem), problem.classes)
+    assert 'x["n"] >= 5' in source
+    assert "odd" not in source
+    assert answers_of(reworded(program, conditions, problem)).tolist() == list(map(int, labels))
+
+
+def test_a_condition_that_decides_a_few_rows_is_left() -> None:
+    rows: list[Input] = [{"flag": n >= 2, "n": n} for n in range(6)]
+    assert LEAST_DECIDED > 4, "rows that the second condition decides"
+    problem, flag, number = leaves(rows, ["0", "0", "1", "1", "1", "2"])
+    rare = replace(flag, code="rare(x)", bits=9.0, values=number.values == 5)
+    conditions = conditions_of([compared(number, ">=", 5, 3.0)], problem)
+    program = Branch(flag, Branch(rare, Answer(2), Answer(1)), Answer(0))
+    assert "rare" in source_of(reworded(program, conditions, problem), problem.classes)

@@ -19,7 +19,7 @@ from llm_pv.search.mining import substrings
 from llm_pv.search.pool import Conditions, Pool, conditions_of
 from llm_pv.search.predicates import equals
 from llm_pv.search.problem import Expired, Guard, Problem
-from llm_pv.search.program import Bands, Candidate, candidate, two_way
+from llm_pv.search.program import Bands, Branch, Candidate, candidate, two_way
 from llm_pv.search.ragged import Ragged
 from llm_pv.search.types import Expression, Frame, Type
 from llm_pv.search.unify.bands import bands
@@ -290,6 +290,17 @@ def test_bands_depend_on_a_category() -> None:
 
 def test_bands_depend_on_a_truth_value() -> None:
     assert best(bands, lambda x: int(x["n"] >= (30 if x["b"] else 70)), rows=600) >= 0.97
+
+
+def test_bands_have_an_exception_before_them_for_the_rows_of_a_condition() -> None:
+    def opening(x: dict[str, Any]) -> int:
+        return int(x["kind"] != "grey" and (20 <= x["n"] < 40 or 60 <= x["n"] < 80))
+
+    problem = make_problem(opening, rows=400)
+    pool = replace(make_pool(problem), categories=[], truths=[])  # no bands within their values
+    found = min(bands(pool), key=lambda one: one.cost)
+    assert accuracy(found, problem, opening, draw) >= 0.98
+    assert isinstance(found.program, Branch)
 
 
 def test_a_table_gives_each_value_of_a_category_its_class() -> None:

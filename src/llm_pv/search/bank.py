@@ -216,7 +216,11 @@ class Bank:
                 name = self.names.fresh(operator.name)
                 needs = (Local(f"{name} = {code}", needs),)
                 code = name
-            kind = operator.kind or (arguments[0].kind if operator.result is Type.NUMBER else "")
+            first = arguments[0].kind
+            # A part of a sentence is read as a sentence is.
+            is_part = first == "prose" and operator.result in (Type.TEXT, Type.TEXTS)
+            is_kept = operator.result is Type.NUMBER or is_part
+            kind = operator.kind or (first if is_kept else "")
             return Expression(code, operator.result, total, values, needs, recipe, kind)
 
         return self.offer(operator.result, values, total, write)

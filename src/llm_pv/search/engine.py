@@ -21,7 +21,7 @@ from llm_pv.search.program import (
     constant_program,
 )
 from llm_pv.search.reading import read_leaves
-from llm_pv.search.recut import recut
+from llm_pv.search.recut import recut, reworded
 from llm_pv.search.rivals import variants
 from llm_pv.search.terminal import terminal_offers
 from llm_pv.search.types import Expression, Frame, Type
@@ -150,8 +150,12 @@ def _alternatives(found: Sequence[Candidate], pool: Pool, problem: Problem) -> I
         # A program with mistakes is no rule yet: of many like it validation would pick by luck.
         is_exact = not one.mistakes or problem.noise > 0
         most = MOST_OF_EXACT if is_exact and rank < MOST_RECUT else int(one.stage != "single")
-        others = islice(recut(one.program, pool.problem), most)
-        for program, edge in chain(others, variants(one.program, pool.conditions)):
+        shorter = one.program
+        if is_exact and rank < MOST_RECUT:
+            shorter = reworded(one.program, pool.conditions, pool.problem)
+        said = [(shorter, "")] if shorter is not one.program else []
+        others = islice(recut(shorter, pool.problem), most)
+        for program, edge in chain(said, others, variants(one.program, pool.conditions)):
             problem.guard.check()
             yield replace(_on(candidate(program, pool.problem, one.stage), problem), edge=edge)
 

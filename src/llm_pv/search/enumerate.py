@@ -154,7 +154,8 @@ def _made(
 def _surcharge(operator: Operator, arguments: Sequence[Expression]) -> float:
     """Return bits for what is rarely meant: unlike numbers added, remainders of table columns."""
     if arguments[0].kind in READ and operator.arguments == (Type.TEXT,):
-        return 0.0 if operator.result in READ[arguments[0].kind] else WRITTEN
+        is_read = operator.result in READ[arguments[0].kind] or "number" in operator.kind
+        return 0.0 if is_read or operator.name == "numbers" else WRITTEN
     if operator.result is not Type.NUMBER or arguments[0].type is not Type.NUMBER:
         return 0.0
     if len(arguments) == 1:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from llm_pv.search.bank import Bank, is_exact
 from llm_pv.search.emit import filled
 from llm_pv.search.operators import ITEM_NAMES, Operator, load
-from llm_pv.search.prices import WRITTEN
+from llm_pv.search.prices import NATURAL, WRITTEN
 from llm_pv.search.ragged import Ragged
 from llm_pv.search.types import Expression, Frame, Level, Type, level_of
 from llm_pv.search.walks import WALKS, Flat, View, Walk, applied, view_of
@@ -232,6 +232,8 @@ class _Loop:
             new += 1
             code = filled(operator.template, pieces, constant)
             bits = operator.bits + extra + sum(one.bits for one in arguments)
+            if "%" in operator.template and arguments[0].flat is not self.view.variables[0]:
+                bits += NATURAL if self.view.items else 0.0  # such as of the lengths of words
             yield Item(code, operator.result, bits, flat, make)
         self.bank.count(operator, tried, new)
 
@@ -299,7 +301,8 @@ class _Loop:
             return fold.of(view, item.make(view))
 
         bits = self.bits + item.bits + fold.bits
-        return Expression(code, fold.result, bits, None, whole.needs, recipe, whole.kind or "count")
+        kind = whole.kind if whole.type is Type.NUMBERS and whole.kind else "count"
+        return Expression(code, fold.result, bits, None, whole.needs, recipe, kind)
 
 
 def _distinct(items: Sequence[Item]) -> list[Item]:

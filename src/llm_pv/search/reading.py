@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -20,6 +19,8 @@ from llm_pv.search.types import Column, Expression, Frame, Local, Type
 COLUMN = 0.5
 MOST_CATEGORIES = 40
 MOST_CODES = 12
+MOST_SYMBOLS = 6
+"""Words of a sequence, such as of moves; what has more is made of sentences."""
 LIST_OF_NUMBERS = re.compile(r"\s*[\[({]?\s*-?[\d.]+(?:\s*[-,;|:/\s]\s*-?[\d.]+)+\s*[\])}]?\s*")
 ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -100,8 +101,8 @@ def _kind_of_texts(texts: Sequence[str]) -> str:
     if all(map(ISO_DATE.fullmatch, texts)):
         return "day"
     if sum(len(text.split()) >= 4 for text in texts) > len(texts) / 2:
-        words = Counter(word for text in texts for word in text.split() if word.isalpha())
-        return "prose" if len(words) > 12 else ""
+        words = {word for text in texts for word in text.split() if word.isalpha()}
+        return "prose" if sum(len(word) > 2 for word in words) > MOST_SYMBOLS else ""
     return "written" if all(map(LIST_OF_NUMBERS.fullmatch, texts)) else ""
 
 

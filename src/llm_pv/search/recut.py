@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 
 from llm_pv.search.cuts import SIGNS, compared
 from llm_pv.search.mining import boundary, reached, round_numbers, written_bits
+from llm_pv.search.pool import Conditions
 from llm_pv.search.problem import Problem
 from llm_pv.search.program import Answer, Bands, Branch, Node, answers_of
 from llm_pv.search.types import Expression, exchanged
 
 MOST_CUTS = 30
 """Cuts of a program; one with more is left as it is."""
+LEAST_DECIDED = 5
+"""Rows that a condition must decide to be exchanged: of fewer, many are right by luck."""
 ROUND = 3
 """Round numbers of a gap that are proposed."""
 STRICT = 0.5
@@ -71,6 +74,40 @@ def recut(program: Node, problem: Problem) -> Iterator[tuple[Node, str]]:
             problem.guard.check()
             other = _at(other, place).moved(sign, constant)
         yield other, ", ".join(f"{place} {sign} {constant}" for place, sign, constant in moves)
+
+
+def reworded(program: Node, conditions: Conditions, problem: Problem) -> Node:
+    """Return a program with each condition exchanged for the shortest that decides alike.
+
+    Only rows count on which the program would be right with one truth value alone: what a condition
+    is on rows that are answered before, or alike, is not asked.
+    """
+    for place in range(sum(1 for _ in islice(_branches(program), MOST_CUTS))):
+        problem.guard.check()
+        branch, put = next(islice(_branches(program), place, None))
+        rightness = [
+            np.broadcast_to(answers_of(put(node)), len(problem.frame.rows))[: problem.size]
+            == problem.codes
+            for node in (branch.yes, branch.no)
+        ]
+        decided = np.flatnonzero(rightness[0] != rightness[1])
+        shorter = int(np.searchsorted(conditions.bits, branch.condition.bits))
+        wanted = np.asarray(branch.condition.values)[decided]
+        held = conditions.truth[:shorter, decided]
+        alike = (held == wanted).all(axis=1)
+        fitting = np.flatnonzero(alike | (held != wanted).all(axis=1))
+        if len(decided) >= LEAST_DECIDED and len(fitting):
+            other = conditions.expression(fitting[0])
+            sides = (branch.yes, branch.no) if alike[fitting[0]] else (branch.no, branch.yes)
+            program = put(Branch(other, *sides))
+    return program
+
+
+def _branches(node: Node, put: Put = lambda node: node) -> Iterator[tuple[Branch, Put]]:
+    if isinstance(node, Branch):
+        yield node, put
+        yield from _branches(node.yes, lambda yes: put(replace(node, yes=yes)))
+        yield from _branches(node.no, lambda no: put(replace(node, no=no)))
 
 
 def _at(program: Node, place: int) -> Cut:

@@ -39,7 +39,7 @@ MODULI = {3: 3.5, 4: 4.0, 5: 4.0, 6: 4.5, 7: 4.5, 8: 4.5, 9: 4.5, 10: 3.5, 11: 5
 
 @dataclass(frozen=True)
 class Form:
-    """A comparison of numbers, or arithmetic on two or three of them, to be cut."""
+    """A comparison of numbers, or arithmetic on two to four of them, to be cut."""
 
     template: str
     bits: float  # beyond the numbers'
@@ -64,6 +64,7 @@ COMPARISONS = (
     Form("{0} < 2 * {1}", 3.5),
 )
 MOST_DOUBLED = 250
+MOST_PLACES = 4
 PROMOTED, CUTS_OF_PROMOTED = 8, 4
 """The arithmetic that becomes numbers, by what its best cut tells, and the cuts of each."""
 LONGEST = 14.0
@@ -86,8 +87,10 @@ OF_COLUMNS = (
     Form("{0} * {1} + {2}", 6.0, symmetric=2),
     Form("{0} * {1} - {2}", 6.0, symmetric=2),
     Form("{0} * {1} / {2}", 5.0, additive=False, symmetric=2),
+    Form("{0} + {1} + {2} - {3}", 4.5, symmetric=3),
+    Form("{0} * {1} + {2} - {3}", 6.0, additive=False, symmetric=2),
 )
-"""Forms of two or three raw columns of a table."""
+"""Forms of two to four raw columns of a table."""
 MOST_COLUMNS = 8
 EQUALITIES = (
     Form("{0} + {1}", 2.0, symmetric=2),
@@ -229,9 +232,9 @@ def _formed(
             if form.additive:
                 of = kinds[0][places]
                 price += sum(kinds[1][of[:, 0], of[:, column]] for column in range(1, form.places))
-            third = places[:, 2] if form.places == 3 else 0
+            all_places = np.pad(places, ((0, 0), (0, MOST_PLACES - form.places)))
             gain = np.where(np.isfinite(cuts.gain[:, 0]), cuts.gain[:, 0] - price, -1.0)
-            best.add(gain, places[:, :2], third, code, cuts.low[:, 0], cuts.high[:, 0])
+            best.add(gain, all_places, code, cuts.low[:, 0], cuts.high[:, 0])
             problem.count(len(places) * problem.size)
     promoted = 0
     for *notes, which, lower, upper in best:

@@ -8,6 +8,8 @@ import numpy as np
 from llm_pv.search import mining
 from llm_pv.search.operators import each, op
 
+CODE = re.compile(r"(?<![\d.,])0\d{2,}")
+"""Three digits or more of which the first is a zero, as in telephone numbers."""
 SIGNED = re.compile(r"(^|[\[( ,])-\d")
 """A number below zero, not a range or a part of a date."""
 
@@ -28,6 +30,16 @@ def _has_letters(values: Any) -> bool:
 
 def _has_words(values: Any) -> bool:
     return sum(" " in value.strip() for value in values) > len(values) / 2
+
+
+def _are_words(values: Any) -> bool:
+    """Tell whether texts are single words, whose letters may be counted in the alphabet."""
+    return sum(value.isalpha() for value in values) > len(values) / 2
+
+
+def _are_codes(values: Any) -> bool:
+    """Tell whether digits are no numbers, since many begin with a zero that is written."""
+    return sum(bool(CODE.search(value)) for value in values) > len(values) / 5
 
 
 def _overlapping(values: Any, token: str) -> Any:
@@ -107,8 +119,9 @@ op(
     constants=mining.beside_numbers,
     kind="number",
 )
-op("int({0})", "text -> number", 1.0, kind="number")
-op("float({0})", "text -> number", 2.0, kind="number")
+op("int({0})", "text -> number", 1.0, kind="number", when=lambda v: not _are_codes(v))
+op("int({0})", "text -> number", 4.0, kind="number", when=_are_codes)
+op("float({0})", "text -> number", 2.0, kind="number", when=lambda v: not _are_codes(v))
 op("int({0}, 2)", "text -> number", 2.5, when=lambda v: set("".join(v[:50])) <= set("01"))
 op("int({0}, 16)", "text -> number", 4.0, when=lambda v: set("".join(v[:50])) & set("abcdefABCDEF"))
 op("max(Counter({0}).values(), default=0)", "text -> number", 4.0, kind="count")
@@ -159,13 +172,16 @@ op("{0}[0].isupper()", "text -> truth", 2.5, when=_mixed_case)
 op("{0}.split()", "text -> texts", 1.0, when=_has_words, name="words")
 op("{0}.split({c})", "text -> texts", 1.5, constants=mining.split_places, name="parts")
 op('re.findall(r"[a-z]+", {0}.lower())', "text -> texts", 2.5, name="words", when=_natural)
-op(
-    '[int(n) for n in re.findall(r"\\d+", {0})]',
-    "text -> numbers",
-    1.5,
-    name="numbers",
-    when=lambda v: any(not row.isdecimal() for row in v) and not any("." in row for row in v[:0]),
-)
+for bits, is_code in ((1.5, False), (4.0, True)):
+    op(
+        '[int(n) for n in re.findall(r"\\d+", {0})]',
+        "text -> numbers",
+        bits,
+        name="numbers",
+        when=lambda v, is_code=is_code: (
+            any(not row.isdecimal() for row in v) and _are_codes(v) == is_code
+        ),
+    )
 op(
     '[int(n) for n in re.findall(r"-?\\d+", {0})]',
     "text -> numbers",
@@ -223,13 +239,14 @@ op(
     when=lambda v: len(set("".join(v[:100]))) > 2,
 )
 op('"".join(k for k in {0} if k.lower() in "aeiou")', "text -> text", 4.0, when=_natural)
-op(
-    "".join(["[ord(k) - 96 for k in {0}.lower() if k.isalpha()]"]),
-    "text -> numbers",
-    4.0,
-    name="letters",
-    when=_natural,
-)
+for bits, is_word in ((4.0, True), (7.5, False)):
+    op(
+        "[ord(k) - 96 for k in {0}.lower() if k.isalpha()]",
+        "text -> numbers",
+        bits,
+        name="letters",
+        when=lambda v, is_word=is_word: _natural(v) and _are_words(v) == is_word,
+    )
 
 # Characters and words, one at a time.
 each("{a} == {c}", "text -> truth", 1.0, constants=mining.item_values)

@@ -17,9 +17,11 @@ from llm_pv.search.problem import Problem
 from llm_pv.search.program import (
     Answer,
     Bands,
+    Branch,
     Candidate,
     Lookup,
     Node,
+    answers_of,
     bits_of,
     candidate,
     first_of,
@@ -33,6 +35,8 @@ MOST_STEPS = 200
 """Places where a number may be cut: beyond, quantiles."""
 NUMBERS = 80
 NESTED_NUMBERS, NESTED_KEYS, NESTED_STEPS = 16, 8, 50
+EXCEPTED, EXCEPTIONS = 12, 3
+"""Bands that get an exception before them, and how many each."""
 FITTING_ROWS = 5000
 YIELDED = 20
 CUT_BITS = 6.0
@@ -72,15 +76,38 @@ def bands(pool: Pool) -> Iterator[Candidate]:
         for other in keys[:NESTED_KEYS]:
             if other is not key:
                 found.append(values.each(partial(_table, other, problem=problem), rows))
+
+    def cost(fit: Fit) -> float:
+        return bits_of(fit.program, len(problem.classes)) + _price(fit, rows, problem)
+
+    found.sort(key=cost)
+    plain = [fit.program for fit in found if isinstance(fit.program, Bands) and fit.wrong]
+    for program in plain[:EXCEPTED]:
+        found += _excepted(program, rows, pool)
     problem.count(len(found))
-    found.sort(
-        key=lambda fit: bits_of(fit.program, len(problem.classes)) + _price(fit, rows, problem)
-    )
+    found.sort(key=cost)
     made = []
     for fit in found[: 3 * YIELDED]:
         problem.guard.check()
         made.append(candidate(fit.program, problem, "bands"))
     yield from sorted(made, key=lambda one: one.cost)[:YIELDED]
+
+
+def _excepted(program: Bands, rows: Truths, pool: Pool) -> Iterator[Fit]:
+    """Yield bands cut anew without the rows of a condition, which get one class before them."""
+    problem, conditions = pool.problem, pool.conditions
+    weights = problem.weights * rows
+    right = answers_of(program)[: problem.size] == problem.codes
+    others = problem.codes != np.arange(len(problem.classes))[:, None]
+    # What a class for the rows of a condition puts right, less what it makes wrong.
+    saved = conditions.truth @ (weights * (~others & ~right) - weights * (others & right)).T
+    worth = saved * np.log2(problem.size) - conditions.bits[:, None]
+    for place in np.argsort(-worth, axis=None, kind="stable")[:EXCEPTIONS].tolist():
+        index, code = divmod(place, len(problem.classes))
+        held = conditions.truth[index]
+        rest = banded(program.number, rows & ~held, problem, MOST_STEPS)
+        node = Branch(conditions.expression(index), Answer(code), rest.program)
+        yield Fit(node, rest.wrong + float(weights[held & others[code]].sum()))
 
 
 def _price(fit: Fit, rows: Truths, problem: Problem) -> float:
