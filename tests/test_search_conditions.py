@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -187,3 +188,54 @@ def test_digits_that_begin_with_a_zero_are_not_read_as_a_number(row: str, is_cod
     first = {'int(x.split(" ")[0])', 'float(x.split(" ")[0])', "numbers[0]"}
     (shortest,) = first & bits.keys()  # of equal values one is kept
     assert (bits[shortest] >= 4.0) == is_code
+
+
+def marks(gaps: float) -> list[dict[str, Any]]:
+    chance = random.Random(3)
+
+    def cell(value: float) -> float | None:
+        return None if chance.random() < gaps else value
+
+    return [
+        {
+            "maths": cell(chance.randint(20, 99)),
+            "music": cell(chance.randint(22, 97)),
+            "art": cell(chance.randint(25, 98)),
+            "year": chance.randint(2019, 2025),
+            "height": round(chance.uniform(20, 99), 1),  # no whole number
+        }
+        for _ in range(60)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("gaps", "listed"),
+    [
+        (0.0, '[x["maths"], x["music"], x["art"]]'),
+        (0.4, '[v for v in (x["maths"], x["music"], x["art"]) if v is not None]'),
+    ],
+)
+def test_columns_of_one_range_are_a_list_too(gaps: float, listed: str) -> None:
+    rows = marks(gaps)
+    bank = bank_of(rows, [index % 2 == 0 for index in range(len(rows))])
+    (values,) = bank.of(Type.NUMBERS)
+    assert [need.text for need in values.needs] == [f"{values.code} = {listed}"]
+    held = bank.problem.frame.values(values).rows
+    assert held == [
+        [v for name in ("maths", "music", "art") if (v := row[name]) is not None] for row in rows
+    ]
+
+
+@pytest.mark.parametrize("gaps", [0.0, 0.4])
+def test_of_columns_in_a_list_the_order_is_not_asked(gaps: float) -> None:
+    rows = marks(gaps)
+    labels = [str(index % 2) for index in range(len(rows))]
+    bank = Bank(Problem.of(Examples(rows, labels), ["0", "1"], probes=0))
+    fill(bank, read_leaves(bank)[0])
+    codes = {
+        store.expression(i).code for store in (bank.numbers, bank.truths) for i in range(len(store))
+    }
+    mean = "sum(values) / max(1, len(values))" if gaps else "sum(values) / len(values)"
+    lowest = "min(values, default=0)" if gaps else "min(values)"
+    assert codes >= {mean, lowest}
+    assert not {code for code in codes if "pairwise(values)" in code or "values[::-1]" in code}

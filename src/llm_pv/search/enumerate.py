@@ -129,6 +129,8 @@ def _made(
     first = arguments[0].values[: bank.problem.size]
     if operator.kind == "slice" and arguments[0].kind == "slice":
         return
+    if arguments[0].kind == "columns" and operator.result is not Type.NUMBER:
+        return
     if operator.template.startswith(("{0} +", "{0} *", "{0} ==", "abs({0} -", "max(", "min(")) and (
         len(arguments) == 2 and arguments[0].code > arguments[1].code
     ):

@@ -137,6 +137,8 @@ def walk(bank: Bank, whole: Expression, operators: Sequence[Operator], cells: fl
     if not len(ragged.flat) or ragged.layout.lengths.max() < 2:
         return
     for way in WALKS:
+        if whole.kind == "columns" and way.over not in {"each", "combined"}:
+            continue  # their order means nothing
         if way.over == "combined" and ragged.layout.lengths.max() > LONGEST_COMBINED:
             continue
         if way.over == "indexed" and ragged.items is not None and len(ragged.items) > 40:
@@ -232,8 +234,11 @@ class _Loop:
             new += 1
             code = filled(operator.template, pieces, constant)
             bits = operator.bits + extra + sum(one.bits for one in arguments)
-            if "%" in operator.template and arguments[0].flat is not self.view.variables[0]:
-                bits += NATURAL if self.view.items else 0.0  # such as of the lengths of words
+            is_odd = "%" in operator.template or (
+                "==" in operator.template and self.whole.kind == "prose"
+            )
+            if self.view.items and is_odd and arguments[0].flat is not self.view.variables[0]:
+                bits += NATURAL  # such as of the lengths of words
             yield Item(code, operator.result, bits, flat, make)
         self.bank.count(operator, tried, new)
 

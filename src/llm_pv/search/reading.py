@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,8 @@ from llm_pv.search.types import Column, Expression, Frame, Local, Type
 COLUMN = 0.5
 MOST_CATEGORIES = 40
 MOST_CODES = 12
+ALIKE, MOST_ALIKE = 0.3, 12
+"""How far apart the ends of columns in one list may be, by their ranges, and how many they are."""
 MOST_SYMBOLS = 6
 """Words of a sequence, such as of moves; what has more is made of sentences."""
 LIST_OF_NUMBERS = re.compile(r"\s*[\[({]?\s*-?[\d.]+(?:\s*[-,;|:/\s]\s*-?[\d.]+)+\s*[\])}]?\s*")
@@ -58,7 +61,7 @@ def _missing(bank: Bank) -> list[Expression]:
 
 
 def _groups(names: Sequence[str], bank: Bank) -> list[Expression]:
-    """Return numbered columns (``t1``, ``t2``, ``t3``), and all truth values, as lists."""
+    """Return numbered columns (``t1``, ``t2``), truth values, and numbers of one range as lists."""
     stems: dict[str, list[str]] = {}
     for name in names:
         stem = re.sub(r"[\W_]*\d+$", "", name)
@@ -67,18 +70,47 @@ def _groups(names: Sequence[str], bank: Bank) -> list[Expression]:
     size = bank.problem.size
     cells = {name: _cells(name, bank.problem.frame)[:size] for name in names}
     truths = [name for name in names if {type(cell) for cell in cells[name]} == {bool}]
-    found = []
-    for stem, members in [*stems.items(), ("flags", truths)]:
-        listed = [cell for name in members for cell in cells[name] if cell is not None]
-        numbers = all(
-            isinstance(cell, int | float) and abs(cell) < LARGEST_EXACT for cell in listed
-        )
-        if len(members) >= 3 and listed and numbers:
-            found.append(_listed(stem, members, bank))
-    return found
+    numbers = [name for name in names if _are_numbers(cells[name])]
+    grouped = [*stems.items(), ("flags", truths)]
+    found = [
+        _listed(stem, members, 2.0, bank)
+        for stem, members in grouped
+        if len(members) >= 3 and {*members} <= {*numbers, *truths}
+    ]
+    listed = [set(members) for _, members in grouped]
+    return found + [
+        replace(_listed("values", members, 3.5, bank), kind="columns")
+        for members in _alike({name: cells[name] for name in numbers})
+        if 3 <= len(members) <= MOST_ALIKE and set(members) not in listed
+    ]
 
 
-def _listed(stem: str, names: Sequence[str], bank: Bank) -> Expression:
+def _are_numbers(cells: Sequence[Any]) -> bool:
+    present = [cell for cell in cells if cell is not None]
+    return bool(present) and all(
+        isinstance(cell, int | float) and not isinstance(cell, bool) and abs(cell) < LARGEST_EXACT
+        for cell in present
+    )
+
+
+def _alike(columns: dict[str, Sequence[Any]]) -> list[list[str]]:
+    """Return groups of columns of about the same range, such as the marks in several subjects."""
+    groups: list[tuple[Column, bool, list[str]]] = []
+    for name, cells in columns.items():
+        present = [float(cell) for cell in cells if cell is not None]
+        ends = np.array([min(present), max(present)])
+        whole = all(value.is_integer() for value in present)
+        for others, whole_too, members in groups:
+            apart = ALIKE * max(np.ptp(ends), np.ptp(others))
+            if whole == whole_too and (np.abs(ends - others) <= apart).all():
+                members.append(name)
+                break
+        else:
+            groups.append((ends, whole, [name]))
+    return [members for _, _, members in groups]
+
+
+def _listed(stem: str, names: Sequence[str], bits: float, bank: Bank) -> Expression:
     """Return several columns as one list, without what is missing."""
 
     def recipe(frame: Frame) -> Column:
@@ -91,7 +123,7 @@ def _listed(stem: str, names: Sequence[str], bank: Bank) -> Expression:
     code = f"[{items}]" if is_full else f"[v for v in ({items}) if v is not None]"
     local = bank.names.fresh(stem)
     needs = (Local(f"{local} = {code}"),)
-    return Expression(local, Type.NUMBERS, 2.0, values, needs, recipe)
+    return Expression(local, Type.NUMBERS, bits, values, needs, recipe)
 
 
 def _kind_of_texts(texts: Sequence[str]) -> str:

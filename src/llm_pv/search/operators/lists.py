@@ -25,6 +25,12 @@ op("{0}[{c}]", "numbers -> number", 0.5, constants=mining.places_of_list)
 op("{0}[{c}]", "texts -> text", 1.0, constants=mining.places_of_list)
 op("len(set({0}))", "texts -> number", 2.0, kind="count")
 op("sum({0}) / len({0})", "numbers -> number", 2.0)
+op(
+    "sum({0}) / max(1, len({0}))",
+    "numbers -> number",
+    2.5,
+    when=lambda v: v.layout.empty.any(),
+)
 op("statistics.median({0})", "numbers -> number", 3.0)
 op("sorted({0})[1]", "numbers -> number", 4.0)
 op("sorted({0})[-2]", "numbers -> number", 3.0)

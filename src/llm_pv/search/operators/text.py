@@ -34,7 +34,7 @@ def _has_words(values: Any) -> bool:
 
 def _are_words(values: Any) -> bool:
     """Tell whether texts are single words, whose letters may be counted in the alphabet."""
-    return sum(value.isalpha() for value in values) > len(values) / 2
+    return sum(map(str.isalpha, values)) > len(values) / 2
 
 
 def _are_codes(values: Any) -> bool:
