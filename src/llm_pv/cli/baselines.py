@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 
-from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
+from llm_pv.cli.cluster_options import ClusterOptions
 from llm_pv.cli.grid_options import (
-    DEFAULT_BENCHMARK_OPTIONS,
-    DEFAULT_SIZE_OPTIONS,
-    DEFAULT_STRICT_DRAWING_OPTIONS,
     BenchmarkOptions,
     SizeOptions,
     StrictDrawingOptions,
@@ -20,12 +17,11 @@ from llm_pv.cli.grid_options import (
     refuse_options,
 )
 from llm_pv.cli.options import (
-    DEFAULT_OUTPUT_OPTIONS,
-    DEFAULT_VALIDATED_READING_OPTIONS,
     OutputOptions,
     Rows,
     ValidatedReadingOptions,
     given,
+    option_group,
 )
 from llm_pv.cli.output import Terminal, free_folder
 from llm_pv.cli.progress import Details, describe, run_progress
@@ -41,7 +37,7 @@ if TYPE_CHECKING:
 _MODELS = Group("Baselines", sort_key=1)
 
 
-@Parameter(name="*", group=_MODELS)
+@option_group(_MODELS)
 @dataclass(frozen=True)
 class BaselineOptions:
     """Which baselines, and how their settings are chosen."""
@@ -85,12 +81,12 @@ def baselines(
     /,
     *,
     models: BaselineOptions = BaselineOptions(),
-    sizes: SizeOptions = DEFAULT_SIZE_OPTIONS,
-    benchmark: BenchmarkOptions = DEFAULT_BENCHMARK_OPTIONS,
-    drawing: StrictDrawingOptions = DEFAULT_STRICT_DRAWING_OPTIONS,
-    rows: ValidatedReadingOptions = DEFAULT_VALIDATED_READING_OPTIONS,
-    output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
-    cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
+    sizes: SizeOptions = SizeOptions(),
+    benchmark: BenchmarkOptions = BenchmarkOptions(),
+    drawing: StrictDrawingOptions = StrictDrawingOptions(),
+    rows: ValidatedReadingOptions = ValidatedReadingOptions(),
+    output: OutputOptions = OutputOptions(),
+    cluster: ClusterOptions = ClusterOptions(),
 ) -> int:
     """Fit classical learners on the benchmark's data sets, or on a file with rows.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cyclopts import Group, Parameter
 
-from llm_pv.cli.options import SandboxOptions, warn_if_weak
+from llm_pv.cli.options import SandboxOptions, option_group, warn_if_weak
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 _CLUSTER = Group("Cluster", sort_key=11)
 
 
-@Parameter(name="*", group=_CLUSTER)
+@option_group(_CLUSTER, cpus=Parameter(name="--ray-cpus"), gpus=Parameter(name="--ray-gpus"))
 @dataclass(frozen=True)
 class ClusterOptions:
     """Whether the work is done on a Ray cluster, and what one task takes there."""
 
     ray: str | None = None
     "Do the work on an existing Ray cluster: auto, or HOST:PORT of its head (see docs/scale.md)."
-    ray_cpus: float = 1.0
+    cpus: float = 1.0
     "Cores one task takes."
-    ray_gpus: float = 0.0
+    gpus: float = 0.0
     "GPUs one task takes; a fraction lets several share one."
 
     def check_model(self, name: str) -> None:
@@ -60,7 +60,7 @@ class ClusterOptions:
         confining = None
         if sandbox is not None:
             confining = Confining(sandbox.limits(), sandbox.allow_unconfined, sandbox.sandbox)
-        needs = Requirements(self.ray_cpus, self.ray_gpus)
+        needs = Requirements(self.cpus, self.gpus)
         cluster = Cluster(self.ray, needs=needs, confining=confining)
         with ended_with_its_head(cluster.head), cluster:
             yield cluster
@@ -78,6 +78,3 @@ class ClusterOptions:
             with RaySandbox(cluster) as opened:
                 warn_if_weak(opened.confinement)
                 yield opened, cluster
-
-
-DEFAULT_CLUSTER_OPTIONS = ClusterOptions()

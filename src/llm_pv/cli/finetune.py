@@ -5,17 +5,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import CycloptsError, Group, Parameter
+from cyclopts import CycloptsError, Group, Parameter, Token
 
-from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
+from llm_pv.cli.cluster_options import ClusterOptions
+from llm_pv.cli.grid_options import DrawingOptions
 from llm_pv.cli.main import INTERRUPTED, USAGE_ERROR, complain, published_app, run_app
-from llm_pv.cli.options import DEFAULT_READING_OPTIONS, Format, ReadingOptions, Rows
+from llm_pv.cli.options import Format, ReadingOptions, Rows, option_group, settings_of
 from llm_pv.cli.output import free_folder, make_table, write_json, write_table
 from llm_pv.errors import ConfigurationError
 from llm_pv.tracks.finetune.request import (
-    DEFAULT_JOB_CONTEXT,
-    DEFAULT_MODEL_REQUEST,
-    DEFAULT_TRAINING_REQUEST,
     Job,
     JobContext,
     ModelRequest,
@@ -33,31 +31,74 @@ _TRAINING = Group("Training", sort_key=4)
 _RUN = Group("Run", sort_key=5)
 
 
-@Parameter(name="*", group=_TASK)
+_NO_OPTION = Parameter(parse=False)
+
+
+def _layers(_: object, tokens: Sequence[Token]) -> int | None:
+    """Read a number of layers; ``all`` is None."""
+    return None if tokens[0].value == "all" else int(tokens[0].value)
+
+
+@option_group(
+    _MODEL,
+    config_file=Parameter(name="--config"),
+    layers=Parameter(name="--num-layers-to-finetune", converter=_layers),
+)
+@dataclass(frozen=True)
+class Model(ModelRequest):
+    """Which model is trained, and which part of it."""
+
+
+@option_group(
+    _TASK,
+    like=DrawingOptions,
+    function=Parameter(name=["--target-func", "--function"]),
+    length=Parameter(name=["--sequence-length", "--length"]),
+    test_lengths=Parameter(
+        name=["--test-sequence-length", "--test-lengths"], consume_multiple=True
+    ),
+    train_size=_NO_OPTION,
+    test_size=_NO_OPTION,
+    seed=_NO_OPTION,
+)
 @dataclass(frozen=True)
 class TrainingTaskOptions(TaskRequest):
     """Rows of a benchmark task."""
 
-    dataset_dir: Path | None = Path("datasets")
-    "Folder of stored data sets."
+    dataset_dir: Path | None = DrawingOptions.dataset_dir
 
 
-@Parameter(name="*", group=_TRAINING)
+@option_group(
+    _TRAINING,
+    train_set_size=Parameter(name=["--train-set-size", "--train-size"]),
+    test_set_size=Parameter(name=["--test-set-size", "--test-size"]),
+)
 @dataclass(frozen=True)
 class TrainingSizes:
     """How many rows are trained on and tested on."""
 
-    train_set_size: Annotated[int | None, Parameter(name=["--train-set-size", "--train-size"])] = (
-        None
-    )
+    train_set_size: int | None = None
     "Training rows; default 200 of a task, of a file as many as learn trains and validates on."
-    test_set_size: Annotated[int | None, Parameter(name=["--test-set-size", "--test-size"])] = None
+    test_set_size: int | None = None
     "Test rows; default 10,000 of a task, 20 percent of a file."
 
 
-Model = Annotated[ModelRequest, Parameter(name="*", group=_MODEL)]
-Training = Annotated[TrainingRequest, Parameter(name="*", group=_TRAINING)]
-Run = Annotated[JobContext, Parameter(name="*", group=_RUN)]
+@option_group(
+    _TRAINING,
+    epochs=Parameter(name=["--n-epochs", "--epochs"]),
+    learning_rate=Parameter(name="--lr"),
+    final_learning_rate=Parameter(name="--eta-min"),
+    evaluate_every=Parameter(name="--eval-every"),
+)
+@dataclass(frozen=True)
+class Training(TrainingRequest):
+    """How a model is trained; the defaults are the published ones."""
+
+
+@option_group(_RUN, out=Parameter(name=["--results-path", "--out"]))
+@dataclass(frozen=True)
+class Run(JobContext):
+    """Where a job runs and what it leaves."""
 
 
 seed_app = published_app(
@@ -70,14 +111,14 @@ def finetune(
     data: Rows = "",
     /,
     *,
-    model: Model = DEFAULT_MODEL_REQUEST,
+    model: Model = Model(),
     task: TrainingTaskOptions = TrainingTaskOptions(),
-    rows: ReadingOptions = DEFAULT_READING_OPTIONS,
+    rows: ReadingOptions = ReadingOptions(),
     sizes: TrainingSizes = TrainingSizes(),
-    training: Training = DEFAULT_TRAINING_REQUEST,
-    run: Run = DEFAULT_JOB_CONTEXT,
+    training: Training = Training(),
+    run: Run = Run(),
     format: Annotated[Format, Parameter(group=_RUN)] = "table",  # noqa: A002
-    cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
+    cluster: ClusterOptions = ClusterOptions(),
 ) -> int:
     """Train a language model, from scratch or pretrained, on a benchmark task or your own rows.
 
@@ -159,12 +200,12 @@ def parse_job(arguments: Sequence[str]) -> Job:
 def make_job(
     data: str,
     *,
-    model: Model = DEFAULT_MODEL_REQUEST,
+    model: Model = Model(),
     task: TrainingTaskOptions = TrainingTaskOptions(),
-    rows: ReadingOptions = DEFAULT_READING_OPTIONS,
+    rows: ReadingOptions = ReadingOptions(),
     sizes: TrainingSizes = TrainingSizes(),
-    training: Training = DEFAULT_TRAINING_REQUEST,
-    run: Run = DEFAULT_JOB_CONTEXT,
+    training: Training = Training(),
+    run: Run = Run(),
 ) -> Job:
     """Return the job of these options, after all checks that need no rows.
 
@@ -173,7 +214,12 @@ def make_job(
     model.architecture()
     source = _source(data, task, rows, sizes, training)
     out = run.out or free_folder(f"finetune-{source.cell.slug}")
-    return Job(model, source, training, replace(run, out=out))
+    return Job(
+        settings_of(model, ModelRequest),
+        source,
+        settings_of(training, TrainingRequest),
+        replace(settings_of(run, JobContext), out=out),
+    )
 
 
 def _source(

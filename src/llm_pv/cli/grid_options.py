@@ -1,74 +1,75 @@
 """Options common to every track over the benchmark."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from cyclopts import Group, Parameter
 
+from llm_pv.cli.options import SEVERAL, common_fields, option_group
 from llm_pv.errors import ConfigurationError
+from llm_pv.tasks import SamplerName
+from llm_pv.tracks.grid import GridRequest
 
 if TYPE_CHECKING:
     from llm_pv.api import SplitSizes
-    from llm_pv.tracks.grid import GridRequest
 
 TASKS = Group("Tasks", sort_key=1)
 DATA = Group("Data sets", sort_key=2)
 SPLITS = Group("Splits", sort_key=3)
 
 
-@Parameter(name="*", group=TASKS)
+@option_group(
+    TASKS,
+    functions=SEVERAL,
+    lengths=SEVERAL,
+    trials=Parameter(name=["--trials", "--num-trials"]),
+    validation_size=Parameter(name=["--val-size", "--validation-size"]),
+    test_lengths=SEVERAL,
+)
+@dataclass(frozen=True)
+class Grid(GridRequest):
+    """Tasks by lengths by trials, and how their data sets are drawn."""
+
+
+@option_group(TASKS, like=Grid)
 @dataclass(frozen=True)
 class TaskOptions:
     """Tasks by lengths."""
 
-    functions: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = ()
-    "Tasks by id or name; default every published id."
-    lengths: Annotated[tuple[int, ...] | None, Parameter(consume_multiple=True)] = None
-    "Lengths of the inputs; default each task's own. Tables have one length each."
+    functions: tuple[str, ...] = GridRequest.functions
+    lengths: tuple[int, ...] | None = GridRequest.lengths
 
 
-@Parameter(name="*", group=DATA)
+@option_group(DATA, like=Grid)
 @dataclass(frozen=True)
 class DrawingOptions:
     """How data sets are drawn, and where they are kept."""
 
-    sampler: Literal["paper", "hard"] = "paper"
-    "As in the paper, or with classes that agree in every cheap statistic."
+    sampler: SamplerName = GridRequest.sampler
     dataset_dir: Path = Path("datasets")
     "Folder of stored data sets."
-    table: Path | None = None
-    "CSV file with the rows of the one requested table task, instead of fetching them."
-    raw_tables: bool = False
-    "Keep the original names and values of tables."
+    table: Path | None = GridRequest.table
+    raw_tables: bool = GridRequest.raw_tables
 
 
-DEFAULT_DRAWING_OPTIONS = DrawingOptions()
-
-
-@Parameter(name="*", group=DATA)
+@option_group(DATA, like=Grid)
 @dataclass(frozen=True)
 class StrictDrawingOptions(DrawingOptions):
     """How data sets are drawn, if their sizes may have to be reduced."""
 
-    strict_sizes: bool = False
-    "Fail if a task has too few inputs for these sizes, instead of reducing them."
+    strict_sizes: bool = GridRequest.strict_sizes
 
 
-DEFAULT_STRICT_DRAWING_OPTIONS = StrictDrawingOptions()
-
-
-@Parameter(name="*", group=SPLITS)
+@option_group(SPLITS, like=Grid)
 @dataclass(frozen=True)
 class SizeOptions:
     """How many rows each split gets."""
 
     train_size: int | None = None
     "Training rows; default 100 on the benchmark, 40 percent of a user's rows (at most 10,000)."
-    validation_size: Annotated[int | None, Parameter(name=["--val-size", "--validation-size"])] = (
-        None
-    )
+    validation_size: int | None = None
     "Validation rows, never used to fit or choose; default as for training rows (at most 10,000)."
     test_size: int | None = None
     "Test rows; default 10,000 on the benchmark, 20 percent of a user's rows (at most 10,000)."
@@ -81,22 +82,15 @@ class SizeOptions:
         return SplitSizes(self.train_size, self.validation_size, self.test_size)
 
 
-DEFAULT_SIZE_OPTIONS = SizeOptions()
-
-
-@Parameter(name="*", group=TASKS)
+@option_group(TASKS, like=Grid)
 @dataclass(frozen=True)
 class BenchmarkOptions(TaskOptions):
     """Tasks by lengths, as for `synthesize`."""
 
-    same_data: bool = False
-    "Repeat all trials on one data set."
+    same_data: bool = GridRequest.same_data
 
 
-DEFAULT_BENCHMARK_OPTIONS = BenchmarkOptions()
-
-
-def grid_request(*options: Any, **given: Any) -> "GridRequest":
+def grid_request(*options: Any, **given: Any) -> GridRequest:
     """Return the request of some groups of options; what is None keeps the request's default.
 
     Parameters
@@ -106,15 +100,9 @@ def grid_request(*options: Any, **given: Any) -> "GridRequest":
     **given
         Fields of the request that take precedence.
     """
-    from llm_pv.tracks.grid import GridRequest
-
-    names = {field.name for field in fields(GridRequest)}
-    values = {
-        field.name: getattr(group, field.name)
-        for group in options
-        for field in fields(group)
-        if field.name in names
-    }
+    values: dict[str, Any] = {}
+    for group in options:
+        values |= common_fields(group, GridRequest)
     wanted = {name: value for name, value in (values | given).items() if value is not None}
     return GridRequest(**wanted)
 

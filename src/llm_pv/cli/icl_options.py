@@ -2,17 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from llm_pv.cli.grid_options import TASKS, TaskOptions
+from llm_pv.cli.grid_options import TASKS, Grid, TaskOptions
 from llm_pv.cli.model_options import ConnectionOptions, ModelChoice
+from llm_pv.cli.options import common_fields, option_group
 from llm_pv.errors import ConfigurationError
+from llm_pv.models.base import ModelOptions
 from llm_pv.tracks.icl.settings import Settings
 
 if TYPE_CHECKING:
-    from llm_pv.models.base import ModelOptions
     from llm_pv.models.language_model import LanguageModel
 
 _MODEL = Group("Model", sort_key=3)
@@ -29,21 +30,17 @@ UNCAPPED_TOKENS = 128_000
 _LOCAL = ("hf", "vllm")
 
 
-@Parameter(name="*", group=TASKS)
+@option_group(TASKS, like=Grid, trials=Parameter(name="--trials"))
 @dataclass(frozen=True)
 class RepeatedTaskOptions(TaskOptions):
     """Tasks by lengths by trials."""
 
     trials: int = 1
-    "Independent repetitions of each cell, each on its own data set."
-    test_lengths: Annotated[tuple[int, ...], Parameter(consume_multiple=True)] = ()
+    test_lengths: tuple[int, ...] = ()
     "Further lengths of inputs to label, --test-size of them each, with the same examples."
 
 
-DEFAULT_REPEATED_TASK_OPTIONS = RepeatedTaskOptions()
-
-
-@Parameter(name="*", group=_MODEL)
+@option_group(_MODEL, like=ModelOptions)
 @dataclass(frozen=True)
 class AnsweringOptions(ConnectionOptions):
     """Which model is called, and how."""
@@ -60,20 +57,23 @@ class AnsweringOptions(ConnectionOptions):
     "How long the model reasons; default none, which leaves it to the vendor."
     verbosity: Literal["low", "medium", "high", "none"] = "none"
     "How much it writes besides its reasoning; none leaves it to the vendor."
-    concurrency: int = 5
-    "Concurrent calls, for a model behind an API."
-    batch_size: int | None = None
-    "Prompts answered together by a model in this process; default as many as memory holds."
+    concurrency: int = ModelOptions.concurrency
+    batch_size: int | None = ModelOptions.batch_size
 
 
-DEFAULT_ANSWERING_OPTIONS = AnsweringOptions()
+@option_group(
+    _ASKING,
+    modes=Parameter(name="--answer", consume_multiple=True),
+    form=Parameter(name="--label-form"),
+    max_new_tokens=Parameter(name=["--max-new-tokens", "--max-output-tokens"]),
+    orders=Parameter(name="--example-orders"),
+)
+@dataclass(frozen=True)
+class Questions(Settings):
+    """How labels are asked for, and how an answer is read."""
 
 
-Questions = Annotated[Settings, Parameter(name="*", group=_ASKING)]
-DEFAULT_QUESTIONS = Settings()
-
-
-@Parameter(name="*", group=_ASKING)
+@option_group(_ASKING)
 @dataclass(frozen=True)
 class SampleOptions:
     """How many examples and inputs there are, and whether they are sent."""
@@ -84,9 +84,6 @@ class SampleOptions:
     "Inputs to label, one prompt each."
     dry_run: bool = False
     "Show the first prompt and the cost of all of them, without sending any."
-
-
-DEFAULT_SAMPLE_OPTIONS = SampleOptions()
 
 
 def open_model(
@@ -117,7 +114,7 @@ def open_model(
 
 def model_options(
     name: str, options: AnsweringOptions, max_tokens: int, *, offline: bool = False
-) -> "ModelOptions":
+) -> ModelOptions:
     """Return the options of a model.
 
     Raise ConfigurationError if an option has a value no model takes, or does not fit this one.
@@ -134,7 +131,7 @@ def model_options(
         "top_p": TOP_P if own and top_p is None else top_p,
     }
     choice = ModelChoice(
-        **options.connection() | drawing,
+        **common_fields(options, ConnectionOptions) | drawing,
         model=name,
         reasoning_effort=options.reasoning_effort or "none",
         verbosity=options.verbosity,
@@ -147,7 +144,7 @@ def model_options(
     return _parallel(made, provider, options.tensor_parallel_size)
 
 
-def _parallel(made: "ModelOptions", provider: str, size: int) -> "ModelOptions":
+def _parallel(made: ModelOptions, provider: str, size: int) -> ModelOptions:
     from dataclasses import replace
 
     if provider != "vllm" or size < 1:

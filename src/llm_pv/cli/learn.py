@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
+from llm_pv.cli.cluster_options import ClusterOptions
 from llm_pv.cli.main import complain, resumable
 from llm_pv.cli.model_options import (
-    DEFAULT_ASKING_OPTIONS,
-    DEFAULT_MODEL_CHOICES,
     AskingOptions,
     ModelChoices,
 )
 from llm_pv.cli.options import (
-    DEFAULT_OUTPUT_OPTIONS,
-    DEFAULT_SANDBOX_OPTIONS,
     FIRST,
     OUTPUT,
     ROWS,
@@ -26,6 +22,7 @@ from llm_pv.cli.options import (
     Rows,
     SandboxOptions,
     ValidatedReadingOptions,
+    option_group,
 )
 from llm_pv.cli.output import Terminal, new_folder, set_aside, write_json
 from llm_pv.cli.previews import disclose, preview_models
@@ -43,7 +40,7 @@ if TYPE_CHECKING:
     from llm_pv.sandbox import Sandbox
 
 
-@Parameter(name="*", group=ROWS)
+@option_group(ROWS)
 @dataclass(frozen=True)
 class RowOptions(ValidatedReadingOptions):
     """Which rows are learned from, and how they are split."""
@@ -60,10 +57,7 @@ class RowOptions(ValidatedReadingOptions):
     "File with further training rows, such as that of llm-pv ask, for a new run in place of --out."
 
 
-DEFAULT_ROW_OPTIONS = RowOptions()
-
-
-@Parameter(name="*", group=SEARCH)
+@option_group(SEARCH)
 @dataclass(frozen=True)
 class SeededSearchOptions(SearchOptions):
     """Where programs come from, how many are tried, and what the split is drawn with."""
@@ -119,12 +113,12 @@ def learn(
     *,
     rows: RowOptions = RowOptions(),
     search: SeededSearchOptions = SeededSearchOptions(),
-    model: ModelChoices = DEFAULT_MODEL_CHOICES,
-    asking: AskingOptions = DEFAULT_ASKING_OPTIONS,
-    output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
+    model: ModelChoices = ModelChoices(),
+    asking: AskingOptions = AskingOptions(),
+    output: OutputOptions = OutputOptions(),
     explain: Annotated[bool, Parameter(group=OUTPUT)] = False,
-    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
-    cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
+    sandbox: SandboxOptions = SandboxOptions(),
+    cluster: ClusterOptions = ClusterOptions(),
 ) -> int:
     """Learn a program from labelled rows, certify it and write it as a Python file.
 

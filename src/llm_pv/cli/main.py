@@ -143,7 +143,7 @@ def run_app(application: App, arguments: Sequence[str]) -> int:
                 command = " ".join([application.name[0], *(error.command_chain or ())])
                 complain(f"{_in_plain_words(error)} ({command} --help lists what there is)")
             elif isinstance(error, LLMPVError):
-                complain(with_options(error, words))
+                complain(with_options(error, words, application))
             else:
                 complain(f"the system refused: {error}")
                 _give_up_output()
@@ -162,28 +162,23 @@ def _in_plain_words(error: CycloptsError) -> str:
     )
 
 
-_OPTIONS = {
-    "refinements": "--refine", "megabytes": "--budget-mb", "candidates": "--budget-candidates",
-    "modes": "--answer", "orders": "--example-orders", "cpus": "--ray-cpus", "gpus": "--ray-gpus",
-    "layers": "--num-layers-to-finetune", "learning_rate": "--lr", "epochs": "--n-epochs",
-    "final_learning_rate": "--eta-min", "evaluate_every": "--eval-every",
-    "max_new_tokens": "--max-new-tokens",
-}  # fmt: skip
-"""The options whose parameters in Python have other names."""
-
-
-def with_options(error: LLMPVError, words: Sequence[str]) -> str:
+def with_options(error: LLMPVError, words: Sequence[str], application: App) -> str:
     """Return an error's message, which names arguments by the options of a command line."""
+    if not error.parts:
+        return str(error)
+    _, commands, _ = application.parse_commands(words)
+    arguments = commands[-1].assemble_argument_collection()
+    options = {argument.keys[-1]: argument.name for argument in arguments if argument.keys}
     given = {word.partition("=")[0].replace("_", "-") for word in words}
 
     def shown(part: str) -> str:
         if not isinstance(part, ArgumentText):
             return part
         own = "--" + part.argument.replace("_", "-")
-        option = own if own in given else _OPTIONS.get(part.argument)
+        option = own if own in given else options.get(part.argument)
         return f"{option} {part.rest}" if option else part
 
-    return "".join(map(shown, error.parts or (str(error),)))
+    return "".join(map(shown, error.parts))
 
 
 @contextmanager

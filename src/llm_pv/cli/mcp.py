@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 
-from llm_pv.cli.grid_options import DEFAULT_SIZE_OPTIONS, SPLITS, SizeOptions
+from llm_pv.cli.grid_options import SPLITS, SizeOptions
 from llm_pv.cli.main import complain
-from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, SandboxOptions
+from llm_pv.cli.options import SandboxOptions, option_group
 from llm_pv.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _BUDGETS = Group("Budgets", sort_key=1)
 
 
-@Parameter(name="*", group=_BUDGETS)
+@option_group(_BUDGETS)
 @dataclass(frozen=True)
 class ServerOptions:
     """What a run of a client may use."""
@@ -38,8 +38,8 @@ def mcp(
     http: int | None = None,
     out: Path | None = None,
     options: ServerOptions = ServerOptions(),
-    sizes: SizeOptions = DEFAULT_SIZE_OPTIONS,
-    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
+    sizes: SizeOptions = SizeOptions(),
+    sandbox: SandboxOptions = SandboxOptions(),
 ) -> int:
     """Serve the verified loop to an assistant (Model Context Protocol): it writes the programs.
 

@@ -1,9 +1,14 @@
-"""Groups of options common to several commands."""
+"""How settings become options of the command line, and groups common to several commands."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+import ast
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import Field, dataclass, fields
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_type_hints
 
 from cyclopts import Group, Parameter
 
@@ -34,8 +39,99 @@ ROWS = Group("Rows of your own", sort_key=2)
 OUTPUT = Group("Output", sort_key=5)
 _SANDBOX = Group("Sandbox", sort_key=10)
 
+SEVERAL = Parameter(consume_multiple=True)
+"""Options that take several values, one after another."""
 
-@Parameter(name="*", group=OUTPUT)
+_Settings = TypeVar("_Settings")
+
+
+def option_group(
+    group: Group | None, like: type | None = None, **named: Parameter
+) -> Callable[[type[_Settings]], type[_Settings]]:
+    """Return a decorator that makes a dataclass of settings a group of options.
+
+    The text of an option is that below its field, in the dataclass or in one it inherits from.
+
+    Parameters
+    ----------
+    group
+        The heading of the options; None for that of a command's own.
+    like
+        Other settings, or another group, whose fields of the same names have the text, the option's
+        name and the way to read it; what the dataclass has itself comes first.
+    **named
+        By the name of a field, another name of its option, another heading, or how it is read.
+    """
+
+    def decorate(settings: type[_Settings]) -> type[_Settings]:
+        shared = get_type_hints(like, include_extras=True) if like else {}
+        texts = _texts(like) | _texts(settings) if like else {}
+        hints = get_type_hints(settings, include_extras=True) if like or named else {}
+        for name, hint in hints.items():
+            given = _parameters(shared[name]) if name in shared else []
+            if name in shared and name in texts:
+                given.append(Parameter(help=texts[name]))
+            if name in named:
+                given.append(named[name])
+            if given:
+                settings.__annotations__[name] = Annotated[(hint, *given)]
+        return (Parameter(name="*", group=group) if group else Parameter(name="*"))(settings)
+
+    return decorate
+
+
+def _texts(settings: type) -> dict[str, str]:
+    """Return the text below each field of a dataclass and those it inherits from."""
+    texts = {}
+    for base in reversed(settings.__mro__[:-1]):
+        for field, text in pairwise(_bodies(base.__module__).get(base.__name__, ())):
+            match field, text:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(found))),
+                ):
+                    texts[name] = inspect.cleandoc(found)
+    return texts
+
+
+@cache
+def _bodies(module: str) -> dict[str, list[ast.stmt]]:
+    """Return the statements of each class of a module."""
+    parsed = ast.parse(inspect.getsource(sys.modules[module]))
+    return {part.name: part.body for part in parsed.body if isinstance(part, ast.ClassDef)}
+
+
+def option_of(options: Any, field: str) -> str:
+    """Return the option of a field of a group.
+
+    Examples
+    --------
+    >>> option_of(ReadingOptions(), "data_format")
+    '--data-format'
+    """
+    hint = get_type_hints(type(options), include_extras=True)[field]
+    names = [parameter.name for parameter in _parameters(hint) if parameter.name]
+    return next(iter(names[-1])) if names else f"--{field.replace('_', '-')}"
+
+
+def _parameters(hint: Any) -> list[Parameter]:
+    return [part for part in getattr(hint, "__metadata__", ()) if isinstance(part, Parameter)]
+
+
+def settings_of(options: Any, kind: type[_Settings]) -> _Settings:
+    """Return the settings that a group of options is made of."""
+    return kind(**common_fields(options, kind))
+
+
+def common_fields(options: Any, kind: Any) -> dict[str, Any]:
+    """Return the values of a group's fields that other settings have under the same names."""
+    names = {field.name for field in fields(options)}
+    return {
+        field.name: getattr(options, field.name) for field in fields(kind) if field.name in names
+    }
+
+
+@option_group(OUTPUT)
 @dataclass(frozen=True)
 class OutputOptions:
     """Where a run goes, and how it is shown."""
@@ -50,10 +146,7 @@ class OutputOptions:
     "Serve a page on 127.0.0.1 that shows the run while it works, with a button to stop it."
 
 
-DEFAULT_OUTPUT_OPTIONS = OutputOptions()
-
-
-@Parameter(name="*", group=ROWS)
+@option_group(ROWS, missing=Parameter(allow_leading_hyphen=True))
 @dataclass(frozen=True)
 class ReadingOptions(Reading):
     """How a user's rows are read."""
@@ -68,11 +161,10 @@ class ReadingOptions(Reading):
     "Take DATA as a query to this DuckDB or SQLite file, postgresql://..., or duckdb: (over files)."
     test: Annotated[Path | None, Parameter(group=FIRST)] = None
     "File with ready-made test rows."
-    missing: Annotated[tuple[str, ...], Parameter(allow_leading_hyphen=True)] = ()
 
     def reading(self) -> Reading:
         """Return these options for reading rows, without those that say which."""
-        return Reading(**{field.name: getattr(self, field.name) for field in fields(Reading)})
+        return settings_of(self, Reading)
 
     def name_of(self, data: str) -> str:
         """Return what rows are called, in files and tables."""
@@ -109,19 +201,13 @@ class ReadingOptions(Reading):
         )
 
 
-DEFAULT_READING_OPTIONS = ReadingOptions()
-
-
-@Parameter(name="*", group=ROWS)
+@option_group(ROWS)
 @dataclass(frozen=True)
 class ValidatedReadingOptions(ReadingOptions):
     """How a user's rows are read, where validation rows are used."""
 
     validation: Path | None = None
     "File with ready-made validation rows."
-
-
-DEFAULT_VALIDATED_READING_OPTIONS = ValidatedReadingOptions()
 
 
 def given(options: Any) -> list[str]:
@@ -132,11 +218,11 @@ def given(options: Any) -> list[str]:
     >>> given(ReadingOptions(target="y", data_format="csv"))
     ['--target', '--data-format']
     """
-    return [
-        f"--{field.name.replace('_', '-')}"
-        for field in fields(options)
-        if getattr(options, field.name) != field.default
-    ]
+    return [option_of(options, field.name) for field in _changed(options)]
+
+
+def _changed(options: Any) -> list[Field[Any]]:
+    return [field for field in fields(options) if getattr(options, field.name) != field.default]
 
 
 def as_words(options: Any) -> list[str]:
@@ -148,14 +234,14 @@ def as_words(options: Any) -> list[str]:
     ['--keep', 'id', '--keep', 'day', '--distinct-inputs']
     """
     words = []
-    for option in given(options):
-        value = getattr(options, option.removeprefix("--").replace("-", "_"))
+    for field in _changed(options):
+        option, value = option_of(options, field.name), getattr(options, field.name)
         for item in value if isinstance(value, tuple) else (value,):
             words += [option] if item is True else [option, str(item)]
     return words
 
 
-@Parameter(name="*", group=_SANDBOX)
+@option_group(_SANDBOX)
 @dataclass(frozen=True)
 class SandboxOptions:
     """The limits of a candidate, and its confinement."""
@@ -216,9 +302,6 @@ def warn_if_weak(confinement: "Confinement") -> None:
 
     if warning := confinement.warning():
         complain(f"{warning}; see llm-pv doctor")
-
-
-DEFAULT_SANDBOX_OPTIONS = SandboxOptions()
 
 
 def parse_types(types: Sequence[str]) -> dict[str, str]:

@@ -9,8 +9,8 @@ from cyclopts import Group, Parameter
 
 from llm_pv.child_process import usable_cores
 from llm_pv.cli.main import complain, resumable
-from llm_pv.cli.model_options import DEFAULT_MODEL_CHOICE, ModelChoice
-from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, OUTPUT, SandboxOptions
+from llm_pv.cli.model_options import ModelChoice
+from llm_pv.cli.options import OUTPUT, SandboxOptions, option_group
 from llm_pv.cli.paper_experiments import Name, Step, plan_steps, run_steps, show_steps
 from llm_pv.cli.paper_models import (
     ModelPart,
@@ -32,7 +32,7 @@ _TABLE = Group("Table", sort_key=1)
 _MODEL = Group("Columns of a model", sort_key=4)
 
 
-@Parameter(name="*", group=_TABLE)
+@option_group(_TABLE)
 @dataclass(frozen=True)
 class PaperTableOptions:
     """How much of the table is measured."""
@@ -56,7 +56,7 @@ class PaperTableOptions:
     "Every published length, and every setting of the baselines on every fold: many hours."
 
 
-@Parameter(name="*", group=_MODEL)
+@option_group(_MODEL)
 @dataclass(frozen=True)
 class ColumnOptions:
     """What a model is asked for, on the first of the samplers, and what it may cost."""
@@ -75,13 +75,13 @@ class ColumnOptions:
 def paper(
     *,
     table: PaperTableOptions = PaperTableOptions(),
-    model: ModelChoice = DEFAULT_MODEL_CHOICE,
+    model: ModelChoice = ModelChoice(),
     columns: ColumnOptions = ColumnOptions(),
     out: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     results: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     dataset_dir: Annotated[Path, Parameter(group=OUTPUT)] = Path("datasets"),
     plan: Annotated[bool, Parameter(group=OUTPUT)] = False,
-    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
+    sandbox: SandboxOptions = SandboxOptions(),
 ) -> int:
     """Measure the paper's table: the built-in search and every baseline on the same data sets.
 

@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from llm_pv.cli.main import complain
-from llm_pv.cli.model_options import AskingOptions, ModelChoice, open_proposer
-from llm_pv.cli.options import SandboxOptions
+from llm_pv.cli.model_options import (
+    AskingOptions,
+    ConnectionOptions,
+    ModelChoice,
+    open_proposer,
+)
+from llm_pv.cli.options import SandboxOptions, common_fields
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -151,7 +156,7 @@ class ModelPart:
         assert choice.model is not None
         settings = Settings(max_new_tokens=choice.max_output_tokens).filled()
         options = AnsweringOptions(
-            **choice.connection(),
+            **common_fields(choice, ConnectionOptions),
             max_model_len=choice.context_tokens,
             reasoning_effort=choice.reasoning_effort,
         )

@@ -23,7 +23,7 @@ from rich.table import Column
 from rich.text import Text
 
 from llm_pv.cli.main import complain, resumable
-from llm_pv.cli.options import DEFAULT_OUTPUT_OPTIONS, OutputOptions
+from llm_pv.cli.options import OutputOptions
 from llm_pv.cli.tracking import tracking
 from llm_pv.cli.watch import RunView, live_page
 from llm_pv.erm.attempts import Attempt
@@ -286,7 +286,7 @@ def cell_progress(
 def run_progress(
     details: Details,
     out: Path,
-    output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
+    output: OutputOptions = OutputOptions(),
     *,
     again: str = "",
     quiet: bool = False,

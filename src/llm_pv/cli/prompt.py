@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from cyclopts import Group, Parameter
+from cyclopts import Group
 
-from llm_pv.cli.learn import DEFAULT_ROW_OPTIONS, RowOptions
+from llm_pv.cli.learn import RowOptions
 from llm_pv.cli.main import complain
-from llm_pv.cli.options import Rows, as_words, given
+from llm_pv.cli.model_options import AskingOptions
+from llm_pv.cli.options import Rows, as_words, given, option_group
 from llm_pv.errors import ConfigurationError
+from llm_pv.proposers.llm_settings import AnswerFormat
 
 if TYPE_CHECKING:
     from llm_pv.data.examples import Splits
@@ -30,7 +32,7 @@ _PROMPT = Group(
 _ROWS_SEED, _TASK_SEED = 0, 42
 
 
-@Parameter(name="*", group=_TASK)
+@option_group(_TASK)
 @dataclass(frozen=True)
 class PromptTaskOptions:
     """The data set of a benchmark task."""
@@ -43,7 +45,7 @@ class PromptTaskOptions:
     "Where data sets are stored and found again; default datasets."
 
 
-@Parameter(name="*", group=_PROMPT)
+@option_group(_PROMPT, like=AskingOptions)
 @dataclass(frozen=True)
 class PromptOptions:
     """The wording of the problem."""
@@ -52,9 +54,7 @@ class PromptOptions:
     "1 terse, 2 step by step, 3 the shortest description, 4 rivals put to the test; or a file."
     prompt_rows: int = 100
     "Training rows shown at most, drawn by the seed in proportion to the labels."
-    answer_format: Literal["python", "json"] = "python"
-    "How the program is to be written: thoughts and a fenced block, or one JSON object as in the \
-paper."
+    answer_format: AnswerFormat = AskingOptions.answer_format
     about: str = ""
     "What the rows are about, said in the prompt."
     noise: float = 0.0
@@ -69,7 +69,7 @@ def prompt(
     data: Rows,
     /,
     *,
-    rows: RowOptions = DEFAULT_ROW_OPTIONS,
+    rows: RowOptions = RowOptions(),
     task: PromptTaskOptions = PromptTaskOptions(),
     wording: PromptOptions = PromptOptions(),
     seed: int | None = None,

@@ -13,7 +13,7 @@ from llm_pv.cli.model_options import (
     open_proposer,
     refuse_without_model,
 )
-from llm_pv.cli.options import FIRST, SandboxOptions
+from llm_pv.cli.options import FIRST, SandboxOptions, option_group, settings_of
 from llm_pv.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 SEARCH = Group("Search", sort_key=2.5)
 
 
-@Parameter(name="*", group=SEARCH)
+@option_group(
+    SEARCH,
+    candidates=Parameter(name="--budget-candidates"),
+    megabytes=Parameter(name="--budget-mb"),
+    noise=Parameter(group=FIRST),
+)
 @dataclass(frozen=True)
 class SearchOptions:
     """The proposer, and the number of attempts."""
@@ -38,11 +43,11 @@ class SearchOptions:
 proposers, attempts of each model."
     budget_seconds: Annotated[float | None, Parameter(group=FIRST)] = None
     "Cap on the built-in search of a data set (default 30), on verification, and on model calls."
-    budget_candidates: int | None = None
+    candidates: int | None = None
     "About how many conditions the built-in search compares with the rows (default 50,000,000)."
-    budget_mb: int | None = None
+    megabytes: int | None = None
     "Memory of the built-in search's tables, in MB (default 1,000)."
-    noise: Annotated[float, Parameter(group=FIRST)] = 0.0
+    noise: float = 0.0
     "Share of labels that may be wrong, such as 0.05."
     early_stop: Annotated[bool, Parameter(negative="--no-early-stop")] = True
     "Stop at the first program without a validation error."
@@ -60,7 +65,7 @@ proposers, attempts of each model."
         if not model.model:
             refuse_without_model(model, asking)
         model.each()  # refuses what cannot be for several, before anything is written
-        built_in = BuiltIn(self.budget_candidates, self.budget_mb, self.noise)
+        built_in = settings_of(self, BuiltIn)
         searches = self.proposer == "length-first" or not model.model
         if not searches and replace(built_in, noise=USUAL.noise) != USUAL:
             raise ConfigurationError(

@@ -10,19 +10,19 @@ from cyclopts import Group, Parameter
 
 from llm_pv.cli.agent import AgentOptions, open_agent
 from llm_pv.cli.compat import AGENT, translated, with_variables
+from llm_pv.cli.grid_options import Grid, grid_request
 from llm_pv.cli.main import published_app, run_app
-from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, SandboxOptions
+from llm_pv.cli.options import SandboxOptions, option_group
 from llm_pv.cli.previews import disclose_tasks
 from llm_pv.cli.seed_synthesis import (
-    DEFAULT_MODEL,
     SeedModel,
     SeedRun,
     run_searches,
 )
-from llm_pv.cli.synthesize import DEFAULT_GRID, Grid, preview_grid
+from llm_pv.cli.synthesize import preview_grid
 
 
-@Parameter(name="*", group=Group("Agent", sort_key=2.5))
+@option_group(Group("Agent", sort_key=2.5))
 @dataclass(frozen=True)
 class SeedAgent:
     """What the agent may do in each trial."""
@@ -35,7 +35,7 @@ class SeedAgent:
     "Training rows in the prompt; the tool holds all."
 
 
-@Parameter(name="*", group=Group("Run", sort_key=4))
+@option_group(Group("Run", sort_key=4))
 @dataclass(frozen=True)
 class SeedAgentRun(SeedRun):
     """How the run goes, and where results are written: not over those of ``runner.py``."""
@@ -55,15 +55,16 @@ app = published_app(
 @app.default
 def explore(
     *,
-    request: Grid = DEFAULT_GRID,
-    model: SeedModel = DEFAULT_MODEL,
+    grid: Grid = Grid(),
+    model: SeedModel = SeedModel(),
     agent: SeedAgent = SeedAgent(),
     run: SeedAgentRun = SeedAgentRun(),
-    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
+    sandbox: SandboxOptions = SandboxOptions(),
 ) -> int:
     """Run the grid of the published agent baseline; each trial is one conversation."""
     from llm_pv.api import Search
 
+    request = grid_request(grid)
     request.plan()  # report an invalid request before a sandbox starts
     options = AgentOptions(
         steps=agent.max_steps,

@@ -10,13 +10,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from llm_pv.cli.compat import ICL, translated
-from llm_pv.cli.grid_options import DEFAULT_DRAWING_OPTIONS, DrawingOptions
+from llm_pv.cli.grid_options import DrawingOptions
 from llm_pv.cli.icl import run_and_report, task_problems_of
 from llm_pv.cli.icl_options import (
-    DEFAULT_ANSWERING_OPTIONS,
-    DEFAULT_QUESTIONS,
-    DEFAULT_REPEATED_TASK_OPTIONS,
-    DEFAULT_SAMPLE_OPTIONS,
     UNCAPPED_TOKENS,
     AnsweringOptions,
     Questions,
@@ -26,7 +22,7 @@ from llm_pv.cli.icl_options import (
     open_model,
 )
 from llm_pv.cli.main import complain, published_app, run_app
-from llm_pv.cli.options import OUTPUT
+from llm_pv.cli.options import OUTPUT, option_group
 from llm_pv.models.registry import ALIASES, ENGINES, VENDORS
 
 FUNCTIONS = (
@@ -35,7 +31,7 @@ FUNCTIONS = (
 """The tasks of the published command unless others are named."""
 
 
-@Parameter(name="*", group=OUTPUT)
+@option_group(OUTPUT)
 @dataclass(frozen=True)
 class SeedOutput:
     """Where results are written."""
@@ -61,11 +57,11 @@ def incontext(
         Literal["vllm", "openai", "hf", "anthropic", "google", "openai-compatible"] | None,
         Parameter(help="Who answers; default vllm, and hf where vLLM is not installed."),
     ] = None,
-    tasks: RepeatedTaskOptions = DEFAULT_REPEATED_TASK_OPTIONS,
-    drawing: DrawingOptions = DEFAULT_DRAWING_OPTIONS,
-    answering: AnsweringOptions = DEFAULT_ANSWERING_OPTIONS,
-    sample: SampleOptions = DEFAULT_SAMPLE_OPTIONS,
-    questions: Questions = DEFAULT_QUESTIONS,
+    tasks: RepeatedTaskOptions = RepeatedTaskOptions(),
+    drawing: DrawingOptions = DrawingOptions(),
+    answering: AnsweringOptions = AnsweringOptions(),
+    sample: SampleOptions = SampleOptions(),
+    questions: Questions = Questions(),
     output: SeedOutput = SeedOutput(),
 ) -> int:
     """Query a model about benchmark tasks, as the first version's command does.

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from llm_pv.cli.compat import RUNNER, translated, with_variables
+from llm_pv.cli.grid_options import Grid, grid_request
 from llm_pv.cli.main import complain, published_app, run_app
 from llm_pv.cli.model_options import AskingOptions, CallOptions, ModelChoice, open_proposer
-from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, SandboxOptions
+from llm_pv.cli.options import SandboxOptions, common_fields, option_group
 from llm_pv.cli.previews import disclose_tasks
-from llm_pv.cli.synthesize import DEFAULT_GRID, Grid, preview_grid, report, run_shown
+from llm_pv.cli.synthesize import preview_grid, report, run_shown
 from llm_pv.errors import ConfigurationError, CredentialError
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.files import write_atomically
@@ -44,7 +45,7 @@ _MODEL = Group("Model", sort_key=2)
 _RUN = Group("Run", sort_key=4)
 
 
-@Parameter(name="*", group=_MODEL)
+@option_group(_MODEL)
 @dataclass(frozen=True)
 class SeedModel(CallOptions):
     """Which model is called, and how."""
@@ -70,7 +71,7 @@ rows."
 
     def choice(self) -> ModelChoice:
         """Return the model as the other commands name it."""
-        shared = {field.name: getattr(self, field.name) for field in fields(CallOptions)}
+        shared = common_fields(self, CallOptions)
         if self.thinking_level is not None:
             shared["reasoning_effort"] = self.thinking_level
         shared["model_option"] = (*self.model_option, *self._engine())
@@ -105,7 +106,7 @@ rows."
         )
 
 
-@Parameter(name="*", group=_RUN)
+@option_group(_RUN)
 @dataclass(frozen=True)
 class SeedRun:
     """How the run goes, and where results are written."""
@@ -128,7 +129,7 @@ class SeedRun:
     "Print the exact request of each cell, its tokens and what it may cost, without sending it."
 
 
-@Parameter(name="*", group=_MODEL)
+@option_group(_MODEL)
 @dataclass(frozen=True)
 class SeedWordings:
     """Wordings of the prompt, tried one after another on the same data sets."""
@@ -153,12 +154,6 @@ class SeedWordings:
         return files
 
 
-DEFAULT_WORDINGS = SeedWordings()
-
-
-DEFAULT_MODEL = SeedModel()
-DEFAULT_RUN = SeedRun()
-
 app = published_app(
     "runner.py", "Ask for programs for benchmark tasks, verify them, and keep the best."
 )
@@ -167,13 +162,14 @@ app = published_app(
 @app.default
 def synthesize(
     *,
-    request: Grid = DEFAULT_GRID,
-    model: SeedModel = DEFAULT_MODEL,
-    run: SeedRun = DEFAULT_RUN,
-    wordings: SeedWordings = DEFAULT_WORDINGS,
-    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
+    grid: Grid = Grid(),
+    model: SeedModel = SeedModel(),
+    run: SeedRun = SeedRun(),
+    wordings: SeedWordings = SeedWordings(),
+    sandbox: SandboxOptions = SandboxOptions(),
 ) -> int:
     """Run the grid of the first version's command."""
+    request = grid_request(grid)
     request.plan()  # report an invalid request before a sandbox starts
     from llm_pv.api import Search
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
-from llm_pv.cli.finetune import parse_job
+from llm_pv.cli.cluster_options import ClusterOptions
+from llm_pv.cli.finetune import parse_job, seed_app
 from llm_pv.cli.main import published_app, resumable, with_options
 from llm_pv.cli.options import Format
 from llm_pv.cli.output import make_table, write_json, write_table
@@ -63,7 +63,7 @@ def sweep(
     concurrency: int | None = None,
     dry_run: bool = False,
     format: Format = "table",  # noqa: A002
-    cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
+    cluster: ClusterOptions = ClusterOptions(),
 ) -> int:
     """Train language models over a grid of options, one folder a job.
 
@@ -146,7 +146,7 @@ def _checked(asked: "Sweep") -> "tuple[dict[str, Job], dict[str, str]]":
             out = asked.folder / job.name
             jobs[job.name] = parse_job([*job.arguments, f"--results-path={out}"])
         except ConfigurationError as error:
-            impossible[job.name] = with_options(error, job.arguments)
+            impossible[job.name] = with_options(error, job.arguments, seed_app)
     if not jobs:
         reasons = "; ".join(list(dict.fromkeys(impossible.values()))[:3])
         raise ConfigurationError(f"no job of this sweep can be done: {reasons}")

@@ -7,38 +7,27 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from llm_pv.cli.cluster_options import DEFAULT_CLUSTER_OPTIONS, ClusterOptions
-from llm_pv.cli.grid_options import DATA, TASKS
+from llm_pv.cli.cluster_options import ClusterOptions
+from llm_pv.cli.grid_options import DATA, Grid, grid_request
 from llm_pv.cli.main import complain
-from llm_pv.cli.model_options import (
-    DEFAULT_ASKING_OPTIONS,
-    DEFAULT_MODEL_CHOICES,
-    AskingOptions,
-    ModelChoices,
-)
-from llm_pv.cli.options import (
-    DEFAULT_OUTPUT_OPTIONS,
-    DEFAULT_SANDBOX_OPTIONS,
-    Format,
-    OutputOptions,
-    SandboxOptions,
-)
+from llm_pv.cli.model_options import AskingOptions, ModelChoices
+from llm_pv.cli.options import Format, OutputOptions, SandboxOptions, option_group
 from llm_pv.cli.output import free_folder
 from llm_pv.cli.previews import disclose_tasks, preview_record, print_preview
 from llm_pv.cli.report import show_results
 from llm_pv.cli.search_options import SEARCH, SearchOptions
 from llm_pv.errors import DataError
-from llm_pv.tracks.grid import GridRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llm_pv.api import Search
     from llm_pv.proposers.llm import LLM
+    from llm_pv.tracks.grid import GridRequest
     from llm_pv.tracks.synthesis.results import GridResult
 
 
-@Parameter(name="*", group=SEARCH)
+@option_group(SEARCH)
 @dataclass(frozen=True)
 class GridSearchOptions(SearchOptions):
     """The proposer, the number of attempts, and further data for scoring."""
@@ -47,21 +36,16 @@ class GridSearchOptions(SearchOptions):
     "Score selected programs on hard data and at other lengths too."
 
 
-Grid = Annotated[GridRequest, Parameter(name="*", group=TASKS)]
-
-DEFAULT_GRID = GridRequest()
-
-
 def synthesize(
     *,
-    request: Grid = DEFAULT_GRID,
+    grid: Grid = Grid(),
     dataset_dir: Annotated[Path, Parameter(group=DATA)] = Path("datasets"),
     search: GridSearchOptions = GridSearchOptions(),
-    model: ModelChoices = DEFAULT_MODEL_CHOICES,
-    asking: AskingOptions = DEFAULT_ASKING_OPTIONS,
-    output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
-    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
-    cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
+    model: ModelChoices = ModelChoices(),
+    asking: AskingOptions = AskingOptions(),
+    output: OutputOptions = OutputOptions(),
+    sandbox: SandboxOptions = SandboxOptions(),
+    cluster: ClusterOptions = ClusterOptions(),
 ) -> int:
     """Learn programs for a grid of benchmark tasks: functions by lengths by trials.
 
@@ -75,6 +59,7 @@ def synthesize(
         Folder of stored data sets.
     """
     search_for = search.resolve(model, asking)
+    request = grid_request(grid)
     request.plan()  # report an invalid request before a sandbox starts
     out = output.out or free_folder("synthesize")
     with search.models(model, asking, sandbox, out=out) as models:
@@ -134,10 +119,10 @@ def run_shown(
     *,
     dataset_dir: Path,
     sandbox: SandboxOptions,
-    cluster: ClusterOptions = DEFAULT_CLUSTER_OPTIONS,
+    cluster: ClusterOptions = ClusterOptions(),
     transfer: bool = True,
     out: Path,
-    output: OutputOptions = DEFAULT_OUTPUT_OPTIONS,
+    output: OutputOptions = OutputOptions(),
     again: str = "",
     quiet: bool = False,
 ) -> "GridResult":
@@ -162,7 +147,7 @@ def run_shown(
         )
 
 
-def report(result: "GridResult", output: OutputOptions = DEFAULT_OUTPUT_OPTIONS) -> int:
+def report(result: "GridResult", output: OutputOptions = OutputOptions()) -> int:
     """Show the results of a grid, leave its page in its directory, and return the exit status.
 
     Raise LLMPVError if no trial succeeded.

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from cyclopts import Group, Parameter
+from cyclopts import Group
 
 from llm_pv.cli.learned_tables import percent, printable
 from llm_pv.cli.main import complain
-from llm_pv.cli.options import DEFAULT_SANDBOX_OPTIONS, Format, Rows, SandboxOptions
+from llm_pv.cli.options import Format, Rows, SandboxOptions, option_group
 from llm_pv.cli.output import Terminal, write_json
 from llm_pv.data.reading import binned, target_numbers
 from llm_pv.erm.scoring import Score, majority_label, score_predictions
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _GATE = Group("Gate", sort_key=3)
 
 
-@Parameter(name="*", group=_GATE)
+@option_group(_GATE)
 @dataclass(frozen=True)
 class GateOptions:
     """What the program must reach; where it does not, the command ends with status 1."""
@@ -71,9 +71,6 @@ class GateOptions:
         if self.junit is not None and not found:
             raise ConfigurationError("--junit writes checks: give --min-accuracy or another one")
         return found
-
-
-DEFAULT_GATE_OPTIONS = GateOptions()
 
 
 @dataclass(frozen=True)
@@ -157,8 +154,8 @@ def verify(
     format: Format = "table",  # noqa: A002
     data_format: str | None = None,
     seed: int = 0,
-    gate: GateOptions = DEFAULT_GATE_OPTIONS,
-    sandbox: SandboxOptions = DEFAULT_SANDBOX_OPTIONS,
+    gate: GateOptions = GateOptions(),
+    sandbox: SandboxOptions = SandboxOptions(),
 ) -> int:
     """Score a program on new labelled rows, confined.
 

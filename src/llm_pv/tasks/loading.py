@@ -1,7 +1,7 @@
 """Load a task's data set: draw it or read it from the store, and return its splits."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llm_pv.data import store
 from llm_pv.data.examples import Splits
@@ -89,16 +89,17 @@ def load_task(
     sizes.check()
     _check_seed(seed, trial)
     options = table_options(chosen, table, raw=raw_tables)
-    key = store.DataSetKey(
-        name=chosen.name,
+    key = data_set_key(
+        name_or_id,
         length=length,
+        table=table,
+        raw_tables=raw_tables,
         sampler=sampler,
         seed=seed,
         trial=trial,
         train_size=train_size,
         validation_size=validation_size,
         test_size=test_size,
-        variant="" if options is None else options.variant(),
     )
     root = None if dataset_dir is None else Path(dataset_dir)
     splits = None if root is None else store.load(root, key)
@@ -113,6 +114,22 @@ def load_task(
     if strict_sizes and splits.warnings:
         raise ConfigurationError(f"{splits.warnings[0]}, which strict sizes forbid")
     return splits
+
+
+def data_set_key(
+    name_or_id: str,
+    *,
+    length: int | None,
+    table: str | Path | None,
+    raw_tables: bool,
+    **drawn: Any,
+) -> store.DataSetKey:
+    """Return what a data set of `load_task`, with the same arguments, is stored under."""
+    chosen = task(name_or_id)
+    length = chosen.lengths.default[0] if length is None else length
+    options = table_options(chosen, table, raw=raw_tables)
+    variant = "" if options is None else options.variant()
+    return store.DataSetKey(chosen.name, length, variant=variant, **drawn)
 
 
 def _check_seed(seed: int, trial: int) -> None:

@@ -5,10 +5,9 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from cyclopts import Parameter
 
 from llm_pv.data.examples import Examples, Splits
 from llm_pv.errors import ConfigurationError
@@ -58,13 +57,9 @@ class DataSet:
     "Returns test rows of other lengths, by length."
 
 
-SEVERAL = Parameter(consume_multiple=True)
-"""Options that take several values, one after another."""
-
-
 @dataclass(frozen=True)
 class GridRequest:
-    """Tasks by lengths by trials, and how their data sets are drawn, as options too.
+    """Tasks by lengths by trials, and how their data sets are drawn.
 
     Examples
     --------
@@ -74,11 +69,11 @@ class GridRequest:
 ('fn_h-L50-paper', 'dyck2 has no inputs of length ')]
     """
 
-    functions: Annotated[tuple[str, ...], SEVERAL] = ()
+    functions: tuple[str, ...] = ()
     "Tasks by id or name; default every published id."
-    lengths: Annotated[tuple[int, ...] | None, SEVERAL] = None
+    lengths: tuple[int, ...] | None = None
     "Lengths of the inputs; default each task's own. Tables have one length each."
-    trials: Annotated[int, Parameter(name=["--trials", "--num-trials"])] = 5
+    trials: int = 5
     "Independent repetitions of each cell, each on its own data set."
     same_data: bool = False
     "Repeat all trials on one data set."
@@ -86,7 +81,7 @@ class GridRequest:
     "As in the paper, or with classes that agree in every cheap statistic."
     train_size: int = 100
     "Training rows, half of each class."
-    validation_size: Annotated[int, Parameter(name=["--val-size", "--validation-size"])] = 100
+    validation_size: int = 100
     "Validation rows, half of each class."
     test_size: int = 10_000
     "Test rows, half of each class."
@@ -98,7 +93,7 @@ class GridRequest:
     "CSV file with the rows of the one requested table task, instead of fetching them."
     raw_tables: bool = False
     "Keep the original names and values of tables."
-    test_lengths: Annotated[tuple[int, ...] | None, SEVERAL] = None
+    test_lengths: tuple[int, ...] | None = None
     "Lengths that what was learned is also scored at; default two and four times a program's own."
 
     def plan(self) -> list[Trial]:

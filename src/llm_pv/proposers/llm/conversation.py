@@ -23,7 +23,6 @@ from llm_pv.proposers.base import Context, Mistake, Proposal
 from llm_pv.proposers.llm.earlier_programs import EarlierPrograms
 from llm_pv.proposers.llm.endings import ending_of, holds_program
 from llm_pv.proposers.llm.prompt.statement import prompt_digest
-from llm_pv.proposers.llm.settings import LLMSettings
 from llm_pv.proposers.llm.turns import (
     Recorded,
     call_record,
@@ -33,6 +32,7 @@ from llm_pv.proposers.llm.turns import (
     turn_record,
 )
 from llm_pv.proposers.llm.worst_case import next_call, tokens_sent
+from llm_pv.proposers.llm_settings import LLMSettings
 from llm_pv.proposers.spending import Amount, BudgetTracker, Reservation
 from llm_pv.telemetry import span
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from llm_pv.models.base import Preview, ToolPlace
     from llm_pv.proposers.llm.proposer import LLM
-    from llm_pv.proposers.llm.settings import LLMSettings
     from llm_pv.proposers.llm.worst_case import Call
+    from llm_pv.proposers.llm_settings import LLMSettings
 
 LIKELY_WRITTEN = 1_000
 """Tokens of a typical reply."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from llm_pv.data.examples import Classes, Examples, Input
-from llm_pv.proposers.llm.settings import LLMSettings
+from llm_pv.proposers.llm_settings import LLMSettings
 from llm_pv.sandbox import LabelledRows, PythonTool
 
 if TYPE_CHECKING:  # that file imports the built-in search

@@ -32,9 +32,9 @@ from llm_pv.proposers.llm.prompt.row_choice import (
 )
 from llm_pv.proposers.llm.prompt.statement import problem_statement, prompt_digest
 from llm_pv.proposers.llm.scheduler import Scheduler, attempt_seed
-from llm_pv.proposers.llm.settings import DEFAULT_ATTEMPTS, DEFAULT_SETTINGS, LLMSettings
 from llm_pv.proposers.llm.turns import TURN, Recorded, amounts, spent
 from llm_pv.proposers.llm.worst_case import Call, next_call
+from llm_pv.proposers.llm_settings import DEFAULT_ATTEMPTS, DEFAULT_SETTINGS, LLMSettings
 from llm_pv.proposers.spending import UNLIMITED, Budget, BudgetTracker, Spending
 
 _AROUND_PROMPT, _ABOUT_TOOL = 200, 1_000  # tokens of a request besides the prompt, generously

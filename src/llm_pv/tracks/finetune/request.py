@@ -2,15 +2,13 @@
 
 import math
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from cyclopts import Parameter, Token
+from typing import TYPE_CHECKING, Any, Literal
 
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.hub import fingerprint
+from llm_pv.tasks import SamplerName
 from llm_pv.tracks.finetune.architectures import Architecture, architecture, resized
 
 if TYPE_CHECKING:
@@ -21,19 +19,14 @@ Precision = Literal["bf16", "fp16", "fp32"]
 PRECISIONS = ("bf16", "fp16", "fp32")
 
 
-def _layers(_: object, tokens: Sequence[Token]) -> int | None:
-    """Read a number of layers; ``all`` is None."""
-    return None if tokens[0].value == "all" else int(tokens[0].value)
-
-
 @dataclass(frozen=True)
 class ModelRequest:
-    """Which model is trained, and which part of it, as options of the command line too."""
+    """Which model is trained, and which part of it."""
 
     model: str | None = None
     "tiny, qwen0.6B, qwen1.7B, llama3, deepseek, bloom (from scratch); qwen3_finetune, \
 llama3_finetune, deepseek_finetune or hf:FOLDER_OR_NAME (pretrained). Default qwen1.7B."
-    config_file: Annotated[Path | None, Parameter(name="--config")] = None
+    config_file: Path | None = None
     "A transformers config.json for a model from scratch."
     vocab_size: int | None = None
     "Tokens of a model from scratch; default what the rows need."
@@ -45,9 +38,7 @@ llama3_finetune, deepseek_finetune or hf:FOLDER_OR_NAME (pretrained). Default qw
     "Attention heads of a model from scratch; default its own."
     n_embd: int | None = None
     "Width of a model from scratch; default its own."
-    layers: Annotated[int | None, Parameter(name="--num-layers-to-finetune", converter=_layers)] = (
-        None
-    )
+    layers: int | None = None
     "Train this many top layers, the last norm and the head; default all."
     symbols: Literal["contiguous", "spaced"] = "contiguous"
     "Whether a pretrained model reads a text as it is, or its symbols separated by spaces."
@@ -134,51 +125,43 @@ llama3_finetune, deepseek_finetune or hf:FOLDER_OR_NAME (pretrained). Default qw
 
 @dataclass(frozen=True)
 class TaskRequest:
-    """Rows of a benchmark task, as options of the command line too."""
+    """Rows of a benchmark task."""
 
-    function: Annotated[str | None, Parameter(name=["--target-func", "--function"])] = None
+    function: str | None = None
     "A task's id or name; to try things out, first_character or majority."
-    length: Annotated[int | None, Parameter(name=["--sequence-length", "--length"])] = None
+    length: int | None = None
     "Length of the inputs; default the task's own."
-    sampler: Literal["paper", "hard"] = "paper"
-    "As in the paper, or with classes that agree in every cheap statistic."
-    train_size: Annotated[int, Parameter(parse=False)] = 200
-    test_size: Annotated[int, Parameter(parse=False)] = 10_000
+    sampler: SamplerName = "paper"
+    train_size: int = 200
+    test_size: int = 10_000
     """Even numbers of rows, half of each class; the published comparison trains on 200, the rows
     that other methods split into 100 training and 100 validation rows."""
-    test_lengths: Annotated[
-        tuple[int, ...],
-        Parameter(name=["--test-sequence-length", "--test-lengths"], consume_multiple=True),
-    ] = ()
+    test_lengths: tuple[int, ...] = ()
     "Other lengths to test at as well."
     online: bool = False
     "Draw fresh rows for each step; an epoch is then --train-set-size of them."
-    seed: Annotated[int, Parameter(parse=False)] = 42
+    seed: int = 42
     trial: int = 0
     "Which independent repetition under the seed."
     dataset_dir: Path | None = None
-    "Folder of stored data sets."
     table: Path | None = None
-    "CSV file with the rows of the one requested table task, instead of fetching them."
     raw_tables: bool = False
-    "Keep the original names and values of tables."
 
 
 @dataclass(frozen=True)
 class TrainingRequest:
     """How a model is trained; the defaults are the published ones.
 
-    The command line shows these fields as options, with the text below each. ``bf16`` and ``fp16``
-    run matrix products under autocast, with weights and optimizer in float32.
+    ``bf16`` and ``fp16`` run matrix products under autocast, with weights and optimizer in float32.
     """
 
     batch_size: int = 20
     "Rows of a step, over all processes."
-    epochs: Annotated[int, Parameter(name=["--n-epochs", "--epochs"])] = 200
+    epochs: int = 200
     "Passes over the training rows."
-    learning_rate: Annotated[float, Parameter(name="--lr")] = 1e-5
+    learning_rate: float = 1e-5
     "Learning rate at the start."
-    final_learning_rate: Annotated[float, Parameter(name="--eta-min")] = 1e-6
+    final_learning_rate: float = 1e-6
     "Learning rate at the end of the cosine; never more than --lr."
     weight_decay: float = 1e-5
     "AdamW's weight decay."
@@ -186,7 +169,7 @@ class TrainingRequest:
     "The norm gradients are cut to."
     precision: Precision | None = None
     "Of matrix products; default bf16 on a GPU, fp32 on a CPU."
-    evaluate_every: Annotated[int, Parameter(name="--eval-every")] = 10
+    evaluate_every: int = 10
     "Epochs from one evaluation to the next."
     seed: int = 42
     "Draws rows, initial weights and the order of training."
@@ -222,15 +205,11 @@ class TrainingRequest:
         return {names.get(key, key): value for key, value in asdict(self).items()}
 
 
-DEFAULT_MODEL_REQUEST = ModelRequest()
-DEFAULT_TRAINING_REQUEST = TrainingRequest()
-
-
 @dataclass(frozen=True)
 class JobContext:
-    """Where a job runs and what it leaves, as options too; nothing here decides its figures."""
+    """Where a job runs and what it leaves; nothing here decides its figures."""
 
-    out: Annotated[Path | None, Parameter(name=["--results-path", "--out"])] = None
+    out: Path | None = None
     "Results folder; default a new one under runs/."
     device: str = "auto"
     "auto, cpu, cuda, or one GPU such as cuda:1."
@@ -256,9 +235,6 @@ class JobContext:
             raise ConfigurationError(
                 f"is {self.eval_batch_size}; give 1 or more", "eval_batch_size"
             )
-
-
-DEFAULT_JOB_CONTEXT = JobContext()
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,7 @@
-"""The settings of in-context learning, which are options of the command line too."""
+"""The settings of in-context learning."""
 
-from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any, Literal, TypeAlias
-
-from cyclopts import Parameter
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
 
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.label_queries import MODES, AnswerMode, ChatUse, LabelForm, LabelQuery
@@ -15,21 +13,17 @@ FormChoice: TypeAlias = Literal["auto", "json", "plain"]
 class Settings:
     """How labels are asked for, and how an answer is read."""
 
-    modes: Annotated[
-        tuple[AnswerMode, ...] | None, Parameter(name="--answer", consume_multiple=True)
-    ] = None
+    modes: tuple[AnswerMode, ...] | None = None
     "How a label is read: free text (the default), text restricted to the labels, or the labels' \
 probabilities; several are compared."
-    form: Annotated[FormChoice, Parameter(name="--label-form")] = "auto"
+    form: FormChoice = "auto"
     'Whether an answer is {"label": ...} or the bare label; auto takes the former but for the \
 likelihoods of a server.'
     chat: ChatUse = "auto"
     "Whether prompts go into the model's chat template: where it has one, always, never."
-    max_new_tokens: Annotated[
-        int | None, Parameter(name=["--max-new-tokens", "--max-output-tokens"])
-    ] = None
+    max_new_tokens: int | None = None
     "Most tokens of a free answer; default 1,024."
-    orders: Annotated[int, Parameter(name="--example-orders")] = 1
+    orders: int = 1
     "Orders of the examples that accuracy is averaged over."
     seed: int | None = None
     "Seed of data sets, orders and answers; default 42 for tasks, 0 for own rows."
@@ -63,7 +57,8 @@ likelihoods of a server.'
 
     def filled(self) -> "Settings":
         """Return these settings with a value for each that has none."""
-        return replace(self, modes=self.ways, max_new_tokens=self.token_limit, seed=self.drawn_by)
+        chosen = {"modes": self.ways, "max_new_tokens": self.token_limit, "seed": self.drawn_by}
+        return Settings(**vars(self) | chosen)
 
     def record(self) -> dict[str, Any]:
         """Return what identifies a run with these settings."""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from llm_pv.data.examples import Examples
 from llm_pv.proposers.base import Mistake
 from llm_pv.proposers.llm.prompt.notation import Notation, as_json
-from llm_pv.proposers.llm.prompt.statement import AnswerFormat, contract
+from llm_pv.proposers.llm.prompt.statement import contract
+from llm_pv.proposers.llm_settings import AnswerFormat
 
 MOST_MISTAKES = 10
 _MOST_COLUMNS = 100

@@ -6,9 +6,6 @@ from collections.abc import Callable
 from llm_pv.data.examples import Examples, Input
 from llm_pv.errors import ConfigurationError
 
-MOST_ROWS = 100
-"""A prompt shows so many rows at most, unless more are asked for."""
-
 INFORMATIVE_ROWS = 24
 """So many rows are shown where a tool holds all of them."""
 

@@ -3,19 +3,17 @@
 import hashlib
 from collections.abc import Collection
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from llm_pv.data.examples import Classes, Examples
 from llm_pv.models.base import ToolPlace
 from llm_pv.proposers.llm.prompt.notation import Notation
 from llm_pv.proposers.llm.prompt.variants import render
+from llm_pv.proposers.llm_settings import AnswerFormat
 from llm_pv.sandbox import ToolFunction
 
 Variant: TypeAlias = int | Path
 """The number of a built-in wording, or the file of a template."""
-
-AnswerFormat: TypeAlias = Literal["python", "json"]
-"""How a program is written down: in a fenced block of Python, or as the paper has it, in JSON."""
 
 MODULE = (
     "{it} is a Python module that defines f(x). f gets one input and returns its label. "

@@ -3,80 +3,63 @@
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.base import ToolPlace
 from llm_pv.models.language_model import LanguageModel
-from llm_pv.proposers.llm.prompt.row_choice import MOST_ROWS
-from llm_pv.proposers.llm.prompt.statement import AnswerFormat
 from llm_pv.sandbox import ToolFunction, ToolLimits
 
 DEFAULT_ATTEMPTS = 5
 
+MOST_ROWS = 100
+"""A prompt shows so many rows at most, unless more are asked for."""
+
+AnswerFormat: TypeAlias = Literal["python", "json"]
+"""How a program is written down: in a fenced block of Python, or as the paper has it, in JSON."""
+
 
 @dataclass(frozen=True)
 class LLMSettings:
-    """How a model is prompted.
-
-    Parameters
-    ----------
-    tool
-        Where the model's own code runs: ``"local"``, in a sandbox of ours; ``"hosted"``, at the
-        vendor; ``"none"``; ``"any"``, hosted where the model has that, else local. None takes
-        what suits the model.
-    refinements
-        How often a model is shown its mistakes on training rows and asked again.
-    prompt_variant
-        One of our wordings, 1 to 4, or a file with another.
-    samples_per_call
-        The number of attempts started by one call, if the server can return several answers.
-    prompt_rows
-        The most training rows in a prompt, drawn by the seed; None for all. ``"auto"``: with a
-        local tool, which holds all rows, a few telling ones; else as many as fit.
-    answer_format
-        How a model is to write its program: ``"python"``, in a fenced block after its thoughts, or
-        ``"json"``, one object and nothing else, as in the paper.
-    programs_per_reply
-        How many programs of one reply are verified, each as an attempt of its own.
-    facts
-        Whether the prompt says what can be computed of the training rows.
-    explore
-        Whether later attempts of a cell are shown earlier programs of it with their training
-        accuracy, and asked for something else.
-    noise
-        The share of labels that may be wrong, of which the facts tell.
-    about
-        What the user says of the rows, for the facts.
-    tool_calls
-        The most tool calls in one attempt.
-    tool_limits
-        The limits of one tool call.
-    tool_functions
-        What a local tool offers besides the rows: ``"check"``, ``"survey"``.
-    most_seconds
-        Seconds after which a conversation gets no further tool call; None for no limit.
-    allow_unconfined, backend
-        How the tool is confined, as for `llm_pv.sandbox.Sandbox`.
-    """
+    """How a model is prompted."""
 
     tool: ToolPlace | Literal["any"] | None = None
+    "Where its own Python runs: local, in a sandbox here; hosted, at the vendor; any, hosted where \
+it can be; default local where the model can call tools."
     refinements: int = 0
+    "How often a program that is wrong on training rows is sent back; default 1 in learn, else 0."
     prompt_variant: int | Path = 1
+    "Wording of the problem: 1 to 4, or a file."
     samples_per_call: int = 1
+    "Answers per call, if the server supports several."
     prompt_rows: int | Literal["auto"] | None = MOST_ROWS
+    """The most training rows in a prompt, drawn by the seed; None for all. ``"auto"``: with a local
+    tool, which holds all rows, a few informative ones; else as many as fit."""
     answer_format: AnswerFormat = "json"
+    "How the model writes its program: thoughts and a fenced block, or one JSON object as in the \
+paper."
     programs_per_reply: int = 1
+    "How many programs of one reply are verified, each as an attempt of its own."
     facts: bool = False
+    "Whether the prompt says what can be computed of the training rows."
     explore: bool = False
+    """Whether later attempts of a cell are shown earlier programs of it with their training
+    accuracy, and asked for something else."""
     noise: float = 0.0
+    "The share of labels that may be wrong, of which the facts tell."
     about: str = ""
+    "What the user says of the rows, for the facts."
     tool_calls: int = 20
+    "Most calls of the tool in one attempt."
     tool_limits: ToolLimits = field(default_factory=ToolLimits)
+    "The limits of one tool call."
     tool_functions: tuple[ToolFunction, ...] = ()
+    """What a local tool offers besides the rows: ``"check"``, ``"survey"``."""
     most_seconds: float | None = None
+    "Seconds after which a conversation gets no further tool call; None for no limit."
     allow_unconfined: bool = False
     backend: Literal["auto", "linux", "wasm"] = "auto"
+    "How the tool is confined, as for `llm_pv.sandbox.Sandbox`."
 
     def __post_init__(self) -> None:
         for name, least in (
