@@ -27,6 +27,7 @@ from llm_pv.cli.output import Terminal, free_folder
 from llm_pv.cli.progress import Details, describe, run_progress
 from llm_pv.cli.report import show_results
 from llm_pv.errors import ConfigurationError
+from llm_pv.report.text import percent
 from llm_pv.runs.cells import Cell
 
 if TYPE_CHECKING:
@@ -69,11 +70,13 @@ class FitDetails(Details):
         """Return the validation accuracy."""
         accuracy = float(row["validation_accuracy"])
         self._best = max(self._best or (0.0, ""), (accuracy, describe(cell)))
-        return f"validation accuracy {accuracy:.1%}"
+        return f"validation accuracy {percent(accuracy, '%')}"
 
     def best(self) -> str:
         """Return the best validation accuracy and whose it is."""
-        return f"best validation {self._best[0]:.1%}, {self._best[1]}" if self._best else ""
+        if not self._best:
+            return ""
+        return f"best validation {percent(self._best[0], '%')}, {self._best[1]}"
 
 
 def baselines(

@@ -4,10 +4,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from llm_pv.cli.grid_tables import in_percent
 from llm_pv.cli.learned_tables import printable
 from llm_pv.cli.output import make_table, places
-from llm_pv.report.text import percent
+from llm_pv.report.text import percent, spread
 from llm_pv.tracks.baselines.results import (
     PUBLISHED_METHODS,
     BaselineResults,
@@ -44,11 +43,11 @@ def grid_table(result: BaselineResults) -> Table:
         row: list[str | Text] = [f"{cell.function} L={cell.length}\n{name}"]
         for model in cell.models:
             if model.model in shown:
-                text, is_best = in_percent(model.test_accuracy), _mean(model) == best is not None
+                text, is_best = spread(model.test_accuracy), _mean(model) == best is not None
                 row.append(Text(text, style="bold" if is_best else ""))
         if has_published:
             figures = (cell.published_test_accuracy.get(method) for method in PUBLISHED_METHODS)
-            row.append("\n".join("-" if f is None else f"{100 * f:.1f}" for f in figures))
+            row.append("\n".join(percent(figure) or "-" for figure in figures))
         table.add_row(*row)
     return table
 
@@ -65,15 +64,15 @@ def rows_table(cell: BaselinesCell) -> Table:
     for model in (model for model in cell.models if model.validation_accuracy):
         row = [
             model.model.replace("_", " "),
-            in_percent(model.test_accuracy),
+            spread(model.test_accuracy),
             _interval(model),
-            in_percent(model.validation_accuracy),
-            in_percent(model.cross_validation_accuracy),
+            spread(model.validation_accuracy),
+            spread(model.cross_validation_accuracy),
         ]
         if cell.unbalanced:
-            row.append(in_percent(model.balanced_test_accuracy))
+            row.append(spread(model.balanced_test_accuracy))
         table.add_row(*row, style="bold" if _mean(model) == best is not None else "")
-    table.add_row("majority class", in_percent(cell.majority_test_accuracy), style="italic")
+    table.add_row("majority class", spread(cell.majority_test_accuracy), style="italic")
     return table
 
 

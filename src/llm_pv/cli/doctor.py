@@ -6,7 +6,7 @@ from importlib import metadata
 from typing import Any
 
 from llm_pv.cli.options import Format
-from llm_pv.cli.output import Terminal, write_json
+from llm_pv.cli.output import Terminal, make_table, write_json
 
 EXTRAS = {
     "programs": ("sympy", "networkx"),
@@ -76,14 +76,14 @@ def _installed(package: str) -> bool:
 
 def _print(findings: dict[str, Any]) -> None:
     from rich.markup import escape
-    from rich.table import Table
 
     console = Terminal()
     console.print(
         f"llm-pv {findings['llm_pv']}, Python {findings['python']}, {findings['platform']}",
         highlight=False,
     )
-    table = Table("what", "state", "what to do")
+    columns = ("what", "state", "what to do")
+    table = make_table(columns, left=columns, boxed=True)
     confinement = findings["confinement"]
     table.add_row(
         f"confinement: {confinement['backend']}",

@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from llm_pv.cli.output import make_table, places
-from llm_pv.report.text import count, percent
+from llm_pv.report.text import count, percent, spread
 from llm_pv.stats import MeanStd
 from llm_pv.tracks.published import LLM_PV_METHODS, OTHER_METHODS, SOURCE
 from llm_pv.tracks.synthesis.results import CellResult, GridResult
@@ -31,32 +31,18 @@ def grid_table(result: GridResult) -> Table:
         done = cell.test_accuracy.trials if cell.test_accuracy else 0
         row = [
             f"{cell.function} L={cell.length}\n{cell.name if cell.name != cell.function else ''}",
-            f"{in_percent(cell.test_accuracy)}\n{done}/{sum(cell.statuses.values())} trials",
+            f"{spread(cell.test_accuracy)}\n{done}/{sum(cell.statuses.values())} trials",
             _attempts(cell),
-            in_percent(cell.hard_accuracy and MeanStd(cell.hard_accuracy.mean, None, 0)),
+            spread(cell.hard_accuracy and MeanStd(cell.hard_accuracy.mean, None, 0)),
             "\n".join(
-                f"{length}: {in_percent(MeanStd(spread.mean, None, 0))}"
-                for length, spread in cell.other_lengths.items()
+                f"{length}: {spread(MeanStd(figure.mean, None, 0))}"
+                for length, figure in cell.other_lengths.items()
             ),
         ]
         if has_published:
             row.append(_published(cell.published_test_accuracy))
         table.add_row(*row, style="" if cell.test_accuracy else "dim")
     return table
-
-
-def in_percent(spread: MeanStd | None) -> str:
-    """Write a mean and its standard deviation in percent; only 1 itself reads 100.0.
-
-    Examples
-    --------
-    >>> in_percent(MeanStd(0.99996, 0.0123, 5)), in_percent(MeanStd(1.0, None, 1)), in_percent(None)
-    ('99.9 ± 1.2', '100.0', '')
-    """
-    if spread is None:
-        return ""
-    deviation = "" if spread.deviation is None else f" ± {100 * spread.deviation:.1f}"
-    return f"{percent(spread.mean)}{deviation}"
 
 
 def _attempts(cell: CellResult) -> str:
@@ -73,7 +59,7 @@ def _published(figures: dict[str, float]) -> str:
         known = [method for method in methods if method in figures]
         if known:
             best = max(known, key=lambda method: figures[method])
-            lines.append(f"{100 * figures[best]:.1f} {best.removeprefix('LLM-PV-')}")
+            lines.append(f"{percent(figures[best])} {best.removeprefix('LLM-PV-')}")
     return "\n".join(lines)
 
 

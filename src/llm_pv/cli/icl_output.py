@@ -13,9 +13,11 @@ from llm_pv.cli.progress import Details, describe
 from llm_pv.cli.report import leave_page
 from llm_pv.errors import LLMPVError
 from llm_pv.models.base import Usage
+from llm_pv.report.text import percent, spread
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.files import write_csv, write_json_lines, write_trials
 from llm_pv.runs.reading import FAILED, read_replies
+from llm_pv.stats import MeanStd
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -140,8 +142,8 @@ def _table(results: Sequence["AnsweredCell"]) -> "Table":
             named,
             cell.method,
             _accuracy(score),
-            f"{100 * score.majority_accuracy:.1f}",
-            f"{100 * score.unparsable_share:.1f}",
+            percent(score.majority_accuracy),
+            percent(score.unparsable_share),
             f"{score.seconds:.1f}",
         )
         for there, other in result.others.items():
@@ -150,8 +152,8 @@ def _table(results: Sequence["AnsweredCell"]) -> "Table":
 
 
 def _accuracy(score: "CellScore") -> str:
-    spread = "" if score.deviation is None else f" ± {100 * score.deviation:.1f}"
-    return f"{100 * score.accuracy:.1f}{spread} ({100 * score.low:.1f} to {100 * score.high:.1f})"
+    right = spread(MeanStd(score.accuracy, score.deviation, len(score.accuracies)))
+    return f"{right} ({percent(score.low)} to {percent(score.high)})"
 
 
 def write_files(

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from llm_pv.cli.output import make_table, places
 from llm_pv.errors import ProgramError
+from llm_pv.report.text import percent
 from llm_pv.sandbox.parser import ask_one
 
 _MOST_CANDIDATES = 12
@@ -64,16 +65,16 @@ def spending(record: Mapping[str, Any]) -> str:
 
 def candidates_table(record: Mapping[str, Any], width: int) -> RenderableType:
     """Return a table of the candidates, best first, the pick marked ``>>>>``, at most this wide."""
-    table = Table(title=Text(printable(f"Candidates for {record['name']}")), title_justify="left")
-    table.add_column("", style="bold green")
-    for header in ("attempt", "validation", "train", "bits"):
-        table.add_column(header, justify="right")
     rows = record["candidates"]
     proposers = dict.fromkeys(filter(None, (row.get("proposer") for row in rows)))
     letters = dict(zip(proposers, ascii_uppercase, strict=False))
-    if letters:
-        table.add_column("by")
-    table.add_column("program")
+    table = make_table(
+        ["", "attempt", "validation", "train", "bits", *(["by"] if letters else []), "program"],
+        title=printable(f"Candidates for {record['name']}"),
+        left=("by", "program"),
+        boxed=True,
+    )
+    table.columns[0].style = "bold green"
     room = max(10, width - _OTHER_COLUMNS - (5 if letters else 0))
     for row in rows[:_MOST_CANDIDATES]:
         line = Text(" ".join(printable(_program_line(row)).split()))
@@ -81,8 +82,8 @@ def candidates_table(record: Mapping[str, Any], width: int) -> RenderableType:
         table.add_row(
             row["pick"],
             str(row["attempt"]),
-            percent(row["validation_accuracy"]),
-            percent(row["train_accuracy"]),
+            percent(row["validation_accuracy"], "%"),
+            percent(row["train_accuracy"], "%"),
             "" if row["bits"] is None else f"{row['bits']:.0f}",
             *([letters.get(row["proposer"], "")] if letters else []),
             line,
@@ -108,14 +109,14 @@ def scores_table(record: Mapping[str, Any]) -> Table:
         cells = [
             split,
             f"{score['rows']:,}",
-            percent(score["accuracy"]),
-            percent(baseline.get(f"{split}_accuracy")),
+            percent(score["accuracy"], "%"),
+            percent(baseline.get(f"{split}_accuracy"), "%"),
         ]
         if split == "test" and record["test_interval"]:
             low, high = record["test_interval"]
-            cells[2] += f" [{percent(low)}, {percent(high)}]"
+            cells[2] += f" [{percent(low, '%')}, {percent(high, '%')}]"
         if record["unbalanced"]:
-            cells.append(percent(score["balanced_accuracy"]))
+            cells.append(percent(score["balanced_accuracy"], "%"))
         table.add_row(*cells)
     return table
 
@@ -127,17 +128,6 @@ def _words(record: Mapping[str, Any]) -> str:
         f"are used once. The majority baseline always answers {record['baseline']['label']!r}."
     )
     return printable(words) + (" Balanced: mean over classes." if record["unbalanced"] else "")
-
-
-def percent(share: float | None) -> str:
-    """Write a share as percent, empty for None.
-
-    Examples
-    --------
-    >>> percent(0.9871), percent(None)
-    ('98.7%', '')
-    """
-    return "" if share is None else f"{100 * share:.1f}%"
 
 
 def printable(text: str) -> str:

@@ -28,6 +28,7 @@ from llm_pv.cli.tracking import tracking
 from llm_pv.cli.watch import RunView, live_page
 from llm_pv.erm.attempts import Attempt
 from llm_pv.programs.shown import visible
+from llm_pv.report.text import percent
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.executors.base import CellReassigned
 from llm_pv.runs.runner import Observer
@@ -51,7 +52,7 @@ class Details:
 
     def of_end(self, cell: Cell, row: Mapping[str, str]) -> str:  # noqa: ARG002
         """Return what is shown of a cell that has ended well."""
-        return f"accuracy {float(row['accuracy']):.1%}" if row.get("accuracy") else ""
+        return f"accuracy {percent(float(row['accuracy']), '%')}" if row.get("accuracy") else ""
 
     def best(self) -> str:
         """Return the best so far, or how good the run is as a whole; empty for nothing."""
@@ -96,7 +97,7 @@ class AttemptDetails(Details):
         if not self._best:
             return ""
         count = len(self._best)
-        mean = f"{sum(self._best.values()) / count:.1%}"
+        mean = percent(sum(self._best.values()) / count, "%")
         perfect = sum(best == 1.0 for best in self._best.values())
         if count == 1:
             return f"best validation {mean}"
@@ -111,8 +112,8 @@ class AttemptDetails(Details):
 
     def _of(self, cell: Cell) -> str:
         best = self._best.get(cell)
-        shown = "no program yet" if best is None else f"best validation accuracy {best:.1%}"
-        return f"{self._attempts.get(cell, 0)} tried, {shown}"
+        good = f"best validation accuracy {percent(best, '%')}" if best is not None else ""
+        return f"{self._attempts.get(cell, 0)} tried, {good or 'no program yet'}"
 
 
 class CellProgress(Observer):
@@ -252,7 +253,7 @@ def _line(attempt: Attempt) -> list[str]:
 
     shown = program_summary(attempt.program.source) if attempt.program else attempt.error
     scores = (attempt.validation, attempt.train)
-    right = [f"{100 * score.accuracy:.1f}" if score else "" for score in scores]
+    right = [percent(score and score.accuracy) for score in scores]
     return [str(attempt.number), *right, visible(shown, 200)]
 
 

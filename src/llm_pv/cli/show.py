@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llm_pv.cli.options import Format
 from llm_pv.cli.output import Terminal, make_table, write_json, write_table
 from llm_pv.errors import ConfigurationError
+from llm_pv.report.text import percent
 
 if TYPE_CHECKING:
     from llm_pv.runs.cells import Key
@@ -121,14 +122,14 @@ def _list(records: Mapping[int, Mapping[str, Any]], format: Format) -> None:  # 
 
 def _row(number: int, record: Mapping[str, Any]) -> list[str]:
     """Return the cells of an attempt in the list."""
-    from llm_pv.cli.learned_tables import percent, printable
+    from llm_pv.cli.learned_tables import printable
 
     tokens = int(record.get("input_tokens") or 0) + int(record.get("output_tokens") or 0)
     return [
         str(number),
         str(record.get("origin", "")),
-        percent(record["validation_accuracy"]),
-        percent(record["train_accuracy"]),
+        percent(record["validation_accuracy"], "%"),
+        percent(record["train_accuracy"], "%"),
         str(record.get("tool_calls") or ""),
         f"{tokens:,}" if tokens else "",
         "" if record.get("cost_usd") is None else f"${record['cost_usd']:.4g}",
@@ -176,15 +177,13 @@ def _parts(
 def _scores(
     record: Mapping[str, Any], conversation: "RecordedConversation | None"
 ) -> Iterator[str]:
-    from llm_pv.cli.learned_tables import percent
-
     if record.get("proposer"):
         yield f"proposed by: {record['proposer']}"
     if record["error"]:
         yield f"error: {' '.join(str(record['error']).split())}"
     if record["validation_accuracy"] is not None:
-        yield f"right on training rows: {percent(record['train_accuracy'])}"
-        yield f"right on validation rows: {percent(record['validation_accuracy'])}"
+        yield f"right on training rows: {percent(record['train_accuracy'], '%')}"
+        yield f"right on validation rows: {percent(record['validation_accuracy'], '%')}"
     if record.get("note"):
         yield f"note: {record['note']}"
     if conversation and conversation.turns:

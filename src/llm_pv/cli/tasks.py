@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from llm_pv.cli.options import Format
-from llm_pv.cli.output import write_json
+from llm_pv.cli.output import make_table, write_json, write_table
 
 if TYPE_CHECKING:
     from llm_pv.tasks import Task
@@ -19,11 +19,11 @@ def tasks(*, format: Format = "table") -> int:  # noqa: A002
     """
     from llm_pv.tasks import TASKS
 
+    records = [describe(task) for task in TASKS.values()]
     if format == "json":
-        records = [describe(task) for task in TASKS.values()]
         write_json(records)
     else:
-        _print([describe(task) for task in TASKS.values()])
+        _print(records)
     return 0
 
 
@@ -45,14 +45,14 @@ def describe(task: "Task") -> dict[str, Any]:
 
 
 def _print(records: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, padding=(0, 1, 1, 0))
-    table.add_column("id", no_wrap=True)
-    table.add_column("name", no_wrap=True, style="bold")
-    table.add_column("label 1 when, lengths, an input of label 0 and one of label 1")
+    columns = ("id", "name", "label 1 when, lengths, an input of label 0 and one of label 1")
+    table = make_table(columns, left=columns, boxed=True)
+    table.box, table.padding = None, (0, 1, 1, 0)
+    for column in table.columns[:2]:
+        column.no_wrap = True
+    table.columns[1].style = "bold"
     for record in records:
         default = ", ".join(map(str, record["default_lengths"]))
         text = Text(record["label_1_when"])
@@ -61,4 +61,4 @@ def _print(records: list[dict[str, Any]]) -> None:
             text.append(f"; by default {default}", style="dim")
         text.append(f"\n0: {record['example_of_0']}\n1: {record['example_of_1']}", style="cyan")
         table.add_row(record["id"] or "by name", record["name"], text)
-    Console().print(table)
+    write_table(table)

@@ -10,13 +10,14 @@ from xml.etree import ElementTree as ET
 
 from cyclopts import Group
 
-from llm_pv.cli.learned_tables import percent, printable
+from llm_pv.cli.learned_tables import printable
 from llm_pv.cli.main import complain
 from llm_pv.cli.options import Format, Rows, SandboxOptions, option_group
-from llm_pv.cli.output import Terminal, write_json
+from llm_pv.cli.output import make_table, write_json, write_table
 from llm_pv.data.reading import binned, target_numbers
 from llm_pv.erm.scoring import Score, majority_label, score_predictions
 from llm_pv.errors import ConfigurationError, DataError
+from llm_pv.report.text import percent
 
 if TYPE_CHECKING:
     from llm_pv.data.examples import Input
@@ -90,8 +91,8 @@ class Check:
     def text(self) -> str:
         """Return it in words."""
         return (
-            f"{self.name} {percent(self.value)} of {self.rows:,} rows, at least "
-            f"{percent(self.least)} wanted"
+            f"{self.name} {percent(self.value, '%')} of {self.rows:,} rows, at least "
+            f"{percent(self.least, '%')} wanted"
         )
 
 
@@ -248,21 +249,15 @@ def verify(
 
 
 def _print(record: Mapping[str, Any], title: str, doubt: str) -> None:
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table("", "", title=Text(title), title_justify="left", show_header=False)
-    low, high = record["interval"]
-    table.add_row(
-        "accuracy",
-        f"{percent(record['accuracy'])} of {record['rows']:,} rows "
-        f"(95% interval {percent(low)} to {percent(high)})",
-    )
-    table.add_row("balanced accuracy", percent(record["balanced_accuracy"]))
-    table.add_row(
-        "majority baseline",
-        Text(f"{percent(record['majority_accuracy'])} (always {record['majority_label']!r})"),
-    )
+    table = make_table(("", ""), title=title, left=("",), boxed=True)
+    table.show_header = False
+    low, high = (percent(limit, "%") for limit in record["interval"])
+    right, majority = (percent(record[f"{of}accuracy"], "%") for of in ("", "majority_"))
+    table.add_row("accuracy", f"{right} of {record['rows']:,} rows (95% interval {low} to {high})")
+    table.add_row("balanced accuracy", percent(record["balanced_accuracy"], "%"))
+    table.add_row("majority baseline", Text(f"{majority} (always {record['majority_label']!r})"))
     table.add_row("rows without an answer", f"{record['failed']:,}")
     table.add_row(
         "answers by its input alone",
@@ -270,4 +265,4 @@ def _print(record: Mapping[str, Any], title: str, doubt: str) -> None:
     )
     if record["first_error"]:
         table.add_row("first error", Text(printable(record["first_error"])))
-    Terminal().print(table)
+    write_table(table)

@@ -4,24 +4,40 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from llm_pv.report.comparison import Estimate
+    from llm_pv.stats import MeanStd
 
 
-def percent(share: float | None) -> str:
+def percent(share: float | None, unit: str = "") -> str:
     """Write a share in percent with one digit, empty for None; only 1 itself reads 100.0.
 
     Examples
     --------
-    >>> percent(0.9871), percent(1.0), percent(0.99999), percent(0.00001), percent(None)
-    ('98.7', '100.0', '99.9', '0.1', '')
+    >>> percent(0.9871), percent(1.0), percent(0.99999), percent(0.00001, "%"), percent(None)
+    ('98.7', '100.0', '99.9', '0.1%', '')
     """
     if share is None:
         return ""
     text = f"{100 * share:.1f}"
     if text == "100.0" and share < 1:
-        return "99.9"
+        text = "99.9"
     if text == "0.0" and share > 0:
-        return "0.1"
-    return text
+        text = "0.1"
+    return text + unit
+
+
+def spread(figure: "MeanStd | None", unit: str = "") -> str:
+    """Write a mean and its standard deviation in percent.
+
+    Examples
+    --------
+    >>> from llm_pv.stats import MeanStd
+    >>> spread(MeanStd(0.99996, 0.0123, 5)), spread(MeanStd(1.0, None, 1)), spread(None)
+    ('99.9 ± 1.2', '100.0', '')
+    """
+    if figure is None:
+        return ""
+    deviation = "" if figure.deviation is None else f" ± {100 * figure.deviation:.1f}{unit}"
+    return percent(figure.mean, unit) + deviation
 
 
 def interval(found: "Estimate | None") -> str:
