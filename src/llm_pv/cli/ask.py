@@ -125,8 +125,8 @@ def _print(
 ) -> None:
     from rich.text import Text
 
-    from llm_pv.cli.learned_tables import printable
     from llm_pv.cli.output import make_table, write_table
+    from llm_pv.programs.shown import escaped
 
     shown = make_table(
         ["row", "disagreement", "programs by answer", "cells"],
@@ -138,8 +138,8 @@ def _print(
             f"{answer or 'no answer'}: {count}" for answer, count in record["answers"].items()
         )
         cells = ", ".join(f"{name}={cell}" for name, cell in record["cells"].items())
-        summary = Text(printable(cells))
+        summary = Text(escaped(cells))
         summary.truncate(_CELLS_WIDTH, overflow="ellipsis")
         disagreement = f"{record['disagreement']:.2f}"
-        shown.add_row(str(record["row"]), disagreement, Text(printable(votes)), summary)
+        shown.add_row(str(record["row"]), disagreement, Text(escaped(votes)), summary)
     write_table(shown)

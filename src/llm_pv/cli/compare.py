@@ -50,17 +50,17 @@ def comparison_table(pair: "RunPair") -> "Table":
     """Return a table with a line for each cell: accuracies, differences, McNemar's test."""
     from rich.text import Text
 
-    from llm_pv.cli.learned_tables import printable
+    from llm_pv.programs.shown import escaped
     from llm_pv.report.text import percent
 
     table = make_table(
         ("cell", "a %", "b %", "b - a", "each trial", "only a /\nonly b right", "p", "p (Holm)"),
-        title=printable(f"a = {pair.a}\nb = {pair.b}"),
+        title=escaped(f"a = {pair.a}\nb = {pair.b}"),
     )
     for cell in pair.cells:
         length = f" L={cell.cell.length}" if cell.cell.length != "" else ""
         table.add_row(
-            Text(printable(f"{cell.cell.function}{length} {cell.cell.sampler}".strip())),
+            Text(escaped(f"{cell.cell.function}{length} {cell.cell.sampler}".strip())),
             percent(cell.accuracy_a),
             percent(cell.accuracy_b),
             points(cell.difference),
@@ -132,7 +132,7 @@ def p_text(p_value: float | None) -> str:
 
 
 def _left_out(cells: "tuple[CellPair, ...]") -> list[str]:
-    from llm_pv.cli.learned_tables import printable
+    from llm_pv.programs.shown import escaped
 
     reasons: dict[str, list[str]] = {}
     for cell in cells:
@@ -140,6 +140,6 @@ def _left_out(cells: "tuple[CellPair, ...]") -> list[str]:
             if trial.reason:
                 reasons.setdefault(trial.reason, []).append(f"{cell.cell.slug} {trial.trial}")
     return [
-        printable(f"Not paired ({', '.join(which[:4])}{', ...' if len(which) > 4 else ''}): {why}.")
+        escaped(f"Not paired ({', '.join(which[:4])}{', ...' if len(which) > 4 else ''}): {why}.")
         for why, which in reasons.items()
     ]

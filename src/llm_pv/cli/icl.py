@@ -19,13 +19,7 @@ from llm_pv.cli.icl_options import (
     open_model,
 )
 from llm_pv.cli.main import complain
-from llm_pv.cli.options import (
-    OUTPUT,
-    OutputOptions,
-    ReadingOptions,
-    Rows,
-    given,
-)
+from llm_pv.cli.options import OUTPUT, OutputOptions, ReadingOptions, Rows, given
 from llm_pv.cli.output import free_folder
 from llm_pv.errors import ConfigurationError
 

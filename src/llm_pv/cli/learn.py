@@ -10,10 +10,7 @@ from cyclopts import Parameter
 
 from llm_pv.cli.cluster_options import ClusterOptions
 from llm_pv.cli.main import complain, resumable
-from llm_pv.cli.model_options import (
-    AskingOptions,
-    ModelChoices,
-)
+from llm_pv.cli.model_options import AskingOptions, ModelChoices
 from llm_pv.cli.options import (
     FIRST,
     OUTPUT,

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from llm_pv.cli.output import make_table, places
 from llm_pv.errors import ProgramError
+from llm_pv.programs.shown import escaped
 from llm_pv.report.text import percent
 from llm_pv.sandbox.parser import ask_one
 
@@ -24,7 +25,7 @@ def print_learned(record: Mapping[str, Any], console: Console, *, explain: bool 
     """Print the record of a learned program: source, scores, certificate, candidates, files."""
     if record["program"] is not None:
         chosen: Mapping[str, Any] = next((row for row in record["candidates"] if row["pick"]), {})
-        by = f", proposed by {printable(chosen['proposer'])}" if chosen.get("proposer") else ""
+        by = f", proposed by {escaped(chosen['proposer'])}" if chosen.get("proposer") else ""
         console.print(Text(f"The selected program{by}", style="bold"))
         console.print(Padding(shown_program(record["program"], console.width), 1))
         console.print(scores_table(record))
@@ -70,14 +71,14 @@ def candidates_table(record: Mapping[str, Any], width: int) -> RenderableType:
     letters = dict(zip(proposers, ascii_uppercase, strict=False))
     table = make_table(
         ["", "attempt", "validation", "train", "bits", *(["by"] if letters else []), "program"],
-        title=printable(f"Candidates for {record['name']}"),
+        title=escaped(f"Candidates for {record['name']}"),
         left=("by", "program"),
         boxed=True,
     )
     table.columns[0].style = "bold green"
     room = max(10, width - _OTHER_COLUMNS - (5 if letters else 0))
     for row in rows[:_MOST_CANDIDATES]:
-        line = Text(" ".join(printable(_program_line(row)).split()))
+        line = Text(" ".join(escaped(_program_line(row)).split()))
         line.truncate(room, overflow="ellipsis")
         table.add_row(
             row["pick"],
@@ -90,7 +91,7 @@ def candidates_table(record: Mapping[str, Any], width: int) -> RenderableType:
             style="bold" if row["pick"] else ("dim" if row["program"] is None else ""),
         )
     below = ["bits: the size of a program; of equally good ones the smallest is chosen"]
-    below += [f"{letter}: {printable(proposer)}" for proposer, letter in letters.items()]
+    below += [f"{letter}: {escaped(proposer)}" for proposer, letter in letters.items()]
     hidden = len(rows) - _MOST_CANDIDATES
     if hidden > 0:
         below.append(f"and {hidden} more, in results_attempts.csv")
@@ -127,21 +128,7 @@ def _words(record: Mapping[str, Any]) -> str:
         "Programs are made from the train rows and chosen by the validation rows; the test rows "
         f"are used once. The majority baseline always answers {record['baseline']['label']!r}."
     )
-    return printable(words) + (" Balanced: mean over classes." if record["unbalanced"] else "")
-
-
-def printable(text: str) -> str:
-    r"""Return text with control characters escaped, so that a program cannot control the terminal.
-
-    Examples
-    --------
-    >>> printable("red\x1b[31m")
-    'red\\x1b[31m'
-    """
-    return "".join(
-        letter if letter.isprintable() or letter in "\n\t" else repr(letter)[1:-1]
-        for letter in text
-    )
+    return escaped(words) + (" Balanced: mean over classes." if record["unbalanced"] else "")
 
 
 def shown_program(program: str, width: int) -> RenderableType:
@@ -149,7 +136,7 @@ def shown_program(program: str, width: int) -> RenderableType:
 
     A program that is no such tree stays as it is, with a line of data shortened.
     """
-    lines = printable(program.rstrip("\n")).split("\n")
+    lines = escaped(program.rstrip("\n")).split("\n")
     if max(map(len, lines)) > width - 2:
         try:
             found = ask_one("leaves", program, 1)
@@ -158,7 +145,7 @@ def shown_program(program: str, width: int) -> RenderableType:
         if found["whole"]:
             tree = [
                 Padding(
-                    Text(printable(f"→ {text}" if leaf is not None else text)), (0, 0, 0, 3 * depth)
+                    Text(escaped(f"→ {text}" if leaf is not None else text)), (0, 0, 0, 3 * depth)
                 )
                 for depth, text, leaf in found["lines"]
             ]
@@ -190,7 +177,7 @@ def _decision_line(program: str) -> str:
 
 def _closing(record: Mapping[str, Any], *, explain: bool) -> Text:
     text = Text("\n")
-    verdict = printable(record["verdict"])
+    verdict = escaped(record["verdict"])
     text.append(verdict[:1].upper() + verdict[1:] + ".\n", style="bold")
     if record["certificate_text"]:
         text.append("\nCertificate: ", style="bold")
@@ -200,7 +187,7 @@ def _closing(record: Mapping[str, Any], *, explain: bool) -> Text:
             text.append(record["certificate_sentence"])
             text.append(" --explain prints what it assumes.\n", style="dim")
     for warning in record["warnings"]:
-        text.append("\nNote: ", style="yellow").append(printable(warning) + ".")
+        text.append("\nNote: ", style="yellow").append(escaped(warning) + ".")
     if record["warnings"]:
         text.append("\n")
     return text

@@ -308,6 +308,6 @@ def _give_up_output() -> None:
 
 def complain(message: str) -> None:
     """Write one line to standard error; control characters become escapes."""
-    line = " ".join(message.split())
-    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
-    sys.stderr.write(f"llm-pv: {line}\n")
+    from llm_pv.programs.shown import escaped
+
+    sys.stderr.write(f"llm-pv: {escaped(' '.join(message.split()))}\n")

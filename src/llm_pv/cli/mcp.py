@@ -93,12 +93,7 @@ def mcp(
 
 
 def _serve_http(workspace: "Workspace", port: int) -> None:
-    from llm_pv.mcp.http import (
-        TOKEN_VARIABLE,
-        http_server,
-        loopback_socket,
-        token_from_environment,
-    )
+    from llm_pv.mcp.http import TOKEN_VARIABLE, http_server, loopback_socket, token_from_environment
 
     token, is_new = token_from_environment()
     listening, address = loopback_socket(port)

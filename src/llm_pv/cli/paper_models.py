@@ -8,12 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from llm_pv.cli.main import complain
-from llm_pv.cli.model_options import (
-    AskingOptions,
-    ConnectionOptions,
-    ModelChoice,
-    open_proposer,
-)
+from llm_pv.cli.model_options import AskingOptions, ConnectionOptions, ModelChoice, open_proposer
 from llm_pv.cli.options import SandboxOptions, common_fields
 from llm_pv.errors import ConfigurationError
 

@@ -2,17 +2,21 @@
 
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_pv.cli.main import complain, resumable
 from llm_pv.cli.options import OutputOptions
-from llm_pv.cli.output import write_json
+from llm_pv.cli.output import Terminal, write_json
 from llm_pv.errors import LLMPVError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from rich.table import Table
+    from rich.text import Text
+
     from llm_pv.tracks.baselines.results import BaselineResults
     from llm_pv.tracks.synthesis.results import GridResult
 
@@ -52,7 +56,7 @@ def report(
 def show_results(
     results: "GridResult | BaselineResults",
     output: OutputOptions,
-    show: Callable[[], object],
+    shown: "Callable[[], Iterable[Table | Text]]",
     none: str,
 ) -> int:
     """Leave the page of a run in its directory, show its results and return the exit status.
@@ -61,6 +65,8 @@ def show_results(
 
     Parameters
     ----------
+    shown
+        Returns the tables and notes.
     none
         The error if no cell succeeded; the reasons follow.
     """
@@ -70,7 +76,8 @@ def show_results(
     if output.format == "json":
         write_json(results.record())
     else:
-        show()
+        for part in shown():
+            Terminal().print(part)
     return 1 if results.count("failed") else 0
 
 

@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 from cyclopts import Group, Parameter
 
@@ -14,25 +13,23 @@ from llm_pv.cli.grid_options import Grid, grid_request
 from llm_pv.cli.main import published_app, run_app
 from llm_pv.cli.options import SandboxOptions, option_group
 from llm_pv.cli.previews import disclose_tasks
-from llm_pv.cli.seed_synthesis import (
-    SeedModel,
-    SeedRun,
-    run_searches,
-)
+from llm_pv.cli.seed_synthesis import SeedModel, SeedRun, run_searches
 from llm_pv.cli.synthesize import preview_grid
 
 
-@option_group(Group("Agent", sort_key=2.5))
+@option_group(
+    Group("Agent", sort_key=2.5),
+    like=AgentOptions,
+    steps=Parameter(name=["--max-steps", "--steps"]),
+    seconds=Parameter(name=["--max-seconds", "--seconds"]),
+)
 @dataclass(frozen=True)
 class SeedAgent:
     """What the agent may do in each trial."""
 
-    max_steps: Annotated[int, Parameter(name=["--max-steps", "--steps"])] = 30
-    "Calls of the Python tool."
-    max_seconds: Annotated[float, Parameter(name=["--max-seconds", "--seconds"])] = 1_800.0
-    "Seconds of the model and its tool; then it has to submit."
-    prompt_rows: int = 10
-    "Training rows in the prompt; the tool holds all."
+    steps: int = AgentOptions.steps
+    seconds: float = AgentOptions.seconds
+    prompt_rows: int = AgentOptions.prompt_rows
 
 
 @option_group(Group("Run", sort_key=4))
@@ -66,13 +63,7 @@ def explore(
 
     request = grid_request(grid)
     request.plan()  # report an invalid request before a sandbox starts
-    options = AgentOptions(
-        steps=agent.max_steps,
-        seconds=agent.max_seconds,
-        prompt_rows=agent.prompt_rows,
-        budget_usd=run.budget_usd,
-        dry_run=run.dry_run,
-    )
+    options = AgentOptions(**vars(agent), budget_usd=run.budget_usd, dry_run=run.dry_run)
     with open_agent(model.choice(), options, sandbox) as opened:
         if run.dry_run:
             return preview_grid([opened], request, "table")

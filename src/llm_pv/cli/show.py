@@ -122,7 +122,7 @@ def _list(records: Mapping[int, Mapping[str, Any]], format: Format) -> None:  # 
 
 def _row(number: int, record: Mapping[str, Any]) -> list[str]:
     """Return the cells of an attempt in the list."""
-    from llm_pv.cli.learned_tables import printable
+    from llm_pv.programs.shown import escaped
 
     tokens = int(record.get("input_tokens") or 0) + int(record.get("output_tokens") or 0)
     return [
@@ -133,8 +133,8 @@ def _row(number: int, record: Mapping[str, Any]) -> list[str]:
         str(record.get("tool_calls") or ""),
         f"{tokens:,}" if tokens else "",
         "" if record.get("cost_usd") is None else f"${record['cost_usd']:.4g}",
-        printable(str(record.get("proposer", ""))),
-        printable(" ".join(str(record["error"]).split()))[:120],
+        escaped(str(record.get("proposer", ""))),
+        escaped(" ".join(str(record["error"]).split()))[:120],
     ]
 
 
@@ -144,15 +144,15 @@ def _write(record: Mapping[str, Any], conversation: "RecordedConversation | None
     from rich.syntax import Syntax
     from rich.text import Text
 
-    from llm_pv.cli.learned_tables import printable
+    from llm_pv.programs.shown import escaped
 
     terminal = Terminal()
     for heading, text, is_code in _parts(record, conversation):
-        shown = printable(text.rstrip("\n"))
+        shown = escaped(text.rstrip("\n"))
         if not terminal.is_terminal:
-            sys.stdout.write(f"=== {printable(heading)}\n{shown}\n\n")
+            sys.stdout.write(f"=== {escaped(heading)}\n{shown}\n\n")
             continue
-        terminal.print(Rule(Text(printable(heading), style="bold"), align="left"))
+        terminal.print(Rule(Text(escaped(heading), style="bold"), align="left"))
         terminal.print(
             Syntax(shown, "python", word_wrap=True) if is_code else Text(shown), soft_wrap=True
         )

@@ -10,13 +10,13 @@ from xml.etree import ElementTree as ET
 
 from cyclopts import Group
 
-from llm_pv.cli.learned_tables import printable
 from llm_pv.cli.main import complain
 from llm_pv.cli.options import Format, Rows, SandboxOptions, option_group
 from llm_pv.cli.output import make_table, write_json, write_table
 from llm_pv.data.reading import binned, target_numbers
 from llm_pv.erm.scoring import Score, majority_label, score_predictions
 from llm_pv.errors import ConfigurationError, DataError
+from llm_pv.programs.shown import escaped
 from llm_pv.report.text import percent
 
 if TYPE_CHECKING:
@@ -113,17 +113,15 @@ def junit_xml(checks: Sequence[Check], suite: str, properties: Mapping[str, str]
     """Return the checks as a JUnit test suite."""
     missed = sum(not check.passed for check in checks)
     root = ET.Element(
-        "testsuite", name=printable(suite), tests=str(len(checks)), failures=str(missed), errors="0"
+        "testsuite", name=escaped(suite), tests=str(len(checks)), failures=str(missed), errors="0"
     )
     listed = ET.SubElement(root, "properties")
     for name, value in properties.items():
         ET.SubElement(listed, "property", name=name, value=value)
     for check in checks:
-        case = ET.SubElement(
-            root, "testcase", classname="llm_pv.verify", name=printable(check.name)
-        )
+        case = ET.SubElement(root, "testcase", classname="llm_pv.verify", name=escaped(check.name))
         if not check.passed:
-            ET.SubElement(case, "failure", message=printable(check.text()))
+            ET.SubElement(case, "failure", message=escaped(check.text()))
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
@@ -242,7 +240,7 @@ def verify(
     if format == "json":
         write_json(record)
     elif checks:
-        sys.stdout.write(printable(gate_line(checks)) + "\n")
+        sys.stdout.write(escaped(gate_line(checks)) + "\n")
     else:
         _print(record, f"{saved.path} on {inputs.name}", doubt)
     return 0 if all(check.passed for check in checks) else 1
@@ -264,5 +262,5 @@ def _print(record: Mapping[str, Any], title: str, doubt: str) -> None:
         {True: "yes", False: "NO", None: doubt}[record["answers_by_its_input_alone"]],
     )
     if record["first_error"]:
-        table.add_row("first error", Text(printable(record["first_error"])))
+        table.add_row("first error", Text(escaped(record["first_error"])))
     write_table(table)

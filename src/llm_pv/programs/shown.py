@@ -22,7 +22,7 @@ def visible(text: object, longest: int = 200) -> str:
 
 def visible_code(source: str, longest: int = 20_000) -> str:
     """Return a source with non-printing characters escaped, cut to a length."""
-    return shorten(escaped(source, "\n\t"), longest)
+    return shorten(escaped(source), longest)
 
 
 def shorten(text: str, longest: int) -> str:
@@ -53,8 +53,14 @@ def highlight_python(source: str, *, inline: bool = False) -> str:
     return str(highlight(visible_code(source), lexer, HtmlFormatter(nowrap=True, noclasses=inline)))
 
 
-def escaped(text: str, kept: str = "") -> str:
-    """Return text with non-printing characters escaped, other than those that are kept."""
+def escaped(text: str, kept: str = "\n\t") -> str:
+    r"""Return text with non-printing characters escaped, other than those that are kept.
+
+    Examples
+    --------
+    >>> escaped("red\x1b[31m")
+    'red\\x1b[31m'
+    """
     bare = text
     for letter in kept:
         bare = bare.replace(letter, "")
