@@ -24,18 +24,13 @@ from llm_pv.errors import ConfigurationError
 from llm_pv.programs.shown import escaped
 from llm_pv.report.text import percent, spread
 from llm_pv.runs.cells import Cell
-from llm_pv.tracks.baselines.results import (
-    PUBLISHED_METHODS,
-    BaselineResults,
-    BaselinesCell,
-    ModelResult,
-)
 from llm_pv.tracks.published import SOURCE
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from llm_pv.data.examples import Splits
+    from llm_pv.tracks.baselines.results import BaselineResults, BaselinesCell, ModelResult
     from llm_pv.tracks.baselines.run import RowTrials
     from llm_pv.tracks.grid import GridRequest
 
@@ -156,15 +151,17 @@ def _on_rows(
     return RowTrials(rows.name_of(data), split, trials, models.seed or 0)
 
 
-def tables(result: BaselineResults) -> "list[Table | Text]":
+def tables(result: "BaselineResults") -> "list[Table | Text]":
     """Return one table of a grid, or one with more about each baseline on a user's rows; notes."""
     on_grid = bool(result.cells[0].sampler)
     shown = [grid_table(result)] if on_grid else list(map(rows_table, result.cells))
     return [*shown, _footnotes(result)]
 
 
-def grid_table(result: BaselineResults) -> "Table":
+def grid_table(result: "BaselineResults") -> "Table":
     """Return a table with a line for each cell and a column for each baseline, the best in bold."""
+    from llm_pv.tracks.baselines.results import PUBLISHED_METHODS
+
     shown = [model.model for model in result.cells[0].models if _occurs(result, model.model)]
     has_published = any(cell.published_test_accuracy for cell in result.cells)
     published = ["published:\n" + ",\n".join(PUBLISHED_METHODS)] if has_published else []
@@ -189,7 +186,7 @@ def grid_table(result: BaselineResults) -> "Table":
     return table
 
 
-def rows_table(cell: BaselinesCell) -> "Table":
+def rows_table(cell: "BaselinesCell") -> "Table":
     """Return a table with a line for each baseline and one for the most frequent class."""
     balanced = ["balanced\ntest"] if cell.unbalanced else []
     table = make_table(
@@ -213,28 +210,28 @@ def rows_table(cell: BaselinesCell) -> "Table":
     return table
 
 
-def _mean(model: ModelResult) -> float | None:
+def _mean(model: "ModelResult") -> float | None:
     return model.test_accuracy.mean if model.test_accuracy else None
 
 
-def _best(cell: BaselinesCell) -> float | None:
+def _best(cell: "BaselinesCell") -> float | None:
     return max((mean for mean in map(_mean, cell.models) if mean is not None), default=None)
 
 
-def _interval(model: ModelResult) -> str:
+def _interval(model: "ModelResult") -> str:
     if len(model.test_intervals) != 1:
         return ""
     low, high = model.test_intervals[0]
     return f"{percent(low)} to {percent(high)}"
 
 
-def _occurs(result: BaselineResults, name: str) -> bool:
+def _occurs(result: "BaselineResults", name: str) -> bool:
     """Return whether a baseline was fitted, or failed, on any cell."""
     of_it = [model for cell in result.cells for model in cell.models if model.model == name]
     return any(status != "skipped" for model in of_it for status in model.statuses)
 
 
-def _footnotes(result: BaselineResults) -> Text:
+def _footnotes(result: "BaselineResults") -> Text:
     notes = "Settings are chosen by cross-validation on the training rows alone."
     figures = [model.test_accuracy for cell in result.cells for model in cell.models]
     if any(figure and figure.deviation for figure in figures):

@@ -11,8 +11,7 @@ from llm_pv.cli.grid_options import DrawingOptions, Grid
 from llm_pv.cli.main import complain
 from llm_pv.cli.options import Format, option_group
 from llm_pv.cli.output import write_json
-from llm_pv.tasks import SamplerName
-from llm_pv.tracks.grid import GridRequest
+from llm_pv.tracks.grid_settings import GridSettings, Sampler
 
 if TYPE_CHECKING:
     from llm_pv.data.examples import Splits
@@ -29,19 +28,19 @@ class DataOptions:
 
     length: int | None = None
     "Length of the inputs; default the task's first."
-    sampler: SamplerName = GridRequest.sampler
+    sampler: Sampler = GridSettings.sampler
     out: Path = DrawingOptions.dataset_dir
     "Folder of all data sets; this one goes into <name>/L<length>/seed<number>/ below it."
-    train_size: int = GridRequest.train_size
-    validation_size: int = GridRequest.validation_size
-    test_size: int = GridRequest.test_size
-    seed: int = GridRequest.seed
+    train_size: int = GridSettings.train_size
+    validation_size: int = GridSettings.validation_size
+    test_size: int = GridSettings.test_size
+    seed: int = GridSettings.seed
     "The seed."
     trial: int = 0
     "Number of the independent repetition under this seed, from 0."
-    strict_sizes: bool = GridRequest.strict_sizes
-    table: Path | None = GridRequest.table
-    raw_tables: bool = GridRequest.raw_tables
+    strict_sizes: bool = GridSettings.strict_sizes
+    table: Path | None = GridSettings.table
+    raw_tables: bool = GridSettings.raw_tables
 
 
 def data(

@@ -9,11 +9,11 @@ from cyclopts import Group, Parameter
 
 from llm_pv.cli.options import SEVERAL, common_fields, option_group
 from llm_pv.errors import ConfigurationError
-from llm_pv.tasks import SamplerName
-from llm_pv.tracks.grid import GridRequest
+from llm_pv.tracks.grid_settings import GridSettings, Sampler
 
 if TYPE_CHECKING:
     from llm_pv.api import SplitSizes
+    from llm_pv.tracks.grid import GridRequest
 
 TASKS = Group("Tasks", sort_key=1)
 DATA = Group("Data sets", sort_key=2)
@@ -29,7 +29,7 @@ SPLITS = Group("Splits", sort_key=3)
     test_lengths=SEVERAL,
 )
 @dataclass(frozen=True)
-class Grid(GridRequest):
+class Grid(GridSettings):
     """Tasks by lengths by trials, and how their data sets are drawn."""
 
 
@@ -38,8 +38,8 @@ class Grid(GridRequest):
 class TaskOptions:
     """Tasks by lengths."""
 
-    functions: tuple[str, ...] = GridRequest.functions
-    lengths: tuple[int, ...] | None = GridRequest.lengths
+    functions: tuple[str, ...] = GridSettings.functions
+    lengths: tuple[int, ...] | None = GridSettings.lengths
 
 
 @option_group(DATA, like=Grid)
@@ -47,11 +47,11 @@ class TaskOptions:
 class DrawingOptions:
     """How data sets are drawn, and where they are kept."""
 
-    sampler: SamplerName = GridRequest.sampler
+    sampler: Sampler = GridSettings.sampler
     dataset_dir: Path = Path("datasets")
     "Folder of stored data sets."
-    table: Path | None = GridRequest.table
-    raw_tables: bool = GridRequest.raw_tables
+    table: Path | None = GridSettings.table
+    raw_tables: bool = GridSettings.raw_tables
 
 
 @option_group(DATA, like=Grid)
@@ -59,7 +59,7 @@ class DrawingOptions:
 class StrictDrawingOptions(DrawingOptions):
     """How data sets are drawn, if their sizes may have to be reduced."""
 
-    strict_sizes: bool = GridRequest.strict_sizes
+    strict_sizes: bool = GridSettings.strict_sizes
 
 
 @option_group(SPLITS, like=Grid)
@@ -87,10 +87,10 @@ class SizeOptions:
 class BenchmarkOptions(TaskOptions):
     """Tasks by lengths, as for `synthesize`."""
 
-    same_data: bool = GridRequest.same_data
+    same_data: bool = GridSettings.same_data
 
 
-def grid_request(*options: Any, **given: Any) -> GridRequest:
+def grid_request(*options: Any, **given: Any) -> "GridRequest":
     """Return the request of some groups of options; what is None keeps the request's default.
 
     Parameters
@@ -100,6 +100,8 @@ def grid_request(*options: Any, **given: Any) -> GridRequest:
     **given
         Fields of the request that take precedence.
     """
+    from llm_pv.tracks.grid import GridRequest
+
     values: dict[str, Any] = {}
     for group in options:
         values |= common_fields(group, GridRequest)

@@ -20,7 +20,6 @@ from llm_pv.errors import DataError
 from llm_pv.report.text import count, percent, spread
 from llm_pv.stats import MeanStd
 from llm_pv.tracks.published import LLM_PV_METHODS, OTHER_METHODS, SOURCE
-from llm_pv.tracks.synthesis.results import CellResult, GridResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from llm_pv.api import Search
     from llm_pv.proposers.llm import LLM
     from llm_pv.tracks.grid import GridRequest
+    from llm_pv.tracks.synthesis.results import CellResult, GridResult
 
 
 _MOST_WARNINGS = 2
@@ -133,7 +133,7 @@ def run_shown(
     output: OutputOptions = OutputOptions(),
     again: str = "",
     quiet: bool = False,
-) -> GridResult:
+) -> "GridResult":
     """Run a grid while its progress is shown, and return its results."""
     from llm_pv.cli.progress import AttemptDetails, run_progress
     from llm_pv.tracks.synthesis.run import run_grid
@@ -155,7 +155,7 @@ def run_shown(
         )
 
 
-def report(result: GridResult, output: OutputOptions = OutputOptions()) -> int:
+def report(result: "GridResult", output: OutputOptions = OutputOptions()) -> int:
     """Show the results of a grid, leave its page in its directory, and return the exit status.
 
     Raise LLMPVError if no trial succeeded.
@@ -165,7 +165,7 @@ def report(result: GridResult, output: OutputOptions = OutputOptions()) -> int:
     )
 
 
-def grid_table(result: GridResult) -> "Table":
+def grid_table(result: "GridResult") -> "Table":
     """Return a table with a line for each cell, in percent, within 80 columns if names allow."""
     columns = ["task", "test", "attempts", "hard", "other\nlengths"]
     has_published = any(cell.published_test_accuracy for cell in result.cells)
@@ -190,7 +190,7 @@ def grid_table(result: GridResult) -> "Table":
     return table
 
 
-def _attempts(cell: CellResult) -> str:
+def _attempts(cell: "CellResult") -> str:
     if not cell.attempts:
         return ""
     low, high = min(cell.attempts), max(cell.attempts)
@@ -208,7 +208,7 @@ def _published(figures: dict[str, float]) -> str:
     return "\n".join(lines)
 
 
-def _footnotes(result: GridResult) -> Text:
+def _footnotes(result: "GridResult") -> Text:
     text = Text()
     text.append(
         "± is the standard deviation over trials (ddof=1). Hard and other lengths: the selected "

@@ -15,6 +15,7 @@ from llm_pv.runs.cells import Cell
 from llm_pv.tasks import TASKS, SamplerName, Task, task
 from llm_pv.tasks.drawing import Sizes
 from llm_pv.tasks.loading import load_task
+from llm_pv.tracks.grid_settings import GridSettings
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class DataSet:
 
 
 @dataclass(frozen=True)
-class GridRequest:
+class GridRequest(GridSettings):
     """Tasks by lengths by trials, and how their data sets are drawn.
 
     Examples
@@ -68,33 +69,6 @@ class GridRequest:
     [('fn_a-L20-paper', ''), ('fn_a-L50-paper', ''), ('fn_h-L20-paper', ''), \
 ('fn_h-L50-paper', 'dyck2 has no inputs of length ')]
     """
-
-    functions: tuple[str, ...] = ()
-    "Tasks by id or name; default every published id."
-    lengths: tuple[int, ...] | None = None
-    "Lengths of the inputs; default each task's own. Tables have one length each."
-    trials: int = 5
-    "Independent repetitions of each cell, each on its own data set."
-    same_data: bool = False
-    "Repeat all trials on one data set."
-    sampler: SamplerName = "paper"
-    "As in the paper, or with classes that agree in every cheap statistic."
-    train_size: int = 100
-    "Training rows, half of each class."
-    validation_size: int = 100
-    "Validation rows, half of each class."
-    test_size: int = 10_000
-    "Test rows, half of each class."
-    seed: int = 42
-    "Seed of data sets and searches."
-    strict_sizes: bool = False
-    "Fail if a task has too few inputs for these sizes, instead of reducing them."
-    table: Path | None = None
-    "CSV file with the rows of the one requested table task, instead of fetching them."
-    raw_tables: bool = False
-    "Keep the original names and values of tables."
-    test_lengths: tuple[int, ...] | None = None
-    "Lengths that what was learned is also scored at; default two and four times a program's own."
 
     def plan(self) -> list[Trial]:
         """Return every trial, those that cannot be with the reason.

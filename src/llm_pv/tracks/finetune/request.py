@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.hub import fingerprint
-from llm_pv.tasks import SamplerName
 from llm_pv.tracks.finetune.architectures import Architecture, architecture, resized
+from llm_pv.tracks.grid_settings import Sampler
 
 if TYPE_CHECKING:
     from llm_pv.tracks.finetune.rows import RowSource
@@ -131,7 +131,7 @@ class TaskRequest:
     "A task's id or name; to try things out, first_character or majority."
     length: int | None = None
     "Length of the inputs; default the task's own."
-    sampler: SamplerName = "paper"
+    sampler: Sampler = "paper"
     train_size: int = 200
     test_size: int = 10_000
     """Even numbers of rows, half of each class; the published comparison trains on 200, the rows
