@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from llm_pv.cli.main import INTERRUPTED, run
-from llm_pv.cli.paper_plan import PAPER_TASKS, plan_parts
+from llm_pv.cli.paper_parts import PAPER_TASKS, plan_parts
 from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.tracks.published import published
 

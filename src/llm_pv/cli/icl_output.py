@@ -30,23 +30,18 @@ if TYPE_CHECKING:
 
 _SAME = ("low", "high", "balanced_accuracy", "majority_accuracy", "unparsable_share", "cut_share",
          "seconds")  # fmt: skip
-_SCORES = {
-    "accuracy": "accuracy",
+_PLACE = {"fn": "function", "name": "name", "length": "length", "trial": "trial", "model": "model",
+          "answer": "method"}  # fmt: skip
+CELL_COLUMNS = {
+    **_PLACE,
+    **{name: name for name in ("train_size", "test_size", "example_orders", "accuracy")},
     "accuracy_std": "deviation",
     **dict(zip(_SAME, _SAME, strict=True)),
     "prompt_tokens": "input_tokens",
     "completion_tokens": "output_tokens",
-    "cached_tokens": "cached_tokens",
-    "cost_usd": "cost_usd",
+    **{name: name for name in ("cached_tokens", "cost_usd", "status", "reason")},
 }
-"""Columns of a cell that was scored, and what of its score each has."""
-
-CELL_COLUMNS = (
-    *("fn", "name", "length", "trial", "model", "answer"),
-    *("train_size", "test_size", "example_orders", *_SCORES),
-    *("status", "reason"),
-)
-
+"""Columns of the file of cells, and what of a cell's record each has."""
 
 PUBLISHED_EXAMPLE_COLUMNS = {
     "function": "fn",
@@ -188,7 +183,7 @@ def write_files(
     if csv is not None:
         results = read_results(planned, run, settings, under_way)
         cells = list(cell_rows(results))
-        columns: tuple[str, ...] = CELL_COLUMNS
+        columns = tuple(CELL_COLUMNS)
         if published:
             columns = ("function", *DURATIONS, *CELL_COLUMNS)
             seconds = {work.cell: work.learn_seconds for work in planned
@@ -214,17 +209,14 @@ def example_rows(
     """Return a row for each example that was answered."""
     for work in works:
         cell, labels = work.cell.record(), work.asked.labels
+        place = {**cell, "trial": work.cell.trial + 1}
         lengths = [work.cell.length] * len(work.splits.test)
         lengths += [length for length, rows in work.others.items() for _ in rows.labels]
         mine = [reply for reply in replies if reply.items() >= cell.items()]
         for record in sorted(mine, key=lambda one: (one["order"], one["example"])):
             row, label = record["example"], labels[record["example"]]
             yield {
-                "fn": work.cell.function,
-                "length": work.cell.length,
-                "trial": work.cell.trial + 1,
-                "model": work.cell.model,
-                "answer": work.cell.method,
+                **{name: place[own] for name, own in _PLACE.items() if own in place},
                 "order": record["order"],
                 "example": row,
                 "prompt": work.prompts[record["order"]][row],
@@ -246,31 +238,12 @@ def example_rows(
 def cell_rows(results: Sequence["AnsweredCell"]) -> Iterator[dict[str, Any]]:
     """Return a row for each cell."""
     for result in results:
-        score = result.score
-        scored = (
-            {}
-            if score is None
-            else {
-                "train_size": result.train_size,
-                "test_size": result.test_size,
-                "example_orders": len(score.accuracies),
-                **{column: getattr(score, name) for column, name in _SCORES.items()},
-            }
-        )
-        yield (
-            dict.fromkeys(CELL_COLUMNS)
-            | {
-                "fn": result.cell.function,
-                "name": result.name,
-                "length": result.cell.length,
-                "trial": result.cell.trial + 1,
-                "model": result.cell.model,
-                "answer": result.cell.method,
-                "status": result.status,
-                "reason": result.reason,
-            }
-            | scored
-        )
+        record = result.record() | {"trial": result.cell.trial + 1}
+        if result.score is None:
+            record |= {"train_size": None, "test_size": None}
+        else:
+            record["example_orders"] = len(result.score.accuracies)
+        yield {column: record.get(name) for column, name in CELL_COLUMNS.items()}
 
 
 def print_dry_run(works: Sequence["PlannedCell | AnsweredCell"], model: "LanguageModel") -> None:

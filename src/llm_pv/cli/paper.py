@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,15 +13,15 @@ from llm_pv.cli.main import complain, resumable
 from llm_pv.cli.model_options import ModelChoice
 from llm_pv.cli.options import OUTPUT, SandboxOptions, option_group
 from llm_pv.cli.paper_experiments import Name, Step, plan_steps, run_steps, show_steps
-from llm_pv.cli.paper_models import (
+from llm_pv.cli.paper_parts import (
     ModelPart,
     ModelSpec,
+    Part,
     check_model,
-    confirmed,
     model_parts,
+    plan_parts,
     show_prices,
 )
-from llm_pv.cli.paper_plan import Part, plan_parts
 from llm_pv.errors import ConfigurationError
 from llm_pv.report.text import count, seconds
 from llm_pv.runs.reading import FAILED, read_summary
@@ -141,7 +142,7 @@ def paper(
         show_prices(asking)
     if plan:
         return 0
-    if asking and not confirmed(yes=columns.yes):
+    if asking and not _confirmed(yes=columns.yes):
         complain(_DECLINED)
         return 1
     with resumable("the same command continues from here"):
@@ -156,12 +157,26 @@ def paper(
     return 1 if failed else 0
 
 
+def _confirmed(*, yes: bool) -> bool:
+    """Return whether the user wants to pay that.
+
+    Raise ConfigurationError if standard input is not a terminal.
+    """
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise ConfigurationError("no terminal to confirm the price: give --yes (YES=1)")
+    sys.stderr.write("Ask the model for that price? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
 def _run_experiments(steps: list[Step], results: Path, *, plan: bool, yes: bool) -> int:
     """Run the experiments besides the table; a model is asked once its price is agreed to."""
     show_steps(steps)
     if plan or not steps:
         return 0
-    if any(step.asks for step in steps) and not confirmed(yes=yes):
+    if any(step.asks for step in steps) and not _confirmed(yes=yes):
         complain(_DECLINED)
         return 1
     return run_steps(steps, results)
@@ -180,13 +195,12 @@ def _measure(
     parts: list[Part], asking: list[ModelPart], dataset_dir: Path, sandbox: SandboxOptions
 ) -> int:
     """Run the unfinished parts, the model's last, and return how many trials failed."""
-    failed, steps = 0, len(parts) + len(asking)
-    for number, part in enumerate(parts, start=1):
-        complain(f"{number} of {steps}: {part.title}")
-        failed += _run(part, dataset_dir, sandbox)
-    for number, column in enumerate(asking, start=len(parts) + 1):
-        complain(f"{number} of {steps}: {column.title}")
-        failed += column.run()
+    steps = [(part.title, partial(part.run, dataset_dir, sandbox)) for part in parts]
+    steps += [(part.title, partial(part.run)) for part in asking]
+    failed = 0
+    for number, (title, run) in enumerate(steps, start=1):
+        complain(f"{number} of {len(steps)}: {title}")
+        failed += run()
     return failed
 
 
@@ -211,35 +225,6 @@ def _show(parts: list[Part]) -> None:
         f"about {seconds(total)} in all on {count(cores, 'core')} "
         "(estimated from seconds measured on one machine; another may differ by a factor of two)"
     )
-
-
-def _run(part: Part, dataset_dir: Path, sandbox: SandboxOptions) -> int:
-    """Run one part, or the rest of it, and return how many trials failed."""
-    from llm_pv.cli.progress import AttemptDetails, cell_progress
-
-    if part.track == "baselines":
-        from llm_pv.cli.baselines import FitDetails
-        from llm_pv.tracks.baselines.run import run_baselines
-
-        with cell_progress(FitDetails()) as fits:
-            return run_baselines(
-                part.request,
-                part.models,
-                search=part.search,
-                out=part.folder,
-                dataset_dir=dataset_dir,
-                observer=fits,
-            ).count("failed")
-    from llm_pv.tracks.synthesis.run import run_grid
-
-    with sandbox.open() as opened, cell_progress(AttemptDetails()) as trials:
-        return run_grid(
-            part.request,
-            sandbox=opened,
-            out=part.folder,
-            dataset_dir=dataset_dir,
-            observer=trials,
-        ).count("failed")
 
 
 def _write(runs: list[Path], folder: Path, remake: str) -> Path:

@@ -12,7 +12,7 @@ from llm_pv.child_process import usable_cores
 from llm_pv.cli.main import INTERRUPTED, USAGE_ERROR, complain, run
 from llm_pv.cli.model_options import ModelChoice
 from llm_pv.cli.options import as_words
-from llm_pv.cli.paper_plan import PAPER_TASKS
+from llm_pv.cli.paper_parts import PAPER_TASKS
 from llm_pv.cli.variations import combinations
 from llm_pv.report.text import count, seconds
 from llm_pv.runs.reading import FAILED, find_runs, read_summary

@@ -37,7 +37,8 @@ _HEADINGS = {
     "seconds_to_train_accuracy_1": "s to fit",
 }
 """Columns of the table, those that no job has left out."""
-_JSON_ALONE = {"learn_seconds_a_sample", "test_seconds_a_sample"}
+_JSON_ALONE = ("learn_seconds_a_sample", "test_seconds_a_sample")
+_FIGURES = ("train_accuracy", "test_accuracy", "seconds_to_train_accuracy_1", *_JSON_ALONE)
 
 sweep_app = published_app("sweep.py", "Train language models over a grid of options.")
 metrics_app = published_app("metrics.py", "Show what the jobs of a results folder measured.")
@@ -165,36 +166,17 @@ def grouped(jobs: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[dict[str,
         for name, value in options.items()
         if any(other.get(name) != value for other, _ in jobs)
     } - {"seed", "trial"}
-    always = {"model", "target_func", "data", "sequence_length"}
-    return [
-        {
-            **{name: value for name, value in group[0][0].items() if name in differing | always},
-            "jobs": len(group),
-            "done": sum(measured.get("status") == "done" for _, measured in group),
-            **{
-                figure: _spread(
-                    [
-                        measured.get(figure)
-                        for _, measured in group
-                        if measured.get("status") == "done"
-                    ]
-                )
-                for figure in (
-                    "train_accuracy",
-                    "test_accuracy",
-                    "seconds_to_train_accuracy_1",
-                    "learn_seconds_a_sample",
-                    "test_seconds_a_sample",
-                )
-            },
-        }
-        for group in groups.values()
-    ]
-
-
-def _spread(values: list[float | None]) -> dict[str, Any] | None:
-    figure = MeanStd.of(values)
-    return None if figure is None else figure.record("jobs")
+    shown = differing | {"model", "target_func", "data", "sequence_length"}
+    records = []
+    for group in groups.values():
+        done = [measured for _, measured in group if measured.get("status") == "done"]
+        figures = {name: MeanStd.of([one.get(name) for one in done]) for name in _FIGURES}
+        records.append(
+            {name: value for name, value in group[0][0].items() if name in shown}
+            | {"jobs": len(group), "done": len(done)}
+            | {name: figure and figure.record("jobs") for name, figure in figures.items()}
+        )
+    return records
 
 
 def _show(records: list[dict[str, Any]]) -> None:

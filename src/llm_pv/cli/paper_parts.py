@@ -1,6 +1,5 @@
-"""The columns of the paper's table that need a model: estimate their cost and measure them."""
+"""The run directories of the paper's table, one after another: their time, or a model's price."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,16 +9,181 @@ from typing import TYPE_CHECKING, Literal
 from llm_pv.cli.main import complain
 from llm_pv.cli.model_options import AskingOptions, ConnectionOptions, ModelChoice, open_proposer
 from llm_pv.cli.options import SandboxOptions, common_fields
+from llm_pv.cli.progress import AttemptDetails, cell_progress
 from llm_pv.errors import ConfigurationError
+from llm_pv.report.text import count
+from llm_pv.tasks import SamplerName
+from llm_pv.tracks.baselines.registry import BASELINES
+from llm_pv.tracks.baselines.run import chosen_baselines, run_baselines
+from llm_pv.tracks.grid import GridRequest
 
 if TYPE_CHECKING:
+    from llm_pv.api import Search
     from llm_pv.models.language_model import LanguageModel
     from llm_pv.proposers.llm import LLM
     from llm_pv.proposers.llm.estimates import CostEstimate
-    from llm_pv.tracks.grid import GridRequest
     from llm_pv.tracks.icl.planning import PlannedCell
     from llm_pv.tracks.icl.scores import AnsweredCell
     from llm_pv.tracks.icl.settings import Settings
+
+PAPER_TASKS = (
+    "fn_a", "fn_b", "fn_c", "fn_d", "fn_e", "fn_f", "fn_g", "fn_h", "fn_j", "fn_k", "fn_v",
+    "fn_l", "fn_aa",
+)  # fmt: skip
+
+Track = Literal["synthesize", "baselines"]
+SearchName = Literal["halving", "grid"]
+
+_CPU_SECONDS = {"synthesize": 16.0, "halving": 14.0, "grid": 28.0}
+"""A trial's CPU seconds, data set included: the mean over the 13 tasks at their longest lengths on
+one of 2 shared x86-64 cores (benchmarks/RESULTS.md). For all baselines together."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One run directory of the table: a track on some tasks with one sampler."""
+
+    track: Track
+    request: GridRequest
+    models: tuple[str, ...]
+    search: SearchName
+    folder: Path
+
+    @property
+    def title(self) -> str:
+        """The description.
+
+        Examples
+        --------
+        >>> plan_parts(("fn_a", "fn_b"), trials=3, out=Path("runs"))[0].title
+        'length-first, paper sampler, length 100: 2 tasks, 6 trials'
+        """
+        method = "length-first" if self.track == "synthesize" else f"baselines ({self.search})"
+        request = self.request
+        lengths = "published lengths"
+        if request.lengths is not None:
+            lengths = f"length {', '.join(map(str, request.lengths))}"
+        tasks, trials = count(len(request.functions), "task"), count(self.trials, "trial")
+        return f"{method}, {request.sampler} sampler, {lengths}: {tasks}, {trials}"
+
+    @property
+    def trials(self) -> int:
+        """The number of trials of possible cells."""
+        return sum(not trial.skipped for trial in self.request.plan())
+
+    def cpu_seconds(self, done: int = 0) -> float:
+        """Return the approximate CPU seconds it takes, less those of finished trials.
+
+        Parameters
+        ----------
+        done
+            Rows of its summary: trials, or of baselines a trial and baseline each.
+        """
+        if self.track == "synthesize":
+            return _CPU_SECONDS["synthesize"] * max(0, self.trials - done)
+        left = max(0.0, self.trials - done / len(self.models))
+        return _CPU_SECONDS[self.search] * left * len(self.models) / len(BASELINES)
+
+    def run(self, dataset_dir: Path, sandbox: SandboxOptions) -> int:
+        """Run the part, or the rest of it, and return how many trials failed."""
+        if self.track == "synthesize":
+            return _run_search(self.request, None, self.folder, dataset_dir, sandbox)
+        from llm_pv.cli.baselines import FitDetails
+
+        with cell_progress(FitDetails()) as fits:
+            return run_baselines(
+                self.request,
+                self.models,
+                search=self.search,
+                out=self.folder,
+                dataset_dir=dataset_dir,
+                observer=fits,
+            ).count("failed")
+
+
+def _run_search(
+    request: GridRequest,
+    search: "Search | None",
+    folder: Path,
+    dataset_dir: Path,
+    sandbox: SandboxOptions,
+) -> int:
+    """Run a grid, or the rest of it, and return how many trials failed; None is the search here."""
+    from llm_pv.tracks.synthesis.run import run_grid
+
+    with sandbox.open() as opened, cell_progress(AttemptDetails()) as trials:
+        return run_grid(
+            request,
+            search,
+            sandbox=opened,
+            out=folder,
+            dataset_dir=dataset_dir,
+            observer=trials,
+        ).count("failed")
+
+
+def plan_parts(
+    tasks: Sequence[str] = (),
+    *,
+    samplers: Sequence[SamplerName] = ("paper", "hard"),
+    trials: int | None = None,
+    test_size: int = 10_000,
+    models: Sequence[str] = (),
+    full: bool = False,
+    out: Path,
+) -> list[Part]:
+    """Return the parts of the table in the order in which they run.
+
+    Raise ConfigurationError if nothing can be done so.
+
+    Parameters
+    ----------
+    tasks
+        Tasks by id or name; none for those of the published table.
+    trials
+        Repetitions; None for 3, or the published 10 of the full table.
+    models
+        Baselines; none for all.
+    full
+        Every published length and the published grids of the baselines, instead of the longest
+        length of each task and successive halving.
+    """
+    if not samplers:
+        raise ConfigurationError("no samplers: give paper, hard or both")
+    base = GridRequest(
+        functions=tuple(tasks or PAPER_TASKS),
+        trials=trials if trials is not None else (10 if full else 3),
+        test_size=test_size,
+    )
+    requests: list[tuple[str, GridRequest]] = []
+    for sampler in dict.fromkeys(samplers):
+        for name, request in _by_length(replace(base, sampler=sampler), full=full):
+            request.plan()
+            requests.append((name, request))
+    chosen = tuple(baseline.name for baseline in chosen_baselines(models))
+    search: SearchName = "grid" if full else "halving"
+    tracks: tuple[Track, ...] = ("synthesize", "baselines")
+    return [
+        Part(track, request, chosen, search, out / f"{track}-{name}")
+        for track in tracks
+        for name, request in requests
+    ]
+
+
+def _by_length(request: GridRequest, *, full: bool) -> list[tuple[str, GridRequest]]:
+    """Return a request as one for all published lengths, or one for each longest length."""
+    ids = {known.id or known.name: known for known in request.tasks()}
+    if full:
+        return [(request.sampler, replace(request, functions=tuple(ids)))]
+    longest: dict[int, list[str]] = {}
+    for name, known in ids.items():
+        longest.setdefault(max(known.lengths.default), []).append(name)
+    return [
+        (f"{request.sampler}-L{length}",
+         replace(request, functions=tuple(names), lengths=(length,)))
+        for length, names in longest.items()
+    ]  # fmt: skip
+
 
 Column = Literal["program", "agent", "icl"]
 
@@ -43,15 +207,13 @@ class ModelPart:
     """One run directory that calls a model."""
 
     column: Column
-    request: "GridRequest"
+    request: GridRequest
     folder: Path
     asked: ModelSpec
 
     @property
     def title(self) -> str:
         """The description."""
-        from llm_pv.report.text import count
-
         trials = sum(not trial.skipped for trial in self.request.plan())
         return (
             f"{self.column} of {self.asked.model.model}, {self.request.sampler} sampler: "
@@ -85,26 +247,15 @@ class ModelPart:
         if self.column == "icl":
             return self._run_icl()
         from llm_pv.api import Search
-        from llm_pv.cli.progress import AttemptDetails, cell_progress
-        from llm_pv.tracks.synthesis.run import run_grid
 
-        with (
-            self._proposer() as proposer,
-            self.asked.sandbox.open() as sandbox,
-            cell_progress(AttemptDetails()) as progress,
-        ):
-            return run_grid(
-                self.request,
-                Search(proposer),
-                sandbox=sandbox,
-                out=self.folder,
-                dataset_dir=self.asked.dataset_dir,
-                observer=progress,
-            ).count("failed")
+        asked = self.asked
+        with self._proposer() as proposer:
+            return _run_search(
+                self.request, Search(proposer), self.folder, asked.dataset_dir, asked.sandbox
+            )
 
     def _run_icl(self) -> int:
         from llm_pv.cli.icl_output import AnswerDetails
-        from llm_pv.cli.progress import cell_progress
         from llm_pv.tracks.icl.run import run_icl
 
         with (
@@ -162,14 +313,14 @@ class ModelPart:
             model.close()
 
     def _works(
-        self, request: "GridRequest", model: "LanguageModel", settings: "Settings"
+        self, request: GridRequest, model: "LanguageModel", settings: "Settings"
     ) -> "list[PlannedCell | AnsweredCell]":
         from llm_pv.tracks.icl.planning import plan_cells, task_problems
 
         problems = task_problems(self._icl_request(request), self.asked.dataset_dir)
         return plan_cells(problems, model, replace(settings, seed=request.seed))
 
-    def _icl_request(self, request: "GridRequest") -> "GridRequest":
+    def _icl_request(self, request: GridRequest) -> GridRequest:
         """Return a request for the rows in a prompt, as many as a program has with validation."""
         prompts = min(_ICL_PROMPTS, request.test_size)
         return replace(request, train_size=_ICL_EXAMPLES, test_size=prompts)
@@ -230,20 +381,6 @@ def show_prices(parts: Sequence[ModelPart]) -> None:
     complain(ASSUMED)
     if asked.budget_usd is not None:
         complain(f"and no run directory of programs or the agent over ${asked.budget_usd:g}")
-
-
-def confirmed(*, yes: bool) -> bool:
-    """Return whether the user wants to pay that.
-
-    Raise ConfigurationError if standard input is not a terminal.
-    """
-    if yes:
-        return True
-    if not sys.stdin.isatty():
-        raise ConfigurationError("no terminal to confirm the price: give --yes (YES=1)")
-    sys.stderr.write("Ask the model for that price? [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _price_of_answers(work: "PlannedCell | AnsweredCell", model: "LanguageModel") -> "CostEstimate":
