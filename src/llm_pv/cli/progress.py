@@ -253,7 +253,7 @@ def _line(attempt: Attempt) -> list[str]:
 
     shown = program_summary(attempt.program.source) if attempt.program else attempt.error
     scores = (attempt.validation, attempt.train)
-    right = [percent(score and score.accuracy) for score in scores]
+    right = [percent(score.accuracy if score else None) for score in scores]
     return [str(attempt.number), *right, visible(shown, 200)]
 
 
