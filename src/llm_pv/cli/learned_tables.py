@@ -13,7 +13,7 @@ from rich.text import Text
 from llm_pv.cli.output import make_table, places
 from llm_pv.errors import ProgramError
 from llm_pv.programs.shown import escaped
-from llm_pv.report.text import percent
+from llm_pv.report.text import percent, price
 from llm_pv.sandbox.parser import ask_one
 
 _MOST_CANDIDATES = 12
@@ -54,13 +54,11 @@ def spending(record: Mapping[str, Any]) -> str:
     """
     usage, cost = record["usage"], record["cost_usd"]
     cached = f" ({usage['cached_tokens']:,} of them cached)" if usage["cached_tokens"] else ""
-    price = "price unknown" if cost is None else f"${cost:.4g}"
     sent, written = f"{usage['input_tokens']:,}", f"{usage['output_tokens']:,}"
-    text = f"{sent} tokens sent{cached}, {written} written; {price}"
+    text = f"{sent} tokens sent{cached}, {written} written; {price(cost)}"
     if not record["doubtful_tokens"]:
         return text
-    usd = record["doubtful_usd"]
-    most = "price unknown" if usd is None else f"${usd:.4g}"
+    most = price(record["doubtful_usd"])
     return f"{text}; unanswered calls: up to {record['doubtful_tokens']:,} tokens, {most}"
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from llm_pv.cli.options import Format
 from llm_pv.cli.output import Terminal, make_table, write_json, write_table
 from llm_pv.errors import ConfigurationError
-from llm_pv.report.text import percent
+from llm_pv.report.text import percent, price
 
 if TYPE_CHECKING:
     from llm_pv.runs.cells import Key
@@ -132,7 +132,7 @@ def _row(number: int, record: Mapping[str, Any]) -> list[str]:
         percent(record["train_accuracy"], "%"),
         str(record.get("tool_calls") or ""),
         f"{tokens:,}" if tokens else "",
-        "" if record.get("cost_usd") is None else f"${record['cost_usd']:.4g}",
+        "" if record.get("cost_usd") is None else price(record["cost_usd"]),
         escaped(str(record.get("proposer", ""))),
         escaped(" ".join(str(record["error"]).split()))[:120],
     ]
@@ -188,8 +188,8 @@ def _scores(
         yield f"note: {record['note']}"
     if conversation and conversation.turns:
         one = conversation
-        price = "price unknown" if one.cost_usd is None else f"${one.cost_usd:.4g}"
         yield (
             f"conversation {one.number}: {one.turns} turns, {one.tool_calls} tool calls, "
-            f"{one.input_tokens:,} tokens sent, {one.output_tokens:,} written; {price}"
+            f"{one.input_tokens:,} tokens sent, {one.output_tokens:,} written; "
+            f"{price(one.cost_usd)}"
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from llm_pv.proposers.llm.turns import spent
 from llm_pv.report.records import RunRecord
 from llm_pv.report.tables import Column, Entry, ReportTable
-from llm_pv.report.text import count
+from llm_pv.report.text import count, price
 from llm_pv.runs.conversations import iterate_calls
 from llm_pv.runs.reading import read_run
 
@@ -57,7 +57,7 @@ class RunSpending:
     @property
     def lost_price(self) -> str:
         """The price of the tries without an answer as text."""
-        return "price unknown" if self.lost_usd is None else f"${self.lost_usd:.4g}"
+        return price(self.lost_usd)
 
     def __str__(self) -> str:
         """Return the spending as text."""

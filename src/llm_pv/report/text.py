@@ -67,6 +67,17 @@ def money(dollars: float | None) -> str:
     return f"${dollars:.2f}" if dollars >= 1 else f"${dollars:.4f}"
 
 
+def price(dollars: float | None) -> str:
+    """Write a price in four digits.
+
+    Examples
+    --------
+    >>> price(0.012345), price(0.0), price(None)
+    ('$0.01235', '$0', 'price unknown')
+    """
+    return "price unknown" if dollars is None else f"${dollars:.4g}"
+
+
 def seconds(value: float | None) -> str:
     """Write a duration.
 

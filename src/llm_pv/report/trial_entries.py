@@ -8,7 +8,7 @@ from llm_pv.report.comparison import Comparison, MethodCell
 from llm_pv.report.figures import setting_label
 from llm_pv.report.journals import AttemptRecord
 from llm_pv.report.records import TrialRecord
-from llm_pv.report.text import count, interval, percent
+from llm_pv.report.text import count, interval, percent, price
 from llm_pv.runs.conversations import (
     TITLES,
     Message,
@@ -111,13 +111,12 @@ def _entry(message: Message, run: str) -> MessageEntry:
 
 def _title(one: RecordedConversation, attempts: Sequence[int]) -> str:
     which = f"Attempt{'s' * (len(attempts) > 1)} {', '.join(map(str, attempts))}"
-    price = "price unknown" if one.cost_usd is None else f"${one.cost_usd:.4g}"
     facts = [
         f"conversation {one.number}" + (f" with {one.proposer}" if one.proposer else ""),
         count(one.turns, "turn"),
         count(one.tool_calls, "tool call"),
         f"{one.input_tokens + one.output_tokens:,} tokens",
-        price,
+        price(one.cost_usd),
     ]
     return f"{which if attempts else 'No attempt'}: {', '.join(facts)}"
 
