@@ -26,14 +26,13 @@ from torch.nn import functional
 
 from llm_pv.runs.job_folder import JobFolder
 from llm_pv.tracks.finetune.architectures import architecture
-from llm_pv.tracks.finetune.assembly import Assembly, assemble
-from llm_pv.tracks.finetune.batches import EncodedRows
+from llm_pv.tracks.finetune.batches import CharacterTokens, EncodedRows
 from llm_pv.tracks.finetune.building import from_scratch
 from llm_pv.tracks.finetune.preparation import ProcessGroup, prepare
 from llm_pv.tracks.finetune.request import Job, JobContext, ModelRequest, TrainingRequest
 from llm_pv.tracks.finetune.results import Recorder
 from llm_pv.tracks.finetune.rows import TaskRows
-from llm_pv.tracks.finetune.tokens import CharacterTokens
+from llm_pv.tracks.finetune.training import Assembly, assemble
 
 BATCH, TRAIN_ROWS, ROUNDS = 20, 400, 5
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}

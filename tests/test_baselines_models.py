@@ -190,6 +190,6 @@ def test_an_unknown_baseline_is_refused_with_a_suggestion() -> None:
 
 @pytest.mark.parametrize("name", ["xgboost", "genetic_programming", "tabpfn"])
 def test_a_package_that_is_not_there_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("llm_pv.tracks.baselines.base", "llm_pv.tracks.baselines.tabpfn"):
+    for module in ("llm_pv.tracks.baselines.base", "llm_pv.tracks.baselines.registry"):
         monkeypatch.setattr(f"{module}.find_spec", lambda package: None)
     assert "pip install" in BASELINES[name].obstacle()

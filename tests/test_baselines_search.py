@@ -16,7 +16,7 @@ from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.tracks.baselines import Baseline, fit_baseline
 from llm_pv.tracks.baselines.base import Codes, Fitted, SearchName, Setting, Settings
 from llm_pv.tracks.baselines.features import Features
-from llm_pv.tracks.baselines.random_forest import RandomForest
+from llm_pv.tracks.baselines.registry import RandomForest
 from llm_pv.tracks.baselines.search import choose_settings, make_folds
 from rows import parity_splits
 

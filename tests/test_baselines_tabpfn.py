@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from llm_pv.tracks.baselines.features import Features
-from llm_pv.tracks.baselines.tabpfn import TabPFN
+from llm_pv.tracks.baselines.registry import TabPFN
 
 
 class Remembering:
@@ -41,7 +41,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     vars(settings).update(settings=SimpleNamespace(tabpfn=SimpleNamespace(model_version=version)))
     for module in (package, loading, settings):
         monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr("llm_pv.tracks.baselines.tabpfn.find_spec", lambda name: object())
+    monkeypatch.setattr("llm_pv.tracks.baselines.registry.find_spec", lambda name: object())
     monkeypatch.setattr(os, "environ", os.environ.copy())
     return path
 

@@ -119,7 +119,7 @@ def test_waiting_for_a_proposal_takes_nothing_from_the_seconds_of_a_plan(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 100.0
-    monkeypatch.setattr("llm_pv.erm.verifier.time.monotonic", lambda: now)
+    monkeypatch.setattr("llm_pv.erm.verification.time.monotonic", lambda: now)
 
     class Slow(Scripted):
         def propose(
@@ -641,7 +641,7 @@ def test_what_was_planned_and_how_rows_were_split_is_in_the_certificate(
         given.append(more)
         return ""
 
-    monkeypatch.setattr("llm_pv.erm.verifier.row_dependence", check)
+    monkeypatch.setattr("llm_pv.erm.verification.row_dependence", check)
     splits = replace(parity_splits(), repeated=5, by_time=True)
     metric = Metric("balanced-accuracy")
     plan = Plan(3, delta=0.1, planned=7, metric=metric, early_stop=False)

@@ -15,12 +15,12 @@ from llm_pv.erm.scoring import Score
 from llm_pv.erm.verification import (
     NOT_A_CLASS,
     Verification,
+    Verifier,
     first_error,
     training_mistakes,
     verification_inputs,
     verify_programs,
 )
-from llm_pv.erm.verifier import Verifier
 from llm_pv.programs.program import Program
 from llm_pv.proposers.base import Mistake, Proposal
 from llm_pv.sandbox import Execution, Limits, Outcome, Sandbox
@@ -195,8 +195,10 @@ def test_the_cap_ends_verification_on_the_second(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     sandbox = Clocked(outcome=outcome)
-    monkeypatch.setattr("llm_pv.erm.verifier.time", SimpleNamespace(monotonic=lambda: sandbox.now))
-    monkeypatch.setattr("llm_pv.erm.verifier.programs_of", lambda made, deadline: [
+    monkeypatch.setattr(
+        "llm_pv.erm.verification.time", SimpleNamespace(monotonic=lambda: sandbox.now)
+    )
+    monkeypatch.setattr("llm_pv.erm.verification.programs_of", lambda made, deadline: [
         (Program(one.text, one.text, 1), "") for one in made
     ])  # fmt: skip
     verifier = Verifier(SPLITS, sandbox, seed=0, seconds=seconds)
@@ -218,7 +220,9 @@ def test_row_dependence_is_checked_once_a_program_in_as_long_as_one_takes(
 ) -> None:
     sandbox = Clocked()
     sandbox.limits = Limits(cpu_seconds=3.0)
-    monkeypatch.setattr("llm_pv.erm.verifier.time", SimpleNamespace(monotonic=lambda: sandbox.now))
+    monkeypatch.setattr(
+        "llm_pv.erm.verification.time", SimpleNamespace(monotonic=lambda: sandbox.now)
+    )
     given: list[Any] = []
 
     def check(program: Program, inputs: Any, where: Sandbox, **more: Any) -> str:
@@ -226,7 +230,7 @@ def test_row_dependence_is_checked_once_a_program_in_as_long_as_one_takes(
         given.append((program, list(inputs), more))
         return "by chance"
 
-    monkeypatch.setattr("llm_pv.erm.verifier.row_dependence", check)
+    monkeypatch.setattr("llm_pv.erm.verification.row_dependence", check)
     program = Program("f = len\n", "digest", 1)
     verifier = Verifier(SPLITS, sandbox, seed=7, seconds=20.0)
     attempt = Attempt(1, Proposal(""), program, validation=Score(2, 0, 0, 1.0))

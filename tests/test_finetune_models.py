@@ -42,8 +42,8 @@ def test_dimensions_give_the_published_parameter_counts(name: str) -> None:
 
 
 def built(config: Any, *, vocabulary: int = 7, classes: int = 3) -> Any:
+    from llm_pv.tracks.finetune.batches import CharacterTokens
     from llm_pv.tracks.finetune.building import from_scratch
-    from llm_pv.tracks.finetune.tokens import CharacterTokens
 
     tokens = CharacterTokens("0123456789"[: vocabulary - 3], vocabulary)
     return from_scratch(config, tokens, classes=classes, positions=9, seed=1)
@@ -247,9 +247,9 @@ def test_weights_shared_out_among_processes_need_less_memory_in_each(
 
 
 def test_frozen_parameters_stay_and_trained_ones_move(tmp_path: Path) -> None:
+    from llm_pv.tracks.finetune.batches import CharacterTokens
     from llm_pv.tracks.finetune.building import from_scratch
     from llm_pv.tracks.finetune.job import run_job
-    from llm_pv.tracks.finetune.tokens import CharacterTokens
 
     job = asked(tmp_path, ModelRequest("tiny", layers=1))
     around = JobContext(tmp_path / "run", device="cpu", report_to="none", save_model=True)

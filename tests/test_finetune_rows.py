@@ -14,11 +14,11 @@ from llm_pv.data.examples import Classes, Examples
 from llm_pv.errors import ConfigurationError, DataError
 from llm_pv.tasks import task
 from llm_pv.tasks.drawing import Source
+from llm_pv.tracks.finetune.batches import CharacterTokens
 from llm_pv.tracks.finetune.online_rows import OnlineRows
 from llm_pv.tracks.finetune.preparation import ProcessGroup, choose_precision, require_packages
 from llm_pv.tracks.finetune.request import JobContext, TrainingRequest
 from llm_pv.tracks.finetune.rows import TaskRows, known_task
-from llm_pv.tracks.finetune.tokens import CharacterTokens
 
 
 @given(st.lists(st.text(), max_size=5), st.text(max_size=10))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from llm_pv.programs.entry_points import binds_entry_point, with_entry_point
-from llm_pv.programs.fences import CodeBlock, block_readings, fenced_blocks
+from llm_pv.programs.fences import CodeBlock, block_readings, fenced_blocks, joined_source
 from llm_pv.programs.literals import (
     ANY_STRING,
     CODE_KEY,
@@ -17,7 +17,6 @@ from llm_pv.programs.literals import (
     values,
 )
 from llm_pv.programs.repair import code_runs, repaired
-from llm_pv.programs.split_programs import joined_source
 
 OBJECTS: dict[str, list[Any]] = {
     '{"a": 1}': [{"a": 1}],

@@ -32,8 +32,7 @@ from llm_pv.runs.executors.ray import (
     RaySandbox,
     Requirements,
 )
-from llm_pv.runs.executors.ray.remote import ModelProcess, answer
-from llm_pv.runs.executors.ray.requirements import Versions
+from llm_pv.runs.executors.ray.remote import ModelProcess, Versions, answer
 from llm_pv.runs.reading import read_attempts, read_replies, read_summary
 from llm_pv.sandbox import Limits, Sandbox, probe_confinement
 from llm_pv.tasks import task

@@ -13,8 +13,7 @@ from llm_pv.errors import ClusterError, ConfigurationError, LLMPVError, WorkerLo
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.executors.base import CellReassigned
 from llm_pv.runs.executors.ray import Cluster
-from llm_pv.runs.executors.ray.remote import Failed, ModelProcess, RecordBatch
-from llm_pv.runs.executors.ray.requirements import Versions
+from llm_pv.runs.executors.ray.remote import Failed, ModelProcess, RecordBatch, Versions
 from llm_pv.runs.job_folder import FilePart, JobFolder
 from llm_pv.runs.reading import read_replies, read_summary
 from llm_pv.runs.runner import Observer
@@ -228,6 +227,34 @@ def test_a_job_of_a_sweep_that_is_lost_each_time_fails_and_the_others_go_on(
     assert ended["lost"]["reason"] == "a machine was lost"
     (row,) = read_summary(tmp_path / "e" / "lost")
     assert (row["status"], row["reason"]) == ("failed", "a machine was lost")
+
+
+def test_a_job_of_a_sweep_whose_memory_runs_out_there_fails_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    from llm_pv.tracks.finetune import job as finetune_job
+
+    monkeypatch.chdir(tmp_path)
+    fit, begun = finetune_job._fit, iter([True, False])
+
+    def greedy(assembly: Any) -> None:
+        if next(begun):
+            raise MemoryError
+        fit(assembly)
+
+    monkeypatch.setattr(finetune_job, "_fit", greedy)
+    words = {name: [*TINY, "--seed", name] for name in ("1", "2")}
+    sweep = Sweep(tmp_path / "e", tuple(SweepJob(name, tuple(w)) for name, w in words.items()))
+    jobs = {name: parse_job([*w, f"--results-path=e/{name}"]) for name, w in words.items()}
+    cluster = lost_after()[1]
+    ended = run_sweep(sweep, [], finished=lambda _: False, cluster=cluster, jobs=jobs)
+    assert [row["status"] for row in ended.values()] == ["failed", "done"]
+    (row,) = read_summary(tmp_path / "e" / "1")
+    assert row["reason"].startswith("memory ran out: give a smaller --batch-size")
+    assert (row["track"], row["model"]) == ("finetune", "tiny")
+    (logged,) = (tmp_path / "e" / "1" / "runner.log").read_text().splitlines()
+    assert "In the worker process:" in logged
 
 
 def test_a_job_that_cannot_be_done_there_is_told_and_leaves_no_folder(

@@ -19,7 +19,7 @@ from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
 from llm_pv.runs.executors.ray import Confining, Requirements, remote
 from llm_pv.runs.executors.ray.cluster import Cluster, connect
-from llm_pv.runs.executors.ray.requirements import Versions
+from llm_pv.runs.executors.ray.remote import Versions
 from llm_pv.runs.reading import read_attempts, read_summary
 from llm_pv.runs.remote_records import Known
 from llm_pv.sandbox import Batch, Confinement

@@ -39,8 +39,7 @@ from llm_pv.runs.executors.ray import (
 )
 from llm_pv.runs.executors.ray.cluster import connect
 from llm_pv.runs.executors.ray.executor import batch_seconds
-from llm_pv.runs.executors.ray.remote import RecordBatch, RemoteCell
-from llm_pv.runs.executors.ray.requirements import Versions
+from llm_pv.runs.executors.ray.remote import RecordBatch, RemoteCell, Versions
 from llm_pv.runs.remote_records import Known
 from llm_pv.sandbox import Batch, Confinement, Limits
 from llm_pv.sandbox.outcome import not_run

@@ -1,7 +1,7 @@
 """The loop of the method: propose, verify, record, stop, select, certify.
 
 Source: LLM Priors for ERM over Programs, arXiv 2510.14331. `llm_pv.erm.attempts` reads the records
-of a resumed run; `llm_pv.erm.verifier` runs, scores and compares programs.
+of a resumed run; `llm_pv.erm.verification` runs, scores and compares programs.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,8 +17,7 @@ from llm_pv.erm.certificate import (
     mean_of_groups,
 )
 from llm_pv.erm.selection import Plan, Selection
-from llm_pv.erm.verification import read_predictions, training_mistakes
-from llm_pv.erm.verifier import Verifier
+from llm_pv.erm.verification import Verifier, read_predictions, training_mistakes
 from llm_pv.proposers.base import Context, Proposer
 from llm_pv.proposers.round_robin import Admission, at_once
 from llm_pv.runs.cells import CellLog

@@ -26,7 +26,7 @@ from llm_pv.programs.entry_points import (
     with_body,
     with_entry_point,
 )
-from llm_pv.programs.fences import block_readings, fenced_blocks
+from llm_pv.programs.fences import block_readings, fenced_blocks, joined_source
 from llm_pv.programs.literals import (
     ANY_STRING,
     CODE_KEY,
@@ -38,7 +38,6 @@ from llm_pv.programs.literals import (
 )
 from llm_pv.programs.program import ENTRY_POINT, Program, parse_here
 from llm_pv.programs.repair import boxed, code_blocks, code_runs, repaired
-from llm_pv.programs.split_programs import joined_source
 from llm_pv.programs.syntax import MAX_SOURCE_CHARACTERS, clean_source
 from llm_pv.sandbox.parser import ask
 

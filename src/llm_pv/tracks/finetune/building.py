@@ -23,8 +23,8 @@ from transformers import (
 from llm_pv.errors import ConfigurationError
 from llm_pv.models.hub import from_pretrained, is_out_of_memory, one_line
 from llm_pv.tracks.finetune.architectures import Config
+from llm_pv.tracks.finetune.batches import BOS, CharacterTokens, Tokens
 from llm_pv.tracks.finetune.request import ModelRequest
-from llm_pv.tracks.finetune.tokens import BOS, CharacterTokens, Tokens
 
 _OF_OTHERS = (
     "architectures", "auto_map", "torch_dtype", "dtype", "transformers_version", "_name_or_path",

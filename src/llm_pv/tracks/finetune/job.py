@@ -35,8 +35,7 @@ from llm_pv.tracks.finetune.rows import Rows
 
 if TYPE_CHECKING:
     from llm_pv.runs.executors.ray import Cluster
-    from llm_pv.tracks.finetune.assembly import Assembly
-    from llm_pv.tracks.finetune.training import MetricsCallback
+    from llm_pv.tracks.finetune.training import Assembly, MetricsCallback
 
 _LIBRARIES = ("transformers", "accelerate", "peft", "huggingface_hub", "torch")
 
@@ -120,7 +119,7 @@ def train_cell(inputs: tuple[Job, Preparation], context: CellContext) -> None:
 
 def _train(job: Job, prepared: Preparation, run: Results | None, emit: Emit) -> None:
     _take_no_folder_for_a_package()
-    from llm_pv.tracks.finetune.assembly import assemble
+    from llm_pv.tracks.finetune.training import assemble
 
     rows = prepared.rows or job.rows.load(job.training.batch_size)
     folder = JobFolder(job.out)
@@ -185,8 +184,8 @@ def _fit(assembly: "Assembly") -> None:
 
 
 def _keep_model(assembly: "Assembly", folder: JobFolder) -> None:
+    from llm_pv.tracks.finetune.batches import CharacterTokens
     from llm_pv.tracks.finetune.building import ModelTokens
-    from llm_pv.tracks.finetune.tokens import CharacterTokens
 
     assembly.trainer.save_model(str(folder.model))
     if isinstance(assembly.tokens, ModelTokens):

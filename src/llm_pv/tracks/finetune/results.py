@@ -15,8 +15,8 @@ from llm_pv.tracks.finetune.request import Job
 from llm_pv.tracks.finetune.rows import Rows
 
 if TYPE_CHECKING:
-    from llm_pv.tracks.finetune.assembly import Assembly
     from llm_pv.tracks.finetune.measures import Measures
+    from llm_pv.tracks.finetune.training import Assembly
 
 TRACK = "finetune"
 

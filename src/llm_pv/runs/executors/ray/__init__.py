@@ -1,10 +1,9 @@
 """The same work on the machines of an existing Ray cluster."""
 
 from llm_pv.runs.executors.ray.cluster import Cluster
-from llm_pv.runs.executors.ray.executor import RayExecutor
+from llm_pv.runs.executors.ray.executor import RayExecutor, RaySandbox
 from llm_pv.runs.executors.ray.head import ended_with_its_head
-from llm_pv.runs.executors.ray.requirements import Confining, Requirements
-from llm_pv.runs.executors.ray.sandbox import RaySandbox
+from llm_pv.runs.executors.ray.remote import Confining, Requirements
 
 __all__ = [
     "Cluster",

@@ -10,8 +10,7 @@ from typing import Any, Self
 
 from llm_pv.errors import ClusterError, ExecutorClosedError, MissingExtraError, WorkerLostError
 from llm_pv.runs.executors.ray.head import refuse_unreachable
-from llm_pv.runs.executors.ray.remote import Failed, inspect
-from llm_pv.runs.executors.ray.requirements import Confining, Requirements, Versions
+from llm_pv.runs.executors.ray.remote import Confining, Failed, Requirements, Versions, inspect
 from llm_pv.sandbox import Confinement
 
 RETRIES = 3
