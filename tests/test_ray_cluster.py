@@ -37,7 +37,8 @@ from llm_pv.runs.reading import read_attempts, read_replies, read_summary
 from llm_pv.sandbox import Limits, Sandbox, probe_confinement
 from llm_pv.tasks import task
 from llm_pv.tracks.baselines.run import run_baselines
-from llm_pv.tracks.synthesis import GridRequest, run_grid
+from llm_pv.tracks.grid import GridRequest
+from llm_pv.tracks.synthesis.run import run_grid
 from ray_cluster import Waiting, add_node, two_nodes
 from rows import ALWAYS_ONE, PARITY
 from scripted_model import ScriptedModel

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from llm_pv.errors import RunError
-from llm_pv.report.records import UNFINISHED, load_run, load_runs
+from llm_pv.report.records import load_run, load_runs
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.directory import RunDirectory
+from llm_pv.runs.reading import UNFINISHED
 from report_runs import attempt_record, grid_configuration, many_methods, write_trial
 
 CELL = Cell("fn_a", 20, "paper", 0)

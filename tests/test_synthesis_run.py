@@ -20,10 +20,12 @@ from llm_pv.proposers.llm import LLM
 from llm_pv.runs.cells import Cell
 from llm_pv.runs.executors.base import portable
 from llm_pv.runs.reading import read_summary
+from llm_pv.runs.runner import Observer
 from llm_pv.sandbox import Limits, Sandbox
 from llm_pv.stats import MeanStd
 from llm_pv.tasks.loading import load_task
-from llm_pv.tracks.synthesis import GridRequest, Observer, run_grid
+from llm_pv.tracks.grid import GridRequest
+from llm_pv.tracks.synthesis.run import run_grid
 from rows import ALWAYS_ONE, PARITY
 from scripted_model import ScriptedModel
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from llm_pv.errors import ConfigurationError
-from llm_pv.tracks.synthesis import GridRequest
+from llm_pv.tracks.grid import GridRequest
 
 PUBLISHED_IDS = {
     *(f"fn_{letter}" for letter in "abcdefghijklmnopqtv"),

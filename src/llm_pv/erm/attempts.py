@@ -207,7 +207,7 @@ class History:
 
         A finished cell yields nothing.
         """
-        if any(record.get("kind") == "selected" for record in self._log.attempts):
+        if self._log.selected is not None:
             return
         first = 1 + sum(record.get("kind") == "attempt" for record in self._log.attempts)
         for number, reply in enumerate(self._log.replies[first - 1 :], first):

@@ -120,8 +120,7 @@ def learn_splits(
 
 def _recorded_warnings(log: CellLog) -> tuple[str, ...]:
     """Return the warnings of a finished cell; a cap on time or a failed call is not seen again."""
-    selected = [record for record in log.attempts if record.get("kind") == "selected"]
-    result = selected[-1].get("result") if selected else None
+    result = log.selected.get("result") if log.selected else None
     return tuple(result["warnings"]) if isinstance(result, dict) else ()
 
 

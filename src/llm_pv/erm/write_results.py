@@ -45,7 +45,7 @@ def write_results(
     if predictions:
         run.write_predictions(cell, predictions_csv(splits.test.labels, predictions))
     selected, score = result.selection.selected, result.test
-    if not any(record["kind"] == "selected" for record in log.attempts):
+    if log.selected is None:
         row = selected.record() if selected else {}
         log.append_attempt(
             row

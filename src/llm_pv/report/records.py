@@ -15,15 +15,13 @@ from llm_pv.runs.conversations import Place, RecordedConversation, read_conversa
 from llm_pv.runs.job_folder import read_job
 from llm_pv.runs.journal import Record
 from llm_pv.runs.reading import (
+    UNFINISHED,
     read_attempts,
     read_replies,
     read_run,
     read_summary,
     read_transfer,
 )
-
-UNFINISHED = "unfinished"
-"""The status of a trial without a row in the summary."""
 
 _JOURNALED = ("llm-pv", "agent", "baselines")
 """Tracks whose attempts and selections are read."""

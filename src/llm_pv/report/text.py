@@ -25,7 +25,7 @@ def percent(share: float | None, unit: str = "") -> str:
     return text + unit
 
 
-def spread(figure: "MeanStd | None", unit: str = "") -> str:
+def spread(figure: "MeanStd | None") -> str:
     """Write a mean and its standard deviation in percent.
 
     Examples
@@ -36,8 +36,8 @@ def spread(figure: "MeanStd | None", unit: str = "") -> str:
     """
     if figure is None:
         return ""
-    deviation = "" if figure.deviation is None else f" ± {100 * figure.deviation:.1f}{unit}"
-    return percent(figure.mean, unit) + deviation
+    deviation = "" if figure.deviation is None else f" ± {100 * figure.deviation:.1f}"
+    return percent(figure.mean) + deviation
 
 
 def interval(found: "Estimate | None") -> str:

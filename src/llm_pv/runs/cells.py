@@ -103,6 +103,12 @@ class CellLog:
     write_attempts: Callable[[Sequence[Mapping[str, Any]]], None] = _forget
     write_prompt: Callable[[str, str], object] = _forget
 
+    @property
+    def selected(self) -> Record | None:
+        """The record of the selection, None while there is none."""
+        found = (one for one in reversed(self.attempts) if one.get("kind") == "selected")
+        return next(found, None)
+
     def append_reply(self, record: Record) -> None:
         """Write one reply, then add it to the log."""
         self.append_replies([record])

@@ -45,6 +45,9 @@ _LATER_COLUMNS = ("majority_accuracy",)
 FAILED = "failed"
 """The status of a cell that ended with an error."""
 
+UNFINISHED = "unfinished"
+"""The status that reports show of a cell without a row."""
+
 
 def batch_record(path: Path) -> Path:
     """Return the file of a run directory that records submitted batches of a vendor."""

@@ -252,6 +252,19 @@ def spawned_seed(seed: int, *key: int) -> int:
     return int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1)[0])
 
 
+def transfer_record(sampler: str, length: int, rows: int, accuracy: float) -> dict[str, Any]:
+    """Return how answers to so many rows of another length did, as runs record it."""
+    return {
+        "sampler_there": sampler,
+        "length_there": length,
+        "rows": rows,
+        "errors": round(rows * (1 - accuracy)),
+        "accuracy": accuracy,
+        "status": "done",
+        "reason": "",
+    }
+
+
 def given(splits: Splits) -> Splits:
     """Return splits that were loaded already, as the ``load`` of a `DataSet` that is pickled."""
     return splits

@@ -150,10 +150,8 @@ def of_model(cell: Cell, model: str) -> Cell:
 
 def outcome_of(run: Results, cell: Cell) -> dict[str, Any] | None:
     """Return what a run recorded of a finished fit, None if it is not finished."""
-    for record in run.cell_log(cell).attempts:
-        if record["kind"] == "selected":
-            return dict(record["result"])
-    return None
+    selected = run.cell_log(cell).selected
+    return None if selected is None else dict(selected["result"])
 
 
 def _outcomes(run: RunDirectory, trials: Sequence[Cell], model: str) -> list[dict[str, Any]]:

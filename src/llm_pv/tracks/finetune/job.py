@@ -29,9 +29,9 @@ from llm_pv.tracks.finetune.results import (
     naming_columns,
     predicted_labels,
     summary_row,
-    transfer_records,
 )
 from llm_pv.tracks.finetune.rows import Rows
+from llm_pv.tracks.grid import transfer_record
 
 if TYPE_CHECKING:
     from llm_pv.runs.executors.ray import Cluster
@@ -150,8 +150,9 @@ def _finish(
     run.write_predictions(job.rows.cell, predictions_csv(rows.test.labels, guesses))
     if job.around.save_model:
         _keep_model(assembly, folder)
-    for transfer in transfer_records(metrics):
-        run.add_transfer(job.rows.cell, transfer)
+    for there in metrics["other_lengths"]:
+        how = (there["sampler"], there["length"], there["rows"], there["test_accuracy"])
+        run.add_transfer(job.rows.cell, transfer_record(*how))
     run.finish(job.rows.cell, summary_row(job, rows, metrics))
     folder.remove_checkpoints()
 

@@ -115,22 +115,6 @@ def metrics_of(job: Job, prepared: Preparation, rows: Rows, assembly: "Assembly"
     }
 
 
-def transfer_records(metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return how a finished job did at other lengths, as all tracks record it."""
-    return [
-        {
-            "sampler_there": there["sampler"],
-            "length_there": there["length"],
-            "rows": there["rows"],
-            "errors": round(there["rows"] * (1 - there["test_accuracy"])),
-            "accuracy": there["test_accuracy"],
-            "status": "done",
-            "reason": "",
-        }
-        for there in metrics["other_lengths"]
-    ]
-
-
 def summary_row(job: Job, rows: Rows, metrics: dict[str, Any]) -> dict[str, Any]:
     """Return the row of a finished job in the summary that all tracks share."""
     return naming_columns(job) | {

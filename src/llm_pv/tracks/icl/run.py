@@ -15,9 +15,9 @@ from llm_pv.runs.executors import executor_for
 from llm_pv.runs.executors.base import CellContext, CellTask
 from llm_pv.runs.files import csv_text
 from llm_pv.runs.journal import Record
-from llm_pv.runs.reading import FAILED, read_replies, read_summary
+from llm_pv.runs.reading import FAILED, UNFINISHED, read_replies, read_summary
 from llm_pv.runs.runner import Observer, run_cells
-from llm_pv.tracks.grid import spawned_seed
+from llm_pv.tracks.grid import spawned_seed, transfer_record
 from llm_pv.tracks.icl.planning import PlannedCell
 from llm_pv.tracks.icl.scores import AnsweredCell, CellScore, score_cell
 from llm_pv.tracks.icl.settings import Settings
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from llm_pv.runs.executors.ray import Cluster
 
 TRACK = "icl"
-
-UNFINISHED = "unfinished"
-"""The status of a cell that a run has not reached."""
 
 
 @dataclass(frozen=True)
@@ -272,15 +269,7 @@ def _add_transfer(work: PlannedCell, length: int, score: CellScore, context: Cel
     if length in known:
         return
     rows = len(work.others[length])
-    record = {
-        "sampler_there": work.cell.sampler,
-        "length_there": length,
-        "rows": rows,
-        "errors": round(rows * (1 - score.accuracy)),
-        "accuracy": score.accuracy,
-        "status": "done",
-        "reason": "",
-    }
+    record = transfer_record(work.cell.sampler, length, rows, score.accuracy)
     context.results.add_transfer(work.cell, record)
 
 

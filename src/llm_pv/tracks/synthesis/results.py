@@ -121,18 +121,13 @@ def _cell_result(
 
 def attempts_used(run: RunDirectory, trial: Trial) -> int:
     """Return how many attempts a finished trial made, 0 if it is not finished."""
-    records = run.cell_log(trial.cell).attempts
-    finished = any(record["kind"] == "selected" for record in records)
-    return sum(record["kind"] == "attempt" for record in records) if finished else 0
+    log = run.cell_log(trial.cell)
+    return sum(one["kind"] == "attempt" for one in log.attempts) if log.selected else 0
 
 
 def _warnings(run: RunDirectory, trial: Trial) -> list[str]:
-    return [
-        warning
-        for record in run.cell_log(trial.cell).attempts
-        if record["kind"] == "selected"
-        for warning in record["result"]["warnings"]
-    ]
+    selected = run.cell_log(trial.cell).selected
+    return list(selected["result"]["warnings"]) if selected else []
 
 
 def _numbers(rows: Sequence[dict[str, str]], column: str) -> list[float]:

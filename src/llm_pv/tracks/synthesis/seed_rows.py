@@ -8,6 +8,7 @@ from typing import Any
 from llm_pv.data.examples import Splits
 from llm_pv.errors import LLMPVError
 from llm_pv.proposers.llm.prompt.statement import problem_statement
+from llm_pv.runs.cells import place_of
 from llm_pv.runs.files import write_csv, write_json_lines, write_trials
 from llm_pv.runs.journal import Record
 from llm_pv.runs.reading import read_attempts, read_prompt, read_replies, read_summary
@@ -62,25 +63,25 @@ def seed_rows(
     rows are looked at once, for the selected program. The built-in search reads the training rows
     themselves; its rows hold the prompt that a model would be sent.
     """
-    times = {_cell(row): row for row in read_summary(run)}
-    texts = {(*_cell(reply), reply["attempt"]): reply["text"] for reply in read_replies(run)}
+    times = {place_of(row): row for row in read_summary(run)}
+    texts = {(*place_of(reply), reply["attempt"]): reply["text"] for reply in read_replies(run)}
     attempts: dict[tuple[Any, ...], list[Record]] = {}
     for record in read_attempts(run):
-        attempts.setdefault(_cell(record), []).append(record)
+        attempts.setdefault(place_of(record), []).append(record)
     trials = [trial for trial in request.plan() if not trial.skipped]
     for trial in trials:
-        records = attempts.get(_cell(trial.cell.record()), [])
+        records = attempts.get(place_of(trial.cell.record()), [])
         records = [record for record in records if record["kind"] in _KINDS]
         derived = _prompt(request, trial, dataset_dir) if records else ""
         for record in records:
-            text = texts.get((*_cell(record), record.get("attempt")), "")
+            text = texts.get((*place_of(record), record.get("attempt")), "")
             prompt = read_prompt(run, record.get("prompt_digest", "")) or derived
             row = _row(record, trial, prompt, text, len(records))
             if record["kind"] == "selected":
-                row |= _durations([times.get(_cell(trial.cell.record()), {})])
+                row |= _durations([times.get(place_of(trial.cell.record()), {})])
             yield row | {"prompt_variant": prompt_variant}
         if trial.cell.trial == request.trials - 1:
-            cell = _cell(trial.cell.record())[:-1]
+            cell = place_of(trial.cell.record())[:-1]
             group = [r for key, found in attempts.items() if key[:-1] == cell for r in found]
             summary = _summary(trial, [r for r in group if r["kind"] == "selected"])
             summary |= _durations([row for key, row in times.items() if key[:-1] == cell])
@@ -122,10 +123,6 @@ def _prompt(request: GridRequest, trial: Trial, dataset_dir: Path) -> str:
         return prompt_of(trial, request.splits(trial, dataset_dir))
     except LLMPVError:
         return ""  # a trial that failed because its data set went bad; its reason is recorded
-
-
-def _cell(record: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(str(record[name]) for name in ("function", "length", "sampler", "trial"))
 
 
 def _row(record: Record, trial: Trial, prompt: str, text: str, records: int) -> dict[str, Any]:

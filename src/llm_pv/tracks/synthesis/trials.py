@@ -127,10 +127,8 @@ def missing_transfer(
 
 def selected_source(trial: Trial, run: Results) -> str | None:
     """Return the source of the program a trial selected, None if it selected none (yet)."""
-    for record in run.cell_log(trial.cell).attempts:
-        if record["kind"] == "selected":
-            return record.get("program") or None
-    return None
+    selected = run.cell_log(trial.cell).selected
+    return (selected.get("program") or None) if selected else None
 
 
 def _score(source: str, splits: Splits, sandbox: Sandbox) -> tuple[Score, str]:
